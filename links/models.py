@@ -1,0 +1,49 @@
+"""A person's laptops."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from mesh.lib.ids import new_id
+
+
+class Link(models.Model):
+    """One machine of one person, registered by ``deco_link``.
+
+    ``offline_after`` is the deadline that every good frame moves: the machine is online
+    while it lies ahead. ``node`` and ``connection_id`` name the process and the socket that
+    hold the tunnel; who clears them must still be that owner. ``secret`` is sealed
+    (``mesh.keys``) and signs every request that goes down to the machine.
+    """
+
+    id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="links")
+    machine_id = models.CharField(max_length=64)
+    hostname = models.CharField(max_length=255, blank=True)
+    cli_version = models.CharField(max_length=40)
+    protocol_version = models.PositiveIntegerField()
+    capabilities = models.JSONField(default=list)
+    # From the probe: {"claude-code": {"state": "ready", "version": …, "detail": …}}.
+    harnesses = models.JSONField(default=dict)
+    secret = models.TextField()
+    tunnel_url = models.CharField(max_length=200, blank=True)
+    node = models.CharField(max_length=255, blank=True)
+    connection_id = models.CharField(max_length=32, blank=True)
+    offline_after = models.DateTimeField(null=True, db_index=True)
+    cause = models.CharField(max_length=20, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "machine_id"], name="one_link_per_user_and_machine"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.hostname or self.machine_id[:8]

@@ -1,0 +1,149 @@
+"""What every JSON edge shares: one form of error, one parser, who is asking."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.http import Http404, HttpRequest, JsonResponse
+from rest_framework import exceptions
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from mesh.lib.errors import AppError, error_body
+from mesh.models import User
+
+logger = logging.getLogger(__name__)
+
+
+class BadJson(AppError):
+    code = "invalid_json"
+    text = "The body is not a JSON object."
+    hint = "Send an object, with Content-Type: application/json."
+
+
+class BodyTooLarge(AppError):
+    code = "body_too_large"
+    text = "The body is larger than 10 MB."
+    hint = "Send a shorter message or smaller files."
+    status = 413
+
+
+class JSONParser(BaseParser):
+    """Reads a JSON object; the limit is looked at before the body is."""
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: Any, media_type: str | None = None, parser_context: Any = None
+    ) -> dict[str, Any]:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = stream.read(limit + 1)
+        if len(body) > limit:
+            raise BodyTooLarge
+        try:
+            value = json.loads(body, parse_constant=_refuse)
+        except (ValueError, RecursionError) as exc:
+            raise BadJson from exc
+        if not isinstance(value, dict):
+            raise BadJson
+        return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)  # NaN and Infinity are no JSON
+
+
+# Of DRF's refusals: (code, sentence, hint).
+_REFUSALS: dict[type[exceptions.APIException], tuple[str, str, str]] = {
+    exceptions.NotAuthenticated: (
+        "unauthorized",
+        "You are not signed in.",
+        "Sign in, or send a token: Authorization: Bearer …",
+    ),
+    exceptions.AuthenticationFailed: (
+        "unauthorized",
+        "The token is unknown or has expired.",
+        "Make a new one with: manage.py mesh_token",
+    ),
+    exceptions.PermissionDenied: (
+        "forbidden",
+        "You may not do this.",
+        "Ask an admin of the organization.",
+    ),
+    exceptions.MethodNotAllowed: (
+        "method_not_allowed",
+        "This address does not take that method.",
+        "See /api/schema/ for what it takes.",
+    ),
+    exceptions.UnsupportedMediaType: (
+        "invalid_json",
+        "The body is not JSON.",
+        "Send an object, with Content-Type: application/json.",
+    ),
+    exceptions.NotFound: ("not_found", "There is no such thing here.", "Check the address."),
+    exceptions.Throttled: ("too_many_requests", "Too many requests.", "Wait, then try again."),
+}
+
+
+def answer_error(exc: Exception, context: dict[str, Any]) -> Response | None:
+    """Answer in one shape; ``None`` means a bug, which Django logs and shows as 500."""
+    if isinstance(exc, RequestDataTooBig):
+        exc = BodyTooLarge()
+    if isinstance(exc, AppError):
+        return Response(exc.body(), status=exc.status)
+    if isinstance(exc, Http404):
+        exc = exceptions.NotFound()
+    elif isinstance(exc, PermissionDenied):
+        exc = exceptions.PermissionDenied()
+    answer = exception_handler(exc, context)
+    if answer is None:
+        return None
+    if isinstance(exc, exceptions.ValidationError):
+        answer.data = error_body(
+            "invalid_input", _first_reason(exc.detail), "See fields.", fields=exc.detail
+        )
+        return answer
+    if isinstance(exc, exceptions.UnsupportedMediaType):
+        answer.status_code = 400
+    for kind, (code, message, hint) in _REFUSALS.items():
+        if isinstance(exc, kind):
+            answer.data = error_body(code, message, hint)
+            return answer
+    answer.data = error_body("refused", "The request was refused.", "Check the request.")
+    return answer
+
+
+def _first_reason(detail: Any, field: str = "") -> str:
+    """Return the first reason in DRF's nested details as one sentence."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            if inner:
+                return _first_reason(inner, "" if name == "non_field_errors" else str(name))
+    if isinstance(detail, list):
+        for inner in detail:
+            if inner:
+                return _first_reason(inner, field)
+    text = str(detail)
+    return f"{field}: {text}" if field else text
+
+
+def answer_server_error(request: HttpRequest, *args: Any) -> JsonResponse:
+    """Answer a bug below ``/api/`` in the one shape; Django has logged it whole."""
+    return JsonResponse(
+        error_body(
+            "internal_error", "Something went wrong on the server.", "Try again; it was logged."
+        ),
+        status=500,
+    )
+
+
+def signed_in(request: Request) -> User:
+    """Return who is asking, for views that let nobody else in."""
+    assert isinstance(request.user, User)
+    return request.user

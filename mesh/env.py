@@ -1,0 +1,101 @@
+"""The only reader of the environment: typed, loud, with ``NAME_FILE`` for secrets.
+
+Every setting is a field of ``Env`` with its variable, default and meaning, so that the
+README's table can be checked against it. Nothing else of the server may touch ``os.environ``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+
+class BadEnvironment(Exception):
+    """A variable has a value that Mesh can't use; the text says which and why."""
+
+
+def _var(name: str, default: Any, help: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"name": name, "help": help, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Env:
+    """The settings an operator can make."""
+
+    home: Path = _var("MESH_HOME", Path("~/.mesh"), "Where embedded Mesh keeps all its state.")
+    port: int = _var("MESH_PORT", 8321, "Port of `make run`; taken: the next free one is named.")
+    open_browser: bool = _var("MESH_OPEN_BROWSER", True, "Open the browser when Mesh is ready.")
+    debug: bool = _var("MESH_DEBUG", False, "Django's debug pages. Never on a server others reach.")
+    secret_key: str = _var(
+        "MESH_SECRET_KEY", "", "Signs sessions. Embedded: made once.", secret=True
+    )
+    encryption_keys: str = _var(
+        "MESH_ENCRYPTION_KEYS",
+        "",
+        "Fernet keys for secrets at rest, comma-separated, newest first. Embedded: made once.",
+        secret=True,
+    )
+    url: str = _var("MESH_URL", "", "Public address of the server, such as https://mesh.example.")
+    database_url: str = _var("DATABASE_URL", "", "postgres://… ; empty: SQLite.", secret=True)
+    redis_url: str = _var("REDIS_URL", "", "redis://… ; empty: one process only.", secret=True)
+    allow_localhost_links: bool = _var(
+        "MESH_ALLOW_LOCALHOST_LINKS", False, "Honour http://localhost link addresses (dev)."
+    )
+    node: str = _var("MESH_NODE", "", "Name of this server process; empty: host and pid.")
+    log_level: str = _var("MESH_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.")
+
+
+def read(environ: Mapping[str, str] | None = None) -> Env:
+    """Return the environment as an ``Env``.
+
+    Raises:
+        BadEnvironment: a value can't be read as its type, or NAME and NAME_FILE are both set.
+    """
+    given = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    for one in fields(Env):
+        name = one.metadata["name"]
+        text = _text(given, name, secret=one.metadata["secret"])
+        if text is not None:
+            values[one.name] = _convert(name, text, _default(one))
+    env = Env(**values)
+    if env.redis_url and not env.database_url:
+        raise BadEnvironment(
+            "REDIS_URL is set but DATABASE_URL is not: several processes need PostgreSQL."
+        )
+    return env
+
+
+def _default(one: Any) -> Any:
+    assert one.default is not MISSING
+    return one.default
+
+
+def _text(given: Mapping[str, str], name: str, *, secret: bool) -> str | None:
+    text, file = given.get(name), given.get(f"{name}_FILE") if secret else None
+    if file is None:
+        return text
+    if text is not None:
+        raise BadEnvironment(f"Set {name} or {name}_FILE, not both.")
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except OSError as exc:
+        raise BadEnvironment(f"{name}_FILE can't be read: {exc.strerror}.") from exc
+
+
+def _convert(name: str, text: str, default: Any) -> Any:
+    if isinstance(default, bool):
+        words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+        if text.lower() not in {*words, ""}:
+            raise BadEnvironment(f"{name} is {text!r}; it takes 1 or 0.")
+        return words.get(text.lower(), default)
+    if isinstance(default, int):
+        if not text.isdecimal() or not 0 <= int(text) < 65536:
+            raise BadEnvironment(f"{name} is {text!r}; it takes a number from 0 to 65535.")
+        return int(text)
+    if isinstance(default, Path):
+        return Path(text) if text else default
+    return text

@@ -1,0 +1,231 @@
+"""Django's settings, made from ``mesh.env``; embedded unless DATABASE_URL says otherwise."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+from mesh import env as _env
+from mesh import keys as _keys
+from mesh.version import VERSION
+
+try:
+    ENV = _env.read()
+except _env.BadEnvironment as exc:
+    raise ImproperlyConfigured(str(exc)) from exc
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+MESH_HOME = ENV.home.expanduser()
+MESH_VERSION = VERSION
+MESH_EMBEDDED = not ENV.database_url
+# Two processes never share this name: it marks who holds a laptop's socket.
+MESH_NODE = ENV.node or f"{socket.gethostname()}:{os.getpid()}"
+MESH_ALLOW_LOCALHOST_LINKS = ENV.allow_localhost_links
+
+if not MESH_EMBEDDED and not (ENV.secret_key and ENV.encryption_keys and ENV.url):
+    raise ImproperlyConfigured(
+        "With DATABASE_URL set, Mesh also needs MESH_SECRET_KEY, MESH_ENCRYPTION_KEYS and MESH_URL."
+    )
+# Embedded, both are made at the first start and kept beside the database, 0600.
+SECRET_KEY = ENV.secret_key or _keys.read_or_make(MESH_HOME / "secret-key", _keys.make_secret)
+MESH_ENCRYPTION_KEYS = [
+    key.strip()
+    for key in (
+        ENV.encryption_keys or _keys.read_or_make(MESH_HOME / "encryption-key", _keys.make_fernet)
+    ).split(",")
+]
+
+DEBUG = ENV.debug
+_url = urlsplit(ENV.url)
+MESH_URL = ENV.url.rstrip("/")
+ALLOWED_HOSTS = [_url.hostname] if _url.hostname else ["localhost", "127.0.0.1", "[::1]"]
+CSRF_TRUSTED_ORIGINS = [f"{_url.scheme}://{_url.netloc}"] if _url.hostname else []
+
+INSTALLED_APPS = [
+    "mesh",
+    "links",
+    "agents",
+    "sandboxes",
+    "threads",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.idp.oidc",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "channels",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "mesh.middleware.content_security_policy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+ROOT_URLCONF = "mesh.urls"
+ASGI_APPLICATION = "mesh.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+
+def _database(url: str) -> dict[str, Any]:
+    """Return Django's description of the database at ``url``; empty: SQLite in MESH_HOME."""
+    if not url:
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": MESH_HOME / "mesh.sqlite3",
+            # A file, not memory: the journal's writer has a connection of its own.
+            "TEST": {"NAME": BASE_DIR / "build" / f"test-{os.getpid()}.sqlite3"},
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+                "PRAGMA cache_size=-20000; PRAGMA mmap_size=134217728;",
+            },
+        }
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise ImproperlyConfigured("DATABASE_URL takes postgres://user:password@host/name.")
+    options: dict[str, Any] = {"pool": {"min_size": 1, "max_size": 20}}
+    query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        # A socket's folder can't stand as a host in a URL: ?host=/run/postgresql
+        "HOST": unquote(query.get("host", parts.hostname or "")),
+        "PORT": str(parts.port or ""),
+        "OPTIONS": options,
+    }
+
+
+DATABASES = {"default": _database(ENV.database_url)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CHANNEL_LAYERS: dict[str, Any] = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [ENV.redis_url]},
+    }
+    if ENV.redis_url
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}
+}
+CELERY_BROKER_URL = ENV.redis_url or "memory://"
+
+# People
+AUTH_USER_MODEL = "mesh.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_ADAPTER = "mesh.accounts.AccountAdapter"
+ACCOUNT_SESSION_REMEMBER = True
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+SESSION_COOKIE_NAME = "mesh_session"
+SESSION_COOKIE_AGE = 60 * 60 * 24 * 30
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_NAME = "mesh_csrf"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+if _url.scheme == "https":
+    SECURE_SSL_REDIRECT = True
+    # The compose file's proxy ends TLS and sets this header itself.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
+
+# Files of the pages
+STATIC_URL = "/static/"
+STATIC_ROOT = MESH_HOME / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if not DEBUG
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+
+# Programs
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "mesh.accounts.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["mesh.api.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "mesh.api.answer_error",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Mesh",
+    "VERSION": VERSION,
+    "DESCRIPTION": "Threads, runs and links of a Mesh server. Sign in with a bearer token.",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/",
+}
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": ENV.log_level},
+    "loggers": {"httpx": {"level": "WARNING"}, "asyncio": {"level": "WARNING"}},
+}
+SILENCED_SYSTEM_CHECKS: list[str] = []

@@ -1,0 +1,23 @@
+"""Every address of Mesh."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from mesh import views
+
+urlpatterns = [
+    path("healthz", views.healthz, name="healthz"),
+    path("enter", views.enter, name="enter"),
+    path("accounts/", include("allauth.account.urls")),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
+    path("admin/", admin.site.urls),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/links", include("links.urls")),
+    path("api/<slug:org>/decopilot/", include("threads.urls_api")),
+    path("", include("threads.urls")),
+]
+
+handler500 = "mesh.views.server_error"
+handler404 = "mesh.views.not_found"

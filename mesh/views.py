@@ -1,0 +1,64 @@
+"""Pages and answers that belong to no app."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.auth import login
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+
+from mesh import entry
+from mesh.api import answer_server_error
+from mesh.lib.errors import error_body
+
+
+@require_GET
+@never_cache
+def healthz(request: HttpRequest) -> JsonResponse:
+    """Say whether this process and its database work: 200, or 503."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        database = "ok"
+    except DatabaseError:
+        database = "unreachable"
+    ok = database == "ok"
+    return JsonResponse(
+        {
+            "status": "ok" if ok else "error",
+            "version": settings.MESH_VERSION,
+            "database": database,
+        },
+        status=200 if ok else 503,
+    )
+
+
+@require_GET
+@never_cache
+def enter(request: HttpRequest) -> HttpResponseBase:
+    """Sign the owner in by the address that ``make run`` printed; it works once."""
+    user = entry.redeem(request.GET.get("ticket", ""))
+    if user is None and not request.user.is_authenticated:
+        return render(request, "enter_refused.html", status=403)
+    if user is not None:
+        login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    return redirect("/")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer programs in JSON and people with a page."""
+    if request.path.startswith("/api/"):
+        return JsonResponse(
+            error_body("not_found", "There is no such thing here.", "See /api/schema/."), status=404
+        )
+    return render(request, "404.html", status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer a bug, which Django has logged: JSON for programs, a page for people."""
+    if request.path.startswith("/api/"):
+        return answer_server_error(request)
+    return render(request, "500.html", status=500)

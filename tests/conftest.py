@@ -1,0 +1,60 @@
+"""The people of the tests: Ada owns, Bob is let in, Eve is a stranger."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+# Before the settings are read: the tests' state is never a person's own.
+os.environ.setdefault("MESH_HOME", tempfile.mkdtemp(prefix="mesh-test-"))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mesh.settings")
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def plain_static_files(settings):
+    """Pages name their files without a manifest, which only collectstatic makes."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+
+
+def _person(name, org, role):
+    from mesh.models import Membership, User
+
+    user = User.objects.create_user(name, f"{name}@mesh.example", "correct horse battery")
+    Membership.objects.create(organization=org, user=user, role=role)
+    return user
+
+
+@pytest.fixture
+def org(db):
+    from mesh.models import Organization
+
+    return Organization.objects.create(slug="home", name="Home")
+
+
+@pytest.fixture
+def ada(org):
+    return _person("ada", org, "owner")
+
+
+@pytest.fixture
+def bob(org):
+    return _person("bob", org, "member")
+
+
+@pytest.fixture
+def eve(db):
+    from mesh.models import Organization
+
+    return _person("eve", Organization.objects.create(slug="other", name="Other"), "owner")
+
+
+@pytest.fixture
+def agent(org):
+    from agents.models import Agent
+
+    return Agent.objects.create(organization=org, slug="default", title="Mesh")

@@ -1,0 +1,36 @@
+"""Which state of a run may follow which: the one table of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+QUEUED: Final = "queued"
+DISPATCHED: Final = "dispatched"
+RUNNING: Final = "running"
+WAITING: Final = "waiting"  # for an approval
+COMPLETED: Final = "completed"
+FAILED: Final = "failed"
+CANCELLED: Final = "cancelled"
+EXPIRED: Final = "expired"
+
+FINISHED: Final = (COMPLETED, FAILED, CANCELLED, EXPIRED)
+# On a machine, or on the way to it: at most one per thread.
+ACTIVE: Final = (DISPATCHED, RUNNING, WAITING)
+UNFINISHED: Final = (QUEUED, *ACTIVE)
+
+# Dispatched may fall back to queued: the laptop was gone before it took the run.
+AFTER: Final[dict[str, tuple[str, ...]]] = {
+    QUEUED: (DISPATCHED, CANCELLED, EXPIRED, FAILED),
+    DISPATCHED: (QUEUED, RUNNING, WAITING, COMPLETED, FAILED, CANCELLED),
+    RUNNING: (WAITING, COMPLETED, FAILED, CANCELLED),
+    WAITING: (RUNNING, COMPLETED, FAILED, CANCELLED),
+    COMPLETED: (),
+    FAILED: (),
+    CANCELLED: (),
+    EXPIRED: (),
+}
+
+
+def states_before(state: str) -> tuple[str, ...]:
+    """Return the states that ``state`` may follow."""
+    return tuple(before for before, after in AFTER.items() if state in after)

@@ -1,0 +1,192 @@
+"""Threads, their messages and runs, the journal, and approvals.
+
+The tables enforce what the rest relies on; the constraints' names say what that is.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from agents.models import Agent
+from links.models import Link
+from mesh.lib.ids import new_id
+from mesh.models import Organization
+from threads.core import run_state
+
+
+class Thread(models.Model):
+    """A conversation of one person with one agent.
+
+    ``sandbox_provider_kind``, ``harness_id``, ``link`` and ``branch`` are the pins: empty
+    until the first accepted message, and never changed after. ``last_seq`` is the number of
+    the newest event of the journal; ``session_ref`` is the harness's own name of the
+    conversation, for the next turn's resume.
+    """
+
+    id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="threads")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="threads")
+    agent = models.ForeignKey(Agent, models.PROTECT, related_name="threads")
+    title = models.CharField(max_length=200, blank=True)
+    sandbox_provider_kind = models.CharField(max_length=20, blank=True)
+    harness_id = models.CharField(max_length=60, blank=True)
+    link = models.ForeignKey(Link, models.SET_NULL, null=True, related_name="threads")
+    branch = models.CharField(max_length=200, blank=True)
+    session_ref = models.CharField(max_length=200, blank=True)
+    last_seq = models.PositiveBigIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "-updated_at"], name="threads_of_an_owner")]
+
+    def __str__(self) -> str:
+        return self.title or "New chat"
+
+
+class Message(models.Model):
+    """What a person said, or an agent's whole answer, as the AI SDK's UI message parts.
+
+    ``client_id`` is the browser's key for a message it sends: sending again changes nothing.
+    An answer exists once its run is finished; until then it is the fold of the run's events.
+    """
+
+    id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
+    thread = models.ForeignKey(Thread, models.CASCADE, related_name="messages")
+    role = models.CharField(max_length=10)
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True)
+    client_id = models.CharField(max_length=100)
+    parts = models.JSONField()
+    metadata = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        indexes = [models.Index(fields=["thread", "created_at", "id"], name="thread_in_order")]
+        constraints = [
+            models.UniqueConstraint(fields=["thread", "client_id"], name="a_message_once"),
+            models.CheckConstraint(
+                condition=Q(role__in=["user", "assistant", "system"]), name="known_message_role"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.id}"
+
+
+class Run(models.Model):
+    """One answer of an agent to a message, whichever number of attempts it takes.
+
+    ``fence`` counts the attempts: who comes with an older one is refused. ``last_n`` is the
+    number of the newest event of this attempt that is in the journal, and so the cursor with
+    which its reader comes back. ``node`` is the process that reads it.
+    """
+
+    id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
+    thread = models.ForeignKey(Thread, models.CASCADE, related_name="runs")
+    prompt = models.OneToOneField(Message, models.CASCADE, related_name="run")
+    answer = models.OneToOneField(Message, models.SET_NULL, null=True, related_name="answered_run")
+    state = models.CharField(max_length=12, default=run_state.QUEUED)
+    fence = models.PositiveIntegerField(default=0)
+    last_n = models.PositiveBigIntegerField(default=0)
+    node = models.CharField(max_length=255, blank=True)
+    tier = models.CharField(max_length=20, default="smart")
+    mode = models.CharField(max_length=20, default="default")
+    approval_level = models.CharField(max_length=20, default="auto")
+    temperature = models.FloatField(default=0.5)
+    cancel_requested_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    progress_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+    error_code = models.CharField(max_length=60, blank=True)
+    error_text = models.TextField(blank=True)
+    usage = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        indexes = [models.Index(fields=["state", "created_at"], name="runs_by_state")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["thread"],
+                condition=Q(state__in=run_state.ACTIVE),
+                name="one_active_run_per_thread",
+            ),
+            # Also keeps out any state that neither list names.
+            models.CheckConstraint(
+                condition=Q(state__in=run_state.UNFINISHED, finished_at__isnull=True)
+                | Q(state__in=run_state.FINISHED, finished_at__isnull=False),
+                name="a_run_ends_when_finished",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"run {self.id} ({self.state})"
+
+
+class Event(models.Model):
+    """One line of a thread's journal: an AI SDK UI message chunk under its number.
+
+    ``seq`` counts the thread's events from 1 without a gap. ``n`` is the producer's number
+    within (run, fence); empty for what the server itself wrote.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    thread = models.ForeignKey(Thread, models.CASCADE, related_name="events")
+    seq = models.PositiveBigIntegerField()
+    run = models.ForeignKey(Run, models.CASCADE, null=True, related_name="events")
+    fence = models.PositiveIntegerField(default=0)
+    n = models.PositiveBigIntegerField(null=True)
+    chunk = models.JSONField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["seq"]
+        constraints = [
+            models.UniqueConstraint(fields=["thread", "seq"], name="one_event_per_number"),
+            models.UniqueConstraint(fields=["run", "fence", "n"], name="no_event_twice"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.thread_id}:{self.seq}"
+
+
+class Approval(models.Model):
+    """A tool's question "may I?", and each station of its answer, stamped.
+
+    Asked on the laptop, shown to the person, answered, delivered to the laptop, applied by
+    the harness. ``level`` is the approval level in force when it was asked.
+    """
+
+    id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
+    run = models.ForeignKey(Run, models.CASCADE, related_name="approvals")
+    approval_id = models.CharField(max_length=100)
+    tool_call_id = models.CharField(max_length=100)
+    tool = models.CharField(max_length=200)
+    input = models.JSONField()
+    level = models.CharField(max_length=20)
+    decision = models.CharField(max_length=10, blank=True)
+    reason = models.TextField(blank=True)
+    asked_at = models.DateTimeField(default=timezone.now)
+    shown_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)
+    answered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True)
+    delivered_at = models.DateTimeField(null=True)
+    applied_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "approval_id"], name="an_approval_once"),
+            models.CheckConstraint(
+                condition=Q(decision="", answered_at__isnull=True)
+                | Q(decision__in=["allow", "deny"], answered_at__isnull=False),
+                name="answered_when_decided",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tool}: {self.decision or 'open'}"
