@@ -5,5 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agents.harness.base import Adapter
+from agents.harness.demo import DemoAdapter
 
-ADAPTERS: dict[str, Callable[[], Adapter]] = {}
+ADAPTERS: dict[str, Callable[[], Adapter]] = {"demo": DemoAdapter}

@@ -1,0 +1,248 @@
+"""One answer as AI SDK chunks: whatever the program says, the message stays whole.
+
+Every adapter writes through ``Answer``, so the order that readers rely on is kept in one
+place: a part is opened before it grows and closed once, a tool call has one end, steps are
+closed, and nothing comes after the one ``finish``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from agents.harness.base import Ask, Chunk, Done, Emit, Fail, Out
+
+# What an unknown line may cost the journal.
+NOTICE_LIMIT = 2_000
+
+
+@dataclass(slots=True)
+class _Call:
+    """A tool call without its end."""
+
+    name: str
+    has_input: bool = False
+    denied: bool = False
+
+
+class Answer:
+    """Collects the outputs of one turn; ``take`` hands them over."""
+
+    def __init__(self, message_id: str) -> None:
+        self.message_id = message_id
+        self.started = False
+        self.finished = False
+        self._outs: list[Out] = []
+        self._parts: dict[str, str] = {}  # open text and reasoning parts: id → kind
+        self._calls: dict[str, _Call] = {}  # tool calls without an end
+        self._ended_calls: set[str] = set()
+        self._in_step = False
+
+    def take(self) -> list[Out]:
+        """Return the outputs since the last time, in order."""
+        outs, self._outs = self._outs, []
+        return outs
+
+    def put(self, out: Out) -> None:
+        """Add an output that is no chunk, such as ``Write``, in its order."""
+        self._outs.append(out)
+
+    def emit(self, chunk: Chunk) -> None:
+        """Add a chunk, unless the answer is finished."""
+        if not self.finished:
+            self._outs.append(Emit(chunk))
+
+    # The message and its steps
+
+    def start(self) -> None:
+        """Open the message; once, so that a second attempt of a turn goes on with it."""
+        if not self.started:
+            self.started = True
+            self.emit({"type": "start", "messageId": self.message_id})
+
+    def step(self) -> None:
+        """Close the step before, and open the next: one answer of the model."""
+        self._close_step()
+        self._in_step = True
+        self.emit({"type": "start-step"})
+
+    def metadata(self, values: dict[str, Any]) -> None:
+        self.emit({"type": "message-metadata", "messageMetadata": values})
+
+    def notice(self, source: str, line: bytes) -> None:
+        """Show a line that was not understood, cut to a size; not kept in the message."""
+        text = line[:NOTICE_LIMIT].decode(errors="replace")
+        self.data("notice", {"source": source, "line": text}, transient=True)
+
+    def data(
+        self, name: str, value: dict[str, Any], *, part_id: str = "", transient: bool = False
+    ) -> None:
+        """Add a ``data-<name>`` part; the same ``part_id`` again replaces it."""
+        chunk: Chunk = {"type": f"data-{name}", "data": value}
+        if part_id:
+            chunk["id"] = part_id
+        if transient:
+            chunk["transient"] = True
+        self.emit(chunk)
+
+    # Text and reasoning
+
+    def open(self, kind: str, part_id: str) -> None:
+        """Open a ``text`` or ``reasoning`` part."""
+        if part_id in self._parts:
+            return
+        self._need_step()
+        self._parts[part_id] = kind
+        self.emit({"type": f"{kind}-start", "id": part_id})
+
+    def grow(self, kind: str, part_id: str, delta: str) -> None:
+        """Add to a part, which is opened when it is not."""
+        if not delta:
+            return
+        self.open(kind, part_id)
+        self.emit({"type": f"{self._parts[part_id]}-delta", "id": part_id, "delta": delta})
+
+    def close(self, part_id: str) -> None:
+        if kind := self._parts.pop(part_id, None):
+            self.emit({"type": f"{kind}-end", "id": part_id})
+
+    # Tool calls
+
+    def knows_call(self, call_id: str) -> bool:
+        """Say whether the call was started, ended or not."""
+        return call_id in self._calls or call_id in self._ended_calls
+
+    def is_open_call(self, call_id: str) -> bool:
+        return call_id in self._calls
+
+    def call(self, call_id: str, name: str) -> None:
+        """Start a tool call, whose input may stream in; a known id changes nothing."""
+        if self.knows_call(call_id):
+            return
+        self._need_step()
+        self._calls[call_id] = _Call(name)
+        self.emit(
+            {
+                "type": "tool-input-start",
+                "toolCallId": call_id,
+                "toolName": name,
+                "dynamic": True,
+            }
+        )
+
+    def call_grows(self, call_id: str, delta: str) -> None:
+        """Add to the streamed JSON of a call's input."""
+        call = self._calls.get(call_id)
+        if delta and call and not call.has_input:
+            self.emit({"type": "tool-input-delta", "toolCallId": call_id, "inputTextDelta": delta})
+
+    def call_input(self, call_id: str, name: str, value: Any) -> None:
+        """Give the whole input of a call, which is started when it is not; once."""
+        self.call(call_id, name)
+        call = self._calls.get(call_id)
+        if call is None or call.has_input:
+            return
+        call.has_input = True
+        self.emit(
+            {
+                "type": "tool-input-available",
+                "toolCallId": call_id,
+                "toolName": call.name,
+                "input": value,
+                "dynamic": True,
+            }
+        )
+
+    def ask(self, approval_id: str, call_id: str, name: str, value: Any) -> None:
+        """Ask a person whether the call may run."""
+        self.call_input(call_id, name, value)
+        chunk: Chunk = {
+            "type": "tool-approval-request",
+            "approvalId": approval_id,
+            "toolCallId": call_id,
+        }
+        self.put(Ask(approval_id, call_id, name, value, chunk))
+
+    def deny(self, call_id: str) -> None:
+        """Remember that the call was refused: its end, whatever it says, is a denial."""
+        if call := self._calls.get(call_id):
+            call.denied = True
+
+    def result(self, call_id: str, output: Any, *, is_preliminary: bool = False) -> None:
+        """Give what the tool gave; a preliminary output is replaced by the next one."""
+        chunk: Chunk = {
+            "type": "tool-output-available",
+            "toolCallId": call_id,
+            "output": output,
+            "dynamic": True,
+        }
+        if is_preliminary:
+            if call_id in self._calls:
+                self.emit(chunk | {"preliminary": True})
+        else:
+            self._end_call(call_id, chunk)
+
+    def call_failed(self, call_id: str, text: str) -> None:
+        chunk: Chunk = {
+            "type": "tool-output-error",
+            "toolCallId": call_id,
+            "errorText": text,
+            "dynamic": True,
+        }
+        self._end_call(call_id, chunk)
+
+    def _end_call(self, call_id: str, chunk: Chunk) -> None:
+        call = self._calls.pop(call_id, None)
+        if call is None:
+            return
+        self._ended_calls.add(call_id)
+        if not call.has_input:  # readers know no call that ends without an input
+            available: Chunk = {"type": "tool-input-available", "toolCallId": call_id}
+            self.emit(available | {"toolName": call.name, "input": {}, "dynamic": True})
+        denial: Chunk = {"type": "tool-output-denied", "toolCallId": call_id}
+        self.emit(denial if call.denied else chunk)
+
+    # The end
+
+    def finish(self, reason: str, metadata: dict[str, Any] | None = None) -> None:
+        """End well: ``reason`` is the AI SDK's finish reason."""
+        self._end([], reason, metadata)
+
+    def fail(self, code: str, message: str, metadata: dict[str, Any] | None = None) -> None:
+        """End with an error, for people as a chunk and for programs as a code."""
+        error = Emit({"type": "error", "errorText": message})
+        self._end([error, Fail(code, message)], "error", metadata)
+
+    def abort(self, reason: str, metadata: dict[str, Any] | None = None) -> None:
+        """End because somebody stopped it."""
+        self._end([Emit({"type": "abort", "reason": reason})], "other", metadata)
+
+    def _end(self, outs: list[Out], reason: str, metadata: dict[str, Any] | None) -> None:
+        if self.finished:
+            return
+        self.start()
+        self._close_step("This was not finished." if reason != "stop" else "No result came.")
+        self._outs.extend(outs)
+        chunk: Chunk = {"type": "finish", "finishReason": reason}
+        self.emit(chunk | {"messageMetadata": metadata} if metadata else chunk)
+        self.finished = True
+        self._outs.append(Done())
+
+    def _need_step(self) -> None:
+        if not self._in_step:
+            self.step()
+
+    def _close_step(self, left_open: str = "") -> None:
+        """Close the parts and the step; open calls too, with ``left_open`` as their error.
+
+        A call may outlive its step: its result comes when the model's next answer has begun
+        (several calls at once), or a sub-agent works in between.
+        """
+        for part_id in list(self._parts):
+            self.close(part_id)
+        if left_open:
+            for call_id in list(self._calls):
+                self.call_failed(call_id, left_open)
+        if self._in_step:
+            self._in_step = False
+            self.emit({"type": "finish-step"})
