@@ -29,14 +29,14 @@ def make_fernet() -> str:
 def read_or_make(path: Path, make: Callable[[], str]) -> str:
     """Return the text of ``path``; make it first, readable by the owner only, if it is missing.
 
-    Two processes may start at once: the first to create the file decides.
+    Several may start at once: the first to put the file in place decides for all.
     """
     try:
         return path.read_text(encoding="ascii").strip()
     except FileNotFoundError:
         pass
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="ascii") as file:
         file.write(make() + "\n")

@@ -65,7 +65,6 @@ INSTALLED_APPS = [
     "allauth.idp.oidc",
     "rest_framework",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "channels",
 ]
 
@@ -108,7 +107,7 @@ def _database(url: str) -> dict[str, Any]:
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": MESH_HOME / "mesh.sqlite3",
             # A file, not memory: the journal's writer has a connection of its own.
-            "TEST": {"NAME": BASE_DIR / "build" / f"test-{os.getpid()}.sqlite3"},
+            "TEST": {"NAME": MESH_HOME / "test.sqlite3"},
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
@@ -144,7 +143,6 @@ CHANNEL_LAYERS: dict[str, Any] = {
     if ENV.redis_url
     else {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}
 }
-CELERY_BROKER_URL = ENV.redis_url or "memory://"
 
 # People
 AUTH_USER_MODEL = "mesh.User"
@@ -212,7 +210,6 @@ SPECTACULAR_SETTINGS = {
     "VERSION": VERSION,
     "DESCRIPTION": "Threads, runs and links of a Mesh server. Sign in with a bearer token.",
     "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/",
 }
 

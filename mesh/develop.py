@@ -1,0 +1,111 @@
+"""The developer's commands behind ``make``: test, check, fmt and bench.
+
+``test`` first puts in place what some suites need (the real agent CLIs from npm, a Chromium).
+Where that can't be had it says which tests are left out and why; with CI=true that is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / ".tools"
+# Exact versions: what the recorded lines in tests/harness were taken from.
+NPM_PACKAGES = ("@anthropic-ai/claude-code@2.1.330",)
+OURS = ("mesh", "links", "agents", "sandboxes", "threads")
+
+
+def main() -> int:
+    """Run the command named first; return its exit code."""
+    commands = {"test": test, "check": check, "fmt": fmt, "bench": bench}
+    name, words = (sys.argv[1:2] or ["test"])[0], sys.argv[2:]
+    if name not in commands:
+        print(f"make {name}? There are: run, {', '.join(commands)}.", file=sys.stderr)
+        return 2
+    return commands[name](words)
+
+
+def test(words: list[str]) -> int:
+    """Run the test suite, whole or the parts named by ``words``."""
+    missing = [reason for reason in (_have_clis(), _have_chromium()) if reason]
+    for reason in missing:
+        print(f"LEFT OUT: {reason}", file=sys.stderr, flush=True)
+    if missing and os.environ.get("CI") == "true":
+        return 1
+    return _run(sys.executable, "-m", "pytest", *words)
+
+
+def check(words: list[str]) -> int:
+    """Run everything that reads the code without running it; return the first failure's code."""
+    manage = [sys.executable, "manage.py"]
+    steps = [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["mypy", *OURS],
+        ["lint-imports", "--no-logo"],
+        [*manage, "makemigrations", "--check", "--dry-run"],
+        [*manage, "spectacular", "--validate", "--fail-on-warn", "--file", os.devnull],
+    ]
+    return max(_run(*step) for step in steps)
+
+
+def fmt(words: list[str]) -> int:
+    """Format the code and mend what ruff can mend."""
+    return _run("ruff", "format", ".") or _run("ruff", "check", "--fix", ".")
+
+
+def bench(words: list[str]) -> int:
+    """Run the benchmarks, all or those named by ``words`` (such as ``first_token``)."""
+    names = words or sorted(path.stem for path in (ROOT / "tests" / "bench").glob("bench_*.py"))
+    return max(
+        _run(sys.executable, "-m", f"tests.bench.bench_{name.removeprefix('bench_')}")
+        for name in names
+    )
+
+
+def _have_clis() -> str:
+    """Install the agent CLIs of the tests; return why that failed, or an empty string."""
+    stamp = TOOLS / "npm.stamp"
+    wanted = "\n".join(NPM_PACKAGES)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return ""
+    npm = shutil.which("npm")
+    if npm is None:
+        return "the tests with the real Claude Code (marker real_cli): npm is not installed."
+    TOOLS.mkdir(exist_ok=True)
+    # A package.json of its own, or npm would walk up and write into a parent folder.
+    (TOOLS / "package.json").write_text('{"private": true}\n')
+    print("Installing the agent CLIs for the tests …", file=sys.stderr, flush=True)
+    quiet = ["--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
+    code = _run(npm, "install", "--prefix", str(TOOLS), *quiet, *NPM_PACKAGES)
+    if code != 0:
+        return f"the tests with the real Claude Code (marker real_cli): npm ended with {code}."
+    stamp.write_text(wanted)
+    return ""
+
+
+def _have_chromium() -> str:
+    """See to a Chromium for the browser tests; return why there is none, or an empty string."""
+    if shutil.which("chromium") or shutil.which("chromium-browser"):
+        return ""
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        print("Installing Chromium for the browser tests …", file=sys.stderr, flush=True)
+        _run("apt-get", "update", "-qq")
+        if _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium") == 0:
+            return ""
+    if _run(sys.executable, "-m", "playwright", "install", "chromium") == 0:
+        return ""
+    return "the tests in the browser (marker browser): no Chromium could be installed."
+
+
+def _run(*argv: str) -> int:
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    return subprocess.run(argv, cwd=ROOT, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

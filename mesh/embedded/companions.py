@@ -1,0 +1,111 @@
+"""The link of this very machine, which ``make run`` starts beside the server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mesh import processes
+from mesh.lib.backoff import Backoff
+
+SUPERSEDED = 4  # exit code of a link whose place another process of this machine has taken
+
+
+class LocalLink:
+    """Keeps one ``deco_link`` running until ``stop``; says so when it has to start it again."""
+
+    def __init__(
+        self,
+        *,
+        argv: list[str],
+        home: Path,
+        on_start: Callable[[dict[str, object]], None],
+        say: Callable[[str], None],
+    ) -> None:
+        self._argv, self._home, self._on_start, self._say = argv, home, on_start, say
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start the link, and keep it running in the background."""
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def _keep(self) -> None:
+        backoff = Backoff()
+        while True:
+            begun = time.monotonic()
+            with (self._home / "link" / "output").open("wb") as output:
+                # A session of its own: Ctrl-C reaches us alone, and we end it in our order.
+                process = await asyncio.create_subprocess_exec(
+                    *self._argv,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+            self._process = process
+            self._on_start({"pid": process.pid, "started": processes.started_at(process.pid)})
+            code = await process.wait()
+            if code == SUPERSEDED:
+                self._say("Another link of this machine has taken over; this one rests.")
+                return
+            backoff.connected_for(time.monotonic() - begun)
+            wait = backoff.next()
+            self._say(
+                f"The link of this machine ended (code {code}); again in {wait:.0f} s."
+                f" Its last words are in {self._home / 'link'}."
+            )
+            await asyncio.sleep(wait)
+
+    async def stop(self) -> None:
+        """End the link, waiting up to 5 s for it to sign off."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), 5)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def argv_of(*, port: int, token: Path, name: str) -> list[str]:
+    """Return the command line of this machine's own link."""
+    manage = Path(__file__).resolve().parents[2] / "manage.py"
+    address = f"http://127.0.0.1:{port}"
+    return [
+        *[sys.executable, str(manage), "deco_link", address],
+        *["--token-file", str(token), "--name", name],
+    ]
+
+
+def end_sandboxes(home: Path) -> int:
+    """End every sandbox process of this machine; return how many there were. Blocks ≤ 10 s.
+
+    Their folders stay as they are; each journals the end of its runs first.
+    """
+    living = [
+        (int(facts["pid"]), str(facts["started"]))
+        for facts in map(_facts, sorted((home / "sandboxes").glob("*/pid")))
+        if facts and processes.is_same(int(facts["pid"]), str(facts["started"]))
+    ]
+    if living:
+        with ThreadPoolExecutor(len(living)) as pool:
+            list(pool.map(lambda one: processes.end(*one, within=8), living))
+    return len(living)
+
+
+def _facts(path: Path) -> dict[str, str] | None:
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return facts if isinstance(facts, dict) and {"pid", "started"} <= facts.keys() else None

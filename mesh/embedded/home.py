@@ -1,0 +1,121 @@
+"""What an embedded Mesh needs under MESH_HOME before it can start."""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+import agents.services
+from mesh import processes, services
+from mesh.accounts import find_user_by_token
+from mesh.lib.errors import AppError
+from mesh.models import Organization, User
+
+
+class AlreadyRunning(AppError):
+    code = "already_running"
+    hint = "Open it there, or stop it first. MESH_HOME=… keeps a second one apart."
+
+
+@dataclass(slots=True)
+class Lock:
+    """The right to use this MESH_HOME, held until the process ends, however it ends."""
+
+    path: Path
+    file: int
+
+    def write(self, facts: dict[str, Any]) -> None:
+        """Tell the next start what runs here."""
+        os.ftruncate(self.file, 0)
+        os.pwrite(self.file, json.dumps(facts).encode(), 0)
+
+
+def lock() -> Lock:
+    """Return the lock of MESH_HOME, after ending a link that a killed server left behind.
+
+    Raises:
+        AlreadyRunning: another ``make run`` holds it.
+    """
+    settings.MESH_HOME.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = settings.MESH_HOME / "run.json"
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        port = _read(file).get("port", "?")
+        os.close(file)
+        raise AlreadyRunning(f"Mesh runs already: http://127.0.0.1:{port}/") from exc
+    _end_orphan(_read(file).get("link"))
+    return Lock(path=path, file=file)
+
+
+def _read(file: int) -> dict[str, Any]:
+    try:
+        facts = json.loads(os.pread(file, 4096, 0) or b"{}")
+    except ValueError:
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _end_orphan(facts: Any) -> None:
+    """End the link of a server that was killed, unless its number belongs to another by now."""
+    if not isinstance(facts, dict):
+        return
+    pid, started = facts.get("pid"), facts.get("started")
+    if isinstance(pid, int) and isinstance(started, str):
+        processes.end(pid, started)
+
+
+def prepare() -> User:
+    """Bring database and files up to date; return the owner. Safe to repeat."""
+    _migrate()
+    _collect_static()
+    owner = services.make_home(username=getpass.getuser())
+    agents.services.make_default_agent(organization=Organization.objects.get(slug="home"))
+    return owner
+
+
+def _migrate() -> None:
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        call_command("migrate", verbosity=0, interactive=False)
+
+
+def _collect_static() -> None:
+    """Copy and compress the pages' files, unless no source changed since the last time."""
+    from django.contrib.staticfiles.finders import get_finders
+
+    newest = 0.0
+    count = 0
+    for finder in get_finders():
+        for name, storage in finder.list(None):
+            newest = max(newest, os.stat(storage.path(name)).st_mtime)
+            count += 1
+    stamp = settings.MESH_HOME / "static.stamp"
+    wanted = f"{settings.MESH_VERSION} {count} {newest}"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        call_command("collectstatic", verbosity=0, interactive=False, clear=True)
+        stamp.write_text(wanted)
+
+
+def link_token(owner: User) -> Path:
+    """Return the 0600 file with the bearer token of this machine's own link; make it if needed."""
+    path: Path = settings.MESH_HOME / "link" / "token"
+    if path.exists() and find_user_by_token(path.read_text().strip()) == owner:
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_suffix(".new")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(services.make_token(user=owner, name="link of this machine") + "\n")
+    draft.replace(path)
+    return path

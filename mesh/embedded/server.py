@@ -1,0 +1,91 @@
+"""The server process of an embedded Mesh: uvicorn, told when it is ready and how to end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from types import FrameType
+
+import uvicorn
+
+from mesh.lib.errors import AppError
+
+
+class PortTaken(AppError):
+    code = "port_taken"
+
+
+def listen(port: int) -> socket.socket:
+    """Return a socket that listens on 127.0.0.1 at ``port`` (0: any free one).
+
+    Raises:
+        PortTaken: another program has the port.
+    """
+    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        server.bind(("127.0.0.1", port))
+    except OSError as exc:
+        server.close()
+        error = PortTaken(f"Port {port} of this machine is taken: {exc.strerror}.")
+        error.hint = f"Start Mesh on another: MESH_PORT={port + 1} make run"  # type: ignore[misc]
+        raise error from exc
+    server.listen(1024)
+    return server
+
+
+class Server(uvicorn.Server):
+    """uvicorn that says when it answers, and lets others end before it does."""
+
+    def __init__(
+        self,
+        *,
+        on_ready: Callable[[], Awaitable[None]],
+        before_exit: Callable[[], Awaitable[None]],
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                "mesh.asgi:application",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                # The tunnel's frames are data already packed or tokens too short to pack.
+                ws_per_message_deflate=False,
+                ws_max_size=4 * 1024 * 1024,
+                # Liveness is the tunnel's own affair (ping each 10 s); this one is slower.
+                ws_ping_interval=30,
+                ws_ping_timeout=60,
+                timeout_graceful_shutdown=2,
+            )
+        )
+        self._on_ready, self._before_exit = on_ready, before_exit
+        self._leaving: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if not self.should_exit:
+            self._loop = asyncio.get_running_loop()
+            await self._on_ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end on the first signal; end at once on the second Ctrl-C."""
+        if self._leaving is not None or not self.started:
+            self.should_exit = True
+            self.force_exit = sig == signal.SIGINT
+            return
+        # A signal handler may only leave a note for the loop.
+        self._loop.call_soon_threadsafe(self._leave)
+
+    def _leave(self) -> None:
+        if self._leaving is None:
+            self._leaving = asyncio.create_task(self._end_others_first())
+
+    async def _end_others_first(self) -> None:
+        try:
+            await self._before_exit()
+        finally:
+            self.should_exit = True

@@ -1,0 +1,83 @@
+"""``make run``: an embedded Mesh and the link of this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import platform
+import sys
+import webbrowser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from mesh import entry
+from mesh.embedded import advice, companions, home
+from mesh.embedded.server import Server, listen
+from mesh.lib.errors import AppError
+
+
+class Command(BaseCommand):
+    help = "Start Mesh on this machine: server, database and link, all under MESH_HOME."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.MESH_EMBEDDED:
+            raise CommandError(
+                "DATABASE_URL is set: that is the clustered Mesh, which compose.yaml starts."
+            )
+        try:
+            lock = home.lock()
+            socket = listen(settings.ENV.port)
+        except AppError as exc:
+            raise CommandError(f"{exc}\n{exc.hint}", returncode=3) from exc
+        owner = home.prepare()
+        port = socket.getsockname()[1]
+        ticket = entry.make_ticket(user=owner)
+        link = companions.LocalLink(
+            argv=companions.argv_of(
+                port=port, token=home.link_token(owner), name=platform.node() or "this machine"
+            ),
+            home=settings.MESH_HOME,
+            on_start=lambda facts: lock.write({"pid": os.getpid(), "port": port, "link": facts}),
+            say=_say,
+        )
+        lock.write({"pid": os.getpid(), "port": port})
+
+        async def ready() -> None:
+            link.start()
+            await _announce(f"http://127.0.0.1:{port}/enter?ticket={ticket}")
+
+        async def leave() -> None:
+            _say("\nStopping …")
+            await asyncio.to_thread(companions.end_sandboxes, settings.MESH_HOME)
+            await link.stop()
+
+        server = Server(on_ready=ready, before_exit=leave)
+        gc.freeze()  # what is loaded stays: the collector need not walk it again and again
+        server.run(sockets=[socket])
+
+
+async def _announce(address: str) -> None:
+    _say(f"Mesh is ready: {address}")
+    _say("Open it in a browser; it signs you in once. Ctrl-C stops everything.")
+    if settings.ENV.open_browser and _has_display():
+        await asyncio.to_thread(webbrowser.open, address)
+    asyncio.get_running_loop().run_in_executor(None, _advise)
+
+
+def _advise() -> None:
+    if text := advice.about_claude():
+        _say(text)
+
+
+def _has_display() -> bool:
+    if platform.system() == "Darwin":
+        return sys.stdout.isatty()
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)

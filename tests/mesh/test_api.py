@@ -1,0 +1,115 @@
+"""Every error of the API has the one form, whatever raised it."""
+
+import pytest
+from django.db import DatabaseError, connection
+from django.test import Client
+from django.urls import reverse
+from rest_framework import exceptions, serializers
+from rest_framework.test import APIRequestFactory
+from rest_framework.views import APIView
+
+from mesh.lib.errors import AppError
+
+
+class Teapot(AppError):
+    code = "teapot"
+    text = "This is a teapot."
+    hint = "Ask for tea."
+    status = 418
+
+
+class Input(serializers.Serializer):
+    name = serializers.CharField()
+
+
+class View(APIView):
+    authentication_classes = ()
+    permission_classes = ()
+
+    def post(self, request):
+        if raised := ERRORS.get(str(request.data.get("raise"))):
+            raise raised
+        Input(data=request.data).is_valid(raise_exception=True)
+
+
+ERRORS = {
+    "teapot": Teapot(activeCapabilities=["claude-code"]),
+    "forbidden": exceptions.PermissionDenied(),
+    "signed out": exceptions.NotAuthenticated(),
+    "often": exceptions.Throttled(),
+    "other": exceptions.APIException(),
+}
+
+
+def post(body=b"{}", **more):
+    more.setdefault("content_type", "application/json")
+    request = APIRequestFactory().generic("POST", "/api/x", body, **more)
+    return View.as_view()(request)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        pytest.param(b'{"raise": "teapot"}', 418, "teapot", id="our own"),
+        pytest.param(b'{"raise": "forbidden"}', 403, "forbidden", id="forbidden"),
+        pytest.param(b'{"raise": "signed out"}', 403, "unauthorized", id="signed out"),
+        pytest.param(b'{"raise": "often"}', 429, "too_many_requests", id="too often"),
+        pytest.param(b'{"raise": "other"}', 500, "refused", id="another of the framework's"),
+        pytest.param(b"{}", 400, "invalid_input", id="a field is missing"),
+        pytest.param(b"{", 400, "invalid_json", id="no JSON"),
+        pytest.param(b"[1]", 400, "invalid_json", id="no object"),
+        pytest.param(b'{"a": NaN}', 400, "invalid_json", id="NaN is no JSON"),
+        pytest.param(b"[" * 100_000, 400, "invalid_json", id="deeply nested"),
+        pytest.param(b"\xff", 400, "invalid_json", id="no UTF-8"),
+        pytest.param(b'"' + b"x" * 10_485_761 + b'"', 413, "body_too_large", id="over 10 MB"),
+    ],
+)
+def test_refuses(body, status, code):
+    answer = post(body)
+
+    assert (answer.status_code, answer.data["error"]["code"]) == (status, code)
+    assert all(answer.data["error"][part] for part in ("code", "message", "hint"))
+
+
+def test_other_content_is_no_json():
+    assert post(b"a=1", content_type="text/plain").data["error"]["code"] == "invalid_json"
+
+
+def test_an_error_may_carry_more():
+    error = post(b'{"raise": "teapot"}').data["error"]
+
+    assert error["activeCapabilities"] == ["claude-code"]
+
+
+def test_a_missing_field_is_named():
+    assert post(b"{}").data["error"]["message"].startswith("name: ")
+
+
+def test_an_unknown_address_answers_programs_in_json(client, db):
+    answer = client.get("/api/nowhere")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+def test_healthz(client, db, settings):
+    answer = client.get(reverse("healthz"))
+
+    assert answer.json() == {"status": "ok", "version": settings.MESH_VERSION, "database": "ok"}
+
+
+def test_healthz_tells_when_the_database_is_gone(db, monkeypatch):
+    def refuse(*args):
+        raise DatabaseError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "cursor", refuse)
+        answer = Client().get(reverse("healthz"))
+
+    assert (answer.status_code, answer.json()["database"]) == (503, "unreachable")
+
+
+def test_every_page_carries_a_policy_without_inline_code(client, db):
+    policy = client.get(reverse("healthz")).headers["Content-Security-Policy"]
+
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy

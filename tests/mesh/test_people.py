@@ -1,0 +1,119 @@
+"""Who may come in, and how: the printed address, tokens, roles."""
+
+from datetime import timedelta
+
+import pytest
+from allauth.idp.oidc.models import Token
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from mesh import entry, services
+from mesh.accounts import bearer, find_user_by_token
+from mesh.models import Membership, Role, User
+from mesh.selectors import NotFound, get_membership
+
+
+def test_the_embedded_start_makes_owner_and_home_once(db):
+    first, again = services.make_home(username="ada"), services.make_home(username="ada")
+
+    assert first == again
+    assert Membership.objects.get().role == Role.OWNER
+    assert not first.has_usable_password()
+
+
+def test_the_printed_address_signs_in_once(ada, client):
+    ticket = entry.make_ticket(user=ada)
+
+    answer = client.get(reverse("enter"), {"ticket": ticket})
+
+    assert (answer.status_code, answer.url) == (302, "/")
+    assert client.session["_auth_user_id"] == str(ada.pk)
+    assert Client().get(reverse("enter"), {"ticket": ticket}).status_code == 403
+
+
+def test_who_is_signed_in_already_may_use_the_address_again(ada, client):
+    client.force_login(ada)
+
+    assert client.get(reverse("enter"), {"ticket": "used"}).status_code == 302
+
+
+def test_an_old_ticket_opens_nothing(ada, client):
+    ticket = entry.make_ticket(user=ada)
+    Token.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+
+    assert client.get(reverse("enter"), {"ticket": ticket}).status_code == 403
+
+
+def test_an_access_token_is_no_ticket(ada, client):
+    token = services.make_token(user=ada)
+
+    assert client.get(reverse("enter"), {"ticket": token}).status_code == 403
+
+
+def test_a_token_names_its_person_until_it_is_revoked(ada):
+    value = services.make_token(user=ada)
+
+    assert find_user_by_token(value) == ada
+    Token.objects.all().delete()
+    assert find_user_by_token(value) is None
+
+
+def test_no_token_of_someone_who_was_shut_out(ada):
+    value = services.make_token(user=ada)
+    User.objects.update(is_active=False)
+
+    assert find_user_by_token(value) is None
+
+
+def test_only_the_hash_of_a_token_is_kept(ada):
+    value = services.make_token(user=ada)
+
+    assert value not in str(Token.objects.values())
+
+
+@pytest.mark.parametrize(
+    ("header", "token"),
+    [
+        pytest.param("Bearer abc", "abc", id="usual"),
+        pytest.param("bearer  abc ", "abc", id="lower case, spaces"),
+        pytest.param("Basic abc", "", id="another scheme"),
+        pytest.param("", "", id="none"),
+    ],
+)
+def test_bearer(header, token):
+    assert bearer(header) == token
+
+
+def test_mesh_token_prints_the_owners(ada, bob, capsys):
+    call_command("mesh_token")
+
+    assert find_user_by_token(capsys.readouterr().out.strip()) == ada
+
+
+def test_mesh_token_prints_anothers(ada, bob, capsys):
+    call_command("mesh_token", "bob")
+
+    assert find_user_by_token(capsys.readouterr().out.strip()) == bob
+
+
+def test_mesh_token_knows_no_strangers(ada):
+    with pytest.raises(CommandError, match="no one called 'mallory'"):
+        call_command("mesh_token", "mallory")
+
+
+def test_a_foreign_organization_looks_like_none(ada, eve):
+    for slug in ["other", "nowhere"]:
+        with pytest.raises(NotFound):
+            get_membership(viewer=ada, slug=slug)
+
+
+def test_nobody_opens_an_account_on_an_embedded_mesh(client, db):
+    answer = client.post(
+        reverse("account_signup"),
+        {"username": "mallory", "password1": "correct horse b", "password2": "correct horse b"},
+    )
+
+    assert answer.status_code == 200
+    assert not User.objects.exists()

@@ -1,0 +1,208 @@
+"""A whole embedded Mesh in processes of its own, as ``make run`` starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from mesh import processes
+from tests.waiting import until
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class RunningMesh:
+    """One MESH_HOME, and the ``mesh_run`` that serves it; may be killed and started again.
+
+    What it starts it ends, by process id, in ``close``.
+    """
+
+    def __init__(self, home: Path, **environ: str) -> None:
+        self.home, self.environ = home, environ
+        self.process: subprocess.Popen[str] | None = None
+        self.lines: list[str] = []
+        self.port = 0
+        self._token = ""
+
+    def start(self) -> RunningMesh:
+        """Start it, and return once it has said that it is ready."""
+        environ = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("MESH_", "DJANGO_", "ANTHROPIC_", "CLAUDE"))
+        }
+        environ |= {
+            "MESH_HOME": str(self.home),
+            "MESH_PORT": str(self.port),
+            "MESH_OPEN_BROWSER": "0",
+            "PYTHONUNBUFFERED": "1",
+            **self.environ,
+        }
+        self.lines = []
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "mesh_run"],
+            cwd=ROOT,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        until(lambda: self.address or self.process.poll() is not None, within=30, what="ready")
+        assert self.address, "\n".join(self.lines)
+        self.port = int(re.search(r":(\d+)/", self.address)[1])
+        return self
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        for line in process.stdout:
+            self.lines.append(line.rstrip())
+
+    @property
+    def address(self) -> str:
+        """The printed address that signs the owner in once."""
+        for line in list(self.lines):
+            if line.startswith("Mesh is ready: "):
+                return line.removeprefix("Mesh is ready: ")
+        return ""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def token(self) -> str:
+        """A bearer token of the owner, from ``manage.py mesh_token``."""
+        if not self._token:
+            self._token = subprocess.run(
+                [sys.executable, "manage.py", "mesh_token"],
+                cwd=ROOT,
+                env=os.environ | {"MESH_HOME": str(self.home)},
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout.strip()
+        return self._token
+
+    def client(self) -> httpx.Client:
+        """A program's client of the API."""
+        return httpx.Client(
+            base_url=f"{self.url}/api/home/decopilot",
+            headers={"Authorization": f"Bearer {self.token}"},
+            timeout=30,
+            trust_env=False,
+        )
+
+    def online(self) -> None:
+        """Wait until the link of this machine is online."""
+
+        def is_online() -> bool:
+            answer = httpx.get(
+                f"{self.url}/api/links/me",
+                headers={"Authorization": f"Bearer {self.token}"},
+                trust_env=False,
+            )
+            return answer.status_code == 200 and answer.json().get("status") == "online"
+
+        until(is_online, within=30, what="link online")
+
+    def facts(self) -> dict[str, Any]:
+        """What ``run.json`` says: pid, port and the link's process."""
+        return json.loads((self.home / "run.json").read_text())
+
+    def link(self) -> tuple[int, str]:
+        """The link's process: its pid and start time."""
+        facts = until(lambda: self.facts().get("link"), what="link started")
+        return facts["pid"], facts["started"]
+
+    def sandboxes(self) -> list[tuple[int, str]]:
+        """The living sandbox processes."""
+        found = []
+        for path in (self.home / "sandboxes").glob("*/pid"):
+            facts = json.loads(path.read_text())
+            if processes.is_same(facts["pid"], facts["started"]):
+                found.append((facts["pid"], facts["started"]))
+        return found
+
+    def kill_server(self) -> None:
+        """End the server as a power cut would: no signal it could handle."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def interrupt(self) -> int:
+        """Do what Ctrl-C does; return the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(30)
+
+    def close(self) -> None:
+        """End everything this Mesh started, whatever state it is in."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(10)
+        for pid, started in self._left_over():
+            processes.end(pid, started, within=1)
+
+    def _left_over(self) -> list[tuple[int, str]]:
+        link = self.facts().get("link") if (self.home / "run.json").exists() else None
+        return [*([(link["pid"], link["started"])] if link else []), *self.sandboxes()]
+
+
+def say(
+    client: httpx.Client, thread: str, text: str, *, key: str = "", **body: Any
+) -> httpx.Response:
+    """Post a user message to a thread."""
+    message = {"role": "user", "parts": [{"type": "text", "text": text}]}
+    if key:
+        message["id"] = key
+    return client.post(
+        f"/threads/{thread}/messages",
+        json={"messages": [message], "agent": {"id": "default"}, **body},
+    )
+
+
+def events(
+    client: httpx.Client, thread: str, *, after: int | None = None, within: float = 60, **query: Any
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (seq, chunk) of a thread's stream until it ends or ``within`` seconds are over."""
+    end = time.monotonic() + within
+    headers = {} if after is None else {"Last-Event-ID": str(after)}
+    with client.stream(
+        "GET", f"/threads/{thread}/stream", headers=headers, params=query, timeout=within
+    ) as answer:
+        assert answer.status_code == 200, answer.read()
+        seq = 0
+        for line in answer.iter_lines():
+            assert time.monotonic() < end, "the stream went on for too long"
+            if line.startswith("id: "):
+                seq = int(line[4:])
+            elif line.startswith("data: ") and line != "data: [DONE]":
+                yield seq, json.loads(line[6:])
+
+
+def until_finish(stream: Iterator[tuple[int, dict[str, Any]]]) -> list[tuple[int, dict[str, Any]]]:
+    """Return the events up to and with the first ``finish``."""
+    seen = []
+    for seq, chunk in stream:
+        seen.append((seq, chunk))
+        if chunk["type"] == "finish":
+            return seen
+    raise AssertionError(f"the stream ended without finish; last: {seen[-3:]}")
+
+
+def text_of(seen: list[tuple[int, dict[str, Any]]]) -> str:
+    """Return the text that a reader of these events sees."""
+    return "".join(chunk["delta"] for _, chunk in seen if chunk["type"] == "text-delta")
