@@ -1,0 +1,42 @@
+"""One running Mesh for all tests of this folder that don't break it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.running import RunningMesh
+
+
+@pytest.fixture(scope="session")
+def mesh(tmp_path_factory):
+    """A running Mesh whose link is online; nobody may kill it."""
+    running = RunningMesh(tmp_path_factory.mktemp("mesh"))
+    try:
+        running.start().online()
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture
+def api(mesh):
+    """A program's client of the running Mesh."""
+    with mesh.client() as client:
+        yield client
+
+
+@pytest.fixture
+def thread(api):
+    """The id of a new thread."""
+    return api.post("/threads", json={}).json()["id"]
+
+
+@pytest.fixture
+def breakable(tmp_path):
+    """A running Mesh of the test's own, to be killed at will."""
+    running = RunningMesh(tmp_path / "home")
+    try:
+        running.start().online()
+        yield running
+    finally:
+        running.close()
