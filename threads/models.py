@@ -25,7 +25,8 @@ class Thread(models.Model):
     ``sandbox_provider_kind``, ``harness_id``, ``link`` and ``branch`` are the pins: empty
     until the first accepted message, and never changed after. ``last_seq`` is the number of
     the newest event of the journal; ``session_ref`` is the harness's own name of the
-    conversation, for the next turn's resume.
+    conversation, for the next turn's resume. A deleted thread is hidden at once; its row
+    stays until its last run is known to be stopped.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -41,6 +42,7 @@ class Thread(models.Model):
     last_seq = models.PositiveBigIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
+    deleted_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes = [models.Index(fields=["owner", "-updated_at"], name="threads_of_an_owner")]
@@ -54,6 +56,7 @@ class Message(models.Model):
 
     ``client_id`` is the browser's key for a message it sends: sending again changes nothing.
     An answer exists once its run is finished; until then it is the fold of the run's events.
+    ``seq`` is the number of the event that brought the message into the journal.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -61,15 +64,16 @@ class Message(models.Model):
     role = models.CharField(max_length=10)
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True)
     client_id = models.CharField(max_length=100)
+    seq = models.PositiveBigIntegerField()
     parts = models.JSONField()
     metadata = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        ordering = ["created_at", "id"]
-        indexes = [models.Index(fields=["thread", "created_at", "id"], name="thread_in_order")]
+        ordering = ["seq"]
         constraints = [
             models.UniqueConstraint(fields=["thread", "client_id"], name="a_message_once"),
+            models.UniqueConstraint(fields=["thread", "seq"], name="one_message_per_number"),
             models.CheckConstraint(
                 condition=Q(role__in=["user", "assistant", "system"]), name="known_message_role"
             ),
@@ -85,6 +89,7 @@ class Run(models.Model):
     ``fence`` counts the attempts: who comes with an older one is refused. ``last_n`` is the
     number of the newest event of this attempt that is in the journal, and so the cursor with
     which its reader comes back. ``node`` is the process that reads it.
+    ``cancel_delivered_at`` stays empty until the laptop has been told to stop.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -100,6 +105,7 @@ class Run(models.Model):
     approval_level = models.CharField(max_length=20, default="auto")
     temperature = models.FloatField(default=0.5)
     cancel_requested_at = models.DateTimeField(null=True)
+    cancel_delivered_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     progress_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True)
@@ -132,7 +138,8 @@ class Event(models.Model):
     """One line of a thread's journal: an AI SDK UI message chunk under its number.
 
     ``seq`` counts the thread's events from 1 without a gap. ``n`` is the producer's number
-    within (run, fence); empty for what the server itself wrote.
+    within (run, fence); empty for what the server itself wrote. ``chunk`` is JSON text: it is
+    written once and handed on to every reader as it is, so no database needs to understand it.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -141,7 +148,7 @@ class Event(models.Model):
     run = models.ForeignKey(Run, models.CASCADE, null=True, related_name="events")
     fence = models.PositiveIntegerField(default=0)
     n = models.PositiveBigIntegerField(null=True)
-    chunk = models.JSONField()
+    chunk = models.TextField()
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

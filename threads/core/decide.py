@@ -1,0 +1,238 @@
+"""What the events of a run do to it: the whole decision, without a database.
+
+Events are numbered by their producer (``n`` from 1, within run and fence). The decision
+says which chunks enter the journal, how the run's state moves and what else must be kept;
+``threads.journal`` carries it out in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from threads.core import run_state
+
+Chunk = Mapping[str, Any]
+
+JOINABLE: Final = {
+    "text-delta": ("id", "delta"),
+    "reasoning-delta": ("id", "delta"),
+    "tool-input-delta": ("toolCallId", "inputTextDelta"),
+}
+JOIN_LIMIT: Final = 64 * 1024  # characters of one joined delta: a row stays small
+HOLD_LIMIT: Final = 64  # events between ``finish`` and ``done``
+
+TRUNCATED: Final = ("stream_truncated", "The agent's stream ended in the middle.")
+# Kept as the error of a run whose agent stopped by itself.
+ABORTED: Final = "aborted"
+
+
+class Gap(Exception):
+    """An event is missing: the producer sent a number that is not the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """An event as the sandbox sent it."""
+
+    n: int
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What is known of a run before the events. ``waits_for``: its open approvals."""
+
+    state: str
+    last_n: int
+    is_stopping: bool = False
+    error_code: str = ""
+    error_text: str = ""
+    waits_for: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A tool's question, for its row."""
+
+    approval_id: str
+    tool_call_id: str
+    tool: str
+    input: Any
+
+
+@dataclass(slots=True)
+class Decision:
+    """What to write. ``chunks`` pairs each chunk with its number, ``None`` for our own.
+
+    ``end`` is the state a finished run ends in; ``finish`` the agent's own last chunk, which
+    goes into the journal behind everything else.
+    """
+
+    last_n: int
+    state: str
+    chunks: list[tuple[Chunk, int | None]] = field(default_factory=list)
+    error_code: str = ""
+    error_text: str = ""
+    session_ref: str = ""
+    usage: dict[str, Any] = field(default_factory=dict)
+    title: str = ""
+    asked: list[Asked] = field(default_factory=list)
+    applied: list[str] = field(default_factory=list)
+    end: str = ""
+    finish: tuple[Chunk, int] | None = None
+
+
+def hold_from(events: Sequence[Numbered]) -> int:
+    """Return how many of ``events`` may be decided on now.
+
+    The last chunk waits for what follows it, so that who sees ``finish`` also finds the
+    answer stored and the run ended: they enter in one transaction.
+    """
+    tail = len(events)
+    for index in range(len(events) - 1, max(-1, len(events) - HOLD_LIMIT), -1):
+        body = events[index].body
+        if body.get("type") == "done":
+            return len(events)
+        if _kind(body) == "finish":
+            tail = index
+    return tail
+
+
+def decide(run: RunFacts, events: Sequence[Numbered], *, status: Any) -> Decision:
+    """Return what ``events`` do to ``run``; those it has seen already do nothing.
+
+    ``status(state)`` makes the chunk that tells readers of a change of state.
+
+    Raises:
+        Gap: a number is missing; nothing of the batch may be kept.
+    """
+    decision = Decision(
+        last_n=run.last_n,
+        state=run.state,
+        error_code=run.error_code,
+        error_text=run.error_text,
+    )
+    turn = _Turn(decision, set(run.waits_for), status)
+    for event in events:
+        if event.n <= decision.last_n:
+            continue
+        if event.n != decision.last_n + 1:
+            raise Gap(f"{event.n} after {decision.last_n}")
+        decision.last_n = event.n
+        if run.state not in run_state.FINISHED and not decision.end:
+            turn.take(event, is_stopping=run.is_stopping)
+    return decision
+
+
+def _kind(body: Mapping[str, Any]) -> str:
+    chunk = body.get("chunk")
+    return str(chunk.get("type", "")) if isinstance(chunk, Mapping) else ""
+
+
+class _Turn:
+    """One pass over the events; writes into the decision."""
+
+    def __init__(self, decision: Decision, waits_for: set[str], status: Any) -> None:
+        self.decision, self.waits_for, self.status = decision, waits_for, status
+
+    def take(self, event: Numbered, *, is_stopping: bool) -> None:
+        body, decision = event.body, self.decision
+        match body.get("type"):
+            case "ui-message-chunk" if isinstance(body.get("chunk"), Mapping):
+                self.chunk(event, body["chunk"])
+            case "approval-applied":
+                self.applied(event)
+            case "error":
+                decision.error_code = str(body.get("code") or "harness_crashed")[:60]
+                decision.error_text = str(body.get("message") or "")
+            case "done":
+                self.done(is_stopping=is_stopping)
+            case _:
+                pass  # a newer sandbox may say more than we know
+
+    def chunk(self, event: Numbered, chunk: Chunk) -> None:
+        decision = self.decision
+        kind = chunk.get("type")
+        if kind == "finish":
+            self.keep_metadata(chunk)
+            decision.finish = (chunk, event.n)
+            return
+        if decision.state == run_state.DISPATCHED:
+            self.move(run_state.RUNNING)
+        if kind in JOINABLE and self.join(chunk, event.n):
+            return
+        decision.chunks.append((chunk, event.n))
+        if kind == "tool-approval-request":
+            self.ask(event.body, chunk)
+        elif kind == "abort":
+            decision.error_code = decision.error_code or ABORTED
+        elif kind == "data-thread-title":
+            decision.title = str((chunk.get("data") or {}).get("title") or "")[:200]
+        elif "messageMetadata" in chunk:
+            self.keep_metadata(chunk)
+
+    def join(self, chunk: Chunk, n: int) -> bool:
+        """Add a delta to the one before it, if both belong together; say whether."""
+        chunks = self.decision.chunks
+        if not chunks or chunks[-1][1] is None or chunks[-1][0].keys() != chunk.keys():
+            return False
+        before = chunks[-1][0]
+        part, text = JOINABLE[chunk["type"]]
+        if len(chunk) != 3 or (before["type"], before[part]) != (chunk["type"], chunk.get(part)):
+            return False
+        joined = f"{before[text]}{chunk[text]}"
+        if len(joined) > JOIN_LIMIT:
+            return False
+        chunks[-1] = ({"type": chunk["type"], part: chunk[part], text: joined}, n)
+        return True
+
+    def ask(self, body: Mapping[str, Any], chunk: Chunk) -> None:
+        facts = body.get("approval") or {}
+        asked = Asked(
+            approval_id=str(chunk.get("approvalId"))[:100],
+            tool_call_id=str(chunk.get("toolCallId"))[:100],
+            tool=str(facts.get("tool", ""))[:200],
+            input=facts.get("input"),
+        )
+        self.decision.asked.append(asked)
+        self.waits_for.add(asked.approval_id)
+        if self.decision.state != run_state.WAITING:
+            self.move(run_state.WAITING)
+
+    def applied(self, event: Numbered) -> None:
+        approval_id = str(event.body.get("approvalId"))
+        self.decision.applied.append(approval_id)
+        self.waits_for.discard(approval_id)
+        if self.decision.state == run_state.WAITING and not self.waits_for:
+            self.move(run_state.RUNNING)
+
+    def move(self, state: str) -> None:
+        self.decision.state = state
+        self.decision.chunks.append((self.status(state), None))
+
+    def keep_metadata(self, chunk: Chunk) -> None:
+        metadata = chunk.get("messageMetadata")
+        if not isinstance(metadata, Mapping):
+            return
+        if isinstance(ref := metadata.get("codingAgentSessionId"), str):
+            self.decision.session_ref = ref[:200]
+        for name in ("usage", "costUsd"):
+            if name in metadata:
+                self.decision.usage[name] = metadata[name]
+
+    def done(self, *, is_stopping: bool) -> None:
+        decision = self.decision
+        if is_stopping or decision.error_code == ABORTED:
+            decision.end = run_state.CANCELLED
+            decision.error_code = decision.error_text = ""
+        elif decision.error_code:
+            decision.end = run_state.FAILED
+        elif decision.finish is None:
+            decision.end = run_state.FAILED
+            decision.error_code, decision.error_text = TRUNCATED
+        elif decision.finish[0].get("finishReason") == "error":
+            decision.end, decision.error_code = run_state.FAILED, "harness_crashed"
+        else:
+            decision.end = run_state.COMPLETED

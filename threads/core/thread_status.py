@@ -1,0 +1,31 @@
+"""What a thread is doing, told from the states of its runs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from threads.core import run_state
+
+_OF_RUN: Final = {
+    run_state.QUEUED: "queued",
+    run_state.DISPATCHED: "running",
+    run_state.RUNNING: "running",
+    run_state.WAITING: "requires_action",
+    run_state.COMPLETED: "completed",
+    run_state.FAILED: "failed",
+    run_state.EXPIRED: "failed",
+    run_state.CANCELLED: "cancelled",
+}
+
+
+def thread_status(*, active: str | None, queued: bool, last: str | None) -> str:
+    """Return the status of a thread.
+
+    ``active`` is the state of its run on a machine, ``queued`` whether one waits, ``last``
+    the state of the run that ended last.
+    """
+    if active:
+        return _OF_RUN[active]
+    if queued:
+        return "queued"
+    return _OF_RUN[last] if last else "idle"

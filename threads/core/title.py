@@ -1,0 +1,29 @@
+"""The first title of a thread: what its first message begins with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+LIMIT = 60
+_MARKS = re.compile(r"^[#>\-*`\s]+|[`*]+")
+
+
+def text_of(parts: Iterable[Mapping[str, Any]]) -> str:
+    """Return the text of a message: its text parts, one under the other."""
+    return "\n".join(str(part.get("text", "")) for part in parts if part.get("type") == "text")
+
+
+def title_of(text: str) -> str:
+    """Return the first line of ``text`` that says something, short enough for a list."""
+    for line in text.splitlines():
+        line = " ".join(_MARKS.sub("", line).split())
+        if not line:
+            continue
+        if len(line) <= LIMIT:
+            return line
+        cut = line[: LIMIT - 1]
+        whole = cut.rsplit(" ", 1)[0] if " " in cut[LIMIT // 2 :] else cut
+        return whole.rstrip(" ,.;:") + "…"
+    return ""
