@@ -10,6 +10,7 @@ writes the machine's monotonic clock as its text, so one clock measures both way
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sys
 import tempfile
@@ -44,7 +45,7 @@ class Seen:
         delays = [(arrived - written) / 1e6 for written, arrived in arrivals]
         self.first.append(delays[0])
         self.every += delays
-        pairs = zip(arrivals, arrivals[1:], strict=False)
+        pairs = itertools.pairwise(arrivals)
         self.gaps += [(after[1] - before[1]) / 1e6 for before, after in pairs]
 
 
