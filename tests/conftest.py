@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-
-# Before the settings are read: the tests' state is never a person's own.
-os.environ.setdefault("MESH_HOME", tempfile.mkdtemp(prefix="mesh-test-"))
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mesh.settings")
-
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def plain_static_files(settings):
+def plain_files_and_quick_passwords(settings):
     """Pages name their files without a manifest, which only collectstatic makes."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STORAGES = {
         **settings.STORAGES,
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
