@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.harness.base import Ask, Chunk, Done, Emit, Fail, Out
+from agents.harness.lines import printable
 
 # What an unknown line may cost the journal.
 NOTICE_LIMIT = 2_000
@@ -71,7 +72,7 @@ class Answer:
 
     def notice(self, source: str, line: bytes) -> None:
         """Show a line that was not understood, cut to a size; not kept in the message."""
-        text = line[:NOTICE_LIMIT].decode(errors="replace")
+        text = printable(line[:NOTICE_LIMIT].decode(errors="replace"))
         self.data("notice", {"source": source, "line": text}, transient=True)
 
     def data(
@@ -112,8 +113,8 @@ class Answer:
         """Say whether the call was started, ended or not."""
         return call_id in self._calls or call_id in self._ended_calls
 
-    def is_open_call(self, call_id: str) -> bool:
-        return call_id in self._calls
+    def is_ended_call(self, call_id: str) -> bool:
+        return call_id in self._ended_calls
 
     def call(self, call_id: str, name: str) -> None:
         """Start a tool call, whose input may stream in; a known id changes nothing."""
@@ -156,6 +157,8 @@ class Answer:
     def ask(self, approval_id: str, call_id: str, name: str, value: Any) -> None:
         """Ask a person whether the call may run."""
         self.call_input(call_id, name, value)
+        if call_id not in self._calls or self.finished:
+            return
         chunk: Chunk = {
             "type": "tool-approval-request",
             "approvalId": approval_id,
@@ -210,6 +213,7 @@ class Answer:
 
     def fail(self, code: str, message: str, metadata: dict[str, Any] | None = None) -> None:
         """End with an error, for people as a chunk and for programs as a code."""
+        message = printable(message)  # may quote a program's stderr
         error = Emit({"type": "error", "errorText": message})
         self._end([error, Fail(code, message)], "error", metadata)
 
@@ -235,14 +239,14 @@ class Answer:
     def _close_step(self, left_open: str = "") -> None:
         """Close the parts and the step; open calls too, with ``left_open`` as their error.
 
-        A call may outlive its step: its result comes when the model's next answer has begun
-        (several calls at once), or a sub-agent works in between.
+        A call whose input is there may outlive its step: its result comes when the model's
+        next answer has begun (several calls at once), or a sub-agent works in between.
         """
         for part_id in list(self._parts):
             self.close(part_id)
-        if left_open:
-            for call_id in list(self._calls):
-                self.call_failed(call_id, left_open)
+        for call_id, call in list(self._calls.items()):
+            if left_open or not call.has_input:
+                self.call_failed(call_id, left_open or "The call was not finished.")
         if self._in_step:
             self._in_step = False
             self.emit({"type": "finish-step"})

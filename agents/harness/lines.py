@@ -3,17 +3,54 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from typing import Any
+
+# A NUL, or half of a pair: valid in JSON, refused by PostgreSQL and by UTF-8.
+_UNFIT = re.compile("[\x00\ud800-\udfff]")
 
 
 def as_object(line: bytes) -> dict[str, Any] | None:
-    """Return the JSON object of a line; ``None`` when it is none."""
+    """Return the JSON object of a line; ``None`` when it is none.
+
+    Its texts can be stored and sent anywhere: characters that can't be are replaced.
+    """
+    text = line.decode(errors="replace")
     try:
-        value = json.loads(line)
-    # Deep nesting runs out of stack; an integer of 5,000 digits is refused as a ValueError.
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        if "\\u" in text:
+            value = _cleaned(value)
+    # Deep nesting runs out of stack; an integer of 5,000 digits is a ValueError too.
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):  # 1e999 is read as infinity, which nobody can write again
+        raise ValueError(f"{text} is too large")
+    return value
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with what can't be stored replaced."""
+    return _UNFIT.sub("\ufffd", text)
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    if isinstance(value, dict):
+        return {printable(key): _cleaned(item) for key, item in value.items()}
+    return value
 
 
 def text_of(message: dict[str, Any], key: str) -> str:

@@ -1,0 +1,57 @@
+"""What a failed turn is called, and the sentence that says what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agents.harness.lines import text_of
+
+NOT_SIGNED_IN = (
+    "Claude Code is not signed in on this machine. Run `claude` in a terminal there, type "
+    "/login, and send the message again."
+)
+# What the program says about a conversation it does not have.
+_UNKNOWN_SESSION = ("No conversation found", "--resume requires a valid session")
+
+
+def is_unknown_session(text: str) -> bool:
+    return any(words in text for words in _UNKNOWN_SESSION)
+
+
+def errors_of(result: dict[str, Any]) -> str:
+    """Return the program's own words for what went wrong."""
+    errors = result.get("errors")
+    listed = [e for e in errors if isinstance(e, str)] if isinstance(errors, list) else []
+    return text_of(result, "result") or "\n".join(listed)
+
+
+def was_interrupted(result: dict[str, Any]) -> bool:
+    return text_of(result, "terminal_reason").startswith("aborted")
+
+
+def failure_of(result: dict[str, Any]) -> tuple[str, str]:
+    """Return code and sentence of a ``result`` line with ``is_error``.
+
+    ``subtype`` is no help: "Not logged in" comes as a success.
+    """
+    words = errors_of(result)
+    status = result.get("api_error_status")
+    if "/login" in words:
+        return "not_signed_in", NOT_SIGNED_IN
+    if isinstance(status, int) or text_of(result, "terminal_reason") == "api_error":
+        named = (
+            f" (status {status})" if isinstance(status, int) and str(status) not in words else ""
+        )
+        return (
+            "model_api_error",
+            f"The model's provider refused: {words or 'no reason given'}{named}",
+        )
+    return "harness_failed", f"Claude Code stopped: {words or text_of(result, 'subtype')}"
+
+
+def crash(code: int | None, stderr: str) -> tuple[str, str]:
+    """Return code and sentence of a program that ended in the middle of a turn."""
+    how = f"with exit code {code}" if code is not None and code >= 0 else "by a signal"
+    said = stderr.strip().splitlines()
+    last = f" Its last words: {said[-1][:500]}" if said else ""
+    return "harness_crashed", f"Claude Code ended {how} in the middle of the answer.{last}"

@@ -1,0 +1,164 @@
+"""How ``claude`` is started, and the lines it is given."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from agents.harness.base import PLAN, Launch, TurnInput, Write, parts_of
+from agents.harness.claude_code.permissions import ASK_RULES, asks
+
+PROGRAM = "claude"
+
+# Tools that need a terminal, leave the sandbox's folder, or go on when the turn is over.
+UNFIT = (
+    "AskUserQuestion",
+    "Config",
+    "CronCreate",
+    "CronDelete",
+    "CronList",
+    "EnterPlanMode",
+    "EnterWorktree",
+    "ExitWorktree",
+    "Monitor",
+    "ScheduleWakeup",
+    "SendMessage",
+)
+
+ENVIRONMENT = {
+    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "DISABLE_AUTOUPDATER": "1",
+    "DISABLE_ERROR_REPORTING": "1",
+    "DISABLE_TELEMETRY": "1",
+}
+
+IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+
+
+def launch(turn: TurnInput) -> Launch:
+    """Return the program and its arguments for a conversation that goes on with ``turn``."""
+    plans = turn.mode == PLAN
+    unfit = UNFIT if plans else (*UNFIT, "ExitPlanMode")
+    args = [
+        "-p",
+        *("--input-format", "stream-json", "--output-format", "stream-json", "--verbose"),
+        "--include-partial-messages",
+        *("--permission-prompt-tool", "stdio"),
+        # Named even when it is the default: the person's settings may say "bypassPermissions".
+        f"--permission-mode={'plan' if plans else 'default'}",
+        f"--disallowedTools={','.join(unfit)}",
+    ]
+    if asks(turn):
+        args.append(f"--settings={json.dumps({'permissions': {'ask': list(ASK_RULES)}})}")
+    if turn.model:
+        args.append(f"--model={turn.model}")
+    if instructions := _instructions(turn):
+        args.append(f"--append-system-prompt={instructions}")
+    if turn.resume_session_ref:
+        args.append(f"--resume={turn.resume_session_ref}")
+    return Launch(PROGRAM, tuple(args), ENVIRONMENT)
+
+
+def key(turn: TurnInput) -> str:
+    """Return what of a turn is fixed when the program starts."""
+    return json.dumps([turn.model, turn.mode == PLAN, asks(turn), _instructions(turn)])
+
+
+def _instructions(turn: TurnInput) -> str:
+    value = turn.agent.get("instructions")
+    return value.strip() if isinstance(value, str) else ""
+
+
+def request(request_id: str, subtype: str) -> Write:
+    """Return a control request of ours."""
+    return _line(
+        {"type": "control_request", "request_id": request_id, "request": {"subtype": subtype}}
+    )
+
+
+def allow(request_id: str, tool_input: Any) -> Write:
+    """Let the tool run with the input it asked for."""
+    return _respond(request_id, {"behavior": "allow", "updatedInput": tool_input})
+
+
+def deny(request_id: str, message: str) -> Write:
+    """Refuse the tool; the model reads ``message``."""
+    return _respond(request_id, {"behavior": "deny", "message": message})
+
+
+def refuse(request_id: str, error: str) -> Write:
+    """Answer a control request that we do not know, so that nobody waits for it."""
+    response = {"subtype": "error", "request_id": request_id, "error": error}
+    return _line({"type": "control_response", "response": response})
+
+
+def _respond(request_id: str, answer: dict[str, Any]) -> Write:
+    response = {"subtype": "success", "request_id": request_id, "response": answer}
+    return _line({"type": "control_response", "response": response})
+
+
+def user_line(turn: TurnInput) -> Write:
+    """Return what the person said, with its files."""
+    content = [block for part in parts_of(turn.last_message) if (block := _block(part))]
+    message = {"role": "user", "content": content or [_text("(nothing)")]}
+    return _line(
+        {
+            "type": "user",
+            "message": message,
+            "parent_tool_use_id": None,
+            "session_id": turn.resume_session_ref or "default",
+        }
+    )
+
+
+def _line(value: dict[str, Any]) -> Write:
+    return Write(json.dumps(value).encode())
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def _block(part: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a part as the API's content block; ``None`` for what says nothing."""
+    if part.get("type") == "text":
+        text = part.get("text")
+        return _text(text) if isinstance(text, str) and text.strip() else None
+    if part.get("type") == "file":
+        return _file(part)
+    return None
+
+
+def _file(part: dict[str, Any]) -> dict[str, Any]:
+    name = part.get("filename") or "a file"
+    data = _read_data_url(str(part.get("url", "")))
+    media_type = str(part.get("mediaType", "")).partition(";")[0]
+    if data is None:
+        return _text(f"[{name} could not be read: it is not part of the message]")
+    if media_type in IMAGES or media_type == "application/pdf":
+        source = {
+            "type": "base64",
+            "media_type": media_type,
+            "data": base64.b64encode(data).decode(),
+        }
+        return {"type": "image" if media_type in IMAGES else "document", "source": source}
+    try:
+        return _text(f"{name}:\n\n{data.decode()}")
+    except UnicodeDecodeError:
+        return _text(f"[{name} could not be read: {media_type or 'its type'} is not supported]")
+
+
+def _read_data_url(url: str) -> bytes | None:
+    head, comma, body = url.partition(",")
+    if not head.startswith("data:") or not comma:
+        return None
+    if not head.endswith(";base64"):
+        return unquote_to_bytes(body)
+    try:
+        return base64.b64decode(body, validate=True)
+    except binascii.Error:
+        return None
