@@ -1,0 +1,129 @@
+"""Anthropic Messages: what a request says, and the events of an answer. No I/O."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from tests.standin.scripts import REFUSALS, Stop, Text, Thinking, Tool
+
+Json = dict[str, Any]
+_numbers = itertools.count(1)
+USAGE = {
+    "input_tokens": 100,
+    "cache_creation_input_tokens": 10,
+    "cache_read_input_tokens": 20,
+    "output_tokens": 1,
+}
+OUTPUT_TOKENS = 30
+
+
+def read(body: Json) -> tuple[list[str], list[str]]:
+    """Return what the person said, newest last, and the newest tool results.
+
+    The CLI puts reminders in front of what was said, and may add a ``system`` message last.
+    """
+    said: list[str] = []
+    results: list[str] = []
+    for message in body.get("messages", []):
+        if message.get("role") != "user":
+            continue
+        blocks = _blocks(message)
+        texts = [b["text"] for b in blocks if b.get("type") == "text" and _is_said(b["text"])]
+        results = [_text(b.get("content")) for b in blocks if b.get("type") == "tool_result"]
+        if texts and not results:
+            said.append("\n".join(texts))
+    return said, results
+
+
+def _blocks(message: Json) -> list[Json]:
+    content = message.get("content")
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+
+
+def _is_said(text: str) -> bool:
+    return not text.lstrip().startswith("<system-reminder>")
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(block.get("text", "") for block in content or [])
+
+
+def error(status: int) -> Json:
+    kind, message = REFUSALS.get(status, ("api_error", f"Status {status}, as told."))
+    return {"type": "error", "error": {"type": kind, "message": message}}
+
+
+def sse(event: Json) -> bytes:
+    return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+
+
+class Message:
+    """The events of one streamed message, block by block."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.content: list[Json] = []
+        self.stop = "end_turn"
+
+    def begin(self) -> Json:
+        return {"type": "message_start", "message": self.whole() | {"stop_reason": None}}
+
+    def whole(self) -> Json:
+        """The message as it is answered when not streamed."""
+        return {
+            "id": f"msg_{next(_numbers):06}",
+            "type": "message",
+            "role": "assistant",
+            "model": self.model,
+            "content": self.content,
+            "stop_reason": self.stop,
+            "stop_sequence": None,
+            "usage": USAGE,
+        }
+
+    def block(self, step: Text | Thinking | Tool | Stop) -> Iterator[tuple[Json, float]]:
+        """Yield the events of one block, each with the seconds to wait before it."""
+        if isinstance(step, Stop):
+            self.stop = step.reason
+            return
+        index = len(self.content)
+        empty, whole, deltas = _parts(step)
+        if isinstance(step, Tool):
+            self.stop = "tool_use"
+        gap = step.gap if isinstance(step, Text) else 0
+        yield {"type": "content_block_start", "index": index, "content_block": empty}, 0
+        for delta in deltas:
+            yield {"type": "content_block_delta", "index": index, "delta": delta}, gap
+        self.content.append(whole)
+        yield {"type": "content_block_stop", "index": index}, 0
+
+    def end(self) -> Iterator[Json]:
+        delta = {"stop_reason": self.stop, "stop_sequence": None}
+        usage = USAGE | {"output_tokens": OUTPUT_TOKENS}
+        yield {"type": "message_delta", "delta": delta, "usage": usage}
+        yield {"type": "message_stop"}
+
+
+def _parts(step: Text | Thinking | Tool) -> tuple[Json, Json, list[Json]]:
+    """Return a block when it starts, when it is whole, and the deltas between."""
+    if isinstance(step, Text):
+        text = "".join(step.pieces) or step.text
+        deltas = [{"type": "text_delta", "text": piece} for piece in step.pieces]
+        return {"type": "text", "text": ""}, {"type": "text", "text": text}, deltas
+    if isinstance(step, Thinking):
+        whole = {"type": "thinking", "thinking": step.text, "signature": "c3RhbmRpbg=="}
+        deltas = [
+            {"type": "thinking_delta", "thinking": step.text},
+            {"type": "signature_delta", "signature": whole["signature"]},
+        ]
+        return {"type": "thinking", "thinking": "", "signature": ""}, whole, deltas
+    start = {"type": "tool_use", "id": f"toolu_{next(_numbers):06}", "name": step.name}
+    text = json.dumps(step.input)
+    half = len(text) // 2
+    deltas = [{"type": "input_json_delta", "partial_json": p} for p in (text[:half], text[half:])]
+    return start | {"input": {}}, start | {"input": step.input}, deltas

@@ -1,0 +1,130 @@
+"""What the stand-in does, chosen by the person's last text: a list of steps, no I/O."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+HELP = """\
+The last user text decides (elsewhere in the text is fine):
+  say: TEXT            answers TEXT, word by word
+  think                thinks, then answers
+  bash: COMMAND        calls the tool Bash, then tells what it gave
+  bash twice           calls Bash two times in one message
+  tool: NAME {json}    calls any tool
+  recall               tells the first thing you said
+  slow N MS            N pieces of text, MS milliseconds apart
+  big N                one piece of N bytes
+  stall now            begins, and never goes on
+  cut the line         begins, and drops the connection
+  reach the limit      ends for max_tokens
+  status N             refuses with that status
+Anything else is repeated to you."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    text: str
+    pieces: tuple[str, ...] = ()
+    gap: float = 0  # seconds between two pieces
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    name: str
+    input: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Says nothing more, until the other side leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Drops the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The reason why the model stopped, if not the usual one."""
+
+    reason: str
+
+
+Step = Text | Thinking | Tool | Stall | Cut | Refuse | Stop
+
+# What people see of a refusal: the provider's own words for it.
+REFUSALS = {
+    401: ("authentication_error", "invalid x-api-key"),
+    429: ("rate_limit_error", "This request would exceed your rate limit."),
+    529: ("overloaded_error", "Overloaded"),
+}
+
+
+def words(text: str) -> Text:
+    return Text(text, tuple(re.findall(r"\s*\S+\s*", text)) or (text,))
+
+
+def steps_for(texts: list[str], tool_results: list[str]) -> list[Step]:
+    """Return the steps of one answer.
+
+    ``texts`` is what the person said, the newest last; ``tool_results`` is what the tools
+    gave since, if the model is asked to go on after them.
+    """
+    if tool_results:
+        return [words("The tool said: " + " | ".join(result[:200] for result in tool_results))]
+    said = texts[-1] if texts else ""
+    for pattern, make in _SCRIPTS:
+        if found := pattern.search(said):
+            return make(found, texts)
+    return [words(f"You said: {said[:500]}")]
+
+
+def _bash(command: str) -> Tool:
+    return Tool("Bash", {"command": command, "description": "As told"})
+
+
+Maker = Callable[["re.Match[str]", list[str]], list[Step]]
+
+_SCRIPTS: list[tuple[re.Pattern[str], Maker]] = [
+    (re.compile(pattern, re.DOTALL), make)
+    for pattern, make in (
+        (r"\bstatus (\d+)", lambda m, t: [Refuse(int(m[1]))]),
+        (r"\btool: (\w+) (\{.*\})", lambda m, t: [Tool(m[1], json.loads(m[2]))]),
+        (r"\bsay: (.+)", lambda m, t: [words(m[1])]),
+        (
+            r"\bbash: (.+)",
+            lambda m, t: [words("I run it."), _bash(m[1])],
+        ),
+        (r"\bbash twice", lambda m, t: [_bash("echo one"), _bash("echo two")]),
+        (
+            r"\bslow (\d+) (\d+)",
+            lambda m, t: [
+                Text("", tuple(f"{n} " for n in range(1, int(m[1]) + 1)), int(m[2]) / 1000)
+            ],
+        ),
+        (r"\bbig (\d+)", lambda m, t: [Text("", ("x" * int(m[1]),))]),
+        (r"\bstall now\b", lambda m, t: [words("I begin"), Stall()]),
+        (r"\bcut the line\b", lambda m, t: [words("I begin"), Cut()]),
+        (r"\breach the limit\b", lambda m, t: [words("There is no room"), Stop("max_tokens")]),
+        (r"\brecall\b", lambda m, t: [words(f"First you said: {t[0]}")]),
+        (
+            r"\bthink\b",
+            lambda m, t: [Thinking("I wonder what this is about."), words("I thought about it.")],
+        ),
+    )
+]

@@ -1,0 +1,177 @@
+"""The stand-in's server: a little HTTP/1.1 over asyncio, one connection a request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.standin import anthropic
+from tests.standin.scripts import Cut, Refuse, Stall, Step, steps_for
+
+HEAD_LIMIT = 64 * 1024
+
+
+@dataclass(slots=True)
+class Request:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Standin:
+    """A running stand-in; ``requests`` is what it was asked, in order."""
+
+    url: str = ""
+    requests: list[Request] = field(default_factory=list)
+
+    @property
+    def messages(self) -> list[Request]:
+        """The requests for an answer of the model."""
+        return [
+            r
+            for r in self.requests
+            if r.path.startswith("/v1/messages?") or r.path.endswith("/messages")
+        ]
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            request = await _read(reader)
+            self.requests.append(request)
+            await self._answer(request, writer)
+        with contextlib.suppress(ConnectionError):
+            writer.close()
+            await writer.wait_closed()
+
+    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        path = request.path.partition("?")[0]
+        if request.method == "POST" and path == "/v1/messages":
+            await _messages(request.body, writer)
+        elif path == "/v1/messages/count_tokens":
+            await _json(writer, 200, {"input_tokens": 100})
+        else:
+            await _json(writer, 200 if request.method == "HEAD" else 404, {})
+
+
+async def _read(reader: asyncio.StreamReader) -> Request:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    method, path, _ = head[0].split(" ", 2)
+    pairs = (line.partition(":") for line in head[1:] if line)
+    headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    raw = await reader.readexactly(int(headers.get("content-length", "0")))
+    try:
+        body = json.loads(raw or b"{}")
+    except ValueError:
+        body = {}
+    return Request(method, path, headers, body if isinstance(body, dict) else {})
+
+
+async def _json(writer: asyncio.StreamWriter, status: int, body: dict[str, Any]) -> None:
+    data = json.dumps(body).encode()
+    head = (
+        f"HTTP/1.1 {status} As Told\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(data)}\r\nconnection: close\r\n\r\n"
+    )
+    writer.write(head.encode() + data)
+    await writer.drain()
+
+
+async def _messages(body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+    steps = steps_for(*anthropic.read(body))
+    message = anthropic.Message(str(body.get("model")))
+    if isinstance(steps[0], Refuse):
+        await _json(writer, steps[0].status, anthropic.error(steps[0].status))
+    elif body.get("stream"):
+        await _stream(message, steps, writer)
+    else:
+        for step in steps:
+            if not isinstance(step, Stall | Cut | Refuse):
+                for _ in message.block(step):
+                    pass
+        await _json(writer, 200, message.whole())
+
+
+async def _stream(
+    message: anthropic.Message, steps: list[Step], writer: asyncio.StreamWriter
+) -> None:
+    writer.write(
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+        b"cache-control: no-store\r\nconnection: close\r\n\r\n"
+    )
+    writer.write(anthropic.sse(message.begin()))
+    for step in steps:
+        if isinstance(step, Cut):
+            await writer.drain()
+            writer.transport.abort()
+            return
+        if isinstance(step, Stall):
+            await writer.drain()
+            await asyncio.Event().wait()
+        elif not isinstance(step, Refuse):
+            for event, wait in message.block(step):
+                if wait:
+                    await asyncio.sleep(wait)
+                writer.write(anthropic.sse(event))
+                await writer.drain()
+    for event in message.end():
+        writer.write(anthropic.sse(event))
+    await writer.drain()
+
+
+@contextlib.asynccontextmanager
+async def serving(*, port: int = 0) -> AsyncIterator[Standin]:
+    """Serve on loopback while the block runs."""
+    standin = Standin()
+    open_now: set[asyncio.Task[None]] = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        open_now.add(task)
+        try:
+            await standin.handle(reader, writer)
+        except asyncio.CancelledError:
+            writer.transport.abort()
+        finally:
+            open_now.discard(task)
+
+    server = await asyncio.start_server(connected, "127.0.0.1", port, limit=HEAD_LIMIT)
+    standin.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield standin
+    finally:
+        server.close()
+        for task in list(open_now):  # those that stall
+            task.cancel()
+        await asyncio.gather(*open_now, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def serving_in_thread(*, port: int = 0) -> Iterator[Standin]:
+    """The same for tests without a loop of their own."""
+    ready: list[Standin] = []
+    is_ready = threading.Event()
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        async with serving(port=port) as standin:
+            ready.append(standin)
+            is_ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+    thread.start()
+    assert is_ready.wait(10)
+    try:
+        yield ready[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
+        loop.close()
