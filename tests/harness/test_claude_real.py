@@ -1,0 +1,405 @@
+"""The real ``claude`` against the model stand-in, driven through the adapter."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+
+import pytest
+
+from agents.harness.base import Ask, Emit
+from agents.harness.claude_code import ClaudeCodeAdapter
+from tests.harness.cli import need_claude
+from tests.harness.driver import Driver, one, text_of, turn, types_of
+from tests.harness.shapes import check_turn
+from tests.standin import serving
+
+pytestmark = pytest.mark.real_cli
+
+
+@pytest.fixture
+async def standin():
+    async with serving() as running:
+        yield running
+
+
+@pytest.fixture
+async def claude(standin, tmp_path):
+    """Return ``claude(**env)``: a driver of the real program; ended when the test is over."""
+    program = need_claude()
+    (tmp_path / "home").mkdir()
+    (tmp_path / "work").mkdir()
+    started = []
+
+    def make(**env):
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path / "home"),
+            "LANG": "C.UTF-8",
+            "ANTHROPIC_BASE_URL": standin.url,
+            "ANTHROPIC_API_KEY": "stand-in",
+            "CLAUDE_CODE_MAX_RETRIES": "1",
+        } | env
+        env = {name: value for name, value in env.items() if value}
+        driver = Driver(ClaudeCodeAdapter(), [program], env=env, cwd=tmp_path / "work")
+        started.append(driver)
+        return driver
+
+    yield make
+    for driver in started:
+        await driver.stop()
+
+
+def when(driver, kind, act):
+    """Let ``act`` happen once, at the first chunk of ``kind``."""
+
+    def on_out(out):
+        if isinstance(out, Emit | Ask) and out.chunk["type"] == kind:
+            driver.on_out = lambda out: None
+            act()
+
+    driver.on_out = on_out
+
+
+async def test_text_is_streamed(claude):
+    driver = claude()
+
+    chunks = await driver.run(turn("say: one two three"))
+
+    check_turn(driver.outs)
+    assert text_of(chunks) == "one two three"
+    assert [c["delta"] for c in chunks if c["type"] == "text-delta"] == ["one ", "two ", "three"]
+    metadata = chunks[-1]["messageMetadata"]
+    assert metadata["codingAgentProvider"] == "claude-code"
+    assert one(chunks, "message-metadata")["messageMetadata"]["codingAgentSessionId"]
+    assert (metadata["usage"]["inputTokens"], metadata["usage"]["outputTokens"]) == (130, 30)
+
+
+async def test_usage_is_of_the_turn_and_not_the_running_total(claude):
+    driver = claude()
+    first = await driver.run(turn("say: one"))
+
+    second = await driver.run(turn("say: two"))
+
+    assert driver.launches == 1
+    assert second[-1]["messageMetadata"] == first[-1]["messageMetadata"]
+    assert second[-1]["messageMetadata"]["costUsd"] > 0
+
+
+async def test_thinking_is_reasoning(claude):
+    driver = claude()
+
+    chunks = await driver.run(turn("please think"))
+
+    check_turn(driver.outs)
+    assert text_of(chunks, "reasoning") == "I wonder what this is about."
+    assert text_of(chunks) == "I thought about it."
+
+
+async def test_a_tool_runs_at_once_at_level_auto(claude, tmp_path):
+    driver = claude()
+
+    chunks = await driver.run(turn("bash: touch made && echo done"))
+
+    check_turn(driver.outs)
+    assert (tmp_path / "work/made").exists()
+    assert one(chunks, "tool-output-available")["output"] == "done"
+    assert "tool-approval-request" not in types_of(chunks)
+    assert text_of(chunks) == "I run it.The tool said: done"
+    assert types_of(chunks).count("start-step") == 2
+
+
+async def test_a_tool_that_fails_is_an_error_of_the_tool_alone(claude):
+    driver = claude()
+
+    chunks = await driver.run(turn("bash: echo oops; exit 3"))
+
+    check_turn(driver.outs)
+    assert one(chunks, "tool-output-error")["errorText"] == "Exit code 3\noops"
+    assert chunks[-1]["finishReason"] == "stop"
+
+
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+async def test_readonly_asks_and_means_it(claude, tmp_path, decision):
+    driver = claude()
+    when(driver, "tool-approval-request", lambda: driver.answer(decision, "Because."))
+
+    chunks = await driver.run(turn("bash: echo x >> made", toolApprovalLevel="readonly"))
+
+    check_turn(driver.outs)
+    assert [applied.decision for applied in driver.applied()] == [decision]
+    made = tmp_path / "work/made"
+    assert made.exists() == (decision == "allow")
+    if decision == "allow":
+        assert made.read_text() == "x\n"  # once
+        assert one(chunks, "tool-output-available")
+    else:
+        assert one(chunks, "tool-output-denied")
+        assert "Because." in text_of(chunks)
+
+
+async def test_readonly_asks_even_for_what_the_persons_own_settings_allow(claude, tmp_path):
+    settings = tmp_path / "home/.claude/settings.json"
+    settings.parent.mkdir()
+    settings.write_text(
+        '{"permissions": {"allow": ["Bash", "Write"], "defaultMode": "bypassPermissions"}}'
+    )
+    driver = claude()
+    when(driver, "tool-approval-request", lambda: driver.answer("deny"))
+
+    await driver.run(turn("bash: touch made", toolApprovalLevel="readonly"))
+
+    assert [out.tool for out in driver.outs if isinstance(out, Ask)] == ["Bash"]
+    assert not (tmp_path / "work/made").exists()
+
+
+async def test_reading_is_not_asked_for(claude, tmp_path):
+    (tmp_path / "work/a.txt").write_text("inside")
+    path = tmp_path / "work/a.txt"
+    driver = claude()
+
+    chunks = await driver.run(
+        turn(f'tool: Read {{"file_path": "{path}"}}', toolApprovalLevel="readonly")
+    )
+
+    assert "inside" in one(chunks, "tool-output-available")["output"]
+
+
+async def test_plan_mode_shows_the_plan_and_changes_nothing(claude, standin, tmp_path):
+    driver = claude()
+    await driver.run(turn("hello", mode="plan"))
+    # The program tells the model in which file the plan belongs, and may write that one.
+    path = re.search(r"[^\s\"]+/plans/[\w-]+\.md", json.dumps(standin.messages[0].body))[0]
+    plan = json.dumps({"file_path": path, "content": "1. Do it"})
+    await driver.run(turn(f"tool: Write {plan}", mode="plan"))
+
+    chunks = await driver.run(turn("tool: ExitPlanMode {}", mode="plan"))
+    check_turn(driver.outs)
+    await driver.run(turn("bash: touch made", mode="plan"))
+
+    assert one(chunks, "data-plan")["data"]["plan"] == "1. Do it"
+    assert "tool-approval-request" not in types_of(chunks)
+    assert driver.launches == 1
+    assert not (tmp_path / "work/made").exists()
+
+
+async def test_two_tools_at_once_keep_their_results(claude):
+    driver = claude()
+
+    chunks = await driver.run(turn("bash twice"))
+
+    check_turn(driver.outs)
+    outputs = {c["toolCallId"]: c["output"] for c in chunks if c["type"] == "tool-output-available"}
+    inputs = {
+        c["toolCallId"]: c["input"]["command"]
+        for c in chunks
+        if c["type"] == "tool-input-available"
+    }
+    assert {inputs[call]: output for call, output in outputs.items()} == {
+        "echo one": "one",
+        "echo two": "two",
+    }
+
+
+async def test_a_sub_agent_stays_out_of_the_answer(claude, tmp_path):
+    driver = claude()
+    task = '{"description":"d","prompt":"bash: touch made","subagent_type":"general-purpose"}'
+
+    chunks = await driver.run(turn(f"tool: Task {task}"))
+
+    check_turn(driver.outs)
+    assert (tmp_path / "work/made").exists()
+    assert [c["toolName"] for c in chunks if c["type"] == "tool-input-available"] == ["Task"]
+    assert one(chunks, "data-subagent")["data"]["last"] == "Bash"
+
+
+async def test_what_a_sub_agent_may_not_do_alone_is_asked(claude, tmp_path):
+    driver = claude()
+    when(driver, "tool-approval-request", lambda: driver.answer("allow"))
+    task = '{"description":"d","prompt":"bash: touch made","subagent_type":"general-purpose"}'
+
+    chunks = await driver.run(turn(f"tool: Task {task}", toolApprovalLevel="readonly"))
+
+    check_turn(driver.outs)
+    assert (tmp_path / "work/made").exists()
+    assert [c["toolName"] for c in chunks if c["type"] == "tool-input-available"] == [
+        "Task",
+        "Bash",
+    ]
+
+
+async def test_a_new_process_resumes_the_conversation(claude):
+    first = claude()
+    chunks = await first.run(turn("my word is walnut"))
+    session = chunks[-1]["messageMetadata"]["codingAgentSessionId"]
+    await first.stop()
+    second = claude()
+
+    chunks = await second.run(turn("recall", resumeSessionRef=session))
+
+    assert text_of(chunks) == "First you said: my word is walnut"
+    assert chunks[-1]["messageMetadata"]["codingAgentSessionId"] == session
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        pytest.param("11111111-1111-4111-8111-111111111111", id="unknown"),
+        pytest.param("nonsense", id="of another harness"),
+        pytest.param("--help", id="looks like a flag"),
+    ],
+)
+async def test_a_lost_session_starts_afresh_and_says_so(claude, session):
+    driver = claude()
+
+    chunks = await driver.run(turn("say: hello", resumeSessionRef=session))
+
+    check_turn(driver.outs)
+    assert text_of(chunks) == "hello"
+    assert one(chunks, "data-notice")["data"]["code"] == "session_lost"
+    assert driver.launches == 2
+
+
+async def test_interrupt_keeps_the_process_for_the_next_turn(claude):
+    driver = claude()
+    when(driver, "text-delta", driver.interrupt)
+
+    chunks = await driver.run(turn("stall now"))
+    check_turn(driver.outs)
+    after = await driver.run(turn("say: hello"))
+
+    assert "abort" in types_of(chunks)
+    assert text_of(chunks).startswith("I")
+    assert text_of(after) == "hello"
+    assert driver.launches == 1
+
+
+async def test_interrupt_ends_a_running_tool(claude):
+    driver = claude()
+    when(driver, "tool-input-available", driver.interrupt)
+
+    chunks = await driver.run(turn("bash: sleep 100"))
+
+    check_turn(driver.outs)
+    assert "abort" in types_of(chunks)
+
+
+async def test_not_signed_in_says_what_to_do(claude):
+    driver = claude(ANTHROPIC_API_KEY="")
+
+    chunks = await driver.run(turn("hello"))
+
+    check_turn(driver.outs)
+    assert driver.failure().code == "not_signed_in"
+    assert "/login" in driver.failure().message
+    assert one(chunks, "error")["errorText"] == driver.failure().message
+    assert text_of(chunks) == ""
+
+
+async def test_after_a_failure_another_process_is_wanted(claude):
+    driver = claude(ANTHROPIC_API_KEY="")
+    before = driver.adapter.key(turn("hello"))
+
+    await driver.run(turn("hello"))
+
+    assert driver.adapter.key(turn("hello")) != before
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(401, "Invalid API key"), (529, "Overloaded"), (400, "as told")]
+)
+async def test_a_refusal_of_the_api_is_told_in_its_words(claude, status, words):
+    driver = claude()
+
+    chunks = await driver.run(turn(f"status {status}"))
+
+    check_turn(driver.outs)
+    assert driver.failure().code == "model_api_error"
+    assert words in driver.failure().message
+    assert str(status) in driver.failure().message
+    retries = [c["data"] for c in chunks if c["type"] == "data-retry"]
+    assert [retry["status"] for retry in retries] == ([] if status == 400 else [status])
+
+
+async def test_a_dropped_connection_is_taken_up_again(claude):
+    driver = claude()
+
+    chunks = await driver.run(turn("cut the line"))
+
+    check_turn(driver.outs)
+    assert text_of(chunks).startswith("I begin")
+    assert chunks[-1]["finishReason"] == "stop"
+
+
+async def test_killed_in_the_middle(claude):
+    driver = claude()
+    when(driver, "text-delta", driver.kill)
+
+    chunks = await driver.run(turn("stall now"))
+
+    check_turn(driver.outs)
+    assert driver.failure().code == "harness_crashed"
+    assert text_of(chunks).startswith("I")
+
+
+async def test_a_line_of_five_megabytes(claude):
+    driver = claude()
+
+    chunks = await driver.run(turn("big 5000000"))
+
+    check_turn(driver.outs)
+    assert len(text_of(chunks)) == 5_000_000
+    assert max(map(len, driver.lines)) > 5_000_000
+
+
+async def test_an_image_reaches_the_model(claude, standin):
+    pixel = (
+        "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+        "YPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+    )
+    parts = [
+        {"type": "text", "text": "say: a pixel"},
+        {"type": "file", "mediaType": "image/png", "url": pixel, "filename": "a.png"},
+    ]
+    driver = claude()
+
+    await driver.run(turn(messages=[{"id": "m", "role": "user", "parts": parts}]))
+
+    sent = standin.messages[-1].body["messages"]
+    blocks = [b for m in sent if isinstance(m["content"], list) for b in m["content"]]
+    assert [b["source"]["media_type"] for b in blocks if b["type"] == "image"] == ["image/png"]
+
+
+async def test_the_tiers_model_and_the_agents_instructions_are_used(claude, standin):
+    driver = claude()
+    models = {"thinking": {"id": "claude-code:haiku", "title": "Haiku"}}
+    agent = {"id": "default", "instructions": "Speak like a pirate."}
+
+    await driver.run(turn("say: hello", models=models, agent=agent))
+
+    body = standin.messages[-1].body
+    assert "haiku" in body["model"]
+    assert "Speak like a pirate." in str(body["system"])
+
+
+async def test_a_slash_command_of_the_program_answers(claude):
+    driver = claude()
+
+    chunks = await driver.run(turn("/no-such-command"))
+
+    check_turn(driver.outs)
+    assert text_of(chunks)
+
+
+async def test_an_answer_is_streamed_while_the_model_speaks(claude):
+    driver = claude()
+    seen = asyncio.Event()
+    when(driver, "text-delta", seen.set)
+    running = asyncio.create_task(driver.run(turn("slow 10 100")))
+
+    await asyncio.wait_for(seen.wait(), 30)
+
+    assert not running.done()
+    assert text_of(await running) == "".join(f"{n} " for n in range(1, 11))
