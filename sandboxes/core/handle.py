@@ -1,0 +1,33 @@
+"""The name of a sandbox: the one function that everybody asks, so that names can't drift apart."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from uuid import UUID
+
+HANDLE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+SLUG_LENGTH = 46  # with the dash and the hash 63, the longest label of a host name
+HASH_LENGTH = 16  # a shorter one could be guessed where sandboxes have public names
+
+
+def handle_for(*, user_id: UUID | str | int, org_id: object, agent_id: object, branch: str) -> str:
+    """Return ``<slug>-<hash>`` for a user's sandbox of an agent and a branch.
+
+    The same four always give the same name; the hash covers them all, the slug is for people.
+    """
+    # Length before text: no two different four run into the same bytes.
+    parts = [str(part).encode() for part in (user_id, org_id, agent_id, branch)]
+    digest = hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts))
+    return f"{_slug(branch)}-{digest.hexdigest()[:HASH_LENGTH]}"
+
+
+def is_handle(value: object) -> bool:
+    """Say whether ``value`` may name a sandbox: a label of a host name, and so of a folder."""
+    return isinstance(value, str) and HANDLE.fullmatch(value) is not None
+
+
+def _slug(branch: str) -> str:
+    plain = unicodedata.normalize("NFKD", branch).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:SLUG_LENGTH].strip("-") or "sandbox"

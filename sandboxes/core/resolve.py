@@ -1,0 +1,83 @@
+"""Where a run goes, decided from its kind, its harness and what is known of the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mesh.lib.errors import AppError
+
+REMOTE_USER = "remote-user"
+
+# What a machine must be able to do for a harness; one that is not named here needs nothing.
+NEEDED = {
+    "claude-code": "claude-code",
+    "codex": "codex",
+    "decopilot": "decopilot-sandbox",
+}
+# Their loop runs in the server; only their tools go to the machine.
+LOOPS_IN_SERVER = {"decopilot"}
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFacts:
+    """What the decision needs to know of a machine that is online."""
+
+    capabilities: Sequence[str]
+    machine: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """``runner``: whether the agent's loop runs in the server (``local``) or in the sandbox
+    on the person's machine (``remote-cli``). ``sandbox``: whose files its tools see."""
+
+    runner: Literal["local", "remote-cli"]
+    sandbox: Literal["default", "desktop"]
+
+
+class LinkUnavailable(AppError):
+    """The run needs the person's machine, which can't take it now."""
+
+    status = 409
+
+
+class LinkOffline(LinkUnavailable):
+    code = "link_offline"
+    text = "Your machine is not connected."
+    hint = "Start deco_link on it, or wake it up, then send again."
+
+
+class CapabilityMissing(LinkUnavailable):
+    code = "capability_missing"
+    text = "Your machine does not have what this agent needs."
+    hint = "Install it there and sign in, or choose another agent."
+
+
+def resolve_target(*, kind: str, harness_id: str, link: LinkFacts | None) -> Target:
+    """Return where a run of ``harness_id`` in a sandbox of ``kind`` goes.
+
+    ``link`` is ``None`` when the machine is offline or there is none; it is looked at only
+    for ``remote-user``.
+
+    Raises:
+        LinkUnavailable: no machine, or one without the capability (``activeCapabilities``).
+    """
+    if kind != REMOTE_USER:
+        return Target("local", "default")
+    if link is None:
+        raise LinkOffline
+    needed = NEEDED.get(harness_id)
+    if needed is not None and needed not in link.capabilities:
+        raise _missing(needed, link)
+    return Target("local" if harness_id in LOOPS_IN_SERVER else "remote-cli", "desktop")
+
+
+def _missing(capability: str, link: LinkFacts) -> CapabilityMissing:
+    machine = {"machine": link.machine} if link.machine else {}
+    return CapabilityMissing(
+        f"“{capability}” was not found on {link.machine or 'your machine'}.",
+        activeCapabilities=list(link.capabilities),
+        **machine,
+    )

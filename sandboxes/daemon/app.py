@@ -1,0 +1,237 @@
+"""The HTTP routes of one sandbox, all under ``/_sandbox``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from agents.harness.base import BadInput, parse_input
+from mesh.lib.errors import AppError, error_body
+from sandboxes.daemon.frames import ACCEPTED
+from sandboxes.daemon.guard import TokenGuard, answer, read_json
+from sandboxes.daemon.runs import Runs
+from sandboxes.daemon.streams import Reader, RunStream
+
+log = logging.getLogger(__name__)
+
+P = "/_sandbox"
+
+
+class MissingHarnessId(AppError):
+    code = "missing_harness_id"
+    text = "harnessId must be a text that is not empty."
+    hint = "Name the kind of agent, such as “claude-code”."
+
+
+class NotFound(AppError):
+    code = "not_found"
+    text = "The sandbox has no such route."
+    hint = "Server and laptop may be of different versions: update both."
+    status = 404
+
+
+class MethodNotAllowed(AppError):
+    code = "method_not_allowed"
+    text = "That route does not take this method."
+    hint = "Server and laptop may be of different versions: update both."
+    status = 405
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this sandbox process is."""
+
+    handle: str
+    boot_id: str
+    version: str
+    token: str
+
+
+def make_app(runs: Runs, identity: Identity, *, on_request: Callable[[], None]) -> ASGIApp:
+    """Return the ASGI app; ``on_request`` is called for each that isn't a mere health check."""
+    routes = Routes(runs, identity, on_request)
+    app = Starlette(
+        routes=[
+            Route(f"{P}/health", routes.health, methods=["GET"]),
+            Route(f"{P}/dispatch", routes.dispatch, methods=["POST"]),
+            Route(f"{P}/runs", routes.list, methods=["GET"]),
+            Route(f"{P}/runs/{{run_id}}", routes.cancel, methods=["DELETE"]),
+            Route(f"{P}/runs/{{run_id}}/events", routes.events, methods=["GET"]),
+            Route(f"{P}/runs/{{run_id}}/ack", routes.ack, methods=["POST"]),
+            Route(f"{P}/runs/{{run_id}}/answers", routes.answer, methods=["POST"]),
+        ],
+        exception_handlers={
+            AppError: _refused,
+            HTTPException: _no_route,
+            Exception: _bug,
+        },
+    )
+    app.router.redirect_slashes = False
+    return TokenGuard(app, identity.token)
+
+
+class Routes:
+    """Each reads the outside, asks ``Runs`` once, and answers."""
+
+    def __init__(self, runs: Runs, identity: Identity, on_request: Callable[[], None]) -> None:
+        self._runs, self._identity, self._on_request = runs, identity, on_request
+
+    async def health(self, request: Request) -> Response:
+        return JSONResponse(
+            {
+                "status": "ready",
+                "version": self._identity.version,
+                "bootId": self._identity.boot_id,
+                "handle": self._identity.handle,
+                "activeRuns": self._runs.active,
+            }
+        )
+
+    async def dispatch(self, request: Request) -> Response:
+        self._on_request()
+        body = await _object(request)
+        harness = body.get("harnessId")
+        if not isinstance(harness, str) or not harness:
+            raise MissingHarnessId
+        turn = parse_input(body.get("input"))
+        fence = _number(body, "fence", least=1)
+        stream = self._runs.dispatch(harness=harness, fence=fence, turn=turn)
+        return EventStream(stream, after=_after(request))
+
+    async def list(self, request: Request) -> Response:
+        self._on_request()
+        runs = [
+            {
+                "runId": run.run_id,
+                "fence": run.fence,
+                "lastN": run.last_n,
+                "state": "done" if run.is_done else "running",
+            }
+            for run in self._runs.list()
+        ]
+        return JSONResponse({"runs": runs})
+
+    async def events(self, request: Request) -> Response:
+        self._on_request()
+        fence = _number(request.query_params, "fence", least=1)
+        stream = self._runs.stream(request.path_params["run_id"], fence)
+        return EventStream(stream, after=_after(request))
+
+    async def ack(self, request: Request) -> Response:
+        self._on_request()
+        body = await _object(request)
+        self._runs.ack(
+            request.path_params["run_id"],
+            fence=_number(body, "fence", least=1),
+            n=_number(body, "n", least=0),
+        )
+        return Response(status_code=204)
+
+    async def answer(self, request: Request) -> Response:
+        self._on_request()
+        body = await _object(request)
+        decision, reason = body.get("decision"), body.get("reason") or ""
+        if decision not in ("allow", "deny"):
+            raise BadInput("decision must be “allow” or “deny”.", detail="decision")
+        if not isinstance(reason, str):
+            raise BadInput("reason must be a text.", detail="reason")
+        self._runs.answer(
+            request.path_params["run_id"],
+            approval_id=str(body.get("approvalId")),
+            decision=decision,
+            reason=reason,
+        )
+        return Response(status_code=204)
+
+    async def cancel(self, request: Request) -> Response:
+        self._on_request()
+        self._runs.cancel(request.path_params["run_id"])
+        return Response(status_code=204)
+
+
+class EventStream(Response):
+    """A run's events as server-sent events: what is stored, then live, until ``done``."""
+
+    def __init__(self, stream: RunStream, *, after: int) -> None:
+        self._stream, self._after = stream, after
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": _SSE})
+        # At once: whoever dispatched knows now that the run is in the journal.
+        await send({"type": "http.response.body", "body": ACCEPTED, "more_body": True})
+        async with self._stream.reader(self._after) as reader:
+            watching = asyncio.create_task(_close_when_left(receive, reader))
+            try:
+                while block := await reader.next():
+                    await send({"type": "http.response.body", "body": block, "more_body": True})
+            finally:
+                watching.cancel()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+_SSE = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+async def _close_when_left(receive: Receive, reader: Reader) -> None:
+    """End the reading when the client has gone; the run goes on."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    reader.close()
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    body = await read_json(request)
+    if not isinstance(body, dict):
+        raise BadInput("The body must be a JSON object.", detail="body")
+    return body
+
+
+def _number(values: Any, key: str, *, least: int) -> int:
+    """Return a whole number from a JSON object or a query.
+
+    Raises:
+        BadInput: it is missing, of another type, or too small.
+    """
+    value = values.get(key)
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise BadInput(f"{key} must be a whole number of at least {least}.", detail=key)
+    return value
+
+
+def _after(request: Request) -> int:
+    """Return the last number that the client has: ``Last-Event-ID``, else ``?after=``, else 0."""
+    given = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
+    return _number({"after": given}, "after", least=0)
+
+
+async def _refused(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, AppError)
+    return answer(exc)
+
+
+async def _no_route(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)
+    return answer(MethodNotAllowed() if exc.status_code == 405 else NotFound())
+
+
+async def _bug(request: Request, exc: Exception) -> Response:
+    log.error("A bug on %s %s.", request.method, request.url.path, exc_info=exc)
+    hint = "The sandbox's log says more."
+    body = error_body("internal_error", "The sandbox failed on this request.", hint)
+    return JSONResponse(body, status_code=500)

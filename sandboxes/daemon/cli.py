@@ -1,0 +1,59 @@
+"""The command line of one sandbox: ``python -m sandboxes.daemon --root DIR``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mesh.lib.errors import AppError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve one sandbox until it is told to end; return the exit code.
+
+    0 after an orderly end, 3 when it could not start, which is then told on stderr.
+    """
+    given = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # The terminal of the link may close: runs outlive it. A handler, not SIG_IGN, because
+    # programs would inherit that one.
+    signal.signal(signal.SIGHUP, lambda *_: None)
+    try:
+        return _serve(given.root.expanduser().resolve())
+    except AppError as exc:
+        print(f"{exc} ({exc.code})\n{exc.hint}", file=sys.stderr)
+        return 3
+
+
+def _serve(root: Path) -> int:
+    # Late: a wrong argument is told before half a second of imports.
+    from agents.harness import ADAPTERS
+    from sandboxes.daemon.place import Place
+    from sandboxes.daemon.service import serve
+
+    place = Place.open(root)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(place, ADAPTERS))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="deco_sandbox", description="Serve one sandbox; the link program starts this."
+    )
+    add_arguments(parser)
+    return parser
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments to ``parser``, ours or Django's."""
+    parser.add_argument("--root", type=Path, required=True, help="the sandbox's folder")
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    return None

@@ -1,0 +1,127 @@
+"""An adapter and its program: what lives on between two turns of one thread."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from agents.harness.base import Adapter, Out, TurnInput, Write
+from mesh.lib.errors import AppError
+from sandboxes.daemon.env import child_env
+from sandboxes.daemon.journal import Journal
+from sandboxes.daemon.program import Program
+from sandboxes.daemon.programs import find_program
+
+log = logging.getLogger(__name__)
+
+
+class HarnessCrashed(AppError):
+    """The adapter, or the program it drives, did what it must not do."""
+
+    code = "harness_crashed"
+    text = "The agent stopped unexpectedly."
+    hint = "Send the message again; the sandbox's log says more."
+
+
+class Turning(Protocol):
+    """The turn that a conversation is in."""
+
+    def apply(self, outs: Sequence[Out]) -> None: ...
+
+    def crash(self, error: AppError) -> None: ...
+
+
+class Conversation:
+    """One thread's adapter and, while it runs, its program."""
+
+    def __init__(
+        self, *, thread_id: str, harness: str, adapter: Adapter, cwd: Path, journal: Journal
+    ) -> None:
+        self.thread_id, self.harness = thread_id, harness
+        self.adapter = adapter
+        self.cwd = cwd
+        self.program: Program | None = None
+        self.turn: Turning | None = None
+        self._journal = journal
+        self._key = ""
+
+    def can_serve(self, harness: str, turn: TurnInput, cwd: Path) -> bool:
+        """Say whether the living program may take ``turn`` as its next one."""
+        return (
+            self.program is not None
+            and self.program.is_alive
+            and (self.harness, self.cwd) == (harness, cwd)
+            and self.adapter.key(turn) == self._key
+        )
+
+    def start(self, turn: TurnInput) -> None:
+        """Start the program for ``turn``.
+
+        Raises:
+            ProgramMissing: it isn't on this machine.
+            HarnessCrashed: the system refuses to start it.
+        """
+        launch = self.adapter.launch(turn)
+        env = child_env(os.environ, launch.env)
+        argv = [*find_program(launch.program, env), *launch.args]
+        try:
+            self.program = Program.start(argv, env=env, cwd=self.cwd, listener=self)
+        except OSError as exc:
+            raise HarnessCrashed(f"The agent's program could not be started: {exc}.") from exc
+        # Before it is given anything to do: whatever happens to us, the next sandbox finds it.
+        self._journal.add_process(self.program.pid, self.program.started)
+        self._key = self.adapter.key(turn)
+
+    def write(self, line: bytes) -> None:
+        if self.program is not None:
+            self.program.write(line)
+
+    async def end(self) -> None:
+        """End the program and all it started; returns when they are gone."""
+        if self.program is not None:
+            await self.program.end()
+
+    # What the program does
+
+    def on_line(self, line: bytes) -> None:
+        try:
+            outs = self.adapter.feed(line)
+        except Exception as exc:
+            log.exception("The %s adapter failed on a line.", self.harness)
+            self._crash(HarnessCrashed("The agent said something that Mesh can't handle."), exc)
+            return
+        self._apply(outs)
+
+    def on_exit(self, code: int | None, stderr: str) -> None:
+        assert self.program is not None
+        self._journal.remove_process(self.program.pid)
+        try:
+            outs = self.adapter.ended(code, stderr)
+        except Exception as exc:
+            log.exception("The %s adapter failed at the program's end.", self.harness)
+            self._crash(HarnessCrashed(), exc)
+            return
+        self._apply(outs)
+        if self.turn is not None:  # an adapter that doesn't see that it is over
+            self.turn.crash(HarnessCrashed())
+
+    def on_flood(self) -> None:
+        self._crash(HarnessCrashed("The agent wrote a line that is longer than 64 MiB."), None)
+
+    def _apply(self, outs: Sequence[Out]) -> None:
+        if self.turn is not None:
+            self.turn.apply(outs)
+            return
+        for out in outs:  # between two turns a program may still ask for something
+            if isinstance(out, Write):
+                self.write(out.line)
+
+    def _crash(self, error: AppError, cause: Exception | None) -> None:
+        error.__cause__ = cause
+        if self.turn is not None:
+            self.turn.crash(error)
+        elif self.program is not None:
+            self.program.end()

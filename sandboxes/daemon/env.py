@@ -1,0 +1,40 @@
+"""What a child process may see of the environment: an allow-list, so that no secret of ours leaks.
+
+Names that the person set for their own tools pass; everything else, above all ``MESH_*``,
+stays behind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_ALLOWED = re.compile(
+    r"""
+    PATH | HOME | USER | LOGNAME | SHELL | TERM | COLORTERM | TMPDIR | TZ
+    | LANG | LANGUAGE | LC_[A-Z_]+
+    | XDG_[A-Z_]+ | DBUS_SESSION_BUS_ADDRESS | DISPLAY | WAYLAND_DISPLAY
+    | SSH_AUTH_SOCK | GIT_SSH | GIT_SSH_COMMAND
+    | https?_proxy | no_proxy | all_proxy | HTTPS?_PROXY | NO_PROXY | ALL_PROXY
+    | SSL_CERT_FILE | SSL_CERT_DIR | NODE_EXTRA_CA_CERTS | REQUESTS_CA_BUNDLE
+    | ANTHROPIC_[A-Z0-9_]+ | CLAUDE_[A-Z0-9_]+ | CODEX_HOME | IS_SANDBOX
+    | DISABLE_(TELEMETRY | ERROR_REPORTING | AUTOUPDATER)
+    | AWS_PROFILE | AWS_REGION | GOOGLE_CLOUD_PROJECT | CLOUD_ML_REGION
+    """,
+    re.VERBOSE,
+)
+# They tie a process to the session of the agent CLI that happened to start us.
+_OF_ANOTHER_SESSION = re.compile(
+    r"CLAUDE_CODE_(ENTRYPOINT|EXECPATH|SSE_PORT|(REMOTE_)?SESSION_[A-Z_]+|REMOTE.*|CHILD_.*)"
+)
+
+
+def child_env(parent: Mapping[str, str], additions: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a child: what of ``parent`` is allowed, then ``additions``."""
+    allowed = {name: value for name, value in parent.items() if is_allowed(name)}
+    return allowed | dict(additions)
+
+
+def is_allowed(name: str) -> bool:
+    """Say whether a child may see the variable ``name``."""
+    return bool(_ALLOWED.fullmatch(name)) and not _OF_ANOTHER_SESSION.fullmatch(name)

@@ -1,0 +1,267 @@
+"""The journal of one sandbox: every event of every run, numbered, in SQLite.
+
+An event is stored before anybody is shown it. All writing happens on the event loop's own
+thread: handing a row to a writer thread and back costs more than the commit itself, which is
+one short write to the WAL (``synchronous=NORMAL``). What is slow, the checkpoint with its
+fsync, happens elsewhere (``Checkpoints``).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mesh.lib.errors import AppError
+from sandboxes.daemon.frames import Row
+
+CAP = 512 * 1024 * 1024
+KEEP_ACKED = 3600.0  # a server that lost its last commits comes back with an older cursor
+TOMBSTONE = 60.0
+ROW_OVERHEAD = 24  # bytes that SQLite itself spends on a row, roughly
+PAGE_ROWS = 1000
+PAGE_BYTES = 1024 * 1024
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS run (
+    key INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL,
+    fence INTEGER NOT NULL,
+    thread_id TEXT NOT NULL,
+    harness TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    done_n INTEGER,
+    acked_n INTEGER NOT NULL DEFAULT 0,
+    done_acked_at REAL,
+    UNIQUE (run_id, fence)
+);
+-- id = run.key * 2^32 + n: one number keeps a run's events together and in order.
+CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS tombstone (run_id TEXT PRIMARY KEY, until REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS process (pid INTEGER PRIMARY KEY, started TEXT NOT NULL);
+"""
+
+_SELECT_RUNS = """
+SELECT key, run_id, fence,
+    COALESCE((
+        SELECT MAX(id) & 4294967295 FROM event
+        WHERE id BETWEEN run.key << 32 AND (run.key << 32) + 4294967295
+    ), 0),
+    COALESCE(done_n, 0)
+FROM run """
+
+
+class JournalFull(AppError):
+    """The journal has reached its limit, and nothing in it may be dropped yet."""
+
+    code = "journal_full"
+    text = "The sandbox's journal is full."
+    hint = "Wait until the server has caught up, or free disk space on this machine."
+    status = 507
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """What the journal knows of one attempt of a run; ``done_n`` is 0 until it is over."""
+
+    key: int
+    run_id: str
+    fence: int
+    last_n: int
+    done_n: int
+
+    @property
+    def is_done(self) -> bool:
+        return self.done_n > 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRow:
+    """A program that was started: pid (also its group's) and start time."""
+
+    pid: int
+    started: str
+
+
+class Journal:
+    """One connection to one journal file. Not for use from several threads."""
+
+    def __init__(self, path: Path, *, cap: int = CAP, run_cap: int = CAP) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._cap, self._run_cap = cap, run_cap
+        self._db = sqlite3.connect(path, isolation_level=None)
+        path.chmod(0o600)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("PRAGMA cache_size=-1024")
+        # A checkpoint here would fsync on the event loop; see Checkpoints.
+        self._db.execute("PRAGMA wal_autocheckpoint=0")
+        self._db.executescript(_SCHEMA)
+        # A sum over the rows once; from here on it is kept, never taken again.
+        self._bytes: dict[int, int] = dict(
+            self._db.execute(
+                "SELECT id >> 32, SUM(LENGTH(body)) + COUNT(*) * ? FROM event GROUP BY id >> 32",
+                (ROW_OVERHEAD,),
+            )
+        )
+        self._total = sum(self._bytes.values())
+        self.written = 0  # bytes appended since the last checkpoint was begun
+
+    def close(self) -> None:
+        self._db.close()
+
+    # Runs
+
+    def open_run(self, run_id: str, fence: int, *, thread_id: str, harness: str) -> RunRow:
+        """Add an attempt of a run and return its row; an attempt that is there is returned."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO run (run_id, fence, thread_id, harness, created_at)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (run_id, fence, thread_id, harness, time.time()),
+        )
+        found = self.find_run(run_id, fence)
+        assert found is not None
+        return found
+
+    def find_run(self, run_id: str, fence: int | None = None) -> RunRow | None:
+        """Return the attempt ``fence`` of a run, or without ``fence`` its newest attempt."""
+        rows = self._runs(
+            "WHERE run_id = ? AND (? IS NULL OR fence = ?) ORDER BY fence DESC LIMIT 1",
+            (run_id, fence, fence),
+        )
+        return rows[0] if rows else None
+
+    def list_runs(self) -> list[RunRow]:
+        """Return all attempts, the oldest first."""
+        return self._runs("ORDER BY key")
+
+    def _runs(self, where: str, values: Sequence[object] = ()) -> list[RunRow]:
+        return [RunRow(*row) for row in self._db.execute(_SELECT_RUNS + where, values)]
+
+    def finish_run(self, key: int, *, done_n: int) -> None:
+        """Note that the event ``done_n`` is the run's last."""
+        self._db.execute("UPDATE run SET done_n = ? WHERE key = ?", (done_n, key))
+
+    # Events
+
+    def append(self, rows: Sequence[Row], *, force: bool = False) -> None:
+        """Store the rows of any runs in one commit; a row that is there stays as it is.
+
+        ``force`` lets the few events pass that say how a run ended.
+
+        Raises:
+            JournalFull: the limit of a run or of the whole journal; none of ``rows`` is kept.
+        """
+        added: dict[int, int] = {}
+        for row in rows:
+            added[row.key] = added.get(row.key, 0) + len(row.body) + ROW_OVERHEAD
+        if not force:
+            self._make_room(added)
+        values = [(row.key << 32 | row.n, row.body) for row in rows]
+        sql = "INSERT OR IGNORE INTO event (id, body) VALUES (?, ?)"
+        if len(values) == 1:
+            self._db.execute(sql, values[0])  # commits by itself, without two more statements
+        else:
+            with _transaction(self._db):
+                self._db.executemany(sql, values)
+        for key, size in added.items():
+            self._bytes[key] = self._bytes.get(key, 0) + size
+            self._total += size
+            self.written += size
+
+    def _make_room(self, added: dict[int, int]) -> None:
+        if any(self._bytes.get(key, 0) + size > self._run_cap for key, size in added.items()):
+            raise JournalFull("The run has filled its share of the sandbox's journal.")
+        wanted = sum(added.values())
+        if self._total + wanted > self._cap:
+            self.prune(now=time.time(), keep=0)
+        if self._total + wanted > self._cap:
+            raise JournalFull
+
+    def read(self, key: int, *, after: int) -> list[tuple[int, bytes]]:
+        """Return the next events of a run after number ``after``: one page, or nothing."""
+        page: list[tuple[int, bytes]] = []
+        size = 0
+        for event_id, body in self._db.execute(
+            "SELECT id, body FROM event WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+            (key << 32 | after, (key << 32) + 0xFFFFFFFF, PAGE_ROWS),
+        ):
+            page.append((event_id & 0xFFFFFFFF, body))
+            size += len(body)
+            if size > PAGE_BYTES:
+                break
+        return page
+
+    # What the server has got
+
+    def ack(self, run_id: str, fence: int, n: int) -> None:
+        """Note that the server keeps everything up to ``n``; an older number changes nothing."""
+        self._db.execute(
+            "UPDATE run SET acked_n = ?1, done_acked_at = CASE"
+            " WHEN done_n IS NOT NULL AND ?1 >= done_n THEN COALESCE(done_acked_at, ?2) END"
+            " WHERE run_id = ?3 AND fence = ?4 AND acked_n <= ?1",
+            (n, time.time(), run_id, fence),
+        )
+
+    def prune(self, *, now: float, keep: float = KEEP_ACKED) -> int:
+        """Drop the runs whose ``done`` was acknowledged ``keep`` seconds ago; return how many."""
+        self._db.execute("DELETE FROM tombstone WHERE until <= ?", (now,))
+        keys = [
+            key
+            for (key,) in self._db.execute(
+                "SELECT key FROM run WHERE done_acked_at <= ? ORDER BY done_acked_at",
+                (now - keep,),
+            )
+        ]
+        for key in keys:
+            with _transaction(self._db):
+                self._db.execute(
+                    "DELETE FROM event WHERE id BETWEEN ? AND ?",
+                    (key << 32, (key << 32) + 0xFFFFFFFF),
+                )
+                self._db.execute("DELETE FROM run WHERE key = ?", (key,))
+            self._total -= self._bytes.pop(key, 0)
+        return len(keys)
+
+    # Tombstones: runs that must not start (any more)
+
+    def bury(self, run_id: str, *, now: float) -> None:
+        """Refuse the run for the next minute."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO tombstone (run_id, until) VALUES (?, ?)",
+            (run_id, now + TOMBSTONE),
+        )
+
+    def is_buried(self, run_id: str, *, now: float) -> bool:
+        """Say whether the run was cancelled less than a minute ago."""
+        found = self._db.execute(
+            "SELECT 1 FROM tombstone WHERE run_id = ? AND until > ?", (run_id, now)
+        )
+        return found.fetchone() is not None
+
+    # Programs, so that the next sandbox can end what this one left over
+
+    def add_process(self, pid: int, started: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO process VALUES (?, ?)", (pid, started))
+
+    def remove_process(self, pid: int) -> None:
+        self._db.execute("DELETE FROM process WHERE pid = ?", (pid,))
+
+    def list_processes(self) -> list[ProcessRow]:
+        return [ProcessRow(*row) for row in self._db.execute("SELECT pid, started FROM process")]
+
+
+class _transaction:
+    """Commit at the end of the block, or roll back."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._db.execute("COMMIT" if kind is None else "ROLLBACK")

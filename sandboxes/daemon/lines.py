@@ -1,0 +1,44 @@
+"""Cuts the bytes of a program's stdout into lines; knows no file and no process."""
+
+from __future__ import annotations
+
+LINE_LIMIT = 64 * 1024 * 1024  # one line of a CLI can be a whole file
+
+
+class LineTooLong(Exception):
+    """A line is longer than the limit; what follows can't be trusted to be a line."""
+
+
+class LineSplitter:
+    """Collects chunks and gives back whole lines, without their line feed."""
+
+    def __init__(self, limit: int = LINE_LIMIT) -> None:
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Return the lines that ``chunk`` completes; empty lines are left out.
+
+        Raises:
+            LineTooLong: the line that is being read exceeds the limit.
+        """
+        *whole, rest = chunk.split(b"\n")
+        lines = []
+        if whole:
+            # Joined only when a line ends: a line of many chunks is copied once.
+            whole[0] = b"".join([*self._parts, whole[0]])
+            self._parts, self._size = [], 0
+            lines = [line for raw in whole if (line := raw.removesuffix(b"\r"))]
+        if rest:
+            self._parts.append(rest)
+            self._size += len(rest)
+        if self._size > self._limit or any(len(line) > self._limit for line in lines[:1]):
+            raise LineTooLong
+        return lines
+
+    def rest(self) -> bytes:
+        """Return what came after the last line feed, and forget it."""
+        rest = b"".join(self._parts)
+        self._parts, self._size = [], 0
+        return rest

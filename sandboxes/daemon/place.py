@@ -1,0 +1,123 @@
+"""The files of one sandbox: its folder, its lock, its socket, its pid file."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from mesh.lib.errors import AppError
+from mesh.version import VERSION
+from sandboxes.daemon.checkout import Spec, parse_spec
+from sandboxes.daemon.groups import started_at
+
+SOCKET_PATH_LIMIT = 100  # bytes; macOS allows 104
+
+
+class NotASandbox(AppError):
+    code = "not_a_sandbox"
+    text = "The folder does not hold a sandbox."
+    hint = "The link program makes it; give --root the folder with token and spec.json."
+
+
+class AlreadyRunning(AppError):
+    code = "already_running"
+    text = "Another process serves this sandbox."
+    hint = "Nothing is to be done: its pid file says where it listens."
+
+
+@dataclass(slots=True)
+class Place:
+    """The folder of one sandbox, held by this process alone as long as it lives."""
+
+    root: Path
+    token: str
+    spec: Spec
+    _lock: IO[str] = field(repr=False)
+
+    @classmethod
+    def open(cls, root: Path) -> Place:
+        """Take hold of ``root``.
+
+        Raises:
+            NotASandbox: token or spec.json is missing or unreadable.
+            AlreadyRunning: another process holds it.
+        """
+        try:
+            token = (root / "token").read_text(encoding="utf-8").strip()
+            spec = parse_spec(json.loads((root / "spec.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError) as exc:
+            raise NotASandbox(f"{root} does not hold a sandbox: {exc}.") from exc
+        if not token:
+            raise NotASandbox("The sandbox's token file is empty.")
+        root.chmod(0o700)
+        # The system lets go of the lock when the process dies, however it dies.
+        lock = (root / "lock").open("w", encoding="utf-8")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            lock.close()
+            raise AlreadyRunning from exc
+        (root / "tmp").mkdir(exist_ok=True)
+        return cls(root, token, spec, lock)
+
+    @property
+    def socket_path(self) -> Path:
+        """Where to listen: in the folder, or under a private one when that path is too long."""
+        path = self.root / "sandbox.sock"
+        if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
+            return path
+        name = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:24]
+        return _private_folder() / f"{name}.sock"
+
+    def listen(self) -> socket.socket:
+        """Return a listening socket that only this user may connect to."""
+        path = self.socket_path
+        path.unlink(missing_ok=True)  # ours: we hold the lock
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.setblocking(False)
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen(128)
+        return listener
+
+    def announce(self, boot_id: str) -> None:
+        """Write the pid file: from now on the link may find this process."""
+        pid = os.getpid()
+        facts = {
+            "pid": pid,
+            "started": started_at(pid),
+            "socket": str(self.socket_path),
+            "bootId": boot_id,
+            "version": VERSION,
+        }
+        _write_atomically(self.root / "pid", facts)
+
+    def withdraw(self) -> None:
+        """Remove what announces this process."""
+        (self.root / "pid").unlink(missing_ok=True)
+        self.socket_path.unlink(missing_ok=True)
+        self._lock.close()
+
+
+def _private_folder() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"mesh-sandboxes-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    facts = folder.lstat()
+    # The temporary folder is everybody's: somebody else may have made it first.
+    if facts.st_uid != os.getuid() or facts.st_mode & 0o077 or folder.is_symlink():
+        raise NotASandbox(f"{folder} belongs to somebody else; its socket can't be there.")
+    return folder
+
+
+def _write_atomically(path: Path, value: Any) -> None:
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(json.dumps(value), encoding="utf-8")
+    new.chmod(0o600)
+    new.replace(path)

@@ -1,0 +1,226 @@
+"""One agent program: its process group, its lines, its end.
+
+The pipes are read on the event loop by file descriptor, without streams or tasks in between:
+a line is in the adapter's hands in the same turn of the loop in which it became readable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Protocol
+
+from sandboxes.daemon import groups
+from sandboxes.daemon.lines import LineSplitter, LineTooLong
+
+if sys.platform == "linux":
+    from fcntl import F_SETPIPE_SZ, fcntl
+
+log = logging.getLogger(__name__)
+
+READ_BYTES = 64 * 1024
+PIPE_BYTES = 1024 * 1024  # a CLI that pours out text is not held up by us
+STDERR_TAIL = 32 * 1024
+TERM_GRACE = 1.5  # seconds between SIGTERM and SIGKILL
+
+
+class Listener(Protocol):
+    """Whoever drives the program."""
+
+    def on_line(self, line: bytes) -> None: ...
+
+    def on_exit(self, code: int | None, stderr: str) -> None:
+        """All lines were given, and the process is gone. Called once."""
+
+    def on_flood(self) -> None:
+        """A line exceeded the limit; nothing more will be read."""
+
+
+class Program:
+    """A running program that leads its own process group."""
+
+    def __init__(self, process: subprocess.Popen[bytes], listener: Listener) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self.pid = process.pid
+        self.started = groups.started_at(process.pid)
+        self.listener = listener
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+        self._splitter = LineSplitter()
+        self._stdin = Outbox(process.stdin)
+        self._stdout, self._stderr = process.stdout, process.stderr
+        self._stderr_tail = bytearray()
+        self._ending: asyncio.Task[None] | None = None
+        for pipe, read in ((self._stdout, self._read_stdout), (self._stderr, self._read_stderr)):
+            os.set_blocking(pipe.fileno(), False)
+            self._loop.add_reader(pipe.fileno(), read)
+        _when_gone(process, self._on_gone)
+
+    @classmethod
+    def start(
+        cls, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, listener: Listener
+    ) -> Program:
+        """Start ``argv`` in a session of its own.
+
+        Raises:
+            OSError: the file can't be executed, or ``cwd`` is gone.
+        """
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            cwd=cwd,
+            env=dict(env),
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        if sys.platform == "linux":
+            try:
+                fcntl(process.stdout.fileno(), F_SETPIPE_SZ, PIPE_BYTES)
+            except OSError:
+                pass  # the user's share of pipe memory is used up: the usual 64 KiB then
+        return cls(process, listener)
+
+    @property
+    def is_alive(self) -> bool:
+        return not self.gone.done() and self._ending is None
+
+    def write(self, line: bytes) -> None:
+        """Write one line to stdin; nothing when the program no longer reads."""
+        self._stdin.write(line + b"\n")
+
+    def end(self, *, grace: float = TERM_GRACE) -> asyncio.Task[None]:
+        """End the whole group, however deaf it is; a second call waits for the first."""
+        if self._ending is None:
+            self._stdin.close()
+            self._ending = self._loop.create_task(self._end(grace))
+        return self._ending
+
+    async def _end(self, grace: float) -> None:
+        await groups.end_group(self.pid, grace=grace)
+        await self.gone
+
+    def _read_stdout(self) -> None:
+        if (chunk := _read(self._stdout)) is None:
+            return
+        if not chunk:
+            self._loop.remove_reader(self._stdout.fileno())
+            return
+        self._give(chunk)
+
+    def _give(self, chunk: bytes) -> None:
+        try:
+            lines = self._splitter.feed(chunk)
+        except LineTooLong:
+            self._loop.remove_reader(self._stdout.fileno())
+            self.listener.on_flood()
+            return
+        for line in lines:
+            self.listener.on_line(line)
+
+    def _read_stderr(self) -> None:
+        if (chunk := _read(self._stderr)) is None:
+            return
+        if not chunk:
+            self._loop.remove_reader(self._stderr.fileno())
+            return
+        self._stderr_tail += chunk
+        del self._stderr_tail[:-STDERR_TAIL]
+
+    def _on_gone(self) -> None:
+        code = self._process.poll()
+        # What is still in the pipes, without waiting for their end: a grandchild may hold them.
+        while chunk := _read(self._stdout):
+            self._give(chunk)
+        while chunk := _read(self._stderr):
+            self._stderr_tail += chunk
+        if rest := self._splitter.rest():
+            self.listener.on_line(rest)
+        for pipe in (self._stdout, self._stderr):
+            self._loop.remove_reader(pipe.fileno())
+            pipe.close()
+        self._stdin.close()
+        tail = self._stderr_tail[-STDERR_TAIL:].decode(errors="replace")
+        self.gone.set_result(None)
+        self.listener.on_exit(code, tail)
+        self.end()  # shims and tools leave children behind: the group goes with its leader
+
+
+class Outbox:
+    """Bytes on their way to a program's stdin, which may be slow to read them."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+        self._waiting = bytearray()
+        self._loop = asyncio.get_running_loop()
+        os.set_blocking(pipe.fileno(), False)
+
+    def write(self, data: bytes) -> None:
+        if self._pipe.closed:
+            return
+        if self._waiting:
+            self._waiting += data
+            return
+        self._waiting += data
+        self._send()
+        if self._waiting and not self._pipe.closed:
+            self._loop.add_writer(self._pipe.fileno(), self._send)
+
+    def close(self) -> None:
+        if not self._pipe.closed:
+            self._loop.remove_writer(self._pipe.fileno())
+            self._pipe.close()
+            self._waiting.clear()
+
+    def _send(self) -> None:
+        try:
+            del self._waiting[: os.write(self._pipe.fileno(), self._waiting)]
+        except BlockingIOError:
+            return
+        except OSError:  # the program closed its stdin: its end says why
+            self.close()
+            return
+        if not self._waiting:
+            self._loop.remove_writer(self._pipe.fileno())
+
+
+def _read(pipe: IO[bytes]) -> bytes | None:
+    """Return what can be read now: b"" at the end, ``None`` when there is nothing yet."""
+    try:
+        return os.read(pipe.fileno(), READ_BYTES)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
+
+
+def _when_gone(process: subprocess.Popen[bytes], then: Callable[[], None]) -> None:
+    """Call ``then`` on the loop once the process has exited and can be reaped."""
+    loop = asyncio.get_running_loop()
+    if hasattr(os, "pidfd_open"):
+        fd = os.pidfd_open(process.pid)
+
+        def exited() -> None:
+            loop.remove_reader(fd)
+            os.close(fd)
+            then()
+
+        loop.add_reader(fd, exited)
+        return
+
+    def wait() -> None:
+        process.wait()
+        loop.call_soon_threadsafe(then)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -1,0 +1,69 @@
+"""What a new sandbox process does about the one before it that did not end in order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from sandboxes.daemon import groups
+from sandboxes.daemon.frames import DONE, Body, Row, chunk_event, error_event, to_json
+from sandboxes.daemon.journal import Journal, ProcessRow, RunRow
+from sandboxes.daemon.outline import Outline
+
+DIED = "sandbox_died"
+DIED_TEXT = "The sandbox died while the agent was at work; what it had said is kept."
+GRACE = 1.0  # seconds for a left-over program to end on SIGTERM
+
+_TEXT_DELTA = b'{"type":"ui-message-chunk","chunk":{"type":"text-delta"'
+
+
+def close_unfinished_runs(journal: Journal) -> int:
+    """Give every unfinished run its last words at its next numbers; return how many."""
+    unfinished = [run for run in journal.list_runs() if not run.is_done]
+    for run in unfinished:
+        _close(journal, run)
+    return len(unfinished)
+
+
+def _close(journal: Journal, run: RunRow) -> None:
+    outline = Outline(run.run_id)
+    last: Body = {}
+    after = 0
+    while page := journal.read(run.key, after=after):
+        after = page[-1][0]
+        for _, raw in page:
+            if not raw.startswith(_TEXT_DELTA):  # most of a journal, and nothing opens there
+                last = json.loads(raw)
+                outline.see(last.get("chunk", {}))
+    if last != DONE:
+        append_ending(journal, run.key, after=after, outline=outline)
+        return
+    journal.finish_run(run.key, done_n=after)  # died between the two commits
+
+
+def append_ending(journal: Journal, key: int, *, after: int, outline: Outline) -> int:
+    """Store the end of a run whose sandbox died, from number ``after`` + 1; return the last n."""
+    ending = [
+        error_event(DIED, DIED_TEXT),
+        *map(chunk_event, outline.closing("error", DIED_TEXT)),
+        DONE,
+    ]
+    rows = [Row(key, n, to_json(body)) for n, body in enumerate(ending, start=after + 1)]
+    journal.append(rows, force=True)
+    journal.finish_run(key, done_n=rows[-1].n)
+    return rows[-1].n
+
+
+async def end_leftovers(journal: Journal) -> None:
+    """End the programs that the sandbox before us started and left behind."""
+    await asyncio.gather(*[_end(journal, process) for process in journal.list_processes()])
+
+
+async def _end(journal: Journal, process: ProcessRow) -> None:
+    # By start time: the pid may long be somebody else's. A group without its leader keeps the
+    # number reserved, so one whose leader is gone is still the one we started.
+    if groups.is_same_process(process.pid, process.started) or (
+        not groups.started_at(process.pid) and groups.group_lives(process.pid)
+    ):
+        await groups.end_group(process.pid, grace=GRACE)
+    journal.remove_process(process.pid)

@@ -1,0 +1,149 @@
+"""One sandbox process, put together: from its folder to its last breath."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import time
+from collections.abc import Callable, Mapping
+from uuid import uuid4
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from agents.harness.base import Adapter
+from mesh.version import VERSION
+from sandboxes.daemon import recovery
+from sandboxes.daemon.app import Identity, make_app
+from sandboxes.daemon.checkout import Checkout
+from sandboxes.daemon.journal import Journal
+from sandboxes.daemon.place import Place
+from sandboxes.daemon.runs import Runs
+from sandboxes.daemon.warm import Warm
+from sandboxes.daemon.writer import Writer
+
+log = logging.getLogger(__name__)
+
+IDLE_FOR = 30 * 60.0  # seconds without a run or a request until a sandbox ends by itself
+LOOK_EVERY = 60.0  # seconds between two looks at what is idle or old
+KEEP_ALIVE = 75  # seconds that an unused connection of the link stays open
+
+Adapters = Mapping[str, Callable[[], Adapter]]
+
+
+async def serve(place: Place, adapters: Adapters) -> None:
+    """Serve the sandbox in ``place`` until SIGTERM, or until nobody needs it any more."""
+    sandbox = Sandbox(place, adapters)
+    await sandbox.start()
+    try:
+        await sandbox.over.wait()
+    finally:
+        await sandbox.stop()
+
+
+class Sandbox:
+    """All parts of the process, and the order in which they start and end."""
+
+    def __init__(self, place: Place, adapters: Adapters) -> None:
+        self.over = asyncio.Event()
+        self._place = place
+        self._loop = asyncio.get_running_loop()
+        self._journal = Journal(place.root / "journal.db")
+        recovery.close_unfinished_runs(self._journal)
+        self._leftovers = self._loop.create_task(recovery.end_leftovers(self._journal))
+        self._writer = Writer(self._journal)
+        self._checkout = Checkout(place.spec, place.root / "repo")
+        self._runs = Runs(
+            journal=self._journal,
+            writer=self._writer,
+            checkout=self._checkout,
+            adapters=adapters,
+            warm=Warm(),
+            leftovers_gone=self._leftovers,
+        )
+        self._last_request = self._loop.time()
+        self._identity = Identity(place.spec.handle, str(uuid4()), VERSION, place.token)
+        self._http = HttpServer(make_app(self._runs, self._identity, on_request=self._asked))
+
+    async def start(self) -> None:
+        """Listen, announce the process, and prepare the working folder meanwhile."""
+        self._loop.add_signal_handler(signal.SIGTERM, self.over.set)
+        self._loop.add_signal_handler(signal.SIGINT, self.over.set)
+        await self._http.start(self._place)
+        self._place.announce(self._identity.boot_id)
+        self._checkout.begin()
+        self._look = self._loop.call_later(LOOK_EVERY, self._look_around)
+        # What is loaded now stays: the collector need not go through it again and again.
+        gc.collect()
+        gc.freeze()
+        log.info("Sandbox %s listens.", self._identity.handle)
+
+    async def stop(self) -> None:
+        """Give every run its last words and end all programs; the working folder stays as it is."""
+        self._look.cancel()
+        self._http.refuse_new()
+        self._checkout.close()
+        await self._runs.close()
+        await self._writer.close()
+        await self._http.stop()
+        self._journal.close()
+        self._place.withdraw()
+        log.info("Sandbox %s has ended.", self._identity.handle)
+
+    def _asked(self) -> None:
+        self._last_request = self._loop.time()
+
+    def _look_around(self) -> None:
+        self._journal.prune(now=time.time())
+        if not self._runs.is_idle:
+            self._asked()  # the half hour begins when the last program is gone
+        if self._loop.time() - self._last_request >= IDLE_FOR:
+            self.over.set()
+        self._look = self._loop.call_later(LOOK_EVERY, self._look_around)
+
+
+class HttpServer:
+    """uvicorn's protocol on our own socket.
+
+    Without uvicorn's ``Server``: that one wakes ten times a second to look at a flag, and
+    twenty idle sandboxes would never let a laptop's processor rest.
+    """
+
+    def __init__(self, app: object) -> None:
+        self._config = Config(
+            app,  # type: ignore[arg-type]
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=KEEP_ALIVE,
+        )
+        self._state = ServerState()
+
+    async def start(self, place: Place) -> None:
+        """Listen on the socket of ``place``."""
+        self._config.load()
+        self._state.default_headers = self._config.encoded_headers
+        self._server = await asyncio.get_running_loop().create_unix_server(
+            self._protocol, sock=place.listen()
+        )
+
+    def _protocol(self) -> asyncio.Protocol:
+        make: Callable[..., asyncio.Protocol] = self._config.http_protocol_class
+        return make(config=self._config, server_state=self._state, app_state={})
+
+    def refuse_new(self) -> None:
+        """Take no more connections; those that are open go on."""
+        self._server.close()
+
+    async def stop(self, *, within: float = 0.5) -> None:
+        """End what is left: readers had their last event, so there is little to wait for."""
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        if tasks := set(self._state.tasks):
+            await asyncio.wait(tasks, timeout=within)

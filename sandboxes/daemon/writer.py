@@ -1,0 +1,142 @@
+"""Numbers events, stores them, and only then shows them: the one way into a run's stream."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from dataclasses import dataclass, field
+
+from mesh.lib.errors import AppError
+from sandboxes.daemon.checkpoints import EVERY, Checkpoints
+from sandboxes.daemon.frames import DONE, Body, Row, part_of_delta, to_json
+from sandboxes.daemon.journal import Journal, JournalFull
+from sandboxes.daemon.streams import RunStream
+
+log = logging.getLogger(__name__)
+
+JOIN_LIMIT = 64 * 1024  # characters: a joined delta stays a small event
+
+
+class JournalBroken(AppError):
+    """The journal can't be written, such as on a full disk."""
+
+    code = "journal_broken"
+    text = "The sandbox could not write its journal."
+    hint = "Look whether this machine's disk is full."
+    status = 507
+
+
+@dataclass(slots=True)
+class _Pending:
+    """One event on its way; ``more`` are deltas that arrived right behind it."""
+
+    stream: RunStream
+    body: Body
+    part: tuple[str, str] | None
+    more: list[str] = field(default_factory=list)
+    size: int = 0
+
+    def joined(self) -> Body:
+        if not self.more:
+            return self.body
+        chunk = self.body["chunk"]
+        delta = "".join([chunk["delta"], *self.more])
+        return {**self.body, "chunk": {**chunk, "delta": delta}}
+
+
+class Writer:
+    """Gathers what all runs say in one turn of the event loop, and commits it at once.
+
+    The busier the sandbox, the more is gathered while the previous commit was being written,
+    and adjacent deltas of one part become one event. Nothing ever waits for more to come.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._checkpoints = Checkpoints(journal.path)
+        self._pending: list[_Pending] = []
+        self._last: dict[int, _Pending] = {}  # the newest pending event of each run
+        self._scheduled: asyncio.Handle | None = None
+
+    def put(self, stream: RunStream, body: Body) -> None:
+        """Add an event to a run; dropped when the run is over."""
+        if stream.is_closing:
+            return
+        part = part_of_delta(body)
+        last = self._last.get(stream.key)
+        if part is not None and last is not None and last.part == part and last.size < JOIN_LIMIT:
+            delta = body["chunk"]["delta"]
+            last.more.append(delta)
+            last.size += len(delta)
+            return
+        entry = _Pending(stream, body, part)
+        self._pending.append(entry)
+        self._last[stream.key] = entry
+        if self._scheduled is None:
+            self._scheduled = asyncio.get_running_loop().call_soon(self.flush)
+
+    def finish(self, stream: RunStream) -> None:
+        """Add the run's last event, store everything, and note that the run is over."""
+        if stream.is_closing:
+            return
+        self.put(stream, DONE)
+        stream.is_closing = True
+        self.flush()
+
+    def flush(self) -> None:
+        """Store what is pending in one commit, then wake the readers."""
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+            self._scheduled = None
+        pending, self._pending, self._last = self._pending, [], {}
+        if not pending:
+            return
+        try:
+            self._store(pending)
+        except JournalFull as exc:
+            self._store_without_the_greedy(pending, exc)
+        except sqlite3.Error as exc:
+            log.exception("The journal could not be written.")
+            for stream in {entry.stream for entry in pending}:
+                _broken(stream, JournalBroken(f"The sandbox could not write its journal: {exc}."))
+
+    def _store(self, pending: list[_Pending], *, force: bool = False) -> None:
+        next_n: dict[int, int] = {}
+        rows: list[Row] = []
+        shown: list[tuple[RunStream, int, Body, bytes]] = []
+        for entry in pending:
+            stream, body = entry.stream, entry.joined()
+            n = next_n[stream.key] = next_n.get(stream.key, stream.last_n) + 1
+            raw = to_json(body)
+            rows.append(Row(stream.key, n, raw))
+            shown.append((stream, n, body, raw))
+        self._journal.append(rows, force=force)
+        for stream, n, body, raw in shown:
+            stream.stored(n, body, raw)
+        for stream in {entry.stream for entry in pending}:
+            if stream.is_done:
+                self._journal.finish_run(stream.key, done_n=stream.last_n)
+            stream.wake()
+        if self._journal.written >= EVERY and self._checkpoints.begin():
+            self._journal.written = 0
+
+    def _store_without_the_greedy(self, pending: list[_Pending], error: JournalFull) -> None:
+        """Store run by run what still fits; a run that no longer fits is told so."""
+        for stream in {entry.stream for entry in pending}:
+            mine = [entry for entry in pending if entry.stream is stream]
+            try:
+                # How a run ended is always kept, however full the journal is.
+                self._store(mine, force=stream.is_closing or stream.is_forced)
+            except JournalFull:
+                _broken(stream, error)
+
+    async def close(self) -> None:
+        """Store what is left, and let the checkpoint that is going on end."""
+        self.flush()
+        await self._checkpoints.settled()
+
+
+def _broken(stream: RunStream, error: AppError) -> None:
+    if stream.on_broken is not None:
+        stream.on_broken(error)

@@ -1,0 +1,22 @@
+"""``manage.py deco_sandbox``: the same as ``python -m sandboxes.daemon``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from sandboxes.daemon import cli
+
+
+class Command(BaseCommand):
+    help = "Serve one sandbox; the link program and containers start this."
+    requires_system_checks: list[str] = []  # a laptop has no database to check
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        cli.add_arguments(parser)
+
+    def handle(self, *, root: Any, **options: Any) -> None:
+        if code := cli.main(["--root", str(root)]):
+            sys.exit(code)
