@@ -104,6 +104,7 @@ class Run(models.Model):
     mode = models.CharField(max_length=20, default="default")
     approval_level = models.CharField(max_length=20, default="auto")
     temperature = models.FloatField(default=0.5)
+    system_messages = models.JSONField(default=list)
     cancel_requested_at = models.DateTimeField(null=True)
     cancel_delivered_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)

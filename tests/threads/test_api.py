@@ -1,0 +1,318 @@
+"""The JSON API of threads, as a program meets it."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from django.urls import reverse
+from rest_framework.test import APIClient
+
+from threads.models import Message, Run, Thread
+
+
+@pytest.fixture
+def client_of():
+    def make(user):
+        client = APIClient()
+        if user is not None:
+            client.force_authenticate(user)
+        return client
+
+    return make
+
+
+@pytest.fixture
+def post(thread, client_of, link):
+    """Return ``post(user, text, **body)``: what that user's request is answered."""
+
+    def send(user, text="hi", **body):
+        said = {"id": str(uuid4()), "role": "user", "parts": [{"type": "text", "text": text}]}
+        body = {
+            "messages": [said],
+            "agent": {"id": "default"},
+            "harnessId": "demo",
+            **body,
+        }
+        return client_of(user).post(reverse("messages", args=["home", thread.pk]), body)
+
+    return send
+
+
+def said(text="hi", role="user", **more):
+    return {"role": role, "parts": [{"type": "text", "text": text}], **more}
+
+
+def code(answer):
+    return answer.json()["error"]["code"]
+
+
+def test_a_thread_is_made_with_the_default_agent(client_of, ada, agent):
+    answer = client_of(ada).post(reverse("threads", args=["home"]), {})
+
+    assert answer.status_code == 201
+    assert answer.json()["agent"]["slug"] == "default"
+    assert answer.json()["status"] == "idle"
+    assert Thread.objects.get(pk=answer.json()["id"]).owner == ada
+
+
+def test_a_thread_of_an_unknown_agent_is_refused(client_of, ada, agent):
+    answer = client_of(ada).post(reverse("threads", args=["home"]), {"agentId": "nobody"})
+
+    assert (answer.status_code, code(answer)) == (404, "not_found")
+
+
+def test_the_list_shows_only_the_callers_threads(client_of, ada, bob, thread):
+    url = reverse("threads", args=["home"])
+
+    assert [t["id"] for t in client_of(ada).get(url).json()["threads"]] == [str(thread.pk)]
+    assert client_of(bob).get(url).json()["threads"] == []
+
+
+def test_accepts_a_message(post, ada, thread):
+    answer = post(ada)
+
+    run = Run.objects.get()
+    assert answer.status_code == 202
+    assert answer.json() == {
+        "taskId": str(thread.pk),
+        "runId": str(run.pk),
+        "messageId": run.prompt.client_id,
+    }
+
+
+def test_the_same_message_again_gives_the_same_run(post, ada):
+    message = said(id="c1")
+
+    first = post(ada, messages=[message])
+    second = post(ada, messages=[message])
+
+    assert (second.status_code, second.json()) == (202, first.json())
+    assert Message.objects.count() == 1
+
+
+def test_a_message_without_an_id_is_repeatable_while_it_is_unanswered(post, ada):
+    first = post(ada, messages=[said()])
+
+    assert post(ada, messages=[said()]).json() == first.json()
+    assert post(ada, messages=[said("something else")]).json() != first.json()
+
+
+@pytest.mark.parametrize(
+    ("who", "status"),
+    [
+        pytest.param(None, 401, id="nobody"),
+        pytest.param("bob", 404, id="a colleague, not his thread"),
+        pytest.param("eve", 404, id="a stranger"),
+    ],
+)
+def test_refuses_others(post, request, who, status):
+    answer = post(request.getfixturevalue(who) if who else None)
+
+    assert answer.status_code == status
+    assert all(answer.json()["error"][part] for part in ("code", "message", "hint"))
+    assert Message.objects.count() == 0
+
+
+def test_an_unknown_thread_looks_like_a_foreign_one(client_of, ada, eve, thread):
+    unknown = client_of(ada).get(reverse("thread", args=["home", uuid4()]))
+    foreign = client_of(eve).get(reverse("thread", args=["home", thread.pk]))
+    other_org = client_of(ada).get(reverse("thread", args=["other", thread.pk]))
+
+    assert unknown.status_code == foreign.status_code == other_org.status_code == 404
+    assert unknown.json() == foreign.json() == other_org.json()
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "expected", "text"),
+    [
+        pytest.param({"messages": []}, 400, "invalid_input", "", id="no message"),
+        pytest.param(
+            {"messages": [said(), said()]},
+            400,
+            "invalid_input",
+            "Expected exactly one non-system message",
+            id="two messages",
+        ),
+        pytest.param(
+            {"messages": [said(role="system")]},
+            400,
+            "invalid_input",
+            "Expected exactly one non-system message",
+            id="only a system message",
+        ),
+        pytest.param(
+            {"messages": [said(role="robot")]}, 400, "invalid_input", "robot", id="unknown role"
+        ),
+        pytest.param(
+            {"messages": [{"role": "user", "parts": "hi"}]},
+            400,
+            "invalid_input",
+            "",
+            id="parts are no list",
+        ),
+        pytest.param(
+            {"messages": [{"role": "user", "parts": []}]},
+            400,
+            "invalid_input",
+            "says nothing",
+            id="nothing said",
+        ),
+        pytest.param({"messages": 5}, 400, "invalid_input", "", id="messages are no list"),
+        pytest.param({"tier": "huge"}, 400, "tier_unavailable", "", id="unknown tier"),
+        pytest.param(
+            {"thread_id": str(uuid4())},
+            400,
+            "invalid_input",
+            "threadId in URL does not match thread_id in body",
+            id="another thread in the body",
+        ),
+        pytest.param(
+            {"memory": {"windowSize": 5, "thread_id": "x"}},
+            400,
+            "invalid_input",
+            "threadId in URL does not match thread_id in body",
+            id="another thread in memory",
+        ),
+        pytest.param({"agent": {"id": "nobody"}}, 400, "agent_mismatch", "", id="another agent"),
+        pytest.param({"harnessId": "hal"}, 400, "unknown_harness", "", id="unknown harness"),
+        pytest.param(
+            {"sandboxProviderKind": "docker"},
+            400,
+            "sandbox_kind_unavailable",
+            "",
+            id="no such sandbox here",
+        ),
+        pytest.param({"temperature": "hot"}, 400, "invalid_input", "", id="temperature"),
+        pytest.param({"mode": "dance"}, 400, "invalid_input", "", id="mode"),
+        pytest.param({"toolApprovalLevel": "yolo"}, 400, "invalid_input", "", id="level"),
+    ],
+)
+def test_refuses_bad_input(post, ada, body, status, expected, text):
+    answer = post(ada, **body)
+
+    assert (answer.status_code, code(answer)) == (status, expected)
+    assert text in answer.json()["error"]["message"]
+    assert Message.objects.count() == Run.objects.count() == 0
+
+
+def test_what_the_reference_still_sends_is_dropped(post, ada, thread):
+    answer = post(ada, runLocally=True, thread_id=str(thread.pk), whatever={"x": 1})
+
+    assert answer.status_code == 202
+
+
+def test_a_body_over_10_mb_is_413(client_of, ada, thread):
+    answer = client_of(ada).post(
+        reverse("messages", args=["home", thread.pk]),
+        b'{"x": "' + b"a" * 10 * 1024 * 1024 + b'"}',
+        content_type="application/json",
+    )
+
+    assert (answer.status_code, code(answer)) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        pytest.param(b"{", "application/json", id="broken"),
+        pytest.param(b"[]", "application/json", id="no object"),
+        pytest.param(b"a=b", "application/x-www-form-urlencoded", id="a form"),
+    ],
+)
+def test_what_is_no_json_is_400(client_of, ada, thread, body, kind):
+    url = reverse("messages", args=["home", thread.pk])
+    answer = client_of(ada).post(url, body, content_type=kind)
+
+    assert (answer.status_code, code(answer)) == (400, "invalid_json")
+
+
+def test_an_offline_machine_is_409_and_pins_nothing(post, ada, thread, link):
+    """S46, and the pins' defect of lessons §7."""
+    link.offline_after = None
+    link.save()
+
+    answer = post(ada)
+
+    thread.refresh_from_db()
+    assert (answer.status_code, code(answer)) == (409, "link_offline")
+    assert answer.json()["error"]["machine"] == "adas-laptop"
+    assert (thread.harness_id, thread.link, Message.objects.count()) == ("", None, 0)
+
+
+def test_a_missing_capability_is_409_with_those_there_are(post, ada, link):
+    """S47."""
+    link.capabilities = ["decopilot-sandbox"]
+    link.save()
+
+    answer = post(ada, harnessId="claude-code")
+
+    assert (answer.status_code, code(answer)) == (409, "capability_missing")
+    assert answer.json()["error"]["activeCapabilities"] == ["decopilot-sandbox"]
+
+
+def test_a_message_may_wait_for_an_offline_machine(post, ada, thread, link):
+    link.offline_after = None
+    link.save()
+
+    assert post(ada, whenOffline="queue").status_code == 202
+    assert Run.objects.get().state == "queued"
+
+
+def test_later_bodies_cannot_change_the_pins(post, ada, thread):
+    post(ada)
+    post(ada, harnessId="claude-code", branch="elsewhere")
+
+    thread.refresh_from_db()
+    assert (thread.harness_id, thread.branch) == ("demo", f"thread:{thread.pk}")
+
+
+def test_the_messages_come_with_a_cursor(post, client_of, ada, thread):
+    post(ada, "hello there")
+
+    page = client_of(ada).get(reverse("messages", args=["home", thread.pk])).json()
+
+    thread.refresh_from_db()
+    assert [m["parts"][0]["text"] for m in page["messages"]] == ["hello there"]
+    assert page["messages"][0]["metadata"]["createdAt"]
+    assert page["cursor"] == thread.last_seq
+
+
+def test_stopping_a_queued_run_ends_it_at_once(post, client_of, ada, thread):
+    post(ada)
+
+    answer = client_of(ada).post(reverse("cancel", args=["home", thread.pk]))
+
+    assert (answer.status_code, answer.json()) == (200, {"cancelled": True})
+    assert Run.objects.get().state == "cancelled"
+
+
+def test_stopping_a_run_elsewhere_is_202(post, client_of, ada, thread):
+    post(ada)
+    Run.objects.update(state="running")
+
+    answer = client_of(ada).post(reverse("cancel", args=["home", thread.pk]))
+
+    assert (answer.status_code, answer.json()) == (202, {"cancelled": True, "async": True})
+    assert Run.objects.get().cancel_requested_at is not None
+
+
+def test_stopping_a_foreign_thread_is_404(client_of, eve, thread):
+    assert client_of(eve).post(reverse("cancel", args=["home", thread.pk])).status_code == 404
+
+
+def test_renames(client_of, ada, thread):
+    url = reverse("thread", args=["home", thread.pk])
+
+    assert client_of(ada).patch(url, {"title": "Plans"}).json()["title"] == "Plans"
+    assert client_of(ada).get(url).json()["title"] == "Plans"
+
+
+def test_a_deleted_thread_is_gone_and_its_run_stopped(post, client_of, ada, thread):
+    post(ada)
+    url = reverse("thread", args=["home", thread.pk])
+
+    assert client_of(ada).delete(url).status_code == 204
+    assert client_of(ada).get(url).status_code == 404
+    assert post(ada).status_code == 404
+    assert Run.objects.get().state == "cancelled"

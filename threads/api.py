@@ -1,0 +1,299 @@
+"""The JSON API of threads; streams are in ``stream.py``."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from mesh.api import signed_in
+from mesh.selectors import get_membership
+from threads import selectors, services
+from threads.errors import TierUnavailable
+from threads.services import NewMessage
+from threads.targets import Wish
+
+TIERS = ("fast", "smart", "thinking")
+
+
+class Input(serializers.Serializer[Any]):
+    """A body; its fields are the contract."""
+
+
+class MachineShown(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    state = serializers.ChoiceField(["unknown", "online", "offline"])
+    cause = serializers.CharField(allow_blank=True)
+
+
+class AgentShown(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    slug = serializers.CharField()
+    title = serializers.CharField()
+
+
+class ThreadShown(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    title = serializers.CharField()
+    status = serializers.CharField()
+    harnessId = serializers.CharField(allow_null=True)
+    machine = MachineShown(allow_null=True)
+    branch = serializers.CharField(allow_null=True)
+    locked = serializers.BooleanField()
+    agent = AgentShown()
+    createdAt = serializers.DateTimeField()
+    updatedAt = serializers.DateTimeField()
+
+
+class ThreadsApi(APIView):
+    """``…/threads``: the caller's threads, and new ones."""
+
+    class Listed(serializers.Serializer[Any]):
+        threads = ThreadShown(many=True)
+
+    class NewThread(Input):
+        agentId = serializers.CharField(max_length=60, default="default")
+        title = serializers.CharField(max_length=200, default="", allow_blank=True)
+
+    @extend_schema(responses=Listed, operation_id="threads_list")
+    def get(self, request: Request, org: str) -> Response:
+        """The caller's newest threads, newest first."""
+        user = signed_in(request)
+        organization = get_membership(viewer=user, slug=org).organization
+        threads = selectors.list_threads(viewer=user, organization=organization)
+        return Response({"threads": [selectors.thread_summary(thread) for thread in threads]})
+
+    @extend_schema(request=NewThread, responses={201: ThreadShown}, operation_id="threads_create")
+    def post(self, request: Request, org: str) -> Response:
+        """Start a thread. Nothing runs before its first message."""
+        user = signed_in(request)
+        organization = get_membership(viewer=user, slug=org).organization
+        given = _checked(self.NewThread, request)
+        agent = selectors.get_agent(organization=organization, name=given["agentId"])
+        thread = services.create_thread(
+            owner=user, organization=organization, agent=agent, title=given["title"]
+        )
+        return Response(_shown(request, org, thread.pk), status=201)
+
+
+class ThreadApi(APIView):
+    """``…/threads/<id>``: one thread."""
+
+    class Change(Input):
+        title = serializers.CharField(max_length=200)
+
+    @extend_schema(responses=ThreadShown, operation_id="threads_get")
+    def get(self, request: Request, org: str, thread_id: UUID) -> Response:
+        """The thread as lists show it."""
+        return Response(_shown(request, org, thread_id))
+
+    @extend_schema(request=Change, responses=ThreadShown, operation_id="threads_rename")
+    def patch(self, request: Request, org: str, thread_id: UUID) -> Response:
+        """Give the thread another title."""
+        thread = _thread(request, org, thread_id)
+        given = _checked(self.Change, request)
+        services.rename_thread(thread=thread, title=given["title"])
+        return Response(selectors.thread_summary(thread))
+
+    @extend_schema(responses={204: None}, operation_id="threads_delete")
+    def delete(self, request: Request, org: str, thread_id: UUID) -> Response:
+        """Stop what runs in the thread, and remove it."""
+        services.delete_thread(thread=_thread(request, org, thread_id))
+        return Response(status=204)
+
+
+class SaidMessage(Input):
+    """One message of the body; keys beyond these are kept with it."""
+
+    role = serializers.ChoiceField(["user", "assistant", "system"])
+    parts = serializers.ListField(child=serializers.DictField())
+    id = serializers.CharField(max_length=100, required=False, allow_blank=True)
+    metadata = serializers.DictField(required=False, allow_null=True)
+
+    def validate_parts(self, parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if not all(isinstance(part.get("type"), str) for part in parts):
+            raise serializers.ValidationError("Each part needs a type.")
+        return parts
+
+
+class AgentNamed(Input):
+    id = serializers.CharField(max_length=60)
+
+
+class Memory(Input):
+    windowSize = serializers.IntegerField(required=False)
+    thread_id = serializers.CharField(required=False, allow_null=True)
+
+
+class MessagesApi(APIView):
+    """``…/threads/<id>/messages``: what was said, and saying something."""
+
+    class NewMessageInput(Input):
+        messages = SaidMessage(many=True, allow_empty=False)
+        agent = AgentNamed(required=False)
+        tier = serializers.CharField(max_length=40, default="smart")
+        thread_id = serializers.CharField(required=False, allow_null=True)
+        memory = Memory(required=False, allow_null=True)
+        temperature = serializers.FloatField(default=0.5, min_value=0, max_value=2)
+        toolApprovalLevel = serializers.ChoiceField(["auto", "readonly"], default="auto")
+        mode = serializers.ChoiceField(
+            ["default", "plan", "web-search", "gen-image"], default="default"
+        )
+        branch = serializers.CharField(max_length=200, required=False, allow_null=True)
+        sandboxProviderKind = serializers.CharField(max_length=20, required=False, allow_null=True)
+        harnessId = serializers.CharField(max_length=60, required=False, allow_null=True)
+        linkId = serializers.UUIDField(required=False, allow_null=True)
+        whenOffline = serializers.ChoiceField(["refuse", "queue"], default="refuse")
+
+        def validate_messages(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            said = [message for message in messages if message["role"] != "system"]
+            if len(said) != 1:
+                raise serializers.ValidationError("Expected exactly one non-system message")
+            if said[0]["role"] != "user":
+                raise serializers.ValidationError("The message must be the user's.")
+            if not said[0]["parts"]:
+                raise serializers.ValidationError("The message says nothing.")
+            return messages
+
+    class Accepted(serializers.Serializer[Any]):
+        taskId = serializers.UUIDField(help_text="The thread's id.")
+        runId = serializers.UUIDField()
+        messageId = serializers.CharField()
+
+    class Page(serializers.Serializer[Any]):
+        messages = serializers.ListField(child=serializers.DictField())
+        cursor = serializers.IntegerField(help_text="Follow the stream from here on.")
+
+    @extend_schema(responses=Page, operation_id="messages_list")
+    def get(self, request: Request, org: str, thread_id: UUID) -> Response:
+        """All messages, the answer in the making included."""
+        return Response(selectors.page_of(_thread(request, org, thread_id)))
+
+    @extend_schema(
+        request=NewMessageInput,
+        responses={
+            202: Accepted,
+            409: OpenApiResponse(description="`link_offline` or `capability_missing`"),
+        },
+        operation_id="messages_create",
+    )
+    def post(self, request: Request, org: str, thread_id: UUID) -> Response:
+        """Say something; the answer comes on the stream. Safe to repeat by message id."""
+        user = signed_in(request)
+        thread = _thread(request, org, thread_id)
+        given = _checked(self.NewMessageInput, request)
+        _same_thread(given, thread_id)
+        if given["tier"] not in TIERS:
+            raise TierUnavailable
+        message = _new_message(given)
+        run = services.post_message(author=user, thread=thread, message=message)
+        return Response(
+            {
+                "taskId": str(thread.pk),
+                "runId": str(run.pk),
+                "messageId": run.prompt.client_id,
+            },
+            status=202,
+        )
+
+
+class CancelApi(APIView):
+    """``…/cancel/<thread>``: stop what runs."""
+
+    class Cancelled(serializers.Serializer[Any]):
+        cancelled = serializers.BooleanField()
+        # "async" is a keyword, so the field is put in by hand.
+
+        def get_fields(self) -> dict[str, Any]:
+            return {**super().get_fields(), "async": serializers.BooleanField(required=False)}
+
+    @extend_schema(
+        request=None, responses={200: Cancelled, 202: Cancelled}, operation_id="threads_cancel"
+    )
+    def post(self, request: Request, org: str, thread_id: UUID) -> Response:
+        """Stop the thread's run and whatever is queued behind it. Safe to repeat."""
+        stopped = services.cancel(thread=_thread(request, org, thread_id))
+        if stopped.is_over:
+            return Response({"cancelled": True})
+        return Response({"cancelled": True, "async": True}, status=202)
+
+
+class ApprovalApi(APIView):
+    """``…/threads/<id>/approvals/<approval>``: answer a tool's question."""
+
+    class Answer(Input):
+        decision = serializers.ChoiceField(["allow", "deny"])
+        reason = serializers.CharField(max_length=2_000, default="", allow_blank=True)
+
+    class Answered(serializers.Serializer[Any]):
+        approvalId = serializers.CharField()
+        decision = serializers.ChoiceField(["allow", "deny"])
+        reason = serializers.CharField()
+
+    @extend_schema(request=Answer, responses=Answered, operation_id="approvals_answer")
+    def post(self, request: Request, org: str, thread_id: UUID, approval_id: str) -> Response:
+        """Allow or deny it. The first answer counts; the same one again is fine."""
+        thread = _thread(request, org, thread_id)
+        given = _checked(self.Answer, request)
+        approval = services.answer_approval(
+            thread=thread, approval_id=approval_id, by=signed_in(request), **given
+        )
+        return Response(
+            {
+                "approvalId": approval.approval_id,
+                "decision": approval.decision,
+                "reason": approval.reason,
+            }
+        )
+
+
+def _thread(request: Request, org: str, thread_id: UUID) -> Any:
+    return selectors.get_thread(viewer=signed_in(request), org_slug=org, thread_id=thread_id)
+
+
+def _shown(request: Request, org: str, thread_id: UUID) -> dict[str, Any]:
+    return selectors.thread_summary(_thread(request, org, thread_id))
+
+
+def _checked(kind: type[Input], request: Request) -> dict[str, Any]:
+    given = kind(data=request.data)
+    given.is_valid(raise_exception=True)
+    values: dict[str, Any] = given.validated_data
+    return values
+
+
+def _same_thread(given: dict[str, Any], thread_id: UUID) -> None:
+    named = [given.get("thread_id"), (given.get("memory") or {}).get("thread_id")]
+    if any(name and name != str(thread_id) for name in named):
+        raise serializers.ValidationError(
+            {"thread_id": ["threadId in URL does not match thread_id in body"]}
+        )
+
+
+def _new_message(given: dict[str, Any]) -> NewMessage:
+    said = next(message for message in given["messages"] if message["role"] != "system")
+    system = [message for message in given["messages"] if message["role"] == "system"]
+    return NewMessage(
+        client_id=said.get("id", ""),
+        parts=said["parts"],
+        metadata=said.get("metadata") or {},
+        system_messages=system,
+        agent=given.get("agent", {}).get("id", ""),
+        tier=given["tier"],
+        mode=given["mode"],
+        approval_level=given["toolApprovalLevel"],
+        temperature=given["temperature"],
+        wish=Wish(
+            kind=given.get("sandboxProviderKind") or "",
+            harness_id=given.get("harnessId") or "",
+            link_id=given.get("linkId"),
+            branch=given.get("branch") or "",
+            queue_when_offline=given["whenOffline"] == "queue",
+        ),
+    )

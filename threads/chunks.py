@@ -1,0 +1,57 @@
+"""The chunks that the server itself adds to a journal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from threads.core.run_errors import explain
+from threads.models import Approval, Message, Run
+
+
+def status_chunk(run: Run, state: str, *, code: str = "", text: str = "") -> dict[str, Any]:
+    """Return the chunk that tells readers of a run's new state; ``run.prompt`` is loaded."""
+    data = {"runId": str(run.pk), "messageId": run.prompt.client_id, "state": state}
+    if code:
+        data["code"] = code
+        data["message"], data["hint"] = explain(code, text)
+    return {"type": "data-run-status", "data": data, "transient": True}
+
+
+def approval_chunk(approval: Approval, state: str) -> dict[str, Any]:
+    """Return the chunk that tells readers how far the answer to a tool's question has come."""
+    return {
+        "type": "data-approval",
+        "id": approval.approval_id,
+        "data": {
+            "approvalId": approval.approval_id,
+            "toolCallId": approval.tool_call_id,
+            "state": state,
+            "decision": approval.decision,
+            "reason": approval.reason,
+        },
+    }
+
+
+def title_chunk(title: str) -> dict[str, Any]:
+    """Return the chunk that tells readers of a thread's new title."""
+    return {"type": "data-thread-title", "data": {"title": title}, "transient": True}
+
+
+def user_message_chunk(message: Message) -> dict[str, Any]:
+    """Return the chunk that shows readers what a person said."""
+    return {
+        "type": "data-user-message",
+        "id": message.client_id,
+        "data": {"message": ui_message(message)},
+        "transient": True,
+    }
+
+
+def ui_message(message: Message) -> dict[str, Any]:
+    """Return a stored message in the AI SDK's form."""
+    return {
+        "id": message.client_id,
+        "role": message.role,
+        "parts": message.parts,
+        "metadata": {"createdAt": message.created_at.isoformat(), **message.metadata},
+    }

@@ -1,0 +1,127 @@
+"""How a run ends in the journal: the last chunks, the stored answer, the finished row.
+
+Used by the journal's writer when the agent is done, and by the services when the server
+ends a run. All of it happens in the caller's transaction, with the thread locked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F
+
+from threads import rows
+from threads.chunks import status_chunk
+from threads.core import run_state
+from threads.core.fold import Chunk, Fold, closing, fold, merge
+from threads.core.run_errors import explain
+from threads.models import Event, Message, Run, Thread
+from threads.rows import Draft, EventRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """In which state a run ends, why, and the agent's own last chunk, if it sent one."""
+
+    state: str
+    code: str = ""
+    text: str = ""
+    finish: tuple[Chunk, int] | None = None
+
+
+def conclude(
+    run: Run, ending: Ending, *, before: Sequence[Draft], now: datetime
+) -> tuple[list[EventRow], Fold]:
+    """Write ``before`` and the last chunks, store the answer, and finish ``run``'s row.
+
+    The agent's ``finish``, or one of ours, is the run's last event: whoever reads it finds
+    the answer stored. What the agent left open is closed for it.
+    """
+    folded = fold(_chunks_of(run))
+    for draft in before:
+        folded.apply(draft.chunk)
+    drafts = [*before, *_last_drafts(run, ending, folded)]
+    for draft in drafts[len(before) :]:
+        folded.apply(draft.chunk)
+    written = rows.append(run.thread_id, drafts)
+    answer = _store_answer(run, ending, folded, seq=written[-1].seq, now=now)
+    run.state, run.finished_at, run.progress_at, run.answer = ending.state, now, now, answer
+    run.error_code, run.error_text = ending.code, ending.text
+    run.save(
+        update_fields=[
+            "state",
+            "finished_at",
+            "progress_at",
+            "answer",
+            "error_code",
+            "error_text",
+            "last_n",
+            "usage",
+        ]
+    )
+    Thread.objects.filter(pk=run.thread_id).update(updated_at=now)
+    return written, folded
+
+
+def _chunks_of(run: Run) -> list[dict[str, Any]]:
+    texts = Event.objects.filter(run=run).order_by("seq").values_list("chunk", flat=True)
+    return [json.loads(text) for text in texts.iterator(chunk_size=2_000)]
+
+
+def _last_drafts(run: Run, ending: Ending, folded: Fold) -> list[Draft]:
+    chunks: list[Chunk] = []
+    if not folded.is_started:
+        chunks.append({"type": "start", "messageId": str(run.pk)})
+    chunks += closing(folded)
+    if ending.finish is None and ending.state == run_state.CANCELLED:
+        chunks.append({"type": "abort"})
+    elif ending.finish is None and ending.state != run_state.COMPLETED:
+        chunks.append({"type": "error", "errorText": explain(ending.code, ending.text)[0]})
+    chunks.append(status_chunk(run, ending.state, code=ending.code, text=ending.text))
+    drafts = [Draft(chunk, run.pk) for chunk in chunks]
+    if ending.finish is not None:
+        chunk, n = ending.finish
+        return [*drafts, Draft(chunk, run.pk, run.fence, n)]
+    reason = "error" if ending.state in (run_state.FAILED, run_state.EXPIRED) else "other"
+    return [*drafts, Draft({"type": "finish", "finishReason": reason}, run.pk)]
+
+
+def _store_answer(run: Run, ending: Ending, folded: Fold, *, seq: int, now: datetime) -> Message:
+    metadata: dict[str, Any] = {
+        "createdAt": run.created_at.isoformat(),
+        "finishedAt": now.isoformat(),
+        "runId": str(run.pk),
+        "state": ending.state,
+    }
+    if ending.code:
+        text, hint = explain(ending.code, ending.text)
+        metadata["error"] = {"code": ending.code, "message": text, "hint": hint}
+    return Message.objects.create(
+        id=run.pk,
+        thread_id=run.thread_id,
+        role="assistant",
+        client_id=str(run.pk),
+        seq=seq,
+        parts=rows.clean(folded.parts()),
+        metadata=rows.clean(merge(folded.metadata, metadata)),
+        created_at=now,
+    )
+
+
+def lock_run(run_id: Any) -> Run | None:
+    """Return the run, locked behind its thread; ``None`` when it is gone."""
+    thread_id = Run.objects.filter(pk=run_id).values_list("thread_id", flat=True).first()
+    if thread_id is None:
+        return None
+    rows.lock(thread_id)
+    return (
+        Run.objects.select_for_update(of=("self",))
+        .select_related("prompt", "thread__agent", "thread__link")
+        .filter(pk=run_id)
+        .annotate(owner_id=F("thread__owner_id"))
+        .first()
+    )

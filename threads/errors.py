@@ -1,0 +1,76 @@
+"""What threads refuse, and what to do about it."""
+
+from __future__ import annotations
+
+from mesh.lib.errors import AppError
+
+
+class TierUnavailable(AppError):
+    code = "tier_unavailable"
+    text = "There is no such tier."
+    hint = "Send fast, smart or thinking as the tier."
+
+
+class AgentMismatch(AppError):
+    code = "agent_mismatch"
+    text = "The thread belongs to another agent."
+    hint = "Start a new chat to talk to that agent."
+
+
+class HarnessUnknown(AppError):
+    code = "unknown_harness"
+    text = "There is no such harness."
+    hint = "Send claude-code or demo as harnessId, or leave it out."
+
+
+class KindUnavailable(AppError):
+    code = "sandbox_kind_unavailable"
+    text = "This kind of sandbox is not available here."
+    hint = "Send remote-user as sandboxProviderKind, or leave it out."
+
+
+class ApprovalAnswered(AppError):
+    code = "approval_answered"
+    text = "The question was already answered differently."
+    hint = "Nothing is to be done; the first answer counts."
+    status = 409
+
+
+class RunOver(AppError):
+    code = "run_over"
+    text = "The run has ended; its question is no longer open."
+    hint = "Send a new message."
+    status = 409
+
+
+class TooManyQueued(AppError):
+    code = "too_many_queued"
+    text = "Too many messages wait in this thread."
+    hint = "Wait for an answer, or stop the thread; then send again."
+    status = 429
+
+
+class Unauthorized(AppError):
+    code = "unauthorized"
+    text = "You are not signed in, or your token is unknown or has expired."
+    hint = "Sign in, or send a token: Authorization: Bearer …"
+    status = 401
+
+
+class MethodNotAllowed(AppError):
+    code = "method_not_allowed"
+    text = "This address does not take that method."
+    hint = "See /api/schema/ for what it takes."
+    status = 405
+
+
+class BadCursor(AppError):
+    code = "bad_cursor"
+    text = "The number to start from is not a number."
+    hint = "Send the id of the last event you have, or nothing."
+
+
+class BadRunId(AppError):
+    code = "bad_run_id"
+    text = "The run's id is not an id."
+    hint = "Send the runId that the message was answered with."

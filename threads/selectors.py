@@ -1,0 +1,220 @@
+"""Reading threads; every look-up of a person takes the viewer, who sees their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.utils import timezone
+
+from agents.models import Agent
+from links.selectors import view_of
+from mesh.models import Organization, User
+from mesh.selectors import NotFound
+from threads.chunks import ui_message
+from threads.core import run_state
+from threads.core.fold import fold
+from threads.core.thread_status import thread_status
+from threads.models import Event, Message, Run, Thread
+from threads.rows import EventRow
+
+LIST_LIMIT = 200  # threads of one list
+# A reader without a cursor still gets a run that ended this short a time ago.
+JUST_ENDED = timedelta(seconds=10)
+
+
+def get_thread(*, viewer: User, org_slug: str, thread_id: UUID) -> Thread:
+    """Return the viewer's thread, ready for ``thread_summary``; one query.
+
+    Raises:
+        NotFound: there is none, it was deleted, or it is not the viewer's.
+    """
+    thread = _summarised(_visible(viewer)).filter(organization__slug=org_slug, pk=thread_id).first()
+    if thread is None:
+        raise NotFound
+    return thread
+
+
+def find_thread(*, viewer: User, thread_id: UUID) -> Thread | None:
+    """Return the viewer's thread, whatever organization it is in; one query."""
+    return _summarised(_visible(viewer)).filter(pk=thread_id).first()
+
+
+def list_threads(*, viewer: User, organization: Organization) -> list[Thread]:
+    """Return the viewer's newest threads, ready for ``thread_summary``; one query."""
+    threads = _summarised(_visible(viewer)).filter(organization=organization)
+    return list(threads.order_by("-updated_at")[:LIST_LIMIT])
+
+
+def get_agent(*, organization: Organization, name: str) -> Agent:
+    """Return the organization's agent by id or slug.
+
+    Raises:
+        NotFound: it has no such agent.
+    """
+    agents = Agent.objects.filter(organization=organization)
+    try:
+        found = agents.filter(pk=UUID(name)).first()
+    except ValueError:
+        found = agents.filter(slug=name).first()
+    if found is None:
+        raise NotFound("There is no such agent.")
+    return found
+
+
+def _visible(viewer: User) -> QuerySet[Thread]:
+    # Who has left the organization has left its threads.
+    return Thread.objects.filter(
+        owner=viewer, deleted_at=None, organization__memberships__user=viewer
+    )
+
+
+def _summarised(threads: QuerySet[Thread]) -> QuerySet[Thread]:
+    runs = Run.objects.filter(thread=OuterRef("pk"))
+    finished = runs.filter(state__in=run_state.FINISHED).order_by("-finished_at")
+    return threads.select_related("agent", "link", "organization").annotate(
+        active_state=Subquery(runs.filter(state__in=run_state.ACTIVE).values("state")[:1]),
+        has_queued=Exists(runs.filter(state=run_state.QUEUED)),
+        last_state=Subquery(finished.values("state")[:1]),
+    )
+
+
+def thread_summary(thread: Thread) -> dict[str, Any]:
+    """Return what lists and headers show of a thread that one of our selectors gave."""
+    row: Any = thread  # carries the annotations of _summarised
+    return {
+        "id": str(thread.pk),
+        "title": str(thread),
+        "status": thread_status(
+            active=row.active_state, queued=row.has_queued, last=row.last_state
+        ),
+        "harnessId": thread.harness_id or None,
+        "machine": _machine(thread),
+        "branch": thread.branch or None,
+        "locked": bool(thread.harness_id),
+        "agent": {
+            "id": str(thread.agent_id),
+            "slug": thread.agent.slug,
+            "title": thread.agent.title,
+        },
+        "createdAt": thread.created_at.isoformat(),
+        "updatedAt": thread.updated_at.isoformat(),
+    }
+
+
+def _machine(thread: Thread) -> dict[str, Any] | None:
+    if thread.link is None:
+        return None
+    link = view_of(thread.link)
+    return {"id": str(link.id), "name": link.name, "state": link.state, "cause": link.cause}
+
+
+def page_of(thread: Thread) -> dict[str, Any]:
+    """Return the messages of ``thread`` and the cursor from which to follow on.
+
+    Both belong to one moment: an answer that came into the journal after the cursor, or is
+    not finished, is the fold of its run's events up to the cursor. Answers stand behind what
+    they answer, whatever was sent meanwhile. Four queries.
+    """
+    cursor = Thread.objects.values_list("last_seq", flat=True).get(pk=thread.pk)
+    messages = Message.objects.filter(thread=thread, seq__lte=cursor)
+    runs = {
+        run.prompt_id: run
+        for run in Run.objects.filter(thread=thread).only("id", "prompt_id", "created_at")
+    }
+    answers: dict[UUID, dict[str, Any]] = {}
+    prompts: list[Message] = []
+    for message in messages:
+        if message.role == "assistant":
+            answers[message.pk] = ui_message(message)
+        else:
+            prompts.append(message)
+    open_runs = [runs[p.pk] for p in prompts if p.pk in runs and runs[p.pk].pk not in answers]
+    answers.update(_answers_so_far(open_runs, cursor))
+    page: list[dict[str, Any]] = []
+    for prompt in prompts:
+        page.append(ui_message(prompt))
+        run = runs.get(prompt.pk)
+        if run is not None and run.pk in answers:
+            page.append(answers[run.pk])
+    return {"messages": page, "cursor": cursor}
+
+
+def _answers_so_far(runs: list[Run], cursor: int) -> dict[UUID, dict[str, Any]]:
+    events = Event.objects.filter(run__in=runs, seq__lte=cursor).order_by("seq")
+    chunks: dict[UUID, list[dict[str, Any]]] = {run.pk: [] for run in runs}
+    for row in _as_rows(events):
+        if row.run_id is not None:
+            chunks[row.run_id].append(row.chunk)
+    answers = {}
+    for run in runs:
+        state = _state_told(chunks[run.pk])
+        folded = fold(chunks[run.pk])
+        if not folded.is_started:
+            continue
+        answers[run.pk] = {
+            "id": str(run.pk),
+            "role": "assistant",
+            "parts": folded.parts(),
+            "metadata": {
+                "createdAt": run.created_at.isoformat(),
+                **folded.metadata,
+                "runId": str(run.pk),
+                "state": state,
+            },
+        }
+    return answers
+
+
+def _state_told(chunks: Iterable[dict[str, Any]]) -> str:
+    """Return the state that the run's readers were told last."""
+    told = [c["data"]["state"] for c in chunks if c.get("type") == "data-run-status"]
+    return str(told[-1]) if told else run_state.QUEUED
+
+
+def list_events(
+    *, thread_id: UUID, after: int, limit: int, run_id: UUID | None = None
+) -> list[EventRow]:
+    """Return the journal of a thread behind ``after``; with ``run_id`` only that run's.
+
+    Takes no viewer: who follows a thread has got it from ``get_thread``.
+    """
+    events = Event.objects.filter(thread_id=thread_id, seq__gt=after).order_by("seq")
+    if run_id is not None:
+        events = events.filter(run_id=run_id)
+    return list(_as_rows(events[:limit]))
+
+
+def _as_rows(events: QuerySet[Event]) -> Iterable[EventRow]:
+    for values in events.values_list("thread_id", "seq", "run_id", "chunk").iterator():
+        yield EventRow(*values)
+
+
+def start_of(*, thread: Thread, run_id: UUID | None = None, now: datetime | None = None) -> int:
+    """Return the cursor for a reader that has none.
+
+    With ``run_id``: before that run's first event. Else before the run that is going on, or
+    that ended just now; else at the journal's end.
+
+    Raises:
+        NotFound: the thread has no such run.
+    """
+    runs = Run.objects.filter(thread=thread)
+    if run_id is not None:
+        run = runs.filter(pk=run_id).first()
+        if run is None:
+            raise NotFound("The thread has no such run.")
+    else:
+        since = (now or timezone.now()) - JUST_ENDED
+        run = (
+            runs.filter(state__in=run_state.UNFINISHED).order_by("created_at").first()
+            or runs.filter(finished_at__gte=since).order_by("-created_at").first()
+        )
+    if run is not None:
+        first = Event.objects.filter(run=run).order_by("seq").values_list("seq", flat=True).first()
+        if first is not None:
+            return first - 1
+    return Thread.objects.values_list("last_seq", flat=True).get(pk=thread.pk)

@@ -1,0 +1,30 @@
+"""Everything that writes threads, by subject; callers say ``services.post_message``."""
+
+from threads.services.approvals import answer_approval, mark_answer_delivered, mark_shown
+from threads.services.messages import NewMessage, post_message
+from threads.services.runs import (
+    cancel,
+    claim_run,
+    end_overdue_stops,
+    finish_run,
+    mark_stop_delivered,
+    requeue_run,
+)
+from threads.services.threads import create_thread, delete_thread, rename_thread
+
+__all__ = [
+    "NewMessage",
+    "answer_approval",
+    "cancel",
+    "claim_run",
+    "create_thread",
+    "delete_thread",
+    "end_overdue_stops",
+    "finish_run",
+    "mark_answer_delivered",
+    "mark_shown",
+    "mark_stop_delivered",
+    "post_message",
+    "rename_thread",
+    "requeue_run",
+]

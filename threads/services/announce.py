@@ -1,0 +1,26 @@
+"""Ringing the bells once a service's transaction is committed, never before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from uuid import UUID
+
+from django.db import transaction
+
+from threads import bell
+from threads.rows import EventRow
+
+
+def announce(
+    *, thread_id: UUID, owner_id: int, rows: Sequence[EventRow] = (), runs: bool = False
+) -> None:
+    """After the commit: ring the thread's readers and its owner's pages.
+
+    ``runs`` also rings the dispatchers: there is a run to send, to stop or to answer.
+    """
+    if rows:
+        transaction.on_commit(partial(bell.ring_rows, rows))
+    transaction.on_commit(partial(bell.ring, bell.of_person(owner_id), ("thread", thread_id)))
+    if runs:
+        transaction.on_commit(partial(bell.ring, bell.RUNS))

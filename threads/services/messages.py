@@ -1,0 +1,123 @@
+"""Saying something in a thread."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from mesh.models import User
+from mesh.selectors import NotFound
+from threads import rows
+from threads.chunks import status_chunk, title_chunk, user_message_chunk
+from threads.core import run_state
+from threads.core.title import text_of, title_of
+from threads.errors import AgentMismatch, TooManyQueued
+from threads.models import Message, Run, Thread
+from threads.rows import Draft
+from threads.services.announce import announce
+from threads.targets import Wish, choose_pins
+
+QUEUE_LIMIT = 100  # messages of one thread that wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMessage:
+    """What a person says, checked at the border. ``client_id`` may be empty."""
+
+    client_id: str
+    parts: list[dict[str, Any]]
+    metadata: dict[str, Any] = field(default_factory=dict)
+    system_messages: list[dict[str, Any]] = field(default_factory=list)
+    agent: str = ""
+    tier: str = "smart"
+    mode: str = "default"
+    approval_level: str = "auto"
+    temperature: float = 0.5
+    wish: Wish = field(default_factory=Wish)
+
+
+def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
+    """Add ``message`` to ``thread`` and queue a run that answers it; return the run.
+
+    The first accepted message also pins where the thread runs. Safe to repeat: a client id
+    seen before gives back its run; without one, so does the same message while its run is
+    unfinished.
+
+    Raises:
+        LinkUnavailable: the machine is offline or can't run the harness; nothing is kept.
+        AgentMismatch, TooManyQueued, KindUnavailable, HarnessUnknown: nothing is kept.
+        NotFound: the thread was deleted meanwhile.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        thread = rows.lock(thread.pk)
+        if thread.deleted_at is not None:
+            raise NotFound
+        known, client_id = _find_known(thread, message)
+        if known is not None:
+            return known
+        _check(thread, message)
+        pins = choose_pins(thread=thread, wish=message.wish)
+        parts = rows.clean(message.parts)
+        prompt = Message.objects.create(
+            thread=thread,
+            role="user",
+            author=author,
+            client_id=client_id,
+            seq=thread.last_seq + 1,
+            parts=parts,
+            metadata=rows.clean(message.metadata),
+            created_at=now,
+        )
+        run = Run.objects.create(
+            thread=thread,
+            prompt=prompt,
+            tier=message.tier,
+            mode=message.mode,
+            approval_level=message.approval_level,
+            temperature=message.temperature,
+            system_messages=rows.clean(message.system_messages),
+            created_at=now,
+        )
+        written = rows.append(thread.pk, _drafts(thread, prompt, run))
+        changed = {**pins.as_fields(), "updated_at": now}
+        if not thread.title:
+            changed["title"] = title_of(text_of(parts))
+        Thread.objects.filter(pk=thread.pk).update(**changed)
+        announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written, runs=True)
+    return run
+
+
+def _drafts(thread: Thread, prompt: Message, run: Run) -> list[Draft]:
+    drafts = [
+        Draft(user_message_chunk(prompt), run.pk),
+        Draft(status_chunk(run, run_state.QUEUED), run.pk),
+    ]
+    if not thread.title and (title := title_of(text_of(prompt.parts))):
+        drafts.append(Draft(title_chunk(title), run.pk))
+    return drafts
+
+
+def _find_known(thread: Thread, message: NewMessage) -> tuple[Run | None, str]:
+    """Return the run of this message if it was sent before, and the message's key."""
+    if message.client_id:
+        found = Run.objects.filter(prompt__thread=thread, prompt__client_id=message.client_id)
+        return found.first(), message.client_id
+    said = json.dumps(message.parts, sort_keys=True).encode()
+    key = hashlib.sha1(said, usedforsecurity=False).hexdigest()
+    again = Run.objects.filter(
+        thread=thread, prompt__client_id__startswith=key, state__in=run_state.UNFINISHED
+    )
+    return again.first(), f"{key}-{thread.last_seq + 1}"
+
+
+def _check(thread: Thread, message: NewMessage) -> None:
+    if message.agent and message.agent not in (str(thread.agent_id), thread.agent.slug):
+        raise AgentMismatch
+    if thread.runs.filter(state=run_state.QUEUED).count() >= QUEUE_LIMIT:
+        raise TooManyQueued

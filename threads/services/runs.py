@@ -1,0 +1,133 @@
+"""Moving runs along: claimed, requeued, stopped, ended by the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from threads import rows
+from threads.chunks import status_chunk
+from threads.core import run_state
+from threads.ending import Ending, conclude, lock_run
+from threads.models import Run, Thread
+from threads.rows import Draft
+from threads.services.announce import announce
+
+# How long the agent may take to stop by itself before the server says it has stopped.
+GRACE = timedelta(seconds=1)
+
+
+def claim_run(*, run_id: UUID) -> bool:
+    """Take a queued run for this process: dispatched, with a new fence. Say whether we have it.
+
+    No when it is no longer queued, or another run of its thread is on a machine.
+    """
+    try:
+        with transaction.atomic():
+            run = lock_run(run_id)
+            if run is None:
+                return False
+            # Two processes may get here at once: the condition and the constraint decide.
+            claimed = Run.objects.filter(pk=run_id, state=run_state.QUEUED).update(
+                state=run_state.DISPATCHED,
+                fence=F("fence") + 1,
+                last_n=0,
+                node=settings.MESH_NODE,
+                progress_at=timezone.now(),
+            )
+            if not claimed:
+                return False
+            _tell(run, run_state.DISPATCHED)
+    except IntegrityError:
+        return False
+    return True
+
+
+def requeue_run(*, run_id: UUID) -> bool:
+    """Put a run back that was never sent: its laptop is gone. Say whether it was ours."""
+    with transaction.atomic():
+        run = lock_run(run_id)
+        if run is None or run.state != run_state.DISPATCHED or run.last_n:
+            return False
+        Run.objects.filter(pk=run_id).update(state=run_state.QUEUED, node="")
+        _tell(run, run_state.QUEUED)
+    return True
+
+
+def _tell(run: Run, state: str) -> None:
+    written = rows.append(run.thread_id, [Draft(status_chunk(run, state), run.pk)])
+    announce(thread_id=run.thread_id, owner_id=run.thread.owner_id, rows=written)
+
+
+def finish_run(*, run_id: UUID, state: str, code: str = "", text: str = "") -> bool:
+    """End a run by the server's word, with chunks that tell its readers; say whether it did.
+
+    A run that has already ended stays as it is.
+    """
+    with transaction.atomic():
+        run = lock_run(run_id)
+        if run is None or run.state in run_state.FINISHED:
+            return False
+        _end(run, Ending(state=state, code=code, text=text), now=timezone.now())
+    return True
+
+
+def _end(run: Run, ending: Ending, *, now: datetime) -> None:
+    written, _ = conclude(run, ending, before=(), now=now)
+    # The next queued run of the thread may go.
+    announce(thread_id=run.thread_id, owner_id=run.thread.owner_id, rows=written, runs=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """``is_over``: nothing of the thread runs any more, or its machine is told right now."""
+
+    is_over: bool
+
+
+def cancel(*, thread: Thread) -> Stopped:
+    """Stop everything in ``thread``. Safe to repeat.
+
+    Queued runs end at once. A run on a machine is told to stop, and ends when the agent has
+    put its things in order, or after a second without that; one whose machine is offline ends
+    at once, and the machine is told when it is back.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        thread = rows.lock(thread.pk)
+        runs = thread.runs.filter(state__in=run_state.UNFINISHED).select_related("prompt")
+        is_over = True
+        for run in runs.order_by("created_at"):
+            if run.state == run_state.QUEUED:
+                _end(run, Ending(state=run_state.CANCELLED), now=now)
+                continue
+            if run.cancel_requested_at is None:
+                Run.objects.filter(pk=run.pk).update(cancel_requested_at=now)
+            link = thread.link
+            if link is None or link.offline_after is None or link.offline_after <= now:
+                run.cancel_requested_at = now
+                _end(run, Ending(state=run_state.CANCELLED), now=now)
+            is_over = link is not None and link.node == settings.MESH_NODE
+        announce(thread_id=thread.pk, owner_id=thread.owner_id, runs=True)
+    return Stopped(is_over=is_over)
+
+
+def mark_stop_delivered(*, run_id: UUID) -> None:
+    """Note that the machine was told to stop the run."""
+    Run.objects.filter(pk=run_id, cancel_delivered_at=None).update(
+        cancel_delivered_at=timezone.now()
+    )
+
+
+def end_overdue_stops(*, now: datetime) -> int:
+    """End the runs that were told to stop and did not within the grace; return how many."""
+    overdue = Run.objects.filter(
+        state__in=run_state.ACTIVE, cancel_requested_at__lte=now - GRACE
+    ).values_list("pk", flat=True)
+    return sum(finish_run(run_id=run_id, state=run_state.CANCELLED) for run_id in overdue)

@@ -1,0 +1,134 @@
+"""A thread's journal as Server-Sent Events: the AI SDK's UI message stream, with numbers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+
+from mesh.accounts import bearer, find_user_by_token
+from mesh.lib.errors import AppError
+from mesh.models import User
+from threads import pool, selectors, services
+from threads.core import run_state
+from threads.errors import BadCursor, BadRunId, MethodNotAllowed, Unauthorized
+from threads.follow import follow
+from threads.models import Run
+from threads.rows import EventRow
+
+PING_EVERY: Final = 15.0  # seconds
+HEADERS: Final = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-store",
+    # Keeps nginx and its kind from collecting the stream before they pass it on.
+    "X-Accel-Buffering": "no",
+    "x-vercel-ai-ui-message-stream": "v1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a reader is to get: the thread behind a number, or one run of it to its end."""
+
+    thread_id: UUID
+    after: int
+    run_id: UUID | None = None
+    is_over: bool = False
+
+
+async def follow_thread(request: HttpRequest, org: str, thread_id: UUID) -> HttpResponseBase:
+    """``GET …/stream``: what is behind ``Last-Event-ID`` (or ``?after=``), then what comes.
+
+    Without a number: the run that goes on, or ended just now, from its start. ``?run=`` sends
+    one run only, from its start, and ends after it with ``[DONE]``.
+    """
+    try:
+        if request.method != "GET":
+            raise MethodNotAllowed
+        wanted = await pool.run(_wanted, request, org, thread_id)
+    except AppError as exc:
+        return JsonResponse(exc.body(), status=exc.status)
+    return StreamingHttpResponse(events(wanted), headers=HEADERS)
+
+
+def _wanted(request: HttpRequest, org: str, thread_id: UUID) -> Wanted:
+    thread = selectors.get_thread(viewer=_viewer(request), org_slug=org, thread_id=thread_id)
+    run_id = _run_id(request.GET.get("run"))
+    after = _cursor(request.headers.get("Last-Event-ID") or request.GET.get("after"))
+    start = selectors.start_of(thread=thread, run_id=run_id)
+    # Who is ahead of the journal (it was restored from a copy) goes on at its end.
+    after = start if after is None else min(after, thread.last_seq)
+    if run_id is None:
+        return Wanted(thread.pk, after)
+    run = Run.objects.select_related("answer").get(pk=run_id)
+    is_over = run.state in run_state.FINISHED and (run.answer is None or run.answer.seq <= after)
+    return Wanted(thread.pk, after, run_id, is_over)
+
+
+def _viewer(request: HttpRequest) -> User:
+    token = bearer(request.headers.get("Authorization", ""))
+    user = find_user_by_token(token) if token else request.user
+    if not isinstance(user, User) or not user.is_active:
+        raise Unauthorized
+    return user
+
+
+def _cursor(given: str | None) -> int | None:
+    if not given:
+        return None
+    if not given.isascii() or not given.isdecimal() or len(given) > 18:
+        raise BadCursor
+    return int(given)
+
+
+def _run_id(given: str | None) -> UUID | None:
+    if not given:
+        return None
+    try:
+        return UUID(given)
+    except ValueError as exc:
+        raise BadRunId from exc
+
+
+async def events(wanted: Wanted) -> AsyncIterator[bytes]:
+    """Yield the bytes of the stream; the first at once, so that headers leave."""
+    yield b": welcome\n\n"
+    if wanted.is_over:
+        yield b"data: [DONE]\n\n"
+        return
+    last_sent = time.monotonic()
+    async for batch in follow(wanted.thread_id, wanted.after):
+        rows = [row for row in batch if wanted.run_id in (None, row.run_id)]
+        if rows:
+            yield b"".join(map(_frame, rows))
+            await _note_shown(rows)
+        elif time.monotonic() - last_sent >= PING_EVERY:
+            yield b": ping\n\n"
+        else:
+            continue
+        last_sent = time.monotonic()
+        if wanted.run_id is not None and any(map(is_finish, rows)):
+            yield b"data: [DONE]\n\n"
+            return
+
+
+def _frame(row: EventRow) -> bytes:
+    return f"id: {row.seq}\ndata: {row.text}\n\n".encode()
+
+
+def is_finish(row: EventRow) -> bool:
+    """Say whether ``row`` is the last event of its run."""
+    return '"finish"' in row.text and row.chunk.get("type") == "finish"
+
+
+async def _note_shown(rows: list[EventRow]) -> None:
+    """Stamp a tool's question as shown, once its reader was sent it."""
+    for row in rows:
+        if '"tool-approval-request"' in row.text:
+            await pool.run(services.mark_shown, thread_id=row.thread_id)
+            return

@@ -1,0 +1,117 @@
+"""Where a thread's runs go: its pins, or for the first message what is to be pinned."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+from links import selectors as links
+from links.selectors import LinkView
+from sandboxes.core.handle import handle_for
+from sandboxes.core.resolve import LinkFacts, LinkUnavailable, resolve_target
+from sandboxes.providers.base import Place
+from threads.errors import HarnessUnknown, KindUnavailable
+from threads.models import Thread
+
+KINDS = ("remote-user",)
+HARNESSES = ("claude-code", "demo")
+DEFAULT_HARNESS = "claude-code"
+WITHOUT_IT = "demo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the body of a message asks for; heard only while the thread is unlocked."""
+
+    kind: str = ""
+    harness_id: str = ""
+    link_id: UUID | None = None
+    branch: str = ""
+    queue_when_offline: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pins:
+    """Where a thread runs, for good."""
+
+    sandbox_provider_kind: str
+    harness_id: str
+    link_id: UUID | None
+    branch: str
+
+    def as_fields(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def choose_pins(*, thread: Thread, wish: Wish) -> Pins:
+    """Return where the next run of ``thread`` goes: as pinned, else as wished, else by default.
+
+    Raises:
+        LinkUnavailable: the machine is offline or lacks the capability.
+        KindUnavailable, HarnessUnknown: nobody could run this.
+    """
+    link = _link(thread, wish)
+    harness_id = thread.harness_id or wish.harness_id or _default_harness(link)
+    kind = thread.sandbox_provider_kind or wish.kind or KINDS[0]
+    if kind not in KINDS:
+        raise KindUnavailable
+    if harness_id not in HARNESSES:
+        raise HarnessUnknown
+    _resolve(kind, harness_id, link, may_wait=wish.queue_when_offline)
+    return Pins(
+        sandbox_provider_kind=kind,
+        harness_id=harness_id,
+        link_id=link.id if link else None,
+        # A thread without a branch has a folder of its own.
+        branch=thread.branch or wish.branch or f"thread:{thread.pk}",
+    )
+
+
+def _link(thread: Thread, wish: Wish) -> LinkView | None:
+    """Return the machine: the pinned one, the wished one, the one that is online, any."""
+    owner = thread.owner
+    chosen = thread.link_id or wish.link_id
+    if chosen is not None:
+        return links.find_link(viewer=owner, link_id=chosen)
+    if thread.harness_id:
+        return None  # its machine was removed: another one lacks the thread's files
+    online = links.find_online_link(viewer=owner)
+    return online or next(iter(links.list_links(viewer=owner)), None)
+
+
+def _default_harness(link: LinkView | None) -> str:
+    if link is None or DEFAULT_HARNESS in link.capabilities:
+        return DEFAULT_HARNESS
+    return WITHOUT_IT
+
+
+def _resolve(kind: str, harness_id: str, link: LinkView | None, *, may_wait: bool) -> None:
+    facts = None
+    if link is not None and (link.is_online or may_wait):
+        facts = LinkFacts(capabilities=link.capabilities, machine=link.name)
+    try:
+        resolve_target(kind=kind, harness_id=harness_id, link=facts)
+    except LinkUnavailable as exc:
+        if link is not None:
+            exc.extra.setdefault("machine", link.name)
+        raise
+
+
+def place_of(thread: Thread) -> Place:
+    """Return where the sandbox of a pinned thread is; its agent must be loaded."""
+    assert thread.link_id is not None
+    metadata = thread.agent.metadata
+    return Place(
+        kind=thread.sandbox_provider_kind,
+        link_id=thread.link_id,
+        handle=handle_for(
+            user_id=thread.owner_id,
+            org_id=thread.organization_id,
+            agent_id=thread.agent_id,
+            branch=thread.branch,
+        ),
+        folder=metadata.get("folder"),
+        repo=metadata.get("githubRepo"),
+        branch=None if thread.branch.startswith("thread:") else thread.branch,
+    )
