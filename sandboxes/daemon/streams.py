@@ -10,7 +10,7 @@ from mesh.lib.errors import AppError
 from sandboxes.daemon.frames import PING, Body, frame
 from sandboxes.daemon.journal import Journal, RunRow
 
-TAIL_BYTES = 1024 * 1024  # of the newest events, so that a live reader needs no query
+TAIL_BYTES = 512 * 1024  # of the newest events, so that a live reader needs no query
 BLOCK_BYTES = 256 * 1024  # handed to a reader at once
 PING_EVERY = 15.0
 

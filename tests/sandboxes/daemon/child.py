@@ -1,0 +1,114 @@
+"""The program that the tests' harnesses drive: reads JSON lines, obeys, prints JSON lines.
+
+Each line of stdin is a list of steps, such as ``["say", "hello"]``. Run by path: stdlib only.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+
+def show(**line):
+    sys.stdout.buffer.write(json.dumps(line).encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def say(text):
+    show(text=text)
+
+
+def count(upto):
+    for number in range(1, upto + 1):
+        show(text=f"{number} ")
+
+
+def notes(number):
+    """Print lines that can't be joined."""
+    for index in range(number):
+        show(note=index)
+
+
+def slowly(upto):
+    for number in range(1, upto + 1):
+        show(text=f"{number} ")
+        time.sleep(0.01)
+
+
+def ticks(number, ms):
+    for _ in range(number):
+        show(text=f"{time.monotonic_ns()},")
+        time.sleep(ms / 1000)
+
+
+def big(size):
+    show(text="x" * size)
+
+
+def split(text):
+    """Write the line in two pieces that part a character."""
+    raw = json.dumps({"text": text}, ensure_ascii=False).encode() + b"\n"
+    middle = next(i for i, byte in enumerate(raw) if byte & 0xC0 == 0x80)
+    for piece in (raw[:middle], raw[middle:]):
+        sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+        time.sleep(0.05)
+
+
+def env():
+    show(text=json.dumps(dict(os.environ)))
+
+
+def where():
+    show(text=os.getcwd())
+
+
+def pid():
+    show(text=str(os.getpid()))
+
+
+def ask(question):
+    show(ask=question)
+    answer = json.loads(sys.stdin.readline())
+    show(text=f"{question}: {answer['decision']} {answer['reason']}".strip())
+
+
+def grandchild():
+    """Start a process that keeps our stdout open and hears no SIGTERM."""
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+    show(text=str(subprocess.Popen([sys.executable, "-c", code]).pid))
+
+
+def silence():
+    while True:
+        signal.pause()
+
+
+def crash(code, last_words):
+    sys.stderr.write(last_words)
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def until_told():
+    """Work until a line comes: what a polite program does about an interrupt."""
+    sys.stdin.readline()
+    show(stopped=True)
+
+
+def main():
+    if "--deaf" in sys.argv:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+    for line in sys.stdin:
+        steps = json.loads(line)
+        if not isinstance(steps, list):
+            continue
+        for name, *arguments in steps:
+            globals()[name](*arguments)
+        show(end=True)
+
+
+main()

@@ -1,0 +1,150 @@
+"""Adapters named for their fault, all of which drive ``child.py``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from agents.harness.base import Applied, Ask, Done, Emit, Fail, Launch, Write
+
+CHILD = Path(__file__).with_name("child.py")
+
+
+def find_child(env):
+    return [sys.executable, str(CHILD)]
+
+
+class PlainHarness:
+    """Does what an adapter must do, and no more. The message is a list of the child's steps."""
+
+    kind = "plain"
+    flags: tuple[str, ...] = ()
+
+    def __init__(self):
+        self.is_in_turn = False
+        self.is_stopped = False
+        self.questions = set()
+
+    def launch(self, turn):
+        return Launch("test-child", self.flags, {"TEST_ADDITION": "yes"})
+
+    def key(self, turn):
+        return turn.model
+
+    def begin(self, turn):
+        self.is_in_turn, self.is_stopped = True, False
+        return [
+            Emit({"type": "start", "messageId": turn.run_id}),
+            Emit({"type": "text-start", "id": "t"}),
+            Write(turn.prompt.encode()),
+        ]
+
+    def feed(self, line):
+        said = json.loads(line)
+        if not self.is_in_turn:
+            return []
+        if "text" in said:
+            return [Emit({"type": "text-delta", "id": "t", "delta": said["text"]})]
+        if "note" in said:
+            return [Emit({"type": "data-note", "data": said["note"]})]
+        if "ask" in said:
+            question = said["ask"]
+            self.questions.add(question)
+            chunk = {"type": "tool-approval-request", "approvalId": question, "toolCallId": "c"}
+            return [Ask(question, "c", "shell", {"command": "true"}, chunk)]
+        return self._over()
+
+    def _over(self):
+        self.is_in_turn = False
+        abort = [Emit({"type": "abort"})] if self.is_stopped else []
+        return [
+            Emit({"type": "text-end", "id": "t"}),
+            *abort,
+            Emit({"type": "finish"}),
+            Done(),
+        ]
+
+    def answer(self, approval_id, decision, reason):
+        line = json.dumps({"decision": decision, "reason": reason})
+        return [Write(line.encode()), Applied(approval_id, decision)]
+
+    def interrupt(self):
+        self.is_stopped = True
+        return [Write(b'"stop"')]
+
+    def ended(self, code, stderr):
+        if not self.is_in_turn:
+            return []
+        if self.is_stopped:
+            return self._over()
+        self.is_in_turn = False
+        text = f"The program ended with {code}: {stderr}"
+        return [
+            Emit({"type": "text-end", "id": "t"}),
+            Emit({"type": "error", "errorText": text}),
+            Emit({"type": "finish", "finishReason": "error"}),
+            Fail("harness_crashed", text),
+            Done(),
+        ]
+
+
+class DeafHarness(PlainHarness):
+    """Its program hears neither an interrupt nor SIGTERM."""
+
+    kind = "deaf"
+    flags = ("--deaf",)
+
+
+class CrashingHarness(PlainHarness):
+    """Raises on the first line it is fed."""
+
+    kind = "crashing"
+
+    def feed(self, line):
+        raise RuntimeError("a bug of the adapter")
+
+
+class ForgetfulHarness(PlainHarness):
+    """Says nothing when its program has gone."""
+
+    kind = "forgetful"
+
+    def ended(self, code, stderr):
+        return []
+
+
+class MissingHarness(PlainHarness):
+    """Its program is not installed."""
+
+    kind = "missing"
+
+    def launch(self, turn):
+        return Launch("no-such-program-anywhere")
+
+
+class AgainHarness(PlainHarness):
+    """Wants another program once."""
+
+    kind = "again"
+
+    def begin(self, turn):
+        from agents.harness.base import Again
+
+        if not hasattr(self, "is_second"):
+            self.is_second = True
+            return [Again(turn)]
+        return super().begin(turn)
+
+
+ADAPTERS = {
+    harness.kind: harness
+    for harness in (
+        PlainHarness,
+        DeafHarness,
+        CrashingHarness,
+        ForgetfulHarness,
+        MissingHarness,
+        AgainHarness,
+    )
+}

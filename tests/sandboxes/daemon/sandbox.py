@@ -1,0 +1,182 @@
+"""A real sandbox process, spoken to over its real socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+from sandboxes.core.sse import SseReader
+from tests.waiting import until
+
+TOKEN = "token-of-the-test"
+ROOT_OF_THE_CODE = Path(__file__).parents[3]
+
+
+def turn_input(run_id, *steps, thread="thread-1", model="plain:one", text=None, **changes):
+    """Return the input of a run whose message is a list of the child's steps, or ``text``."""
+    prompt = json.dumps(steps) if text is None else text
+    return {
+        "threadId": thread,
+        "runId": run_id,
+        "taskId": thread,
+        "messages": [{"id": "m", "role": "user", "parts": [{"type": "text", "text": prompt}]}],
+        "models": {"credentialId": "c", "thinking": {"id": model, "title": "One"}},
+        "mode": "default",
+        "temperature": 0.5,
+        "toolApprovalLevel": "auto",
+        "user": {"id": "u", "email": "ada@mesh.example"},
+        "organizationId": "o",
+        "virtualMcp": {},
+        "agent": {"id": "a"},
+        **changes,
+    }
+
+
+class Sandbox:
+    """One sandbox folder and, while it runs, its process."""
+
+    def __init__(self, root: Path, spec=None, env=None):
+        self.root = root
+        self.env = env or {}
+        self.process = None
+        self.client = None
+        root.mkdir(parents=True, exist_ok=True)
+        (root / "token").write_text(TOKEN)
+        (root / "spec.json").write_text(
+            json.dumps({"handle": "main-0123456789abcdef"} | (spec or {}))
+        )
+
+    def start(self):
+        """Start the process; return when its pid file is there."""
+        (self.root / "pid").unlink(missing_ok=True)
+        with (self.root / "sandbox.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.sandboxes.daemon.sandbox_main", "--root", self.root],
+                cwd=ROOT_OF_THE_CODE,
+                env={**os.environ, **self.env},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        until(self._is_up, what="the sandbox listens")
+        transport = httpx.AsyncHTTPTransport(uds=self.facts["socket"])
+        self.client = httpx.AsyncClient(
+            transport=transport,
+            base_url="http://sandbox/_sandbox",
+            headers={"authorization": f"Bearer {TOKEN}"},
+            timeout=20,
+        )
+        return self
+
+    def _is_up(self):
+        assert self.process.poll() is None, self.log
+        return (self.root / "pid").exists()
+
+    @property
+    def facts(self):
+        return json.loads((self.root / "pid").read_text())
+
+    @property
+    def log(self):
+        return (self.root / "sandbox.log").read_text()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self):
+        """End it in order; return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(10)
+
+    def close(self):
+        if self.process is not None and self.process.poll() is None:
+            self.stop()
+
+    # Requests
+
+    async def get(self, path):
+        return await self.client.get(path)
+
+    async def post(self, path, body):
+        return await self.client.post(path, json=body)
+
+    async def cancel(self, run_id):
+        return await self.client.delete(f"/runs/{run_id}")
+
+    def dispatch(self, run_id, *steps, harness="plain", fence=1, after=0, **changes):
+        """Open the stream of a run: ``async with sandbox.dispatch(…) as events``."""
+        body = {
+            "harnessId": harness,
+            "fence": fence,
+            "input": turn_input(run_id, *steps, **changes),
+        }
+        return self._stream("POST", "/dispatch", after, body)
+
+    def attach(self, run_id, *, fence=1, after=0):
+        return self._stream("GET", f"/runs/{run_id}/events?fence={fence}", after)
+
+    async def run(self, run_id, *steps, **options):
+        """Return all events of a run, from its dispatch to its end."""
+        async with self.dispatch(run_id, *steps, **options) as events:
+            return [event async for event in events]
+
+    async def replay(self, run_id, **options):
+        async with self.attach(run_id, **options) as events:
+            return [event async for event in events]
+
+    @asynccontextmanager
+    async def _stream(self, method, path, after, body=None):
+        headers = {"last-event-id": str(after)} if after else {}
+        async with self.client.stream(method, path, json=body, headers=headers) as reply:
+            if reply.status_code != 200:
+                raise Refused(reply.status_code, json.loads(await reply.aread())["error"])
+            yield _events(reply)
+
+
+class Refused(Exception):
+    def __init__(self, status, error):
+        super().__init__(status, error)
+        self.status, self.code = status, error["code"]
+
+
+async def _events(reply):
+    reader = SseReader()
+    async for piece in reply.aiter_raw():
+        for event in reader.feed(piece):
+            yield int(event.id), json.loads(event.data)
+
+
+def text_of(events):
+    """Return all text deltas of (n, body) pairs, joined."""
+    return "".join(chunk.get("delta", "") for chunk in chunks_of(events))
+
+
+def chunks_of(events):
+    return [body["chunk"] for _, body in events if body["type"] == "ui-message-chunk"]
+
+
+def kinds_of(events):
+    """Return the types in order: a chunk's own for a chunk, the event's for the rest."""
+    return [body.get("chunk", body)["type"] for _, body in events]
+
+
+def numbers_of(events):
+    return [n for n, _ in events]
+
+
+def is_alive(pid):
+    """Say whether the process exists and isn't just waiting to be reaped."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
