@@ -1,0 +1,119 @@
+"""What can be wrong with what the other end sent."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from mesh.lib.errors import AppError
+
+
+class BadMessage(AppError):
+    """A message lacks a field, or has one of the wrong type."""
+
+    code = "invalid_input"
+    text = "The message is not of the expected form."
+    hint = "See the description of the API at /api/schema/."
+
+
+class RequestRefused(AppError):
+    """A request to the laptop isn't proven to be the server's, timely and new."""
+
+    code = "unauthorized"
+    hint = "Requests to a laptop are signed with the link's secret."
+    status = 401
+    reason: ClassVar[str]
+
+    def __init__(self, text: str = "", **extra: Any) -> None:
+        super().__init__(text, reason=self.reason, **extra)
+
+
+class MissingHeaders(RequestRefused):
+    text = "The request is not signed."
+    reason = "missing_headers"
+
+
+class BadSignature(RequestRefused):
+    code = reason = "bad_signature"
+    text = "The signature does not fit the request."
+    hint = "The link's secret may have changed: the laptop registers again and reconnects."
+
+
+class TimestampDrift(RequestRefused):
+    code = reason = "timestamp_drift"
+    text = "The clocks of server and laptop are more than 30 s apart."
+    hint = "Set both clocks to network time."
+
+
+class NonceReplay(RequestRefused):
+    code = reason = "nonce_replay"
+    text = "This request was carried out before."
+    hint = "Sign each request anew."
+
+
+class TooManyRequests(AppError):
+    code = "too_many_requests"
+    text = "More signed requests came in than can be remembered."
+    hint = "Wait two minutes."
+    status = 503
+
+
+class BodyTooLarge(AppError):
+    code = "body_too_large"
+    text = "The body is larger than 25 MiB."
+    hint = "Send a shorter message or smaller files."
+    status = 413
+
+
+class TunnelError(AppError):
+    """The other end broke the rules of the tunnel; it is closed with ``close_code``."""
+
+    code = "tunnel_protocol"
+    text = "The other end broke the tunnel's protocol."
+    hint = "Update deco_link, or the server, so that both are of one version."
+    close_code: ClassVar[int] = 1002
+
+
+class MalformedFrame(TunnelError):
+    code = "malformed_frame"
+
+
+class FrameTooLarge(TunnelError):
+    code = "frame_too_large"
+    close_code = 1009
+
+
+class HelloExpected(TunnelError):
+    code = "hello_expected"
+    text = "The first frame must be the greeting."
+    close_code = 1008
+
+
+class UpgradeRequired(TunnelError):
+    code = "upgrade_required"
+    text = "The program at the other end is too old."
+    close_code = 4426
+
+
+class CreditExceeded(TunnelError):
+    code = "credit_exceeded"
+    text = "More was sent on a stream than its credit allowed."
+
+
+class OutOfTurn(TunnelError):
+    """A frame came that its stream's state does not allow."""
+
+    code = "out_of_turn"
+
+
+class TooManyStreams(AppError):
+    code = "too_many_streams"
+    text = "The machine has as many requests open as it may have."
+    hint = "Wait until some of them have ended."
+    status = 503
+
+
+class TunnelNotReady(AppError):
+    code = "tunnel_not_ready"
+    text = "The machine has not said hello yet."
+    hint = "Try again in a moment."
+    status = 503

@@ -1,0 +1,166 @@
+"""What is said over HTTP and in greetings, parsed once at the border.
+
+Unknown fields are ignored and unknown capability names dropped, so that an old server does
+not refuse a newer laptop.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from links.wire.errors import BadMessage
+
+CAPABILITIES: Final = ("claude-code", "codex", "decopilot-sandbox", "body-offload")
+HARNESS_STATES: Final = ("ready", "absent", "not_signed_in", "timed_out")
+# What a harness needs of the machine; others (demo) need nothing.
+NEEDS: Final[Mapping[str, str]] = {
+    "claude-code": "claude-code",
+    "codex": "codex",
+    "decopilot": "decopilot-sandbox",
+}
+HANDLE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+
+Harnesses = dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """``POST /api/links``: a machine tells who it is and what it can do."""
+
+    machine_id: str
+    cli_version: str
+    protocol_version: int
+    capabilities: tuple[str, ...]
+    hostname: str = ""
+    tunnel_url: str = ""
+    harnesses: Harnesses = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> Registration:
+        """Raises:
+        BadMessage: a required field is missing, or one has the wrong type or size.
+        """
+        given = value.get("capabilities")
+        if not isinstance(given, list) or not given:
+            raise BadMessage("capabilities: a list with at least one name is needed.")
+        return cls(
+            machine_id=_text(value, "machineId", most=64),
+            cli_version=_text(value, "cliVersion", most=40),
+            protocol_version=_version(value),
+            capabilities=parse_capabilities(given),
+            hostname=_text(value, "hostname", most=255, needed=False),
+            tunnel_url=_text(value, "tunnelUrl", most=200, needed=False),
+            harnesses=parse_harnesses(value.get("harnesses")),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the body of the request; what is empty is left out."""
+        optional = {
+            "hostname": self.hostname,
+            "tunnelUrl": self.tunnel_url,
+            "harnesses": self.harnesses,
+        }
+        return {
+            "machineId": self.machine_id,
+            "cliVersion": self.cli_version,
+            "protocolVersion": self.protocol_version,
+            "capabilities": list(self.capabilities),
+            **{name: value for name, value in optional.items() if value},
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """The answer: the secret is told once, here."""
+
+    link_id: str
+    link_secret: str
+    user_sub: str  # goes with the secret, as X-Mesh-User-Sub
+
+    @classmethod
+    def parse(cls, value: object) -> Registered:
+        """Raises:
+        BadMessage: there is no secret in it.
+        """
+        secret = value.get("linkSecret") if isinstance(value, dict) else None
+        if not isinstance(value, dict) or not isinstance(secret, str) or not secret:
+            raise BadMessage("Registration response missing linkSecret.")
+        return cls(
+            link_id=str(value.get("linkId", "")),
+            link_secret=secret,
+            user_sub=str(value.get("userSub", "")),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "linkId": self.link_id,
+            "linkSecret": self.link_secret,
+            "userSub": self.user_sub,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineStatus:
+    """A STATUS frame: what the machine can do now, and why it can't do the rest."""
+
+    capabilities: tuple[str, ...]
+    harnesses: Harnesses
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> MachineStatus:
+        return cls(
+            capabilities=parse_capabilities(value.get("capabilities")),
+            harnesses=parse_harnesses(value.get("harnesses")),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        return {"capabilities": list(self.capabilities), "harnesses": self.harnesses}
+
+
+def parse_capabilities(value: object) -> tuple[str, ...]:
+    """Return the known names of ``value``, each once, in its order; anything else is nothing."""
+    if not isinstance(value, list):
+        return ()
+    known = (name for name in value if isinstance(name, str) and name in CAPABILITIES)
+    return tuple(dict.fromkeys(known))
+
+
+def parse_harnesses(value: object) -> Harnesses:
+    """Return what of ``value`` is a probe's finding; the rest is dropped."""
+    if not isinstance(value, dict):
+        return {}
+    found: Harnesses = {}
+    for name, report in value.items():
+        if not isinstance(name, str) or not isinstance(report, dict) or len(found) >= 32:
+            continue
+        if report.get("state") in HARNESS_STATES:
+            found[name[:60]] = {
+                key: str(report.get(key, ""))[:300] for key in ("state", "version", "detail")
+            }
+    return found
+
+
+def is_handle(value: object) -> bool:
+    """Return whether ``value`` may name a sandbox (and its folder)."""
+    return isinstance(value, str) and HANDLE.fullmatch(value) is not None
+
+
+def _text(value: Mapping[str, Any], name: str, *, most: int, needed: bool = True) -> str:
+    text = value.get(name)
+    if text is None and not needed:
+        return ""
+    if not isinstance(text, str) or (needed and not text):
+        raise BadMessage(f"{name}: a text is needed.")
+    if len(text) > most or "\x00" in text:
+        raise BadMessage(f"{name}: at most {most} characters.")
+    return text
+
+
+def _version(value: Mapping[str, Any]) -> int:
+    number = value.get("protocolVersion")
+    if type(number) is not int or not 0 <= number < 2**31:
+        raise BadMessage("protocolVersion: a whole number, 0 or more, is needed.")
+    return number

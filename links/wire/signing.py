@@ -1,0 +1,92 @@
+"""How the server proves to a laptop that a request is its own.
+
+Five lines, joined by one LF: method in upper case, path and raw query (``/a?x=1``; the path
+holds the sandbox's handle, so a request is worth nothing at a sibling), whole Unix seconds,
+nonce, SHA-256 of the body. The signature is their HMAC-SHA-256; its key is the *text* of the
+secret, not the bytes it encodes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from links.wire.errors import BadSignature, MissingHeaders, NonceReplay, TimestampDrift
+from links.wire.nonces import Nonces
+
+SIGNATURE: Final = "x-mesh-signature"
+TIMESTAMP: Final = "x-mesh-timestamp"
+NONCE: Final = "x-mesh-nonce"
+
+MAX_DRIFT: Final = 30  # seconds, inclusive: a laptop that just woke may be this far off
+MAX_BODY: Final = 25 * 1024 * 1024  # looked at before hashing
+
+_PLAIN_SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
+_HEX_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_NONCE = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
+
+
+def canonical(*, method: str, target: str, timestamp: str, nonce: str, body: bytes) -> str:
+    """Return the five lines that are signed; ``target`` is the path with ``?`` and raw query."""
+    digest = hashlib.sha256(body).hexdigest()
+    return f"{method.upper()}\n{target}\n{timestamp}\n{nonce}\n{digest}"
+
+
+def sign(secret: str, *, method: str, target: str, timestamp: str, nonce: str, body: bytes) -> str:
+    """Return the signature in lower-case hex.
+
+    Raises:
+        ValueError: the secret is empty, which would let anybody sign.
+    """
+    if not secret:
+        raise ValueError("the link's secret is empty")
+    lines = canonical(method=method, target=target, timestamp=timestamp, nonce=nonce, body=body)
+    return hmac.digest(secret.encode(), lines.encode(), "sha256").hex()
+
+
+def signed_headers(
+    secret: str, *, method: str, target: str, body: bytes, now: float, nonce: str
+) -> dict[str, str]:
+    """Return the three headers that make a request pass ``verify``."""
+    timestamp = str(int(now))
+    signature = sign(
+        secret, method=method, target=target, timestamp=timestamp, nonce=nonce, body=body
+    )
+    return {SIGNATURE: signature, TIMESTAMP: timestamp, NONCE: nonce}
+
+
+def verify(
+    secret: str,
+    *,
+    method: str,
+    target: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: float,
+    nonces: Nonces,
+) -> None:
+    """Raise unless the request is genuine, timely and new; ``headers`` have lower-case names.
+
+    The signature comes before time and nonce: without the key nobody learns whether those were
+    acceptable, nor can fill or read the memory of nonces.
+
+    Raises:
+        MissingHeaders, BadSignature, TimestampDrift, NonceReplay: in this order.
+        TooManyRequests: genuine, but the memory of nonces is full.
+    """
+    signature = headers.get(SIGNATURE, "")
+    timestamp = headers.get(TIMESTAMP, "")
+    nonce = headers.get(NONCE, "")
+    # "1e9" and " 12" are numbers to some parsers: only one spelling is ours.
+    if not (signature and _PLAIN_SECONDS.fullmatch(timestamp) and _NONCE.fullmatch(nonce)):
+        raise MissingHeaders
+    right = sign(secret, method=method, target=target, timestamp=timestamp, nonce=nonce, body=body)
+    if not _HEX_DIGEST.fullmatch(signature) or not hmac.compare_digest(right, signature):
+        raise BadSignature
+    if abs(int(now) - int(timestamp)) > MAX_DRIFT:
+        raise TimestampDrift
+    if not nonces.add(nonce, now=now):
+        raise NonceReplay

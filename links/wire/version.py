@@ -1,0 +1,21 @@
+"""The version of the protocol between server and laptop, and its history.
+
+A new version is due when a laptop of the old one can't go on: a field it may not ignore, another
+shape of the event stream, of the registration, of the frames or of the daemon's routes.
+What old programs ignore safely (an unknown frame kind, an unknown field) needs none.
+
+Version 1: registration, signed control plane, tunnel with frames of five header bytes,
+    credits per stream, bundles; dispatch and journal of the sandbox as server-sent events.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+CURRENT: Final = 1
+MINIMUM: Final = 1
+
+
+def is_supported(version: int) -> bool:
+    """Return whether a program that speaks ``version`` is still served; newer ones are."""
+    return version >= MINIMUM
