@@ -30,6 +30,8 @@ class Link(models.Model):
     # From the probe: {"claude-code": {"state": "ready", "version": …, "detail": …}}.
     harnesses = models.JSONField(default=dict)
     secret = models.TextField()
+    # Finds the row of a heartbeat, which proves itself by the secret alone.
+    secret_hash = models.CharField(max_length=64, unique=True, null=True)
     tunnel_url = models.CharField(max_length=200, blank=True)
     node = models.CharField(max_length=255, blank=True)
     connection_id = models.CharField(max_length=32, blank=True)

@@ -32,6 +32,7 @@ class Migration(migrations.Migration):
                 ("capabilities", models.JSONField(default=list)),
                 ("harnesses", models.JSONField(default=dict)),
                 ("secret", models.TextField()),
+                ("secret_hash", models.CharField(max_length=64, null=True, unique=True)),
                 ("tunnel_url", models.CharField(blank=True, max_length=200)),
                 ("node", models.CharField(blank=True, max_length=255)),
                 ("connection_id", models.CharField(blank=True, max_length=32)),

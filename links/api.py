@@ -1,0 +1,114 @@
+"""``/api/links``: machines register, say that they live, and are listed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from links import selectors, services
+from links.errors import BadProof, MissingHeader, StoreNotReady
+from links.selectors import LinkView
+from links.wire import version
+from links.wire.messages import Registration
+from mesh.api import signed_in
+
+
+class StoreBackedView(APIView):
+    """Answers 503 when the database can't be reached: nothing was kept, try again."""
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, OperationalError | InterfaceError):
+            exc = StoreNotReady()
+        return super().handle_exception(exc)
+
+
+@extend_schema(request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
+class LinksApi(StoreBackedView):
+    """``GET``: the viewer's machines. ``POST``: register one; its secret is told once."""
+
+    def get(self, request: Request) -> Response:
+        views = selectors.list_links(viewer=signed_in(request))
+        return Response({"links": [as_json(view) for view in views]})
+
+    def post(self, request: Request) -> Response:
+        assert isinstance(request.data, dict)  # the parser lets nothing else in
+        registration = Registration.parse(request.data)
+        registered = services.register(user=signed_in(request), registration=registration)
+        return Response(registered.as_json())
+
+
+@extend_schema(request=None, responses={204: None})
+class HeartbeatApi(StoreBackedView):
+    """``POST``: a machine without a tunnel lives."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    def post(self, request: Request) -> Response:
+        services.heartbeat(**_proof(request))
+        return Response(status=204)
+
+
+@extend_schema(request=None, responses={200: OpenApiTypes.OBJECT, 204: None})
+class MyLinkApi(StoreBackedView):
+    """``GET``: the viewer's machine that is online. ``DELETE``: this machine stops."""
+
+    def get(self, request: Request) -> Response:
+        view = selectors.find_online_link(viewer=signed_in(request))
+        if view is None:
+            return Response({"status": "offline"})
+        return Response(
+            {
+                "status": "online",
+                "capabilities": list(view.capabilities),
+                "machineId": view.machine_id,
+                "hostname": view.name,
+                "cliVersion": view.cli_version,
+                "currentProtocolVersion": version.CURRENT,
+                "reportedProtocolVersion": view.protocol_version,
+            }
+        )
+
+    def delete(self, request: Request) -> Response:
+        services.stop(**_proof(request))
+        return Response(status=204)
+
+    def get_authenticators(self) -> Any:
+        # DELETE proves itself by the link's secret, as the heartbeat does.
+        return [] if self._is_delete() else super().get_authenticators()
+
+    def get_permissions(self) -> Any:
+        return [] if self._is_delete() else super().get_permissions()
+
+    def _is_delete(self) -> bool:
+        return getattr(self, "request", None) is not None and self.request.method == "DELETE"
+
+
+def as_json(view: LinkView) -> dict[str, Any]:
+    """Return a machine as programs and pages see it."""
+    return {
+        "id": str(view.id),
+        "name": view.name,
+        "machineId": view.machine_id,
+        "state": view.state,
+        "cause": view.cause,
+        "capabilities": list(view.capabilities),
+        "harnesses": view.harnesses,
+        "cliVersion": view.cli_version,
+    }
+
+
+def _proof(request: Request) -> dict[str, str]:
+    user_sub = request.headers.get("X-Mesh-User-Sub", "")
+    if not user_sub:
+        raise MissingHeader
+    secret = request.headers.get("X-Link-Secret", "")
+    if not secret:
+        raise BadProof
+    return {"user_sub": user_sub, "secret": secret}

@@ -1,0 +1,141 @@
+"""The server's end of one laptop's tunnel."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cached_property
+from typing import Any, Final
+
+import httpx
+
+from links.peer import Peer, Stream
+from links.services import Claimed
+from links.transport import Signed, TunnelTransport
+from links.wire.errors import TunnelError
+from links.wire.messages import MachineStatus
+from links.wire.tunnel import Tunnel
+from mesh.version import VERSION
+
+logger = logging.getLogger(__name__)
+
+PING_EVERY: Final = 10.0
+MISSED: Final = 2  # pings without an answer, then the machine is gone
+LAST_WAIT: Final = 4.0  # for the answer to the last of them
+FIRST_ANSWER: Final = 30.0  # for an answer's head, and between two pieces of its body
+
+SUPERSEDED: Final = 4001  # a newer connection of the machine took over: do not come back
+SILENT: Final = 4408
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class Connection:
+    """Carries messages between a WebSocket and a ``Peer``, and watches that it lives."""
+
+    def __init__(
+        self,
+        send: Send,
+        *,
+        heard: Callable[[Connection], None],
+        status_changed: Callable[[Connection, MachineStatus], None],
+    ) -> None:
+        self.id = secrets.token_hex(16)
+        self.claimed: Claimed | None = None
+        self.hello: dict[str, Any] | None = None
+        self.closed_with: tuple[int, str] | None = None
+        self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.peer = Peer(Tunnel("server", {"version": VERSION}), self, self._wake)
+        self._send = send
+        self._heard = heard
+        self._status_changed = status_changed
+        self._wakeup: asyncio.Future[None] | None = None
+        self._unanswered = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @cached_property
+    def client(self) -> httpx.AsyncClient:
+        """The client whose requests go, signed, through this connection."""
+        assert self.claimed is not None
+        return httpx.AsyncClient(
+            base_url="http://laptop",
+            transport=TunnelTransport(self.peer),
+            auth=Signed(self.claimed.secret),
+            timeout=httpx.Timeout(FIRST_ANSWER),
+            trust_env=False,
+        )
+
+    def take(self, message: Message) -> None:
+        """Feed one message of the WebSocket to the tunnel.
+
+        Raises:
+            TunnelError: it breaks the protocol.
+        """
+        data = message.get("bytes")
+        if data is None:
+            raise TunnelError("Text came where frames are due.")
+        self.peer.feed(data)
+
+    async def write(self) -> None:
+        """Send what the tunnel has to say, for as long as the connection lasts.
+
+        What piles up while one message is being sent goes out together with the next; the
+        first is never held back.
+        """
+        while self.closed_with is None:
+            message = self.peer.next_message()
+            if message is not None:
+                await self._send({"type": "websocket.send", "bytes": message})
+            else:
+                self._wakeup = asyncio.get_running_loop().create_future()
+                await self._wakeup
+        code, reason = self.closed_with
+        await self._send({"type": "websocket.close", "code": code, "reason": reason})
+
+    def close(self, code: int, reason: str) -> None:
+        """Say nothing more and close the WebSocket. The first code counts."""
+        if self.closed_with is None:
+            self.closed_with = (code, reason)
+            self.closing.set_result(None)
+            self._wake()
+
+    def lose(self, reason: str) -> None:
+        """Let go of everything: the WebSocket is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.peer.lose(reason)
+
+    def watch(self) -> None:
+        """Ask the machine every ten seconds whether it is there, and close when it is not."""
+        if self._unanswered >= MISSED:
+            logger.info("link %s is silent", self.claimed and self.claimed.link_id)
+            self.close(SILENT, "silent")
+            return
+        self._unanswered += 1
+        self.peer.tunnel.ping(b"")
+        self._wake()
+        wait = LAST_WAIT if self._unanswered >= MISSED else PING_EVERY
+        self._timer = asyncio.get_running_loop().call_later(wait, self.watch)
+
+    def _wake(self) -> None:
+        if self._wakeup is not None and not self._wakeup.done():
+            self._wakeup.set_result(None)
+
+    # What the peer tells
+
+    def on_hello(self, info: dict[str, Any]) -> None:
+        self.hello = info
+
+    def on_status(self, info: dict[str, Any]) -> None:
+        self._status_changed(self, MachineStatus.parse(info))
+
+    def on_pong(self, payload: bytes) -> None:
+        self._unanswered = 0
+        self._heard(self)
+
+    def on_open(self, stream: Stream) -> None:
+        # The laptop has nothing to ask of the server over the tunnel.
+        stream.close("refused")

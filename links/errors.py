@@ -1,0 +1,52 @@
+"""What can go wrong with a link, for those who call one."""
+
+from __future__ import annotations
+
+from mesh.lib.errors import AppError
+
+
+class LinkOffline(AppError):
+    """The machine's tunnel is not held here."""
+
+    code = "link_offline"
+    text = "The machine is not connected."
+    hint = "Start deco_link on it, or wake it up."
+    status = 409
+
+
+class LinkUnknown(AppError):
+    """No such machine of this person: registering makes one."""
+
+    code = "no_link"
+    text = "This machine is not registered."
+    hint = "Register it: POST /api/links."
+    status = 404
+
+
+class BadProof(AppError):
+    """One answer for a secret that is wrong, old or of nobody: strangers learn nothing."""
+
+    code = "unauthorized"
+    text = "The link's secret is not valid."
+    hint = "Register again: POST /api/links."
+    status = 401
+
+
+class MissingHeader(AppError):
+    code = "missing_header"
+    text = "The header X-Mesh-User-Sub is missing."
+    hint = "Send X-Mesh-User-Sub and X-Link-Secret."
+
+
+class ProtocolTooOld(AppError):
+    code = "upgrade_required"
+    text = "This deco_link is too old for the server."
+    hint = "Update it as installHint says, then start it again."
+    status = 426
+
+
+class StoreNotReady(AppError):
+    code = "store_not_ready"
+    text = "The server's database can't be reached."
+    hint = "Try again in a few seconds."
+    status = 503

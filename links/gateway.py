@@ -1,0 +1,241 @@
+"""Where laptops dial in: a raw ASGI application for the WebSocket ``/api/links/connect``.
+
+Raw, because a consumer of Channels would cost seven eighths of the throughput. What is due
+elsewhere when a machine comes or goes is handed in by the composition root.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import weakref
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+from uuid import UUID
+
+from channels.db import database_sync_to_async
+
+from links import held, services
+from links.connection import SUPERSEDED, Connection, Message, Send
+from links.core import presence
+from links.errors import LinkUnknown
+from links.wire.errors import TunnelError
+from links.wire.messages import MachineStatus
+from mesh.accounts import bearer, find_user_by_token
+from mesh.lib.errors import AppError, error_body
+from mesh.models import User
+
+logger = logging.getLogger(__name__)
+
+HELLO_WITHIN: Final = 5.0
+NOT_REGISTERED: Final = 4404
+FLUSH_AFTER: Final = 1.0  # deadlines of all machines heard meanwhile move in one statement
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+OnUp = Callable[[UUID], Awaitable[None]]
+OnDown = Callable[[UUID, str], Awaitable[None]]
+
+
+def make_gateway(*, on_up: OnUp, on_down: OnDown) -> ASGIApp:
+    """Return the application; ``on_up`` and ``on_down`` run beside the connection's own work.
+
+    ``on_down`` gets the cause (``links.core.presence``) and is not called for a connection that
+    a newer one of the same machine replaced.
+    """
+    return Gateway(on_up=on_up, on_down=on_down)
+
+
+class Gateway:
+    """Authenticates, greets, and keeps the book of who is connected."""
+
+    def __init__(self, *, on_up: OnUp, on_down: OnDown) -> None:
+        self._on_up = on_up
+        self._on_down = on_down
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._heard: dict[str, Connection] = {}
+        self._flushing = False
+        # Two connections of one machine take the row and the book in the same order.
+        self._locks: weakref.WeakValueDictionary[tuple[int, str], asyncio.Lock] = (
+            weakref.WeakValueDictionary()
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()  # websocket.connect
+        token = bearer(_header(scope, b"authorization"))
+        user = await database_sync_to_async(find_user_by_token)(token) if token else None
+        if user is None:
+            await _refuse(scope, send)
+            return
+        await send({"type": "websocket.accept"})
+        await self._serve(user, receive, send)
+
+    async def _serve(self, user: User, receive: Receive, send: Send) -> None:
+        connection = Connection(send, heard=self._note, status_changed=self._keep_status)
+        writer = asyncio.create_task(_write(connection))
+        cause = presence.NETWORK
+        try:
+            if await _greet(connection, receive) and await self._claim(user, connection):
+                cause = await _carry_until_closed(connection, receive)
+        finally:
+            connection.lose("disconnected")
+            # A close frame that is queued still goes out; a writer that waits ends here.
+            if connection.closed_with is None:
+                connection.close(1000, "")
+            await asyncio.wait([writer], timeout=5)
+            writer.cancel()
+            await self._release(connection, cause)
+
+    async def _claim(self, user: User, connection: Connection) -> bool:
+        """Own the machine from here on, in the table and in the book; tell whether we do."""
+        assert connection.hello is not None
+        machine_id = str(connection.hello.get("machineId", ""))
+        lock = self._locks.setdefault((user.pk, machine_id), asyncio.Lock())
+        async with lock:
+            try:
+                connection.claimed = await database_sync_to_async(services.claim)(
+                    user=user, machine_id=machine_id, connection_id=connection.id
+                )
+            except LinkUnknown as exc:
+                connection.close(NOT_REGISTERED, exc.code)
+                return False
+            older = held.put(connection.claimed.link_id, connection)
+        if older is not None:
+            older.close(SUPERSEDED, "superseded")
+        connection.watch()
+        self._run(self._on_up(connection.claimed.link_id))
+        logger.info("link %s is up", connection.claimed.link_id)
+        return True
+
+    async def _release(self, connection: Connection, cause: str) -> None:
+        if connection.claimed is None:
+            return
+        link_id = connection.claimed.link_id
+        held.remove(link_id, connection)
+        self._heard.pop(connection.id, None)
+        owned = await database_sync_to_async(services.release)(
+            connection_id=connection.id, cause=cause
+        )
+        logger.info("link %s is down: %s", link_id, cause if owned else "superseded")
+        if owned:
+            self._run(self._on_down(link_id, cause))
+
+    # Presence: off the path of the frames
+
+    def _note(self, connection: Connection) -> None:
+        if connection.claimed is None:
+            return
+        self._heard[connection.id] = connection
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_later(FLUSH_AFTER, self._start_flush)
+
+    def _start_flush(self) -> None:
+        self._run(self._flush())
+
+    async def _flush(self) -> None:
+        heard, self._heard = self._heard, {}
+        self._flushing = False
+        lost = await database_sync_to_async(services.keep_online)(connection_ids=heard.keys())
+        for connection_id in lost:
+            # Another process holds the machine's newer socket.
+            heard[connection_id].close(SUPERSEDED, "superseded")
+
+    def _keep_status(self, connection: Connection, status: MachineStatus) -> None:
+        self._run(
+            database_sync_to_async(services.change_status)(
+                connection_id=connection.id, status=status
+            )
+        )
+
+    def _run(self, work: Awaitable[None]) -> None:
+        """Run ``work`` beside the connection; its failure is logged and stops nothing."""
+        task = asyncio.ensure_future(_logged(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _greet(connection: Connection, receive: Receive) -> bool:
+    """Wait for the laptop's greeting; tell whether it came in time and in order."""
+    try:
+        async with asyncio.timeout(HELLO_WITHIN):
+            while connection.hello is None:
+                message = await receive()
+                if message["type"] == "websocket.disconnect":
+                    return False
+                connection.take(message)
+    except TimeoutError:
+        connection.close(1008, "hello timeout")
+        return False
+    except TunnelError as exc:
+        connection.close(exc.close_code, exc.code)
+        return False
+    return True
+
+
+async def _carry_until_closed(connection: Connection, receive: Receive) -> str:
+    """Feed the tunnel until the WebSocket is gone, or we close it; return the cause.
+
+    A machine that is silent would not answer our close frame for a while: it is not waited for.
+    """
+    reader = asyncio.create_task(_carry(connection, receive))
+    try:
+        either: set[asyncio.Future[Any]] = {reader, connection.closing}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        return reader.result() if reader.done() else presence.NETWORK
+    finally:
+        reader.cancel()
+
+
+async def _carry(connection: Connection, receive: Receive) -> str:
+    """Feed the tunnel until the WebSocket is gone; return the cause."""
+    try:
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                # 1012: this server is shutting down.
+                restarts = message.get("code") == 1012
+                return presence.SERVER_RESTARTED if restarts else presence.NETWORK
+            connection.take(message)
+    except TunnelError as exc:
+        logger.warning("link closed: %s (%s)", exc.code, exc)
+        connection.close(exc.close_code, exc.code)
+        return presence.NETWORK
+
+
+async def _write(connection: Connection) -> None:
+    try:
+        await connection.write()
+    except Exception as exc:  # of the ASGI server: each names a lost connection its own way
+        logger.debug("a tunnel's socket is gone: %s", exc)
+
+
+async def _logged(work: Awaitable[None]) -> None:
+    try:
+        await work
+    except AppError as exc:
+        logger.warning("%s: %s", exc.code, exc)
+    except Exception:
+        logger.exception("work beside a link failed")
+
+
+async def _refuse(scope: Scope, send: Send) -> None:
+    """Answer 401 where the server can, else refuse the handshake (403)."""
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    error = error_body(
+        "unauthorized", "The token is unknown or has expired.", "Sign in again: deco_link SERVER"
+    )
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "websocket.http.response.start", "status": 401, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": json.dumps(error).encode()})
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value).decode("latin-1")
+    return ""

@@ -1,0 +1,36 @@
+"""The tunnels whose sockets this process holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from links.connection import Connection
+
+_connections: dict[UUID, Connection] = {}
+
+
+def find(link_id: UUID) -> Connection | None:
+    return _connections.get(link_id)
+
+
+def ids() -> frozenset[UUID]:
+    return frozenset(_connections)
+
+
+def all_connections() -> list[Connection]:
+    return list(_connections.values())
+
+
+def put(link_id: UUID, connection: Connection) -> Connection | None:
+    """Make ``connection`` the one of its machine; return the one it replaces."""
+    older = _connections.get(link_id)
+    _connections[link_id] = connection
+    return older
+
+
+def remove(link_id: UUID, connection: Connection) -> None:
+    """Forget ``connection``, unless a newer one took its place."""
+    if _connections.get(link_id) is connection:
+        del _connections[link_id]

@@ -1,0 +1,304 @@
+"""A tunnel's end as asyncio sees it: streams to read from and write to. Used at both ends.
+
+Whoever owns the WebSocket gives each message to ``feed`` and sends what ``next_message``
+returns, whenever ``wake`` was called. There is no task and no queue per stream here: a reader
+that waits is one future, and bytes go from the message to the reader without another hop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from links.wire.frames import DATA, PART
+from links.wire.heads import AnswerHead, RequestHead
+from links.wire.tunnel import (
+    Answered,
+    Ended,
+    Hello,
+    Opened,
+    Pong,
+    Received,
+    Reset,
+    Status,
+    Tunnel,
+)
+from mesh.lib.errors import AppError
+
+HIGH_WATER = 256 * 1024  # a writer waits while so much of its stream is queued …
+LOW_WATER = 64 * 1024  # … until no more than this is
+
+
+class StreamLost(AppError):
+    """The stream can't go on: the other end reset it, or the tunnel is gone."""
+
+    code = "stream_lost"
+    text = "The connection to the machine broke."
+    hint = "It reconnects by itself; try again in a moment."
+    status = 502
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The stream to the machine ended early ({reason}).")
+        self.reason = reason
+
+
+class Stream:
+    """One request and its answer, as one end sees them."""
+
+    __slots__ = (
+        "_chunks",
+        "_ended",
+        "_lost",
+        "_peer",
+        "_waiter",
+        "answer_head",
+        "id",
+        "on_lost",
+        "request_head",
+    )
+
+    def __init__(self, peer: Peer, number: int, request_head: RequestHead | None) -> None:
+        self.id = number
+        self.request_head = request_head  # of a stream that the other end opened
+        self.answer_head: AnswerHead | None = None
+        self.on_lost: Callable[[], None] | None = None  # called once, when a reset comes
+        self._peer = peer
+        self._chunks: deque[Received] = deque()
+        self._ended = False
+        self._lost = ""
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        return bool(self._lost)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the other end's direction has come whole (read or not)."""
+        return self._ended
+
+    async def head(self) -> AnswerHead:
+        """Return the answer's head, as soon as it is there.
+
+        Raises:
+            StreamLost: none will come.
+        """
+        while self.answer_head is None:
+            self._check()
+            await self._wait()
+        return self.answer_head
+
+    async def read(self) -> bytes:
+        """Return the next bytes of the body; empty at its end.
+
+        Raises:
+            StreamLost: the body is incomplete.
+        """
+        chunk = await self.read_message()
+        return chunk.data if chunk is not None else b""
+
+    async def read_message(self) -> Received | None:
+        """Return the next chunk with its kind (of a WebSocket: a message or a piece of one)."""
+        while not self._chunks:
+            if self._ended:
+                return None
+            self._check()
+            await self._wait()
+        chunk = self._chunks.popleft()
+        self._peer.took(self.id, chunk.data)
+        return chunk
+
+    def answer(self, head: AnswerHead) -> None:
+        self._peer.tunnel.answer(self.id, head)
+        self._peer.wake()
+
+    async def write(self, data: bytes, kind: int = DATA) -> None:
+        """Queue ``data``; wait only while much of this stream is queued already.
+
+        Raises:
+            StreamLost: nobody will read it.
+        """
+        if self._lost:
+            raise StreamLost(self._lost)
+        tunnel = self._peer.tunnel
+        tunnel.send(self.id, data, kind)
+        self._peer.wake()
+        if tunnel.queued(self.id) > HIGH_WATER:
+            await self._peer.drained(self.id)
+            if self._lost:
+                raise StreamLost(self._lost)
+
+    def end(self) -> None:
+        self._peer.tunnel.end(self.id)
+        self._peer.wake()
+
+    def close(self, reason: str) -> None:
+        """Let go of the stream: void it unless both directions are complete. Repeatable."""
+        self._peer.let_go(self, reason)
+
+    def finish(self) -> None:
+        """Let go of an answered stream: the answer goes out whole, the rest of the request
+        is refused."""
+        self._peer.finish(self)
+
+    # Called by the peer
+
+    def deliver(self, chunk: Received) -> None:
+        self._chunks.append(chunk)
+        self._wake()
+
+    def deliver_head(self, head: AnswerHead) -> None:
+        self.answer_head = head
+        self._wake()
+
+    def deliver_end(self) -> None:
+        self._ended = True
+        self._wake()
+
+    def lose(self, reason: str) -> None:
+        self._lost = reason
+        self._wake()
+        if self.on_lost is not None:
+            self.on_lost()
+
+    def _check(self) -> None:
+        if self._lost:
+            raise StreamLost(self._lost)
+
+    async def _wait(self) -> None:
+        # One reader a stream: a second one would overwrite the first one's future.
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._waiter
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class Handlers(Protocol):
+    """What a peer tells its owner. All are plain calls, made while a message is read."""
+
+    def on_hello(self, info: dict[str, Any]) -> None: ...
+    def on_status(self, info: dict[str, Any]) -> None: ...
+    def on_pong(self, payload: bytes) -> None: ...
+    def on_open(self, stream: Stream) -> None: ...
+
+
+class Peer:
+    """All streams of one tunnel connection, at one end."""
+
+    def __init__(self, tunnel: Tunnel, handlers: Handlers, wake: Callable[[], None]) -> None:
+        self.tunnel = tunnel
+        self.wake = wake
+        self._handlers = handlers
+        self._streams: dict[int, Stream] = {}
+        self._writers: dict[int, asyncio.Future[None]] = {}
+        self._lost = ""
+
+    def open(self, head: RequestHead) -> Stream:
+        """Return a new stream whose request begins with ``head``.
+
+        Raises:
+            StreamLost: the connection is gone.
+            TooManyStreams, TunnelNotReady: see ``Tunnel.open``.
+        """
+        if self._lost:
+            raise StreamLost(self._lost)
+        stream = Stream(self, self.tunnel.open(head), None)
+        self._streams[stream.id] = stream
+        self.wake()
+        return stream
+
+    def feed(self, message: bytes) -> None:
+        """Take a message from the WebSocket.
+
+        Raises:
+            TunnelError: close the connection with the error's ``close_code``.
+        """
+        for event in self.tunnel.receive(message):
+            # By how often they come.
+            if isinstance(event, Received):
+                if stream := self._streams.get(event.stream):
+                    stream.deliver(event)
+            elif isinstance(event, Answered):
+                if stream := self._streams.get(event.stream):
+                    stream.deliver_head(event.head)
+            elif isinstance(event, Ended):
+                if stream := self._streams.get(event.stream):
+                    stream.deliver_end()
+            elif isinstance(event, Opened):
+                stream = Stream(self, event.stream, event.head)
+                self._streams[event.stream] = stream
+                self._handlers.on_open(stream)
+            elif isinstance(event, Reset):
+                self._on_reset(event)
+            else:
+                self._on_connection(event)
+        if self.tunnel.has_output:
+            self.wake()
+
+    def next_message(self) -> bytes | None:
+        """Return the next message for the WebSocket, if there is one to send now."""
+        message = self.tunnel.pull()
+        if self._writers:
+            for number in [n for n in self._writers if self.tunnel.queued(n) <= LOW_WATER]:
+                self._release(number)
+        return message
+
+    def lose(self, reason: str) -> None:
+        """Tell every stream that the connection is gone."""
+        self._lost = reason
+        for number in list(self._writers):
+            self._release(number)
+        streams, self._streams = self._streams, {}
+        for stream in streams.values():
+            stream.lose(reason)
+
+    def took(self, number: int, data: bytes) -> None:
+        self.tunnel.consumed(number, data)
+        if self.tunnel.has_output:
+            self.wake()
+
+    async def drained(self, number: int) -> None:
+        """Wait until little of the stream is queued, or it is void."""
+        if self._lost:
+            return
+        future = self._writers.get(number)
+        if future is None:
+            future = self._writers[number] = asyncio.get_running_loop().create_future()
+        await asyncio.shield(future)  # one writer that gives up does not wake the others
+
+    def let_go(self, stream: Stream, reason: str) -> None:
+        if self._streams.pop(stream.id, None) is not None and not self._lost:
+            self.tunnel.reset(stream.id, reason)
+            self._release(stream.id)
+            self.wake()
+
+    def finish(self, stream: Stream) -> None:
+        if self._streams.pop(stream.id, None) is not None and not stream.is_complete:
+            self.tunnel.stop(stream.id)
+            self.wake()
+
+    def _on_reset(self, event: Reset) -> None:
+        self._release(event.stream)
+        stream = self._streams.pop(event.stream, None)
+        if stream is not None:
+            stream.lose(event.code)
+
+    def _on_connection(self, event: Hello | Status | Pong) -> None:
+        if isinstance(event, Hello):
+            self._handlers.on_hello(event.info)
+        elif isinstance(event, Status):
+            self._handlers.on_status(event.info)
+        else:
+            self._handlers.on_pong(event.payload)
+
+    def _release(self, number: int) -> None:
+        future = self._writers.pop(number, None)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+
+__all__ = ["DATA", "PART", "Handlers", "Peer", "Stream", "StreamLost"]

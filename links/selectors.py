@@ -1,0 +1,77 @@
+"""Reading links; every look-up takes the viewer, who sees their own machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.utils import timezone
+
+from links.core.presence import State, presence_of
+from links.models import Link
+from links.wire.messages import Harnesses, parse_capabilities, parse_harnesses
+from mesh.models import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkView:
+    """A machine as its person sees it: never its secret, never its address."""
+
+    id: UUID
+    name: str
+    machine_id: str
+    state: State
+    cause: str
+    capabilities: tuple[str, ...]
+    harnesses: Harnesses
+    cli_version: str
+    protocol_version: int
+
+    @property
+    def is_online(self) -> bool:
+        return self.state == "online"
+
+
+def list_links(*, viewer: User) -> list[LinkView]:
+    """Return the viewer's machines: online ones first, then by when they were last seen."""
+    rows = Link.objects.filter(user=viewer).order_by("-seen_at", "-created_at")
+    return sorted((view_of(row) for row in rows), key=lambda view: not view.is_online)
+
+
+def find_link(*, viewer: User, link_id: UUID) -> LinkView | None:
+    """Return the viewer's machine of that id."""
+    row = Link.objects.filter(user=viewer, pk=link_id).first()
+    return view_of(row) if row else None
+
+
+def find_online_link(*, viewer: User) -> LinkView | None:
+    """Return the viewer's machine that is online and was seen last."""
+    now = timezone.now()
+    row = Link.objects.filter(user=viewer, offline_after__gt=now).order_by("-seen_at").first()
+    return view_of(row) if row else None
+
+
+def find_owner(*, link_id: UUID) -> int | None:
+    """Return the id of the user whose machine it is, for those who ring that user's pages."""
+    return Link.objects.filter(pk=link_id).values_list("user_id", flat=True).first()
+
+
+def view_of(row: Link) -> LinkView:
+    """Return ``row`` as its person may see it, at this moment."""
+    presence = presence_of(
+        offline_after=row.offline_after,
+        seen_at=row.seen_at,
+        cause=row.cause,
+        now=timezone.now(),
+    )
+    return LinkView(
+        id=row.pk,
+        name=str(row),
+        machine_id=row.machine_id,
+        state=presence.state,
+        cause=presence.cause,
+        capabilities=parse_capabilities(row.capabilities),
+        harnesses=parse_harnesses(row.harnesses),
+        cli_version=row.cli_version,
+        protocol_version=row.protocol_version,
+    )

@@ -1,0 +1,145 @@
+"""A tunnel as an httpx transport: a laptop's programs answer like any HTTP server."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Generator
+from typing import Any
+
+import httpx
+
+from links.peer import Peer, Stream, StreamLost
+from links.wire import signing
+from links.wire.errors import TooManyStreams, TunnelNotReady
+from links.wire.heads import RequestHead
+
+# Of one hop: the next one has its own. Host is of no use to a program behind a socket.
+_OWN = {"connection", "keep-alive", "transfer-encoding", "upgrade", "proxy-connection", "host"}
+
+
+class Signed(httpx.Auth):
+    """Signs each request with the link's secret; so bodies are read whole before they go."""
+
+    requires_request_body = True
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        headers = signing.signed_headers(
+            self._secret,
+            method=request.method,
+            target=request.url.raw_path.decode("ascii"),
+            body=request.content,
+            now=time.time(),
+            nonce=secrets.token_hex(16),
+        )
+        request.headers.update(headers)
+        yield request
+
+
+class TunnelTransport(httpx.AsyncBaseTransport):
+    """Sends requests through ``peer``; bodies stream both ways.
+
+    A caller that gives up resets the stream, and the program at the other end notices. What
+    goes wrong with the tunnel is an ``httpx.TransportError``.
+    """
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            stream = self._peer.open(_head_of(request))
+        except (StreamLost, TooManyStreams, TunnelNotReady) as exc:
+            raise httpx.ConnectError(str(exc), request=request) from exc
+        upload: asyncio.Task[None] | None = None
+        try:
+            if isinstance(request.stream, httpx.ByteStream):
+                await _write_all(stream, request.content)
+            else:
+                upload = asyncio.create_task(_pump(stream, request.stream))
+            timeout = request.extensions.get("timeout", {}).get("read")
+            async with asyncio.timeout(timeout):
+                head = await stream.head()
+        except TimeoutError as exc:
+            _abandon(stream, upload, "timeout")
+            raise httpx.ReadTimeout("The machine did not answer.", request=request) from exc
+        except StreamLost as exc:
+            _abandon(stream, upload, "lost")
+            raise httpx.RemoteProtocolError(str(exc), request=request) from exc
+        except BaseException:
+            _abandon(stream, upload, "cancelled")
+            raise
+        return httpx.Response(
+            head.status,
+            headers=head.headers,
+            stream=AnswerBody(stream, upload, timeout),
+        )
+
+
+class AnswerBody(httpx.AsyncByteStream):
+    """An answer's body, as it comes."""
+
+    def __init__(
+        self, stream: Stream, upload: asyncio.Task[None] | None, timeout: float | None
+    ) -> None:
+        self._stream = stream
+        self._upload = upload
+        self._timeout = timeout
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                async with asyncio.timeout(self._timeout):
+                    data = await self._stream.read()
+                if not data:
+                    return
+                yield data
+        except TimeoutError as exc:
+            raise httpx.ReadTimeout("The machine fell silent.") from exc
+        except StreamLost as exc:
+            raise httpx.ReadError(str(exc)) from exc
+
+    async def aclose(self) -> None:
+        _abandon(self._stream, self._upload, "cancelled")
+
+
+def _head_of(request: httpx.Request) -> RequestHead:
+    headers = [
+        (name.decode("latin-1").lower(), value.decode("latin-1"))
+        for name, value in request.headers.raw
+    ]
+    return RequestHead(
+        request.method,
+        request.url.raw_path.decode("ascii"),
+        [pair for pair in headers if pair[0] not in _OWN],
+    )
+
+
+async def _write_all(stream: Stream, body: bytes) -> None:
+    if body:
+        await stream.write(body)
+    stream.end()
+
+
+async def _pump(stream: Stream, body: Any) -> None:
+    """Send a streamed body; that nobody wants the rest is no failure of the request."""
+    try:
+        async for chunk in body:
+            await stream.write(chunk)
+    except StreamLost:
+        return
+    except BaseException:
+        # The caller's iterator broke: the other end must not take the half for the whole.
+        stream.close("cancelled")
+        raise
+    stream.end()
+
+
+def _abandon(stream: Stream, upload: asyncio.Task[None] | None, reason: str) -> None:
+    if upload is not None:
+        upload.cancel()
+    stream.close(reason)
