@@ -1,0 +1,121 @@
+"""Hands the tunnel's streams to an ASGI application in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import unquote
+
+from links.peer import Stream, StreamLost
+from links.wire.heads import AnswerHead
+
+logger = logging.getLogger(__name__)
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Server:
+    """Serves streams with ``app``, one task each; a stream that is reset ends its task."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def serve(self, stream: Stream) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(stream))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        # Whoever asked has gone: the program behind us must notice.
+        stream.on_lost = task.cancel  # type: ignore[assignment]
+
+    async def close(self) -> None:
+        """End every request that is under way."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, stream: Stream) -> None:
+        exchange = _Exchange(stream)
+        try:
+            await self._app(exchange.scope, exchange.receive, exchange.send)
+        except StreamLost:
+            stream.close("lost")
+        except asyncio.CancelledError:
+            stream.close("cancelled")
+            raise
+        except Exception:
+            logger.exception("%s failed", exchange.scope["path"])
+            await exchange.fail()
+        else:
+            if not exchange.is_answered:
+                await exchange.fail()
+        finally:
+            stream.on_lost = None
+
+
+class _Exchange:
+    """One request and its answer, in ASGI's words."""
+
+    __slots__ = ("_head", "is_answered", "scope", "stream")
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.is_answered = False
+        self._head: AnswerHead | None = None
+        head = stream.request_head
+        assert head is not None
+        path, _, query = head.target.partition("?")
+        self.scope: Scope = {
+            "type": "websocket" if head.websocket else "http",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": "1.1",
+            "method": head.method,
+            "scheme": "http",
+            "path": unquote(path),
+            "raw_path": path.encode("latin-1", "replace"),
+            "query_string": query.encode("latin-1", "replace"),
+            "root_path": "",
+            "headers": [(n.encode("latin-1"), v.encode("latin-1")) for n, v in head.headers],
+            "client": None,
+            "server": None,
+        }
+
+    async def receive(self) -> Message:
+        try:
+            data = await self.stream.read()
+        except StreamLost:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": data, "more_body": bool(data)}
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._head = AnswerHead(
+                message["status"],
+                [
+                    (name.decode("latin-1"), value.decode("latin-1"))
+                    for name, value in message.get("headers", ())
+                ],
+            )
+            self.stream.answer(self._head)
+        elif message["type"] == "http.response.body":
+            if body := message.get("body"):
+                await self.stream.write(body)
+            if not message.get("more_body"):
+                self.is_answered = True
+                self.stream.end()
+                self.stream.finish()
+
+    async def fail(self) -> None:
+        """Answer 500, or void the stream when the answer has begun: never a half for a whole."""
+        if self._head is not None:
+            self.stream.close("failed")
+            return
+        await self.send({"type": "http.response.start", "status": 500, "headers": []})
+        await self.send({"type": "http.response.body"})

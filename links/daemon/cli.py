@@ -1,0 +1,125 @@
+"""``deco_link SERVER``: link this machine to a Mesh server, until Ctrl-C.
+
+Exit codes: 0 stopped by the person; 1 something unexpected; 2 wrong use, or no token;
+3 the token is not accepted; 4 this program is too old; 5 another deco_link took over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from links.daemon.config import Config
+from links.daemon.errors import Stop
+from mesh import env
+from mesh.version import VERSION
+
+DESCRIPTION = "Link this machine to a Mesh server and run its agents here, until Ctrl-C."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line; shared with ``manage.py help deco_link``."""
+    parser.add_argument("server", help="address of the server, such as https://mesh.example")
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="file with your bearer token (default: link/token under MESH_HOME)",
+    )
+    parser.add_argument(
+        "--allow",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a folder that agents may work in; may be given more than once",
+    )
+    parser.add_argument(
+        "--name", default=socket.gethostname(), help="what this machine is called in the chat"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit code."""
+    parser = argparse.ArgumentParser(prog="deco_link", description=DESCRIPTION)
+    parser.add_argument("--version", action="version", version=VERSION)
+    add_arguments(parser)
+    given = parser.parse_args(argv)
+    try:
+        config = config_of(given)
+    except ValueError as exc:
+        parser.error(str(exc))
+    return run(config)
+
+
+def config_of(given: argparse.Namespace) -> Config:
+    """Raises:
+    ValueError: an argument can't be used; the text says which and why.
+    """
+    server = str(given.server).rstrip("/")
+    parts = urlsplit(server)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"{given.server!r} is no address; https://mesh.example would be one.")
+    home = env.read().home.expanduser().resolve()
+    allowed = []
+    for folder in given.allow:
+        real = folder.expanduser().resolve()
+        if not real.is_dir():
+            raise ValueError(f"--allow {folder}: there is no such folder.")
+        allowed.append(real)
+    return Config(
+        server=server,
+        home=home,
+        token_file=given.token_file or home / "link" / "token",
+        name=str(given.name)[:255],
+        allowed=tuple(allowed),
+    )
+
+
+def run(config: Config) -> int:
+    """Run the daemon in a new event loop; return the exit code."""
+    _log_to(config.log_file)
+    # After the arguments are known to be right: wrong use is answered at once.
+    from links.daemon import main as daemon
+
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(daemon.run(config))
+    except Stop as exc:
+        print(f"{exc} ({exc.code})\n{exc.hint}", file=sys.stderr)
+        return exc.exit_code
+    except KeyboardInterrupt:  # before the handlers were set
+        return 0
+    return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # where it can't be had: slower, and otherwise the same
+        return None
+    return uvloop.new_event_loop
+
+
+def _log_to(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = RotatingFileHandler(path, maxBytes=2_000_000, backupCount=2, encoding="utf-8")
+    logging.basicConfig(
+        level=logging.INFO,
+        format="{asctime} {levelname} {name}: {message}",
+        style="{",
+        handlers=[file, logging.StreamHandler()],
+    )
+    # Theirs speak of every handshake, with headers.
+    logging.getLogger("websockets").setLevel(logging.ERROR)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

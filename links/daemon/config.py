@@ -1,0 +1,46 @@
+"""What the link program was told, and where it keeps its state."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """``server`` has no trailing slash; ``allowed`` are real paths."""
+
+    server: str
+    home: Path
+    token_file: Path
+    name: str
+    allowed: tuple[Path, ...] = ()
+    sandbox_command: tuple[str, ...] | None = None  # None: the real one
+
+    @property
+    def sandboxes(self) -> Path:
+        return self.home / "sandboxes"
+
+    @property
+    def log_file(self) -> Path:
+        return self.home / "link" / "log"
+
+
+def machine_id(home: Path) -> str:
+    """Return this machine's id: 32 hex digits, made once, readable by the owner only."""
+    path = home / "machine-id"
+    try:
+        known = path.read_text().strip()
+    except FileNotFoundError:
+        known = ""
+    if known:
+        return known
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".machine-id.{os.getpid()}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_hex(16) + "\n")
+    draft.replace(path)
+    return path.read_text().strip()

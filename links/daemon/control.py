@@ -1,0 +1,169 @@
+"""The laptop's control plane: signed requests about sandboxes, and on to them.
+
+An ASGI application, so that it is the same over the tunnel and over a listening socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from links.daemon.asgi import Receive, Scope, Send
+from links.daemon.errors import InvalidJson, NotFound, SandboxDown
+from links.daemon.spec import checked_handle, parse_spec
+from links.daemon.supervisor import Supervisor, authorization
+from links.daemon.upstream import UpstreamError
+from links.wire import signing
+from links.wire.errors import BodyTooLarge, MissingHeaders
+from links.wire.nonces import Nonces
+from mesh.lib.errors import AppError
+
+logger = logging.getLogger(__name__)
+
+# Of one hop, or for us: not for the program behind.
+_OURS: Final = {
+    b"authorization",
+    b"connection",
+    b"content-length",
+    b"host",
+    b"keep-alive",
+    b"transfer-encoding",
+    b"upgrade",
+    *(name.encode() for name in (signing.SIGNATURE, signing.TIMESTAMP, signing.NONCE)),
+}
+_OF_HOP: Final = {b"connection", b"keep-alive", b"transfer-encoding"}
+
+
+class ControlPlane:
+    """Verifies each request against the link's secret of the moment, then carries it out."""
+
+    def __init__(
+        self,
+        *,
+        secret: Callable[[], str],
+        supervisor: Supervisor,
+        allowed: Sequence[Path] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._secret = secret
+        self._supervisor = supervisor
+        self._allowed = tuple(allowed)
+        self._clock = clock
+        self._nonces = Nonces()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        try:
+            body = await _read(receive)
+            self._verify(scope, body)
+            await self._route(scope, body, send)
+        except AppError as exc:
+            if exc.status >= 500:
+                logger.warning("%s %s: %s", scope["method"], scope["path"], exc.code)
+            await _answer(send, exc.status, exc.body())
+
+    def _verify(self, scope: Scope, body: bytes) -> None:
+        secret = self._secret()
+        if not secret:
+            raise MissingHeaders("This machine is not registered yet.")
+        signing.verify(
+            secret,
+            method=scope["method"],
+            target=_target(scope),
+            headers={n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]},
+            body=body,
+            now=self._clock(),
+            nonces=self._nonces,
+        )
+
+    async def _route(self, scope: Scope, body: bytes, send: Send) -> None:
+        method, path = scope["method"], scope["raw_path"].decode("latin-1")
+        if path.startswith("/_sandbox/"):
+            await self._forward(scope, body, send)
+        elif path == "/api/sandboxes" and method == "POST":
+            await self._ensure(body, send)
+        elif path == "/api/sandboxes" and method == "GET":
+            await _answer(send, 200, {"sandboxes": self._supervisor.listing()})
+        elif path.startswith("/api/sandboxes/") and method == "DELETE":
+            handle = checked_handle(path.removeprefix("/api/sandboxes/"))
+            force = parse_qs(scope["query_string"]).get(b"force") == [b"1"]
+            await self._supervisor.delete(handle, force=force)
+            await _answer(send, 204, None)
+        else:
+            raise NotFound
+
+    async def _ensure(self, body: bytes, send: Send) -> None:
+        try:
+            value = json.loads(body)
+        except (ValueError, RecursionError) as exc:
+            raise InvalidJson from exc
+        if not isinstance(value, dict):
+            raise InvalidJson
+        spec = parse_spec(value, allowed=self._allowed)
+        # A caller that goes away must not leave a half-started sandbox behind.
+        await asyncio.shield(self._supervisor.ensure(spec))
+        await _answer(send, 200, {"sandboxApiUrl": f"/_sandbox/{spec.handle}"})
+
+    async def _forward(self, scope: Scope, body: bytes, send: Send) -> None:
+        """Stream the request to its sandbox, which knows nothing of handles, and back."""
+        _, _, handle, rest = _target(scope).split("/", 3) if _has_rest(scope) else ("", "", "", "")
+        sandbox = self._supervisor.find(checked_handle(handle))
+        headers = [pair for pair in scope["headers"] if pair[0] not in _OURS]
+        try:
+            answer = await sandbox.pool.request(
+                scope["method"],
+                f"/_sandbox/{rest}",
+                headers=[*headers, authorization(sandbox)],
+                body=body,
+            )
+        except UpstreamError as exc:
+            raise SandboxDown from exc
+        try:
+            kept = [pair for pair in answer.headers if pair[0] not in _OF_HOP]
+            await send({"type": "http.response.start", "status": answer.status, "headers": kept})
+            async for chunk in answer.chunks():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            answer.close()
+
+
+def _has_rest(scope: Scope) -> bool:
+    return bool(scope["raw_path"].count(b"/") >= 3)
+
+
+def _target(scope: Scope) -> str:
+    """Return path and raw query exactly as they were sent: that is what was signed."""
+    path: str = scope["raw_path"].decode("latin-1")
+    query: str = scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+async def _read(receive: Receive) -> bytes:
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise asyncio.CancelledError
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > signing.MAX_BODY:
+            raise BodyTooLarge
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+async def _answer(send: Send, status: int, value: dict[str, Any] | None) -> None:
+    body = b"" if value is None else json.dumps(value).encode()
+    headers = [(b"content-length", b"%d" % len(body))] if status != 204 else []
+    if body:
+        headers.append((b"content-type", b"application/json"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,112 @@
+"""What the link program refuses, and why it stops."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from mesh.lib.errors import AppError
+
+
+class InvalidJson(AppError):
+    code = "invalid_json"
+    text = "The body is not a JSON object."
+    hint = "Send an object, with Content-Type: application/json."
+
+
+class MissingHandle(AppError):
+    code = "missing_handle"
+    text = "The sandbox's handle is missing."
+    hint = 'Send it as a text: {"handle": …}.'
+
+
+class BadHandle(AppError):
+    code = "bad_handle"
+    text = "A handle has 1 to 63 characters: a-z, 0-9 and dashes inside."
+    hint = "Use the handle that the server made."
+
+
+class BadSpec(AppError):
+    code = "bad_spec"
+    text = "Folder, repository or branch is not of the expected form."
+    hint = "Texts are needed; a repository is {cloneUrl, branch?}."
+
+
+class FolderNotAllowed(AppError):
+    code = "folder_not_allowed"
+    text = "The folder is not one that this machine's person allowed."
+    hint = "Start deco_link with --allow and that folder, or one above it."
+
+
+class NotFound(AppError):
+    code = "not_found"
+    text = "There is no such address on this machine."
+    hint = "Update the server, or deco_link."
+    status = 404
+
+
+class UnknownHandle(AppError):
+    code = "unknown_handle"
+    text = "This machine has no such sandbox."
+    hint = "Ensure it first: POST /api/sandboxes."
+    status = 404
+
+
+class SandboxDown(AppError):
+    code = "sandbox_down"
+    text = "The sandbox does not run."
+    hint = "Ensure it again: POST /api/sandboxes."
+    status = 502
+
+
+class SandboxBusy(AppError):
+    code = "sandbox_busy"
+    text = "An agent is at work in the sandbox."
+    hint = "Stop the run first, or delete with ?force=1."
+    status = 409
+
+
+class SandboxFailed(AppError):
+    code = "sandbox_failed"
+    text = "The sandbox did not start."
+    hint = "Its last lines tell why; the whole log is sandbox.log in its folder."
+    status = 500
+
+
+class TooManySandboxes(AppError):
+    code = "too_many_sandboxes"
+    text = "All sandboxes of this machine are at work."
+    hint = "Stop a run, then try again."
+    status = 503
+
+
+class Stop(AppError):
+    """The program can't go on; ``exit_code`` is documented in ``links.daemon.cli``."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class NoToken(Stop):
+    code = "no_token"
+    text = "There is no token."
+    hint = "Make one on the server with manage.py mesh_token, and pass --token-file."
+    exit_code = 2
+
+
+class SignedOut(Stop):
+    code = "unauthorized"
+    text = "The server does not accept the token."
+    hint = "Make a new one with manage.py mesh_token, and write it into the token file."
+    exit_code = 3
+
+
+class TooOld(Stop):
+    code = "upgrade_required"
+    text = "This deco_link is too old for the server."
+    exit_code = 4
+
+
+class Superseded(Stop):
+    code = "superseded"
+    text = "Another deco_link took over this machine's link."
+    hint = "Only one can run for a machine; stop the other one to use this."
+    exit_code = 5

@@ -1,0 +1,257 @@
+"""The link program: registers this machine, keeps its tunnel, serves its control plane."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from typing import Final
+
+from websockets.exceptions import InvalidStatus, WebSocketException
+
+from links.daemon import api, probe
+from links.daemon.asgi import Server
+from links.daemon.client import TunnelClient, dial
+from links.daemon.config import Config, machine_id
+from links.daemon.control import ControlPlane
+from links.daemon.errors import NoToken, SignedOut, Superseded, TooOld
+from links.daemon.spawning import COMMAND
+from links.daemon.supervisor import Supervisor
+from links.wire import version
+from links.wire.messages import MachineStatus, Registered, Registration
+from mesh.lib.backoff import Backoff
+from mesh.version import VERSION
+
+logger = logging.getLogger(__name__)
+
+SILENT_AFTER: Final = 25.0  # the server pings each 10 s: so long a silence is no connection
+SLEPT: Final = 20.0  # seconds by which the wall clock ran ahead of ours: the machine slept
+PROBE_AGAIN: Final = 60.0
+TICK: Final = 1.0
+
+SUPERSEDED, NOT_REGISTERED, TOO_OLD = 4001, 4404, 4426
+
+
+class Again(Exception):
+    """The connection is gone, or can't be had now; the text says why."""
+
+
+class Daemon:
+    """One run of the program, from the first registration to the last goodbye."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._machine_id = machine_id(config.home)
+        self._registered: Registered | None = None
+        self._status: MachineStatus | None = None
+        self._probing: asyncio.Task[None] | None = None
+        self._connection: TunnelClient | None = None
+        self._has_been_up = False
+        self._supervisor = Supervisor(config.sandboxes, command=config.sandbox_command or COMMAND)
+        control = ControlPlane(
+            secret=lambda: self._registered.link_secret if self._registered else "",
+            supervisor=self._supervisor,
+            allowed=config.allowed,
+        )
+        self._server = Server(control)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Stay linked until ``stopping``; then say goodbye. Sandboxes go on.
+
+        Raises:
+            Stop: the program can't go on by itself.
+        """
+        self._supervisor.reconcile()
+        work = asyncio.create_task(self._stay_linked())
+        stop = asyncio.create_task(stopping.wait())
+        try:
+            await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+        finally:
+            stop.cancel()
+            await self._leave(work)
+
+    async def _stay_linked(self) -> None:
+        backoff = Backoff()
+        while True:
+            began = time.monotonic()
+            try:
+                await self._link_once()
+            except Again as exc:
+                backoff.connected_for(time.monotonic() - began)
+                wait = backoff.next()
+                logger.warning("%s Next try in %.1f s.", exc, wait)
+                await _sleep_or_wake(wait)
+
+    async def _link_once(self) -> None:
+        """Register if need be, connect, and serve until the connection is gone.
+
+        Raises:
+            Again: always, when nothing worse has happened.
+            Stop: see there.
+        """
+        try:
+            if self._registered is None:
+                self._registered = await self._register()
+            connection = await dial(self._config.server, token=self._token())
+        except api.RegistrationFailed as exc:
+            raise Again(str(exc)) from exc
+        except SignedOut as exc:
+            # At the first start the person reads it; later the token may be renewed meanwhile.
+            if not self._has_been_up:
+                raise
+            raise Again(str(exc)) from exc
+        except InvalidStatus as exc:
+            if exc.response.status_code in (401, 403) and not self._has_been_up:
+                raise SignedOut from exc
+            raise Again(f"The server refused: HTTP {exc.response.status_code}.") from exc
+        except (OSError, TimeoutError, WebSocketException) as exc:
+            raise Again(f"The server can't be reached: {exc}.") from exc
+        await self._serve(connection)
+
+    async def _register(self) -> Registered:
+        status = self._status
+        registration = Registration(
+            machine_id=self._machine_id,
+            cli_version=VERSION,
+            protocol_version=version.CURRENT,
+            capabilities=status.capabilities if status else probe.BASE,
+            hostname=self._config.name,
+            harnesses=status.harnesses if status else {},
+        )
+        registered = await api.register(self._config.server, registration, token=self._token())
+        logger.info("registered with %s as %s", self._config.server, self._config.name)
+        return registered
+
+    async def _serve(self, connection: TunnelClient) -> None:
+        self._connection = connection
+        hello = {
+            "machineId": self._machine_id,
+            "cliVersion": VERSION,
+            "hostname": self._config.name,
+        }
+        connection.attach(hello, on_open=self._server.serve)
+        self._has_been_up = True
+        logger.info("connected to %s", self._config.server)
+        self._start_probing()
+        if self._status is not None:
+            self._tell_status(self._status)
+        watch = asyncio.create_task(_watch(connection))
+        try:
+            await connection.wait_closed()
+        finally:
+            watch.cancel()
+            self._connection = None
+            connection.transport.abort()
+        self._judge_close(connection.close_code, connection.close_reason)
+
+    def _judge_close(self, code: int | None, reason: str | None) -> None:
+        if code == SUPERSEDED:
+            raise Superseded
+        if code == TOO_OLD:
+            raise TooOld
+        if code == NOT_REGISTERED:
+            self._registered = None
+        raise Again(f"The connection is gone ({code} {reason or 'without a word'}).")
+
+    # Probe: only once the link is up, and never in its way
+
+    def _start_probing(self) -> None:
+        if self._probing is None or self._probing.done():
+            self._probing = asyncio.create_task(self._probe())
+
+    async def _probe(self) -> None:
+        """Look at the agents' programs, and again each minute while one is missing."""
+        while True:
+            found = probe.grown(self._status, await probe.look())
+            if found != self._status:
+                self._status = found
+                self._tell_status(found)
+            if all(report["state"] == "ready" for report in found.harnesses.values()):
+                return
+            await asyncio.sleep(PROBE_AGAIN)
+
+    def _tell_status(self, status: MachineStatus) -> None:
+        if self._connection is not None:
+            self._connection.say_status(status.as_json())
+
+    async def _leave(self, work: asyncio.Task[None]) -> None:
+        """End in order; what fails on the way does not keep the rest from ending."""
+        if self._probing is not None:
+            self._probing.cancel()
+        if self._registered is not None and not isinstance(_error_of(work), Superseded):
+            with contextlib.suppress(api.RegistrationFailed):
+                await api.deregister(self._config.server, self._registered)
+        connection = self._connection
+        work.cancel()
+        await self._server.close()
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                await connection.close()
+        await asyncio.gather(work, return_exceptions=True)
+
+    def _token(self) -> str:
+        """Read anew for each connection: it may have been renewed."""
+        try:
+            token = self._config.token_file.read_text().strip()
+        except OSError as exc:
+            raise NoToken(f"{self._config.token_file} can't be read: {exc.strerror}.") from exc
+        if not token:
+            raise NoToken(f"{self._config.token_file} is empty.")
+        return token
+
+
+async def run(config: Config) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises:
+        Stop: the program can't go on by itself.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, stopping.set)
+    await Daemon(config).run(stopping)
+
+
+async def _watch(connection: TunnelClient) -> None:
+    """Drop a connection that is silent, or that a sleeping machine has left behind."""
+    clocks = _Clocks()
+    while True:
+        await asyncio.sleep(TICK)
+        silence = connection.loop.time() - connection.heard_at
+        if clocks.slept():
+            logger.info("the machine slept: connecting anew")
+        elif silence > SILENT_AFTER:
+            logger.warning("nothing heard for %.0f s: connecting anew", silence)
+        else:
+            continue
+        connection.transport.abort()
+        return
+
+
+class _Clocks:
+    """Tells sleep from the wall clock running ahead of the one that stands still meanwhile."""
+
+    def __init__(self) -> None:
+        self._ahead = time.time() - time.monotonic()
+
+    def slept(self) -> bool:
+        before, self._ahead = self._ahead, time.time() - time.monotonic()
+        return self._ahead - before > SLEPT
+
+
+async def _sleep_or_wake(seconds: float) -> None:
+    """Wait; a machine that wakes from sleep does not wait any longer."""
+    clocks = _Clocks()
+    end = time.monotonic() + seconds
+    # No event tells of a wake-up: only the clocks, looked at each second.
+    while (left := end - time.monotonic()) > 0 and not clocks.slept():  # noqa: ASYNC110
+        await asyncio.sleep(min(TICK, left))
+
+
+def _error_of(task: asyncio.Task[None]) -> BaseException | None:
+    return task.exception() if task.done() and not task.cancelled() else None

@@ -1,0 +1,96 @@
+"""A sandbox's folder and process: what is laid out, what is started, what it tells back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from links.daemon.spec import Spec
+
+# -P: the folder it starts in is an agent's to write to, and must not be imported from.
+COMMAND: Final = (sys.executable, "-P", "-m", "sandboxes.daemon")
+_PROJECT: Final = Path(__file__).resolve().parents[2]
+# Ours, and full of secrets on a machine that also runs the server. What an agent may see of
+# the rest is decided, by an allow-list, in the sandbox.
+_HIDDEN: Final = ("MESH_", "DJANGO_", "DATABASE_URL", "REDIS_URL", "DECO_", "DECOCMS_")
+
+_children: list[subprocess.Popen[bytes]] = []
+
+
+@dataclass(frozen=True, slots=True)
+class PidFile:
+    """What a sandbox that listens has written, and the token that opens it."""
+
+    pid: int
+    started: str
+    socket: str
+    token: str
+
+
+def prepare(root: Path, spec: Spec) -> None:
+    """Lay out the sandbox's folder; its token is made once, and the stale pid file removed."""
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(FileExistsError):
+        handle = os.open(root / "token", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+    draft = root / ".spec.json"
+    draft.write_text(json.dumps(spec.as_json()))
+    draft.replace(root / "spec.json")
+    (root / "pid").unlink(missing_ok=True)
+
+
+def spawn(command: Sequence[str], root: Path) -> subprocess.Popen[bytes]:
+    """Start the sandbox in a session of its own, so that it outlives us."""
+    with (root / "sandbox.log").open("ab") as log:
+        child = subprocess.Popen(
+            [*command, "--root", str(root)],
+            cwd=root,
+            env=environment(os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    _children.append(child)
+    return child
+
+
+def environment(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the sandbox's environment: the person's own without anything of ours."""
+    kept = {name: value for name, value in given.items() if not name.startswith(_HIDDEN)}
+    kept["PYTHONPATH"] = str(_PROJECT)
+    return kept
+
+
+def collect() -> None:
+    """Collect children that ended, or they would stay behind as zombies."""
+    _children[:] = [child for child in _children if child.poll() is None]
+
+
+def read_pid_file(root: Path) -> PidFile | None:
+    """Return what ``root/pid`` says; ``None`` if there is none, or none that makes sense."""
+    try:
+        value = json.loads((root / "pid").read_text())
+        token = (root / "token").read_text().strip()
+        return PidFile(int(value["pid"]), str(value["started"]), str(value["socket"]), token)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def log_tail(root: Path, *, most: int = 4000) -> str:
+    """Return the last lines of the sandbox's log, for the person who has to act on them."""
+    try:
+        with (root / "sandbox.log").open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+            return "\n".join(file.read().decode(errors="replace").splitlines()[-20:])
+    except OSError:
+        return ""

@@ -1,0 +1,86 @@
+"""What the server asks a sandbox to be: parsed once, judged against what the person allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from links.daemon.errors import BadHandle, BadSpec, FolderNotAllowed, MissingHandle
+from links.wire.messages import is_handle
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """The body of ``POST /api/sandboxes``, and of ``spec.json`` in the sandbox's folder."""
+
+    handle: str
+    folder: str = ""
+    repo: dict[str, str] | None = None
+    branch: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        optional = {"folder": self.folder, "repo": self.repo, "branch": self.branch}
+        return {"handle": self.handle, **{k: v for k, v in optional.items() if v}}
+
+
+def parse_spec(value: dict[str, Any], *, allowed: Sequence[Path]) -> Spec:
+    """Raises:
+    MissingHandle, BadHandle, BadSpec: a field is of the wrong form.
+    FolderNotAllowed: the folder is not one of ``allowed`` (real paths), nor below one.
+    """
+    handle = checked_handle(value.get("handle"))
+    folder = _text(value, "folder")
+    return Spec(
+        handle=handle,
+        folder=allowed_folder(folder, allowed) if folder else "",
+        repo=_repo(value.get("repo")),
+        branch=_text(value, "branch"),
+    )
+
+
+def checked_handle(value: object) -> str:
+    """Return ``value`` if it can be a handle, and so a folder's name.
+
+    Raises:
+        MissingHandle: no text, or an empty one.
+        BadHandle: a text with other characters than a handle's.
+    """
+    if not isinstance(value, str) or not value:
+        raise MissingHandle
+    if not is_handle(value):
+        raise BadHandle
+    return value
+
+
+def allowed_folder(folder: str, allowed: Sequence[Path]) -> str:
+    """Return the real path of ``folder``; links out of the allowed folders lead nowhere."""
+    path = Path(folder).expanduser()
+    if not path.is_absolute() or "\x00" in folder:
+        raise FolderNotAllowed
+    real = path.resolve()
+    if not real.is_dir() or not any(real.is_relative_to(root) for root in allowed):
+        raise FolderNotAllowed
+    return str(real)
+
+
+def _repo(value: object) -> dict[str, str] | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise BadSpec
+    repo = {key: _text(value, key) for key in ("cloneUrl", "branch")}
+    # git would take a leading dash for an option.
+    if not repo["cloneUrl"] or repo["cloneUrl"].startswith("-"):
+        raise BadSpec
+    return {key: text for key, text in repo.items() if text}
+
+
+def _text(value: dict[str, Any], name: str) -> str:
+    text = value.get(name)
+    if text is None:
+        return ""
+    if not isinstance(text, str) or len(text) > 2000:
+        raise BadSpec
+    return text

@@ -1,0 +1,246 @@
+"""Starts, adopts and ends the sandboxes of this machine: one process each.
+
+A sandbox is started detached, so that an agent goes on when the link restarts; the next link
+finds it by its ``pid`` file, checked against the process's start time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from links.daemon import process, spawning
+from links.daemon.errors import (
+    SandboxBusy,
+    SandboxDown,
+    SandboxFailed,
+    TooManySandboxes,
+    UnknownHandle,
+)
+from links.daemon.spec import Spec
+from links.daemon.upstream import Pool, UpstreamError
+from links.wire.messages import is_handle
+
+logger = logging.getLogger(__name__)
+
+LIMIT: Final = 20
+HEALTHY_WITHIN: Final = 20.0  # seconds from start to the first good health
+HEALTH_WAIT: Final = 2.0  # for one answer; slow is not dead
+_STEP: Final = 0.02
+
+
+@dataclass(slots=True, eq=False)
+class Sandbox:
+    """A sandbox process that was seen alive."""
+
+    handle: str
+    pid: int
+    started: str
+    token: str
+    pool: Pool
+    used_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_alive(self) -> bool:
+        return process.is_alive(self.pid, self.started)
+
+
+class Supervisor:
+    """All sandboxes below ``home``; ``command`` starts one (``--root DIR`` is added)."""
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        command: Sequence[str] = spawning.COMMAND,
+        limit: int = LIMIT,
+        healthy_within: float = HEALTHY_WITHIN,
+    ) -> None:
+        self._home = home
+        self._command = tuple(command)
+        self._limit = limit
+        self._healthy_within = healthy_within
+        self._sandboxes: dict[str, Sandbox] = {}
+        self._starting: set[str] = set()
+        # One at a time for each handle: ensure, delete and eviction never cross.
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def reconcile(self) -> None:
+        """Adopt what an earlier link left running; what is dead is started when it is needed."""
+        self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for root in sorted(self._home.iterdir()):
+            if is_handle(root.name) and root.is_dir() and (found := self._look(root.name)):
+                logger.info("adopted sandbox %s (pid %d)", found.handle, found.pid)
+
+    def find(self, handle: str) -> Sandbox:
+        """Return the running sandbox of that handle, and count it as used.
+
+        Raises:
+            UnknownHandle: there never was one.
+            SandboxDown: its process is gone.
+        """
+        sandbox = self._sandboxes.get(handle)
+        if sandbox is None or not sandbox.is_alive:
+            sandbox = self._look(handle)
+        if sandbox is None:
+            if (self._home / handle / "spec.json").is_file():
+                raise SandboxDown
+            raise UnknownHandle
+        sandbox.used_at = time.monotonic()
+        return sandbox
+
+    def listing(self) -> list[dict[str, Any]]:
+        """Return handle, state and pid of each sandbox; one that starts counts as present."""
+        alive = [sandbox for sandbox in self._sandboxes.values() if sandbox.is_alive]
+        rows = [{"handle": s.handle, "state": "ready", "pid": s.pid} for s in alive]
+        rows += [{"handle": h, "state": "starting", "pid": None} for h in self._starting]
+        return sorted(rows, key=lambda row: str(row["handle"]))
+
+    async def ensure(self, spec: Spec) -> Sandbox:
+        """Return the sandbox of ``spec``, healthy; adopt or start it first. Safe to repeat.
+
+        Raises:
+            SandboxFailed: it did not become healthy; the text holds its last lines.
+            TooManySandboxes: the limit is reached and all are at work.
+        """
+        async with self._locks[spec.handle]:
+            try:
+                sandbox = self.find(spec.handle)
+                await self.health(sandbox)
+            except (SandboxDown, UnknownHandle):
+                return await self._start(spec)
+            except TimeoutError:
+                logger.warning("sandbox %s is slow", spec.handle)
+            return sandbox
+
+    async def delete(self, handle: str, *, force: bool) -> None:
+        """End the process and its group; its folder stays. Safe to repeat.
+
+        Raises:
+            SandboxBusy: an agent is at work, and ``force`` was not given.
+        """
+        async with self._locks[handle]:
+            try:
+                sandbox = self.find(handle)
+            except (SandboxDown, UnknownHandle):
+                return
+            if not force and await self._active_runs(sandbox):
+                raise SandboxBusy
+            await self._end(sandbox)
+
+    async def health(self, sandbox: Sandbox) -> dict[str, Any]:
+        """Return what the sandbox says of itself.
+
+        Raises:
+            SandboxDown: it does not listen, or does not answer as a sandbox does.
+            TimeoutError: it is slow.
+        """
+        try:
+            async with asyncio.timeout(HEALTH_WAIT):
+                answer = await sandbox.pool.request(
+                    "GET", "/_sandbox/health", headers=[authorization(sandbox)], body=b""
+                )
+                try:
+                    value = json.loads(await answer.body())
+                finally:
+                    answer.close()
+        except (UpstreamError, ValueError) as exc:
+            raise SandboxDown from exc
+        if answer.status != 200 or not isinstance(value, dict):
+            raise SandboxDown
+        return value
+
+    async def _start(self, spec: Spec) -> Sandbox:
+        await self._make_room()
+        self._starting.add(spec.handle)
+        try:
+            return await self._spawn(spec)
+        finally:
+            self._starting.discard(spec.handle)
+
+    async def _spawn(self, spec: Spec) -> Sandbox:
+        root = self._home / spec.handle
+        spawning.prepare(root, spec)
+        child = await asyncio.to_thread(spawning.spawn, self._command, root)
+        started = process.started(child.pid) or ""
+        end = time.monotonic() + self._healthy_within
+        try:
+            while child.poll() is None and time.monotonic() < end:
+                sandbox = self._look(spec.handle)
+                if sandbox is not None and await self._is_healthy(sandbox):
+                    logger.info("started sandbox %s (pid %d)", spec.handle, sandbox.pid)
+                    return sandbox
+                await asyncio.sleep(_STEP)
+        except BaseException:
+            await process.end_group(child.pid, started)
+            raise
+        await process.end_group(child.pid, started)
+        self._sandboxes.pop(spec.handle, None)
+        raise SandboxFailed(logTail=spawning.log_tail(root))
+
+    async def _is_healthy(self, sandbox: Sandbox) -> bool:
+        try:
+            await self.health(sandbox)
+        except (SandboxDown, TimeoutError):
+            return False
+        return True
+
+    async def _active_runs(self, sandbox: Sandbox) -> int:
+        try:
+            return int((await self.health(sandbox)).get("activeRuns") or 0)
+        except TimeoutError:
+            return 1  # slow: it may be at work, and is not ended on a guess
+        except (SandboxDown, ValueError, TypeError):
+            return 0
+
+    async def _make_room(self) -> None:
+        """End the idle sandbox that was used least recently, if the limit is reached."""
+        alive = [sandbox for sandbox in self._sandboxes.values() if sandbox.is_alive]
+        if len(alive) + len(self._starting) < self._limit:
+            return
+        for sandbox in sorted(alive, key=lambda sandbox: sandbox.used_at):
+            lock = self._locks[sandbox.handle]
+            if lock.locked():
+                continue
+            async with lock:
+                if not await self._active_runs(sandbox):
+                    logger.info("ending idle sandbox %s: the limit is reached", sandbox.handle)
+                    await self._end(sandbox)
+                    return
+        raise TooManySandboxes
+
+    async def _end(self, sandbox: Sandbox) -> None:
+        await process.end_group(sandbox.pid, sandbox.started)
+        sandbox.pool.close()
+        if self._sandboxes.get(sandbox.handle) is sandbox:
+            del self._sandboxes[sandbox.handle]
+
+    def _look(self, handle: str) -> Sandbox | None:
+        """Return (and remember) the sandbox that the ``pid`` file names, if it is alive."""
+        spawning.collect()
+        known = self._sandboxes.get(handle)
+        found = spawning.read_pid_file(self._home / handle)
+        if found is None or not process.is_alive(found.pid, found.started):
+            return None
+        if known and (known.pid, known.started) == (found.pid, found.started):
+            return known
+        if known is not None:
+            known.pool.close()
+        sandbox = Sandbox(handle, found.pid, found.started, found.token, Pool(found.socket))
+        self._sandboxes[handle] = sandbox
+        return sandbox
+
+
+def authorization(sandbox: Sandbox) -> tuple[bytes, bytes]:
+    """Return the header that opens the sandbox's routes."""
+    return b"authorization", b"Bearer " + sandbox.token.encode()
+
+
+__all__ = ["Sandbox", "SandboxFailed", "Supervisor", "authorization"]

@@ -1,0 +1,151 @@
+"""A server with a gateway in the test's own loop, and real laptops that dial in."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import uvicorn
+from asgiref.sync import sync_to_async
+
+from tests.waiting import auntil
+
+ECHO = (sys.executable, str(Path(__file__).with_name("echo_sandbox.py")))
+DAEMON = """
+import sys, json
+from pathlib import Path
+from links.daemon import cli
+from links.daemon.config import Config
+given = json.loads(sys.argv[1])
+sys.exit(cli.run(Config(
+    server=given["server"], home=Path(given["home"]), token_file=Path(given["token_file"]),
+    name="laptop", allowed=(), sandbox_command=tuple(given["command"]))))
+"""
+
+
+class Server:
+    """Mesh's pages and gateway on a free loopback port."""
+
+    def __init__(self):
+        self.ups, self.downs = [], []
+        self.port = 0
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    @contextlib.asynccontextmanager
+    async def running(self, port=0):
+        from django.core.asgi import get_asgi_application
+
+        from links.gateway import make_gateway
+
+        async def on_up(link_id):
+            self.ups.append(link_id)
+
+        async def on_down(link_id, cause):
+            self.downs.append((link_id, cause))
+
+        pages = get_asgi_application()
+        gateway = make_gateway(on_up=on_up, on_down=on_down)
+
+        async def app(scope, receive, send):
+            await (gateway if scope["type"] == "websocket" else pages)(scope, receive, send)
+
+        config = uvicorn.Config(app, port=port, log_level="warning", lifespan="off", ws="auto")
+        server = uvicorn.Server(config)
+        server.capture_signals = contextlib.nullcontext
+        serving = asyncio.create_task(server.serve())
+        await auntil(lambda: server.started)
+        self.port = server.servers[0].sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.should_exit = True
+            await serving
+
+
+@pytest.fixture
+async def server(transactional_db):
+    async with Server().running() as running:
+        yield running
+
+
+@pytest.fixture
+async def token(ada):
+    from mesh.services import make_token
+
+    return await sync_to_async(make_token)(user=ada)
+
+
+class Laptop:
+    """The real program, in a process of its own, with a home of its own."""
+
+    def __init__(self, home, server, token, **environ):
+        self.home = home
+        self.environ = environ
+        token_file = home / "token"
+        token_file.write_text(token)
+        self.given = {
+            "server": server.url,
+            "home": str(home),
+            "token_file": str(token_file),
+            "command": ECHO,
+        }
+        self.process = None
+
+    def start(self):
+        environ = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", DAEMON, json.dumps(self.given)],
+            env={**environ, **self.environ},
+            stderr=subprocess.DEVNULL,
+        )
+        return self
+
+    def log(self):
+        return (self.home / "link" / "log").read_text()
+
+    async def ended(self):
+        return await auntil(lambda: self.process.poll() is not None and (self.process.returncode,))
+
+    def end(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for pid_file in self.home.glob("sandboxes/*/pid"):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(json.loads(pid_file.read_text())["pid"], signal.SIGKILL)
+
+
+@pytest.fixture
+def laptop(server, token, tmp_path):
+    """Return ``laptop(name)``: a started program, ended with its sandboxes after the test."""
+    made = []
+
+    def start(name="one", **environ):
+        home = tmp_path / name
+        home.mkdir(exist_ok=True)
+        made.append(Laptop(home, server, token, **environ))
+        return made[-1].start()
+
+    yield start
+    for one in made:
+        one.end()
+
+
+@pytest.fixture
+def connected(server):
+    """Return ``connected()``: the id of the one link that is up, once it is."""
+
+    async def wait():
+        from links.calls import held_here
+
+        return next(iter(await auntil(held_here, what="a laptop to connect")))
+
+    return wait
