@@ -217,9 +217,10 @@ class Answer:
         error = Emit({"type": "error", "errorText": message})
         self._end([error, Fail(code, message)], "error", metadata)
 
-    def abort(self, reason: str, metadata: dict[str, Any] | None = None) -> None:
+    def abort(self, metadata: dict[str, Any] | None = None) -> None:
         """End because somebody stopped it."""
-        self._end([Emit({"type": "abort", "reason": reason})], "other", metadata)
+        # Without a reason, which readers of the first ai 6.0 refuse as an unknown key.
+        self._end([Emit({"type": "abort"})], "other", metadata)
 
     def _end(self, outs: list[Out], reason: str, metadata: dict[str, Any] | None) -> None:
         if self.finished:

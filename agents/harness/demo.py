@@ -71,7 +71,7 @@ class DemoAdapter:
         if self._answer is None:
             return []
         if self._interrupted:
-            self._answer.abort("Stopped.", self._metadata())
+            self._answer.abort(self._metadata())
         else:
             said = f": {stderr.strip()[-500:]}" if stderr.strip() else "."
             self._answer.fail("harness_crashed", f"The demo agent ended in the middle{said}")
@@ -141,7 +141,7 @@ class DemoAdapter:
         if self._error:
             answer.fail("demo_failed", self._error, self._metadata())
         elif self._interrupted or message.get("reason") == "interrupted":
-            answer.abort("Stopped.", self._metadata())
+            answer.abort(self._metadata())
         else:
             answer.finish("stop", self._metadata())
 

@@ -12,19 +12,25 @@ _UNFIT = re.compile("[\x00\ud800-\udfff]")
 
 
 def as_object(line: bytes) -> dict[str, Any] | None:
-    """Return the JSON object of a line; ``None`` when it is none.
-
-    Its texts can be stored and sent anywhere: characters that can't be are replaced.
-    """
-    text = line.decode(errors="replace")
+    """Return the JSON object of a line; ``None`` when it is none."""
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-        if "\\u" in text:
-            value = _cleaned(value)
-    # Deep nesting runs out of stack; an integer of 5,000 digits is a ValueError too.
-    except (ValueError, RecursionError):
+        value = parse(line.decode(errors="replace"))
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def parse(text: str) -> Any:
+    """Return a JSON value that can be stored and sent anywhere: texts are made printable.
+
+    Raises:
+        ValueError: it is no JSON, or none that could be written again.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        return _cleaned(value) if "\\u" in text else value
+    except RecursionError as exc:
+        raise ValueError("nested too deeply") from exc
 
 
 def _refuse(constant: str) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from agents.harness.base import Ask, Done, Emit, Fail, Out
@@ -36,7 +37,7 @@ KEYS: dict[str, tuple[set[str], set[str]]] = {
     "finish-step": (set(), set()),
     "finish": ({"finishReason"}, {"messageMetadata"}),
     "error": ({"errorText"}, set()),
-    "abort": (set(), {"reason"}),
+    "abort": (set(), set()),
 }
 DATA_KEYS: tuple[set[str], set[str]] = ({"data"}, {"id", "transient"})
 REASONS = {"stop", "length", "content-filter", "tool-calls", "error", "other"}
@@ -84,9 +85,20 @@ def check_keys(chunk: Chunk) -> None:
     for key in ("id", "delta", "toolCallId", "toolName", "errorText", "inputTextDelta"):
         assert isinstance(chunk.get(key, ""), str), chunk
     assert chunk.get("dynamic", True) is True
-    text = json.dumps(chunk, allow_nan=False, ensure_ascii=False)
-    assert "\\u0000" not in text
-    text.encode()
+    json.dumps(chunk, allow_nan=False, ensure_ascii=False).encode()
+    assert "\x00" not in "".join(texts_in(chunk)), "PostgreSQL refuses it"
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield every text of a JSON value, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        yield from texts_in(list(value.values()))
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts_in(item)
 
 
 class _Reader:

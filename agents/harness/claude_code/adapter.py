@@ -17,7 +17,6 @@ from agents.harness.lines import as_object, list_of, object_of, text_of
 
 Line = dict[str, Any]
 
-STOPPED = "Stopped."
 FINISH_REASONS = {"max_tokens": "length", "refusal": "content-filter"}
 # Known, and of no use to a reader.
 QUIET = frozenset(
@@ -132,7 +131,7 @@ class ClaudeCodeAdapter:
         if self._turn is None or self._is_restarting:
             return []
         if self._is_interrupted:
-            self._answer.abort(STOPPED, self._metadata())
+            self._answer.abort(self._metadata())
         elif failures.is_unknown_session(stderr) and self._turn.resume_session_ref:
             self._start_afresh()
         else:
@@ -268,7 +267,7 @@ class ClaudeCodeAdapter:
         self._session = text_of(message, "session_id") or self._session
         metadata = self._metadata(message)
         if self._is_interrupted or (is_error and failures.was_interrupted(message)):
-            self._answer.abort(STOPPED, metadata)
+            self._answer.abort(metadata)
         elif is_error:
             # The next turn deserves a program that reads its sign-in and settings anew.
             self._spoiled += 1

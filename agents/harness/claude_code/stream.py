@@ -7,12 +7,11 @@ which is everything when the program had to do without streaming.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 from agents.harness.answer import Answer
-from agents.harness.lines import list_of, object_of, text_of
+from agents.harness.lines import list_of, object_of, parse, text_of
 
 _KINDS = {"text": "text", "thinking": "reasoning"}
 _CALLS = ("tool_use", "server_tool_use", "mcp_tool_use")
@@ -128,8 +127,8 @@ class Stream:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text or "{}")
-    except (ValueError, RecursionError):
+        return parse(text or "{}")
+    except ValueError:  # cut off: the program will say what became of it
         return {}
 
 
