@@ -25,6 +25,7 @@ from sandboxes.daemon.streams import Reader, RunStream
 log = logging.getLogger(__name__)
 
 P = "/_sandbox"
+MOST = 2**31  # the largest number of an event or an attempt
 
 
 class MissingHarnessId(AppError):
@@ -105,8 +106,9 @@ class Routes:
             raise MissingHarnessId
         turn = parse_input(body.get("input"))
         fence = _number(body, "fence", least=1)
-        stream = self._runs.dispatch(harness=harness, fence=fence, turn=turn)
-        return EventStream(stream, after=_after(request))
+        after = _after(request)
+        stream = self._runs.dispatch(harness=harness, fence=fence, turn=turn, after=after)
+        return EventStream(stream, after=after)
 
     async def list(self, request: Request) -> Response:
         self._on_request()
@@ -124,8 +126,9 @@ class Routes:
     async def events(self, request: Request) -> Response:
         self._on_request()
         fence = _number(request.query_params, "fence", least=1)
-        stream = self._runs.stream(request.path_params["run_id"], fence)
-        return EventStream(stream, after=_after(request))
+        after = _after(request)
+        stream = self._runs.stream(request.path_params["run_id"], fence=fence, after=after)
+        return EventStream(stream, after=after)
 
     async def ack(self, request: Request) -> Response:
         self._on_request()
@@ -209,7 +212,7 @@ def _number(values: Any, key: str, *, least: int) -> int:
     value = values.get(key)
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MOST:
         raise BadInput(f"{key} must be a whole number of at least {least}.", detail=key)
     return value
 

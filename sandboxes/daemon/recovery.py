@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 
 from sandboxes.daemon import groups
 from sandboxes.daemon.frames import DONE, Body, Row, chunk_event, error_event, to_json
@@ -36,22 +38,29 @@ def _close(journal: Journal, run: RunRow) -> None:
                 last = json.loads(raw)
                 outline.see(last.get("chunk", {}))
     if last != DONE:
-        append_ending(journal, run.key, after=after, outline=outline)
+        append_ending(journal, run.key, after=after, closing=outline.closing("error", DIED_TEXT))
         return
     journal.finish_run(run.key, done_n=after)  # died between the two commits
 
 
-def append_ending(journal: Journal, key: int, *, after: int, outline: Outline) -> int:
+def append_ending(journal: Journal, key: int, *, after: int, closing: Iterable[Body]) -> int:
     """Store the end of a run whose sandbox died, from number ``after`` + 1; return the last n."""
-    ending = [
-        error_event(DIED, DIED_TEXT),
-        *map(chunk_event, outline.closing("error", DIED_TEXT)),
-        DONE,
-    ]
+    ending = [error_event(DIED, DIED_TEXT), *map(chunk_event, closing), DONE]
     rows = [Row(key, n, to_json(body)) for n, body in enumerate(ending, start=after + 1)]
     journal.append(rows, force=True)
     journal.finish_run(key, done_n=rows[-1].n)
     return rows[-1].n
+
+
+def end_again(journal: Journal, run: RunRow, *, after: int) -> RunRow:
+    """End a run a second time, for a reader that has more of it than this journal.
+
+    After a power cut the last commits may be missing here, though the server has them: it
+    would wait for a number that never comes, or take our ending for a repeat.
+    """
+    finish = {"type": "finish", "finishReason": "error"}
+    last_n = append_ending(journal, run.key, after=after, closing=[finish])
+    return replace(run, last_n=last_n, done_n=last_n)
 
 
 async def end_leftovers(journal: Journal) -> None:

@@ -14,6 +14,7 @@ from agents.harness.base import Adapter, TurnInput
 from mesh.lib.errors import AppError
 from sandboxes.daemon.conversation import Conversation, HarnessCrashed
 from sandboxes.daemon.journal import Journal, RunRow
+from sandboxes.daemon.recovery import end_again
 from sandboxes.daemon.streams import RunStream
 from sandboxes.daemon.turns import INTERRUPT_GRACE, SandboxStopped, Turn, UnknownApproval
 from sandboxes.daemon.warm import Warm
@@ -103,7 +104,7 @@ class Runs:
     def is_idle(self) -> bool:
         return not self._live and not self._warm
 
-    def dispatch(self, *, harness: str, fence: int, turn: TurnInput) -> RunStream:
+    def dispatch(self, *, harness: str, fence: int, turn: TurnInput, after: int = 0) -> RunStream:
         """Start the run unless this attempt of it is known, and return its stream.
 
         Safe to repeat. A newer fence stops the older attempt first.
@@ -122,13 +123,13 @@ class Runs:
         if newest is not None and fence < newest.fence:
             raise StaleFence
         if newest is not None and fence == newest.fence:
-            return self._stream_of(newest)
+            return self._stream_of(newest, after)
         if self._is_closing:
             raise SandboxStopped
         return self._start(harness, fence, turn)
 
-    def stream(self, run_id: str, fence: int) -> RunStream:
-        """Return the stream of a known attempt.
+    def stream(self, run_id: str, *, fence: int, after: int = 0) -> RunStream:
+        """Return the stream of a known attempt, for a reader that has it up to ``after``.
 
         Raises:
             UnknownRun: it was never dispatched here, or is pruned.
@@ -139,7 +140,7 @@ class Runs:
             raise UnknownRun
         if fence < newest.fence:
             raise StaleFence
-        return self._stream_of(newest)
+        return self._stream_of(newest, after)
 
     def list(self) -> list[RunRow]:
         return self._journal.list_runs()
@@ -259,8 +260,10 @@ class Runs:
         if self._newest_of_thread.get(request.thread_id) is live:
             del self._newest_of_thread[request.thread_id]
 
-    def _stream_of(self, row: RunRow) -> RunStream:
+    def _stream_of(self, row: RunRow, after: int) -> RunStream:
         live = self._live.get(row.run_id)
         if live is not None and live.stream.fence == row.fence:
             return live.stream
+        if row.is_done and after > row.last_n:
+            row = end_again(self._journal, row, after=after)
         return RunStream(self._journal, row)
