@@ -7,9 +7,61 @@ This is the composition root: only here do the apps learn of each other. Events 
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mesh.settings")
 
 from django.core.asgi import get_asgi_application
 
-application = get_asgi_application()
+pages = get_asgi_application()  # first: what follows needs the apps loaded
+
+from channels.auth import AuthMiddlewareStack
+from channels.security.websocket import AllowedHostsOriginValidator
+
+from links.gateway import make_gateway
+from links.services import presence_changed
+from threads.consumers import BrowserConsumer
+from threads.runtime import Runtime, ring_link
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Any], Awaitable[None]]
+
+runtime = Runtime()
+presence_changed.append(ring_link)
+laptops = make_gateway(on_up=runtime.dispatcher.link_up, on_down=runtime.dispatcher.link_down)
+browsers = AllowedHostsOriginValidator(AuthMiddlewareStack(BrowserConsumer.as_asgi()))
+
+
+async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """Hand a connection to whom it is for."""
+    if scope["type"] == "lifespan":
+        await _live(receive, send)
+        return
+    await runtime.start()  # for servers that know no lifespan, such as daphne
+    if scope["type"] == "http":
+        await pages(scope, receive, send)
+    elif scope["path"] == "/api/links/connect":
+        await laptops(scope, receive, send)
+    elif scope["path"] == "/ws":
+        await browsers(scope, receive, send)
+    else:
+        await receive()
+        await send({"type": "websocket.close", "code": 4404})
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            try:
+                await runtime.start()
+            except Exception as exc:
+                await send({"type": "lifespan.startup.failed", "message": str(exc)})
+                raise
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await runtime.stop()
+            await send({"type": "lifespan.shutdown.complete"})
+            return

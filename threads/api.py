@@ -1,5 +1,8 @@
 """The JSON API of threads; streams are in ``stream.py``."""
 
+# mypy: disable-error-code="untyped-decorator"
+# (drf-spectacular has no types)
+
 from __future__ import annotations
 
 from typing import Any

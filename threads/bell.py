@@ -25,6 +25,8 @@ from threads.rows import EventRow
 logger = logging.getLogger(__name__)
 
 RUNS: Final = "runs"  # there may be a run to dispatch, to stop or to answer
+# What is new, such as ("thread", its id): small enough to be sent to other processes.
+News = tuple[str, ...]
 GROUP: Final = "mesh.bells"
 COPIES: Final = 2_000  # rows an ear keeps for a slow reader; then it reads the table
 
@@ -103,15 +105,20 @@ def ring_rows(rows: Sequence[EventRow]) -> None:
     _ring(by_topic)
 
 
-def ring(topic: str, *news: Any) -> None:
-    """Tell the listeners of ``topic``, with ``news`` as their copies. Any thread may call."""
+def ring(topic: str, *news: News) -> None:
+    """Tell the listeners of ``topic``, here and elsewhere, ``news``. Any thread may call."""
     _ring({topic: list(news)})
 
 
 def _ring(by_topic: dict[str, list[Any]]) -> None:
     _ring_here(by_topic)
     if settings.CHANNEL_LAYERS["default"]["BACKEND"].startswith("channels_redis"):
-        _ring_elsewhere(list(by_topic))
+        _ring_elsewhere(
+            {
+                topic: [item for item in items if not isinstance(item, EventRow)]
+                for topic, items in by_topic.items()
+            }
+        )
 
 
 def _ring_here(by_topic: dict[str, list[Any]]) -> None:
@@ -131,7 +138,7 @@ def _deliver(rings: list[tuple[Ear, list[Any]]]) -> None:
         ear.hear(copies)
 
 
-def _ring_elsewhere(topics: list[str]) -> None:
+def _ring_elsewhere(topics: dict[str, list[News]]) -> None:
     """Pass the ring on through the channel layer, without ever waiting for it."""
     message = {"type": "bell", "topics": topics, "node": settings.MESH_NODE}
     sender = _sender
@@ -177,7 +184,8 @@ async def hear_elsewhere() -> None:
             while True:
                 message = await layer.receive(channel)
                 if message.get("node") != settings.MESH_NODE:
-                    _ring_here({topic: [] for topic in message["topics"]})
+                    topics = message["topics"].items()
+                    _ring_here({topic: [tuple(new) for new in news] for topic, news in topics})
         except asyncio.CancelledError:
             _sender = None
             raise

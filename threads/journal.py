@@ -75,6 +75,12 @@ class Lane:
         if self.error is not None:
             raise self.error
 
+    def decidable_n(self) -> int:
+        """Return the number up to which the lane will be committed without another event."""
+        events = list(self.waiting)
+        ready = hold_from(events)
+        return events[ready - 1].n if ready else self.committed
+
     async def _wait(self) -> None:
         self._changed.clear()
         await self._changed.wait()
@@ -221,7 +227,7 @@ class Writer:
         bell.ring_rows([row for outcome in outcomes for row in outcome.rows])
         for outcome in outcomes:
             if outcome.owner_id is not None and outcome.has_moved:
-                bell.ring(bell.of_person(outcome.owner_id), ("thread", outcome.thread_id))
+                bell.ring(bell.of_person(outcome.owner_id), ("thread", str(outcome.thread_id)))
         if any(outcome.is_over and outcome.has_moved for outcome in outcomes):
             bell.ring(bell.RUNS)
 

@@ -94,7 +94,7 @@ def number(thread_id: UUID, last: int, drafts: Iterable[Draft]) -> list[tuple[Ev
     ]
 
 
-_COLUMNS = ("thread", "seq", "run", "fence", "n", "chunk", "created_at")
+_COLUMNS = ("thread_id", "seq", "run_id", "fence", "n", "chunk", "created_at")
 
 
 def insert(numbered: Iterable[tuple[EventRow, Draft]], *, now: datetime) -> list[EventRow]:
@@ -119,6 +119,6 @@ def insert(numbered: Iterable[tuple[EventRow, Draft]], *, now: datetime) -> list
 
 def _insert_sql() -> str:
     quote = connection.ops.quote_name
-    columns = ", ".join(quote(str(Event._meta.get_field(name).column)) for name in _COLUMNS)
+    columns = ", ".join(map(quote, _COLUMNS))
     marks = ", ".join(["%s"] * len(_COLUMNS))
     return f"INSERT INTO {quote(Event._meta.db_table)} ({columns}) VALUES ({marks})"  # noqa: S608  # names of our own columns

@@ -149,7 +149,7 @@ def _answers_so_far(runs: list[Run], cursor: int) -> dict[UUID, dict[str, Any]]:
     for row in _as_rows(events):
         if row.run_id is not None:
             chunks[row.run_id].append(row.chunk)
-    answers = {}
+    answers: dict[UUID, dict[str, Any]] = {}
     for run in runs:
         state = _state_told(chunks[run.pk])
         folded = fold(chunks[run.pk])

@@ -115,3 +115,11 @@ def place_of(thread: Thread) -> Place:
         repo=metadata.get("githubRepo"),
         branch=None if thread.branch.startswith("thread:") else thread.branch,
     )
+
+
+def models_of(harness_id: str, tier: str) -> dict[str, Any]:
+    """Return the models that a harness is to use: those of the person's own sign-in."""
+    return {
+        "credentialId": f"laptop:{harness_id}",
+        "thinking": {"id": f"{harness_id}:{tier}", "title": tier.title(), "provider": harness_id},
+    }

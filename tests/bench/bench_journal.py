@@ -31,8 +31,8 @@ from django.test.utils import get_runner
 
 from agents.models import Agent
 from mesh.models import Organization, User
+from sandboxes.providers.base import SandboxEvent
 from threads import pool
-from threads.core.decide import Numbered
 from threads.follow import follow
 from threads.journal import Writer
 from threads.models import Message, Run, Thread
@@ -47,9 +47,9 @@ def make_run(agent: Agent, owner: User) -> Run:
     return Run.objects.create(thread=thread, prompt=prompt, state="dispatched", fence=1)
 
 
-def text(n: int, delta: str) -> Numbered:
+def text(n: int, delta: str) -> SandboxEvent:
     chunk = {"type": "text-delta", "id": f"t{n}", "delta": delta}  # ids differ: no joining
-    return Numbered(n, {"type": "ui-message-chunk", "chunk": chunk})
+    return SandboxEvent(n, {"type": "ui-message-chunk", "chunk": chunk})
 
 
 async def read(run: Run, until: int, lags: list[float]) -> None:

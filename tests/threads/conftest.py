@@ -2,90 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-import types
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.utils import timezone
-
-
-def _stand_ins():  # TEMPORARY until sandboxes.core and sandboxes.providers are there
-    try:
-        import sandboxes.core.handle
-        import sandboxes.core.resolve
-        import sandboxes.providers.base  # noqa: F401
-
-        return
-    except ImportError:
-        pass
-    from mesh.lib.errors import AppError
-
-    handle = types.ModuleType("sandboxes.core.handle")
-    handle.handle_for = lambda **kw: f"default-{abs(hash(str(kw))):016x}"[:40]
-    resolve = types.ModuleType("sandboxes.core.resolve")
-
-    class LinkUnavailable(AppError):
-        status = 409
-
-        def __init__(self, code, **extra):
-            super().__init__("", **extra)
-            self.code = code
-
-    @dataclass(frozen=True, slots=True)
-    class LinkFacts:
-        capabilities: tuple
-        machine: str = ""
-
-    def resolve_target(*, kind, harness_id, link):
-        if link is None:
-            raise LinkUnavailable("link_offline")
-        if harness_id == "claude-code" and harness_id not in link.capabilities:
-            raise LinkUnavailable("capability_missing", activeCapabilities=list(link.capabilities))
-
-    resolve.LinkUnavailable = LinkUnavailable
-    resolve.LinkFacts = LinkFacts
-    resolve.resolve_target = resolve_target
-    base = types.ModuleType("sandboxes.providers.base")
-
-    @dataclass(frozen=True, slots=True)
-    class Place:
-        kind: str
-        link_id: object
-        handle: str
-        folder: str | None = None
-        repo: dict | None = None
-        branch: str | None = None
-
-    @dataclass(frozen=True, slots=True)
-    class SandboxEvent:
-        n: int
-        body: dict
-
-    class SandboxDown(AppError):
-        code = "sandbox_down"
-
-    class UnknownRun(AppError):
-        code = "unknown_run"
-
-    class StreamCut(AppError):
-        code = "stream_cut"
-
-    class DispatchRefused(AppError):
-        def __init__(self, code, message=""):
-            super().__init__(message)
-            self.code = code
-
-    for kind in (Place, SandboxEvent, SandboxDown, UnknownRun, StreamCut, DispatchRefused):
-        setattr(base, kind.__name__, kind)
-    base.SandboxProvider = object
-    for module in (handle, resolve, base):
-        sys.modules[module.__name__] = module
-
-
-_stand_ins()
 
 
 @pytest.fixture
@@ -118,11 +39,11 @@ def say(thread, ada, link):
     from threads import services
     from threads.targets import Wish
 
-    def post(text="hi", *, client_id=None, to=None, **fields):
+    def post(text="hi", *, client_id=None, to=None, may_wait=False, **fields):
         message = services.NewMessage(
             client_id=str(uuid4()) if client_id is None else client_id,
             parts=[{"type": "text", "text": text}],
-            wish=Wish(harness_id=fields.pop("harness_id", "demo")),
+            wish=Wish(harness_id="demo", queue_when_offline=may_wait),
             **fields,
         )
         return services.post_message(author=ada, thread=to or thread, message=message)

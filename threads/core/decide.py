@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from threads.core import run_state
 
@@ -32,12 +32,14 @@ class Gap(Exception):
     """An event is missing: the producer sent a number that is not the next one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Numbered:
+class Numbered(Protocol):
     """An event as the sandbox sent it."""
 
-    n: int
-    body: Mapping[str, Any]
+    @property
+    def n(self) -> int: ...
+
+    @property
+    def body(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)

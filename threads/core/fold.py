@@ -38,7 +38,8 @@ class Fold:
         if kind.startswith("data-"):
             self._data(kind, chunk)
         elif kind.startswith(("text-", "reasoning-")):
-            self._text(*kind.split("-", 1), chunk)
+            part, step = kind.split("-", 1)
+            self._text(part, step, chunk)
         elif kind.startswith("tool-"):
             self._tool(kind, chunk)
         elif kind == "start-step":
@@ -219,7 +220,5 @@ def closing(folded: Fold) -> list[dict[str, Any]]:
         if part["state"] in SETTLED:
             continue
         chunk = {"type": "tool-output-error", "toolCallId": call_id, "errorText": CUT_SHORT}
-        if part["type"] == "dynamic-tool":
-            chunk["dynamic"] = True
-        chunks.append(chunk)
+        chunks.append({**chunk, "dynamic": True} if part["type"] == "dynamic-tool" else chunk)
     return chunks

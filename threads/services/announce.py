@@ -21,6 +21,6 @@ def announce(
     """
     if rows:
         transaction.on_commit(partial(bell.ring_rows, rows))
-    transaction.on_commit(partial(bell.ring, bell.of_person(owner_id), ("thread", thread_id)))
+    transaction.on_commit(partial(bell.ring, bell.of_person(owner_id), ("thread", str(thread_id))))
     if runs:
         transaction.on_commit(partial(bell.ring, bell.RUNS))

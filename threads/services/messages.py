@@ -88,7 +88,9 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
         changed = {**pins.as_fields(), "updated_at": now}
         if not thread.title:
             changed["title"] = title_of(text_of(parts))
-        Thread.objects.filter(pk=thread.pk).update(**changed)
+        for name, value in changed.items():
+            setattr(thread, name, value)
+        thread.save(update_fields=list(changed))
         announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written, runs=True)
     return run
 

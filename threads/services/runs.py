@@ -68,13 +68,17 @@ def _tell(run: Run, state: str) -> None:
 def finish_run(*, run_id: UUID, state: str, code: str = "", text: str = "") -> bool:
     """End a run by the server's word, with chunks that tell its readers; say whether it did.
 
-    A run that has already ended stays as it is.
+    A run that has already ended stays as it is; one that was told to stop ends as stopped,
+    whatever else went wrong with it.
     """
     with transaction.atomic():
         run = lock_run(run_id)
         if run is None or run.state in run_state.FINISHED:
             return False
-        _end(run, Ending(state=state, code=code, text=text), now=timezone.now())
+        ending = Ending(state=state, code=code, text=text)
+        if run.cancel_requested_at is not None:
+            ending = Ending(state=run_state.CANCELLED)
+        _end(run, ending, now=timezone.now())
     return True
 
 

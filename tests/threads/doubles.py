@@ -1,0 +1,213 @@
+"""Sandboxes that speak the provider's interface in memory, each named for its fault."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from sandboxes.providers.base import (
+    DispatchRefused,
+    LinkOffline,
+    SandboxDown,
+    SandboxEvent,
+    SandboxProvider,
+    StreamCut,
+    UnknownRun,
+)
+
+
+def chunk(kind, **more):
+    return {"type": "ui-message-chunk", "chunk": {"type": kind, **more}}
+
+
+DONE = {"type": "done"}
+
+
+def a_turn(*words, **finish):
+    """Return the events of a turn that says ``words``."""
+    return [
+        chunk("start"),
+        chunk("text-start", id="t"),
+        *(chunk("text-delta", id="t", delta=word) for word in words),
+        chunk("text-end", id="t"),
+        chunk("finish", **finish),
+        DONE,
+    ]
+
+
+@dataclass
+class Told:
+    """What a run was told, and what it has said."""
+
+    fence: int
+    input: dict
+    events: list = field(default_factory=list)
+    acked: int = 0
+    answers: list = field(default_factory=list)
+    grown: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def say(self, *bodies):
+        self.events += bodies
+        self.grown.set()
+
+
+class ScriptedSandbox(SandboxProvider):
+    """Says ``script``, then whatever the test has a run ``say``."""
+
+    def __init__(self, *script):
+        self.script = script
+        self.runs: dict[str, Told] = {}
+        self.starts: list[str] = []
+        self.ensured = 0
+        self.cancelled: list[str] = []
+
+    async def ensure(self, place):
+        self.ensured += 1
+
+    @asynccontextmanager
+    async def dispatch(self, place, *, harness_id, fence, input, after=0):
+        run_id = input["runId"]
+        known = self.runs.get(run_id)
+        if run_id in self.cancelled:
+            raise DispatchRefused("tombstoned", "It was stopped.")
+        if known is not None and known.fence > fence:
+            raise DispatchRefused("stale_fence", "There is a newer attempt.")
+        if known is None or known.fence < fence:
+            self.starts.append(run_id)
+            self.runs[run_id] = Told(fence, input)
+            self.runs[run_id].say(*self.script)
+        yield self.read(self.runs[run_id], after)
+
+    @asynccontextmanager
+    async def attach(self, place, *, run_id, fence, after):
+        if run_id not in self.runs:
+            raise UnknownRun
+        yield self.read(self.runs[run_id], after)
+
+    async def read(self, run, after):
+        while True:
+            for n, body in enumerate(run.events[after:], after + 1):
+                after = n
+                yield SandboxEvent(n, body)
+                if body == DONE:
+                    return
+            if after == len(run.events):
+                run.grown.clear()
+                await run.grown.wait()
+
+    async def ack(self, place, *, run_id, fence, n):
+        self.runs[run_id].acked = n
+
+    async def cancel(self, place, *, run_id):
+        self.cancelled.append(run_id)
+        if run_id in self.runs:
+            self.runs[run_id].say(chunk("abort"), chunk("finish"), DONE)
+
+    async def answer(self, place, *, run_id, approval_id, decision, reason):
+        self.runs[run_id].answers.append((approval_id, decision, reason))
+
+
+class CuttingSandbox(ScriptedSandbox):
+    """Its streams break after every second event."""
+
+    cuts = 0
+
+    async def read(self, run, after):
+        passed = 0
+        async for event in super().read(run, after):
+            yield event
+            passed += 1
+            if passed == 2 and event.body != DONE:
+                self.cuts += 1
+                raise StreamCut
+
+
+class RepeatingSandbox(ScriptedSandbox):
+    """Sends everything from the beginning, whatever the reader has."""
+
+    async def read(self, run, after):
+        async for event in super().read(run, 0):
+            yield event
+
+
+class SkippingSandbox(ScriptedSandbox):
+    """Leaves out its third event, every time."""
+
+    async def read(self, run, after):
+        async for event in super().read(run, after):
+            if event.n != 3:
+                yield event
+
+
+class DyingSandbox(ScriptedSandbox):
+    """Is gone at the first attempt; started again it tells what happened, or works."""
+
+    is_up = False
+
+    async def ensure(self, place):
+        await super().ensure(place)
+        self.is_up = self.ensured > 1
+
+    @asynccontextmanager
+    async def dispatch(self, place, **given):
+        if not self.is_up:
+            raise SandboxDown
+        async with super().dispatch(place, **given) as events:
+            yield events
+
+
+class DownSandbox(ScriptedSandbox):
+    """Never answers."""
+
+    @asynccontextmanager
+    async def dispatch(self, place, **given):
+        raise SandboxDown
+        yield
+
+
+class OfflineSandbox(ScriptedSandbox):
+    """Its machine is away while ``is_away``."""
+
+    is_away = True
+
+    async def ensure(self, place):
+        if self.is_away:
+            raise LinkOffline
+        await super().ensure(place)
+
+
+class StaleSandbox(ScriptedSandbox):
+    """Knows a newer attempt of every run."""
+
+    @asynccontextmanager
+    async def dispatch(self, place, **given):
+        raise DispatchRefused("stale_fence", "There is a newer attempt.")
+        yield
+
+
+class RefusingSandbox(ScriptedSandbox):
+    """Refuses every run."""
+
+    @asynccontextmanager
+    async def dispatch(self, place, **given):
+        raise DispatchRefused("not_signed_in", "Claude Code is not signed in.")
+        yield
+
+
+class DeafSandbox(ScriptedSandbox):
+    """Takes a stop and goes on regardless."""
+
+    async def cancel(self, place, *, run_id):
+        self.cancelled.append(run_id)
+
+
+class ForgetfulSandbox(ScriptedSandbox):
+    """Breaks the stream, and then knows nothing of the run."""
+
+    async def read(self, run, after):
+        async for event in super().read(run, after):
+            yield event
+            if event.n == 2:
+                self.runs.clear()
+                raise StreamCut

@@ -1,0 +1,352 @@
+"""Runs on their way to machines and back, with sandboxes that fail in every way."""
+
+from __future__ import annotations
+
+import pytest
+import pytest_asyncio
+from asgiref.sync import sync_to_async
+
+from tests.threads import doubles
+from tests.threads.doubles import DONE, a_turn, chunk
+from tests.waiting import auntil
+from threads import pool, selectors, services
+from threads.dispatcher import Dispatcher
+from threads.journal import Writer
+from threads.models import Approval, Message, Run
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest_asyncio.fixture
+async def serve(link):
+    """Return ``serve(sandbox)``: a dispatcher for Ada's laptop; ended with the test."""
+    writer = Writer()
+    writer.start()
+    dispatchers = []
+
+    async def start(sandbox, *, links=None):
+        dispatcher = Dispatcher(
+            provider_for=lambda kind: sandbox,
+            writer=writer,
+            links=links or (lambda: {link.pk}),
+            look_every=0.05,
+        )
+        await dispatcher.start()
+        dispatchers.append(dispatcher)
+        return dispatcher
+
+    yield start
+    for dispatcher in dispatchers:
+        await dispatcher.stop()
+    writer.stop()
+    pool.close()
+
+
+@pytest.fixture
+def post(say):
+    return sync_to_async(say)
+
+
+async def state_of(run):
+    return (await Run.objects.aget(pk=run.pk)).state
+
+
+async def ended(run):
+    async def is_over():
+        found = await Run.objects.select_related("answer").aget(pk=run.pk)
+        return found if found.finished_at else None
+
+    return await auntil(is_over)
+
+
+async def in_state(run, state):
+    async def is_there():
+        return await state_of(run) == state
+
+    await auntil(is_there, what=state)
+
+
+def text_of(run):
+    return "".join(p["text"] for p in run.answer.parts if p["type"] == "text")
+
+
+async def test_a_message_is_answered(serve, post, thread, chunks):
+    run = await post("hi")
+    sandbox = doubles.ScriptedSandbox(*a_turn("Hel", "lo"))
+    await serve(sandbox)
+
+    done = await ended(run)
+
+    assert (done.state, text_of(done), done.fence) == ("completed", "Hello", 1)
+    assert sandbox.runs[str(run.pk)].acked == len(sandbox.runs[str(run.pk)].events)
+    journal = await sync_to_async(chunks)(thread)
+    assert [c["data"]["state"] for c in journal if c["type"] == "data-run-status"] == [
+        "queued",
+        "dispatched",
+        "running",
+        "completed",
+    ]
+    assert journal[-1]["type"] == "finish"
+
+
+async def test_what_a_harness_is_told(serve, post, thread, ada):
+    run = await post("do it", tier="fast", mode="plan", approval_level="readonly")
+    sandbox = doubles.ScriptedSandbox(*a_turn("ok"))
+    await serve(sandbox)
+    await ended(run)
+
+    told = sandbox.runs[str(run.pk)].input
+    assert told["threadId"] == told["taskId"] == str(thread.pk)
+    assert told["messages"][-1]["parts"] == [{"type": "text", "text": "do it"}]
+    assert (told["tier"], told["mode"], told["toolApprovalLevel"]) == ("fast", "plan", "readonly")
+    assert told["user"] == {"id": str(ada.pk), "email": ada.email}
+
+
+async def test_messages_are_answered_one_after_the_other(serve, post):
+    first, second = await post("one"), await post("two")
+    sandbox = doubles.ScriptedSandbox()
+    await serve(sandbox)
+    await auntil(lambda: sandbox.starts == [str(first.pk)])
+    assert await state_of(second) == "queued"
+
+    sandbox.runs[str(first.pk)].say(*a_turn("a"))
+    await auntil(lambda: sandbox.starts == [str(first.pk), str(second.pk)])
+    sandbox.runs[str(second.pk)].say(*a_turn("b"))
+
+    assert text_of(await ended(second)) == "b"
+
+
+async def test_the_next_turn_resumes_the_conversation(serve, post):
+    sandbox = doubles.ScriptedSandbox(
+        *a_turn("a", messageMetadata={"codingAgentSessionId": "s1", "usage": {"totalTokens": 3}})
+    )
+    await serve(sandbox)
+    first = await ended(await post("one"))
+    second = await ended(await post("two"))
+
+    assert sandbox.runs[str(first.pk)].input["resumeSessionRef"] is None
+    assert sandbox.runs[str(second.pk)].input["resumeSessionRef"] == "s1"
+    assert first.usage == {"usage": {"totalTokens": 3}}
+
+
+@pytest.mark.parametrize(
+    "kind", [doubles.CuttingSandbox, doubles.RepeatingSandbox, doubles.DyingSandbox]
+)
+async def test_a_fault_on_the_way_loses_nothing_and_doubles_nothing(serve, post, kind):
+    words = [f"{n} " for n in range(20)]
+    run = await post("count")
+    sandbox = kind(*a_turn(*words))
+    await serve(sandbox)
+
+    done = await ended(run)
+
+    assert (done.state, text_of(done)) == ("completed", "".join(words))
+    assert sandbox.starts == [str(run.pk)]
+
+
+async def test_a_restarted_sandbox_tells_that_it_died(serve, post):
+    run = await post()
+    await serve(
+        doubles.ScriptedSandbox(
+            chunk("start"),
+            {"type": "error", "code": "sandbox_died", "message": "It died."},
+            chunk("error", errorText="It died."),
+            chunk("finish", finishReason="error"),
+            DONE,
+        )
+    )
+
+    done = await ended(run)
+
+    assert (done.state, done.error_code) == ("failed", "sandbox_died")
+    assert done.answer.metadata["error"]["message"] == "It died."
+    assert done.answer.metadata["error"]["hint"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        pytest.param(doubles.DownSandbox, "sandbox_down", id="down for good"),
+        pytest.param(doubles.SkippingSandbox, "stream_truncated", id="an event is missing"),
+        pytest.param(doubles.ForgetfulSandbox, "stream_truncated", id="forgot the run"),
+        pytest.param(doubles.RefusingSandbox, "not_signed_in", id="refused"),
+    ],
+)
+async def test_what_cannot_be_healed_ends_with_a_code(
+    serve, post, thread, chunks, kind, code, monkeypatch
+):
+    monkeypatch.setattr("threads.run_follower.TRIES", 2)
+    run = await post()
+    await serve(kind(*a_turn("a", "b")))
+
+    done = await ended(run)
+
+    assert (done.state, done.error_code) == ("failed", code)
+    journal = await sync_to_async(chunks)(thread)
+    assert [c["type"] for c in journal[-3:]] == ["error", "data-run-status", "finish"]
+    assert journal[-2]["data"]["code"] == code
+    assert journal[-2]["data"]["hint"]
+
+
+async def test_a_stream_that_ends_without_a_finish_is_no_success(serve, post):
+    run = await post()
+    await serve(doubles.ScriptedSandbox(chunk("start"), DONE))
+
+    done = await ended(run)
+
+    assert (done.state, done.error_code) == ("failed", "stream_truncated")
+
+
+async def test_a_stale_attempt_lets_go(serve, post):
+    run = await post()
+    await serve(doubles.StaleSandbox())
+    await in_state(run, "dispatched")
+
+
+async def test_an_offline_machine_gets_the_run_when_it_is_back(serve, post):
+    run = await post()
+    sandbox = doubles.OfflineSandbox(*a_turn("a"))
+    dispatcher = await serve(sandbox)
+    await in_state(run, "queued")
+
+    sandbox.is_away = False
+    await dispatcher.link_up(run.thread.link_id)
+
+    assert (await ended(run)).state == "completed"
+    assert sandbox.starts == [str(run.pk)]
+
+
+async def test_machines_of_other_processes_are_left_alone(serve, post):
+    run = await post()
+    sandbox = doubles.ScriptedSandbox(*a_turn("a"))
+    held = set()
+    dispatcher = await serve(sandbox, links=lambda: held)
+    await dispatcher._look()
+    assert (sandbox.starts, await state_of(run)) == ([], "queued")
+
+    held.add(run.thread.link_id)
+    await dispatcher.link_up(run.thread.link_id)
+
+    assert (await ended(run)).state == "completed"
+
+
+async def test_a_restarted_server_joins_what_goes_on(serve, post):
+    run = await post()
+    sandbox = doubles.ScriptedSandbox(*a_turn("a", "b")[:3])
+    first = await serve(sandbox)
+    await in_state(run, "running")
+    await first.stop()
+
+    sandbox.runs[str(run.pk)].say(*a_turn("a", "b")[3:])
+    await serve(sandbox)
+
+    done = await ended(run)
+    assert (text_of(done), sandbox.starts) == ("ab", [str(run.pk)])
+
+
+async def test_stop(serve, post, thread):
+    run = await post()
+    sandbox = doubles.ScriptedSandbox(*a_turn("a", "b")[:3])
+    await serve(sandbox)
+    await in_state(run, "running")
+
+    await sync_to_async(services.cancel)(thread=thread)
+
+    done = await ended(run)
+    assert (done.state, text_of(done)) == ("cancelled", "a")
+    assert sandbox.cancelled == [str(run.pk)]
+
+
+async def test_a_stop_that_is_not_heard_ends_the_run_anyway(serve, post, thread, chunks):
+    run = await post()
+    sandbox = doubles.DeafSandbox(*a_turn("a", "b")[:3])
+    await serve(sandbox)
+    await in_state(run, "running")
+
+    await sync_to_async(services.cancel)(thread=thread)
+    done = await ended(run)
+    sandbox.runs[str(run.pk)].say(chunk("text-delta", id="t", delta="late"), DONE)
+    told = sandbox.runs[str(run.pk)]
+    await auntil(lambda: told.acked == len(told.events), what="late events are acknowledged")
+
+    assert (done.state, text_of(done)) == ("cancelled", "a")
+    assert (await sync_to_async(chunks)(thread))[-1]["type"] == "finish"
+
+
+async def test_a_stop_reaches_a_machine_that_comes_back(serve, post, thread, link):
+    run = await post()
+    sandbox = doubles.ScriptedSandbox(*a_turn("a", "b")[:3])
+    held = {link.pk}
+    dispatcher = await serve(sandbox, links=lambda: held)
+    await in_state(run, "running")
+    held.clear()
+    await dispatcher.stop()
+    link.offline_after = None
+    await link.asave()
+
+    await sync_to_async(services.cancel)(thread=thread)
+    assert await state_of(run) == "cancelled"
+    after = await post("and then?", may_wait=True)
+
+    held.add(link.pk)
+    await serve(sandbox, links=lambda: held)
+    await auntil(lambda: sandbox.cancelled == [str(run.pk)])
+    await auntil(lambda: str(after.pk) in sandbox.runs, what="the next message goes after it")
+
+
+async def test_a_run_stopped_before_it_was_sent_is_never_sent(serve, post, thread):
+    run = await post()
+    await sync_to_async(services.cancel)(thread=thread)
+    sandbox = doubles.ScriptedSandbox(*a_turn("a"))
+    dispatcher = await serve(sandbox)
+    await dispatcher._look()
+
+    assert (await state_of(run), sandbox.starts) == ("cancelled", [])
+
+
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+async def test_an_approval_goes_there_and_back(serve, post, thread, ada, chunks, decision):
+    run = await post()
+    sandbox = doubles.ScriptedSandbox(
+        chunk("start"),
+        chunk("tool-input-available", toolCallId="c", toolName="Bash", input={}, dynamic=True),
+        {
+            **chunk("tool-approval-request", approvalId="a1", toolCallId="c"),
+            "approval": {"approvalId": "a1", "toolCallId": "c", "tool": "Bash", "input": {"x": 1}},
+        },
+    )
+    await serve(sandbox)
+    await in_state(run, "waiting")
+    asked = await Approval.objects.aget()
+    assert (asked.tool, asked.input, asked.level) == ("Bash", {"x": 1}, "auto")
+
+    await sync_to_async(services.answer_approval)(
+        thread=thread, approval_id="a1", decision=decision, reason="because", by=ada
+    )
+    told = sandbox.runs[str(run.pk)]
+    await auntil(lambda: told.answers == [("a1", decision, "because")])
+    told.say({"type": "approval-applied", "approvalId": "a1", "decision": decision})
+    await in_state(run, "running")
+    told.say(chunk("tool-output-available", toolCallId="c", output="ok", dynamic=True))
+    told.say(chunk("finish"), DONE)
+
+    done = await ended(run)
+    approval = await Approval.objects.aget()
+    journal = await sync_to_async(chunks)(thread)
+    stations = [c["data"]["state"] for c in journal if c["type"] == "data-approval"]
+    assert approval.answered_at <= approval.delivered_at <= approval.applied_at
+    assert (done.state, stations[0], stations[-1]) == ("completed", "answered", "applied")
+
+
+async def test_the_stored_answer_is_the_fold_of_the_events(serve, post, thread, chunks):
+    from threads.core.fold import fold
+
+    run = await post()
+    await serve(doubles.CuttingSandbox(*a_turn("a", "b", "c")))
+    await ended(run)
+
+    journal = await sync_to_async(chunks)(thread, run=run)
+    answer = await Message.objects.aget(role="assistant")
+    assert answer.parts == fold(journal).parts()
+    page = await sync_to_async(selectors.page_of)(thread)
+    assert page["messages"][-1]["parts"] == answer.parts

@@ -1,0 +1,186 @@
+"""The browser's socket: any number of threads on one connection, each from its own number."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import Any, Final
+from uuid import UUID
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+
+from links.selectors import LinkView, list_links
+from mesh.models import User
+from threads import bell, pool, selectors, services
+from threads.follow import follow
+from threads.models import Thread
+from threads.rows import EventRow
+
+logger = logging.getLogger(__name__)
+
+NOT_SIGNED_IN: Final = 4401
+TOO_SLOW: Final = 4408
+BAD_FRAME: Final = 1008
+FOLLOWED_AT_ONCE: Final = 50
+FRAME_LIMIT: Final = 4_096  # characters of a frame from the browser: they are all short
+SEND_WITHIN: Final = 30.0  # seconds; a reader slower than that comes back with its number
+LOOK_EVERY: Final = 5.0
+
+
+class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
+    """One tab. What it follows is its own list of threads; each is a task over ``follow``."""
+
+    async def connect(self) -> None:
+        self.tasks: dict[UUID, asyncio.Task[None]] = {}
+        self.news: asyncio.Task[None] | None = None
+        self.user = self.scope.get("user")
+        await self.accept()
+        # Refused after it was accepted: a browser shows the code only then.
+        if not isinstance(self.user, User) or not self.user.is_active:
+            await self.close(code=NOT_SIGNED_IN)
+            return
+        await self.say({"type": "hello", "version": settings.MESH_VERSION})
+        self.news = asyncio.create_task(self.tell_news(self.user))
+
+    async def disconnect(self, code: int) -> None:
+        tasks = [task for task in (self.news, *self.tasks.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        frame = _parse(text_data)
+        if frame is None:
+            await self.close(code=BAD_FRAME)
+            return
+        match frame.get("type"):
+            case "follow":
+                await self.start(frame)
+            case "unfollow":
+                self.drop(_uuid(frame.get("thread")))
+            case "ping":
+                await self.say({"type": "pong"})
+            case _:
+                pass  # a newer page may say more than we know
+
+    async def start(self, frame: dict[str, Any]) -> None:
+        """Follow a thread of the viewer's from the number that the page has."""
+        thread_id, after = _uuid(frame.get("thread")), frame.get("after", 0)
+        if thread_id is None or not isinstance(after, int) or isinstance(after, bool) or after < 0:
+            await self.refuse(frame.get("thread"), "bad_frame", "thread or after is not valid.")
+            return
+        self.drop(thread_id)
+        if len(self.tasks) >= FOLLOWED_AT_ONCE:
+            await self.refuse(thread_id, "too_many_threads", "Unfollow a thread first.")
+            return
+        thread = await pool.run(_find, self.user, thread_id)
+        if thread is None:
+            await self.refuse(thread_id, "not_found", "There is no such thing here.")
+            return
+        task = asyncio.create_task(self.pass_on(thread_id, min(after, thread.last_seq)))
+        self.tasks[thread_id] = task
+
+    def drop(self, thread_id: UUID | None) -> None:
+        task = self.tasks.pop(thread_id, None) if thread_id else None
+        if task is not None:
+            task.cancel()
+
+    async def pass_on(self, thread_id: UUID, after: int) -> None:
+        """Send the thread's events as they come, until the task is cancelled."""
+        try:
+            async for rows in follow(thread_id, after):
+                if rows:
+                    await self.say_text(_events_frame(thread_id, rows))
+                    if any('"tool-approval-request"' in row.text for row in rows):
+                        await pool.run(services.mark_shown, thread_id=thread_id)
+        except TimeoutError:
+            await self.close(code=TOO_SLOW)
+        except Exception:
+            logger.exception("A page's thread could not be followed.")
+            await self.refuse(thread_id, "internal_error", "Something went wrong on the server.")
+            self.tasks.pop(thread_id, None)
+
+    async def tell_news(self, user: User) -> None:
+        """Tell the page of the viewer's threads and machines whenever one changes."""
+        with bell.listen(bell.of_person(user.pk)) as ear:
+            while True:
+                news = set(await ear.wait(60.0))
+                for kind, thread_id in news:
+                    if kind == "thread":
+                        await self.tell_thread(user, UUID(thread_id))
+                    elif kind == "links":
+                        await self.tell_links(user)
+
+    async def tell_thread(self, user: User, thread_id: UUID) -> None:
+        summary = await pool.run(_summary, user, thread_id)
+        if summary is not None:
+            await self.say({"type": "thread", "thread": summary})
+
+    async def tell_links(self, user: User) -> None:
+        views = await pool.run(list_links, viewer=user)
+        await self.say({"type": "links", "links": [link_json(view) for view in views]})
+
+    async def refuse(self, thread: object, code: str, message: str) -> None:
+        frame = {"type": "error", "code": code, "message": message}
+        if isinstance(thread, str | UUID):
+            frame["thread"] = str(thread)[:100]
+        await self.say(frame)
+
+    async def say(self, frame: dict[str, Any]) -> None:
+        await self.say_text(json.dumps(frame))
+
+    async def say_text(self, text: str) -> None:
+        async with asyncio.timeout(SEND_WITHIN):
+            await self.send(text_data=text)
+
+
+def _parse(text: str | None) -> dict[str, Any] | None:
+    if text is None or len(text) > FRAME_LIMIT:
+        return None
+    try:
+        frame = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return frame if isinstance(frame, dict) else None
+
+
+def _uuid(value: object) -> UUID | None:
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _find(user: User, thread_id: UUID) -> Thread | None:
+    return selectors.find_thread(viewer=user, thread_id=thread_id)
+
+
+def _summary(user: User, thread_id: UUID) -> dict[str, Any] | None:
+    thread = selectors.find_thread(viewer=user, thread_id=thread_id)
+    return selectors.thread_summary(thread) if thread else None
+
+
+def _events_frame(thread_id: UUID, rows: list[EventRow]) -> str:
+    """Return the frame for ``rows``; the chunks are JSON already and are not parsed for it."""
+    events = ",".join(
+        f'{{"seq":{row.seq},"runId":{_quoted(row.run_id)},"chunk":{row.text}}}' for row in rows
+    )
+    return f'{{"type":"events","thread":"{thread_id}","events":[{events}]}}'
+
+
+def _quoted(run_id: UUID | None) -> str:
+    return f'"{run_id}"' if run_id else "null"
+
+
+def link_json(link: LinkView) -> dict[str, Any]:
+    """Return a machine as pages show it."""
+    return {
+        "id": str(link.id),
+        "name": link.name,
+        "state": link.state,
+        "cause": link.cause,
+        "capabilities": list(link.capabilities),
+        "harnesses": link.harnesses,
+    }

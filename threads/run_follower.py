@@ -1,0 +1,166 @@
+"""Following one run on its machine: start it, read it, keep it, until it is over.
+
+Whatever breaks on the way, the follower comes back with the number it has committed. It ends
+when the run has, or when the machine is offline: then the dispatcher starts another one later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import Final
+from uuid import UUID
+
+from mesh.lib.backoff import Backoff
+from sandboxes.providers.base import (
+    DispatchRefused,
+    Events,
+    LinkOffline,
+    SandboxDown,
+    SandboxProvider,
+    StreamCut,
+    UnknownRun,
+)
+from threads import pool, services
+from threads.committing import Missing, Refused, StaleFence
+from threads.core import run_state
+from threads.core.decide import TRUNCATED
+from threads.journal import Lane, Writer
+from threads.orders import Order, find_order
+
+logger = logging.getLogger(__name__)
+
+ACK_EVENTS: Final = 256  # acknowledge at the latest after so many,
+ACK_SECONDS: Final = 1.0  # or when the last time is so long ago
+TRIES: Final = 8  # without any progress, before the run fails
+
+
+class RunFollower:
+    """One run, from its claim to its last event. ``nudge`` ends a wait: the link is back."""
+
+    def __init__(self, run_id: UUID, *, provider: SandboxProvider, writer: Writer) -> None:
+        self.run_id = run_id
+        self._provider = provider
+        self._writer = writer
+        self._nudged = asyncio.Event()
+        self._backoff = Backoff(first=0.05, ceiling=5.0)
+        self._was_sent = True  # until we have claimed it ourselves, nobody knows
+        self._is_ensured = False
+        self._acked = 0
+        self._acked_at = time.monotonic()
+        self._acking: asyncio.Task[None] | None = None
+
+    def nudge(self) -> None:
+        """Try at once instead of waiting any longer."""
+        self._nudged.set()
+
+    async def claim(self) -> bool:
+        """Take the run if it is queued; say whether it is ours now."""
+        self._was_sent = not await pool.run(services.claim_run, run_id=self.run_id)
+        return not self._was_sent
+
+    async def follow(self) -> None:
+        """Return when the run is over, was taken by a newer attempt, or its machine is gone."""
+        committed = -1
+        while (order := await pool.run(find_order, self.run_id)) is not None:
+            if order.last_n > committed:  # it goes forward: troubles start to count anew
+                self._backoff.tries = 0
+                committed = order.last_n
+            if order.is_stopping and not self._was_sent:
+                await self._end(run_state.CANCELLED)
+                return
+            try:
+                await self._attempt(order)
+            except (StreamCut, SandboxDown, Missing) as exc:
+                if not await self._may_try_again(exc):
+                    return
+            except LinkOffline:
+                if not self._was_sent:
+                    await pool.run(services.requeue_run, run_id=self.run_id)
+                return
+            except StaleFence:
+                return  # a newer attempt has the run
+            except UnknownRun:
+                await self._end(run_state.FAILED, *TRUNCATED)
+                return
+            except DispatchRefused as exc:
+                if exc.code != "stale_fence":
+                    await self._end(run_state.FAILED, exc.code, str(exc))
+                return
+            except Refused:
+                await self._end(run_state.FAILED, "internal_error")
+                return
+
+    async def _may_try_again(self, exc: Exception) -> bool:
+        """Wait, then say whether to try once more; after too many tries the run is failed."""
+        logger.info("Run %s is joined again: %r", self.run_id, exc)
+        self._is_ensured = False
+        if self._backoff.tries >= TRIES:
+            code = "sandbox_down" if isinstance(exc, SandboxDown) else TRUNCATED[0]
+            await self._end(run_state.FAILED, code)
+            return False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._backoff.next()):
+                await self._nudged.wait()
+        self._nudged.clear()
+        return True
+
+    async def _attempt(self, order: Order) -> None:
+        """Join the run's stream and bring it into the journal, up to its end."""
+        if not self._is_ensured:
+            await self._provider.ensure(order.place)
+            self._is_ensured = True
+        lane = self._writer.lane(run_id=order.run_id, fence=order.fence, after=order.last_n)
+        self._was_sent = True
+        if order.last_n == 0:
+            # The same fence again joins what may have been started already.
+            stream = self._provider.dispatch(
+                order.place,
+                harness_id=order.harness_id,
+                fence=order.fence,
+                input=order.input,
+            )
+        else:
+            stream = self._provider.attach(
+                order.place, run_id=str(order.run_id), fence=order.fence, after=order.last_n
+            )
+        async with stream as events:
+            await self._read(order, lane, events)
+
+    async def _read(self, order: Order, lane: Lane, events: Events) -> None:
+        last = order.last_n
+        try:
+            async for event in events:
+                lane.put(event)
+                last = event.n
+                await lane.room()
+                self._acknowledge_now_and_then(order, lane)
+        except StreamCut:
+            # What is on its way in is committed before the rows are asked how far we are.
+            await lane.settled(lane.decidable_n())
+            raise
+        await lane.settled(last)
+        if self._acking is not None:
+            await self._acking
+        await self._acknowledge(order, last)
+
+    def _acknowledge_now_and_then(self, order: Order, lane: Lane) -> None:
+        """Let the sandbox forget what is committed, one request at a time, beside the reading."""
+        new = lane.committed - self._acked
+        if not new or (self._acking is not None and not self._acking.done()):
+            return
+        if new >= ACK_EVENTS or time.monotonic() - self._acked_at >= ACK_SECONDS:
+            self._acked, self._acked_at = lane.committed, time.monotonic()
+            self._acking = asyncio.create_task(self._acknowledge(order, lane.committed))
+
+    async def _acknowledge(self, order: Order, n: int) -> None:
+        try:
+            await self._provider.ack(order.place, run_id=str(order.run_id), fence=order.fence, n=n)
+        except (LinkOffline, SandboxDown, StreamCut, UnknownRun, DispatchRefused) as exc:
+            # The next one says more anyway, and the sandbox can do without.
+            logger.debug("Run %s: event %s was not acknowledged: %s", order.run_id, n, exc)
+
+    async def _end(self, state: str, code: str = "", text: str = "") -> None:
+        await pool.run(services.finish_run, run_id=self.run_id, state=state, code=code, text=text)

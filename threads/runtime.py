@@ -1,0 +1,52 @@
+"""What runs beside the requests of a server process: the writer, the dispatcher, the bells."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from uuid import UUID
+
+from links import selectors as links
+from sandboxes.providers import provider_for
+from threads import bell, pool
+from threads.dispatcher import Dispatcher
+from threads.journal import Writer
+
+
+class Runtime:
+    """Starts once per process: with the server's lifespan, or at its first request."""
+
+    def __init__(self) -> None:
+        self.writer = Writer()
+        self.dispatcher = Dispatcher(provider_for=provider_for, writer=self.writer)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._hearing: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start everything, unless it runs already."""
+        if self._loop is not None:
+            return
+        self._loop = asyncio.get_running_loop()
+        self.writer.start()
+        self._hearing = asyncio.create_task(bell.hear_elsewhere())
+        await self.dispatcher.start()
+
+    async def stop(self) -> None:
+        """End everything; what agents do meanwhile is fetched after the next start."""
+        if self._loop is None:
+            return
+        self._loop = None
+        await self.dispatcher.stop()
+        if self._hearing is not None:
+            self._hearing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._hearing
+        await asyncio.to_thread(self.writer.stop)
+        await asyncio.to_thread(pool.close)
+
+
+def ring_link(link_id: UUID) -> None:
+    """Tell the pages of a machine's person that its presence or abilities changed."""
+    owner_id = links.find_owner(link_id=link_id)
+    if owner_id is not None:
+        bell.ring(bell.of_person(owner_id), ("links", ""))
