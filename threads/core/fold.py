@@ -37,9 +37,8 @@ class Fold:
         kind = str(chunk.get("type"))
         if kind.startswith("data-"):
             self._data(kind, chunk)
-        elif kind.startswith(("text-", "reasoning-")):
-            part, step = kind.split("-", 1)
-            self._text(part, step, chunk)
+        elif kind in _TEXT_STEPS:
+            self._text(*_TEXT_STEPS[kind], chunk)
         elif kind.startswith("tool-"):
             self._tool(kind, chunk)
         elif kind == "start-step":
@@ -138,6 +137,13 @@ class Fold:
         part["approval"] = {**part["approval"], "approved": data["decision"] == "allow"}
         if data.get("reason"):
             part["approval"]["reason"] = data["reason"]
+
+
+_TEXT_STEPS = {
+    f"{part}-{step}": (part, step)
+    for part in ("text", "reasoning")
+    for step in ("start", "delta", "end")
+}
 
 
 def _new_tool(call_id: str, chunk: Chunk) -> dict[str, Any]:
