@@ -1,5 +1,13 @@
-"""Addresses of the app."""
+"""Addresses of the pages; the organization's slug comes first, so this is included last."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from threads import views
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", views.start, name="start"),
+    path("style.<str:digest>.css", views.style, name="stylesheet"),
+    path("<slug:org>/", views.home, name="home"),
+    path("<slug:org>/live", views.live, name="live"),
+    path("<slug:org>/threads/<uuid:thread_id>", views.chat, name="chat"),
+]

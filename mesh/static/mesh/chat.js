@@ -1,0 +1,178 @@
+// What the open thread holds: its messages, its runs, and what of them changed.
+// Stored messages and live events end in the same places; nothing here touches the document.
+
+import { Fold } from "./fold.js";
+
+const FINISHED = new Set(["completed", "failed", "cancelled", "expired"]);
+const RANK = ["queued", "dispatched", "running", "waiting"];
+// A page that comes late knows the thread's status before it knows its run.
+const AS_STATE = { queued: "queued", running: "running", requires_action: "waiting" };
+
+export class Chat {
+  /** `onChange(message, part)`: part is null when more than one part may have changed. */
+  constructor({ messages = [], thread = null }, { onChange, onStatus, onTitle }) {
+    Object.assign(this, { onChange, onStatus, onTitle, thread, messages: [], known: new Map(), runs: new Map() });
+    this.since = Date.now();
+    this.expected = AS_STATE[thread?.status] ?? null;
+    for (const stored of messages) this.take(stored);
+  }
+
+  /** Take a stored message; an answer in the making goes on from where it stands. */
+  take(stored) {
+    const before = this.messages.at(-1);
+    const message = this.insert(fromStored(stored));
+    if (!message.live) return;
+    message.fold = new Fold(message.id, message.parts, message.metadata);
+    const since = Date.parse(message.metadata.createdAt) || Date.now();
+    this.runs.set(message.id, { id: message.id, state: message.state, since, prompt: before?.id ?? null });
+    this.expected = null;
+  }
+
+  insert(message) {
+    this.known.set(message.id, message);
+    this.messages.push(message);
+    return message;
+  }
+
+  /** Take events of the journal, in their order. */
+  apply(events) {
+    for (const { runId, chunk } of events) this.applyOne(runId, chunk);
+    this.onStatus();
+  }
+
+  applyOne(runId, chunk) {
+    if (chunk.type === "data-user-message") return this.hear(chunk.data.message);
+    if (chunk.type === "data-run-status") return this.move(chunk.data);
+    if (chunk.type === "data-thread-title") return this.onTitle(chunk.data.title);
+    if (!runId) return null;
+    const message = this.answerOf(runId);
+    if (chunk.type === "error") message.error ??= { message: chunk.errorText };
+    if (chunk.type === "abort") message.state = "cancelled";
+    if (chunk.type === "finish") this.finish(message, chunk);
+    const part = message.fold.apply(chunk);
+    message.metadata = { ...message.metadata, ...message.fold.metadata };
+    return this.onChange(message, part);
+  }
+
+  /** What a person said: here, in another tab, or through the API. */
+  hear(message) {
+    const known = this.known.get(message.id);
+    if (!known) return this.onChange(this.insert(fromStored(message)), null);
+    Object.assign(known, { parts: message.parts, metadata: message.metadata ?? {}, sending: null });
+    return this.onChange(known, null);
+  }
+
+  move({ runId, messageId, state, code, message, hint }) {
+    const run = this.runOf(runId);
+    if (run.state !== state) run.since = Date.now();
+    Object.assign(run, { state, prompt: messageId });
+    this.expected = null;
+    const prompt = this.known.get(messageId);
+    if (prompt) this.onChange(prompt, null);
+    const answer = this.known.get(runId) ?? (FINISHED.has(state) ? this.answerOf(runId) : null);
+    if (!answer) return;
+    answer.live = !FINISHED.has(state);
+    answer.state = state;
+    if (!answer.live) answer.metadata = { ...answer.metadata, finishedAt: new Date().toISOString() };
+    if (code) answer.error = { code, message, hint };
+    this.onChange(answer, null);
+  }
+
+  finish(message, chunk) {
+    message.live = false;
+    message.reason = chunk.finishReason ?? null;
+    if (message.state === null) message.state = message.error ? "failed" : "completed";
+    const run = this.runOf(message.id);
+    if (!FINISHED.has(run.state)) run.state = message.state;
+    // The whole row changes when its run is over: timers end, "Stopped" appears.
+    this.onChange(message, null);
+  }
+
+  runOf(runId) {
+    if (!this.runs.has(runId)) this.runs.set(runId, { id: runId, state: "running", since: Date.now(), prompt: null });
+    return this.runs.get(runId);
+  }
+
+  /** The answer of a run, growing: its id is the run's. */
+  answerOf(runId) {
+    const run = this.runOf(runId);
+    const known = this.known.get(runId);
+    if (known?.fold) return known;
+    const fold = new Fold(runId);
+    const metadata = { createdAt: new Date(run.since).toISOString() };
+    const fresh = { id: runId, role: "assistant", parts: fold.parts, metadata, fold, live: !FINISHED.has(run.state), state: null, error: null };
+    if (known) return Object.assign(known, fresh);
+    return this.place(fresh, run.prompt);
+  }
+
+  /** Put an answer behind its question, before questions that were queued meanwhile. */
+  place(answer, promptId) {
+    this.known.set(answer.id, answer);
+    const at = this.messages.findIndex((message) => message.id === promptId);
+    this.messages.splice(at < 0 ? this.messages.length : at + 1, 0, answer);
+    return answer;
+  }
+
+  /** Add a message that is on its way. */
+  addOwn(id, text) {
+    const message = this.insert({ id, role: "user", parts: [{ type: "text", text }], metadata: {}, sending: "sending" });
+    this.onChange(message, null);
+    return message;
+  }
+
+  settle(id, refused = null) {
+    const message = this.known.get(id);
+    if (!message?.sending) return;
+    message.sending = refused ? "failed" : null;
+    message.refused = refused;
+    this.onChange(message, null);
+    this.onStatus();
+  }
+
+  remove(id) {
+    const message = this.known.get(id);
+    this.known.delete(id);
+    this.messages = this.messages.filter((other) => other.id !== id);
+    this.onChange(message, null);
+  }
+
+  /** The run to speak of: the furthest of those that are not over, or null. */
+  current() {
+    const open = [...this.runs.values()].filter((run) => !FINISHED.has(run.state));
+    open.sort((a, b) => RANK.indexOf(b.state) - RANK.indexOf(a.state));
+    if (open[0]) return open[0];
+    return this.expected ? { id: null, state: this.expected, since: this.since, prompt: null } : null;
+  }
+
+  isQueuedBehind(message) {
+    const current = this.current();
+    return [...this.runs.values()].some((run) => run.prompt === message.id && run.state === "queued" && run !== current);
+  }
+
+  /** The questions of tools that wait for an answer of ours, the oldest first. */
+  questions() {
+    const live = this.messages.filter((message) => message.live);
+    return live.flatMap((message) => openQuestions(message.parts));
+  }
+}
+
+function fromStored({ id, role, parts, metadata = {}, createdAt }) {
+  const state = metadata.state ?? null;
+  const live = role === "assistant" && state !== null && !FINISHED.has(state);
+  const facts = { createdAt, ...metadata };
+  return { id, role, parts, metadata: facts, state, live, error: metadata.error ?? null, reason: metadata.finishReason, sending: null };
+}
+
+/** Asked and not answered, or answered and not yet known to the agent. */
+function openQuestions(parts) {
+  const answers = new Map();
+  for (const part of parts) if (part.type === "data-approval") answers.set(part.data.approvalId, part.data);
+  return parts
+    .filter((part) => part.approval && ["approval-requested", "approval-responded"].includes(part.state))
+    .map((part) => ({ part, answer: answers.get(part.approval.id) ?? null }))
+    .filter(({ answer }) => answer?.state !== "applied");
+}
+
+/** The answer as Markdown, for copying. */
+export const textOf = (message) =>
+  message.parts.filter((part) => part.type === "text").map((part) => part.text).join("\n\n").trim();

@@ -1,0 +1,171 @@
+// Where a message is written: draft, growing, send or stop, level, and who answers.
+
+import { byId, el, icon, remember, say } from "./dom.js";
+
+export class Composer {
+  /** `onSend(text)` takes the text over; `onStop()` ends the run. */
+  constructor({ draftKey, onSend, onStop }) {
+    Object.assign(this, { draftKey, onSend, onStop, busy: false });
+    this.form = byId("composer");
+    this.text = byId("text");
+    this.button = byId("send");
+    this.stop = byId("stop");
+    this.level = byId("level");
+    this.listen();
+    this.write(this.draft());
+    if (matchMedia("(pointer: fine)").matches) this.text.focus({ preventScroll: true });
+  }
+
+  listen() {
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.act();
+    });
+    this.text.addEventListener("input", () => this.changed());
+    this.text.addEventListener("keydown", (event) => {
+      // While an input method composes, Enter belongs to it.
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+      event.preventDefault();
+      this.act();
+    });
+    this.form.addEventListener("click", ({ target }) => {
+      if (target === this.form || target.classList.contains("composer__row")) this.text.focus();
+    });
+    this.stop.addEventListener("click", () => this.onStop());
+    this.level.addEventListener("change", () => remember("mesh_level", this.level.value));
+    const agents = byId("agents");
+    agents.addEventListener("change", ({ target }) => target.name === "choice" && this.choose(target));
+    agents.addEventListener("click", ({ target }) => target.closest(".tier") && this.closeSoon(target));
+    agents.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.target.name !== "choice") return;
+      event.preventDefault();
+      byId("agent-menu").hidePopover();
+    });
+    document.addEventListener("toggle", place, true);
+  }
+
+  act() {
+    const text = this.text.value.trim();
+    if (!text) return;
+    this.write("");
+    this.onSend(text);
+  }
+
+  /** Put text into the box, as when a message comes back; what stands there is kept. */
+  giveBack(text) {
+    this.write([text, this.text.value].filter((value) => value.trim()).join("\n\n"));
+    this.text.focus();
+  }
+
+  write(text) {
+    this.text.value = text;
+    this.changed();
+  }
+
+  changed() {
+    const text = this.text.value;
+    grow(this.text);
+    this.paintButtons();
+    try {
+      if (text) localStorage.setItem(this.draftKey, text);
+      else localStorage.removeItem(this.draftKey);
+    } catch {
+      // A browser that keeps nothing: the text is still in the box.
+    }
+  }
+
+  draft() {
+    try {
+      return localStorage.getItem(this.draftKey) ?? "";
+    } catch {
+      return "";
+    }
+  }
+
+  /** The new chat has become a thread: what is typed from now on is its draft. */
+  moveDraft(key) {
+    const text = this.text.value;
+    this.write("");
+    this.draftKey = key;
+    this.write(text);
+  }
+
+  setBusy(busy, stopping = false) {
+    Object.assign(this, { busy });
+    this.stop.disabled = stopping;
+    this.stop.title = stopping ? "Stopping…" : "Stop the agent";
+    this.paintButtons();
+  }
+
+  /** While an agent works one can stop it, and what is written can be sent behind it. */
+  paintButtons() {
+    const isEmpty = !this.text.value.trim();
+    // The button that goes must not take the focus with it.
+    if (this.busy && isEmpty && document.activeElement === this.button) this.text.focus();
+    if (!this.busy && document.activeElement === this.stop) this.text.focus();
+    this.stop.hidden = !this.busy;
+    this.button.hidden = this.busy && isEmpty;
+    this.button.disabled = isEmpty;
+  }
+
+  notice(...content) {
+    byId("notice").hidden = !content.length;
+    byId("notice").replaceChildren(...content);
+  }
+
+  /** What the person picked: {harness, tier, isLocal}, or null when there is nothing to pick. */
+  choice() {
+    const input = byId("agents").querySelector("[name=choice]:checked");
+    if (!input) return null;
+    // The harness may have a colon in its name ("acp:gemini"), a tier never has.
+    const at = input.value.lastIndexOf(":");
+    return { harness: input.value.slice(0, at), tier: input.value.slice(at + 1), isLocal: "local" in input.dataset };
+  }
+
+  choose(input) {
+    remember("mesh_choice", input.value);
+    const { title, label, icon: picture } = input.dataset;
+    const pill = byId("agent-pill");
+    const words = `${title} · ${label}`;
+    pill.classList.toggle("pill--local", "local" in input.dataset);
+    pill.classList.remove("pill--off");
+    pill.querySelector("use").setAttribute("href", `#i-${picture}`);
+    pill.querySelector(".pill__words").textContent = words;
+    const where = input.closest("fieldset").querySelector(".agent__where")?.textContent.replace("· ", "") ?? "";
+    pill.title = [words, where].filter(Boolean).join(" ");
+    pill.setAttribute("aria-label", `Agent: ${pill.title}`);
+    say(`${pill.title} answers from now on.`);
+  }
+
+  /** A click on a row chooses and closes; the arrow keys "click" the button itself, and don't. */
+  closeSoon(target) {
+    if (target.closest("fieldset").disabled || target.matches("input")) return;
+    requestAnimationFrame(() => byId("agent-menu")?.hidePopover());
+  }
+}
+
+/** Put a popover above the button that opened it; on a phone the stylesheet makes it a sheet. */
+function place(event) {
+  const menu = event.target;
+  if (!menu.matches?.("[popover][data-above]") || event.newState !== "open") return;
+  const button = document.querySelector(`[popovertarget="${menu.id}"]`);
+  menu.style.cssText = "";
+  if (matchMedia("(max-width: 700px)").matches || !button) return;
+  const box = button.getBoundingClientRect();
+  const left = menu.dataset.above === "end" ? box.right - menu.offsetWidth : box.left;
+  menu.style.left = `${Math.max(8, Math.min(left, innerWidth - menu.offsetWidth - 8))}px`;
+  menu.style.bottom = `${innerHeight - box.top + 8}px`;
+  menu.style.maxHeight = `${box.top - 16}px`;
+  menu.querySelector("input:checked:enabled")?.focus();
+}
+
+const growsItself = CSS.supports("field-sizing", "content");
+
+function grow(text) {
+  if (growsItself) return;
+  text.style.height = "auto";
+  text.style.height = `${text.scrollHeight}px`;
+}
+
+export const offlineNotice = (machine) =>
+  el("span", {}, icon("wifi-off"), el("span", {}, el("b", {}, `${machine.name} is offline. `), "This chat runs there: what you send goes out when it is back."));

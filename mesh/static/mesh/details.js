@@ -1,0 +1,84 @@
+// What a tool was given and what it gave back. Loaded when a row is first opened, or a
+// question is asked.
+
+import { copy, el, say, size } from "./dom.js";
+import { edits } from "./parts.js";
+
+const LONG_LINES = 24;
+const LONG_TEXT = 6_000;
+
+/** Return the whole of a call for its opened row; what the row says already is left out. */
+export function detailsOf(part, said) {
+  const { cwd } = part.input ?? {};
+  const output = outputText(part);
+  const result = part.errorText ? section("Error", part.errorText) : output ? section("Output", output) : "";
+  return [cwd ? el("p", { class: "hint" }, `in ${cwd}`) : "", isSaid(part.input, said) ? "" : inputView(part.input), result];
+}
+
+function isSaid(input, said) {
+  const values = Object.values(input ?? {});
+  return values.length === 1 && values[0] === said;
+}
+
+/** Show the whole input of a call: a command, a change, or JSON. */
+export function inputView(input) {
+  const found = edits(input);
+  if (found.length) {
+    const rows = found.flatMap(([old, fresh]) => [
+      ...old.map((line) => el("span", { class: "diff__minus" }, `− ${line}\n`)),
+      ...fresh.map((line) => el("span", { class: "diff__plus" }, `+ ${line}\n`)),
+    ]);
+    return el("div", { class: "block" }, heading(input.file_path ?? "Change", ""), el("pre", { class: "diff", tabindex: "0" }, ...rows));
+  }
+  if (typeof input?.command === "string") return section("Command", input.command);
+  if (typeof input?.content === "string" && input.file_path) return section(input.file_path, input.content);
+  if (input === undefined || input === null || (typeof input === "object" && !Object.keys(input).length)) return "";
+  return section("Input", typeof input === "string" ? input : JSON.stringify(input, null, 2));
+}
+
+/** Return the output of a call as text, whichever shape its tool gave it. */
+export function outputText({ output }) {
+  if (output === null || output === undefined) return "";
+  if (typeof output === "string") return output;
+  if (Array.isArray(output)) return output.map((item) => outputText({ output: item })).filter(Boolean).join("\n");
+  for (const key of ["text", "output", "content", "result"]) {
+    if (typeof output[key] === "string") return withExit(output[key], output);
+    if (Array.isArray(output[key])) return outputText({ output: output[key] });
+  }
+  if ("stdout" in output || "stderr" in output) return withExit([output.stdout, output.stderr].filter(Boolean).join("\n"), output);
+  return JSON.stringify(output, null, 2);
+}
+
+const withExit = (text, output) => (output.exitCode > 0 ? `${text.replace(/\n$/, "")}\n(exit code ${output.exitCode})` : text);
+
+function heading(title, text) {
+  const button = text && el("button", { class: "block__copy copies", type: "button" }, "Copy");
+  return el("div", { class: "block__head" }, el("span", {}, title), button || "");
+}
+
+/** A titled block of plain text; a long one is cut, with a button for the rest. */
+export function section(title, text) {
+  const code = el("code");
+  const pre = el("pre", { tabindex: "0" }, code);
+  const block = el("div", { class: "block" }, heading(title, text), pre);
+  const short = cut(text);
+  code.textContent = short;
+  if (short.length < text.length) {
+    const all = `Show all (${text.split("\n").length.toLocaleString("en")} lines, ${size(text.length)})`;
+    const more = el("button", { class: "button button--bare block__more", type: "button" }, all);
+    more.addEventListener("click", () => {
+      code.textContent = text;
+      more.remove();
+      say("The whole text is shown.");
+    });
+    block.append(more);
+  }
+  block.querySelector(".copies")?.addEventListener("click", (event) => copy(event.currentTarget, text));
+  return block;
+}
+
+function cut(text) {
+  const limited = text.slice(0, LONG_TEXT);
+  const found = limited.split("\n");
+  return found.length > LONG_LINES ? found.slice(0, LONG_LINES).join("\n") : limited;
+}

@@ -1,0 +1,170 @@
+// Small helpers: elements, icons, morphing, words for numbers, and calls to the API.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Make an element; a property that starts with "on" is a listener, null and false are left out. */
+export function el(name, props = {}, ...children) {
+  const node = document.createElement(name);
+  for (const [key, value] of Object.entries(props)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else node.setAttribute(key, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+/** One of the symbols of templates/_partials/icons.html; says nothing to a screen reader. */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS(SVG, "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/** Text with its `code` set as code. */
+export const withCode = (text) => text.split("`").map((piece, index) => (index % 2 ? el("code", {}, piece) : piece));
+
+export const byId = (id) => document.getElementById(id);
+
+/** Change `from` into `to` in place: what is the same stays, with its focus and selection. */
+export function morph(from, to) {
+  if (from.nodeType !== to.nodeType || from.nodeName !== to.nodeName) {
+    from.replaceWith(to);
+    return to;
+  }
+  if (from.nodeType === Node.TEXT_NODE) {
+    if (to.data.startsWith(from.data)) from.appendData(to.data.slice(from.data.length));
+    else if (from.data !== to.data) from.data = to.data;
+    return from;
+  }
+  if (from.nodeType !== Node.ELEMENT_NODE) return from;
+  morphAttributes(from, to);
+  morphChildren(from, to);
+  return from;
+}
+
+function morphAttributes(from, to) {
+  for (const { name } of [...from.attributes]) {
+    // An open <details> or dialog is the reader's own doing.
+    if (!to.hasAttribute(name) && name !== "open") from.removeAttribute(name);
+  }
+  for (const { name, value } of to.attributes) {
+    if (from.getAttribute(name) !== value) from.setAttribute(name, value);
+  }
+  if (from.nodeName === "INPUT" && from.type === "radio") from.checked = to.checked;
+}
+
+/** Make the children of `from` those of `to`; children with an id are found wherever they are. */
+export function morphChildren(from, to) {
+  let here = from.firstChild;
+  for (const child of [...to.childNodes]) {
+    const known = child.id ? [...from.children].find((node) => node.id === child.id) : null;
+    if (known && known !== here) move(from, known, here);
+    const old = known ?? (here?.id ? null : here);
+    if (old) {
+      here = old.nextSibling;
+      morph(old, child);
+    } else {
+      from.insertBefore(child, here);
+    }
+  }
+  while (here) {
+    const next = here.nextSibling;
+    here.remove();
+    here = next;
+  }
+}
+
+function move(parent, node, before) {
+  if (parent.moveBefore) return parent.moveBefore(node, before);
+  const focused = node.contains(document.activeElement) ? document.activeElement : null;
+  parent.insertBefore(node, before);
+  focused?.focus({ preventScroll: true });
+  return node;
+}
+
+/** A duration as a person says it: "12 s", "3 min", "1 h 5 min". */
+export function duration(milliseconds) {
+  const seconds = Math.max(0, Math.round(milliseconds / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 10 && seconds % 60) return `${minutes} min ${seconds % 60} s`;
+  if (minutes < 60) return `${minutes} min`;
+  return minutes % 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${minutes / 60} h`;
+}
+
+/** A size with its unit: "812 B", "4.2 kB", "5 MB". */
+export function size(bytes) {
+  if (bytes < 1000) return `${bytes} B`;
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(bytes < 1e4 ? 1 : 0)} kB`;
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+}
+
+/** What the API refused, in its words: code, message, hint. */
+export class Refused extends Error {
+  constructor({ code, message, hint }, status) {
+    super(message);
+    Object.assign(this, { code, hint: hint ?? "", status });
+  }
+}
+
+const csrf = () => document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
+
+/** Call the API and return its JSON. Throws Refused, also when the server can't be reached. */
+export async function api(method, path, body) {
+  let response;
+  let answer = null;
+  try {
+    response = await fetch(path, {
+      method,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": csrf() },
+      signal: AbortSignal.timeout(60_000),
+    });
+    answer = await response.json().catch(() => null);
+  } catch {
+    throw new Refused({
+      code: "unreachable",
+      message: "The server could not be reached.",
+      hint: "Check that Mesh is running and that this device has a network.",
+    });
+  }
+  if (response.ok) return answer;
+  throw new Refused(
+    answer?.error ?? {
+      code: `http_${response.status}`,
+      message: "Something unexpected came back from the server.",
+      hint: "Try again in a moment.",
+    },
+    response.status,
+  );
+}
+
+/** Keep a choice for a year where the server can read it too, so the next page starts with it. */
+export function remember(name, value) {
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `${name}=${encodeURIComponent(value)}; Path=/; Max-Age=${value ? 31536000 : 0}; SameSite=Lax${secure}`;
+}
+
+/** Say something to people who use a screen reader. */
+export function say(text) {
+  const live = byId("say");
+  if (live && live.textContent !== text) live.textContent = text;
+}
+
+/** Copy text, and let the button say so for a moment. */
+export async function copy(button, text) {
+  const label = button.querySelector("span") ?? button;
+  const before = label.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    label.textContent = "Copied";
+  } catch {
+    label.textContent = "Not allowed to copy";
+  }
+  setTimeout(() => (label.textContent = before), 1500);
+}

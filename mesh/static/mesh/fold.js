@@ -1,0 +1,281 @@
+// From chunks to what a reader sees: the AI SDK's UI message, built chunk by chunk.
+// The same function as threads/core/fold.py; tests/threads/fold_cases.json holds both to it.
+
+const TEXT = /^(text|reasoning)-(start|delta|end)$/;
+
+/** A message under construction; apply() takes the next chunk and returns the part it changed. */
+export class Fold {
+  /** Begins empty, or goes on from the parts and metadata of an answer in the making. */
+  constructor(messageId = "", parts = [], metadata = {}) {
+    Object.assign(this, { messageId, parts, metadata });
+    this.texts = new Map(); // open text and reasoning parts, by kind and id
+    this.inputs = new Map(); // text of a tool's input while it streams, by call
+    this.tools = new Map(); // part of each call
+    this.data = new Map(); // data parts that have an id
+    this.left = new Map(); // what was open in the given parts: their ids are not kept
+    for (const part of parts) {
+      if (part.toolCallId) this.tools.set(part.toolCallId, part);
+      else if (part.type.startsWith("data-") && part.id != null) this.data.set(`${part.type} ${part.id}`, part);
+      else if (part.state === "streaming") this.left.set(part.type, part);
+    }
+  }
+
+  apply(chunk) {
+    const kind = String(chunk.type);
+    if (kind.startsWith("data-")) return this.applyData(kind, chunk);
+    const text = TEXT.exec(kind);
+    if (text) return this.applyText(text[1], text[2], chunk);
+    if (kind.startsWith("tool-")) return this.applyTool(kind, chunk);
+    if (kind === "start-step") return this.add({ type: "step-start" });
+    if (kind === "file" || kind.startsWith("source-")) return this.add({ ...chunk });
+    if (kind === "finish-step") this.texts.clear();
+    else if (["start", "finish", "message-metadata"].includes(kind)) this.applyMessage(kind, chunk);
+    return null;
+  }
+
+  add(part) {
+    this.parts.push(part);
+    return part;
+  }
+
+  applyMessage(kind, chunk) {
+    if (kind === "start" && chunk.messageId) this.messageId = chunk.messageId;
+    if (isObject(chunk.messageMetadata)) this.metadata = merge(this.metadata, chunk.messageMetadata);
+  }
+
+  applyText(kind, step, chunk) {
+    const key = `${kind} ${chunk.id}`;
+    let part = this.texts.get(key) ?? (step === "start" ? null : this.takeLeft(kind, key));
+    // A delta without its start is kept too: nothing that was said may be lost.
+    if (step === "start" || !part) {
+      if (step === "end") return null;
+      // A second start of the same id begins anew for every open text, as finish-step does.
+      if (part) this.texts.clear();
+      part = this.add({ type: kind, text: "", state: "streaming" });
+      this.texts.set(key, part);
+    }
+    if (step === "delta") part.text += chunk.delta ?? "";
+    if (chunk.providerMetadata != null) part.providerMetadata = chunk.providerMetadata;
+    if (step === "end") {
+      part.state = "done";
+      this.texts.delete(key);
+    }
+    return part;
+  }
+
+  takeLeft(kind, key) {
+    const part = this.left.get(kind);
+    this.left.delete(kind);
+    if (part) this.texts.set(key, part);
+    return part;
+  }
+
+  applyTool(kind, chunk) {
+    const id = String(chunk.toolCallId);
+    let part = this.tools.get(id);
+    if (!part) {
+      if (!kind.startsWith("tool-input-") || kind === "tool-input-delta") return null;
+      part = this.add(newTool(id, chunk));
+      this.tools.set(id, part);
+    }
+    for (const name of ["title", "providerExecuted"]) if (chunk[name] != null) part[name] = chunk[name];
+    if (kind === "tool-input-start") {
+      part.state = "input-streaming";
+      this.inputs.set(id, "");
+    } else if (kind === "tool-input-delta") {
+      // What came before the page did is not known: then the whole input is awaited.
+      if (!this.inputs.has(id) && part.input !== undefined) return part;
+      const text = (this.inputs.get(id) ?? "") + (chunk.inputTextDelta ?? "");
+      this.inputs.set(id, text);
+      const value = parsePartial(text);
+      if (value != null) part.input = value;
+    } else {
+      this.inputs.delete(id);
+      toolSteps[kind]?.(part, chunk);
+    }
+    return part;
+  }
+
+  applyData(kind, chunk) {
+    if (chunk.transient) return null;
+    const answered = kind === "data-approval" ? this.applyApproval(chunk.data ?? {}) : null;
+    const key = chunk.id == null ? null : `${kind} ${chunk.id}`;
+    const known = key && this.data.get(key);
+    if (known) {
+      known.data = chunk.data;
+      return answered ?? known;
+    }
+    const part = { type: kind };
+    for (const name of ["id", "data"]) if (name in chunk) part[name] = chunk[name];
+    if (key) this.data.set(key, part);
+    this.add(part);
+    return answered ?? part;
+  }
+
+  applyApproval(data) {
+    const part = this.tools.get(String(data.toolCallId));
+    if (!part || !data.decision) return part ?? null;
+    if (part.state === "approval-requested") {
+      part.state = "approval-responded";
+      part.approval = { ...part.approval, approved: data.decision === "allow" };
+      if (data.reason) part.approval.reason = data.reason;
+    }
+    return part;
+  }
+}
+
+function newTool(id, chunk) {
+  const name = String(chunk.toolName);
+  if (chunk.dynamic) return { type: "dynamic-tool", toolName: name, toolCallId: id, state: "" };
+  return { type: `tool-${name}`, toolCallId: id, state: "" };
+}
+
+const toolSteps = {
+  "tool-input-available": (part, chunk) =>
+    Object.assign(part, { state: "input-available", input: chunk.input ?? null }),
+  "tool-input-error": (part, chunk) =>
+    Object.assign(part, {
+      state: "output-error",
+      input: chunk.input ?? null,
+      errorText: chunk.errorText ?? "",
+    }),
+  "tool-approval-request": (part, chunk) =>
+    Object.assign(part, { state: "approval-requested", approval: { id: chunk.approvalId ?? null } }),
+  "tool-output-available": (part, chunk) => {
+    Object.assign(part, { state: "output-available", output: chunk.output ?? null });
+    delete part.preliminary;
+    if (chunk.preliminary) part.preliminary = true;
+  },
+  "tool-output-error": (part, chunk) =>
+    Object.assign(part, { state: "output-error", errorText: chunk.errorText ?? "" }),
+  "tool-output-denied": (part) => Object.assign(part, { state: "output-denied" }),
+};
+
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
+/** Return `old` overlaid with `new`: objects key by key, anything else replaced. */
+export function merge(old, fresh) {
+  const merged = { ...old };
+  for (const [key, value] of Object.entries(fresh)) {
+    merged[key] = isObject(merged[key]) && isObject(value) ? merge(merged[key], value) : value;
+  }
+  return merged;
+}
+
+/** Return what the beginning `text` of a JSON value says so far, null if nothing. */
+export function parsePartial(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Not whole yet.
+  }
+  try {
+    const value = new Beginning(text).value();
+    return value === undefined ? null : value;
+  } catch {
+    return null;
+  }
+}
+
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const NUMBER_BEGUN = /^-?\d*\.?\d*(?:[eE][+-]?\d*)?$/;
+const ESCAPE_CUT = /(?<!\\)((?:\\\\)*)\\(?:u[0-9a-fA-F]{0,3})?$/;
+
+/** Reads JSON that may end anywhere: a cut string counts, a key without its value does not. */
+class Beginning {
+  constructor(text) {
+    this.text = text;
+    this.at = 0;
+  }
+
+  skip() {
+    while (" \t\n\r".includes(this.text[this.at] ?? "x")) this.at += 1;
+    return this.at < this.text.length;
+  }
+
+  value() {
+    if (!this.skip()) return undefined;
+    const sign = this.text[this.at];
+    if (sign === "{") return this.object();
+    if (sign === "[") return this.array();
+    if (sign === '"') return this.string().value;
+    return this.literal();
+  }
+
+  object() {
+    const found = {};
+    for (this.at += 1; this.skip(); ) {
+      const sign = this.text[this.at];
+      if (sign === "," || sign === "}") {
+        this.at += 1;
+        if (sign === "}") return found;
+        continue;
+      }
+      if (sign !== '"') throw new SyntaxError("a key is missing");
+      const key = this.string();
+      if (!key.whole || !this.skip()) break;
+      if (this.text[this.at] !== ":") throw new SyntaxError("a colon is missing");
+      this.at += 1;
+      const value = this.value();
+      if (value !== undefined) {
+        // Not found[key] = …: "__proto__" is a key like any other.
+        Object.defineProperty(found, key.value, {
+          value,
+          enumerable: true,
+          configurable: true,
+          writable: true,
+        });
+      }
+    }
+    return found;
+  }
+
+  array() {
+    const found = [];
+    for (this.at += 1; this.skip(); ) {
+      const sign = this.text[this.at];
+      if (sign === "," || sign === "]") {
+        this.at += 1;
+        if (sign === "]") return found;
+        continue;
+      }
+      const value = this.value();
+      if (value !== undefined) found.push(value);
+    }
+    return found;
+  }
+
+  string() {
+    const start = this.at;
+    let end = start + 1;
+    while (end < this.text.length && this.text[end] !== '"') end += this.text[end] === "\\" ? 2 : 1;
+    const whole = end < this.text.length;
+    this.at = whole ? end + 1 : this.text.length;
+    const body = this.text.slice(start + 1, whole ? end : undefined);
+    return { value: unescape(whole ? body : body.replace(ESCAPE_CUT, "$1")), whole };
+  }
+
+  literal() {
+    const rest = this.text.slice(this.at);
+    for (const [word, value] of [["true", true], ["false", false], ["null", null]]) {
+      if (rest.startsWith(word) || word.startsWith(rest)) {
+        this.at += Math.min(word.length, rest.length);
+        return value;
+      }
+    }
+    NUMBER.lastIndex = this.at;
+    const number = NUMBER.exec(this.text);
+    if (NUMBER_BEGUN.test(rest)) {
+      this.at = this.text.length;
+      return number ? Number(number[0]) : undefined;
+    }
+    if (!number) throw new SyntaxError("no value");
+    this.at = NUMBER.lastIndex;
+    return Number(number[0]);
+  }
+}
+
+// Raw line breaks inside a string are not JSON, but models write them.
+const RAW = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+const unescape = (body) =>
+  JSON.parse(`"${body.replace(/[\0-\x1f]/g, (c) => RAW[c] ?? `\\u00${c.charCodeAt(0).toString(16).padStart(2, "0")}`)}"`);

@@ -1,0 +1,147 @@
+// Markdown while it is being written: finished blocks are never touched again, the last one
+// is morphed, so that selected text stays selected and a frame costs what is new.
+
+import markdownit from "./vendor/markdown-it.js";
+import "./vendor/purify.js";
+import { morph } from "./dom.js";
+
+const LARGEST = 200_000; // characters set as Markdown; more is shown as plain text
+const REFERENCE = /^ {0,3}\[[^\]]+\]:\s/m;
+
+const md = markdownit({ html: false, linkify: true, typographer: false });
+const { rules } = md.renderer;
+const escape = md.utils.escapeHtml;
+
+rules.fence = rules.code_block = (tokens, index) => {
+  const { info = "", content } = tokens[index];
+  const language = /^[\w+#.-]+/.exec(info.trim())?.[0] ?? "";
+  const named = language ? ` class="language-${escape(language)}"` : "";
+  return `<figure class="code"><figcaption><span>${escape(language || "text")}</span><button type="button" class="code__copy">Copy</button></figcaption><pre tabindex="0"><code${named}>${escape(content)}</code></pre></figure>`;
+};
+// Columns are aligned by class: the page's policy takes no style attributes.
+rules.th_open = rules.td_open = (tokens, index) => {
+  const side = /text-align:(\w+)/.exec(tokens[index].attrGet("style") ?? "")?.[1];
+  return `<${tokens[index].tag}${side ? ` class="align-${side}"` : ""}>`;
+};
+rules.table_open = () => '<div class="table" tabindex="0"><table>';
+rules.table_close = () => "</table></div>";
+rules.link_open = (tokens, index, options, env, self) => {
+  tokens[index].attrSet("target", "_blank");
+  tokens[index].attrSet("rel", "noopener noreferrer nofollow");
+  return self.renderToken(tokens, index, options);
+};
+// A picture from afar would tell its server who reads this: it becomes a link.
+rules.image = (tokens, index) => {
+  const source = tokens[index].attrGet("src") ?? "";
+  const words = tokens[index].content || source;
+  return `<a href="${escape(source)}" target="_blank" rel="noopener noreferrer nofollow">${escape(words)}</a>`;
+};
+
+const SAFE = {
+  RETURN_DOM_FRAGMENT: true,
+  ALLOWED_TAGS:
+    "a b blockquote br button code del div em figcaption figure h1 h2 h3 h4 h5 h6 hr i li ol p pre s span strong table tbody td th thead tr ul".split(" "),
+  ALLOWED_ATTR: ["class", "href", "rel", "start", "tabindex", "target", "title", "type"],
+  ALLOW_DATA_ATTR: false,
+  ALLOW_ARIA_ATTR: false,
+};
+
+const clean = (html) => globalThis.DOMPurify.sanitize(html, SAFE);
+
+/** One text part in `root`. update() takes the whole text so far and whether it is finished. */
+export class Markdown {
+  constructor(root) {
+    this.root = root;
+    root.classList.add("prose");
+    this.reset();
+  }
+
+  reset() {
+    this.root.replaceChildren();
+    Object.assign(this, { text: "", settled: 0, live: [], env: {}, done: false });
+  }
+
+  update(text, done) {
+    if (text === this.text && done === this.done) return;
+    if (text.length > LARGEST) return this.plain(text);
+    // A reference may stand after its use: then, once, at the end, everything is set anew.
+    const late = done && !this.done && this.settled && REFERENCE.test(text);
+    if (late || !text.startsWith(this.text)) this.reset();
+    this.text = text;
+    this.done = done;
+    this.paint(text.slice(this.settled), done);
+  }
+
+  paint(tail, done) {
+    const tokens = md.parse(tail, this.env);
+    const blocks = tokens.filter((token) => token.level === 0 && token.nesting >= 0 && token.map);
+    const fresh = [...clean(md.renderer.render(tokens, md.options, this.env)).children];
+    const nodes = fresh.map((node, index) => {
+      const old = this.live[index];
+      if (old) return morph(old, node);
+      this.root.append(node);
+      return node;
+    });
+    this.live.slice(fresh.length).forEach((node) => node.remove());
+    const open = done || !blocks.length || nodes.length !== blocks.length ? 0 : 1;
+    const finished = open || done ? nodes.slice(0, nodes.length - open) : [];
+    finished.forEach(highlightLater);
+    this.live = nodes.slice(finished.length);
+    if (open) this.settled += lineStart(tail, blocks.at(-1).map[0]);
+    else if (done) this.settled = this.text.length;
+  }
+
+  plain(text) {
+    this.text = text;
+    this.done = true;
+    this.root.classList.remove("prose");
+    if (this.root.firstChild?.nodeType !== Node.TEXT_NODE) this.root.replaceChildren("");
+    const node = this.root.firstChild;
+    this.root.classList.add("plain");
+    if (text.startsWith(node.data)) node.appendData(text.slice(node.data.length));
+    else node.data = text;
+  }
+}
+
+function lineStart(text, line) {
+  let at = 0;
+  for (let count = 0; count < line; count += 1) at = text.indexOf("\n", at) + 1;
+  return at;
+}
+
+// Colours for code come later, when nothing else is to be done, and only where there is code.
+const waiting = [];
+let library = null;
+
+function highlightLater(node) {
+  const found = node.matches("figure.code") ? [node] : node.querySelectorAll("figure.code");
+  for (const figure of found) {
+    const code = figure.querySelector("code[class]");
+    if (code && code.textContent.length < 50_000) waiting.push(code);
+  }
+  if (waiting.length) idle(highlight);
+}
+
+const idle = (work) => (window.requestIdleCallback ?? ((f) => setTimeout(f, 50)))(work, { timeout: 1000 });
+
+async function highlight() {
+  library ??= import("./vendor/highlight.js").then((module) => module.default);
+  const highlighter = await library.catch(() => null);
+  const code = waiting.shift();
+  if (!highlighter || !code) return;
+  const language = code.className.replace("language-", "");
+  if (isSelected(code)) {
+    waiting.push(code);
+    setTimeout(() => idle(highlight), 2000);
+    return;
+  }
+  if (highlighter.getLanguage(language)) {
+    code.replaceChildren(clean(highlighter.highlight(code.textContent, { language }).value));
+  }
+  if (waiting.length) idle(highlight);
+}
+
+function isSelected(node) {
+  const selection = getSelection();
+  return Boolean(selection && !selection.isCollapsed && selection.containsNode(node, true));
+}

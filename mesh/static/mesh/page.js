@@ -1,0 +1,259 @@
+// The chat page: joins the store, the conversation, the composer, the list and the socket.
+// Runs are put into words here.
+
+import { Chat, textOf } from "./chat.js";
+import { Composer, offlineNotice } from "./composer.js";
+import { api, byId, duration, el, icon, say } from "./dom.js";
+import { Sidebar } from "./sidebar.js";
+import { Socket } from "./socket.js";
+import { Transcript } from "./transcript.js";
+
+const data = JSON.parse(byId("page-data").textContent);
+const base = `/api/${data.org}/decopilot`;
+const agent = data.agent ?? "default";
+let thread = data.thread;
+
+// The conversation
+
+const chat = new Chat(data, {
+  onChange: (message, part) => transcript.change(message, part),
+  onStatus: () => requestAnimationFrame(paintStatus),
+  onTitle: (title) => nameIt(title),
+});
+const transcript = new Transcript(chat, {
+  onRetry: (message) => post(message.id, textOf(message)),
+  onEdit: (message) => {
+    chat.remove(message.id);
+    composer.giveBack(textOf(message));
+  },
+  onAgain: (answer) => {
+    const before = chat.messages.slice(0, chat.messages.indexOf(answer)).reverse();
+    const asked = before.find((message) => message.role === "user");
+    if (asked) send(textOf(asked));
+  },
+});
+const composer = new Composer({ draftKey: draftKey(), onSend: send, onStop: stop });
+
+function draftKey() {
+  return `mesh:draft:${data.org}:${thread?.id ?? "new"}`;
+}
+
+function send(text) {
+  const id = newId();
+  document.body.dataset.view = "thread";
+  chat.addOwn(id, text);
+  transcript.toEnd();
+  return post(id, text);
+}
+
+// crypto.randomUUID is missing where a page came by plain http from another machine.
+function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `m-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/** Send a message, the thread first if there is none; sending again under the same id is safe. */
+async function post(id, text) {
+  const message = chat.known.get(id);
+  Object.assign(message, { sending: "sending", refused: null });
+  transcript.change(message, null);
+  try {
+    const fresh = thread ? null : await openThread();
+    const choice = composer.choice();
+    const kind = choice?.isLocal ? { sandboxProviderKind: "remote-user" } : {};
+    const pins = thread.locked || !choice ? {} : { harnessId: choice.harness, ...kind };
+    await api("POST", `${base}/threads/${thread.id}/messages`, {
+      messages: [{ id, role: "user", parts: [{ type: "text", text }] }],
+      agent: { id: thread.agent?.id ?? agent },
+      tier: choice?.tier ?? "smart",
+      toolApprovalLevel: composer.level.value,
+      // The composer says so before anything is sent to a machine that is away.
+      ...(machine()?.state === "offline" ? { whenOffline: "queue" } : {}),
+      ...pins,
+    });
+    chat.settle(id);
+    if (fresh) sidebar.refreshSoon();
+  } catch (refused) {
+    chat.settle(id, refused);
+    say(`Not sent. ${refused.message}`);
+  }
+}
+
+/** The new chat becomes a thread in place: nothing reloads, no keystroke is lost. */
+async function openThread() {
+  thread = await api("POST", `${base}/threads`, { agentId: agent });
+  chat.thread = thread;
+  history.pushState({}, "", `/${data.org}/threads/${thread.id}`);
+  composer.moveDraft(draftKey());
+  socket.follow(thread.id, 0);
+  return thread;
+}
+
+let stopping = null;
+
+async function stop() {
+  stopping = chat.current();
+  paintStatus();
+  try {
+    await api("POST", `${base}/cancel/${thread.id}`, {});
+  } catch (refused) {
+    stopping = null;
+    // 404: it had ended already, which the page is about to hear.
+    if (refused.status !== 404) say(`It could not be stopped. ${refused.message}`);
+  }
+  paintStatus();
+}
+
+// What is happening, in words
+
+let away = false;
+let approvals = null;
+
+function machine() {
+  return thread?.machine ?? null;
+}
+
+function words({ state }) {
+  const where = machine()?.name;
+  if (stopping) return "Stopping…";
+  if (state === "queued") {
+    if (machine()?.state === "offline") return `Waiting for ${where}, which is offline. It goes out when the machine is back.`;
+    return where ? `Waiting for ${where}…` : "Waiting for its turn…";
+  }
+  if (state === "dispatched") return where ? `Starting the agent on ${where}…` : "Starting the agent…";
+  if (state === "waiting") return "Waiting for your answer";
+  return where ? `Working on ${where}` : "Working";
+}
+
+function paintStatus() {
+  const current = chat.current();
+  if (!current || (stopping && stopping.id !== current.id)) stopping = null;
+  composer.setBusy(Boolean(current), Boolean(stopping));
+  const line = transcript.statusLine;
+  line.hidden = !current;
+  if (current) {
+    const text = words(current);
+    if (line.dataset.words !== text) {
+      line.dataset.words = text;
+      line.dataset.state = current.state;
+      line.replaceChildren(mark(current.state), el("span", {}, text), el("span", { class: "status__time" }));
+      say(text);
+    }
+    const took = Date.now() - current.since;
+    line.lastChild.textContent = current.state !== "waiting" && took >= 2000 ? duration(took) : "";
+  } else if (line.dataset.words) {
+    delete line.dataset.words;
+    say(ended());
+  }
+  paintQuestions();
+  const offline = machine()?.state === "offline" && !current;
+  composer.notice(...(offline ? [offlineNotice(machine())] : []));
+}
+
+const mark = (state) => (state === "waiting" ? icon("hand") : state === "queued" ? icon("clock") : el("span", { class: "pulse", "aria-hidden": "true" }));
+
+function ended() {
+  const last = chat.messages.at(-1);
+  if (last?.state === "failed") return `The run failed. ${last.error?.message ?? ""}`;
+  return last?.state === "cancelled" ? "Stopped." : "The answer is complete.";
+}
+
+async function paintQuestions() {
+  if (!approvals && !chat.questions().length) return;
+  if (!approvals) {
+    const { Approvals } = await import("./approvals.js");
+    approvals ??= new Approvals((id) => `${base}/threads/${thread.id}/approvals/${encodeURIComponent(id)}`);
+    approvals.onChange = paintQuestions;
+  }
+  approvals.paint(chat.questions(), machine()?.name);
+  paintTitle();
+}
+
+setInterval(() => chat.current() && !document.hidden && paintStatus(), 1000);
+
+// Title and favicon
+
+const favicon = document.querySelector("link[rel=icon]");
+const quiet = favicon.href;
+// The same picture with an amber dot; the address keeps it as text.
+const calling = quiet.replace(/%3C\/svg%3E$/i, "%3Ccircle cx='24' cy='8' r='7.5' fill='%23f5a524' stroke='%23fff' stroke-width='2'/%3E%3C/svg%3E");
+
+function nameIt(title) {
+  document.body.dataset.title = title;
+  byId("title").textContent = title;
+  paintTitle();
+  sidebar.refreshSoon();
+}
+
+function paintTitle() {
+  const listed = Number(byId("group-needs")?.dataset.count ?? 0);
+  const needs = Math.max(listed, chat.questions().some(({ answer }) => !answer) ? 1 : 0);
+  document.title = `${needs ? `(${needs}) ` : ""}${document.body.dataset.title} · Mesh`;
+  const wanted = needs ? calling : quiet;
+  if (favicon.href !== wanted) favicon.href = wanted;
+}
+
+// The server
+
+function paintAway(text) {
+  byId("away").hidden = !text;
+  byId("away").querySelector("span").textContent = text ?? "";
+  if (text) say(text);
+}
+
+function signedOut() {
+  paintAway("Signed out");
+  byId("away").querySelector("span").replaceChildren("Signed out. ", el("a", { href: location.pathname }, "Sign in"));
+}
+
+let patience = null;
+
+function onState(state) {
+  if (state !== "away") clearTimeout(patience);
+  if (state === "signed-out") return signedOut();
+  if (state === "open") {
+    if (away) sidebar.refreshSoon();
+    away = false;
+    return paintAway(null);
+  }
+  if (away) return null;
+  away = true;
+  // A blink of the connection is not worth a word.
+  patience = setTimeout(() => paintAway("Reconnecting…"), 800);
+  return null;
+}
+
+function onMessage(message) {
+  if (message.type === "events") chat.apply(message.events);
+  else if (message.type === "thread") {
+    if (message.thread.id === thread?.id) {
+      thread = message.thread;
+      if (thread.title && thread.title !== document.body.dataset.title) nameIt(thread.title);
+      paintStatus();
+    }
+    sidebar.refreshSoon();
+  } else if (message.type === "links") {
+    const mine = message.links.find((link) => link.id === thread?.machine?.id);
+    if (mine) thread.machine = { ...thread.machine, ...mine };
+    paintStatus();
+    sidebar.refreshSoon();
+  } else if (message.type === "error" && message.thread === thread?.id) {
+    if (message.code === "not_found") paintAway("This chat was deleted");
+    else setTimeout(() => socket.follow(thread.id, socket.cursor), 3000);
+  }
+}
+
+const sidebar = new Sidebar({
+  org: data.org,
+  thread: () => thread,
+  onRefreshed: paintTitle,
+  onSignedOut: signedOut,
+  focusComposer: () => composer.text.focus(),
+});
+addEventListener("popstate", () => location.reload());
+
+const socket = new Socket(data.socket ?? "/ws", { onMessage, onState });
+transcript.start();
+if (thread) socket.follow(thread.id, data.cursor);
+paintStatus();
+paintTitle();

@@ -1,0 +1,250 @@
+// One element for each part of an answer: text, thinking, tool calls, files, notices.
+// Stored parts and parts that are still growing are painted by the same code.
+
+import { byId, duration, el, icon } from "./dom.js";
+import { Markdown } from "./markdown.js";
+
+/** Return {node, update(part, run)} for a part, or null for one that shows nothing. */
+export function makePart(part) {
+  if (part.type === "text") return new TextPart();
+  if (part.type === "reasoning") return new ReasoningPart();
+  if (isTool(part)) return new ToolPart();
+  if (part.type === "file") return new FilePart();
+  return null;
+}
+
+export const isTool = (part) => part.type === "dynamic-tool" || part.type.startsWith("tool-");
+export const toolName = (part) => part.toolName ?? part.type.slice("tool-".length);
+
+class TextPart {
+  constructor() {
+    this.node = el("div", { class: "part part--text" });
+    this.markdown = new Markdown(this.node);
+  }
+
+  update(part, run) {
+    this.markdown.update(part.text, part.state === "done" || !run.live);
+    this.node.hidden = !part.text.trim();
+  }
+}
+
+class ReasoningPart {
+  constructor() {
+    this.started = performance.now();
+    this.what = el("span", { class: "tool__what" });
+    this.line = el("span", { class: "tool__where tool__where--words" });
+    this.body = el("div", { class: "reasoning__text" });
+    this.node = el(
+      "details",
+      { class: "part tool reasoning" },
+      el("summary", { class: "tool__row" }, icon("brain"), this.what, this.line, chevron()),
+      this.body,
+    );
+    this.node.addEventListener("toggle", () => this.node.open && this.fill());
+  }
+
+  update(part, run) {
+    const open = run.live && part.state === "streaming";
+    if (!open) this.took ??= performance.now() - this.started;
+    const lines = part.text.trim().split("\n").filter(Boolean);
+    this.text = part.text.trim();
+    this.what.textContent = open ? "Thinking…" : this.took > 1500 ? `Thought for ${duration(this.took)}` : "Thought";
+    this.line.textContent = ((open ? lines.at(-1) : lines[0]) ?? "").replace(/[*_#`]/g, "").slice(0, 100);
+    this.node.hidden = !open && !this.text;
+    if (this.node.open) this.fill();
+  }
+
+  fill() {
+    this.body.textContent = this.text;
+  }
+}
+
+class FilePart {
+  constructor() {
+    this.node = el("p", { class: "part" });
+  }
+
+  update(part) {
+    const isImage = part.mediaType?.startsWith("image/") && part.url?.startsWith("data:image/");
+    const name = part.filename ?? part.mediaType ?? "file";
+    this.node.replaceChildren(
+      isImage ? el("img", { class: "picture", src: part.url, alt: name }) : el("span", { class: "chip" }, icon("file-text"), name),
+    );
+  }
+}
+
+const STATES = {
+  "input-streaming": ["preparing", "Preparing…"],
+  "input-available": ["running", "Running"],
+  "approval-requested": ["waiting", "Waiting for you"],
+  "approval-responded": ["running", "Running"],
+  "output-available": ["ok", "Done"],
+  "output-error": ["failed", "Failed"],
+  "output-denied": ["denied", "Denied by you"],
+};
+
+/** Return the state of a tool's row and its word; `live` says whether its run goes on. */
+export function toolState(part, live) {
+  const [state, word] = STATES[part.state] ?? ["running", "Running"];
+  if (state === "ok" && (part.output?.isError || part.output?.exitCode > 0)) return ["failed", "Failed"];
+  if (part.approval?.approved === false && state === "running") return ["denied", "Denied by you"];
+  if (!live && ["preparing", "running", "waiting"].includes(state)) return ["stopped", "Stopped"];
+  return [state, word];
+}
+
+class ToolPart {
+  constructor() {
+    this.picture = el("span", { class: "tool__icon" });
+    this.what = el("span", { class: "tool__what" });
+    this.where = el("code", { class: "tool__where" });
+    this.count = el("span", { class: "tool__count" });
+    this.time = el("span", { class: "tool__time" });
+    this.word = el("span", { class: "tool__state" });
+    this.body = el("div", { class: "tool__body" });
+    this.node = el(
+      "details",
+      { class: "part tool" },
+      el("summary", { class: "tool__row" }, this.picture, this.what, this.where, this.count, this.time, this.word, chevron()),
+      this.body,
+    );
+    this.node.addEventListener("toggle", () => this.node.open && this.fill());
+  }
+
+  update(part, run) {
+    const [state, word] = toolState(part, run.live);
+    const { icon: picture, what, where } = describe(part, state === "waiting" ? "running" : state);
+    this.part = part;
+    if (this.node.dataset.state !== state) {
+      this.node.dataset.state = state;
+      this.clock(state);
+      this.word.replaceChildren(...stateMark(state, part, word));
+    }
+    if (this.shown !== picture) this.picture.replaceChildren(icon((this.shown = picture)));
+    this.what.textContent = what;
+    this.where.textContent = where;
+    this.where.hidden = !where;
+    this.where.title = where.length > 60 ? where : "";
+    this.count.replaceChildren(...changes(part));
+    if (this.node.open) this.fill();
+  }
+
+  /** Time what runs while we look on; of what was stored, only the result is known. */
+  clock(state) {
+    if (state === "running") {
+      this.started ??= performance.now();
+      this.time.dataset.since = this.started;
+    } else {
+      delete this.time.dataset.since;
+      const took = performance.now() - (this.started ?? performance.now());
+      this.time.textContent = this.started && took >= 950 ? duration(took) : "";
+    }
+  }
+
+  async fill() {
+    const { detailsOf } = await import("./details.js");
+    const { part } = this;
+    const key = JSON.stringify([part.state, part.errorText, part.input, part.output]).length + part.state;
+    if (this.filled === key) return;
+    this.filled = key;
+    this.body.replaceChildren(...detailsOf(part, this.where.textContent));
+  }
+}
+
+function stateMark(state, part, word) {
+  if (state === "ok") return [icon("check"), el("span", { class: "unseen" }, part.approval ? "Done, allowed by you" : "Done")];
+  if (state === "running") return [el("span", { class: "unseen" }, word)];
+  const picture = { failed: "circle-x", denied: "ban", stopped: "square", waiting: "hand" }[state];
+  return [...(picture ? [icon(picture)] : []), el("span", {}, word)];
+}
+
+/** The mark of a row that can be opened. */
+export const chevron = () => {
+  const mark = icon("chevron-right");
+  mark.classList.add("tool__open");
+  return mark;
+};
+
+// Icon, then what it did, what it is doing and what it wants to do, and which input says where.
+const TOOLS = {
+  bash: ["terminal", "Ran", "Running", "Run a command", "command"],
+  read: ["file-text", "Read", "Reading", "Read a file", "file_path"],
+  write: ["file-plus", "Wrote", "Writing", "Write a file", "file_path"],
+  edit: ["file-pen", "Edited", "Editing", "Edit a file", "file_path"],
+  notebookedit: ["file-pen", "Edited", "Editing", "Edit a notebook", "notebook_path"],
+  grep: ["search", "Searched for", "Searching for", "Search the files", "pattern"],
+  glob: ["search", "Looked for", "Looking for", "Look for files", "pattern"],
+  ls: ["search", "Listed", "Listing", "List a folder", "path"],
+  webfetch: ["globe", "Fetched", "Fetching", "Fetch a page", "url"],
+  websearch: ["globe", "Searched the web for", "Searching the web for", "Search the web", "query"],
+  task: ["bot", "Asked a helper", "Asking a helper", "Ask a helper", "description"],
+  todowrite: ["list-todo", "Updated the plan", "Updating the plan", "Update the plan", ""],
+};
+Object.assign(TOOLS, { shell: TOOLS.bash, multiedit: TOOLS.edit, agent: TOOLS.task });
+const TENSE = { ok: 1, failed: 1, stopped: 1, running: 2, preparing: 2, waiting: 3, denied: 3 };
+
+/** Return icon, what and where of a tool call in words, as fits its `state`. */
+export function describe(part, state) {
+  const name = toolName(part);
+  const input = part.input && typeof part.input === "object" ? part.input : {};
+  const known = Object.hasOwn(TOOLS, name.toLowerCase()) ? TOOLS[name.toLowerCase()] : null;
+  if (known) {
+    const where = oneLine(input[known[4]] ?? input.path ?? "");
+    return { icon: known[0], what: part.title ?? known[TENSE[state] ?? 1], where };
+  }
+  const [, server, tool] = /^mcp__(.+?)__(.+)$/.exec(name) ?? [null, "", name];
+  const words = tool.replace(/([a-z\d])([A-Z])/g, "$1 $2").replace(/[_-]+/g, " ").trim();
+  const first = Object.values(input).find((value) => typeof value === "string" && value.length <= 200) ?? "";
+  const what = words.charAt(0).toUpperCase() + words.slice(1) + (server ? ` (${server})` : "");
+  return { icon: "wrench", what: part.title ?? what, where: oneLine(first) };
+}
+
+/** Say in one line what several calls did: "Read 4 files · ran 2 commands · 1 failed". */
+export function summarise(parts) {
+  const counts = new Map();
+  for (const part of parts.filter(isTool)) {
+    const { icon: kind } = describe(part, "ok");
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  const words = [...counts].map(([kind, count]) => `${SUMS[kind]?.[0] ?? "used"} ${count} ${SUMS[kind]?.[1] ?? "tool"}${count > 1 ? "s" : ""}`);
+  const failed = parts.filter((part) => isTool(part) && toolState(part, false)[0] === "failed").length;
+  if (failed) words.push(`${failed} failed`);
+  const line = words.join(" · ");
+  return line.charAt(0).toUpperCase() + line.slice(1);
+}
+
+const SUMS = {
+  terminal: ["ran", "command"],
+  "file-text": ["read", "file"],
+  "file-plus": ["wrote", "file"],
+  "file-pen": ["made", "edit"],
+  search: ["searched", "time"],
+  globe: ["fetched", "page"],
+  bot: ["asked", "helper"],
+};
+
+const oneLine = (value) => String(value).replace(/\s+/g, " ").trim().slice(0, 300);
+
+/** Return the pairs of old and new lines of a change, from the input of whichever tool. */
+export function edits(input) {
+  if (!input || typeof input !== "object") return [];
+  if (Array.isArray(input.edits)) return input.edits.flatMap(edits);
+  const hasText = typeof input.old_string === "string" || typeof input.new_string === "string";
+  return hasText ? [[lines(input.old_string), lines(input.new_string)]] : [];
+}
+
+const lines = (text) => (text ? String(text).replace(/\n$/, "").split("\n") : []);
+
+function changes(part) {
+  const found = edits(part.input);
+  if (!found.length) return [];
+  const [removed, added] = found.reduce(([a, b], [old, fresh]) => [a + old.length, b + fresh.length], [0, 0]);
+  return [el("span", { class: "plus" }, `+${added}`), " ", el("span", { class: "minus" }, `−${removed}`)];
+}
+
+// One clock for all that run.
+setInterval(() => {
+  for (const node of byId("messages")?.querySelectorAll("[data-since]") ?? []) {
+    const took = performance.now() - Number(node.dataset.since);
+    node.textContent = took >= 950 ? duration(took) : "";
+  }
+}, 1000);

@@ -1,0 +1,87 @@
+// The tab's one WebSocket: follows a thread from a cursor, and comes back by itself.
+
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 15_000;
+const PING_EVERY = 20_000;
+const PATIENCE = 8_000;
+const SIGNED_OUT = 4401;
+
+/** Tells `onMessage(message)` what comes down, and `onState("open" | "away" | "signed-out")`. */
+export class Socket {
+  constructor(path, { onMessage, onState }) {
+    this.url = new URL(path, location.href);
+    this.url.protocol = this.url.protocol === "https:" ? "wss:" : "ws:";
+    Object.assign(this, { onMessage, onState, thread: null, cursor: 0, failures: 0 });
+    addEventListener("online", () => this.retryNow());
+    document.addEventListener("visibilitychange", () => document.hidden || this.retryNow());
+    this.connect();
+  }
+
+  /** Follow a thread: events after `cursor` come, now and after each reconnect. */
+  follow(thread, cursor) {
+    if (this.thread && this.thread !== thread) this.send({ type: "unfollow", thread: this.thread });
+    Object.assign(this, { thread, cursor });
+    this.send({ type: "follow", thread, after: cursor });
+  }
+
+  connect() {
+    clearTimeout(this.retry);
+    const socket = (this.socket = new WebSocket(this.url));
+    socket.onmessage = (event) => this.socket === socket && this.receive(JSON.parse(event.data));
+    socket.onclose = ({ code }) => this.socket === socket && this.lost(code);
+    // A network that swallows everything gives no error.
+    this.watch = setTimeout(() => socket.readyState === WebSocket.CONNECTING && this.drop(), PATIENCE);
+  }
+
+  receive(message) {
+    clearTimeout(this.watch);
+    this.alive();
+    if (message.type === "hello") {
+      this.failures = 0;
+      this.onState("open");
+      if (this.thread) this.follow(this.thread, this.cursor);
+    } else if (message.type === "events") {
+      if (message.thread !== this.thread) return;
+      // After a reconnect some may come twice.
+      const fresh = message.events.filter((event) => event.seq > this.cursor);
+      if (!fresh.length) return;
+      this.cursor = fresh.at(-1).seq;
+      this.onMessage({ ...message, events: fresh });
+    } else if (message.type !== "pong") {
+      this.onMessage(message);
+    }
+  }
+
+  alive() {
+    clearTimeout(this.ping);
+    this.ping = setTimeout(() => {
+      this.send({ type: "ping" });
+      this.watch = setTimeout(() => this.drop(), PATIENCE);
+    }, PING_EVERY);
+  }
+
+  drop() {
+    this.socket.onclose = null;
+    this.socket.close();
+    this.lost();
+  }
+
+  lost(code) {
+    clearTimeout(this.ping);
+    clearTimeout(this.watch);
+    if (code === SIGNED_OUT) return this.onState("signed-out");
+    this.failures += 1;
+    this.onState("away");
+    const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (this.failures - 1));
+    // Not all tabs of a team at once when the server is back.
+    this.retry = setTimeout(() => this.connect(), longest * (0.5 + Math.random() / 2));
+  }
+
+  retryNow() {
+    if (this.socket.readyState === WebSocket.CLOSED) this.connect();
+  }
+
+  send(message) {
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+}

@@ -1,0 +1,340 @@
+// The conversation on the screen: one paint a frame, the reader's place kept, and only as
+// much of a long thread in the document as is being read.
+
+import { textOf } from "./chat.js";
+import { byId, copy, duration, el, icon, withCode } from "./dom.js";
+import { chevron, isTool, makePart, summarise } from "./parts.js";
+
+const FIRST = 80; // rows of a thread that are painted at first; older ones when scrolled to
+const MORE = 120;
+const MOST = 600; // rows kept while the page follows the end
+const NEAR = 48; // pixels that still count as the end
+
+export class Transcript {
+  constructor(chat, { onRetry, onEdit, onAgain }) {
+    Object.assign(this, { chat, onRetry, onEdit, onAgain });
+    this.scroller = byId("transcript");
+    this.column = byId("messages");
+    this.newer = byId("newer");
+    this.views = new Map();
+    this.dirty = new Map(); // message → set of parts, or null for all
+    this.earlier = el("button", { class: "button button--bare earlier", type: "button", hidden: true }, "Show earlier");
+    this.statusLine = el("div", { class: "status", hidden: true });
+    this.column.append(this.earlier, this.statusLine);
+    this.first = 0; // messages before this one are not in the document
+    this.follows = true;
+    this.lastTop = 0;
+    this.listen();
+  }
+
+  listen() {
+    this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
+    this.newer.addEventListener("click", () => this.toEnd());
+    this.earlier.addEventListener("click", () => this.showEarlier());
+    new IntersectionObserver(([entry]) => entry.isIntersecting && this.showEarlier(), {
+      root: this.scroller,
+      rootMargin: "800px 0px 0px",
+    }).observe(this.earlier);
+    // The column grows by itself too: a picture loads, a row is opened, the keyboard comes.
+    const sizes = new ResizeObserver(() => this.follows && this.jump());
+    sizes.observe(this.column);
+    sizes.observe(this.scroller);
+    this.column.addEventListener("click", (event) => this.clicked(event));
+  }
+
+  clicked({ target }) {
+    const button = target.closest(".code__copy");
+    if (button) copy(button, button.closest("figure").querySelector("code").textContent);
+    // Opening a row is reading: the end must not run away with it.
+    if (target.closest("summary")) this.follows = false;
+  }
+
+  scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+    // The window may have become lower, or a card come up: only going up is leaving the end.
+    if (scrollHeight - scrollTop - clientHeight < NEAR) this.follows = true;
+    else if (scrollTop < this.lastTop) this.follows = false;
+    this.lastTop = scrollTop;
+    if (this.follows) this.newer.hidden = true;
+  }
+
+  jump() {
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+
+  toEnd() {
+    this.follows = true;
+    this.newer.hidden = true;
+    this.jump();
+  }
+
+  /** Paint all that is stored, from the end on. */
+  start() {
+    const { messages } = this.chat;
+    let rows = 0;
+    this.first = messages.length;
+    while (this.first > 0 && rows < FIRST) {
+      this.first -= 1;
+      rows += messages[this.first].parts.length;
+    }
+    for (const message of messages.slice(this.first)) this.dirty.set(message, null);
+    this.paint();
+    this.toEnd();
+  }
+
+  /** Note a change; it is painted with all others in the next frame. */
+  change(message, part) {
+    if (part === null) this.dirty.set(message, null);
+    else if (this.dirty.get(message) !== null) {
+      if (!this.dirty.has(message)) this.dirty.set(message, new Set());
+      this.dirty.get(message).add(part);
+    }
+    this.schedule();
+  }
+
+  schedule() {
+    this.frame ??= requestAnimationFrame(() => this.paint());
+  }
+
+  paint() {
+    cancelAnimationFrame(this.frame);
+    this.frame = null;
+    const had = this.dirty.size > 0;
+    for (const [message, parts] of this.dirty) this.paintMessage(message, parts);
+    this.dirty.clear();
+    if (this.follows) this.trim();
+    this.showsEarlier();
+    if (!had) return;
+    if (this.follows) this.jump();
+    else this.newer.hidden = false;
+  }
+
+  paintMessage(message, parts) {
+    const at = this.chat.messages.indexOf(message);
+    let view = this.views.get(message.id);
+    if (at < 0) {
+      view?.node.remove();
+      this.views.delete(message.id);
+    } else if (at >= this.first) {
+      if (!view) {
+        view = message.role === "user" ? new OwnMessage(message, this) : new Answer(message, this);
+        this.views.set(message.id, view);
+        this.put(view, at);
+      }
+      view.paint(parts);
+    }
+  }
+
+  put(view, at) {
+    const after = this.chat.messages.slice(at + 1).find((message) => this.views.has(message.id));
+    this.column.insertBefore(view.node, after ? this.views.get(after.id).node : this.statusLine);
+  }
+
+  showsEarlier() {
+    const view = this.views.get(this.chat.messages[this.first]?.id);
+    const hidden = this.first === 0 && !(view?.from > 0);
+    if (this.earlier.hidden !== hidden) this.earlier.hidden = hidden;
+  }
+
+  /** Put older rows above, and leave what is being read where it is. */
+  showEarlier() {
+    const view = this.views.get(this.chat.messages[this.first]?.id);
+    const before = this.scroller.scrollHeight - this.scroller.scrollTop;
+    this.scroller.style.overflowAnchor = "none";
+    if (view?.from > 0) view.showEarlier(MORE);
+    else
+      for (let rows = 0; this.first > 0 && rows < MORE; ) {
+        this.first -= 1;
+        const message = this.chat.messages[this.first];
+        rows += message.parts.length;
+        this.paintMessage(message, null);
+      }
+    this.showsEarlier();
+    this.scroller.scrollTop = this.scroller.scrollHeight - before;
+    requestAnimationFrame(() => (this.scroller.style.overflowAnchor = ""));
+  }
+
+  /** While the end is followed, what is far above leaves the document. */
+  trim() {
+    let rows = [...this.views.values()].reduce((sum, view) => sum + view.rows, 0);
+    while (rows > MOST) {
+      const message = this.chat.messages[this.first];
+      const view = this.views.get(message?.id);
+      if (!view) return;
+      if (rows - view.rows >= FIRST) {
+        rows -= view.rows;
+        view.node.remove();
+        this.views.delete(message.id);
+        this.first += 1;
+      } else {
+        view.dropEarlier(rows - FIRST);
+        return;
+      }
+    }
+  }
+}
+
+/** What the person said, and how far it has come. */
+class OwnMessage {
+  constructor(message, transcript) {
+    Object.assign(this, { message, transcript, rows: 1, from: 0 });
+    this.bubble = el("div", { class: "bubble" });
+    this.foot = el("div", { class: "message__foot" });
+    this.node = el("article", { class: "message message--mine", "aria-label": "You" }, this.bubble, this.foot);
+  }
+
+  paint() {
+    const { message, transcript } = this;
+    const text = textOf(message);
+    if (this.text !== text) this.bubble.textContent = this.text = text;
+    for (const part of message.parts.filter((other) => other.type === "file" && !this.files)) {
+      this.bubble.append(el("span", { class: "chip" }, icon("file-text"), part.filename ?? part.mediaType ?? "file"));
+    }
+    this.files = true;
+    this.node.classList.toggle("message--sending", message.sending === "sending");
+    const foot = [];
+    if (message.sending === "failed") foot.push(...this.failed());
+    else if (transcript.chat.isQueuedBehind(message)) foot.push(icon("clock"), "Goes out when the answer above is done");
+    this.foot.replaceChildren(...foot);
+  }
+
+  failed() {
+    const { message, transcript } = this;
+    const { message: words = "It could not be sent.", hint = "" } = message.refused ?? {};
+    return [
+      el(
+        "div",
+        { class: "card card--bad", role: "alert" },
+        el("p", {}, el("b", {}, "Not sent. "), words, hint ? el("span", { class: "card__hint" }, ` ${hint}`) : ""),
+        el(
+          "div",
+          { class: "card__actions" },
+          el("button", { class: "button button--bare", type: "button", onclick: () => transcript.onEdit(message) }, "Edit"),
+          el("button", { class: "button", type: "button", onclick: () => transcript.onRetry(message) }, icon("rotate-cw"), "Try again"),
+        ),
+      ),
+    ];
+  }
+}
+
+/** An answer: its parts, and what came of its run. */
+class Answer {
+  constructor(message, transcript) {
+    Object.assign(this, { message, transcript, painters: new Map() });
+    this.from = Math.max(0, message.parts.length - FIRST);
+    this.painted = this.from; // parts before this index have had their turn
+    this.body = el("div", { class: "message__parts" });
+    this.foot = el("div", { class: "message__foot" });
+    this.node = el("article", { class: "message message--answer", "aria-label": "Agent" }, this.body, this.foot);
+  }
+
+  get rows() {
+    return this.painters.size;
+  }
+
+  paint(changed) {
+    const { parts, live } = this.message;
+    for (; this.painted < parts.length; this.painted += 1) this.add(parts[this.painted], null);
+    for (const part of changed ?? this.painters.keys()) this.painters.get(part)?.update(part, this.message);
+    if (changed === null) {
+      this.node.classList.toggle("message--live", live);
+      this.foot.replaceChildren(...this.ending());
+    }
+    // Only what was over when the page came: under the reader's eyes nothing folds.
+    this.folds ??= !live;
+    if (this.folds && changed === null) this.foldSteps();
+  }
+
+  /** Put three and more calls in a row behind one line. */
+  foldSteps() {
+    const { parts } = this.message;
+    let run = [];
+    const close = () => {
+      if (run.filter(isTool).length >= 3) this.wrap(run);
+      run = [];
+    };
+    for (const part of parts.slice(this.from)) {
+      const painter = this.painters.get(part);
+      if (!painter || painter.node.hidden) continue;
+      if ((isTool(part) || part.type === "reasoning") && painter.node.parentNode === this.body) run.push(part);
+      else close();
+    }
+    // The last steps stay open where no words follow them.
+  }
+
+  wrap(run) {
+    const nodes = run.map((part) => this.painters.get(part).node);
+    const row = el("summary", { class: "tool__row" }, icon("list-todo"), el("span", { class: "tool__what" }, summarise(run)), chevron());
+    const steps = el("details", { class: "part tool steps" }, row, el("div", { class: "steps__rows" }));
+    nodes[0].before(steps);
+    steps.lastChild.append(...nodes);
+  }
+
+  add(part, before) {
+    const painter = makePart(part);
+    if (!painter) return;
+    painter.update(part, this.message);
+    this.painters.set(part, painter);
+    this.body.insertBefore(painter.node, before);
+  }
+
+  showEarlier(count) {
+    const { parts } = this.message;
+    const first = this.body.firstChild;
+    const from = Math.max(0, this.from - count);
+    for (let at = from; at < this.from; at += 1) this.add(parts[at], first);
+    this.from = from;
+    if (this.folds) this.foldSteps();
+  }
+
+  dropEarlier(count) {
+    const { parts } = this.message;
+    for (const end = Math.min(this.painted, this.from + count); this.from < end; this.from += 1) {
+      this.painters.get(parts[this.from])?.node.remove();
+      this.painters.delete(parts[this.from]);
+    }
+    for (const steps of this.body.querySelectorAll(".steps")) if (!steps.querySelector(".steps__rows > *")) steps.remove();
+  }
+
+  ending() {
+    const { message } = this;
+    if (message.live) return [];
+    const found = [];
+    if (message.error && message.state !== "cancelled") found.push(errorCard(message, this.transcript));
+    if (message.state === "cancelled") found.push(el("p", { class: "note" }, icon("square"), "Stopped by you"));
+    if (message.state === "completed" && !message.parts.some(isShown)) found.push(el("p", { class: "note" }, "The agent said nothing."));
+    if (message.reason === "length") found.push(el("p", { class: "note" }, icon("triangle-alert"), "The answer was cut because it became too long. Ask the agent to continue."));
+    if (textOf(message)) found.push(this.tools());
+    return found;
+  }
+
+  tools() {
+    const { metadata } = this.message;
+    const took = Date.parse(metadata.finishedAt) - Date.parse(metadata.createdAt);
+    const when = metadata.finishedAt ? new Date(metadata.finishedAt) : null;
+    const words = [took > 0 ? duration(took) : "", metadata.costUsd ? `$${metadata.costUsd.toFixed(metadata.costUsd < 1 ? 3 : 2)}` : ""];
+    const button = el("button", { class: "button button--bare message__copy", type: "button" }, icon("copy"), el("span", {}, "Copy"));
+    button.addEventListener("click", () => copy(button, textOf(this.message)));
+    const title = when ? `Finished ${when.toLocaleString()}` : null;
+    return el("div", { class: "message__tools" }, button, el("span", { class: "message__facts", title }, words.filter(Boolean).join(" · ")));
+  }
+}
+
+const isShown = (part) => (part.type === "text" ? part.text.trim() : part.type !== "step-start" && !part.type.startsWith("data-"));
+
+function errorCard(message, transcript) {
+  const { code, message: words, hint } = message.error;
+  const details = [code && `code: ${code}`, `run: ${message.id}`, message.metadata.finishedAt && `at: ${message.metadata.finishedAt}`, words]
+    .filter(Boolean)
+    .join("\n");
+  const copies = el("button", { class: "button button--bare", type: "button" }, icon("copy"), el("span", {}, "Copy"));
+  copies.addEventListener("click", () => copy(copies, details));
+  return el(
+    "div",
+    { class: "card card--bad", role: "group", "aria-label": "The run failed" },
+    el("p", { class: "card__title" }, icon("circle-alert"), el("b", {}, words || "The run failed.")),
+    el("p", { class: "card__hint" }, ...withCode(hint ?? ""), hint ? " " : "", "What stands above is kept."),
+    el("div", { class: "card__actions" }, el("button", { class: "button", type: "button", onclick: () => transcript.onAgain(message) }, icon("rotate-cw"), "Try again")),
+    el("details", { class: "card__details" }, el("summary", {}, "Show details"), el("pre", { tabindex: "0" }, details), copies),
+  );
+}

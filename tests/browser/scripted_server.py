@@ -1,0 +1,269 @@
+"""A server that speaks the page's contract from a script: the real templates and scripts,
+no database, no agents. Tests say what it knows and when it speaks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import mimetypes
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import uvicorn
+from django.conf import settings
+from django.template.loader import render_to_string
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from mesh.middleware import POLICY
+from tests.browser import made_up
+
+STATIC = Path(settings.BASE_DIR) / "mesh/static"
+
+
+class WithPolicy:
+    """Answers carry the product's own policy, or a test would prove nothing about it."""
+
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        async def sent(message):
+            if message["type"] == "http.response.start":
+                message["headers"].append((b"content-security-policy", POLICY.encode()))
+            await send(message)
+
+        await self.app(scope, receive, sent if scope["type"] == "http" else send)
+
+
+@dataclass
+class ScriptedServer:
+    """``say`` puts chunks into a thread's journal and down the sockets, as the server would."""
+
+    threads: list[dict[str, Any]] = field(default_factory=list)
+    links: list[Any] = field(default_factory=lambda: [made_up.machine()])
+    messages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    journal: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    posts: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    refusal: tuple[int, dict[str, str]] | None = None
+    is_away: bool = False
+    chat: Any = None
+    level: str = "auto"
+
+    def __post_init__(self):
+        self.chat = self.chat or made_up.chat()
+        self._follows: dict[WebSocket, tuple[str, int]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # Scripting, from the test's thread
+
+    def add_thread(self, thread_id=made_up.THREAD, messages=(), **fields):
+        summary = made_up.summary(id=thread_id, **fields)
+        self.threads.insert(0, summary)
+        self.messages[thread_id] = list(messages)
+        self.journal.setdefault(thread_id, [])
+        return summary
+
+    def change(self, thread_id=made_up.THREAD, **fields):
+        summary = self._summary(thread_id)
+        summary.update(fields)
+        self._run(self._send_all({"type": "thread", "thread": summary}))
+
+    def change_link(self, **fields):
+        vars(self.links[0]).update(fields)
+        self._run(self._send_all({"type": "links", "links": [made_up.as_json(self.links[0])]}))
+
+    def say(self, *chunks, thread=made_up.THREAD, run=made_up.RUN):
+        log = self.journal[thread]
+        for chunk in chunks:
+            log.append({"seq": len(log) + 1, "runId": run, "chunk": chunk})
+        self._run(self._push(thread))
+
+    def cut(self, *, away=False):
+        """Drop every socket; with ``away`` refuse new ones until ``come_back``."""
+        self.is_away = away
+        self._run(self._close_all())
+
+    def come_back(self):
+        self.is_away = False
+
+    # The server
+
+    def start(self):
+        config = uvicorn.Config(self._app(), host="127.0.0.1", port=0, log_level="warning")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        return self
+
+    def stop(self):
+        self._server.should_exit = True
+        self._thread.join(timeout=10)
+
+    def _app(self):
+        api = "/api/home/decopilot"
+        return Starlette(
+            middleware=[Middleware(WithPolicy)],
+            routes=[
+                Route("/home/", self._home),
+                Route("/home/threads/{thread}", self._chat),
+                Route("/home/live", self._live),
+                Route("/style.{digest}.css", self._style),
+                Route("/static/{path:path}", self._static),
+                Route(f"{api}/threads", self._create, methods=["POST"]),
+                Route(f"{api}/threads/{{thread}}/messages", self._post, methods=["POST"]),
+                Route(
+                    f"{api}/threads/{{thread}}/approvals/{{approval}}",
+                    self._answer,
+                    methods=["POST"],
+                ),
+                Route(f"{api}/cancel/{{thread}}", self._cancel, methods=["POST"]),
+                WebSocketRoute("/ws", self._socket),
+            ],
+        )
+
+    def _run(self, coroutine):
+        assert self._loop is not None, "no page has connected yet"
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=10)
+
+    def _summary(self, thread_id):
+        return next(thread for thread in self.threads if thread["id"] == thread_id)
+
+    def _context(self, request: Request, thread=None, page=None):
+        cookies = request.cookies
+        return {
+            "request": SimpleNamespace(COOKIES=cookies, scheme="http", get_host=request.url.netloc),
+            "csrf_token": "scripted",
+            "organization": SimpleNamespace(slug="home", name="Home"),
+            "user": SimpleNamespace(username="ada", get_full_name="Ada", is_staff=True),
+            "threads": self.threads,
+            "thread": thread,
+            "links": self.links,
+            "chat": self.chat,
+            "level": cookies.get("mesh_level", self.level),
+            "data": {"org": "home", "agent": "default", "thread": thread, **(page or {})},
+        }
+
+    async def _home(self, request):
+        return HTMLResponse(render_to_string("threads/home.html", self._context(request)))
+
+    async def _chat(self, request):
+        thread_id = request.path_params["thread"]
+        page = {"messages": self.messages[thread_id], "cursor": 0}
+        context = self._context(request, self._summary(thread_id), page)
+        return HTMLResponse(render_to_string("threads/chat.html", context))
+
+    async def _live(self, request):
+        found = request.query_params.get("thread")
+        thread = self._summary(found) if found else None
+        html = render_to_string("_partials/live.html", self._context(request, thread))
+        return HTMLResponse(html)
+
+    async def _style(self, request):
+        from threads import stylesheet
+
+        return Response(
+            stylesheet.current().packed,
+            media_type="text/css",
+            headers={"Content-Encoding": "gzip"},
+        )
+
+    async def _static(self, request):
+        path = (STATIC / request.path_params["path"]).resolve()
+        if not path.is_file() or STATIC not in path.parents:
+            return Response(status_code=404)
+        kind = "text/javascript" if path.suffix == ".js" else mimetypes.guess_type(path)[0]
+        return FileResponse(path, media_type=kind)
+
+    async def _create(self, request):
+        return JSONResponse(self.add_thread(made_up.NEW_THREAD, locked=False), status_code=201)
+
+    async def _post(self, request):
+        body = await request.json()
+        if self.refusal:
+            status, error = self.refusal
+            return JSONResponse({"error": error}, status_code=status)
+        thread_id = request.path_params["thread"]
+        self.posts.append(body)
+        said = body["messages"][0]
+        log = self.journal[thread_id]
+        for chunk in (
+            made_up.heard(said["id"], said["parts"]),
+            made_up.status("queued", prompt=said["id"]),
+        ):
+            log.append({"seq": len(log) + 1, "runId": made_up.RUN, "chunk": chunk})
+        await self._push(thread_id)
+        accepted = {"taskId": thread_id, "runId": made_up.RUN, "messageId": said["id"]}
+        return JSONResponse(accepted, status_code=202)
+
+    async def _answer(self, request):
+        if self.refusal:
+            status, error = self.refusal
+            return JSONResponse({"error": error}, status_code=status)
+        self.answers.append({**request.path_params, **await request.json()})
+        return JSONResponse({"approvalId": request.path_params["approval"]})
+
+    async def _cancel(self, request):
+        self.cancelled.append(request.path_params["thread"])
+        return JSONResponse({"cancelled": True, "async": True}, status_code=202)
+
+    async def _socket(self, socket: WebSocket):
+        self._loop = asyncio.get_running_loop()
+        if self.is_away:
+            await socket.close()
+            return
+        await socket.accept()
+        self._follows[socket] = ("", 0)
+        try:
+            await socket.send_json({"type": "hello", "version": "scripted"})
+            while True:
+                message = await socket.receive_json()
+                if message["type"] == "follow":
+                    self._follows[socket] = (message["thread"], message["after"])
+                    await self._push(message["thread"])
+                elif message["type"] == "ping":
+                    await socket.send_json({"type": "pong"})
+        except (WebSocketDisconnect, RuntimeError):
+            pass
+        finally:
+            self._follows.pop(socket, None)
+
+    async def _push(self, thread_id):
+        for socket, (thread, after) in list(self._follows.items()):
+            events = [event for event in self.journal.get(thread, ()) if event["seq"] > after]
+            if thread == thread_id and events:
+                self._follows[socket] = (thread, events[-1]["seq"])
+                text = json.dumps({"type": "events", "thread": thread, "events": events})
+                await socket.send_text(text)
+
+    async def _send_all(self, message):
+        for socket in list(self._follows):
+            await socket.send_json(message)
+
+    async def _close_all(self):
+        for socket in list(self._follows):
+            await socket.close()
+
+
+if __name__ == "__main__":  # to look at the page by hand
+    import django
+
+    django.setup()
+    server = ScriptedServer().start()
+    server.add_thread(messages=made_up.conversation())
+    print(f"{server.url}/home/  {server.url}/home/threads/{made_up.THREAD}", flush=True)
+    threading.Event().wait()

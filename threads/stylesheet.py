@@ -1,0 +1,60 @@
+"""The pages' one stylesheet: a file for each component, joined, so that it is one request.
+
+It carries its own hash in its address and may be kept for ever; nothing is built beforehand.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.staticfiles import finders
+
+# The order of the cascade.
+PIECES = (
+    "tokens",
+    "base",
+    "entrance",
+    "shell",
+    "threads",
+    "messages",
+    "markdown",
+    "tools",
+    "cards",
+    "composer",
+    "agents",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stylesheet:
+    """The joined text, plain and compressed, and the hash that names it."""
+
+    digest: str
+    plain: bytes
+    packed: bytes
+
+
+def current() -> Stylesheet:
+    """Return the stylesheet; while developing (DEBUG) it is read again each time."""
+    if settings.DEBUG:
+        _read.cache_clear()
+    return _read()
+
+
+@lru_cache(maxsize=1)
+def _read() -> Stylesheet:
+    plain = b"\n".join(_piece(name) for name in PIECES)
+    digest = hashlib.sha256(plain).hexdigest()[:16]
+    return Stylesheet(digest, plain, gzip.compress(plain, mtime=0))
+
+
+def _piece(name: str) -> bytes:
+    path = finders.find(f"mesh/css/{name}.css")
+    if path is None:
+        raise FileNotFoundError(f"mesh/css/{name}.css")
+    return Path(path).read_bytes()

@@ -1,0 +1,129 @@
+"""What the pages' templates need beyond Django's own tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django import template
+from django.forms import BoundField
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from threads import stylesheet
+
+register = template.Library()
+
+
+@register.simple_tag
+def stylesheet_url() -> str:
+    """Return the address of the one stylesheet, which changes when it does."""
+    return reverse("stylesheet", args=[stylesheet.current().digest])
+
+
+@register.filter
+def as_input(field: BoundField) -> SafeString:
+    """Return the field's widget in our look, and named as wrong when it is."""
+    attrs: dict[str, str | bool] = {"class": "input"}
+    if field.errors:
+        attrs["aria-invalid"] = "true"
+    return field.as_widget(attrs=attrs)
+
+
+# Why a machine is offline, short enough for a chip; links.core.presence has the sentences.
+_CAUSES = {
+    "network": "asleep or no network",
+    "stopped": "deco_link was stopped",
+    "server_restarted": "coming back",
+    "too_old": "needs an update",
+    "asleep": "asleep",
+    "signed_out": "signed out",
+}
+
+
+@register.filter
+def state_in_words(machine: Any) -> str:
+    """Return what a machine's chip says of it: nothing alarming while nothing is known."""
+    state, cause = _read(machine, "state"), _read(machine, "cause")
+    if state == "offline":
+        return f"offline · {_CAUSES.get(cause, cause)}" if cause else "offline"
+    return "online" if state == "online" else "not seen yet"
+
+
+def _read(thing: Any, name: str) -> str:
+    """Return a field of a view or of a summary."""
+    return str((thing.get(name) if isinstance(thing, dict) else getattr(thing, name)) or "")
+
+
+_TIER_ICONS = {"fast": "zap", "smart": "sparkles", "thinking": "atom"}
+
+
+@register.filter
+def tier_icon(tier: Any) -> str:
+    """Return the symbol of a tier."""
+    return _TIER_ICONS.get(tier.key, "sparkles")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the closed pill says: who answers now, and where."""
+
+    section: Any
+    tier: Any
+
+    @property
+    def icon(self) -> str:
+        return tier_icon(self.tier) if self.tier else "circle-alert"
+
+    @property
+    def title(self) -> str:
+        return str(self.section.title) if self.section else "No agent available"
+
+    @property
+    def words(self) -> str:
+        words = f"{self.title} · {self.tier.label}" if self.tier else self.title
+        machine = self.section.machine if self.section and self.section.is_local else None
+        return f"{words} on {getattr(machine, 'name', machine)}" if machine else words
+
+
+@register.filter
+def active_choice(chat: Any) -> Choice:
+    """Return the chosen section and tier of a chat context."""
+    kind, key = chat.active or (None, None)
+    section = next((each for each in chat.sections if each.kind == kind), None)
+    tiers = section.tiers if section else ()
+    return Choice(section, next((tier for tier in tiers if tier.key == key), None))
+
+
+@register.filter
+def is_active(chat: Any, section: Any) -> bool:
+    """Return whether the chat's choice lies in ``section``."""
+    return bool(chat.active) and chat.active[0] == section.kind
+
+
+# Whatever asks for the person comes first; an idle thread is as done as a completed one.
+_GROUPS = (
+    ("needs", "Needs you", ("requires_action",)),
+    ("running", "Running", ("queued", "running")),
+    ("done", "Done", ()),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A heading of the list and the thread summaries under it."""
+
+    key: str
+    title: str
+    threads: list[dict[str, Any]]
+
+
+@register.filter
+def grouped(threads: Iterable[dict[str, Any]]) -> list[Group]:
+    """Return thread summaries in their groups, in the given order; empty groups are left out."""
+    found = {key: Group(key, title, []) for key, title, _ in _GROUPS}
+    key_of = {status: key for key, _, statuses in _GROUPS for status in statuses}
+    for thread in threads:
+        found[key_of.get(thread["status"], "done")].threads.append(thread)
+    return [group for group in found.values() if group.threads]
