@@ -79,10 +79,23 @@ class TurnInput:
 
     @property
     def model(self) -> str:
-        """The model id without the harness in front: ``sonnet`` of ``claude-code:sonnet``."""
+        """The model id without the harness in front: ``sonnet`` of ``claude-code:sonnet``.
+
+        Empty when none is named, or only a tier: then the program's own default counts.
+        """
         thinking = self.models.get("thinking")
         model_id = thinking.get("id") if isinstance(thinking, dict) else None
-        return model_id.split(":", 1)[-1] if isinstance(model_id, str) else ""
+        model = model_id.split(":", 1)[-1] if isinstance(model_id, str) else ""
+        return "" if model in TIERS else model
+
+    @property
+    def instructions(self) -> str:
+        """What the agent is told besides the message."""
+        for source in (self.agent, self.virtual_mcp):
+            value = source.get("instructions") if isinstance(source, dict) else None
+            if isinstance(value, str) and value.strip():
+                return value.strip()
+        return ""
 
 
 def parts_of(message: Json) -> list[Json]:

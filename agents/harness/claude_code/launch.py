@@ -56,8 +56,8 @@ def launch(turn: TurnInput) -> Launch:
         args.append(f"--settings={json.dumps({'permissions': {'ask': list(ASK_RULES)}})}")
     if turn.model:
         args.append(f"--model={turn.model}")
-    if instructions := _instructions(turn):
-        args.append(f"--append-system-prompt={instructions}")
+    if turn.instructions:
+        args.append(f"--append-system-prompt={turn.instructions}")
     if turn.resume_session_ref:
         args.append(f"--resume={turn.resume_session_ref}")
     return Launch(PROGRAM, tuple(args), ENVIRONMENT)
@@ -65,12 +65,7 @@ def launch(turn: TurnInput) -> Launch:
 
 def key(turn: TurnInput) -> str:
     """Return what of a turn is fixed when the program starts."""
-    return json.dumps([turn.model, turn.mode == PLAN, asks(turn), _instructions(turn)])
-
-
-def _instructions(turn: TurnInput) -> str:
-    value = turn.agent.get("instructions")
-    return value.strip() if isinstance(value, str) else ""
+    return json.dumps([turn.model, turn.mode == PLAN, asks(turn), turn.instructions])
 
 
 def request(request_id: str, subtype: str) -> Write:

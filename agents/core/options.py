@@ -1,0 +1,73 @@
+"""What a person may pick, and what a pick pins; chat-ui.md §1."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+CLAUDE_CODE: Final = "claude-code"
+CODEX: Final = "codex"
+DECOPILOT: Final = "decopilot"
+DEMO: Final = "demo"
+
+REMOTE_USER: Final = "remote-user"
+# Kinds of sandbox in the cloud; "cluster" is an older name that rows may still have.
+CLOUD_KINDS: Final = frozenset({"agent-sandbox", "cluster", "docker"})
+# Older names of the person's own machine.
+_OLD_REMOTE_USER: Final = frozenset({"desktop", "user-desktop"})
+
+# Option → (harness, kind of sandbox); no kind: the server's choice.
+OPTION_PINS: Final[dict[str, tuple[str, str | None]]] = {
+    "decopilot": (DECOPILOT, None),
+    "claude-code-laptop": (CLAUDE_CODE, REMOTE_USER),
+    "codex-laptop": (CODEX, REMOTE_USER),
+    "demo-laptop": (DEMO, REMOTE_USER),
+}
+# What makes a machine worth more than its files.
+LOCAL_CLIS: Final = frozenset({CLAUDE_CODE, CODEX})
+
+
+def parse_option(value: object) -> str | None:
+    """Return a stored pick; ``None`` when it is none of today's, such as ``decopilot-laptop``."""
+    return value if isinstance(value, str) and value in OPTION_PINS else None
+
+
+def pins_for_option(option: str) -> tuple[str, str | None]:
+    """Return harness and kind of sandbox of an option.
+
+    Raises:
+        KeyError: there is no such option.
+    """
+    return OPTION_PINS[option]
+
+
+def pins_to_option(harness: str | None, kind: str | None) -> str | None:
+    """Return the option of a pair; ``None`` for a pair that no option makes."""
+    if kind in _OLD_REMOTE_USER:
+        kind = REMOTE_USER
+    if harness == DECOPILOT and kind in CLOUD_KINDS:
+        kind = None
+    pairs = {pair: option for option, pair in OPTION_PINS.items()}
+    return pairs.get((harness, kind)) if harness else None
+
+
+def has_local_cli(*, is_online: bool, capabilities: Collection[str]) -> bool:
+    """Say whether a coding agent can work on the machine now (U-F)."""
+    return is_online and not LOCAL_CLIS.isdisjoint(capabilities)
+
+
+def default_harness(capabilities: Collection[str] | None) -> str:
+    """Return who answers when nobody was named: Claude Code, but the demo on a machine that
+    is known to lack it. ``None``: no machine is known."""
+    if capabilities is None or CLAUDE_CODE in capabilities:
+        return CLAUDE_CODE
+    return DEMO
+
+
+def parse_choice(value: str | None) -> tuple[str, str]:
+    """Return kind and tier of a choice such as ``claude-code:smart``; empty where not given.
+
+    A kind may have a colon of its own (``acp:gemini``), so the last one counts.
+    """
+    kind, colon, tier = (value or "").rpartition(":")
+    return (kind, tier) if colon else ("", "")

@@ -1,0 +1,139 @@
+"""The chat context: one answer for the page and for the handler of a message."""
+
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import pytest
+
+from agents.context import chat_context
+from agents.models import Agent
+from links.selectors import LinkView
+
+AGENT = Agent(slug="default", title="Mesh")
+HERE = uuid4()
+READY = {"claude-code": {"state": "ready", "version": "2.1.330", "detail": ""}}
+
+
+@dataclass
+class Pinned:
+    harness_id: str = ""
+    link_id: UUID | None = None
+
+
+def link(**changes):
+    given = {
+        "id": HERE,
+        "name": "walnut",
+        "machine_id": "m",
+        "state": "online",
+        "cause": "",
+        "capabilities": ("decopilot-sandbox", "claude-code"),
+        "harnesses": READY,
+        "cli_version": "1",
+        "protocol_version": 1,
+    }
+    return LinkView(**given | changes)
+
+
+def context(*links, pins=None, choice=None):
+    return chat_context(agent=AGENT, links=links, pins=pins, choice=choice)
+
+
+def states(chat):
+    return {section.kind: section.state for section in chat.sections}
+
+
+def test_only_agents_that_can_be_run_are_shown():
+    assert states(context(link())) == {"claude-code": "enabled", "demo": "enabled"}
+
+
+@pytest.mark.parametrize(
+    ("links", "active"),
+    [
+        pytest.param([link()], ("claude-code", "smart"), id="claude is ready"),
+        pytest.param([link(capabilities=())], ("demo", "fast"), id="claude is missing"),
+        pytest.param([link(state="offline")], ("claude-code", "smart"), id="offline, had claude"),
+        pytest.param([], ("claude-code", "smart"), id="no machine"),
+    ],
+)
+def test_who_answers_when_nobody_was_picked(links, active):
+    assert context(*links).active == active
+
+
+@pytest.mark.parametrize(
+    ("choice", "active"),
+    [
+        ("demo:fast", ("demo", "fast")),
+        ("demo:smart", ("demo", "fast")),  # it has one tier
+        ("claude-code:thinking", ("claude-code", "thinking")),
+        ("claude-code:huge", ("claude-code", "smart")),
+        ("codex:fast", ("claude-code", "fast")),  # not to be run here: the tier is kept
+        ("decopilot-laptop", ("claude-code", "smart")),
+        ("", ("claude-code", "smart")),
+    ],
+)
+def test_the_last_pick_counts_if_it_can(choice, active):
+    assert context(link(), choice=choice).active == active
+
+
+def test_a_pick_stays_shown_while_it_is_unavailable():
+    """U-I"""
+    chat = context(link(state="offline", cause="network"), choice="claude-code:fast")
+
+    assert chat.active == ("claude-code", "fast")
+    assert chat.find("claude-code").reason.startswith("walnut is offline. It is asleep")
+    assert not chat.allows("claude-code", "fast")
+
+
+def test_a_locked_thread_keeps_agent_and_machine_but_not_the_tier():
+    other = link(id=uuid4(), name="other")
+    pins = Pinned("claude-code", HERE)
+
+    chat = context(other, link(), pins=pins, choice="demo:thinking")
+
+    assert chat.locked
+    assert chat.active == ("claude-code", "thinking")
+    assert states(chat) == {"claude-code": "enabled", "demo": "locked"}
+    assert chat.find("claude-code").machine.name == "walnut"
+
+
+def test_empty_pins_lock_nothing():
+    chat = context(link(), pins=Pinned())
+
+    assert (chat.locked, states(chat)["demo"]) == (False, "enabled")
+
+
+def test_a_thread_whose_machine_was_removed_says_so():
+    chat = context(link(), pins=Pinned("claude-code", uuid4()))
+
+    section = chat.find("claude-code")
+    assert section.state == "unavailable"
+    assert "removed" in section.reason
+    assert "new chat" in section.action
+
+
+def test_a_thread_of_an_agent_that_can_not_be_run_here_is_shown_as_such():
+    chat = context(link(), pins=Pinned("codex", HERE))
+
+    assert chat.active == ("codex", "smart")
+    assert chat.find("codex").state == "unavailable"
+
+
+def test_a_thread_of_an_agent_nobody_knows_has_no_active_section_of_it():
+    chat = context(link(), pins=Pinned("gone", HERE))
+
+    assert set(states(chat).values()) == {"locked"}
+    assert not chat.allows("gone", "smart")
+
+
+@pytest.mark.parametrize(
+    ("kind", "tier", "may"),
+    [
+        ("claude-code", "smart", True),
+        ("claude-code", "huge", False),
+        ("demo", "fast", True),
+        ("codex", "smart", False),
+    ],
+)
+def test_what_may_be_sent_is_what_is_shown_enabled(kind, tier, may):
+    assert context(link()).allows(kind, tier) is may
