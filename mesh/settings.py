@@ -211,6 +211,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Threads, runs and links of a Mesh server. Sign in with a bearer token.",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "threads.schema.add_stream",
+    ],
 }
 
 USE_TZ = True

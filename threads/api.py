@@ -14,14 +14,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from agents.core.tiers import KEYS as TIER_KEYS
+from agents.selectors import get_agent
+from agents.services import DEFAULT_SLUG, make_default_agent
 from mesh.api import signed_in
 from mesh.selectors import get_membership
 from threads import selectors, services
 from threads.errors import TierUnavailable
 from threads.services import NewMessage
 from threads.targets import Wish
-
-TIERS = ("fast", "smart", "thinking")
 
 
 class Input(serializers.Serializer[Any]):
@@ -61,7 +62,7 @@ class ThreadsApi(APIView):
         threads = ThreadShown(many=True)
 
     class NewThread(Input):
-        agentId = serializers.CharField(max_length=60, default="default")
+        agentId = serializers.CharField(max_length=60, default=DEFAULT_SLUG)
         title = serializers.CharField(max_length=200, default="", allow_blank=True)
 
     @extend_schema(responses=Listed, operation_id="threads_list")
@@ -78,7 +79,10 @@ class ThreadsApi(APIView):
         user = signed_in(request)
         organization = get_membership(viewer=user, slug=org).organization
         given = _checked(self.NewThread, request)
-        agent = selectors.get_agent(organization=organization, name=given["agentId"])
+        if given["agentId"] == DEFAULT_SLUG:
+            agent = make_default_agent(organization=organization)
+        else:
+            agent = get_agent(organization=organization, name=given["agentId"])
         thread = services.create_thread(
             owner=user, organization=organization, agent=agent, title=given["title"]
         )
@@ -192,7 +196,7 @@ class MessagesApi(APIView):
         thread = _thread(request, org, thread_id)
         given = _checked(self.NewMessageInput, request)
         _same_thread(given, thread_id)
-        if given["tier"] not in TIERS:
+        if given["tier"] not in TIER_KEYS:
             raise TierUnavailable
         message = _new_message(given)
         run = services.post_message(author=user, thread=thread, message=message)

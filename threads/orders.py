@@ -9,11 +9,12 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
 
+from agents.catalog import models_of
 from sandboxes.providers.base import Place
 from threads.chunks import ui_message
 from threads.core import run_state
 from threads.models import Approval, Run
-from threads.targets import models_of, place_of
+from threads.targets import place_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from agents.models import Agent
 from links.selectors import view_of
 from mesh.models import Organization, User
 from mesh.selectors import NotFound
@@ -47,22 +46,6 @@ def list_threads(*, viewer: User, organization: Organization) -> list[Thread]:
     """Return the viewer's newest threads, ready for ``thread_summary``; one query."""
     threads = _summarised(_visible(viewer)).filter(organization=organization)
     return list(threads.order_by("-updated_at")[:LIST_LIMIT])
-
-
-def get_agent(*, organization: Organization, name: str) -> Agent:
-    """Return the organization's agent by id or slug.
-
-    Raises:
-        NotFound: it has no such agent.
-    """
-    agents = Agent.objects.filter(organization=organization)
-    try:
-        found = agents.filter(pk=UUID(name)).first()
-    except ValueError:
-        found = agents.filter(slug=name).first()
-    if found is None:
-        raise NotFound("There is no such agent.")
-    return found
 
 
 def _visible(viewer: User) -> QuerySet[Thread]:

@@ -6,18 +6,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
+from agents.catalog import load_runnable
+from agents.core.options import default_harness
 from links import selectors as links
 from links.selectors import LinkView
 from sandboxes.core.handle import handle_for
-from sandboxes.core.resolve import LinkFacts, LinkUnavailable, resolve_target
+from sandboxes.core.resolve import REMOTE_USER, LinkFacts, LinkUnavailable, resolve_target
 from sandboxes.providers.base import Place
 from threads.errors import HarnessUnknown, KindUnavailable
 from threads.models import Thread
 
-KINDS = ("remote-user",)
-HARNESSES = ("claude-code", "demo")
-DEFAULT_HARNESS = "claude-code"
-WITHOUT_IT = "demo"
+KINDS = (REMOTE_USER,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +51,13 @@ def choose_pins(*, thread: Thread, wish: Wish) -> Pins:
         KindUnavailable, HarnessUnknown: nobody could run this.
     """
     link = _link(thread, wish)
-    harness_id = thread.harness_id or wish.harness_id or _default_harness(link)
+    harness_id = (
+        thread.harness_id or wish.harness_id or default_harness(link.capabilities if link else None)
+    )
     kind = thread.sandbox_provider_kind or wish.kind or KINDS[0]
     if kind not in KINDS:
         raise KindUnavailable
-    if harness_id not in HARNESSES:
+    if load_runnable().find(harness_id) is None:
         raise HarnessUnknown
     _resolve(kind, harness_id, link, may_wait=wish.queue_when_offline)
     return Pins(
@@ -78,12 +79,6 @@ def _link(thread: Thread, wish: Wish) -> LinkView | None:
         return None  # its machine was removed: another one lacks the thread's files
     online = links.find_online_link(viewer=owner)
     return online or next(iter(links.list_links(viewer=owner)), None)
-
-
-def _default_harness(link: LinkView | None) -> str:
-    if link is None or DEFAULT_HARNESS in link.capabilities:
-        return DEFAULT_HARNESS
-    return WITHOUT_IT
 
 
 def _resolve(kind: str, harness_id: str, link: LinkView | None, *, may_wait: bool) -> None:
@@ -115,11 +110,3 @@ def place_of(thread: Thread) -> Place:
         repo=metadata.get("githubRepo"),
         branch=None if thread.branch.startswith("thread:") else thread.branch,
     )
-
-
-def models_of(harness_id: str, tier: str) -> dict[str, Any]:
-    """Return the models that a harness is to use: those of the person's own sign-in."""
-    return {
-        "credentialId": f"laptop:{harness_id}",
-        "thinking": {"id": f"{harness_id}:{tier}", "title": tier.title(), "provider": harness_id},
-    }
