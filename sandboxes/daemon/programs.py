@@ -38,7 +38,9 @@ def _demo_agent(env: Mapping[str, str]) -> list[str]:
     package = find_spec("agents")
     if package is None or not package.submodule_search_locations:
         raise ProgramMissing("The demo agent is not installed.")
-    return [sys.executable, str(Path(package.submodule_search_locations[0]) / "demo_agent.py")]
+    script = Path(package.submodule_search_locations[0]) / "demo_agent.py"
+    # -P: modules that lie beside the script must not hide those of Python (selectors).
+    return [sys.executable, "-P", str(script)]
 
 
 def _claude(env: Mapping[str, str]) -> list[str]:
