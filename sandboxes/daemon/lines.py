@@ -33,7 +33,7 @@ class LineSplitter:
         if rest:
             self._parts.append(rest)
             self._size += len(rest)
-        if self._size > self._limit or any(len(line) > self._limit for line in lines[:1]):
+        if self._size > self._limit or any(len(line) > self._limit for line in lines):
             raise LineTooLong
         return lines
 

@@ -70,7 +70,8 @@ class Writer:
             last.more.append(delta)
             last.size += len(delta)
             return
-        entry = _Pending(stream, body, part)
+        size = len(body["chunk"]["delta"]) if part is not None else 0
+        entry = _Pending(stream, body, part, size=size)
         self._pending.append(entry)
         self._last[stream.key] = entry
         if self._scheduled is None:

@@ -67,14 +67,17 @@ class Sandbox:
                 start_new_session=True,
             )
         until(self._is_up, what="the sandbox listens")
-        transport = httpx.AsyncHTTPTransport(uds=self.facts["socket"])
+        self.connect()
+        return self
+
+    def connect(self):
+        """Make a new client, for the loop of the test that asks."""
         self.client = httpx.AsyncClient(
-            transport=transport,
+            transport=httpx.AsyncHTTPTransport(uds=self.facts["socket"]),
             base_url="http://sandbox/_sandbox",
             headers={"authorization": f"Bearer {TOKEN}"},
             timeout=20,
         )
-        return self
 
     def _is_up(self):
         assert self.process.poll() is None, self.log

@@ -1,0 +1,176 @@
+"""The working folder: scratch, worktree, clone. With real git; nothing of the person's is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+
+import pytest
+
+from sandboxes.daemon.checkout import Checkout, Spec, parse_spec, prepare
+from sandboxes.daemon.git import Git, GitFailed, redact
+
+HANDLE = "main-0123456789abcdef"
+
+
+def git(folder, *args):
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@mesh.example"]
+    done = subprocess.run(
+        ["git", *identity, *args], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A person's repository, with a commit and work that is not committed."""
+    folder = tmp_path / "project"
+    (folder / "sub").mkdir(parents=True)
+    git(folder, "init", "-b", "main")
+    (folder / "sub" / "file.txt").write_text("one")
+    git(folder, "add", ".")
+    git(folder, "commit", "-m", "first")
+    (folder / "sub" / "file.txt").write_text("not committed")
+    return folder
+
+
+@pytest.fixture
+def repo(tmp_path):
+    (tmp_path / "root").mkdir()
+    return tmp_path / "root" / "repo"
+
+
+def spec(**given):
+    return parse_spec({"handle": HANDLE, **given})
+
+
+def test_a_scratch_folder(repo):
+    assert prepare(spec(), repo, Git()) == repo
+    assert prepare(spec(branch="thread:1"), repo, Git()) == repo
+    assert list(repo.iterdir()) == []
+
+
+def test_a_folder_without_a_repository_is_used_as_it_is(repo, tmp_path):
+    assert prepare(spec(folder=str(tmp_path)), repo, Git()) == tmp_path
+
+
+def test_a_new_branch_is_a_worktree_of_the_folder(repo, project):
+    where = prepare(spec(folder=str(project), branch="feature"), repo, Git())
+
+    assert where == repo
+    assert git(repo, "branch", "--show-current") == "feature"
+    assert (repo / "sub/file.txt").read_text() == "one"
+    assert (project / "sub/file.txt").read_text() == "not committed"
+    assert git(project, "branch", "--show-current") == "main"
+
+
+def test_a_branch_that_is_there_is_checked_out(repo, project):
+    git(project, "branch", "there")
+
+    prepare(spec(folder=str(project), branch="there"), repo, Git())
+
+    assert git(repo, "branch", "--show-current") == "there"
+
+
+@pytest.mark.parametrize("branch", ["", "thread:0190", "ephemeral"])
+def test_without_a_branch_the_work_has_one_named_for_the_sandbox(repo, project, branch):
+    prepare(spec(folder=str(project), branch=branch), repo, Git())
+
+    assert git(repo, "branch", "--show-current") == f"mesh/{HANDLE}"
+
+
+def test_the_same_folder_again_keeps_what_was_done(repo, project):
+    given = spec(folder=str(project), branch="feature")
+    prepare(given, repo, Git())
+    (repo / "new.txt").write_text("work")
+
+    assert prepare(given, repo, Git()) == repo
+    assert (repo / "new.txt").read_text() == "work"
+
+
+def test_a_subfolder_leads_to_the_same_subfolder(repo, project):
+    assert prepare(spec(folder=str(project / "sub"), branch="b"), repo, Git()) == repo / "sub"
+
+
+def test_a_branch_in_use_is_refused_in_git_s_words(repo, project):
+    with pytest.raises(GitFailed, match="main"):
+        prepare(spec(folder=str(project), branch="main"), repo, Git())
+
+
+def test_a_folder_that_is_gone(repo):
+    with pytest.raises(GitFailed, match="does not exist"):
+        prepare(spec(folder="/no/such/folder"), repo, Git())
+
+
+def test_a_clone_on_a_new_branch(repo, project):
+    given = spec(repo={"cloneUrl": f"file://{project}", "branch": "feature"})
+
+    assert prepare(given, repo, Git()) == repo
+    assert prepare(given, repo, Git()) == repo
+    assert git(repo, "branch", "--show-current") == "feature"
+
+
+def test_a_clone_of_a_branch_that_is_there(repo, project):
+    git(project, "branch", "there")
+
+    prepare(spec(repo={"cloneUrl": f"file://{project}"}, branch="there"), repo, Git())
+
+    assert git(repo, "rev-parse", "--abbrev-ref", "@{upstream}") == "origin/there"
+
+
+@pytest.mark.parametrize(
+    "url", ["ext::sh -c id", "--upload-pack=touch x", "/etc", "", "https:", "a b@c:d\n--x"]
+)
+def test_addresses_that_git_is_never_given(repo, url):
+    with pytest.raises(GitFailed, match="address"):
+        prepare(Spec(HANDLE, clone_url=url or " "), repo, Git())
+
+
+@pytest.mark.parametrize(
+    "branch",
+    ["--help", "-b", "a..b", "x; touch hacked", "$(touch hacked)", "a b", "@{-1}", "x.lock"],
+)
+def test_branches_that_are_no_names(repo, project, branch, tmp_path):
+    with pytest.raises(GitFailed):
+        prepare(spec(folder=str(project), branch=branch), repo, Git())
+
+    assert not list(tmp_path.rglob("hacked"))
+    assert git(project, "branch", "--list") == "* main"
+
+
+async def test_callers_share_one_attempt_and_a_failure_is_tried_again(repo, tmp_path):
+    folder = tmp_path / "later"
+    checkout = Checkout(Spec(HANDLE, folder=str(folder)), repo)
+    failures = await asyncio.gather(checkout.ready(), checkout.ready(), return_exceptions=True)
+    folder.mkdir()
+
+    assert failures[0] is failures[1]
+    assert isinstance(failures[0], GitFailed)
+    assert await checkout.ready() == folder
+
+
+async def test_closing_ends_a_clone_that_hangs(repo, tmp_path, monkeypatch):
+    slow = tmp_path / "bin" / "git"
+    slow.parent.mkdir()
+    slow.write_text("#!/bin/sh\nexec sleep 600\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+    checkout = Checkout(Spec(HANDLE, clone_url="https://mesh.example/x"), repo)
+    waiting = asyncio.create_task(checkout.ready())
+    while checkout._git._running is None:
+        await asyncio.sleep(0)
+    checkout.close()
+
+    with pytest.raises(GitFailed):
+        await waiting
+
+
+def test_a_password_is_not_repeated():
+    assert redact("fatal: https://ada:secret@host/x") == "fatal: https://…@host/x"
+    assert redact("https://token@host") == "https://…@host"
+
+
+@pytest.mark.parametrize("value", [None, [], "x", {"repo": []}, {"folder": 7, "branch": {}}])
+def test_an_odd_spec_is_an_empty_one(value):
+    assert parse_spec(value) == Spec("")

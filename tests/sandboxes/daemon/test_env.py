@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from sandboxes.daemon.env import child_env, is_allowed
+
+ALLOWED = """
+PATH HOME USER LANG LC_ALL TERM TMPDIR SHELL SSH_AUTH_SOCK XDG_CONFIG_HOME HTTPS_PROXY no_proxy
+ANTHROPIC_API_KEY ANTHROPIC_BASE_URL CLAUDE_CONFIG_DIR CLAUDE_CODE_USE_BEDROCK
+CLAUDE_CODE_OAUTH_TOKEN DISABLE_TELEMETRY SSL_CERT_FILE
+"""
+KEPT_BACK = """
+MESH_HOME MESH_SECRET_KEY DATABASE_URL REDIS_URL DJANGO_SETTINGS_MODULE AWS_SECRET_ACCESS_KEY
+GITHUB_TOKEN OPENAI_API_KEY PYTHONPATH LD_PRELOAD VIRTUAL_ENV PATHX XPATH path
+CLAUDECODE CLAUDE_CODE_ENTRYPOINT CLAUDE_CODE_SSE_PORT CLAUDE_CODE_SESSION_ID
+"""
+
+
+@pytest.mark.parametrize("name", ALLOWED.split())
+def test_what_the_person_s_tools_need_passes(name):
+    assert is_allowed(name)
+
+
+@pytest.mark.parametrize("name", KEPT_BACK.split())
+def test_everything_else_stays(name):
+    assert not is_allowed(name)
+
+
+def test_additions_win():
+    assert child_env({"PATH": "/bin", "TOKEN": "x"}, {"PATH": "/opt", "NEW": "1"}) == {
+        "PATH": "/opt",
+        "NEW": "1",
+    }
