@@ -11,13 +11,18 @@ Out: session · text · thinking · tool · ask · output · failed · denied ·
 
 from __future__ import annotations
 
+import sys
+
+# Run by path, Python puts this folder first: its selectors.py would hide Python's own.
+if __name__ == "__main__" and sys.path and sys.path[0] == __file__.rpartition("/")[0]:
+    del sys.path[0]
+
 import json
 import os
 import queue
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 import uuid
