@@ -102,25 +102,29 @@ async def _stream(
 ) -> None:
     writer.write(
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
-        b"cache-control: no-store\r\nconnection: close\r\n\r\n"
+        b"cache-control: no-store\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
     )
-    writer.write(anthropic.sse(message.begin()))
+    await _send(writer, message.begin())
     for step in steps:
         if isinstance(step, Cut):
-            await writer.drain()
             writer.transport.abort()
             return
         if isinstance(step, Stall):
-            await writer.drain()
             await asyncio.Event().wait()
         elif not isinstance(step, Refuse):
             for event, wait in message.block(step):
                 if wait:
                     await asyncio.sleep(wait)
-                writer.write(anthropic.sse(event))
-                await writer.drain()
+                await _send(writer, event)
     for event in message.end():
-        writer.write(anthropic.sse(event))
+        await _send(writer, event)
+    writer.write(b"0\r\n\r\n")
+    await writer.drain()
+
+
+async def _send(writer: asyncio.StreamWriter, event: dict[str, Any]) -> None:
+    data = anthropic.sse(event)
+    writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
     await writer.drain()
 
 
