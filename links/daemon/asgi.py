@@ -20,6 +20,10 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+class AnswerBroken(Exception):
+    """Raised by an application whose answer can't be completed, through no fault of its own."""
+
+
 class Server:
     """Serves streams with ``app``, one task each; a stream that is reset ends its task."""
 
@@ -47,6 +51,9 @@ class Server:
             await self._app(exchange.scope, exchange.receive, exchange.send)
         except StreamLost:
             stream.close("lost")
+        except AnswerBroken as exc:
+            logger.info("%s broke off: %s", exchange.scope["path"], exc)
+            stream.close("broken")
         except asyncio.CancelledError:
             stream.close("cancelled")
             raise

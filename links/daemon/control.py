@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from links.daemon.asgi import Receive, Scope, Send
+from links.daemon.asgi import AnswerBroken, Receive, Scope, Send
 from links.daemon.errors import InvalidJson, NotFound, SandboxDown
 from links.daemon.spec import checked_handle, parse_spec
 from links.daemon.supervisor import Supervisor, authorization
@@ -131,6 +131,8 @@ class ControlPlane:
             async for chunk in answer.chunks():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
+        except UpstreamError as exc:
+            raise AnswerBroken(str(exc)) from exc
         finally:
             answer.close()
 

@@ -1,0 +1,298 @@
+"""The gateway over a WebSocket in memory; S63–S70 as far as design §5 keeps them."""
+
+import asyncio
+import json
+
+import pytest
+from asgiref.sync import sync_to_async
+
+from links import connection, gateway, held, selectors, services
+from links.calls import client_for, held_here
+from links.gateway import make_gateway
+from links.models import Link
+from links.wire import frames
+from links.wire.heads import AnswerHead
+from links.wire.messages import Registration
+from links.wire.tunnel import Opened, Reset, Tunnel
+from mesh.services import make_token
+from tests.links.wire.tunnels import GET
+from tests.waiting import auntil
+
+M1 = Registration(machine_id="m1", cli_version="1", protocol_version=1, capabilities=("codex",))
+HELLO = {"machineId": "m1"}
+
+
+class Handlers:
+    def __init__(self):
+        self.ups, self.downs = [], []
+
+    async def on_up(self, link_id):
+        self.ups.append(link_id)
+
+    async def on_down(self, link_id, cause):
+        self.downs.append((link_id, cause))
+
+
+class Dialled:
+    """A laptop's socket to the gateway, in memory, speaking the real protocol."""
+
+    def __init__(self, app, token, *, extensions=None):
+        self.tunnel = Tunnel("laptop", HELLO)
+        self.heard = []
+        self.sent = asyncio.Queue()
+        self.to_server = asyncio.Queue()
+        scope = {
+            "type": "websocket",
+            "path": "/api/links/connect",
+            "headers": [(b"authorization", f"Bearer {token}".encode())] if token else [],
+            "extensions": extensions,
+        }
+        self.to_server.put_nowait({"type": "websocket.connect"})
+        self.task = asyncio.create_task(app(scope, self.to_server.get, self.sent.put))
+
+    async def accepted(self):
+        assert (await self.sent.get())["type"] == "websocket.accept"
+        return self
+
+    def says(self):
+        """Send everything the tunnel has to say."""
+        while (message := self.tunnel.pull()) is not None:
+            self.sends(message)
+
+    def sends(self, message):
+        self.to_server.put_nowait({"type": "websocket.receive", "bytes": message})
+
+    async def hears(self):
+        """Return the events of the next message, or how the socket was closed."""
+        message = await asyncio.wait_for(self.sent.get(), 10)
+        if message["type"] == "websocket.close":
+            return message["code"], message["reason"]
+        events = self.tunnel.receive(message["bytes"])
+        self.says()
+        return events
+
+    async def closed(self):
+        while not isinstance(found := await self.hears(), tuple):
+            pass
+        self.leaves()
+        return found
+
+    def leaves(self, code=1006):
+        self.to_server.put_nowait({"type": "websocket.disconnect", "code": code})
+
+
+@pytest.fixture
+def handlers():
+    return Handlers()
+
+
+@pytest.fixture
+async def token(transactional_db, ada):
+    await sync_to_async(services.register)(user=ada, registration=M1)
+    return await sync_to_async(make_token)(user=ada)
+
+
+@pytest.fixture
+async def dial(handlers, token):
+    """Return ``dial()``: a socket to the gateway; all are hung up after the test."""
+    app = make_gateway(on_up=handlers.on_up, on_down=handlers.on_down)
+    dialled = []
+
+    def dial(token=token, **how):
+        dialled.append(Dialled(app, token, **how))
+        return dialled[-1]
+
+    yield dial
+    for one in dialled:
+        one.leaves()
+    await asyncio.gather(*(one.task for one in dialled))
+
+
+@pytest.fixture
+async def laptop(dial, handlers):
+    """A laptop that is up."""
+    laptop = await dial().accepted()
+    laptop.says()
+    await auntil(lambda: handlers.ups)
+    return laptop
+
+
+async def presence(ada):
+    (view,) = await sync_to_async(selectors.list_links)(viewer=ada)
+    return view.state, view.cause
+
+
+@pytest.mark.parametrize("wrong", ["", "mesh_wrong"], ids=["S63 none", "S64 wrong"])
+async def test_without_a_good_token_nobody_gets_in(dial, wrong):
+    answered = dial(wrong, extensions={"websocket.http.response": {}})
+
+    assert (await answered.sent.get())["status"] == 401
+    assert json.loads((await answered.sent.get())["body"])["error"]["code"] == "unauthorized"
+
+
+async def test_a_server_without_that_extension_closes(dial):
+    assert (await dial("mesh_wrong").sent.get())["type"] == "websocket.close"
+
+
+async def test_nothing_is_claimed_before_the_greeting(dial, ada, handlers):  # S65
+    laptop = await dial().accepted()
+    assert await presence(ada) == ("unknown", "")
+
+    laptop.says()
+    await auntil(lambda: handlers.ups)
+    assert await presence(ada) == ("online", "")
+    assert list(held_here()) == handlers.ups
+
+
+async def test_who_does_not_greet_is_closed(dial, monkeypatch):  # S66
+    monkeypatch.setattr(gateway, "HELLO_WITHIN", 0.01)
+    silent = await dial().accepted()
+    while (message := await silent.sent.get())["type"] != "websocket.close":
+        pass
+
+    assert (message["code"], message["reason"]) == (1008, "hello timeout")
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        pytest.param(frames.pack([(frames.PING, 0, b"")]), 1008, id="another frame first"),
+        pytest.param(b"\x01", 1002, id="no frame"),
+        pytest.param(bytes(frames.MAX_MESSAGE + 1), 1009, id="too large"),
+        pytest.param(
+            frames.pack([(frames.HELLO, 0, b'{"protocol":0,"window":9}')]), 4426, id="too old"
+        ),
+    ],
+)
+async def test_a_bad_beginning_is_closed(dial, message, code):
+    laptop = await dial().accepted()
+    laptop.sends(message)
+
+    assert (await laptop.closed())[0] == code
+
+
+async def test_text_is_refused(laptop):
+    laptop.to_server.put_nowait({"type": "websocket.receive", "text": "hello"})
+
+    assert (await laptop.closed())[0] == 1002
+
+
+async def test_a_machine_that_is_not_registered_is_told_so(dial):
+    stranger = await dial().accepted()
+    stranger.tunnel = Tunnel("laptop", {"machineId": "m2"})
+    stranger.says()
+
+    assert await stranger.closed() == (4404, "no_link")
+
+
+async def test_a_request_reaches_the_socket_and_the_answer_comes_back(laptop, handlers):  # S70
+    client = await client_for(handlers.ups[0])
+    asking = asyncio.create_task(client.get("/api/sandboxes"))
+    events = []
+    while not any(isinstance(event, Opened) for event in events):
+        events += await laptop.hears()
+    (opened,) = [event for event in events if isinstance(event, Opened)]
+    assert {"x-mesh-signature", "x-mesh-nonce"} <= {name for name, _ in opened.head.headers}
+
+    laptop.tunnel.answer(opened.stream, AnswerHead(418, []))  # S57
+    laptop.tunnel.send(opened.stream, b"tea")
+    laptop.tunnel.end(opened.stream)
+    laptop.says()
+
+    answer = await asking
+    assert (answer.status_code, answer.content) == (418, b"tea")
+
+
+async def test_the_client_is_kept_for_the_connection(laptop, handlers):
+    assert await client_for(handlers.ups[0]) is await client_for(handlers.ups[0])
+
+
+async def test_the_newest_connection_wins(dial, laptop, handlers, ada):  # S67
+    newer = await dial().accepted()
+    newer.says()
+
+    assert await laptop.closed() == (4001, "superseded")
+    await laptop.task
+    assert len(handlers.ups) == 2
+    assert handlers.downs == []
+    assert await presence(ada) == ("online", "")
+    assert len(held_here()) == 1
+
+
+async def test_a_connection_of_another_process_wins_too(laptop, ada, monkeypatch):
+    monkeypatch.setattr(gateway, "FLUSH_AFTER", 0)
+    await sync_to_async(services.claim)(user=ada, machine_id="m1", connection_id="elsewhere")
+    ours = held.all_connections()[0]
+    ours._heard(ours)
+
+    assert await laptop.closed() == (4001, "superseded")
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"), [(1006, "network"), (1000, "network"), (1012, "server_restarted")]
+)
+async def test_leaving_tells_the_cause(laptop, handlers, ada, code, cause):
+    laptop.leaves(code)
+    await laptop.task
+
+    assert await presence(ada) == ("offline", cause)
+    await auntil(lambda: handlers.downs == [(handlers.ups[0], cause)])
+    assert held_here() == frozenset()
+
+
+async def test_a_silent_machine_is_dropped(dial, handlers, monkeypatch):
+    monkeypatch.setattr(connection, "PING_EVERY", 0.01)
+    monkeypatch.setattr(connection, "LAST_WAIT", 0.01)
+    laptop = await dial().accepted()
+    laptop.says()  # and never answers a ping
+
+    await auntil(lambda: handlers.downs)
+    assert held_here() == frozenset()
+
+
+async def test_a_machine_that_answers_its_pings_stays(laptop, ada, monkeypatch):
+    monkeypatch.setattr(gateway, "FLUSH_AFTER", 0)
+    await Link.objects.aupdate(offline_after=None)
+    listening = asyncio.create_task(laptop.closed())  # and answering
+
+    async def is_online():
+        return await presence(ada) == ("online", "")
+
+    await auntil(is_online)
+    listening.cancel()
+
+
+async def test_a_status_is_kept_and_told(laptop, ada):
+    harnesses = {"codex": {"state": "absent", "version": "", "detail": ""}}
+    laptop.tunnel.status({"capabilities": ["claude-code", "new"], "harnesses": harnesses})
+    laptop.says()
+
+    async def kept():
+        (view,) = await sync_to_async(selectors.list_links)(viewer=ada)
+        return view.capabilities == ("claude-code",) and view.harnesses == harnesses
+
+    await auntil(kept)
+
+
+async def test_the_laptop_may_not_ask_the_server(laptop):
+    await laptop.hears()
+    stream = laptop.tunnel.open(GET)
+    laptop.says()
+
+    events = []
+    while not any(isinstance(event, Reset) for event in events):
+        events += await laptop.hears()
+    assert Reset(stream, "refused") in events
+
+
+async def test_a_handler_that_breaks_does_not_end_the_connection(laptop, handlers, token, ada):
+    async def broken(link_id):
+        raise RuntimeError
+
+    newer = Dialled(make_gateway(on_up=broken, on_down=handlers.on_down), token)
+    (await newer.accepted()).says()
+
+    assert await laptop.closed() == (4001, "superseded")
+    assert await presence(ada) == ("online", "")
+    newer.leaves()
+    await newer.task

@@ -1,0 +1,205 @@
+"""Streams as asyncio sees them: two peers joined in memory, no socket."""
+
+import asyncio
+
+import pytest
+
+from links.peer import HIGH_WATER, Peer, StreamLost
+from links.wire.heads import AnswerHead, RequestHead
+from links.wire.tunnel import WINDOW, Tunnel
+
+GET = RequestHead("GET", "/", [])
+OK = AnswerHead(200, [])
+
+
+class Side:
+    """Handlers of one end that keep what they were told."""
+
+    def __init__(self, side):
+        self.opened, self.statuses, self.pongs, self.hellos = [], [], [], []
+        self.peer = Peer(Tunnel(side, {"from": side}), self, lambda: None)
+
+    def on_hello(self, info):
+        self.hellos.append(info["from"])
+
+    def on_status(self, info):
+        self.statuses.append(info)
+
+    def on_pong(self, payload):
+        self.pongs.append(payload)
+
+    def on_open(self, stream):
+        self.opened.append(stream)
+
+
+class Joined:
+    """Carries messages whenever one side wakes, as a socket without delay would."""
+
+    def __init__(self):
+        self.server, self.laptop = Side("server"), Side("laptop")
+        self.server.peer.wake = self.laptop.peer.wake = self.soon
+        self.due = False
+        self.soon()
+
+    def soon(self):
+        if not self.due:
+            self.due = True
+            asyncio.get_running_loop().call_soon(self.carry)
+
+    def carry(self):
+        self.due = False
+        for speaker, listener in ((self.server, self.laptop), (self.laptop, self.server)):
+            while (message := speaker.peer.next_message()) is not None:
+                listener.peer.feed(message)
+
+    async def opened(self):
+        """Return a stream as the server and as the laptop sees it."""
+        await asyncio.sleep(0)
+        stream = self.server.peer.open(GET)
+        self.carry()
+        return stream, self.laptop.opened[-1]
+
+
+@pytest.fixture
+async def joined():
+    joined = Joined()
+    await asyncio.sleep(0)
+    return joined
+
+
+async def test_a_question_and_its_answer(joined):
+    here, there = await joined.opened()
+    await here.write(b"question")
+    here.end()
+    assert (await there.read(), await there.read()) == (b"question", b"")
+
+    there.answer(OK)
+    await there.write(b"answer")
+    there.end()
+    there.finish()
+
+    assert await here.head() == OK
+    assert (await here.read(), await here.read()) == (b"answer", b"")
+
+
+async def test_a_writer_waits_for_a_slow_reader(joined):
+    here, there = await joined.opened()
+    block = bytes(HIGH_WATER + 1)
+
+    async def write_much():
+        for _ in range(8):
+            await here.write(block)
+
+    writing = asyncio.create_task(write_much())
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not writing.done()
+    assert here._peer.tunnel.queued(here.id) <= 2 * len(block)
+
+    size = 0
+    while size < 8 * len(block):
+        size += len(await there.read())
+    await writing
+
+
+async def test_a_reset_reaches_a_reader_that_waits(joined):
+    here, there = await joined.opened()
+    reading = asyncio.create_task(there.read())
+    await asyncio.sleep(0)
+
+    here.close("cancelled")
+
+    with pytest.raises(StreamLost, match="cancelled"):
+        await reading
+
+
+async def test_a_reset_reaches_a_writer_that_waits(joined):
+    here, there = await joined.opened()
+    writing = asyncio.create_task(here.write(bytes(WINDOW + HIGH_WATER + 1)))
+    await asyncio.sleep(0)
+
+    there.close("failed")
+
+    with pytest.raises(StreamLost, match="failed"):
+        await writing
+
+
+async def test_a_reset_is_told_once_to_who_asked(joined):
+    here, there = await joined.opened()
+    told = []
+    there.on_lost = lambda: told.append(1)
+
+    here.close("cancelled")
+    here.close("cancelled")
+    await asyncio.sleep(0)
+
+    assert told == [1]
+
+
+async def test_what_came_before_a_reset_is_still_read(joined):
+    here, there = await joined.opened()
+    await here.write(b"early")
+    joined.carry()
+    here.close("cancelled")
+    joined.carry()
+
+    assert await there.read() == b"early"
+    with pytest.raises(StreamLost):
+        await there.read()
+
+
+async def test_an_early_answer_is_read_whole_though_the_question_is_refused(joined):
+    here, there = await joined.opened()
+    asking = asyncio.create_task(here.write(bytes(2 * WINDOW)))
+    await asyncio.sleep(0)
+    there.answer(OK)
+    await there.write(b"too large")
+    there.end()
+    there.finish()
+
+    assert (await here.head(), await here.read(), await here.read()) == (OK, b"too large", b"")
+    with pytest.raises(StreamLost, match="done"):
+        await asking
+
+
+async def test_the_connection_being_gone_ends_every_stream(joined):
+    here, there = await joined.opened()
+    waiting = asyncio.create_task(here.head())
+    await asyncio.sleep(0)
+
+    joined.server.peer.lose("disconnected")
+
+    with pytest.raises(StreamLost, match="disconnected"):
+        await waiting
+    with pytest.raises(StreamLost):
+        await here.write(b"x")
+    with pytest.raises(StreamLost):
+        joined.server.peer.open(GET)
+
+
+async def test_finished_streams_leave_nothing_behind(joined):
+    for _ in range(5):
+        here, there = await joined.opened()
+        here.end()
+        there.answer(OK)
+        there.end()
+        there.finish()
+        joined.carry()
+        await here.head()
+        here.close("done")
+        joined.carry()
+
+    for side in (joined.server, joined.laptop):
+        assert not side.peer._streams
+        assert not side.peer.tunnel._streams
+
+
+async def test_greeting_status_and_pong_are_told(joined):
+    joined.laptop.peer.tunnel.status({"capabilities": []})
+    joined.server.peer.tunnel.ping(b"1")
+    joined.carry()
+    joined.carry()
+
+    assert (joined.server.hellos, joined.laptop.hellos) == (["laptop"], ["server"])
+    assert joined.server.statuses == [{"capabilities": []}]
+    assert joined.server.pongs == [b"1"]
