@@ -62,11 +62,13 @@ class Supervisor:
         command: Sequence[str] = spawning.COMMAND,
         limit: int = LIMIT,
         healthy_within: float = HEALTHY_WITHIN,
+        term_wait: float = process.TERM_WAIT,
     ) -> None:
         self._home = home
         self._command = tuple(command)
         self._limit = limit
         self._healthy_within = healthy_within
+        self._term_wait = term_wait
         self._sandboxes: dict[str, Sandbox] = {}
         self._starting: set[str] = set()
         # One at a time for each handle: ensure, delete and eviction never cross.
@@ -179,9 +181,9 @@ class Supervisor:
                     return sandbox
                 await asyncio.sleep(_STEP)
         except BaseException:
-            await process.end_group(child.pid, started)
+            await process.end_group(child.pid, started, wait=self._term_wait)
             raise
-        await process.end_group(child.pid, started)
+        await process.end_group(child.pid, started, wait=self._term_wait)
         self._sandboxes.pop(spec.handle, None)
         raise SandboxFailed(logTail=spawning.log_tail(root))
 
@@ -217,7 +219,7 @@ class Supervisor:
         raise TooManySandboxes
 
     async def _end(self, sandbox: Sandbox) -> None:
-        await process.end_group(sandbox.pid, sandbox.started)
+        await process.end_group(sandbox.pid, sandbox.started, wait=self._term_wait)
         sandbox.pool.close()
         if self._sandboxes.get(sandbox.handle) is sandbox:
             del self._sandboxes[sandbox.handle]

@@ -1,0 +1,214 @@
+"""R7 of the lessons: one lock per handle, cap, adoption, escalation."""
+
+import asyncio
+import json
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from links.daemon import process, spawning
+from links.daemon.errors import (
+    SandboxBusy,
+    SandboxDown,
+    SandboxFailed,
+    TooManySandboxes,
+    UnknownHandle,
+)
+from links.daemon.spec import Spec
+from tests.links.daemon.conftest import is_running
+from tests.waiting import auntil
+
+
+async def test_a_sandbox_is_started_and_healthy(supervisor, tmp_path):
+    sandbox = await supervisor.ensure(Spec("h", branch="work"))
+
+    assert (await supervisor.health(sandbox))["status"] == "ready"
+    root = tmp_path / "sandboxes" / "h"
+    assert json.loads((root / "spec.json").read_text()) == {"handle": "h", "branch": "work"}
+    assert stat.S_IMODE((root / "token").stat().st_mode) == 0o600
+    assert stat.S_IMODE(root.stat().st_mode) == 0o700
+
+
+async def test_it_leads_a_group_of_its_own(supervisor):
+    import os
+
+    sandbox = await supervisor.ensure(Spec("h"))
+
+    assert os.getpgid(sandbox.pid) == sandbox.pid != os.getpgid(0)
+
+
+async def test_ensuring_twice_starts_once(supervisor):
+    first, second = await asyncio.gather(supervisor.ensure(Spec("h")), supervisor.ensure(Spec("h")))
+
+    assert first is second
+
+
+async def test_the_next_link_adopts_it(supervise):
+    sandbox = await supervise().ensure(Spec("h"))
+    later = supervise()
+    later.reconcile()
+
+    assert later.listing() == [{"handle": "h", "state": "ready", "pid": sandbox.pid}]
+    assert (await later.ensure(Spec("h"))).pid == sandbox.pid
+
+
+async def test_a_pid_file_of_another_process_is_not_believed(supervise, tmp_path):
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    root = tmp_path / "sandboxes" / "h"
+    spawning.prepare(root, Spec("h"))
+    told = {"pid": stranger.pid, "started": "1", "socket": "/nowhere"}
+    (root / "pid").write_text(json.dumps(told))
+    try:
+        supervisor = supervise()
+        supervisor.reconcile()
+
+        assert supervisor.listing() == []
+        assert (await supervisor.ensure(Spec("h"))).pid != stranger.pid
+        await supervisor.delete("h", force=True)
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}', '{"pid": 1}'])
+async def test_a_broken_pid_file_is_no_sandbox(supervise, tmp_path, text):
+    root = tmp_path / "sandboxes" / "h"
+    spawning.prepare(root, Spec("h"))
+    (root / "pid").write_text(text)
+
+    supervise().reconcile()
+    with pytest.raises(SandboxDown):
+        supervise().find("h")
+
+
+async def test_one_that_died_is_down_and_is_started_again(supervisor):
+    sandbox = await supervisor.ensure(Spec("h"))
+    await process.end_group(sandbox.pid, sandbox.started)
+
+    with pytest.raises(SandboxDown):
+        supervisor.find("h")
+    assert (await supervisor.ensure(Spec("h"))).pid != sandbox.pid
+
+
+async def test_one_that_never_was_is_unknown(supervisor):
+    with pytest.raises(UnknownHandle):
+        supervisor.find("h")
+
+
+async def test_one_that_dies_at_its_start_tells_why(supervisor, fault):
+    fault("dies")
+
+    with pytest.raises(SandboxFailed) as failed:
+        await supervisor.ensure(Spec("h"))
+    assert "was told to die" in failed.value.body()["error"]["logTail"]
+
+
+async def test_one_that_never_listens_is_ended(supervise, fault, monkeypatch):
+    fault("silent")
+    started = []
+    spawn = spawning.spawn
+    monkeypatch.setattr(
+        spawning, "spawn", lambda *given: started.append(spawn(*given)) or started[-1]
+    )
+
+    with pytest.raises(SandboxFailed):
+        await supervise(healthy_within=0.2).ensure(Spec("h"))
+    assert not is_running(started[0].pid)
+
+
+async def test_a_failed_start_can_be_tried_again(supervisor, fault):
+    fault("dies")
+    with pytest.raises(SandboxFailed):
+        await supervisor.ensure(Spec("h"))
+    fault("")
+
+    assert await supervisor.ensure(Spec("h"))
+
+
+async def test_deleting_ends_the_process_and_keeps_the_folder(supervisor, tmp_path):
+    sandbox = await supervisor.ensure(Spec("h"))
+    await supervisor.delete("h", force=False)
+    await supervisor.delete("h", force=False)
+
+    assert not is_running(sandbox.pid)
+    assert (tmp_path / "sandboxes" / "h" / "spec.json").is_file()
+    assert supervisor.listing() == []
+
+
+async def test_one_that_ignores_sigterm_is_deleted_too(supervise, fault):
+    supervisor = supervise(term_wait=0.2)
+    fault("stubborn")
+    sandbox = await supervisor.ensure(Spec("h"))
+
+    await supervisor.delete("h", force=False)
+
+    assert not is_running(sandbox.pid)
+
+
+async def test_one_at_work_is_not_deleted_unless_forced(supervisor, fault):
+    fault("busy")
+    sandbox = await supervisor.ensure(Spec("h"))
+
+    with pytest.raises(SandboxBusy):
+        await supervisor.delete("h", force=False)
+    assert is_running(sandbox.pid)
+
+    await supervisor.delete("h", force=True)
+    assert not is_running(sandbox.pid)
+
+
+async def test_at_the_limit_the_idle_one_used_least_recently_goes(supervise):
+    supervisor = supervise(limit=2)
+    first, second = await supervisor.ensure(Spec("a")), await supervisor.ensure(Spec("b"))
+    supervisor.find("a")
+
+    await supervisor.ensure(Spec("c"))
+
+    assert is_running(first.pid)
+    assert not is_running(second.pid)
+
+
+async def test_at_the_limit_nothing_that_works_is_ended(supervise, fault):
+    supervisor = supervise(limit=1)
+    fault("busy")
+    sandbox = await supervisor.ensure(Spec("a"))
+
+    with pytest.raises(TooManySandboxes):
+        await supervisor.ensure(Spec("b"))
+    assert is_running(sandbox.pid)
+
+
+async def test_one_that_starts_counts_as_present(supervisor, fault):
+    fault("silent")
+    ensuring = asyncio.create_task(supervisor.ensure(Spec("h")))
+
+    listing = await auntil(supervisor.listing)
+
+    assert listing == [{"handle": "h", "state": "starting", "pid": None}]
+    ensuring.cancel()
+    await asyncio.gather(ensuring, return_exceptions=True)
+    assert supervisor.listing() == []
+
+
+def test_the_environment_has_nothing_of_ours():
+    given = {
+        "PATH": "/bin",
+        "HTTPS_PROXY": "p",
+        "ANTHROPIC_API_KEY": "k",
+        "MESH_SECRET_KEY": "s",
+        "MESH_HOME": "h",
+        "DATABASE_URL": "d",
+        "DATABASE_URL_FILE": "d",
+        "REDIS_URL": "r",
+        "DJANGO_SETTINGS_MODULE": "m",
+        "DECO_TUNNEL_SERVER_TOKEN": "t",
+        "PYTHONPATH": "theirs",
+    }
+
+    kept = spawning.environment(given)
+
+    assert set(kept) == {"PATH", "HTTPS_PROXY", "ANTHROPIC_API_KEY", "PYTHONPATH"}
+    assert kept["PYTHONPATH"] != "theirs"
