@@ -28,7 +28,7 @@ DROPPED = re.compile(
     r"fast_mode\w*|feedback\w*|first_content\w*|memory_paths|messaging\w*|models|original_cwd|"
     r"output_file|output_styles?|available_output_styles|user_output_styles_dir|pid|plugins|"
     r"skills|slash_commands|subagent_stats|terminal_slash_commands|time_to\w*|timestamp|tools|"
-    r"ttft\w*|usage_report|permission_suggestions|model_usage_since_last_result|account"
+    r"ttft\w*|usage_report|permission_suggestions|account"
 )
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -44,6 +44,8 @@ class Cleaner:
         value = self._without_noise(json.loads(line))
         text = json.dumps(value, ensure_ascii=False).replace(self.folder, "/folder")
         text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:1", text)
+        text = re.sub(r"(agentId: |agent_id\": \"|task_id\": \")\w+", r"\1a1", text)
+        text = re.sub(r"(duration_ms: |retry_delay_ms\": )[\d.]+", r"\g<1>500", text)
         text = UUID.sub(lambda m: self._stable(m[0], "{:08x}-0000-4000-8000-000000000000"), text)
         text = re.sub(r"(?:toolu|msg)_\d{6}", lambda m: self._stable(m[0], "toolu_{:04}"), text)
         return text.encode()

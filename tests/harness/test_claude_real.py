@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import re
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,7 @@ from tests.harness.shapes import check_turn
 from tests.standin import serving
 
 pytestmark = pytest.mark.real_cli
+MCP_SERVER = Path(__file__).parent / "mcp_server.py"
 
 
 @pytest.fixture
@@ -140,18 +143,28 @@ async def test_readonly_asks_and_means_it(claude, tmp_path, decision):
         assert "Because." in text_of(chunks)
 
 
-async def test_readonly_asks_even_for_what_the_persons_own_settings_allow(claude, tmp_path):
-    settings = tmp_path / "home/.claude/settings.json"
-    settings.parent.mkdir()
-    settings.write_text(
-        '{"permissions": {"allow": ["Bash", "Write"], "defaultMode": "bypassPermissions"}}'
-    )
+@pytest.mark.parametrize(
+    ("says", "tool"),
+    [
+        pytest.param("bash: touch made", "Bash", id="a command"),
+        pytest.param('tool: Write {"file_path": "made", "content": "x"}', "Write", id="a file"),
+        pytest.param("tool: mcp__tools__touch {}", "mcp__tools__touch", id="an MCP tool"),
+    ],
+)
+async def test_readonly_asks_even_for_what_the_persons_own_settings_allow(
+    claude, tmp_path, says, tool
+):
+    allowed = {"allow": ["Bash", "Write", "mcp__tools"], "defaultMode": "bypassPermissions"}
+    server = {"command": sys.executable, "args": [str(MCP_SERVER)]}
+    (tmp_path / "home/.claude").mkdir()
+    (tmp_path / "home/.claude/settings.json").write_text(json.dumps({"permissions": allowed}))
+    (tmp_path / "home/.claude.json").write_text(json.dumps({"mcpServers": {"tools": server}}))
     driver = claude()
     when(driver, "tool-approval-request", lambda: driver.answer("deny"))
 
-    await driver.run(turn("bash: touch made", toolApprovalLevel="readonly"))
+    await driver.run(turn(says, toolApprovalLevel="readonly"))
 
-    assert [out.tool for out in driver.outs if isinstance(out, Ask)] == ["Bash"]
+    assert [out.tool for out in driver.outs if isinstance(out, Ask)] == [tool]
     assert not (tmp_path / "work/made").exists()
 
 
@@ -233,14 +246,17 @@ async def test_what_a_sub_agent_may_not_do_alone_is_asked(claude, tmp_path):
 async def test_a_new_process_resumes_the_conversation(claude):
     first = claude()
     chunks = await first.run(turn("my word is walnut"))
-    session = chunks[-1]["messageMetadata"]["codingAgentSessionId"]
+    before = chunks[-1]["messageMetadata"]
+    session = before["codingAgentSessionId"]
     await first.stop()
     second = claude()
 
     chunks = await second.run(turn("recall", resumeSessionRef=session))
 
     assert text_of(chunks) == "First you said: my word is walnut"
-    assert chunks[-1]["messageMetadata"]["codingAgentSessionId"] == session
+    metadata = chunks[-1]["messageMetadata"]
+    assert metadata["codingAgentSessionId"] == session
+    assert metadata["costUsd"] == before["costUsd"]  # not the conversation's total
 
 
 @pytest.mark.parametrize(
@@ -284,6 +300,20 @@ async def test_interrupt_ends_a_running_tool(claude):
 
     check_turn(driver.outs)
     assert "abort" in types_of(chunks)
+
+
+async def test_interrupt_while_a_question_is_open(claude, tmp_path):
+    driver = claude()
+    when(driver, "tool-approval-request", driver.interrupt)
+
+    chunks = await driver.run(turn("bash: touch made", toolApprovalLevel="readonly"))
+    check_turn(driver.outs)
+    after = await driver.run(turn("say: hello", toolApprovalLevel="readonly"))
+
+    assert "abort" in types_of(chunks)
+    assert text_of(after) == "hello"
+    assert driver.launches == 1
+    assert not (tmp_path / "work/made").exists()
 
 
 async def test_not_signed_in_says_what_to_do(claude):

@@ -15,6 +15,7 @@ from agents.harness.base import Ask, Done
 from tests.harness.driver import Driver, chunks_of, one, text_of, turn, types_of
 from tests.harness.shapes import check_turn
 from tests.harness.speech import SPEECHES
+from tests.waiting import auntil
 
 FAKE = Path(__file__).parent / "fake_cli.py"
 CALL = "call-1"
@@ -229,8 +230,7 @@ async def test_a_crash_tells_the_last_words(speech, played):
 async def test_silence_is_a_crash_once_it_ends(speech, played):
     driver = played({"hang": True})
     running = asyncio.create_task(driver.run(turn()))
-    while driver.process is None:
-        await asyncio.sleep(0)
+    await auntil(lambda: driver.process)
     driver.kill()
 
     chunks = await running

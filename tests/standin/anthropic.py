@@ -21,20 +21,26 @@ OUTPUT_TOKENS = 30
 
 
 def read(body: Json) -> tuple[list[str], list[str]]:
-    """Return what the person said, newest last, and the newest tool results.
+    """Return what the person said, newest last, and the tool results to go on from.
 
-    The CLI puts reminders in front of what was said, and may add a ``system`` message last.
+    The CLI puts reminders in front of what was said, may add a ``system`` message last, and
+    joins results and what is said after them to one message: then the saying counts.
     """
     said: list[str] = []
     results: list[str] = []
     for message in body.get("messages", []):
         if message.get("role") != "user":
             continue
-        blocks = _blocks(message)
-        texts = [b["text"] for b in blocks if b.get("type") == "text" and _is_said(b["text"])]
-        results = [_text(b.get("content")) for b in blocks if b.get("type") == "tool_result"]
-        if texts and not results:
+        results = []
+        texts: list[str] = []
+        for block in _blocks(message):
+            if block.get("type") == "tool_result":
+                results.append(_text(block.get("content")))
+            elif block.get("type") == "text" and _is_said(block["text"]):
+                texts.append(block["text"])
+        if texts:
             said.append("\n".join(texts))
+            results = []
     return said, results
 
 
@@ -44,7 +50,7 @@ def _blocks(message: Json) -> list[Json]:
 
 
 def _is_said(text: str) -> bool:
-    return not text.lstrip().startswith("<system-reminder>")
+    return not text.lstrip().startswith(("<system-reminder>", "[Request interrupted"))
 
 
 def _text(content: Any) -> str:

@@ -68,6 +68,16 @@ async def test_a_tool_call_and_what_it_gave(standin):
     assert text_of(answer) == "The tool said: a.txt"
 
 
+async def test_what_is_said_after_a_result_counts(standin):
+    result = {"type": "tool_result", "tool_use_id": "t", "content": "a.txt"}
+    stopped = {"type": "text", "text": "[Request interrupted by user for tool use]"}
+    content = [result, stopped, {"type": "text", "text": "say: hello"}]
+
+    answer = await post(standin, said("", messages=[{"role": "user", "content": content}]))
+
+    assert text_of(answer) == "hello"
+
+
 async def test_reminders_are_not_what_was_said(standin):
     reminder = {"type": "text", "text": "<system-reminder>say: no</system-reminder>"}
     content = [reminder, {"type": "text", "text": "say: yes"}]

@@ -83,11 +83,12 @@ class ClaudeCodeAdapter:
         self._stream = Stream(self._answer)
         self._is_restarting = self._is_interrupted = False
         self._questions, self._helpers = {}, {}
-        self._meter.begin()
         self._answer.start()
         if not self._is_initialized:
             self._is_initialized = True
+            self._meter = Meter(is_resumed=turn.resume_session_ref is not None)
             self._answer.put(lines.request(self._next_id(), "initialize"))
+        self._meter.begin()
         self._answer.put(lines.user_line(turn))
         return self._answer.take()
 
@@ -127,7 +128,6 @@ class ClaudeCodeAdapter:
 
     def ended(self, code: int | None, stderr: str) -> list[Out]:
         self._is_initialized = False
-        self._meter = Meter()  # the next program counts its cost from zero
         if self._turn is None or self._is_restarting:
             return []
         if self._is_interrupted:

@@ -29,7 +29,17 @@ READ_ONLY = frozenset(
 
 # Asked for even where the person's own settings allow them in a terminal: at "ask before
 # edit" the rules of Mesh are the stricter ones. The program prefers "ask" over "allow".
-ASK_RULES = ("Bash", "Edit", "MultiEdit", "NotebookEdit", "WebFetch", "WebSearch", "Write")
+ASK_RULES = (
+    "Bash",
+    "Edit",
+    "MultiEdit",
+    "NotebookEdit",
+    "PowerShell",
+    "WebFetch",
+    "WebSearch",
+    "Write",
+    "mcp__*",
+)
 
 DENIED = "The person did not allow this tool call. Offer other ways."
 PLAN_ONLY = "Plan mode: nothing is changed or run. Present the plan instead."

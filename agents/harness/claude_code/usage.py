@@ -15,8 +15,9 @@ def _count(usage: dict[str, Any], key: str) -> int:
 class Meter:
     """Adds up the steps of a turn, for the turns whose result has no usage."""
 
-    def __init__(self) -> None:
-        self._total_cost = 0.0
+    def __init__(self, *, is_resumed: bool = False) -> None:
+        # A program that resumes a conversation goes on with that conversation's total.
+        self._total_cost: float | None = None if is_resumed else 0.0
         self._steps: dict[str, int] = {}
 
     def begin(self) -> None:
@@ -53,12 +54,21 @@ class Meter:
         return usage
 
     def cost(self, result: dict[str, Any]) -> float | None:
-        """Return what the turn cost in US dollars: the total's growth since the last turn."""
-        total = result.get("total_cost_usd")
-        if isinstance(total, bool) or not isinstance(total, int | float):
+        """Return what the turn cost in US dollars; ``None`` when that can't be told.
+
+        ``total_cost_usd`` is a running total. Newer programs say what was added to it; for
+        others it is the total's growth.
+        """
+        total, before = _dollars(result.get("total_cost_usd")), self._total_cost
+        if total is not None:
+            self._total_cost = total
+        added = object_of(result, "model_usage_since_last_result").values()
+        costs = [_dollars(model.get("costUSD")) for model in added if isinstance(model, dict)]
+        if costs and None not in costs:
+            return round(sum(cost or 0 for cost in costs), 6)
+        if total is None or before is None:
             return None
-        cost, self._total_cost = total - self._total_cost, float(total)
-        return round(max(cost, 0), 6)
+        return round(max(total - before, 0), 6)
 
 
 _KEYS = (
@@ -67,6 +77,11 @@ _KEYS = (
     "cache_creation_input_tokens",
     "output_tokens",
 )
+
+
+def _dollars(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else None
 
 
 def _context_window(result: dict[str, Any]) -> int:

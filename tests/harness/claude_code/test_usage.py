@@ -61,6 +61,21 @@ def test_cost_is_the_growth_of_the_running_total():
     ]
 
 
+def test_cost_is_what_the_program_says_was_added():
+    result = {
+        "total_cost_usd": 7,
+        "model_usage_since_last_result": {"opus": {"costUSD": 0.5}, "haiku": {"costUSD": 0.25}},
+    }
+
+    assert Meter(is_resumed=True).cost(result) == 0.75
+
+
+def test_the_first_cost_of_a_resumed_conversation_is_not_its_whole_past():
+    meter = Meter(is_resumed=True)
+
+    assert [meter.cost({"total_cost_usd": total}) for total in (5, 5.5)] == [None, 0.5]
+
+
 def test_a_cost_nobody_knows_is_not_zero():
     assert Meter().cost({}) is None
     assert Meter().cost({"total_cost_usd": "much"}) is None
