@@ -32,6 +32,13 @@ class BadProof(AppError):
     status = 401
 
 
+class BadToken(AppError):
+    code = "unauthorized"
+    text = "The token is unknown or has expired."
+    hint = "Make a new one with manage.py mesh_token, and start deco_link with it."
+    status = 401
+
+
 class MissingHeader(AppError):
     code = "missing_header"
     text = "The header X-Mesh-User-Sub is missing."

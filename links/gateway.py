@@ -15,21 +15,24 @@ from typing import Any, Final
 from uuid import UUID
 
 from channels.db import database_sync_to_async
+from django.db import InterfaceError, OperationalError
 
 from links import held, services
 from links.connection import SUPERSEDED, Connection, Message, Send
 from links.core import presence
-from links.errors import LinkUnknown
+from links.errors import BadToken, LinkUnknown, StoreNotReady
 from links.wire.errors import TunnelError
 from links.wire.messages import MachineStatus
 from mesh.accounts import bearer, find_user_by_token
-from mesh.lib.errors import AppError, error_body
+from mesh.lib.errors import AppError
 from mesh.models import User
 
 logger = logging.getLogger(__name__)
 
 HELLO_WITHIN: Final = 5.0
 NOT_REGISTERED: Final = 4404
+TRY_LATER: Final = 1013
+STORE_DOWN: Final = (InterfaceError, OperationalError)
 FLUSH_AFTER: Final = 1.0  # deadlines of all machines heard meanwhile move in one statement
 
 Scope = MutableMapping[str, Any]
@@ -65,9 +68,13 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         token = bearer(_header(scope, b"authorization"))
-        user = await database_sync_to_async(find_user_by_token)(token) if token else None
+        try:
+            user = await database_sync_to_async(find_user_by_token)(token) if token else None
+        except STORE_DOWN:
+            await _refuse(scope, send, StoreNotReady())
+            return
         if user is None:
-            await _refuse(scope, send)
+            await _refuse(scope, send, BadToken())
             return
         await send({"type": "websocket.accept"})
         await self._serve(user, receive, send)
@@ -92,14 +99,21 @@ class Gateway:
         """Own the machine from here on, in the table and in the book; tell whether we do."""
         assert connection.hello is not None
         machine_id = str(connection.hello.get("machineId", ""))
+        fingerprint = str(connection.hello.get("secretFingerprint", ""))
         lock = self._locks.setdefault((user.pk, machine_id), asyncio.Lock())
         async with lock:
             try:
                 connection.claimed = await database_sync_to_async(services.claim)(
-                    user=user, machine_id=machine_id, connection_id=connection.id
+                    user=user,
+                    machine_id=machine_id,
+                    secret_fingerprint=fingerprint,
+                    connection_id=connection.id,
                 )
             except LinkUnknown as exc:
                 connection.close(NOT_REGISTERED, exc.code)
+                return False
+            except STORE_DOWN:
+                connection.close(TRY_LATER, "store_not_ready")
                 return False
             older = held.put(connection.claimed.link_id, connection)
         if older is not None:
@@ -115,9 +129,14 @@ class Gateway:
         link_id = connection.claimed.link_id
         held.remove(link_id, connection)
         self._heard.pop(connection.id, None)
-        owned = await database_sync_to_async(services.release)(
-            connection_id=connection.id, cause=cause
-        )
+        try:
+            owned = await database_sync_to_async(services.release)(
+                connection_id=connection.id, cause=cause
+            )
+        except STORE_DOWN as exc:
+            # The deadline does it later; whoever runs through this tunnel must know now.
+            logger.warning("link %s: the store is down: %s", link_id, exc)
+            owned = True
         logger.info("link %s is down: %s", link_id, cause if owned else "superseded")
         if owned:
             self._run(self._on_down(link_id, cause))
@@ -221,17 +240,15 @@ async def _logged(work: Awaitable[None]) -> None:
         logger.exception("work beside a link failed")
 
 
-async def _refuse(scope: Scope, send: Send) -> None:
-    """Answer 401 where the server can, else refuse the handshake (403)."""
+async def _refuse(scope: Scope, send: Send, why: AppError) -> None:
+    """Answer with ``why`` where the server can, else refuse the handshake (403)."""
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1008})
         return
-    error = error_body(
-        "unauthorized", "The token is unknown or has expired.", "Sign in again: deco_link SERVER"
-    )
     headers = [(b"content-type", b"application/json")]
-    await send({"type": "websocket.http.response.start", "status": 401, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": json.dumps(error).encode()})
+    start = {"type": "websocket.http.response.start", "status": why.status, "headers": headers}
+    await send(start)
+    await send({"type": "websocket.http.response.body", "body": json.dumps(why.body()).encode()})
 
 
 def _header(scope: Scope, name: bytes) -> str:

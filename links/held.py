@@ -19,10 +19,6 @@ def ids() -> frozenset[UUID]:
     return frozenset(_connections)
 
 
-def all_connections() -> list[Connection]:
-    return list(_connections.values())
-
-
 def put(link_id: UUID, connection: Connection) -> Connection | None:
     """Make ``connection`` the one of its machine; return the one it replaces."""
     older = _connections.get(link_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from links.errors import BadProof, LinkUnknown, ProtocolTooOld
 from links.models import Link
 from links.wire import version
 from links.wire.messages import MachineStatus, Registered, Registration
+from links.wire.signing import fingerprint
 from mesh import keys
 from mesh.models import User
 
@@ -57,7 +57,7 @@ def register(*, user: User, registration: Registration) -> Registered:
         "capabilities": list(registration.capabilities),
         "harnesses": registration.harnesses,
         "secret": keys.seal(secret),
-        "secret_hash": _hash(secret),
+        "secret_hash": fingerprint(secret),
         "tunnel_url": _permitted_url(registration.tunnel_url),
         "cause": "",
     }
@@ -69,19 +69,20 @@ def register(*, user: User, registration: Registration) -> Registered:
     return Registered(link_id=str(link.pk), link_secret=secret, user_sub=str(user.pk))
 
 
-def claim(*, user: User, machine_id: str, connection_id: str) -> Claimed:
+def claim(*, user: User, machine_id: str, secret_fingerprint: str, connection_id: str) -> Claimed:
     """Make this process the owner of the machine's socket: the newest connection wins.
 
     Raises:
-        LinkUnknown: the person has no such machine; it must register first.
+        LinkUnknown: the person has no such machine, or it registered anew meanwhile; whoever
+            asks must register first, or would take every request of ours for a forgery.
     """
     with transaction.atomic():
         link = (
             Link.objects.select_for_update(no_key=True)
-            .filter(user=user, machine_id=machine_id)
+            .filter(user=user, machine_id=machine_id, secret_hash=secret_fingerprint)
             .first()
         )
-        if link is None or not link.secret:
+        if link is None:
             raise LinkUnknown
         now = timezone.now()
         link.node, link.connection_id, link.cause = settings.MESH_NODE, connection_id, ""
@@ -139,7 +140,7 @@ def heartbeat(*, user_sub: str, secret: str) -> None:
         BadProof: no live link has this secret.
     """
     now = timezone.now()
-    alive = Link.objects.filter(user_id=_user_id(user_sub), secret_hash=_hash(secret))
+    alive = Link.objects.filter(user_id=_user_id(user_sub), secret_hash=fingerprint(secret))
     # One that was stopped has to register again.
     if not alive.exclude(cause=presence.STOPPED).update(
         offline_after=now + presence.GRACE, seen_at=now
@@ -155,7 +156,7 @@ def stop(*, user_sub: str, secret: str) -> None:
     Raises:
         BadProof: no link has this secret.
     """
-    own = Link.objects.filter(user_id=_user_id(user_sub), secret_hash=_hash(secret))
+    own = Link.objects.filter(user_id=_user_id(user_sub), secret_hash=fingerprint(secret))
     with transaction.atomic():
         if not own.update(offline_after=None, cause=presence.STOPPED):
             raise BadProof
@@ -168,12 +169,6 @@ def _tell(link_id: UUID) -> None:
             hook(link_id)
 
     transaction.on_commit(ring, robust=True)
-
-
-def _hash(secret: str) -> str:
-    """Return the key a secret is found by. It has 256 random bits: no salt, nothing to guess,
-    and a look-up by hash tells nothing by its time."""
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def _user_id(user_sub: str) -> int:

@@ -70,12 +70,13 @@ class Server:
 class _Exchange:
     """One request and its answer, in ASGI's words."""
 
-    __slots__ = ("_head", "is_answered", "scope", "stream")
+    __slots__ = ("_head", "_is_asked", "is_answered", "scope", "stream")
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.is_answered = False
         self._head: AnswerHead | None = None
+        self._is_asked = False  # whether the request has come whole
         head = stream.request_head
         assert head is not None
         path, _, query = head.target.partition("?")
@@ -95,10 +96,14 @@ class _Exchange:
         }
 
     async def receive(self) -> Message:
+        if self._is_asked:
+            # There is nothing more to come but a reset, and that cancels this task.
+            await asyncio.get_running_loop().create_future()
         try:
             data = await self.stream.read()
         except StreamLost:
             return {"type": "http.disconnect"}
+        self._is_asked = not data
         return {"type": "http.request", "body": data, "more_body": bool(data)}
 
     async def send(self, message: Message) -> None:

@@ -21,6 +21,7 @@ from links.daemon.spawning import COMMAND
 from links.daemon.supervisor import Supervisor
 from links.wire import version
 from links.wire.messages import MachineStatus, Registered, Registration
+from links.wire.signing import fingerprint
 from mesh.lib.backoff import Backoff
 from mesh.version import VERSION
 
@@ -99,7 +100,7 @@ class Daemon:
             connection = await dial(self._config.server, token=self._token())
         except api.RegistrationFailed as exc:
             raise Again(str(exc)) from exc
-        except SignedOut as exc:
+        except (NoToken, SignedOut) as exc:
             # At the first start the person reads it; later the token may be renewed meanwhile.
             if not self._has_been_up:
                 raise
@@ -110,7 +111,7 @@ class Daemon:
             raise Again(f"The server refused: HTTP {exc.response.status_code}.") from exc
         except (OSError, TimeoutError, WebSocketException) as exc:
             raise Again(f"The server can't be reached: {exc}.") from exc
-        await self._serve(connection)
+        await self._serve(connection, self._registered)
 
     async def _register(self) -> Registered:
         status = self._status
@@ -126,10 +127,11 @@ class Daemon:
         logger.info("registered with %s as %s", self._config.server, self._config.name)
         return registered
 
-    async def _serve(self, connection: TunnelClient) -> None:
+    async def _serve(self, connection: TunnelClient, registered: Registered) -> None:
         self._connection = connection
         hello = {
             "machineId": self._machine_id,
+            "secretFingerprint": fingerprint(registered.link_secret),
             "cliVersion": VERSION,
             "hostname": self._config.name,
         }
@@ -185,12 +187,11 @@ class Daemon:
         if self._registered is not None and not isinstance(_error_of(work), Superseded):
             with contextlib.suppress(api.RegistrationFailed):
                 await api.deregister(self._config.server, self._registered)
-        connection = self._connection
-        work.cancel()
         await self._server.close()
-        if connection is not None:
+        if self._connection is not None:
             with contextlib.suppress(Exception):
-                await connection.close()
+                await self._connection.close()
+        work.cancel()
         await asyncio.gather(work, return_exceptions=True)
 
     def _token(self) -> str:

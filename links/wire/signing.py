@@ -47,6 +47,14 @@ def sign(secret: str, *, method: str, target: str, timestamp: str, nonce: str, b
     return hmac.digest(secret.encode(), lines.encode(), "sha256").hex()
 
 
+def fingerprint(secret: str) -> str:
+    """Return what names ``secret`` without telling it: its SHA-256 in hex.
+
+    It has 256 random bits, so there is no salt and nothing to guess.
+    """
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
 def signed_headers(
     secret: str, *, method: str, target: str, body: bytes, now: float, nonce: str
 ) -> dict[str, str]:

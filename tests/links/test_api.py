@@ -34,6 +34,13 @@ def proof(api):
     return {"X-Mesh-User-Sub": told["userSub"], "X-Link-Secret": told["linkSecret"]}
 
 
+def claim(user):
+    link = Link.objects.get(user=user)
+    services.claim(
+        user=user, machine_id="m1", secret_fingerprint=link.secret_hash, connection_id="c1"
+    )
+
+
 def anyone():
     return APIClient()
 
@@ -119,7 +126,7 @@ def test_without_a_machine_me_is_offline(api):  # S8, S105
 
 
 def test_from_registering_to_stopping(api, proof, ada):  # S9
-    services.claim(user=ada, machine_id="m1", connection_id="c1")
+    claim(ada)
     me = api.get("/api/links/me").json()
     assert me["status"] == "online"
     assert (me["machineId"], me["capabilities"]) == ("m1", M1["capabilities"])
@@ -130,7 +137,7 @@ def test_from_registering_to_stopping(api, proof, ada):  # S9
 
 
 def test_no_answer_holds_a_secret(api, proof, ada):  # S108
-    services.claim(user=ada, machine_id="m1", connection_id="c1")
+    claim(ada)
     shown = json.dumps([api.get("/api/links").json(), api.get("/api/links/me").json()])
 
     assert proof["X-Link-Secret"] not in shown

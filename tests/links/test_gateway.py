@@ -5,6 +5,7 @@ import json
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import OperationalError
 
 from links import connection, gateway, held, selectors, services
 from links.calls import client_for, held_here
@@ -13,13 +14,13 @@ from links.models import Link
 from links.wire import frames
 from links.wire.heads import AnswerHead
 from links.wire.messages import Registration
+from links.wire.signing import fingerprint
 from links.wire.tunnel import Opened, Reset, Tunnel
 from mesh.services import make_token
 from tests.links.wire.tunnels import GET
 from tests.waiting import auntil
 
 M1 = Registration(machine_id="m1", cli_version="1", protocol_version=1, capabilities=("codex",))
-HELLO = {"machineId": "m1"}
 
 
 class Handlers:
@@ -36,8 +37,8 @@ class Handlers:
 class Dialled:
     """A laptop's socket to the gateway, in memory, speaking the real protocol."""
 
-    def __init__(self, app, token, *, extensions=None):
-        self.tunnel = Tunnel("laptop", HELLO)
+    def __init__(self, app, token, hello, *, extensions=None):
+        self.tunnel = Tunnel("laptop", hello)
         self.heard = []
         self.sent = asyncio.Queue()
         self.to_server = asyncio.Queue()
@@ -87,19 +88,25 @@ def handlers():
 
 
 @pytest.fixture
-async def token(transactional_db, ada):
-    await sync_to_async(services.register)(user=ada, registration=M1)
+async def hello(transactional_db, ada):
+    """What ada's registered machine greets with."""
+    told = await sync_to_async(services.register)(user=ada, registration=M1)
+    return {"machineId": "m1", "secretFingerprint": fingerprint(told.link_secret)}
+
+
+@pytest.fixture
+async def token(hello, ada):
     return await sync_to_async(make_token)(user=ada)
 
 
 @pytest.fixture
-async def dial(handlers, token):
+async def dial(handlers, token, hello):
     """Return ``dial()``: a socket to the gateway; all are hung up after the test."""
     app = make_gateway(on_up=handlers.on_up, on_down=handlers.on_down)
     dialled = []
 
-    def dial(token=token, **how):
-        dialled.append(Dialled(app, token, **how))
+    def dial(token=token, hello=hello, **how):
+        dialled.append(Dialled(app, token, hello, **how))
         return dialled[-1]
 
     yield dial
@@ -144,6 +151,40 @@ async def test_nothing_is_claimed_before_the_greeting(dial, ada, handlers):  # S
     assert list(held_here()) == handlers.ups
 
 
+async def test_a_store_that_is_down_asks_to_come_later(dial, monkeypatch):
+    def down(**_):
+        raise OperationalError
+
+    monkeypatch.setattr(services, "claim", down)
+    laptop = await dial().accepted()
+    laptop.says()
+
+    assert await laptop.closed() == (1013, "store_not_ready")
+
+
+async def test_a_store_that_is_down_at_the_door_is_a_503(dial, monkeypatch):
+    def down(token):
+        raise OperationalError
+
+    monkeypatch.setattr(gateway, "find_user_by_token", down)
+    answered = dial(extensions={"websocket.http.response": {}})
+
+    assert (await answered.sent.get())["status"] == 503
+
+
+async def test_a_store_that_is_down_at_the_end_is_no_reason_to_keep_silent(
+    laptop, handlers, monkeypatch
+):
+    def down(**_):
+        raise OperationalError
+
+    monkeypatch.setattr(services, "release", down)
+    laptop.leaves()
+
+    await auntil(lambda: handlers.downs)
+    assert held_here() == frozenset()
+
+
 async def test_who_does_not_greet_is_closed(dial, monkeypatch):  # S66
     monkeypatch.setattr(gateway, "HELLO_WITHIN", 0.01)
     silent = await dial().accepted()
@@ -177,9 +218,13 @@ async def test_text_is_refused(laptop):
     assert (await laptop.closed())[0] == 1002
 
 
-async def test_a_machine_that_is_not_registered_is_told_so(dial):
-    stranger = await dial().accepted()
-    stranger.tunnel = Tunnel("laptop", {"machineId": "m2"})
+@pytest.mark.parametrize(
+    "wrong",
+    [{"machineId": "m2"}, {"machineId": None}, {"secretFingerprint": ""}],
+    ids=["another machine", "no machine", "no proof of the secret"],
+)
+async def test_a_machine_that_is_not_registered_is_told_so(dial, hello, wrong):
+    stranger = await dial(hello={**hello, **wrong}).accepted()
     stranger.says()
 
     assert await stranger.closed() == (4404, "no_link")
@@ -221,8 +266,8 @@ async def test_the_newest_connection_wins(dial, laptop, handlers, ada):  # S67
 
 async def test_a_connection_of_another_process_wins_too(laptop, ada, monkeypatch):
     monkeypatch.setattr(gateway, "FLUSH_AFTER", 0)
-    await sync_to_async(services.claim)(user=ada, machine_id="m1", connection_id="elsewhere")
-    ours = held.all_connections()[0]
+    await Link.objects.aupdate(connection_id="elsewhere")
+    ours = held.find(next(iter(held_here())))
     ours._heard(ours)
 
     assert await laptop.closed() == (4001, "superseded")
@@ -285,11 +330,13 @@ async def test_the_laptop_may_not_ask_the_server(laptop):
     assert Reset(stream, "refused") in events
 
 
-async def test_a_handler_that_breaks_does_not_end_the_connection(laptop, handlers, token, ada):
+async def test_a_handler_that_breaks_does_not_end_the_connection(
+    laptop, handlers, token, hello, ada
+):
     async def broken(link_id):
         raise RuntimeError
 
-    newer = Dialled(make_gateway(on_up=broken, on_down=handlers.on_down), token)
+    newer = Dialled(make_gateway(on_up=broken, on_down=handlers.on_down), token, hello)
     (await newer.accepted()).says()
 
     assert await laptop.closed() == (4001, "superseded")

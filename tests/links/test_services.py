@@ -8,6 +8,7 @@ from links import selectors, services
 from links.errors import BadProof, LinkUnknown, ProtocolTooOld
 from links.models import Link
 from links.wire.messages import MachineStatus, Registration
+from links.wire.signing import fingerprint
 from mesh import keys
 
 M1 = Registration(
@@ -34,7 +35,13 @@ def changed(monkeypatch):
 
 
 def claim(user, connection_id, machine_id="m1"):
-    return services.claim(user=user, machine_id=machine_id, connection_id=connection_id)
+    link = Link.objects.filter(machine_id=machine_id).order_by("created_at").first()
+    return services.claim(
+        user=user,
+        machine_id=machine_id,
+        secret_fingerprint=link.secret_hash if link else "",
+        connection_id=connection_id,
+    )
 
 
 def presence(user):
@@ -137,6 +144,14 @@ def test_a_machine_that_never_registered_can_not_be_claimed(ada, registered, mac
 def test_another_persons_machine_can_not_be_claimed(eve, registered):
     with pytest.raises(LinkUnknown):
         claim(eve, "c1")
+
+
+def test_who_holds_an_old_secret_must_register_first(ada, registered):
+    old = fingerprint(registered.link_secret)
+    services.register(user=ada, registration=M1)
+
+    with pytest.raises(LinkUnknown):
+        services.claim(user=ada, machine_id="m1", secret_fingerprint=old, connection_id="c1")
 
 
 def test_the_newest_claim_owns_the_machine(ada, registered):
