@@ -158,6 +158,14 @@ def ask(command, *, id="t-1", approval="ask-1", tool="Bash"):
     ]
 
 
+def read_a_file(name):
+    call = {"toolCallId": f"read-{name}", "toolName": "Read", "dynamic": True}
+    return [
+        {"type": "tool-input-available", **call, "input": {"file_path": name}},
+        {"type": "tool-output-available", **call, "output": "ok"},
+    ]
+
+
 def answered(state, decision="allow", *, id="t-1", approval="ask-1"):
     data = {
         "approvalId": approval,

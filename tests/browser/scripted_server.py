@@ -7,7 +7,6 @@ import asyncio
 import json
 import mimetypes
 import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +24,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mesh.middleware import POLICY
 from tests.browser import made_up
+from tests.waiting import until
 
 STATIC = Path(settings.BASE_DIR) / "mesh/static"
 
@@ -89,6 +89,9 @@ class ScriptedServer:
             log.append({"seq": len(log) + 1, "runId": run, "chunk": chunk})
         self._run(self._push(thread))
 
+    def wait_until_followed(self, thread=made_up.THREAD):
+        until(lambda: any(followed == thread for followed, _ in self._follows.values()))
+
     def cut(self, *, away=False):
         """Drop every socket; with ``away`` refuse new ones until ``come_back``."""
         self.is_away = away
@@ -104,8 +107,7 @@ class ScriptedServer:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
+        until(lambda: self._server.started)
         port = self._server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         return self

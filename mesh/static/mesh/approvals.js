@@ -38,7 +38,7 @@ export class Approvals {
     const { part, answer } = question;
     const sent = this.sent.get(part.approval.id);
     const station = answer ? answer.state : sent?.decision ? "sending" : null;
-    const { icon: picture, what } = describe(part, "waiting");
+    const { icon: picture, what, object } = describe(part, "waiting");
     const place = questions.indexOf(question) + 1;
     const many = questions.length > 1 ? el("span", { class: "card__count" }, `${place} of ${questions.length}`) : null;
     const { cwd, description } = part.input ?? {};
@@ -47,7 +47,7 @@ export class Approvals {
       "section",
       { class: "card card--needs approval", tabindex: "-1", "aria-label": "Approval needed" },
       el("p", { class: "card__title" }, icon("hand"), el("b", {}, "May the agent do this?"), el("span", { class: "card__hint" }, where), many),
-      el("p", { class: "approval__what" }, icon(picture), what, description ? el("span", { class: "card__hint" }, description) : null),
+      el("p", { class: "approval__what" }, icon(picture), `${what} ${object}`, description ? el("span", { class: "card__hint" }, description) : null),
       inputView(part.input),
       sent?.refused ? el("p", { class: "card__refused", role: "alert" }, `${sent.refused.message} ${sent.refused.hint}`) : null,
       station ? this.station(station, answer?.decision ?? sent.decision) : this.buttons(part),

@@ -144,10 +144,10 @@ export async function api(method, path, body) {
   );
 }
 
-/** Keep a choice for a year where the server can read it too, so the next page starts with it. */
+/** Keep a choice (plain letters, no ";") for a year where the server reads it too. */
 export function remember(name, value) {
   const secure = location.protocol === "https:" ? "; Secure" : "";
-  document.cookie = `${name}=${encodeURIComponent(value)}; Path=/; Max-Age=${value ? 31536000 : 0}; SameSite=Lax${secure}`;
+  document.cookie = `${name}=${value}; Path=/; Max-Age=${value ? 31536000 : 0}; SameSite=Lax${secure}`;
 }
 
 /** Say something to people who use a screen reader. */

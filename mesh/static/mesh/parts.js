@@ -112,7 +112,7 @@ class ToolPart {
 
   update(part, run) {
     const [state, word] = toolState(part, run.live);
-    const { icon: picture, what, where } = describe(part, state === "waiting" ? "running" : state);
+    const { icon: picture, what, where } = describe(part, state);
     this.part = part;
     if (this.node.dataset.state !== state) {
       this.node.dataset.state = state;
@@ -164,38 +164,39 @@ export const chevron = () => {
   return mark;
 };
 
-// Icon, then what it did, what it is doing and what it wants to do, and which input says where.
+// Icon; what it did, is doing, wants to do; to what; and which input says where.
 const TOOLS = {
-  bash: ["terminal", "Ran", "Running", "Run a command", "command"],
-  read: ["file-text", "Read", "Reading", "Read a file", "file_path"],
-  write: ["file-plus", "Wrote", "Writing", "Write a file", "file_path"],
-  edit: ["file-pen", "Edited", "Editing", "Edit a file", "file_path"],
-  notebookedit: ["file-pen", "Edited", "Editing", "Edit a notebook", "notebook_path"],
-  grep: ["search", "Searched for", "Searching for", "Search the files", "pattern"],
-  glob: ["search", "Looked for", "Looking for", "Look for files", "pattern"],
-  ls: ["search", "Listed", "Listing", "List a folder", "path"],
-  webfetch: ["globe", "Fetched", "Fetching", "Fetch a page", "url"],
-  websearch: ["globe", "Searched the web for", "Searching the web for", "Search the web", "query"],
-  task: ["bot", "Asked a helper", "Asking a helper", "Ask a helper", "description"],
-  todowrite: ["list-todo", "Updated the plan", "Updating the plan", "Update the plan", ""],
+  bash: ["terminal", ["Ran", "Running", "Run"], "a command", "command"],
+  read: ["file-text", ["Read", "Reading", "Read"], "a file", "file_path"],
+  write: ["file-plus", ["Wrote", "Writing", "Write"], "a file", "file_path"],
+  edit: ["file-pen", ["Edited", "Editing", "Edit"], "a file", "file_path"],
+  notebookedit: ["file-pen", ["Edited", "Editing", "Edit"], "a notebook", "notebook_path"],
+  grep: ["search", ["Searched for", "Searching for", "Search for"], "text in files", "pattern"],
+  glob: ["search", ["Looked for", "Looking for", "Look for"], "files", "pattern"],
+  ls: ["search", ["Listed", "Listing", "List"], "a folder", "path"],
+  webfetch: ["globe", ["Fetched", "Fetching", "Fetch"], "a page", "url"],
+  websearch: ["globe", ["Searched the web for", "Searching the web for", "Search the web for"], "something", "query"],
+  task: ["bot", ["Asked a helper", "Asking a helper", "Ask a helper"], "", "description"],
+  todowrite: ["list-todo", ["Updated the plan", "Updating the plan", "Update the plan"], "", ""],
 };
 Object.assign(TOOLS, { shell: TOOLS.bash, multiedit: TOOLS.edit, agent: TOOLS.task });
-const TENSE = { ok: 1, failed: 1, stopped: 1, running: 2, preparing: 2, waiting: 3, denied: 3 };
+const TENSE = { running: 1, preparing: 1, waiting: 2, denied: 2 };
 
-/** Return icon, what and where of a tool call in words, as fits its `state`. */
+/** Return icon, what, to what (object) and where of a tool call in words, as fits its `state`. */
 export function describe(part, state) {
   const name = toolName(part);
   const input = part.input && typeof part.input === "object" ? part.input : {};
   const known = Object.hasOwn(TOOLS, name.toLowerCase()) ? TOOLS[name.toLowerCase()] : null;
   if (known) {
-    const where = oneLine(input[known[4]] ?? input.path ?? "");
-    return { icon: known[0], what: part.title ?? known[TENSE[state] ?? 1], where };
+    const [picture, tenses, object, key] = known;
+    const where = oneLine(input[key] ?? input.path ?? "");
+    return { icon: picture, what: part.title ?? tenses[TENSE[state] ?? 0], object: part.title ? "" : object, where };
   }
   const [, server, tool] = /^mcp__(.+?)__(.+)$/.exec(name) ?? [null, "", name];
   const words = tool.replace(/([a-z\d])([A-Z])/g, "$1 $2").replace(/[_-]+/g, " ").trim();
   const first = Object.values(input).find((value) => typeof value === "string" && value.length <= 200) ?? "";
   const what = words.charAt(0).toUpperCase() + words.slice(1) + (server ? ` (${server})` : "");
-  return { icon: "wrench", what: part.title ?? what, where: oneLine(first) };
+  return { icon: "wrench", what: part.title ?? what, object: "", where: oneLine(first) };
 }
 
 /** Say in one line what several calls did: "Read 4 files · ran 2 commands · 1 failed". */

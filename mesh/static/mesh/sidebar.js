@@ -40,6 +40,7 @@ export class Sidebar {
     const response = await fetch(`/${this.org}/live${query}`).catch(() => null);
     if (response?.redirected) return this.onSignedOut();
     if (!response?.ok) return null;
+    const keepFocus = focusKeeper();
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
     for (const id of FRESH) {
       // A choice that is being made is never moved under the person's hand.
@@ -48,6 +49,7 @@ export class Sidebar {
       if (found) morphChildren(byId(id), found);
     }
     this.filter();
+    keepFocus();
     return this.onRefreshed();
   }
 
@@ -107,6 +109,15 @@ export class Sidebar {
     }
     this.open(false);
   }
+}
+
+/** Return what gives the focus back to a row that went to another group. */
+function focusKeeper() {
+  const focused = document.activeElement;
+  const row = focused?.closest(".row")?.id;
+  return () => {
+    if (row && !focused.isConnected) byId(row)?.querySelector("a").focus({ preventScroll: true });
+  };
 }
 
 function paint(theme) {

@@ -31,10 +31,11 @@ export class Transcript {
     this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.newer.addEventListener("click", () => this.toEnd());
     this.earlier.addEventListener("click", () => this.showEarlier());
-    new IntersectionObserver(([entry]) => entry.isIntersecting && this.showEarlier(), {
+    this.nearTop = new IntersectionObserver((seen) => seen.at(-1).isIntersecting && this.showEarlier(), {
       root: this.scroller,
       rootMargin: "800px 0px 0px",
-    }).observe(this.earlier);
+    });
+    this.nearTop.observe(this.earlier);
     // The column grows by itself too: a picture loads, a row is opened, the keyboard comes.
     const sizes = new ResizeObserver(() => this.follows && this.jump());
     sizes.observe(this.column);
@@ -151,7 +152,12 @@ export class Transcript {
       }
     this.showsEarlier();
     this.scroller.scrollTop = this.scroller.scrollHeight - before;
-    requestAnimationFrame(() => (this.scroller.style.overflowAnchor = ""));
+    requestAnimationFrame(() => {
+      this.scroller.style.overflowAnchor = "";
+      // Observed anew, or a button that is still near would not be told of again.
+      this.nearTop.unobserve(this.earlier);
+      this.nearTop.observe(this.earlier);
+    });
   }
 
   /** While the end is followed, what is far above leaves the document. */

@@ -1,0 +1,199 @@
+"""Writing, sending, choosing who answers."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser import made_up
+from tests.waiting import until
+
+CHAT = f"/home/threads/{made_up.THREAD}"
+
+
+def test_a_new_chat_opens_in_place_and_no_keystroke_is_lost(page, server):
+    page.goto(f"{server.url}/home/")
+    page.evaluate("window.same = true")
+    page.locator("#text").fill("count slowly to twenty")
+    page.keyboard.press("Enter")
+    page.keyboard.type("and then")
+
+    expect(page).to_have_url(re.compile(made_up.NEW_THREAD))
+    expect(page.locator(".bubble")).to_have_text("count slowly to twenty")
+    expect(page.locator("#text")).to_have_value("and then")
+    assert page.evaluate("window.same")  # nothing was reloaded
+    until(lambda: server.posts)
+    post = server.posts[0]
+    assert post["messages"][0]["parts"] == [{"type": "text", "text": "count slowly to twenty"}]
+    assert (
+        post["harnessId"],
+        post["tier"],
+        post["sandboxProviderKind"],
+        post["toolApprovalLevel"],
+    ) == (
+        "claude-code",
+        "smart",
+        "remote-user",
+        "auto",
+    )
+
+
+def test_a_locked_thread_sends_no_pins(page, server):
+    server.add_thread(locked=True)
+    page.goto(server.url + CHAT)
+    page.locator("#text").fill("hi")
+    page.keyboard.press("Enter")
+
+    until(lambda: server.posts)
+    assert not {"harnessId", "sandboxProviderKind"} & server.posts[0].keys()
+    assert server.posts[0]["tier"] == "smart"
+
+
+def test_shift_enter_makes_a_line_and_enter_sends(page, server):
+    server.add_thread()
+    page.goto(server.url + CHAT)
+    page.locator("#text").press_sequentially("one")
+    page.keyboard.press("Shift+Enter")
+    page.locator("#text").press_sequentially("two")
+    expect(page.locator("#text")).to_have_value("one\ntwo")
+    page.keyboard.press("Enter")
+
+    expect(page.locator(".bubble")).to_have_text("one\ntwo")
+    expect(page.locator("#text")).to_have_value("")
+
+
+def test_a_draft_survives_a_reload_and_belongs_to_its_thread(page, server):
+    server.add_thread()
+    page.goto(server.url + CHAT)
+    page.locator("#text").fill("half a thought")
+    page.goto(f"{server.url}/home/")
+    expect(page.locator("#text")).to_have_value("")
+
+    page.goto(server.url + CHAT)
+
+    expect(page.locator("#text")).to_have_value("half a thought")
+    expect(page.get_by_role("button", name="Send message")).to_be_enabled()
+
+
+def test_what_could_not_be_sent_stays_and_is_sent_again_under_its_id(page, server):
+    server.add_thread()
+    error = {"code": "link_offline", "message": "mbp is offline.", "hint": "Run deco_link there."}
+    server.refusal = (409, error)
+    page.goto(server.url + CHAT)
+    page.locator("#text").fill("precious words")
+    page.keyboard.press("Enter")
+    expect(page.locator(".message--mine .card")).to_contain_text("mbp is offline. Run deco_link")
+    expect(page.locator(".bubble")).to_have_text("precious words")
+
+    server.refusal = None
+    page.get_by_role("button", name="Try again").click()
+
+    expect(page.locator(".message--mine .card")).to_have_count(0)
+    expect(page.locator(".bubble")).to_have_count(1)
+    until(lambda: len(server.posts) == 1)
+
+
+def test_what_could_not_be_sent_can_go_back_into_the_box(page, server):
+    server.add_thread()
+    server.refusal = (500, {"code": "internal_error", "message": "It broke.", "hint": ""})
+    page.goto(server.url + CHAT)
+    page.locator("#text").fill("first")
+    page.keyboard.press("Enter")
+    page.locator("#text").fill("second")
+    page.get_by_role("button", name="Edit").click()
+
+    expect(page.locator("#text")).to_have_value("first\n\nsecond")
+    expect(page.locator(".bubble")).to_have_count(0)
+
+
+def test_a_run_can_be_stopped_also_with_a_draft_in_the_box(page, server):
+    server.add_thread(messages=[made_up.mine("hi")], status="running")
+    page.goto(server.url + CHAT)
+    server.wait_until_followed()
+    server.say(*made_up.begin(), made_up.delta("one, two"))
+    page.locator("#text").fill("wait")
+    page.get_by_role("button", name="Stop the agent").click()
+    until(lambda: server.cancelled == [made_up.THREAD])
+    expect(page.locator(".status")).to_have_text(re.compile("Stopping"))
+
+    server.say({"type": "abort"}, *made_up.end("cancelled"))
+
+    expect(page.get_by_text("Stopped by you")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop the agent")).to_be_hidden()
+    expect(page.locator(".prose")).to_have_text("one, two")
+
+
+def test_the_popover_by_keyboard(page, server):
+    page.goto(f"{server.url}/home/")
+    page.locator("#agent-pill").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("[value='claude-code:smart']")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#agent-menu")).to_be_visible()
+    page.keyboard.press("Enter")
+
+    expect(page.locator("#agent-menu")).to_be_hidden()
+    expect(page.locator("#agent-pill")).to_have_text("Demo · Fast")
+    expect(page.locator("#agent-pill")).to_be_focused()
+    expect(page.locator("#agent-pill")).to_have_attribute("aria-label", "Agent: Demo · Fast on mbp")
+
+
+def test_one_click_chooses_and_closes_and_is_what_is_sent(page, server):
+    page.goto(f"{server.url}/home/")
+    page.locator("#agent-pill").click()
+    page.get_by_text("Thinking", exact=True).click()
+    expect(page.locator("#agent-menu")).to_be_hidden()
+    page.locator("#text").fill("hi")
+    page.keyboard.press("Enter")
+
+    until(lambda: server.posts)
+    assert (server.posts[0]["harnessId"], server.posts[0]["tier"]) == ("demo", "thinking")
+
+
+def test_escape_closes_the_popover_and_changes_nothing(page, server):
+    page.goto(f"{server.url}/home/")
+    page.locator("#agent-pill").click()
+    page.keyboard.press("Escape")
+
+    expect(page.locator("#agent-menu")).to_be_hidden()
+    expect(page.locator("#agent-pill")).to_have_text("Claude Code · Sonnet")
+
+
+def test_a_locked_section_fires_nothing(page, server):
+    server.chat = made_up.chat(
+        made_up.section("claude-code", "Claude Code", ("Haiku", "Sonnet", "Opus")),
+        made_up.section("demo", "Demo", ("A", "B", "C"), state="locked", reason="Fixed here."),
+    )
+    server.add_thread()
+    page.goto(server.url + CHAT)
+    page.locator("#agent-pill").click()
+    page.locator("#agent-demo .tier").first.click(force=True)
+
+    expect(page.locator("#agent-menu")).to_be_visible()
+    expect(page.locator("#agent-pill")).to_have_text("Claude Code · Sonnet")
+
+
+def test_the_level_is_sent_and_remembered(page, server):
+    server.add_thread()
+    page.goto(server.url + CHAT)
+    page.get_by_label("Approval").select_option("Ask before edit")
+    page.reload()
+    expect(page.get_by_label("Approval")).to_have_value("readonly")
+    page.locator("#text").fill("hi")
+    page.keyboard.press("Enter")
+
+    until(lambda: server.posts)
+    assert server.posts[0]["toolApprovalLevel"] == "readonly"
+
+
+def test_to_a_machine_that_is_away_the_message_waits_and_the_page_says_so(page, server):
+    machine = {"id": made_up.LINK, "name": "mbp", "state": "offline", "cause": "network"}
+    server.add_thread(machine=machine)
+    page.goto(server.url + CHAT)
+    expect(page.locator("#notice")).to_contain_text("mbp is offline.")
+    page.locator("#text").fill("hi")
+    page.keyboard.press("Enter")
+
+    until(lambda: server.posts)
+    assert server.posts[0]["whenOffline"] == "queue"
+    expect(page.locator(".status")).to_contain_text("Waiting for mbp, which is offline.")

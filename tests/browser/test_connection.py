@@ -1,0 +1,75 @@
+"""The socket goes and comes back; nothing is missed and nothing stands twice."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser import made_up
+
+CHAT = f"/home/threads/{made_up.THREAD}"
+
+
+def opened(page, server, **fields):
+    server.add_thread(messages=[made_up.mine("hi")], **fields)
+    page.goto(server.url + CHAT)
+    server.wait_until_followed()
+    server.say(*made_up.begin(), made_up.delta("one "))
+    page.get_by_text("one", exact=True).wait_for()
+
+
+def test_what_was_said_while_the_line_was_cut_comes_once(page, server):
+    opened(page, server)
+    server.cut(away=True)
+    server.say(made_up.delta("two "), made_up.delta("three "))
+    expect(page.locator("#away")).to_have_text("Reconnecting…")
+    server.come_back()
+
+    expect(page.locator(".prose")).to_have_text("one two three", timeout=20_000)
+    expect(page.locator("#away")).to_be_hidden()
+    server.say(made_up.delta("four"), *made_up.end())
+    expect(page.locator(".prose")).to_have_text("one two three four")
+
+
+def test_a_blink_of_the_line_is_not_worth_a_word(page, server):
+    opened(page, server)
+    page.evaluate("""() => {
+      window.said = [];
+      new MutationObserver(() => window.said.push(document.querySelector('#away').hidden))
+        .observe(document.querySelector('#away'), { attributes: true });
+    }""")
+    server.cut()
+    server.say(made_up.delta("two"))
+
+    expect(page.locator(".prose")).to_have_text("one two")
+    assert False not in page.evaluate("window.said")
+
+
+def test_the_list_follows_without_moving_the_focus(page, server):
+    server.add_thread("55555555-1111-4111-8111-111111111111", title="Another one")
+    opened(page, server, title="This one")
+    page.locator("#row-55555555-1111-4111-8111-111111111111 a").focus()
+
+    server.change("55555555-1111-4111-8111-111111111111", status="requires_action")
+
+    expect(page.locator("#group-needs")).to_contain_text("Another one")
+    expect(page.locator("#row-55555555-1111-4111-8111-111111111111 a")).to_be_focused()
+    expect(page).to_have_title(re.compile(r"^\(1\) "))
+
+
+def test_an_open_popover_is_left_alone(page, server):
+    opened(page, server)
+    page.locator("#agent-pill").click()
+    server.chat = made_up.chat(made_up.section("demo", "Demo", ("A", "B", "C")))
+    server.change(title="Renamed")
+
+    expect(page.locator("#threads")).to_contain_text("Renamed")
+    expect(page.locator("#agent-claude-code")).to_be_visible()
+
+
+def test_a_machine_that_goes_away_is_named(page, server):
+    opened(page, server)
+    server.say(*made_up.end())
+    server.change_link(state="offline", cause="network")
+
+    expect(page.locator("#machines")).to_contain_text("offline · asleep or no network")
+    expect(page.locator("#notice")).to_contain_text("mbp is offline.")

@@ -1,0 +1,145 @@
+"""The chat's pages for the person they belong to, and for nobody else."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from links.models import Link
+from tests.browser import made_up
+from threads.models import Message, Thread
+
+
+@pytest.fixture
+def link(ada):
+    return Link.objects.create(
+        user=ada, machine_id="m", hostname="mbp", cli_version="1", protocol_version=1, secret="x"
+    )
+
+
+@pytest.fixture
+def thread(org, ada, agent):
+    return Thread.objects.create(organization=org, owner=ada, agent=agent, title="Fix it")
+
+
+def data_of(answer):
+    found = re.search(rb'id="page-data" type="application/json">(.*?)</script>', answer.content)
+    return json.loads(found[1])
+
+
+def test_who_is_not_signed_in_is_asked_to(client, org):
+    answer = client.get("/home/")
+
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith("/accounts/login/")
+
+
+def test_the_start_is_the_first_organization(client, ada):
+    client.force_login(ada)
+
+    assert client.get("/").headers["Location"] == "/home/"
+
+
+def test_who_is_in_no_organization_is_told_what_to_do(client, django_user_model):
+    client.force_login(django_user_model.objects.create_user("lone"))
+    answer = client.get("/")
+
+    assert answer.status_code == 403
+    assert b"Ask someone" in answer.content
+
+
+def test_home_is_a_composer_and_the_list(client, ada, thread, link):
+    client.force_login(ada)
+    answer = client.get("/home/")
+
+    assert answer.status_code == 200
+    assert b"Fix it" in answer.content
+    assert b"mbp" in answer.content
+    assert data_of(answer)["thread"] is None
+
+
+def test_a_thread_comes_with_its_messages_and_its_cursor(client, ada, thread):
+    Message.objects.create(
+        thread=thread, role="user", client_id="c1", seq=0, parts=[made_up.text("</script>hi")]
+    )
+    client.force_login(ada)
+    data = data_of(client.get(f"/home/threads/{thread.pk}"))
+
+    assert data["thread"]["id"] == str(thread.pk)
+    assert data["cursor"] == 0
+    assert data["messages"][0]["parts"][0]["text"] == "</script>hi"
+
+
+@pytest.mark.parametrize("path", ["/home/", "/home/live", "/home/threads/{thread}", "/nowhere/"])
+def test_a_stranger_sees_no_difference_between_foreign_and_unknown(client, eve, thread, path):
+    client.force_login(eve)
+    answer = client.get(path.format(thread=thread.pk))
+
+    assert answer.status_code == 404
+    assert b"There is nothing here" in answer.content
+
+
+def test_someone_elses_thread_in_ones_own_organization_is_unknown_too(client, bob, thread):
+    client.force_login(bob)
+
+    assert client.get(f"/home/threads/{thread.pk}").status_code == 404
+    assert client.get(f"/home/live?thread={thread.pk}").status_code == 404
+
+
+def test_a_thread_id_that_is_none_is_unknown(client, ada, agent):
+    client.force_login(ada)
+
+    assert client.get("/home/live?thread=x").status_code == 404
+
+
+def test_the_fragment_has_what_a_change_may_alter(client, ada, thread):
+    client.force_login(ada)
+    html = client.get(f"/home/live?thread={thread.pk}").content.decode()
+
+    for name in ("threads", "machines", "thread-machine", "agents"):
+        assert f'id="{name}"' in html
+    assert 'aria-current="page"' in html
+
+
+def test_the_last_choice_is_what_the_page_shows(client, ada, agent, link):
+    client.force_login(ada)
+    client.cookies["mesh_choice"] = "claude-code:thinking"
+    client.cookies["mesh_level"] = "readonly"
+    html = client.get("/home/").content.decode()
+
+    assert re.search(r'value="claude-code:thinking"[^>]* checked', html)
+    assert '<option value="readonly" selected>' in html
+
+
+def test_a_page_asks_the_database_as_often_for_many_threads_as_for_one(
+    client, ada, agent, org, thread, django_assert_max_num_queries
+):
+    client.force_login(ada)
+    for number in range(30):
+        Thread.objects.create(organization=org, owner=ada, agent=agent, title=f"t{number}")
+
+    with django_assert_max_num_queries(8):
+        client.get("/home/live")
+
+
+def test_the_stylesheet_is_one_file_that_may_be_kept_for_ever(client, db):
+    address = re.search(
+        r'href="(/style\.\w+\.css)"', client.get("/accounts/login/").content.decode()
+    )
+    answer = client.get(address[1], headers={"Accept-Encoding": "gzip"})
+
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert "immutable" in answer.headers["Cache-Control"]
+    assert b"--accent" in client.get(address[1]).content
+
+
+@pytest.mark.parametrize("path", ["login/", "logout/", "password/change/", "2fa/", "email/"])
+def test_account_pages_are_in_our_look(client, ada, path):
+    if path != "login/":
+        client.force_login(ada)
+    answer = client.get(f"/accounts/{path}", follow=True)
+
+    assert answer.status_code == 200
+    assert b'class="entrance"' in answer.content
