@@ -10,6 +10,8 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 EVERY = 8 * 1024 * 1024  # bytes of events
+TOO_LONG = 64 * 1024 * 1024  # bytes of WAL
+PAGE = 4096
 
 
 class Checkpoints:
@@ -18,6 +20,8 @@ class Checkpoints:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._running: asyncio.Future[None] | None = None
+        # A passive checkpoint never catches up with a writer that never rests.
+        self.is_behind = False
 
     def begin(self) -> bool:
         """Start a checkpoint unless one is going on; say whether it did."""
@@ -36,7 +40,8 @@ class Checkpoints:
         try:
             db = sqlite3.connect(self._path)
             try:
-                db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                _, pages, _ = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                self.is_behind = pages * PAGE > TOO_LONG
             finally:
                 db.close()
         except sqlite3.Error:

@@ -22,11 +22,13 @@ KEEP_ACKED = 3600.0  # a server that lost its last commits comes back with an ol
 TOMBSTONE = 60.0
 ROW_OVERHEAD = 24  # bytes that SQLite itself spends on a row, roughly
 PAGE_ROWS = 1000
+PRUNE_ROWS = 2000  # dropped at once: it happens on the event loop
 PAGE_BYTES = 1024 * 1024
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS run (
-    key INTEGER PRIMARY KEY,
+    -- AUTOINCREMENT: never a number again whose events may still be there.
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
     run_id TEXT NOT NULL,
     fence INTEGER NOT NULL,
     thread_id TEXT NOT NULL,
@@ -108,6 +110,8 @@ class Journal:
             )
         )
         self._total = sum(self._bytes.values())
+        # Runs that are forgotten, but whose events are still to be deleted.
+        self._dropping = list(self._bytes.keys() - {run.key for run in self.list_runs()})
         self.written = 0  # bytes appended since the last checkpoint was begun
 
     def close(self) -> None:
@@ -122,6 +126,10 @@ class Journal:
             " VALUES (?, ?, ?, ?, ?)",
             (run_id, fence, thread_id, harness, time.time()),
         )
+        return self.get_run(run_id, fence)
+
+    def get_run(self, run_id: str, fence: int) -> RunRow:
+        """Return an attempt that is known to be there."""
         found = self.find_run(run_id, fence)
         assert found is not None
         return found
@@ -177,7 +185,8 @@ class Journal:
             raise JournalFull("The run has filled its share of the sandbox's journal.")
         wanted = sum(added.values())
         if self._total + wanted > self._cap:
-            self.prune(now=time.time(), keep=0)
+            while self._total + wanted > self._cap and self.prune(now=time.time(), keep=0):
+                pass
         if self._total + wanted > self._cap:
             raise JournalFull
 
@@ -206,25 +215,38 @@ class Journal:
             (n, time.time(), run_id, fence),
         )
 
-    def prune(self, *, now: float, keep: float = KEEP_ACKED) -> int:
-        """Drop the runs whose ``done`` was acknowledged ``keep`` seconds ago; return how many."""
+    def prune(self, *, now: float, keep: float = KEEP_ACKED) -> bool:
+        """Forget the runs whose ``done`` was acknowledged ``keep`` seconds ago.
+
+        Deletes a limited number of their events; return whether there may be more to delete.
+        """
         self._db.execute("DELETE FROM tombstone WHERE until <= ?", (now,))
-        keys = [
-            key
-            for (key,) in self._db.execute(
-                "SELECT key FROM run WHERE done_acked_at <= ? ORDER BY done_acked_at",
-                (now - keep,),
-            )
-        ]
-        for key in keys:
-            with _transaction(self._db):
-                self._db.execute(
-                    "DELETE FROM event WHERE id BETWEEN ? AND ?",
-                    (key << 32, (key << 32) + 0xFFFFFFFF),
-                )
-                self._db.execute("DELETE FROM run WHERE key = ?", (key,))
-            self._total -= self._bytes.pop(key, 0)
-        return len(keys)
+        # First the runs at once, so that nobody ever reads one that is half deleted.
+        forgotten = self._db.execute(
+            "DELETE FROM run WHERE done_acked_at <= ? RETURNING key", (now - keep,)
+        )
+        self._dropping += [key for (key,) in forgotten.fetchall()]
+        if not self._dropping:
+            return False
+        self._drop_some(self._dropping[-1])
+        return True
+
+    def _drop_some(self, key: int) -> None:
+        deleted = self._db.execute(
+            "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id BETWEEN ? AND ? LIMIT ?)"
+            " RETURNING LENGTH(body)",
+            (key << 32, (key << 32) + 0xFFFFFFFF, PRUNE_ROWS),
+        )
+        sizes = [size + ROW_OVERHEAD for (size,) in deleted.fetchall()]
+        self._total -= sum(sizes)
+        self._bytes[key] = self._bytes.get(key, 0) - sum(sizes)
+        if len(sizes) < PRUNE_ROWS:
+            self._dropping.remove(key)
+            self._bytes.pop(key, None)
+
+    def checkpoint(self) -> None:
+        """Move the WAL into the file, here and now: everything else waits for the disk."""
+        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     # Tombstones: runs that must not start (any more)
 

@@ -23,11 +23,12 @@ def close_unfinished_runs(journal: Journal) -> int:
     """Give every unfinished run its last words at its next numbers; return how many."""
     unfinished = [run for run in journal.list_runs() if not run.is_done]
     for run in unfinished:
-        _close(journal, run)
+        close_run(journal, run)
     return len(unfinished)
 
 
-def _close(journal: Journal, run: RunRow) -> None:
+def close_run(journal: Journal, run: RunRow) -> None:
+    """Give a run its last words, unless only the note is missing that it has them."""
     outline = Outline(run.run_id)
     last: Body = {}
     after = 0

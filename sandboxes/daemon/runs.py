@@ -14,7 +14,7 @@ from agents.harness.base import Adapter, TurnInput
 from mesh.lib.errors import AppError
 from sandboxes.daemon.conversation import Conversation, HarnessCrashed
 from sandboxes.daemon.journal import Journal, RunRow
-from sandboxes.daemon.recovery import end_again
+from sandboxes.daemon.recovery import close_run, end_again
 from sandboxes.daemon.streams import RunStream
 from sandboxes.daemon.turns import INTERRUPT_GRACE, SandboxStopped, Turn, UnknownApproval
 from sandboxes.daemon.warm import Warm
@@ -264,6 +264,9 @@ class Runs:
         live = self._live.get(row.run_id)
         if live is not None and live.stream.fence == row.fence:
             return live.stream
-        if row.is_done and after > row.last_n:
+        if not row.is_done:  # nobody is at it any more: its end could not be written then
+            close_run(self._journal, row)
+            row = self._journal.get_run(row.run_id, row.fence)
+        if after > row.last_n:
             row = end_again(self._journal, row, after=after)
         return RunStream(self._journal, row)

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 IDLE_FOR = 30 * 60.0  # seconds without a run or a request until a sandbox ends by itself
 LOOK_EVERY = 60.0  # seconds between two looks at what is idle or old
+PRUNE_PAUSE = 0.05  # seconds between two bites, so that the runs go on meanwhile
 KEEP_ALIVE = 75  # seconds that an unused connection of the link stays open
 
 Adapters = Mapping[str, Callable[[], Adapter]]
@@ -96,12 +97,16 @@ class Sandbox:
         self._last_request = self._loop.time()
 
     def _look_around(self) -> None:
-        self._journal.prune(now=time.time())
+        self._prune()
         if not self._runs.is_idle:
             self._asked()  # the half hour begins when the last program is gone
         if self._loop.time() - self._last_request >= IDLE_FOR:
             self.over.set()
         self._look = self._loop.call_later(LOOK_EVERY, self._look_around)
+
+    def _prune(self) -> None:
+        if self._journal.prune(now=time.time()) and not self.over.is_set():
+            self._loop.call_later(PRUNE_PAUSE, self._prune)
 
 
 class HttpServer:

@@ -49,6 +49,11 @@ class RunStream:
         for reader in self._readers:
             reader.wake()
 
+    def cut(self) -> None:
+        """Let the readers go without an end: they come back and ask what became of the run."""
+        for reader in self._readers:
+            reader.close()
+
     def read(self, after: int) -> tuple[bytes, int]:
         """Return the frames after number ``after``, a block of them, and the new cursor."""
         first = self.last_n - len(self._tail) + 1

@@ -119,6 +119,12 @@ class Writer:
             if stream.is_done:
                 self._journal.finish_run(stream.key, done_n=stream.last_n)
             stream.wake()
+        self._keep_the_wal_short()
+
+    def _keep_the_wal_short(self) -> None:
+        if self._checkpoints.is_behind:
+            self._checkpoints.is_behind = False
+            self._journal.checkpoint()
         if self._journal.written >= EVERY and self._checkpoints.begin():
             self._journal.written = 0
 
@@ -139,5 +145,7 @@ class Writer:
 
 
 def _broken(stream: RunStream, error: AppError) -> None:
-    if stream.on_broken is not None:
+    if stream.is_closing:
+        stream.cut()  # not even its last words could be kept
+    elif stream.on_broken is not None:
         stream.on_broken(error)

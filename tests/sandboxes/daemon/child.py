@@ -66,7 +66,7 @@ def where():
 
 
 def pid():
-    show(text=str(os.getpid()))
+    show(text=f"{os.getpid()} ")
 
 
 def ask(question):
@@ -78,7 +78,7 @@ def ask(question):
 def grandchild():
     """Start a process that keeps our stdout open and hears no SIGTERM."""
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
-    show(text=str(subprocess.Popen([sys.executable, "-c", code]).pid))
+    show(text=f"{subprocess.Popen([sys.executable, '-c', code]).pid} ")
 
 
 def silence():

@@ -167,6 +167,14 @@ def chunks_of(events):
     return [body["chunk"] for _, body in events if body["type"] == "ui-message-chunk"]
 
 
+async def read_words(events, count):
+    """Read until the text has that many words; deltas may have been joined."""
+    seen = []
+    while text_of(seen).count(" ") < count:
+        seen.append(await anext(events))
+    return seen
+
+
 def kinds_of(events):
     """Return the types in order: a chunk's own for a chunk, the event's for the rest."""
     return [body.get("chunk", body)["type"] for _, body in events]

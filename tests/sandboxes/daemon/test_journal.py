@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 
 import pytest
 
 from sandboxes.daemon.journal import KEEP_ACKED, TOMBSTONE, Journal, JournalFull, Row
 
 HOUR_LATER = 10**10
+
+
+def prune_all(journal, now):
+    """Prune until there is nothing more to prune; return how many bites it took."""
+    bites = 0
+    while journal.prune(now=now):
+        bites += 1
+    return bites
 
 
 @pytest.fixture
@@ -133,14 +142,12 @@ def test_what_is_not_acknowledged_makes_no_room(open_journal):
     ],
 )
 def test_pruning(journal, acked, age, left):  # D-OB8
-    import time
-
     key = add(journal)
     finish(journal, key, 3)
     other = add(journal, "other")
     journal.ack("r1", 1, acked)
 
-    journal.prune(now=time.time() + age)
+    prune_all(journal, time.time() + age)
 
     assert len(journal.read(key, after=0)) == left
     assert numbers(journal, other) == [1, 2, 3]
@@ -152,14 +159,14 @@ def test_an_acknowledgement_never_goes_back(journal):
     journal.ack("r1", 1, 3)
     journal.ack("r1", 1, 1)
 
-    assert journal.prune(now=HOUR_LATER) == 1
+    assert prune_all(journal, HOUR_LATER)
 
 
 def test_an_older_attempt_s_acknowledgement_is_not_the_newer_one_s(journal):
     finish(journal, add(journal, fence=2), 3)
     journal.ack("r1", 1, 3)
 
-    assert journal.prune(now=HOUR_LATER) == 0
+    assert not prune_all(journal, HOUR_LATER)
 
 
 def test_a_page_is_limited_by_its_bytes(journal):
@@ -183,3 +190,27 @@ def test_programs_are_remembered_until_they_are_gone(journal):
     journal.remove_process(7)
 
     assert [(p.pid, p.started) for p in journal.list_processes()] == [(8, "later")]
+
+
+def test_a_long_run_is_pruned_in_bites_and_read_in_none(open_journal):
+    journal = open_journal()
+    key = add(journal, count=5000)
+    finish(journal, key, 5000)
+    journal.ack("r1", 1, 5000)
+
+    assert journal.prune(now=HOUR_LATER)
+    assert journal.find_run("r1") is None
+    assert numbers(journal, key)  # still there, and nobody can ask for it
+
+    after_a_restart = open_journal()
+    assert prune_all(after_a_restart, HOUR_LATER) == 2
+    assert numbers(after_a_restart, key) == []
+
+
+def test_a_key_is_never_used_again(journal):
+    old = add(journal, "old")
+    finish(journal, old, 3)
+    journal.ack("old", 1, 3)
+    prune_all(journal, HOUR_LATER)
+
+    assert add(journal, "new") > old

@@ -14,10 +14,10 @@ from sandboxes.daemon import recovery
 from sandboxes.daemon.journal import Journal, Row
 from tests.sandboxes.daemon.sandbox import (
     ROOT_OF_THE_CODE,
-    chunks_of,
     is_alive,
     kinds_of,
     numbers_of,
+    read_words,
     text_of,
 )
 from tests.waiting import auntil
@@ -52,9 +52,8 @@ async def test_a_new_sandbox_ends_the_programs_that_were_left_over(make_sandbox)
     async with sandbox.dispatch(
         "r1", ["pid"], ["grandchild"], ["silence"], harness="deaf"
     ) as events:
-        seen = [await anext(events) for _ in range(4)]
+        pids = [int(word) for word in text_of(await read_words(events, 2)).split()]
         sandbox.kill()
-    pids = [int(chunk["delta"]) for chunk in chunks_of(seen)[2:]]
     assert all(map(is_alive, pids))
 
     sandbox.start()

@@ -12,6 +12,7 @@ from tests.sandboxes.daemon.sandbox import (
     is_alive,
     kinds_of,
     numbers_of,
+    read_words,
     text_of,
 )
 from tests.waiting import auntil
@@ -132,8 +133,7 @@ async def test_a_deaf_program_goes_with_all_its_children(sandbox):
     async with sandbox.dispatch(
         "r1", ["pid"], ["grandchild"], ["silence"], harness="deaf"
     ) as events:
-        seen = [await anext(events) for _ in range(4)]
-        pids = [int(chunk["delta"]) for chunk in chunks_of(seen)[2:]]
+        pids = [int(word) for word in text_of(await read_words(events, 2)).split()]
         await sandbox.cancel("r1")
         rest = [event async for event in events]
 

@@ -145,3 +145,30 @@ async def test_a_journal_that_can_t_be_written_is_told(journal, writer, stream, 
 
     assert [error.code for error in errors] == ["journal_broken"]
     assert stream.read(0) == (b"", 0)
+
+
+async def test_readers_of_an_end_that_can_t_be_written_are_let_go(
+    writer, stream, journal, monkeypatch
+):
+    def full_disk(*args, **kwargs):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async with stream.reader(0) as reader:
+        monkeypatch.setattr(journal, "append", full_disk)
+        writer.finish(stream)
+
+        assert await reader.next() == b""
+    assert not stream.is_done
+
+
+async def test_a_writer_that_never_rests_is_made_to(journal, writer, stream, monkeypatch):
+    monkeypatch.setattr("sandboxes.daemon.writer.EVERY", 1)
+    monkeypatch.setattr("sandboxes.daemon.checkpoints.TOO_LONG", 1)
+    checkpoints = []
+    monkeypatch.setattr(journal, "checkpoint", lambda: checkpoints.append(stream.last_n))
+    while not checkpoints:
+        writer.put(stream, chunk("start-step"))
+        writer.flush()
+        await asyncio.sleep(0)
+
+    assert checkpoints[0] > 1
