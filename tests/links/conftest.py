@@ -40,6 +40,17 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     @contextlib.asynccontextmanager
+    async def restarted(self):
+        """Stop, forget every connection, and listen on the same port again."""
+        await self.stop()
+        async with self.running(self.port):
+            yield
+
+    async def stop(self):
+        self.server.should_exit = True
+        await self.serving
+
+    @contextlib.asynccontextmanager
     async def running(self, port=0):
         from django.core.asgi import get_asgi_application
 
@@ -58,16 +69,15 @@ class Server:
             await (gateway if scope["type"] == "websocket" else pages)(scope, receive, send)
 
         config = uvicorn.Config(app, port=port, log_level="warning", lifespan="off", ws="auto")
-        server = uvicorn.Server(config)
+        self.server = server = uvicorn.Server(config)
         server.capture_signals = contextlib.nullcontext
-        serving = asyncio.create_task(server.serve())
+        self.serving = asyncio.create_task(server.serve())
         await auntil(lambda: server.started)
         self.port = server.servers[0].sockets[0].getsockname()[1]
         try:
             yield self
         finally:
-            server.should_exit = True
-            await serving
+            await self.stop()
 
 
 @pytest.fixture

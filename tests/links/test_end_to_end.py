@@ -9,9 +9,10 @@ import httpx
 import pytest
 from asgiref.sync import sync_to_async
 
-from links import selectors
+from links import held, selectors, services
 from links.calls import client_for, held_here
 from links.errors import LinkOffline
+from links.wire.messages import Registration
 from tests.waiting import auntil
 
 
@@ -123,6 +124,34 @@ async def test_the_newest_program_of_a_machine_wins(laptop, connected, server):
     assert "took over" not in second.log()
     assert len(await auntil(held_here)) == 1
     assert server.downs == []
+
+
+async def test_a_server_that_restarts_is_found_again(laptop, connected, server):
+    one = laptop()
+    client = await ensured(connected)
+    pid = (await client.get("/api/sandboxes")).json()["sandboxes"][0]["pid"]
+
+    async with server.restarted():
+        again = await client_for(await connected())
+        assert again is not client
+        assert (await again.get("/api/sandboxes")).json()["sandboxes"][0]["pid"] == pid
+    assert one.process.poll() is None
+
+
+async def test_a_machine_whose_secret_was_rotated_registers_again(laptop, connected, ada):
+    one = laptop()
+    await ensured(connected)
+    machine_id = (one.home / "machine-id").read_text().strip()
+    registration = Registration(
+        machine_id=machine_id, cli_version="1", protocol_version=1, capabilities=("codex",)
+    )
+    await sync_to_async(services.register)(user=ada, registration=registration)
+
+    held.find(await connected()).close(1012, "rotated")
+    await auntil(lambda: not held_here())
+
+    client = await client_for(await connected())
+    assert (await client.get("/api/sandboxes")).status_code == 200
 
 
 async def test_a_wrong_token_stops_the_first_start(server, tmp_path, laptop):

@@ -1,0 +1,108 @@
+"""What the program does about a connection's end; the rest is in test_end_to_end."""
+
+import asyncio
+import time
+
+import pytest
+
+from links.daemon import main
+from links.daemon.config import Config
+from links.daemon.errors import NoToken, Superseded, TooOld
+from links.daemon.main import Again, Daemon
+
+
+@pytest.fixture
+def daemon(tmp_path):
+    (tmp_path / "token").write_text("t")
+    return Daemon(
+        Config(
+            server="http://127.0.0.1:1",
+            home=tmp_path,
+            token_file=tmp_path / "token",
+            name="laptop",
+        )
+    )
+
+
+class Clock:
+    def __init__(self, monkeypatch):
+        self.wall, self.running = 1000.0, 10.0
+        monkeypatch.setattr(time, "time", lambda: self.wall)
+        monkeypatch.setattr(time, "monotonic", lambda: self.running)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return Clock(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("wall", "running", "slept"),
+    [
+        pytest.param(1, 1, False, id="a second passed"),
+        pytest.param(60, 60, False, id="a busy minute"),
+        pytest.param(300, 1, True, id="five minutes of sleep"),
+        pytest.param(-3600, 1, False, id="the clock was set back"),
+        pytest.param(5, 1, False, id="the clock was corrected"),
+    ],
+)
+def test_sleep_is_told_from_time(clock, wall, running, slept):
+    clocks = main._Clocks()
+    clock.wall += wall
+    clock.running += running
+
+    assert clocks.slept() is slept
+
+
+def test_one_sleep_is_told_once(clock):
+    clocks = main._Clocks()
+    clock.wall += 300
+
+    assert [clocks.slept(), clocks.slept()] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [(4001, Superseded), (4426, TooOld), (4404, Again), (1006, Again), (None, Again)],
+)
+def test_how_a_connection_ended_decides(daemon, code, error):
+    with pytest.raises(error):
+        daemon._judge_close(code, "")
+
+
+def test_a_machine_the_server_does_not_know_registers_again(daemon):
+    daemon._registered = object()
+
+    with pytest.raises(Again):
+        daemon._judge_close(4404, "no_link")
+    assert daemon._registered is None
+
+
+async def test_a_server_that_is_not_there_is_tried_again(daemon):
+    with pytest.raises(Again, match="can't be reached"):
+        await daemon._link_once()
+
+
+@pytest.mark.parametrize("text", [None, " \n"], ids=["missing", "empty"])
+async def test_without_a_token_the_first_start_fails(daemon, tmp_path, text):
+    (tmp_path / "token").unlink() if text is None else (tmp_path / "token").write_text(text)
+
+    with pytest.raises(NoToken):
+        await daemon._link_once()
+
+
+async def test_a_token_that_is_gone_later_is_waited_for(daemon, tmp_path):
+    daemon._has_been_up = True
+    (tmp_path / "token").unlink()
+
+    with pytest.raises(Again):
+        await daemon._link_once()
+
+
+async def test_stopping_in_the_middle_of_waiting_is_at_once(daemon):
+    stopping = asyncio.Event()
+    running = asyncio.create_task(daemon.run(stopping))
+    await asyncio.sleep(0)
+    stopping.set()
+
+    await asyncio.wait_for(running, 5)
