@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from threads.core.run_errors import explain
-from threads.models import Approval, Message, Run
+from threads.models import Approval, Message
 
 
-def status_chunk(run: Run, state: str, *, code: str = "", text: str = "") -> dict[str, Any]:
-    """Return the chunk that tells readers of a run's new state; ``run.prompt`` is loaded."""
-    data = {"runId": str(run.pk), "messageId": run.prompt.client_id, "state": state}
+def status_chunk(
+    state: str, *, run_id: UUID, message_id: str, code: str = "", text: str = ""
+) -> dict[str, Any]:
+    """Return the chunk that tells readers of a run's new state; it answers ``message_id``."""
+    data = {"runId": str(run_id), "messageId": message_id, "state": state}
     if code:
         data["code"] = code
         data["message"], data["hint"] = explain(code, text)

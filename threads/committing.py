@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -20,8 +20,6 @@ from threads.core.decide import Decision, Gap, Numbered, RunFacts, decide
 from threads.ending import Ending, conclude
 from threads.models import Approval, Run, Thread
 from threads.rows import Draft, EventRow
-
-PROGRESS_EVERY = timedelta(seconds=5)
 
 
 class Refused(Exception):
@@ -76,33 +74,76 @@ def commit(shares: Sequence[Share]) -> list[Outcome]:
             elif run.fence != share.fence:
                 work.outcomes.append(Outcome(error=StaleFence(f"fence {run.fence} by now")))
             else:
-                work.take(run, share, waits_for.get(run.pk, frozenset()))
+                work.take(run, share, waits_for.get(run.id, frozenset()))
         work.write()
     return work.outcomes
 
 
-def _lock(run_ids: Sequence[UUID]) -> dict[UUID, Run]:
-    """Return the runs with their threads, both locked: threads first, in the order of ids."""
-    threads = Thread.objects.filter(runs__in=run_ids).distinct().values("pk")
-    locked = {
-        thread.pk: thread
-        for thread in Thread.objects.select_for_update()
-        .filter(pk__in=threads)
-        .order_by("pk")
-        .only("pk", "last_seq", "owner_id")
-    }
-    found = Run.objects.select_for_update(of=("self",)).select_related("prompt")
-    runs = {
-        run.pk: run
-        for run in found.filter(pk__in=run_ids).defer("prompt__parts", "prompt__metadata")
-    }
-    for run in runs.values():
-        run.thread = locked[run.thread_id]
+@dataclass(slots=True)
+class _Thread:
+    id: UUID
+    owner_id: int
+    last_seq: int
+
+
+@dataclass(slots=True)
+class _Run:
+    """What a commit must know of a run, and writes back."""
+
+    id: UUID
+    thread: _Thread
+    message_id: str
+    fence: int
+    last_n: int
+    state: str
+    is_stopping: bool
+    error_code: str
+    error_text: str
+
+
+_LOCK = """
+    SELECT id FROM threads_thread
+    WHERE id IN (SELECT thread_id FROM threads_run WHERE id IN {ids}) ORDER BY id FOR UPDATE
+"""
+_READ = """
+    SELECT run.id, prompt.client_id, run.fence, run.last_n, run.state,
+        run.cancel_requested_at IS NOT NULL, run.error_code, run.error_text,
+        thread.id, thread.owner_id, thread.last_seq
+    FROM threads_run run
+    JOIN threads_thread thread ON thread.id = run.thread_id
+    JOIN threads_message prompt ON prompt.id = run.prompt_id
+    WHERE run.id IN {ids}
+"""
+
+
+def _lock(run_ids: Sequence[UUID]) -> dict[UUID, _Run]:
+    """Return the runs, whose threads are locked until the commit, in the order of their ids.
+
+    Everybody who changes a run's state locks its thread first, so that is enough. Plain SQL,
+    because the ORM takes a millisecond to put these two statements together, every time.
+    """
+    unique = list(dict.fromkeys(run_ids))
+    ids = f"({', '.join(['%s'] * len(unique))})"
+    keys = [rows.key(run_id) for run_id in unique]
+    runs: dict[UUID, _Run] = {}
+    threads: dict[UUID, _Thread] = {}
+    with connection.cursor() as cursor:
+        if connection.features.has_select_for_update:  # SQLite has one writer anyway
+            cursor.execute(_LOCK.format(ids=ids), keys)
+        cursor.execute(_READ.format(ids=ids), keys)
+        for run_id, *facts, thread_id, owner_id, last_seq in cursor.fetchall():
+            found = _Thread(_uuid(thread_id), owner_id, last_seq)
+            thread = threads.setdefault(found.id, found)
+            runs[_uuid(run_id)] = _Run(_uuid(run_id), thread, *facts)
     return runs
 
 
-def _open_approvals(runs: Any) -> dict[UUID, frozenset[str]]:
-    waiting = [run.pk for run in runs if run.state == run_state.WAITING]
+def _uuid(value: UUID | str) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+def _open_approvals(runs: Iterable[_Run]) -> dict[UUID, frozenset[str]]:
+    waiting = [run.id for run in runs if run.state == run_state.WAITING]
     if not waiting:
         return {}
     found: dict[UUID, set[str]] = defaultdict(set)
@@ -119,125 +160,133 @@ class _Commit:
         self.now = now
         self.outcomes: list[Outcome] = []
         self.numbered: list[tuple[EventRow, Draft]] = []
-        self.threads: dict[UUID, Thread] = {}
-        self.progress: dict[UUID, Run] = {}
-        self.changed: dict[UUID, Run] = {}
+        self.runs: dict[UUID, _Run] = {}  # whose cursors have moved
 
-    def take(self, run: Run, share: Share, waits_for: frozenset[str]) -> None:
+    def take(self, run: _Run, share: Share, waits_for: frozenset[str]) -> None:
+        """Decide on a share, and gather what follows from it."""
         facts = RunFacts(
             state=run.state,
             last_n=run.last_n,
-            is_stopping=run.cancel_requested_at is not None,
+            is_stopping=run.is_stopping,
             error_code=run.error_code,
             error_text=run.error_text,
             waits_for=waits_for,
         )
+        status = partial(status_chunk, run_id=run.id, message_id=run.message_id)
         try:
-            decision = decide(facts, share.events, status=partial(status_chunk, run))
+            decision = decide(facts, share.events, status=status)
         except Gap as exc:
             self.outcomes.append(Outcome(last_n=run.last_n, error=Missing(str(exc))))
             return
-        is_over = bool(decision.end) or run.state in run_state.FINISHED
         outcome = Outcome(
             last_n=decision.last_n,
-            is_over=is_over,
+            is_over=bool(decision.end) or run.state in run_state.FINISHED,
             has_moved=run.state != (decision.end or decision.state),
-            thread_id=run.thread_id,
+            thread_id=run.thread.id,
             owner_id=run.thread.owner_id,
         )
         self.outcomes.append(outcome)
-        if run.state in run_state.FINISHED or decision.last_n == run.last_n:
-            return
-        self.keep(run, decision, outcome)
+        if run.state not in run_state.FINISHED and decision.last_n > run.last_n:
+            self.keep(run, decision, outcome)
 
-    def keep(self, run: Run, decision: Decision, outcome: Outcome) -> None:
-        drafts = [Draft(chunk, run.pk, run.fence, n) for chunk, n in decision.chunks]
-        drafts += self.approvals(run, decision)
+    def keep(self, run: _Run, decision: Decision, outcome: Outcome) -> None:
+        drafts = [Draft(chunk, run.id, run.fence, n) for chunk, n in decision.chunks]
+        if decision.asked or decision.applied:
+            drafts += self.approvals(run, decision)
         run.last_n = decision.last_n
-        self.progress[run.pk] = run
-        if self._is_worth_a_save(run, decision):
-            run.progress_at, run.usage = self.now, {**run.usage, **decision.usage}
-            self.changed[run.pk] = run
-        self.thread_facts(run, decision)
+        self.runs[run.id] = run
+        if decision.session_ref or decision.title:
+            self.thread_facts(run, decision)
         if decision.end:
-            self.write()  # conclude reads the run's rows, and numbers on from the table
-            ending = Ending(
-                state=decision.end,
-                code=decision.error_code,
-                text=decision.error_text,
-                finish=decision.finish,
-            )
-            outcome.rows, _ = conclude(run, ending, before=drafts, now=self.now)
-            run.thread.last_seq = outcome.rows[-1].seq
+            outcome.rows = self.end(run, decision, drafts)
             return
         if decision.finish is not None:
-            drafts.append(Draft(decision.finish[0], run.pk, run.fence, decision.finish[1]))
-        numbered = rows.number(run.thread_id, run.thread.last_seq, drafts)
+            drafts.append(Draft(decision.finish[0], run.id, run.fence, decision.finish[1]))
+        numbered = rows.number(run.thread.id, run.thread.last_seq, drafts)
         run.thread.last_seq += len(numbered)
-        self.threads[run.thread_id] = run.thread
         self.numbered += numbered
         outcome.rows = [row for row, _ in numbered]
-        run.state = decision.state
-        run.error_code, run.error_text = decision.error_code, decision.error_text
+        self.run_facts(run, decision)
 
-    def _is_worth_a_save(self, run: Run, decision: Decision) -> bool:
-        """Say whether more than the cursor changes; progress itself is noted every few seconds."""
-        return (
-            decision.state != run.state
-            or decision.error_code != run.error_code
-            or bool(decision.usage)
-            or self.now - run.progress_at > PROGRESS_EVERY
+    def end(self, run: _Run, decision: Decision, drafts: list[Draft]) -> list[EventRow]:
+        """Finish the run; return all rows it writes with that."""
+        self.write()  # concluding reads the run's rows, and numbers on from the table
+        row = Run.objects.select_related("prompt").get(pk=run.id)
+        row.usage = {**row.usage, **rows.clean(decision.usage)}
+        ending = Ending(
+            state=decision.end,
+            code=decision.error_code,
+            text=rows.clean(decision.error_text),
+            finish=decision.finish,
         )
+        written = conclude(row, ending, before=drafts, now=self.now)
+        run.state, run.thread.last_seq = decision.end, written[-1].seq
+        return written
 
-    def approvals(self, run: Run, decision: Decision) -> list[Draft]:
+    def approvals(self, run: _Run, decision: Decision) -> list[Draft]:
         """Keep the questions asked and applied; return what readers are told of it."""
         for asked in decision.asked:
+            level = Run.objects.values_list("approval_level", flat=True).get(pk=run.id)
             Approval.objects.get_or_create(
-                run=run,
-                approval_id=asked.approval_id,
+                run_id=run.id,
+                approval_id=rows.clean(asked.approval_id),
                 defaults={
-                    "tool_call_id": asked.tool_call_id,
+                    "tool_call_id": rows.clean(asked.tool_call_id),
                     "tool": rows.clean(asked.tool),
                     "input": rows.clean(asked.input),
-                    "level": run.approval_level,
+                    "level": level,
                     "asked_at": self.now,
                 },
             )
         drafts = []
-        for approval_id in decision.applied:
-            applied = Approval.objects.filter(run=run, approval_id=approval_id, applied_at=None)
-            for approval in applied:
-                approval.applied_at = self.now
-                approval.delivered_at = approval.delivered_at or self.now
-                approval.save(update_fields=["applied_at", "delivered_at"])
-                drafts.append(Draft(approval_chunk(approval, "applied"), run.pk))
+        open_ones = Approval.objects.filter(
+            run=run.id, approval_id__in=decision.applied, applied_at=None
+        )
+        for approval in open_ones:
+            approval.applied_at = self.now
+            approval.delivered_at = approval.delivered_at or self.now
+            approval.save(update_fields=["applied_at", "delivered_at"])
+            drafts.append(Draft(approval_chunk(approval, "applied"), run.id))
         return drafts
 
-    def thread_facts(self, run: Run, decision: Decision) -> None:
-        facts = {}
-        if decision.session_ref:
-            facts["session_ref"] = rows.clean(decision.session_ref)
-        if decision.title:
-            facts["title"] = rows.clean(decision.title)
-        if facts:
-            Thread.objects.filter(pk=run.thread_id).update(**facts)
+    def thread_facts(self, run: _Run, decision: Decision) -> None:
+        facts = {"session_ref": decision.session_ref, "title": decision.title}
+        Thread.objects.filter(pk=run.thread.id).update(
+            **{name: rows.clean(value) for name, value in facts.items() if value}
+        )
+
+    def run_facts(self, run: _Run, decision: Decision) -> None:
+        """Keep what hardly ever changes between two events of a run."""
+        facts = {
+            "state": decision.state,
+            "error_code": decision.error_code,
+            "error_text": rows.clean(decision.error_text),
+        }
+        changed: dict[str, Any] = {
+            name: value for name, value in facts.items() if value != getattr(run, name)
+        }
+        if decision.usage:
+            before = Run.objects.values_list("usage", flat=True).get(pk=run.id)
+            changed["usage"] = {**before, **rows.clean(decision.usage)}
+        if changed:
+            Run.objects.filter(pk=run.id).update(**changed)
+        run.state = decision.state
+        run.error_code, run.error_text = decision.error_code, facts["error_text"]
 
     def write(self) -> None:
         """Write what was gathered so far."""
-        if not self.numbered and not self.progress:
+        if not self.runs:
             return
         rows.insert(self.numbered, now=self.now)
-        _update(Thread, "last_seq", [(t.last_seq, t.pk) for t in self.threads.values()])
-        _update(Run, "last_n", [(run.last_n, run.pk) for run in self.progress.values()])
-        for run in self.changed.values():
-            run.save(update_fields=["state", "usage", "error_code", "error_text", "progress_at"])
-        self.numbered, self.threads, self.progress, self.changed = [], {}, {}, {}
-
-
-def _update(model: type[Thread] | type[Run], column: str, values: list[tuple[int, UUID]]) -> None:
-    """Set one number in many rows; the rows are locked, so no condition is needed."""
-    quote = connection.ops.quote_name
-    plain_id = connection.vendor == "sqlite"
-    sql = f"UPDATE {quote(model._meta.db_table)} SET {quote(column)} = %s WHERE id = %s"  # noqa: S608  # names of our own columns
-    with connection.cursor() as cursor:
-        cursor.executemany(sql, [(n, pk.hex if plain_id else pk) for n, pk in values])
+        stamp = connection.ops.adapt_datetimefield_value(self.now)
+        threads = {run.thread.id: run.thread for run in self.runs.values()}
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "UPDATE threads_thread SET last_seq = %s WHERE id = %s",
+                [(thread.last_seq, rows.key(thread.id)) for thread in threads.values()],
+            )
+            cursor.executemany(
+                "UPDATE threads_run SET last_n = %s, progress_at = %s WHERE id = %s",
+                [(run.last_n, stamp, rows.key(run.id)) for run in self.runs.values()],
+            )
+        self.numbered, self.runs = [], {}

@@ -33,10 +33,10 @@ class Ending:
     finish: tuple[Chunk, int] | None = None
 
 
-def conclude(
-    run: Run, ending: Ending, *, before: Sequence[Draft], now: datetime
-) -> tuple[list[EventRow], Fold]:
+def conclude(run: Run, ending: Ending, *, before: Sequence[Draft], now: datetime) -> list[EventRow]:
     """Write ``before`` and the last chunks, store the answer, and finish ``run``'s row.
+
+    Returns the rows it wrote.
 
     The agent's ``finish``, or one of ours, is the run's last event: whoever reads it finds
     the answer stored. What the agent left open is closed for it.
@@ -64,7 +64,7 @@ def conclude(
         ]
     )
     Thread.objects.filter(pk=run.thread_id).update(updated_at=now)
-    return written, folded
+    return written
 
 
 def _chunks_of(run: Run) -> list[dict[str, Any]]:
@@ -81,7 +81,15 @@ def _last_drafts(run: Run, ending: Ending, folded: Fold) -> list[Draft]:
         chunks.append({"type": "abort"})
     elif ending.finish is None and ending.state != run_state.COMPLETED:
         chunks.append({"type": "error", "errorText": explain(ending.code, ending.text)[0]})
-    chunks.append(status_chunk(run, ending.state, code=ending.code, text=ending.text))
+    chunks.append(
+        status_chunk(
+            ending.state,
+            run_id=run.pk,
+            message_id=run.prompt.client_id,
+            code=ending.code,
+            text=ending.text,
+        )
+    )
     drafts = [Draft(chunk, run.pk) for chunk in chunks]
     if ending.finish is not None:
         chunk, n = ending.finish

@@ -96,9 +96,10 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
 
 
 def _drafts(thread: Thread, prompt: Message, run: Run) -> list[Draft]:
+    queued = status_chunk(run_state.QUEUED, run_id=run.pk, message_id=prompt.client_id)
     drafts = [
         Draft(user_message_chunk(prompt), run.pk),
-        Draft(status_chunk(run, run_state.QUEUED), run.pk),
+        Draft(queued, run.pk),
     ]
     if not thread.title and (title := title_of(text_of(prompt.parts))):
         drafts.append(Draft(title_chunk(title), run.pk))

@@ -61,7 +61,8 @@ def requeue_run(*, run_id: UUID) -> bool:
 
 
 def _tell(run: Run, state: str) -> None:
-    written = rows.append(run.thread_id, [Draft(status_chunk(run, state), run.pk)])
+    chunk = status_chunk(state, run_id=run.pk, message_id=run.prompt.client_id)
+    written = rows.append(run.thread_id, [Draft(chunk, run.pk)])
     announce(thread_id=run.thread_id, owner_id=run.thread.owner_id, rows=written)
 
 
@@ -83,7 +84,7 @@ def finish_run(*, run_id: UUID, state: str, code: str = "", text: str = "") -> b
 
 
 def _end(run: Run, ending: Ending, *, now: datetime) -> None:
-    written, _ = conclude(run, ending, before=(), now=now)
+    written = conclude(run, ending, before=(), now=now)
     # The next queued run of the thread may go.
     announce(thread_id=run.thread_id, owner_id=run.thread.owner_id, rows=written, runs=True)
 
