@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 
 from tests.sandboxes.daemon.sandbox import Sandbox
@@ -19,6 +21,14 @@ def make_sandbox(tmp_path):
         sandbox.close()
 
 
+@pytest.fixture(scope="module")
+def shared_sandbox(tmp_path_factory):
+    sandbox = Sandbox(tmp_path_factory.mktemp("shared") / "sandbox").start()
+    yield sandbox
+    sandbox.close()
+
+
 @pytest.fixture
-def sandbox(make_sandbox):
-    return make_sandbox()
+def sandbox(shared_sandbox):
+    """A sandbox that other tests of the file use too, under other ids."""
+    return shared_sandbox.share(f"{uuid4().hex[:8]}-")

@@ -47,6 +47,8 @@ class Sandbox:
         self.env = env or {}
         self.process = None
         self.client = None
+        self.scope = ""  # in front of the ids of runs and threads, so that tests may share it
+        self._log_start = 0
         root.mkdir(parents=True, exist_ok=True)
         (root / "token").write_text(TOKEN)
         (root / "spec.json").write_text(
@@ -87,9 +89,19 @@ class Sandbox:
     def facts(self):
         return json.loads((self.root / "pid").read_text())
 
+    def share(self, scope):
+        """Make it look like a fresh one to the next test."""
+        if self.process.poll() is not None:
+            self.start()
+        self._log_start = 0
+        self._log_start = len(self.log)
+        self.scope = scope
+        self.connect()
+        return self
+
     @property
     def log(self):
-        return (self.root / "sandbox.log").read_text()
+        return (self.root / "sandbox.log").read_text()[self._log_start :]
 
     def kill(self):
         self.process.kill()
@@ -113,19 +125,22 @@ class Sandbox:
         return await self.client.post(path, json=body)
 
     async def cancel(self, run_id):
-        return await self.client.delete(f"/runs/{run_id}")
+        return await self.client.delete(f"/runs/{self.scope}{run_id}")
 
-    def dispatch(self, run_id, *steps, harness="plain", fence=1, after=0, **changes):
+    async def answer(self, run_id, **body):
+        return await self.post(f"/runs/{self.scope}{run_id}/answers", body)
+
+    def dispatch(
+        self, run_id, *steps, harness="plain", fence=1, after=0, thread="thread-1", **changes
+    ):
         """Open the stream of a run: ``async with sandbox.dispatch(…) as events``."""
-        body = {
-            "harnessId": harness,
-            "fence": fence,
-            "input": turn_input(run_id, *steps, **changes),
-        }
+        run_id, thread = self.scope + run_id, self.scope + thread
+        body = {"harnessId": harness, "fence": fence}
+        body["input"] = turn_input(run_id, *steps, thread=thread, **changes)
         return self._stream("POST", "/dispatch", after, body)
 
     def attach(self, run_id, *, fence=1, after=0):
-        return self._stream("GET", f"/runs/{run_id}/events?fence={fence}", after)
+        return self._stream("GET", f"/runs/{self.scope}{run_id}/events?fence={fence}", after)
 
     async def run(self, run_id, *steps, **options):
         """Return all events of a run, from its dispatch to its end."""

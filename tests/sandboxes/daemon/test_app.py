@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tests.sandboxes.daemon.sandbox import TOKEN, Sandbox, text_of, turn_input
+from tests.sandboxes.daemon.sandbox import TOKEN, text_of, turn_input
 
 ROUTES = [
     ("GET", "/health"),
@@ -21,17 +21,10 @@ ROUTES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory):
-    sandbox = Sandbox(tmp_path_factory.mktemp("app") / "sandbox").start()
-    yield sandbox
-    sandbox.close()
-
-
-@pytest.fixture(autouse=True)
-def fresh_connections(sandbox):
-    """The client belongs to the loop of one test."""
-    sandbox.connect()
+@pytest.fixture
+def sandbox(shared_sandbox):
+    """Ids are as they are written: each test has its own."""
+    return shared_sandbox.share("")
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)

@@ -18,7 +18,7 @@ async def test_it_says_what_it_is(sandbox):
     kinds = kinds_of(events)
     assert "demo" in text_of(events).lower()
     assert (kinds[0], kinds[-2:]) == ("start", ["finish", "done"])
-    assert chunks_of(events)[0]["messageId"] == "r1"
+    assert chunks_of(events)[0]["messageId"] == f"{sandbox.scope}r1"
 
 
 async def test_it_runs_a_command_in_the_sandbox_s_folder(sandbox):
@@ -38,8 +38,9 @@ async def test_it_asks_and_obeys(sandbox, decision):
         async for event in events:
             seen.append(event)
             if question := event[1].get("approval"):
-                answer = {"approvalId": question["approvalId"], "decision": decision}
-                assert (await sandbox.post("/runs/r1/answers", answer)).status_code == 204
+                approval_id = question["approvalId"]
+                reply = await sandbox.answer("r1", approvalId=approval_id, decision=decision)
+                assert reply.status_code == 204
 
     assert kinds_of(seen).count("approval-applied") == 1
     assert ("tool-output-available" in kinds_of(seen)) is (decision == "allow")

@@ -204,7 +204,8 @@ async def test_a_changed_key_needs_a_new_program(sandbox):
     assert not is_alive(int(text_of(first)))
 
 
-async def test_two_threads_run_side_by_side(sandbox):
+async def test_two_threads_run_side_by_side(make_sandbox):
+    sandbox = make_sandbox()
     async with (
         sandbox.dispatch("r1", ["until_told"], thread="one") as one,
         sandbox.dispatch("r2", ["until_told"], thread="two") as two,

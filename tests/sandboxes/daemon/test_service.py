@@ -32,7 +32,7 @@ def test_it_imports_no_more_than_it_needs():
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
-def test_it_is_small_when_idle(sandbox):
+async def test_it_is_small_when_idle(sandbox):
     status = Path(f"/proc/{sandbox.process.pid}/status").read_text()
 
     assert int(status.split("VmRSS:")[1].split()[0]) < 45 * 1024

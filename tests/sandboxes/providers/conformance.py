@@ -3,11 +3,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
+from uuid import uuid4
 
 import pytest
 
-from sandboxes.providers.base import DispatchRefused, SandboxDown, SandboxProvider, UnknownRun
+from sandboxes.providers.base import (
+    DispatchRefused,
+    SandboxDown,
+    SandboxProvider,
+    StreamCut,
+    UnknownRun,
+)
 from tests.sandboxes.daemon.sandbox import turn_input
 from tests.waiting import auntil
 
@@ -29,62 +37,70 @@ class ProviderConformance(ABC):
     def break_sandbox(self):
         """A function that kills the sandbox's process."""
 
+    @pytest.fixture
+    def run_id(self):
+        return str(uuid4())
+
     def dispatch(self, provider, place, run_id, *steps, fence=1, after=0):
         return provider.dispatch(
-            place, harness_id="plain", fence=fence, input=turn_input(run_id, *steps), after=after
+            place,
+            harness_id="plain",
+            fence=fence,
+            input=turn_input(run_id, *steps, thread=run_id),
+            after=after,
         )
 
     async def run(self, provider, place, run_id, *steps, **options):
         async with self.dispatch(provider, place, run_id, *steps, **options) as events:
             return [event async for event in events]
 
-    async def test_ensuring_again_changes_nothing(self, provider, place):
+    async def test_ensuring_again_changes_nothing(self, provider, place, run_id):
         await provider.ensure(place)
         await provider.ensure(place)
 
-        assert await self.run(provider, place, "r1", ["say", "hi"])
+        assert await self.run(provider, place, run_id, ["say", "hi"])
 
-    async def test_a_run_from_one_to_done(self, provider, place):
-        events = await self.run(provider, place, "r1", ["say", "hi"])
+    async def test_a_run_from_one_to_done(self, provider, place, run_id):
+        events = await self.run(provider, place, run_id, ["say", "hi"])
 
         assert [event.n for event in events] == list(range(1, len(events) + 1))
         assert [event.is_last for event in events] == [False] * (len(events) - 1) + [True]
 
-    async def test_dispatching_again_starts_nothing(self, provider, place):
-        first = await self.run(provider, place, "r1", ["pid"])
+    async def test_dispatching_again_starts_nothing(self, provider, place, run_id):
+        first = await self.run(provider, place, run_id, ["pid"])
 
-        assert await self.run(provider, place, "r1", ["pid"]) == first
-        assert await self.run(provider, place, "r1", ["pid"], after=2) == first[2:]
+        assert await self.run(provider, place, run_id, ["pid"]) == first
+        assert await self.run(provider, place, run_id, ["pid"], after=2) == first[2:]
 
-    async def test_attaching_goes_on_behind_the_cursor(self, provider, place):
-        whole = await self.run(provider, place, "r1", ["notes", 100])
+    async def test_attaching_goes_on_behind_the_cursor(self, provider, place, run_id):
+        whole = await self.run(provider, place, run_id, ["notes", 100])
 
-        async with provider.attach(place, run_id="r1", fence=1, after=50) as events:
+        async with provider.attach(place, run_id=run_id, fence=1, after=50) as events:
             assert [event async for event in events] == whole[50:]
 
-    async def test_a_reader_that_leaves_does_not_stop_the_run(self, provider, place):
-        async with self.dispatch(provider, place, "r1", ["slowly", 20]) as events:
+    async def test_a_reader_that_leaves_does_not_stop_the_run(self, provider, place, run_id):
+        async with self.dispatch(provider, place, run_id, ["slowly", 20]) as events:
             await anext(events)
-        async with provider.attach(place, run_id="r1", fence=1, after=0) as events:
+        async with provider.attach(place, run_id=run_id, fence=1, after=0) as events:
             text = [e.body["chunk"].get("delta", "") async for e in events if "chunk" in e.body]
 
         assert "".join(text).split() == [str(n) for n in range(1, 21)]
 
-    async def test_cancelling_ends_the_stream_with_done(self, provider, place):
-        async with self.dispatch(provider, place, "r1", ["until_told"]) as events:
+    async def test_cancelling_ends_the_stream_with_done(self, provider, place, run_id):
+        async with self.dispatch(provider, place, run_id, ["until_told"]) as events:
             await anext(events)
-            await provider.cancel(place, run_id="r1")
-            await provider.cancel(place, run_id="r1")
+            await provider.cancel(place, run_id=run_id)
+            await provider.cancel(place, run_id=run_id)
             rest = [event async for event in events]
 
         assert rest[-1].is_last
         with pytest.raises(DispatchRefused) as refused:
-            await self.run(provider, place, "r1", ["say", "again"])
+            await self.run(provider, place, run_id, ["say", "again"])
         assert refused.value.code == "tombstoned"
 
-    async def test_an_answer_reaches_the_agent(self, provider, place):
-        answer = {"run_id": "r1", "approval_id": "q", "decision": "allow", "reason": "fine"}
-        async with self.dispatch(provider, place, "r1", ["ask", "q"]) as events:
+    async def test_an_answer_reaches_the_agent(self, provider, place, run_id):
+        answer = {"run_id": run_id, "approval_id": "q", "decision": "allow", "reason": "fine"}
+        async with self.dispatch(provider, place, run_id, ["ask", "q"]) as events:
             seen = [await anext(events) for _ in range(3)]
             await provider.answer(place, **answer)
             seen += [event async for event in events]
@@ -92,20 +108,22 @@ class ProviderConformance(ABC):
         deltas = [e.body["chunk"].get("delta") for e in seen if "chunk" in e.body]
         assert "q: allow fine" in deltas
 
-    async def test_an_answer_to_no_question_is_refused(self, provider, place):
-        await self.run(provider, place, "r1", ["say", "hi"])
+    async def test_an_answer_to_no_question_is_refused(self, provider, place, run_id):
+        await self.run(provider, place, run_id, ["say", "hi"])
 
         with pytest.raises(DispatchRefused) as refused:
-            await provider.answer(place, run_id="r1", approval_id="q", decision="allow", reason="")
+            await provider.answer(
+                place, run_id=run_id, approval_id="q", decision="allow", reason=""
+            )
         assert refused.value.code == "unknown_approval"
 
-    async def test_acknowledging_is_safe_to_repeat(self, provider, place):
-        events = await self.run(provider, place, "r1", ["say", "hi"])
+    async def test_acknowledging_is_safe_to_repeat(self, provider, place, run_id):
+        events = await self.run(provider, place, run_id, ["say", "hi"])
 
         for _ in range(2):
-            await provider.ack(place, run_id="r1", fence=1, n=len(events))
+            await provider.ack(place, run_id=run_id, fence=1, n=len(events))
 
-    async def test_a_run_that_was_never_dispatched(self, provider, place):
+    async def test_a_run_that_was_never_dispatched(self, provider, place, run_id):
         with pytest.raises(UnknownRun):
             async with provider.attach(place, run_id="never", fence=1, after=0):
                 pass
@@ -118,9 +136,9 @@ class ProviderConformance(ABC):
             ({"fence": 1}, "stale_fence"),
         ],
     )
-    async def test_what_is_refused_has_a_code(self, provider, place, changes, code):
-        await self.run(provider, place, "r1", ["say", "hi"], fence=2)
-        asked = {"harness_id": "plain", "fence": 2, "input": turn_input("r1")} | changes
+    async def test_what_is_refused_has_a_code(self, provider, place, run_id, changes, code):
+        await self.run(provider, place, run_id, ["say", "hi"], fence=2)
+        asked = {"harness_id": "plain", "fence": 2, "input": turn_input(run_id)} | changes
 
         with pytest.raises(DispatchRefused) as refused:
             async with provider.dispatch(place, **asked):
@@ -129,17 +147,17 @@ class ProviderConformance(ABC):
 
     @pytest.mark.faults
     async def test_a_dead_sandbox_is_ensured_and_tells_how_the_run_ended(
-        self, provider, place, break_sandbox
+        self, provider, place, run_id, break_sandbox
     ):
-        async with self.dispatch(provider, place, "r1", ["silence"]) as events:
+        async with self.dispatch(provider, place, run_id, ["silence"]) as events:
             seen = [await anext(events) for _ in range(2)]
         break_sandbox()
         with pytest.raises(SandboxDown):
-            async with provider.attach(place, run_id="r1", fence=1, after=2):
+            async with provider.attach(place, run_id=run_id, fence=1, after=2):
                 pass
 
         await provider.ensure(place)
-        async with provider.attach(place, run_id="r1", fence=1, after=2) as events:
+        async with provider.attach(place, run_id=run_id, fence=1, after=2) as events:
             seen += [event async for event in events]
 
         assert [event.n for event in seen] == list(range(1, len(seen) + 1))
@@ -147,20 +165,16 @@ class ProviderConformance(ABC):
         assert seen[-1].is_last
 
     @pytest.mark.faults
-    async def test_a_stream_that_breaks_says_so(self, provider, place, break_sandbox):
-        from sandboxes.providers.base import StreamCut
-
-        async with self.dispatch(provider, place, "r1", ["silence"]) as events:
+    async def test_a_stream_that_breaks_says_so(self, provider, place, run_id, break_sandbox):
+        async with self.dispatch(provider, place, run_id, ["silence"]) as events:
             await anext(events)
             break_sandbox()
             with pytest.raises(StreamCut):
                 [event async for event in events]
 
-    async def test_a_run_outlives_a_quick_cancel_of_its_reader(self, provider, place):
-        import asyncio
-
+    async def test_a_run_outlives_a_quick_cancel_of_its_reader(self, provider, place, run_id):
         async def follow():
-            async with self.dispatch(provider, place, "r1", ["slowly", 20]) as events:
+            async with self.dispatch(provider, place, run_id, ["slowly", 20]) as events:
                 async for _ in events:
                     pass
 
@@ -168,12 +182,12 @@ class ProviderConformance(ABC):
 
         async def is_known():
             try:
-                async with provider.attach(place, run_id="r1", fence=1, after=0):
+                async with provider.attach(place, run_id=run_id, fence=1, after=0):
                     return True
             except UnknownRun:
                 return False
 
         await auntil(is_known)
         following.cancel()
-        async with provider.attach(place, run_id="r1", fence=1, after=0) as events:
+        async with provider.attach(place, run_id=run_id, fence=1, after=0) as events:
             assert [event async for event in events][-1].is_last

@@ -31,12 +31,17 @@ def provider_over(transport):
     return RemoteUserProvider(client_for)
 
 
+@pytest.fixture(scope="module")
+def shared_sandbox(tmp_path_factory):
+    sandbox = Sandbox(tmp_path_factory.mktemp("provider") / "sandbox").start()
+    yield sandbox
+    sandbox.close()
+
+
 class TestConformance(ProviderConformance):
     @pytest.fixture
-    def sandbox(self, tmp_path):
-        sandbox = Sandbox(tmp_path / "sandbox").start()
-        yield sandbox
-        sandbox.close()
+    def sandbox(self, shared_sandbox):
+        return shared_sandbox.share("")
 
     @pytest.fixture
     def transport(self, sandbox):
