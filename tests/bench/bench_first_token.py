@@ -86,7 +86,7 @@ async def direct(seen: Seen) -> None:
     while len(ticks.arrivals) < TICKS:
         line = json.loads(await process.stdout.readline())
         if line.get("type") == "text":
-            ticks.feed(line["text"])
+            ticks.feed(line["delta"])
     process.stdin.close()
     await process.wait()
     seen.add(ticks.arrivals)

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from mesh import entry
-from mesh.embedded import advice, companions, home
+from mesh.embedded import advice, companions, home, logs
 from mesh.embedded.server import Server, listen
 from mesh.lib.errors import AppError
 
@@ -33,6 +33,7 @@ class Command(BaseCommand):
             socket = listen(settings.ENV.port)
         except AppError as exc:
             raise CommandError(f"{exc}\n{exc.hint}", returncode=3) from exc
+        logs.write_to(settings.MESH_HOME / "log" / "server.log")
         owner = home.prepare()
         port = socket.getsockname()[1]
         ticket = entry.make_ticket(user=owner)

@@ -1,0 +1,103 @@
+"""What ``make run`` finds and leaves under MESH_HOME."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from agents.models import Agent
+from mesh import processes
+from mesh.accounts import find_user_by_token
+from mesh.embedded import companions, home
+from mesh.models import User
+
+
+@pytest.fixture
+def mesh_home(settings, tmp_path):
+    settings.MESH_HOME = tmp_path / "home"
+    return settings.MESH_HOME
+
+
+@pytest.fixture
+def sleeper():
+    """A process that only waits; its pid and start time."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process.pid, processes.started_at(process.pid)
+    process.kill()
+    process.communicate()
+
+
+def test_the_first_has_the_lock_and_the_second_is_told_where(mesh_home):
+    first = home.lock()
+    first.write({"pid": 1, "port": 8321})
+
+    with pytest.raises(home.AlreadyRunning, match=r"http://127\.0\.0\.1:8321/"):
+        home.lock()
+    os.close(first.file)
+
+
+def test_a_link_that_a_killed_server_left_is_ended(mesh_home, sleeper):
+    pid, started = sleeper
+    mesh_home.mkdir()
+    (mesh_home / "run.json").write_text(
+        json.dumps({"port": 1, "link": {"pid": pid, "started": started}})
+    )
+
+    os.close(home.lock().file)
+
+    assert not processes.is_same(pid, started)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("{", id="cut off"),
+        pytest.param("[]", id="no object"),
+        pytest.param('{"link": {"pid": "1"}}', id="pid is text"),
+        pytest.param('{"link": {"pid": 1, "started": "before"}}', id="another has the number"),
+    ],
+)
+def test_what_a_power_cut_left_does_no_harm(mesh_home, left):
+    mesh_home.mkdir()
+    (mesh_home / "run.json").write_text(left)
+
+    os.close(home.lock().file)
+
+
+def test_preparing_twice_makes_one_owner_and_one_agent(mesh_home, db, settings):
+    settings.STATIC_ROOT = mesh_home / "static"
+
+    assert home.prepare() == home.prepare() == User.objects.get()
+    assert Agent.objects.get().slug == "default"
+
+
+def test_the_links_token_is_kept_while_it_works(mesh_home, ada):
+    path = home.link_token(ada)
+    first = path.read_text()
+
+    assert home.link_token(ada).read_text() == first
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert find_user_by_token(first.strip()) == ada
+
+
+def test_a_token_that_works_no_more_is_made_anew(mesh_home, ada):
+    home.link_token(ada).write_text("revoked")
+
+    assert find_user_by_token(home.link_token(ada).read_text().strip()) == ada
+
+
+def test_sandboxes_are_ended_and_others_left_alone(mesh_home, sleeper):
+    pid, started = sleeper
+    for handle, facts in {
+        "mine": {"pid": pid, "started": started},
+        "gone": {"pid": pid, "started": "earlier"},
+        "half": {"pid": pid},
+    }.items():
+        (mesh_home / "sandboxes" / handle).mkdir(parents=True)
+        (mesh_home / "sandboxes" / handle / "pid").write_text(json.dumps(facts))
+
+    assert companions.end_sandboxes(mesh_home) == 1
+    assert not processes.is_same(pid, started)
