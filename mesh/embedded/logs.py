@@ -21,12 +21,12 @@ class OneLine(logging.Formatter):
         return f"{record.levelname.capitalize()}: {record.getMessage()} (more in {self._path})"
 
 
-def write_to(path: Path) -> None:
-    """Send all logging to ``path``, rotated, and errors to the terminal too."""
+def write_to(path: Path, *, logger: logging.Logger | None = None) -> None:
+    """Send all that is logged to ``path``, rotated, and errors to the terminal too."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = RotatingFileHandler(path, maxBytes=FILE_BYTES, backupCount=FILES, encoding="utf-8")
     file.setFormatter(logging.Formatter(LINE))
     terminal = logging.StreamHandler()
     terminal.setLevel(logging.ERROR)
     terminal.setFormatter(OneLine(path))
-    logging.getLogger().handlers[:] = [file, terminal]
+    (logger or logging.getLogger()).handlers[:] = [file, terminal]

@@ -7,14 +7,11 @@ from mesh.embedded import logs
 
 @pytest.fixture
 def logger(tmp_path, capsys):  # capsys first: the handler takes stderr as it finds it
-    """The root logger, sent to a file; as it was afterwards."""
-    root = logging.getLogger()
-    before = root.handlers[:]
-    logs.write_to(tmp_path / "log" / "server.log")
-    yield logging.getLogger("mesh.test")
-    for handler in root.handlers:
+    logger = logging.Logger("mesh.test")
+    logs.write_to(tmp_path / "log" / "server.log", logger=logger)
+    yield logger
+    for handler in logger.handlers:
         handler.close()
-    root.handlers[:] = before
 
 
 def test_the_file_has_the_traceback_and_the_terminal_one_line(logger, tmp_path, capsys):
