@@ -13,7 +13,7 @@ urlpatterns = [
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/links", include("links.urls")),
+    path("api/", include("links.urls")),
     path("api/<slug:org>/decopilot/", include("threads.urls_api")),
     path("", include("threads.urls")),
 ]

@@ -146,8 +146,8 @@ class Daemon:
             await connection.wait_closed()
         finally:
             watch.cancel()
-            self._connection = None
-            connection.transport.abort()
+        self._connection = None
+        connection.transport.abort()
         self._judge_close(connection.close_code, connection.close_reason)
 
     def _judge_close(self, code: int | None, reason: str | None) -> None:
@@ -187,12 +187,12 @@ class Daemon:
         if self._registered is not None and not isinstance(_error_of(work), Superseded):
             with contextlib.suppress(api.RegistrationFailed):
                 await api.deregister(self._config.server, self._registered)
-        await self._server.close()
-        if self._connection is not None:
-            with contextlib.suppress(Exception):
-                await self._connection.close()
+        connection, self._connection = self._connection, None
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
+        await self._server.close()
+        if connection is not None:
+            await connection.close()
 
     def _token(self) -> str:
         """Read anew for each connection: it may have been renewed."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from types import SimpleNamespace
 
 os.environ.setdefault("MESH_HOME", tempfile.mkdtemp(prefix="mesh-bench-"))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mesh.settings")
@@ -25,6 +26,7 @@ import uvloop
 from links.connection import Connection
 from links.daemon.asgi import Server
 from links.daemon.client import dial
+from links.daemon.control import ControlPlane
 from links.daemon.upstream import Pool, _Wire
 from links.services import Claimed
 from links.wire.heads import RequestHead
@@ -36,11 +38,22 @@ SMALL = b"x" * 1024
 BLOCK = b"y" * 65536
 MEGABYTES = 64
 EVENT_EVERY = 0.02
+SECRET = "bench"
+
+
+class OneSandbox:
+    """A supervisor in whose care is one sandbox, always alive."""
+
+    def __init__(self, socket):
+        self.sandbox = SimpleNamespace(pool=Pool(socket), token="none")
+
+    def find(self, handle):
+        return self.sandbox
 
 
 async def app(scope, receive, send):
     """The program on the laptop: a small answer, a big one, or a stream of events."""
-    kind = scope["path"]
+    kind = scope["path"].removeprefix("/_sandbox")
     headers = [(b"content-type", b"application/octet-stream")]
     if kind == "/small":
         headers.append((b"content-length", b"1024"))
@@ -97,16 +110,16 @@ class Tunnelled:
         stream.close("done")
 
 
-class ThroughHttpx:
-    """The client that ``client_for`` gives: httpx, signed."""
+class Whole:
+    """All that a run pays: httpx, signed, verified, and on to the sandbox's unix socket."""
 
-    name = "httpx+signed"
+    name = "whole way"
 
     def __init__(self, connection):
         self.client = connection.client
 
     async def get(self, path, each):
-        async with self.client.stream("GET", path) as answer:
+        async with self.client.stream("GET", f"/_sandbox/bench{path}") as answer:
             async for chunk in answer.aiter_raw():
                 each(chunk)
 
@@ -158,10 +171,22 @@ async def laptop(tunnel_port):
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
+    socket = tempfile.mkdtemp(prefix="bench-") + "/s"
+    sandbox = uvicorn.Server(uvicorn.Config(app, uds=socket, log_level="warning", lifespan="off"))
+    sandboxing = asyncio.create_task(sandbox.serve())
+    while not sandbox.started:
+        await asyncio.sleep(0.01)
+    control = ControlPlane(secret=lambda: SECRET, supervisor=OneSandbox(socket))
+    directly, controlled = Server(app), Server(control)
+
+    def on_open(stream):
+        to_sandbox = stream.request_head.target.startswith("/_sandbox")
+        (controlled if to_sandbox else directly).serve(stream)
+
     connection = await dial(f"http://127.0.0.1:{tunnel_port}", token="none")
-    connection.attach({"machineId": "bench"}, on_open=Server(app).serve)
+    connection.attach({"machineId": "bench"}, on_open=on_open)
     print(server.servers[0].sockets[0].getsockname()[1], flush=True)
-    await serving
+    await asyncio.gather(serving, sandboxing)
 
 
 async def measure():
@@ -171,7 +196,7 @@ async def measure():
         await receive()
         await send({"type": "websocket.accept"})
         connection = Connection(send, heard=lambda _: None, status_changed=lambda *_: None)
-        connection.claimed = Claimed(link_id=new_id(), secret="bench")
+        connection.claimed = Claimed(link_id=new_id(), secret=SECRET)
         writer = asyncio.create_task(connection.write())
         while (message := await receive())["type"] != "websocket.disconnect":
             connection.take(message)
@@ -190,7 +215,7 @@ async def measure():
     try:
         connection = await connected
         line = await asyncio.to_thread(child.stdout.readline)
-        await report([Direct(int(line)), Tunnelled(connection), ThroughHttpx(connection)])
+        await report([Direct(int(line)), Tunnelled(connection), Whole(connection)])
     finally:
         child.kill()
         child.wait()
@@ -203,9 +228,9 @@ async def report(ways):
     for at_once in (1, 32, 256):
         await table(f"1 KiB GET/s at {at_once}", ways, requests_per_second, at_once)
     for at_once in (1, 32):
-        await table(f"download MB/s at {at_once}", ways[:2], megabytes_per_second, at_once)
+        await table(f"download MB/s at {at_once}", ways, megabytes_per_second, at_once)
     for streams in (1, 64, 256):
-        row = [(way.name, *await event_delays(way, streams)) for way in ways[:2]]
+        row = [(way.name, *await event_delays(way, streams)) for way in ways]
         shown = "   ".join(f"{name} p50 {p50:.2f} p99 {p99:.2f}" for name, p50, p99 in row)
         print(f"event delay ms, {streams} streams: {shown}", flush=True)
 

@@ -3,7 +3,7 @@
     python tests/links/echo_sandbox.py --root DIR
 
 ``ECHO_SANDBOX`` in its environment names a fault: "dies" at once, "silent" never listens,
-"stubborn" ignores SIGTERM, "busy" says that a run is active.
+"stubborn" ignores SIGTERM, "busy" says that a run is active. It starts in a tenth of a second.
 """
 
 import asyncio
@@ -14,79 +14,80 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-
-import uvicorn
+from urllib.parse import unquote
 
 FAULT = os.environ.get("ECHO_SANDBOX", "")
 
 
 class Echo:
+    """Just as much HTTP/1.1 as the link speaks to a sandbox."""
+
     def __init__(self, root):
         self.root = root
         self.token = (root / "token").read_text()
 
-    async def __call__(self, scope, receive, send):
-        headers = dict(scope["headers"])
-        if headers.get(b"authorization") != b"Bearer " + self.token.encode():
-            return await self.answer(send, 401, {"error": {"code": "unauthorized"}})
-        path = scope["path"]
-        if path == "/_sandbox/health":
+    async def serve(self, reader, writer):
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                line, *rest = head.rstrip().split("\r\n")
+                headers = dict(pair.split(": ", 1) for pair in rest)
+                body = await reader.readexactly(int(headers["content-length"]))
+                await self.answer(line, headers, body, reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        writer.close()
+
+    async def answer(self, line, headers, body, reader, writer):
+        method, target, _ = line.split(" ")
+        path, _, query = target.partition("?")
+        if headers.get("authorization") != f"Bearer {self.token}":
+            self.whole(writer, 401, {"error": {"code": "unauthorized"}})
+        elif path == "/_sandbox/health":
             runs = 1 if FAULT == "busy" else 0
-            return await self.answer(send, 200, {"status": "ready", "activeRuns": runs})
-        if path == "/_sandbox/ticks":
-            return await self.ticks(receive, send)
-        if path == "/_sandbox/big":
-            return await self.big(send, int(scope["query_string"]))
-        body = b""
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
-        seen = {
-            "method": scope["method"],
-            "path": path,
-            "query": scope["query_string"].decode(),
-            "body": body.decode(),
-            "headers": {name.decode(): value.decode() for name, value in headers.items()},
-            "environ": dict(os.environ),
-        }
-        return await self.answer(send, 200, seen)
+            self.whole(writer, 200, {"status": "ready", "activeRuns": runs})
+        elif path == "/_sandbox/ticks":
+            await self.ticks(reader, writer)
+        elif path == "/_sandbox/big":
+            await self.big(writer, int(query))
+        else:
+            seen = {
+                "method": method,
+                "path": unquote(path),
+                "query": query,
+                "body": body.decode(),
+                "headers": headers,
+                "environ": dict(os.environ),
+            }
+            self.whole(writer, 200, seen)
+        await writer.drain()
 
-    async def answer(self, send, status, value):
-        headers = [(b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": json.dumps(value).encode()})
+    def whole(self, writer, status, value):
+        body = json.dumps(value).encode()
+        head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n"
+        writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
 
-    async def big(self, send, size):
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+    async def big(self, writer, size):
+        writer.write(f"HTTP/1.1 200 X\r\ncontent-length: {size}\r\n\r\n".encode())
         block = bytes(range(256)) * 256
         for at in range(0, size, len(block)):
-            body = block[: size - at]
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+            writer.write(block[: size - at])
+            await writer.drain()
 
-    async def ticks(self, receive, send):
+    async def ticks(self, reader, writer):
         """One event each 20 ms for ever; the file ``ticks`` tells when the reader has gone."""
         mark = self.root / "ticks"
         mark.write_text("open")
-        headers = [(b"content-type", b"text/event-stream")]
-        try:
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            left = asyncio.create_task(has_left(receive))
-            for n in range(1, 100_000):
-                if left.done():
-                    return
-                event = f"id: {n}\ndata: {time.monotonic_ns()}\n\n".encode()
-                await send({"type": "http.response.body", "body": event, "more_body": True})
-                await asyncio.sleep(0.02)
-        finally:
-            mark.write_text("closed")
-
-
-async def has_left(receive):
-    while (await receive())["type"] != "http.disconnect":
-        pass
+        head = "HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\n"
+        writer.write(f"{head}transfer-encoding: chunked\r\n\r\n".encode())
+        left = asyncio.create_task(reader.read(1))
+        n = 0
+        while not left.done():
+            n += 1
+            event = f"id: {n}\ndata: {time.monotonic_ns()}\n\n"
+            writer.write(f"{len(event):x}\r\n{event}\r\n".encode())
+            await asyncio.wait([left], timeout=0.02)
+        mark.write_text("closed")
 
 
 def started():
@@ -94,19 +95,15 @@ def started():
 
 
 async def main(root):
-    socket = str(Path(tempfile.mkdtemp(prefix="echo-")) / "s")
-    server = uvicorn.Server(uvicorn.Config(Echo(root), uds=socket, log_level="warning"))
     if FAULT == "stubborn":
-        server.capture_signals = lambda: __import__("contextlib").nullcontext()
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.005)
+    socket = str(Path(tempfile.mkdtemp(prefix="echo-")) / "s")
+    server = await asyncio.start_unix_server(Echo(root).serve, socket)
     told = {"pid": os.getpid(), "started": started(), "socket": socket, "bootId": "b"}
     draft = root / ".pid"
     draft.write_text(json.dumps(told))
     draft.replace(root / "pid")
-    await serving
+    await server.serve_forever()
 
 
 if __name__ == "__main__":
