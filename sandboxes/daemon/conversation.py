@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -97,7 +98,9 @@ class Conversation:
 
     def on_exit(self, code: int | None, stderr: str) -> None:
         assert self.program is not None
-        self._journal.remove_process(self.program.pid)
+        # Only when its children are gone too is there nothing to end for a next sandbox.
+        forget = partial(self._forget, self.program.pid)
+        self.program.end().add_done_callback(forget)
         try:
             outs = self.adapter.ended(code, stderr)
         except Exception as exc:
@@ -107,6 +110,9 @@ class Conversation:
         self._apply(outs)
         if self.turn is not None:  # an adapter that doesn't see that it is over
             self.turn.crash(HarnessCrashed())
+
+    def _forget(self, pid: int, _: object) -> None:
+        self._journal.remove_process(pid)
 
     def on_flood(self) -> None:
         self._crash(HarnessCrashed("The agent wrote a line that is longer than 64 MiB."), None)

@@ -29,6 +29,14 @@ PIPE_BYTES = 1024 * 1024  # a CLI that pours out text is not held up by us
 STDERR_TAIL = 32 * 1024
 TERM_GRACE = 1.5  # seconds between SIGTERM and SIGKILL
 
+_endings: set[asyncio.Task[None]] = set()
+
+
+async def all_ended() -> None:
+    """Wait until the groups that are being ended are gone."""
+    if _endings:
+        await asyncio.wait(_endings)
+
 
 class Listener(Protocol):
     """Whoever drives the program."""
@@ -105,6 +113,8 @@ class Program:
         if self._ending is None:
             self._stdin.close()
             self._ending = self._loop.create_task(self._end(grace))
+            _endings.add(self._ending)
+            self._ending.add_done_callback(_endings.discard)
         return self._ending
 
     async def _end(self, grace: float) -> None:

@@ -242,7 +242,8 @@ class Runs:
     ) -> asyncio.Task[None]:
         """Begin to stop a run, or join who began."""
         if live.stopping is None:
-            live.error = error
+            if not live.turn.is_over:  # what is done is done well
+                live.error = error
             live.stopping = asyncio.get_running_loop().create_task(self._stopping(live, grace))
         return live.stopping
 

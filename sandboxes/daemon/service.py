@@ -20,6 +20,7 @@ from sandboxes.daemon.app import Identity, make_app
 from sandboxes.daemon.checkout import Checkout
 from sandboxes.daemon.journal import Journal
 from sandboxes.daemon.place import Place
+from sandboxes.daemon.program import all_ended
 from sandboxes.daemon.runs import Runs
 from sandboxes.daemon.warm import Warm
 from sandboxes.daemon.writer import Writer
@@ -87,6 +88,7 @@ class Sandbox:
         self._http.refuse_new()
         self._checkout.close()
         await self._runs.close()
+        await all_ended()
         await self._writer.close()
         await self._http.stop()
         self._journal.close()

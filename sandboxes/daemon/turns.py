@@ -59,6 +59,11 @@ class Turn:
         self._error: AppError | None = None
         stream.on_broken = self._break
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the adapter has said its last; ``done`` follows at once."""
+        return self._next.done()
+
     # The way
 
     async def run(self, conversation: Conversation) -> None:
