@@ -93,8 +93,11 @@ class AnswerBody(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             while True:
-                async with asyncio.timeout(self._timeout):
+                if self._stream.has_data:
                     data = await self._stream.read()
+                else:  # a time limit costs more than many a chunk: only where there is a wait
+                    async with asyncio.timeout(self._timeout):
+                        data = await self._stream.read()
                 if not data:
                     return
                 yield data

@@ -14,6 +14,7 @@ from typing import Final, cast
 import httptools
 
 HIGH_WATER: Final = 256 * 1024  # bytes not yet taken: reading stops until they are
+JOINED: Final = 64 * 1024  # bytes handed on at once, at most, when chunks pile up
 KEPT: Final = 8  # idle connections for one socket
 IDLE_FOR: Final = 2.0  # seconds; a server that closes idle ones waits longer than that
 
@@ -147,11 +148,21 @@ class _Wire(asyncio.Protocol):
             self._check()
             await self._wait()
         chunk = self._chunks.popleft()
+        if self._chunks:
+            chunk = self._joined(chunk)
         self._size -= len(chunk)
         if self._is_paused and self._size <= HIGH_WATER // 2 and self._transport is not None:
             self._is_paused = False
             self._transport.resume_reading()
         return chunk
+
+    def _joined(self, chunk: bytes) -> bytes:
+        """Return ``chunk`` with the small ones that piled up behind it."""
+        parts, room = [chunk], JOINED - len(chunk)
+        while self._chunks and len(self._chunks[0]) <= room:
+            parts.append(self._chunks.popleft())
+            room -= len(parts[-1])
+        return b"".join(parts)
 
     def abort(self) -> None:
         if self._transport is not None:

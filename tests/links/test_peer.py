@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from links.peer import HIGH_WATER, Peer, StreamLost
+from links.peer import HIGH_WATER, JOINED, Peer, StreamLost
 from links.wire.heads import AnswerHead, RequestHead
 from links.wire.tunnel import WINDOW, Tunnel
 
@@ -80,6 +80,15 @@ async def test_a_question_and_its_answer(joined):
 
     assert await here.head() == OK
     assert (await here.read(), await here.read()) == (b"answer", b"")
+
+
+async def test_small_chunks_that_piled_up_come_as_one_and_large_ones_do_not(joined):
+    here, there = await joined.opened()
+    for data in (b"a", b"b", bytes(JOINED), b"c"):
+        await here.write(data)
+    joined.carry()
+
+    assert [await there.read() for _ in range(3)] == [b"ab", bytes(JOINED), b"c"]
 
 
 async def test_a_writer_waits_for_a_slow_reader(joined):
