@@ -102,8 +102,12 @@ def _context(
         "threads": [selectors.thread_summary(each) for each in threads],
         "thread": summary,
         "links": links,
+        # A link may carry a choice: "New chat with …". Else it is the last one.
         "chat": chat_context(
-            agent=agent, links=links, pins=thread, choice=request.COOKIES.get("mesh_choice")
+            agent=agent,
+            links=links,
+            pins=thread,
+            choice=request.GET.get("choice") or request.COOKIES.get("mesh_choice"),
         ),
         "level": request.COOKIES.get("mesh_level"),
         "data": {

@@ -149,3 +149,46 @@ def test_a_cold_page_is_small(page, talked):
     print(f"cold page: {len(fetched)} requests, {len(sockets)} socket, {weight / 1000:.0f} kB")
     assert len(fetched) + len(sockets) <= 15
     assert weight <= 150_000
+
+
+CONTRAST = """([text, ground]) => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const luminance = (name) => {
+    const probe = document.body.appendChild(document.createElement("i"));
+    probe.style.color = `var(--${name})`;
+    canvas.fillStyle = getComputedStyle(probe).color;
+    canvas.fillRect(0, 0, 1, 1);
+    probe.remove();
+    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((value) => {
+      const part = value / 255;
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const [dark, light] = [luminance(text), luminance(ground)].sort((a, b) => a - b);
+  return (light + 0.05) / (dark + 0.05);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_in_both_themes(page, server, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{server.url}/home/")
+    grounds = ["canvas", "sunken", "raised", "hover", "bubble", "code"]
+    pairs = [
+        *(("text", ground, 4.5) for ground in grounds),
+        *(("muted", ground, 4.5) for ground in grounds),
+        ("on-accent", "accent", 4.5),
+        ("accent", "canvas", 4.5),
+        ("local", "local-soft", 4.5),
+        ("muted", "local-soft", 4.5),
+        ("needs", "needs-soft", 4.5),
+        ("muted", "needs-soft", 4.5),
+        ("bad", "bad-soft", 4.5),
+        ("muted", "bad-soft", 4.5),
+        ("control-line", "canvas", 3),
+    ]
+
+    found = {pair[:2]: page.evaluate(CONTRAST, pair[:2]) for pair in pairs}
+
+    assert {p[:2]: found[p[:2]] for p in pairs if found[p[:2]] < p[2]} == {}

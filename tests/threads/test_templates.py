@@ -83,7 +83,7 @@ def test_a_scratch_folder_is_no_branch():
 
 def section(**fields):
     shown = made_up.section("claude-code", "Claude Code", ("Haiku", "Sonnet", "Opus"), **fields)
-    context = {"section": shown, "chat": made_up.chat(shown)}
+    context = {"section": shown, "chat": made_up.chat(shown), "organization": ORGANIZATION}
     return render_to_string("_partials/agent_section.html", context)
 
 
@@ -119,8 +119,14 @@ def test_a_section_that_cannot_be_picked_says_why_and_what_to_do(state):
     assert "It is away. Wake it up." in html
 
 
+def test_a_lock_offers_a_new_chat_with_that_agent():
+    html = section(state="locked", reason="Fixed for this thread.")
+
+    assert 'href="/home/?choice=claude-code:smart">New chat with Claude Code' in html
+
+
 def pill(chat):
-    return render_to_string("_partials/agents.html", {"chat": chat})
+    return render_to_string("_partials/agents.html", {"chat": chat, "organization": ORGANIZATION})
 
 
 def test_the_pill_of_a_local_agent_is_green_and_named():

@@ -113,6 +113,14 @@ def test_the_last_choice_is_what_the_page_shows(client, ada, agent, link):
     assert '<option value="readonly" selected>' in html
 
 
+def test_a_choice_in_the_address_goes_before_the_last_one(client, ada, agent, link):
+    client.force_login(ada)
+    client.cookies["mesh_choice"] = "claude-code:thinking"
+    html = client.get("/home/?choice=claude-code:fast").content.decode()
+
+    assert re.search(r'value="claude-code:fast"[^>]* checked', html)
+
+
 def test_a_page_asks_the_database_as_often_for_many_threads_as_for_one(
     client, ada, agent, org, thread, django_assert_max_num_queries
 ):

@@ -42,13 +42,15 @@ export class Approvals {
     const place = questions.indexOf(question) + 1;
     const many = questions.length > 1 ? el("span", { class: "card__count" }, `${place} of ${questions.length}`) : null;
     const { cwd, description } = part.input ?? {};
-    const where = [machine ? `on ${machine}` : "", cwd ? `in ${cwd}` : ""].filter(Boolean).join(", ");
+    const where = [machine ? `on ${machine.name}` : "", cwd ? `in ${cwd}` : ""].filter(Boolean).join(", ");
+    const away = machine?.state === "offline" ? `${machine.name} is offline. Your answer is kept, and goes out when it is back.` : null;
     return el(
       "section",
       { class: "card card--needs approval", tabindex: "-1", "aria-label": "Approval needed" },
       el("p", { class: "card__title" }, icon("hand"), el("b", {}, "May the agent do this?"), el("span", { class: "card__hint" }, where), many),
       el("p", { class: "approval__what" }, icon(picture), `${what} ${object}`, description ? el("span", { class: "card__hint" }, description) : null),
       inputView(part.input),
+      away ? el("p", { class: "card__hint" }, icon("wifi-off"), ` ${away}`) : null,
       sent?.refused ? el("p", { class: "card__refused", role: "alert" }, `${sent.refused.message} ${sent.refused.hint}`) : null,
       station ? this.station(station, answer?.decision ?? sent.decision) : this.buttons(part),
     );

@@ -13,8 +13,15 @@ export class Chat {
   constructor({ messages = [], thread = null }, { onChange, onStatus, onTitle }) {
     Object.assign(this, { onChange, onStatus, onTitle, thread, messages: [], known: new Map(), runs: new Map() });
     this.since = Date.now();
-    this.expected = AS_STATE[thread?.status] ?? null;
+    this.expected = null;
     for (const stored of messages) this.take(stored);
+    // The status is a little older than the messages: a question without its answer decides.
+    if (!this.current() && this.messages.at(-1)?.role !== "assistant") this.expect(thread?.status);
+  }
+
+  /** Take what the thread's summary says of it, for as long as no run has spoken. */
+  expect(status) {
+    this.expected = AS_STATE[status] ?? null;
   }
 
   /** Take a stored message; an answer in the making goes on from where it stands. */

@@ -122,6 +122,11 @@ export class Composer {
     return { harness: input.value.slice(0, at), tier: input.value.slice(at + 1), isLocal: "local" in input.dataset };
   }
 
+  keepChoice() {
+    const input = byId("agents").querySelector("[name=choice]:checked");
+    if (input) remember("mesh_choice", input.value);
+  }
+
   choose(input) {
     remember("mesh_choice", input.value);
     const { title, label, icon: picture } = input.dataset;

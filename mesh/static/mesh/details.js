@@ -4,7 +4,7 @@
 import { copy, el, say, size } from "./dom.js";
 import { edits } from "./parts.js";
 
-const LONG_LINES = 24;
+const LONG_LINES = 18;
 const LONG_TEXT = 6_000;
 
 /** Return the whole of a call for its opened row; what the row says already is left out. */

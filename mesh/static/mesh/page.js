@@ -15,9 +15,10 @@ let thread = data.thread;
 
 // The conversation
 
+let statusFrame = null;
 const chat = new Chat(data, {
   onChange: (message, part) => transcript.change(message, part),
-  onStatus: () => requestAnimationFrame(paintStatus),
+  onStatus: () => (statusFrame ??= requestAnimationFrame(paintStatus)),
   onTitle: (title) => nameIt(title),
 });
 const transcript = new Transcript(chat, {
@@ -126,6 +127,8 @@ function words({ state }) {
 }
 
 function paintStatus() {
+  cancelAnimationFrame(statusFrame);
+  statusFrame = null;
   const current = chat.current();
   if (!current || (stopping && stopping.id !== current.id)) stopping = null;
   composer.setBusy(Boolean(current), Boolean(stopping));
@@ -165,7 +168,7 @@ async function paintQuestions() {
     approvals ??= new Approvals((id) => `${base}/threads/${thread.id}/approvals/${encodeURIComponent(id)}`);
     approvals.onChange = paintQuestions;
   }
-  approvals.paint(chat.questions(), machine()?.name);
+  approvals.paint(chat.questions(), machine());
   paintTitle();
 }
 
@@ -223,11 +226,14 @@ function onState(state) {
   return null;
 }
 
+const AS_ACTIVE = new Set(["queued", "running", "requires_action"]);
+
 function onMessage(message) {
   if (message.type === "events") chat.apply(message.events);
   else if (message.type === "thread") {
     if (message.thread.id === thread?.id) {
       thread = message.thread;
+      if (!AS_ACTIVE.has(thread.status)) chat.expect(null);
       if (thread.title && thread.title !== document.body.dataset.title) nameIt(thread.title);
       paintStatus();
     }
@@ -251,6 +257,17 @@ const sidebar = new Sidebar({
   focusComposer: () => composer.text.focus(),
 });
 addEventListener("popstate", () => location.reload());
+
+// "New chat with …" carries its choice in the address; from now on it is the last one.
+if (location.search) {
+  composer.keepChoice();
+  history.replaceState(null, "", location.pathname);
+}
+
+// A phone's keyboard covers the page unless the browser makes it smaller by itself.
+window.visualViewport?.addEventListener("resize", () => {
+  document.documentElement.style.setProperty("--height", `${visualViewport.height}px`);
+});
 
 const socket = new Socket(data.socket ?? "/ws", { onMessage, onState });
 transcript.start();

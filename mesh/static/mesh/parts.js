@@ -46,8 +46,9 @@ class ReasoningPart {
   update(part, run) {
     const open = run.live && part.state === "streaming";
     if (!open) this.took ??= performance.now() - this.started;
-    const lines = part.text.trim().split("\n").filter(Boolean);
-    this.text = part.text.trim();
+    // Some models hand out their thoughts sealed: there is nothing to read then.
+    this.text = part.text.includes("REDACTED") ? "" : part.text.trim();
+    const lines = this.text.split("\n").filter(Boolean);
     this.what.textContent = open ? "Thinking…" : this.took > 1500 ? `Thought for ${duration(this.took)}` : "Thought";
     this.line.textContent = ((open ? lines.at(-1) : lines[0]) ?? "").replace(/[*_#`]/g, "").slice(0, 100);
     this.node.hidden = !open && !this.text;
@@ -86,6 +87,7 @@ const STATES = {
 /** Return the state of a tool's row and its word; `live` says whether its run goes on. */
 export function toolState(part, live) {
   const [state, word] = STATES[part.state] ?? ["running", "Running"];
+  if (part.preliminary) return live ? ["running", "Running"] : ["stopped", "Stopped"];
   if (state === "ok" && (part.output?.isError || part.output?.exitCode > 0)) return ["failed", "Failed"];
   if (part.approval?.approved === false && state === "running") return ["denied", "Denied by you"];
   if (!live && ["preparing", "running", "waiting"].includes(state)) return ["stopped", "Stopped"];
@@ -151,7 +153,7 @@ class ToolPart {
 }
 
 function stateMark(state, part, word) {
-  if (state === "ok") return [icon("check"), el("span", { class: "unseen" }, part.approval ? "Done, allowed by you" : "Done")];
+  if (state === "ok") return [icon("check"), part.approval ? el("span", {}, "Allowed by you") : el("span", { class: "unseen" }, "Done")];
   if (state === "running") return [el("span", { class: "unseen" }, word)];
   const picture = { failed: "circle-x", denied: "ban", stopped: "square", waiting: "hand" }[state];
   return [...(picture ? [icon(picture)] : []), el("span", {}, word)];

@@ -318,7 +318,7 @@ class Answer {
     const { metadata } = this.message;
     const took = Date.parse(metadata.finishedAt) - Date.parse(metadata.createdAt);
     const when = metadata.finishedAt ? new Date(metadata.finishedAt) : null;
-    const words = [took > 0 ? duration(took) : "", metadata.costUsd ? `$${metadata.costUsd.toFixed(metadata.costUsd < 1 ? 3 : 2)}` : ""];
+    const words = [took >= 1000 ? duration(took) : "", metadata.costUsd ? `$${metadata.costUsd.toFixed(metadata.costUsd < 1 ? 3 : 2)}` : ""];
     const button = el("button", { class: "button button--bare message__copy", type: "button" }, icon("copy"), el("span", {}, "Copy"));
     button.addEventListener("click", () => copy(button, textOf(this.message)));
     const title = when ? `Finished ${when.toLocaleString()}` : null;
