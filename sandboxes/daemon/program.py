@@ -64,6 +64,7 @@ class Program:
         self._process = process
         self._loop = asyncio.get_running_loop()
         self._splitter = LineSplitter()
+        self._is_flooded = False
         self._stdin = Outbox(process.stdin)
         self._stdout, self._stderr = process.stdout, process.stderr
         self._stderr_tail = bytearray()
@@ -130,9 +131,12 @@ class Program:
         self._give(chunk)
 
     def _give(self, chunk: bytes) -> None:
+        if self._is_flooded:
+            return
         try:
             lines = self._splitter.feed(chunk)
         except LineTooLong:
+            self._is_flooded = True
             self._loop.remove_reader(self._stdout.fileno())
             self.listener.on_flood()
             return
@@ -155,7 +159,7 @@ class Program:
             self._give(chunk)
         while chunk := _read(self._stderr):
             self._stderr_tail += chunk
-        if rest := self._splitter.rest():
+        if (rest := self._splitter.rest()) and not self._is_flooded:
             self.listener.on_line(rest)
         for pipe in (self._stdout, self._stderr):
             self._loop.remove_reader(pipe.fileno())

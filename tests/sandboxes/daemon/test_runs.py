@@ -138,7 +138,7 @@ async def test_a_deaf_program_goes_with_all_its_children(sandbox):
         rest = [event async for event in events]
 
     assert len(pids) == 2
-    await auntil(lambda: not any(map(is_alive, pids)), within=5)
+    await auntil(lambda: not any(map(is_alive, pids)))
     assert kinds_of(rest)[-2:] == ["finish", "done"]
     assert "error" not in kinds_of(rest)
 
