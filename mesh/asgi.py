@@ -17,11 +17,11 @@ from django.core.asgi import get_asgi_application
 pages = get_asgi_application()  # first: what follows needs the apps loaded
 
 from channels.auth import AuthMiddlewareStack
-from channels.security.websocket import AllowedHostsOriginValidator
 
 from links.gateway import make_gateway
 from links.services import presence_changed
 from threads.consumers import BrowserConsumer
+from threads.origin import same_origin_only
 from threads.runtime import Runtime, ring_link
 
 Message = MutableMapping[str, Any]
@@ -31,7 +31,7 @@ Send = Callable[[Any], Awaitable[None]]
 runtime = Runtime()
 presence_changed.append(ring_link)
 laptops = make_gateway(on_up=runtime.dispatcher.link_up, on_down=runtime.dispatcher.link_down)
-browsers = AllowedHostsOriginValidator(AuthMiddlewareStack(BrowserConsumer.as_asgi()))
+browsers = same_origin_only(AuthMiddlewareStack(BrowserConsumer.as_asgi()))
 
 
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:

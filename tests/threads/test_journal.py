@@ -239,7 +239,7 @@ async def test_services_and_writer_share_one_numbering(writer, run, thread):
 
 
 async def test_the_answer_is_the_fold_of_the_journal(writer, run):
-    await writer.append(run.pk, 1, events(*a_turn(*"a long answer".split())))
+    await writer.append(run.pk, 1, events(*a_turn(*["a", "long", "answer"])))
 
     rows = Event.objects.filter(run=run.pk).order_by("seq")
     folded = fold([json.loads(row.chunk) async for row in rows])

@@ -1,0 +1,275 @@
+"""What events do to a run; then any sequence of them, against what must always hold."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from sandboxes.providers.base import SandboxEvent
+from tests.threads.doubles import DONE, a_turn, chunk
+from threads.core import run_state
+from threads.core.decide import HOLD_LIMIT, Gap, RunFacts, decide, hold_from
+from threads.core.run_state import AFTER, FINISHED
+
+
+def events(*bodies, start=1):
+    return [SandboxEvent(n, body) for n, body in enumerate(bodies, start)]
+
+
+def status(state):
+    return {"type": "data-run-status", "state": state}
+
+
+def of(state="dispatched", last_n=0, **more):
+    return RunFacts(state=state, last_n=last_n, **more)
+
+
+def ask(approval_id="a"):
+    return {
+        **chunk("tool-approval-request", approvalId=approval_id, toolCallId="c"),
+        "approval": {"tool": "Bash", "input": {"command": "ls"}},
+    }
+
+
+ERROR = {"type": "error", "code": "harness_crashed", "message": "It crashed."}
+
+ENDS = [
+    ("finished", of(), a_turn("x"), "completed", ""),
+    ("an error, told", of(), [ERROR, chunk("finish"), DONE], "failed", "harness_crashed"),
+    ("an error, told late", of(), [chunk("finish"), ERROR, DONE], "failed", "harness_crashed"),
+    ("an error of an earlier batch", of(error_code="x"), [chunk("finish"), DONE], "failed", "x"),
+    ("only the finish says so", of(), a_turn(finishReason="error"), "failed", "harness_crashed"),
+    ("nothing at all", of(), [DONE], "failed", "stream_truncated"),
+    ("no finish", of(), [chunk("start"), DONE], "failed", "stream_truncated"),
+    ("told to stop", of(is_stopping=True), a_turn("x"), "cancelled", ""),
+    ("told to stop, and crashed", of(is_stopping=True), [ERROR, DONE], "cancelled", ""),
+    ("stopped by itself", of(), [chunk("abort"), chunk("finish"), DONE], "cancelled", ""),
+    ("an error, then aborted", of(), [ERROR, chunk("abort"), DONE], "failed", "harness_crashed"),
+]
+
+
+@pytest.mark.parametrize(
+    ("run", "bodies", "end", "code"), [pytest.param(*case, id=name) for name, *case in ENDS]
+)
+def test_how_a_run_ends(run, bodies, end, code):
+    decision = decide(run, events(*bodies), status=status)
+
+    assert (decision.end, decision.error_code) == (end, code)
+
+
+def test_the_first_chunk_sets_it_running():
+    decision = decide(of(), events(chunk("start")), status=status)
+
+    assert decision.state == "running"
+    assert [c["type"] for c, _ in decision.chunks] == ["data-run-status", "start"]
+
+
+def test_a_question_makes_it_wait_until_the_answer_is_applied():
+    asked = decide(of("running"), events(ask()), status=status)
+    assert (asked.state, asked.asked[0].input) == ("waiting", {"command": "ls"})
+
+    facts = of("waiting", 1, waits_for=frozenset({"a"}))
+    applied = {"type": "approval-applied", "approvalId": "a", "decision": "allow"}
+    answered = decide(facts, events(applied, start=2), status=status)
+    assert (answered.state, answered.applied) == ("running", ["a"])
+
+
+def test_it_waits_while_one_question_is_open():
+    facts = of("waiting", 0, waits_for=frozenset({"a", "b"}))
+    applied = {"type": "approval-applied", "approvalId": "a", "decision": "deny"}
+
+    assert decide(facts, events(applied), status=status).state == "waiting"
+
+
+def test_a_gap_refuses_the_batch():
+    with pytest.raises(Gap):
+        decide(of(last_n=3), events(chunk("start"), start=5), status=status)
+
+
+def test_what_was_seen_does_nothing():
+    decision = decide(of("running", 5), events(*a_turn("x")[:4]), status=status)
+
+    assert (decision.last_n, decision.chunks) == (5, [])
+
+
+@pytest.mark.parametrize("state", FINISHED)
+def test_a_finished_run_only_counts(state):
+    decision = decide(of(state), events(*a_turn("x")), status=status)
+
+    assert (decision.last_n, decision.chunks, decision.end) == (6, [], "")
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "joined"),
+    [
+        pytest.param(("text", "t", "a"), ("text", "t", "b"), True, id="text"),
+        pytest.param(("reasoning", "t", "a"), ("reasoning", "t", "b"), True, id="reasoning"),
+        pytest.param(("text", "t", "a"), ("text", "u", "b"), False, id="another part"),
+        pytest.param(("text", "t", "a"), ("reasoning", "t", "b"), False, id="another kind"),
+        pytest.param(("text", "t", "a" * 40_000), ("text", "t", "b" * 40_000), False, id="long"),
+    ],
+)
+def test_which_deltas_are_joined(one, two, joined):
+    bodies = [chunk(f"{kind}-delta", id=part, delta=text) for kind, part, text in (one, two)]
+    decision = decide(of("running"), events(*bodies), status=status)
+
+    assert len(decision.chunks) == (1 if joined else 2)
+    assert decision.chunks[-1][1] == 2
+    assert "".join(c["delta"] for c, _ in decision.chunks) == one[2] + two[2]
+
+
+def test_a_delta_that_says_more_is_not_joined():
+    extra = chunk("text-delta", id="t", delta="a", providerMetadata={})
+    decision = decide(of("running"), events(extra, extra), status=status)
+
+    assert len(decision.chunks) == 2
+
+
+def test_what_a_newer_sandbox_says_is_counted():
+    decision = decide(of("running"), events({"type": "telepathy"}), status=status)
+
+    assert (decision.last_n, decision.chunks) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("bodies", "ready"),
+    [
+        pytest.param([], 0, id="nothing"),
+        pytest.param([chunk("start")], 1, id="no end in sight"),
+        pytest.param([chunk("start"), chunk("finish")], 1, id="the finish waits"),
+        pytest.param([chunk("finish"), ERROR], 0, id="and what is behind it"),
+        pytest.param([chunk("start"), chunk("finish"), DONE], 3, id="until done"),
+        pytest.param(
+            [chunk("finish"), *[chunk("x")] * HOLD_LIMIT], HOLD_LIMIT + 1, id="but not for ever"
+        ),
+    ],
+)
+def test_the_finish_waits_for_what_follows(bodies, ready):
+    assert hold_from(events(*bodies)) == ready
+
+
+BODIES = st.sampled_from(
+    [
+        chunk("start"),
+        chunk("text-delta", id="t", delta="x"),
+        chunk("text-delta", id="u", delta="y"),
+        chunk("abort"),
+        chunk("finish"),
+        chunk("finish", messageMetadata={"codingAgentSessionId": "s", "usage": {"n": 1}}),
+        ask("a"),
+        ask("b"),
+        {"type": "approval-applied", "approvalId": "a", "decision": "allow"},
+        {"type": "approval-applied", "approvalId": "b", "decision": "deny"},
+        ERROR,
+        DONE,
+        {"type": "ui-message-chunk"},
+        {},
+    ]
+)
+
+
+class AnyRun(RuleBasedStateMachine):
+    """A run that is sent anything, in pieces of any size, also twice, also after its end."""
+
+    def __init__(self):
+        super().__init__()
+        self.facts = of()
+        self.said = []
+        self.kept = []
+
+    @rule(bodies=st.lists(BODIES, max_size=8))
+    def say(self, bodies):
+        new = events(*bodies, start=len(self.said) + 1)
+        self.said += new
+        self.apply(new)
+
+    @precondition(lambda self: self.said)
+    @rule(data=st.data())
+    def repeat(self, data):
+        before = self.facts
+        start = data.draw(st.integers(0, len(self.said) - 1))
+        self.apply(self.said[start:])
+        assert self.facts == before
+
+    @rule(ahead=st.integers(2, 5), body=BODIES)
+    def skip(self, ahead, body):
+        with pytest.raises(Gap):
+            decide(self.facts, events(body, start=self.facts.last_n + ahead), status=status)
+
+    @rule()
+    def stop(self):
+        self.facts = of(**{**self.as_dict(), "is_stopping": True})
+
+    def as_dict(self):
+        return {name: getattr(self.facts, name) for name in RunFacts.__slots__}
+
+    def apply(self, new):
+        before = self.facts
+        decision = decide(before, new, status=status)
+        state = decision.end or decision.state
+        path = [before.state]
+        for one, n in decision.chunks:
+            if n is None:
+                path.append(one["state"])
+        if decision.end:
+            path.append(decision.end)
+        for earlier, later in pairwise(path):
+            assert later in AFTER[earlier], (earlier, later)
+        waits = {*before.waits_for, *(asked.approval_id for asked in decision.asked)}
+        self.kept += [n for _, n in decision.chunks if n]
+        self.facts = of(
+            state,
+            decision.last_n,
+            is_stopping=before.is_stopping,
+            error_code=decision.error_code,
+            error_text=decision.error_text,
+            waits_for=frozenset(waits - set(decision.applied)),
+        )
+
+    @invariant()
+    def every_event_is_counted(self):
+        assert self.facts.last_n == len(self.said)
+
+    @invariant()
+    def numbers_only_grow(self):
+        assert self.kept == sorted(set(self.kept))
+
+    @invariant()
+    def nothing_fails_without_a_code(self):
+        if self.facts.state == run_state.FAILED:
+            assert self.facts.error_code
+
+
+TestAnyRun = AnyRun.TestCase
+
+
+@given(st.lists(BODIES, max_size=20), st.integers(0, 20))
+def test_the_cut_between_batches_changes_nothing_that_is_read(bodies, cut):
+    """Deltas may be joined differently; the state and what was said stay the same."""
+    from threads.core.fold import fold
+
+    def run(*batches):
+        facts, read = of(), []
+        for batch in batches:
+            decision = decide(facts, batch, status=status)
+            read += [one for one, _ in decision.chunks]
+            facts = of(
+                decision.end or decision.state,
+                decision.last_n,
+                error_code=decision.error_code,
+                error_text=decision.error_text,
+                waits_for=frozenset(
+                    {*facts.waits_for, *(asked.approval_id for asked in decision.asked)}
+                    - set(decision.applied)
+                ),
+            )
+        return facts, fold(read).parts()
+
+    bodies = [body for body in bodies if body.get("chunk", {}).get("type") != "finish"]
+    whole = events(*bodies)
+
+    assert run(whole) == run(whole[:cut], whole[cut:])

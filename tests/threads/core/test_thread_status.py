@@ -1,0 +1,38 @@
+"""What a thread is doing, the table of states, and the words of errors."""
+
+from __future__ import annotations
+
+import pytest
+
+from threads.core.run_errors import explain
+from threads.core.run_state import AFTER, FINISHED, UNFINISHED, states_before
+from threads.core.thread_status import thread_status
+
+
+@pytest.mark.parametrize(
+    ("facts", "status"),
+    [
+        ((None, False, None), "idle"),
+        ((None, True, "completed"), "queued"),
+        (("dispatched", True, None), "running"),
+        (("running", False, "failed"), "running"),
+        (("waiting", False, None), "requires_action"),
+        ((None, False, "expired"), "failed"),
+        ((None, False, "cancelled"), "cancelled"),
+        ((None, False, "completed"), "completed"),
+    ],
+)
+def test_thread_status(facts, status):
+    active, queued, last = facts
+    assert thread_status(active=active, queued=queued, last=last) == status
+
+
+def test_the_table_of_states_is_whole():
+    assert set(AFTER) == {*UNFINISHED, *FINISHED}
+    assert all(not AFTER[state] for state in FINISHED)
+    assert states_before("dispatched") == ("queued",)
+
+
+def test_every_code_has_a_sentence_and_a_hint():
+    assert all(explain("anything"))
+    assert explain("sandbox_died", "Its own words.")[0] == "Its own words."

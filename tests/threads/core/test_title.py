@@ -1,0 +1,29 @@
+"""The first title of a thread."""
+
+from __future__ import annotations
+
+import pytest
+
+from threads.core.title import LIMIT, text_of, title_of
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        pytest.param("Fix the login", "Fix the login", id="short"),
+        pytest.param("\n\n  # Plan\nfirst this", "Plan", id="a heading"),
+        pytest.param("- `run` *this*", "run this", id="marks"),
+        pytest.param("a  b\tc", "a b c", id="spaces"),
+        pytest.param("", "", id="nothing"),
+        pytest.param("  \n\n---\n", "", id="nothing but marks"),
+        pytest.param("word " * 40, " ".join(["word"] * 11) + "…", id="long"),
+        pytest.param("x" * 200, "x" * (LIMIT - 1) + "…", id="one long word"),
+    ],
+)
+def test_title_of(text, title):
+    assert title_of(text) == title
+    assert len(title_of(text)) <= LIMIT
+
+
+def test_text_of_takes_only_text():
+    assert text_of([{"type": "text", "text": "a"}, {"type": "file"}, {"type": "text"}]) == "a\n"

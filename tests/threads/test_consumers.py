@@ -1,0 +1,232 @@
+"""The browser's socket, over the same stack that the server mounts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.testing import WebsocketCommunicator
+from django.conf import settings
+from django.test import Client
+
+from mesh.asgi import browsers
+from threads import bell, consumers, pool, services
+from threads.runtime import ring_link
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def cookie_of(user):
+    client = Client()
+    client.force_login(user)
+    return f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
+
+
+@asynccontextmanager
+async def page_of(user, *, origin="http://localhost"):
+    headers = [(b"host", b"localhost"), (b"origin", origin.encode())]
+    if user is not None:
+        headers.append((b"cookie", (await sync_to_async(cookie_of)(user)).encode()))
+    page = WebsocketCommunicator(browsers, "/ws", headers=headers)
+    yield page
+    await page.disconnect()
+    pool.close()
+
+
+async def hears(page, kind):
+    """Return the next frame of ``kind``, passing over others."""
+    async with asyncio.timeout(10):
+        while True:
+            frame = json.loads(await page.receive_from(timeout=10))
+            if frame["type"] == kind:
+                return frame
+
+
+async def says(page, **frame):
+    await page.send_to(text_data=json.dumps(frame))
+
+
+async def seqs_until(page, last):
+    seqs = []
+    while not seqs or seqs[-1] < last:
+        seqs += [event["seq"] for event in (await hears(page, "events"))["events"]]
+    return seqs
+
+
+async def test_greets(ada):
+    async with page_of(ada) as page:
+        assert await page.connect() == (True, None)
+        assert (await hears(page, "hello"))["version"] == settings.MESH_VERSION
+        await says(page, type="ping")
+        await hears(page, "pong")
+
+
+async def test_nobody_is_turned_away_with_a_code():
+    async with page_of(None) as page:
+        await page.connect()
+        assert (await page.receive_output())["code"] == consumers.NOT_SIGNED_IN
+
+
+async def test_another_sites_page_is_not_let_in(ada):
+    async with page_of(ada, origin="https://evil.example") as page:
+        accepted, _ = await page.connect()
+
+        assert not accepted
+
+
+async def test_follows_a_thread_from_a_number(ada, thread, say):
+    await sync_to_async(say)("hi")
+    async with page_of(ada) as page:
+        await page.connect()
+        await says(page, type="follow", thread=str(thread.pk), after=1)
+        assert await seqs_until(page, 3) == [2, 3]
+
+        await sync_to_async(services.rename_thread)(thread=thread, title="New")
+        frame = await hears(page, "events")
+
+    assert frame["thread"] == str(thread.pk)
+    assert frame["events"] == [
+        {
+            "seq": 4,
+            "runId": None,
+            "chunk": {"type": "data-thread-title", "data": {"title": "New"}, "transient": True},
+        }
+    ]
+
+
+async def test_follows_several_threads_at_once(ada, org, agent, thread, say):
+    other = await sync_to_async(services.create_thread)(owner=ada, organization=org, agent=agent)
+    await sync_to_async(say)("hi")
+    await sync_to_async(say)("hi", to=other)
+    async with page_of(ada) as page:
+        await page.connect()
+        for one in (thread, other):
+            await says(page, type="follow", thread=str(one.pk), after=0)
+        heard = {(await hears(page, "events"))["thread"] for _ in range(2)}
+
+    assert heard == {str(thread.pk), str(other.pk)}
+
+
+async def test_following_again_goes_on_from_the_new_number(ada, thread, say):
+    await sync_to_async(say)("hi")
+    async with page_of(ada) as page:
+        await page.connect()
+        for _ in range(2):
+            await says(page, type="follow", thread=str(thread.pk), after=0)
+            assert await seqs_until(page, 3) == [1, 2, 3]
+
+
+async def test_unfollowed_threads_are_silent(ada, thread):
+    async with page_of(ada) as page:
+        await page.connect()
+        await says(page, type="follow", thread=str(thread.pk), after=0)
+        await says(page, type="unfollow", thread=str(thread.pk))
+        await says(page, type="ping")
+        await hears(page, "pong")
+        await sync_to_async(services.rename_thread)(thread=thread, title="New")
+
+        assert (await hears(page, "thread"))["thread"]["title"] == "New"
+        await asyncio.sleep(0)
+        assert bell.of_thread(thread.pk) not in bell._ears
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        pytest.param({"thread": str(uuid4()), "after": 0}, "not_found", id="unknown thread"),
+        pytest.param({"thread": "x", "after": 0}, "bad_frame", id="no id"),
+        pytest.param({"thread": str(uuid4()), "after": -1}, "bad_frame", id="below zero"),
+        pytest.param({"thread": str(uuid4()), "after": "1"}, "bad_frame", id="no number"),
+        pytest.param({"thread": None}, "bad_frame", id="no thread"),
+    ],
+)
+async def test_refuses_to_follow(ada, frame, code):
+    async with page_of(ada) as page:
+        await page.connect()
+        await says(page, type="follow", **frame)
+
+        assert (await hears(page, "error"))["code"] == code
+
+
+async def test_a_foreign_thread_looks_like_none(eve, thread):
+    async with page_of(eve) as page:
+        await page.connect()
+        await says(page, type="follow", thread=str(thread.pk), after=0)
+
+        assert (await hears(page, "error"))["code"] == "not_found"
+
+
+async def test_no_more_threads_than_the_limit(ada, thread, org, agent, monkeypatch):
+    monkeypatch.setattr(consumers, "FOLLOWED_AT_ONCE", 1)
+    other = await sync_to_async(services.create_thread)(owner=ada, organization=org, agent=agent)
+    async with page_of(ada) as page:
+        await page.connect()
+        for one in (thread, other):
+            await says(page, type="follow", thread=str(one.pk), after=0)
+
+        assert (await hears(page, "error"))["code"] == "too_many_threads"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "x" * 5000, "5"])
+async def test_what_is_no_frame_closes_the_socket(ada, text):
+    async with page_of(ada) as page:
+        await page.connect()
+        await hears(page, "hello")
+        await page.send_to(text_data=text)
+
+        assert (await page.receive_output())["code"] == consumers.BAD_FRAME
+
+
+async def test_unknown_frames_are_passed_over(ada):
+    async with page_of(ada) as page:
+        await page.connect()
+        await says(page, type="from the future")
+        await says(page, type="ping")
+        await hears(page, "pong")
+
+
+async def test_a_change_of_a_thread_is_news_to_its_owner_only(ada, eve, thread, say):
+    async with page_of(ada) as page, page_of(eve) as stranger:
+        await page.connect()
+        await stranger.connect()
+        await hears(page, "hello")
+        await hears(stranger, "hello")
+        await sync_to_async(say)("hi there")
+
+        summary = (await hears(page, "thread"))["thread"]
+        assert (summary["status"], summary["title"]) == ("queued", "hi there")
+        assert summary["machine"]["name"] == "adas-laptop"
+        assert await stranger.receive_nothing(timeout=0.05)
+
+
+async def test_a_machine_that_comes_or_goes_is_news(ada, link):
+    async with page_of(ada) as page:
+        await page.connect()
+        await hears(page, "hello")
+        await sync_to_async(ring_link)(link.pk)
+
+        links = (await hears(page, "links"))["links"]
+        assert [(one["name"], one["state"]) for one in links] == [("adas-laptop", "online")]
+
+
+async def test_a_page_that_reads_too_slowly_is_closed(ada, thread, say, monkeypatch):
+    monkeypatch.setattr(consumers, "SEND_WITHIN", 0.01)
+    await sync_to_async(say)("hi")
+    send = consumers.BrowserConsumer.send
+
+    async def stuck(self, text_data=None, **given):
+        if '"events"' in text_data:
+            await asyncio.Event().wait()
+        await send(self, text_data=text_data, **given)
+
+    monkeypatch.setattr(consumers.BrowserConsumer, "send", stuck)
+    async with page_of(ada) as page:
+        await page.connect()
+        await hears(page, "hello")
+        await says(page, type="follow", thread=str(thread.pk), after=0)
+
+        assert (await page.receive_output(timeout=10))["code"] == consumers.TOO_SLOW

@@ -1,0 +1,222 @@
+"""The stream for programs: numbers, resume, ends, and refusals before it begins."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from asgiref.sync import sync_to_async
+from django.test import AsyncClient
+from django.urls import reverse
+from django.utils import timezone
+
+from mesh.services import make_token
+from sandboxes.providers.base import SandboxEvent
+from tests.threads.doubles import a_turn
+from tests.waiting import auntil
+from threads import committing, pool, services
+from threads import stream as streams
+from threads.committing import Share
+from threads.models import Approval, Run
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest_asyncio.fixture
+async def listen(thread, ada):
+    """Return ``listen(until, …)``: the stream's frames up to the first that holds ``until``."""
+    token = await sync_to_async(make_token)(user=ada)
+    client = AsyncClient()
+
+    async def read(until, *, headers=(), **query):
+        answer = await client.get(
+            reverse("stream", args=["home", thread.pk]),
+            query,
+            headers={"Authorization": f"Bearer {token}", **dict(headers)},
+        )
+        assert answer.status_code == 200, answer.content
+        frames, stream = [], answer.streaming_content
+        async with asyncio.timeout(10):
+            async for piece in stream:
+                frames += [frame for frame in piece.decode().split("\n\n") if frame]
+                if any(until in frame for frame in frames):
+                    break
+        await stream.aclose()
+        return frames, answer
+
+    yield read
+    pool.close()
+
+
+@pytest.fixture
+def answered(say):
+    """Return ``answered(text, …)``: a run of Ada's that was answered with the words given."""
+
+    def make(text="hi", words=("Hel", "lo"), events=None):
+        run = say(text)
+        services.claim_run(run_id=run.pk)
+        turn = [SandboxEvent(n, body) for n, body in enumerate(events or a_turn(*words), 1)]
+        committing.commit([Share(run.pk, 1, turn)])
+        return run
+
+    return sync_to_async(make)
+
+
+def chunks_of(frames):
+    pairs = [frame.split("\n") for frame in frames if frame.startswith("id: ")]
+    return [(int(a[4:]), json.loads(b[6:])) for a, b in pairs]
+
+
+async def test_a_running_thread_is_told_from_its_runs_start(listen, say):
+    run = await sync_to_async(say)("hi")
+
+    frames, answer = await listen("data-run-status")
+
+    assert frames[0] == ": welcome"
+    assert [n for n, _ in chunks_of(frames)] == [1, 2, 3]
+    assert chunks_of(frames)[1][1]["data"]["runId"] == str(run.pk)
+    assert answer.headers["x-vercel-ai-ui-message-stream"] == "v1"
+    assert answer.headers["X-Accel-Buffering"] == "no"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Content-Type"] == "text/event-stream"
+
+
+async def test_a_run_that_ended_just_now_is_told_too(listen, answered):
+    await answered()
+    frames, _ = await listen('"type":"finish"')
+
+    text = "".join(c["delta"] for _, c in chunks_of(frames) if c["type"] == "text-delta")
+    assert text == "Hello"
+
+
+async def test_an_older_run_is_left_alone(listen, answered, thread):
+    await answered()
+    ago = timezone.now() - timedelta(minutes=1)
+    await Run.objects.aupdate(finished_at=ago)
+
+    frames, _ = await listen("welcome")
+
+    assert chunks_of(frames) == []
+
+
+@pytest.mark.parametrize("how", ["header", "query"])
+async def test_resumes_behind_the_last_number(listen, answered, how):
+    await answered()
+    given = {"headers": {"Last-Event-ID": "5"}} if how == "header" else {"after": "5"}
+
+    frames, _ = await listen('"type":"finish"', **given)
+
+    assert chunks_of(frames)[0][0] == 6
+
+
+async def test_one_run_ends_with_done(listen, answered):
+    first = await answered("one")
+    await answered("two", words=("bye",))
+
+    frames, _ = await listen("[DONE]", run=str(first.pk))
+
+    assert frames[-1] == "data: [DONE]"
+    assert chunks_of(frames)[-1][1]["type"] == "finish"
+    assert "bye" not in "".join(frames)
+
+
+async def test_a_run_that_was_read_to_its_end_is_done_at_once(listen, answered, thread):
+    run = await answered()
+    await thread.arefresh_from_db()
+
+    frames, _ = await listen("[DONE]", run=str(run.pk), after=str(thread.last_seq))
+
+    assert frames == [": welcome", "data: [DONE]"]
+
+
+async def test_who_is_ahead_of_the_journal_goes_on_at_its_end(listen, say, thread):
+    await sync_to_async(say)("hi")
+    frames, _ = await listen("welcome", after="99999")
+
+    assert chunks_of(frames) == []
+
+
+async def test_what_comes_later_is_sent_as_it_comes(listen, say, thread):
+    reading = asyncio.ensure_future(listen("Later", after="0"))
+    await sync_to_async(say)("hi")
+    await sync_to_async(services.rename_thread)(thread=thread, title="Later")
+
+    frames, _ = await reading
+    assert [n for n, _ in chunks_of(frames)] == [1, 2, 3, 4]
+
+
+async def test_a_silent_stream_shows_that_it_is_alive(thread, monkeypatch):
+    monkeypatch.setattr(streams, "PING_EVERY", 0)
+    follow = streams.follow
+    monkeypatch.setattr(streams, "follow", lambda *a: follow(*a, look_every=0.01))
+    stream = streams.events(streams.Wanted(thread.pk, 0))
+
+    assert await anext(stream) == b": welcome\n\n"
+    assert await anext(stream) == b": ping\n\n"
+    await stream.aclose()
+    pool.close()
+
+
+async def test_a_question_that_was_sent_is_stamped_as_shown(thread, answered):
+    ask = {
+        "type": "ui-message-chunk",
+        "chunk": {"type": "tool-approval-request", "approvalId": "a", "toolCallId": "c"},
+        "approval": {"tool": "Bash", "input": {}},
+    }
+    await answered(events=[ask])
+    assert (await Approval.objects.aget()).shown_at is None
+    stream = streams.events(streams.Wanted(thread.pk, 0))
+    assert b"welcome" in await anext(stream)
+    assert b"tool-approval-request" in await anext(stream)
+    reading = asyncio.ensure_future(anext(stream))
+
+    async def is_shown():
+        return (await Approval.objects.aget()).shown_at
+
+    await auntil(is_shown)
+    reading.cancel()
+    pool.close()
+
+
+@pytest.mark.parametrize(
+    ("who", "query", "status", "code"),
+    [
+        pytest.param(None, {}, 401, "unauthorized", id="nobody"),
+        pytest.param("wrong", {}, 401, "unauthorized", id="a wrong token"),
+        pytest.param("eve", {}, 404, "not_found", id="a stranger"),
+        pytest.param("ada", {"after": "x"}, 400, "bad_cursor", id="no number"),
+        pytest.param("ada", {"after": "-1"}, 400, "bad_cursor", id="below zero"),
+        pytest.param("ada", {"after": "9" * 40}, 400, "bad_cursor", id="beyond all numbers"),
+        pytest.param("ada", {"run": "x"}, 400, "bad_run_id", id="no id"),
+        pytest.param("ada", {"run": str(uuid4())}, 404, "not_found", id="an unknown run"),
+    ],
+)
+async def test_refusals_come_before_the_stream(request, thread, ada, eve, who, query, status, code):
+    headers = {}
+    if who == "wrong":
+        headers["Authorization"] = "Bearer mesh_wrong"
+    elif who:
+        token = await sync_to_async(make_token)(user={"ada": ada, "eve": eve}[who])
+        headers["Authorization"] = f"Bearer {token}"
+    url = reverse("stream", args=["home", thread.pk])
+
+    answer = await AsyncClient().get(url, query, headers=headers)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert answer.json()["error"]["hint"]
+    pool.close()
+
+
+async def test_a_session_is_as_good_as_a_token(thread, ada):
+    client = AsyncClient()
+    await client.aforce_login(ada)
+
+    answer = await client.get(reverse("stream", args=["home", thread.pk]))
+
+    assert answer.status_code == 200
+    await answer.streaming_content.aclose()
+    pool.close()
