@@ -19,6 +19,7 @@ from sandboxes.daemon.frames import Row
 
 CAP = 512 * 1024 * 1024
 KEEP_ACKED = 3600.0  # a server that lost its last commits comes back with an older cursor
+KEEP_UNCLAIMED = 7 * 24 * 3600.0  # a server that has not asked for a week won't any more
 TOMBSTONE = 60.0
 ROW_OVERHEAD = 24  # bytes that SQLite itself spends on a row, roughly
 PAGE_ROWS = 1000
@@ -216,14 +217,16 @@ class Journal:
         )
 
     def prune(self, *, now: float, keep: float = KEEP_ACKED) -> bool:
-        """Forget the runs whose ``done`` was acknowledged ``keep`` seconds ago.
+        """Forget the runs whose ``done`` was acknowledged ``keep`` seconds ago, or never in a week.
 
         Deletes a limited number of their events; return whether there may be more to delete.
         """
         self._db.execute("DELETE FROM tombstone WHERE until <= ?", (now,))
         # First the runs at once, so that nobody ever reads one that is half deleted.
         forgotten = self._db.execute(
-            "DELETE FROM run WHERE done_acked_at <= ? RETURNING key", (now - keep,)
+            "DELETE FROM run WHERE done_acked_at <= ?"
+            " OR (done_n IS NOT NULL AND created_at <= ?) RETURNING key",
+            (now - keep, now - KEEP_UNCLAIMED),
         )
         self._dropping += [key for (key,) in forgotten.fetchall()]
         if not self._dropping:

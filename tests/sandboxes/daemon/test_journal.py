@@ -7,7 +7,14 @@ import time
 
 import pytest
 
-from sandboxes.daemon.journal import KEEP_ACKED, TOMBSTONE, Journal, JournalFull, Row
+from sandboxes.daemon.journal import (
+    KEEP_ACKED,
+    KEEP_UNCLAIMED,
+    TOMBSTONE,
+    Journal,
+    JournalFull,
+    Row,
+)
 
 HOUR_LATER = 10**10
 
@@ -166,7 +173,21 @@ def test_an_older_attempt_s_acknowledgement_is_not_the_newer_one_s(journal):
     finish(journal, add(journal, fence=2), 3)
     journal.ack("r1", 1, 3)
 
-    assert not prune_all(journal, HOUR_LATER)
+    assert not prune_all(journal, time.time() + KEEP_ACKED)
+
+
+@pytest.mark.parametrize(
+    ("is_done", "is_kept"),
+    [pytest.param(True, False, id="done"), pytest.param(False, True, id="not done")],
+)
+def test_what_nobody_fetches_in_a_week(journal, is_done, is_kept):
+    key = add(journal)
+    if is_done:
+        finish(journal, key, 3)
+
+    prune_all(journal, time.time() + KEEP_UNCLAIMED)
+
+    assert bool(numbers(journal, key)) is is_kept
 
 
 def test_a_page_is_limited_by_its_bytes(journal):
