@@ -26,7 +26,7 @@ class LaptopTransport(httpx.AsyncBaseTransport):
         inner = httpx.Request(
             request.method,
             request.url.copy_with(raw_path=f"/_sandbox/{rest}".encode()),
-            headers=[*request.headers.raw, *self.sandbox.client.headers.raw[-1:]],
+            headers=request.headers.raw,
             stream=request.stream,
             extensions=request.extensions,
         )

@@ -1,0 +1,100 @@
+"""The kit once more, through the laptop's real control plane: signed, supervised, passed on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from secrets import token_hex
+from uuid import UUID
+
+import httpx
+import pytest
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from links.daemon.control import ControlPlane
+from links.daemon.supervisor import Supervisor
+from links.wire.signing import signed_headers
+from sandboxes.providers.base import DispatchRefused, Place
+from sandboxes.providers.remote_user import RemoteUserProvider
+from tests.sandboxes.daemon.sandbox import is_alive
+from tests.sandboxes.providers.conformance import ProviderConformance
+from tests.waiting import until
+
+SECRET = "a-secret-of-the-test"
+PLACE = Place("remote-user", UUID(int=1), "main-0123456789abcdef")
+
+
+class Signed(httpx.Auth):
+    requires_request_body = True
+
+    def auth_flow(self, request):
+        request.headers.update(
+            signed_headers(
+                SECRET,
+                method=request.method,
+                target=request.url.raw_path.decode(),
+                body=request.content,
+                now=time.time(),
+                nonce=token_hex(16),
+            )
+        )
+        yield request
+
+
+class TestThroughTheLink(ProviderConformance):
+    @pytest.fixture
+    async def supervisor(self, tmp_path):
+        command = [sys.executable, "-P", "-m", "tests.sandboxes.daemon.sandbox_main"]
+        supervisor = Supervisor(tmp_path / "sandboxes", command=command)
+        yield supervisor
+        for sandbox in supervisor.listing():
+            await supervisor.delete(sandbox["handle"], force=True)
+
+    @pytest.fixture
+    async def provider(self, supervisor, tmp_path):
+        control = ControlPlane(secret=lambda: SECRET, supervisor=supervisor)
+        config = Config(control, http="httptools", lifespan="off", log_config=None)
+        config.load()
+        state = ServerState()
+
+        def protocol():
+            return config.http_protocol_class(config=config, server_state=state, app_state={})
+
+        path = str(tmp_path / "link.sock")
+        server = await asyncio.get_running_loop().create_unix_server(protocol, path)
+        transport = httpx.AsyncHTTPTransport(uds=path)
+        async with httpx.AsyncClient(
+            transport=transport, auth=Signed(), base_url="http://laptop"
+        ) as client:
+
+            async def client_for(link_id):
+                return client
+
+            provider = RemoteUserProvider(client_for)
+            await provider.ensure(PLACE)
+            yield provider
+        server.close()
+
+    @pytest.fixture
+    def place(self):
+        return PLACE
+
+    @pytest.fixture
+    def break_sandbox(self, supervisor):
+        def kill():
+            pid = supervisor.find(PLACE.handle).pid
+            os.kill(pid, signal.SIGKILL)
+            until(lambda: not is_alive(pid))
+
+        return kill
+
+    async def test_a_folder_that_nobody_allowed_is_refused(self, provider):
+        place = Place("remote-user", UUID(int=1), "other-0123456789abcdef", folder="/etc")
+
+        with pytest.raises(DispatchRefused) as refused:
+            await provider.ensure(place)
+        assert refused.value.code == "folder_not_allowed"
