@@ -39,6 +39,8 @@ from threads.models import Message, Run, Thread
 
 EVENTS = 20_000  # of all runs together
 LONE = 300
+PACE = 5_000  # events per second: what one server process promises
+PACED_SECONDS = 4
 
 
 def make_run(agent: Agent, owner: User) -> Run:
@@ -87,6 +89,24 @@ async def throughput(writer: Writer, runs: list[Run]) -> tuple[float, list[float
     return each * len(runs) / took, lags
 
 
+async def paced(writer: Writer, runs: list[Run]) -> list[float]:
+    """Return how late readers are while ``PACE`` events come in every second."""
+    lags: list[float] = []
+    each = PACE * PACED_SECONDS // len(runs)
+    readers = [asyncio.create_task(read(run, each + 1, lags)) for run in runs]
+    await asyncio.sleep(0.2)
+    lanes = [writer.lane(run_id=run.pk, fence=1) for run in runs]
+    began = time.perf_counter()
+    for n in range(1, each + 1):
+        for place, lane in enumerate(lanes):
+            due = began + ((n - 1) * len(lanes) + place) / PACE
+            if (wait := due - time.perf_counter()) > 0.0005:
+                await asyncio.sleep(wait)
+            lane.put(text(n, str(time.perf_counter())))
+    await asyncio.gather(*readers)
+    return lags
+
+
 async def latency(writer: Writer, run: Run) -> list[float]:
     lane = writer.lane(run_id=run.pk, fence=1)
     times = []
@@ -115,6 +135,12 @@ async def measure(agent: Agent, owner: User, counts: list[int]) -> None:
                 f"{connection.vendor} {count:>3} runs: {rate:>8,.0f} events/s  "
                 + line("reader late", lags)
             )
+        runs = [await pool.run(make_run, agent, owner) for _ in range(counts[-1])]
+        lags = await paced(writer, runs)
+        print(
+            f"{connection.vendor} {len(runs):>3} runs at {PACE:,} events/s: "
+            + line("reader late", lags)
+        )
         lone = await pool.run(make_run, agent, owner)
         print(f"{connection.vendor} lone event: " + line("", await latency(writer, lone)))
     finally:
