@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from links.wire.frames import DATA, PART
+from links.wire.frames import DATA
 from links.wire.heads import AnswerHead, RequestHead
 from links.wire.tunnel import (
     Answered,
@@ -317,6 +317,3 @@ class Peer:
         future = self._writers.pop(number, None)
         if future is not None and not future.done():
             future.set_result(None)
-
-
-__all__ = ["DATA", "PART", "Handlers", "Peer", "Stream", "StreamLost"]

@@ -60,8 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def config_of(given: argparse.Namespace) -> Config:
-    """Raises:
-    ValueError: an argument can't be used; the text says which and why.
+    """Return the configuration that the arguments make.
+
+    Raises:
+        ValueError: an argument can't be used; the text says which and why.
     """
     server = str(given.server).rstrip("/")
     parts = urlsplit(server)

@@ -11,7 +11,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
@@ -177,6 +176,3 @@ def _keep_little_unsent(connection: TunnelClient) -> None:
     if option is not None and raw is not None:
         with contextlib.suppress(OSError):  # a proxy's or a test's socket may not be TCP
             raw.setsockopt(socket.IPPROTO_TCP, option, UNSENT)
-
-
-__all__ = ["ConnectionClosed", "TunnelClient", "connect_url", "dial"]

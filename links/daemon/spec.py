@@ -26,9 +26,11 @@ class Spec:
 
 
 def parse_spec(value: dict[str, Any], *, allowed: Sequence[Path]) -> Spec:
-    """Raises:
-    MissingHandle, BadHandle, BadSpec: a field is of the wrong form.
-    FolderNotAllowed: the folder is not one of ``allowed`` (real paths), nor below one.
+    """Return what the body of ``POST /api/sandboxes`` asks for.
+
+    Raises:
+        MissingHandle, BadHandle, BadSpec: a field is of the wrong form.
+        FolderNotAllowed: the folder is not one of ``allowed`` (real paths), nor below one.
     """
     handle = checked_handle(value.get("handle"))
     folder = _text(value, "folder")

@@ -243,6 +243,3 @@ class Supervisor:
 def authorization(sandbox: Sandbox) -> tuple[bytes, bytes]:
     """Return the header that opens the sandbox's routes."""
     return b"authorization", b"Bearer " + sandbox.token.encode()
-
-
-__all__ = ["Sandbox", "SandboxFailed", "Supervisor", "authorization"]

@@ -99,8 +99,10 @@ def pack_credit(amount: int) -> bytes:
 
 
 def unpack_credit(payload: bytes) -> int:
-    """Raises:
-    MalformedFrame: not four bytes, or nothing is granted.
+    """Return how many bytes a CREDIT frame grants.
+
+    Raises:
+        MalformedFrame: not four bytes, or nothing is granted.
     """
     if len(payload) != _CREDIT.size:
         raise MalformedFrame("A credit is four bytes.")
@@ -114,8 +116,10 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def pack_json(value: dict[str, Any]) -> bytes:
-    """Raises:
-    FrameTooLarge: the receiver would refuse it.
+    """Return ``value`` as a head's payload.
+
+    Raises:
+        FrameTooLarge: the receiver would refuse it.
     """
     payload = _encode(value).encode()
     if len(payload) > MAX_HEAD:
@@ -124,8 +128,10 @@ def pack_json(value: dict[str, Any]) -> bytes:
 
 
 def unpack_json(payload: bytes) -> dict[str, Any]:
-    """Raises:
-    MalformedFrame, FrameTooLarge: not a JSON object within the limit.
+    """Return the object of a head's payload.
+
+    Raises:
+        MalformedFrame, FrameTooLarge: not a JSON object within the limit.
     """
     if len(payload) > MAX_HEAD:
         raise FrameTooLarge(f"A head of {len(payload)} bytes.")

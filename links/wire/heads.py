@@ -40,8 +40,10 @@ class AnswerHead(NamedTuple):
 
 
 def unpack_request(payload: bytes) -> RequestHead:
-    """Raises:
-    MalformedFrame, FrameTooLarge: not the head of a request.
+    """Return the head of an OPEN frame.
+
+    Raises:
+        MalformedFrame, FrameTooLarge: not the head of a request.
     """
     value = unpack_json(payload)
     method, target = value.get("method"), value.get("target")
@@ -51,8 +53,10 @@ def unpack_request(payload: bytes) -> RequestHead:
 
 
 def unpack_answer(payload: bytes) -> AnswerHead:
-    """Raises:
-    MalformedFrame, FrameTooLarge: not the head of an answer.
+    """Return the head of a HEAD frame.
+
+    Raises:
+        MalformedFrame, FrameTooLarge: not the head of an answer.
     """
     value = unpack_json(payload)
     status = value.get("status")

@@ -40,8 +40,10 @@ class Registration:
 
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> Registration:
-        """Raises:
-        BadMessage: a required field is missing, or one has the wrong type or size.
+        """Return the registration in ``value``.
+
+        Raises:
+            BadMessage: a required field is missing, or one has the wrong type or size.
         """
         given = value.get("capabilities")
         if not isinstance(given, list) or not given:
@@ -82,8 +84,10 @@ class Registered:
 
     @classmethod
     def parse(cls, value: object) -> Registered:
-        """Raises:
-        BadMessage: there is no secret in it.
+        """Return the answer in ``value``.
+
+        Raises:
+            BadMessage: there is no secret in it.
         """
         secret = value.get("linkSecret") if isinstance(value, dict) else None
         if not isinstance(value, dict) or not isinstance(secret, str) or not secret:
