@@ -10,10 +10,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from links.daemon.errors import Superseded
 from mesh import processes
 from mesh.lib.backoff import Backoff
-
-SUPERSEDED = 4  # exit code of a link whose place another process of this machine has taken
 
 
 class LocalLink:
@@ -51,7 +50,7 @@ class LocalLink:
             self._process = process
             self._on_start({"pid": process.pid, "started": processes.started_at(process.pid)})
             code = await process.wait()
-            if code == SUPERSEDED:
+            if code == Superseded.exit_code:
                 self._say("Another link of this machine has taken over; this one rests.")
                 return
             backoff.connected_for(time.monotonic() - begun)
