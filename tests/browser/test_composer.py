@@ -167,7 +167,7 @@ def test_a_locked_section_fires_nothing(page, server):
     server.add_thread()
     page.goto(server.url + CHAT)
     page.locator("#agent-pill").click()
-    page.locator("#agent-demo .tier").first.click(force=True)
+    page.locator("#agent-demo legend").click()
 
     expect(page.locator("#agent-menu")).to_be_visible()
     expect(page.locator("#agent-pill")).to_have_text("Claude Code · Sonnet")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.scripted_server import ScriptedServer
+
 CASES = json.loads(
     (Path(__file__).parent.parent / "threads" / "fold_cases.json").read_text(encoding="utf-8")
 )
@@ -22,15 +24,24 @@ FOLD = """async ([chunks, cut]) => {
 }"""
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in CASES])
-def test_the_same_cases_as_on_the_server(page, server, case):
+@pytest.fixture(scope="module")
+def evaluate(browser):
+    """Return ``evaluate(script, argument)`` on a page that may import our modules."""
+    server = ScriptedServer().start()
+    page = browser.new_page()
     page.goto(f"{server.url}/static/mesh/favicon.svg")
+    yield page.evaluate
+    page.close()
+    server.stop()
 
-    assert page.evaluate(FOLD, [case["chunks"], len(case["chunks"])]) == case["message"]
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in CASES])
+def test_the_same_cases_as_on_the_server(evaluate, case):
+    assert evaluate(FOLD, [case["chunks"], len(case["chunks"])]) == case["message"]
 
 
 @pytest.mark.parametrize("cut", range(1, 12))
-def test_it_goes_on_wherever_the_page_was_loaded(page, server, cut):
+def test_it_goes_on_wherever_the_page_was_loaded(evaluate, cut):
     chunks = [
         {"type": "start", "messageId": "m1"},
         {"type": "reasoning-start", "id": "r"},
@@ -45,9 +56,7 @@ def test_it_goes_on_wherever_the_page_was_loaded(page, server, cut):
         {"type": "tool-input-available", "toolCallId": "c", "toolName": "Bash", "input": {}},
         {"type": "tool-output-available", "toolCallId": "c", "output": "ok"},
     ]
-    page.goto(f"{server.url}/static/mesh/favicon.svg")
-
-    assert page.evaluate(FOLD, [chunks, cut]) == page.evaluate(FOLD, [chunks, len(chunks)])
+    assert evaluate(FOLD, [chunks, cut]) == evaluate(FOLD, [chunks, len(chunks)])
 
 
 @pytest.mark.parametrize(
@@ -64,9 +73,8 @@ def test_it_goes_on_wherever_the_page_was_loaded(page, server, cut):
         ("no JSON", None),
     ],
 )
-def test_json_that_is_still_being_written(page, server, text, value):
-    page.goto(f"{server.url}/static/mesh/favicon.svg")
+def test_json_that_is_still_being_written(evaluate, text, value):
     read = """async (text) => JSON.stringify(
         (await import("/static/mesh/fold.js")).parsePartial(text))"""
 
-    assert json.loads(page.evaluate(read, text)) == value
+    assert json.loads(evaluate(read, text)) == value

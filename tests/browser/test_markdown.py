@@ -114,8 +114,13 @@ def test_code_gets_its_colours_later_and_from_a_file_that_is_fetched_only_then(p
     assert page.locator(".code code").text_content() == "return 1\n"
 
 
-def test_a_text_too_large_for_markdown_is_shown_plainly(rendered):
-    html = rendered("**x** " * 40_000)
+def test_of_a_very_long_text_the_beginning_is_shown_plainly_until_all_is_asked_for(page, server):
+    long = made_up.text("**x** " * 100_000)
+    server.add_thread(messages=[made_up.mine("hi"), made_up.answer(long)])
+    page.goto(f"{server.url}/home/threads/{made_up.THREAD}")
+    assert len(page.locator(".plain").text_content()) == 200_000
 
-    assert "<strong>" not in html
-    assert html.count("**x**") == 40_000
+    page.get_by_role("button", name="Show all (600 kB)").click()
+
+    assert page.locator(".plain").text_content() == long["text"]
+    assert page.locator(".plain strong").count() == 0

@@ -3,9 +3,10 @@
 
 import markdownit from "./vendor/markdown-it.js";
 import "./vendor/purify.js";
-import { morph } from "./dom.js";
+import { el, morph, size } from "./dom.js";
 
-const LARGEST = 200_000; // characters set as Markdown; more is shown as plain text
+const LARGEST = 200_000; // characters set as Markdown; of more the beginning is shown plainly
+const DEAR = 8; // milliseconds: a block that costs more is not painted in every frame
 const REFERENCE = /^ {0,3}\[[^\]]+\]:\s/m;
 
 const md = markdownit({ html: false, linkify: true, typographer: false });
@@ -58,18 +59,26 @@ export class Markdown {
 
   reset() {
     this.root.replaceChildren();
-    Object.assign(this, { text: "", settled: 0, live: [], env: {}, done: false });
+    Object.assign(this, { text: "", settled: 0, live: [], env: {}, done: false, restUntil: 0 });
   }
 
   update(text, done) {
+    clearTimeout(this.later);
     if (text === this.text && done === this.done) return;
     if (text.length > LARGEST) return this.plain(text);
+    const now = performance.now();
+    if (!done && now < this.restUntil) {
+      this.later = setTimeout(() => this.update(text, done), this.restUntil - now);
+      return;
+    }
     // A reference may stand after its use: then, once, at the end, everything is set anew.
     const late = done && !this.done && this.settled && REFERENCE.test(text);
     if (late || !text.startsWith(this.text)) this.reset();
     this.text = text;
     this.done = done;
     this.paint(text.slice(this.settled), done);
+    const took = performance.now() - now;
+    this.restUntil = took > DEAR ? now + 4 * took : 0;
   }
 
   paint(tail, done) {
@@ -91,15 +100,22 @@ export class Markdown {
     else if (done) this.settled = this.text.length;
   }
 
+  /** Show the beginning of a very long text, and all of it when asked to. */
   plain(text) {
     this.text = text;
     this.done = true;
-    this.root.classList.remove("prose");
-    if (this.root.firstChild?.nodeType !== Node.TEXT_NODE) this.root.replaceChildren("");
-    const node = this.root.firstChild;
-    this.root.classList.add("plain");
-    if (text.startsWith(node.data)) node.appendData(text.slice(node.data.length));
-    else node.data = text;
+    if (!this.more) {
+      this.words = el("div", { class: "plain" });
+      this.more = el("button", { class: "button", type: "button" });
+      this.more.addEventListener("click", () => {
+        this.words.textContent = this.text;
+        this.more.remove();
+      });
+      this.words.textContent = text.slice(0, LARGEST);
+      this.root.classList.remove("prose");
+      this.root.replaceChildren(this.words, this.more);
+    }
+    this.more.textContent = `Show all (${size(text.length)})`;
   }
 }
 

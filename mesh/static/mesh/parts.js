@@ -4,11 +4,14 @@
 import { byId, duration, el, icon } from "./dom.js";
 import { Markdown } from "./markdown.js";
 
-/** Return {node, update(part, run)} for a part, or null for one that shows nothing. */
-export function makePart(part) {
+/**
+ * Return {node, update(part, run)} for a part, or null for one that shows nothing.
+ * `loadDetails()` gives the module details.js when a row is first opened.
+ */
+export function makePart(part, loadDetails) {
   if (part.type === "text") return new TextPart();
   if (part.type === "reasoning") return new ReasoningPart();
-  if (isTool(part)) return new ToolPart();
+  if (isTool(part)) return new ToolPart(loadDetails);
   if (part.type === "file") return new FilePart();
   return null;
 }
@@ -95,7 +98,8 @@ export function toolState(part, live) {
 }
 
 class ToolPart {
-  constructor() {
+  constructor(loadDetails) {
+    this.loadDetails = loadDetails;
     this.picture = el("span", { class: "tool__icon" });
     this.what = el("span", { class: "tool__what" });
     this.where = el("code", { class: "tool__where" });
@@ -143,7 +147,7 @@ class ToolPart {
   }
 
   async fill() {
-    const { detailsOf } = await import("./details.js");
+    const { detailsOf } = await this.loadDetails();
     const { part } = this;
     const key = JSON.stringify([part.state, part.errorText, part.input, part.output]).length + part.state;
     if (this.filled === key) return;
@@ -182,7 +186,7 @@ const TOOLS = {
   todowrite: ["list-todo", ["Updated the plan", "Updating the plan", "Update the plan"], "", ""],
 };
 Object.assign(TOOLS, { shell: TOOLS.bash, multiedit: TOOLS.edit, agent: TOOLS.task });
-const TENSE = { running: 1, preparing: 1, waiting: 2, denied: 2 };
+const TENSE = { running: 1, preparing: 1, waiting: 2, denied: 2, stopped: 2 };
 
 /** Return icon, what, to what (object) and where of a tool call in words, as fits its `state`. */
 export function describe(part, state) {

@@ -9,6 +9,7 @@ const FIRST = 80; // rows of a thread that are painted at first; older ones when
 const MORE = 120;
 const MOST = 600; // rows kept while the page follows the end
 const NEAR = 48; // pixels that still count as the end
+const loadDetails = () => import("./details.js");
 
 export class Transcript {
   constructor(chat, { onRetry, onEdit, onAgain }) {
@@ -277,7 +278,7 @@ class Answer {
   }
 
   add(part, before) {
-    const painter = makePart(part);
+    const painter = makePart(part, loadDetails);
     if (!painter) return;
     painter.update(part, this.message);
     this.painters.set(part, painter);
