@@ -28,7 +28,7 @@ RUNS: Final = "runs"  # there may be a run to dispatch, to stop or to answer
 # What is new, such as ("thread", its id): small enough to be sent to other processes.
 News = tuple[str, ...]
 GROUP: Final = "mesh.bells"
-COPIES: Final = 2_000  # rows an ear keeps for a slow reader; then it reads the table
+COPIES: Final = 500  # rows an ear keeps for a slow reader; then it reads the table
 
 
 def of_thread(thread_id: UUID) -> str:

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 NOT_SIGNED_IN: Final = 4401
 TOO_SLOW: Final = 4408
 BAD_FRAME: Final = 1008
+SERVER_ERROR: Final = 1011
 FOLLOWED_AT_ONCE: Final = 50
 FRAME_LIMIT: Final = 4_096  # characters of a frame from the browser: they are all short
 SEND_WITHIN: Final = 30.0  # seconds; a reader slower than that comes back with its number
@@ -104,6 +105,16 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
 
     async def tell_news(self, user: User) -> None:
         """Tell the page of the viewer's threads and machines whenever one changes."""
+        try:
+            await self.pass_on_news(user)
+        except TimeoutError:
+            await self.close(code=TOO_SLOW)
+        except Exception:
+            # The page comes back, and asks for everything anew.
+            logger.exception("A page could not be told the news.")
+            await self.close(code=SERVER_ERROR)
+
+    async def pass_on_news(self, user: User) -> None:
         with bell.listen(bell.of_person(user.pk)) as ear:
             while True:
                 news = set(await ear.wait(60.0))

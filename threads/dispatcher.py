@@ -111,6 +111,10 @@ class Dispatcher:
             self._begin("run", run_id, self._serve(run_id, is_queued=True))
         for run_id in work.active:
             self._begin("run", run_id, self._serve(run_id, is_queued=False))
+        for run_id in work.orphans:
+            await pool.run(
+                services.finish_run, run_id=run_id, state=run_state.FAILED, code="link_removed"
+            )
         if work.awaits_stop:
             await pool.run(services.end_overdue_stops, now=timezone.now())
         return work.awaits_stop

@@ -11,7 +11,7 @@ from threads.rows import EventRow
 from threads.selectors import list_events
 
 LOOK_EVERY: Final = 5.0  # seconds: a bell may be lost
-AT_ONCE: Final = 500  # rows of one look
+AT_ONCE: Final = 200  # rows of one look; one row may be megabytes
 
 
 async def follow(

@@ -28,7 +28,7 @@ __all__ = ["Lane", "Refused", "StaleFence", "Writer"]
 logger = logging.getLogger(__name__)
 
 EVENTS_PER_COMMIT: Final = 4_000
-ROOM: Final = 2_000  # events one run may have waiting before its reader has to pause
+ROOM: Final = 256  # events of one run that wait, at most, before its reader pauses
 
 
 class Lane:

@@ -44,12 +44,14 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """``queued`` may be claimed, ``active`` are to be followed; ``awaits_stop``: look soon."""
+    """``queued`` may be claimed, ``active`` are to be followed, ``orphans`` have lost their
+    machine for good; ``awaits_stop``: look again soon."""
 
     queued: list[UUID]
     active: list[UUID]
     stops: list[Delivery]
     answers: list[Delivery]
+    orphans: list[UUID]
     awaits_stop: bool
 
 
@@ -63,6 +65,11 @@ def list_work(*, links: Collection[UUID]) -> Work:
         active=list(active.values_list("pk", flat=True)),
         stops=stops,
         answers=_answers(links),
+        orphans=list(
+            Run.objects.filter(state__in=run_state.UNFINISHED, thread__link=None).values_list(
+                "pk", flat=True
+            )
+        ),
         # Also those of other processes: who finds one overdue ends it.
         awaits_stop=Run.objects.filter(
             state__in=run_state.ACTIVE, cancel_requested_at__isnull=False

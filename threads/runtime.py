@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
+from typing import Final
 from uuid import UUID
 
 from links import selectors as links
@@ -11,6 +13,9 @@ from sandboxes.providers import provider_for
 from threads import bell, pool
 from threads.dispatcher import Dispatcher
 from threads.journal import Writer
+
+# Seconds. Python's own 5 ms would add to a token whenever the writer's thread computes.
+SWITCH_EVERY: Final = 0.0005
 
 
 class Runtime:
@@ -27,6 +32,7 @@ class Runtime:
         if self._loop is not None:
             return
         self._loop = asyncio.get_running_loop()
+        sys.setswitchinterval(SWITCH_EVERY)
         self.writer.start()
         self._hearing = asyncio.create_task(bell.hear_elsewhere())
         await self.dispatcher.start()

@@ -350,3 +350,49 @@ async def test_the_stored_answer_is_the_fold_of_the_events(serve, post, thread, 
     assert answer.parts == fold(journal).parts()
     page = await sync_to_async(selectors.page_of)(thread)
     assert page["messages"][-1]["parts"] == answer.parts
+
+
+async def test_a_run_whose_machine_was_removed_ends(serve, post, link):
+    run = await post()
+    await link.adelete()
+    await serve(doubles.ScriptedSandbox())
+
+    done = await ended(run)
+
+    assert (done.state, done.error_code) == ("failed", "link_removed")
+
+
+async def test_a_deleted_thread_is_stopped_on_its_machine(serve, post, thread):
+    run = await post()
+    sandbox = doubles.DeafSandbox(*a_turn("a")[:3])
+    await serve(sandbox)
+    await in_state(run, "running")
+
+    await sync_to_async(services.delete_thread)(thread=thread)
+
+    await auntil(lambda: sandbox.cancelled == [str(run.pk)])
+    assert (await ended(run)).state == "cancelled"
+
+
+async def test_a_lost_bell_delays_but_loses_nothing(serve, post, monkeypatch):
+    from threads import bell
+
+    monkeypatch.setattr(bell, "_ring_here", lambda by_topic: None)
+    sandbox = doubles.ScriptedSandbox(*a_turn("a"))
+    await serve(sandbox)
+    run = await post()
+
+    assert (await ended(run)).state == "completed"
+
+
+async def test_many_runs_at_once(serve, post, ada, org, agent):
+    make = sync_to_async(services.create_thread)
+    threads = [await make(owner=ada, organization=org, agent=agent) for _ in range(15)]
+    words = [f"{n} " for n in range(30)]
+    sandbox = doubles.CuttingSandbox(*a_turn(*words))
+    runs = [await post("go", to=thread) for thread in threads]
+    await serve(sandbox)
+
+    done = [await ended(run) for run in runs]
+
+    assert {(run.state, text_of(run)) for run in done} == {("completed", "".join(words))}
