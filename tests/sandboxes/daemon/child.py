@@ -82,6 +82,13 @@ def grandchild():
 
 
 def silence():
+    """Hear everything, say nothing, until nobody is left who could say anything."""
+    for _ in sys.stdin:
+        pass
+
+
+def forever():
+    """Outlive even the one who started us."""
     while True:
         signal.pause()
 

@@ -50,7 +50,7 @@ async def test_a_killed_sandbox_ends_its_runs_at_the_next_number(make_sandbox):
 async def test_a_new_sandbox_ends_the_programs_that_were_left_over(make_sandbox):
     sandbox = make_sandbox()
     async with sandbox.dispatch(
-        "r1", ["pid"], ["grandchild"], ["silence"], harness="deaf"
+        "r1", ["pid"], ["grandchild"], ["forever"], harness="deaf"
     ) as events:
         pids = [int(word) for word in text_of(await read_words(events, 2)).split()]
         sandbox.kill()
@@ -75,7 +75,7 @@ async def test_sigterm_gives_every_run_its_last_words(make_sandbox):
     sandbox = make_sandbox()
     (sandbox.root / "repo").mkdir(exist_ok=True)
     (sandbox.root / "repo" / "work.txt").write_text("half done")
-    async with sandbox.dispatch("r1", ["pid"], ["silence"], harness="deaf") as events:
+    async with sandbox.dispatch("r1", ["pid"], ["forever"], harness="deaf") as events:
         seen = [await anext(events) for _ in range(3)]
         assert sandbox.stop() == 0
         seen += [event async for event in events]

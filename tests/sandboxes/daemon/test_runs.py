@@ -55,7 +55,7 @@ async def test_an_older_fence_is_refused(sandbox):
 
 
 async def test_a_newer_fence_ends_the_older_attempt_first(sandbox):
-    async with sandbox.dispatch("r1", ["pid"], ["silence"], harness="deaf") as older:
+    async with sandbox.dispatch("r1", ["pid"], ["forever"], harness="deaf") as older:
         pid = int(text_of([await anext(older) for _ in range(3)]))
         newer = await sandbox.run("r1", ["say", "second"], fence=2)
 
@@ -131,7 +131,7 @@ async def test_a_polite_program_is_stopped_and_kept(sandbox):  # S39
 
 async def test_a_deaf_program_goes_with_all_its_children(sandbox):
     async with sandbox.dispatch(
-        "r1", ["pid"], ["grandchild"], ["silence"], harness="deaf"
+        "r1", ["pid"], ["grandchild"], ["forever"], harness="deaf"
     ) as events:
         pids = [int(word) for word in text_of(await read_words(events, 2)).split()]
         await sandbox.cancel("r1")
