@@ -139,7 +139,7 @@ class ScriptedServer:
         )
 
     def _run(self, coroutine):
-        assert self._loop is not None, "no page has connected yet"
+        until(lambda: self._loop, what="a page connects")
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=10)
 
     def _summary(self, thread_id):
