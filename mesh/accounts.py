@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.idp.oidc.models import Token
@@ -10,10 +13,17 @@ from django.conf import settings
 from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
-from mesh.models import User
+from mesh.lib import oauth
+from mesh.models import Pairing, PairingState, User
+from mesh.pairing.metadata import issuer
+from mesh.pairing.tokens import pairing_of
+
+# All that a paired machine's token opens: it is not the person, only one of their machines.
+OPEN_TO_MACHINES: Final = "/api/links"
+_AT_ONCE = 500  # SQLite takes so many values in one list
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
@@ -23,8 +33,22 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return not settings.MESH_EMBEDDED
 
 
-def find_user_by_token(value: str) -> User | None:
-    """Return the active person whose unexpired access token ``value`` is; one query."""
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Whose token it is; ``pairing_id`` for a machine's, which outlives its single tokens."""
+
+    user: User
+    token_id: int
+    pairing_id: UUID | None
+    scopes: tuple[str, ...]
+
+    @property
+    def is_machine(self) -> bool:
+        return oauth.SCOPE in self.scopes
+
+
+def find_sign_in(value: str) -> SignIn | None:
+    """Return what the unexpired access token ``value`` stands for, if its person is active."""
     token = (
         Token.objects.valid()
         .by_value(value)
@@ -32,7 +56,37 @@ def find_user_by_token(value: str) -> User | None:
         .select_related("user")
         .first()
     )
-    return token.user if token else None
+    if token is None:
+        return None
+    pairing_id = pairing_of(token)
+    if pairing_id is not None and not Pairing.objects.filter(pk=pairing_id).exists():
+        return None
+    return SignIn(token.user, token.pk, pairing_id, tuple(token.get_scopes()))
+
+
+def find_user_by_token(value: str) -> User | None:
+    """Return the active person whose unexpired access token ``value`` is."""
+    found = find_sign_in(value)
+    return found.user if found else None
+
+
+def find_ended(sign_ins: Collection[SignIn]) -> set[SignIn]:
+    """Return those that were revoked since, or whose person was shut out.
+
+    A token that merely expired ends nothing: a machine renews it, and works on meanwhile.
+    """
+    alive: set[object] = set()
+    for some in _parts([one.pairing_id for one in sign_ins if one.pairing_id]):
+        paired = Pairing.objects.filter(pk__in=some, state=PairingState.PAIRED)
+        alive |= set(paired.filter(user__is_active=True).values_list("pk", flat=True))
+    for some in _parts([one.token_id for one in sign_ins if not one.pairing_id]):
+        tokens = Token.objects.filter(pk__in=some, user__is_active=True)
+        alive |= set(tokens.values_list("pk", flat=True))
+    return {one for one in sign_ins if (one.pairing_id or one.token_id) not in alive}
+
+
+def _parts(ids: list[Any]) -> list[list[Any]]:
+    return [ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)]
 
 
 def bearer(header: str) -> str:
@@ -48,13 +102,20 @@ class TokenAuthentication(BaseAuthentication):
         value = bearer(get_authorization_header(request).decode("latin-1"))
         if not value:
             return None
-        user = find_user_by_token(value)
-        if user is None:
+        found = find_sign_in(value)
+        if found is None:
             raise AuthenticationFailed
-        return user, "token"
+        if found.is_machine and not _is_open_to_machines(request.path):
+            raise PermissionDenied
+        return found.user, "token"
 
     def authenticate_header(self, request: Request) -> str:
-        return 'Bearer realm="mesh"'
+        described = f"{issuer(request)}/.well-known/oauth-protected-resource"  # RFC 9728, 5.1
+        return f'Bearer realm="mesh", resource_metadata="{described}"'
+
+
+def _is_open_to_machines(path: str) -> bool:
+    return path == OPEN_TO_MACHINES or path.startswith(OPEN_TO_MACHINES + "/")
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]  # it has no types

@@ -44,6 +44,9 @@ class Env:
     allow_localhost_links: bool = _var(
         "MESH_ALLOW_LOCALHOST_LINKS", False, "Honour http://localhost link addresses (dev)."
     )
+    token_seconds: int = _var(
+        "MESH_TOKEN_SECONDS", 3600, "How long a machine's access token lives; it renews itself."
+    )
     node: str = _var("MESH_NODE", "", "Name of this server process; empty: host and pid.")
     log_level: str = _var("MESH_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.")
 

@@ -57,3 +57,72 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.organization} ({self.role})"
+
+
+class PairingState(models.TextChoices):
+    """How far a machine has come: asked, then approved or denied by a person, then paired."""
+
+    ASKED = "asked"
+    APPROVED = "approved"
+    DENIED = "denied"
+    PAIRED = "paired"
+
+
+class Pairing(models.Model):
+    """A machine's request to be one of a person's and, once it is granted, its sign-in.
+
+    A row and not an entry of a cache: it outlives a restart, every process sees it, and "a code
+    is used once" is an update whose count is looked at. All tokens of a paired machine name
+    the row (``Token.data``); a machine whose row is gone is signed out.
+
+    Of the codes only hashes are kept. ``expires_at`` is theirs; a paired machine has none.
+    """
+
+    id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
+    state = models.CharField(
+        max_length=10, choices=PairingState.choices, default=PairingState.ASKED
+    )
+    user = models.ForeignKey(User, models.CASCADE, null=True, related_name="pairings")
+    device_code = models.CharField(max_length=64, unique=True, null=True)
+    user_code = models.CharField(max_length=64, unique=True, null=True)
+    # What the machine says of itself. Nobody has checked it: a person judges by it.
+    hostname = models.CharField(max_length=255, blank=True)
+    platform = models.CharField(max_length=100, blank=True)
+    machine_id = models.CharField(max_length=64, blank=True)
+    version = models.CharField(max_length=40, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, db_index=True)
+    polled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state=PairingState.ASKED, user=None)
+                | models.Q(
+                    state__in=[PairingState.APPROVED, PairingState.DENIED, PairingState.PAIRED],
+                    user__isnull=False,
+                ),
+                name="pairing_is_answered_by_someone",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state=PairingState.PAIRED, expires_at=None)
+                | (~models.Q(state=PairingState.PAIRED) & models.Q(expires_at__isnull=False)),
+                name="pairing_expires_until_paired",
+            ),
+        ]
+        indexes = [models.Index(fields=["address", "created_at"], name="pairings_by_address")]
+
+    def __str__(self) -> str:
+        return self.hostname or "an unnamed machine"
+
+
+class WrongCode(models.Model):
+    """A try at a pairing code that was none; the newest of a person and address are counted."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    address = models.CharField(max_length=45, db_index=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"wrong code of {self.user_id} from {self.address}"

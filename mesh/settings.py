@@ -179,6 +179,20 @@ if _url.scheme == "https":
     SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
 
+# Machines: OAuth 2.0's device flow (mesh.pairing)
+IDP_OIDC_DEVICE_CODE_EXPIRES_IN = 600
+IDP_OIDC_DEVICE_CODE_INTERVAL = 2
+IDP_OIDC_ACCESS_TOKEN_EXPIRES_IN = ENV.token_seconds
+# A machine that was off for so long pairs again; each renewal starts the time anew.
+IDP_OIDC_REFRESH_TOKEN_EXPIRES_IN = 60 * 60 * 24 * 90
+
+# Rate limits of sign-in count in the cache: where several processes run, in one for all.
+CACHES: dict[str, Any] = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": ENV.redis_url}
+    if ENV.redis_url
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
 # Files of the pages
 STATIC_URL = "/static/"
 STATIC_ROOT = MESH_HOME / "static"
@@ -227,6 +241,10 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": ENV.log_level},
-    "loggers": {"httpx": {"level": "WARNING"}, "asyncio": {"level": "WARNING"}},
+    "loggers": {
+        "httpx": {"level": "WARNING"},
+        "asyncio": {"level": "WARNING"},
+        "oauthlib": {"level": "INFO"},  # at DEBUG it writes tokens down
+    },
 }
 SILENCED_SYSTEM_CHECKS: list[str] = []

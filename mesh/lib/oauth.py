@@ -1,0 +1,16 @@
+"""What server and laptop must call by the same name when a machine signs in (RFC 6749, 8628)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CLIENT_ID: Final = "mesh-link"
+SCOPE: Final = "link"
+DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
+REFRESH_GRANT: Final = "refresh_token"
+
+# Below the server's address. The first is the one that people open.
+DEVICE_PAGE: Final = "identity/o/device"
+DEVICE_CODE: Final = "identity/o/api/device/code"
+TOKEN: Final = "identity/o/api/token"  # noqa: S105  # an address
+REVOKE: Final = "identity/o/api/revoke"

@@ -1,0 +1,132 @@
+"""The page where a person answers, and the three addresses that machines call."""
+
+from __future__ import annotations
+
+from allauth.idp.oidc.internal.oauthlib.server import get_device_server
+from allauth.idp.oidc.internal.oauthlib.utils import convert_response, extract_params
+from django.contrib.auth.decorators import login_required
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_POST
+from oauthlib.oauth2.rfc6749.errors import OAuth2Error, UnsupportedGrantTypeError
+
+from mesh.lib import oauth
+from mesh.lib.errors import AppError
+from mesh.models import Pairing, PairingState, User
+from mesh.pairing import services
+from mesh.pairing.errors import TooManyAsks
+from mesh.pairing.facts import Facts
+from mesh.pairing.guard import guarded
+from mesh.pairing.server import make_server
+
+RETRY_AFTER = "600"
+PAGES = {
+    PairingState.ASKED: "idp/oidc/device_authorization_confirm_form.html",
+    PairingState.APPROVED: "idp/oidc/device_authorization_confirmed.html",
+    PairingState.PAIRED: "idp/oidc/device_authorization_confirmed.html",
+    PairingState.DENIED: "idp/oidc/device_authorization_denied.html",
+}
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def device(request: HttpRequest) -> HttpResponse:
+    """Ask for the code, show who asks, and take the answer.
+
+    Not allauth's own view: that one takes the answer without Django's CSRF check.
+    """
+    assert isinstance(request.user, User)
+    code = (request.POST.get("code") or request.GET.get("code") or "").strip()[:40]
+    if not code:
+        return render(request, "idp/oidc/device_authorization_code_form.html")
+    try:
+        with guarded(user=request.user, address=address_of(request)):
+            pairing = services.get_asked(viewer=request.user, user_code=code)
+        if pairing.state == PairingState.ASKED and request.method == "POST":
+            _answer(request.user, pairing, request.POST.get("action", ""))
+    except AppError as exc:
+        context = {"error": exc, "code": code}
+        name = "idp/oidc/device_authorization_code_form.html"
+        return render(request, name, context, status=exc.status)
+    return render(request, PAGES[PairingState(pairing.state)], {"pairing": pairing, "code": code})
+
+
+def _answer(user: User, pairing: Pairing, action: str) -> None:
+    # Anything else is the code form, which only looks.
+    if action in {"approve", "deny"}:
+        services.answer(user=user, pairing=pairing, approve=action == "approve")
+
+
+@csrf_exempt  # machines have no cookies, and nothing here is done in anybody's name
+@never_cache
+@require_POST
+def device_code(request: HttpRequest) -> HttpResponse:
+    """A machine asks for a code (RFC 8628, section 3.1)."""
+    services.ensure_client()
+    address = address_of(request)
+    try:
+        services.check_rate(address=address)
+        server = get_device_server()
+        _, codes, _ = server.create_device_authorization_response(*extract_params(request))
+    except TooManyAsks as exc:
+        return _unavailable(str(exc))
+    except OAuth2Error as exc:
+        return _refusal(exc)
+    services.ask(
+        device_code=codes["device_code"],
+        user_code=codes["user_code"],
+        life=codes["expires_in"],
+        facts=Facts.parse(request.POST),
+        address=address,
+    )
+    return JsonResponse(codes)
+
+
+@csrf_exempt  # machines have no cookies: the code or the token is the proof
+@never_cache
+@require_POST
+@transaction.atomic
+def token(request: HttpRequest) -> HttpResponse:
+    """A machine collects its first tokens, or renews them (RFC 8628, 3.4; RFC 6749, 6)."""
+    if request.POST.get("grant_type") not in (oauth.DEVICE_GRANT, oauth.REFRESH_GRANT):
+        return _refusal(UnsupportedGrantTypeError())
+    try:
+        answer = make_server().create_token_response(*extract_params(request))
+    except OAuth2Error as exc:
+        return _refusal(exc)
+    return _quiet(convert_response(*answer))
+
+
+@csrf_exempt
+@never_cache
+@require_POST
+@transaction.atomic
+def revoke(request: HttpRequest) -> HttpResponse:
+    """A machine signs out (RFC 7009)."""
+    return _quiet(
+        convert_response(*make_server().create_revocation_response(*extract_params(request)))
+    )
+
+
+def address_of(request: HttpRequest) -> str:
+    """Return who calls; behind a proxy, uvicorn has put the proxy's word for it here."""
+    return str(request.META.get("REMOTE_ADDR", ""))[:45]
+
+
+def _refusal(exc: OAuth2Error) -> HttpResponse:
+    return _quiet(JsonResponse(dict(exc.twotuples), status=exc.status_code))
+
+
+def _quiet(response: HttpResponse) -> HttpResponse:
+    # Django logs each 4xx; a machine that waits for its person is told 400 each two seconds.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
+
+
+def _unavailable(why: str) -> JsonResponse:
+    body = {"error": "temporarily_unavailable", "error_description": why}
+    return JsonResponse(body, status=429, headers={"Retry-After": RETRY_AFTER})
