@@ -80,6 +80,7 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         if thread is None:
             await self.refuse(thread_id, "not_found", "There is no such thing here.")
             return
+        await self.say({"type": "thread", "thread": selectors.thread_summary(thread)})
         task = asyncio.create_task(self.pass_on(thread_id, min(after, thread.last_seq)))
         self.tasks[thread_id] = task
 
@@ -116,6 +117,7 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
 
     async def pass_on_news(self, user: User) -> None:
         with bell.listen(bell.of_person(user.pk)) as ear:
+            await self.tell_links(user)  # a page that was away has missed the changes
             while True:
                 news = set(await ear.wait(60.0))
                 for kind, thread_id in news:

@@ -98,6 +98,16 @@ async def test_follows_a_thread_from_a_number(ada, thread, say):
     ]
 
 
+async def test_a_page_is_told_at_once_what_it_may_have_missed(ada, thread, say):
+    await sync_to_async(say)("hi")
+    async with page_of(ada) as page:
+        await page.connect()
+        assert len((await hears(page, "links"))["links"]) == 1
+        await says(page, type="follow", thread=str(thread.pk), after=0)
+
+        assert (await hears(page, "thread"))["thread"]["status"] == "queued"
+
+
 async def test_follows_several_threads_at_once(ada, org, agent, thread, say):
     other = await sync_to_async(services.create_thread)(owner=ada, organization=org, agent=agent)
     await sync_to_async(say)("hi")
@@ -175,7 +185,7 @@ async def test_no_more_threads_than_the_limit(ada, thread, org, agent, monkeypat
 async def test_what_is_no_frame_closes_the_socket(ada, text):
     async with page_of(ada) as page:
         await page.connect()
-        await hears(page, "hello")
+        await hears(page, "links")
         await page.send_to(text_data=text)
 
         assert (await page.receive_output())["code"] == consumers.BAD_FRAME
@@ -193,8 +203,8 @@ async def test_a_change_of_a_thread_is_news_to_its_owner_only(ada, eve, thread, 
     async with page_of(ada) as page, page_of(eve) as stranger:
         await page.connect()
         await stranger.connect()
-        await hears(page, "hello")
-        await hears(stranger, "hello")
+        for one in (page, stranger):
+            await hears(one, "links")
         await sync_to_async(say)("hi there")
 
         summary = (await hears(page, "thread"))["thread"]
@@ -206,11 +216,13 @@ async def test_a_change_of_a_thread_is_news_to_its_owner_only(ada, eve, thread, 
 async def test_a_machine_that_comes_or_goes_is_news(ada, link):
     async with page_of(ada) as page:
         await page.connect()
-        await hears(page, "hello")
+        assert (await hears(page, "links"))["links"][0]["state"] == "online"
+        link.offline_after, link.cause = None, "asleep"
+        await link.asave()
         await sync_to_async(ring_link)(link.pk)
 
         links = (await hears(page, "links"))["links"]
-        assert [(one["name"], one["state"]) for one in links] == [("adas-laptop", "online")]
+        assert [(one["name"], one["state"]) for one in links] == [("adas-laptop", "offline")]
 
 
 async def test_a_page_that_reads_too_slowly_is_closed(ada, thread, say, monkeypatch):
@@ -226,7 +238,8 @@ async def test_a_page_that_reads_too_slowly_is_closed(ada, thread, say, monkeypa
     monkeypatch.setattr(consumers.BrowserConsumer, "send", stuck)
     async with page_of(ada) as page:
         await page.connect()
-        await hears(page, "hello")
+        await hears(page, "links")
         await says(page, type="follow", thread=str(thread.pk), after=0)
+        await hears(page, "thread")
 
         assert (await page.receive_output(timeout=10))["code"] == consumers.TOO_SLOW
