@@ -1,30 +1,30 @@
-"""Processes by number *and* start time, so that a number used again is never taken for the old."""
+"""Processes and process groups: who still lives, and how one is ended for good.
+
+A process is named by its pid *and* its start time: pids are used again.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
-import platform
 import signal
 import subprocess
 import time
 from pathlib import Path
 
-STEP = 0.02  # seconds between two looks at a process that was told to end
+HAS_PROC = Path("/proc/self/stat").exists()
+STEP = 0.02  # seconds between two looks; the system has no event for another's child
+KILL_WITHIN = 2.0  # seconds that a group may take to vanish after SIGKILL
 
 
 def started_at(pid: int) -> str:
-    """Return when process ``pid`` started, as text to compare; empty if there is none.
+    """Return when process ``pid`` started, in the system's own terms; empty if there is none.
 
-    A zombie counts as none: it does nothing any more.
+    A zombie counts as none: it only waits to be collected.
     """
-    if platform.system() == "Linux":
-        try:
-            # The name in brackets may hold spaces; what follows the last bracket does not.
-            fields = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2]
-        except OSError:
-            return ""
-        state, *rest = fields.split()
-        return "" if state in {"Z", "X"} else rest[18]
+    if HAS_PROC:
+        fields = _stat(pid)
+        return fields[19] if fields and fields[0] not in "ZX" else ""
     answer = subprocess.run(
         ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
@@ -33,7 +33,7 @@ def started_at(pid: int) -> str:
 
 
 def is_same(pid: int, started: str) -> bool:
-    """Say whether process ``pid`` lives and is the one that started then."""
+    """Say whether the process that started at ``started`` still lives under ``pid``."""
     return bool(started) and started_at(pid) == started
 
 
@@ -50,6 +50,65 @@ def end(pid: int, started: str, *, within: float = 5) -> None:
         if time.monotonic() > deadline:
             _signal(pid, signal.SIGKILL)
         time.sleep(STEP)
+
+
+def group_lives(pgid: int) -> bool:
+    """Say whether any process of the group is left that isn't merely waiting to be reaped."""
+    try:
+        os.killpg(pgid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    # The leader first: looking at every process takes milliseconds that others' tokens wait for.
+    return not HAS_PROC or bool(started_at(pgid)) or _has_living_members(pgid)
+
+
+def signal_group(pgid: int, number: signal.Signals) -> None:
+    """Send a signal to every process of the group; nothing when it is gone."""
+    try:
+        os.killpg(pgid, number)
+    except (ProcessLookupError, PermissionError):
+        pass  # gone between the look and the signal
+
+
+async def end_group(pgid: int, *, grace: float) -> None:
+    """End the whole group: SIGTERM, ``grace`` seconds, SIGKILL; returns when it is gone."""
+    signal_group(pgid, signal.SIGTERM)
+    if not await _gone(pgid, within=grace):
+        signal_group(pgid, signal.SIGKILL)
+        await _gone(pgid, within=KILL_WITHIN)
+
+
+async def end_group_of(pid: int, started: str, *, grace: float) -> None:
+    """End the group that this process leads; do nothing if another has its number by now."""
+    if is_same(pid, started):
+        await end_group(pid, grace=grace)
+
+
+async def _gone(pgid: int, *, within: float) -> bool:
+    deadline = asyncio.get_running_loop().time() + within
+    while group_lives(pgid):
+        if asyncio.get_running_loop().time() >= deadline:
+            return False
+        await asyncio.sleep(STEP)
+    return True
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of /proc/<pid>/stat from the third (the state) on."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    # The name, in brackets, may itself hold spaces and brackets.
+    return text.rpartition(")")[2].split()
+
+
+def _has_living_members(pgid: int) -> bool:
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    stats = filter(None, map(_stat, pids))
+    return any(fields[2] == str(pgid) and fields[0] not in "ZX" for fields in stats)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

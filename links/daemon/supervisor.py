@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from links.daemon import process, spawning
+from links.daemon import spawning
 from links.daemon.errors import (
     SandboxBusy,
     SandboxDown,
@@ -27,12 +27,14 @@ from links.daemon.errors import (
 from links.daemon.spec import Spec
 from links.daemon.upstream import Pool, UpstreamError
 from links.wire.messages import is_handle
+from mesh import processes
 
 logger = logging.getLogger(__name__)
 
 LIMIT: Final = 20
 HEALTHY_WITHIN: Final = 20.0  # seconds from start to the first good health
 HEALTH_WAIT: Final = 2.0  # for one answer; slow is not dead
+TERM_WAIT: Final = 5.0  # seconds between SIGTERM and SIGKILL
 _STEP: Final = 0.02
 
 
@@ -49,7 +51,7 @@ class Sandbox:
 
     @property
     def is_alive(self) -> bool:
-        return process.is_alive(self.pid, self.started)
+        return processes.is_same(self.pid, self.started)
 
 
 class Supervisor:
@@ -62,7 +64,7 @@ class Supervisor:
         command: Sequence[str] = spawning.COMMAND,
         limit: int = LIMIT,
         healthy_within: float = HEALTHY_WITHIN,
-        term_wait: float = process.TERM_WAIT,
+        term_wait: float = TERM_WAIT,
     ) -> None:
         self._home = home
         self._command = tuple(command)
@@ -171,7 +173,7 @@ class Supervisor:
         root = self._home / spec.handle
         spawning.prepare(root, spec)
         child = await asyncio.to_thread(spawning.spawn, self._command, root)
-        started = process.started(child.pid) or ""
+        started = processes.started_at(child.pid)
         end = time.monotonic() + self._healthy_within
         try:
             while child.poll() is None and time.monotonic() < end:
@@ -181,9 +183,9 @@ class Supervisor:
                     return sandbox
                 await asyncio.sleep(_STEP)
         except BaseException:
-            await process.end_group(child.pid, started, wait=self._term_wait)
+            await processes.end_group_of(child.pid, started, grace=self._term_wait)
             raise
-        await process.end_group(child.pid, started, wait=self._term_wait)
+        await processes.end_group_of(child.pid, started, grace=self._term_wait)
         self._sandboxes.pop(spec.handle, None)
         raise SandboxFailed(logTail=spawning.log_tail(root))
 
@@ -219,7 +221,7 @@ class Supervisor:
         raise TooManySandboxes
 
     async def _end(self, sandbox: Sandbox) -> None:
-        await process.end_group(sandbox.pid, sandbox.started, wait=self._term_wait)
+        await processes.end_group_of(sandbox.pid, sandbox.started, grace=self._term_wait)
         sandbox.pool.close()
         if self._sandboxes.get(sandbox.handle) is sandbox:
             del self._sandboxes[sandbox.handle]
@@ -229,7 +231,7 @@ class Supervisor:
         spawning.collect()
         known = self._sandboxes.get(handle)
         found = spawning.read_pid_file(self._home / handle)
-        if found is None or not process.is_alive(found.pid, found.started):
+        if found is None or not processes.is_same(found.pid, found.started):
             return None
         if known and (known.pid, known.started) == (found.pid, found.started):
             return known

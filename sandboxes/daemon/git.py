@@ -10,8 +10,8 @@ import threading
 from pathlib import Path
 
 from mesh.lib.errors import AppError
+from mesh.processes import signal_group
 from sandboxes.daemon.env import child_env
-from sandboxes.daemon.groups import signal_group
 
 LIMIT = 600.0  # seconds for one command: a big clone over a thin line
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from mesh.lib.errors import AppError
+from mesh.processes import started_at
 from mesh.version import VERSION
 from sandboxes.daemon.checkout import Spec, parse_spec
-from sandboxes.daemon.groups import started_at
 
 SOCKET_PATH_LIMIT = 100  # bytes; macOS allows 104
 

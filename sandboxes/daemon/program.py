@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
-from sandboxes.daemon import groups
+from mesh import processes
 from sandboxes.daemon.lines import LineSplitter, LineTooLong
 
 if sys.platform == "linux":
@@ -58,7 +58,7 @@ class Program:
         assert process.stdout is not None
         assert process.stderr is not None
         self.pid = process.pid
-        self.started = groups.started_at(process.pid)
+        self.started = processes.started_at(process.pid)
         self.listener = listener
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._process = process
@@ -119,7 +119,7 @@ class Program:
         return self._ending
 
     async def _end(self, grace: float) -> None:
-        await groups.end_group(self.pid, grace=grace)
+        await processes.end_group(self.pid, grace=grace)
         await self.gone
 
     def _read_stdout(self) -> None:

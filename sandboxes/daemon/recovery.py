@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 
-from sandboxes.daemon import groups
+from mesh import processes
 from sandboxes.daemon.frames import DONE, Body, Row, chunk_event, error_event, to_json
 from sandboxes.daemon.journal import Journal, ProcessRow, RunRow
 from sandboxes.daemon.outline import Outline
@@ -72,8 +72,8 @@ async def end_leftovers(journal: Journal) -> None:
 async def _end(journal: Journal, process: ProcessRow) -> None:
     # By start time: the pid may long be somebody else's. A group without its leader keeps the
     # number reserved, so one whose leader is gone is still the one we started.
-    if groups.is_same_process(process.pid, process.started) or (
-        not groups.started_at(process.pid) and groups.group_lives(process.pid)
+    if processes.is_same(process.pid, process.started) or (
+        not processes.started_at(process.pid) and processes.group_lives(process.pid)
     ):
-        await groups.end_group(process.pid, grace=GRACE)
+        await processes.end_group(process.pid, grace=GRACE)
     journal.remove_process(process.pid)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from links.daemon import process
 from links.daemon.spawning import read_pid_file
 from links.daemon.supervisor import Supervisor
+from mesh import processes
 
 ECHO = (sys.executable, str(Path(__file__).parents[1] / "echo_sandbox.py"))
 
@@ -33,7 +33,7 @@ async def supervise(tmp_path, monkeypatch):
     for root in home.iterdir():
         found = read_pid_file(root)
         if found is not None:
-            await process.end_group(found.pid, found.started, wait=0)
+            await processes.end_group_of(found.pid, found.started, grace=0)
 
 
 @pytest.fixture
@@ -46,4 +46,4 @@ def is_running(pid):
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return process.started(pid) is not None
+    return bool(processes.started_at(pid))

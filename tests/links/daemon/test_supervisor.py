@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from links.daemon import process, spawning
+from links.daemon import spawning
 from links.daemon.errors import (
     SandboxBusy,
     SandboxDown,
@@ -17,6 +17,7 @@ from links.daemon.errors import (
     UnknownHandle,
 )
 from links.daemon.spec import Spec
+from mesh import processes
 from tests.links.daemon.conftest import is_running
 from tests.waiting import auntil
 
@@ -86,7 +87,7 @@ async def test_a_broken_pid_file_is_no_sandbox(supervise, tmp_path, text):
 
 async def test_one_that_died_is_down_and_is_started_again(supervisor):
     sandbox = await supervisor.ensure(Spec("h"))
-    await process.end_group(sandbox.pid, sandbox.started)
+    await processes.end_group_of(sandbox.pid, sandbox.started, grace=5)
 
     with pytest.raises(SandboxDown):
         supervisor.find("h")

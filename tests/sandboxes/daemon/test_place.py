@@ -50,10 +50,10 @@ async def test_a_long_path_has_its_socket_elsewhere(make_sandbox):
 
 
 async def test_the_pid_file_names_this_very_process(sandbox):
-    from sandboxes.daemon.groups import is_same_process
+    from mesh.processes import is_same
 
     facts = json.loads((sandbox.root / "pid").read_text())
 
     assert facts["pid"] == sandbox.process.pid
-    assert is_same_process(facts["pid"], facts["started"])
+    assert is_same(facts["pid"], facts["started"])
     assert facts.keys() == {"pid", "started", "socket", "bootId", "version"}

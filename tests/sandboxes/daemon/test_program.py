@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from mesh.processes import STEP, group_lives
 from sandboxes.daemon import program as module
-from sandboxes.daemon.groups import STEP, group_lives
 from sandboxes.daemon.lines import LineSplitter
 from sandboxes.daemon.program import TERM_GRACE, Program, all_ended
 from sandboxes.daemon.turns import INTERRUPT_GRACE
