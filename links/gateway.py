@@ -21,11 +21,11 @@ from links import held, services
 from links.connection import SUPERSEDED, Connection, Message, Send
 from links.core import presence
 from links.errors import BadToken, LinkUnknown, StoreNotReady
+from links.sign_ins import SIGNED_OUT, SignIns
 from links.wire.errors import TunnelError
 from links.wire.messages import MachineStatus
-from mesh.accounts import bearer, find_user_by_token
+from mesh.accounts import SignIn, bearer, find_sign_in
 from mesh.lib.errors import AppError
-from mesh.models import User
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ class Gateway:
         self._on_up = on_up
         self._on_down = on_down
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sign_ins = SignIns()
         self._heard: dict[str, Connection] = {}
         self._flushing = False
         # Two connections of one machine take the row and the book in the same order.
@@ -69,25 +70,27 @@ class Gateway:
         await receive()  # websocket.connect
         token = bearer(_header(scope, b"authorization"))
         try:
-            user = await database_sync_to_async(find_user_by_token)(token) if token else None
+            found = await database_sync_to_async(find_sign_in)(token) if token else None
         except STORE_DOWN:
             await _refuse(scope, send, StoreNotReady())
             return
-        if user is None:
+        if found is None:
             await _refuse(scope, send, BadToken())
             return
         await send({"type": "websocket.accept"})
-        await self._serve(user, receive, send)
+        await self._serve(found, receive, send)
 
-    async def _serve(self, user: User, receive: Receive, send: Send) -> None:
+    async def _serve(self, sign_in: SignIn, receive: Receive, send: Send) -> None:
         connection = Connection(send, heard=self._note, status_changed=self._keep_status)
         writer = asyncio.create_task(_write(connection))
+        self._sign_ins.add(connection, sign_in)
         cause = presence.NETWORK
         try:
-            if await _greet(connection, receive) and await self._claim(user, connection):
+            if await _greet(connection, receive) and await self._claim(sign_in, connection):
                 cause = await _carry_until_closed(connection, receive)
         finally:
             connection.lose("disconnected")
+            self._sign_ins.remove(connection)
             # A close frame that is queued still goes out; a writer that waits ends here.
             if connection.closed_with is None:
                 connection.close(1000, "")
@@ -95,16 +98,16 @@ class Gateway:
             writer.cancel()
             await self._release(connection, cause)
 
-    async def _claim(self, user: User, connection: Connection) -> bool:
+    async def _claim(self, sign_in: SignIn, connection: Connection) -> bool:
         """Own the machine from here on, in the table and in the book; tell whether we do."""
         assert connection.hello is not None
         machine_id = str(connection.hello.get("machineId", ""))
         fingerprint = str(connection.hello.get("secretFingerprint", ""))
-        lock = self._locks.setdefault((user.pk, machine_id), asyncio.Lock())
+        lock = self._locks.setdefault((sign_in.user.pk, machine_id), asyncio.Lock())
         async with lock:
             try:
                 connection.claimed = await database_sync_to_async(services.claim)(
-                    user=user,
+                    user=sign_in.user,
                     machine_id=machine_id,
                     secret_fingerprint=fingerprint,
                     connection_id=connection.id,
@@ -203,6 +206,8 @@ async def _carry_until_closed(connection: Connection, receive: Receive) -> str:
     try:
         either: set[asyncio.Future[Any]] = {reader, connection.closing}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if connection.closed_with and connection.closed_with[0] == SIGNED_OUT:
+            return presence.SIGNED_OUT
         return reader.result() if reader.done() else presence.NETWORK
     finally:
         reader.cancel()

@@ -65,9 +65,15 @@ def find_sign_in(value: str) -> SignIn | None:
 
 
 def find_user_by_token(value: str) -> User | None:
-    """Return the active person whose unexpired access token ``value`` is."""
+    """Return the active person whose unexpired access token ``value`` is, or whose machine's."""
     found = find_sign_in(value)
     return found.user if found else None
+
+
+def find_person_by_token(value: str) -> User | None:
+    """Return the person for whom ``value`` may do everything: not for a machine's token."""
+    found = find_sign_in(value)
+    return found.user if found and not found.is_machine else None
 
 
 def find_ended(sign_ins: Collection[SignIn]) -> set[SignIn]:

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from mesh.accounts import bearer, find_user_by_token
+from mesh.accounts import bearer, find_person_by_token
 from mesh.lib.errors import AppError
 from mesh.models import User
 from threads import pool, selectors, services
@@ -72,7 +72,7 @@ def _wanted(request: HttpRequest, org: str, thread_id: UUID) -> Wanted:
 
 def _viewer(request: HttpRequest) -> User:
     token = bearer(request.headers.get("Authorization", ""))
-    user = find_user_by_token(token) if token else request.user
+    user = find_person_by_token(token) if token else request.user
     if not isinstance(user, User) or not user.is_active:
         raise Unauthorized
     return user

@@ -15,12 +15,14 @@ NETWORK: Final = "network"
 STOPPED: Final = "stopped"  # by the person, or by the machine's shutdown
 SERVER_RESTARTED: Final = "server_restarted"
 TOO_OLD: Final = "too_old"
+SIGNED_OUT: Final = "signed_out"
 
 SENTENCES: Final[dict[str, str]] = {
     NETWORK: "It is asleep, or has lost its network.",
     STOPPED: "deco_link was stopped on it.",
     SERVER_RESTARTED: "The server was restarted; the machine comes back by itself.",
     TOO_OLD: "Its deco_link is too old for this server.",
+    SIGNED_OUT: "It was signed out; start deco_link there again to link it anew.",
 }
 
 

@@ -166,7 +166,7 @@ async def test_a_store_that_is_down_at_the_door_is_a_503(dial, monkeypatch):
     def down(token):
         raise OperationalError
 
-    monkeypatch.setattr(gateway, "find_user_by_token", down)
+    monkeypatch.setattr(gateway, "find_sign_in", down)
     answered = dial(extensions={"websocket.http.response": {}})
 
     assert (await answered.sent.get())["status"] == 503

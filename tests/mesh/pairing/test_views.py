@@ -11,6 +11,7 @@ from mesh.accounts import find_user_by_token
 from mesh.lib import oauth
 from mesh.models import Pairing, User
 from tests.mesh.pairing.conftest import Browser, Machine
+from threads.models import Thread
 
 
 def test_an_approved_machine_gets_tokens_of_the_person(machine, adas, ada):
@@ -361,3 +362,15 @@ def test_a_machine_reaches_its_own_addresses_and_no_others(machine, adas, client
         answer = client.get(path, headers=headers)
         assert answer.status_code in {403, 404}, path
     assert client.get("/home/", headers=headers).status_code == 302
+
+
+def test_a_machine_does_not_follow_threads(machine, adas, client, ada, org, agent):
+    thread = Thread.objects.create(organization=org, owner=ada, agent=agent)
+    access = machine.paired(adas).tokens["access_token"]
+
+    answer = client.get(
+        f"/api/home/decopilot/threads/{thread.pk}/stream",
+        headers={"Authorization": f"Bearer {access}"},
+    )
+
+    assert answer.status_code == 401

@@ -1,0 +1,67 @@
+"""Drops the sockets of machines that were signed out.
+
+A look at the rows every few seconds, and not a message from whoever revokes: so it holds for
+each way to be signed out (the machine itself, its person, an admin, a person shut out), and
+whichever process did it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from channels.db import database_sync_to_async
+from django.db import InterfaceError, OperationalError
+
+from links.connection import Connection
+from mesh.accounts import SignIn, find_ended
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY: Final = 3.0  # so that a revoked machine is gone within five seconds
+SIGNED_OUT: Final = 4403
+
+
+class SignIns:
+    """Which sign-in each open connection of this process stands on."""
+
+    def __init__(self) -> None:
+        self._of: dict[Connection, SignIn] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._looking: asyncio.Task[None] | None = None
+
+    def add(self, connection: Connection, sign_in: SignIn) -> None:
+        self._of[connection] = sign_in
+        self._wait()
+
+    def remove(self, connection: Connection) -> None:
+        self._of.pop(connection, None)
+
+    async def look(self) -> None:
+        """Close every connection whose sign-in has ended; where the store is down, none."""
+        held = dict(self._of)
+        try:
+            ended = await database_sync_to_async(find_ended)(set(held.values()))
+        except (InterfaceError, OperationalError) as exc:
+            logger.warning("sign-ins can't be looked at: the store is down: %s", exc)
+            return
+        for connection, sign_in in held.items():
+            if sign_in in ended:
+                connection.close(SIGNED_OUT, "signed_out")
+
+    def _wait(self) -> None:
+        if self._of and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self._begin)
+
+    def _begin(self) -> None:
+        self._looking = asyncio.get_running_loop().create_task(self.look())
+        self._looking.add_done_callback(self._end)
+
+    def _end(self, looking: asyncio.Task[None]) -> None:
+        self._timer = self._looking = None
+        if looking.cancelled():
+            return  # the server is stopping
+        if exc := looking.exception():
+            logger.error("looking at sign-ins failed", exc_info=exc)
+        self._wait()
