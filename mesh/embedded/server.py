@@ -41,13 +41,14 @@ class Server(uvicorn.Server):
 
     def __init__(
         self,
+        application: Callable[..., Awaitable[None]],
         *,
         on_ready: Callable[[], Awaitable[None]],
         before_exit: Callable[[], Awaitable[None]],
     ) -> None:
         super().__init__(
             uvicorn.Config(
-                "mesh.asgi:application",
+                application,
                 lifespan="on",
                 log_config=None,
                 access_log=False,
@@ -56,9 +57,8 @@ class Server(uvicorn.Server):
                 # The tunnel's frames are data already packed or tokens too short to pack.
                 ws_per_message_deflate=False,
                 ws_max_size=4 * 1024 * 1024,
-                # Liveness is the tunnel's own affair (ping each 10 s); this one is slower.
-                ws_ping_interval=30,
-                ws_ping_timeout=60,
+                # Who is still there is found out by our own pings, in the tunnel and on the page.
+                ws_ping_interval=None,
                 timeout_graceful_shutdown=2,
             )
         )

@@ -33,8 +33,11 @@ class Command(BaseCommand):
             socket = listen(settings.ENV.port)
         except AppError as exc:
             raise CommandError(f"{exc}\n{exc.hint}", returncode=3) from exc
-        logs.write_to(settings.MESH_HOME / "log" / "server.log")
         owner = home.prepare()
+        # After the files are in place, which it looks for; it also sets logging up, so ours follows.
+        from mesh.asgi import application
+
+        logs.write_to(settings.MESH_HOME / "log" / "server.log")
         port = socket.getsockname()[1]
         ticket = entry.make_ticket(user=owner)
         link = companions.LocalLink(
@@ -56,7 +59,7 @@ class Command(BaseCommand):
             await asyncio.to_thread(companions.end_sandboxes, settings.MESH_HOME)
             await link.stop()
 
-        server = Server(on_ready=ready, before_exit=leave)
+        server = Server(application, on_ready=ready, before_exit=leave)
         gc.freeze()  # what is loaded stays: the collector need not walk it again and again
         server.run(sockets=[socket])
 
