@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytest_plugins = ["tests.chromium"]
+
 
 @pytest.fixture(autouse=True)
 def plain_files_and_quick_passwords(settings):

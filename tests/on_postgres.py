@@ -1,6 +1,6 @@
 """Runs the suites that use the database once more, on PostgreSQL.
 
-    python -m tests.on_postgres [pytest's words]
+python -m tests.on_postgres [pytest's words]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 
 from tests.servers import postgres
 
-SUITES = ["tests/mesh", "tests/links", "tests/agents", "tests/sandboxes", "tests/threads"]
+SUITES = ["tests/mesh", "tests/links", "tests/agents", "tests/threads"]
 
 
 def main() -> int:
@@ -25,7 +25,8 @@ def main() -> int:
             "MESH_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
             "MESH_URL": "http://testserver",
         }
-        argv = [sys.executable, "-m", "pytest", *(sys.argv[1:] or SUITES)]
+        words = sys.argv[1:] or ["-n", "2", "-m", "not real_cli", *SUITES]
+        argv = [sys.executable, "-m", "pytest", *words]
         return subprocess.run(argv, env=os.environ | clustered, check=False).returncode
 
 

@@ -33,7 +33,7 @@ class RunningMesh:
         self.process: subprocess.Popen[str] | None = None
         self.lines: list[str] = []
         self.port = 0
-        self._token = ""
+        self._token = self._session = ""
 
     def start(self) -> RunningMesh:
         """Start it, and return once it has said that it is ready."""
@@ -93,6 +93,13 @@ class RunningMesh:
                 check=True,
             ).stdout.strip()
         return self._token
+
+    def session(self) -> str:
+        """The owner's session cookie, as a browser gets it by the printed address; kept."""
+        if not self._session:
+            entered = httpx.get(self.address, trust_env=False)
+            self._session = entered.cookies["mesh_session"]
+        return self._session
 
     def client(self) -> httpx.Client:
         """A program's client of the API."""

@@ -1,4 +1,4 @@
-"""Chromium for the tests of the page: the session's own where it is installed."""
+"""The page against a server that says what a test tells it to."""
 
 from __future__ import annotations
 
@@ -9,17 +9,6 @@ import pytest
 
 from tests.browser.scripted_server import ScriptedServer
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 # Playwright's own event loop runs in the test's thread; Django would take it for ours.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
@@ -29,12 +18,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.browser)
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args):
-    own = {"executable_path": str(CHROMIUM)} if CHROMIUM.exists() else {}
-    return {**browser_type_launch_args, "args": QUIET, **own}
 
 
 @pytest.fixture

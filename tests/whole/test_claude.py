@@ -1,0 +1,110 @@
+"""The real Claude Code through everything: CLI, sandbox, link, server; the model is a stand-in."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.harness.cli import need
+from tests.running import RunningMesh, events, say, text_of, until_finish
+from tests.standin import serving_in_thread
+from tests.waiting import until
+
+pytestmark = pytest.mark.real_cli
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory):
+    """A running Mesh whose machine has ``claude``, signed in by a key."""
+    program = Path(need("claude"))
+    home = tmp_path_factory.mktemp("person")
+    with serving_in_thread() as standin:
+        running = RunningMesh(
+            tmp_path_factory.mktemp("mesh"),
+            PATH=f"{program.parent}:{os.environ['PATH']}",
+            HOME=str(home),
+            ANTHROPIC_BASE_URL=standin.url,
+            ANTHROPIC_API_KEY="stand-in",
+            CLAUDE_CODE_MAX_RETRIES="1",
+        )
+        try:
+            running.start().online()
+            until(lambda: "claude-code" in capabilities(running), within=30, what="probed")
+            yield running
+        finally:
+            running.close()
+
+
+def capabilities(mesh):
+    with mesh.client() as api:
+        return api.get(f"{mesh.url}/api/links/me").json().get("capabilities", [])
+
+
+@pytest.fixture
+def api(mesh):
+    with mesh.client() as client:
+        yield client
+
+
+@pytest.fixture
+def thread(api):
+    return api.post("/threads", json={}).json()["id"]
+
+
+def ask(api, thread, text, **body):
+    """Post, and return the events of the run that answers."""
+    answer = say(api, thread, text, **body)
+    assert answer.status_code == 202, answer.text
+    return until_finish(events(api, thread, run=answer.json()["runId"]))
+
+
+def test_who_is_signed_in_is_answered_by_claude_without_asking_for_it(api, thread):
+    seen = ask(api, thread, "say: hello from the machine")
+
+    assert text_of(seen) == "hello from the machine"
+    assert api.get(f"/threads/{thread}").json()["harnessId"] == "claude-code"
+    usage = seen[-1][1]["messageMetadata"]["usage"]
+    assert usage["inputTokens"] > 0
+
+
+def test_a_second_turn_resumes_the_session(api, thread):
+    first = ask(api, thread, "say: one")
+    second = ask(api, thread, "say: two")
+
+    sessions = {one[-1][1]["messageMetadata"]["codingAgentSessionId"] for one in (first, second)}
+    assert len(sessions) == 1
+
+
+def test_a_tool_runs_in_the_sandbox(api, thread):
+    seen = ask(api, thread, "bash: echo made > here.txt && cat here.txt")
+
+    outputs = [chunk["output"] for _, chunk in seen if chunk["type"] == "tool-output-available"]
+    assert "made" in str(outputs)
+
+
+def test_a_second_harness_for_the_thread_is_not_taken(api, thread):
+    ask(api, thread, "say: one")
+
+    ask(api, thread, "say: still claude", harnessId="demo")
+
+    assert api.get(f"/threads/{thread}").json()["harnessId"] == "claude-code"
+
+
+def test_the_models_refusal_reaches_the_reader_in_words(api, thread):
+    seen = ask(api, thread, "status 401")
+
+    errors = [chunk["errorText"] for _, chunk in seen if chunk["type"] == "error"]
+    assert errors
+    assert api.get(f"/threads/{thread}").json()["status"] == "failed"
+
+
+def test_claude_is_stopped_and_answers_again(api, thread):
+    run = say(api, thread, "slow 400 50").json()["runId"]
+    for _, chunk in events(api, thread, after=0):
+        if chunk["type"] == "text-delta":
+            break
+    assert api.post(f"/cancel/{thread}").status_code in (200, 202)
+    seen = until_finish(events(api, thread, run=run))
+    assert "abort" in {chunk["type"] for _, chunk in seen}
+
+    assert text_of(ask(api, thread, "say: again")) == "again"
