@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -116,6 +115,13 @@ _READ = """
 """
 
 
+_KEEP_RUN = """
+    UPDATE threads_run
+    SET last_n = %s, progress_at = %s, state = %s, error_code = %s, error_text = %s
+    WHERE id = %s
+"""
+
+
 def _lock(run_ids: Sequence[UUID]) -> dict[UUID, _Run]:
     """Return the runs, whose threads are locked until the commit, in the order of their ids.
 
@@ -206,7 +212,10 @@ class _Commit:
         run.thread.last_seq += len(numbered)
         self.numbered += numbered
         outcome.rows = [row for row, _ in numbered]
-        self.run_facts(run, decision)
+        run.state, run.error_code = decision.state, decision.error_code
+        run.error_text = rows.clean(decision.error_text)
+        if decision.usage:
+            self.usage(run, decision)
 
     def end(self, run: _Run, decision: Decision, drafts: list[Draft]) -> list[EventRow]:
         """Finish the run; return all rows it writes with that."""
@@ -255,23 +264,10 @@ class _Commit:
             **{name: rows.clean(value) for name, value in facts.items() if value}
         )
 
-    def run_facts(self, run: _Run, decision: Decision) -> None:
-        """Keep what hardly ever changes between two events of a run."""
-        facts = {
-            "state": decision.state,
-            "error_code": decision.error_code,
-            "error_text": rows.clean(decision.error_text),
-        }
-        changed: dict[str, Any] = {
-            name: value for name, value in facts.items() if value != getattr(run, name)
-        }
-        if decision.usage:
-            before = Run.objects.values_list("usage", flat=True).get(pk=run.id)
-            changed["usage"] = {**before, **rows.clean(decision.usage)}
-        if changed:
-            Run.objects.filter(pk=run.id).update(**changed)
-        run.state = decision.state
-        run.error_code, run.error_text = decision.error_code, facts["error_text"]
+    def usage(self, run: _Run, decision: Decision) -> None:
+        before = Run.objects.values_list("usage", flat=True).get(pk=run.id)
+        usage = {**before, **rows.clean(decision.usage)}
+        Run.objects.filter(pk=run.id).update(usage=usage)
 
     def write(self) -> None:
         """Write what was gathered so far."""
@@ -286,7 +282,10 @@ class _Commit:
                 [(thread.last_seq, rows.key(thread.id)) for thread in threads.values()],
             )
             cursor.executemany(
-                "UPDATE threads_run SET last_n = %s, progress_at = %s WHERE id = %s",
-                [(run.last_n, stamp, rows.key(run.id)) for run in self.runs.values()],
+                _KEEP_RUN,
+                [
+                    (run.last_n, stamp, run.state, run.error_code, run.error_text, rows.key(run.id))
+                    for run in self.runs.values()
+                ],
             )
         self.numbered, self.runs = [], {}

@@ -60,6 +60,9 @@ class Dispatcher:
         self._looking: asyncio.Task[None] | None = None
         self._followers: dict[UUID, RunFollower] = {}
         self._tasks: dict[tuple[str, UUID], asyncio.Task[None]] = {}
+        # What ended while the rows were being read: for it they are out of date already.
+        self._ended: set[tuple[str, UUID]] = set()
+        self._was_outdated = False
 
     async def start(self) -> None:
         """Begin to look for work."""
@@ -102,6 +105,8 @@ class Dispatcher:
 
     async def _look(self) -> bool:
         """Start whatever is to be done and not yet going on; say whether to look again soon."""
+        self._ended.clear()
+        self._was_outdated = False
         work = await pool.run(list_work, links=self._links())
         for stop in work.stops:
             self._begin("stop", stop.id, self._deliver_stop(stop))
@@ -117,15 +122,20 @@ class Dispatcher:
             )
         if work.awaits_stop:
             await pool.run(services.end_overdue_stops, now=timezone.now())
-        return work.awaits_stop
+        return work.awaits_stop or self._was_outdated
 
     def _begin(self, kind: str, id: UUID, work: Coroutine[Any, Any, None]) -> None:
         key = (kind, id)
-        if key in self._tasks:
+        if key in self._tasks or key in self._ended:
+            self._was_outdated |= key in self._ended
             work.close()
             return
         task = self._tasks[key] = asyncio.create_task(work)
-        task.add_done_callback(lambda _: self._tasks.pop(key, None))
+        task.add_done_callback(lambda _: self._end(key))
+
+    def _end(self, key: tuple[str, UUID]) -> None:
+        del self._tasks[key]
+        self._ended.add(key)
 
     async def _serve(self, run_id: UUID, *, is_queued: bool) -> None:
         follower = RunFollower(run_id, provider=self._provider_for(KIND), writer=self._writer)

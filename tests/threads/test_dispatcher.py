@@ -78,7 +78,8 @@ async def test_a_message_is_answered(serve, post, thread, chunks):
     done = await ended(run)
 
     assert (done.state, text_of(done), done.fence) == ("completed", "Hello", 1)
-    assert sandbox.runs[str(run.pk)].acked == len(sandbox.runs[str(run.pk)].events)
+    told = sandbox.runs[str(run.pk)]
+    await auntil(lambda: told.acked == len(told.events), what="all is acknowledged")
     journal = await sync_to_async(chunks)(thread)
     assert [c["data"]["state"] for c in journal if c["type"] == "data-run-status"] == [
         "queued",
