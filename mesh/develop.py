@@ -15,7 +15,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
 # Exact versions: what the recorded lines in tests/harness were taken from.
-NPM_PACKAGES = ("@anthropic-ai/claude-code@2.1.330",)
+NPM_PACKAGES = (
+    "@anthropic-ai/claude-code@2.1.330",
+    "@google/gemini-cli@0.61.0",
+    "@openai/codex@0.169.0",
+    "opencode-ai@1.18.33",
+)
 OURS = ("mesh", "links", "agents", "sandboxes", "threads")
 
 
@@ -29,14 +34,32 @@ def main() -> int:
     return commands[name](words)
 
 
+# Each in a pytest of its own: Playwright keeps an event loop that asyncio's tests can't share.
+SUITES = {
+    "what is quick": "not (browser or faults or real_cli or whole)",
+    "whole processes and real programs": "(faults or real_cli or whole) and not browser",
+    "the browser": "browser",
+}
+
+
 def test(words: list[str]) -> int:
-    """Run the test suite, whole or the parts named by ``words``."""
+    """Run the whole test suite, or with ``words`` what they tell pytest to."""
     missing = [reason for reason in (_have_clis(), _have_chromium()) if reason]
     for reason in missing:
         print(f"LEFT OUT: {reason}", file=sys.stderr, flush=True)
     if missing and os.environ.get("CI") == "true":
         return 1
-    return _run(sys.executable, "-m", "pytest", *words)
+    if words:
+        return _run(sys.executable, "-m", "pytest", *words)
+    codes = {}
+    for name, marks in SUITES.items():
+        print(f"— {name} —", flush=True)
+        codes[name] = _run(sys.executable, "-m", "pytest", "-n", "2", "-m", marks)
+    print("— the database's suites once more, on PostgreSQL —", flush=True)
+    codes["PostgreSQL"] = _run(sys.executable, "-m", "tests.on_postgres")
+    if failed := [name for name, code in codes.items() if code]:
+        print(f"FAILED: {', '.join(failed)}", file=sys.stderr)
+    return max(codes.values())
 
 
 def check(words: list[str]) -> int:
@@ -75,7 +98,7 @@ def _have_clis() -> str:
         return ""
     npm = shutil.which("npm")
     if npm is None:
-        return "the tests with the real Claude Code (marker real_cli): npm is not installed."
+        return "the tests with the real agent CLIs (marker real_cli): npm is not installed."
     TOOLS.mkdir(exist_ok=True)
     # A package.json of its own, or npm would walk up and write into a parent folder.
     (TOOLS / "package.json").write_text('{"private": true}\n')
@@ -83,7 +106,7 @@ def _have_clis() -> str:
     quiet = ["--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
     code = _run(npm, "install", "--prefix", str(TOOLS), *quiet, *NPM_PACKAGES)
     if code != 0:
-        return f"the tests with the real Claude Code (marker real_cli): npm ended with {code}."
+        return f"the tests with the real agent CLIs (marker real_cli): npm ended with {code}."
     stamp.write_text(wanted)
     return ""
 

@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mesh.develop import NPM_PACKAGES
+
 ROOT = Path(__file__).resolve().parents[2]
-CLAUDE_VERSION = "2.1.330"
-INSTALL = f"npm install --prefix .tools @anthropic-ai/claude-code@{CLAUDE_VERSION}"
+TOOLS = ROOT / ".tools"
+INSTALL = f"npm install --prefix .tools {' '.join(NPM_PACKAGES)}"
 
 
-def find_claude() -> str | None:
-    """Return the path of ``claude``, or ``None``."""
-    named = os.environ.get("MESH_TEST_CLAUDE")
-    path = Path(named) if named else ROOT / ".tools/node_modules/.bin/claude"
+def find(program: str) -> str | None:
+    """Return the path of ``claude``, ``codex``, ``gemini`` or ``opencode``, or ``None``."""
+    named = os.environ.get(f"MESH_TEST_{program.upper()}")
+    path = Path(named) if named else TOOLS / "node_modules/.bin" / program
     return str(path) if path.exists() else None
 
 
-def need_claude() -> str:
-    """Return the path of ``claude``; without it leave the test out, or fail it in CI."""
-    if path := find_claude():
+def need(program: str) -> str:
+    """Return the path of the program; without it leave the test out, or fail it in CI."""
+    if path := find(program):
         return path
-    reason = f"no claude program here: run `{INSTALL}`"
+    reason = f"no {program} program here: run `{INSTALL}`"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@contextlib.contextmanager
+def a_home() -> Iterator[Path]:
+    """Make a home for a program; not below the system's temporary folder, which Codex refuses."""
+    TOOLS.mkdir(exist_ok=True)
+    home = Path(tempfile.mkdtemp(prefix="home-", dir=TOOLS))
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)

@@ -13,7 +13,7 @@ import pytest
 
 from agents.harness.base import Ask, Emit
 from agents.harness.claude_code import ClaudeCodeAdapter
-from tests.harness.cli import need_claude
+from tests.harness.cli import need
 from tests.harness.driver import Driver, one, text_of, turn, types_of
 from tests.harness.shapes import check_turn
 from tests.standin import serving
@@ -31,7 +31,7 @@ async def standin():
 @pytest.fixture
 async def claude(standin, tmp_path):
     """Return ``claude(**env)``: a driver of the real program; ended when the test is over."""
-    program = need_claude()
+    program = need("claude")
     (tmp_path / "home").mkdir()
     (tmp_path / "work").mkdir()
     started = []

@@ -18,6 +18,8 @@ USAGE = {
     "output_tokens": 1,
 }
 OUTPUT_TOKENS = 30
+# What ends a stream besides its last event.
+LAST = b""
 
 
 def read(body: Json) -> tuple[list[str], list[str]]:
@@ -71,13 +73,13 @@ def sse(event: Json) -> bytes:
 class Message:
     """The events of one streamed message, block by block."""
 
-    def __init__(self, model: str) -> None:
-        self.model = model
+    def __init__(self, body: Json) -> None:
+        self.model = str(body.get("model"))
         self.content: list[Json] = []
         self.stop = "end_turn"
 
-    def begin(self) -> Json:
-        return {"type": "message_start", "message": self.whole() | {"stop_reason": None}}
+    def begin(self) -> Iterator[Json]:
+        yield {"type": "message_start", "message": self.whole() | {"stop_reason": None}}
 
     def whole(self) -> Json:
         """The message as it is answered when not streamed."""

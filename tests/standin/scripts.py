@@ -14,6 +14,7 @@ The last user text decides (elsewhere in the text is fine):
   think                thinks, then answers
   bash: COMMAND        calls the tool Bash, then tells what it gave
   bash twice           calls Bash two times in one message
+  write: PATH TEXT     calls the tool Write
   tool: NAME {json}    calls any tool
   recall               tells the first thing you said
   slow N MS            N pieces of text, MS milliseconds apart
@@ -109,6 +110,13 @@ _SCRIPTS: list[tuple[re.Pattern[str], Maker]] = [
         (
             r"\bbash: (.+)",
             lambda m, t: [words("I run it."), _bash(m[1])],
+        ),
+        (
+            r"\bwrite: (\S+) (.+)",
+            lambda m, t: [
+                words("I write it."),
+                Tool("Write", {"file_path": m[1], "content": m[2]}),
+            ],
         ),
         (r"\bbash twice", lambda m, t: [_bash("echo one"), _bash("echo two")]),
         (

@@ -5,15 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
-from tests.standin import anthropic
+from tests.standin import anthropic, chat, gemini, responses
 from tests.standin.scripts import Cut, Refuse, Stall, Step, steps_for
 
 HEAD_LIMIT = 64 * 1024
+# Path → the module that speaks that API.
+APIS: tuple[tuple[re.Pattern[str], ModuleType], ...] = (
+    (re.compile(r"/v1/messages"), anthropic),
+    (re.compile(r"/v1/responses"), responses),
+    (re.compile(r"/v1/chat/completions"), chat),
+    (re.compile(r"/v1(beta)?/models/[^/]+:(streamG|g)enerateContent"), gemini),
+)
 
 
 @dataclass(slots=True)
@@ -34,11 +43,7 @@ class Standin:
     @property
     def messages(self) -> list[Request]:
         """The requests for an answer of the model."""
-        return [
-            r
-            for r in self.requests
-            if r.path.startswith("/v1/messages?") or r.path.endswith("/messages")
-        ]
+        return [request for request in self.requests if _api_of(request)]
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -51,8 +56,8 @@ class Standin:
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
         path = request.path.partition("?")[0]
-        if request.method == "POST" and path == "/v1/messages":
-            await _messages(request.body, writer)
+        if api := _api_of(request):
+            await _answer_of_the_model(api, request, writer)
         elif path == "/v1/messages/count_tokens":
             await _json(writer, 200, {"input_tokens": 100})
         else:
@@ -82,13 +87,22 @@ async def _json(writer: asyncio.StreamWriter, status: int, body: dict[str, Any])
     await writer.drain()
 
 
-async def _messages(body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
-    steps = steps_for(*anthropic.read(body))
-    message = anthropic.Message(str(body.get("model")))
+def _api_of(request: Request) -> ModuleType | None:
+    """Return who speaks the API that an answer of the model is asked by; ``None`` for all else."""
+    path = request.path.partition("?")[0]
+    found = (api for pattern, api in APIS if pattern.fullmatch(path))
+    return next(found, None) if request.method == "POST" else None
+
+
+async def _answer_of_the_model(
+    api: ModuleType, request: Request, writer: asyncio.StreamWriter
+) -> None:
+    steps = steps_for(*api.read(request.body))
+    message = api.Message(request.body)
     if isinstance(steps[0], Refuse):
-        await _json(writer, steps[0].status, anthropic.error(steps[0].status))
-    elif body.get("stream"):
-        await _stream(message, steps, writer)
+        await _json(writer, steps[0].status, api.error(steps[0].status))
+    elif request.body.get("stream") or ":stream" in request.path:
+        await _stream(api, message, steps, writer)
     else:
         for step in steps:
             if not isinstance(step, Stall | Cut | Refuse):
@@ -98,13 +112,14 @@ async def _messages(body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
 
 
 async def _stream(
-    message: anthropic.Message, steps: list[Step], writer: asyncio.StreamWriter
+    api: ModuleType, message: Any, steps: list[Step], writer: asyncio.StreamWriter
 ) -> None:
     writer.write(
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
         b"cache-control: no-store\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
     )
-    await _send(writer, message.begin())
+    for event in message.begin():
+        await _send(writer, api.sse(event))
     for step in steps:
         if isinstance(step, Cut):
             writer.transport.abort()
@@ -115,17 +130,18 @@ async def _stream(
             for event, wait in message.block(step):
                 if wait:
                     await asyncio.sleep(wait)
-                await _send(writer, event)
+                await _send(writer, api.sse(event))
     for event in message.end():
-        await _send(writer, event)
+        await _send(writer, api.sse(event))
+    await _send(writer, api.LAST)
     writer.write(b"0\r\n\r\n")
     await writer.drain()
 
 
-async def _send(writer: asyncio.StreamWriter, event: dict[str, Any]) -> None:
-    data = anthropic.sse(event)
-    writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
-    await writer.drain()
+async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:
+    if data:  # an empty chunk would end the stream
+        writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        await writer.drain()
 
 
 @contextlib.asynccontextmanager

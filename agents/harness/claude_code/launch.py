@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
+from agents.harness import files
 from agents.harness.base import PLAN, Launch, TurnInput, Write, parts_of
 from agents.harness.claude_code.permissions import ASK_RULES, asks
 
@@ -129,31 +128,13 @@ def _block(part: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _file(part: dict[str, Any]) -> dict[str, Any]:
-    name = part.get("filename") or "a file"
-    data = _read_data_url(str(part.get("url", "")))
-    media_type = str(part.get("mediaType", "")).partition(";")[0]
-    if data is None:
-        return _text(f"[{name} could not be read: it is not part of the message]")
-    if media_type in IMAGES or media_type == "application/pdf":
-        source = {
-            "type": "base64",
-            "media_type": media_type,
-            "data": base64.b64encode(data).decode(),
-        }
-        return {"type": "image" if media_type in IMAGES else "document", "source": source}
-    try:
-        return _text(f"{name}:\n\n{data.decode()}")
-    except UnicodeDecodeError:
-        return _text(f"[{name} could not be read: {media_type or 'its type'} is not supported]")
-
-
-def _read_data_url(url: str) -> bytes | None:
-    head, comma, body = url.partition(",")
-    if not head.startswith("data:") or not comma:
-        return None
-    if not head.endswith(";base64"):
-        return unquote_to_bytes(body)
-    try:
-        return base64.b64decode(body, validate=True)
-    except binascii.Error:
-        return None
+    media_type = files.media_type_of(part)
+    data = files.read_data_url(str(part.get("url", "")))
+    if data is None or media_type not in (*IMAGES, "application/pdf"):
+        return _text(files.as_text(part))
+    source = {
+        "type": "base64",
+        "media_type": media_type,
+        "data": base64.b64encode(data).decode(),
+    }
+    return {"type": "image" if media_type in IMAGES else "document", "source": source}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.cli import need_claude
+from tests.harness.cli import need
 from tests.sandboxes.daemon.sandbox import chunks_of, is_alive, kinds_of, text_of
 from tests.standin import serving
 from tests.waiting import auntil
@@ -24,7 +24,7 @@ async def standin():
 
 @pytest.fixture
 def sandbox(make_sandbox, standin, tmp_path):
-    program = Path(need_claude())
+    program = Path(need("claude"))
     (tmp_path / "home").mkdir()
     env = {
         "PATH": f"{program.parent}:{os.environ['PATH']}",

@@ -1,0 +1,88 @@
+"""What Codex asks before it acts: read into a question, and answered in its words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from agents.harness.base import AUTO, PLAN, TurnInput
+from agents.harness.codex.items import Items, script_of
+from agents.harness.lines import list_of, object_of, text_of
+from agents.harness.rpc import RequestId
+
+COMMAND = "item/commandExecution/requestApproval"
+CHANGE = "item/fileChange/requestApproval"
+ELICITATION = "mcpServer/elicitation/request"
+PERMISSIONS = "item/permissions/requestApproval"
+FORM = "item/tool/requestUserInput"
+
+NO_FORMS = "There is no form for this here. Ask in your reply, and end your turn."
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request of the program that a person's answer decides."""
+
+    request_id: RequestId
+    method: str
+    call: str  # "" when it belongs to no call that is shown
+    tool: str
+    input: Any
+    asked: dict[str, Any]
+
+
+def read(
+    method: str, request_id: RequestId, params: dict[str, Any], items: Items
+) -> Question | None:
+    """Return the question in a request; ``None`` when it is no question of yes or no."""
+    call, tool, asked = text_of(params, "itemId"), "", params
+    known = items.find(call)
+    value: Any = known.input if known else None
+    if method == COMMAND:
+        tool = known.tool if known else "Bash"
+        value = value or {"command": script_of(text_of(params, "command"))}
+    elif method == CHANGE:  # it names the item alone: what changes was in the item
+        tool, value = "Edit", value or {"file_path": text_of(params, "grantRoot")}
+    elif method == PERMISSIONS:
+        call, tool, asked = "", "Permissions", object_of(params, "permissions")
+        value = {"permissions": asked}
+    elif method == ELICITATION:
+        about = object_of(params, "_meta")
+        if text_of(about, "codex_approval_kind") != "mcp_tool_call":
+            return None
+        server, name = text_of(params, "serverName"), text_of(about, "tool_name")
+        call, tool = items.find_mcp(server, name), f"mcp__{server}__{name}"
+        value = object_of(about, "tool_params")
+    else:
+        return None
+    if reason := text_of(params, "reason"):
+        value = {**value, "reason": reason} if isinstance(value, dict) else value
+    return Question(request_id, method, call, tool, value, asked)
+
+
+def decide(turn: TurnInput) -> Literal["allow", "ask", "deny"]:
+    """Return what is to be done with a question of the turn."""
+    if turn.mode == PLAN:
+        return "deny"
+    return "allow" if turn.approval_level == AUTO else "ask"
+
+
+def reply(question: Question, *, is_allowed: bool) -> dict[str, Any]:
+    """Return the answer, for this one time, as the request's result."""
+    if question.method == ELICITATION:
+        action = "accept" if is_allowed else "decline"
+        return {"action": action, "content": {} if is_allowed else None, "_meta": None}
+    if question.method == PERMISSIONS:
+        return {"permissions": question.asked if is_allowed else {}, "scope": "turn"}
+    return {"decision": "accept" if is_allowed else "decline"}
+
+
+def no_forms(params: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer to a form: that nobody can fill it."""
+    asked = [text_of(question, "id") for question in list_of(params, "questions")]
+    return {"answers": {name: {"answers": [NO_FORMS]} for name in asked}}
+
+
+def decline_elicitation() -> dict[str, Any]:
+    """Return the answer to an MCP server that wants something typed in."""
+    return {"action": "decline", "content": None, "_meta": None}

@@ -1,0 +1,77 @@
+"""What a failed turn is called, and the sentence that says what to do."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from agents.harness.lines import as_object, object_of, text_of
+
+NOT_SIGNED_IN = (
+    "Codex is not signed in on this machine. Run `codex login` in a terminal there, and send "
+    "the message again."
+)
+NOT_READ_ONLY = (
+    "This version of Codex can't be held to reading only. Update it on that machine: "
+    "npm install -g @openai/codex"
+)
+TOO_LONG = "The conversation is too long for the model. Start a new chat to go on."
+
+_ADDRESS = re.compile(r",? ?\(?url: \S+")
+
+
+def is_cut_off(error: dict[str, Any]) -> bool:
+    """Say whether the answer only reached the model's length limit."""
+    return "max_output_tokens" in text_of(error, "message")
+
+
+def failure_of(error: dict[str, Any]) -> tuple[str, str]:
+    """Return code and sentence of a turn's error."""
+    kind, status = _kind(error.get("codexErrorInfo"))
+    words = words_of(error)
+    if kind == "unauthorized":
+        return "not_signed_in", NOT_SIGNED_IN
+    if kind == "usageLimitExceeded":
+        return "usage_limit", f"The limit of the Codex account is reached: {words}"
+    if kind == "contextWindowExceeded":
+        return "context_full", TOO_LONG
+    if kind == "sandboxError":
+        return "harness_failed", f"Codex stopped: {words}"
+    named = f" (status {status})" if status is not None and str(status) not in words else ""
+    return "model_api_error", f"The model's provider refused: {words}{named}"
+
+
+def refusal_of(method: str, error: dict[str, Any]) -> tuple[str, str]:
+    """Return code and sentence of a request of ours that the program turned down."""
+    return "harness_failed", f"Codex refused {method}: {words_of(error)}"
+
+
+def words_of(error: dict[str, Any]) -> str:
+    """Return the provider's own words, without the address they came from."""
+    message = text_of(error, "message")
+    if body := as_object(message.encode()):  # some are passed on as they came
+        message = text_of(object_of(body, "error"), "message") or message
+    return _ADDRESS.sub("", message).strip() or "no reason given"
+
+
+def _kind(info: Any) -> tuple[str, int | None]:
+    """Return the error's name and the HTTP status, wherever there is one."""
+    if isinstance(info, str):
+        return info, None
+    if not isinstance(info, dict) or not info:
+        return "", None
+    name = next(iter(info))
+    status = object_of(info, name).get("httpStatusCode")
+    return name, status if isinstance(status, int) else None
+
+
+def crash(code: int | None, stderr: str) -> tuple[str, str]:
+    """Return code and sentence of a program that ended in the middle of a turn."""
+    how = f"with exit code {code}" if code is not None and code >= 0 else "by a signal"
+    said = stderr.strip().splitlines()
+    last = f" Its last words: {_plain(said[-1])[:500]}" if said else ""
+    return "harness_crashed", f"Codex ended {how} in the middle of the answer.{last}"
+
+
+def _plain(line: str) -> str:
+    return re.sub(r"\x1b\[[\d;]*m", "", line)  # it colours its log, terminal or not

@@ -1,0 +1,244 @@
+"""A turn's items, begun, grown and completed, into an Answer."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from agents.harness.answer import Answer
+from agents.harness.codex import changes
+from agents.harness.lines import list_of, object_of, text_of
+from agents.harness.output import GrowingOutput
+
+Item = dict[str, Any]
+
+# Known, and of no use to a reader, or told in another way.
+QUIET = frozenset(
+    {
+        "contextCompaction",
+        "enteredReviewMode",
+        "exitedReviewMode",
+        "functionCallOutput",
+        "hookPrompt",
+        "sleep",
+        "subAgentActivity",
+        "userMessage",
+    }
+)
+# What every item has, and what is told by the call's end.
+_NOISE = frozenset(
+    {"completedAtMs", "durationMs", "id", "result", "startedAtMs", "status", "success", "type"}
+)
+_SHELLS = ("bash", "dash", "fish", "sh", "zsh")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call in the words of Mesh."""
+
+    tool: str
+    input: Any
+
+
+class Items:
+    """The items of one turn."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.folder = ""
+        self._answer = answer
+        self._calls: dict[str, Call] = {}
+        self._outputs: dict[str, GrowingOutput] = {}
+        self._grown: set[str] = set()  # items of which pieces came
+        self._is_answered = False  # the model's answer is whole: what it says next is another
+
+    def find(self, item_id: str) -> Call | None:
+        """Return the call that an item is, if it was begun."""
+        return self._calls.get(item_id)
+
+    def find_mcp(self, server: str, tool: str) -> str:
+        """Return the newest open call of an MCP tool; questions about it don't name it."""
+        wanted = _mcp_name(server, tool)
+        for item_id, call in reversed(self._calls.items()):
+            if call.tool == wanted and not self._answer.is_ended_call(item_id):
+                return item_id
+        return ""
+
+    def answered(self) -> None:
+        """One answer of the model is whole; its calls may still begin."""
+        self._is_answered = True
+
+    def started(self, item: Item) -> bool:
+        """Take an item's beginning; say whether it is of a known kind."""
+        kind, item_id = text_of(item, "type"), text_of(item, "id")
+        if kind == "agentMessage":
+            self._speak()
+            self._answer.open("text", f"text:{item_id}")
+        elif kind in _CALLS:
+            self._call(item_id, _CALLS[kind](item, self.folder))
+        return kind in _CALLS or kind in _ENDS or kind in QUIET
+
+    def _speak(self) -> None:
+        if self._is_answered:
+            self._is_answered = False
+            self._answer.step()
+
+    def _call(self, item_id: str, call: Call) -> None:
+        self._calls.setdefault(item_id, call)
+        self._answer.call_input(item_id, call.tool, call.input)
+
+    def text(self, item_id: str, delta: str) -> None:
+        self._grow("text", item_id, item_id, delta)
+
+    def reasoning(self, item_id: str, index: Any, delta: str) -> None:
+        self._grow("reasoning", item_id, f"{item_id}:{index}", delta)
+
+    def _grow(self, kind: str, item_id: str, part_id: str, delta: str) -> None:
+        self._speak()
+        self._grown.add(item_id)
+        self._answer.grow(kind, f"{kind}:{part_id}", delta)
+
+    def output(self, item_id: str, delta: str) -> None:
+        """Take what a running command wrote."""
+        output = self._outputs.setdefault(item_id, GrowingOutput())
+        if (shown := output.add(delta)) is not None:
+            self._answer.result(item_id, shown, is_preliminary=True)
+
+    def completed(self, item: Item) -> bool:
+        """Take an item's end; say whether it is of a known kind."""
+        kind = text_of(item, "type")
+        if end := _ENDS.get(kind):
+            end(self, text_of(item, "id"), item)
+        return end is not None or kind in QUIET
+
+    # One method for each kind of item
+
+    def _end_message(self, item_id: str, item: Item) -> None:
+        if item_id not in self._grown:
+            self.text(item_id, text_of(item, "text"))
+        self._answer.close(f"text:{item_id}")
+
+    def _end_reasoning(self, item_id: str, item: Item) -> None:
+        summary = item.get("summary")
+        parts = summary if isinstance(summary, list) else []
+        for index, text in enumerate(parts):
+            if item_id not in self._grown and isinstance(text, str):
+                self._speak()
+                self._answer.grow("reasoning", f"reasoning:{item_id}:{index}", text)
+            self._answer.close(f"reasoning:{item_id}:{index}")
+
+    def _end_plan(self, item_id: str, item: Item) -> None:
+        if text := text_of(item, "text"):
+            self._answer.data("plan", {"plan": text}, part_id="plan")
+
+    def _end_command(self, item_id: str, item: Item) -> None:
+        self.started(item)
+        streamed = self._outputs.pop(item_id, None)
+        output = text_of(item, "aggregatedOutput") or (streamed.whole if streamed else "")
+        code = item.get("exitCode")
+        if text_of(item, "status") == "declined":
+            self._decline(item_id)
+        elif code or text_of(item, "status") == "failed":
+            head = f"Exit code {code}" if code else "It could not be run."
+            self._answer.call_failed(item_id, f"{head}\n{output}".rstrip())
+        else:
+            self._answer.result(item_id, output)
+
+    def _end_change(self, item_id: str, item: Item) -> None:
+        self.started(item)
+        status = text_of(item, "status")
+        if status == "declined":
+            self._decline(item_id)
+        elif status == "failed":
+            self._answer.call_failed(item_id, "The change could not be made.")
+        else:
+            self._answer.result(item_id, "The change was made.")
+
+    def _end_mcp(self, item_id: str, item: Item) -> None:
+        self.started(item)
+        error = text_of(object_of(item, "error"), "message")
+        if error or text_of(item, "status") == "failed":
+            self._answer.call_failed(item_id, error or "Failed.")
+        else:
+            content = list_of(object_of(item, "result"), "content")
+            texts = [
+                text_of(b, "text") or f"[{text_of(b, 'type') or 'something'}]" for b in content
+            ]
+            self._answer.result(item_id, "\n".join(texts))
+
+    def _end_other(self, item_id: str, item: Item) -> None:
+        self.started(item)
+        if text_of(item, "status") == "failed":
+            self._answer.call_failed(item_id, "Failed.")
+        else:
+            self._answer.result(item_id, text_of(item, "status") or "done")
+
+    def _decline(self, item_id: str) -> None:
+        self._answer.deny(item_id)
+        self._answer.call_failed(item_id, "Denied.")
+
+
+def script_of(command: str) -> str:
+    """Return what a shell was told, without the shell: ``ls`` of ``/bin/bash -lc ls``."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return command
+    is_shell = len(words) == 3 and words[0].rpartition("/")[2] in _SHELLS
+    return words[2] if is_shell and words[1] in ("-c", "-lc") else command
+
+
+def _command(item: Item, folder: str) -> Call:
+    return Call("Bash", {"command": script_of(text_of(item, "command"))})
+
+
+def _change(item: Item, folder: str) -> Call:
+    return Call("Edit", changes.as_input(list_of(item, "changes"), folder))
+
+
+def _mcp(item: Item, folder: str) -> Call:
+    name = _mcp_name(text_of(item, "server"), text_of(item, "tool"))
+    return Call(name, item.get("arguments"))
+
+
+def _mcp_name(server: str, tool: str) -> str:
+    return f"mcp__{server}__{tool}"
+
+
+def _search(item: Item, folder: str) -> Call:
+    return Call("WebSearch", {"query": text_of(item, "query")})
+
+
+def _helper(item: Item, folder: str) -> Call:
+    return Call("Agent", {"description": text_of(item, "prompt") or text_of(item, "tool")})
+
+
+def _other(item: Item, folder: str) -> Call:
+    given = {key: value for key, value in item.items() if key not in _NOISE and value is not None}
+    return Call(text_of(item, "tool") or text_of(item, "type"), given)
+
+
+_CALLS: dict[str, Callable[[Item, str], Call]] = {
+    "collabAgentToolCall": _helper,
+    "commandExecution": _command,
+    "dynamicToolCall": _other,
+    "fileChange": _change,
+    "imageGeneration": _other,
+    "imageView": _other,
+    "mcpToolCall": _mcp,
+    "webSearch": _search,
+}
+_ENDS: dict[str, Callable[[Items, str, Item], None]] = {
+    "agentMessage": Items._end_message,
+    "collabAgentToolCall": Items._end_other,
+    "commandExecution": Items._end_command,
+    "dynamicToolCall": Items._end_other,
+    "fileChange": Items._end_change,
+    "imageGeneration": Items._end_other,
+    "imageView": Items._end_other,
+    "mcpToolCall": Items._end_mcp,
+    "plan": Items._end_plan,
+    "reasoning": Items._end_reasoning,
+    "webSearch": Items._end_other,
+}

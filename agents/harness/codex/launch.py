@@ -1,0 +1,121 @@
+"""How ``codex app-server`` is started, and what it is told of a thread and of a turn.
+
+Codex keeps commands in a sandbox of its own. Which one, and when a person is asked:
+
+| | sandbox | asks |
+|---|---|---|
+| plan | read only | never: what needs to write is refused |
+| ask before edit | read only | before an edit, and before a command that leaves the sandbox |
+| auto | the folder may be written | the adapter says yes |
+
+In the read-only sandbox commands run unasked: they can change nothing and reach no network.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from agents.harness import files
+from agents.harness.base import AUTO, PLAN, Launch, TurnInput, parts_of
+from mesh.version import VERSION
+
+PROGRAM = "codex"
+
+Params = dict[str, Any]
+
+# A profile of ours instead of the built-in "read-only": one path that may not be read keeps
+# Codex from ever leaving the sandbox by itself, which it otherwise does for commands that the
+# person's own rules (~/.codex/rules) allow in a terminal. Reading the rest is free.
+READ_ONLY = "mesh"
+_READ_ONLY_CONFIG = (
+    'permissions.mesh.filesystem={":root"="read","/.mesh-never-read"="deny"}',
+    'default_permissions="mesh"',
+    'web_search="cached"',
+)
+
+
+def is_read_only(turn: TurnInput) -> bool:
+    """Say whether nothing may be written unasked: at any level but ``auto``, so that a level
+    from a newer server is rather too strict than too lax."""
+    return turn.mode == PLAN or turn.approval_level != AUTO
+
+
+def launch(turn: TurnInput) -> Launch:
+    """Return the program and its arguments for a conversation that goes on with ``turn``."""
+    args = ["app-server"]
+    if is_read_only(turn):
+        args += [word for config in _READ_ONLY_CONFIG for word in ("-c", config)]
+    return Launch(PROGRAM, tuple(args))
+
+
+def key(turn: TurnInput) -> str:
+    """Return what of a turn is fixed when the program starts."""
+    return json.dumps([is_read_only(turn), turn.instructions])
+
+
+def hello() -> Params:
+    """Return what ``initialize`` says of us."""
+    return {
+        "clientInfo": {"name": "mesh", "title": "Mesh", "version": VERSION},
+        # Without it there are no plan mode and no permission profile by name.
+        "capabilities": {"experimentalApi": True, "requestAttestation": False},
+    }
+
+
+def thread(turn: TurnInput) -> Params:
+    """Return what a thread is started, or resumed, with."""
+    sandbox = {"permissions": READ_ONLY} if is_read_only(turn) else {"sandbox": "workspace-write"}
+    params: Params = {**_approvals(turn), **sandbox}
+    if turn.model:
+        params["model"] = turn.model
+    if turn.instructions:
+        params["developerInstructions"] = turn.instructions
+    return params
+
+
+def start(turn: TurnInput, *, thread_id: str, model: str) -> Params:
+    """Return what a turn is started with; ``model`` is the thread's, if the turn names none."""
+    settings = {
+        "model": turn.model or model,
+        "reasoning_effort": None,
+        "developer_instructions": None,
+    }
+    mode = {"mode": "plan" if turn.mode == PLAN else "default", "settings": settings}
+    return {
+        "threadId": thread_id,
+        "input": user_input(turn),
+        "summary": "auto",
+        # Always said: a thread stays in the mode it was in.
+        "collaborationMode": mode,
+        **_approvals(turn),
+    }
+
+
+def _approvals(turn: TurnInput) -> Params:
+    # A person, not the model that the person's settings may have put in their place.
+    policy = "never" if turn.mode == PLAN else "on-request"
+    return {"approvalPolicy": policy, "approvalsReviewer": "user"}
+
+
+def user_input(turn: TurnInput) -> list[Params]:
+    """Return what the person said, with their files."""
+    given = [_input(part) for part in parts_of(turn.last_message)]
+    return [each for each in given if each] or [text_input("(nothing)")]
+
+
+def text_input(text: str) -> Params:
+    return {"type": "text", "text": text, "text_elements": []}
+
+
+def _input(part: Params) -> Params | None:
+    """Return a part in Codex's words; ``None`` for what says nothing."""
+    if part.get("type") == "text":
+        text = part.get("text")
+        return text_input(text) if isinstance(text, str) and text.strip() else None
+    if part.get("type") != "file":
+        return None
+    url = str(part.get("url", ""))
+    if files.media_type_of(part).startswith("image/") and files.read_data_url(url) is not None:
+        return {"type": "image", "url": url}
+    return text_input(files.as_text(part))

@@ -1,0 +1,97 @@
+"""Gemini generateContent: what a request says, and the events of an answer. No I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from tests.standin.scripts import REFUSALS, Stop, Text, Thinking, Tool
+from tests.standin.tools import as_offered
+
+Json = dict[str, Any]
+USAGE = {
+    "promptTokenCount": 130,
+    "cachedContentTokenCount": 20,
+    "candidatesTokenCount": 30,
+    "totalTokenCount": 160,
+}
+LAST = b""
+
+
+def read(body: Json) -> tuple[list[str], list[str]]:
+    """Return what the person said, newest last, and the tool results to go on from."""
+    said: list[str] = []
+    results: list[str] = []
+    for content in body.get("contents", []):
+        parts = content.get("parts", [])
+        answers = [part["functionResponse"] for part in parts if "functionResponse" in part]
+        texts = [part["text"] for part in parts if "text" in part and _is_said(part["text"])]
+        if content.get("role") == "model":
+            continue
+        if answers:
+            results = [_text(answer.get("response", {})) for answer in answers]
+        elif texts:
+            said.append("\n".join(texts))
+            results = []
+    return said, results
+
+
+def _is_said(text: str) -> bool:
+    return not text.lstrip().startswith(("<session_context>", "This is the Gemini CLI"))
+
+
+def _text(response: Json) -> str:
+    return str(response.get("output") or response.get("error") or "")
+
+
+def error(status: int) -> Json:
+    kind, message = REFUSALS.get(status, ("api_error", f"Status {status}, as told."))
+    return {"error": {"code": status, "status": kind.upper(), "message": message}}
+
+
+def sse(event: Json) -> bytes:
+    return f"data: {json.dumps(event)}\r\n\r\n".encode()
+
+
+class Message:
+    """The events of one streamed answer."""
+
+    def __init__(self, body: Json) -> None:
+        declared = [d for t in body.get("tools", []) for d in t.get("functionDeclarations", [])]
+        self.offered = {each["name"] for each in declared}
+        self.parts: list[Json] = []
+        self.reason = "STOP"
+
+    def begin(self) -> Iterator[Json]:
+        yield from ()
+
+    def whole(self) -> Json:
+        """The answer as it is given when not streamed."""
+        return self._event(self.parts) | {"usageMetadata": USAGE}
+
+    def _event(self, parts: list[Json], **more: str) -> Json:
+        return {"candidates": [{"index": 0, "content": {"role": "model", "parts": parts}} | more]}
+
+    def block(self, step: Text | Thinking | Tool | Stop) -> Iterator[tuple[Json, float]]:
+        """Yield the events of one step, each with the seconds to wait before it."""
+        if isinstance(step, Stop):
+            self.reason = "MAX_TOKENS"
+            return
+        gap = step.gap if isinstance(step, Text) else 0
+        for part in _parts(step, self.offered):
+            self.parts.append(part)
+            yield self._event([part]), gap
+
+    def end(self) -> Iterator[Json]:
+        empty: list[Json] = [{"text": ""}]
+        yield self._event(empty, finishReason=self.reason) | {"usageMetadata": USAGE}
+
+
+def _parts(step: Text | Thinking | Tool, offered: set[str]) -> list[Json]:
+    if isinstance(step, Text):
+        return [{"text": piece} for piece in step.pieces]
+    if isinstance(step, Thinking):
+        return [{"text": step.text, "thought": True}]
+    tool = as_offered(step, offered)
+    return [{"functionCall": {"name": tool.name, "args": tool.input}}]

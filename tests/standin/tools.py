@@ -1,0 +1,42 @@
+"""The tools of a script, Bash and Write, in the words of the program that is asking.
+
+Each CLI offers its model tools of its own names; a request says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from tests.standin.scripts import Tool
+
+# Of whom → the tool that runs a command, and the name of its argument.
+_SHELLS = {"exec_command": "cmd", "bash": "command", "run_shell_command": "command"}
+# The tool that writes a file, and the name of the path's argument.
+_WRITERS = {"write": "filePath", "write_file": "file_path"}
+
+
+def as_offered(tool: Tool, offered: Collection[str]) -> Tool:
+    """Return ``tool`` under the name that the program offers it by."""
+    if tool.name == "Bash":
+        for name, argument in _SHELLS.items():
+            if name in offered:
+                return Tool(name, {argument: tool.input["command"]} | _described(name))
+    if tool.name == "Write":
+        for name, path in _WRITERS.items():
+            if name in offered:
+                content = {"content": tool.input["content"]}
+                return Tool(name, {path: tool.input["file_path"]} | content)
+        if "exec_command" in offered:
+            return Tool("exec_command", {"cmd": _patch(**tool.input)})
+    return tool
+
+
+def _described(name: str) -> dict[str, str]:
+    return {} if name == "exec_command" else {"description": "As told"}
+
+
+def _patch(*, file_path: str, content: str) -> str:
+    """Return the shell line that Codex takes for a change of a file."""
+    lines = "".join(f"+{line}\n" for line in content.splitlines())
+    patch = f"*** Begin Patch\n*** Add File: {file_path}\n{lines}*** End Patch\n"
+    return f"apply_patch <<'PATCH'\n{patch}PATCH"
