@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import urllib.error
-import urllib.request
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any
 
-from links.daemon.client import LOOPBACK
+from links.daemon import web
 from links.daemon.errors import SignedOut, TooOld
 from links.wire.errors import BadMessage
 from links.wire.messages import Registered, Registration
-
-TIMEOUT: Final = 10.0
 
 
 class RegistrationFailed(Exception):
@@ -34,7 +29,7 @@ async def register(server: str, registration: Registration, *, token: str) -> Re
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
         body=json.dumps(registration.as_json()).encode(),
     )
-    value = _json(body)
+    value = web.parse_json(body)
     if status == 200:
         try:
             return Registered.parse(value)
@@ -62,40 +57,6 @@ async def deregister(server: str, registered: Registered) -> None:
 
 async def _send(url: str, **request: Any) -> tuple[int, bytes]:
     try:
-        return await asyncio.to_thread(_send_plain, url, **request)
-    except (OSError, ValueError) as exc:  # URLError is an OSError; a bad URL is the other
-        raise RegistrationFailed(f"The server can't be reached: {exc}") from exc
-
-
-def _send_plain(
-    url: str,
-    *,
-    method: str,
-    headers: dict[str, str],
-    body: bytes | None = None,
-    timeout: float = TIMEOUT,
-) -> tuple[int, bytes]:
-    handlers: list[Any] = [_NoRedirect]
-    if urlsplit(url).hostname in LOOPBACK:
-        handlers.append(urllib.request.ProxyHandler({}))
-    request = urllib.request.Request(url, data=body, headers=headers, method=method)  # noqa: S310
-    try:
-        with urllib.request.build_opener(*handlers).open(request, timeout=timeout) as answer:
-            return answer.status, answer.read(1024 * 1024)
-    except urllib.error.HTTPError as exc:
-        with exc:
-            return exc.code, exc.read(1024 * 1024)
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The token and the secret go to the named server only."""
-
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None
+        return await asyncio.to_thread(web.send, url, **request)
+    except web.Unreachable as exc:
+        raise RegistrationFailed(str(exc)) from exc

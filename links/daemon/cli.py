@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--token-file",
         type=Path,
         metavar="FILE",
-        help="file with your bearer token (default: link/token under MESH_HOME)",
+        help="use the bearer token in FILE, instead of linking this machine in the browser",
     )
     parser.add_argument(
         "--allow",
@@ -48,10 +48,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code."""
-    parser = argparse.ArgumentParser(prog="deco_link", description=DESCRIPTION)
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["logout"]:
+        from links.daemon import logout
+
+        return logout.main(words[1:])
+    parser = argparse.ArgumentParser(
+        prog="deco_link", description=DESCRIPTION, epilog="deco_link logout [SERVER] signs out."
+    )
     parser.add_argument("--version", action="version", version=VERSION)
     add_arguments(parser)
-    given = parser.parse_args(argv)
+    given = parser.parse_args(words)
     try:
         config = config_of(given)
     except ValueError as exc:
@@ -79,7 +86,7 @@ def config_of(given: argparse.Namespace) -> Config:
     return Config(
         server=server,
         home=home,
-        token_file=given.token_file or home / "link" / "token",
+        token_file=given.token_file,
         name=str(given.name)[:255],
         allowed=tuple(allowed),
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +16,8 @@ class Config:
 
     server: str
     home: Path
-    token_file: Path
     name: str
+    token_file: Path | None = None  # None: the machine is paired, and renews its own
     allowed: tuple[Path, ...] = ()
     sandbox_command: tuple[str, ...] | None = None  # None: the real one
 
@@ -26,6 +28,13 @@ class Config:
     @property
     def log_file(self) -> Path:
         return self.home / "link" / "log"
+
+
+def own_command(*words: str) -> str:
+    """Return the command line by which the person starts this program, with ``words``."""
+    if Path(sys.argv[0]).name == "manage.py":
+        return shlex.join([sys.executable, sys.argv[0], "deco_link", *words])
+    return shlex.join(["deco_link", *words])
 
 
 def machine_id(home: Path) -> str:

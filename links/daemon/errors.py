@@ -99,6 +99,39 @@ class SignedOut(Stop):
     exit_code = 3
 
 
+class PairAgain(Stop):
+    """The server said for certain that this machine's sign-in has ended."""
+
+    code = "signed_out"
+    text = "This machine was signed out."
+    exit_code = 3
+
+    def __init__(self, server: str, command: str) -> None:
+        super().__init__(f"This machine was signed out of {server}.")
+        self.hint = f"Link it again: {command}"  # type: ignore[misc]
+
+
+class PairingFailed(Stop):
+    code = "pairing_failed"
+    text = "The machine could not be linked."
+    hint = "Check the address of the server, then start deco_link again."
+    exit_code = 2
+
+
+class PairingDenied(Stop):
+    code = "pairing_denied"
+    text = "The request was denied in the browser."
+    hint = "If that was a mistake, start deco_link again and approve the new code."
+    exit_code = 3
+
+
+class CodeExpired(Stop):
+    code = "code_expired"
+    text = "Nobody approved the code in time."
+    hint = "Start deco_link again; it shows a new code."
+    exit_code = 2
+
+
 class TooOld(Stop):
     code = "upgrade_required"
     text = "This deco_link is too old for the server."

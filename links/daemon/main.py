@@ -16,9 +16,11 @@ from links.daemon.asgi import Server
 from links.daemon.client import TunnelClient, dial
 from links.daemon.config import Config, machine_id
 from links.daemon.control import ControlPlane
-from links.daemon.errors import NoToken, SignedOut, Superseded, TooOld
+from links.daemon.errors import NoToken, PairAgain, SignedOut, Superseded, TooOld
+from links.daemon.pairing import ensure_paired
 from links.daemon.spawning import COMMAND
 from links.daemon.supervisor import Supervisor
+from links.daemon.tokens import RenewalFailed, source_of
 from links.wire import version
 from links.wire.messages import MachineStatus, Registered, Registration
 from links.wire.signing import fingerprint
@@ -45,6 +47,7 @@ class Daemon:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._machine_id = machine_id(config.home)
+        self._tokens = source_of(config)
         self._registered: Registered | None = None
         self._status: MachineStatus | None = None
         self._probing: asyncio.Task[None] | None = None
@@ -67,12 +70,14 @@ class Daemon:
         self._supervisor.reconcile()
         work = asyncio.create_task(self._stay_linked())
         stop = asyncio.create_task(stopping.wait())
+        renewing = asyncio.create_task(self._tokens.keep_fresh())
         try:
             await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 work.result()
         finally:
             stop.cancel()
+            renewing.cancel()
             await self._leave(work)
 
     async def _stay_linked(self) -> None:
@@ -95,25 +100,44 @@ class Daemon:
             Stop: see there.
         """
         try:
-            if self._registered is None:
-                self._registered = await self._register()
-            connection = await dial(self._config.server, token=self._token())
-        except api.RegistrationFailed as exc:
+            token = await self._tokens.token()
+            connection, registered = await self._dial(token)
+        except (api.RegistrationFailed, RenewalFailed) as exc:
             raise Again(str(exc)) from exc
-        except (NoToken, SignedOut) as exc:
-            # At the first start the person reads it; later the token may be renewed meanwhile.
+        except NoToken as exc:
+            # At the first start the person reads it; later the file may come back.
             if not self._has_been_up:
                 raise
             raise Again(str(exc)) from exc
-        except InvalidStatus as exc:
-            if exc.response.status_code in (401, 403) and not self._has_been_up:
-                raise SignedOut from exc
-            raise Again(f"The server refused: HTTP {exc.response.status_code}.") from exc
         except (OSError, TimeoutError, WebSocketException) as exc:
             raise Again(f"The server can't be reached: {exc}.") from exc
-        await self._serve(connection, self._registered)
+        await self._serve(connection, registered)
 
-    async def _register(self) -> Registered:
+    async def _dial(self, token: str) -> tuple[TunnelClient, Registered]:
+        try:
+            if self._registered is None:
+                self._registered = await self._register(token)
+            return await dial(self._config.server, token=token), self._registered
+        except SignedOut as exc:
+            self._turned_away(token)
+            raise Again(str(exc)) from exc
+        except InvalidStatus as exc:
+            status = exc.response.status_code
+            if status in (401, 403):
+                self._turned_away(token if status == 401 else "")
+            raise Again(f"The server refused: HTTP {status}.") from exc
+
+    def _turned_away(self, token: str) -> None:
+        """Ask for another token the next time, where there may be one.
+
+        Raises:
+            SignedOut: there is none, and at the first start the person reads it.
+        """
+        self._tokens.refused(token)
+        if not (self._tokens.renews or self._has_been_up):
+            raise SignedOut
+
+    async def _register(self, token: str) -> Registered:
         status = self._status
         registration = Registration(
             machine_id=self._machine_id,
@@ -123,7 +147,7 @@ class Daemon:
             hostname=self._config.name,
             harnesses=status.harnesses if status else {},
         )
-        registered = await api.register(self._config.server, registration, token=self._token())
+        registered = await api.register(self._config.server, registration, token=token)
         logger.info("registered with %s as %s", self._config.server, self._config.name)
         return registered
 
@@ -184,7 +208,7 @@ class Daemon:
         """End in order; what fails on the way does not keep the rest from ending."""
         if self._probing is not None:
             self._probing.cancel()
-        if self._registered is not None and not isinstance(_error_of(work), Superseded):
+        if self._registered is not None and not isinstance(_error_of(work), Superseded | PairAgain):
             with contextlib.suppress(api.RegistrationFailed):
                 await api.deregister(self._config.server, self._registered)
         connection, self._connection = self._connection, None
@@ -193,16 +217,6 @@ class Daemon:
         await self._server.close()
         if connection is not None:
             await connection.close()
-
-    def _token(self) -> str:
-        """Read anew for each connection: it may have been renewed."""
-        try:
-            token = self._config.token_file.read_text().strip()
-        except OSError as exc:
-            raise NoToken(f"{self._config.token_file} can't be read: {exc.strerror}.") from exc
-        if not token:
-            raise NoToken(f"{self._config.token_file} is empty.")
-        return token
 
 
 async def run(config: Config) -> None:
@@ -215,7 +229,21 @@ async def run(config: Config) -> None:
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stopping.set)
-    await Daemon(config).run(stopping)
+    if await _paired(config, stopping):
+        await Daemon(config).run(stopping)
+
+
+async def _paired(config: Config, stopping: asyncio.Event) -> bool:
+    """Pair the machine if it is not; say whether that was done before ``stopping``."""
+    work = asyncio.create_task(ensure_paired(config))
+    stop = asyncio.create_task(stopping.wait())
+    await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if not work.done():
+        work.cancel()
+        return False
+    work.result()
+    return True
 
 
 async def _watch(connection: TunnelClient) -> None:

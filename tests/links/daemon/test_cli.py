@@ -9,7 +9,7 @@ import sys
 import pytest
 from django.core.management import CommandError, call_command
 
-from links.daemon import cli
+from links.daemon import cli, logout
 from links.daemon import main as daemon
 from links.daemon.config import machine_id
 from links.daemon.errors import SignedOut
@@ -43,7 +43,7 @@ def test_arguments_are_passed_on(ran, tmp_path):
     (config,) = ran
     assert (config.server, config.name) == ("https://mesh.example", "lap")
     assert config.allowed == (tmp_path / "code",)
-    assert config.token_file == tmp_path / "link" / "token"
+    assert config.token_file is None
 
 
 def test_the_command_of_django_is_the_same_program(ran, tmp_path):
@@ -81,10 +81,18 @@ def test_an_expected_end_says_what_to_do(monkeypatch, capsys):
     assert "mesh_token" in capsys.readouterr().err
 
 
+def test_logout_is_a_command_of_its_own(monkeypatch):
+    seen = []
+    monkeypatch.setattr(logout, "main", lambda words: seen.append(words) or 7)
+
+    assert cli.main(["logout", "https://mesh.example"]) == 7
+    assert seen == [["https://mesh.example"]]
+
+
 def test_it_loads_neither_django_nor_httpx():
     code = (
         "import sys, links.daemon.cli, links.daemon.main;"
-        "print([m for m in ('django', 'httpx', 'rest_framework', 'celery') if m in sys.modules])"
+        "print([m for m in ('django', 'httpx', 'rest_framework', 'celery', 'segno') if m in sys.modules])"
     )
 
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

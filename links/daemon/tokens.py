@@ -1,0 +1,284 @@
+"""This machine's tokens: where they are kept, and how there is always a good one.
+
+Renewing happens beside the connection and never ends it. A server that answers 401, 403 or 5xx,
+or not at all, for however long, is waited for; only ``invalid_grant`` from its token address
+means that the machine must be paired again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final, Protocol
+
+from links.daemon import oauth, web
+from links.daemon.config import Config, own_command
+from links.daemon.errors import NoToken, PairAgain
+from links.daemon.oauth import Tokens
+from mesh.lib.backoff import Backoff
+
+logger = logging.getLogger(__name__)
+
+LOCK_WITHIN: Final = 20.0  # seconds; who holds it asks a server that may be slow
+_STEP: Final = 0.05
+LONGEST_NAP: Final = 60.0  # a machine that slept looks at the clock again this soon
+
+
+class RenewalFailed(Exception):
+    """There is no good token now; trying again later may help."""
+
+
+class TokenSource(Protocol):
+    """Gives the bearer token of each connection.
+
+    ``renews`` says whether a token that was refused may be followed by a good one.
+    """
+
+    renews: bool
+
+    async def token(self) -> str:
+        """Return the token to use now.
+
+        Raises:
+            NoToken, PairAgain: there is none, and waiting brings none.
+            RenewalFailed: see there.
+        """
+
+    def refused(self, token: str) -> None:
+        """Take note that the server answered 401 to ``token``: give another the next time."""
+
+    async def keep_fresh(self) -> None:
+        """Renew before it is needed, for as long as this runs."""
+
+
+class TokenFile:
+    """A token that somebody else put into a file, and may replace at any time."""
+
+    renews = False
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def token(self) -> str:
+        try:
+            token = self._path.read_text().strip()
+        except OSError as exc:
+            raise NoToken(f"{self._path} can't be read: {exc.strerror}.") from exc
+        if not token:
+            raise NoToken(f"{self._path} is empty.")
+        return token
+
+    def refused(self, token: str) -> None:
+        pass
+
+    async def keep_fresh(self) -> None:
+        return
+
+
+class TokenStore:
+    """The tokens of one server, in a file of their own that only its owner can read."""
+
+    def __init__(self, home: Path, server: str) -> None:
+        self.server = server
+        # Readable, and never the same for two servers: https, http, port and path count.
+        name = re.sub(r"[^a-z0-9.-]+", "_", server.partition("://")[2].lower())[:60]
+        digest = hashlib.sha256(server.encode()).hexdigest()[:8]
+        self.path = folder_of(home) / f"{name}-{digest}.json"
+
+    def read(self) -> Tokens | None:
+        """Return what is kept; ``None`` if there is nothing, or nothing of use.
+
+        Raises:
+            RenewalFailed: it can't be read now.
+        """
+        try:
+            return parse(self.path.read_text(encoding="utf-8"), self.server)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as exc:
+            raise RenewalFailed(f"{self.path} can't be read: {exc}.") from exc
+
+    def write(self, tokens: Tokens) -> None:
+        """Keep ``tokens`` instead of what was kept; a power cut leaves the one or the other."""
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = self.path.with_suffix(f".{os.getpid()}.new")
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump({"server": self.server, **asdict(tokens)}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self.path)
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the new name itself must outlive the power cut
+        finally:
+            os.close(folder)
+
+    def forget(self) -> None:
+        """Delete what is kept. Safe to repeat."""
+        self.path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other process of this machine from renewing meanwhile. Blocks.
+
+        Raises:
+            RenewalFailed: another one holds the lock and does not let go.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _lock(handle)
+            yield
+        finally:
+            os.close(handle)  # which unlocks it
+
+
+class TokenKeeper:
+    """The tokens of a paired machine."""
+
+    renews = True
+
+    def __init__(self, store: TokenStore, *, now: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._now = now
+        self._refused = ""
+
+    async def token(self) -> str:
+        held = self._read()
+        try:
+            return (await self._fresh(held)).access
+        except RenewalFailed:
+            # Good for a while yet, though it is time for the next.
+            if held.access == self._refused or held.expires_at <= self._now():
+                raise
+            return held.access
+
+    def refused(self, token: str) -> None:
+        self._refused = token
+
+    async def keep_fresh(self) -> None:
+        backoff = Backoff(first=2.0, ceiling=LONGEST_NAP)
+        while True:
+            try:
+                await self._wait_until_due()
+                await self._fresh(self._read())
+            except PairAgain:
+                return  # who connects next says so; an open connection is the server's to end
+            except RenewalFailed as exc:
+                logger.warning("the token could not be renewed: %s", exc)
+                await asyncio.sleep(backoff.next())
+            else:
+                backoff.tries = 0
+
+    async def _wait_until_due(self) -> None:
+        # No event tells of a wake-up or of another process that renewed: only looking.
+        while (left := self._read().renew_at - self._now()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(min(left, LONGEST_NAP))
+
+    async def _fresh(self, held: Tokens) -> Tokens:
+        if self._is_fresh(held):
+            return held
+        # In a thread, which goes on when this is cancelled: an answer is always stored.
+        return await asyncio.to_thread(self._renew, held)
+
+    def _is_fresh(self, held: Tokens) -> bool:
+        return held.access != self._refused and self._now() < held.renew_at
+
+    def _read(self) -> Tokens:
+        held = self._store.read()
+        if held is None:
+            raise self._pair_again()
+        return held
+
+    def _renew(self, stale: Tokens) -> Tokens:
+        with self._store.locked():
+            held = self._read()
+            if held.access != stale.access and self._is_fresh(held):
+                return held  # another process was first
+            tokens = self._ask(held)
+            try:
+                self._store.write(tokens)
+            except OSError as exc:
+                # The old ones stay good until a new one is used for renewing.
+                logger.warning("the new token can't be stored: %s", exc.strerror)
+            return tokens
+
+    def _ask(self, held: Tokens) -> Tokens:
+        try:
+            return oauth.renew(self._store.server, held.refresh, now=self._now())
+        except oauth.Refused as exc:
+            if exc.error != "invalid_grant":
+                raise RenewalFailed(f"The server refused to renew the token: {exc}.") from exc
+            self._store.forget()
+            raise self._pair_again() from exc
+        except (web.Unreachable, oauth.Odd) as exc:
+            raise RenewalFailed(str(exc)) from exc
+
+    def _pair_again(self) -> PairAgain:
+        return PairAgain(self._store.server, own_command(self._store.server))
+
+
+def source_of(config: Config) -> TokenSource:
+    """Return where the tokens of this run come from."""
+    if config.token_file is not None:
+        return TokenFile(config.token_file)
+    return TokenKeeper(TokenStore(config.home, config.server))
+
+
+def folder_of(home: Path) -> Path:
+    """Return the folder of all servers' tokens."""
+    return home / "link" / "tokens"
+
+
+def list_servers(home: Path) -> list[str]:
+    """Return the servers that this machine is paired with."""
+    found = []
+    for path in sorted(folder_of(home).glob("*.json")):
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            value = json.loads(path.read_text(encoding="utf-8"))
+            server = value.get("server") if isinstance(value, dict) else None
+            if isinstance(server, str) and TokenStore(home, server).path == path:
+                found.append(server)
+    return found
+
+
+def parse(text: str, server: str) -> Tokens | None:
+    """Return the tokens that a file of ours says, if it is whole and of that server."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    match value:
+        case {
+            "server": str(of),
+            "access": str(access),
+            "refresh": str(refresh),
+            "renew_at": int() | float() as renew_at,
+            "expires_at": int() | float() as expires_at,
+        } if of == server:
+            return Tokens(access=access, refresh=refresh, renew_at=renew_at, expires_at=expires_at)
+    return None
+
+
+def _lock(handle: int) -> None:
+    end = time.monotonic() + LOCK_WITHIN
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > end:
+                raise RenewalFailed("Another deco_link renews the token, and hangs.") from None
+            time.sleep(_STEP)  # a lock tells nobody when it is free
+        else:
+            return
