@@ -18,3 +18,16 @@ def make_default_agent(*, organization: Organization) -> Agent:
         organization=organization, slug=DEFAULT_SLUG, defaults={"title": DEFAULT_TITLE}
     )
     return agent
+
+
+def set_folder(*, agent: Agent, folder: str) -> None:
+    """Have the agent's new threads work in ``folder`` of the machine; empty: in a scratch folder.
+
+    Safe to repeat. The machine's own person must have allowed the folder (``--allow``).
+    """
+    metadata = {**agent.metadata, "folder": folder}
+    if not folder:
+        del metadata["folder"]
+    if metadata != agent.metadata:
+        agent.metadata = metadata
+        agent.save(update_fields=["metadata"])

@@ -26,7 +26,10 @@ class Env:
     """The settings an operator can make."""
 
     home: Path = _var("MESH_HOME", Path("~/.mesh"), "Where embedded Mesh keeps all its state.")
-    port: int = _var("MESH_PORT", 8321, "Port of `make run`; taken: the next free one is named.")
+    port: int = _var("MESH_PORT", 8321, "Port of `make run`; 0: any free one.")
+    folder: str = _var(
+        "MESH_FOLDER", "", "Folder in which `make run`'s agents work; empty: a scratch folder."
+    )
     open_browser: bool = _var("MESH_OPEN_BROWSER", True, "Open the browser when Mesh is ready.")
     debug: bool = _var("MESH_DEBUG", False, "Django's debug pages. Never on a server others reach.")
     secret_key: str = _var(
@@ -44,6 +47,16 @@ class Env:
     allow_localhost_links: bool = _var(
         "MESH_ALLOW_LOCALHOST_LINKS", False, "Honour http://localhost link addresses (dev)."
     )
+    link_hosts: str = _var(
+        "MESH_LINK_HOSTS",
+        "",
+        "Hosts that `--tunnel-url` may name, comma-separated (`*.ts.net`); empty: none.",
+    )
+    cluster_url: str = _var(
+        "MESH_CLUSTER_URL", "", "Server of `deco_link` when its command line names none."
+    )
+    data_dir: str = _var("DATA_DIR", "", "Home of `deco_link` where MESH_HOME is not set.")
+    decocms_home: str = _var("DECOCMS_HOME", "", "The same, where DATA_DIR is not set either.")
     token_seconds: int = _var(
         "MESH_TOKEN_SECONDS", 3600, "How long a machine's access token lives; it renews itself."
     )

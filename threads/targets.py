@@ -107,6 +107,13 @@ def place_of(thread: Thread) -> Place:
             branch=thread.branch,
         ),
         folder=metadata.get("folder"),
-        repo=metadata.get("githubRepo"),
+        repo=_repo_of(metadata),
         branch=None if thread.branch.startswith("thread:") else thread.branch,
     )
+
+
+def _repo_of(metadata: dict[str, Any]) -> dict[str, str] | None:
+    """Return what to clone: the agent's source, whose URL is a text (chat-ui.md §1)."""
+    source = metadata.get("githubRepo")
+    url = source.get("url") if isinstance(source, dict) else None
+    return {"cloneUrl": url} if isinstance(url, str) and url else None

@@ -76,13 +76,14 @@ class LocalLink:
             await process.wait()
 
 
-def argv_of(*, port: int, token: Path, name: str) -> list[str]:
-    """Return the command line of this machine's own link."""
+def argv_of(*, port: int, token: Path, name: str, folder: str = "") -> list[str]:
+    """Return the command line of this machine's own link, which allows ``folder``."""
     manage = Path(__file__).resolve().parents[2] / "manage.py"
     address = f"http://127.0.0.1:{port}"
     return [
         *[sys.executable, str(manage), "deco_link", address],
         *["--token-file", str(token), "--name", name],
+        *(["--allow", folder] if folder else []),
     ]
 
 

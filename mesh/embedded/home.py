@@ -22,6 +22,11 @@ from mesh.lib.errors import AppError
 from mesh.models import Organization, User
 
 
+class NoSuchFolder(AppError):
+    code = "no_such_folder"
+    hint = "MESH_FOLDER takes the path of a folder on this machine, such as ~/code/shop."
+
+
 class AlreadyRunning(AppError):
     code = "already_running"
     hint = "Open it there, or stop it first. MESH_HOME=… keeps a second one apart."
@@ -76,12 +81,31 @@ def _end_orphan(facts: Any) -> None:
         processes.end(pid, started)
 
 
-def prepare() -> User:
-    """Bring database and files up to date; return the owner. Safe to repeat."""
+def chosen_folder() -> str:
+    """Return the real path of the folder that MESH_FOLDER names; empty if it names none.
+
+    Raises:
+        NoSuchFolder: it is no folder.
+    """
+    if not settings.ENV.folder:
+        return ""
+    folder = Path(settings.ENV.folder).expanduser().resolve()
+    if not folder.is_dir():
+        raise NoSuchFolder(f"{folder} is no folder.")
+    return str(folder)
+
+
+def prepare(*, folder: str = "") -> User:
+    """Bring database and files up to date; return the owner. Safe to repeat.
+
+    ``folder`` is where the default agent works.
+    """
     _migrate()
     _collect_static()
     owner = services.make_home(username=getpass.getuser())
-    agents.services.make_default_agent(organization=Organization.objects.get(slug="home"))
+    organization = Organization.objects.get(slug="home")
+    agent = agents.services.make_default_agent(organization=organization)
+    agents.services.set_folder(agent=agent, folder=folder)
     return owner
 
 

@@ -29,12 +29,13 @@ class Command(BaseCommand):
                 "DATABASE_URL is set: that is the clustered Mesh, which compose.yaml starts."
             )
         try:
+            folder = home.chosen_folder()
             lock = home.lock()
             socket = listen(settings.ENV.port)
         except AppError as exc:
             raise CommandError(f"{exc}\n{exc.hint}", returncode=3) from exc
-        owner = home.prepare()
-        # After the files are in place, which it looks for; it also sets logging up, so ours follows.
+        owner = home.prepare(folder=folder)
+        # After the files are in place, which it looks for. It sets logging up, so ours follows.
         from mesh.asgi import application
 
         logs.write_to(settings.MESH_HOME / "log" / "server.log")
@@ -42,7 +43,10 @@ class Command(BaseCommand):
         ticket = entry.make_ticket(user=owner)
         link = companions.LocalLink(
             argv=companions.argv_of(
-                port=port, token=home.link_token(owner), name=platform.node() or "this machine"
+                port=port,
+                token=home.link_token(owner),
+                name=platform.node() or "this machine",
+                folder=folder,
             ),
             home=settings.MESH_HOME,
             on_start=lambda facts: lock.write({"pid": os.getpid(), "port": port, "link": facts}),

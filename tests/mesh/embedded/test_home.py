@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -101,3 +102,33 @@ def test_sandboxes_are_ended_and_others_left_alone(mesh_home, sleeper):
 
     assert companions.end_sandboxes(mesh_home) == 1
     assert not processes.is_same(pid, started)
+
+
+def test_the_default_agent_works_in_the_chosen_folder(mesh_home, db, settings, tmp_path):
+    settings.STATIC_ROOT = mesh_home / "static"
+
+    home.prepare(folder=str(tmp_path))
+    assert Agent.objects.get().metadata == {"folder": str(tmp_path)}
+
+    home.prepare()
+    assert Agent.objects.get().metadata == {}
+
+
+@pytest.mark.parametrize(
+    "given", [pytest.param("nowhere/at/all", id="missing"), pytest.param("file", id="no folder")]
+)
+def test_a_folder_that_is_none_is_refused(settings, tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    settings.ENV = replace(settings.ENV, folder=given)
+
+    with pytest.raises(home.NoSuchFolder, match="is no folder"):
+        home.chosen_folder()
+
+
+def test_a_folder_is_named_by_its_real_path(settings, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    settings.ENV = replace(settings.ENV, folder=str(tmp_path / "link"))
+
+    assert home.chosen_folder() == str(tmp_path / "real")
