@@ -3,7 +3,7 @@ PYTHON ?= python3
 
 .PHONY: run test check fmt bench lock
 run test check fmt bench:
-	@exec $(PYTHON) mesh/bootstrap.py $@ $(ARGS)
+	@exec $(PYTHON) -m mesh.bootstrap $@ $(ARGS)
 
 # After a change of requirements*.in: pin again.
 lock:

@@ -1,6 +1,8 @@
 """Sets up what Mesh needs on a fresh machine, then starts one of its commands.
 
-    python3 mesh/bootstrap.py run|test|check|bench|fmt [more words]
+    python3 -m mesh.bootstrap run|test|check|bench|fmt [more words]
+
+As a module and not by its path, which would put ``mesh/`` before Python's own modules.
 
 Only the standard library, and only syntax that Python 3.7 can read, so that a machine with too
 old a Python gets a sentence instead of a traceback. Everything goes into ``.venv``; a
@@ -52,7 +54,7 @@ def become_newer_python() -> int:
     for minor in (14, 13, 12, 11):
         found = shutil.which(f"python3.{minor}")
         if found:
-            return os.execv(found, [found, os.path.abspath(__file__), *sys.argv[1:]])
+            return os.execv(found, [found, "-m", "mesh.bootstrap", *sys.argv[1:]])
     this = ".".join(map(str, sys.version_info[:2]))
     say(f"Mesh needs Python 3.11 or newer; this is {this}.")
     say("Install one (Debian: apt install python3.11 python3.11-venv; macOS: brew install python)")
