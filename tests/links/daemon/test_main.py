@@ -7,8 +7,14 @@ import pytest
 
 from links.daemon import main
 from links.daemon.config import Config
-from links.daemon.errors import NoToken, Superseded, TooOld
+from links.daemon.errors import NoToken, PairAgain, SignedOut, Superseded, TooOld
 from links.daemon.main import Again, Daemon
+from links.daemon.oauth import Tokens
+from links.daemon.tokens import TokenStore
+from tests.links.daemon import scripted
+from tests.links.daemon.scripted import ScriptedServer
+from tests.links.daemon.test_oauth import CODES
+from tests.waiting import auntil
 
 
 @pytest.fixture
@@ -97,6 +103,80 @@ async def test_a_token_that_is_gone_later_is_waited_for(daemon, tmp_path):
 
     with pytest.raises(Again):
         await daemon._link_once()
+
+
+@pytest.fixture
+def paired(tmp_path):
+    """The program of a paired machine, and the server that it calls."""
+    with ScriptedServer() as server:
+        TokenStore(tmp_path, server.url).write(
+            Tokens(access="a", refresh="r", renew_at=1e12, expires_at=1e12)
+        )
+        yield Daemon(Config(server=server.url, home=tmp_path, name="laptop")), server
+
+
+async def test_a_refused_token_is_renewed_even_at_the_first_start(paired):
+    daemon, server = paired
+    server.script = [(401, b""), scripted.tokens("1"), (403, b"")]
+
+    for _ in range(2):
+        with pytest.raises(Again):
+            await daemon._link_once()
+
+    assert [path for path, _ in server.asked] == [
+        "/api/links",
+        "/identity/o/api/token",
+        "/api/links",
+    ]
+
+
+@pytest.mark.parametrize("status", [401, 403, 500, 503])
+async def test_a_server_that_refuses_all_does_not_end_the_program(paired, status):
+    daemon, server = paired
+    server.script = [(status, b"")]
+
+    for _ in range(3):
+        with pytest.raises(Again):
+            await daemon._link_once()
+
+
+@pytest.mark.parametrize("has_been_up", [True, False])
+async def test_who_was_signed_out_is_told_how_to_come_back(paired, has_been_up):
+    daemon, server = paired
+    daemon._has_been_up = has_been_up
+    server.script = [(401, b""), scripted.refusal("invalid_grant")]
+    with pytest.raises(Again):
+        await daemon._link_once()
+
+    with pytest.raises(PairAgain, match="signed out"):
+        await daemon._link_once()
+
+
+async def test_a_token_file_that_is_refused_ends_the_first_start(tmp_path):
+    (tmp_path / "token").write_text("t")
+    with ScriptedServer() as server:
+        server.script = [(401, b"")]
+        daemon = Daemon(
+            Config(server=server.url, home=tmp_path, name="x", token_file=tmp_path / "token")
+        )
+        with pytest.raises(SignedOut):
+            await daemon._link_once()
+
+        daemon._has_been_up = True
+        with pytest.raises(Again):
+            await daemon._link_once()
+
+
+async def test_stopping_while_the_code_is_shown_is_no_error(tmp_path):
+    with ScriptedServer() as server:
+        server.script = [(200, CODES), scripted.refusal("authorization_pending")]
+        stopping = asyncio.Event()
+        config = Config(server=server.url, home=tmp_path, name="x")
+        pairing = asyncio.create_task(main._paired(config, stopping))
+        await auntil(lambda: server.asked)
+        stopping.set()
+
+        assert await asyncio.wait_for(pairing, 5) is False
 
 
 async def test_stopping_in_the_middle_of_waiting_is_at_once(daemon):
