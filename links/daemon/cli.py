@@ -12,13 +12,15 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from links.daemon.commands import COMMANDS
 from links.daemon.config import Config
 from links.daemon.errors import Stop
-from mesh import env
+from links.daemon.home import home_of
+from links.daemon.servers import checked_server, only_server
 from mesh.version import VERSION
 
 DESCRIPTION = "Link this machine to a Mesh server and run its agents here, until Ctrl-C."
@@ -26,7 +28,12 @@ DESCRIPTION = "Link this machine to a Mesh server and run its agents here, until
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line; shared with ``manage.py help deco_link``."""
-    parser.add_argument("server", help="address of the server, such as https://mesh.example")
+    parser.add_argument(
+        "server",
+        nargs="?",
+        help="address of the server, such as https://mesh.example (default: MESH_CLUSTER_URL, or"
+        " the one server that this machine is linked to)",
+    )
     parser.add_argument(
         "--token-file",
         type=Path,
@@ -49,12 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code."""
     words = sys.argv[1:] if argv is None else argv
-    if words[:1] == ["logout"]:
-        from links.daemon import logout
-
-        return logout.main(words[1:])
+    if words and words[0] in COMMANDS:
+        code: int = import_module(COMMANDS[words[0]]).main(words[1:])
+        return code
     parser = argparse.ArgumentParser(
-        prog="deco_link", description=DESCRIPTION, epilog="deco_link logout [SERVER] signs out."
+        prog="deco_link",
+        description=DESCRIPTION,
+        epilog=f"Commands beside linking, each with --help: {', '.join(COMMANDS)}.",
     )
     parser.add_argument("--version", action="version", version=VERSION)
     add_arguments(parser)
@@ -72,11 +80,8 @@ def config_of(given: argparse.Namespace) -> Config:
     Raises:
         ValueError: an argument can't be used; the text says which and why.
     """
-    server = str(given.server).rstrip("/")
-    parts = urlsplit(server)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"{given.server!r} is no address; https://mesh.example would be one.")
-    home = env.read().home.expanduser().resolve()
+    home = home_of()
+    server = checked_server(given.server or only_server(home))
     allowed = []
     for folder in given.allow:
         real = folder.expanduser().resolve()

@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
+from links.daemon.absence import Absence
 from links.peer import Peer, Stream
 from links.wire.errors import TunnelError
 from links.wire.tunnel import Tunnel
@@ -21,7 +22,10 @@ from links.wire.tunnel import Tunnel
 logger = logging.getLogger(__name__)
 
 LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
+_STEP: Final = 0.02
 UNSENT: Final = 128 * 1024  # bytes the system may hold back: what a token waits behind at most
+
+_absence = Absence()  # of this process: it has one connection after the other
 
 
 class TunnelClient(ClientConnection):
@@ -37,10 +41,23 @@ class TunnelClient(ClientConnection):
     _flush_due = False
     heard_at = 0.0
 
+    async def first_message(self) -> bytes:
+        """Return the first frame's bytes, of a connection that is only tried and not attached.
+
+        Raises:
+            OSError: it closed before there was one.
+        """
+        while not self._early:
+            if self.protocol.state is not State.OPEN:
+                raise ConnectionResetError("it closed at once")
+            await asyncio.sleep(_STEP)
+        return self._early[0]
+
     def attach(self, info: dict[str, Any], *, on_open: Callable[[Stream], None]) -> Peer:
         """Begin the tunnel: greet, and give streams that the server opens to ``on_open``."""
         self._on_open = on_open
-        self._peer = Peer(Tunnel("laptop", info), self, self._wake)
+        greeting = {**info, **_absence.told()}
+        self._peer = Peer(Tunnel("laptop", greeting), self, self._wake)
         self.heard_at = self.loop.time()
         early, self._early = self._early, []
         self._wake()

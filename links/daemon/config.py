@@ -32,9 +32,10 @@ class Config:
 
 def own_command(*words: str) -> str:
     """Return the command line by which the person starts this program, with ``words``."""
-    if Path(sys.argv[0]).name == "manage.py":
+    program = Path(sys.argv[0]).name
+    if program == "manage.py":
         return shlex.join([sys.executable, sys.argv[0], "deco_link", *words])
-    return shlex.join(["deco_link", *words])
+    return shlex.join([*(["deco", "link"] if program == "deco" else ["deco_link"]), *words])
 
 
 def machine_id(home: Path) -> str:

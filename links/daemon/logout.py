@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from links.daemon import oauth, web
+from links.daemon.home import home_of
 from links.daemon.tokens import RenewalFailed, TokenStore, list_servers
-from mesh import env
 
 DESCRIPTION = "Sign this machine out of a Mesh server. A deco_link that runs for it stops."
 
@@ -22,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="deco_link logout", description=DESCRIPTION)
     parser.add_argument("server", nargs="?", help="may be left out where there is only one")
     given = parser.parse_args(argv)
-    home = env.read().home.expanduser().resolve()
+    home = home_of()
     known = list_servers(home)
     server = given.server.rstrip("/") if given.server else _only(known)
     if server not in known:

@@ -19,6 +19,7 @@ from links.daemon.control import ControlPlane
 from links.daemon.errors import NoToken, PairAgain, SignedOut, Superseded, TooOld
 from links.daemon.pairing import ensure_paired
 from links.daemon.spawning import COMMAND
+from links.daemon.state import StateFile
 from links.daemon.supervisor import Supervisor
 from links.daemon.tokens import RenewalFailed, source_of
 from links.wire import version
@@ -53,6 +54,7 @@ class Daemon:
         self._probing: asyncio.Task[None] | None = None
         self._connection: TunnelClient | None = None
         self._has_been_up = False
+        self._state = StateFile(config.home, server=config.server, name=config.name)
         self._supervisor = Supervisor(config.sandboxes, command=config.sandbox_command or COMMAND)
         control = ControlPlane(
             secret=lambda: self._registered.link_secret if self._registered else "",
@@ -79,17 +81,20 @@ class Daemon:
             stop.cancel()
             renewing.cancel()
             await self._leave(work)
+            self._state.close()
 
     async def _stay_linked(self) -> None:
         backoff = Backoff()
         while True:
             began = time.monotonic()
+            self._state.tell("connecting")
             try:
                 await self._link_once()
             except Again as exc:
                 backoff.connected_for(time.monotonic() - began)
                 wait = backoff.next()
                 logger.warning("%s Next try in %.1f s.", exc, wait)
+                self._state.tell("waiting", str(exc))
                 await _sleep_or_wake(wait)
 
     async def _link_once(self) -> None:
@@ -162,6 +167,7 @@ class Daemon:
         connection.attach(hello, on_open=self._server.serve)
         self._has_been_up = True
         logger.info("connected to %s", self._config.server)
+        self._state.tell("connected")
         self._start_probing()
         if self._status is not None:
             self._tell_status(self._status)
@@ -196,6 +202,7 @@ class Daemon:
             if found != self._status:
                 self._status = found
                 self._tell_status(found)
+                self._state.tell_harnesses(found.harnesses)
             if all(report["state"] == "ready" for report in found.harnesses.values()):
                 return
             await asyncio.sleep(PROBE_AGAIN)

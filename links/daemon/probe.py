@@ -34,6 +34,8 @@ class Probe:
     program: str
     ask: tuple[str, ...]
     judge: Callable[[Ran], tuple[str, str]]
+    install: str
+    is_extra: bool = False  # nobody is told that it is missing
 
 
 def judge_claude(ran: Ran) -> tuple[str, str]:
@@ -55,8 +57,20 @@ def judge_codex(ran: Ran) -> tuple[str, str]:
 
 
 PROBES: Final = (
-    Probe("claude-code", "claude", ("auth", "status"), judge_claude),
-    Probe("codex", "codex", ("login", "status"), judge_codex),
+    Probe(
+        "claude-code",
+        "claude",
+        ("auth", "status"),
+        judge_claude,
+        install="npm install -g @anthropic-ai/claude-code",
+    ),
+    Probe(
+        "codex",
+        "codex",
+        ("login", "status"),
+        judge_codex,
+        install="npm install -g @openai/codex",
+    ),
 )
 
 

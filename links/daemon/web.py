@@ -32,22 +32,23 @@ def send(
     Raises:
         Unreachable: there was no answer.
     """
-    handlers: list[Any] = [_NoRedirect]
-    if urlsplit(url).hostname in LOOPBACK:  # the system's proxy could not reach it
-        handlers.append(urllib.request.ProxyHandler({}))
     try:
         request = urllib.request.Request(url, data=body, headers=headers, method=method)  # noqa: S310
-        with urllib.request.build_opener(*handlers).open(request, timeout=timeout) as answer:
+        with opener(url).open(request, timeout=timeout) as answer:
             return answer.status, answer.read(_LARGEST)
     except urllib.error.HTTPError as exc:
         with exc:
             return exc.code, exc.read(_LARGEST)
-    except (
-        OSError,
-        HTTPException,
-        ValueError,
-    ) as exc:  # URLError is an OSError; a bad URL the last
+    except (OSError, HTTPException, ValueError) as exc:  # a bad URL is the last of them
         raise Unreachable(f"The server can't be reached: {exc}") from exc
+
+
+def opener(url: str) -> urllib.request.OpenerDirector:
+    """Return what opens ``url``: through the system's proxy where one is due, no redirects."""
+    handlers: list[Any] = [_NoRedirect]
+    if urlsplit(url).hostname in LOOPBACK:  # the system's proxy could not reach it
+        handlers.append(urllib.request.ProxyHandler({}))
+    return urllib.request.build_opener(*handlers)
 
 
 def parse_json(body: bytes) -> Any:

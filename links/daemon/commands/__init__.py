@@ -1,0 +1,14 @@
+"""``deco_link <command>``: what can be asked of this machine besides linking it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+# Each module has ``main(words) -> exit code``, and its first line says what it does.
+COMMANDS: Final[Mapping[str, str]] = {
+    "status": "links.daemon.commands.status",
+    "doctor": "links.daemon.doctor.command",
+    "logout": "links.daemon.logout",
+    "sandboxes": "links.daemon.commands.sandboxes",
+}

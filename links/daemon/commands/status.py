@@ -1,0 +1,65 @@
+"""``deco_link status``: what the links of this machine do, and which sandboxes it has.
+
+Exit codes: 0 a link is connected; 1 one runs, but is not connected; 2 wrong use; 3 none runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from links.daemon import rooms, state
+from links.daemon.home import home_of
+from links.daemon.state import LinkState
+
+DESCRIPTION = "Say what the links of this machine do, and which sandboxes it has."
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(prog="deco_link status", description=DESCRIPTION)
+    parser.add_argument("--json", action="store_true", help="for programs")
+    given = parser.parse_args(argv)
+    home = home_of()
+    links = state.list_running(home)
+    found = asyncio.run(rooms.list_rooms(home / "sandboxes"))
+    if given.json:
+        facts = {"links": [asdict(one) for one in links], "sandboxes": [asdict(r) for r in found]}
+        json.dump(facts, sys.stdout, indent=2)
+        print()
+    else:
+        print("\n\n".join([*_paragraphs(home, links), rooms.table(found)]))
+    if not links:
+        return 3
+    return 0 if any(one.phase == "connected" for one in links) else 1
+
+
+def _paragraphs(home: Path, links: list[LinkState]) -> list[str]:
+    if not links:
+        return [f"No link of this machine runs (state under {home})."]
+    return [describe(one, now=time.time()) for one in links]
+
+
+def describe(link: LinkState, *, now: float) -> str:
+    """Return the lines about one link."""
+    doing = f"{link.phase} for {rooms.duration(now - link.since)}"
+    rows = [
+        ("server", link.server),
+        ("machine", link.name),
+        ("link", f"{doing}, pid {link.pid}, version {link.version}"),
+        ("why", link.detail),
+        *((name, _words(report)) for name, report in link.harnesses.items()),
+    ]
+    return "\n".join(f"{name:<18}{text}" for name, text in rows if text)
+
+
+def _words(report: dict[str, str]) -> str:
+    words = [report.get("state", "").replace("_", " "), report.get("version", "")]
+    detail = report.get("detail", "")
+    return " ".join(filter(None, words)) + (f": {detail}" if detail else "")

@@ -1,0 +1,68 @@
+"""``deco_link doctor [SERVER]``: check everything a link needs, and say the fix.
+
+Exit codes: 0 nothing failed (there may be warnings); 1 something failed; 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from links.daemon import probe
+from links.daemon.config import Config
+from links.daemon.doctor import machine, server
+from links.daemon.doctor.finding import Finding
+from links.daemon.home import home_of
+from links.daemon.servers import checked_server, only_server
+from links.daemon.tokens import TokenSource, source_of
+
+DESCRIPTION = "Check everything that a link needs, and say how to mend it. No secret is shown."
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(prog="deco_link doctor", description=DESCRIPTION)
+    parser.add_argument("server", nargs="?", help="may be left out where there is only one")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="as for deco_link")
+    given = parser.parse_args(argv)
+    home = home_of()
+    try:
+        address = checked_server(given.server or only_server(home))
+    except ValueError as exc:
+        parser.error(str(exc))
+    config = Config(server=address, home=home, name="", token_file=given.token_file)
+    return asyncio.run(_print_all(config))
+
+
+async def _print_all(config: Config) -> int:
+    failed = warned = 0
+    async for finding in examine(config, source_of(config)):
+        print(finding, flush=True)
+        failed += finding.state == "fail"
+        warned += finding.state == "warn"
+    print(f"\n{_summary(failed, warned)}")
+    return 1 if failed else 0
+
+
+async def examine(config: Config, tokens: TokenSource) -> AsyncIterator[Finding]:
+    """Yield every finding; what is looked at here goes on with the server away."""
+    programs = asyncio.create_task(probe.look())
+    try:
+        async for finding in server.examine(config.server, tokens):
+            yield finding
+        for finding in machine.judge_programs(probe.PROBES, await programs):
+            yield finding
+    finally:
+        programs.cancel()
+    yield machine.check_git()
+    for finding in machine.check_home(config.home):
+        yield finding
+    yield machine.check_link(config.home, config.server)
+
+
+def _summary(failed: int, warned: int) -> str:
+    if failed:
+        return f"{failed} failed, {warned} to look at."
+    return f"Nothing failed, {warned} to look at." if warned else "All is well."

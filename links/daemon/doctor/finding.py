@@ -1,0 +1,22 @@
+"""One result of the doctor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``warn`` is worth knowing and stops nothing; ``fail`` keeps the link from working."""
+
+    state: State
+    subject: str
+    detail: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        line = f"{self.state:<5} {self.subject:<12} {self.detail}"
+        return f"{line}\n{'':<18} fix: {self.fix}" if self.fix else line

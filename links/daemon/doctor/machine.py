@@ -1,0 +1,101 @@
+"""The doctor's look at this machine: its programs, its disk, its link."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from links.daemon import state
+from links.daemon.config import own_command
+from links.daemon.doctor.finding import Finding
+from links.daemon.probe import Probe
+from links.wire.messages import MachineStatus
+
+LEAST: Final = 200 * 2**20  # bytes free: a journal and a checkout would not fit into less
+LITTLE: Final = 2 * 2**30
+
+
+def judge_programs(probes: Sequence[Probe], found: MachineStatus) -> list[Finding]:
+    """Return a line for each agent's program; none at all is worth a warning of its own."""
+    lines = [_program(probe, found.harnesses[probe.name]) for probe in probes]
+    if not any(report["state"] == "ready" for report in found.harnesses.values()):
+        text = "none can work here yet; only the Demo agent answers"
+        lines.append(Finding("warn", "agents", text, "See the lines above."))
+    return lines
+
+
+def _program(probe: Probe, report: dict[str, str]) -> Finding:
+    if report["state"] == "ready":
+        words = " ".join(filter(None, [report["version"], report["detail"]]))
+        return Finding("ok", probe.name, words or "ready")
+    if report["state"] == "absent":
+        # What a person never asked for is no fault of the machine.
+        return Finding(
+            "ok" if probe.is_extra else "warn", probe.name, "not installed", probe.install
+        )
+    return Finding("warn", probe.name, report["state"].replace("_", " "), report["detail"])
+
+
+def check_git() -> Finding:
+    """Say whether checkouts can be made."""
+    git = shutil.which("git")
+    if git is None:
+        return Finding("warn", "git", "not found: agents can't have a checkout", "Install git.")
+    try:
+        answer = subprocess.run(
+            [git, "--version"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return Finding("warn", "git", "does not answer", "Try: git --version")
+    return Finding("ok", "git", answer.stdout.removeprefix("git version").strip())
+
+
+def check_home(home: Path) -> list[Finding]:
+    """Say whether state can be kept at ``home``, by nobody but its owner, and with room."""
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        free = shutil.disk_usage(home).free
+    except OSError as exc:
+        return [
+            Finding(
+                "fail", "disk", f"{home}: {exc.strerror}", "Set MESH_HOME to a folder of yours."
+            )
+        ]
+    if not os.access(home, os.W_OK):
+        return [
+            Finding(
+                "fail", "disk", f"{home} can't be written", "Set MESH_HOME to a folder of yours."
+            )
+        ]
+    found = [judge_disk(free, home)]
+    if stat.S_IMODE(home.stat().st_mode) & 0o077:
+        text = f"others on this machine can look into {home}"
+        found.append(Finding("warn", "privacy", text, f"chmod 700 {home}"))
+    return found
+
+
+def judge_disk(free: int, home: Path) -> Finding:
+    """Say whether ``free`` bytes are enough."""
+    text = f"{free / 2**30:.1f} GiB free at {home}"
+    fix = f"Make room; old sandboxes are listed by: {own_command('sandboxes')}"
+    if free < LEAST:
+        return Finding("fail", "disk", text, fix)
+    return Finding("warn" if free < LITTLE else "ok", "disk", text, fix if free < LITTLE else "")
+
+
+def check_link(home: Path, server: str) -> Finding:
+    """Say what the link to ``server`` does, if it runs."""
+    for one in state.list_running(home):
+        if one.server == server:
+            if one.phase == "connected":
+                return Finding("ok", "link", f"connected (pid {one.pid})")
+            text = f"runs (pid {one.pid}), and is not connected: {one.detail or one.phase}"
+            return Finding(
+                "warn", "link", text, "It tries again by itself; the lines above say why."
+            )
+    return Finding("warn", "link", "does not run", f"Start it: {own_command(server)}")

@@ -1,0 +1,106 @@
+"""What a running link tells other programs of this machine about itself: one small file a server.
+
+``deco_link status`` reads it. It is a statement of its writer, checked against the process: a
+file whose process is gone counts as none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from mesh import processes
+from mesh.version import VERSION
+
+logger = logging.getLogger(__name__)
+
+Phase = Literal["connecting", "connected", "waiting"]
+_PHASES: Final = ("connecting", "connected", "waiting")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkState:
+    """``since`` is when ``phase`` began (Unix time); ``detail`` says why it waits."""
+
+    server: str
+    name: str
+    pid: int
+    started: str
+    phase: Phase
+    since: float
+    detail: str = ""
+    version: str = ""
+    harnesses: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+class StateFile:
+    """The file of one run of the program, kept up to date until ``close``."""
+
+    def __init__(self, home: Path, *, server: str, name: str) -> None:
+        self._path = _path(home, server)
+        self._state = LinkState(
+            server=server,
+            name=name,
+            pid=os.getpid(),
+            started=processes.started_at(os.getpid()),
+            phase="connecting",
+            since=time.time(),
+            version=VERSION,
+        )
+
+    def tell(self, phase: Phase, detail: str = "") -> None:
+        """Write what the link does now, and since when."""
+        known = self._state
+        since = known.since if known.phase == phase else time.time()
+        self._write(phase=phase, detail=detail, since=since)
+
+    def tell_harnesses(self, harnesses: dict[str, dict[str, str]]) -> None:
+        """Write what the probe found."""
+        self._write(harnesses=harnesses)
+
+    def close(self) -> None:
+        """Remove the file, unless a newer link of the machine has taken it over."""
+        found = _read(self._path)
+        if found is not None and found.pid == self._state.pid:
+            self._path.unlink(missing_ok=True)
+
+    def _write(self, **changes: Any) -> None:
+        self._state = replace(self._state, **changes)
+        try:
+            self._save()
+        except OSError as exc:  # a full disk: the link goes on without saying so here
+            logger.warning("the state of the link can't be written: %s", exc.strerror)
+
+    def _save(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = self._path.with_suffix(f".{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(asdict(self._state), file)
+        draft.replace(self._path)
+
+
+def list_running(home: Path) -> list[LinkState]:
+    """Return what the links of this machine that are alive say of themselves."""
+    found = map(_read, sorted((home / "link" / "state").glob("*.json")))
+    return [state for state in found if state and processes.is_same(state.pid, state.started)]
+
+
+def _path(home: Path, server: str) -> Path:
+    # One for each server: a machine may serve a team's Mesh and its own at the same time.
+    digest = hashlib.sha256(server.encode()).hexdigest()[:16]
+    return home / "link" / "state" / f"{digest}.json"
+
+
+def _read(path: Path) -> LinkState | None:
+    try:
+        state = LinkState(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None  # none, or of a version that wrote other fields
+    sound = isinstance(state.pid, int) and isinstance(state.harnesses, dict)
+    return state if sound and state.phase in _PHASES else None
