@@ -28,8 +28,8 @@ class RunningMesh:
     What it starts it ends, by process id, in ``close``.
     """
 
-    def __init__(self, home: Path, **environ: str) -> None:
-        self.home, self.environ = home, environ
+    def __init__(self, home: Path, *, python: str = sys.executable, **environ: str) -> None:
+        self.home, self.python, self.environ = home, python, environ
         self.process: subprocess.Popen[str] | None = None
         self.lines: list[str] = []
         self.port = 0
@@ -51,7 +51,7 @@ class RunningMesh:
         }
         self.lines = []
         self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "mesh_run"],
+            [self.python, "manage.py", "mesh_run"],
             cwd=ROOT,
             env=environ,
             stdout=subprocess.PIPE,
