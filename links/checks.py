@@ -1,0 +1,37 @@
+"""What ``deco_link doctor`` asks of a server beside its ordinary answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from channels.db import database_sync_to_async
+from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.views.decorators.http import require_GET
+
+from links.errors import BadToken
+from mesh.accounts import bearer, find_sign_in
+
+HELD_OPEN: Final = 6.0  # seconds: longer than the doctor waits for the event
+
+
+@require_GET
+async def stream(request: HttpRequest) -> HttpResponseBase:
+    """Send one event and leave the stream open for a while, as a quiet thread's would be.
+
+    Whoever has the event before the stream ends knows that nothing on the way holds it back.
+    """
+    token = bearer(request.headers.get("Authorization", ""))
+    if not token or await database_sync_to_async(find_sign_in)(token) is None:
+        refusal = BadToken()
+        return JsonResponse(refusal.body(), status=refusal.status)
+    response = StreamingHttpResponse(_one_event(), content_type="text/event-stream")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
+async def _one_event() -> AsyncIterator[bytes]:
+    yield b"data: {}\n\n"
+    await asyncio.sleep(HELD_OPEN)  # a reader that leaves ends it

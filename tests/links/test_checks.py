@@ -1,0 +1,30 @@
+"""The doctor against the real server: what a plain HTTP double can't show."""
+
+import httpx
+
+from links.daemon.doctor import server as doctor
+
+
+async def test_a_working_way_is_found_working(server, token):
+    assert str(await doctor.check_sign_in(server.url, token)).startswith("ok")
+    assert str(await doctor.check_websocket(server.url, token)).startswith("ok")
+    assert str(await doctor.check_streams(server.url, token)).startswith("ok")
+
+
+async def test_trying_the_websocket_links_nothing(server, token):
+    await doctor.check_websocket(server.url, token)
+
+    assert (server.ups, server.downs) == ([], [])
+
+
+async def test_a_wrong_token_is_refused_everywhere(server):
+    assert (await doctor.check_sign_in(server.url, "wrong")).state == "fail"
+    assert "401" in (await doctor.check_websocket(server.url, "wrong")).detail
+    assert "401" in (await doctor.check_streams(server.url, "wrong")).detail
+
+
+async def test_the_stream_needs_a_token(server):
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(f"{server.url}/api/links/stream")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
