@@ -54,3 +54,16 @@ def agent(org):
     from agents.models import Agent
 
     return Agent.objects.create(organization=org, slug="default", title="Mesh")
+
+
+@pytest.fixture
+def breakable(tmp_path):
+    """A running Mesh of the test's own, to be killed at will."""
+    from tests.running import RunningMesh
+
+    running = RunningMesh(tmp_path / "home")
+    try:
+        running.start().online()
+        yield running
+    finally:
+        running.close()

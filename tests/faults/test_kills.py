@@ -17,13 +17,8 @@ TEN = ", ".join(map(str, range(1, 11)))
 
 
 @pytest.fixture
-def mesh(tmp_path):
-    running = RunningMesh(tmp_path / "home")
-    try:
-        running.start().online()
-        yield running
-    finally:
-        running.close()
+def mesh(breakable):
+    return breakable
 
 
 @pytest.fixture

@@ -38,14 +38,3 @@ def api(mesh):
 def thread(api):
     """The id of a new thread."""
     return api.post("/threads", json={}).json()["id"]
-
-
-@pytest.fixture
-def breakable(tmp_path):
-    """A running Mesh of the test's own, to be killed at will."""
-    running = RunningMesh(tmp_path / "home")
-    try:
-        running.start().online()
-        yield running
-    finally:
-        running.close()
