@@ -9,11 +9,15 @@ from typing import Any
 from links.daemon import web
 from links.daemon.errors import SignedOut, TooOld
 from links.wire.errors import BadMessage
-from links.wire.messages import Registered, Registration
+from links.wire.messages import MachineStatus, Registered, Registration
 
 
 class RegistrationFailed(Exception):
     """The server can't be reached, or refuses for now; trying again may help."""
+
+
+class NotRegistered(Exception):
+    """The link's secret is worth nothing any more: register again."""
 
 
 async def register(server: str, registration: Registration, *, token: str) -> Registered:
@@ -45,14 +49,35 @@ async def register(server: str, registration: Registration, *, token: str) -> Re
     raise RegistrationFailed(f"Registration failed: HTTP {status} {error.get('message', '')}")
 
 
+async def heartbeat(server: str, registered: Registered, status: MachineStatus | None) -> None:
+    """Tell that a machine without a tunnel lives, and what it can do if that changed.
+
+    Raises:
+        NotRegistered: the server does not know the link, or not by this secret.
+        RegistrationFailed: it could not be told.
+    """
+    body = json.dumps(status.as_json()).encode() if status else b""
+    headers = {**_proof(registered), "Content-Type": "application/json"}
+    answered, _ = await _send(
+        f"{server}/api/links/heartbeat", method="POST", headers=headers, body=body, timeout=5
+    )
+    if answered in (401, 404, 410):
+        raise NotRegistered("The server does not know this machine any more.")
+    if answered != 204:
+        raise RegistrationFailed(f"The heartbeat was refused: HTTP {answered}.")
+
+
 async def deregister(server: str, registered: Registered) -> None:
     """Tell the server that this machine stops; it finds out by itself where this fails.
 
     Raises:
         RegistrationFailed: it could not be told.
     """
-    headers = {"X-Mesh-User-Sub": registered.user_sub, "X-Link-Secret": registered.link_secret}
-    await _send(f"{server}/api/links/me", method="DELETE", headers=headers, timeout=3)
+    await _send(f"{server}/api/links/me", method="DELETE", headers=_proof(registered), timeout=3)
+
+
+def _proof(registered: Registered) -> dict[str, str]:
+    return {"X-Mesh-User-Sub": registered.user_sub, "X-Link-Secret": registered.link_secret}
 
 
 async def _send(url: str, **request: Any) -> tuple[int, bytes]:

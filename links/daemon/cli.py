@@ -17,10 +17,13 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from links.daemon.commands import COMMANDS
-from links.daemon.config import Config
+from links.daemon.config import PORT, Config
 from links.daemon.errors import Stop
 from links.daemon.home import home_of
 from links.daemon.servers import checked_server, only_server
+from links.daemon.session import Session, wait_for_session
+from links.wire.addresses import is_own_url
+from mesh import env
 from mesh.version import VERSION
 
 DESCRIPTION = "Link this machine to a Mesh server and run its agents here, until Ctrl-C."
@@ -48,6 +51,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="a folder that agents may work in; may be given more than once",
     )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--no-tunnel",
+        action="store_true",
+        help="listen on 127.0.0.1 and be called there, by a server on this machine that has"
+        " MESH_ALLOW_LOCALHOST_LINKS=1",
+    )
+    where.add_argument(
+        "--tunnel-url",
+        default="",
+        metavar="URL",
+        help="be called at this https:// address of your own, which leads to --port here; the"
+        " server's operator allows its host with MESH_LINK_HOSTS",
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=PORT,
+        help=f"port of --no-tunnel and --tunnel-url (default: {PORT})",
+    )
+    parser.add_argument(
+        "--local-sandbox-provider",
+        action="store_true",
+        help="development: beside a server on this machine; with MESH_ALLOW_LOCALHOST_LINKS=1 it"
+        " signs in with the session that the server minted",
+    )
     parser.add_argument(
         "--name", default=socket.gethostname(), help="what this machine is called in the chat"
     )
@@ -71,6 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = config_of(given)
     except ValueError as exc:
         parser.error(str(exc))
+    except Stop as exc:
+        return _say(exc)
     return run(config)
 
 
@@ -81,7 +112,10 @@ def config_of(given: argparse.Namespace) -> Config:
         ValueError: an argument can't be used; the text says which and why.
     """
     home = home_of()
-    server = checked_server(given.server or only_server(home))
+    session = _session(given, home)
+    server = checked_server(
+        given.server or (session.target if session else "") or only_server(home)
+    )
     allowed = []
     for folder in given.allow:
         real = folder.expanduser().resolve()
@@ -91,10 +125,29 @@ def config_of(given: argparse.Namespace) -> Config:
     return Config(
         server=server,
         home=home,
-        token_file=given.token_file,
+        token_file=session.path if session else given.token_file,
+        address=_address(given),
+        port=given.port,
         name=str(given.name)[:255],
         allowed=tuple(allowed),
     )
+
+
+def _session(given: argparse.Namespace, home: Path) -> Session | None:
+    """Return the local session, where one is asked for and the machine allows it."""
+    wanted = given.local_sandbox_provider and given.token_file is None
+    return wait_for_session(home) if wanted and env.read().allow_localhost_links else None
+
+
+def _address(given: argparse.Namespace) -> str:
+    """Return where the server is to call this machine; nothing for the tunnel."""
+    if not 0 < given.port < 65536:
+        raise ValueError(f"--port {given.port}: a number from 1 to 65535 is needed.")
+    if given.no_tunnel:
+        return f"http://localhost:{given.port}"
+    if given.tunnel_url and not is_own_url(given.tunnel_url):
+        raise ValueError(f"--tunnel-url {given.tunnel_url}: https://name.example is needed.")
+    return str(given.tunnel_url).rstrip("/")
 
 
 def run(config: Config) -> int:
@@ -107,11 +160,15 @@ def run(config: Config) -> int:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(daemon.run(config))
     except Stop as exc:
-        print(f"{exc} ({exc.code})\n{exc.hint}", file=sys.stderr)
-        return exc.exit_code
+        return _say(exc)
     except KeyboardInterrupt:  # before the handlers were set
         return 0
     return 0
+
+
+def _say(why: Stop) -> int:
+    print(f"{why} ({why.code})\n{why.hint}", file=sys.stderr)
+    return why.exit_code
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -8,6 +8,9 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+PORT: Final = 5174
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +22,8 @@ class Config:
     name: str
     token_file: Path | None = None  # None: the machine is paired, and renews its own
     allowed: tuple[Path, ...] = ()
+    address: str = ""  # where the server calls this machine; empty: through the tunnel
+    port: int = PORT  # where it listens for that, on 127.0.0.1
     sandbox_command: tuple[str, ...] | None = None  # None: the real one
 
     @property

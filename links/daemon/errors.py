@@ -79,6 +79,10 @@ class TooManySandboxes(AppError):
     status = 503
 
 
+class Again(Exception):
+    """The connection is gone, or can't be had now; the text says why. It is tried again."""
+
+
 class Stop(AppError):
     """The program can't go on; ``exit_code`` is documented in ``links.daemon.cli``."""
 
@@ -143,3 +147,27 @@ class Superseded(Stop):
     text = "Another deco_link took over this machine's link."
     hint = "Only one can run for a machine; stop the other one to use this."
     exit_code = 5
+
+
+class PortTaken(Stop):
+    code = "port_taken"
+    text = "The port is taken."
+    hint = "Choose another with --port."
+    exit_code = 2
+
+
+class NotCalled(Stop):
+    code = "address_not_honoured"
+    text = "The server does not call machines at such an address."
+    hint = (
+        "Leave --no-tunnel and --tunnel-url out; or the server's operator allows it with"
+        " MESH_ALLOW_LOCALHOST_LINKS=1, or MESH_LINK_HOSTS."
+    )
+    exit_code = 2
+
+
+class NoSession(Stop):
+    code = "no_session"
+    text = "[dev-link] There is no local session."
+    hint = "Start the server on this machine: MESH_ALLOW_LOCALHOST_LINKS=1 make run"
+    exit_code = 2

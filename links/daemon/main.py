@@ -16,7 +16,9 @@ from links.daemon.asgi import Server
 from links.daemon.client import TunnelClient, dial
 from links.daemon.config import Config, machine_id
 from links.daemon.control import ControlPlane
-from links.daemon.errors import NoToken, PairAgain, SignedOut, Superseded, TooOld
+from links.daemon.direct import Heart
+from links.daemon.errors import Again, NoToken, PairAgain, SignedOut, Superseded, TooOld
+from links.daemon.listener import Listener
 from links.daemon.pairing import ensure_paired
 from links.daemon.spawning import COMMAND
 from links.daemon.state import StateFile
@@ -36,10 +38,6 @@ PROBE_AGAIN: Final = 60.0
 TICK: Final = 1.0
 
 SUPERSEDED, NOT_REGISTERED, TOO_OLD = 4001, 4404, 4426
-
-
-class Again(Exception):
-    """The connection is gone, or can't be had now; the text says why."""
 
 
 class Daemon:
@@ -62,6 +60,9 @@ class Daemon:
             allowed=config.allowed,
         )
         self._server = Server(control)
+        # Instead of the tunnel, where the server calls us by an address:
+        self._listener = Listener(control, port=config.port)
+        self._heart = Heart(config.server, address=config.address, sleep=_sleep_or_wake)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Stay linked until ``stopping``; then say goodbye. Sandboxes go on.
@@ -70,6 +71,8 @@ class Daemon:
             Stop: the program can't go on by itself.
         """
         self._supervisor.reconcile()
+        if self._config.address:
+            await self._listener.start()  # before the server hears of the address
         work = asyncio.create_task(self._stay_linked())
         stop = asyncio.create_task(stopping.wait())
         renewing = asyncio.create_task(self._tokens.keep_fresh())
@@ -106,7 +109,8 @@ class Daemon:
         """
         try:
             token = await self._tokens.token()
-            connection, registered = await self._dial(token)
+            registered = await self._ensure_registered(token)
+            connection = None if self._config.address else await self._dial(token)
         except (api.RegistrationFailed, RenewalFailed) as exc:
             raise Again(str(exc)) from exc
         except NoToken as exc:
@@ -116,16 +120,23 @@ class Daemon:
             raise Again(str(exc)) from exc
         except (OSError, TimeoutError, WebSocketException) as exc:
             raise Again(f"The server can't be reached: {exc}.") from exc
-        await self._serve(connection, registered)
+        if connection is None:
+            await self._be_called(registered)
+        else:
+            await self._serve(connection, registered)
 
-    async def _dial(self, token: str) -> tuple[TunnelClient, Registered]:
-        try:
-            if self._registered is None:
+    async def _ensure_registered(self, token: str) -> Registered:
+        if self._registered is None:
+            try:
                 self._registered = await self._register(token)
-            return await dial(self._config.server, token=token), self._registered
-        except SignedOut as exc:
-            self._turned_away(token)
-            raise Again(str(exc)) from exc
+            except SignedOut as exc:
+                self._turned_away(token)
+                raise Again(str(exc)) from exc
+        return self._registered
+
+    async def _dial(self, token: str) -> TunnelClient:
+        try:
+            return await dial(self._config.server, token=token)
         except InvalidStatus as exc:
             status = exc.response.status_code
             if status in (401, 403):
@@ -150,11 +161,24 @@ class Daemon:
             protocol_version=version.CURRENT,
             capabilities=status.capabilities if status else probe.BASE,
             hostname=self._config.name,
+            tunnel_url=self._config.address,
             harnesses=status.harnesses if status else {},
         )
         registered = await api.register(self._config.server, registration, token=token)
         logger.info("registered with %s as %s", self._config.server, self._config.name)
         return registered
+
+    async def _be_called(self, registered: Registered) -> None:
+        """Let the server call us, until it does not know us any more."""
+        self._has_been_up = True
+        logger.info("called by %s at %s", self._config.server, self._config.address)
+        self._state.tell("connected")
+        self._start_probing()
+        try:
+            await self._heart.beat(registered, lambda: self._status)
+        except api.NotRegistered as exc:
+            self._registered = None
+            raise Again(str(exc)) from exc
 
     async def _serve(self, connection: TunnelClient, registered: Registered) -> None:
         self._connection = connection
@@ -222,6 +246,7 @@ class Daemon:
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
         await self._server.close()
+        await self._listener.stop()
         if connection is not None:
             await connection.close()
 

@@ -71,7 +71,7 @@ class TokenFile:
 
     async def token(self) -> str:
         try:
-            token = self._path.read_text().strip()
+            token = _token_in(self._path.read_text().strip())
         except OSError as exc:
             raise NoToken(f"{self._path} can't be read: {exc.strerror}.") from exc
         if not token:
@@ -269,6 +269,14 @@ def parse(text: str, server: str) -> Tokens | None:
         } if of == server:
             return Tokens(access=access, refresh=refresh, renew_at=renew_at, expires_at=expires_at)
     return None
+
+
+def _token_in(text: str) -> str:
+    """Return the token of a file that holds it alone, or of a session file (``session.json``)."""
+    if not text.startswith("{"):
+        return text
+    session = web.parse_json(text.encode())
+    return str(session.get("accessToken", "")) if isinstance(session, dict) else ""
 
 
 def _lock(handle: int) -> None:

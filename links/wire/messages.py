@@ -81,6 +81,7 @@ class Registered:
     link_id: str
     link_secret: str
     user_sub: str  # goes with the secret, as X-Mesh-User-Sub
+    tunnel_url: str = ""  # where the server will call the machine, if it honours what was asked
 
     @classmethod
     def parse(cls, value: object) -> Registered:
@@ -96,6 +97,7 @@ class Registered:
             link_id=str(value.get("linkId", "")),
             link_secret=secret,
             user_sub=str(value.get("userSub", "")),
+            tunnel_url=str(value.get("tunnelUrl", "")),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -103,6 +105,7 @@ class Registered:
             "linkId": self.link_id,
             "linkSecret": self.link_secret,
             "userSub": self.user_sub,
+            **({"tunnelUrl": self.tunnel_url} if self.tunnel_url else {}),
         }
 
 

@@ -1,0 +1,65 @@
+"""A link without a tunnel: the server calls this machine at an address, and heartbeats tell
+that it lives."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from links.daemon import api
+from links.daemon.errors import Again, NotCalled, Superseded
+from links.wire.messages import MachineStatus, Registered
+
+BEAT_EVERY: Final = 10.0
+SOON: Final = 3 * BEAT_EVERY  # a registration that did not last even so long …
+OFTEN: Final = 3  # … so many times in a row: another deco_link registers this machine, too
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Heart:
+    """Sends the heartbeats of the machine's registrations, one registration after the other."""
+
+    def __init__(self, server: str, *, address: str, sleep: Sleep = asyncio.sleep) -> None:
+        self._server = server
+        self._address = address
+        self._sleep = sleep
+        self._registered: Registered | None = None
+        self._since = 0.0
+        self._cut_short = 0
+
+    async def beat(
+        self, registered: Registered, status: Callable[[], MachineStatus | None]
+    ) -> None:
+        """Send heartbeats, with ``status`` where it changed, for as long as they are accepted.
+
+        Raises:
+            NotCalled: the server does not call machines at such an address.
+            api.NotRegistered: register again.
+            Superseded: somebody else does, again and again.
+            Again: the server can't be reached.
+        """
+        if registered.tunnel_url != self._address:
+            raise NotCalled(f"The server does not call machines at {self._address}.")
+        if registered is not self._registered:
+            self._registered, self._since = registered, time.monotonic()
+        told = None
+        while True:
+            now = status()
+            try:
+                await api.heartbeat(self._server, registered, now if now != told else None)
+            except api.NotRegistered:
+                self._count()
+                raise
+            except api.RegistrationFailed as exc:
+                raise Again(str(exc)) from exc
+            told = now
+            await self._sleep(BEAT_EVERY)
+
+    def _count(self) -> None:
+        lasted = time.monotonic() - self._since
+        self._cut_short = self._cut_short + 1 if lasted < SOON else 0
+        if self._cut_short >= OFTEN:
+            raise Superseded

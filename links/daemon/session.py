@@ -1,0 +1,54 @@
+"""The session that a server on this machine mints for its own development link."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from links.daemon.errors import NoSession
+
+WITHIN: Final = 30.0  # seconds that the server may take to start
+STEP: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """``path`` is the file; the token in it is read anew for each connection."""
+
+    target: str
+    path: Path
+
+
+def path_of(home: Path) -> Path:
+    return home / "session.json"
+
+
+def wait_for_session(home: Path, *, within: float = WITHIN) -> Session:
+    """Return the session, waiting for the server that starts beside us. Blocks.
+
+    Raises:
+        NoSession: there is none in time.
+    """
+    end = time.monotonic() + within
+    while (found := read_session(home)) is None:
+        if time.monotonic() > end:
+            raise NoSession(f"[dev-link] {path_of(home)} did not appear within {within:g} s.")
+        time.sleep(STEP)  # the server is another program: nothing tells when it is there
+    return found
+
+
+def read_session(home: Path) -> Session | None:
+    """Return the session in ``home``; ``None`` if there is none, or one that is not whole."""
+    path = path_of(home)
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        needed = [value[name] for name in ("target", "clientId", "accessToken", "createdAt")]
+        needed.append(value["user"]["sub"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not all(isinstance(text, str) and text for text in needed):
+        return None
+    return Session(target=value["target"], path=path)
