@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
+from asgiref.sync import async_to_sync
 from django.db import InterfaceError, OperationalError
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from links import selectors, services
-from links.errors import BadProof, MissingHeader, StoreNotReady
+from links import calls, selectors, services
+from links.errors import (
+    AuthenticationRequired,
+    BadProof,
+    LinkUnknown,
+    MissingHeader,
+    PersonsOnly,
+    StoreNotReady,
+)
+from links.models import Link
 from links.selectors import LinkView
 from links.wire import version
 from links.wire.messages import Registration
+from mesh.accounts import bearer, find_sign_in, signed_in_at
 from mesh.api import signed_in
+from mesh.selectors import get_membership
 
 
 class StoreBackedView(APIView):
@@ -39,7 +53,11 @@ class LinksApi(StoreBackedView):
     def post(self, request: Request) -> Response:
         assert isinstance(request.data, dict)  # the parser lets nothing else in
         registration = Registration.parse(request.data)
-        registered = services.register(user=signed_in(request), registration=registration)
+        registered = services.register(
+            user=signed_in(request),
+            registration=registration,
+            signed_in_at=_signed_in_at(request),
+        )
         return Response(registered.as_json())
 
 
@@ -90,6 +108,66 @@ class MyLinkApi(StoreBackedView):
         return getattr(self, "request", None) is not None and self.request.method == "DELETE"
 
 
+class OfOneMachine(StoreBackedView):
+    """A look-up that is for people and their programs: a machine may not judge another."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        found = find_sign_in(bearer(request.headers.get("Authorization", "")))
+        if found is not None and found.is_machine:
+            raise PersonsOnly
+
+
+@extend_schema(request=None, responses={204: None})
+class LinkApi(OfOneMachine):
+    """``DELETE``: sign the machine out; it comes back only when it is paired anew."""
+
+    def delete(self, request: Request, link_id: UUID) -> Response:
+        services.revoke(link=_own(request, link_id))
+        return Response(status=204)
+
+
+@extend_schema(request=None, responses=OpenApiTypes.OBJECT)
+class ProbeApi(OfOneMachine):
+    """``POST``: ask the machine right now whether it is there; it takes 3 s at most."""
+
+    def post(self, request: Request, link_id: UUID) -> Response:
+        link = _own(request, link_id)
+        seconds = async_to_sync(calls.check)(link.pk)
+        services.expire()
+        view = selectors.find_link(viewer=signed_in(request), link_id=link_id)
+        if view is None:
+            raise LinkUnknown
+        round_trip = None if seconds is None else round(seconds * 1000, 1)
+        return Response({**as_json(view), "roundTripMs": round_trip})
+
+
+@extend_schema(request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
+class CurrentLinkTool(StoreBackedView):
+    """``LINK_CURRENT_GET``: the viewer's machine that is online, for programs."""
+
+    def post(self, request: Request, org: str) -> Response:
+        viewer = signed_in(request)
+        get_membership(viewer=viewer, slug=org)
+        view = selectors.find_online_link(viewer=viewer)
+        if view is None:
+            return Response({"online": False, "capabilities": []})
+        return Response(
+            {
+                "online": True,
+                "machineId": view.machine_id,
+                "hostname": view.name,
+                "cliVersion": view.cli_version,
+                "capabilities": list(view.capabilities),
+            }
+        )
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, NotAuthenticated):
+            exc = AuthenticationRequired()
+        return super().handle_exception(exc)
+
+
 def as_json(view: LinkView) -> dict[str, Any]:
     """Return a machine as programs and pages see it."""
     return {
@@ -102,6 +180,19 @@ def as_json(view: LinkView) -> dict[str, Any]:
         "harnesses": view.harnesses,
         "cliVersion": view.cli_version,
     }
+
+
+def _own(request: Request, link_id: UUID) -> Link:
+    link = selectors.find_row(viewer=signed_in(request), link_id=link_id)
+    if link is None:
+        raise LinkUnknown
+    return link
+
+
+def _signed_in_at(request: Request) -> datetime | None:
+    """Return since when the token stands with which the machine asks."""
+    found = find_sign_in(bearer(request.headers.get("Authorization", "")))
+    return signed_in_at(found) if found else None
 
 
 def _proof(request: Request) -> dict[str, str]:

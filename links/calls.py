@@ -28,3 +28,17 @@ async def client_for(link_id: UUID) -> httpx.AsyncClient:
 def held_here() -> frozenset[UUID]:
     """Return the ids of the links whose sockets this process holds."""
     return held.ids()
+
+
+async def check(link_id: UUID) -> float | None:
+    """Return how many seconds a signed request to the machine takes now; ``None``: no answer.
+
+    A machine that stays silent altogether is marked offline, and its socket is closed.
+    """
+    connection = held.find(link_id)
+    if connection is None:
+        return None
+    seconds = await connection.check()
+    if seconds is None and connection.closed_with is not None:
+        await connection.released.wait()
+    return seconds

@@ -6,11 +6,14 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
 import httpx
 
+from links.core.ownership import SUPERSEDED, Hold
+from links.core.presence import Fact
 from links.peer import Peer, Stream
 from links.services import Claimed
 from links.transport import Signed, TunnelTransport
@@ -21,16 +24,22 @@ from mesh.version import VERSION
 
 logger = logging.getLogger(__name__)
 
-PING_EVERY: Final = 10.0
-MISSED: Final = 2  # pings without an answer, then the machine is gone
-LAST_WAIT: Final = 4.0  # for the answer to the last of them
 FIRST_ANSWER: Final = 30.0  # for an answer's head, and between two pieces of its body
+CHECK_WITHIN: Final = 2.5  # for the answer to "are you there?", which somebody waits for
 
-SUPERSEDED: Final = 4001  # a newer connection of the machine took over: do not come back
 SILENT: Final = 4408
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How often a machine is asked whether it is there: what it takes is 24 s at most."""
+
+    every: float = 10.0
+    missed: int = 2  # pings without an answer, then the machine is gone
+    last_wait: float = 4.0  # for the answer to the last of them
 
 
 class Connection:
@@ -42,6 +51,7 @@ class Connection:
         *,
         heard: Callable[[Connection], None],
         status_changed: Callable[[Connection, MachineStatus], None],
+        pulse: Pulse,
     ) -> None:
         self.id = secrets.token_hex(16)
         self.claimed: Claimed | None = None
@@ -49,6 +59,10 @@ class Connection:
         self.closed_with: tuple[int, str] | None = None
         self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.peer = Peer(Tunnel("server", {"version": VERSION}), self, self._wake)
+        self.ended_by = Fact.BREAK  # until something better is known
+        self.released = asyncio.Event()  # the machine's row says that it is gone
+        self.heard_at = 0.0
+        self._pulse = pulse
         self._send = send
         self._heard = heard
         self._status_changed = status_changed
@@ -68,6 +82,17 @@ class Connection:
             trust_env=False,
         )
 
+    @property
+    def hold(self) -> Hold | None:
+        """What this process says it holds, once the machine is claimed."""
+        if self.claimed is None:
+            return None
+        return Hold(self.claimed.link_id, self.id, self.claimed.fingerprint)
+
+    @property
+    def is_superseded(self) -> bool:
+        return self.closed_with is not None and self.closed_with[0] == SUPERSEDED
+
     def take(self, message: Message) -> None:
         """Feed one message of the WebSocket to the tunnel.
 
@@ -77,6 +102,7 @@ class Connection:
         data = message.get("bytes")
         if data is None:
             raise TunnelError("Text came where frames are due.")
+        self.heard_at = asyncio.get_running_loop().time()
         self.peer.feed(data)
 
     async def write(self) -> None:
@@ -95,10 +121,26 @@ class Connection:
         code, reason = self.closed_with
         await self._send({"type": "websocket.close", "code": code, "reason": reason})
 
-    def close(self, code: int, reason: str) -> None:
+    async def check(self, within: float = CHECK_WITHIN) -> float | None:
+        """Return how many seconds a signed request and its answer take just now.
+
+        ``None`` when there is no answer in time. A machine that did not say a single word
+        meanwhile is taken for gone and its socket closed; one that did is slow, not dead.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            answer = await self.client.get("/api/sandboxes", timeout=within)
+        except httpx.TransportError:
+            if self.heard_at < began:
+                self.close(SILENT, "silent", Fact.SILENCE)
+            return None
+        return loop.time() - began if answer.is_success else None
+
+    def close(self, code: int, reason: str, fact: Fact = Fact.BREAK) -> None:
         """Say nothing more and close the WebSocket. The first code counts."""
         if self.closed_with is None:
-            self.closed_with = (code, reason)
+            self.closed_with, self.ended_by = (code, reason), fact
             self.closing.set_result(None)
             self._wake()
 
@@ -109,15 +151,16 @@ class Connection:
         self.peer.lose(reason)
 
     def watch(self) -> None:
-        """Ask the machine every ten seconds whether it is there, and close when it is not."""
-        if self._unanswered >= MISSED:
+        """Ask the machine at each pulse whether it is there, and close when it is not."""
+        if self._unanswered >= self._pulse.missed:
             logger.info("link %s is silent", self.claimed and self.claimed.link_id)
-            self.close(SILENT, "silent")
+            self.close(SILENT, "silent", Fact.SILENCE)
             return
         self._unanswered += 1
         self.peer.tunnel.ping(b"")
         self._wake()
-        wait = LAST_WAIT if self._unanswered >= MISSED else PING_EVERY
+        is_last = self._unanswered >= self._pulse.missed
+        wait = self._pulse.last_wait if is_last else self._pulse.every
         self._timer = asyncio.get_running_loop().call_later(wait, self.watch)
 
     def _wake(self) -> None:

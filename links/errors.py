@@ -32,6 +32,29 @@ class BadProof(AppError):
     status = 401
 
 
+class MachineRevoked(AppError):
+    """The person signed this machine out after the token was made that it shows."""
+
+    code = "machine_revoked"
+    text = "This machine was signed out."
+    hint = "Pair it anew: start deco_link on it and approve it, or give it a new token."
+    status = 401
+
+
+class AuthenticationRequired(AppError):
+    code = "unauthorized"
+    text = "Authentication required"
+    hint = "Sign in, or send a token: Authorization: Bearer …"
+    status = 401
+
+
+class PersonsOnly(AppError):
+    code = "forbidden"
+    text = "A machine's own token is not enough for this."
+    hint = "Do it in the browser, or with a token of mesh_token."
+    status = 403
+
+
 class BadToken(AppError):
     code = "unauthorized"
     text = "The token is unknown or has expired."

@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import weakref
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,11 +18,12 @@ from channels.db import database_sync_to_async
 from django.db import InterfaceError, OperationalError
 
 from links import held, services
-from links.connection import SUPERSEDED, Connection, Message, Send
-from links.core import presence
+from links.connection import Connection, Message, Pulse, Send
+from links.core.ownership import NOT_REGISTERED, SIGNED_OUT_CLOSE, SUPERSEDED
+from links.core.presence import Fact, cause_of
 from links.errors import BadToken, LinkUnknown, StoreNotReady
-from links.sign_ins import SIGNED_OUT, SignIns
-from links.wire.errors import TunnelError
+from links.sign_ins import SignIns
+from links.wire.errors import TunnelError, UpgradeRequired
 from links.wire.messages import MachineStatus
 from mesh.accounts import SignIn, bearer, find_sign_in
 from mesh.lib.errors import AppError
@@ -30,33 +31,32 @@ from mesh.lib.errors import AppError
 logger = logging.getLogger(__name__)
 
 HELLO_WITHIN: Final = 5.0
-NOT_REGISTERED: Final = 4404
 TRY_LATER: Final = 1013
 STORE_DOWN: Final = (InterfaceError, OperationalError)
 FLUSH_AFTER: Final = 1.0  # deadlines of all machines heard meanwhile move in one statement
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 OnUp = Callable[[UUID], Awaitable[None]]
 OnDown = Callable[[UUID, str], Awaitable[None]]
 
 
-def make_gateway(*, on_up: OnUp, on_down: OnDown) -> ASGIApp:
+def make_gateway(*, on_up: OnUp, on_down: OnDown, pulse: Pulse | None = None) -> Gateway:
     """Return the application; ``on_up`` and ``on_down`` run beside the connection's own work.
 
     ``on_down`` gets the cause (``links.core.presence``) and is not called for a connection that
     a newer one of the same machine replaced.
     """
-    return Gateway(on_up=on_up, on_down=on_down)
+    return Gateway(on_up=on_up, on_down=on_down, pulse=pulse or Pulse())
 
 
 class Gateway:
     """Authenticates, greets, and keeps the book of who is connected."""
 
-    def __init__(self, *, on_up: OnUp, on_down: OnDown) -> None:
+    def __init__(self, *, on_up: OnUp, on_down: OnDown, pulse: Pulse) -> None:
         self._on_up = on_up
         self._on_down = on_down
+        self._pulse = pulse
         self._tasks: set[asyncio.Task[None]] = set()
         self._sign_ins = SignIns()
         self._heard: dict[str, Connection] = {}
@@ -81,22 +81,48 @@ class Gateway:
         await self._serve(found, receive, send)
 
     async def _serve(self, sign_in: SignIn, receive: Receive, send: Send) -> None:
-        connection = Connection(send, heard=self._note, status_changed=self._keep_status)
+        connection = Connection(
+            send, heard=self._note, status_changed=self._keep_status, pulse=self._pulse
+        )
         writer = asyncio.create_task(_write(connection))
         self._sign_ins.add(connection, sign_in)
-        cause = presence.NETWORK
         try:
-            if await _greet(connection, receive) and await self._claim(sign_in, connection):
-                cause = await _carry_until_closed(connection, receive)
+            if await self._is_let_in(sign_in, connection, receive):
+                await _carry_until_closed(connection, receive)
         finally:
             connection.lose("disconnected")
             self._sign_ins.remove(connection)
-            # A close frame that is queued still goes out; a writer that waits ends here.
             if connection.closed_with is None:
-                connection.close(1000, "")
-            await asyncio.wait([writer], timeout=5)
-            writer.cancel()
-            await self._release(connection, cause)
+                connection.close(1000, "", connection.ended_by)  # ends a writer that waits
+            try:
+                # Before the farewell: to a machine that is silent that may take its time.
+                await self._release(connection)
+            finally:
+                connection.released.set()
+                await asyncio.wait([writer], timeout=5)
+                writer.cancel()
+
+    async def _is_let_in(self, sign_in: SignIn, connection: Connection, receive: Receive) -> bool:
+        try:
+            if not await _greeted(connection, receive):
+                return False
+        except TimeoutError:
+            connection.close(1008, "hello timeout")
+            return False
+        except TunnelError as exc:
+            connection.close(exc.close_code, exc.code)
+            if isinstance(exc, UpgradeRequired):
+                await self._note_outdated(sign_in, str(exc.extra.get("machineId", "")))
+            return False
+        return await self._claim(sign_in, connection)
+
+    async def _note_outdated(self, sign_in: SignIn, machine_id: str) -> None:
+        try:
+            await database_sync_to_async(services.refuse_outdated)(
+                user=sign_in.user, machine_id=machine_id[:64]
+            )
+        except STORE_DOWN as exc:
+            logger.warning("an outdated program was refused; the store is down: %s", exc)
 
     async def _claim(self, sign_in: SignIn, connection: Connection) -> bool:
         """Own the machine from here on, in the table and in the book; tell whether we do."""
@@ -111,6 +137,8 @@ class Gateway:
                     machine_id=machine_id,
                     secret_fingerprint=fingerprint,
                     connection_id=connection.id,
+                    node_address=held.address(),
+                    slept=connection.hello.get("slept"),
                 )
             except LinkUnknown as exc:
                 connection.close(NOT_REGISTERED, exc.code)
@@ -126,23 +154,26 @@ class Gateway:
         logger.info("link %s is up", connection.claimed.link_id)
         return True
 
-    async def _release(self, connection: Connection, cause: str) -> None:
+    async def _release(self, connection: Connection) -> None:
         if connection.claimed is None:
             return
-        link_id = connection.claimed.link_id
+        link_id, fact = connection.claimed.link_id, connection.ended_by
         held.remove(link_id, connection)
         self._heard.pop(connection.id, None)
         try:
-            owned = await database_sync_to_async(services.release)(
-                connection_id=connection.id, cause=cause
+            cause = await database_sync_to_async(services.release)(
+                connection_id=connection.id, fact=fact
             )
         except STORE_DOWN as exc:
             # The deadline does it later; whoever runs through this tunnel must know now.
             logger.warning("link %s: the store is down: %s", link_id, exc)
-            owned = True
-        logger.info("link %s is down: %s", link_id, cause if owned else "superseded")
-        if owned:
-            self._run(self._on_down(link_id, cause))
+            cause = cause_of(fact)
+        logger.info("link %s is down: %s", link_id, cause or fact.value)
+        # Also where the row was not ours any more (it was revoked, say): what runs through this
+        # tunnel must hear of it, unless a newer connection took over.
+        is_replaced = connection.is_superseded or held.find(link_id) is not None
+        if cause or not is_replaced:
+            self._run(self._on_down(link_id, cause or cause_of(fact)))
 
     # Presence: off the path of the frames
 
@@ -160,10 +191,23 @@ class Gateway:
     async def _flush(self) -> None:
         heard, self._heard = self._heard, {}
         self._flushing = False
-        lost = await database_sync_to_async(services.keep_online)(connection_ids=heard.keys())
-        for connection_id in lost:
-            # Another process holds the machine's newer socket.
-            heard[connection_id].close(SUPERSEDED, "superseded")
+        try:
+            lost = await database_sync_to_async(services.keep_online)(connection_ids=heard.keys())
+        except STORE_DOWN as exc:
+            logger.warning("the store is down; deadlines stand still: %s", exc)
+            return
+        await self.judge([heard[connection_id] for connection_id in lost])
+
+    async def judge(self, connections: Collection[Connection]) -> None:
+        """Close those whose machines are not ours any more, as their rows say."""
+        by_id = {one.id: one for one in connections}
+        holds = [one.hold for one in connections if one.hold is not None]
+        closing = await database_sync_to_async(services.judge_holds)(
+            holds=holds, node_address=held.address()
+        )
+        for connection_id, how in closing.items():
+            fact = Fact.SIGN_IN_ENDED if how.code == SIGNED_OUT_CLOSE else Fact.CLOSED_HERE
+            by_id[connection_id].close(how.code, how.reason, fact)
 
     def _keep_status(self, connection: Connection, status: MachineStatus) -> None:
         self._run(
@@ -179,26 +223,18 @@ class Gateway:
         task.add_done_callback(self._tasks.discard)
 
 
-async def _greet(connection: Connection, receive: Receive) -> bool:
-    """Wait for the laptop's greeting; tell whether it came in time and in order."""
-    try:
-        async with asyncio.timeout(HELLO_WITHIN):
-            while connection.hello is None:
-                message = await receive()
-                if message["type"] == "websocket.disconnect":
-                    return False
-                connection.take(message)
-    except TimeoutError:
-        connection.close(1008, "hello timeout")
-        return False
-    except TunnelError as exc:
-        connection.close(exc.close_code, exc.code)
-        return False
+async def _greeted(connection: Connection, receive: Receive) -> bool:
+    async with asyncio.timeout(HELLO_WITHIN):
+        while connection.hello is None:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return False
+            connection.take(message)
     return True
 
 
-async def _carry_until_closed(connection: Connection, receive: Receive) -> str:
-    """Feed the tunnel until the WebSocket is gone, or we close it; return the cause.
+async def _carry_until_closed(connection: Connection, receive: Receive) -> None:
+    """Feed the tunnel until the WebSocket is gone, or we close it.
 
     A machine that is silent would not answer our close frame for a while: it is not waited for.
     """
@@ -206,27 +242,25 @@ async def _carry_until_closed(connection: Connection, receive: Receive) -> str:
     try:
         either: set[asyncio.Future[Any]] = {reader, connection.closing}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if connection.closed_with and connection.closed_with[0] == SIGNED_OUT:
-            return presence.SIGNED_OUT
-        return reader.result() if reader.done() else presence.NETWORK
+        if reader.done():
+            reader.result()
     finally:
         reader.cancel()
 
 
-async def _carry(connection: Connection, receive: Receive) -> str:
-    """Feed the tunnel until the WebSocket is gone; return the cause."""
+async def _carry(connection: Connection, receive: Receive) -> None:
+    """Feed the tunnel until the WebSocket is gone; note why."""
     try:
         while True:
             message = await receive()
             if message["type"] == "websocket.disconnect":
-                # 1012: this server is shutting down.
-                restarts = message.get("code") == 1012
-                return presence.SERVER_RESTARTED if restarts else presence.NETWORK
+                if connection.closed_with is None and message.get("code") == 1012:
+                    connection.ended_by = Fact.SERVER_STOPS
+                return
             connection.take(message)
     except TunnelError as exc:
         logger.warning("link closed: %s (%s)", exc.code, exc)
         connection.close(exc.close_code, exc.code)
-        return presence.NETWORK
 
 
 async def _write(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""The tunnels whose sockets this process holds."""
+"""The tunnels whose sockets this process holds, and where others reach it for them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from links.connection import Connection
 
 _connections: dict[UUID, Connection] = {}
+_address = ""
 
 
 def find(link_id: UUID) -> Connection | None:
@@ -17,6 +18,20 @@ def find(link_id: UUID) -> Connection | None:
 
 def ids() -> frozenset[UUID]:
     return frozenset(_connections)
+
+
+def all_of_them() -> list[Connection]:
+    return list(_connections.values())
+
+
+def address() -> str:
+    """Return where this process takes other processes' requests; empty when it does not."""
+    return _address
+
+
+def take_requests_at(address: str) -> None:
+    global _address
+    _address = address
 
 
 def put(link_id: UUID, connection: Connection) -> Connection | None:

@@ -34,9 +34,15 @@ class Link(models.Model):
     secret_hash = models.CharField(max_length=64, unique=True, null=True)
     tunnel_url = models.CharField(max_length=200, blank=True)
     node = models.CharField(max_length=255, blank=True)
-    connection_id = models.CharField(max_length=32, blank=True)
+    # Where that process takes requests for its tunnels (links.internal).
+    node_address = models.CharField(max_length=255, blank=True)
+    connection_id = models.CharField(max_length=32, blank=True, db_index=True)
     offline_after = models.DateTimeField(null=True, db_index=True)
     cause = models.CharField(max_length=20, blank=True)
+    # What its last silence turned out to be, by what it said when it was back.
+    last_silence = models.CharField(max_length=20, blank=True)
+    # Sign-ins from before this moment may not register the machine again.
+    revoked_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     seen_at = models.DateTimeField(null=True)
 

@@ -44,6 +44,11 @@ def find_link(*, viewer: User, link_id: UUID) -> LinkView | None:
     return view_of(row) if row else None
 
 
+def find_row(*, viewer: User, link_id: UUID) -> Link | None:
+    """Return the row of the viewer's machine, for services that change it."""
+    return Link.objects.select_related("user").filter(user=viewer, pk=link_id).first()
+
+
 def find_online_link(*, viewer: User) -> LinkView | None:
     """Return the viewer's machine that is online and was seen last."""
     now = timezone.now()
@@ -54,6 +59,12 @@ def find_online_link(*, viewer: User) -> LinkView | None:
 def find_owner(*, link_id: UUID) -> int | None:
     """Return the id of the user whose machine it is, for those who ring that user's pages."""
     return Link.objects.filter(pk=link_id).values_list("user_id", flat=True).first()
+
+
+def find_owner_address(*, link_id: UUID) -> str:
+    """Return where the process takes requests that holds the machine's socket, or ""."""
+    held = Link.objects.filter(pk=link_id, offline_after__gt=timezone.now())
+    return held.values_list("node_address", flat=True).first() or ""
 
 
 def view_of(row: Link) -> LinkView:

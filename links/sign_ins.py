@@ -15,12 +15,13 @@ from channels.db import database_sync_to_async
 from django.db import InterfaceError, OperationalError
 
 from links.connection import Connection
+from links.core.ownership import SIGNED_OUT_CLOSE
+from links.core.presence import Fact
 from mesh.accounts import SignIn, find_ended
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = 3.0  # so that a revoked machine is gone within five seconds
-SIGNED_OUT: Final = 4403
 
 
 class SignIns:
@@ -48,7 +49,7 @@ class SignIns:
             return
         for connection, sign_in in held.items():
             if sign_in in ended:
-                connection.close(SIGNED_OUT, "signed_out")
+                connection.close(SIGNED_OUT_CLOSE, "signed_out", Fact.SIGN_IN_ENDED)
 
     def _wait(self) -> None:
         if self._of and self._timer is None:

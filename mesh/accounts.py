@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -62,6 +63,16 @@ def find_sign_in(value: str) -> SignIn | None:
     if pairing_id is not None and not Pairing.objects.filter(pk=pairing_id).exists():
         return None
     return SignIn(token.user, token.pk, pairing_id, tuple(token.get_scopes()))
+
+
+def signed_in_at(sign_in: SignIn) -> datetime | None:
+    """Return when the machine asked to be paired, or the person's token was made."""
+    if sign_in.pairing_id:
+        rows = Pairing.objects.filter(pk=sign_in.pairing_id)
+    else:
+        rows = Token.objects.filter(pk=sign_in.token_id)
+    found: datetime | None = rows.values_list("created_at", flat=True).first()
+    return found
 
 
 def find_user_by_token(value: str) -> User | None:

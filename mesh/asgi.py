@@ -20,6 +20,7 @@ from channels.auth import AuthMiddlewareStack
 
 from links.gateway import make_gateway
 from links.services import presence_changed
+from links.upkeep import Upkeep
 from threads.consumers import BrowserConsumer
 from threads.origin import same_origin_only
 from threads.runtime import Runtime, ring_link
@@ -31,6 +32,7 @@ Send = Callable[[Any], Awaitable[None]]
 runtime = Runtime()
 presence_changed.append(ring_link)
 laptops = make_gateway(on_up=runtime.dispatcher.link_up, on_down=runtime.dispatcher.link_down)
+upkeep = Upkeep(judge=laptops.judge)
 browsers = same_origin_only(AuthMiddlewareStack(BrowserConsumer.as_asgi()))
 
 
@@ -39,7 +41,7 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
     if scope["type"] == "lifespan":
         await _live(receive, send)
         return
-    await runtime.start()  # for servers that know no lifespan, such as daphne
+    await _start()  # for servers that know no lifespan, such as daphne
     if scope["type"] == "http":
         await pages(scope, receive, send)
     elif scope["path"] == "/api/links/connect":
@@ -51,17 +53,23 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
         await send({"type": "websocket.close", "code": 4404})
 
 
+async def _start() -> None:
+    await runtime.start()
+    await upkeep.start()
+
+
 async def _live(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
             try:
-                await runtime.start()
+                await _start()
             except Exception as exc:
                 await send({"type": "lifespan.startup.failed", "message": str(exc)})
                 raise
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
+            await upkeep.stop()
             await runtime.stop()
             await send({"type": "lifespan.shutdown.complete"})
             return

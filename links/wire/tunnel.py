@@ -312,7 +312,7 @@ class Tunnel:
         if type(protocol) is not int or type(window) is not int:
             raise MalformedFrame("A greeting names its protocol and its window.")
         if not version.is_supported(protocol):
-            raise UpgradeRequired
+            raise UpgradeRequired(machineId=info.get("machineId"))
         if not 0 < window <= MAX_WINDOW:
             raise MalformedFrame("The window is not a size that can be granted.")
         self._peer_window = window

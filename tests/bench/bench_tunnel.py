@@ -23,7 +23,7 @@ django.setup()
 import uvicorn
 import uvloop
 
-from links.connection import Connection
+from links.connection import Connection, Pulse
 from links.daemon.asgi import Server
 from links.daemon.client import dial
 from links.daemon.control import ControlPlane
@@ -195,8 +195,10 @@ async def measure():
     async def gateway(scope, receive, send):
         await receive()
         await send({"type": "websocket.accept"})
-        connection = Connection(send, heard=lambda _: None, status_changed=lambda *_: None)
-        connection.claimed = Claimed(link_id=new_id(), secret=SECRET)
+        connection = Connection(
+            send, heard=lambda _: None, status_changed=lambda *_: None, pulse=Pulse()
+        )
+        connection.claimed = Claimed(link_id=new_id(), secret=SECRET, fingerprint="")
         writer = asyncio.create_task(connection.write())
         while (message := await receive())["type"] != "websocket.disconnect":
             connection.take(message)

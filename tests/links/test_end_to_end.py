@@ -108,7 +108,7 @@ async def test_ctrl_c_says_goodbye_and_leaves_the_sandboxes(laptop, connected, s
     one.process.send_signal(signal.SIGINT)
 
     assert await one.ended() == (0,)
-    await auntil(lambda: server.downs == [(link_id, "network")])
+    await auntil(lambda: server.downs == [(link_id, "stopped")])
     view = await sync_to_async(selectors.find_link)(viewer=ada, link_id=link_id)
     assert (view.state, view.cause) == ("offline", "stopped")
     os.kill(pid, 0)  # still there

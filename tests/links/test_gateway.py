@@ -7,8 +7,9 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import OperationalError
 
-from links import connection, gateway, held, selectors, services
+from links import gateway, held, selectors, services
 from links.calls import client_for, held_here
+from links.connection import Pulse
 from links.gateway import make_gateway
 from links.models import Link
 from links.wire import frames
@@ -20,6 +21,7 @@ from mesh.services import make_token
 from tests.links.wire.tunnels import GET
 from tests.waiting import auntil
 
+QUICK = Pulse(every=0.01, last_wait=0.01)
 M1 = Registration(machine_id="m1", cli_version="1", protocol_version=1, capabilities=("codex",))
 
 
@@ -100,9 +102,18 @@ async def token(hello, ada):
 
 
 @pytest.fixture
-async def dial(handlers, token, hello):
+def pulse():
+    return Pulse()
+
+
+@pytest.fixture
+def app(handlers, pulse):
+    return make_gateway(on_up=handlers.on_up, on_down=handlers.on_down, pulse=pulse)
+
+
+@pytest.fixture
+async def dial(app, token, hello):
     """Return ``dial()``: a socket to the gateway; all are hung up after the test."""
-    app = make_gateway(on_up=handlers.on_up, on_down=handlers.on_down)
     dialled = []
 
     def dial(token=token, hello=hello, **how):
@@ -285,9 +296,8 @@ async def test_leaving_tells_the_cause(laptop, handlers, ada, code, cause):
     assert held_here() == frozenset()
 
 
-async def test_a_silent_machine_is_dropped(dial, handlers, monkeypatch):
-    monkeypatch.setattr(connection, "PING_EVERY", 0.01)
-    monkeypatch.setattr(connection, "LAST_WAIT", 0.01)
+@pytest.mark.parametrize("pulse", [QUICK])
+async def test_a_silent_machine_is_dropped(dial, handlers):
     laptop = await dial().accepted()
     laptop.says()  # and never answers a ping
 

@@ -5,8 +5,10 @@ from uuid import uuid4
 import pytest
 
 from links import selectors, services
+from links.core.presence import Fact
 from links.errors import BadProof, LinkUnknown, ProtocolTooOld
 from links.models import Link
+from links.services import owning, telling
 from links.wire.messages import MachineStatus, Registration
 from links.wire.signing import fingerprint
 from mesh import keys
@@ -30,7 +32,7 @@ def registered(ada):
 def changed(monkeypatch):
     """The links whose pages were rung."""
     rung = []
-    monkeypatch.setattr(services, "presence_changed", [rung.append])
+    monkeypatch.setattr(telling, "presence_changed", [rung.append])
     return rung
 
 
@@ -165,27 +167,27 @@ def test_a_superseded_connection_releases_nothing(ada, registered):  # lessons Â
     claim(ada, "c1")
     claim(ada, "c2")
 
-    assert services.release(connection_id="c1", cause="network") is False
+    assert services.release(connection_id="c1", fact=Fact.BREAK) == ""
     assert presence(ada) == ("online", "")
 
 
 def test_a_release_tells_the_cause(ada, registered):
     claim(ada, "c1")
 
-    assert services.release(connection_id="c1", cause="network") is True
+    assert services.release(connection_id="c1", fact=Fact.BREAK) == "network"
     assert presence(ada) == ("offline", "network")
 
 
 def test_what_the_person_said_stays_the_cause(ada, registered):
     claim(ada, "c1")
     services.stop(user_sub=registered.user_sub, secret=registered.link_secret)
-    services.release(connection_id="c1", cause="network")
+    services.release(connection_id="c1", fact=Fact.BREAK)
 
     assert presence(ada) == ("offline", "stopped")
 
 
 def test_deadlines_of_many_machines_move_together(ada, registered, monkeypatch):
-    monkeypatch.setattr(services, "_AT_ONCE", 2)
+    monkeypatch.setattr(owning, "_AT_ONCE", 2)
     claim(ada, "c1")
     Link.objects.update(offline_after=None)
 
@@ -262,7 +264,7 @@ def test_every_change_rings_after_the_commit(
     with django_capture_on_commit_callbacks() as callbacks:
         link_id = claim(ada, "c1").link_id
         services.change_status(connection_id="c1", status=MachineStatus.parse({}))
-        services.release(connection_id="c1", cause="network")
+        services.release(connection_id="c1", fact=Fact.BREAK)
     assert changed == []
 
     for callback in callbacks:
@@ -276,7 +278,7 @@ def test_a_bell_that_breaks_changes_nothing(
     def broken(link_id):
         raise RuntimeError
 
-    monkeypatch.setattr(services, "presence_changed", [broken])
+    monkeypatch.setattr(telling, "presence_changed", [broken])
     with django_capture_on_commit_callbacks(execute=True):
         claim(ada, "c1")
 
@@ -299,7 +301,7 @@ def test_online_machines_come_first(ada, registered):
     services.register(user=ada, registration=replace(M1, machine_id="m2", hostname="newer"))
     claim(ada, "c1", "m1")
     claim(ada, "c2", "m2")
-    services.release(connection_id="c2", cause="network")
+    services.release(connection_id="c2", fact=Fact.BREAK)
 
     assert [view.name for view in selectors.list_links(viewer=ada)] == ["laptop", "newer"]
 

@@ -6,14 +6,17 @@ from asgiref.sync import sync_to_async
 from django.db import OperationalError
 
 from links import sign_ins
-from links.sign_ins import SIGNED_OUT, SignIns
+from links.core.ownership import SIGNED_OUT_CLOSE as SIGNED_OUT
+from links.sign_ins import SignIns
 from mesh.models import User
 from tests.links.test_gateway import (  # noqa: F401  # fixtures
+    app,
     dial,
     handlers,
     hello,
     laptop,
     presence,
+    pulse,
     token,
 )
 from tests.waiting import auntil
@@ -57,7 +60,7 @@ class Held:
     def __init__(self):
         self.closed = None
 
-    def close(self, code, reason):
+    def close(self, code, reason, fact=None):
         self.closed = code
 
 

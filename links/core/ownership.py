@@ -1,0 +1,62 @@
+"""What the holder of a machine's socket has to do, by what the machine's row says now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+from uuid import UUID
+
+from links.core.presence import DISCONNECTED, REVOCABLE, SIGNED_OUT
+
+SUPERSEDED: Final = 4001  # a newer connection of the machine took over: do not come back
+NOT_REGISTERED: Final = 4404  # register anew, then come back
+SIGNED_OUT_CLOSE: Final = 4403
+COME_BACK: Final = 1012
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A socket that this process holds, and the fingerprint of the secret it was given for."""
+
+    link_id: UUID
+    connection_id: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the table says of the machine."""
+
+    connection_id: str
+    fingerprint: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the socket with this code and reason."""
+
+    code: int
+    reason: str
+
+
+Verdict = Close | Literal["keep", "reclaim"]
+
+
+def judge(hold: Hold, row: Row | None) -> Verdict:
+    """Return what to do with ``hold``; ``row`` is ``None`` when the machine was removed."""
+    if row is None:
+        return Close(NOT_REGISTERED, "no_link")
+    if row.cause == SIGNED_OUT:
+        return Close(SIGNED_OUT_CLOSE, "signed_out")
+    if row.connection_id == hold.connection_id:
+        return "keep"
+    if row.connection_id:
+        return Close(SUPERSEDED, "superseded")
+    if row.fingerprint != hold.fingerprint:
+        return Close(NOT_REGISTERED, "secret_rotated")
+    if row.cause == DISCONNECTED:
+        return Close(COME_BACK, "disconnected")
+    # Its deadline passed, because the store was away or this process was stopped for a while:
+    # whoever marked it offline could not know that the socket is fine.
+    return "reclaim" if row.cause in REVOCABLE else Close(1000, "stopped")

@@ -1,0 +1,34 @@
+"""Writing links: registration, ownership of the socket, presence, and putting machines out."""
+
+from links.services.owning import (
+    Claimed,
+    change_status,
+    claim,
+    expire,
+    forget_former,
+    judge_holds,
+    keep_online,
+    release,
+)
+from links.services.registering import heartbeat, refuse_outdated, register, stop
+from links.services.revoking import disconnect, revoke, rotate
+from links.services.telling import presence_changed
+
+__all__ = [
+    "Claimed",
+    "change_status",
+    "claim",
+    "disconnect",
+    "expire",
+    "forget_former",
+    "heartbeat",
+    "judge_holds",
+    "keep_online",
+    "presence_changed",
+    "refuse_outdated",
+    "register",
+    "release",
+    "revoke",
+    "rotate",
+    "stop",
+]

@@ -1,0 +1,130 @@
+"""A machine registers, says that it lives, and stops; all proven by token or secret."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from links.core import presence
+from links.core.presence import Fact
+from links.errors import BadProof, MachineRevoked, ProtocolTooOld
+from links.models import Link
+from links.services.telling import tell
+from links.wire import version
+from links.wire.messages import Registered, Registration
+from links.wire.signing import fingerprint
+from mesh import keys
+from mesh.models import User
+
+INSTALL_HINT = "git pull && make run"
+
+
+def register(
+    *, user: User, registration: Registration, signed_in_at: datetime | None = None
+) -> Registered:
+    """Make or renew the link of this person's machine; return its new secret.
+
+    ``signed_in_at`` is when the token was made that asks. Safe to repeat: the same machine keeps
+    its link and gets another secret, and the old one is dead at once.
+
+    Raises:
+        ProtocolTooOld: nothing is kept.
+        MachineRevoked: the person signed the machine out after that token was made.
+    """
+    if not version.is_supported(registration.protocol_version):
+        refuse_outdated(user=user, machine_id=registration.machine_id)
+        raise ProtocolTooOld(requiredVersion=version.MINIMUM, installHint=INSTALL_HINT)
+    secret, sealed = new_secret()
+    fields = {
+        "hostname": registration.hostname,
+        "cli_version": registration.cli_version,
+        "protocol_version": registration.protocol_version,
+        "capabilities": list(registration.capabilities),
+        "harnesses": registration.harnesses,
+        **sealed,
+        "tunnel_url": _permitted_url(registration.tunnel_url),
+        "cause": "",
+        "revoked_at": None,
+    }
+    with transaction.atomic():
+        link, is_new = Link.objects.select_for_update(no_key=True).get_or_create(
+            user=user, machine_id=registration.machine_id, defaults=fields
+        )
+        if not is_new:
+            if link.revoked_at and signed_in_at and signed_in_at <= link.revoked_at:
+                raise MachineRevoked
+            Link.objects.filter(pk=link.pk).update(**fields)
+        tell(link.pk)
+    return Registered(link_id=str(link.pk), link_secret=secret, user_sub=str(user.pk))
+
+
+def refuse_outdated(*, user: User, machine_id: str) -> None:
+    """Show, at a machine that is offline, that its program is too old."""
+    cause = presence.cause_of(Fact.OUTDATED)
+    own = Link.objects.filter(user=user, machine_id=machine_id, connection_id="")
+    with transaction.atomic():
+        if own.exclude(cause=cause).update(cause=cause, offline_after=None):
+            tell(own.values_list("pk", flat=True)[0])
+
+
+def heartbeat(*, user_sub: str, secret: str) -> None:
+    """Move the deadline of a machine that has no tunnel.
+
+    Raises:
+        BadProof: no live link has this secret.
+    """
+    now = timezone.now()
+    alive = Link.objects.filter(user_id=_user_id(user_sub), secret_hash=fingerprint(secret))
+    # One that was stopped has to register again.
+    alive = alive.exclude(cause=presence.STOPPED)
+    with transaction.atomic():
+        link = alive.only("pk", "offline_after").first()
+        if link is None:
+            raise BadProof
+        was_online = link.offline_after is not None and link.offline_after > now
+        alive.update(offline_after=now + presence.GRACE, seen_at=now, cause="")
+        if not was_online:
+            tell(link.pk)
+
+
+def stop(*, user_sub: str, secret: str) -> None:
+    """Mark a machine as stopped by its person. Safe to repeat.
+
+    The row stays, because threads are pinned to it.
+
+    Raises:
+        BadProof: no link has this secret.
+    """
+    own = Link.objects.filter(user_id=_user_id(user_sub), secret_hash=fingerprint(secret))
+    with transaction.atomic():
+        if not own.update(offline_after=None, cause=presence.cause_of(Fact.GOODBYE)):
+            raise BadProof
+        tell(own.values_list("pk", flat=True)[0])
+
+
+def new_secret() -> tuple[str, dict[str, str]]:
+    """Return a new secret, and the fields of a row that keep it."""
+    secret = secrets.token_urlsafe(32)
+    return secret, {"secret": keys.seal(secret), "secret_hash": fingerprint(secret)}
+
+
+def _user_id(user_sub: str) -> int:
+    if not (user_sub.isascii() and user_sub.isdecimal() and len(user_sub) < 19):
+        raise BadProof
+    return int(user_sub)
+
+
+def _permitted_url(url: str) -> str:
+    """Return ``url`` if a machine may be called there directly, else nothing."""
+    if not settings.MESH_ALLOW_LOCALHOST_LINKS:
+        return ""
+    try:
+        parts = urlsplit(url)
+        return url if parts.scheme == "http" and parts.hostname == "localhost" else ""
+    except ValueError:
+        return ""

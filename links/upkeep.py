@@ -1,0 +1,70 @@
+"""What a server process does for links all the time: deadlines, and sockets that are due to close.
+
+The same functions may run in any number of processes at once, and as tasks of a worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final
+
+from channels.db import database_sync_to_async
+from django.db import InterfaceError, OperationalError
+from django.utils import timezone
+
+from links import held, services
+from links.connection import Connection
+
+logger = logging.getLogger(__name__)
+
+EVERY: Final = 2.0  # so that who was put out is gone within five seconds
+
+Judge = Callable[[Collection[Connection]], Awaitable[None]]
+
+
+class Upkeep:
+    """Runs beside the requests of a server process, from its start to its end."""
+
+    def __init__(self, *, judge: Judge, every: float = EVERY) -> None:
+        self._judge = judge
+        self._every = every
+        self._began = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Mark the machines of this process's former self offline, then begin, once."""
+        if self._began:
+            return
+        self._began = True
+        began = timezone.now()
+        try:
+            await database_sync_to_async(services.forget_former)(before=began)
+        except (InterfaceError, OperationalError) as exc:
+            # Their deadlines do it within half a minute.
+            logger.warning("machines of the former process stay: the store is down: %s", exc)
+        self._task = asyncio.create_task(self._go_on())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def once(self) -> None:
+        """Look at every deadline, and at the row of every socket that is held here."""
+        await database_sync_to_async(services.expire)()
+        if connections := held.all_of_them():
+            await self._judge(connections)
+
+    async def _go_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._every)
+            try:
+                await self.once()
+            except (InterfaceError, OperationalError) as exc:
+                logger.warning("links can't be looked after: the store is down: %s", exc)
+            except Exception:
+                logger.exception("looking after links failed")
