@@ -23,14 +23,17 @@ class Facts:
         """Return what the form says; what is missing or odd becomes empty, never an error."""
         machine_id = form.get("machine_id", "")
         return cls(
-            hostname=_plain(form.get("hostname", ""), 255),
-            platform=_plain(form.get("platform", ""), 100),
+            hostname=_plain(form.get("hostname", ""), 64),
+            platform=_plain(form.get("platform", ""), 40),
             machine_id=machine_id if _MACHINE_ID.fullmatch(machine_id) else "",
             version=_plain(form.get("version", ""), 40),
         )
 
 
 def _plain(text: str, limit: int) -> str:
-    """Return ``text`` on one line, without what can't be seen or turns the text around it."""
+    """Return ``text`` on one line, without what can't be seen or turns the text around it.
+
+    And short: a name that is a paragraph could talk its reader into approving.
+    """
     seen = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(seen.split())[:limit].rstrip()

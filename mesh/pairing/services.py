@@ -160,6 +160,9 @@ def end(pairings: Iterable[Pairing]) -> int:
     ended = 0
     for pairing in pairings:
         with transaction.atomic():
+            # First the machine, then its tokens: the order in which a renewal takes them too.
+            if not Pairing.objects.select_for_update().filter(pk=pairing.pk).exists():
+                continue
             Token.objects.filter(user_id=pairing.user_id, data__pairing=str(pairing.pk)).delete()
             pairing.delete()
         ended += 1

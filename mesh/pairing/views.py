@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from allauth.idp.oidc.internal.oauthlib.server import get_device_server
 from allauth.idp.oidc.internal.oauthlib.utils import convert_response, extract_params
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils import timezone
+from django.utils.timesince import timesince
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
@@ -23,6 +27,7 @@ from mesh.pairing.guard import guarded
 from mesh.pairing.server import make_server
 
 RETRY_AFTER = "600"
+CODE_FORM = "idp/oidc/device_authorization_code_form.html"
 PAGES = {
     PairingState.ASKED: "idp/oidc/device_authorization_confirm_form.html",
     PairingState.APPROVED: "idp/oidc/device_authorization_confirmed.html",
@@ -42,17 +47,24 @@ def device(request: HttpRequest) -> HttpResponse:
     assert isinstance(request.user, User)
     code = (request.POST.get("code") or request.GET.get("code") or "").strip()[:40]
     if not code:
-        return render(request, "idp/oidc/device_authorization_code_form.html")
+        return render(request, CODE_FORM)
     try:
         with guarded(user=request.user, address=address_of(request)):
             pairing = services.get_asked(viewer=request.user, user_code=code)
         if pairing.state == PairingState.ASKED and request.method == "POST":
             _answer(request.user, pairing, request.POST.get("action", ""))
     except AppError as exc:
-        context = {"error": exc, "code": code}
-        name = "idp/oidc/device_authorization_code_form.html"
-        return render(request, name, context, status=exc.status)
-    return render(request, PAGES[PairingState(pairing.state)], {"pairing": pairing, "code": code})
+        return render(request, CODE_FORM, {"error": exc, "code": code}, status=exc.status)
+    context = {"pairing": pairing, "code": code, "ago": ago(pairing)}
+    return render(request, PAGES[PairingState(pairing.state)], context)
+
+
+def ago(pairing: Pairing) -> str:
+    """Return how long ago the machine asked, in words."""
+    now = timezone.now()
+    if now - pairing.created_at < timedelta(minutes=1):
+        return "just now"
+    return f"{timesince(pairing.created_at, now)} ago"
 
 
 def _answer(user: User, pairing: Pairing, action: str) -> None:

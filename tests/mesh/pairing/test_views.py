@@ -164,6 +164,18 @@ def test_the_page_shows_who_asks(machine, adas):
     assert "Signed in as <b>ada</b>" in shown
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "just now"), (59, "just now"), (180, "3 minutes ago")]
+)
+def test_the_page_says_when_it_asked(machine, adas, later, seconds, words):
+    machine.ask()
+    later(seconds)
+
+    shown = adas.look(machine.codes["user_code"]).content.decode()
+
+    assert words in shown.replace("\xa0", " ")
+
+
 def test_a_machine_can_not_write_into_the_page(machine, adas):
     machine.ask(hostname="<script>x</script>")
 
@@ -204,7 +216,11 @@ def test_another_site_can_not_approve(machine, adas):
 
     form = {"code": machine.codes["user_code"], "action": "approve"}
     for more in ({}, {"csrfmiddlewaretoken": "x" * 64}):
-        assert adas.post(adas.page, form | more).status_code == 403
+        refused = adas.post(adas.page, form | more)
+        assert (refused.status_code, "Nothing was changed" in refused.content.decode()) == (
+            403,
+            True,
+        )
 
     assert adas.post(f"{adas.page}?code={form['code']}", {}).status_code == 403
     assert Pairing.objects.get().state == "asked"
