@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+from django.conf import settings
+from django.db import connection
+
 from links import selectors as links
+from mesh.checkpoints import ShortWal
 from sandboxes.providers import provider_for
 from threads import bell, pool
 from threads.dispatcher import Dispatcher
@@ -26,6 +31,7 @@ class Runtime:
         self.dispatcher = Dispatcher(provider_for=provider_for, writer=self.writer)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hearing: asyncio.Task[None] | None = None
+        self._wal: ShortWal | None = None
 
     async def start(self) -> None:
         """Start everything, unless it runs already."""
@@ -35,6 +41,9 @@ class Runtime:
         sys.setswitchinterval(SWITCH_EVERY)
         self.writer.start()
         self._hearing = asyncio.create_task(bell.hear_elsewhere())
+        if connection.vendor == "sqlite":
+            self._wal = ShortWal(Path(settings.DATABASES["default"]["NAME"]))
+            self._wal.start()
         await self.dispatcher.start()
 
     async def stop(self) -> None:
@@ -47,6 +56,8 @@ class Runtime:
             self._hearing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._hearing
+        if self._wal is not None:
+            self._wal.stop()
         await asyncio.to_thread(self.writer.stop)
         await asyncio.to_thread(pool.close)
 

@@ -8,7 +8,7 @@ import sqlite3
 from dataclasses import dataclass, field
 
 from mesh.lib.errors import AppError
-from sandboxes.daemon.checkpoints import EVERY, Checkpoints
+from mesh.checkpoints import EVERY, Checkpoints
 from sandboxes.daemon.frames import DONE, Body, Row, part_of_delta, to_json
 from sandboxes.daemon.journal import Journal, JournalFull
 from sandboxes.daemon.streams import RunStream

@@ -163,7 +163,7 @@ async def test_readers_of_an_end_that_can_t_be_written_are_let_go(
 
 async def test_a_writer_that_never_rests_is_made_to(journal, writer, stream, monkeypatch):
     monkeypatch.setattr("sandboxes.daemon.writer.EVERY", 1)
-    monkeypatch.setattr("sandboxes.daemon.checkpoints.TOO_LONG", 1)
+    monkeypatch.setattr("mesh.checkpoints.TOO_LONG", 1)
     checkpoints = []
     monkeypatch.setattr(journal, "checkpoint", lambda: checkpoints.append(stream.last_n))
     while not checkpoints:
