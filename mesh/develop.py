@@ -126,7 +126,9 @@ def _have_chromium() -> str:
 
 
 def _run(*argv: str) -> int:
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    # The tools of this environment first, also where it was not activated.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    environment = os.environ | {"PATH": path, "DEBIAN_FRONTEND": "noninteractive"}
     return subprocess.run(argv, cwd=ROOT, env=environment, check=False).returncode
 
 
