@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,7 +74,9 @@ def check(words: list[str]) -> int:
         [*manage, "makemigrations", "--check", "--dry-run"],
         [*manage, "spectacular", "--validate", "--fail-on-warn", "--file", os.devnull],
     ]
-    return max(_run(*step) for step in steps)
+    with tempfile.TemporaryDirectory(prefix="mesh-check-") as home:
+        os.environ["MESH_HOME"] = home  # never the person's own, where their Mesh may run
+        return max(_run(*step) for step in steps)
 
 
 def fmt(words: list[str]) -> int:
