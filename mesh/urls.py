@@ -13,6 +13,7 @@ urlpatterns = [
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("admin/", admin.site.urls),
     path("", include("mesh.pairing.urls")),
+    path("dist/", include("links.dist.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/", include("links.urls")),
     path("api/<slug:org>/decopilot/", include("threads.urls_api")),

@@ -17,7 +17,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from links.daemon.commands import COMMANDS
-from links.daemon.config import PORT, Config
+from links.daemon.config import PORT, Config, program
 from links.daemon.errors import Stop
 from links.daemon.home import home_of
 from links.daemon.servers import checked_server, only_server
@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = import_module(COMMANDS[words[0]]).main(words[1:])
         return code
     parser = argparse.ArgumentParser(
-        prog="deco_link",
+        prog=program(),
         description=DESCRIPTION,
         epilog=f"Commands beside linking, each with --help: {', '.join(COMMANDS)}.",
     )

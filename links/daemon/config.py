@@ -35,12 +35,15 @@ class Config:
         return self.home / "link" / "log"
 
 
+def program() -> str:
+    """Return what this program is called where it was started."""
+    return "deco link" if Path(sys.argv[0]).name == "deco" else "deco_link"
+
+
 def own_command(*words: str) -> str:
     """Return the command line by which the person starts this program, with ``words``."""
-    program = Path(sys.argv[0]).name
-    if program == "manage.py":
-        return shlex.join([sys.executable, sys.argv[0], "deco_link", *words])
-    return shlex.join([*(["deco", "link"] if program == "deco" else ["deco_link"]), *words])
+    start = [sys.executable, sys.argv[0]] if Path(sys.argv[0]).name == "manage.py" else []
+    return shlex.join([*start, *program().split(), *words])
 
 
 def machine_id(home: Path) -> str:

@@ -1,0 +1,27 @@
+"""``deco link …``: the program's name once it is installed by itself."""
+
+from __future__ import annotations
+
+import sys
+
+from links.daemon import cli
+from mesh.version import VERSION
+
+USAGE = "Usage: deco link SERVER   links this machine to a Mesh server; more: deco link --help"
+
+
+def main() -> int:
+    """Run the command named first; return its exit code (2: there is no such command)."""
+    words = sys.argv[1:]
+    if words[:1] == ["link"]:
+        return cli.main(words[1:])
+    if words in (["--version"], ["-V"]):
+        print(VERSION)
+        return 0
+    asked = words in (["--help"], ["-h"])
+    print(USAGE, file=sys.stdout if asked else sys.stderr)
+    return 0 if asked else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
