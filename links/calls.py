@@ -5,24 +5,28 @@ from __future__ import annotations
 from uuid import UUID
 
 import httpx
+from channels.db import database_sync_to_async
 
-from links import held
+from links import held, selectors
 from links.errors import LinkOffline
+from links.internal import app
+from links.internal.caller import owners
 
 
 async def client_for(link_id: UUID) -> httpx.AsyncClient:
     """Return the client whose requests go, signed, through the machine's tunnel.
 
-    It is kept for as long as the connection lasts: do not close it. Paths are those of the
-    laptop's control plane; answers stream. What breaks on the way is ``httpx.TransportError``.
+    Where another process holds the tunnel, they go through that one. The client is kept: do
+    not close it. Paths are those of the laptop's control plane; answers stream. What breaks on
+    the way is ``httpx.TransportError``.
 
     Raises:
-        LinkOffline: this process holds no tunnel to the machine.
+        LinkOffline: no process is known to hold a tunnel to the machine.
     """
     connection = held.find(link_id)
-    if connection is None:
-        raise LinkOffline
-    return connection.client
+    if connection is not None:
+        return connection.client
+    return owners().client(link_id, await _owner_of(link_id))
 
 
 def held_here() -> frozenset[UUID]:
@@ -36,9 +40,17 @@ async def check(link_id: UUID) -> float | None:
     A machine that stays silent altogether is marked offline, and its socket is closed.
     """
     connection = held.find(link_id)
-    if connection is None:
+    if connection is not None:
+        return await app.check(connection)
+    try:
+        return await owners().check(link_id, await _owner_of(link_id))
+    except LinkOffline:
         return None
-    seconds = await connection.check()
-    if seconds is None and connection.closed_with is not None:
-        await connection.released.wait()
-    return seconds
+
+
+async def _owner_of(link_id: UUID) -> str:
+    address: str = await database_sync_to_async(selectors.find_owner_address)(link_id=link_id)
+    # Our own address: the row is older than the end of our connection.
+    if not address or address == held.address():
+        raise LinkOffline
+    return address

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from links import held, services
 from links.connection import Connection
+from links.internal.listener import Listener
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +29,11 @@ Judge = Callable[[Collection[Connection]], Awaitable[None]]
 class Upkeep:
     """Runs beside the requests of a server process, from its start to its end."""
 
-    def __init__(self, *, judge: Judge, every: float = EVERY) -> None:
+    def __init__(
+        self, *, judge: Judge, listener: Listener | None = None, every: float = EVERY
+    ) -> None:
         self._judge = judge
+        self._listener = listener
         self._every = every
         self._began = False
         self._task: asyncio.Task[None] | None = None
@@ -39,6 +43,8 @@ class Upkeep:
         if self._began:
             return
         self._began = True
+        if self._listener is not None:
+            await self._listener.start()  # before the first machine is claimed
         began = timezone.now()
         try:
             await database_sync_to_async(services.forget_former)(before=began)
@@ -52,6 +58,8 @@ class Upkeep:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        if self._listener is not None:
+            await self._listener.stop()
 
     async def once(self) -> None:
         """Look at every deadline, and at the row of every socket that is held here."""

@@ -17,8 +17,10 @@ from django.core.asgi import get_asgi_application
 pages = get_asgi_application()  # first: what follows needs the apps loaded
 
 from channels.auth import AuthMiddlewareStack
+from django.conf import settings
 
 from links.gateway import make_gateway
+from links.internal.listener import Listener
 from links.services import presence_changed
 from links.upkeep import Upkeep
 from threads.consumers import BrowserConsumer
@@ -32,7 +34,13 @@ Send = Callable[[Any], Awaitable[None]]
 runtime = Runtime()
 presence_changed.append(ring_link)
 laptops = make_gateway(on_up=runtime.dispatcher.link_up, on_down=runtime.dispatcher.link_down)
-upkeep = Upkeep(judge=laptops.judge)
+# Embedded, there is no other process that could call.
+internal = (
+    None
+    if settings.MESH_EMBEDDED
+    else Listener(home=settings.MESH_HOME, at=settings.MESH_INTERNAL_ADDRESS)
+)
+upkeep = Upkeep(judge=laptops.judge, listener=internal)
 browsers = same_origin_only(AuthMiddlewareStack(BrowserConsumer.as_asgi()))
 
 

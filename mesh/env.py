@@ -61,6 +61,11 @@ class Env:
         "MESH_TOKEN_SECONDS", 3600, "How long a machine's access token lives; it renews itself."
     )
     node: str = _var("MESH_NODE", "", "Name of this server process; empty: host and pid.")
+    internal_address: str = _var(
+        "MESH_INTERNAL_ADDRESS",
+        "",
+        "host:port (0: any) where other server processes reach this one; empty: a unix socket.",
+    )
     log_level: str = _var("MESH_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.")
 
 

@@ -61,6 +61,16 @@ def unseal(sealed: str) -> str:
     return _box().decrypt(sealed.encode()).decode()
 
 
+def derive(purpose: str) -> str:
+    """Return the key for ``purpose``: the same in each process with the same SECRET_KEY."""
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+    from django.conf import settings
+
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"mesh: {purpose}".encode())
+    return derived.derive(settings.SECRET_KEY.encode()).hex()
+
+
 def _box() -> MultiFernet:
     # Only the server has secrets to seal: the settings' import stays cheap for the rest.
     from cryptography.fernet import Fernet, MultiFernet

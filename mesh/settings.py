@@ -25,6 +25,7 @@ MESH_VERSION = VERSION
 MESH_EMBEDDED = not ENV.database_url
 # Two processes never share this name: it marks who holds a laptop's socket.
 MESH_NODE = ENV.node or f"{socket.gethostname()}:{os.getpid()}"
+MESH_INTERNAL_ADDRESS = ENV.internal_address
 MESH_ALLOW_LOCALHOST_LINKS = ENV.allow_localhost_links
 
 if not MESH_EMBEDDED and not (ENV.secret_key and ENV.encryption_keys and ENV.url):

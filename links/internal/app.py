@@ -1,0 +1,205 @@
+"""What other processes may ask of this one: to pass a request on to a laptop it holds.
+
+    ANY  /links/<id>/to/<path>?<query>   passed on, signed for the laptop, and streamed back
+    POST /links/<id>/check               {"seconds": how long a round trip takes now, or null}
+
+Every request is signed with the cluster's key. What this process says itself, rather than
+the laptop, is marked by the header ``x-mesh-hop``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from typing import Any, Final
+from uuid import UUID
+
+import httpx
+
+from links import held
+from links.connection import Connection
+from links.errors import LinkOffline
+from links.internal.signing import cluster_key
+from links.peer import StreamLost
+from links.wire import signing
+from links.wire.errors import BodyTooLarge
+from links.wire.nonces import Nonces
+from mesh.lib.errors import AppError
+
+HOP: Final = "x-mesh-hop"
+OFFLINE: Final = b"offline"  # the laptop's socket is not held here
+LOST: Final = b"lost"  # it was, and broke before there was an answer
+REFUSED: Final = b"refused"
+
+# Of one hop, ours, or made anew by the next one.
+_DROPPED: Final = {
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "transfer-encoding",
+    "upgrade",
+    HOP,
+    signing.SIGNATURE,
+    signing.TIMESTAMP,
+    signing.NONCE,
+}
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class InternalApp:
+    """An ASGI application, for a listener that only this cluster's processes can use."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._nonces = Nonces()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        try:
+            body = await _read(receive)
+            self._verify(scope, body)
+            link_id, action, target = _parse(target_of(scope))
+            connection = held.find(link_id)
+            if connection is None:
+                raise LinkOffline
+        except LinkOffline as exc:
+            await _say(send, exc.status, exc.body(), OFFLINE)
+        except AppError as exc:
+            await _say(send, exc.status, exc.body(), REFUSED)
+        else:
+            if action == "check":
+                await _say(send, 200, {"seconds": await check(connection)}, b"")
+            else:
+                await _forward(connection, scope, target, body, receive, send)
+
+    def _verify(self, scope: Scope, body: bytes) -> None:
+        signing.verify(
+            cluster_key(),
+            method=scope["method"],
+            target=target_of(scope),
+            headers={n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]},
+            body=body,
+            now=self._clock(),
+            nonces=self._nonces,
+        )
+
+
+async def check(connection: Connection) -> float | None:
+    """Return how long a round trip takes; when it shows the machine gone, its row says so then."""
+    seconds = await connection.check()
+    if seconds is None and connection.closed_with is not None:
+        await connection.released.wait()
+    return seconds
+
+
+def target_of(scope: Scope) -> str:
+    """Return path and raw query as they were sent: that is what is signed."""
+    path: str = scope["raw_path"].decode("latin-1").partition("?")[0]
+    query: str = scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+def _parse(target: str) -> tuple[UUID, str, str]:
+    """Return link, action and, for the laptop, the target.
+
+    Raises:
+        LinkOffline: there is no such address, so no such laptop.
+    """
+    _, _, rest = target.partition("/links/")
+    name, _, what = rest.partition("/")
+    action, _, inner = what.partition("/")
+    try:
+        return UUID(name), action, f"/{inner}"
+    except ValueError as exc:
+        raise LinkOffline from exc
+
+
+async def _forward(
+    connection: Connection, scope: Scope, target: str, body: bytes, receive: Receive, send: Send
+) -> None:
+    """Pass the request on and its answer back; end it when the asker goes away."""
+    work = asyncio.create_task(_exchange(connection, scope, target, body, send))
+    gone = asyncio.create_task(_disconnected(receive))
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        if not work.done():
+            work.cancel()
+    with suppress(asyncio.CancelledError):
+        await work
+
+
+async def _exchange(
+    connection: Connection, scope: Scope, target: str, body: bytes, send: Send
+) -> None:
+    client = connection.client
+    request = client.build_request(
+        scope["method"],
+        httpx.URL("http://laptop").copy_with(raw_path=target.encode("latin-1")),
+        headers=kept_headers(scope),
+        content=body,
+        timeout=None,  # the asker has limits of its own
+    )
+    try:
+        answer = await client.send(request, stream=True)
+    except (httpx.TransportError, StreamLost) as exc:
+        await _say(send, 502, LinkOffline(str(exc)).body(), LOST)
+        return
+    try:
+        headers = [pair for pair in answer.headers.raw if pair[0].lower() not in _NOT_BACK]
+        await send(
+            {"type": "http.response.start", "status": answer.status_code, "headers": headers}
+        )
+        # What breaks from here on breaks the connection: never a half for a whole.
+        async for chunk in answer.aiter_raw():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        await answer.aclose()
+
+
+_NOT_BACK: Final = {b"connection", b"keep-alive", b"transfer-encoding", HOP.encode()}
+
+
+def kept_headers(scope: Scope) -> list[tuple[str, str]]:
+    """Return the request's headers that are meant for the laptop."""
+    pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+    return [pair for pair in pairs if pair[0] not in _DROPPED]
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _read(receive: Receive) -> bytes:
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise asyncio.CancelledError
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > signing.MAX_BODY:
+            raise BodyTooLarge
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+async def _say(send: Send, status: int, value: Any, hop: bytes) -> None:
+    body = json.dumps(value).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    if hop:
+        headers.append((HOP.encode(), hop))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,89 @@
+"""Where this process takes other processes' requests: a unix socket, or an address of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from links import held
+from links.internal.app import InternalApp
+
+logger = logging.getLogger(__name__)
+
+LONGEST: Final = 100  # bytes of a unix socket's path; systems take 104 to 108
+
+
+class Listener:
+    """Listens from ``start`` to ``stop``; meanwhile ``held.address()`` is where.
+
+    ``at`` is ``host:port`` (port 0: any free one), or empty for a unix socket below ``home``,
+    which reaches processes of the same machine only.
+    """
+
+    def __init__(self, *, home: Path, at: str = "") -> None:
+        self._home = home
+        self._at = at
+        self._folder: Path | None = None
+        self._path: Path | None = None
+        self._server: uvicorn.Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> str:
+        """Return the address, as other processes reach it."""
+        sock, address = self._tcp() if self._at else self._unix()
+        config = uvicorn.Config(
+            InternalApp(), log_config=None, access_log=False, lifespan="off", ws_max_size=2**24
+        )
+        self._server = _Quiet(config)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[sock]))
+        held.take_requests_at(address)
+        logger.info("other processes reach this one at %s", address)
+        return address
+
+    async def stop(self) -> None:
+        held.take_requests_at("")
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = self._server.force_exit = True
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._serving
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _tcp(self) -> tuple[socket.socket, str]:
+        host, _, port = self._at.rpartition(":")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        sock = socket.create_server((host.strip("[]"), int(port)), family=family)
+        return sock, f"http://{host}:{sock.getsockname()[1]}"
+
+    def _unix(self) -> tuple[socket.socket, str]:
+        folder = self._home / "node"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = folder / f"{os.getpid()}.sock"
+        if len(os.fsencode(path)) > LONGEST:
+            self._folder = Path(tempfile.mkdtemp(prefix="mesh-node-"))  # 0700 too
+            path = self._folder / "node.sock"
+        path.unlink(missing_ok=True)  # of a former process with our number
+        self._path = path
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.bind(str(path))
+        path.chmod(0o600)
+        return sock, f"unix:{path}"
+
+
+class _Quiet(uvicorn.Server):
+    """A server beside the main one, which alone listens to signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        yield
