@@ -134,6 +134,18 @@ def test_a_new_laptop_shows_a_code_and_comes_online_when_it_is_approved(laptop, 
     until(lambda: person.sees("new laptop") == ("online", ""), within=20)
 
 
+def test_a_code_outlives_a_restart_of_the_server(laptop, person, mesh):
+    laptop.start()
+    code = laptop.code()
+    mesh.interrupt()
+    mesh.start()
+
+    person.http.get(mesh.address)
+    person.answers(code, "approve")
+
+    until(lambda: person.sees("new laptop") == ("online", ""), within=40)
+
+
 def test_its_tokens_are_its_owners_to_read_and_in_no_log(paired, mesh):
     path, tokens = paired.tokens()
 
