@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from typing import Any
 
 from django.conf import settings
@@ -47,7 +48,7 @@ class JSONParser(BaseParser):
         if len(body) > limit:
             raise BodyTooLarge
         try:
-            value = json.loads(body, parse_constant=_refuse)
+            value = json.loads(body, parse_constant=_refuse, parse_float=_finite)
         except (ValueError, RecursionError) as exc:
             raise BadJson from exc
         if not isinstance(value, dict):
@@ -57,6 +58,13 @@ class JSONParser(BaseParser):
 
 def _refuse(constant: str) -> None:
     raise ValueError(constant)  # NaN and Infinity are no JSON
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):  # 1e999 is JSON, but no number that could be kept or sent on
+        raise ValueError(number)
+    return value
 
 
 # Of DRF's refusals: (code, sentence, hint).

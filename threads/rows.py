@@ -8,11 +8,12 @@ numbers become visible in their order, and two writers never wait for each other
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
@@ -24,6 +25,7 @@ from threads.models import Thread
 # No database takes a NUL in text, nor half of a surrogate pair.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+DEEPEST: Final = 100  # lists in lists: each reader of JSON gives up somewhere, and elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +53,39 @@ class Draft:
     n: int | None = None
 
 
-def clean(value: Any) -> Any:
-    """Return ``value`` (JSON) with what no database can store replaced by U+FFFD."""
+def clean(value: Any, depth: int = 0) -> Any:
+    """Return ``value`` (JSON) as any database stores and any browser reads it.
+
+    Replaced are halves of characters, numbers that JSON does not have (Python writes them as
+    ``NaN`` and ``Infinity``), and what lies deeper than anybody nests by intent.
+    """
     if isinstance(value, str):
         return _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list | dict) and depth >= DEEPEST:
+        return "…"
     if isinstance(value, list):
-        return [clean(item) for item in value]
+        return [clean(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {clean(key): clean(item) for key, item in value.items()}
+        return {clean(key): clean(item, depth + 1) for key, item in value.items()}
     return value
 
 
 def encode(chunk: Any) -> str:
     """Return ``chunk`` as JSON text that any database stores and any reader can read."""
-    text = json.dumps(chunk, separators=(",", ":"))
+    try:
+        text = json.dumps(chunk, separators=(",", ":"), allow_nan=False)
+    except (ValueError, RecursionError):
+        return _encode_clean(chunk)
     # ASCII escapes show at once whether there is anything to clean; there hardly ever is.
-    if _SUSPECT.search(text):
-        text = json.dumps(clean(chunk), separators=(",", ":"))
+    if _SUSPECT.search(text) or text.count("[") + text.count("{") > DEEPEST:
+        return _encode_clean(chunk)
     return text
+
+
+def _encode_clean(chunk: Any) -> str:
+    return json.dumps(clean(chunk), separators=(",", ":"))
 
 
 def lock(thread_id: UUID) -> Thread:

@@ -59,6 +59,7 @@ def post(body=b"{}", **more):
         pytest.param(b"{", 400, "invalid_json", id="no JSON"),
         pytest.param(b"[1]", 400, "invalid_json", id="no object"),
         pytest.param(b'{"a": NaN}', 400, "invalid_json", id="NaN is no JSON"),
+        pytest.param(b'{"a": -1e999}', 400, "invalid_json", id="a number without end"),
         pytest.param(b"[" * 100_000, 400, "invalid_json", id="deeply nested"),
         pytest.param(b"\xff", 400, "invalid_json", id="no UTF-8"),
         pytest.param(b'"' + b"x" * 10_485_761 + b'"', 413, "body_too_large", id="over 10 MB"),

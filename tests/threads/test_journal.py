@@ -220,6 +220,39 @@ async def test_what_no_database_takes_is_replaced(writer, run, text):
     assert done.thread.session_ref == "a\ufffdb"
 
 
+def nested(levels):
+    value = "x"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(float("inf"), id="a number without end"),
+        pytest.param(float("nan"), id="no number"),
+        pytest.param(nested(600), id="lists in lists"),
+    ],
+)
+async def test_a_run_ends_whatever_its_tools_return(writer, run, odd):
+    """Python reads them as JSON and writes them back; databases and browsers do not."""
+    given = {"toolCallId": "c", "dynamic": True}
+    turn = [
+        chunk("tool-input-available", toolName="Bash", input={"a": odd}, **given),
+        chunk("tool-output-available", output=odd, **given),
+        chunk("finish", messageMetadata={"costUsd": odd}),
+        DONE,
+    ]
+    await writer.append(run.pk, 1, events(*turn))
+
+    done = await reread(run)
+    assert (done.state, done.answer.parts[0]["state"]) == ("completed", "output-available")
+    assert not any(
+        "NaN" in row["chunk"] or "Infin" in row["chunk"] for row in await journal_of(run)
+    )
+
+
 async def test_services_and_writer_share_one_numbering(writer, run, thread):
     async def rename():
         for n in range(20):
