@@ -81,7 +81,7 @@ def test_a_pick_stays_shown_while_it_is_unavailable():
     chat = context(link(state="offline", cause="network"), choice="claude-code:fast")
 
     assert chat.active == ("claude-code", "fast")
-    assert chat.find("claude-code").reason.startswith("walnut is offline. It is asleep")
+    assert chat.find("claude-code").reason.startswith("walnut is offline. It has lost its connection")
     assert not chat.allows("claude-code", "fast")
 
 

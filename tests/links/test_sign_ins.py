@@ -21,6 +21,9 @@ from tests.links.test_gateway import (  # noqa: F401  # fixtures
 )
 from tests.waiting import auntil
 
+# Every look goes through the thread that has the tests' connection, also where it finds nothing.
+pytestmark = pytest.mark.django_db(transaction=True)
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
