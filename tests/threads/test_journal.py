@@ -16,7 +16,7 @@ from threads import committing, journal, pool, services
 from threads.committing import Missing, Refused, StaleFence
 from threads.core.fold import fold
 from threads.journal import Writer
-from threads.models import Event, Message, Run, Thread
+from threads.models import Approval, Event, Message, Run, Thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -218,6 +218,16 @@ async def test_what_no_database_takes_is_replaced(writer, run, text):
     done = await reread(run)
     assert done.answer.parts[0]["text"] == "a\ufffdb"
     assert done.thread.session_ref == "a\ufffdb"
+
+
+@pytest.mark.parametrize("facts", [{}, {"approval": None}, {"approval": {"input": None}}])
+async def test_a_question_without_its_facts_is_asked_all_the_same(writer, run, facts):
+    asked = chunk("tool-approval-request", approvalId="a1", toolCallId="c")
+
+    await writer.append(run.pk, 1, events({**asked, **facts}))
+
+    assert (await reread(run)).state == "waiting"
+    assert (await Approval.objects.aget(run=run.pk)).input == {}
 
 
 def nested(levels):

@@ -191,12 +191,13 @@ class _Turn:
         return True
 
     def ask(self, body: Mapping[str, Any], chunk: Chunk) -> None:
-        facts = body.get("approval") or {}
+        given = body.get("approval")
+        facts = given if isinstance(given, Mapping) else {}
         asked = Asked(
             approval_id=str(chunk.get("approvalId"))[:100],
             tool_call_id=str(chunk.get("toolCallId"))[:100],
             tool=str(facts.get("tool", ""))[:200],
-            input=facts.get("input"),
+            input=facts.get("input") or {},  # a tool may be asked about that takes nothing
         )
         self.decision.asked.append(asked)
         self.waits_for.add(asked.approval_id)
