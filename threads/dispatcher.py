@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = 5.0  # seconds: a bell may be lost
 LOOK_SOON: Final = 0.2  # while a run is being stopped: its grace is a second
+# Refusals of an answer that has nobody waiting for it any more.
+NO_LONGER_ASKED: Final = ("unknown_approval", "already_answered")
 KIND: Final = "remote-user"  # the kind whose runs go where a link's socket is
 
 ProviderFor = Callable[[str], SandboxProvider]
@@ -131,11 +133,14 @@ class Dispatcher:
             work.close()
             return
         task = self._tasks[key] = asyncio.create_task(work)
-        task.add_done_callback(lambda _: self._end(key))
+        task.add_done_callback(lambda _: self._end(key, task))
 
-    def _end(self, key: tuple[str, UUID]) -> None:
+    def _end(self, key: tuple[str, UUID], task: asyncio.Task[None]) -> None:
         del self._tasks[key]
         self._ended.add(key)
+        if not task.cancelled() and (error := task.exception()):
+            # What it was to do is still in the rows: the next look begins it again.
+            logger.error("A %s of the dispatcher failed (%s).", *key, exc_info=error)
 
     async def _serve(self, run_id: UUID, *, is_queued: bool) -> None:
         follower = RunFollower(run_id, provider=self._provider_for(KIND), writer=self._writer)
@@ -196,14 +201,30 @@ class Dispatcher:
                 return True
             except LinkOffline:
                 return False
-            except (UnknownRun, DispatchRefused) as exc:
-                logger.info("Run %s: %s", delivery.run_id, exc)
+            except UnknownRun:
                 return True
+            except DispatchRefused as exc:
+                if exc.code in NO_LONGER_ASKED:
+                    return True
+                # Such as a wrong clock: taken for told, the agent would wait or work for ever.
+                logger.warning("Run %s: the machine refuses a word: %s", delivery.run_id, exc)
             except SandboxDown:
-                # Its program may live on without it; a sandbox that starts looks after that.
-                with contextlib.suppress(LinkOffline, SandboxDown, StreamCut, DispatchRefused):
-                    await provider.ensure(delivery.place)
+                if not await self._is_to_be_had(provider, delivery):
+                    return True
             except StreamCut:
                 pass
             await asyncio.sleep(backoff.next())
         return False
+
+    async def _is_to_be_had(self, provider: SandboxProvider, delivery: Delivery) -> bool:
+        """Start the sandbox, which looks after what its predecessor left running.
+
+        Say no if that is refused: then there is nobody to tell, and nothing waits for it.
+        """
+        try:
+            with contextlib.suppress(LinkOffline, SandboxDown, StreamCut):
+                await provider.ensure(delivery.place)
+        except DispatchRefused as exc:
+            logger.info("Run %s: its sandbox can't be started: %s", delivery.run_id, exc)
+            return False
+        return True

@@ -211,3 +211,36 @@ class ForgetfulSandbox(ScriptedSandbox):
             if event.n == 2:
                 self.runs.clear()
                 raise StreamCut
+
+
+class DriftingSandbox(ScriptedSandbox):
+    """Its clock is wrong: it refuses the first stops and answers, whose time seems to be past."""
+
+    refusals = 2
+
+    def refuse(self):
+        if self.refusals:
+            self.refusals -= 1
+            raise DispatchRefused("timestamp_drift", "The two clocks are apart.")
+
+    async def answer(self, place, **given):
+        self.refuse()
+        await super().answer(place, **given)
+
+    async def cancel(self, place, **given):
+        self.refuse()
+        await super().cancel(place, **given)
+
+
+class ForbiddenSandbox(ScriptedSandbox):
+    """Once ``is_gone``, it can't be started again: its folder is no longer allowed."""
+
+    is_gone = False
+
+    async def ensure(self, place):
+        if self.is_gone:
+            raise DispatchRefused("folder_not_allowed", "The folder is not allowed.")
+
+    async def cancel(self, place, *, run_id):
+        if self.is_gone:
+            raise SandboxDown

@@ -339,6 +339,47 @@ async def test_an_approval_goes_there_and_back(serve, post, thread, ada, chunks,
     assert (done.state, stations[0], stations[-1]) == ("completed", "answered", "applied")
 
 
+async def test_a_refused_answer_is_given_again(serve, post, thread, ada):
+    run = await post()
+    sandbox = doubles.DriftingSandbox(
+        chunk("tool-input-available", toolCallId="c", toolName="Bash", input={}, dynamic=True),
+        chunk("tool-approval-request", approvalId="a1", toolCallId="c"),
+    )
+    await serve(sandbox)
+    await in_state(run, "waiting")
+
+    await sync_to_async(services.answer_approval)(
+        thread=thread, approval_id="a1", decision="allow", reason="", by=ada
+    )
+
+    told = sandbox.runs[str(run.pk)]
+    await auntil(lambda: told.answers == [("a1", "allow", "")])
+
+
+async def test_a_refused_stop_is_told_again(serve, post, thread):
+    run = await post()
+    sandbox = doubles.DriftingSandbox(*a_turn("a")[:3])
+    await serve(sandbox)
+    await in_state(run, "running")
+
+    await sync_to_async(services.cancel)(thread=thread)
+
+    await auntil(lambda: sandbox.cancelled == [str(run.pk)])
+
+
+async def test_a_stop_that_nobody_can_be_told_holds_up_no_message(serve, post, thread):
+    run = await post()
+    sandbox = doubles.ForbiddenSandbox(*a_turn("a")[:3])
+    await serve(sandbox)
+    await in_state(run, "running")
+    sandbox.is_gone = True
+
+    await sync_to_async(services.cancel)(thread=thread)
+    after = await ended(await post("and now?"))
+
+    assert (after.state, after.error_code) == ("failed", "folder_not_allowed")
+
+
 async def test_the_stored_answer_is_the_fold_of_the_events(serve, post, thread, chunks):
     from threads.core.fold import fold
 
