@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError, connections
 
 from mesh.lib.backoff import Backoff
 from threads import bell
-from threads.committing import Outcome, Refused, Share, StaleFence, commit
+from threads.committing import Missing, Outcome, Refused, Share, StaleFence, commit
 from threads.core.decide import Numbered, hold_from
 
 __all__ = ["Lane", "Refused", "StaleFence", "Writer"]
@@ -148,9 +148,20 @@ class Writer:
     def _work(self) -> None:
         try:
             while (lanes := self._next_lanes()) is not None:
-                self._serve(lanes)
+                try:
+                    self._serve(lanes)
+                except Exception:  # a bug of ours; without this thread every run stands still
+                    logger.exception("The journal's writer failed; its lanes begin anew.")
+                    self._let_go(lanes)
         finally:
             connections.close_all()
+
+    def _let_go(self, lanes: list[Lane]) -> None:
+        """Have the readers of ``lanes`` look how far they are, and come with new ones."""
+        outcome = Outcome(error=Missing("The journal's writer failed."))
+        for lane in lanes:
+            with contextlib.suppress(RuntimeError):  # the loop has been closed
+                lane.loop.call_soon_threadsafe(lane.told, outcome)
 
     def _next_lanes(self) -> list[Lane] | None:
         with self._wakeup:
@@ -194,34 +205,25 @@ class Writer:
     def _commit_until_it_holds(self, shares: list[Share]) -> list[Outcome]:
         """Return what became of ``shares``; while the database is away, try again.
 
-        Meanwhile events pile up in the lanes, whose readers pause when there is no room.
+        Meanwhile events pile up in the lanes, whose readers pause when there is no room. What
+        the database will never take is looked for share by share: it harms no other run.
         """
         backoff = Backoff(first=0.05, ceiling=2.0)
         while True:
             try:
                 return commit(shares)
-            except (DatabaseError, InterfaceError) as exc:
+            except (OperationalError, InterfaceError):  # it is away, or was busy
                 if self._stopping:
                     return [Outcome(error=Refused("The server stops.")) for _ in shares]
-                if not _may_pass(exc):
-                    return self._one_by_one(shares)
                 logger.warning("The journal can't be written; trying again.", exc_info=True)
                 connections.close_all()
                 with self._wakeup:
                     self._wakeup.wait(backoff.next())
-            except Exception:
-                return self._one_by_one(shares)
-
-    def _one_by_one(self, shares: list[Share]) -> list[Outcome]:
-        """Commit each share alone, so that one run's bad event harms no other run."""
-        outcomes = []
-        for share in shares:
-            try:
-                outcomes += commit([share])
             except Exception as exc:
-                logger.exception("Events of run %s can't be kept.", share.run_id)
-                outcomes.append(Outcome(error=Refused(str(exc))))
-        return outcomes
+                if len(shares) > 1:
+                    return [self._commit_until_it_holds([share])[0] for share in shares]
+                logger.exception("Events of run %s can't be kept.", shares[0].run_id)
+                return [Outcome(error=Refused(str(exc)))]
 
     def _ring(self, outcomes: Sequence[Outcome]) -> None:
         bell.ring_rows([row for outcome in outcomes for row in outcome.rows])
@@ -235,8 +237,3 @@ class Writer:
 def _tell(told: list[tuple[Lane, Outcome]]) -> None:
     for lane, outcome in told:
         lane.told(outcome)
-
-
-def _may_pass(exc: Exception) -> bool:
-    """Say whether the database may take the same again later: it is away, or was busy."""
-    return isinstance(exc, OperationalError | InterfaceError)

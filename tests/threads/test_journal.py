@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -13,7 +14,7 @@ from django.db import OperationalError
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import DONE, a_turn, chunk
 from threads import committing, journal, pool, services
-from threads.committing import Missing, Refused, StaleFence
+from threads.committing import Missing, Refused, Share, StaleFence
 from threads.core.fold import fold
 from threads.journal import Writer
 from threads.models import Approval, Event, Message, Run, Thread
@@ -174,6 +175,39 @@ async def test_one_runs_bad_events_harm_no_other_run(writer, run, say, thread, a
 
     assert isinstance(results[0], Refused)
     assert (await reread(other)).last_n == 1
+
+
+async def test_a_database_that_goes_beside_a_bad_event_is_waited_for(writer, run, monkeypatch):
+    """The good share of a commit that fails is tried alone, and alone as often as it takes."""
+    commit, faults = committing.commit, [OperationalError("gone"), ValueError("bad")]
+
+    def fail(shares):
+        if faults:
+            raise faults.pop()
+        return commit(shares)
+
+    monkeypatch.setattr(journal, "commit", fail)
+    shares = [Share(run.pk, 1, events(chunk("start"))), Share(uuid4(), 1, events(chunk("start")))]
+    outcomes = await asyncio.to_thread(writer._commit_until_it_holds, shares)
+
+    assert [type(outcome.error) for outcome in outcomes] == [type(None), Refused]
+    assert (await reread(run)).last_n == 1
+
+
+async def test_a_bug_costs_an_attempt_and_not_the_writer(writer, run, monkeypatch):
+    serve, bugs = writer._serve, [ZeroDivisionError()]
+
+    def fail_once(lanes):
+        if bugs:
+            raise bugs.pop()
+        serve(lanes)
+
+    monkeypatch.setattr(writer, "_serve", fail_once)
+    with pytest.raises(Missing):  # on which a follower reads again
+        await writer.append(run.pk, 1, events(chunk("start")))
+
+    await writer.append(run.pk, 1, events(chunk("start")))
+    assert (await reread(run)).last_n == 1
 
 
 async def test_a_database_that_is_away_is_waited_for(writer, run, monkeypatch):
