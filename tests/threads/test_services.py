@@ -268,6 +268,22 @@ def test_a_delivery_is_told_once(question, answer, thread, chunks):
     assert stations == ["answered", "delivered"]
 
 
+def test_a_delivery_says_nothing_after_the_end(question, answer, thread, chunks, monkeypatch):
+    """The run ends while the note of the delivery waits for the thread's lock."""
+    answer()
+    lock = rows.lock
+
+    def lock_late(thread_id):
+        monkeypatch.setattr(rows, "lock", lock)
+        services.finish_run(run_id=question.run_id, state="completed")
+        return lock(thread_id)
+
+    monkeypatch.setattr(rows, "lock", lock_late)
+    services.mark_answer_delivered(approval_id=question.pk)
+
+    assert chunks(thread)[-1]["type"] == "finish"
+
+
 def test_what_no_database_takes_is_replaced_in_messages_too(say):
     run = say("a\x00b\ud800")
 

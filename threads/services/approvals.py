@@ -55,15 +55,15 @@ def answer_approval(
 
 def mark_answer_delivered(*, approval_id: UUID) -> None:
     """Note that the machine has the answer, and tell the readers. Safe to repeat."""
+    approvals = Approval.objects.filter(pk=approval_id)
     with transaction.atomic():
-        approval = Approval.objects.select_related("run__thread").get(pk=approval_id)
-        thread = rows.lock(approval.run.thread_id)
-        delivered = Approval.objects.filter(pk=approval_id, delivered_at=None)
-        if not delivered.update(delivered_at=timezone.now()):
+        thread = rows.lock(approvals.values_list("run__thread_id", flat=True).get())
+        if not approvals.filter(delivered_at=None).update(delivered_at=timezone.now()):
             return
-        # Its harness may have been quicker than our note of the delivery.
-        applied = Approval.objects.filter(pk=approval_id, applied_at__isnull=False).exists()
-        if applied or approval.run.state in run_state.FINISHED:
+        # Read behind the lock: the run may have ended meanwhile, after which it says no more,
+        # and its harness may have been quicker than our note of the delivery.
+        approval = approvals.select_related("run").get()
+        if approval.applied_at is not None or approval.run.state in run_state.FINISHED:
             return
         chunk = approval_chunk(approval, "delivered")
         written = rows.append(thread.pk, [Draft(chunk, approval.run_id)])
