@@ -179,6 +179,9 @@ def _output(part: dict[str, Any], chunk: Chunk) -> None:
 
 
 def _output_error(part: dict[str, Any], chunk: Chunk) -> None:
+    # What it had put out so far goes: the error says what became of it.
+    part.pop("output", None)
+    part.pop("preliminary", None)
     part.update(state="output-error", errorText=chunk.get("errorText", ""))
 
 

@@ -146,8 +146,12 @@ const toolSteps = {
     delete part.preliminary;
     if (chunk.preliminary) part.preliminary = true;
   },
-  "tool-output-error": (part, chunk) =>
-    Object.assign(part, { state: "output-error", errorText: chunk.errorText ?? "" }),
+  "tool-output-error": (part, chunk) => {
+    // What it had put out so far goes: the error says what became of it.
+    delete part.output;
+    delete part.preliminary;
+    Object.assign(part, { state: "output-error", errorText: chunk.errorText ?? "" });
+  },
   "tool-output-denied": (part) => Object.assign(part, { state: "output-denied" }),
 };
 

@@ -90,7 +90,7 @@ const STATES = {
 /** Return the state of a tool's row and its word; `live` says whether its run goes on. */
 export function toolState(part, live) {
   const [state, word] = STATES[part.state] ?? ["running", "Running"];
-  if (part.preliminary) return live ? ["running", "Running"] : ["stopped", "Stopped"];
+  if (part.preliminary && part.state === "output-available") return live ? ["running", "Running"] : ["stopped", "Stopped"];
   if (state === "ok" && (part.output?.isError || part.output?.exitCode > 0)) return ["failed", "Failed"];
   if (part.approval?.approved === false && state === "running") return ["denied", "Denied by you"];
   if (!live && ["preparing", "running", "waiting"].includes(state)) return ["stopped", "Stopped"];
