@@ -27,7 +27,7 @@ from links.errors import (
 from links.models import Link
 from links.selectors import LinkView
 from links.wire import version
-from links.wire.messages import Registration
+from links.wire.messages import MachineStatus, Registration
 from mesh.accounts import bearer, find_sign_in, signed_in_at
 from mesh.api import signed_in
 from mesh.selectors import get_membership
@@ -69,7 +69,13 @@ class HeartbeatApi(StoreBackedView):
     permission_classes = ()
 
     def post(self, request: Request) -> Response:
-        services.heartbeat(**_proof(request))
+        found = find_sign_in(request.headers.get("X-Link-Token", ""))
+        assert isinstance(request.data, dict)  # the parser lets nothing else in
+        services.heartbeat(
+            **_proof(request),
+            signed_in=found.user.pk if found else None,
+            status=MachineStatus.parse(request.data) if request.data else None,
+        )
         return Response(status=204)
 
 

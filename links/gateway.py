@@ -22,6 +22,7 @@ from links.connection import Connection, Message, Pulse, Send
 from links.core.ownership import NOT_REGISTERED, SIGNED_OUT_CLOSE, SUPERSEDED
 from links.core.presence import Fact, cause_of
 from links.errors import BadToken, LinkUnknown, StoreNotReady
+from links.held import Held
 from links.sign_ins import SignIns
 from links.wire.errors import TunnelError, UpgradeRequired
 from links.wire.messages import MachineStatus
@@ -96,7 +97,7 @@ class Gateway:
                 connection.close(1000, "", connection.ended_by)  # ends a writer that waits
             try:
                 # Before the farewell: to a machine that is silent that may take its time.
-                await self._release(connection)
+                await self.release(connection)
             finally:
                 connection.released.set()
                 await asyncio.wait([writer], timeout=5)
@@ -146,15 +147,23 @@ class Gateway:
             except STORE_DOWN:
                 connection.close(TRY_LATER, "store_not_ready")
                 return False
-            older = held.put(connection.claimed.link_id, connection)
-        if older is not None:
-            older.close(SUPERSEDED, "superseded")
+            self.took(connection.claimed.link_id, connection)
         connection.watch()
-        self._run(self._on_up(connection.claimed.link_id))
-        logger.info("link %s is up", connection.claimed.link_id)
         return True
 
-    async def _release(self, connection: Connection) -> None:
+    def took(self, link_id: UUID, connection: Held) -> None:
+        """Enter a machine that was claimed into the book, and tell that it is up."""
+        older = held.put(link_id, connection)
+        if older is not None:
+            older.close(SUPERSEDED, "superseded")
+        self._run(self._on_up(link_id))
+        logger.info("link %s is up", link_id)
+
+    async def release(self, connection: Held) -> None:
+        """Strike a machine from the book and the table, and tell that it is down.
+
+        Does nothing for one that was never claimed.
+        """
         if connection.claimed is None:
             return
         link_id, fact = connection.claimed.link_id, connection.ended_by
@@ -198,7 +207,7 @@ class Gateway:
             return
         await self.judge([heard[connection_id] for connection_id in lost])
 
-    async def judge(self, connections: Collection[Connection]) -> None:
+    async def judge(self, connections: Collection[Held]) -> None:
         """Close those whose machines are not ours any more, as their rows say."""
         by_id = {one.id: one for one in connections}
         holds = [one.hold for one in connections if one.hold is not None]

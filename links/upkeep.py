@@ -16,14 +16,14 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from links import held, services
-from links.connection import Connection
+from links.held import Held
 from links.internal.listener import Listener
 
 logger = logging.getLogger(__name__)
 
 EVERY: Final = 2.0  # so that who was put out is gone within five seconds
 
-Judge = Callable[[Collection[Connection]], Awaitable[None]]
+Judge = Callable[[Collection[Held]], Awaitable[None]]
 
 
 class Upkeep:

@@ -19,6 +19,7 @@ pages = get_asgi_application()  # first: what follows needs the apps loaded
 from channels.auth import AuthMiddlewareStack
 from django.conf import settings
 
+from links.direct import Directs
 from links.gateway import make_gateway
 from links.internal.listener import Listener
 from links.services import presence_changed
@@ -41,6 +42,8 @@ internal = (
     else Listener(home=settings.MESH_HOME, at=settings.MESH_INTERNAL_ADDRESS)
 )
 upkeep = Upkeep(judge=laptops.judge, listener=internal)
+called = Directs(laptops)
+presence_changed.append(called.ring)
 browsers = same_origin_only(AuthMiddlewareStack(BrowserConsumer.as_asgi()))
 
 
@@ -64,6 +67,7 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
 async def _start() -> None:
     await runtime.start()
     await upkeep.start()
+    await called.start()
 
 
 async def _live(receive: Receive, send: Send) -> None:
@@ -77,6 +81,7 @@ async def _live(receive: Receive, send: Send) -> None:
                 raise
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
+            await called.stop()
             await upkeep.stop()
             await runtime.stop()
             await send({"type": "lifespan.shutdown.complete"})

@@ -49,7 +49,9 @@ async def register(server: str, registration: Registration, *, token: str) -> Re
     raise RegistrationFailed(f"Registration failed: HTTP {status} {error.get('message', '')}")
 
 
-async def heartbeat(server: str, registered: Registered, status: MachineStatus | None) -> None:
+async def heartbeat(
+    server: str, registered: Registered, *, token: str, status: MachineStatus | None
+) -> None:
     """Tell that a machine without a tunnel lives, and what it can do if that changed.
 
     Raises:
@@ -57,7 +59,7 @@ async def heartbeat(server: str, registered: Registered, status: MachineStatus |
         RegistrationFailed: it could not be told.
     """
     body = json.dumps(status.as_json()).encode() if status else b""
-    headers = {**_proof(registered), "Content-Type": "application/json"}
+    headers = {**_proof(registered), "X-Link-Token": token, "Content-Type": "application/json"}
     answered, _ = await _send(
         f"{server}/api/links/heartbeat", method="POST", headers=headers, body=body, timeout=5
     )

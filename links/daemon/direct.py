@@ -10,6 +10,7 @@ from typing import Final
 
 from links.daemon import api
 from links.daemon.errors import Again, NotCalled, Superseded
+from links.daemon.tokens import RenewalFailed, TokenSource
 from links.wire.messages import MachineStatus, Registered
 
 BEAT_EVERY: Final = 10.0
@@ -22,7 +23,10 @@ Sleep = Callable[[float], Awaitable[None]]
 class Heart:
     """Sends the heartbeats of the machine's registrations, one registration after the other."""
 
-    def __init__(self, server: str, *, address: str, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self, server: str, *, address: str, tokens: TokenSource, sleep: Sleep = asyncio.sleep
+    ) -> None:
+        self._tokens = tokens
         self._server = server
         self._address = address
         self._sleep = sleep
@@ -49,11 +53,16 @@ class Heart:
         while True:
             now = status()
             try:
-                await api.heartbeat(self._server, registered, now if now != told else None)
+                await api.heartbeat(
+                    self._server,
+                    registered,
+                    token=await self._tokens.token(),
+                    status=now if now != told else None,
+                )
             except api.NotRegistered:
                 self._count()
                 raise
-            except api.RegistrationFailed as exc:
+            except (api.RegistrationFailed, RenewalFailed) as exc:
                 raise Again(str(exc)) from exc
             told = now
             await self._sleep(BEAT_EVERY)

@@ -62,7 +62,9 @@ class Daemon:
         self._server = Server(control)
         # Instead of the tunnel, where the server calls us by an address:
         self._listener = Listener(control, port=config.port)
-        self._heart = Heart(config.server, address=config.address, sleep=_sleep_or_wake)
+        self._heart = Heart(
+            config.server, address=config.address, tokens=self._tokens, sleep=_sleep_or_wake
+        )
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Stay linked until ``stopping``; then say goodbye. Sandboxes go on.

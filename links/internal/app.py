@@ -20,8 +20,8 @@ from uuid import UUID
 import httpx
 
 from links import held
-from links.connection import Connection
 from links.errors import LinkOffline
+from links.held import Held
 from links.internal.signing import cluster_key
 from links.peer import StreamLost
 from links.wire import signing
@@ -93,7 +93,7 @@ class InternalApp:
         )
 
 
-async def check(connection: Connection) -> float | None:
+async def check(connection: Held) -> float | None:
     """Return how long a round trip takes; when it shows the machine gone, its row says so then."""
     seconds = await connection.check()
     if seconds is None and connection.closed_with is not None:
@@ -124,7 +124,7 @@ def _parse(target: str) -> tuple[UUID, str, str]:
 
 
 async def _forward(
-    connection: Connection, scope: Scope, target: str, body: bytes, receive: Receive, send: Send
+    connection: Held, scope: Scope, target: str, body: bytes, receive: Receive, send: Send
 ) -> None:
     """Pass the request on and its answer back; end it when the asker goes away."""
     work = asyncio.create_task(_exchange(connection, scope, target, body, send))
@@ -139,9 +139,7 @@ async def _forward(
         await work
 
 
-async def _exchange(
-    connection: Connection, scope: Scope, target: str, body: bytes, send: Send
-) -> None:
+async def _exchange(connection: Held, scope: Scope, target: str, body: bytes, send: Send) -> None:
     client = connection.client
     request = client.build_request(
         scope["method"],

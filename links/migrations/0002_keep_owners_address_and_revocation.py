@@ -4,30 +4,29 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('links', '0001_create_links'),
+        ("links", "0001_create_links"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='link',
-            name='last_silence',
+            model_name="link",
+            name="last_silence",
             field=models.CharField(blank=True, max_length=20),
         ),
         migrations.AddField(
-            model_name='link',
-            name='node_address',
+            model_name="link",
+            name="node_address",
             field=models.CharField(blank=True, max_length=255),
         ),
         migrations.AddField(
-            model_name='link',
-            name='revoked_at',
+            model_name="link",
+            name="revoked_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AlterField(
-            model_name='link',
-            name='connection_id',
+            model_name="link",
+            name="connection_id",
             field=models.CharField(blank=True, db_index=True, max_length=32),
         ),
     ]

@@ -1,5 +1,6 @@
 """Writing links: registration, ownership of the socket, presence, and putting machines out."""
 
+from links.services.calling import claim_reachable, is_used, list_reachable
 from links.services.owning import (
     Claimed,
     change_status,
@@ -18,12 +19,15 @@ __all__ = [
     "Claimed",
     "change_status",
     "claim",
+    "claim_reachable",
     "disconnect",
     "expire",
     "forget_former",
     "heartbeat",
+    "is_used",
     "judge_holds",
     "keep_online",
+    "list_reachable",
     "presence_changed",
     "refuse_outdated",
     "register",

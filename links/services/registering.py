@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -14,9 +12,10 @@ from links.core import presence
 from links.core.presence import Fact
 from links.errors import BadProof, MachineRevoked, ProtocolTooOld
 from links.models import Link
+from links.services.calling import fields_of, permitted_url
 from links.services.telling import tell
 from links.wire import version
-from links.wire.messages import Registered, Registration
+from links.wire.messages import MachineStatus, Registered, Registration
 from links.wire.signing import fingerprint
 from mesh import keys
 from mesh.models import User
@@ -40,6 +39,7 @@ def register(
         refuse_outdated(user=user, machine_id=registration.machine_id)
         raise ProtocolTooOld(requiredVersion=version.MINIMUM, installHint=INSTALL_HINT)
     secret, sealed = new_secret()
+    url = permitted_url(registration.tunnel_url)
     fields = {
         "hostname": registration.hostname,
         "cli_version": registration.cli_version,
@@ -47,7 +47,7 @@ def register(
         "capabilities": list(registration.capabilities),
         "harnesses": registration.harnesses,
         **sealed,
-        "tunnel_url": _permitted_url(registration.tunnel_url),
+        **fields_of(url, now=timezone.now()),
         "cause": "",
         "revoked_at": None,
     }
@@ -60,7 +60,9 @@ def register(
                 raise MachineRevoked
             Link.objects.filter(pk=link.pk).update(**fields)
         tell(link.pk)
-    return Registered(link_id=str(link.pk), link_secret=secret, user_sub=str(user.pk))
+    return Registered(
+        link_id=str(link.pk), link_secret=secret, user_sub=str(user.pk), tunnel_url=url
+    )
 
 
 def refuse_outdated(*, user: User, machine_id: str) -> None:
@@ -72,20 +74,32 @@ def refuse_outdated(*, user: User, machine_id: str) -> None:
             tell(own.values_list("pk", flat=True)[0])
 
 
-def heartbeat(*, user_sub: str, secret: str) -> None:
-    """Move the deadline of a machine that has no tunnel.
+def heartbeat(
+    *, user_sub: str, secret: str, signed_in: int | None = None, status: MachineStatus | None = None
+) -> None:
+    """Note that a machine without a tunnel lives, and what it can do if it tells.
+
+    One that is called at an address stays online only as long as it answers there
+    (``links.direct``). Its heartbeats need a sign-in as well, ``signed_in`` being whose it
+    is: no socket stands on one, and who was signed out must not be called any longer.
 
     Raises:
-        BadProof: no live link has this secret.
+        BadProof: no live link has this secret, or the sign-in that it needs has ended.
     """
     now = timezone.now()
     alive = Link.objects.filter(user_id=_user_id(user_sub), secret_hash=fingerprint(secret))
     # One that was stopped has to register again.
     alive = alive.exclude(cause=presence.STOPPED)
     with transaction.atomic():
-        link = alive.only("pk", "offline_after").first()
-        if link is None:
+        link = alive.only("pk", "offline_after", "tunnel_url", "user_id").first()
+        if link is None or (link.tunnel_url and link.user_id != signed_in):
             raise BadProof
+        if status is not None:
+            alive.update(capabilities=list(status.capabilities), harnesses=status.harnesses)
+            tell(link.pk)
+        if link.tunnel_url:
+            alive.update(seen_at=now)
+            return
         was_online = link.offline_after is not None and link.offline_after > now
         alive.update(offline_after=now + presence.GRACE, seen_at=now, cause="")
         if not was_online:
@@ -117,14 +131,3 @@ def _user_id(user_sub: str) -> int:
     if not (user_sub.isascii() and user_sub.isdecimal() and len(user_sub) < 19):
         raise BadProof
     return int(user_sub)
-
-
-def _permitted_url(url: str) -> str:
-    """Return ``url`` if a machine may be called there directly, else nothing."""
-    if not settings.MESH_ALLOW_LOCALHOST_LINKS:
-        return ""
-    try:
-        parts = urlsplit(url)
-        return url if parts.scheme == "http" and parts.hostname == "localhost" else ""
-    except ValueError:
-        return ""

@@ -14,10 +14,12 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 
 import agents.services
 from mesh import processes, services
 from mesh.accounts import find_user_by_token
+from mesh.lib import oauth
 from mesh.lib.errors import AppError
 from mesh.models import Organization, User
 
@@ -132,14 +134,36 @@ def _collect_static() -> None:
         stamp.write_text(wanted)
 
 
+def mint_session(owner: User, *, address: str) -> Path:
+    """Write the session that ``deco_link --local-sandbox-provider`` signs in with; return it.
+
+    Only for development, where MESH_ALLOW_LOCALHOST_LINKS says so.
+    """
+    path: Path = settings.MESH_HOME / "session.json"
+    session = {
+        "target": address,
+        "clientId": oauth.CLIENT_ID,
+        "accessToken": link_token(owner).read_text().strip(),
+        "createdAt": timezone.now().isoformat(),
+        "user": {"sub": str(owner.pk), "name": owner.username, "email": owner.email},
+    }
+    _write_private(path, json.dumps(session))
+    return path
+
+
 def link_token(owner: User) -> Path:
     """Return the 0600 file with the bearer token of this machine's own link; make it if needed."""
     path: Path = settings.MESH_HOME / "link" / "token"
     if path.exists() and find_user_by_token(path.read_text().strip()) == owner:
         return path
+    _write_private(path, services.make_token(user=owner, name="link of this machine") + "\n")
+    return path
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_suffix(".new")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(services.make_token(user=owner, name="link of this machine") + "\n")
+        file.write(text)
     draft.replace(path)
-    return path

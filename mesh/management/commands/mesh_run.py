@@ -53,6 +53,8 @@ class Command(BaseCommand):
             say=_say,
         )
         lock.write({"pid": os.getpid(), "port": port})
+        if settings.MESH_ALLOW_LOCALHOST_LINKS:
+            home.mint_session(owner, address=f"http://127.0.0.1:{port}")
 
         async def ready() -> None:
             link.start()

@@ -26,13 +26,19 @@ def beats(monkeypatch):
     """What was sent: (secret, status); an exception in ``faults`` is raised instead."""
     sent, faults = [], []
 
-    async def heartbeat(server, registered, status):
+    async def heartbeat(server, registered, *, token, status):
+        assert token == "t0ken"
         sent.append((registered.link_secret, status))
         if faults:
             raise faults.pop(0)
 
     monkeypatch.setattr(api, "heartbeat", heartbeat)
     return sent, faults
+
+
+class Tokens:
+    async def token(self):
+        return "t0ken"
 
 
 def heart(*, naps):
@@ -43,7 +49,7 @@ def heart(*, naps):
         if next(left, None) is None:
             raise Over
 
-    return Heart("https://mesh.example", address=ADDRESS, sleep=sleep)
+    return Heart("https://mesh.example", address=ADDRESS, tokens=Tokens(), sleep=sleep)
 
 
 async def test_what_can_be_done_is_told_once(beats):

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from agents.models import Agent
-from mesh import processes
+from links.daemon.session import read_session
+from mesh import processes, services
 from mesh.accounts import find_user_by_token
 from mesh.embedded import companions, home
 from mesh.models import User
@@ -132,3 +133,15 @@ def test_a_folder_is_named_by_its_real_path(settings, tmp_path):
     settings.ENV = replace(settings.ENV, folder=str(tmp_path / "link"))
 
     assert home.chosen_folder() == str(tmp_path / "real")
+
+
+@pytest.mark.django_db
+def test_the_session_of_a_development_link(mesh_home):
+    owner = services.make_home(username="ada")
+
+    path = home.mint_session(owner, address="http://127.0.0.1:8321")
+
+    found = read_session(mesh_home)
+    assert (found.target, found.path) == ("http://127.0.0.1:8321", path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert find_user_by_token(json.loads(path.read_text())["accessToken"]) == owner
