@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from links import calls, selectors, services
+from links.dist.offer import offer_of
 from links.errors import (
     AuthenticationRequired,
     BadProof,
@@ -30,6 +31,7 @@ from links.wire import version
 from links.wire.messages import MachineStatus, Registration
 from mesh.accounts import bearer, find_sign_in, signed_in_at
 from mesh.api import signed_in
+from mesh.pairing.metadata import issuer
 from mesh.selectors import get_membership
 
 
@@ -57,6 +59,7 @@ class LinksApi(StoreBackedView):
             user=signed_in(request),
             registration=registration,
             signed_in_at=_signed_in_at(request),
+            install_hint=offer_of(issuer(request)).uvx,
         )
         return Response(registered.as_json())
 

@@ -44,9 +44,21 @@ async def register(server: str, registration: Registration, *, token: str) -> Re
     if status == 401:
         raise SignedOut
     if status == 426:
-        hint = str(error.get("installHint", ""))
-        raise TooOld(f"Protocol too old (link v{registration.protocol_version}). {hint}")
+        raise TooOld(
+            f"Protocol too old (link v{registration.protocol_version}).",
+            command=str(error.get("installHint", "")),
+        )
     raise RegistrationFailed(f"Registration failed: HTTP {status} {error.get('message', '')}")
+
+
+async def find_command(server: str) -> str:
+    """Return the command that starts the program that fits the server, if it tells one."""
+    try:
+        status, body = await _send(f"{server}/dist/", method="GET", headers={}, timeout=5)
+    except RegistrationFailed:
+        return ""
+    offer = web.parse_json(body)
+    return str(offer.get("uvx", "")) if status == 200 and isinstance(offer, dict) else ""
 
 
 async def heartbeat(

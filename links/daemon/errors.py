@@ -44,6 +44,13 @@ class NotFound(AppError):
     status = 404
 
 
+class PortNotAllowed(AppError):
+    code = "port_not_allowed"
+    text = "That port of the machine may not be reached from outside."
+    hint = "Only ports that belong to a sandbox's preview may."
+    status = 403
+
+
 class UnknownHandle(AppError):
     code = "unknown_handle"
     text = "This machine has no such sandbox."
@@ -139,7 +146,14 @@ class CodeExpired(Stop):
 class TooOld(Stop):
     code = "upgrade_required"
     text = "This deco_link is too old for the server."
+    hint = "Open the server's page: “Connect your desktop” shows the command that fits it."
     exit_code = 4
+
+    def __init__(self, text: str = "", *, command: str = "") -> None:
+        super().__init__(text)
+        self.command = command
+        if command:
+            self.hint = f"Start the one that fits it: {command}"  # type: ignore[misc]
 
 
 class Superseded(Stop):

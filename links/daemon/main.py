@@ -264,7 +264,12 @@ async def run(config: Config) -> None:
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stopping.set)
     if await _paired(config, stopping):
-        await Daemon(config).run(stopping)
+        try:
+            await Daemon(config).run(stopping)
+        except TooOld as exc:
+            raise TooOld(
+                str(exc), command=exc.command or await api.find_command(config.server)
+            ) from exc
 
 
 async def _paired(config: Config, stopping: asyncio.Event) -> bool:

@@ -20,16 +20,19 @@ from links.wire.signing import fingerprint
 from mesh import keys
 from mesh.models import User
 
-INSTALL_HINT = "git pull && make run"
-
 
 def register(
-    *, user: User, registration: Registration, signed_in_at: datetime | None = None
+    *,
+    user: User,
+    registration: Registration,
+    signed_in_at: datetime | None = None,
+    install_hint: str = "",
 ) -> Registered:
     """Make or renew the link of this person's machine; return its new secret.
 
     ``signed_in_at`` is when the token was made that asks. Safe to repeat: the same machine keeps
-    its link and gets another secret, and the old one is dead at once.
+    its link and gets another secret, and the old one is dead at once. ``install_hint`` is the
+    command that a program which is too old is told.
 
     Raises:
         ProtocolTooOld: nothing is kept.
@@ -37,7 +40,7 @@ def register(
     """
     if not version.is_supported(registration.protocol_version):
         refuse_outdated(user=user, machine_id=registration.machine_id)
-        raise ProtocolTooOld(requiredVersion=version.MINIMUM, installHint=INSTALL_HINT)
+        raise ProtocolTooOld(requiredVersion=version.MINIMUM, installHint=install_hint)
     secret, sealed = new_secret()
     url = permitted_url(registration.tunnel_url)
     fields = {

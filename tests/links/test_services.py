@@ -96,10 +96,12 @@ def test_one_machine_may_belong_to_two_people(ada, bob, registered):
 
 def test_an_old_program_is_told_how_to_upgrade(ada):  # S3
     with pytest.raises(ProtocolTooOld) as refused:
-        services.register(user=ada, registration=replace(M1, protocol_version=0))
+        services.register(
+            user=ada, registration=replace(M1, protocol_version=0), install_hint="run this"
+        )
 
     error = refused.value.body()["error"]
-    assert (error["requiredVersion"], bool(error["installHint"])) == (1, True)
+    assert (error["requiredVersion"], error["installHint"]) == (1, "run this")
     assert not Link.objects.exists()
 
 

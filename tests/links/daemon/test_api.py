@@ -8,8 +8,9 @@ import pytest
 
 from links.daemon import api
 from links.daemon.errors import SignedOut, TooOld
-from links.wire.messages import Registered, Registration
+from links.wire.messages import MachineStatus, Registered, Registration
 
+PROOF = Registered(link_id="1", link_secret="s", user_sub="7")
 M1 = Registration(machine_id="m1", cli_version="1", protocol_version=1, capabilities=("codex",))
 
 
@@ -69,7 +70,7 @@ async def test_registering(server):
             426,
             b'{"error": {"code": "upgrade_required", "installHint": "run this"}}',
             TooOld,
-            "link v1.*run this",
+            "link v1",
             id="too old",
         ),
         pytest.param(503, b"[]", api.RegistrationFailed, "HTTP 503", id="store down"),
@@ -81,6 +82,53 @@ async def test_registering_fails(server, status, body, error, text):
 
     with pytest.raises(error, match=text):
         await register(server)
+
+
+async def test_a_program_that_is_too_old_is_told_the_exact_command(server):
+    server.script = (426, {}, b'{"error": {"installHint": "uvx this"}}')
+
+    with pytest.raises(TooOld) as refused:
+        await register(server)
+
+    assert refused.value.hint == "Start the one that fits it: uvx this"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "command"),
+    [(200, b'{"uvx": "uvx this"}', "uvx this"), (404, b"{}", ""), (200, b"<html>", "")],
+)
+async def test_a_server_is_asked_for_the_command(server, status, body, command):
+    server.script = (status, {}, body)
+
+    assert await api.find_command(server.url) == command
+
+
+async def test_a_heartbeat(server):
+    server.script = (204, {}, b"")
+    status = MachineStatus(capabilities=("codex",), harnesses={})
+
+    await api.heartbeat(server.url, PROOF, token="t0ken", status=status)
+    await api.heartbeat(server.url, PROOF, token="t0ken", status=None)
+
+    (_, path, headers, body), (_, _, _, none) = server.asked
+    assert (path, headers["X-Link-Secret"], headers["X-Link-Token"]) == (
+        "/api/links/heartbeat",
+        "s",
+        "t0ken",
+    )
+    assert headers["Authorization"] is None
+    assert (json.loads(body)["capabilities"], none) == (["codex"], b"")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, api.NotRegistered), (404, api.NotRegistered), (503, api.RegistrationFailed)],
+)
+async def test_a_heartbeat_that_is_refused(server, status, error):
+    server.script = (status, {}, b"")
+
+    with pytest.raises(error):
+        await api.heartbeat(server.url, PROOF, token="t0ken", status=None)
 
 
 async def test_nobody_is_there():
@@ -107,7 +155,7 @@ async def test_a_proxy_of_the_system_is_not_asked_about_loopback(server, monkeyp
 async def test_deregistering_shows_the_secret_and_no_bearer(server):
     server.script = (204, {}, b"")
 
-    await api.deregister(server.url, Registered(link_id="1", link_secret="s", user_sub="7"))
+    await api.deregister(server.url, PROOF)
 
     method, path, headers, _ = server.asked[0]
     assert (method, path) == ("DELETE", "/api/links/me")
