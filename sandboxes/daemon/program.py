@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -154,10 +154,9 @@ class Program:
 
     def _on_gone(self) -> None:
         code = self._process.poll()
-        # What is still in the pipes, without waiting for their end: a grandchild may hold them.
-        while chunk := _read(self._stdout):
+        for chunk in _rest_of(self._stdout):
             self._give(chunk)
-        while chunk := _read(self._stderr):
+        for chunk in _rest_of(self._stderr):
             self._stderr_tail += chunk
         if (rest := self._splitter.rest()) and not self._is_flooded:
             self.listener.on_line(rest)
@@ -217,6 +216,17 @@ def _read(pipe: IO[bytes]) -> bytes | None:
         return None
     except OSError:
         return b""
+
+
+def _rest_of(pipe: IO[bytes]) -> Iterator[bytes]:
+    """Yield what is still in the pipe, without waiting for its end: a grandchild may hold it.
+
+    Nor more than fits into it: a grandchild may also go on talking for ever.
+    """
+    left = PIPE_BYTES
+    while left > 0 and (chunk := _read(pipe)):
+        left -= len(chunk)
+        yield chunk
 
 
 def _when_gone(process: subprocess.Popen[bytes], then: Callable[[], None]) -> None:

@@ -107,6 +107,15 @@ async def test_a_grandchild_that_holds_the_pipe_does_not_hold_up_the_end(start):
     assert not group_lives(program.pid)
 
 
+async def test_a_grandchild_that_never_stops_talking_does_not_hold_up_the_end(start):
+    program, ear = start("import subprocess; subprocess.Popen(['yes'])")
+    await program.gone
+
+    assert len(ear.exits) == 1
+    await all_ended()
+    assert not group_lives(program.pid)
+
+
 async def test_a_line_without_an_end_is_given_up(start, monkeypatch):
     monkeypatch.setattr(module, "LineSplitter", lambda: LineSplitter(limit=100_000))
     program, ear = start("import sys\nwhile True: sys.stdout.write('x' * 65536)")
