@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 from agents.harness.base import Again, Applied, Ask, Done, Emit, Fail, Out, TurnInput, Write
@@ -13,6 +15,8 @@ from sandboxes.daemon.frames import Body, chunk_event, error_event
 from sandboxes.daemon.outline import Outline
 from sandboxes.daemon.streams import RunStream
 from sandboxes.daemon.writer import Writer
+
+log = logging.getLogger(__name__)
 
 INTERRUPT_GRACE = 2.0  # seconds for a program to stop by itself before it gets signals
 
@@ -172,6 +176,7 @@ class Turn:
         Raises:
             UnknownApproval: the run doesn't ask that, or not any more.
             AlreadyAnswered: it was answered the other way.
+            HarnessCrashed: the adapter failed on it; so has the turn.
         """
         given = self._answers.get(approval_id)
         if given is None or (not given and self._next.done()):
@@ -182,7 +187,8 @@ class Turn:
             return
         assert self._conversation is not None
         self._answers[approval_id] = decision
-        self.apply(self._conversation.adapter.answer(approval_id, decision, reason))
+        answer = partial(self._conversation.adapter.answer, approval_id, decision, reason)
+        self._carry_out(answer)
 
     async def stop(self, *, grace: float = INTERRUPT_GRACE) -> None:
         """Stop the program: politely, then by signals to its group; returns when it has stopped.
@@ -193,13 +199,22 @@ class Turn:
         conversation = self._conversation
         if conversation is None or self._next.done():
             return
-        try:
-            self.apply(conversation.adapter.interrupt())
-        except Exception as exc:
-            self.crash(HarnessCrashed())
-            raise HarnessCrashed from exc
+        self._carry_out(conversation.adapter.interrupt)
         await asyncio.wait([self._next], timeout=grace)
         if not self._next.done():
             await conversation.end()  # its end reaches the adapter, which then says Done
         if not self._next.done():
             self._next.set_result(None)
+
+    def _carry_out(self, say: Callable[[], Sequence[Out]]) -> None:
+        """Do what the adapter makes of a person's word.
+
+        Raises:
+            HarnessCrashed: it failed; the turn ends, for nobody would say the word again.
+        """
+        try:
+            self.apply(say())
+        except Exception as exc:
+            log.exception("The adapter failed on an answer or a stop.")
+            self.crash(HarnessCrashed())
+            raise HarnessCrashed from exc

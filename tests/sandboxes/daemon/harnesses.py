@@ -123,6 +123,15 @@ class MissingHarness(PlainHarness):
         return Launch("no-such-program-anywhere")
 
 
+class ConfusedHarness(PlainHarness):
+    """Raises when it is answered."""
+
+    kind = "confused"
+
+    def answer(self, approval_id, decision, reason):
+        raise RuntimeError("a bug of the adapter")
+
+
 class AgainHarness(PlainHarness):
     """Wants another program once."""
 
@@ -145,6 +154,7 @@ ADAPTERS = {
         CrashingHarness,
         ForgetfulHarness,
         MissingHarness,
+        ConfusedHarness,
         AgainHarness,
     )
 }

@@ -184,6 +184,18 @@ async def test_a_question_is_asked_answered_and_applied(sandbox, decision, reaso
     assert replies[0].status_code == 204
 
 
+async def test_an_answer_that_the_adapter_fails_on_ends_the_run(sandbox):
+    async with sandbox.dispatch("confused", ["ask", "a"], harness="confused") as events:
+        seen = [await anext(events) for _ in range(3)]
+        reply = await sandbox.post(
+            "/runs/confused/answers", {"approvalId": "a", "decision": "allow"}
+        )
+        seen += [event async for event in events]
+
+    assert reply.json()["error"]["code"] == "harness_crashed"
+    assert [b["code"] for _, b in seen if b["type"] == "error"] == ["harness_crashed"]
+
+
 async def test_an_answer_is_given_once(sandbox):
     answers = "/runs/once/answers"
     allow = {"approvalId": "a", "decision": "allow"}
