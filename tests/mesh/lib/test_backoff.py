@@ -23,7 +23,8 @@ def test_a_week_offline_is_no_overflow():
 @pytest.mark.parametrize(
     ("held", "next_wait"),
     [
-        pytest.param(59, 4, id="a short connection changes nothing"),
+        pytest.param(1.9, 4, id="a connection shorter than the wait for it changes nothing"),
+        pytest.param(2, 1, id="one that was worth its wait halves the next"),
         pytest.param(60, 0.5, id="a stable one starts again"),
     ],
 )
