@@ -1,0 +1,86 @@
+"""A laptop of the suite: the real link and sandboxes, with a demo agent that takes notes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from mesh import processes
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from links.daemon import cli
+from links.daemon.config import Config
+given = json.loads(sys.argv[1])
+sys.exit(cli.run(Config(
+    server=given["server"], home=Path(given["home"]), token_file=Path(given["home"]) / "token",
+    name="laptop", allowed=(), sandbox_command=tuple(given["command"]))))
+"""
+
+
+class Laptop:
+    """What it starts it ends, by process id, in ``close``. Its link may be killed at will."""
+
+    def __init__(self, home: Path, *, server: str, token: str) -> None:
+        self.home, self.server = home, server
+        self.notes = home / "notes"
+        self.notes.mkdir(parents=True)
+        (home / "token").write_text(token)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Laptop:
+        """Start the link."""
+        sandbox = [sys.executable, "-P", str(HERE / "recorded_sandbox.py"), str(self.notes)]
+        given = {"server": self.server, "home": str(self.home), "command": sandbox}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, json.dumps(given)],
+            cwd=ROOT,
+            env={k: v for k, v in os.environ.items() if not k.startswith(("MESH_", "DJANGO_"))},
+            stderr=subprocess.DEVNULL,
+        )
+        return self
+
+    def kill_link(self) -> None:
+        """End the link program as a power cut would; its sandboxes live on."""
+        self.process.kill()
+        self.process.wait(10)
+
+    @property
+    def prompts(self) -> list[str]:
+        """Every prompt that reached the agent."""
+        orders = self._lines("got.jsonl")
+        return [order["prompt"] for order in orders if order["type"] == "turn"]
+
+    @property
+    def said(self) -> list[tuple[str, str]]:
+        """Every (kind, delta) that the agent wrote."""
+        kinds = {"text": "text", "thinking": "reasoning"}
+        return [
+            (kinds[line["type"]], line["delta"])
+            for line in self._lines("said.jsonl")
+            if line["type"] in kinds
+        ]
+
+    def _lines(self, name: str) -> list[dict[str, Any]]:
+        path = self.notes / name
+        whole = path.read_bytes().rpartition(b"\n")[0] if path.exists() else b""
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(10)
+        for path in self.home.glob("sandboxes/*/pid"):
+            facts = json.loads(path.read_text())
+            processes.end(facts["pid"], facts["started"], within=3)
