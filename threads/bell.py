@@ -28,7 +28,8 @@ RUNS: Final = "runs"  # there may be a run to dispatch, to stop or to answer
 # What is new, such as ("thread", its id): small enough to be sent to other processes.
 News = tuple[str, ...]
 GROUP: Final = "mesh.bells"
-COPIES: Final = 500  # rows an ear keeps for a slow reader; then it reads the table
+COPIES: Final = 500  # rows an ear keeps for a slow reader,
+SIZE: Final = 256 * 1024  # and characters of them; then it reads the table
 
 
 def of_thread(thread_id: UUID) -> str:
@@ -48,13 +49,15 @@ class Ear:
         self.topic = topic
         self.loop = asyncio.get_running_loop()
         self._copies: deque[Any] = deque()
+        self._size = 0  # characters of the copies
         self._rang = asyncio.Event()
         self._missed = False
         self.was_rung = False  # whether the last wait ended by a ring, not by its time
 
     def hear(self, copies: Sequence[Any]) -> None:
         """Take a ring; called in the ear's loop."""
-        if not copies or len(self._copies) + len(copies) > COPIES:
+        self._size += sum(len(copy.text) for copy in copies if isinstance(copy, EventRow))
+        if not copies or len(self._copies) + len(copies) > COPIES or self._size > SIZE:
             self._missed = True
             self._copies.clear()
         elif not self._missed:
@@ -74,6 +77,7 @@ class Ear:
         self._rang.clear()
         copies = [] if self._missed else list(self._copies)
         self._copies.clear()
+        self._size = 0
         self._missed = False
         return copies
 

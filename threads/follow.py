@@ -11,7 +11,8 @@ from threads.rows import EventRow
 from threads.selectors import list_events
 
 LOOK_EVERY: Final = 5.0  # seconds: a bell may be lost
-AT_ONCE: Final = 200  # rows of one look; one row may be megabytes
+AT_ONCE: Final = 200  # rows of one look,
+SIZE: Final = 256 * 1024  # or characters: who reads slowly gets on with every batch
 
 
 async def follow(
@@ -27,11 +28,13 @@ async def follow(
         must_look = True
         while True:
             while must_look:
-                rows = await pool.run(list_events, thread_id=thread_id, after=after, limit=AT_ONCE)
+                rows = await pool.run(
+                    list_events, thread_id=thread_id, after=after, limit=AT_ONCE, size=SIZE
+                )
                 if rows:
                     after = rows[-1].seq
                     yield rows
-                must_look = len(rows) == AT_ONCE
+                must_look = len(rows) == AT_ONCE or sum(len(row.text) for row in rows) >= SIZE
             copies = await ear.wait(look_every)
             fresh = [row for row in copies if row.seq > after]
             if fresh and _continues(fresh, after):

@@ -158,22 +158,26 @@ def _state_told(chunks: Iterable[dict[str, Any]]) -> str:
     return str(told[-1]) if told else run_state.QUEUED
 
 
-def list_events(
-    *, thread_id: UUID, after: int, limit: int, run_id: UUID | None = None
-) -> list[EventRow]:
-    """Return the journal of a thread behind ``after``; with ``run_id`` only that run's.
+def list_events(*, thread_id: UUID, after: int, limit: int, size: int) -> list[EventRow]:
+    """Return the journal of a thread behind ``after``: ``limit`` rows, or ``size`` characters.
 
+    The row that reaches ``size`` is the last one, so there is one however long it is.
     Takes no viewer: who follows a thread has got it from ``get_thread``.
     """
     events = Event.objects.filter(thread_id=thread_id, seq__gt=after).order_by("seq")
-    if run_id is not None:
-        events = events.filter(run_id=run_id)
-    return list(_as_rows(events[:limit]))
+    found: list[EventRow] = []
+    for row in _as_rows(events[:limit], in_memory=50):
+        found.append(row)
+        size -= len(row.text)
+        if size <= 0:
+            break
+    return found
 
 
-def _as_rows(events: QuerySet[Event]) -> Iterable[EventRow]:
-    for values in events.values_list("thread_id", "seq", "run_id", "chunk").iterator():
-        yield EventRow(*values)
+def _as_rows(events: QuerySet[Event], *, in_memory: int = 2_000) -> Iterable[EventRow]:
+    values = events.values_list("thread_id", "seq", "run_id", "chunk")
+    for row in values.iterator(chunk_size=in_memory):
+        yield EventRow(*row)
 
 
 def start_of(*, thread: Thread, run_id: UUID | None = None, now: datetime | None = None) -> int:

@@ -58,6 +58,18 @@ async def test_more_than_one_page_of_rows(thread, closing, monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
+async def test_long_events_come_in_batches_that_a_slow_reader_gets_through(thread, closing):
+    long = [Draft({"type": "x", "text": "x" * (follow.SIZE // 2)})] * 5
+    stream = follow.follow(thread.pk, 0)
+    await sync_to_async(rows.append)(thread.pk, long)
+
+    batches = [await anext(stream) for _ in range(3)]
+
+    assert [[row.seq for row in batch] for batch in batches] == [[1, 2], [3, 4], [5]]
+    await stream.aclose()
+
+
+@pytest.mark.django_db(transaction=True)
 async def test_a_lost_bell_is_made_up_for(thread, closing):
     stream = follow.follow(thread.pk, 0, look_every=0.05)
     assert await anext(stream) == []
@@ -77,13 +89,29 @@ async def test_a_reader_that_left_is_forgotten(thread, closing):
     assert bell.of_thread(thread.pk) not in bell._ears
 
 
-async def test_a_slow_ear_keeps_no_more_than_its_limit():
-    with bell.listen("t") as ear:
-        ear.hear([object()] * bell.COPIES)
-        ear.hear([object()])
+def short(count):
+    return [EventRow("t", seq, None, "{}") for seq in range(1, count + 1)]
 
+
+LONG = EventRow("t", 1, None, "x" * (bell.SIZE + 1))
+
+
+@pytest.mark.parametrize(
+    "rings",
+    [
+        pytest.param([short(bell.COPIES), short(1)], id="too many"),
+        pytest.param([short(1), [LONG], short(1)], id="too long"),
+    ],
+)
+async def test_a_slow_ear_keeps_no_more_than_its_limit(rings):
+    with bell.listen("t") as ear:
+        for copies in rings:
+            ear.hear(copies)
         assert len(ear._copies) == 0
         assert await ear.wait(0) == []  # look for yourself
+
+        ear.hear(short(1))
+        assert await ear.wait(0) == short(1)
 
 
 class Table:
@@ -98,7 +126,7 @@ class Table:
         self.rows += new
         return new
 
-    def list_events(self, *, thread_id, after, limit):
+    def list_events(self, *, thread_id, after, limit, size):
         return self.rows[after : after + limit]
 
 

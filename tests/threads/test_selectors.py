@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -10,9 +11,10 @@ from mesh.models import Membership
 from mesh.selectors import NotFound
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import a_turn
-from threads import committing, selectors, services
+from threads import committing, rows, selectors, services
 from threads.committing import Share
 from threads.models import Run
+from threads.rows import Draft
 
 
 @pytest.fixture
@@ -134,11 +136,17 @@ def test_a_page_is_of_one_moment(thread, say, hear, monkeypatch):
 
 
 def test_events_are_read_behind_a_number(thread, say):
-    first, second = say("one"), say("two")
+    say("one")
+    say("two")
 
-    rows = selectors.list_events(thread_id=thread.pk, after=1, limit=2)
-    of_second = selectors.list_events(thread_id=thread.pk, after=0, limit=9, run_id=second.pk)
+    found = selectors.list_events(thread_id=thread.pk, after=1, limit=2, size=9_999)
 
-    assert [row.seq for row in rows] == [2, 3]
-    assert {row.run_id for row in of_second} == {second.pk}
-    assert first.pk != second.pk
+    assert [row.seq for row in found] == [2, 3]
+
+
+def test_long_events_are_read_a_few_at_a_time(thread):
+    rows.append(thread.pk, [Draft({"type": "x", "text": "x" * 100})] * 5)
+    read = partial(selectors.list_events, thread_id=thread.pk, limit=9)
+
+    assert [row.seq for row in read(after=0, size=200)] == [1, 2]
+    assert [row.seq for row in read(after=2, size=1)] == [3]

@@ -316,7 +316,7 @@ def test_numbers_follow_each_other(thread):
     for count in (1, 3, 2):
         rows.append(thread.pk, [rows.Draft({"type": "x"})] * count)
 
-    assert [row.seq for row in selectors.list_events(thread_id=thread.pk, after=0, limit=9)] == [
-        *range(1, 7)
-    ]
+    assert [
+        row.seq for row in selectors.list_events(thread_id=thread.pk, after=0, limit=9, size=9_999)
+    ] == [*range(1, 7)]
     assert Thread.objects.get(pk=thread.pk).last_seq == 6
