@@ -33,9 +33,18 @@ LOOK_EVERY: Final = 5.0
 class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """One tab. What it follows is its own list of threads; each is a task over ``follow``."""
 
-    async def connect(self) -> None:
+    def __init__(self) -> None:
+        super().__init__()
         self.tasks: dict[UUID, asyncio.Task[None]] = {}
         self.news: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:  # also when a frame of the page met a bug, or a database that is away
+            await self.stop()
+
+    async def connect(self) -> None:
         self.user = self.scope.get("user")
         await self.accept()
         # Refused after it was accepted: a browser shows the code only then.
@@ -45,7 +54,8 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         await self.say({"type": "hello", "version": settings.MESH_VERSION})
         self.news = asyncio.create_task(self.tell_news(self.user))
 
-    async def disconnect(self, code: int) -> None:
+    async def stop(self) -> None:
+        """Let go of everything that is followed."""
         tasks = [task for task in (self.news, *self.tasks.values()) if task is not None]
         for task in tasks:
             task.cancel()

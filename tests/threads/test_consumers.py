@@ -11,9 +11,11 @@ import pytest
 from asgiref.sync import sync_to_async
 from channels.testing import WebsocketCommunicator
 from django.conf import settings
+from django.db import OperationalError
 from django.test import Client
 
 from mesh.asgi import browsers
+from tests.waiting import auntil
 from threads import bell, consumers, pool, services
 from threads.runtime import ring_link
 
@@ -32,9 +34,11 @@ async def page_of(user, *, origin="http://localhost"):
     if user is not None:
         headers.append((b"cookie", (await sync_to_async(cookie_of)(user)).encode()))
     page = WebsocketCommunicator(browsers, "/ws", headers=headers)
-    yield page
-    await page.disconnect()
-    pool.close()
+    try:
+        yield page
+        await page.disconnect()
+    finally:
+        pool.close()
 
 
 async def hears(page, kind):
@@ -223,6 +227,25 @@ async def test_a_machine_that_comes_or_goes_is_news(ada, link):
 
         links = (await hears(page, "links"))["links"]
         assert [(one["name"], one["state"]) for one in links] == [("adas-laptop", "offline")]
+
+
+async def follow_to_the_end(user, thread):
+    async with page_of(user) as page:
+        await page.connect()
+        await hears(page, "links")
+        await says(page, type="follow", thread=str(thread.pk), after=0)
+        await page.wait(timeout=10)
+
+
+async def test_a_socket_that_fails_leaves_nobody_listening(ada, thread, monkeypatch):
+    def fail(user, thread_id):
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(consumers, "_find", fail)
+    with pytest.raises(OperationalError):
+        await follow_to_the_end(ada, thread)
+
+    await auntil(lambda: not bell._ears)
 
 
 async def test_a_page_that_reads_too_slowly_is_closed(ada, thread, say, monkeypatch):
