@@ -28,7 +28,8 @@ __all__ = ["Lane", "Refused", "StaleFence", "Writer"]
 logger = logging.getLogger(__name__)
 
 EVENTS_PER_COMMIT: Final = 4_000
-ROOM: Final = 256  # events of one run that wait, at most, before its reader pauses
+ROOM: Final = 256  # events of one run that wait, at most, before its reader pauses,
+ROOM_SIZE: Final = 8 * 1024 * 1024  # or characters of them: one tool can return megabytes
 
 
 class Lane:
@@ -47,9 +48,13 @@ class Lane:
         self.is_ready = False  # in the writer's list; guarded by its lock
         self._writer = writer
         self._changed = asyncio.Event()
+        self._sizes: deque[int] = deque()  # of the events that wait
+        self._size = 0
 
-    def put(self, event: Numbered) -> None:
-        """Hand an event to the writer. Returns at once; ``room`` keeps the number in bounds."""
+    def put(self, event: Numbered, *, size: int = 0) -> None:
+        """Hand an event to the writer. Returns at once; ``room`` keeps what waits in bounds."""
+        self._sizes.append(size)
+        self._size += size
         self.waiting.append(event)
         self._writer.wake(self)
 
@@ -59,10 +64,16 @@ class Lane:
         Raises:
             Refused: the writer takes nothing more from this lane; the subclass says why.
         """
-        while self.error is None and len(self.waiting) >= ROOM:
+        while self.error is None and self._is_full():
             await self._wait()
         if self.error is not None:
             raise self.error
+
+    def _is_full(self) -> bool:
+        if len(self.waiting) >= ROOM:
+            return True
+        # What is held back until more comes must not keep it from coming.
+        return self._size >= ROOM_SIZE and hold_from(list(self.waiting)) > 0
 
     async def settled(self, n: int) -> None:
         """Wait until the producer's event ``n`` is committed.
@@ -85,12 +96,16 @@ class Lane:
         self._changed.clear()
         await self._changed.wait()
 
-    def told(self, outcome: Outcome) -> None:
-        """Take what became of a share; called in the lane's loop."""
+    def told(self, outcome: Outcome, count: int) -> None:
+        """Take what became of a share of ``count`` events; called in the lane's loop."""
+        self._size -= sum(self._sizes.popleft() for _ in range(count))
         self.committed = max(self.committed, outcome.last_n)
         self.is_over = self.is_over or outcome.is_over
         self.error = self.error or outcome.error
         self._changed.set()
+
+
+Told = tuple[Lane, Outcome, int]
 
 
 class Writer:
@@ -161,7 +176,7 @@ class Writer:
         outcome = Outcome(error=Missing("The journal's writer failed."))
         for lane in lanes:
             with contextlib.suppress(RuntimeError):  # the loop has been closed
-                lane.loop.call_soon_threadsafe(lane.told, outcome)
+                lane.loop.call_soon_threadsafe(lane.told, outcome, 0)
 
     def _next_lanes(self) -> list[Lane] | None:
         with self._wakeup:
@@ -192,11 +207,11 @@ class Writer:
 
     def _commit(self, shares: list[Share], taken: list[tuple[Lane, int]]) -> None:
         outcomes = self._commit_until_it_holds(shares)
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Lane, Outcome]]] = defaultdict(list)
+        by_loop: dict[asyncio.AbstractEventLoop, list[Told]] = defaultdict(list)
         for (lane, count), outcome in zip(taken, outcomes, strict=True):
             for _ in range(count):
                 lane.waiting.popleft()
-            by_loop[lane.loop].append((lane, outcome))
+            by_loop[lane.loop].append((lane, outcome, count))
         for loop, told in by_loop.items():
             with contextlib.suppress(RuntimeError):  # the loop has been closed
                 loop.call_soon_threadsafe(_tell, told)
@@ -234,6 +249,6 @@ class Writer:
             bell.ring(bell.RUNS)
 
 
-def _tell(told: list[tuple[Lane, Outcome]]) -> None:
-    for lane, outcome in told:
-        lane.told(outcome)
+def _tell(told: list[Told]) -> None:
+    for lane, outcome, count in told:
+        lane.told(outcome, count)

@@ -133,7 +133,7 @@ class RunFollower:
         last = order.last_n
         try:
             async for event in events:
-                lane.put(event)
+                lane.put(event, size=event.size)
                 last = event.n
                 await lane.room()
                 self._acknowledge_now_and_then(order, lane)

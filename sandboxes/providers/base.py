@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -29,10 +29,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class SandboxEvent:
-    """Event number ``n`` of a run; ``body["type"]`` is ``done`` for the last one."""
+    """Event number ``n`` of a run; ``body["type"]`` is ``done`` for the last one.
+
+    ``size`` is how much of it came over the wire, for those who keep it in memory.
+    """
 
     n: int
     body: Json
+    size: int = field(default=0, compare=False)
 
     @property
     def is_last(self) -> bool:

@@ -180,4 +180,4 @@ def _parse(event: Event) -> SandboxEvent | None:
     except (ValueError, RecursionError):
         log.warning("Left out an event that can't be read: id %r.", event.id[:40])
         return None
-    return SandboxEvent(n, body) if isinstance(body, dict) else None
+    return SandboxEvent(n, body, len(event.data)) if isinstance(body, dict) else None

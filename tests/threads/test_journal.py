@@ -264,6 +264,28 @@ async def test_a_question_without_its_facts_is_asked_all_the_same(writer, run, f
     assert (await Approval.objects.aget(run=run.pk)).input == {}
 
 
+async def test_long_events_make_their_reader_wait_too(writer, run, monkeypatch):
+    monkeypatch.setattr(journal, "ROOM_SIZE", 100)
+    lane = writer.lane(run_id=run.pk, fence=1)
+    for event in events(*[chunk("start-step")] * 50):
+        lane.put(event, size=60)
+        await lane.room()
+        assert len(lane.waiting) <= 1
+    await lane.settled(50)
+
+
+async def test_a_long_finish_does_not_keep_its_done_from_coming(writer, run, monkeypatch):
+    monkeypatch.setattr(journal, "ROOM_SIZE", 100)
+    lane = writer.lane(run_id=run.pk, fence=1)
+    for event in events(*a_turn("a")):
+        lane.put(event, size=1_000)
+        async with asyncio.timeout(10):
+            await lane.room()
+    await lane.settled(event.n)
+
+    assert lane.is_over
+
+
 def nested(levels):
     value = "x"
     for _ in range(levels):
