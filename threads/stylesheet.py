@@ -20,6 +20,7 @@ PIECES = (
     "base",
     "entrance",
     "shell",
+    "dialog",
     "threads",
     "messages",
     "markdown",

@@ -13,8 +13,10 @@ from django.views.decorators.http import require_GET
 
 from agents.context import chat_context
 from agents.selectors import get_agent
+from links.dist.offer import offer_of
 from links.selectors import list_links
 from mesh.models import User
+from mesh.pairing.metadata import issuer
 from mesh.selectors import NotFound, get_membership, list_organizations
 from threads import selectors, stylesheet
 
@@ -102,6 +104,7 @@ def _context(
         "threads": [selectors.thread_summary(each) for each in threads],
         "thread": summary,
         "links": links,
+        "offer": offer_of(issuer(request)),
         # A link may carry a choice: "New chat with …". Else it is the last one.
         "chat": chat_context(
             agent=agent,

@@ -9,12 +9,16 @@ NEW_THREAD = "22222222-2222-4222-8222-222222222222"
 RUN = "33333333-3333-4333-8333-333333333333"
 LINK = "44444444-4444-4444-8444-444444444444"
 AT = "2026-01-05T09:30:00+00:00"
+OFFER = SimpleNamespace(
+    uvx="uvx --from https://mesh.example/dist/mesh_link-0.1.0+1a2b3c4d-py3-none-any.whl"
+    " deco link https://mesh.example",
+    pip="python3 -m venv ~/.deco && ~/.deco/bin/pip install -qU https://mesh.example/dist/x.whl",
+)
 
 
 def machine(name="mbp", state="online", cause="", **fields):
-    return SimpleNamespace(
-        id=LINK, name=name, state=state, cause=cause, harnesses={}, cli_version="0.1", **fields
-    )
+    given = {"id": LINK, "harnesses": {}, "cli_version": "0.1", **fields}
+    return SimpleNamespace(name=name, state=state, cause=cause, **given)
 
 
 def as_json(link):

@@ -155,6 +155,7 @@ class ScriptedServer:
             "threads": self.threads,
             "thread": thread,
             "links": self.links,
+            "offer": made_up.OFFER,
             "chat": self.chat,
             "level": cookies.get("mesh_level", self.level),
             "data": {"org": "home", "agent": "default", "thread": thread, **(page or {})},

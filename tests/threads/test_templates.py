@@ -148,7 +148,7 @@ def test_without_any_agent_the_pill_says_so():
     chat = SimpleNamespace(sections=(), active=None, locked=False)
 
     assert "No agent available" in pill(chat)
-    assert "Connect your machine" in pill(chat)
+    assert "Connect your desktop" in pill(chat)
 
 
 @pytest.mark.parametrize("name", ["404.html", "500.html", "enter_refused.html"])
@@ -173,3 +173,26 @@ def test_no_page_has_inline_script_or_style(name):
     assert "<style" not in html
     assert " onclick" not in html
     assert "<script>" not in html
+
+
+def connecting(*machines):
+    return render_to_string("_partials/connect_state.html", {"links": machines})
+
+
+@pytest.mark.parametrize(
+    ("harnesses", "said"),
+    [
+        pytest.param({}, "Looking for agents", id="not looked at yet"),
+        pytest.param({"codex": {"state": "ready"}}, "Available: Codex", id="one is ready"),
+        pytest.param({"codex": {"state": "absent"}}, "No CLI agent was found", id="none is there"),
+        pytest.param(
+            {"codex": {"state": "timed_out"}}, "No CLI agent was found", id="none answers"
+        ),
+    ],
+)
+def test_a_desktop_that_came_online_says_what_it_can_do(harnesses, said):
+    assert said in connecting(made_up.machine(harnesses=harnesses))
+
+
+def test_a_desktops_name_is_text():
+    assert "&lt;b&gt; is online" in connecting(made_up.machine(name="<b>"))

@@ -11,6 +11,8 @@ from django.forms import BoundField
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from agents.catalog import load_catalog
+from agents.core.tiers import Kind
 from threads import stylesheet
 
 register = template.Library()
@@ -49,6 +51,55 @@ def state_in_words(machine: Any) -> str:
     if state == "offline":
         return f"offline · {_CAUSES.get(cause, cause)}" if cause else "offline"
     return "online" if state == "online" else "not seen yet"
+
+
+@register.filter
+def any_online(links: Iterable[Any]) -> bool:
+    """Return whether one of the machines is online."""
+    return any(machine.state == "online" for machine in links)
+
+
+@register.filter
+def ready_agents(machine: Any) -> list[str]:
+    """Return the titles of the programs on a machine that can work there now."""
+    return [kind.title for kind in _programs() if _state_of(machine, kind) == "ready"]
+
+
+@register.filter
+def lacks_agents(machine: Any) -> bool:
+    """Return whether a machine was looked at and no program on it can work."""
+    return bool(machine.harnesses) and not ready_agents(machine)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A program that can't work on a machine: the command that installs it, or what to do."""
+
+    title: str
+    command: str = ""
+    words: str = ""
+
+
+@register.filter
+def missing_agents(machine: Any) -> list[Missing]:
+    """Return what its person can do there, for each program that is absent or not signed in."""
+    found = []
+    for kind in _programs():
+        state = _state_of(machine, kind)
+        if state == "absent" and kind.install:
+            _, _, command = kind.install.rpartition(": ")
+            found.append(Missing(kind.title, command=command))
+        elif state == "not_signed_in" and kind.sign_in:
+            found.append(Missing(kind.title, words=kind.sign_in))
+    return found
+
+
+def _programs() -> list[Kind]:
+    return [kind for kind in load_catalog() if kind.needs == "capability"]
+
+
+def _state_of(machine: Any, kind: Kind) -> str:
+    return str(machine.harnesses.get(kind.kind, {}).get("state", ""))
 
 
 def _read(thing: Any, name: str) -> str:

@@ -252,9 +252,21 @@ function onMessage(message) {
 const sidebar = new Sidebar({
   org: data.org,
   thread: () => thread,
-  onRefreshed: paintTitle,
+  onRefreshed: () => {
+    paintTitle();
+    connect?.refreshed();
+  },
   onSignedOut: signedOut,
   focusComposer: () => composer.text.focus(),
+});
+// The dialog that connects a desktop, from wherever it is offered.
+let connect = null;
+addEventListener("click", async ({ target }) => {
+  if (!target.closest?.("[data-connect]")) return;
+  const { Connect } = await import("./connect.js");
+  connect ??= new Connect();
+  for (const menu of document.querySelectorAll(":popover-open")) menu.hidePopover();
+  connect.open();
 });
 addEventListener("popstate", () => location.reload());
 

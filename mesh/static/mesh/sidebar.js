@@ -4,7 +4,7 @@
 import { byId, morphChildren, remember } from "./dom.js";
 
 // What of the page a change of threads or machines may alter: templates/_partials/live.html.
-const FRESH = ["threads", "machines", "thread-machine", "agents"];
+const FRESH = ["threads", "machines", "thread-machine", "connect-hint", "connect-state", "agents"];
 
 export class Sidebar {
   /** `thread()` is the open one or null; `onRefreshed` and `onSignedOut` are told. */
