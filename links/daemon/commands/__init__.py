@@ -11,4 +11,5 @@ COMMANDS: Final[Mapping[str, str]] = {
     "doctor": "links.daemon.doctor.command",
     "logout": "links.daemon.logout",
     "sandboxes": "links.daemon.commands.sandboxes",
+    "service": "links.daemon.commands.service",
 }

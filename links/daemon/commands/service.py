@@ -1,0 +1,151 @@
+"""``deco_link service install [SERVER] [flags] | uninstall [SERVER]``: start with the machine.
+
+Exit codes: 0 done; 1 written, but it could not be started or stopped; 2 wrong use;
+3 the machine is not linked yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from links.daemon import service_files as files
+from links.daemon.config import own_command
+from links.daemon.home import home_of
+from links.daemon.servers import checked_server, only_server
+from links.daemon.service_files import Service
+from links.daemon.tokens import RenewalFailed, TokenStore
+
+DESCRIPTION = "Start the link when you sign in to this machine, and whenever it ends."
+# What an agent needs of the environment of the person who installs the service.
+KEPT = ("PATH", "MESH_HOME", "DATA_DIR", "DECOCMS_HOME", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+KEPT_TOO = (*(name.lower() for name in KEPT[-3:]), "SSL_CERT_FILE", "MESH_ALLOW_LOCALHOST_LINKS")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(prog="deco_link service", description=DESCRIPTION)
+    commands = parser.add_subparsers(dest="command", title="commands", required=True)
+    install = commands.add_parser("install", help="write it, and start it")
+    install.add_argument("server", nargs="?")
+    install.add_argument("--no-start", action="store_true", help="only write it")
+    uninstall = commands.add_parser("uninstall", help="stop it, and remove it")
+    uninstall.add_argument("server", nargs="?")
+    given, flags = parser.parse_known_args(argv)
+    if flags and given.command == "uninstall":
+        parser.error(f"unknown: {' '.join(flags)}")
+    try:
+        server = checked_server(given.server or only_server(home_of()))
+        words = _checked_words(server, flags)
+    except ValueError as exc:
+        parser.error(str(exc))
+    service = Service(
+        server=server,
+        argv=files.argv_of(words, executable=sys.executable, program=sys.argv[0]),
+        environ={name: os.environ[name] for name in (*KEPT, *KEPT_TOO) if name in os.environ},
+    )
+    if given.command == "uninstall":
+        return _uninstall(service)
+    if not _is_linked(server, flags):
+        print(f"Link it once by hand first: {own_command(server, *flags)}", file=sys.stderr)
+        return 3
+    return _install(service, start=not given.no_start)
+
+
+def _checked_words(server: str, flags: Sequence[str]) -> list[str]:
+    """Return the link's words with absolute paths: a service starts in another folder.
+
+    Raises:
+        ValueError: a flag can't be used.
+    """
+    from links.daemon import cli
+
+    parser = argparse.ArgumentParser(
+        prog="deco_link service install", add_help=False, allow_abbrev=False
+    )
+    cli.add_arguments(parser)
+    config = cli.config_of(parser.parse_args([server, *flags]))
+    words, paths = [server], iter(flags)
+    for word in paths:
+        flag, equals, value = word.partition("=")
+        words.append(flag if equals else word)
+        if equals or flag in ("--allow", "--token-file"):
+            value = value if equals else next(paths)
+            words.append(os.path.abspath(value) if flag in ("--allow", "--token-file") else value)
+    assert config.server == server
+    return words
+
+
+def _is_linked(server: str, flags: Sequence[str]) -> bool:
+    """Return whether a link that nobody watches has a token to begin with."""
+    if any(flag.startswith(("--token-file", "--local-sandbox-provider")) for flag in flags):
+        return True
+    try:
+        return TokenStore(home_of(), server).read() is not None
+    except RenewalFailed:
+        return False
+
+
+def _install(service: Service, *, start: bool) -> int:
+    is_mac = sys.platform == "darwin"
+    path = _path(service)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(files.plist(service) if is_mac else files.unit(service).encode())
+    path.chmod(0o600)  # an environment may hold a proxy's password
+    print(f"Written: {path}")
+    if files.is_passing(sys.executable):
+        print("This copy was fetched by uvx, which may clean it up; for good: uv tool install.")
+    if not start:
+        return 0
+    code = _run(_start_commands(service, path))
+    if code == 0 and not is_mac:
+        print("To have it run while you are signed out: loginctl enable-linger")
+    return code
+
+
+def _uninstall(service: Service) -> int:
+    path = _path(service)
+    if not path.exists():
+        print(f"There is none: {path}")
+        return 0
+    code = _run(_stop_commands(service, path))
+    path.unlink()
+    print(f"Removed: {path}")
+    return code
+
+
+def _path(service: Service) -> Path:
+    place = files.plist_path if sys.platform == "darwin" else files.unit_path
+    return place(Path.home(), service.name)
+
+
+def _start_commands(service: Service, path: Path) -> list[list[str]]:
+    if sys.platform == "darwin":
+        return [["launchctl", "bootstrap", f"gui/{os.getuid()}", str(path)]]
+    unit = f"{service.name}.service"
+    return [
+        ["systemctl", "--user", "daemon-reload"],
+        ["systemctl", "--user", "enable", "--now", unit],
+    ]
+
+
+def _stop_commands(service: Service, path: Path) -> list[list[str]]:
+    if sys.platform == "darwin":
+        return [["launchctl", "bootout", f"gui/{os.getuid()}", str(path)]]
+    return [["systemctl", "--user", "disable", "--now", f"{service.name}.service"]]
+
+
+def _run(commands: list[list[str]]) -> int:
+    """Run them; where one fails, say which are left to the person and return 1."""
+    for done, command in enumerate(commands):
+        works = shutil.which(command[0]) is not None
+        if not works or subprocess.run(command, check=False).returncode != 0:
+            left = "\n".join(f"  {' '.join(each)}" for each in commands[done:])
+            print(f"That is left to you:\n{left}", file=sys.stderr)
+            return 1
+    return 0

@@ -1,0 +1,110 @@
+"""What makes the link start by itself: a systemd user unit, or a launchd agent. Texts only."""
+
+from __future__ import annotations
+
+import plistlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+# What only its person can mend: starting again would change nothing (links.daemon.cli).
+FOR_PEOPLE: Final = (2, 3, 4, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """``argv`` is the program with absolute paths; ``environ`` is all it is given."""
+
+    server: str
+    argv: tuple[str, ...]
+    environ: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """One name for each server: a machine may be linked to several."""
+        parts = urlsplit(self.server)
+        host = re.sub(r"[^a-z0-9]+", "-", f"{parts.netloc}{parts.path}".lower()).strip("-")
+        return f"mesh-link-{host}"
+
+
+def unit_path(home: Path, name: str) -> Path:
+    return home / ".config" / "systemd" / "user" / f"{name}.service"
+
+
+def plist_path(home: Path, name: str) -> Path:
+    return home / "Library" / "LaunchAgents" / f"{name}.plist"
+
+
+def unit(service: Service) -> str:
+    """Return the text of the systemd unit.
+
+    Raises:
+        ValueError: a value has a character that no unit can hold.
+    """
+    lines = [
+        "[Unit]",
+        f"Description=Mesh link to {_plain(service.server)}",
+        "StartLimitIntervalSec=0",
+        "",
+        "[Service]",
+        f"ExecStart={' '.join(_quoted(word, is_command=True) for word in service.argv)}",
+        *(
+            f"Environment={_quoted(f'{name}={value}')}"
+            for name, value in sorted(service.environ.items())
+        ),
+        "Restart=always",
+        "RestartSec=5",
+        f"RestartPreventExitStatus={' '.join(map(str, FOR_PEOPLE))}",
+        "# Agents at work outlive a link that is stopped or started again.",
+        "KillMode=process",
+        "",
+        "[Install]",
+        "WantedBy=default.target",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def plist(service: Service) -> bytes:
+    """Return the text of the launchd agent."""
+    return plistlib.dumps(
+        {
+            "Label": service.name,
+            "ProgramArguments": list(service.argv),
+            "EnvironmentVariables": dict(service.environ),
+            "RunAtLoad": True,
+            # launchd knows no exit codes: what its person must mend is tried each minute.
+            "KeepAlive": True,
+            "ThrottleInterval": 60,
+            "ProcessType": "Interactive",  # else macOS lets an agent's stream wait
+            "AbandonProcessGroup": True,  # agents at work outlive the link
+        }
+    )
+
+
+def _plain(text: str) -> str:
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
+        raise ValueError(f"{text!r} can't be written into a unit.")
+    return text.replace("%", "%%")
+
+
+def _quoted(text: str, *, is_command: bool = False) -> str:
+    """Return ``text`` as one word of a unit: systemd's own quoting, not the shell's."""
+    text = _plain(text).replace("\\", "\\\\").replace('"', '\\"')
+    # Only in commands are variables put in.
+    return f'"{text.replace("$", "$$") if is_command else text}"'
+
+
+def argv_of(words: Sequence[str], *, executable: str, program: str) -> tuple[str, ...]:
+    """Return the command line by which a service starts the program as it was started now."""
+    path = Path(program)
+    if path.name == "manage.py":
+        return (executable, str(path.resolve()), "deco_link", *words)
+    return (executable, "-m", "links.daemon.deco", "link", *words)
+
+
+def is_passing(executable: str) -> bool:
+    """Return whether the Python lies in a folder that uv may clean up at any time."""
+    return "archive-v" in executable or "/builds-v" in executable
