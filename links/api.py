@@ -142,7 +142,8 @@ class ProbeApi(OfOneMachine):
 
     def post(self, request: Request, link_id: UUID) -> Response:
         link = _own(request, link_id)
-        seconds = async_to_sync(calls.check)(link.pk)
+        owner = selectors.find_owner_address(link_id=link.pk)
+        seconds = async_to_sync(calls.check)(link.pk, owner=owner)
         services.expire()
         view = selectors.find_link(viewer=signed_in(request), link_id=link_id)
         if view is None:

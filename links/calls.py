@@ -26,7 +26,7 @@ async def client_for(link_id: UUID) -> httpx.AsyncClient:
     connection = held.find(link_id)
     if connection is not None:
         return connection.client
-    return owners().client(link_id, await _owner_of(link_id))
+    return owners().client(link_id, await owner_of(link_id))
 
 
 def held_here() -> frozenset[UUID]:
@@ -34,21 +34,28 @@ def held_here() -> frozenset[UUID]:
     return held.ids()
 
 
-async def check(link_id: UUID) -> float | None:
+async def check(link_id: UUID, *, owner: str) -> float | None:
     """Return how many seconds a signed request to the machine takes now; ``None``: no answer.
 
-    A machine that stays silent altogether is marked offline, and its socket is closed.
+    ``owner`` is where the process takes requests that holds the machine, if not this one. A machine that stays silent altogether is marked offline, and its socket is closed.
     """
     connection = held.find(link_id)
     if connection is not None:
         return await app.check(connection)
+    if not owner or owner == held.address():
+        return None
     try:
-        return await owners().check(link_id, await _owner_of(link_id))
+        return await owners().check(link_id, owner)
     except LinkOffline:
         return None
 
 
-async def _owner_of(link_id: UUID) -> str:
+async def owner_of(link_id: UUID) -> str:
+    """Return where the process takes requests that holds the machine's tunnel.
+
+    Raises:
+        LinkOffline: no other process is known to hold one.
+    """
     address: str = await database_sync_to_async(selectors.find_owner_address)(link_id=link_id)
     # Our own address: the row is older than the end of our connection.
     if not address or address == held.address():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
+import time
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -16,8 +17,11 @@ from links.core.ownership import SUPERSEDED, Hold
 from links.core.presence import Fact
 from links.peer import Peer, Stream
 from links.services import Claimed
+from links.sockets import PROTOCOLS, TunnelSocket, opened
 from links.transport import Signed, TunnelTransport
+from links.wire import signing
 from links.wire.errors import TunnelError
+from links.wire.heads import RequestHead
 from links.wire.messages import MachineStatus
 from links.wire.tunnel import Tunnel
 from mesh.version import VERSION
@@ -120,6 +124,30 @@ class Connection:
                 await self._wakeup
         code, reason = self.closed_with
         await self._send({"type": "websocket.close", "code": code, "reason": reason})
+
+    async def websocket(
+        self, target: str, headers: Sequence[tuple[str, str]], protocols: Sequence[str]
+    ) -> TunnelSocket:
+        """Return a WebSocket to ``target`` of the laptop's control plane.
+
+        Raises:
+            Refused: by the laptop, or it can't be reached.
+        """
+        assert self.claimed is not None
+        proof = signing.signed_headers(
+            self.claimed.secret,
+            method="GET",
+            target=target,
+            body=b"",
+            now=time.time(),
+            nonce=secrets.token_hex(16),
+        )
+        asked = [*headers, *proof.items()]
+        if protocols:
+            asked.append((PROTOCOLS, ", ".join(protocols)))
+        return await opened(
+            self.peer, RequestHead("GET", target, asked, websocket=True), within=FIRST_ANSWER
+        )
 
     async def check(self, within: float = CHECK_WITHIN) -> float | None:
         """Return how many seconds a signed request and its answer take just now.

@@ -55,6 +55,7 @@ class Stream:
         "_peer",
         "_waiter",
         "answer_head",
+        "end_payload",
         "id",
         "on_lost",
         "request_head",
@@ -64,6 +65,7 @@ class Stream:
         self.id = number
         self.request_head = request_head  # of a stream that the other end opened
         self.answer_head: AnswerHead | None = None
+        self.end_payload = b""  # of a WebSocket that the other end closed: how
         self.on_lost: Callable[[], None] | None = None  # called once, when a reset comes
         self._peer = peer
         self._chunks: deque[Received] = deque()
@@ -148,8 +150,8 @@ class Stream:
             if self._lost:
                 raise StreamLost(self._lost)
 
-    def end(self) -> None:
-        self._peer.tunnel.end(self.id)
+    def end(self, payload: bytes = b"") -> None:
+        self._peer.tunnel.end(self.id, payload)
         self._peer.wake()
 
     def close(self, reason: str) -> None:
@@ -171,8 +173,8 @@ class Stream:
         self.answer_head = head
         self._wake()
 
-    def deliver_end(self) -> None:
-        self._ended = True
+    def deliver_end(self, payload: bytes) -> None:
+        self._ended, self.end_payload = True, payload
         self._wake()
 
     def lose(self, reason: str) -> None:
@@ -245,7 +247,7 @@ class Peer:
                     stream.deliver_head(event.head)
             elif isinstance(event, Ended):
                 if stream := self._streams.get(event.stream):
-                    stream.deliver_end()
+                    stream.deliver_end(event.payload)
             elif isinstance(event, Opened):
                 stream = Stream(self, event.stream, event.head)
                 self._streams[event.stream] = stream

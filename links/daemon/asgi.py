@@ -9,7 +9,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from links.peer import Stream, StreamLost
-from links.wire.heads import AnswerHead
+from links.sockets import REFUSALS, TunnelSocket, said
+from links.wire.closing import INTERNAL, NORMAL, Closed
+from links.wire.heads import AnswerHead, RequestHead
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,9 @@ class Server:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, stream: Stream) -> None:
-        exchange = _Exchange(stream)
+        head = stream.request_head
+        assert head is not None
+        exchange = _Socket(stream) if head.websocket else _Exchange(stream)
         try:
             await self._app(exchange.scope, exchange.receive, exchange.send)
         except StreamLost:
@@ -77,22 +81,12 @@ class _Exchange:
         self.is_answered = False
         self._head: AnswerHead | None = None
         self._is_asked = False  # whether the request has come whole
-        head = stream.request_head
-        assert head is not None
-        path, _, query = head.target.partition("?")
+        assert stream.request_head is not None
         self.scope: Scope = {
-            "type": "websocket" if head.websocket else "http",
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "http_version": "1.1",
-            "method": head.method,
+            **_scope_of(stream.request_head),
+            "type": "http",
+            "method": stream.request_head.method,
             "scheme": "http",
-            "path": unquote(path),
-            "raw_path": path.encode("latin-1", "replace"),
-            "query_string": query.encode("latin-1", "replace"),
-            "root_path": "",
-            "headers": [(n.encode("latin-1"), v.encode("latin-1")) for n, v in head.headers],
-            "client": None,
-            "server": None,
         }
 
     async def receive(self) -> Message:
@@ -108,13 +102,7 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._head = AnswerHead(
-                message["status"],
-                [
-                    (name.decode("latin-1"), value.decode("latin-1"))
-                    for name, value in message.get("headers", ())
-                ],
-            )
+            self._head = AnswerHead(message["status"], _texts(message))
             self.stream.answer(self._head)
         elif message["type"] == "http.response.body":
             if body := message.get("body"):
@@ -131,3 +119,90 @@ class _Exchange:
             return
         await self.send({"type": "http.response.start", "status": 500, "headers": []})
         await self.send({"type": "http.response.body"})
+
+
+class _Socket:
+    """One WebSocket, in ASGI's words."""
+
+    __slots__ = ("_is_accepted", "_is_asked", "_socket", "is_answered", "scope", "stream")
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.is_answered = False
+        self._socket = TunnelSocket(stream)
+        self._is_asked = self._is_accepted = False
+        assert stream.request_head is not None
+        headers = dict(stream.request_head.headers)
+        wanted = headers.get("sec-websocket-protocol", "").split(",")
+        self.scope: Scope = {
+            **_scope_of(stream.request_head),
+            "type": "websocket",
+            "scheme": "ws",
+            "subprotocols": [name.strip() for name in wanted if name.strip()],
+            "extensions": {REFUSALS: {}},
+        }
+
+    async def receive(self) -> Message:
+        if not self._is_asked:
+            self._is_asked = True
+            return {"type": "websocket.connect"}
+        message = await self._socket.receive()
+        if isinstance(message, Closed):
+            await self._end(message if self._is_accepted else None, 403)
+            return {
+                "type": "websocket.disconnect",
+                "code": message.code,
+                "reason": message.reason,
+            }
+        key = "text" if isinstance(message, str) else "bytes"
+        return {"type": "websocket.receive", key: message}
+
+    async def send(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "websocket.accept":
+            self._is_accepted = True
+            headers = _texts(message)
+            if chosen := message.get("subprotocol"):
+                headers.append(("sec-websocket-protocol", chosen))
+            self.stream.answer(AnswerHead(101, headers))
+        elif kind == "websocket.send":
+            await self._socket.send(said(message))
+        elif kind == "websocket.close":
+            closed = Closed(message.get("code", NORMAL), message.get("reason") or "")
+            await self._end(closed if self._is_accepted else None, 403)
+        elif kind == f"{REFUSALS}.start":
+            await self._end(None, message["status"])
+
+    async def fail(self) -> None:
+        """Close as broken, or answer 500 when it was not accepted yet."""
+        await self._end(Closed(INTERNAL) if self._is_accepted else None, 500)
+
+    async def _end(self, closed: Closed | None, status: int) -> None:
+        """Say goodbye, or refuse with ``status``. The first one counts."""
+        if self.is_answered:
+            return
+        self.is_answered = True
+        if closed is None:
+            self.stream.answer(AnswerHead(status, []))
+        await self._socket.close(closed or Closed())
+        self.stream.finish()
+
+
+def _texts(message: Message) -> list[tuple[str, str]]:
+    pairs = message.get("headers", ())
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs]
+
+
+def _scope_of(head: RequestHead) -> Scope:
+    path, _, query = head.target.partition("?")
+    return {
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "path": unquote(path),
+        "raw_path": path.encode("latin-1", "replace"),
+        "query_string": query.encode("latin-1", "replace"),
+        "root_path": "",
+        "headers": [(n.encode("latin-1"), v.encode("latin-1")) for n, v in head.headers],
+        "client": None,
+        "server": None,
+    }

@@ -8,17 +8,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs
 
 from links.daemon.asgi import AnswerBroken, Receive, Scope, Send
-from links.daemon.errors import InvalidJson, NotFound, SandboxDown
+from links.daemon.errors import InvalidJson, NotFound, PortNotAllowed, SandboxDown
 from links.daemon.spec import checked_handle, parse_spec
 from links.daemon.supervisor import Supervisor, authorization
-from links.daemon.upstream import UpstreamError
+from links.daemon.upstream import Headers, Pool, UpstreamError
+from links.daemon.websockets import dial_port, dial_socket
+from links.sockets import join, refuse
 from links.wire import signing
 from links.wire.errors import BodyTooLarge, MissingHeaders
 from links.wire.nonces import Nonces
@@ -37,7 +41,18 @@ _OURS: Final = {
     b"upgrade",
     *(name.encode() for name in (signing.SIGNATURE, signing.TIMESTAMP, signing.NONCE)),
 }
+_PORT: Final = re.compile(r"/_port/([1-9][0-9]{0,4})(/.*)", re.ASCII | re.DOTALL)
 _OF_HOP: Final = {b"connection", b"keep-alive", b"transfer-encoding"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What listens on this machine: ``at`` a unix socket or a port, and what it is to be asked."""
+
+    pool: Pool
+    at: str | int
+    target: str
+    proof: Headers
 
 
 class ControlPlane:
@@ -49,16 +64,20 @@ class ControlPlane:
         secret: Callable[[], str],
         supervisor: Supervisor,
         allowed: Sequence[Path] = (),
+        ports: Container[int] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._secret = secret
         self._supervisor = supervisor
         self._allowed = tuple(allowed)
+        self._ports = ports  # of this machine that the server may reach, for previews
+        self._pools: dict[int, Pool] = {}
         self._clock = clock
         self._nonces = Nonces()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "websocket":
+            await self._join(scope, receive, send)
             return
         try:
             body = await _read(receive)
@@ -75,7 +94,7 @@ class ControlPlane:
             raise MissingHeaders("This machine is not registered yet.")
         signing.verify(
             secret,
-            method=scope["method"],
+            method=scope.get("method", "GET"),  # a WebSocket has none to say
             target=_target(scope),
             headers={n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]},
             body=body,
@@ -85,7 +104,7 @@ class ControlPlane:
 
     async def _route(self, scope: Scope, body: bytes, send: Send) -> None:
         method, path = scope["method"], scope["raw_path"].decode("latin-1")
-        if path.startswith("/_sandbox/"):
+        if path.startswith(("/_sandbox/", "/_port/")):
             await self._forward(scope, body, send)
         elif path == "/api/sandboxes" and method == "POST":
             await self._ensure(body, send)
@@ -111,17 +130,50 @@ class ControlPlane:
         await asyncio.shield(self._supervisor.ensure(spec))
         await _answer(send, 200, {"sandboxApiUrl": f"/_sandbox/{spec.handle}"})
 
+    async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Connect a WebSocket to the sandbox, or to a port that may be reached."""
+        try:
+            self._verify(scope, b"")
+            place = self._place(_target(scope))
+        except AppError as exc:
+            await receive()
+            await refuse(scope, send, exc.status)
+            return
+        dialling = dial_port if isinstance(place.at, int) else dial_socket
+        headers = [pair for pair in scope["headers"] if pair[0] not in _OURS]
+        opening = dialling(
+            place.at, place.target, [*headers, *place.proof], scope.get("subprotocols", [])
+        )
+        await join(scope, receive, send, opening)
+
+    def _place(self, target: str) -> _Place:
+        """Return where ``target`` leads.
+
+        Raises:
+            BadHandle, MissingHandle, UnknownHandle, SandboxDown: see there.
+            PortNotAllowed: nobody may reach that port from outside.
+            NotFound: there is no such address.
+        """
+        if found := _PORT.fullmatch(target):
+            port = int(found[1])
+            if port not in self._ports:
+                raise PortNotAllowed
+            return _Place(self._pools.setdefault(port, Pool(port)), port, found[2], [])
+        if not target.startswith("/_sandbox/"):
+            raise NotFound
+        _, _, handle, rest = target.split("/", 3) if target.count("/") >= 3 else ("", "", "", "")
+        sandbox = self._supervisor.find(checked_handle(handle))
+        return _Place(
+            sandbox.pool, sandbox.pool.path, f"/_sandbox/{rest}", [authorization(sandbox)]
+        )
+
     async def _forward(self, scope: Scope, body: bytes, send: Send) -> None:
         """Stream the request to its sandbox, which knows nothing of handles, and back."""
-        _, _, handle, rest = _target(scope).split("/", 3) if _has_rest(scope) else ("", "", "", "")
-        sandbox = self._supervisor.find(checked_handle(handle))
+        place = self._place(_target(scope))
         headers = [pair for pair in scope["headers"] if pair[0] not in _OURS]
         try:
-            answer = await sandbox.pool.request(
-                scope["method"],
-                f"/_sandbox/{rest}",
-                headers=[*headers, authorization(sandbox)],
-                body=body,
+            answer = await place.pool.request(
+                scope["method"], place.target, headers=[*headers, *place.proof], body=body
             )
         except UpstreamError as exc:
             raise SandboxDown from exc
@@ -135,10 +187,6 @@ class ControlPlane:
             raise AnswerBroken(str(exc)) from exc
         finally:
             answer.close()
-
-
-def _has_rest(scope: Scope) -> bool:
-    return bool(scope["raw_path"].count(b"/") >= 3)
 
 
 def _target(scope: Scope) -> str:

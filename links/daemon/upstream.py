@@ -53,10 +53,11 @@ class Answer:
 
 
 class Pool:
-    """The connections to one unix socket."""
+    """The connections to one unix socket, or to one port of this machine."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str | int) -> None:
+        self.path = path
+        self._host = "sandbox" if isinstance(path, str) else f"localhost:{path}"
         self._idle: deque[_Wire] = deque()
 
     async def request(
@@ -69,7 +70,7 @@ class Pool:
         """
         wire = self._kept() or await self._connect()
         try:
-            await wire.ask(method, target, headers, body)
+            await wire.ask(method, target, [(b"host", self._host.encode()), *headers], body)
         except BaseException:
             wire.abort()
             raise
@@ -97,9 +98,12 @@ class Pool:
     async def _connect(self) -> _Wire:
         loop = asyncio.get_running_loop()
         try:
-            _, wire = await loop.create_unix_connection(_Wire, self._path)
+            if isinstance(self.path, str):
+                _, wire = await loop.create_unix_connection(_Wire, self.path)
+            else:
+                _, wire = await loop.create_connection(_Wire, "127.0.0.1", self.path)
         except OSError as exc:
-            raise UpstreamError(f"nobody listens at the sandbox's socket: {exc}") from exc
+            raise UpstreamError(f"nobody listens there: {exc}") from exc
         return wire
 
 
@@ -132,7 +136,7 @@ class _Wire(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self.status, self.headers = 0, []
         self._is_headed = self._is_complete = False
-        lines = [f"{method} {target} HTTP/1.1\r\nhost: sandbox\r\n".encode("latin-1")]
+        lines = [f"{method} {target} HTTP/1.1\r\n".encode("latin-1")]
         lines += [b"%b: %b\r\n" % pair for pair in headers]
         lines.append(b"content-length: %d\r\n\r\n" % len(body))
         lines.append(body)

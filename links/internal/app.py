@@ -20,10 +20,12 @@ from uuid import UUID
 import httpx
 
 from links import held
+from links.connection import Connection
 from links.errors import LinkOffline
 from links.held import Held
 from links.internal.signing import cluster_key
 from links.peer import StreamLost
+from links.sockets import OF_HANDSHAKE, join, refuse
 from links.wire import signing
 from links.wire.errors import BodyTooLarge
 from links.wire.nonces import Nonces
@@ -62,7 +64,8 @@ class InternalApp:
         self._nonces = Nonces()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "websocket":
+            await self._join(scope, receive, send)
             return
         try:
             body = await _read(receive)
@@ -81,10 +84,25 @@ class InternalApp:
             else:
                 await _forward(connection, scope, target, body, receive, send)
 
+    async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self._verify(scope, b"")
+            link_id, action, target = _parse(target_of(scope))
+            connection = held.find(link_id)
+            if action != "to" or not isinstance(connection, Connection):
+                raise LinkOffline
+        except AppError as exc:
+            await receive()
+            await refuse(scope, send, exc.status)
+            return
+        wanted = scope.get("subprotocols", [])
+        opening = connection.websocket(target, kept_headers(scope), wanted)
+        await join(scope, receive, send, opening)
+
     def _verify(self, scope: Scope, body: bytes) -> None:
         signing.verify(
             cluster_key(),
-            method=scope["method"],
+            method=scope.get("method", "GET"),  # a WebSocket has none to say
             target=target_of(scope),
             headers={n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]},
             body=body,
@@ -171,8 +189,11 @@ _NOT_BACK: Final = {b"connection", b"keep-alive", b"transfer-encoding", HOP.enco
 
 def kept_headers(scope: Scope) -> list[tuple[str, str]]:
     """Return the request's headers that are meant for the laptop."""
-    pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
-    return [pair for pair in pairs if pair[0] not in _DROPPED]
+    return [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in scope["headers"]
+        if name not in OF_HANDSHAKE and name.decode("latin-1") not in _DROPPED
+    ]
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -25,7 +25,7 @@ HEAD: Final = 0x11  # JSON: its answer's head
 DATA: Final = 0x12  # bytes; on a WebSocket stream one binary message, or the end of one
 TEXT: Final = 0x13  # on a WebSocket stream: one text message, or the end of one
 PART: Final = 0x14  # on a WebSocket stream: more of this message follows
-END: Final = 0x15  # this direction is complete
+END: Final = 0x15  # this direction is complete; of a WebSocket: two bytes of code, reason
 RESET: Final = 0x16  # both directions are void; payload: the reason's code
 CREDIT: Final = 0x17  # four bytes: so many more bytes may be sent
 

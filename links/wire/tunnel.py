@@ -30,6 +30,7 @@ from links.wire.stream_state import AWAITS_HEAD, BODY, ENDED, NEXT
 WINDOW: Final = 1024 * 1024  # bytes a stream may have under way: 20 MB/s at 50 ms
 MAX_WINDOW: Final = 16 * 1024 * 1024
 MAX_STREAMS: Final = 1024  # opened by the other end at once
+MAX_FAREWELL: Final = 125  # bytes of an END that are looked at
 MAX_CONTROL: Final = 4096  # answers of the connection's own that may wait
 _CONNECTION: Final = 0
 
@@ -71,7 +72,10 @@ class Received(NamedTuple):
 
 
 class Ended(NamedTuple):
+    """``payload``: of a WebSocket, how it was closed."""
+
     stream: int
+    payload: bytes = b""
 
 
 class Reset(NamedTuple):
@@ -147,9 +151,9 @@ class Tunnel:
         if data or kind == TEXT or self._is_websocket(number):
             self._say(number, kind, data)
 
-    def end(self, number: int) -> None:
+    def end(self, number: int, payload: bytes = b"") -> None:
         """Queue the end of this direction. Does nothing on a stream that is void by now."""
-        self._say(number, END, b"")
+        self._say(number, END, payload)
 
     def reset(self, number: int, code: str) -> None:
         """Void a stream: what it had queued is dropped, what still comes is ignored."""
@@ -369,7 +373,7 @@ class Tunnel:
         if kind == HEAD:
             events.append(Answered(number, unpack_answer(payload)))
         else:
-            events.append(Ended(number))
+            events.append(Ended(number, payload[:MAX_FAREWELL]))
             self._forget_if_over(number, stream)
 
     def _reply(self, frame: frames.Frame) -> None:

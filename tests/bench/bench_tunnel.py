@@ -79,7 +79,7 @@ class Direct:
 
     class TcpPool(Pool):
         async def _connect(self):
-            host, port = self._path
+            host, port = self.path
             _, wire = await asyncio.get_running_loop().create_connection(_Wire, host, port)
             return wire
 

@@ -1,0 +1,58 @@
+"""WebSockets to what listens on this machine: a sandbox's socket, or a port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from websockets.asyncio.client import connect, unix_connect
+from websockets.typing import Subprotocol
+
+from links.sockets import MAX_MESSAGE, OF_HANDSHAKE, ClientSocket, connected
+
+OPEN_WITHIN: Final = 10.0
+CLOSE_WITHIN: Final = 3.0
+
+
+async def dial_socket(
+    path: Any, target: str, headers: Iterable[tuple[bytes, bytes]], protocols: Sequence[str]
+) -> ClientSocket:
+    """Return a WebSocket to ``target`` at the unix socket ``path``.
+
+    Raises:
+        Refused: there is none to be had there.
+    """
+    options = _options(headers, protocols)
+    return await connected(unix_connect(path, f"ws://sandbox{target}", **options))
+
+
+async def dial_port(
+    port: Any, target: str, headers: Iterable[tuple[bytes, bytes]], protocols: Sequence[str]
+) -> ClientSocket:
+    """Return a WebSocket to ``target`` at a port of this machine.
+
+    Raises:
+        Refused: there is none to be had there.
+    """
+    options = _options(headers, protocols)
+    return await connected(
+        connect(f"ws://localhost:{port}{target}", host="127.0.0.1", proxy=None, **options)
+    )
+
+
+def _options(headers: Iterable[tuple[bytes, bytes]], protocols: Sequence[str]) -> dict[str, Any]:
+    kept = [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in headers
+        if name not in OF_HANDSHAKE
+    ]
+    return {
+        "additional_headers": kept,
+        "subprotocols": [Subprotocol(name) for name in protocols] or None,
+        "compression": None,
+        "max_size": MAX_MESSAGE,
+        "ping_interval": None,  # the tunnel's ends watch each other
+        "open_timeout": OPEN_WITHIN,
+        "close_timeout": CLOSE_WITHIN,
+        "user_agent_header": None,
+    }

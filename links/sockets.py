@@ -1,0 +1,262 @@
+"""WebSockets through the tunnel: one that an ASGI server has, joined to one farther away.
+
+The near one is spoken to in ASGI's words. The far one is a stream of the tunnel
+(``TunnelSocket``), or another connection (``ClientSocket``). Used at both ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+
+from links.peer import Peer, Stream, StreamLost
+from links.wire.closing import (
+    ABNORMAL,
+    NO_CODE,
+    NO_TEXT,
+    TOO_BIG,
+    Closed,
+    cut,
+    pack_close,
+    sendable,
+    unpack_close,
+)
+from links.wire.errors import TooManyStreams, TunnelNotReady
+from links.wire.frames import DATA, PART, TEXT
+from links.wire.heads import RequestHead
+
+MAX_MESSAGE: Final = 16 * 1024 * 1024  # of one message, put together from its pieces
+FAREWELL: Final = 5.0  # seconds in which the far end may answer our goodbye
+PROTOCOLS: Final = "sec-websocket-protocol"
+REFUSALS: Final = "websocket.http.response"
+
+# Made anew for each hop; what the handshake itself says is not a header to pass on.
+OF_HANDSHAKE: Final = frozenset(
+    {
+        b"connection",
+        b"content-length",
+        b"host",
+        b"keep-alive",
+        b"sec-websocket-accept",
+        b"sec-websocket-extensions",
+        b"sec-websocket-key",
+        b"sec-websocket-protocol",
+        b"sec-websocket-version",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class Refused(Exception):
+    """The far end does not want the WebSocket; ``status`` is what it answered."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"The WebSocket was refused: HTTP {status}.")
+        self.status = status
+
+
+class FarSocket(Protocol):
+    """A WebSocket that is open, at the other side of a hop."""
+
+    subprotocol: str | None
+
+    async def send(self, message: str | bytes) -> None: ...
+    async def receive(self) -> str | bytes | Closed: ...
+    async def close(self, closed: Closed) -> None: ...
+    def drop(self) -> None: ...
+
+
+class TunnelSocket:
+    """A stream of the tunnel as a WebSocket."""
+
+    def __init__(self, stream: Stream, subprotocol: str | None = None) -> None:
+        self.subprotocol = subprotocol
+        self._stream = stream
+        self._is_closed = False
+
+    async def send(self, message: str | bytes) -> None:
+        if isinstance(message, str):
+            await self._stream.write(message.encode(), TEXT)
+        else:
+            await self._stream.write(message, DATA)
+
+    async def receive(self) -> str | bytes | Closed:
+        """Return the next message, put together from its pieces, or how it ended."""
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            try:
+                piece = await self._stream.read_message()
+            except StreamLost:
+                return Closed(ABNORMAL)
+            if piece is None:
+                return unpack_close(self._stream.end_payload)
+            size += len(piece.data)
+            if size > MAX_MESSAGE:
+                return Closed(TOO_BIG)
+            parts.append(piece.data)
+            if piece.kind != PART:
+                break
+        whole = b"".join(parts)
+        try:
+            return whole.decode() if piece.kind == TEXT else whole
+        except UnicodeDecodeError:
+            return Closed(NO_TEXT)
+
+    async def close(self, closed: Closed) -> None:
+        """Say goodbye; what the other end still says may be received until its own goodbye."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._stream.end(pack_close(closed))
+
+    def drop(self) -> None:
+        self._stream.close("closed")
+
+
+class ClientSocket:
+    """A connection of our own as a WebSocket."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.subprotocol: str | None = connection.subprotocol
+        self._connection = connection
+
+    async def send(self, message: str | bytes) -> None:
+        await self._connection.send(message)
+
+    async def receive(self) -> str | bytes | Closed:
+        try:
+            return await self._connection.recv()
+        except ConnectionClosed:
+            code = self._connection.close_code
+            return Closed(ABNORMAL if code is None else code, self._connection.close_reason or "")
+
+    async def close(self, closed: Closed) -> None:
+        said = sendable(closed)
+        await self._connection.close(said.code, cut(said.reason))
+
+    def drop(self) -> None:
+        self._connection.transport.abort()
+
+
+async def connected(connecting: Awaitable[ClientConnection]) -> ClientSocket:
+    """Return the connection that is being made.
+
+    Raises:
+        Refused: there is none to be had there.
+    """
+    try:
+        return ClientSocket(await connecting)
+    except InvalidStatus as exc:
+        raise Refused(exc.response.status_code) from exc
+    except (OSError, TimeoutError, WebSocketException) as exc:
+        raise Refused(502) from exc
+
+
+async def opened(peer: Peer, head: RequestHead, *, within: float) -> TunnelSocket:
+    """Return the WebSocket that ``head`` asks for, through the tunnel.
+
+    Raises:
+        Refused: by the other end, or it did not answer in time.
+    """
+    try:
+        stream = peer.open(head)
+    except (StreamLost, TooManyStreams, TunnelNotReady) as exc:
+        raise Refused(502) from exc
+    try:
+        async with asyncio.timeout(within):
+            answer = await stream.head()
+        if answer.status != 101:
+            raise Refused(answer.status)
+    except (StreamLost, TimeoutError) as exc:
+        stream.close("lost")
+        raise Refused(502) from exc
+    except BaseException:
+        stream.close("refused")
+        raise
+    return TunnelSocket(stream, dict(answer.headers).get(PROTOCOLS))
+
+
+async def join(scope: Scope, receive: Receive, send: Send, opening: Awaitable[FarSocket]) -> None:
+    """Accept the near WebSocket once the far one is open, and carry messages until one ends."""
+    await receive()  # websocket.connect
+    try:
+        far = await opening
+    except Refused as exc:
+        await refuse(scope, send, exc.status)
+        return
+    try:
+        await send({"type": "websocket.accept", "subprotocol": far.subprotocol})
+        await _carry(receive, send, far)
+    finally:
+        far.drop()
+
+
+async def refuse(scope: Scope, send: Send, status: int) -> None:
+    """Refuse a WebSocket with ``status`` where the server can say it, else with 403."""
+    if REFUSALS not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    await send({"type": f"{REFUSALS}.start", "status": status, "headers": []})
+    await send({"type": f"{REFUSALS}.body", "body": b""})
+
+
+async def _carry(receive: Receive, send: Send, far: FarSocket) -> None:
+    up = asyncio.create_task(_up(receive, far))
+    down = asyncio.create_task(_down(far, send))
+    try:
+        await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
+        if up.done():
+            await far.close(up.result())
+            await asyncio.wait({down}, timeout=FAREWELL)
+        else:
+            closed = sendable(down.result())
+            await far.close(closed)
+            await send(
+                {"type": "websocket.close", "code": closed.code, "reason": cut(closed.reason)}
+            )
+    finally:
+        up.cancel()
+        down.cancel()
+        await asyncio.gather(up, down, return_exceptions=True)
+
+
+async def _up(receive: Receive, far: FarSocket) -> Closed:
+    """Send what the near end says; return how it ended."""
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return Closed(message.get("code") or NO_CODE, message.get("reason") or "")
+        try:
+            await far.send(said(message))
+        except (StreamLost, ConnectionClosed):
+            # The far end is gone: its own messages tell how. The near end may go on a little.
+            await asyncio.get_running_loop().create_future()
+
+
+def said(message: Message) -> str | bytes:
+    """Return the text or the bytes of an ASGI message."""
+    text: str | None = message.get("text")
+    data: bytes | None = message.get("bytes")
+    return text if text is not None else data or b""
+
+
+async def _down(far: FarSocket, send: Send) -> Closed:
+    """Send what the far end says to the near one; return how it ended."""
+    while True:
+        message = await far.receive()
+        if isinstance(message, Closed):
+            return message
+        key = "text" if isinstance(message, str) else "bytes"
+        with suppress(OSError):  # the near end is gone: its own messages tell how
+            await send({"type": "websocket.send", key: message})
