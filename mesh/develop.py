@@ -20,6 +20,7 @@ NPM_PACKAGES = (
     "@anthropic-ai/claude-code@2.1.330",
     "@google/gemini-cli@0.61.0",
     "@openai/codex@0.169.0",
+    "ai@6.0.324",
     "opencode-ai@1.18.33",
 )
 OURS = ("mesh", "links", "agents", "sandboxes", "threads")
