@@ -218,18 +218,18 @@ class Daemon:
     # Probe: only once the link is up, and never in its way
 
     def _start_probing(self) -> None:
-        if self._probing is None or self._probing.done():
+        if self._probing is None:
             self._probing = asyncio.create_task(self._probe())
 
     async def _probe(self) -> None:
         """Look at the agents' programs, and again each minute while one is missing."""
         while True:
-            found = probe.grown(self._status, await probe.look())
+            found = await probe.look(self._status)
             if found != self._status:
                 self._status = found
                 self._tell_status(found)
                 self._state.tell_harnesses(found.harnesses)
-            if all(report["state"] == "ready" for report in found.harnesses.values()):
+            if probe.is_complete(found):
                 return
             await asyncio.sleep(PROBE_AGAIN)
 

@@ -1,4 +1,8 @@
-"""What the agents' programs on this machine can do: absent, not signed in, timed out, ready."""
+"""What the agents' programs on this machine can do: absent, not signed in, timed out, ready.
+
+A look starts programs that take seconds to start: who is ready is not asked again, and who can't
+be signed in is not started at all.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,12 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+from links.daemon.spawning import environment
 from links.wire.messages import MachineStatus
 
 LIMIT: Final = 10.0  # seconds for one program's answer
@@ -28,14 +34,22 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How one program is asked; ``judge`` reads its answer as (state, detail)."""
+    """How one program is asked; ``judge`` reads its answer as (state, detail).
+
+    ``may_be_ready`` looks, without starting it, whether it is worth asking; ``folders`` are where
+    its installer puts it, which a link that was not started from a terminal may not have on its
+    PATH. Nobody is warned that an ``is_extra`` is missing.
+    """
 
     name: str
     program: str
     ask: tuple[str, ...]
     judge: Callable[[Ran], tuple[str, str]]
     install: str
-    is_extra: bool = False  # nobody is told that it is missing
+    sign_in: str
+    may_be_ready: Callable[[Mapping[str, str]], bool] = lambda environ: True
+    folders: tuple[str, ...] = ()
+    is_extra: bool = False
 
 
 def judge_claude(ran: Ran) -> tuple[str, str]:
@@ -46,15 +60,32 @@ def judge_claude(ran: Ran) -> tuple[str, str]:
         return "not_signed_in", "claude auth status gave no answer; update Claude Code."
     if isinstance(value, dict) and value.get("loggedIn"):
         return "ready", str(value.get("email") or value.get("authMethod") or "")
-    return "not_signed_in", "Run claude once on this machine and sign in."
+    return "not_signed_in", ""
 
 
 def judge_codex(ran: Ran) -> tuple[str, str]:
     """Read ``codex login status``: its exit code tells."""
     if ran.code == 0:
         return "ready", ""
-    return "not_signed_in", "Run codex login on this machine."
+    return "not_signed_in", ""
 
+
+def judge_start(ran: Ran) -> tuple[str, str]:
+    """Read ``--version`` of a program that has no word for who is signed in."""
+    return ("ready", "") if ran.code == 0 else ("timed_out", "It does not start here.")
+
+
+def has_gemini_sign_in(environ: Mapping[str, str]) -> bool:
+    """Return whether Gemini CLI has a key, or kept a sign-in."""
+    if any(environ.get(name) for name in _GEMINI_KEYS):
+        return True
+    folder = Path(environ.get("GEMINI_CLI_HOME") or environ.get("HOME") or Path.home()) / ".gemini"
+    return any((folder / name).is_file() for name in ("oauth_creds.json", ".env"))
+
+
+_GEMINI_KEYS: Final = ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI")
+_USUAL: Final = ("~/.local/bin", "/usr/local/bin", "/opt/homebrew/bin")
+_VERSION: Final = ("--version",)
 
 PROBES: Final = (
     Probe(
@@ -63,6 +94,8 @@ PROBES: Final = (
         ("auth", "status"),
         judge_claude,
         install="npm install -g @anthropic-ai/claude-code",
+        sign_in="Run claude once on this machine and sign in.",
+        folders=(*_USUAL, "~/.claude/local"),
     ),
     Probe(
         "codex",
@@ -70,46 +103,83 @@ PROBES: Final = (
         ("login", "status"),
         judge_codex,
         install="npm install -g @openai/codex",
+        sign_in="Run codex login on this machine.",
+    ),
+    Probe(
+        "acp:gemini",
+        "gemini",
+        _VERSION,
+        judge_start,
+        install="npm install -g @google/gemini-cli",
+        sign_in="Run gemini once on this machine and sign in.",
+        may_be_ready=has_gemini_sign_in,
+        is_extra=True,
+    ),
+    Probe(
+        "acp:opencode",  # ready without a sign-in: it brings models that need none
+        "opencode",
+        _VERSION,
+        judge_start,
+        install="npm install -g opencode-ai",
+        sign_in="Run opencode auth login on this machine.",
+        is_extra=True,
     ),
 )
 
 
-async def look(probes: tuple[Probe, ...] = PROBES, *, limit: float = LIMIT) -> MachineStatus:
-    """Return what can be done here now; all programs are asked at the same time."""
-    reports = await asyncio.gather(*(_ask(probe, limit) for probe in probes))
-    harnesses = {probe.name: report for probe, report in zip(probes, reports, strict=True)}
-    ready = [name for name, report in harnesses.items() if report["state"] == "ready"]
+async def look(
+    before: MachineStatus | None = None,
+    *,
+    probes: Sequence[Probe] = PROBES,
+    limit: float = LIMIT,
+) -> MachineStatus:
+    """Return what can be done here now; all programs are asked at the same time.
+
+    What was ready ``before`` stays so, and is not asked: a slow or failed look must not end
+    what is going on.
+    """
+    known = {name: r for name, r in (before.harnesses if before else {}).items() if _is_ready(r)}
+    asked = [probe for probe in probes if probe.name not in known]
+    reports = await asyncio.gather(*(_ask(probe, limit) for probe in asked))
+    found = known | {probe.name: report for probe, report in zip(asked, reports, strict=True)}
+    harnesses = {probe.name: found[probe.name] for probe in probes}
+    ready = [name for name, report in harnesses.items() if _is_ready(report)]
     return MachineStatus(capabilities=(*BASE, *ready), harnesses=harnesses)
 
 
-def grown(before: MachineStatus | None, found: MachineStatus) -> MachineStatus:
-    """Return ``found``, with nothing withdrawn that worked before: one slow or failed look must
-    not end what is going on."""
-    if before is None:
-        return found
-    harnesses = {
-        name: before.harnesses[name]
-        if before.harnesses.get(name, {}).get("state") == "ready"
-        else report
-        for name, report in found.harnesses.items()
-    }
-    ready = [name for name, report in harnesses.items() if report["state"] == "ready"]
-    return MachineStatus(capabilities=(*BASE, *ready), harnesses=harnesses)
+def is_complete(status: MachineStatus | None) -> bool:
+    """Return whether a further look could find nothing new."""
+    return status is not None and all(map(_is_ready, status.harnesses.values()))
+
+
+def _is_ready(report: Mapping[str, str]) -> bool:
+    return report["state"] == "ready"
 
 
 async def _ask(probe: Probe, limit: float) -> dict[str, str]:
-    path = shutil.which(probe.program)
+    path = _find(probe)
     if path is None:
         return _report("absent", detail=f"{probe.program} was not found on the PATH.")
-    status, version = await asyncio.gather(
-        _run((path, *probe.ask), limit), _run((path, "--version"), limit)
-    )
+    if not probe.may_be_ready(os.environ):
+        return _report("not_signed_in", detail=probe.sign_in)
+    asking = [_run((path, *words), limit) for words in dict.fromkeys((probe.ask, _VERSION))]
+    answers = await asyncio.gather(*asking)
+    status, version = answers[0], answers[-1]
     words = version.out.split()
     if status.code is None:
         detail = f"{probe.program} did not answer within {limit:g} s."
         return _report("timed_out", version=words, detail=detail)
     state, detail = probe.judge(status)
+    if state == "not_signed_in":
+        detail = detail or probe.sign_in
     return _report(state, version=words, detail=detail)
+
+
+def _find(probe: Probe) -> str | None:
+    folders = (os.path.expanduser(folder) for folder in probe.folders)
+    return shutil.which(
+        probe.program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *folders])
+    )
 
 
 def _report(state: str, *, version: list[str] | None = None, detail: str = "") -> dict[str, str]:
@@ -125,6 +195,7 @@ async def _run(argv: tuple[str, ...], limit: float) -> Ran:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
+            env=environment(os.environ),
             start_new_session=True,
         )
     except OSError:

@@ -54,7 +54,7 @@ def spawn(command: Sequence[str], root: Path) -> subprocess.Popen[bytes]:
         child = subprocess.Popen(
             [*command, "--root", str(root)],
             cwd=root,
-            env=environment(os.environ),
+            env=of_sandbox(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -65,10 +65,13 @@ def spawn(command: Sequence[str], root: Path) -> subprocess.Popen[bytes]:
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:
-    """Return the sandbox's environment: the person's own without anything of ours."""
-    kept = {name: value for name, value in given.items() if not name.startswith(_HIDDEN)}
-    kept["PYTHONPATH"] = str(_PROJECT)
-    return kept
+    """Return what a program that we start is given: the person's own without anything of ours."""
+    return {name: value for name, value in given.items() if not name.startswith(_HIDDEN)}
+
+
+def of_sandbox(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the sandbox's environment, in which it finds our own modules."""
+    return {**environment(given), "PYTHONPATH": str(_PROJECT)}
 
 
 def collect() -> None:

@@ -13,12 +13,21 @@ from typing import Any, Final
 
 from links.wire.errors import BadMessage
 
-CAPABILITIES: Final = ("claude-code", "codex", "decopilot-sandbox", "body-offload")
+CAPABILITIES: Final = (
+    "claude-code",
+    "codex",
+    "acp:gemini",
+    "acp:opencode",
+    "decopilot-sandbox",
+    "body-offload",
+)
 HARNESS_STATES: Final = ("ready", "absent", "not_signed_in", "timed_out")
 # What a harness needs of the machine; others (demo) need nothing.
 NEEDS: Final[Mapping[str, str]] = {
     "claude-code": "claude-code",
     "codex": "codex",
+    "acp:gemini": "acp:gemini",
+    "acp:opencode": "acp:opencode",
     "decopilot": "decopilot-sandbox",
 }
 HANDLE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)

@@ -13,6 +13,9 @@ SIGNED_OUT = """echo '{"loggedIn": false}'; exit 1"""
 @pytest.fixture
 def program(tmp_path, monkeypatch):
     """Return ``program(name, answer)``: a shell script that the PATH finds."""
+    for name in ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
@@ -93,13 +96,68 @@ async def test_a_program_that_can_not_run_is_not_ready(program, tmp_path):  # D-
     assert (await probe.look()).capabilities == ("decopilot-sandbox",)
 
 
-async def test_what_was_ready_is_not_withdrawn(program):
+async def test_what_was_ready_is_not_asked_again_and_not_withdrawn(program):
     program("claude", SIGNED_IN)
     before = await probe.look()
     program("claude", SIGNED_OUT)
     program("codex", "exit 0")
 
-    grown = probe.grown(before, await probe.look())
+    grown = await probe.look(before)
 
     assert grown.capabilities == ("decopilot-sandbox", "claude-code", "codex")
-    assert grown.harnesses["claude-code"]["state"] == "ready"
+    assert grown.harnesses["claude-code"] == before.harnesses["claude-code"]
+
+
+async def test_what_was_missing_is_found_later(program):
+    before = await probe.look()
+    assert not probe.is_complete(before)
+    program("claude", SIGNED_IN)
+
+    assert (await probe.look(before)).capabilities == ("decopilot-sandbox", "claude-code")
+
+
+async def test_a_gemini_that_nobody_signed_in_is_not_even_started(program, tmp_path):
+    program("gemini", f"touch {tmp_path}/started")
+
+    report = (await probe.look()).harnesses["acp:gemini"]
+
+    assert (report["state"], "sign in" in report["detail"]) == ("not_signed_in", True)
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.parametrize("sign", ["key", "file"])
+async def test_a_gemini_that_is_signed_in(program, tmp_path, monkeypatch, sign):
+    program("gemini", "exit 1")
+    if sign == "key":
+        monkeypatch.setenv("GEMINI_API_KEY", "k")
+    else:
+        (tmp_path / ".gemini").mkdir()
+        (tmp_path / ".gemini" / "oauth_creds.json").write_text("{}")
+
+    found = await probe.look()
+
+    assert found.capabilities == ("decopilot-sandbox", "acp:gemini")
+    assert found.harnesses["acp:gemini"]["version"] == "2.1.330"
+
+
+async def test_opencode_needs_no_sign_in(program):
+    program("opencode", "exit 1")
+
+    assert (await probe.look()).capabilities == ("decopilot-sandbox", "acp:opencode")
+
+
+async def test_claude_is_found_where_its_installer_puts_it(program, tmp_path):
+    program("claude", SIGNED_IN)
+    (tmp_path / ".local").mkdir()
+    (tmp_path / "bin").rename(tmp_path / ".local" / "bin")
+
+    assert "claude-code" in (await probe.look()).capabilities
+
+
+async def test_no_secret_of_ours_is_shown_to_a_program(program, tmp_path, monkeypatch):
+    monkeypatch.setenv("MESH_SECRET_KEY", "hidden")
+    program("claude", f"env > {tmp_path}/seen; {SIGNED_IN}")
+
+    await probe.look()
+
+    assert "hidden" not in (tmp_path / "seen").read_text()

@@ -212,4 +212,5 @@ def test_the_environment_has_nothing_of_ours():
     kept = spawning.environment(given)
 
     assert set(kept) == {"PATH", "HTTPS_PROXY", "ANTHROPIC_API_KEY", "PYTHONPATH"}
-    assert kept["PYTHONPATH"] != "theirs"
+    assert kept["PYTHONPATH"] == "theirs"
+    assert spawning.of_sandbox(given)["PYTHONPATH"] != "theirs"
