@@ -86,6 +86,12 @@ class Answer:
             chunk["transient"] = True
         self.emit(chunk)
 
+    def plan(self, steps: list[dict[str, str]]) -> None:
+        """Show the list of what is to be done, as steps and as text; replaces the last one."""
+        marks = {"completed": "x"}
+        lines = (f"- [{marks.get(step['status'], ' ')}] {step['step']}" for step in steps)
+        self.data("plan", {"plan": "\n".join(lines), "steps": steps}, part_id="plan")
+
     # Text and reasoning
 
     def open(self, kind: str, part_id: str) -> None:

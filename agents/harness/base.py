@@ -36,7 +36,8 @@ class TurnInput:
 
     ``messages`` are UI messages, the last of them the person's. ``models`` names the model
     under ``thinking.id``, such as ``claude-code:sonnet``. ``resume_session_ref`` is the
-    harness's own name of the conversation so far.
+    harness's own name of the conversation so far. ``folder`` is where the program works: not
+    the server but the runner knows it.
     """
 
     thread_id: str
@@ -59,6 +60,7 @@ class TurnInput:
     trigger_id: str | None = None
     current_thread_title: str | None = None
     traceparent: str | None = None
+    folder: str = "."
 
     @property
     def last_message(self) -> Json:

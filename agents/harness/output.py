@@ -29,6 +29,14 @@ class GrowingOutput:
         self._pieces.append(piece)
         self._tail = (self._tail + piece)[-SHOWN:]
         self._length += len(piece)
+        return self._show()
+
+    def replace(self, whole: str) -> str | None:
+        """Take the whole output so far, from a program that tells no pieces."""
+        self._pieces, self._tail, self._length = [whole], whole[-SHOWN:], len(whole)
+        return self._show()
+
+    def _show(self) -> str | None:
         if self._length - self._shown_at < max(len(self._tail) // 4, 1):
             return None
         self._shown_at = self._length

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ class Driver:
 
     async def run(self, turn: TurnInput) -> list[dict[str, Any]]:
         """Play one turn, and return its chunks."""
+        turn = replace(turn, folder=str(self.cwd))
         self.outs = []
         async with asyncio.timeout(PATIENCE):
             await self._start(turn)

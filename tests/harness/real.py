@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -22,12 +23,61 @@ stream_max_retries = 1
 """
 
 
+def claude_env(home: Path, url: str) -> dict[str, str]:
+    """Return the environment of a Claude Code whose model is the stand-in."""
+    return _base(home) | {
+        "ANTHROPIC_BASE_URL": url,
+        "ANTHROPIC_API_KEY": "stand-in",
+        "CLAUDE_CODE_MAX_RETRIES": "1",
+    }
+
+
 def codex_env(home: Path, url: str) -> dict[str, str]:
     """Return the environment of a Codex whose model is the stand-in; its settings are written."""
     codex_home = home / ".codex"
     codex_home.mkdir(exist_ok=True)
     (codex_home / "config.toml").write_text(CODEX_CONFIG.format(url=url))
     return _base(home) | {"CODEX_HOME": str(codex_home), "STANDIN_KEY": "stand-in"}
+
+
+def opencode_env(home: Path, url: str) -> dict[str, str]:
+    """Return the environment of an opencode whose model is the stand-in."""
+    model = {
+        "name": "M",
+        "reasoning": True,
+        "attachment": True,
+        "modalities": {"input": ["text", "image"], "output": ["text"]},
+        "limit": {"context": 100_000, "output": 8_000},
+    }
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "name": "The stand-in",
+        "options": {"baseURL": f"{url}/v1", "apiKey": "stand-in"},
+        "models": {"m": model},
+    }
+    config = {
+        "provider": {"standin": provider},
+        "model": "standin/m",
+        "small_model": "standin/m",
+        "autoupdate": False,
+        "share": "disabled",
+    }
+    folder = home / ".config/opencode"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "opencode.json").write_text(json.dumps(config))
+    return _base(home) | {
+        "OPENCODE_DISABLE_MODELS_FETCH": "1",
+        "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+    }
+
+
+def gemini_env(home: Path, url: str) -> dict[str, str]:
+    """Return the environment of a Gemini CLI whose model is the stand-in."""
+    folder = home / ".gemini"
+    folder.mkdir(exist_ok=True)
+    quiet = {"general": {"enableAutoUpdate": False}, "privacy": {"usageStatisticsEnabled": False}}
+    (folder / "settings.json").write_text(json.dumps(quiet))
+    return _base(home) | {"GEMINI_API_KEY": "stand-in", "GOOGLE_GEMINI_BASE_URL": url}
 
 
 def _base(home: Path) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ class Scenario:
     stops_at: str = ""  # the type of chunk at which the person presses stop
     killed_at: str = ""  # the type of chunk at which the program dies
     env: dict[str, str] = field(default_factory=dict)
+    is_signed_in: bool = True
 
     def react(self, out: Out) -> str:
         """Return what happens at ``out``: ``answer``, ``interrupt``, ``kill`` or nothing."""
@@ -55,10 +56,71 @@ CLAUDE_CODE = {
 }
 
 
+def _of_a_model(model: str, **changes: Any) -> dict[str, Any]:
+    return {"models": {"thinking": {"id": model, "title": "M"}}} | changes
+
+
+_CODEX = _of_a_model("codex:gpt-5.4-mini")
+_CODEX_CAREFUL = _CODEX | {"toolApprovalLevel": "readonly"}
+_OUTSIDE = {
+    "cmd": "touch made",
+    "sandbox_permissions": "require_escalated",
+    "justification": "May I?",
+}
+CODEX = {
+    "text": Scenario("say: Grüße aus 東京 🙂", _CODEX),
+    "thinking": Scenario("think", _CODEX),
+    "tool_ok": Scenario("bash: touch made && echo done", _CODEX),
+    "tool_failed": Scenario("bash: echo oops; exit 3", _CODEX),
+    "edited": Scenario("write: made hello", _CODEX),
+    "allowed": Scenario("write: made hello", _CODEX_CAREFUL, decision="allow"),
+    "denied": Scenario("write: made hello", _CODEX_CAREFUL, decision="deny"),
+    "allowed_outside": Scenario(
+        f"tool: exec_command {json.dumps(_OUTSIDE)}", _CODEX_CAREFUL, decision="allow"
+    ),
+    "planned": Scenario(
+        "say: <proposed_plan>\n1. Do it\n</proposed_plan>\n", _CODEX | {"mode": "plan"}
+    ),
+    "interrupted": Scenario("stall now", _CODEX, stops_at="text-delta"),
+    "crashed": Scenario("stall now", _CODEX, killed_at="text-delta"),
+    "not_signed_in": Scenario("hello", _CODEX, is_signed_in=False),
+    "refused_401": Scenario("status 401", _CODEX),
+    "overloaded_529": Scenario("status 529", _CODEX),
+    "reached_the_limit": Scenario("reach the limit", _CODEX),
+}
+
+
+def _acp(model: str) -> dict[str, Scenario]:
+    usual = _of_a_model(model)
+    careful = usual | {"toolApprovalLevel": "readonly"}
+    return {
+        "text": Scenario("say: Grüße aus 東京 🙂", usual),
+        "thinking": Scenario("think", usual),
+        "tool_ok": Scenario("bash: touch made && echo done", usual),
+        "tool_failed": Scenario("bash: echo oops; exit 3", usual),
+        "edited": Scenario("write: {folder}/made hello", usual),
+        "allowed": Scenario("write: {folder}/made hello", careful, decision="allow"),
+        "denied": Scenario("bash: touch made", careful, decision="deny"),
+        "interrupted": Scenario("stall now", usual, stops_at="text-delta"),
+        "crashed": Scenario("stall now", usual, killed_at="text-delta"),
+        "refused_401": Scenario("status 401", usual),
+    }
+
+
+SCENARIOS = {
+    "claude-code": CLAUDE_CODE,
+    "codex": CODEX,
+    "acp:gemini": _acp("acp:gemini:gemini-2.5-flash"),
+    "acp:opencode": _acp("acp:opencode:smart"),
+}
+ALL = [(kind, name) for kind, scenarios in SCENARIOS.items() for name in scenarios]
+
+
 def play(adapter: Adapter, scenario: Scenario, lines: list[bytes]) -> list[Out]:
     """Return the outputs of an adapter that is fed a recording."""
     outs: list[Out] = []
-    waiting = adapter.begin(turn(scenario.says, **scenario.changes))
+    given = replace(turn(scenario.says, **scenario.changes), folder="/folder")
+    waiting = adapter.begin(given)
     is_stopped = False
     for line in [*lines, None]:
         while waiting:
@@ -74,12 +136,16 @@ def play(adapter: Adapter, scenario: Scenario, lines: list[bytes]) -> list[Out]:
     return outs + waiting
 
 
+def folder_of(kind: str) -> Path:
+    return RECORDED / kind.replace(":", "-")
+
+
 def load(kind: str, name: str) -> list[bytes]:
-    return (RECORDED / kind / f"{name}.stdout.jsonl").read_bytes().splitlines()
+    return (folder_of(kind) / f"{name}.stdout.jsonl").read_bytes().splitlines()
 
 
 def expected(kind: str, name: str) -> list[dict[str, Any]]:
-    text = (RECORDED / kind / f"{name}.chunks.jsonl").read_text()
+    text = (folder_of(kind) / f"{name}.chunks.jsonl").read_text()
     return [json.loads(line) for line in text.splitlines()]
 
 

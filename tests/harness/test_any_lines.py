@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.harness import ADAPTERS
 from agents.harness.base import Ask, Done
 from tests.harness.driver import turn
-from tests.harness.scenarios import CLAUDE_CODE, load
+from tests.harness.scenarios import ALL, SCENARIOS, load
 from tests.harness.shapes import check_turn
-from tests.harness.speech import SPEECHES, ClaudeCodeSpeech, DemoSpeech
+from tests.harness.speech import SPEECHES, DemoSpeech
 
 CALLS = st.sampled_from(["call-1", "call-2", ""])
 
@@ -42,7 +43,7 @@ def keys_of(value):
     return {value} if isinstance(value, str) and len(value) < 40 else set()
 
 
-REAL = [line for name in CLAUDE_CODE for line in load("claude-code", name)]
+REAL = sorted({line for kind, name in ALL for line in load(kind, name)})
 DEMO = DemoSpeech()
 SPOKEN = [
     line.encode()
@@ -95,6 +96,8 @@ def play(adapter, given_turn, lines):
 )
 def test_a_turn_is_whole_whatever_the_program_writes(speech, data, level, mode):
     lines = data.draw(st.lists(st.one_of(sensible(speech()), odd, acts), max_size=25))
+    if data.draw(st.booleans()):  # most of what a program says counts once it is there
+        lines.insert(0, [line.rstrip("\n").encode() for line in speech().hello()])
     given_turn = turn("hi", toolApprovalLevel=level, mode=mode)
 
     outs, after = play(speech.adapter(), given_turn, [line for some in lines for line in some])
@@ -103,12 +106,13 @@ def test_a_turn_is_whole_whatever_the_program_writes(speech, data, level, mode):
     assert not any(hasattr(out, "chunk") or isinstance(out, Done) for out in after)
 
 
-@settings(max_examples=100, deadline=None)
-@given(name=st.sampled_from(sorted(CLAUDE_CODE)), end=st.integers(0, 60), drop=st.integers(0, 60))
-def test_a_recording_cut_anywhere_with_a_line_missing(name, end, drop):
-    lines = load("claude-code", name)[:end]
+@settings(max_examples=200, deadline=None)
+@given(recorded=st.sampled_from(ALL), end=st.integers(0, 60), drop=st.integers(0, 60))
+def test_a_recording_cut_anywhere_with_a_line_missing(recorded, end, drop):
+    kind, name = recorded
+    lines = load(kind, name)[:end]
     del lines[drop : drop + 1]
 
-    outs, _ = play(ClaudeCodeSpeech.adapter(), turn("hi", **CLAUDE_CODE[name].changes), lines)
+    outs, _ = play(ADAPTERS[kind](), turn("hi", **SCENARIOS[kind][name].changes), lines)
 
     check_turn(outs)

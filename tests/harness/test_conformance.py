@@ -141,7 +141,7 @@ async def test_an_approval(speech, played, decision):
         *speech.hello(),
         *speech.call(CALL, "make"),
         *speech.ask(CALL, "make"),
-        {"wait": decision},
+        {"wait": speech.told[decision]},
         *ending,
         *speech.end(),
     )
@@ -163,7 +163,7 @@ async def test_an_answer_counts_once_and_only_for_its_question(speech, played):
         *speech.hello(),
         *speech.call(CALL, "make"),
         *speech.ask(CALL, "make"),
-        {"wait": "allow"},
+        {"wait": speech.told["allow"]},
         *speech.result(CALL, "built"),
         *speech.end(),
     )
@@ -183,7 +183,10 @@ async def test_an_answer_counts_once_and_only_for_its_question(speech, played):
 
 async def test_an_interrupt(speech, played):
     driver = played(
-        *speech.hello(), *speech.text("I beg"), {"wait": "interrupt"}, *speech.interrupted()
+        *speech.hello(),
+        *speech.text("I beg"),
+        {"wait": speech.told["interrupt"]},
+        *speech.interrupted(),
     )
     once(driver, "text-delta", driver.interrupt)
 
@@ -304,8 +307,8 @@ async def test_an_empty_line_is_nothing(speech, played):
 
 async def test_the_next_turn_on_the_same_process(speech, played):
     driver = played(
-        {"wait": "first"},
         *speech.hello(),
+        {"wait": "first"},
         *speech.text("one"),
         *speech.end(),
         {"wait": "second"},

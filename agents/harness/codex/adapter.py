@@ -327,14 +327,11 @@ class CodexAdapter:
         self._items.output(text_of(params, "itemId"), text_of(params, "delta"))
 
     def _on_plan(self, params: Message, line: bytes) -> None:
-        """Show the model's list of what is to be done, as a list that can be read as text too."""
         steps = [
             {"step": text_of(step, "step"), "status": text_of(step, "status")}
             for step in list_of(params, "plan")
         ]
-        marks = {"completed": "x"}
-        text = "\n".join(f"- [{marks.get(s['status'], ' ')}] {s['step']}" for s in steps)
-        self._answer.data("plan", {"plan": text, "steps": steps}, part_id="plan")
+        self._answer.plan(steps)
 
     def _on_diff(self, params: Message, line: bytes) -> None:
         diff = text_of(params, "diff")

@@ -1,0 +1,299 @@
+"""The adapter: which message goes where, and when a turn is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from agents.harness.acp import failures, permissions
+from agents.harness.acp import launch as lines
+from agents.harness.acp.agents import Agent
+from agents.harness.acp.permissions import Question
+from agents.harness.acp.stream import Stream
+from agents.harness.acp.usage import Meter
+from agents.harness.answer import Answer
+from agents.harness.base import PLAN, Applied, Launch, Out, TurnInput
+from agents.harness.lines import as_object, list_of, object_of, text_of
+from agents.harness.rpc import RequestId, Rpc, id_of
+
+Message = dict[str, Any]
+
+FINISH_REASONS = {
+    "max_tokens": "length",
+    "max_turn_requests": "length",
+    "refusal": "content-filter",
+}
+
+
+class AcpAdapter:
+    """See ``agents.harness.base.Adapter``; of one agent."""
+
+    def __init__(self, agent: Agent) -> None:
+        self.agent = agent
+        self.kind = agent.kind
+        self._turn: TurnInput | None = None
+        self._answer = Answer("")
+        self._stream = Stream(self._answer)
+        self._meter = Meter()
+        self._rpc = Rpc({"jsonrpc": "2.0"})
+        self._abilities: Message = {}
+        self._session = ""
+        self._modes: tuple[str, str] = ("", "")  # that in which it began, that it is in
+        self._can_plan = False
+        self._is_connected = False  # the program has our session
+        self._is_new = False  # and nothing was said in it yet
+        self._is_prompted = False  # what comes is of this turn, not told again from before
+        self._is_interrupted = False
+        self._spoiled = 0  # programs not worth going on with
+        self._questions: dict[str, Question] = {}
+
+    def launch(self, turn: TurnInput) -> Launch:
+        return lines.launch(self.agent, turn)
+
+    def key(self, turn: TurnInput) -> str:
+        return f"{self._spoiled}:{lines.key(self.agent, turn)}"
+
+    def begin(self, turn: TurnInput) -> list[Out]:
+        self._turn = turn
+        self._answer = Answer(turn.run_id)
+        self._stream = Stream(self._answer, turn.folder)
+        self._questions = {}
+        self._is_prompted = self._is_interrupted = False
+        self._answer.start()
+        if self._is_connected:
+            self._meter.begin()
+            self._enter_mode()
+        else:
+            self._answer.put(self._rpc.request("initialize", lines.hello()))
+        return self._answer.take()
+
+    def feed(self, line: bytes) -> list[Out]:
+        if not line.strip():
+            return []
+        message = as_object(line)
+        if self._turn is None:
+            return self._between_turns(message)
+        if message is None:
+            self._answer.notice(self.kind, line)
+        elif (request_id := id_of(message)) is not None:
+            self._on_request(request_id, message)
+        elif text_of(message, "method") == "session/update":
+            self._on_update(object_of(message, "params"), line)
+        elif "id" in message and "method" not in message:
+            self._on_response(self._rpc.take(message), message)
+        else:
+            self._answer.notice(self.kind, line)
+        return self._taken()
+
+    def answer(self, approval_id: str, decision: str, reason: str) -> list[Out]:
+        """See ``Adapter``. The protocol has no place for a reason."""
+        question = self._questions.pop(approval_id, None)
+        if question is None:
+            return []
+        self._reply(question, is_allowed=decision == "allow")
+        self._answer.put(Applied(approval_id, decision))
+        return self._answer.take()
+
+    def interrupt(self) -> list[Out]:
+        if self._turn is None:
+            return []
+        self._is_interrupted = True
+        outs: list[Out] = []
+        if self._is_prompted:
+            outs.append(self._rpc.notify("session/cancel", {"sessionId": self._session}))
+        for question in self._questions.values():  # whoever waits for an answer can't stop
+            outs.append(self._rpc.respond(question.request_id, permissions.CANCELLED))
+        self._questions = {}
+        return outs
+
+    def ended(self, code: int | None, stderr: str) -> list[Out]:
+        self._is_connected = False
+        self._rpc.forget()
+        if self._turn is None:
+            return []
+        if self._is_interrupted:
+            self._answer.abort(self._metadata())
+        else:
+            self._answer.fail(*failures.crash(self.agent, code, stderr), self._metadata())
+        return self._taken()
+
+    def _taken(self) -> list[Out]:
+        if self._answer.finished:
+            self._turn = None
+            self._questions = {}
+        return self._answer.take()
+
+    def _between_turns(self, message: Message | None) -> list[Out]:
+        """No turn, so nobody reads: but whoever asks is answered."""
+        if message is None:
+            return []
+        if (request_id := id_of(message)) is None:
+            self._rpc.take(message)
+            return []
+        if text_of(message, "method") == permissions.METHOD:
+            return [self._rpc.respond(request_id, permissions.CANCELLED)]
+        return [self._rpc.refuse(request_id, "No turn is running.")]
+
+    def _metadata(self, result: Message | None = None) -> dict[str, Any]:
+        metadata: dict[str, Any] = {}
+        if self._session:
+            metadata |= {"codingAgentSessionId": self._session, "codingAgentProvider": self.kind}
+        if result is not None:
+            metadata |= self._meter.told(result)
+        return metadata
+
+    def _fail(self, error: Message) -> None:
+        # The next turn deserves a program that reads its sign-in and settings anew.
+        self._spoiled += 1
+        self._answer.fail(*failures.failure_of(self.agent, error), self._metadata())
+
+    # The way to a turn: initialize, the session, its mode, the prompt
+
+    def _on_response(self, method: str, message: Message) -> None:
+        if handle := _STEPS.get(method):
+            if "error" in message:
+                self._on_refusal(method, object_of(message, "error"))
+            else:
+                handle(self, object_of(message, "result"))
+
+    def _on_refusal(self, method: str, error: Message) -> None:
+        if method in ("session/load", "session/resume"):
+            self._start_afresh()
+        elif method == "session/set_mode":
+            self._prompt()  # what the mode would forbid is refused when it is asked for
+        elif self._is_interrupted:
+            self._answer.abort(self._metadata())
+        else:
+            self._fail(error)
+
+    def _on_initialized(self, result: Message) -> None:
+        assert self._turn is not None
+        self._abilities = object_of(result, "agentCapabilities")
+        if not self._turn.resume_session_ref:
+            self._open_session()
+        elif method := self._way_back():
+            self._session = self._turn.resume_session_ref
+            params = lines.session(self._turn) | {"sessionId": self._session}
+            self._answer.put(self._rpc.request(method, params))
+        else:
+            self._start_afresh()
+
+    def _way_back(self) -> str:
+        """Return how a session is taken up again: best without being told it all once more."""
+        if "resume" in object_of(self._abilities, "sessionCapabilities"):
+            return "session/resume"
+        return "session/load" if self._abilities.get("loadSession") is True else ""
+
+    def _open_session(self) -> None:
+        assert self._turn is not None
+        self._session = ""
+        self._answer.put(self._rpc.request("session/new", lines.session(self._turn)))
+
+    def _start_afresh(self) -> None:
+        """Go on without the earlier conversation, and say so: better than a dead thread."""
+        text = f"{self.agent.title} no longer has the earlier conversation, so it starts afresh."
+        self._answer.data("notice", {"source": self.kind, "code": "session_lost", "text": text})
+        self._open_session()
+
+    def _on_session(self, result: Message) -> None:
+        self._is_new = not self._session
+        self._session = text_of(result, "sessionId") or self._session
+        self._is_connected = True
+        modes = object_of(result, "modes")
+        current = text_of(modes, "currentModeId")
+        self._modes = (current, current)
+        self._can_plan = any(text_of(m, "id") == PLAN for m in list_of(modes, "availableModes"))
+        self._meter = Meter()
+        if not self._is_new:
+            self._meter.resume()
+        self._meter.begin()
+        self._answer.metadata(self._metadata())
+        self._enter_mode()
+
+    def _enter_mode(self) -> None:
+        """Let the agent plan, or work again as before, if it has modes.
+
+        In a session that was taken up again the mode is always said: an agent may still tell
+        the earlier conversation, and its answer comes when it has done so.
+        """
+        assert self._turn is not None
+        usual, current = self._modes
+        wanted = PLAN if self._turn.mode == PLAN and self._can_plan else usual
+        is_told_again = self._turn.resume_session_ref and not self._is_new
+        if wanted and (wanted != current or is_told_again):
+            self._modes = (usual, wanted)
+            params = {"sessionId": self._session, "modeId": wanted}
+            self._answer.put(self._rpc.request("session/set_mode", params))
+        else:
+            self._prompt()
+
+    def _on_mode(self, result: Message) -> None:
+        self._prompt()
+
+    def _prompt(self) -> None:
+        assert self._turn is not None
+        if self._is_interrupted:
+            self._answer.abort(self._metadata())
+            return
+        can_see = object_of(self._abilities, "promptCapabilities").get("image") is True
+        said = lines.prompt(self._turn, can_see=can_see, is_new=self._is_new)
+        self._is_new, self._is_prompted = False, True
+        params = {"sessionId": self._session, "prompt": said}
+        self._answer.put(self._rpc.request("session/prompt", params))
+
+    def _on_prompted(self, result: Message) -> None:
+        metadata, reason = self._metadata(result), text_of(result, "stopReason")
+        if self._is_interrupted or reason == "cancelled":
+            self._answer.abort(metadata)
+        else:
+            self._answer.finish(FINISH_REASONS.get(reason, "stop"), metadata)
+
+    # What it asks, and what it tells
+
+    def _on_request(self, request_id: RequestId, message: Message) -> None:
+        method, params = text_of(message, "method"), object_of(message, "params")
+        if method == permissions.METHOD:
+            self._on_permission(request_id, params)
+        else:  # opencode, for one, asks us to write files that it has been told we don't
+            self._answer.put(self._rpc.refuse(request_id, "The agent sees to this itself."))
+
+    def _on_permission(self, request_id: RequestId, params: Message) -> None:
+        assert self._turn is not None
+        approval_id = f"{self._turn.run_id}:{request_id}"
+        call_id, call = self._stream.call(object_of(params, "toolCall"))
+        question = permissions.read(request_id, params, call_id)
+        decision = permissions.decide(self._turn, call.kind)
+        if self._is_interrupted:
+            self._answer.put(self._rpc.respond(request_id, permissions.CANCELLED))
+        elif decision == "ask":
+            self._questions[approval_id] = question
+            is_over = not call_id or self._answer.is_ended_call(call_id)
+            asked = approval_id if is_over else call_id  # then it is a call of its own
+            self._answer.ask(approval_id, asked, call.name, call.input)
+        else:
+            self._reply(question, is_allowed=decision == "allow")
+
+    def _reply(self, question: Question, *, is_allowed: bool) -> None:
+        if not is_allowed:
+            self._answer.deny(question.call)
+        result = permissions.reply(question, is_allowed=is_allowed)
+        self._answer.put(self._rpc.respond(question.request_id, result))
+
+    def _on_update(self, params: Message, line: bytes) -> None:
+        update = object_of(params, "update")
+        if text_of(update, "sessionUpdate") == "usage_update":
+            self._meter.update(update)
+        if not self._is_prompted:
+            return  # an earlier conversation, told again
+        if not self._stream.take(update):
+            self._answer.notice(self.kind, line)
+
+
+_STEPS: dict[str, Callable[[AcpAdapter, Message], None]] = {
+    "initialize": AcpAdapter._on_initialized,
+    "session/load": AcpAdapter._on_session,
+    "session/new": AcpAdapter._on_session,
+    "session/prompt": AcpAdapter._on_prompted,
+    "session/resume": AcpAdapter._on_session,
+    "session/set_mode": AcpAdapter._on_mode,
+}

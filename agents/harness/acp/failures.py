@@ -1,0 +1,41 @@
+"""What a failed turn is called, and the sentence that says what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agents.harness.acp.agents import Agent
+from agents.harness.lines import as_object, object_of, text_of
+
+AUTH_REQUIRED = -32000
+
+
+def failure_of(agent: Agent, error: dict[str, Any]) -> tuple[str, str]:
+    """Return code and sentence of a request that the agent turned down."""
+    code, words = error.get("code"), words_of(error)
+    if code == AUTH_REQUIRED:
+        return "not_signed_in", f"{agent.title} is not signed in on this machine. {agent.sign_in}"
+    is_status = isinstance(code, int) and 400 <= code < 600
+    if is_status or text_of(object_of(error, "data"), "errorName") == "APIError":
+        named = f" (status {code})" if is_status and str(code) not in words else ""
+        return "model_api_error", f"The model's provider refused: {words}{named}"
+    return "harness_failed", f"{agent.title} stopped: {words}"
+
+
+def words_of(error: dict[str, Any]) -> str:
+    """Return what went wrong in the agent's, or the provider's, words."""
+    message = text_of(error, "message").removeprefix("Internal error: ")
+    if body := as_object(message.encode()):  # some are passed on as they came
+        message = text_of(object_of(body, "error"), "message") or message
+    details = text_of(object_of(error, "data"), "details")
+    return (
+        details if message in ("", "Internal error") and details else message or "no reason given"
+    )
+
+
+def crash(agent: Agent, code: int | None, stderr: str) -> tuple[str, str]:
+    """Return code and sentence of a program that ended in the middle of a turn."""
+    how = f"with exit code {code}" if code is not None and code >= 0 else "by a signal"
+    said = stderr.strip().splitlines()
+    last = f" Its last words: {said[-1][:500]}" if said else ""
+    return "harness_crashed", f"{agent.title} ended {how} in the middle of the answer.{last}"

@@ -1,0 +1,53 @@
+"""What an agent asks before it acts: which is allowed, and the answer in its own options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from agents.harness.base import AUTO, PLAN, TurnInput
+from agents.harness.lines import list_of, text_of
+from agents.harness.rpc import RequestId
+
+METHOD = "session/request_permission"
+
+# Kinds of tools that change nothing and reach nobody outside the machine.
+READ_ONLY = frozenset({"read", "search", "think"})
+# Once, if there is such an option: a person answers for this call alone.
+_ALLOW = ("allow_once", "allow_always")
+_DENY = ("reject_once", "reject_always")
+
+CANCELLED: dict[str, Any] = {"outcome": {"outcome": "cancelled"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request of the agent that a person's answer decides."""
+
+    request_id: RequestId
+    call: str
+    options: tuple[tuple[str, str], ...]  # kind and id
+
+
+def read(request_id: RequestId, params: dict[str, Any], call: str) -> Question:
+    options = list_of(params, "options")
+    pairs = tuple((text_of(option, "kind"), text_of(option, "optionId")) for option in options)
+    return Question(request_id, call, pairs)
+
+
+def decide(turn: TurnInput, kind: str) -> Literal["allow", "ask", "deny"]:
+    """Return what is to be done when the agent asks whether a tool of ``kind`` may run."""
+    if kind in READ_ONLY:
+        return "allow"
+    if turn.mode == PLAN:
+        return "deny"
+    return "allow" if turn.approval_level == AUTO else "ask"
+
+
+def reply(question: Question, *, is_allowed: bool) -> dict[str, Any]:
+    """Return the answer as the request's result; without a fitting option it is called off."""
+    for wanted in _ALLOW if is_allowed else _DENY:
+        for kind, option_id in question.options:
+            if kind == wanted:
+                return {"outcome": {"outcome": "selected", "optionId": option_id}}
+    return CANCELLED

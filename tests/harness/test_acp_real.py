@@ -1,0 +1,397 @@
+"""Real ACP agents, Gemini CLI and opencode, against the model stand-in through the adapter."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from agents.harness import ADAPTERS
+from agents.harness.base import Ask
+from tests.harness.cli import a_home, need
+from tests.harness.driver import Driver, one, text_of, turn, types_of
+from tests.harness.real import gemini_env, opencode_env, running, when
+from tests.harness.shapes import check_turn
+from tests.standin import serving
+from tests.waiting import auntil
+
+pytestmark = pytest.mark.real_cli
+
+
+@dataclass(frozen=True)
+class Program:
+    """One of the agents; ``model`` is the tier's, ``session`` an unknown one."""
+
+    name: str
+    env: Callable[[Path, str], dict[str, str]]
+    model: str
+
+    def __str__(self):
+        return self.name
+
+
+# Gemini's default model asks another one first which to use, so one is named.
+GEMINI = Program("gemini", gemini_env, "acp:gemini:gemini-2.5-flash")
+OPENCODE = Program("opencode", opencode_env, "acp:opencode:smart")
+
+
+@pytest.fixture
+async def standin():
+    async with serving() as running:
+        yield running
+
+
+@pytest.fixture(params=[GEMINI, OPENCODE], ids=str)
+def program(request):
+    return request.param
+
+
+@pytest.fixture
+def home():
+    with a_home() as home:
+        yield home
+
+
+@pytest.fixture
+async def agent(program, standin, home, tmp_path):
+    """Return ``agent(**env)``: a driver of the real program; ended when the test is over."""
+    path = need(program.name)
+    (tmp_path / "work").mkdir()
+    env = program.env(home, standin.url)
+    started = []
+
+    def make(**more):
+        adapter = ADAPTERS[f"acp:{program.name}"]()
+        given = {name: value for name, value in (env | more).items() if value}
+        driver = Driver(adapter, [path], env=given, cwd=tmp_path / "work")
+        started.append(driver)
+        return driver
+
+    yield make
+    for driver in started:
+        await driver.stop()
+
+
+@pytest.fixture
+def say(program):
+    """Return ``say(text, **changes)``: a turn at the program's model."""
+
+    def make(text, **changes):
+        models = {"thinking": {"id": program.model, "title": "M"}}
+        return turn(text, **{"models": models} | changes)
+
+    return make
+
+
+async def test_text_is_streamed(agent, say, program):
+    driver = agent()
+
+    chunks = await driver.run(say("say: one two three"))
+
+    check_turn(driver.outs)
+    assert [c["delta"] for c in chunks if c["type"] == "text-delta"] == ["one ", "two ", "three"]
+    metadata = chunks[-1]["messageMetadata"]
+    assert metadata["codingAgentProvider"] == f"acp:{program.name}"
+    assert one(chunks, "message-metadata")["messageMetadata"]["codingAgentSessionId"]
+    assert (metadata["usage"]["inputTokens"], metadata["usage"]["outputTokens"]) == (130, 30)
+
+
+async def test_thinking_is_reasoning(agent, say):
+    driver = agent()
+
+    chunks = await driver.run(say("please think"))
+
+    check_turn(driver.outs)
+    assert "I wonder what this is about." in text_of(chunks, "reasoning")
+    assert text_of(chunks) == "I thought about it."
+
+
+async def test_a_command_runs_at_once_at_level_auto(agent, say, tmp_path):
+    driver = agent()
+
+    chunks = await driver.run(say("bash: touch made && echo done"))
+
+    check_turn(driver.outs)
+    assert (tmp_path / "work/made").exists()
+    call = one(chunks, "tool-input-available")
+    assert call["toolName"] == "Bash"
+    assert call["input"]["command"] == "touch made && echo done"
+    assert "tool-approval-request" not in types_of(chunks)
+    assert "done" in text_of(chunks)
+    assert types_of(chunks).count("start-step") == 2
+
+
+async def test_an_edit_at_level_auto(agent, say, tmp_path):
+    driver = agent()
+    path = tmp_path / "work/made"
+
+    chunks = await driver.run(say(f"write: {path} hello"))
+
+    check_turn(driver.outs)
+    assert path.read_text() == "hello"
+    assert one(chunks, "tool-input-available")["input"]["file_path"] == "made"
+
+
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+@pytest.mark.parametrize(
+    ("says", "tool"),
+    [
+        pytest.param("bash: echo x >> {made}", "Bash", id="a command"),
+        pytest.param("write: {made} x", "Edit", id="an edit"),
+    ],
+)
+async def test_readonly_asks_and_means_it(agent, say, tmp_path, says, tool, decision):
+    made = tmp_path / "work/made"
+    driver = agent()
+    when(driver, "tool-approval-request", lambda: driver.answer(decision))
+
+    chunks = await driver.run(say(says.format(made=made), toolApprovalLevel="readonly"))
+
+    check_turn(driver.outs)
+    (ask,) = (out for out in driver.outs if isinstance(out, Ask))
+    assert ask.tool == tool
+    assert ask.input.get("command") or ask.input["diff"].endswith("+x\n")
+    assert [applied.decision for applied in driver.applied()] == [decision]
+    assert made.exists() == (decision == "allow")
+    if decision == "allow":
+        assert made.read_text().strip() == "x"  # once
+    else:
+        assert one(chunks, "tool-output-denied")
+
+
+async def test_reading_is_not_asked_for(agent, say, tmp_path, program):
+    path = tmp_path / "work/a.txt"
+    path.write_text("inside")
+    name, key = {"gemini": ("read_file", "file_path"), "opencode": ("read", "filePath")}[
+        program.name
+    ]
+    driver = agent()
+
+    chunks = await driver.run(
+        say(f'tool: {name} {{"{key}": "{path}"}}', toolApprovalLevel="readonly")
+    )
+
+    check_turn(driver.outs)
+    assert "tool-approval-request" not in types_of(chunks)
+    assert "inside" in text_of(chunks)
+    assert one(chunks, "tool-input-available")["toolName"] == "Read"
+
+
+@pytest.mark.parametrize("says", ["bash: touch {made}", "write: {made} x"], ids=["command", "edit"])
+async def test_plan_mode_asks_nobody_and_changes_nothing(agent, say, tmp_path, says):
+    made = tmp_path / "work/made"
+    driver = agent()
+
+    chunks = await driver.run(say(says.format(made=made), mode="plan"))
+
+    check_turn(driver.outs)
+    assert "tool-approval-request" not in types_of(chunks)
+    assert not made.exists()
+
+
+async def test_readonly_asks_even_for_what_the_persons_own_settings_allow(
+    agent, say, tmp_path, home, program
+):
+    if program is GEMINI:
+        settings = {"general": {"defaultApprovalMode": "auto_edit"}}
+        (home / ".gemini/settings.json").write_text(json.dumps(settings))
+    else:
+        path = home / ".config/opencode/opencode.json"
+        lax = {"permission": {"*": "allow", "bash": "allow", "edit": "allow"}}
+        path.write_text(json.dumps(json.loads(path.read_text()) | lax))
+    made = tmp_path / "work/made"
+    driver = agent()
+    when(driver, "tool-approval-request", lambda: driver.answer("deny"))
+
+    await driver.run(say(f"write: {made} x", toolApprovalLevel="readonly"))
+
+    assert any(isinstance(out, Ask) for out in driver.outs)
+    assert not made.exists()
+
+
+def make_older(home):
+    """Let a minute pass for the sessions that Gemini has stored.
+
+    0.61.0 names a session's file by the minute, and a session that is loaded in the minute in
+    which it began overwrites its own file first; then it is lost, as Mesh tells.
+    """
+    for path in home.glob(".gemini/tmp/*/chats/session-*"):
+        path.rename(path.with_name("session-2026-01-01T00-00-" + path.name.rpartition("-")[2]))
+
+
+async def test_a_new_process_resumes_the_conversation(agent, say, home):
+    first = agent()
+    await first.run(say("my word is walnut"))
+    chunks = await first.run(say("say: noted"))
+    session = chunks[-1]["messageMetadata"]["codingAgentSessionId"]
+    assert first.launches == 1
+    await first.stop()
+    make_older(home)
+
+    driver = agent()
+    chunks = await driver.run(say("recall", resumeSessionRef=session))
+
+    check_turn(driver.outs)
+    assert text_of(chunks) == "First you said: my word is walnut"
+    assert chunks[-1]["messageMetadata"]["codingAgentSessionId"] == session
+
+
+async def test_a_lost_session_starts_afresh_and_says_so(agent, say):
+    driver = agent()
+
+    chunks = await driver.run(say("say: hello", resumeSessionRef="nonsense"))
+
+    check_turn(driver.outs)
+    assert text_of(chunks) == "hello"
+    assert one(chunks, "data-notice")["data"]["code"] == "session_lost"
+
+
+async def test_interrupt_keeps_the_process_for_the_next_turn(agent, say):
+    driver = agent()
+    when(driver, "text-delta", driver.interrupt)
+
+    chunks = await driver.run(say("stall now"))
+    check_turn(driver.outs)
+    after = await driver.run(say("say: hello"))
+
+    assert "abort" in types_of(chunks)
+    assert text_of(after) == "hello"
+    assert driver.launches == 1
+
+
+async def test_interrupt_ends_a_running_command(agent, say):
+    driver = agent()
+    turn_of_it = asyncio.create_task(driver.run(say("bash: sleep 7653")))
+    await auntil(lambda: running("sleep 7653"), within=30)
+
+    driver.interrupt()
+    chunks = await turn_of_it
+
+    check_turn(driver.outs)
+    assert "abort" in types_of(chunks)
+    await auntil(lambda: not running("sleep 7653"))
+
+
+async def test_interrupt_while_a_question_is_open(agent, say, tmp_path):
+    made = tmp_path / "work/made"
+    driver = agent()
+    when(driver, "tool-approval-request", driver.interrupt)
+
+    chunks = await driver.run(say(f"bash: touch {made}", toolApprovalLevel="readonly"))
+    check_turn(driver.outs)
+    after = await driver.run(say("say: hello", toolApprovalLevel="readonly"))
+
+    assert "abort" in types_of(chunks)
+    assert text_of(after) == "hello"
+    assert not made.exists()
+
+
+@pytest.mark.parametrize(("status", "words"), [(401, "invalid x-api-key"), (400, "as told")])
+async def test_a_refusal_of_the_api_is_told_in_its_words(agent, say, status, words):
+    driver = agent()
+    before = driver.adapter.key(say(""))
+
+    await driver.run(say(f"status {status}"))
+
+    check_turn(driver.outs)
+    assert driver.failure().code == "model_api_error"
+    assert words in driver.failure().message
+    assert driver.adapter.key(say("")) != before
+
+
+async def test_killed_in_the_middle(agent, say):
+    driver = agent()
+    when(driver, "text-delta", driver.kill)
+
+    chunks = await driver.run(say("stall now"))
+
+    check_turn(driver.outs)
+    assert driver.failure().code == "harness_crashed"
+    assert text_of(chunks).startswith("I")
+
+
+async def test_the_agents_instructions_reach_the_model_once(agent, say, standin):
+    instructions = {"id": "default", "instructions": "Speak like a pirate."}
+    driver = agent()
+
+    await driver.run(say("say: hello", agent=instructions))
+    await driver.run(say("say: again", agent=instructions))
+
+    assert json.dumps(standin.messages[-1].body).count("Speak like a pirate.") == 1
+
+
+async def test_an_image_reaches_the_model(agent, say, standin):
+    pixel = (
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+        "YPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+    )
+    file = {"type": "file", "mediaType": "image/png", "url": f"data:image/png;base64,{pixel}"}
+    parts = [{"type": "text", "text": "say: a pixel"}, file]
+    driver = agent()
+
+    chunks = await driver.run(say("", messages=[{"id": "m", "role": "user", "parts": parts}]))
+
+    check_turn(driver.outs)
+    assert text_of(chunks).strip() == "a pixel"
+    assert pixel in json.dumps(standin.messages[-1].body)
+
+
+class TestGemini:
+    """What only Gemini CLI does."""
+
+    @pytest.fixture
+    def program(self):
+        return GEMINI
+
+    async def test_the_tiers_model_is_used(self, agent, say, standin):
+        await agent().run(say("say: hello"))
+
+        assert "gemini-2.5-flash" in standin.messages[-1].path
+
+    async def test_not_signed_in_says_what_to_do(self, agent, say):
+        driver = agent(GEMINI_API_KEY="", GOOGLE_GEMINI_BASE_URL="")
+
+        await driver.run(say("hello"))
+
+        check_turn(driver.outs)
+        assert driver.failure().code == "not_signed_in"
+        assert "sign in" in driver.failure().message
+
+
+class TestOpencode:
+    """What only opencode does."""
+
+    @pytest.fixture
+    def program(self):
+        return OPENCODE
+
+    async def test_a_line_of_a_megabyte(self, agent, say):
+        driver = agent()
+
+        chunks = await driver.run(say("big 1000000"))
+
+        check_turn(driver.outs)
+        assert len(text_of(chunks)) == 1_000_000
+
+    async def test_is_not_asked_to_let_us_write_its_files(self, agent, say, tmp_path):
+        """It asks us to, unasked; the refusal loses nothing."""
+        path = tmp_path / "work/made"
+        driver = agent()
+
+        await driver.run(say(f"write: {path} x"))
+
+        assert path.read_text() == "x"
+
+    @pytest.mark.parametrize("level", ["auto", "readonly"])
+    async def test_level_and_plan_need_another_process(self, agent, say, level):
+        adapter = agent().adapter
+
+        keys = {
+            adapter.key(say("", toolApprovalLevel=level, mode=mode)) for mode in ("plan", "default")
+        }
+
+        assert len(keys) == 2
