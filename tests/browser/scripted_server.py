@@ -57,6 +57,7 @@ class ScriptedServer:
     cancelled: list[str] = field(default_factory=list)
     refusal: tuple[int, dict[str, str]] | None = None
     is_away: bool = False
+    is_silent: bool = False  # takes a socket and says nothing
     chat: Any = None
     level: str = "auto"
 
@@ -230,6 +231,9 @@ class ScriptedServer:
             await socket.close()
             return
         await socket.accept()
+        if self.is_silent:
+            await socket.receive()
+            return
         self._follows[socket] = ("", 0)
         try:
             await socket.send_json({"type": "hello", "version": "scripted"})

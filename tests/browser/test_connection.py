@@ -44,6 +44,19 @@ def test_a_blink_of_the_line_is_not_worth_a_word(page, server):
     assert False not in page.evaluate("window.said")
 
 
+def test_a_socket_that_opens_and_says_nothing_is_given_up(page, server):
+    page.clock.install()
+    opened(page, server)
+    server.is_silent = True
+    server.cut()
+    page.clock.run_for(1_000)  # it comes back, to silence
+    server.say(made_up.delta("two"))
+    server.is_silent = False
+    page.clock.run_for(10_000)
+
+    expect(page.locator(".prose")).to_have_text("one two")
+
+
 def test_the_list_follows_without_moving_the_focus(page, server):
     server.add_thread("55555555-1111-4111-8111-111111111111", title="Another one")
     opened(page, server, title="This one")

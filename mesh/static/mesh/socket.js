@@ -29,8 +29,8 @@ export class Socket {
     const socket = (this.socket = new WebSocket(this.url));
     socket.onmessage = (event) => this.socket === socket && this.receive(JSON.parse(event.data));
     socket.onclose = ({ code }) => this.socket === socket && this.lost(code);
-    // A network that swallows everything gives no error.
-    this.watch = setTimeout(() => socket.readyState === WebSocket.CONNECTING && this.drop(), PATIENCE);
+    // A network that swallows everything gives no error, before the server's hello or after.
+    this.watch = setTimeout(() => this.drop(), PATIENCE);
   }
 
   receive(message) {
