@@ -105,6 +105,53 @@ def test_what_could_not_be_sent_can_go_back_into_the_box(page, server):
     expect(page.locator(".bubble")).to_have_count(0)
 
 
+def test_what_no_server_has_survives_a_reload(page, server):
+    server.add_thread()
+    page.goto(server.url + CHAT)
+    page.route("**/messages", lambda route: None)  # the request never gets there
+    page.locator("#text").fill("precious words")
+    page.keyboard.press("Enter")
+    expect(page.locator(".message--sending")).to_have_text("precious words")
+
+    page.reload()
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+
+    until(lambda: len(server.posts) == 1)
+    expect(page.locator(".message--mine .card")).to_have_count(0)
+    expect(page.locator(".bubble")).to_have_text("precious words")
+    assert page.evaluate("Object.keys(localStorage)") == []
+
+
+def test_what_the_server_has_after_all_stands_once_after_a_reload(page, server):
+    server.add_thread()
+    page.goto(server.url + CHAT)
+    page.route("**/messages", lambda route: (route.fetch(), None)[1])  # its answer is lost
+    page.locator("#text").fill("heard")
+    page.keyboard.press("Enter")
+    until(lambda: server.posts)
+    page.unroute_all()
+    expect(page.locator(".status")).to_contain_text("Waiting")
+
+    page.reload()
+
+    expect(page.locator(".status")).to_contain_text("Waiting")
+    expect(page.locator(".bubble")).to_have_text("heard")
+    expect(page.locator(".message--mine .card")).to_have_count(0)
+
+
+def test_what_no_thread_was_opened_for_comes_back_into_the_box(page, server):
+    page.goto(f"{server.url}/home/")
+    page.route("**/decopilot/threads", lambda route: None)
+    page.locator("#text").fill("first words")
+    page.keyboard.press("Enter")
+    expect(page.locator(".message--sending")).to_have_text("first words")
+
+    page.reload()
+
+    expect(page.locator("#text")).to_have_value("first words")
+
+
 def test_a_run_can_be_stopped_also_with_a_draft_in_the_box(page, server):
     server.add_thread(messages=[made_up.mine("hi")], status="running")
     page.goto(server.url + CHAT)

@@ -1,4 +1,5 @@
 // Where a message is written: draft, growing, send or stop, level, and who answers.
+// And what is kept of it until the server has it.
 
 import { byId, el, icon, remember, say } from "./dom.js";
 
@@ -146,6 +147,47 @@ export class Composer {
   closeSoon(target) {
     if (target.closest("fieldset").disabled || target.matches("input")) return;
     requestAnimationFrame(() => byId("agent-menu")?.hidePopover());
+  }
+}
+
+/** What was sent and no server is known to have: it outlives the page, as a draft does. */
+export class Outbox {
+  constructor(key) {
+    this.key = key;
+  }
+
+  /** Return [{id, text}], the oldest first. */
+  all() {
+    try {
+      return JSON.parse(localStorage.getItem(this.key)) ?? [];
+    } catch {
+      return []; // a browser that keeps nothing: the message is still on the page
+    }
+  }
+
+  put(id, text) {
+    this.keep([...this.all().filter((message) => message.id !== id), { id, text }]);
+  }
+
+  drop(id) {
+    this.keep(this.all().filter((message) => message.id !== id));
+  }
+
+  /** The new chat has become a thread: what waits is for that. */
+  move(key) {
+    const waiting = this.all();
+    this.keep([]);
+    this.key = key;
+    this.keep(waiting);
+  }
+
+  keep(messages) {
+    try {
+      if (messages.length) localStorage.setItem(this.key, JSON.stringify(messages));
+      else localStorage.removeItem(this.key);
+    } catch {
+      // As above.
+    }
   }
 }
 

@@ -2,7 +2,7 @@
 // Runs are put into words here.
 
 import { Chat, textOf } from "./chat.js";
-import { Composer, offlineNotice } from "./composer.js";
+import { Composer, Outbox, offlineNotice } from "./composer.js";
 import { api, byId, duration, el, icon, say } from "./dom.js";
 import { Sidebar } from "./sidebar.js";
 import { Socket } from "./socket.js";
@@ -24,6 +24,7 @@ const chat = new Chat(data, {
 const transcript = new Transcript(chat, {
   onRetry: (message) => post(message.id, textOf(message)),
   onEdit: (message) => {
+    outbox.drop(message.id);
     chat.remove(message.id);
     composer.giveBack(textOf(message));
   },
@@ -33,10 +34,11 @@ const transcript = new Transcript(chat, {
     if (asked) send(textOf(asked));
   },
 });
-const composer = new Composer({ draftKey: draftKey(), onSend: send, onStop: stop });
+const composer = new Composer({ draftKey: keyOf("draft"), onSend: send, onStop: stop });
+const outbox = new Outbox(keyOf("outbox"));
 
-function draftKey() {
-  return `mesh:draft:${data.org}:${thread?.id ?? "new"}`;
+function keyOf(kind) {
+  return `mesh:${kind}:${data.org}:${thread?.id ?? "new"}`;
 }
 
 function send(text) {
@@ -58,6 +60,7 @@ async function post(id, text) {
   const message = chat.known.get(id);
   Object.assign(message, { sending: "sending", refused: null });
   transcript.change(message, null);
+  outbox.put(id, text);
   try {
     const fresh = thread ? null : await openThread();
     const choice = composer.choice();
@@ -72,6 +75,7 @@ async function post(id, text) {
       ...(machine()?.state === "offline" ? { whenOffline: "queue" } : {}),
       ...pins,
     });
+    outbox.drop(id);
     chat.settle(id);
     if (fresh) sidebar.refreshSoon();
   } catch (refused) {
@@ -80,12 +84,26 @@ async function post(id, text) {
   }
 }
 
+/** Show again what was sent from a page that was closed before the server answered. */
+function takeUp() {
+  const waiting = outbox.all();
+  if (!thread && waiting.length) composer.giveBack(waiting.map(({ text }) => text).join("\n\n"));
+  for (const { id, text } of waiting) {
+    if (!thread || chat.known.has(id)) outbox.drop(id);
+    else {
+      chat.addOwn(id, text);
+      chat.settle(id, { message: "The page was closed before the server answered." });
+    }
+  }
+}
+
 /** The new chat becomes a thread in place: nothing reloads, no keystroke is lost. */
 async function openThread() {
   thread = await api("POST", `${base}/threads`, { agentId: agent });
   chat.thread = thread;
   history.pushState({}, "", `/${data.org}/threads/${thread.id}`);
-  composer.moveDraft(draftKey());
+  composer.moveDraft(keyOf("draft"));
+  outbox.move(keyOf("outbox"));
   socket.follow(thread.id, 0);
   return thread;
 }
@@ -229,8 +247,10 @@ function onState(state) {
 const AS_ACTIVE = new Set(["queued", "running", "requires_action"]);
 
 function onMessage(message) {
-  if (message.type === "events") chat.apply(message.events);
-  else if (message.type === "thread") {
+  if (message.type === "events") {
+    chat.apply(message.events);
+    for (const { chunk } of message.events) if (chunk.type === "data-user-message") outbox.drop(chunk.id);
+  } else if (message.type === "thread") {
     if (message.thread.id === thread?.id) {
       thread = message.thread;
       if (!AS_ACTIVE.has(thread.status)) chat.expect(null);
@@ -282,6 +302,7 @@ window.visualViewport?.addEventListener("resize", () => {
 });
 
 const socket = new Socket(data.socket ?? "/ws", { onMessage, onState });
+takeUp();
 transcript.start();
 if (thread) socket.follow(thread.id, data.cursor);
 paintStatus();
