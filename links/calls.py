@@ -37,7 +37,8 @@ def held_here() -> frozenset[UUID]:
 async def check(link_id: UUID, *, owner: str) -> float | None:
     """Return how many seconds a signed request to the machine takes now; ``None``: no answer.
 
-    ``owner`` is where the process takes requests that holds the machine, if not this one. A machine that stays silent altogether is marked offline, and its socket is closed.
+    ``owner`` is where the process takes requests that holds the machine, if not this one. A
+    machine that stays silent altogether is marked offline, and its socket is closed.
     """
     connection = held.find(link_id)
     if connection is not None:

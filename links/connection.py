@@ -44,6 +44,7 @@ class Pulse:
     every: float = 10.0
     missed: int = 2  # pings without an answer, then the machine is gone
     last_wait: float = 4.0  # for the answer to the last of them
+    check_within: float = CHECK_WITHIN
 
 
 class Connection:
@@ -149,7 +150,7 @@ class Connection:
             self.peer, RequestHead("GET", target, asked, websocket=True), within=FIRST_ANSWER
         )
 
-    async def check(self, within: float = CHECK_WITHIN) -> float | None:
+    async def check(self) -> float | None:
         """Return how many seconds a signed request and its answer take just now.
 
         ``None`` when there is no answer in time. A machine that did not say a single word
@@ -157,8 +158,9 @@ class Connection:
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
+        self.peer.tunnel.ping(b"")  # answered even where the control plane has much to do
         try:
-            answer = await self.client.get("/api/sandboxes", timeout=within)
+            answer = await self.client.get("/api/sandboxes", timeout=self._pulse.check_within)
         except httpx.TransportError:
             if self.heard_at < began:
                 self.close(SILENT, "silent", Fact.SILENCE)

@@ -31,9 +31,10 @@ sys.exit(cli.run(Config(
 class Server:
     """Mesh's pages and gateway on a free loopback port."""
 
-    def __init__(self):
+    def __init__(self, pulse=None):
         self.ups, self.downs = [], []
         self.port = 0
+        self.pulse = pulse
 
     @property
     def url(self):
@@ -55,6 +56,7 @@ class Server:
         from django.core.asgi import get_asgi_application
 
         from links.gateway import make_gateway
+        from links.upkeep import Upkeep
 
         async def on_up(link_id):
             self.ups.append(link_id)
@@ -63,7 +65,8 @@ class Server:
             self.downs.append((link_id, cause))
 
         pages = get_asgi_application()
-        gateway = make_gateway(on_up=on_up, on_down=on_down)
+        gateway = make_gateway(on_up=on_up, on_down=on_down, pulse=self.pulse)
+        upkeep = Upkeep(judge=gateway.judge, every=0.2)
 
         async def app(scope, receive, send):
             await (gateway if scope["type"] == "websocket" else pages)(scope, receive, send)
@@ -73,16 +76,26 @@ class Server:
         server.capture_signals = contextlib.nullcontext
         self.serving = asyncio.create_task(server.serve())
         await auntil(lambda: server.started)
+        await upkeep.start()
         self.port = server.servers[0].sockets[0].getsockname()[1]
         try:
             yield self
         finally:
+            await upkeep.stop()
             await self.stop()
 
 
 @pytest.fixture
-async def server(transactional_db):
-    async with Server().running() as running:
+def pulse():
+    """How often laptops are asked whether they are there: here as in earnest."""
+    from links.connection import Pulse
+
+    return Pulse()
+
+
+@pytest.fixture
+async def server(transactional_db, pulse):
+    async with Server(pulse).running() as running:
         yield running
 
 
@@ -134,14 +147,20 @@ class Laptop:
 
 
 @pytest.fixture
-def laptop(server, token, tmp_path):
+def door(server):
+    """Where laptops dial: the server itself, unless something stands between."""
+    return server
+
+
+@pytest.fixture
+def laptop(door, token, tmp_path):
     """Return ``laptop(name)``: a started program, ended with its sandboxes after the test."""
     made = []
 
     def start(name="one", **environ):
         home = tmp_path / name
         home.mkdir(exist_ok=True)
-        made.append(Laptop(home, server, token, **environ))
+        made.append(Laptop(home, door, token, **environ))
         return made[-1].start()
 
     yield start

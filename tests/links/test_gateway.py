@@ -353,3 +353,61 @@ async def test_a_handler_that_breaks_does_not_end_the_connection(
     assert await presence(ada) == ("online", "")
     newer.leaves()
     await newer.task
+
+
+@pytest.mark.parametrize("pulse", [Pulse(check_within=0.1)])
+async def test_a_machine_that_is_slow_is_not_dead(laptop, handlers, ada):
+    connection = held.find(handlers.ups[0])
+    listening = asyncio.create_task(laptop.closed())  # answers pings, and no request
+
+    assert await connection.check() is None
+    assert connection.closed_with is None
+    assert await presence(ada) == ("online", "")
+    listening.cancel()
+
+
+@pytest.mark.parametrize("pulse", [Pulse(check_within=0.1)])
+async def test_a_machine_that_says_nothing_is_gone(laptop, handlers, ada):
+    connection = held.find(handlers.ups[0])
+
+    assert await connection.check() is None
+
+    await connection.released.wait()
+    assert await presence(ada) == ("offline", "asleep")
+
+
+async def test_an_outdated_program_is_shown_at_its_machine(dial, ada):
+    laptop = await dial().accepted()
+    greeting = b'{"protocol":0,"window":9,"machineId":"m1"}'
+    laptop.sends(frames.pack([(frames.HELLO, 0, greeting)]))
+
+    assert await laptop.closed() == (4426, "upgrade_required")
+    await laptop.task
+    assert await presence(ada) == ("offline", "too_old")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(b"\xff" * 4, id="shorter than a header"),
+        pytest.param(frames.pack([(frames.DATA, 99, b"x")]), id="a stream nobody opened"),
+        pytest.param(frames.pack([(frames.CREDIT, 0, b"")]), id="no stream"),
+        pytest.param(frames.pack([(frames.STATUS, 0, b"{")]), id="malformed JSON"),
+        pytest.param(frames.pack([(frames.STATUS, 0, b"[]")]), id="no object"),
+        pytest.param(frames.pack([(frames.STATUS, 0, b"[" * 50_000)]), id="deep JSON"),
+        pytest.param(b"\x05\x00\x00\x00\x00" + b"\xff" * 9, id="a wild length"),
+        pytest.param(frames.pack([(frames.HELLO, 0, b"{}")]), id="greeting twice"),
+    ],
+)
+async def test_bad_input_closes_the_connection_and_nothing_else(
+    laptop, dial, handlers, ada, message
+):
+    laptop.sends(message)
+
+    code, reason = await laptop.closed()
+    assert code in (1002, 1009)
+    assert reason
+    await laptop.task
+    again = await dial().accepted()
+    again.says()
+    await auntil(lambda: len(handlers.ups) == 2)
