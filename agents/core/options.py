@@ -9,6 +9,8 @@ CLAUDE_CODE: Final = "claude-code"
 CODEX: Final = "codex"
 DECOPILOT: Final = "decopilot"
 DEMO: Final = "demo"
+GEMINI: Final = "acp:gemini"
+OPENCODE: Final = "acp:opencode"
 
 REMOTE_USER: Final = "remote-user"
 # Kinds of sandbox in the cloud; "cluster" is an older name that rows may still have.
@@ -22,9 +24,11 @@ OPTION_PINS: Final[dict[str, tuple[str, str | None]]] = {
     "claude-code-laptop": (CLAUDE_CODE, REMOTE_USER),
     "codex-laptop": (CODEX, REMOTE_USER),
     "demo-laptop": (DEMO, REMOTE_USER),
+    "gemini-laptop": (GEMINI, REMOTE_USER),
+    "opencode-laptop": (OPENCODE, REMOTE_USER),
 }
 # What makes a machine worth more than its files.
-LOCAL_CLIS: Final = frozenset({CLAUDE_CODE, CODEX})
+LOCAL_CLIS: Final = frozenset({CLAUDE_CODE, CODEX, GEMINI, OPENCODE})
 
 
 def parse_option(value: object) -> str | None:

@@ -35,6 +35,8 @@ class Kind:
     tiers: tuple[Tier, ...]
     install: str = ""
     sign_in: str = ""
+    # Minutes without any event after which a run is stuck: the longest silent tool call.
+    stuck_minutes: int = 60
 
     @property
     def is_local(self) -> bool:

@@ -17,15 +17,19 @@ _ALLOWED = re.compile(
     | SSH_AUTH_SOCK | GIT_SSH | GIT_SSH_COMMAND
     | https?_proxy | no_proxy | all_proxy | HTTPS?_PROXY | NO_PROXY | ALL_PROXY
     | SSL_CERT_FILE | SSL_CERT_DIR | NODE_EXTRA_CA_CERTS | REQUESTS_CA_BUNDLE
-    | ANTHROPIC_[A-Z0-9_]+ | CLAUDE_[A-Z0-9_]+ | CODEX_HOME | IS_SANDBOX
+    | ANTHROPIC_[A-Z0-9_]+ | CLAUDE_[A-Z0-9_]+ | IS_SANDBOX
+    | CODEX_[A-Z0-9_]+ | OPENAI_[A-Z0-9_]+
+    | GEMINI_[A-Z0-9_]+ | GOOGLE_[A-Z0-9_]+ | OPENCODE_[A-Z0-9_]+
     | DISABLE_(TELEMETRY | ERROR_REPORTING | AUTOUPDATER)
-    | AWS_PROFILE | AWS_REGION | GOOGLE_CLOUD_PROJECT | CLOUD_ML_REGION
+    | AWS_PROFILE | AWS_REGION | CLOUD_ML_REGION
     """,
     re.VERBOSE,
 )
 # They tie a process to the session of the agent CLI that happened to start us.
 _OF_ANOTHER_SESSION = re.compile(
     r"CLAUDE_CODE_(ENTRYPOINT|EXECPATH|SSE_PORT|(REMOTE_)?SESSION_[A-Z_]+|REMOTE.*|CHILD_.*)"
+    # OPENCODE_PERMISSION says what the agent may do: that is the turn's to say.
+    r"|CODEX_(SANDBOX.*|THREAD_ID|CI)|GEMINI_(CLI|SANDBOX)|OPENCODE(_PID|_PERMISSION)"
 )
 
 

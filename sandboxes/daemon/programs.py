@@ -13,6 +13,9 @@ from mesh.lib.errors import AppError
 
 Finder = Callable[[Mapping[str, str]], list[str]]
 
+# Where npm and Homebrew put programs for everybody.
+SHARED = ("/usr/local/bin", "/opt/homebrew/bin")
+
 
 class ProgramMissing(AppError):
     """The agent's program is not on this machine."""
@@ -43,10 +46,15 @@ def _demo_agent(env: Mapping[str, str]) -> list[str]:
     return [sys.executable, "-P", str(script)]
 
 
-def _claude(env: Mapping[str, str]) -> list[str]:
-    home = Path(env.get("HOME") or Path.home())
-    usual = (home / ".local/bin", home / ".claude/local", Path("/usr/local/bin"))
-    return [_on_path("claude", env, usual)]
+def _usually_in(name: str, *folders: str) -> Finder:
+    """Return a finder that also looks where the program's own installer puts it."""
+
+    def find(env: Mapping[str, str]) -> list[str]:
+        home = Path(env.get("HOME") or Path.home())
+        usual = (*(home / folder for folder in folders), *map(Path, SHARED))
+        return [_on_path(name, env, usual)]
+
+    return find
 
 
 def _on_path(name: str, env: Mapping[str, str], usual: tuple[Path, ...] = ()) -> str:
@@ -58,4 +66,10 @@ def _on_path(name: str, env: Mapping[str, str], usual: tuple[Path, ...] = ()) ->
     return found
 
 
-PROGRAMS: dict[str, Finder] = {"claude": _claude, "mesh-demo-agent": _demo_agent}
+PROGRAMS: dict[str, Finder] = {
+    "claude": _usually_in("claude", ".local/bin", ".claude/local"),
+    "codex": _usually_in("codex", ".local/bin"),
+    "gemini": _usually_in("gemini", ".local/bin"),
+    "mesh-demo-agent": _demo_agent,
+    "opencode": _usually_in("opencode", ".opencode/bin", ".local/bin"),
+}

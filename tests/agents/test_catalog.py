@@ -11,7 +11,14 @@ def test_what_can_be_run_is_what_has_an_adapter():
 
 
 def test_the_order_is_that_of_the_popover():
-    assert [kind.kind for kind in load_catalog()] == ["decopilot", "claude-code", "codex", "demo"]
+    assert [kind.kind for kind in load_catalog()] == [
+        "decopilot",
+        "claude-code",
+        "codex",
+        "acp:gemini",
+        "acp:opencode",
+        "demo",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -26,4 +33,4 @@ def test_the_adapter_is_told_the_model_of_the_tier(tier, model):
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_a_harness_without_models_is_told_the_tier(tier):
-    assert models_of("acp:gemini", tier)["thinking"]["id"] == f"acp:gemini:{tier}"
+    assert models_of("acp:opencode", tier)["thinking"]["id"] == f"acp:opencode:{tier}"

@@ -44,7 +44,13 @@ def states(chat):
 
 
 def test_only_agents_that_can_be_run_are_shown():
-    assert states(context(link())) == {"claude-code": "enabled", "demo": "enabled"}
+    assert states(context(link())) == {
+        "claude-code": "enabled",
+        "codex": "unavailable",
+        "acp:gemini": "unavailable",
+        "acp:opencode": "unavailable",
+        "demo": "enabled",
+    }
 
 
 @pytest.mark.parametrize(
@@ -67,7 +73,9 @@ def test_who_answers_when_nobody_was_picked(links, active):
         ("demo:smart", ("demo", "fast")),  # it has one tier
         ("claude-code:thinking", ("claude-code", "thinking")),
         ("claude-code:huge", ("claude-code", "smart")),
-        ("codex:fast", ("claude-code", "fast")),  # not to be run here: the tier is kept
+        ("codex:fast", ("codex", "fast")),
+        ("acp:opencode:fast", ("acp:opencode", "smart")),  # it has one tier
+        ("decopilot:fast", ("claude-code", "fast")),  # not to be run here: the tier is kept
         ("decopilot-laptop", ("claude-code", "smart")),
         ("", ("claude-code", "smart")),
     ],
@@ -81,7 +89,9 @@ def test_a_pick_stays_shown_while_it_is_unavailable():
     chat = context(link(state="offline", cause="network"), choice="claude-code:fast")
 
     assert chat.active == ("claude-code", "fast")
-    assert chat.find("claude-code").reason.startswith("walnut is offline. It has lost its connection")
+    assert chat.find("claude-code").reason.startswith(
+        "walnut is offline. It has lost its connection"
+    )
     assert not chat.allows("claude-code", "fast")
 
 
@@ -93,7 +103,13 @@ def test_a_locked_thread_keeps_agent_and_machine_but_not_the_tier():
 
     assert chat.locked
     assert chat.active == ("claude-code", "thinking")
-    assert states(chat) == {"claude-code": "enabled", "demo": "locked"}
+    assert states(chat) == {
+        "claude-code": "enabled",
+        "codex": "locked",
+        "acp:gemini": "locked",
+        "acp:opencode": "locked",
+        "demo": "locked",
+    }
     assert chat.find("claude-code").machine.name == "walnut"
 
 
@@ -113,10 +129,10 @@ def test_a_thread_whose_machine_was_removed_says_so():
 
 
 def test_a_thread_of_an_agent_that_can_not_be_run_here_is_shown_as_such():
-    chat = context(link(), pins=Pinned("codex", HERE))
+    chat = context(link(), pins=Pinned("decopilot", HERE))
 
-    assert chat.active == ("codex", "smart")
-    assert chat.find("codex").state == "unavailable"
+    assert chat.active == ("decopilot", "smart")
+    assert chat.find("decopilot").state == "unavailable"
 
 
 def test_a_thread_of_an_agent_nobody_knows_has_no_active_section_of_it():

@@ -67,6 +67,7 @@ def test_a_stored_pick_may_be_stale(value, option):
         pytest.param(True, ["claude-code"], True, id="claude"),
         pytest.param(True, ["codex"], True, id="codex"),
         pytest.param(True, ["codex", "claude-code"], True, id="both"),
+        pytest.param(True, ["acp:gemini"], True, id="an ACP agent"),
     ],
 )
 def test_local_cli(is_online, capabilities, answer):

@@ -164,6 +164,8 @@ def test_a_locked_thread_has_one_section_that_is_not_locked():
         "decopilot": "locked",
         "claude-code": "enabled",
         "codex": "locked",
+        "acp:gemini": "locked",
+        "acp:opencode": "locked",
         "demo": "locked",
     }
     assert {s.reason for s in sections if s.state == "locked"} == {LOCKED}
