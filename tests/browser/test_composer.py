@@ -152,6 +152,19 @@ def test_what_no_thread_was_opened_for_comes_back_into_the_box(page, server):
     expect(page.locator("#text")).to_have_value("first words")
 
 
+def test_two_messages_at_once_open_one_thread(page, server):
+    page.goto(f"{server.url}/home/")
+    page.evaluate("""() => {
+      for (const words of ["one", "two"]) {
+        document.querySelector("#text").value = words;
+        document.querySelector("#composer").requestSubmit();
+      }
+    }""")
+
+    until(lambda: len(server.posts) == 2)
+    assert len(server.threads) == 1
+
+
 def test_a_run_can_be_stopped_also_with_a_draft_in_the_box(page, server):
     server.add_thread(messages=[made_up.mine("hi")], status="running")
     page.goto(server.url + CHAT)

@@ -62,7 +62,8 @@ async function post(id, text) {
   transcript.change(message, null);
   outbox.put(id, text);
   try {
-    const fresh = thread ? null : await openThread();
+    // A second message may be written before the first one has its thread.
+    const fresh = thread ? null : await (opening ??= openThread().finally(() => (opening = null)));
     const choice = composer.choice();
     const kind = choice?.isLocal ? { sandboxProviderKind: "remote-user" } : {};
     const pins = thread.locked || !choice ? {} : { harnessId: choice.harness, ...kind };
@@ -96,6 +97,8 @@ function takeUp() {
     }
   }
 }
+
+let opening = null;
 
 /** The new chat becomes a thread in place: nothing reloads, no keystroke is lost. */
 async function openThread() {
