@@ -1,0 +1,94 @@
+"""Machines in Django's admin: looked at, and put out; never a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from links import services
+from links.core.presence import SENTENCES
+from links.models import Link
+from links.selectors import view_of
+
+# Shown of a machine; "secret", its hash and addresses are not among them.
+_SHOWN = (
+    "user",
+    "hostname",
+    "machine_id",
+    "state",
+    "cause_in_words",
+    "cli_version",
+    "protocol_version",
+    "capabilities",
+    "harnesses",
+    "node",
+    "seen_at",
+    "created_at",
+    "revoked_at",
+)
+
+
+@admin.register(Link)
+class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the checker only
+    """A list to look at, with actions: everything else is the machine's own to change."""
+
+    list_display = ("__str__", "user", "state", "cause", "cli_version", "can", "seen_at", "node")
+    list_filter = ("cause", "cli_version", "seen_at")
+    list_select_related = ("user",)
+    search_fields = ("hostname", "machine_id", "user__username", "user__email")
+    ordering = ("-seen_at",)
+    fields = readonly_fields = _SHOWN
+    actions = ("disconnect", "rotate", "revoke")
+
+    @admin.display(description="state")
+    def state(self, link: Link) -> str:
+        return view_of(link).state
+
+    @admin.display(description="cause")
+    def cause(self, link: Link) -> str:
+        return view_of(link).cause
+
+    @admin.display(description="cause")
+    def cause_in_words(self, link: Link) -> str:
+        return SENTENCES.get(view_of(link).cause, "–")
+
+    @admin.display(description="capabilities")
+    def can(self, link: Link) -> str:
+        return ", ".join(view_of(link).capabilities)
+
+    @admin.action(description="Disconnect: it comes back by itself", permissions=["change"])
+    def disconnect(self, request: HttpRequest, links: QuerySet[Link]) -> None:
+        self._do(request, links, services.disconnect, "disconnected")
+
+    @admin.action(description="Rotate the secret: it registers again", permissions=["change"])
+    def rotate(self, request: HttpRequest, links: QuerySet[Link]) -> None:
+        self._do(request, links, services.rotate, "given a new secret")
+
+    @admin.action(description="Revoke: it must be paired anew", permissions=["change"])
+    def revoke(self, request: HttpRequest, links: QuerySet[Link]) -> None:
+        self._do(request, links, services.revoke, "signed out")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # only a machine can register itself
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # threads are pinned to it; revoke it
+
+    def _do(
+        self,
+        request: HttpRequest,
+        links: QuerySet[Link],
+        action: Callable[..., None],
+        done: str,
+    ) -> None:
+        count = 0
+        for link in links.select_related("user"):
+            action(link=link)
+            self.log_change(request, link, f"{done.capitalize()}.")
+            count += 1
+        machines = "machine was" if count == 1 else "machines were"
+        self.message_user(request, f"{count} {machines} {done}.", messages.SUCCESS)
