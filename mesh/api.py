@@ -35,6 +35,13 @@ class BodyTooLarge(AppError):
     status = 413
 
 
+class StalePage(AppError):
+    code = "stale_page"
+    text = "The page's token against forged requests is missing, or older than your sign-in."
+    hint = "Reload the page; what you wrote is kept. Programs send a bearer token instead."
+    status = 403
+
+
 class JSONParser(BaseParser):
     """Reads a JSON object; the limit is looked at before the body is."""
 
@@ -109,6 +116,9 @@ def answer_error(exc: Exception, context: dict[str, Any]) -> Response | None:
         exc = exceptions.NotFound()
     elif isinstance(exc, PermissionDenied):
         exc = exceptions.PermissionDenied()
+    if isinstance(exc, exceptions.PermissionDenied) and str(exc).startswith("CSRF Failed"):
+        exc = StalePage()  # who signed in again in another tab has a new one there
+        return Response(exc.body(), status=exc.status)
     answer = exception_handler(exc, context)
     if answer is None:
         return None

@@ -20,5 +20,6 @@ urlpatterns = [
     path("", include("threads.urls")),
 ]
 
+handler400 = "mesh.views.bad_request"
 handler500 = "mesh.views.server_error"
 handler404 = "mesh.views.not_found"

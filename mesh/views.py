@@ -7,6 +7,7 @@ from django.contrib.auth import login
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
+from django.views import defaults
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
@@ -46,6 +47,14 @@ def enter(request: HttpRequest) -> HttpResponseBase:
     if user is not None:
         login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     return redirect("/")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer programs in JSON; people get Django's own line, which needs no template."""
+    if request.path.startswith("/api/"):
+        body = error_body("bad_request", "The request is malformed.", "Check host and headers.")
+        return JsonResponse(body, status=400)
+    return defaults.bad_request(request, exception)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

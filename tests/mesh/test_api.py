@@ -92,6 +92,31 @@ def test_an_unknown_address_answers_programs_in_json(client, db):
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
 
 
+def test_a_browsers_post_needs_the_token_of_its_page(ada):
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(ada)
+
+    answer = browser.post("/api/home/decopilot/threads", {}, content_type="application/json")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "stale_page")
+    assert "Reload" in answer.json()["error"]["hint"]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        pytest.param("/api/home/decopilot/threads", "application/json", id="a program"),
+        pytest.param("/healthz", "text/html; charset=utf-8", id="a person"),
+    ],
+)
+def test_a_request_for_another_host_is_refused_in_the_askers_form(client, path, kind):
+    answer = client.get(path, headers={"host": "evil.example"})
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (400, kind)
+    if kind == "application/json":
+        assert answer.json()["error"]["code"] == "bad_request"
+
+
 def test_healthz(client, db, settings):
     answer = client.get(reverse("healthz"))
 
