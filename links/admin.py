@@ -36,8 +36,8 @@ _SHOWN = (
 class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the checker only
     """A list to look at, with actions: everything else is the machine's own to change."""
 
-    list_display = ("__str__", "user", "state", "cause", "cli_version", "can", "seen_at", "node")
-    list_filter = ("cause", "cli_version", "seen_at")
+    list_display = ("__str__", "user", "state", "cause", "cli_version", "can", "seen_at")
+    list_filter = ("cause", "cli_version")
     list_select_related = ("user",)
     search_fields = ("hostname", "machine_id", "user__username", "user__email")
     ordering = ("-seen_at",)
@@ -74,6 +74,10 @@ class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the 
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # only a machine can register itself
+
+    def has_change_permission(self, request: HttpRequest, obj: Link | None = None) -> bool:
+        # The list's actions, yes; the fields of a machine, no.
+        return obj is None and super().has_change_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # threads are pinned to it; revoke it
