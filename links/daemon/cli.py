@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ from links.wire.addresses import is_own_url
 from mesh import env
 from mesh.version import VERSION
 
+LOG_BYTES = 2_000_000  # and two older files
 DESCRIPTION = "Link this machine to a Mesh server and run its agents here, until Ctrl-C."
 
 
@@ -181,12 +183,17 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def _log_to(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file = RotatingFileHandler(path, maxBytes=2_000_000, backupCount=2, encoding="utf-8")
+    handlers: list[logging.Handler] = [
+        RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=2, encoding="utf-8")
+    ]
+    # A person, or systemd's journal. Any other file would grow for as long as the link runs.
+    if sys.stderr.isatty() or "JOURNAL_STREAM" in os.environ:
+        handlers.append(logging.StreamHandler())
     logging.basicConfig(
         level=logging.INFO,
         format="{asctime} {levelname} {name}: {message}",
         style="{",
-        handlers=[file, logging.StreamHandler()],
+        handlers=handlers,
     )
     # Theirs speak of every handshake, with headers.
     logging.getLogger("websockets").setLevel(logging.ERROR)

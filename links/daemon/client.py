@@ -16,12 +16,12 @@ from websockets.protocol import State
 
 from links.daemon.absence import Absence
 from links.peer import Peer, Stream
+from links.wire.addresses import LOOPBACK
 from links.wire.errors import TunnelError
 from links.wire.tunnel import Tunnel
 
 logger = logging.getLogger(__name__)
 
-LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 _STEP: Final = 0.02
 UNSENT: Final = 128 * 1024  # bytes the system may hold back: what a token waits behind at most
 

@@ -9,7 +9,7 @@ from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from links.daemon.client import LOOPBACK
+from links.wire.addresses import LOOPBACK
 
 TIMEOUT: Final = 10.0
 _LARGEST: Final = 1024 * 1024

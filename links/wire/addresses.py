@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Final
 from urllib.parse import urlsplit
 
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})  # no proxy could reach it
 _NAME: Final = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])"
 )

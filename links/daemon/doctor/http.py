@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from links.daemon import web
-from links.daemon.client import LOOPBACK
+from links.wire.addresses import LOOPBACK
 
 TIMEOUT: Final = 8.0
 _LARGEST: Final = 1024 * 1024

@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 
 from websockets.exceptions import InvalidStatus, WebSocketException
 
-from links.daemon.client import LOOPBACK, dial
+from links.daemon.client import dial
 from links.daemon.config import own_command
 from links.daemon.doctor import http
 from links.daemon.doctor.finding import Finding
 from links.daemon.errors import Stop
 from links.daemon.tokens import RenewalFailed, TokenSource
 from links.wire import version as protocol
+from links.wire.addresses import LOOPBACK
 from links.wire.signing import MAX_DRIFT
 from mesh.version import VERSION
 
