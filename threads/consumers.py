@@ -14,6 +14,7 @@ from django.conf import settings
 from links.selectors import LinkView, list_links
 from mesh.models import User
 from threads import bell, pool, selectors, services
+from threads.errors import CursorTooOld
 from threads.follow import follow
 from threads.models import Thread
 from threads.rows import EventRow
@@ -89,6 +90,9 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         thread = await pool.run(_find, self.user, thread_id)
         if thread is None:
             await self.refuse(thread_id, "not_found", "There is no such thing here.")
+            return
+        if after < thread.pruned_seq:
+            await self.refuse(thread_id, CursorTooOld.code, CursorTooOld.hint)
             return
         await self.say({"type": "thread", "thread": selectors.thread_summary(thread)})
         task = asyncio.create_task(self.pass_on(thread_id, min(after, thread.last_seq)))

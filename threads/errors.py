@@ -70,6 +70,13 @@ class BadCursor(AppError):
     hint = "Send the id of the last event you have, or nothing."
 
 
+class CursorTooOld(AppError):
+    code = "cursor_too_old"
+    text = "The events behind that number were removed; their answers are stored."
+    hint = "Read the thread's messages, and go on from the cursor that comes with them."
+    status = 410
+
+
 class BadRunId(AppError):
     code = "bad_run_id"
     text = "The run's id is not an id."

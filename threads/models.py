@@ -24,8 +24,9 @@ class Thread(models.Model):
 
     ``sandbox_provider_kind``, ``harness_id``, ``link`` and ``branch`` are the pins: empty
     until the first accepted message, and never changed after. ``last_seq`` is the number of
-    the newest event of the journal; ``session_ref`` is the harness's own name of the
-    conversation, for the next turn's resume. A deleted thread is hidden at once; its row
+    the newest event of the journal, ``pruned_seq`` of the newest that was removed because its
+    answer is stored; ``session_ref`` is the harness's own name of the conversation, for the
+    next turn's resume. A deleted thread is hidden at once; its row
     stays until its last run is known to be stopped.
     """
 
@@ -40,6 +41,7 @@ class Thread(models.Model):
     branch = models.CharField(max_length=200, blank=True)
     session_ref = models.CharField(max_length=200, blank=True)
     last_seq = models.PositiveBigIntegerField(default=0)
+    pruned_seq = models.PositiveBigIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
     deleted_at = models.DateTimeField(null=True)
@@ -89,7 +91,8 @@ class Run(models.Model):
     ``fence`` counts the attempts: who comes with an older one is refused. ``last_n`` is the
     number of the newest event of this attempt that is in the journal, and so the cursor with
     which its reader comes back. ``node`` is the process that reads it.
-    ``cancel_delivered_at`` stays empty until the laptop has been told to stop.
+    ``cancel_delivered_at`` stays empty until the laptop has been told to stop. ``expires_at``
+    is set for a run that may wait for its machine: until when.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -107,6 +110,7 @@ class Run(models.Model):
     system_messages = models.JSONField(default=list)
     cancel_requested_at = models.DateTimeField(null=True)
     cancel_delivered_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     progress_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True)

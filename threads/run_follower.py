@@ -127,6 +127,8 @@ class RunFollower:
                 order.place, run_id=str(order.run_id), fence=order.fence, after=order.last_n
             )
         async with stream as events:
+            if order.last_n:  # it may have been away for long: not the agent's fault
+                await pool.run(services.note_joined, run_id=order.run_id)
             await self._read(order, lane, events)
 
     async def _read(self, order: Order, lane: Lane, events: Events) -> None:

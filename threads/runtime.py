@@ -18,6 +18,7 @@ from sandboxes.providers import provider_for
 from threads import bell, pool
 from threads.dispatcher import Dispatcher
 from threads.journal import Writer
+from threads.sweeper import sweep_for_ever
 
 # Seconds. Python's own 5 ms would add to a token whenever the writer's thread computes.
 SWITCH_EVERY: Final = 0.0005
@@ -31,6 +32,7 @@ class Runtime:
         self.dispatcher = Dispatcher(provider_for=provider_for, writer=self.writer)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hearing: asyncio.Task[None] | None = None
+        self._sweeping: asyncio.Task[None] | None = None
         self._wal: ShortWal | None = None
 
     async def start(self) -> None:
@@ -45,6 +47,8 @@ class Runtime:
             self._wal = ShortWal(Path(settings.DATABASES["default"]["NAME"]))
             self._wal.start()
         await self.dispatcher.start()
+        if settings.MESH_EMBEDDED:  # clustered, Celery does it (tasks.py)
+            self._sweeping = asyncio.create_task(sweep_for_ever())
 
     async def stop(self) -> None:
         """End everything; what agents do meanwhile is fetched after the next start."""
@@ -52,10 +56,11 @@ class Runtime:
             return
         self._loop = None
         await self.dispatcher.stop()
-        if self._hearing is not None:
-            self._hearing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._hearing
+        for task in (self._sweeping, self._hearing):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         if self._wal is not None:
             self._wal.stop()
         await asyncio.to_thread(self.writer.stop)

@@ -32,6 +32,7 @@ def add_stream(result: dict[str, Any], **context: Any) -> dict[str, Any]:
                     "content": {"text/event-stream": {"schema": {"type": "string"}}},
                 },
                 "404": {"description": "Unknown, or not the caller's."},
+                "410": {"description": "`cursor_too_old`: go on from the messages."},
             },
         }
     }

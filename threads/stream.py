@@ -16,7 +16,7 @@ from mesh.lib.errors import AppError
 from mesh.models import User
 from threads import pool, selectors, services
 from threads.core import run_state
-from threads.errors import BadCursor, BadRunId, MethodNotAllowed, Unauthorized
+from threads.errors import BadCursor, BadRunId, CursorTooOld, MethodNotAllowed, Unauthorized
 from threads.follow import follow
 from threads.models import Run
 from threads.rows import EventRow
@@ -63,9 +63,13 @@ def _wanted(request: HttpRequest, org: str, thread_id: UUID) -> Wanted:
     start = selectors.start_of(thread=thread, run_id=run_id)
     # Who is ahead of the journal (it was restored from a copy) goes on at its end.
     after = start if after is None else min(after, thread.last_seq)
+    if after < thread.pruned_seq:
+        raise CursorTooOld
     if run_id is None:
         return Wanted(thread.pk, after)
     run = Run.objects.select_related("answer").get(pk=run_id)
+    if run.answer is not None and run.answer.seq <= thread.pruned_seq:
+        raise CursorTooOld("The run's events were removed; its answer is stored.")
     is_over = run.state in run_state.FINISHED and (run.answer is None or run.answer.seq <= after)
     return Wanted(thread.pk, after, run_id, is_over)
 

@@ -38,6 +38,14 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The machine this chat runs on is no longer linked.",
         "Link it again with deco_link, or start a new chat.",
     ),
+    "stuck": (
+        "The agent said nothing for too long, so it was ended.",
+        "Look on the machine whether its program hangs, then send the message again.",
+    ),
+    "expired": (
+        "The machine did not come back in time, so the message was not sent to it.",
+        "Send it again when the machine is online.",
+    ),
     "internal_error": ("Something went wrong on the server.", "Try again; it was logged."),
 }
 

@@ -8,8 +8,10 @@ from threads.services.runs import (
     end_overdue_stops,
     finish_run,
     mark_stop_delivered,
+    note_joined,
     requeue_run,
 )
+from threads.services.sweeping import end_stuck_runs, expire_queued_runs, prune_events
 from threads.services.threads import create_thread, delete_thread, rename_thread
 
 __all__ = [
@@ -20,11 +22,15 @@ __all__ = [
     "create_thread",
     "delete_thread",
     "end_overdue_stops",
+    "end_stuck_runs",
+    "expire_queued_runs",
     "finish_run",
     "mark_answer_delivered",
     "mark_shown",
     "mark_stop_delivered",
+    "note_joined",
     "post_message",
+    "prune_events",
     "rename_thread",
     "requeue_run",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -23,6 +24,8 @@ from threads.services.announce import announce
 from threads.targets import Wish, choose_pins
 
 QUEUE_LIMIT = 100  # messages of one thread that wait
+# How long a message waits for a machine that is away: a weekend, but not a holiday.
+WAIT_FOR_MACHINE = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,7 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
             temperature=message.temperature,
             system_messages=rows.clean(message.system_messages),
             created_at=now,
+            expires_at=now + WAIT_FOR_MACHINE if message.wish.queue_when_offline else None,
         )
         written = rows.append(thread.pk, _drafts(thread, prompt, run))
         changed = {**pins.as_fields(), "updated_at": now}

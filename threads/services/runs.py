@@ -49,6 +49,11 @@ def claim_run(*, run_id: UUID) -> bool:
     return True
 
 
+def note_joined(*, run_id: UUID) -> None:
+    """Count it as progress that the run's machine gives its stream again."""
+    Run.objects.filter(pk=run_id, state__in=run_state.ACTIVE).update(progress_at=timezone.now())
+
+
 def requeue_run(*, run_id: UUID) -> bool:
     """Put a run back that was never sent: its laptop is gone. Say whether it was ours."""
     with transaction.atomic():

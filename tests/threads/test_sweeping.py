@@ -1,0 +1,220 @@
+"""Runs that are stuck, runs nobody came for, and events whose answers are stored."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from mesh.services import make_token
+from threads import selectors, services
+from threads.models import Approval, Event, Run
+from threads.services.messages import WAIT_FOR_MACHINE
+from threads.services.sweeping import KEEP
+
+pytestmark = pytest.mark.django_db
+
+NOW = timezone.now()
+LONG = timedelta(minutes=11)  # the demo agent may be silent for ten minutes
+
+
+@pytest.fixture
+def working(say):
+    """Return ``working(state, silent)``: a run in that state, silent for so long."""
+
+    def make(state="running", silent=LONG):
+        run = say()
+        services.claim_run(run_id=run.pk)
+        Run.objects.filter(pk=run.pk).update(state=state, progress_at=timezone.now() - silent)
+        return run
+
+    return make
+
+
+def end_stuck():
+    return services.end_stuck_runs(now=timezone.now())
+
+
+@pytest.mark.parametrize("state", ["dispatched", "running"])
+def test_a_run_without_progress_is_failed_and_its_machine_told_to_stop(working, state):
+    run = working(state)
+
+    assert (end_stuck(), end_stuck()) == (1, 0)
+
+    run.refresh_from_db()
+    assert (run.state, run.error_code) == ("failed", "stuck")
+    assert run.cancel_requested_at is not None
+    assert run.cancel_delivered_at is None
+
+
+def test_readers_are_told_why(working, thread, chunks):
+    working()
+
+    end_stuck()
+
+    *_, error, status, finish = chunks(thread)
+    assert "said nothing for too long" in error["errorText"]
+    assert (status["data"]["state"], status["data"]["code"]) == ("failed", "stuck")
+    assert finish["type"] == "finish"
+
+
+def test_age_alone_is_no_reason(working):
+    run = working(silent=timedelta(minutes=9))
+    Run.objects.filter(pk=run.pk).update(created_at=NOW - timedelta(days=30))
+
+    assert end_stuck() == 0
+
+
+def test_who_waits_for_an_answer_is_not_stuck(working):
+    run = working("waiting", silent=timedelta(days=3))
+    Approval.objects.create(run=run, approval_id="a", tool_call_id="c", input={}, level="auto")
+
+    assert end_stuck() == 0
+
+
+def test_a_run_whose_machine_is_away_is_not_stuck(working, link):
+    working(silent=timedelta(days=3))
+    link.offline_after = timezone.now() - timedelta(seconds=1)
+    link.save(update_fields=["offline_after"])
+
+    assert end_stuck() == 0
+
+
+def test_a_run_that_is_joined_again_gets_its_time_anew(working):
+    run = working(silent=timedelta(days=3))
+
+    services.note_joined(run_id=run.pk)
+
+    assert end_stuck() == 0
+
+
+@pytest.fixture
+def late(say, link):
+    """A run that was to wait for its machine, and has waited too long."""
+    away(link)
+    run = say(may_wait=True)
+    assert run.expires_at == run.created_at + WAIT_FOR_MACHINE
+    Run.objects.filter(pk=run.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    return run
+
+
+def away(link):
+    link.offline_after = timezone.now() - timedelta(seconds=1)
+    link.save(update_fields=["offline_after"])
+
+
+def expire():
+    return services.expire_queued_runs(now=timezone.now())
+
+
+def test_a_run_whose_machine_did_not_come_expires(late):
+    assert (expire(), expire()) == (1, 0)
+
+    late.refresh_from_db()
+    assert (late.state, late.error_code) == ("expired", "expired")
+    assert late.answer.metadata["error"]["hint"].startswith("Send it again")
+
+
+def test_a_run_whose_machine_is_back_is_left_to_the_dispatcher(late, link):
+    link.offline_after = timezone.now() + timedelta(minutes=1)
+    link.save(update_fields=["offline_after"])
+
+    assert expire() == 0
+
+
+def test_a_run_that_was_sent_meanwhile_goes_on(late, link):
+    services.claim_run(run_id=late.pk)
+
+    assert expire() == 0
+
+
+def test_a_run_that_may_not_wait_never_expires(say):
+    assert say().expires_at is None
+
+
+@pytest.fixture
+def answered(say):
+    """Return ``answered(ago)``: a run that was answered so long ago."""
+
+    def make(ago):
+        run = say()
+        services.finish_run(run_id=run.pk, state="completed")
+        Run.objects.filter(pk=run.pk).update(finished_at=timezone.now() - ago)
+        run.refresh_from_db()
+        return run
+
+    return make
+
+
+def prune():
+    return services.prune_events(now=timezone.now())
+
+
+OLD = KEEP + timedelta(hours=1)
+
+
+def test_events_of_old_answers_go_and_the_page_stays_the_same(answered, thread):
+    answered(OLD)
+    answered(timedelta(hours=1))
+    before = selectors.page_of(thread)
+    events = Event.objects.count()
+
+    removed = prune()
+
+    assert 0 < removed < events
+    assert Event.objects.count() == events - removed
+    assert prune() == 0
+    assert selectors.page_of(thread) == before
+
+
+def test_nothing_is_taken_out_of_the_middle(answered, say, thread):
+    open_run = say()  # its first events stand before the old answer's
+    answered(OLD)
+
+    prune()
+
+    left = Event.objects.filter(thread=thread).order_by("seq").values_list("seq", flat=True)
+    thread.refresh_from_db()
+    assert list(left) == list(range(thread.pruned_seq + 1, thread.last_seq + 1))
+    assert Event.objects.filter(run=open_run).exists()
+
+
+def test_a_young_thread_is_left_alone(answered):
+    answered(KEEP - timedelta(hours=1))
+
+    assert prune() == 0
+
+
+@pytest.fixture
+def get(client, ada, thread):
+    """Return ``get(query)``: the answer to a reader of the thread's stream."""
+    headers = {"Authorization": f"Bearer {make_token(user=ada)}"}
+
+    async def read(query):
+        url = f"/api/home/decopilot/threads/{thread.pk}/stream{query}"
+        return await client.get(url, headers=headers)
+
+    return read
+
+
+@pytest.fixture
+def client(async_client):
+    return async_client
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_reader_from_before_is_told_how_to_go_on(answered, get, thread):
+    from asgiref.sync import sync_to_async
+
+    from threads import pool
+
+    run = await sync_to_async(answered)(OLD)
+    await sync_to_async(prune)()
+
+    for query in ("?after=1", f"?run={run.pk}"):
+        answer = await get(query)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (410, "cursor_too_old")
+    await sync_to_async(thread.refresh_from_db)()
+    for query in (f"?after={thread.pruned_seq}", ""):
+        assert (await get(query)).status_code == 200
+    pool.close()

@@ -1,0 +1,110 @@
+"""What is looked after now and then: runs that are stuck, runs nobody came for, old events.
+
+All of it may be done by several processes at once, and again: each row is looked at once more
+under its thread's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, Max, Min, Q
+
+from agents.catalog import load_catalog
+from threads import rows
+from threads.core import run_state
+from threads.ending import lock_run
+from threads.models import Event, Run, Thread
+from threads.services.runs import finish_run
+
+KEEP = timedelta(days=7)  # of events whose answers are stored
+THREADS_AT_ONCE = 100
+
+# Who waits for a person's answer is not stuck.
+_AT_WORK = (run_state.DISPATCHED, run_state.RUNNING)
+
+
+def end_stuck_runs(*, now: datetime) -> int:
+    """Fail the runs that have said nothing for as long as their harness may; return how many.
+
+    Their machines are told to stop them. A run whose machine is offline is not stuck: what it
+    says meanwhile comes when the machine is back.
+    """
+    ended = 0
+    for kind in load_catalog():
+        before = now - timedelta(minutes=kind.stuck_minutes)
+        silent = Run.objects.filter(
+            state__in=_AT_WORK,
+            progress_at__lt=before,
+            thread__harness_id=kind.kind,
+            thread__link__offline_after__gt=now,
+        )
+        for run_id in silent.values_list("pk", flat=True):
+            ended += _end_stuck(run_id, before=before, now=now)
+    return ended
+
+
+def _end_stuck(run_id: UUID, *, before: datetime, now: datetime) -> bool:
+    def is_silent(run: Run) -> bool:
+        return run.state in _AT_WORK and run.progress_at < before
+
+    with transaction.atomic():
+        if not _finish_if(run_id, is_silent, state=run_state.FAILED, code="stuck"):
+            return False
+        # Only now, or it would have ended as stopped by the person.
+        Run.objects.filter(pk=run_id).update(cancel_requested_at=now)
+    return True
+
+
+def expire_queued_runs(*, now: datetime) -> int:
+    """End the queued runs whose machine did not come in time; return how many."""
+    late = Run.objects.filter(state=run_state.QUEUED, expires_at__lte=now).exclude(
+        thread__link__offline_after__gt=now
+    )
+    return sum(
+        _finish_if(
+            run_id,
+            lambda run: run.state == run_state.QUEUED,
+            state=run_state.EXPIRED,
+            code="expired",
+        )
+        for run_id in late.values_list("pk", flat=True)
+    )
+
+
+def _finish_if(run_id: UUID, condition: Callable[[Run], bool], *, state: str, code: str) -> bool:
+    with transaction.atomic():
+        run = lock_run(run_id)
+        if run is None or not condition(run):
+            return False
+        return finish_run(run_id=run_id, state=state, code=code)
+
+
+def prune_events(*, now: datetime) -> int:
+    """Remove the events of answers stored a while ago; return how many.
+
+    Each thread loses the beginning of its journal, never a piece in the middle: a reader
+    whose number is behind ``pruned_seq`` is told to read the messages instead.
+    """
+    old = Q(runs__finished_at__lt=now - KEEP, runs__answer__seq__gt=F("pruned_seq"))
+    threads = Thread.objects.filter(old).values_list("pk", flat=True).distinct()
+    return sum(_prune(thread_id, before=now - KEEP) for thread_id in threads[:THREADS_AT_ONCE])
+
+
+def _prune(thread_id: UUID, *, before: datetime) -> int:
+    with transaction.atomic():
+        thread = rows.lock(thread_id)
+        needed = Run.objects.filter(thread=thread).exclude(finished_at__lt=before)
+        first = Event.objects.filter(run__in=needed).aggregate(seq=Min("seq"))["seq"]
+        answers = Run.objects.filter(thread=thread, finished_at__lt=before)
+        last: int = answers.aggregate(seq=Max("answer__seq"))["seq"] or 0
+        if first is not None:
+            last = min(last, first - 1)
+        if last <= thread.pruned_seq:
+            return 0
+        count, _ = Event.objects.filter(thread=thread, seq__lte=last).delete()
+        Thread.objects.filter(pk=thread_id).update(pruned_seq=last)
+    return count
