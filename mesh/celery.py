@@ -1,0 +1,36 @@
+"""The Celery application of a clustered Mesh: ``celery -A mesh.celery worker`` and ``beat``.
+
+The server never loads it: what a task does is a service, and only the clock is Celery's.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mesh.settings")
+
+from celery import Celery
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+if not settings.ENV.redis_url:
+    raise ImproperlyConfigured("Celery needs REDIS_URL. Embedded, the server sweeps by itself.")
+
+app = Celery("mesh", broker=settings.ENV.redis_url)
+app.conf.update(
+    task_ignore_result=True,
+    task_default_queue="mesh",
+    # A sweep that was missed is not made up for: the next one does the same.
+    beat_schedule={
+        name: {"task": name, "schedule": every, "options": {"expires": every}}
+        for name, every in {
+            "threads.end_stuck_runs": 60.0,
+            "threads.expire_queued_runs": 60.0,
+            "threads.prune_events": 600.0,
+        }.items()
+    },
+    broker_connection_retry_on_startup=True,
+    worker_hijack_root_logger=False,
+    timezone="UTC",
+)
+app.autodiscover_tasks(["threads"])

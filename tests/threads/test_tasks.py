@@ -1,0 +1,57 @@
+"""Celery's clock rings for what the services do."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from cryptography.fernet import Fernet
+
+from mesh.develop import ROOT
+from threads import services, tasks
+
+NAMES = ["end_stuck_runs", "expire_queued_runs", "prune_events"]
+SHOW = """
+import json
+from mesh.celery import app
+app.loader.import_default_modules()
+print(json.dumps([[each["task"] for each in app.conf.beat_schedule.values()], sorted(app.tasks)]))
+"""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_task_is_the_service_of_its_name(name, monkeypatch):
+    seen = []
+    monkeypatch.setattr(services, name, lambda *, now: seen.append(now) or 3)
+
+    assert getattr(tasks, name)() == 3
+    assert len(seen) == 1
+
+
+def celery(**environ):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MESH_SECRET", "DATABASE"))}
+    return subprocess.run(
+        [sys.executable, "-c", SHOW], cwd=ROOT, env=clean | environ, capture_output=True, text=True
+    )
+
+
+def test_every_task_that_is_due_exists(tmp_path):
+    shown = celery(
+        MESH_HOME=str(tmp_path),
+        DATABASE_URL="postgres://nobody@nowhere/none",
+        REDIS_URL="redis://nowhere/0",
+        MESH_SECRET_KEY="of the tests only",
+        MESH_ENCRYPTION_KEYS=Fernet.generate_key().decode(),
+        MESH_URL="http://testserver",
+    )
+
+    due, known = json.loads(shown.stdout)
+    assert due == [f"threads.{name}" for name in NAMES]
+    assert set(due) <= set(known)
+
+
+def test_without_redis_it_says_what_is_missing(tmp_path):
+    shown = celery(MESH_HOME=str(tmp_path))
+
+    assert "Celery needs REDIS_URL" in shown.stderr

@@ -1,0 +1,29 @@
+"""What a Celery worker does for threads: the services of the same names."""
+
+# mypy: disable-error-code="untyped-decorator"
+# (Celery has no types)
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.utils import timezone
+
+from threads import services
+
+
+@shared_task(name="threads.end_stuck_runs")
+def end_stuck_runs() -> int:
+    """Fail the runs that have said nothing for too long. Running it twice does no harm."""
+    return services.end_stuck_runs(now=timezone.now())
+
+
+@shared_task(name="threads.expire_queued_runs")
+def expire_queued_runs() -> int:
+    """End the queued runs whose machine did not come in time. Running it twice does no harm."""
+    return services.expire_queued_runs(now=timezone.now())
+
+
+@shared_task(name="threads.prune_events")
+def prune_events() -> int:
+    """Remove old events of stored answers. Running it twice does no harm."""
+    return services.prune_events(now=timezone.now())
