@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 if not settings.ENV.redis_url:
-    raise ImproperlyConfigured("Celery needs REDIS_URL. Embedded, the server sweeps by itself.")
+    raise ImproperlyConfigured("Celery needs REDIS_URL. Without it, the one server does it all.")
 
 app = Celery("mesh", broker=settings.ENV.redis_url)
 app.conf.update(

@@ -47,7 +47,7 @@ class Runtime:
             self._wal = ShortWal(Path(settings.DATABASES["default"]["NAME"]))
             self._wal.start()
         await self.dispatcher.start()
-        if settings.MESH_EMBEDDED:  # clustered, Celery does it (tasks.py)
+        if not settings.ENV.redis_url:  # where several servers run, Celery does it (tasks.py)
             self._sweeping = asyncio.create_task(sweep_for_ever())
 
     async def stop(self) -> None:

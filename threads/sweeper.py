@@ -1,4 +1,4 @@
-"""Looks after runs and journals inside an embedded server; clustered, Celery does (tasks.py)."""
+"""Looks after runs and journals inside a server that runs alone; else Celery does (tasks.py)."""
 
 from __future__ import annotations
 

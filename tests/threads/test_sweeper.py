@@ -1,4 +1,4 @@
-"""The sweep inside an embedded server."""
+"""The sweep inside a server that runs alone."""
 
 import pytest
 from django.db import OperationalError
