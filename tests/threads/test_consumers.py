@@ -17,6 +17,7 @@ from django.test import Client
 from mesh.asgi import browsers
 from tests.waiting import auntil
 from threads import bell, consumers, pool, services
+from threads.models import Thread
 from threads.runtime import ring_link
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -100,6 +101,17 @@ async def test_follows_a_thread_from_a_number(ada, thread, say):
             "chunk": {"type": "data-thread-title", "data": {"title": "New"}, "transient": True},
         }
     ]
+
+
+async def test_a_page_from_before_old_events_were_removed_is_told_so(ada, thread):
+    await sync_to_async(Thread.objects.filter(pk=thread.pk).update)(pruned_seq=5, last_seq=9)
+    async with page_of(ada) as page:
+        await page.connect()
+        await says(page, type="follow", thread=str(thread.pk), after=4)
+
+        error = await hears(page, "error")
+
+    assert (error["thread"], error["code"]) == (str(thread.pk), "cursor_too_old")
 
 
 async def test_a_page_is_told_at_once_what_it_may_have_missed(ada, thread, say):
