@@ -1,0 +1,69 @@
+"""What runs beside the servers: the Celery worker, and the containers' health check."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.running import say
+from tests.servers import ROOT
+from tests.waiting import until
+
+CELERY = [sys.executable, "-m", "celery", "-A", "mesh.celery"]
+
+
+@pytest.fixture
+def worker(two):
+    """A worker of the cluster."""
+    words = ["worker", "--concurrency", "1", "--loglevel", "WARNING"]
+    process = subprocess.Popen([*CELERY, *words], cwd=ROOT, env=two.cluster.environ)
+    yield process
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture
+def late(chat):
+    """A message that waited too long for its machine: the id of its run."""
+    chat.laptop.close()  # says goodbye
+    until(
+        lambda: {one["id"]: one["state"] for one in chat.two.links()}[chat.link] == "offline",
+        what="the laptop offline",
+    )
+    run = chat.say("hello", whenOffline="queue")
+    chat.two.cluster.manage(
+        "shell",
+        "-c",
+        "from django.utils import timezone; from threads.models import Run;"
+        f"Run.objects.filter(pk={run!r}).update(expires_at=timezone.now())",
+    )
+    return run
+
+
+def test_a_task_ends_what_waited_too_long(chat, late, worker):
+    with chat.reader() as reader:
+        words = ["call", "threads.expire_queued_runs"]
+        subprocess.run([*CELERY, *words], cwd=ROOT, env=chat.two.cluster.environ, check=True)
+
+        until(lambda: reader.is_done, within=60, what="the end")  # told live, from the worker
+
+    answer = chat.get("/messages")["messages"][-1]
+    assert (answer["id"], answer["metadata"]["state"]) == (late, "expired")
+    assert answer["metadata"]["error"]["code"] == "expired"
+
+
+def test_a_message_that_may_not_wait_is_refused_meanwhile(chat, late):
+    with chat.two.client() as client:
+        answer = say(client, chat.id, "and?", harnessId="demo")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "link_offline")
+
+
+def test_the_health_check_tells_a_living_server_from_a_dead_one(two):
+    def check():
+        words = [sys.executable, "-m", "mesh.health", str(two.port("B"))]
+        return subprocess.run(words, cwd=ROOT, env=two.cluster.environ, check=False).returncode
+
+    assert check() == 0
+    two.cluster.kill("B")
+    assert check() == 1
