@@ -34,6 +34,9 @@ class AlreadyRunning(AppError):
     hint = "Open it there, or stop it first. MESH_HOME=… keeps a second one apart."
 
 
+FACTS_BYTES = 1024
+
+
 @dataclass(slots=True)
 class Lock:
     """The right to use this MESH_HOME, held until the process ends, however it ends."""
@@ -43,8 +46,8 @@ class Lock:
 
     def write(self, facts: dict[str, Any]) -> None:
         """Tell the next start what runs here."""
-        os.ftruncate(self.file, 0)
-        os.pwrite(self.file, json.dumps(facts).encode(), 0)
+        # One write of always the same length: whoever reads meanwhile gets the old or the new.
+        os.pwrite(self.file, json.dumps(facts).encode().ljust(FACTS_BYTES), 0)
 
 
 def lock() -> Lock:
@@ -68,7 +71,7 @@ def lock() -> Lock:
 
 def _read(file: int) -> dict[str, Any]:
     try:
-        facts = json.loads(os.pread(file, 4096, 0) or b"{}")
+        facts = json.loads(os.pread(file, FACTS_BYTES, 0) or b"{}")
     except ValueError:
         return {}
     return facts if isinstance(facts, dict) else {}

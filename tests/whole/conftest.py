@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def mesh(tmp_path_factory):
     """A running Mesh whose link is online; nobody may kill it."""
-    running = RunningMesh(tmp_path_factory.mktemp("mesh"))
+    running = RunningMesh(tmp_path_factory.mktemp("mesh") / "home")
     try:
         running.start().online()
         yield running

@@ -20,7 +20,7 @@ def mesh(tmp_path_factory):
     home = tmp_path_factory.mktemp("person")
     with serving_in_thread() as standin:
         running = RunningMesh(
-            tmp_path_factory.mktemp("mesh"),
+            tmp_path_factory.mktemp("mesh") / "home",
             PATH=f"{program.parent}:{os.environ['PATH']}",
             HOME=str(home),
             ANTHROPIC_BASE_URL=standin.url,

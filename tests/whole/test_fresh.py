@@ -25,7 +25,7 @@ def python(tmp_path_factory):
 
 
 def test_mesh_runs(python, tmp_path):
-    mesh = RunningMesh(tmp_path / "home", python=python)
+    mesh = RunningMesh(tmp_path, python=python)  # an empty home: the very first start
     try:
         mesh.start().online()
         with mesh.client() as api:
