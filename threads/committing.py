@@ -252,8 +252,9 @@ class _Commit:
             run=run.id, approval_id__in=decision.applied, applied_at=None
         )
         for approval in open_ones:
-            approval.applied_at = self.now
             approval.delivered_at = approval.delivered_at or self.now
+            # Another process may have stamped it since this commit began.
+            approval.applied_at = max(self.now, approval.delivered_at)
             approval.save(update_fields=["applied_at", "delivered_at"])
             drafts.append(Draft(approval_chunk(approval, "applied"), run.id))
         return drafts
