@@ -3,21 +3,55 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Final
 
-from links.daemon.asgi import App
+from links.daemon.asgi import App, Message, Receive, Scope, Send
 from links.daemon.errors import PortTaken
 
 KEEP_ALIVE: Final = 75  # seconds that an unused connection stays open
 AT_ONCE: Final = 256  # requests; each may hold a body, and comes unproven
 
 
+class _EndsWithReader:
+    """Ends a request when whoever asked has gone, as a stream of the tunnel does."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = asyncio.Event()
+
+        async def hear() -> Message:
+            message = await receive()
+            if not message.get("more_body"):
+                asked.set()  # what comes next is the reader's leaving
+            return message
+
+        work = asyncio.ensure_future(self._app(scope, hear, send))
+        gone = asyncio.create_task(_gone(asked, receive))
+        try:
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            if not work.done():
+                work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+
+
+async def _gone(asked: asyncio.Event, receive: Receive) -> None:
+    await asked.wait()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 class Listener:
     """Serves ``app`` on 127.0.0.1 while it is started: nobody else's network sees it."""
 
     def __init__(self, app: App, *, port: int) -> None:
-        self._app = app
+        self._app = _EndsWithReader(app)
         self._port = port
         self._server: asyncio.Server | None = None
 
