@@ -90,6 +90,10 @@ class ScriptedServer:
             log.append({"seq": len(log) + 1, "runId": run, "chunk": chunk})
         self._run(self._push(thread))
 
+    def tell(self, message):
+        """Send any message to every page."""
+        self._run(self._send_all(message))
+
     def wait_until_followed(self, thread=made_up.THREAD):
         until(lambda: any(followed == thread for followed, _ in self._follows.values()))
 

@@ -86,3 +86,13 @@ def test_a_machine_that_goes_away_is_named(page, server):
 
     expect(page.locator("#machines")).to_contain_text("offline · asleep or no network")
     expect(page.locator("#notice")).to_contain_text("mbp is offline.")
+
+
+def test_a_page_that_was_away_for_too_long_begins_anew(page, server):
+    opened(page, server)
+    page.evaluate("window.isOld = true")
+
+    server.tell({"type": "error", "thread": made_up.THREAD, "code": "cursor_too_old"})
+
+    page.wait_for_function("!window.isOld && document.readyState === 'complete'")
+    expect(page.get_by_text("hi", exact=True)).to_be_visible()

@@ -268,6 +268,8 @@ function onMessage(message) {
     sidebar.refreshSoon();
   } else if (message.type === "error" && message.thread === thread?.id) {
     if (message.code === "not_found") paintAway("This chat was deleted");
+    // Away for so long that the events in between are gone: the page brings the answers.
+    else if (message.code === "cursor_too_old") location.reload();
     else setTimeout(() => socket.follow(thread.id, socket.cursor), 3000);
   }
 }
