@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -78,7 +79,7 @@ class Turn:
         """
         self._conversation = conversation
         conversation.turn = self
-        request: TurnInput | None = self.request
+        request: TurnInput | None = replace(self.request, folder=str(conversation.cwd))
         while request is not None and not self._is_stopping:
             if conversation.program is None or not conversation.program.is_alive:
                 conversation.start(request)
