@@ -7,8 +7,8 @@ import logging
 import sqlite3
 from dataclasses import dataclass, field
 
-from mesh.lib.errors import AppError
 from mesh.checkpoints import EVERY, Checkpoints
+from mesh.lib.errors import AppError
 from sandboxes.daemon.frames import DONE, Body, Row, part_of_delta, to_json
 from sandboxes.daemon.journal import Journal, JournalFull
 from sandboxes.daemon.streams import RunStream

@@ -5,7 +5,7 @@ client, in turns, so that the ratios hold where the figures drift. Two processes
 the load, and the laptop. Not part of the test run: the numbers belong to a machine.
 """
 
-# ruff: noqa: E402  # Django has to be set up before our modules are imported
+# Django has to be set up before our modules are imported
 import asyncio
 import os
 import subprocess
