@@ -29,6 +29,7 @@ FILES: Final = (
     "links/__init__.py",
     "links/daemon/**/*.py",
     "links/peer.py",
+    "links/sockets.py",
     "links/wire/**/*.py",
     "mesh/__init__.py",
     "mesh/checkpoints.py",

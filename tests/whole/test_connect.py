@@ -1,0 +1,93 @@
+"""A new laptop by the page's own command, as a person does it: copy, run, approve, work."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.waiting import until
+
+pytestmark = pytest.mark.browser
+
+
+class Terminal:
+    """The other computer: it has uv, a Claude Code that is signed in, and nothing of ours."""
+
+    def __init__(self, home):
+        self.home, self.lines, self.process = home, [], None
+        claude = home / "bin" / "claude"
+        claude.parent.mkdir()
+        claude.write_text("""#!/bin/sh\necho '{"loggedIn": true, "email": "ada@mesh.example"}'\n""")
+        claude.chmod(0o755)
+
+    def run(self, command):
+        words = shlex.split(command)
+        assert words[0] == "uvx"
+        environ = {k: v for k, v in os.environ.items() if not k.startswith(("MESH_", "PYTHON"))}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "uv", "tool", "run", *words[1:], "--name", "new laptop"],
+            cwd=self.home,
+            env=environ
+            | {
+                "MESH_HOME": str(self.home),
+                "PATH": f"{self.home}/bin:{environ['PATH']}",
+                "PYTHONUNBUFFERED": "1",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+
+    def code(self):
+        """The code that it shows."""
+        shown = until(lambda: self._is_over() or self._find(), within=60, what=self.lines)
+        assert isinstance(shown, re.Match), self.lines
+        return shown[1]
+
+    def _find(self):
+        return re.search(r"enter the code   (\S+)", "\n".join(self.lines))
+
+    def _is_over(self):
+        return self.process.poll() is not None
+
+    def end(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(20)
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    terminal = Terminal(tmp_path)
+    yield terminal
+    terminal.end()
+
+
+def test_copy_run_approve_and_the_dialog_closes(mesh, terminal, page):
+    page.context.add_cookies([{"name": "mesh_session", "value": mesh.session(), "url": mesh.url}])
+    page.goto(mesh.url)
+    page.locator(".user").click()
+    page.get_by_role("button", name="Connect a desktop").click()
+
+    terminal.run(page.locator("#connect-uvx").inner_text())
+    code = terminal.code()
+    approving = page.context.new_page()
+    approving.goto(f"{mesh.url}/identity/o/device?code={code}")
+    expect(approving.locator("body")).to_contain_text("new laptop")
+    approving.get_by_role("button", name="Approve").click()
+
+    expect(page.locator("#connect")).to_be_hidden(timeout=30_000)
+    expect(page.locator("#machines")).to_contain_text("new laptop")
+    (token_file,) = (terminal.home / "link" / "tokens").glob("*.json")
+    assert json.loads(token_file.read_text())["access"] not in "\n".join(terminal.lines)
