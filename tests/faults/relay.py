@@ -25,12 +25,12 @@ class Relay:
         return f"http://127.0.0.1:{self.port}"
 
     def is_good(self) -> bool:
-        """Say whether a connection has held for half a second, and for as long as none was there.
+        """Say whether a connection has held for half a second, and as long as none was there.
 
         A network that is bad for longer than it is good is not what a laptop adapts to.
         """
         away = self._back_at - self._gone_at
-        return bool(self._writers) and time.monotonic() - self._back_at >= max(0.5, away)
+        return bool(self._writers) and time.monotonic() - self._back_at >= max(0.5, min(away, 5))
 
     def cut(self) -> None:
         """Break every connection, as a network that is gone."""
