@@ -5,9 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 import httpx
-from channels.db import database_sync_to_async
 
-from links import held, selectors
+from links import held, selectors, store
 from links.errors import LinkOffline
 from links.internal import app
 from links.internal.caller import owners
@@ -57,7 +56,7 @@ async def owner_of(link_id: UUID) -> str:
     Raises:
         LinkOffline: no other process is known to hold one.
     """
-    address: str = await database_sync_to_async(selectors.find_owner_address)(link_id=link_id)
+    address: str = await store.run(selectors.find_owner_address, link_id=link_id)
     # Our own address: the row is older than the end of our connection.
     if not address or address == held.address():
         raise LinkOffline

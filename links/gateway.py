@@ -14,10 +14,9 @@ from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, Final
 from uuid import UUID
 
-from channels.db import database_sync_to_async
 from django.db import InterfaceError, OperationalError
 
-from links import held, services
+from links import held, services, store
 from links.connection import Connection, Message, Pulse, Send
 from links.core.ownership import NOT_REGISTERED, SIGNED_OUT_CLOSE, SUPERSEDED
 from links.core.presence import Fact, cause_of
@@ -71,7 +70,7 @@ class Gateway:
         await receive()  # websocket.connect
         token = bearer(_header(scope, b"authorization"))
         try:
-            found = await database_sync_to_async(find_sign_in)(token) if token else None
+            found = await store.run(find_sign_in, token) if token else None
         except STORE_DOWN:
             await _refuse(scope, send, StoreNotReady())
             return
@@ -119,9 +118,7 @@ class Gateway:
 
     async def _note_outdated(self, sign_in: SignIn, machine_id: str) -> None:
         try:
-            await database_sync_to_async(services.refuse_outdated)(
-                user=sign_in.user, machine_id=machine_id[:64]
-            )
+            await store.run(services.refuse_outdated, user=sign_in.user, machine_id=machine_id[:64])
         except STORE_DOWN as exc:
             logger.warning("an outdated program was refused; the store is down: %s", exc)
 
@@ -133,7 +130,8 @@ class Gateway:
         lock = self._locks.setdefault((sign_in.user.pk, machine_id), asyncio.Lock())
         async with lock:
             try:
-                connection.claimed = await database_sync_to_async(services.claim)(
+                connection.claimed = await store.run(
+                    services.claim,
                     user=sign_in.user,
                     machine_id=machine_id,
                     secret_fingerprint=fingerprint,
@@ -170,9 +168,7 @@ class Gateway:
         held.remove(link_id, connection)
         self._heard.pop(connection.id, None)
         try:
-            cause = await database_sync_to_async(services.release)(
-                connection_id=connection.id, fact=fact
-            )
+            cause = await store.run(services.release, connection_id=connection.id, fact=fact)
         except STORE_DOWN as exc:
             # The deadline does it later; whoever runs through this tunnel must know now.
             logger.warning("link %s: the store is down: %s", link_id, exc)
@@ -201,7 +197,7 @@ class Gateway:
         heard, self._heard = self._heard, {}
         self._flushing = False
         try:
-            lost = await database_sync_to_async(services.keep_online)(connection_ids=heard.keys())
+            lost = await store.run(services.keep_online, connection_ids=heard.keys())
         except STORE_DOWN as exc:
             logger.warning("the store is down; deadlines stand still: %s", exc)
             return
@@ -211,19 +207,13 @@ class Gateway:
         """Close those whose machines are not ours any more, as their rows say."""
         by_id = {one.id: one for one in connections}
         holds = [one.hold for one in connections if one.hold is not None]
-        closing = await database_sync_to_async(services.judge_holds)(
-            holds=holds, node_address=held.address()
-        )
+        closing = await store.run(services.judge_holds, holds=holds, node_address=held.address())
         for connection_id, how in closing.items():
             fact = Fact.SIGN_IN_ENDED if how.code == SIGNED_OUT_CLOSE else Fact.CLOSED_HERE
             by_id[connection_id].close(how.code, how.reason, fact)
 
     def _keep_status(self, connection: Connection, status: MachineStatus) -> None:
-        self._run(
-            database_sync_to_async(services.change_status)(
-                connection_id=connection.id, status=status
-            )
-        )
+        self._run(store.run(services.change_status, connection_id=connection.id, status=status))
 
     def _run(self, work: Awaitable[None]) -> None:
         """Run ``work`` beside the connection; its failure is logged and stops nothing."""

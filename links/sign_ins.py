@@ -11,9 +11,9 @@ import asyncio
 import logging
 from typing import Final
 
-from channels.db import database_sync_to_async
 from django.db import InterfaceError, OperationalError
 
+from links import store
 from links.connection import Connection
 from links.core.ownership import SIGNED_OUT_CLOSE
 from links.core.presence import Fact
@@ -43,7 +43,7 @@ class SignIns:
         """Close every connection whose sign-in has ended; where the store is down, none."""
         held = dict(self._of)
         try:
-            ended = await database_sync_to_async(find_ended)(set(held.values()))
+            ended = await store.run(find_ended, set(held.values()))
         except (InterfaceError, OperationalError) as exc:
             logger.warning("sign-ins can't be looked at: the store is down: %s", exc)
             return

@@ -11,11 +11,10 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
-from channels.db import database_sync_to_async
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from links import held, services
+from links import held, services, store
 from links.held import Held
 from links.internal.listener import Listener
 
@@ -47,7 +46,7 @@ class Upkeep:
             await self._listener.start()  # before the first machine is claimed
         began = timezone.now()
         try:
-            await database_sync_to_async(services.forget_former)(before=began)
+            await store.run(services.forget_former, before=began)
         except (InterfaceError, OperationalError) as exc:
             # Their deadlines do it within half a minute.
             logger.warning("machines of the former process stay: the store is down: %s", exc)
@@ -60,10 +59,11 @@ class Upkeep:
                 await self._task
         if self._listener is not None:
             await self._listener.stop()
+        await asyncio.to_thread(store.close)
 
     async def once(self) -> None:
         """Look at every deadline, and at the row of every socket that is held here."""
-        await database_sync_to_async(services.expire)()
+        await store.run(services.expire)
         if connections := held.all_of_them():
             await self._judge(connections)
 
