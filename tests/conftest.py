@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+# No test asserts how long something takes: a busy machine is no defect.
+hypothesis_settings.register_profile(
+    "mesh", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("mesh")
 
 pytest_plugins = ["tests.chromium"]
 
