@@ -30,8 +30,8 @@ def cookie_of(user):
 
 
 @asynccontextmanager
-async def page_of(user, *, origin="http://localhost"):
-    headers = [(b"host", b"localhost"), (b"origin", origin.encode())]
+async def page_of(user, *, origin="http://testserver"):
+    headers = [(b"host", b"testserver"), (b"origin", origin.encode())]
     if user is not None:
         headers.append((b"cookie", (await sync_to_async(cookie_of)(user)).encode()))
     page = WebsocketCommunicator(browsers, "/ws", headers=headers)
