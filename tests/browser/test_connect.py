@@ -157,7 +157,9 @@ def test_on_a_phone_it_is_a_sheet_that_fits(browser, serve):
     phone.locator(".tile").tap()
     phone.locator("#connect summary").tap()
 
-    box = phone.locator("#connect").bounding_box()
+    sheet = phone.locator("#connect")
+    sheet.evaluate("node => Promise.all(node.getAnimations().map((each) => each.finished))")
+    box = sheet.bounding_box()
     assert (box["x"], box["width"]) == (0, 390)
     assert box["y"] + box["height"] == 700
     assert phone.evaluate("document.documentElement.scrollWidth") == 390
