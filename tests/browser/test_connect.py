@@ -126,6 +126,7 @@ def test_escape_and_a_click_beside_it_close_it(page, opened):
     expect(page.locator("#connect")).to_be_hidden()
 
     page.locator(".tile").click()
+    expect(page.locator("#connect")).to_be_visible()
     page.mouse.click(5, 5)
     expect(page.locator("#connect")).to_be_hidden()
 
