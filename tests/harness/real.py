@@ -16,7 +16,7 @@ analytics.enabled = false
 [model_providers.standin]
 name = "The stand-in"
 base_url = "{url}/v1"
-env_key = "STANDIN_KEY"
+env_key = "OPENAI_API_KEY"
 wire_api = "responses"
 request_max_retries = 1
 stream_max_retries = 1
@@ -37,7 +37,7 @@ def codex_env(home: Path, url: str) -> dict[str, str]:
     codex_home = home / ".codex"
     codex_home.mkdir(exist_ok=True)
     (codex_home / "config.toml").write_text(CODEX_CONFIG.format(url=url))
-    return _base(home) | {"CODEX_HOME": str(codex_home), "STANDIN_KEY": "stand-in"}
+    return _base(home) | {"CODEX_HOME": str(codex_home), "OPENAI_API_KEY": "stand-in"}
 
 
 def opencode_env(home: Path, url: str) -> dict[str, str]:

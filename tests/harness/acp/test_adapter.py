@@ -1,0 +1,175 @@
+"""What only some agents do: told here in lines, because no real one does it when asked to."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from agents.harness import ADAPTERS, with_agents
+from agents.harness.base import Done, Write
+from tests.harness.driver import chunks_of, one, text_of, turn
+from tests.harness.shapes import check_turn
+
+
+@pytest.fixture
+def adapter():
+    return ADAPTERS["acp:gemini"]()
+
+
+def tell(adapter, **message):
+    return adapter.feed(json.dumps({"jsonrpc": "2.0"} | message).encode())
+
+
+def update(adapter, kind, **fields):
+    params = {"sessionId": "s", "update": {"sessionUpdate": kind} | fields}
+    return tell(adapter, method="session/update", params=params)
+
+
+def written(outs):
+    return [json.loads(out.line) for out in outs if isinstance(out, Write)]
+
+
+def begin(adapter, given=None, *, abilities=None, session=None):
+    """Take a turn to its prompt; return all outputs."""
+    outs = adapter.begin(given or turn("hi"))
+    outs += tell(adapter, id=1, result={"agentCapabilities": abilities or {}})
+    return outs + tell(adapter, id=2, result={"sessionId": "s"} | (session or {}))
+
+
+def test_an_agent_named_by_the_person_is_there_and_ours_stay_ours():
+    adapters = with_agents({"goose": ["goose", "acp"], "gemini": ["evil"], "empty": []})
+
+    assert set(adapters) == {*ADAPTERS, "acp:goose"}
+    assert adapters["acp:gemini"] is ADAPTERS["acp:gemini"]
+    launch = adapters["acp:goose"]().launch(turn("hi"))
+    assert (launch.program, launch.args) == ("goose", ("acp",))
+
+
+def test_what_was_said_before_is_not_said_again(adapter):
+    given = turn("hi", resumeSessionRef="s")
+    adapter.begin(given)
+    tell(adapter, id=1, result={"agentCapabilities": {"loadSession": True}})
+    text = {"type": "text", "text": "from before"}
+
+    before = update(adapter, "agent_message_chunk", content=text)
+    modes = {"currentModeId": "default", "availableModes": []}
+    loaded = tell(adapter, id=2, result={"modes": modes})
+    late = update(adapter, "agent_message_chunk", content=text)
+    prompted = tell(adapter, id=3, result={})
+
+    assert text_of(chunks_of(before + loaded + late)) == ""
+    assert [line["method"] for line in written(loaded)] == ["session/set_mode"]
+    assert [line["method"] for line in written(prompted)] == ["session/prompt"]
+
+
+def test_a_session_is_resumed_rather_than_told_again(adapter):
+    adapter.begin(turn("hi", resumeSessionRef="s"))
+    abilities = {"loadSession": True, "sessionCapabilities": {"resume": {}}}
+
+    outs = tell(adapter, id=1, result={"agentCapabilities": abilities})
+
+    assert written(outs)[0]["method"] == "session/resume"
+    assert written(outs)[0]["params"]["sessionId"] == "s"
+
+
+def test_an_agent_that_can_not_resume_says_so(adapter):
+    adapter.begin(turn("hi", resumeSessionRef="s"))
+
+    outs = tell(adapter, id=1, result={})
+
+    assert one(chunks_of(outs), "data-notice")["data"]["code"] == "session_lost"
+    assert written(outs)[0]["method"] == "session/new"
+
+
+def test_it_plans_in_its_own_mode_and_works_again_as_before(adapter):
+    modes = {"currentModeId": "usual", "availableModes": [{"id": "usual"}, {"id": "plan"}]}
+    outs = begin(adapter, turn("hi", mode="plan"), session={"modes": modes})
+    assert written(outs)[-1]["params"]["modeId"] == "plan"
+    tell(adapter, id=3, result={})
+    tell(adapter, id=4, result={"stopReason": "end_turn"})
+
+    again = adapter.begin(turn("hi"))
+
+    assert written(again)[-1]["params"]["modeId"] == "usual"
+
+
+def test_its_plan_is_shown(adapter):
+    begin(adapter)
+    entries = [{"content": "one", "status": "completed"}, {"content": "two", "status": "pending"}]
+
+    outs = update(adapter, "plan", entries=entries)
+
+    assert one(chunks_of(outs), "data-plan")["data"]["plan"] == "- [x] one\n- [ ] two"
+
+
+def test_a_file_it_wants_us_to_write_is_refused(adapter):
+    begin(adapter)
+
+    (answer,) = written(tell(adapter, id=9, method="fs/write_text_file", params={"path": "/x"}))
+
+    assert (answer["id"], answer["error"]["code"]) == (9, -32601)
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        ("end_turn", "stop"),
+        ("max_tokens", "length"),
+        ("max_turn_requests", "length"),
+        ("refusal", "content-filter"),
+        ("of next year", "stop"),
+    ],
+)
+def test_why_it_stopped(adapter, reason, finish):
+    outs = begin(adapter)
+
+    outs += tell(adapter, id=3, result={"stopReason": reason})
+
+    check_turn(outs)
+    assert chunks_of(outs)[-1]["finishReason"] == finish
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ({"code": -32000, "message": "Authentication required"}, "not_signed_in"),
+        ({"code": 401, "message": "no"}, "model_api_error"),
+        ({"code": -32603, "message": "x", "data": {"errorName": "APIError"}}, "model_api_error"),
+        ({"code": -32603, "message": "Internal error", "data": {"details": "d"}}, "harness_failed"),
+    ],
+)
+def test_what_a_failure_is_called(adapter, error, code):
+    outs = adapter.begin(turn("hi"))
+    before = adapter.key(turn("hi"))
+
+    outs += tell(adapter, id=1, error=error)
+
+    check_turn(outs)
+    assert next(out for out in outs if hasattr(out, "code")).code == code
+    assert adapter.key(turn("hi")) != before
+
+
+def test_stopped_before_it_was_asked_anything(adapter):
+    outs = adapter.begin(turn("hi"))
+    assert adapter.interrupt() == []
+
+    outs += tell(adapter, id=1, result={}) + tell(adapter, id=2, result={"sessionId": "s"})
+
+    check_turn(outs)
+    assert isinstance(outs[-1], Done)
+    assert "session/prompt" not in [line.get("method") for line in written(outs)]
+
+
+def test_the_cost_of_a_turn_is_not_the_sessions(adapter):
+    outs = begin(adapter)
+    update(adapter, "usage_update", used=1, size=100, cost={"amount": 0.5, "currency": "USD"})
+    outs = tell(adapter, id=3, result={"stopReason": "end_turn"})
+    assert chunks_of(outs)[-1]["messageMetadata"]["costUsd"] == 0.5
+
+    adapter.begin(turn("again"))
+    update(adapter, "usage_update", used=1, size=100, cost={"amount": 0.7, "currency": "USD"})
+    outs = tell(adapter, id=4, result={"stopReason": "end_turn", "usage": {"inputTokens": 1}})
+
+    metadata = chunks_of(outs)[-1]["messageMetadata"]
+    assert (metadata["costUsd"], metadata["usage"]["contextWindow"]) == (0.2, 100)

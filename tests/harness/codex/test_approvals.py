@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pytest
+
+from agents.harness.answer import Answer
+from agents.harness.codex import approvals
+from agents.harness.codex.items import Items
+
+
+@pytest.fixture
+def items():
+    items = Items(Answer("run-1"))
+    items.started({"id": "c", "type": "commandExecution", "command": "/bin/sh -c ls"})
+    change = {"path": "a", "kind": {"type": "add"}, "diff": "x\n"}
+    items.started({"id": "f", "type": "fileChange", "changes": [change]})
+    items.started({"id": "m", "type": "mcpToolCall", "server": "s", "tool": "t"})
+    return items
+
+
+MCP = {"codex_approval_kind": "mcp_tool_call", "tool_name": "t", "tool_params": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "call", "tool", "given"),
+    [
+        pytest.param(
+            approvals.COMMAND,
+            {"itemId": "c", "reason": "Why."},
+            "c",
+            "Bash",
+            {"command": "ls", "reason": "Why."},
+            id="a command, with the reason",
+        ),
+        pytest.param(
+            approvals.COMMAND,
+            {"itemId": "new", "command": "/bin/sh -c pwd"},
+            "new",
+            "Bash",
+            {"command": "pwd"},
+            id="a command without an item",
+        ),
+        pytest.param(
+            approvals.CHANGE,
+            {"itemId": "f"},
+            "f",
+            "Edit",
+            {"file_path": "a", "diff": "--- /dev/null\n+++ b/a\n@@ -0,0 +1,1 @@\n+x\n"},
+            id="a change: the item has its diff",
+        ),
+        pytest.param(
+            approvals.ELICITATION,
+            {"serverName": "s", "_meta": MCP},
+            "m",
+            "mcp__s__t",
+            {"a": 1},
+            id="an MCP tool: found by its name",
+        ),
+        pytest.param(
+            approvals.PERMISSIONS,
+            {"itemId": "c", "permissions": {"network": True}},
+            "",
+            "Permissions",
+            {"permissions": {"network": True}},
+            id="more permissions",
+        ),
+    ],
+)
+def test_what_is_asked(items, method, params, call, tool, given):
+    question = approvals.read(method, 7, params, items)
+
+    assert (question.call, question.tool, question.input) == (call, tool, given)
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        pytest.param(approvals.ELICITATION, {"_meta": None}, id="a form of an MCP server"),
+        pytest.param(approvals.FORM, {"questions": []}, id="a form of the model"),
+        pytest.param("item/tool/call", {}, id="something else"),
+    ],
+)
+def test_what_is_no_question_of_yes_or_no(items, method, params):
+    assert approvals.read(method, 7, params, items) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "yes", "no"),
+    [
+        (approvals.COMMAND, {}, {"decision": "accept"}, {"decision": "decline"}),
+        (
+            approvals.ELICITATION,
+            {"_meta": MCP},
+            {"action": "accept", "content": {}, "_meta": None},
+            {"action": "decline", "content": None, "_meta": None},
+        ),
+        (
+            approvals.PERMISSIONS,
+            {"permissions": {"network": True}},
+            {"permissions": {"network": True}, "scope": "turn"},
+            {"permissions": {}, "scope": "turn"},
+        ),
+    ],
+)
+def test_an_answer_is_for_this_one_time(items, method, params, yes, no):
+    question = approvals.read(method, 7, params, items)
+
+    assert approvals.reply(question, is_allowed=True) == yes
+    assert approvals.reply(question, is_allowed=False) == no

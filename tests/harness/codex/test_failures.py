@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from agents.harness.codex.failures import crash, failure_of, is_cut_off, words_of
+
+
+def error(message="no", info=None):
+    return {"message": message, "codexErrorInfo": info}
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "words"),
+    [
+        pytest.param(error(info="unauthorized"), "not_signed_in", "codex login", id="signed out"),
+        pytest.param(
+            error("Try again at 5.", "usageLimitExceeded"), "usage_limit", "Try again", id="limit"
+        ),
+        pytest.param(
+            error(info="contextWindowExceeded"), "context_full", "Start a new chat", id="too long"
+        ),
+        pytest.param(error("bwrap", "sandboxError"), "harness_failed", "bwrap", id="sandbox"),
+        pytest.param(
+            error("Overloaded", {"httpConnectionFailed": {"httpStatusCode": 529}}),
+            "model_api_error",
+            "Overloaded (status 529)",
+            id="status",
+        ),
+        pytest.param(
+            error("status 401: no", {"httpConnectionFailed": {"httpStatusCode": 401}}),
+            "model_api_error",
+            "refused: status 401: no",
+            id="status said already",
+        ),
+        pytest.param(error(info={"new": 1}), "model_api_error", "no", id="an error of next year"),
+        pytest.param({}, "model_api_error", "no reason given", id="nothing said"),
+    ],
+)
+def test_what_a_failed_turn_is_called(given, code, words):
+    named, sentence = failure_of(given)
+
+    assert named == code
+    assert words in sentence
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ('{"error": {"message": "As told."}}', "As told."),
+        ("bad, url: http://127.0.0.1:1/v1/responses", "bad"),
+        ('{"error": 1}', '{"error": 1}'),
+    ],
+)
+def test_the_providers_words_without_the_wrapping(message, words):
+    assert words_of({"message": message}) == words
+
+
+def test_the_models_limit_is_told_apart():
+    assert is_cut_off(error("Incomplete response returned, reason: max_output_tokens"))
+    assert not is_cut_off(error("no"))
+
+
+def test_the_last_words_of_a_crash_have_no_colours():
+    code, sentence = crash(1, "first\n\x1b[31mERROR\x1b[0m out of luck\n")
+
+    assert code == "harness_crashed"
+    assert sentence.endswith(
+        "with exit code 1 in the middle of the answer. Its last words: ERROR out of luck"
+    )

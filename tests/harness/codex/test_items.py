@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+
+from agents.harness.answer import Answer
+from agents.harness.codex.items import Items, script_of
+from tests.harness.driver import chunks_of, one, text_of, types_of
+
+
+@pytest.fixture
+def answer():
+    answer = Answer("run-1")
+    answer.start()
+    return answer
+
+
+@pytest.fixture
+def items(answer):
+    return Items(answer)
+
+
+@pytest.mark.parametrize(
+    ("command", "script"),
+    [
+        ("/bin/bash -lc 'touch a && ls'", "touch a && ls"),
+        ("/usr/bin/zsh -c ls", "ls"),
+        ("git status", "git status"),
+        ("python -c 'print(1)'", "python -c 'print(1)'"),
+        ("bash -lc 'unfinished", "bash -lc 'unfinished"),
+        ("", ""),
+    ],
+)
+def test_a_command_is_shown_without_its_shell(command, script):
+    assert script_of(command) == script
+
+
+def test_an_item_that_comes_whole_is_said_once(items, answer):
+    items.completed({"id": "m", "type": "agentMessage", "text": "hi"})
+    items.completed({"id": "r", "type": "reasoning", "summary": ["hm", "well"]})
+
+    chunks = chunks_of(answer.take())
+    assert text_of(chunks) == "hi"
+    assert text_of(chunks, "reasoning") == "hmwell"
+
+
+def test_what_is_said_after_an_answer_of_the_model_is_a_new_step(items, answer):
+    items.text("m1", "one")
+    items.answered()
+    items.started({"id": "c", "type": "commandExecution", "command": "ls"})
+    items.text("m2", "two")
+
+    assert types_of(chunks_of(answer.take())).count("start-step") == 2
+
+
+@pytest.mark.parametrize(
+    ("item", "tool", "given"),
+    [
+        pytest.param(
+            {"type": "webSearch", "query": "cats"}, "WebSearch", {"query": "cats"}, id="search"
+        ),
+        pytest.param(
+            {"type": "collabAgentToolCall", "prompt": "Look."},
+            "Agent",
+            {"description": "Look."},
+            id="a helper",
+        ),
+        pytest.param(
+            {"type": "imageView", "path": "/a.png", "durationMs": 3},
+            "imageView",
+            {"path": "/a.png"},
+            id="any other",
+        ),
+        pytest.param(
+            {"type": "mcpToolCall", "server": "s", "tool": "t", "arguments": {"a": 1}},
+            "mcp__s__t",
+            {"a": 1},
+            id="MCP",
+        ),
+    ],
+)
+def test_calls_of_other_tools(items, answer, item, tool, given):
+    assert items.started({"id": "c"} | item)
+    assert items.completed({"id": "c", "status": "completed"} | item)
+
+    chunks = chunks_of(answer.take())
+    call = one(chunks, "tool-input-available")
+    assert (call["toolName"], call["input"]) == (tool, given)
+    assert one(chunks, "tool-output-available")["toolCallId"] == "c"
+
+
+def test_unknown_items_are_told_apart_from_those_of_no_use(items):
+    assert not items.started({"id": "x", "type": "quantum"})
+    assert not items.completed({"id": "x", "type": "quantum"})
+    assert items.started({"id": "x", "type": "userMessage"})
+    assert items.completed({"id": "x", "type": "userMessage"})
+
+
+def test_a_question_about_an_mcp_tool_finds_its_newest_open_call(items):
+    for item_id in ("c1", "c2"):
+        items.started({"id": item_id, "type": "mcpToolCall", "server": "s", "tool": "t"})
+    assert items.find_mcp("s", "t") == "c2"
+
+    items.completed({"id": "c2", "type": "mcpToolCall", "server": "s", "tool": "t"})
+    assert items.find_mcp("s", "t") == "c1"
+    assert items.find_mcp("s", "other") == ""

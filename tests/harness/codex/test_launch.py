@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+
+from agents.harness.base import PLAN
+from agents.harness.codex import launch
+from tests.harness.driver import turn
+
+READONLY = {"toolApprovalLevel": "readonly"}
+TABLE = [
+    pytest.param({}, False, "on-request", id="auto"),
+    pytest.param(READONLY, True, "on-request", id="ask before edit"),
+    pytest.param({"toolApprovalLevel": "of next year"}, True, "on-request", id="unknown level"),
+    pytest.param({"mode": PLAN}, True, "never", id="plan at auto"),
+    pytest.param({"mode": PLAN} | READONLY, True, "never", id="plan at readonly"),
+]
+
+
+@pytest.mark.parametrize(("changes", "is_read_only", "policy"), TABLE)
+def test_sandbox_and_approvals_by_level_and_mode(changes, is_read_only, policy):
+    given = turn("hi", **changes)
+
+    thread = launch.thread(given)
+
+    assert launch.is_read_only(given) is is_read_only
+    assert thread["approvalPolicy"] == policy
+    assert thread["approvalsReviewer"] == "user"
+    assert thread.get("permissions") == ("mesh" if is_read_only else None)
+    assert thread.get("sandbox") == (None if is_read_only else "workspace-write")
+    assert launch.start(given, thread_id="t", model="m")["approvalPolicy"] == policy
+
+
+@pytest.mark.parametrize(("changes", "is_read_only", "policy"), TABLE)
+def test_the_profile_is_the_programs_from_its_start(changes, is_read_only, policy):
+    args = launch.launch(turn("hi", **changes)).args
+
+    assert args[0] == "app-server"
+    assert ('default_permissions="mesh"' in args) is is_read_only
+
+
+def test_another_sandbox_needs_another_process_another_mode_does_not():
+    auto, readonly = turn("hi"), turn("hi", **READONLY)
+    plan = turn("hi", mode=PLAN, **READONLY)
+
+    assert launch.key(auto) != launch.key(readonly)
+    assert launch.key(readonly) == launch.key(plan)
+
+
+def test_other_instructions_need_another_process():
+    pirate = turn("hi", agent={"id": "a", "instructions": "Speak like a pirate."})
+
+    assert launch.key(pirate) != launch.key(turn("hi"))
+    assert launch.thread(pirate)["developerInstructions"] == "Speak like a pirate."
+
+
+@pytest.mark.parametrize(("mode", "codex"), [("default", "default"), (PLAN, "plan")])
+def test_the_mode_is_said_in_each_turn_with_the_threads_model(mode, codex):
+    given = turn("hi", mode=mode, models={})
+
+    said = launch.start(given, thread_id="t", model="gpt-5.5")["collaborationMode"]
+
+    assert (said["mode"], said["settings"]["model"]) == (codex, "gpt-5.5")
+
+
+def message(*parts):
+    return turn(messages=[{"id": "m", "role": "user", "parts": list(parts)}])
+
+
+IMAGE = {"type": "file", "mediaType": "image/png", "url": "data:image/png;base64,AAAA"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        pytest.param([{"type": "text", "text": "hi"}], [("text", "hi")], id="text"),
+        pytest.param([IMAGE], [("image", None)], id="an image"),
+        pytest.param([{"type": "text", "text": " "}], [("text", "(nothing)")], id="nothing"),
+        pytest.param(
+            [{"type": "file", "filename": "a.txt", "mediaType": "text/plain", "url": "data:,hi"}],
+            [("text", "a.txt:\n\nhi")],
+            id="a text file",
+        ),
+        pytest.param(
+            [{"type": "file", "mediaType": "image/png", "url": "https://mesh.example/a.png"}],
+            [("text", "[a file could not be read: it is not part of the message]")],
+            id="an image elsewhere",
+        ),
+    ],
+)
+def test_what_the_person_said(parts, said):
+    given = launch.user_input(message(*parts))
+
+    assert [(each["type"], each.get("text")) for each in given] == said
