@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID
 
 from django.utils import timezone
@@ -57,8 +58,19 @@ def find_online_link(*, viewer: User) -> LinkView | None:
 
 
 def find_owner(*, link_id: UUID) -> int | None:
-    """Return the id of the user whose machine it is, for those who ring that user's pages."""
-    return Link.objects.filter(pk=link_id).values_list("user_id", flat=True).first()
+    """Return the id of the user whose machine it is, for those who ring that user's pages.
+
+    Remembered: a machine never changes hands, and it is asked each time one comes or goes.
+    """
+    try:
+        return _get_owner(link_id)
+    except Link.DoesNotExist:
+        return None
+
+
+@lru_cache(maxsize=20_000)
+def _get_owner(link_id: UUID) -> int:
+    return Link.objects.values_list("user_id", flat=True).get(pk=link_id)
 
 
 def find_owner_address(*, link_id: UUID) -> str:

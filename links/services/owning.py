@@ -54,21 +54,21 @@ def claim(
             asks must register first, or would take every request of ours for a forgery.
     """
     with transaction.atomic():
-        link = (
-            Link.objects.select_for_update(no_key=True)
-            .filter(user=user, machine_id=machine_id, secret_hash=secret_fingerprint)
-            .first()
-        )
-        if link is None or link.cause == presence.SIGNED_OUT:
+        own = Link.objects.filter(
+            user=user, machine_id=machine_id, secret_hash=secret_fingerprint
+        ).exclude(cause=presence.SIGNED_OUT)
+        # Columns and an update, not a model and its save: a thousand machines may come at once.
+        facts = own.select_for_update(no_key=True).values_list("pk", "secret", "cause").first()
+        if facts is None:
             raise LinkUnknown
+        link_id, sealed, cause = facts
         now = timezone.now()
-        if link.cause in (presence.ASLEEP, presence.NETWORK):
-            link.last_silence = presence.silence_was(slept) or link.last_silence
-        link.cause, link.seen_at = "", now
-        _take(link, connection_id, node_address, now)
-        link.save(update_fields=[*_OWNING, "cause", "seen_at", "last_silence"])
-        tell(link.pk)
-    return Claimed(link.pk, keys.unseal(link.secret), secret_fingerprint)
+        learnt = {}
+        if cause in (presence.ASLEEP, presence.NETWORK) and (was := presence.silence_was(slept)):
+            learnt["last_silence"] = was
+        own.update(**_taken(connection_id, node_address, now), seen_at=now, **learnt)
+        tell(link_id)
+    return Claimed(link_id, keys.unseal(sealed), secret_fingerprint)
 
 
 def release(*, connection_id: str, fact: Fact) -> str:
@@ -106,9 +106,10 @@ def judge_holds(*, holds: Collection[Hold], node_address: str = "") -> dict[str,
 
     One whose machine was marked offline although nobody else took it over takes it back.
     """
-    rows = _rows_of({hold.link_id for hold in holds})
+    doubtful = _doubtful(holds)
+    rows = _rows_of({hold.link_id for hold in doubtful})
     closing: dict[str, Close] = {}
-    for hold in holds:
+    for hold in doubtful:
         verdict = ownership.judge(hold, rows.get(hold.link_id))
         if isinstance(verdict, Close):
             closing[hold.connection_id] = verdict
@@ -154,28 +155,40 @@ def forget_former(*, before: datetime) -> int:
     return sum(_let_go(link, Fact.HOLDER_GONE, unchanged) for link in former)
 
 
-_OWNING = ("node", "node_address", "connection_id", "offline_after")
+def _doubtful(holds: Collection[Hold]) -> list[Hold]:
+    """Return those of ``holds`` that need a look: as long as all is well, the database counts."""
+    doubtful: list[Hold] = []
+    for part in _parts(holds):
+        ids = [hold.connection_id for hold in part]
+        ours = Link.objects.filter(connection_id__in=ids).exclude(cause=presence.SIGNED_OUT)
+        if ours.count() < len(ids):
+            known = set(ours.values_list("connection_id", flat=True))
+            doubtful += [hold for hold in part if hold.connection_id not in known]
+    return doubtful
 
 
-def _take(link: Link, connection_id: str, node_address: str, now: datetime) -> None:
-    link.node, link.node_address = settings.MESH_NODE, node_address
-    link.connection_id, link.offline_after = connection_id, now + presence.GRACE
+def _taken(connection_id: str, node_address: str, now: datetime) -> dict[str, Any]:
+    """Return the fields of a machine whose socket this process holds."""
+    return {
+        "node": settings.MESH_NODE,
+        "node_address": node_address,
+        "connection_id": connection_id,
+        "offline_after": now + presence.GRACE,
+        "cause": "",
+    }
 
 
 def _reclaim(hold: Hold, node_address: str) -> None:
+    unheld = Link.objects.filter(
+        pk=hold.link_id,
+        connection_id="",
+        secret_hash=hold.fingerprint,
+        cause__in=presence.REVOCABLE,
+    )
     with transaction.atomic():
-        link = (
-            Link.objects.select_for_update(no_key=True)
-            .filter(pk=hold.link_id, connection_id="", secret_hash=hold.fingerprint)
-            .filter(cause__in=presence.REVOCABLE)
-            .first()
-        )
-        if link is None:
-            return  # looked at again in a moment
-        _take(link, hold.connection_id, node_address, timezone.now())
-        link.cause = ""
-        link.save(update_fields=[*_OWNING, "cause"])
-        tell(link.pk)
+        # Where it is not so any more, it is looked at again in a moment.
+        if unheld.update(**_taken(hold.connection_id, node_address, timezone.now())):
+            tell(hold.link_id)
 
 
 def _let_go(link: Link, fact: Fact, unchanged: Q) -> int:

@@ -105,4 +105,4 @@ async def test_who_left_is_not_looked_at(monkeypatch):
 
     await book.look()
 
-    assert looks == [set()]
+    assert set(map(frozenset, looks)) == {frozenset()}  # it may have looked by itself, too
