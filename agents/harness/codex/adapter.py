@@ -10,45 +10,11 @@ from agents.harness.base import Applied, Launch, Out, TurnInput, Write
 from agents.harness.codex import approvals, failures
 from agents.harness.codex import launch as lines
 from agents.harness.codex.approvals import Question
-from agents.harness.codex.items import Items
-from agents.harness.codex.usage import Meter
-from agents.harness.lines import as_object, list_of, object_of, text_of
+from agents.harness.codex.stream import Stream
+from agents.harness.lines import as_object, object_of, text_of
 from agents.harness.rpc import RequestId, Rpc, id_of
 
 Message = dict[str, Any]
-
-# What a diff may cost the journal: it comes again, whole, after each change.
-DIFF_LIMIT = 200_000
-# Known, and of no use to a reader.
-QUIET = frozenset(
-    {
-        "account/rateLimits/updated",
-        "account/updated",
-        "app/list/updated",
-        "configWarning",
-        "deprecationNotice",
-        "hook/completed",
-        "hook/started",
-        "item/commandExecution/terminalInteraction",
-        "item/fileChange/outputDelta",
-        "item/fileChange/patchUpdated",
-        "item/mcpToolCall/progress",
-        "item/plan/delta",
-        "item/reasoning/summaryPartAdded",
-        "mcpServer/startupStatus/updated",
-        "model/verification",
-        "remoteControl/status/changed",
-        "skills/changed",
-        "thread/closed",
-        "thread/compacted",
-        "thread/name/updated",
-        "thread/readState/changed",
-        "thread/settings/updated",
-        "thread/started",
-        "thread/status/changed",
-        "turn/moderationMetadata",
-    }
-)
 
 
 class CodexAdapter:
@@ -59,8 +25,7 @@ class CodexAdapter:
     def __init__(self) -> None:
         self._turn: TurnInput | None = None
         self._answer = Answer("")
-        self._items = Items(self._answer)
-        self._meter = Meter()
+        self._stream = Stream(self._answer)
         self._rpc = Rpc()
         self._thread = ""  # Codex's name of the conversation, the session reference
         self._thread_model = ""
@@ -69,7 +34,6 @@ class CodexAdapter:
         self._is_connected = False  # the program knows our thread
         self._is_interrupted = False
         self._spoiled = 0  # programs not worth going on with
-        self._diff = ""
         self._questions: dict[str, Question] = {}
 
     def launch(self, turn: TurnInput) -> Launch:
@@ -81,10 +45,8 @@ class CodexAdapter:
     def begin(self, turn: TurnInput) -> list[Out]:
         self._turn = turn
         self._answer = Answer(turn.run_id)
-        self._items = Items(self._answer)
-        self._items.folder = self._folder
-        self._meter = Meter()
-        self._questions, self._diff = {}, ""
+        self._stream = Stream(self._answer, self._folder)
+        self._questions = {}
         self._codex_turn, self._is_interrupted = "", False
         self._answer.start()
         if self._is_connected:
@@ -166,7 +128,7 @@ class CodexAdapter:
         metadata: dict[str, Any] = {}
         if self._thread:
             metadata |= {"codingAgentSessionId": self._thread, "codingAgentProvider": self.kind}
-        if usage := self._meter.usage():
+        if usage := self._stream.usage():
             metadata["usage"] = usage
         return metadata
 
@@ -219,7 +181,8 @@ class CodexAdapter:
         thread = object_of(result, "thread")
         self._thread, self._is_connected = text_of(thread, "id"), True
         self._thread_model = text_of(result, "model")
-        self._folder = self._items.folder = text_of(result, "cwd")
+        self._folder = text_of(result, "cwd")
+        self._stream = Stream(self._answer, self._folder)
         model = {"model": self._thread_model} if self._thread_model else {}
         self._answer.metadata(self._metadata() | model)
         sandbox = text_of(object_of(result, "sandbox"), "type")
@@ -252,7 +215,7 @@ class CodexAdapter:
     def _on_request(self, request_id: RequestId, message: Message) -> None:
         assert self._turn is not None
         method, params = text_of(message, "method"), object_of(message, "params")
-        question = approvals.read(method, request_id, params, self._items)
+        question = approvals.read(method, request_id, params, self._stream.items)
         decision = "deny" if self._is_interrupted else approvals.decide(self._turn)
         if question is None:
             self._on_other_request(method, request_id, params)
@@ -286,84 +249,28 @@ class CodexAdapter:
 
     def _on_notification(self, message: Message, line: bytes) -> None:
         method, params = text_of(message, "method"), object_of(message, "params")
-        handle = _HANDLERS.get(method)
-        if handle is None:
-            if method not in QUIET:
-                self._answer.notice(self.kind, line)
-        elif self._is_ours(params):
-            handle(self, params, line)
+        if method == "turn/started" and not self._codex_turn:
+            self._on_turn(text_of(object_of(params, "turn"), "id"))
+        if not self._is_ours(params):
+            return
+        if handle := _HANDLERS.get(method):
+            handle(self, params)
+        elif not self._stream.take(method, params):
+            self._answer.notice(self.kind, line)
 
     def _is_ours(self, params: Message) -> bool:
-        """Say whether it is about this turn: not of a sub-agent, nor of a turn before."""
+        """Say whether it is about this turn: not of a sub-agent, nor of a turn before, which a
+        resumed thread tells the usage of."""
         thread = text_of(params, "threadId")
         turn = text_of(params, "turnId") or text_of(object_of(params, "turn"), "id")
-        is_other_thread = thread and self._thread and thread != self._thread
-        is_other_turn = turn and self._codex_turn and turn != self._codex_turn
-        return not is_other_thread and not is_other_turn
+        return (not thread or thread == self._thread) and (not turn or turn == self._codex_turn)
 
-    def _on_turn_started(self, params: Message, line: bytes) -> None:
-        self._on_turn(text_of(object_of(params, "turn"), "id"))
-
-    def _on_started(self, params: Message, line: bytes) -> None:
-        if not self._items.started(object_of(params, "item")):
-            self._answer.notice(self.kind, line)
-
-    def _on_completed(self, params: Message, line: bytes) -> None:
-        if not self._items.completed(object_of(params, "item")):
-            self._answer.notice(self.kind, line)
-
-    def _on_text(self, params: Message, line: bytes) -> None:
-        self._items.text(text_of(params, "itemId"), text_of(params, "delta"))
-
-    def _on_summary(self, params: Message, line: bytes) -> None:
-        index, delta = params.get("summaryIndex", 0), text_of(params, "delta")
-        self._items.reasoning(text_of(params, "itemId"), index, delta)
-
-    def _on_reasoning(self, params: Message, line: bytes) -> None:
-        index, delta = f"raw:{params.get('contentIndex', 0)}", text_of(params, "delta")
-        self._items.reasoning(text_of(params, "itemId"), index, delta)
-
-    def _on_output(self, params: Message, line: bytes) -> None:
-        self._items.output(text_of(params, "itemId"), text_of(params, "delta"))
-
-    def _on_plan(self, params: Message, line: bytes) -> None:
-        steps = [
-            {"step": text_of(step, "step"), "status": text_of(step, "status")}
-            for step in list_of(params, "plan")
-        ]
-        self._answer.plan(steps)
-
-    def _on_diff(self, params: Message, line: bytes) -> None:
-        diff = text_of(params, "diff")
-        if diff == self._diff:
-            return
-        self._diff = diff
-        shown = {"diff": diff[:DIFF_LIMIT]} | ({"cut": True} if len(diff) > DIFF_LIMIT else {})
-        self._answer.data("diff", shown, part_id="diff")
-
-    def _on_usage(self, params: Message, line: bytes) -> None:
-        if self._codex_turn:  # a resumed thread tells what its last turn used
-            self._meter.add(object_of(params, "tokenUsage"))
-            self._items.answered()
-
-    def _on_error(self, params: Message, line: bytes) -> None:
-        """Show that it tries again; a last error comes with the turn's end."""
-        if params.get("willRetry") is True:
-            error = object_of(params, "error")
-            words = text_of(error, "additionalDetails") or text_of(error, "message")
-            retry = {"error": failures.words_of({"message": words})}
-            self._answer.data("retry", retry, transient=True)
-
-    def _on_warning(self, params: Message, line: bytes) -> None:
-        notice = {"source": self.kind, "code": "warning", "text": text_of(params, "message")}
-        self._answer.data("notice", notice, transient=True)
-
-    def _on_resolved(self, params: Message, line: bytes) -> None:
+    def _on_resolved(self, params: Message) -> None:
         """A question is settled, by our answer or because the turn was stopped."""
         assert self._turn is not None
         self._questions.pop(f"{self._turn.run_id}:{params.get('requestId')}", None)
 
-    def _on_turn_completed(self, params: Message, line: bytes) -> None:
+    def _on_turn_completed(self, params: Message) -> None:
         turn = object_of(params, "turn")
         status, error = text_of(turn, "status"), object_of(turn, "error")
         if self._is_interrupted or status == "interrupted":
@@ -379,20 +286,7 @@ class CodexAdapter:
             self._answer.finish("stop", self._metadata())
 
 
-_HANDLERS: dict[str, Callable[[CodexAdapter, Message, bytes], None]] = {
-    "error": CodexAdapter._on_error,
-    "guardianWarning": CodexAdapter._on_warning,
-    "item/agentMessage/delta": CodexAdapter._on_text,
-    "item/commandExecution/outputDelta": CodexAdapter._on_output,
-    "item/completed": CodexAdapter._on_completed,
-    "item/reasoning/summaryTextDelta": CodexAdapter._on_summary,
-    "item/reasoning/textDelta": CodexAdapter._on_reasoning,
-    "item/started": CodexAdapter._on_started,
+_HANDLERS: dict[str, Callable[[CodexAdapter, Message], None]] = {
     "serverRequest/resolved": CodexAdapter._on_resolved,
-    "thread/tokenUsage/updated": CodexAdapter._on_usage,
     "turn/completed": CodexAdapter._on_turn_completed,
-    "turn/diff/updated": CodexAdapter._on_diff,
-    "turn/plan/updated": CodexAdapter._on_plan,
-    "turn/started": CodexAdapter._on_turn_started,
-    "warning": CodexAdapter._on_warning,
 }

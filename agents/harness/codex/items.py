@@ -45,8 +45,8 @@ class Call:
 class Items:
     """The items of one turn."""
 
-    def __init__(self, answer: Answer) -> None:
-        self.folder = ""
+    def __init__(self, answer: Answer, folder: str = "") -> None:
+        self._folder = folder
         self._answer = answer
         self._calls: dict[str, Call] = {}
         self._outputs: dict[str, GrowingOutput] = {}
@@ -76,7 +76,7 @@ class Items:
             self._speak()
             self._answer.open("text", f"text:{item_id}")
         elif kind in _CALLS:
-            self._call(item_id, _CALLS[kind](item, self.folder))
+            self._call(item_id, _CALLS[kind](item, self._folder))
         return kind in _CALLS or kind in _ENDS or kind in QUIET
 
     def _speak(self) -> None:
