@@ -145,7 +145,8 @@ async def measure(server: Server) -> None:
     laptops.start(FEW, LINKS)
     await until_online(server, LINKS)
     took, worked = time.monotonic() - began, server.seconds - cpu
-    print(f"{LINKS} links, first time: {took:.1f} s ({1000 * worked / (LINKS - FEW):.2f} ms CPU each)")
+    each = 1000 * worked / (LINKS - FEW)
+    print(f"{LINKS} links, first time: {took:.1f} s ({each:.2f} ms CPU each)")
     await asyncio.sleep(SETTLE)
     cpu = server.seconds
     await asyncio.sleep(SETTLE)
