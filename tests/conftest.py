@@ -16,8 +16,12 @@ pytest_plugins = ["tests.chromium"]
 
 
 @pytest.fixture(autouse=True)
-def plain_files_and_quick_passwords(settings):
-    """Pages name their files without a manifest, which only collectstatic makes."""
+def plain_files_quick_passwords_and_loopback(settings):
+    """Pages name their files without a manifest, which only collectstatic makes.
+
+    A test's own server is on loopback, whatever the public address is.
+    """
+    settings.ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1", "[::1]"]
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STORAGES = {
         **settings.STORAGES,
