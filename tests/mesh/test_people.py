@@ -109,7 +109,8 @@ def test_a_foreign_organization_looks_like_none(ada, eve):
             get_membership(viewer=ada, slug=slug)
 
 
-def test_nobody_opens_an_account_on_an_embedded_mesh(client, db):
+def test_nobody_opens_an_account_on_an_embedded_mesh(client, db, settings):
+    settings.MESH_EMBEDDED = True
     answer = client.post(
         reverse("account_signup"),
         {"username": "mallory", "password1": "correct horse b", "password2": "correct horse b"},
