@@ -17,8 +17,11 @@ class BadEnvironment(Exception):
     """A variable has a value that Mesh can't use; the text says which and why."""
 
 
-def _var(name: str, default: Any, help: str, *, secret: bool = False) -> Any:
-    return field(default=default, metadata={"name": name, "help": help, "secret": secret})
+def _var(
+    name: str, default: Any, help: str, *, secret: bool = False, choices: tuple[str, ...] = ()
+) -> Any:
+    about = {"name": name, "help": help, "secret": secret, "choices": choices}
+    return field(default=default, metadata=about)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,12 @@ class Env:
     token_seconds: int = _var(
         "MESH_TOKEN_SECONDS", 3600, "How long a machine's access token lives; it renews itself."
     )
+    sandbox_runner: str = _var(
+        "STUDIO_SANDBOX_RUNNER",
+        "remote-user",
+        "Kind of sandbox for who has no machine online: remote-user, docker or agent-sandbox.",
+        choices=("remote-user", "docker", "agent-sandbox"),
+    )
     node: str = _var("MESH_NODE", "", "Name of this server process; empty: host and pid.")
     internal_address: str = _var(
         "MESH_INTERNAL_ADDRESS",
@@ -82,6 +91,7 @@ def read(environ: Mapping[str, str] | None = None) -> Env:
         text = _text(given, name, secret=one.metadata["secret"])
         if text is not None:
             values[one.name] = _convert(name, text, _default(one))
+            _check_choice(name, text, one.metadata["choices"])
     env = Env(**values)
     if env.redis_url and not env.database_url:
         raise BadEnvironment(
@@ -105,6 +115,11 @@ def _text(given: Mapping[str, str], name: str, *, secret: bool) -> str | None:
         return Path(file).read_text(encoding="utf-8").strip()
     except OSError as exc:
         raise BadEnvironment(f"{name}_FILE can't be read: {exc.strerror}.") from exc
+
+
+def _check_choice(name: str, text: str, choices: tuple[str, ...]) -> None:
+    if choices and text not in choices:
+        raise BadEnvironment(f"{name} is {text!r}; it takes {', '.join(choices)}.")
 
 
 def _convert(name: str, text: str, default: Any) -> Any:

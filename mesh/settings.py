@@ -27,6 +27,7 @@ MESH_EMBEDDED = not ENV.database_url
 MESH_NODE = ENV.node or f"{socket.gethostname()}:{os.getpid()}"
 MESH_INTERNAL_ADDRESS = ENV.internal_address
 MESH_ALLOW_LOCALHOST_LINKS = ENV.allow_localhost_links
+STUDIO_SANDBOX_RUNNER = ENV.sandbox_runner
 
 if not MESH_EMBEDDED and not (ENV.secret_key and ENV.encryption_keys and ENV.url):
     raise ImproperlyConfigured(

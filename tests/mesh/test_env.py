@@ -39,6 +39,7 @@ def test_reads(variable, field, value):
         pytest.param({"MESH_DEBUG": "maybe"}, "takes 1 or 0", id="no switch"),
         pytest.param({"REDIS_URL": "redis://r"}, "DATABASE_URL", id="half a cluster"),
         pytest.param({"MESH_SECRET_KEY_FILE": "/nowhere"}, "can't be read", id="no such file"),
+        pytest.param({"STUDIO_SANDBOX_RUNNER": "host"}, "agent-sandbox", id="no such kind"),
     ],
 )
 def test_refuses_in_words(given, said):
