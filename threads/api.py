@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from agents.core.tiers import KEYS as TIER_KEYS
+from agents.harness.questions import parse_answers
 from agents.selectors import get_agent
 from agents.services import DEFAULT_SLUG, make_default_agent
 from mesh.api import signed_in
@@ -27,6 +28,16 @@ from threads.targets import Wish
 
 class Input(serializers.Serializer[Any]):
     """A body; its fields are the contract."""
+
+
+class AnswersField(serializers.JSONField):
+    """What a person answers to a tool's questions: text or texts by the question's text."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        try:
+            return dict(parse_answers(data))
+        except ValueError as exc:
+            raise serializers.ValidationError(f"{exc}.") from exc
 
 
 class MachineShown(serializers.Serializer[Any]):
@@ -237,6 +248,7 @@ class ApprovalApi(APIView):
     class Answer(Input):
         decision = serializers.ChoiceField(["allow", "deny"])
         reason = serializers.CharField(max_length=2_000, default="", allow_blank=True)
+        answers = AnswersField(required=False)
 
     class Answered(serializers.Serializer[Any]):
         approvalId = serializers.CharField()

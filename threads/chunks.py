@@ -31,6 +31,7 @@ def approval_chunk(approval: Approval, state: str) -> dict[str, Any]:
             "state": state,
             "decision": approval.decision,
             "reason": approval.reason,
+            **({"answers": approval.answers} if approval.answers else {}),
         },
     }
 

@@ -179,6 +179,7 @@ class Dispatcher:
                 approval_id=answer.approval_id,
                 decision=answer.decision,
                 reason=answer.reason,
+                answers=answer.answers,
             )
 
         if await self._told(provider, answer, tell):

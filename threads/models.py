@@ -183,6 +183,8 @@ class Approval(models.Model):
     level = models.CharField(max_length=20)
     decision = models.CharField(max_length=10, blank=True)
     reason = models.TextField(blank=True)
+    # What the person said to a tool that asks them something, by the question's text.
+    answers = models.JSONField(default=dict, blank=True)
     asked_at = models.DateTimeField(default=timezone.now)
     shown_at = models.DateTimeField(null=True)
     answered_at = models.DateTimeField(null=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -40,6 +40,7 @@ class Delivery:
     approval_id: str = ""
     decision: str = ""
     reason: str = ""
+    answers: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +114,7 @@ def _answers(links: Collection[UUID]) -> list[Delivery]:
             approval_id=approval.approval_id,
             decision=approval.decision,
             reason=approval.reason,
+            answers=approval.answers,
         )
         for approval in due
     ]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from agents.harness.questions import Answers
 from mesh.lib.errors import AppError
 
 Json = dict[str, Any]
@@ -306,8 +307,14 @@ class Adapter(Protocol):
         """Take one line of stdout, without its line feed."""
         ...
 
-    def answer(self, approval_id: str, decision: str, reason: str) -> list[Out]:
-        """Pass on a person's ``allow`` or ``deny``; nothing when no such question is open."""
+    def answer(
+        self, approval_id: str, decision: str, reason: str, answers: Answers | None = None
+    ) -> list[Out]:
+        """Pass on a person's ``allow`` or ``deny``; nothing when no such question is open.
+
+        ``answers`` come with the ``allow`` of a tool that asks the person something, see
+        ``questions``.
+        """
         ...
 
     def interrupt(self) -> list[Out]:

@@ -8,6 +8,7 @@ from typing import Any
 from agents.harness.answer import Answer
 from agents.harness.base import Applied, Launch, Out, TurnInput, Write
 from agents.harness.lines import as_object, text_of
+from agents.harness.questions import Answers
 
 PROGRAM = "mesh-demo-agent"
 
@@ -53,7 +54,9 @@ class DemoAdapter:
             handle(self, self._answer, message)
         return self._taken()
 
-    def answer(self, approval_id: str, decision: str, reason: str) -> list[Out]:
+    def answer(
+        self, approval_id: str, decision: str, reason: str, answers: Answers | None = None
+    ) -> list[Out]:
         call = self._questions.pop(approval_id, None)
         if self._answer is None or call is None:
             return []

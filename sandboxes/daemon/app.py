@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agents.harness.base import BadInput, parse_input
+from agents.harness.questions import parse_answers
 from mesh.lib.errors import AppError, error_body
 from sandboxes.daemon.frames import ACCEPTED
 from sandboxes.daemon.guard import TokenGuard, answer, read_json
@@ -148,11 +149,16 @@ class Routes:
             raise BadInput("decision must be “allow” or “deny”.", detail="decision")
         if not isinstance(reason, str):
             raise BadInput("reason must be a text.", detail="reason")
+        try:
+            answers = parse_answers(body.get("answers"))
+        except ValueError as exc:
+            raise BadInput(f"{exc}.", detail="answers") from exc
         self._runs.answer(
             request.path_params["run_id"],
             approval_id=str(body.get("approvalId")),
             decision=decision,
             reason=reason,
+            answers=answers,
         )
         return Response(status_code=204)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from agents.harness.base import Adapter, TurnInput
+from agents.harness.questions import Answers
 from mesh.lib.errors import AppError
 from sandboxes.daemon.conversation import Conversation, HarnessCrashed
 from sandboxes.daemon.journal import Journal, RunRow
@@ -149,7 +150,15 @@ class Runs:
         """Note that the server keeps the run's events up to ``n``."""
         self._journal.ack(run_id, fence, n)
 
-    def answer(self, run_id: str, *, approval_id: str, decision: str, reason: str) -> None:
+    def answer(
+        self,
+        run_id: str,
+        *,
+        approval_id: str,
+        decision: str,
+        reason: str,
+        answers: Answers | None = None,
+    ) -> None:
         """Give a person's answer to the run's agent; safe to repeat.
 
         Raises:
@@ -157,7 +166,7 @@ class Runs:
         """
         live = self._live.get(run_id)
         if live is not None:
-            live.turn.answer(approval_id, decision, reason)
+            live.turn.answer(approval_id, decision, reason, answers)
         elif self._journal.find_run(run_id) is None:
             raise UnknownRun
         else:

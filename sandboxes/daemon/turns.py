@@ -10,6 +10,7 @@ from functools import partial
 from typing import Literal
 
 from agents.harness.base import Again, Applied, Ask, Done, Emit, Fail, Out, TurnInput, Write
+from agents.harness.questions import Answers
 from mesh.lib.errors import AppError
 from sandboxes.daemon.conversation import Conversation, HarnessCrashed
 from sandboxes.daemon.frames import Body, chunk_event, error_event
@@ -171,7 +172,9 @@ class Turn:
 
     # What people say
 
-    def answer(self, approval_id: str, decision: str, reason: str) -> None:
+    def answer(
+        self, approval_id: str, decision: str, reason: str, answers: Answers | None = None
+    ) -> None:
         """Give a person's answer to the program; the same answer again changes nothing.
 
         Raises:
@@ -188,7 +191,7 @@ class Turn:
             return
         assert self._conversation is not None
         self._answers[approval_id] = decision
-        answer = partial(self._conversation.adapter.answer, approval_id, decision, reason)
+        answer = partial(self._conversation.adapter.answer, approval_id, decision, reason, answers)
         self._carry_out(answer)
 
     async def stop(self, *, grace: float = INTERRUPT_GRACE) -> None:

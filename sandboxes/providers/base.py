@@ -140,9 +140,16 @@ class SandboxProvider(ABC):
 
     @abstractmethod
     async def answer(
-        self, place: Place, *, run_id: str, approval_id: str, decision: str, reason: str
+        self,
+        place: Place,
+        *,
+        run_id: str,
+        approval_id: str,
+        decision: str,
+        reason: str,
+        answers: Json | None = None,
     ) -> None:
-        """Give a person's ``allow`` or ``deny`` to the agent.
+        """Give a person's ``allow`` or ``deny`` to the agent, and what they answered to it.
 
         Raises:
             UnknownRun: it isn't there.

@@ -72,9 +72,18 @@ class RemoteUserProvider(SandboxProvider):
         await self._call(place, "DELETE", _path(place, f"runs/{run_id}"))
 
     async def answer(
-        self, place: Place, *, run_id: str, approval_id: str, decision: str, reason: str
+        self,
+        place: Place,
+        *,
+        run_id: str,
+        approval_id: str,
+        decision: str,
+        reason: str,
+        answers: Json | None = None,
     ) -> None:
-        body = {"approvalId": approval_id, "decision": decision, "reason": reason}
+        body: Json = {"approvalId": approval_id, "decision": decision, "reason": reason}
+        if answers:
+            body["answers"] = answers
         await self._call(place, "POST", _path(place, f"runs/{run_id}/answers"), body)
 
     async def _call(

@@ -131,10 +131,10 @@ class Driver:
                     self.process.stdin.write(out.line + b"\n")
             self.on_out(out)
 
-    def answer(self, decision: str, reason: str = "") -> None:
+    def answer(self, decision: str, reason: str = "", answers: Any = None) -> None:
         """Answer the newest question."""
         ask = [out for out in self.outs if isinstance(out, Ask)][-1]
-        self.carry_out(self.adapter.answer(ask.approval_id, decision, reason))
+        self.carry_out(self.adapter.answer(ask.approval_id, decision, reason, answers))
 
     def interrupt(self) -> None:
         self.carry_out(self.adapter.interrupt())

@@ -45,6 +45,7 @@ class Told:
     events: list = field(default_factory=list)
     acked: int = 0
     answers: list = field(default_factory=list)
+    said: dict | None = None  # what was answered to a tool that asks something
     grown: asyncio.Event = field(default_factory=asyncio.Event)
 
     def say(self, *bodies):
@@ -104,8 +105,9 @@ class ScriptedSandbox(SandboxProvider):
         if run_id in self.runs:
             self.runs[run_id].say(chunk("abort"), chunk("finish"), DONE)
 
-    async def answer(self, place, *, run_id, approval_id, decision, reason):
+    async def answer(self, place, *, run_id, approval_id, decision, reason, answers=None):
         self.runs[run_id].answers.append((approval_id, decision, reason))
+        self.runs[run_id].said = answers
 
 
 class CuttingSandbox(ScriptedSandbox):

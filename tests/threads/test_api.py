@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from threads.models import Message, Run, Thread
+from threads.models import Approval, Message, Run, Thread
 
 
 @pytest.fixture
@@ -316,3 +316,42 @@ def test_a_deleted_thread_is_gone_and_its_run_stopped(post, client_of, ada, thre
     assert client_of(ada).get(url).status_code == 404
     assert post(ada).status_code == 404
     assert Run.objects.get().state == "cancelled"
+
+
+@pytest.fixture
+def answer(post, ada, client_of, thread):
+    """Return ``answer(user, **body)``: what is said to that user's answer to a question."""
+    post(ada)
+    run = Run.objects.get()
+    Run.objects.update(state="waiting")
+    Approval.objects.create(
+        run=run, approval_id="a1", tool_call_id="c", tool="AskUserQuestion", input={}, level="auto"
+    )
+    url = reverse("approval", args=["home", thread.pk, "a1"])
+    return lambda user, **body: client_of(user).post(url, body)
+
+
+def test_an_answer_carries_what_was_chosen(answer, ada):
+    given = answer(ada, decision="allow", answers={"Which?": "this", "And?": ["a", "b"]})
+
+    assert (given.status_code, given.json()["decision"]) == (200, "allow")
+    assert Approval.objects.get().answers == {"Which?": "this", "And?": ["a", "b"]}
+
+
+def test_a_denial_carries_no_answers(answer, ada):
+    answer(ada, decision="deny", answers={"Which?": "this"})
+
+    assert Approval.objects.get().answers == {}
+
+
+@pytest.mark.parametrize("answers", [["this"], {"Which?": 7}, {"Which?": "x" * 5_000}])
+def test_answers_that_are_none_are_refused(answer, ada, answers):
+    refused = answer(ada, decision="allow", answers=answers)
+
+    assert refused.status_code == 400
+    assert "answer" in refused.json()["error"]["message"]
+    assert Approval.objects.get().decision == ""
+
+
+def test_a_strangers_answer_is_404(answer, eve):
+    assert answer(eve, decision="allow").status_code == 404

@@ -322,10 +322,16 @@ async def test_an_approval_goes_there_and_back(serve, post, thread, ada, chunks,
     assert (asked.tool, asked.input, asked.level) == ("Bash", {"x": 1}, "auto")
 
     await sync_to_async(services.answer_approval)(
-        thread=thread, approval_id="a1", decision=decision, reason="because", by=ada
+        thread=thread,
+        approval_id="a1",
+        decision=decision,
+        reason="because",
+        answers={"Which?": "this"},
+        by=ada,
     )
     told = sandbox.runs[str(run.pk)]
     await auntil(lambda: told.answers == [("a1", decision, "because")])
+    assert told.said == ({"Which?": "this"} if decision == "allow" else {})
     told.say({"type": "approval-applied", "approvalId": "a1", "decision": decision})
     await in_state(run, "running")
     told.say(chunk("tool-output-available", toolCallId="c", output="ok", dynamic=True))

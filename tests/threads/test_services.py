@@ -237,6 +237,21 @@ def test_an_answer_is_stamped_and_told(question, answer, thread, chunks, ada):
     assert chunks(thread)[-1]["data"]["state"] == "answered"
 
 
+def test_what_was_answered_is_kept_and_told(question, thread, chunks, ada):
+    services.answer_approval(
+        thread=thread,
+        approval_id="a1",
+        decision="allow",
+        reason="",
+        answers={"Which?": ["a", "b\x00"]},
+        by=ada,
+    )
+
+    question.refresh_from_db()
+    assert question.answers == {"Which?": ["a", "b\ufffd"]}
+    assert chunks(thread)[-1]["data"]["answers"] == question.answers
+
+
 def test_the_first_answer_counts(question, answer, thread, chunks):
     answer("allow")
     before = chunks(thread)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -19,9 +20,17 @@ from threads.services.announce import announce
 
 
 def answer_approval(
-    *, thread: Thread, approval_id: str, decision: str, reason: str, by: User
+    *,
+    thread: Thread,
+    approval_id: str,
+    decision: str,
+    reason: str,
+    by: User,
+    answers: dict[str, Any] | None = None,
 ) -> Approval:
     """Answer a tool's question; the dispatcher delivers the answer. Safe to repeat.
+
+    ``answers`` are kept only with an ``allow``: they are for a tool that asks something.
 
     Raises:
         NotFound: the thread has no such question.
@@ -42,10 +51,18 @@ def answer_approval(
         if approval.run.state in run_state.FINISHED:
             raise RunOver
         approval.decision, approval.reason = decision, rows.clean(reason)
+        approval.answers = rows.clean(answers or {}) if decision == "allow" else {}
         approval.answered_at, approval.answered_by = now, by
         approval.shown_at = approval.shown_at or now
         approval.save(
-            update_fields=["decision", "reason", "answered_at", "answered_by", "shown_at"]
+            update_fields=[
+                "decision",
+                "reason",
+                "answers",
+                "answered_at",
+                "answered_by",
+                "shown_at",
+            ]
         )
         chunk = approval_chunk(approval, "answered")
         written = rows.append(thread.pk, [Draft(chunk, approval.run_id)])

@@ -14,6 +14,7 @@ from agents.harness.acp.usage import Meter
 from agents.harness.answer import Answer
 from agents.harness.base import PLAN, Applied, Launch, Out, TurnInput
 from agents.harness.lines import as_object, list_of, object_of, text_of
+from agents.harness.questions import Answers
 from agents.harness.rpc import RequestId, Rpc, id_of
 
 Message = dict[str, Any]
@@ -85,7 +86,9 @@ class AcpAdapter:
             self._answer.notice(self.kind, line)
         return self._taken()
 
-    def answer(self, approval_id: str, decision: str, reason: str) -> list[Out]:
+    def answer(
+        self, approval_id: str, decision: str, reason: str, answers: Answers | None = None
+    ) -> list[Out]:
         """See ``Adapter``. The protocol has no place for a reason."""
         question = self._questions.pop(approval_id, None)
         if question is None:

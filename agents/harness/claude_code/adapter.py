@@ -14,6 +14,7 @@ from agents.harness.claude_code.permissions import DENIED, PLAN_ONLY, PLAN_SHOWN
 from agents.harness.claude_code.stream import Stream
 from agents.harness.claude_code.usage import Meter
 from agents.harness.lines import as_object, list_of, object_of, text_of
+from agents.harness.questions import Answers
 
 Line = dict[str, Any]
 
@@ -105,7 +106,9 @@ class ClaudeCodeAdapter:
             self._answer.notice(self.kind, line)
         return self._taken()
 
-    def answer(self, approval_id: str, decision: str, reason: str) -> list[Out]:
+    def answer(
+        self, approval_id: str, decision: str, reason: str, answers: Answers | None = None
+    ) -> list[Out]:
         question = self._questions.pop(approval_id, None)
         if question is None:
             return []

@@ -12,6 +12,7 @@ from agents.harness.codex import launch as lines
 from agents.harness.codex.approvals import Question
 from agents.harness.codex.stream import Stream
 from agents.harness.lines import as_object, object_of, text_of
+from agents.harness.questions import Answers
 from agents.harness.rpc import RequestId, Rpc, id_of
 
 Message = dict[str, Any]
@@ -73,7 +74,9 @@ class CodexAdapter:
             self._answer.notice(self.kind, line)
         return self._taken()
 
-    def answer(self, approval_id: str, decision: str, reason: str) -> list[Out]:
+    def answer(
+        self, approval_id: str, decision: str, reason: str, answers: Answers | None = None
+    ) -> list[Out]:
         """See ``Adapter``. Codex takes no reason: the model reads only that it was refused."""
         question = self._questions.pop(approval_id, None)
         if question is None:

@@ -72,7 +72,8 @@ def pid():
 def ask(question):
     show(ask=question)
     answer = json.loads(sys.stdin.readline())
-    show(text=f"{question}: {answer['decision']} {answer['reason']}".strip())
+    said = " ".join(f"{asked}={given}" for asked, given in answer["answers"].items())
+    show(text=" ".join(filter(None, [f"{question}:", answer["decision"], answer["reason"], said])))
 
 
 def grandchild():

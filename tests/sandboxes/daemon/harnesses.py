@@ -65,8 +65,8 @@ class PlainHarness:
             Done(),
         ]
 
-    def answer(self, approval_id, decision, reason):
-        line = json.dumps({"decision": decision, "reason": reason})
+    def answer(self, approval_id, decision, reason, answers=None):
+        line = json.dumps({"decision": decision, "reason": reason, "answers": answers or {}})
         return [Write(line.encode()), Applied(approval_id, decision)]
 
     def interrupt(self):
@@ -128,7 +128,7 @@ class ConfusedHarness(PlainHarness):
 
     kind = "confused"
 
-    def answer(self, approval_id, decision, reason):
+    def answer(self, approval_id, decision, reason, answers=None):
         raise RuntimeError("a bug of the adapter")
 
 

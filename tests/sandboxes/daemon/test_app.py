@@ -221,6 +221,7 @@ async def test_an_answer_is_given_once(sandbox):
         ("over", {"approvalId": "a", "decision": "allow"}, 404, "unknown_approval"),
         ("over", {"approvalId": "a", "decision": "maybe"}, 400, "bad_input"),
         ("over", {"approvalId": "a", "decision": "deny", "reason": 7}, 400, "bad_input"),
+        ("over", {"approvalId": "a", "decision": "allow", "answers": [1]}, 400, "bad_input"),
     ],
 )
 async def test_answers_that_are_refused(sandbox, run_id, body, status, code):

@@ -100,13 +100,14 @@ class ProviderConformance(ABC):
 
     async def test_an_answer_reaches_the_agent(self, provider, place, run_id):
         answer = {"run_id": run_id, "approval_id": "q", "decision": "allow", "reason": "fine"}
+        answer["answers"] = {"Which?": ["a", "b"]}
         async with self.dispatch(provider, place, run_id, ["ask", "q"]) as events:
             seen = [await anext(events) for _ in range(3)]
             await provider.answer(place, **answer)
             seen += [event async for event in events]
 
         deltas = [e.body["chunk"].get("delta") for e in seen if "chunk" in e.body]
-        assert "q: allow fine" in deltas
+        assert "q: allow fine Which?=['a', 'b']" in deltas
 
     async def test_an_answer_to_no_question_is_refused(self, provider, place, run_id):
         await self.run(provider, place, run_id, ["say", "hi"])
