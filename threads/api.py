@@ -22,12 +22,11 @@ from mesh.api import signed_in
 from mesh.selectors import get_membership
 from threads import selectors, services
 from threads.errors import TierUnavailable
+from threads.requests import Input, PartsField
+from threads.requests import checked as _checked
+from threads.requests import thread_of as _thread
 from threads.services import NewMessage
 from threads.targets import Wish
-
-
-class Input(serializers.Serializer[Any]):
-    """A body; its fields are the contract."""
 
 
 class AnswersField(serializers.JSONField):
@@ -130,14 +129,9 @@ class SaidMessage(Input):
     """One message of the body; keys beyond these are kept with it."""
 
     role = serializers.ChoiceField(["user", "assistant", "system"])
-    parts = serializers.ListField(child=serializers.DictField())
+    parts = PartsField()
     id = serializers.CharField(max_length=100, required=False, allow_blank=True)
     metadata = serializers.DictField(required=False, allow_null=True)
-
-    def validate_parts(self, parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        if not all(isinstance(part.get("type"), str) for part in parts):
-            raise serializers.ValidationError("Each part needs a type.")
-        return parts
 
 
 class AgentNamed(Input):
@@ -187,6 +181,9 @@ class MessagesApi(APIView):
     class Page(serializers.Serializer[Any]):
         messages = serializers.ListField(child=serializers.DictField())
         cursor = serializers.IntegerField(help_text="Follow the stream from here on.")
+        queue = serializers.ListField(
+            child=serializers.DictField(), help_text="What waits, the next one first."
+        )
 
     @extend_schema(responses=Page, operation_id="messages_list")
     def get(self, request: Request, org: str, thread_id: UUID) -> Response:
@@ -272,19 +269,8 @@ class ApprovalApi(APIView):
         )
 
 
-def _thread(request: Request, org: str, thread_id: UUID) -> Any:
-    return selectors.get_thread(viewer=signed_in(request), org_slug=org, thread_id=thread_id)
-
-
 def _shown(request: Request, org: str, thread_id: UUID) -> dict[str, Any]:
     return selectors.thread_summary(_thread(request, org, thread_id))
-
-
-def _checked(kind: type[Input], request: Request) -> dict[str, Any]:
-    given = kind(data=request.data)
-    given.is_valid(raise_exception=True)
-    values: dict[str, Any] = given.validated_data
-    return values
 
 
 def _same_thread(given: dict[str, Any], thread_id: UUID) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +35,11 @@ def approval_chunk(approval: Approval, state: str) -> dict[str, Any]:
             **({"answers": approval.answers} if approval.answers else {}),
         },
     }
+
+
+def queue_chunk(message_ids: Sequence[str]) -> dict[str, Any]:
+    """Return the chunk that tells readers in which order the waiting messages go out."""
+    return {"type": "data-queue", "data": {"order": list(message_ids)}, "transient": True}
 
 
 def title_chunk(title: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import F
 
@@ -21,6 +21,9 @@ from threads.core.fold import Chunk, Fold, closing, fold, merge
 from threads.core.run_errors import explain
 from threads.models import Event, Message, Run, Thread
 from threads.rows import Draft, EventRow
+
+# The code of a run whose message was taken back before it went out: pages show neither.
+WITHDRAWN: Final = "withdrawn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,20 @@ class RunOver(AppError):
     status = 409
 
 
+class AlreadyDispatched(AppError):
+    code = "already_dispatched"
+    text = "The message does not wait any more: it has gone out to the agent, or was stopped."
+    hint = "Send a new message, or stop the agent."
+    status = 409
+
+
+class NotTheAuthor(AppError):
+    code = "not_the_author"
+    text = "Somebody else wrote that message."
+    hint = "Its author can change it; you can send a message of your own."
+    status = 403
+
+
 class TooManyQueued(AppError):
     code = "too_many_queued"
     text = "Too many messages wait in this thread."

@@ -92,7 +92,9 @@ class Run(models.Model):
     number of the newest event of this attempt that is in the journal, and so the cursor with
     which its reader comes back. ``node`` is the process that reads it.
     ``cancel_delivered_at`` stays empty until the laptop has been told to stop. ``expires_at``
-    is set for a run that may wait for its machine: until when.
+    is set for a run that may wait for its machine: until when. ``position`` orders the runs of
+    a thread: at first it is the prompt's ``seq``, and queued runs may exchange theirs, so that
+    every run still stands behind those that went before it.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -100,6 +102,7 @@ class Run(models.Model):
     prompt = models.OneToOneField(Message, models.CASCADE, related_name="run")
     answer = models.OneToOneField(Message, models.SET_NULL, null=True, related_name="answered_run")
     state = models.CharField(max_length=12, default=run_state.QUEUED)
+    position = models.PositiveBigIntegerField(default=0)
     fence = models.PositiveIntegerField(default=0)
     last_n = models.PositiveBigIntegerField(default=0)
     node = models.CharField(max_length=255, blank=True)

@@ -10,7 +10,6 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q
 
 from agents.catalog import models_of
-from agents.selectors import list_mcp_servers
 from sandboxes.providers.base import Place
 from threads.chunks import ui_message
 from threads.core import run_state
@@ -84,11 +83,13 @@ _STOP_DUE = Q(cancel_requested_at__isnull=False, cancel_delivered_at=None, fence
 
 
 def _first_queued(here: Any) -> list[UUID]:
-    """Return the oldest queued run of each thread on whose machine nothing of it is going on."""
+    """Return the first queued run of each thread on whose machine nothing of it is going on."""
     in_the_way = Run.objects.filter(thread=OuterRef("thread")).filter(
         Q(state__in=run_state.ACTIVE) | _STOP_DUE
     )
-    queued = here.filter(~Exists(in_the_way), state=run_state.QUEUED).order_by("created_at", "id")
+    queued = here.filter(~Exists(in_the_way), state=run_state.QUEUED).order_by(
+        "position", "created_at"
+    )
     first: dict[UUID, UUID] = {}
     for thread_id, run_id in queued.values_list("thread_id", "pk"):
         first.setdefault(thread_id, run_id)
@@ -161,11 +162,7 @@ def harness_input(run: Run) -> dict[str, Any]:
         "organizationId": str(thread.organization_id),
         "organizationSlug": thread.organization.slug,
         "agent": agent_shown,
-        "virtualMcp": {
-            **agent_shown,
-            "instructions": agent.instructions,
-            "mcpServers": [server.as_input() for server in list_mcp_servers(agent=agent)],
-        },
+        "virtualMcp": {**agent_shown, "instructions": agent.instructions},
         "resumeSessionRef": thread.session_ref or None,
         "branch": thread.branch,
         "currentThreadTitle": thread.title or None,

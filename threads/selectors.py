@@ -17,6 +17,7 @@ from threads.chunks import ui_message
 from threads.core import run_state
 from threads.core.fold import fold
 from threads.core.thread_status import thread_status
+from threads.ending import WITHDRAWN
 from threads.models import Event, Message, Run, Thread
 from threads.rows import EventRow
 
@@ -57,11 +58,11 @@ def _visible(viewer: User) -> QuerySet[Thread]:
 
 def _summarised(threads: QuerySet[Thread]) -> QuerySet[Thread]:
     runs = Run.objects.filter(thread=OuterRef("pk"))
-    finished = runs.filter(state__in=run_state.FINISHED).order_by("-finished_at")
+    finished = runs.filter(state__in=run_state.FINISHED).exclude(error_code=WITHDRAWN)
     return threads.select_related("agent", "link", "organization").annotate(
         active_state=Subquery(runs.filter(state__in=run_state.ACTIVE).values("state")[:1]),
         has_queued=Exists(runs.filter(state=run_state.QUEUED)),
-        last_state=Subquery(finished.values("state")[:1]),
+        last_state=Subquery(finished.order_by("-finished_at").values("state")[:1]),
     )
 
 
@@ -100,41 +101,61 @@ def page_of(thread: Thread) -> dict[str, Any]:
 
     Both belong to one moment: an answer that came into the journal after the cursor, or is
     not finished, is the fold of its run's events up to the cursor. Answers stand behind what
-    they answer, whatever was sent meanwhile. Four queries.
+    they answer, whatever was sent meanwhile; what was withdrawn is left out. ``queue`` names
+    what waits, the next one first. Four queries.
     """
     cursor = Thread.objects.values_list("last_seq", flat=True).get(pk=thread.pk)
     messages = Message.objects.filter(thread=thread, seq__lte=cursor)
     runs = {
         run.prompt_id: run
-        for run in Run.objects.filter(thread=thread).only("id", "prompt_id", "created_at")
+        for run in Run.objects.filter(thread=thread).only(
+            "id", "prompt_id", "created_at", "position", "error_code"
+        )
     }
     answers: dict[UUID, dict[str, Any]] = {}
     prompts: list[Message] = []
     for message in messages:
         if message.role == "assistant":
             answers[message.pk] = ui_message(message)
-        else:
+        elif message.pk not in runs or runs[message.pk].error_code != WITHDRAWN:
             prompts.append(message)
+    prompts.sort(key=lambda each: runs[each.pk].position if each.pk in runs else each.seq)
     open_runs = [runs[p.pk] for p in prompts if p.pk in runs and runs[p.pk].pk not in answers]
-    answers.update(_answers_so_far(open_runs, cursor))
+    so_far, waiting = _answers_so_far(open_runs, cursor)
+    answers.update(so_far)
     page: list[dict[str, Any]] = []
     for prompt in prompts:
         page.append(ui_message(prompt))
         run = runs.get(prompt.pk)
         if run is not None and run.pk in answers:
             page.append(answers[run.pk])
-    return {"messages": page, "cursor": cursor}
+    queue = [
+        {"runId": str(runs[prompt.pk].pk), "messageId": prompt.client_id}
+        for prompt in prompts
+        if prompt.pk in runs and runs[prompt.pk].pk in waiting
+    ]
+    return {"messages": page, "cursor": cursor, "queue": queue}
 
 
-def _answers_so_far(runs: list[Run], cursor: int) -> dict[UUID, dict[str, Any]]:
+def list_queue(*, thread: Thread) -> list[Run]:
+    """Return the runs of ``thread`` that wait, with their prompts, the next one first."""
+    queued = Run.objects.filter(thread=thread, state=run_state.QUEUED)
+    return list(queued.select_related("prompt").order_by("position", "created_at"))
+
+
+def _answers_so_far(runs: list[Run], cursor: int) -> tuple[dict[UUID, dict[str, Any]], set[UUID]]:
+    """Return the answers in the making, and the runs that wait, as readers were told."""
     events = Event.objects.filter(run__in=runs, seq__lte=cursor).order_by("seq")
     chunks: dict[UUID, list[dict[str, Any]]] = {run.pk: [] for run in runs}
     for row in _as_rows(events):
         if row.run_id is not None:
             chunks[row.run_id].append(row.chunk)
     answers: dict[UUID, dict[str, Any]] = {}
+    waiting: set[UUID] = set()
     for run in runs:
         state = _state_told(chunks[run.pk])
+        if state == run_state.QUEUED:
+            waiting.add(run.pk)
         folded = fold(chunks[run.pk])
         if not folded.is_started:
             continue
@@ -149,7 +170,7 @@ def _answers_so_far(runs: list[Run], cursor: int) -> dict[UUID, dict[str, Any]]:
                 "state": state,
             },
         }
-    return answers
+    return answers, waiting
 
 
 def _state_told(chunks: Iterable[dict[str, Any]]) -> str:

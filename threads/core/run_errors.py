@@ -46,6 +46,10 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The machine did not come back in time, so the message was not sent to it.",
         "Send it again when the machine is online.",
     ),
+    "withdrawn": (
+        "The message was withdrawn before it went out.",
+        "Nothing is to be done.",
+    ),
     "internal_error": ("Something went wrong on the server.", "Try again; it was logged."),
 }
 

@@ -2,6 +2,7 @@
 
 from threads.services.approvals import answer_approval, mark_answer_delivered, mark_shown
 from threads.services.messages import NewMessage, post_message
+from threads.services.queue import QueueChange, change_queued, withdraw_queued
 from threads.services.runs import (
     cancel,
     claim_run,
@@ -16,8 +17,10 @@ from threads.services.threads import create_thread, delete_thread, rename_thread
 
 __all__ = [
     "NewMessage",
+    "QueueChange",
     "answer_approval",
     "cancel",
+    "change_queued",
     "claim_run",
     "create_thread",
     "delete_thread",
@@ -33,4 +36,5 @@ __all__ = [
     "prune_events",
     "rename_thread",
     "requeue_run",
+    "withdraw_queued",
 ]

@@ -80,6 +80,7 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
         run = Run.objects.create(
             thread=thread,
             prompt=prompt,
+            position=prompt.seq,
             tier=message.tier,
             mode=message.mode,
             approval_level=message.approval_level,

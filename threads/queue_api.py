@@ -1,0 +1,85 @@
+"""The JSON API of messages that wait for their turn."""
+
+# mypy: disable-error-code="untyped-decorator"
+# (drf-spectacular has no types)
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from mesh.api import signed_in
+from threads import selectors, services
+from threads.requests import Input, PartsField, checked, thread_of
+
+
+class Waiting(serializers.Serializer[Any]):
+    """A message that waits; its run answers it."""
+
+    runId = serializers.UUIDField(source="pk")
+    messageId = serializers.CharField(source="prompt.client_id")
+    parts = serializers.ListField(source="prompt.parts", child=serializers.DictField())
+    tier = serializers.CharField()
+    mode = serializers.CharField()
+    approvalLevel = serializers.CharField(source="approval_level")
+    createdAt = serializers.DateTimeField(source="created_at")
+
+
+REFUSALS = {
+    403: OpenApiResponse(description="`not_the_author`"),
+    404: OpenApiResponse(description="`not_found`: unknown, or not the caller's."),
+    409: OpenApiResponse(description="`already_dispatched`: it waits no longer."),
+}
+
+
+class QueueApi(APIView):
+    """``…/threads/<id>/queue``: what waits."""
+
+    class Queue(serializers.Serializer[Any]):
+        queue = Waiting(many=True)
+
+    @extend_schema(responses=Queue, operation_id="queue_list")
+    def get(self, request: Request, org: str, thread_id: UUID) -> Response:
+        """The messages that wait, the next one first."""
+        waiting = selectors.list_queue(thread=thread_of(request, org, thread_id))
+        return Response({"queue": Waiting(waiting, many=True).data})
+
+
+class QueuedApi(APIView):
+    """``…/threads/<id>/queue/<run>``: one message that waits."""
+
+    class Change(Input):
+        parts = PartsField(required=False, allow_empty=False)
+        before = serializers.UUIDField(
+            required=False,
+            allow_null=True,
+            help_text="The run before which it shall go; null: behind all others.",
+        )
+
+    @extend_schema(
+        request=Change, responses={200: Waiting, **REFUSALS}, operation_id="queue_change"
+    )
+    def patch(self, request: Request, org: str, thread_id: UUID, run_id: UUID) -> Response:
+        """Give it other words, another place, or both. Safe to repeat."""
+        thread, by = thread_of(request, org, thread_id), signed_in(request)
+        given = checked(self.Change, request)
+        if not given:
+            raise serializers.ValidationError({"parts": ["Send parts, before, or both."]})
+        change = services.QueueChange(
+            parts=given.get("parts", []), moves="before" in given, before=given.get("before")
+        )
+        run = services.change_queued(thread=thread, run_id=run_id, change=change, by=by)
+        return Response(Waiting(run).data)
+
+    @extend_schema(responses={204: None, **REFUSALS}, operation_id="queue_withdraw")
+    def delete(self, request: Request, org: str, thread_id: UUID, run_id: UUID) -> Response:
+        """Take it back: it is never sent, and the thread shows it no more. Safe to repeat."""
+        thread = thread_of(request, org, thread_id)
+        services.withdraw_queued(thread=thread, run_id=run_id, by=signed_in(request))
+        return Response(status=204)

@@ -1,0 +1,120 @@
+"""Messages that wait for their turn: edited, moved and withdrawn until a machine is given them.
+
+Each change locks the thread, as whoever claims a run does, and then asks the row itself with a
+conditional update: of an edit and a claim that meet, one is told that it came too late.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from mesh.models import User
+from mesh.selectors import NotFound
+from threads import rows
+from threads.chunks import queue_chunk, user_message_chunk
+from threads.core import run_state
+from threads.core.queue import moved
+from threads.ending import WITHDRAWN, Ending, conclude
+from threads.errors import AlreadyDispatched, NotTheAuthor
+from threads.models import Message, Run, Thread
+from threads.rows import Draft
+from threads.selectors import list_queue
+from threads.services.announce import announce
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueChange:
+    """What shall be different: the words, unless ``parts`` is empty; the place, if it ``moves``:
+    before the run ``before``, or else behind all others."""
+
+    parts: list[dict[str, Any]] = field(default_factory=list)
+    moves: bool = False
+    before: UUID | None = None
+
+
+def change_queued(*, thread: Thread, run_id: UUID, change: QueueChange, by: User) -> Run:
+    """Change a waiting message, all of it or nothing, and return its run. Safe to repeat.
+
+    Raises:
+        NotFound: the thread has no such run.
+        NotTheAuthor: another person wrote it.
+        AlreadyDispatched: it, or the one before which it should go, waits no longer.
+    """
+    with transaction.atomic():
+        run = _lock_own(thread, run_id, by)
+        drafts = []
+        if change.parts:
+            drafts.append(_edit(run, rows.clean(change.parts)))
+        if change.moves:
+            drafts.append(_move(run, change.before))
+        written = rows.append(thread.pk, drafts)
+        announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written)
+    return run
+
+
+def _edit(run: Run, parts: list[dict[str, Any]]) -> Draft:
+    """Give the message other words; return what tells its readers."""
+    waiting = Message.objects.filter(pk=run.prompt_id, run__state=run_state.QUEUED)
+    if not waiting.update(parts=parts):
+        raise AlreadyDispatched
+    run.prompt.parts = parts
+    return Draft(user_message_chunk(run.prompt), run.pk)
+
+
+def _move(run: Run, before: UUID | None) -> Draft:
+    """Give the run another place, and return what tells its readers.
+
+    Those that wait exchange the places they have: so they stay behind what went before them,
+    and whatever is sent later comes behind them all.
+    """
+    waiting = {each.pk: each for each in list_queue(thread=run.thread)}
+    if run.pk not in waiting or (before is not None and before not in waiting):
+        raise AlreadyDispatched
+    order = moved(list(waiting), run.pk, before=before)
+    for each, position in zip(order, sorted(r.position for r in waiting.values()), strict=True):
+        if waiting[each].position == position:
+            continue
+        if not _still_waiting(each).update(position=position):
+            raise AlreadyDispatched
+    return Draft(queue_chunk([waiting[each].prompt.client_id for each in order]))
+
+
+def withdraw_queued(*, thread: Thread, run_id: UUID, by: User) -> None:
+    """Take a waiting message back; it disappears from the thread. Safe to repeat.
+
+    Raises:
+        NotFound: the thread has no such run.
+        NotTheAuthor: another person wrote it.
+        AlreadyDispatched: it waits no longer.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        run = _lock_own(thread, run_id, by)
+        if run.error_code == WITHDRAWN:
+            return
+        if not _still_waiting(run.pk).update(progress_at=now):
+            raise AlreadyDispatched
+        ending = Ending(state=run_state.CANCELLED, code=WITHDRAWN)
+        written = conclude(run, ending, before=(), now=now)
+        announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written, runs=True)
+
+
+def _lock_own(thread: Thread, run_id: UUID, by: User) -> Run:
+    """Return the run behind its thread's lock, if ``by`` wrote what it answers."""
+    rows.lock(thread.pk)
+    run = Run.objects.select_related("prompt", "thread").filter(thread=thread, pk=run_id).first()
+    if run is None:
+        raise NotFound("The thread has no such message.")
+    if run.prompt.author_id != by.pk:
+        raise NotTheAuthor
+    return run
+
+
+def _still_waiting(run_id: UUID) -> QuerySet[Run]:
+    return Run.objects.filter(pk=run_id, state=run_state.QUEUED)
