@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from uuid import UUID
 
-from agents.models import Agent
+from agents.core.mcp import McpServer
+from agents.models import Agent, McpServerRow
+from mesh.keys import unseal
 from mesh.models import Organization
 from mesh.selectors import NotFound
 
 
-def get_agent(*, organization: Organization, name: str) -> Agent:
+def get_agent(*, organization: Organization, name: str, removed: bool = False) -> Agent:
     """Return the organization's agent whose id or slug is ``name``.
 
     Raises:
-        NotFound: it has no such agent; another organization's looks the same.
+        NotFound: it has no such agent; another organization's looks the same, and so does a
+            removed one unless ``removed``.
     """
     agents = Agent.objects.filter(organization=organization)
+    if not removed:
+        agents = agents.filter(removed_at=None)
     try:
         found = agents.filter(pk=UUID(name)).first()
     except ValueError:
@@ -23,3 +29,28 @@ def get_agent(*, organization: Organization, name: str) -> Agent:
     if found is None:
         raise NotFound("There is no such agent.")
     return found
+
+
+def list_agents(*, organization: Organization, with_servers: bool = False) -> list[Agent]:
+    """Return the organization's agents, the one that answers by default first; one query, or
+    two with their MCP servers."""
+    agents = Agent.objects.filter(organization=organization, removed_at=None)
+    if with_servers:
+        agents = agents.prefetch_related("mcp_servers")
+    # Booleans sort in every database; by name in the reader's eyes, whatever the collation.
+    return sorted(agents, key=lambda agent: (agent.slug != "default", agent.title.casefold()))
+
+
+def list_mcp_rows(*, agent: Agent) -> list[McpServerRow]:
+    """Return the MCP servers of an agent as people may see them: without their headers."""
+    return list(agent.mcp_servers.defer("sealed_headers"))
+
+
+def list_mcp_servers(*, agent: Agent) -> list[McpServer]:
+    """Return the MCP servers of an agent with their secrets, for a run; one query."""
+    return [
+        McpServer(row.name, row.url, json.loads(unseal(row.sealed_headers)))
+        if row.sealed_headers
+        else McpServer(row.name, row.url)
+        for row in agent.mcp_servers.all()
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mesh.lib.errors import AppError
-from mesh.models import Membership, Organization, User
+from mesh.models import Membership, Organization, Role, User
 
 
 class NotFound(AppError):
@@ -29,6 +29,28 @@ def get_membership(*, viewer: User, slug: str) -> Membership:
     if found is None:
         raise NotFound
     return found
+
+
+class NotAllowed(AppError):
+    """The viewer may see this, and not change it."""
+
+    code = "forbidden"
+    text = "Only owners and admins of the organization may do this."
+    hint = "Ask one of them."
+    status = 403
+
+
+def get_managing_membership(*, viewer: User, slug: str) -> Membership:
+    """Return the viewer's membership, for what owners and admins alone may do.
+
+    Raises:
+        NotFound: as ``get_membership``.
+        NotAllowed: the viewer is a plain member.
+    """
+    membership = get_membership(viewer=viewer, slug=slug)
+    if not Role(membership.role).manages:
+        raise NotAllowed
+    return membership
 
 
 def list_organizations(*, viewer: User) -> list[Organization]:

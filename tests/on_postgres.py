@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 
 from tests.servers import postgres
 
-SUITES = ["tests/mesh", "tests/links", "tests/agents", "tests/threads"]
+SUITES = ["tests/mesh", "tests/links", "tests/agents", "tests/threads", "tests/migrations"]
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q
 
 from agents.catalog import models_of
+from agents.selectors import list_mcp_servers
 from sandboxes.providers.base import Place
 from threads.chunks import ui_message
 from threads.core import run_state
@@ -162,7 +163,11 @@ def harness_input(run: Run) -> dict[str, Any]:
         "organizationId": str(thread.organization_id),
         "organizationSlug": thread.organization.slug,
         "agent": agent_shown,
-        "virtualMcp": {**agent_shown, "instructions": agent.instructions},
+        "virtualMcp": {
+            **agent_shown,
+            "instructions": agent.instructions,
+            "mcpServers": [server.as_input() for server in list_mcp_servers(agent=agent)],
+        },
         "resumeSessionRef": thread.session_ref or None,
         "branch": thread.branch,
         "currentThreadTitle": thread.title or None,

@@ -23,6 +23,11 @@ def handle_for(*, user_id: UUID | str | int, org_id: object, agent_id: object, b
     return f"{_slug(branch)}-{digest.hexdigest()[:HASH_LENGTH]}"
 
 
+def project_ref(*, org_id: object, agent_id: object, branch: str) -> str:
+    """Return how a sandbox's row names what it is of; the branch last, for it may have any form."""
+    return f"{org_id}:{agent_id}:{branch}"
+
+
 def is_handle(value: object) -> bool:
     """Say whether ``value`` may name a sandbox: a label of a host name, and so of a folder."""
     return isinstance(value, str) and HANDLE.fullmatch(value) is not None

@@ -1,0 +1,14 @@
+"""084 of the reference: sandboxes of the kind ``host`` are gone. Nothing brings them back."""
+
+from django.db import migrations
+
+
+def drop_host_rows(apps, schema_editor):
+    states = apps.get_model("sandboxes", "SandboxRunnerState")
+    states.objects.using(schema_editor.connection.alias).filter(runner_kind="host").delete()
+
+
+class Migration(migrations.Migration):
+    dependencies = [("sandboxes", "0001_create_runner_states")]
+
+    operations = [migrations.RunPython(drop_host_rows, migrations.RunPython.noop)]
