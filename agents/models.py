@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
@@ -70,3 +71,66 @@ class McpServerRow(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Outcome(models.TextChoices):
+    """What the last test of a key showed."""
+
+    UNTESTED = ""
+    WORKS = "works"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+
+
+class ProviderKey(models.Model):
+    """An organization's key of an AI provider.
+
+    ``sealed_key`` is encrypted (``mesh.keys``); empty where a server of one's own takes none.
+    ``base_url`` is empty for the provider's own address. ``outcome``, ``said`` (the provider's
+    own sentence, cleaned) and ``listed`` (the models it offers) are from the last test.
+    """
+
+    id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="provider_keys")
+    provider = models.CharField(max_length=40)
+    label = models.CharField(max_length=80)
+    base_url = models.CharField(max_length=300, blank=True)
+    sealed_key = models.TextField(blank=True)
+    added_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    outcome = models.CharField(
+        max_length=12, choices=Outcome.choices, default=Outcome.UNTESTED, blank=True
+    )
+    said = models.CharField(max_length=300, blank=True)
+    listed = models.JSONField(default=list, blank=True)
+    tested_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.provider}: {self.label}"
+
+
+class DefaultModel(models.Model):
+    """Which model of which key answers at a tier, for a whole organization."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="default_models")
+    tier = models.CharField(max_length=20)
+    key = models.ForeignKey(ProviderKey, models.CASCADE, related_name="slots")
+    model_id = models.CharField(max_length=200)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "tier"], name="one_default_model_per_tier"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(tier__in=["fast", "smart", "thinking"]), name="known_tier"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tier}: {self.model_id}"

@@ -61,6 +61,15 @@ def unseal(sealed: str) -> str:
     return _box().decrypt(sealed.encode()).decode()
 
 
+def reseal(sealed: str) -> str:
+    """Return the same secret under the newest key.
+
+    Raises:
+        cryptography.fernet.InvalidToken: none of the settings' keys opens it.
+    """
+    return _box().rotate(sealed.encode()).decode()
+
+
 def derive(purpose: str) -> str:
     """Return the key for ``purpose``: the same in each process with the same SECRET_KEY."""
     from cryptography.hazmat.primitives.hashes import SHA256

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from mesh import env as _env
 from mesh import keys as _keys
+from mesh.lib.addresses import parse_allowed as _parse_allowed
 from mesh.version import VERSION
 
 try:
@@ -28,6 +29,10 @@ MESH_NODE = ENV.node or f"{socket.gethostname()}:{os.getpid()}"
 MESH_INTERNAL_ADDRESS = ENV.internal_address
 MESH_ALLOW_LOCALHOST_LINKS = ENV.allow_localhost_links
 STUDIO_SANDBOX_RUNNER = ENV.sandbox_runner
+try:
+    MESH_PRIVATE_HOSTS = _parse_allowed(ENV.private_hosts)
+except ValueError as exc:
+    raise ImproperlyConfigured(f"MESH_PRIVATE_HOSTS: {exc}") from exc
 
 if not MESH_EMBEDDED and not (ENV.secret_key and ENV.encryption_keys and ENV.url):
     raise ImproperlyConfigured(

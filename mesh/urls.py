@@ -18,6 +18,7 @@ urlpatterns = [
     path("api/", include("links.urls")),
     path("api/<slug:org>/agents", include("agents.urls_api")),
     path("api/<slug:org>/decopilot/", include("threads.urls_api")),
+    path("api/<slug:org>/", include("agents.keys.urls_api")),
     path("", include("threads.urls")),
 ]
 

@@ -1,0 +1,1 @@
+"""Keys of AI providers: kept sealed, tested, chosen for a tier."""

@@ -1,0 +1,104 @@
+"""Asking a provider whether it takes a key: one small request that costs nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+from django.conf import settings
+
+from agents.core.providers import Speaks, clean_sentence
+from agents.keys.selectors import Account
+from agents.models import Outcome
+from mesh.egress import AddressRefused, guarded_client
+
+ANSWER_LIMIT: Final = 2 * 1024 * 1024  # bytes; a router lists several hundred models
+WAIT: Final = 10.0  # seconds
+MODELS_LIMIT: Final = 1_000
+
+# Where each API lists its models. OpenRouter's list is public, so it is asked for the key itself.
+_PATHS: Final[dict[Speaks, str]] = {
+    "anthropic": "/v1/models?limit=1000",
+    "openai": "/models",
+    "chat": "/models",
+    "openrouter": "/key",
+    "google": "/v1beta/models?pageSize=1000",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a test showed; ``said`` is the provider's own sentence, without any key in it."""
+
+    outcome: Outcome
+    said: str = ""
+    models: tuple[str, ...] = ()
+
+
+async def check(account: Account) -> Result:
+    """Return whether the provider takes the key, with its own words if it does not.
+
+    Does not raise for anything the other side does.
+    """
+    url = account.address + _PATHS[account.provider.speaks]
+    try:
+        async with guarded_client(
+            allowed=settings.MESH_PRIVATE_HOSTS, timeout=WAIT, headers=headers_of(account)
+        ) as client:
+            status, body = await _get(client, url)
+    except AddressRefused as exc:
+        return Result(Outcome.REFUSED, str(exc))
+    except httpx.TimeoutException:
+        return Result(Outcome.UNREACHABLE, f"There was no answer within {WAIT:.0f} seconds.")
+    except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        return Result(Outcome.UNREACHABLE, clean_sentence(str(exc), secret=account.secret))
+    if status == 200:
+        return Result(Outcome.WORKS, models=_models(body))
+    said = clean_sentence(sentence_of(body), secret=account.secret)
+    if status >= 500:
+        return Result(Outcome.UNREACHABLE, said or f"The server answered {status}.")
+    return Result(Outcome.REFUSED, said or f"The server answered {status}.")
+
+
+def headers_of(account: Account) -> dict[str, str]:
+    """Return the headers that carry the key, as the provider's API has them."""
+    if account.provider.speaks == "anthropic":
+        return {"x-api-key": account.secret, "anthropic-version": "2023-06-01"}
+    if account.provider.speaks == "google":
+        return {"x-goog-api-key": account.secret}
+    return {"authorization": f"Bearer {account.secret}"} if account.secret else {}
+
+
+async def _get(client: httpx.AsyncClient, url: str) -> tuple[int, Any]:
+    """Return status and JSON of an answer; what is no JSON, or too long, is ``None``."""
+    body = bytearray()
+    async with client.stream("GET", url) as reply:  # a redirect is an answer, not followed
+        async for piece in reply.aiter_bytes():
+            body += piece
+            if len(body) > ANSWER_LIMIT:
+                return reply.status_code, None
+    try:
+        return reply.status_code, json.loads(bytes(body))
+    except (ValueError, RecursionError):
+        return reply.status_code, None
+
+
+def sentence_of(body: Any) -> str:
+    """Return what an error's body says to people: all of these APIs nest it in ``error``."""
+    error = body[0] if isinstance(body, list) and body else body
+    error = error.get("error", error) if isinstance(error, dict) else error
+    said = error.get("message") if isinstance(error, dict) else error
+    return said if isinstance(said, str) else ""
+
+
+def _models(body: Any) -> tuple[str, ...]:
+    """Return the models' names of a list; Google writes ``models/NAME``."""
+    rows = body.get("data", body.get("models")) if isinstance(body, dict) else None
+    found = []
+    for row in rows if isinstance(rows, list) else ():
+        name = row.get("id") or row.get("name") if isinstance(row, dict) else None
+        if isinstance(name, str):
+            found.append(name.removeprefix("models/"))
+    return tuple(found[:MODELS_LIMIT])

@@ -1,0 +1,169 @@
+"""Requests to addresses that people or models wrote: only to public hosts, or allowed ones.
+
+The name is resolved here, every address of it is looked at, and the connection goes to one of
+the addresses that were looked at. So a name that points elsewhere a moment later gains nothing,
+and each hop of a redirect, being a request of its own, is looked at again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+import httpx
+
+from mesh.lib.addresses import Address, Allowed, first_refused, parse_address
+from mesh.lib.errors import AppError
+
+ADDRESS_LIMIT: Final = 300  # characters of an address
+CONNECT_LIMIT: Final = 10.0  # seconds
+NONE_ALLOWED: Final = Allowed()
+
+Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
+
+
+class BadAddress(AppError):
+    code = "bad_address"
+    text = "This is no address of a server."
+    hint = "Give a whole one, such as https://llm.example/v1, without a user name in it."
+
+
+class AddressRefused(AppError):
+    """The host is private, this machine's own, or a cloud's metadata."""
+
+    code = "address_refused"
+    text = "This address is not public, and the operator of this server has not allowed it."
+    hint = "Use a public address, or have the operator name the host in MESH_PRIVATE_HOSTS."
+
+
+class NameUnknown(httpx.ConnectError):
+    """The host has no address."""
+
+
+async def resolve(host: str, port: int) -> Sequence[Address]:
+    """Return every address of ``host``; none when there is no such name."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    addresses = (parse_address(str(entry[4][0])) for entry in found)
+    return [address for address in dict.fromkeys(addresses) if address is not None]
+
+
+def split_address(text: str, *, allowed: Allowed = NONE_ALLOWED) -> SplitResult:
+    """Return the parts of an http(s) address that a person typed.
+
+    Only ``https``, unless the operator allowed the host: a key would go over the wire in clear.
+
+    Raises:
+        BadAddress: it is none.
+        AddressRefused: the host is written as an address that may not be reached.
+    """
+    if len(text) > ADDRESS_LIMIT or not text.isprintable() or " " in text or "\\" in text:
+        raise BadAddress
+    try:
+        parts = urlsplit(text)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        host = parts.hostname or ""
+    except ValueError as exc:
+        raise BadAddress from exc
+    if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
+        raise BadAddress
+    if parts.query or parts.fragment:
+        raise BadAddress("A base URL has no “?” and no “#” in it.")
+    address = parse_address(host)
+    if address is not None and first_refused(host, [address], port, allowed):
+        raise AddressRefused
+    return parts
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """An httpx transport that goes nowhere it may not; see the module.
+
+    ``plain`` allows http to public hosts too, for reading what is public anyway.
+    """
+
+    def __init__(
+        self,
+        *,
+        allowed: Allowed = NONE_ALLOWED,
+        plain: bool = False,
+        resolve: Resolve = resolve,
+    ) -> None:
+        self._allowed = allowed
+        self._plain = plain
+        self._resolve = resolve
+        # One for each name: a connection that was opened to one is never used for another
+        # that happens to have the same address.
+        self._inner: dict[str, httpx.AsyncHTTPTransport] = {}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        port = url.port or (443 if url.scheme == "https" else 80)
+        addresses = await self._addresses(url.host, port)
+        if not addresses:
+            raise NameUnknown("There is no such host.", request=request)
+        if url.scheme != "https" and not self._plain and is_open(url.host, addresses):
+            raise AddressRefused(
+                "A public address must begin with https, or the key could be read on its way."
+            )
+        for address in addresses[:-1]:
+            try:
+                return await self._send(request, address)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                continue  # nothing was sent: the next address may answer
+        return await self._send(request, addresses[-1])
+
+    async def _send(self, request: httpx.Request, address: Address) -> httpx.Response:
+        inner = self._inner.get(request.url.host)
+        if inner is None:
+            # Without the environment's proxy: it would do the resolving for us.
+            inner = httpx.AsyncHTTPTransport(verify=_ssl_context(), trust_env=False)
+            self._inner[request.url.host] = inner
+        return await inner.handle_async_request(_pinned(request, address))
+
+    async def _addresses(self, host: str, port: int) -> Sequence[Address]:
+        literal = parse_address(host)
+        found = [literal] if literal else await self._resolve(host, port)
+        if first_refused(host, found, port, self._allowed) is not None:
+            raise AddressRefused
+        return found
+
+    async def aclose(self) -> None:
+        for inner in self._inner.values():
+            await inner.aclose()
+
+
+@cache
+def _ssl_context() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def is_open(host: str, addresses: Sequence[Address]) -> bool:
+    """Say whether all of the host's addresses are public."""
+    return first_refused(host, addresses, 0, NONE_ALLOWED) is None
+
+
+def _pinned(request: httpx.Request, address: Address) -> httpx.Request:
+    """Return the request for one address; certificate and ``Host`` stay the name's."""
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(host=str(address)),
+        headers=request.headers,  # with the Host of the name
+        stream=request.stream,
+        extensions={**request.extensions, "sni_hostname": request.url.host},
+    )
+
+
+def guarded_client(
+    *, allowed: Allowed = NONE_ALLOWED, plain: bool = False, **settings: Any
+) -> httpx.AsyncClient:
+    """Return a client whose every request passes the guard."""
+    transport = GuardedTransport(allowed=allowed, plain=plain)
+    return httpx.AsyncClient(transport=transport, trust_env=False, **settings)

@@ -1,0 +1,93 @@
+"""Testing a key: works, refused or unreachable, in the provider's own words."""
+
+from __future__ import annotations
+
+import pytest
+
+from agents.keys.checking import check, sentence_of
+from agents.keys.providers import load_providers
+from agents.keys.selectors import Account
+from tests.agents.keys.conftest import SECRET
+
+pytestmark = pytest.mark.django_db
+
+
+def account(url, kind="anthropic", secret=SECRET):
+    return Account(load_providers().find(kind), url, secret)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "header"),
+    [
+        ("anthropic", "/v1/models", "x-api-key"),
+        ("openai", "/models", "authorization"),
+        ("openai-compatible", "/models", "authorization"),
+        ("openrouter", "/key", "authorization"),
+        ("google", "/v1beta/models", "x-goog-api-key"),
+    ],
+)
+async def test_each_provider_is_asked_in_its_own_way(provider, kind, path, header):
+    result = await check(account(provider.url, kind))
+
+    asked, headers = provider.asked[0]
+    assert asked.partition("?")[0] == path
+    assert SECRET in {name.lower(): value for name, value in headers.items()}[header]
+    assert (result.outcome, SECRET in asked) == ("works", False)
+
+
+async def test_a_list_of_models_is_kept(provider):
+    provider.body = {"models": [{"name": "models/gemini-x"}, {"id": "b"}, {"odd": 1}, "text"]}
+
+    assert (await check(account(provider.url, "google"))).models == ("gemini-x", "b")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome", "said"),
+    [
+        pytest.param(
+            401,
+            {"type": "error", "error": {"message": "invalid x-api-key"}},
+            "refused",
+            "invalid x-api-key",
+            id="refused",
+        ),
+        pytest.param(
+            401,
+            {"error": {"message": f"Incorrect API key provided: {SECRET}"}},
+            "refused",
+            "Incorrect API key provided: …",
+            id="the sentence has the key in it",
+        ),
+        pytest.param(403, [{"error": {"message": "no"}}], "refused", "no", id="in a list"),
+        pytest.param(429, {}, "refused", "The server answered 429.", id="no words"),
+        pytest.param(302, b"", "refused", "The server answered 302.", id="a redirect"),
+        pytest.param(404, b"<html>", "refused", "The server answered 404.", id="a page"),
+        pytest.param(529, {"error": "Overloaded"}, "unreachable", "Overloaded", id="overloaded"),
+    ],
+)
+async def test_the_provider_s_own_sentence(provider, status, body, outcome, said):
+    provider.status, provider.body = status, body
+
+    result = await check(account(provider.url))
+    assert (result.outcome, result.said) == (outcome, said)
+
+
+async def test_nobody_there_is_unreachable(provider):
+    provider.close()
+
+    assert (await check(account(provider.url))).outcome == "unreachable"
+
+
+async def test_a_private_address_is_refused_also_when_it_was_allowed_once(settings, provider):
+    from mesh.lib.addresses import parse_allowed
+
+    settings.MESH_PRIVATE_HOSTS = parse_allowed("")
+    result = await check(account(provider.url))
+
+    assert (result.outcome, "not public" in result.said) == ("refused", True)
+    assert provider.asked == []
+
+
+@pytest.mark.parametrize("body", [None, 1, "text", [], {"error": 5}, {"error": {"message": 5}}])
+def test_any_body_has_a_sentence_or_none(body):
+    assert isinstance(sentence_of(body), str)
