@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import httpx
+
 from links.errors import LinkOffline as LinkOffline
+from links.sockets import Receive, Scope, Send
 from mesh.lib.errors import AppError
 
 Json = dict[str, Any]
+Pairs = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which sandbox, and what it is made from should it not be there yet."""
+    """Which sandbox, and what it is made from should it not be there yet.
+
+    ``link_id`` is the person's machine; ``None`` for a kind that needs none.
+    """
 
     kind: str
-    link_id: UUID
+    link_id: UUID | None
     handle: str
     folder: str | None = None
     repo: Json | None = None
@@ -45,6 +52,7 @@ class SandboxEvent:
 
 Events = AsyncIterator[SandboxEvent]
 Stream = AbstractAsyncContextManager[Events]
+Reply = AbstractAsyncContextManager[httpx.Response]
 
 
 class SandboxDown(AppError):
@@ -76,6 +84,15 @@ class DispatchRefused(AppError):
         self.hint = hint or "Send the message again; the link's log says more."  # type: ignore[misc]
 
 
+class NotOffered(AppError):
+    """This kind of sandbox can't do that at all."""
+
+    code = "not_offered"
+    text = "This kind of sandbox does not offer that."
+    hint = "Use a sandbox of another kind."
+    status = 501
+
+
 class StreamCut(AppError):
     """The stream ended before ``done``: attach again after the last number that is kept."""
 
@@ -88,10 +105,14 @@ class StreamCut(AppError):
 class SandboxProvider(ABC):
     """One kind of sandbox, such as a folder on a person's machine or a container.
 
-    A subclass must define the six methods below. Everything it raises is one of the errors of
+    A subclass must define the six abstract methods. Everything it raises is one of the errors of
     this module, of which only ``DispatchRefused`` is final: for all others the caller tries
     again, so each method must be safe to repeat, and a run is started once however often it
     is dispatched with the same fence.
+
+    The four methods behind them reach what else a sandbox has: its files, tasks, setup and
+    dev server. A kind whose sandboxes are the ``deco_sandbox`` program gets all but ``remove``
+    from ``speaking.SpeakingProvider``; who leaves them out answers ``not_offered``.
 
     It may keep connections and caches between calls, for any number of runs at once. It need
     not number events, store them, or find out whether a run is over: the sandbox does that.
@@ -155,3 +176,52 @@ class SandboxProvider(ABC):
             UnknownRun: it isn't there.
             DispatchRefused: with ``unknown_approval``, it is not asked any more.
         """
+
+    def open(
+        self, place: Place, method: str, path: str, *, headers: Pairs = (), body: bytes = b""
+    ) -> Reply:
+        """Ask the sandbox's program for ``path``, which may have a query; give its answer as
+        it streams, whatever its status. ``path`` is what follows ``/_sandbox/``.
+
+        Raises:
+            LinkOffline: its machine is not connected.
+            StreamCut: nothing answers there, or the connection broke. Ask again only for
+                what is safe to repeat.
+        """
+        raise NotOffered
+
+    async def request(
+        self, place: Place, method: str, path: str, *, json: Any = None, limit: float | None = None
+    ) -> httpx.Response:
+        """Ask as ``open`` does, with ``json`` as body; return the whole answer.
+
+        ``limit`` is how many seconds it may take, where the usual 15 are too few.
+        """
+        raise NotOffered
+
+    async def join(
+        self,
+        place: Place,
+        path: str,
+        *,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        headers: Pairs = (),
+    ) -> None:
+        """Join a browser's WebSocket to ``path`` of the sandbox's program until one ends.
+
+        Refused with 502 where it can't be reached, or with what it answers.
+        """
+        raise NotOffered
+
+    async def remove(self, place: Place, *, force: bool = False) -> None:
+        """End the sandbox. On a machine its files stay; a container takes them along.
+
+        Safe to repeat: none there is as good as ended.
+
+        Raises:
+            DispatchRefused: an agent is at work, and ``force`` was not given.
+            LinkOffline, StreamCut: as ``ensure``.
+        """
+        raise NotOffered

@@ -192,3 +192,21 @@ class ProviderConformance(ABC):
         following.cancel()
         async with provider.attach(place, run_id=run_id, fence=1, after=0) as events:
             assert [event async for event in events][-1].is_last
+
+    async def test_any_route_of_the_sandbox_can_be_asked(self, provider, place):
+        answer = await provider.request(place, "GET", "health")
+
+        assert answer.status_code == 200
+        assert answer.json()["activeRuns"] >= 0
+
+    async def test_what_the_sandbox_refuses_is_given_back_as_it_is(self, provider, place):
+        answer = await provider.request(place, "POST", "no/such/route", json={})
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+    async def test_an_answer_can_be_read_as_it_streams(self, provider, place):
+        async with provider.open(place, "GET", "health?x=1", headers=[("accept", "*/*")]) as reply:
+            pieces = [piece async for piece in reply.aiter_raw()]
+
+        assert reply.status_code == 200
+        assert b"activeRuns" in b"".join(pieces)

@@ -1,0 +1,223 @@
+"""How the server speaks to the ``deco_sandbox`` program, whichever way leads to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json as jsonlib
+import logging
+from abc import abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from sandboxes.core.sse import Event, EventTooLong, SseReader
+from sandboxes.providers.base import (
+    DispatchRefused,
+    Events,
+    Json,
+    Pairs,
+    Place,
+    SandboxDown,
+    SandboxEvent,
+    SandboxProvider,
+    Stream,
+    StreamCut,
+    UnknownRun,
+)
+
+log = logging.getLogger(__name__)
+
+START_LIMIT = 30.0  # seconds until a sandbox must answer after it was started
+REPLY_LIMIT = 15.0  # seconds for anything else
+OPEN_LIMIT = 75.0  # until an answer begins: a dev server may compile a page for a minute
+SILENCE_LIMIT = 45.0  # a stream says something, if only a comment, every 15 seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A client that is kept, and what stands before the program's own paths there."""
+
+    client: httpx.AsyncClient
+    prefix: str
+
+
+class SpeakingProvider(SandboxProvider):
+    """A kind whose sandboxes are the ``deco_sandbox`` program, spoken to over HTTP.
+
+    A subclass must say which way leads to a sandbox, and start and remove one.
+    """
+
+    @abstractmethod
+    async def way(self, place: Place) -> Way:
+        """Return how to reach the program; it need not be there.
+
+        Raises:
+            LinkOffline: its machine is not connected.
+            SandboxDown: there is no address, for it does not run.
+        """
+
+    def dispatch(
+        self, place: Place, *, harness_id: str, fence: int, input: Json, after: int = 0
+    ) -> Stream:
+        body = {"harnessId": harness_id, "fence": fence, "input": input}
+        return self._stream(place, "POST", "dispatch", after, body)
+
+    def attach(self, place: Place, *, run_id: str, fence: int, after: int) -> Stream:
+        return self._stream(place, "GET", f"runs/{run_id}/events?fence={fence}", after)
+
+    async def ack(self, place: Place, *, run_id: str, fence: int, n: int) -> None:
+        await self._call(place, "POST", f"runs/{run_id}/ack", {"fence": fence, "n": n})
+
+    async def cancel(self, place: Place, *, run_id: str) -> None:
+        await self._call(place, "DELETE", f"runs/{run_id}")
+
+    async def answer(
+        self,
+        place: Place,
+        *,
+        run_id: str,
+        approval_id: str,
+        decision: str,
+        reason: str,
+        answers: Json | None = None,
+    ) -> None:
+        body: Json = {"approvalId": approval_id, "decision": decision, "reason": reason}
+        if answers:
+            body["answers"] = answers
+        await self._call(place, "POST", f"runs/{run_id}/answers", body)
+
+    @asynccontextmanager
+    async def open(
+        self, place: Place, method: str, path: str, *, headers: Pairs = (), body: bytes = b""
+    ) -> AsyncIterator[httpx.Response]:
+        way = await self.way(place)
+        request = way.client.build_request(
+            method,
+            f"{way.prefix}/{path}",
+            headers=list(headers),
+            content=body,
+            timeout=httpx.Timeout(REPLY_LIMIT, read=OPEN_LIMIT),
+        )
+        reply = await _sent(way.client, request)
+        try:
+            yield reply
+        finally:
+            await reply.aclose()
+
+    async def request(
+        self, place: Place, method: str, path: str, *, json: Any = None, limit: float | None = None
+    ) -> httpx.Response:
+        way = await self.way(place)
+        try:
+            return await way.client.request(
+                method, f"{way.prefix}/{path}", json=json, timeout=limit or REPLY_LIMIT
+            )
+        except httpx.TransportError as exc:
+            raise StreamCut from exc
+
+    async def _call(self, place: Place, method: str, path: str, body: Json | None = None) -> None:
+        """Ask, and return when the answer is a good one."""
+        reply = await self.request(place, method, path, json=body)
+        if not reply.is_success:
+            raise refusal(reply.status_code, reply.content)
+
+    @asynccontextmanager
+    async def _stream(
+        self, place: Place, method: str, path: str, after: int, body: Json | None = None
+    ) -> AsyncIterator[Events]:
+        way = await self.way(place)
+        headers = {"accept": "text/event-stream", "last-event-id": str(after)}
+        request = way.client.build_request(
+            method,
+            f"{way.prefix}/{path}",
+            json=body,
+            headers=headers,
+            timeout=httpx.Timeout(REPLY_LIMIT, read=SILENCE_LIMIT),
+        )
+        reply = await _accepted(way.client, request)
+        try:
+            yield _events(reply, after)
+        finally:
+            await reply.aclose()
+
+
+async def _sent(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    """Return the answer as soon as it begins."""
+    try:
+        return await client.send(request, stream=True)
+    except httpx.TransportError as exc:
+        raise StreamCut from exc
+
+
+async def _accepted(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    """Return the answer, which is a good one."""
+    try:
+        async with asyncio.timeout(REPLY_LIMIT):
+            reply = await client.send(request, stream=True)
+            if reply.is_success:
+                return reply
+            try:
+                raise refusal(reply.status_code, await reply.aread())
+            finally:
+                await reply.aclose()
+    except (httpx.TransportError, TimeoutError) as exc:
+        raise StreamCut from exc
+
+
+def refusal(status: int, body: bytes) -> Exception:
+    """Return the error that an answer other than 2xx stands for."""
+    code, message, hint = _said(body)
+    if code == "unknown_run":
+        return UnknownRun(message)
+    if code in ("sandbox_down", "unknown_handle") or status in (502, 503, 504):
+        return SandboxDown(message)
+    return DispatchRefused(
+        code or f"http_{status}", message or f"The machine answered {status}.", hint
+    )
+
+
+def _said(body: bytes) -> tuple[str, str, str]:
+    """Return code, sentence and hint of an answer in the one form; empty ones of any other."""
+    try:
+        error: Any = jsonlib.loads(body)["error"]
+        return str(error["code"]), str(error["message"]), str(error.get("hint", ""))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "", "", ""
+
+
+async def _events(reply: httpx.Response, after: int) -> Events:
+    """Yield the events of an open stream, the last of them ``done``.
+
+    Raises:
+        StreamCut: it ended before, or can't be read.
+    """
+    reader = SseReader()
+    try:
+        async for piece in reply.aiter_raw():
+            for event in reader.feed(piece):
+                if (parsed := _parse(event)) is not None and parsed.n > after:
+                    after = parsed.n  # what is there already is never given twice
+                    yield parsed
+                    if parsed.is_last:
+                        return
+    except (httpx.TransportError, EventTooLong) as exc:
+        raise StreamCut from exc
+    for event in reader.close():
+        if (parsed := _parse(event)) is not None and parsed.is_last:
+            yield parsed
+            return
+    raise StreamCut
+
+
+def _parse(event: Event) -> SandboxEvent | None:
+    """Return what the event says; ``None`` for one that is not of ours."""
+    try:
+        body = jsonlib.loads(event.data)
+        n = int(event.id)
+    except (ValueError, RecursionError):
+        log.warning("Left out an event that can't be read: id %r.", event.id[:40])
+        return None
+    return SandboxEvent(n, body, len(event.data)) if isinstance(body, dict) else None
