@@ -6,10 +6,11 @@ The server never loads it: what a task does is a service, and only the clock is 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mesh.settings")
 
-from celery import Celery
+from celery import Celery, signals
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -24,6 +25,7 @@ app.conf.update(
     beat_schedule={
         name: {"task": name, "schedule": every, "options": {"expires": every}}
         for name, every in {
+            "links.expire": 10.0,
             "threads.end_stuck_runs": 60.0,
             "threads.expire_queued_runs": 60.0,
             "threads.prune_events": 600.0,
@@ -33,4 +35,14 @@ app.conf.update(
     worker_hijack_root_logger=False,
     timezone="UTC",
 )
-app.autodiscover_tasks(["threads"])
+app.autodiscover_tasks(["links", "threads"])
+
+
+@signals.import_modules.connect(weak=False)
+def join(**_: Any) -> None:
+    """Let the apps learn of each other, as ``mesh.asgi`` does: pages hear of a machine's end."""
+    from links.services import presence_changed
+    from threads.runtime import ring_link
+
+    if ring_link not in presence_changed:
+        presence_changed.append(ring_link)

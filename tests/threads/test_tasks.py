@@ -16,7 +16,9 @@ SHOW = """
 import json
 from mesh.celery import app
 app.loader.import_default_modules()
-print(json.dumps([[each["task"] for each in app.conf.beat_schedule.values()], sorted(app.tasks)]))
+from links.services import presence_changed
+due = [each["task"] for each in app.conf.beat_schedule.values()]
+print(json.dumps([due, sorted(app.tasks), [hook.__name__ for hook in presence_changed]]))
 """
 
 
@@ -46,9 +48,10 @@ def test_every_task_that_is_due_exists(tmp_path):
         MESH_URL="http://testserver",
     )
 
-    due, known = json.loads(shown.stdout)
-    assert due == [f"threads.{name}" for name in NAMES]
+    due, known, hooks = json.loads(shown.stdout)
+    assert due == ["links.expire", *(f"threads.{name}" for name in NAMES)]
     assert set(due) <= set(known)
+    assert hooks == ["ring_link"]  # what the worker finds out is told to the pages, too
 
 
 def test_without_redis_it_says_what_is_missing(tmp_path):
