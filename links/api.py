@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from asgiref.sync import async_to_sync
 from django.db import InterfaceError, OperationalError
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -142,9 +141,7 @@ class ProbeApi(OfOneMachine):
 
     def post(self, request: Request, link_id: UUID) -> Response:
         link = _own(request, link_id)
-        owner = selectors.find_owner_address(link_id=link.pk)
-        seconds = async_to_sync(calls.check)(link.pk, owner=owner)
-        services.expire()
+        seconds = calls.probe(link.pk)
         view = selectors.find_link(viewer=signed_in(request), link_id=link_id)
         if view is None:
             raise LinkUnknown

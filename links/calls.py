@@ -5,8 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 import httpx
+from asgiref.sync import async_to_sync
 
-from links import held, selectors, store
+from links import held, selectors, services, store
 from links.errors import LinkOffline
 from links.internal import app
 from links.internal.caller import owners
@@ -48,6 +49,14 @@ async def check(link_id: UUID, *, owner: str) -> float | None:
         return await owners().check(link_id, owner)
     except LinkOffline:
         return None
+
+
+def probe(link_id: UUID) -> float | None:
+    """Do as ``check`` from a request's thread; what was found, the machine's row tells now."""
+    owner = selectors.find_owner_address(link_id=link_id)
+    seconds = async_to_sync(check)(link_id, owner=owner)
+    services.expire()
+    return seconds
 
 
 async def owner_of(link_id: UUID) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
 from django.utils import timezone
 
-from links.core.presence import State, presence_of
+from links.core.presence import SENTENCES, SIGNED_OUT, State, presence_of
 from links.models import Link
 from links.wire.messages import Harnesses, parse_capabilities, parse_harnesses
 from mesh.models import User
@@ -27,6 +28,17 @@ class LinkView:
     harnesses: Harnesses
     cli_version: str
     protocol_version: int
+    created_at: datetime
+    seen_at: datetime | None
+
+    @property
+    def is_signed_out(self) -> bool:
+        return self.cause == SIGNED_OUT
+
+    @property
+    def sentence(self) -> str:
+        """Why it is offline, and what brings it back."""
+        return SENTENCES.get(self.cause, "")
 
     @property
     def is_online(self) -> bool:
@@ -97,4 +109,6 @@ def view_of(row: Link) -> LinkView:
         harnesses=parse_harnesses(row.harnesses),
         cli_version=row.cli_version,
         protocol_version=row.protocol_version,
+        created_at=row.created_at,
+        seen_at=row.seen_at,
     )

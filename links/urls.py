@@ -1,19 +1,12 @@
-"""Addresses of the app, below ``/api/``. The tunnel's is the gateway's (``mesh/asgi.py``)."""
+"""The person's own page of their machines; below ``/accounts/``, as it belongs to no org."""
 
 from django.urls import path
 
-from links import api, checks
+from links import views
 
 urlpatterns = [
-    path("links", api.LinksApi.as_view(), name="links"),
-    path("links/heartbeat", api.HeartbeatApi.as_view(), name="link-heartbeat"),
-    path("links/me", api.MyLinkApi.as_view(), name="link-me"),
-    path("links/<uuid:link_id>", api.LinkApi.as_view(), name="link"),
-    path("links/<uuid:link_id>/probe", api.ProbeApi.as_view(), name="link-probe"),
-    path(
-        "<slug:org>/tools/LINK_CURRENT_GET",
-        api.CurrentLinkTool.as_view(),
-        name="link-current-get",
-    ),
-    path("links/stream", checks.stream, name="link-stream"),
+    path("", views.machines, name="machines"),
+    path("list", views.machine_list, name="machine-list"),
+    path("<uuid:link_id>/check", views.check, name="machine-check"),
+    path("<uuid:link_id>/sign-out", views.sign_out, name="machine-sign-out"),
 ]

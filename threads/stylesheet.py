@@ -28,6 +28,7 @@ PIECES = (
     "cards",
     "composer",
     "agents",
+    "desks",
 )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
+
+from links.core.presence import SENTENCES
 
 THREAD = "11111111-1111-4111-8111-111111111111"
 NEW_THREAD = "22222222-2222-4222-8222-222222222222"
@@ -17,7 +20,17 @@ OFFER = SimpleNamespace(
 
 
 def machine(name="mbp", state="online", cause="", **fields):
-    given = {"id": LINK, "harnesses": {}, "cli_version": "0.1", **fields}
+    given = {
+        "id": LINK,
+        "machine_id": "0f9c2a51d3b84e7f9a6b1c2d3e4f5a6b",
+        "harnesses": {},
+        "cli_version": "0.1",
+        "created_at": datetime(2026, 1, 2, 8, 30, tzinfo=UTC),
+        "seen_at": datetime(2026, 1, 5, 9, 30, tzinfo=UTC),
+        "sentence": SENTENCES.get(cause, ""),
+        "is_signed_out": cause == "signed_out",
+        **fields,
+    }
     return SimpleNamespace(name=name, state=state, cause=cause, **given)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import uvicorn
 from django.conf import settings
@@ -18,7 +19,7 @@ from django.template.loader import render_to_string
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -60,6 +61,7 @@ class ScriptedServer:
     is_silent: bool = False  # takes a socket and says nothing
     chat: Any = None
     level: str = "auto"
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self):
         self.chat = self.chat or made_up.chat()
@@ -129,6 +131,9 @@ class ScriptedServer:
                 Route("/home/", self._home),
                 Route("/home/threads/{thread}", self._chat),
                 Route("/home/live", self._live),
+                Route("/accounts/machines/", self._machines),
+                Route("/accounts/machines/list", self._machine_list),
+                Route("/accounts/machines/{link}/{action}", self._put_out, methods=["POST"]),
                 Route("/style.{digest}.css", self._style),
                 Route("/static/{path:path}", self._static),
                 Route(f"{api}/threads", self._create, methods=["POST"]),
@@ -156,7 +161,10 @@ class ScriptedServer:
             "request": SimpleNamespace(COOKIES=cookies, scheme="http", get_host=request.url.netloc),
             "csrf_token": "scripted",
             "organization": SimpleNamespace(slug="home", name="Home"),
-            "user": SimpleNamespace(username="ada", get_full_name="Ada", is_staff=True),
+            "user": SimpleNamespace(
+                username="ada", get_full_name="Ada", is_staff=True, is_authenticated=True
+            ),
+            "messages": self.notes,
             "threads": self.threads,
             "thread": thread,
             "links": self.links,
@@ -180,6 +188,18 @@ class ScriptedServer:
         thread = self._summary(found) if found else None
         html = render_to_string("_partials/live.html", self._context(request, thread))
         return HTMLResponse(html)
+
+    async def _machines(self, request):
+        return HTMLResponse(render_to_string("links/machines.html", self._context(request)))
+
+    async def _machine_list(self, request):
+        return HTMLResponse(render_to_string("_partials/machine_list.html", self._context(request)))
+
+    async def _put_out(self, request):
+        self.posts.append(
+            {**request.path_params, **dict(parse_qsl((await request.body()).decode()))}
+        )
+        return RedirectResponse("/accounts/machines/", status_code=302)
 
     async def _style(self, request):
         from threads import stylesheet

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
 from django.forms import BoundField
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 
 from agents.catalog import load_catalog
 from agents.core.tiers import Kind
@@ -35,6 +38,7 @@ def as_input(field: BoundField) -> SafeString:
 
 # Why a machine is offline, short enough for a chip; links.core.presence has the sentences.
 _CAUSES = {
+    "disconnected": "coming back",
     "network": "asleep or no network",
     "stopped": "deco_link was stopped",
     "server_restarted": "coming back",
@@ -69,6 +73,42 @@ def ready_agents(machine: Any) -> list[str]:
 def lacks_agents(machine: Any) -> bool:
     """Return whether a machine was looked at and no program on it can work."""
     return bool(machine.harnesses) and not ready_agents(machine)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """An agent's program on a machine, as its person reads of it."""
+
+    title: str
+    words: str  # version and account, or what is wrong with it
+    is_ready: bool
+
+
+_STATES = {"not_signed_in": "not signed in", "timed_out": "does not answer"}
+
+
+@register.filter
+def programs(machine: Any) -> list[Program]:
+    """Return the programs that a machine was found to have: those that can work there first."""
+    found = []
+    for kind in _programs():
+        report = machine.harnesses.get(kind.kind, {})
+        state = report.get("state", "")
+        if state == "ready":
+            words = " · ".join(filter(None, [report.get("version"), report.get("detail")]))
+            found.append(Program(kind.title, words, is_ready=True))
+        elif state in _STATES:
+            found.append(Program(kind.title, _STATES[state], is_ready=False))
+    return sorted(found, key=lambda program: not program.is_ready)
+
+
+@register.filter
+def ago(moment: datetime) -> str:
+    """Return how long ago it was, in words."""
+    now = timezone.now()
+    if now - moment < timedelta(minutes=1):
+        return "just now"
+    return f"{timesince(moment, now, depth=1)} ago"
 
 
 @dataclass(frozen=True, slots=True)
