@@ -38,7 +38,6 @@ app.conf.update(
 app.autodiscover_tasks(["links", "threads"])
 
 
-@signals.import_modules.connect(weak=False)
 def join(**_: Any) -> None:
     """Let the apps learn of each other, as ``mesh.asgi`` does: pages hear of a machine's end."""
     from links.services import presence_changed
@@ -46,3 +45,6 @@ def join(**_: Any) -> None:
 
     if ring_link not in presence_changed:
         presence_changed.append(ring_link)
+
+
+signals.import_modules.connect(join, weak=False)
