@@ -1,4 +1,4 @@
-"""The catalog of agents that ships with Mesh, from ``catalog.toml``."""
+"""The catalog of agents: what ships with Mesh (``catalog.toml``), with the operator's changes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from agents.core.tiers import Catalog, read_catalog
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from agents.core.tiers import Catalog, override, read_catalog
 from agents.harness import ADAPTERS
 
 PATH = Path(__file__).with_name("catalog.toml")
@@ -15,14 +18,27 @@ PATH = Path(__file__).with_name("catalog.toml")
 
 @lru_cache(maxsize=1)
 def load_catalog() -> Catalog:
-    """Return every agent that the catalog describes."""
-    return read_catalog(tomllib.loads(PATH.read_text()))
+    """Return every agent that the catalog describes, with the operator's changes.
+
+    Raises:
+        ImproperlyConfigured: the operator's file can't be read or would not work.
+    """
+    data = tomllib.loads(PATH.read_text(encoding="utf-8"))
+    if not settings.MESH_CATALOG:
+        return read_catalog(data)
+    try:
+        changes = tomllib.loads(Path(settings.MESH_CATALOG).read_text(encoding="utf-8"))
+        return read_catalog(override(data, changes))
+    except (OSError, ValueError) as exc:
+        raise ImproperlyConfigured(f"MESH_CATALOG ({settings.MESH_CATALOG}): {exc}") from exc
 
 
 @lru_cache(maxsize=1)
 def load_runnable() -> Catalog:
-    """Return the agents that this version can run: those with an adapter."""
-    return Catalog(tuple(kind for kind in load_catalog() if kind.kind in ADAPTERS))
+    """Return the agents that this version can run: those with an adapter, and whatever speaks
+    ACP, which a machine may bring along (``deco_link --acp``)."""
+    kinds = (kind for kind in load_catalog() if kind.kind in ADAPTERS or kind.kind[:4] == "acp:")
+    return Catalog(tuple(kinds))
 
 
 def models_of(harness_id: str, tier: str) -> dict[str, Any]:

@@ -1,20 +1,27 @@
 """The chat context: who can be asked, at which tier, on which machine, and why not.
 
 One object a request; the page shows it and the handler of a message checks against it, so what
-is shown is what is sent.
+is shown is what is sent. Pure but for the catalog, which is data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 from uuid import UUID
 
 from agents.catalog import load_catalog, load_runnable
-from agents.core.options import default_harness, parse_choice
+from agents.core.options import (
+    DECOPILOT,
+    default_harness,
+    effective_harness,
+    has_local_cli,
+    parse_choice,
+)
 from agents.core.sections import Machine, Section, all_sections
-from agents.core.tiers import Catalog
+from agents.core.source import Source
+from agents.core.tiers import Catalog, Tier
 from agents.models import Agent
 from links.core.presence import SENTENCES
 from links.selectors import LinkView
@@ -22,6 +29,9 @@ from links.selectors import LinkView
 REMOVED: Final = "The machine of this thread was removed."
 NEW_CHAT: Final = "Start a new chat to go on elsewhere."
 NOT_HERE: Final = "This server can't run it."
+NO_FILES: Final = "Not available for this agent: it has no repository."
+GIVE_FILES: Final = "Choose another agent, or give this one a repository or folder."
+ELSEWHERE: Final = "This agent's folder is on a machine that is not yours."
 
 
 class Pins(Protocol):
@@ -34,13 +44,38 @@ class Pins(Protocol):
     def link_id(self) -> UUID | None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a person picked last: kind and tier (``claude-code:smart``), and a machine's id."""
+
+    choice: str = ""
+    link_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """What the organization's provider keys give: whether there is one, and tier → model."""
+
+    has_any: bool = False
+    models: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class ChatContext:
-    """``active`` is kind and tier of who answers now; it may be unavailable, and says so."""
+    """``active`` is kind and tier of who answers now; it may be unavailable, and says so.
+
+    ``machine`` is where local agents would work; ``machines`` are those to choose among, and
+    empty where there is no choice. ``needs_provider``: nobody but the demo can answer before a
+    key is added or a machine with an agent is connected (chat-ui.md §4).
+    """
 
     sections: tuple[Section, ...]
     active: tuple[str, str] | None
     locked: bool
+    machine: Machine | None = None
+    machines: tuple[Machine, ...] = ()
+    needs_provider: bool = False
+    source: Source = Source("scratch")
 
     def find(self, kind: str) -> Section | None:
         """Return the section of a kind."""
@@ -57,27 +92,78 @@ class ChatContext:
 
 
 def chat_context(
-    *, agent: Agent, links: Sequence[LinkView], pins: Pins | None, choice: str | None
+    *,
+    agent: Agent,
+    links: Sequence[LinkView],
+    pins: Pins | None,
+    wanted: Wanted | None = None,
+    keys: Keys | None = None,
 ) -> ChatContext:
-    """Return who can be asked in a thread.
+    """Return who can be asked in a thread, or in a new one.
 
-    ``links`` are the person's machines, the one to use first; ``choice`` is the last pick,
-    such as ``claude-code:smart``. Does no query.
+    ``links`` are the person's machines, the one to use first. Does no query.
     """
+    wanted, keys, source = wanted or Wanted(), keys or Keys(), agent.source
     locked_kind = pins.harness_id if pins else ""
-    link = _link(links, pins if locked_kind else None)
+    offered = _offered_links(links, source)
+    link = (
+        _pinned(links, pins)
+        if pins is not None and locked_kind
+        else choose_link(offered, wanted.link_id)
+    )
     machine = _machine(link) if link else None
-    # No provider keys yet; every agent of the catalog that needs one is still to come.
     sections = all_sections(
-        _offered(locked_kind), has_any_key=False, machine=machine, locked_kind=locked_kind
+        _offered(locked_kind), has_any_key=keys.has_any, machine=machine, locked_kind=locked_kind
     )
     if locked_kind:
         sections = [_corrected(s, locked_kind, is_removed=link is None) for s in sections]
+    else:
+        sections = [_restricted(s, source, has_link=link is not None) for s in sections]
+    sections = [_with_models(section, keys.models) for section in sections]
     return ChatContext(
         sections=tuple(sections),
-        active=_active(sections, locked_kind, choice, machine),
+        active=_active(sections, agent, locked_kind, wanted.choice, machine, keys),
         locked=bool(locked_kind),
+        machine=machine,
+        machines=() if locked_kind or len(offered) < 2 else tuple(map(_machine, offered)),
+        needs_provider=not keys.has_any and not _has_cli(source, machine),
+        source=source,
     )
+
+
+def choose_link(links: Sequence[LinkView], wanted_id: str) -> LinkView | None:
+    """Return the machine that is picked, also while it is away: nothing moves elsewhere behind
+    the person's back. Without a pick the first, which is an online one if any is."""
+    picked = next((link for link in links if str(link.id) == wanted_id), None)
+    return picked or next(iter(links), None)
+
+
+def choose_kind(*, agent: Agent, kind: str, machine: Machine | None, keys: Keys) -> str:
+    """Return who answers where ``kind`` was picked (empty: nobody): what is shown and sent."""
+    by_default, _ = parse_choice(agent.default_choice)
+    kind, has_files = kind or by_default, agent.source.has_files
+    if kind:
+        known = load_catalog().find(kind)
+        is_local = known is not None and known.is_local
+        return effective_harness(kind, is_local=is_local, has_files=has_files)
+    return default_harness(
+        machine.capabilities if machine else None,
+        has_files=has_files,
+        has_any_key=keys.has_any and load_runnable().find(DECOPILOT) is not None,
+        is_online=machine is None or machine.state != "offline",
+    )
+
+
+def machine_of(link: LinkView) -> Machine:
+    """Return a link as the core sees it."""
+    return _machine(link)
+
+
+def _offered_links(links: Sequence[LinkView], source: Source) -> list[LinkView]:
+    """Return the machines on which this agent's files can be."""
+    if source.kind == "folder" and source.link_id:
+        return [link for link in links if str(link.id) == source.link_id]
+    return list(links)
 
 
 def _offered(locked_kind: str) -> Catalog:
@@ -89,10 +175,8 @@ def _offered(locked_kind: str) -> Catalog:
     return Catalog((*runnable.kinds, pinned))
 
 
-def _link(links: Sequence[LinkView], pins: Pins | None) -> LinkView | None:
-    if pins is not None:
-        return next((link for link in links if link.id == pins.link_id), None)
-    return next(iter(links), None)
+def _pinned(links: Sequence[LinkView], pins: Pins) -> LinkView | None:
+    return next((link for link in links if link.id == pins.link_id), None)
 
 
 def _machine(link: LinkView) -> Machine:
@@ -103,6 +187,14 @@ def _machine(link: LinkView) -> Machine:
         cause=SENTENCES.get(link.cause, ""),
         capabilities=link.capabilities,
         programs={kind: report.get("state", "") for kind, report in link.harnesses.items()},
+    )
+
+
+def _has_cli(source: Source, machine: Machine | None) -> bool:
+    return (
+        source.has_files
+        and machine is not None
+        and has_local_cli(is_online=machine.is_online, capabilities=machine.capabilities)
     )
 
 
@@ -117,17 +209,51 @@ def _corrected(section: Section, locked_kind: str, *, is_removed: bool) -> Secti
     return section
 
 
+def _restricted(section: Section, source: Source, *, has_link: bool) -> Section:
+    """Say of a new thread's section what the agent's files rule out."""
+    if not section.is_local:
+        return section
+    if not source.has_files:
+        return replace(section, state="unavailable", reason=NO_FILES, action=GIVE_FILES)
+    if source.kind == "folder" and source.link_id and not has_link:
+        return replace(section, state="unavailable", reason=ELSEWHERE, action=GIVE_FILES)
+    return section
+
+
+def _with_models(section: Section, models: Mapping[str, str]) -> Section:
+    """Name the models of the organization's keys, where the server picks them."""
+    if section.kind != DECOPILOT or not models:
+        return section
+    return replace(section, tiers=tuple(_named(tier, models) for tier in section.tiers))
+
+
+def _named(tier: Tier, models: Mapping[str, str]) -> Tier:
+    model = models.get(tier.key)
+    return replace(tier, description=f"{tier.description} · {model}") if model else tier
+
+
 def _active(
-    sections: Sequence[Section], locked_kind: str, choice: str | None, machine: Machine | None
+    sections: Sequence[Section],
+    agent: Agent,
+    locked_kind: str,
+    choice: str,
+    machine: Machine | None,
+    keys: Keys,
 ) -> tuple[str, str] | None:
     """Return the pinned kind, else the pick (also while it is unavailable: it comes back by
-    itself), else the default."""
-    kind, tier = parse_choice(choice)
-    default = default_harness(machine.capabilities if machine else None)
+    itself), else the agent's own, else the default."""
     by_kind = {section.kind: section for section in sections}
-    for wanted in (locked_kind, kind, default):
-        if section := by_kind.get(wanted):
-            return wanted, _tier(section, tier)
+    kind, tier = parse_choice(choice)
+    by_default, default_tier = parse_choice(agent.default_choice)
+    kind = kind if kind in by_kind else ""
+    wanted = locked_kind or choose_kind(agent=agent, kind=kind, machine=machine, keys=keys)
+    fallback = choose_kind(
+        agent=Agent(metadata=agent.metadata), kind="", machine=machine, keys=keys
+    )
+    for each in (wanted, fallback):
+        if section := by_kind.get(each):
+            asked = tier or (default_tier if each == by_default else "")
+            return each, _tier(section, asked)
     return None
 
 

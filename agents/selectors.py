@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from uuid import UUID
 
+from agents.context import Keys
 from agents.core.mcp import McpServer
+from agents.keys.selectors import has_any_key, list_defaults
 from agents.models import Agent, McpServerRow
 from mesh.keys import unseal
 from mesh.models import Organization
@@ -54,3 +56,10 @@ def list_mcp_servers(*, agent: Agent) -> list[McpServer]:
         else McpServer(row.name, row.url)
         for row in agent.mcp_servers.all()
     ]
+
+
+def get_keys(*, organization: Organization) -> Keys:
+    """Return what the organization's provider keys give to a chat; two queries."""
+    slots = list_defaults(organization)
+    has_any = bool(slots) or has_any_key(organization)
+    return Keys(has_any=has_any, models={tier: slot.model_id for tier, slot in slots.items()})

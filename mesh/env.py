@@ -81,6 +81,11 @@ class Env:
         "",
         "host:port (0: any) where other server processes reach this one; empty: a unix socket.",
     )
+    catalog: str = _var(
+        "MESH_CATALOG",
+        "",
+        "TOML file whose agents, tiers and models are laid over the shipped ones.",
+    )
     log_level: str = _var("MESH_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.")
 
 

@@ -27,6 +27,7 @@ MESH_EMBEDDED = not ENV.database_url
 # Two processes never share this name: it marks who holds a laptop's socket.
 MESH_NODE = ENV.node or f"{socket.gethostname()}:{os.getpid()}"
 MESH_INTERNAL_ADDRESS = ENV.internal_address
+MESH_CATALOG = ENV.catalog
 MESH_ALLOW_LOCALHOST_LINKS = ENV.allow_localhost_links
 STUDIO_SANDBOX_RUNNER = ENV.sandbox_runner
 try:

@@ -17,7 +17,7 @@ urlpatterns = [
     path("dist/", include("links.dist.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/", include("links.urls_api")),
-    path("api/<slug:org>/agents", include("agents.urls_api")),
+    path("api/<slug:org>/", include("agents.urls_api")),
     path("api/<slug:org>/decopilot/", include("threads.urls_api")),
     path("api/<slug:org>/", include("agents.keys.urls_api")),
     path("", include("threads.urls")),

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from agents.core.branches import is_branch
 from agents.core.tiers import KEYS as TIER_KEYS
 from agents.harness.questions import parse_answers
 from agents.selectors import get_agent
@@ -21,7 +22,7 @@ from agents.services import DEFAULT_SLUG, make_default_agent
 from mesh.api import signed_in
 from mesh.selectors import get_membership
 from threads import selectors, services
-from threads.errors import TierUnavailable
+from threads.errors import BadBranch, TierUnavailable
 from threads.requests import Input, PartsField
 from threads.requests import checked as _checked
 from threads.requests import thread_of as _thread
@@ -206,6 +207,8 @@ class MessagesApi(APIView):
         _same_thread(given, thread_id)
         if given["tier"] not in TIER_KEYS:
             raise TierUnavailable
+        if given.get("branch") and not is_branch(given["branch"]):
+            raise BadBranch
         message = _new_message(given)
         run = services.post_message(author=user, thread=thread, message=message)
         return Response(

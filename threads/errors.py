@@ -23,6 +23,26 @@ class HarnessUnknown(AppError):
     hint = "Send claude-code or demo as harnessId, or leave it out."
 
 
+class AgentHasNoFiles(AppError):
+    code = "agent_has_no_files"
+    text = "This agent has no repository, so no program on a machine can work for it."
+    hint = "Ask Decopilot, or give the agent a repository or a folder."
+    status = 409
+
+
+class FolderElsewhere(AppError):
+    code = "folder_elsewhere"
+    text = "This agent's folder is on another machine."
+    hint = "Leave linkId out, or send the machine that has the folder."
+    status = 409
+
+
+class BadBranch(AppError):
+    code = "bad_branch"
+    text = "This can't be the name of a branch."
+    hint = "Send a name that git takes, such as deco/quiet-otter, or leave it out."
+
+
 class KindUnavailable(AppError):
     code = "sandbox_kind_unavailable"
     text = "This kind of sandbox is not available here."

@@ -6,14 +6,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
-from agents.catalog import load_runnable
-from agents.core.options import default_harness
+from agents.catalog import load_catalog, load_runnable
+from agents.context import choose_kind, machine_of
+from agents.selectors import get_keys
 from links import selectors as links
 from links.selectors import LinkView
 from sandboxes.core.handle import handle_for
 from sandboxes.core.resolve import REMOTE_USER, LinkFacts, LinkUnavailable, resolve_target
 from sandboxes.providers.base import Place
-from threads.errors import HarnessUnknown, KindUnavailable
+from threads.errors import AgentHasNoFiles, FolderElsewhere, HarnessUnknown, KindUnavailable
 from threads.models import Thread
 
 KINDS = (REMOTE_USER,)
@@ -48,12 +49,11 @@ def choose_pins(*, thread: Thread, wish: Wish) -> Pins:
 
     Raises:
         LinkUnavailable: the machine is offline or lacks the capability.
+        AgentHasNoFiles, FolderElsewhere: the agent can't work on that machine.
         KindUnavailable, HarnessUnknown: nobody could run this.
     """
     link = _link(thread, wish)
-    harness_id = (
-        thread.harness_id or wish.harness_id or default_harness(link.capabilities if link else None)
-    )
+    harness_id = thread.harness_id or _harness(thread, wish, link)
     kind = thread.sandbox_provider_kind or wish.kind or KINDS[0]
     if kind not in KINDS:
         raise KindUnavailable
@@ -69,10 +69,28 @@ def choose_pins(*, thread: Thread, wish: Wish) -> Pins:
     )
 
 
+def _harness(thread: Thread, wish: Wish, link: LinkView | None) -> str:
+    """Return who is to answer: as wished, or whom the page would show for nobody picked."""
+    agent, wished = thread.agent, load_catalog().find(wish.harness_id)
+    if wished is not None:
+        if wished.is_local and not agent.source.has_files:
+            raise AgentHasNoFiles
+        return wish.harness_id
+    if wish.harness_id:
+        raise HarnessUnknown
+    keys = get_keys(organization=thread.organization)
+    return choose_kind(agent=agent, kind="", machine=machine_of(link) if link else None, keys=keys)
+
+
 def _link(thread: Thread, wish: Wish) -> LinkView | None:
     """Return the machine: the pinned one, the wished one, the one that is online, any."""
     owner = thread.owner
+    source = thread.agent.source
     chosen = thread.link_id or wish.link_id
+    if not thread.harness_id and source.kind == "folder" and source.link_id:
+        if chosen is not None and str(chosen) != source.link_id:
+            raise FolderElsewhere
+        chosen = UUID(source.link_id)
     if chosen is not None:
         return links.find_link(viewer=owner, link_id=chosen)
     if thread.harness_id:

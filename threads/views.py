@@ -11,14 +11,16 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_GET
 
-from agents.context import chat_context
-from agents.selectors import get_agent
+from agents.context import Wanted, chat_context
+from agents.models import Agent
+from agents.selectors import get_agent, get_keys
 from links.dist.offer import offer_of
 from links.selectors import list_links
 from mesh.models import User
 from mesh.pairing.metadata import issuer
 from mesh.selectors import NotFound, get_membership, list_organizations
 from threads import selectors, stylesheet
+from threads.models import Thread
 
 DEFAULT_AGENT = "default"  # who a new chat talks to
 
@@ -110,7 +112,8 @@ def _context(
             agent=agent,
             links=links,
             pins=thread,
-            choice=request.GET.get("choice") or request.COOKIES.get("mesh_choice"),
+            wanted=_wanted(request, agent, thread),
+            keys=get_keys(organization=organization),
         ),
         "level": request.COOKIES.get("mesh_level"),
         "data": {
@@ -120,3 +123,13 @@ def _context(
             **(selectors.page_of(thread) if thread and whole else {}),
         },
     }
+
+
+def _wanted(request: HttpRequest, agent: Agent, thread: Thread | None) -> Wanted:
+    """Return what was picked: in the address ("New chat with …", or by an open page), else as
+    this agent begins, else what this browser picked last."""
+    begins = "" if thread and thread.harness_id else agent.default_choice
+    return Wanted(
+        choice=request.GET.get("choice") or begins or request.COOKIES.get("mesh_choice", ""),
+        link_id=request.GET.get("machine") or request.COOKIES.get("mesh_machine", ""),
+    )

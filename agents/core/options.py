@@ -28,7 +28,8 @@ OPTION_PINS: Final[dict[str, tuple[str, str | None]]] = {
     "opencode-laptop": (OPENCODE, REMOTE_USER),
 }
 # What makes a machine worth more than its files.
-LOCAL_CLIS: Final = frozenset({CLAUDE_CODE, CODEX, GEMINI, OPENCODE})
+_IN_THIS_ORDER: Final = (CLAUDE_CODE, CODEX, GEMINI, OPENCODE)
+LOCAL_CLIS: Final = frozenset(_IN_THIS_ORDER)
 
 
 def parse_option(value: object) -> str | None:
@@ -55,17 +56,51 @@ def pins_to_option(harness: str | None, kind: str | None) -> str | None:
     return pairs.get((harness, kind)) if harness else None
 
 
+def effective_option(pick: str | None, *, has_files: bool) -> str | None:
+    """Return the option that is shown and sent for a pick (chat-ui.md §1).
+
+    The pick itself is kept, and counts again for the next agent that has files.
+    """
+    if pick is None:
+        return None
+    harness, kind = pins_for_option(pick)
+    effective = effective_harness(harness, is_local=kind == REMOTE_USER, has_files=has_files)
+    return pick if effective == harness else effective
+
+
+def effective_harness(harness: str, *, is_local: bool, has_files: bool) -> str:
+    """Return who answers: an agent without files has nothing for a program on a machine to work
+    on, so Decopilot does."""
+    return DECOPILOT if is_local and not has_files else harness
+
+
 def has_local_cli(*, is_online: bool, capabilities: Collection[str]) -> bool:
     """Say whether a coding agent can work on the machine now (U-F)."""
     return is_online and not LOCAL_CLIS.isdisjoint(capabilities)
 
 
-def default_harness(capabilities: Collection[str] | None) -> str:
-    """Return who answers when nobody was named: Claude Code, but the demo on a machine that
-    is known to lack it. ``None``: no machine is known."""
-    if capabilities is None or CLAUDE_CODE in capabilities:
-        return CLAUDE_CODE
-    return DEMO
+def default_harness(
+    capabilities: Collection[str] | None,
+    *,
+    has_files: bool = True,
+    has_any_key: bool = False,
+    is_online: bool = True,
+) -> str:
+    """Return who answers when nobody was named.
+
+    That is Claude Code, or else another coding agent of the machine; on a machine without any,
+    and without a machine, Decopilot where the organization has a key. The demo comes last.
+    ``capabilities`` is ``None`` when no machine is known.
+    """
+    if not has_files:
+        return DECOPILOT
+    if capabilities is not None and is_online:
+        for kind in _IN_THIS_ORDER:
+            if kind in capabilities:
+                return kind
+    if has_any_key:
+        return DECOPILOT
+    return CLAUDE_CODE if capabilities is None or CLAUDE_CODE in capabilities else DEMO
 
 
 def parse_choice(value: str | None) -> tuple[str, str]:

@@ -26,6 +26,18 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
+class Model:
+    """A model that an agent's program offers, as people see it. ``capabilities`` are some of
+    ``text``, ``reasoning`` and ``vision``; ``context`` is in tokens, 0: not known."""
+
+    id: str
+    title: str
+    description: str = ""
+    capabilities: tuple[str, ...] = ("text",)
+    context: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of agent, as people see it."""
 
@@ -33,6 +45,7 @@ class Kind:
     title: str
     needs: Needs
     tiers: tuple[Tier, ...]
+    models: tuple[Model, ...] = ()
     install: str = ""
     sign_in: str = ""
     # Minutes without any event after which a run is stuck: the longest silent tool call.
@@ -42,6 +55,10 @@ class Kind:
     def is_local(self) -> bool:
         """Whether it works on the person's own machine."""
         return self.needs != "key"
+
+    def model_of(self, tier: Tier) -> Model | None:
+        """Return what is known of the model that answers at ``tier``."""
+        return next((model for model in self.models if model.id == tier.model_id), None)
 
     def tier(self, key: str) -> Tier:
         """Return the tier of that key, else ``smart``, else the first."""
@@ -68,19 +85,69 @@ def read_catalog(data: dict[str, Any]) -> Catalog:
     Raises:
         ValueError: it would not work; the sentence says where.
     """
-    kinds = tuple(_read_kind(entry) for entry in data.get("agents", []))
+    kinds = tuple(_read_kind(entry) for entry in data.get("agents", []) if not _is_hidden(entry))
     names = [kind.kind for kind in kinds]
     if not kinds or len(names) != len(set(names)):
         raise ValueError(f"agents: each kind once, at least one; there is {names}")
     return Catalog(kinds)
 
 
+def override(data: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the catalog's ``data`` with an operator's ``changes`` laid over it.
+
+    An entry of a known kind changes what it names and leaves the rest; so does a tier of a
+    known key. Models replace the list. ``hidden`` takes an agent out; an unknown kind is added.
+
+    Raises:
+        ValueError: the changes are no catalog; the sentence says where.
+    """
+    entries = {entry["kind"]: entry for entry in data["agents"]}
+    unknown = sorted(changes.keys() - {"agents"})
+    given = changes.get("agents", [])
+    if unknown or not isinstance(given, list) or not all(map(_is_named, given)):
+        raise ValueError(f"there may be [[agents]] with a kind each, and nothing else: {unknown}")
+    for entry in given:
+        known = entries.get(entry["kind"], {})
+        merged = {**known, **entry}
+        if "tiers" in entry:
+            merged["tiers"] = _override_tiers(known.get("tiers", []), entry)
+        entries[entry["kind"]] = merged
+    return {"agents": list(entries.values())}
+
+
+def _override_tiers(known: list[dict[str, Any]], entry: dict[str, Any]) -> list[dict[str, Any]]:
+    tiers = {tier["key"]: tier for tier in known}
+    for tier in entry["tiers"]:
+        if not isinstance(tier, dict) or tier.get("key") not in KEYS:
+            raise ValueError(f"{entry['kind']}: each tier has one of the keys {KEYS}")
+        tiers[tier["key"]] = {**tiers.get(tier["key"], {}), **tier}
+    return [tiers[key] for key in KEYS if key in tiers]
+
+
+def _is_named(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("kind"), str)
+
+
+def _is_hidden(entry: dict[str, Any]) -> bool:
+    return bool(entry.get("hidden"))
+
+
 def _read_kind(entry: dict[str, Any]) -> Kind:
-    tiers = tuple(Tier(**tier) for tier in entry.get("tiers", []))
-    kind = Kind(**{**entry, "tiers": tiers})
+    name = entry.get("kind")
+    try:
+        tiers = tuple(Tier(**tier) for tier in entry.get("tiers", []))
+        models = tuple(_read_model(model) for model in entry.get("models", []))
+        given = {key: value for key, value in entry.items() if key != "hidden"}
+        kind = Kind(**{**given, "tiers": tiers, "models": models})
+    except TypeError as exc:  # a word that is none of ours, or one that is missing
+        raise ValueError(f"{name}: {str(exc).partition('.__init__() ')[2] or exc}") from exc
     if kind.needs not in get_args(Needs):
         raise ValueError(f"{kind.kind}: needs must be one of {get_args(Needs)}")
     keys = [tier.key for tier in tiers]
     if not keys or len(keys) != len(set(keys)) or not set(keys) <= set(KEYS):
         raise ValueError(f"{kind.kind}: tiers must be some of {KEYS}, each once; there is {keys}")
     return kind
+
+
+def _read_model(entry: dict[str, Any]) -> Model:
+    return Model(**{**entry, "capabilities": tuple(entry.get("capabilities", ("text",)))})

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from agents.context import chat_context
+from agents.context import ELSEWHERE, NO_FILES, Keys, Wanted, chat_context
 from agents.models import Agent
 from links.selectors import LinkView
 
@@ -35,8 +35,9 @@ def link(**changes):
     return LinkView(**given | changes)
 
 
-def context(*links, pins=None, choice=None):
-    return chat_context(agent=AGENT, links=links, pins=pins, choice=choice)
+def context(*links, pins=None, choice="", agent=AGENT, machine="", keys=None):
+    wanted = Wanted(choice=choice, link_id=str(machine))
+    return chat_context(agent=agent, links=links, pins=pins, wanted=wanted, keys=keys)
 
 
 def states(chat):
@@ -153,3 +154,93 @@ def test_a_thread_of_an_agent_nobody_knows_has_no_active_section_of_it():
 )
 def test_what_may_be_sent_is_what_is_shown_enabled(kind, tier, may):
     assert context(link()).allows(kind, tier) is may
+
+
+# The agent's files
+
+TALKER = Agent(slug="talker", title="Talker", metadata={"files": "none"})
+AWAY = uuid4()
+WITH_FOLDER = Agent(slug="f", title="F", metadata={"folder": "/code", "folderLink": str(HERE)})
+
+
+def test_an_agent_without_files_has_nobody_on_a_machine():
+    """W3, UI-D4: no row that can be clicked without effect."""
+    chat = context(link(), agent=TALKER, choice="claude-code:smart")
+
+    assert set(states(chat).values()) == {"unavailable"}
+    assert chat.find("claude-code").reason == NO_FILES
+    assert not chat.allows("claude-code", "smart")
+
+
+def test_a_folder_is_worked_on_by_its_machine_alone():
+    chat = context(link(id=AWAY, name="other"), link(), agent=WITH_FOLDER, machine=AWAY)
+
+    assert chat.machine.name == "walnut"
+    assert chat.machines == ()
+
+
+def test_a_folder_on_someone_elses_machine_says_so():
+    chat = context(link(id=AWAY), agent=WITH_FOLDER)
+
+    assert chat.find("claude-code").reason == ELSEWHERE
+
+
+def test_an_agent_may_begin_with_a_program_of_its_own():
+    agent = Agent(slug="a", title="A", default_choice="codex:fast")
+
+    assert context(link(), agent=agent).active == ("codex", "fast")
+    assert context(link(), agent=agent, choice="demo:fast").active == ("demo", "fast")
+
+
+# Machines
+
+
+def test_one_machine_is_no_choice():
+    assert context(link()).machines == ()
+
+
+def test_of_several_machines_the_first_counts_until_one_is_picked():
+    links = link(), link(id=AWAY, name="birch", capabilities=())
+
+    assert [machine.name for machine in context(*links).machines] == ["walnut", "birch"]
+    assert context(*links).find("claude-code").machine.name == "walnut"
+    assert context(*links, machine=AWAY).find("claude-code").state == "unavailable"
+    assert context(*links, machine=AWAY).machine.name == "birch"
+
+
+def test_a_picked_machine_that_went_away_is_not_swapped_for_another():
+    """U-I"""
+    chat = context(link(), link(id=AWAY, name="birch", state="offline"), machine=AWAY)
+
+    assert chat.machine.name == "birch"
+    assert chat.find("claude-code").state == "unavailable"
+
+
+@pytest.mark.parametrize("machine", ["", "nonsense", uuid4()])
+def test_a_pick_that_is_nobodys_counts_as_none(machine):
+    assert context(link(), machine=machine).machine.name == "walnut"
+
+
+def test_a_locked_thread_has_no_machine_to_choose():
+    chat = context(link(), link(id=AWAY), pins=Pinned("claude-code", HERE), machine=AWAY)
+
+    assert (chat.machine.id, chat.machines) == (str(HERE), ())
+
+
+# Without any provider
+
+
+@pytest.mark.parametrize(
+    ("links", "agent", "keys", "needs"),
+    [
+        pytest.param([link()], AGENT, Keys(), False, id="a machine has an agent"),
+        pytest.param([], AGENT, Keys(has_any=True), False, id="a key"),
+        pytest.param([], AGENT, Keys(), True, id="neither"),
+        pytest.param([link(state="offline")], AGENT, Keys(), True, id="offline"),
+        pytest.param([link(capabilities=("x",))], AGENT, Keys(), True, id="only the demo"),
+        pytest.param([link()], TALKER, Keys(), True, id="the agent has no files"),
+    ],
+)
+def test_when_a_provider_has_to_be_connected_first(links, agent, keys, needs):
+    """chat-ui.md §4"""
+    assert context(*links, agent=agent, keys=keys).needs_provider is needs

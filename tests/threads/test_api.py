@@ -141,6 +141,8 @@ def test_an_unknown_thread_looks_like_a_foreign_one(client_of, ada, eve, thread)
             "Expected exactly one non-system message",
             id="only a system message",
         ),
+        pytest.param({"branch": "a..b"}, 400, "bad_branch", "name", id="no branch"),
+        pytest.param({"branch": "--force"}, 400, "bad_branch", "name", id="an option of git"),
         pytest.param(
             {"messages": [said(role="robot")]}, 400, "invalid_input", "robot", id="unknown role"
         ),

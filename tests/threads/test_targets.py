@@ -1,12 +1,17 @@
 """Where a pinned thread's sandbox is: what its agent's metadata means to the machine."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from agents.models import Agent
+from links.models import Link
+from sandboxes.core.resolve import LinkUnavailable
+from threads.errors import AgentHasNoFiles, FolderElsewhere
 from threads.models import Thread
-from threads.targets import place_of
+from threads.targets import Wish, choose_pins, place_of
 
 
 @pytest.mark.parametrize(
@@ -35,3 +40,61 @@ def test_only_a_source_with_an_address_is_cloned(metadata, repo):
     )
 
     assert place_of(thread).repo == repo
+
+
+def pins(thread, **wish):
+    return choose_pins(thread=thread, wish=Wish(**wish))
+
+
+def of(agent, **fields):
+    for name, value in fields.items():
+        setattr(agent, name, value)
+    agent.save()
+
+
+def test_without_a_wish_the_agents_own_choice_is_pinned(thread, agent, link):
+    of(thread.agent, default_choice="demo:fast")
+
+    assert pins(thread).harness_id == "demo"
+    assert pins(thread, harness_id="claude-code").harness_id == "claude-code"
+
+
+def test_a_program_on_a_machine_can_do_nothing_for_an_agent_without_files(thread, link):
+    of(thread.agent, metadata={"files": "none"})
+
+    with pytest.raises(AgentHasNoFiles):
+        pins(thread, harness_id="claude-code")
+
+
+@pytest.mark.parametrize("wished", [False, True])
+def test_a_folder_pins_the_machine_that_has_it(thread, ada, link, wished):
+    other = Link.objects.create(
+        user=ada, machine_id="m2", cli_version="1", protocol_version=1, seen_at=timezone.now()
+    )
+    of(thread.agent, metadata={"folder": "/code", "folderLink": str(link.pk)})
+
+    assert pins(thread, link_id=link.pk if wished else None).link_id == link.pk
+    with pytest.raises(FolderElsewhere):
+        pins(thread, link_id=other.pk)
+
+
+def test_a_folder_on_another_persons_machine_is_no_target(thread, eve, link):
+    of(thread.agent, metadata={"folder": "/code", "folderLink": str(link.pk)})
+    Link.objects.filter(pk=link.pk).update(user=eve)
+
+    with pytest.raises(LinkUnavailable):
+        pins(thread, harness_id="claude-code")
+
+
+def test_the_machine_that_is_wished_is_pinned(thread, ada, link):
+    other = Link.objects.create(
+        user=ada,
+        machine_id="m2",
+        cli_version="1",
+        protocol_version=1,
+        capabilities=["claude-code"],
+        offline_after=timezone.now() + timedelta(minutes=5),
+        seen_at=timezone.now(),
+    )
+
+    assert {pins(thread, link_id=each.pk).link_id for each in (link, other)} == {link.pk, other.pk}

@@ -5,6 +5,7 @@ import pytest
 from agents.core.options import (
     OPTION_PINS,
     default_harness,
+    effective_option,
     has_local_cli,
     parse_choice,
     parse_option,
@@ -80,11 +81,47 @@ def test_local_cli(is_online, capabilities, answer):
     [
         pytest.param(None, "claude-code", id="no machine known"),
         pytest.param(["claude-code"], "claude-code", id="claude is there"),
-        pytest.param(["codex"], "demo", id="claude is not there"),
+        pytest.param(["codex"], "codex", id="codex is there"),
+        pytest.param(["acp:opencode", "acp:gemini"], "acp:gemini", id="in the popover's order"),
+        pytest.param([], "demo", id="nobody is there"),
     ],
 )
 def test_who_answers_when_nobody_is_named(capabilities, harness):
     assert default_harness(capabilities) == harness
+
+
+@pytest.mark.parametrize(
+    ("facts", "harness"),
+    [
+        pytest.param({"has_any_key": True}, "claude-code", id="a machine's own agent first"),
+        pytest.param({"has_any_key": True, "is_online": False}, "decopilot", id="it is away"),
+        pytest.param({"is_online": False}, "claude-code", id="away, and no key"),
+        pytest.param({"has_files": False}, "decopilot", id="no files"),
+    ],
+)
+def test_a_key_answers_where_no_machine_can(facts, harness):
+    assert default_harness(["claude-code"], **facts) == harness
+
+
+@pytest.mark.parametrize(
+    ("pick", "has_files", "option"),
+    [
+        pytest.param(None, True, None, id="nothing picked"),
+        pytest.param(None, False, None, id="nothing picked, no files"),
+        pytest.param("decopilot", False, "decopilot", id="decopilot needs no files"),
+        pytest.param("codex-laptop", True, "codex-laptop", id="files: the pick"),
+        pytest.param("codex-laptop", False, "decopilot", id="no files: decopilot"),
+        pytest.param("demo-laptop", False, "decopilot", id="no files: no demo either"),
+    ],
+)
+def test_the_effective_option(pick, has_files, option):
+    """chat-ui.md §1: shown and sent."""
+    assert effective_option(pick, has_files=has_files) == option
+
+
+@pytest.mark.parametrize("option", OPTION_PINS)
+def test_with_files_every_pick_is_what_it_says(option):
+    assert effective_option(option, has_files=True) == option
 
 
 @pytest.mark.parametrize(
