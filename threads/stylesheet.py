@@ -29,6 +29,7 @@ PIECES = (
     "composer",
     "agents",
     "desks",
+    "settings",
 )
 
 

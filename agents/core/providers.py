@@ -109,9 +109,14 @@ class Offer:
         """Return the proposal, unless the provider's list is known and lacks it; else the
         first of the list."""
         proposed = self.proposed.get(tier)
-        if proposed and (not self.models or proposed in self.models):
+        if proposed and (not self.models or names(self.models, proposed)):
             return proposed
         return next(iter(self.models), None)
+
+
+def names(listed: Iterable[str], model: str) -> bool:
+    """Say whether a list has the model, perhaps under its date (``claude-x-20260101``)."""
+    return any(name == model or name.startswith(f"{model}-20") for name in listed)
 
 
 def refill(filled: Iterable[str], offers: Sequence[Offer]) -> dict[str, tuple[Any, str]]:

@@ -11,7 +11,15 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from agents.core.providers import KEY_LIMIT, Offer, Provider, clean_sentence, is_malformed, refill
+from agents.core.providers import (
+    KEY_LIMIT,
+    Offer,
+    Provider,
+    clean_sentence,
+    is_malformed,
+    names,
+    refill,
+)
 from agents.core.tiers import KEYS as TIERS
 from agents.keys import selectors
 from agents.keys.checking import Result
@@ -130,8 +138,10 @@ def keep_result(*, member: Membership, key_id: UUID, result: Result) -> Provider
         mine = ProviderKey.objects.filter(organization=member.organization, pk=key_id)
         if not mine.update(**facts):
             raise UnknownKey
+        key = selectors.get_key(organization=member.organization, key_id=key_id)
+        _drop_unlisted(key)
         _refill(member.organization)
-    return selectors.get_key(organization=member.organization, key_id=key_id)
+    return key
 
 
 def set_default_model(
@@ -200,6 +210,17 @@ def _checked_secret(provider: Provider, secret: str, *, own_address: bool) -> st
     if owner is not None and owner.kind != provider.kind:
         raise KeyOfAnotherProvider(f"This is a key of {owner.title}, not of {provider.title}.")
     return secret
+
+
+def _drop_unlisted(key: ProviderKey) -> None:
+    """Empty the slots that hold our own proposal although the key's provider lacks that model."""
+    provider = load_providers().find(key.provider)
+    if provider is None or not key.listed:
+        return
+    for slot in key.slots.all():
+        is_proposal = provider.tiers.get(slot.tier) == slot.model_id
+        if is_proposal and not names(key.listed, slot.model_id):
+            slot.delete()
 
 
 def _refill(organization: Organization) -> None:

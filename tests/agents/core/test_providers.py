@@ -99,7 +99,8 @@ def test_a_filled_slot_stays_and_a_fourth_key_is_not_asked():
     [
         pytest.param({"fast": "m"}, [], "m", id="no list known"),
         pytest.param({"fast": "m"}, ["l", "m"], "m", id="the list has it"),
-        pytest.param({"fast": "m"}, ["l"], "l", id="the list lacks it"),
+        pytest.param({"fast": "m"}, ["l", "m-20260101"], "m", id="the list has it with its date"),
+        pytest.param({"fast": "m"}, ["l", "m-mini"], "l", id="the list lacks it"),
         pytest.param({}, ["l", "k"], "l", id="nothing proposed"),
         pytest.param({}, [], None, id="nothing at all"),
     ],

@@ -152,6 +152,19 @@ def test_a_test_s_list_fills_the_slots_of_a_server_of_one_s_own(add, owner, org)
     assert slots(org) == {"fast": "qwen3:8b", "smart": "qwen3:8b", "thinking": "qwen3:8b"}
 
 
+def test_a_proposal_that_the_provider_lacks_gives_way_and_a_choice_stays(add, owner, org):
+    key = add()
+    services.set_default_model(member=owner, tier="fast", key_id=key.pk, model_id="my-choice")
+    result = Result(Outcome.WORKS, models=("claude-new", "claude-opus-5-5-20261101"))
+    services.keep_result(member=owner, key_id=key.pk, result=result)
+
+    assert slots(org) == {
+        "fast": "my-choice",
+        "smart": "claude-new",
+        "thinking": "claude-opus-5-5",
+    }
+
+
 @pytest.mark.parametrize(
     ("choice", "error"),
     [
