@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,20 +12,21 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agents.harness.base import BadInput, parse_input
 from agents.harness.questions import parse_answers
 from mesh.lib.errors import AppError, error_body
+from sandboxes.daemon.feeds import SSE_HEADERS, close_when_left
 from sandboxes.daemon.frames import ACCEPTED
 from sandboxes.daemon.guard import TokenGuard, answer, read_json
 from sandboxes.daemon.runs import Runs
-from sandboxes.daemon.streams import Reader, RunStream
+from sandboxes.daemon.streams import RunStream
 
 log = logging.getLogger(__name__)
 
-P = "/_sandbox"
+PREFIX = "/_sandbox"
 MOST = 2**31  # the largest number of an event or an attempt
 
 
@@ -59,18 +60,27 @@ class Identity:
     token: str
 
 
-def make_app(runs: Runs, identity: Identity, *, on_request: Callable[[], None]) -> ASGIApp:
-    """Return the ASGI app; ``on_request`` is called for each that isn't a mere health check."""
-    routes = Routes(runs, identity, on_request)
+def make_app(
+    runs: Runs,
+    identity: Identity,
+    *,
+    on_request: Callable[[], None],
+    more: Callable[[], Sequence[BaseRoute]],
+) -> ASGIApp:
+    """Return the ASGI app; ``on_request`` is called for each that isn't a mere health check.
+
+    ``more`` gives the routes that few sandboxes are asked for, when they first are.
+    """
+    routes = Routes(runs, identity)
     app = Starlette(
         routes=[
-            Route(f"{P}/health", routes.health, methods=["GET"]),
-            Route(f"{P}/dispatch", routes.dispatch, methods=["POST"]),
-            Route(f"{P}/runs", routes.list, methods=["GET"]),
-            Route(f"{P}/runs/{{run_id}}", routes.cancel, methods=["DELETE"]),
-            Route(f"{P}/runs/{{run_id}}/events", routes.events, methods=["GET"]),
-            Route(f"{P}/runs/{{run_id}}/ack", routes.ack, methods=["POST"]),
-            Route(f"{P}/runs/{{run_id}}/answers", routes.answer, methods=["POST"]),
+            Route(f"{PREFIX}/health", routes.health, methods=["GET"]),
+            Route(f"{PREFIX}/dispatch", routes.dispatch, methods=["POST"]),
+            Route(f"{PREFIX}/runs", routes.list, methods=["GET"]),
+            Route(f"{PREFIX}/runs/{{run_id}}", routes.cancel, methods=["DELETE"]),
+            Route(f"{PREFIX}/runs/{{run_id}}/events", routes.events, methods=["GET"]),
+            Route(f"{PREFIX}/runs/{{run_id}}/ack", routes.ack, methods=["POST"]),
+            Route(f"{PREFIX}/runs/{{run_id}}/answers", routes.answer, methods=["POST"]),
         ],
         exception_handlers={
             AppError: _refused,
@@ -79,14 +89,42 @@ def make_app(runs: Runs, identity: Identity, *, on_request: Callable[[], None]) 
         },
     )
     app.router.redirect_slashes = False
-    return TokenGuard(app, identity.token)
+    app.router.default = Later(more)
+    return TokenGuard(CountedAsUse(app, on_request), identity.token)
+
+
+class CountedAsUse:
+    """Tells of each request, except of those by which others only look on."""
+
+    LOOKS = (f"{PREFIX}/health", f"{PREFIX}/idle", f"{PREFIX}/events")
+
+    def __init__(self, app: ASGIApp, on_request: Callable[[], None]) -> None:
+        self._app, self._on_request = app, on_request
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] not in self.LOOKS:
+            self._on_request()
+        await self._app(scope, receive, send)
+
+
+class Later:
+    """Routes that are loaded by the first request that none of the others takes."""
+
+    def __init__(self, routes: Callable[[], Sequence[BaseRoute]]) -> None:
+        self._routes = routes
+        self._router: Router | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._router is None:
+            self._router = Router(self._routes(), redirect_slashes=False)
+        await self._router(scope, receive, send)
 
 
 class Routes:
     """Each reads the outside, asks ``Runs`` once, and answers."""
 
-    def __init__(self, runs: Runs, identity: Identity, on_request: Callable[[], None]) -> None:
-        self._runs, self._identity, self._on_request = runs, identity, on_request
+    def __init__(self, runs: Runs, identity: Identity) -> None:
+        self._runs, self._identity = runs, identity
 
     async def health(self, request: Request) -> Response:
         return JSONResponse(
@@ -100,7 +138,6 @@ class Routes:
         )
 
     async def dispatch(self, request: Request) -> Response:
-        self._on_request()
         body = await _object(request)
         harness = body.get("harnessId")
         if not isinstance(harness, str) or not harness:
@@ -112,7 +149,6 @@ class Routes:
         return EventStream(stream, after=after)
 
     async def list(self, request: Request) -> Response:
-        self._on_request()
         runs = [
             {
                 "runId": run.run_id,
@@ -125,14 +161,12 @@ class Routes:
         return JSONResponse({"runs": runs})
 
     async def events(self, request: Request) -> Response:
-        self._on_request()
         fence = _number(request.query_params, "fence", least=1)
         after = _after(request)
         stream = self._runs.stream(request.path_params["run_id"], fence=fence, after=after)
         return EventStream(stream, after=after)
 
     async def ack(self, request: Request) -> Response:
-        self._on_request()
         body = await _object(request)
         self._runs.ack(
             request.path_params["run_id"],
@@ -142,7 +176,6 @@ class Routes:
         return Response(status_code=204)
 
     async def answer(self, request: Request) -> Response:
-        self._on_request()
         body = await _object(request)
         decision, reason = body.get("decision"), body.get("reason") or ""
         if decision not in ("allow", "deny"):
@@ -163,7 +196,6 @@ class Routes:
         return Response(status_code=204)
 
     async def cancel(self, request: Request) -> Response:
-        self._on_request()
         self._runs.cancel(request.path_params["run_id"])
         return Response(status_code=204)
 
@@ -175,31 +207,17 @@ class EventStream(Response):
         self._stream, self._after = stream, after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": _SSE})
+        await send({"type": "http.response.start", "status": 200, "headers": SSE_HEADERS})
         # At once: whoever dispatched knows now that the run is in the journal.
         await send({"type": "http.response.body", "body": ACCEPTED, "more_body": True})
         async with self._stream.reader(self._after) as reader:
-            watching = asyncio.create_task(_close_when_left(receive, reader))
+            watching = asyncio.create_task(close_when_left(receive, reader))
             try:
                 while block := await reader.next():
                     await send({"type": "http.response.body", "body": block, "more_body": True})
             finally:
                 watching.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-_SSE = [
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),
-]
-
-
-async def _close_when_left(receive: Receive, reader: Reader) -> None:
-    """End the reading when the client has gone; the run goes on."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    reader.close()
 
 
 async def _object(request: Request) -> dict[str, Any]:

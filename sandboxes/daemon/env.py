@@ -1,7 +1,8 @@
 """What a child process may see of the environment: an allow-list, so that no secret of ours leaks.
 
 Names that the person set for their own tools pass; everything else, above all ``MESH_*``,
-stays behind.
+stays behind. An agent's program also sees the keys of its own kind; what runs for a project
+(shell commands, installers, dev servers) does not.
 """
 
 from __future__ import annotations
@@ -17,7 +18,16 @@ _ALLOWED = re.compile(
     | SSH_AUTH_SOCK | GIT_SSH | GIT_SSH_COMMAND
     | https?_proxy | no_proxy | all_proxy | HTTPS?_PROXY | NO_PROXY | ALL_PROXY
     | SSL_CERT_FILE | SSL_CERT_DIR | NODE_EXTRA_CA_CERTS | REQUESTS_CA_BUNDLE
-    | ANTHROPIC_[A-Z0-9_]+ | CLAUDE_[A-Z0-9_]+ | IS_SANDBOX
+    | NVM_DIR | VOLTA_HOME | PNPM_HOME | COREPACK_HOME | BUN_INSTALL | DENO_DIR | DENO_INSTALL_ROOT
+    | PYENV_ROOT | (npm_config_|NPM_CONFIG_)(registry|REGISTRY|cache|CACHE|userconfig|USERCONFIG)
+    | PIP_(INDEX_URL|EXTRA_INDEX_URL|CERT|CONFIG_FILE|CACHE_DIR|FIND_LINKS|NO_INDEX)
+    | UV_(INDEX|DEFAULT_INDEX|INDEX_URL|CACHE_DIR|CONFIG_FILE|FIND_LINKS|OFFLINE|PYTHON)
+    """,
+    re.VERBOSE,
+)
+_OF_AGENTS = re.compile(
+    r"""
+    ANTHROPIC_[A-Z0-9_]+ | CLAUDE_[A-Z0-9_]+ | IS_SANDBOX
     | CODEX_[A-Z0-9_]+ | OPENAI_[A-Z0-9_]+
     | GEMINI_[A-Z0-9_]+ | GOOGLE_[A-Z0-9_]+ | OPENCODE_[A-Z0-9_]+
     | DISABLE_(TELEMETRY | ERROR_REPORTING | AUTOUPDATER)
@@ -34,11 +44,19 @@ _OF_ANOTHER_SESSION = re.compile(
 
 
 def child_env(parent: Mapping[str, str], additions: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a child: what of ``parent`` is allowed, then ``additions``."""
+    """Return an agent program's environment: what of ``parent`` is allowed, then ``additions``."""
     allowed = {name: value for name, value in parent.items() if is_allowed(name)}
     return allowed | dict(additions)
 
 
+def tool_env(parent: Mapping[str, str], additions: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of what runs for a project: as ``child_env``, without agents' keys."""
+    allowed = {name: value for name, value in parent.items() if _ALLOWED.fullmatch(name)}
+    return allowed | dict(additions)
+
+
 def is_allowed(name: str) -> bool:
-    """Say whether a child may see the variable ``name``."""
-    return bool(_ALLOWED.fullmatch(name)) and not _OF_ANOTHER_SESSION.fullmatch(name)
+    """Say whether an agent's program may see the variable ``name``."""
+    if _ALLOWED.fullmatch(name):
+        return True
+    return bool(_OF_AGENTS.fullmatch(name)) and not _OF_ANOTHER_SESSION.fullmatch(name)

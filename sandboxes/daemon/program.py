@@ -72,7 +72,7 @@ class Program:
         for pipe, read in ((self._stdout, self._read_stdout), (self._stderr, self._read_stderr)):
             os.set_blocking(pipe.fileno(), False)
             self._loop.add_reader(pipe.fileno(), read)
-        _when_gone(process, self._on_gone)
+        when_gone(process, self._on_gone)
 
     @classmethod
     def start(
@@ -123,7 +123,7 @@ class Program:
         await self.gone
 
     def _read_stdout(self) -> None:
-        if (chunk := _read(self._stdout)) is None:
+        if (chunk := read_some(self._stdout)) is None:
             return
         if not chunk:
             self._loop.remove_reader(self._stdout.fileno())
@@ -144,7 +144,7 @@ class Program:
             self.listener.on_line(line)
 
     def _read_stderr(self) -> None:
-        if (chunk := _read(self._stderr)) is None:
+        if (chunk := read_some(self._stderr)) is None:
             return
         if not chunk:
             self._loop.remove_reader(self._stderr.fileno())
@@ -154,9 +154,9 @@ class Program:
 
     def _on_gone(self) -> None:
         code = self._process.poll()
-        for chunk in _rest_of(self._stdout):
+        for chunk in rest_of(self._stdout):
             self._give(chunk)
-        for chunk in _rest_of(self._stderr):
+        for chunk in rest_of(self._stderr):
             self._stderr_tail += chunk
         if (rest := self._splitter.rest()) and not self._is_flooded:
             self.listener.on_line(rest)
@@ -208,7 +208,7 @@ class Outbox:
             self._loop.remove_writer(self._pipe.fileno())
 
 
-def _read(pipe: IO[bytes]) -> bytes | None:
+def read_some(pipe: IO[bytes]) -> bytes | None:
     """Return what can be read now: b"" at the end, ``None`` when there is nothing yet."""
     try:
         return os.read(pipe.fileno(), READ_BYTES)
@@ -218,18 +218,18 @@ def _read(pipe: IO[bytes]) -> bytes | None:
         return b""
 
 
-def _rest_of(pipe: IO[bytes]) -> Iterator[bytes]:
+def rest_of(pipe: IO[bytes]) -> Iterator[bytes]:
     """Yield what is still in the pipe, without waiting for its end: a grandchild may hold it.
 
     Nor more than fits into it: a grandchild may also go on talking for ever.
     """
     left = PIPE_BYTES
-    while left > 0 and (chunk := _read(pipe)):
+    while left > 0 and (chunk := read_some(pipe)):
         left -= len(chunk)
         yield chunk
 
 
-def _when_gone(process: subprocess.Popen[bytes], then: Callable[[], None]) -> None:
+def when_gone(process: subprocess.Popen[bytes], then: Callable[[], None]) -> None:
     """Call ``then`` on the loop once the process has exited and can be reaped."""
     loop = asyncio.get_running_loop()
     if hasattr(os, "pidfd_open"):

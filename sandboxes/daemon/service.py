@@ -7,7 +7,8 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from uvicorn.config import Config
@@ -16,7 +17,7 @@ from uvicorn.server import ServerState
 from agents.harness.base import Adapter
 from mesh.version import VERSION
 from sandboxes.daemon import recovery
-from sandboxes.daemon.app import Identity, make_app
+from sandboxes.daemon.app import PREFIX, Identity, make_app
 from sandboxes.daemon.checkout import Checkout
 from sandboxes.daemon.journal import Journal
 from sandboxes.daemon.place import Place
@@ -24,6 +25,11 @@ from sandboxes.daemon.program import all_ended
 from sandboxes.daemon.runs import Runs
 from sandboxes.daemon.warm import Warm
 from sandboxes.daemon.writer import Writer
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from sandboxes.daemon.parts import Parts
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +73,10 @@ class Sandbox:
         )
         self._last_request = self._loop.time()
         self._identity = Identity(place.spec.handle, str(uuid4()), VERSION, place.token)
-        self._http = HttpServer(make_app(self._runs, self._identity, on_request=self._asked))
+        self._parts: Parts | None = None
+        self._http = HttpServer(
+            make_app(self._runs, self._identity, on_request=self._asked, more=self._load_parts)
+        )
 
     async def start(self) -> None:
         """Listen, announce the process, and prepare the working folder meanwhile."""
@@ -87,6 +96,8 @@ class Sandbox:
         self._look.cancel()
         self._http.refuse_new()
         self._checkout.close()
+        if self._parts is not None:
+            await self._parts.stop()
         await self._runs.close()
         await all_ended()
         await self._writer.close()
@@ -95,12 +106,18 @@ class Sandbox:
         self._place.withdraw()
         log.info("Sandbox %s has ended.", self._identity.handle)
 
+    def _load_parts(self) -> Sequence[BaseRoute]:
+        from sandboxes.daemon.parts import Parts
+
+        self._parts = Parts(self._place.root, self._checkout)
+        return self._parts.routes(PREFIX)
+
     def _asked(self) -> None:
         self._last_request = self._loop.time()
 
     def _look_around(self) -> None:
         self._prune()
-        if not self._runs.is_idle:
+        if not self._runs.is_idle or (self._parts is not None and not self._parts.is_idle):
             self._asked()  # the half hour begins when the last program is gone
         if self._loop.time() - self._last_request >= IDLE_FOR:
             self.over.set()

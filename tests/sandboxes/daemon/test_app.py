@@ -17,6 +17,14 @@ ROUTES = [
     ("GET", "/runs/r1/events?fence=1"),
     ("POST", "/runs/r1/ack"),
     ("POST", "/runs/r1/answers"),
+    *(("POST", f"/{tool}") for tool in ("read", "write", "edit", "glob", "grep", "bash")),
+    *(("POST", f"/{tool}") for tool in ("unlink", "mkdir", "rename")),
+    ("GET", "/tasks"),
+    ("GET", "/tasks/task1"),
+    ("DELETE", "/tasks/task1"),
+    ("GET", "/tasks/task1/stream"),
+    ("POST", "/tasks/task1/kill"),
+    ("POST", "/tasks/kill-all"),
     ("GET", "/no/such/route"),
 ]
 
@@ -38,7 +46,7 @@ def sandbox(shared_sandbox):
         pytest.param("Bearer é", id="not ASCII"),
     ],
 )
-async def test_no_route_without_the_token(sandbox, method, path, header):  # D-DS2, D-AU4
+async def test_no_route_without_the_token(sandbox, method, path, header):  # D-DS2, D-AU4, D-SB2
     headers = {"authorization": header.encode()}
     reply = await sandbox.client.request(method, path, headers=headers)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandboxes.daemon.env import child_env, is_allowed
+from sandboxes.daemon.env import child_env, is_allowed, tool_env
 
 ALLOWED = """
 PATH HOME USER LANG LC_ALL TERM TMPDIR SHELL SSH_AUTH_SOCK XDG_CONFIG_HOME HTTPS_PROXY no_proxy
@@ -34,3 +34,9 @@ def test_additions_win():
         "PATH": "/opt",
         "NEW": "1",
     }
+
+
+def test_what_runs_for_a_project_sees_no_agent_s_keys():
+    parent = {"PATH": "/bin", "ANTHROPIC_API_KEY": "k", "OPENAI_API_KEY": "k", "AWS_PROFILE": "p"}
+
+    assert tool_env(parent, {"PORT": "1"}) == {"PATH": "/bin", "PORT": "1"}

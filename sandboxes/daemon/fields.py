@@ -1,0 +1,81 @@
+"""The fields of a JSON body, taken out one by one with their types and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+
+from agents.harness.base import BadInput
+from sandboxes.daemon.guard import read_json
+
+
+async def fields_of(request: Request) -> Fields:
+    """Return the body as fields; an empty body has none.
+
+    Raises:
+        BadJson, BodyTooLarge: see ``read_json``.
+        BadInput: it is not a JSON object.
+    """
+    if request.headers.get("content-length") == "0":
+        return Fields({})
+    body = await read_json(request)
+    if not isinstance(body, dict):
+        raise BadInput("The body must be a JSON object.", detail="body")
+    return Fields(body)
+
+
+class Fields:
+    """A JSON object; each method raises ``BadInput`` naming the field that is not as it must be."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def text(self, name: str, default: str | None = None, *, most: int | None = None) -> str:
+        """Return a text; without ``default`` it must be there."""
+        value = self._values.get(name)
+        if value is None and default is not None:
+            return default
+        if not isinstance(value, str):
+            raise BadInput(f"{name} must be a text.", detail=name)
+        if most is not None and len(value) > most:
+            raise BadInput(f"{name} may have {most} characters at most.", detail=name)
+        return value
+
+    def path(self, name: str = "path", *, most: int | None = None) -> str:
+        """Return a text that is there and not empty."""
+        value = self.text(name, most=most)
+        if not value:
+            raise BadInput(f"{name} must not be empty.", detail=name)
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Return a truth value; ``False`` without one."""
+        value = self._values.get(name)
+        if value is not None and not isinstance(value, bool):
+            raise BadInput(f"{name} must be true or false.", detail=name)
+        return bool(value)
+
+    def number(self, name: str, default: int, *, least: int, most: int) -> int:
+        """Return a whole number from ``least`` on, no more than ``most``, which is a cap."""
+        value = self._values.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise BadInput(f"{name} must be a whole number of at least {least}.", detail=name)
+        return min(value, most)
+
+    def choice(self, name: str, *choices: str) -> str:
+        """Return one of ``choices``, the first without a value."""
+        value = self._values.get(name, choices[0])
+        if value not in choices:
+            raise BadInput(f"{name} must be one of: {', '.join(choices)}.", detail=name)
+        return str(value)
+
+    def texts(self, name: str) -> dict[str, str]:
+        """Return an object whose values are texts; an empty one without any."""
+        value = self._values.get(name) or {}
+        if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+            raise BadInput(f"{name} must be an object of texts.", detail=name)
+        return value

@@ -1,0 +1,101 @@
+"""The routes of the file tools: each reads its fields, calls one tool on a thread, answers."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandboxes.daemon.fields import Fields, fields_of
+from sandboxes.daemon.files import search
+from sandboxes.daemon.files.search import Search
+from sandboxes.daemon.files.tools import LINES, FileTools
+from sandboxes.daemon.workplace import Workplace
+
+PATTERN_LIMIT = 2000  # characters
+
+Call = Callable[[], dict[str, Any]]
+Tool = Callable[[FileTools, Fields], Call]
+
+
+def routes(prefix: str, workplace: Workplace) -> list[Route]:
+    """Return the routes over the working folder."""
+    changing = threading.Lock()
+    return [
+        Route(f"{prefix}/{name}", _endpoint(tool, workplace, changing), methods=["POST"])
+        for name, tool in TOOLS.items()
+    ]
+
+
+def _endpoint(
+    tool: Tool, workplace: Workplace, changing: threading.Lock
+) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        body = await fields_of(request)
+        call = tool(FileTools(await workplace.tree(), changing), body)
+        return JSONResponse(await asyncio.to_thread(call))
+
+    return endpoint
+
+
+def _read(tools: FileTools, body: Fields) -> Call:
+    return partial(
+        tools.read,
+        body.path(),
+        offset=body.number("offset", 1, least=1, most=2**31),
+        limit=body.number("limit", LINES, least=1, most=2**31),
+    )
+
+
+def _write(tools: FileTools, body: Fields) -> Call:
+    return partial(tools.write, body.path(), body.text("content"))
+
+
+def _edit(tools: FileTools, body: Fields) -> Call:
+    return partial(
+        tools.edit,
+        body.path(),
+        body.text("old_string"),
+        body.text("new_string"),
+        everywhere=body.flag("replace_all"),
+    )
+
+
+def _glob(tools: FileTools, body: Fields) -> Call:
+    return partial(
+        search.glob,
+        tools.tree,
+        body.path("pattern", most=PATTERN_LIMIT),
+        path=body.text("path", ""),
+        limit=body.number("limit", search.GLOB_LIMIT, least=1, most=search.GLOB_MOST),
+    )
+
+
+def _grep(tools: FileTools, body: Fields) -> Call:
+    wanted = Search(
+        pattern=body.path("pattern", most=PATTERN_LIMIT),
+        mode=body.choice("mode", "files", "count", "content"),
+        glob=body.text("glob", "", most=PATTERN_LIMIT),
+        ignore_case=body.flag("ignore_case"),
+        context=body.number("context", 0, least=0, most=20),
+        limit=body.number("limit", search.GREP_LIMIT, least=1, most=search.GREP_MOST),
+    )
+    return partial(search.grep, tools.tree, wanted, path=body.text("path", ""))
+
+
+TOOLS: dict[str, Tool] = {
+    "read": _read,
+    "write": _write,
+    "edit": _edit,
+    "glob": _glob,
+    "grep": _grep,
+    "unlink": lambda tools, body: partial(tools.unlink, body.path()),
+    "mkdir": lambda tools, body: partial(tools.mkdir, body.path()),
+    "rename": lambda tools, body: partial(tools.rename, body.path("from"), body.path("to")),
+}

@@ -1,0 +1,213 @@
+"""Paths inside one folder, walked so that nothing leads out of it.
+
+Each part of a path is opened below the folder before it, and never through a link: links are
+read and walked by ourselves. So what was checked is what is opened, whatever is swapped for
+what meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandboxes.daemon.files.errors import (
+    BadPath,
+    IsADirectory,
+    NotAFile,
+    PathOutside,
+    translated,
+)
+
+MOST_PARTS = 100  # each holds a file descriptor while a path is walked
+MOST_LINKS = 40  # as many as Linux follows
+if sys.platform == "darwin":
+    from fcntl import F_GETPATH, fcntl
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a path leads: an open folder, and a name in it; without a name the folder itself."""
+
+    folder: int
+    name: str
+    path: str  # from the top, with slashes; empty for the top
+
+    def open(self, flags: int = os.O_RDONLY, mode: int = 0o666) -> int:
+        """Open what is there, if it is not a link; a pipe does not make us wait."""
+        flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(self.name or ".", flags, mode, dir_fd=self.folder)
+
+    def facts(self) -> os.stat_result:
+        """Return what the system knows of what is there, of a link itself."""
+        return os.stat(self.name or ".", dir_fd=self.folder, follow_symlinks=False)
+
+
+class Tree:
+    """The folder ``top``; relative paths begin at ``base``, which is ``top`` or below."""
+
+    def __init__(self, top: Path, base: Path | None = None) -> None:
+        self.top = top.resolve()
+        self._as_given = top
+        inside = (base or top).resolve().relative_to(self.top)
+        self._base = tuple(inside.parts)
+
+    @contextmanager
+    def at(self, path: str, *, follow: bool = True, make_parents: bool = False) -> Iterator[Spot]:
+        """Give where ``path`` leads; what is there need not exist, its folder must.
+
+        ``follow`` says whether a link at the very end is followed.
+
+        Raises:
+            PathOutside: it leads out of ``top``, by itself or by a link.
+            BadPath, NoSuchFile, NotADirectory, NotPermitted: as they say.
+        """
+        with translated(), _Walk(self.top) as walk:
+            parts = self._parts(path)
+            name = self._go(walk, parts, follow=follow, make_parents=make_parents)
+            yield Spot(walk.folder, name, "/".join([*walk.names, name] if name else walk.names))
+
+    @contextmanager
+    def open_folder(self, path: str) -> Iterator[tuple[int, str]]:
+        """Give a descriptor of the folder at ``path``, and its path from the top.
+
+        Raises:
+            NotADirectory: it is none; also all that ``at`` raises.
+        """
+        with self.at(path) as spot:
+            folder = spot.open(os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                yield folder, spot.path
+            finally:
+                os.close(folder)
+
+    @contextmanager
+    def open_file(self, path: str) -> Iterator[tuple[int, str]]:
+        """Give a descriptor of the file at ``path`` for reading, and its path from the top.
+
+        Raises:
+            IsADirectory, NotAFile: it is none; also all that ``at`` raises.
+        """
+        with self.at(path) as spot:
+            file = spot.open()
+            try:
+                check_file(os.fstat(file))
+                yield file, spot.path
+            finally:
+                os.close(file)
+
+    def _parts(self, path: str) -> list[str]:
+        if "\x00" in path:
+            raise BadPath
+        try:
+            os.fsencode(path)
+        except UnicodeEncodeError as exc:
+            raise BadPath from exc
+        if path.startswith("/"):
+            return self._inside(path)
+        return [*self._base, *_split(path)]
+
+    def _inside(self, path: str) -> list[str]:
+        """Return the parts of an absolute path from the top on."""
+        for top in (self.top, self._as_given):
+            if Path(path).is_relative_to(top):
+                return _split(str(Path(path).relative_to(top)))
+        raise PathOutside
+
+    def _go(self, walk: _Walk, parts: list[str], *, follow: bool, make_parents: bool) -> str:
+        """Walk to the folder of the last part, and return that part."""
+        ahead = deque(parts)
+        links = 0
+        while ahead:
+            name = ahead.popleft()
+            if name == "..":
+                walk.up()
+                continue
+            target = _link(walk.folder, name) if ahead or follow else None
+            if target is not None:
+                links += 1
+                if links > MOST_LINKS:
+                    raise BadPath("The path's links go round in a circle.")
+                if target.startswith("/"):
+                    walk.back_to_the_top()
+                    ahead.extendleft(reversed(self._inside(target)))
+                else:
+                    ahead.extendleft(reversed(_split(target)))
+            elif ahead:
+                walk.down(name, make=make_parents)
+            else:
+                return name
+        return ""
+
+
+class _Walk:
+    """The open folders from the top to where we are."""
+
+    def __init__(self, top: Path) -> None:
+        self._folders = [os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)]
+        self.names: list[str] = []
+
+    def __enter__(self) -> _Walk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for folder in self._folders:
+            os.close(folder)
+
+    @property
+    def folder(self) -> int:
+        return self._folders[-1]
+
+    def down(self, name: str, *, make: bool) -> None:
+        if len(self._folders) > MOST_PARTS:
+            raise BadPath("The path has too many parts.")
+        if make:
+            try:
+                os.mkdir(name, dir_fd=self.folder)
+            except FileExistsError:
+                pass  # then it is opened, if it is a folder
+        self._folders.append(os.open(name, _FOLDER, dir_fd=self.folder))
+        self.names.append(name)
+
+    def up(self) -> None:
+        if not self.names:
+            raise PathOutside
+        os.close(self._folders.pop())
+        self.names.pop()
+
+    def back_to_the_top(self) -> None:
+        while self.names:
+            self.up()
+
+
+def path_of(folder: int) -> Path:
+    """Return a path that leads to the open folder itself, whatever has its name by now."""
+    if sys.platform == "darwin":
+        return Path(os.fsdecode(fcntl(folder, F_GETPATH, bytes(1024)).rstrip(b"\0")))
+    return Path(f"/proc/self/fd/{folder}")
+
+
+def check_file(facts: os.stat_result) -> None:
+    """Raise unless the facts are of a plain file."""
+    if stat.S_ISDIR(facts.st_mode):
+        raise IsADirectory
+    if not stat.S_ISREG(facts.st_mode):
+        raise NotAFile
+
+
+def _split(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
+def _link(folder: int, name: str) -> str | None:
+    try:
+        return os.readlink(name, dir_fd=folder)
+    except OSError:
+        return None  # no link, or nothing at all: whoever opens it finds out

@@ -1,0 +1,90 @@
+"""Which files there are below a folder, and which of them a pattern means.
+
+Only the standard library: the search in a process of its own starts with this module alone.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+from collections.abc import Callable, Iterator
+
+# Made by programs, or secret: never looked into unless the search begins there.
+EXCLUDED = frozenset(
+    {
+        *("node_modules", ".git", ".next", "dist", "build", ".turbo", ".cache"),
+        *("__pycache__", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache"),
+        *(".ssh", ".aws", ".gnupg"),
+    }
+)
+MOST_ALTERNATIVES = 100
+
+_Part = Callable[[str], object] | None  # None stands for **: any folders, or none
+
+
+def walk(folder: int) -> Iterator[str]:
+    """Yield the path of each file and link below ``folder``, a descriptor, in order."""
+    for where, folders, files, _ in os.fwalk(".", dir_fd=folder, follow_symlinks=False):
+        folders[:] = sorted(name for name in folders if name not in EXCLUDED)
+        prefix = where[2:]  # without the "./"
+        for name in sorted(files):
+            yield f"{prefix}/{name}" if prefix else name
+
+
+def matcher(pattern: str) -> Callable[[str], bool]:
+    """Return what says whether a path fits: ``*``, ``?``, ``[a-z]``, ``{a,b}`` and ``**``.
+
+    Raises:
+        ValueError: it has too many alternatives.
+    """
+    alternatives = [_parts_of(one) for one in _without_braces(pattern)]
+
+    def fits(path: str) -> bool:
+        parts = path.split("/")
+        return any(_fits(wanted, parts) for wanted in alternatives)
+
+    return fits
+
+
+def _parts_of(pattern: str) -> list[_Part]:
+    parts = [part for part in pattern.split("/") if part not in ("", ".")]
+    # fnmatch's expressions never try a way twice, so that no pattern takes for ever.
+    return [None if p == "**" else re.compile(fnmatch.translate(p)).match for p in parts]
+
+
+def _fits(wanted: list[_Part], parts: list[str]) -> bool:
+    at, star, mark, index = 0, -1, 0, 0
+    while index < len(parts):
+        part = wanted[at] if at < len(wanted) else _never
+        if part is None:
+            star, mark = at, index
+            at += 1
+        elif part(parts[index]):
+            at, index = at + 1, index + 1
+        elif star >= 0:  # the last ** takes one folder more
+            mark += 1
+            at, index = star + 1, mark
+        else:
+            return False
+    return all(part is None for part in wanted[at:])
+
+
+def _never(_: str) -> bool:
+    return False
+
+
+def _without_braces(pattern: str) -> list[str]:
+    done: list[str] = []
+    todo = [pattern]
+    while todo:
+        one = todo.pop()
+        found = re.search(r"\{([^{}]*)\}", one)
+        if found is None:
+            done.append(one)
+        else:
+            before, after = one[: found.start()], one[found.end() :]
+            todo += [f"{before}{choice}{after}" for choice in found[1].split(",")]
+        if len(done) + len(todo) > MOST_ALTERNATIVES:
+            raise ValueError("too many alternatives in braces")
+    return done

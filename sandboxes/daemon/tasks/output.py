@@ -1,0 +1,58 @@
+"""What a task has printed: the last of it in memory, whole characters only."""
+
+from __future__ import annotations
+
+import codecs
+from collections import deque
+
+RING_LIMIT = 256 * 1024  # characters kept of each stream
+
+
+class Ring:
+    """Pieces of text of which the oldest go when there are too many."""
+
+    def __init__(self, limit: int = RING_LIMIT) -> None:
+        self._limit = limit
+        self._pieces: deque[tuple[int, str]] = deque()
+        self._size = 0
+        self.is_cut = False
+
+    def add(self, number: int, text: str) -> None:
+        """Add piece ``number``; of a longer one than fits, its end."""
+        if len(text) > self._limit:
+            text, self.is_cut = text[-self._limit :], True
+        self._pieces.append((number, text))
+        self._size += len(text)
+        while self._size > self._limit:
+            self._size -= len(self._pieces.popleft()[1])
+            self.is_cut = True
+
+    def pieces(self) -> list[tuple[int, str]]:
+        return list(self._pieces)
+
+    @property
+    def text(self) -> str:
+        return "".join(piece for _, piece in self._pieces)
+
+
+class Output:
+    """Two streams, ``stdout`` and ``stderr``, each with a ring and a decoder of its own."""
+
+    def __init__(self, limit: int = RING_LIMIT) -> None:
+        self.rings = {name: Ring(limit) for name in ("stdout", "stderr")}
+        make = codecs.getincrementaldecoder("utf-8")
+        self._decoders = {name: make(errors="replace") for name in self.rings}
+        self._count = 0
+
+    def feed(self, stream: str, data: bytes, *, last: bool = False) -> str:
+        """Take in bytes of a stream; return the characters that are whole now."""
+        text = self._decoders[stream].decode(data, last)
+        if text:
+            self._count += 1
+            self.rings[stream].add(self._count, text)
+        return text
+
+    def replay(self) -> list[tuple[str, str]]:
+        """Return what is kept as (stream, text), in the order in which it came."""
+        pieces = [(n, name, text) for name, ring in self.rings.items() for n, text in ring.pieces()]
+        return [(name, text) for _, name, text in sorted(pieces)]

@@ -1,0 +1,106 @@
+"""The routes of tasks and of the shell tool."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandboxes.daemon.feeds import Feed, FeedResponse
+from sandboxes.daemon.fields import fields_of
+from sandboxes.daemon.tasks import shell
+from sandboxes.daemon.tasks.task import Task
+from sandboxes.daemon.tasks.tasks import Tasks
+
+
+def routes(prefix: str, tasks: Tasks) -> list[Route]:
+    """Return the routes over ``tasks``."""
+    edge = TaskRoutes(tasks)
+    one = f"{prefix}/tasks/{{task_id}}"
+    return [
+        Route(f"{prefix}/bash", edge.bash, methods=["POST"]),
+        Route(f"{prefix}/tasks", edge.list, methods=["GET"]),
+        Route(f"{prefix}/tasks/kill-all", edge.kill_all, methods=["POST"]),
+        Route(one, edge.show, methods=["GET"]),
+        Route(one, edge.delete, methods=["DELETE"]),
+        Route(f"{one}/stream", edge.stream, methods=["GET"]),
+        Route(f"{one}/kill", edge.kill, methods=["POST"]),
+    ]
+
+
+class TaskRoutes:
+    """Each reads the outside, asks ``Tasks`` once, and answers."""
+
+    def __init__(self, tasks: Tasks) -> None:
+        self._tasks = tasks
+
+    async def bash(self, request: Request) -> Response:
+        body = await fields_of(request)
+        background = body.flag("background")
+        most = shell.BACKGROUND_MS if background else shell.MOST_MS
+        default = shell.BACKGROUND_MS if background else shell.DEFAULT_MS
+        wanted = shell.wanted_shell(
+            body.path("command"),
+            cwd=body.text("cwd", ""),
+            env=body.texts("env"),
+            milliseconds=body.number("timeout", default, least=1, most=most),
+            background=background,
+        )
+        if background:
+            task = await self._tasks.start(wanted)
+            return JSONResponse({"taskId": task.id, "status": task.status})
+        return JSONResponse(await shell.run_to_its_end(self._tasks, wanted))
+
+    async def list(self, request: Request) -> Response:
+        return JSONResponse({"tasks": [task.summary() for task in self._tasks.list()]})
+
+    async def show(self, request: Request) -> Response:
+        task = self._of(request)
+        rings = task.output.rings
+        return JSONResponse(task.summary() | {name: ring.text for name, ring in rings.items()})
+
+    async def kill(self, request: Request) -> Response:
+        await self._tasks.kill(request.path_params["task_id"])
+        return JSONResponse({"ok": True})
+
+    async def kill_all(self, request: Request) -> Response:
+        return JSONResponse({"killed": await self._tasks.kill_all()})
+
+    async def delete(self, request: Request) -> Response:
+        self._tasks.delete(request.path_params["task_id"])
+        return JSONResponse({"ok": True})
+
+    async def stream(self, request: Request) -> Response:
+        task = self._of(request)
+        follower = _Follower(task)
+        if task.status == "running":
+            self._tasks.listeners.append(follower)
+        else:
+            follower.on_task(task)
+        return FeedResponse(follower.feed, lambda _: self._left(follower))
+
+    def _left(self, follower: _Follower) -> None:
+        if follower in self._tasks.listeners:
+            self._tasks.listeners.remove(follower)
+
+    def _of(self, request: Request) -> Task:
+        return self._tasks.get(request.path_params["task_id"])
+
+
+class _Follower:
+    """Puts the output of one task, from what is kept of it on, into a feed."""
+
+    def __init__(self, task: Task) -> None:
+        self.feed = Feed()
+        self._task = task
+        for stream, text in task.output.replay():
+            self.feed.put("output", {"stream": stream, "data": text})
+
+    def on_task_output(self, task: Task, stream: str, text: str) -> None:
+        if task is self._task:
+            self.feed.put("output", {"stream": stream, "data": text})
+
+    def on_task(self, task: Task) -> None:
+        if task is self._task and task.status != "running":
+            self.feed.put("end", {"status": task.status, "exitCode": task.exit_code})
+            self.feed.close()

@@ -1,0 +1,218 @@
+"""One program that was started for a project: its output, its end, and how it is ended."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import pty
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Literal, Protocol
+
+from mesh import processes
+from sandboxes.daemon.files.tree import Tree, path_of
+from sandboxes.daemon.program import READ_BYTES, read_some, rest_of, when_gone
+from sandboxes.daemon.tasks.output import Output
+
+TERM_GRACE = 3.0  # seconds between SIGTERM and SIGKILL
+LOG_LIMIT = 10 * 1024 * 1024  # bytes of a task's log file
+TERMINAL = (40, 120)  # rows and columns told to a program that asks
+
+Status = Literal["running", "exited", "failed", "killed", "timeout"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is to be started."""
+
+    argv: Sequence[str]
+    command: str  # as people read it
+    name: str  # what it is for: bash, install, a script's name
+    env: Mapping[str, str]
+    cwd: str = ""
+    timeout: float | None = None  # seconds
+    has_terminal: bool = False
+    is_kept: bool = True  # may be looked at when it is over
+
+
+class Audience(Protocol):
+    """Who is told what a task does."""
+
+    def on_output(self, task: Task, stream: str, text: str) -> None: ...
+    def on_end(self, task: Task) -> None: ...
+
+
+def status_of(code: int, ended_by: str) -> Status:
+    """Return what became of a task: who ended it counts more than its exit code."""
+    if ended_by == "kill":
+        return "killed"
+    if ended_by == "timeout":
+        return "timeout"
+    return "exited" if code == 0 else "failed"
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """A program that leads its own process group, or what is left of it."""
+
+    id: str
+    wanted: Wanted
+    audience: Audience
+    log_path: Path
+    output: Output = field(default_factory=Output)
+    status: Status = "running"
+    exit_code: int | None = None
+    started_at: float = field(default_factory=time.time)
+    ended_at: float | None = None
+    is_intended: bool = False  # its end is part of a plan, and no failure
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    _process: subprocess.Popen[bytes] | None = None
+    _pipes: dict[str, IO[bytes]] = field(default_factory=dict)
+    _ended_by: str = ""
+    _ending: asyncio.Task[None] | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _log: IO[bytes] | None = None
+    _logged: int = 0
+
+    def watch(self, process: subprocess.Popen[bytes], pipes: dict[str, IO[bytes]]) -> None:
+        """Take over a process that was just started."""
+        loop = asyncio.get_running_loop()
+        self._process, self._pipes = process, pipes
+        self._log = self.log_path.open("wb", buffering=0)
+        for stream, pipe in pipes.items():
+            os.set_blocking(pipe.fileno(), False)
+            loop.add_reader(pipe.fileno(), self._read, stream)
+        if self.wanted.timeout is not None:
+            self._timer = loop.call_later(self.wanted.timeout, self._on_timeout)
+        when_gone(process, self._on_gone)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def summary(self) -> dict[str, Any]:
+        """Return what is told of it in lists; times in milliseconds."""
+        return {
+            "id": self.id,
+            "name": self.wanted.name,
+            "command": self.wanted.command,
+            "status": self.status,
+            "exitCode": self.exit_code,
+            "startedAt": int(self.started_at * 1000),
+            "endedAt": None if self.ended_at is None else int(self.ended_at * 1000),
+            "logName": self.log_path.name,
+        }
+
+    async def kill(self, *, intended: bool = False) -> None:
+        """End the group: SIGTERM, 3 s, SIGKILL; returns when the task is over."""
+        if self.status == "running":
+            self._ended_by = self._ended_by or "kill"
+            self.is_intended = self.is_intended or intended
+            if self._ending is None:
+                self._ending = asyncio.ensure_future(
+                    processes.end_group(self.pid, grace=TERM_GRACE)
+                )
+            await self._ending
+        await self.done.wait()
+
+    def _on_timeout(self) -> None:
+        self._ended_by = self._ended_by or "timeout"
+        processes.signal_group(self.pid, signal.SIGKILL)
+
+    def _read(self, stream: str) -> None:
+        pipe = self._pipes[stream]
+        if (chunk := read_some(pipe)) is None:
+            return
+        if not chunk:
+            asyncio.get_running_loop().remove_reader(pipe.fileno())
+            return
+        self._take(stream, chunk)
+
+    def _take(self, stream: str, chunk: bytes, *, last: bool = False) -> None:
+        if self._log is not None and self._logged < LOG_LIMIT:
+            self._logged += len(chunk)
+            self._log.write(chunk[: READ_BYTES * 16])
+        if text := self.output.feed(stream, chunk, last=last):
+            self.audience.on_output(self, stream, text)
+
+    def _on_gone(self) -> None:
+        assert self._process is not None
+        loop = asyncio.get_running_loop()
+        code = self._process.poll()
+        for stream, pipe in self._pipes.items():
+            for chunk in rest_of(pipe):
+                self._take(stream, chunk)
+            self._take(stream, b"", last=True)
+            loop.remove_reader(pipe.fileno())
+            pipe.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._log is not None:
+            self._log.close()
+        # What it left behind in its group goes with it, in the background.
+        if self._ending is None and processes.group_lives(self.pid):
+            self._ending = asyncio.ensure_future(processes.end_group(self.pid, grace=TERM_GRACE))
+        self.exit_code = code
+        self.status = status_of(code if code is not None else -1, self._ended_by)
+        self.ended_at = time.time()
+        self.done.set()
+        self.audience.on_end(self)
+
+
+def start(wanted: Wanted, tree: Tree) -> tuple[subprocess.Popen[bytes], dict[str, IO[bytes]]]:
+    """Start the program in a session of its own. Blocking: for a thread.
+
+    Raises:
+        PathOutside, NotADirectory, …: its folder is none of the tree's.
+        OSError: the program can't be executed.
+    """
+    with tree.open_folder(wanted.cwd) as (folder, _):
+        if wanted.has_terminal:
+            return _start_with_terminal(wanted, path_of(folder))
+        process = subprocess.Popen(
+            wanted.argv,
+            cwd=path_of(folder),
+            env=dict(wanted.env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    return process, {"stdout": process.stdout, "stderr": process.stderr}
+
+
+def _start_with_terminal(
+    wanted: Wanted, cwd: Path
+) -> tuple[subprocess.Popen[bytes], dict[str, IO[bytes]]]:
+    ours, theirs = pty.openpty()
+    try:
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *TERMINAL, 0, 0))
+        modes = termios.tcgetattr(theirs)
+        modes[1] &= ~termios.OPOST  # line feeds stay as they are
+        termios.tcsetattr(theirs, termios.TCSANOW, modes)
+        process = subprocess.Popen(
+            wanted.argv,
+            cwd=cwd,
+            env=dict(wanted.env),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
+    return process, {"stdout": os.fdopen(ours, "rb", buffering=0)}

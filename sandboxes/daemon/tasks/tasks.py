@@ -1,0 +1,145 @@
+"""All tasks of one sandbox: started, listened to, ended, forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Protocol
+
+from sandboxes.daemon.tasks.errors import (
+    CantStart,
+    NotRunning,
+    StillRunning,
+    TooManyTasks,
+    UnknownTask,
+)
+from sandboxes.daemon.tasks.task import Task, Wanted, start
+from sandboxes.daemon.workplace import Workplace
+
+AT_ONCE = 50
+KEPT_FOR = 15 * 60.0  # seconds after the end
+
+
+class TaskListener(Protocol):
+    """Who hears of every task."""
+
+    def on_task(self, task: Task) -> None:
+        """It has started or is over."""
+
+    def on_task_output(self, task: Task, stream: str, text: str) -> None: ...
+
+
+class Tasks:
+    """Tasks by their id, ``task1`` and so on; their logs are in ``logs``."""
+
+    def __init__(self, workplace: Workplace, logs: Path) -> None:
+        self._workplace = workplace
+        self._logs = logs
+        self._tasks: dict[str, Task] = {}
+        self._count = 0
+        self._starting = 0
+        self.listeners: list[TaskListener] = []
+        for stale in logs.glob("task*"):
+            stale.unlink(missing_ok=True)
+
+    @property
+    def running(self) -> list[Task]:
+        return [task for task in self._tasks.values() if task.status == "running"]
+
+    def list(self) -> list[Task]:
+        """Return those that run and those that ended lately, oldest first."""
+        self.reap()
+        return list(self._tasks.values())
+
+    def get(self, task_id: str) -> Task:
+        """Return the task.
+
+        Raises:
+            UnknownTask: there is none of that id.
+        """
+        if task_id not in self._tasks:
+            raise UnknownTask
+        return self._tasks[task_id]
+
+    async def start(self, wanted: Wanted) -> Task:
+        """Start a program; return its task at once.
+
+        Raises:
+            TooManyTasks, CantStart: as they say.
+            PathOutside, NotADirectory, …: its folder is none of the sandbox's.
+            NotReady, GitFailed: the working folder is not there.
+        """
+        self.reap()
+        if len(self.running) + self._starting >= AT_ONCE:
+            raise TooManyTasks
+        # Whole, even when whoever asked has gone: a program nobody knows of would never end.
+        return await asyncio.shield(self._started(wanted))
+
+    async def _started(self, wanted: Wanted) -> Task:
+        self._starting += 1
+        try:
+            tree = await self._workplace.tree()
+            process, pipes = await asyncio.to_thread(start, wanted, tree)
+        except OSError as exc:
+            raise CantStart(f"{wanted.argv[0]} could not be started: {exc.strerror}.") from exc
+        finally:
+            self._starting -= 1
+        self._count += 1
+        task = Task(f"task{self._count}", wanted, self, self._logs / f"task{self._count}.log")
+        self._tasks[task.id] = task
+        task.watch(process, pipes)
+        for listener in self.listeners:
+            listener.on_task(task)
+        return task
+
+    async def kill(self, task_id: str) -> None:
+        """End a task.
+
+        Raises:
+            UnknownTask, NotRunning: as they say.
+        """
+        task = self.get(task_id)
+        if task.status != "running":
+            raise NotRunning
+        await task.kill()
+
+    async def kill_all(self, *, named: str | None = None, intended: bool = False) -> int:
+        """End all tasks that run, or those of a name; return how many they were."""
+        found = [t for t in self.running if named is None or t.wanted.name == named]
+        await asyncio.gather(*[task.kill(intended=intended) for task in found])
+        return len(found)
+
+    def delete(self, task_id: str) -> None:
+        """Forget a task that is over, and its log.
+
+        Raises:
+            UnknownTask, StillRunning: as they say.
+        """
+        task = self.get(task_id)
+        if task.status == "running":
+            raise StillRunning
+        self._forget(task)
+
+    # Task's audience
+
+    def on_output(self, task: Task, stream: str, text: str) -> None:
+        for listener in list(self.listeners):
+            listener.on_task_output(task, stream, text)
+
+    def on_end(self, task: Task) -> None:
+        if not task.wanted.is_kept:
+            self._forget(task)
+        for listener in list(self.listeners):
+            listener.on_task(task)
+
+    def reap(self) -> None:
+        """Forget the tasks that ended long ago."""
+        now = time.time()
+        for task in list(self._tasks.values()):
+            if task.ended_at is not None and now - task.ended_at > KEPT_FOR:
+                self._forget(task)
+
+    def _forget(self, task: Task) -> None:
+        if self._tasks.pop(task.id, None) is not None:
+            task.log_path.unlink(missing_ok=True)

@@ -1,0 +1,51 @@
+"""The working folder as the tools see it: once it is ready, and never what lies around it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Protocol
+
+from mesh.lib.errors import AppError
+from sandboxes.daemon.files.tree import Tree
+
+WAIT = 10.0  # seconds that a tool waits for a checkout that is under way
+
+
+class NotReady(AppError):
+    code = "not_ready"
+    text = "The working folder is still being prepared."
+    hint = "Try again in a moment; the sandbox's events tell how far it is."
+    status = 409
+
+
+class Checkout(Protocol):
+    async def ready(self) -> Path: ...
+
+
+class Workplace:
+    """Gives the tree of the working folder; ``repo`` is where a checkout of ours lies."""
+
+    def __init__(self, checkout: Checkout, repo: Path) -> None:
+        self._checkout = checkout
+        self._repo = repo
+        self._folder: Path | None = None
+        self._tree: Tree | None = None
+
+    async def tree(self) -> Tree:
+        """Return the tree in which the agents of the sandbox work.
+
+        Raises:
+            NotReady: it is still being made.
+            GitFailed: it can't be made.
+        """
+        try:
+            async with asyncio.timeout(WAIT):
+                folder = await self._checkout.ready()
+        except TimeoutError as exc:
+            raise NotReady(notReady=True) from exc
+        if self._tree is None or self._folder != folder:
+            # A person may work in a part of a repository; the rest of it is theirs, too.
+            top = self._repo if folder.is_relative_to(self._repo) else folder
+            self._tree, self._folder = Tree(top, folder), folder
+        return self._tree
