@@ -10,7 +10,7 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mesh.settings")
 
-from celery import Celery, signals
+from celery import Celery, bootsteps, signals
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -48,3 +48,29 @@ def join(**_: Any) -> None:
 
 
 signals.import_modules.connect(join, weak=False)
+
+
+class ServerLane(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+    """Has the worker also run the agents whose loop is not on a person's machine (ADR 10)."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self.lane: Any = None
+
+    def start(self, parent: Any) -> None:
+        from threads.worker import ServerLane as Lane  # the apps are loaded only by now
+
+        self.lane = Lane()
+        self.lane.start()
+
+    def stop(self, parent: Any) -> None:
+        if self.lane is not None:
+            self.lane.stop()
+            self.lane = None
+
+    terminate = stop
+
+
+app.steps["worker"].add(ServerLane)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from threads.core.fold import RESTARTED
 from threads.core.run_errors import explain
 from threads.models import Approval, Message
 
@@ -19,6 +20,11 @@ def status_chunk(
         data["code"] = code
         data["message"], data["hint"] = explain(code, text)
     return {"type": "data-run-status", "data": data, "transient": True}
+
+
+def restarted_chunk(attempt: int) -> dict[str, Any]:
+    """Return the chunk before which nothing of a run counts any more: its attempt was lost."""
+    return {"type": RESTARTED, "data": {"attempt": attempt}}
 
 
 def approval_chunk(approval: Approval, state: str) -> dict[str, Any]:

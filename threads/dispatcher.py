@@ -1,4 +1,7 @@
-"""Sends queued runs to the machines held here, and follows what runs on them.
+"""Sends queued runs to where they are served, and follows what runs there.
+
+It serves lanes (``core/lanes.py``): the machines whose sockets are held here, or what any process
+may serve under a lease, or both.
 
 Nothing is kept in memory that matters: whatever is to be done is read from the rows, at each
 ring of the bell and every few seconds anyway. So a restart, a lost bell or a crash of another
@@ -19,6 +22,7 @@ from django.utils import timezone
 
 from links.calls import held_here
 from mesh.lib.backoff import Backoff
+from mesh.lib.errors import AppError
 from sandboxes.providers.base import (
     DispatchRefused,
     LinkOffline,
@@ -29,9 +33,11 @@ from sandboxes.providers.base import (
 )
 from threads import bell, pool, services
 from threads.core import run_state
+from threads.core.lanes import ALL, SERVER
 from threads.journal import Writer
-from threads.orders import Delivery, list_work
+from threads.orders import Delivery, Job, Scope, list_work
 from threads.run_follower import RunFollower
+from threads.services.attempts import LEASE
 
 logger = logging.getLogger(__name__)
 
@@ -39,28 +45,37 @@ LOOK_EVERY: Final = 5.0  # seconds: a bell may be lost
 LOOK_SOON: Final = 0.2  # while a run is being stopped: its grace is a second
 # Refusals of an answer that has nobody waiting for it any more.
 NO_LONGER_ASKED: Final = ("unknown_approval", "already_answered")
-KIND: Final = "remote-user"  # the kind whose runs go where a link's socket is
+RENEW_EVERY: Final = LEASE.total_seconds() / 3
+ROOM: Final = 50  # runs of the server lane that a process follows at once
 
-ProviderFor = Callable[[str], SandboxProvider]
+ProviderFor = Callable[[str, str], SandboxProvider]  # of a kind and a harness
 
 
 class Dispatcher:
-    """One per server process; lives in its event loop."""
+    """One per process that serves runs; lives in its event loop."""
 
     def __init__(
         self,
         *,
         provider_for: ProviderFor,
         writer: Writer,
+        node: str,
+        lanes: Collection[str] = ALL,
         links: Callable[[], Collection[UUID]] = held_here,
         look_every: float = LOOK_EVERY,
+        renew_every: float = RENEW_EVERY,
     ) -> None:
         self._provider_for = provider_for
         self._writer = writer
+        self._node = node
+        self._lanes = frozenset(lanes)
         self._links = links
         self._look_every = look_every
-        self._looking: asyncio.Task[None] | None = None
+        self._renew_every = renew_every
+        self._always: list[asyncio.Task[None]] = []
         self._followers: dict[UUID, RunFollower] = {}
+        self._room_taken: set[UUID] = set()  # by runs of the server lane,
+        self._leased: set[UUID] = set()  # once they are ours
         self._tasks: dict[tuple[str, UUID], asyncio.Task[None]] = {}
         # What ended while the rows were being read: for it they are out of date already.
         self._ended: set[tuple[str, UUID]] = set()
@@ -68,15 +83,21 @@ class Dispatcher:
 
     async def start(self) -> None:
         """Begin to look for work."""
-        self._looking = asyncio.create_task(self._work())
+        self._always = [asyncio.create_task(self._work())]
+        if SERVER in self._lanes:
+            self._always.append(asyncio.create_task(self._renew_for_ever()))
 
     async def stop(self) -> None:
         """Let go of everything. The runs go on; whoever starts next follows them."""
-        tasks = [task for task in (self._looking, *self._tasks.values()) if task is not None]
+        tasks = [*self._always, *self._tasks.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._looking = None
+        self._always = []
+        if SERVER in self._lanes:
+            with contextlib.suppress(DatabaseError, InterfaceError):  # then the leases lapse
+                if await pool.run(services.release_leases, node=self._node):
+                    self.ring()
 
     async def link_up(self, link_id: UUID) -> None:
         """Look at once: what waited for the machine may go, what was cut is joined again."""
@@ -109,15 +130,13 @@ class Dispatcher:
         """Start whatever is to be done and not yet going on; say whether to look again soon."""
         self._ended.clear()
         self._was_outdated = False
-        work = await pool.run(list_work, links=self._links())
+        work = await pool.run(list_work, self._scope())
         for stop in work.stops:
             self._begin("stop", stop.id, self._deliver_stop(stop))
         for answer in work.answers:
             self._begin("answer", answer.id, self._deliver_answer(answer))
-        for run_id in work.queued:
-            self._begin("run", run_id, self._serve(run_id, is_queued=True))
-        for run_id in work.active:
-            self._begin("run", run_id, self._serve(run_id, is_queued=False))
+        for job in work.jobs:
+            self._begin("run", job.run_id, self._serve(job))
         for run_id in work.orphans:
             await pool.run(
                 services.finish_run, run_id=run_id, state=run_state.FAILED, code="link_removed"
@@ -125,6 +144,33 @@ class Dispatcher:
         if work.awaits_stop:
             await pool.run(services.end_overdue_stops, now=timezone.now())
         return work.awaits_stop or self._was_outdated
+
+    def _scope(self) -> Scope:
+        return Scope(
+            node=self._node,
+            lanes=self._lanes,
+            links=self._links(),
+            room=ROOM - len(self._room_taken),
+        )
+
+    async def _renew_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._renew_every)
+            try:
+                await self._renew()
+            except (DatabaseError, InterfaceError):
+                logger.warning("Leases can't be renewed.", exc_info=True)
+            except Exception:
+                logger.exception("The renewing of leases failed; it goes on.")
+
+    async def _renew(self) -> None:
+        """Renew what is followed here, and leave alone what another process has taken over."""
+        if not self._leased:
+            return
+        lost = await pool.run(services.renew_leases, run_ids=set(self._leased), node=self._node)
+        for run_id in lost & self._leased:
+            logger.warning("Run %s was taken over by another process.", run_id)
+            self._followers[run_id].lose()
 
     def _begin(self, kind: str, id: UUID, work: Coroutine[Any, Any, None]) -> None:
         key = (kind, id)
@@ -142,25 +188,39 @@ class Dispatcher:
             # What it was to do is still in the rows: the next look begins it again.
             logger.error("A %s of the dispatcher failed (%s).", *key, exc_info=error)
 
-    async def _serve(self, run_id: UUID, *, is_queued: bool) -> None:
-        follower = RunFollower(run_id, provider=self._provider_for(KIND), writer=self._writer)
-        self._followers[run_id] = follower
+    async def _serve(self, job: Job) -> None:
+        run_id = job.run_id
+        if job.lane == SERVER:
+            self._room_taken.add(run_id)
         try:
-            if is_queued and not await follower.claim():
-                return
-            await follower.follow()
+            follower = self._followers[run_id] = RunFollower(
+                run_id,
+                provider=self._provider_for(job.kind, job.harness_id),
+                writer=self._writer,
+                node=self._node,
+            )
+            if await follower.begin(job.how):
+                self._leased |= {run_id} & self._room_taken
+                await follower.follow()
         except (DatabaseError, InterfaceError):
             logger.warning("Run %s is taken up again later.", run_id, exc_info=True)
+        except AppError as exc:
+            await self._fail(run_id, exc.code, str(exc))
         except Exception:
             logger.exception("Run %s could not be followed.", run_id)
-            await pool.run(
-                services.finish_run, run_id=run_id, state=run_state.FAILED, code="internal_error"
-            )
+            await self._fail(run_id, "internal_error")
         finally:
-            del self._followers[run_id]
+            self._followers.pop(run_id, None)
+            self._room_taken.discard(run_id)
+            self._leased.discard(run_id)
+
+    async def _fail(self, run_id: UUID, code: str, text: str = "") -> None:
+        await pool.run(
+            services.finish_run, run_id=run_id, state=run_state.FAILED, code=code, text=text
+        )
 
     async def _deliver_stop(self, stop: Delivery) -> None:
-        provider = self._provider_for(KIND)
+        provider = self._provider_for(stop.place.kind, stop.harness_id)
 
         async def tell() -> None:
             await provider.cancel(stop.place, run_id=str(stop.run_id))
@@ -170,7 +230,7 @@ class Dispatcher:
             self.ring()  # the next message of the thread may go
 
     async def _deliver_answer(self, answer: Delivery) -> None:
-        provider = self._provider_for(KIND)
+        provider = self._provider_for(answer.place.kind, answer.harness_id)
 
         async def tell() -> None:
             await provider.answer(
@@ -196,7 +256,7 @@ class Dispatcher:
         No when the machine is offline: it is told when it is back.
         """
         backoff = Backoff(first=0.1, ceiling=5.0)
-        while delivery.place.link_id in self._links():
+        while delivery.lane == SERVER or delivery.place.link_id in self._links():
             try:
                 await tell()
                 return True

@@ -16,7 +16,7 @@ from agents.models import Agent
 from links.models import Link
 from mesh.lib.ids import new_id
 from mesh.models import Organization
-from threads.core import run_state
+from threads.core import lanes, run_state
 
 
 class Thread(models.Model):
@@ -90,7 +90,8 @@ class Run(models.Model):
 
     ``fence`` counts the attempts: who comes with an older one is refused. ``last_n`` is the
     number of the newest event of this attempt that is in the journal, and so the cursor with
-    which its reader comes back. ``node`` is the process that reads it.
+    which its reader comes back. ``lane`` (``core/lanes.py``) says who may serve it, for good;
+    ``node`` is the process that does, in the ``server`` lane until ``leased_until``.
     ``cancel_delivered_at`` stays empty until the laptop has been told to stop. ``expires_at``
     is set for a run that may wait for its machine: until when. ``position`` orders the runs of
     a thread: at first it is the prompt's ``seq``, and queued runs may exchange theirs, so that
@@ -105,7 +106,9 @@ class Run(models.Model):
     position = models.PositiveBigIntegerField(default=0)
     fence = models.PositiveIntegerField(default=0)
     last_n = models.PositiveBigIntegerField(default=0)
+    lane = models.CharField(max_length=10, default=lanes.LINK)
     node = models.CharField(max_length=255, blank=True)
+    leased_until = models.DateTimeField(null=True)
     tier = models.CharField(max_length=20, default="smart")
     mode = models.CharField(max_length=20, default="default")
     approval_level = models.CharField(max_length=20, default="auto")
@@ -123,7 +126,22 @@ class Run(models.Model):
 
     class Meta:
         ordering = ["created_at", "id"]
-        indexes = [models.Index(fields=["state", "created_at"], name="runs_by_state")]
+        indexes = [
+            models.Index(fields=["state", "created_at"], name="runs_by_state"),
+            # Both are few, and are asked for at every ring of the bell.
+            models.Index(
+                fields=["thread"],
+                condition=Q(state__in=run_state.UNFINISHED),
+                name="unfinished_runs",
+            ),
+            models.Index(
+                fields=["thread"],
+                condition=Q(
+                    cancel_requested_at__isnull=False, cancel_delivered_at=None, fence__gt=0
+                ),
+                name="stops_to_deliver",
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["thread"],
@@ -136,6 +154,7 @@ class Run(models.Model):
                 | Q(state__in=run_state.FINISHED, finished_at__isnull=False),
                 name="a_run_ends_when_finished",
             ),
+            models.CheckConstraint(condition=Q(lane__in=lanes.ALL), name="known_lane"),
         ]
 
     def __str__(self) -> str:
@@ -196,6 +215,13 @@ class Approval(models.Model):
     applied_at = models.DateTimeField(null=True)
 
     class Meta:
+        indexes = [
+            models.Index(
+                fields=["run"],
+                condition=Q(answered_at__isnull=False, delivered_at=None),
+                name="answers_to_deliver",
+            )
+        ]
         constraints = [
             models.UniqueConstraint(fields=["run", "approval_id"], name="an_approval_once"),
             models.CheckConstraint(

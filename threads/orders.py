@@ -4,18 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
 
 from agents.catalog import models_of
 from agents.selectors import list_mcp_servers
+from sandboxes.core.resolve import REMOTE_USER
 from sandboxes.providers.base import Place
 from threads.chunks import ui_message
-from threads.core import run_state
+from threads.core import lanes, run_state
 from threads.models import Approval, Run
+from threads.services.attempts import is_lapsed
 from threads.targets import place_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What a dispatcher serves: ``lanes`` of ``core/lanes.py``; in the ``link`` lane the runs of
+    the machines whose sockets are held here, in the ``server`` lane those ``node`` has leased,
+    and up to ``room`` more."""
+
+    node: str
+    lanes: Collection[str]
+    links: Collection[UUID]
+    room: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A run that is to be seen to. ``how``: claim it, follow it, or take it over from a
+    process that is lost."""
+
+    run_id: UUID
+    lane: str
+    kind: str
+    harness_id: str
+    how: Literal["claim", "follow", "take over"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +51,7 @@ class Order:
     """A run on its way to, or on, a machine: all that its follower needs."""
 
     run_id: UUID
+    lane: str
     place: Place
     harness_id: str
     fence: int
@@ -33,11 +62,13 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A stop or an answer that a machine has yet to be told."""
+    """A stop or an answer that a sandbox has yet to be told."""
 
     id: UUID  # of the run, or of the approval's row
     run_id: UUID
+    lane: str
     place: Place
+    harness_id: str
     approval_id: str = ""
     decision: str = ""
     reason: str = ""
@@ -46,31 +77,27 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """``queued`` may be claimed, ``active`` are to be followed, ``orphans`` have lost their
-    machine for good; ``awaits_stop``: look again soon."""
+    """``orphans`` have lost their machine for good; ``awaits_stop``: look again soon."""
 
-    queued: list[UUID]
-    active: list[UUID]
+    jobs: list[Job]
     stops: list[Delivery]
     answers: list[Delivery]
     orphans: list[UUID]
     awaits_stop: bool
 
 
-def list_work(*, links: Collection[UUID]) -> Work:
-    """Return what is to be done on the machines whose sockets are held here."""
-    here = Run.objects.filter(thread__link__in=links)
-    stops = _stops(here)
-    active = here.filter(state__in=run_state.ACTIVE)
+def list_work(scope: Scope) -> Work:
+    """Return what is to be done by who serves ``scope``."""
+    now = timezone.now()
+    unfinished = Run.objects.filter(state__in=run_state.UNFINISHED)
     return Work(
-        queued=_first_queued(here),
-        active=list(active.values_list("pk", flat=True)),
-        stops=stops,
-        answers=_answers(links),
+        jobs=[*_active(scope, now), *_first_queued(scope, now)],
+        stops=_stops(scope, now),
+        answers=_answers(scope, now),
         orphans=list(
-            Run.objects.filter(state__in=run_state.UNFINISHED, thread__link=None).values_list(
-                "pk", flat=True
-            )
+            unfinished.filter(
+                thread__sandbox_provider_kind=REMOTE_USER, thread__link=None
+            ).values_list("pk", flat=True)
         ),
         # Also those of other processes: who finds one overdue ends it.
         awaits_stop=Run.objects.filter(
@@ -83,37 +110,95 @@ def list_work(*, links: Collection[UUID]) -> Work:
 _STOP_DUE = Q(cancel_requested_at__isnull=False, cancel_delivered_at=None, fence__gt=0)
 
 
-def _first_queued(here: Any) -> list[UUID]:
-    """Return the first queued run of each thread on whose machine nothing of it is going on."""
+def _link_lane(scope: Scope) -> Q:
+    links = scope.links if lanes.LINK in scope.lanes else ()
+    return Q(lane=lanes.LINK, thread__link__in=links)
+
+
+def _ours_to_tell(scope: Scope, now: datetime) -> Q:
+    """Return the condition of runs whose words are given by this process."""
+    if lanes.SERVER not in scope.lanes:
+        return _link_lane(scope)
+    held = Q(node=scope.node) | is_lapsed(now)
+    return _link_lane(scope) | Q(Q(lane=lanes.SERVER), held)
+
+
+def _active(scope: Scope, now: datetime) -> list[Job]:
+    active = Run.objects.filter(_ours_to_tell(scope, now), state__in=run_state.ACTIVE)
+    rows = active.order_by("created_at", "id").values_list("pk", "lane", "leased_until", *_WHERE)
+    jobs = []
+    for run_id, lane, leased_until, *where in rows:
+        is_lost = lane == lanes.SERVER and (leased_until is None or leased_until < now)
+        jobs.append(_job(run_id, lane, *where, how="take over" if is_lost else "follow"))
+    return _with_room(jobs, scope)
+
+
+def _first_queued(scope: Scope, now: datetime) -> list[Job]:
+    """Return the first queued run of each thread of which nothing else is going on."""
+    where = _link_lane(scope)
+    if lanes.SERVER in scope.lanes and scope.room > 0:
+        # A loop in the server may need the person's machine for its tools.
+        is_there = ~Q(thread__sandbox_provider_kind=REMOTE_USER) | Q(
+            thread__link__offline_after__gt=now
+        )
+        where |= Q(Q(lane=lanes.SERVER), is_there)
     in_the_way = Run.objects.filter(thread=OuterRef("thread")).filter(
         Q(state__in=run_state.ACTIVE) | _STOP_DUE
     )
-    queued = here.filter(~Exists(in_the_way), state=run_state.QUEUED).order_by(
-        "position", "created_at"
-    )
-    first: dict[UUID, UUID] = {}
-    for thread_id, run_id in queued.values_list("thread_id", "pk"):
-        first.setdefault(thread_id, run_id)
-    return list(first.values())
+    queued = Run.objects.filter(where, ~Exists(in_the_way), state=run_state.QUEUED)
+    first: dict[UUID, Job] = {}
+    ordered = queued.order_by("position", "created_at")
+    for thread_id, run_id, lane, *rest in ordered.values_list("thread", "pk", "lane", *_WHERE):
+        first.setdefault(thread_id, _job(run_id, lane, *rest, how="claim"))
+    return _with_room(list(first.values()), scope)
 
 
-def _stops(here: Any) -> list[Delivery]:
-    due = here.filter(_STOP_DUE).select_related("thread__agent")
-    return [Delivery(id=run.pk, run_id=run.pk, place=place_of(run.thread)) for run in due]
+_WHERE = ("thread__sandbox_provider_kind", "thread__harness_id")
 
 
-def _answers(links: Collection[UUID]) -> list[Delivery]:
+def _job(run_id: UUID, lane: str, kind: str, harness_id: str, *, how: Any) -> Job:
+    return Job(run_id=run_id, lane=lane, kind=kind, harness_id=harness_id, how=how)
+
+
+def _with_room(jobs: list[Job], scope: Scope) -> list[Job]:
+    """Leave out what this process has no room for; what it has leased already stays."""
+    room = scope.room
+    kept = []
+    for job in jobs:
+        if job.lane == lanes.SERVER and job.how != "follow":
+            if room <= 0:
+                continue
+            room -= 1
+        kept.append(job)
+    return kept
+
+
+def _stops(scope: Scope, now: datetime) -> list[Delivery]:
+    due = Run.objects.filter(_ours_to_tell(scope, now), _STOP_DUE).select_related("thread__agent")
+    return [
+        Delivery(
+            id=run.pk,
+            run_id=run.pk,
+            lane=run.lane,
+            place=place_of(run.thread),
+            harness_id=run.thread.harness_id,
+        )
+        for run in due
+    ]
+
+
+def _answers(scope: Scope, now: datetime) -> list[Delivery]:
+    ours = Run.objects.filter(_ours_to_tell(scope, now), state__in=run_state.ACTIVE)
     due = Approval.objects.filter(
-        run__thread__link__in=links,
-        run__state__in=run_state.ACTIVE,
-        answered_at__isnull=False,
-        delivered_at=None,
+        run__in=ours, answered_at__isnull=False, delivered_at=None
     ).select_related("run__thread__agent")
     return [
         Delivery(
             id=approval.pk,
             run_id=approval.run_id,
+            lane=approval.run.lane,
             place=place_of(approval.run.thread),
+            harness_id=approval.run.thread.harness_id,
             approval_id=approval.approval_id,
             decision=approval.decision,
             reason=approval.reason,
@@ -123,19 +208,26 @@ def _answers(links: Collection[UUID]) -> list[Delivery]:
     ]
 
 
-def find_order(run_id: UUID) -> Order | None:
-    """Return what is to be known of an active run; ``None`` when it has ended, or is queued."""
+def find_order(run_id: UUID, *, node: str = "") -> Order | None:
+    """Return what a process must know of an active run to follow it.
+
+    ``node`` is its name, under which it holds leases.
+
+    ``None`` when the run has ended, is queued, has lost its machine, or is another's by now.
+    """
+    reachable = Q(lane=lanes.LINK, thread__link__isnull=False) | Q(lane=lanes.SERVER, node=node)
     run = (
         Run.objects.select_related(
             "prompt", "thread__agent", "thread__owner", "thread__organization"
         )
-        .filter(pk=run_id, state__in=run_state.ACTIVE, thread__link__isnull=False)
+        .filter(reachable, pk=run_id, state__in=run_state.ACTIVE)
         .first()
     )
     if run is None:
         return None
     return Order(
         run_id=run.pk,
+        lane=run.lane,
         place=place_of(run.thread),
         harness_id=run.thread.harness_id,
         fence=run.fence,

@@ -25,7 +25,7 @@ from sandboxes.providers.base import (
 )
 from threads import pool, services
 from threads.committing import Missing, Refused, StaleFence
-from threads.core import run_state
+from threads.core import lanes, run_state
 from threads.core.decide import TRUNCATED
 from threads.journal import Lane, Writer
 from threads.orders import Order, find_order
@@ -40,12 +40,20 @@ TRIES: Final = 8  # without any progress, before the run fails
 class RunFollower:
     """One run, from its claim to its last event. ``nudge`` ends a wait: the link is back."""
 
-    def __init__(self, run_id: UUID, *, provider: SandboxProvider, writer: Writer) -> None:
+    def __init__(
+        self, run_id: UUID, *, provider: SandboxProvider, writer: Writer, node: str
+    ) -> None:
         self.run_id = run_id
         self._provider = provider
         self._writer = writer
+        self._node = node
+        self._begins = False  # the attempt that is read next begins here
+        self._fence = 0  # of the attempt that began here
+        self._following: asyncio.Task[None] | None = None
+        self._is_lost = False
         self._nudged = asyncio.Event()
         self._backoff = Backoff(first=0.05, ceiling=5.0)
+        self._latest: Order | None = None
         self._was_sent = True  # until we have claimed it ourselves, nobody knows
         self._is_ensured = False
         self._acked = 0
@@ -56,15 +64,46 @@ class RunFollower:
         """Try at once instead of waiting any longer."""
         self._nudged.set()
 
+    def lose(self) -> None:
+        """Stop following: another process has the run."""
+        self._is_lost = True
+        if self._following is not None:
+            self._following.cancel()
+
+    async def begin(self, how: str) -> bool:
+        """Claim the run, or take it over, as the job says; say whether to follow it."""
+        match how:
+            case "claim":
+                return await self.claim()
+            case "take over":
+                return await self.take_over()
+        return True
+
     async def claim(self) -> bool:
         """Take the run if it is queued; say whether it is ours now."""
-        self._was_sent = not await pool.run(services.claim_run, run_id=self.run_id)
-        return not self._was_sent
+        self._begins = await pool.run(services.claim_run, run_id=self.run_id, node=self._node)
+        self._was_sent = not self._begins
+        return self._begins
+
+    async def take_over(self) -> bool:
+        """Take the run from a process that is lost; say whether it is ours now."""
+        return await pool.run(services.take_over, run_id=self.run_id, node=self._node)
 
     async def follow(self) -> None:
         """Return when the run is over, was taken by a newer attempt, or its machine is gone."""
+        self._following = current = asyncio.current_task()
+        assert current is not None
+        try:
+            await self._follow()
+        except asyncio.CancelledError:
+            if not self._is_lost:
+                raise
+            current.uncancel()
+            await self._let_go()
+
+    async def _follow(self) -> None:
         committed = -1
-        while (order := await pool.run(find_order, self.run_id)) is not None:
+        while (order := await self._order()) is not None:
             if order.last_n > committed:  # it goes forward: troubles start to count anew
                 self._backoff.tries = 0
                 committed = order.last_n
@@ -80,18 +119,54 @@ class RunFollower:
                 if not self._was_sent:
                     await pool.run(services.requeue_run, run_id=self.run_id)
                 return
-            except StaleFence:
-                return  # a newer attempt has the run
-            except UnknownRun:
-                await self._end(run_state.FAILED, *TRUNCATED)
+            except StaleFence:  # a newer attempt has the run
+                await self._let_go()
                 return
+            except UnknownRun:
+                if not await self._may_restart(order):
+                    return
+                committed = -1
             except DispatchRefused as exc:
-                if exc.code != "stale_fence":
-                    await self._end(run_state.FAILED, exc.code, str(exc))
+                await self._end_refused(order, exc)
                 return
             except Refused:
                 await self._end(run_state.FAILED, "internal_error")
                 return
+
+    async def _order(self) -> Order | None:
+        order = await pool.run(find_order, self.run_id, node=self._node)
+        if order is not None and self._begins:
+            self._fence, self._begins = order.fence, False
+        self._latest = order or self._latest
+        return order
+
+    async def _may_restart(self, order: Order) -> bool:
+        """Say whether to go on with a new attempt of a run that its sandbox does not know."""
+        if order.lane != lanes.SERVER:
+            # The machine has lost its journal. What the agent did there it might do twice.
+            await self._end(run_state.FAILED, *TRUNCATED)
+            return False
+        self._begins = await pool.run(
+            services.restart_run, run_id=self.run_id, fence=order.fence, node=self._node
+        )
+        self._is_ensured = False
+        return self._begins
+
+    async def _end_refused(self, order: Order, exc: DispatchRefused) -> None:
+        if exc.code == "stale_fence":
+            now = await self._order()
+            if now is None or now.fence != order.fence:
+                return  # there is a newer attempt
+            # No row knows of it: the database was set back in time. Nobody else ends the run.
+        await self._end(run_state.FAILED, exc.code, str(exc))
+
+    async def _let_go(self) -> None:
+        order = self._latest
+        if order is not None and order.lane == lanes.SERVER:
+            with contextlib.suppress(LinkOffline, SandboxDown, StreamCut, DispatchRefused):
+                await self._provider.let_go(
+                    order.place, run_id=str(order.run_id), fence=order.fence
+                )
 
     async def _may_try_again(self, exc: Exception) -> bool:
         """Wait, then say whether to try once more; after too many tries the run is failed."""
@@ -114,7 +189,8 @@ class RunFollower:
             self._is_ensured = True
         lane = self._writer.lane(run_id=order.run_id, fence=order.fence, after=order.last_n)
         self._was_sent = True
-        if order.last_n == 0:
+        # In the server lane, who begins an attempt is known, and nobody else may begin it.
+        if order.last_n == 0 and (order.lane == lanes.LINK or order.fence == self._fence):
             # The same fence again joins what may have been started already.
             stream = self._provider.dispatch(
                 order.place,

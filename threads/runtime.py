@@ -10,14 +10,15 @@ from typing import Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from links import selectors as links
 from mesh.checkpoints import ShortWal
-from sandboxes.providers import provider_for
-from threads import bell, pool
+from threads import bell, pool, services
+from threads.core.lanes import ALL, LINK
 from threads.dispatcher import Dispatcher
 from threads.journal import Writer
+from threads.providing import provider_for
 from threads.sweeper import sweep_for_ever
 
 # Seconds. Python's own 5 ms would add to a token whenever the writer's thread computes.
@@ -29,7 +30,13 @@ class Runtime:
 
     def __init__(self) -> None:
         self.writer = Writer()
-        self.dispatcher = Dispatcher(provider_for=provider_for, writer=self.writer)
+        self.dispatcher = Dispatcher(
+            provider_for=provider_for,
+            writer=self.writer,
+            node=settings.MESH_NODE,
+            # Where several servers run, agents' loops are the workers' (worker.py).
+            lanes=(LINK,) if settings.ENV.redis_url else ALL,
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hearing: asyncio.Task[None] | None = None
         self._sweeping: asyncio.Task[None] | None = None
@@ -46,6 +53,9 @@ class Runtime:
         if connection.vendor == "sqlite":
             self._wal = ShortWal(Path(settings.DATABASES["default"]["NAME"]))
             self._wal.start()
+        if settings.MESH_EMBEDDED:  # nobody else can have a lease: its holder was here, and died
+            with contextlib.suppress(DatabaseError):
+                await pool.run(services.release_leases)
         await self.dispatcher.start()
         if not settings.ENV.redis_url:  # where several servers run, Celery does it (tasks.py)
             self._sweeping = asyncio.create_task(sweep_for_ever())

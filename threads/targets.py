@@ -12,8 +12,15 @@ from agents.selectors import get_keys
 from links import selectors as links
 from links.selectors import LinkView
 from sandboxes.core.handle import handle_for
-from sandboxes.core.resolve import REMOTE_USER, LinkFacts, LinkUnavailable, resolve_target
+from sandboxes.core.resolve import (
+    REMOTE_USER,
+    LinkFacts,
+    LinkUnavailable,
+    Target,
+    resolve_target,
+)
 from sandboxes.providers.base import Place
+from threads.core.lanes import lane_of
 from threads.errors import AgentHasNoFiles, FolderElsewhere, HarnessUnknown, KindUnavailable
 from threads.models import Thread
 
@@ -44,8 +51,10 @@ class Pins:
         return asdict(self)
 
 
-def choose_pins(*, thread: Thread, wish: Wish) -> Pins:
-    """Return where the next run of ``thread`` goes: as pinned, else as wished, else by default.
+def choose_pins(*, thread: Thread, wish: Wish) -> tuple[Pins, str]:
+    """Return where the next run of ``thread`` goes, and its lane (``core/lanes.py``).
+
+    It goes where the thread is pinned, else as wished, else by default.
 
     Raises:
         LinkUnavailable: the machine is offline or lacks the capability.
@@ -59,14 +68,15 @@ def choose_pins(*, thread: Thread, wish: Wish) -> Pins:
         raise KindUnavailable
     if load_runnable().find(harness_id) is None:
         raise HarnessUnknown
-    _resolve(kind, harness_id, link, may_wait=wish.queue_when_offline)
-    return Pins(
+    target = _resolve(kind, harness_id, link, may_wait=wish.queue_when_offline)
+    pins = Pins(
         sandbox_provider_kind=kind,
         harness_id=harness_id,
-        link_id=link.id if link else None,
+        link_id=link.id if link and kind == REMOTE_USER else None,
         # A thread without a branch has a folder of its own.
         branch=thread.branch or wish.branch or f"thread:{thread.pk}",
     )
+    return pins, lane_of(target)
 
 
 def _harness(thread: Thread, wish: Wish, link: LinkView | None) -> str:
@@ -99,12 +109,12 @@ def _link(thread: Thread, wish: Wish) -> LinkView | None:
     return online or next(iter(links.list_links(viewer=owner)), None)
 
 
-def _resolve(kind: str, harness_id: str, link: LinkView | None, *, may_wait: bool) -> None:
+def _resolve(kind: str, harness_id: str, link: LinkView | None, *, may_wait: bool) -> Target:
     facts = None
     if link is not None and (link.is_online or may_wait):
         facts = LinkFacts(capabilities=link.capabilities, machine=link.name)
     try:
-        resolve_target(kind=kind, harness_id=harness_id, link=facts)
+        return resolve_target(kind=kind, harness_id=harness_id, link=facts)
     except LinkUnavailable as exc:
         if link is not None:
             exc.extra.setdefault("machine", link.name)
@@ -113,7 +123,6 @@ def _resolve(kind: str, harness_id: str, link: LinkView | None, *, may_wait: boo
 
 def place_of(thread: Thread) -> Place:
     """Return where the sandbox of a pinned thread is; its agent must be loaded."""
-    assert thread.link_id is not None
     metadata = thread.agent.metadata
     return Place(
         kind=thread.sandbox_provider_kind,

@@ -110,6 +110,10 @@ class SandboxProvider(ABC):
     again, so each method must be safe to repeat, and a run is started once however often it
     is dispatched with the same fence.
 
+    A provider may also run the agent's loop in this very process. Then ``attach`` in a process
+    that does not have the run raises ``UnknownRun``: the process that had it is lost, and the
+    caller dispatches the run again, with the next fence.
+
     The four methods behind them reach what else a sandbox has: its files, tasks, setup and
     dev server. A kind whose sandboxes are the ``deco_sandbox`` program gets all but ``remove``
     from ``speaking.SpeakingProvider``; who leaves them out answers ``not_offered``.
@@ -225,3 +229,11 @@ class SandboxProvider(ABC):
             LinkOffline, StreamCut: as ``ensure``.
         """
         raise NotOffered
+
+    async def let_go(self, place: Place, *, run_id: str, fence: int) -> None:
+        """Hear that another process has the run, or a newer attempt of it.
+
+        For a provider whose runs live in this process: end this attempt, nobody reads it any
+        more. A sandbox needs no word, it goes on, or hears of the newer attempt by itself.
+        """
+        return

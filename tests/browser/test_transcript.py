@@ -41,6 +41,19 @@ def test_an_answer_is_followed_at_the_end(opened, server):
     expect(page.locator("#newer")).to_be_hidden()
 
 
+def test_a_lost_attempt_goes_and_the_next_one_says_why(opened, server):
+    page = opened([made_up.mine("hi")])
+    server.say(*made_up.begin(), made_up.delta("half an ans"))
+    page.get_by_text("half an ans", exact=True).wait_for()
+
+    again = {"type": "data-run-restarted", "data": {"attempt": 2}}
+    server.say(again, *made_up.begin()[-2:], made_up.delta("a whole answer"))
+
+    page.get_by_text("a whole answer", exact=True).wait_for()
+    expect(page.get_by_text("half an ans", exact=True)).to_have_count(0)
+    expect(page.get_by_text("It began again.")).to_be_visible()
+
+
 def test_who_reads_above_is_left_there_until_they_ask(opened, server):
     page = opened([made_up.mine("hi")])
     server.say(*made_up.begin(), made_up.delta(paragraphs(60)))

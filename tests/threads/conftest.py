@@ -52,6 +52,15 @@ def say(thread, ada, link):
 
 
 @pytest.fixture
+def served(monkeypatch, thread):
+    """Ada's thread, pinned to a container: its runs are of the server lane."""
+    monkeypatch.setattr("threads.targets.KINDS", ("remote-user", "docker"))
+    thread.sandbox_provider_kind, thread.harness_id, thread.branch = "docker", "demo", "main"
+    thread.save()
+    return thread
+
+
+@pytest.fixture
 def chunks():
     """Return ``chunks(thread)``: the journal's chunks, in order."""
     import json

@@ -110,6 +110,17 @@ class ScriptedSandbox(SandboxProvider):
         self.runs[run_id].said = answers
 
 
+class LostProcess(ScriptedSandbox):
+    """Agents that live in a process: another process knows nothing of them."""
+
+    def __init__(self, *script):
+        super().__init__(*script)
+        self.let_gone: list[tuple[str, int]] = []
+
+    async def let_go(self, place, *, run_id, fence):
+        self.let_gone.append((run_id, fence))
+
+
 class CuttingSandbox(ScriptedSandbox):
     """Its streams break after every second event."""
 

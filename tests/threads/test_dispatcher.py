@@ -26,8 +26,9 @@ async def serve(link):
 
     async def start(sandbox, *, links=None):
         dispatcher = Dispatcher(
-            provider_for=lambda kind: sandbox,
+            provider_for=lambda kind, harness: sandbox,
             writer=writer,
+            node="A",
             links=links or (lambda: {link.pk}),
             look_every=0.05,
         )

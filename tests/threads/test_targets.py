@@ -43,7 +43,7 @@ def test_only_a_source_with_an_address_is_cloned(metadata, repo):
 
 
 def pins(thread, **wish):
-    return choose_pins(thread=thread, wish=Wish(**wish))
+    return choose_pins(thread=thread, wish=Wish(**wish))[0]
 
 
 def of(agent, **fields):

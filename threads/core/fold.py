@@ -17,6 +17,8 @@ Chunk = Mapping[str, Any]
 # Of a tool's part: where it has ended, one way or the other.
 SETTLED = ("output-available", "output-error", "output-denied")
 CUT_SHORT = "The run ended before this was done."
+# A new attempt begins: what the lost one said is not part of the answer.
+RESTARTED = "data-run-restarted"
 
 
 @dataclass(slots=True)
@@ -35,7 +37,9 @@ class Fold:
     def apply(self, chunk: Chunk) -> None:
         """Take the next chunk; one of an unknown kind changes nothing."""
         kind = str(chunk.get("type"))
-        if kind.startswith("data-"):
+        if kind == RESTARTED:
+            self._restart(chunk)
+        elif kind.startswith("data-"):
             self._data(kind, chunk)
         elif kind in _TEXT_STEPS:
             self._text(*_TEXT_STEPS[kind], chunk)
@@ -60,6 +64,11 @@ class Fold:
             if value is not None:
                 self._tools[call_id]["input"] = value
         return self._parts
+
+    def _restart(self, chunk: Chunk) -> None:
+        for known in (self._parts, self._texts, self._inputs, self._tools, self.metadata):
+            known.clear()
+        self._data(RESTARTED, chunk)
 
     def _join(self) -> None:
         self.parts()

@@ -34,6 +34,14 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Let the server catch up, then send the message again.",
     ),
     "tombstoned": ("The run was stopped before it began.", _AGAIN),
+    "owner_lost": (
+        "The process that worked on the answer was lost, again and again.",
+        "Look into the log of the worker that ended, then send the message again.",
+    ),
+    "stale_fence": (
+        "The machine knows a newer attempt of this run than the server does.",
+        "The server's database was set back to an older copy. " + _AGAIN,
+    ),
     "link_removed": (
         "The machine this chat runs on is no longer linked.",
         "Link it again with deco_link, or start a new chat.",

@@ -18,12 +18,13 @@ FINISHED: Final = (COMPLETED, FAILED, CANCELLED, EXPIRED)
 ACTIVE: Final = (DISPATCHED, RUNNING, WAITING)
 UNFINISHED: Final = (QUEUED, *ACTIVE)
 
-# Dispatched may fall back to queued: the laptop was gone before it took the run.
+# Dispatched may fall back to queued: the laptop was gone before it took the run. What ran may
+# be dispatched again: the process that had it was lost, and the next attempt begins.
 AFTER: Final[dict[str, tuple[str, ...]]] = {
     QUEUED: (DISPATCHED, CANCELLED, EXPIRED, FAILED),
     DISPATCHED: (QUEUED, RUNNING, WAITING, COMPLETED, FAILED, CANCELLED),
-    RUNNING: (WAITING, COMPLETED, FAILED, CANCELLED),
-    WAITING: (RUNNING, COMPLETED, FAILED, CANCELLED),
+    RUNNING: (DISPATCHED, WAITING, COMPLETED, FAILED, CANCELLED),
+    WAITING: (DISPATCHED, RUNNING, COMPLETED, FAILED, CANCELLED),
     COMPLETED: (),
     FAILED: (),
     CANCELLED: (),

@@ -1,16 +1,22 @@
 """Everything that writes threads, by subject; callers say ``services.post_message``."""
 
 from threads.services.approvals import answer_approval, mark_answer_delivered, mark_shown
+from threads.services.attempts import (
+    claim_run,
+    note_joined,
+    release_leases,
+    renew_leases,
+    requeue_run,
+    restart_run,
+    take_over,
+)
 from threads.services.messages import NewMessage, post_message
 from threads.services.queue import QueueChange, change_queued, withdraw_queued
 from threads.services.runs import (
     cancel,
-    claim_run,
     end_overdue_stops,
     finish_run,
     mark_stop_delivered,
-    note_joined,
-    requeue_run,
 )
 from threads.services.sweeping import end_stuck_runs, expire_queued_runs, prune_events
 from threads.services.threads import create_thread, delete_thread, rename_thread
@@ -34,7 +40,11 @@ __all__ = [
     "note_joined",
     "post_message",
     "prune_events",
+    "release_leases",
     "rename_thread",
+    "renew_leases",
     "requeue_run",
+    "restart_run",
+    "take_over",
     "withdraw_queued",
 ]

@@ -65,7 +65,7 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
         if known is not None:
             return known
         _check(thread, message)
-        pins = choose_pins(thread=thread, wish=message.wish)
+        pins, lane = choose_pins(thread=thread, wish=message.wish)
         parts = rows.clean(message.parts)
         prompt = Message.objects.create(
             thread=thread,
@@ -81,6 +81,7 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
             thread=thread,
             prompt=prompt,
             position=prompt.seq,
+            lane=lane,
             tier=message.tier,
             mode=message.mode,
             approval_level=message.approval_level,

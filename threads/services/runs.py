@@ -1,4 +1,4 @@
-"""Moving runs along: claimed, requeued, stopped, ended by the server."""
+"""Ending runs by the server's word: stopped by a person, or failed."""
 
 from __future__ import annotations
 
@@ -7,68 +7,17 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db import transaction
 from django.utils import timezone
 
 from threads import rows
-from threads.chunks import status_chunk
-from threads.core import run_state
+from threads.core import lanes, run_state
 from threads.ending import Ending, conclude, lock_run
 from threads.models import Run, Thread
-from threads.rows import Draft
 from threads.services.announce import announce
 
 # How long the agent may take to stop by itself before the server says it has stopped.
 GRACE = timedelta(seconds=1)
-
-
-def claim_run(*, run_id: UUID) -> bool:
-    """Take a queued run for this process: dispatched, with a new fence. Say whether we have it.
-
-    No when it is no longer queued, or another run of its thread is on a machine.
-    """
-    try:
-        with transaction.atomic():
-            run = lock_run(run_id)
-            if run is None:
-                return False
-            # Two processes may get here at once: the condition and the constraint decide.
-            claimed = Run.objects.filter(pk=run_id, state=run_state.QUEUED).update(
-                state=run_state.DISPATCHED,
-                fence=F("fence") + 1,
-                last_n=0,
-                node=settings.MESH_NODE,
-                progress_at=timezone.now(),
-            )
-            if not claimed:
-                return False
-            _tell(run, run_state.DISPATCHED)
-    except IntegrityError:
-        return False
-    return True
-
-
-def note_joined(*, run_id: UUID) -> None:
-    """Count it as progress that the run's machine gives its stream again."""
-    Run.objects.filter(pk=run_id, state__in=run_state.ACTIVE).update(progress_at=timezone.now())
-
-
-def requeue_run(*, run_id: UUID) -> bool:
-    """Put a run back that was never sent: its laptop is gone. Say whether it was ours."""
-    with transaction.atomic():
-        run = lock_run(run_id)
-        if run is None or run.state != run_state.DISPATCHED or run.last_n:
-            return False
-        Run.objects.filter(pk=run_id).update(state=run_state.QUEUED, node="")
-        _tell(run, run_state.QUEUED)
-    return True
-
-
-def _tell(run: Run, state: str) -> None:
-    chunk = status_chunk(state, run_id=run.pk, message_id=run.prompt.client_id)
-    written = rows.append(run.thread_id, [Draft(chunk, run.pk)])
-    announce(thread_id=run.thread_id, owner_id=run.thread.owner_id, rows=written)
 
 
 def finish_run(*, run_id: UUID, state: str, code: str = "", text: str = "") -> bool:
@@ -105,8 +54,8 @@ def cancel(*, thread: Thread) -> Stopped:
     """Stop everything in ``thread``. Safe to repeat.
 
     Queued runs end at once. A run on a machine is told to stop, and ends when the agent has
-    put its things in order, or after a second without that; one whose machine is offline ends
-    at once, and the machine is told when it is back.
+    put its things in order, or after a second without that; one whose machine is offline, or
+    whose process is lost, ends at once, and is told when it is back.
     """
     now = timezone.now()
     with transaction.atomic():
@@ -119,13 +68,23 @@ def cancel(*, thread: Thread) -> Stopped:
                 continue
             if run.cancel_requested_at is None:
                 Run.objects.filter(pk=run.pk).update(cancel_requested_at=now)
-            link = thread.link
-            if link is None or link.offline_after is None or link.offline_after <= now:
+            holder, is_there = _holder(run, thread, now=now)
+            if not is_there:
                 run.cancel_requested_at = now
                 _end(run, Ending(state=run_state.CANCELLED), now=now)
-            is_over = link is not None and link.node == settings.MESH_NODE
+            is_over = holder == settings.MESH_NODE
         announce(thread_id=thread.pk, owner_id=thread.owner_id, runs=True)
     return Stopped(is_over=is_over)
+
+
+def _holder(run: Run, thread: Thread, *, now: datetime) -> tuple[str, bool]:
+    """Return the process that can tell the run to stop, and whether it is there to do so."""
+    if run.lane == lanes.SERVER:
+        return run.node, run.leased_until is not None and run.leased_until > now
+    link = thread.link
+    if link is None:
+        return "", False
+    return link.node, link.offline_after is not None and link.offline_after > now
 
 
 def mark_stop_delivered(*, run_id: UUID) -> None:

@@ -14,8 +14,9 @@ from django.db import transaction
 from django.db.models import F, Max, Min, Q
 
 from agents.catalog import load_catalog
+from sandboxes.core.resolve import REMOTE_USER
 from threads import rows
-from threads.core import run_state
+from threads.core import lanes, run_state
 from threads.ending import lock_run
 from threads.models import Event, Run, Thread
 from threads.services.runs import finish_run
@@ -37,10 +38,10 @@ def end_stuck_runs(*, now: datetime) -> int:
     for kind in load_catalog():
         before = now - timedelta(minutes=kind.stuck_minutes)
         silent = Run.objects.filter(
+            Q(lane=lanes.SERVER) | Q(thread__link__offline_after__gt=now),
             state__in=_AT_WORK,
             progress_at__lt=before,
             thread__harness_id=kind.kind,
-            thread__link__offline_after__gt=now,
         )
         for run_id in silent.values_list("pk", flat=True):
             ended += _end_stuck(run_id, before=before, now=now)
@@ -61,9 +62,9 @@ def _end_stuck(run_id: UUID, *, before: datetime, now: datetime) -> bool:
 
 def expire_queued_runs(*, now: datetime) -> int:
     """End the queued runs whose machine did not come in time; return how many."""
-    late = Run.objects.filter(state=run_state.QUEUED, expires_at__lte=now).exclude(
-        thread__link__offline_after__gt=now
-    )
+    late = Run.objects.filter(
+        state=run_state.QUEUED, expires_at__lte=now, thread__sandbox_provider_kind=REMOTE_USER
+    ).exclude(thread__link__offline_after__gt=now)
     return sum(
         _finish_if(
             run_id,

@@ -1,7 +1,7 @@
 // What the open thread holds: its messages, its runs, and what of them changed.
 // Stored messages and live events end in the same places; nothing here touches the document.
 
-import { Fold } from "./fold.js";
+import { Fold, RESTARTED } from "./fold.js";
 
 const FINISHED = new Set(["completed", "failed", "cancelled", "expired"]);
 const RANK = ["queued", "dispatched", "running", "waiting"];
@@ -58,7 +58,8 @@ export class Chat {
     if (chunk.type === "finish") this.finish(message, chunk);
     const part = message.fold.apply(chunk);
     message.metadata = { ...message.metadata, ...message.fold.metadata };
-    return this.onChange(message, part);
+    if (chunk.type === RESTARTED) Object.assign(message, { attempt: chunk.data.attempt, error: null });
+    return this.onChange(message, chunk.type === RESTARTED ? null : part);
   }
 
   /** What a person said: here, in another tab, or through the API. */

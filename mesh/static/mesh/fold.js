@@ -1,6 +1,8 @@
 // From chunks to what a reader sees: the AI SDK's UI message, built chunk by chunk.
 // The same function as threads/core/fold.py; tests/threads/fold_cases.json holds both to it.
 
+/** A new attempt begins: what the lost one said is not part of the answer. */
+export const RESTARTED = "data-run-restarted";
 const TEXT = /^(text|reasoning)-(start|delta|end)$/;
 
 /** A message under construction; apply() takes the next chunk and returns the part it changed. */
@@ -22,6 +24,7 @@ export class Fold {
 
   apply(chunk) {
     const kind = String(chunk.type);
+    if (kind === RESTARTED) this.restart();
     if (kind.startsWith("data-")) return this.applyData(kind, chunk);
     const text = TEXT.exec(kind);
     if (text) return this.applyText(text[1], text[2], chunk);
@@ -31,6 +34,12 @@ export class Fold {
     if (kind === "finish-step") this.texts.clear();
     else if (["start", "finish", "message-metadata"].includes(kind)) this.applyMessage(kind, chunk);
     return null;
+  }
+
+  restart() {
+    this.parts.length = 0;
+    this.metadata = {};
+    for (const known of [this.texts, this.inputs, this.tools, this.data, this.left]) known.clear();
   }
 
   add(part) {

@@ -13,6 +13,7 @@ export function makePart(part, loadDetails) {
   if (part.type === "reasoning") return new ReasoningPart();
   if (isTool(part)) return new ToolPart(loadDetails);
   if (part.type === "file") return new FilePart();
+  if (part.type === "data-run-restarted") return new RestartedPart();
   return null;
 }
 
@@ -29,6 +30,16 @@ class TextPart {
     this.markdown.update(part.text, part.state === "done" || !run.live);
     this.node.hidden = !part.text.trim();
   }
+}
+
+/** Why the text that stood here begins anew. */
+class RestartedPart {
+  constructor() {
+    const words = "The process that wrote this answer was lost. It began again.";
+    this.node = el("p", { class: "note" }, icon("rotate-cw"), words);
+  }
+
+  update() {}
 }
 
 class ReasoningPart {

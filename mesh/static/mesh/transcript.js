@@ -227,7 +227,7 @@ class OwnMessage {
 /** An answer: its parts, and what came of its run. */
 class Answer {
   constructor(message, transcript) {
-    Object.assign(this, { message, transcript, painters: new Map() });
+    Object.assign(this, { message, transcript, painters: new Map(), attempt: message.attempt });
     this.from = Math.max(0, message.parts.length - FIRST);
     this.painted = this.from; // parts before this index have had their turn
     this.body = el("div", { class: "message__parts" });
@@ -241,6 +241,7 @@ class Answer {
 
   paint(changed) {
     const { parts, live } = this.message;
+    if (this.attempt !== this.message.attempt) this.begin();
     for (; this.painted < parts.length; this.painted += 1) this.add(parts[this.painted], null);
     for (const part of changed ?? this.painters.keys()) this.painters.get(part)?.update(part, this.message);
     if (changed === null) {
@@ -250,6 +251,14 @@ class Answer {
     // Only what was over when the page came: under the reader's eyes nothing folds.
     this.folds ??= !live;
     if (this.folds && changed === null) this.foldSteps();
+  }
+
+  /** Take away what a lost attempt has said; the next one says it anew. */
+  begin() {
+    this.attempt = this.message.attempt;
+    this.painters.clear();
+    this.body.replaceChildren();
+    this.from = this.painted = 0;
   }
 
   /** Put three and more calls in a row behind one line. */

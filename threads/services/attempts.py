@@ -1,0 +1,155 @@
+"""The attempts at a run: claimed, leased, taken over, begun anew.
+
+In the ``link`` lane who holds the machine's socket has the run, and nobody else reaches it. In
+the ``server`` lane a lease says who has it: ``node`` until ``leased_until``. When a lease lapses,
+its holder counts as lost, and another process takes the run over: under the same fence, because
+a sandbox may know the attempt and go on with it. Where nobody knows the attempt any more, the
+next one begins, under the next fence; from then on the journal refuses the lost process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Case, F, Q, When
+from django.utils import timezone
+
+from threads import rows
+from threads.chunks import restarted_chunk, status_chunk
+from threads.core import lanes, run_state
+from threads.ending import lock_run
+from threads.models import Approval, Event, Run
+from threads.rows import Draft
+from threads.services.announce import announce
+from threads.services.runs import finish_run
+
+# A holder renews three times as often, so a lease lapses only when two renewals failed.
+LEASE = timedelta(seconds=12)
+ATTEMPTS = 3  # what has cost three processes their lives is not given to a fourth
+
+
+def is_lapsed(now: datetime) -> Q:
+    """Return the condition of runs whose holder is lost."""
+    return Q(leased_until=None) | Q(leased_until__lt=now)
+
+
+def claim_run(*, run_id: UUID, node: str = "") -> bool:
+    """Take a queued run for ``node`` (empty: this process): dispatched, with a new fence.
+
+    Says whether we have it: no when it is no longer queued, or another run of its thread is
+    going on.
+    """
+    now = timezone.now()
+    try:
+        with transaction.atomic():
+            run = lock_run(run_id)
+            if run is None:
+                return False
+            # Two processes may get here at once: the condition and the constraint decide.
+            claimed = Run.objects.filter(pk=run_id, state=run_state.QUEUED).update(
+                state=run_state.DISPATCHED,
+                fence=F("fence") + 1,
+                last_n=0,
+                node=node or settings.MESH_NODE,
+                leased_until=_lease(now),
+                progress_at=now,
+            )
+            if not claimed:
+                return False
+            _tell(run, run_state.DISPATCHED)
+    except IntegrityError:
+        return False
+    return True
+
+
+def _lease(now: datetime) -> Any:
+    return Case(When(lane=lanes.SERVER, then=now + LEASE), default=None)
+
+
+def take_over(*, run_id: UUID, node: str) -> bool:
+    """Take an active run whose holder is lost; say whether it is ``node``'s now.
+
+    The fence stays: who takes over joins the attempt where it is known, and calls
+    ``restart_run`` where it is not.
+    """
+    now = timezone.now()
+    active = Run.objects.filter(pk=run_id, lane=lanes.SERVER, state__in=run_state.ACTIVE)
+    taken = active.filter(is_lapsed(now)).update(node=node, leased_until=now + LEASE)
+    return bool(taken)
+
+
+def restart_run(*, run_id: UUID, fence: int, node: str) -> bool:
+    """Begin a run anew, under the next fence, whose attempt nobody knows any more.
+
+    Says whether it does: no when the run is over, was told to stop, has cost too many
+    processes, or is another's. What the lost attempt has said stays in the journal, behind a
+    chunk that takes it out of the answer; its open questions are gone with it.
+    """
+    with transaction.atomic():
+        run = lock_run(run_id)
+        ours = run is not None and run.state in run_state.ACTIVE and run.fence == fence
+        if run is None or not ours or run.node != node:
+            return False
+        if run.cancel_requested_at is not None or fence >= ATTEMPTS:
+            finish_run(run_id=run_id, state=run_state.FAILED, code="owner_lost")
+            return False
+        now = timezone.now()
+        Run.objects.filter(pk=run_id).update(
+            state=run_state.DISPATCHED,
+            fence=fence + 1,
+            last_n=0,
+            progress_at=now,
+            leased_until=now + LEASE,
+            error_code="",
+            error_text="",
+            usage={},
+        )
+        Approval.objects.filter(run=run_id, applied_at=None).delete()
+        has_said = Event.objects.filter(run=run_id, n__isnull=False).exists()
+        before = [Draft(restarted_chunk(fence + 1), run_id)] if has_said else []
+        _tell(run, run_state.DISPATCHED, before)
+    return True
+
+
+def renew_leases(*, run_ids: Collection[UUID], node: str) -> set[UUID]:
+    """Renew the leases of ``node`` on those runs; return the runs that are no longer its own."""
+    runs = Run.objects.filter(pk__in=run_ids, lane=lanes.SERVER)
+    # One that was released meanwhile stays so.
+    ours = runs.filter(node=node, leased_until__isnull=False)
+    ours.update(leased_until=timezone.now() + LEASE)
+    return set(runs.exclude(node=node).values_list("pk", flat=True))
+
+
+def release_leases(*, node: str = "") -> int:
+    """Let others take over the active runs of ``node`` (empty: of all) now; return how many."""
+    active = Run.objects.filter(lane=lanes.SERVER, state__in=run_state.ACTIVE)
+    if node:
+        active = active.filter(node=node)
+    return active.update(leased_until=None)
+
+
+def note_joined(*, run_id: UUID) -> None:
+    """Count it as progress that the run's machine gives its stream again."""
+    Run.objects.filter(pk=run_id, state__in=run_state.ACTIVE).update(progress_at=timezone.now())
+
+
+def requeue_run(*, run_id: UUID) -> bool:
+    """Put a run back that was never sent: its laptop is gone. Say whether it was ours."""
+    with transaction.atomic():
+        run = lock_run(run_id)
+        if run is None or run.state != run_state.DISPATCHED or run.last_n:
+            return False
+        Run.objects.filter(pk=run_id).update(state=run_state.QUEUED, node="", leased_until=None)
+        _tell(run, run_state.QUEUED)
+    return True
+
+
+def _tell(run: Run, state: str, before: Collection[Draft] = ()) -> None:
+    chunk = status_chunk(state, run_id=run.pk, message_id=run.prompt.client_id)
+    written = rows.append(run.thread_id, [*before, Draft(chunk, run.pk)])
+    announce(thread_id=run.thread_id, owner_id=run.thread.owner_id, rows=written)
