@@ -16,28 +16,17 @@ from rest_framework.views import APIView
 
 from agents.core.branches import is_branch
 from agents.core.tiers import KEYS as TIER_KEYS
-from agents.harness.questions import parse_answers
 from agents.selectors import get_agent
 from agents.services import DEFAULT_SLUG, make_default_agent
 from mesh.api import signed_in
 from mesh.selectors import get_membership
 from threads import selectors, services
 from threads.errors import BadBranch, TierUnavailable
-from threads.requests import Input, PartsField
+from threads.requests import LEVELS, Input, PartsField
 from threads.requests import checked as _checked
 from threads.requests import thread_of as _thread
 from threads.services import NewMessage
 from threads.targets import Wish
-
-
-class AnswersField(serializers.JSONField):
-    """What a person answers to a tool's questions: text or texts by the question's text."""
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        try:
-            return dict(parse_answers(data))
-        except ValueError as exc:
-            raise serializers.ValidationError(f"{exc}.") from exc
 
 
 class MachineShown(serializers.Serializer[Any]):
@@ -154,7 +143,7 @@ class MessagesApi(APIView):
         thread_id = serializers.CharField(required=False, allow_null=True)
         memory = Memory(required=False, allow_null=True)
         temperature = serializers.FloatField(default=0.5, min_value=0, max_value=2)
-        toolApprovalLevel = serializers.ChoiceField(["auto", "readonly"], default="auto")
+        toolApprovalLevel = serializers.ChoiceField(LEVELS, default="auto")
         mode = serializers.ChoiceField(
             ["default", "plan", "web-search", "gen-image"], default="default"
         )
@@ -242,36 +231,6 @@ class CancelApi(APIView):
         return Response({"cancelled": True, "async": True}, status=202)
 
 
-class ApprovalApi(APIView):
-    """``…/threads/<id>/approvals/<approval>``: answer a tool's question."""
-
-    class Answer(Input):
-        decision = serializers.ChoiceField(["allow", "deny"])
-        reason = serializers.CharField(max_length=2_000, default="", allow_blank=True)
-        answers = AnswersField(required=False)
-
-    class Answered(serializers.Serializer[Any]):
-        approvalId = serializers.CharField()
-        decision = serializers.ChoiceField(["allow", "deny"])
-        reason = serializers.CharField()
-
-    @extend_schema(request=Answer, responses=Answered, operation_id="approvals_answer")
-    def post(self, request: Request, org: str, thread_id: UUID, approval_id: str) -> Response:
-        """Allow or deny it. The first answer counts; the same one again is fine."""
-        thread = _thread(request, org, thread_id)
-        given = _checked(self.Answer, request)
-        approval = services.answer_approval(
-            thread=thread, approval_id=approval_id, by=signed_in(request), **given
-        )
-        return Response(
-            {
-                "approvalId": approval.approval_id,
-                "decision": approval.decision,
-                "reason": approval.reason,
-            }
-        )
-
-
 def _shown(request: Request, org: str, thread_id: UUID) -> dict[str, Any]:
     return selectors.thread_summary(_thread(request, org, thread_id))
 
@@ -294,7 +253,8 @@ def _new_message(given: dict[str, Any]) -> NewMessage:
         system_messages=system,
         agent=given.get("agent", {}).get("id", ""),
         tier=given["tier"],
-        mode=given["mode"],
+        # Planning is a level to people, and a mode to agents.
+        mode="plan" if given["toolApprovalLevel"] == "plan" else given["mode"],
         approval_level=given["toolApprovalLevel"],
         temperature=given["temperature"],
         wish=Wish(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 from threads.core.fold import RESTARTED
+from threads.core.rules import in_words
 from threads.core.run_errors import explain
-from threads.models import Approval, Message
+from threads.models import Approval, ApprovalRule, Message
 
 
 def status_chunk(
@@ -28,7 +29,15 @@ def restarted_chunk(attempt: int) -> dict[str, Any]:
 
 
 def approval_chunk(approval: Approval, state: str) -> dict[str, Any]:
-    """Return the chunk that tells readers how far the answer to a tool's question has come."""
+    """Return the chunk that tells readers how far the answer to a tool's question has come.
+
+    ``asked`` says with which ``rule``, in words, it may be allowed for good; later ones say
+    ``by`` what it was answered: a person, a rule, or the level.
+    """
+    offered = approval.offers if state == "asked" else None
+    rule = approval.rule.rule if approval.rule else offered
+    at_once = approval.answered_at == approval.asked_at  # nobody had been asked
+    by = "rule" if approval.rule else "level" if at_once else "person"
     return {
         "type": "data-approval",
         "id": approval.approval_id,
@@ -38,6 +47,8 @@ def approval_chunk(approval: Approval, state: str) -> dict[str, Any]:
             "state": state,
             "decision": approval.decision,
             "reason": approval.reason,
+            **({"by": by} if approval.decision else {}),
+            **({"rule": in_words(rule)} if rule else {}),
             **({"answers": approval.answers} if approval.answers else {}),
         },
     }
@@ -46,6 +57,12 @@ def approval_chunk(approval: Approval, state: str) -> dict[str, Any]:
 def queue_chunk(message_ids: Sequence[str]) -> dict[str, Any]:
     """Return the chunk that tells readers in which order the waiting messages go out."""
     return {"type": "data-queue", "data": {"order": list(message_ids)}, "transient": True}
+
+
+def rules_chunk(rules: Iterable[ApprovalRule]) -> dict[str, Any]:
+    """Return the chunk that tells readers what is allowed for good in a thread."""
+    shown = [{"id": str(rule.pk), "words": str(rule)} for rule in rules]
+    return {"type": "data-rules", "data": {"rules": shown}, "transient": True}
 
 
 def title_chunk(title: str) -> dict[str, Any]:

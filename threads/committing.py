@@ -19,6 +19,7 @@ from threads.core.decide import Decision, Gap, Numbered, RunFacts, decide
 from threads.ending import Ending, conclude
 from threads.models import Approval, Run, Thread
 from threads.rows import Draft, EventRow
+from threads.standing import NOBODY, Standing, is_question, keep_questions, standing_of
 
 
 class Refused(Exception):
@@ -44,11 +45,13 @@ class Share:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a share. ``has_moved``: the run's state is another now."""
+    """What became of a share. ``has_moved``: the run's state is another now; ``has_answered``:
+    there is an answer to deliver."""
 
     last_n: int = 0
     is_over: bool = False
     has_moved: bool = False
+    has_answered: bool = False
     error: Exception | None = None
     rows: list[EventRow] = field(default_factory=list)
     thread_id: UUID | None = None
@@ -170,6 +173,8 @@ class _Commit:
 
     def take(self, run: _Run, share: Share, waits_for: frozenset[str]) -> None:
         """Decide on a share, and gather what follows from it."""
+        # Few batches ask anything: only they look up what the person allows.
+        standing = standing_of(run.id) if any(map(is_question, share.events)) else NOBODY
         facts = RunFacts(
             state=run.state,
             last_n=run.last_n,
@@ -177,6 +182,7 @@ class _Commit:
             error_code=run.error_code,
             error_text=run.error_text,
             waits_for=waits_for,
+            stance=standing.stance,
         )
         status = partial(status_chunk, run_id=run.id, message_id=run.message_id)
         try:
@@ -193,12 +199,16 @@ class _Commit:
         )
         self.outcomes.append(outcome)
         if run.state not in run_state.FINISHED and decision.last_n > run.last_n:
-            self.keep(run, decision, outcome)
+            outcome.has_answered = any(asked.allowed_by for asked in decision.asked)
+            self.keep(run, decision, outcome, standing)
 
-    def keep(self, run: _Run, decision: Decision, outcome: Outcome) -> None:
+    def keep(
+        self, run: _Run, decision: Decision, outcome: Outcome, standing: Standing = NOBODY
+    ) -> None:
         drafts = [Draft(chunk, run.id, run.fence, n) for chunk, n in decision.chunks]
-        if decision.asked or decision.applied:
-            drafts += self.approvals(run, decision)
+        drafts += keep_questions(run.id, decision.asked, standing, now=self.now)
+        if decision.applied:
+            drafts += self.applied(run, decision)
         run.last_n = decision.last_n
         self.runs[run.id] = run
         if decision.session_ref or decision.title:
@@ -232,21 +242,8 @@ class _Commit:
         run.state, run.thread.last_seq = decision.end, written[-1].seq
         return written
 
-    def approvals(self, run: _Run, decision: Decision) -> list[Draft]:
-        """Keep the questions asked and applied; return what readers are told of it."""
-        for asked in decision.asked:
-            level = Run.objects.values_list("approval_level", flat=True).get(pk=run.id)
-            Approval.objects.get_or_create(
-                run_id=run.id,
-                approval_id=rows.clean(asked.approval_id),
-                defaults={
-                    "tool_call_id": rows.clean(asked.tool_call_id),
-                    "tool": rows.clean(asked.tool),
-                    "input": rows.clean(asked.input),
-                    "level": level,
-                    "asked_at": self.now,
-                },
-            )
+    def applied(self, run: _Run, decision: Decision) -> list[Draft]:
+        """Note which answers the agent has; return what readers are told of it."""
         drafts = []
         open_ones = Approval.objects.filter(
             run=run.id, approval_id__in=decision.applied, applied_at=None

@@ -56,6 +56,20 @@ class ApprovalAnswered(AppError):
     status = 409
 
 
+class NoRule(AppError):
+    code = "no_rule"
+    text = "This can't be allowed for good: it is too much to name in one rule, or no permission."
+    hint = "Allow it once."
+    status = 409
+
+
+class TooManyRules(AppError):
+    code = "too_many_rules"
+    text = "So much is allowed for good in this thread already that nobody can survey it."
+    hint = "Remove rules that are not needed, or allow it once."
+    status = 409
+
+
 class RunOver(AppError):
     code = "run_over"
     text = "The run has ended; its question is no longer open."

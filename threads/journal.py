@@ -245,7 +245,8 @@ class Writer:
         for outcome in outcomes:
             if outcome.owner_id is not None and outcome.has_moved:
                 bell.ring(bell.of_person(outcome.owner_id), ("thread", str(outcome.thread_id)))
-        if any(outcome.is_over and outcome.has_moved for outcome in outcomes):
+        # The next run may go, or a question was answered by a rule.
+        if any(each.has_answered or (each.is_over and each.has_moved) for each in outcomes):
             bell.ring(bell.RUNS)
 
 

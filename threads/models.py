@@ -5,6 +5,7 @@ The tables enforce what the rest relies on; the constraints' names say what that
 
 from __future__ import annotations
 
+from typing import cast
 from uuid import UUID
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from links.models import Link
 from mesh.lib.ids import new_id
 from mesh.models import Organization
 from threads.core import lanes, run_state
+from threads.core.rules import Rule, Scope, in_words, rule_for
 
 
 class Thread(models.Model):
@@ -95,7 +97,8 @@ class Run(models.Model):
     ``cancel_delivered_at`` stays empty until the laptop has been told to stop. ``expires_at``
     is set for a run that may wait for its machine: until when. ``position`` orders the runs of
     a thread: at first it is the prompt's ``seq``, and queued runs may exchange theirs, so that
-    every run still stands behind those that went before it.
+    every run still stands behind those that went before it. ``eased_at`` is set while a person
+    has switched a run that asks to "auto": what it asks from then on is allowed in their name.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -112,6 +115,10 @@ class Run(models.Model):
     tier = models.CharField(max_length=20, default="smart")
     mode = models.CharField(max_length=20, default="default")
     approval_level = models.CharField(max_length=20, default="auto")
+    eased_at = models.DateTimeField(null=True)
+    eased_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
     temperature = models.FloatField(default=0.5)
     system_messages = models.JSONField(default=list)
     cancel_requested_at = models.DateTimeField(null=True)
@@ -189,11 +196,42 @@ class Event(models.Model):
         return f"{self.thread_id}:{self.seq}"
 
 
+class ApprovalRule(models.Model):
+    """What a person allowed for good in one thread; ``core/rules.py`` says what it answers."""
+
+    id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
+    thread = models.ForeignKey(Thread, models.CASCADE, related_name="rules")
+    tool = models.CharField(max_length=200)
+    scope = models.CharField(max_length=10)
+    value = models.CharField(max_length=1_000, blank=True)
+    folder = models.CharField(max_length=1_000, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["thread", "tool", "scope", "value", "folder"], name="a_rule_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return in_words(self.rule)
+
+    @property
+    def rule(self) -> Rule:
+        return Rule(self.tool, cast(Scope, self.scope), self.value, self.folder)
+
+
 class Approval(models.Model):
     """A tool's question "may I?", and each station of its answer, stamped.
 
     Asked on the laptop, shown to the person, answered, delivered to the laptop, applied by
-    the harness. ``level`` is the approval level in force when it was asked.
+    the harness. ``level`` is the approval level in force when it was asked; at "auto", or by a
+    ``rule``, it was answered at once in the name of who set that.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -211,6 +249,7 @@ class Approval(models.Model):
     shown_at = models.DateTimeField(null=True)
     answered_at = models.DateTimeField(null=True)
     answered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True)
+    rule = models.ForeignKey(ApprovalRule, models.SET_NULL, null=True, related_name="+")
     delivered_at = models.DateTimeField(null=True)
     applied_at = models.DateTimeField(null=True)
 
@@ -233,3 +272,8 @@ class Approval(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tool}: {self.decision or 'open'}"
+
+    @property
+    def offers(self) -> Rule | None:
+        """The rule with which it may be allowed for good."""
+        return rule_for(self.tool, self.input)

@@ -17,6 +17,9 @@ class Input(serializers.Serializer[Any]):
     """A body; its fields are the contract."""
 
 
+LEVELS = ("auto", "readonly", "plan")
+
+
 class PartsField(serializers.ListField):
     """The parts of a UI message: objects, each with its type."""
 

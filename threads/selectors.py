@@ -18,7 +18,7 @@ from threads.core import run_state
 from threads.core.fold import fold
 from threads.core.thread_status import thread_status
 from threads.ending import WITHDRAWN
-from threads.models import Event, Message, Run, Thread
+from threads.models import Approval, ApprovalRule, Event, Message, Run, Thread
 from threads.rows import EventRow
 
 LIST_LIMIT = 200  # threads of one list
@@ -141,6 +141,21 @@ def list_queue(*, thread: Thread) -> list[Run]:
     """Return the runs of ``thread`` that wait, with their prompts, the next one first."""
     queued = Run.objects.filter(thread=thread, state=run_state.QUEUED)
     return list(queued.select_related("prompt").order_by("position", "created_at"))
+
+
+def list_rules(*, thread: Thread) -> list[ApprovalRule]:
+    """Return what is allowed for good in ``thread``, the oldest first."""
+    return list(ApprovalRule.objects.filter(thread=thread))
+
+
+def list_open_questions(*, thread: Thread) -> list[Approval]:
+    """Return the questions of ``thread`` that nobody has answered, with their runs, the oldest
+    first; none of runs that plan, where nothing can be allowed beforehand."""
+    waiting = Approval.objects.filter(
+        run__thread=thread, run__state__in=run_state.ACTIVE, answered_at=None
+    )
+    found = waiting.exclude(run__mode="plan").exclude(run__approval_level="plan")
+    return list(found.select_related("run", "rule").order_by("asked_at", "id"))
 
 
 def _answers_so_far(runs: list[Run], cursor: int) -> tuple[dict[UUID, dict[str, Any]], set[UUID]]:

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from threads import api, queue_api, stream
+from threads import api, permissions_api, queue_api, stream
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("threads", api.ThreadsApi.as_view(), name="threads"),
@@ -16,9 +16,21 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="queued",
     ),
     path(
+        "threads/<uuid:thread_id>/approvals",
+        permissions_api.ApprovalsApi.as_view(),
+        name="approvals",
+    ),
+    path(
         "threads/<uuid:thread_id>/approvals/<str:approval_id>",
-        api.ApprovalApi.as_view(),
+        permissions_api.ApprovalApi.as_view(),
         name="approval",
     ),
+    path("threads/<uuid:thread_id>/rules", permissions_api.RulesApi.as_view(), name="rules"),
+    path(
+        "threads/<uuid:thread_id>/rules/<uuid:rule_id>",
+        permissions_api.RuleApi.as_view(),
+        name="rule",
+    ),
+    path("threads/<uuid:thread_id>/level", permissions_api.LevelApi.as_view(), name="level"),
     path("cancel/<uuid:thread_id>", api.CancelApi.as_view(), name="cancel"),
 ]

@@ -325,9 +325,7 @@ async def test_an_approval_goes_there_and_back(serve, post, thread, ada, chunks,
     await sync_to_async(services.answer_approval)(
         thread=thread,
         approval_id="a1",
-        decision=decision,
-        reason="because",
-        answers={"Which?": "this"},
+        answer=services.Answer(decision=decision, reason="because", answers={"Which?": "this"}),
         by=ada,
     )
     told = sandbox.runs[str(run.pk)]
@@ -343,7 +341,7 @@ async def test_an_approval_goes_there_and_back(serve, post, thread, ada, chunks,
     journal = await sync_to_async(chunks)(thread)
     stations = [c["data"]["state"] for c in journal if c["type"] == "data-approval"]
     assert approval.answered_at <= approval.delivered_at <= approval.applied_at
-    assert (done.state, stations[0], stations[-1]) == ("completed", "answered", "applied")
+    assert (done.state, stations[0], stations[-1]) == ("completed", "asked", "applied")
 
 
 async def test_a_refused_answer_is_given_again(serve, post, thread, ada):
@@ -356,7 +354,7 @@ async def test_a_refused_answer_is_given_again(serve, post, thread, ada):
     await in_state(run, "waiting")
 
     await sync_to_async(services.answer_approval)(
-        thread=thread, approval_id="a1", decision="allow", reason="", by=ada
+        thread=thread, approval_id="a1", answer=services.Answer(decision="allow"), by=ada
     )
 
     told = sandbox.runs[str(run.pk)]

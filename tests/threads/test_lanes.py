@@ -256,7 +256,7 @@ async def test_a_question_of_a_lost_attempt_is_gone_with_it(process, post, serve
 
     asked = await Approval.objects.aget()
     await sync_to_async(services.answer_approval)(
-        thread=served, approval_id="a1", decision="allow", reason="", by=ada
+        thread=served, approval_id="a1", answer=services.Answer(decision="allow"), by=ada
     )
 
     assert not asked.decision

@@ -221,8 +221,9 @@ def question(say):
 @pytest.fixture
 def answer(thread, ada):
     def give(decision="allow", approval_id="a1"):
+        given = services.Answer(decision=decision, reason="so")
         return services.answer_approval(
-            thread=thread, approval_id=approval_id, decision=decision, reason="so", by=ada
+            thread=thread, approval_id=approval_id, answer=given, by=ada
         )
 
     return give
@@ -238,14 +239,8 @@ def test_an_answer_is_stamped_and_told(question, answer, thread, chunks, ada):
 
 
 def test_what_was_answered_is_kept_and_told(question, thread, chunks, ada):
-    services.answer_approval(
-        thread=thread,
-        approval_id="a1",
-        decision="allow",
-        reason="",
-        answers={"Which?": ["a", "b\x00"]},
-        by=ada,
-    )
+    given = services.Answer(decision="allow", answers={"Which?": ["a", "b\x00"]})
+    services.answer_approval(thread=thread, approval_id="a1", answer=given, by=ada)
 
     question.refresh_from_db()
     assert question.answers == {"Which?": ["a", "b\ufffd"]}

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from threads.core import run_state
+from threads.core.rules import Rule, Stance
 
 Chunk = Mapping[str, Any]
 
@@ -44,7 +45,8 @@ class Numbered(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What is known of a run before the events. ``waits_for``: its open approvals."""
+    """What is known of a run before the events. ``waits_for``: its open approvals;
+    ``stance``: which questions need nobody."""
 
     state: str
     last_n: int
@@ -52,16 +54,18 @@ class RunFacts:
     error_code: str = ""
     error_text: str = ""
     waits_for: frozenset[str] = frozenset()
+    stance: Stance = Stance()
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A tool's question, for its row."""
+    """A tool's question, for its row. ``allowed_by``: what answered it already, if anything."""
 
     approval_id: str
     tool_call_id: str
     tool: str
     input: Any
+    allowed_by: Rule | Literal["level"] | None = None
 
 
 @dataclass(slots=True)
@@ -116,7 +120,7 @@ def decide(run: RunFacts, events: Sequence[Numbered], *, status: Any) -> Decisio
         error_code=run.error_code,
         error_text=run.error_text,
     )
-    turn = _Turn(decision, set(run.waits_for), status)
+    turn = _Turn(decision, run, status)
     for event in events:
         if event.n <= decision.last_n:
             continue
@@ -136,8 +140,9 @@ def _kind(body: Mapping[str, Any]) -> str:
 class _Turn:
     """One pass over the events; writes into the decision."""
 
-    def __init__(self, decision: Decision, waits_for: set[str], status: Any) -> None:
-        self.decision, self.waits_for, self.status = decision, waits_for, status
+    def __init__(self, decision: Decision, run: RunFacts, status: Any) -> None:
+        self.decision, self.status = decision, status
+        self.waits_for, self.stance = set(run.waits_for), run.stance
 
     def take(self, event: Numbered, *, is_stopping: bool) -> None:
         body, decision = event.body, self.decision
@@ -193,13 +198,18 @@ class _Turn:
     def ask(self, body: Mapping[str, Any], chunk: Chunk) -> None:
         given = body.get("approval")
         facts = given if isinstance(given, Mapping) else {}
+        tool = str(facts.get("tool", ""))[:200]
+        value = facts.get("input") or {}  # a tool may be asked about that takes nothing
         asked = Asked(
             approval_id=str(chunk.get("approvalId"))[:100],
             tool_call_id=str(chunk.get("toolCallId"))[:100],
-            tool=str(facts.get("tool", ""))[:200],
-            input=facts.get("input") or {},  # a tool may be asked about that takes nothing
+            tool=tool,
+            input=value,
+            allowed_by=self.stance.answers(tool, value),
         )
         self.decision.asked.append(asked)
+        if asked.allowed_by is not None:
+            return
         self.waits_for.add(asked.approval_id)
         if self.decision.state != run_state.WAITING:
             self.move(run_state.WAITING)

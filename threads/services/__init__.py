@@ -1,6 +1,12 @@
 """Everything that writes threads, by subject; callers say ``services.post_message``."""
 
-from threads.services.approvals import answer_approval, mark_answer_delivered, mark_shown
+from threads.services.approvals import (
+    Answer,
+    answer_approval,
+    answer_approvals,
+    mark_answer_delivered,
+    mark_shown,
+)
 from threads.services.attempts import (
     claim_run,
     note_joined,
@@ -10,8 +16,10 @@ from threads.services.attempts import (
     restart_run,
     take_over,
 )
+from threads.services.levels import LevelSet, set_level
 from threads.services.messages import NewMessage, post_message
 from threads.services.queue import QueueChange, change_queued, withdraw_queued
+from threads.services.rules import remove_rule
 from threads.services.runs import (
     cancel,
     end_overdue_stops,
@@ -22,9 +30,12 @@ from threads.services.sweeping import end_stuck_runs, expire_queued_runs, prune_
 from threads.services.threads import create_thread, delete_thread, rename_thread
 
 __all__ = [
+    "Answer",
+    "LevelSet",
     "NewMessage",
     "QueueChange",
     "answer_approval",
+    "answer_approvals",
     "cancel",
     "change_queued",
     "claim_run",
@@ -41,10 +52,12 @@ __all__ = [
     "post_message",
     "prune_events",
     "release_leases",
+    "remove_rule",
     "rename_thread",
     "renew_leases",
     "requeue_run",
     "restart_run",
+    "set_level",
     "take_over",
     "withdraw_queued",
 ]

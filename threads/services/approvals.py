@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -13,61 +15,109 @@ from mesh.selectors import NotFound
 from threads import rows
 from threads.chunks import approval_chunk
 from threads.core import run_state
+from threads.core.rules import is_permission
 from threads.errors import ApprovalAnswered, RunOver
-from threads.models import Approval, Thread
+from threads.models import Approval, ApprovalRule, Thread
 from threads.rows import Draft
+from threads.selectors import list_open_questions
 from threads.services.announce import announce
+from threads.services.rules import make_rule
 
 
-def answer_approval(
-    *,
-    thread: Thread,
-    approval_id: str,
-    decision: str,
-    reason: str,
-    by: User,
-    answers: dict[str, Any] | None = None,
-) -> Approval:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a person says to a question; ``answers`` only with an ``allow``, to a tool that asks
+    them something. ``remember`` allows it for good in the thread."""
+
+    decision: str
+    reason: str = ""
+    answers: dict[str, Any] = field(default_factory=dict)
+    remember: bool = False
+
+
+def answer_approval(*, thread: Thread, approval_id: str, answer: Answer, by: User) -> Approval:
     """Answer a tool's question; the dispatcher delivers the answer. Safe to repeat.
 
-    ``answers`` are kept only with an ``allow``: they are for a tool that asks something.
+    To remember it makes a rule, which also answers whatever else waits for the same.
 
     Raises:
         NotFound: the thread has no such question.
         ApprovalAnswered: it was answered the other way.
         RunOver: nobody waits for the answer any more.
+        NoRule, TooManyRules: it can't be remembered; nothing is answered then.
     """
-    now = timezone.now()
     with transaction.atomic():
         rows.lock(thread.pk)
-        found = Approval.objects.filter(run__thread=thread, approval_id=approval_id)
-        approval = found.select_related("run").order_by("-asked_at").first()
-        if approval is None:
-            raise NotFound
+        approval = _find(thread, approval_id)
+        drafts: list[Draft] = []
+        rule = None
+        if answer.remember and answer.decision == "allow":
+            rule, drafts = make_rule(approval=approval, by=by)
         if approval.decision:
-            if approval.decision != decision:
+            if approval.decision != answer.decision:
                 raise ApprovalAnswered
-            return approval
-        if approval.run.state in run_state.FINISHED:
+        elif approval.run.state in run_state.FINISHED:
             raise RunOver
-        approval.decision, approval.reason = decision, rows.clean(reason)
-        approval.answers = rows.clean(answers or {}) if decision == "allow" else {}
-        approval.answered_at, approval.answered_by = now, by
-        approval.shown_at = approval.shown_at or now
-        approval.save(
-            update_fields=[
-                "decision",
-                "reason",
-                "answers",
-                "answered_at",
-                "answered_by",
-                "shown_at",
-            ]
-        )
-        chunk = approval_chunk(approval, "answered")
-        written = rows.append(thread.pk, [Draft(chunk, approval.run_id)])
-        announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written, runs=True)
+        else:
+            drafts.append(note_answer(approval, answer, by=by))
+        if rule is not None:
+            drafts += answer_by_rule(thread, rule, by=by)
+        written = rows.append(thread.pk, drafts)
+        if written:
+            announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written, runs=True)
     return approval
+
+
+def answer_approvals(
+    *, thread: Thread, approval_ids: Sequence[str], answer: Answer, by: User
+) -> list[Approval]:
+    """Answer several permissions alike, all or none, and return them; safe to repeat.
+
+    They are named, so that nobody allows what was asked a moment after they looked.
+
+    Raises:
+        NotFound: the thread lacks one of them, or it is no question of yes or no.
+        ApprovalAnswered, RunOver: one of them can't be answered so any more.
+    """
+    with transaction.atomic():
+        found = [
+            answer_approval(thread=thread, approval_id=each, answer=answer, by=by)
+            for each in dict.fromkeys(approval_ids)
+        ]
+        if not all(is_permission(approval.tool) for approval in found):
+            raise NotFound("One of them asks for more than a yes or no.")
+    return found
+
+
+def answer_by_rule(thread: Thread, rule: ApprovalRule, *, by: User) -> list[Draft]:
+    """Allow what waits in ``thread`` and is what ``rule`` names; return what readers are told."""
+    return [
+        note_answer(approval, Answer(decision="allow"), by=by, rule=rule)
+        for approval in list_open_questions(thread=thread)
+        if approval.offers == rule.rule
+    ]
+
+
+def _find(thread: Thread, approval_id: str) -> Approval:
+    found = Approval.objects.filter(run__thread=thread, approval_id=approval_id)
+    approval = found.select_related("run", "rule").order_by("-asked_at").first()
+    if approval is None:
+        raise NotFound
+    return approval
+
+
+def note_answer(
+    approval: Approval, answer: Answer, *, by: User, rule: ApprovalRule | None = None
+) -> Draft:
+    """Keep the answer to an open question; return what tells the thread's readers."""
+    now = timezone.now()
+    approval.decision, approval.reason = answer.decision, rows.clean(answer.reason)
+    approval.answers = rows.clean(answer.answers) if answer.decision == "allow" else {}
+    approval.answered_at, approval.answered_by, approval.rule = now, by, rule
+    approval.shown_at = approval.shown_at or now
+    fields = ("decision", "reason", "answers", "answered_at", "answered_by", "shown_at", "rule")
+    approval.save(update_fields=fields)
+    return Draft(approval_chunk(approval, "answered"), approval.run_id)
 
 
 def mark_answer_delivered(*, approval_id: UUID) -> None:
@@ -79,7 +129,7 @@ def mark_answer_delivered(*, approval_id: UUID) -> None:
             return
         # Read behind the lock: the run may have ended meanwhile, after which it says no more,
         # and its harness may have been quicker than our note of the delivery.
-        approval = approvals.select_related("run").get()
+        approval = approvals.select_related("run", "rule").get()
         if approval.applied_at is not None or approval.run.state in run_state.FINISHED:
             return
         chunk = approval_chunk(approval, "delivered")

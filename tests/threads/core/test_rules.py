@@ -1,0 +1,139 @@
+"""A rule answers what it names, and nothing that only looks like it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from threads.core.rules import LONGEST, Rule, Stance, in_words, rule_for
+
+BASH = {"command": "npm test"}
+EDIT = {"file_path": "src/a.py", "old_string": "a", "new_string": "b"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "value", "rule"),
+    [
+        pytest.param("Bash", BASH, Rule("Bash", "command", "npm test"), id="a command"),
+        pytest.param(
+            "Bash",
+            {**BASH, "cwd": "/w", "description": "Tests"},
+            Rule("Bash", "command", "npm test", "/w"),
+            id="a command in a folder",
+        ),
+        pytest.param("Edit", EDIT, Rule("Edit", "file", "src/a.py"), id="a file"),
+        pytest.param(
+            "Write",
+            {"file_path": "/tmp/x", "content": "y"},
+            Rule("Write", "file", "/tmp/x"),
+            id="a new file",
+        ),
+        pytest.param(
+            "Edit",
+            {"file_path": "a", "diff": "--- a/a\n+++ b/a\n"},
+            Rule("Edit", "file", "a"),
+            id="a diff of that file",
+        ),
+        pytest.param(
+            "WebFetch",
+            {"url": "https://docs.example/a?b", "prompt": "?"},
+            Rule("WebFetch", "host", "https://docs.example"),
+            id="a page",
+        ),
+        pytest.param(
+            "mcp__git__log", {"n": 3}, Rule("mcp__git__log", "tool"), id="a tool of a server"
+        ),
+        pytest.param("Deploy", {"to": "x"}, Rule("Deploy", "input", '{"to":"x"}'), id="any other"),
+    ],
+)
+def test_the_rule_of_a_question(tool, value, rule):
+    assert rule_for(tool, value) == rule
+    assert rule.value in in_words(rule)
+    assert rule.folder in in_words(rule)
+
+
+@pytest.mark.parametrize(
+    ("tool", "value"),
+    [
+        ("AskUserQuestion", {"questions": []}),
+        ("ExitPlanMode", {"plan": "x"}),
+        ("Permissions", {"permissions": {"network": True}}),
+        ("", BASH),
+        ("Bash", {"command": "x" * (LONGEST + 1)}),
+        ("Bash", {"command": "ü" * LONGEST}),
+    ],
+)
+def test_what_offers_no_rule(tool, value):
+    assert rule_for(tool, value) is None
+
+
+@pytest.mark.parametrize(
+    ("tool", "value"),
+    [
+        pytest.param("Bash", {"command": "npm test; rm -rf ~"}, id="more behind it"),
+        pytest.param("Bash", {"command": "npm  test"}, id="another blank"),
+        pytest.param("Bash", {**BASH, "cwd": "/elsewhere"}, id="in another folder"),
+        pytest.param("Bash", {**BASH, "dangerouslyDisableSandbox": True}, id="without its sandbox"),
+        pytest.param("Bash", {**BASH, "run_in_background": True}, id="in the background"),
+        pytest.param("Shell", BASH, id="by another tool"),
+        pytest.param("Edit", {**EDIT, "file_path": "src/../a.py"}, id="another spelling of a path"),
+        pytest.param("Edit", {**EDIT, "file_path": "src/a.py, src/b.py"}, id="two files"),
+        pytest.param("Edit", {**EDIT, "diff": "--- a/src/a.py\n+++ b/b\n"}, id="moves the file"),
+        pytest.param("Edit", {**EDIT, "edits": [{"file_path": "b"}]}, id="an edit elsewhere"),
+        pytest.param("Write", EDIT, id="another tool on that file"),
+        pytest.param("WebFetch", {"url": "https://u@docs.example/"}, id="with a name before it"),
+        pytest.param("WebFetch", {"url": "http://docs.example/"}, id="without encryption"),
+        pytest.param("WebFetch", {"url": "https://docs.example.evil/"}, id="a longer host"),
+        pytest.param("mcp__git__log_all", {}, id="a longer tool"),
+    ],
+)
+def test_what_a_rule_does_not_answer(tool, value):
+    rules = [
+        rule_for("Bash", BASH),
+        rule_for("Edit", EDIT),
+        rule_for("WebFetch", {"url": "https://docs.example/"}),
+        rule_for("mcp__git__log", {}),
+    ]
+
+    assert Stance(rules=rules).answers(tool, value) is None
+
+
+@pytest.mark.parametrize(
+    ("stance", "tool", "by"),
+    [
+        pytest.param(Stance(), "Bash", None, id="nothing allowed"),
+        pytest.param(Stance(is_eased=True), "Bash", "level", id="U-M auto: never asks"),
+        pytest.param(Stance(is_eased=True), "AskUserQuestion", None, id="a question stays one"),
+        pytest.param(Stance(is_eased=True), "ExitPlanMode", None, id="a plan waits for a person"),
+        pytest.param(
+            Stance(rules=[rule_for("Bash", BASH)]), "Bash", rule_for("Bash", BASH), id="by a rule"
+        ),
+        pytest.param(
+            Stance(is_plan=True, is_eased=True, rules=[rule_for("Bash", BASH)]),
+            "Bash",
+            None,
+            id="U-M plan: nothing is allowed beforehand",
+        ),
+    ],
+)
+def test_what_needs_nobody(stance, tool, by):
+    assert stance.answers(tool, BASH) == by
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+KEYS = ["command", "cwd", "file_path", "diff", "edits", "url", "x"]
+
+
+@given(
+    st.sampled_from(["Bash", "Edit", "WebFetch", "mcp__a__b", "X", "Permissions"]),
+    st.dictionaries(st.sampled_from(KEYS), JSON) | JSON,
+)
+def test_any_input_has_a_rule_that_answers_itself_or_none(tool, value):
+    rule = rule_for(tool, value)
+
+    assert Stance(rules=[rule] if rule else []).answers(tool, value) == rule

@@ -1,0 +1,142 @@
+"""What a person may allow for good in a thread, and which question such a rule answers.
+
+A rule is narrow on purpose, and the card names it before it is made: exactly this command, any
+change to exactly this file, pages of exactly this host, this one tool of an MCP server, or
+exactly this input. It answers a question whose own rule is the same one, and no other: there is
+no pattern that somebody could slip through.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from agents.harness.questions import PLAN_READY, QUESTION
+
+Scope = Literal["command", "file", "host", "tool", "input"]
+
+# What asks a person something else than "may I?", or for more than one thing at once.
+NEVER: Final = frozenset({PLAN_READY, QUESTION, "Permissions"})
+LONGEST: Final = 1_000  # bytes of what a rule names: a person must be able to read it
+
+# Keys of an input that do not change what is done, or to what. Any other key makes the
+# question another one.
+_BESIDE_A_COMMAND: Final = frozenset({"command", "cwd", "description", "reason", "timeout"})
+_BESIDE_A_FILE: Final = frozenset(
+    {
+        *("file_path", "notebook_path", "path"),
+        *("content", "old_string", "new_string", "replace_all", "edits", "diff"),
+        *("cell_id", "cell_type", "edit_mode", "new_source", "reason"),
+    }
+)
+_BESIDE_A_PAGE: Final = frozenset({"url", "prompt", "reason"})
+_CHANGES: Final = frozenset({"edit", "multiedit", "notebookedit", "write"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``tool`` may do what ``scope`` and ``value`` name; a command only in ``folder``."""
+
+    tool: str
+    scope: Scope
+    value: str = ""
+    folder: str = ""
+
+
+def is_permission(tool: str) -> bool:
+    """Say whether a question of ``tool`` is one of yes or no, which a level or a rule answers."""
+    return tool not in (PLAN_READY, QUESTION)
+
+
+def rule_for(tool: str, value: Any) -> Rule | None:
+    """Return the rule that "always" makes of a question; ``None`` when there is none to offer."""
+    if tool in NEVER or not tool:
+        return None
+    given = value if isinstance(value, Mapping) else {}
+    rule = _command(tool, given) or _file(tool, given) or _page(tool, given)
+    rule = rule or _server(tool) or _whole(tool, value)
+    size = len(rule.value.encode(errors="replace")) + len(rule.folder.encode(errors="replace"))
+    return rule if size <= LONGEST else None
+
+
+def _command(tool: str, given: Mapping[str, Any]) -> Rule | None:
+    command, folder = given.get("command"), given.get("cwd", "")
+    if not isinstance(command, str) or not command.strip() or not isinstance(folder, str):
+        return None
+    return Rule(tool, "command", command, folder) if given.keys() <= _BESIDE_A_COMMAND else None
+
+
+def _file(tool: str, given: Mapping[str, Any]) -> Rule | None:
+    paths = [given[key] for key in ("file_path", "notebook_path", "path") if key in given]
+    if tool.lower() not in _CHANGES or len(paths) != 1 or not given.keys() <= _BESIDE_A_FILE:
+        return None
+    path = paths[0]
+    # Codex joins the paths of several files with a comma: that is no one file.
+    if not isinstance(path, str) or not path or ", " in path:
+        return None
+    return Rule(tool, "file", path) if _files_of(given) <= {path} else None
+
+
+def _files_of(given: Mapping[str, Any]) -> set[Any]:
+    """Return the files that a change names besides its path: in its diff, or edit by edit."""
+    diff, edits = given.get("diff", ""), given.get("edits", [])
+    lines = diff.splitlines() if isinstance(diff, str) else []
+    found = {line[6:] for line in lines if line.startswith(("--- a/", "+++ b/"))}
+    for edit in edits if isinstance(edits, list) else [edits]:
+        named = edit.get("file_path") if isinstance(edit, Mapping) else edit
+        found |= {named} if isinstance(named, str) else set()
+    return found
+
+
+def _page(tool: str, given: Mapping[str, Any]) -> Rule | None:
+    url = given.get("url")
+    if tool.lower() != "webfetch" or not isinstance(url, str) or not given.keys() <= _BESIDE_A_PAGE:
+        return None
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.username is None and parts.port is None else None
+    except ValueError:
+        return None
+    return Rule(tool, "host", f"{parts.scheme}://{host}") if host else None
+
+
+def _server(tool: str) -> Rule | None:
+    return Rule(tool, "tool") if tool.startswith("mcp__") else None
+
+
+def _whole(tool: str, value: Any) -> Rule:
+    return Rule(tool, "input", json.dumps(value, sort_keys=True, separators=(",", ":")))
+
+
+def in_words(rule: Rule) -> str:
+    """Return what the rule allows, for its card and its list."""
+    place = f" in {rule.folder}" if rule.folder else ""
+    return {
+        "command": f"the command “{rule.value}”{place}, exactly as it stands",
+        "file": f"any change to {rule.value} by {rule.tool}",
+        "host": f"any page of {rule.value}",
+        "tool": f"{rule.tool}, whatever its input",
+        "input": f"{rule.tool} with exactly this input: {rule.value}",
+    }[rule.scope]
+
+
+@dataclass(frozen=True, slots=True)
+class Stance:
+    """What of a run's questions is answered without a person: all permissions, once they eased
+    the run, else what a rule names. In plan mode nothing is: it means read-only."""
+
+    is_plan: bool = False
+    is_eased: bool = False
+    rules: Collection[Rule] = ()
+
+    def answers(self, tool: str, value: Any) -> Rule | Literal["level"] | None:
+        """Return what allows the question; ``None``: a person has to be asked."""
+        if self.is_plan or not is_permission(tool):
+            return None
+        if self.is_eased:
+            return "level"
+        rule = rule_for(tool, value)
+        return rule if rule is not None and rule in self.rules else None

@@ -1,0 +1,59 @@
+"""Switching the approval level while an agent works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from mesh.models import User
+from threads import rows
+from threads.core import run_state
+from threads.core.rules import is_permission
+from threads.models import Run, Thread
+from threads.selectors import list_open_questions
+from threads.services.announce import announce
+from threads.services.approvals import Answer, note_answer
+from threads.standing import AUTO, PLAN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelSet:
+    """``is_now``: the run that goes on keeps to the level; else only what is sent from now on.
+    ``allowed``: the questions that the switch has answered."""
+
+    is_now: bool
+    allowed: list[str]
+
+
+def set_level(*, thread: Thread, level: str, by: User) -> LevelSet:
+    """Put the run that goes on to ``level``. Safe to repeat.
+
+    "auto" allows every permission that waits, and from then on whatever the run asks; back at
+    "readonly" a person is asked again. What was begun at "auto" never asks, and what plans
+    stays read-only: for these the switch counts from the next message on.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        rows.lock(thread.pk)
+        active = Run.objects.filter(thread=thread, state__in=run_state.ACTIVE)
+        run = active.first()
+        if run is None or level == PLAN or PLAN in (run.mode, run.approval_level):
+            return LevelSet(is_now=False, allowed=[])
+        if run.approval_level == AUTO:
+            return LevelSet(is_now=level == AUTO, allowed=[])
+        if level != AUTO:
+            active.update(eased_at=None, eased_by=None)
+            return LevelSet(is_now=True, allowed=[])
+        active.filter(eased_at=None).update(eased_at=now, eased_by=by)
+        waiting = [
+            approval
+            for approval in list_open_questions(thread=thread)
+            if is_permission(approval.tool)
+        ]
+        drafts = [note_answer(each, Answer(decision="allow"), by=by) for each in waiting]
+        if drafts:
+            written = rows.append(thread.pk, drafts)
+            announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written, runs=True)
+    return LevelSet(is_now=True, allowed=[each.approval_id for each in waiting])
