@@ -25,6 +25,7 @@ PIECES = (
     "messages",
     "markdown",
     "tools",
+    "progress",
     "cards",
     "composer",
     "agents",

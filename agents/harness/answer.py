@@ -13,6 +13,15 @@ from typing import Any
 from agents.harness.base import Ask, Chunk, Done, Emit, Fail, Out
 from agents.harness.lines import printable
 
+# One thing to be done: ``text`` and ``status``.
+Todo = dict[str, str]
+# The programs' words for it → ours.
+_STATUSES = {
+    "completed": "completed",
+    "in_progress": "in_progress",
+    "inProgress": "in_progress",
+    "pending": "pending",
+}
 # What an unknown line may cost the journal.
 NOTICE_LIMIT = 2_000
 
@@ -22,8 +31,16 @@ class _Call:
     """A tool call without its end."""
 
     name: str
+    parent: str = ""
     has_input: bool = False
     denied: bool = False
+
+    def head(self, call_id: str) -> Chunk:
+        """Return what the chunks that begin a call have in common."""
+        head: Chunk = {"toolCallId": call_id, "toolName": self.name, "dynamic": True}
+        if self.parent:
+            head["providerMetadata"] = {"mesh": {"parentToolCallId": self.parent}}
+        return head
 
 
 class Answer:
@@ -86,11 +103,14 @@ class Answer:
             chunk["transient"] = True
         self.emit(chunk)
 
-    def plan(self, steps: list[dict[str, str]]) -> None:
-        """Show the list of what is to be done, as steps and as text; replaces the last one."""
-        marks = {"completed": "x"}
-        lines = (f"- [{marks.get(step['status'], ' ')}] {step['step']}" for step in steps)
-        self.data("plan", {"plan": "\n".join(lines), "steps": steps}, part_id="plan")
+    def todos(self, todos: list[Todo]) -> None:
+        """Show the list of what is to be done; replaces the last one."""
+        shown = [todo | {"status": _STATUSES.get(todo["status"], "pending")} for todo in todos]
+        self.data("todos", {"todos": shown}, part_id="todos")
+
+    def plan(self, plan: str) -> None:
+        """Show a plan that a person is to agree to, as Markdown; replaces the last one."""
+        self.data("plan", {"plan": plan}, part_id="plan")
 
     # Text and reasoning
 
@@ -122,20 +142,21 @@ class Answer:
     def is_ended_call(self, call_id: str) -> bool:
         return call_id in self._ended_calls
 
-    def call(self, call_id: str, name: str) -> None:
-        """Start a tool call, whose input may stream in; a known id changes nothing."""
+    def name_of(self, call_id: str) -> str:
+        """Return the tool of a call that has no end yet; empty for any other."""
+        call = self._calls.get(call_id)
+        return call.name if call else ""
+
+    def call(self, call_id: str, name: str, *, parent: str = "") -> None:
+        """Start a tool call, whose input may stream in; a known id changes nothing.
+
+        ``parent`` is the call of the sub-agent that makes this one.
+        """
         if self.knows_call(call_id):
             return
         self._need_step()
-        self._calls[call_id] = _Call(name)
-        self.emit(
-            {
-                "type": "tool-input-start",
-                "toolCallId": call_id,
-                "toolName": name,
-                "dynamic": True,
-            }
-        )
+        call = self._calls[call_id] = _Call(name, parent)
+        self.emit({"type": "tool-input-start", **call.head(call_id)})
 
     def call_grows(self, call_id: str, delta: str) -> None:
         """Add to the streamed JSON of a call's input."""
@@ -143,22 +164,14 @@ class Answer:
         if delta and call and not call.has_input:
             self.emit({"type": "tool-input-delta", "toolCallId": call_id, "inputTextDelta": delta})
 
-    def call_input(self, call_id: str, name: str, value: Any) -> None:
+    def call_input(self, call_id: str, name: str, value: Any, *, parent: str = "") -> None:
         """Give the whole input of a call, which is started when it is not; once."""
-        self.call(call_id, name)
+        self.call(call_id, name, parent=parent)
         call = self._calls.get(call_id)
         if call is None or call.has_input:
             return
         call.has_input = True
-        self.emit(
-            {
-                "type": "tool-input-available",
-                "toolCallId": call_id,
-                "toolName": call.name,
-                "input": value,
-                "dynamic": True,
-            }
-        )
+        self.emit({"type": "tool-input-available", **call.head(call_id), "input": value})
 
     def ask(self, approval_id: str, call_id: str, name: str, value: Any) -> None:
         """Ask a person whether the call may run."""
@@ -206,8 +219,7 @@ class Answer:
             return
         self._ended_calls.add(call_id)
         if not call.has_input:  # readers know no call that ends without an input
-            available: Chunk = {"type": "tool-input-available", "toolCallId": call_id}
-            self.emit(available | {"toolName": call.name, "input": {}, "dynamic": True})
+            self.emit({"type": "tool-input-available", **call.head(call_id), "input": {}})
         denial: Chunk = {"type": "tool-output-denied", "toolCallId": call_id}
         self.emit(denial if call.denied else chunk)
 

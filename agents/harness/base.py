@@ -37,7 +37,8 @@ class TurnInput:
 
     ``messages`` are UI messages, the last of them the person's. ``models`` names the model
     under ``thinking.id``, such as ``claude-code:sonnet``. ``resume_session_ref`` is the
-    harness's own name of the conversation so far. ``folder`` is where the program works: not
+    harness's own name of the conversation so far, which ``forks_session`` leaves as it is: a
+    copy goes on under a name of its own. ``folder`` is where the program works: not
     the server but the runner knows it.
     """
 
@@ -56,6 +57,7 @@ class TurnInput:
     virtual_mcp: Any = None
     tier: str = "smart"
     resume_session_ref: str | None = None
+    forks_session: bool = False
     branch: str | None = None
     organization_slug: str | None = None
     trigger_id: str | None = None
@@ -135,6 +137,7 @@ def parse_input(value: object) -> TurnInput:
         virtual_mcp=read.values.get("virtualMcp"),
         tier=_tier(read.maybe_text("tier"), models),
         resume_session_ref=read.maybe_text("resumeSessionRef") or None,
+        forks_session=read.values.get("forkSession") is True,
         branch=read.maybe_text("branch"),
         organization_slug=read.maybe_text("organizationSlug"),
         trigger_id=read.maybe_text("triggerId"),

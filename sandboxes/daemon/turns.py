@@ -11,6 +11,7 @@ from typing import Literal
 
 from agents.harness.base import Again, Applied, Ask, Done, Emit, Fail, Out, TurnInput, Write
 from agents.harness.questions import Answers
+from agents.harness.stopwatch import Stopwatch
 from mesh.lib.errors import AppError
 from sandboxes.daemon.conversation import Conversation, HarnessCrashed
 from sandboxes.daemon.frames import Body, chunk_event, error_event
@@ -60,6 +61,9 @@ class Turn:
         self._conversation: Conversation | None = None
         self._outline = Outline(stream.run_id)
         self._answers: dict[str, str] = {}  # approval id → decision, "" while it is open
+        self._asked: dict[str, str] = {}  # approval id → the call it is about
+        self._clock = asyncio.get_running_loop().time
+        self._stopwatch = Stopwatch()
         self._next: asyncio.Future[TurnInput | None] = asyncio.get_running_loop().create_future()
         self._is_stopping = False
         self._error: AppError | None = None
@@ -123,6 +127,8 @@ class Turn:
                     self._ask(out)
                 case Applied(approval_id, decision):
                     self._answers[approval_id] = decision
+                    call = self._asked.get(approval_id, "")
+                    self._stopwatch.allowed(call, now=self._clock())
                     self._put(
                         {
                             "type": "approval-applied",
@@ -154,10 +160,11 @@ class Turn:
 
     def _emit(self, chunk: Body) -> None:
         self._outline.see(chunk)
-        self._put(chunk_event(chunk))
+        self._put(chunk_event(self._stopwatch.timed(chunk, now=self._clock())))
 
     def _ask(self, ask: Ask) -> None:
         self._answers[ask.approval_id] = ""
+        self._asked[ask.approval_id] = ask.tool_call_id
         self._outline.see(ask.chunk)
         question = {
             "approvalId": ask.approval_id,

@@ -14,7 +14,7 @@ import pytest
 from mesh.develop import NPM_PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ROOT / ".tools"
+TOOLS = (ROOT / ".tools").resolve()  # programs name it so
 INSTALL = f"npm install --prefix .tools {' '.join(NPM_PACKAGES)}"
 
 

@@ -121,7 +121,7 @@ async def record(kind: str, name: str, scenario: Scenario) -> None:
 
 def _act(driver: Driver, scenario: Scenario, action: str) -> None:
     if action == "answer":
-        driver.answer(scenario.decision)
+        driver.answer(scenario.decision, "", scenario.answers)
     elif action == "interrupt":
         driver.on_out = lambda out: None
         driver.interrupt()

@@ -20,6 +20,7 @@ class Scenario:
     says: str
     changes: dict[str, Any] = field(default_factory=dict)  # of the turn's input
     decision: str = ""  # the answer to each question
+    answers: dict[str, Any] = field(default_factory=dict)  # and what was chosen
     stops_at: str = ""  # the type of chunk at which the person presses stop
     killed_at: str = ""  # the type of chunk at which the program dies
     env: dict[str, str] = field(default_factory=dict)
@@ -35,6 +36,13 @@ class Scenario:
         return "kill" if kind and kind == self.killed_at else ""
 
 
+_QUESTION = {
+    "id": "a",
+    "question": "Which?",
+    "header": "Colour",
+    "options": [{"label": "Red", "description": "r"}, {"label": "Blue", "description": "b"}],
+}
+_QUESTIONS = json.dumps({"questions": [_QUESTION]})
 CLAUDE_CODE = {
     "text": Scenario("say: Grüße aus 東京 🙂"),
     "thinking": Scenario("think"),
@@ -47,6 +55,15 @@ CLAUDE_CODE = {
         'tool: Task {"description": "d", "prompt": "bash: touch made", '
         '"subagent_type": "general-purpose"}'
     ),
+    "asked": Scenario(
+        f"tool: AskUserQuestion {_QUESTIONS}", decision="allow", answers={"Which?": "Red"}
+    ),
+    "skipped": Scenario(f"tool: AskUserQuestion {_QUESTIONS}", decision="deny"),
+    "planned": Scenario("tool: ExitPlanMode {}", {"mode": "plan"}, decision="deny"),
+    "agreed": Scenario(
+        "tool: ExitPlanMode {} then bash: touch made", {"mode": "plan"}, decision="allow"
+    ),
+    "todos": Scenario('tool: TaskCreate {"subject": "One", "description": "d"}'),
     "interrupted": Scenario("stall now", stops_at="text-delta"),
     "crashed": Scenario("stall now", killed_at="text-delta"),
     "not_signed_in": Scenario("hello", env={"ANTHROPIC_API_KEY": ""}),
@@ -80,6 +97,12 @@ CODEX = {
     ),
     "planned": Scenario(
         "say: <proposed_plan>\n1. Do it\n</proposed_plan>\n", _CODEX | {"mode": "plan"}
+    ),
+    "asked": Scenario(
+        f"tool: request_user_input {_QUESTIONS}",
+        _CODEX | {"mode": "plan"},
+        decision="allow",
+        answers={"Which?": "Red"},
     ),
     "interrupted": Scenario("stall now", _CODEX, stops_at="text-delta"),
     "crashed": Scenario("stall now", _CODEX, killed_at="text-delta"),
@@ -128,7 +151,7 @@ def play(adapter: Adapter, scenario: Scenario, lines: list[bytes]) -> list[Out]:
             outs.append(out)
             action = scenario.react(out)
             if action == "answer" and isinstance(out, Ask):
-                waiting += adapter.answer(out.approval_id, scenario.decision, "")
+                waiting += adapter.answer(out.approval_id, scenario.decision, "", scenario.answers)
             elif action == "interrupt" and not is_stopped:
                 is_stopped = True
                 waiting += adapter.interrupt()

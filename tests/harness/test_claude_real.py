@@ -180,22 +180,98 @@ async def test_reading_is_not_asked_for(claude, tmp_path):
     assert "inside" in one(chunks, "tool-output-available")["output"]
 
 
-async def test_plan_mode_shows_the_plan_and_changes_nothing(claude, standin, tmp_path):
-    driver = claude()
-    await driver.run(turn("hello", mode="plan"))
-    # The program tells the model in which file the plan belongs, and may write that one.
-    path = re.search(r"[^\s\"]+/plans/[\w-]+\.md", json.dumps(standin.messages[0].body))[0]
-    plan = json.dumps({"file_path": path, "content": "1. Do it"})
-    await driver.run(turn(f"tool: Write {plan}", mode="plan"))
+@pytest.fixture
+async def planned(claude, standin):
+    """Return ``planned(**changes)``: a driver of a program whose plan is written."""
 
-    chunks = await driver.run(turn("tool: ExitPlanMode {}", mode="plan"))
+    async def make(**changes):
+        driver = claude()
+        await driver.run(turn("hello", mode="plan", **changes))
+        # The program tells the model in which file the plan belongs, and may write that one.
+        path = re.search(r"[^\s\"]+/plans/[\w-]+\.md", json.dumps(standin.messages[0].body))[0]
+        plan = json.dumps({"file_path": path, "content": "1. Do it"})
+        await driver.run(turn(f"tool: Write {plan}", mode="plan", **changes))
+        return driver
+
+    return make
+
+
+@pytest.mark.parametrize("level", ["auto", "readonly"])
+async def test_plan_mode_asks_for_its_plan_and_changes_nothing(planned, tmp_path, level):
+    driver = await planned(toolApprovalLevel=level)
+    when(driver, "tool-approval-request", lambda: driver.answer("deny", "Add tests."))
+
+    chunks = await driver.run(turn("tool: ExitPlanMode {}", mode="plan", toolApprovalLevel=level))
     check_turn(driver.outs)
-    await driver.run(turn("bash: touch made", mode="plan"))
+    (ask,) = (out for out in driver.outs if isinstance(out, Ask))
+    await driver.run(turn("bash: touch made", mode="plan", toolApprovalLevel=level))
 
+    assert (ask.tool, ask.input) == ("ExitPlanMode", {"plan": "1. Do it"})
     assert one(chunks, "data-plan")["data"]["plan"] == "1. Do it"
-    assert "tool-approval-request" not in types_of(chunks)
+    assert "They said: Add tests." in text_of(chunks)
     assert driver.launches == 1
     assert not (tmp_path / "work/made").exists()
+
+
+@pytest.mark.parametrize(("level", "asked"), [("auto", []), ("readonly", ["Bash"])])
+async def test_an_agreed_plan_is_carried_out_at_its_level(planned, tmp_path, level, asked):
+    driver = await planned(toolApprovalLevel=level)
+    driver.on_out = lambda out: isinstance(out, Ask) and driver.answer("allow")
+    key = driver.adapter.key(turn(mode="plan", toolApprovalLevel=level))
+    says = "tool: ExitPlanMode {} then bash: touch made"
+
+    await driver.run(turn(says, mode="plan", toolApprovalLevel=level))
+
+    check_turn(driver.outs)
+    asks = [out.tool for out in driver.outs if isinstance(out, Ask)]
+    assert asks == ["ExitPlanMode", *asked]
+    assert (tmp_path / "work/made").exists()
+    assert driver.adapter.key(turn(mode="plan", toolApprovalLevel=level)) != key
+
+
+QUESTION = {
+    "question": "Which?",
+    "header": "Colour",
+    "options": [{"label": "Red", "description": "r"}, {"label": "Blue", "description": "b"}],
+    "multiSelect": True,
+}
+
+
+@pytest.mark.parametrize("mode", ["default", "plan"])
+@pytest.mark.parametrize(
+    ("decision", "answers", "words"),
+    [
+        pytest.param("allow", {"Which?": ["Red", "my own"]}, '"Which?"="Red, my own"', id="told"),
+        pytest.param("deny", None, "did not answer", id="skipped"),
+    ],
+)
+async def test_a_question_of_the_model_is_answered(claude, mode, decision, answers, words):
+    driver = claude()
+    when(driver, "tool-approval-request", lambda: driver.answer(decision, "", answers))
+
+    says = f"tool: AskUserQuestion {json.dumps({'questions': [QUESTION]})}"
+    chunks = await driver.run(turn(says, mode=mode))
+
+    check_turn(driver.outs)
+    (ask,) = (out for out in driver.outs if isinstance(out, Ask))
+    assert (ask.tool, ask.input["questions"]) == ("AskUserQuestion", [QUESTION])
+    assert words in text_of(chunks)
+
+
+async def test_what_is_to_be_done_is_shown(claude):
+    driver = claude()
+    for subject in ("One", "Two"):
+        task = json.dumps({"subject": subject, "description": "d"})
+        await driver.run(turn(f"tool: TaskCreate {task}", toolApprovalLevel="readonly"))
+
+    done = '{"taskId": "1", "status": "completed"}'
+    chunks = await driver.run(turn(f"tool: TaskUpdate {done}", toolApprovalLevel="readonly"))
+
+    check_turn(driver.outs)
+    assert one(chunks, "data-todos")["data"]["todos"] == [
+        {"text": "One", "status": "completed"},
+        {"text": "Two", "status": "pending"},
+    ]
 
 
 async def test_two_tools_at_once_keep_their_results(claude):
@@ -216,7 +292,7 @@ async def test_two_tools_at_once_keep_their_results(claude):
     }
 
 
-async def test_a_sub_agent_stays_out_of_the_answer(claude, tmp_path):
+async def test_what_a_sub_agent_does_is_under_its_call(claude, tmp_path):
     driver = claude()
     task = '{"description":"d","prompt":"bash: touch made","subagent_type":"general-purpose"}'
 
@@ -224,8 +300,12 @@ async def test_a_sub_agent_stays_out_of_the_answer(claude, tmp_path):
 
     check_turn(driver.outs)
     assert (tmp_path / "work/made").exists()
-    assert [c["toolName"] for c in chunks if c["type"] == "tool-input-available"] == ["Task"]
-    assert one(chunks, "data-subagent")["data"]["last"] == "Bash"
+    task, bash = (c for c in chunks if c["type"] == "tool-input-available")
+    assert (task["toolName"], bash["toolName"]) == ("Task", "Bash")
+    assert bash["providerMetadata"] == {"mesh": {"parentToolCallId": task["toolCallId"]}}
+    ended = [c["toolCallId"] for c in chunks if c["type"] == "tool-output-available"]
+    assert ended == [bash["toolCallId"], task["toolCallId"]]
+    assert "I run it" not in text_of(chunks)
 
 
 async def test_what_a_sub_agent_may_not_do_alone_is_asked(claude, tmp_path):
@@ -257,6 +337,19 @@ async def test_a_new_process_resumes_the_conversation(claude):
     metadata = chunks[-1]["messageMetadata"]
     assert metadata["codingAgentSessionId"] == session
     assert metadata["costUsd"] == before["costUsd"]  # not the conversation's total
+
+
+async def test_a_fork_goes_on_and_leaves_the_conversation_as_it_was(claude):
+    first = claude()
+    chunks = await first.run(turn("my word is walnut"))
+    session = chunks[-1]["messageMetadata"]["codingAgentSessionId"]
+    await first.stop()
+
+    chunks = await claude().run(turn("recall", resumeSessionRef=session, forkSession=True))
+    forked = chunks[-1]["messageMetadata"]["codingAgentSessionId"]
+
+    assert text_of(chunks) == "First you said: my word is walnut"
+    assert forked != session
 
 
 @pytest.mark.parametrize(

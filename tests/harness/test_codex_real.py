@@ -306,8 +306,13 @@ async def test_auto_leaves_the_sandbox_when_the_model_asks(codex, tmp_path):
     assert not any(isinstance(out, Ask) for out in driver.outs)
 
 
-async def test_a_question_of_the_model_is_answered_that_nobody_can(codex):
+@pytest.mark.parametrize(
+    ("decision", "answers", "words"),
+    [("allow", {"Which?": "x"}, "x"), ("deny", None, "did not answer")],
+)
+async def test_a_question_of_the_model_is_answered(codex, decision, answers, words):
     driver = codex()
+    when(driver, "tool-approval-request", lambda: driver.answer(decision, "", answers))
     question = {"id": "a", "header": "h", "question": "Which?", "options": []}
     options = [{"label": "x", "description": "d"}, {"label": "y", "description": "d"}]
     form = {"questions": [question | {"options": options}]}
@@ -315,7 +320,25 @@ async def test_a_question_of_the_model_is_answered_that_nobody_can(codex):
     chunks = await driver.run(say(f"tool: request_user_input {json.dumps(form)}", mode="plan"))
 
     check_turn(driver.outs)
-    assert "Ask in your reply" in text_of(chunks)
+    (ask,) = (out for out in driver.outs if isinstance(out, Ask))
+    assert (ask.tool, ask.input["questions"][0]["question"]) == ("AskUserQuestion", "Which?")
+    assert words in text_of(chunks)
+    ended = "tool-output-available" if decision == "allow" else "tool-output-denied"
+    assert one(chunks, ended)
+
+
+async def test_a_fork_goes_on_and_leaves_the_conversation_as_it_was(codex):
+    first = codex()
+    chunks = await first.run(say("my word is walnut"))
+    session = chunks[-1]["messageMetadata"]["codingAgentSessionId"]
+    await first.stop()
+
+    chunks = await codex().run(
+        say("recall", resumeSessionRef=session, forkSession=True, toolApprovalLevel="readonly")
+    )
+
+    assert text_of(chunks) == "First you said: my word is walnut"
+    assert chunks[-1]["messageMetadata"]["codingAgentSessionId"] != session
 
 
 async def test_a_new_process_resumes_the_conversation(codex):

@@ -33,7 +33,6 @@ def read(body: Json) -> tuple[list[str], list[str]]:
     for message in body.get("messages", []):
         if message.get("role") != "user":
             continue
-        results = []
         texts: list[str] = []
         for block in _blocks(message):
             if block.get("type") == "tool_result":

@@ -16,6 +16,7 @@ The last user text decides (elsewhere in the text is fine):
   bash twice           calls Bash two times in one message
   write: PATH TEXT     calls the tool Write
   tool: NAME {json}    calls any tool
+  … then bash: COMMAND after that tool calls Bash too
   recall               tells the first thing you said
   slow N MS            N pieces of text, MS milliseconds apart
   big N                one piece of N bytes
@@ -87,6 +88,9 @@ def steps_for(texts: list[str], tool_results: list[str]) -> list[Step]:
     gave since, if the model is asked to go on after them.
     """
     if tool_results:
+        # What is to be done after the tool, if that was said.
+        if texts and len(tool_results) == 1 and (then := _THEN.search(texts[-1])):
+            return [_bash(then[1])]
         return [words("The tool said: " + " | ".join(result[:200] for result in tool_results))]
     said = texts[-1] if texts else ""
     for pattern, make in _SCRIPTS:
@@ -98,6 +102,8 @@ def steps_for(texts: list[str], tool_results: list[str]) -> list[Step]:
 def _bash(command: str) -> Tool:
     return Tool("Bash", {"command": command, "description": "As told"})
 
+
+_THEN = re.compile(r"\bthen bash: (.+)", re.DOTALL)
 
 Maker = Callable[["re.Match[str]", list[str]], list[Step]]
 

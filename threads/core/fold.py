@@ -114,6 +114,8 @@ class Fold:
         for name in ("title", "providerExecuted"):
             if chunk.get(name) is not None:
                 part[name] = chunk[name]
+        if chunk.get("providerMetadata") is not None:
+            part[_METADATA.get(kind, "resultProviderMetadata")] = chunk["providerMetadata"]
         if kind == "tool-input-start":
             part["state"] = "input-streaming"
             self._inputs[call_id] = []
@@ -152,6 +154,13 @@ _TEXT_STEPS = {
     f"{part}-{step}": (part, step)
     for part in ("text", "reasoning")
     for step in ("start", "delta", "end")
+}
+
+
+# The AI SDK keeps what was said with a call apart from what was said with its result.
+_METADATA = {
+    "tool-input-start": "callProviderMetadata",
+    "tool-input-available": "callProviderMetadata",
 }
 
 

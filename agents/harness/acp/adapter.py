@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from agents.harness.acp import failures, permissions
 from agents.harness.acp import launch as lines
@@ -11,13 +10,11 @@ from agents.harness.acp.agents import Agent
 from agents.harness.acp.permissions import Question
 from agents.harness.acp.stream import Stream
 from agents.harness.acp.usage import Meter
-from agents.harness.answer import Answer
-from agents.harness.base import PLAN, Applied, Launch, Out, TurnInput
-from agents.harness.lines import as_object, list_of, object_of, text_of
+from agents.harness.base import PLAN, Launch, Out, TurnInput
+from agents.harness.cli_adapter import CliAdapter, Message
+from agents.harness.lines import list_of, object_of, text_of
 from agents.harness.questions import Answers
 from agents.harness.rpc import RequestId, Rpc, id_of
-
-Message = dict[str, Any]
 
 FINISH_REASONS = {
     "max_tokens": "length",
@@ -26,41 +23,33 @@ FINISH_REASONS = {
 }
 
 
-class AcpAdapter:
+class AcpAdapter(CliAdapter[Question]):
     """See ``agents.harness.base.Adapter``; of one agent."""
 
     def __init__(self, agent: Agent) -> None:
+        super().__init__()
         self.agent = agent
-        self.kind = agent.kind
-        self._turn: TurnInput | None = None
-        self._answer = Answer("")
+        self.kind, self.title = agent.kind, agent.title
         self._stream = Stream(self._answer)
         self._meter = Meter()
         self._rpc = Rpc({"jsonrpc": "2.0"})
         self._abilities: Message = {}
-        self._session = ""
         self._modes: tuple[str, str] = ("", "")  # that in which it began, that it is in
         self._can_plan = False
         self._is_connected = False  # the program has our session
         self._is_new = False  # and nothing was said in it yet
         self._is_prompted = False  # what comes is of this turn, not told again from before
-        self._is_interrupted = False
-        self._spoiled = 0  # programs not worth going on with
-        self._questions: dict[str, Question] = {}
 
     def launch(self, turn: TurnInput) -> Launch:
         return lines.launch(self.agent, turn)
 
-    def key(self, turn: TurnInput) -> str:
-        return f"{self._spoiled}:{lines.key(self.agent, turn)}"
+    def _key(self, turn: TurnInput) -> str:
+        return lines.key(self.agent, turn)
 
     def begin(self, turn: TurnInput) -> list[Out]:
-        self._turn = turn
-        self._answer = Answer(turn.run_id)
+        self._open(turn)
         self._stream = Stream(self._answer, turn.folder)
-        self._questions = {}
-        self._is_prompted = self._is_interrupted = False
-        self._answer.start()
+        self._is_prompted = False
         if self._is_connected:
             self._meter.begin()
             self._enter_mode()
@@ -68,15 +57,8 @@ class AcpAdapter:
             self._answer.put(self._rpc.request("initialize", lines.hello()))
         return self._answer.take()
 
-    def feed(self, line: bytes) -> list[Out]:
-        if not line.strip():
-            return []
-        message = as_object(line)
-        if self._turn is None:
-            return self._between_turns(message)
-        if message is None:
-            self._answer.notice(self.kind, line)
-        elif (request_id := id_of(message)) is not None:
+    def _take(self, message: Message, line: bytes) -> None:
+        if (request_id := id_of(message)) is not None:
             self._on_request(request_id, message)
         elif text_of(message, "method") == "session/update":
             self._on_update(object_of(message, "params"), line)
@@ -84,18 +66,6 @@ class AcpAdapter:
             self._on_response(self._rpc.take(message), message)
         else:
             self._answer.notice(self.kind, line)
-        return self._taken()
-
-    def answer(
-        self, approval_id: str, decision: str, reason: str, answers: Answers | None = None
-    ) -> list[Out]:
-        """See ``Adapter``. The protocol has no place for a reason."""
-        question = self._questions.pop(approval_id, None)
-        if question is None:
-            return []
-        self._reply(question, is_allowed=decision == "allow")
-        self._answer.put(Applied(approval_id, decision))
-        return self._answer.take()
 
     def interrupt(self) -> list[Out]:
         if self._turn is None:
@@ -109,25 +79,11 @@ class AcpAdapter:
         self._questions = {}
         return outs
 
-    def ended(self, code: int | None, stderr: str) -> list[Out]:
+    def _on_gone(self) -> None:
         self._is_connected = False
         self._rpc.forget()
-        if self._turn is None:
-            return []
-        if self._is_interrupted:
-            self._answer.abort(self._metadata())
-        else:
-            self._answer.fail(*failures.crash(self.agent, code, stderr), self._metadata())
-        return self._taken()
-
-    def _taken(self) -> list[Out]:
-        if self._answer.finished:
-            self._turn = None
-            self._questions = {}
-        return self._answer.take()
 
     def _between_turns(self, message: Message | None) -> list[Out]:
-        """No turn, so nobody reads: but whoever asks is answered."""
         if message is None:
             return []
         if (request_id := id_of(message)) is None:
@@ -136,19 +92,6 @@ class AcpAdapter:
         if text_of(message, "method") == permissions.METHOD:
             return [self._rpc.respond(request_id, permissions.CANCELLED)]
         return [self._rpc.refuse(request_id, "No turn is running.")]
-
-    def _metadata(self, result: Message | None = None) -> dict[str, Any]:
-        metadata: dict[str, Any] = {}
-        if self._session:
-            metadata |= {"codingAgentSessionId": self._session, "codingAgentProvider": self.kind}
-        if result is not None:
-            metadata |= self._meter.told(result)
-        return metadata
-
-    def _fail(self, error: Message) -> None:
-        # The next turn deserves a program that reads its sign-in and settings anew.
-        self._spoiled += 1
-        self._answer.fail(*failures.failure_of(self.agent, error), self._metadata())
 
     # The way to a turn: initialize, the session, its mode, the prompt
 
@@ -160,14 +103,14 @@ class AcpAdapter:
                 handle(self, object_of(message, "result"))
 
     def _on_refusal(self, method: str, error: Message) -> None:
-        if method in ("session/load", "session/resume"):
+        if method in ("session/fork", "session/load", "session/resume"):
             self._start_afresh()
         elif method == "session/set_mode":
             self._prompt()  # what the mode would forbid is refused when it is asked for
         elif self._is_interrupted:
             self._answer.abort(self._metadata())
         else:
-            self._fail(error)
+            self._fail(*failures.failure_of(self.agent, error))
 
     def _on_initialized(self, result: Message) -> None:
         assert self._turn is not None
@@ -183,7 +126,11 @@ class AcpAdapter:
 
     def _way_back(self) -> str:
         """Return how a session is taken up again: best without being told it all once more."""
-        if "resume" in object_of(self._abilities, "sessionCapabilities"):
+        assert self._turn is not None
+        abilities = object_of(self._abilities, "sessionCapabilities")
+        if self._turn.forks_session:
+            return "session/fork" if "fork" in abilities else ""
+        if "resume" in abilities:
             return "session/resume"
         return "session/load" if self._abilities.get("loadSession") is True else ""
 
@@ -193,9 +140,7 @@ class AcpAdapter:
         self._answer.put(self._rpc.request("session/new", lines.session(self._turn)))
 
     def _start_afresh(self) -> None:
-        """Go on without the earlier conversation, and say so: better than a dead thread."""
-        text = f"{self.agent.title} no longer has the earlier conversation, so it starts afresh."
-        self._answer.data("notice", {"source": self.kind, "code": "session_lost", "text": text})
+        self._tell_lost()
         self._open_session()
 
     def _on_session(self, result: Message) -> None:
@@ -245,7 +190,8 @@ class AcpAdapter:
         self._answer.put(self._rpc.request("session/prompt", params))
 
     def _on_prompted(self, result: Message) -> None:
-        metadata, reason = self._metadata(result), text_of(result, "stopReason")
+        metadata = self._metadata() | self._meter.told(result)
+        reason = text_of(result, "stopReason")
         if self._is_interrupted or reason == "cancelled":
             self._answer.abort(metadata)
         else:
@@ -269,14 +215,12 @@ class AcpAdapter:
         if self._is_interrupted:
             self._answer.put(self._rpc.respond(request_id, permissions.CANCELLED))
         elif decision == "ask":
-            self._questions[approval_id] = question
-            is_over = not call_id or self._answer.is_ended_call(call_id)
-            asked = approval_id if is_over else call_id  # then it is a call of its own
-            self._answer.ask(approval_id, asked, call.name, call.input)
+            self._ask(approval_id, question, call=call_id, tool=call.name, value=call.input)
         else:
-            self._reply(question, is_allowed=decision == "allow")
+            self._reply(question, decision == "allow", "", {})
 
-    def _reply(self, question: Question, *, is_allowed: bool) -> None:
+    def _reply(self, question: Question, is_allowed: bool, reason: str, answers: Answers) -> None:
+        """See ``CliAdapter``. The protocol has no place for a reason."""
         if not is_allowed:
             self._answer.deny(question.call)
         result = permissions.reply(question, is_allowed=is_allowed)
@@ -294,6 +238,7 @@ class AcpAdapter:
 
 _STEPS: dict[str, Callable[[AcpAdapter, Message], None]] = {
     "initialize": AcpAdapter._on_initialized,
+    "session/fork": AcpAdapter._on_session,
     "session/load": AcpAdapter._on_session,
     "session/new": AcpAdapter._on_session,
     "session/prompt": AcpAdapter._on_prompted,

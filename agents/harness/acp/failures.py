@@ -31,11 +31,3 @@ def words_of(error: dict[str, Any]) -> str:
     return (
         details if message in ("", "Internal error") and details else message or "no reason given"
     )
-
-
-def crash(agent: Agent, code: int | None, stderr: str) -> tuple[str, str]:
-    """Return code and sentence of a program that ended in the middle of a turn."""
-    how = f"with exit code {code}" if code is not None and code >= 0 else "by a signal"
-    said = stderr.strip().splitlines()
-    last = f" Its last words: {said[-1][:500]}" if said else ""
-    return "harness_crashed", f"{agent.title} ended {how} in the middle of the answer.{last}"

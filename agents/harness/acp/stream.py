@@ -94,11 +94,11 @@ class Stream:
             self._answer.result(call_id, call.text)
 
     def _on_plan(self, update: Update) -> None:
-        steps = [
-            {"step": text_of(entry, "content"), "status": text_of(entry, "status")}
+        todos = [
+            {"text": text_of(entry, "content"), "status": text_of(entry, "status")}
             for entry in list_of(update, "entries")
         ]
-        self._answer.plan(steps)
+        self._answer.todos(todos)
 
 
 _HANDLERS: dict[str, Callable[[Stream, Update], None]] = {

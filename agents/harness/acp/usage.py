@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agents.harness.lines import object_of
+from agents.harness.usage import count, dollars, usage_of
 
 
 class Meter:
@@ -24,9 +25,9 @@ class Meter:
 
     def update(self, update: dict[str, Any]) -> None:
         """Take a ``usage_update``."""
-        self._window = _count(update, "size") or self._window
+        self._window = count(update, "size") or self._window
         cost = object_of(update, "cost")
-        if (amount := _number(cost.get("amount"))) is not None and cost.get("currency") == "USD":
+        if (amount := dollars(cost.get("amount"))) is not None and cost.get("currency") == "USD":
             self._total = amount
 
     def told(self, result: dict[str, Any]) -> dict[str, Any]:
@@ -42,24 +43,14 @@ class Meter:
         given = object_of(result, "usage") or _of_gemini(result)
         if not given:
             return {}
-        plain, output = _count(given, "inputTokens"), _count(given, "outputTokens")
-        read, write = _count(given, "cachedReadTokens"), _count(given, "cachedWriteTokens")
-        usage: dict[str, Any] = {
-            "inputTokens": plain + read + write,
-            "outputTokens": output,
-            "totalTokens": plain + read + write + output,
-            "cachedInputTokens": read,
-            "inputTokenDetails": {
-                "noCacheTokens": plain,
-                "cacheReadTokens": read,
-                "cacheWriteTokens": write,
-            },
-        }
-        if thinking := _count(given, "thoughtTokens"):
-            usage["reasoningTokens"] = thinking
-        if self._window:
-            usage["contextWindow"] = self._window
-        return usage
+        return usage_of(
+            plain=count(given, "inputTokens"),
+            read=count(given, "cachedReadTokens"),
+            write=count(given, "cachedWriteTokens"),
+            output=count(given, "outputTokens"),
+            thinking=count(given, "thoughtTokens"),
+            window=self._window,
+        )
 
 
 def _of_gemini(result: dict[str, Any]) -> dict[str, Any]:
@@ -67,13 +58,3 @@ def _of_gemini(result: dict[str, Any]) -> dict[str, Any]:
     counts = object_of(object_of(object_of(result, "_meta"), "quota"), "token_count")
     names = {"input_tokens": "inputTokens", "output_tokens": "outputTokens"}
     return {ours: counts[theirs] for theirs, ours in names.items() if theirs in counts}
-
-
-def _count(usage: dict[str, Any], key: str) -> int:
-    value = usage.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
-
-
-def _number(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None

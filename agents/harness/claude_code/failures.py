@@ -47,11 +47,3 @@ def failure_of(result: dict[str, Any]) -> tuple[str, str]:
             f"The model's provider refused: {words or 'no reason given'}{named}",
         )
     return "harness_failed", f"Claude Code stopped: {words or text_of(result, 'subtype')}"
-
-
-def crash(code: int | None, stderr: str) -> tuple[str, str]:
-    """Return code and sentence of a program that ended in the middle of a turn."""
-    how = f"with exit code {code}" if code is not None and code >= 0 else "by a signal"
-    said = stderr.strip().splitlines()
-    last = f" Its last words: {said[-1][:500]}" if said else ""
-    return "harness_crashed", f"Claude Code ended {how} in the middle of the answer.{last}"

@@ -14,7 +14,6 @@ PROGRAM = "claude"
 
 # Tools that need a terminal, leave the sandbox's folder, or go on when the turn is over.
 UNFIT = (
-    "AskUserQuestion",
     "Config",
     "CronCreate",
     "CronDelete",
@@ -30,6 +29,8 @@ UNFIT = (
 ENVIRONMENT = {
     "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    # Newer models get no tools for a list of what is to be done, unless asked for.
+    "CLAUDE_CODE_ENABLE_TODO_TOOLS": "1",
     "DISABLE_AUTOUPDATER": "1",
     "DISABLE_ERROR_REPORTING": "1",
     "DISABLE_TELEMETRY": "1",
@@ -59,6 +60,8 @@ def launch(turn: TurnInput) -> Launch:
         args.append(f"--append-system-prompt={turn.instructions}")
     if turn.resume_session_ref:
         args.append(f"--resume={turn.resume_session_ref}")
+        if turn.forks_session:
+            args.append("--fork-session")
     return Launch(PROGRAM, tuple(args), ENVIRONMENT)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Any, Literal
 
-from agents.harness.base import AUTO, PLAN, TurnInput
+from agents.harness.base import AUTO, TurnInput
+from agents.harness.lines import text_of
+from agents.harness.questions import PLAN_READY, QUESTION, Answers
 
-Decision = Literal["allow", "ask", "deny", "plan"]
+Decision = Literal["allow", "ask", "deny"]
 
 # What changes nothing on the machine and reaches nobody outside it.
 READ_ONLY = frozenset(
@@ -20,8 +23,10 @@ READ_ONLY = frozenset(
         "ReportFindings",
         "Task",
         "Agent",
+        "TaskCreate",
         "TaskGet",
         "TaskList",
+        "TaskUpdate",
         "TodoWrite",
         "ToolSearch",
     }
@@ -41,26 +46,57 @@ ASK_RULES = (
     "mcp__*",
 )
 
+_PLAN_FILE = re.compile(r"\A/(?!.*/\.\./).+/\.claude/plans/[\w-]+\.md\Z")
+
 DENIED = "The person did not allow this tool call. Offer other ways."
 PLAN_ONLY = "Plan mode: nothing is changed or run. Present the plan instead."
-PLAN_SHOWN = "The plan is shown to the person. Stop here: they will say how to go on."
+PLAN_REFUSED = "The person does not agree to the plan yet. Stop here: they will say what to change."
+PLAN_TO_CHANGE = "The person wants the plan changed. They said: "
+SKIPPED = "The person did not answer. Go on with what seems best, or ask in other words."
 
 
 def asks(turn: TurnInput) -> bool:
     """Say whether a person is asked in this turn: at any level but ``auto``, so that a level
     from a newer server is rather too strict than too lax."""
-    return turn.approval_level != AUTO and turn.mode != PLAN
+    return turn.approval_level != AUTO
 
 
-def decide(tool: str, turn: TurnInput) -> Decision:
+def decide(tool: str, turn: TurnInput, *, is_planning: bool, tool_input: Any = None) -> Decision:
     """Return what is to be done when the program asks whether ``tool`` may run.
 
-    A sub-agent (``Task``) may start freely: each of its own tools is asked for in turn.
+    A sub-agent (``Task``) may start freely: each of its own tools is asked for in turn. What
+    is a question by itself goes to the person at every level.
     """
-    if turn.mode == PLAN:
-        if tool == "ExitPlanMode":
-            return "plan"
-        return "allow" if tool in READ_ONLY else "deny"
+    if tool == QUESTION or (tool == PLAN_READY and is_planning):
+        return "ask"
+    if is_planning:
+        is_fit = tool in READ_ONLY or _writes_the_plan(tool, tool_input, turn)
+        return "allow" if is_fit else "deny"
     if not asks(turn) or tool in READ_ONLY:
         return "allow"
     return "ask"
+
+
+def _writes_the_plan(tool: str, tool_input: Any, turn: TurnInput) -> bool:
+    """Say whether it is the file, outside of the working folder, in which the program has the
+    model put its plan."""
+    if tool not in ("Edit", "Write") or not isinstance(tool_input, dict):
+        return False
+    path = text_of(tool_input, "file_path")
+    return bool(_PLAN_FILE.search(path)) and not path.startswith(f"{turn.folder}/")
+
+
+def denial(tool: str, reason: str) -> str:
+    """Return what the model reads when a person has denied ``tool``."""
+    if tool == PLAN_READY:
+        return f"{PLAN_TO_CHANGE}{reason}" if reason else PLAN_REFUSED
+    said = SKIPPED if tool == QUESTION else DENIED
+    return f"{said} They said: {reason}" if reason else said
+
+
+def answered(tool_input: Any, answers: Answers) -> Any:
+    """Return the input of a question with what the person answered, as the program reads it."""
+    if not isinstance(tool_input, dict):
+        return tool_input
+    texts = {q: ", ".join(a) if isinstance(a, list) else a for q, a in answers.items()}
+    return tool_input | {"answers": texts}

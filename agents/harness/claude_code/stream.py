@@ -11,7 +11,9 @@ import re
 from typing import Any
 
 from agents.harness.answer import Answer
+from agents.harness.claude_code.todos import Todos
 from agents.harness.lines import list_of, object_of, parse, text_of
+from agents.harness.questions import PLAN_READY
 
 _KINDS = {"text": "text", "thinking": "reasoning"}
 _CALLS = ("tool_use", "server_tool_use", "mcp_tool_use")
@@ -22,8 +24,8 @@ _WRAPPER = re.compile(r"\A<tool_use_error>(.*)</tool_use_error>\Z", re.DOTALL)
 class Stream:
     """The messages of one turn."""
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
+    def __init__(self, answer: Answer, todos: Todos) -> None:
+        self._answer, self._todos = answer, todos
         self._message = ""
         self._streamed: set[str] = set()  # messages of which pieces came
         self._calls: dict[int, tuple[str, str]] = {}  # index of a block → its call and tool
@@ -81,7 +83,25 @@ class Stream:
         self._answer.close(self._part(index))
         if index in self._calls:
             call, tool = self._calls.pop(index)
-            self._answer.call_input(call, tool, _parsed("".join(self._json.pop(index))))
+            self._input(call, tool, _parsed("".join(self._json.pop(index))))
+
+    def _input(self, call: str, tool: str, value: Any, *, parent: str = "") -> None:
+        if tool == PLAN_READY:  # the plan is in a file: the question about it brings its text
+            self._answer.call(call, tool)
+            return
+        self._answer.call_input(call, tool, value, parent=parent)
+        if (todos := self._todos.written(tool, value)) is not None:
+            self._answer.todos(todos)
+
+    def of_helper(self, message: dict[str, Any], parent: str) -> None:
+        """Take a message of a sub-agent: its calls are shown under the call that started it.
+
+        What it says is not: its last words are the result of that call.
+        """
+        for block in list_of(message, "content"):
+            if text_of(block, "type") in _CALLS:
+                name = text_of(block, "name")
+                self._input(text_of(block, "id"), name, block.get("input"), parent=parent)
 
     def whole(self, message: dict[str, Any]) -> None:
         """Take a message, or a block of one, that the program has put together."""
@@ -91,9 +111,7 @@ class Stream:
             kind = text_of(block, "type")
             if kind in _CALLS:
                 self.said_something = True
-                self._answer.call_input(
-                    text_of(block, "id"), text_of(block, "name"), block.get("input")
-                )
+                self._input(text_of(block, "id"), text_of(block, "name"), block.get("input"))
             elif kind in _KINDS and not was_streamed:
                 self.text(f"{message_id}:whole:{number}", text_of(block, kind), _KINDS[kind])
 
@@ -114,7 +132,11 @@ class Stream:
             if text_of(block, "type") == "tool_result":
                 if text_of(block, "tool_use_id") in rejected:
                     self._answer.deny(text_of(block, "tool_use_id"))
+                tool = self._answer.name_of(text_of(block, "tool_use_id"))
                 self.result(block)
+                todos = self._todos.changed(tool, object_of(line, "tool_use_result"))
+                if todos is not None:
+                    self._answer.todos(todos)
 
     def result(self, block: dict[str, Any]) -> None:
         call, text = text_of(block, "tool_use_id"), _plain(block.get("content"))

@@ -5,11 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agents.harness.lines import object_of
-
-
-def _count(usage: dict[str, Any], key: str) -> int:
-    value = usage.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+from agents.harness.usage import count, dollars, usage_of
 
 
 class Meter:
@@ -26,32 +22,31 @@ class Meter:
     def step(self, usage: dict[str, Any]) -> None:
         """Add what one answer of the model used."""
         for key in _KEYS:
-            self._steps[key] = self._steps.get(key, 0) + _count(usage, key)
+            self._steps[key] = self._steps.get(key, 0) + count(usage, key)
+
+    def told(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Return ``usage`` and ``costUsd`` of a turn that ended with ``result``."""
+        told: dict[str, Any] = {"usage": self.usage(result)}
+        if (cost := self.cost(result)) is not None:
+            told["costUsd"] = cost
+        return told
 
     def usage(self, result: dict[str, Any]) -> dict[str, Any]:
         """Return the turn's usage in the AI SDK's words; an interrupted turn has zeros in
         its result, so the steps count then."""
         given = object_of(result, "usage")
-        if not any(_count(given, key) for key in _KEYS):
+        if not any(count(given, key) for key in _KEYS):
             given = self._steps
-        plain, read, write, output = (_count(given, key) for key in _KEYS)
-        thinking = _count(object_of(given, "output_tokens_details"), "thinking_tokens")
-        usage: dict[str, Any] = {
-            "inputTokens": plain + read + write,
-            "outputTokens": output,
-            "totalTokens": plain + read + write + output,
-            "cachedInputTokens": read,
-            "inputTokenDetails": {
-                "noCacheTokens": plain,
-                "cacheReadTokens": read,
-                "cacheWriteTokens": write,
-            },
-        }
-        if thinking:
-            usage["reasoningTokens"] = thinking
-        if window := _context_window(result):
-            usage["contextWindow"] = window
-        return usage
+        plain, read, write, output = (count(given, key) for key in _KEYS)
+        thinking = count(object_of(given, "output_tokens_details"), "thinking_tokens")
+        return usage_of(
+            plain=plain,
+            read=read,
+            write=write,
+            output=output,
+            thinking=thinking,
+            window=_context_window(result),
+        )
 
     def cost(self, result: dict[str, Any]) -> float | None:
         """Return what the turn cost in US dollars; ``None`` when that can't be told.
@@ -59,11 +54,11 @@ class Meter:
         ``total_cost_usd`` is a running total. Newer programs say what was added to it; for
         others it is the total's growth.
         """
-        total, before = _dollars(result.get("total_cost_usd")), self._total_cost
+        total, before = dollars(result.get("total_cost_usd")), self._total_cost
         if total is not None:
             self._total_cost = total
         added = object_of(result, "model_usage_since_last_result").values()
-        costs = [_dollars(model.get("costUSD")) for model in added if isinstance(model, dict)]
+        costs = [dollars(model.get("costUSD")) for model in added if isinstance(model, dict)]
         if costs and None not in costs:
             return round(sum(cost or 0 for cost in costs), 6)
         if total is None or before is None:
@@ -79,11 +74,6 @@ _KEYS = (
 )
 
 
-def _dollars(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None
-
-
 def _context_window(result: dict[str, Any]) -> int:
     models = object_of(result, "modelUsage").values()
-    return max((_count(m, "contextWindow") for m in models if isinstance(m, dict)), default=0)
+    return max((count(m, "contextWindow") for m in models if isinstance(m, dict)), default=0)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from agents.harness.base import AUTO, PLAN, TurnInput
 from agents.harness.codex.items import Items, script_of
 from agents.harness.lines import list_of, object_of, text_of
+from agents.harness.questions import QUESTION, Answers
 from agents.harness.rpc import RequestId
 
 COMMAND = "item/commandExecution/requestApproval"
@@ -16,7 +17,7 @@ ELICITATION = "mcpServer/elicitation/request"
 PERMISSIONS = "item/permissions/requestApproval"
 FORM = "item/tool/requestUserInput"
 
-NO_FORMS = "There is no form for this here. Ask in your reply, and end your turn."
+SKIPPED = "The person did not answer. Go on with what seems best, or ask in your reply."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Question:
 def read(
     method: str, request_id: RequestId, params: dict[str, Any], items: Items
 ) -> Question | None:
-    """Return the question in a request; ``None`` when it is no question of yes or no."""
+    """Return the question in a request; ``None`` when it is none for a person."""
     call, tool, asked = text_of(params, "itemId"), "", params
     known = items.find(call)
     value: Any = known.input if known else None
@@ -46,6 +47,8 @@ def read(
     elif method == PERMISSIONS:
         call, tool, asked = "", "Permissions", object_of(params, "permissions")
         value = {"permissions": asked}
+    elif method == FORM:
+        tool, value = QUESTION, {"questions": [_form(q) for q in list_of(params, "questions")]}
     elif method == ELICITATION:
         about = object_of(params, "_meta")
         if text_of(about, "codex_approval_kind") != "mcp_tool_call":
@@ -60,15 +63,31 @@ def read(
     return Question(request_id, method, call, tool, value, asked)
 
 
-def decide(turn: TurnInput) -> Literal["allow", "ask", "deny"]:
+def _form(question: dict[str, Any]) -> dict[str, Any]:
+    """Return one question of the model as every harness asks it."""
+    options = [
+        {"label": text_of(option, "label"), "description": text_of(option, "description")}
+        for option in list_of(question, "options")
+    ]
+    texts = {key: text_of(question, key) for key in ("question", "header")}
+    return {**texts, "options": options, "multiSelect": False}
+
+
+def decide(question: Question, turn: TurnInput) -> Literal["allow", "ask", "deny"]:
     """Return what is to be done with a question of the turn."""
+    if question.tool == QUESTION:
+        return "ask"
     if turn.mode == PLAN:
         return "deny"
     return "allow" if turn.approval_level == AUTO else "ask"
 
 
-def reply(question: Question, *, is_allowed: bool) -> dict[str, Any]:
+def reply(
+    question: Question, *, is_allowed: bool, answers: Answers | None = None
+) -> dict[str, Any]:
     """Return the answer, for this one time, as the request's result."""
+    if question.method == FORM:
+        return {"answers": _filled(question, answers or {})}
     if question.method == ELICITATION:
         action = "accept" if is_allowed else "decline"
         return {"action": action, "content": {} if is_allowed else None, "_meta": None}
@@ -77,10 +96,23 @@ def reply(question: Question, *, is_allowed: bool) -> dict[str, Any]:
     return {"decision": "accept" if is_allowed else "decline"}
 
 
-def no_forms(params: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer to a form: that nobody can fill it."""
-    asked = [text_of(question, "id") for question in list_of(params, "questions")]
-    return {"answers": {name: {"answers": [NO_FORMS]} for name in asked}}
+def _filled(question: Question, answers: Answers) -> dict[str, Any]:
+    """Return the answers by the names that Codex gave its questions."""
+    filled = {}
+    for asked in list_of(question.asked, "questions"):
+        given = answers.get(text_of(asked, "question"), SKIPPED)
+        filled[text_of(asked, "id")] = {"answers": [given] if isinstance(given, str) else given}
+    return filled
+
+
+def told(answers: Answers) -> str:
+    """Return what was answered, as the result of the call that asked."""
+    texts = (f"{asked} {_joined(given)}" for asked, given in answers.items())
+    return "\n".join(texts) or SKIPPED
+
+
+def _joined(given: str | list[str]) -> str:
+    return given if isinstance(given, str) else ", ".join(given)
 
 
 def decline_elicitation() -> dict[str, Any]:

@@ -63,15 +63,3 @@ def _kind(info: Any) -> tuple[str, int | None]:
     name = next(iter(info))
     status = object_of(info, name).get("httpStatusCode")
     return name, status if isinstance(status, int) else None
-
-
-def crash(code: int | None, stderr: str) -> tuple[str, str]:
-    """Return code and sentence of a program that ended in the middle of a turn."""
-    how = f"with exit code {code}" if code is not None and code >= 0 else "by a signal"
-    said = stderr.strip().splitlines()
-    last = f" Its last words: {_plain(said[-1])[:500]}" if said else ""
-    return "harness_crashed", f"Codex ended {how} in the middle of the answer.{last}"
-
-
-def _plain(line: str) -> str:
-    return re.sub(r"\x1b\[[\d;]*m", "", line)  # it colours its log, terminal or not

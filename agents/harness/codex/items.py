@@ -130,7 +130,7 @@ class Items:
 
     def _end_plan(self, item_id: str, item: Item) -> None:
         if text := text_of(item, "text"):
-            self._answer.data("plan", {"plan": text}, part_id="plan")
+            self._answer.plan(text)
 
     def _end_command(self, item_id: str, item: Item) -> None:
         self.started(item)

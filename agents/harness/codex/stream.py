@@ -91,11 +91,11 @@ class Stream:
         self.items.output(text_of(params, "itemId"), text_of(params, "delta"))
 
     def _on_plan(self, params: Params) -> None:
-        steps = [
-            {"step": text_of(step, "step"), "status": text_of(step, "status")}
+        todos = [
+            {"text": text_of(step, "step"), "status": text_of(step, "status")}
             for step in list_of(params, "plan")
         ]
-        self._answer.plan(steps)
+        self._answer.todos(todos)
 
     def _on_diff(self, params: Params) -> None:
         diff = text_of(params, "diff")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agents.harness.lines import object_of
+from agents.harness.usage import count, usage_of
 
 _KEYS = (
     "inputTokens",
@@ -28,32 +29,21 @@ class Meter:
         last = object_of(usage, "last")
         self._has_seen = self._has_seen or bool(last)
         for key in _KEYS:
-            self._used[key] += _count(last, key)
-        self._window = _count(usage, "modelContextWindow") or self._window
+            self._used[key] += count(last, key)
+        self._window = count(usage, "modelContextWindow") or self._window
 
     def usage(self) -> dict[str, Any]:
         """Return the turn's usage in the AI SDK's words; empty when nothing was told."""
         if not self._has_seen:
             return {}
         given, read, write, output, thinking = (self._used[key] for key in _KEYS)
-        usage: dict[str, Any] = {
-            "inputTokens": given,
-            "outputTokens": output,
-            "totalTokens": given + output,
-            "cachedInputTokens": read,
-            "inputTokenDetails": {
-                "noCacheTokens": max(given - read - write, 0),
-                "cacheReadTokens": read,
-                "cacheWriteTokens": write,
-            },
-        }
-        if thinking:
-            usage["reasoningTokens"] = thinking
-        if self._window:
-            usage["contextWindow"] = self._window
-        return usage
-
-
-def _count(usage: dict[str, Any], key: str) -> int:
-    value = usage.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+        # Here the cached tokens are part of the input's.
+        plain = max(given - read - write, 0)
+        return usage_of(
+            plain=plain,
+            read=read,
+            write=write,
+            output=output,
+            thinking=thinking,
+            window=self._window,
+        )

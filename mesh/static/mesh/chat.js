@@ -52,6 +52,8 @@ export class Chat {
     if (chunk.type === "data-run-status") return this.move(chunk.data);
     if (chunk.type === "data-thread-title") return this.onTitle(chunk.data.title);
     if (!runId) return null;
+    // It is still asked anew until something else comes.
+    this.runOf(runId).retry = chunk.type === "data-retry" ? chunk.data : null;
     const message = this.answerOf(runId);
     if (chunk.type === "error") message.error ??= { message: chunk.errorText };
     if (chunk.type === "abort") message.state = "cancelled";

@@ -88,6 +88,9 @@ export class Fold {
       this.tools.set(id, part);
     }
     for (const name of ["title", "providerExecuted"]) if (chunk[name] != null) part[name] = chunk[name];
+    // The AI SDK keeps what was said with a call apart from what was said with its result.
+    const isCall = kind === "tool-input-start" || kind === "tool-input-available";
+    if (chunk.providerMetadata != null) part[isCall ? "callProviderMetadata" : "resultProviderMetadata"] = chunk.providerMetadata;
     if (kind === "tool-input-start") {
       part.state = "input-streaming";
       this.inputs.set(id, "");

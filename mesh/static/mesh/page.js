@@ -135,7 +135,7 @@ function machine() {
   return thread?.machine ?? null;
 }
 
-function words({ state }) {
+function words({ state, retry }) {
   const where = machine()?.name;
   if (stopping) return "Stopping…";
   if (state === "queued") {
@@ -144,7 +144,15 @@ function words({ state }) {
   }
   if (state === "dispatched") return where ? `Starting the agent on ${where}…` : "Starting the agent…";
   if (state === "waiting") return "Waiting for your answer";
+  if (retry) return retryWords(retry);
   return where ? `Working on ${where}` : "Working";
+}
+
+const REFUSALS = { 429: "asks for a pause", 503: "is overloaded", 529: "is overloaded" };
+
+function retryWords({ attempt, of, status }) {
+  const many = attempt ? ` (${attempt}${of ? ` of ${of}` : ""})` : "";
+  return `The model's provider ${REFUSALS[status] ?? "did not answer"}. Trying again${many}…`;
 }
 
 function paintStatus() {

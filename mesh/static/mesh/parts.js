@@ -14,8 +14,14 @@ export function makePart(part, loadDetails) {
   if (isTool(part)) return new ToolPart(loadDetails);
   if (part.type === "file") return new FilePart();
   if (part.type === "data-run-restarted") return new RestartedPart();
+  if (Object.hasOwn(BESIDE, part.type)) return new BesidePart(part.type);
   return null;
 }
+
+/** The call of the helper that made this call, if one did. */
+export const parentOf = (part) => part.callProviderMetadata?.mesh?.parentToolCallId ?? null;
+
+const tookOf = (metadata) => metadata?.mesh?.tookMs;
 
 export const isTool = (part) => part.type === "dynamic-tool" || part.type.startsWith("tool-");
 export const toolName = (part) => part.toolName ?? part.type.slice("tool-".length);
@@ -59,7 +65,7 @@ class ReasoningPart {
 
   update(part, run) {
     const open = run.live && part.state === "streaming";
-    if (!open) this.took ??= performance.now() - this.started;
+    if (!open) this.took ??= tookOf(part.providerMetadata) ?? performance.now() - this.started;
     // Some models hand out their thoughts sealed: there is nothing to read then.
     this.text = part.text.includes("REDACTED") ? "" : part.text.trim();
     const lines = this.text.split("\n").filter(Boolean);
@@ -71,6 +77,23 @@ class ReasoningPart {
 
   fill() {
     this.body.textContent = this.text;
+  }
+}
+
+// What stands beside the words of an answer; painted by progress.js.
+const BESIDE = { "data-todos": "todos", "data-plan": "plan", "data-diff": "diff", "data-notice": "notice" };
+
+class BesidePart {
+  constructor(kind) {
+    this.kind = kind;
+    this.node = el("div", { class: `part part--${BESIDE[kind]}`, hidden: true });
+  }
+
+  async update(part) {
+    const { paint } = await import("./progress.js");
+    if (this.data === part.data) return;
+    this.data = part.data;
+    paint(this.node, this.kind, part.data);
   }
 }
 
@@ -118,13 +141,22 @@ class ToolPart {
     this.time = el("span", { class: "tool__time" });
     this.word = el("span", { class: "tool__state" });
     this.body = el("div", { class: "tool__body" });
+    this.nested = el("div", { class: "tool__nested" });
     this.node = el(
       "details",
       { class: "part tool" },
       el("summary", { class: "tool__row" }, this.picture, this.what, this.where, this.count, this.time, this.word, chevron()),
+      this.nested,
       this.body,
     );
     this.node.addEventListener("toggle", () => this.node.open && this.fill());
+  }
+
+  /** Put what the helper does that this call started under its row, open while it works. */
+  nest(node, isLive) {
+    if (isLive && !this.nested.firstChild) this.node.open = true;
+    this.nested.append(node);
+    this.count.textContent = `${this.nested.children.length} step${this.nested.children.length > 1 ? "s" : ""}`;
   }
 
   update(part, run) {
@@ -133,7 +165,7 @@ class ToolPart {
     this.part = part;
     if (this.node.dataset.state !== state) {
       this.node.dataset.state = state;
-      this.clock(state);
+      this.clock(state, tookOf(part.resultProviderMetadata));
       this.word.replaceChildren(...stateMark(state, part, word));
     }
     if (this.shown !== picture) this.picture.replaceChildren(icon((this.shown = picture)));
@@ -141,19 +173,19 @@ class ToolPart {
     this.where.textContent = where;
     this.where.hidden = !where;
     this.where.title = where.length > 60 ? where : "";
-    this.count.replaceChildren(...changes(part));
+    if (!this.nested.firstChild) this.count.replaceChildren(...changes(part));
     if (this.node.open) this.fill();
   }
 
-  /** Time what runs while we look on; of what was stored, only the result is known. */
-  clock(state) {
+  /** Time what runs while we look on; what has ended knows how long it took. */
+  clock(state, told) {
     if (state === "running") {
       this.started ??= performance.now();
       this.time.dataset.since = this.started;
     } else {
       delete this.time.dataset.since;
-      const took = performance.now() - (this.started ?? performance.now());
-      this.time.textContent = this.started && took >= 950 ? duration(took) : "";
+      const took = told ?? (this.started ? performance.now() - this.started : 0);
+      this.time.textContent = took >= 950 ? duration(took) : "";
     }
   }
 
@@ -194,9 +226,13 @@ const TOOLS = {
   webfetch: ["globe", ["Fetched", "Fetching", "Fetch"], "a page", "url"],
   websearch: ["globe", ["Searched the web for", "Searching the web for", "Search the web for"], "something", "query"],
   task: ["bot", ["Asked a helper", "Asking a helper", "Ask a helper"], "", "description"],
-  todowrite: ["list-todo", ["Updated the plan", "Updating the plan", "Update the plan"], "", ""],
+  todowrite: ["list-todo", ["Updated the list", "Updating the list", "Update the list"], "", ""],
+  taskcreate: ["list-todo", ["Added to the list", "Adding to the list", "Add to the list"], "", "subject"],
+  tasklist: ["list-todo", ["Looked at the list", "Looking at the list", "Look at the list"], "", ""],
+  askuserquestion: ["message-circle", ["Asked you", "Asking you", "Ask you"], "", ""],
+  exitplanmode: ["list-todo", ["Proposed a plan", "Proposing a plan", "Propose a plan"], "", ""],
 };
-Object.assign(TOOLS, { shell: TOOLS.bash, multiedit: TOOLS.edit, agent: TOOLS.task });
+Object.assign(TOOLS, { shell: TOOLS.bash, multiedit: TOOLS.edit, agent: TOOLS.task, taskupdate: TOOLS.todowrite });
 const TENSE = { running: 1, preparing: 1, waiting: 2, denied: 2, stopped: 2 };
 
 /** Return icon, what, to what (object) and where of a tool call in words, as fits its `state`. */

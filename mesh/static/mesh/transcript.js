@@ -3,7 +3,7 @@
 
 import { textOf } from "./chat.js";
 import { byId, copy, duration, el, icon, withCode } from "./dom.js";
-import { chevron, isTool, makePart, summarise } from "./parts.js";
+import { chevron, isTool, makePart, parentOf, summarise } from "./parts.js";
 
 const FIRST = 80; // rows of a thread that are painted at first; older ones when scrolled to
 const MORE = 120;
@@ -291,7 +291,16 @@ class Answer {
     if (!painter) return;
     painter.update(part, this.message);
     this.painters.set(part, painter);
-    this.body.insertBefore(painter.node, before);
+    const parent = this.helperOf(part);
+    if (parent) parent.nest(painter.node, this.message.live);
+    else this.body.insertBefore(painter.node, before);
+  }
+
+  /** The row of the call that started the helper which made this call, while it is painted. */
+  helperOf(part) {
+    const id = parentOf(part);
+    const call = id && this.message.parts.find((other) => other.toolCallId === id);
+    return call ? this.painters.get(call) : null;
   }
 
   showEarlier(count) {

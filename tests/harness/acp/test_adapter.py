@@ -94,13 +94,16 @@ def test_it_plans_in_its_own_mode_and_works_again_as_before(adapter):
     assert written(again)[-1]["params"]["modeId"] == "usual"
 
 
-def test_its_plan_is_shown(adapter):
+def test_its_list_of_what_is_to_be_done_is_shown(adapter):
     begin(adapter)
     entries = [{"content": "one", "status": "completed"}, {"content": "two", "status": "pending"}]
 
     outs = update(adapter, "plan", entries=entries)
 
-    assert one(chunks_of(outs), "data-plan")["data"]["plan"] == "- [x] one\n- [ ] two"
+    assert one(chunks_of(outs), "data-todos")["data"]["todos"] == [
+        {"text": "one", "status": "completed"},
+        {"text": "two", "status": "pending"},
+    ]
 
 
 def test_a_file_it_wants_us_to_write_is_refused(adapter):

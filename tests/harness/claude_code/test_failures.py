@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.harness.claude_code.failures import crash, failure_of, is_unknown_session
+from agents.harness.claude_code.failures import failure_of, is_unknown_session
 
 
 @pytest.mark.parametrize(
@@ -55,23 +55,6 @@ def test_failure(result, code, words):
 
     assert found == code
     assert words in sentence
-
-
-@pytest.mark.parametrize(
-    ("code", "stderr", "sentence"),
-    [
-        (3, "", "Claude Code ended with exit code 3 in the middle of the answer."),
-        (-9, "", "Claude Code ended by a signal in the middle of the answer."),
-        (None, "", "Claude Code ended by a signal in the middle of the answer."),
-        (
-            1,
-            "a\nb\n",
-            "Claude Code ended with exit code 1 in the middle of the answer. Its last words: b",
-        ),
-    ],
-)
-def test_crash(code, stderr, sentence):
-    assert crash(code, stderr) == ("harness_crashed", sentence)
 
 
 @pytest.mark.parametrize(

@@ -26,14 +26,30 @@ def test_the_usual_start():
     assert option(given.args, "permission-mode") == "default"
     assert option(given.args, "settings") is None
     assert option(given.args, "resume") is None
-    assert "AskUserQuestion" in option(given.args, "disallowedTools")
+    assert "AskUserQuestion" not in option(given.args, "disallowedTools")
+    assert "ExitPlanMode" in option(given.args, "disallowedTools")
     assert given.env["DISABLE_TELEMETRY"] == "1"
 
 
-def test_readonly_asks_whatever_the_persons_settings_say():
-    settings = json.loads(option(launch(turn(toolApprovalLevel="readonly")).args, "settings"))
+@pytest.mark.parametrize("mode", ["default", "plan"])
+def test_readonly_asks_whatever_the_persons_settings_say(mode):
+    """In plan mode too: once the plan is agreed to, the same program carries it out."""
+    given = launch(turn(toolApprovalLevel="readonly", mode=mode))
+    settings = json.loads(option(given.args, "settings"))
 
     assert {"Bash", "Edit", "Write"} <= set(settings["permissions"]["ask"])
+
+
+def test_a_fork_leaves_the_conversation_as_it_is():
+    args = launch(turn(resumeSessionRef="s", forkSession=True)).args
+
+    assert option(args, "resume") == "s"
+    assert "--fork-session" in args
+
+
+@pytest.mark.parametrize("changes", [{"forkSession": True}, {"resumeSessionRef": "s"}])
+def test_no_fork_of_nothing_nor_unasked(changes):
+    assert "--fork-session" not in launch(turn(**changes)).args
 
 
 def test_plan_mode_may_end_with_a_plan():

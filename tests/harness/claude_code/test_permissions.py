@@ -1,8 +1,10 @@
 """Which tool runs, is asked for, or is refused."""
 
+from dataclasses import replace
+
 import pytest
 
-from agents.harness.claude_code.permissions import decide
+from agents.harness.claude_code.permissions import answered, decide, denial
 from tests.harness.driver import turn
 
 CASES = [
@@ -19,7 +21,10 @@ CASES = [
     ("auto", "plan", "Read", "allow"),
     ("auto", "plan", "Bash", "deny"),
     ("readonly", "plan", "Write", "deny"),
-    ("auto", "plan", "ExitPlanMode", "plan"),
+    ("auto", "plan", "ExitPlanMode", "ask"),
+    ("auto", "plan", "AskUserQuestion", "ask"),
+    ("auto", "default", "AskUserQuestion", "ask"),
+    ("readonly", "default", "AskUserQuestion", "ask"),
     ("auto", "plan", "ToolOfNextYear", "deny"),
 ]
 
@@ -27,4 +32,51 @@ CASES = [
 @pytest.mark.parametrize(("level", "mode", "tool", "decision"), CASES)
 def test_decide(level, mode, tool, decision):
     """U-M"""
-    assert decide(tool, turn(toolApprovalLevel=level, mode=mode)) == decision
+    given = turn(toolApprovalLevel=level, mode=mode)
+
+    assert decide(tool, given, is_planning=mode == "plan") == decision
+
+
+@pytest.mark.parametrize(("level", "decision"), [("auto", "allow"), ("readonly", "ask")])
+def test_an_agreed_plan_is_carried_out_at_the_level_of_the_turn(level, decision):
+    given = turn(toolApprovalLevel=level, mode="plan")
+
+    assert decide("Bash", given, is_planning=False) == decision
+
+
+@pytest.mark.parametrize(
+    ("path", "decision"),
+    [
+        ("/home/ada/.claude/plans/a-b.md", "allow"),
+        ("/home/ada/.claude/plans/../settings.json", "deny"),
+        ("/home/ada/.claude/../x/.claude/plans/a.md", "deny"),
+        ("/home/ada/.claude/settings.json", "deny"),
+        ("/folder/.claude/plans/a.md", "deny"),
+        (".claude/plans/a.md", "deny"),
+        (None, "deny"),
+    ],
+)
+def test_while_planning_only_the_plan_is_written(path, decision):
+    given = replace(turn(mode="plan"), folder="/folder")
+
+    assert decide("Write", given, is_planning=True, tool_input={"file_path": path}) == decision
+
+
+@pytest.mark.parametrize(
+    ("tool", "reason", "words"),
+    [
+        ("Bash", "", "did not allow"),
+        ("Bash", "Too risky.", "They said: Too risky."),
+        ("ExitPlanMode", "", "does not agree"),
+        ("ExitPlanMode", "Add tests.", "wants the plan changed. They said: Add tests."),
+        ("AskUserQuestion", "", "did not answer"),
+    ],
+)
+def test_what_the_model_reads_of_a_denial(tool, reason, words):
+    assert words in denial(tool, reason)
+
+
+def test_answers_go_into_the_input_of_the_question():
+    given = answered({"questions": []}, {"Which?": "this", "And?": ["a", "b"]})
+
+    assert given == {"questions": [], "answers": {"Which?": "this", "And?": "a, b"}}

@@ -5,6 +5,7 @@ import pytest
 from agents.harness.answer import Answer
 from agents.harness.codex import approvals
 from agents.harness.codex.items import Items
+from tests.harness.driver import turn
 
 
 @pytest.fixture
@@ -75,7 +76,6 @@ def test_what_is_asked(items, method, params, call, tool, given):
     ("method", "params"),
     [
         pytest.param(approvals.ELICITATION, {"_meta": None}, id="a form of an MCP server"),
-        pytest.param(approvals.FORM, {"questions": []}, id="a form of the model"),
         pytest.param("item/tool/call", {}, id="something else"),
     ],
 )
@@ -106,3 +106,40 @@ def test_an_answer_is_for_this_one_time(items, method, params, yes, no):
 
     assert approvals.reply(question, is_allowed=True) == yes
     assert approvals.reply(question, is_allowed=False) == no
+
+
+FORM = {
+    "itemId": "c",
+    "questions": [
+        {
+            "id": "q1",
+            "header": "Colour",
+            "question": "Which?",
+            "options": [{"label": "Red", "description": "Warm"}],
+        },
+        {"id": "q2", "header": "", "question": "Why?", "options": None},
+    ],
+}
+
+
+@pytest.mark.parametrize("mode", ["default", "plan"])
+def test_a_form_of_the_model_is_a_question_at_every_level(items, mode):
+    question = approvals.read(approvals.FORM, 7, FORM, items)
+
+    assert (question.call, question.tool) == ("c", "AskUserQuestion")
+    assert question.input["questions"][0] == {
+        "question": "Which?",
+        "header": "Colour",
+        "options": [{"label": "Red", "description": "Warm"}],
+        "multiSelect": False,
+    }
+    assert approvals.decide(question, turn("hi", mode=mode)) == "ask"
+
+
+def test_a_form_is_filled_by_the_names_of_its_questions(items):
+    question = approvals.read(approvals.FORM, 7, FORM, items)
+
+    reply = approvals.reply(question, is_allowed=True, answers={"Which?": ["Red", "Blue"]})
+
+    assert reply["answers"]["q1"] == {"answers": ["Red", "Blue"]}
+    assert reply["answers"]["q2"] == {"answers": [approvals.SKIPPED]}

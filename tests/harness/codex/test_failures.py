@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.harness.codex.failures import crash, failure_of, is_cut_off, words_of
+from agents.harness.codex.failures import failure_of, is_cut_off, words_of
 
 
 def error(message="no", info=None):
@@ -58,12 +58,3 @@ def test_the_providers_words_without_the_wrapping(message, words):
 def test_the_models_limit_is_told_apart():
     assert is_cut_off(error("Incomplete response returned, reason: max_output_tokens"))
     assert not is_cut_off(error("no"))
-
-
-def test_the_last_words_of_a_crash_have_no_colours():
-    code, sentence = crash(1, "first\n\x1b[31mERROR\x1b[0m out of luck\n")
-
-    assert code == "harness_crashed"
-    assert sentence.endswith(
-        "with exit code 1 in the middle of the answer. Its last words: ERROR out of luck"
-    )

@@ -1,0 +1,80 @@
+// What an agent shows beside its words: what is to be done, a plan, the changes so far, a notice.
+// Loaded when the first of them comes.
+
+import { el, icon } from "./dom.js";
+import { Markdown } from "./markdown.js";
+
+const MARKS = { completed: ["check", "Done"], in_progress: ["clock", "In progress"], pending: ["square", "To do"] };
+const MOST_LINES = 2_000; // of a diff in the document
+
+/** Paint the `data` of a part of `kind` into `node`; nothing to show hides it. */
+export function paint(node, kind, data) {
+  const children = painters[kind](data ?? {}, node);
+  node.hidden = !children.length;
+  node.replaceChildren(...children);
+}
+
+const painters = {
+  "data-todos": ({ todos }) => {
+    const list = (todos ?? []).filter((todo) => todo.text);
+    if (!list.length) return [];
+    const done = list.filter((todo) => todo.status === "completed").length;
+    return [
+      el("p", { class: "todos__head" }, icon("list-todo"), el("b", {}, "To do"), el("span", { class: "todos__count" }, `${done} of ${list.length} done`)),
+      el("ul", { class: "todos__list" }, ...list.map(todoRow)),
+    ];
+  },
+
+  "data-plan": ({ plan }) => {
+    if (!plan?.trim()) return [];
+    const text = el("div", { class: "plan__text" });
+    new Markdown(text).update(plan, true);
+    return [el("p", { class: "plan__head" }, icon("list-todo"), el("b", {}, "Plan")), text];
+  },
+
+  "data-diff": ({ diff, cut }, node) => {
+    if (!diff) return [];
+    const open = node.querySelector("details")?.open ?? false;
+    const lines = diff.replace(/\n$/, "").split("\n");
+    const files = new Set(lines.filter((line) => line.startsWith("+++ ")).map((line) => line.slice(4)));
+    const count = (sign) => lines.filter((line) => line.startsWith(sign) && !line.startsWith(sign.repeat(3))).length;
+    const what = `Changed ${files.size} file${files.size === 1 ? "" : "s"}`;
+    const row = el(
+      "summary",
+      { class: "tool__row" },
+      el("span", { class: "tool__icon" }, icon("file-pen")),
+      el("span", { class: "tool__what" }, what),
+      el("span", { class: "tool__count" }, el("span", { class: "plus" }, `+${count("+")}`), " ", el("span", { class: "minus" }, `−${count("-")}`)),
+      chevron(),
+    );
+    const shown = lines.slice(0, MOST_LINES);
+    const rest = cut || shown.length < lines.length ? el("p", { class: "hint" }, "The diff is longer than what is shown.") : "";
+    const body = el("div", { class: "tool__body" }, el("div", { class: "block" }, el("pre", { class: "diff", tabindex: "0" }, ...shown.map(diffLine))), rest);
+    return [el("details", { class: "tool", open }, row, body)];
+  },
+
+  "data-notice": ({ text, code }) => (text ? [el("p", { class: "note" }, icon(code === "session_lost" ? "triangle-alert" : "circle-alert"), text)] : []),
+};
+
+function todoRow({ text, status }) {
+  const [picture, word] = MARKS[status] ?? MARKS.pending;
+  return el("li", { class: "todo", "data-status": status }, icon(picture), el("span", { class: "unseen" }, `${word}: `), el("span", {}, text));
+}
+
+const DIFF = [
+  [/^(\+\+\+|---|diff |index |new file|deleted file|rename )/, "diff__file"],
+  [/^@@/, "diff__hunk"],
+  [/^\+/, "diff__plus"],
+  [/^-/, "diff__minus"],
+];
+
+function diffLine(line) {
+  const [, name] = DIFF.find(([pattern]) => pattern.test(line)) ?? [null, null];
+  return el("span", { class: name ? `diff__line ${name}` : "diff__line" }, `${line}\n`);
+}
+
+function chevron() {
+  const mark = icon("chevron-right");
+  mark.classList.add("tool__open");
+  return mark;
+}
