@@ -31,6 +31,7 @@ export function inputView(input) {
     return el("div", { class: "block" }, heading(input.file_path ?? "Change", ""), el("pre", { class: "diff", tabindex: "0" }, ...rows));
   }
   if (typeof input?.command === "string") return section("Command", input.command);
+  if (typeof input?.prompt === "string") return section("What it was asked", input.prompt);
   if (typeof input?.content === "string" && input.file_path) return section(input.file_path, input.content);
   if (input === undefined || input === null || (typeof input === "object" && !Object.keys(input).length)) return "";
   return section("Input", typeof input === "string" ? input : JSON.stringify(input, null, 2));

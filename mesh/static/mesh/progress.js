@@ -35,7 +35,7 @@ const painters = {
   "data-diff": ({ diff, cut }, node) => {
     if (!diff) return [];
     const open = node.querySelector("details")?.open ?? false;
-    const lines = diff.replace(/\n$/, "").split("\n");
+    const lines = diff.split("\n").filter((line) => line && !/^(diff --git|index) /.test(line));
     const files = new Set(lines.filter((line) => line.startsWith("+++ ")).map((line) => line.slice(4)));
     const count = (sign) => lines.filter((line) => line.startsWith(sign) && !line.startsWith(sign.repeat(3))).length;
     const what = `Changed ${files.size} file${files.size === 1 ? "" : "s"}`;
@@ -62,7 +62,7 @@ function todoRow({ text, status }) {
 }
 
 const DIFF = [
-  [/^(\+\+\+|---|diff |index |new file|deleted file|rename )/, "diff__file"],
+  [/^(\+\+\+|---|new file|deleted file|rename )/, "diff__file"],
   [/^@@/, "diff__hunk"],
   [/^\+/, "diff__plus"],
   [/^-/, "diff__minus"],

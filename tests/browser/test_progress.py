@@ -1,0 +1,134 @@
+"""What an agent shows beside its words: lists, plans, diffs, helpers, times."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import made_up
+
+CHAT = f"/home/threads/{made_up.THREAD}"
+DIFF = """\
+diff --git a/a.py b/a.py
+--- a/a.py
++++ b/a.py
+@@ -1,2 +1,2 @@
+ same
+-old
++new
++newer
+"""
+
+
+@pytest.fixture
+def opened(page, server):
+    """Return ``opened(*messages)``: the page of a thread, connected."""
+
+    def open_it(*messages):
+        server.add_thread(messages=messages or [made_up.mine("hi")])
+        page.goto(server.url + CHAT)
+        server.wait_until_followed()
+        return page
+
+    return open_it
+
+
+def todos(*statuses):
+    listed = [{"text": f"step {n}", "status": status} for n, status in enumerate(statuses)]
+    return {"type": "data-todos", "id": "todos", "data": {"todos": listed}}
+
+
+def call(id, name="Bash", input=None, parent=None):
+    metadata = {"providerMetadata": {"mesh": {"parentToolCallId": parent}}} if parent else {}
+    named = {"toolCallId": id, "toolName": name, "dynamic": True}
+    return {"type": "tool-input-available", **named, "input": input or {}, **metadata}
+
+
+def result(id, took=None):
+    metadata = {"providerMetadata": {"mesh": {"tookMs": took}}} if took else {}
+    chunk = {"type": "tool-output-available", "toolCallId": id, "output": "ok", "dynamic": True}
+    return chunk | metadata
+
+
+def test_the_list_of_what_is_to_be_done_is_one_and_the_newest(opened, server):
+    page = opened()
+    server.say(*made_up.begin(), todos("in_progress", "pending"))
+    server.say(todos("completed", "in_progress"))
+
+    expect(page.locator(".part--todos")).to_have_count(1)
+    expect(page.locator(".todos__count")).to_have_text("1 of 2 done")
+    expect(page.locator(".todo").first).to_have_text("Done: step 0")
+
+
+def test_a_plan_is_read_as_markdown(opened, server):
+    page = opened()
+    plan = {"type": "data-plan", "id": "plan", "data": {"plan": "1. Do **it**\n<b>x</b>"}}
+    server.say(*made_up.begin(), plan)
+
+    expect(page.locator(".part--plan ol strong")).to_have_text("it")
+    expect(page.locator(".part--plan .plan__text b")).to_have_count(0)
+
+
+def test_a_diff_is_counted_and_opened(opened, server):
+    page = opened()
+    server.say(*made_up.begin(), {"type": "data-diff", "id": "diff", "data": {"diff": DIFF}})
+    row = page.locator(".part--diff summary")
+
+    expect(row).to_contain_text("Changed 1 file")
+    expect(row).to_contain_text("+2")
+    row.click()
+    expect(page.locator(".diff__plus")).to_have_count(2)
+    server.say({"type": "data-diff", "id": "diff", "data": {"diff": DIFF + "+newest\n"}})
+    expect(page.locator(".diff__plus")).to_have_count(3)  # and it stays open
+
+
+def test_what_is_known_to_be_lost_is_said(opened, server):
+    page = opened()
+    lost = {"source": "codex", "code": "session_lost", "text": "It starts afresh."}
+    server.say(*made_up.begin(), {"type": "data-notice", "data": lost})
+
+    expect(page.locator(".part--notice")).to_have_text("It starts afresh.")
+
+
+def test_a_helpers_calls_are_under_its_own(opened, server):
+    page = opened()
+    server.say(*made_up.begin(), call("p", "Task", {"description": "Look around"}))
+    server.say(call("n1", "Grep", {"pattern": "x"}, "p"), result("n1"), call("n2", parent="p"))
+    helper = page.locator(".message__parts > .tool")
+
+    expect(helper).to_have_count(1)
+    expect(helper.locator("> .tool__row")).to_contain_text("2 steps")
+    expect(helper.locator(".tool__nested .tool")).to_have_count(2)
+    expect(helper.locator("> .tool__nested")).to_be_visible()
+
+
+def test_a_stored_helper_is_closed_and_holds_its_calls(opened):
+    parent = made_up.tool("Task", {"description": "Look around"}, "found", id="p")
+    child = made_up.tool("Grep", {"pattern": "x"}, "a", id="n")
+    child["callProviderMetadata"] = {"mesh": {"parentToolCallId": "p"}}
+    page = opened(made_up.mine("hi"), made_up.answer(parent, child, made_up.text("Done.")))
+    page.get_by_text("Done.").wait_for()
+
+    expect(page.locator(".message__parts > .tool")).to_have_count(1)
+    expect(page.locator(".tool__nested").first).to_be_hidden()
+
+
+def test_how_long_it_took_is_known_of_what_was_not_watched(opened):
+    ran = made_up.tool("Bash", {"command": "make"}, "ok", id="1")
+    ran["resultProviderMetadata"] = {"mesh": {"tookMs": 12_400}}
+    thought = {"type": "reasoning", "text": "Hm.", "state": "done"}
+    thought["providerMetadata"] = {"mesh": {"tookMs": 65_000}}
+    page = opened(made_up.mine("hi"), made_up.answer(thought, ran, made_up.text("Done.")))
+
+    expect(page.locator(".tool[data-state=ok] .tool__time")).to_have_text("12 s")
+    expect(page.locator(".reasoning .tool__what")).to_have_text("Thought for 1 min 5 s")
+
+
+def test_that_the_provider_is_asked_again_is_the_status_until_it_answers(opened, server):
+    page = opened()
+    retry = {"attempt": 2, "of": 10, "status": 529}
+    server.say(*made_up.begin(), {"type": "data-retry", "data": retry, "transient": True})
+    status = page.locator(".status")
+    expect(status).to_contain_text("The model's provider is overloaded. Trying again (2 of 10)…")
+
+    server.say(made_up.delta("Here"))
+
+    expect(status).to_contain_text("Working on mbp")
