@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS run (
     done_n INTEGER,
     acked_n INTEGER NOT NULL DEFAULT 0,
     done_acked_at REAL,
+    done_at REAL,
     UNIQUE (run_id, fence)
 );
 -- id = run.key * 2^32 + n: one number keeps a run's events together and in order.
@@ -103,6 +104,7 @@ class Journal:
         # A checkpoint here would fsync on the event loop; see Checkpoints.
         self._db.execute("PRAGMA wal_autocheckpoint=0")
         self._db.executescript(_SCHEMA)
+        _add_missing(self._db, "run", "done_at", "REAL")
         # A sum over the rows once; from here on it is kept, never taken again.
         self._bytes: dict[int, int] = dict(
             self._db.execute(
@@ -152,7 +154,9 @@ class Journal:
 
     def finish_run(self, key: int, *, done_n: int) -> None:
         """Note that the event ``done_n`` is the run's last."""
-        self._db.execute("UPDATE run SET done_n = ? WHERE key = ?", (done_n, key))
+        self._db.execute(
+            "UPDATE run SET done_n = ?, done_at = ? WHERE key = ?", (done_n, time.time(), key)
+        )
 
     # Events
 
@@ -217,7 +221,7 @@ class Journal:
         )
 
     def prune(self, *, now: float, keep: float = KEEP_ACKED) -> bool:
-        """Forget the runs whose ``done`` was acknowledged ``keep`` seconds ago, or never in a week.
+        """Forget the runs whose ``done`` was acknowledged ``keep`` seconds ago, or not in a week.
 
         Deletes a limited number of their events; return whether there may be more to delete.
         """
@@ -225,7 +229,7 @@ class Journal:
         # First the runs at once, so that nobody ever reads one that is half deleted.
         forgotten = self._db.execute(
             "DELETE FROM run WHERE done_acked_at <= ?"
-            " OR (done_n IS NOT NULL AND created_at <= ?) RETURNING key",
+            " OR (done_n IS NOT NULL AND COALESCE(done_at, created_at) <= ?) RETURNING key",
             (now - keep, now - KEEP_UNCLAIMED),
         )
         self._dropping += [key for (key,) in forgotten.fetchall()]
@@ -277,6 +281,13 @@ class Journal:
 
     def list_processes(self) -> list[ProcessRow]:
         return [ProcessRow(*row) for row in self._db.execute("SELECT pid, started FROM process")]
+
+
+def _add_missing(db: sqlite3.Connection, table: str, column: str, kind: str) -> None:
+    """Add a column that a journal of an older version lacks."""
+    known = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+    if column not in known:
+        db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
 
 class _transaction:

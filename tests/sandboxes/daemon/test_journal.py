@@ -190,6 +190,29 @@ def test_what_nobody_fetches_in_a_week(journal, is_done, is_kept):
     assert bool(numbers(journal, key)) is is_kept
 
 
+def test_a_long_run_has_its_week_from_its_end(journal, monkeypatch):
+    key = add(journal)  # begun now
+    later = time.time() + KEEP_UNCLAIMED
+    monkeypatch.setattr("time.time", lambda: later)
+    finish(journal, key, 3)
+
+    prune_all(journal, later + KEEP_UNCLAIMED - 1)
+    assert numbers(journal, key) == [1, 2, 3]
+    prune_all(journal, later + KEEP_UNCLAIMED)
+    assert numbers(journal, key) == []
+
+
+def test_a_journal_of_an_older_version_is_taken_over(open_journal):
+    old = open_journal()
+    key = add(old)
+    old._db.execute("ALTER TABLE run DROP COLUMN done_at")
+
+    new = open_journal()
+    finish(new, key, 3)
+
+    assert new.get_run("r1", 1).is_done
+
+
 def test_a_page_is_limited_by_its_bytes(journal):
     key = add(journal, count=5, size=600_000)
 
