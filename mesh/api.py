@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from mesh.bodies import BodyTooLarge
 from mesh.lib.errors import AppError, error_body
 from mesh.models import User
 
@@ -26,13 +27,6 @@ class BadJson(AppError):
     code = "invalid_json"
     text = "The body is not a JSON object."
     hint = "Send an object, with Content-Type: application/json."
-
-
-class BodyTooLarge(AppError):
-    code = "body_too_large"
-    text = "The body is larger than 10 MB."
-    hint = "Send a shorter message or smaller files."
-    status = 413
 
 
 class StalePage(AppError):

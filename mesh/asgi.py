@@ -14,7 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mesh.settings")
 
 from django.core.asgi import get_asgi_application
 
-pages = get_asgi_application()  # first: what follows needs the apps loaded
+_django = get_asgi_application()  # first: what follows needs the apps loaded
 
 from channels.auth import AuthMiddlewareStack
 from django.conf import settings
@@ -24,6 +24,7 @@ from links.gateway import make_gateway
 from links.internal.listener import Listener
 from links.services import presence_changed
 from links.upkeep import Upkeep
+from mesh.bodies import limited
 from threads.consumers import BrowserConsumer
 from threads.origin import same_origin_only
 from threads.runtime import Runtime, ring_link
@@ -32,6 +33,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Any], Awaitable[None]]
 
+pages = limited(_django, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 runtime = Runtime()
 presence_changed.append(ring_link)
 laptops = make_gateway(on_up=runtime.dispatcher.link_up, on_down=runtime.dispatcher.link_down)

@@ -8,11 +8,12 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.views import defaults
+from django.views.csrf import csrf_failure
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from mesh import entry
-from mesh.api import answer_server_error
+from mesh.api import StalePage, answer_server_error
 from mesh.lib.errors import error_body
 
 
@@ -55,6 +56,13 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
         body = error_body("bad_request", "The request is malformed.", "Check host and headers.")
         return JsonResponse(body, status=400)
     return defaults.bad_request(request, exception)
+
+
+def forged(request: HttpRequest, reason: str = "") -> HttpResponseBase:
+    """Answer who lacks the token against forged requests: programs in JSON, people by Django."""
+    if request.path.startswith("/api/"):
+        return JsonResponse(StalePage().body(), status=StalePage.status)
+    return csrf_failure(request, reason)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -102,6 +102,14 @@ def test_a_browsers_post_needs_the_token_of_its_page(ada):
     assert "Reload" in answer.json()["error"]["hint"]
 
 
+def test_a_forged_post_to_a_page_gets_a_page(client, db):
+    browser = Client(enforce_csrf_checks=True)
+
+    answer = browser.post("/accounts/login/", {})
+
+    assert (answer.status_code, answer.headers["Content-Type"][:9]) == (403, "text/html")
+
+
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
