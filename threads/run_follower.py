@@ -18,6 +18,7 @@ from sandboxes.providers.base import (
     DispatchRefused,
     Events,
     LinkOffline,
+    NotNow,
     SandboxDown,
     SandboxProvider,
     StreamCut,
@@ -112,7 +113,7 @@ class RunFollower:
                 return
             try:
                 await self._attempt(order)
-            except (StreamCut, SandboxDown, Missing) as exc:
+            except (StreamCut, SandboxDown, NotNow, Missing) as exc:
                 if not await self._may_try_again(exc):
                     return
             except LinkOffline:
@@ -173,8 +174,10 @@ class RunFollower:
         logger.info("Run %s is joined again: %r", self.run_id, exc)
         self._is_ensured = False
         if self._backoff.tries >= TRIES:
-            code = "sandbox_down" if isinstance(exc, SandboxDown) else TRUNCATED[0]
-            await self._end(run_state.FAILED, code)
+            code, text = TRUNCATED[0], ""
+            if isinstance(exc, SandboxDown | NotNow):
+                code, text = exc.code, str(exc)
+            await self._end(run_state.FAILED, code, text)
             return False
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._backoff.next()):

@@ -84,6 +84,10 @@ class DispatchRefused(AppError):
         self.hint = hint or "Send the message again; the link's log says more."  # type: ignore[misc]
 
 
+class NotNow(DispatchRefused):
+    """Refused for a reason that passes, such as a wrong clock or too many requests: ask again."""
+
+
 class NotOffered(AppError):
     """This kind of sandbox can't do that at all."""
 
@@ -106,9 +110,9 @@ class SandboxProvider(ABC):
     """One kind of sandbox, such as a folder on a person's machine or a container.
 
     A subclass must define the six abstract methods. Everything it raises is one of the errors of
-    this module, of which only ``DispatchRefused`` is final: for all others the caller tries
-    again, so each method must be safe to repeat, and a run is started once however often it
-    is dispatched with the same fence.
+    this module, of which only ``DispatchRefused`` is final, and not its ``NotNow``: for all
+    others the caller tries again, so each method must be safe to repeat, and a run is started
+    once however often it is dispatched with the same fence.
 
     A provider may also run the agent's loop in this very process. Then ``attach`` in a process
     that does not have the run raises ``UnknownRun``: the process that had it is lost, and the

@@ -18,6 +18,7 @@ from sandboxes.providers.base import (
     DispatchRefused,
     Events,
     Json,
+    NotNow,
     Pairs,
     Place,
     SandboxDown,
@@ -174,9 +175,9 @@ def refusal(status: int, body: bytes) -> Exception:
         return UnknownRun(message)
     if code in ("sandbox_down", "unknown_handle") or status in (502, 503, 504):
         return SandboxDown(message)
-    return DispatchRefused(
-        code or f"http_{status}", message or f"The machine answered {status}.", hint
-    )
+    # A signature is refused for a clock, a restart or a new secret: all of them pass.
+    kind = NotNow if status in (401, 408, 425, 429) else DispatchRefused
+    return kind(code or f"http_{status}", message or f"The machine answered {status}.", hint)
 
 
 def _said(body: bytes) -> tuple[str, str, str]:

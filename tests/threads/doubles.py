@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sandboxes.providers.base import (
     DispatchRefused,
     LinkOffline,
+    NotNow,
     SandboxDown,
     SandboxEvent,
     SandboxProvider,
@@ -206,6 +207,36 @@ class RefusingSandbox(ScriptedSandbox):
     async def dispatch(self, place, **given):
         raise DispatchRefused("not_signed_in", "Claude Code is not signed in.")
         yield
+
+
+class BusySandbox(ScriptedSandbox):
+    """Refuses the first tries for a reason that passes, in the middle of a run too."""
+
+    refusals = 4
+
+    def refuse(self):
+        if self.refusals:
+            self.refusals -= 1
+            raise NotNow("timestamp_drift", "The two clocks are apart.")
+
+    @asynccontextmanager
+    async def dispatch(self, place, **given):
+        if self.refusals > 2:
+            self.refuse()
+        async with super().dispatch(place, **given) as events:
+            yield events
+
+    @asynccontextmanager
+    async def attach(self, place, **given):
+        self.refuse()
+        async with super().attach(place, **given) as events:
+            yield events
+
+    async def read(self, run, after):
+        async for event in super().read(run, after):
+            yield event
+            if self.refusals and event.n == 3:
+                raise StreamCut
 
 
 class DeafSandbox(ScriptedSandbox):

@@ -199,10 +199,37 @@ async def test_a_stream_that_ends_without_a_finish_is_no_success(serve, post):
     assert (done.state, done.error_code) == ("failed", "stream_truncated")
 
 
-async def test_a_stale_attempt_lets_go(serve, post):
+async def test_a_newer_attempt_of_which_no_row_knows_ends_the_run(serve, post):
+    """The database was set back in time; without an end the thread would be stuck for ever."""
     run = await post()
     await serve(doubles.StaleSandbox())
-    await in_state(run, "dispatched")
+
+    done = await ended(run)
+
+    assert (done.state, done.error_code) == ("failed", "stale_fence")
+    assert done.answer.metadata["error"]["hint"]
+
+
+async def test_a_refusal_that_passes_fails_no_run(serve, post):
+    run = await post()
+    sandbox = doubles.BusySandbox(*a_turn("a", "b"))
+    await serve(sandbox)
+
+    done = await ended(run)
+
+    assert (done.state, text_of(done), sandbox.refusals) == ("completed", "ab", 0)
+
+
+async def test_a_refusal_that_never_passes_ends_with_its_code(serve, post, monkeypatch):
+    monkeypatch.setattr("threads.run_follower.TRIES", 2)
+    run = await post()
+    sandbox = doubles.BusySandbox(*a_turn("a", "b"))
+    sandbox.refusals = 1000
+    await serve(sandbox)
+
+    done = await ended(run)
+
+    assert (done.state, done.error_code) == ("failed", "timestamp_drift")
 
 
 async def test_an_offline_machine_gets_the_run_when_it_is_back(serve, post):

@@ -7,7 +7,14 @@ import pytest
 
 from links.errors import LinkOffline
 from sandboxes.providers import UnknownKind, provider_for
-from sandboxes.providers.base import DispatchRefused, Place, SandboxDown, StreamCut, UnknownRun
+from sandboxes.providers.base import (
+    DispatchRefused,
+    NotNow,
+    Place,
+    SandboxDown,
+    StreamCut,
+    UnknownRun,
+)
 from sandboxes.providers.remote_user import RemoteUserProvider
 from tests.sandboxes.daemon.sandbox import Sandbox
 from tests.sandboxes.providers.conformance import ProviderConformance
@@ -81,6 +88,8 @@ REFUSALS = [
         refusal(400, "folder_not_allowed"), DispatchRefused, "folder_not_allowed", id="no"
     ),
     pytest.param(refusal(500, "sandbox_failed"), DispatchRefused, "sandbox_failed", id="failed"),
+    pytest.param(refusal(401, "timestamp_drift"), NotNow, "timestamp_drift", id="clocks apart"),
+    pytest.param(httpx.Response(429, text="often"), NotNow, "http_429", id="too often"),
     pytest.param(httpx.Response(418, text="tea"), DispatchRefused, "http_418", id="another status"),
     pytest.param(httpx.Response(400, json={"error": "x"}), DispatchRefused, "http_400", id="form"),
     pytest.param(httpx.ConnectError("gone"), StreamCut, "stream_truncated", id="tunnel broken"),
