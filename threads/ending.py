@@ -17,13 +17,18 @@ from django.db.models import F
 from threads import rows
 from threads.chunks import status_chunk
 from threads.core import run_state
-from threads.core.fold import Chunk, Fold, closing, fold, merge
+from threads.core.fold import Chunk, Fold, closing, merge
 from threads.core.run_errors import explain
 from threads.models import Event, Message, Run, Thread
 from threads.rows import Draft, EventRow
 
 # The code of a run whose message was taken back before it went out: pages show neither.
 WITHDRAWN: Final = "withdrawn"
+# Characters of an answer's chunks. It is one value of one row, folded while all others wait;
+# PostgreSQL itself gives up at 256 MB.
+ANSWER_LIMIT: Final = 16 * 1024 * 1024
+TOO_LARGE: Final = "answer_too_large"
+NOT_KEPT: Final = "answer_not_kept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,18 +41,23 @@ class Ending:
     finish: tuple[Chunk, int] | None = None
 
 
-def conclude(run: Run, ending: Ending, *, before: Sequence[Draft], now: datetime) -> list[EventRow]:
+def conclude(
+    run: Run, ending: Ending, *, before: Sequence[Draft], now: datetime, is_bare: bool = False
+) -> list[EventRow]:
     """Write ``before`` and the last chunks, store the answer, and finish ``run``'s row.
 
     Returns the rows it wrote.
 
     The agent's ``finish``, or one of ours, is the run's last event: whoever reads it finds
-    the answer stored. What the agent left open is closed for it.
+    the answer stored. What the agent left open is closed for it. Of an answer beyond
+    ``ANSWER_LIMIT`` the beginning is stored, and the run has failed; ``is_bare`` stores nothing
+    of it, because that failed already.
     """
-    folded = fold(_chunks_of(run))
-    for draft in before:
-        folded.apply(draft.chunk)
-    drafts = [*before, *_last_drafts(run, ending, folded)]
+    folded = Fold(is_started=True)
+    is_whole = not is_bare and _fold(run, before, into=folded)
+    if not is_whole:
+        ending = _cut(ending, NOT_KEPT if is_bare else TOO_LARGE)
+    drafts = [*before, *_last_drafts(run, ending, folded, closes=is_whole)]
     for draft in drafts[len(before) :]:
         folded.apply(draft.chunk)
     written = rows.append(run.thread_id, drafts)
@@ -70,16 +80,37 @@ def conclude(run: Run, ending: Ending, *, before: Sequence[Draft], now: datetime
     return written
 
 
-def _chunks_of(run: Run) -> list[dict[str, Any]]:
+def _fold(run: Run, before: Sequence[Draft], *, into: Fold) -> bool:
+    """Fold what the run has said, and ``before``; say whether that is all of it."""
+    into.is_started = False
     texts = Event.objects.filter(run=run).order_by("seq").values_list("chunk", flat=True)
-    return [json.loads(text) for text in texts.iterator(chunk_size=2_000)]
+    room = ANSWER_LIMIT
+    for text in texts.iterator(chunk_size=500):
+        room -= len(text)
+        if room < 0:
+            return False
+        into.apply(json.loads(text))
+    for draft in before:
+        room -= len(rows.encode(draft.chunk))
+        if room < 0:
+            return False
+        into.apply(draft.chunk)
+    return True
 
 
-def _last_drafts(run: Run, ending: Ending, folded: Fold) -> list[Draft]:
+def _cut(ending: Ending, code: str) -> Ending:
+    """Return how a run ends whose answer is not kept whole: a success it can't be."""
+    if ending.state != run_state.COMPLETED:
+        return ending
+    return Ending(state=run_state.FAILED, code=code)
+
+
+def _last_drafts(run: Run, ending: Ending, folded: Fold, *, closes: bool) -> list[Draft]:
     chunks: list[Chunk] = []
     if not folded.is_started:
         chunks.append({"type": "start", "messageId": str(run.pk)})
-    chunks += closing(folded)
+    if closes:  # of a part of the chunks nobody knows what is open
+        chunks += closing(folded)
     if ending.finish is None and ending.state == run_state.CANCELLED:
         chunks.append({"type": "abort"})
     elif ending.finish is None and ending.state != run_state.COMPLETED:

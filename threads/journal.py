@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import DatabaseError, connection, connections
 
 from mesh.lib.backoff import Backoff
-from threads import bell
+from threads import bell, rows
 from threads.committing import Missing, Outcome, Refused, Share, StaleFence, commit
 from threads.core.decide import Numbered, hold_from
 
@@ -28,6 +28,7 @@ __all__ = ["Lane", "Refused", "StaleFence", "Writer"]
 logger = logging.getLogger(__name__)
 
 EVENTS_PER_COMMIT: Final = 4_000
+TRIES: Final = 12  # of one commit, some 15 seconds, while the database answers all else
 ROOM: Final = 256  # events of one run that wait, at most, before its reader pauses,
 ROOM_SIZE: Final = 8 * 1024 * 1024  # or characters of them: one tool can return megabytes
 
@@ -227,18 +228,19 @@ class Writer:
         while True:
             try:
                 return commit(shares)
-            except (OperationalError, InterfaceError):  # it is away, or was busy
-                if self._stopping:
-                    return [Outcome(error=Refused("The server stops.")) for _ in shares]
-                logger.warning("The journal can't be written; trying again.", exc_info=True)
-                connections.close_all()
-                with self._wakeup:
-                    self._wakeup.wait(backoff.next())
             except Exception as exc:
-                if len(shares) > 1:
-                    return [self._commit_until_it_holds([share])[0] for share in shares]
-                logger.exception("Events of run %s can't be kept.", shares[0].run_id)
-                return [Outcome(error=Refused(str(exc)))]
+                error = exc
+                if not rows.is_passing(exc) or (backoff.tries >= TRIES and _is_there()):
+                    if len(shares) > 1:
+                        return [self._commit_until_it_holds([share])[0] for share in shares]
+                    logger.exception("Events of run %s can't be kept.", shares[0].run_id)
+                    return [Outcome(error=Refused(str(exc)))]
+            if self._stopping:
+                return [Outcome(error=Refused("The server stops.")) for _ in shares]
+            logger.warning("The journal can't be written; trying again.", exc_info=error)
+            connections.close_all()
+            with self._wakeup:
+                self._wakeup.wait(backoff.next())
 
     def _ring(self, outcomes: Sequence[Outcome]) -> None:
         bell.ring_rows([row for outcome in outcomes for row in outcome.rows])
@@ -248,6 +250,17 @@ class Writer:
         # The next run may go, or a question was answered by a rule.
         if any(each.has_answered or (each.is_over and each.has_moved) for each in outcomes):
             bell.ring(bell.RUNS)
+
+
+def _is_there() -> bool:
+    """Say whether the database answers, so that what it refuses is the work's own fault."""
+    connections.close_all()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return False
+    return True
 
 
 def _tell(told: list[Told]) -> None:

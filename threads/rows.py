@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.db.models import F
 from django.utils import timezone
 
@@ -86,6 +86,17 @@ def encode(chunk: Any) -> str:
 
 def _encode_clean(chunk: Any) -> str:
     return json.dumps(clean(chunk), separators=(",", ":"))
+
+
+def is_passing(exc: BaseException) -> bool:
+    """Say whether the database may take the same work later: it was away, or busy.
+
+    Not so where the work itself is beyond its limits (PostgreSQL's class 54), which the driver
+    counts among the operational errors too.
+    """
+    if not isinstance(exc, OperationalError | InterfaceError):
+        return False
+    return not str(getattr(exc.__cause__, "sqlstate", None) or "").startswith("54")
 
 
 def lock(thread_id: UUID) -> Thread:

@@ -13,7 +13,7 @@ from django.db import OperationalError
 
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import DONE, a_turn, chunk
-from threads import committing, journal, pool, services
+from threads import committing, ending, journal, pool, services
 from threads.committing import Missing, Refused, Share, StaleFence
 from threads.core.fold import fold
 from threads.journal import Writer
@@ -353,3 +353,63 @@ async def test_what_the_agent_left_open_is_closed(writer, run):
     done = await reread(run)
     assert (done.state, done.error_code) == ("failed", "stream_truncated")
     assert [part["state"] for part in done.answer.parts] == ["done", "output-error"]
+
+
+async def test_of_an_answer_that_is_too_large_the_beginning_is_kept(writer, run, monkeypatch):
+    monkeypatch.setattr(ending, "ANSWER_LIMIT", 2_000)
+    words = [chunk("text-delta", id=f"t{n}", delta=str(n) * 400) for n in range(8)]
+
+    await writer.append(run.pk, 1, events(chunk("start"), *words, chunk("finish"), DONE))
+
+    done = await reread(run)
+    assert (done.state, done.error_code) == ("failed", "answer_too_large")
+    kept = "".join(part["text"][0] for part in done.answer.parts)
+    assert 0 < len(kept) < 8
+    assert "01234567".startswith(kept)
+    assert done.answer.metadata["error"]["hint"]
+    kinds = [json.loads(row["chunk"])["type"] for row in await journal_of(run)]
+    assert kinds.count("text-delta") == 8  # its readers have seen it all
+    assert kinds[-3:] == ["error", "data-run-status", "finish"]
+
+
+class TooMuch(Exception):
+    """As the driver says it: PostgreSQL's program_limit_exceeded."""
+
+    sqlstate = "54000"
+
+
+@pytest.mark.parametrize("cause", [TooMuch(), None], ids=["over a limit", "a bug of ours"])
+async def test_an_answer_that_can_never_be_stored_ends_bare(writer, run, monkeypatch, cause):
+    def refuse(folded):
+        if not folded._parts:
+            return []
+        raise (OperationalError("total size exceeds the maximum") if cause else KeyError) from cause
+
+    monkeypatch.setattr("threads.core.fold.Fold.parts", refuse)
+    with pytest.raises(Refused):
+        await writer.append(run.pk, 1, events(*a_turn("Hello")))
+    await writer.append(run.pk, 1, events(*a_turn("Hello"))[:3])
+
+    # What its follower does then:
+    await sync_to_async(services.finish_run)(run_id=run.pk, state="failed", code="internal_error")
+
+    done = await reread(run)
+    assert (done.state, done.error_code, done.answer.parts) == ("failed", "internal_error", [])
+
+
+async def test_a_run_that_hinders_all_is_found_while_the_database_answers(
+    writer, say, run, monkeypatch
+):
+    """Such as a trigger or a timeout that meets this one run, again and again."""
+    commit = committing.commit
+
+    def hindered(shares):
+        if any(share.run_id == run.pk for share in shares):
+            raise OperationalError("canceling statement due to statement timeout")
+        return commit(shares)
+
+    monkeypatch.setattr(journal, "TRIES", 2)
+    monkeypatch.setattr(journal, "commit", hindered)
+
+    with pytest.raises(Refused):
+        await writer.append(run.pk, 1, events(*a_turn("a")))

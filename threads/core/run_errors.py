@@ -42,6 +42,14 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The machine knows a newer attempt of this run than the server does.",
         "The server's database was set back to an older copy. " + _AGAIN,
     ),
+    "answer_too_large": (
+        "The answer became too large to be kept whole.",
+        "Its beginning is stored, and the sandbox has the files. Ask for less at once.",
+    ),
+    "answer_not_kept": (
+        "The database could not keep the answer.",
+        "The server's log says why. Ask for less at once.",
+    ),
     "link_removed": (
         "The machine this chat runs on is no longer linked.",
         "Link it again with deco_link, or start a new chat.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,6 +16,8 @@ from threads.core import lanes, run_state
 from threads.ending import Ending, conclude, lock_run
 from threads.models import Run, Thread
 from threads.services.announce import announce
+
+logger = logging.getLogger(__name__)
 
 # How long the agent may take to stop by itself before the server says it has stopped.
 GRACE = timedelta(seconds=1)
@@ -38,7 +41,15 @@ def finish_run(*, run_id: UUID, state: str, code: str = "", text: str = "") -> b
 
 
 def _end(run: Run, ending: Ending, *, now: datetime) -> None:
-    written = conclude(run, ending, before=(), now=now)
+    try:
+        with transaction.atomic():
+            written = conclude(run, ending, before=(), now=now)
+    except Exception as exc:
+        if rows.is_passing(exc):
+            raise
+        # A run that can't be ended would be tried again for ever.
+        logger.exception("The answer of run %s can't be kept.", run.pk)
+        written = conclude(run, ending, before=(), now=now, is_bare=True)
     # The next queued run of the thread may go.
     announce(thread_id=run.thread_id, owner_id=run.thread.owner_id, rows=written, runs=True)
 
