@@ -10,14 +10,17 @@ from uuid import UUID
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 
 from links.selectors import LinkView, list_links
 from mesh.models import User
+from mesh.selectors import NotFound
 from threads import bell, pool, selectors, services
 from threads.errors import CursorTooOld
 from threads.follow import follow
 from threads.models import Thread
 from threads.rows import EventRow
+from threads.viewers import LOOK_EVERY, Viewer
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +31,6 @@ SERVER_ERROR: Final = 1011
 FOLLOWED_AT_ONCE: Final = 50
 FRAME_LIMIT: Final = 4_096  # characters of a frame from the browser: they are all short
 SEND_WITHIN: Final = 30.0  # seconds; a reader slower than that comes back with its number
-LOOK_EVERY: Final = 5.0
 
 
 class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
@@ -37,7 +39,7 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
     def __init__(self) -> None:
         super().__init__()
         self.tasks: dict[UUID, asyncio.Task[None]] = {}
-        self.news: asyncio.Task[None] | None = None
+        self.beside: list[asyncio.Task[None]] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
@@ -52,12 +54,15 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         if not isinstance(self.user, User) or not self.user.is_active:
             await self.close(code=NOT_SIGNED_IN)
             return
+        session = self.scope.get("session")
+        self.viewer = Viewer(self.user, session_key=getattr(session, "session_key", None) or "")
         await self.say({"type": "hello", "version": settings.MESH_VERSION})
-        self.news = asyncio.create_task(self.tell_news(self.user))
+        for work in (self.tell_news(self.user), self.look_after_rights()):
+            self.beside.append(asyncio.create_task(work))
 
     async def stop(self) -> None:
         """Let go of everything that is followed."""
-        tasks = [task for task in (self.news, *self.tasks.values()) if task is not None]
+        tasks = [*self.beside, *self.tasks.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -118,6 +123,30 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
             await self.refuse(thread_id, "internal_error", "Something went wrong on the server.")
             self.tasks.pop(thread_id, None)
 
+    async def look_after_rights(self) -> None:
+        """Close what the viewer may follow no more: signed out, shut out, or no longer a member."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            try:
+                if not await pool.run(self.viewer.is_signed_in):
+                    await self.close(code=NOT_SIGNED_IN)
+                    return
+                await self.drop_hidden()
+            except (DatabaseError, InterfaceError):
+                continue  # nothing new can be read then either
+            except TimeoutError:
+                await self.close(code=TOO_SLOW)
+                return
+
+    async def drop_hidden(self) -> None:
+        """Follow no longer what the viewer may not read any more."""
+        followed = set(self.tasks)
+        if not followed:
+            return
+        for thread_id in followed - await pool.run(self.viewer.may_read, followed):
+            self.drop(thread_id)
+            await self.refuse(thread_id, NotFound.code, NotFound.text)
+
     async def tell_news(self, user: User) -> None:
         """Tell the page of the viewer's threads and machines whenever one changes."""
         try:
@@ -144,6 +173,8 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         summary = await pool.run(_summary, user, thread_id)
         if summary is not None:
             await self.say({"type": "thread", "thread": summary})
+        elif thread_id in self.tasks:
+            await self.drop_hidden()
 
     async def tell_links(self, user: User) -> None:
         views = await pool.run(list_links, viewer=user)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -41,6 +41,11 @@ def get_thread(*, viewer: User, org_slug: str, thread_id: UUID) -> Thread:
 def find_thread(*, viewer: User, thread_id: UUID) -> Thread | None:
     """Return the viewer's thread, whatever organization it is in; one query."""
     return _summarised(_visible(viewer)).filter(pk=thread_id).first()
+
+
+def find_visible(*, viewer: User, thread_ids: Collection[UUID]) -> set[UUID]:
+    """Return those of the threads that the viewer may read; one query."""
+    return set(_visible(viewer).filter(pk__in=thread_ids).values_list("pk", flat=True))
 
 
 def list_threads(*, viewer: User, organization: Organization) -> list[Thread]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,15 +12,15 @@ from uuid import UUID
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from mesh.accounts import bearer, find_person_by_token
 from mesh.lib.errors import AppError
-from mesh.models import User
+from mesh.selectors import NotFound
 from threads import pool, selectors, services
 from threads.core import run_state
 from threads.errors import BadCursor, BadRunId, CursorTooOld, MethodNotAllowed, Unauthorized
 from threads.follow import follow
 from threads.models import Run
 from threads.rows import EventRow
+from threads.viewers import LOOK_EVERY, Viewer, viewer_of
 
 PING_EVERY: Final = 15.0  # seconds
 HEADERS: Final = {
@@ -37,6 +38,7 @@ class Wanted:
 
     thread_id: UUID
     after: int
+    viewer: Viewer
     run_id: UUID | None = None
     is_over: bool = False
 
@@ -57,7 +59,8 @@ async def follow_thread(request: HttpRequest, org: str, thread_id: UUID) -> Http
 
 
 def _wanted(request: HttpRequest, org: str, thread_id: UUID) -> Wanted:
-    thread = selectors.get_thread(viewer=_viewer(request), org_slug=org, thread_id=thread_id)
+    viewer = viewer_of(request)
+    thread = selectors.get_thread(viewer=viewer.user, org_slug=org, thread_id=thread_id)
     run_id = _run_id(request.GET.get("run"))
     after = _cursor(request.headers.get("Last-Event-ID") or request.GET.get("after"))
     start = selectors.start_of(thread=thread, run_id=run_id)
@@ -66,20 +69,12 @@ def _wanted(request: HttpRequest, org: str, thread_id: UUID) -> Wanted:
     if after < thread.pruned_seq:
         raise CursorTooOld
     if run_id is None:
-        return Wanted(thread.pk, after)
+        return Wanted(thread.pk, after, viewer)
     run = Run.objects.select_related("answer").get(pk=run_id)
     if run.answer is not None and run.answer.seq <= thread.pruned_seq:
         raise CursorTooOld("The run's events were removed; its answer is stored.")
     is_over = run.state in run_state.FINISHED and (run.answer is None or run.answer.seq <= after)
-    return Wanted(thread.pk, after, run_id, is_over)
-
-
-def _viewer(request: HttpRequest) -> User:
-    token = bearer(request.headers.get("Authorization", ""))
-    user = find_person_by_token(token) if token else request.user
-    if not isinstance(user, User) or not user.is_active:
-        raise Unauthorized
-    return user
+    return Wanted(thread.pk, after, viewer, run_id, is_over)
 
 
 def _cursor(given: str | None) -> int | None:
@@ -105,8 +100,13 @@ async def events(wanted: Wanted) -> AsyncIterator[bytes]:
     if wanted.is_over:
         yield b"data: [DONE]\n\n"
         return
-    last_sent = time.monotonic()
+    last_sent = last_looked = time.monotonic()
     async for batch in follow(wanted.thread_id, wanted.after):
+        if time.monotonic() - last_looked >= LOOK_EVERY:
+            if refusal := await pool.run(_refusal, wanted):
+                yield f"data: {json.dumps(_error_chunk(refusal))}\n\n".encode()
+                return  # who comes back is told with a status
+            last_looked = time.monotonic()
         rows = [row for row in batch if wanted.run_id in (None, row.run_id)]
         if rows:
             yield b"".join(map(_frame, rows))
@@ -119,6 +119,19 @@ async def events(wanted: Wanted) -> AsyncIterator[bytes]:
         if wanted.run_id is not None and any(map(is_finish, rows)):
             yield b"data: [DONE]\n\n"
             return
+
+
+def _refusal(wanted: Wanted) -> AppError | None:
+    """Return why the reader may read no more."""
+    if not wanted.viewer.is_signed_in():
+        return Unauthorized()
+    if not wanted.viewer.may_read({wanted.thread_id}):
+        return NotFound()
+    return None
+
+
+def _error_chunk(exc: AppError) -> dict[str, str]:
+    return {"type": "error", "errorText": str(exc), "code": exc.code}
 
 
 def _frame(row: EventRow) -> bytes:

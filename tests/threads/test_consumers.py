@@ -11,12 +11,14 @@ import pytest
 from asgiref.sync import sync_to_async
 from channels.testing import WebsocketCommunicator
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db import OperationalError
 from django.test import Client
 
 from mesh.asgi import browsers
 from tests.waiting import auntil
 from threads import bell, consumers, pool, services
+from threads import stream as streams
 from threads.models import Thread
 from threads.runtime import ring_link
 
@@ -226,7 +228,9 @@ async def test_a_change_of_a_thread_is_news_to_its_owner_only(ada, eve, thread, 
         summary = (await hears(page, "thread"))["thread"]
         assert (summary["status"], summary["title"]) == ("queued", "hi there")
         assert summary["machine"]["name"] == "adas-laptop"
-        assert await stranger.receive_nothing(timeout=0.05)
+        # Whatever was to come to her stands before the answer to her own word.
+        await says(stranger, type="ping")
+        assert json.loads(await stranger.receive_from(timeout=10))["type"] == "pong"
 
 
 async def test_a_machine_that_comes_or_goes_is_news(ada, link):
@@ -239,6 +243,51 @@ async def test_a_machine_that_comes_or_goes_is_news(ada, link):
 
         links = (await hears(page, "links"))["links"]
         assert [(one["name"], one["state"]) for one in links] == [("adas-laptop", "offline")]
+
+
+@pytest.fixture
+def looks_often(monkeypatch):
+    monkeypatch.setattr(consumers, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(streams, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr("threads.follow.LOOK_EVERY", 0.05)
+
+
+async def test_who_leaves_the_organization_reads_no_further(ada, org, thread, looks_often):
+    async with page_of(ada) as page:
+        await page.connect()
+        await says(page, type="follow", thread=str(thread.pk), after=0)
+        await hears(page, "thread")
+
+        await ada.memberships.filter(organization=org).adelete()
+
+        error = await hears(page, "error")
+        assert (error["code"], error["thread"]) == ("not_found", str(thread.pk))
+        await auntil(lambda: bell.of_thread(thread.pk) not in bell._ears, what="let go")
+
+
+async def test_a_deleted_thread_is_followed_no_further(ada, thread):
+    async with page_of(ada) as page:
+        await page.connect()
+        await says(page, type="follow", thread=str(thread.pk), after=0)
+        await hears(page, "thread")
+
+        await sync_to_async(services.delete_thread)(thread=thread)
+
+        assert (await hears(page, "error"))["code"] == "not_found"
+
+
+@pytest.mark.parametrize("how", ["signed out", "shut out"])
+async def test_who_is_no_longer_signed_in_is_turned_away(ada, thread, looks_often, how):
+    async with page_of(ada) as page:
+        await page.connect()
+        await hears(page, "links")
+        if how == "signed out":
+            await Session.objects.all().adelete()
+        else:
+            ada.is_active = False
+            await ada.asave()
+
+        assert (await page.receive_output(timeout=10))["code"] == consumers.NOT_SIGNED_IN
 
 
 async def follow_to_the_end(user, thread):

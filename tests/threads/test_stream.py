@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from allauth.idp.oidc.models import Token
 from asgiref.sync import sync_to_async
 from django.test import AsyncClient
 from django.urls import reverse
@@ -85,6 +86,38 @@ async def test_a_running_thread_is_told_from_its_runs_start(listen, say):
     assert answer.headers["Content-Type"] == "text/event-stream"
 
 
+@pytest.mark.parametrize("how", ["left", "revoked"])
+async def test_who_may_read_no_more_is_told_and_let_go(
+    listen, say, ada, org, how, monkeypatch, thread
+):
+    monkeypatch.setattr(streams, "LOOK_EVERY", 0)
+    await sync_to_async(say)("hi")
+    follow = streams.follow
+
+    async def losing(*given):
+        async for rows in follow(*given, look_every=0.05):
+            yield rows
+            if how == "left":
+                await ada.memberships.filter(organization=org).adelete()
+            else:
+                await Token.objects.all().adelete()
+
+    monkeypatch.setattr(streams, "follow", losing)
+    frames, _ = await listen('"type": "error"')
+
+    code = "not_found" if how == "left" else "unauthorized"
+    assert json.loads(frames[-1].removeprefix("data: "))["code"] == code
+    assert len(chunks_of(frames)) == 3
+
+
+async def test_a_post_is_refused_in_the_one_form(thread, ada):
+    browser = AsyncClient(enforce_csrf_checks=True)
+    await browser.aforce_login(ada)
+    answer = await browser.post(reverse("stream", args=["home", thread.pk]))
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "stale_page")
+
+
 async def test_a_run_that_ended_just_now_is_told_too(listen, answered):
     await answered()
     frames, _ = await listen('"type":"finish"')
@@ -153,7 +186,7 @@ async def test_a_silent_stream_shows_that_it_is_alive(thread, monkeypatch):
     monkeypatch.setattr(streams, "PING_EVERY", 0)
     follow = streams.follow
     monkeypatch.setattr(streams, "follow", lambda *a: follow(*a, look_every=0.01))
-    stream = streams.events(streams.Wanted(thread.pk, 0))
+    stream = streams.events(streams.Wanted(thread.pk, 0, streams.Viewer(thread.owner)))
 
     assert await anext(stream) == b": welcome\n\n"
     assert await anext(stream) == b": ping\n\n"
@@ -169,7 +202,7 @@ async def test_a_question_that_was_sent_is_stamped_as_shown(thread, answered):
     }
     await answered(events=[ask])
     assert (await Approval.objects.aget()).shown_at is None
-    stream = streams.events(streams.Wanted(thread.pk, 0))
+    stream = streams.events(streams.Wanted(thread.pk, 0, streams.Viewer(thread.owner)))
     assert b"welcome" in await anext(stream)
     assert b"tool-approval-request" in await anext(stream)
     reading = asyncio.ensure_future(anext(stream))
