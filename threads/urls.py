@@ -9,5 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("style.<str:digest>.css", views.style, name="stylesheet"),
     path("<slug:org>/", views.home, name="home"),
     path("<slug:org>/live", views.live, name="live"),
+    path("<slug:org>/popover", views.popover, name="popover"),
+    path("<slug:org>/choose", views.choose, name="choose"),
     path("<slug:org>/threads/<uuid:thread_id>", views.chat, name="chat"),
 ]

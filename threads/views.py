@@ -1,22 +1,27 @@
-"""The chat's pages and the fragment that keeps them fresh. Reads only: the API writes."""
+"""The chat's pages and the fragments that keep them fresh. Reads only: the API writes."""
 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import cache_control, never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
-from agents.context import Wanted, chat_context
+from agents.catalog import load_runnable
+from agents.context import ChatContext, Wanted, chat_context
+from agents.core.options import parse_choice
 from agents.models import Agent
 from agents.selectors import get_agent, get_keys
 from links.dist.offer import offer_of
-from links.selectors import list_links
-from mesh.models import User
+from links.selectors import LinkView, list_links
+from mesh.models import Organization, User
 from mesh.pairing.metadata import issuer
 from mesh.selectors import NotFound, get_membership, list_organizations
 from threads import selectors, stylesheet
@@ -57,12 +62,47 @@ def chat(request: HttpRequest, org: str, thread_id: UUID) -> HttpResponse:
 @never_cache
 def live(request: HttpRequest, org: str) -> HttpResponse:
     """What of an open page a change of threads or machines may alter."""
-    thread_id = request.GET.get("thread", "")
-    try:
-        context = _context(request, org, UUID(thread_id) if thread_id else None)
-    except ValueError as exc:
-        raise Http404 from exc
+    context = _context(request, org, request.GET.get("thread", ""))
     return render(request, "_partials/live.html", context)
+
+
+@require_GET
+@login_required
+@never_cache
+def popover(request: HttpRequest, org: str) -> HttpResponse:
+    """Who can be asked, alone: the pill and its popover, for an agent or an open thread."""
+    organization, thread = _place(request, org, request.GET.get("thread", ""))
+    agent = _agent(request, organization, thread)
+    context = {
+        "organization": organization,
+        "thread": selectors.thread_summary(thread) if thread else None,
+        "chat": _chat(request, organization, agent, thread, list_links(viewer=_viewer(request))),
+    }
+    return render(request, "_partials/agents.html", context)
+
+
+@require_POST
+@login_required
+def choose(request: HttpRequest, org: str) -> HttpResponseBase:
+    """Keep what was picked in the popover by a browser without script, and go back.
+
+    What is no pick is left out: the page shows what counts instead.
+    """
+    _organization(request, org)
+    back = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
+        back = reverse("home", args=[org])
+    kind, tier = parse_choice(request.POST.get("choice"))
+    known = load_runnable().find(kind)
+    picked = f"{kind}:{tier}" if known and tier in {each.key for each in known.tiers} else ""
+    machine = _as_uuid(request.POST.get("machine", ""))
+    response = redirect(_with_query(back, choice=picked, machine=str(machine or "")))
+    for name, value in (("mesh_choice", picked), ("mesh_machine", str(machine or ""))):
+        if value:
+            response.set_cookie(
+                name, value, max_age=31536000, samesite="Lax", secure=request.is_secure()
+            )
+    return response
 
 
 @require_GET
@@ -83,21 +123,73 @@ def _viewer(request: HttpRequest) -> User:
     return request.user
 
 
+def _organization(request: HttpRequest, org: str) -> Organization:
+    """Return the organization, if the viewer is in it."""
+    try:
+        return get_membership(viewer=_viewer(request), slug=org).organization
+    except NotFound as exc:
+        raise Http404 from exc
+
+
+def _as_uuid(text: str) -> UUID | None:
+    """Return the id that ``text`` is."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _place(
+    request: HttpRequest, org: str, thread_id: UUID | str
+) -> tuple[Organization, Thread | None]:
+    """Return the organization and, where one is named, the thread; what is not the viewer's is
+    not there."""
+    organization = _organization(request, org)
+    if not thread_id:
+        return organization, None
+    known = thread_id if isinstance(thread_id, UUID) else _as_uuid(thread_id)
+    if known is None:
+        raise Http404
+    try:
+        viewer = _viewer(request)
+        return organization, selectors.get_thread(viewer=viewer, org_slug=org, thread_id=known)
+    except NotFound as exc:
+        raise Http404 from exc
+
+
+def _agent(request: HttpRequest, organization: Organization, thread: Thread | None) -> Agent:
+    """Return the thread's agent, or who a new chat is to talk to (``?agent=``)."""
+    if thread is not None:
+        return thread.agent
+    try:
+        return get_agent(organization=organization, name=request.GET.get("agent") or DEFAULT_AGENT)
+    except NotFound as exc:
+        raise Http404 from exc
+
+
+def _chat(
+    request: HttpRequest,
+    organization: Organization,
+    agent: Agent,
+    thread: Thread | None,
+    links: list[LinkView],
+) -> ChatContext:
+    return chat_context(
+        agent=agent,
+        links=links,
+        pins=thread,
+        wanted=_wanted(request, agent, thread),
+        keys=get_keys(organization=organization),
+    )
+
+
 def _context(
-    request: HttpRequest, org: str, thread_id: UUID | None = None, *, whole: bool = False
+    request: HttpRequest, org: str, thread_id: UUID | str = "", *, whole: bool = False
 ) -> dict[str, Any]:
     """Return what ``shell.html`` needs; with ``whole`` also the messages of the thread."""
     viewer = _viewer(request)
-    try:
-        organization = get_membership(viewer=viewer, slug=org).organization
-        thread = (
-            selectors.get_thread(viewer=viewer, org_slug=org, thread_id=thread_id)
-            if thread_id
-            else None
-        )
-    except NotFound as exc:
-        raise Http404 from exc
-    agent = thread.agent if thread else get_agent(organization=organization, name=DEFAULT_AGENT)
+    organization, thread = _place(request, org, thread_id)
+    agent = _agent(request, organization, thread)
     links = list_links(viewer=viewer)
     summary = selectors.thread_summary(thread) if thread else None
     threads = selectors.list_threads(viewer=viewer, organization=organization)
@@ -107,14 +199,8 @@ def _context(
         "thread": summary,
         "links": links,
         "offer": offer_of(issuer(request)),
-        # A link may carry a choice: "New chat with …". Else it is the last one.
-        "chat": chat_context(
-            agent=agent,
-            links=links,
-            pins=thread,
-            wanted=_wanted(request, agent, thread),
-            keys=get_keys(organization=organization),
-        ),
+        "agent": agent,
+        "chat": _chat(request, organization, agent, thread, links),
         "level": request.COOKIES.get("mesh_level"),
         "data": {
             "org": organization.slug,
@@ -133,3 +219,10 @@ def _wanted(request: HttpRequest, agent: Agent, thread: Thread | None) -> Wanted
         choice=request.GET.get("choice") or begins or request.COOKIES.get("mesh_choice", ""),
         link_id=request.GET.get("machine") or request.COOKIES.get("mesh_machine", ""),
     )
+
+
+def _with_query(address: str, **given: str) -> str:
+    """Return ``address`` with these parameters in the place of its own; empty ones are left."""
+    parts = urlsplit(address)
+    query = dict(parse_qsl(parts.query)) | {name: text for name, text in given.items() if text}
+    return urlunsplit(parts._replace(query=urlencode(query, safe=":")))

@@ -24,6 +24,7 @@ def machine(name="mbp", state="online", cause="", **fields):
         "id": LINK,
         "machine_id": "0f9c2a51d3b84e7f9a6b1c2d3e4f5a6b",
         "harnesses": {},
+        "capabilities": (),
         "cli_version": "0.1",
         "created_at": datetime(2026, 1, 2, 8, 30, tzinfo=UTC),
         "seen_at": datetime(2026, 1, 5, 9, 30, tzinfo=UTC),
@@ -80,12 +81,13 @@ def section(kind, title, labels, *, is_local=True, state="enabled", reason="", a
     )
 
 
-def chat(*sections, active=("claude-code", "smart"), locked=False):
+def chat(*sections, active=("claude-code", "smart"), locked=False, **fields):
     sections = sections or (
         section("claude-code", "Claude Code", ("Haiku", "Sonnet", "Opus")),
         section("demo", "Demo", ("Fast", "Smart", "Thinking")),
     )
-    return SimpleNamespace(sections=sections, active=active, locked=locked)
+    given = {"machine": machine(), "machines": (), **fields}
+    return SimpleNamespace(sections=sections, active=active, locked=locked, **given)
 
 
 def mine(text, id="m-1"):

@@ -145,10 +145,70 @@ def test_the_pill_of_the_cloud_is_not_green():
 
 
 def test_without_any_agent_the_pill_says_so():
-    chat = SimpleNamespace(sections=(), active=None, locked=False)
+    chat = SimpleNamespace(sections=(), active=None, locked=False, machine=None)
 
     assert "No agent available" in pill(chat)
     assert "Connect your desktop" in pill(chat)
+
+
+KINDS = (("decopilot", False), ("claude-code", True), ("codex", True))
+
+
+def three(*, locked=""):
+    """Return a chat with three sections; all but ``locked`` are locked, where it is given."""
+    states = {kind: "locked" if locked and kind != locked else "enabled" for kind, _ in KINDS}
+    sections = [
+        made_up.section(kind, kind.title(), ("A", "B", "C"), is_local=local, state=states[kind])
+        for kind, local in KINDS
+    ]
+    return made_up.chat(*sections, locked=bool(locked))
+
+
+def test_three_sections_are_three_blocks():
+    """U-D1."""
+    assert pill(three()).count('data-testid="agent-section"') == 3
+
+
+def test_a_lock_disables_exactly_the_others():
+    """U-D2."""
+    html = pill(three(locked="claude-code"))
+
+    assert html.count("disabled aria-disabled") == 2
+    assert 'id="agent-claude-code" data-testid' in html
+
+
+def test_the_pill_of_decopilot_says_its_tier():
+    """U-E5."""
+    cloud = made_up.section("decopilot", "Decopilot", ("Fast", "Smart", "Thinking"), is_local=False)
+
+    assert "Decopilot · Smart" in pill(made_up.chat(cloud, active=("decopilot", "smart")))
+
+
+def test_a_pick_that_is_unavailable_stays_on_the_pill_and_says_so():
+    """U-I."""
+    away = made_up.section(
+        "claude-code", "Claude Code", ("Haiku", "Sonnet", "Opus"), state="unavailable"
+    )
+
+    html = pill(made_up.chat(away))
+    assert "pill--off" in html
+    assert "Claude Code · Sonnet on mbp, not available" in html
+
+
+def test_several_machines_are_a_choice_of_their_own():
+    machines = (made_up.machine(), made_up.machine(name="<b>", id="2", state="offline"))
+
+    html = pill(made_up.chat(machines=machines))
+    assert html.count('name="machine"') == 2
+    assert html.count(" checked>") == 2  # a machine and a tier
+    assert "&lt;b&gt;" in html
+    assert 'name="machine"' not in pill(made_up.chat())
+
+
+def test_every_row_belongs_to_a_form_that_needs_no_script():
+    html = pill(made_up.chat(machines=(made_up.machine(), made_up.machine(id="2"))))
+
+    assert html.count("<input ") == html.count('form="choose"') - 1  # and the button in noscript
 
 
 @pytest.mark.parametrize("name", ["404.html", "500.html", "enter_refused.html"])

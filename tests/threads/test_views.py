@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
+from agents.models import Agent
 from links.models import Link
 from tests.browser import made_up
 from threads.models import Message, Thread
@@ -151,3 +154,91 @@ def test_account_pages_are_in_our_look(client, ada, path):
 
     assert answer.status_code == 200
     assert b'class="entrance"' in answer.content
+
+
+# The popover
+
+
+@pytest.fixture
+def full_house(ada, org, agent):
+    """Five machines and twenty agents."""
+    for number in range(5):
+        Link.objects.create(
+            user=ada,
+            machine_id=f"m{number}",
+            hostname=f"m{number}",
+            cli_version="1",
+            protocol_version=1,
+            capabilities=["claude-code", "codex"],
+            offline_after=timezone.now() + timedelta(minutes=5),
+            seen_at=timezone.now(),
+        )
+    for number in range(20):
+        Agent.objects.create(organization=org, slug=f"a{number}", title=f"A{number}")
+
+
+def test_the_popover_asks_the_database_a_constant_number_of_times(
+    client, ada, full_house, django_assert_num_queries
+):
+    client.force_login(ada)
+    # session, user, membership, agent, machines, default models, any key
+    with django_assert_num_queries(7):
+        html = client.get("/home/popover").content.decode()
+
+    assert html.count('name="machine"') == 5
+
+
+def test_the_popover_of_a_thread_is_locked_to_its_pins(client, ada, thread, link):
+    Thread.objects.filter(pk=thread.pk).update(harness_id="demo", link=link)
+    client.force_login(ada)
+    html = client.get(f"/home/popover?thread={thread.pk}").content.decode()
+
+    assert "New chat with Claude Code" in html
+    assert 'name="machine"' not in html
+
+
+@pytest.mark.parametrize("query", ["?agent=nobody", "?thread=x"])
+def test_a_popover_of_nothing(client, ada, agent, query):
+    client.force_login(ada)
+
+    assert client.get(f"/home/popover{query}").status_code == 404
+
+
+def choose(client, **given):
+    return client.post("/home/choose", given)
+
+
+def test_a_choice_is_kept_without_script(client, ada, agent, link):
+    client.force_login(ada)
+    answer = choose(client, choice="claude-code:fast", machine=str(link.pk), next="/home/?x=1")
+
+    assert answer.headers["Location"] == f"/home/?x=1&choice=claude-code:fast&machine={link.pk}"
+    assert client.cookies["mesh_choice"].value == "claude-code:fast"
+    assert client.cookies["mesh_machine"].value == str(link.pk)
+    html = client.get("/home/").content.decode()
+    assert re.search(r'value="claude-code:fast"[^>]* checked', html)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"choice": "claude-code:huge", "machine": "x"},
+        {"choice": "evil; Path=/", "machine": ""},
+        {"next": "https://evil.example/"},
+        {"next": "//evil.example"},
+        {"next": "javascript:alert(1)"},
+        {},
+    ],
+)
+def test_what_is_no_choice_is_left_out(client, ada, agent, given):
+    client.force_login(ada)
+    answer = choose(client, **given)
+
+    assert answer.headers["Location"] == "/home/"
+    assert not {"mesh_choice", "mesh_machine"} & client.cookies.keys()
+
+
+def test_a_stranger_can_not_choose(client, eve, org):
+    client.force_login(eve)
+
+    assert choose(client, choice="demo:fast").status_code == 404

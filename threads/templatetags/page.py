@@ -70,6 +70,14 @@ def ready_agents(machine: Any) -> list[str]:
 
 
 @register.filter
+def agents_on(machine: Any) -> list[str]:
+    """Return the titles of the coding agents that a machine of a chat context offers now."""
+    if machine.state != "online":
+        return []
+    return [kind.title for kind in _programs() if kind.kind in machine.capabilities]
+
+
+@register.filter
 def lacks_agents(machine: Any) -> bool:
     """Return whether a machine was looked at and no program on it can work."""
     return bool(machine.harnesses) and not ready_agents(machine)

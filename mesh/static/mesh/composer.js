@@ -1,7 +1,7 @@
-// Where a message is written: draft, growing, send or stop, level, and who answers.
+// Where a message is written: draft, growing, send or stop, level.
 // And what is kept of it until the server has it.
 
-import { byId, el, icon, remember, say } from "./dom.js";
+import { byId, el, icon, remember } from "./dom.js";
 
 export class Composer {
   /** `onSend(text)` takes the text over; `onStop()` ends the run. */
@@ -34,15 +34,6 @@ export class Composer {
     });
     this.stop.addEventListener("click", () => this.onStop());
     this.level.addEventListener("change", () => remember("mesh_level", this.level.value));
-    const agents = byId("agents");
-    agents.addEventListener("change", ({ target }) => target.name === "choice" && this.choose(target));
-    agents.addEventListener("click", ({ target }) => target.closest(".tier") && this.closeSoon(target));
-    agents.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.target.name !== "choice") return;
-      event.preventDefault();
-      byId("agent-menu").hidePopover();
-    });
-    document.addEventListener("toggle", place, true);
   }
 
   act() {
@@ -113,41 +104,6 @@ export class Composer {
     byId("notice").hidden = !content.length;
     byId("notice").replaceChildren(...content);
   }
-
-  /** What the person picked: {harness, tier, isLocal}, or null when there is nothing to pick. */
-  choice() {
-    const input = byId("agents").querySelector("[name=choice]:checked");
-    if (!input) return null;
-    // The harness may have a colon in its name ("acp:gemini"), a tier never has.
-    const at = input.value.lastIndexOf(":");
-    return { harness: input.value.slice(0, at), tier: input.value.slice(at + 1), isLocal: "local" in input.dataset };
-  }
-
-  keepChoice() {
-    const input = byId("agents").querySelector("[name=choice]:checked");
-    if (input) remember("mesh_choice", input.value);
-  }
-
-  choose(input) {
-    remember("mesh_choice", input.value);
-    const { title, label, icon: picture } = input.dataset;
-    const pill = byId("agent-pill");
-    const words = `${title} · ${label}`;
-    pill.classList.toggle("pill--local", "local" in input.dataset);
-    pill.classList.remove("pill--off");
-    pill.querySelector("use").setAttribute("href", `#i-${picture}`);
-    pill.querySelector(".pill__words").textContent = words;
-    const where = input.closest("fieldset").querySelector(".agent__where")?.textContent.replace("· ", "") ?? "";
-    pill.title = [words, where].filter(Boolean).join(" ");
-    pill.setAttribute("aria-label", `Agent: ${pill.title}`);
-    say(`${pill.title} answers from now on.`);
-  }
-
-  /** A click on a row chooses and closes; the arrow keys "click" the button itself, and don't. */
-  closeSoon(target) {
-    if (target.closest("fieldset").disabled || target.matches("input")) return;
-    requestAnimationFrame(() => byId("agent-menu")?.hidePopover());
-  }
 }
 
 /** What was sent and no server is known to have: it outlives the page, as a draft does. */
@@ -189,21 +145,6 @@ export class Outbox {
       // As above.
     }
   }
-}
-
-/** Put a popover above the button that opened it; on a phone the stylesheet makes it a sheet. */
-function place(event) {
-  const menu = event.target;
-  if (!menu.matches?.("[popover][data-above]") || event.newState !== "open") return;
-  const button = document.querySelector(`[popovertarget="${menu.id}"]`);
-  menu.style.cssText = "";
-  if (matchMedia("(max-width: 700px)").matches || !button) return;
-  const box = button.getBoundingClientRect();
-  const left = menu.dataset.above === "end" ? box.right - menu.offsetWidth : box.left;
-  menu.style.left = `${Math.max(8, Math.min(left, innerWidth - menu.offsetWidth - 8))}px`;
-  menu.style.bottom = `${innerHeight - box.top + 8}px`;
-  menu.style.maxHeight = `${box.top - 16}px`;
-  menu.querySelector("input:checked:enabled")?.focus();
 }
 
 const growsItself = CSS.supports("field-sizing", "content");

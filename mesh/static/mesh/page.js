@@ -1,6 +1,7 @@
 // The chat page: joins the store, the conversation, the composer, the list and the socket.
 // Runs are put into words here.
 
+import { Agents } from "./agents.js";
 import { Chat, textOf } from "./chat.js";
 import { Composer, Outbox, offlineNotice } from "./composer.js";
 import { api, byId, duration, el, icon, say } from "./dom.js";
@@ -35,6 +36,7 @@ const transcript = new Transcript(chat, {
   },
 });
 const composer = new Composer({ draftKey: keyOf("draft"), onSend: send, onStop: stop });
+const agents = new Agents({ onMachine: () => sidebar.refresh() });
 const outbox = new Outbox(keyOf("outbox"));
 
 function keyOf(kind) {
@@ -64,9 +66,7 @@ async function post(id, text) {
   try {
     // A second message may be written before the first one has its thread.
     const fresh = thread ? null : await (opening ??= openThread().finally(() => (opening = null)));
-    const choice = composer.choice();
-    const kind = choice?.isLocal ? { sandboxProviderKind: "remote-user" } : {};
-    const pins = thread.locked || !choice ? {} : { harnessId: choice.harness, ...kind };
+    const choice = agents.choice();
     await api("POST", `${base}/threads/${thread.id}/messages`, {
       messages: [{ id, role: "user", parts: [{ type: "text", text }] }],
       agent: { id: thread.agent?.id ?? agent },
@@ -74,7 +74,7 @@ async function post(id, text) {
       toolApprovalLevel: composer.level.value,
       // The composer says so before anything is sent to a machine that is away.
       ...(machine()?.state === "offline" ? { whenOffline: "queue" } : {}),
-      ...pins,
+      ...(thread.locked ? {} : firstPins(choice)),
     });
     outbox.drop(id);
     chat.settle(id);
@@ -83,6 +83,12 @@ async function post(id, text) {
     chat.settle(id, refused);
     say(`Not sent. ${refused.message}`);
   }
+}
+
+/** What the first message fixes for good; the server decides what is not said. */
+function firstPins(choice) {
+  const here = choice?.isLocal ? { sandboxProviderKind: "remote-user", linkId: agents.machine() } : {};
+  return choice ? { harnessId: choice.harness, ...here } : {};
 }
 
 /** Show again what was sent from a page that was closed before the server answered. */
@@ -285,6 +291,7 @@ function onMessage(message) {
 const sidebar = new Sidebar({
   org: data.org,
   thread: () => thread,
+  agents,
   onRefreshed: () => {
     paintTitle();
     connect?.refreshed();
@@ -305,7 +312,7 @@ addEventListener("popstate", () => location.reload());
 
 // "New chat with …" carries its choice in the address; from now on it is the last one.
 if (location.search) {
-  composer.keepChoice();
+  agents.keep();
   history.replaceState(null, "", location.pathname);
 }
 

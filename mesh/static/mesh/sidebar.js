@@ -8,8 +8,8 @@ const FRESH = ["threads", "machines", "thread-machine", "connect-hint", "connect
 
 export class Sidebar {
   /** `thread()` is the open one or null; `onRefreshed` and `onSignedOut` are told. */
-  constructor({ org, thread, onRefreshed, onSignedOut, focusComposer }) {
-    Object.assign(this, { org, thread, onRefreshed, onSignedOut, focusComposer });
+  constructor({ org, thread, agents, onRefreshed, onSignedOut, focusComposer }) {
+    Object.assign(this, { org, thread, agents, onRefreshed, onSignedOut, focusComposer });
     this.search = byId("search");
     this.opener = document.querySelector('[data-open="sidebar"]');
     if (/Mac|iP/.test(navigator.platform)) byId("search-key").textContent = "⌘K";
@@ -35,22 +35,28 @@ export class Sidebar {
   async refresh() {
     clearTimeout(this.pending);
     this.pending = null;
-    const open = this.thread();
-    const query = open ? `?thread=${open.id}` : "";
-    const response = await fetch(`/${this.org}/live${query}`).catch(() => null);
+    const asked = this.query();
+    const response = await fetch(`/${this.org}/live?${asked}`).catch(() => null);
     if (response?.redirected) return this.onSignedOut();
     if (!response?.ok) return null;
     const keepFocus = focusKeeper();
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
     for (const id of FRESH) {
-      // A choice that is being made is never moved under the person's hand.
-      if (id === "agents" && byId("agent-menu")?.matches(":popover-open")) continue;
       const found = fresh.getElementById(id);
-      if (found) morphChildren(byId(id), found);
+      if (found && id !== "agents") morphChildren(byId(id), found);
     }
+    // What was picked while the answer was on its way is not taken back by it.
+    if (this.query() === asked) this.agents.refresh(fresh.getElementById("agents"));
+    else this.refreshSoon();
     this.filter();
     keepFocus();
     return this.onRefreshed();
+  }
+
+  /** What of this page the server has to know: the thread, and what is picked just now. */
+  query() {
+    const open = this.thread();
+    return new URLSearchParams([...(open ? [["thread", open.id]] : []), ...this.agents.query()]).toString();
   }
 
   filter() {
