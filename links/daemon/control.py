@@ -20,9 +20,9 @@ from links.daemon.asgi import AnswerBroken, Receive, Scope, Send
 from links.daemon.errors import InvalidJson, NotFound, PortNotAllowed, SandboxDown
 from links.daemon.spec import checked_handle, parse_spec
 from links.daemon.supervisor import Supervisor, authorization
-from links.daemon.upstream import Headers, Pool, UpstreamError
-from links.daemon.websockets import dial_port, dial_socket
+from links.dialling import dial_port, dial_socket
 from links.sockets import join, refuse
+from links.upstream import Headers, Pool, UpstreamError
 from links.wire import signing
 from links.wire.errors import BodyTooLarge, MissingHeaders
 from links.wire.nonces import Nonces

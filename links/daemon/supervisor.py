@@ -25,7 +25,7 @@ from links.daemon.errors import (
     UnknownHandle,
 )
 from links.daemon.spec import Spec
-from links.daemon.upstream import Pool, UpstreamError
+from links.upstream import Pool, UpstreamError
 from links.wire.messages import is_handle
 from mesh import processes
 

@@ -66,15 +66,18 @@ def make_app(
     *,
     on_request: Callable[[], None],
     more: Callable[[], Sequence[BaseRoute]],
-) -> ASGIApp:
+    health: Callable[[], dict[str, Any]],
+) -> TokenGuard:
     """Return the ASGI app; ``on_request`` is called for each that isn't a mere health check.
 
-    ``more`` gives the routes that few sandboxes are asked for, when they first are.
+    ``more`` gives the routes that few sandboxes are asked for, when they first are; ``health``
+    what is told of them.
     """
-    routes = Routes(runs, identity)
+    routes = Routes(runs, identity, health)
     app = Starlette(
         routes=[
             Route(f"{PREFIX}/health", routes.health, methods=["GET"]),
+            Route(f"{PREFIX}/idle", routes.idle, methods=["GET"]),
             Route(f"{PREFIX}/dispatch", routes.dispatch, methods=["POST"]),
             Route(f"{PREFIX}/runs", routes.list, methods=["GET"]),
             Route(f"{PREFIX}/runs/{{run_id}}", routes.cancel, methods=["DELETE"]),
@@ -123,8 +126,10 @@ class Later:
 class Routes:
     """Each reads the outside, asks ``Runs`` once, and answers."""
 
-    def __init__(self, runs: Runs, identity: Identity) -> None:
-        self._runs, self._identity = runs, identity
+    def __init__(
+        self, runs: Runs, identity: Identity, more_health: Callable[[], dict[str, Any]]
+    ) -> None:
+        self._runs, self._identity, self._more_health = runs, identity, more_health
 
     async def health(self, request: Request) -> Response:
         return JSONResponse(
@@ -134,8 +139,13 @@ class Routes:
                 "bootId": self._identity.boot_id,
                 "handle": self._identity.handle,
                 "activeRuns": self._runs.active,
+                **self._more_health(),
             }
         )
+
+    async def idle(self, request: Request) -> Response:
+        told = self._more_health()
+        return JSONResponse({"idle": told["idle"], "idleSeconds": told["idleSeconds"]})
 
     async def dispatch(self, request: Request) -> Response:
         body = await _object(request)

@@ -8,14 +8,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sandboxes.daemon.git import Git, GitFailed
+from sandboxes.daemon.git import Git, GitFailed, redact
 
 log = logging.getLogger(__name__)
 
+TRIES = 3
+RETRY_AFTER = 3.0  # seconds
+NO_SUCH_REF = 2  # how ls-remote --exit-code ends when there is none
+_PASSING = re.compile(
+    r"could not resolve host|temporary failure|timed? ?out|connection (was )?(reset|refused|closed)"
+    r"|failed to connect|couldn't connect|early eof|rpc failed|unexpected disconnect|error: 5\d\d"
+    r"|operation too slow|remote end hung up|gnutls|ssl_",
+    re.IGNORECASE,
+)
 # A branch of this form names a conversation; it is a key, never something to check out.
 _KEY_BRANCH = re.compile(r"ephemeral|thread:.*")
 # No option, no ext:: transport, which would run a command.
@@ -61,6 +72,16 @@ class Checkout:
         self._git = Git()
         self._work: asyncio.Task[Path] | None = None
 
+    @property
+    def cloned_from(self) -> str:
+        """The repository that the folder is made from; empty where it is made from none."""
+        return self._spec.clone_url
+
+    def must_clone(self, clone_url: str) -> bool:
+        """Say whether the folder is still to be made from a repository."""
+        wanted = self._spec.clone_url or clone_url
+        return bool(wanted) and not self._spec.folder and not (self._repo / ".git").exists()
+
     async def ready(self) -> Path:
         """Return the folder to work in; several callers share one attempt.
 
@@ -73,12 +94,52 @@ class Checkout:
         # Shielded: a run that is stopped while it waits must not take the clone with it.
         return await asyncio.shield(self._work)
 
-    def begin(self) -> None:
+    def begin(self, job: Job | None = None) -> None:
         """Start the work; a failure is told to who asks."""
-        self._work = asyncio.create_task(
-            asyncio.to_thread(prepare, self._spec, self._repo, self._git)
-        )
+        job = job or Job(self._spec)
+        self._work = asyncio.create_task(asyncio.to_thread(carry_out, job, self._repo, self._git))
         self._work.add_done_callback(_note)
+
+    async def change(
+        self, clone_url: str, branch: str, *, identity: tuple[str, str], say: Callable[[str], None]
+    ) -> Path:
+        """Make the folder from ``clone_url``, or go to another branch in it.
+
+        A folder of the person's own stays what the sandbox is made from.
+
+        Raises:
+            GitFailed: with git's own last words.
+        """
+        if self._work is not None and not self._work.done():
+            await asyncio.wait([self._work])
+        has_source = self._spec.folder or self._spec.clone_url
+        wanted = self._spec if has_source else replace(self._spec, clone_url=clone_url)
+        if branch and not _KEY_BRANCH.fullmatch(branch):
+            wanted = replace(wanted, branch=branch)
+        if wanted.clone_url and not _CLONE_URL.fullmatch(wanted.clone_url):
+            raise GitFailed("The repository's address is not one that git may clone from.")
+        loop = asyncio.get_running_loop()
+
+        def say_here(text: str) -> None:
+            loop.call_soon_threadsafe(say, text)
+
+        self._git.begin()
+        self.begin(
+            Job(
+                wanted,
+                to_branch=bool(branch),
+                identity=identity,
+                say=say_here,
+            )
+        )
+        assert self._work is not None
+        try:
+            folder = await asyncio.shield(self._work)
+        except asyncio.CancelledError:
+            self._git.stop()
+            raise
+        self._spec = wanted  # only now: what failed may be said otherwise the next time
+        return folder
 
     def close(self) -> None:
         """Stop the work; what it has made so far stays."""
@@ -88,6 +149,38 @@ class Checkout:
 def _note(work: asyncio.Task[Path]) -> None:
     if not work.cancelled() and (error := work.exception()):
         log.warning("The working folder is not ready: %s", error)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be made, and how far an existing folder may be changed for it."""
+
+    spec: Spec
+    to_branch: bool = False  # also where the folder is there already
+    identity: tuple[str, str] = ("", "")
+    say: Callable[[str], None] = lambda text: None
+
+
+def carry_out(job: Job, repo: Path, git: Git) -> Path:
+    """Make the working folder, bring it to its branch, and return it.
+
+    Raises:
+        GitFailed: it can't be made.
+    """
+    spec = job.spec
+    if spec.clone_url and not (repo / ".git").exists():
+        job.say(f"Cloning {redact(spec.clone_url)}")
+    folder = prepare(spec, repo, git)
+    if not (repo / ".git").exists():
+        return folder
+    if job.to_branch and spec.branch:
+        _go_to(spec.branch, repo, git)
+        job.say(f"On branch {spec.branch}")
+    if spec.clone_url and all(job.identity):
+        # Of a clone of our own only: a worktree shares its settings with the person's folder.
+        git.run(repo, "config", "user.name", job.identity[0])
+        git.run(repo, "config", "user.email", job.identity[1])
+    return folder
 
 
 def prepare(spec: Spec, repo: Path, git: Git) -> Path:
@@ -132,16 +225,81 @@ def _from_clone(spec: Spec, repo: Path, git: Git) -> Path:
         return repo
     if not _CLONE_URL.fullmatch(spec.clone_url):
         raise GitFailed("The repository's address is not one that git may clone from.")
+    if repo.exists() and any(repo.iterdir()):
+        _clone_around(spec, repo, git)
+        return repo
     # Into a new folder beside it: a clone that broke off never looks like a whole one.
     part = _unused(repo.with_name("clone"))
-    git.run(repo.parent, "clone", "--", spec.clone_url, str(part))
+    _tried(git, repo.parent, "clone", "--", spec.clone_url, str(part))
     if spec.branch:
-        _check_branch(spec.branch, part, git)
-        remote = f"refs/remotes/origin/{spec.branch}"
-        known = git.ask(part, "rev-parse", "--verify", "--quiet", remote) is not None
-        git.run(part, "checkout", *([spec.branch, "--"] if known else ["-b", spec.branch]))
+        _go_to(spec.branch, part, git)
+    if repo.exists():
+        repo.rmdir()  # a scratch folder that nobody has used
     part.rename(repo)
     return repo
+
+
+def _clone_around(spec: Spec, repo: Path, git: Git) -> None:
+    """Make a clone of a folder that holds files already; none of them is overwritten."""
+    git.run(repo, "init", "--quiet")
+    try:
+        git.run(repo, "remote", "add", "origin", spec.clone_url)
+        _tried(git, repo, "fetch", "origin")
+        git.ask(repo, "remote", "set-head", "origin", "--auto")
+        head = git.ask(repo, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
+        branch = spec.branch or (head or "origin/main").removeprefix("origin/")
+        _go_to(branch, repo, git)
+    except GitFailed:
+        shutil.rmtree(repo / ".git")  # ours, and only begun
+        raise
+
+
+def _go_to(branch: str, repo: Path, git: Git) -> None:
+    """Check out ``branch``: ours, else origin's, else a new one. Work is never overwritten."""
+    _check_branch(branch, repo, git)
+    if git.ask(repo, "symbolic-ref", "--short", "-q", "HEAD") == branch:
+        return
+    if _knows(git, repo, f"refs/heads/{branch}"):
+        git.run(repo, "checkout", branch, "--")
+        return
+    remote = f"refs/remotes/origin/{branch}"
+    if not _knows(git, repo, remote) and _offers(git, repo, branch):
+        _tried(git, repo, "fetch", "origin", f"refs/heads/{branch}:{remote}")
+    if _knows(git, repo, remote):
+        git.run(repo, "checkout", "-b", branch, "--track", f"origin/{branch}")
+    else:
+        git.run(repo, "checkout", "-b", branch)
+
+
+def _knows(git: Git, repo: Path, ref: str) -> bool:
+    return git.ask(repo, "rev-parse", "--verify", "--quiet", ref) is not None
+
+
+def _offers(git: Git, repo: Path, branch: str) -> bool:
+    """Say whether origin has the branch; where there is no origin to ask, it has not.
+
+    Raises:
+        GitFailed: it can't be asked.
+    """
+    if git.ask(repo, "remote", "get-url", "origin") is None:
+        return False
+    code, _ = git.code(repo, "ls-remote", "--exit-code", "origin", f"refs/heads/{branch}")
+    if code not in (0, NO_SUCH_REF):
+        raise GitFailed("The repository's server could not be asked for the branch.")
+    return code == 0
+
+
+def _tried(git: Git, cwd: Path, *args: str) -> None:
+    """Run a command that needs the network; three times when it fails for a passing reason."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            git.run(cwd, *args)
+            return
+        except GitFailed as exc:
+            if attempt == TRIES or not _PASSING.search(str(exc)):
+                raise
+            log.info("git %s is tried again: %s", args[0], exc)
+        git.pause(RETRY_AFTER)
 
 
 def _unused(path: Path) -> Path:

@@ -11,9 +11,17 @@ from pathlib import Path
 
 from mesh.lib.errors import AppError
 from mesh.processes import signal_group
-from sandboxes.daemon.env import child_env
+from sandboxes.daemon.env import tool_env
 
 LIMIT = 600.0  # seconds for one command: a big clone over a thin line
+# Nobody would see a question, in a terminal or in a window; and a dead line is given up.
+_QUIET = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "",
+    "SSH_ASKPASS_REQUIRE": "never",
+    "LC_ALL": "C.UTF-8",
+}
+_PATIENCE = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=10")
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
@@ -32,6 +40,7 @@ class Git:
     def __init__(self) -> None:
         self._running: subprocess.Popen[str] | None = None
         self._is_closed = False
+        self._stopped = threading.Event()
         self._lock = threading.Lock()  # over _running and _is_closed
 
     def run(self, cwd: Path, *args: str) -> str:
@@ -51,12 +60,36 @@ class Git:
         code, out, _ = self._run(cwd, args)
         return out if code == 0 else None
 
+    def code(self, cwd: Path, *args: str) -> tuple[int, str]:
+        """Return the command's exit code, and what it printed."""
+        code, out, _ = self._run(cwd, args)
+        return code, out
+
+    def pause(self, seconds: float) -> None:
+        """Wait between two tries.
+
+        Raises:
+            GitFailed: it was stopped meanwhile.
+        """
+        if self._stopped.wait(seconds):
+            raise GitFailed("It was stopped.")
+
+    def begin(self) -> None:
+        """Take up work after an earlier piece of it was stopped."""
+        self._stopped.clear()
+
+    def stop(self) -> None:
+        """End the command that runs, and the waiting between two tries."""
+        with self._lock:
+            self._stopped.set()
+            if self._running is not None:
+                signal_group(self._running.pid, signal.SIGTERM)
+
     def close(self) -> None:
         """End the command that runs, and refuse every later one."""
         with self._lock:
             self._is_closed = True
-            if self._running is not None:
-                signal_group(self._running.pid, signal.SIGTERM)
+        self.stop()
 
     def _run(self, cwd: Path, args: tuple[str, ...]) -> tuple[int, str, str]:
         process = self._start(cwd, args)
@@ -76,10 +109,10 @@ class Git:
                 raise GitFailed("The sandbox is about to end.")
             try:
                 self._running = subprocess.Popen(
-                    ["git", *args],
+                    ["git", *_PATIENCE, *args],
                     cwd=cwd,
-                    # The person's credentials, but never a prompt: nobody would see it.
-                    env=child_env(os.environ, {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}),
+                    # The person's own credentials.
+                    env=tool_env(os.environ, _QUIET),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,

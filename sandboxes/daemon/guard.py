@@ -42,6 +42,10 @@ class TokenGuard:
         if not token:
             raise ValueError("an empty token would let everybody in")
         self._app = app
+        self.rotate(token)
+
+    def rotate(self, token: str) -> None:
+        """Let only requests with ``token`` pass from now on."""
         self._expected = b"Bearer " + token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

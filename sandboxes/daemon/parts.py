@@ -1,40 +1,97 @@
-"""What a sandbox does beside agents' runs: files, tasks. Loaded when it is first asked for.
+"""What a sandbox does beside agents' runs: files, tasks, setup, preview. Loaded when asked for.
 
 Most sandboxes only run agents; twenty of them on a laptop should not hold what they don't use.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Mount
 
+from sandboxes.daemon.checkout import Checkout
+from sandboxes.daemon.events import Events
 from sandboxes.daemon.files import routes as file_routes
+from sandboxes.daemon.preview.probe import Probe
+from sandboxes.daemon.preview.proxy import Preview
+from sandboxes.daemon.setup import routes as setup_routes
+from sandboxes.daemon.setup.setup import Setup
 from sandboxes.daemon.tasks import routes as task_routes
 from sandboxes.daemon.tasks.tasks import Tasks
-from sandboxes.daemon.workplace import Checkout, Workplace
+from sandboxes.daemon.workplace import Workplace
 
 
 class Parts:
     """All of them, over one working folder."""
 
-    def __init__(self, root: Path, checkout: Checkout) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        root: Path,
+        checkout: Checkout,
+        *,
+        boot_id: str,
+        rotate: Callable[[str], None],
+    ) -> None:
+        self._prefix, self._boot_id = prefix, boot_id
         self.workplace = Workplace(checkout, root / "repo")
+        self.events = Events()
         self.tasks = Tasks(self.workplace, root / "tmp")
+        self.tasks.listeners.append(self.events)
+        self.setup = Setup(
+            root=root,
+            checkout=checkout,
+            workplace=self.workplace,
+            tasks=self.tasks,
+            events=self.events,
+            rotate=rotate,
+        )
+        self.probe = Probe(self.setup, self.events)
+        self.preview = Preview(
+            prefix,
+            port=lambda: self.setup.port,
+            loopback=lambda: self.probe.loopback,
+            phases=self.setup.phases,
+            on_failure=self.probe.look_now,
+        )
+        self.setup.resume()
 
-    def routes(self, prefix: str) -> list[BaseRoute]:
-        """Return the routes of all parts."""
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of all parts; the preview takes what none of the others does."""
+        prefix = self._prefix
         return [
-            *file_routes.routes(prefix, self.workplace),
+            *file_routes.routes(prefix, self.workplace, self.events.tell_changed),
             *task_routes.routes(prefix, self.tasks),
+            *setup_routes.routes(prefix, self.setup, self.tasks, self.events, self._boot_id),
+            Mount("", app=self.preview),
         ]
 
     @property
     def is_idle(self) -> bool:
-        """Say whether nothing goes on that somebody may want to see the end of."""
+        """Say whether nothing goes on that somebody may want to see the end of.
+
+        A dev server that nobody looks at is no such thing.
+        """
         self.tasks.reap()
-        return not self.tasks.running
+        at_work = [task for task in self.tasks.running if not task.wanted.is_server]
+        return not (at_work or self.preview.open_sockets or self.setup.queue.running)
+
+    def health(self) -> dict[str, Any]:
+        """Return what the sandbox's health says of them."""
+        told = self.setup.as_json()
+        return {
+            "ready": told["ready"],
+            "configured": self.setup.config is not None,
+            "orchestrator": told["orchestrator"],
+            "phase": self.setup.phases.kind,
+        }
 
     async def stop(self) -> None:
-        """End every task; the working folder stays as it is."""
+        """End every task; the working folder stays as it is: nothing is committed or pushed."""
+        self.probe.stop()
+        await self.setup.cancel()
         await self.tasks.kill_all(intended=True)
+        self.preview.close()
+        self.events.close()

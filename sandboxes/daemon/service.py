@@ -7,8 +7,8 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from uvicorn.config import Config
@@ -27,8 +27,6 @@ from sandboxes.daemon.warm import Warm
 from sandboxes.daemon.writer import Writer
 
 if TYPE_CHECKING:
-    from starlette.routing import BaseRoute
-
     from sandboxes.daemon.parts import Parts
 
 log = logging.getLogger(__name__)
@@ -37,6 +35,14 @@ IDLE_FOR = 30 * 60.0  # seconds without a run or a request until a sandbox ends 
 LOOK_EVERY = 60.0  # seconds between two looks at what is idle or old
 PRUNE_PAUSE = 0.05  # seconds between two bites, so that the runs go on meanwhile
 KEEP_ALIVE = 75  # seconds that an unused connection of the link stays open
+
+# What the health says of a sandbox that was told nothing of its project.
+NOT_CONFIGURED: dict[str, Any] = {
+    "ready": False,
+    "configured": False,
+    "orchestrator": {"running": False, "pending": 0},
+    "phase": None,
+}
 
 Adapters = Mapping[str, Callable[[], Adapter]]
 
@@ -74,9 +80,14 @@ class Sandbox:
         self._last_request = self._loop.time()
         self._identity = Identity(place.spec.handle, str(uuid4()), VERSION, place.token)
         self._parts: Parts | None = None
-        self._http = HttpServer(
-            make_app(self._runs, self._identity, on_request=self._asked, more=self._load_parts)
+        self._guard = make_app(
+            self._runs,
+            self._identity,
+            on_request=self._asked,
+            more=lambda: self._load_parts().routes(),
+            health=self._health,
         )
+        self._http = HttpServer(self._guard)
 
     async def start(self) -> None:
         """Listen, announce the process, and prepare the working folder meanwhile."""
@@ -85,6 +96,8 @@ class Sandbox:
         await self._http.start(self._place)
         self._place.announce(self._identity.boot_id)
         self._checkout.begin()
+        if (self._place.root / "config.json").exists():
+            self._load_parts()  # goes on with what an earlier process was told
         self._look = self._loop.call_later(LOOK_EVERY, self._look_around)
         # What is loaded now stays: the collector need not go through it again and again.
         gc.collect()
@@ -106,18 +119,36 @@ class Sandbox:
         self._place.withdraw()
         log.info("Sandbox %s has ended.", self._identity.handle)
 
-    def _load_parts(self) -> Sequence[BaseRoute]:
+    def _load_parts(self) -> Parts:
         from sandboxes.daemon.parts import Parts
 
-        self._parts = Parts(self._place.root, self._checkout)
-        return self._parts.routes(PREFIX)
+        if self._parts is None:
+            self._parts = Parts(
+                PREFIX,
+                self._place.root,
+                self._checkout,
+                boot_id=self._identity.boot_id,
+                rotate=self._guard.rotate,
+            )
+        return self._parts
+
+    def _health(self) -> dict[str, Any]:
+        idle = {
+            "idle": self._is_idle,
+            "idleSeconds": round(self._loop.time() - self._last_request, 1),
+        }
+        return idle | (self._parts.health() if self._parts else NOT_CONFIGURED)
+
+    @property
+    def _is_idle(self) -> bool:
+        return self._runs.is_idle and (self._parts is None or self._parts.is_idle)
 
     def _asked(self) -> None:
         self._last_request = self._loop.time()
 
     def _look_around(self) -> None:
         self._prune()
-        if not self._runs.is_idle or (self._parts is not None and not self._parts.is_idle):
+        if not self._is_idle:
             self._asked()  # the half hour begins when the last program is gone
         if self._loop.time() - self._last_request >= IDLE_FOR:
             self.over.set()
@@ -139,7 +170,9 @@ class HttpServer:
         self._config = Config(
             app,  # type: ignore[arg-type]
             http="httptools",
-            ws="none",
+            ws=_websocket_protocol,  # type: ignore[arg-type]  # called as a class would be
+            ws_per_message_deflate=False,
+            ws_ping_interval=None,  # a preview's two ends watch each other
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -171,3 +204,10 @@ class HttpServer:
             connection.shutdown()
         if tasks := set(self._state.tasks):
             await asyncio.wait(tasks, timeout=within)
+
+
+def _websocket_protocol(**options: Any) -> asyncio.Protocol:
+    """Return uvicorn's protocol of WebSockets, loaded by the first one: few sandboxes have any."""
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    return WebSocketsSansIOProtocol(**options)

@@ -27,8 +27,8 @@ from links.connection import Connection, Pulse
 from links.daemon.asgi import Server
 from links.daemon.client import dial
 from links.daemon.control import ControlPlane
-from links.daemon.upstream import Pool, _Wire
 from links.services import Claimed
+from links.upstream import Pool, _Wire
 from links.wire.heads import RequestHead
 from mesh.lib.ids import new_id
 

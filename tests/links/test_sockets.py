@@ -13,11 +13,11 @@ from links.connection import Connection, Pulse
 from links.daemon.asgi import Server
 from links.daemon.control import ControlPlane
 from links.daemon.errors import UnknownHandle
-from links.daemon.upstream import Pool
 from links.internal.listener import Listener
 from links.proxy import open_far
 from links.services import Claimed
 from links.sockets import MAX_MESSAGE, Refused, join, opened
+from links.upstream import Pool
 from links.wire import signing
 from links.wire.closing import Closed
 from links.wire.frames import TEXT

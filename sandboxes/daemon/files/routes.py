@@ -24,22 +24,25 @@ Call = Callable[[], dict[str, Any]]
 Tool = Callable[[FileTools, Fields], Call]
 
 
-def routes(prefix: str, workplace: Workplace) -> list[Route]:
-    """Return the routes over the working folder."""
+def routes(prefix: str, workplace: Workplace, on_change: Callable[[str], None]) -> list[Route]:
+    """Return the routes over the working folder; ``on_change`` is told what was changed."""
     changing = threading.Lock()
     return [
-        Route(f"{prefix}/{name}", _endpoint(tool, workplace, changing), methods=["POST"])
-        for name, tool in TOOLS.items()
+        Route(f"{prefix}/{name}", _endpoint(name, workplace, changing, on_change), methods=["POST"])
+        for name in TOOLS
     ]
 
 
 def _endpoint(
-    tool: Tool, workplace: Workplace, changing: threading.Lock
+    name: str, workplace: Workplace, changing: threading.Lock, on_change: Callable[[str], None]
 ) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         body = await fields_of(request)
-        call = tool(FileTools(await workplace.tree(), changing), body)
-        return JSONResponse(await asyncio.to_thread(call))
+        call = TOOLS[name](FileTools(await workplace.tree(), changing), body)
+        done = await asyncio.to_thread(call)
+        for field in CHANGES.get(name, ()):
+            on_change(body.path(field))
+        return JSONResponse(done)
 
     return endpoint
 
@@ -99,3 +102,5 @@ TOOLS: dict[str, Tool] = {
     "mkdir": lambda tools, body: partial(tools.mkdir, body.path()),
     "rename": lambda tools, body: partial(tools.rename, body.path("from"), body.path("to")),
 }
+# The fields that name what a tool has changed.
+CHANGES = {"write": ["path"], "edit": ["path"], "unlink": ["path"], "rename": ["from", "to"]}

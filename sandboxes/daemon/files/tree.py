@@ -56,7 +56,8 @@ class Tree:
     def __init__(self, top: Path, base: Path | None = None) -> None:
         self.top = top.resolve()
         self._as_given = top
-        inside = (base or top).resolve().relative_to(self.top)
+        self.base = (base or top).resolve()
+        inside = self.base.relative_to(self.top)
         self._base = tuple(inside.parts)
 
     @contextmanager

@@ -40,6 +40,8 @@ class Wanted:
     timeout: float | None = None  # seconds
     has_terminal: bool = False
     is_kept: bool = True  # may be looked at when it is over
+    is_logged: bool = False  # its output is among the events
+    is_server: bool = False  # goes on until it is ended
 
 
 class Audience(Protocol):
@@ -110,6 +112,14 @@ class Task:
             "endedAt": None if self.ended_at is None else int(self.ended_at * 1000),
             "logName": self.log_path.name,
         }
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for the end, so long at most."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.done.wait()
+        except TimeoutError:
+            pass  # it goes on
 
     async def kill(self, *, intended: bool = False) -> None:
         """End the group: SIGTERM, 3 s, SIGKILL; returns when the task is over."""

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from links.daemon.upstream import HIGH_WATER, Pool, UpstreamError
+from links.upstream import HIGH_WATER, Pool, UpstreamError
 from tests.waiting import auntil
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
@@ -82,7 +82,7 @@ async def test_connections_are_kept(pool, server):
 
 
 async def test_one_that_was_idle_for_long_is_not_used_again(pool, server, monkeypatch):
-    monkeypatch.setattr("links.daemon.upstream.IDLE_FOR", 0)
+    monkeypatch.setattr("links.upstream.IDLE_FOR", 0)
     server.script = [OK, OK]
     await get(pool)
     await get(pool)
@@ -97,6 +97,23 @@ async def test_one_that_the_server_closes_is_not_used_again(pool, server):
     await get(pool)
 
     assert server.connections == 2
+
+
+async def test_an_answer_that_ends_with_its_connection(pool, server):
+    server.script = [b"HTTP/1.0 200 OK\r\n\r\nall of it"]
+    answer = await pool.request("GET", "/", headers=(), body=b"")
+    server.writers[0].close()
+
+    assert await answer.body() == b"all of it"
+
+
+async def test_a_head_has_no_body(pool, server):
+    server.script = [b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", OK]
+    answer = await pool.request("HEAD", "/", headers=(), body=b"")
+
+    assert (answer.status, await answer.body()) == (200, b"")
+    answer.close()
+    assert await get(pool) == (200, b"ok")
 
 
 async def test_one_whose_answer_was_not_read_is_dropped(pool, server):

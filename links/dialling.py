@@ -27,7 +27,12 @@ async def dial_socket(
 
 
 async def dial_port(
-    port: Any, target: str, headers: Iterable[tuple[bytes, bytes]], protocols: Sequence[str]
+    port: Any,
+    target: str,
+    headers: Iterable[tuple[bytes, bytes]],
+    protocols: Sequence[str],
+    *,
+    loopback: str = "127.0.0.1",
 ) -> ClientSocket:
     """Return a WebSocket to ``target`` at a port of this machine.
 
@@ -36,7 +41,7 @@ async def dial_port(
     """
     options = _options(headers, protocols)
     return await connected(
-        connect(f"ws://localhost:{port}{target}", host="127.0.0.1", proxy=None, **options)
+        connect(f"ws://localhost:{port}{target}", host=loopback, proxy=None, **options)
     )
 
 

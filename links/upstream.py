@@ -1,4 +1,4 @@
-"""Requests to a sandbox over its unix socket: HTTP/1.1, streamed, connections kept.
+"""Requests to a unix socket or a port of this machine: HTTP/1.1, streamed, connections kept.
 
 httpx would do, at several times the memory and half a millisecond for each request.
 """
@@ -55,8 +55,9 @@ class Answer:
 class Pool:
     """The connections to one unix socket, or to one port of this machine."""
 
-    def __init__(self, path: str | int) -> None:
+    def __init__(self, path: str | int, *, loopback: str = "127.0.0.1") -> None:
         self.path = path
+        self._loopback = loopback
         self._host = "sandbox" if isinstance(path, str) else f"localhost:{path}"
         self._idle: deque[_Wire] = deque()
 
@@ -101,7 +102,7 @@ class Pool:
             if isinstance(self.path, str):
                 _, wire = await loop.create_unix_connection(_Wire, self.path)
             else:
-                _, wire = await loop.create_connection(_Wire, "127.0.0.1", self.path)
+                _, wire = await loop.create_connection(_Wire, self._loopback, self.path)
         except OSError as exc:
             raise UpstreamError(f"nobody listens there: {exc}") from exc
         return wire
@@ -121,6 +122,7 @@ class _Wire(asyncio.Protocol):
         self._is_headed = False
         self._is_complete = True
         self._is_paused = False
+        self._ends_with_connection = False  # of an answer that says no length
         self._lost = ""
         self._waiter: asyncio.Future[None] | None = None
 
@@ -135,7 +137,7 @@ class _Wire(asyncio.Protocol):
             raise UpstreamError(self._lost)
         self._parser = httptools.HttpResponseParser(self)
         self.status, self.headers = 0, []
-        self._is_headed = self._is_complete = False
+        self._is_headed = self._is_complete = self._ends_with_connection = False
         lines = [f"{method} {target} HTTP/1.1\r\n".encode("latin-1")]
         lines += [b"%b: %b\r\n" % pair for pair in headers]
         lines.append(b"content-length: %d\r\n\r\n" % len(body))
@@ -144,6 +146,9 @@ class _Wire(asyncio.Protocol):
         while not self._is_headed:
             self._check()
             await self._wait()
+        if method == "HEAD" and not self._is_complete:
+            # Its head tells of a body that does not come: the parser would wait for it.
+            self._is_complete, self._lost = True, "an answer without a body"
 
     async def read(self) -> bytes:
         while not self._chunks:
@@ -186,6 +191,8 @@ class _Wire(asyncio.Protocol):
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if exc is None and self._is_headed and self._ends_with_connection:
+            self._is_complete = True
         self._lost = self._lost or "the connection broke"
         self._transport = None
         self._wake()
@@ -198,6 +205,8 @@ class _Wire(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
         self._is_headed = True
+        named = {name for name, _ in self.headers}
+        self._ends_with_connection = not named & {b"content-length", b"transfer-encoding"}
 
     def on_body(self, body: bytes) -> None:
         self._chunks.append(body)

@@ -1,0 +1,110 @@
+"""Looks whether the dev server answers: each second while it starts, seldom once it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from sandboxes.daemon.events import Events
+from sandboxes.daemon.setup.setup import Setup
+
+SECONDS = 5.0  # for one answer
+STARTING_EVERY, RUNNING_EVERY = 1.0, 30.0
+MISSES = 3  # in a row, until a server that ran counts as crashed
+LOOPBACKS = ("127.0.0.1", "::1")
+_HEAD_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A server that answered, whatever it said."""
+
+    loopback: str
+    is_html: bool
+
+
+async def look(port: int) -> Seen | None:
+    """Return what answers HEAD / on the port, in five seconds; ``None`` when nothing does."""
+    for loopback in LOOPBACKS:
+        try:
+            async with asyncio.timeout(SECONDS):
+                head = await _head(loopback, port)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            continue
+        if head.startswith(b"http/"):
+            lines = [line for line in head.split(b"\r\n") if line.startswith(b"content-type:")]
+            return Seen(loopback, any(b"text/html" in line for line in lines))
+    return None
+
+
+async def _head(loopback: str, port: int) -> bytes:
+    reader, writer = await asyncio.open_connection(loopback, port, limit=_HEAD_LIMIT)
+    try:
+        ask = f"HEAD / HTTP/1.1\r\nhost: localhost:{port}\r\nconnection: close\r\n\r\n"
+        writer.write(ask.encode())
+        return (await reader.readuntil(b"\r\n\r\n")).lower()
+    finally:
+        writer.close()
+
+
+class Probe:
+    """Promotes the setup from starting to running, and from running to crashed and back."""
+
+    def __init__(self, setup: Setup, events: Events) -> None:
+        self._setup, self._events = setup, events
+        self._phases = setup.phases
+        self._work: asyncio.Task[None] | None = None
+        self._soon = asyncio.Event()
+        self._ran_at: int | None = None  # the port at which it was seen last
+        self.loopback = LOOPBACKS[0]
+        setup.on_start = self.begin
+        setup.on_port = lambda port: self._soon.set()
+
+    def begin(self) -> None:
+        """Look at a server that is being started; what was known of the one before is over."""
+        self.stop()
+        self._ran_at = None
+        self._work = asyncio.create_task(self._watch())
+
+    def stop(self) -> None:
+        """Look no more. Safe to repeat."""
+        if self._work is not None:
+            self._work.cancel()
+
+    def look_now(self) -> None:
+        """Find out at once what a preview has just failed on."""
+        self._soon.set()
+
+    async def _watch(self) -> None:
+        misses = 0
+        while self._phases.kind in ("starting", "running", "crashed"):
+            port = self._setup.port
+            seen = await look(port) if port is not None else None
+            if port != self._setup.port:
+                continue  # announced meanwhile: what was seen is of another
+            if seen is not None:
+                misses = 0
+                self._is_up(port, seen)
+            else:
+                misses += 1
+                if self._phases.kind == "running" and misses >= MISSES:
+                    reason = "The dev server does not answer any more."
+                    self._phases.enter("crashed", port=port, reason=reason)
+            await self._wait(RUNNING_EVERY if misses == 0 else STARTING_EVERY)
+
+    def _is_up(self, port: int | None, seen: Seen) -> None:
+        self.loopback = seen.loopback
+        kind = self._phases.kind
+        if kind == "running" or (kind == "crashed" and port != self._ran_at):
+            return
+        self._ran_at = port
+        self._events.tell_reload()
+        self._phases.enter("running", port=port, htmlSupport=seen.is_html)
+
+    async def _wait(self, seconds: float) -> None:
+        self._soon.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._soon.wait()
+        except TimeoutError:
+            pass

@@ -1,0 +1,179 @@
+"""Carries requests and WebSockets to the project's dev server, on loopback, and back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from links.dialling import dial_port
+from links.sockets import ClientSocket, Refused, join
+from links.upstream import Answer, Pool, UpstreamError
+from mesh.lib.errors import AppError
+from sandboxes.daemon.guard import BODY_LIMIT, BodyTooLarge, answer
+from sandboxes.daemon.preview.rules import Inserter, inbound, is_html, outbound, waiting_page
+from sandboxes.daemon.setup.phases import Phases
+
+HEAD_WITHIN = 60.0  # seconds until the dev server must have begun its answer
+NO_SERVER, UNREACHABLE = "no upstream dev server", "upstream not reachable"
+
+
+class DevServerDown(AppError):
+    code = "dev_server_down"
+    text = "The dev server does not answer."
+    hint = "It may still be starting; its log is among the sandbox's events."
+    status = 502
+
+
+class DevServerSlow(AppError):
+    code = "dev_server_slow"
+    text = "The dev server did not begin its answer within 60 s."
+    hint = "Look into its log."
+    status = 504
+
+
+class Preview:
+    """An ASGI app for everything below ``prefix``/preview, and for all that is not ``prefix``."""
+
+    def __init__(
+        self,
+        prefix: str,
+        *,
+        port: Callable[[], int | None],
+        loopback: Callable[[], str],
+        phases: Phases,
+        on_failure: Callable[[], object],
+    ) -> None:
+        self._prefix = prefix.encode()
+        self._port, self._loopback = port, loopback
+        self._phases, self._on_failure = phases, on_failure
+        self._pools: dict[tuple[int, str], Pool] = {}
+        self.open_sockets = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        target = self._target(scope)
+        port = self._port()
+        if scope["type"] == "websocket":
+            await self._join(scope, receive, send, target, port)
+        elif port is None:
+            await self._waiting_page(2)(scope, receive, send)
+        else:
+            await self._forward(scope, receive, send, target, port)
+
+    def close(self) -> None:
+        for pool in self._pools.values():
+            pool.close()
+
+    def _target(self, scope: Scope) -> str:
+        raw: bytes = scope["raw_path"]
+        own = self._prefix + b"/preview"
+        if raw == own or raw.startswith(own + b"/"):
+            raw = raw[len(own) :] or b"/"
+        elif raw == self._prefix or raw.startswith(self._prefix + b"/"):
+            raise HTTPException(404)  # of ours, and no dev server's business
+        query: bytes = scope["query_string"]
+        return (raw + (b"?" + query if query else b"")).decode("latin-1")
+
+    async def _forward(
+        self, scope: Scope, receive: Receive, send: Send, target: str, port: int
+    ) -> None:
+        body = await _body(Request(scope, receive))
+        pool = self._pool(port)
+        try:
+            async with asyncio.timeout(HEAD_WITHIN):
+                reply = await pool.request(
+                    scope["method"], target, headers=inbound(scope["headers"], port), body=body
+                )
+        except TimeoutError as exc:
+            raise DevServerSlow from exc
+        except UpstreamError:
+            self._on_failure()
+            failed = self._waiting_page(1) if target == "/" else answer(DevServerDown())
+            await failed(scope, receive, send)
+            return
+        try:
+            await _pass_on(reply, send, port, method=scope["method"])
+        finally:
+            reply.close()
+
+    def _pool(self, port: int) -> Pool:
+        key = (port, self._loopback())
+        if key not in self._pools:
+            self.close()
+            self._pools = {key: Pool(port, loopback=key[1])}
+        return self._pools[key]
+
+    def _waiting_page(self, again_in: int) -> Response:
+        phase = self._phases.last
+        told = dict(phase.detail) if phase else {}
+        if phase is not None and phase.is_failure:
+            page = waiting_page(
+                "The preview is not running", str(told.get("reason", "")), again_in=5
+            )
+        else:
+            said = f"{phase.kind.capitalize()}…" if phase else "It begins in a moment."
+            page = waiting_page("Starting…", said, again_in=again_in)
+        headers = {"retry-after": str(again_in), "cache-control": "no-store"}
+        return Response(page, 503, headers, "text/html; charset=utf-8")
+
+    async def _join(
+        self, scope: Scope, receive: Receive, send: Send, target: str, port: int | None
+    ) -> None:
+        if port is None:
+            await _close(receive, send, NO_SERVER)
+            return
+        try:
+            far = await dial_port(
+                port,
+                target,
+                inbound(scope["headers"], port),
+                scope.get("subprotocols", []),
+                loopback=self._loopback(),
+            )
+        except Refused:
+            self._on_failure()
+            await _close(receive, send, UNREACHABLE)
+            return
+        self.open_sockets += 1
+        try:
+            await join(scope, receive, send, _ready(far))
+        finally:
+            self.open_sockets -= 1
+
+
+async def _ready(far: ClientSocket) -> ClientSocket:
+    return far
+
+
+async def _close(receive: Receive, send: Send, reason: str) -> None:
+    """Accept and close at once: a browser is told no reason of a refusal."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.close", "code": 1011, "reason": reason})
+
+
+async def _body(request: Request) -> bytes:
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > BODY_LIMIT:
+            raise BodyTooLarge
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def _pass_on(reply: Answer, send: Send, port: int, *, method: str) -> None:
+    inserter = Inserter() if is_html(reply.headers) and method != "HEAD" else None
+    headers = outbound(reply.headers, port, is_changed=inserter is not None)
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    async for piece in reply.chunks():
+        if inserter is not None:
+            piece = inserter.feed(piece)
+        if piece:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    rest = inserter.end() if inserter is not None else b""
+    await send({"type": "http.response.body", "body": rest, "more_body": False})

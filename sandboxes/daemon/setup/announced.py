@@ -1,0 +1,44 @@
+"""Finds the port that a dev server announces in what it prints. Pure."""
+
+from __future__ import annotations
+
+import re
+
+CARRY = 200  # characters kept, for an announcement that comes in two pieces
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_HOST = r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1?\])"
+# Only lines that say they announce: the address of a database is no dev server.
+_SAID = re.compile(
+    rf"""
+    (?: Local: | [Ll]istening\s(?:on|at) | [Rr]unning\s(?:on|at) | [Ss]erving\sHTTP\son
+      | [Ss]tarted\s(?:on|at) | development\sserver\sat | [Rr]eady\s(?:on|at) )
+    [^\n]{{0,60}}?
+    (?: {_HOST}:(\d{{2,5}}) | \bport:?\s(\d{{2,5}}) )
+    (?!\d)
+    """,
+    re.VERBOSE,
+)
+
+
+class PortSniffer:
+    """Reads what a server prints, piece by piece; the first announcement counts."""
+
+    def __init__(self) -> None:
+        self.port: int | None = None
+        self._carry = ""
+
+    def feed(self, text: str) -> int | None:
+        """Return the port when this piece announces it, once."""
+        if self.port is not None:
+            return None
+        text = _ANSI.sub("", self._carry + text)
+        found = _SAID.search(text)
+        # A number at the very end may go on in the next piece.
+        if found is not None and found.end() < len(text):
+            port = int(found[1] or found[2])
+            if 0 < port < 65536:
+                self.port = port
+                return port
+        self._carry = text[-CARRY:]
+        return None

@@ -1,0 +1,203 @@
+"""What kind of project lies in a folder: how it is installed, and how its server is started.
+
+Pure: it is given the texts of the few files that say so.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mesh.lib.errors import AppError
+
+# Looked at, in the project's folder.
+FILES = (
+    "package.json",
+    "package-lock.json",
+    "pnpm-lock.yaml",
+    "yarn.lock",
+    "bun.lock",
+    "bun.lockb",
+    "deno.json",
+    "deno.jsonc",
+    "deno.lock",
+    "pyproject.toml",
+    "uv.lock",
+    "requirements.txt",
+    "manage.py",
+    "mesh.toml",
+)
+_LOCKS = {
+    "pnpm-lock.yaml": "pnpm",
+    "yarn.lock": "yarn",
+    "bun.lock": "bun",
+    "bun.lockb": "bun",
+    "package-lock.json": "npm",
+}
+STARTERS = ("dev", "start")
+HOST = "127.0.0.1"
+PYTHON = (".venv/bin/python",)
+
+
+class NoStart(AppError):
+    code = "no_start"
+    text = "There is nothing here that could be started."
+    hint = 'Say how: dev = ["…"] in mesh.toml, or under [tool.mesh] in pyproject.toml.'
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What the files of a folder say."""
+
+    manager: str  # one of config.MANAGERS, or empty: nothing to install
+    scripts: Mapping[str, str] = field(default_factory=dict)
+    dev: tuple[str, ...] = ()  # said in [tool.mesh] or mesh.toml
+    port: int | None = None
+    dependencies: tuple[str, ...] = ()  # of pyproject.toml
+    files: frozenset[str] = frozenset()
+
+    @property
+    def is_python(self) -> bool:
+        return self.manager in ("uv", "pip")
+
+
+def understand(files: Mapping[str, str], *, manager: str = "", has_uv: bool = False) -> Project:
+    """Return the project; ``manager`` was chosen by a person, else the files decide."""
+    package, deno = _json(files.get("package.json")), _json(_deno(files))
+    python = _toml(files.get("pyproject.toml"))
+    settings = _toml(files.get("mesh.toml")) or python.get("tool", {}).get("mesh", {})
+    dev, port = settings.get("dev"), settings.get("port")
+    scripts = package.get("scripts") or deno.get("tasks") or {}
+    dependencies = python.get("project", {}).get("dependencies", [])
+    return Project(
+        manager=manager or _manager(files, package, has_uv=has_uv),
+        scripts={k: str(v) for k, v in scripts.items()} if isinstance(scripts, dict) else {},
+        dev=_argv(dev),
+        port=port if type(port) is int and 0 < port < 65536 else None,
+        dependencies=_argv(dependencies),
+        files=frozenset(files),
+    )
+
+
+def _manager(files: Mapping[str, str], package: Mapping[str, Any], *, has_uv: bool) -> str:
+    if "package.json" in files:
+        named = str(package.get("packageManager", "")).partition("@")[0]
+        if named in ("npm", "pnpm", "yarn", "bun"):
+            return named
+        return next((name for lock, name in _LOCKS.items() if lock in files), "npm")
+    if "deno.json" in files or "deno.jsonc" in files:
+        return "deno"
+    if any(name in files for name in ("pyproject.toml", "requirements.txt", "uv.lock")):
+        return "uv" if has_uv else "pip"
+    return ""
+
+
+def install_commands(project: Project, *, venv_python: str = "python3") -> list[list[str]]:
+    """Return the commands, in order, that put in place what the project needs.
+
+    None of them writes into a file that belongs to the person: no lock file is made or changed.
+    ``venv_python`` makes the virtual environment where there is no uv.
+    """
+    has = project.files.__contains__
+    match project.manager:
+        case "npm" if has("package.json"):
+            locked = [] if has("package-lock.json") else ["--no-package-lock"]
+            return [["npm", "install", "--no-audit", "--no-fund", *locked]]
+        case "pnpm" if has("package.json"):
+            return [["pnpm", "install", *([] if has("pnpm-lock.yaml") else ["--no-lockfile"])]]
+        case "yarn" if has("package.json"):
+            return [["yarn", "install", *([] if has("yarn.lock") else ["--no-lockfile"])]]
+        case "bun" if has("package.json"):
+            is_locked = has("bun.lock") or has("bun.lockb")
+            return [["bun", "install", *([] if is_locked else ["--no-save"])]]
+        case "uv" if has("uv.lock"):
+            return [["uv", "sync", "--frozen"]]
+        case "uv":
+            what = _python_wants(project, ["-r", "pyproject.toml"])
+            install = ["uv", "pip", "install", "--python", *PYTHON]
+            return [["uv", "venv", "--quiet", "--allow-existing", ".venv"]] + (
+                [[*install, *what]] if what else []
+            )
+        case "pip":
+            what = _python_wants(project, list(project.dependencies))
+            return [[venv_python, "-m", "venv", ".venv"]] + (
+                [[*PYTHON, "-m", "pip", "install", "--disable-pip-version-check", *what]]
+                if what
+                else []
+            )
+    return []
+
+
+def _python_wants(project: Project, of_pyproject: list[str]) -> list[str]:
+    if "requirements.txt" in project.files:
+        return ["-r", "requirements.txt"]
+    return of_pyproject if project.dependencies else []
+
+
+def start_command(project: Project, *, port: int) -> tuple[str, list[str]]:
+    """Return the name of what is started (dev or start), and its argv.
+
+    Raises:
+        NoStart: nothing says how; the text says what was looked for.
+    """
+    if project.dev:
+        return "dev", [_filled(word, port) for word in project.dev]
+    for name in STARTERS:
+        if name in project.scripts:
+            return name, script_command(project, name)
+    if project.is_python and "manage.py" in project.files:
+        return "dev", [*PYTHON, "manage.py", "runserver", f"{HOST}:{port}"]
+    raise NoStart(_why_not(project))
+
+
+def script_command(project: Project, name: str) -> list[str]:
+    """Return the argv that runs a script of the manifest."""
+    return ["deno", "task", name] if project.manager == "deno" else [project.manager, "run", name]
+
+
+def _why_not(project: Project) -> str:
+    if not project.manager:
+        return "There is no package.json, deno.json, pyproject.toml or requirements.txt here."
+    if project.is_python:
+        return "There is neither a manage.py here nor a dev command under [tool.mesh]."
+    if not project.scripts:
+        return "The project's manifest has no scripts."
+    names = ", ".join(sorted(project.scripts))
+    return f"There is neither a dev nor a start script; there are: {names}."
+
+
+def _filled(word: str, port: int) -> str:
+    return word.replace("{port}", str(port)).replace("{host}", HOST)
+
+
+def _argv(value: Any) -> tuple[str, ...]:
+    """Return a list of texts as such; anything else counts as none."""
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        return tuple(value)
+    return ()
+
+
+def _deno(files: Mapping[str, str]) -> str | None:
+    if "deno.json" in files:
+        return files["deno.json"]
+    commented = files.get("deno.jsonc", "")
+    lines = [line for line in commented.splitlines() if not line.lstrip().startswith("//")]
+    return "\n".join(lines)
+
+
+def _json(text: str | None) -> dict[str, Any]:
+    try:
+        value = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}  # the package manager says what is wrong with it, and where
+    return value if isinstance(value, dict) else {}
+
+
+def _toml(text: str | None) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text or "")
+    except (ValueError, RecursionError):
+        return {}

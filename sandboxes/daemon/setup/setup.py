@@ -1,0 +1,360 @@
+"""Takes a project from its configuration to a server that runs: clone, install, start."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from agents.harness.base import BadInput
+from mesh.lib.errors import AppError
+from sandboxes.daemon.events import Events
+from sandboxes.daemon.files.tree import Tree
+from sandboxes.daemon.setup import store, toolbox
+from sandboxes.daemon.setup.announced import PortSniffer
+from sandboxes.daemon.setup.config import (
+    FIRST_STEP,
+    Config,
+    Step,
+    merge,
+    parse_change,
+    parse_rotation,
+    shown,
+    transition,
+    view,
+)
+from sandboxes.daemon.setup.phases import Phases
+from sandboxes.daemon.setup.project import (
+    HOST,
+    STARTERS,
+    NoStart,
+    Project,
+    install_commands,
+    script_command,
+    start_command,
+)
+from sandboxes.daemon.setup.steps import FAILED, Queue, steps_from
+from sandboxes.daemon.tasks.task import Task, Wanted
+from sandboxes.daemon.tasks.tasks import Tasks
+from sandboxes.daemon.workplace import Workplace
+
+log = logging.getLogger(__name__)
+
+INSTALL_LIMIT = 15 * 60.0  # seconds
+
+
+class NotConfigured(AppError):
+    code = "not_configured"
+    text = "The sandbox has no configuration yet: POST /config first."
+    hint = "The server sends it when the sandbox is started for a preview."
+    status = 409
+
+
+class UnknownScript(AppError):
+    code = "unknown_script"
+    text = "The project has no such script."
+    hint = "Choose one of those that are available."
+    status = 404
+
+
+class StepFailed(AppError):
+    """A step could not be carried out; the text says why."""
+
+    code = "step_failed"
+
+
+class Checkout(Protocol):
+    """Where the project's files come from."""
+
+    @property
+    def cloned_from(self) -> str: ...
+    def must_clone(self, clone_url: str) -> bool: ...
+    async def change(
+        self, clone_url: str, branch: str, *, identity: tuple[str, str], say: Callable[[str], None]
+    ) -> Path: ...
+
+
+class Setup:
+    """The configuration, the steps that it leads to, and the server that runs in the end."""
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        checkout: Checkout,
+        workplace: Workplace,
+        tasks: Tasks,
+        events: Events,
+        rotate: Callable[[str], None],
+    ) -> None:
+        self._root, self._checkout, self._workplace = root, checkout, workplace
+        self._tasks, self._events, self._rotate = tasks, events, rotate
+        self.phases = Phases(events)
+        self.queue = Queue()
+        self.port: int | None = None  # where the dev server is expected
+        self.on_start: Callable[[], None] = lambda: None
+        self.on_port: Callable[[int], None] = lambda port: None
+        self._known: dict[str, Any] | None = None
+        self._working: asyncio.Task[None] | None = None
+        self._changing = asyncio.Lock()
+        self._sniffer = PortSniffer()
+        self._starter: Task | None = None
+        tasks.listeners.append(self)
+
+    @property
+    def config(self) -> Config | None:
+        return None if self._known is None else view(self._known)
+
+    def resume(self) -> None:
+        """Go on with what an earlier process was told."""
+        self._known = store.load(self._root)
+        if self._known is not None:
+            self.enqueue("clone")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is told of the configuration and of the steps."""
+        return {
+            "config": None if self._known is None else shown(self._known),
+            "envKeys": sorted(self._known.get("env", {})) if self._known else [],
+            "phases": self.phases.as_json(),
+            "ready": self.phases.kind == "running",
+            "orchestrator": {
+                "running": self.queue.running is not None,
+                "pending": self.queue.pending,
+            },
+        }
+
+    async def configure(self, body: Any) -> dict[str, Any]:
+        """Take in a change of the configuration and begin what it leads to.
+
+        Raises:
+            BadInput: it is not of the right form; nothing is changed.
+            Immutable: it names another repository.
+            NotKept: the disk does not take it.
+        """
+        if not isinstance(body, dict):
+            raise BadInput("The body must be a JSON object.", detail="body")
+        token, change = parse_rotation(body), parse_change(body)
+        async with self._changing:
+            old = self.config
+            merged = merge(self._known or {}, change)
+            kind = transition(old, view(merged), cloned_from=self._checkout.cloned_from)
+            if token:
+                await asyncio.to_thread(store.save, self._root, "token", token)
+                self._rotate(token)
+            if kind != "no-op":
+                text = json.dumps(merged)
+                await asyncio.to_thread(store.save, self._root, store.NAME, text)
+            self._known = merged
+        if step := FIRST_STEP[kind]:
+            self.enqueue(step)
+        return {"transition": kind, "config": shown(merged)}
+
+    def enqueue(self, step: Step) -> None:
+        """Have ``step`` and those after it carried out when the running one is over.
+
+        Raises:
+            NotConfigured: nothing is known of the project.
+        """
+        if self._known is None:
+            raise NotConfigured
+        self.queue = self.queue.add(step)
+        if self._working is None or self._working.done():
+            self._working = asyncio.create_task(self._work())
+
+    async def cancel(self) -> None:
+        """Stop the running step and forget the waiting one; what was made so far stays."""
+        working = self._working
+        if working is not None and not working.done():
+            working.cancel()
+            await asyncio.wait([working])
+
+    async def run_script(self, name: str) -> Task:
+        """Start a script of the project's manifest, in place of one of that name that runs.
+
+        Raises:
+            NotConfigured, UnknownScript, CantStart: as they say.
+        """
+        config = self._configured()
+        _, project, folder = await self._look(config)
+        if name not in project.scripts:
+            raise UnknownScript(available=sorted(project.scripts))
+        argv = toolbox.resolved(script_command(project, name), folder)
+        if argv is None:
+            raise StepFailed(f"{project.manager} is not installed on this machine.")
+        await self._tasks.kill_all(named=name, intended=True)
+        env = toolbox.project_env(config, project, folder)
+        if name in STARTERS:
+            env = toolbox.server_env(env, config.port or project.port or _free_port())
+        return await self._tasks.start(_wanted(name, argv, env, config, is_server=name in STARTERS))
+
+    async def scripts(self) -> list[str]:
+        """Return the names of the manifest's scripts; none before the project is there."""
+        config = self.config
+        if config is None or self._checkout.must_clone(config.clone_url):
+            return []
+        _, project, _ = await self._look(config)
+        return sorted(project.scripts)
+
+    # Tasks' listener
+
+    def on_task(self, task: Task) -> None:
+        if task is not self._starter or task.status == "running":
+            return
+        self._starter = None
+        if not task.is_intended and task.exit_code != 0:
+            reason = f"{task.wanted.name} script exited with code {task.exit_code}"
+            self.phases.enter("start-failed", reason=reason)
+
+    def on_task_output(self, task: Task, stream: str, text: str) -> None:
+        if task is self._starter and (port := self._sniffer.feed(text)):
+            self.port = port
+            self.on_port(port)
+
+    # The steps
+
+    async def _work(self) -> None:
+        try:
+            while (queue := self.queue.begin()).running is not None:
+                self.queue = queue
+                await self._carry_out(queue.running)
+                self.queue = Queue(None, self.queue.waiting)
+        finally:
+            self.queue = Queue()
+
+    async def _carry_out(self, first: Step) -> None:
+        step = first
+        try:
+            for step in steps_from(first):
+                await self._end_servers()
+                await self._carry_out_one(step)
+        except AppError as exc:
+            self._fail(step, str(exc))
+        except asyncio.CancelledError:
+            self._fail(step, "It was cancelled.")
+            raise
+        except Exception:
+            log.exception("The step %s failed in an unforeseen way.", step)
+            self._fail(step, "It failed in an unforeseen way; the sandbox's log says more.")
+
+    async def _carry_out_one(self, step: Step) -> None:
+        config = self._configured()
+        if step == "clone":
+            await self._clone(config)
+        elif step == "install":
+            await self._install(config)
+        else:
+            await self._start(config)
+
+    def _fail(self, step: Step, reason: str) -> None:
+        self._events.log("setup", f"{FAILED[step]}: {reason}\n")
+        self.phases.enter(FAILED[step], reason=reason)
+
+    async def _end_servers(self) -> None:
+        for name in STARTERS:
+            await self._tasks.kill_all(named=name, intended=True)
+        self.port = None
+
+    async def _clone(self, config: Config) -> None:
+        if self._checkout.must_clone(config.clone_url):
+            self.phases.enter("cloning")
+        elif config.branch:
+            self.phases.enter("checking-out", to=config.branch)
+        await self._checkout.change(
+            config.clone_url,
+            config.branch,
+            identity=(config.user_name, config.user_email),
+            say=lambda text: self._events.log("setup", f"{text}\n"),
+        )
+
+    async def _install(self, config: Config) -> None:
+        tree, project, folder = await self._look(config)
+        commands = install_commands(project, venv_python=sys.executable)
+        if not commands:
+            return
+        texts = (await asyncio.to_thread(toolbox.read_project, tree, config))[1]
+        mark = toolbox.fingerprint(config, project, texts)
+        if await asyncio.to_thread(toolbox.is_installed, self._root, tree, config, mark):
+            self._events.log("setup", "What the project needs is installed already.\n")
+            return
+        self.phases.enter("installing")
+        env = toolbox.project_env(config, project, folder)
+        for command in commands:
+            argv = toolbox.resolved(command, folder)
+            if argv is None:
+                raise StepFailed(f"{command[0]} is not installed on this machine.")
+            await self._run_install(_wanted("install", argv, env, config, shown_as=command))
+        await asyncio.to_thread(toolbox.note_installed, self._root, mark)
+
+    async def _run_install(self, wanted: Wanted) -> None:
+        task = await self._tasks.start(wanted)
+        try:
+            await task.done.wait()
+        except asyncio.CancelledError:
+            await task.kill(intended=True)
+            raise
+        if task.status != "exited":
+            raise StepFailed(f"{wanted.command} ended with {task.status}, code {task.exit_code}.")
+
+    async def _start(self, config: Config) -> None:
+        _, project, folder = await self._look(config)
+        self._events.tell_scripts(sorted(project.scripts))
+        self.phases.enter("starting")
+        port = config.port or project.port or _free_port()
+        name, command = start_command(project, port=port)
+        argv = toolbox.resolved(command, folder)
+        if argv is None:
+            raise NoStart(f"{command[0]} is not installed on this machine.")
+        env = toolbox.server_env(toolbox.project_env(config, project, folder), port)
+        self._sniffer = PortSniffer()
+        self.port = port
+        self.on_start()
+        task = await self._tasks.start(
+            _wanted(name, argv, env, config, is_server=True, shown_as=command)
+        )
+        self._starter = task
+        if task.status != "running":  # it did not live long enough to be looked at
+            self.on_task(task)
+
+    async def _look(self, config: Config) -> tuple[Tree, Project, Path]:
+        tree = await self._workplace.tree()
+        project, _ = await asyncio.to_thread(toolbox.read_project, tree, config)
+        return tree, project, tree.base / config.path
+
+    def _configured(self) -> Config:
+        if (config := self.config) is None:
+            raise NotConfigured
+        return config
+
+
+def _wanted(
+    name: str,
+    argv: list[str],
+    env: dict[str, str],
+    config: Config,
+    *,
+    is_server: bool = False,
+    shown_as: list[str] | None = None,
+) -> Wanted:
+    return Wanted(
+        argv=argv,
+        command=" ".join(shown_as or argv),
+        name=name,
+        env=env,
+        cwd=config.path,
+        timeout=None if is_server else INSTALL_LIMIT,
+        has_terminal=is_server,
+        is_logged=True,
+        is_server=is_server,
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

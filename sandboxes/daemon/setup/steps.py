@@ -1,0 +1,74 @@
+"""Which step of the setup comes next, and what is told of it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sandboxes.daemon.setup.config import Step
+
+ORDER: tuple[Step, ...] = ("clone", "install", "start")
+
+PhaseKind = Literal[
+    "cloning",
+    "clone-failed",
+    "checking-out",
+    "installing",
+    "install-failed",
+    "starting",
+    "start-failed",
+    "running",
+    "crashed",
+]
+FAILED: dict[Step, PhaseKind] = {
+    "clone": "clone-failed",
+    "install": "install-failed",
+    "start": "start-failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Where the setup was at a time (in milliseconds), and what there is to say about it."""
+
+    kind: PhaseKind
+    at: int
+    detail: tuple[tuple[str, Any], ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return {"phase": self.kind, "at": self.at, **dict(self.detail)}
+
+    @property
+    def is_failure(self) -> bool:
+        return self.kind.endswith("-failed") or self.kind == "crashed"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The step that runs, and the one that waits: no more, for a higher one includes a lower."""
+
+    running: Step | None = None
+    waiting: Step | None = None
+
+    def add(self, step: Step) -> Queue:
+        """Return the queue with ``step`` in it; a lower one that waits is taken in by it."""
+        if self.waiting is None or ORDER.index(step) < ORDER.index(self.waiting):
+            return Queue(self.running, step)
+        return self
+
+    def next(self) -> Queue:
+        """Return the queue after the running step is over."""
+        return Queue(self.waiting, None)
+
+    def begin(self) -> Queue:
+        """Return the queue with its waiting step running, if none runs."""
+        return self.next() if self.running is None else self
+
+    @property
+    def pending(self) -> int:
+        return int(self.waiting is not None)
+
+
+def steps_from(first: Step) -> tuple[Step, ...]:
+    """Return ``first`` and the steps that follow it."""
+    return ORDER[ORDER.index(first) :]

@@ -1,0 +1,44 @@
+"""The configuration on disk: beside the working folder, never in it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from mesh.lib.errors import AppError
+
+NAME = "config.json"
+
+
+class NotKept(AppError):
+    code = "not_kept"
+    text = "The configuration could not be written to the disk."
+    hint = "Make room on that machine, then try again."
+    status = 500
+
+
+def load(root: Path) -> dict[str, Any] | None:
+    """Return what was kept; ``None`` when nothing was, or nothing that can be read."""
+    try:
+        value = json.loads((root / NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def save(root: Path, name: str, text: str) -> None:
+    """Write a file that only this user may read, in one step.
+
+    Raises:
+        NotKept: the disk does not take it.
+    """
+    draft = root / f".{name}.new"
+    try:
+        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(file, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        draft.replace(root / name)
+    except OSError as exc:
+        raise NotKept from exc

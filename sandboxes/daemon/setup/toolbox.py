@@ -1,0 +1,113 @@
+"""Looks into a project's folder, and finds the programs that install and start it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from sandboxes.daemon.env import tool_env
+from sandboxes.daemon.files.errors import IsADirectory, NoSuchFile, NotADirectory, NotAFile
+from sandboxes.daemon.files.tree import Tree
+from sandboxes.daemon.setup.config import Config
+from sandboxes.daemon.setup.project import FILES, HOST, Project, understand
+from sandboxes.daemon.setup.store import save
+
+MOST_BYTES = 4 * 1024 * 1024  # of a lock file
+STAMP = "installed"
+_COREPACK = ("pnpm", "yarn")
+# Beside the PATH: a laptop's link started from a desktop icon has a short one.
+_USUAL = (".local/bin", ".bun/bin", ".deno/bin", ".cargo/bin")
+
+
+def read_project(tree: Tree, config: Config) -> tuple[Project, dict[str, str]]:
+    """Return what lies in the project's folder, and the texts that say so. Blocking."""
+    texts = {name: text for name in FILES if (text := _text(tree, config.path, name)) is not None}
+    has_uv = find("uv") is not None
+    return understand(texts, manager=config.manager, has_uv=has_uv), texts
+
+
+def _text(tree: Tree, path: str, name: str) -> str | None:
+    try:
+        with tree.open_file(f"{path}/{name}" if path else name) as (file, _):
+            return os.read(file, MOST_BYTES).decode(errors="replace")
+    except (NoSuchFile, NotADirectory, IsADirectory, NotAFile):
+        return None
+
+
+def fingerprint(config: Config, project: Project, texts: Mapping[str, str]) -> str:
+    """Return what stands for everything that decides what an installation gives."""
+    decisive = [config.runtime, project.manager, config.path, sorted(texts.items())]
+    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
+
+
+def is_installed(root: Path, tree: Tree, config: Config, mark: str) -> bool:
+    """Say whether the last installation was of the same, and is still there. Blocking."""
+    try:
+        if (root / STAMP).read_text(encoding="utf-8") != mark:
+            return False
+    except OSError:
+        return False
+    places = (".venv", "node_modules", ".pnp.cjs")
+    return any(_exists(tree, f"{config.path}/{place}") for place in places)
+
+
+def note_installed(root: Path, mark: str) -> None:
+    save(root, STAMP, mark)
+
+
+def _exists(tree: Tree, path: str) -> bool:
+    try:
+        with tree.at(path.lstrip("/")) as spot:
+            spot.facts()
+    except (NoSuchFile, NotADirectory):
+        return False
+    return True
+
+
+def find(program: str) -> str | None:
+    """Return where a program is: on the PATH, or where installers put it."""
+    return shutil.which(program, path=_path())
+
+
+def _path() -> str:
+    home = Path(os.environ.get("HOME") or Path.home())
+    usual = [str(home / folder) for folder in _USUAL]
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), *usual])
+
+
+def resolved(argv: list[str], folder: Path) -> list[str] | None:
+    """Return the argv with its program found; ``None`` when this machine has none such.
+
+    ``.venv/…`` is meant in the project's folder. pnpm and yarn may come by corepack, which asks
+    nothing and is not switched on for the whole machine.
+    """
+    program = argv[0]
+    if "/" in program:
+        return [str(folder / program), *argv[1:]]
+    own = folder / ".venv" / "bin" / program
+    if own.exists():
+        return [str(own), *argv[1:]]
+    if found := find(program):
+        return [found, *argv[1:]]
+    if program in _COREPACK and (corepack := find("corepack")):
+        return [corepack, *argv]
+    return None
+
+
+def project_env(config: Config, project: Project, folder: Path) -> dict[str, str]:
+    """Return the environment of what is run for the project."""
+    own = {"PATH": _path(), "COREPACK_ENABLE_STRICT": "0", "COREPACK_ENABLE_DOWNLOAD_PROMPT": "0"}
+    if project.is_python:
+        venv = folder / ".venv"
+        own["PATH"] = f"{venv / 'bin'}{os.pathsep}{own['PATH']}"
+        own |= {"VIRTUAL_ENV": str(venv), "PYTHONUNBUFFERED": "1"}
+    return tool_env(os.environ, own | dict(config.env))
+
+
+def server_env(env: Mapping[str, str], port: int) -> dict[str, str]:
+    """Return ``env`` with what a dev server reads: it listens on this machine only."""
+    return {**env, "HOST": HOST, "HOSTNAME": HOST, "PORT": str(port)}

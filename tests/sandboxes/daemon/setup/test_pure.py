@@ -1,0 +1,192 @@
+"""The setup's pure parts: its queue, what a project's files say, what a server announces."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandboxes.daemon.setup.announced import PortSniffer
+from sandboxes.daemon.setup.project import (
+    NoStart,
+    install_commands,
+    start_command,
+    understand,
+)
+from sandboxes.daemon.setup.steps import ORDER, Queue, steps_from
+
+steps = st.sampled_from(ORDER)
+
+
+@given(asked=st.lists(st.one_of(steps, st.none()), max_size=30))
+def test_nothing_that_was_asked_for_is_left_undone(asked):
+    """``None`` stands for: the running step is over. What was asked for is done, in order."""
+    queue, owed = Queue(), set()
+    for step in asked:
+        if step is not None:
+            queue = queue.add(step)
+            owed.add(step)
+        queue = queue.begin() if step is not None else Queue(None, queue.waiting).begin()
+        if queue.running:
+            owed -= set(steps_from(queue.running))
+        if queue.waiting:
+            assert owed <= set(steps_from(queue.waiting))
+        assert queue.pending <= 1
+    assert not owed or queue.waiting
+
+
+def test_a_higher_step_takes_in_a_lower():
+    queue = Queue(running="start")
+
+    assert queue.add("install").add("clone").waiting == "clone"
+    assert queue.add("clone").add("start").waiting == "clone"
+    assert queue.add("start").add("start").waiting == "start"
+
+
+PACKAGE = json.dumps({"scripts": {"dev": "x", "start": "y"}})
+
+
+@pytest.mark.parametrize(
+    ("files", "manager"),
+    [
+        pytest.param({"package.json": PACKAGE}, "npm", id="nothing else"),
+        pytest.param({"package.json": PACKAGE, "pnpm-lock.yaml": ""}, "pnpm", id="pnpm"),
+        pytest.param({"package.json": PACKAGE, "yarn.lock": ""}, "yarn", id="yarn"),
+        pytest.param({"package.json": PACKAGE, "bun.lock": ""}, "bun", id="bun"),
+        pytest.param({"package.json": '{"packageManager": "pnpm@9"}'}, "pnpm", id="named"),
+        pytest.param({"package.json": "{"}, "npm", id="broken"),
+        pytest.param({"deno.jsonc": '// a\n{"tasks": {"dev": "x"}}'}, "deno", id="deno"),
+        pytest.param({"pyproject.toml": ""}, "uv", id="pyproject"),
+        pytest.param({"requirements.txt": ""}, "uv", id="requirements"),
+        pytest.param({}, "", id="nothing"),
+    ],
+)
+def test_whose_project_it_is(files, manager):
+    assert understand(files, has_uv=True).manager == manager
+
+
+def test_what_a_person_chose_wins():
+    assert understand({"package.json": PACKAGE, "yarn.lock": ""}, manager="bun").manager == "bun"
+
+
+@pytest.mark.parametrize(
+    ("files", "manager", "commands"),
+    [
+        (
+            {"package.json": "{}"},
+            "npm",
+            [["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"]],
+        ),
+        ({"package.json": "{}", "pnpm-lock.yaml": ""}, "pnpm", [["pnpm", "install"]]),
+        ({"package.json": "{}"}, "yarn", [["yarn", "install", "--no-lockfile"]]),
+        ({"package.json": "{}", "bun.lockb": ""}, "bun", [["bun", "install"]]),
+        ({"deno.json": "{}"}, "deno", []),
+        ({}, "npm", []),
+        ({"uv.lock": "", "pyproject.toml": ""}, "uv", [["uv", "sync", "--frozen"]]),
+        (
+            {"requirements.txt": ""},
+            "pip",
+            [
+                ["python3", "-m", "venv", ".venv"],
+                [
+                    *(".venv/bin/python", "-m", "pip", "install", "--disable-pip-version-check"),
+                    *("-r", "requirements.txt"),
+                ],
+            ],
+        ),
+        (
+            {"pyproject.toml": '[project]\ndependencies = ["django"]'},
+            "uv",
+            [
+                ["uv", "venv", "--quiet", "--allow-existing", ".venv"],
+                ["uv", "pip", "install", "--python", ".venv/bin/python", "-r", "pyproject.toml"],
+            ],
+        ),
+    ],
+)
+def test_how_it_is_installed(files, manager, commands):
+    assert install_commands(understand(files, manager=manager)) == commands
+
+
+@pytest.mark.parametrize(
+    ("files", "command"),
+    [
+        ({"package.json": PACKAGE}, ("dev", ["npm", "run", "dev"])),
+        ({"package.json": '{"scripts": {"start": "y"}}'}, ("start", ["npm", "run", "start"])),
+        ({"deno.json": '{"tasks": {"dev": "x"}}'}, ("dev", ["deno", "task", "dev"])),
+        (
+            {"requirements.txt": "", "manage.py": ""},
+            ("dev", [".venv/bin/python", "manage.py", "runserver", "127.0.0.1:4000"]),
+        ),
+        (
+            {"pyproject.toml": '[tool.mesh]\ndev = ["flask", "run", "-p", "{port}"]'},
+            ("dev", ["flask", "run", "-p", "4000"]),
+        ),
+        ({"mesh.toml": 'dev = ["./serve", "{host}"]'}, ("dev", ["./serve", "127.0.0.1"])),
+    ],
+)
+def test_how_it_is_started(files, command):
+    assert start_command(understand(files, has_uv=True), port=4000) == command
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({}, "no package.json"),
+        ({"package.json": "{}"}, "has no scripts"),
+        ({"package.json": '{"scripts": {"test": "x", "lint": "y"}}'}, "there are: lint, test"),
+        ({"requirements.txt": ""}, "manage.py"),
+        ({"mesh.toml": "dev = 7", "requirements.txt": ""}, "manage.py"),
+    ],
+)
+def test_why_it_can_t_be_started(files, reason):
+    with pytest.raises(NoStart, match=reason):
+        start_command(understand(files, has_uv=True), port=1)
+
+
+@pytest.mark.parametrize(
+    ("said", "port"),
+    [
+        ("  ➜  Local:   http://localhost:5173/\n", 5173),
+        (
+            "  \x1b[32m➜\x1b[39m  \x1b[1mLocal\x1b[22m:   http://localhost:\x1b[1m5173\x1b[22m/\n",
+            5173,
+        ),
+        ("   - Local:        http://localhost:3001\n", 3001),
+        ("Starting development server at http://127.0.0.1:8000/\n", 8000),
+        ("INFO:     Uvicorn running on http://127.0.0.1:8010 (Press CTRL+C)\n", 8010),
+        (" * Running on http://127.0.0.1:5000\n", 5000),
+        ("Server listening on port 4321\n", 4321),
+        ("Listening on http://[::]:8787/\n", 8787),
+        ("Serving HTTP on 127.0.0.1 port 8001 (http://127.0.0.1:8001/)\n", 8001),
+        ("connected to postgres://localhost:5432/app\n", None),
+        ("Network: http://192.168.1.7:5173/\n", None),
+        ("listening on port 99999\n", None),
+    ],
+)
+def test_the_announced_port(said, port):
+    sniffer = PortSniffer()
+    sniffer.feed(said)
+
+    assert sniffer.port == port
+
+
+@given(cuts=st.lists(st.integers(0, 45), max_size=6))
+def test_an_announcement_in_pieces(cuts):
+    text = "ready\n  Local:   http://localhost:5173/\nbye\n"
+    edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    sniffer = PortSniffer()
+    for start, end in zip(edges, edges[1:], strict=False):
+        sniffer.feed(text[start:end])
+
+    assert sniffer.port == 5173
+
+
+def test_the_first_announcement_counts():
+    sniffer = PortSniffer()
+
+    assert sniffer.feed("Local: http://localhost:5173/\n") == 5173
+    assert sniffer.feed("Local: http://localhost:9999/\n") is None
+    assert sniffer.port == 5173

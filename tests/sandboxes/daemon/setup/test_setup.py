@@ -1,0 +1,268 @@
+"""From a configuration to a server that runs, with real git, node and Python: D-SB8, 10, D-OR."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.sandboxes.daemon.events_reader import looking_on
+from tests.sandboxes.daemon.projects import (
+    config,
+    git,
+    node_project,
+    python_project,
+    repository,
+)
+from tests.sandboxes.daemon.sandbox import is_alive
+from tests.waiting import auntil
+
+# uv is among the tests' own packages.
+PATH = {"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"}
+needs_npm = pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
+
+
+@pytest.fixture
+def sandbox(make_sandbox):
+    return make_sandbox(env=PATH)
+
+
+async def page(sandbox):
+    return await sandbox.client.get("/preview/")
+
+
+@needs_npm
+async def test_a_node_project_is_set_up_and_served(sandbox, tmp_path):  # D-SB10
+    url = repository(tmp_path / "origin", node_project(dev="node server.js", test="echo tested"))
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        running = await told.phase("running")
+
+    assert told.phases[:4] == ["cloning", "installing", "starting", "running"]
+    assert running["htmlSupport"] is True
+    names = [name for name, _ in told.events]
+    assert "reload" in names[: len(names) - names[::-1].index("lifecycle")]
+    assert told.of("scripts") == [{"scripts": ["dev", "test"]}]
+    assert "hello from node" in (await page(sandbox)).text
+    assert git(sandbox.root / "repo", "status", "--porcelain") == ""
+    assert (await sandbox.get("/config")).json()["ready"] is True
+
+
+async def test_a_python_project_is_set_up_and_served_with_uv(sandbox, tmp_path):
+    url = repository(tmp_path / "origin", python_project())
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        await told.phase("running")
+
+    assert "uv venv" in str(told.of("tasks"))
+    assert "hello from python" in (await page(sandbox)).text
+    assert (sandbox.root / "repo/.venv/bin/python").exists()
+    assert git(sandbox.root / "repo", "status", "--porcelain") == ""
+
+
+async def test_a_python_project_without_uv(make_sandbox, tmp_path):
+    sandbox = make_sandbox(env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
+    url = repository(tmp_path / "origin", python_project())
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        await told.phase("running")
+
+    assert "-m venv .venv" in str(told.of("tasks"))
+    assert "hello from python" in (await page(sandbox)).text
+
+
+async def test_a_local_dependency_is_installed(sandbox, tmp_path):
+    files = python_project(dev=["python", "-c", "import helper; helper.serve()"])
+    files["requirements.txt"] = f"{make_wheel(tmp_path)}\n"
+    url = repository(tmp_path / "origin", files)
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        await told.phase("running")
+
+    assert "hello from python" in (await page(sandbox)).text
+
+
+def make_wheel(folder):
+    """Return the path of a wheel with one module, made by hand."""
+    import zipfile
+
+    from tests.sandboxes.daemon.projects import SERVER_PY
+
+    body = "\n".join(f"    {line}" for line in SERVER_PY.strip().splitlines())
+    path = folder / "helper-1.0-py3-none-any.whl"
+    info = "helper-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr("helper.py", f"def serve():\n{body}\n")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: helper\nVersion: 1.0\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+    return path
+
+
+async def test_without_a_start_script(sandbox, tmp_path):  # D-SB10
+    url = repository(tmp_path / "origin", {"README.md": "nothing to run"})
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        failed = await told.phase("start-failed")
+
+    assert "no package.json" in failed["reason"]
+    assert told.of("status")[-1]["state"] == "error"
+    assert told.of("scripts")[-1] == {"scripts": []}
+
+
+async def test_a_repository_that_can_t_be_reached(sandbox, tmp_path):  # D-OR1
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(f"file://{tmp_path}/nowhere"))
+        await told.phase("clone-failed")
+
+    assert told.phases[:2] == ["cloning", "clone-failed"]
+
+
+async def test_a_server_that_ends_at_once(sandbox, tmp_path):  # D-OR2
+    files = python_project(dev=["sh", "-c", "echo broken; exit 1"])
+    url = repository(tmp_path / "origin", files)
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        failed = await told.phase("start-failed")
+
+    assert failed["reason"] == "dev script exited with code 1"
+    assert "broken" in told.log
+
+
+async def test_what_is_ended_on_purpose_is_no_failure(sandbox, tmp_path):  # D-OR3
+    url = repository(tmp_path / "origin", python_project())
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        await told.phase("running")
+        killed = (await sandbox.post("/exec/dev/kill", {})).json()
+
+    assert killed == {"killed": 1}
+    assert "start-failed" not in told.phases
+
+
+@needs_npm
+async def test_other_scripts_may_fail(sandbox, tmp_path):  # D-OR4, D-SB8
+    url = repository(tmp_path / "origin", node_project(dev="node server.js", fail="exit 3"))
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        await told.phase("running")
+        done = (await sandbox.post("/exec/fail", {"await": True})).json()
+        missing = await sandbox.post("/exec/cook", {})
+
+    assert (done["status"], done["exitCode"]) == ("failed", 3)
+    assert done["taskId"]
+    assert missing.status_code == 404
+    assert missing.json()["error"]["available"] == ["dev", "fail"]
+    assert told.phases[-1] == "running"
+
+
+async def test_a_failed_start_is_tried_again(sandbox, tmp_path):  # #4387
+    url = repository(tmp_path / "origin", {"README.md": "nothing yet"})
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        await told.phase("start-failed")
+        for name, text in python_project().items():
+            await sandbox.post("/write", {"path": name, "content": text})
+        enqueued = (await sandbox.post("/setup/install", {})).json()
+        await told.phase("running")
+
+    assert enqueued == {"enqueued": "install"}
+    assert told.of("status")[-1] == {"state": "running"}
+
+
+async def test_another_branch(sandbox, tmp_path):
+    url = repository(tmp_path / "origin", python_project())
+    git(tmp_path / "origin", "branch", "feature")
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        await told.phase("running")
+        answer = (await sandbox.post("/config", config(url, "feature"))).json()
+        await told.phase("checking-out")
+
+    assert answer["transition"] == "branch-change"
+    branch = ["branch", "--show-current"]
+    await auntil(lambda: git(sandbox.root / "repo", *branch) == "feature")
+
+
+@pytest.mark.parametrize("branch", ["; touch pwned", "$(touch pwned)", "--upload-pack=x", "a b"])
+async def test_a_branch_s_name_is_never_run(sandbox, tmp_path, branch):
+    url = repository(tmp_path / "origin", python_project())
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url, branch))
+        failed = await told.phase("clone-failed")
+
+    assert branch in failed["reason"]
+    assert not list(sandbox.root.rglob("pwned"))
+
+
+async def test_it_goes_on_after_a_restart(sandbox, tmp_path):
+    url = repository(tmp_path / "origin", python_project())
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        await told.phase("running")
+    sandbox.kill()
+    sandbox.start()
+
+    async with looking_on(sandbox) as told:
+        await told.phase("running")
+
+    assert "cloning" not in told.phases
+    assert "installing" not in told.phases
+
+
+async def test_the_end_leaves_the_tree_as_it_is(sandbox, tmp_path):
+    url = repository(tmp_path / "origin", python_project())
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        await told.phase("running")
+    (sandbox.root / "repo/new.txt").write_text("work")
+    before = git(sandbox.root / "repo", "rev-parse", "HEAD")
+
+    assert sandbox.stop() == 0
+    assert git(sandbox.root / "repo", "status", "--porcelain") == "?? new.txt"
+    assert git(sandbox.root / "repo", "rev-parse", "HEAD") == before
+    assert git(tmp_path / "origin", "branch", "--format=%(refname:short)") == "main"
+
+
+async def test_an_installation_is_cancelled(sandbox, tmp_path):
+    files = python_project() | {"requirements.txt": "x @ http://127.0.0.1:1/x.whl\n"}
+    files["pyproject.toml"] += "[tool.none]\n"
+    url = repository(tmp_path / "origin", files)
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        await told.phase("installing")
+        await sandbox.client.delete("/setup")
+        failed = await told.phase("install-failed")
+
+    assert failed["reason"]
+    known = (await sandbox.get("/config")).json()
+    assert known["orchestrator"] == {"running": False, "pending": 0}
+
+
+async def test_no_process_outlives_the_sandbox(sandbox, tmp_path):
+    files = python_project(dev=["sh", "-c", "echo PID $$; python server.py & wait"])
+    url = repository(tmp_path / "origin", files)
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        await told.phase("running")
+    pid = int(told.log.split("PID ")[1].split()[0])
+
+    sandbox.stop()
+
+    assert not is_alive(pid)
