@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -178,7 +179,7 @@ def test_an_announcement_in_pieces(cuts):
     text = "ready\n  Local:   http://localhost:5173/\nbye\n"
     edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     sniffer = PortSniffer()
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         sniffer.feed(text[start:end])
 
     assert sniffer.port == 5173

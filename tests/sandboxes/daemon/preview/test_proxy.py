@@ -1,0 +1,257 @@
+"""The preview over the real socket, against a server of the test's own: D-WS1–5 and headers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+
+import pytest
+from websockets.asyncio.client import unix_connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.sandboxes.daemon.events_reader import looking_on
+from tests.sandboxes.daemon.preview.upstream import Upstream
+from tests.sandboxes.daemon.sandbox import TOKEN
+from tests.waiting import auntil
+
+PATHS = ["http://sandbox/_sandbox/preview", "http://sandbox"]
+
+
+@pytest.fixture
+async def upstream():
+    async with Upstream().running() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+async def sandbox(make_sandbox, upstream):
+    """A sandbox whose dev server is the test's own."""
+    sandbox = make_sandbox()
+    await begin(sandbox, upstream.port)
+    async with looking_on(sandbox) as told:
+        await told.phase("running")
+    return sandbox
+
+
+async def begin(sandbox, port):
+    await sandbox.post("/write", {"path": "mesh.toml", "content": 'dev = ["sleep", "600"]'})
+    return await sandbox.post("/config", {"application": {"port": port}})
+
+
+def dial(sandbox, path="/", **options):
+    return unix_connect(
+        sandbox.facts["socket"],
+        f"ws://sandbox/_sandbox/preview{path}",
+        additional_headers={"authorization": f"Bearer {TOKEN}", **options.pop("headers", {})},
+        **options,
+    )
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize("start", PATHS)
+async def test_a_page_comes_through(sandbox, upstream, start):
+    upstream.pages["/a b"] = (200, {"content-type": "text/plain"}, b"plain")
+
+    page = await sandbox.client.get(f"{start}/")
+    other = await sandbox.client.get(f"{start}/a%20b?x=%2F&y")
+
+    assert page.status_code == 200
+    assert "<title>x</title>" in page.text
+    assert other.status_code == 404  # the path goes on as it was written
+    assert upstream.heads("/a%20b?x=%2F&y")
+
+
+async def test_what_the_dev_server_is_told(sandbox, upstream):
+    headers = {
+        "authorization": f"Bearer {TOKEN}",
+        "cookie": "theirs=1",
+        "accept-encoding": "gzip",
+        "x-forwarded-host": "h.preview.mesh.example",
+        "origin": "https://h.preview.mesh.example",
+        "x-own": "kept",
+    }
+    await sandbox.client.get("/preview/asked", headers=headers)
+
+    [seen] = upstream.heads("/asked")
+    assert seen["host"] == f"localhost:{upstream.port}"
+    assert seen["origin"] == f"http://localhost:{upstream.port}"
+    assert (seen["cookie"], seen["x-own"]) == ("theirs=1", "kept")
+    assert TOKEN not in str(seen)
+    assert "accept-encoding" not in seen
+
+
+async def test_a_foreign_origin_stays_foreign(sandbox, upstream):
+    headers = {"x-forwarded-host": "h.preview.mesh.example", "origin": "https://evil.example"}
+    await sandbox.client.get("/preview/asked", headers=headers)
+
+    assert upstream.heads("/asked")[0]["origin"] == "https://evil.example"
+
+
+async def test_what_the_browser_is_told(sandbox, upstream):
+    headers = {
+        "content-type": "text/html",
+        "x-frame-options": "DENY",
+        "content-security-policy": "default-src 'none'",
+        "location": f"http://localhost:{upstream.port}/next?a=1",
+        "set-cookie": "theirs=1; Path=/",
+    }
+    upstream.pages["/framed"] = (302, headers, b"<html><head></head></html>")
+
+    reply = await sandbox.client.get("/preview/framed")
+
+    assert reply.status_code == 302
+    assert "x-frame-options" not in reply.headers
+    assert "content-security-policy" not in reply.headers
+    assert reply.headers["location"] == "/next?a=1"
+    assert reply.headers["set-cookie"] == "theirs=1; Path=/"
+
+
+async def test_a_page_is_given_the_script_and_nothing_else(sandbox, upstream):
+    upstream.pages["/data"] = (200, {"content-type": "application/json"}, b'{"html": "<head>"}')
+
+    page = (await sandbox.client.get("/preview/")).text
+    data = (await sandbox.client.get("/preview/data")).text
+
+    assert page.count("window.WebSocket") == 2
+    assert "<head lang=en><script>" in page
+    assert "eval" not in page
+    assert "addEventListener" not in page
+    assert data == '{"html": "<head>"}'
+
+
+async def test_a_body_goes_up_and_down(make_sandbox):
+    sandbox = make_sandbox()
+
+    async def echo(reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        size = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
+        body = await reader.readexactly(size)
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + body)
+        writer.close()
+
+    async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+        await begin(sandbox, server.sockets[0].getsockname()[1])
+        await auntil(lambda: _is_up(sandbox))
+        reply = await sandbox.client.post("/preview/x", content=b"ab" * 1_000_000)
+
+    assert reply.content == b"ab" * 1_000_000
+
+
+async def _is_up(sandbox):
+    return (await sandbox.client.get("/preview/x")).status_code == 200
+
+
+async def test_nothing_of_ours_is_asked_of_the_dev_server(sandbox, upstream):
+    reply = await sandbox.client.get("/nothing/like/this")
+
+    assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_found")
+    assert not upstream.heads("/_sandbox/nothing/like/this")
+
+
+async def test_without_the_token_there_is_no_preview(sandbox, upstream):
+    for start in PATHS:
+        reply = await sandbox.client.get(f"{start}/secret", headers={"authorization": "Bearer x"})
+        assert reply.status_code == 401
+    assert not upstream.heads("/secret")
+
+
+async def test_echo_and_protocol(sandbox, upstream):  # D-WS1, D-IN4–6
+    async with dial(sandbox, "/hmr?token=1", subprotocols=["vite-hmr"]) as ws:
+        await ws.send("text")
+        await ws.send(b"\x00bytes")
+
+        assert [await ws.recv(), await ws.recv()] == ["text", b"\x00bytes"]
+        assert ws.subprotocol == "vite-hmr"
+    assert upstream.heads("/hmr?token=1")
+
+
+async def test_how_the_server_says_goodbye(sandbox):  # D-WS2
+    with contextlib.suppress(ConnectionClosed):
+        async with dial(sandbox, "/goodbye") as ws:
+            await ws.recv()
+
+    assert (ws.close_code, ws.close_reason) == (4009, "server done")
+
+
+async def test_a_client_s_goodbye_is_heard(sandbox, upstream):  # D-WS5
+    async with dial(sandbox) as ws:
+        await ws.send("x")
+        await ws.recv()
+
+    await auntil(lambda: upstream.closes)
+    assert upstream.closes[0] in (1000, 1005)
+
+
+async def test_a_dead_port(make_sandbox):  # D-WS3
+    sandbox = make_sandbox()
+    await begin(sandbox, free_port())
+    async with looking_on(sandbox) as told:
+        await told.phase("starting")
+    await auntil(lambda: _has_port(sandbox))
+
+    async with dial(sandbox) as ws:
+        with pytest.raises(ConnectionClosed):
+            await ws.recv()
+    page = await sandbox.client.get("/preview/")
+    other = await sandbox.client.get("/preview/x.js")
+
+    assert (ws.close_code, ws.close_reason) == (1011, "upstream not reachable")
+    assert (page.status_code, page.headers["retry-after"]) == (503, "1")
+    assert 'http-equiv=refresh content="1"' in page.text
+    assert (other.status_code, other.json()["error"]["code"]) == (502, "dev_server_down")
+
+
+async def _has_port(sandbox):
+    return (await sandbox.client.get("/preview/x.js")).status_code == 502
+
+
+async def test_no_port(make_sandbox):  # D-WS4
+    sandbox = make_sandbox()
+
+    async with dial(sandbox) as ws:
+        with pytest.raises(ConnectionClosed):
+            await ws.recv()
+    page = await sandbox.client.get("/preview/")
+
+    assert (ws.close_code, ws.close_reason) == (1011, "no upstream dev server")
+    assert page.status_code == 503
+    assert 'http-equiv=refresh content="2"' in page.text
+    assert "<script" not in page.text
+
+
+async def test_a_server_on_the_other_loopback(make_sandbox):
+    if not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    sandbox = make_sandbox()
+    try:
+        running = Upstream().running(host="::1")
+        upstream = await running.__aenter__()
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    await begin(sandbox, upstream.port)
+    async with looking_on(sandbox) as told:
+        await told.phase("running")
+
+    assert "page" in (await sandbox.client.get("/preview/")).text
+    await running.__aexit__(None, None, None)
+
+
+async def test_a_server_that_goes_and_comes_back(make_sandbox):
+    sandbox = make_sandbox()
+    async with looking_on(sandbox) as told:
+        async with Upstream().running() as upstream:
+            await begin(sandbox, upstream.port)
+            await told.phase("running")
+            port = upstream.port
+        while "crashed" not in told.phases:
+            await sandbox.client.get("/preview/")  # which makes the probe look
+            await auntil(lambda: True)
+        async with Upstream().running(port):
+            await auntil(lambda: told.phases[-1] == "running")
+            assert "page" in (await sandbox.client.get("/preview/")).text
