@@ -149,8 +149,17 @@ class ProbeApi(OfOneMachine):
         return Response({**as_json(view), "roundTripMs": round_trip})
 
 
+class Tool(StoreBackedView):
+    """``POST /api/<org>/tools/<NAME>``: one thing that programs do, named as they name it."""
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, NotAuthenticated):
+            exc = AuthenticationRequired()
+        return super().handle_exception(exc)
+
+
 @extend_schema(request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
-class CurrentLinkTool(StoreBackedView):
+class CurrentLinkTool(Tool):
     """``LINK_CURRENT_GET``: the viewer's machine that is online, for programs."""
 
     def post(self, request: Request, org: str) -> Response:
@@ -168,11 +177,6 @@ class CurrentLinkTool(StoreBackedView):
                 "capabilities": list(view.capabilities),
             }
         )
-
-    def handle_exception(self, exc: Exception) -> Response:
-        if isinstance(exc, NotAuthenticated):
-            exc = AuthenticationRequired()
-        return super().handle_exception(exc)
 
 
 def as_json(view: LinkView) -> dict[str, Any]:

@@ -19,6 +19,7 @@ urlpatterns = [
     path("api/", include("links.urls_api")),
     path("api/<slug:org>/", include("agents.urls_api")),
     path("api/<slug:org>/decopilot/", include("threads.urls_api")),
+    path("api/<slug:org>/", include("sandboxes.urls_api")),
     path("api/<slug:org>/", include("agents.keys.urls_api")),
     path("<slug:org>/settings/", include("agents.keys.urls")),
     path("", include("threads.urls")),

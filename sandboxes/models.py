@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from agents.models import Agent
 from mesh.lib.ids import new_id
 
 
@@ -42,3 +43,12 @@ class SandboxRunnerState(models.Model):
 
     def __str__(self) -> str:
         return self.handle
+
+
+class VmMap(Agent):
+    """An agent seen as what is on its ``metadata["vmMap"]``; no table of its own."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "vmMap"
+        verbose_name_plural = "vmMaps"

@@ -13,7 +13,16 @@ from cryptography.fernet import Fernet
 
 from tests.servers import postgres
 
-SUITES = ["tests/mesh", "tests/links", "tests/agents", "tests/threads", "tests/migrations"]
+SUITES = [
+    "tests/mesh",
+    "tests/links",
+    "tests/agents",
+    "tests/threads",
+    "tests/migrations",
+    "tests/sandboxes/test_records.py",
+    "tests/sandboxes/test_api.py",
+    "tests/sandboxes/test_admin.py",
+]
 
 
 def main() -> int:

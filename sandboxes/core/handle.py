@@ -28,6 +28,13 @@ def project_ref(*, org_id: object, agent_id: object, branch: str) -> str:
     return f"{org_id}:{agent_id}:{branch}"
 
 
+def parse_project_ref(ref: str) -> tuple[str, str, str] | None:
+    """Return organization, agent and branch of what ``project_ref`` gave; ``None`` of another
+    text."""
+    parts = ref.split(":", 2)
+    return (parts[0], parts[1], parts[2]) if len(parts) == 3 else None
+
+
 def is_handle(value: object) -> bool:
     """Say whether ``value`` may name a sandbox: a label of a host name, and so of a folder."""
     return isinstance(value, str) and HANDLE.fullmatch(value) is not None

@@ -23,7 +23,8 @@ Pairs = Sequence[tuple[str, str]]
 class Place:
     """Which sandbox, and what it is made from should it not be there yet.
 
-    ``link_id`` is the person's machine; ``None`` for a kind that needs none.
+    ``link_id`` is the person's machine; ``None`` for a kind that needs none. ``application``
+    is how the project is served (``core/workload.py``); ``title`` is for people.
     """
 
     kind: str
@@ -32,6 +33,8 @@ class Place:
     folder: str | None = None
     repo: Json | None = None
     branch: str | None = None
+    application: Json | None = None
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

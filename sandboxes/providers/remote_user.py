@@ -28,6 +28,7 @@ class RemoteUserProvider(SpeakingProvider):
             "folder": place.folder,
             "repo": place.repo,
             "branch": place.branch,
+            "application": place.application,
         }
         body = {key: value for key, value in wanted.items() if value is not None}
         await self._ask_link(place, "POST", "/api/sandboxes", body, limit=START_LIMIT)

@@ -1,0 +1,50 @@
+"""Where a person's sandbox of an agent is, made in one place for whoever needs it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+from uuid import UUID
+
+from agents.models import Agent
+from sandboxes.core.handle import handle_for
+from sandboxes.core.kinds import REMOTE_USER
+from sandboxes.core.workload import workload_of
+from sandboxes.providers.base import Place
+
+# A branch of this form names a conversation; it is a key, never something to check out.
+KEY_BRANCH: Final = re.compile(r"ephemeral|thread:.*", re.DOTALL)
+
+
+def place_for(
+    *, agent: Agent, user_id: int | str, branch: str, kind: str, link_id: UUID | None
+) -> Place:
+    """Return the place of one person's sandbox of ``agent``, for a branch and a kind.
+
+    Everybody who ensures, asks or removes a sandbox gets it from here: chat, tools, proxy
+    and preview share one sandbox because they share this function.
+    """
+    metadata = agent.metadata if isinstance(agent.metadata, dict) else {}
+    return Place(
+        kind=kind,
+        link_id=link_id if kind == REMOTE_USER else None,
+        handle=handle_for(
+            user_id=user_id, org_id=agent.organization_id, agent_id=agent.pk, branch=branch
+        ),
+        folder=_text(metadata.get("folder")) if kind == REMOTE_USER else None,
+        repo=_repo_of(metadata),
+        branch=None if KEY_BRANCH.fullmatch(branch) else branch,
+        application=workload_of(metadata).as_config(),
+        title=agent.title,
+    )
+
+
+def _repo_of(metadata: dict[str, Any]) -> dict[str, str] | None:
+    """Return what to clone: the agent's source, whose URL is a text (chat-ui.md §1)."""
+    source = metadata.get("githubRepo")
+    url = _text(source.get("url")) if isinstance(source, dict) else None
+    return {"cloneUrl": url} if url else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

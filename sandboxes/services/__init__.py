@@ -1,0 +1,15 @@
+"""Writing what is known of sandboxes, and starting and ending them."""
+
+from sandboxes.services.records import forget_sandbox, record_sandbox, touch_sandbox
+from sandboxes.services.starting import Started, delete_vm, ensure_vm, start_vm, stop_sandbox
+
+__all__ = [
+    "Started",
+    "delete_vm",
+    "ensure_vm",
+    "forget_sandbox",
+    "record_sandbox",
+    "start_vm",
+    "stop_sandbox",
+    "touch_sandbox",
+]

@@ -1,0 +1,15 @@
+import pytest
+
+from tests.sandboxes.doubles import NotingProvider
+
+
+@pytest.fixture
+def provider(monkeypatch):
+    """What stands behind every kind."""
+    provider = NotingProvider()
+    use(monkeypatch, provider)
+    return provider
+
+
+def use(monkeypatch, provider):
+    monkeypatch.setattr("sandboxes.providers.provider_for", lambda kind: provider)

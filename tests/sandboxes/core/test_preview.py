@@ -1,0 +1,51 @@
+"""The origins of previews."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandboxes.core.preview import handle_of_host, origin_pattern, port_of
+
+PUBLIC = "https://mesh.example"
+H = "main-0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("mesh_url", "port", "pattern"),
+    [
+        (PUBLIC, "", "https://{handle}.preview.mesh.example"),
+        ("https://mesh.example:8443", "", "https://{handle}.preview.mesh.example:8443"),
+        ("", "8321", "http://{handle}.localhost:8321"),
+        ("http://localhost:8321", "", "http://{handle}.localhost:8321"),
+        ("http://127.0.0.1:9000", "9001", "http://{handle}.localhost:9001"),
+    ],
+)
+def test_where_a_preview_is(mesh_url, port, pattern):
+    assert origin_pattern(mesh_url=mesh_url, port=port) == pattern
+
+
+@pytest.mark.parametrize(
+    ("host", "mesh_url", "handle"),
+    [
+        pytest.param(f"{H}.preview.mesh.example", PUBLIC, H, id="public"),
+        pytest.param(f"{H.upper()}.Preview.mesh.example:443", PUBLIC, H, id="case and port"),
+        pytest.param(f"{H}.localhost:8321", "", H, id="embedded"),
+        pytest.param("mesh.example", PUBLIC, None, id="Mesh itself"),
+        pytest.param("localhost:8321", "", None, id="Mesh embedded"),
+        pytest.param("127.0.0.1:8321", "", None, id="an address"),
+        pytest.param("[::1]:8321", "", None, id="a v6 address"),
+        pytest.param(f"{H}.localhost", PUBLIC, None, id="local names mean nothing in public"),
+        pytest.param("a.b.preview.mesh.example", PUBLIC, "", id="two labels"),
+        pytest.param("-x.localhost", "", "", id="no handle"),
+        pytest.param(f"{H}.preview.mesh.example.evil.example", PUBLIC, None, id="suffix"),
+        pytest.param("", "", None, id="none"),
+    ],
+)
+def test_whose_preview_a_host_is(host, mesh_url, handle):
+    assert handle_of_host(host, mesh_url=mesh_url) == handle
+
+
+@given(host=st.text(max_size=80))
+def test_any_host_is_read(host):
+    handle_of_host(host, mesh_url=PUBLIC)
+    assert port_of(host).isdigit() or port_of(host) == ""
