@@ -75,6 +75,34 @@ class Env:
         "Kind of sandbox for who has no machine online: remote-user, docker or agent-sandbox.",
         choices=("remote-user", "docker", "agent-sandbox"),
     )
+    sandbox_kinds: str = _var(
+        "MESH_SANDBOX_KINDS",
+        "",
+        "Kinds offered besides remote-user and STUDIO_SANDBOX_RUNNER, comma-separated.",
+    )
+    docker_host: str = _var(
+        "DOCKER_HOST", "", "Engine of docker sandboxes, as Docker's own programs take it."
+    )
+    sandbox_image: str = _var(
+        "MESH_SANDBOX_IMAGE", "mesh-sandbox", "Image of docker sandboxes (sandboxes/Dockerfile)."
+    )
+    sandbox_network: str = _var(
+        "MESH_SANDBOX_NETWORK",
+        "",
+        "Network of docker sandboxes, one the server is on; empty: published on loopback.",
+    )
+    sandbox_memory: str = _var(
+        "MESH_SANDBOX_MEMORY", "", "Memory limit of a docker sandbox, such as 2g; empty: none."
+    )
+    kubeconfig: str = _var(
+        "KUBECONFIG", "", "Cluster of agent-sandbox sandboxes; empty: the one the server runs in."
+    )
+    sandbox_namespace: str = _var(
+        "MESH_SANDBOX_NAMESPACE", "mesh-sandboxes", "Namespace of the cluster's sandboxes."
+    )
+    sandbox_pool: str = _var(
+        "MESH_SANDBOX_POOL", "mesh", "SandboxWarmPool that the cluster's sandboxes come from."
+    )
     node: str = _var("MESH_NODE", "", "Name of this server process; empty: host and pid.")
     internal_address: str = _var(
         "MESH_INTERNAL_ADDRESS",

@@ -30,6 +30,7 @@ MESH_INTERNAL_ADDRESS = ENV.internal_address
 MESH_CATALOG = ENV.catalog
 MESH_ALLOW_LOCALHOST_LINKS = ENV.allow_localhost_links
 STUDIO_SANDBOX_RUNNER = ENV.sandbox_runner
+MESH_SANDBOX_KINDS = [kind.strip() for kind in ENV.sandbox_kinds.split(",") if kind.strip()]
 try:
     MESH_PRIVATE_HOSTS = _parse_allowed(ENV.private_hosts)
 except ValueError as exc:

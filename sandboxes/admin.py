@@ -66,7 +66,7 @@ class LookedAt(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the c
 class SandboxRunnerStateAdmin(LookedAt):
     """The rows, newest use first."""
 
-    list_display = ("handle", "user", "agent", "branch", "sandbox_provider_kind", "used_at")
+    list_display = ("handle", "user", "agent", "branch", "kind", "used_at")
     list_filter = ("sandbox_provider_kind",)
     list_select_related = ("user",)
     search_fields = ("handle", "project_ref", "user__username", "user__email")
@@ -87,6 +87,10 @@ class SandboxRunnerStateAdmin(LookedAt):
     def agent(self, row: SandboxRunnerState) -> str:
         found = selectors.find_recorded(row)
         return str(found.agent) if found else "– (removed)"
+
+    @admin.display(description="kind", ordering="sandbox_provider_kind")
+    def kind(self, row: SandboxRunnerState) -> str:
+        return row.sandbox_provider_kind
 
     @admin.display(description="branch")
     def branch(self, row: SandboxRunnerState) -> str:

@@ -6,25 +6,28 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
+
 from agents.catalog import load_catalog, load_runnable
-from agents.context import choose_kind, machine_of
+from agents.context import choose_kind as choose_harness
+from agents.context import machine_of
 from agents.selectors import get_keys
 from links import selectors as links
 from links.selectors import LinkView
-from sandboxes.core.handle import handle_for
+from sandboxes.core import vm_map
+from sandboxes.core.kinds import REMOTE_USER, KindFacts, choose_kind
 from sandboxes.core.resolve import (
-    REMOTE_USER,
     LinkFacts,
     LinkUnavailable,
     Target,
     resolve_target,
 )
+from sandboxes.places import place_for
+from sandboxes.providers import offered_kinds
 from sandboxes.providers.base import Place
 from threads.core.lanes import lane_of
 from threads.errors import AgentHasNoFiles, FolderElsewhere, HarnessUnknown, KindUnavailable
 from threads.models import Thread
-
-KINDS = (REMOTE_USER,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +66,10 @@ def choose_pins(*, thread: Thread, wish: Wish) -> tuple[Pins, str]:
     """
     link = _link(thread, wish)
     harness_id = thread.harness_id or _harness(thread, wish, link)
-    kind = thread.sandbox_provider_kind or wish.kind or KINDS[0]
-    if kind not in KINDS:
+    # A thread without a branch has a folder of its own.
+    branch = thread.branch or wish.branch or f"thread:{thread.pk}"
+    kind = thread.sandbox_provider_kind or _kind(thread, wish, link, branch, harness_id)
+    if kind not in offered_kinds():
         raise KindUnavailable
     if load_runnable().find(harness_id) is None:
         raise HarnessUnknown
@@ -73,10 +78,29 @@ def choose_pins(*, thread: Thread, wish: Wish) -> tuple[Pins, str]:
         sandbox_provider_kind=kind,
         harness_id=harness_id,
         link_id=link.id if link and kind == REMOTE_USER else None,
-        # A thread without a branch has a folder of its own.
-        branch=thread.branch or wish.branch or f"thread:{thread.pk}",
+        branch=branch,
     )
     return pins, lane_of(target)
+
+
+def _kind(thread: Thread, wish: Wish, link: LinkView | None, branch: str, harness_id: str) -> str:
+    """Return the kind of an unlocked thread's sandbox, by the resolver's precedence.
+
+    A machine that was named, a folder, and an agent program of a machine that is known stay
+    with the machine, also while it is away.
+    """
+    harness = load_catalog().find(harness_id)
+    is_local = harness is not None and harness.is_local and link is not None
+    names_machine = wish.link_id is not None or thread.agent.source.kind == "folder"
+    cell = vm_map.find_cell(thread.agent.metadata, user=str(thread.owner_id), branch=branch)
+    return choose_kind(
+        KindFacts(
+            explicit=wish.kind or (REMOTE_USER if names_machine else ""),
+            recorded=next(iter(cell or {}), ""),
+            is_link_online=link is not None and link.is_online,
+            default=REMOTE_USER if is_local else settings.STUDIO_SANDBOX_RUNNER,
+        )
+    )
 
 
 def _harness(thread: Thread, wish: Wish, link: LinkView | None) -> str:
@@ -89,7 +113,9 @@ def _harness(thread: Thread, wish: Wish, link: LinkView | None) -> str:
     if wish.harness_id:
         raise HarnessUnknown
     keys = get_keys(organization=thread.organization)
-    return choose_kind(agent=agent, kind="", machine=machine_of(link) if link else None, keys=keys)
+    return choose_harness(
+        agent=agent, kind="", machine=machine_of(link) if link else None, keys=keys
+    )
 
 
 def _link(thread: Thread, wish: Wish) -> LinkView | None:
@@ -123,24 +149,10 @@ def _resolve(kind: str, harness_id: str, link: LinkView | None, *, may_wait: boo
 
 def place_of(thread: Thread) -> Place:
     """Return where the sandbox of a pinned thread is; its agent must be loaded."""
-    metadata = thread.agent.metadata
-    return Place(
+    return place_for(
+        agent=thread.agent,
+        user_id=thread.owner_id,
+        branch=thread.branch,
         kind=thread.sandbox_provider_kind,
         link_id=thread.link_id,
-        handle=handle_for(
-            user_id=thread.owner_id,
-            org_id=thread.organization_id,
-            agent_id=thread.agent_id,
-            branch=thread.branch,
-        ),
-        folder=metadata.get("folder"),
-        repo=_repo_of(metadata),
-        branch=None if thread.branch.startswith("thread:") else thread.branch,
     )
-
-
-def _repo_of(metadata: dict[str, Any]) -> dict[str, str] | None:
-    """Return what to clone: the agent's source, whose URL is a text (chat-ui.md §1)."""
-    source = metadata.get("githubRepo")
-    url = source.get("url") if isinstance(source, dict) else None
-    return {"cloneUrl": url} if isinstance(url, str) and url else None

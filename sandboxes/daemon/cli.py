@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mesh.lib.errors import AppError
+from sandboxes.daemon import contained
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,19 +26,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     # programs would inherit that one.
     signal.signal(signal.SIGHUP, lambda *_: None)
     try:
-        return _serve(given.root.expanduser().resolve())
+        return _serve(given.root.expanduser().resolve(), given.listen)
     except AppError as exc:
         print(f"{exc} ({exc.code})\n{exc.hint}", file=sys.stderr)
         return 3
 
 
-def _serve(root: Path) -> int:
+def _serve(root: Path, listen: tuple[str, int] | None) -> int:
     # Late: a wrong argument is told before half a second of imports.
     from agents.harness import ADAPTERS
     from sandboxes.daemon.place import Place
     from sandboxes.daemon.service import serve
 
-    place = Place.open(root)
+    if listen is not None:
+        contained.unpack(root, os.environ)
+    place = Place.open(root, address=listen)
+    if listen is not None:
+        contained.hide(root / "token")
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(place, ADAPTERS))
     return 0
@@ -53,6 +59,12 @@ def _parser() -> argparse.ArgumentParser:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments to ``parser``, ours or Django's."""
     parser.add_argument("--root", type=Path, required=True, help="the sandbox's folder")
+    parser.add_argument(
+        "--listen",
+        type=contained.parse_address,
+        metavar="HOST:PORT",
+        help="in a container: where to listen, instead of the socket in the folder",
+    )
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

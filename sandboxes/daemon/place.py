@@ -15,6 +15,7 @@ from typing import IO, Any
 from mesh.lib.errors import AppError
 from mesh.processes import started_at
 from mesh.version import VERSION
+from sandboxes.daemon import contained
 from sandboxes.daemon.checkout import Spec, parse_spec
 
 SOCKET_PATH_LIMIT = 100  # bytes; macOS allows 104
@@ -40,10 +41,11 @@ class Place:
     token: str
     spec: Spec
     _lock: IO[str] = field(repr=False)
+    address: tuple[str, int] | None = None
 
     @classmethod
-    def open(cls, root: Path) -> Place:
-        """Take hold of ``root``.
+    def open(cls, root: Path, *, address: tuple[str, int] | None = None) -> Place:
+        """Take hold of ``root``; ``address`` is where to listen, empty: at a socket in it.
 
         Raises:
             NotASandbox: token or spec.json is missing or unreadable.
@@ -65,7 +67,7 @@ class Place:
             lock.close()
             raise AlreadyRunning from exc
         (root / "tmp").mkdir(exist_ok=True)
-        return cls(root, token, spec, lock)
+        return cls(root, token, spec, lock, address)
 
     @property
     def socket_path(self) -> Path:
@@ -77,7 +79,9 @@ class Place:
         return _private_folder() / f"{name}.sock"
 
     def listen(self) -> socket.socket:
-        """Return a listening socket that only this user may connect to."""
+        """Return a listening socket that only this user may connect to, or what a container has."""
+        if self.address is not None:
+            return contained.listening(self.address)
         path = self.socket_path
         path.unlink(missing_ok=True)  # ours: we hold the lock
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

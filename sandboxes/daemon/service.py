@@ -186,9 +186,11 @@ class HttpServer:
         """Listen on the socket of ``place``."""
         self._config.load()
         self._state.default_headers = self._config.encoded_headers
-        self._server = await asyncio.get_running_loop().create_unix_server(
-            self._protocol, sock=place.listen()
-        )
+        loop, listener = asyncio.get_running_loop(), place.listen()
+        if place.address is None:
+            self._server = await loop.create_unix_server(self._protocol, sock=listener)
+        else:
+            self._server = await loop.create_server(self._protocol, sock=listener)
 
     def _protocol(self) -> asyncio.Protocol:
         make: Callable[..., asyncio.Protocol] = self._config.http_protocol_class

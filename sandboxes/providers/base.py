@@ -121,9 +121,9 @@ class SandboxProvider(ABC):
     that does not have the run raises ``UnknownRun``: the process that had it is lost, and the
     caller dispatches the run again, with the next fence.
 
-    The four methods behind them reach what else a sandbox has: its files, tasks, setup and
-    dev server. A kind whose sandboxes are the ``deco_sandbox`` program gets all but ``remove``
-    from ``speaking.SpeakingProvider``; who leaves them out answers ``not_offered``.
+    The methods behind them reach what else a sandbox has: its files, tasks, setup and
+    dev server. A kind whose sandboxes are the ``deco_sandbox`` program gets most
+    of them from ``speaking.SpeakingProvider``; who leaves them out answers ``not_offered``.
 
     It may keep connections and caches between calls, for any number of runs at once. It need
     not number events, store them, or find out whether a run is over: the sandbox does that.
@@ -226,8 +226,8 @@ class SandboxProvider(ABC):
         """
         raise NotOffered
 
-    async def remove(self, place: Place, *, force: bool = False) -> None:
-        """End the sandbox. On a machine its files stay; a container takes them along.
+    async def stop(self, place: Place, *, force: bool = False) -> None:
+        """End the sandbox's process; its files stay, and ``ensure`` starts it again.
 
         Safe to repeat: none there is as good as ended.
 
@@ -244,3 +244,8 @@ class SandboxProvider(ABC):
         more. A sandbox needs no word, it goes on, or hears of the newer attempt by itself.
         """
         return
+
+    async def remove(self, place: Place, *, force: bool = False) -> None:
+        """End the sandbox for good. On a person's machine the files stay even so; a container
+        takes them along. Otherwise as ``stop``."""
+        await self.stop(place, force=force)

@@ -11,7 +11,7 @@ from links.calls import client_for
 from links.proxy import proxy_websocket
 from links.sockets import Receive, Scope, Send, refuse
 from sandboxes.providers.base import LinkOffline, Pairs, Place, StreamCut
-from sandboxes.providers.speaking import START_LIMIT, SpeakingProvider, Way, refusal
+from sandboxes.providers.speaking import START_LIMIT, SpeakingProvider, Way, refusal, spec_of
 
 ClientFor = Callable[[UUID], Awaitable[httpx.AsyncClient]]
 
@@ -23,17 +23,10 @@ class RemoteUserProvider(SpeakingProvider):
         self._client_for = client_for
 
     async def ensure(self, place: Place) -> None:
-        wanted = {
-            "handle": place.handle,
-            "folder": place.folder,
-            "repo": place.repo,
-            "branch": place.branch,
-            "application": place.application,
-        }
-        body = {key: value for key, value in wanted.items() if value is not None}
+        body = {"handle": place.handle, **spec_of(place)}
         await self._ask_link(place, "POST", "/api/sandboxes", body, limit=START_LIMIT)
 
-    async def remove(self, place: Place, *, force: bool = False) -> None:
+    async def stop(self, place: Place, *, force: bool = False) -> None:
         query = "?force=1" if force else ""
         await self._ask_link(
             place, "DELETE", f"/api/sandboxes/{place.handle}{query}", limit=START_LIMIT

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from mesh.lib.errors import AppError
 from sandboxes.core.sse import Event, EventTooLong, SseReader
 from sandboxes.providers.base import (
     DispatchRefused,
@@ -50,6 +51,9 @@ class SpeakingProvider(SandboxProvider):
 
     A subclass must say which way leads to a sandbox, and start and remove one.
     """
+
+    # What it means when nothing can be connected to: by default, that the way there is broken.
+    unreachable: type[AppError] = StreamCut
 
     @abstractmethod
     async def way(self, place: Place) -> Way:
@@ -102,7 +106,10 @@ class SpeakingProvider(SandboxProvider):
             content=body,
             timeout=httpx.Timeout(REPLY_LIMIT, read=OPEN_LIMIT),
         )
-        reply = await _sent(way.client, request)
+        try:
+            reply = await way.client.send(request, stream=True)
+        except httpx.TransportError as exc:
+            raise self._broken(exc) from exc
         try:
             yield reply
         finally:
@@ -117,7 +124,7 @@ class SpeakingProvider(SandboxProvider):
                 method, f"{way.prefix}/{path}", json=json, timeout=limit or REPLY_LIMIT
             )
         except httpx.TransportError as exc:
-            raise StreamCut from exc
+            raise self._broken(exc) from exc
 
     async def _call(self, place: Place, method: str, path: str, body: Json | None = None) -> None:
         """Ask, and return when the answer is a good one."""
@@ -138,34 +145,41 @@ class SpeakingProvider(SandboxProvider):
             headers=headers,
             timeout=httpx.Timeout(REPLY_LIMIT, read=SILENCE_LIMIT),
         )
-        reply = await _accepted(way.client, request)
+        reply = await self._accepted(way.client, request)
         try:
             yield _events(reply, after)
         finally:
             await reply.aclose()
 
+    async def _accepted(self, client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+        """Return the answer, which is a good one."""
+        try:
+            async with asyncio.timeout(REPLY_LIMIT):
+                reply = await client.send(request, stream=True)
+                if reply.is_success:
+                    return reply
+                try:
+                    raise refusal(reply.status_code, await reply.aread())
+                finally:
+                    await reply.aclose()
+        except (httpx.TransportError, TimeoutError) as exc:
+            raise self._broken(exc) from exc
 
-async def _sent(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
-    """Return the answer as soon as it begins."""
-    try:
-        return await client.send(request, stream=True)
-    except httpx.TransportError as exc:
-        raise StreamCut from exc
+    def _broken(self, error: Exception) -> AppError:
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            return self.unreachable()
+        return StreamCut()
 
 
-async def _accepted(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
-    """Return the answer, which is a good one."""
-    try:
-        async with asyncio.timeout(REPLY_LIMIT):
-            reply = await client.send(request, stream=True)
-            if reply.is_success:
-                return reply
-            try:
-                raise refusal(reply.status_code, await reply.aread())
-            finally:
-                await reply.aclose()
-    except (httpx.TransportError, TimeoutError) as exc:
-        raise StreamCut from exc
+def spec_of(place: Place) -> Json:
+    """Return what a sandbox is made from, as its link or its ``spec.json`` is told."""
+    wanted = {
+        "folder": place.folder,
+        "repo": place.repo,
+        "branch": place.branch,
+        "application": place.application,
+    }
+    return {key: value for key, value in wanted.items() if value is not None}
 
 
 def refusal(status: int, body: bytes) -> Exception:

@@ -111,7 +111,7 @@ async def stop_sandbox(*, agent: Agent, user_id: int, branch: str, entry: VmEntr
         AppError: an agent is at work in it, or it can't be reached.
     """
     place = recorded_place(agent=agent, user_id=user_id, branch=branch, entry=entry)
-    await providers.provider_for(entry.kind).remove(place)
+    await providers.provider_for(entry.kind).stop(place)
 
 
 def recorded_place(*, agent: Agent, user_id: int, branch: str, entry: VmEntry) -> Place:

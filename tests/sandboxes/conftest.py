@@ -1,5 +1,6 @@
 import pytest
 
+from links import store
 from tests.sandboxes.doubles import NotingProvider
 
 
@@ -13,3 +14,9 @@ def provider(monkeypatch):
 
 def use(monkeypatch, provider):
     monkeypatch.setattr("sandboxes.providers.provider_for", lambda kind: provider)
+
+
+@pytest.fixture(autouse=True)
+def no_connection_is_left():
+    yield
+    store.close()

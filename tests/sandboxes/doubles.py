@@ -9,10 +9,13 @@ class NotingProvider(ScriptedSandbox):
 
     def __init__(self):
         super().__init__()
-        self.places, self.removed = [], []
+        self.places, self.removed, self.stopped = [], [], []
 
     async def ensure(self, place):
         self.places.append(place)
+
+    async def stop(self, place, *, force=False):
+        self.stopped.append((place, force))
 
     async def remove(self, place, *, force=False):
         self.removed.append((place, force))
@@ -23,6 +26,9 @@ class FailingProvider(NotingProvider):
 
     async def ensure(self, place):
         raise DispatchRefused("sandbox_failed", "It did not start.")
+
+    async def stop(self, place, *, force=False):
+        raise DispatchRefused("sandbox_failed", "It did not end.")
 
     async def remove(self, place, *, force=False):
         await super().remove(place, force=force)

@@ -60,7 +60,7 @@ def test_the_list_and_the_tree_tell_whose_sandbox_is_what(admin, recorded):
 def test_stopping_asks_the_provider_and_keeps_the_record(admin, recorded, provider):
     assert "Stopped 1 sandbox." in do(admin, "stop", "docker")
 
-    ((place, force),) = provider.removed
+    ((place, force),) = provider.stopped
     assert (place.kind, place.branch, force) == ("docker", "fix/<b>x", False)
     assert len(left(recorded)) == 3
 
@@ -111,7 +111,7 @@ def test_nonsense_does_nothing(admin, recorded, provider, given):
     url = reverse("admin:sandboxes_vmmap_act", args=[recorded.pk])
 
     assert admin.post(url, given).status_code == 302
-    assert (provider.removed, len(left(recorded))) == ([], 3)
+    assert (provider.stopped, provider.removed, len(left(recorded))) == ([], [], 3)
 
 
 def test_nothing_can_be_typed_added_or_deleted_and_others_see_nothing(admin, recorded, bob):

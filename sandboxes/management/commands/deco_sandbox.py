@@ -17,6 +17,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         cli.add_arguments(parser)
 
-    def handle(self, *, root: Any, **options: Any) -> None:
-        if code := cli.main(["--root", str(root)]):
+    def handle(self, *, root: Any, listen: Any, **options: Any) -> None:
+        at = ["--listen", f"{listen[0]}:{listen[1]}"] if listen else []
+        if code := cli.main(["--root", str(root), *at]):
             sys.exit(code)

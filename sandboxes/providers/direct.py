@@ -1,0 +1,175 @@
+"""Sandboxes that the server reaches at an address of their own, with a token."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Final
+
+import httpx
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+from links.sockets import (
+    MAX_MESSAGE,
+    FarSocket,
+    Receive,
+    Refused,
+    Scope,
+    Send,
+    connected,
+    join,
+)
+from mesh.lib.errors import AppError
+from sandboxes.providers.base import DispatchRefused, Pairs, Place, SandboxDown, StreamCut
+from sandboxes.providers.speaking import SpeakingProvider, Way
+
+PORT: Final = 9000  # at which the sandbox listens
+LOOK_EVERY: Final = 0.1  # seconds, while one starts
+
+
+class DirectProvider(SpeakingProvider):
+    """A kind whose sandboxes are reached over the network, at ``address_of`` their handle.
+
+    ``token_of`` gives the token of a handle, the same in each server process, so that any of
+    them reaches what another one started. A subclass must find and start a sandbox, end and
+    remove one, and say whether one that does not answer may still come.
+    """
+
+    unreachable = SandboxDown  # an address at which nobody listens is a sandbox that has ended
+    start_limit = 30.0  # seconds from start to the first good health
+
+    def __init__(self, *, token_of: Callable[[str], str]) -> None:
+        self.token_of = token_of
+        self._ways: dict[str, Way] = {}
+        # One at a time for each handle: ensure and remove never cross.
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    @abstractmethod
+    async def address_of(self, handle: str) -> str:
+        """Return host:port of a sandbox that runs, or ""."""
+
+    @abstractmethod
+    async def start(self, place: Place) -> None:
+        """Have the sandbox started, made first if need be. Safe to repeat."""
+
+    @abstractmethod
+    async def take_down(self, place: Place, *, removes: bool) -> None:
+        """End the sandbox; ``removes``: with its files. Safe to repeat."""
+
+    @abstractmethod
+    async def why_not(self, handle: str) -> str:
+        """Return why a sandbox will not come any more, or "" while it may."""
+
+    async def ensure(self, place: Place) -> None:
+        async with self._locks[place.handle]:
+            if await self._is_healthy(place):
+                return
+            self.forget(place.handle)
+            await self.start(place)
+            await self._wait(place)
+
+    async def stop(self, place: Place, *, force: bool = False) -> None:
+        await self._end(place, force=force, removes=False)
+
+    async def remove(self, place: Place, *, force: bool = False) -> None:
+        await self._end(place, force=force, removes=True)
+
+    async def way(self, place: Place) -> Way:
+        known = self._ways.get(place.handle)
+        if known is not None:
+            return known
+        address = await self.address_of(place.handle)
+        if not address:
+            raise SandboxDown
+        client = httpx.AsyncClient(
+            base_url=f"http://{address}",
+            headers={"authorization": f"Bearer {self.token_of(place.handle)}"},
+            trust_env=False,  # a proxy of this machine has no part in it
+        )
+        self._ways[place.handle] = Way(client, "/_sandbox")
+        return self._ways[place.handle]
+
+    async def join(
+        self,
+        place: Place,
+        path: str,
+        *,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        headers: Pairs = (),
+    ) -> None:
+        await join(scope, receive, send, self._socket(place, path, scope, headers))
+
+    def forget(self, handle: str) -> None:
+        """Look up the address anew at the next use; it may be another one by then."""
+        # Not closed: streams of runs may still read through it, and end by themselves.
+        self._ways.pop(handle, None)
+
+    async def _socket(self, place: Place, path: str, scope: Scope, headers: Pairs) -> FarSocket:
+        try:
+            way = await self.way(place)
+        except AppError as exc:
+            raise Refused(502) from exc
+        address = str(way.client.base_url).replace("http", "ws", 1).rstrip("/")
+        wanted = [Subprotocol(name) for name in scope.get("subprotocols", [])]
+        proof = ("authorization", f"Bearer {self.token_of(place.handle)}")
+        return await connected(
+            connect(
+                f"{address}/_sandbox/{path}",
+                additional_headers=[*headers, proof],
+                subprotocols=wanted or None,
+                compression=None,
+                max_size=MAX_MESSAGE,
+                user_agent_header=None,
+                ping_interval=None,
+                proxy=None,
+            )
+        )
+
+    async def _end(self, place: Place, *, force: bool, removes: bool) -> None:
+        async with self._locks[place.handle]:
+            if not force and await self._is_at_work(place):
+                raise DispatchRefused(
+                    "sandbox_busy", "An agent is at work in the sandbox.", "Stop its run first."
+                )
+            self.forget(place.handle)
+            await self.take_down(place, removes=removes)
+
+    async def _is_healthy(self, place: Place) -> bool:
+        try:
+            return (await self.request(place, "GET", "health", limit=2)).is_success
+        except (SandboxDown, StreamCut):
+            self.forget(place.handle)
+            return False
+
+    async def _is_at_work(self, place: Place) -> bool:
+        try:
+            answer = await self.request(place, "GET", "health", limit=5)
+            return bool(answer.json().get("activeRuns"))
+        except SandboxDown:
+            return False
+        except (StreamCut, ValueError, AttributeError):
+            return True  # slow: it may be at work, and is not ended on a guess
+
+    async def _wait(self, place: Place) -> None:
+        """Return when the sandbox answers.
+
+        Raises:
+            DispatchRefused: it will not, or did not in time.
+        """
+        why = ""
+        try:
+            async with asyncio.timeout(self.start_limit):
+                while not await self._is_healthy(place):
+                    if why := await self.why_not(place.handle):
+                        break
+                    await asyncio.sleep(LOOK_EVERY)
+                else:
+                    return
+        except TimeoutError:
+            why = f"it does not answer after {self.start_limit:.0f} s"
+        raise DispatchRefused("sandbox_failed", f"The sandbox did not start: {why}", "")

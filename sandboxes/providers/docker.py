@@ -1,0 +1,222 @@
+"""Sandboxes in containers of a Docker-compatible engine, such as Docker or Podman.
+
+One container per handle; its name, labels and token follow from the handle, so any server
+process finds what another one started. A sandbox that is idle for half an hour ends by itself,
+and its container with it; files stay in it until it is removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sandboxes.providers.base import DispatchRefused, Json, Place, StreamCut
+from sandboxes.providers.direct import PORT, DirectProvider
+from sandboxes.providers.speaking import spec_of
+
+ROOT: Final = "/sandbox"  # the image makes it, and gives it to its user
+STOP_WAIT: Final = 8  # seconds from SIGTERM to SIGKILL; the sandbox itself takes five
+LOG_LINES: Final = 20
+LABEL: Final = "mesh.handle"
+COMMAND: Final = ("python", "-m", "sandboxes.daemon")
+HOST: Final = "host"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """Which engine, and what its containers are like.
+
+    ``network`` empty: a port of this machine's loopback leads to the container. "host": the
+    container shares this machine's network. Else the name of a network that the server is on.
+    ``init``: a process of the engine's reaps what agents leave behind; Podman needs catatonit.
+    """
+
+    url: str = ""
+    image: str = "mesh-sandbox"
+    network: str = ""
+    command: Sequence[str] = COMMAND
+    memory: str = ""
+    init: bool = True
+    ulimits: Mapping[str, int] = field(default_factory=dict)
+
+
+class EngineAway(StreamCut):
+    """The engine can't be reached; it may be back soon."""
+
+    code = "engine_unreachable"
+    text = "The container engine can't be reached."
+    hint = "Look whether it runs, and at DOCKER_HOST of the server."
+
+
+class DockerProvider(DirectProvider):
+    """``docker``: one container per sandbox. The engine is asked in threads, for it may be slow."""
+
+    def __init__(self, engine: Engine, *, token_of: Callable[[str], str]) -> None:
+        super().__init__(token_of=token_of)
+        self._engine = engine
+        self._docker: Any = None
+
+    async def address_of(self, handle: str) -> str:
+        return str(await self._in_thread(self._address, handle))
+
+    async def start(self, place: Place) -> None:
+        await self._in_thread(self._run, place)
+
+    async def take_down(self, place: Place, *, removes: bool) -> None:
+        await self._in_thread(self._take_down, place.handle, removes)
+
+    async def why_not(self, handle: str) -> str:
+        return str(await self._in_thread(self._why_not, handle))
+
+    async def _in_thread(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Ask the engine.
+
+        Raises:
+            EngineAway: it can't be reached.
+            DispatchRefused: it says no.
+        """
+        from docker.errors import APIError, DockerException, ImageNotFound
+        from requests.exceptions import RequestException
+
+        try:
+            return await asyncio.to_thread(work, *args)
+        except ImageNotFound as exc:
+            image = self._engine.image
+            raise DispatchRefused(
+                "no_image",
+                f"The engine does not have the image “{image}”.",
+                f"Build it: docker build -f sandboxes/Dockerfile -t {image} .",
+            ) from exc
+        except APIError as exc:
+            raise DispatchRefused("engine_refused", exc.explanation or str(exc), "") from exc
+        except (DockerException, RequestException, OSError) as exc:
+            raise EngineAway from exc
+
+    # What follows runs in threads.
+
+    def _client(self) -> Any:
+        if self._docker is None:
+            import docker
+
+            # At first use: the import alone takes a third of a second.
+            url = self._engine.url
+            self._docker = docker.DockerClient(base_url=url) if url else docker.from_env()
+        return self._docker
+
+    def _find(self, handle: str) -> Any:
+        from docker.errors import NotFound
+
+        try:
+            return self._client().containers.get(name_of(handle))
+        except NotFound:
+            return None
+
+    def _run(self, place: Place) -> None:
+        container = self._find(place.handle) or self._create(place)
+        if container.status == "running":
+            return
+        container.put_archive(ROOT, self._files(place))
+        container.start()
+
+    def _create(self, place: Place) -> Any:
+        from docker.errors import APIError
+        from docker.types import Ulimit
+
+        engine = self._engine
+        port = _free_port() if engine.network == HOST else PORT
+        # Only this machine reaches a container that shares its network, or a published port.
+        listen = f"127.0.0.1:{port}" if engine.network == HOST else f"0.0.0.0:{port}"
+        options: Json = {
+            "name": name_of(place.handle),
+            "command": [*engine.command, "--root", ROOT, "--listen", listen],
+            "labels": {
+                LABEL: place.handle,
+                "mesh.kind": place.kind,
+                "mesh.title": place.title,
+                "mesh.port": str(port),
+            },
+            "init": engine.init,
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges"],
+            "ulimits": [Ulimit(name=n, soft=v, hard=v) for n, v in engine.ulimits.items()],
+        }
+        if engine.memory:
+            options["mem_limit"] = engine.memory
+        if engine.network:
+            options["network"] = engine.network
+        else:
+            options["ports"] = {f"{PORT}/tcp": ("127.0.0.1", None)}
+        try:
+            return self._client().containers.create(engine.image, **options)
+        except APIError:
+            # Another server process may have been first; Docker says 409 then, Podman 500.
+            if (container := self._find(place.handle)) is not None:
+                return container
+            raise
+
+    def _files(self, place: Place) -> bytes:
+        """Return what the sandbox begins with; the token goes again as soon as it is read."""
+        spec = {"handle": place.handle, **spec_of(place)}
+        return packed({"token": self.token_of(place.handle), "spec.json": json.dumps(spec)})
+
+    def _address(self, handle: str) -> str:
+        """Return host:port of a running container's sandbox, or ""."""
+        container = self._find(handle)
+        if container is None or container.status != "running":
+            return ""
+        if self._engine.network == HOST:
+            return f"127.0.0.1:{container.labels['mesh.port']}"
+        facts = container.attrs["NetworkSettings"]
+        if self._engine.network:
+            address = facts["Networks"][self._engine.network]["IPAddress"]
+            return f"{address}:{PORT}" if address else ""
+        bound = (facts.get("Ports") or {}).get(f"{PORT}/tcp") or []
+        return f"127.0.0.1:{bound[0]['HostPort']}" if bound else ""
+
+    def _take_down(self, handle: str, removes: bool) -> None:
+        container = self._find(handle)
+        if container is None:
+            return
+        if container.status == "running":
+            container.stop(timeout=STOP_WAIT)
+        if removes:
+            container.remove(force=True, v=True)
+
+    def _why_not(self, handle: str) -> str:
+        container = self._find(handle)
+        if container is None:
+            return "its container was removed."
+        if container.status in {"running", "restarting", "created"}:
+            return ""
+        text: str = container.logs(tail=LOG_LINES).decode(errors="replace")
+        return text.strip() or "it left no word."
+
+
+def name_of(handle: str) -> str:
+    """Return the container's name."""
+    return f"mesh-{handle}"
+
+
+def packed(files: Mapping[str, str], *, uid: int = 10001) -> bytes:
+    """Return a tar of ``files``, readable by the image's user alone."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, text in files.items():
+            data = text.encode()
+            info = tarfile.TarInfo(name)
+            info.size, info.mode, info.uid, info.gid = len(data), 0o600, uid, uid
+            tar.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

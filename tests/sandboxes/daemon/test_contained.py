@@ -1,0 +1,73 @@
+"""What differs in a container."""
+
+import socket
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from sandboxes.daemon import contained
+from tests.sandboxes.daemon.sandbox import ROOT_OF_THE_CODE
+from tests.servers import free_port
+from tests.waiting import until
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:9000", ("127.0.0.1", 9000)),
+        ("0.0.0.0:1", ("0.0.0.0", 1)),
+        ("[::1]:80", ("::1", 80)),
+    ],
+)
+def test_addresses(text, address):
+    assert contained.parse_address(text) == address
+
+
+@pytest.mark.parametrize("text", ["", "9000", ":9000", "host:", "host:x", "host:0", "host:65536"])
+def test_what_is_no_address(text):
+    with pytest.raises(ValueError, match="HOST:PORT"):
+        contained.parse_address(text)
+
+
+def test_what_came_by_the_environment_is_taken_out_of_it(tmp_path):
+    environ = {"DAEMON_TOKEN": "t", "DAEMON_SPEC": '{"handle": "h"}', "PATH": "/bin"}
+
+    contained.unpack(tmp_path / "root", environ)
+
+    assert environ == {"PATH": "/bin"}
+    assert (tmp_path / "root/token").read_text() == "t"
+    assert (tmp_path / "root/token").stat().st_mode & 0o777 == 0o600
+
+
+def test_without_anything_in_the_environment_the_files_stay(tmp_path):
+    (tmp_path / "token").write_text("there")
+
+    contained.unpack(tmp_path, {})
+
+    assert (tmp_path / "token").read_text() == "there"
+
+
+def test_a_sandbox_at_a_port_answers_with_its_token_which_no_file_has_any_more(tmp_path):
+    port = free_port()
+    argv = [sys.executable, "-m", "sandboxes.daemon", "--root", str(tmp_path / "root")]
+    environ = {"DAEMON_TOKEN": "t", "DAEMON_SPEC": '{"handle": "main-0123456789abcdef"}'}
+    process = subprocess.Popen(
+        [*argv, "--listen", f"127.0.0.1:{port}"], cwd=ROOT_OF_THE_CODE, env=environ
+    )
+    try:
+        until(lambda: is_open(port), what="the sandbox listens", within=20)
+        url = f"http://127.0.0.1:{port}/_sandbox/health"
+
+        assert httpx.get(url).status_code == 401
+        assert httpx.get(url, headers={"authorization": "Bearer t"}).status_code == 200
+        assert not (tmp_path / "root/token").exists()
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def is_open(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,175 @@
+"""The ``docker`` kind, in real containers of an image built from our Dockerfile."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from sandboxes.providers.base import DispatchRefused, Place, SandboxDown
+from sandboxes.providers.docker import (
+    DockerProvider,
+    Engine,
+    EngineAway,
+    name_of,
+    packed,
+)
+from tests import containers
+from tests.sandboxes.daemon.sandbox import turn_input
+from tests.sandboxes.providers.conformance import ProviderConformance
+from tests.waiting import auntil
+
+ROOT = Path(__file__).resolve().parents[3]
+PLACE = Place("docker", None, "main-0123456789abcdef", title="Mesh")
+WITH_TESTS = "FROM localhost/mesh-sandbox\nCOPY tests /opt/code/tests\nENV PYTHONPATH=/opt/code\n"
+pytestmark = pytest.mark.containers
+
+
+@pytest.fixture(scope="module")
+def engine():
+    with containers.engine() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def image(engine, tmp_path_factory):
+    """The image of our Dockerfile, and on top of it the harness of the tests."""
+    names = ["pyproject.toml", "requirements.txt", "README.md", "agents", "links", "mesh"]
+    files = {name: ROOT / name for name in [*names, "sandboxes"]}
+    engine.build("localhost/mesh-sandbox", dockerfile="sandboxes/Dockerfile", files=files)
+    more = tmp_path_factory.mktemp("context") / "Dockerfile"
+    more.write_text(WITH_TESTS)
+    needed = ["tests/__init__.py", "tests/sandboxes/__init__.py", "tests/sandboxes/daemon"]
+    files = {"Dockerfile": more, **{name: ROOT / name for name in needed}}
+    return engine.build("localhost/mesh-sandbox-tests", dockerfile="Dockerfile", files=files)
+
+
+def provider_of(engine, image, **options):
+    command = ("python", "-m", "tests.sandboxes.daemon.sandbox_main")
+    facts = {"url": engine.url, "image": image, "command": command, **engine.run, **options}
+    return DockerProvider(Engine(**facts), token_of=lambda handle: f"token of {handle}")
+
+
+@pytest.fixture
+def provider(engine, image):
+    return provider_of(engine, image)
+
+
+@pytest.fixture
+def container(engine):
+    """What the engine itself says of the sandbox's container."""
+    client = engine.client()
+    return lambda: client.containers.get(name_of(PLACE.handle))
+
+
+class TestConformance(ProviderConformance):
+    @pytest.fixture
+    async def place(self, provider):
+        await provider.ensure(PLACE)
+        return PLACE
+
+    @pytest.fixture
+    def break_sandbox(self, container):
+        return lambda: container().kill()
+
+
+async def test_several_who_ensure_at_once_get_one_container(engine, image, container):
+    await provider_of(engine, image).remove(PLACE, force=True)
+    several = [provider_of(engine, image) for _ in range(3)]
+
+    await asyncio.gather(*(one.ensure(PLACE) for one in several))
+
+    assert len(engine.client().containers.list(all=True)) == 1
+    assert container().labels["mesh.handle"] == PLACE.handle
+
+
+async def test_stopping_keeps_the_files_and_removing_does_not(provider, container):
+    await provider.ensure(PLACE)
+    container().exec_run(["touch", "/sandbox/kept"], user="10001")
+
+    await provider.stop(PLACE)
+    with pytest.raises(SandboxDown):
+        await provider.request(PLACE, "GET", "health")
+    await provider.ensure(PLACE)
+    assert container().exec_run(["ls", "/sandbox/kept"]).exit_code == 0
+
+    await provider.remove(PLACE)
+    await provider.remove(PLACE)
+    await provider.ensure(PLACE)
+    assert container().exec_run(["ls", "/sandbox/kept"]).exit_code != 0
+
+
+async def test_no_process_of_the_sandboxs_user_can_read_its_token(provider, container):
+    await provider.ensure(PLACE)
+    look = (
+        "ls /sandbox; cat /sandbox/token; env; for p in /proc/[0-9]*; do"
+        " cat $p/environ $p/cmdline $p/mem; done 2>&1"
+    )
+
+    seen = container().exec_run(["sh", "-c", look], user="10001").output.decode(errors="replace")
+
+    assert "spec.json" in seen
+    assert "token of" not in seen
+    assert "Permission denied" in seen
+
+
+async def test_it_runs_without_any_privilege(provider, container):
+    await provider.ensure(PLACE)
+
+    status = container().exec_run(["cat", "/proc/self/status"]).output.decode()
+
+    assert "CapEff:\t0000000000000000" in status
+    assert "NoNewPrivs:\t1" in status
+    assert container().exec_run(["id", "-u"]).output.strip() == b"10001"
+
+
+async def test_a_busy_sandbox_is_ended_by_force_only(provider):
+    await provider.ensure(PLACE)
+    asked = {"harness_id": "plain", "fence": 1, "input": turn_input("busy", ["silence"])}
+    async with provider.dispatch(PLACE, **asked) as events:
+        await anext(events)
+        await auntil(lambda: provider._is_at_work(PLACE))
+
+        with pytest.raises(DispatchRefused) as refused:
+            await provider.stop(PLACE)
+
+    assert refused.value.code == "sandbox_busy"
+    await provider.stop(PLACE, force=True)
+
+
+async def test_one_that_can_not_start_says_why(engine, image):
+    provider = provider_of(engine, image, command=("python", "-c", "raise SystemExit('no luck')"))
+    place = Place("docker", None, "broken-0123456789abcdef")
+
+    with pytest.raises(DispatchRefused, match="no luck") as refused:
+        await provider.ensure(place)
+
+    assert refused.value.code == "sandbox_failed"
+    await provider.remove(place)
+
+
+async def test_an_image_that_is_missing_says_how_to_build_it(engine):
+    provider = provider_of(engine, "localhost/nothing")
+
+    with pytest.raises(DispatchRefused) as refused:
+        await provider.ensure(Place("docker", None, "none-0123456789abcdef"))
+
+    assert refused.value.code == "no_image"
+    assert "docker build" in refused.value.hint
+
+
+async def test_an_engine_that_is_away_may_come_back(tmp_path):
+    provider = DockerProvider(Engine(url=f"unix://{tmp_path}/none.sock"), token_of=str)
+
+    with pytest.raises(EngineAway):
+        await provider.ensure(PLACE)
+
+
+def test_what_is_put_into_a_container_is_its_users_alone():
+    with tarfile.open(fileobj=io.BytesIO(packed({"token": "t"}))) as tar:
+        (info,) = tar.getmembers()
+
+    assert (info.mode, info.uid, info.name) == (0o600, 10001, "token")
