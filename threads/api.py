@@ -36,7 +36,7 @@ class MachineShown(serializers.Serializer[Any]):
     cause = serializers.CharField(allow_blank=True)
 
 
-class AgentShown(serializers.Serializer[Any]):
+class AgentOfThread(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     slug = serializers.CharField()
     title = serializers.CharField()
@@ -50,7 +50,7 @@ class ThreadShown(serializers.Serializer[Any]):
     machine = MachineShown(allow_null=True)
     branch = serializers.CharField(allow_null=True)
     locked = serializers.BooleanField()
-    agent = AgentShown()
+    agent = AgentOfThread()
     createdAt = serializers.DateTimeField()
     updatedAt = serializers.DateTimeField()
 
@@ -58,14 +58,14 @@ class ThreadShown(serializers.Serializer[Any]):
 class ThreadsApi(APIView):
     """``…/threads``: the caller's threads, and new ones."""
 
-    class Listed(serializers.Serializer[Any]):
+    class ThreadList(serializers.Serializer[Any]):
         threads = ThreadShown(many=True)
 
     class NewThread(Input):
         agentId = serializers.CharField(max_length=60, default=DEFAULT_SLUG)
         title = serializers.CharField(max_length=200, default="", allow_blank=True)
 
-    @extend_schema(responses=Listed, operation_id="threads_list")
+    @extend_schema(responses=ThreadList, operation_id="threads_list")
     def get(self, request: Request, org: str) -> Response:
         """The caller's newest threads, newest first."""
         user = signed_in(request)
@@ -92,7 +92,7 @@ class ThreadsApi(APIView):
 class ThreadApi(APIView):
     """``…/threads/<id>``: one thread."""
 
-    class Change(Input):
+    class ThreadChange(Input):
         title = serializers.CharField(max_length=200)
 
     @extend_schema(responses=ThreadShown, operation_id="threads_get")
@@ -100,11 +100,11 @@ class ThreadApi(APIView):
         """The thread as lists show it."""
         return Response(_shown(request, org, thread_id))
 
-    @extend_schema(request=Change, responses=ThreadShown, operation_id="threads_rename")
+    @extend_schema(request=ThreadChange, responses=ThreadShown, operation_id="threads_rename")
     def patch(self, request: Request, org: str, thread_id: UUID) -> Response:
         """Give the thread another title."""
         thread = _thread(request, org, thread_id)
-        given = _checked(self.Change, request)
+        given = _checked(self.ThreadChange, request)
         services.rename_thread(thread=thread, title=given["title"])
         return Response(selectors.thread_summary(thread))
 

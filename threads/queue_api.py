@@ -54,7 +54,7 @@ class QueueApi(APIView):
 class QueuedApi(APIView):
     """``…/threads/<id>/queue/<run>``: one message that waits."""
 
-    class Change(Input):
+    class QueuedChange(Input):
         parts = PartsField(required=False, allow_empty=False)
         before = serializers.UUIDField(
             required=False,
@@ -63,12 +63,12 @@ class QueuedApi(APIView):
         )
 
     @extend_schema(
-        request=Change, responses={200: Waiting, **REFUSALS}, operation_id="queue_change"
+        request=QueuedChange, responses={200: Waiting, **REFUSALS}, operation_id="queue_change"
     )
     def patch(self, request: Request, org: str, thread_id: UUID, run_id: UUID) -> Response:
         """Give it other words, another place, or both. Safe to repeat."""
         thread, by = thread_of(request, org, thread_id), signed_in(request)
-        given = checked(self.Change, request)
+        given = checked(self.QueuedChange, request)
         if not given:
             raise serializers.ValidationError({"parts": ["Send parts, before, or both."]})
         change = services.QueueChange(
