@@ -6,6 +6,7 @@ Whoever comes gets what is known, in a fixed order, and then what happens.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from mesh.lib.errors import AppError
@@ -35,6 +36,8 @@ class Events:
         self.status: Json = {"state": "running"}
         self.branch: Json = {"meta": {"kind": "unknown"}}
         self.scripts: Json | None = None
+        self.on_reader: Callable[[], None] = lambda: None
+        self.on_end_of_task: Callable[[], None] = lambda: None
         self._active: list[Json] = []
         self._logs: dict[str, Ring] = {}
         self._feeds: set[Feed] = set()
@@ -58,6 +61,7 @@ class Events:
         for name, data in self._known():
             feed.put(name, data)
         self._feeds.add(feed)
+        self.on_reader()
         if self._repeat is None:
             self._repeat = asyncio.get_running_loop().call_later(REPEAT_EVERY, self._tell_again)
         return feed
@@ -114,6 +118,8 @@ class Events:
             self._active.append(_told(task))
         else:
             self._active = [told for told in self._active if told["id"] != task.id]
+            if self._feeds:
+                self.on_end_of_task()
         self._tell("tasks", {"active": self._active})
 
     def on_task_output(self, task: Task, stream: str, text: str) -> None:

@@ -79,3 +79,11 @@ class Fields:
         if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
             raise BadInput(f"{name} must be an object of texts.", detail=name)
         return value
+
+    def list_of_texts(self, name: str, *, most: int) -> list[str]:
+        """Return a list of texts; an empty one without any."""
+        value = self._values.get(name) or []
+        sound = isinstance(value, list) and all(isinstance(v, str) and v for v in value)
+        if not sound or len(value) > most:
+            raise BadInput(f"{name} must be a list of at most {most} texts.", detail=name)
+        return list(value)

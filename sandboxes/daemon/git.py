@@ -19,6 +19,7 @@ _QUIET = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ASKPASS": "",
     "SSH_ASKPASS_REQUIRE": "never",
+    "GIT_OPTIONAL_LOCKS": "0",  # a look must not get into the way of what the person does
     "LC_ALL": "C.UTF-8",
 }
 _PATIENCE = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=10")
@@ -35,9 +36,13 @@ class GitFailed(AppError):
 
 
 class Git:
-    """Runs one command at a time, and can be stopped from another thread."""
+    """Runs one command at a time, and can be stopped from another thread.
 
-    def __init__(self) -> None:
+    Below ``ceiling`` it looks for repositories, and no further up.
+    """
+
+    def __init__(self, ceiling: Path | None = None) -> None:
+        self._own = {"GIT_CEILING_DIRECTORIES": str(ceiling)} if ceiling else {}
         self._running: subprocess.Popen[str] | None = None
         self._is_closed = False
         self._stopped = threading.Event()
@@ -112,7 +117,7 @@ class Git:
                     ["git", *_PATIENCE, *args],
                     cwd=cwd,
                     # The person's own credentials.
-                    env=tool_env(os.environ, _QUIET),
+                    env=tool_env(os.environ, _QUIET | self._own),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,

@@ -16,6 +16,7 @@ from sandboxes.daemon.events import Events
 from sandboxes.daemon.files import routes as file_routes
 from sandboxes.daemon.preview.probe import Probe
 from sandboxes.daemon.preview.proxy import Preview
+from sandboxes.daemon.repository.routes import RepositoryRoutes
 from sandboxes.daemon.setup import routes as setup_routes
 from sandboxes.daemon.setup.setup import Setup
 from sandboxes.daemon.tasks import routes as task_routes
@@ -56,6 +57,12 @@ class Parts:
             phases=self.setup.phases,
             on_failure=self.probe.look_now,
         )
+        self.repository = RepositoryRoutes(
+            self.workplace, root, self.events, must_clone=self._must_clone
+        )
+        self.events.on_reader = self.repository.look_soon
+        self.events.on_end_of_task = self.repository.look_soon
+        self._checkout = checkout
         self.setup.resume()
 
     def routes(self) -> list[BaseRoute]:
@@ -65,8 +72,13 @@ class Parts:
             *file_routes.routes(prefix, self.workplace, self.events.tell_changed),
             *task_routes.routes(prefix, self.tasks),
             *setup_routes.routes(prefix, self.setup, self.tasks, self.events, self._boot_id),
+            *self.repository.routes(prefix),
             Mount("", app=self.preview),
         ]
+
+    def _must_clone(self) -> bool:
+        config = self.setup.config
+        return self._checkout.must_clone(config.clone_url if config else "")
 
     @property
     def is_idle(self) -> bool:
@@ -91,6 +103,7 @@ class Parts:
     async def stop(self) -> None:
         """End every task; the working folder stays as it is: nothing is committed or pushed."""
         self.probe.stop()
+        self.repository.stop()
         await self.setup.cancel()
         await self.tasks.kill_all(intended=True)
         self.preview.close()

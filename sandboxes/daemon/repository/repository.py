@@ -1,0 +1,180 @@
+"""Looks at the repository of a sandbox, and does with it what a person asked for. Blocking."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from agents.harness.base import BadInput
+from mesh.lib.errors import AppError
+from sandboxes.daemon.files.errors import PathOutside
+from sandboxes.daemon.files.tree import Tree
+from sandboxes.daemon.git import Git
+from sandboxes.daemon.repository.state import Facts, parse_status
+from sandboxes.daemon.workplace import NotReady
+
+DIFF_LIMIT = 1024 * 1024  # characters of a diff
+NEW_FILES = 200  # of which the contents are shown
+_BASES = ("origin/main", "origin/master", "main", "master")
+
+
+class MessageNeeded(AppError):
+    code = "message_needed"
+    text = "There are changes that are not committed."
+    hint = "Give a message for the commit."
+
+
+class DefaultBranch(AppError):
+    code = "default_branch"
+    text = "The work is on the branch that others build on."
+    hint = "Go to a branch of its own first."
+    status = 409
+
+
+class NothingToPublish(AppError):
+    code = "nothing_to_publish"
+    text = "There is no branch, no commit, or no remote to publish to."
+    hint = "Commit something, on a branch of a repository that was cloned."
+    status = 409
+
+
+class Repository:
+    """The repository whose top is the top of ``tree``."""
+
+    def __init__(self, tree: Tree, spoils: Path) -> None:
+        self._tree = tree
+        self._top = tree.top
+        self._spoils = spoils  # where what is discarded is kept
+        self._git = Git(ceiling=tree.top.parent)
+
+    def facts(self) -> Facts:
+        """Return where the work stands.
+
+        Raises:
+            NotReady: the folder is no repository, or not yet.
+        """
+        status = self._git.ask(
+            self._top, "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all"
+        )
+        if status is None:
+            raise NotReady("The working folder is no repository, or not yet.", notReady=True)
+        found = parse_status(status)
+        base = self._base()
+        ahead = behind = 0
+        if base and found.head:
+            counts = self._git.ask(
+                self._top, "rev-list", "--left-right", "--count", f"{base}...HEAD", "--"
+            )
+            behind, ahead = map(int, (counts or "0\t0").split())
+        unpushed = 0
+        if found.head:
+            unpushed = int(
+                self._git.ask(self._top, "rev-list", "--count", "HEAD", "--not", "--remotes") or 0
+            )
+        return Facts(found, base, ahead, behind, unpushed)
+
+    def diff(self) -> dict[str, object]:
+        """Return all changes since the last commit as one text, new files included."""
+        facts = self.facts()
+        against = ["HEAD"] if facts.status.head else ["--cached"]
+        parts = [self._git.run(self._top, "diff", "--no-color", "--no-ext-diff", *against, "--")]
+        size = len(parts[0])
+        new = [change.path for change in facts.status.changes if change.is_new]
+        for path in new[:NEW_FILES]:
+            if size > DIFF_LIMIT:
+                break
+            # It ends with 1 because they differ: that is what is asked for.
+            _, text = self._git.code(
+                self._top, "diff", "--no-color", "--no-index", "--", os.devnull, path
+            )
+            parts.append(text)
+            size += len(text)
+        whole = "\n".join(part for part in parts if part)
+        return {
+            "diff": whole[:DIFF_LIMIT],
+            "truncated": len(whole) > DIFF_LIMIT or len(new) > NEW_FILES,
+            "files": [{"path": c.path, "status": c.status} for c in facts.status.changes],
+        }
+
+    def discard(self, paths: Sequence[str]) -> dict[str, object]:
+        """Bring files back to the last commit, and take new ones away.
+
+        What is taken back stays in the sandbox's own folder: a patch, and the new files.
+
+        Raises:
+            BadInput: no path is given, or one of them has no changes.
+        """
+        if not paths:
+            raise BadInput("paths must name at least one file.", detail="paths")
+        changes = {change.path: change for change in self.facts().status.changes}
+        chosen = [changes[path] for path in paths if path in changes]
+        if len(chosen) != len(paths):
+            raise BadInput("One of the paths has no changes.", detail="paths")
+        place = self._spoils / str(time.time_ns())
+        place.mkdir(parents=True, mode=0o700)
+        self._take_back([change.path for change in chosen if not change.is_new], place)
+        for change in chosen:
+            if change.is_new:
+                self._take_away(change.path, place)
+        return {"ok": True, "discarded": [change.path for change in chosen], "kept": place.name}
+
+    def publish(self, message: str) -> dict[str, object]:
+        """Push the branch, after a commit of everything when there are changes.
+
+        Only ever by a person's wish. The project's own hooks for pushing are left out: they
+        would run where nobody sees what they say.
+
+        Raises:
+            MessageNeeded, DefaultBranch, NothingToPublish: as they say.
+            GitFailed: with git's own last words.
+        """
+        facts = self.facts()
+        branch = facts.status.branch
+        if not branch or self._git.ask(self._top, "remote", "get-url", "origin") is None:
+            raise NothingToPublish
+        if branch == facts.base.removeprefix("origin/"):
+            raise DefaultBranch
+        if facts.is_dirty:
+            if not message.strip():
+                raise MessageNeeded
+            self._git.run(self._top, "add", "--all")
+            self._git.run(self._top, "commit", "--quiet", f"--message={message}")
+        target = f"refs/heads/{branch}:refs/heads/{branch}"
+        self._git.run(self._top, "push", "--no-verify", "--set-upstream", "origin", target)
+        return {"ok": True, **self.facts().meta()}
+
+    def _base(self) -> str:
+        """Return the branch that others build on, as the remote names it."""
+        head = self._git.ask(self._top, "symbolic-ref", "-q", "--short", "refs/remotes/origin/HEAD")
+        for name in [head, *_BASES]:
+            if name and self._git.ask(self._top, "rev-parse", "-q", "--verify", name, "--"):
+                return name
+        return ""
+
+    def _take_back(self, paths: list[str], place: Path) -> None:
+        if not paths:
+            return
+        patch = self._git.run(self._top, "diff", "--binary", "HEAD", "--", *_literal(paths))
+        (place / "changes.patch").write_text(f"{patch}\n", encoding="utf-8")
+        self._git.run(self._top, "reset", "--quiet", "HEAD", "--", *_literal(paths))
+        known = set(self._git.run(self._top, "ls-tree", "-rz", "--name-only", "HEAD").split("\0"))
+        if old := [path for path in paths if path in known]:
+            self._git.run(self._top, "checkout", "HEAD", "--", *_literal(old))
+        for path in set(paths) - known:
+            self._take_away(path, place)
+
+    def _take_away(self, path: str, place: Path) -> None:
+        with self._tree.at(str(self._top / path), follow=False) as spot:
+            if not spot.name:
+                raise PathOutside
+        target = place / "new" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(self._top / path, target)
+
+
+def _literal(paths: Sequence[str]) -> list[str]:
+    """Return paths that git takes as they are, whatever signs are in them."""
+    return [f":(literal){path}" for path in paths]

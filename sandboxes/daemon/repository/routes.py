@@ -1,0 +1,108 @@
+"""The routes of the repository; and its branch among the events, while somebody looks on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from agents.harness.base import BadInput
+from mesh.lib.errors import AppError
+from sandboxes.daemon.events import Events
+from sandboxes.daemon.fields import fields_of
+from sandboxes.daemon.repository.repository import Repository
+from sandboxes.daemon.repository.state import UNKNOWN
+from sandboxes.daemon.workplace import NotReady, Workplace
+
+LOOK_EVERY = 5.0  # seconds
+MOST_PATHS = 1000
+
+
+class RepositoryRoutes:
+    """Each reads the outside, asks the repository once, on a thread, and answers."""
+
+    def __init__(
+        self,
+        workplace: Workplace,
+        root: Path,
+        events: Events,
+        must_clone: Callable[[], bool],
+    ) -> None:
+        self._workplace, self._root, self._events = workplace, root, events
+        self._must_clone = must_clone
+        self._one_at_a_time = asyncio.Lock()
+        self._watching: asyncio.Task[None] | None = None
+        self._soon = asyncio.Event()
+
+    def routes(self, prefix: str) -> list[Route]:
+        return [
+            Route(f"{prefix}/git/status", self.status, methods=["GET"]),
+            Route(f"{prefix}/git/diff", self.diff, methods=["GET"]),
+            Route(f"{prefix}/git/discard", self.discard, methods=["POST"]),
+            Route(f"{prefix}/git/publish", self.publish, methods=["POST"]),
+        ]
+
+    async def status(self, request: Request) -> Response:
+        facts = await self._do(Repository.facts)
+        changes = [{"path": c.path, "status": c.status} for c in facts.status.changes]
+        return JSONResponse({**facts.meta(), "files": changes})
+
+    async def diff(self, request: Request) -> Response:
+        return JSONResponse(await self._do(Repository.diff))
+
+    async def discard(self, request: Request) -> Response:
+        body = await fields_of(request)
+        paths = body.list_of_texts("paths", most=MOST_PATHS)
+        done = await self._do(partial(Repository.discard, paths=paths))
+        self.look_soon()
+        for path in paths:
+            self._events.tell_changed(path)
+        return JSONResponse(done)
+
+    async def publish(self, request: Request) -> Response:
+        body = await fields_of(request)
+        message = body.text("message", "", most=10_000)
+        if "\0" in message:
+            raise BadInput("message must not hold a NUL.", detail="message")
+        done = await self._do(partial(Repository.publish, message=message))
+        self.look_soon()
+        return JSONResponse(done)
+
+    def look_soon(self) -> None:
+        """Tell the branch now, and again while somebody looks on."""
+        self._soon.set()
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch())
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._watching is not None:
+            self._watching.cancel()
+
+    async def _watch(self) -> None:
+        while self._events.has_readers:
+            self._soon.clear()
+            try:
+                meta = (await self._do(Repository.facts)).meta()
+            except AppError:
+                meta = UNKNOWN
+            self._events.tell_branch(meta)
+            try:
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._soon.wait()
+            except TimeoutError:
+                pass  # nothing told of a change: look whether there is one
+
+    async def _do(self, call: Callable[[Repository], Any]) -> Any:
+        if self._must_clone():
+            raise NotReady(notReady=True)
+        tree = await self._workplace.tree()
+        repository = Repository(tree, self._root / "discarded")
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(call, repository)

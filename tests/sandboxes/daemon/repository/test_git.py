@@ -1,0 +1,170 @@
+"""The git routes over the real socket, with real git: D-SB9."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandboxes.daemon.repository.state import Change, parse_status
+from tests.sandboxes.daemon.events_reader import looking_on
+from tests.sandboxes.daemon.projects import config, git, repository
+from tests.waiting import auntil
+
+
+@pytest.fixture
+async def sandbox(make_sandbox, tmp_path):
+    """A sandbox with a clone of ``origin``, on a new branch."""
+    sandbox = make_sandbox()
+    url = repository(tmp_path / "origin", {"a.txt": "one\n", "b.txt": "two\n"})
+    body = config(url, "feature")
+    body["git"]["identity"] = {"userName": "Ada", "userEmail": "ada@mesh.example"}
+    await sandbox.post("/config", body)
+    await auntil(lambda: _ready(sandbox))
+    return sandbox
+
+
+async def _ready(sandbox):
+    status = await sandbox.get("/git/status")
+    return status.status_code == 200 and status.json()["branch"] == "feature"
+
+
+@pytest.fixture
+def repo(sandbox):
+    return sandbox.root / "repo"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "status"), ("GET", "diff"), ("POST", "discard"), ("POST", "publish")],
+)
+async def test_before_there_is_a_clone(make_sandbox, method, path):  # D-SB9
+    sandbox = make_sandbox()
+
+    reply = await sandbox.client.request(method, f"/git/{path}", json={"paths": ["x"]})
+
+    error = reply.json()["error"]
+    assert (reply.status_code, error["code"], error["notReady"]) == (409, "not_ready", True)
+
+
+async def test_the_branch_and_its_changes(sandbox, repo):  # D-SB9
+    (repo / "a.txt").write_text("changed\n")
+    (repo / 'odd "name".txt').write_text("new\n")
+
+    status = (await sandbox.get("/git/status")).json()
+
+    assert (status["branch"], status["base"]) == ("feature", "origin/main")
+    assert (status["aheadOfBase"], status["behindBase"], status["unpushed"]) == (0, 0, 0)
+    assert status["headSha"] == git(repo, "rev-parse", "HEAD")
+    assert {(f["path"], f["status"]) for f in status["files"]} == {
+        ("a.txt", ".M"),
+        ('odd "name".txt', "??"),
+    }
+
+
+async def test_the_diff_shows_new_files_too(sandbox, repo):  # D-SB9
+    (repo / "a.txt").write_text("changed\n")
+    (repo / "new.txt").write_text("brand new\n")
+
+    told = (await sandbox.get("/git/diff")).json()
+
+    assert "-one\n+changed" in told["diff"]
+    assert "+brand new" in told["diff"]
+    assert told["truncated"] is False
+    assert git(repo, "status", "--porcelain") == "M a.txt\n?? new.txt"
+
+
+async def test_what_is_discarded_is_kept_aside(sandbox, repo):
+    (repo / "a.txt").write_text("changed\n")
+    (repo / "b.txt").unlink()
+    (repo / "new[1].txt").write_text("brand new\n")
+    (repo / "staged.txt").write_text("staged\n")
+    git(repo, "add", "staged.txt")
+    paths = ["a.txt", "b.txt", "new[1].txt", "staged.txt"]
+
+    done = (await sandbox.post("/git/discard", {"paths": paths})).json()
+
+    assert git(repo, "status", "--porcelain") == ""
+    assert (repo / "b.txt").read_text() == "two\n"
+    kept = sandbox.root / "discarded" / done["kept"]
+    assert (kept / "new/new[1].txt").read_text() == "brand new\n"
+    assert (kept / "new/staged.txt").read_text() == "staged\n"
+    assert "+changed" in (kept / "changes.patch").read_text()
+
+
+@pytest.mark.parametrize("paths", [[], ["../secret"], ["b.txt"], [7], "a.txt", None])
+async def test_what_can_t_be_discarded(sandbox, repo, paths):  # D-SB9
+    (repo / "a.txt").write_text("changed\n")
+
+    reply = await sandbox.post("/git/discard", {"paths": paths})
+
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "bad_input")
+    assert (repo / "a.txt").read_text() == "changed\n"
+
+
+async def test_publish_goes_past_a_hook_that_fails(sandbox, repo, tmp_path):  # D-SB9
+    hook = repo / ".git/hooks/pre-push"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    (repo / "new.txt").write_text("work\n")
+
+    done = (await sandbox.post("/git/publish", {"message": "Add; $(touch pwned)"})).json()
+
+    assert (done["workingTreeDirty"], done["unpushed"], done["aheadOfBase"]) == (False, 0, 1)
+    origin = tmp_path / "origin"
+    assert git(origin, "log", "-1", "--format=%s %an", "feature") == "Add; $(touch pwned) Ada"
+    assert git(origin, "rev-parse", "feature") == done["headSha"]
+    assert not (repo / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "code"),
+    [
+        pytest.param([], "message_needed", id="no message"),
+        pytest.param(["checkout", "-q", "main"], "default_branch", id="main"),
+        pytest.param(["checkout", "-q", "--detach"], "nothing_to_publish", id="no branch"),
+        pytest.param(["remote", "remove", "origin"], "nothing_to_publish", id="no remote"),
+    ],
+)
+async def test_what_can_t_be_published(sandbox, repo, tmp_path, prepare, code):
+    (repo / "new.txt").write_text("work\n")
+    if prepare:
+        git(repo, *prepare)
+    before = git(tmp_path / "origin", "for-each-ref")
+
+    reply = await sandbox.post("/git/publish", {})
+
+    assert reply.json()["error"]["code"] == code
+    assert git(tmp_path / "origin", "for-each-ref") == before
+
+
+async def test_who_looks_on_hears_of_the_branch(sandbox, repo):
+    async with looking_on(sandbox) as told:
+        await auntil(lambda: told.of("branch")[-1]["meta"]["kind"] == "ready")
+        assert told.of("branch")[-1]["meta"]["workingTreeDirty"] is False
+
+        await sandbox.post("/bash", {"command": "echo x > new.txt"})
+        await auntil(lambda: told.of("branch")[-1]["meta"]["workingTreeDirty"])
+
+
+async def test_a_repository_around_the_sandbox_is_not_its_own(make_sandbox, tmp_path):
+    git(tmp_path, "init", "-q")
+    sandbox = make_sandbox()
+
+    assert (await sandbox.get("/git/status")).status_code == 409
+
+
+@given(text=st.text(st.sampled_from("12u?# .\0abMAD"), max_size=60))
+def test_any_status_is_read(text):
+    parse_status(text)
+
+
+def test_a_renamed_file():
+    text = (
+        "# branch.oid abc\0# branch.head x\0" + "2 R. N... 1 1 1 h h R100 new name\0old\0? other\0"
+    )
+
+    status = parse_status(text)
+
+    assert (status.branch, status.head) == ("x", "abc")
+    assert status.changes == (Change("new name", "R."), Change("other", "??"))
