@@ -18,6 +18,7 @@ from urllib.parse import parse_qs
 
 from links.daemon.asgi import AnswerBroken, Receive, Scope, Send
 from links.daemon.errors import InvalidJson, NotFound, PortNotAllowed, SandboxDown
+from links.daemon.keeping import Keeper
 from links.daemon.spec import checked_handle, parse_spec
 from links.daemon.supervisor import Supervisor, authorization
 from links.dialling import dial_port, dial_socket
@@ -69,6 +70,7 @@ class ControlPlane:
     ) -> None:
         self._secret = secret
         self._supervisor = supervisor
+        self._keeper = Keeper(supervisor)
         self._allowed = tuple(allowed)
         self._ports = ports  # of this machine that the server may reach, for previews
         self._pools: dict[int, Pool] = {}
@@ -110,10 +112,27 @@ class ControlPlane:
             await self._ensure(body, send)
         elif path == "/api/sandboxes" and method == "GET":
             await _answer(send, 200, {"sandboxes": self._supervisor.listing()})
-        elif path.startswith("/api/sandboxes/") and method == "DELETE":
-            handle = checked_handle(path.removeprefix("/api/sandboxes/"))
-            force = parse_qs(scope["query_string"]).get(b"force") == [b"1"]
+        elif path.startswith("/api/sandboxes/"):
+            await self._care(method, path.removeprefix("/api/sandboxes/"), scope, send)
+        else:
+            raise NotFound
+
+    async def _care(self, method: str, rest: str, scope: Scope, send: Send) -> None:
+        """Describe, end, remove or bring back one sandbox."""
+        name, slash, verb = rest.partition("/")
+        handle = checked_handle(name)
+        query = parse_qs(scope["query_string"])
+        force, remove = (query.get(flag) == [b"1"] for flag in (b"force", b"remove"))
+        if method == "GET" and not slash:
+            await _answer(send, 200, await self._keeper.describe(handle))
+        elif method == "DELETE" and not slash and remove:
+            until = await self._keeper.remove(handle, force=force)
+            await _answer(send, 200, {"removed": True, "restorableUntil": int(until * 1000)})
+        elif method == "DELETE" and not slash:
             await self._supervisor.delete(handle, force=force)
+            await _answer(send, 204, None)
+        elif method == "POST" and verb == "restore":
+            await self._keeper.restore(handle)
             await _answer(send, 204, None)
         else:
             raise NotFound

@@ -72,6 +72,20 @@ class SandboxBusy(AppError):
     status = 409
 
 
+class UnsavedWork(AppError):
+    code = "unsaved_work"
+    text = "Something in the sandbox is nowhere else."
+    hint = "Commit and push it, or remove the sandbox with ?force=1."
+    status = 409
+
+
+class AlreadyThere(AppError):
+    code = "already_there"
+    text = "A new sandbox of that handle was made since."
+    hint = "Remove that one first."
+    status = 409
+
+
 class SandboxFailed(AppError):
     code = "sandbox_failed"
     text = "The sandbox did not start."

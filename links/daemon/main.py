@@ -18,6 +18,7 @@ from links.daemon.config import Config, machine_id
 from links.daemon.control import ControlPlane
 from links.daemon.direct import Heart
 from links.daemon.errors import Again, NoToken, PairAgain, SignedOut, Superseded, TooOld
+from links.daemon.keeping import Keeper
 from links.daemon.listener import Listener
 from links.daemon.pairing import ensure_paired
 from links.daemon.spawning import COMMAND
@@ -73,6 +74,7 @@ class Daemon:
             Stop: the program can't go on by itself.
         """
         self._supervisor.reconcile()
+        pruning = asyncio.create_task(Keeper(self._supervisor).prune())
         if self._config.address:
             await self._listener.start()  # before the server hears of the address
         work = asyncio.create_task(self._stay_linked())
@@ -85,6 +87,7 @@ class Daemon:
         finally:
             stop.cancel()
             renewing.cancel()
+            pruning.cancel()
             await self._leave(work)
             self._state.close()
 

@@ -33,6 +33,7 @@ class PidFile:
     started: str
     socket: str
     token: str
+    token_at: int  # when the token was written
 
 
 def prepare(root: Path, spec: Spec) -> None:
@@ -83,10 +84,19 @@ def read_pid_file(root: Path) -> PidFile | None:
     """Return what ``root/pid`` says; ``None`` if there is none, or none that makes sense."""
     try:
         value = json.loads((root / "pid").read_text())
+        at = written_at(root / "token")
         token = (root / "token").read_text().strip()
-        return PidFile(int(value["pid"]), str(value["started"]), str(value["socket"]), token)
+        return PidFile(int(value["pid"]), str(value["started"]), str(value["socket"]), token, at)
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def written_at(path: Path) -> int:
+    """Return when a file was written, in nanoseconds; 0 when there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def log_tail(root: Path, *, most: int = 4000) -> str:

@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +46,7 @@ class Sandbox:
     pid: int
     started: str
     token: str
+    token_at: int  # when it was written
     pool: Pool
     used_at: float = field(default_factory=time.monotonic)
 
@@ -66,7 +67,7 @@ class Supervisor:
         healthy_within: float = HEALTHY_WITHIN,
         term_wait: float = TERM_WAIT,
     ) -> None:
-        self._home = home
+        self.home = home
         self._command = tuple(command)
         self._limit = limit
         self._healthy_within = healthy_within
@@ -78,8 +79,8 @@ class Supervisor:
 
     def reconcile(self) -> None:
         """Adopt what an earlier link left running; what is dead is started when it is needed."""
-        self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for root in sorted(self._home.iterdir()):
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for root in sorted(self.home.iterdir()):
             if is_handle(root.name) and root.is_dir() and (found := self._look(root.name)):
                 logger.info("adopted sandbox %s (pid %d)", found.handle, found.pid)
 
@@ -91,10 +92,10 @@ class Supervisor:
             SandboxDown: its process is gone.
         """
         sandbox = self._sandboxes.get(handle)
-        if sandbox is None or not sandbox.is_alive:
+        if sandbox is None or not sandbox.is_alive or self._has_new_token(sandbox):
             sandbox = self._look(handle)
         if sandbox is None:
-            if (self._home / handle / "spec.json").is_file():
+            if (self.home / handle / "spec.json").is_file():
                 raise SandboxDown
             raise UnknownHandle
         sandbox.used_at = time.monotonic()
@@ -130,14 +131,26 @@ class Supervisor:
         Raises:
             SandboxBusy: an agent is at work, and ``force`` was not given.
         """
-        async with self._locks[handle]:
-            try:
-                sandbox = self.find(handle)
-            except (SandboxDown, UnknownHandle):
-                return
-            if not force and await self._active_runs(sandbox):
-                raise SandboxBusy
-            await self._end(sandbox)
+        async with self.held(handle):
+            await self.end_held(handle, force=force)
+
+    def held(self, handle: str) -> asyncio.Lock:
+        """Return the lock under which nobody else starts or ends that sandbox."""
+        return self._locks[handle]
+
+    async def end_held(self, handle: str, *, force: bool) -> None:
+        """End the process of a sandbox that the caller holds. Safe to repeat.
+
+        Raises:
+            SandboxBusy: an agent is at work, and ``force`` was not given.
+        """
+        try:
+            sandbox = self.find(handle)
+        except (SandboxDown, UnknownHandle):
+            return
+        if not force and await self._active_runs(sandbox):
+            raise SandboxBusy
+        await self._end(sandbox)
 
     async def health(self, sandbox: Sandbox) -> dict[str, Any]:
         """Return what the sandbox says of itself.
@@ -170,7 +183,7 @@ class Supervisor:
             self._starting.discard(spec.handle)
 
     async def _spawn(self, spec: Spec) -> Sandbox:
-        root = self._home / spec.handle
+        root = self.home / spec.handle
         spawning.prepare(root, spec)
         child = await asyncio.to_thread(spawning.spawn, self._command, root)
         started = processes.started_at(child.pid)
@@ -205,20 +218,48 @@ class Supervisor:
             return 0
 
     async def _make_room(self) -> None:
-        """End the idle sandbox that was used least recently, if the limit is reached."""
-        alive = [sandbox for sandbox in self._sandboxes.values() if sandbox.is_alive]
-        if len(alive) + len(self._starting) < self._limit:
-            return
-        for sandbox in sorted(alive, key=lambda sandbox: sandbox.used_at):
-            lock = self._locks[sandbox.handle]
-            if lock.locked():
+        """End the sandbox that is missed least, if the limit is reached.
+
+        Idle ones go first, then those in which only a command or a server runs; of equals the
+        one that was used least recently. One in which an agent is at work never goes.
+        """
+        end = time.monotonic() + self._healthy_within
+        while True:
+            alive = [sandbox for sandbox in self._sandboxes.values() if sandbox.is_alive]
+            if len(alive) + len(self._starting) < self._limit:
+                return
+            if await self._made_room(alive):
                 continue
-            async with lock:
-                if not await self._active_runs(sandbox):
-                    logger.info("ending idle sandbox %s: the limit is reached", sandbox.handle)
-                    await self._end(sandbox)
-                    return
-        raise TooManySandboxes
+            if not self._starting or time.monotonic() > end:
+                raise TooManySandboxes
+            await asyncio.sleep(_STEP)  # one that only starts may turn out to be idle
+
+    async def _made_room(self, alive: list[Sandbox]) -> bool:
+        waiting = sorted(alive, key=lambda sandbox: sandbox.used_at)
+        for is_good_enough in (_is_idle, _has_no_runs):
+            for sandbox in waiting:
+                if await self._ended(sandbox, is_good_enough):
+                    return True
+        return False
+
+    async def _ended(
+        self, sandbox: Sandbox, is_good_enough: Callable[[dict[str, Any]], bool]
+    ) -> bool:
+        lock = self._locks[sandbox.handle]
+        if lock.locked():
+            return False  # somebody is about to use it, or to end it
+        async with lock:
+            try:
+                health = await self.health(sandbox)
+            except TimeoutError:
+                return False  # slow: it may be at work, and is not ended on a guess
+            except SandboxDown:
+                health = {}
+            if not is_good_enough(health):
+                return False
+            logger.info("ending sandbox %s: the limit is reached", sandbox.handle)
+            await self._end(sandbox)
+            return True
 
     async def _end(self, sandbox: Sandbox) -> None:
         await processes.end_group_of(sandbox.pid, sandbox.started, grace=self._term_wait)
@@ -226,20 +267,35 @@ class Supervisor:
         if self._sandboxes.get(sandbox.handle) is sandbox:
             del self._sandboxes[sandbox.handle]
 
+    def _has_new_token(self, sandbox: Sandbox) -> bool:
+        """Say whether the sandbox was given another token, by a change of its configuration."""
+        return sandbox.token_at != spawning.written_at(self.home / sandbox.handle / "token")
+
     def _look(self, handle: str) -> Sandbox | None:
         """Return (and remember) the sandbox that the ``pid`` file names, if it is alive."""
         spawning.collect()
         known = self._sandboxes.get(handle)
-        found = spawning.read_pid_file(self._home / handle)
+        found = spawning.read_pid_file(self.home / handle)
         if found is None or not processes.is_same(found.pid, found.started):
             return None
         if known and (known.pid, known.started) == (found.pid, found.started):
+            known.token, known.token_at = found.token, found.token_at
             return known
         if known is not None:
             known.pool.close()
-        sandbox = Sandbox(handle, found.pid, found.started, found.token, Pool(found.socket))
+        sandbox = Sandbox(
+            handle, found.pid, found.started, found.token, found.token_at, Pool(found.socket)
+        )
         self._sandboxes[handle] = sandbox
         return sandbox
+
+
+def _has_no_runs(health: dict[str, Any]) -> bool:
+    return not health.get("activeRuns")
+
+
+def _is_idle(health: dict[str, Any]) -> bool:
+    return _has_no_runs(health) and bool(health.get("idle", True))
 
 
 def authorization(sandbox: Sandbox) -> tuple[bytes, bytes]:

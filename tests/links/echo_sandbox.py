@@ -3,7 +3,8 @@
     python tests/links/echo_sandbox.py --root DIR
 
 ``ECHO_SANDBOX`` in its environment names a fault: "dies" at once, "silent" never listens,
-"stubborn" ignores SIGTERM, "busy" says that a run is active. It starts in a tenth of a second.
+"stubborn" ignores SIGTERM, "busy" says that a run is active, "serving" that a
+command runs. It starts in a tenth of a second.
 """
 
 import asyncio
@@ -45,7 +46,8 @@ class Echo:
             self.whole(writer, 401, {"error": {"code": "unauthorized"}})
         elif path == "/_sandbox/health":
             runs = 1 if FAULT == "busy" else 0
-            self.whole(writer, 200, {"status": "ready", "activeRuns": runs})
+            idle = FAULT not in ("busy", "serving")
+            self.whole(writer, 200, {"status": "ready", "activeRuns": runs, "idle": idle})
         elif path == "/_sandbox/ticks":
             await self.ticks(reader, writer)
         elif path == "/_sandbox/big":

@@ -172,6 +172,51 @@ async def test_at_the_limit_the_idle_one_used_least_recently_goes(supervise):
     assert not is_running(second.pid)
 
 
+async def test_at_the_limit_idle_ones_go_before_one_in_which_a_command_runs(supervise, fault):
+    supervisor = supervise(limit=2)
+    fault("serving")
+    first = await supervisor.ensure(Spec("a"))
+    fault("")
+    second = await supervisor.ensure(Spec("b"))
+
+    third = await supervisor.ensure(Spec("c"))
+    assert (is_running(first.pid), is_running(second.pid)) == (True, False)
+
+    fault("busy")
+    supervisor.find("c")
+    await supervisor.delete("c", force=True)
+    await supervisor.ensure(Spec("d"))
+    await supervisor.ensure(Spec("e"))
+    assert (is_running(first.pid), is_running(third.pid)) == (False, False)
+
+
+async def test_twenty_one_at_once(supervise):
+    supervisor = supervise()
+
+    made = await asyncio.gather(*(supervisor.ensure(Spec(f"s{n}")) for n in range(21)))
+
+    assert sum(is_running(sandbox.pid) for sandbox in made) == 20
+    assert len(supervisor.listing()) == 20
+
+
+async def test_deleting_while_it_starts_leaves_nothing_behind(supervisor):
+    starting = asyncio.create_task(supervisor.ensure(Spec("h")))
+    await auntil(supervisor.listing)
+
+    await supervisor.delete("h", force=False)
+    sandbox = await starting
+
+    assert not is_running(sandbox.pid)
+    assert supervisor.listing() == []
+
+
+async def test_another_token_is_noticed(supervisor, tmp_path):
+    await supervisor.ensure(Spec("h"))
+    (tmp_path / "sandboxes/h/token").write_text("another")
+
+    assert supervisor.find("h").token == "another"
+
+
 async def test_at_the_limit_nothing_that_works_is_ended(supervise, fault):
     supervisor = supervise(limit=1)
     fault("busy")

@@ -1,0 +1,199 @@
+"""The folders of sandboxes on the disk: how big they are, and how one is removed.
+
+A folder is removed only when nothing in it would be lost, or by force; and it can be had back
+for seven days, from ``.removed`` beside the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from links.daemon.errors import AlreadyThere, SandboxDown, UnknownHandle, UnsavedWork
+from links.daemon.spawning import environment
+from links.daemon.supervisor import Supervisor
+
+KEPT_FOR: Final = 7 * 24 * 3600.0  # seconds
+GIT_WITHIN: Final = 30.0
+REMOVED: Final = ".removed"
+
+DIRTY, IN_NO_REPOSITORY = "uncommitted_changes", "files_in_no_repository"
+UNPUSHED, STASHED, UNKNOWN = "unpushed_commits", "stashed_changes", "not_known"
+
+
+class Keeper:
+    """Looks after the folders of ``supervisor``'s sandboxes."""
+
+    def __init__(self, supervisor: Supervisor, *, clock: Callable[[], float] = time.time) -> None:
+        self._supervisor, self._clock = supervisor, clock
+
+    @property
+    def _home(self) -> Path:
+        return self._supervisor.home
+
+    @property
+    def _removed(self) -> Path:
+        return self._home / REMOVED
+
+    async def describe(self, handle: str) -> dict[str, Any]:
+        """Return how much of the disk a sandbox takes, and what would be lost with it.
+
+        Raises:
+            UnknownHandle: there is no such folder.
+        """
+        root = self._existing(handle)
+        size = await asyncio.to_thread(disk_usage, root)
+        return {
+            "handle": handle,
+            "state": self._state(handle),
+            "bytes": size,
+            "unsaved": await unsaved(root),
+        }
+
+    async def remove(self, handle: str, *, force: bool) -> float:
+        """End the sandbox and put its folder aside; return until when it can be had back.
+
+        Raises:
+            UnknownHandle: there is no such folder.
+            UnsavedWork: something in it is nowhere else, and ``force`` was not given.
+            SandboxBusy: an agent is at work, and ``force`` was not given.
+        """
+        async with self._supervisor.held(handle):
+            root = self._existing(handle)
+            if not force and (reasons := await unsaved(root)):
+                raise UnsavedWork(reasons=reasons)
+            await self._supervisor.end_held(handle, force=force)
+            until = self._clock() + KEPT_FOR
+            self._removed.mkdir(mode=0o700, exist_ok=True)
+            place = self._removed / f"{handle}.{time.time_ns()}"
+            root.rename(place)
+            # The modification time tells when it was removed, across restarts of the link.
+            os.utime(place, (self._clock(), self._clock()))
+            await _mend_worktree(place)
+        await self.prune()
+        return until
+
+    async def restore(self, handle: str) -> None:
+        """Bring back the folder that was removed last. Its process is started when it is needed.
+
+        Raises:
+            UnknownHandle: none of that handle was removed within seven days.
+            AlreadyThere: a new one of that handle was made since.
+        """
+        async with self._supervisor.held(handle):
+            found = sorted(self._removed.glob(f"{handle}.*"))
+            if not found:
+                raise UnknownHandle
+            if (self._home / handle).exists():
+                raise AlreadyThere
+            found[-1].rename(self._home / handle)
+            await _mend_worktree(self._home / handle)
+
+    async def prune(self) -> None:
+        """Remove for good what was removed more than seven days ago."""
+        for place in list(self._removed.glob("*.*")):
+            if self._clock() - place.stat().st_mtime > KEPT_FOR:
+                main = await _main_repository(place)
+                await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
+                if main:
+                    await _git(Path(main), "worktree", "prune")
+
+    def _existing(self, handle: str) -> Path:
+        root = self._home / handle
+        if not (root / "spec.json").is_file():
+            raise UnknownHandle
+        return root
+
+    def _state(self, handle: str) -> str:
+        try:
+            self._supervisor.find(handle)
+        except (SandboxDown, UnknownHandle):
+            return "stopped"
+        return "ready"
+
+
+def disk_usage(root: Path) -> int:
+    """Return the bytes that a folder takes on the disk; links are not followed. Blocking."""
+    total = 0
+    waiting = [os.fspath(root)]
+    while waiting:
+        try:
+            entries = list(os.scandir(waiting.pop()))
+        except OSError:
+            continue  # gone since, or not for us
+        for entry in entries:
+            try:
+                total += entry.stat(follow_symlinks=False).st_blocks * 512
+            except OSError:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(entry.path)
+    return total
+
+
+async def unsaved(root: Path) -> list[str]:
+    """Return why something would be lost with a sandbox's folder; nothing when it wouldn't."""
+    repo = root / "repo"
+    if not repo.is_dir() or not any(repo.iterdir()):
+        return []
+    if await _git(repo, "rev-parse", "--git-dir") is None:
+        return [IN_NO_REPOSITORY]
+    changes = await _git(repo, "status", "--porcelain")
+    if changes is None:
+        return [UNKNOWN]
+    is_worktree = (repo / ".git").is_file()
+    reasons = [DIRTY] if changes else []
+    # A worktree's branches and stashes stay in the person's own repository.
+    mine = ["HEAD", "--not", "--remotes", "--branches"] if is_worktree else None
+    mine = mine or ["HEAD", "--branches", "--not", "--remotes"]
+    if (await _git(repo, "rev-list", "--count", *mine) or "0") != "0":
+        reasons.append(UNPUSHED)
+    if not is_worktree and await _git(repo, "stash", "list"):
+        reasons.append(STASHED)
+    return reasons
+
+
+async def _mend_worktree(root: Path) -> None:
+    """Tell the person's repository where its worktree is now."""
+    if (root / "repo" / ".git").is_file():
+        await _git(root / "repo", "worktree", "repair")
+
+
+async def _main_repository(root: Path) -> str:
+    if not (root / "repo" / ".git").is_file():
+        return ""
+    common = await _git(root / "repo", "rev-parse", "--path-format=absolute", "--git-common-dir")
+    return common or ""
+
+
+async def _git(cwd: Path, *args: str) -> str | None:
+    """Return what git says, without its last line feed; ``None`` when it says no, or is slow."""
+    env = environment(os.environ) | {
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_CEILING_DIRECTORIES": str(cwd.parent),
+    }
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *("git", *args),
+            cwd=cwd,
+            env=env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError:
+        return None
+    try:
+        async with asyncio.timeout(GIT_WITHIN):
+            out, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return None
+    return out.decode(errors="replace").strip() if process.returncode == 0 else None
