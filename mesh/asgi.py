@@ -25,6 +25,8 @@ from links.internal.listener import Listener
 from links.services import presence_changed
 from links.upkeep import Upkeep
 from mesh.bodies import limited
+from mesh.lib.origins import own_origins
+from sandboxes.preview.app import Previews, preview_of
 from threads.consumers import BrowserConsumer
 from threads.origin import same_origin_only
 from threads.runtime import Runtime, ring_link
@@ -46,6 +48,7 @@ internal = (
 upkeep = Upkeep(judge=laptops.judge, listener=internal)
 called = Directs(laptops)
 presence_changed.append(called.ring)
+previews = Previews(frame_ancestors=lambda: own_origins(mesh_url=settings.MESH_URL))
 browsers = same_origin_only(AuthMiddlewareStack(BrowserConsumer.as_asgi()))
 
 
@@ -55,7 +58,9 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
         await _live(receive, send)
         return
     await _start()  # for servers that know no lifespan, such as daphne
-    if scope["type"] == "http":
+    if (handle := preview_of(scope, mesh_url=settings.MESH_URL)) is not None:
+        await previews.serve(scope, receive, send, handle=handle)
+    elif scope["type"] == "http":
         await pages(scope, receive, send)
     elif scope["path"] == "/api/links/connect":
         await laptops(scope, receive, send)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from asgiref.sync import iscoroutinefunction
+from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
+
+from mesh.lib.origins import preview_sources
 
 # Scripts, styles and fonts are ours alone: nothing inline, nothing evaluated, nothing from afar.
 POLICY = "; ".join(
@@ -21,6 +24,8 @@ POLICY = "; ".join(
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",
+        # The app of a sandbox, on an origin of its own.
+        f"frame-src {preview_sources(mesh_url=settings.MESH_URL)}",
     ]
 )
 

@@ -42,6 +42,7 @@ _OURS: Final = {
     b"upgrade",
     *(name.encode() for name in (signing.SIGNATURE, signing.TIMESTAMP, signing.NONCE)),
 }
+REFUSAL: Final = b"x-mesh-refusal"
 _PORT: Final = re.compile(r"/_port/([1-9][0-9]{0,4})(/.*)", re.ASCII | re.DOTALL)
 _OF_HOP: Final = {b"connection", b"keep-alive", b"transfer-encoding"}
 
@@ -234,5 +235,8 @@ async def _answer(send: Send, status: int, value: dict[str, Any] | None) -> None
     headers = [(b"content-length", b"%d" % len(body))] if status != 204 else []
     if body:
         headers.append((b"content-type", b"application/json"))
+    if status >= 400 and value:
+        # Tells our refusals from those of an app in a sandbox, whose answers pass as they are.
+        headers.append((REFUSAL, value["error"]["code"].encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,36 +1,15 @@
-"""The addresses of previews: an origin of its own for each sandbox.
-
-``<handle>.preview.<host>`` where Mesh has a public name; ``<handle>.localhost:<port>`` where it
-is used on the machine it runs on. There Mesh's cookies are not sent, and cookies of the app
-stay with it.
-"""
+"""Whose preview a request is for, by its Host (``mesh.lib.origins``)."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Final
 from urllib.parse import urlsplit
 
+from mesh.lib.origins import PREVIEW, is_local
 from sandboxes.core.handle import is_handle
 
-PREVIEW: Final = "preview"
 _HOST: Final = re.compile(r"(?P<name>[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
-
-
-def origin_pattern(*, mesh_url: str, port: str = "") -> str:
-    """Return the origin of previews with ``{handle}`` in it.
-
-    ``mesh_url`` is the server's public address, or empty. ``port`` is the one at which the
-    browser reached this machine, where there is no public name.
-    """
-    parts = urlsplit(mesh_url)
-    name = parts.hostname or ""
-    if name and not _is_local(name):
-        at = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{{handle}}.{PREVIEW}.{name}{at}"
-    at = port or (str(parts.port) if parts.port else "")
-    return f"http://{{handle}}.localhost{':' + at if at else ''}"
 
 
 def handle_of_host(host: str, *, mesh_url: str) -> str | None:
@@ -57,15 +36,5 @@ def port_of(host: str) -> str:
 
 def _bases(mesh_url: str) -> list[str]:
     name = urlsplit(mesh_url).hostname or ""
-    public = [f"{PREVIEW}.{name}"] if name and not _is_local(name) else []
+    public = [f"{PREVIEW}.{name}"] if name and not is_local(name) else []
     return public or ["localhost"]
-
-
-def _is_local(name: str) -> bool:
-    if name == "localhost" or name.endswith(".localhost") or name == "testserver":
-        return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -1,7 +1,15 @@
 """Writing what is known of sandboxes, and starting and ending them."""
 
 from sandboxes.services.records import forget_sandbox, record_sandbox, touch_sandbox
-from sandboxes.services.starting import Started, delete_vm, ensure_vm, start_vm, stop_sandbox
+from sandboxes.services.serving import serve_project
+from sandboxes.services.starting import (
+    Started,
+    delete_vm,
+    ensure_vm,
+    recorded_place,
+    start_vm,
+    stop_sandbox,
+)
 
 __all__ = [
     "Started",
@@ -9,6 +17,8 @@ __all__ = [
     "ensure_vm",
     "forget_sandbox",
     "record_sandbox",
+    "recorded_place",
+    "serve_project",
     "start_vm",
     "stop_sandbox",
     "touch_sandbox",

@@ -27,6 +27,7 @@ from sandboxes.core.workload import workload_of
 from sandboxes.places import place_for
 from sandboxes.providers.base import Place
 from sandboxes.services.records import forget_sandbox, record_sandbox
+from sandboxes.services.serving import configure, has_project
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,10 @@ async def start_vm(
     """
     branch = branch or new_branch(secrets.choice)
     place = await store.run(_choose, viewer=viewer, agent=agent, branch=branch, kind=kind)
-    await providers.provider_for(place.kind).ensure(place)
+    provider = providers.provider_for(place.kind)
+    await provider.ensure(place)
+    if has_project(place):
+        await configure(provider, place)
     entry = VmEntry(
         vm_id=place.handle,
         kind=place.kind,

@@ -1,5 +1,9 @@
 """Providers that start nothing, each named for what it does."""
 
+from contextlib import asynccontextmanager
+
+import httpx
+
 from sandboxes.providers.base import DispatchRefused
 from tests.threads.doubles import ScriptedSandbox
 
@@ -33,3 +37,27 @@ class FailingProvider(NotingProvider):
     async def remove(self, place, *, force=False):
         await super().remove(place, force=force)
         raise DispatchRefused("sandbox_failed", "It did not end.")
+
+
+class AnsweringProvider(NotingProvider):
+    """Gives ``answer`` to whatever is asked, or raises it."""
+
+    def __init__(self, answer=None):
+        super().__init__()
+        self.answer = answer or httpx.Response(200, json={"ok": True})
+        self.asked = []
+
+    async def request(self, place, method, path, *, json=None, limit=None):
+        self.asked.append((place, method, path, json))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    @asynccontextmanager
+    async def open(self, place, method, path, *, headers=(), body=b""):
+        self.asked.append((place, method, path, None))
+        answers = self.answer if isinstance(self.answer, list) else [self.answer]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        yield answer

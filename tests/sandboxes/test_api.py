@@ -2,6 +2,7 @@
 
 import time
 
+import httpx
 import pytest
 from rest_framework.test import APIClient
 
@@ -13,7 +14,7 @@ from sandboxes.core.handle import handle_for
 from sandboxes.core.vm_map import VmEntry
 from sandboxes.services import record_sandbox
 from tests.sandboxes.conftest import use
-from tests.sandboxes.doubles import FailingProvider
+from tests.sandboxes.doubles import AnsweringProvider, FailingProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -86,6 +87,27 @@ def test_s110_the_provider_is_asked_once_with_everything_it_needs(api, acme, ada
         "packageManager": {"name": "npm"},
         "port": 3000,
     }
+
+
+def test_a_sandbox_is_told_of_its_project_whole(api, acme, monkeypatch):
+    provider = AnsweringProvider()
+    use(monkeypatch, provider)
+
+    start(api)
+
+    ((_, method, path, config),) = provider.asked
+    assert (method, path) == ("POST", "config")
+    assert config == {
+        "git": {"repository": {"cloneUrl": "https://github.com/acme/app", "branch": "main"}},
+        "application": {"runtime": "node", "packageManager": {"name": "npm"}, "port": 3000},
+    }
+
+
+def test_one_that_was_made_for_another_repository_says_so(api, acme, monkeypatch):
+    error = {"error": {"code": "immutable", "message": "Of another repository.", "hint": "h"}}
+    use(monkeypatch, AnsweringProvider(httpx.Response(409, json=error)))
+
+    assert code(start(api)) == (502, "immutable")
 
 
 def test_s111_it_is_recorded_under_user_branch_and_kind(api, acme, ada, provider):

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandboxes.core.preview import handle_of_host, origin_pattern, port_of
+from mesh.lib.origins import origin_pattern, own_origins, preview_sources
+from sandboxes.core.preview import handle_of_host, port_of
 
 PUBLIC = "https://mesh.example"
 H = "main-0123456789abcdef"
@@ -43,6 +44,23 @@ def test_where_a_preview_is(mesh_url, port, pattern):
 )
 def test_whose_preview_a_host_is(host, mesh_url, handle):
     assert handle_of_host(host, mesh_url=mesh_url) == handle
+
+
+@pytest.mark.parametrize(
+    ("mesh_url", "own", "framed"),
+    [
+        (PUBLIC, "https://mesh.example", "https://*.preview.mesh.example"),
+        ("", "http://localhost:* http://127.0.0.1:*", "http://*.localhost:*"),
+        (
+            "http://127.0.0.1:8321",
+            "http://localhost:* http://127.0.0.1:*",
+            "http://*.localhost:*",
+        ),
+    ],
+)
+def test_who_may_frame_and_what_may_be_framed(mesh_url, own, framed):
+    assert own_origins(mesh_url=mesh_url) == own
+    assert preview_sources(mesh_url=mesh_url) == framed
 
 
 @given(host=st.text(max_size=80))

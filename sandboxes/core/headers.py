@@ -1,0 +1,91 @@
+"""Which headers pass between a browser and an app in a preview."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+Pairs = list[tuple[str, str]]
+
+COOKIE: Final = "mesh_preview"
+# No app gets ours, and none sets one that looks like ours.
+_OURS: Final = re.compile(r"(?:__(?:Host|Secure)-)?mesh_[a-z]+", re.IGNORECASE)
+# Of one hop, or made anew on the way.
+_OF_HOP: Final = {
+    *("connection", "content-length", "host", "keep-alive", "te", "trailer", "upgrade"),
+    *("transfer-encoding", "proxy-authorization", "proxy-connection", "accept-encoding"),
+    *("sec-websocket-accept", "sec-websocket-extensions", "sec-websocket-key"),
+    *("sec-websocket-protocol", "sec-websocket-version"),
+}
+# A browser does not send these; who asks for a preview has no use for them there.
+_OF_MESH: Final = {"authorization", "x-mesh-signature", "x-mesh-timestamp", "x-mesh-nonce"}
+_NOT_OUT: Final = {
+    *("connection", "keep-alive", "transfer-encoding", "upgrade", "server", "alt-svc"),
+    *("x-frame-options", "content-security-policy", "content-security-policy-report-only"),
+    *("strict-transport-security", "clear-site-data", "service-worker-allowed"),
+}
+
+
+def inbound(headers: Iterable[tuple[bytes, bytes]], *, host: str, scheme: str) -> Pairs:
+    """Return what the app is told: the browser's headers without those of Mesh."""
+    kept: Pairs = []
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        if name in _OF_HOP or name in _OF_MESH or name.startswith("x-forwarded-"):
+            continue
+        if name == "cookie":
+            value = without_ours(value)
+            if not value:
+                continue
+        kept.append((name, value))
+    return [*kept, ("x-forwarded-host", host), ("x-forwarded-proto", scheme)]
+
+
+def outbound(headers: Iterable[tuple[str, str]], *, frame_ancestors: str) -> Pairs:
+    """Return what the browser is told: the app's headers, and that only Mesh frames it.
+
+    Cookies stay with the preview's own host, whatever domain the app names.
+    """
+    kept: Pairs = []
+    for name, value in headers:
+        lower = name.lower()
+        if lower in _NOT_OUT:
+            continue
+        if lower == "set-cookie":
+            cookie = of_this_host(value)
+            if cookie:
+                kept.append((lower, cookie))
+            continue
+        kept.append((lower, value))
+    return [*kept, ("content-security-policy", f"frame-ancestors {frame_ancestors}")]
+
+
+def without_ours(cookies: str) -> str:
+    """Return a Cookie header without Mesh's own."""
+    pairs = [pair.strip() for pair in cookies.split(";")]
+    return "; ".join(pair for pair in pairs if pair and not _is_ours(pair))
+
+
+def find_cookie(headers: Iterable[tuple[bytes, bytes]], name: str = COOKIE) -> str:
+    """Return the value of a cookie, or ""."""
+    for key, value in headers:
+        if key.lower() == b"cookie":
+            for pair in value.decode("latin-1").split(";"):
+                given, _, text = pair.strip().partition("=")
+                if given == name:
+                    return text
+    return ""
+
+
+def of_this_host(set_cookie: str) -> str:
+    """Return a Set-Cookie header for this host alone; "" for one named like Mesh's."""
+    first, *attributes = set_cookie.split(";")
+    if _is_ours(first):
+        return ""
+    kept = [one for one in attributes if one.partition("=")[0].strip().lower() != "domain"]
+    return ";".join([first, *kept])
+
+
+def _is_ours(pair: str) -> bool:
+    return _OURS.fullmatch(pair.partition("=")[0].strip()) is not None

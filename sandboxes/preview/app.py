@@ -1,0 +1,290 @@
+"""The ASGI application of every preview's origin: HTTP and WebSocket through to the sandbox.
+
+Whoever comes needs the cookie that a ticket became (``tickets.py``). The app in the sandbox
+sees none of Mesh's cookies, and its own stay with its host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import parse_qs, quote
+
+from links import store
+from links.sockets import Receive, Scope, Send, refuse
+from mesh.lib.errors import AppError, error_body
+from sandboxes.core.headers import COOKIE, find_cookie, inbound, outbound
+from sandboxes.core.preview import handle_of_host
+from sandboxes.preview import pages
+from sandboxes.preview.tickets import COOKIE_LIVES, Grant, find_place, read_cookie, use_ticket
+from sandboxes.providers import provider_for
+from sandboxes.providers.base import LinkOffline, Place, SandboxDown, SandboxProvider, StreamCut
+from sandboxes.services import serve_project
+
+logger = logging.getLogger(__name__)
+
+ENTER: Final = "/.mesh/enter"
+BODY_LIMIT: Final = 25 * 1024 * 1024
+REMEMBERED: Final = 10.0  # seconds for which a look-up of who may see what is good
+MOST_REMEMBERED: Final = 1_000
+SOON, LATER = 2, 5  # seconds until a page looks again
+
+
+@dataclass(slots=True)
+class Previews:
+    """Serves all previews. ``frame_ancestors``: who may frame them, as CSP says it."""
+
+    frame_ancestors: Callable[[], str]
+    provider_for: Callable[[str], SandboxProvider] = provider_for
+    clock: Callable[[], float] = time.monotonic
+    _places: dict[Grant, tuple[float, Place | None]] = field(default_factory=dict)
+    _starting: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send, *, handle: str) -> None:
+        """Serve one connection to the origin of ``handle``; "" is the origin of none."""
+        request = _Request(scope, receive, send, self.frame_ancestors())
+        if not handle:
+            await request.refuse(404, "not_found", "There is no such preview.")
+        elif scope["path"] == ENTER and scope["type"] == "http":
+            await self._enter(request, handle)
+        else:
+            await self._pass(request, handle)
+
+    async def _enter(self, request: _Request, handle: str) -> None:
+        query = parse_qs(request.scope["query_string"].decode("latin-1"))
+        try:
+            # The cache may be Redis: not in the event loop.
+            cookie = await store.run(use_ticket, query.get("ticket", [""])[0], handle=handle)
+        except AppError as exc:
+            await request.page(exc.status, "This link does not open the preview", exc.hint)
+            return
+        grant = read_cookie(cookie, handle=handle)
+        place = await self._place(grant) if grant else None
+        if place is not None:
+            self._start(place)  # it may have no dev server yet: the first page waits for it
+        path = query.get("path", ["/"])[0]
+        here = path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
+        headers = [("location", _ascii(here)), ("set-cookie", _cookie(cookie, request.scope))]
+        await request.answer(303, headers, b"")
+
+    async def _pass(self, request: _Request, handle: str) -> None:
+        scope = request.scope
+        grant = read_cookie(find_cookie(scope["headers"]), handle=handle)
+        if grant is None:
+            await request.refuse(401, "unauthorized", "Open this preview from Mesh.")
+            return
+        place = await self._place(grant)
+        if place is None:
+            await request.refuse(404, "unknown_handle", "There is no such sandbox any more.")
+            return
+        try:
+            provider = self.provider_for(place.kind)
+            if scope["type"] == "websocket":
+                await self._join(request, provider, place)
+            else:
+                await self._carry(request, provider, place)
+        except (SandboxDown, StreamCut) as exc:
+            self._start(place)
+            await request.waiting("Starting your preview…", str(exc), SOON)
+        except LinkOffline as exc:
+            await request.waiting("Your machine is not connected", exc.hint, LATER)
+        except AppError as exc:
+            await request.refuse(exc.status, exc.code, str(exc))
+
+    async def _join(self, request: _Request, provider: SandboxProvider, place: Place) -> None:
+        scope = request.scope
+        if not _is_own_origin(scope):
+            await request.refuse(403, "foreign_origin", "Another site may not open this.")
+            return
+        headers = inbound(scope["headers"], host=_host(scope), scheme=_scheme(scope))
+        await provider.join(
+            place,
+            _target(scope),
+            scope=scope,
+            receive=request.receive,
+            send=request.send,
+            headers=headers,
+        )
+
+    async def _carry(self, request: _Request, provider: SandboxProvider, place: Place) -> None:
+        scope = request.scope
+        body = await request.body()
+        if body is None:
+            await request.refuse(413, "body_too_large", "The body is larger than 25 MiB.")
+            return
+        headers = inbound(scope["headers"], host=_host(scope), scheme=_scheme(scope))
+        async with provider.open(
+            place, scope["method"], _target(scope), headers=headers, body=body
+        ) as reply:
+            if _is_of_the_way(reply.status_code, reply.headers):
+                raise SandboxDown
+            out = outbound(reply.headers.multi_items(), frame_ancestors=request.frame_ancestors)
+            await request.stream(reply.status_code, out, reply.aiter_raw())
+
+    async def _place(self, grant: Grant) -> Place | None:
+        """Return the granted sandbox's place, looked up every few seconds."""
+        now = self.clock()
+        found = self._places.get(grant)
+        if found is not None and found[0] > now:
+            return found[1]
+        if len(self._places) >= MOST_REMEMBERED:
+            self._places.clear()
+        place = await store.run(find_place, grant)
+        self._places[grant] = (now + REMEMBERED, place)
+        return place
+
+    def _start(self, place: Place) -> None:
+        """Have the sandbox started, once at a time; the page looks again by itself."""
+        if place.handle in self._starting:
+            return
+        task = asyncio.create_task(self._ensure(place))
+        self._starting[place.handle] = task
+        task.add_done_callback(lambda _: self._starting.pop(place.handle, None))
+
+    async def _ensure(self, place: Place) -> None:
+        try:
+            await serve_project(self.provider_for(place.kind), place)
+        except AppError as exc:
+            logger.info("The sandbox of a preview (%s) did not start: %s", place.handle, exc)
+
+
+class _Request:
+    """One connection, and how it is answered."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, frame_ancestors: str) -> None:
+        self.scope, self.receive, self.send = scope, receive, send
+        self.frame_ancestors = frame_ancestors
+
+    async def body(self) -> bytes | None:
+        """Return the body; ``None`` when it is too large."""
+        parts, size = [], 0
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise asyncio.CancelledError
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > BODY_LIMIT:
+                return None
+            if not message.get("more_body"):
+                return b"".join(parts)
+
+    async def answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        raw = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers]
+        raw += [(b"content-length", b"%d" % len(body)), (b"cache-control", b"no-store")]
+        await self.send({"type": "http.response.start", "status": status, "headers": raw})
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def page(self, status: int, title: str, text: str, *, reload_after: int = 0) -> None:
+        policy = f"{pages.POLICY}; frame-ancestors {self.frame_ancestors}"
+        headers = [
+            ("content-type", "text/html; charset=utf-8"),
+            ("content-security-policy", policy),
+            ("x-content-type-options", "nosniff"),
+        ]
+        if reload_after:
+            headers.append(("retry-after", str(reload_after)))
+        await self.answer(status, headers, pages.page(title, text, reload_after=reload_after))
+
+    async def refuse(self, status: int, code: str, text: str) -> None:
+        if self.scope["type"] == "websocket":
+            await self.receive()
+            await refuse(self.scope, self.send, status)
+        elif self._wants_page():
+            await self.page(status, HTTPStatus(status).phrase, text)
+        else:
+            body = json.dumps(error_body(code, text, "Open the preview from Mesh again."))
+            await self.answer(status, [("content-type", "application/json")], body.encode())
+
+    async def waiting(self, title: str, text: str, seconds: int) -> None:
+        """Say that it may come soon: a page looks again by itself."""
+        if self.scope["type"] == "http" and self._wants_page():
+            await self.page(503, title, text, reload_after=seconds)
+        else:
+            await self.refuse(502, "sandbox_unreachable", text)
+
+    async def stream(self, status: int, headers: list[tuple[str, str]], pieces: Any) -> None:
+        """Send an answer as it comes, until it ends or the browser goes."""
+        raw = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers]
+        await self.send({"type": "http.response.start", "status": status, "headers": raw})
+        sending = asyncio.create_task(self._send_all(pieces))
+        leaving = asyncio.create_task(self._left())
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            if not sending.done():
+                sending.cancel()
+            await asyncio.gather(sending, leaving, return_exceptions=True)
+        if not sending.cancelled() and (error := sending.exception()):
+            logger.info("An answer of a preview broke off: %r", error)
+            raise asyncio.CancelledError from error  # the connection is cut: it must not look whole
+
+    async def _send_all(self, pieces: Any) -> None:
+        async for piece in pieces:
+            await self.send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self.send({"type": "http.response.body", "body": b""})
+
+    async def _left(self) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+    def _wants_page(self) -> bool:
+        headers = dict(self.scope["headers"])
+        return b"text/html" in headers.get(b"accept", b"")
+
+
+def preview_of(scope: Scope, *, mesh_url: str) -> str | None:
+    """Return the handle whose origin a connection is for; ``None``: it is for Mesh itself."""
+    return handle_of_host(_host(scope), mesh_url=mesh_url)
+
+
+def _target(scope: Scope) -> str:
+    """Return path and query, exactly as they were sent, below the sandbox's preview."""
+    path: str = scope["raw_path"].decode("latin-1")
+    query: str = scope["query_string"].decode("latin-1")
+    return f"preview{path}?{query}" if query else f"preview{path}"
+
+
+def _is_of_the_way(status: int, headers: Any) -> bool:
+    """Say whether an answer is the link's or the sandbox's own, not the app's."""
+    return status in (404, 502) and "x-mesh-refusal" in headers
+
+
+def _host(scope: Scope) -> str:
+    host: bytes = next((v for k, v in scope["headers"] if k == b"host"), b"")
+    return host.decode("latin-1")
+
+
+def _scheme(scope: Scope) -> str:
+    scheme: str = scope.get("scheme", "http")
+    return {"ws": "http", "wss": "https"}.get(scheme, scheme)
+
+
+def _is_own_origin(scope: Scope) -> bool:
+    """Say whether a WebSocket is opened by a page of this preview, or by no page at all."""
+    origin: bytes = next((v for k, v in scope["headers"] if k == b"origin"), b"")
+    return not origin or origin.decode("latin-1").partition("://")[2] == _host(scope)
+
+
+def _cookie(value: str, scope: Scope) -> str:
+    """Return the header that sets the cookie.
+
+    Under a public name Mesh's page and the preview are of one site. ``*.localhost`` is another
+    site than ``localhost``: there the frame gets a cookie only so.
+    """
+    host = _host(scope).partition(":")[0]
+    is_local = host.endswith(".localhost")
+    site = "SameSite=None; Secure; Partitioned" if is_local else "SameSite=Lax"
+    secure = "; Secure" if _scheme(scope) == "https" and not is_local else ""
+    return f"{COOKIE}={value}; Path=/; HttpOnly; Max-Age={COOKIE_LIVES}; {site}{secure}"
+
+
+def _ascii(path: str) -> str:
+    return quote(path, safe="/?&=#%:@!$'()*+,;-._~[]")

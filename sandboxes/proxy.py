@@ -1,0 +1,356 @@
+"""``/api/<org>/vm/<vmId>/<branch>/*``: one's sandbox of an agent, through one door.
+
+It is routed by the kind that is recorded in vmMap, never by another one. ``vmId`` is an agent.
+"""
+
+# mypy: disable-error-code="untyped-decorator"
+# (drf-spectacular has no types)
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import httpx
+from asgiref.sync import async_to_sync
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from agents.models import Agent
+from agents.selectors import get_agent
+from links import selectors as links
+from links import store
+from links.api import Tool
+from mesh.accounts import bearer, find_person_by_token
+from mesh.api import signed_in
+from mesh.lib.errors import AppError
+from mesh.lib.origins import origin_pattern
+from mesh.models import User
+from mesh.selectors import NotFound, get_membership
+from sandboxes import providers
+from sandboxes.api import AgentUnknown
+from sandboxes.core import vm_map
+from sandboxes.core.kinds import REMOTE_USER, KindFacts, choose_kind
+from sandboxes.core.preview import port_of
+from sandboxes.core.vm_routes import FETCHED, Asked, is_step, parse_rest
+from sandboxes.places import place_for
+from sandboxes.preview.tickets import TICKET_LIVES, Grant, make_ticket
+from sandboxes.providers.base import LinkOffline, Place, SandboxDown, StreamCut
+from sandboxes.services import recorded_place
+
+LONG: Final = 150.0  # seconds: a task of two minutes, and its answer
+READY_WITHIN: Final = 60.0  # seconds in which a sandbox that is starting may appear
+LOOK_EVERY: Final = 0.5
+KEEPALIVE: Final = 15.0
+SSE: Final = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+    "Content-Encoding": "identity",
+}
+
+
+class IncompleteAddress(AppError):
+    code = "invalid_input"
+    text = "vmId and branch are required"
+    hint = "Ask /api/<org>/vm/<agent>/<branch>/<route>."
+
+
+class NoSuchRoute(AppError):
+    code = "not_found"
+    text = "The sandbox's door has no such route."
+    hint = "See /api/schema/ for what it takes."
+    status = 404
+
+
+class WrongMethod(AppError):
+    code = "method_not_allowed"
+    text = "This route does not take that method."
+    hint = "See /api/schema/ for what it takes."
+    status = 405
+
+
+class UnknownStep(AppError):
+    code = "invalid_input"
+    text = "step must be one of: clone, install, start"
+    hint = "Ask setup/clone, setup/install or setup/start."
+
+
+class NoRunner(AppError):
+    code = "no_sandbox_runner"
+    text = "No sandbox runner configured"
+    hint = "Start deco_link on your machine, or have the operator turn a kind of sandbox on."
+    status = 503
+
+
+class DaemonUnreachable(AppError):
+    code = "daemon_unreachable"
+    text = "Daemon unreachable"
+    hint = "It is started again when it is used; try again in a moment."
+    status = 502
+
+
+class HandleGone(AppError):
+    code = "handle_gone"
+    text = "Sandbox handle is gone. The sandbox needs to be re-provisioned."
+    hint = "Start it again: VM_START."
+    status = 410
+
+
+class PathNotFetched(AppError):
+    code = "invalid_input"
+    text = "path must be /.decofile or /live/_meta"
+    hint = "Everything else is on the preview's own origin."
+
+
+class Unauthorized(AppError):
+    code = "unauthorized"
+    text = "Unauthorized"
+    hint = "Sign in, or send a token: Authorization: Bearer …"
+    status = 401
+
+
+@extend_schema(exclude=True)  # bodies and answers are the sandbox's own
+class VmApi(Tool):
+    """Every route but the events; the events are ``follow_events``."""
+
+    def get(self, request: Request, org: str, vm_id: str, rest: str) -> HttpResponseBase:
+        return self._pass(request, org, vm_id, rest)
+
+    def post(self, request: Request, org: str, vm_id: str, rest: str) -> HttpResponseBase:
+        return self._pass(request, org, vm_id, rest)
+
+    def put(self, request: Request, org: str, vm_id: str, rest: str) -> HttpResponseBase:
+        return self._pass(request, org, vm_id, rest)
+
+    def _pass(self, request: Request, org: str, vm_id: str, rest: str) -> HttpResponseBase:
+        viewer = signed_in(request)
+        agent, asked = _find(viewer, org, vm_id, rest)
+        rule = asked.rule
+        if rule is None:
+            raise NoSuchRoute
+        if request.method not in rule.methods:
+            raise WrongMethod
+        if asked.route.startswith("setup/") and not is_step(asked.route):
+            raise UnknownStep
+        place = place_of(viewer=viewer, agent=agent, branch=asked.branch)
+        if asked.route == "preview":
+            return Response(_ticket(request, viewer, agent, asked.branch, place))
+        if asked.route == "preview-fetch":
+            return async_to_sync(_fetch)(place, request.query_params.get("path", ""))
+        body = request.data if request.method != "GET" else None
+        method = request.method or "GET"
+        return async_to_sync(ask)(place, method, asked.route, body, goes=rule.goes)
+
+
+async def follow_events(
+    request: HttpRequest, org: str, vm_id: str = "", branch: str = ""
+) -> HttpResponseBase:
+    """``GET …/events`` and ``/vm-events?virtualMcpId=&branch=``: a sandbox's events as they come.
+
+    A machine that is away is one event, not a status: EventSource shows no status.
+    """
+    vm_id = vm_id or request.GET.get("virtualMcpId", "")
+    branch = branch or request.GET.get("branch", "")
+    try:
+        viewer = await store.run(_viewer, request)
+        if not vm_id or not branch:
+            raise IncompleteAddress
+        agent = await store.run(_agent, viewer, org, vm_id)
+        place = await store.run(place_of, viewer=viewer, agent=agent, branch=branch, needs=False)
+    except AppError as exc:
+        return JsonResponse(exc.body(), status=exc.status)
+    return StreamingHttpResponse(events_of(place), headers=SSE)
+
+
+async def events_of(place: Place) -> AsyncIterator[bytes]:
+    """Yield the sandbox's events byte for byte, ours before and behind them."""
+    waited = 0.0
+    while True:
+        try:
+            provider = providers.provider_for(place.kind)
+            async with provider.open(
+                place, "GET", "events", headers=[("accept", "text/event-stream")]
+            ) as reply:
+                if reply.status_code == 200:
+                    yield _event("phase", {"kind": "ready"})
+                    async for piece in _kept_alive(reply):
+                        yield piece
+                    return
+                status = reply.status_code
+        except LinkOffline as exc:
+            yield _event("phase", _failed("unknown", str(exc)))
+            return
+        except (SandboxDown, StreamCut):
+            status = 502
+        except AppError as exc:
+            yield _event("phase", _failed("unknown", str(exc)))
+            return
+        if status not in (404, 502, 503) or waited >= READY_WITHIN:
+            yield _event("gone", {})
+            return
+        if waited == 0:
+            yield _event("phase", {"kind": "claiming"})
+        # It may be on its way: a send, or VM_START, is starting it.
+        await asyncio.sleep(LOOK_EVERY)
+        waited += LOOK_EVERY
+
+
+async def _kept_alive(reply: httpx.Response) -> AsyncIterator[bytes]:
+    pieces = reply.aiter_raw()
+    upcoming = asyncio.ensure_future(anext(pieces, None))
+    try:
+        while True:
+            done, _ = await asyncio.wait({upcoming}, timeout=KEEPALIVE)
+            if not done:
+                yield b"event: keepalive\ndata: {}\n\n"
+                continue
+            piece = upcoming.result()
+            if piece is None:
+                return
+            yield piece
+            upcoming = asyncio.ensure_future(anext(pieces, None))
+    except httpx.TransportError:
+        return  # EventSource comes back by itself
+    finally:
+        upcoming.cancel()
+
+
+def place_of(*, viewer: User, agent: Agent, branch: str, needs: bool = True) -> Place:
+    """Return where the viewer's sandbox of a branch is: as recorded, else by default.
+
+    Raises:
+        NoRunner: nobody could run it; without ``needs`` an unconnected machine is a place, too.
+    """
+    cell = vm_map.find_cell(agent.metadata, user=str(viewer.pk), branch=branch) or {}
+    entry = next(iter(cell.values()), None)
+    if entry is not None:
+        place = recorded_place(agent=agent, user_id=viewer.pk, branch=branch, entry=entry)
+        link = links.find_link(viewer=viewer, link_id=place.link_id) if place.link_id else None
+    else:
+        link = links.find_online_link(viewer=viewer)
+        kind = choose_kind(
+            KindFacts(is_link_online=link is not None, default=settings.STUDIO_SANDBOX_RUNNER)
+        )
+        place = place_for(
+            agent=agent,
+            user_id=viewer.pk,
+            branch=branch,
+            kind=kind,
+            link_id=link.id if link else None,
+        )
+    is_away = place.kind == REMOTE_USER and (link is None or not link.is_online)
+    if place.kind not in providers.offered_kinds() or (needs and is_away):
+        raise NoRunner
+    return place
+
+
+async def ask(
+    place: Place, method: str, route: str, body: Any, *, goes: bool = True
+) -> HttpResponse:
+    """Return what a sandbox answers, as it is.
+
+    Raises:
+        NoRunner: its machine is not connected.
+        DaemonUnreachable: it does not run, or the way there broke.
+        HandleGone: nobody knows it; only where that ``goes`` for its 404.
+    """
+    provider = providers.provider_for(place.kind)
+    try:
+        reply = await provider.request(place, method, route, json=body, limit=LONG)
+    except LinkOffline as exc:
+        raise NoRunner from exc
+    except (SandboxDown, StreamCut) as exc:
+        raise DaemonUnreachable(f"Daemon unreachable: {exc}") from exc
+    if reply.status_code == 502 and "x-mesh-refusal" in reply.headers:
+        raise DaemonUnreachable("Daemon unreachable: it is not running")
+    if reply.status_code == 404 and goes:
+        raise HandleGone
+    return HttpResponse(
+        reply.content,
+        status=reply.status_code,
+        content_type=reply.headers.get("content-type", "application/json"),
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
+    )
+
+
+async def _fetch(place: Place, path: str) -> HttpResponse:
+    """Return one of the two files of an app that a page may read; as text, whatever they are."""
+    if path not in FETCHED:
+        raise PathNotFetched
+    try:
+        provider = providers.provider_for(place.kind)
+        reply = await provider.request(place, "GET", f"preview{path}", limit=LONG)
+    except (LinkOffline, SandboxDown, StreamCut) as exc:
+        raise DaemonUnreachable(f"Daemon unreachable: {exc}") from exc
+    return HttpResponse(
+        reply.content,
+        status=reply.status_code,
+        content_type="text/plain; charset=utf-8",
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
+    )
+
+
+def _ticket(
+    request: Request, viewer: User, agent: Agent, branch: str, place: Place
+) -> dict[str, Any]:
+    grant = Grant(
+        handle=place.handle,
+        user_id=viewer.pk,
+        agent_id=str(agent.pk),
+        branch=branch,
+        kind=place.kind,
+        link_id=str(place.link_id or ""),
+    )
+    return preview_offer(grant, host=request.get_host())
+
+
+def preview_offer(grant: Grant, *, host: str) -> dict[str, Any]:
+    """Return the origin of a preview and the address that opens it, once.
+
+    ``host`` is the Host of the request, whose port is the preview's where Mesh is local.
+    """
+    pattern = origin_pattern(mesh_url=settings.MESH_URL, port=port_of(host))
+    origin = pattern.replace("{handle}", grant.handle)
+    return {
+        "origin": origin,
+        "url": f"{origin}/.mesh/enter?ticket={make_ticket(grant)}",
+        "expiresIn": TICKET_LIVES,
+    }
+
+
+def _find(viewer: User, org: str, vm_id: str, rest: str) -> tuple[Agent, Asked]:
+    asked = parse_rest(rest)
+    if asked is None:
+        raise IncompleteAddress
+    return _agent(viewer, org, vm_id), asked
+
+
+def _agent(viewer: User, org: str, vm_id: str) -> Agent:
+    organization = get_membership(viewer=viewer, slug=org).organization
+    try:
+        return get_agent(organization=organization, name=vm_id)
+    except NotFound as exc:
+        raise AgentUnknown from exc
+
+
+def _viewer(request: HttpRequest) -> User:
+    token = bearer(request.headers.get("Authorization", ""))
+    user = find_person_by_token(token) if token else request.user
+    if not isinstance(user, User) or not user.is_active:
+        raise Unauthorized
+    return user
+
+
+def _event(name: str, data: dict[str, Any]) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+def _failed(reason: str, message: str) -> dict[str, Any]:
+    return {"kind": "failed", "reason": reason, "message": message}

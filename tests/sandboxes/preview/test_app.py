@@ -1,0 +1,175 @@
+"""Previews: D-IN1–6, and who is let in; a real server and real WebSockets."""
+
+import pytest
+from asgiref.sync import sync_to_async
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from mesh.models import Membership
+from sandboxes.providers.base import LinkOffline, SandboxDown
+from tests.waiting import auntil
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def test_d_in1_what_is_asked_reaches_the_app_as_it_was(site):
+    async with site.client() as client:
+        client.headers["cookie"] = f"app=2; {await site.cookie()}; mesh_session=x"
+        answer = await client.post("/a%2Fb/widget?x=1&y=%20", content="hello")
+
+    told = answer.json()
+    assert (told["method"], told["body"]) == ("POST", "hello")
+    assert told["path"] == "/preview/a%2Fb/widget?x=1&y=%20"
+    assert told["headers"]["cookie"] == "app=2"
+    assert told["headers"]["x-forwarded-host"] == site.host()
+    assert "authorization" not in told["headers"]
+
+
+async def test_the_apps_cookies_and_frame_rules_stay_with_it(site):
+    async with site.client() as client:
+        client.headers["cookie"] = await site.cookie()
+        answer = await client.get("/")
+
+    assert answer.headers.get_list("set-cookie") == ["app=1; Path=/"]
+    assert "x-frame-options" not in answer.headers
+    assert answer.headers["content-security-policy"] == "frame-ancestors http://localhost:*"
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        pytest.param("unknown-0123456789abcdef", 401, id="without a cookie of that origin"),
+        pytest.param("-", 404, id="D-IN3: no name of a sandbox"),
+        pytest.param("a.b", 404, id="two labels"),
+    ],
+)
+async def test_other_origins(site, host, status):
+    async with site.client(host) as client:
+        client.headers["cookie"] = await site.cookie()
+        assert (await client.get("/")).status_code == status
+
+
+async def test_d_in2_a_sandbox_that_is_not_the_persons_any_more_is_unknown(site, ada):
+    cookie = await site.cookie()
+    await sync_to_async(Membership.objects.filter(user=ada).delete)()
+    now = site.previews.clock()
+    site.previews.clock = lambda: now + 11  # a look-up is good for ten seconds
+
+    async with site.client() as client:
+        client.headers["cookie"] = cookie
+        assert (await client.get("/")).status_code == 404
+
+
+async def test_a_ticket_is_good_once(site):
+    ticket = await sync_to_async(site.ticket)()
+    async with site.client() as client:
+        first = await client.get("/.mesh/enter", params={"ticket": ticket, "path": "/a?b=1"})
+        again = await client.get("/.mesh/enter", params={"ticket": ticket})
+
+    assert (first.status_code, first.headers["location"]) == (303, "/a?b=1")
+    assert "HttpOnly" in first.headers["set-cookie"]
+    assert "Partitioned" in first.headers["set-cookie"]
+    assert (again.status_code, "set-cookie" in again.headers) == (401, False)
+
+
+@pytest.mark.parametrize(
+    "path", ["//evil.example", "/\\evil.example", "https://evil.example", "", "x"]
+)
+async def test_a_ticket_leads_nowhere_else(site, path):
+    async with site.client() as client:
+        params = {"ticket": site.ticket(), "path": path}
+        answer = await client.get("/.mesh/enter", params=params)
+
+    assert answer.headers["location"] == "/"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"handle": "other-0123456789abcdef"}, {"kind": "host"}], ids=["origin", "kind"]
+)
+async def test_a_ticket_for_something_else(site, changes):
+    async with site.client() as client:
+        params = {"ticket": site.ticket(**changes)}
+        assert (await client.get("/.mesh/enter", params=params)).status_code == 401
+
+
+@pytest.mark.parametrize("ticket", ["", "x", "a:b:c"])
+async def test_what_is_no_ticket(site, ticket):
+    async with site.client() as client:
+        answer = await client.get("/.mesh/enter", params={"ticket": ticket})
+
+    assert answer.status_code == 401
+    assert "frame-ancestors" in answer.headers["content-security-policy"]
+
+
+async def test_while_the_sandbox_starts_the_page_looks_again_by_itself(site, dev_server):
+    dev_server.error = SandboxDown()
+    async with site.client() as client:
+        client.headers["cookie"] = await site.cookie()
+        page = await client.get("/")
+        data = await client.get("/data.json", headers={"accept": "application/json"})
+
+    assert (page.status_code, page.headers["retry-after"]) == (503, "2")
+    assert 'http-equiv="refresh"' in page.text
+    assert (data.status_code, data.json()["error"]["code"]) == (502, "sandbox_unreachable")
+    await auntil(lambda: len(dev_server.places) > 1)  # one for the ticket, one for the page
+    assert {place.handle for place in dev_server.places} == {site.grant.handle}
+
+
+async def test_a_machine_that_is_away_is_said(site, dev_server):
+    dev_server.error = LinkOffline()
+    async with site.client() as client:
+        client.headers["cookie"] = await site.cookie()
+        page = await client.get("/")
+
+    assert page.status_code == 503
+    assert "Your machine is not connected" in page.text
+
+
+async def test_a_body_has_a_limit(site, monkeypatch):
+    monkeypatch.setattr("sandboxes.preview.app.BODY_LIMIT", 10)
+    async with site.client() as client:
+        client.headers["cookie"] = await site.cookie()
+        assert (await client.post("/", content="x" * 11)).status_code == 413
+
+
+def socket(site, path, cookie, origin="", **options):
+    return connect(
+        f"ws://{site.host()}{path}",
+        host="127.0.0.1",  # where every name below localhost is
+        additional_headers={"Cookie": cookie},
+        origin=origin or None,
+        proxy=None,
+        **options,
+    )
+
+
+async def test_d_in4_to_6_a_websocket_goes_through_with_path_query_and_protocol(site, dev_server):
+    cookie = await site.cookie()
+    async with (
+        dev_server.echoing(),
+        socket(
+            site, "/hmr?t=1", cookie, f"http://{site.host()}", subprotocols=["vite-hmr"]
+        ) as near,
+    ):
+        await near.send("hello")
+        assert await near.recv() == "/preview/hmr?t=1 hello"
+        assert near.subprotocol == "vite-hmr"
+
+    ((_, headers),) = dev_server.joined
+    assert "cookie" not in headers
+
+
+@pytest.mark.parametrize(
+    ("cookie", "origin", "status"),
+    [
+        pytest.param("", "", 401, id="no cookie"),
+        pytest.param("good", "http://evil.example", 403, id="another site"),
+    ],
+)
+async def test_websockets_that_are_refused(site, cookie, origin, status):
+    cookie = await site.cookie() if cookie else "mesh_preview=x"
+
+    with pytest.raises(InvalidStatus) as refused:
+        async with socket(site, "/", cookie, origin):
+            pass
+    assert refused.value.response.status_code == status
