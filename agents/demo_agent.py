@@ -4,9 +4,9 @@ It is run by path with any Python (standard library only) and speaks JSON lines 
 stdout; ``agents/harness/demo.py`` is the other end. It does what a few words in the message
 tell it (see ``HELP``), so that a first look and the tests need nothing else.
 
-In:  {"type": "turn", "prompt", "level", "mode"} · {"type": "answer", "id", "decision"} ·
-     {"type": "interrupt"}
-Out: session · text · thinking · tool · ask · output · failed · denied · end, see ``say``.
+In:  {"type": "turn", "prompt", "level", "mode"} · {"type": "answer", "id", "decision", "reason"} ·
+     {"type": "steer", "id", "text"} · {"type": "interrupt"}
+Out: session · text · thinking · tool · ask · output · failed · denied · steered · end, see ``say``.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ Try one of these:
 
 - `count slowly to twenty`, then reload the page in the middle, or press stop
 - `run ls -la` to see a tool call (at "ask before edit" I ask first)
+- while I count, send another message and press “send now”: I read it at once
 - `ask` to see a question for your approval
 - `think` to see how thinking is shown
 - `fail` to see an error
@@ -140,6 +141,10 @@ class Agent:
             return None  # meant for a turn that ended meanwhile
         if order.get("type") == "interrupt":
             raise Interrupted
+        if order.get("type") == "steer":
+            say("steered", id=order.get("id"))
+            say("text", delta=f"You say in between: {order.get('text')}\n\n")
+            return None
         return order
 
     def type_out(self, text: str, kind: str = "text", pace: float = TYPING) -> None:
@@ -152,18 +157,21 @@ class Agent:
         self.calls += 1
         call = f"call-{self.session[:8]}-{os.getpid()}-{self.calls}"
         say("tool", id=call, name="shell", input={"command": command})
-        if ask and not self.is_allowed(call, command):
+        if ask and (refusal := self.refused(call, command)) is not None:
             say("denied", id=call)
-            say("text", delta="You said no, so I did not run it.")
+            say("text", delta=f"You said no{refusal}, so I did not run it.")
             return
         self.execute(call, command)
 
-    def is_allowed(self, call: str, command: str) -> bool:
+    def refused(self, call: str, command: str) -> str | None:
+        """Ask, and return how the refusal was put; ``None`` when it was allowed."""
         say("ask", id=f"ask-{call}", tool=call, name="shell", input={"command": command})
         while True:
             order = self.pause(3600)
             if order and order.get("type") == "answer" and order.get("id") == f"ask-{call}":
-                return order.get("decision") == "allow"
+                if order.get("decision") == "allow":
+                    return None
+                return f" (“{order['reason']}”)" if order.get("reason") else ""
 
     def execute(self, call: str, command: str) -> None:
         child = subprocess.Popen(  # noqa: S602 - running what the person typed is the point
@@ -257,6 +265,9 @@ def run(agent: Agent, found: re.Match[str], order: dict[str, Any]) -> None:
 
 
 def ask(agent: Agent, found: re.Match[str], order: dict[str, Any]) -> None:
+    if order.get("mode") == "plan":
+        agent.type_out("In plan mode I run nothing, so there is nothing to ask.")
+        return
     agent.type_out("May I run a harmless command?")
     agent.call(HARMLESS, ask=True)
 

@@ -237,7 +237,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Threads, runs and links of a Mesh server. Sign in with a bearer token.",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/",
-    "ENUM_NAME_OVERRIDES": {"ToolApprovalLevelEnum": "threads.requests.LEVELS"},
+    "ENUM_NAME_OVERRIDES": {
+        "ToolApprovalLevelEnum": "threads.requests.LEVELS",
+        "WhenEnum": "threads.requests.WHEN",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "threads.schema.add_stream",

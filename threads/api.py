@@ -22,7 +22,7 @@ from mesh.api import signed_in
 from mesh.selectors import get_membership
 from threads import selectors, services
 from threads.errors import BadBranch, TierUnavailable
-from threads.requests import LEVELS, Input, PartsField
+from threads.requests import LEVELS, WHEN, Input, PartsField
 from threads.requests import checked as _checked
 from threads.requests import thread_of as _thread
 from threads.services import NewMessage
@@ -50,6 +50,11 @@ class ThreadShown(serializers.Serializer[Any]):
     machine = MachineShown(allow_null=True)
     branch = serializers.CharField(allow_null=True)
     locked = serializers.BooleanField()
+    steer = serializers.ChoiceField(
+        WHEN,
+        help_text="Whether its agent takes a message in the middle of its work.",
+    )
+    hearsReasons = serializers.BooleanField(help_text="Whether it is told why it was denied.")
     agent = AgentOfThread()
     createdAt = serializers.DateTimeField()
     updatedAt = serializers.DateTimeField()

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
+from threads.core.decide import STEER
 from threads.core.fold import RESTARTED
 from threads.core.rules import in_words
 from threads.core.run_errors import explain
-from threads.models import Approval, ApprovalRule, Message
+from threads.models import Approval, ApprovalRule, Message, Run, Steer
 
 
 def status_chunk(
@@ -57,6 +58,18 @@ def approval_chunk(approval: Approval, state: str) -> dict[str, Any]:
 def queue_chunk(message_ids: Sequence[str]) -> dict[str, Any]:
     """Return the chunk that tells readers in which order the waiting messages go out."""
     return {"type": "data-queue", "data": {"order": list(message_ids)}, "transient": True}
+
+
+def steer_chunk(steer: Steer) -> dict[str, Any]:
+    """Return the chunk that shows, in the middle of an answer, what a person said meanwhile."""
+    return {"type": STEER, "id": str(steer.pk), "data": {"message": ui_message(steer.run.prompt)}}
+
+
+def steering_chunk(run: Run, state: str) -> dict[str, Any]:
+    """Return the chunk that tells readers how far a waiting message's handing over has come:
+    ``asked``, ``taken``, or ``refused`` when it waits for its turn again."""
+    data = {"runId": str(run.pk), "messageId": run.prompt.client_id, "state": state}
+    return {"type": "data-steering", "data": data, "transient": True}
 
 
 def rules_chunk(rules: Iterable[ApprovalRule]) -> dict[str, Any]:

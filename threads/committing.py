@@ -20,6 +20,7 @@ from threads.ending import Ending, conclude
 from threads.models import Approval, Run, Thread
 from threads.rows import Draft, EventRow
 from threads.standing import NOBODY, Standing, is_question, keep_questions, standing_of
+from threads.steering import keep_steers
 
 
 class Refused(Exception):
@@ -206,6 +207,8 @@ class _Commit:
         self, run: _Run, decision: Decision, outcome: Outcome, standing: Standing = NOBODY
     ) -> None:
         drafts = [Draft(chunk, run.id, run.fence, n) for chunk, n in decision.chunks]
+        if decision.taken or decision.steered or decision.not_steered:
+            drafts = keep_steers(run.id, decision, drafts, now=self.now)
         drafts += keep_questions(run.id, decision.asked, standing, now=self.now)
         if decision.applied:
             drafts += self.applied(run, decision)
@@ -237,6 +240,7 @@ class _Commit:
             code=decision.error_code,
             text=rows.clean(decision.error_text),
             finish=decision.finish,
+            is_told=True,
         )
         written = conclude(row, ending, before=drafts, now=self.now)
         run.state, run.thread.last_seq = decision.end, written[-1].seq

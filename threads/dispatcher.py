@@ -45,6 +45,8 @@ LOOK_EVERY: Final = 5.0  # seconds: a bell may be lost
 LOOK_SOON: Final = 0.2  # while a run is being stopped: its grace is a second
 # Refusals of an answer that has nobody waiting for it any more.
 NO_LONGER_ASKED: Final = ("unknown_approval", "already_answered")
+# Refusals of a message for a run: its turn is over, or the laptop's program is an older one.
+TAKES_NOTHING: Final = ("not_steerable", "not_found", "method_not_allowed")
 RENEW_EVERY: Final = LEASE.total_seconds() / 3
 ROOM: Final = 50  # runs of the server lane that a process follows at once
 
@@ -135,6 +137,8 @@ class Dispatcher:
             self._begin("stop", stop.id, self._deliver_stop(stop))
         for answer in work.answers:
             self._begin("answer", answer.id, self._deliver_answer(answer))
+        for steer in work.steers:
+            self._begin("steer", steer.id, self._deliver_steer(steer))
         for job in work.jobs:
             self._begin("run", job.run_id, self._serve(job))
         for run_id in work.orphans:
@@ -244,6 +248,32 @@ class Dispatcher:
 
         if await self._told(provider, answer, tell):
             await pool.run(services.mark_answer_delivered, approval_id=answer.id)
+
+    async def _deliver_steer(self, steer: Delivery) -> None:
+        provider = self._provider_for(steer.place.kind, steer.harness_id)
+        message = await pool.run(services.try_steer, steer_id=steer.id)
+        is_taken = True
+        if message is None:
+            return
+
+        async def tell() -> None:
+            nonlocal is_taken
+            try:
+                await provider.steer(
+                    steer.place,
+                    run_id=str(steer.run_id),
+                    steer_id=str(steer.id),
+                    message=message,
+                )
+            except UnknownRun:
+                is_taken = False
+            except DispatchRefused as exc:
+                is_taken = exc.code not in TAKES_NOTHING
+                if is_taken:
+                    raise
+
+        if await self._told(provider, steer, tell):
+            await pool.run(services.mark_steer_told, steer_id=steer.id, is_taken=is_taken)
 
     async def _told(
         self,

@@ -21,6 +21,7 @@ from threads.core.fold import Chunk, Fold, closing, merge
 from threads.core.run_errors import explain
 from threads.models import Event, Message, Run, Thread
 from threads.rows import Draft, EventRow
+from threads.steering import settle_steers
 
 # The code of a run whose message was taken back before it went out: pages show neither.
 WITHDRAWN: Final = "withdrawn"
@@ -33,12 +34,16 @@ NOT_KEPT: Final = "answer_not_kept"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """In which state a run ends, why, and the agent's own last chunk, if it sent one."""
+    """In which state a run ends, why, and the agent's own last chunk, if it sent one.
+
+    ``is_told``: its sandbox has said all of it; else it ends by the server's word.
+    """
 
     state: str
     code: str = ""
     text: str = ""
     finish: tuple[Chunk, int] | None = None
+    is_told: bool = False
 
 
 def conclude(
@@ -53,6 +58,7 @@ def conclude(
     ``ANSWER_LIMIT`` the beginning is stored, and the run has failed; ``is_bare`` stores nothing
     of it, because that failed already.
     """
+    before = [*before, *settle_steers(run, is_told=ending.is_told, now=now)]
     folded = Fold(is_started=True)
     is_whole = not is_bare and _fold(run, before, into=folded)
     if not is_whole:

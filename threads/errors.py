@@ -91,6 +91,20 @@ class NotTheAuthor(AppError):
     status = 403
 
 
+class CannotSteer(AppError):
+    code = "cannot_steer"
+    text = "This agent takes nothing in the middle of its work."
+    hint = "The message goes out in its turn, when the answer is done."
+    status = 409
+
+
+class NothingRuns(AppError):
+    code = "nothing_runs"
+    text = "No agent is at work in this thread, so the message goes out by itself."
+    hint = "Nothing is to be done."
+    status = 409
+
+
 class TooManyQueued(AppError):
     code = "too_many_queued"
     text = "Too many messages wait in this thread."

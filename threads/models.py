@@ -196,6 +196,36 @@ class Event(models.Model):
         return f"{self.thread_id}:{self.seq}"
 
 
+class Steer(models.Model):
+    """A waiting message handed over to the run that goes on, and each station of it, stamped.
+
+    ``run`` is the waiting run whose message it is; it stays queued until the agent of ``into``
+    has the message, so whatever goes wrong before, the message goes out in its turn.
+    ``tried_at``: the sandbox may know it from then on; ``taken_at``: it does.
+    """
+
+    id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
+    run = models.OneToOneField(Run, models.CASCADE, related_name="steer")
+    into = models.ForeignKey(Run, models.CASCADE, related_name="steers")
+    asked_at = models.DateTimeField(default=timezone.now)
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    tried_at = models.DateTimeField(null=True)
+    taken_at = models.DateTimeField(null=True)
+    applied_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["into"], condition=Q(taken_at=None, applied_at=None), name="open_steers"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"steer {self.run_id} into {self.into_id}"
+
+
 class ApprovalRule(models.Model):
     """What a person allowed for good in one thread; ``core/rules.py`` says what it answers."""
 

@@ -17,7 +17,7 @@ from sandboxes.core.resolve import REMOTE_USER
 from sandboxes.providers.base import Place
 from threads.chunks import ui_message
 from threads.core import lanes, run_state
-from threads.models import Approval, Run
+from threads.models import Approval, Run, Steer
 from threads.services.attempts import is_lapsed
 from threads.targets import place_of
 
@@ -62,9 +62,9 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A stop or an answer that a sandbox has yet to be told."""
+    """A stop, an answer or a steer that a sandbox has yet to be told."""
 
-    id: UUID  # of the run, or of the approval's row
+    id: UUID  # of the run, or of the row of the approval or the steer
     run_id: UUID
     lane: str
     place: Place
@@ -82,6 +82,7 @@ class Work:
     jobs: list[Job]
     stops: list[Delivery]
     answers: list[Delivery]
+    steers: list[Delivery]
     orphans: list[UUID]
     awaits_stop: bool
 
@@ -94,6 +95,7 @@ def list_work(scope: Scope) -> Work:
         jobs=[*_active(scope, now), *_first_queued(scope, now)],
         stops=_stops(scope, now),
         answers=_answers(scope, now),
+        steers=_steers(scope, now),
         orphans=list(
             unfinished.filter(
                 thread__sandbox_provider_kind=REMOTE_USER, thread__link=None
@@ -205,6 +207,25 @@ def _answers(scope: Scope, now: datetime) -> list[Delivery]:
             answers=approval.answers,
         )
         for approval in due
+    ]
+
+
+def _steers(scope: Scope, now: datetime) -> list[Delivery]:
+    ours = Run.objects.filter(
+        _ours_to_tell(scope, now), state__in=run_state.ACTIVE, cancel_requested_at=None
+    )
+    due = Steer.objects.filter(
+        into__in=ours, run__state=run_state.QUEUED, taken_at=None, applied_at=None
+    ).select_related("into__thread__agent")
+    return [
+        Delivery(
+            id=steer.pk,
+            run_id=steer.into_id,
+            lane=steer.into.lane,
+            place=place_of(steer.into.thread),
+            harness_id=steer.into.thread.harness_id,
+        )
+        for steer in due
     ]
 
 

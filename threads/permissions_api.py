@@ -17,7 +17,7 @@ from rest_framework.views import APIView
 from agents.harness.questions import parse_answers
 from mesh.api import signed_in
 from threads import selectors, services
-from threads.requests import LEVELS, Input, checked, thread_of
+from threads.requests import LEVELS, WHEN, Input, checked, thread_of
 
 DECISIONS = ("allow", "deny")
 AT_ONCE = 100  # questions that one request answers
@@ -145,7 +145,7 @@ class LevelApi(APIView):
         level = serializers.ChoiceField(LEVELS)
 
     class Switched(serializers.Serializer[Any]):
-        applies = serializers.ChoiceField(["now", "next"], help_text="next: the next message.")
+        applies = serializers.ChoiceField(WHEN, help_text="next: the next message.")
         allowed = serializers.ListField(
             child=serializers.CharField(), help_text="The questions that this has answered."
         )

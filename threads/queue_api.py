@@ -51,6 +51,32 @@ class QueueApi(APIView):
         return Response({"queue": Waiting(waiting, many=True).data})
 
 
+class SteerApi(APIView):
+    """``…/threads/<id>/queue/<run>/steer``: hand it over now."""
+
+    @extend_schema(
+        request=None,
+        responses={
+            202: Waiting,
+            **REFUSALS,
+            409: OpenApiResponse(
+                description="`already_dispatched`, `cannot_steer` (the agent takes nothing in the"
+                " middle of its work) or `nothing_runs`"
+            ),
+        },
+        operation_id="queue_steer",
+    )
+    def post(self, request: Request, org: str, thread_id: UUID, run_id: UUID) -> Response:
+        """Give it to the agent in the middle of its work. Safe to repeat.
+
+        What becomes of it comes on the stream: `data-steer` in the answer, or, when the agent
+        could not take it, `data-steering` with `refused`, and it goes out in its turn.
+        """
+        thread = thread_of(request, org, thread_id)
+        run = services.steer_queued(thread=thread, run_id=run_id, by=signed_in(request))
+        return Response(Waiting(run).data, status=202)
+
+
 class QueuedApi(APIView):
     """``…/threads/<id>/queue/<run>``: one message that waits."""
 

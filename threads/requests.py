@@ -17,6 +17,7 @@ class Input(serializers.Serializer[Any]):
     """A body; its fields are the contract."""
 
 
+WHEN = ("now", "next")  # turn, or message
 LEVELS = ("auto", "readonly", "plan")
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
+from agents.catalog import load_catalog
 from links.selectors import view_of
 from mesh.models import Organization, User
 from mesh.selectors import NotFound
@@ -63,7 +64,8 @@ def _visible(viewer: User) -> QuerySet[Thread]:
 
 def _summarised(threads: QuerySet[Thread]) -> QuerySet[Thread]:
     runs = Run.objects.filter(thread=OuterRef("pk"))
-    finished = runs.filter(state__in=run_state.FINISHED).exclude(error_code=WITHDRAWN)
+    finished = runs.filter(state__in=run_state.FINISHED).exclude(state=run_state.STEERED)
+    finished = finished.exclude(error_code=WITHDRAWN)
     return threads.select_related("agent", "link", "organization").annotate(
         active_state=Subquery(runs.filter(state__in=run_state.ACTIVE).values("state")[:1]),
         has_queued=Exists(runs.filter(state=run_state.QUEUED)),
@@ -84,6 +86,7 @@ def thread_summary(thread: Thread) -> dict[str, Any]:
         "machine": _machine(thread),
         "branch": thread.branch or None,
         "locked": bool(thread.harness_id),
+        **_abilities(thread),
         "agent": {
             "id": str(thread.agent_id),
             "slug": thread.agent.slug,
@@ -91,6 +94,15 @@ def thread_summary(thread: Thread) -> dict[str, Any]:
         },
         "createdAt": thread.created_at.isoformat(),
         "updatedAt": thread.updated_at.isoformat(),
+    }
+
+
+def _abilities(thread: Thread) -> dict[str, Any]:
+    """Return what the catalog says of the thread's harness that pages must not promise wrongly."""
+    kind = load_catalog().find(thread.harness_id)
+    return {
+        "steer": kind.steer if kind else "next",
+        "hearsReasons": kind.hears_reasons if kind else True,
     }
 
 
@@ -106,15 +118,16 @@ def page_of(thread: Thread) -> dict[str, Any]:
 
     Both belong to one moment: an answer that came into the journal after the cursor, or is
     not finished, is the fold of its run's events up to the cursor. Answers stand behind what
-    they answer, whatever was sent meanwhile; what was withdrawn is left out. ``queue`` names
-    what waits, the next one first. Four queries.
+    they answer, whatever was sent meanwhile; what was withdrawn is left out, and what was
+    handed over stands in the answer it was handed to. ``queue`` names what waits, the next one
+    first. Four queries.
     """
     cursor = Thread.objects.values_list("last_seq", flat=True).get(pk=thread.pk)
     messages = Message.objects.filter(thread=thread, seq__lte=cursor)
     runs = {
         run.prompt_id: run
         for run in Run.objects.filter(thread=thread).only(
-            "id", "prompt_id", "created_at", "position", "error_code"
+            "id", "prompt_id", "created_at", "position", "error_code", "state"
         )
     }
     answers: dict[UUID, dict[str, Any]] = {}
@@ -122,7 +135,7 @@ def page_of(thread: Thread) -> dict[str, Any]:
     for message in messages:
         if message.role == "assistant":
             answers[message.pk] = ui_message(message)
-        elif message.pk not in runs or runs[message.pk].error_code != WITHDRAWN:
+        elif message.pk not in runs or not _is_gone(runs[message.pk]):
             prompts.append(message)
     prompts.sort(key=lambda each: runs[each.pk].position if each.pk in runs else each.seq)
     open_runs = [runs[p.pk] for p in prompts if p.pk in runs and runs[p.pk].pk not in answers]
@@ -140,6 +153,10 @@ def page_of(thread: Thread) -> dict[str, Any]:
         if prompt.pk in runs and runs[prompt.pk].pk in waiting
     ]
     return {"messages": page, "cursor": cursor, "queue": queue}
+
+
+def _is_gone(run: Run) -> bool:
+    return run.error_code == WITHDRAWN or run.state == run_state.STEERED
 
 
 def list_queue(*, thread: Thread) -> list[Run]:

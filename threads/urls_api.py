@@ -16,6 +16,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="queued",
     ),
     path(
+        "threads/<uuid:thread_id>/queue/<uuid:run_id>/steer",
+        queue_api.SteerApi.as_view(),
+        name="steer",
+    ),
+    path(
         "threads/<uuid:thread_id>/approvals",
         permissions_api.ApprovalsApi.as_view(),
         name="approvals",

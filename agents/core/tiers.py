@@ -12,6 +12,7 @@ THINKING: Final = "thinking"
 KEYS: Final = (FAST, SMART, THINKING)
 
 Needs = Literal["key", "capability", "machine"]
+Steers = Literal["now", "next"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,10 @@ class Kind:
     sign_in: str = ""
     # Minutes without any event after which a run is stuck: the longest silent tool call.
     stuck_minutes: int = 60
+    # Whether it takes a message in the middle of its work, or the next turn brings it.
+    steer: Steers = "next"
+    # Whether it is told why a person denied what it asked for.
+    hears_reasons: bool = True
 
     @property
     def is_local(self) -> bool:
@@ -143,6 +148,8 @@ def _read_kind(entry: dict[str, Any]) -> Kind:
         raise ValueError(f"{name}: {str(exc).partition('.__init__() ')[2] or exc}") from exc
     if kind.needs not in get_args(Needs):
         raise ValueError(f"{kind.kind}: needs must be one of {get_args(Needs)}")
+    if kind.steer not in get_args(Steers):
+        raise ValueError(f"{kind.kind}: steer must be one of {get_args(Steers)}")
     keys = [tier.key for tier in tiers]
     if not keys or len(keys) != len(set(keys)) or not set(keys) <= set(KEYS):
         raise ValueError(f"{kind.kind}: tiers must be some of {KEYS}, each once; there is {keys}")

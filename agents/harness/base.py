@@ -76,11 +76,7 @@ class TurnInput:
     @property
     def prompt(self) -> str:
         """The text of the newest message, its parts joined by line feeds."""
-        return "\n".join(
-            part["text"]
-            for part in parts_of(self.last_message)
-            if part.get("type") == "text" and isinstance(part.get("text"), str)
-        )
+        return words_of(self.last_message)
 
     @property
     def model(self) -> str:
@@ -107,6 +103,15 @@ def parts_of(message: Json) -> list[Json]:
     """Return the parts of a UI message that are objects; none when there are no parts."""
     parts = message.get("parts")
     return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+
+
+def words_of(message: Json) -> str:
+    """Return the text of a UI message, its parts joined by line feeds."""
+    return "\n".join(
+        part["text"]
+        for part in parts_of(message)
+        if part.get("type") == "text" and isinstance(part.get("text"), str)
+    )
 
 
 def parse_input(value: object) -> TurnInput:
@@ -257,6 +262,20 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
+class Steered:
+    """The program has the message that was given to it in the middle of its turn."""
+
+    steer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotSteered:
+    """The program did not take the message, which goes out in its own turn."""
+
+    steer_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fail:
     """The turn failed: ``code`` for programs, ``message`` for people. ``Done`` follows."""
 
@@ -281,7 +300,7 @@ class Again:
     turn: TurnInput
 
 
-Out = Write | Emit | Ask | Applied | Fail | Done | Again
+Out = Write | Emit | Ask | Applied | Steered | NotSteered | Fail | Done | Again
 
 
 class Adapter(Protocol):
@@ -317,6 +336,14 @@ class Adapter(Protocol):
 
         ``answers`` come with the ``allow`` of a tool that asks the person something, see
         ``questions``.
+        """
+        ...
+
+    def steer(self, steer_id: str, message: Json) -> list[Out]:
+        """Pass on a message of the person's in the middle of the turn.
+
+        ``Steered`` follows when the program has it, ``NotSteered`` when it does not take it;
+        one of them before ``Done``, unless the program dies.
         """
         ...
 

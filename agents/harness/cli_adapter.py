@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar
 
 from agents.harness.answer import Answer
-from agents.harness.base import Applied, Out, TurnInput
+from agents.harness.base import Applied, NotSteered, Out, TurnInput
 from agents.harness.lines import as_object
 from agents.harness.questions import Answers
 
@@ -62,6 +62,11 @@ class CliAdapter(ABC, Generic[Q]):
         self._reply(question, decision == "allow", reason, answers or {})
         self._answer.put(Applied(approval_id, decision))
         return self._answer.take()
+
+    def steer(self, steer_id: str, message: Message) -> list[Out]:
+        """A program takes nothing in the middle of a turn, unless its adapter knows better; the
+        catalog says which does."""
+        return [NotSteered(steer_id)] if self._turn is not None else []
 
     def ended(self, code: int | None, stderr: str) -> list[Out]:
         self._on_gone()

@@ -6,7 +6,17 @@ import json
 from typing import Any
 
 from agents.harness.answer import Answer
-from agents.harness.base import Applied, Launch, Out, TurnInput, Write
+from agents.harness.base import (
+    Applied,
+    Json,
+    Launch,
+    NotSteered,
+    Out,
+    Steered,
+    TurnInput,
+    Write,
+    words_of,
+)
 from agents.harness.lines import as_object, text_of
 from agents.harness.questions import Answers
 
@@ -24,6 +34,7 @@ class DemoAdapter:
         self._part = ("", "")  # kind and id of the open part
         self._parts = 0
         self._questions: dict[str, str] = {}  # open approval → its call
+        self._steers: list[str] = []  # given, and not yet read
         self._interrupted = False
         self._error = ""
 
@@ -38,6 +49,7 @@ class DemoAdapter:
         self._answer = Answer(turn.run_id)
         self._part, self._parts = ("", ""), 0
         self._questions, self._interrupted, self._error = {}, False, ""
+        self._steers = []
         self._answer.start()
         order = {"prompt": turn.prompt, "level": turn.approval_level, "mode": turn.mode}
         self._answer.put(_write("turn", **order))
@@ -60,9 +72,15 @@ class DemoAdapter:
         call = self._questions.pop(approval_id, None)
         if self._answer is None or call is None:
             return []
-        self._answer.put(_write("answer", id=approval_id, decision=decision))
+        self._answer.put(_write("answer", id=approval_id, decision=decision, reason=reason))
         self._answer.put(Applied(approval_id, decision))
         return self._answer.take()
+
+    def steer(self, steer_id: str, message: Json) -> list[Out]:
+        if self._answer is None:
+            return []
+        self._steers.append(steer_id)
+        return [_write("steer", id=steer_id, text=words_of(message))]
 
     def interrupt(self) -> list[Out]:
         if self._answer is None:
@@ -136,11 +154,20 @@ class DemoAdapter:
         answer.deny(text_of(message, "id"))
         answer.call_failed(text_of(message, "id"), "Denied.")
 
+    def _on_steered(self, answer: Answer, message: dict[str, Any]) -> None:
+        steer_id = text_of(message, "id")
+        if steer_id in self._steers:
+            self._steers.remove(steer_id)
+            self._close_part(answer)
+            answer.put(Steered(steer_id))
+
     def _on_error(self, answer: Answer, message: dict[str, Any]) -> None:
         self._error = text_of(message, "message") or "The demo agent failed."
 
     def _on_end(self, answer: Answer, message: dict[str, Any]) -> None:
         self._close_part(answer)
+        for steer_id in self._steers:  # it came too late for this turn
+            answer.put(NotSteered(steer_id))
         if self._error:
             answer.fail("demo_failed", self._error, self._metadata())
         elif self._interrupted or message.get("reason") == "interrupted":
@@ -158,6 +185,7 @@ _HANDLERS = {
     "output": DemoAdapter._on_output,
     "failed": DemoAdapter._on_failed,
     "denied": DemoAdapter._on_denied,
+    "steered": DemoAdapter._on_steered,
     "error": DemoAdapter._on_error,
     "end": DemoAdapter._on_end,
 }

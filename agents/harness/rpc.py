@@ -22,6 +22,11 @@ class Rpc:
         self._requests = 0
         self._open: dict[RequestId, str] = {}
 
+    @property
+    def newest(self) -> RequestId:
+        """What the newest of our requests is named by."""
+        return self._requests
+
     def request(self, method: str, params: dict[str, Any]) -> Write:
         self._requests += 1
         self._open[self._requests] = method

@@ -27,6 +27,7 @@ from sandboxes.daemon.streams import RunStream
 log = logging.getLogger(__name__)
 
 PREFIX = "/_sandbox"
+ID_LIMIT = 100  # characters of a steer's id
 MOST = 2**31  # the largest number of an event or an attempt
 
 
@@ -84,6 +85,7 @@ def make_app(
             Route(f"{PREFIX}/runs/{{run_id}}/events", routes.events, methods=["GET"]),
             Route(f"{PREFIX}/runs/{{run_id}}/ack", routes.ack, methods=["POST"]),
             Route(f"{PREFIX}/runs/{{run_id}}/answers", routes.answer, methods=["POST"]),
+            Route(f"{PREFIX}/runs/{{run_id}}/steers", routes.steer, methods=["POST"]),
         ],
         exception_handlers={
             AppError: _refused,
@@ -203,6 +205,16 @@ class Routes:
             reason=reason,
             answers=answers,
         )
+        return Response(status_code=204)
+
+    async def steer(self, request: Request) -> Response:
+        body = await _object(request)
+        steer_id, message = body.get("steerId"), body.get("message")
+        if not isinstance(steer_id, str) or not 0 < len(steer_id) <= ID_LIMIT:
+            raise BadInput("steerId must be a text that is not empty.", detail="steerId")
+        if not isinstance(message, dict):
+            raise BadInput("message must be an object.", detail="message")
+        self._runs.steer(request.path_params["run_id"], steer_id=steer_id, message=message)
         return Response(status_code=204)
 
     async def cancel(self, request: Request) -> Response:

@@ -10,14 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from agents.harness.base import Adapter, TurnInput
+from agents.harness.base import Adapter, Json, TurnInput
 from agents.harness.questions import Answers
 from mesh.lib.errors import AppError
 from sandboxes.daemon.conversation import Conversation, HarnessCrashed
 from sandboxes.daemon.journal import Journal, RunRow
 from sandboxes.daemon.recovery import close_run, end_again
 from sandboxes.daemon.streams import RunStream
-from sandboxes.daemon.turns import INTERRUPT_GRACE, SandboxStopped, Turn, UnknownApproval
+from sandboxes.daemon.turns import (
+    INTERRUPT_GRACE,
+    NotSteerable,
+    SandboxStopped,
+    Turn,
+    UnknownApproval,
+)
 from sandboxes.daemon.warm import Warm
 from sandboxes.daemon.writer import Writer
 
@@ -171,6 +177,21 @@ class Runs:
             raise UnknownRun
         else:
             raise UnknownApproval
+
+    def steer(self, run_id: str, *, steer_id: str, message: Json) -> None:
+        """Give the run's agent a message in the middle of its turn; once for each ``steer_id``.
+
+        Raises:
+            UnknownRun: it was never dispatched here, or is pruned.
+            NotSteerable: its turn has not begun, or is over.
+        """
+        live = self._live.get(run_id)
+        if live is not None:
+            live.turn.steer(steer_id, message)
+        elif self._journal.find_run(run_id) is None:
+            raise UnknownRun
+        else:
+            raise NotSteerable
 
     def cancel(self, run_id: str) -> None:
         """Refuse the run for a minute, and begin to stop it; unknown runs too. Safe to repeat."""

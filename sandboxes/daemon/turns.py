@@ -9,7 +9,20 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal
 
-from agents.harness.base import Again, Applied, Ask, Done, Emit, Fail, Out, TurnInput, Write
+from agents.harness.base import (
+    Again,
+    Applied,
+    Ask,
+    Done,
+    Emit,
+    Fail,
+    Json,
+    NotSteered,
+    Out,
+    Steered,
+    TurnInput,
+    Write,
+)
 from agents.harness.questions import Answers
 from agents.harness.stopwatch import Stopwatch
 from mesh.lib.errors import AppError
@@ -42,6 +55,15 @@ class AlreadyAnswered(AppError):
     status = 409
 
 
+class NotSteerable(AppError):
+    """No turn goes on that a message could be given to."""
+
+    code = "not_steerable"
+    text = "The agent is not in the middle of a turn."
+    hint = "The message goes out in its turn."
+    status = 409
+
+
 class SandboxStopped(AppError):
     """The sandbox was told to end while the run was going on."""
 
@@ -60,6 +82,7 @@ class Turn:
         self._writer = writer
         self._conversation: Conversation | None = None
         self._outline = Outline(stream.run_id)
+        self._steers: set[str] = set()
         self._answers: dict[str, str] = {}  # approval id → decision, "" while it is open
         self._asked: dict[str, str] = {}  # approval id → the call it is about
         self._clock = asyncio.get_running_loop().time
@@ -136,6 +159,10 @@ class Turn:
                             "decision": decision,
                         }
                     )
+                case Steered(steer_id):
+                    self._put({"type": "steer-applied", "steerId": steer_id})
+                case NotSteered(steer_id):
+                    self._put({"type": "steer-refused", "steerId": steer_id})
                 case Fail(code, message):
                     if not self._is_stopping:  # that a stopped program died is no failure
                         self._put(error_event(code, message))
@@ -200,6 +227,25 @@ class Turn:
         self._answers[approval_id] = decision
         answer = partial(self._conversation.adapter.answer, approval_id, decision, reason, answers)
         self._carry_out(answer)
+
+    def steer(self, steer_id: str, message: Json) -> None:
+        """Give a person's message to the program; the same one again changes nothing.
+
+        It is noted before it is given: whatever happens then, it is not given twice.
+
+        Raises:
+            NotSteerable: there is no program yet, or its turn is over.
+            HarnessCrashed: the adapter failed on it; so has the turn.
+        """
+        if steer_id in self._steers:
+            return
+        if self._conversation is None or self._next.done() or self._is_stopping:
+            raise NotSteerable
+        self._steers.add(steer_id)
+        self._put({"type": "steer-taken", "steerId": steer_id})
+        self._writer.flush()
+        if not self._next.done():  # the journal may just have refused it
+            self._carry_out(partial(self._conversation.adapter.steer, steer_id, message))
 
     async def stop(self, *, grace: float = INTERRUPT_GRACE) -> None:
         """Stop the program: politely, then by signals to its group; returns when it has stopped.

@@ -188,6 +188,19 @@ class SandboxProvider(ABC):
             DispatchRefused: with ``unknown_approval``, it is not asked any more.
         """
 
+    async def steer(self, place: Place, *, run_id: str, steer_id: str, message: Json) -> None:
+        """Give the agent a person's message in the middle of its turn; once for each ``steer_id``.
+
+        What becomes of it comes with the run's events: ``steer-taken`` at once, and then
+        ``steer-applied`` or ``steer-refused``.
+
+        Raises:
+            UnknownRun: it isn't there.
+            DispatchRefused: with ``not_steerable``, its turn is over, or this kind of
+                sandbox takes nothing in the middle of one.
+        """
+        raise DispatchRefused("not_steerable", "Nothing is taken in the middle of a turn here.")
+
     def open(
         self, place: Place, method: str, path: str, *, headers: Pairs = (), body: bytes = b""
     ) -> Reply:

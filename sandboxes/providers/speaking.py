@@ -94,6 +94,10 @@ class SpeakingProvider(SandboxProvider):
             body["answers"] = answers
         await self._call(place, "POST", f"runs/{run_id}/answers", body)
 
+    async def steer(self, place: Place, *, run_id: str, steer_id: str, message: Json) -> None:
+        body = {"steerId": steer_id, "message": message}
+        await self._call(place, "POST", f"runs/{run_id}/steers", body)
+
     @asynccontextmanager
     async def open(
         self, place: Place, method: str, path: str, *, headers: Pairs = (), body: bytes = b""

@@ -31,6 +31,7 @@ from agents.harness.base import (
 
 LIMIT = 64 * 1024 * 1024
 PATIENCE = 60
+STEER = "11111111-1111-4111-8111-111111111111"
 
 
 def turn(text: str = "", **changes: Any) -> TurnInput:
@@ -135,6 +136,11 @@ class Driver:
         """Answer the newest question."""
         ask = [out for out in self.outs if isinstance(out, Ask)][-1]
         self.carry_out(self.adapter.answer(ask.approval_id, decision, reason, answers))
+
+    def steer(self, text: str) -> None:
+        """Say something in the middle of the turn."""
+        message = {"id": "m2", "role": "user", "parts": [{"type": "text", "text": text}]}
+        self.carry_out(self.adapter.steer(STEER, message))
 
     def interrupt(self) -> None:
         self.carry_out(self.adapter.interrupt())

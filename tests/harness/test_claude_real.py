@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from agents.harness.base import Ask, Emit
+from agents.harness.base import Ask, Emit, NotSteered, Steered
 from agents.harness.claude_code import ClaudeCodeAdapter
 from tests.harness.cli import need
-from tests.harness.driver import Driver, one, text_of, turn, types_of
+from tests.harness.driver import STEER, Driver, one, text_of, turn, types_of
 from tests.harness.shapes import check_turn
 from tests.standin import serving
 
@@ -526,3 +526,56 @@ async def test_an_answer_is_streamed_while_the_model_speaks(claude):
 
     assert not running.done()
     assert text_of(await running) == "".join(f"{n} " for n in range(1, 11))
+
+
+async def test_more_can_be_said_while_a_tool_runs(claude, standin, tmp_path):
+    """The program reads it in the same turn, with the tool's result."""
+    driver = claude()
+    act = lambda: (driver.steer("say: steered"), (tmp_path / "work/go").touch())  # noqa: E731
+    when(driver, "tool-input-available", act)
+
+    chunks = await driver.run(turn("bash: while [ ! -e go ]; do sleep 0.1; done; echo done"))
+
+    check_turn(driver.outs)
+    assert Steered(STEER) in driver.outs
+    assert one(chunks, "tool-output-available")["output"] == "done"
+    assert "say: steered" in json.dumps(standin.messages[-1].body)
+
+
+async def test_what_is_said_in_the_last_step_is_answered_in_the_same_run(claude):
+    driver = claude()
+    when(driver, "text-delta", lambda: driver.steer("say: steered"))
+
+    chunks = await driver.run(turn("slow 20 50"))
+    after = await driver.run(turn("say: next"))
+
+    check_turn(driver.outs)
+    assert text_of(chunks).endswith("steered")
+    assert (text_of(after), driver.launches) == ("next", 1)
+    assert chunks[-1]["messageMetadata"]["usage"]["outputTokens"] == 60  # of both results
+
+
+async def test_stopped_it_does_not_go_on_with_what_it_was_told(claude, tmp_path):
+    driver = claude()
+
+    def act():
+        driver.steer("bash: touch made")
+        driver.interrupt()
+        driver.kill()  # as the sandbox does when a polite word doesn't help
+
+    when(driver, "text-delta", act)
+    chunks = await driver.run(turn("slow 40 50"))
+
+    assert "abort" in types_of(chunks)
+    assert not (tmp_path / "work/made").exists()
+
+
+async def test_an_older_program_is_given_nothing_in_between(claude, monkeypatch):
+    monkeypatch.setattr("agents.harness.claude_code.launch.STEERS_SINCE", (9, 0))
+    driver = claude()
+    when(driver, "text-delta", lambda: driver.steer("say: steered"))
+
+    chunks = await driver.run(turn("slow 5 20"))
+
+    assert NotSteered(STEER) in driver.outs
+    assert "steered" not in text_of(chunks)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agents.harness.base import Ask
+from agents.harness.base import Ask, NotSteered, Steered
 from agents.harness.codex import CodexAdapter
 from tests.harness.cli import a_home, need
-from tests.harness.driver import Driver, one, text_of, turn, types_of
+from tests.harness.driver import STEER, Driver, one, text_of, turn, types_of
 from tests.harness.real import codex_env, running, when
 from tests.harness.shapes import check_turn
 from tests.standin import serving
@@ -414,13 +414,23 @@ async def test_interrupt_while_a_question_is_open(codex, tmp_path):
 
 async def test_more_can_be_said_while_it_works(codex, standin):
     driver = codex()
-    steer = lambda: driver.carry_out(driver.adapter.steer("say: steered"))  # noqa: E731
-    when(driver, "text-delta", steer)
+    when(driver, "text-delta", lambda: driver.steer("say: steered"))
 
     chunks = await driver.run(say("slow 20 50"))
 
     check_turn(driver.outs)
     assert text_of(chunks).endswith("steered")
+    assert Steered(STEER) in driver.outs
+
+
+async def test_what_is_said_before_its_turn_has_begun_waits(codex):
+    driver = codex()
+    when(driver, "start", lambda: driver.steer("say: steered"))
+
+    chunks = await driver.run(say("say: hello"))
+
+    assert text_of(chunks) == "hello"
+    assert NotSteered(STEER) in driver.outs
 
 
 async def test_not_signed_in_says_what_to_do(codex, home):

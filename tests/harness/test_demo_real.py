@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import agents.demo_agent
-from agents.harness.base import Ask
+from agents.harness.base import Ask, NotSteered, Steered
 from agents.harness.demo import DemoAdapter
-from tests.harness.driver import Driver, one, text_of, turn, types_of
+from tests.harness.driver import STEER, Driver, one, text_of, turn, types_of
 from tests.harness.shapes import check_turn
 from tests.waiting import auntil
 
@@ -207,3 +207,31 @@ async def test_the_session_is_kept_when_resumed(demo):
     chunks = await demo.run(turn("think", resumeSessionRef=session))
 
     assert chunks[-1]["messageMetadata"]["codingAgentSessionId"] == session
+
+
+async def test_reads_in_between_what_is_said(demo):
+    when(demo, "text-delta", lambda: demo.steer("and the weather?"))
+
+    chunks = await demo.run(turn("count to five every 20 ms"))
+
+    check_turn(demo.outs)
+    assert Steered(STEER) in demo.outs
+    assert "You say in between: and the weather?" in text_of(chunks)
+
+
+async def test_what_comes_too_late_waits_for_the_next_turn(demo):
+    when(demo, "text-delta", lambda: demo.steer("too late"))
+
+    await demo.run(turn("count to one"))
+    first = demo.outs
+    after = await demo.run(turn("count to two"))
+
+    became = [out for out in first if isinstance(out, Steered | NotSteered)]
+    assert len(became) == 1  # it may just have been in time
+    assert text_of(after) == "1, 2"
+
+
+async def test_plan_mode_asks_nothing(demo):
+    chunks = await demo.run(turn("ask", mode="plan"))
+
+    assert "tool-approval-request" not in types_of(chunks)

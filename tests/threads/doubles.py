@@ -122,6 +122,22 @@ class LostProcess(ScriptedSandbox):
         self.let_gone.append((run_id, fence))
 
 
+class SteerableSandbox(ScriptedSandbox):
+    """Takes what is said in between; ``steers`` are (run, id, words), as often as it is told."""
+
+    takes = True
+
+    def __init__(self, *script):
+        super().__init__(*script)
+        self.steers: list = []
+
+    async def steer(self, place, *, run_id, steer_id, message):
+        self.steers.append((run_id, steer_id, message["parts"][0]["text"]))
+        if not self.takes:
+            raise DispatchRefused("not_steerable", "Its turn is over.")
+        self.runs[run_id].say({"type": "steer-taken", "steerId": steer_id})
+
+
 class CuttingSandbox(ScriptedSandbox):
     """Its streams break after every second event."""
 

@@ -12,7 +12,7 @@ from tests.waiting import auntil
 from threads import pool, selectors, services
 from threads.dispatcher import Dispatcher
 from threads.journal import Writer
-from threads.models import Approval, Message, Run
+from threads.models import Approval, Message, Run, Steer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -470,3 +470,48 @@ async def test_many_runs_at_once(serve, post, ada, org, agent):
     done = [await ended(run) for run in runs]
 
     assert {(run.state, text_of(run)) for run in done} == {("completed", "".join(words))}
+
+
+@pytest.fixture
+def hand_over(thread, ada):
+    """Return ``hand_over(run)``: Ada hands its message to the agent that is at work."""
+
+    async def steer(run):
+        await sync_to_async(services.steer_queued)(thread=thread, run_id=run.pk, by=ada)
+        return await Steer.objects.aget(run=run)
+
+    return steer
+
+
+async def test_a_message_is_handed_over_once(serve, post, hand_over):
+    run = await post("one")
+    sandbox = doubles.SteerableSandbox(chunk("start"))
+    await serve(sandbox)
+    await in_state(run, "running")
+    second = await post("two")
+
+    steer = await hand_over(second)
+    await auntil(lambda: sandbox.steers, what="it is told")
+    applied = {"type": "steer-applied", "steerId": str(steer.pk)}
+    sandbox.runs[str(run.pk)].say(applied, chunk("finish"), DONE)
+    await ended(run)
+
+    assert await state_of(second) == "steered"
+    assert sandbox.steers == [(str(run.pk), str(steer.pk), "two")]
+    assert sandbox.starts == [str(run.pk)]
+
+
+async def test_what_can_not_be_handed_over_goes_out_in_its_turn(serve, post, hand_over):
+    run = await post("one")
+    sandbox = doubles.SteerableSandbox(chunk("start"))
+    sandbox.takes = False
+    await serve(sandbox)
+    await in_state(run, "running")
+    second = await post("two")
+
+    await hand_over(second)
+    await auntil(lambda: sandbox.steers, what="it is told")
+    sandbox.runs[str(run.pk)].say(chunk("finish"), DONE)
+
+    await auntil(lambda: sandbox.starts == [str(run.pk), str(second.pk)], what="its turn")
+    assert not await Steer.objects.aexists()

@@ -25,6 +25,7 @@ JOIN_LIMIT: Final = 64 * 1024  # characters of one joined delta: a row stays sma
 HOLD_LIMIT: Final = 64  # events between ``finish`` and ``done``
 
 TRUNCATED: Final = ("stream_truncated", "The agent's stream ended in the middle.")
+STEER: Final = "data-steer"  # a person's message in the middle of an answer
 # Kept as the error of a run whose agent stopped by itself.
 ABORTED: Final = "aborted"
 
@@ -86,6 +87,10 @@ class Decision:
     title: str = ""
     asked: list[Asked] = field(default_factory=list)
     applied: list[str] = field(default_factory=list)
+    # Messages handed over in the middle: ids of their steers, by what became of them.
+    taken: list[str] = field(default_factory=list)
+    steered: list[str] = field(default_factory=list)
+    not_steered: list[str] = field(default_factory=list)
     end: str = ""
     finish: tuple[Chunk, int] | None = None
 
@@ -151,6 +156,15 @@ class _Turn:
                 self.chunk(event, body["chunk"])
             case "approval-applied":
                 self.applied(event)
+            case "steer-taken":
+                decision.taken.append(str(body.get("steerId")))
+            case "steer-applied":
+                steer_id = str(body.get("steerId"))
+                decision.steered.append(steer_id)
+                # Its place in the answer; who carries the decision out knows the words.
+                decision.chunks.append(({"type": STEER, "id": steer_id}, event.n))
+            case "steer-refused":
+                decision.not_steered.append(str(body.get("steerId")))
             case "error":
                 decision.error_code = str(body.get("code") or "harness_crashed")[:60]
                 decision.error_text = str(body.get("message") or "")

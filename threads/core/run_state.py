@@ -12,8 +12,9 @@ COMPLETED: Final = "completed"
 FAILED: Final = "failed"
 CANCELLED: Final = "cancelled"
 EXPIRED: Final = "expired"
+STEERED: Final = "steered"  # its message was handed over to the run that was going on
 
-FINISHED: Final = (COMPLETED, FAILED, CANCELLED, EXPIRED)
+FINISHED: Final = (COMPLETED, FAILED, CANCELLED, EXPIRED, STEERED)
 # On a machine, or on the way to it: at most one per thread.
 ACTIVE: Final = (DISPATCHED, RUNNING, WAITING)
 UNFINISHED: Final = (QUEUED, *ACTIVE)
@@ -21,7 +22,7 @@ UNFINISHED: Final = (QUEUED, *ACTIVE)
 # Dispatched may fall back to queued: the laptop was gone before it took the run. What ran may
 # be dispatched again: the process that had it was lost, and the next attempt begins.
 AFTER: Final[dict[str, tuple[str, ...]]] = {
-    QUEUED: (DISPATCHED, CANCELLED, EXPIRED, FAILED),
+    QUEUED: (DISPATCHED, CANCELLED, EXPIRED, FAILED, STEERED),
     DISPATCHED: (QUEUED, RUNNING, WAITING, COMPLETED, FAILED, CANCELLED),
     RUNNING: (DISPATCHED, WAITING, COMPLETED, FAILED, CANCELLED),
     WAITING: (DISPATCHED, RUNNING, COMPLETED, FAILED, CANCELLED),
@@ -29,6 +30,7 @@ AFTER: Final[dict[str, tuple[str, ...]]] = {
     FAILED: (),
     CANCELLED: (),
     EXPIRED: (),
+    STEERED: (),
 }
 
 

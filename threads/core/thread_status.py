@@ -15,6 +15,7 @@ _OF_RUN: Final = {
     run_state.FAILED: "failed",
     run_state.EXPIRED: "failed",
     run_state.CANCELLED: "cancelled",
+    run_state.STEERED: "completed",
 }
 
 

@@ -26,6 +26,7 @@ from threads.services.runs import (
     finish_run,
     mark_stop_delivered,
 )
+from threads.services.steers import mark_steer_told, steer_queued, try_steer
 from threads.services.sweeping import end_stuck_runs, expire_queued_runs, prune_events
 from threads.services.threads import create_thread, delete_thread, rename_thread
 
@@ -47,6 +48,7 @@ __all__ = [
     "finish_run",
     "mark_answer_delivered",
     "mark_shown",
+    "mark_steer_told",
     "mark_stop_delivered",
     "note_joined",
     "post_message",
@@ -58,6 +60,8 @@ __all__ = [
     "requeue_run",
     "restart_run",
     "set_level",
+    "steer_queued",
     "take_over",
+    "try_steer",
     "withdraw_queued",
 ]

@@ -22,7 +22,7 @@ from threads.core import run_state
 from threads.core.queue import moved
 from threads.ending import WITHDRAWN, Ending, conclude
 from threads.errors import AlreadyDispatched, NotTheAuthor
-from threads.models import Message, Run, Thread
+from threads.models import Message, Run, Steer, Thread
 from threads.rows import Draft
 from threads.selectors import list_queue
 from threads.services.announce import announce
@@ -47,9 +47,10 @@ def change_queued(*, thread: Thread, run_id: UUID, change: QueueChange, by: User
         AlreadyDispatched: it, or the one before which it should go, waits no longer.
     """
     with transaction.atomic():
-        run = _lock_own(thread, run_id, by)
+        run = lock_own(thread, run_id, by)
         drafts = []
         if change.parts:
+            _refuse_if_handed_over(run)
             drafts.append(_edit(run, rows.clean(change.parts)))
         if change.moves:
             drafts.append(_move(run, change.before))
@@ -95,9 +96,10 @@ def withdraw_queued(*, thread: Thread, run_id: UUID, by: User) -> None:
     """
     now = timezone.now()
     with transaction.atomic():
-        run = _lock_own(thread, run_id, by)
+        run = lock_own(thread, run_id, by)
         if run.error_code == WITHDRAWN:
             return
+        _refuse_if_handed_over(run)
         if not _still_waiting(run.pk).update(progress_at=now):
             raise AlreadyDispatched
         ending = Ending(state=run_state.CANCELLED, code=WITHDRAWN)
@@ -105,7 +107,13 @@ def withdraw_queued(*, thread: Thread, run_id: UUID, by: User) -> None:
         announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written, runs=True)
 
 
-def _lock_own(thread: Thread, run_id: UUID, by: User) -> Run:
+def _refuse_if_handed_over(run: Run) -> None:
+    """The agent that is at work may have read the message already."""
+    if Steer.objects.filter(run=run, tried_at__isnull=False).exists():
+        raise AlreadyDispatched
+
+
+def lock_own(thread: Thread, run_id: UUID, by: User) -> Run:
     """Return the run behind its thread's lock, if ``by`` wrote what it answers."""
     rows.lock(thread.pk)
     run = Run.objects.select_related("prompt", "thread").filter(thread=thread, pk=run_id).first()

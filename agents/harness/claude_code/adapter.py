@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agents.harness.base import PLAN, Again, Launch, Out, TurnInput
+from agents.harness.base import PLAN, Again, Json, Launch, NotSteered, Out, Steered, TurnInput
 from agents.harness.claude_code import failures
 from agents.harness.claude_code import launch as lines
 from agents.harness.claude_code.permissions import DENIED, PLAN_ONLY, answered, decide, denial
@@ -78,6 +78,10 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
         self._is_initialized = False
         self._is_restarting = False
         self._is_planning = False
+        self._version: tuple[int, ...] = ()
+        self._steers: list[str] = []  # given in the middle of the turn, and not yet read
+        self._cost = 0.0  # of the results that were not the turn's last
+        self._is_continued = False
 
     def launch(self, turn: TurnInput) -> Launch:
         return lines.launch(turn)
@@ -92,6 +96,7 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
             self._open(turn)
         self._stream = Stream(self._answer, self._todos)
         self._is_planning = turn.mode == PLAN
+        self._steers, self._cost, self._is_continued = [], 0.0, False
         if not self._is_initialized:
             self._is_initialized = True
             self._meter = Meter(is_resumed=turn.resume_session_ref is not None)
@@ -124,11 +129,23 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
             self._spoiled += 1
         self._answer.put(lines.allow(question.request_id, given))
 
+    def steer(self, steer_id: str, message: Json) -> list[Out]:
+        """See ``Adapter``. The program reads a line in the middle of a turn at its next step,
+        and says so; where none follows, it goes on with it by itself after its result. So that
+        result is not the end of our turn, see ``_on_result``."""
+        if self._turn is None:
+            return []
+        if self._is_interrupted or self._version < lines.STEERS_SINCE:
+            return [NotSteered(steer_id)]
+        self._steers.append(steer_id)
+        return [lines.user_line(replace(self._turn, messages=(message,)), name=steer_id)]
+
     def interrupt(self) -> list[Out]:
         if self._turn is None:
             return []
         self._is_interrupted = True
-        return [lines.request(self._next_id(), "interrupt")]
+        # It would go on with what it was given meanwhile: then only signals stop it.
+        return [] if self._steers else [lines.request(self._next_id(), "interrupt")]
 
     def ended(self, code: int | None, stderr: str) -> list[Out]:
         return [] if self._is_restarting else super().ended(code, stderr)
@@ -156,6 +173,9 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
         assert self._turn is not None
         self._is_restarting = True
         self._is_initialized = False
+        for steer_id in self._steers:
+            self._answer.put(NotSteered(steer_id))
+        self._steers = []
         self._tell_lost()
         self._answer.put(Again(replace(self._turn, resume_session_ref=None)))
 
@@ -164,6 +184,7 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
     def _on_system(self, message: Line, line: bytes) -> None:
         subtype = text_of(message, "subtype")
         if subtype == "init":
+            self._version = lines.version_of(text_of(message, "claude_code_version"))
             self._on_session(text_of(message, "session_id"), text_of(message, "model"))
         elif subtype == "api_retry":
             self._answer.data("retry", _retry(message), transient=True)
@@ -187,6 +208,13 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
             if text_of(event, "type") == "message_delta":
                 self._meter.step(object_of(event, "usage"))
             self._stream.event(event)
+
+    def _on_command(self, message: Line, line: bytes) -> None:
+        """What became of a line that was given in the middle of the turn."""
+        steer_id = text_of(message, "command_uuid")
+        if text_of(message, "state") == "started" and steer_id in self._steers:
+            self._steers.remove(steer_id)
+            self._answer.put(Steered(steer_id))
 
     def _on_assistant(self, message: Line, line: bytes) -> None:
         if parent := text_of(message, "parent_tool_use_id"):
@@ -231,6 +259,14 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
     def _on_control_response(self, message: Line, line: bytes) -> None:
         """Answers to ours; what they lead to comes on lines of its own."""
 
+    def _told(self, result: Line) -> Line:
+        """Return what the turn used. Of several results the last knows its own part alone: then
+        the steps count."""
+        told = self._meter.told(result | {"usage": {}} if self._is_continued else result)
+        if self._cost and "costUsd" in told:
+            told["costUsd"] = round(told["costUsd"] + self._cost, 6)
+        return told
+
     def _on_result(self, message: Line, line: bytes) -> None:
         assert self._turn is not None
         words = failures.errors_of(message)
@@ -239,7 +275,11 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
             self._start_afresh()
             return
         self._session = text_of(message, "session_id") or self._session
-        metadata = self._metadata() | self._meter.told(message)
+        if self._steers:  # it goes on by itself with what it was given
+            self._is_continued = True
+            self._cost += self._meter.cost(message) or 0
+            return
+        metadata = self._metadata() | self._told(message)
         if self._is_interrupted or (is_error and failures.was_interrupted(message)):
             self._answer.abort(metadata)
         elif is_error:
@@ -263,6 +303,7 @@ def _retry(message: Line) -> dict[str, Any]:
 
 _HANDLERS: dict[str, Callable[[ClaudeCodeAdapter, Line, bytes], None]] = {
     "assistant": ClaudeCodeAdapter._on_assistant,
+    "command_lifecycle": ClaudeCodeAdapter._on_command,
     "control_cancel_request": ClaudeCodeAdapter._on_cancel,
     "control_request": ClaudeCodeAdapter._on_control_request,
     "control_response": ClaudeCodeAdapter._on_control_response,

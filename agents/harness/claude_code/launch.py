@@ -36,6 +36,10 @@ ENVIRONMENT = {
     "DISABLE_TELEMETRY": "1",
 }
 
+# The first version known to say what becomes of a line in the middle of a turn; an older one
+# may read it, or begin a turn of its own with it, and nobody is told which.
+STEERS_SINCE = (2, 1, 330)
+
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
@@ -98,8 +102,15 @@ def _respond(request_id: str, answer: dict[str, Any]) -> Write:
     return _line({"type": "control_response", "response": response})
 
 
-def user_line(turn: TurnInput) -> Write:
-    """Return what the person said, with its files."""
+def version_of(text: str) -> tuple[int, ...]:
+    """Return a version such as ``2.1.330`` for comparing; empty, less than any, if it is none."""
+    numbers = text.split(" ")[0].split(".")
+    return tuple(map(int, numbers)) if all(n.isdecimal() and len(n) < 9 for n in numbers) else ()
+
+
+def user_line(turn: TurnInput, *, name: str = "") -> Write:
+    """Return what the person said, with its files; the program tells what becomes of a line
+    that has a ``name`` (a UUID)."""
     content = [block for part in parts_of(turn.last_message) if (block := _block(part))]
     message = {"role": "user", "content": content or [_text("(nothing)")]}
     return _line(
@@ -108,6 +119,7 @@ def user_line(turn: TurnInput) -> Write:
             "message": message,
             "parent_tool_use_id": None,
             "session_id": turn.resume_session_ref or "default",
+            **({"uuid": name} if name else {}),
         }
     )
 

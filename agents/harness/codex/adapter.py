@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from agents.harness.base import Launch, Out, TurnInput, Write
+from agents.harness.base import Launch, NotSteered, Out, Steered, TurnInput, Write
 from agents.harness.cli_adapter import CliAdapter, Message
 from agents.harness.codex import approvals, failures
 from agents.harness.codex import launch as lines
@@ -29,6 +30,7 @@ class CodexAdapter(CliAdapter[Question]):
         self._folder = ""
         self._codex_turn = ""
         self._is_connected = False  # the program knows our thread
+        self._steers: dict[RequestId, str] = {}  # our request → the message it gives
 
     def launch(self, turn: TurnInput) -> Launch:
         return lines.launch(turn)
@@ -39,7 +41,7 @@ class CodexAdapter(CliAdapter[Question]):
     def begin(self, turn: TurnInput) -> list[Out]:
         self._open(turn)
         self._stream = Stream(self._answer, self._folder)
-        self._codex_turn = ""
+        self._codex_turn, self._steers = "", {}
         if self._is_connected:
             self._start_turn()
         else:
@@ -62,15 +64,16 @@ class CodexAdapter(CliAdapter[Question]):
         self._is_interrupted = True
         return [self._interrupt()] if self._codex_turn else []
 
-    def steer(self, text: str) -> list[Out]:
-        """Say something more in the running turn; nothing when it isn't known to run.
-
-        Not part of ``Adapter`` yet: no other harness takes it in the middle of a turn.
-        """
-        if self._turn is None or not self._codex_turn or self._is_interrupted:
+    def steer(self, steer_id: str, message: Message) -> list[Out]:
+        if self._turn is None:
             return []
-        params = {"threadId": self._session, "expectedTurnId": self._codex_turn}
-        return [self._rpc.request("turn/steer", params | {"input": [lines.text_input(text)]})]
+        if not self._codex_turn or self._is_interrupted:
+            return [NotSteered(steer_id)]  # its turn has not begun, or is to end
+        said = lines.user_input(replace(self._turn, messages=(message,)))
+        params = {"threadId": self._session, "expectedTurnId": self._codex_turn, "input": said}
+        write = self._rpc.request("turn/steer", params)
+        self._steers[self._rpc.newest] = steer_id
+        return [write]
 
     def _on_gone(self) -> None:
         self._is_connected = False
@@ -93,7 +96,10 @@ class CodexAdapter(CliAdapter[Question]):
     def _on_response(self, method: str, message: Message) -> None:
         error = object_of(message, "error")
         result = object_of(message, "result")
-        if "error" in message:
+        if steer_id := self._steers.pop(message["id"], None):
+            is_refused = "error" in message
+            self._answer.put(NotSteered(steer_id) if is_refused else Steered(steer_id))
+        elif "error" in message:
             self._on_refusal(method, error)
         elif method == "initialize":
             self._answer.put(self._rpc.notify("initialized", {}))
@@ -224,6 +230,9 @@ class CodexAdapter(CliAdapter[Question]):
         self._questions.pop(f"{self._turn.run_id}:{params.get('requestId')}", None)
 
     def _on_turn_completed(self, params: Message) -> None:
+        for steer_id in self._steers.values():  # what it took keeps its turn going
+            self._answer.put(NotSteered(steer_id))
+        self._steers = {}
         turn = object_of(params, "turn")
         status, error = text_of(turn, "status"), object_of(turn, "error")
         if self._is_interrupted or status == "interrupted":

@@ -6,7 +6,17 @@ import json
 import sys
 from pathlib import Path
 
-from agents.harness.base import Applied, Ask, Done, Emit, Fail, Launch, Write
+from agents.harness.base import (
+    Applied,
+    Ask,
+    Done,
+    Emit,
+    Fail,
+    Launch,
+    NotSteered,
+    Steered,
+    Write,
+)
 
 CHILD = Path(__file__).with_name("child.py")
 
@@ -68,6 +78,12 @@ class PlainHarness:
     def answer(self, approval_id, decision, reason, answers=None):
         line = json.dumps({"decision": decision, "reason": reason, "answers": answers or {}})
         return [Write(line.encode()), Applied(approval_id, decision)]
+
+    def steer(self, steer_id, message):
+        text = message["parts"][0]["text"]
+        if text == "no":
+            return [NotSteered(steer_id)]
+        return [Steered(steer_id), Emit({"type": "text-delta", "id": "t", "delta": f"<{text}>"})]
 
     def interrupt(self):
         self.is_stopped = True

@@ -118,6 +118,33 @@ class ProviderConformance(ABC):
             )
         assert refused.value.code == "unknown_approval"
 
+    @pytest.mark.parametrize(("text", "became"), [("more", "applied"), ("no", "refused")])
+    async def test_what_is_said_in_between_reaches_the_agent_once(
+        self, provider, place, run_id, text, became
+    ):
+        message = {"id": "m", "role": "user", "parts": [{"type": "text", "text": text}]}
+        async with self.dispatch(provider, place, run_id, ["until_told"]) as events:
+            await anext(events)
+            for _ in range(3):
+                await provider.steer(place, run_id=run_id, steer_id="s", message=message)
+            await provider.cancel(place, run_id=run_id)
+            seen = [event.body async for event in events]
+
+        assert [b["type"] for b in seen if b["type"].startswith("steer")] == [
+            "steer-taken",
+            f"steer-{became}",
+        ]
+
+    async def test_when_its_turn_is_over_nothing_is_taken(self, provider, place, run_id):
+        await self.run(provider, place, run_id, ["say", "hi"])
+        message = {"id": "m", "role": "user", "parts": []}
+
+        with pytest.raises(DispatchRefused) as refused:
+            await provider.steer(place, run_id=run_id, steer_id="s", message=message)
+        assert refused.value.code == "not_steerable"
+        with pytest.raises(UnknownRun):
+            await provider.steer(place, run_id="never", steer_id="s", message=message)
+
     async def test_acknowledging_is_safe_to_repeat(self, provider, place, run_id):
         events = await self.run(provider, place, run_id, ["say", "hi"])
 

@@ -1,0 +1,95 @@
+"""Handing a waiting message over to the agent that is at work."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from agents.catalog import load_catalog
+from mesh.models import User
+from threads import rows
+from threads.chunks import steering_chunk, ui_message
+from threads.core import run_state
+from threads.errors import AlreadyDispatched, CannotSteer, NothingRuns
+from threads.models import Run, Steer, Thread
+from threads.rows import Draft
+from threads.services.announce import announce
+from threads.services.queue import lock_own
+
+
+def steer_queued(*, thread: Thread, run_id: UUID, by: User) -> Run:
+    """Hand a waiting message over to the run that goes on, and return its own run.
+
+    It keeps waiting until the agent has it: if the agent can't take it, it goes out in its turn.
+    Safe to repeat.
+
+    Raises:
+        NotFound: the thread has no such run.
+        NotTheAuthor: another person wrote it.
+        AlreadyDispatched: it waits no longer.
+        CannotSteer: this harness takes nothing in the middle of a turn.
+        NothingRuns: there is no turn to be in the middle of.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        run = lock_own(thread, run_id, by)
+        if run.state != run_state.QUEUED:
+            raise AlreadyDispatched
+        kind = load_catalog().find(run.thread.harness_id)
+        if kind is None or kind.steer != "now":
+            raise CannotSteer
+        active = Run.objects.filter(thread=thread, state__in=run_state.ACTIVE)
+        into = active.filter(cancel_requested_at=None).first()
+        if into is None:
+            raise NothingRuns
+        _, is_new = Steer.objects.get_or_create(
+            run=run, defaults={"into": into, "asked_at": now, "asked_by": by}
+        )
+        if is_new:
+            written = rows.append(thread.pk, [Draft(steering_chunk(run, "asked"), run.pk)])
+            announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written, runs=True)
+    return run
+
+
+def try_steer(*, steer_id: UUID) -> dict[str, Any] | None:
+    """Note that the sandbox may know of it from now on, and return the message it is to be given.
+
+    ``None``: it is not to be told any more. In the thread's lock, so that whoever edits or
+    withdraws the message comes before, or is refused.
+    """
+    with transaction.atomic():
+        steers = Steer.objects.filter(pk=steer_id)
+        thread_id = steers.values_list("run__thread_id", flat=True).first()
+        if thread_id is None:
+            return None
+        rows.lock(thread_id)
+        due = Steer.objects.filter(
+            pk=steer_id,
+            run__state=run_state.QUEUED,
+            into__state__in=run_state.ACTIVE,
+            taken_at=None,
+        )
+        if not due.update(tried_at=timezone.now()):
+            return None
+        return ui_message(steers.select_related("run__prompt").get().run.prompt)
+
+
+def mark_steer_told(*, steer_id: UUID, is_taken: bool) -> None:
+    """Note whether the sandbox has the message; if not, it waits for its turn. Safe to repeat."""
+    found = Steer.objects.filter(pk=steer_id, applied_at=None)
+    with transaction.atomic():
+        steer = found.select_related("run__prompt", "run__thread").first()
+        if steer is None:
+            return
+        thread = rows.lock(steer.run.thread_id)
+        if is_taken:
+            done = found.filter(taken_at=None).update(taken_at=timezone.now())
+        else:
+            done, _ = found.filter(taken_at=None).delete()
+        if done:
+            chunk = steering_chunk(steer.run, "taken" if is_taken else "refused")
+            written = rows.append(thread.pk, [Draft(chunk, steer.run_id)])
+            announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written)
