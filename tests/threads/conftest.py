@@ -52,9 +52,9 @@ def say(thread, ada, link):
 
 
 @pytest.fixture
-def served(monkeypatch, thread):
+def served(settings, thread):
     """Ada's thread, pinned to a container: its runs are of the server lane."""
-    monkeypatch.setattr("threads.targets.KINDS", ("remote-user", "docker"))
+    settings.MESH_SANDBOX_KINDS = ["docker"]
     thread.sandbox_provider_kind, thread.harness_id, thread.branch = "docker", "demo", "main"
     thread.save()
     return thread
