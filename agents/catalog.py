@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from agents.core.options import DECOPILOT
 from agents.core.tiers import Catalog, override, read_catalog
 from agents.harness import ADAPTERS
 
@@ -35,9 +36,10 @@ def load_catalog() -> Catalog:
 
 @lru_cache(maxsize=1)
 def load_runnable() -> Catalog:
-    """Return the agents that this version can run: those with an adapter, and whatever speaks
-    ACP, which a machine may bring along (``deco_link --acp``)."""
-    kinds = (kind for kind in load_catalog() if kind.kind in ADAPTERS or kind.kind[:4] == "acp:")
+    """Return the agents that this version can run: those with an adapter, the one whose loop is
+    the server's own, and whatever speaks ACP, which a machine may bring (``deco_link --acp``)."""
+    known = {*ADAPTERS, DECOPILOT}
+    kinds = (kind for kind in load_catalog() if kind.kind in known or kind.kind[:4] == "acp:")
     return Catalog(tuple(kinds))
 
 

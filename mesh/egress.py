@@ -83,36 +83,52 @@ def split_address(text: str, *, allowed: Allowed = NONE_ALLOWED) -> SplitResult:
     return parts
 
 
-class GuardedTransport(httpx.AsyncBaseTransport):
-    """An httpx transport that goes nowhere it may not; see the module.
+class Guard:
+    """Says where a request may go; every transport of ours asks it, for every request.
 
     ``plain`` allows http to public hosts too, for reading what is public anyway.
     """
 
     def __init__(
-        self,
-        *,
-        allowed: Allowed = NONE_ALLOWED,
-        plain: bool = False,
-        resolve: Resolve = resolve,
+        self, *, allowed: Allowed = NONE_ALLOWED, plain: bool = False, resolve: Resolve = resolve
     ) -> None:
         self._allowed = allowed
         self._plain = plain
         self._resolve = resolve
+
+    async def addresses(self, scheme: str, host: str, port: int | None) -> Sequence[Address]:
+        """Return the addresses to connect to, the first one first; none for an unknown name.
+
+        Raises:
+            AddressRefused: one of them may not be reached, or not in clear.
+        """
+        number = port or (443 if scheme == "https" else 80)
+        literal = parse_address(host)
+        found = [literal] if literal else await self._resolve(host, number)
+        if first_refused(host, found, number, self._allowed) is not None:
+            raise AddressRefused
+        is_open = first_refused(host, found, number, NONE_ALLOWED) is None
+        if found and scheme != "https" and is_open and not self._plain:
+            raise AddressRefused(
+                "A public address must begin with https, or the key could be read on its way."
+            )
+        return found
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """An httpx transport that goes nowhere it may not; see the module."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
         # One for each name: a connection that was opened to one is never used for another
         # that happens to have the same address.
         self._inner: dict[str, httpx.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
-        port = url.port or (443 if url.scheme == "https" else 80)
-        addresses = await self._addresses(url.host, port)
+        addresses = await self._guard.addresses(url.scheme, url.host, url.port)
         if not addresses:
             raise NameUnknown("There is no such host.", request=request)
-        if url.scheme != "https" and not self._plain and is_open(url.host, addresses):
-            raise AddressRefused(
-                "A public address must begin with https, or the key could be read on its way."
-            )
         for address in addresses[:-1]:
             try:
                 return await self._send(request, address)
@@ -124,16 +140,9 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         inner = self._inner.get(request.url.host)
         if inner is None:
             # Without the environment's proxy: it would do the resolving for us.
-            inner = httpx.AsyncHTTPTransport(verify=_ssl_context(), trust_env=False)
+            inner = httpx.AsyncHTTPTransport(verify=ssl_context(), trust_env=False)
             self._inner[request.url.host] = inner
         return await inner.handle_async_request(_pinned(request, address))
-
-    async def _addresses(self, host: str, port: int) -> Sequence[Address]:
-        literal = parse_address(host)
-        found = [literal] if literal else await self._resolve(host, port)
-        if first_refused(host, found, port, self._allowed) is not None:
-            raise AddressRefused
-        return found
 
     async def aclose(self) -> None:
         for inner in self._inner.values():
@@ -141,13 +150,9 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
 
 @cache
-def _ssl_context() -> ssl.SSLContext:
+def ssl_context() -> ssl.SSLContext:
+    """Return how servers prove who they are; making it takes a while, so there is one."""
     return httpx.create_ssl_context(trust_env=False)
-
-
-def is_open(host: str, addresses: Sequence[Address]) -> bool:
-    """Say whether all of the host's addresses are public."""
-    return first_refused(host, addresses, 0, NONE_ALLOWED) is None
 
 
 def _pinned(request: httpx.Request, address: Address) -> httpx.Request:
@@ -165,5 +170,5 @@ def guarded_client(
     *, allowed: Allowed = NONE_ALLOWED, plain: bool = False, **settings: Any
 ) -> httpx.AsyncClient:
     """Return a client whose every request passes the guard."""
-    transport = GuardedTransport(allowed=allowed, plain=plain)
+    transport = GuardedTransport(Guard(allowed=allowed, plain=plain))
     return httpx.AsyncClient(transport=transport, trust_env=False, **settings)

@@ -259,6 +259,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": ENV.log_level},
     "loggers": {
         "httpx": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
         "asyncio": {"level": "WARNING"},
         "oauthlib": {"level": "INFO"},  # at DEBUG it writes tokens down
     },

@@ -8,10 +8,11 @@ from typing import Final
 
 from sandboxes import providers
 from sandboxes.providers.base import SandboxProvider
+from threads.decopilot.provider import DecopilotProvider
 
 # Harnesses whose loop runs in the process that serves the run, wherever its tools work. Each
 # makes the provider that runs it; there is one in a process.
-IN_PROCESS: Final[dict[str, Callable[[], SandboxProvider]]] = {}
+IN_PROCESS: Final[dict[str, Callable[[], SandboxProvider]]] = {"decopilot": DecopilotProvider}
 
 
 @cache

@@ -17,6 +17,7 @@ from links.selectors import LinkView
 from sandboxes.core import vm_map
 from sandboxes.core.kinds import REMOTE_USER, KindFacts, choose_kind
 from sandboxes.core.resolve import (
+    LOOPS_IN_SERVER,
     LinkFacts,
     LinkUnavailable,
     Target,
@@ -28,6 +29,8 @@ from sandboxes.providers.base import Place
 from threads.core.lanes import lane_of
 from threads.errors import AgentHasNoFiles, FolderElsewhere, HarnessUnknown, KindUnavailable
 from threads.models import Thread
+
+NO_SANDBOX = ""  # none so far: the next message looks again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +72,7 @@ def choose_pins(*, thread: Thread, wish: Wish) -> tuple[Pins, str]:
     # A thread without a branch has a folder of its own.
     branch = thread.branch or wish.branch or f"thread:{thread.pk}"
     kind = thread.sandbox_provider_kind or _kind(thread, wish, link, branch, harness_id)
-    if kind not in offered_kinds():
+    if kind != NO_SANDBOX and kind not in offered_kinds():
         raise KindUnavailable
     if load_runnable().find(harness_id) is None:
         raise HarnessUnknown
@@ -93,7 +96,7 @@ def _kind(thread: Thread, wish: Wish, link: LinkView | None, branch: str, harnes
     is_local = harness is not None and harness.is_local and link is not None
     names_machine = wish.link_id is not None or thread.agent.source.kind == "folder"
     cell = vm_map.find_cell(thread.agent.metadata, user=str(thread.owner_id), branch=branch)
-    return choose_kind(
+    kind = choose_kind(
         KindFacts(
             explicit=wish.kind or (REMOTE_USER if names_machine else ""),
             recorded=next(iter(cell or {}), ""),
@@ -101,6 +104,10 @@ def _kind(thread: Thread, wish: Wish, link: LinkView | None, branch: str, harnes
             default=REMOTE_USER if is_local else settings.STUDIO_SANDBOX_RUNNER,
         )
     )
+    is_nowhere = kind == REMOTE_USER and not (link and link.is_online)
+    if is_nowhere and harness_id in LOOPS_IN_SERVER and not (wish.kind or names_machine):
+        return NO_SANDBOX  # it can answer, and looks for a machine when a tool needs one
+    return kind
 
 
 def _harness(thread: Thread, wish: Wish, link: LinkView | None) -> str:
@@ -129,7 +136,7 @@ def _link(thread: Thread, wish: Wish) -> LinkView | None:
         chosen = UUID(source.link_id)
     if chosen is not None:
         return links.find_link(viewer=owner, link_id=chosen)
-    if thread.harness_id:
+    if thread.harness_id and thread.sandbox_provider_kind:
         return None  # its machine was removed: another one lacks the thread's files
     online = links.find_online_link(viewer=owner)
     return online or next(iter(links.list_links(viewer=owner)), None)

@@ -97,6 +97,14 @@ def clean_sentence(said: object, *, secret: str = "") -> str:
     return text if len(text) <= SENTENCE_LIMIT else text[: SENTENCE_LIMIT - 1].rstrip() + "…"
 
 
+def sentence_of(body: Any) -> str:
+    """Return what an error's body says to people: all of these APIs nest it in ``error``."""
+    error = body[0] if isinstance(body, list) and body else body
+    error = error.get("error", error) if isinstance(error, dict) else error
+    said = error.get("message") if isinstance(error, dict) else error
+    return said if isinstance(said, str) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What a key can fill an empty slot with: its provider's proposal and its own list."""

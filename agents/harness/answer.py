@@ -112,6 +112,10 @@ class Answer:
         """Show a plan that a person is to agree to, as Markdown; replaces the last one."""
         self.data("plan", {"plan": plan}, part_id="plan")
 
+    def titled(self, title: str) -> None:
+        """Give the conversation a name; not kept in the message."""
+        self.data("thread-title", {"title": title}, transient=True)
+
     # Text and reasoning
 
     def open(self, kind: str, part_id: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import httpx
 from django.conf import settings
 
-from agents.core.providers import Speaks, clean_sentence
+from agents.core.providers import Speaks, clean_sentence, sentence_of
 from agents.keys.selectors import Account
 from agents.models import Outcome
 from mesh.egress import AddressRefused, guarded_client
@@ -83,14 +83,6 @@ async def _get(client: httpx.AsyncClient, url: str) -> tuple[int, Any]:
         return reply.status_code, json.loads(bytes(body))
     except (ValueError, RecursionError):
         return reply.status_code, None
-
-
-def sentence_of(body: Any) -> str:
-    """Return what an error's body says to people: all of these APIs nest it in ``error``."""
-    error = body[0] if isinstance(body, list) and body else body
-    error = error.get("error", error) if isinstance(error, dict) else error
-    said = error.get("message") if isinstance(error, dict) else error
-    return said if isinstance(said, str) else ""
 
 
 def _models(body: Any) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from agents.harness.base import TIERS
 from tests.harness.driver import turn
 
 
-def test_what_can_be_run_is_what_has_an_adapter():
-    assert {kind.kind for kind in load_runnable()} == set(ADAPTERS)
+def test_what_can_be_run_is_what_has_an_adapter_and_decopilot():
+    assert {kind.kind for kind in load_runnable()} == {*ADAPTERS, "decopilot"}
 
 
 def test_the_order_is_that_of_the_popover():

@@ -1,6 +1,7 @@
 """The chat context: one answer for the page and for the handler of a message."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
@@ -31,6 +32,8 @@ def link(**changes):
         "harnesses": READY,
         "cli_version": "1",
         "protocol_version": 1,
+        "created_at": datetime(2026, 1, 5, tzinfo=UTC),
+        "seen_at": None,
     }
     return LinkView(**given | changes)
 
@@ -46,6 +49,7 @@ def states(chat):
 
 def test_only_agents_that_can_be_run_are_shown():
     assert states(context(link())) == {
+        "decopilot": "unavailable",
         "claude-code": "enabled",
         "codex": "unavailable",
         "acp:gemini": "unavailable",
@@ -76,7 +80,7 @@ def test_who_answers_when_nobody_was_picked(links, active):
         ("claude-code:huge", ("claude-code", "smart")),
         ("codex:fast", ("codex", "fast")),
         ("acp:opencode:fast", ("acp:opencode", "smart")),  # it has one tier
-        ("decopilot:fast", ("claude-code", "fast")),  # not to be run here: the tier is kept
+        ("decopilot:fast", ("decopilot", "fast")),  # also while there is no key
         ("decopilot-laptop", ("claude-code", "smart")),
         ("", ("claude-code", "smart")),
     ],
@@ -105,6 +109,7 @@ def test_a_locked_thread_keeps_agent_and_machine_but_not_the_tier():
     assert chat.locked
     assert chat.active == ("claude-code", "thinking")
     assert states(chat) == {
+        "decopilot": "locked",
         "claude-code": "enabled",
         "codex": "locked",
         "acp:gemini": "locked",

@@ -9,7 +9,14 @@ from ipaddress import ip_address
 import httpx
 import pytest
 
-from mesh.egress import AddressRefused, BadAddress, GuardedTransport, NameUnknown, split_address
+from mesh.egress import (
+    AddressRefused,
+    BadAddress,
+    Guard,
+    GuardedTransport,
+    NameUnknown,
+    split_address,
+)
 from mesh.lib.addresses import parse_allowed
 
 LOOPBACK = ip_address("127.0.0.1")
@@ -43,7 +50,8 @@ def names(**table):
 
 async def get(url, *, allowed="", resolve=None, plain=True, **settings):
     given = {"resolve": resolve} if resolve else {}
-    transport = GuardedTransport(allowed=parse_allowed(allowed), plain=plain, **given)
+    guard = Guard(allowed=parse_allowed(allowed), plain=plain, **given)
+    transport = GuardedTransport(guard)
     async with httpx.AsyncClient(transport=transport, **settings) as client:
         return await client.get(url)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.standin.scripts import REFUSALS, Stop, Text, Thinking, Tool
+from tests.standin.tools import as_offered
 
 Json = dict[str, Any]
 _numbers = itertools.count(1)
@@ -74,6 +75,7 @@ class Message:
 
     def __init__(self, body: Json) -> None:
         self.model = str(body.get("model"))
+        self.offered = {tool.get("name", "") for tool in body.get("tools", [])}
         self.content: list[Json] = []
         self.stop = "end_turn"
 
@@ -98,6 +100,8 @@ class Message:
         if isinstance(step, Stop):
             self.stop = step.reason
             return
+        if isinstance(step, Tool):
+            step = as_offered(step, self.offered)
         index = len(self.content)
         empty, whole, deltas = _parts(step)
         if isinstance(step, Tool):

@@ -31,7 +31,9 @@ def read(body: Json) -> tuple[list[str], list[str]]:
     results: list[str] = []
     for item in body.get("input", []):
         if item.get("role") == "user":
-            texts = [part.get("text", "") for part in item["content"] if _is_said(part)]
+            parts = item["content"]
+            parts = [{"text": parts}] if isinstance(parts, str) else parts
+            texts = [part.get("text", "") for part in parts if _is_said(part)]
             if texts:
                 said.append("\n".join(texts))
                 results = []

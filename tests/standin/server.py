@@ -39,6 +39,8 @@ class Standin:
 
     url: str = ""
     requests: list[Request] = field(default_factory=list)
+    # Set when a client has left in the middle of an answer that stalls.
+    left: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def messages(self) -> list[Request]:
@@ -49,15 +51,19 @@ class Standin:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             request = await _read(reader)
             self.requests.append(request)
-            await self._answer(request, writer)
+            await self._answer(request, reader, writer)
         with contextlib.suppress(ConnectionError):
             writer.close()
             await writer.wait_closed()
 
-    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+    async def _answer(
+        self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         path = request.path.partition("?")[0]
         if api := _api_of(request):
-            await _answer_of_the_model(api, request, writer)
+            if not await _answer_of_the_model(api, request, writer):
+                await reader.read()  # it stalls, until the other side leaves
+                self.left.set()
         elif path == "/v1/messages/count_tokens":
             await _json(writer, 200, {"input_tokens": 100})
         else:
@@ -96,24 +102,26 @@ def _api_of(request: Request) -> ModuleType | None:
 
 async def _answer_of_the_model(
     api: ModuleType, request: Request, writer: asyncio.StreamWriter
-) -> None:
+) -> bool:
+    """Answer; say whether the answer is whole, or stalls."""
     steps = steps_for(*api.read(request.body))
     message = api.Message(request.body)
     if isinstance(steps[0], Refuse):
         await _json(writer, steps[0].status, api.error(steps[0].status))
     elif request.body.get("stream") or ":stream" in request.path:
-        await _stream(api, message, steps, writer)
+        return await _stream(api, message, steps, writer)
     else:
         for step in steps:
             if not isinstance(step, Stall | Cut | Refuse):
                 for _ in message.block(step):
                     pass
         await _json(writer, 200, message.whole())
+    return True
 
 
 async def _stream(
     api: ModuleType, message: Any, steps: list[Step], writer: asyncio.StreamWriter
-) -> None:
+) -> bool:
     writer.write(
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
         b"cache-control: no-store\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
@@ -123,10 +131,10 @@ async def _stream(
     for step in steps:
         if isinstance(step, Cut):
             writer.transport.abort()
-            return
+            return True
         if isinstance(step, Stall):
-            await asyncio.Event().wait()
-        elif not isinstance(step, Refuse):
+            return False
+        if not isinstance(step, Refuse):
             for event, wait in message.block(step):
                 if wait:
                     await asyncio.sleep(wait)
@@ -136,6 +144,7 @@ async def _stream(
     await _send(writer, api.LAST)
     writer.write(b"0\r\n\r\n")
     await writer.drain()
+    return True
 
 
 async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:

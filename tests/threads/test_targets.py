@@ -98,3 +98,24 @@ def test_the_machine_that_is_wished_is_pinned(thread, ada, link):
     )
 
     assert {pins(thread, link_id=each.pk).link_id for each in (link, other)} == {link.pk, other.pk}
+
+
+def test_decopilot_answers_without_a_machine_and_takes_one_that_comes(thread, link):
+    Link.objects.update(offline_after=timezone.now() - timedelta(minutes=1))
+    first, lane = choose_pins(thread=thread, wish=Wish(harness_id="decopilot"))
+    assert (first.sandbox_provider_kind, first.link_id, lane) == ("", None, "server")
+
+    thread.harness_id = "decopilot"
+    Link.objects.update(offline_after=timezone.now() + timedelta(minutes=1))
+    second, lane = choose_pins(thread=thread, wish=Wish())
+    assert (second.sandbox_provider_kind, second.link_id, lane) == (
+        "remote-user",
+        link.pk,
+        "server",
+    )
+
+
+def test_decopilot_on_a_machine_that_was_named_waits_for_it(thread, link):
+    Link.objects.update(offline_after=timezone.now() - timedelta(minutes=1))
+    with pytest.raises(LinkUnavailable):
+        pins(thread, harness_id="decopilot", link_id=link.pk)

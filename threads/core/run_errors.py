@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 _AGAIN: Final = "Send the message again."
+_PROVIDERS: Final = "An admin looks into the settings, under AI providers; then send it again."
 
 # The sentence is used when the sandbox or the agent gave none of its own.
 _TEXTS: Final[dict[str, tuple[str, str]]] = {
@@ -25,6 +26,44 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Install it there, then send the message again.",
     ),
     "model_api_error": ("The model's provider refused the request.", "Wait a little. " + _AGAIN),
+    # Of a model that the organization's own key pays for.
+    "no_model": ("No model is set for this tier.", _PROVIDERS),
+    "key_refused": ("The model's provider refused the organization's key.", _PROVIDERS),
+    "key_unreadable": ("The key can't be opened with this server's encryption keys.", _PROVIDERS),
+    "quota_exceeded": (
+        "The organization's account has no credit left.",
+        "Add credit there, or choose another model in the settings under AI providers.",
+    ),
+    "rate_limited": (
+        "The model's provider takes no more requests for now.",
+        "Wait a minute. " + _AGAIN,
+    ),
+    "provider_overloaded": ("The model's provider is overloaded.", "Wait a minute. " + _AGAIN),
+    "provider_failed": (
+        "The model's provider has a problem of its own.",
+        "Wait a little. " + _AGAIN,
+    ),
+    "model_unknown": ("The provider does not know the model.", _PROVIDERS),
+    "model_timeout": ("The model's provider did not answer in time.", _AGAIN),
+    "model_unreachable": (
+        "The model's provider could not be reached.",
+        "Check the server's network. " + _AGAIN,
+    ),
+    "address_refused": ("The address of the provider is not public.", _PROVIDERS),
+    "context_too_long": (
+        "This conversation is too long for the model.",
+        "Start a new chat, or choose another tier.",
+    ),
+    "content_filtered": ("The provider stopped the answer.", "Say it in other words."),
+    "output_too_long": (
+        "The answer became longer than the model can make it.",
+        "Ask for a part of it.",
+    ),
+    "too_many_steps": (
+        "The agent took too many steps without coming to an end.",
+        "Say what to do next, in smaller pieces.",
+    ),
+    "agent_failed": ("Decopilot failed on this message.", "Try again; it was logged."),
     "journal_broken": (
         "The sandbox could not write its journal.",
         "Look whether that machine's disk is full.",

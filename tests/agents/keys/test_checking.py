@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agents.keys.checking import check, sentence_of
+from agents.core.providers import sentence_of
+from agents.keys.checking import check
 from agents.keys.providers import load_providers
 from agents.keys.selectors import Account
 from tests.agents.keys.conftest import SECRET

@@ -1,0 +1,93 @@
+"""What a failed request to a model is called, and the sentence that says what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is known of a failure.
+
+    ``kinds`` are the names of the error's classes in the model library, the most exact first;
+    ``said`` is the provider's own sentence, cleaned of any key, never its whole answer.
+    """
+
+    kinds: tuple[str, ...]
+    status: int | None = None
+    said: str = ""
+
+
+# The library's class → our code. The first that fits, from the most exact class on.
+_KINDS: Final[dict[str, str]] = {
+    "AddressRefused": "address_refused",
+    "ModelAuthenticationError": "key_refused",
+    "ModelQuotaExceededError": "quota_exceeded",
+    "ModelRateLimitError": "rate_limited",
+    "ModelOverloadedError": "provider_overloaded",
+    "ModelUnavailableError": "provider_overloaded",
+    "ModelServerError": "provider_failed",
+    "ModelContextWindowExceededError": "context_too_long",
+    "ModelNotFoundError": "model_unknown",
+    "ModelTimeoutError": "model_timeout",
+    "ModelRequestTimeout": "model_timeout",
+    "TimeoutError": "model_timeout",
+    "ModelConnectionError": "model_unreachable",
+    "ContentFilterError": "content_filtered",
+    "OutputTokenLimitExceeded": "output_too_long",
+    "UsageLimitExceeded": "too_many_steps",
+    "ModelRequestRejectedError": "model_api_error",
+}
+# Where a class says nothing: what the status means with every provider.
+_STATUSES: Final[dict[int, str]] = {
+    401: "key_refused",
+    402: "quota_exceeded",
+    403: "key_refused",
+    404: "model_unknown",
+    408: "model_timeout",
+    413: "context_too_long",
+    429: "rate_limited",
+    503: "provider_overloaded",
+    504: "model_timeout",
+    529: "provider_overloaded",
+}
+_SENTENCES: Final[dict[str, str]] = {
+    "address_refused": "The address of {who} is not public, and this server's operator has not"
+    " allowed it.",
+    "key_refused": "{who} refused the organization's key.",
+    "quota_exceeded": "The organization's account at {who} has no credit left.",
+    "rate_limited": "{who} takes no more requests from this key for now.",
+    "provider_overloaded": "{who} is overloaded.",
+    "provider_failed": "{who} has a problem of its own.",
+    "context_too_long": "This conversation is too long for the model.",
+    "model_unknown": "{who} does not know the model, or this key may not use it.",
+    "model_timeout": "{who} did not answer in time.",
+    "model_unreachable": "{who} could not be reached.",
+    "content_filtered": "{who} stopped the answer because of what it is about.",
+    "output_too_long": "The answer became longer than the model can make it.",
+    "too_many_steps": "The agent took too many steps without coming to an end.",
+    "model_api_error": "{who} refused the request.",
+    "agent_failed": "Decopilot failed on this message.",
+}
+# Where the provider's own words add nothing for people.
+_SILENT: Final = ("address_refused", "agent_failed", "too_many_steps")
+
+
+def failure_of(trouble: Trouble, *, who: str) -> tuple[str, str]:
+    """Return code and sentence of a failure; ``who`` is the provider, such as ``Anthropic``."""
+    code = _code_of(trouble)
+    sentence = _SENTENCES[code].format(who=who or "The model's provider")
+    if trouble.said and code not in _SILENT:
+        sentence = f"{sentence} It said: {trouble.said}"
+    return code, sentence
+
+
+def _code_of(trouble: Trouble) -> str:
+    for kind in trouble.kinds:
+        if kind in _KINDS:
+            return _KINDS[kind]
+    if trouble.status is not None:
+        by_class = "provider_failed" if trouble.status >= 500 else "model_api_error"
+        return _STATUSES.get(trouble.status, by_class)
+    return "agent_failed"

@@ -1,0 +1,188 @@
+"""Decopilot in this process: a model stand-in on loopback, and a sandbox that answers by script."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import httpx
+import pytest
+
+from agents.keys import services as keys
+from agents.keys.services import NewKey
+from mesh.lib.addresses import parse_allowed
+from mesh.models import Membership
+from sandboxes.providers.base import Place
+from tests.standin.server import serving
+from tests.threads.doubles import ScriptedSandbox
+from threads import services as threads
+from threads.decopilot.provider import DecopilotProvider
+from threads.models import Run, Thread
+from threads.orders import harness_input
+
+SECRET = "sk-ant-Zq7-never-shown"
+
+
+class AnsweringSandbox(ScriptedSandbox):
+    """Answers its routes as ``replies`` say: a body, a status with a body, or an error."""
+
+    def __init__(self, **replies):
+        super().__init__()
+        self.replies = {
+            "bash": {"taskId": "task1", "status": "running"},
+            "tasks/task1": {"status": "exited", "stdout": "hi\n", "stderr": "", "exitCode": 0},
+            "tasks/task1/kill": {"ok": True},
+            **replies,
+        }
+        self.asked = []
+        self.was_asked = asyncio.Event()
+
+    @property
+    def started(self):
+        """The commands that were started."""
+        return [json["command"] for path, json in self.asked if path == "bash"]
+
+    async def until_asked(self, path):
+        while path not in [asked for asked, _ in self.asked]:
+            self.was_asked.clear()
+            await asyncio.wait_for(self.was_asked.wait(), 60)
+
+    async def request(self, place, method, path, *, json=None, limit=None):
+        self.asked.append((path, json))
+        self.was_asked.set()
+        reply = self.replies[path]
+        reply = reply.pop(0) if isinstance(reply, list) and len(reply) > 1 else reply
+        reply = reply[0] if isinstance(reply, list) else reply
+        if isinstance(reply, Exception):
+            raise reply
+        status, body = reply if isinstance(reply, tuple) else (200, reply)
+        return httpx.Response(status, json=body)
+
+
+@pytest.fixture
+async def standin(settings):
+    settings.MESH_PRIVATE_HOSTS = parse_allowed("127.0.0.1")
+    async with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox():
+    return AnsweringSandbox()
+
+
+@pytest.fixture
+def provider(sandbox):
+    return DecopilotProvider(lambda kind: sandbox)
+
+
+def add_key(user, standin, *, secret=SECRET, provider="anthropic"):
+    member = Membership.objects.get(user=user)
+    base = standin.url if provider == "anthropic" else f"{standin.url}/v1"
+    new = NewKey(provider=provider, base_url=base, secret=secret)
+    key = keys.add_key(member=member, new=new)
+    for tier in ("fast", "smart", "thinking"):
+        keys.set_default_model(member=member, tier=tier, key_id=key.pk, model_id="claude-x")
+    return key
+
+
+def make_run(user, org, agent, text, *, thread=None, **fields):
+    """Return a dispatched run of Decopilot for a message of ``user``."""
+    if thread is None:
+        thread = threads.create_thread(owner=user, organization=org, agent=agent)
+        Thread.objects.filter(pk=thread.pk).update(
+            harness_id="decopilot", sandbox_provider_kind="docker", branch="main"
+        )
+    message = thread.messages.create(
+        role="user",
+        client_id=f"m{thread.messages.count()}",
+        seq=thread.messages.count() * 1000 + 1,
+        parts=[{"type": "text", "text": text}],
+    )
+    run = Run.objects.create(thread=thread, prompt=message, fence=1, state="dispatched", **fields)
+    return Run.objects.select_related("prompt", "thread__agent", "thread__owner").get(pk=run.pk)
+
+
+@pytest.fixture
+def runs(transactional_db, ada, org, agent, standin):
+    """Return ``runs(text, **fields)``: the input of a new run, whose key the stand-in takes."""
+    add_key(ada, standin)
+
+    def make(text, **fields):
+        return harness_input(make_run(ada, org, agent, text, **fields))
+
+    return make
+
+
+PLACE = Place(kind="docker", link_id=None, handle="main-0123456789abcdef")
+
+
+class Reader:
+    """Follows one run, and answers its questions with ``decision``."""
+
+    def __init__(self, provider, given, *, fence=1, decision="", answers=None):
+        self.provider, self.given, self.fence = provider, given, fence
+        self.decision, self.answers = decision, answers
+        self.bodies = []
+        self.grown = asyncio.Event()
+
+    async def follow(self):
+        run = {"harness_id": "decopilot", "fence": self.fence, "input": self.given}
+        async with self.provider.dispatch(PLACE, **run) as events:
+            async for event in events:
+                assert event.n == len(self.bodies) + 1
+                self.bodies.append(event.body)
+                self.grown.set()
+                if self.decision and "approval" in event.body:
+                    await self.answer(event.body["approval"]["approvalId"], self.decision)
+        return self
+
+    async def answer(self, approval_id, decision, reason=""):
+        await self.provider.answer(
+            PLACE,
+            run_id=self.given["runId"],
+            approval_id=approval_id,
+            decision=decision,
+            reason=reason,
+            answers=self.answers,
+        )
+
+    async def until(self, kind):
+        """Return when a chunk of that kind was told."""
+        while kind not in [chunk["type"] for chunk in self.chunks]:
+            self.grown.clear()
+            await asyncio.wait_for(self.grown.wait(), 60)
+
+    @property
+    def chunks(self):
+        return [body["chunk"] for body in self.bodies if "chunk" in body]
+
+    def of(self, kind):
+        return [chunk for chunk in self.chunks if chunk["type"] == kind]
+
+    def chunks_until(self, kind):
+        """Return the chunks up to the first of that kind."""
+        types = [chunk["type"] for chunk in self.chunks]
+        return self.chunks[: types.index(kind) + 1]
+
+    @property
+    def text(self):
+        return "".join(chunk["delta"] for chunk in self.of("text-delta"))
+
+    @property
+    def error(self):
+        return next((body for body in self.bodies if body["type"] == "error"), None)
+
+    @property
+    def written(self):
+        return json.dumps(self.bodies)
+
+
+@pytest.fixture
+def ask(provider):
+    """Return ``await ask(input, …)``: the run, followed to its end."""
+
+    async def go(given, **how):
+        return await Reader(provider, given, **how).follow()
+
+    return go

@@ -1,0 +1,77 @@
+"""Fetching a page for the model: what it reads of it, and what it can't reach."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mesh.egress import Guard
+from mesh.lib.addresses import parse_allowed
+from tests.mesh.test_egress import names, serving
+from threads.decopilot.fetch import BYTES_LIMIT, fetch, plain_text
+from threads.decopilot.files import ToolFailed
+
+
+def reply(body, kind="text/html; charset=utf-8", status="200 OK"):
+    data = body.encode()
+    head = f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(data)}\r\n"
+    return f"{head}connection: close\r\n\r\n{body}"
+
+
+async def get(answer):
+    async with serving(answer) as (port, _):
+        guard = Guard(
+            allowed=parse_allowed("a.example"),
+            plain=True,
+            resolve=names(a_example=[["127.0.0.1"]]),
+        )
+        return await fetch(f"http://a.example:{port}/x", guard=guard)
+
+
+async def test_a_page_is_read_as_text():
+    page = (
+        "<title>T</title><script>evil()</script><p>One <b>two</b></p><li><a href='https://x'>l</a>"
+    )
+    shown = await get(reply(page))
+
+    assert shown.splitlines()[0].startswith("http://a.example:")
+    assert "One two" in shown
+    assert "- l (https://x)" in shown
+    assert "evil" not in shown
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (reply("x", "image/png"), "image/png"),
+        (reply("x", status="404 Gone"), "answered 404"),
+    ],
+)
+async def test_what_can_t_be_read_says_why(answer, words):
+    with pytest.raises(ToolFailed, match=words):
+        await get(answer)
+
+
+async def test_a_huge_page_is_cut():
+    assert len(await get(reply("x" * (BYTES_LIMIT + 9), "text/plain"))) < 60_000
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1/", "http://localhost:8000/", "http://169.254.169.254/", "http://[::1]/"],
+)
+async def test_nothing_inside_is_reached(url):
+    with pytest.raises(ToolFailed, match="public"):
+        await fetch(url)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x", "x", "", "http://"])
+async def test_what_is_no_web_address_is_refused(url):
+    with pytest.raises(ToolFailed):
+        await fetch(url)
+
+
+@given(st.text(alphabet="<>/abscriptly ='\"&;!-", max_size=200))
+def test_any_html_is_read(html):
+    assert isinstance(plain_text(html), str)

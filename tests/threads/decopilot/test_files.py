@@ -1,0 +1,83 @@
+"""The sandbox behind the tools: started once, at the first call, and again only when it broke."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from sandboxes.providers.base import DispatchRefused, LinkOffline, SandboxDown, StreamCut
+from tests.threads.decopilot.conftest import PLACE, AnsweringSandbox
+from threads.decopilot.files import Files, ToolFailed
+
+
+def files(sandbox):
+    async def find():
+        return PLACE, sandbox
+
+    return Files(find)
+
+
+async def ask(tools, *, is_repeatable=True):
+    return await tools.ask("glob", {}, is_repeatable=is_repeatable, limit=5)
+
+
+async def test_many_first_calls_start_it_once():
+    sandbox = AnsweringSandbox(glob={"files": []})
+    tools = files(sandbox)
+    await asyncio.gather(*(ask(tools) for _ in range(5)))
+
+    assert (sandbox.ensured, len(sandbox.asked)) == (1, 5)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        StreamCut(),
+        SandboxDown(),
+        (502, {"error": {"code": "sandbox_down", "message": "m"}}),
+        (404, {"error": {"code": "unknown_handle", "message": "m"}}),
+        (503, "no JSON of ours"),
+    ],
+    ids=["cut", "down", "said down", "unknown there", "a proxy's page"],
+)
+async def test_it_is_started_again_and_asked_once_more(broken):
+    sandbox = AnsweringSandbox(glob=[broken, {"files": ["a"]}])
+
+    assert await ask(files(sandbox)) == {"files": ["a"]}
+    assert sandbox.ensured == 2
+
+
+async def test_once_more_and_no_third_time():
+    sandbox = AnsweringSandbox(glob=StreamCut())
+    with pytest.raises(ToolFailed):
+        await ask(files(sandbox))
+
+    assert len(sandbox.asked) == 2
+
+
+async def test_what_may_not_happen_twice_is_not_asked_again():
+    sandbox = AnsweringSandbox(glob=StreamCut())
+    with pytest.raises(ToolFailed, match="not known whether"):
+        await ask(files(sandbox), is_repeatable=False)
+
+    assert len(sandbox.asked) == 1
+
+
+async def test_a_refusal_is_final_and_said_in_the_sandbox_s_words():
+    refusal = (400, {"error": {"code": "bad_path", "message": "No.", "hint": "Look."}})
+    sandbox = AnsweringSandbox(glob=refusal)
+    with pytest.raises(ToolFailed, match=r"No\. Look\."):
+        await ask(files(sandbox))
+
+    assert len(sandbox.asked) == 1
+
+
+@pytest.mark.parametrize("error", [LinkOffline(), DispatchRefused("x", "It can't be started.")])
+async def test_a_machine_that_is_away_is_told_and_tried_again_by_the_next_call(error):
+    sandbox = AnsweringSandbox(glob=[error, {"files": []}])
+    tools = files(sandbox)
+    with pytest.raises(ToolFailed):
+        await ask(tools)
+
+    assert await ask(tools) == {"files": []}

@@ -1,0 +1,50 @@
+"""The model library takes seconds to load; nobody waits for it but who asked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+
+# In a process of its own: here it is loaded already.
+SCRIPT = """
+import asyncio, sys, django
+django.setup()
+from threads.decopilot import library, provider
+assert "pydantic_ai" not in sys.modules and "httpx2" not in sys.modules
+
+async def main():
+    ticks = 0
+    loading = asyncio.create_task(library.module())
+    while not loading.done():
+        await asyncio.sleep(0)
+        ticks += 1
+    assert (await loading).Engine
+    assert "pydantic_ai" in sys.modules
+    print(ticks)
+
+asyncio.run(main())
+"""
+
+
+def test_the_first_use_lets_the_event_loop_run(tmp_path):
+    environ = {
+        "MESH_HOME": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "mesh.settings",
+        "PYTHONPATH": str(ROOT),
+        "PATH": "/usr/bin:/bin",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env=environ,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+    assert done.returncode == 0, done.stderr
+    # A loop that is blocked turns a few times at most.
+    assert int(done.stdout) > 100

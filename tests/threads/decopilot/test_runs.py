@@ -1,0 +1,363 @@
+"""Whole runs of Decopilot against the model stand-in: every one is a whole message."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+from asgiref.sync import sync_to_async
+
+from agents.models import Agent
+from sandboxes.providers.base import DispatchRefused, StreamCut, UnknownRun
+from tests.harness.shapes import check_chunks
+from tests.threads.decopilot.conftest import PLACE, SECRET, Reader, add_key, make_run
+from threads.core.run_errors import explain
+from threads.decopilot import engine
+from threads.decopilot.provider import DecopilotProvider
+from threads.models import Event, Thread
+from threads.orders import harness_input
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def started(make, *args, **fields):
+    """Rows are made in a thread: the test's own runs the loop."""
+    return await sync_to_async(make)(*args, **fields)
+
+
+async def test_an_answer_streams_and_says_what_it_used(runs, ask, sandbox):
+    run = await ask(await started(runs, "say: Grüße aus 東京 🙂"))
+
+    check_chunks(run.chunks)
+    assert run.text == "Grüße aus 東京 🙂"
+    assert run.chunks[-1]["messageMetadata"]["usage"]["totalTokens"] == 160
+    assert run.bodies[-1] == {"type": "done"}
+    assert sandbox.ensured == 0  # no tool, no sandbox
+
+
+async def test_thinking_is_a_part_of_its_own(runs, ask):
+    run = await ask(await started(runs, "think"))
+
+    check_chunks(run.chunks)
+    assert run.of("reasoning-delta")
+    assert run.text == "I thought about it."
+
+
+async def test_a_tool_works_on_the_sandbox(runs, ask, sandbox):
+    run = await ask(await started(runs, "bash: echo hi", approval_level="auto"))
+
+    check_chunks(run.chunks)
+    assert sandbox.started == ["echo hi"]
+    assert run.of("tool-output-available")[0]["output"] == "hi"
+    assert run.text == "I run it.The tool said: hi"
+    assert not run.of("tool-approval-request")
+
+
+@pytest.mark.parametrize(
+    ("decision", "end", "asked"),
+    [("allow", "tool-output-available", 1), ("deny", "tool-output-denied", 0)],
+)
+async def test_a_tool_asks_first(runs, ask, sandbox, decision, end, asked):
+    given = await started(runs, "bash: echo hi", approval_level="readonly")
+    run = await ask(given, decision=decision)
+
+    check_chunks(run.chunks)
+    assert run.of(end)
+    assert len(sandbox.started) == asked
+    applied = [body for body in run.bodies if body["type"] == "approval-applied"]
+    assert [body["decision"] for body in applied] == [decision]
+
+
+async def test_the_model_is_told_why_it_was_denied(runs, provider, standin):
+    given = await started(runs, "bash: echo hi", approval_level="readonly")
+    run = Reader(provider, given)
+    following = asyncio.create_task(run.follow())
+    await run.until("tool-approval-request")
+    await run.answer(run.of("tool-approval-request")[0]["approvalId"], "deny", "use ls")
+    await following
+
+    assert "use ls" in run.text
+
+
+async def test_plan_mode_runs_nothing(runs, ask, sandbox):
+    run = await ask(await started(runs, "bash: rm -rf /", mode="plan", approval_level="auto"))
+
+    check_chunks(run.chunks)
+    assert "plan mode" in run.of("tool-output-error")[0]["errorText"]
+    assert sandbox.asked == []
+
+
+async def test_two_calls_at_once_start_the_sandbox_once(runs, ask, sandbox):
+    run = await ask(await started(runs, "bash twice", approval_level="auto"))
+
+    check_chunks(run.chunks)
+    assert (len(sandbox.started), sandbox.ensured) == (2, 1)
+
+
+async def test_a_failed_command_is_a_failed_call(runs, ask, sandbox):
+    sandbox.replies["tasks/task1"] = {"status": "failed", "stderr": "oops", "exitCode": 3}
+    run = await ask(await started(runs, "bash: false", approval_level="auto"))
+
+    check_chunks(run.chunks)
+    assert run.of("tool-output-error")[0]["errorText"] == "Exit code 3\noops"
+    assert run.chunks[-1]["finishReason"] == "stop"
+
+
+async def test_a_cut_is_tried_again_only_for_what_may_be_done_twice(runs, ask, sandbox):
+    sandbox.replies |= {"bash": StreamCut(), "glob": [StreamCut(), {"files": ["a.py"]}]}
+    shell = await ask(await started(runs, "bash: make", approval_level="auto"))
+    listing = await ask(await started(runs, 'tool: glob {"pattern": "*"}'))
+
+    assert "not known whether" in shell.of("tool-output-error")[0]["errorText"]
+    assert listing.of("tool-output-available")[0]["output"] == "a.py"
+    assert [path for path, _ in sandbox.asked] == ["bash", "glob", "glob"]
+
+
+async def test_a_question_is_answered_by_the_person(runs, ask):
+    question = '{"questions": [{"question": "Which?", "options": [{"label": "A"}]}]}'
+    given = await started(runs, f"tool: AskUserQuestion {question}")
+    run = await ask(given, decision="allow", answers={"Which?": "A"})
+
+    check_chunks(run.chunks)
+    assert run.of("tool-output-available")[0]["output"] == "Which?: A"
+
+
+async def test_todos_are_shown(runs, ask):
+    todos = '{"todos": [{"content": "Look", "status": "in_progress"}]}'
+    run = await ask(await started(runs, f"tool: todo_write {todos}"))
+
+    check_chunks(run.chunks)
+    shown = run.of("data-todos")[0]["data"]["todos"]
+    assert shown == [{"text": "Look", "status": "in_progress"}]
+
+
+async def test_a_page_inside_is_not_fetched(runs, ask, standin):
+    given = await started(
+        runs, 'tool: web_fetch {"url": "http://127.0.0.1:1/"}', approval_level="auto"
+    )
+    run = await ask(given)
+
+    # Not even where the operator allows the address for a provider.
+    assert run.of("tool-output-error")[0]["errorText"] == "Only public addresses can be fetched."
+
+
+@pytest.mark.parametrize(
+    ("says", "code", "words"),
+    [
+        ("status 401", "key_refused", "Anthropic refused the organization's key."),
+        ("status 429", "rate_limited", "takes no more requests"),
+        ("status 529", "provider_overloaded", "Anthropic is overloaded."),
+        ("status 500", "provider_failed", "a problem of its own"),
+        ("cut the line", "model_unreachable", "could not be reached"),
+    ],
+)
+async def test_a_provider_s_refusal_is_a_sentence(runs, ask, monkeypatch, says, code, words):
+    monkeypatch.setattr(engine, "RETRIES", 0)
+    run = await ask(await started(runs, says))
+
+    check_chunks(run.chunks)
+    assert (run.error["code"], words in run.error["message"]) == (code, True)
+    assert run.of("error")[0]["errorText"] == run.error["message"]
+    assert '"type": "error", "error"' not in run.written  # never the provider's raw body
+
+
+async def test_a_silent_provider_is_given_up(runs, ask, monkeypatch):
+    monkeypatch.setattr(engine, "SILENCE_LIMIT", 0.5)
+    monkeypatch.setattr(engine, "RETRIES", 0)
+    run = await ask(await started(runs, "stall now"))
+
+    check_chunks(run.chunks)
+    assert run.error["code"] == "model_timeout"
+
+
+async def test_reaching_the_limit_is_told_as_incomplete(runs, ask):
+    run = await ask(await started(runs, "reach the limit"))
+
+    check_chunks(run.chunks)
+    assert run.chunks[-1]["finishReason"] == "length"
+
+
+async def test_stopping_closes_the_provider_s_connection_at_once(runs, provider, standin):
+    given = await started(runs, "stall now")
+    run = Reader(provider, given)
+    following = asyncio.create_task(run.follow())
+    await run.until("text-delta")
+    await provider.cancel(PLACE, run_id=given["runId"])
+    await asyncio.wait_for(following, 10)
+
+    check_chunks(run.chunks)
+    assert run.of("abort")
+    await asyncio.wait_for(standin.left.wait(), 10)
+
+
+async def test_stopping_ends_the_command_in_the_sandbox(runs, provider, sandbox):
+    sandbox.replies["tasks/task1"] = {"status": "running"}
+    given = await started(runs, "bash: sleep 99", approval_level="auto")
+    run = Reader(provider, given)
+    following = asyncio.create_task(run.follow())
+    await sandbox.until_asked("tasks/task1")
+    await provider.cancel(PLACE, run_id=given["runId"])
+    await asyncio.wait_for(following, 10)
+    await sandbox.until_asked("tasks/task1/kill")
+
+    check_chunks(run.chunks)
+
+
+async def test_a_command_is_watched_over_a_broken_connection(runs, ask, sandbox):
+    ended = sandbox.replies["tasks/task1"]
+    sandbox.replies["tasks/task1"] = [{"status": "running"}, StreamCut(), ended]
+    run = await ask(await started(runs, "bash: make", approval_level="auto"))
+
+    assert run.of("tool-output-available")[0]["output"] == "hi"
+    assert sandbox.started == ["make"]
+
+
+async def test_what_was_stopped_before_it_began_does_not_begin(runs, provider, standin):
+    given = await started(runs, "hello")
+    await provider.cancel(PLACE, run_id=given["runId"])
+
+    with pytest.raises(DispatchRefused) as refused:
+        await Reader(provider, given).follow()
+    assert refused.value.code == "tombstoned"
+    assert standin.requests == []
+
+
+async def test_the_same_dispatch_joins_the_run_and_an_older_one_is_refused(runs, provider):
+    given = await started(runs, "hello")
+    first = await Reader(provider, given, fence=2).follow()
+    again = await Reader(provider, given, fence=2).follow()
+
+    assert again.bodies == first.bodies
+    with pytest.raises(DispatchRefused):
+        await Reader(provider, given, fence=1).follow()
+
+
+async def test_another_process_does_not_know_the_run(runs, provider):
+    given = await started(runs, "hello")
+    with pytest.raises(UnknownRun):
+        async with provider.attach(PLACE, run_id=given["runId"], fence=1, after=0):
+            pass
+
+
+async def test_the_next_attempt_goes_on_where_the_lost_one_was(runs, ask, sandbox, standin):
+    """The tool that was done is not done again, and the reader sees its row once more."""
+    given = await started(runs, "bash: touch made", approval_level="auto")
+    first = await ask(given)
+    await started(keep, given, first.chunks_until("tool-output-available"))
+    second = await Reader(DecopilotProvider(lambda kind: sandbox), given, fence=2).follow()
+
+    check_chunks(second.chunks)
+    assert len(sandbox.started) == 1
+    assert second.text == first.text
+    assert second.of("tool-output-available") == first.of("tool-output-available")
+    assert "tool_result" in str(standin.messages[-1].body["messages"][-1])
+
+
+async def test_an_answer_that_was_cut_is_said_anew(runs, ask, standin):
+    given = await started(runs, "say: one two three")
+    first = await ask(given)
+    await started(keep, given, first.chunks_until("text-delta"))
+    second = await Reader(DecopilotProvider(lambda kind: None), given, fence=2).follow()
+
+    check_chunks(second.chunks)
+    assert second.text == "one two three"
+
+
+async def test_a_question_of_a_lost_attempt_is_asked_anew(runs, ask, sandbox):
+    given = await started(runs, "bash: echo hi", approval_level="readonly")
+    first = await ask(given, decision="allow")
+    await started(keep, given, first.chunks_until("tool-approval-request"))
+    elsewhere = DecopilotProvider(lambda kind: sandbox)
+    second = await Reader(elsewhere, given, fence=2, decision="allow").follow()
+
+    check_chunks(second.chunks)
+    asked = [run.of("tool-approval-request")[0]["approvalId"] for run in (first, second)]
+    assert len(set(asked)) == 2
+
+
+def keep(given, chunks):
+    """Have the journal hold what the first attempt has told."""
+    import json
+
+    thread = Thread.objects.get(pk=given["threadId"])
+    for n, chunk in enumerate(chunks, 1):
+        Event.objects.create(
+            thread=thread, seq=n, run_id=given["runId"], fence=1, n=n, chunk=json.dumps(chunk)
+        )
+
+
+async def test_a_conversation_is_remembered(runs, ask, ada, org, agent, standin):
+    given = await started(runs, "say: first things first")
+    first = await ask(given)
+    thread = await sync_to_async(Thread.objects.get)(pk=given["threadId"])
+
+    def answer_and_ask():
+        thread.messages.create(
+            role="assistant",
+            client_id="a1",
+            seq=500,
+            parts=[{"type": "text", "text": first.text, "state": "done"}],
+        )
+        thread.runs.update(state="completed", finished_at=thread.created_at)
+        return harness_input(make_run(ada, org, agent, "recall", thread=thread))
+
+    run = await ask(await started(answer_and_ask))
+
+    assert run.text == "First you said: say: first things first"
+
+
+async def test_two_organizations_keys_never_meet(runs, ask, eve, standin, agent):
+    def make_eves():
+        org = eve.organizations.get()
+        add_key(eve, standin, secret="sk-ant-eves")
+        theirs = Agent.objects.create(organization=org, slug="default", title="E")
+        return harness_input(make_run(eve, org, theirs, "slow 5 20"))
+
+    inputs = [await started(runs, "slow 5 20"), await started(make_eves)]
+    await asyncio.gather(*(ask(given) for given in inputs))
+
+    assert {request.headers["authorization"] for request in standin.messages} == {
+        f"Bearer {SECRET}",
+        "Bearer sk-ant-eves",
+    }
+
+
+@pytest.mark.parametrize("kind", ["openai", "openai-compatible"])
+async def test_other_providers_answer_and_use_tools(
+    transactional_db, ada, org, agent, standin, ask, sandbox, kind
+):
+    def make():
+        add_key(ada, standin, secret="sk-x", provider=kind)
+        return harness_input(make_run(ada, org, agent, "bash: echo hi", approval_level="auto"))
+
+    run = await ask(await started(make))
+
+    check_chunks(run.chunks)
+    assert run.text == "I run it.The tool said: hi"
+    assert {request.headers["authorization"] for request in standin.messages} == {"Bearer sk-x"}
+
+
+async def test_without_a_key_it_says_what_to_do(transactional_db, ada, org, agent, ask, standin):
+    given = await started(lambda: harness_input(make_run(ada, org, agent, "hello")))
+    run = await ask(given)
+
+    check_chunks(run.chunks)
+    assert run.error["code"] == "no_model"
+    assert "AI providers" in explain("no_model")[1]
+
+
+async def test_a_thread_without_a_name_gets_one(runs, ask):
+    given = await started(runs, "say: A better name")
+    run = await ask(given | {"currentThreadTitle": "say: A better name"})
+
+    assert run.of("data-thread-title") == []  # the thread has another name by now
+
+
+async def test_the_key_is_in_nothing_that_is_told_or_logged(runs, ask, caplog, monkeypatch):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(engine, "RETRIES", 0)
+    told = [await ask(await started(runs, says)) for says in ("bash: env", "status 401")]
+
+    assert all(SECRET not in run.written for run in told)
+    assert SECRET not in caplog.text

@@ -1,0 +1,86 @@
+"""What Decopilot must know of a run beyond its order, read from the rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from agents.core.tiers import FAST
+from agents.harness.base import TurnInput
+from agents.harness.decopilot.memory import settled
+from agents.keys.errors import NoModel
+from agents.keys.selectors import Chosen, choose_model
+from links import selectors as links
+from mesh.models import User
+from threads.chunks import ui_message
+from threads.core.fold import fold
+from threads.core.title import title_of
+from threads.models import Event, Message, Run, Thread
+
+MESSAGES_LIMIT: Final = 300  # of a thread; what is too long of them is cut later
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """``messages`` were said before this run; ``lost`` are the parts of the steps that a lost
+    attempt of it has done. ``titling`` is the model that may name the thread: none where it has
+    a name."""
+
+    chosen: Chosen
+    messages: Sequence[dict[str, Any]]
+    lost: Sequence[dict[str, Any]]
+    titling: Chosen | None
+
+
+def load_context(turn: TurnInput, *, fence: int) -> Context:
+    """Return the context of a run.
+
+    Raises:
+        NoModel, KeyUnreadable, UnknownKey: no model can answer at the run's tier.
+    """
+    organization_id = UUID(turn.organization_id)
+    chosen = choose_model(organization_id=organization_id, tier=turn.tier)
+    run = Run.objects.select_related("prompt").get(pk=turn.run_id)
+    before = Message.objects.filter(thread=run.thread_id, seq__lt=run.prompt.seq)
+    newest = list(before.order_by("-seq")[:MESSAGES_LIMIT])
+    return Context(
+        chosen=chosen,
+        messages=[ui_message(message) for message in reversed(newest)],
+        lost=_lost_parts(run, fence) if fence > 1 else [],
+        titling=None if newest else _titling(turn, organization_id),
+    )
+
+
+def _titling(turn: TurnInput, organization_id: UUID) -> Chosen | None:
+    """Return the fast model, for a thread whose name is still the beginning of its message."""
+    if turn.current_thread_title != title_of(turn.prompt):
+        return None
+    try:
+        return choose_model(organization_id=organization_id, tier=FAST)
+    except NoModel:
+        return None
+
+
+def is_still_titled(*, thread_id: str, title: str) -> bool:
+    """Say whether nobody has given the thread another name meanwhile."""
+    return Thread.objects.filter(pk=thread_id, title=title).exists()
+
+
+def _lost_parts(run: Run, fence: int) -> list[dict[str, Any]]:
+    """Return what the attempt that came furthest has done; a later one may have died sooner,
+    before it had said again what the one before it had."""
+    events = Event.objects.filter(run=run, fence__lt=fence, n__isnull=False).order_by("seq")
+    chunks: dict[int, list[dict[str, Any]]] = {}
+    for number, text in events.values_list("fence", "chunk"):
+        chunks.setdefault(number, []).append(json.loads(text))
+    attempts = [settled(fold(chunks[number]).parts()) for number in sorted(chunks)]
+    return max(attempts, key=len, default=[])
+
+
+def find_link(*, user_id: str) -> UUID | None:
+    """Return a machine of the person that is online now; ``None`` when there is none."""
+    found = links.find_online_link(viewer=User.objects.get(pk=user_id))
+    return found.id if found else None

@@ -1,0 +1,110 @@
+"""The sandbox of a thread as Decopilot's tools see it: there when the first tool needs it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from mesh.lib.errors import AppError
+from sandboxes.providers.base import (
+    DispatchRefused,
+    LinkOffline,
+    Place,
+    SandboxDown,
+    SandboxProvider,
+    StreamCut,
+)
+
+# What says that the program of the sandbox is not there, whoever says so.
+_GONE: Final = ("sandbox_down", "unknown_handle", "link_offline")
+
+USUAL_LIMIT: Final = 45.0  # seconds
+
+# Returns where the thread's files are, and who reaches them.
+FindPlace = Callable[[], Awaitable[tuple[Place, SandboxProvider]]]
+
+
+class ToolFailed(Exception):
+    """A tool could not do its work; the sentence is for the model, and shown."""
+
+
+class Files:
+    """Asks the sandbox's routes. ``find`` is called, and the sandbox started, once for all
+    calls, at the first of them; again only after the connection to it broke."""
+
+    def __init__(self, find: FindPlace) -> None:
+        self._find = find
+        self._ready: asyncio.Task[tuple[Place, SandboxProvider]] | None = None
+
+    async def ask(
+        self,
+        route: str,
+        body: dict[str, Any] | None = None,
+        *,
+        method: str = "POST",
+        is_repeatable: bool,
+        limit: float = USUAL_LIMIT,
+    ) -> dict[str, Any]:
+        """Return the sandbox's answer, which may take ``limit`` seconds.
+
+        Raises:
+            ToolFailed: it can't be reached, or refuses; the sentence says what and why.
+        """
+        try:
+            return await self._ask(method, route, body, limit)
+        except (StreamCut, SandboxDown) as exc:
+            self._ready = None
+            if not is_repeatable:
+                raise ToolFailed(
+                    "The connection to the sandbox broke, so it is not known whether this was"
+                    " done. Look before you do it again."
+                ) from exc
+        try:
+            return await self._ask(method, route, body, limit)
+        except (StreamCut, SandboxDown) as exc:
+            self._ready = None
+            raise ToolFailed(str(exc)) from exc
+
+    async def _ask(
+        self, method: str, route: str, body: dict[str, Any] | None, limit: float
+    ) -> dict[str, Any]:
+        try:
+            place, provider = await self._place()
+            reply = await provider.request(place, method, route, json=body, limit=limit)
+        except (LinkOffline, DispatchRefused) as exc:
+            self._ready = None
+            raise ToolFailed(f"{exc} {exc.hint}") from exc
+        if reply.is_success:
+            return _object(reply.content) or {}
+        error = (_object(reply.content) or {}).get("error")
+        if not isinstance(error, dict) or error.get("code") in _GONE:
+            # Nobody of ours said this, or who said it has no sandbox.
+            raise SandboxDown(f"The sandbox answered {reply.status_code}.")
+        raise ToolFailed(f"{error.get('message', 'It was refused.')} {error.get('hint', '')}")
+
+    async def _place(self) -> tuple[Place, SandboxProvider]:
+        if self._ready is None:
+            self._ready = asyncio.create_task(self._ensure())
+        ready = self._ready
+        try:
+            # One call that is given up must not end the start that others wait for.
+            return await asyncio.shield(ready)
+        except (AppError, ToolFailed):
+            if self._ready is ready:
+                self._ready = None
+            raise
+
+    async def _ensure(self) -> tuple[Place, SandboxProvider]:
+        place, provider = await self._find()
+        await provider.ensure(place)
+        return place, provider
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,52 @@
+"""A shell command in the sandbox: started, watched, and ended when its run is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any, Final
+
+from mesh.lib.backoff import Backoff
+from threads.decopilot.files import Files, ToolFailed
+
+DEFAULT_MS: Final = 120_000
+MOST_MS: Final = 15 * 60 * 1000
+KILL_LIMIT: Final = 10.0  # seconds: the sandbox gives a command three to end by itself
+
+# So that what kills a command outlives the task that was stopped.
+_killing: set[asyncio.Task[None]] = set()
+
+
+async def run(files: Files, body: dict[str, Any]) -> dict[str, Any]:
+    """Return how the command ended: ``stdout``, ``stderr``, ``exitCode`` and ``status``.
+
+    It is a task of the sandbox, so a connection that breaks meanwhile costs nothing: it is
+    looked at again. Only its start is never repeated. Who is cancelled here ends it there.
+
+    Raises:
+        ToolFailed: it could not be started, or the sandbox is gone.
+    """
+    milliseconds = min(max(body.get("timeout", DEFAULT_MS), 1), MOST_MS)
+    start = {"command": body["command"], "timeout": milliseconds, "background": True}
+    task_id = str((await files.ask("bash", start, is_repeatable=False))["taskId"])
+    try:
+        return await _ended(files, task_id)
+    except asyncio.CancelledError:
+        killing = asyncio.create_task(_kill(files, task_id))
+        _killing.add(killing)
+        killing.add_done_callback(_killing.discard)
+        raise
+
+
+async def _ended(files: Files, task_id: str) -> dict[str, Any]:
+    backoff = Backoff(first=0.04, ceiling=1.0)
+    while True:
+        task = await files.ask(f"tasks/{task_id}", method="GET", is_repeatable=True)
+        if task.get("status") != "running":
+            return task
+        await asyncio.sleep(backoff.next())
+
+
+async def _kill(files: Files, task_id: str) -> None:
+    with contextlib.suppress(ToolFailed):  # it is over, or nobody is there
+        await files.ask(f"tasks/{task_id}/kill", is_repeatable=True, limit=KILL_LIMIT)

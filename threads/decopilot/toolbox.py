@@ -1,0 +1,186 @@
+"""Carrying out one tool call: may it run, whom to ask, where it is done, what comes of it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agents.harness.answer import Answer, Todo
+from agents.harness.base import AUTO, PLAN
+from agents.harness.decopilot.memory import DENIED, Image, cut
+from agents.harness.decopilot.tools import TOOLS, BadCall, Tool, checked, permission
+from agents.harness.questions import PLAN_READY, QUESTION
+from threads.decopilot import shell
+from threads.decopilot.attempt import Answered, Attempt
+from threads.decopilot.fetch import fetch
+from threads.decopilot.files import Files, ToolFailed
+
+OUTPUT_LIMIT: Final = 60_000  # characters of one output for the model
+BLOCKED: Final = (
+    "This chat is in plan mode: nothing is changed and nothing is run. Read what you need, then"
+    f" show the plan with {PLAN_READY}."
+)
+_NAMES: Final = {"file_path": "path"}  # ours → the sandbox's
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a tool gave: text, and perhaps a picture for the model to look at."""
+
+    text: str
+    image: Image | None = None
+
+
+class Toolbox:
+    """The tools of one run."""
+
+    def __init__(
+        self, *, attempt: Attempt, answer: Answer, files: Files, level: str, planning: bool
+    ) -> None:
+        self._attempt = attempt
+        self._answer = answer
+        self._files = files
+        self._level = level
+        self.planning = planning
+
+    async def call(self, call_id: str, name: str, given: Any) -> Result:
+        """Return what the call gave.
+
+        Raises:
+            ToolFailed: it failed, was blocked or denied; the sentence is for the model.
+        """
+        tool = TOOLS[name]
+        try:
+            body = checked(tool, given)
+        except BadCall as exc:
+            raise ToolFailed(str(exc)) from exc
+        match permission(tool, level=self._level, planning=self.planning):
+            case "block":
+                raise ToolFailed(BLOCKED)
+            case "ask":
+                answered = await self._ask(call_id, tool, body)
+                if not answered.is_allowed:
+                    self._answer.deny(call_id)
+                    raise ToolFailed(f"{DENIED} {answered.reason}".strip())
+                if tool.effect == "talk":
+                    return self._talked(tool, answered)
+        return await _DO[name](self, tool, body)
+
+    async def _ask(self, call_id: str, tool: Tool, body: dict[str, Any]) -> Answered:
+        # Once a call: the id of a question is the call's, so an answer finds it.
+        approval_id = f"{self._attempt.run_id}:{self._attempt.fence}:{call_id}"[:100]
+        self._answer.ask(approval_id, call_id, tool.name, body)
+        return await self._attempt.ask(self._answer.take(), approval_id)
+
+    def _talked(self, tool: Tool, answered: Answered) -> Result:
+        if tool.name == PLAN_READY:
+            self.planning = False
+            # A level that was "plan" is no licence for more than the plan.
+            self._level = "readonly" if self._level == PLAN else self._level
+            note = "" if self._level == AUTO else " You are asked before each change."
+            return Result(f"The person agrees to the plan. Carry it out.{note}")
+        lines = [f"{question}: {_joined(said)}" for question, said in answered.answers.items()]
+        return Result("\n".join(lines) or "The person gave no answer. Choose for yourself.")
+
+    # One method for each way in which a tool works
+
+    async def _on_sandbox(self, tool: Tool, body: dict[str, Any]) -> Result:
+        sent = {_NAMES.get(name, name): value for name, value in body.items()}
+        reply = await self._files.ask(tool.route, sent, is_repeatable=tool.is_repeatable)
+        return _SHOWN[tool.route](body, reply)
+
+    async def _bash(self, tool: Tool, body: dict[str, Any]) -> Result:
+        return _ran(await shell.run(self._files, body))
+
+    async def _web_fetch(self, tool: Tool, body: dict[str, Any]) -> Result:
+        return Result(await fetch(body["url"]))
+
+    async def _todo_write(self, tool: Tool, body: dict[str, Any]) -> Result:
+        self._answer.todos([_todo(given) for given in body["todos"]])
+        self._attempt.put(self._answer.take())
+        return Result("The list is shown to the person.")
+
+
+_Do = Callable[[Toolbox, Tool, dict[str, Any]], Awaitable[Result]]
+_DO: Final[dict[str, _Do]] = {
+    **{tool.name: Toolbox._on_sandbox for tool in TOOLS.values() if tool.route},
+    "bash": Toolbox._bash,
+    "web_fetch": Toolbox._web_fetch,
+    "todo_write": Toolbox._todo_write,
+}
+assert set(_DO) | {QUESTION, PLAN_READY} == set(TOOLS)
+
+
+def _todo(given: dict[str, Any]) -> Todo:
+    return {"text": str(given["content"]), "status": str(given["status"])}
+
+
+def _joined(said: Any) -> str:
+    return ", ".join(map(str, said)) if isinstance(said, list) else str(said)
+
+
+# What the model reads of the sandbox's answers
+
+
+def _read(body: dict[str, Any], reply: dict[str, Any]) -> Result:
+    if reply.get("kind") == "image":
+        return _image(body, reply)
+    text = str(reply.get("content", ""))
+    if not text:
+        return Result("(The file is empty, or ends before that line.)")
+    count = reply.get("lineCount", 0)
+    more = f"\n(The file has {count} lines; go on with offset.)" if reply.get("truncated") else ""
+    return Result(cut(text, OUTPUT_LIMIT) + more)
+
+
+def _image(body: dict[str, Any], reply: dict[str, Any]) -> Result:
+    try:
+        data = base64.b64decode(str(reply.get("data", "")), validate=True)
+    except binascii.Error as exc:
+        raise ToolFailed("The image could not be read.") from exc
+    kind = str(reply.get("mediaType", "image/png"))
+    text = f"{body['file_path']} is an image ({kind}, {len(data)} bytes); it follows."
+    return Result(text, Image(kind, data))
+
+
+def _written(body: dict[str, Any], reply: dict[str, Any]) -> Result:
+    return Result(f"Wrote {reply.get('bytesWritten', 0)} bytes to {body['file_path']}.")
+
+
+def _edited(body: dict[str, Any], reply: dict[str, Any]) -> Result:
+    count = reply.get("replacements", 1)
+    return Result(f"Replaced {count} place{'' if count == 1 else 's'} in {body['file_path']}.")
+
+
+def _listed(key: str) -> Callable[[dict[str, Any], dict[str, Any]], Result]:
+    def show(body: dict[str, Any], reply: dict[str, Any]) -> Result:
+        lines = [str(line) for line in reply.get(key) or ()]
+        more = ["(There is more; make the pattern narrower.)"] if reply.get("truncated") else []
+        return Result(cut("\n".join([*lines, *more]), OUTPUT_LIMIT) or "Nothing was found.")
+
+    return show
+
+
+def _ran(reply: dict[str, Any]) -> Result:
+    said = "\n".join(str(reply[name]) for name in ("stdout", "stderr") if reply.get(name))
+    said = cut(said.rstrip("\n"), OUTPUT_LIMIT)
+    match reply.get("status"):
+        case "timeout":
+            raise ToolFailed(f"The command took too long and was ended.\n{said}".rstrip())
+        case "killed":
+            raise ToolFailed(f"The command was ended from outside.\n{said}".rstrip())
+    if code := reply.get("exitCode"):
+        raise ToolFailed(f"Exit code {code}\n{said}".rstrip())
+    return Result(said or "(It printed nothing.)")
+
+
+_SHOWN: Final[dict[str, Callable[[dict[str, Any], dict[str, Any]], Result]]] = {
+    "read": _read,
+    "write": _written,
+    "edit": _edited,
+    "grep": _listed("lines"),
+    "glob": _listed("files"),
+}
