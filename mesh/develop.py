@@ -15,13 +15,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
-# Exact versions: what the recorded lines in tests/harness were taken from.
+# Exact versions: what the recorded lines in tests/harness were taken from. Vite is the dev server
+# of which the tests see a page change.
 NPM_PACKAGES = (
     "@anthropic-ai/claude-code@2.1.330",
     "@google/gemini-cli@0.61.0",
     "@openai/codex@0.169.0",
     "ai@6.0.324",
     "opencode-ai@1.18.33",
+    "vite@8.3.8",
 )
 OURS = ("mesh", "links", "agents", "sandboxes", "threads")
 

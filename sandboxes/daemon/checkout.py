@@ -101,9 +101,15 @@ class Checkout:
         self._work.add_done_callback(_note)
 
     async def change(
-        self, clone_url: str, branch: str, *, identity: tuple[str, str], say: Callable[[str], None]
+        self,
+        clone_url: str,
+        branch: str,
+        *,
+        to_branch: bool,
+        identity: tuple[str, str],
+        say: Callable[[str], None],
     ) -> Path:
-        """Make the folder from ``clone_url``, or go to another branch in it.
+        """Make the folder from ``clone_url``; go to ``branch`` in one that is there if told so.
 
         A folder of the person's own stays what the sandbox is made from.
 
@@ -127,7 +133,7 @@ class Checkout:
         self.begin(
             Job(
                 wanted,
-                to_branch=bool(branch),
+                to_branch=to_branch,
                 identity=identity,
                 say=say_here,
             )
@@ -247,8 +253,11 @@ def _clone_around(spec: Spec, repo: Path, git: Git) -> None:
         _tried(git, repo, "fetch", "origin")
         git.ask(repo, "remote", "set-head", "origin", "--auto")
         head = git.ask(repo, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
-        branch = spec.branch or (head or "origin/main").removeprefix("origin/")
-        _go_to(branch, repo, git)
+        default = (head or "origin/main").removeprefix("origin/")
+        is_theirs = _knows(git, repo, f"refs/remotes/origin/{spec.branch}")
+        _go_to(spec.branch if is_theirs else default, repo, git)
+        if spec.branch:
+            _go_to(spec.branch, repo, git)
     except GitFailed:
         shutil.rmtree(repo / ".git")  # ours, and only begun
         raise

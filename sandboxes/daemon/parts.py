@@ -5,6 +5,7 @@ Most sandboxes only run agents; twenty of them on a laptop should not hold what 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from sandboxes.daemon.tasks import routes as task_routes
 from sandboxes.daemon.tasks.tasks import Tasks
 from sandboxes.daemon.workplace import Workplace
 
+STOP_GRACE = 1.5  # seconds for a program to end when the whole sandbox does
+
 
 class Parts:
     """All of them, over one working folder."""
@@ -35,6 +38,7 @@ class Parts:
         *,
         boot_id: str,
         rotate: Callable[[str], None],
+        has_runs: Callable[[], bool],
     ) -> None:
         self._prefix, self._boot_id = prefix, boot_id
         self.workplace = Workplace(checkout, root / "repo")
@@ -48,6 +52,7 @@ class Parts:
             tasks=self.tasks,
             events=self.events,
             rotate=rotate,
+            has_runs=has_runs,
         )
         self.probe = Probe(self.setup, self.events)
         self.preview = Preview(
@@ -104,7 +109,8 @@ class Parts:
         """End every task; the working folder stays as it is: nothing is committed or pushed."""
         self.probe.stop()
         self.repository.stop()
-        await self.setup.cancel()
-        await self.tasks.kill_all(intended=True)
+        await asyncio.gather(
+            self.setup.cancel(), self.tasks.kill_all(intended=True, grace=STOP_GRACE)
+        )
         self.preview.close()
         self.events.close()

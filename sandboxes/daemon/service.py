@@ -109,9 +109,7 @@ class Sandbox:
         self._look.cancel()
         self._http.refuse_new()
         self._checkout.close()
-        if self._parts is not None:
-            await self._parts.stop()
-        await self._runs.close()
+        await asyncio.gather(self._runs.close(), *([self._parts.stop()] if self._parts else []))
         await all_ended()
         await self._writer.close()
         await self._http.stop()
@@ -129,6 +127,7 @@ class Sandbox:
                 self._checkout,
                 boot_id=self._identity.boot_id,
                 rotate=self._guard.rotate,
+                has_runs=lambda: bool(self._runs.active),
             )
         return self._parts
 

@@ -1,8 +1,9 @@
-"""How much does the sandbox add to a token?  python -m tests.bench.bench_sandbox
+"""What does a sandbox cost?  python -m tests.bench.bench_sandbox
 
 From the moment before a program writes a line until a client on the sandbox's socket has the
 event in its hands; the same for a pipe that is read directly; and how many events a second a
-program may pour out. The numbers belong to a machine.
+program may pour out. Then what it takes to ensure one that runs, to use a file tool, and to
+see a dev server's page through it. The numbers belong to a machine.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import httpx
+
+from links.daemon.spec import Spec
+from links.daemon.supervisor import Supervisor
 from tests.sandboxes.daemon.harnesses import CHILD
+from tests.sandboxes.daemon.preview.upstream import Upstream
 from tests.sandboxes.daemon.sandbox import TOKEN, Sandbox, turn_input
 
 TICKS, EVERY_MS = 1000, 4
@@ -97,8 +103,47 @@ async def main():
                 rows = (await sandbox.get("/runs")).json()["runs"][-1]["lastN"]
                 print(f"{name:<28} {FLOOD / took:,.0f} lines/s, as {rows:,} events")
             print(f"{'memory afterwards':<28} {memory(sandbox)} kB")
+            await tools_and_preview(sandbox)
         finally:
             sandbox.close()
+        await ensuring(Path(folder) / "home")
+
+
+async def tools_and_preview(sandbox):
+    await sandbox.post("/write", {"path": "a.txt", "content": "line\n" * 1000})
+    report("read a file of 1000 lines", await timed(lambda: sandbox.post("/read", READ), 200))
+    report("bash, true", await timed(lambda: sandbox.post("/bash", {"command": "true"}), 50))
+    print(f"{'memory with all parts':<28} {memory(sandbox)} kB")
+    async with Upstream().running() as upstream:
+        await sandbox.post("/write", {"path": "mesh.toml", "content": 'dev = ["sleep", "99"]'})
+        await sandbox.post("/config", {"application": {"port": upstream.port}})
+        while (await sandbox.get("/preview/")).status_code != 200:
+            await asyncio.sleep(0.05)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{upstream.port}") as client:
+            report("a page, directly", await timed(lambda: client.get("/"), 300))
+        report("a page, through the sandbox", await timed(lambda: sandbox.get("/preview/"), 300))
+    print(f"{'memory with a preview':<28} {memory(sandbox)} kB")
+
+
+async def ensuring(home):
+    supervisor = Supervisor(home)
+    home.mkdir()
+    first = await timed(lambda: supervisor.ensure(Spec("h")), 1)
+    report("ensure, cold", first)
+    report("ensure, warm", await timed(lambda: supervisor.ensure(Spec("h")), 200))
+    await supervisor.delete("h", force=True)
+
+
+async def timed(call, times):
+    took = []
+    for _ in range(times):
+        began = time.monotonic_ns()
+        await call()
+        took.append(time.monotonic_ns() - began)
+    return took
+
+
+READ = {"path": "a.txt"}
 
 
 def memory(sandbox):

@@ -57,7 +57,7 @@ class Project:
     dev: tuple[str, ...] = ()  # said in [tool.mesh] or mesh.toml
     port: int | None = None
     dependencies: tuple[str, ...] = ()  # of pyproject.toml
-    files: frozenset[str] = frozenset()
+    files: Mapping[str, str] = field(default_factory=dict)  # what they say
 
     @property
     def is_python(self) -> bool:
@@ -78,7 +78,7 @@ def understand(files: Mapping[str, str], *, manager: str = "", has_uv: bool = Fa
         dev=_argv(dev),
         port=port if type(port) is int and 0 < port < 65536 else None,
         dependencies=_argv(dependencies),
-        files=frozenset(files),
+        files=dict(files),
     )
 
 

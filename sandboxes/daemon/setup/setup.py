@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from agents.harness.base import BadInput
 from mesh.lib.errors import AppError
 from sandboxes.daemon.events import Events
-from sandboxes.daemon.files.tree import Tree
 from sandboxes.daemon.setup import store, toolbox
 from sandboxes.daemon.setup.announced import PortSniffer
 from sandboxes.daemon.setup.config import (
@@ -55,6 +54,13 @@ class NotConfigured(AppError):
     status = 409
 
 
+class AgentAtWork(AppError):
+    code = "agent_at_work"
+    text = "An agent works in the folder: it can't go to another branch now."
+    hint = "Stop the run first, or wait for its end."
+    status = 409
+
+
 class UnknownScript(AppError):
     code = "unknown_script"
     text = "The project has no such script."
@@ -75,7 +81,13 @@ class Checkout(Protocol):
     def cloned_from(self) -> str: ...
     def must_clone(self, clone_url: str) -> bool: ...
     async def change(
-        self, clone_url: str, branch: str, *, identity: tuple[str, str], say: Callable[[str], None]
+        self,
+        clone_url: str,
+        branch: str,
+        *,
+        to_branch: bool,
+        identity: tuple[str, str],
+        say: Callable[[str], None],
     ) -> Path: ...
 
 
@@ -91,9 +103,11 @@ class Setup:
         tasks: Tasks,
         events: Events,
         rotate: Callable[[str], None],
+        has_runs: Callable[[], bool],
     ) -> None:
         self._root, self._checkout, self._workplace = root, checkout, workplace
-        self._tasks, self._events, self._rotate = tasks, events, rotate
+        self._tasks, self._events = tasks, events
+        self._rotate, self._has_runs = rotate, has_runs
         self.phases = Phases(events)
         self.queue = Queue()
         self.port: int | None = None  # where the dev server is expected
@@ -102,6 +116,8 @@ class Setup:
         self._known: dict[str, Any] | None = None
         self._working: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
+        # Only a change that says so leads to another branch: an agent may have gone to one itself.
+        self._to_branch = False
         self._sniffer = PortSniffer()
         self._starter: Task | None = None
         tasks.listeners.append(self)
@@ -135,6 +151,7 @@ class Setup:
         Raises:
             BadInput: it is not of the right form; nothing is changed.
             Immutable: it names another repository.
+            AgentAtWork: it names another branch while one works on this.
             NotKept: the disk does not take it.
         """
         if not isinstance(body, dict):
@@ -144,6 +161,8 @@ class Setup:
             old = self.config
             merged = merge(self._known or {}, change)
             kind = transition(old, view(merged), cloned_from=self._checkout.cloned_from)
+            if kind == "branch-change" and self._has_runs():
+                raise AgentAtWork
             if token:
                 await asyncio.to_thread(store.save, self._root, "token", token)
                 self._rotate(token)
@@ -151,6 +170,7 @@ class Setup:
                 text = json.dumps(merged)
                 await asyncio.to_thread(store.save, self._root, store.NAME, text)
             self._known = merged
+            self._to_branch = self._to_branch or kind == "branch-change"
         if step := FIRST_STEP[kind]:
             self.enqueue(step)
         return {"transition": kind, "config": shown(merged)}
@@ -181,7 +201,7 @@ class Setup:
             NotConfigured, UnknownScript, CantStart: as they say.
         """
         config = self._configured()
-        _, project, folder = await self._look(config)
+        project, folder = await self._look(config)
         if name not in project.scripts:
             raise UnknownScript(available=sorted(project.scripts))
         argv = toolbox.resolved(script_command(project, name), folder)
@@ -198,7 +218,7 @@ class Setup:
         config = self.config
         if config is None or self._checkout.must_clone(config.clone_url):
             return []
-        _, project, _ = await self._look(config)
+        project, _ = await self._look(config)
         return sorted(project.scripts)
 
     # Tasks' listener
@@ -263,23 +283,24 @@ class Setup:
     async def _clone(self, config: Config) -> None:
         if self._checkout.must_clone(config.clone_url):
             self.phases.enter("cloning")
-        elif config.branch:
+        elif self._to_branch:
             self.phases.enter("checking-out", to=config.branch)
         await self._checkout.change(
             config.clone_url,
             config.branch,
+            to_branch=self._to_branch,
             identity=(config.user_name, config.user_email),
             say=lambda text: self._events.log("setup", f"{text}\n"),
         )
+        self._to_branch = False
 
     async def _install(self, config: Config) -> None:
-        tree, project, folder = await self._look(config)
+        project, folder = await self._look(config)
         commands = install_commands(project, venv_python=sys.executable)
         if not commands:
             return
-        texts = (await asyncio.to_thread(toolbox.read_project, tree, config))[1]
-        mark = toolbox.fingerprint(config, project, texts)
-        if await asyncio.to_thread(toolbox.is_installed, self._root, tree, config, mark):
+        mark = toolbox.fingerprint(config, project)
+        if await asyncio.to_thread(toolbox.is_installed, self._root, folder, mark):
             self._events.log("setup", "What the project needs is installed already.\n")
             return
         self.phases.enter("installing")
@@ -302,7 +323,7 @@ class Setup:
             raise StepFailed(f"{wanted.command} ended with {task.status}, code {task.exit_code}.")
 
     async def _start(self, config: Config) -> None:
-        _, project, folder = await self._look(config)
+        project, folder = await self._look(config)
         self._events.tell_scripts(sorted(project.scripts))
         self.phases.enter("starting")
         port = config.port or project.port or _free_port()
@@ -321,10 +342,11 @@ class Setup:
         if task.status != "running":  # it did not live long enough to be looked at
             self.on_task(task)
 
-    async def _look(self, config: Config) -> tuple[Tree, Project, Path]:
+    async def _look(self, config: Config) -> tuple[Project, Path]:
+        """Return the project as it lies there now, and its folder."""
         tree = await self._workplace.tree()
-        project, _ = await asyncio.to_thread(toolbox.read_project, tree, config)
-        return tree, project, tree.base / config.path
+        project = await asyncio.to_thread(toolbox.read_project, tree, config)
+        return project, tree.base / config.path
 
     def _configured(self) -> Config:
         if (config := self.config) is None:

@@ -23,11 +23,10 @@ _COREPACK = ("pnpm", "yarn")
 _USUAL = (".local/bin", ".bun/bin", ".deno/bin", ".cargo/bin")
 
 
-def read_project(tree: Tree, config: Config) -> tuple[Project, dict[str, str]]:
-    """Return what lies in the project's folder, and the texts that say so. Blocking."""
+def read_project(tree: Tree, config: Config) -> Project:
+    """Return what lies in the project's folder. Blocking."""
     texts = {name: text for name in FILES if (text := _text(tree, config.path, name)) is not None}
-    has_uv = find("uv") is not None
-    return understand(texts, manager=config.manager, has_uv=has_uv), texts
+    return understand(texts, manager=config.manager, has_uv=find("uv") is not None)
 
 
 def _text(tree: Tree, path: str, name: str) -> str | None:
@@ -38,34 +37,29 @@ def _text(tree: Tree, path: str, name: str) -> str | None:
         return None
 
 
-def fingerprint(config: Config, project: Project, texts: Mapping[str, str]) -> str:
+def fingerprint(config: Config, project: Project) -> str:
     """Return what stands for everything that decides what an installation gives."""
-    decisive = [config.runtime, project.manager, config.path, sorted(texts.items())]
+    decisive = [config.runtime, project.manager, config.path, sorted(project.files.items())]
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 
 
-def is_installed(root: Path, tree: Tree, config: Config, mark: str) -> bool:
+def is_installed(root: Path, folder: Path, mark: str) -> bool:
     """Say whether the last installation was of the same, and is still there. Blocking."""
     try:
         if (root / STAMP).read_text(encoding="utf-8") != mark:
             return False
     except OSError:
         return False
-    places = (".venv", "node_modules", ".pnp.cjs")
-    return any(_exists(tree, f"{config.path}/{place}") for place in places)
+    return any((folder / place).exists() for place in (".venv", "node_modules", ".pnp.cjs"))
 
 
 def note_installed(root: Path, mark: str) -> None:
+    """Remember what was installed.
+
+    Raises:
+        NotKept: the disk does not take it.
+    """
     save(root, STAMP, mark)
-
-
-def _exists(tree: Tree, path: str) -> bool:
-    try:
-        with tree.at(path.lstrip("/")) as spot:
-            spot.facts()
-    except (NoSuchFile, NotADirectory):
-        return False
-    return True
 
 
 def find(program: str) -> str | None:

@@ -23,6 +23,7 @@ from sandboxes.daemon.tasks.output import Output
 
 TERM_GRACE = 3.0  # seconds between SIGTERM and SIGKILL
 LOG_LIMIT = 10 * 1024 * 1024  # bytes of a task's log file
+TRACE = ".pid"  # ends the name of the file that says which process a task is
 TERMINAL = (40, 120)  # rows and columns told to a program that asks
 
 Status = Literal["running", "exited", "failed", "killed", "timeout"]
@@ -88,12 +89,18 @@ class Task:
         loop = asyncio.get_running_loop()
         self._process, self._pipes = process, pipes
         self._log = self.log_path.open("wb", buffering=0)
+        self._trace.write_text(f"{process.pid} {processes.started_at(process.pid)}")
         for stream, pipe in pipes.items():
             os.set_blocking(pipe.fileno(), False)
             loop.add_reader(pipe.fileno(), self._read, stream)
         if self.wanted.timeout is not None:
             self._timer = loop.call_later(self.wanted.timeout, self._on_timeout)
         when_gone(process, self._on_gone)
+
+    @property
+    def _trace(self) -> Path:
+        """What a later process of the sandbox finds when this one is killed."""
+        return self.log_path.with_suffix(TRACE)
 
     @property
     def pid(self) -> int:
@@ -121,15 +128,13 @@ class Task:
         except TimeoutError:
             pass  # it goes on
 
-    async def kill(self, *, intended: bool = False) -> None:
-        """End the group: SIGTERM, 3 s, SIGKILL; returns when the task is over."""
+    async def kill(self, *, intended: bool = False, grace: float = TERM_GRACE) -> None:
+        """End the group: SIGTERM, ``grace`` seconds, SIGKILL; returns when the task is over."""
         if self.status == "running":
             self._ended_by = self._ended_by or "kill"
             self.is_intended = self.is_intended or intended
             if self._ending is None:
-                self._ending = asyncio.ensure_future(
-                    processes.end_group(self.pid, grace=TERM_GRACE)
-                )
+                self._ending = asyncio.ensure_future(processes.end_group(self.pid, grace=grace))
             await self._ending
         await self.done.wait()
 
@@ -170,6 +175,7 @@ class Task:
         # What it left behind in its group goes with it, in the background.
         if self._ending is None and processes.group_lives(self.pid):
             self._ending = asyncio.ensure_future(processes.end_group(self.pid, grace=TERM_GRACE))
+        self._trace.unlink(missing_ok=True)
         self.exit_code = code
         self.status = status_of(code if code is not None else -1, self._ended_by)
         self.ended_at = time.time()

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Protocol
 
+from mesh import processes
 from sandboxes.daemon.tasks.errors import (
     CantStart,
     NotRunning,
@@ -14,7 +15,7 @@ from sandboxes.daemon.tasks.errors import (
     TooManyTasks,
     UnknownTask,
 )
-from sandboxes.daemon.tasks.task import Task, Wanted, start
+from sandboxes.daemon.tasks.task import TERM_GRACE, TRACE, Task, Wanted, start
 from sandboxes.daemon.workplace import Workplace
 
 AT_ONCE = 50
@@ -40,6 +41,7 @@ class Tasks:
         self._count = 0
         self._starting = 0
         self.listeners: list[TaskListener] = []
+        self._leftovers = _read_traces(logs)
         for stale in logs.glob("task*"):
             stale.unlink(missing_ok=True)
 
@@ -79,6 +81,7 @@ class Tasks:
     async def _started(self, wanted: Wanted) -> Task:
         self._starting += 1
         try:
+            await self.end_leftovers()
             tree = await self._workplace.tree()
             process, pipes = await asyncio.to_thread(start, wanted, tree)
         except OSError as exc:
@@ -104,11 +107,20 @@ class Tasks:
             raise NotRunning
         await task.kill()
 
-    async def kill_all(self, *, named: str | None = None, intended: bool = False) -> int:
+    async def kill_all(
+        self, *, named: str | None = None, intended: bool = False, grace: float = TERM_GRACE
+    ) -> int:
         """End all tasks that run, or those of a name; return how many they were."""
         found = [t for t in self.running if named is None or t.wanted.name == named]
-        await asyncio.gather(*[task.kill(intended=intended) for task in found])
+        await asyncio.gather(*[task.kill(intended=intended, grace=grace) for task in found])
         return len(found)
+
+    async def end_leftovers(self) -> None:
+        """End what an earlier process of the sandbox left running when it was killed."""
+        found, self._leftovers = self._leftovers, []
+        await asyncio.gather(
+            *[processes.end_group_of(pid, started, grace=TERM_GRACE) for pid, started in found]
+        )
 
     def delete(self, task_id: str) -> None:
         """Forget a task that is over, and its log.
@@ -143,3 +155,13 @@ class Tasks:
     def _forget(self, task: Task) -> None:
         if self._tasks.pop(task.id, None) is not None:
             task.log_path.unlink(missing_ok=True)
+
+
+def _read_traces(logs: Path) -> list[tuple[int, str]]:
+    """Return pid and start time of the processes that tasks of an earlier life were."""
+    found = []
+    for trace in logs.glob(f"task*{TRACE}"):
+        pid, _, started = trace.read_text().partition(" ")
+        if pid.isdecimal():
+            found.append((int(pid), started))
+    return found

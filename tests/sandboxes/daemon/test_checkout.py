@@ -10,6 +10,8 @@ import pytest
 
 from sandboxes.daemon.checkout import Checkout, Spec, parse_spec, prepare
 from sandboxes.daemon.git import Git, GitFailed, redact
+from tests.sandboxes.daemon.sandbox import is_alive
+from tests.waiting import auntil
 
 HANDLE = "main-0123456789abcdef"
 
@@ -174,3 +176,100 @@ def test_a_password_is_not_repeated():
 @pytest.mark.parametrize("value", [None, [], "x", {"repo": []}, {"folder": 7, "branch": {}}])
 def test_an_odd_spec_is_an_empty_one(value):
     assert parse_spec(value) == Spec("")
+
+
+def change(checkout, url="", branch="", **options):
+    options = {"to_branch": False, "identity": ("", ""), "say": lambda text: None} | options
+    return checkout.change(url, branch, **options)
+
+
+async def test_a_folder_with_files_becomes_a_clone_around_them(repo, project):
+    repo.mkdir()
+    (repo / "notes.txt").write_text("mine")
+    checkout = Checkout(Spec(HANDLE), repo)
+    await checkout.ready()
+
+    await change(checkout, f"file://{project}", "feature", identity=("Ada", "ada@mesh.example"))
+
+    assert (repo / "notes.txt").read_text() == "mine"
+    assert (repo / "sub/file.txt").read_text() == "one"
+    assert git(repo, "branch", "--show-current") == "feature"
+    assert git(repo, "config", "--local", "user.email") == "ada@mesh.example"
+    assert checkout.cloned_from == f"file://{project}"
+
+
+async def test_a_file_in_the_way_of_a_clone_is_not_overwritten(repo, project):
+    (repo / "sub").mkdir(parents=True)
+    (repo / "sub" / "file.txt").write_text("mine")
+    checkout = Checkout(Spec(HANDLE), repo)
+
+    with pytest.raises(GitFailed):
+        await change(checkout, f"file://{project}", "main")
+
+    assert (repo / "sub/file.txt").read_text() == "mine"
+    assert not (repo / ".git").exists()
+    assert checkout.cloned_from == ""
+
+
+async def test_to_another_branch_and_back(repo, project):
+    git(project, "branch", "there")
+    checkout = Checkout(Spec(HANDLE, clone_url=f"file://{project}", branch="main"), repo)
+    for branch in ("there", "new", "main", "there"):
+        await change(checkout, "", branch, to_branch=True)
+        assert git(repo, "branch", "--show-current") == branch
+
+
+async def test_work_in_the_way_of_another_branch_stays(repo, project):
+    git(project, "checkout", "-qb", "there")
+    git(project, "commit", "-qam", "changed")
+    checkout = Checkout(Spec(HANDLE, clone_url=f"file://{project}", branch="main"), repo)
+    await checkout.ready()
+    (repo / "sub/file.txt").write_text("work")
+
+    with pytest.raises(GitFailed):
+        await change(checkout, "", "there", to_branch=True)
+
+    assert (repo / "sub/file.txt").read_text() == "work"
+    assert git(repo, "branch", "--show-current") == "main"
+
+
+@pytest.mark.parametrize(
+    ("said", "tries"),
+    [
+        ("fatal: unable to access 'x': Could not resolve host: x", 3),
+        ("fatal: early EOF", 3),
+        ("fatal: unable to access 'x': The requested URL returned error: 503", 3),
+        ("fatal: Authentication failed for 'x'", 1),
+        ("fatal: repository 'x' not found", 1),
+    ],
+)
+def test_what_passes_is_tried_three_times(repo, tmp_path, monkeypatch, said, tries):
+    failing = tmp_path / "bin" / "git"
+    failing.parent.mkdir()
+    failing.write_text(f'#!/bin/sh\necho try >> "{tmp_path}/tries"\necho "{said}" >&2\nexit 128\n')
+    failing.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{failing.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr("sandboxes.daemon.checkout.RETRY_AFTER", 0)
+
+    with pytest.raises(GitFailed):
+        prepare(Spec(HANDLE, clone_url="https://mesh.example/x"), repo, Git())
+
+    assert len((tmp_path / "tries").read_text().split()) == tries
+
+
+async def test_a_clone_that_is_cancelled_ends_and_can_be_tried_again(repo, tmp_path, monkeypatch):
+    slow = tmp_path / "bin" / "git"
+    slow.parent.mkdir()
+    slow.write_text(f'#!/bin/sh\necho $$ > "{tmp_path}/pid"\nexec sleep 600\n')
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+    checkout = Checkout(Spec(HANDLE), repo)
+    changing = asyncio.create_task(change(checkout, "https://mesh.example/x"))
+    pid = int(await auntil(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
+    changing.cancel()
+
+    await auntil(lambda: not is_alive(pid))
+    with pytest.raises(asyncio.CancelledError):
+        await changing
+    slow.unlink()
+    assert await change(checkout) == repo

@@ -16,7 +16,7 @@ from tests.sandboxes.daemon.projects import (
     python_project,
     repository,
 )
-from tests.sandboxes.daemon.sandbox import is_alive
+from tests.sandboxes.daemon.sandbox import is_alive, read_words
 from tests.waiting import auntil
 
 # uv is among the tests' own packages.
@@ -196,6 +196,36 @@ async def test_another_branch(sandbox, tmp_path):
     assert answer["transition"] == "branch-change"
     branch = ["branch", "--show-current"]
     await auntil(lambda: git(sandbox.root / "repo", *branch) == "feature")
+
+
+async def test_not_to_another_branch_under_an_agent(sandbox, tmp_path):
+    url = repository(tmp_path / "origin", python_project())
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        await told.phase("running")
+
+    async with sandbox.dispatch("r1", ["say", "at work "], ["silence"]) as events:
+        await read_words(events, 2)
+        reply = await sandbox.post("/config", config(url, "feature"))
+        await sandbox.cancel("r1")
+
+    assert (reply.status_code, reply.json()["error"]["code"]) == (409, "agent_at_work")
+    assert git(sandbox.root / "repo", "branch", "--show-current") == "main"
+
+
+async def test_a_branch_that_an_agent_went_to_stays(sandbox, tmp_path):
+    url = repository(tmp_path / "origin", python_project())
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        await told.phase("running")
+    git(sandbox.root / "repo", "checkout", "-qb", "its-own")
+    sandbox.stop()
+    sandbox.start()
+
+    async with looking_on(sandbox) as told:
+        await told.phase("running")
+
+    assert git(sandbox.root / "repo", "branch", "--show-current") == "its-own"
 
 
 @pytest.mark.parametrize("branch", ["; touch pwned", "$(touch pwned)", "--upload-pack=x", "a b"])

@@ -137,6 +137,18 @@ async def test_the_end_of_the_sandbox_is_the_end_of_its_tasks(make_sandbox):
     assert not is_alive(int(task["stdout"]))
 
 
+async def test_what_a_killed_sandbox_left_running_is_ended_by_the_next(make_sandbox):
+    sandbox = make_sandbox()
+    task_id = await begin(sandbox, "echo $$; sleep 600")
+    task = await auntil(lambda: _with_output(sandbox, task_id))
+    sandbox.kill()
+    assert is_alive(int(task["stdout"]))
+    sandbox.start()
+
+    assert (await sandbox.post("/bash", {"command": "true"})).json()["exitCode"] == 0
+    assert not is_alive(int(task["stdout"]))
+
+
 async def test_logs_of_an_earlier_life_are_removed(make_sandbox, tmp_path):
     (tmp_path / "sandbox" / "tmp").mkdir(parents=True)
     (tmp_path / "sandbox" / "tmp" / "task7.log").write_text("old")
