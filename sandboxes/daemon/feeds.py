@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeVar
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -18,6 +18,7 @@ SSE_HEADERS = [
 ]
 QUEUE_LIMIT = 8 * 1024 * 1024  # bytes that a slow reader may lag behind
 PING_EVERY = 15.0
+T = TypeVar("T")
 PING = b": ping\n\n"
 
 
@@ -25,11 +26,32 @@ class Closes(Protocol):
     def close(self) -> None: ...
 
 
-async def close_when_left(receive: Receive, reader: Closes) -> None:
-    """End the reading when the client has gone; what is read goes on."""
+async def left(receive: Receive) -> None:
+    """Return when the client, whose request was read whole, has gone."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def close_when_left(receive: Receive, reader: Closes) -> None:
+    """End the reading when the client has gone; what is read goes on."""
+    await left(receive)
     reader.close()
+
+
+async def unless_left(receive: Receive, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return what ``work`` gives; end it, and return ``None``, when the client has gone first."""
+    working = asyncio.ensure_future(work)
+    going = asyncio.ensure_future(left(receive))
+    try:
+        await asyncio.wait({working, going}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        return None
+    finally:
+        going.cancel()
+        if not working.done():
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
 
 
 def event(name: str, data: Any) -> bytes:

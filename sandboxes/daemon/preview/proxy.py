@@ -14,6 +14,7 @@ from links.dialling import dial_port
 from links.sockets import ClientSocket, Refused, join
 from links.upstream import Answer, Pool, UpstreamError
 from mesh.lib.errors import AppError
+from sandboxes.daemon.feeds import unless_left
 from sandboxes.daemon.guard import BODY_LIMIT, BodyTooLarge, answer
 from sandboxes.daemon.preview.rules import Inserter, inbound, is_html, outbound, waiting_page
 from sandboxes.daemon.setup.phases import Phases
@@ -96,7 +97,8 @@ class Preview:
             await failed(scope, receive, send)
             return
         try:
-            await _pass_on(reply, send, port, method=scope["method"])
+            passing = _pass_on(reply, send, port, method=scope["method"])
+            await unless_left(receive, passing)  # an event stream has no end of its own
         finally:
             reply.close()
 

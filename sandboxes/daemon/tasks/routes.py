@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandboxes.daemon.feeds import Feed, FeedResponse
+from sandboxes.daemon.feeds import Feed, FeedResponse, unless_left
 from sandboxes.daemon.fields import fields_of
 from sandboxes.daemon.tasks import shell
 from sandboxes.daemon.tasks.task import Task
@@ -49,7 +49,9 @@ class TaskRoutes:
         if background:
             task = await self._tasks.start(wanted)
             return JSONResponse({"taskId": task.id, "status": task.status})
-        return JSONResponse(await shell.run_to_its_end(self._tasks, wanted))
+        # Nobody waits any more, such as an agent that was stopped: the command ends, too.
+        work = shell.run_to_its_end(self._tasks, wanted)
+        return JSONResponse(await unless_left(request.receive, work))
 
     async def list(self, request: Request) -> Response:
         return JSONResponse({"tasks": [task.summary() for task in self._tasks.list()]})

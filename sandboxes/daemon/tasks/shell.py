@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -46,9 +47,16 @@ def wanted_shell(
 
 
 async def run_to_its_end(tasks: Tasks, wanted: Wanted) -> dict[str, Any]:
-    """Return what the command printed, and its exit code; -1 when it took too long."""
+    """Return what the command printed, and its exit code; -1 when it took too long.
+
+    Cancelling ends the command.
+    """
     task = await tasks.start(wanted)
-    await task.done.wait()
+    try:
+        await task.done.wait()
+    except asyncio.CancelledError:
+        await task.kill(intended=True)
+        raise
     return result_of(task)
 
 

@@ -143,6 +143,26 @@ async def test_a_body_goes_up_and_down(make_sandbox):
     assert reply.content == b"ab" * 1_000_000
 
 
+async def test_an_endless_answer_ends_when_its_reader_leaves(make_sandbox):
+    sandbox = make_sandbox()
+    gone = asyncio.Event()
+
+    async def stream(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: 1\n\n")
+        if b"/endless" in head:
+            await reader.read()
+            gone.set()
+        writer.close()
+
+    async with await asyncio.start_server(stream, "127.0.0.1", 0) as server:
+        await begin(sandbox, server.sockets[0].getsockname()[1])
+        await auntil(lambda: _is_up(sandbox))
+        async with sandbox.client.stream("GET", "/preview/endless") as reply:
+            assert await anext(reply.aiter_raw()) == b"data: 1\n\n"
+        await asyncio.wait_for(gone.wait(), 10)
+
+
 async def _is_up(sandbox):
     return (await sandbox.client.get("/preview/x")).status_code == 200
 

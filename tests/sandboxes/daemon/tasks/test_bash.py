@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.sandboxes.daemon.sandbox import is_alive
@@ -91,6 +93,17 @@ async def test_what_it_leaves_behind_ends_with_it(sandbox):
     done = await bash(sandbox, "sleep 600 & echo $!")
 
     await auntil(lambda: not is_alive(int(done["stdout"])), what="the left-over ended")
+
+
+async def test_a_command_ends_when_nobody_waits_for_it(sandbox):
+    body = {"command": "echo $$ > pid; sleep 600", "timeout": 100_000}
+    asking = asyncio.create_task(sandbox.post("/bash", body))
+    pid_file = sandbox.root / "repo" / "pid"
+    pid = int(await auntil(lambda: pid_file.exists() and pid_file.read_text().strip()))
+
+    asking.cancel()
+
+    await auntil(lambda: not is_alive(pid), what="the command ended")
 
 
 @pytest.mark.parametrize(
