@@ -22,6 +22,7 @@ urlpatterns = [
     path("api/<slug:org>/", include("sandboxes.urls_api")),
     path("api/<slug:org>/", include("agents.keys.urls_api")),
     path("<slug:org>/settings/", include("agents.keys.urls")),
+    path("<slug:org>/settings/", include("agents.urls")),
     path("", include("threads.urls")),
 ]
 

@@ -31,6 +31,7 @@ PIECES = (
     "agents",
     "desks",
     "settings",
+    "agent_pages",
 )
 
 
