@@ -21,6 +21,7 @@ The last user text decides (elsewhere in the text is fine):
   slow N MS            N pieces of text, MS milliseconds apart
   big N                one piece of N bytes
   stall now            begins, and never goes on
+  say nothing          never begins
   cut the line         begins, and drops the connection
   reach the limit      ends for max_tokens
   status N             refuses with that status
@@ -105,6 +106,12 @@ def _bash(command: str) -> Tool:
 
 _THEN = re.compile(r"\bthen bash: (.+)", re.DOTALL)
 
+
+def _numbers(length: int) -> str:
+    """Return a text that repeats nothing: Gemini CLI gives up on a model that seems to loop."""
+    return " ".join(map(str, range(10_000, 10_000 + length // 6 + 1)))[:length]
+
+
 Maker = Callable[["re.Match[str]", list[str]], list[Step]]
 
 _SCRIPTS: list[tuple[re.Pattern[str], Maker]] = [
@@ -131,7 +138,8 @@ _SCRIPTS: list[tuple[re.Pattern[str], Maker]] = [
                 Text("", tuple(f"{n} " for n in range(1, int(m[1]) + 1)), int(m[2]) / 1000)
             ],
         ),
-        (r"\bbig (\d+)", lambda m, t: [Text("", ("x" * int(m[1]),))]),
+        (r"\bbig (\d+)", lambda m, t: [Text("", (_numbers(int(m[1])),))]),
+        (r"\bsay nothing\b", lambda m, t: [Stall()]),
         (r"\bstall now\b", lambda m, t: [words("I begin"), Stall()]),
         (r"\bcut the line\b", lambda m, t: [words("I begin"), Cut()]),
         (r"\breach the limit\b", lambda m, t: [words("There is no room"), Stop("max_tokens")]),
