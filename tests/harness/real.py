@@ -84,6 +84,16 @@ def _base(home: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
 
 
+def make_older(home: Path) -> None:
+    """Let a minute pass for the sessions that Gemini has stored.
+
+    0.61.0 names a session's file by the minute, and a session that is loaded in the minute in
+    which it began overwrites its own file first; then it is lost, as Mesh tells.
+    """
+    for path in home.glob(".gemini/tmp/*/chats/session-*"):
+        path.rename(path.with_name("session-2026-01-01T00-00-" + path.name.rpartition("-")[2]))
+
+
 def when(driver, kind, act):
     """Let ``act`` happen once, at the first chunk of ``kind``."""
 

@@ -14,7 +14,7 @@ from agents.harness import ADAPTERS
 from agents.harness.base import Ask
 from tests.harness.cli import a_home, need
 from tests.harness.driver import Driver, one, text_of, turn, types_of
-from tests.harness.real import gemini_env, opencode_env, running, when
+from tests.harness.real import gemini_env, make_older, opencode_env, running, when
 from tests.harness.shapes import check_turn
 from tests.standin import serving
 from tests.waiting import auntil
@@ -211,16 +211,6 @@ async def test_readonly_asks_even_for_what_the_persons_own_settings_allow(
 
     assert any(isinstance(out, Ask) for out in driver.outs)
     assert not made.exists()
-
-
-def make_older(home):
-    """Let a minute pass for the sessions that Gemini has stored.
-
-    0.61.0 names a session's file by the minute, and a session that is loaded in the minute in
-    which it began overwrites its own file first; then it is lost, as Mesh tells.
-    """
-    for path in home.glob(".gemini/tmp/*/chats/session-*"):
-        path.rename(path.with_name("session-2026-01-01T00-00-" + path.name.rpartition("-")[2]))
 
 
 async def test_a_new_process_resumes_the_conversation(agent, say, home):
