@@ -137,6 +137,11 @@ class CliAdapter(ABC, Generic[Q]):
         text = f"{self.title} no longer has the earlier conversation, so it starts afresh."
         self._answer.data("notice", {"source": self.kind, "code": "session_lost", "text": text})
 
+    def _tell_unreachable(self, server: str) -> None:
+        """Say that an MCP server of the agent's can't be used in this turn."""
+        text = f"{self.title} can't use the MCP server {server} here."
+        self._answer.data("notice", {"source": self.kind, "code": "mcp_server", "text": text})
+
     def _metadata(self) -> Message:
         """Return what a message says of its conversation."""
         if not self._session:

@@ -28,6 +28,10 @@ def as_offered(tool: Tool, offered: Collection[str]) -> Tool:
                 return Tool(name, {path: tool.input["file_path"]} | content)
         if "exec_command" in offered:
             return Tool("exec_command", {"cmd": _patch(**tool.input)})
+    if tool.name.startswith("mcp__") and tool.name not in offered:
+        _, server, name = tool.name.split("__", 2)  # some join the two in another way
+        joined = (f"mcp_{server}_{name}", f"{server}_{name}")
+        return next((Tool(each, tool.input) for each in joined if each in offered), tool)
     return tool
 
 

@@ -13,6 +13,7 @@ from agents.harness.acp.usage import Meter
 from agents.harness.base import PLAN, Launch, Out, TurnInput
 from agents.harness.cli_adapter import CliAdapter, Message
 from agents.harness.lines import list_of, object_of, text_of
+from agents.harness.mcp import servers_of
 from agents.harness.questions import Answers
 from agents.harness.rpc import RequestId, Rpc, id_of
 
@@ -119,7 +120,7 @@ class AcpAdapter(CliAdapter[Question]):
             self._open_session()
         elif method := self._way_back():
             self._session = self._turn.resume_session_ref
-            params = lines.session(self._turn) | {"sessionId": self._session}
+            params = self._session_params() | {"sessionId": self._session}
             self._answer.put(self._rpc.request(method, params))
         else:
             self._start_afresh()
@@ -137,7 +138,16 @@ class AcpAdapter(CliAdapter[Question]):
     def _open_session(self) -> None:
         assert self._turn is not None
         self._session = ""
-        self._answer.put(self._rpc.request("session/new", lines.session(self._turn)))
+        self._answer.put(self._rpc.request("session/new", self._session_params()))
+
+    def _session_params(self) -> Message:
+        assert self._turn is not None
+        return lines.session(self._turn, takes_http=self._takes_http)
+
+    @property
+    def _takes_http(self) -> bool:
+        """Whether it takes MCP servers over HTTP, which no agent need do."""
+        return object_of(self._abilities, "mcpCapabilities").get("http") is True
 
     def _start_afresh(self) -> None:
         self._tell_lost()
@@ -156,6 +166,9 @@ class AcpAdapter(CliAdapter[Question]):
             self._meter.resume()
         self._meter.begin()
         self._answer.metadata(self._metadata())
+        assert self._turn is not None
+        for server in () if self._takes_http else servers_of(self._turn):
+            self._tell_unreachable(server.name)
         self._enter_mode()
 
     def _enter_mode(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from agents.harness import files
 from agents.harness.acp.agents import Agent
 from agents.harness.base import AUTO, PLAN, TIERS, Launch, TurnInput, parts_of
+from agents.harness.mcp import digest, servers_of
 from mesh.version import VERSION
 
 Params = dict[str, Any]
@@ -33,7 +34,7 @@ def _is_free(turn: TurnInput) -> bool:
 def key(agent: Agent, turn: TurnInput) -> str:
     """Return what of a turn is fixed when the program starts."""
     start = launch(agent, turn)
-    return json.dumps([start.args, dict(start.env), turn.instructions])
+    return json.dumps([start.args, dict(start.env), turn.instructions, digest(turn)])
 
 
 def model_of(agent: Agent, turn: TurnInput) -> str:
@@ -56,9 +57,18 @@ def hello() -> Params:
     }
 
 
-def session(turn: TurnInput) -> Params:
+def session(turn: TurnInput, *, takes_http: bool) -> Params:
     """Return what a session is begun, or taken up again, with."""
-    return {"cwd": turn.folder, "mcpServers": []}
+    servers = [
+        {
+            "type": "http",
+            "name": each.name,
+            "url": each.url,
+            "headers": [{"name": name, "value": value} for name, value in each.headers.items()],
+        }
+        for each in (servers_of(turn) if takes_http else ())
+    ]
+    return {"cwd": turn.folder, "mcpServers": servers}
 
 
 def prompt(turn: TurnInput, *, can_see: bool, is_new: bool) -> list[Params]:

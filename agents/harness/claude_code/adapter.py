@@ -15,6 +15,7 @@ from agents.harness.claude_code.todos import Todos
 from agents.harness.claude_code.usage import Meter
 from agents.harness.cli_adapter import CliAdapter
 from agents.harness.lines import object_of, text_of
+from agents.harness.mcp import McpServer, servers_of
 from agents.harness.questions import PLAN_READY, QUESTION, Answers
 
 Line = dict[str, Any]
@@ -82,6 +83,8 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
         self._steers: list[str] = []  # given in the middle of the turn, and not yet read
         self._cost = 0.0  # of the results that were not the turn's last
         self._is_continued = False
+        self._servers: tuple[McpServer, ...] = ()  # that the program has
+        self._setting = ""  # our request to have them, while it is open
 
     def launch(self, turn: TurnInput) -> Launch:
         return lines.launch(turn)
@@ -102,7 +105,12 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
             self._meter = Meter(is_resumed=turn.resume_session_ref is not None)
             self._answer.put(lines.request(self._next_id(), "initialize"))
         self._meter.begin()
-        self._answer.put(lines.user_line(turn))
+        servers = servers_of(turn)
+        if servers == self._servers:
+            self._answer.put(lines.user_line(turn))
+        else:  # with tokens of this turn; the message waits until the program has them
+            self._servers, self._setting = servers, self._next_id()
+            self._answer.put(lines.set_servers(self._setting, servers))
         return self._answer.take()
 
     def feed(self, line: bytes) -> list[Out]:
@@ -135,7 +143,7 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
         result is not the end of our turn, see ``_on_result``."""
         if self._turn is None:
             return []
-        if self._is_interrupted or self._version < lines.STEERS_SINCE:
+        if self._is_interrupted or self._setting or self._version < lines.STEERS_SINCE:
             return [NotSteered(steer_id)]
         self._steers.append(steer_id)
         return [lines.user_line(replace(self._turn, messages=(message,)), name=steer_id)]
@@ -152,6 +160,7 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
 
     def _on_gone(self) -> None:
         self._is_initialized = False
+        self._servers, self._setting = (), ""
 
     def _on_crash(self, code: int | None, stderr: str) -> None:
         assert self._turn is not None
@@ -172,7 +181,7 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
     def _start_afresh(self) -> None:
         assert self._turn is not None
         self._is_restarting = True
-        self._is_initialized = False
+        self._on_gone()
         for steer_id in self._steers:
             self._answer.put(NotSteered(steer_id))
         self._steers = []
@@ -257,7 +266,21 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
         self._questions.pop(text_of(message, "request_id"), None)
 
     def _on_control_response(self, message: Line, line: bytes) -> None:
-        """Answers to ours; what they lead to comes on lines of its own."""
+        """Answers to ours; but for one, what they lead to comes on lines of its own."""
+        response = object_of(message, "response")
+        if not self._setting or text_of(response, "request_id") != self._setting:
+            return
+        self._setting = ""
+        if self._is_interrupted:
+            self._answer.abort(self._metadata())
+            return
+        assert self._turn is not None
+        errors = object_of(object_of(response, "response"), "errors")
+        if text_of(response, "subtype") != "success":  # an older version
+            errors = dict.fromkeys((each.name for each in self._servers), "not supported")
+        for name in errors:
+            self._tell_unreachable(name)
+        self._answer.put(lines.user_line(self._turn))
 
     def _told(self, result: Line) -> Line:
         """Return what the turn used. Of several results the last knows its own part alone: then

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from agents.harness import files
 from agents.harness.base import PLAN, Launch, TurnInput, Write, parts_of
 from agents.harness.claude_code.permissions import ASK_RULES, asks
+from agents.harness.mcp import McpServer
 
 PROGRAM = "claude"
 
@@ -74,11 +76,20 @@ def key(turn: TurnInput) -> str:
     return json.dumps([turn.model, turn.mode == PLAN, asks(turn), turn.instructions])
 
 
-def request(request_id: str, subtype: str) -> Write:
+def request(request_id: str, subtype: str, **fields: Any) -> Write:
     """Return a control request of ours."""
-    return _line(
-        {"type": "control_request", "request_id": request_id, "request": {"subtype": subtype}}
-    )
+    request = {"subtype": subtype, **fields}
+    return _line({"type": "control_request", "request_id": request_id, "request": request})
+
+
+def set_servers(request_id: str, servers: Sequence[McpServer]) -> Write:
+    """Return the request after which the program has these MCP servers, and none of ours that
+    it had before; those of the person's own settings stay."""
+    told = {
+        each.name: {"type": "http", "url": each.url, "headers": dict(each.headers)}
+        for each in servers
+    }
+    return request(request_id, "mcp_set_servers", servers=told)
 
 
 def allow(request_id: str, tool_input: Any) -> Write:

@@ -18,6 +18,7 @@ from typing import Any
 
 from agents.harness import files
 from agents.harness.base import AUTO, PLAN, Launch, TurnInput, parts_of
+from agents.harness.mcp import digest, servers_of
 from mesh.version import VERSION
 
 PROGRAM = "codex"
@@ -51,7 +52,7 @@ def launch(turn: TurnInput) -> Launch:
 
 def key(turn: TurnInput) -> str:
     """Return what of a turn is fixed when the program starts."""
-    return json.dumps([is_read_only(turn), turn.instructions])
+    return json.dumps([is_read_only(turn), turn.instructions, digest(turn)])
 
 
 def hello() -> Params:
@@ -71,6 +72,11 @@ def thread(turn: TurnInput) -> Params:
         params["model"] = turn.model
     if turn.instructions:
         params["developerInstructions"] = turn.instructions
+    if servers := servers_of(turn):
+        told = {
+            each.name: {"url": each.url, "http_headers": dict(each.headers)} for each in servers
+        }
+        params["config"] = {"mcp_servers": told}
     return params
 
 
