@@ -57,7 +57,7 @@ class Parts:
         self.probe = Probe(self.setup, self.events)
         self.preview = Preview(
             prefix,
-            port=lambda: self.setup.port,
+            port=lambda: self.setup.server.port,
             loopback=lambda: self.probe.loopback,
             phases=self.setup.phases,
             on_failure=self.probe.look_now,

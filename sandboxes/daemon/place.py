@@ -16,7 +16,7 @@ from mesh.lib.errors import AppError
 from mesh.processes import started_at
 from mesh.version import VERSION
 from sandboxes.daemon import contained
-from sandboxes.daemon.checkout import Spec, parse_spec
+from sandboxes.daemon.spec import Spec, parse_spec
 
 SOCKET_PATH_LIMIT = 100  # bytes; macOS allows 104
 

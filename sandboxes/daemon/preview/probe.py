@@ -51,14 +51,14 @@ class Probe:
     """Promotes the setup from starting to running, and from running to crashed and back."""
 
     def __init__(self, setup: Setup, events: Events) -> None:
-        self._setup, self._events = setup, events
+        self._server, self._events = setup.server, events
         self._phases = setup.phases
         self._work: asyncio.Task[None] | None = None
         self._soon = asyncio.Event()
         self._ran_at: int | None = None  # the port at which it was seen last
         self.loopback = LOOPBACKS[0]
-        setup.on_start = self.begin
-        setup.on_port = lambda port: self._soon.set()
+        setup.server.on_start = self.begin
+        setup.server.on_port = self._soon.set
 
     def begin(self) -> None:
         """Look at a server that is being started; what was known of the one before is over."""
@@ -78,9 +78,9 @@ class Probe:
     async def _watch(self) -> None:
         misses = 0
         while self._phases.kind in ("starting", "running", "crashed"):
-            port = self._setup.port
+            port = self._server.port
             seen = await look(port) if port is not None else None
-            if port != self._setup.port:
+            if port != self._server.port:
                 continue  # announced meanwhile: what was seen is of another
             if seen is not None:
                 misses = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,6 @@ from agents.harness.base import BadInput
 from mesh.lib.errors import AppError
 from sandboxes.daemon.events import Events
 from sandboxes.daemon.setup import store, toolbox
-from sandboxes.daemon.setup.announced import PortSniffer
 from sandboxes.daemon.setup.config import (
     FIRST_STEP,
     Config,
@@ -27,51 +25,21 @@ from sandboxes.daemon.setup.config import (
     transition,
     view,
 )
+from sandboxes.daemon.setup.errors import AgentAtWork, NotConfigured, StepFailed, UnknownScript
 from sandboxes.daemon.setup.phases import Phases
 from sandboxes.daemon.setup.project import (
-    HOST,
     STARTERS,
-    NoStart,
     Project,
     install_commands,
     script_command,
-    start_command,
 )
+from sandboxes.daemon.setup.server import DevServer, free_port, wanted
 from sandboxes.daemon.setup.steps import FAILED, Queue, steps_from
 from sandboxes.daemon.tasks.task import Task, Wanted
 from sandboxes.daemon.tasks.tasks import Tasks
 from sandboxes.daemon.workplace import Workplace
 
 log = logging.getLogger(__name__)
-
-INSTALL_LIMIT = 15 * 60.0  # seconds
-
-
-class NotConfigured(AppError):
-    code = "not_configured"
-    text = "The sandbox has no configuration yet: POST /config first."
-    hint = "The server sends it when the sandbox is started for a preview."
-    status = 409
-
-
-class AgentAtWork(AppError):
-    code = "agent_at_work"
-    text = "An agent works in the folder: it can't go to another branch now."
-    hint = "Stop the run first, or wait for its end."
-    status = 409
-
-
-class UnknownScript(AppError):
-    code = "unknown_script"
-    text = "The project has no such script."
-    hint = "Choose one of those that are available."
-    status = 404
-
-
-class StepFailed(AppError):
-    """A step could not be carried out; the text says why."""
-
-    code = "step_failed"
 
 
 class Checkout(Protocol):
@@ -110,17 +78,12 @@ class Setup:
         self._rotate, self._has_runs = rotate, has_runs
         self.phases = Phases(events)
         self.queue = Queue()
-        self.port: int | None = None  # where the dev server is expected
-        self.on_start: Callable[[], None] = lambda: None
-        self.on_port: Callable[[int], None] = lambda port: None
+        self.server = DevServer(tasks, events, self.phases)
         self._known: dict[str, Any] | None = None
         self._working: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
         # Only a change that says so leads to another branch: an agent may have gone to one itself.
         self._to_branch = False
-        self._sniffer = PortSniffer()
-        self._starter: Task | None = None
-        tasks.listeners.append(self)
 
     @property
     def config(self) -> Config | None:
@@ -210,8 +173,8 @@ class Setup:
         await self._tasks.kill_all(named=name, intended=True)
         env = toolbox.project_env(config, project, folder)
         if name in STARTERS:
-            env = toolbox.server_env(env, config.port or project.port or _free_port())
-        return await self._tasks.start(_wanted(name, argv, env, config, is_server=name in STARTERS))
+            env = toolbox.server_env(env, config.port or project.port or free_port())
+        return await self._tasks.start(wanted(name, argv, env, config, is_server=name in STARTERS))
 
     async def scripts(self) -> list[str]:
         """Return the names of the manifest's scripts; none before the project is there."""
@@ -220,21 +183,6 @@ class Setup:
             return []
         project, _ = await self._look(config)
         return sorted(project.scripts)
-
-    # Tasks' listener
-
-    def on_task(self, task: Task) -> None:
-        if task is not self._starter or task.status == "running":
-            return
-        self._starter = None
-        if not task.is_intended and task.exit_code != 0:
-            reason = f"{task.wanted.name} script exited with code {task.exit_code}"
-            self.phases.enter("start-failed", reason=reason)
-
-    def on_task_output(self, task: Task, stream: str, text: str) -> None:
-        if task is self._starter and (port := self._sniffer.feed(text)):
-            self.port = port
-            self.on_port(port)
 
     # The steps
 
@@ -251,7 +199,7 @@ class Setup:
         step = first
         try:
             for step in steps_from(first):
-                await self._end_servers()
+                await self.server.end()
                 await self._carry_out_one(step)
         except AppError as exc:
             self._fail(step, str(exc))
@@ -269,16 +217,12 @@ class Setup:
         elif step == "install":
             await self._install(config)
         else:
-            await self._start(config)
+            project, folder = await self._look(config)
+            await self.server.start(config, project, folder)
 
     def _fail(self, step: Step, reason: str) -> None:
         self._events.log("setup", f"{FAILED[step]}: {reason}\n")
         self.phases.enter(FAILED[step], reason=reason)
-
-    async def _end_servers(self) -> None:
-        for name in STARTERS:
-            await self._tasks.kill_all(named=name, intended=True)
-        self.port = None
 
     async def _clone(self, config: Config) -> None:
         if self._checkout.must_clone(config.clone_url):
@@ -309,38 +253,18 @@ class Setup:
             argv = toolbox.resolved(command, folder)
             if argv is None:
                 raise StepFailed(f"{command[0]} is not installed on this machine.")
-            await self._run_install(_wanted("install", argv, env, config, shown_as=command))
+            await self._run_install(wanted("install", argv, env, config, shown_as=command))
         await asyncio.to_thread(toolbox.note_installed, self._root, mark)
 
-    async def _run_install(self, wanted: Wanted) -> None:
-        task = await self._tasks.start(wanted)
+    async def _run_install(self, command: Wanted) -> None:
+        task = await self._tasks.start(command)
         try:
             await task.done.wait()
         except asyncio.CancelledError:
             await task.kill(intended=True)
             raise
         if task.status != "exited":
-            raise StepFailed(f"{wanted.command} ended with {task.status}, code {task.exit_code}.")
-
-    async def _start(self, config: Config) -> None:
-        project, folder = await self._look(config)
-        self._events.tell_scripts(sorted(project.scripts))
-        self.phases.enter("starting")
-        port = config.port or project.port or _free_port()
-        name, command = start_command(project, port=port)
-        argv = toolbox.resolved(command, folder)
-        if argv is None:
-            raise NoStart(f"{command[0]} is not installed on this machine.")
-        env = toolbox.server_env(toolbox.project_env(config, project, folder), port)
-        self._sniffer = PortSniffer()
-        self.port = port
-        self.on_start()
-        task = await self._tasks.start(
-            _wanted(name, argv, env, config, is_server=True, shown_as=command)
-        )
-        self._starter = task
-        if task.status != "running":  # it did not live long enough to be looked at
-            self.on_task(task)
+            raise StepFailed(f"{command.command} ended with {task.status}, code {task.exit_code}.")
 
     async def _look(self, config: Config) -> tuple[Project, Path]:
         """Return the project as it lies there now, and its folder."""
@@ -352,31 +276,3 @@ class Setup:
         if (config := self.config) is None:
             raise NotConfigured
         return config
-
-
-def _wanted(
-    name: str,
-    argv: list[str],
-    env: dict[str, str],
-    config: Config,
-    *,
-    is_server: bool = False,
-    shown_as: list[str] | None = None,
-) -> Wanted:
-    return Wanted(
-        argv=argv,
-        command=" ".join(shown_as or argv),
-        name=name,
-        env=env,
-        cwd=config.path,
-        timeout=None if is_server else INSTALL_LIMIT,
-        has_terminal=is_server,
-        is_logged=True,
-        is_server=is_server,
-    )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -8,8 +8,10 @@ import subprocess
 
 import pytest
 
-from sandboxes.daemon.checkout import Checkout, Spec, parse_spec, prepare
+from sandboxes.daemon.checkout import Checkout
 from sandboxes.daemon.git import Git, GitFailed, redact
+from sandboxes.daemon.sources import prepare
+from sandboxes.daemon.spec import Spec, parse_spec
 from tests.sandboxes.daemon.sandbox import is_alive
 from tests.waiting import auntil
 
@@ -249,7 +251,7 @@ def test_what_passes_is_tried_three_times(repo, tmp_path, monkeypatch, said, tri
     failing.write_text(f'#!/bin/sh\necho try >> "{tmp_path}/tries"\necho "{said}" >&2\nexit 128\n')
     failing.chmod(0o755)
     monkeypatch.setenv("PATH", f"{failing.parent}:{os.environ['PATH']}")
-    monkeypatch.setattr("sandboxes.daemon.checkout.RETRY_AFTER", 0)
+    monkeypatch.setattr("sandboxes.daemon.sources.RETRY_AFTER", 0)
 
     with pytest.raises(GitFailed):
         prepare(Spec(HANDLE, clone_url="https://mesh.example/x"), repo, Git())

@@ -1,0 +1,43 @@
+"""What a sandbox is for, as whoever started it wrote it into its ``spec.json``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+# A branch of this form names a conversation; it is a key, never something to check out.
+KEY_BRANCH = re.compile(r"ephemeral|thread:.*")
+# No option, no ext:: transport, which would run a command.
+CLONE_URL = re.compile(r"(https?|ssh|git|file)://.+|[\w.-]+@[\w.-]+:.+")
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What the sandbox is for, as the link wrote it into ``spec.json``."""
+
+    handle: str
+    folder: str = ""
+    clone_url: str = ""
+    branch: str = ""
+
+
+def parse_spec(value: Any) -> Spec:
+    """Return the spec; what is unknown or of another type is left out."""
+    given = _object(value)
+    repo = _object(given.get("repo"))
+    branch = _text(given.get("branch")) or _text(repo.get("branch"))
+    return Spec(
+        handle=_text(given.get("handle")),
+        folder=_text(given.get("folder")),
+        clone_url=_text(repo.get("cloneUrl")),
+        branch="" if KEY_BRANCH.fullmatch(branch) else branch,
+    )
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
