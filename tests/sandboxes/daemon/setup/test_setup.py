@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from tests.sandboxes.daemon.events_reader import looking_on
 from tests.sandboxes.daemon.projects import (
+    SERVER_PY,
     config,
     git,
     node_project,
@@ -49,6 +51,27 @@ async def test_a_node_project_is_set_up_and_served(sandbox, tmp_path):  # D-SB10
     assert "hello from node" in (await page(sandbox)).text
     assert git(sandbox.root / "repo", "status", "--porcelain") == ""
     assert (await sandbox.get("/config")).json()["ready"] is True
+
+
+@needs_npm
+async def test_a_node_project_s_local_dependency_is_installed(sandbox, tmp_path):
+    files = node_project(dev="node -e \"require('helper')\"")
+    manifest = json.loads(files["package.json"]) | {"dependencies": {"helper": "file:./helper"}}
+    helper = {"name": "helper", "version": "1.0.0", "main": "index.js"}
+    files |= {
+        "package.json": json.dumps(manifest),
+        "helper/package.json": json.dumps(helper),
+        "helper/index.js": files["server.js"],
+        ".gitignore": "node_modules\n",
+    }
+    url = repository(tmp_path / "origin", files)
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        await told.phase("running")
+
+    assert "hello from node" in (await page(sandbox)).text
+    assert git(sandbox.root / "repo", "status", "--porcelain") == ""
 
 
 async def test_a_python_project_is_set_up_and_served_with_uv(sandbox, tmp_path):
@@ -105,6 +128,100 @@ def make_wheel(folder):
         )
         wheel.writestr(f"{info}/RECORD", "")
     return path
+
+
+async def test_a_project_with_manage_py(sandbox, tmp_path):
+    serve = SERVER_PY.replace('os.environ["PORT"]', 'sys.argv[2].split(":")[1]')
+    files = {
+        "requirements.txt": "",
+        "manage.py": f"import sys\nassert sys.argv[1] == 'runserver'\n{serve}",
+    }
+    url = repository(tmp_path / "origin", files)
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        await told.phase("running")
+
+    assert "hello from python" in (await page(sandbox)).text
+
+
+RECORDING_MANAGER = """#!{python}
+import os, pathlib, sys
+with open({calls!r}, "a") as file:
+    file.write(" ".join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]) + "\\n")
+words = [word for word in sys.argv[1:] if word not in ("pnpm", "yarn")]
+if words[0] == "install":
+    pathlib.Path("node_modules").mkdir()
+else:
+    os.execv({python!r}, [{python!r}, "server.py"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "manager", "calls"),
+    [
+        ("pnpm", "pnpm", ["pnpm install --no-lockfile", "pnpm run dev"]),
+        ("yarn", "yarn", ["yarn install --no-lockfile", "yarn run dev"]),
+        ("bun", "bun", ["bun install --no-save", "bun run dev"]),
+        ("corepack", "pnpm", ["corepack pnpm install --no-lockfile", "corepack pnpm run dev"]),
+        ("deno", "deno", ["deno task dev"]),
+    ],
+)
+async def test_other_package_managers(make_sandbox, tmp_path, program, manager, calls):
+    """With a program in the manager's place that writes down how it was called."""
+    fake = tmp_path / "bin" / program
+    fake.parent.mkdir()
+    told_to = str(tmp_path / "calls")
+    fake.write_text(RECORDING_MANAGER.format(python=sys.executable, calls=told_to))
+    fake.chmod(0o755)
+    sandbox = make_sandbox(env={"PATH": f"{fake.parent}:/usr/bin:/bin", "HOME": str(tmp_path)})
+    files = node_project(dev="x") | {"server.py": SERVER_PY, ".gitignore": "node_modules"}
+    url = repository(tmp_path / "origin", files)
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url, packageManager={"name": manager}))
+        await told.phase("running")
+
+    assert Path(told_to).read_text().splitlines() == calls
+
+
+async def test_a_manager_that_is_not_there(make_sandbox, tmp_path):
+    sandbox = make_sandbox(env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
+    url = repository(tmp_path / "origin", node_project(dev="x"))
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url, packageManager={"name": "bun"}))
+        failed = await told.phase("install-failed")
+
+    assert failed["reason"] == "bun is not installed on this machine."
+
+
+async def test_a_server_that_never_answers_stays_starting(sandbox, tmp_path):
+    url = repository(tmp_path / "origin", python_project(dev=["sh", "-c", "echo up; sleep 600"]))
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        await told.phase("starting")
+        await auntil(lambda: "up" in told.log)
+        reply = await page(sandbox)
+
+    assert reply.status_code == 503
+    assert "Starting" in reply.text
+
+
+async def test_a_server_on_another_port_than_it_was_given(sandbox, tmp_path):
+    files = python_project()
+    files["server.py"] = SERVER_PY.replace('int(os.environ["PORT"])', "0").replace(
+        "{os.environ['PORT']}", "{server.server_port}"
+    )
+    url = repository(tmp_path / "origin", files)
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url, port=9))
+        running = await told.phase("running")
+
+    assert running["port"] != 9
+    assert "hello from python" in (await page(sandbox)).text
 
 
 async def test_without_a_start_script(sandbox, tmp_path):  # D-SB10
