@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable
-from typing import Final
+import socket
+from typing import TYPE_CHECKING, Final
 
 from links.daemon.asgi import App, Message, Receive, Scope, Send
 from links.daemon.errors import PortTaken
+from links.proven import while_asked
+from links.sockets import MAX_MESSAGE
 
-KEEP_ALIVE: Final = 75  # seconds that an unused connection stays open
+if TYPE_CHECKING:
+    from mesh.http_server import HttpServer
+
 AT_ONCE: Final = 256  # requests; each may hold a body, and comes unproven
 
 
@@ -21,6 +24,9 @@ class _EndsWithReader:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":  # a WebSocket's messages say by themselves that it is over
+            await self._app(scope, receive, send)
+            return
         asked = asyncio.Event()
 
         async def hear() -> Message:
@@ -29,22 +35,14 @@ class _EndsWithReader:
                 asked.set()  # what comes next is the reader's leaving
             return message
 
-        work = asyncio.ensure_future(self._app(scope, hear, send))
-        gone = asyncio.create_task(_gone(asked, receive))
-        try:
-            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            gone.cancel()
-            if not work.done():
-                work.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await work
+        async def leave() -> Message:
+            await asked.wait()
+            return await receive()
 
+        async def work() -> None:
+            await self._app(scope, hear, send)
 
-async def _gone(asked: asyncio.Event, receive: Receive) -> None:
-    await asked.wait()
-    while (await receive())["type"] != "http.disconnect":
-        pass
+        await while_asked(work(), leave)
 
 
 class Listener:
@@ -53,7 +51,7 @@ class Listener:
     def __init__(self, app: App, *, port: int) -> None:
         self._app = _EndsWithReader(app)
         self._port = port
-        self._server: asyncio.Server | None = None
+        self._server: HttpServer | None = None
 
     async def start(self) -> None:
         """Listen.
@@ -62,43 +60,17 @@ class Listener:
             PortTaken: another program has the port.
         """
         # Only here: a link with a tunnel does without.
-        from uvicorn.config import Config
-        from uvicorn.server import ServerState
+        from mesh.http_server import HttpServer
 
-        config = Config(
-            self._app,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            limit_concurrency=AT_ONCE,
-            timeout_keep_alive=KEEP_ALIVE,
-        )
-        config.load()
-        self._state = ServerState()
-        self._state.default_headers = config.encoded_headers
-        make: Callable[..., asyncio.Protocol] = config.http_protocol_class
-
-        def protocol() -> asyncio.Protocol:
-            return make(config=config, server_state=self._state, app_state={})
-
-        loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(protocol, "127.0.0.1", self._port)
+            sock = socket.create_server(("127.0.0.1", self._port), backlog=100)
         except OSError as exc:
             raise PortTaken(f"Port {self._port} can't be had: {exc.strerror}.") from exc
+        self._server = HttpServer(self._app, limit_concurrency=AT_ONCE, ws_max_size=MAX_MESSAGE)
+        await self._server.start(sock)
 
     async def stop(self) -> None:
         """End every connection. Safe to repeat, and without a start."""
-        if self._server is None:
-            return
-        self._server.close()
-        tasks = set(self._state.tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for connection in list(self._state.connections):
-            connection.shutdown()
+        if self._server is not None:
+            await self._server.stop(within=0)
         self._server = None

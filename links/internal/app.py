@@ -9,26 +9,30 @@ the laptop, is marked by the header ``x-mesh-hop``.
 
 from __future__ import annotations
 
-import asyncio
-import json
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 from uuid import UUID
 
 import httpx
 
 from links import held
-from links.connection import Connection
 from links.errors import LinkOffline
 from links.held import Held
 from links.internal.signing import cluster_key
 from links.peer import StreamLost
+from links.proven import (
+    Receive,
+    Scope,
+    Send,
+    Verifier,
+    read_body,
+    say_json,
+    target_of,
+    while_asked,
+)
 from links.sockets import OF_HANDSHAKE, join, refuse
 from links.wire import signing
-from links.wire.errors import BodyTooLarge
-from links.wire.nonces import Nonces
 from mesh.lib.errors import AppError
 
 HOP: Final = "x-mesh-hop"
@@ -50,46 +54,40 @@ _DROPPED: Final = {
     signing.NONCE,
 }
 
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
 
 class InternalApp:
     """An ASGI application, for a listener that only this cluster's processes can use."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
-        self._nonces = Nonces()
+        self._verifier = Verifier(cluster_key, clock=clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await self._join(scope, receive, send)
             return
         try:
-            body = await _read(receive)
-            self._verify(scope, body)
+            body = await read_body(receive)
+            self._verifier.verify(scope, body)
             link_id, action, target = _parse(target_of(scope))
             connection = held.find(link_id)
             if connection is None:
                 raise LinkOffline
         except LinkOffline as exc:
-            await _say(send, exc.status, exc.body(), OFFLINE)
+            await say_json(send, exc.status, exc.body(), _hop(OFFLINE))
         except AppError as exc:
-            await _say(send, exc.status, exc.body(), REFUSED)
+            await say_json(send, exc.status, exc.body(), _hop(REFUSED))
         else:
             if action == "check":
-                await _say(send, 200, {"seconds": await check(connection)}, b"")
+                await say_json(send, 200, {"seconds": await check(connection)})
             else:
                 await _forward(connection, scope, target, body, receive, send)
 
     async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            self._verify(scope, b"")
+            self._verifier.verify(scope, b"")
             link_id, action, target = _parse(target_of(scope))
             connection = held.find(link_id)
-            if action != "to" or not isinstance(connection, Connection):
+            if action != "to" or connection is None:
                 raise LinkOffline
         except AppError as exc:
             await receive()
@@ -99,17 +97,6 @@ class InternalApp:
         opening = connection.websocket(target, kept_headers(scope), wanted)
         await join(scope, receive, send, opening)
 
-    def _verify(self, scope: Scope, body: bytes) -> None:
-        signing.verify(
-            cluster_key(),
-            method=scope.get("method", "GET"),  # a WebSocket has none to say
-            target=target_of(scope),
-            headers={n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]},
-            body=body,
-            now=self._clock(),
-            nonces=self._nonces,
-        )
-
 
 async def check(connection: Held) -> float | None:
     """Return how long a round trip takes; when it shows the machine gone, its row says so then."""
@@ -117,13 +104,6 @@ async def check(connection: Held) -> float | None:
     if seconds is None and connection.closed_with is not None:
         await connection.released.wait()
     return seconds
-
-
-def target_of(scope: Scope) -> str:
-    """Return path and raw query as they were sent: that is what is signed."""
-    path: str = scope["raw_path"].decode("latin-1").partition("?")[0]
-    query: str = scope["query_string"].decode("latin-1")
-    return f"{path}?{query}" if query else path
 
 
 def _parse(target: str) -> tuple[UUID, str, str]:
@@ -145,16 +125,7 @@ async def _forward(
     connection: Held, scope: Scope, target: str, body: bytes, receive: Receive, send: Send
 ) -> None:
     """Pass the request on and its answer back; end it when the asker goes away."""
-    work = asyncio.create_task(_exchange(connection, scope, target, body, send))
-    gone = asyncio.create_task(_disconnected(receive))
-    try:
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        gone.cancel()
-        if not work.done():
-            work.cancel()
-    with suppress(asyncio.CancelledError):
-        await work
+    await while_asked(_exchange(connection, scope, target, body, send), receive)
 
 
 async def _exchange(connection: Held, scope: Scope, target: str, body: bytes, send: Send) -> None:
@@ -169,7 +140,7 @@ async def _exchange(connection: Held, scope: Scope, target: str, body: bytes, se
     try:
         answer = await client.send(request, stream=True)
     except (httpx.TransportError, StreamLost) as exc:
-        await _say(send, 502, LinkOffline(str(exc)).body(), LOST)
+        await say_json(send, 502, LinkOffline(str(exc)).body(), _hop(LOST))
         return
     try:
         headers = [pair for pair in answer.headers.raw if pair[0].lower() not in _NOT_BACK]
@@ -196,29 +167,5 @@ def kept_headers(scope: Scope) -> list[tuple[str, str]]:
     ]
 
 
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _read(receive: Receive) -> bytes:
-    chunks, size = [], 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise asyncio.CancelledError
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > signing.MAX_BODY:
-            raise BodyTooLarge
-        if not message.get("more_body"):
-            return b"".join(chunks)
-
-
-async def _say(send: Send, status: int, value: Any, hop: bytes) -> None:
-    body = json.dumps(value).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    if hop:
-        headers.append((HOP.encode(), hop))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def _hop(why: bytes) -> list[tuple[bytes, bytes]]:
+    return [(HOP.encode(), why)]

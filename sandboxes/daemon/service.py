@@ -11,10 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from uvicorn.config import Config
-from uvicorn.server import ServerState
-
 from agents.harness.base import Adapter
+from mesh.http_server import HttpServer
 from mesh.version import VERSION
 from sandboxes.daemon import recovery
 from sandboxes.daemon.app import PREFIX, Identity, make_app
@@ -34,7 +32,7 @@ log = logging.getLogger(__name__)
 IDLE_FOR = 30 * 60.0  # seconds without a run or a request until a sandbox ends by itself
 LOOK_EVERY = 60.0  # seconds between two looks at what is idle or old
 PRUNE_PAUSE = 0.05  # seconds between two bites, so that the runs go on meanwhile
-KEEP_ALIVE = 75  # seconds that an unused connection of the link stays open
+LAST_WORDS = 0.5  # seconds for answers that are under way: readers had their last event
 
 # What the health says of a sandbox that was told nothing of its project.
 NOT_CONFIGURED: dict[str, Any] = {
@@ -93,7 +91,7 @@ class Sandbox:
         """Listen, announce the process, and prepare the working folder meanwhile."""
         self._loop.add_signal_handler(signal.SIGTERM, self.over.set)
         self._loop.add_signal_handler(signal.SIGINT, self.over.set)
-        await self._http.start(self._place)
+        await self._http.start(self._place.listen())
         self._place.announce(self._identity.boot_id)
         self._checkout.begin()
         if (self._place.root / "config.json").exists():
@@ -112,7 +110,7 @@ class Sandbox:
         await asyncio.gather(self._runs.close(), *([self._parts.stop()] if self._parts else []))
         await all_ended()
         await self._writer.close()
-        await self._http.stop()
+        await self._http.stop(within=LAST_WORDS)
         self._journal.close()
         self._place.withdraw()
         log.info("Sandbox %s has ended.", self._identity.handle)
@@ -156,59 +154,3 @@ class Sandbox:
     def _prune(self) -> None:
         if self._journal.prune(now=time.time()) and not self.over.is_set():
             self._loop.call_later(PRUNE_PAUSE, self._prune)
-
-
-class HttpServer:
-    """uvicorn's protocol on our own socket.
-
-    Without uvicorn's ``Server``: that one wakes ten times a second to look at a flag, and
-    twenty idle sandboxes would never let a laptop's processor rest.
-    """
-
-    def __init__(self, app: object) -> None:
-        self._config = Config(
-            app,  # type: ignore[arg-type]
-            http="httptools",
-            ws=_websocket_protocol,  # type: ignore[arg-type]  # called as a class would be
-            ws_per_message_deflate=False,
-            ws_ping_interval=None,  # a preview's two ends watch each other
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=KEEP_ALIVE,
-        )
-        self._state = ServerState()
-
-    async def start(self, place: Place) -> None:
-        """Listen on the socket of ``place``."""
-        self._config.load()
-        self._state.default_headers = self._config.encoded_headers
-        loop, listener = asyncio.get_running_loop(), place.listen()
-        if place.address is None:
-            self._server = await loop.create_unix_server(self._protocol, sock=listener)
-        else:
-            self._server = await loop.create_server(self._protocol, sock=listener)
-
-    def _protocol(self) -> asyncio.Protocol:
-        make: Callable[..., asyncio.Protocol] = self._config.http_protocol_class
-        return make(config=self._config, server_state=self._state, app_state={})
-
-    def refuse_new(self) -> None:
-        """Take no more connections; those that are open go on."""
-        self._server.close()
-
-    async def stop(self, *, within: float = 0.5) -> None:
-        """End what is left: readers had their last event, so there is little to wait for."""
-        for connection in list(self._state.connections):
-            connection.shutdown()
-        if tasks := set(self._state.tasks):
-            await asyncio.wait(tasks, timeout=within)
-
-
-def _websocket_protocol(**options: Any) -> asyncio.Protocol:
-    """Return uvicorn's protocol of WebSockets, loaded by the first one: few sandboxes have any."""
-    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-
-    return WebSocketsSansIOProtocol(**options)

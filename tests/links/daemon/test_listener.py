@@ -1,10 +1,12 @@
 """The loopback port: nobody else's, and gone when it is stopped."""
 
+import asyncio
 import socket
 
 import httpx
 import pytest
 
+from links.daemon import listener
 from links.daemon.control import ControlPlane
 from links.daemon.errors import PortTaken
 from links.daemon.listener import Listener
@@ -64,9 +66,28 @@ async def test_an_unsigned_one_is_refused(listening, client):  # D-CP1
 
 
 async def test_it_listens_on_loopback_only(listening):
-    (address,) = {s.getsockname()[0] for s in listening._server.sockets}
+    (address,) = {s.getsockname()[0] for s in listening._server._server.sockets}
 
     assert address == "127.0.0.1"
+
+
+async def test_more_at_once_than_the_limit_are_refused(port, client, monkeypatch):
+    monkeypatch.setattr(listener, "AT_ONCE", 2)
+    asked = asyncio.Event()
+
+    async def never_answers(scope, receive, send):
+        asked.set()
+        await asyncio.Event().wait()
+
+    one = Listener(never_answers, port=port)
+    await one.start()
+    waiting = asyncio.create_task(client.get("/"))
+    await asked.wait()
+
+    assert (await client.get("/")).status_code == 503
+    await one.stop()
+    await asyncio.wait([waiting], timeout=10)
+    assert waiting.done()  # broken off: nobody waits for what is being stopped
 
 
 async def test_a_port_that_is_taken_is_said(listening, port):

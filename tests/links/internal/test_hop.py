@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 
 from links import held
 from links.errors import LinkOffline
-from links.internal import app
+from links.internal import signing
 from links.internal.caller import Owners
 from links.internal.listener import Listener
 from links.internal.signing import signed_headers
@@ -97,7 +97,7 @@ async def test_a_process_that_is_gone_is_a_transport_error(address, tmp_path, db
 
 
 async def test_who_has_not_the_clusters_key_is_refused(far, monkeypatch):
-    monkeypatch.setattr(app, "cluster_key", lambda: "another server's")
+    monkeypatch.setattr(signing, "cluster_key", lambda: "another server's")
 
     with pytest.raises(httpx.ConnectError, match="refused"):
         await far.get("/api/sandboxes")

@@ -1,0 +1,115 @@
+"""Signed requests as an ASGI application takes them: read whole, proven, answered, given up.
+
+Used at both ends: by the laptop's control plane, and where one server process asks another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from contextlib import suppress
+from typing import Any
+
+from links.wire import signing
+from links.wire.errors import BodyTooLarge, MissingHeaders
+from links.wire.nonces import Nonces
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class Verifier:
+    """Proves requests against a secret, which may change, and remembers their nonces."""
+
+    def __init__(
+        self, secret: Callable[[], str], *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._secret = secret
+        self._clock = clock
+        self._nonces = Nonces()
+
+    def verify(self, scope: Scope, body: bytes) -> None:
+        """Raise unless the request is genuine, timely and new.
+
+        Raises:
+            MissingHeaders: also while there is no secret.
+            RequestRefused, TooManyRequests: see ``signing.verify``.
+        """
+        secret = self._secret()
+        if not secret:
+            raise MissingHeaders("This machine is not registered yet.")
+        signing.verify(
+            secret,
+            method=scope.get("method", "GET"),  # a WebSocket has none to say
+            target=target_of(scope),
+            headers={n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]},
+            body=body,
+            now=self._clock(),
+            nonces=self._nonces,
+        )
+
+
+def target_of(scope: Scope) -> str:
+    """Return path and raw query exactly as they were sent: that is what is signed."""
+    # Some servers leave the query in the raw path of a WebSocket.
+    path: str = scope["raw_path"].decode("latin-1").partition("?")[0]
+    query: str = scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Return the request's body.
+
+    Raises:
+        BodyTooLarge: it is more than may be signed; the rest is not read.
+        CancelledError: whoever asked has gone.
+    """
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise asyncio.CancelledError
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > signing.MAX_BODY:
+            raise BodyTooLarge
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+async def say_json(
+    send: Send,
+    status: int,
+    value: dict[str, Any] | None,
+    headers: Iterable[tuple[bytes, bytes]] = (),
+) -> None:
+    """Answer with ``value``; with nothing at all where it is ``None``."""
+    body = b"" if value is None else json.dumps(value).encode()
+    given = list(headers)
+    if value is not None:
+        given += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": given})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def while_asked(work: Coroutine[Any, Any, None], receive: Receive) -> None:
+    """Run ``work``, and end it when whoever asked has gone; ``receive`` tells nothing else now."""
+    working = asyncio.ensure_future(work)
+    gone = asyncio.create_task(_gone(receive))
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        if not working.done():
+            working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
