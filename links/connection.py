@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,8 +17,7 @@ from links.core.presence import Fact
 from links.peer import Peer, Stream
 from links.services import Claimed
 from links.sockets import PROTOCOLS, TunnelSocket, opened
-from links.transport import Signed, TunnelTransport
-from links.wire import signing
+from links.transport import Signed, TunnelTransport, handshake_proof
 from links.wire.errors import TunnelError
 from links.wire.heads import RequestHead
 from links.wire.messages import MachineStatus
@@ -135,15 +133,7 @@ class Connection:
             Refused: by the laptop, or it can't be reached.
         """
         assert self.claimed is not None
-        proof = signing.signed_headers(
-            self.claimed.secret,
-            method="GET",
-            target=target,
-            body=b"",
-            now=time.time(),
-            nonce=secrets.token_hex(16),
-        )
-        asked = [*headers, *proof.items()]
+        asked = [*headers, *handshake_proof(self.claimed.secret, target).items()]
         if protocols:
             asked.append((PROTOCOLS, ", ".join(protocols)))
         return await opened(

@@ -8,7 +8,7 @@ from typing import Any, Final
 from websockets.asyncio.client import connect, unix_connect
 from websockets.typing import Subprotocol
 
-from links.sockets import MAX_MESSAGE, OF_HANDSHAKE, ClientSocket, connected
+from links.sockets import MAX_MESSAGE, OF_HANDSHAKE, ClientSocket, Parting, connected
 
 OPEN_WITHIN: Final = 10.0
 CLOSE_WITHIN: Final = 3.0
@@ -52,6 +52,7 @@ def _options(headers: Iterable[tuple[bytes, bytes]], protocols: Sequence[str]) -
         if name not in OF_HANDSHAKE
     ]
     return {
+        "create_connection": Parting,
         "additional_headers": kept,
         "subprotocols": [Subprotocol(name) for name in protocols] or None,
         "compression": None,

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import secrets
 import ssl
+from collections.abc import Sequence
 from functools import cached_property, lru_cache, partial
 from typing import Final
 from uuid import UUID
@@ -19,6 +20,7 @@ from uuid import UUID
 import httpx
 from channels.db import database_sync_to_async
 from django.db import InterfaceError, OperationalError
+from websockets.typing import Subprotocol
 
 from links import held, services
 from links.connection import CHECK_WITHIN, FIRST_ANSWER, SILENT, Pulse
@@ -27,11 +29,13 @@ from links.core.presence import Fact
 from links.gateway import Gateway
 from links.services import Claimed
 from links.services.calling import Reachable
-from links.transport import Signed
+from links.sockets import MAX_MESSAGE, ClientSocket, Parting, Straight, connected
+from links.transport import Signed, handshake_proof
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = 3.0  # seconds between two looks for machines that nobody calls
+AGAIN: Final = 2.0  # seconds after an answer that did not come: its deadline is near
 
 
 class DirectConnection:
@@ -66,6 +70,31 @@ class DirectConnection:
     @property
     def is_superseded(self) -> bool:
         return self.closed_with is not None and self.closed_with[0] == SUPERSEDED
+
+    async def websocket(
+        self, target: str, headers: Sequence[tuple[str, str]], protocols: Sequence[str]
+    ) -> ClientSocket:
+        """Return a WebSocket to ``target`` of the laptop's control plane.
+
+        Raises:
+            Refused: by the laptop, or it can't be reached.
+        """
+        url = self.machine.url.replace("http", "ws", 1)
+        proof = handshake_proof(self.machine.secret, target)
+        opening = Straight(
+            f"{url}{target}",
+            create_connection=Parting,
+            additional_headers=[*headers, *proof.items()],
+            subprotocols=[Subprotocol(name) for name in protocols] or None,
+            ssl=_tls() if url.startswith("wss") else None,
+            proxy=None,
+            compression=None,
+            max_size=MAX_MESSAGE,
+            user_agent_header=None,
+            open_timeout=FIRST_ANSWER,
+            ping_interval=None,
+        )
+        return await connected(opening)
 
     async def check(self, within: float = CHECK_WITHIN) -> float | None:
         """Return how many seconds a signed request and its answer take; ``None``: no answer."""
@@ -142,6 +171,7 @@ class Directs:
         connection = DirectConnection(machine)
         try:
             if await connection.check() is None:
+                await database_sync_to_async(services.note_unreachable)(machine=machine)
                 return  # looked at again in a moment
             connection.claimed = await database_sync_to_async(services.claim_reachable)(
                 machine=machine, connection_id=connection.id, node_address=held.address()
@@ -159,7 +189,7 @@ class Directs:
     async def _watch(self, connection: DirectConnection) -> None:
         """Return when the machine answers no more, or is not ours any more."""
         missed = 0
-        while not await self._closes_within(connection, self._pulse.every):
+        while not await self._closes_within(connection, AGAIN if missed else self._pulse.every):
             if await connection.check(self._pulse.last_wait) is None:
                 missed += 1
                 if missed >= self._pulse.missed:

@@ -4,6 +4,7 @@ and where other processes reach it for them."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -12,6 +13,7 @@ import httpx
 from links.core.ownership import Hold
 from links.core.presence import Fact
 from links.services.owning import Claimed
+from links.sockets import FarSocket
 
 
 class Held(Protocol):
@@ -31,6 +33,10 @@ class Held(Protocol):
 
     @property
     def is_superseded(self) -> bool: ...
+
+    async def websocket(
+        self, target: str, headers: Sequence[tuple[str, str]], protocols: Sequence[str]
+    ) -> FarSocket: ...
 
     async def check(self) -> float | None: ...
 

@@ -9,20 +9,21 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 from uuid import UUID
 
-from websockets.asyncio.client import connect, unix_connect
+from websockets.asyncio.client import unix_connect
 from websockets.typing import Subprotocol
 
 from links import calls, held
-from links.connection import Connection
 from links.errors import LinkOffline
 from links.internal.signing import signed_headers
 from links.sockets import (
     MAX_MESSAGE,
     FarSocket,
+    Parting,
     Receive,
     Refused,
     Scope,
     Send,
+    Straight,
     connected,
     join,
 )
@@ -50,7 +51,7 @@ async def proxy_websocket(
 
 async def _open(link_id: UUID, target: str, headers: Pairs, wanted: Sequence[str]) -> FarSocket:
     connection = held.find(link_id)
-    if isinstance(connection, Connection):
+    if connection is not None:
         return await connection.websocket(target, headers, wanted)
     try:
         address = await calls.owner_of(link_id)
@@ -70,6 +71,7 @@ async def open_far(
     far = f"/links/{link_id}/to{target}"
     proof = signed_headers(method="GET", target=far, body=b"")
     options: dict[str, Any] = {
+        "create_connection": Parting,
         "additional_headers": [*headers, *proof.items()],
         "subprotocols": [Subprotocol(name) for name in wanted] or None,
         "compression": None,
@@ -84,4 +86,4 @@ def _connect(address: str, target: str, options: dict[str, Any]) -> Awaitable[An
     scheme, _, rest = address.partition(":")
     if scheme == "unix":
         return unix_connect(rest, f"ws://owner{target}", **options)
-    return connect(f"ws:{rest}{target}", proxy=None, **options)
+    return Straight(f"ws:{rest}{target}", proxy=None, **options)

@@ -11,8 +11,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event
 
 from links.peer import Peer, Stream, StreamLost
 from links.wire.closing import (
@@ -147,6 +149,22 @@ class ClientSocket:
 
     def drop(self) -> None:
         self._connection.transport.abort()
+
+
+class Parting(ClientConnection):
+    """Hangs up a moment after the other end's goodbye, if that one does not (RFC 6455, 7.1.1)."""
+
+    def process_event(self, event: Event) -> None:
+        super().process_event(event)
+        if isinstance(event, Frame) and event.opcode is Opcode.CLOSE:
+            self.loop.call_later(FAREWELL, self.transport.abort)
+
+
+class Straight(connect):
+    """Connects to where it was told to, and is sent nowhere else: what proves us is for there."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
 
 
 async def connected(connecting: Awaitable[ClientConnection]) -> ClientSocket:

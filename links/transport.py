@@ -40,6 +40,18 @@ class Signed(httpx.Auth):
         yield request
 
 
+def handshake_proof(secret: str, target: str) -> dict[str, str]:
+    """Return the headers that prove a WebSocket to ``target`` of the laptop to be ours."""
+    return signing.signed_headers(
+        secret,
+        method="GET",
+        target=target,
+        body=b"",
+        now=time.time(),
+        nonce=secrets.token_hex(16),
+    )
+
+
 class TunnelTransport(httpx.AsyncBaseTransport):
     """Sends requests through ``peer``; bodies stream both ways.
 

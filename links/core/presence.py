@@ -19,6 +19,7 @@ SERVER_RESTARTED: Final = "server_restarted"
 TOO_OLD: Final = "too_old"
 SIGNED_OUT: Final = "signed_out"
 DISCONNECTED: Final = "disconnected"
+UNREACHABLE: Final = "unreachable"  # of those that are called at an address
 
 SENTENCES: Final[dict[str, str]] = {
     ASLEEP: "It fell silent: asleep most likely, or cut off from its network.",
@@ -27,6 +28,8 @@ SENTENCES: Final[dict[str, str]] = {
     SERVER_RESTARTED: "The server was restarted; the machine comes back by itself.",
     TOO_OLD: "Its deco_link is too old for this server.",
     SIGNED_OUT: "It was signed out; start deco_link there again to link it anew.",
+    UNREACHABLE: "Its deco_link runs, but the server can't reach it at its address: check what"
+    " leads there, and its certificate.",
     DISCONNECTED: "An admin closed its connection; the machine comes back by itself.",
 }
 
@@ -41,6 +44,7 @@ class Fact(Enum):
     OUTDATED = "it speaks a version that is served no more"
     SERVER_STOPS = "this server closes its connections"
     HOLDER_GONE = "the process that held its socket is there no more"
+    NO_ANSWER = "it says that it lives, but does not answer at its address"
     CLOSED_HERE = "an admin closed the connection"
 
 
@@ -53,11 +57,12 @@ _CAUSES: Final[dict[Fact, str]] = {
     Fact.OUTDATED: TOO_OLD,
     Fact.SERVER_STOPS: SERVER_RESTARTED,
     Fact.HOLDER_GONE: SERVER_RESTARTED,
+    Fact.NO_ANSWER: UNREACHABLE,
     Fact.CLOSED_HERE: DISCONNECTED,
 }
 
 # Verdicts of a deadline: a holder that is alive after all takes them back.
-REVOCABLE: Final = frozenset({"", ASLEEP, NETWORK, SERVER_RESTARTED})
+REVOCABLE: Final = frozenset({"", ASLEEP, NETWORK, SERVER_RESTARTED, UNREACHABLE})
 
 
 def cause_of(fact: Fact, *, last_silence: str = "") -> str:

@@ -1,6 +1,6 @@
 """Writing links: registration, ownership of the socket, presence, and putting machines out."""
 
-from links.services.calling import claim_reachable, is_used, list_reachable
+from links.services.calling import claim_reachable, is_used, list_reachable, note_unreachable
 from links.services.owning import (
     Claimed,
     change_status,
@@ -28,6 +28,7 @@ __all__ = [
     "judge_holds",
     "keep_online",
     "list_reachable",
+    "note_unreachable",
     "presence_changed",
     "refuse_outdated",
     "register",

@@ -84,5 +84,14 @@ def claim_reachable(
     return Claimed(machine.link_id, machine.secret, machine.fingerprint)
 
 
+def note_unreachable(*, machine: Reachable) -> None:
+    """Show that the machine lives, and does not answer where it said that it would."""
+    cause = presence.cause_of(presence.Fact.NO_ANSWER)
+    waiting = _unheld().filter(pk=machine.link_id, secret_hash=machine.fingerprint)
+    with transaction.atomic():
+        if waiting.exclude(cause__in=[*_PUT_OUT, cause]).update(cause=cause):
+            tell(machine.link_id)
+
+
 def _unheld() -> QuerySet[Link]:
     return Link.objects.filter(connection_id="").exclude(tunnel_url="")

@@ -3,9 +3,14 @@
 To add one: a function that starts the real program and returns a ``Way``, named in ``WAYS``.
 """
 
+# ruff: noqa: F811  (fixtures of other folders, by their names)
+
 import secrets
+import ssl
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +20,8 @@ import pytest
 from links import held
 from links.internal.caller import Owners
 from links.internal.listener import Listener
+from links.proxy import open_far
+from links.sockets import FarSocket
 from links.transport import TunnelTransport
 from links.wire import signing
 from tests.links.conftest import (  # noqa: F401  # fixtures
@@ -25,7 +32,14 @@ from tests.links.conftest import (  # noqa: F401  # fixtures
     server,
     token,
 )
-from tests.links.test_direct import allowed, caller, free_port, program  # noqa: F401  # fixtures
+from tests.links.test_direct import (  # noqa: F401  # fixtures
+    allowed,
+    authority,
+    caller,
+    free_port,
+    own_url,
+    program,
+)
 
 
 @dataclass
@@ -36,6 +50,7 @@ class Way:
     bare: httpx.AsyncClient
     secret: str
     sandboxes: Path
+    websocket: Callable[..., Awaitable[FarSocket]]  # (target, headers, subprotocols)
 
     async def signed(self, method, target, body=b"", *, sent_to=None, **changed):
         """Send a request signed by hand, with what is ``changed`` of the truth."""
@@ -58,13 +73,15 @@ async def by_tunnel(given):
     bare = httpx.AsyncClient(
         base_url="http://laptop", transport=TunnelTransport(connection.peer), timeout=30
     )
-    return Way(connection.client, bare, connection.claimed.secret, one.home / "sandboxes")
+    return _way(connection, bare, one.home)
 
 
 async def by_another_process(given):
     """The same, but another process of the server holds the socket."""
     way = await by_tunnel(given)
-    way.client = Owners().client(await given.connected(), await given.listener.start())
+    link_id, address = await given.connected(), await given.listener.start()
+    way.client = Owners().client(link_id, address)
+    way.websocket = partial(open_far, address, link_id)
     return way
 
 
@@ -73,18 +90,53 @@ async def by_address(given):
     given.program("--no-tunnel")
     connection = held.find(await given.connected())
     bare = httpx.AsyncClient(base_url=connection.machine.url, trust_env=False, timeout=30)
-    return Way(connection.client, bare, connection.claimed.secret, given.home / "sandboxes")
+    return _way(connection, bare, given.home)
 
 
-WAYS = {"tunnel": by_tunnel, "another process": by_another_process, "address": by_address}
+async def by_own_url(given):
+    """No tunnel: the laptop has a name of its own, and a certificate for it."""
+    given.program("--tunnel-url", given.own_url)
+    connection = held.find(await given.connected())
+    assert connection.machine.url == given.own_url
+    tls = ssl.create_default_context(cafile=given.authority.file)
+    bare = httpx.AsyncClient(base_url=given.own_url, verify=tls, trust_env=False, timeout=30)
+    return _way(connection, bare, given.home)
+
+
+def _way(connection, bare, home):
+    secret, sandboxes = connection.claimed.secret, home / "sandboxes"
+    return Way(connection.client, bare, secret, sandboxes, connection.websocket)
+
+
+WAYS = {
+    "tunnel": by_tunnel,
+    "another process": by_another_process,
+    "address": by_address,
+    "own url": by_own_url,
+}
 
 
 @pytest.fixture(params=WAYS)
-async def way(request, laptop, connected, program, caller, tmp_path):  # noqa: F811
+async def way(
+    request,
+    laptop,
+    connected,
+    program,
+    caller,
+    tmp_path,
+    authority,
+    own_url,
+):
     """One way to a laptop that runs, is linked, and has no sandbox yet."""
     listener = Listener(home=tmp_path)
     given = SimpleNamespace(
-        laptop=laptop, connected=connected, program=program, listener=listener, home=tmp_path
+        laptop=laptop,
+        connected=connected,
+        program=program,
+        listener=listener,
+        home=tmp_path,
+        authority=authority,
+        own_url=own_url,
     )
     way = await WAYS[request.param](given)
     yield way

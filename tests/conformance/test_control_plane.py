@@ -7,7 +7,9 @@ import signal
 
 import pytest
 
+from links.sockets import Refused
 from links.wire import signing
+from links.wire.closing import Closed
 from tests.waiting import auntil
 
 
@@ -200,3 +202,61 @@ async def test_a_slow_stream_does_not_hold_up_the_rest(way):
     await way.ensured()
     async with way.client.stream("GET", "/_sandbox/echo-1/big?20000000"):  # not read
         assert (await way.client.get("/_sandbox/echo-1/x")).status_code == 200
+
+
+# WebSockets
+
+
+async def joined(way, **how):
+    await way.ensured()
+    return await way.websocket("/_sandbox/echo-1/ws?x=1", [], [], **how)
+
+
+async def hears(socket):
+    return await asyncio.wait_for(socket.receive(), 30)
+
+
+async def test_messages_come_back_as_they_were_and_in_order(way):
+    socket = await joined(way)
+    said = ["grüße", b"\x00\xff", "", b"", "x" * 300_000, *(f"{n}" for n in range(50))]
+    for message in said:
+        await socket.send(message)
+
+    assert [await hears(socket) for _ in said] == said
+    socket.drop()
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1008, 1011, 1013, 3000, 4001, 4999])
+async def test_a_program_closes_with_its_code_and_reason(way, code):
+    socket = await joined(way)
+
+    await socket.send(f"close {code} as I said")
+
+    assert await hears(socket) == Closed(code, "as I said")
+    socket.drop()
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 3000, 4001])
+async def test_the_program_learns_how_it_was_left(way, code):
+    socket = await joined(way)
+    await socket.close(Closed(code, "bye"))
+
+    left = way.sandboxes / "echo-1" / "left"
+    await auntil(lambda: left.exists() and left.read_text() == f"{code} bye")
+    socket.drop()
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        pytest.param("/_sandbox/unknown/ws", 404, id="no such sandbox"),
+        pytest.param("/_sandbox/../ws", 400, id="no handle"),
+        pytest.param("/_port/22/ws", 403, id="a port that is not allowed"),
+        pytest.param("/elsewhere", 404, id="no such address"),
+    ],
+)
+async def test_a_websocket_is_refused(way, target, status):
+    with pytest.raises(Refused) as refused:
+        await way.websocket(target, [], [])
+
+    assert refused.value.status == status

@@ -32,7 +32,10 @@ class Echo:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 line, *rest = head.rstrip().split("\r\n")
-                headers = dict(pair.split(": ", 1) for pair in rest)
+                headers = {n.lower(): v for n, v in (pair.split(": ", 1) for pair in rest)}
+                if headers.get("upgrade") == "websocket":
+                    await self.socket(head, headers, reader, writer)
+                    break
                 body = await reader.readexactly(int(headers["content-length"]))
                 await self.answer(line, headers, body, reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -63,6 +66,38 @@ class Echo:
             }
             self.whole(writer, 200, seen)
         await writer.drain()
+
+    async def socket(self, head, headers, reader, writer):
+        """Give each message back; "close CODE REASON" closes so. ``left`` tells how it ended."""
+        from websockets.frames import Opcode
+        from websockets.protocol import SEND_EOF
+        from websockets.server import ServerProtocol
+
+        protocol = ServerProtocol(max_size=None)
+        protocol.receive_data(head.encode("latin-1"))
+        (request,) = protocol.events_received()
+        proven = headers.get("authorization") == f"Bearer {self.token}"
+        answer = protocol.accept(request) if proven else protocol.reject(401, "")
+        protocol.send_response(answer)
+        writer.writelines(protocol.data_to_send())
+        while data := await reader.read(65536):
+            protocol.receive_data(data)
+            for frame in protocol.events_received():
+                if frame.opcode is Opcode.TEXT and frame.data.startswith(b"close "):
+                    _, code, reason = frame.data.decode().split(" ", 2)
+                    protocol.send_close(int(code), reason)
+                elif frame.opcode is Opcode.TEXT:
+                    protocol.send_text(frame.data)
+                elif frame.opcode is Opcode.BINARY:
+                    protocol.send_binary(frame.data)
+                elif frame.opcode is Opcode.CLOSE:
+                    told = protocol.close_rcvd
+                    (self.root / "left").write_text(f"{told.code} {told.reason}")
+            sending = protocol.data_to_send()
+            writer.writelines(sending)
+            await writer.drain()
+            if SEND_EOF in sending:  # both have said goodbye
+                return
 
     def whole(self, writer, status, value):
         body = json.dumps(value).encode()

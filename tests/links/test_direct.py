@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -28,6 +29,7 @@ from links.services.calling import permitted_url
 from links.wire.messages import MachineStatus, Registration
 from mesh.accounts import find_sign_in
 from tests.links.conftest import ECHO
+from tests.links.own_url import NAME, Authority, name_on_loopback, tls_front
 from tests.waiting import auntil
 
 PROGRAM = """
@@ -51,6 +53,25 @@ def free_port():
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
+
+
+@pytest.fixture
+def authority(tmp_path, monkeypatch):
+    """A certificate authority that this server trusts."""
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    direct._tls.cache_clear()
+    yield authority
+    direct._tls.cache_clear()
+
+
+@pytest.fixture
+async def own_url(authority, free_port, settings, monkeypatch):
+    """The laptop's own address, which the operator allows and which leads to its port."""
+    name_on_loopback(monkeypatch)
+    settings.ENV = replace(settings.ENV, link_hosts="*.mesh.example")
+    async with tls_front(authority.issue(NAME), free_port) as port:
+        yield f"https://{NAME}:{port}"
 
 
 class Caller:
@@ -155,6 +176,78 @@ async def test_one_that_hangs_is_let_go_and_comes_back(caller, program):
     process.send_signal(signal.SIGCONT)
 
     await auntil(lambda: caller.ups == [link_id, link_id])
+
+
+async def test_silence_is_found_out_before_the_deadline_passes(monkeypatch):
+    passed = 0.0
+
+    async def no_answer(within):
+        nonlocal passed
+        passed += within
+
+    async def wait(connection, seconds):
+        nonlocal passed
+        passed += seconds
+        return connection.closing.is_set()
+
+    directs = Directs(make_gateway(on_up=None, on_down=None))
+    connection = direct.DirectConnection(reachable("http://localhost:1"))
+    monkeypatch.setattr(connection, "check", no_answer)
+    monkeypatch.setattr(directs, "_closes_within", wait)
+
+    await directs._watch(connection)
+
+    assert connection.ended_by is presence.Fact.SILENCE
+    assert passed < presence.GRACE.total_seconds()
+
+
+@pytest.fixture
+def shown(ada):
+    """Return ``shown()``: state and cause of ada's machine."""
+
+    async def look():
+        views = await sync_to_async(selectors.list_links)(viewer=ada)
+        return [(view.state, view.cause) for view in views]
+
+    return look
+
+
+async def test_a_certificate_that_is_not_for_the_name_is_no_answer(
+    caller, program, authority, free_port, own_url, shown, tmp_path
+):
+    other = authority.issue("other.mesh.example")
+    async with tls_front(other, free_port) as port:
+        program("--tunnel-url", f"https://{NAME}:{port}")
+
+        async def is_said():
+            return await shown() == [("offline", presence.UNREACHABLE)]
+
+        await auntil(is_said)
+        assert not held_here()
+
+
+async def test_a_certificate_of_a_stranger_is_no_answer(
+    caller, program, free_port, own_url, shown, tmp_path
+):
+    stranger = Authority(tmp_path, "a stranger").issue(NAME)
+    async with tls_front(stranger, free_port) as port:
+        program("--tunnel-url", f"https://{NAME}:{port}")
+
+        async def is_said():
+            return await shown() == [("offline", presence.UNREACHABLE)]
+
+        await auntil(is_said)
+        assert not held_here()
+
+
+async def test_an_address_of_ones_own_is_called_over_tls(caller, program, own_url, shown):
+    program("--tunnel-url", own_url)
+
+    link_id = await up(caller)
+
+    assert await shown() == [("online", "")]
+    seconds = await held.find(link_id).check()
+    assert seconds is not None
 
 
 async def test_one_that_was_signed_out_is_called_no_more(caller, program):

@@ -7,12 +7,14 @@ from types import SimpleNamespace
 import pytest
 from websockets.asyncio.server import serve, unix_serve
 from websockets.exceptions import ConnectionClosed
+from websockets.server import ServerProtocol
 
-from links import held
+from links import held, sockets
 from links.connection import Connection, Pulse
 from links.daemon.asgi import Server
 from links.daemon.control import ControlPlane
 from links.daemon.errors import UnknownHandle
+from links.dialling import dial_port
 from links.internal.listener import Listener
 from links.proxy import open_far
 from links.services import Claimed
@@ -304,6 +306,26 @@ async def test_a_server_that_can_not_say_a_status_closes(joined):
         "type": "websocket.close",
         "code": 1008,
     }
+
+
+async def test_a_program_that_says_goodbye_and_does_not_hang_up_is_left(monkeypatch):
+    monkeypatch.setattr(sockets, "FAREWELL", 0.05)
+
+    async def never_hangs_up(reader, writer):
+        protocol = ServerProtocol()
+        protocol.receive_data(await reader.readuntil(b"\r\n\r\n"))
+        protocol.send_response(protocol.accept(protocol.events_received()[0]))
+        protocol.send_close(4002, "enough")
+        writer.writelines(protocol.data_to_send())
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(never_hangs_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    socket = await dial_port(port, "/", [], [])
+
+    assert await asyncio.wait_for(socket.receive(), 10) == Closed(4002, "enough")
+    server.close()
 
 
 # Through the process that holds the tunnel

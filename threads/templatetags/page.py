@@ -43,6 +43,7 @@ _CAUSES = {
     "stopped": "deco_link was stopped",
     "server_restarted": "coming back",
     "too_old": "needs an update",
+    "unreachable": "can't be reached",
     "asleep": "asleep",
     "signed_out": "signed out",
 }
