@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
-from links.daemon.absence import Absence
 from links.peer import Peer, Stream
+from links.sockets import Straight
 from links.wire.addresses import LOOPBACK
 from links.wire.errors import TunnelError
 from links.wire.tunnel import Tunnel
@@ -24,8 +24,6 @@ logger = logging.getLogger(__name__)
 
 _STEP: Final = 0.02
 UNSENT: Final = 128 * 1024  # bytes the system may hold back: what a token waits behind at most
-
-_absence = Absence()  # of this process: it has one connection after the other
 
 
 class TunnelClient(ClientConnection):
@@ -56,8 +54,7 @@ class TunnelClient(ClientConnection):
     def attach(self, info: dict[str, Any], *, on_open: Callable[[Stream], None]) -> Peer:
         """Begin the tunnel: greet, and give streams that the server opens to ``on_open``."""
         self._on_open = on_open
-        greeting = {**info, **_absence.told()}
-        self._peer = Peer(Tunnel("laptop", greeting), self, self._wake)
+        self._peer = Peer(Tunnel("laptop", info), self, self._wake)
         self.heard_at = self.loop.time()
         early, self._early = self._early, []
         self._wake()
@@ -171,7 +168,7 @@ async def dial(server: str, *, token: str) -> TunnelClient:
     """
     url = connect_url(server)
     host = urlsplit(url).hostname or ""
-    connection = await connect(
+    connection = await Straight(
         url,
         create_connection=TunnelClient,
         additional_headers={"Authorization": f"Bearer {token}"},

@@ -3,12 +3,11 @@ that it lives."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 from links.daemon import api
+from links.daemon.clock import Clock
 from links.daemon.errors import Again, NotCalled, Superseded
 from links.daemon.tokens import RenewalFailed, TokenSource
 from links.wire.messages import MachineStatus, Registered
@@ -17,19 +16,17 @@ BEAT_EVERY: Final = 10.0
 SOON: Final = 3 * BEAT_EVERY  # a registration that did not last even so long …
 OFTEN: Final = 3  # … so many times in a row: another deco_link registers this machine, too
 
-Sleep = Callable[[float], Awaitable[None]]
-
 
 class Heart:
     """Sends the heartbeats of the machine's registrations, one registration after the other."""
 
     def __init__(
-        self, server: str, *, address: str, tokens: TokenSource, sleep: Sleep = asyncio.sleep
+        self, server: str, *, address: str, tokens: TokenSource, clock: Clock | None = None
     ) -> None:
         self._tokens = tokens
         self._server = server
         self._address = address
-        self._sleep = sleep
+        self._clock = clock or Clock()
         self._registered: Registered | None = None
         self._since = 0.0
         self._cut_short = 0
@@ -48,7 +45,7 @@ class Heart:
         if registered.tunnel_url != self._address:
             raise NotCalled(f"The server does not call machines at {self._address}.")
         if registered is not self._registered:
-            self._registered, self._since = registered, time.monotonic()
+            self._registered, self._since = registered, self._clock.steady()
         told = None
         while True:
             now = status()
@@ -65,10 +62,10 @@ class Heart:
             except (api.RegistrationFailed, RenewalFailed) as exc:
                 raise Again(str(exc)) from exc
             told = now
-            await self._sleep(BEAT_EVERY)
+            await self._clock.sleep_or_wake(BEAT_EVERY)
 
     def _count(self) -> None:
-        lasted = time.monotonic() - self._since
+        lasted = self._clock.steady() - self._since
         self._cut_short = self._cut_short + 1 if lasted < SOON else 0
         if self._cut_short >= OFTEN:
             raise Superseded

@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import logging
 import signal
-import time
 from typing import Final
 
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from links.daemon import api, probe
+from links.daemon.absence import Absence
 from links.daemon.asgi import Server
 from links.daemon.client import TunnelClient, dial
+from links.daemon.clock import TICK, Clock, SleepSense
 from links.daemon.config import Config, machine_id
 from links.daemon.control import ControlPlane
 from links.daemon.direct import Heart
@@ -34,9 +35,7 @@ from mesh.version import VERSION
 logger = logging.getLogger(__name__)
 
 SILENT_AFTER: Final = 25.0  # the server pings each 10 s: so long a silence is no connection
-SLEPT: Final = 20.0  # seconds by which the wall clock ran ahead of ours: the machine slept
 PROBE_AGAIN: Final = 60.0
-TICK: Final = 1.0
 
 SUPERSEDED, NOT_REGISTERED, TOO_OLD = 4001, 4404, 4426
 
@@ -44,15 +43,18 @@ SUPERSEDED, NOT_REGISTERED, TOO_OLD = 4001, 4404, 4426
 class Daemon:
     """One run of the program, from the first registration to the last goodbye."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, clock: Clock | None = None) -> None:
         self._config = config
+        self._clock = clock or Clock()
+        self._absence = Absence(self._clock)
         self._machine_id = machine_id(config.home)
-        self._tokens = source_of(config)
+        self._tokens = source_of(config, self._clock)
         self._registered: Registered | None = None
         self._status: MachineStatus | None = None
         self._probing: asyncio.Task[None] | None = None
         self._connection: TunnelClient | None = None
         self._has_been_up = False
+        self._up_at: float | None = None
         self._state = StateFile(config.home, server=config.server, name=config.name)
         self._supervisor = Supervisor(config.sandboxes, command=config.sandbox_command or COMMAND)
         control = ControlPlane(
@@ -64,7 +66,7 @@ class Daemon:
         # Instead of the tunnel, where the server calls us by an address:
         self._listener = Listener(control, port=config.port)
         self._heart = Heart(
-            config.server, address=config.address, tokens=self._tokens, sleep=_sleep_or_wake
+            config.server, address=config.address, tokens=self._tokens, clock=self._clock
         )
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -94,16 +96,16 @@ class Daemon:
     async def _stay_linked(self) -> None:
         backoff = Backoff()
         while True:
-            began = time.monotonic()
+            self._up_at = None
             self._state.tell("connecting")
             try:
                 await self._link_once()
             except Again as exc:
-                backoff.connected_for(time.monotonic() - began)
+                backoff.connected_for(self._stood_for())
                 wait = backoff.next()
                 logger.warning("%s Next try in %.1f s.", exc, wait)
                 self._state.tell("waiting", str(exc))
-                await _sleep_or_wake(wait)
+                await self._clock.sleep_or_wake(wait)
 
     async def _link_once(self) -> None:
         """Register if need be, connect, and serve until the connection is gone.
@@ -175,7 +177,7 @@ class Daemon:
 
     async def _be_called(self, registered: Registered) -> None:
         """Let the server call us, until it does not know us any more."""
-        self._has_been_up = True
+        self._is_up()
         logger.info("called by %s at %s", self._config.server, self._config.address)
         self._state.tell("connected")
         self._start_probing()
@@ -192,15 +194,16 @@ class Daemon:
             "secretFingerprint": fingerprint(registered.link_secret),
             "cliVersion": VERSION,
             "hostname": self._config.name,
+            **self._absence.told(),
         }
         connection.attach(hello, on_open=self._server.serve)
-        self._has_been_up = True
+        self._is_up()
         logger.info("connected to %s", self._config.server)
         self._state.tell("connected")
         self._start_probing()
         if self._status is not None:
             self._tell_status(self._status)
-        watch = asyncio.create_task(_watch(connection))
+        watch = asyncio.create_task(_watch(connection, self._clock))
         try:
             await connection.wait_closed()
         finally:
@@ -208,6 +211,13 @@ class Daemon:
         self._connection = None
         connection.transport.abort()
         self._judge_close(connection.close_code, connection.close_reason)
+
+    def _is_up(self) -> None:
+        self._has_been_up, self._up_at = True, self._clock.steady()
+
+    def _stood_for(self) -> float:
+        """Return for how long the last connection stood: an attempt that hung was none."""
+        return 0.0 if self._up_at is None else self._clock.steady() - self._up_at
 
     def _judge_close(self, code: int | None, reason: str | None) -> None:
         if code == SUPERSEDED:
@@ -234,7 +244,7 @@ class Daemon:
                 self._state.tell_harnesses(found.harnesses)
             if probe.is_complete(found):
                 return
-            await asyncio.sleep(PROBE_AGAIN)
+            await self._clock.sleep(PROBE_AGAIN)
 
     def _tell_status(self, status: MachineStatus) -> None:
         if self._connection is not None:
@@ -244,7 +254,9 @@ class Daemon:
         """End in order; what fails on the way does not keep the rest from ending."""
         if self._probing is not None:
             self._probing.cancel()
-        if self._registered is not None and not isinstance(_error_of(work), Superseded | PairAgain):
+        # Who was sent away has no goodbye to say: it would stand there instead of the reason.
+        sent_away = isinstance(_error_of(work), Superseded | PairAgain | TooOld)
+        if self._registered is not None and not sent_away:
             with contextlib.suppress(api.RegistrationFailed):
                 await api.deregister(self._config.server, self._registered)
         connection, self._connection = self._connection, None
@@ -288,13 +300,16 @@ async def _paired(config: Config, stopping: asyncio.Event) -> bool:
     return True
 
 
-async def _watch(connection: TunnelClient) -> None:
+async def _watch(connection: TunnelClient, clock: Clock) -> None:
     """Drop a connection that is silent, or that a sleeping machine has left behind."""
-    clocks = _Clocks()
+    sense = SleepSense(clock)
+    heard_at, since = connection.heard_at, clock.steady()
     while True:
-        await asyncio.sleep(TICK)
-        silence = connection.loop.time() - connection.heard_at
-        if clocks.slept():
+        await clock.sleep(TICK)
+        if connection.heard_at != heard_at:
+            heard_at, since = connection.heard_at, clock.steady()
+        silence = clock.steady() - since
+        if sense.slept():
             logger.info("the machine slept: connecting anew")
         elif silence > SILENT_AFTER:
             logger.warning("nothing heard for %.0f s: connecting anew", silence)
@@ -302,26 +317,6 @@ async def _watch(connection: TunnelClient) -> None:
             continue
         connection.transport.abort()
         return
-
-
-class _Clocks:
-    """Tells sleep from the wall clock running ahead of the one that stands still meanwhile."""
-
-    def __init__(self) -> None:
-        self._ahead = time.time() - time.monotonic()
-
-    def slept(self) -> bool:
-        before, self._ahead = self._ahead, time.time() - time.monotonic()
-        return self._ahead - before > SLEPT
-
-
-async def _sleep_or_wake(seconds: float) -> None:
-    """Wait; a machine that wakes from sleep does not wait any longer."""
-    clocks = _Clocks()
-    end = time.monotonic() + seconds
-    # No event tells of a wake-up: only the clocks, looked at each second.
-    while (left := end - time.monotonic()) > 0 and not clocks.slept():  # noqa: ASYNC110
-        await asyncio.sleep(min(TICK, left))
 
 
 def _error_of(task: asyncio.Task[None]) -> BaseException | None:

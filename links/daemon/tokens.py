@@ -16,12 +16,13 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final, Protocol
 
 from links.daemon import oauth, web
+from links.daemon.clock import Clock
 from links.daemon.config import Config, own_command
 from links.daemon.errors import NoToken, PairAgain
 from links.daemon.oauth import Tokens
@@ -149,9 +150,16 @@ class TokenKeeper:
 
     renews = True
 
-    def __init__(self, store: TokenStore, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: TokenStore,
+        *,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._store = store
         self._now = now
+        self._sleep = sleep
         self._refused = ""
 
     async def token(self) -> str:
@@ -177,14 +185,14 @@ class TokenKeeper:
                 return  # who connects next says so; an open connection is the server's to end
             except RenewalFailed as exc:
                 logger.warning("the token could not be renewed: %s", exc)
-                await asyncio.sleep(backoff.next())
+                await self._sleep(backoff.next())
             else:
                 backoff.tries = 0
 
     async def _wait_until_due(self) -> None:
         # No event tells of a wake-up or of another process that renewed: only looking.
-        while (left := self._read().renew_at - self._now()) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(min(left, LONGEST_NAP))
+        while (left := self._read().renew_at - self._now()) > 0:
+            await self._sleep(min(left, LONGEST_NAP))
 
     async def _fresh(self, held: Tokens) -> Tokens:
         if self._is_fresh(held):
@@ -229,11 +237,12 @@ class TokenKeeper:
         return PairAgain(self._store.server, own_command(self._store.server))
 
 
-def source_of(config: Config) -> TokenSource:
+def source_of(config: Config, clock: Clock) -> TokenSource:
     """Return where the tokens of this run come from."""
     if config.token_file is not None:
         return TokenFile(config.token_file)
-    return TokenKeeper(TokenStore(config.home, config.server))
+    store = TokenStore(config.home, config.server)
+    return TokenKeeper(store, now=clock.wall, sleep=clock.sleep)
 
 
 def folder_of(home: Path) -> Path:

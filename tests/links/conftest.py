@@ -13,17 +13,23 @@ import pytest
 import uvicorn
 from asgiref.sync import sync_to_async
 
+from tests.links.moved_clock import Hands
 from tests.waiting import auntil
 
+ROOT = Path(__file__).resolve().parents[2]
 ECHO = (sys.executable, str(Path(__file__).with_name("echo_sandbox.py")))
 DAEMON = """
 import sys, json
+from functools import partial
 from pathlib import Path
-from links.daemon import cli
+from links.daemon import cli, main
+from tests.links.moved_clock import moved_clock
 from links.daemon.config import Config
 given = json.loads(sys.argv[1])
+main.Daemon = partial(main.Daemon, clock=moved_clock(Path(given["home"]) / "clock"))
 sys.exit(cli.run(Config(
-    server=given["server"], home=Path(given["home"]), token_file=Path(given["token_file"]),
+    server=given["server"], home=Path(given["home"]),
+    token_file=Path(given["token_file"]) if given["token_file"] else None,
     name="laptop", allowed=(), sandbox_command=tuple(given["command"]))))
 """
 
@@ -35,6 +41,8 @@ class Server:
         self.ups, self.downs = [], []
         self.port = 0
         self.pulse = pulse
+        self.refusing = 0  # the status that everybody is answered, whatever they ask
+        self.refused = 0  # how often that was
 
     @property
     def url(self):
@@ -69,6 +77,14 @@ class Server:
         upkeep = Upkeep(judge=gateway.judge, every=0.2)
 
         async def app(scope, receive, send):
+            if self.refusing:
+                self.refused += 1
+                await receive()
+                kind = "http" if scope["type"] == "http" else "websocket.http"
+                status = {"type": f"{kind}.response.start", "status": self.refusing, "headers": []}
+                await send(status)
+                await send({"type": f"{kind}.response.body", "body": b""})
+                return
             await (gateway if scope["type"] == "websocket" else pages)(scope, receive, send)
 
         config = uvicorn.Config(app, port=port, log_level="warning", lifespan="off", ws="auto")
@@ -113,26 +129,31 @@ class Laptop:
         self.home = home
         self.environ = environ
         token_file = home / "token"
-        token_file.write_text(token)
+        token_file.write_text(token or "")
         self.given = {
             "server": server.url,
             "home": str(home),
-            "token_file": str(token_file),
+            "token_file": str(token_file) if token else "",
             "command": ECHO,
         }
         self.process = None
+        self.hands = Hands(home / "clock")
 
     def start(self):
         environ = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
         self.process = subprocess.Popen(
             [sys.executable, "-c", DAEMON, json.dumps(self.given)],
+            cwd=ROOT,
             env={**environ, **self.environ},
-            stderr=subprocess.DEVNULL,
+            stderr=(self.home / "stderr").open("w"),
         )
         return self
 
     def log(self):
         return (self.home / "link" / "log").read_text()
+
+    def said(self):
+        return (self.home / "stderr").read_text()
 
     async def ended(self):
         return await auntil(lambda: self.process.poll() is not None and (self.process.returncode,))

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from links.daemon import probe
+from links.daemon.clock import Clock
 from links.daemon.config import Config
 from links.daemon.doctor import machine, server
 from links.daemon.doctor.finding import Finding
@@ -38,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
 
 async def _print_all(config: Config) -> int:
     failed = warned = 0
-    async for finding in examine(config, source_of(config)):
+    async for finding in examine(config, source_of(config, Clock())):
         print(finding, flush=True)
         failed += finding.state == "fail"
         warned += finding.state == "warn"

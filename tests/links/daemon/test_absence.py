@@ -1,6 +1,7 @@
 import pytest
 
-from links.daemon.absence import SLEPT, Absence
+from links.daemon.absence import Absence
+from links.daemon.clock import SLEPT, Clock
 
 
 class Clocks:
@@ -14,7 +15,7 @@ class Clocks:
         self.asleep += asleep
 
     def absence(self):
-        return Absence(wall=lambda: self.now, steady=lambda: self.now - self.asleep)
+        return Absence(Clock(lambda: self.now, lambda: self.now - self.asleep))
 
 
 def test_the_first_greeting_tells_of_no_absence():

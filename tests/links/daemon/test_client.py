@@ -169,3 +169,28 @@ async def test_a_proxy_of_the_system_is_not_asked_about_loopback(far_end, monkey
 
     connection = await dial(far_end.url, token="t")
     await connection.close()
+
+
+async def test_a_token_goes_to_the_named_server_and_no_other():
+    """A redirect is no answer: whoever is named in it would get the token."""
+    elsewhere = []
+
+    async def other(reader, writer):
+        elsewhere.append(await reader.read(1000))
+
+    there = await asyncio.start_server(other, "127.0.0.1", 0)
+    location = f"http://127.0.0.1:{there.sockets[0].getsockname()[1]}/"
+
+    async def sends_away(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        answer = f"HTTP/1.1 302 Found\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n"
+        writer.write(answer.encode())
+        writer.close()
+
+    here = await asyncio.start_server(sends_away, "127.0.0.1", 0)
+    with pytest.raises(InvalidStatus):
+        await dial(f"http://127.0.0.1:{here.sockets[0].getsockname()[1]}", token="t0ken")
+
+    assert elsewhere == []
+    here.close()
+    there.close()

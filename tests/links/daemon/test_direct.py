@@ -3,6 +3,7 @@
 import pytest
 
 from links.daemon import api, direct
+from links.daemon.clock import Clock
 from links.daemon.direct import Heart
 from links.daemon.errors import Again, NotCalled, Superseded
 from links.wire.messages import MachineStatus, Registered
@@ -42,14 +43,16 @@ class Tokens:
 
 
 def heart(*, naps):
-    left = iter(range(naps))
+    now = 0.0
 
     async def sleep(seconds):
-        assert seconds == direct.BEAT_EVERY
-        if next(left, None) is None:
+        nonlocal now
+        now += seconds
+        if now > naps * direct.BEAT_EVERY:
             raise Over
 
-    return Heart("https://mesh.example", address=ADDRESS, tokens=Tokens(), sleep=sleep)
+    clock = Clock(lambda: now, lambda: now, sleep)
+    return Heart("https://mesh.example", address=ADDRESS, tokens=Tokens(), clock=clock)
 
 
 async def test_what_can_be_done_is_told_once(beats):

@@ -1,7 +1,6 @@
 """What the program does about a connection's end; the rest is in test_end_to_end."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -28,43 +27,6 @@ def daemon(tmp_path):
             name="laptop",
         )
     )
-
-
-class Clock:
-    def __init__(self, monkeypatch):
-        self.wall, self.running = 1000.0, 10.0
-        monkeypatch.setattr(time, "time", lambda: self.wall)
-        monkeypatch.setattr(time, "monotonic", lambda: self.running)
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    return Clock(monkeypatch)
-
-
-@pytest.mark.parametrize(
-    ("wall", "running", "slept"),
-    [
-        pytest.param(1, 1, False, id="a second passed"),
-        pytest.param(60, 60, False, id="a busy minute"),
-        pytest.param(300, 1, True, id="five minutes of sleep"),
-        pytest.param(-3600, 1, False, id="the clock was set back"),
-        pytest.param(5, 1, False, id="the clock was corrected"),
-    ],
-)
-def test_sleep_is_told_from_time(clock, wall, running, slept):
-    clocks = main._Clocks()
-    clock.wall += wall
-    clock.running += running
-
-    assert clocks.slept() is slept
-
-
-def test_one_sleep_is_told_once(clock):
-    clocks = main._Clocks()
-    clock.wall += 300
-
-    assert [clocks.slept(), clocks.slept()] == [True, False]
 
 
 @pytest.mark.parametrize(
