@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import logging
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -18,16 +19,18 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from links.daemon.commands import COMMANDS
-from links.daemon.config import PORT, Config, program
+from links.daemon.config import PORT, Agent, Config, program
 from links.daemon.errors import Stop
 from links.daemon.home import home_of
 from links.daemon.servers import checked_server, only_server
 from links.daemon.session import Session, wait_for_session
 from links.wire.addresses import is_own_url
+from links.wire.messages import ACP
 from mesh import env
 from mesh.version import VERSION
 
 LOG_BYTES = 2_000_000  # and two older files
+_OURS = ("acp:gemini", "acp:opencode")  # found by themselves, and known to ask before they act
 DESCRIPTION = "Link this machine to a Mesh server and run its agents here, until Ctrl-C."
 
 
@@ -52,6 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="DIR",
         help="a folder that agents may work in; may be given more than once",
+    )
+    parser.add_argument(
+        "--acp",
+        action="append",
+        default=[],
+        metavar="NAME=COMMAND",
+        help="a program that speaks ACP on stdio, as the agent acp:NAME; may be given more than"
+        " once. The server's operator describes it in the catalog (MESH_CATALOG)",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -132,6 +143,7 @@ def config_of(given: argparse.Namespace) -> Config:
         port=given.port,
         name=str(given.name)[:255],
         allowed=tuple(allowed),
+        acp=_agents(given.acp),
     )
 
 
@@ -139,6 +151,19 @@ def _session(given: argparse.Namespace, home: Path) -> Session | None:
     """Return the local session, where one is asked for and the machine allows it."""
     wanted = given.local_sandbox_provider and given.token_file is None
     return wait_for_session(home) if wanted and env.read().allow_localhost_links else None
+
+
+def _agents(given: Sequence[str]) -> tuple[Agent, ...]:
+    agents: dict[str, Agent] = {}
+    for text in given:
+        name, _, command = text.partition("=")
+        agent = Agent(name, tuple(shlex.split(command)))  # its ValueError: an open quote
+        if not ACP.fullmatch(agent.kind) or not agent.command:
+            raise ValueError(f"--acp {text}: NAME=COMMAND is needed, the name of a-z, 0-9 and -.")
+        if agent.kind in _OURS or name in agents:
+            raise ValueError(f"--acp {text}: there is an agent of that name already.")
+        agents[name] = agent
+    return tuple(agents.values())
 
 
 def _address(given: argparse.Namespace) -> str:

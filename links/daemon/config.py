@@ -13,6 +13,18 @@ from typing import Final
 PORT: Final = 5174
 
 
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A program that speaks ACP on stdio, and what it is called."""
+
+    name: str
+    command: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        return f"acp:{self.name}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """``server`` has no trailing slash; ``allowed`` are real paths."""
@@ -25,6 +37,7 @@ class Config:
     address: str = ""  # where the server calls this machine; empty: through the tunnel
     port: int = PORT  # where it listens for that, on 127.0.0.1
     sandbox_command: tuple[str, ...] | None = None  # None: the real one
+    acp: tuple[Agent, ...] = ()  # programs that the person named
 
     @property
     def sandboxes(self) -> Path:

@@ -22,7 +22,7 @@ from links.daemon.errors import Again, NoToken, PairAgain, SignedOut, Superseded
 from links.daemon.keeping import Keeper
 from links.daemon.listener import Listener
 from links.daemon.pairing import ensure_paired
-from links.daemon.spawning import COMMAND
+from links.daemon.spawning import COMMAND, with_agents
 from links.daemon.state import StateFile
 from links.daemon.supervisor import Supervisor
 from links.daemon.tokens import RenewalFailed, source_of
@@ -56,7 +56,8 @@ class Daemon:
         self._has_been_up = False
         self._up_at: float | None = None
         self._state = StateFile(config.home, server=config.server, name=config.name)
-        self._supervisor = Supervisor(config.sandboxes, command=config.sandbox_command or COMMAND)
+        command = with_agents(config.sandbox_command or COMMAND, config.acp)
+        self._supervisor = Supervisor(config.sandboxes, command=command)
         control = ControlPlane(
             secret=lambda: self._registered.link_secret if self._registered else "",
             supervisor=self._supervisor,
@@ -237,7 +238,7 @@ class Daemon:
     async def _probe(self) -> None:
         """Look at the agents' programs, and again each minute while one is missing."""
         while True:
-            found = await probe.look(self._status)
+            found = await probe.look(self._status, probes=probe.probes_for(self._config.acp))
             if found != self._status:
                 self._status = found
                 self._tell_status(found)

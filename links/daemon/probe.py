@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from links.daemon.config import Agent
 from links.daemon.spawning import environment
 from links.wire.messages import MachineStatus
 
@@ -86,6 +87,28 @@ def has_gemini_sign_in(environ: Mapping[str, str]) -> bool:
 _GEMINI_KEYS: Final = ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI")
 _USUAL: Final = ("~/.local/bin", "/usr/local/bin", "/opt/homebrew/bin")
 _VERSION: Final = ("--version",)
+
+
+def probes_for(agents: Sequence[Agent]) -> tuple[Probe, ...]:
+    """Return how all programs are asked, those included that the person named.
+
+    Of these nothing is known but the command: one that is there is ready.
+    """
+    return (
+        *PROBES,
+        *(
+            Probe(
+                agent.kind,
+                agent.command[0],
+                (),
+                judge_start,
+                install=f"It was named by --acp {agent.name}=…, and is not there.",
+                sign_in="",
+            )
+            for agent in agents
+        ),
+    )
+
 
 PROBES: Final = (
     Probe(
@@ -160,6 +183,8 @@ async def _ask(probe: Probe, limit: float) -> dict[str, str]:
     path = _find(probe)
     if path is None:
         return _report("absent", detail=f"{probe.program} was not found on the PATH.")
+    if not probe.ask:
+        return _report("ready")
     if not probe.may_be_ready(os.environ):
         return _report("not_signed_in", detail=probe.sign_in)
     asking = [_run((path, *words), limit) for words in dict.fromkeys((probe.ask, _VERSION))]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from links.daemon.config import Agent
 from links.daemon.spec import Spec
 
 # -P: the folder it starts in is an agent's to write to, and must not be imported from.
@@ -63,6 +64,14 @@ def spawn(command: Sequence[str], root: Path) -> subprocess.Popen[bytes]:
         )
     _children.append(child)
     return child
+
+
+def with_agents(command: Sequence[str], agents: Sequence[Agent]) -> tuple[str, ...]:
+    """Return the command of a sandbox that also knows the programs that the person named."""
+    if not agents:
+        return tuple(command)
+    named = {agent.name: list(agent.command) for agent in agents}
+    return (*command, "--acp", json.dumps(named))
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:

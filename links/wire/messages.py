@@ -13,21 +13,15 @@ from typing import Any, Final
 
 from links.wire.errors import BadMessage
 
-CAPABILITIES: Final = (
-    "claude-code",
-    "codex",
-    "acp:gemini",
-    "acp:opencode",
-    "decopilot-sandbox",
-    "body-offload",
-)
+CAPABILITIES: Final = ("claude-code", "codex", "decopilot-sandbox", "body-offload")
+# Any program that speaks ACP, under the name that its person gave it (``deco_link --acp``).
+ACP: Final = re.compile(r"acp:[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
+MOST_CAPABILITIES: Final = 32
 HARNESS_STATES: Final = ("ready", "absent", "not_signed_in", "timed_out")
 # What a harness needs of the machine; others (demo) need nothing.
-NEEDS: Final[Mapping[str, str]] = {
+_NEEDS: Final[Mapping[str, str]] = {
     "claude-code": "claude-code",
     "codex": "codex",
-    "acp:gemini": "acp:gemini",
-    "acp:opencode": "acp:opencode",
     "decopilot": "decopilot-sandbox",
 }
 HANDLE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -140,8 +134,17 @@ def parse_capabilities(value: object) -> tuple[str, ...]:
     """Return the known names of ``value``, each once, in its order; anything else is nothing."""
     if not isinstance(value, list):
         return ()
-    known = (name for name in value if isinstance(name, str) and name in CAPABILITIES)
-    return tuple(dict.fromkeys(known))
+    known = (name for name in value if isinstance(name, str) and _is_capability(name))
+    return tuple(dict.fromkeys(known))[:MOST_CAPABILITIES]
+
+
+def needed_for(harness_id: str) -> str | None:
+    """Return the capability that a machine needs for ``harness_id``; ``None``: it needs none."""
+    return harness_id if ACP.fullmatch(harness_id) else _NEEDS.get(harness_id)
+
+
+def _is_capability(name: str) -> bool:
+    return name in CAPABILITIES or ACP.fullmatch(name) is not None
 
 
 def parse_harnesses(value: object) -> Harnesses:

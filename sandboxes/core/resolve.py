@@ -6,16 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from links.wire.messages import needed_for
 from mesh.lib.errors import AppError
 
 REMOTE_USER = "remote-user"
 
-# What a machine must be able to do for a harness; one that is not named here needs nothing.
-NEEDED = {
-    "claude-code": "claude-code",
-    "codex": "codex",
-    "decopilot": "decopilot-sandbox",
-}
 # Their loop runs in the server; only their tools go to the machine.
 LOOPS_IN_SERVER = {"decopilot"}
 
@@ -68,7 +63,7 @@ def resolve_target(*, kind: str, harness_id: str, link: LinkFacts | None) -> Tar
         return Target("local", "default")
     if link is None:
         raise LinkOffline
-    needed = NEEDED.get(harness_id)
+    needed = needed_for(harness_id)
     if needed is not None and needed not in link.capabilities:
         raise _missing(needed, link)
     return Target("local" if harness_id in LOOPS_IN_SERVER else "remote-cli", "desktop")

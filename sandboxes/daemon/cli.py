@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mesh.lib.errors import AppError
@@ -26,15 +27,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     # programs would inherit that one.
     signal.signal(signal.SIGHUP, lambda *_: None)
     try:
-        return _serve(given.root.expanduser().resolve(), given.listen)
+        return _serve(given.root.expanduser().resolve(), given.listen, given.acp)
     except AppError as exc:
         print(f"{exc} ({exc.code})\n{exc.hint}", file=sys.stderr)
         return 3
 
 
-def _serve(root: Path, listen: tuple[str, int] | None) -> int:
+def _serve(root: Path, listen: tuple[str, int] | None, agents: Mapping[str, Sequence[str]]) -> int:
     # Late: a wrong argument is told before half a second of imports.
-    from agents.harness import ADAPTERS
+    from agents.harness import with_agents
     from sandboxes.daemon.place import Place
     from sandboxes.daemon.service import serve
 
@@ -44,7 +45,7 @@ def _serve(root: Path, listen: tuple[str, int] | None) -> int:
     if listen is not None:
         contained.hide(root / "token")
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(place, ADAPTERS))
+        runner.run(serve(place, with_agents(agents)))
     return 0
 
 
@@ -64,6 +65,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=contained.parse_address,
         metavar="HOST:PORT",
         help="in a container: where to listen, instead of the socket in the folder",
+    )
+    parser.add_argument(
+        "--acp",
+        type=json.loads,
+        default={},
+        metavar="JSON",
+        help="programs that speak ACP and may be asked as acp:NAME: {NAME: [COMMAND, …]}",
     )
 
 

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 
 from links.daemon import cli, logout
 from links.daemon import main as daemon
-from links.daemon.config import machine_id
+from links.daemon.config import Agent, machine_id
 from links.daemon.errors import SignedOut
 
 
@@ -44,6 +44,36 @@ def test_arguments_are_passed_on(ran, tmp_path):
     assert (config.server, config.name) == ("https://mesh.example", "lap")
     assert config.allowed == (tmp_path / "code",)
     assert config.token_file is None
+
+
+def test_programs_that_speak_acp_are_named(ran):
+    words = ["--acp", "goose=goose acp", "--acp", "my-own='/opt/my own/agent' --stdio"]
+    assert cli.main(["https://mesh.example", *words]) == 0
+
+    assert ran[0].acp == (
+        Agent("goose", ("goose", "acp")),
+        Agent("my-own", ("/opt/my own/agent", "--stdio")),
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["goose"], id="no command"),
+        pytest.param(["goose="], id="an empty command"),
+        pytest.param(["=goose"], id="no name"),
+        pytest.param(["Goose=goose"], id="a name of other letters"),
+        pytest.param(["x" * 33 + "=goose"], id="a long name"),
+        pytest.param(["goose='goose"], id="an open quote"),
+        pytest.param(["gemini=evil"], id="a name of ours"),
+        pytest.param(["a=b", "a=c"], id="a name twice"),
+    ],
+)
+def test_programs_that_are_named_wrongly(ran, words):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["https://mesh.example", *(part for word in words for part in ("--acp", word))])
+
+    assert (ended.value.code, ran) == (2, [])
 
 
 def test_the_command_of_django_is_the_same_program(ran, tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 
 from links.daemon import probe
+from links.daemon.config import Agent
 from tests.links.daemon.conftest import is_running
 from tests.waiting import until
 
@@ -53,6 +54,16 @@ async def test_codex_that_is_signed_in(program):  # D-CA3
     program("codex", "exit 0")
 
     assert (await probe.look()).capabilities == ("decopilot-sandbox", "codex")
+
+
+async def test_a_program_that_the_person_named_is_ready_where_it_is_found(program):
+    program("goose", "exit 1")  # nothing is known of how it could be asked
+    agents = (Agent("goose", ("goose", "acp")), Agent("other", ("absent-program",)))
+
+    found = await probe.look(probes=probe.probes_for(agents))
+
+    assert found.capabilities == ("decopilot-sandbox", "acp:goose")
+    assert found.harnesses["acp:other"]["state"] == "absent"
 
 
 async def test_both_in_their_order(program):  # D-CA4

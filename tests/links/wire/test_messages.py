@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from links.wire.errors import BadMessage
 from links.wire.messages import (
+    MOST_CAPABILITIES,
     MachineStatus,
     Registered,
     Registration,
     is_handle,
+    needed_for,
     parse_capabilities,
     parse_harnesses,
 )
@@ -71,6 +73,38 @@ def test_all_known_capabilities_are_taken():  # S34, S36
     names = ["claude-code", "codex", "decopilot-sandbox", "body-offload"]
 
     assert list(parse_capabilities(names)) == names
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("acp:goose", True),
+        ("acp:my-own-2", True),
+        ("acp:", False),
+        ("acp:Goose", False),
+        ("acp:-a", False),
+        ("acp:a\n", False),
+        ("acp:" + "a" * 32, True),
+        ("acp:" + "a" * 33, False),
+    ],
+)
+def test_a_program_that_speaks_acp_has_a_name_of_its_own(name, kept):
+    assert parse_capabilities([name]) == ((name,) if kept else ())
+    assert needed_for(name) == (name if kept else None)
+
+
+def test_capabilities_have_a_limit():
+    names = [f"acp:a{n}" for n in range(100)]
+
+    assert len(parse_capabilities(names)) == MOST_CAPABILITIES
+
+
+@pytest.mark.parametrize(
+    ("harness", "needed"),
+    [("claude-code", "claude-code"), ("decopilot", "decopilot-sandbox"), ("demo", None)],
+)
+def test_what_a_harness_needs(harness, needed):
+    assert needed_for(harness) == needed
 
 
 def test_an_answer_without_a_secret_is_no_answer():
