@@ -8,20 +8,22 @@ from typing import Final
 
 from channels.db import database_sync_to_async
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
-from django.views.decorators.http import require_GET
 
-from links.errors import BadToken
+from links.errors import BadToken, NotGet
 from mesh.accounts import bearer, find_sign_in
+from mesh.lib.errors import AppError
 
 HELD_OPEN: Final = 6.0  # seconds: longer than the doctor waits for the event
 
 
-@require_GET
 async def stream(request: HttpRequest) -> HttpResponseBase:
     """Send one event and leave the stream open for a while, as a quiet thread's would be.
 
     Whoever has the event before the stream ends knows that nothing on the way holds it back.
     """
+    if request.method != "GET":
+        refusal: AppError = NotGet()
+        return JsonResponse(refusal.body(), status=refusal.status, headers={"Allow": "GET"})
     token = bearer(request.headers.get("Authorization", ""))
     if not token or await database_sync_to_async(find_sign_in)(token) is None:
         refusal = BadToken()

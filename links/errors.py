@@ -62,6 +62,13 @@ class BadToken(AppError):
     status = 401
 
 
+class NotGet(AppError):
+    code = "method_not_allowed"
+    text = "This address does not take that method."
+    hint = "Ask with GET."
+    status = 405
+
+
 class MissingHeader(AppError):
     code = "missing_header"
     text = "The header X-Mesh-User-Sub is missing."

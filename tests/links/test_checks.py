@@ -1,6 +1,7 @@
 """The doctor against the real server: what a plain HTTP double can't show."""
 
 import httpx
+import pytest
 
 from links.daemon.doctor import server as doctor
 
@@ -23,8 +24,17 @@ async def test_a_wrong_token_is_refused_everywhere(server):
     assert "401" in (await doctor.check_streams(server.url, "wrong")).detail
 
 
-async def test_the_stream_needs_a_token(server):
+@pytest.mark.parametrize(
+    ("method", "status", "code"),
+    [
+        pytest.param("GET", 401, "unauthorized", id="no token"),
+        pytest.param("HEAD", 405, None, id="no body to see"),
+        pytest.param("POST", 403, "stale_page", id="what a page could forge"),
+    ],
+)
+async def test_the_stream_refuses_in_json(server, method, status, code):
     async with httpx.AsyncClient(trust_env=False) as client:
-        answer = await client.get(f"{server.url}/api/links/stream")
+        answer = await client.request(method, f"{server.url}/api/links/stream")
 
-    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
+    assert answer.status_code == status
+    assert code is None or answer.json()["error"]["code"] == code
