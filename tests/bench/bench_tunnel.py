@@ -1,8 +1,9 @@
 """What does the tunnel cost?  python -m tests.bench.bench_tunnel
 
-The same program answers directly over loopback TCP and through the tunnel, to the same kind of
-client, in turns, so that the ratios hold where the figures drift. Two processes: the server with
-the load, and the laptop. Not part of the test run: the numbers belong to a machine.
+The same program answers directly over loopback TCP, through the tunnel and through ``ssh -R``
+(where there is an sshd), to the same kind of client, in turns, so that the ratios hold where the
+figures drift. Two processes: the server with the load, and the laptop. Not part of the test run:
+the numbers belong to a machine.
 """
 
 # Django has to be set up before our modules are imported
@@ -31,6 +32,7 @@ from links.services import Claimed
 from links.upstream import Pool, _Wire
 from links.wire.heads import RequestHead
 from mesh.lib.ids import new_id
+from tests.bench.ssh_reverse import MISSING, reverse
 
 SECONDS = float(os.environ.get("BENCH_SECONDS", "2"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -75,15 +77,14 @@ async def app(scope, receive, send):
 class Direct:
     """Loopback TCP, connections kept."""
 
-    name = "direct"
-
     class TcpPool(Pool):
         async def _connect(self):
             host, port = self.path
             _, wire = await asyncio.get_running_loop().create_connection(_Wire, host, port)
             return wire
 
-    def __init__(self, port):
+    def __init__(self, port, name="direct"):
+        self.name = name
         self.pool = self.TcpPool(("127.0.0.1", port))
 
     async def get(self, path, each):
@@ -217,7 +218,13 @@ async def measure():
     try:
         connection = await connected
         line = await asyncio.to_thread(child.stdout.readline)
-        await report([Direct(int(line)), Tunnelled(connection), Whole(connection)])
+        ways = [Direct(int(line)), Tunnelled(connection), Whole(connection)]
+        with reverse(int(line)) as port:
+            if port is None:
+                print(MISSING, flush=True)
+            else:
+                ways.append(Direct(port, "ssh -R"))
+            await report(ways)
     finally:
         child.kill()
         child.wait()
