@@ -14,7 +14,17 @@ from links.wire.errors import (
 )
 from links.wire.frames import CREDIT, DATA, END, HEAD, OPEN, PART, RESET, TEXT
 from links.wire.heads import RequestHead
-from links.wire.tunnel import MAX_CONTROL, MAX_STREAMS, Hello, Pong, Received, Status, Tunnel
+from links.wire.tunnel import (
+    MAX_CONTROL,
+    MAX_FAREWELL,
+    MAX_STREAMS,
+    Ended,
+    Hello,
+    Pong,
+    Received,
+    Status,
+    Tunnel,
+)
 from tests.links.wire.tunnels import GET, OK, Pair
 
 HELLO = frames.pack([(frames.HELLO, 0, frames.pack_json({"protocol": 1, "window": 100}))])
@@ -373,6 +383,14 @@ def test_a_stream_too_many_is_reset_by_the_receiver(greeted):
 
     assert greeted.receive(frame(OPEN, one_more, GET.pack())) == []
     assert (RESET, one_more, b"too_many_streams") in sent(greeted)
+
+
+def test_a_farewell_is_looked_at_up_to_its_limit(pair):
+    stream = pair.opened()
+    pair.server.tunnel.end(stream, bytes(MAX_FAREWELL + 1))
+    pair.carry()
+
+    assert pair.laptop.events[-1] == Ended(stream, bytes(MAX_FAREWELL))
 
 
 def test_who_asks_and_never_listens_is_cut_off(greeted):
