@@ -320,9 +320,10 @@ def test_nobody_learns_what_is_wrong_with_a_body(db, body, expected):
     ],
     ids=str,
 )
-def test_wrong_fields(api, field):
+def test_wrong_fields(api, field, caplog):
     assert code(api.post("/api/links", {**M1, **field})) == (400, "invalid_input")
     assert not Link.objects.exists()
+    assert api._credentials["HTTP_AUTHORIZATION"].removeprefix("Bearer ") not in caplog.text
 
 
 @pytest.mark.parametrize(

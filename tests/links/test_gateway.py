@@ -409,7 +409,7 @@ async def test_an_outdated_program_is_shown_at_its_machine(dial, ada):
     ],
 )
 async def test_bad_input_closes_the_connection_and_nothing_else(
-    laptop, dial, handlers, ada, message
+    laptop, dial, handlers, message, token, hello, caplog
 ):
     laptop.sends(message)
 
@@ -420,3 +420,5 @@ async def test_bad_input_closes_the_connection_and_nothing_else(
     again = await dial().accepted()
     again.says()
     await auntil(lambda: len(handlers.ups) == 2)
+    assert token not in caplog.text
+    assert hello["secretFingerprint"] not in caplog.text

@@ -74,8 +74,15 @@ def terminal(tmp_path):
     terminal.end()
 
 
-def test_copy_run_approve_and_the_dialog_closes(mesh, terminal, page):
+@pytest.fixture
+def page(mesh, page):
+    """The owner's browser."""
     page.context.add_cookies([{"name": "mesh_session", "value": mesh.session(), "url": mesh.url}])
+    return page
+
+
+def link(mesh, terminal, page):
+    """Copy the dialog's command, run it on the other computer, and approve it."""
     page.goto(mesh.url)
     page.locator(".user").click()
     page.get_by_role("button", name="Connect a desktop").click()
@@ -86,8 +93,30 @@ def test_copy_run_approve_and_the_dialog_closes(mesh, terminal, page):
     approving.goto(f"{mesh.url}/identity/o/device?code={code}")
     expect(approving.locator("body")).to_contain_text("new laptop")
     approving.get_by_role("button", name="Approve").click()
-
     expect(page.locator("#connect")).to_be_hidden(timeout=30_000)
+
+
+def test_copy_run_approve_and_the_dialog_closes(mesh, terminal, page):
+    link(mesh, terminal, page)
+
     expect(page.locator("#machines")).to_contain_text("new laptop")
     (token_file,) = (terminal.home / "link" / "tokens").glob("*.json")
     assert json.loads(token_file.read_text())["access"] not in "\n".join(terminal.lines)
+
+
+def test_a_machine_is_checked_and_signed_out_on_its_page(mesh, terminal, page):
+    link(mesh, terminal, page)
+    page.locator(".user").click()
+    page.get_by_role("link", name="Your machines").click()
+    desk = page.locator(".desk", has_text="new laptop").first
+    expect(desk).to_contain_text("online")
+    desk.get_by_role("button", name="Check new laptop now").click()
+    expect(page.locator(".notes")).to_contain_text("new laptop answered in")
+
+    desk.get_by_role("button", name="Sign new laptop out").click()
+    page.get_by_role("dialog").get_by_role("button", name="Sign new laptop out").click()
+
+    expect(page.locator(".notes")).to_contain_text("new laptop was signed out")
+    assert terminal.process.wait(30) == 3
+    until(lambda: "This machine was signed out" in "\n".join(terminal.lines))
+    expect(desk).to_contain_text("signed out")
