@@ -156,7 +156,10 @@ class Laptop:
         return (self.home / "stderr").read_text()
 
     async def ended(self):
-        return await auntil(lambda: self.process.poll() is not None and (self.process.returncode,))
+        def has_ended():
+            return self.process.poll() is not None and (self.process.returncode,)
+
+        return await auntil(has_ended, within=30, what=self.said())
 
     def end(self):
         if self.process and self.process.poll() is None:
