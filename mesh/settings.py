@@ -188,6 +188,8 @@ if _url.scheme == "https":
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    # An app in a preview, below this host, can set no cookie of such a name for it.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-mesh_session", "__Host-mesh_csrf"
     SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
 
