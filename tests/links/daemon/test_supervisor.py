@@ -41,6 +41,7 @@ async def test_it_leads_a_group_of_its_own(supervisor):
 
 
 async def test_ensuring_twice_starts_once(supervisor):
+    """D-PV1."""
     first, second = await asyncio.gather(supervisor.ensure(Spec("h")), supervisor.ensure(Spec("h")))
 
     assert first is second
@@ -86,6 +87,7 @@ async def test_a_broken_pid_file_is_no_sandbox(supervise, tmp_path, text):
 
 
 async def test_one_that_died_is_down_and_is_started_again(supervisor):
+    """D-PV2, D-PV4."""
     sandbox = await supervisor.ensure(Spec("h"))
     await processes.end_group_of(sandbox.pid, sandbox.started, grace=5)
 
@@ -100,6 +102,7 @@ async def test_one_that_never_was_is_unknown(supervisor):
 
 
 async def test_one_that_dies_at_its_start_tells_why(supervisor, fault):
+    """D-PV5."""
     fault("dies")
 
     with pytest.raises(SandboxFailed) as failed:
@@ -162,6 +165,7 @@ async def test_one_at_work_is_not_deleted_unless_forced(supervisor, fault):
 
 
 async def test_at_the_limit_the_idle_one_used_least_recently_goes(supervise):
+    """D-PV3."""
     supervisor = supervise(limit=2)
     first, second = await supervisor.ensure(Spec("a")), await supervisor.ensure(Spec("b"))
     supervisor.find("a")
