@@ -143,3 +143,10 @@ class BadRunId(AppError):
     code = "bad_run_id"
     text = "The run's id is not an id."
     hint = "Send the runId that the message was answered with."
+
+
+class NotBegun(AppError):
+    code = "not_begun"
+    text = "This chat has no sandbox yet."
+    hint = "Send a message first: it decides where the chat runs."
+    status = 409

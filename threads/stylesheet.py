@@ -32,6 +32,7 @@ PIECES = (
     "desks",
     "settings",
     "agent_pages",
+    "preview",
 )
 
 

@@ -270,6 +270,7 @@ function onMessage(message) {
   } else if (message.type === "thread") {
     if (message.thread.id === thread?.id) {
       thread = message.thread;
+      byId("preview-open").hidden = !thread.locked;
       if (!AS_ACTIVE.has(thread.status)) chat.expect(null);
       if (thread.title && thread.title !== document.body.dataset.title) nameIt(thread.title);
       paintStatus();
@@ -307,6 +308,13 @@ addEventListener("click", async ({ target }) => {
   connect ??= new Connect();
   for (const menu of document.querySelectorAll(":popover-open")) menu.hidePopover();
   connect.open();
+});
+// The project's own page, once somebody wants to see it.
+let preview = null;
+byId("preview-open").addEventListener("click", async () => {
+  const { Preview } = await import("./preview.js");
+  preview ??= new Preview(() => `${base}/threads/${thread.id}/sandbox`);
+  preview.toggle();
 });
 addEventListener("popstate", () => location.reload());
 

@@ -1,0 +1,142 @@
+"""The preview beside the conversation: its frame, what is told of the sandbox, and its cards."""
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import made_up
+
+ORIGIN = "http://main-0123456789abcdef.localhost:4321"
+APP = "<!doctype html><title>Shop</title><h1>The shop</h1>"
+RUNNING = [("lifecycle", {"state": {"kind": "running", "port": 4321, "htmlSupport": True}})]
+
+
+class Sandbox:
+    """What the page is told of its sandbox; ``asked`` is what it asked for."""
+
+    def __init__(self, page):
+        self.page, self.asked, self.events = page, [], RUNNING
+        self.refusal = None
+        page.route("**/sandbox/**", self.answer)
+        page.route(f"{ORIGIN}/**", lambda route: route.fulfill(body=APP, content_type="text/html"))
+
+    def answer(self, route):
+        path = route.request.url.partition("/sandbox/")[2]
+        self.asked.append(path)
+        if path == "events":
+            told = "".join(f"event: {n}\ndata: {json.dumps(d)}\n\n" for n, d in self.events)
+            return route.fulfill(body=told, content_type="text/event-stream")
+        if self.refusal and path == "preview":
+            return route.fulfill(status=409, json={"error": self.refusal})
+        url = f"{ORIGIN}/.mesh/enter?ticket=t{len(self.asked)}"
+        return route.fulfill(json={"url": url, "origin": ORIGIN, "expiresIn": 60})
+
+    def open(self, server):
+        self.page.goto(f"{server.url}/home/threads/{made_up.THREAD}")
+        server.wait_until_followed()
+        self.page.get_by_role("button", name="Preview", exact=True).click()
+
+
+@pytest.fixture
+def sandbox(server, page):
+    server.add_thread(locked=True)
+    return Sandbox(page)
+
+
+def test_the_app_is_shown_in_a_frame_of_its_own_origin(server, page, sandbox):
+    sandbox.open(server)
+
+    frame = page.frame_locator(".preview__frame")
+    expect(frame.get_by_role("heading", name="The shop")).to_be_visible()
+    allowed = page.locator(".preview__frame").get_attribute("sandbox").split()
+    assert "allow-top-navigation" not in allowed
+    assert page.evaluate("document.querySelector('.preview__frame').contentDocument") is None
+
+
+def test_before_the_first_message_there_is_no_preview(server, page):
+    server.add_thread(locked=False)
+    page.goto(f"{server.url}/home/threads/{made_up.THREAD}")
+
+    expect(page.get_by_role("button", name="Preview", exact=True)).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("claiming", "Reserving sandbox…"),
+        ("cloning", "Cloning your repo…"),
+        ("installing", "Installing packages…"),
+        ("starting", "Starting your preview…"),
+    ],
+)
+def test_what_is_going_on_is_said(server, page, sandbox, kind, words):
+    sandbox.events = [("phase", {"kind": kind})]
+    sandbox.open(server)
+
+    expect(page.locator("#preview-phase")).to_have_text(words)
+    expect(page.locator("#preview-card")).to_be_hidden()
+
+
+def test_a_server_that_did_not_start_says_why_and_is_tried_again(server, page, sandbox):
+    sandbox.events = [
+        ("log", {"source": "dev", "data": "one\ntwo\nError: port in use\n"}),
+        ("lifecycle", {"state": {"kind": "start-failed", "reason": "dev exited with code 1"}}),
+    ]
+    sandbox.open(server)
+
+    card = page.locator("#preview-card")
+    expect(card).to_contain_text("The dev server did not start.")
+    expect(card).to_contain_text("dev exited with code 1")
+    expect(card).to_contain_text("Error: port in use")
+    sandbox.events = RUNNING
+    card.get_by_role("button", name="Try again").click()
+    expect(card).to_be_hidden()
+    assert "setup/start" in sandbox.asked
+
+
+def test_a_machine_that_is_away_is_a_card_and_not_a_storm(server, page, sandbox):
+    failed = {"kind": "failed", "reason": "unknown", "message": "Your machine is not connected."}
+    sandbox.events = [("phase", failed)]
+    sandbox.open(server)
+
+    expect(page.locator("#preview-card")).to_contain_text("Your machine is not connected.")
+    assert sandbox.asked.count("events") == 1
+
+
+def test_a_refusal_is_shown_in_its_own_words(server, page, sandbox):
+    sandbox.refusal = {"code": "not_begun", "message": "No sandbox yet.", "hint": "Send a message."}
+    sandbox.open(server)
+
+    expect(page.locator("#preview-card")).to_contain_text("No sandbox yet.")
+    expect(page.locator("#preview-card")).to_contain_text("Send a message.")
+
+
+def test_closing_ends_the_app_and_gives_the_focus_back(server, page, sandbox):
+    sandbox.open(server)
+    expect(page.locator(".preview__frame")).to_be_visible()
+
+    page.get_by_role("button", name="Close the preview").click()
+
+    expect(page.locator("#preview")).to_be_hidden()
+    expect(page.locator(".preview__frame")).to_have_count(0)
+    expect(page.get_by_role("button", name="Preview", exact=True)).to_be_focused()
+
+
+def test_each_look_takes_a_ticket_of_its_own(server, page, sandbox):
+    sandbox.open(server)
+    expect(page.locator(".preview__frame")).to_be_visible()
+    first = page.locator(".preview__frame").get_attribute("src")
+
+    page.get_by_role("button", name="Reload the preview").click()
+
+    expect(page.locator(".preview__frame")).not_to_have_attribute("src", first)
+
+
+def test_on_a_phone_it_covers_the_page(server, page, sandbox):
+    page.set_viewport_size({"width": 390, "height": 800})
+    sandbox.open(server)
+
+    expect(page.locator("#preview")).to_be_visible()
+    box = page.locator("#preview").bounding_box()
+    assert (box["x"], box["width"]) == (0, 390)

@@ -1,0 +1,97 @@
+"""``…/threads/<id>/sandbox/``: the preview of a thread's own sandbox, and how far it is set up.
+
+The sandbox is the pinned one, wherever vmMap would send somebody else.
+"""
+
+# mypy: disable-error-code="untyped-decorator"
+# (drf-spectacular has no types)
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from asgiref.sync import async_to_sync
+from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from mesh.lib.errors import AppError
+from sandboxes.core.vm_routes import STEPS
+from sandboxes.preview.tickets import Grant
+from sandboxes.providers.base import Place
+from sandboxes.proxy import SSE, UnknownStep, ask, events_of, preview_offer
+from threads import pool, selectors
+from threads.errors import NotBegun
+from threads.models import Thread
+from threads.requests import thread_of
+from threads.targets import place_of
+from threads.viewers import viewer_of
+
+
+class PreviewApi(APIView):
+    """``…/sandbox/preview``: a link that opens the preview, once."""
+
+    class Offer(serializers.Serializer[Any]):
+        origin = serializers.URLField()
+        url = serializers.URLField(help_text="Good once, and for `expiresIn` seconds.")
+        expiresIn = serializers.IntegerField()
+
+    @extend_schema(request=None, responses=Offer, operation_id="threads_preview")
+    def post(self, request: Request, org: str, thread_id: UUID) -> Response:
+        """Offer the preview. Opening it sets the project up and starts its server."""
+        thread = thread_of(request, org, thread_id)
+        place = _place(thread)
+        grant = Grant(
+            handle=place.handle,
+            user_id=thread.owner_id,
+            agent_id=str(thread.agent_id),
+            branch=thread.branch,
+            kind=place.kind,
+            link_id=str(place.link_id or ""),
+        )
+        return Response(preview_offer(grant, host=request.get_host()))
+
+
+class StepApi(APIView):
+    """``…/sandbox/setup/<step>``: clone, install or start once more."""
+
+    class Enqueued(serializers.Serializer[Any]):
+        enqueued = serializers.ChoiceField(list(STEPS))
+
+    @extend_schema(request=None, responses=Enqueued, operation_id="threads_setup")
+    def post(self, request: Request, org: str, thread_id: UUID, step: str) -> HttpResponseBase:
+        """Begin the step, and those behind it; a running server is ended first."""
+        place = _place(thread_of(request, org, thread_id))
+        if step not in STEPS:
+            raise UnknownStep
+        return async_to_sync(ask)(place, "POST", f"setup/{step}", {})
+
+
+async def follow_sandbox(request: HttpRequest, org: str, thread_id: UUID) -> HttpResponseBase:
+    """``GET …/sandbox/events``: phases, logs and tasks of the thread's sandbox, as they come."""
+    try:
+        place = await pool.run(_followed, request, org, thread_id)
+    except AppError as exc:
+        return JsonResponse(exc.body(), status=exc.status)
+    return StreamingHttpResponse(events_of(place), headers=SSE)
+
+
+def _followed(request: HttpRequest, org: str, thread_id: UUID) -> Place:
+    thread = selectors.get_thread(viewer=viewer_of(request).user, org_slug=org, thread_id=thread_id)
+    return _place(thread)
+
+
+def _place(thread: Thread) -> Place:
+    """Return where the thread's sandbox is.
+
+    Raises:
+        NotBegun: its first message will decide.
+    """
+    if not thread.harness_id:
+        raise NotBegun
+    return place_of(thread)
