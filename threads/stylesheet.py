@@ -27,6 +27,7 @@ PIECES = (
     "tools",
     "progress",
     "cards",
+    "queue",
     "composer",
     "agents",
     "desks",

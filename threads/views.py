@@ -25,6 +25,7 @@ from mesh.models import Organization, User
 from mesh.pairing.metadata import issuer
 from mesh.selectors import NotFound, get_membership, list_organizations
 from threads import selectors, stylesheet
+from threads.chunks import rules_chunk
 from threads.models import Thread
 
 DEFAULT_AGENT = "default"  # who a new chat talks to
@@ -206,7 +207,7 @@ def _context(
             "org": organization.slug,
             "agent": str(agent.pk),
             "thread": summary,
-            **(selectors.page_of(thread) if thread and whole else {}),
+            **(_page_of(thread) if thread and whole else {}),
         },
     }
 
@@ -226,3 +227,11 @@ def _with_query(address: str, **given: str) -> str:
     parts = urlsplit(address)
     query = dict(parse_qsl(parts.query)) | {name: text for name, text in given.items() if text}
     return urlunsplit(parts._replace(query=urlencode(query, safe=":")))
+
+
+def _page_of(thread: Thread) -> dict[str, Any]:
+    """Return what an open thread is begun with: messages, cursor, queue and rules."""
+    return {
+        "rules": rules_chunk(selectors.list_rules(thread=thread))["data"]["rules"],
+        **selectors.page_of(thread),
+    }

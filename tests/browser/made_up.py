@@ -48,6 +48,8 @@ def summary(**fields):
         "machine": as_json(machine()),
         "branch": None,
         "locked": True,
+        "steer": "now",
+        "hearsReasons": True,
         "agent": {"id": "default", "slug": "default", "title": "Mesh"},
         "updatedAt": AT,
         "createdAt": AT,

@@ -56,6 +56,9 @@ class ScriptedServer:
     posts: list[dict[str, Any]] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
+    asked: list[tuple[str, str, Any]] = field(default_factory=list)  # method, path, body
+    rules: list[dict[str, str]] = field(default_factory=list)
+    queue: list[dict[str, str]] = field(default_factory=list)
     refusal: tuple[int, dict[str, str]] | None = None
     is_away: bool = False
     is_silent: bool = False  # takes a socket and says nothing
@@ -143,6 +146,12 @@ class ScriptedServer:
                     self._answer,
                     methods=["POST"],
                 ),
+                Route(f"{api}/threads/{{thread}}/approvals", self._note, methods=["POST"]),
+                Route(
+                    f"{api}/threads/{{thread}}/{{path:path}}",
+                    self._note,
+                    methods=["POST", "PUT", "PATCH", "DELETE"],
+                ),
                 Route(f"{api}/cancel/{{thread}}", self._cancel, methods=["POST"]),
                 WebSocketRoute("/ws", self._socket),
             ],
@@ -179,7 +188,12 @@ class ScriptedServer:
 
     async def _chat(self, request):
         thread_id = request.path_params["thread"]
-        page = {"messages": self.messages[thread_id], "cursor": 0}
+        page = {
+            "messages": self.messages[thread_id],
+            "cursor": 0,
+            "queue": self.queue,
+            "rules": self.rules,
+        }
         context = self._context(request, self._summary(thread_id), page)
         return HTMLResponse(render_to_string("threads/chat.html", context))
 
@@ -244,6 +258,18 @@ class ScriptedServer:
             return JSONResponse({"error": error}, status_code=status)
         self.answers.append({**request.path_params, **await request.json()})
         return JSONResponse({"approvalId": request.path_params["approval"]})
+
+    async def _note(self, request):
+        """Whatever else the page asks for: tests look at it in ``asked``."""
+        if self.refusal:
+            status, error = self.refusal
+            return JSONResponse({"error": error}, status_code=status)
+        body = json.loads(await request.body() or b"null")
+        path = request.url.path.rpartition(f"/{request.path_params['thread']}/")[2]
+        self.asked.append((request.method, path, body))
+        if request.method == "DELETE":
+            return Response(status_code=204)
+        return JSONResponse({"parts": (body or {}).get("parts"), "applies": "now", "allowed": []})
 
     async def _cancel(self, request):
         self.cancelled.append(request.path_params["thread"])

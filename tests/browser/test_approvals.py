@@ -33,6 +33,7 @@ def test_an_answer_goes_out_once_and_its_stations_are_shown(asked, server, decis
     until(lambda: server.answers)
     word = decision.lower()
     assert server.answers == [{"thread": made_up.THREAD, "approval": "ask-1", "decision": word}]
+    expect(page.get_by_role("button", name="Always")).to_have_count(0)  # no rule was offered
     expect(page.locator(".approval")).to_contain_text("Allowed." if word == "allow" else "Denied.")
     server.say(made_up.answered("answered", word))
     expect(page.locator(".approval")).to_contain_text("on its way")
@@ -100,3 +101,156 @@ def test_when_the_run_is_over_nothing_is_asked_any_more(asked, server):
     expect(page.locator(".approval")).to_have_count(0)
     expect(page.locator(".tool")).to_contain_text("Stopped")
     expect(page).to_have_title(re.compile("^Clean up"))
+
+
+def ask_three(asked):
+    calls = [made_up.ask(f"echo {n}", id=f"t-{n}", approval=f"ask-{n}") for n in (1, 2, 3)]
+    return asked(*[chunk for call in calls for chunk in call])
+
+
+def test_a_pager_leads_through_several(asked):
+    page = ask_three(asked)
+    page.get_by_role("button", name="The next one").click()
+
+    expect(page.locator(".approval pre")).to_have_text("echo 2")
+    expect(page.locator(".card__count")).to_have_text("2 of 3")
+    page.get_by_role("button", name="The one before").click()
+    page.get_by_role("button", name="The one before").click()
+    expect(page.locator(".approval pre")).to_have_text("echo 3")
+
+
+def test_all_are_allowed_in_one_request_once_each_was_looked_at(asked, server):
+    page = ask_three(asked)
+    allow_all = page.get_by_role("button", name="Allow all 3")
+    expect(allow_all).to_be_disabled()
+    for _ in range(3):
+        page.get_by_role("button", name="The next one").click()
+    allow_all.click()
+
+    until(lambda: server.asked)
+    ids = ["ask-1", "ask-2", "ask-3"]
+    assert server.asked == [("POST", "approvals", {"approvalIds": ids, "decision": "allow"})]
+
+
+def test_always_names_the_rule_and_asks_for_it(asked, server):
+    rule = "the command “ls”, exactly as it stands"
+    offer = {"approvalId": "ask-1", "toolCallId": "t-1", "state": "asked", "decision": ""}
+    data = {"type": "data-approval", "id": "ask-1", "data": {**offer, "rule": rule}}
+    page = asked(*made_up.ask("ls"), data)
+    expect(page.locator(".approval__rule")).to_have_text(f"Always allows, in this chat, {rule}.")
+    page.get_by_role("button", name="Always").click()
+
+    until(lambda: server.answers)
+    assert server.answers[0]["remember"] is True
+
+
+def test_what_a_rule_answers_shows_no_card(page, server):
+    server.add_thread(messages=[made_up.mine("clean up")])
+    page.goto(f"{server.url}/home/threads/{made_up.THREAD}")
+    server.wait_until_followed()
+    by_rule = made_up.answered("answered")
+    by_rule["data"]["by"] = "rule"
+    server.say(*made_up.begin(), *made_up.ask("ls")[:-1], by_rule, made_up.delta("go on"))
+
+    expect(page.locator(".part--text")).to_have_text("go on")
+    expect(page.locator(".approval")).to_have_count(0)
+
+
+def test_a_denial_may_say_why(asked, server):
+    page = asked(*made_up.ask("rm -rf /"))
+    page.get_by_role("button", name="Deny with a reason").click()
+    expect(page.get_by_role("textbox", name="Why not?")).to_be_focused()
+    page.keyboard.type("Only the build folder")
+    page.keyboard.press("Enter")
+
+    until(lambda: server.answers)
+    assert (server.answers[0]["decision"], server.answers[0]["reason"]) == (
+        "deny",
+        "Only the build folder",
+    )
+
+
+def question(multi=False):
+    options = [{"label": "Blue", "description": "As the sky"}, {"label": "Green"}]
+    asked = {"question": "Which colour?", "header": "Colour", "options": options}
+    more = {"question": "How many?", "options": [{"label": "One"}]}
+    given = {"questions": [{**asked, "multiSelect": multi}, more]}
+    call = {"toolCallId": "t-1", "toolName": "AskUserQuestion", "dynamic": True}
+    return [
+        {"type": "tool-input-available", **call, "input": given},
+        {"type": "tool-approval-request", "approvalId": "ask-1", "toolCallId": "t-1"},
+        made_up.status("waiting"),
+    ]
+
+
+def test_questions_are_answered_one_by_one_and_sent_once(asked, server):
+    page = asked(*question())
+    expect(page.locator(".ask__question")).to_contain_text("Question 1 of 2")
+    page.locator(".ask__option").first.click()
+    page.keyboard.press("2")
+    page.get_by_role("button", name="Next").click()
+    assert server.answers == []
+    page.get_by_role("textbox", name="Something else").fill("Three")
+    page.get_by_role("button", name="Submit").click()
+
+    until(lambda: server.answers)
+    assert server.answers[0]["answers"] == {"Which colour?": "Green", "How many?": "Three"}
+
+
+def test_several_choices_are_a_list_and_skipping_all_is_a_no(asked, server):
+    page = asked(*question(multi=True))
+    for name in ("Blue", "Green"):
+        page.get_by_role("checkbox", name=name).check()
+    page.get_by_role("button", name="Next").click()
+    page.get_by_role("button", name="Skip").click()
+
+    until(lambda: server.answers)
+    assert server.answers[0]["answers"] == {"Which colour?": ["Blue", "Green"]}
+
+
+def plan():
+    call = {"toolCallId": "t-1", "toolName": "ExitPlanMode", "dynamic": True}
+    return [
+        {"type": "tool-input-available", **call, "input": {"plan": "# Steps\n\n1. Do it"}},
+        {"type": "tool-approval-request", "approvalId": "ask-1", "toolCallId": "t-1"},
+        made_up.status("waiting"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("button", "words", "decision", "reason"),
+    [("Let’s go", "", "allow", None), ("Keep iterating", "Shorter", "deny", "Shorter")],
+)
+def test_a_plan_is_agreed_to_or_worked_on(asked, server, button, words, decision, reason):
+    page = asked(*plan())
+    expect(page.locator(".approval__plan h1")).to_have_text("Steps")
+    page.get_by_role("textbox", name="What should be different?").fill(words)
+    page.get_by_role("button", name=button).click()
+
+    until(lambda: server.answers)
+    assert server.answers[0]["decision"] == decision
+    assert server.answers[0].get("reason") == reason
+
+
+def test_the_level_is_switched_while_it_works(asked, server):
+    page = asked(*made_up.ask("ls"))
+    page.locator("#level").select_option("auto")
+    page.locator("#level").select_option("readonly")
+
+    until(lambda: len(server.asked) == 2)
+    assert server.asked[1] == ("PUT", "level", {"level": "readonly"})
+
+
+def test_rules_are_listed_and_taken_back(page, server):
+    server.add_thread(messages=[made_up.mine("hi")])
+    server.rules = [{"id": "r-1", "words": "the command “ls”, exactly as it stands"}]
+    page.goto(f"{server.url}/home/threads/{made_up.THREAD}")
+    server.wait_until_followed()
+    page.get_by_role("button", name="1 rule").click()
+    expect(page.locator(".rules__row")).to_contain_text("the command “ls”")
+    page.get_by_role("button", name="Ask again about").click()
+
+    until(lambda: server.asked)
+    assert server.asked == [("DELETE", "rules/r-1", None)]
+    server.say({"type": "data-rules", "data": {"rules": []}, "transient": True}, run=None)
+    expect(page.get_by_role("button", name="1 rule")).to_have_count(0)

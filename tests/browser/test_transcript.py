@@ -228,12 +228,12 @@ def test_a_second_message_waits_behind_the_first_answer(opened, server):
         run=later,
     )
 
-    expect(page.locator(".message--mine").last).to_contain_text(
-        "Goes out when the answer above is done"
-    )
+    expect(page.locator(".queue")).to_contain_text("1 message waits")
+    expect(page.locator(".message--mine")).to_have_text("one")
     server.say(*made_up.end())
     server.say(made_up.status("running", prompt="m-2", run=later), run=later)
-    expect(page.get_by_text("Goes out when")).to_have_count(0)
+    expect(page.locator(".queue")).to_have_count(0)
+    expect(page.locator(".message--mine").last).to_have_text("two")
 
 
 def test_finished_steps_fold_into_one_line(opened):

@@ -67,6 +67,49 @@ def test_a_question_is_answered_on_the_page(signed_in):
     expect(page.get_by_role("button", name="Allow")).to_be_hidden()
 
 
+def test_what_waits_is_the_same_on_every_device_and_can_be_handed_over(signed_in, mesh):
+    page = signed_in
+    page.get_by_role("textbox").fill("count slowly to 100")
+    page.keyboard.press("Enter")
+    page.get_by_text("1, 2, 3").wait_for()
+    other = page.context.new_page()
+    other.goto(page.url)
+    for text in ("and the weather?", "and then?"):
+        page.get_by_role("textbox", name="Message").fill(text)
+        page.keyboard.press("Enter")
+    for device in (page, other):
+        expect(device.locator(".queue__text")).to_have_text(["and the weather?", "and then?"])
+
+    row = other.locator(".queue__item", has_text="and then?")
+    row.get_by_role("button", name="Move up").click()
+    for device in (page, other):
+        expect(device.locator(".queue__text")).to_have_text(["and then?", "and the weather?"])
+    page.locator(".queue__item", has_text="weather").get_by_role("button", name="Send now").click()
+
+    for device in (page, other):
+        expect(device.locator(".steer .bubble")).to_have_text("and the weather?")
+        device.get_by_text("You say in between: and the weather?").wait_for()
+        expect(device.locator(".queue__text")).to_have_text(["and then?"])
+    page.get_by_role("button", name="Stop").click()
+
+
+def test_always_is_asked_once_and_named_in_the_list(signed_in):
+    page = signed_in
+    page.locator("#level").select_option("readonly")
+    for n in (1, 2):
+        page.get_by_role("textbox", name="Message").fill("run echo hello")
+        page.keyboard.press("Enter")
+        if n == 1:
+            rule = page.locator(".approval__rule")
+            expect(rule).to_contain_text("the command “echo hello”, exactly as it stands")
+            page.get_by_role("button", name="Always").click()
+        expect(page.get_by_text("The command is done.")).to_have_count(n)
+
+    page.get_by_role("button", name="1 rule").click()
+    page.get_by_role("button", name="Ask again about").click()
+    expect(page.get_by_role("button", name="1 rule")).to_have_count(0)
+
+
 def test_stop_is_seen_at_once(signed_in):
     page = signed_in
     page.get_by_role("textbox").fill("count slowly to a hundred")

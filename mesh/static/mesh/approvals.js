@@ -1,5 +1,7 @@
-// The card above the composer when a tool asks "may I?". Loaded when the first one does.
+// The card above the composer when the agent waits for the person: permissions, one or several,
+// a plan, or a question. Loaded when the first one does.
 
+import { kindOf } from "./chat.js";
 import { api, byId, el, icon, say } from "./dom.js";
 import { inputView } from "./details.js";
 import { describe } from "./parts.js";
@@ -9,98 +11,222 @@ const STATION = {
   answered: "Your answer is on its way to the machine…",
   delivered: "The machine has your answer; the agent goes on in a moment…",
 };
+const TITLES = { permission: "May the agent do this?", plan: "A plan for you to read", question: "The agent asks you" };
 
-/** Show the questions of the open thread; `url(approvalId)` is where an answer goes. */
+/**
+ * Show what waits in the open thread; `url(approvalId)` is where an answer goes, `url()` where
+ * several do.
+ */
 export class Approvals {
   constructor(url) {
     this.url = url;
     this.slot = byId("approvals");
     this.sent = new Map(); // answers of this tab: decision, or what refused it
+    this.seen = new Set(); // permissions of which everything was on the screen
+    this.at = null; // the one that is looked at
+    this.why = false; // whether a reason is being written
   }
 
-  paint(questions, machine) {
-    const sent = ({ part }) => this.sent.get(part.approval.id);
-    const shown = questions.find((question) => !question.answer && !sent(question)?.decision) ?? questions[0];
-    const key = shown && JSON.stringify([shown.part.approval.id, questions.length, shown.answer?.state, machine, sent(shown)]);
+  paint(questions, { machine, hearsReasons }) {
+    Object.assign(this, { questions, machine, hearsReasons });
+    const open = questions.filter((question) => this.isOpen(question));
+    const shown = open.find(({ part }) => part.approval.id === this.at) ?? open[0] ?? questions[0];
+    const key = shown && JSON.stringify([questions.map(({ part }) => part.approval.id), shown.part.approval.id, open.length, shown.answer?.state, machine, this.sent.get(shown.part.approval.id), this.why, this.seen.size]);
     if (key === this.key) return;
     this.key = key;
+    if (this.at !== shown?.part.approval.id) this.why = false;
+    this.at = shown?.part.approval.id ?? null;
     // Its buttons are about to go: the next question, or the message box, takes the focus.
     const hadFocus = this.slot.contains(document.activeElement);
-    this.slot.replaceChildren(...(shown ? [this.card(shown, questions, machine)] : []));
-    this.slot.querySelectorAll("pre").forEach(guard);
-    if (hadFocus) (this.slot.querySelector(".card") ?? byId("text")).focus();
-    if (!shown || shown.answer || sent(shown)) return;
+    this.slot.replaceChildren(...(shown ? [this.card(shown, open)] : []));
+    this.guardAll(shown);
+    if (hadFocus) (this.slot.querySelector(this.why ? "textarea" : ".card") ?? byId("text")).focus();
+    if (!shown || !this.isOpen(shown) || this.told === this.at) return;
+    this.told = this.at;
     const { what, where } = describe(shown.part, "waiting");
-    say(`Approval needed: ${what} ${where}`);
+    say(kindOf(shown.part) === "permission" ? `Approval needed: ${what} ${where}` : TITLES[kindOf(shown.part)]);
   }
 
-  card(question, questions, machine) {
+  isOpen({ part, answer }) {
+    return !answer && !this.sent.get(part.approval.id)?.decision;
+  }
+
+  again() {
+    this.key = null;
+    this.paint(this.questions, this);
+  }
+
+  card(question, open) {
     const { part, answer } = question;
+    const kind = kindOf(part);
     const sent = this.sent.get(part.approval.id);
     const station = answer ? answer.state : sent?.decision ? "sending" : null;
-    const { icon: picture, what, object } = describe(part, "waiting");
-    const place = questions.indexOf(question) + 1;
-    const many = questions.length > 1 ? el("span", { class: "card__count" }, `${place} of ${questions.length}`) : null;
-    const { cwd, description } = part.input ?? {};
-    const where = [machine ? `on ${machine.name}` : "", cwd ? `in ${cwd}` : ""].filter(Boolean).join(", ");
-    const away = machine?.state === "offline" ? `${machine.name} is offline. Your answer is kept, and goes out when it is back.` : null;
+    const away = this.machine?.state === "offline" ? `${this.machine.name} is offline. Your answer is kept, and goes out when it is back.` : null;
     return el(
       "section",
-      { class: "card card--needs approval", tabindex: "-1", "aria-label": "Approval needed" },
-      el("p", { class: "card__title" }, icon("hand"), el("b", {}, "May the agent do this?"), el("span", { class: "card__hint" }, where), many),
-      el("p", { class: "approval__what" }, icon(picture), `${what} ${object}`, description ? el("span", { class: "card__hint" }, description) : null),
-      inputView(part.input),
+      { class: `card card--needs approval approval--${kind}`, tabindex: "-1", "aria-label": kind === "permission" ? "Approval needed" : TITLES[kind] },
+      this.title(question, open),
+      kind === "permission" ? this.permission(question) : this.other(question, kind),
       away ? el("p", { class: "card__hint" }, icon("wifi-off"), ` ${away}`) : null,
       sent?.refused ? el("p", { class: "card__refused", role: "alert" }, `${sent.refused.message} ${sent.refused.hint}`) : null,
-      station ? this.station(station, answer?.decision ?? sent.decision) : this.buttons(part),
+      station ? this.station(station, answer?.decision ?? sent.decision, kind) : kind === "permission" ? this.buttons(question, open) : null,
     );
   }
 
-  station(station, decision) {
-    const picture = decision === "allow" ? "check" : "ban";
-    return el("p", { class: "approval__station", role: "status" }, icon(picture), el("b", {}, decision === "allow" ? "Allowed. " : "Denied. "), STATION[station] ?? "");
+  title(question, open) {
+    const { cwd } = question.part.input ?? {};
+    const where = [this.machine ? `on ${this.machine.name}` : "", cwd ? `in ${cwd}` : ""].filter(Boolean).join(", ");
+    const picture = { permission: "hand", plan: "list-todo", question: "message-circle" }[kindOf(question.part)];
+    return el("p", { class: "card__title" }, icon(picture), el("b", {}, TITLES[kindOf(question.part)]), el("span", { class: "card__hint" }, where), this.pager(question, open));
   }
 
-  buttons(part) {
-    const answer = (decision) => () => this.answer(part.approval.id, decision);
+  pager(question, open) {
+    const at = open.indexOf(question);
+    if (open.length < 2 || at < 0) return null;
+    const to = (by) => () => {
+      this.at = open[(at + by + open.length) % open.length].part.approval.id;
+      this.again();
+    };
+    const button = (label, picture, by) => el("button", { class: "button button--bare button--icon", type: "button", "aria-label": label, title: label, onclick: to(by) }, icon(picture));
+    return el("span", { class: "card__pager" }, button("The one before", "chevron-left", -1), el("span", { class: "card__count" }, `${at + 1} of ${open.length}`), button("The next one", "chevron-right", 1));
+  }
+
+  permission({ part, rule }) {
+    const { icon: picture, what, object } = describe(part, "waiting");
+    const { description } = part.input ?? {};
+    return el(
+      "div",
+      { class: "approval__body" },
+      el("p", { class: "approval__what" }, icon(picture), `${what} ${object}`, description ? el("span", { class: "card__hint" }, description) : null),
+      inputView(part.input),
+      rule ? el("p", { class: "approval__rule card__hint" }, icon("shield-check"), el("span", {}, el("b", {}, "Always"), " allows, in this chat, ", rule, ".")) : null,
+    );
+  }
+
+  /** A plan or a question: their modules are loaded with the first of them. */
+  other(question, kind) {
+    const body = el("div", { class: "approval__body" });
+    const { id } = question.part.approval;
+    import("./asks.js").then(({ PlanCard, QuestionCard }) => {
+      const Card = kind === "plan" ? PlanCard : QuestionCard;
+      this.bodies ??= new Map();
+      if (!this.bodies.has(id)) this.bodies.set(id, new Card(question.part.input ?? {}, (answer) => this.answer(id, answer)));
+      body.replaceChildren(this.bodies.get(id).node);
+      this.bodies.get(id).enable(this.isOpen(question));
+    });
+    return body;
+  }
+
+  station(station, decision, kind) {
+    const picture = decision === "allow" ? "check" : "ban";
+    const word = kind === "permission" ? (decision === "allow" ? "Allowed. " : "Denied. ") : "Answered. ";
+    return el("p", { class: "approval__station", role: "status" }, icon(picture), el("b", {}, word), STATION[station] ?? "");
+  }
+
+  buttons({ part, rule }, open) {
+    const { id } = part.approval;
+    if (this.why) return this.reason(id);
+    const permissions = open.filter((each) => kindOf(each.part) === "permission");
+    const isAllSeen = permissions.every((each) => this.seen.has(each.part.approval.id));
+    const button = (words, act, props = {}) => el("button", { class: "button", type: "button", onclick: act, ...props }, words);
     return el(
       "div",
       { class: "card__actions" },
-      el("button", { class: "button", type: "button", onclick: answer("deny") }, "Deny"),
-      el("button", { class: "button button--primary approval__allow", type: "button", onclick: answer("allow") }, "Allow"),
+      button("Deny with a reason…", () => this.askWhy(), { class: "button button--bare" }),
+      el("span", { class: "card__gap" }),
+      button("Deny", () => this.answer(id, { decision: "deny" })),
+      permissions.length > 1
+        ? button(`Allow all ${permissions.length}`, () => this.allowAll(permissions), { disabled: !isAllSeen, title: isAllSeen ? null : "Look at each of them first", class: "button approval__all" })
+        : null,
+      rule ? button("Always", () => this.answer(id, { decision: "allow", remember: true }), { class: "button approval__yes", title: `Allow ${rule}, from now on in this chat` }) : null,
+      button("Allow", () => this.answer(id, { decision: "allow" }), { class: "button button--primary approval__yes" }),
     );
   }
 
-  async answer(id, decision) {
-    this.sent.set(id, { decision });
+  askWhy() {
+    this.why = true;
+    this.again();
+    this.slot.querySelector("textarea")?.focus();
+  }
+
+  reason(id) {
+    const box = el("textarea", { class: "queue__box", rows: "2", maxlength: "2000", "aria-label": "Why not?", placeholder: "What should it do instead?" });
+    const back = () => {
+      this.why = false;
+      this.again();
+    };
+    const deny = () => this.answer(id, { decision: "deny", reason: box.value.trim() });
+    box.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") back();
+      else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) deny();
+      else return;
+      event.preventDefault();
+    });
+    return el(
+      "div",
+      { class: "approval__why" },
+      box,
+      this.hearsReasons ? null : el("p", { class: "card__hint" }, "This agent only hears that you said no. The reason is kept in the chat."),
+      el("div", { class: "card__actions" }, el("button", { class: "button button--bare", type: "button", onclick: back }, "Back"), el("button", { class: "button button--primary", type: "button", onclick: deny }, "Deny")),
+    );
+  }
+
+  /** What doesn't fit must be opened before it can be allowed. */
+  guardAll(shown) {
+    if (!shown || kindOf(shown.part) !== "permission" || !this.isOpen(shown)) return;
+    const { id } = shown.part.approval;
+    const seen = () => {
+      if (this.seen.has(id)) return;
+      this.seen.add(id);
+      this.again();
+    };
+    const closed = this.seen.has(id) ? [] : [...this.slot.querySelectorAll("pre")].filter((pre) => guard(pre, this.slot, seen));
+    if (!closed.length) {
+      for (const pre of this.slot.querySelectorAll("pre")) open(pre);
+      seen();
+    }
+  }
+
+  async allowAll(permissions) {
+    const ids = permissions.map(({ part }) => part.approval.id);
+    await this.send(ids, this.url(), { approvalIds: ids, decision: "allow" });
+  }
+
+  answer(id, answer) {
+    return this.send([id], this.url(id), answer);
+  }
+
+  async send(ids, path, body) {
+    for (const id of ids) this.sent.set(id, { decision: body.decision });
+    this.why = false;
     this.onChange();
     try {
-      await api("POST", this.url(id), { decision });
+      await api("POST", path, body);
     } catch (refused) {
-      this.sent.set(id, { refused: { message: refused.message, hint: refused.hint } });
+      for (const id of ids) this.sent.set(id, { refused: { message: refused.message, hint: refused.hint } });
     }
     this.onChange();
   }
 }
 
-/** What doesn't fit must be opened before it can be allowed. */
-function guard(pre) {
-  if (pre.scrollHeight <= pre.clientHeight + 4 && !pre.parentElement.querySelector(".block__more")) return;
-  const card = pre.closest(".approval");
-  const allow = card.querySelector(".approval__allow");
-  if (!allow) return;
-  allow.disabled = true;
-  allow.title = "Look at all of it first";
+/** Shut the buttons that allow while `pre` hides something; say whether it does. */
+function guard(pre, slot, onSeen) {
   const rest = pre.parentElement.querySelector(".block__more");
+  if (pre.scrollHeight <= pre.clientHeight + 4 && !rest) return false;
+  for (const button of slot.querySelectorAll(".approval__yes")) Object.assign(button, { disabled: true, title: "Look at all of it first" });
   const more = el("button", { class: "button approval__more", type: "button" }, icon("chevron-down"), "Show all of it");
   more.addEventListener("click", () => {
-    rest?.click();
-    pre.classList.add("is-open");
+    open(pre);
     more.remove();
-    allow.disabled = Boolean(card.querySelector(".approval__more"));
-    allow.title = "";
-    card.focus();
+    if (!slot.querySelector(".approval__more")) onSeen();
+    slot.querySelector(".card")?.focus();
   });
   rest?.setAttribute("hidden", "");
   pre.after(more);
+  return true;
+}
+
+function open(pre) {
+  pre.parentElement.querySelector(".block__more")?.click();
+  pre.classList.add("is-open");
 }

@@ -1,20 +1,29 @@
 // What the open thread holds: its messages, its runs, and what of them changed.
 // Stored messages and live events end in the same places; nothing here touches the document.
 
-import { Fold, RESTARTED } from "./fold.js";
+import { Fold, RESTARTED, toolName } from "./fold.js";
 
-const FINISHED = new Set(["completed", "failed", "cancelled", "expired"]);
+const FINISHED = new Set(["completed", "failed", "cancelled", "expired", "steered"]);
+const ACTIVE = new Set(["dispatched", "running", "waiting"]);
 const RANK = ["queued", "dispatched", "running", "waiting"];
 // A page that comes late knows the thread's status before it knows its run.
 const AS_STATE = { queued: "queued", running: "running", requires_action: "waiting" };
 
 export class Chat {
   /** `onChange(message, part)`: part is null when more than one part may have changed. */
-  constructor({ messages = [], thread = null }, { onChange, onStatus, onTitle }) {
-    Object.assign(this, { onChange, onStatus, onTitle, thread, messages: [], known: new Map(), runs: new Map() });
+  constructor({ messages = [], thread = null, queue = [], rules = [] }, { onChange, onStatus, onTitle }) {
+    // Nobody paints yet, so nobody is told before everything stored is in its place.
+    Object.assign(this, { onChange: () => {}, onStatus, onTitle, thread, rules, messages: [], known: new Map(), runs: new Map() });
     this.since = Date.now();
     this.expected = null;
+    this.line = queue.map(({ messageId }) => messageId); // whose runs wait, the next one first
+    this.queue = []; // those of them that are not part of the conversation yet
+    this.gone = new Set(); // runs whose message was taken back, or stands in another answer
+    this.away = false;
     for (const stored of messages) this.take(stored);
+    for (const { runId, messageId } of queue) this.runs.set(runId, { id: runId, state: "queued", since: Date.now(), prompt: messageId });
+    this.arrange();
+    this.onChange = onChange;
     // The status is a little older than the messages: a question without its answer decides.
     if (!this.current() && this.messages.at(-1)?.role !== "assistant") this.expect(thread?.status);
   }
@@ -44,10 +53,15 @@ export class Chat {
   /** Take events of the journal, in their order. */
   apply(events) {
     for (const { runId, chunk } of events) this.applyOne(runId, chunk);
+    this.arrange();
     this.onStatus();
   }
 
   applyOne(runId, chunk) {
+    if (this.gone.has(runId)) return null;
+    if (chunk.type === "data-queue") return this.reorder(chunk.data.order);
+    if (chunk.type === "data-rules") return (this.rules = chunk.data.rules);
+    if (chunk.type === "data-steering") return this.steering(chunk.data);
     if (chunk.type === "data-user-message") return this.hear(chunk.data.message);
     if (chunk.type === "data-run-status") return this.move(chunk.data);
     if (chunk.type === "data-thread-title") return this.onTitle(chunk.data.title);
@@ -73,10 +87,13 @@ export class Chat {
   }
 
   move({ runId, messageId, state, code, message, hint }) {
+    if (state === "steered" || code === "withdrawn") return this.vanish(runId, messageId);
     const run = this.runOf(runId);
     if (run.state !== state) run.since = Date.now();
     Object.assign(run, { state, prompt: messageId });
     this.expected = null;
+    if (state !== "queued") this.release(messageId);
+    else if (!this.line.includes(messageId)) this.line.push(messageId);
     const prompt = this.known.get(messageId);
     if (prompt) this.onChange(prompt, null);
     const answer = this.known.get(runId) ?? (FINISHED.has(state) ? this.answerOf(runId) : null);
@@ -123,11 +140,71 @@ export class Chat {
     return answer;
   }
 
-  /** Add a message that is on its way. */
-  addOwn(id, text) {
-    const message = this.insert({ id, role: "user", parts: [{ type: "text", text }], metadata: {}, sending: "sending" });
+  /** Add a message that is on its way; while an agent works, behind what waits. */
+  addOwn(id, text, parts = [{ type: "text", text }]) {
+    if (this.current()) this.line.push(id);
+    const message = this.insert({ id, role: "user", parts, metadata: {}, sending: "sending" });
+    this.arrange();
     this.onChange(message, null);
     return message;
+  }
+
+  // What waits for its turn
+
+  /** Keep what waits behind something else out of the conversation, until its turn comes. */
+  arrange() {
+    const waits = this.line.filter((id) => this.known.has(id) && this.known.get(id).sending !== "failed");
+    const isBusy = [...this.runs.values()].some(({ state }) => ACTIVE.has(state));
+    const held = isBusy || this.away ? waits : waits.slice(1);
+    for (const id of waits) if (!held.includes(id)) this.show(id);
+    this.queue = held.map((id) => this.known.get(id));
+    for (const message of this.queue) {
+      if (!this.messages.includes(message)) continue;
+      this.messages = this.messages.filter((other) => other !== message);
+      this.onChange(message, null);
+    }
+  }
+
+  /** The message goes out: it is part of the conversation now. */
+  release(id) {
+    this.line = this.line.filter((other) => other !== id);
+    this.queue = this.queue.filter((other) => other.id !== id);
+    this.show(id);
+  }
+
+  show(id) {
+    const message = this.known.get(id);
+    if (!message || this.messages.includes(message)) return;
+    this.messages.push(message);
+    this.onChange(message, null);
+  }
+
+  reorder(order) {
+    this.line = [...order, ...this.line.filter((id) => !order.includes(id))];
+  }
+
+  steering({ messageId, state }) {
+    const message = this.known.get(messageId);
+    if (message) message.steering = state;
+  }
+
+  /** The message was taken back, or stands in the answer that it was handed to. */
+  vanish(runId, messageId) {
+    this.gone.add(runId);
+    this.runs.delete(runId);
+    this.line = this.line.filter((id) => id !== messageId);
+    for (const id of [runId, messageId]) if (this.known.has(id)) this.remove(id);
+  }
+
+  /** Say whether the machine is away: then nothing is on its way to it. */
+  setAway(away) {
+    if (this.away === away) return;
+    this.away = away;
+    this.arrange();
+  }
+
+  runOfPrompt(id) {
+    return [...this.runs.values()].find((run) => run.prompt === id) ?? null;
   }
 
   settle(id, refused = null) {
@@ -135,6 +212,7 @@ export class Chat {
     if (!message?.sending) return;
     message.sending = refused ? "failed" : null;
     message.refused = refused;
+    if (refused) this.release(id);
     this.onChange(message, null);
     this.onStatus();
   }
@@ -149,20 +227,17 @@ export class Chat {
   /** The run to speak of: the furthest of those that are not over, or null. */
   current() {
     const open = [...this.runs.values()].filter((run) => !FINISHED.has(run.state));
-    open.sort((a, b) => RANK.indexOf(b.state) - RANK.indexOf(a.state));
+    const place = (run) => this.line.indexOf(run.prompt);
+    open.sort((a, b) => RANK.indexOf(b.state) - RANK.indexOf(a.state) || place(a) - place(b));
     if (open[0]) return open[0];
     return this.expected ? { id: null, state: this.expected, since: this.since, prompt: null } : null;
-  }
-
-  isQueuedBehind(message) {
-    const current = this.current();
-    return [...this.runs.values()].some((run) => run.prompt === message.id && run.state === "queued" && run !== current);
   }
 
   /** The questions of tools that wait for an answer of ours, the oldest first. */
   questions() {
     const live = this.messages.filter((message) => message.live);
-    return live.flatMap((message) => openQuestions(message.parts));
+    const found = live.flatMap((message) => openQuestions(message.parts));
+    return found.sort((a, b) => RANKS.indexOf(kindOf(a.part)) - RANKS.indexOf(kindOf(b.part)));
   }
 }
 
@@ -179,9 +254,18 @@ function openQuestions(parts) {
   for (const part of parts) if (part.type === "data-approval" && part.data.decision) answers.set(part.data.approvalId, part.data);
   return parts
     .filter((part) => part.approval && ["approval-requested", "approval-responded"].includes(part.state))
-    .map((part) => ({ part, answer: answers.get(part.approval.id) ?? null }))
-    .filter(({ answer }) => answer?.state !== "applied");
+    .map((part) => ({ part, told: answers.get(part.approval.id) ?? null }))
+    // What a rule or the level has answered asks for nobody.
+    .filter(({ told }) => told?.state !== "applied" && (told?.by ?? "person") === "person")
+    .map(({ part, told }) => ({ part, rule: told?.rule ?? null, answer: told?.decision ? told : null }));
 }
+
+// Approvals first, then the plan, then questions.
+const RANKS = ["permission", "plan", "question"];
+const KINDS = { ExitPlanMode: "plan", AskUserQuestion: "question" };
+
+/** What a part that waits for the person is: a permission, a plan or a question. */
+export const kindOf = (part) => KINDS[toolName(part)] ?? "permission";
 
 /** The answer as Markdown, for copying. */
 export const textOf = (message) =>

@@ -4,20 +4,20 @@
 import { byId, el, icon, remember } from "./dom.js";
 
 export class Composer {
-  /** `onSend(text)` takes the text over; `onStop()` ends the run. */
-  constructor({ draftKey, onSend, onStop }) {
+  /** `onSend(text)` takes the text over; `onStop()` ends the run; `onLevel(level)` switches. */
+  constructor({ draftKey, onSend, onStop, onLevel }) {
     Object.assign(this, { draftKey, onSend, onStop, busy: false });
     this.form = byId("composer");
     this.text = byId("text");
     this.button = byId("send");
     this.stop = byId("stop");
     this.level = byId("level");
-    this.listen();
+    this.listen(onLevel);
     this.write(this.draft());
     if (matchMedia("(pointer: fine)").matches) this.text.focus({ preventScroll: true });
   }
 
-  listen() {
+  listen(onLevel) {
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.act();
@@ -33,7 +33,10 @@ export class Composer {
       if (target === this.form || target.classList.contains("composer__row")) this.text.focus();
     });
     this.stop.addEventListener("click", () => this.onStop());
-    this.level.addEventListener("change", () => remember("mesh_level", this.level.value));
+    this.level.addEventListener("change", () => {
+      remember("mesh_level", this.level.value);
+      onLevel(this.level.value);
+    });
   }
 
   act() {
@@ -98,6 +101,11 @@ export class Composer {
     this.stop.hidden = !this.busy;
     this.button.hidden = this.busy && isEmpty;
     this.button.disabled = isEmpty;
+  }
+
+  /** Say that the level counts from the next message on: what works was begun at another one. */
+  levelHint(isLater) {
+    byId("level-later").hidden = !isLater;
   }
 
   notice(...content) {

@@ -167,6 +167,9 @@ const toolSteps = {
   "tool-output-denied": (part) => Object.assign(part, { state: "output-denied" }),
 };
 
+export const isTool = (part) => part.type === "dynamic-tool" || part.type.startsWith("tool-");
+export const toolName = (part) => part.toolName ?? part.type.slice("tool-".length);
+
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
 /** Return `old` overlaid with `new`: objects key by key, anything else replaced. */

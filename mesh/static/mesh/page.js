@@ -35,7 +35,7 @@ const transcript = new Transcript(chat, {
     if (asked) send(textOf(asked));
   },
 });
-const composer = new Composer({ draftKey: keyOf("draft"), onSend: send, onStop: stop });
+const composer = new Composer({ draftKey: keyOf("draft"), onSend: send, onStop: stop, onLevel: switchLevel });
 const agents = new Agents({ onMachine: () => sidebar.refresh() });
 const outbox = new Outbox(keyOf("outbox"));
 
@@ -47,8 +47,21 @@ function send(text) {
   const id = newId();
   document.body.dataset.view = "thread";
   chat.addOwn(id, text);
+  paintStatus();
   transcript.toEnd();
   return post(id, text);
+}
+
+/** Send again what was taken back, to the place that it had. */
+async function restore({ parts }, before) {
+  const id = newId();
+  const text = textOf({ parts });
+  chat.addOwn(id, text, parts);
+  paintStatus();
+  const answer = await post(id, text, parts);
+  if (!answer || !before) return;
+  // It may be the next one by now, or the other one has gone out: then it stays where it is.
+  await api("PATCH", `${base}/threads/${thread.id}/queue/${answer.runId}`, { before }).catch(() => {});
 }
 
 // crypto.randomUUID is missing where a page came by plain http from another machine.
@@ -58,7 +71,7 @@ function newId() {
 }
 
 /** Send a message, the thread first if there is none; sending again under the same id is safe. */
-async function post(id, text) {
+async function post(id, text, parts = [{ type: "text", text }]) {
   const message = chat.known.get(id);
   Object.assign(message, { sending: "sending", refused: null });
   transcript.change(message, null);
@@ -67,8 +80,8 @@ async function post(id, text) {
     // A second message may be written before the first one has its thread.
     const fresh = thread ? null : await (opening ??= openThread().finally(() => (opening = null)));
     const choice = agents.choice();
-    await api("POST", `${base}/threads/${thread.id}/messages`, {
-      messages: [{ id, role: "user", parts: [{ type: "text", text }] }],
+    const answer = await api("POST", `${base}/threads/${thread.id}/messages`, {
+      messages: [{ id, role: "user", parts }],
       agent: { id: thread.agent?.id ?? agent },
       tier: choice?.tier ?? "smart",
       toolApprovalLevel: composer.level.value,
@@ -79,9 +92,11 @@ async function post(id, text) {
     outbox.drop(id);
     chat.settle(id);
     if (fresh) sidebar.refreshSoon();
+    return answer;
   } catch (refused) {
     chat.settle(id, refused);
     say(`Not sent. ${refused.message}`);
+    return null;
   }
 }
 
@@ -115,6 +130,18 @@ async function openThread() {
   outbox.move(keyOf("outbox"));
   socket.follow(thread.id, 0);
   return thread;
+}
+
+/** While an agent works, the level counts for it as far as that is possible. */
+async function switchLevel(level) {
+  if (!thread || !chat.current()) return;
+  try {
+    const { applies } = await api("PUT", `${base}/threads/${thread.id}/level`, { level });
+    say(applies === "now" ? "The level counts from now on." : "The level counts from your next message on.");
+    composer.levelHint(applies === "next");
+  } catch (refused) {
+    say(`The level could not be switched. ${refused.message}`);
+  }
 }
 
 let stopping = null;
@@ -164,6 +191,7 @@ function retryWords({ attempt, of, status }) {
 function paintStatus() {
   cancelAnimationFrame(statusFrame);
   statusFrame = null;
+  chat.setAway(machine()?.state === "offline");
   const current = chat.current();
   if (!current || (stopping && stopping.id !== current.id)) stopping = null;
   composer.setBusy(Boolean(current), Boolean(stopping));
@@ -183,7 +211,10 @@ function paintStatus() {
     delete line.dataset.words;
     say(ended());
   }
+  if (!current) composer.levelHint(false);
   paintQuestions();
+  paintQueue();
+  paintRules();
   const offline = machine()?.state === "offline" && !current;
   composer.notice(...(offline ? [offlineNotice(machine())] : []));
 }
@@ -200,11 +231,41 @@ async function paintQuestions() {
   if (!approvals && !chat.questions().length) return;
   if (!approvals) {
     const { Approvals } = await import("./approvals.js");
-    approvals ??= new Approvals((id) => `${base}/threads/${thread.id}/approvals/${encodeURIComponent(id)}`);
+    const all = () => `${base}/threads/${thread.id}/approvals`;
+    approvals ??= new Approvals((id) => (id === undefined ? all() : `${all()}/${encodeURIComponent(id)}`));
     approvals.onChange = paintQuestions;
   }
-  approvals.paint(chat.questions(), machine());
+  approvals.paint(chat.questions(), { machine: machine(), hearsReasons: thread?.hearsReasons ?? true });
   paintTitle();
+}
+
+let queue = null;
+
+async function paintQueue() {
+  if (!queue && !chat.queue.length) return;
+  if (!queue) {
+    const { Queue } = await import("./queue.js");
+    queue ??= new Queue({
+      url: (runId) => `${base}/threads/${thread.id}/queue/${runId}`,
+      onUndo: restore,
+      onLost: (text) => composer.giveBack(text),
+    });
+  }
+  const items = chat.queue.map((message) => ({ message, runId: chat.runOfPrompt(message.id)?.id ?? null }));
+  const current = chat.current();
+  const isAtWork = ["dispatched", "running", "waiting"].includes(current?.state);
+  queue.paint(items, { steer: isAtWork && thread?.steer === "now", harness: thread?.harnessId });
+}
+
+let rules = null;
+
+async function paintRules() {
+  if (!rules && !chat.rules.length) return;
+  if (!rules) {
+    const { Rules } = await import("./rules.js");
+    rules ??= new Rules((id) => `${base}/threads/${thread.id}/rules/${id}`);
+  }
+  if (rules.shown !== chat.rules) rules.paint((rules.shown = chat.rules));
 }
 
 setInterval(() => chat.current() && !document.hidden && paintStatus(), 1000);

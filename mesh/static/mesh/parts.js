@@ -2,6 +2,7 @@
 // Stored parts and parts that are still growing are painted by the same code.
 
 import { byId, duration, el, icon } from "./dom.js";
+import { isTool, toolName } from "./fold.js";
 import { Markdown } from "./markdown.js";
 
 /**
@@ -14,6 +15,7 @@ export function makePart(part, loadDetails) {
   if (isTool(part)) return new ToolPart(loadDetails);
   if (part.type === "file") return new FilePart();
   if (part.type === "data-run-restarted") return new RestartedPart();
+  if (part.type === "data-steer") return new SteerPart();
   if (Object.hasOwn(BESIDE, part.type)) return new BesidePart(part.type);
   return null;
 }
@@ -23,8 +25,7 @@ export const parentOf = (part) => part.callProviderMetadata?.mesh?.parentToolCal
 
 const tookOf = (metadata) => metadata?.mesh?.tookMs;
 
-export const isTool = (part) => part.type === "dynamic-tool" || part.type.startsWith("tool-");
-export const toolName = (part) => part.toolName ?? part.type.slice("tool-".length);
+export { isTool, toolName };
 
 class TextPart {
   constructor() {
@@ -46,6 +47,19 @@ class RestartedPart {
   }
 
   update() {}
+}
+
+/** What the person said in the middle of the answer. */
+class SteerPart {
+  constructor() {
+    this.bubble = el("div", { class: "bubble" });
+    this.node = el("div", { class: "part steer", role: "note", "aria-label": "You, in between" }, this.bubble, el("p", { class: "steer__foot" }, icon("arrow-up"), "Read in the middle of the work"));
+  }
+
+  update(part) {
+    const parts = part.data?.message?.parts ?? [];
+    this.bubble.textContent = parts.filter(({ type }) => type === "text").map(({ text }) => text).join("\n\n");
+  }
 }
 
 class ReasoningPart {
@@ -200,7 +214,7 @@ class ToolPart {
 }
 
 function stateMark(state, part, word) {
-  if (state === "ok") return [icon("check"), part.approval ? el("span", {}, "Allowed by you") : el("span", { class: "unseen" }, "Done")];
+  if (state === "ok") return [icon("check"), part.approval ? el("span", {}, "Allowed") : el("span", { class: "unseen" }, "Done")];
   if (state === "running") return [el("span", { class: "unseen" }, word)];
   const picture = { failed: "circle-x", denied: "ban", stopped: "square", waiting: "hand" }[state];
   return [...(picture ? [icon(picture)] : []), el("span", {}, word)];

@@ -191,7 +191,7 @@ class OwnMessage {
   }
 
   paint() {
-    const { message, transcript } = this;
+    const { message } = this;
     const text = textOf(message);
     if (this.text !== text) this.bubble.textContent = this.text = text;
     for (const part of message.parts.filter((other) => other.type === "file" && !this.files)) {
@@ -201,7 +201,6 @@ class OwnMessage {
     this.node.classList.toggle("message--sending", message.sending === "sending");
     const foot = [];
     if (message.sending === "failed") foot.push(...this.failed());
-    else if (transcript.chat.isQueuedBehind(message)) foot.push(icon("clock"), "Goes out when the answer above is done");
     this.foot.replaceChildren(...foot);
   }
 

@@ -1,0 +1,108 @@
+// The two cards that ask for more than a yes or no: a plan to agree to, and questions.
+
+import { el } from "./dom.js";
+import { Markdown } from "./markdown.js";
+
+/** A plan: carried out, or worked on with what is said about it. */
+export class PlanCard {
+  constructor({ plan = "" }, onAnswer) {
+    const text = el("div", { class: "approval__plan", tabindex: "0" });
+    new Markdown(text).update(String(plan) || "(The plan is empty.)", true);
+    this.box = el("textarea", { class: "queue__box", rows: "1", maxlength: "2000", "aria-label": "What should be different?", placeholder: "What should be different?" });
+    const iterate = () => onAnswer({ decision: "deny", reason: this.box.value.trim() });
+    this.actions = el(
+      "div",
+      { class: "card__actions" },
+      el("button", { class: "button", type: "button", onclick: iterate }, "Keep iterating"),
+      el("button", { class: "button button--primary", type: "button", onclick: () => onAnswer({ decision: "allow" }) }, "Let’s go"),
+    );
+    this.node = el("div", { class: "approval__body" }, text, this.box, this.actions);
+  }
+
+  enable(isOpen) {
+    this.box.hidden = this.actions.hidden = !isOpen;
+  }
+}
+
+/** Questions, one after the other, each with choices and a line of one's own. */
+export class QuestionCard {
+  constructor({ questions = [] }, onAnswer) {
+    this.questions = Array.isArray(questions) ? questions.filter((each) => each && typeof each === "object") : [];
+    Object.assign(this, { onAnswer, at: 0, answers: {}, isOpen: true });
+    this.node = el("div", { class: "approval__body" });
+    this.node.addEventListener("keydown", (event) => this.pressed(event));
+    this.paint();
+  }
+
+  enable(isOpen) {
+    if (this.isOpen === isOpen) return;
+    this.isOpen = isOpen;
+    this.paint();
+  }
+
+  paint() {
+    const asked = this.questions[this.at];
+    const isLast = this.at >= this.questions.length - 1;
+    if (!asked) {
+      this.node.replaceChildren(el("p", {}, "The agent asks, but not what."), this.buttons(true));
+      return;
+    }
+    const many = this.questions.length > 1 ? el("span", { class: "card__count" }, `Question ${this.at + 1} of ${this.questions.length}`) : null;
+    const options = Array.isArray(asked.options) ? asked.options : [];
+    const kind = asked.multiSelect ? "checkbox" : "radio";
+    this.own = el("input", { class: "input", type: "text", maxlength: "4000", placeholder: "Something else…", "aria-label": "Something else" });
+    this.own.addEventListener("input", () => this.own.value && kind === "radio" && this.inputs.forEach((each) => (each.checked = false)));
+    const rows = options.map((option, index) => this.row(option, index, kind));
+    this.inputs = rows.map((row) => row.querySelector("input"));
+    this.node.replaceChildren(
+      el("p", { class: "ask__question" }, asked.header ? el("b", {}, `${asked.header}: `) : null, String(asked.question ?? ""), many),
+      el("div", { class: "ask__options", role: kind === "radio" ? "radiogroup" : "group", "aria-label": String(asked.question ?? "Choices") }, ...rows),
+      this.own,
+      this.isOpen ? this.buttons(isLast) : el("span"),
+    );
+    for (const input of [...this.inputs, this.own]) input.disabled = !this.isOpen;
+  }
+
+  row({ label = "", description = "" }, index, kind) {
+    const input = el("input", { type: kind, name: "ask", value: label });
+    input.addEventListener("change", () => kind === "radio" && (this.own.value = ""));
+    const key = index < 9 ? el("kbd", { class: "ask__key" }, String(index + 1)) : null;
+    return el("label", { class: "ask__option" }, input, el("span", { class: "ask__words" }, el("b", {}, label), description ? el("span", { class: "card__hint" }, description) : null), key);
+  }
+
+  buttons(isLast) {
+    const skip = el("button", { class: "button button--bare", type: "button", onclick: () => this.next(false) }, "Skip");
+    const next = el("button", { class: "button button--primary", type: "button", onclick: () => this.next(true) }, isLast ? "Submit" : "Next");
+    return el("div", { class: "card__actions" }, skip, next);
+  }
+
+  pressed(event) {
+    if (event.target === this.own) {
+      if (event.key === "Enter" && !event.isComposing) this.next(true);
+      return;
+    }
+    const input = this.inputs?.[Number(event.key) - 1];
+    if (!input || event.ctrlKey || event.metaKey || event.altKey) return;
+    input.click();
+    input.focus();
+    event.preventDefault();
+  }
+
+  next(isAnswered) {
+    const asked = this.questions[this.at];
+    if (asked && isAnswered) {
+      const own = this.own.value.trim();
+      const chosen = this.inputs.filter((input) => input.checked).map((input) => input.value);
+      const all = own ? [...chosen, own] : chosen;
+      if (!all.length) return this.own.focus();
+      this.answers[String(asked.question ?? "")] = asked.multiSelect ? all : all.at(-1);
+    }
+    this.at += 1;
+    if (this.at < this.questions.length) {
+      this.paint();
+      return (this.inputs[0] ?? this.own).focus();
+    }
+    const isSkipped = !Object.keys(this.answers).length;
+    return this.onAnswer(isSkipped ? { decision: "deny", reason: "The person skipped the question." } : { decision: "allow", answers: this.answers });
+  }
+}

@@ -1,0 +1,164 @@
+"""What waits stands above the composer, the same on every page, until it goes out."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import made_up
+from tests.waiting import until
+
+RUNS = [f"{n}0000000-3333-4333-8333-333333333333" for n in range(1, 5)]
+WORDS = ["first", "second", "third"]
+
+
+def waits(text, n):
+    heard = made_up.heard(f"q-{n}", [{"type": "text", "text": text}])
+    return [heard, made_up.status("queued", prompt=f"q-{n}", run=RUNS[n])]
+
+
+@pytest.fixture
+def queue(page, server):
+    """A page on which an agent works and three messages wait."""
+    server.add_thread(messages=[made_up.mine("go")], title="Go", status="running")
+    page.goto(f"{server.url}/home/threads/{made_up.THREAD}")
+    server.wait_until_followed()
+    server.say(*made_up.begin(), made_up.delta("working"))
+    for n, text in enumerate(WORDS):
+        server.say(*waits(text, n), run=RUNS[n])
+    expect(page.locator(".queue__text")).to_have_text(WORDS)
+    return page
+
+
+def item(page, text):
+    return page.locator(".queue__item", has_text=text)
+
+
+def test_what_waits_is_not_part_of_the_conversation_yet(queue, server):
+    expect(queue.locator(".message--mine")).to_have_text(["go"])
+    server.say(*made_up.end())
+    server.say(made_up.status("dispatched", prompt="q-0", run=RUNS[0]), run=RUNS[0])
+
+    expect(queue.locator(".message--mine")).to_have_text(["go", "first"])
+    expect(queue.locator(".queue__text")).to_have_text(["second", "third"])
+
+
+def test_a_page_that_comes_later_shows_the_same(page, server):
+    said = [made_up.mine("go"), made_up.mine("b", "q-1"), made_up.mine("a", "q-0")]
+    server.add_thread(messages=said, status="running")
+    server.messages[made_up.THREAD].insert(1, made_up.answer(made_up.text("x"), state="running"))
+    server.queue = [
+        {"runId": RUNS[1], "messageId": "q-1"},
+        {"runId": RUNS[0], "messageId": "q-0"},
+    ]
+    page.goto(f"{server.url}/home/threads/{made_up.THREAD}")
+
+    expect(page.locator(".queue__text")).to_have_text(["b", "a"])
+    expect(page.locator(".message--mine")).to_have_text(["go"])
+
+
+def test_it_is_edited_in_place(queue, server):
+    item(queue, "second").get_by_role("button", name="Edit").click()
+    expect(queue.get_by_role("textbox", name="Edit the message")).to_be_focused()
+    queue.keyboard.type(", but better")
+    queue.keyboard.press("Enter")
+
+    until(lambda: server.asked)
+    parts = [{"type": "text", "text": "second, but better"}]
+    assert server.asked == [("PATCH", f"queue/{RUNS[1]}", {"parts": parts})]
+    expect(queue.locator(".queue__text").nth(1)).to_have_text("second, but better")
+
+
+def test_an_edit_elsewhere_is_seen_here(queue, server):
+    server.say(made_up.heard("q-1", [{"type": "text", "text": "changed"}]), run=RUNS[1])
+
+    expect(queue.locator(".queue__text")).to_have_text(["first", "changed", "third"])
+
+
+def test_escape_leaves_it_as_it_was(queue, server):
+    item(queue, "second").get_by_role("button", name="Edit").click()
+    queue.keyboard.type("nonsense")
+    queue.keyboard.press("Escape")
+
+    expect(queue.locator(".queue__text")).to_have_text(WORDS)
+    assert server.asked == []
+
+
+def test_what_goes_out_while_it_is_edited_loses_no_word(queue, server):
+    item(queue, "first").get_by_role("button", name="Edit").click()
+    queue.keyboard.type(" and more")
+    server.say(*made_up.end())
+    server.say(made_up.status("dispatched", prompt="q-0", run=RUNS[0]), run=RUNS[0])
+
+    expect(queue.locator("#text")).to_have_value("first and more")
+
+
+def test_it_is_moved_by_button_and_by_keyboard(queue, server):
+    item(queue, "third").get_by_role("button", name="Move up").click()
+    until(lambda: len(server.asked) == 1)
+    item(queue, "first").get_by_role("button", name="Move down").focus()
+    queue.keyboard.press("Alt+ArrowDown")
+
+    until(lambda: len(server.asked) == 2)
+    assert server.asked == [
+        ("PATCH", f"queue/{RUNS[2]}", {"before": RUNS[1]}),
+        ("PATCH", f"queue/{RUNS[0]}", {"before": RUNS[2]}),
+    ]
+    order = {"type": "data-queue", "data": {"order": ["q-2", "q-0", "q-1"]}, "transient": True}
+    server.say(order, run=None)
+    expect(queue.locator(".queue__text")).to_have_text(["third", "first", "second"])
+    expect(item(queue, "first").get_by_role("button", name="Move down")).to_be_focused()
+
+
+def test_it_is_taken_back_and_that_can_be_undone(queue, server):
+    item(queue, "first").get_by_role("button", name="Take back").click()
+    until(lambda: server.asked)
+    assert server.asked.pop() == ("DELETE", f"queue/{RUNS[0]}", None)
+    gone = made_up.status("cancelled", prompt="q-0", run=RUNS[0], code="withdrawn")
+    ending = [{"type": "start", "messageId": RUNS[0]}, {"type": "abort"}, gone]
+    server.say(*ending, {"type": "finish"}, run=RUNS[0])
+    expect(queue.locator(".queue__text")).to_have_text(["second", "third"])
+    expect(queue.get_by_text("Stopped by you")).to_have_count(0)
+
+    queue.get_by_role("button", name="Undo").click()
+
+    until(lambda: server.posts)
+    assert server.posts[-1]["messages"][0]["parts"] == [{"type": "text", "text": "first"}]
+    until(lambda: server.asked)
+    assert server.asked[-1][2] == {"before": RUNS[1]}
+
+
+def test_what_has_gone_out_meanwhile_is_said_at_the_row(queue, server):
+    refusal = {"code": "already_dispatched", "message": "It has gone out.", "hint": "Stop it."}
+    server.refusal = (409, refusal)
+    item(queue, "second").get_by_role("button", name="Take back").click()
+
+    expect(item(queue, "second").get_by_role("alert")).to_have_text("It has gone out. Stop it.")
+
+
+def test_it_is_handed_over_and_then_stands_in_the_answer(queue, server):
+    item(queue, "first").get_by_role("button", name="Send now").click()
+    until(lambda: server.asked)
+    assert server.asked == [("POST", f"queue/{RUNS[0]}/steer", None)]
+    state = {"runId": RUNS[0], "messageId": "q-0", "state": "asked"}
+    steering = {"type": "data-steering", "data": state, "transient": True}
+    server.say(steering, run=RUNS[0])
+    expect(item(queue, "first")).to_contain_text("Being handed over")
+
+    message = {"id": "q-0", "role": "user", "parts": [{"type": "text", "text": "first"}]}
+    server.say({"type": "data-steer", "id": "s", "data": {"message": message}})
+    server.say(made_up.status("steered", prompt="q-0", run=RUNS[0]), run=RUNS[0])
+    expect(queue.locator(".queue__text")).to_have_text(["second", "third"])
+    expect(queue.locator(".message--answer .steer .bubble")).to_have_text("first")
+
+
+def test_a_refused_hand_over_says_next_turn(queue, server):
+    state = {"runId": RUNS[0], "messageId": "q-0", "state": "refused"}
+    server.say({"type": "data-steering", "data": state, "transient": True}, run=RUNS[0])
+
+    expect(item(queue, "first")).to_contain_text("It goes out next turn.")
+
+
+def test_an_agent_that_takes_nothing_in_between_is_not_offered_it(queue, server):
+    server.change(steer="next")
+
+    expect(queue.get_by_role("button", name="Send now")).to_have_count(0)
+    expect(queue.locator(".queue__head")).to_contain_text("Next turn")
