@@ -255,6 +255,13 @@ def count(agent: Agent, found: re.Match[str], order: dict[str, Any]) -> None:
             agent.pause(pace)
 
 
+def go_on(agent: Agent, found: re.Match[str], order: dict[str, Any]) -> None:
+    """Ask again for what was asked when the program was ended from outside."""
+    for call in json.loads(found["calls"]):
+        agent.type_out("I was started again, so I ask once more.")
+        agent.call(str(call.get("input", {}).get("command", HARMLESS)), ask=True)
+
+
 def run(agent: Agent, found: re.Match[str], order: dict[str, Any]) -> None:
     command = found["command"].strip().strip("`")
     if order.get("mode") == "plan":
@@ -310,6 +317,7 @@ Script = Callable[[Agent, "re.Match[str]", dict[str, Any]], None]
 SCRIPTS: list[tuple[re.Pattern[str], Script]] = [
     (re.compile(pattern, re.IGNORECASE), play)
     for pattern, play in (
+        (r"^\(Your program was ended from outside.*?\)\n(?P<calls>\[.*\])$", go_on),
         (r"\bcount (?P<slowly>slowly )?to (?P<n>\w+)(?: every (?P<ms>\d+) ?ms)?", count),
         (r"\bticks (?P<n>\d+) (?P<ms>\d+)", ticks),
         (r"\bbig (?P<n>\d+)", big),

@@ -18,6 +18,7 @@ from threads.core import run_state
 from threads.core.decide import Decision, Gap, Numbered, RunFacts, decide
 from threads.ending import Ending, conclude
 from threads.models import Approval, Run, Thread
+from threads.resuming import resume_run
 from threads.rows import Draft, EventRow
 from threads.standing import NOBODY, Standing, is_question, keep_questions, standing_of
 from threads.steering import keep_steers
@@ -102,6 +103,9 @@ class _Run:
     is_stopping: bool
     error_code: str
     error_text: str
+    resumptions: int
+    can_resume: bool
+    has_session: bool
 
 
 _LOCK = """
@@ -111,6 +115,7 @@ _LOCK = """
 _READ = """
     SELECT run.id, prompt.client_id, run.fence, run.last_n, run.state,
         run.cancel_requested_at IS NOT NULL, run.error_code, run.error_text,
+        run.resumptions, run.lane = 'link', thread.session_ref <> '',
         thread.id, thread.owner_id, thread.last_seq
     FROM threads_run run
     JOIN threads_thread thread ON thread.id = run.thread_id
@@ -157,7 +162,7 @@ def _open_approvals(runs: Iterable[_Run]) -> dict[UUID, frozenset[str]]:
     if not waiting:
         return {}
     found: dict[UUID, set[str]] = defaultdict(set)
-    open_ones = Approval.objects.filter(run__in=waiting, applied_at=None)
+    open_ones = Approval.objects.filter(run__in=waiting, applied_at=None, lost_at=None)
     for run_id, approval_id in open_ones.values_list("run_id", "approval_id"):
         found[run_id].add(approval_id)
     return {run_id: frozenset(ids) for run_id, ids in found.items()}
@@ -184,6 +189,9 @@ class _Commit:
             error_text=run.error_text,
             waits_for=waits_for,
             stance=standing.stance,
+            resumptions=run.resumptions,
+            can_resume=bool(run.can_resume),
+            has_session=bool(run.has_session),
         )
         status = partial(status_chunk, run_id=run.id, message_id=run.message_id)
         try:
@@ -200,7 +208,7 @@ class _Commit:
         )
         self.outcomes.append(outcome)
         if run.state not in run_state.FINISHED and decision.last_n > run.last_n:
-            outcome.has_answered = any(asked.allowed_by for asked in decision.asked)
+            outcome.has_answered = any(asked.answered_by for asked in decision.asked)
             self.keep(run, decision, outcome, standing)
 
     def keep(
@@ -218,6 +226,10 @@ class _Commit:
             self.thread_facts(run, decision)
         if decision.end:
             outcome.rows = self.end(run, decision, drafts)
+            return
+        if decision.resumes:
+            outcome.has_moved = True
+            outcome.rows = self.resume(run, drafts)
             return
         if decision.finish is not None:
             drafts.append(Draft(decision.finish[0], run.id, run.fence, decision.finish[1]))
@@ -244,6 +256,16 @@ class _Commit:
         )
         written = conclude(row, ending, before=drafts, now=self.now)
         run.state, run.thread.last_seq = decision.end, written[-1].seq
+        return written
+
+    def resume(self, run: _Run, drafts: list[Draft]) -> list[EventRow]:
+        """Let the run go on under the next fence: its sandbox died while a person was asked.
+
+        Whoever follows it reads the row again and dispatches the new attempt.
+        """
+        self.write()
+        written = rows.append(run.thread.id, [*drafts, *resume_run(run.id, now=self.now)])
+        run.thread.last_seq = written[-1].seq
         return written
 
     def applied(self, run: _Run, decision: Decision) -> list[Draft]:

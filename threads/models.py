@@ -99,6 +99,8 @@ class Run(models.Model):
     a thread: at first it is the prompt's ``seq``, and queued runs may exchange theirs, so that
     every run still stands behind those that went before it. ``eased_at`` is set while a person
     has switched a run that asks to "auto": what it asks from then on is allowed in their name.
+    ``resumptions`` counts how often its sandbox died while it waited for an answer, and the
+    agent was asked to go on: each time it asks anew.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -115,6 +117,7 @@ class Run(models.Model):
     tier = models.CharField(max_length=20, default="smart")
     mode = models.CharField(max_length=20, default="default")
     approval_level = models.CharField(max_length=20, default="auto")
+    resumptions = models.PositiveSmallIntegerField(default=0)
     eased_at = models.DateTimeField(null=True)
     eased_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
@@ -261,7 +264,9 @@ class Approval(models.Model):
 
     Asked on the laptop, shown to the person, answered, delivered to the laptop, applied by
     the harness. ``level`` is the approval level in force when it was asked; at "auto", or by a
-    ``rule``, it was answered at once in the name of who set that.
+    ``rule``, it was answered at once in the name of who set that. ``lost_at``: the sandbox
+    that asked has died, and the agent asks anew; an answer given before, or to this row, goes
+    to the same question then, once: ``carried_at``.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -282,6 +287,8 @@ class Approval(models.Model):
     rule = models.ForeignKey(ApprovalRule, models.SET_NULL, null=True, related_name="+")
     delivered_at = models.DateTimeField(null=True)
     applied_at = models.DateTimeField(null=True)
+    lost_at = models.DateTimeField(null=True)
+    carried_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes = [

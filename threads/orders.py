@@ -17,7 +17,9 @@ from sandboxes.core.resolve import REMOTE_USER
 from sandboxes.providers.base import Place
 from threads.chunks import ui_message
 from threads.core import lanes, run_state
+from threads.core.decide import resumed_id
 from threads.models import Approval, Run, Steer
+from threads.resuming import go_on_message
 from threads.services.attempts import is_lapsed
 from threads.targets import place_of
 
@@ -192,7 +194,7 @@ def _stops(scope: Scope, now: datetime) -> list[Delivery]:
 def _answers(scope: Scope, now: datetime) -> list[Delivery]:
     ours = Run.objects.filter(_ours_to_tell(scope, now), state__in=run_state.ACTIVE)
     due = Approval.objects.filter(
-        run__in=ours, answered_at__isnull=False, delivered_at=None
+        run__in=ours, answered_at__isnull=False, delivered_at=None, lost_at=None
     ).select_related("run__thread__agent")
     return [
         Delivery(
@@ -201,7 +203,8 @@ def _answers(scope: Scope, now: datetime) -> list[Delivery]:
             lane=approval.run.lane,
             place=place_of(approval.run.thread),
             harness_id=approval.run.thread.harness_id,
-            approval_id=approval.approval_id,
+            # As the agent named it, see ``core/decide.py``.
+            approval_id=approval.approval_id.removeprefix(resumed_id("", approval.run.resumptions)),
             decision=approval.decision,
             reason=approval.reason,
             answers=approval.answers,
@@ -261,12 +264,13 @@ def find_order(run_id: UUID, *, node: str = "") -> Order | None:
 def harness_input(run: Run) -> dict[str, Any]:
     """Return the HarnessStreamInput of a run. The harness remembers what was said before."""
     thread, agent = run.thread, run.thread.agent
+    said = go_on_message(run) if run.resumptions else ui_message(run.prompt)
     agent_shown = {"id": str(agent.pk), "slug": agent.slug, "title": agent.title}
     return {
         "threadId": str(thread.pk),
         "taskId": str(thread.pk),
         "runId": str(run.pk),
-        "messages": [*run.system_messages, ui_message(run.prompt)],
+        "messages": [*run.system_messages, said],
         "models": models_of(thread.harness_id, run.tier),
         "tier": run.tier,
         "mode": run.mode,

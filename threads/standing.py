@@ -15,7 +15,7 @@ from uuid import UUID
 from threads import rows
 from threads.chunks import approval_chunk
 from threads.core.decide import Asked, Numbered
-from threads.core.rules import Rule, Stance
+from threads.core.rules import Rule, Stance, same
 from threads.models import Approval, ApprovalRule, Run
 from threads.rows import Draft
 
@@ -31,6 +31,7 @@ class Standing:
     eased_by: int | None = None
     stance: Stance = field(default_factory=Stance)
     rules: Mapping[Rule, ApprovalRule] = field(default_factory=dict)
+    earlier: Mapping[tuple[str, str], Approval] = field(default_factory=dict)
 
 
 NOBODY: Final = Standing()
@@ -44,13 +45,23 @@ def is_question(event: Numbered) -> bool:
 
 def standing_of(run_id: UUID) -> Standing:
     """Return what holds for the questions that a run asks now."""
-    fields = ("thread_id", "mode", "approval_level", "eased_at", "eased_by")
-    thread_id, mode, level, eased_at, eased_by = Run.objects.values_list(*fields).get(pk=run_id)
+    fields = ("thread_id", "mode", "approval_level", "eased_at", "eased_by", "resumptions")
+    found = Run.objects.values_list(*fields).get(pk=run_id)
+    thread_id, mode, level, eased_at, eased_by, resumptions = found
+    earlier = _earlier(run_id) if resumptions else {}
     rules = {each.rule: each for each in ApprovalRule.objects.filter(thread=thread_id)}
     is_plan = PLAN in (mode, level)
-    stance = Stance(is_plan=is_plan, is_eased=eased_at is not None, rules=rules.keys())
+    is_eased = eased_at is not None
+    stance = Stance(is_plan, is_eased, rules.keys(), earlier.keys())
     in_force = PLAN if is_plan else AUTO if eased_at is not None else level
-    return Standing(in_force, eased_by, stance, rules)
+    return Standing(in_force, eased_by, stance, rules, earlier)
+
+
+def _earlier(run_id: UUID) -> dict[tuple[str, str], Approval]:
+    """Return the answers to questions of a sandbox that died, by what was asked."""
+    lost = Approval.objects.filter(run=run_id, lost_at__isnull=False, carried_at=None)
+    answered = lost.filter(answered_at__isnull=False).order_by("asked_at")
+    return {same(each.tool, each.input): each for each in answered}
 
 
 def keep_questions(
@@ -78,10 +89,19 @@ def keep_questions(
 
 
 def _answer(question: Asked, standing: Standing, now: datetime) -> dict[str, Any]:
-    if question.allowed_by is None:
+    if question.answered_by is None:
         return {}
+    if question.answered_by == "earlier":
+        return _carried(standing.earlier[same(question.tool, question.input)], now)
     answered = {"decision": "allow", "answered_at": now}
-    if question.allowed_by == "level":
+    if question.answered_by == "level":
         return answered | {"answered_by_id": standing.eased_by}
-    rule = standing.rules[question.allowed_by]
+    rule = standing.rules[question.answered_by]
     return answered | {"answered_by_id": rule.created_by_id, "rule": rule}
+
+
+def _carried(earlier: Approval, now: datetime) -> dict[str, Any]:
+    """Return the answer given before the sandbox died; it counts once."""
+    Approval.objects.filter(pk=earlier.pk).update(carried_at=now)
+    names = ("decision", "reason", "answers", "answered_at", "answered_by_id", "rule_id")
+    return {name: getattr(earlier, name) for name in names}

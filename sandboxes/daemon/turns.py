@@ -226,7 +226,18 @@ class Turn:
         assert self._conversation is not None
         self._answers[approval_id] = decision
         answer = partial(self._conversation.adapter.answer, approval_id, decision, reason, answers)
-        self._carry_out(answer)
+        self._carry_out(partial(self._noted_first, answer))
+
+    def _noted_first(self, say: Callable[[], Sequence[Out]]) -> Sequence[Out]:
+        """Note that the answer is applied before the program is given it, and return the rest.
+
+        If we die in between, the call was not made, and is not asked for again: should it have
+        been made, it would be made twice.
+        """
+        outs = say()
+        self.apply([out for out in outs if isinstance(out, Applied)])
+        self._writer.flush()
+        return [out for out in outs if not isinstance(out, Applied)]
 
     def steer(self, steer_id: str, message: Json) -> None:
         """Give a person's message to the program; the same one again changes nothing.

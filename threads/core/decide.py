@@ -25,6 +25,8 @@ JOIN_LIMIT: Final = 64 * 1024  # characters of one joined delta: a row stays sma
 HOLD_LIMIT: Final = 64  # events between ``finish`` and ``done``
 
 TRUNCATED: Final = ("stream_truncated", "The agent's stream ended in the middle.")
+DIED: Final = "sandbox_died"  # what a sandbox says of its predecessor's runs
+RESUMPTIONS: Final = 3  # of one run: what kills its sandbox each time is not given to it for ever
 STEER: Final = "data-steer"  # a person's message in the middle of an answer
 # Kept as the error of a run whose agent stopped by itself.
 ABORTED: Final = "aborted"
@@ -47,7 +49,9 @@ class Numbered(Protocol):
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """What is known of a run before the events. ``waits_for``: its open approvals;
-    ``stance``: which questions need nobody."""
+    ``stance``: which questions need nobody. ``resumptions``: how often its agent was asked to go
+    on after its sandbox had died; ``can_resume``: it works where its conversation outlives it,
+    and ``has_session``: the conversation has a name."""
 
     state: str
     last_n: int
@@ -56,17 +60,20 @@ class RunFacts:
     error_text: str = ""
     waits_for: frozenset[str] = frozenset()
     stance: Stance = Stance()
+    resumptions: int = 0
+    can_resume: bool = False
+    has_session: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A tool's question, for its row. ``allowed_by``: what answered it already, if anything."""
+    """A tool's question, for its row. ``answered_by``: what answered it already, if anything."""
 
     approval_id: str
     tool_call_id: str
     tool: str
     input: Any
-    allowed_by: Rule | Literal["level"] | None = None
+    answered_by: Rule | Literal["level", "earlier"] | None = None
 
 
 @dataclass(slots=True)
@@ -74,7 +81,8 @@ class Decision:
     """What to write. ``chunks`` pairs each chunk with its number, ``None`` for our own.
 
     ``end`` is the state a finished run ends in; ``finish`` the agent's own last chunk, which
-    goes into the journal behind everything else.
+    goes into the journal behind everything else. ``resumes``: the run goes on with a new
+    attempt, because its sandbox died while it waited for a person.
     """
 
     last_n: int
@@ -92,7 +100,13 @@ class Decision:
     steered: list[str] = field(default_factory=list)
     not_steered: list[str] = field(default_factory=list)
     end: str = ""
+    resumes: bool = False
     finish: tuple[Chunk, int] | None = None
+
+
+def resumed_id(approval_id: str, resumptions: int) -> str:
+    """Return the id of a question of the attempt behind so many resumptions."""
+    return f"{resumptions}:{approval_id}" if resumptions else approval_id
 
 
 def hold_from(events: Sequence[Numbered]) -> int:
@@ -132,7 +146,7 @@ def decide(run: RunFacts, events: Sequence[Numbered], *, status: Any) -> Decisio
         if event.n != decision.last_n + 1:
             raise Gap(f"{event.n} after {decision.last_n}")
         decision.last_n = event.n
-        if run.state not in run_state.FINISHED and not decision.end:
+        if run.state not in run_state.FINISHED and not decision.end and not decision.resumes:
             turn.take(event, is_stopping=run.is_stopping)
     return decision
 
@@ -148,6 +162,8 @@ class _Turn:
     def __init__(self, decision: Decision, run: RunFacts, status: Any) -> None:
         self.decision, self.status = decision, status
         self.waits_for, self.stance = set(run.waits_for), run.stance
+        self.resumptions, self.has_session = run.resumptions, run.has_session
+        self.may_resume = run.can_resume and run.resumptions < RESUMPTIONS and not run.is_stopping
 
     def take(self, event: Numbered, *, is_stopping: bool) -> None:
         body, decision = event.body, self.decision
@@ -176,6 +192,8 @@ class _Turn:
     def chunk(self, event: Numbered, chunk: Chunk) -> None:
         decision = self.decision
         kind = chunk.get("type")
+        if kind in ("error", "finish") and self.resumes():
+            return  # the sandbox's last words; the run goes on
         if kind == "finish":
             self.keep_metadata(chunk)
             decision.finish = (chunk, event.n)
@@ -184,6 +202,8 @@ class _Turn:
             self.move(run_state.RUNNING)
         if kind in JOINABLE and self.join(chunk, event.n):
             return
+        if kind == "tool-approval-request" and self.resumptions:
+            chunk = {**chunk, "approvalId": self.name(str(chunk.get("approvalId"))[:90])}
         decision.chunks.append((chunk, event.n))
         if kind == "tool-approval-request":
             self.ask(event.body, chunk)
@@ -219,21 +239,33 @@ class _Turn:
             tool_call_id=str(chunk.get("toolCallId"))[:100],
             tool=tool,
             input=value,
-            allowed_by=self.stance.answers(tool, value),
+            answered_by=self.stance.answers(tool, value),
         )
         self.decision.asked.append(asked)
-        if asked.allowed_by is not None:
+        if asked.answered_by is not None:
             return
         self.waits_for.add(asked.approval_id)
         if self.decision.state != run_state.WAITING:
             self.move(run_state.WAITING)
 
     def applied(self, event: Numbered) -> None:
-        approval_id = str(event.body.get("approvalId"))
+        approval_id = self.name(str(event.body.get("approvalId")))
         self.decision.applied.append(approval_id)
         self.waits_for.discard(approval_id)
         if self.decision.state == run_state.WAITING and not self.waits_for:
             self.move(run_state.RUNNING)
+
+    def resumes(self) -> bool:
+        """Say whether the sandbox died while a person was asked: nothing else was going on, so
+        the agent may be asked to go on."""
+        is_lost = self.decision.error_code == DIED and self.decision.state == run_state.WAITING
+        has_session = self.has_session or bool(self.decision.session_ref)
+        return is_lost and bool(self.waits_for) and self.may_resume and has_session
+
+    def name(self, approval_id: str) -> str:
+        """Return under which id a question is kept: an agent that begins anew may count its
+        questions from the first again, and nobody's answer may go to another question."""
+        return resumed_id(approval_id, self.resumptions)
 
     def move(self, state: str) -> None:
         self.decision.state = state
@@ -251,6 +283,9 @@ class _Turn:
 
     def done(self, *, is_stopping: bool) -> None:
         decision = self.decision
+        if self.resumes():
+            decision.resumes = True
+            return
         if is_stopping or decision.error_code == ABORTED:
             decision.end = run_state.CANCELLED
             decision.error_code = decision.error_text = ""

@@ -46,6 +46,11 @@ class Rule:
     folder: str = ""
 
 
+def same(tool: str, value: Any) -> tuple[str, str]:
+    """Return what makes two questions the same one."""
+    return tool, json.dumps(value, sort_keys=True)
+
+
 def is_permission(tool: str) -> bool:
     """Say whether a question of ``tool`` is one of yes or no, which a level or a rule answers."""
     return tool not in (PLAN_READY, QUESTION)
@@ -125,15 +130,22 @@ def in_words(rule: Rule) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Stance:
-    """What of a run's questions is answered without a person: all permissions, once they eased
-    the run, else what a rule names. In plan mode nothing is: it means read-only."""
+    """What of a run's questions is answered without asking a person.
+
+    First what they answered to the very same question, before the sandbox that asked it died
+    (``earlier``: tool and input). Else all permissions, once they eased the run; else what a rule
+    names. In plan mode nothing is allowed beforehand: it means read-only.
+    """
 
     is_plan: bool = False
     is_eased: bool = False
     rules: Collection[Rule] = ()
+    earlier: Collection[tuple[str, str]] = ()
 
-    def answers(self, tool: str, value: Any) -> Rule | Literal["level"] | None:
-        """Return what allows the question; ``None``: a person has to be asked."""
+    def answers(self, tool: str, value: Any) -> Rule | Literal["level", "earlier"] | None:
+        """Return what answers the question; ``None``: a person has to be asked."""
+        if same(tool, value) in self.earlier:
+            return "earlier"
         if self.is_plan or not is_permission(tool):
             return None
         if self.is_eased:

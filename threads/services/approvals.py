@@ -15,7 +15,7 @@ from mesh.selectors import NotFound
 from threads import rows
 from threads.chunks import approval_chunk
 from threads.core import run_state
-from threads.core.rules import is_permission
+from threads.core.rules import is_permission, same
 from threads.errors import ApprovalAnswered, RunOver
 from threads.models import Approval, ApprovalRule, Thread
 from threads.rows import Draft
@@ -48,7 +48,7 @@ def answer_approval(*, thread: Thread, approval_id: str, answer: Answer, by: Use
     """
     with transaction.atomic():
         rows.lock(thread.pk)
-        approval = _find(thread, approval_id)
+        approval = _asked_again(_find(thread, approval_id))
         drafts: list[Draft] = []
         rule = None
         if answer.remember and answer.decision == "allow":
@@ -103,6 +103,17 @@ def _find(thread: Thread, approval_id: str) -> Approval:
     approval = found.select_related("run", "rule").order_by("-asked_at").first()
     if approval is None:
         raise NotFound
+    return approval
+
+
+def _asked_again(approval: Approval) -> Approval:
+    """Return the same question as its agent asks it now, if the sandbox that asked has died."""
+    if approval.lost_at is None or approval.decision:
+        return approval
+    now_open = Approval.objects.filter(run=approval.run, lost_at=None, tool=approval.tool)
+    for each in now_open.select_related("run", "rule").order_by("asked_at"):
+        if same(each.tool, each.input) == same(approval.tool, approval.input):
+            return each
     return approval
 
 

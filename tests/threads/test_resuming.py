@@ -1,0 +1,167 @@
+"""A sandbox dies while a person is asked: the agent asks anew, and the answer counts once."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandboxes.providers.base import SandboxEvent
+from tests.threads.doubles import DONE, chunk
+from threads import committing, services
+from threads.committing import Share
+from threads.core.lanes import LINK
+from threads.models import Approval, Run
+from threads.orders import Scope, find_order, list_work
+
+LS = {"command": "ls"}
+SESSION = chunk("message-metadata", messageMetadata={"codingAgentSessionId": "s1"})
+DEATH = [
+    {"type": "error", "code": "sandbox_died", "message": "It died."},
+    chunk("tool-output-error", toolCallId="c", errorText="It died."),
+    chunk("error", errorText="It died."),
+    chunk("finish", finishReason="error"),
+    DONE,
+]
+
+
+@pytest.fixture
+def run(say):
+    run = say("clean up", approval_level="readonly")
+    services.claim_run(run_id=run.pk)
+    return run
+
+
+@pytest.fixture
+def hear(run):
+    """Return ``hear(*bodies)``: the newest attempt says them, behind what it has said."""
+
+    def commit(*bodies):
+        run.refresh_from_db()
+        events = [SandboxEvent(n, body) for n, body in enumerate(bodies, run.last_n + 1)]
+        [outcome] = committing.commit([Share(run.pk, run.fence, events)])
+        run.refresh_from_db()
+        return outcome
+
+    return commit
+
+
+def ask(approval="a", tool="Bash", given=LS):
+    asked = chunk("tool-approval-request", approvalId=approval, toolCallId="c")
+    return {**asked, "approval": {"tool": tool, "input": given}}
+
+
+@pytest.fixture
+def answer(thread, ada):
+    def give(decision="allow", approval="a"):
+        given = services.Answer(decision=decision, reason="so")
+        return services.answer_approval(thread=thread, approval_id=approval, answer=given, by=ada)
+
+    return give
+
+
+def decisions():
+    return dict(Approval.objects.values_list("approval_id", "decision"))
+
+
+def to_deliver(link):
+    scope = Scope(node="A", lanes=[LINK], links=[link.pk])
+    return [(each.approval_id, each.decision) for each in list_work(scope).answers]
+
+
+def test_the_run_goes_on_with_a_new_attempt(hear, run, thread, chunks):
+    hear(SESSION, ask(), *DEATH)
+
+    assert (run.state, run.fence, run.last_n, run.error_code) == ("dispatched", 2, 0, "")
+    kinds = [c["type"] for c in chunks(thread)]
+    assert "finish" not in kinds
+    assert "error" not in kinds
+    assert "tool-output-error" in kinds  # the call that was asked for is over
+
+
+def test_its_agent_takes_the_conversation_up_and_is_told_what_to_ask_again(hear, run):
+    hear(SESSION, ask(), *DEATH)
+
+    order = find_order(run.pk)
+    [said] = order.input["messages"]
+    assert (order.fence, order.last_n) == (2, 0)
+    assert order.input["resumeSessionRef"] == "s1"
+    assert "exactly the same call" in said["parts"][0]["text"]
+    assert '"command": "ls"' in said["parts"][0]["text"]
+    assert "clean up" not in said["parts"][0]["text"]  # the prompt is sent once
+
+
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+@pytest.mark.parametrize("when", ["before", "between", "after"])
+def test_the_answer_counts_for_the_same_question_whenever_it_is_given(
+    hear, run, answer, link, when, decision
+):
+    hear(SESSION, ask())
+    if when == "before":
+        answer(decision)
+    hear(*DEATH)
+    if when == "between":
+        answer(decision)
+    hear(ask())
+    if when == "after":
+        answer(decision)  # from a page that still shows the card of the first one
+
+    assert decisions()["1:a"] == decision
+    assert to_deliver(link) == [("a", decision)]  # under the agent's own name
+    assert Approval.objects.get(approval_id="1:a").reason == "so"
+
+
+def test_an_answer_does_not_go_to_another_question_of_that_name(hear, answer, link):
+    hear(SESSION, ask())
+    answer("allow")
+    hear(*DEATH)
+    hear(ask("a", given={"command": "rm -rf ~"}))
+
+    assert decisions()["1:a"] == ""
+    assert to_deliver(link) == []
+
+
+def test_an_answer_counts_once(hear, answer):
+    hear(SESSION, ask())
+    answer("allow")
+    hear(*DEATH)
+    hear(ask("a"))
+    hear({"type": "approval-applied", "approvalId": "a"}, ask("b"))
+
+    assert decisions()["1:b"] == ""
+
+
+def test_what_was_applied_is_not_asked_again(hear, run, answer):
+    hear(SESSION, ask())
+    answer("allow")
+    hear({"type": "approval-applied", "approvalId": "a"}, *DEATH)
+
+    assert (run.state, run.error_code) == ("failed", "sandbox_died")
+
+
+@pytest.mark.parametrize("said", [[ask(), *DEATH], [SESSION, chunk("start"), *DEATH]])
+def test_without_a_conversation_or_a_question_it_has_failed(hear, run, said):
+    hear(*said)
+
+    assert (run.state, run.error_code) == ("failed", "sandbox_died")
+
+
+def test_what_was_told_to_stop_is_stopped(hear, run, thread):
+    hear(SESSION, ask())
+    services.cancel(thread=thread)
+    hear(*DEATH)
+
+    assert run.state == "cancelled"
+
+
+def test_after_three_deaths_it_has_failed(hear, run):
+    hear(SESSION, ask(), *DEATH)
+    for _ in range(3):
+        hear(ask(), *DEATH)
+
+    assert (run.state, run.fence) == ("failed", 4)
+
+
+def test_cut_anywhere_the_sandboxs_last_words_lead_to_the_same(hear, run):
+    for body in (SESSION, ask(), *DEATH):
+        hear(body)
+
+    assert (Run.objects.get(pk=run.pk).state, run.fence) == ("dispatched", 2)

@@ -1,0 +1,60 @@
+"""Going on with a run whose sandbox died while its agent waited for a person's answer.
+
+The agent died with its sandbox, and its conversation is on the machine's disk. A new attempt takes
+it up again and is told to repeat the call it asked for. The question comes anew, and what the
+person answered before, or answers meanwhile, is carried over to it; see ``standing.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F
+
+from threads.chunks import status_chunk
+from threads.core import run_state
+from threads.models import Approval, Run
+from threads.rows import Draft
+
+_GO_ON = (
+    "(Your program was ended from outside while it waited for the person's permission, and was"
+    " started again. Nothing of what you asked for was done. Ask for it again with exactly the"
+    " same call, and then go on with your work.)"
+)
+
+
+def resume_run(run_id: UUID, *, now: datetime) -> list[Draft]:
+    """Begin the next attempt of ``run_id``; return what readers are told.
+
+    In the journal's transaction, with the thread locked. The lost attempt's open questions are
+    kept for their answers.
+    """
+    Run.objects.filter(pk=run_id).update(
+        state=run_state.DISPATCHED,
+        fence=F("fence") + 1,
+        resumptions=F("resumptions") + 1,
+        last_n=0,
+        error_code="",
+        error_text="",
+        progress_at=now,
+    )
+    Approval.objects.filter(run=run_id, applied_at=None, lost_at=None).update(lost_at=now)
+    run = Run.objects.select_related("prompt").get(pk=run_id)
+    chunk = status_chunk(run_state.DISPATCHED, run_id=run_id, message_id=run.prompt.client_id)
+    return [Draft(chunk, run_id)]
+
+
+def go_on_message(run: Run) -> dict[str, Any]:
+    """Return what the agent of a resumed run is told, in the place of the person's message."""
+    lost = Approval.objects.filter(run=run, lost_at__isnull=False).order_by("asked_at")
+    calls = [{"tool": each.tool, "input": each.input} for each in lost if not each.carried_at]
+    text = f"{_GO_ON}\n{json.dumps(calls, ensure_ascii=False)}"
+    return {
+        "id": f"{run.pk}:{run.resumptions}",
+        "role": "user",
+        "parts": [{"type": "text", "text": text}],
+        "metadata": {},
+    }
