@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route, Router
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agents.harness.base import BadInput, parse_input
@@ -66,7 +66,7 @@ def make_app(
     identity: Identity,
     *,
     on_request: Callable[[], None],
-    more: Callable[[], Sequence[BaseRoute]],
+    more: Callable[[], ASGIApp],
     health: Callable[[], dict[str, Any]],
 ) -> TokenGuard:
     """Return the ASGI app; ``on_request`` is called for each that isn't a mere health check.
@@ -115,14 +115,14 @@ class CountedAsUse:
 class Later:
     """Routes that are loaded by the first request that none of the others takes."""
 
-    def __init__(self, routes: Callable[[], Sequence[BaseRoute]]) -> None:
-        self._routes = routes
-        self._router: Router | None = None
+    def __init__(self, load: Callable[[], ASGIApp]) -> None:
+        self._load = load
+        self._app: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._router is None:
-            self._router = Router(self._routes(), redirect_slashes=False)
-        await self._router(scope, receive, send)
+        if self._app is None:
+            self._app = self._load()
+        await self._app(scope, receive, send)
 
 
 class Routes:

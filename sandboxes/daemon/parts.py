@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import Router
 
 from sandboxes.daemon.checkout import Checkout
 from sandboxes.daemon.events import Events
@@ -70,16 +70,16 @@ class Parts:
         self._checkout = checkout
         self.setup.resume()
 
-    def routes(self) -> list[BaseRoute]:
+    def router(self) -> Router:
         """Return the routes of all parts; the preview takes what none of the others does."""
         prefix = self._prefix
-        return [
+        routes = [
             *file_routes.routes(prefix, self.workplace, self.events.tell_changed),
             *task_routes.routes(prefix, self.tasks),
             *setup_routes.routes(prefix, self.setup, self.tasks, self.events, self._boot_id),
             *self.repository.routes(prefix),
-            Mount("", app=self.preview),
         ]
+        return Router(routes, redirect_slashes=False, default=self.preview)
 
     def _must_clone(self) -> bool:
         config = self.setup.config

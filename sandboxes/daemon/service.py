@@ -82,7 +82,7 @@ class Sandbox:
             self._runs,
             self._identity,
             on_request=self._asked,
-            more=lambda: self._load_parts().routes(),
+            more=lambda: self._load_parts().router(),
             health=self._health,
         )
         self._http = HttpServer(self._guard)

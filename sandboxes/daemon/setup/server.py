@@ -11,7 +11,14 @@ from sandboxes.daemon.setup import toolbox
 from sandboxes.daemon.setup.announced import PortSniffer
 from sandboxes.daemon.setup.config import Config
 from sandboxes.daemon.setup.phases import Phases
-from sandboxes.daemon.setup.project import HOST, STARTERS, NoStart, Project, start_command
+from sandboxes.daemon.setup.project import (
+    HOST,
+    STARTERS,
+    NoStart,
+    Project,
+    script_command,
+    start_command,
+)
 from sandboxes.daemon.tasks.task import Task, Wanted
 from sandboxes.daemon.tasks.tasks import Tasks
 
@@ -30,8 +37,10 @@ class DevServer:
         self._starter: Task | None = None
         tasks.listeners.append(self)
 
-    async def start(self, config: Config, project: Project, folder: Path) -> None:
-        """Start it, as the project or a person said.
+    async def start(
+        self, config: Config, project: Project, folder: Path, *, script: str = ""
+    ) -> Task:
+        """Start it, by ``script`` or else as the project says; return its task.
 
         Raises:
             NoStart: nothing says how, or its program is not on this machine.
@@ -40,7 +49,10 @@ class DevServer:
         self._events.tell_scripts(sorted(project.scripts))
         self._phases.enter("starting")
         port = config.port or project.port or free_port()
-        name, command = start_command(project, port=port)
+        if script:
+            name, command = script, script_command(project, script)
+        else:
+            name, command = start_command(project, port=port)
         argv = toolbox.resolved(command, folder)
         if argv is None:
             raise NoStart(f"{command[0]} is not installed on this machine.")
@@ -54,6 +66,7 @@ class DevServer:
         self._starter = task
         if task.status != "running":  # it did not live long enough to be looked at
             self.on_task(task)
+        return task
 
     async def end(self) -> None:
         """End every server of the project; that is no failure."""

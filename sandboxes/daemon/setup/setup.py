@@ -33,7 +33,7 @@ from sandboxes.daemon.setup.project import (
     install_commands,
     script_command,
 )
-from sandboxes.daemon.setup.server import DevServer, free_port, wanted
+from sandboxes.daemon.setup.server import DevServer, wanted
 from sandboxes.daemon.setup.steps import FAILED, Queue, steps_from
 from sandboxes.daemon.tasks.task import Task, Wanted
 from sandboxes.daemon.tasks.tasks import Tasks
@@ -167,14 +167,15 @@ class Setup:
         project, folder = await self._look(config)
         if name not in project.scripts:
             raise UnknownScript(available=sorted(project.scripts))
+        if name in STARTERS:  # what the preview shows, however it was started
+            await self.server.end()
+            return await self.server.start(config, project, folder, script=name)
         argv = toolbox.resolved(script_command(project, name), folder)
         if argv is None:
             raise StepFailed(f"{project.manager} is not installed on this machine.")
         await self._tasks.kill_all(named=name, intended=True)
         env = toolbox.project_env(config, project, folder)
-        if name in STARTERS:
-            env = toolbox.server_env(env, config.port or project.port or free_port())
-        return await self._tasks.start(wanted(name, argv, env, config, is_server=name in STARTERS))
+        return await self._tasks.start(wanted(name, argv, env, config))
 
     async def scripts(self) -> list[str]:
         """Return the names of the manifest's scripts; none before the project is there."""

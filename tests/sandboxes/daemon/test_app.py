@@ -25,6 +25,18 @@ ROUTES = [
     ("GET", "/tasks/task1/stream"),
     ("POST", "/tasks/task1/kill"),
     ("POST", "/tasks/kill-all"),
+    *(("GET", f"/{look}") for look in ("idle", "config", "scripts", "events", "git/status")),
+    ("GET", "/git/diff"),
+    ("PUT", "/config"),
+    ("POST", "/config"),
+    ("POST", "/setup/clone"),
+    ("DELETE", "/setup"),
+    ("POST", "/exec/dev"),
+    ("POST", "/exec/dev/kill"),
+    ("POST", "/git/discard"),
+    ("POST", "/git/publish"),
+    ("GET", "/preview/"),
+    ("OPTIONS", "/config"),
     ("GET", "/no/such/route"),
 ]
 
@@ -51,6 +63,22 @@ async def test_no_route_without_the_token(sandbox, method, path, header):  # D-D
     reply = await sandbox.client.request(method, path, headers=headers)
 
     assert (reply.status_code, reply.json()["error"]["code"]) == (401, "unauthorized")
+
+
+async def test_nobody_else_s_page_may_ask(sandbox):  # D-SB1, but for R1: no CORS at all
+    origin = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+    asked = await sandbox.client.options("/config", headers=origin)
+    told = await sandbox.client.get("/config", headers=origin)
+
+    assert asked.status_code == 405
+    assert not [name for name in (*asked.headers, *told.headers) if "access-control" in name]
+
+
+async def test_idle(sandbox):
+    idle = (await sandbox.get("/idle")).json()
+
+    assert idle["idle"] is True
+    assert idle["idleSeconds"] >= 0
 
 
 async def test_health(sandbox):

@@ -285,6 +285,19 @@ async def test_other_scripts_may_fail(sandbox, tmp_path):  # D-OR4, D-SB8
     assert told.phases[-1] == "running"
 
 
+@needs_npm
+async def test_a_starter_run_by_a_person_is_what_the_preview_shows(sandbox, tmp_path):
+    url = repository(tmp_path / "origin", node_project(dev="exit 1", start="node server.js"))
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url))
+        await told.phase("start-failed")
+        await sandbox.post("/exec/start", {})
+        await told.phase("running")
+
+    assert "hello from node" in (await page(sandbox)).text
+
+
 async def test_a_failed_start_is_tried_again(sandbox, tmp_path):  # #4387
     url = repository(tmp_path / "origin", {"README.md": "nothing yet"})
 
