@@ -42,7 +42,8 @@ def _is_said(text: str) -> bool:
 
 
 def _text(response: Json) -> str:
-    return str(response.get("output") or response.get("error") or "")
+    keys = ("output", "return_value", "error")  # of the CLI, of a library, of both
+    return str(next((response[key] for key in keys if response.get(key)), ""))
 
 
 def error(status: int) -> Json:

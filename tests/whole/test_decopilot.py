@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import httpx
 import pytest
 from playwright.sync_api import expect
@@ -211,14 +209,15 @@ def test_in_the_browser_a_tool_is_allowed_and_the_next_one_denied(mesh, page):
     )
     page.goto(f"{mesh.url}/home/")
     expect(page.get_by_text("Decopilot").first).to_be_visible()
-    page.get_by_role("textbox").last.fill("bash: echo from-the-sandbox")
+    page.locator("#text").fill("bash: echo from-the-sandbox")
     page.keyboard.press("Enter")
-    page.get_by_role("button", name=re.compile("^Allow")).first.click()
-    expect(page.get_by_text("The tool said: from-the-sandbox")).to_be_visible(timeout=30_000)
+    # The model library is loaded now: that takes a while on a busy machine.
+    page.get_by_role("button", name="Allow", exact=True).click(timeout=120_000)
+    expect(page.get_by_text("The tool said: from-the-sandbox")).to_be_visible(timeout=60_000)
 
-    page.get_by_role("textbox").last.fill("bash: echo never")
+    page.locator("#text").fill("bash: echo never")
     page.keyboard.press("Enter")
-    page.get_by_role("button", name=re.compile("^Deny")).first.click()
-    expect(page.get_by_text("did not allow this")).to_be_visible(timeout=30_000)
+    page.get_by_role("button", name="Deny", exact=True).click(timeout=60_000)
+    expect(page.get_by_text("did not allow this")).to_be_visible(timeout=60_000)
     page.reload()
     expect(page.get_by_text("The tool said: from-the-sandbox")).to_be_visible()

@@ -136,7 +136,7 @@ class Loop:
         trouble = getattr(exc, "trouble", None)
         if not isinstance(trouble, Trouble):
             logger.error("Decopilot failed on run %s.", self._turn.run_id, exc_info=exc)
-            trouble = Trouble(())
+            trouble = Trouble(tuple(kind.__name__ for kind in type(exc).__mro__))
         return failure_of(trouble, who=self._who)
 
     async def _title(self, chosen: Chosen) -> None:

@@ -30,6 +30,7 @@ _KINDS: Final[dict[str, str]] = {
     "ModelServerError": "provider_failed",
     "ModelContextWindowExceededError": "context_too_long",
     "ModelNotFoundError": "model_unknown",
+    "UserError": "model_unknown",  # the library knows no such model
     "ModelTimeoutError": "model_timeout",
     "ModelRequestTimeout": "model_timeout",
     "TimeoutError": "model_timeout",

@@ -78,11 +78,12 @@ def provider(sandbox):
 
 def add_key(user, standin, *, secret=SECRET, provider="anthropic"):
     member = Membership.objects.get(user=user)
-    base = standin.url if provider == "anthropic" else f"{standin.url}/v1"
+    base = standin.url if provider in ("anthropic", "google") else f"{standin.url}/v1"
     new = NewKey(provider=provider, base_url=base, secret=secret)
     key = keys.add_key(member=member, new=new)
+    model = "acme/model-x" if provider == "openrouter" else "claude-x"
     for tier in ("fast", "smart", "thinking"):
-        keys.set_default_model(member=member, tier=tier, key_id=key.pk, model_id="claude-x")
+        keys.set_default_model(member=member, tier=tier, key_id=key.pk, model_id=model)
     return key
 
 

@@ -323,19 +323,30 @@ async def test_two_organizations_keys_never_meet(runs, ask, eve, standin, agent)
     }
 
 
-@pytest.mark.parametrize("kind", ["openai", "openai-compatible"])
+@pytest.mark.parametrize(
+    ("kind", "header"),
+    [
+        ("openai", "authorization"),
+        ("openai-compatible", "authorization"),
+        ("openrouter", "authorization"),
+        ("google", "x-goog-api-key"),
+    ],
+)
 async def test_other_providers_answer_and_use_tools(
-    transactional_db, ada, org, agent, standin, ask, sandbox, kind
+    transactional_db, ada, org, agent, standin, ask, sandbox, kind, header
 ):
     def make():
-        add_key(ada, standin, secret="sk-x", provider=kind)
+        add_key(ada, standin, secret="key-of-theirs", provider=kind)
         return harness_input(make_run(ada, org, agent, "bash: echo hi", approval_level="auto"))
 
     run = await ask(await started(make))
 
     check_chunks(run.chunks)
-    assert run.text == "I run it.The tool said: hi"
-    assert {request.headers["authorization"] for request in standin.messages} == {"Bearer sk-x"}
+    assert sandbox.started == ["echo hi"]
+    assert "The tool said: hi" in run.text
+    assert {request.headers[header].split()[-1] for request in standin.messages} == {
+        "key-of-theirs"
+    }
 
 
 async def test_without_a_key_it_says_what_to_do(transactional_db, ada, org, agent, ask, standin):
@@ -347,11 +358,23 @@ async def test_without_a_key_it_says_what_to_do(transactional_db, ada, org, agen
     assert "AI providers" in explain("no_model")[1]
 
 
-async def test_a_thread_without_a_name_gets_one(runs, ask):
+async def test_a_thread_without_a_name_of_its_own_gets_one(runs, ask):
     given = await started(runs, "say: A better name")
-    run = await ask(given | {"currentThreadTitle": "say: A better name"})
+    given["currentThreadTitle"] = "say: A better name"  # the beginning of its message
+    await sync_to_async(Thread.objects.update)(title="say: A better name")
+    run = await ask(given)
 
-    assert run.of("data-thread-title") == []  # the thread has another name by now
+    assert run.of("data-thread-title")[0]["data"] == {"title": "A better name"}
+    assert run.chunks[-1]["type"] == "finish"
+
+
+async def test_a_name_that_a_person_gave_meanwhile_stays(runs, ask):
+    given = await started(runs, "say: A better name")
+    given["currentThreadTitle"] = "say: A better name"
+    await sync_to_async(Thread.objects.update)(title="Mine")
+    run = await ask(given)
+
+    assert run.of("data-thread-title") == []
 
 
 async def test_the_key_is_in_nothing_that_is_told_or_logged(runs, ask, caplog, monkeypatch):
