@@ -246,7 +246,7 @@ const TOOLS = {
   askuserquestion: ["message-circle", ["Asked you", "Asking you", "Ask you"], "", ""],
   exitplanmode: ["list-todo", ["Proposed a plan", "Proposing a plan", "Propose a plan"], "", ""],
 };
-Object.assign(TOOLS, { shell: TOOLS.bash, multiedit: TOOLS.edit, agent: TOOLS.task, taskupdate: TOOLS.todowrite });
+Object.assign(TOOLS, { shell: TOOLS.bash, web_fetch: TOOLS.webfetch, todo_write: TOOLS.todowrite, multiedit: TOOLS.edit, agent: TOOLS.task, taskupdate: TOOLS.todowrite });
 const TENSE = { running: 1, preparing: 1, waiting: 2, denied: 2, stopped: 2 };
 
 /** Return icon, what, to what (object) and where of a tool call in words, as fits its `state`. */
