@@ -124,10 +124,23 @@ _READ = """
 """
 
 
+_KEEP_THREAD = "UPDATE threads_thread SET last_seq = %s WHERE id = %s"
+_KEEP_THREADS = """
+    UPDATE threads_thread SET last_seq = kept.last_seq
+    FROM json_to_recordset(%s) AS kept (last_seq bigint, id uuid)
+    WHERE threads_thread.id = kept.id
+"""
 _KEEP_RUN = """
     UPDATE threads_run
     SET last_n = %s, progress_at = %s, state = %s, error_code = %s, error_text = %s
     WHERE id = %s
+"""
+_KEEP_RUNS = """
+    UPDATE threads_run SET last_n = kept.last_n, progress_at = kept.progress_at,
+        state = kept.state, error_code = kept.error_code, error_text = kept.error_text
+    FROM json_to_recordset(%s) AS kept (last_n bigint, progress_at timestamptz, state text,
+        error_code text, error_text text, id uuid)
+    WHERE threads_run.id = kept.id
 """
 
 
@@ -300,16 +313,24 @@ class _Commit:
         rows.insert(self.numbered, now=self.now)
         stamp = connection.ops.adapt_datetimefield_value(self.now)
         threads = {run.thread.id: run.thread for run in self.runs.values()}
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                "UPDATE threads_thread SET last_seq = %s WHERE id = %s",
-                [(thread.last_seq, rows.key(thread.id)) for thread in threads.values()],
-            )
-            cursor.executemany(
-                _KEEP_RUN,
-                [
-                    (run.last_n, stamp, run.state, run.error_code, run.error_text, rows.key(run.id))
-                    for run in self.runs.values()
-                ],
-            )
+        rows.update_many(
+            _KEEP_THREAD,
+            _KEEP_THREADS,
+            [{"last_seq": one.last_seq, "id": rows.key(one.id)} for one in threads.values()],
+        )
+        rows.update_many(
+            _KEEP_RUN,
+            _KEEP_RUNS,
+            [
+                {
+                    "last_n": run.last_n,
+                    "progress_at": stamp,
+                    "state": run.state,
+                    "error_code": run.error_code,
+                    "error_text": run.error_text,
+                    "id": rows.key(run.id),
+                }
+                for run in self.runs.values()
+            ],
+        )
         self.numbered, self.runs = [], {}
