@@ -139,6 +139,32 @@ def read(environ: Mapping[str, str] | None = None) -> Env:
     return env
 
 
+def refuse_halves(env: Env) -> None:
+    """Refuse what is neither a Mesh of one machine nor a cluster; only servers ask.
+
+    PostgreSQL without Redis is no half: that is one server process, which needs no doorbells.
+
+    Raises:
+        BadEnvironment: what is missing, by name.
+    """
+    if env.database_url:
+        needed = {
+            "MESH_SECRET_KEY": env.secret_key,
+            "MESH_ENCRYPTION_KEYS": env.encryption_keys,
+            "MESH_URL": env.url,
+        }
+        if missing := [name for name, value in needed.items() if not value]:
+            raise BadEnvironment(f"With DATABASE_URL set, Mesh also needs {', '.join(missing)}.")
+        if not env.database_url.startswith(("postgres://", "postgresql://")):
+            raise BadEnvironment("DATABASE_URL takes postgres://user:password@host/name.")
+    if env.redis_url and not env.redis_url.startswith(("redis://", "rediss://", "unix://")):
+        raise BadEnvironment("REDIS_URL takes redis://host:port/0.")
+    if env.internal_address and not env.redis_url:
+        raise BadEnvironment(
+            "MESH_INTERNAL_ADDRESS is set but REDIS_URL is not: several processes need Redis."
+        )
+
+
 def _default(one: Any) -> Any:
     assert one.default is not MISSING
     return one.default

@@ -17,6 +17,7 @@ from mesh.version import VERSION
 
 try:
     ENV = _env.read()
+    _env.refuse_halves(ENV)
 except _env.BadEnvironment as exc:
     raise ImproperlyConfigured(str(exc)) from exc
 
@@ -36,10 +37,6 @@ try:
 except ValueError as exc:
     raise ImproperlyConfigured(f"MESH_PRIVATE_HOSTS: {exc}") from exc
 
-if not MESH_EMBEDDED and not (ENV.secret_key and ENV.encryption_keys and ENV.url):
-    raise ImproperlyConfigured(
-        "With DATABASE_URL set, Mesh also needs MESH_SECRET_KEY, MESH_ENCRYPTION_KEYS and MESH_URL."
-    )
 # Embedded, both are made at the first start and kept beside the database, 0600.
 SECRET_KEY = ENV.secret_key or _keys.read_or_make(MESH_HOME / "secret-key", _keys.make_secret)
 MESH_ENCRYPTION_KEYS = [

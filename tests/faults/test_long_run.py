@@ -13,8 +13,8 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.faults
 
-PIECES, EVERY_MS = 3_334, 12  # three events a piece
-CUTS, SERVER_KILLS, LINK_KILLS = 20, 3, 2
+PIECES, EVERY_MS = 3_334, 40  # three events a piece
+CUTS, SERVER_KILLS, LINK_KILLS = 50, 3, 2
 
 
 @pytest.fixture

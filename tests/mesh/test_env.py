@@ -1,5 +1,8 @@
 """The one reader of the environment is typed and loud."""
 
+import os
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -45,6 +48,61 @@ def test_reads(variable, field, value):
 def test_refuses_in_words(given, said):
     with pytest.raises(env.BadEnvironment, match=said):
         env.read(given)
+
+
+CLUSTER = {
+    "DATABASE_URL": "postgres://mesh@db/mesh",
+    "REDIS_URL": "redis://redis:6379/0",
+    "MESH_SECRET_KEY": "s",
+    "MESH_ENCRYPTION_KEYS": "k",
+    "MESH_URL": "https://mesh.example",
+    "MESH_INTERNAL_ADDRESS": "a:8010",
+}
+
+
+def without(name, **others):
+    return {key: value for key, value in {**CLUSTER, **others}.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({}, id="embedded"),
+        pytest.param(CLUSTER, id="a cluster"),
+        pytest.param(without("REDIS_URL", MESH_INTERNAL_ADDRESS=""), id="one server, PostgreSQL"),
+    ],
+)
+def test_what_is_whole_is_taken(given):
+    env.refuse_halves(env.read(given))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        pytest.param(without("MESH_SECRET_KEY"), "needs MESH_SECRET_KEY\\.", id="no secret"),
+        pytest.param(without("MESH_ENCRYPTION_KEYS"), "needs MESH_ENCRYPTION_KEYS", id="no keys"),
+        pytest.param(without("MESH_URL"), "needs MESH_URL", id="no address"),
+        pytest.param(without("REDIS_URL"), "REDIS_URL is not", id="several, but no doorbells"),
+        pytest.param(without("DATABASE_URL"), "DATABASE_URL is not", id="several, but no store"),
+        pytest.param(
+            {**CLUSTER, "DATABASE_URL": "mysql://x"}, "takes postgres", id="no PostgreSQL"
+        ),
+        pytest.param({**CLUSTER, "REDIS_URL": "localhost"}, "takes redis", id="no Redis"),
+    ],
+)
+def test_half_a_configuration_is_refused_by_name(given, said):
+    with pytest.raises(env.BadEnvironment, match=said):
+        env.refuse_halves(env.read(given))
+
+
+@pytest.mark.parametrize("command", [["manage.py", "check"], ["-m", "celery", "-A", "mesh.celery"]])
+def test_every_command_says_it_and_ends(command, tmp_path):
+    words = [sys.executable, *command, *(["worker"] if "celery" in command else [])]
+    given = without("MESH_URL", MESH_HOME=str(tmp_path), PATH=os.environ["PATH"])
+    ended = subprocess.run(words, cwd=ROOT, env=given, capture_output=True, text=True)
+
+    assert ended.returncode != 0
+    assert "With DATABASE_URL set, Mesh also needs MESH_URL." in ended.stdout + ended.stderr
 
 
 def test_a_secret_may_come_from_a_file(tmp_path):
