@@ -18,6 +18,7 @@ from sandboxes.providers.base import Place
 from threads.chunks import ui_message
 from threads.core import lanes, run_state
 from threads.core.decide import resumed_id
+from threads.earlier import earlier
 from threads.models import Approval, Run, Steer
 from threads.resuming import go_on_message
 from threads.services.attempts import is_lapsed
@@ -286,6 +287,7 @@ def harness_input(run: Run) -> dict[str, Any]:
             "mcpServers": [server.as_input() for server in list_mcp_servers(agent=agent)],
         },
         "resumeSessionRef": thread.session_ref or None,
+        "earlier": earlier(run),
         "branch": thread.branch,
         "currentThreadTitle": thread.title or None,
     }

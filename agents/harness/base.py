@@ -38,8 +38,9 @@ class TurnInput:
     ``messages`` are UI messages, the last of them the person's. ``models`` names the model
     under ``thinking.id``, such as ``claude-code:sonnet``. ``resume_session_ref`` is the
     harness's own name of the conversation so far, which ``forks_session`` leaves as it is: a
-    copy goes on under a name of its own. ``folder`` is where the program works: not
-    the server but the runner knows it.
+    copy goes on under a name of its own. ``earlier`` is what was said before, as ``role`` and
+    ``text``, for a harness that no longer has that conversation. ``folder`` is where the program
+    works: not the server but the runner knows it.
     """
 
     thread_id: str
@@ -63,6 +64,7 @@ class TurnInput:
     trigger_id: str | None = None
     current_thread_title: str | None = None
     traceparent: str | None = None
+    earlier: tuple[Json, ...] = ()
     folder: str = "."
 
     @property
@@ -148,6 +150,7 @@ def parse_input(value: object) -> TurnInput:
         trigger_id=read.maybe_text("triggerId"),
         current_thread_title=read.maybe_text("currentThreadTitle"),
         traceparent=read.maybe_text("traceparent"),
+        earlier=read.objects("earlier") if "earlier" in read.values else (),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from agents.harness.answer import Answer
 from agents.harness.base import Applied, NotSteered, Out, TurnInput
+from agents.harness.history import retold
 from agents.harness.lines import as_object
 from agents.harness.questions import Answers
 
@@ -132,9 +133,14 @@ class CliAdapter(ABC, Generic[Q]):
         self._spoiled += 1
         self._answer.fail(code, sentence, metadata or self._metadata())
 
-    def _tell_lost(self) -> None:
-        """Say that it goes on without the earlier conversation: better than a dead thread."""
-        text = f"{self.title} no longer has the earlier conversation, so it starts afresh."
+    def _retell(self) -> None:
+        """Go on without the earlier conversation, and say so: better than a dead thread. What
+        was said in it goes into the turn's message, as far as it is known."""
+        assert self._turn is not None
+        lost = f"{self.title} no longer has the earlier conversation, so it"
+        does = "is told again what was said" if self._turn.earlier else "starts afresh"
+        text = f"{lost} {does}."
+        self._turn = retold(self._turn)
         self._answer.data("notice", {"source": self.kind, "code": "session_lost", "text": text})
 
     def _tell_unreachable(self, server: str) -> None:

@@ -230,14 +230,16 @@ async def test_a_new_process_resumes_the_conversation(agent, say, home):
     assert chunks[-1]["messageMetadata"]["codingAgentSessionId"] == session
 
 
-async def test_a_lost_session_starts_afresh_and_says_so(agent, say):
+async def test_a_lost_session_is_told_again_and_says_so(agent, say, standin):
     driver = agent()
+    earlier = [{"role": "user", "text": "my word is walnut"}]
 
-    chunks = await driver.run(say("say: hello", resumeSessionRef="nonsense"))
+    chunks = await driver.run(say("say: hello", resumeSessionRef="nonsense", earlier=earlier))
 
     check_turn(driver.outs)
     assert text_of(chunks) == "hello"
     assert one(chunks, "data-notice")["data"]["code"] == "session_lost"
+    assert "my word is walnut" in json.dumps(standin.messages[-1].body)
 
 
 async def test_interrupt_keeps_the_process_for_the_next_turn(agent, say):

@@ -360,14 +360,16 @@ async def test_a_fork_goes_on_and_leaves_the_conversation_as_it_was(claude):
         pytest.param("--help", id="looks like a flag"),
     ],
 )
-async def test_a_lost_session_starts_afresh_and_says_so(claude, session):
+async def test_a_lost_session_is_told_again_and_says_so(claude, standin, session):
     driver = claude()
+    earlier = [{"role": "user", "text": "my word is walnut"}]
 
-    chunks = await driver.run(turn("say: hello", resumeSessionRef=session))
+    chunks = await driver.run(turn("say: hello", resumeSessionRef=session, earlier=earlier))
 
     check_turn(driver.outs)
     assert text_of(chunks) == "hello"
     assert one(chunks, "data-notice")["data"]["code"] == "session_lost"
+    assert "my word is walnut" in json.dumps(standin.messages[-1].body)
     assert driver.launches == 2
 
 

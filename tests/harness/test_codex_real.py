@@ -362,15 +362,17 @@ async def test_a_new_process_resumes_the_conversation(codex):
         pytest.param("nonsense", id="of another harness"),
     ],
 )
-async def test_a_lost_session_starts_afresh_and_says_so(codex, session):
+async def test_a_lost_session_is_told_again_and_says_so(codex, standin, session):
     driver = codex()
+    earlier = [{"role": "user", "text": "my word is walnut"}]
 
-    chunks = await driver.run(say("say: hello", resumeSessionRef=session))
+    chunks = await driver.run(say("say: hello", resumeSessionRef=session, earlier=earlier))
 
     check_turn(driver.outs)
     assert text_of(chunks) == "hello"
     notices = [c["data"] for c in chunks if c["type"] == "data-notice"]
     assert [n["code"] for n in notices if n["code"] != "warning"] == ["session_lost"]
+    assert "my word is walnut" in json.dumps(standin.messages[-1].body)
 
 
 async def test_interrupt_keeps_the_process_for_the_next_turn(codex):

@@ -150,7 +150,7 @@ class AcpAdapter(CliAdapter[Question]):
         return object_of(self._abilities, "mcpCapabilities").get("http") is True
 
     def _start_afresh(self) -> None:
-        self._tell_lost()
+        self._retell()
         self._open_session()
 
     def _on_session(self, result: Message) -> None:

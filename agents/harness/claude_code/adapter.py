@@ -185,8 +185,8 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
         for steer_id in self._steers:
             self._answer.put(NotSteered(steer_id))
         self._steers = []
-        self._tell_lost()
-        self._answer.put(Again(replace(self._turn, resume_session_ref=None)))
+        self._retell()
+        self._answer.put(Again(self._turn))
 
     # One method for each kind of line
 

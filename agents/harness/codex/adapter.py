@@ -129,7 +129,7 @@ class CodexAdapter(CliAdapter[Question]):
 
     def _start_afresh(self) -> None:
         assert self._turn is not None
-        self._tell_lost()
+        self._retell()
         self._answer.put(self._rpc.request("thread/start", lines.thread(self._turn)))
 
     def _on_thread(self, result: Message) -> None:

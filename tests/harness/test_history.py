@@ -1,0 +1,72 @@
+"""What was said before, told again to a program that has lost it."""
+
+import json
+
+import pytest
+
+from agents.harness import ADAPTERS
+from agents.harness.base import Again, BadInput, Write
+from agents.harness.history import retold
+from tests.harness.driver import chunks_of, one, turn
+
+EARLIER = [
+    {"role": "user", "text": "my word is walnut"},
+    {"role": "assistant", "text": "Noted."},
+    {"role": "system", "text": "not for people"},
+]
+
+
+def given(**changes):
+    return turn("go on", resumeSessionRef="s", earlier=EARLIER, **changes)
+
+
+def test_the_newest_message_begins_with_what_was_said():
+    fresh = retold(given(forkSession=True))
+
+    history, said = (part["text"] for part in fresh.last_message["parts"])
+    assert "The person: my word is walnut\n\nYou: Noted." in history
+    assert "not for people" not in history
+    assert said == "go on"
+    assert (fresh.resume_session_ref, fresh.forks_session) == (None, False)
+
+
+def test_where_nothing_is_known_the_message_stays_as_it_is():
+    fresh = retold(turn("go on", resumeSessionRef="s"))
+
+    assert fresh.prompt == "go on"
+    assert fresh.resume_session_ref is None
+
+
+@pytest.mark.parametrize("earlier", ["x", [1], {}])
+def test_what_is_no_history_is_refused(earlier):
+    with pytest.raises(BadInput, match="earlier"):
+        turn("hi", earlier=earlier)
+
+
+def test_claude_code_is_told_when_it_starts_again():
+    adapter = ADAPTERS["claude-code"]()
+    adapter.begin(given())
+
+    *_, again = adapter.ended(1, "No conversation found with session ID: s")
+
+    assert isinstance(again, Again)
+    assert "walnut" in again.turn.prompt
+
+
+@pytest.mark.parametrize(
+    ("kind", "refused"),
+    [
+        ("codex", [{"id": 1, "result": {}}, {"id": 2, "error": {"message": "no thread"}}]),
+        ("acp:gemini", [{"id": 1, "result": {}}]),  # it can't take any session up again
+    ],
+)
+def test_the_others_are_told_with_the_message(kind, refused):
+    adapter = ADAPTERS[kind]()
+    outs = adapter.begin(given())
+    for message in refused:
+        outs += adapter.feed(json.dumps(message).encode())
+    opened = {"thread": {"id": "t"}, "sessionId": "t"}
+    outs += adapter.feed(json.dumps({"id": len(refused) + 1, "result": opened}).encode())
+
+    assert "told again" in one(chunks_of(outs), "data-notice")["data"]["text"]
+    assert "my word is walnut" in [out.line for out in outs if isinstance(out, Write)][-1].decode()

@@ -1,0 +1,34 @@
+"""What was said in a thread before a run, for a harness that has lost its own memory of it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from threads.models import Message, Run
+
+MOST: Final = 30  # messages
+LONGEST: Final = 4_000  # characters of one
+ALL: Final = 24_000  # characters of all
+
+
+def earlier(run: Run) -> list[dict[str, Any]]:
+    """Return the newest messages before the run's, the oldest first, as role and text. One query;
+    none for a thread whose harness has nothing to remember yet."""
+    if not run.thread.session_ref:
+        return []
+    before = Message.objects.filter(thread=run.thread_id, seq__lt=run.prompt.seq)
+    found: list[dict[str, Any]] = []
+    room = ALL
+    for role, parts in before.order_by("-seq").values_list("role", "parts")[:MOST]:
+        text = _text(parts)[:LONGEST]
+        room -= len(text)
+        if room < 0:
+            break
+        if text:
+            found.append({"role": role, "text": text})
+    return found[::-1]
+
+
+def _text(parts: list[dict[str, Any]]) -> str:
+    texts = (part.get("text") for part in parts if part.get("type") == "text")
+    return "\n\n".join(text for text in texts if isinstance(text, str)).strip()
