@@ -24,6 +24,14 @@ REMOVED: Final = ".removed"
 
 DIRTY, IN_NO_REPOSITORY = "uncommitted_changes", "files_in_no_repository"
 UNPUSHED, STASHED, UNKNOWN = "unpushed_commits", "stashed_changes", "not_known"
+# Why something would be lost, as people read it.
+REASONS: Final = {
+    DIRTY: "changes that are not committed",
+    IN_NO_REPOSITORY: "files that are in no repository",
+    UNPUSHED: "commits that no other repository has",
+    STASHED: "stashed changes",
+    UNKNOWN: "git could not be asked",
+}
 
 
 class Keeper:

@@ -1,6 +1,6 @@
-"""``deco_link sandboxes [list | stop HANDLE … | stop --all]``: this machine's sandboxes.
+"""``deco_link sandboxes [list | stop … | remove … | restore …]``: this machine's sandboxes.
 
-Exit codes: 0 done; 1 one was not stopped; 2 wrong use. Folders are never touched.
+Exit codes: 0 done; 1 not all of it; 2 wrong use. A folder is put aside by ``remove`` alone.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from pathlib import Path
 
 from links.daemon import rooms
 from links.daemon.home import home_of
+from links.daemon.keeping import REASONS, Keeper
+from links.daemon.spec import checked_handle
 from links.daemon.supervisor import Supervisor
 from mesh.lib.errors import AppError
 
-DESCRIPTION = "List the sandboxes of this machine, or stop some. Their folders stay as they are."
+DESCRIPTION = "List the sandboxes of this machine, stop some, or remove them."
 
 
 def main(argv: Sequence[str]) -> int:
@@ -28,8 +30,17 @@ def main(argv: Sequence[str]) -> int:
     stop.add_argument("handle", nargs="*")
     stop.add_argument("--all", action="store_true", help="every sandbox that runs")
     stop.add_argument("--force", action="store_true", help="also where an agent is at work")
+    remove = commands.add_parser("remove", help="end it, and put its folder aside for 7 days")
+    remove.add_argument("handle", nargs="+")
+    remove.add_argument("--force", action="store_true", help="also what is nowhere else")
+    restore = commands.add_parser("restore", help="bring back one that was removed")
+    restore.add_argument("handle", nargs="+")
     given = parser.parse_args(argv)
     home = home_of() / "sandboxes"
+    if given.command == "remove":
+        return asyncio.run(_remove(home, given.handle, force=given.force))
+    if given.command == "restore":
+        return asyncio.run(_restore(home, given.handle))
     if given.command != "stop":
         print(rooms.table(asyncio.run(rooms.list_rooms(home))))
         return 0
@@ -57,3 +68,39 @@ async def _stop(home: Path, handles: list[str], *, force: bool) -> int:
         else:
             print(f"{handle}: stopped.")
     return failed
+
+
+async def _remove(home: Path, handles: list[str], *, force: bool) -> int:
+    """Put the folders of ``handles`` aside; return the exit code."""
+    keeper = Keeper(Supervisor(home))
+    failed = 0
+    for handle in handles:
+        try:
+            size = (await keeper.describe(checked_handle(handle)))["bytes"]
+            await keeper.remove(handle, force=force)
+        except AppError as exc:
+            failed = 1
+            why = ", ".join(REASONS[reason] for reason in exc.extra.get("reasons", ()))
+            print(f"{handle}: {exc} {f'({why}) ' if why else ''}{_hint(exc)}", file=sys.stderr)
+        else:
+            print(f"{handle}: removed, {size // 1_000_000} MB. For 7 days: restore {handle}")
+    return failed
+
+
+async def _restore(home: Path, handles: list[str]) -> int:
+    """Bring back the folders of ``handles``; return the exit code."""
+    keeper = Keeper(Supervisor(home))
+    failed = 0
+    for handle in handles:
+        try:
+            await keeper.restore(checked_handle(handle))
+        except AppError as exc:
+            failed = 1
+            print(f"{handle}: {exc}", file=sys.stderr)
+        else:
+            print(f"{handle}: brought back.")
+    return failed
+
+
+def _hint(exc: AppError) -> str:
+    return "Or say --force." if exc.code in ("unsaved_work", "sandbox_busy") else exc.hint

@@ -67,6 +67,29 @@ async def test_one_at_work_is_refused_unless_forced(one, fault, capsys):
     assert not is_running(pid)
 
 
+async def test_one_is_removed_and_brought_back(one, capsys, tmp_path):
+    pid = await started(one)
+    repo = tmp_path / "sandboxes/one/repo"
+    repo.mkdir()
+    (repo / "notes.txt").write_text("work")
+
+    assert await run("remove", "one") == 1
+    assert "files that are in no repository" in capsys.readouterr().err
+    assert await run("remove", "one", "--force") == 0
+    assert not is_running(pid)
+    assert not repo.exists()
+
+    assert await run("restore", "one") == 0
+    assert (repo / "notes.txt").read_text() == "work"
+
+
+@pytest.mark.parametrize("handle", ["two", "../x", "A"])
+@pytest.mark.parametrize("command", ["remove", "restore"])
+async def test_what_is_none_is_neither_removed_nor_brought_back(one, command, handle, capsys):
+    assert await run(command, handle) == 1
+    assert f"{handle}: " in capsys.readouterr().err
+
+
 async def test_one_that_does_not_run_is_said(one, capsys):
     assert await run("stop", "two") == 1
     assert "two: it does not run." in capsys.readouterr().err
