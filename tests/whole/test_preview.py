@@ -1,0 +1,68 @@
+"""A real Vite project, seen and hot-reloaded in Chromium through server, link and sandbox."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from mesh.develop import TOOLS
+from tests.running import RunningMesh, say
+from tests.sandboxes.daemon.projects import repository
+from tests.waiting import until
+
+pytestmark = [pytest.mark.browser, pytest.mark.real_cli]
+
+VITE = TOOLS / "node_modules" / "vite" / "bin" / "vite.js"
+FILES = {
+    "package.json": json.dumps({"name": "page", "scripts": {"dev": f"node {VITE}"}}),
+    "index.html": "<html><body><h1></h1><script type=module src=/main.js></script></body></html>",
+    # Hot: a reload would lose what the page counts.
+    "main.js": """
+        window.loads = (window.loads || 0) + 1;
+        document.querySelector("h1").textContent = "one";
+        document.cookie = "app=1";
+        import.meta.hot.accept();
+    """,
+    ".gitignore": "node_modules\n",
+}
+
+
+@pytest.fixture
+def mesh(tmp_path):
+    """A Mesh whose agent works in the project's folder."""
+    repository(tmp_path / "project", FILES)
+    running = RunningMesh(tmp_path / "home", MESH_FOLDER=str(tmp_path / "project"))
+    try:
+        running.start().online()
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture
+def thread(mesh):
+    """A thread that has said something, and so has a sandbox."""
+    with mesh.client() as api:
+        thread = api.post("/threads", json={}).json()["id"]
+        assert say(api, thread, "hello", harnessId="demo").status_code == 202
+        until(lambda: api.get(f"/threads/{thread}").json()["status"] == "completed", within=60)
+    return thread
+
+
+def test_the_project_is_served_and_an_edit_is_seen_without_a_reload(mesh, thread, page):
+    page.context.add_cookies([{"name": "mesh_session", "value": mesh.session(), "url": mesh.url}])
+    page.goto(f"{mesh.url}/home/threads/{thread}")
+    page.get_by_role("button", name="Preview", exact=True).click()
+    frame = page.frame_locator(".preview__frame")
+    expect(frame.get_by_role("heading", name="one")).to_be_visible(timeout=60_000)
+    inside = page.frames[-1]
+    assert "mesh" not in inside.evaluate("document.cookie")
+
+    (main,) = (mesh.home / "sandboxes").glob("*/repo/main.js")
+    main.write_text(main.read_text().replace('"one"', '"two"'))
+
+    expect(frame.get_by_role("heading", name="two")).to_be_visible()
+    assert inside.evaluate("window.loads") == 2  # run anew in the same page: hot, not reloaded
+    assert "app" not in {one["name"] for one in page.context.cookies(mesh.url)}
