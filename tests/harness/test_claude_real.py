@@ -168,6 +168,19 @@ async def test_readonly_asks_even_for_what_the_persons_own_settings_allow(
     assert not (tmp_path / "work/made").exists()
 
 
+async def test_plan_mode_runs_nothing_that_the_persons_own_settings_allow(claude, tmp_path):
+    (tmp_path / "home/.claude").mkdir()
+    allowed = {"permissions": {"allow": ["Bash", "Write"], "defaultMode": "bypassPermissions"}}
+    (tmp_path / "home/.claude/settings.json").write_text(json.dumps(allowed))
+    driver = claude()
+
+    for says in ("bash: touch made", 'tool: Write {"file_path": "made", "content": "x"}'):
+        await driver.run(turn(says, mode="plan"))
+
+    assert [out for out in driver.outs if isinstance(out, Ask)] == []
+    assert not (tmp_path / "work/made").exists()
+
+
 async def test_reading_is_not_asked_for(claude, tmp_path):
     (tmp_path / "work/a.txt").write_text("inside")
     path = tmp_path / "work/a.txt"
@@ -581,3 +594,19 @@ async def test_an_older_program_is_given_nothing_in_between(claude, monkeypatch)
 
     assert NotSteered(STEER) in driver.outs
     assert "steered" not in text_of(chunks)
+
+
+async def test_killed_while_it_asks_it_takes_the_conversation_up_and_asks_again(claude, tmp_path):
+    first = claude()
+    when(first, "tool-approval-request", first.kill)
+    chunks = await first.run(turn("bash: touch made", toolApprovalLevel="readonly"))
+    session = one(chunks, "message-metadata")["messageMetadata"]["codingAgentSessionId"]
+    second = claude()
+    when(second, "tool-approval-request", lambda: second.answer("allow"))
+
+    again = turn("bash: touch made", toolApprovalLevel="readonly", resumeSessionRef=session)
+    chunks = await second.run(again)
+
+    check_turn(second.outs)
+    assert second.failure() is None
+    assert (tmp_path / "work/made").exists()

@@ -58,7 +58,7 @@ def launch(turn: TurnInput) -> Launch:
         f"--permission-mode={'plan' if plans else 'default'}",
         f"--disallowedTools={','.join(unfit)}",
     ]
-    if asks(turn):
+    if asks(turn) or plans:  # what the person's settings allow would run unasked, plan or not
         args.append(f"--settings={json.dumps({'permissions': {'ask': list(ASK_RULES)}})}")
     if turn.model:
         args.append(f"--model={turn.model}")
