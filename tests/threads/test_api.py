@@ -198,6 +198,38 @@ def test_refuses_bad_input(post, ada, body, status, expected, text):
     assert Message.objects.count() == Run.objects.count() == 0
 
 
+def test_the_checks_come_in_their_order_and_keep_nothing(post, ada, link, thread):
+    """threads-and-sandboxes §1.1: everything is wrong at first, and is mended bit by bit."""
+    link.offline_after = None
+    link.save()
+    body = {
+        "messages": [said(), said()],
+        "thread_id": str(uuid4()),
+        "tier": "huge",
+        "agent": {"id": "nobody"},
+        "harnessId": "hal",
+        "sandboxProviderKind": "toaster",
+    }
+    mends = [
+        ("Expected exactly one", {"messages": [said()]}),
+        ("does not match", {"thread_id": str(thread.pk)}),
+        ("tier_unavailable", {"tier": "smart"}),
+        ("agent_mismatch", {"agent": {"id": "default"}}),
+        ("unknown_harness", {"harnessId": "demo"}),
+        ("sandbox_kind_unavailable", {"sandboxProviderKind": None}),
+        ("link_offline", {"whenOffline": "queue"}),
+    ]
+    for refusal, mend in mends:
+        answer = post(ada, **body)
+        assert refusal in f"{code(answer)} {answer.json()['error']['message']}"
+        assert Message.objects.count() == Run.objects.count() == 0
+        thread.refresh_from_db()
+        assert (thread.harness_id, thread.link_id) == ("", None)
+        body |= mend
+
+    assert post(ada, **body).status_code == 202
+
+
 def test_what_the_reference_still_sends_is_dropped(post, ada, thread):
     answer = post(ada, runLocally=True, thread_id=str(thread.pk), whatever={"x": 1})
 
