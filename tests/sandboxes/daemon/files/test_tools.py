@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 
@@ -130,8 +131,6 @@ async def test_an_edit_leaves_other_bytes_alone(call, repo):
 
 
 async def test_two_edits_at_once_are_both_made(sandbox, repo):
-    import asyncio
-
     (repo / "a.txt").write_text("".join(f"[{n}]" for n in range(30)))
     edits = [
         sandbox.post("/edit", {"path": "a.txt", "old_string": f"[{n}]", "new_string": f"<{n}>"})

@@ -245,33 +245,36 @@ async def test_no_port(make_sandbox):  # D-WS4
     assert "<script" not in page.text
 
 
-async def test_a_server_on_the_other_loopback(make_sandbox):
-    if not socket.has_ipv6:
-        pytest.skip("this machine has no IPv6")
-    sandbox = make_sandbox()
-    try:
-        running = Upstream().running(host="::1")
-        upstream = await running.__aenter__()
-    except OSError:
-        pytest.skip("this machine has no IPv6 loopback")
-    await begin(sandbox, upstream.port)
-    async with looking_on(sandbox) as told:
-        await told.phase("running")
+def has_ipv6():
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return True
+    return False
 
-    assert "page" in (await sandbox.client.get("/preview/")).text
-    await running.__aexit__(None, None, None)
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
+async def test_a_server_on_the_other_loopback(make_sandbox):
+    sandbox = make_sandbox()
+    async with Upstream().running(host="::1") as upstream:
+        await begin(sandbox, upstream.port)
+        async with looking_on(sandbox) as told:
+            await told.phase("running")
+
+        assert "page" in (await sandbox.client.get("/preview/")).text
 
 
 async def test_a_server_that_goes_and_comes_back(make_sandbox):
     sandbox = make_sandbox()
+
+    async def is_crashed():
+        await sandbox.client.get("/preview/")  # which makes the probe look
+        return "crashed" in told.phases
+
     async with looking_on(sandbox) as told:
         async with Upstream().running() as upstream:
             await begin(sandbox, upstream.port)
             await told.phase("running")
-            port = upstream.port
-        while "crashed" not in told.phases:
-            await sandbox.client.get("/preview/")  # which makes the probe look
-            await auntil(lambda: True)
-        async with Upstream().running(port):
+        await auntil(is_crashed)
+        async with Upstream().running(upstream.port):
             await auntil(lambda: told.phases[-1] == "running")
             assert "page" in (await sandbox.client.get("/preview/")).text

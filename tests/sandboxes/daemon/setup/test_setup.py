@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -113,10 +115,6 @@ async def test_a_local_dependency_is_installed(sandbox, tmp_path):
 
 def make_wheel(folder):
     """Return the path of a wheel with one module, made by hand."""
-    import zipfile
-
-    from tests.sandboxes.daemon.projects import SERVER_PY
-
     body = "\n".join(f"    {line}" for line in SERVER_PY.strip().splitlines())
     path = folder / "helper-1.0-py3-none-any.whl"
     info = "helper-1.0.dist-info"
@@ -400,17 +398,25 @@ async def test_the_end_leaves_the_tree_as_it_is(sandbox, tmp_path):
 
 
 async def test_an_installation_is_cancelled(sandbox, tmp_path):
-    files = python_project() | {"requirements.txt": "x @ http://127.0.0.1:1/x.whl\n"}
-    files["pyproject.toml"] += "[tool.none]\n"
-    url = repository(tmp_path / "origin", files)
+    asked = asyncio.Event()
 
-    async with looking_on(sandbox) as told:
-        await sandbox.post("/config", config(url))
-        await told.phase("installing")
-        await sandbox.client.delete("/setup")
-        failed = await told.phase("install-failed")
+    async def silent(reader, writer):
+        asked.set()
+        await reader.read()
+        writer.close()
 
-    assert failed["reason"]
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        wanted = f"x @ http://127.0.0.1:{port}/x-1-py3-none-any.whl\n"
+        files = python_project() | {"requirements.txt": wanted}
+        async with looking_on(sandbox) as told:
+            await sandbox.post("/config", config(repository(tmp_path / "origin", files)))
+            await asyncio.wait_for(asked.wait(), 60)
+            await sandbox.client.delete("/setup")
+            failed = await told.phase("install-failed")
+
+    assert failed["reason"] == "It was cancelled."
+    assert (await sandbox.get("/tasks")).json()["tasks"][-1]["status"] == "killed"
     known = (await sandbox.get("/config")).json()
     assert known["orchestrator"] == {"running": False, "pending": 0}
 
