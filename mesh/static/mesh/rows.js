@@ -1,0 +1,109 @@
+// What can be done to a chat in the list: rename, and delete with a way back. Loaded when it is
+// first asked for.
+
+import { api, byId, el, say } from "./dom.js";
+
+const PATIENCE = 6000; // milliseconds in which a deletion can be taken back
+
+export class Rows {
+  /** `base` is the API's address; `gone` holds the ids that the list leaves out. */
+  constructor({ base, gone, onChanged, onDeleted }) {
+    Object.assign(this, { base, gone, onChanged, onDeleted, last: null });
+    this.menu = byId("row-menu");
+    this.menu.addEventListener("click", ({ target }) => this.act(target.closest("[data-act]")?.dataset.act));
+    addEventListener("pagehide", () => this.last?.finish());
+  }
+
+  /** Open the menu beside the button of a row. */
+  open(button) {
+    this.id = button.dataset.row;
+    const box = button.getBoundingClientRect();
+    this.menu.showPopover();
+    this.menu.style.positionArea = "none";
+    this.menu.style.left = `${Math.max(8, Math.min(box.left, innerWidth - this.menu.offsetWidth - 8))}px`;
+    this.menu.style.top = `${Math.min(box.bottom + 4, innerHeight - this.menu.offsetHeight - 8)}px`;
+    this.menu.querySelector("button").focus();
+  }
+
+  act(name) {
+    if (!name) return;
+    this.menu.hidePopover();
+    const row = byId(`row-${this.id}`);
+    if (name === "rename") this.rename(row, this.id);
+    else this.remove(row, this.id);
+  }
+
+  rename(row, id) {
+    const link = row.querySelector(".row__link");
+    const before = row.querySelector(".row__title").textContent;
+    const input = el("input", { class: "input row__rename", "aria-label": "New name", maxlength: "200" });
+    input.value = before;
+    link.hidden = true;
+    row.prepend(input);
+    input.focus();
+    input.select();
+    let isDone = false; // to remove the box is to blur it, which would come here again
+    const done = async (wanted) => {
+      if (isDone) return;
+      isDone = true;
+      input.remove();
+      link.hidden = false;
+      link.focus();
+      if (!wanted || wanted === before) return;
+      row.querySelector(".row__title").textContent = wanted;
+      try {
+        await api("PATCH", `${this.base}/threads/${id}`, { title: wanted });
+      } catch (refused) {
+        row.querySelector(".row__title").textContent = before;
+        say(`Not renamed. ${refused.message}`);
+      }
+      this.onChanged();
+    };
+    input.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && !event.isComposing) done(input.value.trim());
+      if (event.key !== "Escape") return;
+      event.stopPropagation();
+      done(null);
+    });
+    input.addEventListener("blur", () => done(input.value.trim()));
+  }
+
+  /** Take the row out now, and the chat itself when nobody took it back. */
+  remove(row, id) {
+    this.last?.finish();
+    const title = row.querySelector(".row__title").textContent;
+    this.gone.add(id);
+    this.onChanged();
+    const toast = byId("toast");
+    const undo = el("button", { class: "button", type: "button" }, "Undo");
+    const finish = () => {
+      this.forget(timer);
+      fetch(`${this.base}/threads/${id}`, { method: "DELETE", keepalive: true, headers: headers() })
+        .then((answer) => (answer.ok || answer.status === 404 ? this.onDeleted(id) : Promise.reject(answer)))
+        .catch(() => {
+          this.gone.delete(id);
+          this.onChanged();
+          say(`“${title}” could not be deleted.`);
+        });
+    };
+    const timer = setTimeout(finish, PATIENCE);
+    this.last = { finish };
+    undo.addEventListener("click", () => {
+      this.forget(timer);
+      this.gone.delete(id);
+      this.onChanged();
+      byId(`row-${id}`)?.querySelector("a").focus();
+    });
+    toast.replaceChildren(el("span", {}, `“${title}” was deleted.`), undo);
+    toast.hidden = false;
+    undo.focus();
+  }
+
+  forget(timer) {
+    clearTimeout(timer);
+    this.last = null;
+    byId("toast").hidden = true;
+  }
+}
+
+const headers = () => ({ "X-CSRFToken": document.querySelector("[name=csrfmiddlewaretoken]").value });
