@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from agents.catalog import load_catalog
+from agents.models import Agent
 from links.selectors import view_of
 from mesh.models import Organization, User
 from mesh.selectors import NotFound
@@ -23,6 +24,7 @@ from threads.models import Approval, ApprovalRule, Event, Message, Run, Thread
 from threads.rows import EventRow
 
 LIST_LIMIT = 200  # threads of one list
+BRANCH_LIMIT = 6  # branches that a new chat offers
 # A reader without a cursor still gets a run that ended this short a time ago.
 JUST_ENDED = timedelta(seconds=10)
 
@@ -53,6 +55,14 @@ def list_threads(*, viewer: User, organization: Organization) -> list[Thread]:
     """Return the viewer's newest threads, ready for ``thread_summary``; one query."""
     threads = _summarised(_visible(viewer)).filter(organization=organization)
     return list(threads.order_by("-updated_at")[:LIST_LIMIT])
+
+
+def list_branches(*, viewer: User, agent: Agent) -> list[str]:
+    """Return the branches of the viewer's newest threads with ``agent``, each once."""
+    threads = _visible(viewer).filter(agent=agent).exclude(branch="")
+    # A thread with a folder of its own has a key in the place of a branch.
+    named = threads.exclude(branch__startswith="thread:").order_by("-updated_at")
+    return list(dict.fromkeys(named.values_list("branch", flat=True)[:50]))[:BRANCH_LIMIT]
 
 
 def _visible(viewer: User) -> QuerySet[Thread]:

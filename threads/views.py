@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID
@@ -16,9 +17,10 @@ from django.views.decorators.http import require_GET, require_POST
 
 from agents.catalog import load_runnable
 from agents.context import ChatContext, Wanted, chat_context
+from agents.core.branches import is_branch, new_branch
 from agents.core.options import parse_choice
 from agents.models import Agent
-from agents.selectors import get_agent, get_keys
+from agents.selectors import get_agent, get_keys, list_agents
 from links.dist.offer import offer_of
 from links.selectors import LinkView, list_links
 from mesh.models import Organization, User
@@ -46,8 +48,18 @@ def start(request: HttpRequest) -> HttpResponseBase:
 @login_required
 @never_cache
 def home(request: HttpRequest, org: str) -> HttpResponse:
-    """A new chat: one composer, nothing else to decide."""
-    return render(request, "threads/home.html", _context(request, org))
+    """A new chat: one composer, and with whom it is."""
+    context = _context(request, org)
+    agent, named = context["agent"], request.GET.get("typed") or request.GET.get("branch", "")
+    branches = selectors.list_branches(viewer=_viewer(request), agent=agent)
+    branch = named if is_branch(named) else ""
+    context |= {
+        "agents": list_agents(organization=context["organization"]),
+        "branch": branch,
+        "branches": list(dict.fromkeys([*([branch] if branch else []), *branches])),
+        "suggested": new_branch(secrets.choice),
+    }
+    return render(request, "threads/home.html", context)
 
 
 @require_GET
@@ -200,6 +212,7 @@ def _context(
         "thread": summary,
         "links": links,
         "offer": offer_of(issuer(request)),
+        "server": issuer(request),
         "agent": agent,
         "chat": _chat(request, organization, agent, thread, links),
         "level": request.COOKIES.get("mesh_level"),

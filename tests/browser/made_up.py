@@ -88,8 +88,17 @@ def chat(*sections, active=("claude-code", "smart"), locked=False, **fields):
         section("claude-code", "Claude Code", ("Haiku", "Sonnet", "Opus")),
         section("demo", "Demo", ("Fast", "Smart", "Thinking")),
     )
-    given = {"machine": machine(), "machines": (), **fields}
+    given = {"machine": machine(), "machines": (), "source": source(), **fields}
     return SimpleNamespace(sections=sections, active=active, locked=locked, **given)
+
+
+def source(kind="scratch", **fields):
+    has_branches = kind in ("repository", "folder")
+    return SimpleNamespace(kind=kind, has_branches=has_branches, url="", folder="", **fields)
+
+
+def agent(slug="default", title="Mesh", **fields):
+    return SimpleNamespace(pk=slug, slug=slug, title=title, icon="", source=source(), **fields)
 
 
 def mine(text, id="m-1"):

@@ -64,6 +64,10 @@ class ScriptedServer:
     is_silent: bool = False  # takes a socket and says nothing
     chat: Any = None
     level: str = "auto"
+    agents: list[Any] = field(default_factory=list)
+    agent: Any = field(default_factory=made_up.agent)
+    branches: list[str] = field(default_factory=list)
+    vm_starts: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self):
@@ -146,6 +150,8 @@ class ScriptedServer:
                     self._answer,
                     methods=["POST"],
                 ),
+                Route(f"{api}/threads/{{thread}}", self._thread, methods=["PATCH", "DELETE"]),
+                Route("/api/home/tools/VM_START", self._start_vm, methods=["POST"]),
                 Route(f"{api}/threads/{{thread}}/approvals", self._note, methods=["POST"]),
                 Route(
                     f"{api}/threads/{{thread}}/{{path:path}}",
@@ -178,6 +184,10 @@ class ScriptedServer:
             "thread": thread,
             "links": self.links,
             "offer": made_up.OFFER,
+            "agents": self.agents,
+            "agent": self.agent,
+            "branches": self.branches,
+            "suggested": "deco/quiet-otter",
             "chat": self.chat,
             "level": cookies.get("mesh_level", self.level),
             "data": {"org": "home", "agent": "default", "thread": thread, **(page or {})},
@@ -258,6 +268,19 @@ class ScriptedServer:
             return JSONResponse({"error": error}, status_code=status)
         self.answers.append({**request.path_params, **await request.json()})
         return JSONResponse({"approvalId": request.path_params["approval"]})
+
+    async def _thread(self, request):
+        thread_id = request.path_params["thread"]
+        if request.method == "DELETE":
+            self.threads = [each for each in self.threads if each["id"] != thread_id]
+            return Response(status_code=204)
+        self._summary(thread_id).update(await request.json())
+        return JSONResponse(self._summary(thread_id))
+
+    async def _start_vm(self, request):
+        self.vm_starts.append(await request.json())
+        error = {"code": "link_offline", "message": "It is away.", "hint": "Wake it up."}
+        return JSONResponse({"error": error}, status_code=409)
 
     async def _note(self, request):
         """Whatever else the page asks for: tests look at it in ``asked``."""

@@ -256,3 +256,13 @@ def test_a_desktop_that_came_online_says_what_it_can_do(harnesses, said):
 
 def test_a_desktops_name_is_text():
     assert "&lt;b&gt; is online" in connecting(made_up.machine(name="<b>"))
+
+
+def test_a_phone_finds_the_server_by_a_qr_code():
+    context = {"server": "https://mesh.example", "links": [], "offer": made_up.OFFER}
+    html = render_to_string("_partials/connect.html", context)
+
+    assert 'aria-label="QR code of https://mesh.example"' in html
+    assert "<path" in html
+    assert "style=" not in html
+    assert "QR code" not in render_to_string("_partials/connect.html", {"links": []})

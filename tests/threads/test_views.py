@@ -242,3 +242,52 @@ def test_a_stranger_can_not_choose(client, eve, org):
     client.force_login(eve)
 
     assert choose(client, choice="demo:fast").status_code == 404
+
+
+# A new chat
+
+
+def test_a_new_chat_is_with_whom_the_address_names(client, ada, agent, org, link):
+    Agent.objects.create(organization=org, slug="shop", title="Shop", default_choice="demo:fast")
+    client.force_login(ada)
+    answer = client.get("/home/?agent=shop")
+
+    assert data_of(answer)["agent"] == str(Agent.objects.get(slug="shop").pk)
+    assert b'aria-label="Chat with Shop"' in answer.content
+    assert re.search(rb'value="demo:fast"[^>]* checked', answer.content)
+    assert client.get("/home/?agent=nobody").status_code == 404
+
+
+def test_a_new_chat_offers_the_branches_of_ones_own_threads(client, ada, bob, agent, org, link):
+    Agent.objects.filter(pk=agent.pk).update(metadata={"folder": "/code"})
+    for owner, branch in ((ada, "fix/login"), (ada, "thread:1"), (ada, ""), (bob, "bobs")):
+        Thread.objects.create(organization=org, owner=owner, agent=agent, branch=branch)
+    client.force_login(ada)
+    html = client.get("/home/?branch=topic/x").content.decode()
+
+    found = re.findall(r'name="branch" value="([^"]*)"', html)
+    assert found[0] == ""
+    assert found[1].startswith("deco/")
+    assert found[2:] == ["topic/x", "fix/login"]
+    assert 'id="branch-words">topic/x<' in html
+
+
+@pytest.mark.parametrize("branch", ["a..b", "--force", "a b"])
+def test_what_is_no_branch_is_not_offered(client, ada, agent, branch):
+    Agent.objects.filter(pk=agent.pk).update(metadata={"folder": "/code"})
+    client.force_login(ada)
+    html = client.get("/home/", {"branch": branch}).content.decode()
+
+    assert 'id="branch-words">New branch<' in html
+
+
+def test_without_key_and_desktop_a_new_chat_says_what_to_connect(client, ada, agent):
+    client.force_login(ada)
+
+    assert b"Home is ready for agents" in client.get("/home/").content
+
+
+def test_with_a_desktop_and_an_agent_on_it_nothing_is_missing(client, ada, full_house):
+    client.force_login(ada)
+
+    assert b"What shall we work on?" in client.get("/home/").content

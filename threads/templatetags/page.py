@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
+import segno
 from django import template
 from django.forms import BoundField
 from django.urls import reverse
@@ -25,6 +27,14 @@ register = template.Library()
 def stylesheet_url() -> str:
     """Return the address of the one stylesheet, which changes when it does."""
     return reverse("stylesheet", args=[stylesheet.current().digest])
+
+
+@register.simple_tag
+@lru_cache(maxsize=16)
+def qr_of(address: str) -> SafeString:
+    """Return the QR code of an address as inline SVG, without size: the stylesheet gives one."""
+    code = segno.make(address, error="m", micro=False)
+    return SafeString(code.svg_inline(omitsize=True, border=2, svgclass=None, lineclass=None))
 
 
 @register.filter
@@ -62,6 +72,12 @@ def state_in_words(machine: Any) -> str:
 def any_online(links: Iterable[Any]) -> bool:
     """Return whether one of the machines is online."""
     return any(machine.state == "online" for machine in links)
+
+
+@register.filter
+def first_online(links: Iterable[Any]) -> Any:
+    """Return the first machine that is online, or nothing."""
+    return next((machine for machine in links if machine.state == "online"), None)
 
 
 @register.filter

@@ -1,9 +1,8 @@
 // The chat page: joins the store, the conversation, the composer, the list and the socket.
 // Runs are put into words here.
 
-import { Agents } from "./agents.js";
 import { Chat, textOf } from "./chat.js";
-import { Composer, Outbox, offlineNotice } from "./composer.js";
+import { Agents, Composer, Outbox, offlineNotice } from "./composer.js";
 import { api, byId, duration, el, icon, say } from "./dom.js";
 import { Sidebar } from "./sidebar.js";
 import { Socket } from "./socket.js";
@@ -36,7 +35,8 @@ const transcript = new Transcript(chat, {
   },
 });
 const composer = new Composer({ draftKey: keyOf("draft"), onSend: send, onStop: stop, onLevel: switchLevel });
-const agents = new Agents({ onMachine: () => sidebar.refresh() });
+const agents = new Agents({ onMachine: () => sidebar.refresh(), onChoice: warmUp });
+const { branch } = byId("branch-menu") ? await import("./branch.js") : { branch: () => "" };
 const outbox = new Outbox(keyOf("outbox"));
 
 function keyOf(kind) {
@@ -103,7 +103,15 @@ async function post(id, text, parts = [{ type: "text", text }]) {
 /** What the first message fixes for good; the server decides what is not said. */
 function firstPins(choice) {
   const here = choice?.isLocal ? { sandboxProviderKind: "remote-user", linkId: agents.machine() } : {};
-  return choice ? { harnessId: choice.harness, ...here } : {};
+  return { ...(branch() ? { branch: branch() } : {}), ...(choice ? { harnessId: choice.harness, ...here } : {}) };
+}
+
+/** Have the sandbox started while the person writes. It is a courtesy: the first message does
+    without it, so nobody hears of a failure. */
+function warmUp(choice) {
+  if (!choice.isLocal || !branch() || thread?.locked) return;
+  const wanted = { virtualMcpId: agent, branch: branch(), sandboxProviderKind: "remote-user" };
+  api("POST", `/api/${data.org}/tools/VM_START`, wanted).catch(() => {});
 }
 
 /** Show again what was sent from a page that was closed before the server answered. */
@@ -352,6 +360,7 @@ function onMessage(message) {
 
 const sidebar = new Sidebar({
   org: data.org,
+  agent,
   thread: () => thread,
   agents,
   onRefreshed: () => {
@@ -360,6 +369,23 @@ const sidebar = new Sidebar({
   },
   onSignedOut: signedOut,
   focusComposer: () => composer.text.focus(),
+});
+// What can be done to a chat in the list.
+let rows = null;
+addEventListener("click", async ({ target }) => {
+  const button = target.closest?.("[data-row]");
+  if (!button) return;
+  const { Rows } = await import("./rows.js");
+  rows ??= new Rows({
+    base,
+    gone: sidebar.gone,
+    onChanged: () => {
+      sidebar.filter();
+      sidebar.refreshSoon();
+    },
+    onDeleted: (id) => (id === thread?.id ? location.assign(`/${data.org}/`) : sidebar.refreshSoon()),
+  });
+  rows.open(button);
 });
 // The dialog that connects a desktop, from wherever it is offered.
 let connect = null;

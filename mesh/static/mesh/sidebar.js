@@ -4,12 +4,13 @@
 import { byId, morphChildren, remember } from "./dom.js";
 
 // What of the page a change of threads or machines may alter: templates/_partials/live.html.
-const FRESH = ["threads", "machines", "thread-machine", "connect-hint", "connect-state", "agents"];
+const FRESH = ["threads", "machines", "thread-machine", "connect-hint", "connect-state", "welcome", "agents"];
 
 export class Sidebar {
   /** `thread()` is the open one or null; `onRefreshed` and `onSignedOut` are told. */
-  constructor({ org, thread, agents, onRefreshed, onSignedOut, focusComposer }) {
-    Object.assign(this, { org, thread, agents, onRefreshed, onSignedOut, focusComposer });
+  constructor({ org, agent, thread, agents, onRefreshed, onSignedOut, focusComposer }) {
+    Object.assign(this, { org, agent, thread, agents, onRefreshed, onSignedOut, focusComposer });
+    this.gone = new Set(); // chats that were deleted a moment ago, and may be taken back
     this.search = byId("search");
     this.opener = document.querySelector('[data-open="sidebar"]');
     if (/Mac|iP/.test(navigator.platform)) byId("search-key").textContent = "⌘K";
@@ -43,6 +44,8 @@ export class Sidebar {
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
     for (const id of FRESH) {
       const found = fresh.getElementById(id);
+      // A name that is being written is not taken from under the hand.
+      if (id === "threads" && document.querySelector(".row__rename")) continue;
       if (found && id !== "agents") morphChildren(byId(id), found);
     }
     // What was picked while the answer was on its way is not taken back by it.
@@ -56,7 +59,8 @@ export class Sidebar {
   /** What of this page the server has to know: the thread, and what is picked just now. */
   query() {
     const open = this.thread();
-    return new URLSearchParams([...(open ? [["thread", open.id]] : []), ...this.agents.query()]).toString();
+    const who = open ? ["thread", open.id] : ["agent", this.agent];
+    return new URLSearchParams([who, ...this.agents.query()]).toString();
   }
 
   filter() {
@@ -64,7 +68,9 @@ export class Sidebar {
     let shown = 0;
     for (const group of document.querySelectorAll(".group")) {
       const rows = [...group.querySelectorAll(".row")];
-      for (const row of rows) row.hidden = !wanted.every((word) => row.dataset.title.includes(word));
+      for (const row of rows) {
+        row.hidden = this.gone.has(row.id.slice("row-".length)) || !wanted.every((word) => row.dataset.title.includes(word));
+      }
       const left = rows.filter((row) => !row.hidden).length;
       group.hidden = left === 0;
       shown += left;
