@@ -136,7 +136,8 @@ def test_always_names_the_rule_and_asks_for_it(asked, server):
     rule = "the command “ls”, exactly as it stands"
     offer = {"approvalId": "ask-1", "toolCallId": "t-1", "state": "asked", "decision": ""}
     data = {"type": "data-approval", "id": "ask-1", "data": {**offer, "rule": rule}}
-    page = asked(*made_up.ask("ls"), data)
+    page = asked(*made_up.ask("ls"))
+    server.say(data)
     expect(page.locator(".approval__rule")).to_have_text(f"Always allows, in this chat, {rule}.")
     page.get_by_role("button", name="Always").click()
 

@@ -31,7 +31,7 @@ export class Approvals {
     Object.assign(this, { questions, machine, hearsReasons });
     const open = questions.filter((question) => this.isOpen(question));
     const shown = open.find(({ part }) => part.approval.id === this.at) ?? open[0] ?? questions[0];
-    const key = shown && JSON.stringify([questions.map(({ part }) => part.approval.id), shown.part.approval.id, open.length, shown.answer?.state, machine, this.sent.get(shown.part.approval.id), this.why, this.seen.size]);
+    const key = shown && JSON.stringify([questions.map(({ part }) => part.approval.id), shown.part.approval.id, shown.rule, open.length, shown.answer?.state, machine, this.sent.get(shown.part.approval.id), this.why, this.seen.size]);
     if (key === this.key) return;
     this.key = key;
     if (this.at !== shown?.part.approval.id) this.why = false;

@@ -251,7 +251,7 @@ function fromStored({ id, role, parts, metadata = {}, createdAt }) {
 /** Asked and not answered, or answered and not yet known to the agent. */
 function openQuestions(parts) {
   const answers = new Map();
-  for (const part of parts) if (part.type === "data-approval" && part.data.decision) answers.set(part.data.approvalId, part.data);
+  for (const part of parts) if (part.type === "data-approval") answers.set(part.data.approvalId, part.data);
   return parts
     .filter((part) => part.approval && ["approval-requested", "approval-responded"].includes(part.state))
     .map((part) => ({ part, told: answers.get(part.approval.id) ?? null }))
