@@ -199,6 +199,6 @@ def connected(server):
     async def wait():
         from links.calls import held_here
 
-        return next(iter(await auntil(held_here, what="a laptop to connect")))
+        return next(iter(await auntil(held_here, within=30, what="a laptop to connect")))
 
     return wait
