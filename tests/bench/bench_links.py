@@ -135,7 +135,7 @@ class Laptops:
 
 async def measure(server: Server) -> None:
     server.start()
-    await auntil(lambda: listening(server), within=30)
+    await auntil(lambda: listening(server), within=120)
     laptops = Laptops(server)
     laptops.start(0, FEW)
     await auntil(lambda: server.online() == FEW, within=60)
@@ -158,7 +158,7 @@ async def measure(server: Server) -> None:
     await auntil(lambda: laptops.up == 0, within=30)
     server.start()
     began = time.monotonic()
-    await auntil(lambda: listening(server), within=30)
+    await auntil(lambda: listening(server), within=120)
     listens = time.monotonic() - began
     await auntil(lambda: laptops.up == LINKS, within=300)
     await until_online(server, LINKS)
