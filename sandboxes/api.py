@@ -14,6 +14,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from agents.core.branches import is_branch
 from agents.models import Agent
 from agents.selectors import get_agent
 from links.api import Tool
@@ -23,6 +24,7 @@ from mesh.selectors import NotFound, get_membership
 from sandboxes import services
 from sandboxes.core.kinds import KINDS
 from sandboxes.core.preview import port_of
+from sandboxes.places import KEY_BRANCH
 from sandboxes.services import Started
 
 
@@ -35,6 +37,19 @@ class Input(serializers.Serializer[Any]):
     """A body; its fields are the contract."""
 
     virtualMcpId = serializers.CharField(max_length=60)
+
+
+class BranchField(serializers.CharField):
+    """A branch that git would take, or the key of a conversation."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=200, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        branch: str = super().to_internal_value(data)
+        if not KEY_BRANCH.fullmatch(branch) and not is_branch(branch):
+            raise serializers.ValidationError("This is not the name of a branch.")
+        return branch
 
 
 class Sandbox(serializers.Serializer[Any]):
@@ -51,7 +66,7 @@ class StartTool(Tool):
     """``VM_START``."""
 
     class Start(Input):
-        branch = serializers.CharField(max_length=200, required=False)
+        branch = BranchField(required=False)
         sandboxProviderKind = serializers.ChoiceField(list(KINDS), required=False)
 
     @extend_schema(request=Start, responses=Sandbox, operation_id="tools_vm_start")
@@ -72,7 +87,7 @@ class EnsureTool(Tool):
     """``ensure_vm``."""
 
     class Ensure(Input):
-        branch = serializers.CharField(max_length=200)
+        branch = BranchField()
         sandboxProviderKind = serializers.ChoiceField(list(KINDS))
 
     @extend_schema(request=Ensure, responses=Sandbox, operation_id="tools_ensure_vm")

@@ -165,6 +165,13 @@ def test_s116_what_can_not_be_started_is_said_and_not_recorded(api, acme, monkey
     assert "vmMap" not in acme.metadata
 
 
+def test_a_branch_with_a_shells_characters_is_only_a_name(api, acme, provider):
+    name = "$(touch${IFS}x);`id`&|'\""
+
+    assert call(api, "VM_START", branch=name).status_code == 200
+    assert provider.places[0].branch == name
+
+
 def test_two_kinds_of_one_branch_stand_beside_each_other(api, acme, ada, provider):
     start(api)
     start(api, sandboxProviderKind="agent-sandbox")
@@ -235,6 +242,9 @@ def test_deleting_of_an_unknown_agent_is_a_success(api, agent, provider):
     [
         ("VM_START", {"branch": ""}, (400, "invalid_input")),
         ("VM_START", {"branch": ["x"]}, (400, "invalid_input")),
+        ("VM_START", {"branch": "-x"}, (400, "invalid_input")),
+        ("VM_START", {"branch": "../x"}, (400, "invalid_input")),
+        ("ensure_vm", {"branch": "a b", "sandboxProviderKind": "docker"}, (400, "invalid_input")),
         ("VM_START", {"sandboxProviderKind": "host"}, (400, "invalid_input")),
         ("VM_START", {"virtualMcpId": "nobody"}, (404, "not_found")),
         ("VM_START", {"virtualMcpId": {}}, (400, "invalid_input")),
