@@ -218,6 +218,6 @@ def test_in_the_browser_a_tool_is_allowed_and_the_next_one_denied(mesh, page):
     page.locator("#text").fill("bash: echo never")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Deny", exact=True).click(timeout=60_000)
-    expect(page.get_by_text("did not allow this")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("did not allow this").first).to_be_visible(timeout=60_000)
     page.reload()
     expect(page.get_by_text("The tool said: from-the-sandbox")).to_be_visible()

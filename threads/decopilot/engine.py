@@ -113,7 +113,8 @@ class Engine:
 
     async def title(self, text: str) -> str:
         """Return a few words that name a conversation which begins with ``text``."""
-        agent = Agent(self._model, instructions=TITLE)
+        # No second try: a model that does what the message asks gives no name.
+        agent = Agent(self._model, instructions=TITLE, retries=0)
         async with asyncio.timeout(TITLE_LIMIT):
             result = await agent.run(text[:4_000])
         return " ".join(result.output.split()).strip("\"'“”.# ")[:80]

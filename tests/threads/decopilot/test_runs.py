@@ -384,3 +384,15 @@ async def test_the_key_is_in_nothing_that_is_told_or_logged(runs, ask, caplog, m
 
     assert all(SECRET not in run.written for run in told)
     assert SECRET not in caplog.text
+
+
+async def test_a_name_is_sought_while_a_tool_asks(runs, ask):
+    """The model that names the thread is asked the same words, and has no tools."""
+    given = await started(runs, "bash: echo hi", approval_level="readonly")
+    given["currentThreadTitle"] = "bash: echo hi"
+    await sync_to_async(Thread.objects.update)(title="bash: echo hi")
+    run = await ask(given, decision="allow")
+
+    check_chunks(run.chunks)
+    assert "The tool said: hi" in run.text
+    assert run.of("data-thread-title") == []  # what a tool says is no name
