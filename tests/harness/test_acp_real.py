@@ -378,6 +378,17 @@ class TestOpencode:
 
         assert path.read_text() == "x"
 
+    async def test_a_fork_goes_on_and_leaves_the_conversation_as_it_was(self, agent, say):
+        first = agent()
+        chunks = await first.run(say("my word is walnut"))
+        session = chunks[-1]["messageMetadata"]["codingAgentSessionId"]
+        await first.stop()
+
+        chunks = await agent().run(say("recall", resumeSessionRef=session, forkSession=True))
+
+        assert text_of(chunks) == "First you said: my word is walnut"
+        assert chunks[-1]["messageMetadata"]["codingAgentSessionId"] != session
+
     @pytest.mark.parametrize("level", ["auto", "readonly"])
     async def test_level_and_plan_need_another_process(self, agent, say, level):
         adapter = agent().adapter

@@ -176,3 +176,21 @@ def test_the_cost_of_a_turn_is_not_the_sessions(adapter):
 
     metadata = chunks_of(outs)[-1]["messageMetadata"]
     assert (metadata["costUsd"], metadata["usage"]["contextWindow"]) == (0.2, 100)
+
+
+@pytest.mark.parametrize(
+    ("abilities", "method"),
+    [
+        pytest.param({"sessionCapabilities": {"fork": {}}}, "session/fork", id="it can fork"),
+        pytest.param({"loadSession": True}, "session/new", id="it can't, so it is told again"),
+    ],
+)
+def test_a_fork_leaves_the_conversation_as_it_is(adapter, abilities, method):
+    adapter.begin(turn("hi", resumeSessionRef="s", forkSession=True))
+
+    (opened,) = written(tell(adapter, id=1, result={"agentCapabilities": abilities}))
+    outs = tell(adapter, id=2, result={"sessionId": "copy"})
+
+    assert opened["method"] == method
+    named = one(chunks_of(outs), "message-metadata")["messageMetadata"]
+    assert named["codingAgentSessionId"] == "copy"
