@@ -15,7 +15,7 @@ CELERY = [sys.executable, "-m", "celery", "-A", "mesh.celery"]
 @pytest.fixture
 def worker(two):
     """A worker of the cluster."""
-    words = ["worker", "--concurrency", "1", "--loglevel", "WARNING"]
+    words = ["worker", "--pool", "threads", "--concurrency", "1", "--loglevel", "WARNING"]
     process = subprocess.Popen([*CELERY, *words], cwd=ROOT, env=two.cluster.environ)
     yield process
     process.terminate()
@@ -57,6 +57,37 @@ def test_a_message_that_may_not_wait_is_refused_meanwhile(chat, late):
         answer = say(client, chat.id, "and?", harnessId="demo")
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "link_offline")
+
+
+SERVED = """
+from mesh.services import make_home
+from agents.services import make_default_agent
+from mesh.models import Organization
+from threads.models import Message, Run, Thread
+owner = make_home(username="ada")
+agent = make_default_agent(organization=Organization.objects.get(slug="home"))
+thread = Thread.objects.create(owner=owner, organization=agent.organization, agent=agent,
+    sandbox_provider_kind="no-such-kind", harness_id="demo", branch="main")
+prompt = Message.objects.create(thread=thread, role="user", client_id="c", seq=0, parts=[])
+print("run:", Run.objects.create(thread=thread, prompt=prompt, lane="server").pk)
+"""
+ENDED = """
+from threads.models import Run
+run = Run.objects.get(pk={!r})
+print("ended:", run.error_code, run.node in ("A", "B"))
+"""
+
+
+def test_a_run_of_the_server_lane_is_the_workers(two, worker):
+    """No server takes it. It can only end with the code of its impossible kind of sandbox."""
+    manage = two.cluster.manage
+    run = manage("shell", "-c", SERVED).rpartition("run: ")[2]
+
+    def ended():
+        said = manage("shell", "-c", ENDED.format(run)).rpartition("ended: ")[2]
+        return said if said.startswith("unknown_kind") else ""
+
+    assert until(ended, within=60, what="the end") == "unknown_kind False"
 
 
 def test_the_health_check_tells_a_living_server_from_a_dead_one(two):
