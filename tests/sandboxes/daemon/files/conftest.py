@@ -5,12 +5,15 @@ import shutil
 
 import pytest
 
+from tests.waiting import until
+
 
 @pytest.fixture
 def sandbox(shared_sandbox):
     """A sandbox that other tests use too, with an empty working folder."""
     repo = shared_sandbox.root / "repo"
-    for entry in repo.iterdir() if repo.exists() else ():
+    until(repo.exists, what="the working folder is made")
+    for entry in repo.iterdir():
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
     return shared_sandbox.share("")
 
