@@ -67,6 +67,10 @@ def container(engine):
 
 class TestConformance(ProviderConformance):
     @pytest.fixture
+    def provider(self, engine, image):
+        return provider_of(engine, image)
+
+    @pytest.fixture
     async def place(self, provider):
         await provider.ensure(PLACE)
         return PLACE
