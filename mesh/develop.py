@@ -1,6 +1,6 @@
 """The developer's commands behind ``make``: test, check, fmt and bench.
 
-``test`` first puts in place what some suites need (the real agent CLIs from npm, a Chromium).
+``test`` first puts in place what some suites need (the agent CLIs from npm, Chromium, Podman).
 Where that can't be had it says which tests are left out and why; with CI=true that is a failure.
 """
 
@@ -48,7 +48,8 @@ SUITES = {
 
 def test(words: list[str]) -> int:
     """Run the whole test suite, or with ``words`` what they tell pytest to."""
-    missing = [reason for reason in (_have_clis(), _have_chromium()) if reason]
+    found = (_have_clis(), _have_chromium(), _have_engine())
+    missing = [reason for reason in found if reason]
     for reason in missing:
         print(f"LEFT OUT: {reason}", file=sys.stderr, flush=True)
     if missing and os.environ.get("CI") == "true":
@@ -129,6 +130,19 @@ def _have_chromium() -> str:
     if _run(sys.executable, "-m", "playwright", "install", "chromium") == 0:
         return ""
     return "the tests in the browser (marker browser): no Chromium could be installed."
+
+
+def _have_engine() -> str:
+    """See to a container engine; return why there is none, or an empty string."""
+    needed = ("podman", "runc", "debootstrap")
+    if os.environ.get("MESH_TEST_ENGINE") or all(map(shutil.which, needed)):
+        return ""
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        print("Installing Podman for the tests of containers …", file=sys.stderr, flush=True)
+        _run("apt-get", "update", "-qq")
+        if _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *needed) == 0:
+            return ""
+    return "the tests in containers: Podman, runc and debootstrap could not be installed."
 
 
 def _run(*argv: str) -> int:
