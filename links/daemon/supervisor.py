@@ -226,7 +226,8 @@ class Supervisor:
         end = time.monotonic() + self._healthy_within
         while True:
             alive = [sandbox for sandbox in self._sandboxes.values() if sandbox.is_alive]
-            if len(alive) + len(self._starting) < self._limit:
+            # One that starts is alive before it is healthy: it counts once.
+            if len({sandbox.handle for sandbox in alive} | self._starting) < self._limit:
                 return
             if await self._made_room(alive):
                 continue

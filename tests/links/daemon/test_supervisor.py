@@ -203,6 +203,16 @@ async def test_twenty_one_at_once(supervise):
     assert len(supervisor.listing()) == 20
 
 
+async def test_one_that_starts_is_counted_once(supervise, monkeypatch):
+    supervisor = supervise(limit=2)
+    first = await supervisor.ensure(Spec("a"))
+    monkeypatch.setattr(supervisor, "_starting", {"a"})  # seen alive before it was healthy
+
+    await supervisor.ensure(Spec("b"))
+
+    assert is_running(first.pid)
+
+
 async def test_deleting_while_it_starts_leaves_nothing_behind(supervisor):
     starting = asyncio.create_task(supervisor.ensure(Spec("h")))
     await auntil(supervisor.listing)
