@@ -117,7 +117,7 @@ _STOP_DUE = Q(cancel_requested_at__isnull=False, cancel_delivered_at=None, fence
 
 def _link_lane(scope: Scope) -> Q:
     links = scope.links if lanes.LINK in scope.lanes else ()
-    return Q(lane=lanes.LINK, thread__link__in=links)
+    return Q(lane=lanes.LINK, thread__link__pk__among=links)
 
 
 def _ours_to_tell(scope: Scope, now: datetime) -> Q:
