@@ -69,14 +69,14 @@ def test_the_list_follows_without_moving_the_focus(page, server):
     expect(page).to_have_title(re.compile(r"^\(1\) "))
 
 
-def test_an_open_popover_is_left_alone(page, server):
+def test_an_open_popover_stays_open_with_fresh_rows(page, server):
     opened(page, server)
     page.locator("#agent-pill").click()
     server.chat = made_up.chat(made_up.section("demo", "Demo", ("A", "B", "C")))
     server.change(title="Renamed")
 
     expect(page.locator("#threads")).to_contain_text("Renamed")
-    expect(page.locator("#agent-claude-code")).to_be_visible()
+    expect(page.get_by_role("group", name="Demo")).to_be_visible()
 
 
 def test_a_machine_that_goes_away_is_named(page, server):
