@@ -7,5 +7,5 @@ run test check fmt bench:
 
 # After a change of requirements*.in: pin again.
 lock:
-	.venv/bin/uv pip compile -q --no-header --no-emit-index-url requirements.in -o requirements.txt
-	.venv/bin/uv pip compile -q --no-header --no-emit-index-url requirements-dev.in -o requirements-dev.txt
+	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-header --no-emit-index-url requirements.in -o requirements.txt
+	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-header --no-emit-index-url requirements-dev.in -o requirements-dev.txt
