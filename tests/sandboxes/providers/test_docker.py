@@ -145,7 +145,9 @@ async def test_a_busy_sandbox_is_ended_by_force_only(provider):
 
 
 async def test_one_that_can_not_start_says_why(engine, image):
-    provider = provider_of(engine, image, command=("python", "-c", "raise SystemExit('no luck')"))
+    # It lives on for a second: Podman 4.3 may lose what is said in a container's last moment.
+    fails = "import time; print('no luck', flush=True); time.sleep(1); raise SystemExit(1)"
+    provider = provider_of(engine, image, command=("python", "-c", fails))
     place = Place("docker", None, "broken-0123456789abcdef")
 
     with pytest.raises(DispatchRefused, match="no luck") as refused:
