@@ -1,6 +1,6 @@
 """The developer's commands behind ``make``: test, check, fmt and bench.
 
-``test`` first puts in place what some suites need (the agent CLIs from npm, Chromium, Podman).
+``test`` first puts in place what some suites need (the agent CLIs from npm, Chromium, …).
 Where that can't be had it says which tests are left out and why; with CI=true that is a failure.
 """
 
@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,7 +49,7 @@ SUITES = {
 
 def test(words: list[str]) -> int:
     """Run the whole test suite, or with ``words`` what they tell pytest to."""
-    found = (_have_clis(), _have_chromium(), _have_engine())
+    found = (_have_clis(), _have_chromium(), _have_ripgrep(), _have_engine())
     missing = [reason for reason in found if reason]
     for reason in missing:
         print(f"LEFT OUT: {reason}", file=sys.stderr, flush=True)
@@ -120,29 +121,43 @@ def _have_clis() -> str:
 
 def _have_chromium() -> str:
     """See to a Chromium for the browser tests; return why there is none, or an empty string."""
-    if shutil.which("chromium") or shutil.which("chromium-browser"):
+    if shutil.which("chromium-browser") or _have_programs("chromium"):
         return ""
-    if shutil.which("apt-get") and os.geteuid() == 0:
-        print("Installing Chromium for the browser tests …", file=sys.stderr, flush=True)
-        _run("apt-get", "update", "-qq")
-        if _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium") == 0:
-            return ""
     if _run(sys.executable, "-m", "playwright", "install", "chromium") == 0:
         return ""
     return "the tests in the browser (marker browser): no Chromium could be installed."
 
 
+def _have_ripgrep() -> str:
+    """See to ripgrep; return why there is none, or an empty string."""
+    if _have_programs("rg", packages=["ripgrep"]):
+        return ""
+    return "the searches with ripgrep (our own program is tried): it could not be installed."
+
+
 def _have_engine() -> str:
     """See to a container engine; return why there is none, or an empty string."""
-    needed = ("podman", "runc", "debootstrap")
-    if os.environ.get("MESH_TEST_ENGINE") or all(map(shutil.which, needed)):
+    packages = ["podman", "runc", "uidmap", "netavark", "debootstrap"]
+    if os.environ.get("MESH_TEST_ENGINE"):
         return ""
-    if shutil.which("apt-get") and os.geteuid() == 0:
-        print("Installing Podman for the tests of containers …", file=sys.stderr, flush=True)
-        _run("apt-get", "update", "-qq")
-        if _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *needed) == 0:
-            return ""
+    if _have_programs("podman", "runc", "debootstrap", packages=packages):
+        return ""
     return "the tests in containers: Podman, runc and debootstrap could not be installed."
+
+
+def _have_programs(*names: str, packages: Sequence[str] = ()) -> bool:
+    """Say whether the programs are there, at the latest after installing Debian's packages.
+
+    These have the programs' own names unless ``packages`` gives others.
+    """
+    if all(map(shutil.which, names)):
+        return True
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        return False
+    print(f"Installing {', '.join(packages or names)} …", file=sys.stderr, flush=True)
+    _run("apt-get", "update", "-qq")
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
+    return _run(*install, *(packages or names)) == 0
 
 
 def _run(*argv: str) -> int:
