@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
-from django.db import connection
 from django.urls import reverse
 from rest_framework.test import APIClient
 
+from tests.threads.races import at_once
 from threads import selectors, services
 from threads.core.lanes import LINK
 from threads.models import Message, Run
@@ -192,22 +191,9 @@ def test_an_unknown_run_is_not_found(call, ada, queued):
     assert call(ada, "delete", uuid4()).status_code == 404
 
 
-def at_once(*calls):
-    def run(given):
-        try:
-            return given()
-        except Exception as exc:
-            return exc
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
-
-
 @pytest.mark.django_db(transaction=True)
 class TestAtOnce:
-    """On PostgreSQL they really meet (``make check-postgres``); SQLite lets one after the other."""
+    """On PostgreSQL they really meet (``tests.on_postgres``); SQLite lets one after the other."""
 
     @pytest.mark.parametrize("turn", range(5))
     def test_an_edit_and_a_claim(self, thread, ada, say, turn):

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import DONE, a_turn, chunk
+from tests.threads.races import at_once
 from threads import committing, selectors, services
 from threads.committing import Share
 from threads.core import run_state
@@ -23,21 +22,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 TURNS = range(5)
 ROLES = 4
-
-
-def at_once(*calls):
-    """Return what each call gave, or the error that it raised; each has a connection."""
-
-    def run(given):
-        try:
-            return given()
-        except Exception as exc:
-            return exc
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 def numbered(*bodies, start=1):

@@ -40,17 +40,6 @@ def capabilities(mesh):
         return api.get(f"{mesh.url}/api/links/me").json().get("capabilities", [])
 
 
-@pytest.fixture
-def api(mesh):
-    with mesh.client() as client:
-        yield client
-
-
-@pytest.fixture
-def thread(api):
-    return api.post("/threads", json={}).json()["id"]
-
-
 def ask(api, thread, text, **body):
     """Post, and return the events of the run that answers."""
     answer = say(api, thread, text, **body)

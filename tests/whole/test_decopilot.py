@@ -54,17 +54,6 @@ def own(tmp_path, standin):
         running.close()
 
 
-@pytest.fixture
-def api(mesh):
-    with mesh.client() as client:
-        yield client
-
-
-@pytest.fixture
-def thread(api):
-    return api.post("/threads", json={}).json()["id"]
-
-
 def post(api, thread, text, **body):
     answer = say(api, thread, text, harnessId="decopilot", **body)
     assert answer.status_code == 202, answer.text
