@@ -1,17 +1,13 @@
-"""What every JSON edge shares: one form of error, one parser, who is asking."""
+"""What every JSON edge shares: one form of error, and who is asking."""
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
-from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -23,49 +19,11 @@ from mesh.models import User
 logger = logging.getLogger(__name__)
 
 
-class BadJson(AppError):
-    code = "invalid_json"
-    text = "The body is not a JSON object."
-    hint = "Send an object, with Content-Type: application/json."
-
-
 class StalePage(AppError):
     code = "stale_page"
     text = "The page's token against forged requests is missing, or older than your sign-in."
     hint = "Reload the page; what you wrote is kept. Programs send a bearer token instead."
     status = 403
-
-
-class JSONParser(BaseParser):
-    """Reads a JSON object; the limit is looked at before the body is."""
-
-    media_type = "application/json"
-
-    def parse(
-        self, stream: Any, media_type: str | None = None, parser_context: Any = None
-    ) -> dict[str, Any]:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        body = stream.read(limit + 1)
-        if len(body) > limit:
-            raise BodyTooLarge
-        try:
-            value = json.loads(body, parse_constant=_refuse, parse_float=_finite)
-        except (ValueError, RecursionError) as exc:
-            raise BadJson from exc
-        if not isinstance(value, dict):
-            raise BadJson
-        return value
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)  # NaN and Infinity are no JSON
-
-
-def _finite(number: str) -> float:
-    value = float(number)
-    if not math.isfinite(value):  # 1e999 is JSON, but no number that could be kept or sent on
-        raise ValueError(number)
-    return value
 
 
 # Of DRF's refusals: (code, sentence, hint).
