@@ -161,7 +161,7 @@ async def test_its_person_sees_it_online_and_then_stopped(caller, program, ada):
     process.send_signal(signal.SIGINT)
     await auntil(lambda: process.poll() == 0)
 
-    await auntil(lambda: not held_here())
+    await auntil(lambda: caller.downs == [(link_id, presence.STOPPED)])
     view = await sync_to_async(selectors.find_link)(viewer=ada, link_id=link_id)
     assert (view.state, view.cause) == ("offline", presence.STOPPED)
 
