@@ -1,7 +1,7 @@
 """Said at A, answered on a laptop whose socket B holds, read at A."""
 
 from tests.cluster.page import Page
-from tests.faults.test_long_run import parts_of
+from tests.faults.reader import assert_whole, parts_of
 from tests.waiting import until
 
 PIECES = 300
@@ -9,12 +9,6 @@ PIECES = 300
 
 def deltas(reader):
     return parts_of(chunk for _, chunk in reader.seen)
-
-
-def assert_whole(seen, laptop):
-    """Every event came once and in order, and together they are what the agent said."""
-    assert [seq for seq, _ in seen] == list(range(1, len(seen) + 1))
-    assert parts_of(chunk for _, chunk in seen) == laptop.said
 
 
 def chunks(reader, kind):
@@ -33,7 +27,7 @@ def test_the_text_arrives_while_it_is_written(chat):
         for one in (reader, page):
             until(lambda one=one: one.is_done, within=30, what="the end")
 
-    assert_whole(reader.seen, chat.laptop)
+    assert_whole(reader.seen, chat.laptop.said)
     assert page.seen == reader.seen
 
 
@@ -72,7 +66,7 @@ def test_the_process_that_holds_the_laptop_is_killed(chat):
         chat.two.cluster.kill("B")
 
         until(lambda: reader.is_done, within=40, what="the end")
-    assert_whole(reader.seen, chat.laptop)
+    assert_whole(reader.seen, chat.laptop.said)
     assert chat.get()["status"] == "completed"
     assert len(chat.laptop.prompts) == 1
 
@@ -86,7 +80,7 @@ def test_the_process_of_the_reader_is_killed(chat):
 
         until(lambda: reader.is_done, within=40, what="the end")
     assert reader.returns > 0
-    assert_whole(reader.seen, chat.laptop)
+    assert_whole(reader.seen, chat.laptop.said)
 
 
 def test_both_are_killed_and_one_comes_back(chat):
@@ -99,7 +93,7 @@ def test_both_are_killed_and_one_comes_back(chat):
         chat.two.start("A")
 
         until(lambda: reader.is_done, within=60, what="the end")
-    assert_whole(reader.seen, chat.laptop)
+    assert_whole(reader.seen, chat.laptop.said)
     assert len(chat.laptop.prompts) == 1
 
 
@@ -111,7 +105,7 @@ def test_redis_forgets_everything(chat):
         chat.two.cluster.redis.flush()
 
         until(lambda: reader.is_done, within=30, what="the end")
-    assert_whole(reader.seen, chat.laptop)
+    assert_whole(reader.seen, chat.laptop.said)
 
 
 def test_redis_is_killed_and_comes_back(chat):
@@ -123,7 +117,7 @@ def test_redis_is_killed_and_comes_back(chat):
         redis.kill()
         try:
             until(lambda: reader.is_done, within=30, what="the end")
-            assert_whole(reader.seen, chat.laptop)
+            assert_whole(reader.seen, chat.laptop.said)
             # Nobody rings: what is said is found by looking.
             chat.say("count to three")
             until(lambda: "1, 2, 3" in str(deltas_of_all(chat)), within=30, what="the answer")

@@ -52,6 +52,18 @@ class Laptop:
         self.process.kill()
         self.process.wait(10)
 
+    def allow(self, pieces: int) -> None:
+        """Let the agent go on until it has said so many pieces; before the first call, all."""
+        path = self.notes / "allowed"
+        path.with_suffix(".new").write_text(str(pieces))
+        path.with_suffix(".new").replace(path)
+
+    @property
+    def spoken(self) -> int:
+        """How many deltas the agent has written; ``said`` is what stands in them."""
+        path = self.notes / "said.jsonl"
+        return path.read_bytes().count(b'"delta": ') if path.exists() else 0
+
     @property
     def prompts(self) -> list[str]:
         """Every prompt that reached the agent."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import httpx
@@ -16,8 +15,7 @@ class Reader:
 
     def __init__(self, url: Callable[[], str], *, token: str, thread: str, finishes: int = 1):
         self.seen: list[tuple[int, dict[str, Any]]] = []
-        self.arrived: list[float] = []
-        self.returns = 0
+        self.deltas = self.returns = 0
         self._url, self._token, self._thread_id = url, token, thread
         self._finishes = finishes
         self._leaving = threading.Event()
@@ -56,7 +54,24 @@ class Reader:
                 if line.startswith("id: "):
                     seq = int(line[4:])
                 elif line.startswith("data: "):
-                    self.seen.append((seq, json.loads(line[6:])))
-                    self.arrived.append(time.monotonic())
+                    chunk = json.loads(line[6:])
+                    self.seen.append((seq, chunk))
+                    self.deltas += chunk["type"] in ("text-delta", "reasoning-delta")
                     if self.is_done or self._leaving.is_set():
                         return
+
+
+def parts_of(chunks: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return the texts and thoughts that these chunks make, (kind, text), in their order."""
+    parts: dict[str, tuple[str, str]] = {}
+    for chunk in chunks:
+        if chunk["type"] in ("text-delta", "reasoning-delta"):
+            kind, text = parts.get(chunk["id"], (chunk["type"].removesuffix("-delta"), ""))
+            parts[chunk["id"]] = (kind, text + chunk["delta"])
+    return list(parts.values())
+
+
+def assert_whole(seen: list[tuple[int, dict[str, Any]]], said: list[tuple[str, str]]) -> None:
+    """Every event came once and in order, and together they are what the agent said."""
+    assert [seq for seq, _ in seen] == list(range(1, len(seen) + 1))
+    assert parts_of(chunk for _, chunk in seen) == said

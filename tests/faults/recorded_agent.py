@@ -1,7 +1,8 @@
 """The demo agent, writing down what it gets and what it says: python recorded_agent.py FOLDER …
 
 It knows one thing more: "pieces N MS" says N short texts and thoughts in turn. No two of them
-can be joined on their way, so each brings three events.
+can be joined on their way, so each brings three events. With a file FOLDER/allowed it says no
+more pieces than the number in it.
 """
 
 import re
@@ -34,8 +35,17 @@ class Recorded:
         self._stream.flush()
 
 
+def allowed():
+    path = FOLDER / "allowed"
+    return int(path.read_text()) if path.exists() else sys.maxsize
+
+
 def pieces(agent, found, order):
+    most = allowed()
     for n in range(1, int(found["n"]) + 1):
+        while n > most:
+            agent.pause(0.01)
+            most = allowed()
         demo_agent.say("text" if n % 2 else "thinking", delta=f"{n}-ä🙂 ")
         agent.pause(int(found["ms"]) / 1000)
 

@@ -24,6 +24,11 @@ class Relay:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def is_up(self) -> bool:
+        """Whether a connection goes through to a server."""
+        return bool(self._writers)
+
     def is_good(self) -> bool:
         """Say whether a connection has held for half a second, and as long as none was there.
 
@@ -41,6 +46,16 @@ class Relay:
             self.cuts += bool(self._writers)
 
         asyncio.run_coroutine_threadsafe(abort(), self._loop).result(5)
+        self.settle()
+
+    def settle(self) -> None:
+        """Notice what has been closed up to now: from then on ``is_up`` is the present."""
+
+        async def look() -> None:
+            for _ in range(20):  # turns of the loop: read the end, leave the task, forget it
+                await asyncio.sleep(0)
+
+        asyncio.run_coroutine_threadsafe(look(), self._loop).result(5)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for port in list(self.targets):
