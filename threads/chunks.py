@@ -24,9 +24,13 @@ def status_chunk(
     return {"type": "data-run-status", "data": data, "transient": True}
 
 
-def restarted_chunk(attempt: int) -> dict[str, Any]:
-    """Return the chunk before which nothing of a run counts any more: its attempt was lost."""
-    return {"type": RESTARTED, "data": {"attempt": attempt}}
+def restarted_chunks(attempt: int, *, run_id: UUID) -> list[dict[str, Any]]:
+    """Return the chunk before which nothing of a run counts any more: its attempt was lost.
+
+    Behind it the message begins again, for whoever reads from there on.
+    """
+    begun = {"type": "start", "messageId": str(run_id)}
+    return [{"type": RESTARTED, "data": {"attempt": attempt}}, begun]
 
 
 def approval_chunk(approval: Approval, state: str) -> dict[str, Any]:

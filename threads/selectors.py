@@ -17,7 +17,7 @@ from mesh.models import Organization, User
 from mesh.selectors import NotFound
 from threads.chunks import ui_message
 from threads.core import run_state
-from threads.core.fold import fold
+from threads.core.fold import RESTARTED, fold
 from threads.core.thread_status import thread_status
 from threads.ending import WITHDRAWN
 from threads.models import Approval, ApprovalRule, Event, Message, Run, Thread
@@ -251,8 +251,9 @@ def _as_rows(events: QuerySet[Event], *, in_memory: int = 2_000) -> Iterable[Eve
 def start_of(*, thread: Thread, run_id: UUID | None = None, now: datetime | None = None) -> int:
     """Return the cursor for a reader that has none.
 
-    With ``run_id``: before that run's first event. Else before the run that is going on, or
-    that ended just now; else at the journal's end.
+    With ``run_id``: before that run's first event, or behind what its lost attempts have said,
+    which is not part of the answer. Else before the run that is going on, or that ended just
+    now; else at the journal's end.
 
     Raises:
         NotFound: the thread has no such run.
@@ -262,6 +263,8 @@ def start_of(*, thread: Thread, run_id: UUID | None = None, now: datetime | None
         run = runs.filter(pk=run_id).first()
         if run is None:
             raise NotFound("The thread has no such run.")
+        if (restarted := _restarted_at(run)) is not None:
+            return restarted
     else:
         since = (now or timezone.now()) - JUST_ENDED
         run = (
@@ -273,3 +276,12 @@ def start_of(*, thread: Thread, run_id: UUID | None = None, now: datetime | None
         if first is not None:
             return first - 1
     return Thread.objects.values_list("last_seq", flat=True).get(pk=thread.pk)
+
+
+def _restarted_at(run: Run) -> int | None:
+    """Return the number of the chunk behind which the run's last attempt begins."""
+    if run.fence < 2:
+        return None
+    begin = f'{{"type":"{RESTARTED}"'
+    found = Event.objects.filter(run=run, n=None, chunk__startswith=begin).order_by("-seq")
+    return found.values_list("seq", flat=True).first()

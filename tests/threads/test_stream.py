@@ -157,6 +157,40 @@ async def test_one_run_ends_with_done(listen, answered):
     assert "bye" not in "".join(frames)
 
 
+@pytest.fixture
+async def begun_anew(served, say):
+    """A run whose first attempt has said "old" and was lost, and whose second one "new"."""
+
+    def make():
+        run = say("hi")
+        services.claim_run(run_id=run.pk, node="A")
+        for fence, bodies in ((1, a_turn("old")[:3]), (2, a_turn("new"))):
+            turn = [SandboxEvent(n, body) for n, body in enumerate(bodies, 1)]
+            committing.commit([Share(run.pk, fence, turn)])
+            services.restart_run(run_id=run.pk, fence=fence, node="A")
+        return run
+
+    return await sync_to_async(make)()
+
+
+async def test_one_run_is_read_from_behind_its_lost_attempts(listen, begun_anew):
+    """For the AI SDK, which can't take text back; its message begins at once."""
+    frames, _ = await listen("[DONE]", run=str(begun_anew.pk))
+
+    kinds = [chunk["type"] for _, chunk in chunks_of(frames)]
+    assert kinds[0] == "start"
+    assert "old" not in "".join(frames)
+    assert "new" in "".join(frames)
+
+
+async def test_who_had_a_number_is_told_that_the_attempt_was_lost(listen, begun_anew):
+    frames, _ = await listen("[DONE]", run=str(begun_anew.pk), after="2")
+
+    kinds = [chunk["type"] for _, chunk in chunks_of(frames)]
+    assert kinds.count("data-run-restarted") == 1
+    assert "old" in "".join(frames)
+
+
 async def test_a_run_that_was_read_to_its_end_is_done_at_once(listen, answered, thread):
     run = await answered()
     await thread.arefresh_from_db()

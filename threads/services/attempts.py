@@ -20,7 +20,7 @@ from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
 from threads import rows
-from threads.chunks import restarted_chunk, status_chunk
+from threads.chunks import restarted_chunks, status_chunk
 from threads.core import lanes, run_state
 from threads.ending import lock_run
 from threads.models import Approval, Event, Run
@@ -111,8 +111,8 @@ def restart_run(*, run_id: UUID, fence: int, node: str) -> bool:
         )
         Approval.objects.filter(run=run_id, applied_at=None).delete()
         has_said = Event.objects.filter(run=run_id, n__isnull=False).exists()
-        before = [Draft(restarted_chunk(fence + 1), run_id)] if has_said else []
-        _tell(run, run_state.DISPATCHED, before)
+        chunks = restarted_chunks(fence + 1, run_id=run_id) if has_said else []
+        _tell(run, run_state.DISPATCHED, [Draft(chunk, run_id) for chunk in chunks])
     return True
 
 

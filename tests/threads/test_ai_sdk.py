@@ -1,0 +1,162 @@
+"""The transport of ``docs/ai-sdk.md`` and the real npm ``ai``: a lost attempt's text goes.
+
+The bytes are those of our stream; a server of the standard library gives them out again, because
+an attempt that is lost while its reader stays takes two processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.test import AsyncClient
+from django.urls import reverse
+
+from mesh.develop import ROOT, TOOLS
+from sandboxes.providers.base import SandboxEvent
+from tests.threads.doubles import a_turn, chunk
+from threads import committing, pool, services
+from threads.committing import Share
+from threads.models import Run
+
+pytestmark = [
+    pytest.mark.real_cli,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(
+        not (TOOLS / "node_modules" / "ai").is_dir() or shutil.which("node") is None,
+        reason="the AI SDK is not there: make test installs it",
+    ),
+]
+SCRIPT = Path(__file__).with_name("ai_sdk_chat.mjs")
+CODE = re.search(r"```js\n(import .*?)```", (ROOT / "docs/ai-sdk.md").read_text(), re.DOTALL)[1]
+TOOL = {"toolCallId": "c", "toolName": "bash", "dynamic": True}
+# Left open in the middle, with a part of each kind that a later one might be written into.
+LOST = [
+    chunk("start-step"),
+    chunk("data-todos", id="todos", data={"todos": [1]}),
+    chunk("text-start", id="t"),
+    chunk("text-delta", id="t", delta="so f"),
+    chunk("tool-input-start", **TOOL),
+    chunk("tool-input-delta", toolCallId="c", inputTextDelta='{"comm'),
+]
+FRESH = [
+    chunk("data-todos", id="todos", data={"todos": [2]}),
+    chunk("tool-input-available", **TOOL, input={"command": "ls"}),
+    chunk("tool-output-available", toolCallId="c", output="a b"),
+]
+
+
+def commit(run, fence, bodies):
+    events = [SandboxEvent(n, body) for n, body in enumerate(bodies, 1)]
+    committing.commit([Share(run.pk, fence, events)])
+
+
+@pytest.fixture
+async def streams(say, served, ada):
+    """A run whose first attempt is lost: itself, what its reader was sent, and what one who
+    comes later is."""
+    run = await sync_to_async(say)("hi")
+    await sync_to_async(services.claim_run)(run_id=run.pk, node="A")
+    start = chunk("start", messageId=str(run.pk))
+    await sync_to_async(commit)(run, 1, [start, *LOST])
+    client = AsyncClient()
+    await client.aforce_login(ada)
+
+    async def read(then=None):
+        url = reverse("stream", args=["home", served.pk])
+        answer = await client.get(url, {"run": str(run.pk)})
+        read = b""
+        async with asyncio.timeout(10):
+            async for piece in answer.streaming_content:
+                read += piece
+                if then and b'{\\"comm' in read:
+                    await then()
+                    then = None
+        return read
+
+    async def lose():
+        await sync_to_async(services.restart_run)(run_id=run.pk, fence=1, node="A")
+        await sync_to_async(commit)(run, 2, [start, *FRESH, *a_turn("so far")[1:]])
+
+    yield run, await read(lose), await read()
+    pool.close()
+
+
+class Replay(ThreadingHTTPServer):
+    """Takes the message, and gives ``live`` to the first reader, up to the restart: it goes on
+    when the other has come, who gets ``late``."""
+
+    def __init__(self, run, live, late):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.run, self.late, self.reads = run, late, 0
+        at = live.index(b"\n\n", live.index(b"data-run-restarted")) + 2
+        self.live = live[:at], live[at:]
+        self.has_come = threading.Event()
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer("application/json", json.dumps({"runId": str(self.server.run)}).encode())
+
+    def do_GET(self):
+        self.server.reads += 1
+        if self.server.reads > 1:
+            self.server.has_come.set()
+            return self.answer("text/event-stream", self.server.late)
+        self.answer("text/event-stream", self.server.live[0])
+        self.server.has_come.wait(20)
+        return self.wfile.write(self.server.live[1])
+
+    def answer(self, kind, body):
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+    def log_message(self, *given):
+        pass
+
+
+def chat(server):
+    """What a chat has after its one message, by the real SDK."""
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    done = subprocess.run(
+        ["node", SCRIPT, TOOLS, f"http://127.0.0.1:{server.server_port}", "thread", CODE],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    server.shutdown()
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+async def test_the_sdk_drops_what_a_lost_attempt_has_said(streams):
+    run, live, late = streams
+    assert b"so f" in live
+    assert b'"so f"' not in late
+
+    with Replay(run.pk, live, late) as server:
+        read = await asyncio.to_thread(chat, server)
+
+    assert (read["status"], server.reads) == ("ready", 2)
+    assert [message["role"] for message in read["messages"]] == ["user", "assistant"]
+    answer = read["messages"][-1]
+    kept = (await Run.objects.select_related("answer").aget(pk=run.pk)).answer
+    assert answer["id"] == str(run.pk)
+    assert kept.parts[0]["type"] == "data-run-restarted"
+    assert answer["parts"] == kept.parts[1:]
