@@ -32,6 +32,8 @@ NOT_HERE: Final = "This server can't run it."
 NO_FILES: Final = "Not available for this agent: it has no repository."
 GIVE_FILES: Final = "Choose another agent, or give this one a repository or folder."
 ELSEWHERE: Final = "This agent's folder is on a machine that is not yours."
+NO_MODEL: Final = "No model is set for it."
+SET_MODEL: Final = "Choose one in the settings, under AI providers."
 
 
 class Pins(Protocol):
@@ -58,6 +60,11 @@ class Keys:
 
     has_any: bool = False
     models: Mapping[str, str] = field(default_factory=dict)
+
+    def answers_at(self, tier: str) -> bool:
+        """Say whether Decopilot has a model at ``tier``: what the page offers, and what is taken
+        of a message."""
+        return self.has_any and tier in self.models
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,7 @@ def chat_context(
         sections = [_corrected(s, locked_kind, is_removed=link is None) for s in sections]
     else:
         sections = [_restricted(s, source, has_link=link is not None) for s in sections]
-    sections = [_with_models(section, keys.models) for section in sections]
+    sections = [_with_models(section, keys) for section in sections]
     return ChatContext(
         sections=tuple(sections),
         active=_active(sections, agent, locked_kind, wanted.choice, machine, keys),
@@ -220,16 +227,19 @@ def _restricted(section: Section, source: Source, *, has_link: bool) -> Section:
     return section
 
 
-def _with_models(section: Section, models: Mapping[str, str]) -> Section:
-    """Name the models of the organization's keys, where the server picks them."""
-    if section.kind != DECOPILOT or not models:
+def _with_models(section: Section, keys: Keys) -> Section:
+    """Name the models of the organization's keys, where the server picks them; a tier that has
+    none is not offered."""
+    if section.kind != DECOPILOT or section.state != "enabled":
         return section
-    return replace(section, tiers=tuple(_named(tier, models) for tier in section.tiers))
+    tiers = tuple(_named(tier, keys.models) for tier in section.tiers if keys.answers_at(tier.key))
+    if tiers:
+        return replace(section, tiers=tiers)
+    return replace(section, state="unavailable", reason=NO_MODEL, action=SET_MODEL)
 
 
 def _named(tier: Tier, models: Mapping[str, str]) -> Tier:
-    model = models.get(tier.key)
-    return replace(tier, description=f"{tier.description} · {model}") if model else tier
+    return replace(tier, description=f"{tier.description} · {models[tier.key]}")
 
 
 def _active(
@@ -260,4 +270,4 @@ def _active(
 def _tier(section: Section, wanted: str) -> str:
     kind = load_catalog().find(section.kind)
     assert kind is not None
-    return kind.tier(wanted).key
+    return replace(kind, tiers=section.tiers).tier(wanted).key

@@ -189,6 +189,9 @@ class MessagesApi(APIView):
         request=NewMessageInput,
         responses={
             202: Accepted,
+            400: OpenApiResponse(
+                description="`tier_unavailable`: no such tier, or Decopilot has no model at it"
+            ),
             409: OpenApiResponse(description="`link_offline` or `capability_missing`"),
         },
         operation_id="messages_create",

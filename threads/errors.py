@@ -11,6 +11,16 @@ class TierUnavailable(AppError):
     hint = "Send fast, smart or thinking as the tier."
 
 
+class NoProviderKey(TierUnavailable):
+    text = "Decopilot can't answer: this organization has no key of an AI provider."
+    hint = "An owner or admin adds one in the settings, under AI providers."
+
+
+class NoModelAtTier(TierUnavailable):
+    text = "No model is set for this tier of Decopilot."
+    hint = "Choose another tier, or have an admin set a model in the settings, under AI providers."
+
+
 class AgentMismatch(AppError):
     code = "agent_mismatch"
     text = "The thread belongs to another agent."

@@ -9,8 +9,9 @@ from uuid import UUID
 from django.conf import settings
 
 from agents.catalog import load_catalog, load_runnable
+from agents.context import Keys, machine_of
 from agents.context import choose_kind as choose_harness
-from agents.context import machine_of
+from agents.core.options import DECOPILOT
 from agents.selectors import get_keys
 from links import selectors as links
 from links.selectors import LinkView
@@ -27,7 +28,14 @@ from sandboxes.places import place_for
 from sandboxes.providers import offered_kinds
 from sandboxes.providers.base import Place
 from threads.core.lanes import lane_of
-from threads.errors import AgentHasNoFiles, FolderElsewhere, HarnessUnknown, KindUnavailable
+from threads.errors import (
+    AgentHasNoFiles,
+    FolderElsewhere,
+    HarnessUnknown,
+    KindUnavailable,
+    NoModelAtTier,
+    NoProviderKey,
+)
 from threads.models import Thread
 
 NO_SANDBOX = ""  # none so far: the next message looks again
@@ -57,8 +65,8 @@ class Pins:
         return asdict(self)
 
 
-def choose_pins(*, thread: Thread, wish: Wish) -> tuple[Pins, str]:
-    """Return where the next run of ``thread`` goes, and its lane (``core/lanes.py``).
+def choose_pins(*, thread: Thread, wish: Wish, tier: str) -> tuple[Pins, str]:
+    """Return where the next run of ``thread``, at ``tier``, goes, and its lane (``core/lanes.py``).
 
     It goes where the thread is pinned, else as wished, else by default.
 
@@ -66,6 +74,7 @@ def choose_pins(*, thread: Thread, wish: Wish) -> tuple[Pins, str]:
         LinkUnavailable: the machine is offline or lacks the capability.
         AgentHasNoFiles, FolderElsewhere: the agent can't work on that machine.
         KindUnavailable, HarnessUnknown: nobody could run this.
+        NoProviderKey, NoModelAtTier: it would be Decopilot's, who has no model to ask.
     """
     link = _link(thread, wish)
     harness_id = thread.harness_id or _harness(thread, wish, link)
@@ -76,6 +85,8 @@ def choose_pins(*, thread: Thread, wish: Wish) -> tuple[Pins, str]:
         raise KindUnavailable
     if load_runnable().find(harness_id) is None:
         raise HarnessUnknown
+    if harness_id == DECOPILOT:
+        _check_model(get_keys(organization=thread.organization), tier)
     target = _resolve(kind, harness_id, link, may_wait=wish.queue_when_offline)
     pins = Pins(
         sandbox_provider_kind=kind,
@@ -84,6 +95,14 @@ def choose_pins(*, thread: Thread, wish: Wish) -> tuple[Pins, str]:
         branch=branch,
     )
     return pins, lane_of(target)
+
+
+def _check_model(keys: Keys, tier: str) -> None:
+    # A key that is deleted later still ends a message that waits, with ``no_model``.
+    if not keys.has_any:
+        raise NoProviderKey
+    if not keys.answers_at(tier):
+        raise NoModelAtTier
 
 
 def _kind(thread: Thread, wish: Wish, link: LinkView | None, branch: str, harness_id: str) -> str:

@@ -161,6 +161,25 @@ def test_what_may_be_sent_is_what_is_shown_enabled(kind, tier, may):
     assert context(link()).allows(kind, tier) is may
 
 
+@pytest.mark.parametrize(
+    ("models", "state", "tiers"),
+    [
+        ({"fast": "f", "smart": "s", "thinking": "t"}, "enabled", ["fast", "smart", "thinking"]),
+        ({"smart": "s"}, "enabled", ["smart"]),
+        ({}, "unavailable", ["fast", "smart", "thinking"]),
+    ],
+)
+def test_decopilot_is_offered_at_the_tiers_that_have_a_model(models, state, tiers):
+    keys = Keys(has_any=True, models=models)
+    chat = context(choice="decopilot:thinking", keys=keys)
+    section = chat.find("decopilot")
+
+    assert (section.state, [tier.key for tier in section.tiers]) == (state, tiers)
+    assert chat.active == ("decopilot", tiers[-1])
+    for tier in ("fast", "smart", "thinking"):
+        assert chat.allows("decopilot", tier) is keys.answers_at(tier)
+
+
 # The agent's files
 
 TALKER = Agent(slug="talker", title="Talker", metadata={"files": "none"})

@@ -27,6 +27,16 @@ def link(ada):
 
 
 @pytest.fixture
+def key(ada, org):
+    """A key of the organization's, with a model at every tier, so that Decopilot can answer."""
+    from agents.keys.services import NewKey, add_key
+    from mesh.models import Membership
+
+    member = Membership.objects.select_related("organization").get(user=ada)
+    return add_key(member=member, new=NewKey(provider="anthropic", secret="sk-ant-of-the-tests"))
+
+
+@pytest.fixture
 def thread(ada, org, agent):
     from threads import services
 

@@ -8,6 +8,7 @@ import pytest
 from django.urls import reverse
 from rest_framework.test import APIClient
 
+from agents.models import Agent, DefaultModel
 from threads.models import Approval, Message, Run, Thread
 
 
@@ -283,6 +284,29 @@ def test_a_missing_capability_is_409_with_those_there_are(post, ada, link):
 
     assert (answer.status_code, code(answer)) == (409, "capability_missing")
     assert answer.json()["error"]["activeCapabilities"] == ["decopilot-sandbox"]
+
+
+@pytest.mark.parametrize("wished", [{"harnessId": "decopilot"}, {"harnessId": None}])
+def test_decopilot_without_a_key_is_refused_with_the_way_to_one(post, ada, thread, wished):
+    """Also where nobody was named, for an agent that only Decopilot can answer for."""
+    Agent.objects.update(metadata={"files": "none"})
+
+    answer = post(ada, **wished)
+
+    thread.refresh_from_db()
+    assert (answer.status_code, code(answer)) == (400, "tier_unavailable")
+    assert "settings, under AI providers" in answer.json()["error"]["hint"]
+    assert Message.objects.count() == Run.objects.count() == 0
+    assert (thread.harness_id, thread.branch, thread.last_seq) == ("", "", 0)
+
+
+def test_decopilot_at_a_tier_without_a_model_is_refused(post, ada, key):
+    DefaultModel.objects.filter(tier="thinking").delete()
+
+    refused = post(ada, harnessId="decopilot", tier="thinking")
+
+    assert (refused.status_code, code(refused)) == (400, "tier_unavailable")
+    assert post(ada, harnessId="decopilot", tier="smart").status_code == 202
 
 
 def test_a_message_may_wait_for_an_offline_machine(post, ada, thread, link):

@@ -43,7 +43,7 @@ def test_only_a_source_with_an_address_is_cloned(metadata, repo):
 
 
 def pins(thread, **wish):
-    return choose_pins(thread=thread, wish=Wish(**wish))[0]
+    return choose_pins(thread=thread, wish=Wish(**wish), tier="smart")[0]
 
 
 def of(agent, **fields):
@@ -100,14 +100,14 @@ def test_the_machine_that_is_wished_is_pinned(thread, ada, link):
     assert {pins(thread, link_id=each.pk).link_id for each in (link, other)} == {link.pk, other.pk}
 
 
-def test_decopilot_answers_without_a_machine_and_takes_one_that_comes(thread, link):
+def test_decopilot_answers_without_a_machine_and_takes_one_that_comes(thread, link, key):
     Link.objects.update(offline_after=timezone.now() - timedelta(minutes=1))
-    first, lane = choose_pins(thread=thread, wish=Wish(harness_id="decopilot"))
+    first, lane = choose_pins(thread=thread, wish=Wish(harness_id="decopilot"), tier="smart")
     assert (first.sandbox_provider_kind, first.link_id, lane) == ("", None, "server")
 
     thread.harness_id = "decopilot"
     Link.objects.update(offline_after=timezone.now() + timedelta(minutes=1))
-    second, lane = choose_pins(thread=thread, wish=Wish())
+    second, lane = choose_pins(thread=thread, wish=Wish(), tier="smart")
     assert (second.sandbox_provider_kind, second.link_id, lane) == (
         "remote-user",
         link.pk,
@@ -115,7 +115,7 @@ def test_decopilot_answers_without_a_machine_and_takes_one_that_comes(thread, li
     )
 
 
-def test_decopilot_on_a_machine_that_was_named_waits_for_it(thread, link):
+def test_decopilot_on_a_machine_that_was_named_waits_for_it(thread, link, key):
     Link.objects.update(offline_after=timezone.now() - timedelta(minutes=1))
     with pytest.raises(LinkUnavailable):
         pins(thread, harness_id="decopilot", link_id=link.pk)

@@ -54,6 +54,7 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
     Raises:
         LinkUnavailable: the machine is offline or can't run the harness; nothing is kept.
         AgentMismatch, TooManyQueued, KindUnavailable, HarnessUnknown: nothing is kept.
+        NoProviderKey, NoModelAtTier: Decopilot could ask no model; nothing is kept.
         NotFound: the thread was deleted meanwhile.
     """
     now = timezone.now()
@@ -65,7 +66,7 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
         if known is not None:
             return known
         _check(thread, message)
-        pins, lane = choose_pins(thread=thread, wish=message.wish)
+        pins, lane = choose_pins(thread=thread, wish=message.wish, tier=message.tier)
         parts = rows.clean(message.parts)
         prompt = Message.objects.create(
             thread=thread,
