@@ -41,10 +41,6 @@ class AddressRefused(AppError):
     hint = "Use a public address, or have the operator name the host in MESH_PRIVATE_HOSTS."
 
 
-class NameUnknown(httpx.ConnectError):
-    """The host has no address."""
-
-
 async def resolve(host: str, port: int) -> Sequence[Address]:
     """Return every address of ``host``; none when there is no such name."""
     loop = asyncio.get_running_loop()
@@ -115,55 +111,79 @@ class Guard:
         return found
 
 
+class Sender:
+    """Sends requests where the guard lets them go, and keeps the connections.
+
+    ``library`` is httpx, or one that has its classes: model libraries bring their own, which
+    must not be loaded before it is used. Each wraps this as a transport of its own.
+    """
+
+    def __init__(self, guard: Guard, library: Any) -> None:
+        self._guard = guard
+        self._library = library
+        # One for each name: a connection that was opened to one is never used for another
+        # that happens to have the same address.
+        self._inner: dict[str, Any] = {}
+
+    async def send(self, request: Any) -> Any:
+        """Return the response of the first of the host's addresses that takes the connection.
+
+        Raises:
+            AddressRefused: one of them may not be reached.
+            The library's own errors: none could be, or the host has none.
+        """
+        url = request.url
+        addresses = await self._guard.addresses(url.scheme, url.host, url.port)
+        if not addresses:
+            raise self._library.ConnectError("There is no such host.", request=request)
+        for address in addresses[:-1]:
+            try:
+                return await self._send(request, address)
+            except (self._library.ConnectError, self._library.ConnectTimeout):
+                continue  # nothing was sent: the next address may answer
+        return await self._send(request, addresses[-1])
+
+    async def _send(self, request: Any, address: Address) -> Any:
+        inner = self._inner.get(request.url.host)
+        if inner is None:
+            # Without the environment's proxy: it would do the resolving for us.
+            inner = self._library.AsyncHTTPTransport(verify=ssl_context(), trust_env=False)
+            self._inner[request.url.host] = inner
+        return await inner.handle_async_request(self._pinned(request, address))
+
+    def _pinned(self, request: Any, address: Address) -> Any:
+        """Return the request for one address; certificate and ``Host`` stay the name's."""
+        return self._library.Request(
+            request.method,
+            request.url.copy_with(host=str(address)),
+            headers=request.headers,  # with the Host of the name
+            stream=request.stream,
+            extensions={**request.extensions, "sni_hostname": request.url.host},
+        )
+
+    async def close(self) -> None:
+        for inner in self._inner.values():
+            await inner.aclose()
+
+
 class GuardedTransport(httpx.AsyncBaseTransport):
     """An httpx transport that goes nowhere it may not; see the module."""
 
     def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-        # One for each name: a connection that was opened to one is never used for another
-        # that happens to have the same address.
-        self._inner: dict[str, httpx.AsyncHTTPTransport] = {}
+        self._sender = Sender(guard, httpx)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        addresses = await self._guard.addresses(url.scheme, url.host, url.port)
-        if not addresses:
-            raise NameUnknown("There is no such host.", request=request)
-        for address in addresses[:-1]:
-            try:
-                return await self._send(request, address)
-            except (httpx.ConnectError, httpx.ConnectTimeout):
-                continue  # nothing was sent: the next address may answer
-        return await self._send(request, addresses[-1])
-
-    async def _send(self, request: httpx.Request, address: Address) -> httpx.Response:
-        inner = self._inner.get(request.url.host)
-        if inner is None:
-            # Without the environment's proxy: it would do the resolving for us.
-            inner = httpx.AsyncHTTPTransport(verify=ssl_context(), trust_env=False)
-            self._inner[request.url.host] = inner
-        return await inner.handle_async_request(_pinned(request, address))
+        response: httpx.Response = await self._sender.send(request)
+        return response
 
     async def aclose(self) -> None:
-        for inner in self._inner.values():
-            await inner.aclose()
+        await self._sender.close()
 
 
 @cache
 def ssl_context() -> ssl.SSLContext:
     """Return how servers prove who they are; making it takes a while, so there is one."""
     return httpx.create_ssl_context(trust_env=False)
-
-
-def _pinned(request: httpx.Request, address: Address) -> httpx.Request:
-    """Return the request for one address; certificate and ``Host`` stay the name's."""
-    return httpx.Request(
-        request.method,
-        request.url.copy_with(host=str(address)),
-        headers=request.headers,  # with the Host of the name
-        stream=request.stream,
-        extensions={**request.extensions, "sni_hostname": request.url.host},
-    )
 
 
 def guarded_client(

@@ -14,7 +14,6 @@ from mesh.egress import (
     BadAddress,
     Guard,
     GuardedTransport,
-    NameUnknown,
     split_address,
 )
 from mesh.lib.addresses import parse_allowed
@@ -43,7 +42,8 @@ def names(**table):
 
     async def resolve(host, port):
         answers = turns.get(host, [])
-        return [ip_address(text) for text in (answers.pop(0) if len(answers) > 1 else answers[0])]
+        found = answers.pop(0) if len(answers) > 1 else answers[0] if answers else []
+        return [ip_address(text) for text in found]
 
     return resolve
 
@@ -132,13 +132,34 @@ async def test_the_next_address_is_tried_when_nothing_listens_at_the_first():
     assert reply.text == "hi"
 
 
+async def test_the_model_library_s_httpx_is_kept_from_the_same():
+    import httpx2
+
+    from threads.decopilot.transport import Transport
+
+    async with serving() as (port, heads):
+        guard = Guard(
+            allowed=parse_allowed("two.corp"),
+            resolve=names(two_corp=[["127.0.0.9", "127.0.0.1"]], in_example=[["10.0.0.1"]]),
+        )
+        async with httpx2.AsyncClient(transport=Transport(guard)) as client:
+            assert (await client.get(f"http://two.corp:{port}/")).text == "hi"
+            for url in (f"http://127.0.0.1:{port}/", "https://in.example/"):
+                with pytest.raises(AddressRefused):
+                    await client.get(url)
+            with pytest.raises(httpx2.ConnectError, match="no such host"):
+                await client.get("https://nowhere.invalid/")
+
+    assert [f"host: two.corp:{port}" in head.lower() for head in heads] == [True]
+
+
 async def test_a_key_never_goes_to_a_public_host_in_clear():
     with pytest.raises(AddressRefused, match="https"):
         await get("http://a.example/", plain=False, resolve=names(a_example=[["1.1.1.1"]]))
 
 
 async def test_a_name_without_an_address_can_t_be_reached():
-    with pytest.raises(NameUnknown):
+    with pytest.raises(httpx.ConnectError, match="no such host"):
         await get("https://nowhere.invalid/")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -32,13 +31,13 @@ from agents.harness.decopilot.failures import Trouble
 from agents.harness.decopilot.memory import Call, Image, Reply, System, Turn, User
 from agents.harness.decopilot.tools import Tool
 from agents.keys.selectors import Account, Chosen
-from mesh.egress import AddressRefused, Guard, ssl_context
-from mesh.lib.addresses import Address, Allowed
+from mesh.egress import AddressRefused, Guard
+from mesh.lib.addresses import Allowed
 from threads.decopilot import files
 from threads.decopilot.toolbox import Result
+from threads.decopilot.transport import guarded_client
 
 STEPS: Final = 200  # answers of the model in one run
-CONNECT_LIMIT: Final = 15.0  # seconds
 SILENCE_LIMIT: Final = 180.0  # seconds without a byte: a model may think before it speaks
 RETRIES: Final = 2  # of a request that was refused for now, by the provider's own client
 TITLE_LIMIT: Final = 60.0  # seconds
@@ -68,7 +67,7 @@ class Engine:
     """One model of one account, with a connection of its own: two keys never share one."""
 
     def __init__(self, chosen: Chosen, *, allowed: Allowed) -> None:
-        self._client = _client(allowed)
+        self._client = guarded_client(Guard(allowed=allowed), silence=SILENCE_LIMIT)
         self._account = chosen.account
         self._model = _make_model(chosen, self._client)
         self.spent = Spent(RunUsage())
@@ -224,53 +223,6 @@ _MODELS: Final[dict[str, Callable[[str, Account, httpx2.AsyncClient], Model]]] =
 }
 
 
-def _client(allowed: Allowed) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(
-        transport=_Transport(Guard(allowed=allowed)),
-        trust_env=False,
-        timeout=httpx2.Timeout(SILENCE_LIMIT, connect=CONNECT_LIMIT),
-    )
-
-
-class _Transport(httpx2.AsyncBaseTransport):
-    """``mesh.egress.GuardedTransport`` for the library's own httpx."""
-
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-        self._ssl: ssl.SSLContext = ssl_context()
-        self._inner: dict[str, httpx2.AsyncHTTPTransport] = {}
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        url = request.url
-        addresses = await self._guard.addresses(url.scheme, url.host, url.port)
-        if not addresses:
-            raise httpx2.ConnectError("There is no such host.", request=request)
-        for address in addresses[:-1]:
-            try:
-                return await self._send(request, address)
-            except (httpx2.ConnectError, httpx2.ConnectTimeout):
-                continue  # nothing was sent: the next address may answer
-        return await self._send(request, addresses[-1])
-
-    async def _send(self, request: httpx2.Request, address: Address) -> httpx2.Response:
-        inner = self._inner.get(request.url.host)
-        if inner is None:
-            inner = httpx2.AsyncHTTPTransport(verify=self._ssl, trust_env=False)
-            self._inner[request.url.host] = inner
-        pinned = httpx2.Request(
-            request.method,
-            request.url.copy_with(host=str(address)),
-            headers=request.headers,  # with the Host of the name
-            stream=request.stream,
-            extensions={**request.extensions, "sni_hostname": request.url.host},
-        )
-        return await inner.handle_async_request(pinned)
-
-    async def aclose(self) -> None:
-        for inner in self._inner.values():
-            await inner.aclose()
-
-
 # Memory and tools, in the library's classes
 
 
@@ -309,7 +261,7 @@ def _returned(call: Call) -> ToolReturnPart:
 
 
 def _library_tool(tool: Tool, call: CallTool) -> LibraryTool[None]:
-    async def work(ctx: RunContext[None], **given: Any) -> Any:
+    async def work(ctx: RunContext[None], /, **given: Any) -> Any:
         try:
             result = await call(ctx.tool_call_id or "", tool.name, given)
         except files.ToolFailed as exc:
