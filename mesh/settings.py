@@ -259,6 +259,7 @@ LOGGING = {
     "loggers": {
         "httpx": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
+        "mcp": {"level": "CRITICAL"},  # what another's server does wrong is told in the chat
         "asyncio": {"level": "WARNING"},
         "oauthlib": {"level": "INFO"},  # at DEBUG it writes tokens down
     },

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,11 +21,21 @@ TOOL = {
 
 @dataclass
 class McpServer:
-    """``token`` is the one it takes; ``asked`` pairs each method with the token that came."""
+    """``token`` is the one it takes; ``asked`` pairs each method with the token that came.
+
+    ``tool`` is what it lists, ``result`` what a call of it gives, and ``cuts`` the number of
+    calls whose connections it drops.
+    """
 
     token: str
     url: str = ""
+    tool: dict[str, Any] = field(default_factory=lambda: TOOL)
+    result: dict[str, Any] = field(
+        default_factory=lambda: {"content": [{"type": "text", "text": "Good day."}]}
+    )
     asked: list[tuple[str, str]] = field(default_factory=list)
+    cuts: int = 0
+    stop: Callable[[], None] = lambda: None
 
     def reply(self, message: dict[str, Any]) -> dict[str, Any] | None:
         method = message.get("method")
@@ -37,8 +48,8 @@ class McpServer:
                 "capabilities": {"tools": {}},
                 "serverInfo": {"name": "greeter", "version": "1"},
             },
-            "tools/list": lambda: {"tools": [TOOL]},
-            "tools/call": lambda: {"content": [{"type": "text", "text": "Good day."}]},
+            "tools/list": lambda: {"tools": [self.tool]},
+            "tools/call": lambda: self.result,
             "ping": dict,
         }
         if method in results:
@@ -59,6 +70,10 @@ def serving_mcp(token: str) -> Iterator[McpServer]:
             server.asked.append((str(message.get("method")), given))
             if given != server.token:
                 return self.say(401, {"error": "bad token"})
+            if message.get("method") == "tools/call" and server.cuts:
+                server.cuts -= 1
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return None
             reply = server.reply(message)
             return self.say(200 if reply else 202, reply)
 
@@ -82,9 +97,14 @@ def serving_mcp(token: str) -> Iterator[McpServer]:
     server.url = f"http://127.0.0.1:{http.server_port}/mcp"
     thread = threading.Thread(target=http.serve_forever, daemon=True)
     thread.start()
-    try:
-        yield server
-    finally:
+
+    def stop() -> None:
         http.shutdown()
         http.server_close()
         thread.join(5)
+
+    server.stop = stop
+    try:
+        yield server
+    finally:
+        stop()

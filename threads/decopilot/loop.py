@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
+from agents.core.options import DECOPILOT
 from agents.core.providers import Provider
 from agents.harness.base import PLAN, TurnInput
 from agents.harness.decopilot.failures import Trouble, failure_of
@@ -16,6 +17,7 @@ from agents.harness.decopilot.memory import fit, replies_of, turns_of
 from agents.harness.decopilot.stream import Telling
 from agents.harness.decopilot.tools import offered
 from agents.harness.decopilot.usage import usage_of
+from agents.harness.mcp import servers_of
 from agents.keys.selectors import Chosen
 from mesh.lib.errors import AppError
 from threads import pool
@@ -55,7 +57,9 @@ class Loop:
         self._telling = Telling(turn.run_id, attempt.fence)
         self._files = Files(find)
         self._provider: Provider | None = None
-        self._engine: Any = None  # threads.decopilot.engine.Engine, whose module is heavy
+        # threads.decopilot.engine.Engine and .mcp.Servers, whose modules are heavy.
+        self._engine: Any = None
+        self._servers: Any = None
 
     async def run(self) -> None:
         """Tell a whole answer, whatever happens. Raises nothing but being cancelled."""
@@ -83,9 +87,10 @@ class Loop:
             self._attempt.end()
             if titling is not None:
                 titling.cancel()
-            if self._engine is not None:
-                with contextlib.suppress(Exception):
-                    await self._engine.close()
+            for each in (self._engine, self._servers):
+                if each is not None:
+                    with contextlib.suppress(Exception):
+                        await each.close()
 
     async def _answer(self, context: Context) -> None:
         turn, telling, attempt = self._turn, self._telling, self._attempt
@@ -96,6 +101,7 @@ class Loop:
             files=self._files,
             level=turn.approval_level,
             planning=planning,
+            remote=await self._open_servers(),
         )
         engine_module = await library.module()
         hooks = engine_module.Hooks(
@@ -107,9 +113,22 @@ class Loop:
         await self._engine.answer(
             [*said, *replies_of(context.lost)],
             instructions=_instructions(turn, planning=planning),
-            tools=offered(planning=planning),
+            tools=[*offered(planning=planning), *toolbox.remote_tools],
             hooks=hooks,
         )
+
+    async def _open_servers(self) -> Any:
+        """Return the MCP servers of the agent, and tell of those that can't be used."""
+        servers = servers_of(self._turn)
+        if not servers:
+            return None
+        module = await library.module("mcp")
+        self._servers = module.Servers(servers, allowed=settings.MESH_PRIVATE_HOSTS)
+        for text in await self._servers.open():
+            told = {"source": DECOPILOT, "code": "mcp_server", "text": text}
+            self._telling.answer.data("notice", told)
+        self._attempt.put(self._telling.answer.take())
+        return self._servers
 
     def _finish(self) -> None:
         reason = _INCOMPLETE.get(self._engine.spent.finish_reason, "stop")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from agents.harness.answer import Answer, Todo
 from agents.harness.base import AUTO, PLAN
 from agents.harness.decopilot.memory import DENIED, Image, cut
+from agents.harness.decopilot.remote import RemoteTool, checked_remote
 from agents.harness.decopilot.tools import TOOLS, BadCall, Tool, checked, permission
 from agents.harness.questions import PLAN_READY, QUESTION
 from threads.decopilot import shell
@@ -34,17 +35,38 @@ class Result:
     image: Image | None = None
 
 
+class Remote(Protocol):
+    """The tools of the agent's MCP servers: ``threads.decopilot.mcp.Servers``."""
+
+    @property
+    def tools(self) -> Mapping[str, RemoteTool]: ...
+
+    async def call(self, tool: RemoteTool, body: dict[str, Any]) -> Result: ...
+
+
 class Toolbox:
     """The tools of one run."""
 
     def __init__(
-        self, *, attempt: Attempt, answer: Answer, files: Files, level: str, planning: bool
+        self,
+        *,
+        attempt: Attempt,
+        answer: Answer,
+        files: Files,
+        level: str,
+        planning: bool,
+        remote: Remote | None = None,
     ) -> None:
         self._attempt = attempt
         self._answer = answer
         self._files = files
+        self._remote = remote
         self._level = level
         self.planning = planning
+
+    @property
+    def remote_tools(self) -> list[RemoteTool]:
+        return list(self._remote.tools.values()) if self._remote is not None else []
 
     async def call(self, call_id: str, name: str, given: Any) -> Result:
         """Return what the call gave.
@@ -52,9 +74,10 @@ class Toolbox:
         Raises:
             ToolFailed: it failed, was blocked or denied; the sentence is for the model.
         """
-        tool = TOOLS[name]
+        tool = self._find(name)
         try:
-            body = checked(tool, given)
+            remote = tool if isinstance(tool, RemoteTool) else None
+            body = checked_remote(remote, given) if remote else checked(tool, given)
         except BadCall as exc:
             raise ToolFailed(str(exc)) from exc
         match permission(tool, level=self._level, planning=self.planning):
@@ -67,7 +90,14 @@ class Toolbox:
                     raise ToolFailed(f"{DENIED} {answered.reason}".strip())
                 if tool.effect == "talk":
                     return self._talked(tool, answered)
+        if remote is not None and self._remote is not None:
+            return await self._remote.call(remote, body)
         return await _DO[name](self, tool, body)
+
+    def _find(self, name: str) -> Tool:
+        if name in TOOLS or self._remote is None:
+            return TOOLS[name]
+        return self._remote.tools[name]
 
     async def _ask(self, call_id: str, tool: Tool, body: dict[str, Any]) -> Answered:
         # Once a call: the id of a question is the call's, so an answer finds it.

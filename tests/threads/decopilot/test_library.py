@@ -13,7 +13,7 @@ SCRIPT = """
 import asyncio, sys, django
 django.setup()
 from threads.decopilot import library, provider
-assert "pydantic_ai" not in sys.modules and "httpx2" not in sys.modules
+assert {"pydantic_ai", "httpx2", "mcp"}.isdisjoint(sys.modules)
 
 async def main():
     ticks = 0

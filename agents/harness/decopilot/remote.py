@@ -1,0 +1,136 @@
+"""Tools of other people's MCP servers as tools of Decopilot's; without I/O.
+
+What the servers say comes as the classes of the MCP library, which is heavy: only the attributes
+are read here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from agents.harness.decopilot.memory import IMAGES, Image
+from agents.harness.decopilot.tools import BadCall, Json, Tool
+from agents.harness.mcp import McpServer
+
+MOST_TOOLS: Final = 100  # of one server
+NAME_LIMIT: Final = 64  # what every provider takes
+DESCRIPTION_LIMIT: Final = 4_000  # characters
+SCHEMA_LIMIT: Final = 30_000  # characters
+INPUT_LIMIT: Final = 400_000  # characters of one call
+_WILD: Final = re.compile(r"[^A-Za-z0-9_-]")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteTool(Tool):
+    """A tool of an MCP server, under whose name ``remote_name`` it is called there."""
+
+    server: str = ""
+    remote_name: str = ""
+    given_schema: Json = field(default_factory=dict)
+
+    @property
+    def schema(self) -> Json:
+        return self.given_schema
+
+
+def tools_of(server: str, listed: Iterable[Any]) -> list[RemoteTool]:
+    """Return the tools that ``server`` has listed; what no model would take is left out."""
+    found: dict[str, RemoteTool] = {}
+    for each in listed:
+        tool = _tool(server, each)
+        if tool is not None and len(found) < MOST_TOOLS:
+            found.setdefault(tool.name, tool)
+    return list(found.values())
+
+
+def _tool(server: str, each: Any) -> RemoteTool | None:
+    schema = each.input_schema if isinstance(each.input_schema, dict) else {}
+    schema = {**schema, "type": "object"}
+    if not each.name or len(json.dumps(schema, default=str)) > SCHEMA_LIMIT:
+        return None
+    # Only what says of itself that it changes nothing is not asked for (U-M).
+    looks = getattr(each.annotations, "read_only_hint", None) is True
+    return RemoteTool(
+        name=name_of(server, each.name),
+        description=(each.description or each.name)[:DESCRIPTION_LIMIT],
+        properties={},
+        required=(),
+        effect="look" if looks else "act",
+        server=server,
+        remote_name=each.name,
+        given_schema=schema,
+    )
+
+
+def name_of(server: str, tool: str) -> str:
+    """Return the name by which a model calls a server's tool, as the other agents have it."""
+    name = _WILD.sub("_", f"mcp__{server}__{tool}")
+    if len(name) <= NAME_LIMIT and name.endswith(tool):
+        return name
+    # Cut or mended, two names could become one.
+    digest = hashlib.sha256(tool.encode()).hexdigest()[:6]
+    return f"{name[: NAME_LIMIT - 7]}_{digest}"
+
+
+def checked_remote(tool: RemoteTool, given: object) -> Json:
+    """Return the input of a call; the server itself knows what it takes.
+
+    Raises:
+        BadCall: it is no object, or too large.
+    """
+    if not isinstance(given, Mapping):
+        raise BadCall(f"{tool.name} takes an object.")
+    if len(json.dumps(given, default=str)) > INPUT_LIMIT:
+        raise BadCall(f"The input is longer than {INPUT_LIMIT} characters.")
+    return dict(given)
+
+
+def read_result(result: Any) -> tuple[str, Image | None]:
+    """Return what a call gave: its text, and the first picture of it."""
+    texts: list[str] = []
+    image: Image | None = None
+    for block in result.content:
+        if block.type == "image" and image is None and (image := _image(block)):
+            continue
+        texts.append(_text(block))
+    if not texts and not image and result.structured_content is not None:
+        texts = [json.dumps(result.structured_content, ensure_ascii=False)]
+    return "\n".join(text for text in texts if text), image
+
+
+def _image(block: Any) -> Image | None:
+    if block.mime_type not in IMAGES:
+        return None
+    try:
+        return Image(block.mime_type, base64.b64decode(block.data, validate=True))
+    except binascii.Error:
+        return None
+
+
+def _text(block: Any) -> str:
+    match block.type:
+        case "text":
+            return str(block.text)
+        case "resource_link":
+            return f"{block.name}: {block.uri}"
+        case "resource":
+            return str(getattr(block.resource, "text", f"({block.resource.uri} is no text.)"))
+        case kind:
+            return f"({kind} left out)"
+
+
+def without_secrets(text: str, server: McpServer) -> str:
+    """Return ``text`` with the values of the server's headers taken out: a server may repeat
+    what it was sent."""
+    for value in server.headers.values():
+        for secret in (value, value.rpartition(" ")[2]):
+            if len(secret) >= 6:
+                text = text.replace(secret, "…")
+    return text

@@ -1,0 +1,244 @@
+"""The MCP servers of a run's agent: which tools they have, and calls of them.
+
+Loading this takes seconds: see ``library``. Only servers at an address: a program on stdio would
+have to run on this server. Their tokens come with the run (ADR 11) and go nowhere but into the
+headers of the requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final
+
+import httpx2
+from mcp import Client, MCPError
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import CONNECTION_CLOSED
+
+from agents.harness.decopilot.memory import cut
+from agents.harness.decopilot.remote import RemoteTool, read_result, tools_of, without_secrets
+from agents.harness.mcp import McpServer
+from mesh.egress import AddressRefused, Guard
+from mesh.lib.addresses import Allowed
+from threads.decopilot.files import ToolFailed
+from threads.decopilot.toolbox import OUTPUT_LIMIT, Result
+from threads.decopilot.transport import guarded_client
+
+OPEN_LIMIT: Final = 20.0  # seconds until a server has listed its tools
+CALL_LIMIT: Final = 600.0  # seconds that one call may take
+CLOSE_LIMIT: Final = 2.0  # seconds for a server to hear that it is over
+BYTES_LIMIT: Final = 16 * 1024 * 1024  # of one response
+PAGES: Final = 20  # of a list of tools
+
+
+class Unusable(Exception):
+    """A server can't be used; the sentence says why, without any secret."""
+
+
+class Servers:
+    """All servers of one run. One that can't be used is told of, and the run goes on."""
+
+    def __init__(self, servers: Sequence[McpServer], *, allowed: Allowed) -> None:
+        self._connections = {each.name: Connection(each, allowed=allowed) for each in servers}
+        self.tools: Mapping[str, RemoteTool] = {}
+
+    async def open(self) -> list[str]:
+        """Learn the tools of all servers at once; return a sentence for each unusable one."""
+        connections = self._connections.values()
+        opened = await asyncio.gather(
+            *(each.open() for each in connections), return_exceptions=True
+        )
+        tools: dict[str, RemoteTool] = {}
+        troubles = []
+        for name, found in zip(self._connections, opened, strict=True):
+            if isinstance(found, list):
+                tools |= {tool.name: tool for tool in found}
+            elif isinstance(found, Unusable):
+                troubles.append(f"Decopilot can't use the MCP server {name}: {found}")
+            else:
+                raise found
+        self.tools = tools
+        return troubles
+
+    async def call(self, tool: RemoteTool, body: dict[str, Any]) -> Result:
+        """Return what the tool gave.
+
+        Raises:
+            ToolFailed: it failed, or its server can't be reached; the sentence is for the model.
+        """
+        return await self._connections[tool.server].call(tool, body)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(each.close() for each in self._connections.values()))
+
+
+class Connection:
+    """One server. The library's client lives in a task of its own, which also ends it: it may
+    break between two calls, and is then opened anew by the next one."""
+
+    def __init__(self, server: McpServer, *, allowed: Allowed) -> None:
+        self._server = server
+        # Without a secret there is nothing to be read on the way.
+        self._guard = Guard(allowed=allowed, plain=not server.headers)
+        self._client: Client | None = None
+        self._holding: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
+        self._status = 0  # of the last response that was a refusal
+        self._why = ""
+
+    async def open(self) -> list[RemoteTool]:
+        """Connect, and return the server's tools.
+
+        Raises:
+            Unusable
+        """
+        self._over, self._status = asyncio.Event(), 0
+        ready: asyncio.Future[list[RemoteTool]] = asyncio.get_running_loop().create_future()
+        self._holding = asyncio.create_task(self._hold(ready), name=f"mcp {self._server.name}")
+        try:
+            async with asyncio.timeout(OPEN_LIMIT):
+                return await ready
+        except TimeoutError as exc:
+            self._holding.cancel()
+            raise Unusable("It did not answer in time.") from exc
+
+    async def _hold(self, ready: asyncio.Future[list[RemoteTool]]) -> None:
+        try:
+            async with self._connected() as client:
+                tools = tools_of(self._server.name, await _list(client))
+                self._client = client
+                if not ready.done():
+                    ready.set_result(tools)
+                await self._over.wait()
+        except Exception as exc:
+            self._why = self._sentence(exc)
+            if not ready.done():
+                ready.set_exception(Unusable(self._why))
+        finally:
+            self._client = None
+            ready.cancel()
+
+    @contextlib.asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Client]:
+        http = guarded_client(
+            self._guard,
+            silence=CALL_LIMIT,
+            headers=dict(self._server.headers),
+            event_hooks={"response": [self._look]},
+        )
+        async with http:
+            streams = streamable_http_client(self._server.url, http_client=http)
+            async with Client(streams, cache=None, read_timeout_seconds=CALL_LIMIT) as client:
+                yield client
+
+    async def _look(self, response: httpx2.Response) -> None:
+        if response.status_code >= 400:
+            self._status = response.status_code
+        response.stream = _Limited(response.stream)
+
+    async def call(self, tool: RemoteTool, body: dict[str, Any]) -> Result:
+        """Return what the tool gave.
+
+        Raises:
+            ToolFailed
+        """
+        if self._client is None:
+            try:
+                await self.open()
+            except Unusable as exc:
+                raise ToolFailed(f"The MCP server {self._server.name} is gone. {exc}") from exc
+        try:
+            result = await self._answered(tool.remote_name, body)
+        except MCPError as exc:
+            if exc.code == CONNECTION_CLOSED and exc.message == "Connection closed":
+                await self.close()
+                raise self._broken() from exc
+            if self._status == 404:  # it has forgotten this session: the next call begins another
+                await self.close()
+            raise ToolFailed(self._clean(exc.message)[:500] or "It was refused.") from exc
+        except (ValueError, RuntimeError) as exc:
+            raise ToolFailed("The tool's answer is not as its server says it would be.") from exc
+        text, image = read_result(result)
+        text = self._clean(cut(text, OUTPUT_LIMIT))
+        if result.is_error:
+            raise ToolFailed(text or "The tool failed, and said nothing.")
+        return Result(text or "(It gave no text.)", image)
+
+    async def _answered(self, name: str, body: dict[str, Any]) -> Any:
+        assert self._client is not None
+        assert self._holding is not None
+        calling = asyncio.create_task(self._client.call_tool(name, body))
+        try:
+            await asyncio.wait({calling, self._holding}, return_when=asyncio.FIRST_COMPLETED)
+            if not calling.done():
+                raise self._broken()
+            return await calling
+        finally:
+            calling.cancel()
+
+    def _broken(self) -> ToolFailed:
+        return ToolFailed(
+            f"The connection to the MCP server {self._server.name} broke, so it is not known"
+            f" whether this was done. {self._why}".rstrip()
+        )
+
+    async def close(self) -> None:
+        """Say goodbye, for a moment at most."""
+        if self._holding is not None:
+            self._over.set()
+            await asyncio.wait({self._holding}, timeout=CLOSE_LIMIT)
+            self._holding.cancel()
+
+    def _clean(self, text: str) -> str:
+        return without_secrets(text, self._server)
+
+    def _sentence(self, exc: BaseException) -> str:
+        for cause in _causes(exc):
+            if isinstance(cause, AddressRefused):
+                return str(cause)
+            if isinstance(cause, TimeoutError | httpx2.TimeoutException):
+                return "It did not answer in time."
+        if self._status in (401, 403):
+            return f"It refused the token that this agent has for it ({self._status})."
+        if self._status:
+            return f"It answered {self._status}."
+        return "It could not be reached, or speaks no MCP."
+
+
+async def _list(client: Client) -> list[Any]:
+    found: list[Any] = []
+    cursor = None
+    for _ in range(PAGES):
+        page = await client.list_tools(cursor=cursor)
+        found += page.tools
+        cursor = page.next_cursor
+        if not cursor:
+            break
+    return found
+
+
+def _causes(exc: BaseException) -> list[BaseException]:
+    """Return the errors inside of groups of errors."""
+    if isinstance(exc, BaseExceptionGroup):
+        return [cause for each in exc.exceptions for cause in _causes(each)]
+    return [exc]
+
+
+class _Limited(httpx2.AsyncByteStream):
+    """A response's body, up to what anybody could mean."""
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = BYTES_LIMIT
+        async for piece in self._body:
+            left -= len(piece)
+            if left < 0:
+                raise httpx2.ReadError("The answer is too large.")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
