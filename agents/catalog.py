@@ -43,6 +43,12 @@ def load_runnable() -> Catalog:
     return Catalog(tuple(kinds))
 
 
+def takes_of(harness_id: str, tier: str) -> tuple[str, ...]:
+    """Return which sorts of files may go out with a message to that agent at that tier."""
+    kind = load_catalog().find(harness_id)
+    return kind.tier(tier).takes if kind else ()
+
+
 def models_of(harness_id: str, tier: str) -> dict[str, Any]:
     """Return ``models`` of a HarnessStreamInput: a program on the person's machine is told
     the model of the tier, and pays with the person's own sign-in."""

@@ -29,6 +29,7 @@ app.conf.update(
             "threads.end_stuck_runs": 60.0,
             "threads.expire_queued_runs": 60.0,
             "threads.prune_events": 600.0,
+            "threads.prune_unsent": 600.0,
         }.items()
     },
     broker_connection_retry_on_startup=True,

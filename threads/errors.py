@@ -160,3 +160,49 @@ class NotBegun(AppError):
     text = "This chat has no sandbox yet."
     hint = "Send a message first: it decides where the chat runs."
     status = 409
+
+
+class FileTooLarge(AppError):
+    code = "file_too_large"
+    text = "The file is too large."
+    hint = "Send a picture of up to 5 MB, or a text of up to 256 kB."
+    status = 413
+
+
+class FileUnsupported(AppError):
+    code = "file_unsupported"
+    text = "This is neither a picture nor a text."
+    hint = "Send PNG, JPEG, GIF or WebP, or a text file in UTF-8."
+    status = 415
+
+
+class FileEmpty(AppError):
+    code = "file_empty"
+    text = "The file is empty."
+    hint = "Send a file with something in it."
+
+
+class FileUnknown(AppError):
+    code = "unknown_file"
+    text = "A file of the message is not there: it was not kept, or is not yours."
+    hint = "Attach it again. Mesh fetches nothing from other addresses."
+
+
+class TooManyFiles(AppError):
+    code = "too_many_files"
+    text = "These are too many files for one message."
+    hint = "Send up to 10 files with a message, 15 MB in all."
+
+
+class TooManyUnsent(AppError):
+    code = "too_many_unsent"
+    text = "Too many of your files wait to be sent."
+    hint = "Send or remove some; what is not sent is removed after a day."
+    status = 429
+
+
+class FilesNotTaken(AppError):
+    code = "files_not_taken"
+    text = "This agent can't take such files."
+    hint = "Choose another agent, or send the message without them."
+    status = 409

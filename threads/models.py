@@ -171,6 +171,36 @@ class Run(models.Model):
         return f"run {self.id} ({self.state})"
 
 
+class Attachment(models.Model):
+    """A file that a person attached, whole: rows are the post, so it is backed up, moved and
+    deleted with them, and every process of a cluster has it (ADR 16).
+
+    Message parts name it by its address. ``thread`` is empty until it is sent with a message;
+    until then it is its owner's alone, and what is never sent is removed after a day.
+    ``media_type`` was read from the bytes.
+    """
+
+    id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    thread = models.ForeignKey(Thread, models.CASCADE, null=True, related_name="attachments")
+    name = models.CharField(max_length=200)
+    media_type = models.CharField(max_length=40)
+    size = models.PositiveIntegerField()
+    data = models.BinaryField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["owner", "created_at"], condition=Q(thread=None), name="unsent_files"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Event(models.Model):
     """One line of a thread's journal: an AI SDK UI message chunk under its number.
 

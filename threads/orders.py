@@ -15,6 +15,7 @@ from agents.catalog import models_of
 from agents.selectors import list_mcp_servers
 from sandboxes.core.resolve import REMOTE_USER
 from sandboxes.providers.base import Place
+from threads.attached import with_files
 from threads.chunks import ui_message
 from threads.core import lanes, run_state
 from threads.core.decide import resumed_id
@@ -266,12 +267,13 @@ def harness_input(run: Run) -> dict[str, Any]:
     """Return the HarnessStreamInput of a run. The harness remembers what was said before."""
     thread, agent = run.thread, run.thread.agent
     said = go_on_message(run) if run.resumptions else ui_message(run.prompt)
+    messages = with_files([*run.system_messages, said], thread_id=thread.pk)
     agent_shown = {"id": str(agent.pk), "slug": agent.slug, "title": agent.title}
     return {
         "threadId": str(thread.pk),
         "taskId": str(thread.pk),
         "runId": str(run.pk),
-        "messages": [*run.system_messages, said],
+        "messages": messages,
         "models": models_of(thread.harness_id, run.tier),
         "tier": run.tier,
         "mode": run.mode,

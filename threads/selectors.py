@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from agents.catalog import load_catalog
@@ -20,7 +20,7 @@ from threads.core import run_state
 from threads.core.fold import RESTARTED, fold
 from threads.core.thread_status import thread_status
 from threads.ending import WITHDRAWN
-from threads.models import Approval, ApprovalRule, Event, Message, Run, Thread
+from threads.models import Approval, ApprovalRule, Attachment, Event, Message, Run, Thread
 from threads.rows import EventRow
 
 LIST_LIMIT = 200  # threads of one list
@@ -63,6 +63,23 @@ def list_branches(*, viewer: User, agent: Agent) -> list[str]:
     # A thread with a folder of its own has a key in the place of a branch.
     named = threads.exclude(branch__startswith="thread:").order_by("-updated_at")
     return list(dict.fromkeys(named.values_list("branch", flat=True)[:50]))[:BRANCH_LIMIT]
+
+
+def get_file(*, viewer: User, org_slug: str, file_id: UUID) -> Attachment:
+    """Return an attached file with its bytes: to who may read its thread, and before it is sent
+    to who attached it; one query.
+
+    Raises:
+        NotFound: there is none, or it is not for the viewer.
+    """
+    may_read = Q(thread__in=_visible(viewer)) | Q(
+        thread=None, owner=viewer, organization__memberships__user=viewer
+    )
+    files = Attachment.objects.filter(may_read, pk=file_id, organization__slug=org_slug)
+    found = files.first()
+    if found is None:
+        raise NotFound
+    return found
 
 
 def _visible(viewer: User) -> QuerySet[Thread]:

@@ -29,6 +29,7 @@ PIECES = (
     "cards",
     "queue",
     "composer",
+    "files",
     "agents",
     "desks",
     "settings",

@@ -18,7 +18,12 @@ EVERY: Final = 60.0  # seconds
 
 async def sweep() -> None:
     """Look once at everything there is to look after."""
-    for work in (services.end_stuck_runs, services.expire_queued_runs, services.prune_events):
+    for work in (
+        services.end_stuck_runs,
+        services.expire_queued_runs,
+        services.prune_events,
+        services.prune_unsent,
+    ):
         if count := await pool.run(work, now=timezone.now()):
             logger.info("%s: %s", work.__name__, count)
 

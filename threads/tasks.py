@@ -27,3 +27,9 @@ def expire_queued_runs() -> int:
 def prune_events() -> int:
     """Remove old events of stored answers. Running it twice does no harm."""
     return services.prune_events(now=timezone.now())
+
+
+@shared_task(name="threads.prune_unsent")
+def prune_unsent() -> int:
+    """Remove attached files that were never sent. Running it twice does no harm."""
+    return services.prune_unsent(now=timezone.now())

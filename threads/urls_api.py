@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from threads import api, permissions_api, preview_api, queue_api, stream
+from threads import api, files_api, permissions_api, preview_api, queue_api, stream
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("threads", api.ThreadsApi.as_view(), name="threads"),
@@ -40,5 +40,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("threads/<uuid:thread_id>/sandbox/preview", preview_api.PreviewApi.as_view()),
     path("threads/<uuid:thread_id>/sandbox/setup/<str:step>", preview_api.StepApi.as_view()),
     path("threads/<uuid:thread_id>/sandbox/events", preview_api.follow_sandbox),
+    path("files", files_api.FilesApi.as_view(), name="files"),
+    path("files/<uuid:file_id>", files_api.FileApi.as_view(), name="file"),
     path("cancel/<uuid:thread_id>", api.CancelApi.as_view(), name="cancel"),
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, get_args
 
 FAST: Final = "fast"
@@ -11,19 +11,24 @@ SMART: Final = "smart"
 THINKING: Final = "thinking"
 KEYS: Final = (FAST, SMART, THINKING)
 
+SORTS: Final = ("text", "image")  # of files
+TEXT_ONLY: Final = ("text",)
+
 Needs = Literal["key", "capability", "machine"]
 Steers = Literal["now", "next"]
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """One row of an agent: ``model_id`` is empty where the server picks the model by key."""
+    """One row of an agent: ``model_id`` is empty where the server picks the model by key.
+    ``takes``: which sorts of files it takes with a message, of ``SORTS``."""
 
     key: str
     label: str
     description: str
     icon: str
     model_id: str | None = None
+    takes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,8 @@ class Kind:
     steer: Steers = "next"
     # Whether it is told why a person denied what it asked for.
     hears_reasons: bool = True
+    # Which sorts of files it takes, unless its model is known: that sees, or it does not.
+    takes: tuple[str, ...] = TEXT_ONLY
 
     @property
     def is_local(self) -> bool:
@@ -143,17 +150,28 @@ def _read_kind(entry: dict[str, Any]) -> Kind:
         tiers = tuple(Tier(**tier) for tier in entry.get("tiers", []))
         models = tuple(_read_model(model) for model in entry.get("models", []))
         given = {key: value for key, value in entry.items() if key != "hidden"}
-        kind = Kind(**{**given, "tiers": tiers, "models": models})
+        takes = tuple(entry.get("takes", TEXT_ONLY))
+        kind = Kind(**{**given, "tiers": tiers, "models": models, "takes": takes})
     except TypeError as exc:  # a word that is none of ours, or one that is missing
         raise ValueError(f"{name}: {str(exc).partition('.__init__() ')[2] or exc}") from exc
     if kind.needs not in get_args(Needs):
         raise ValueError(f"{kind.kind}: needs must be one of {get_args(Needs)}")
     if kind.steer not in get_args(Steers):
         raise ValueError(f"{kind.kind}: steer must be one of {get_args(Steers)}")
+    if not set(takes) <= set(SORTS):
+        raise ValueError(f"{kind.kind}: takes must be some of {SORTS}; there is {takes}")
     keys = [tier.key for tier in tiers]
     if not keys or len(keys) != len(set(keys)) or not set(keys) <= set(KEYS):
         raise ValueError(f"{kind.kind}: tiers must be some of {KEYS}, each once; there is {keys}")
-    return kind
+    return replace(kind, tiers=tuple(replace(tier, takes=_takes(kind, tier)) for tier in tiers))
+
+
+def _takes(kind: Kind, tier: Tier) -> tuple[str, ...]:
+    model = kind.model_of(tier)
+    if model is None:
+        return kind.takes
+    sees = "vision" in model.capabilities
+    return tuple(sort for sort in SORTS if (sees if sort == "image" else sort in kind.takes))
 
 
 def _read_model(entry: dict[str, Any]) -> Model:

@@ -64,10 +64,25 @@ _DESCRIPTIONS = {
 }
 
 
-def section(kind, title, labels, *, is_local=True, state="enabled", reason="", action=""):
+def section(
+    kind,
+    title,
+    labels,
+    *,
+    is_local=True,
+    state="enabled",
+    reason="",
+    action="",
+    takes=("text", "image"),
+):
     tiers = tuple(
         SimpleNamespace(
-            key=key, label=label, description=_DESCRIPTIONS[key], model_id=None, icon=""
+            key=key,
+            label=label,
+            description=_DESCRIPTIONS[key],
+            model_id=None,
+            icon="",
+            takes=takes,
         )
         for key, label in zip(_DESCRIPTIONS, labels, strict=True)
     )
@@ -86,7 +101,7 @@ def section(kind, title, labels, *, is_local=True, state="enabled", reason="", a
 def chat(*sections, active=("claude-code", "smart"), locked=False, **fields):
     sections = sections or (
         section("claude-code", "Claude Code", ("Haiku", "Sonnet", "Opus")),
-        section("demo", "Demo", ("Fast", "Smart", "Thinking")),
+        section("demo", "Demo", ("Fast", "Smart", "Thinking"), takes=()),
     )
     given = {"machine": machine(), "machines": (), "source": source(), **fields}
     return SimpleNamespace(sections=sections, active=active, locked=locked, **given)

@@ -26,6 +26,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from mesh.middleware import POLICY
 from tests.browser import made_up
 from tests.waiting import until
+from threads.core.attachments import media_type_of
 
 STATIC = Path(settings.BASE_DIR) / "mesh/static"
 
@@ -69,6 +70,7 @@ class ScriptedServer:
     branches: list[str] = field(default_factory=list)
     vm_starts: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    files: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # id → media type, bytes
 
     def __post_init__(self):
         self.chat = self.chat or made_up.chat()
@@ -158,6 +160,8 @@ class ScriptedServer:
                     self._note,
                     methods=["POST", "PUT", "PATCH", "DELETE"],
                 ),
+                Route(f"{api}/files", self._keep_file, methods=["POST"]),
+                Route(f"{api}/files/{{file}}", self._file, methods=["GET", "DELETE"]),
                 Route(f"{api}/cancel/{{thread}}", self._cancel, methods=["POST"]),
                 WebSocketRoute("/ws", self._socket),
             ],
@@ -293,6 +297,24 @@ class ScriptedServer:
         if request.method == "DELETE":
             return Response(status_code=204)
         return JSONResponse({"parts": (body or {}).get("parts"), "applies": "now", "allowed": []})
+
+    async def _keep_file(self, request):
+        data, name = await request.body(), request.query_params["name"]
+        if self.refusal:
+            status, error = self.refusal
+            return JSONResponse({"error": error}, status_code=status)
+        kind, file_id = media_type_of(data), f"{len(self.files):032x}"
+        self.files[file_id] = (kind, data)
+        url = f"/api/home/decopilot/files/{file_id}"
+        part = {"type": "file", "mediaType": kind, "filename": name, "url": url}
+        return JSONResponse({"id": file_id, "size": len(data), "part": part}, status_code=201)
+
+    async def _file(self, request):
+        if request.method == "DELETE":
+            self.files.pop(request.path_params["file"], None)
+            return Response(status_code=204)
+        kind, data = self.files[request.path_params["file"]]
+        return Response(data, media_type=kind)
 
     async def _cancel(self, request):
         self.cancelled.append(request.path_params["thread"])

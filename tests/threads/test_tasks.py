@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 from mesh.develop import ROOT
 from threads import services, tasks
 
-NAMES = ["end_stuck_runs", "expire_queued_runs", "prune_events"]
+NAMES = ["end_stuck_runs", "expire_queued_runs", "prune_events", "prune_unsent"]
 SHOW = """
 import json
 from mesh.celery import app

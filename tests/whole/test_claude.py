@@ -1,5 +1,6 @@
 """The real Claude Code through everything: CLI, sandbox, link, server; the model is a stand-in."""
 
+import base64
 import os
 from pathlib import Path
 
@@ -8,31 +9,37 @@ import pytest
 from tests.harness.cli import need
 from tests.running import RunningMesh, events, say, text_of, until_finish
 from tests.standin import serving_in_thread
+from tests.threads.test_files import PIXEL
 from tests.waiting import until
 
 pytestmark = pytest.mark.real_cli
 
 
 @pytest.fixture(scope="module")
-def mesh(tmp_path_factory):
+def standin():
+    with serving_in_thread() as standin:
+        yield standin
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory, standin):
     """A running Mesh whose machine has ``claude``, signed in by a key."""
     program = Path(need("claude"))
     home = tmp_path_factory.mktemp("person")
-    with serving_in_thread() as standin:
-        running = RunningMesh(
-            tmp_path_factory.mktemp("mesh") / "home",
-            PATH=f"{program.parent}:{os.environ['PATH']}",
-            HOME=str(home),
-            ANTHROPIC_BASE_URL=standin.url,
-            ANTHROPIC_API_KEY="stand-in",
-            CLAUDE_CODE_MAX_RETRIES="1",
-        )
-        try:
-            running.start().online()
-            until(lambda: "claude-code" in capabilities(running), within=30, what="probed")
-            yield running
-        finally:
-            running.close()
+    running = RunningMesh(
+        tmp_path_factory.mktemp("mesh") / "home",
+        PATH=f"{program.parent}:{os.environ['PATH']}",
+        HOME=str(home),
+        ANTHROPIC_BASE_URL=standin.url,
+        ANTHROPIC_API_KEY="stand-in",
+        CLAUDE_CODE_MAX_RETRIES="1",
+    )
+    try:
+        running.start().online()
+        until(lambda: "claude-code" in capabilities(running), within=30, what="probed")
+        yield running
+    finally:
+        running.close()
 
 
 def capabilities(mesh):
@@ -69,6 +76,23 @@ def test_a_tool_runs_in_the_sandbox(api, thread):
 
     outputs = [chunk["output"] for _, chunk in seen if chunk["type"] == "tool-output-available"]
     assert "made" in str(outputs)
+
+
+def test_a_picture_reaches_the_model(mesh, api, thread, standin):
+    part = api.post("/files", params={"name": "a.png"}, content=PIXEL).json()["part"]
+
+    answer = api.post(
+        f"/threads/{thread}/messages",
+        json={"messages": [{"role": "user", "parts": [{"type": "text", "text": "say: a"}, part]}]},
+    )
+    seen = until_finish(events(api, thread, run=answer.json()["runId"]))
+
+    assert text_of(seen).startswith("a")  # it adds where it keeps the picture
+    sent = standin.messages[-1].body["messages"]
+    blocks = [b for m in sent if isinstance(m["content"], list) for b in m["content"]]
+    (image,) = [block["source"] for block in blocks if block["type"] == "image"]
+    assert base64.b64decode(image["data"]) == PIXEL
+    assert api.get(f"{mesh.url}{part['url']}").content == PIXEL
 
 
 def test_a_second_harness_for_the_thread_is_not_taken(api, thread):

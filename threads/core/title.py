@@ -27,3 +27,10 @@ def title_of(text: str) -> str:
         whole = cut.rsplit(" ", 1)[0] if " " in cut[LIMIT // 2 :] else cut
         return whole.rstrip(" ,.;:") + "…"
     return ""
+
+
+def title_from(parts: Iterable[Mapping[str, Any]]) -> str:
+    """Return the title that a message gives: from its words, else from its first file's name."""
+    parts = list(parts)
+    names = (str(part.get("filename", "")) for part in parts if part.get("type") == "file")
+    return title_of(text_of(parts)) or title_of(next(names, ""))

@@ -15,6 +15,7 @@ from agents.keys.errors import NoModel
 from agents.keys.selectors import Chosen, choose_model
 from links import selectors as links
 from mesh.models import User
+from threads.attached import with_files
 from threads.chunks import ui_message
 from threads.core.fold import fold
 from threads.core.title import title_of
@@ -48,7 +49,9 @@ def load_context(turn: TurnInput, *, fence: int) -> Context:
     newest = list(before.order_by("-seq")[:MESSAGES_LIMIT])
     return Context(
         chosen=chosen,
-        messages=[ui_message(message) for message in reversed(newest)],
+        messages=with_files(
+            [ui_message(message) for message in reversed(newest)], thread_id=run.thread_id
+        ),
         lost=_lost_parts(run, fence) if fence > 1 else [],
         titling=None if newest else _titling(turn, organization_id),
     )

@@ -11,16 +11,18 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from agents.catalog import takes_of
 from mesh.models import User
 from mesh.selectors import NotFound
 from threads import rows
 from threads.chunks import status_chunk, title_chunk, user_message_chunk
 from threads.core import run_state
-from threads.core.title import text_of, title_of
+from threads.core.title import title_from
 from threads.errors import AgentMismatch, TooManyQueued
 from threads.models import Message, Run, Thread
 from threads.rows import Draft
 from threads.services.announce import announce
+from threads.services.attachments import attach
 from threads.targets import Wish, choose_pins
 
 QUEUE_LIMIT = 100  # messages of one thread that wait
@@ -55,6 +57,7 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
         LinkUnavailable: the machine is offline or can't run the harness; nothing is kept.
         AgentMismatch, TooManyQueued, KindUnavailable, HarnessUnknown: nothing is kept.
         NoProviderKey, NoModelAtTier: Decopilot could ask no model; nothing is kept.
+        FilesNotTaken, FileUnknown and their like (``attach``): nothing is kept.
         NotFound: the thread was deleted meanwhile.
     """
     now = timezone.now()
@@ -67,7 +70,9 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
             return known
         _check(thread, message)
         pins, lane = choose_pins(thread=thread, wish=message.wish, tier=message.tier)
-        parts = rows.clean(message.parts)
+        takes = takes_of(pins.harness_id, message.tier)
+        given = attach(parts=message.parts, thread=thread, by=author, takes=takes)
+        parts = rows.clean(given)
         prompt = Message.objects.create(
             thread=thread,
             role="user",
@@ -94,7 +99,7 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
         written = rows.append(thread.pk, _drafts(thread, prompt, run))
         changed = {**pins.as_fields(), "updated_at": now}
         if not thread.title:
-            changed["title"] = title_of(text_of(parts))
+            changed["title"] = title_from(parts)
         for name, value in changed.items():
             setattr(thread, name, value)
         thread.save(update_fields=list(changed))
@@ -108,7 +113,7 @@ def _drafts(thread: Thread, prompt: Message, run: Run) -> list[Draft]:
         Draft(user_message_chunk(prompt), run.pk),
         Draft(queued, run.pk),
     ]
-    if not thread.title and (title := title_of(text_of(prompt.parts))):
+    if not thread.title and (title := title_from(prompt.parts)):
         drafts.append(Draft(title_chunk(title), run.pk))
     return drafts
 

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from agents.catalog import takes_of
 from mesh.models import User
 from mesh.selectors import NotFound
 from threads import rows
@@ -26,6 +27,7 @@ from threads.models import Message, Run, Steer, Thread
 from threads.rows import Draft
 from threads.selectors import list_queue
 from threads.services.announce import announce
+from threads.services.attachments import attach
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +47,16 @@ def change_queued(*, thread: Thread, run_id: UUID, change: QueueChange, by: User
         NotFound: the thread has no such run.
         NotTheAuthor: another person wrote it.
         AlreadyDispatched: it, or the one before which it should go, waits no longer.
+        FilesNotTaken, FileUnknown and their like: see ``attach``.
     """
     with transaction.atomic():
         run = lock_own(thread, run_id, by)
         drafts = []
         if change.parts:
             _refuse_if_handed_over(run)
-            drafts.append(_edit(run, rows.clean(change.parts)))
+            takes = takes_of(run.thread.harness_id, run.tier)
+            parts = attach(parts=change.parts, thread=run.thread, by=by, takes=takes)
+            drafts.append(_edit(run, rows.clean(parts)))
         if change.moves:
             drafts.append(_move(run, change.before))
         written = rows.append(thread.pk, drafts)
@@ -116,7 +121,11 @@ def _refuse_if_handed_over(run: Run) -> None:
 def lock_own(thread: Thread, run_id: UUID, by: User) -> Run:
     """Return the run behind its thread's lock, if ``by`` wrote what it answers."""
     rows.lock(thread.pk)
-    run = Run.objects.select_related("prompt", "thread").filter(thread=thread, pk=run_id).first()
+    run = (
+        Run.objects.select_related("prompt", "thread__organization")
+        .filter(thread=thread, pk=run_id)
+        .first()
+    )
     if run is None:
         raise NotFound("The thread has no such message.")
     if run.prompt.author_id != by.pk:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from agents.catalog import load_catalog
 from mesh.models import User
 from threads import rows
+from threads.attached import with_files
 from threads.chunks import steering_chunk, ui_message
 from threads.core import run_state
 from threads.errors import AlreadyDispatched, CannotSteer, NothingRuns
@@ -74,7 +75,8 @@ def try_steer(*, steer_id: UUID) -> dict[str, Any] | None:
         )
         if not due.update(tried_at=timezone.now()):
             return None
-        return ui_message(steers.select_related("run__prompt").get().run.prompt)
+        said = ui_message(steers.select_related("run__prompt").get().run.prompt)
+        return with_files([said], thread_id=thread_id)[0]
 
 
 def mark_steer_told(*, steer_id: UUID, is_taken: bool) -> None:

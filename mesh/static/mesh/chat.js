@@ -141,7 +141,7 @@ export class Chat {
   }
 
   /** Add a message that is on its way; while an agent works, behind what waits. */
-  addOwn(id, text, parts = [{ type: "text", text }]) {
+  addOwn(id, parts) {
     if (this.current()) this.line.push(id);
     const message = this.insert({ id, role: "user", parts, metadata: {}, sending: "sending" });
     this.arrange();
@@ -270,3 +270,6 @@ export const kindOf = (part) => KINDS[toolName(part)] ?? "permission";
 /** The answer as Markdown, for copying. */
 export const textOf = (message) =>
   message.parts.filter((part) => part.type === "text").map((part) => part.text).join("\n\n").trim();
+
+/** The files that the message brought. */
+export const filesOf = (message) => message.parts.filter((part) => part.type === "file");

@@ -6,9 +6,10 @@
 import { byId, el, icon, morphChildren, remember, say } from "./dom.js";
 
 export class Composer {
-  /** `onSend(text)` takes the text over; `onStop()` ends the run; `onLevel(level)` switches. */
-  constructor({ draftKey, onSend, onStop, onLevel }) {
-    Object.assign(this, { draftKey, onSend, onStop, busy: false });
+  /** `onSend(text, files)` takes the message over; `onStop()` ends the run; `onLevel(level)`
+      switches; `takes()` says which files go with a message, and `filesUrl` is where they are kept. */
+  constructor({ draftKey, filesUrl, onSend, onStop, onLevel, takes }) {
+    Object.assign(this, { draftKey, filesUrl, onSend, onStop, takes, busy: false, files: null });
     this.form = byId("composer");
     this.text = byId("text");
     this.button = byId("send");
@@ -16,6 +17,7 @@ export class Composer {
     this.level = byId("level");
     this.listen(onLevel);
     this.write(this.draft());
+    if (this.hasKeptFiles()) this.withFiles(() => {});
     if (matchMedia("(pointer: fine)").matches) this.text.focus({ preventScroll: true });
   }
 
@@ -35,6 +37,19 @@ export class Composer {
       if (target === this.form || target.classList.contains("composer__row")) this.text.focus();
     });
     this.stop.addEventListener("click", () => this.onStop());
+    byId("attach").addEventListener("click", () => byId("attach-input").click());
+    byId("attach-input").addEventListener("change", ({ target }) => {
+      this.attach([...target.files]);
+      target.value = "";
+    });
+    this.text.addEventListener("paste", (event) => {
+      const { files, types } = event.clipboardData;
+      // A table comes as a picture, too: then its words are meant.
+      if (!files.length || types.includes("text/plain")) return;
+      event.preventDefault();
+      this.attach([...files]);
+    });
+    for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) addEventListener(kind, (event) => this.dragged(event));
     this.level.addEventListener("change", () => {
       remember("mesh_level", this.level.value);
       onLevel(this.level.value);
@@ -43,15 +58,51 @@ export class Composer {
 
   act() {
     const text = this.text.value.trim();
-    if (!text) return;
+    const trouble = this.files?.trouble();
+    if (trouble) say(trouble);
+    if (this.isEmpty() || trouble) return;
     this.write("");
-    this.onSend(text);
+    this.onSend(text, this.files?.take() ?? []);
   }
 
-  /** Put text into the box, as when a message comes back; what stands there is kept. */
-  giveBack(text) {
+  /** Put a message back into the box; what stands there is kept. */
+  giveBack(text, files = []) {
     this.write([text, this.text.value].filter((value) => value.trim()).join("\n\n"));
+    if (files.length) this.withFiles((row) => row.giveBack(files));
     this.text.focus();
+  }
+
+  attach(files) {
+    if (files.length) this.withFiles((row) => row.add(files));
+  }
+
+  /** Do something with the row of files, which is loaded with the first of them. */
+  async withFiles(act) {
+    const { Attachments } = await import("./attach.js");
+    this.files ??= new Attachments({ url: this.filesUrl, key: `${this.draftKey}:files`, onChange: () => this.paintButtons() });
+    this.judge();
+    act(this.files);
+  }
+
+  /** Another agent may take other files. */
+  judge() {
+    const { takes, title } = this.takes();
+    this.files?.judge(takes, title);
+    const none = takes?.length === 0;
+    byId("attach").disabled = none;
+    byId("attach").title = none ? `${title} takes no files` : "Attach pictures or text files";
+    byId("drop").lastChild.textContent = none ? `${title} takes no files. Choose another agent first.` : takes?.includes("image") === false ? "Drop text files here" : "Drop pictures or text files here";
+  }
+
+  dragged(event) {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault(); // or the browser would open the file in the place of the page
+    byId("drop").hidden = event.type === "drop" || (event.type === "dragleave" && !event.relatedTarget);
+    if (event.type === "drop" && !byId("attach").disabled) this.attach([...event.dataTransfer.files]);
+  }
+
+  isEmpty() {
+    return !this.text.value.trim() && !this.files?.items.length;
   }
 
   write(text) {
@@ -71,6 +122,14 @@ export class Composer {
     }
   }
 
+  hasKeptFiles() {
+    try {
+      return localStorage.getItem(`${this.draftKey}:files`) !== null;
+    } catch {
+      return false;
+    }
+  }
+
   draft() {
     try {
       return localStorage.getItem(this.draftKey) ?? "";
@@ -85,6 +144,7 @@ export class Composer {
     this.write("");
     this.draftKey = key;
     this.write(text);
+    this.files?.moveDraft(`${key}:files`);
   }
 
   setBusy(busy, stopping = false) {
@@ -96,13 +156,13 @@ export class Composer {
 
   /** While an agent works one can stop it, and what is written can be sent behind it. */
   paintButtons() {
-    const isEmpty = !this.text.value.trim();
+    const isEmpty = this.isEmpty();
     // The button that goes must not take the focus with it.
     if (this.busy && isEmpty && document.activeElement === this.button) this.text.focus();
     if (!this.busy && document.activeElement === this.stop) this.text.focus();
     this.stop.hidden = !this.busy;
     this.button.hidden = this.busy && isEmpty;
-    this.button.disabled = isEmpty;
+    this.button.disabled = isEmpty || Boolean(this.files?.trouble());
   }
 
   /** Say that the level counts from the next message on: what works was begun at another one. */
@@ -122,7 +182,7 @@ export class Outbox {
     this.key = key;
   }
 
-  /** Return [{id, text}], the oldest first. */
+  /** Return [{id, text, files}], the oldest first. */
   all() {
     try {
       return JSON.parse(localStorage.getItem(this.key)) ?? [];
@@ -131,8 +191,8 @@ export class Outbox {
     }
   }
 
-  put(id, text) {
-    this.keep([...this.all().filter((message) => message.id !== id), { id, text }]);
+  put(id, text, files) {
+    this.keep([...this.all().filter((message) => message.id !== id), { id, text, files }]);
   }
 
   drop(id) {
@@ -195,6 +255,12 @@ export class Agents {
     // The harness may have a colon in its name ("acp:gemini"), a tier never has.
     const at = input.value.lastIndexOf(":");
     return { harness: input.value.slice(0, at), tier: input.value.slice(at + 1), isLocal: "local" in input.dataset };
+  }
+
+  /** Which sorts of files go with a message now: {takes: null} when there is nobody to ask. */
+  takes() {
+    const { takes, title } = picked("choice")?.dataset ?? {};
+    return { takes: takes === undefined ? null : takes.split(" ").filter(Boolean), title: title ?? "The agent" };
   }
 
   /** The machine's id where there are several, else null: the server knows the only one. */

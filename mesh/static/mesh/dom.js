@@ -114,15 +114,17 @@ export class Refused extends Error {
 
 const csrf = () => document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
 
-/** Call the API and return its JSON. Throws Refused, also when the server can't be reached. */
+/** Call the API and return its JSON; a Blob is sent as it is. Throws Refused, also when the server
+    can't be reached. */
 export async function api(method, path, body) {
+  const isWhole = body instanceof Blob;
   let response;
   let answer = null;
   try {
     response = await fetch(path, {
       method,
-      body: body === undefined ? undefined : JSON.stringify(body),
-      headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": csrf() },
+      body: body === undefined || isWhole ? body : JSON.stringify(body),
+      headers: { "Content-Type": isWhole ? "application/octet-stream" : "application/json", Accept: "application/json", "X-CSRFToken": csrf() },
       signal: AbortSignal.timeout(60_000),
     });
     answer = await response.json().catch(() => null);

@@ -1,7 +1,7 @@
 // The chat page: joins the store, the conversation, the composer, the list and the socket.
 // Runs are put into words here.
 
-import { Chat, textOf } from "./chat.js";
+import { Chat, filesOf, textOf } from "./chat.js";
 import { Agents, Composer, Outbox, offlineNotice } from "./composer.js";
 import { api, byId, duration, el, icon, say } from "./dom.js";
 import { Sidebar } from "./sidebar.js";
@@ -22,20 +22,27 @@ const chat = new Chat(data, {
   onTitle: (title) => nameIt(title),
 });
 const transcript = new Transcript(chat, {
-  onRetry: (message) => post(message.id, textOf(message)),
+  onRetry: (message) => post(message.id, message.parts),
   onEdit: (message) => {
     outbox.drop(message.id);
     chat.remove(message.id);
-    composer.giveBack(textOf(message));
+    composer.giveBack(textOf(message), filesOf(message));
   },
   onAgain: (answer) => {
     const before = chat.messages.slice(0, chat.messages.indexOf(answer)).reverse();
     const asked = before.find((message) => message.role === "user");
-    if (asked) send(textOf(asked));
+    if (asked) send(textOf(asked), filesOf(asked));
   },
 });
-const composer = new Composer({ draftKey: keyOf("draft"), onSend: send, onStop: stop, onLevel: switchLevel });
-const agents = new Agents({ onMachine: () => sidebar.refresh(), onChoice: warmUp });
+const agents = new Agents({ onMachine: () => sidebar.refresh(), onChoice: chosen });
+const composer = new Composer({
+  draftKey: keyOf("draft"),
+  filesUrl: `${base}/files`,
+  onSend: send,
+  onStop: stop,
+  onLevel: switchLevel,
+  takes: () => agents.takes(),
+});
 const { branch } = byId("branch-menu") ? await import("./branch.js") : { branch: () => "" };
 const outbox = new Outbox(keyOf("outbox"));
 
@@ -43,22 +50,22 @@ function keyOf(kind) {
   return `mesh:${kind}:${data.org}:${thread?.id ?? "new"}`;
 }
 
-function send(text) {
+function send(text, files = []) {
   const id = newId();
+  const parts = [...(text ? [{ type: "text", text }] : []), ...files];
   document.body.dataset.view = "thread";
-  chat.addOwn(id, text);
+  chat.addOwn(id, parts);
   paintStatus();
   transcript.toEnd();
-  return post(id, text);
+  return post(id, parts);
 }
 
 /** Send again what was taken back, to the place that it had. */
 async function restore({ parts }, before) {
   const id = newId();
-  const text = textOf({ parts });
-  chat.addOwn(id, text, parts);
+  chat.addOwn(id, parts);
   paintStatus();
-  const answer = await post(id, text, parts);
+  const answer = await post(id, parts);
   if (!answer || !before) return;
   // It may be the next one by now, or the other one has gone out: then it stays where it is.
   await api("PATCH", `${base}/threads/${thread.id}/queue/${answer.runId}`, { before }).catch(() => {});
@@ -71,11 +78,11 @@ function newId() {
 }
 
 /** Send a message, the thread first if there is none; sending again under the same id is safe. */
-async function post(id, text, parts = [{ type: "text", text }]) {
+async function post(id, parts) {
   const message = chat.known.get(id);
   Object.assign(message, { sending: "sending", refused: null });
   transcript.change(message, null);
-  outbox.put(id, text);
+  outbox.put(id, textOf(message), filesOf(message));
   try {
     // A second message may be written before the first one has its thread.
     const fresh = thread ? null : await (opening ??= openThread().finally(() => (opening = null)));
@@ -106,6 +113,11 @@ function firstPins(choice) {
   return { ...(branch() ? { branch: branch() } : {}), ...(choice ? { harnessId: choice.harness, ...here } : {}) };
 }
 
+function chosen(choice) {
+  composer.judge();
+  warmUp(choice);
+}
+
 /** Have the sandbox started while the person writes. It is a courtesy: the first message does
     without it, so nobody hears of a failure. */
 function warmUp(choice) {
@@ -117,11 +129,11 @@ function warmUp(choice) {
 /** Show again what was sent from a page that was closed before the server answered. */
 function takeUp() {
   const waiting = outbox.all();
-  if (!thread && waiting.length) composer.giveBack(waiting.map(({ text }) => text).join("\n\n"));
-  for (const { id, text } of waiting) {
+  if (!thread && waiting.length) composer.giveBack(waiting.map(({ text }) => text).join("\n\n"), waiting.flatMap(({ files = [] }) => files));
+  for (const { id, text, files = [] } of waiting) {
     if (!thread || chat.known.has(id)) outbox.drop(id);
     else {
-      chat.addOwn(id, text);
+      chat.addOwn(id, [...(text ? [{ type: "text", text }] : []), ...files]);
       chat.settle(id, { message: "The page was closed before the server answered." });
     }
   }
@@ -365,6 +377,7 @@ const sidebar = new Sidebar({
   agents,
   onRefreshed: () => {
     paintTitle();
+    composer.judge();
     connect?.refreshed();
   },
   onSignedOut: signedOut,
@@ -420,5 +433,6 @@ const socket = new Socket(data.socket ?? "/ws", { onMessage, onState });
 takeUp();
 transcript.start();
 if (thread) socket.follow(thread.id, data.cursor);
+composer.judge();
 paintStatus();
 paintTitle();

@@ -58,7 +58,8 @@ class SteerPart {
 
   update(part) {
     const parts = part.data?.message?.parts ?? [];
-    this.bubble.textContent = parts.filter(({ type }) => type === "text").map(({ text }) => text).join("\n\n");
+    const files = parts.filter(({ type }) => type === "file").map(fileNode);
+    this.bubble.replaceChildren(parts.filter(({ type }) => type === "text").map(({ text }) => text).join("\n\n"), ...files);
   }
 }
 
@@ -117,12 +118,19 @@ class FilePart {
   }
 
   update(part) {
-    const isImage = part.mediaType?.startsWith("image/") && part.url?.startsWith("data:image/");
-    const name = part.filename ?? part.mediaType ?? "file";
-    this.node.replaceChildren(
-      isImage ? el("img", { class: "picture", src: part.url, alt: name }) : el("span", { class: "chip" }, icon("file-text"), name),
-    );
+    this.node.replaceChildren(fileNode(part));
   }
+}
+
+/** A file as people see it: a picture, or its name. Only what the server keeps is a link. */
+export function fileNode(part) {
+  const url = String(part.url ?? "");
+  const isKept = /^\/api\/[-\w]+\/decopilot\/files\/[-0-9a-f]+$/.test(url);
+  const isPicture = part.mediaType?.startsWith("image/") && (isKept || url.startsWith("data:image/"));
+  const name = part.filename ?? part.mediaType ?? "file";
+  const shown = isPicture ? el("img", { class: "picture", src: url, alt: name, loading: "lazy" }) : el("span", { class: "chip" }, icon("file-text"), name);
+  if (!isKept) return shown;
+  return el("a", { class: isPicture ? "picture__link" : "chip__link", href: url, target: "_blank", rel: "noopener", title: `Open ${name}` }, shown);
 }
 
 const STATES = {

@@ -1,7 +1,7 @@
 // What waits for its turn, above the composer: changed, moved, taken back, or handed over now.
 // Loaded when the first message waits.
 
-import { textOf } from "./chat.js";
+import { filesOf, textOf } from "./chat.js";
 import { api, byId, el, icon, say } from "./dom.js";
 
 const UNDO_FOR = 10_000;
@@ -55,7 +55,7 @@ export class Queue {
     const row = el(
       "li",
       { class: "queue__item", tabindex: "-1", "data-id": message.id },
-      isEdited ? this.editor(message, runId) : el("p", { class: "queue__text" }, textOf(message) || "(a file)"),
+      isEdited ? this.editor(message, runId) : said(message),
       isEdited ? null : this.tools(message, runId, at),
       refused ? el("p", { class: "card__refused", role: "alert" }, refused) : null,
       !refused && message.steering === "refused" ? el("p", { class: "card__hint" }, "The agent could not take it in between. It goes out next turn.") : null,
@@ -67,7 +67,7 @@ export class Queue {
     const isOnItsWay = ["asked", "taken"].includes(message.steering);
     if (isOnItsWay) return el("p", { class: "queue__state", role: "status" }, el("span", { class: "pulse", "aria-hidden": "true" }), "Being handed over…");
     if (!runId) return el("p", { class: "queue__state" }, "Sending…");
-    const name = short(textOf(message));
+    const name = short(wordsOf(message));
     const button = (what, picture, label, act, props = {}) =>
       el("button", { class: "button button--bare button--icon", type: "button", "data-act": what, "aria-label": `${label}: ${name}`, title: label, onclick: act, ...props }, icon(picture));
     return el(
@@ -133,9 +133,10 @@ export class Queue {
 
   async save(message, runId) {
     const text = this.editing.box.value.trim();
-    if (!text) return;
     const others = message.parts.filter(({ type }) => type !== "text");
-    await this.ask(message, "PATCH", this.url(runId), { parts: [{ type: "text", text }, ...others] }, (answer) => {
+    if (!text && !others.length) return;
+    const parts = [...(text ? [{ type: "text", text }] : []), ...others];
+    await this.ask(message, "PATCH", this.url(runId), { parts }, (answer) => {
       message.parts = answer.parts;
       this.editing = null;
     });
@@ -172,7 +173,7 @@ export class Queue {
       this.forget();
       this.onUndo(message, before);
     };
-    return el("p", { class: "queue__undo", role: "status" }, `Taken back: ${short(textOf(this.taken.message))}`, el("button", { class: "button button--bare", type: "button", onclick: undo }, "Undo"));
+    return el("p", { class: "queue__undo", role: "status" }, `Taken back: ${short(wordsOf(this.taken.message))}`, el("button", { class: "button button--bare", type: "button", onclick: undo }, "Undo"));
   }
 
   forget() {
@@ -215,5 +216,13 @@ export class Queue {
     (button ?? row ?? (id ? byId("text") : null))?.focus();
   }
 }
+
+function said(message) {
+  const text = textOf(message);
+  const files = filesOf(message).map(({ filename }) => el("span", { class: "chip" }, icon("paperclip"), filename ?? "file"));
+  return el("div", { class: "queue__said" }, text ? el("p", { class: "queue__text" }, text) : null, files.length ? el("p", { class: "queue__files" }, ...files) : null);
+}
+
+const wordsOf = (message) => textOf(message) || filesOf(message).map(({ filename }) => filename).join(", ");
 
 const short = (text) => (text.length > 60 ? `${text.slice(0, 57)}…` : text);

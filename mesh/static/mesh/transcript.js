@@ -1,9 +1,9 @@
 // The conversation on the screen: one paint a frame, the reader's place kept, and only as
 // much of a long thread in the document as is being read.
 
-import { textOf } from "./chat.js";
+import { filesOf, textOf } from "./chat.js";
 import { byId, copy, duration, el, icon, withCode } from "./dom.js";
-import { chevron, isTool, makePart, parentOf, summarise } from "./parts.js";
+import { chevron, fileNode, isTool, makePart, parentOf, summarise } from "./parts.js";
 
 const FIRST = 80; // rows of a thread that are painted at first; older ones when scrolled to
 const MORE = 120;
@@ -186,18 +186,23 @@ class OwnMessage {
   constructor(message, transcript) {
     Object.assign(this, { message, transcript, rows: 1, from: 0 });
     this.bubble = el("div", { class: "bubble" });
+    this.files = el("div", { class: "message__files" });
     this.foot = el("div", { class: "message__foot" });
-    this.node = el("article", { class: "message message--mine", "aria-label": "You" }, this.bubble, this.foot);
+    this.node = el("article", { class: "message message--mine", "aria-label": "You" }, this.files, this.bubble, this.foot);
   }
 
   paint() {
     const { message } = this;
     const text = textOf(message);
-    if (this.text !== text) this.bubble.textContent = this.text = text;
-    for (const part of message.parts.filter((other) => other.type === "file" && !this.files)) {
-      this.bubble.append(el("span", { class: "chip" }, icon("file-text"), part.filename ?? part.mediaType ?? "file"));
+    const files = filesOf(message);
+    const known = JSON.stringify([text, files.map(({ url }) => url)]);
+    if (this.known !== known) {
+      this.known = known;
+      this.bubble.replaceChildren(text);
+      this.bubble.hidden = !text;
+      this.files.replaceChildren(...files.map(fileNode));
+      this.files.hidden = !files.length;
     }
-    this.files = true;
     this.node.classList.toggle("message--sending", message.sending === "sending");
     const foot = [];
     if (message.sending === "failed") foot.push(...this.failed());

@@ -103,3 +103,32 @@ def test_an_agent_is_hidden_or_added():
 def test_refuses_changes(changes, words):
     with pytest.raises(ValueError, match=words):
         read_catalog(override(BASE, changes))
+
+
+@pytest.mark.parametrize(
+    ("fields", "takes"),
+    [
+        pytest.param({}, ("text",), id="unless it says more: text"),
+        pytest.param({"takes": ["text", "image"]}, ("text", "image"), id="it says so"),
+        pytest.param({"takes": []}, (), id="nothing"),
+        pytest.param(
+            {"models": [{"id": "m", "title": "M", "capabilities": ["text", "vision"]}]},
+            ("text", "image"),
+            id="its model sees",
+        ),
+        pytest.param(
+            {"takes": ["text", "image"], "models": [{"id": "m", "title": "M"}]},
+            ("text",),
+            id="its model is known not to see",
+        ),
+    ],
+)
+def test_which_files_a_tier_takes(fields, takes):
+    (kind,) = read_catalog({"agents": [KIND | fields | {"tiers": [TIER | {"model_id": "m"}]}]})
+
+    assert kind.tier("smart").takes == takes
+
+
+def test_a_sort_of_files_that_nobody_knows_is_refused():
+    with pytest.raises(ValueError, match="takes must be"):
+        read_catalog({"agents": [KIND | {"takes": ["smell"]}]})

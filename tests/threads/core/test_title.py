@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from threads.core.title import LIMIT, text_of, title_of
+from threads.core.title import LIMIT, text_of, title_from, title_of
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,19 @@ def test_title_of(text, title):
 
 def test_text_of_takes_only_text():
     assert text_of([{"type": "text", "text": "a"}, {"type": "file"}, {"type": "text"}]) == "a\n"
+
+
+@pytest.mark.parametrize(
+    ("parts", "title"),
+    [
+        pytest.param(
+            [{"type": "file", "filename": "a.png"}, {"type": "text", "text": "Why?"}],
+            "Why?",
+            id="words first",
+        ),
+        pytest.param([{"type": "file", "filename": "a.png"}], "a.png", id="a file alone"),
+        pytest.param([], "", id="nothing"),
+    ],
+)
+def test_a_title_comes_from_words_or_else_from_a_file(parts, title):
+    assert title_from(parts) == title

@@ -1,0 +1,166 @@
+// Files that go out with the next message: chosen, pasted or dropped, kept by the server at once,
+// and shown above the words until they are sent. Loaded with the first of them.
+
+import { api, byId, el, icon, say, size } from "./dom.js";
+
+const MOST = 10; // files of one message, as the server has it
+const LONGEST = 2576; // pixels of a picture's longer side: no model sees more
+const HEAVY = 4_500_000; // bytes; the server takes a little more
+const SHRINKS = new Set(["image/png", "image/jpeg", "image/webp"]); // a GIF would stand still
+
+export class Attachments {
+  /** `onChange()` is called whenever `parts()` or `trouble()` may say something else. */
+  constructor({ url, key, onChange }) {
+    Object.assign(this, { url, key, onChange, items: [], takes: null, title: "" });
+    this.list = byId("files");
+    this.giveBack(stored(key));
+  }
+
+  /** Keep files on the server; each has its place in the row from now on. */
+  add(files) {
+    for (const file of files) {
+      if (this.items.length >= MOST) return this.complain(`A message takes up to ${MOST} files.`);
+      const item = { name: file.name || "picture.png", state: "uploading", file, node: null };
+      this.items.push(item);
+      this.upload(item);
+    }
+    return this.changed();
+  }
+
+  async upload(item) {
+    Object.assign(item, { state: "uploading", refused: null });
+    this.changed();
+    try {
+      const body = await shrunk(item.file);
+      const kept = await api("POST", `${this.url}?name=${encodeURIComponent(item.name)}`, body);
+      Object.assign(item, { state: "ready", part: kept.part, size: kept.size, file: null });
+    } catch (refused) {
+      Object.assign(item, { state: "failed", refused });
+      say(`${item.name} was not attached. ${refused.message}`);
+    }
+    this.changed();
+  }
+
+  remove(item) {
+    const at = this.items.indexOf(item);
+    this.items = this.items.filter((other) => other !== item);
+    // What nobody sends is removed after a day anyway.
+    if (item.part && !item.isSent) api("DELETE", item.part.url).catch(() => {});
+    this.changed();
+    say(`${item.name} removed.`);
+    (this.list.querySelectorAll("button[data-remove]")[Math.min(at, this.items.length - 1)] ?? byId("text")).focus();
+  }
+
+  /** Hand the parts over: they go out now. */
+  take() {
+    const parts = this.parts();
+    this.items = [];
+    this.changed();
+    return parts;
+  }
+
+  /** Take back the files of a message that was not sent. */
+  giveBack(parts) {
+    for (const part of parts) this.items.push({ name: part.filename, state: "ready", part, isSent: true });
+    if (parts.length) this.changed();
+  }
+
+  parts() {
+    return this.items.filter(({ part }) => part).map(({ part }) => part);
+  }
+
+  /** Take in what the agent `title` takes with a message: null while nobody is picked. */
+  judge(takes, title) {
+    if (String(takes) === String(this.takes) && title === this.title) return;
+    Object.assign(this, { takes, title });
+    this.changed();
+  }
+
+  /** Say why the message can't go out like this; empty when it can. */
+  trouble() {
+    if (this.items.some(({ state }) => state === "uploading")) return "Waiting for the files…";
+    if (this.items.some(({ state }) => state === "failed")) return "Remove what could not be attached, or try it again.";
+    const refused = this.takes && this.items.filter(({ part }) => !this.takes.includes(sortOf(part)));
+    if (!refused?.length) return "";
+    const what = refused.every(({ part }) => sortOf(part) === "image") ? "pictures" : "such files";
+    return `${this.title} can't take ${what}. Choose another agent, or remove them.`;
+  }
+
+  changed() {
+    store(this.key, this.parts());
+    const why = this.trouble();
+    const isTold = why && !this.items.some(({ state }) => state === "uploading");
+    this.list.hidden = !this.items.length && !this.complaint;
+    const rows = this.items.map((item) => (item.shown === item.state ? item.node : this.row(item)));
+    const note = isTold ? why : this.complaint;
+    this.list.replaceChildren(
+      ...(rows.length ? [el("ul", { class: "files__row", "aria-label": "Attached files" }, ...rows)] : []),
+      ...(note ? [el("p", { class: "files__why", role: "alert" }, icon("triangle-alert"), note)] : []),
+    );
+    this.complaint = "";
+    this.onChange();
+  }
+
+  complain(words) {
+    this.complaint = words;
+    this.changed();
+  }
+
+  row(item) {
+    const { name, state, part, refused } = item;
+    const isPicture = part && sortOf(part) === "image";
+    item.shown = state;
+    item.node = el(
+      "li",
+      { class: `file file--${state}`, title: name },
+      isPicture ? el("img", { class: "file__picture", src: part.url, alt: "" }) : icon(state === "failed" ? "circle-alert" : "file-text"),
+      el("span", { class: isPicture || refused?.message.includes(name) ? "unseen" : "file__name" }, name),
+      state === "uploading" ? el("span", { class: "file__facts" }, el("span", { class: "pulse", "aria-hidden": "true" }), "Uploading…") : null,
+      state === "ready" && !isPicture && item.size ? el("span", { class: "file__facts" }, size(item.size)) : null,
+      refused ? el("span", { class: "file__facts", role: "alert" }, `${refused.message} ${refused.hint}`) : null,
+      refused && item.file ? el("button", { class: "button button--bare button--icon", type: "button", "aria-label": `Try ${name} again`, title: "Try again", onclick: () => this.upload(item) }, icon("rotate-cw")) : null,
+      el("button", { class: "button button--bare button--icon file__remove", type: "button", "data-remove": true, "aria-label": `Remove ${name}`, title: "Remove", onclick: () => this.remove(item) }, icon("x")),
+    );
+    return item.node;
+  }
+
+  /** The new chat has become a thread: what is attached from now on is its draft. */
+  moveDraft(key) {
+    store(this.key, []);
+    this.key = key;
+    store(key, this.parts());
+  }
+}
+
+const sortOf = (part) => (part.mediaType.startsWith("image/") ? "image" : "text");
+
+function stored(key) {
+  try {
+    return JSON.parse(localStorage.getItem(key)) ?? [];
+  } catch {
+    return [];
+  }
+}
+
+function store(key, parts) {
+  try {
+    if (parts.length) localStorage.setItem(key, JSON.stringify(parts));
+    else localStorage.removeItem(key);
+  } catch {
+    // A browser that keeps nothing: the files are still in the row.
+  }
+}
+
+/** Return a photo as small as models see it anyway, and anything else as it is. */
+async function shrunk(file) {
+  if (!SHRINKS.has(file.type)) return file;
+  const picture = await createImageBitmap(file).catch(() => null);
+  if (!picture) return file; // the server says what is wrong with it
+  const scale = Math.min(1, LONGEST / Math.max(picture.width, picture.height));
+  if (scale === 1 && file.size <= HEAVY) return file;
+  const canvas = Object.assign(document.createElement("canvas"), { width: Math.round(picture.width * scale), height: Math.round(picture.height * scale) });
+  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+  const as = (type) => new Promise((done) => canvas.toBlob(done, type, 0.9));
+  const same = await as(file.type);
+  return same && same.size <= HEAVY ? same : ((await as("image/jpeg")) ?? file);
+}

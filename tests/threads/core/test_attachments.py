@@ -1,0 +1,94 @@
+"""What an attached file is, by its bytes alone."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from threads.core.attachments import (
+    IMAGE_LIMIT,
+    NAME_LIMIT,
+    TEXT_LIMIT,
+    id_in,
+    limit_of,
+    media_type_of,
+    name_of,
+    sort_of,
+)
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(16)
+ID = "11111111-1111-4111-8111-111111111111"
+
+
+@pytest.mark.parametrize(
+    ("data", "media_type"),
+    [
+        pytest.param(PNG, "image/png", id="PNG"),
+        pytest.param(b"\xff\xd8\xff\xe0JFIF", "image/jpeg", id="JPEG"),
+        pytest.param(b"GIF89a\x01\x00", "image/gif", id="GIF"),
+        pytest.param(b"RIFF\n\x00\x00\x00WEBPVP8 ", "image/webp", id="WebP"),
+        pytest.param(b"RIFF\n\x00\x00\x00WAVEfmt ", "", id="a sound in the same wrapping"),
+        pytest.param("Grüße\n\tdir".encode(), "text/plain", id="text"),
+        pytest.param(b"<html><script>alert(1)</script>", "text/plain", id="a page is text"),
+        pytest.param(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "text/plain", id="SVG is text"),
+        pytest.param(b"\x1b[31mred\x1b[0m", "text/plain", id="colours of a terminal"),
+        pytest.param(b"%PDF-1.7\n\xe2\xe3\xcf\xd3", "", id="PDF"),
+        pytest.param(b"PK\x03\x04\x14\x00", "", id="an archive"),
+        pytest.param(b"caf\xe9", "", id="text of another encoding"),
+        pytest.param(b"MZ\x90\x00", "", id="a program"),
+    ],
+)
+def test_the_bytes_say_what_it_is(data, media_type):
+    assert media_type_of(data) == media_type
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_one_of_what_we_serve_or_refused(data):
+    known = {"", "text/plain", "image/png", "image/jpeg", "image/gif", "image/webp"}
+
+    assert media_type_of(data) in known
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        pytest.param("a.png", "a.png", id="plain"),
+        pytest.param("../../etc/passwd", "passwd", id="folders"),
+        pytest.param("C:\\fakepath\\shot.png", "shot.png", id="folders of Windows"),
+        pytest.param("a\r\nSet-Cookie: x", "aSet-Cookie: x", id="line feeds"),
+        pytest.param("gnp.\u202eexe", "gnp.exe", id="written backwards"),
+        pytest.param("", "file", id="none"),
+        pytest.param(None, "file", id="not even text"),
+        pytest.param("x" * 500, "x" * NAME_LIMIT, id="long"),
+    ],
+)
+def test_a_name_has_nothing_in_it_that_disturbs(given, name):
+    assert name_of(given) == name
+
+
+@given(st.text())
+def test_any_name_is_one_line_without_folders(given):
+    name = name_of(given)
+
+    assert name
+    assert len(name) <= NAME_LIMIT
+    assert not {"/", "\\", "\n", "\r", "\0"} & set(name)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_known"),
+    [
+        pytest.param(f"/api/home/decopilot/files/{ID}", True, id="ours"),
+        pytest.param(f"https://evil.example/api/home/decopilot/files/{ID}", False, id="elsewhere"),
+        pytest.param(f"/api/home/decopilot/files/{ID}/../x", False, id="more behind it"),
+        pytest.param(f"/api/home/decopilot/files/{'-' * 36}", False, id="no id"),
+        pytest.param("data:,hi", False, id="data"),
+        pytest.param(None, False, id="nothing"),
+    ],
+)
+def test_a_kept_file_is_known_by_its_address(url, is_known):
+    assert (id_in(url) is not None) is is_known
+
+
+def test_pictures_and_texts_have_limits_and_sorts_of_their_own():
+    assert (limit_of("image/gif"), limit_of("text/plain")) == (IMAGE_LIMIT, TEXT_LIMIT)
+    assert (sort_of("image/gif"), sort_of("text/plain")) == ("image", "text")

@@ -1,0 +1,117 @@
+"""The JSON API of what people attach: keeping a file, and reading it."""
+
+# mypy: disable-error-code="untyped-decorator"
+# (drf-spectacular has no types)
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.utils.http import content_disposition_header
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from mesh.api import signed_in
+from mesh.selectors import get_membership
+from threads import selectors, services
+from threads.core.attachments import IMAGE_LIMIT, TEXT
+from threads.errors import FileTooLarge
+
+HEADERS: Final = {
+    # A file is data: it runs nothing, loads nothing, and no other site may show it.
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "private, max-age=31536000, immutable",
+}
+
+
+class Bytes(BaseParser):
+    """Takes a body as it is, whatever it is said to be."""
+
+    media_type = "*/*"
+
+    def parse(
+        self, stream: Any, media_type: str | None = None, parser_context: Any = None
+    ) -> bytes:
+        data: bytes = stream.read(IMAGE_LIMIT + 1)
+        if len(data) > IMAGE_LIMIT:
+            raise FileTooLarge
+        return data
+
+
+class AsItIs(BaseContentNegotiation):
+    """Answers whoever asks: ``<img>`` asks for pictures only."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+class FilesApi(APIView):
+    """``…/files``: keep a file that a message is to bring."""
+
+    parser_classes = [Bytes]
+    content_negotiation_class = AsItIs
+
+    class Kept(serializers.Serializer[Any]):
+        id = serializers.UUIDField()
+        size = serializers.IntegerField(help_text="In bytes.")
+        part = serializers.DictField(help_text="What goes into the message's parts.")
+
+    @extend_schema(
+        request={"application/octet-stream": OpenApiTypes.BINARY},
+        parameters=[OpenApiParameter("name", str, description="What people call the file.")],
+        responses={
+            201: Kept,
+            413: OpenApiResponse(description="`file_too_large`"),
+            415: OpenApiResponse(description="`file_unsupported`: neither picture nor text."),
+        },
+        operation_id="files_create",
+    )
+    def post(self, request: Request, org: str) -> Response:
+        """Keep the body, a picture or a text, until a message brings it: for a day."""
+        user = signed_in(request)
+        organization = get_membership(viewer=user, slug=org).organization
+        data = request.data if isinstance(request.data, bytes) else b""
+        name = request.query_params.get("name", "")
+        kept = services.keep_file(owner=user, organization=organization, name=name, data=data)
+        shown = {"id": kept.pk, "size": kept.size, "part": services.part_of(kept)}
+        return Response(shown, status=201)
+
+
+class FileApi(APIView):
+    """``…/files/<id>``: one file."""
+
+    content_negotiation_class = AsItIs
+
+    @extend_schema(
+        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+        operation_id="files_get",
+    )
+    def get(self, request: Request, org: str, file_id: UUID) -> HttpResponse:
+        """The file's bytes, to whoever may read its thread."""
+        file = selectors.get_file(viewer=signed_in(request), org_slug=org, file_id=file_id)
+        kind = f"{TEXT}; charset=utf-8" if file.media_type == TEXT else file.media_type
+        answer = HttpResponse(bytes(file.data), content_type=kind, headers=HEADERS)
+        if disposition := content_disposition_header(False, file.name):
+            answer.headers["Content-Disposition"] = disposition
+        return answer
+
+    @extend_schema(responses={204: None}, operation_id="files_delete")
+    def delete(self, request: Request, org: str, file_id: UUID) -> Response:
+        """Remove a file that was not sent. Safe to repeat."""
+        user = signed_in(request)
+        organization = get_membership(viewer=user, slug=org).organization
+        services.drop_file(owner=user, organization=organization, file_id=file_id)
+        return Response(status=204)
