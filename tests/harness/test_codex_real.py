@@ -272,6 +272,23 @@ async def test_plan_mode_shows_the_plan(codex):
     assert one(chunks, "data-plan")["data"]["plan"].strip() == "1. Do it"
 
 
+async def test_its_to_do_list_is_shown_and_kept_up(codex):
+    steps = [
+        {"step": "Read the middleware", "status": "completed"},
+        {"step": "Mend it", "status": "in_progress"},
+    ]
+    driver = codex()
+
+    chunks = await driver.run(say(f"tool: update_plan {json.dumps({'plan': steps})}"))
+
+    check_turn(driver.outs)
+    shown = [chunk["data"]["todos"] for chunk in chunks if chunk["type"] == "data-todos"]
+    assert [(todo["text"], todo["status"]) for todo in shown[-1]] == [
+        ("Read the middleware", "completed"),
+        ("Mend it", "in_progress"),
+    ]
+
+
 async def test_a_plan_is_carried_out_at_level_auto_by_another_process(codex, tmp_path):
     driver = codex()
     chunks = await driver.run(say("say: fine", mode="plan"))
