@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from agents.core.options import DECOPILOT
 from agents.core.tiers import Catalog, override, read_catalog
 from agents.harness import ADAPTERS
+from agents.harness.base import SILENT_MINUTES
 
 PATH = Path(__file__).with_name("catalog.toml")
 
@@ -41,6 +42,12 @@ def load_runnable() -> Catalog:
     known = {*ADAPTERS, DECOPILOT}
     kinds = (kind for kind in load_catalog() if kind.kind in known or kind.kind[:4] == "acp:")
     return Catalog(tuple(kinds))
+
+
+def silent_minutes_of(harness_id: str) -> float:
+    """Return for how long an agent may say nothing before its run is ended as stuck."""
+    kind = load_catalog().find(harness_id)
+    return kind.stuck_minutes if kind else SILENT_MINUTES
 
 
 def takes_of(harness_id: str, tier: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from agents.catalog import models_of
+from agents.catalog import models_of, silent_minutes_of
 from agents.selectors import list_mcp_servers
 from sandboxes.core.resolve import REMOTE_USER
 from sandboxes.providers.base import Place
@@ -277,6 +277,7 @@ def harness_input(run: Run) -> dict[str, Any]:
         "models": models_of(thread.harness_id, run.tier),
         "tier": run.tier,
         "mode": run.mode,
+        "silentMinutes": silent_minutes_of(thread.harness_id),
         "temperature": run.temperature,
         "toolApprovalLevel": run.approval_level,
         "user": {"id": str(thread.owner_id), "email": thread.owner.email},

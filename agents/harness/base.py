@@ -20,6 +20,7 @@ Chunk = dict[str, Any]
 
 AUTO = "auto"
 PLAN = "plan"
+SILENT_MINUTES = 60.0  # as long as a tool may take without a word
 TIERS = ("fast", "smart", "thinking")
 
 
@@ -39,8 +40,9 @@ class TurnInput:
     under ``thinking.id``, such as ``claude-code:sonnet``. ``resume_session_ref`` is the
     harness's own name of the conversation so far, which ``forks_session`` leaves as it is: a
     copy goes on under a name of its own. ``earlier`` is what was said before, as ``role`` and
-    ``text``, for a harness that no longer has that conversation. ``folder`` is where the program
-    works: not the server but the runner knows it.
+    ``text``, for a harness that no longer has that conversation. Who has said nothing for
+    ``silent_minutes``, asking nobody, hangs. ``folder`` is where the program works: not the
+    server but the runner knows it.
     """
 
     thread_id: str
@@ -65,6 +67,7 @@ class TurnInput:
     current_thread_title: str | None = None
     traceparent: str | None = None
     earlier: tuple[Json, ...] = ()
+    silent_minutes: float = SILENT_MINUTES
     folder: str = "."
 
     @property
@@ -151,6 +154,7 @@ def parse_input(value: object) -> TurnInput:
         current_thread_title=read.maybe_text("currentThreadTitle"),
         traceparent=read.maybe_text("traceparent"),
         earlier=read.objects("earlier") if "earlier" in read.values else (),
+        silent_minutes=read.positive("silentMinutes", SILENT_MINUTES),
     )
 
 
@@ -198,6 +202,13 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, int | float) or not _finite(value):
             raise self._refuse(key, "a number")
         return float(value)
+
+    def positive(self, key: str, otherwise: float) -> float:
+        if self.values.get(key) is None:
+            return otherwise
+        if (value := self.number(key)) <= 0:
+            raise self._refuse(key, "more than 0")
+        return value
 
     def object(self, key: str) -> Json:
         value = self.values.get(key)

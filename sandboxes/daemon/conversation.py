@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Sequence
@@ -46,6 +47,9 @@ class Conversation:
         self.cwd = cwd
         self.program: Program | None = None
         self.turn: Turning | None = None
+        # When the program was last given or said something; by the loop's clock, which stands
+        # still while the machine sleeps.
+        self.heard_at = asyncio.get_running_loop().time()
         self._journal = journal
         self._key = ""
 
@@ -77,6 +81,7 @@ class Conversation:
         self._key = self.adapter.key(turn)
 
     def write(self, line: bytes) -> None:
+        self._heard()
         if self.program is not None:
             self.program.write(line)
 
@@ -88,6 +93,7 @@ class Conversation:
     # What the program does
 
     def on_line(self, line: bytes) -> None:
+        self._heard()
         try:
             outs = self.adapter.feed(line)
         except Exception as exc:
@@ -110,6 +116,9 @@ class Conversation:
         self._apply(outs)
         if self.turn is not None:  # an adapter that doesn't see that it is over
             self.turn.crash(HarnessCrashed())
+
+    def _heard(self) -> None:
+        self.heard_at = asyncio.get_running_loop().time()
 
     def _forget(self, pid: int, _: object) -> None:
         self._journal.remove_process(pid)

@@ -21,6 +21,7 @@ from sandboxes.daemon.turns import (
     INTERRUPT_GRACE,
     NotSteerable,
     SandboxStopped,
+    Silent,
     Turn,
     UnknownApproval,
 )
@@ -198,6 +199,13 @@ class Runs:
         self._journal.bury(run_id, now=time.time())
         if live := self._live.get(run_id):
             self._stop(live)
+
+    def end_silent(self) -> None:
+        """End the runs whose programs hang. The server does so too, but may be out of reach."""
+        for live in list(self._live.values()):
+            if live.turn.is_silent:
+                log.warning("Run %s said nothing for too long.", live.stream.run_id)
+                self._stop(live, Silent())
 
     async def close(self) -> None:
         """Stop all runs, each with a clear last word, and end all programs."""

@@ -145,6 +145,7 @@ class Sandbox:
 
     def _look_around(self) -> None:
         self._prune()
+        self._runs.end_silent()
         if not self._is_idle:
             self._asked()  # the half hour begins when the last program is gone
         if self._loop.time() - self._last_request >= IDLE_FOR:

@@ -73,6 +73,15 @@ class SandboxStopped(AppError):
     status = 503
 
 
+class Silent(AppError):
+    """The program said nothing for as long as its harness may, and asked nobody anything."""
+
+    code = "stuck"
+    text = "The agent said nothing for too long, so it was ended."
+    hint = "Look on the machine whether its program hangs, then send the message again."
+    status = 504
+
+
 class Turn:
     """A run's way from its input to its last event."""
 
@@ -97,6 +106,14 @@ class Turn:
         """Whether the adapter has said its last; ``done`` follows at once."""
         return self._next.done()
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether the program hangs: who waits for a person's answer does not."""
+        if self._conversation is None or self.is_over or "" in self._answers.values():
+            return False
+        silence = self._clock() - self._conversation.heard_at
+        return silence >= self.request.silent_minutes * 60
+
     # The way
 
     async def run(self, conversation: Conversation) -> None:
@@ -105,6 +122,7 @@ class Turn:
         Raises:
             AppError: it could not be; ``close`` puts that into the journal.
         """
+        conversation.heard_at = self._clock()
         self._conversation = conversation
         conversation.turn = self
         request: TurnInput | None = replace(self.request, folder=str(conversation.cwd))

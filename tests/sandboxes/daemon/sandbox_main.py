@@ -1,12 +1,14 @@
 """The real sandbox program, to which the tests' harnesses are added."""
 
+import os
 import sys
 
 from agents import harness
-from sandboxes.daemon import programs
+from sandboxes.daemon import programs, service
 from sandboxes.daemon.cli import main
 from tests.sandboxes.daemon import harnesses
 
 harness.ADAPTERS.update(harnesses.ADAPTERS)
 programs.PROGRAMS["test-child"] = harnesses.find_child
+service.LOOK_EVERY = float(os.environ.get("TEST_LOOK_EVERY", service.LOOK_EVERY))
 sys.exit(main())

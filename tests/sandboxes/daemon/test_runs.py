@@ -259,3 +259,33 @@ async def test_the_program_works_in_the_sandbox_s_folder(sandbox):
     events = await sandbox.run("r1", ["where"])
 
     assert text_of(events) == str(sandbox.root / "repo")
+
+
+async def test_a_program_that_hangs_is_ended_and_said_to(make_sandbox):
+    sandbox = make_sandbox(env={"TEST_LOOK_EVERY": "0.05"})
+
+    seen = await sandbox.run("r1", ["say", "so far"], ["silence"], silentMinutes=0.005)
+
+    error = next(body for _, body in seen if body["type"] == "error")
+    assert (error["code"], text_of(seen)) == ("stuck", "so far")
+    assert kinds_of(seen)[-1] == "done"
+    again = await sandbox.run("r2", ["say", "again"])
+    assert text_of(again) == "again"
+
+
+async def test_who_waits_for_a_person_does_not_hang(make_sandbox):
+    sandbox = make_sandbox(env={"TEST_LOOK_EVERY": "0.05"})
+    steps = (["ask", "q1"], ["say", "done"])
+    async with sandbox.dispatch("r1", *steps, silentMinutes=0.005) as events:
+        seen = []
+        while "tool-approval-request" not in kinds_of(seen):
+            seen.append(await anext(events))
+        hanging = sandbox.dispatch("r2", ["silence"], silentMinutes=0.005, thread="other")
+        async with hanging as others:
+            ended = kinds_of([event async for event in others])
+        await sandbox.answer("r1", approvalId="q1", decision="allow")
+        rest = [event async for event in events]
+
+    assert "error" in ended  # so as much time has gone by
+    assert "error" not in kinds_of(rest)
+    assert text_of(rest).endswith("done")
