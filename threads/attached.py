@@ -33,7 +33,7 @@ def with_files(messages: Sequence[Message], *, thread_id: UUID) -> list[Message]
             break
         fitting.append(id_)
     rows = files.filter(pk__in=fitting).values_list("pk", "media_type", "data")
-    urls = {id_: _url(media_type, data) for id_, media_type, data in rows}
+    urls = {id_: _url(media_type, bytes(data)) for id_, media_type, data in rows}
     return [_inlined(message, urls) if _ids(message) else message for message in messages]
 
 

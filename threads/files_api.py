@@ -41,11 +41,11 @@ class Bytes(BaseParser):
 
     def parse(
         self, stream: Any, media_type: str | None = None, parser_context: Any = None
-    ) -> bytes:
+    ) -> dict[str, bytes]:
         data: bytes = stream.read(IMAGE_LIMIT + 1)
         if len(data) > IMAGE_LIMIT:
             raise FileTooLarge
-        return data
+        return {"body": data}
 
 
 class AsItIs(BaseContentNegotiation):
@@ -83,7 +83,8 @@ class FilesApi(APIView):
         """Keep the body, a picture or a text, until a message brings it: for a day."""
         user = signed_in(request)
         organization = get_membership(viewer=user, slug=org).organization
-        data = request.data if isinstance(request.data, bytes) else b""
+        # An empty body is not parsed.
+        data = request.data.get("body", b"") if isinstance(request.data, dict) else b""
         name = request.query_params.get("name", "")
         kept = services.keep_file(owner=user, organization=organization, name=name, data=data)
         shown = {"id": kept.pk, "size": kept.size, "part": services.part_of(kept)}

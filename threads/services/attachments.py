@@ -133,7 +133,7 @@ def _checked(made: Attachment) -> Attachment:
     made.name, made.size = clean_name(made.name), len(made.data)
     if not made.size:
         raise FileEmpty(f"{made.name} is empty.")
-    made.media_type = media_type_of(made.data)
+    made.media_type = media_type_of(bytes(made.data))
     if not made.media_type:
         raise FileUnsupported(f"{made.name} is neither a picture nor a text.")
     if made.size > limit_of(made.media_type):
