@@ -207,12 +207,25 @@ class Event(models.Model):
     ``seq`` counts the thread's events from 1 without a gap. ``n`` is the producer's number
     within (run, fence); empty for what the server itself wrote. ``chunk`` is JSON text: it is
     written once and handed on to every reader as it is, so no database needs to understand it.
+
+    The database checks neither thread nor run: it would look both up for every row, which costs
+    more than all else about it. Who writes holds the thread's lock, and so does who deletes it
+    (``threads.rows.lock_deleted``). Both are found by the constraints' own indexes.
     """
 
     id = models.BigAutoField(primary_key=True)
-    thread = models.ForeignKey(Thread, models.CASCADE, related_name="events")
+    thread = models.ForeignKey(
+        Thread, models.CASCADE, related_name="events", db_constraint=False, db_index=False
+    )
     seq = models.PositiveBigIntegerField()
-    run = models.ForeignKey(Run, models.CASCADE, null=True, related_name="events")
+    run = models.ForeignKey(
+        Run,
+        models.CASCADE,
+        null=True,
+        related_name="events",
+        db_constraint=False,
+        db_index=False,
+    )
     fence = models.PositiveIntegerField(default=0)
     n = models.PositiveBigIntegerField(null=True)
     chunk = models.TextField()

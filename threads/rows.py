@@ -7,10 +7,11 @@ numbers become visible in their order, and two writers never wait for each other
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -25,6 +26,7 @@ from threads.models import Thread
 # No database takes a NUL in text, nor half of a surrogate pair.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+_as_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 DEEPEST: Final = 100  # lists in lists: each reader of JSON gives up somewhere, and elsewhere
 
 
@@ -75,7 +77,7 @@ def clean(value: Any, depth: int = 0) -> Any:
 def encode(chunk: Any) -> str:
     """Return ``chunk`` as JSON text that any database stores and any reader can read."""
     try:
-        text = json.dumps(chunk, separators=(",", ":"), allow_nan=False)
+        text = _as_json(chunk)
     except (ValueError, RecursionError):
         return _encode_clean(chunk)
     # ASCII escapes show at once whether there is anything to clean; there hardly ever is.
@@ -102,6 +104,11 @@ def is_passing(exc: BaseException) -> bool:
 def lock(thread_id: UUID) -> Thread:
     """Return the thread, locked until the transaction ends."""
     return Thread.objects.select_for_update(of=("self",)).get(pk=thread_id)
+
+
+def lock_deleted(instance: Thread, **_: Any) -> None:
+    """Lock a thread before its rows are deleted, so that none comes in behind them."""
+    Thread.objects.select_for_update(of=("self",)).filter(pk=instance.pk).first()
 
 
 def append(thread_id: UUID, drafts: Sequence[Draft]) -> list[EventRow]:
@@ -132,44 +139,61 @@ _COPY = "COPY threads_event (thread_id, seq, run_id, fence, n, chunk, created_at
 COPY_FROM: Final = 8  # rows; a few are there sooner without its two more round trips
 
 
-def insert(numbered: Iterable[tuple[EventRow, Draft]], *, now: datetime) -> list[EventRow]:
+def insert(numbered: Sequence[tuple[EventRow, Draft]], *, now: datetime) -> list[EventRow]:
     """Insert numbered rows and return them.
 
     Plain SQL: ``bulk_create`` takes several times as long for the same rows, and this is
     the one place where every token of every run passes.
     """
-    stamp = connection.ops.adapt_datetimefield_value(now)
-    rows = []
-    values = []
-    for row, draft in numbered:
-        rows.append(row)
-        thread, run = key(row.thread_id), row.run_id and key(row.run_id)
-        values.append((thread, row.seq, run, draft.fence, draft.n, row.text, stamp))
-    if len(values) >= COPY_FROM and connection.vendor == "postgresql":
-        _copy(values)
-    elif values:
+    if len(numbered) >= COPY_FROM and connection.vendor == "postgresql":
+        _copy(numbered, now)
+    elif numbered:
+        keys = _keys(numbered)
+        stamp = connection.ops.adapt_datetimefield_value(now)
+        values = [
+            (keys[row.thread_id], row.seq, keys[row.run_id], own.fence, own.n, row.text, stamp)
+            for row, own in numbered
+        ]
         with connection.cursor() as cursor:
             cursor.executemany(_INSERT, values)
-    return rows
+    return [row for row, _ in numbered]
 
 
-def _copy(values: Iterable[Sequence[object]]) -> None:
+def _keys(numbered: Iterable[tuple[EventRow, Draft]]) -> dict[UUID | None, UUID | str | None]:
+    """Return the ids of threads and runs, few for many rows, as plain SQL takes them."""
+    ids = {id for row, _ in numbered for id in (row.thread_id, row.run_id)}
+    return {id: id and key(id) for id in ids}
+
+
+def _copy(numbered: Iterable[tuple[EventRow, Draft]], now: datetime) -> None:
     """Insert rows by COPY: PostgreSQL parses and plans nothing, and the driver converts nothing."""
-    lines = ["\t".join(map(_copied, row)) for row in values]
+    keys = {id: r"\N" if id is None else str(id) for id in _keys(numbered)}
+    lines = []
+    for row, own in numbered:
+        # The one of the signs of COPY that JSON has in it: it writes the others with it.
+        text = row.text.replace("\\", "\\\\")
+        thread, run, n = keys[row.thread_id], keys[row.run_id], r"\N" if own.n is None else own.n
+        lines.append(f"{thread}\t{row.seq}\t{run}\t{own.fence}\t{n}\t{text}\t{now}\n")
     with (
         connection.cursor() as cursor,
         connection.wrap_database_errors,
         cursor.copy(_COPY) as copy,
     ):
-        copy.write("\n".join([*lines, ""]))
+        copy.write("".join(lines))
 
 
-def _copied(value: object) -> str:
-    if value is None:
-        return r"\N"
-    text = str(value)
-    # Of what COPY takes for its own signs, JSON has this one only: it writes the others with it.
-    return text.replace("\\", "\\\\") if "\\" in text else text
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """Send the statements of the block, which is inside a transaction, without waiting for each.
+
+    PostgreSQL then answers them in one round trip; a result is read inside the block, by a
+    cursor of its own, and what fails raises at its end at the latest. SQLite is not far away.
+    """
+    if connection.vendor == "postgresql":
+        with connection.wrap_database_errors, connection.connection.pipeline():
+            yield
+    else:
+        yield
 
 
 def update_many(each: str, at_once: str, values: Sequence[dict[str, Any]]) -> None:

@@ -219,3 +219,16 @@ def test_any_life_of_a_thread_keeps_every_promise(say, served, seed):
     for _ in range(40):
         life.step()
         life.check()
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_a_thread_deleted_while_its_agent_speaks(say, thread, turn):
+    """The database itself does not look for an event's thread: the lock must."""
+    run = say()
+    services.claim_run(run_id=run.pk)
+    share = Share(run.pk, 1, numbered(*[chunk("text-delta", id="t", delta="x")] * 50))
+
+    at_once(lambda: committing.commit([share]), thread.delete, lambda: committing.commit([share]))
+
+    assert Thread.objects.count() == Event.objects.count() == 0
+    assert isinstance(committing.commit([share])[0].error, committing.Refused)
