@@ -76,7 +76,7 @@ class Parts:
         routes = [
             *file_routes.routes(prefix, self.workplace, self.events.tell_changed),
             *task_routes.routes(prefix, self.tasks),
-            *setup_routes.routes(prefix, self.setup, self.tasks, self.events, self._boot_id),
+            *setup_routes.routes(prefix, self.setup, self.events, self._boot_id),
             *self.repository.routes(prefix),
         ]
         return Router(routes, redirect_slashes=False, default=self.preview)
@@ -109,6 +109,7 @@ class Parts:
         """End every task; the working folder stays as it is: nothing is committed or pushed."""
         self.probe.stop()
         self.repository.stop()
+        await self.setup.server.give_up()
         await asyncio.gather(
             self.setup.cancel(), self.tasks.kill_all(intended=True, grace=STOP_GRACE)
         )

@@ -10,6 +10,7 @@ from sandboxes.daemon.setup.setup import Setup
 
 SECONDS = 5.0  # for one answer
 STARTING_EVERY, RUNNING_EVERY = 1.0, 30.0
+ALERT = 10  # looks at the quicker pace after news of the server
 MISSES = 3  # in a row, until a server that ran counts as crashed
 LOOPBACKS = ("127.0.0.1", "::1")
 _HEAD_LIMIT = 64 * 1024
@@ -56,9 +57,10 @@ class Probe:
         self._work: asyncio.Task[None] | None = None
         self._soon = asyncio.Event()
         self._ran_at: int | None = None  # the port at which it was seen last
+        self._alert = 0
         self.loopback = LOOPBACKS[0]
         setup.server.on_start = self.begin
-        setup.server.on_port = self._soon.set
+        setup.server.on_news = self.look_now
 
     def begin(self) -> None:
         """Look at a server that is being started; what was known of the one before is over."""
@@ -72,7 +74,8 @@ class Probe:
             self._work.cancel()
 
     def look_now(self) -> None:
-        """Find out at once what a preview has just failed on."""
+        """Find out at once, and for a while more often: a preview has failed, or there is news."""
+        self._alert = ALERT
         self._soon.set()
 
     async def _watch(self) -> None:
@@ -82,24 +85,44 @@ class Probe:
             seen = await look(port) if port is not None else None
             if port != self._server.port:
                 continue  # announced meanwhile: what was seen is of another
+            if seen is None and (seen := await self._look_elsewhere()):
+                port = self._server.port
             if seen is not None:
                 misses = 0
                 self._is_up(port, seen)
             else:
                 misses += 1
-                if self._phases.kind == "running" and misses >= MISSES:
-                    reason = "The dev server does not answer any more."
-                    self._phases.enter("crashed", port=port, reason=reason)
-            await self._wait(RUNNING_EVERY if misses == 0 else STARTING_EVERY)
+                if misses >= MISSES and not self._server.is_silent():
+                    self._is_down(port)
+            self._alert = max(0, self._alert - 1)
+            await self._wait(STARTING_EVERY if misses or self._alert else RUNNING_EVERY)
+
+    async def _look_elsewhere(self) -> Seen | None:
+        """Follow the server to where it said later that it is, if something answers there."""
+        port = self._server.moved_to
+        seen = await look(port) if port is not None else None
+        if seen is None or port != self._server.moved_to:
+            return None
+        self._server.port, self._server.moved_to = port, None
+        self._tell_up(port, seen)
+        return seen
 
     def _is_up(self, port: int | None, seen: Seen) -> None:
         self.loopback = seen.loopback
         kind = self._phases.kind
         if kind == "running" or (kind == "crashed" and port != self._ran_at):
             return
+        self._tell_up(port, seen)
+
+    def _tell_up(self, port: int | None, seen: Seen) -> None:
         self._ran_at = port
         self._events.tell_reload()
         self._phases.enter("running", port=port, htmlSupport=seen.is_html)
+
+    def _is_down(self, port: int | None) -> None:
+        if self._phases.kind == "running":
+            reason = "The dev server does not answer any more."
+            self._phases.enter("crashed", port=port, reason=reason)
 
     async def _wait(self, seconds: float) -> None:
         self._soon.clear()

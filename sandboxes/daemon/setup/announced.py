@@ -1,4 +1,4 @@
-"""Finds the port that a dev server announces in what it prints. Pure."""
+"""Finds the ports that a dev server announces in what it prints. Pure."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ _SAID = re.compile(
 
 
 class PortSniffer:
-    """Reads what a server prints, piece by piece; the first announcement counts."""
+    """Reads what a server prints, piece by piece; ``port`` is the first that it announced."""
 
     def __init__(self) -> None:
         self.port: int | None = None
         self._carry = ""
 
-    def feed(self, text: str) -> int | None:
-        """Return the port when this piece announces it, once."""
-        if self.port is not None:
-            return None
+    def feed(self, text: str) -> list[int]:
+        """Return the ports that this piece announces, in order."""
         text = _ANSI.sub("", self._carry + text)
-        found = _SAID.search(text)
-        # A number at the very end may go on in the next piece.
-        if found is not None and found.end() < len(text):
+        ports, read_to = [], 0
+        for found in _SAID.finditer(text):
+            if found.end() == len(text):
+                break  # a number at the very end may go on in the next piece
+            read_to = found.end()
             port = int(found[1] or found[2])
             if 0 < port < 65536:
-                self.port = port
-                return port
-        self._carry = text[-CARRY:]
-        return None
+                ports.append(port)
+        self._carry = text[read_to:][-CARRY:]
+        if self.port is None and ports:
+            self.port = ports[0]
+        return ports

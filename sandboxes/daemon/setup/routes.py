@@ -17,12 +17,11 @@ from sandboxes.daemon.guard import read_json
 from sandboxes.daemon.setup.setup import Setup
 from sandboxes.daemon.setup.steps import ORDER
 from sandboxes.daemon.tasks.shell import MOST_MS, result_of
-from sandboxes.daemon.tasks.tasks import Tasks
 
 
-def routes(prefix: str, setup: Setup, tasks: Tasks, events: Events, boot_id: str) -> list[Route]:
+def routes(prefix: str, setup: Setup, events: Events, boot_id: str) -> list[Route]:
     """Return the routes over one sandbox's setup."""
-    edge = SetupRoutes(setup, tasks, events, boot_id)
+    edge = SetupRoutes(setup, events, boot_id)
     return [
         Route(f"{prefix}/config", edge.show, methods=["GET"]),
         Route(f"{prefix}/config", edge.configure, methods=["POST", "PUT"]),
@@ -38,8 +37,8 @@ def routes(prefix: str, setup: Setup, tasks: Tasks, events: Events, boot_id: str
 class SetupRoutes:
     """Each reads the outside, asks ``Setup`` once, and answers."""
 
-    def __init__(self, setup: Setup, tasks: Tasks, events: Events, boot_id: str) -> None:
-        self._setup, self._tasks, self._events = setup, tasks, events
+    def __init__(self, setup: Setup, events: Events, boot_id: str) -> None:
+        self._setup, self._events = setup, events
         self._boot_id = boot_id
 
     async def show(self, request: Request) -> Response:
@@ -74,8 +73,7 @@ class SetupRoutes:
         return JSONResponse(told | (result_of(task) if task.status != "running" else {}))
 
     async def kill(self, request: Request) -> Response:
-        killed = await self._tasks.kill_all(named=_script(request), intended=True)
-        return JSONResponse({"killed": killed})
+        return JSONResponse({"killed": await self._setup.kill_script(_script(request))})
 
     async def events(self, request: Request) -> Response:
         return FeedResponse(self._events.subscribe(), self._events.unsubscribe)

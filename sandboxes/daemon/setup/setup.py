@@ -151,11 +151,21 @@ class Setup:
             self._working = asyncio.create_task(self._work())
 
     async def cancel(self) -> None:
-        """Stop the running step and forget the waiting one; what was made so far stays."""
+        """Stop the running step and forget the waiting one; what was made so far stays.
+
+        A server that crashed is not started again by itself, either.
+        """
         working = self._working
         if working is not None and not working.done():
             working.cancel()
             await asyncio.wait([working])
+        await self.server.give_up()
+
+    async def kill_script(self, name: str) -> int:
+        """End what runs under a script's name; return how many programs that were."""
+        if name in STARTERS:
+            await self.server.give_up()
+        return await self._tasks.kill_all(named=name, intended=True)
 
     async def run_script(self, name: str) -> Task:
         """Start a script of the project's manifest, in place of one of that name that runs.

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections import deque
 
 RING_LIMIT = 256 * 1024  # characters kept of each stream
+LAST_LINES, LINE_LIMIT = 20, 300  # of what is told of a failure
+
+_SIGNS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\S\n]*\r")
 
 
 class Ring:
@@ -56,3 +60,9 @@ class Output:
         """Return what is kept as (stream, text), in the order in which it came."""
         pieces = [(n, name, text) for name, ring in self.rings.items() for n, text in ring.pieces()]
         return [(name, text) for _, name, text in sorted(pieces)]
+
+    def last_lines(self) -> list[str]:
+        """Return the end of what was printed, as people read it: no colours, no empty lines."""
+        text = _SIGNS.sub("", "".join(text for _, text in self.replay()))
+        lines = [line.rstrip()[:LINE_LIMIT] for line in text.split("\n") if line.strip()]
+        return lines[-LAST_LINES:]

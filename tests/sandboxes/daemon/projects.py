@@ -19,6 +19,30 @@ server = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])),
 print(f"Listening on http://127.0.0.1:{os.environ['PORT']}/", flush=True)
 server.serve_forever()
 """
+# Says what to do by its path: /exit/3 ends it, /silent makes it deaf, /move takes it elsewhere.
+ODD_SERVER_PY = """
+import http.server, os, socket, threading
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_HEAD(self):
+        self.send_response(200)
+        self.end_headers()
+    def do_GET(self):
+        if self.path.startswith("/exit/"):
+            print("I can't go on", flush=True)
+            os._exit(int(self.path.rpartition("/")[2]))
+        self.do_HEAD()
+        self.wfile.write(f"at {self.server.server_port}".encode())
+        if self.path == "/move":
+            threading.Thread(target=serve, args=(0,)).start()
+            self.server.socket.shutdown(socket.SHUT_RDWR)
+            self.server.socket.close()
+def serve(port):
+    server = http.server.HTTPServer(("127.0.0.1", port), Handler)
+    print(f"Listening on http://127.0.0.1:{server.server_port}/", flush=True)
+    server.serve_forever()
+open("pid", "w").write(str(os.getpid()))
+serve(int(os.environ["PORT"]))
+"""
 SERVER_JS = """
 const http = require("http");
 const port = Number(process.env.PORT);

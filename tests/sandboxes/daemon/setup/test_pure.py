@@ -16,6 +16,7 @@ from sandboxes.daemon.setup.project import (
     start_command,
     understand,
 )
+from sandboxes.daemon.setup.restarts import FIRST_WAIT, MOST, STABLE_AFTER, Restarts
 from sandboxes.daemon.setup.steps import ORDER, Queue, steps_from
 
 steps = st.sampled_from(ORDER)
@@ -185,9 +186,24 @@ def test_an_announcement_in_pieces(cuts):
     assert sniffer.port == 5173
 
 
-def test_the_first_announcement_counts():
+def test_later_announcements_are_told_and_the_first_counts():
     sniffer = PortSniffer()
 
-    assert sniffer.feed("Local: http://localhost:5173/\n") == 5173
-    assert sniffer.feed("Local: http://localhost:9999/\n") is None
+    assert sniffer.feed("Local: http://localhost:5173/\n") == [5173]
+    assert sniffer.feed("Local: http://localhost:5174/\nLocal: http://localhost:5175/\n") == [
+        5174,
+        5175,
+    ]
+    assert sniffer.feed("done\n") == []
     assert sniffer.port == 5173
+
+
+@given(ran=st.lists(st.floats(0, 10 * STABLE_AFTER), max_size=20))
+def test_a_server_that_keeps_crashing_is_given_up(ran):
+    """Never more than so many starts in a row, each after a longer wait than the one before."""
+    restarts, waits = Restarts(), []
+    for ran_for in ran:
+        restarts, wait = restarts.after_crash(ran_for=ran_for)
+        waits = [*([] if ran_for >= STABLE_AFTER else waits), wait]
+        expected = [FIRST_WAIT * 2**n for n in range(MOST)] + [None] * len(waits)
+        assert waits == expected[: len(waits)]
