@@ -17,6 +17,8 @@ from typing import Any, Final
 from links.daemon.errors import AlreadyThere, SandboxDown, UnknownHandle, UnsavedWork
 from links.daemon.spawning import environment
 from links.daemon.supervisor import Supervisor
+from mesh import boot_files
+from mesh.lib.git_status import parse_status
 
 KEPT_FOR: Final = 7 * 24 * 3600.0  # seconds
 GIT_WITHIN: Final = 30.0
@@ -151,11 +153,15 @@ async def unsaved(root: Path) -> list[str]:
         return []
     if await _git(repo, "rev-parse", "--git-dir") is None:
         return [IN_NO_REPOSITORY]
-    changes = await _git(repo, "status", "--porcelain")
-    if changes is None:
+    text = await _git(repo, "status", "--porcelain=v2", "-z", "--untracked-files=all")
+    if text is None:
         return [UNKNOWN]
+    noted = await asyncio.to_thread(boot_files.load, root)
+    changes = parse_status(text).changes
     is_worktree = (repo / ".git").is_file()
-    reasons = [DIRTY] if changes else []
+    # What the project's own start has made comes again with the next one.
+    is_dirty = await asyncio.to_thread(boot_files.without, changes, repo, noted)
+    reasons = [DIRTY] if is_dirty else []
     # A worktree's branches and stashes stay in the person's own repository.
     mine = ["HEAD", "--not", "--remotes", "--branches"] if is_worktree else None
     mine = mine or ["HEAD", "--branches", "--not", "--remotes"]

@@ -35,6 +35,7 @@ FILES: Final = (
     "links/upstream.py",
     "links/wire/**/*.py",
     "mesh/__init__.py",
+    "mesh/boot_files.py",
     "mesh/checkpoints.py",
     "mesh/env.py",
     "mesh/http_server.py",

@@ -17,6 +17,7 @@ from sandboxes.daemon.events import Events
 from sandboxes.daemon.files import routes as file_routes
 from sandboxes.daemon.preview.probe import Probe
 from sandboxes.daemon.preview.proxy import Preview
+from sandboxes.daemon.repository.boot import Boot
 from sandboxes.daemon.repository.routes import RepositoryRoutes
 from sandboxes.daemon.setup import routes as setup_routes
 from sandboxes.daemon.setup.setup import Setup
@@ -38,21 +39,29 @@ class Parts:
         *,
         boot_id: str,
         rotate: Callable[[str], None],
-        has_runs: Callable[[], bool],
+        runs: Callable[[], tuple[int, int]],
     ) -> None:
+        """``runs`` says how many are at work, and how many there ever were."""
         self._prefix, self._boot_id = prefix, boot_id
+        self._checkout = checkout
         self.workplace = Workplace(checkout, root / "repo")
         self.events = Events()
         self.tasks = Tasks(self.workplace, root / "tmp")
         self.tasks.listeners.append(self.events)
+        self.repository = RepositoryRoutes(
+            self.workplace, root, self.events, must_clone=self._must_clone
+        )
+        self.boot = Boot(self.repository.ask, runs)
+        self.tasks.listeners.append(self.boot)
         self.setup = Setup(
             root=root,
             checkout=checkout,
             workplace=self.workplace,
+            boot=self.boot,
             tasks=self.tasks,
             events=self.events,
             rotate=rotate,
-            has_runs=has_runs,
+            has_runs=lambda: runs()[0] > 0,
         )
         self.probe = Probe(self.setup, self.events)
         self.preview = Preview(
@@ -62,24 +71,26 @@ class Parts:
             phases=self.setup.phases,
             on_failure=self.probe.look_now,
         )
-        self.repository = RepositoryRoutes(
-            self.workplace, root, self.events, must_clone=self._must_clone
-        )
+        self.probe.on_up = self.boot.settle_soon
+        self.boot.on_noted = self.repository.look_soon
         self.events.on_reader = self.repository.look_soon
         self.events.on_end_of_task = self.repository.look_soon
-        self._checkout = checkout
         self.setup.resume()
 
     def router(self) -> Router:
         """Return the routes of all parts; the preview takes what none of the others does."""
         prefix = self._prefix
         routes = [
-            *file_routes.routes(prefix, self.workplace, self.events.tell_changed),
+            *file_routes.routes(prefix, self.workplace, self._changed),
             *task_routes.routes(prefix, self.tasks),
             *setup_routes.routes(prefix, self.setup, self.events, self._boot_id),
             *self.repository.routes(prefix),
         ]
         return Router(routes, redirect_slashes=False, default=self.preview)
+
+    def _changed(self, path: str) -> None:
+        self.boot.disturb()
+        self.events.tell_changed(path)
 
     def _must_clone(self) -> bool:
         config = self.setup.config
@@ -109,6 +120,7 @@ class Parts:
         """End every task; the working folder stays as it is: nothing is committed or pushed."""
         self.probe.stop()
         self.repository.stop()
+        self.boot.stop()
         await self.setup.server.give_up()
         await asyncio.gather(
             self.setup.cancel(), self.tasks.kill_all(intended=True, grace=STOP_GRACE)

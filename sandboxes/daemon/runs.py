@@ -101,6 +101,7 @@ class Runs:
         self._warm = warm
         self._leftovers_gone = leftovers_gone
         self._is_closing = False
+        self.begun = 0  # so far
         self._live: dict[str, LiveRun] = {}
         self._newest_of_thread: dict[str, LiveRun] = {}
 
@@ -224,6 +225,7 @@ class Runs:
         row = self._journal.open_run(turn.run_id, fence, thread_id=turn.thread_id, harness=harness)
         stream = RunStream(self._journal, row)
         live = LiveRun(Turn(stream, self._writer, turn), harness)
+        self.begun += 1
         older = {self._live.get(turn.run_id), self._newest_of_thread.get(turn.thread_id)}
         self._live[turn.run_id] = self._newest_of_thread[turn.thread_id] = live
         loop = asyncio.get_running_loop()

@@ -125,7 +125,7 @@ class Sandbox:
                 self._checkout,
                 boot_id=self._identity.boot_id,
                 rotate=self._guard.rotate,
-                has_runs=lambda: bool(self._runs.active),
+                runs=lambda: (self._runs.active, self._runs.begun),
             )
         return self._parts
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sandboxes.daemon.events import Events
@@ -58,6 +59,7 @@ class Probe:
         self._soon = asyncio.Event()
         self._ran_at: int | None = None  # the port at which it was seen last
         self._alert = 0
+        self.on_up: Callable[[], None] = lambda: None
         self.loopback = LOOPBACKS[0]
         setup.server.on_start = self.begin
         setup.server.on_news = self.look_now
@@ -118,6 +120,7 @@ class Probe:
         self._ran_at = port
         self._events.tell_reload()
         self._phases.enter("running", port=port, htmlSupport=seen.is_html)
+        self.on_up()
 
     def _is_down(self, port: int | None) -> None:
         if self._phases.kind == "running":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -9,11 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agents.harness.base import BadInput
+from mesh import boot_files
 from mesh.lib.errors import AppError
+from mesh.lib.git_status import Change, parse_status
 from sandboxes.daemon.files.errors import PathOutside
 from sandboxes.daemon.files.tree import Tree
 from sandboxes.daemon.git import Git
-from sandboxes.daemon.repository.state import Facts, parse_status
+from sandboxes.daemon.repository.state import Facts
+from sandboxes.daemon.setup import store
 from sandboxes.daemon.workplace import NotReady
 
 DIFF_LIMIT = 1024 * 1024  # characters of a diff
@@ -42,12 +46,13 @@ class NothingToPublish(AppError):
 
 
 class Repository:
-    """The repository whose top is the top of ``tree``."""
+    """The repository whose top is the top of ``tree``; ``root`` is the sandbox's own folder."""
 
-    def __init__(self, tree: Tree, spoils: Path) -> None:
+    def __init__(self, tree: Tree, root: Path) -> None:
         self._tree = tree
         self._top = tree.top
-        self._spoils = spoils  # where what is discarded is kept
+        self._root = root
+        self._spoils = root / "discarded"  # where what is discarded is kept
         self._git = Git(ceiling=tree.top.parent)
 
     def facts(self) -> Facts:
@@ -74,15 +79,38 @@ class Repository:
             unpushed = int(
                 self._git.ask(self._top, "rev-list", "--count", "HEAD", "--not", "--remotes") or 0
             )
-        return Facts(found, base, ahead, behind, unpushed)
+        noted = boot_files.load(self._root)
+        own = tuple(boot_files.without(found.changes, self._top, noted))
+        return Facts(found, own, base, ahead, behind, unpushed)
+
+    def changed(self) -> frozenset[str]:
+        """Return the paths of what somebody has changed.
+
+        Raises:
+            NotReady: see ``facts``.
+        """
+        return frozenset(change.path for change in self.facts().own)
+
+    def note_started(self, before: frozenset[str]) -> None:
+        """Note what is changed, and was not ``before``, as done by the project's start.
+
+        Raises:
+            NotReady, NotKept: as they say.
+        """
+        facts = self.facts()
+        new = [change for change in facts.own if change.path not in before]
+        noted = facts.by_start + new[: boot_files.MOST]
+        marks = {change.path: boot_files.mark(self._top, change) for change in noted}
+        store.save(self._root, boot_files.NAME, json.dumps(marks))
 
     def diff(self) -> dict[str, object]:
-        """Return all changes since the last commit as one text, new files included."""
+        """Return what somebody has changed since the last commit, new files included."""
         facts = self.facts()
         against = ["HEAD"] if facts.status.head else ["--cached"]
-        parts = [self._git.run(self._top, "diff", "--no-color", "--no-ext-diff", *against, "--")]
+        options = ["--no-color", "--no-ext-diff", *against, "--", *_all_but(facts.by_start)]
+        parts = [self._git.run(self._top, "diff", *options)]
         size = len(parts[0])
-        new = [change.path for change in facts.status.changes if change.is_new]
+        new = [change.path for change in facts.own if change.is_new]
         for path in new[:NEW_FILES]:
             if size > DIFF_LIMIT:
                 break
@@ -96,7 +124,7 @@ class Repository:
         return {
             "diff": whole[:DIFF_LIMIT],
             "truncated": len(whole) > DIFF_LIMIT or len(new) > NEW_FILES,
-            "files": [{"path": c.path, "status": c.status} for c in facts.status.changes],
+            "files": [{"path": c.path, "status": c.status} for c in facts.own],
         }
 
     def discard(self, paths: Sequence[str]) -> dict[str, object]:
@@ -122,7 +150,7 @@ class Repository:
         return {"ok": True, "discarded": [change.path for change in chosen], "kept": place.name}
 
     def publish(self, message: str) -> dict[str, object]:
-        """Push the branch, after a commit of everything when there are changes.
+        """Push the branch, after a commit of all that somebody has changed.
 
         Only ever by a person's wish. The project's own hooks for pushing are left out: they
         would run where nobody sees what they say.
@@ -140,7 +168,7 @@ class Repository:
         if facts.is_dirty:
             if not message.strip():
                 raise MessageNeeded
-            self._git.run(self._top, "add", "--all")
+            self._git.run(self._top, "add", "--all", "--", *_all_but(facts.by_start))
             self._git.run(self._top, "commit", "--quiet", f"--message={message}")
         target = f"refs/heads/{branch}:refs/heads/{branch}"
         self._git.run(self._top, "push", "--no-verify", "--set-upstream", "origin", target)
@@ -173,6 +201,11 @@ class Repository:
         target = place / "new" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(self._top / path, target)
+
+
+def _all_but(changes: Sequence[Change]) -> list[str]:
+    """Return what makes git leave these paths out."""
+    return [":/", *[f":(top,exclude,literal){change.path}" for change in changes]]
 
 
 def _literal(paths: Sequence[str]) -> list[str]:

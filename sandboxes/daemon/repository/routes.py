@@ -49,17 +49,18 @@ class RepositoryRoutes:
         ]
 
     async def status(self, request: Request) -> Response:
-        facts = await self._do(Repository.facts)
-        changes = [{"path": c.path, "status": c.status} for c in facts.status.changes]
-        return JSONResponse({**facts.meta(), "files": changes})
+        facts = await self.ask(Repository.facts)
+        files = [{"path": c.path, "status": c.status} for c in facts.own]
+        started = [change.path for change in facts.by_start]
+        return JSONResponse({**facts.meta(), "files": files, "changedByStart": started})
 
     async def diff(self, request: Request) -> Response:
-        return JSONResponse(await self._do(Repository.diff))
+        return JSONResponse(await self.ask(Repository.diff))
 
     async def discard(self, request: Request) -> Response:
         body = await fields_of(request)
         paths = body.list_of_texts("paths", most=MOST_PATHS)
-        done = await self._do(partial(Repository.discard, paths=paths))
+        done = await self.ask(partial(Repository.discard, paths=paths))
         self.look_soon()
         for path in paths:
             self._events.tell_changed(path)
@@ -70,7 +71,7 @@ class RepositoryRoutes:
         message = body.text("message", "", most=10_000)
         if "\0" in message:
             raise BadInput("message must not hold a NUL.", detail="message")
-        done = await self._do(partial(Repository.publish, message=message))
+        done = await self.ask(partial(Repository.publish, message=message))
         self.look_soon()
         return JSONResponse(done)
 
@@ -89,7 +90,7 @@ class RepositoryRoutes:
         while self._events.has_readers:
             self._soon.clear()
             try:
-                meta = (await self._do(Repository.facts)).meta()
+                meta = (await self.ask(Repository.facts)).meta()
             except AppError:
                 meta = UNKNOWN
             self._events.tell_branch(meta)
@@ -99,10 +100,15 @@ class RepositoryRoutes:
             except TimeoutError:
                 pass  # nothing told of a change: look whether there is one
 
-    async def _do(self, call: Callable[[Repository], Any]) -> Any:
+    async def ask(self, call: Callable[[Repository], Any]) -> Any:
+        """Return what the repository answers.
+
+        Raises:
+            NotReady: there is none yet.
+        """
         if self._must_clone():
             raise NotReady(notReady=True)
         tree = await self._workplace.tree()
-        repository = Repository(tree, self._root / "discarded")
+        repository = Repository(tree, self._root)
         async with self._one_at_a_time:
             return await asyncio.to_thread(call, repository)

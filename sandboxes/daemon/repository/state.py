@@ -1,55 +1,11 @@
-"""What git says of a working folder, read into plain facts. Pure."""
+"""Where the work of a sandbox stands, as plain facts. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A file that is not as it was committed: ``status`` as git's two letters, ``??`` if new."""
-
-    path: str
-    status: str
-
-    @property
-    def is_new(self) -> bool:
-        return self.status == "??"
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """The branch and the changes of ``git status --porcelain=v2 --branch -z``."""
-
-    branch: str = ""
-    head: str = ""
-    changes: tuple[Change, ...] = ()
-
-
-def parse_status(text: str) -> Status:
-    """Return what the command printed, as facts; lines of a kind unknown to us are left out."""
-    branch = head = ""
-    changes: list[Change] = []
-    records = iter(text.split("\0"))
-    for record in records:
-        kind, _, rest = record.partition(" ")
-        if kind == "#":
-            name, _, value = rest.partition(" ")
-            if name == "branch.oid" and value != "(initial)":
-                head = value
-            elif name == "branch.head" and value != "(detached)":
-                branch = value
-        elif kind == "?":
-            changes.append(Change(rest, "??"))
-        elif kind in ("1", "u"):
-            fields = rest.split(" ", 7 if kind == "1" else 9)
-            changes.append(Change(fields[-1], fields[0]))
-        elif kind == "2":
-            fields = rest.split(" ", 8)
-            changes.append(Change(fields[-1], fields[0]))
-            next(records, None)  # the name that it had before
-    return Status(branch, head, tuple(changes))
+from mesh.lib.git_status import Change, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +13,20 @@ class Facts:
     """Where the work of a sandbox stands, compared with what others have."""
 
     status: Status
+    own: tuple[Change, ...] = ()  # the changes without those that the project's start has made
     base: str = ""  # such as origin/main
     ahead: int = 0
     behind: int = 0
     unpushed: int = 0  # commits that no remote has
 
     @property
+    def by_start(self) -> list[Change]:
+        """The changes that the project's installation, or the start of its server, has made."""
+        return [change for change in self.status.changes if change not in self.own]
+
+    @property
     def is_dirty(self) -> bool:
-        return bool(self.status.changes)
+        return bool(self.own)
 
     def meta(self) -> dict[str, Any]:
         """Return what is told of the branch."""

@@ -183,6 +183,7 @@ def wanted(
     env: dict[str, str],
     config: Config,
     *,
+    is_of_setup: bool = False,
     is_server: bool = False,
     shown_as: list[str] | None = None,
 ) -> Wanted:
@@ -197,6 +198,7 @@ def wanted(
         has_terminal=is_server,
         is_logged=True,
         is_server=is_server,
+        is_of_setup=is_of_setup or is_server,
     )
 
 

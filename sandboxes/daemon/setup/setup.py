@@ -59,6 +59,14 @@ class Checkout(Protocol):
     ) -> Path: ...
 
 
+class Boot(Protocol):
+    """Who tells apart what a start changes in the files."""
+
+    async def begin(self) -> None: ...
+    async def note(self) -> None: ...
+    def abandon(self) -> None: ...
+
+
 class Setup:
     """The configuration, the steps that it leads to, and the server that runs in the end."""
 
@@ -68,13 +76,14 @@ class Setup:
         root: Path,
         checkout: Checkout,
         workplace: Workplace,
+        boot: Boot,
         tasks: Tasks,
         events: Events,
         rotate: Callable[[str], None],
         has_runs: Callable[[], bool],
     ) -> None:
         self._root, self._checkout, self._workplace = root, checkout, workplace
-        self._tasks, self._events = tasks, events
+        self._boot, self._tasks, self._events = boot, tasks, events
         self._rotate, self._has_runs = rotate, has_runs
         self.phases = Phases(events)
         self.queue = Queue()
@@ -211,6 +220,8 @@ class Setup:
         try:
             for step in steps_from(first):
                 await self.server.end()
+                if step in (first, "install") and step != "clone":
+                    await self._boot.begin()
                 await self._carry_out_one(step)
         except AppError as exc:
             self._fail(step, str(exc))
@@ -232,6 +243,7 @@ class Setup:
             await self.server.start(config, project, folder)
 
     def _fail(self, step: Step, reason: str) -> None:
+        self._boot.abandon()
         self._events.log("setup", f"{FAILED[step]}: {reason}\n")
         self.phases.enter(FAILED[step], reason=reason)
 
@@ -264,8 +276,11 @@ class Setup:
             argv = toolbox.resolved(command, folder)
             if argv is None:
                 raise StepFailed(f"{command[0]} is not installed on this machine.")
-            await self._run_install(wanted("install", argv, env, config, shown_as=command))
+            await self._run_install(
+                wanted("install", argv, env, config, shown_as=command, is_of_setup=True)
+            )
         await asyncio.to_thread(toolbox.note_installed, self._root, mark)
+        await self._boot.note()
 
     async def _run_install(self, command: Wanted) -> None:
         task = await self._tasks.start(command)

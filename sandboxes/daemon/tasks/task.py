@@ -43,6 +43,7 @@ class Wanted:
     is_kept: bool = True  # may be looked at when it is over
     is_logged: bool = False  # its output is among the events
     is_server: bool = False  # goes on until it is ended
+    is_of_setup: bool = False  # an installation, or the server: nobody's own command
 
 
 class Audience(Protocol):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandboxes.daemon.repository.state import Change, parse_status
+from mesh.lib.git_status import Change, parse_status
 from tests.sandboxes.daemon.events_reader import looking_on
 from tests.sandboxes.daemon.projects import config, git, repository
 from tests.waiting import auntil

@@ -1,0 +1,58 @@
+"""Files that a project's installer and dev server have changed, told apart from a person's work.
+
+The sandbox notes them with what they looked like (``boot.json`` beside the working folder). One
+that looks the same still is nobody's work; one that was changed since is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from mesh.lib.git_status import Change
+
+NAME: Final = "boot.json"
+MOST: Final = 1000  # files; who makes more should have git ignore them
+HASHED: Final = 1024 * 1024  # bytes; of a bigger file size and time must do
+
+
+def load(root: Path) -> dict[str, str]:
+    """Return the marks that were noted in a sandbox's folder, by path. Blocking."""
+    try:
+        noted = json.loads((root / NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(noted, dict):
+        return {}
+    return {path: mark for path, mark in noted.items() if isinstance(mark, str) and mark}
+
+
+def without(changes: Iterable[Change], top: Path, noted: Mapping[str, str]) -> list[Change]:
+    """Return the changes that are somebody's work. Blocking."""
+    return [c for c in changes if c.path not in noted or noted[c.path] != mark(top, c)]
+
+
+def mark(top: Path, change: Change) -> str:
+    """Return what stands for a change as it is now; an empty text if that can't be said."""
+    path = top / change.path
+    try:
+        facts = path.lstat()
+    except OSError:
+        return f"{change.status} gone" if "D" in change.status else ""
+    if stat.S_ISLNK(facts.st_mode):
+        return f"{change.status} link {os.readlink(path)}"
+    if not stat.S_ISREG(facts.st_mode):
+        return ""
+    if facts.st_size > HASHED:
+        return f"{change.status} {facts.st_size} {facts.st_mtime_ns}"
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.sha256(file.read(HASHED + 1)).hexdigest()
+    except OSError:
+        return ""
+    return f"{change.status} {facts.st_mode:o} {digest}"
