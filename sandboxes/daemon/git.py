@@ -13,6 +13,7 @@ from mesh.lib.errors import AppError
 from mesh.processes import signal_group
 from sandboxes.daemon.env import tool_env
 
+NO_SUCH_REF = 2  # how ls-remote --exit-code ends when there is none
 LIMIT = 600.0  # seconds for one command: a big clone over a thin line
 # Nobody would see a question, in a terminal or in a window; and a dead line is given up.
 _QUIET = {

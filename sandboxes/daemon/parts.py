@@ -49,7 +49,11 @@ class Parts:
         self.tasks = Tasks(self.workplace, root / "tmp")
         self.tasks.listeners.append(self.events)
         self.repository = RepositoryRoutes(
-            self.workplace, root, self.events, must_clone=self._must_clone
+            self.workplace,
+            root,
+            self.events,
+            must_clone=self._must_clone,
+            has_runs=lambda: runs()[0] > 0,
         )
         self.boot = Boot(self.repository.ask, runs)
         self.tasks.listeners.append(self.boot)

@@ -10,14 +10,13 @@ import re
 import shutil
 from pathlib import Path
 
-from sandboxes.daemon.git import Git, GitFailed
+from sandboxes.daemon.git import NO_SUCH_REF, Git, GitFailed
 from sandboxes.daemon.spec import CLONE_URL, Spec
 
 log = logging.getLogger(__name__)
 
 TRIES = 3
 RETRY_AFTER = 3.0  # seconds
-NO_SUCH_REF = 2  # how ls-remote --exit-code ends when there is none
 _PASSING = re.compile(
     r"could not resolve host|temporary failure|timed? ?out|connection (was )?(reset|refused|closed)"
     r"|failed to connect|couldn't connect|early eof|rpc failed|unexpected disconnect|error: 5\d\d"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -11,11 +12,17 @@ from pathlib import Path
 
 from agents.harness.base import BadInput
 from mesh import boot_files
-from mesh.lib.errors import AppError
 from mesh.lib.git_status import Change, parse_status
 from sandboxes.daemon.files.errors import PathOutside
 from sandboxes.daemon.files.tree import Tree
 from sandboxes.daemon.git import Git
+from sandboxes.daemon.repository import rebase
+from sandboxes.daemon.repository.errors import (
+    DefaultBranch,
+    Diverged,
+    MessageNeeded,
+    NothingToPublish,
+)
 from sandboxes.daemon.repository.state import Facts
 from sandboxes.daemon.setup import store
 from sandboxes.daemon.workplace import NotReady
@@ -23,26 +30,7 @@ from sandboxes.daemon.workplace import NotReady
 DIFF_LIMIT = 1024 * 1024  # characters of a diff
 NEW_FILES = 200  # of which the contents are shown
 _BASES = ("origin/main", "origin/master", "main", "master")
-
-
-class MessageNeeded(AppError):
-    code = "message_needed"
-    text = "There are changes that are not committed."
-    hint = "Give a message for the commit."
-
-
-class DefaultBranch(AppError):
-    code = "default_branch"
-    text = "The work is on the branch that others build on."
-    hint = "Go to a branch of its own first."
-    status = 409
-
-
-class NothingToPublish(AppError):
-    code = "nothing_to_publish"
-    text = "There is no branch, no commit, or no remote to publish to."
-    hint = "Commit something, on a branch of a repository that was cloned."
-    status = 409
+_OF_ALL = ("main", "master")  # branches that are never published, whatever the server's default
 
 
 class Repository:
@@ -141,15 +129,30 @@ class Repository:
         chosen = [changes[path] for path in paths if path in changes]
         if len(chosen) != len(paths):
             raise BadInput("One of the paths has no changes.", detail="paths")
-        place = self._spoils / str(time.time_ns())
-        place.mkdir(parents=True, mode=0o700)
-        self._take_back([change.path for change in chosen if not change.is_new], place)
-        for change in chosen:
-            if change.is_new:
-                self._take_away(change.path, place)
-        return {"ok": True, "discarded": [change.path for change in chosen], "kept": place.name}
+        kept = self._put_aside(chosen)
+        return {"ok": True, "discarded": [change.path for change in chosen], "kept": kept}
 
-    def publish(self, message: str) -> dict[str, object]:
+    def rebase(self, base: str) -> dict[str, object]:
+        """Put the branch's commits on top of origin's ``base``, wholly or not at all.
+
+        Raises:
+            BadInput, NotReady, and what ``rebase.rebase`` raises.
+        """
+        facts = self.facts()
+        rebase.rebase(self._git, self._top, facts, base, lambda: self._put_aside(facts.by_start))
+        return {"ok": True, "previousHead": facts.status.head, **self.facts().meta()}
+
+    def abort_rebase(self) -> dict[str, object]:
+        """End a rebase that somebody has begun.
+
+        Raises:
+            NotReady, NotUnderWay: as they say.
+        """
+        self.facts()
+        rebase.abort(self._git, self._top)
+        return {"ok": True, **self.facts().meta()}
+
+    def publish(self, message: str, *, replace: bool) -> dict[str, object]:
         """Push the branch, after a commit of all that somebody has changed.
 
         Only ever by a person's wish. The project's own hooks for pushing are left out: they
@@ -157,22 +160,39 @@ class Repository:
 
         Raises:
             MessageNeeded, DefaultBranch, NothingToPublish: as they say.
+            Diverged: what is published would be lost, and ``replace`` was not given.
             GitFailed: with git's own last words.
         """
         facts = self.facts()
         branch = facts.status.branch
         if not branch or self._git.ask(self._top, "remote", "get-url", "origin") is None:
             raise NothingToPublish
-        if branch == facts.base.removeprefix("origin/"):
+        if branch in (*_OF_ALL, facts.base.removeprefix("origin/"), self._default()):
             raise DefaultBranch
+        published = f"refs/remotes/origin/{branch}"
+        is_known = self._git.ask(self._top, "rev-parse", "-q", "--verify", published) is not None
+        is_ahead = not is_known or (
+            self._git.ask(self._top, "merge-base", "--is-ancestor", published, "HEAD") is not None
+        )
+        if not is_ahead and not replace:
+            raise Diverged
         if facts.is_dirty:
             if not message.strip():
                 raise MessageNeeded
             self._git.run(self._top, "add", "--all", "--", *_all_but(facts.by_start))
             self._git.run(self._top, "commit", "--quiet", f"--message={message}")
         target = f"refs/heads/{branch}:refs/heads/{branch}"
-        self._git.run(self._top, "push", "--no-verify", "--set-upstream", "origin", target)
+        # Replaced is only what this branch once was itself: never what somebody else has added.
+        force = [] if is_ahead else ["--force-with-lease", "--force-if-includes"]
+        options = ["--no-verify", "--set-upstream", *force]
+        self._git.run(self._top, "push", *options, "origin", target)
         return {"ok": True, **self.facts().meta()}
+
+    def _default(self) -> str:
+        """Return the server's default branch, as it says now; empty if it doesn't."""
+        said = self._git.ask(self._top, "ls-remote", "--symref", "origin", "HEAD") or ""
+        found = re.match(r"ref: refs/heads/(\S+)\tHEAD", said)
+        return found[1] if found else ""
 
     def _base(self) -> str:
         """Return the branch that others build on, as the remote names it."""
@@ -181,6 +201,18 @@ class Repository:
             if name and self._git.ask(self._top, "rev-parse", "-q", "--verify", name, "--"):
                 return name
         return ""
+
+    def _put_aside(self, changes: Sequence[Change]) -> str:
+        """Take changes back; return the name of the folder where they are kept, if any."""
+        if not changes:
+            return ""
+        place = self._spoils / str(time.time_ns())
+        place.mkdir(parents=True, mode=0o700)
+        self._take_back([change.path for change in changes if not change.is_new], place)
+        for change in changes:
+            if change.is_new:
+                self._take_away(change.path, place)
+        return place.name
 
     def _take_back(self, paths: list[str], place: Path) -> None:
         if not paths:

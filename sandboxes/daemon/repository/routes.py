@@ -18,10 +18,12 @@ from sandboxes.daemon.events import Events
 from sandboxes.daemon.fields import fields_of
 from sandboxes.daemon.repository.repository import Repository
 from sandboxes.daemon.repository.state import UNKNOWN
+from sandboxes.daemon.setup.errors import AgentAtWork
 from sandboxes.daemon.workplace import NotReady, Workplace
 
 LOOK_EVERY = 5.0  # seconds
 MOST_PATHS = 1000
+MOST_OF_A_NAME = 250  # characters
 
 
 class RepositoryRoutes:
@@ -33,9 +35,10 @@ class RepositoryRoutes:
         root: Path,
         events: Events,
         must_clone: Callable[[], bool],
+        has_runs: Callable[[], bool],
     ) -> None:
         self._workplace, self._root, self._events = workplace, root, events
-        self._must_clone = must_clone
+        self._must_clone, self._has_runs = must_clone, has_runs
         self._one_at_a_time = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
         self._soon = asyncio.Event()
@@ -45,6 +48,7 @@ class RepositoryRoutes:
             Route(f"{prefix}/git/status", self.status, methods=["GET"]),
             Route(f"{prefix}/git/diff", self.diff, methods=["GET"]),
             Route(f"{prefix}/git/discard", self.discard, methods=["POST"]),
+            Route(f"{prefix}/git/rebase", self.rebase, methods=["POST"]),
             Route(f"{prefix}/git/publish", self.publish, methods=["POST"]),
         ]
 
@@ -66,12 +70,25 @@ class RepositoryRoutes:
             self._events.tell_changed(path)
         return JSONResponse(done)
 
+    async def rebase(self, request: Request) -> Response:
+        body = await fields_of(request)
+        if self._has_runs():
+            raise AgentAtWork("An agent works in the folder: its branch can't be rebased now.")
+        if body.flag("abort"):
+            done = await self.ask(Repository.abort_rebase)
+        else:
+            base = body.text("base", most=MOST_OF_A_NAME)
+            done = await self.ask(partial(Repository.rebase, base=base))
+        self.look_soon()
+        return JSONResponse(done)
+
     async def publish(self, request: Request) -> Response:
         body = await fields_of(request)
         message = body.text("message", "", most=10_000)
         if "\0" in message:
             raise BadInput("message must not hold a NUL.", detail="message")
-        done = await self.ask(partial(Repository.publish, message=message))
+        publish = partial(Repository.publish, message=message, replace=body.flag("replace"))
+        done = await self.ask(publish)
         self.look_soon()
         return JSONResponse(done)
 

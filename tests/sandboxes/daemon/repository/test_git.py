@@ -8,40 +8,22 @@ from hypothesis import strategies as st
 
 from mesh.lib.git_status import Change, parse_status
 from tests.sandboxes.daemon.events_reader import looking_on
-from tests.sandboxes.daemon.projects import config, git, repository
+from tests.sandboxes.daemon.projects import git
 from tests.waiting import auntil
-
-
-@pytest.fixture
-async def sandbox(make_sandbox, tmp_path):
-    """A sandbox with a clone of ``origin``, on a new branch."""
-    sandbox = make_sandbox()
-    url = repository(tmp_path / "origin", {"a.txt": "one\n", "b.txt": "two\n"})
-    body = config(url, "feature")
-    body["git"]["identity"] = {"userName": "Ada", "userEmail": "ada@mesh.example"}
-    await sandbox.post("/config", body)
-    await auntil(lambda: _ready(sandbox))
-    return sandbox
-
-
-async def _ready(sandbox):
-    status = await sandbox.get("/git/status")
-    return status.status_code == 200 and status.json()["branch"] == "feature"
-
-
-@pytest.fixture
-def repo(sandbox):
-    return sandbox.root / "repo"
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "status"), ("GET", "diff"), ("POST", "discard"), ("POST", "publish")],
+    [
+        *[("GET", "status"), ("GET", "diff"), ("POST", "discard"), ("POST", "publish")],
+        ("POST", "rebase"),
+    ],
 )
 async def test_before_there_is_a_clone(make_sandbox, method, path):  # D-SB9
     sandbox = make_sandbox()
+    body = {"paths": ["x"], "base": "main"}
 
-    reply = await sandbox.client.request(method, f"/git/{path}", json={"paths": ["x"]})
+    reply = await sandbox.client.request(method, f"/git/{path}", json=body)
 
     error = reply.json()["error"]
     assert (reply.status_code, error["code"], error["notReady"]) == (409, "not_ready", True)
@@ -122,6 +104,7 @@ async def test_publish_goes_past_a_hook_that_fails(sandbox, repo, tmp_path):  # 
     [
         pytest.param([], "message_needed", id="no message"),
         pytest.param(["checkout", "-q", "main"], "default_branch", id="main"),
+        pytest.param(["checkout", "-qb", "master"], "default_branch", id="master"),
         pytest.param(["checkout", "-q", "--detach"], "nothing_to_publish", id="no branch"),
         pytest.param(["remote", "remove", "origin"], "nothing_to_publish", id="no remote"),
     ],
@@ -136,6 +119,21 @@ async def test_what_can_t_be_published(sandbox, repo, tmp_path, prepare, code):
 
     assert reply.json()["error"]["code"] == code
     assert git(tmp_path / "origin", "for-each-ref") == before
+
+
+async def test_what_the_server_calls_its_default_is_asked_of_it(sandbox, repo, tmp_path):
+    git(tmp_path / "origin", "checkout", "-qb", "feature")
+    (repo / "new.txt").write_text("work\n")
+
+    reply = await sandbox.post("/git/publish", {"message": "x"})
+
+    assert reply.json()["error"]["code"] == "default_branch"
+
+
+async def test_no_hook_is_laid_into_the_project(sandbox, repo):
+    """They would be in the person's own folder too, where the sandbox is a worktree of it."""
+    assert {path.suffix for path in (repo / ".git/hooks").iterdir()} <= {".sample"}
+    assert "hooksPath" not in (repo / ".git/config").read_text()
 
 
 async def test_who_looks_on_hears_of_the_branch(sandbox, repo):

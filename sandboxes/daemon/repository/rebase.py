@@ -1,0 +1,89 @@
+"""Puts the work of a branch on top of a newer base: wholly, or not at all. Blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from agents.harness.base import BadInput
+from sandboxes.daemon.git import NO_SUCH_REF, Git, GitFailed
+from sandboxes.daemon.repository.errors import (
+    Conflicts,
+    NothingToRebase,
+    NotUnderWay,
+    UncommittedChanges,
+    UnderWay,
+    UnknownBase,
+)
+from sandboxes.daemon.repository.state import Facts
+
+# What git has in its folder while something of the kind is going on.
+_REBASING = ("rebase-merge", "rebase-apply")
+_OTHERS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
+
+
+def rebase(git: Git, top: Path, facts: Facts, base: str, put_aside: Callable[[], object]) -> None:
+    """Rebase the branch on origin's ``base``; on conflicts everything is as it was before.
+
+    ``put_aside`` takes away what the project's start has changed: git would not begin over it.
+
+    Raises:
+        BadInput: ``base`` can't be the name of a branch.
+        UnderWay, UncommittedChanges, NothingToRebase, UnknownBase, Conflicts: as they say.
+        GitFailed: with git's own last words.
+    """
+    _check_name(git, top, base)
+    if _is_there(git, top, *_REBASING, *_OTHERS):
+        raise UnderWay
+    if facts.is_dirty:
+        raise UncommittedChanges(files=[change.path for change in facts.own])
+    if not (facts.status.head and facts.status.branch) or facts.status.branch == base:
+        raise NothingToRebase
+    remote = _fetched(git, top, base)
+    put_aside()
+    try:
+        git.run(top, "rebase", "--no-verify", "--no-autostash", remote)
+    except GitFailed:
+        if not _is_there(git, top, *_REBASING):
+            raise  # not even begun
+        conflicts = git.run(top, "diff", "--name-only", "--diff-filter=U", "-z").split("\0")
+        git.run(top, "rebase", "--abort")
+        if files := [path for path in conflicts if path]:
+            raise Conflicts(files=files) from None
+        raise
+
+
+def abort(git: Git, top: Path) -> None:
+    """End a rebase that somebody has begun; the branch is then as it was before.
+
+    Raises:
+        NotUnderWay: there is none.
+        GitFailed: with git's own last words.
+    """
+    if not _is_there(git, top, *_REBASING):
+        raise NotUnderWay
+    git.run(top, "rebase", "--abort")
+
+
+def _check_name(git: Git, top: Path, base: str) -> None:
+    # Plain names only: “@{-1}” would be another branch of our own.
+    valid = base.isprintable() and not base.startswith("-") and "@{" not in base
+    if not valid or git.ask(top, "check-ref-format", "--branch", base) is None:
+        raise BadInput("base must be the name of a branch.", detail="base")
+
+
+def _fetched(git: Git, top: Path, base: str) -> str:
+    """Return the name under which origin's branch is here, as new as it is there."""
+    if git.ask(top, "remote", "get-url", "origin") is None:
+        raise NothingToRebase
+    code, _ = git.code(top, "ls-remote", "--exit-code", "origin", f"refs/heads/{base}")
+    if code == NO_SUCH_REF:
+        raise UnknownBase
+    remote = f"refs/remotes/origin/{base}"
+    git.run(top, "fetch", "--quiet", "origin", f"+refs/heads/{base}:{remote}")
+    return remote
+
+
+def _is_there(git: Git, top: Path, *names: str) -> bool:
+    paths = [git.run(top, "rev-parse", "--git-path", name) for name in names]
+    return any((top / path).exists() for path in paths)
