@@ -64,6 +64,9 @@ class Message:
         self.id = f"chatcmpl-{next(_numbers):06}"
         self.message: Json = {"role": "assistant", "content": ""}
         self.reason = "stop"
+        # OpenRouter tells the cost, in US dollars, to who asks for it.
+        wants_cost = bool((body.get("usage") or {}).get("include"))
+        self.usage: Json = USAGE | ({"cost": 0.0125} if wants_cost else {})
 
     def _chunk(self, delta: Json, reason: str | None = None) -> Json:
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
@@ -77,7 +80,7 @@ class Message:
         """The completion as it is answered when not streamed."""
         choice = {"index": 0, "message": self.message, "finish_reason": self.reason}
         head = {"id": self.id, "object": "chat.completion", "model": self.model}
-        return head | {"created": 1, "choices": [choice], "usage": USAGE}
+        return head | {"created": 1, "choices": [choice], "usage": self.usage}
 
     def block(self, step: Text | Thinking | Tool | Stop) -> Iterator[tuple[Json, float]]:
         """Yield the chunks of one step, each with the seconds to wait before it."""
@@ -100,4 +103,4 @@ class Message:
         return {"id": f"call_{next(_numbers):06}", "type": "function", "function": function}
 
     def end(self) -> Iterator[Json]:
-        yield self._chunk({}, self.reason) | {"usage": USAGE}
+        yield self._chunk({}, self.reason) | {"usage": self.usage}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx2
@@ -30,6 +30,7 @@ from agents.core.providers import clean_sentence, sentence_of
 from agents.harness.decopilot.failures import Trouble
 from agents.harness.decopilot.memory import Call, Image, Reply, System, Turn, User
 from agents.harness.decopilot.tools import Tool
+from agents.harness.decopilot.usage import cost_of
 from agents.keys.selectors import Account, Chosen
 from mesh.egress import AddressRefused, Guard
 from mesh.lib.addresses import Allowed
@@ -56,10 +57,10 @@ class Hooks:
 
 @dataclass(slots=True)
 class Spent:
-    """What was used so far, also of a run that is given up; ``cost`` in US dollars."""
+    """What was used so far, also of a run that is given up; ``costs`` as ``cost_of`` has them."""
 
     usage: RunUsage
-    cost: float | None = None
+    costs: list[float | None] = field(default_factory=list)
     finish_reason: str = "stop"
 
 
@@ -106,9 +107,9 @@ class Engine:
 
     def _note(self, response: ModelResponse) -> None:
         self.spent.finish_reason = response.finish_reason or "stop"
-        cost = (response.provider_details or {}).get("cost")
-        if isinstance(cost, int | float) and not isinstance(cost, bool):
-            self.spent.cost = (self.spent.cost or 0.0) + float(cost)
+        told = (response.provider_details or {}).get("cost")
+        at_provider = not self._account.base_url
+        self.spent.costs.append(cost_of(told, response.usage.cost, at_provider=at_provider))
 
     async def title(self, text: str) -> str:
         """Return a few words that name a conversation which begins with ``text``."""

@@ -16,7 +16,7 @@ from agents.harness.decopilot.failures import Trouble, failure_of
 from agents.harness.decopilot.memory import fit, replies_of, turns_of
 from agents.harness.decopilot.stream import Telling
 from agents.harness.decopilot.tools import offered
-from agents.harness.decopilot.usage import usage_of
+from agents.harness.decopilot.usage import total_cost, usage_of
 from agents.harness.mcp import servers_of
 from agents.keys.selectors import Chosen
 from mesh.lib.errors import AppError
@@ -141,7 +141,8 @@ class Loop:
         if self._engine is None or not self._engine.spent.usage.requests:
             return {}
         spent = self._engine.spent
-        cost = {} if spent.cost is None else {"costUsd": round(spent.cost, 6)}
+        total = total_cost(spent.costs)
+        cost = {} if total is None else {"costUsd": round(total, 6)}
         return {"usage": usage_of(spent.usage), **cost}
 
     def _fail(self, code: str, sentence: str) -> None:

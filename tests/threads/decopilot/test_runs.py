@@ -8,7 +8,8 @@ import logging
 import pytest
 from asgiref.sync import sync_to_async
 
-from agents.models import Agent
+from agents.keys.selectors import Account
+from agents.models import Agent, DefaultModel, ProviderKey
 from sandboxes.providers.base import DispatchRefused, StreamCut, UnknownRun
 from tests.harness.shapes import check_chunks
 from tests.threads.decopilot.conftest import PLACE, SECRET, Reader, add_key, make_run
@@ -347,6 +348,31 @@ async def test_other_providers_answer_and_use_tools(
     assert {request.headers[header].split()[-1] for request in standin.messages} == {
         "key-of-theirs"
     }
+    metadata = run.chunks[-1]["messageMetadata"]
+    assert metadata.get("costUsd") == (0.025 if kind == "openrouter" else None)
+    usage = metadata["usage"]
+    assert usage["inputTokens"] >= usage["outputTokens"] > 0
+    assert usage["totalTokens"] == usage["inputTokens"] + usage["outputTokens"]
+
+
+@pytest.mark.parametrize(
+    ("model", "cost"),
+    [("claude-haiku-4-5", 0.000529), ("claude-of-nobody", None)],
+    ids=["listed", "unknown"],
+)
+async def test_a_run_costs_what_the_provider_s_list_says(runs, ask, monkeypatch, model, cost):
+    """Two requests, each at 1 dollar a million for 100 tokens in, 1.25 for 10 into the cache, 0.1
+    for 20 from it, and 5 for 30 out."""
+    given = await started(runs, "bash: echo hi", approval_level="auto")
+    at_a_gateway = await ask(given)
+    address = (await sync_to_async(ProviderKey.objects.get)()).base_url
+    monkeypatch.setattr(Account, "address", address)
+    await sync_to_async(ProviderKey.objects.update)(base_url="")
+    await sync_to_async(DefaultModel.objects.update)(model_id=model)
+    at_the_maker = await ask(await started(runs, "bash: echo hi", approval_level="auto"))
+
+    assert "costUsd" not in at_a_gateway.chunks[-1]["messageMetadata"]
+    assert at_the_maker.chunks[-1]["messageMetadata"].get("costUsd") == cost
 
 
 async def test_without_a_key_it_says_what_to_do(transactional_db, ada, org, agent, ask, standin):
