@@ -181,7 +181,7 @@ class Loop:
 async def open_engine(chosen: Chosen) -> Any:
     """Return an engine for the model; its provider's client may have to be loaded first."""
     module = await library.module()
-    return await asyncio.to_thread(module.Engine, chosen, allowed=settings.MESH_PRIVATE_HOSTS)
+    return await library.call(module.Engine, chosen, allowed=settings.MESH_PRIVATE_HOSTS)
 
 
 def _instructions(turn: TurnInput, *, planning: bool) -> str:

@@ -10,19 +10,29 @@ ROOT = Path(__file__).resolve().parents[3]
 
 # In a process of its own: here it is loaded already.
 SCRIPT = """
-import asyncio, sys, django
+import asyncio, gc, sys, django
 django.setup()
 from threads.decopilot import library, provider
 assert {"pydantic_ai", "httpx2", "mcp"}.isdisjoint(sys.modules)
 
+whole = 0
+
+def note(phase, info):
+    global whole
+    whole += phase == "start" and info["generation"] == 2
+
 async def main():
     ticks = 0
-    loading = asyncio.create_task(library.module())
-    while not loading.done():
+    gc.callbacks.append(note)
+    both = asyncio.gather(library.module("engine"), library.module("mcp"))
+    while not both.done():
         await asyncio.sleep(0)
         ticks += 1
-    assert (await loading).Engine
-    assert "pydantic_ai" in sys.modules
+    engine, mcp = await both
+    assert engine.Engine and mcp.Servers
+    assert {"pydantic_ai", "mcp"} <= set(sys.modules)
+    assert whole == 0, f"everything stood still {whole} times"
+    assert gc.isenabled() and gc.get_freeze_count() > 100_000
     print(ticks)
 
 asyncio.run(main())
