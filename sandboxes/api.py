@@ -22,9 +22,9 @@ from mesh.api import signed_in
 from mesh.lib.origins import origin_pattern
 from mesh.selectors import NotFound, get_membership
 from sandboxes import services
+from sandboxes.core.handle import is_key
 from sandboxes.core.kinds import KINDS
 from sandboxes.core.preview import port_of
-from sandboxes.places import KEY_BRANCH
 from sandboxes.services import Started
 
 
@@ -47,7 +47,7 @@ class BranchField(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         branch: str = super().to_internal_value(data)
-        if not KEY_BRANCH.fullmatch(branch) and not is_branch(branch):
+        if not is_key(branch) and not is_branch(branch):
             raise serializers.ValidationError("This is not the name of a branch.")
         return branch
 
@@ -110,6 +110,9 @@ class DeleteTool(Tool):
     class Delete(Input):
         branch = serializers.CharField(max_length=200)
         sandboxProviderKind = serializers.ChoiceField(list(KINDS))
+        force = serializers.BooleanField(
+            default=False, help_text="End it even if an agent works in it, instead of 409."
+        )
 
     class Deleted(serializers.Serializer[Any]):
         success = serializers.BooleanField()
@@ -127,6 +130,7 @@ class DeleteTool(Tool):
             agent=agent,
             branch=given["branch"],
             kind=given["sandboxProviderKind"],
+            force=given["force"],
         )
         return Response({"success": True})
 

@@ -13,11 +13,12 @@ from mesh.lib.ids import new_id
 
 
 class SandboxRunnerState(models.Model):
-    """One sandbox as its provider left it: the provider's own notes, never a secret.
+    """One sandbox that was started, by whomever: a run, a tool, a preview.
 
-    ``project_ref`` names organization, agent and branch (``core/handle.py``). ``state`` is what
-    the provider needs to find it again, such as a container's id. ``used_at`` is when it was
-    last ensured or spoken to; the idle ones are stopped by it.
+    ``project_ref`` names organization, agent and branch (``core/handle.py``). ``link_id`` is the
+    machine it is on, a name and no key: what lies there outlives the machine's row. ``state`` is
+    what the provider needs to find it again; never a secret. ``started_at`` is empty while it
+    starts for the first time, and ``used_at`` is when it was last started or joined.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -27,8 +28,10 @@ class SandboxRunnerState(models.Model):
     project_ref = models.CharField(max_length=300)
     sandbox_provider_kind = models.CharField(max_length=20)
     handle = models.CharField(max_length=63, db_index=True)
+    link_id = models.UUIDField(null=True, blank=True)
     state = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
     used_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:

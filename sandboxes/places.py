@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from agents.models import Agent
-from sandboxes.core.handle import handle_for
+from sandboxes.core.handle import handle_for, is_key
 from sandboxes.core.kinds import REMOTE_USER
 from sandboxes.core.workload import workload_of
-from sandboxes.providers.base import Place
-
-# A branch of this form names a conversation; it is a key, never something to check out.
-KEY_BRANCH: Final = re.compile(r"ephemeral|thread:.*", re.DOTALL)
+from sandboxes.providers.base import Place, Whose
 
 
 def place_for(
@@ -33,9 +29,12 @@ def place_for(
         ),
         folder=_text(metadata.get("folder")) if kind == REMOTE_USER else None,
         repo=_repo_of(metadata),
-        branch=None if KEY_BRANCH.fullmatch(branch) else branch,
+        branch=None if is_key(branch) else branch,
         application=workload_of(metadata).as_config(),
         title=agent.title,
+        whose=Whose(
+            user_id=int(user_id), org_id=agent.organization_id, agent_id=agent.pk, branch=branch
+        ),
     )
 
 

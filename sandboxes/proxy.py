@@ -24,7 +24,6 @@ from rest_framework.response import Response
 
 from agents.models import Agent
 from agents.selectors import get_agent
-from links import selectors as links
 from links import store
 from links.api import Tool
 from mesh.accounts import bearer, find_person_by_token
@@ -35,14 +34,11 @@ from mesh.models import User
 from mesh.selectors import NotFound, get_membership
 from sandboxes import providers
 from sandboxes.api import AgentUnknown
-from sandboxes.core import vm_map
-from sandboxes.core.kinds import REMOTE_USER, KindFacts, choose_kind
 from sandboxes.core.preview import port_of
 from sandboxes.core.vm_routes import FETCHED, Asked, is_step, parse_rest
-from sandboxes.places import place_for
 from sandboxes.preview.tickets import TICKET_LIVES, Grant, make_ticket
 from sandboxes.providers.base import LinkOffline, Place, SandboxDown, StreamCut
-from sandboxes.services import recorded_place
+from sandboxes.resolving import find_sandbox
 
 LONG: Final = 150.0  # seconds: a task of two minutes, and its answer
 READY_WITHIN: Final = 60.0  # seconds in which a sandbox that is starting may appear
@@ -228,27 +224,10 @@ def place_of(*, viewer: User, agent: Agent, branch: str, needs: bool = True) -> 
     Raises:
         NoRunner: nobody could run it; without ``needs`` an unconnected machine is a place, too.
     """
-    cell = vm_map.find_cell(agent.metadata, user=str(viewer.pk), branch=branch) or {}
-    entry = next(iter(cell.values()), None)
-    if entry is not None:
-        place = recorded_place(agent=agent, user_id=viewer.pk, branch=branch, entry=entry)
-        link = links.find_link(viewer=viewer, link_id=place.link_id) if place.link_id else None
-    else:
-        link = links.find_online_link(viewer=viewer)
-        kind = choose_kind(
-            KindFacts(is_link_online=link is not None, default=settings.STUDIO_SANDBOX_RUNNER)
-        )
-        place = place_for(
-            agent=agent,
-            user_id=viewer.pk,
-            branch=branch,
-            kind=kind,
-            link_id=link.id if link else None,
-        )
-    is_away = place.kind == REMOTE_USER and (link is None or not link.is_online)
-    if place.kind not in providers.offered_kinds() or (needs and is_away):
+    found = find_sandbox(viewer=viewer, agent=agent, branch=branch)
+    if found.place.kind not in providers.offered_kinds() or (needs and found.is_away):
         raise NoRunner
-    return place
+    return found.place
 
 
 async def ask(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from agents.models import Agent
 from mesh.models import User
 from sandboxes.core import vm_map
-from sandboxes.core.handle import parse_project_ref
+from sandboxes.core.handle import is_key, parse_project_ref, project_ref
+from sandboxes.core.kinds import KINDS, REMOTE_USER
 from sandboxes.core.vm_map import VmEntry
 from sandboxes.models import SandboxRunnerState
+from sandboxes.providers.base import Whose
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +35,71 @@ class UserTree:
     branches: tuple[tuple[str, tuple[VmEntry, ...]], ...]
 
 
+def recorded_cell(*, agent: Agent, user_id: int, branch: str) -> dict[str, VmEntry]:
+    """Return what is recorded of a person's branch: kind → sandbox. A record does not say that
+    it lives.
+
+    No query but for the key of a conversation, whose sandboxes are rows only.
+    """
+    cell = vm_map.find_cell(agent.metadata, user=str(user_id), branch=branch) or {}
+    if not is_key(branch):
+        return cell
+    ref = project_ref(org_id=agent.organization_id, agent_id=agent.pk, branch=branch)
+    rows = SandboxRunnerState.objects.filter(
+        user_id=user_id, project_ref=ref, started_at__isnull=False
+    )
+    found = {row.sandbox_provider_kind: entry_of_row(row) for row in rows.order_by("created_at")}
+    return cell | {kind: entry for kind, entry in found.items() if kind in KINDS}
+
+
+def entry_of_row(row: SandboxRunnerState) -> VmEntry:
+    """Return a row as an entry of vmMap would say it."""
+    return VmEntry(
+        vm_id=row.handle,
+        kind=row.sandbox_provider_kind,
+        link_id=str(row.link_id) if row.link_id else None,
+        created_at=int((row.started_at or row.created_at).timestamp() * 1000),
+    )
+
+
+def recorded_link_id(whose: Whose) -> UUID | None:
+    """Return the machine that has the files of a person's branch, if one is known."""
+    ref = project_ref(org_id=whose.org_id, agent_id=whose.agent_id, branch=whose.branch)
+    rows = SandboxRunnerState.objects.filter(
+        user_id=whose.user_id, project_ref=ref, sandbox_provider_kind=REMOTE_USER
+    )
+    return rows.filter(started_at__isnull=False).values_list("link_id", flat=True).first()
+
+
 def find_recorded(row: SandboxRunnerState) -> Recorded | None:
     """Return what a row is of; ``None`` when its agent is gone."""
-    parts = parse_project_ref(row.project_ref)
-    try:
-        agent = Agent.objects.filter(pk=UUID(parts[1])).first() if parts else None
-    except ValueError:
-        agent = None
+    return next(iter(find_all_recorded([row])))
+
+
+def find_all_recorded(rows: Sequence[SandboxRunnerState]) -> list[Recorded | None]:
+    """Return what each row is of, in their order. One query for all."""
+    wanted = {_agent_id(row) for row in rows} - {None}
+    agents = Agent.objects.in_bulk([one for one in wanted if one is not None])
+    return [_recorded(row, agents) for row in rows]
+
+
+def _recorded(row: SandboxRunnerState, agents: Mapping[UUID, Agent]) -> Recorded | None:
+    agent_id, parts = _agent_id(row), parse_project_ref(row.project_ref)
+    agent = agents.get(agent_id) if agent_id else None
     if agent is None or parts is None:
         return None
-    kind = row.sandbox_provider_kind
-    entry = vm_map.find_entry(agent.metadata, user=str(row.user_id), branch=parts[2], kind=kind)
-    return Recorded(agent, row.user_id, parts[2], entry or VmEntry(vm_id=row.handle, kind=kind))
+    entry = vm_map.find_entry(
+        agent.metadata, user=str(row.user_id), branch=parts[2], kind=row.sandbox_provider_kind
+    )
+    return Recorded(agent, row.user_id, parts[2], entry or entry_of_row(row))
+
+
+def _agent_id(row: SandboxRunnerState) -> UUID | None:
+    parts = parse_project_ref(row.project_ref)
+    try:
+        return UUID(parts[1]) if parts else None
+    except ValueError:
+        return None
 
 
 def find_cell(*, agent: Agent, user: str, branch: str, kind: str) -> Recorded | None:

@@ -29,6 +29,7 @@ from threads.committing import Missing, Refused, StaleFence
 from threads.core import lanes, run_state
 from threads.core.decide import TRUNCATED
 from threads.journal import Lane, Writer
+from threads.noting import note_sandbox
 from threads.orders import Order, find_order
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class RunFollower:
         self._acked = 0
         self._acked_at = time.monotonic()
         self._acking: asyncio.Task[None] | None = None
+        self._noting: asyncio.Task[None] | None = None
 
     def nudge(self) -> None:
         """Try at once instead of waiting any longer."""
@@ -101,6 +103,9 @@ class RunFollower:
                 raise
             current.uncancel()
             await self._let_go()
+        finally:
+            if self._noting is not None:
+                await self._noting
 
     async def _follow(self) -> None:
         committed = -1
@@ -190,6 +195,9 @@ class RunFollower:
         if not self._is_ensured:
             await self._provider.ensure(order.place)
             self._is_ensured = True
+            if self._provider.has_sandboxes:
+                # Beside the run, whose first words don't wait for it.
+                self._noting = asyncio.create_task(note_sandbox(order.place))
         lane = self._writer.lane(run_id=order.run_id, fence=order.fence, after=order.last_n)
         self._was_sent = True
         # In the server lane, who begins an attempt is known, and nobody else may begin it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from agents.core.options import DECOPILOT
 from agents.selectors import get_keys
 from links import selectors as links
 from links.selectors import LinkView
-from sandboxes.core import vm_map
+from sandboxes.core.handle import is_key
 from sandboxes.core.kinds import REMOTE_USER, KindFacts, choose_kind
 from sandboxes.core.resolve import (
     LOOPS_IN_SERVER,
@@ -24,9 +25,11 @@ from sandboxes.core.resolve import (
     Target,
     resolve_target,
 )
+from sandboxes.core.vm_map import VmEntry
 from sandboxes.places import place_for
 from sandboxes.providers import offered_kinds
 from sandboxes.providers.base import Place
+from sandboxes.selectors import recorded_cell
 from threads.core.lanes import lane_of
 from threads.errors import (
     AgentHasNoFiles,
@@ -76,11 +79,12 @@ def choose_pins(*, thread: Thread, wish: Wish, tier: str) -> tuple[Pins, str]:
         KindUnavailable, HarnessUnknown: nobody could run this.
         NoProviderKey, NoModelAtTier: it would be Decopilot's, who has no model to ask.
     """
-    link = _link(thread, wish)
-    harness_id = thread.harness_id or _harness(thread, wish, link)
     # A thread without a branch has a folder of its own.
     branch = thread.branch or wish.branch or f"thread:{thread.pk}"
-    kind = thread.sandbox_provider_kind or _kind(thread, wish, link, branch, harness_id)
+    recorded = _recorded(thread, branch)
+    link = _link(thread, wish, recorded.get(REMOTE_USER))
+    harness_id = thread.harness_id or _harness(thread, wish, link)
+    kind = thread.sandbox_provider_kind or _kind(thread, wish, link, recorded, harness_id)
     if kind != NO_SANDBOX and kind not in offered_kinds():
         raise KindUnavailable
     if load_runnable().find(harness_id) is None:
@@ -105,7 +109,22 @@ def _check_model(keys: Keys, tier: str) -> None:
         raise NoModelAtTier
 
 
-def _kind(thread: Thread, wish: Wish, link: LinkView | None, branch: str, harness_id: str) -> str:
+def _recorded(thread: Thread, branch: str) -> Mapping[str, VmEntry]:
+    """Return what is recorded of the branch, for a thread that is not pinned yet."""
+    is_settled = bool(thread.sandbox_provider_kind)
+    is_fresh = is_key(branch) and not thread.harness_id
+    if is_settled or is_fresh:
+        return {}
+    return recorded_cell(agent=thread.agent, user_id=thread.owner_id, branch=branch)
+
+
+def _kind(
+    thread: Thread,
+    wish: Wish,
+    link: LinkView | None,
+    recorded: Mapping[str, VmEntry],
+    harness_id: str,
+) -> str:
     """Return the kind of an unlocked thread's sandbox, by the resolver's precedence.
 
     A machine that was named, a folder, and an agent program of a machine that is known stay
@@ -114,11 +133,10 @@ def _kind(thread: Thread, wish: Wish, link: LinkView | None, branch: str, harnes
     harness = load_catalog().find(harness_id)
     is_local = harness is not None and harness.is_local and link is not None
     names_machine = wish.link_id is not None or thread.agent.source.kind == "folder"
-    cell = vm_map.find_cell(thread.agent.metadata, user=str(thread.owner_id), branch=branch)
     kind = choose_kind(
         KindFacts(
             explicit=wish.kind or (REMOTE_USER if names_machine else ""),
-            recorded=next(iter(cell or {}), ""),
+            recorded=next(iter(recorded), ""),
             is_link_online=link is not None and link.is_online,
             default=REMOTE_USER if is_local else settings.STUDIO_SANDBOX_RUNNER,
         )
@@ -144,8 +162,9 @@ def _harness(thread: Thread, wish: Wish, link: LinkView | None) -> str:
     )
 
 
-def _link(thread: Thread, wish: Wish) -> LinkView | None:
-    """Return the machine: the pinned one, the wished one, the one that is online, any."""
+def _link(thread: Thread, wish: Wish, recorded: VmEntry | None) -> LinkView | None:
+    """Return the machine: the pinned one, the wished one, the one that has the files, the one
+    that is online, any. Who begins elsewhere while the files are away begins without them."""
     owner = thread.owner
     source = thread.agent.source
     chosen = thread.link_id or wish.link_id
@@ -157,6 +176,10 @@ def _link(thread: Thread, wish: Wish) -> LinkView | None:
         return links.find_link(viewer=owner, link_id=chosen)
     if thread.harness_id and thread.sandbox_provider_kind:
         return None  # its machine was removed: another one lacks the thread's files
+    if recorded is not None and recorded.machine:
+        known = links.find_link(viewer=owner, link_id=recorded.machine)
+        if known is not None and (known.is_online or thread.harness_id):
+            return known
     online = links.find_online_link(viewer=owner)
     return online or next(iter(links.list_links(viewer=owner)), None)
 

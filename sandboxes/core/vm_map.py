@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
 from sandboxes.core import reference
 from sandboxes.core.kinds import KINDS
@@ -43,6 +44,14 @@ class VmEntry:
     created_at: int = 0
     started_with: StartedWith = field(default_factory=StartedWith)
 
+    @property
+    def machine(self) -> UUID | None:
+        """The machine's id, if ``link_id`` is one: metadata is not ours alone to write."""
+        try:
+            return UUID(self.link_id) if self.link_id else None
+        except ValueError:
+            return None
+
     def as_json(self) -> Object:
         """Return the form on ``metadata``."""
         machine = {"linkId": self.link_id} if self.link_id else {}
@@ -76,7 +85,10 @@ def normalize_vm_map(metadata: object) -> VmMap:
 
 def find_cell(metadata: object, *, user: str, branch: str) -> Cell | None:
     """Return what a person has of a branch; ``None`` if the map does not know of it."""
-    return normalize_vm_map(metadata).get(user, {}).get(branch)
+    # Not through the whole map: it has everybody's, and this is asked for each message.
+    branches = _object(_object(_object(metadata).get(MAP)).get(user))
+    cell = branches.get(branch)
+    return _cell(cell) if isinstance(cell, dict) else None
 
 
 def find_entry(metadata: object, *, user: str, branch: str, kind: str) -> VmEntry | None:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import httpx
@@ -19,12 +19,23 @@ Json = dict[str, Any]
 Pairs = Sequence[tuple[str, str]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whose:
+    """What a sandbox's record is kept under. ``branch`` may be a conversation's key."""
+
+    user_id: int
+    org_id: UUID
+    agent_id: UUID
+    branch: str
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Which sandbox, and what it is made from should it not be there yet.
 
     ``link_id`` is the person's machine; ``None`` for a kind that needs none. ``application``
-    is how the project is served (``core/workload.py``); ``title`` is for people.
+    is how the project is served (``core/workload.py``); ``title`` is for people. ``whose`` is
+    for the server's records: providers have no use for it.
     """
 
     kind: str
@@ -35,6 +46,7 @@ class Place:
     branch: str | None = None
     application: Json | None = None
     title: str = ""
+    whose: Whose | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +141,10 @@ class SandboxProvider(ABC):
     not number events, store them, or find out whether a run is over: the sandbox does that.
     ``tests.sandboxes.providers.conformance`` holds it to all this.
     """
+
+    # Whether ``ensure`` has a sandbox started, which is then recorded. A loop in this process
+    # has none; its tools ensure one when they need it.
+    has_sandboxes: ClassVar[bool] = True
 
     @abstractmethod
     async def ensure(self, place: Place) -> None:

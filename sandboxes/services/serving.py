@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from links import store
 from sandboxes.providers.base import NotOffered, Place, SandboxProvider
 from sandboxes.providers.speaking import refusal
+from sandboxes.services.records import note_used
 
 logger = logging.getLogger(__name__)
 
 
 async def serve_project(provider: SandboxProvider, place: Place) -> None:
-    """Have the sandbox started and told of its project; it clones, installs and starts by itself.
+    """Have the sandbox started, recorded, and told of its project, which it then sets up by itself.
 
     Safe to repeat: told the same again, a sandbox changes nothing.
 
@@ -20,6 +22,7 @@ async def serve_project(provider: SandboxProvider, place: Place) -> None:
         AppError: it can't be started, or was made for another repository.
     """
     await provider.ensure(place)
+    await store.run(note_used, place)
     await configure(provider, place)
 
 

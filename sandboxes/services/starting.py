@@ -5,31 +5,43 @@ Only rows are written in a transaction; the provider is asked outside of any.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
-import time
 from dataclasses import dataclass
-from uuid import UUID
-
-from django.conf import settings
+from typing import Any
 
 from agents.core.branches import new_branch
 from agents.models import Agent
-from links import selectors as links
 from links import store
 from mesh.lib.errors import AppError
 from mesh.models import User
 from sandboxes import providers
-from sandboxes.core import vm_map
-from sandboxes.core.kinds import REMOTE_USER, KindFacts, require_kind
+from sandboxes.core.kinds import NoLink
 from sandboxes.core.vm_map import VmEntry
-from sandboxes.core.workload import workload_of
-from sandboxes.places import place_for
-from sandboxes.providers.base import Place
-from sandboxes.services.records import forget_sandbox, record_sandbox
+from sandboxes.providers.base import DispatchRefused, Place
+from sandboxes.resolving import find_sandbox, place_of_entry
+from sandboxes.selectors import recorded_cell
+from sandboxes.services.records import (
+    DeletedMeanwhile,
+    begin_start,
+    entry_of,
+    forget_sandbox,
+    give_up_start,
+    record_sandbox,
+)
 from sandboxes.services.serving import configure, has_project
 
 logger = logging.getLogger(__name__)
+
+
+class SandboxBusy(AppError):
+    """An agent works in it: ending it would end that."""
+
+    code = "sandbox_busy"
+    text = "An agent is at work in the sandbox."
+    hint = "Stop its run first, or say force."
+    status = 409
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,25 +63,38 @@ async def start_vm(
 
     Raises:
         NoLink: it is to be on the viewer's machine, and that is not connected.
+        DeletedMeanwhile: somebody deleted it before it had started; it is ended again.
         AppError: the provider can't start it; nothing is recorded.
     """
     branch = branch or new_branch(secrets.choice)
     place = await store.run(_choose, viewer=viewer, agent=agent, branch=branch, kind=kind)
     provider = providers.provider_for(place.kind)
-    await provider.ensure(place)
-    if has_project(place):
-        await configure(provider, place)
-    entry = VmEntry(
-        vm_id=place.handle,
-        kind=place.kind,
-        preview_url=preview_url.replace("{handle}", place.handle) or None,
-        link_id=str(place.link_id) if place.link_id else None,
-        created_at=int(time.time() * 1000),
-        started_with=workload_of(agent.metadata).started_with(),
+    began = await store.run(begin_start, place)
+    try:
+        await provider.ensure(place)
+        if has_project(place):
+            await configure(provider, place)
+    except BaseException:
+        await store.run(give_up_start, place, began=began)
+        raise
+    entry = entry_of(
+        place,
+        metadata=agent.metadata,
+        preview_url=preview_url.replace("{handle}", place.handle),
     )
-    is_new = await store.run(
-        record_sandbox, agent=agent, user_id=viewer.pk, branch=branch, entry=entry
-    )
+    try:
+        is_new = await store.run(
+            record_sandbox,
+            agent=agent,
+            user_id=viewer.pk,
+            branch=branch,
+            entry=entry,
+            must_be_begun=True,
+        )
+    except DeletedMeanwhile:
+        with contextlib.suppress(AppError):
+            await provider.remove(place)
+        raise
     return Started(entry=entry, branch=branch, is_new=is_new)
 
 
@@ -83,27 +108,39 @@ async def ensure_vm(
     Raises:
         NoLink, AppError: as ``start_vm``.
     """
-    entry = vm_map.find_entry(agent.metadata, user=str(viewer.pk), branch=branch, kind=kind)
-    if entry is not None:
+    cell = await store.run(recorded_cell, agent=agent, user_id=viewer.pk, branch=branch)
+    if (entry := cell.get(kind)) is not None:
         return Started(entry=entry, branch=branch, is_new=False)
     return await start_vm(
         viewer=viewer, agent=agent, branch=branch, kind=kind, preview_url=preview_url
     )
 
 
-async def delete_vm(*, viewer: User, agent: Agent, branch: str, kind: str) -> None:
+async def delete_vm(
+    *, viewer: User, agent: Agent, branch: str, kind: str, force: bool = False
+) -> None:
     """Forget the viewer's sandbox, then end it; that it can't be ended is only logged.
 
-    Safe to repeat.
+    Safe to repeat. One that is still being started is ended, too.
+
+    Raises:
+        SandboxBusy: an agent works in it, and ``force`` was not given; nothing has changed.
     """
-    entry = await store.run(
-        forget_sandbox, agent=agent, user_id=viewer.pk, branch=branch, kind=kind
-    )
-    if entry is None:
+    cell: dict[str, Any] = {"agent": agent, "user_id": viewer.pk, "branch": branch}
+    forgotten = await store.run(forget_sandbox, **cell, kind=kind)
+    if forgotten is None:
         return
-    place = recorded_place(agent=agent, user_id=viewer.pk, branch=branch, entry=entry)
+    entry = forgotten.entry
+    place = place_of_entry(**cell, entry=entry)
     try:
-        await providers.provider_for(kind).remove(place, force=True)
+        # In one that is only starting nobody works, though it may not be able to say so yet.
+        is_forced = force or not forgotten.has_started
+        await providers.provider_for(kind).remove(place, force=is_forced)
+    except DispatchRefused as exc:
+        if exc.code == SandboxBusy.code:
+            await store.run(record_sandbox, **cell, entry=entry)
+            raise SandboxBusy from exc
+        logger.warning("Sandbox %s is forgotten but not ended: %s", entry.vm_id, exc)
     except AppError as exc:
         logger.warning("Sandbox %s is forgotten but not ended: %s", entry.vm_id, exc)
 
@@ -114,54 +151,19 @@ async def stop_sandbox(*, agent: Agent, user_id: int, branch: str, entry: VmEntr
     Raises:
         AppError: an agent is at work in it, or it can't be reached.
     """
-    place = recorded_place(agent=agent, user_id=user_id, branch=branch, entry=entry)
+    place = place_of_entry(agent=agent, user_id=user_id, branch=branch, entry=entry)
     await providers.provider_for(entry.kind).stop(place)
-
-
-def recorded_place(*, agent: Agent, user_id: int, branch: str, entry: VmEntry) -> Place:
-    """Return the place of a sandbox by its record: its kind and machine, whatever is preferred
-    by now."""
-    return place_for(
-        agent=agent,
-        user_id=user_id,
-        branch=branch,
-        kind=entry.kind,
-        link_id=_uuid(entry.link_id),
-    )
 
 
 def _choose(*, viewer: User, agent: Agent, branch: str, kind: str) -> Place:
     """Return where the sandbox is to be.
 
     Raises:
-        NoLink: on a machine, and none of the viewer's is connected.
+        NoLink: on a machine that is not connected, or none of the viewer's is.
     """
-    cell = vm_map.find_cell(agent.metadata, user=str(viewer.pk), branch=branch) or {}
-    online = links.find_online_link(viewer=viewer)
-    chosen = require_kind(
-        KindFacts(
-            explicit=kind,
-            recorded=next(iter(cell), ""),
-            is_link_online=online is not None,
-            default=settings.STUDIO_SANDBOX_RUNNER,
-        )
-    )
-    link_id = online.id if online and chosen == REMOTE_USER else None
-    recorded = cell.get(chosen)
-    if link_id is not None and recorded is not None and recorded.link_id:
-        # Its files are on that machine; another one has none of them.
-        link_id = _known_link(viewer, recorded.link_id) or link_id
-    return place_for(agent=agent, user_id=viewer.pk, branch=branch, kind=chosen, link_id=link_id)
-
-
-def _known_link(viewer: User, link_id: str) -> UUID | None:
-    named = _uuid(link_id)
-    found = links.find_link(viewer=viewer, link_id=named) if named else None
-    return found.id if found else None
-
-
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return None
+    found = find_sandbox(viewer=viewer, agent=agent, branch=branch, kind=kind)
+    if found.is_away and found.link is not None:
+        raise NoLink(f"“{found.link.name}”, where this sandbox is, is not connected.")
+    if found.is_away:
+        raise NoLink
+    return found.place

@@ -39,6 +39,15 @@ class FailingProvider(NotingProvider):
         raise DispatchRefused("sandbox_failed", "It did not end.")
 
 
+class BusyProvider(NotingProvider):
+    """An agent is at work in its sandboxes."""
+
+    async def remove(self, place, *, force=False):
+        if not force:
+            raise DispatchRefused("sandbox_busy", "An agent is at work.")
+        await super().remove(place, force=force)
+
+
 class AnsweringProvider(NotingProvider):
     """Gives ``answer`` to whatever is asked, or raises it."""
 

@@ -1,9 +1,13 @@
 """VM_START, VM_DELETE and ensure_vm: S110–S116 and their refusals."""
 
+import asyncio
+import threading
 import time
+from datetime import timedelta
 
 import httpx
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from agents.models import Agent
@@ -12,9 +16,16 @@ from links.models import Link
 from links.wire.messages import Registration
 from sandboxes.core.handle import handle_for
 from sandboxes.core.vm_map import VmEntry
+from sandboxes.models import SandboxRunnerState
 from sandboxes.services import record_sandbox
+from tests.mesh.pairing.test_races import at_once
 from tests.sandboxes.conftest import use
-from tests.sandboxes.doubles import AnsweringProvider, FailingProvider
+from tests.sandboxes.doubles import (
+    AnsweringProvider,
+    BusyProvider,
+    FailingProvider,
+    NotingProvider,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -276,3 +287,92 @@ def test_a_person_never_gets_another_ones_sandbox(api, acme, bob, provider):
     bobs.force_authenticate(bob)
 
     assert start(api).json()["vmId"] != start(bobs).json()["vmId"]
+
+
+class Waiting(NotingProvider):
+    """Is slow to start: until ``go``. What is removed meanwhile is gone."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    async def ensure(self, place):
+        await super().ensure(place)
+        self.begun.set()
+        await asyncio.to_thread(self.go.wait, 20)
+
+
+def test_deleting_what_is_only_starting_ends_it_and_the_start_says_so(api, acme, ada, monkeypatch):
+    provider = Waiting()
+    use(monkeypatch, provider)
+    body = {"branch": "main", "sandboxProviderKind": "docker"}
+
+    def delete():
+        provider.begun.wait(20)
+        answer = call(api, "VM_DELETE", **body).json()
+        provider.go.set()
+        return answer
+
+    started, deleted = at_once(lambda: start(api), delete)
+
+    assert (code(started), deleted) == ((409, "sandbox_deleted"), {"success": True})
+    assert provider.removed[0][1] is True  # without asking whether anybody works in it
+    acme.refresh_from_db()
+    assert "vmMap" not in acme.metadata
+    assert not SandboxRunnerState.objects.exists()
+
+
+def test_a_start_that_failed_leaves_no_row(api, acme, monkeypatch):
+    use(monkeypatch, FailingProvider())
+    start(api)
+
+    assert not SandboxRunnerState.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("force", "expected", "left"),
+    [({}, 409, 1), ({"force": False}, 409, 1), ({"force": True}, 200, 0)],
+)
+def test_one_in_which_an_agent_works_is_deleted_by_force_only(
+    api, acme, ada, monkeypatch, force, expected, left
+):
+    use(monkeypatch, BusyProvider())
+    first = start(api).json()
+
+    answer = call(api, "VM_DELETE", branch="main", sandboxProviderKind="docker", **force)
+
+    assert answer.status_code == expected
+    assert SandboxRunnerState.objects.filter(handle=first["vmId"]).count() == left
+    if left:
+        assert code(answer) == (409, "sandbox_busy")
+        assert cell(acme, ada)["docker"]["previewUrl"] == first["previewUrl"]
+
+
+def test_a_machine_that_has_the_files_and_is_away_is_named(api, acme, ada, provider):
+    link = connect(ada)
+    start(api)
+    Link.objects.filter(pk=link.pk).update(offline_after=None)
+    Link.objects.create(
+        user=ada,
+        machine_id="m2",
+        cli_version="1",
+        protocol_version=1,
+        offline_after=timezone.now() + timedelta(minutes=5),
+    )
+
+    answer = start(api)
+
+    assert code(answer) == (409, "link_offline")
+    assert "where this sandbox is" in answer.json()["error"]["message"]
+
+
+def test_the_folder_of_a_conversation_is_found_again_by_the_tools(api, acme, ada, provider):
+    branch = "thread:0190a0b0-0000-7000-8000-000000000000"
+    started = call(api, "VM_START", branch=branch).json()
+    again = call(api, "ensure_vm", branch=branch, sandboxProviderKind="docker").json()
+
+    assert (again["vmId"], again["isNewVm"]) == (started["vmId"], False)
+    call(api, "VM_DELETE", branch=branch, sandboxProviderKind="docker")
+    assert len(provider.removed) == 1
+    acme.refresh_from_db()
+    assert "vmMap" not in acme.metadata

@@ -95,7 +95,7 @@ def test_forgetting_gives_back_what_there_was_and_is_safe_to_repeat(agent, ada):
     record(agent, ada)
     cell = {"agent": agent, "user_id": ada.pk, "branch": "main", "kind": "docker"}
 
-    assert forget_sandbox(**cell).vm_id == "main-1"
+    assert forget_sandbox(**cell).entry.vm_id == "main-1"
     assert forget_sandbox(**cell) is None
     assert not SandboxRunnerState.objects.exists()
     agent.refresh_from_db()

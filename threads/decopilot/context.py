@@ -14,7 +14,10 @@ from agents.harness.decopilot.memory import settled
 from agents.keys.errors import NoModel
 from agents.keys.selectors import Chosen, choose_model
 from links import selectors as links
+from links.selectors import LinkView
 from mesh.models import User
+from sandboxes.providers.base import Place
+from sandboxes.selectors import recorded_link_id
 from threads.attached import with_files
 from threads.chunks import ui_message
 from threads.core.fold import fold
@@ -83,7 +86,10 @@ def _lost_parts(run: Run, fence: int) -> list[dict[str, Any]]:
     return max(attempts, key=len, default=[])
 
 
-def find_link(*, user_id: str) -> UUID | None:
-    """Return a machine of the person that is online now; ``None`` when there is none."""
-    found = links.find_online_link(viewer=User.objects.get(pk=user_id))
-    return found.id if found else None
+def find_link(*, user_id: str, place: Place) -> LinkView | None:
+    """Return the person's machine that has the thread's files, online or not; before there are
+    any, one that is online now; ``None`` when there is none."""
+    viewer = User.objects.get(pk=user_id)
+    recorded = recorded_link_id(place.whose) if place.whose else None
+    known = links.find_link(viewer=viewer, link_id=recorded) if recorded else None
+    return known or links.find_online_link(viewer=viewer)

@@ -16,6 +16,7 @@ from sandboxes.providers.base import (
     SandboxProvider,
     StreamCut,
 )
+from threads.noting import note_sandbox
 
 # What says that the program of the sandbox is not there, whoever says so.
 _GONE: Final = ("sandbox_down", "unknown_handle", "link_offline")
@@ -99,6 +100,7 @@ class Files:
     async def _ensure(self) -> tuple[Place, SandboxProvider]:
         place, provider = await self._find()
         await provider.ensure(place)
+        await note_sandbox(place)
         return place, provider
 
 

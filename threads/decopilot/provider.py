@@ -39,6 +39,11 @@ NO_MACHINE: Final = (
     " link one with deco_link."
 )
 
+AWAY: Final = (
+    "The files of this conversation are on “{}”, which is not connected. Say so, and that it"
+    " must be woken up."
+)
+
 ProviderFor = Callable[[str], SandboxProvider]
 
 
@@ -49,6 +54,8 @@ class DecopilotProvider(SandboxProvider):
         self._provider_for = provider_for
         self._attempts: dict[str, Attempt] = {}
         self._stopped: OrderedDict[str, float] = OrderedDict()
+
+    has_sandboxes = False
 
     async def ensure(self, place: Place) -> None:
         """Nothing: a sandbox is started when the first tool needs it."""
@@ -132,10 +139,12 @@ class DecopilotProvider(SandboxProvider):
         async def find() -> tuple[Place, SandboxProvider]:
             if place.kind:
                 return place, self._provider_for(place.kind)
-            link_id = await pool.run(find_link, user_id=user_id)
-            if link_id is None:
+            link = await pool.run(find_link, user_id=user_id, place=place)
+            if link is None:
                 raise ToolFailed(NO_MACHINE)
-            there = replace(place, kind=REMOTE_USER, link_id=link_id)
+            if not link.is_online:
+                raise ToolFailed(AWAY.format(link.name))
+            there = replace(place, kind=REMOTE_USER, link_id=link.id)
             return there, self._provider_for(there.kind)
 
         return find

@@ -16,6 +16,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from django.db import transaction
+from django.utils import timezone
 
 from agents.models import Agent
 from mesh.models import Membership, Organization, Role, User
@@ -199,7 +200,7 @@ class _Load:
                 user=user,
                 project_ref=(row.get("project_ref") or "")[:300],
                 sandbox_provider_kind=kind,
-                defaults={"handle": handle},
+                defaults={"handle": handle, "started_at": timezone.now()},
             )
             self._loaded.kept["sandbox"] += 1
 

@@ -1,5 +1,7 @@
 """vmMap: S92–S102, and what holds for any map."""
 
+from uuid import UUID
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +27,7 @@ V1 = VmEntry(
     started_with=StartedWith(package_manager="pnpm", port="4321", path="apps/web"),
 )
 V2 = VmEntry(vm_id="main-2", kind="remote-user", link_id="l1")
+LINK = UUID("0190a0b0-0000-7000-8000-000000000000")
 
 
 def mapped(cell):
@@ -154,6 +157,23 @@ def test_a_write_is_read_back_and_changes_one_cell_only(metadata, user, branch, 
     assert after[user][branch][entry.kind].vm_id == entry.vm_id
     expected = {**before.get(user, {}).get(branch, {}), entry.kind: after[user][branch][entry.kind]}
     assert after == {**before, user: {**before.get(user, {}), branch: expected}}
+
+
+@given(metadata=odd_metadata, user=names, branch=names)
+def test_one_cell_is_read_as_the_whole_map_reads_it(metadata, user, branch):
+    whole = normalize_vm_map(metadata)
+
+    assert find_cell(metadata, user=user, branch=branch) == whole.get(user, {}).get(branch)
+    for known, branches in whole.items():
+        for name, cell in branches.items():
+            assert find_cell(metadata, user=known, branch=name) == cell
+
+
+@pytest.mark.parametrize(
+    ("link_id", "machine"), [(None, None), ("", None), ("laptop", None), (str(LINK), LINK)]
+)
+def test_only_what_is_an_id_names_a_machine(link_id, machine):
+    assert VmEntry(vm_id="v", kind="remote-user", link_id=link_id).machine == machine
 
 
 @given(metadata=odd_metadata, user=names, branch=names, entry=some_entries)

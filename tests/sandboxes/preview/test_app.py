@@ -105,13 +105,14 @@ async def test_while_the_sandbox_starts_the_page_looks_again_by_itself(site, dev
     dev_server.error = SandboxDown()
     async with site.client() as client:
         client.headers["cookie"] = await site.cookie()
+        await auntil(lambda: dev_server.places and not site.previews._starting)
         page = await client.get("/")
         data = await client.get("/data.json", headers={"accept": "application/json"})
 
     assert (page.status_code, page.headers["retry-after"]) == (503, "2")
     assert 'http-equiv="refresh"' in page.text
     assert (data.status_code, data.json()["error"]["code"]) == (502, "sandbox_unreachable")
-    await auntil(lambda: len(dev_server.places) > 1)  # one for the ticket, one for the page
+    await auntil(lambda: len(dev_server.places) > 1)  # one for the ticket, one for the pages
     assert {place.handle for place in dev_server.places} == {site.grant.handle}
 
 

@@ -1,0 +1,24 @@
+"""Having it recorded which sandbox a run or its tools work in."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import DatabaseError
+
+from sandboxes.providers.base import Place
+from sandboxes.services import note_used
+from threads import pool
+
+logger = logging.getLogger(__name__)
+
+
+async def note_sandbox(place: Place) -> None:
+    """Record the sandbox at ``place``, which answers.
+
+    A run goes on where this fails: the next use of the sandbox says it again.
+    """
+    try:
+        await pool.run(note_used, place)
+    except DatabaseError:
+        logger.warning("The sandbox %s was not noted.", place.handle, exc_info=True)
