@@ -41,31 +41,35 @@ def main() -> int:
 
 # Each in a pytest of its own: Playwright keeps an event loop that asyncio's tests can't share.
 SUITES = {
-    "what is quick": "not (browser or faults or real_cli or whole)",
-    "whole processes and real programs": "(faults or real_cli or whole) and not browser",
-    "the browser": "browser",
+    "quick": "not (browser or containers or faults or programs or real_cli or whole)",
+    "programs": "(containers or faults or programs or real_cli or whole) and not browser",
+    "browser": "browser",
 }
 
 
 def test(words: list[str]) -> int:
-    """Run the whole test suite, or with ``words`` what they tell pytest to."""
+    """Run the whole test suite, one part by its name, or with ``words`` what they tell pytest."""
     found = (_have_clis(), _have_chromium(), _have_ripgrep(), _have_engine())
     missing = [reason for reason in found if reason]
     for reason in missing:
         print(f"LEFT OUT: {reason}", file=sys.stderr, flush=True)
     if missing and os.environ.get("CI") == "true":
         return 1
+    if len(words) == 1 and words[0] in SUITES:
+        return _run_suite(words[0])
     if words:
         return _run(sys.executable, "-m", "pytest", *words)
-    codes = {}
-    for name, marks in SUITES.items():
-        print(f"— {name} —", flush=True)
-        codes[name] = _run(sys.executable, "-m", "pytest", "-n", "2", "-m", marks)
+    codes = {name: _run_suite(name) for name in SUITES}
     print("— the database's suites once more, on PostgreSQL —", flush=True)
     codes["PostgreSQL"] = _run(sys.executable, "-m", "tests.on_postgres")
     if failed := [name for name, code in codes.items() if code]:
         print(f"FAILED: {', '.join(failed)}", file=sys.stderr)
     return max(codes.values())
+
+
+def _run_suite(name: str) -> int:
+    print(f"— {name} —", flush=True)
+    return _run(sys.executable, "-m", "pytest", "-n", "2", "-m", SUITES[name])
 
 
 def check(words: list[str]) -> int:

@@ -12,6 +12,8 @@ from links.wire import signing
 from links.wire.closing import Closed
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 
 def refusal(answer):
     error = answer.json()["error"]

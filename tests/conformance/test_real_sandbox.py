@@ -8,6 +8,8 @@ from links import held
 from tests.sandboxes.daemon.preview.upstream import Upstream
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 HANDLE = "real-0123456789abcdef"
 REAL = (sys.executable, "-P", "-m", "sandboxes.daemon")
 

@@ -32,6 +32,8 @@ from tests.links.conftest import ECHO
 from tests.links.own_url import NAME, Authority, name_on_loopback, tls_front
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 PROGRAM = """
 import dataclasses, sys
 from links.daemon import cli

@@ -15,6 +15,8 @@ from links.errors import LinkOffline
 from links.wire.messages import Registration
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 
 async def ensured(connected, handle="echo-1"):
     client = await client_for(await connected())

@@ -12,6 +12,8 @@ from links.connection import Pulse
 from tests.links.fault_proxy import FaultProxy
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 
 @pytest.fixture
 def pulse():

@@ -14,6 +14,8 @@ from mesh import keys
 from mesh.lib.backoff import Backoff
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 MANY = 80
 
 

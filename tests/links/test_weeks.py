@@ -24,6 +24,8 @@ from tests.links.fault_proxy import FaultProxy
 from tests.mesh.pairing.conftest import Browser, Machine
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 HOUR, MINUTE = 3600.0, 60.0
 
 

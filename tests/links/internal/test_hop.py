@@ -16,6 +16,8 @@ from links.models import Link
 from mesh.lib.ids import new_id
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 
 @pytest.fixture(params=["unix", "tcp"])
 async def address(request, tmp_path):

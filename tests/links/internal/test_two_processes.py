@@ -11,6 +11,8 @@ from tests.links.conftest import DAEMON, ECHO
 from tests.servers import cluster
 from tests.waiting import until
 
+pytestmark = pytest.mark.programs
+
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):

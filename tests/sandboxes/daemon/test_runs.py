@@ -17,6 +17,8 @@ from tests.sandboxes.daemon.sandbox import (
 )
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 
 async def test_a_run_is_numbered_from_one_and_ends_with_done(sandbox):  # D-DS1
     events = await sandbox.run("r1", ["say", "hello "], ["say", "you"])

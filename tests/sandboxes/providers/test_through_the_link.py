@@ -24,6 +24,8 @@ from tests.sandboxes.daemon.sandbox import is_alive
 from tests.sandboxes.providers.conformance import ProviderConformance
 from tests.waiting import until
 
+pytestmark = pytest.mark.programs
+
 SECRET = "a-secret-of-the-test"
 PLACE = Place("remote-user", UUID(int=1), "main-0123456789abcdef")
 

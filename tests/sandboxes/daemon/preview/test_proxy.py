@@ -15,6 +15,8 @@ from tests.sandboxes.daemon.preview.upstream import Upstream
 from tests.sandboxes.daemon.sandbox import TOKEN
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 PATHS = ["http://sandbox/_sandbox/preview", "http://sandbox"]
 
 

@@ -11,6 +11,8 @@ from tests.sandboxes.daemon.events_reader import looking_on
 from tests.sandboxes.daemon.projects import git
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 
 @pytest.mark.parametrize(
     ("method", "path"),

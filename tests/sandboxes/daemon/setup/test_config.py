@@ -22,6 +22,8 @@ from sandboxes.daemon.setup.config import (
 )
 from tests.sandboxes.daemon.projects import config, node_project, repository
 
+pytestmark = pytest.mark.programs
+
 URL = "https://git.example/acme/app"
 
 

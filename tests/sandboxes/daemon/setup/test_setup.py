@@ -23,6 +23,8 @@ from tests.sandboxes.daemon.projects import (
 from tests.sandboxes.daemon.sandbox import is_alive, read_words
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 # uv is among the tests' own packages.
 PATH = {"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"}
 needs_npm = pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
