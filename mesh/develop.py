@@ -159,8 +159,9 @@ def _have_programs(*names: str, packages: Sequence[str] = ()) -> bool:
     if not shutil.which("apt-get") or os.geteuid() != 0:
         return False
     print(f"Installing {', '.join(packages or names)} …", file=sys.stderr, flush=True)
-    _run("apt-get", "update", "-qq")
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
+    apt = ["apt-get", "-qq", "-o", "Acquire::Retries=3"]
+    _run(*apt, "update")
+    install = [*apt, "install", "-y", "--no-install-recommends"]
     return _run(*install, *(packages or names)) == 0
 
 
