@@ -30,6 +30,7 @@ from sandboxes.services import serve_project
 logger = logging.getLogger(__name__)
 
 ENTER: Final = "/.mesh/enter"
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_LIMIT: Final = 25 * 1024 * 1024
 REMEMBERED: Final = 10.0  # seconds for which a look-up of who may see what is good
 MOST_REMEMBERED: Final = 1_000
@@ -114,6 +115,10 @@ class Previews:
 
     async def _carry(self, request: _Request, provider: SandboxProvider, place: Place) -> None:
         scope = request.scope
+        if scope["method"] not in SAFE and not _is_own_page(scope):
+            # The page of another preview is of the same site: its cookie rules would let it.
+            await request.refuse(403, "foreign_origin", "Another site may not write here.")
+            return
         body = await request.body()
         if body is None:
             await request.refuse(413, "body_too_large", "The body is larger than 25 MiB.")
@@ -258,8 +263,12 @@ def _is_of_the_way(status: int, headers: Any) -> bool:
 
 
 def _host(scope: Scope) -> str:
-    host: bytes = next((v for k, v in scope["headers"] if k == b"host"), b"")
-    return host.decode("latin-1")
+    return _header(scope, b"host")
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    value: bytes = next((v for k, v in scope["headers"] if k == name), b"")
+    return value.decode("latin-1")
 
 
 def _scheme(scope: Scope) -> str:
@@ -267,10 +276,17 @@ def _scheme(scope: Scope) -> str:
     return {"ws": "http", "wss": "https"}.get(scheme, scheme)
 
 
+def _is_own_page(scope: Scope) -> bool:
+    """Say whether a request comes from a page of this preview, or from no page at all."""
+    if site := _header(scope, b"sec-fetch-site"):
+        return site in ("same-origin", "none")
+    return _is_own_origin(scope)
+
+
 def _is_own_origin(scope: Scope) -> bool:
     """Say whether a WebSocket is opened by a page of this preview, or by no page at all."""
-    origin: bytes = next((v for k, v in scope["headers"] if k == b"origin"), b"")
-    return not origin or origin.decode("latin-1").partition("://")[2] == _host(scope)
+    origin = _header(scope, b"origin")
+    return not origin or origin.partition("://")[2] == _host(scope)
 
 
 def _cookie(value: str, scope: Scope) -> str:

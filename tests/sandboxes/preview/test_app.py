@@ -133,6 +133,25 @@ async def test_a_body_has_a_limit(site, monkeypatch):
         assert (await client.post("/", content="x" * 11)).status_code == 413
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        pytest.param({}, 200, id="no page"),
+        pytest.param({"origin": "own"}, 200, id="its own"),
+        pytest.param({"origin": "null", "sec-fetch-site": "same-origin"}, 200, id="its own form"),
+        pytest.param({"origin": "http://evil.example"}, 403, id="another site"),
+        pytest.param({"origin": "own", "sec-fetch-site": "same-site"}, 403, id="another preview"),
+    ],
+)
+async def test_only_its_own_pages_write(site, headers, status):
+    headers = {
+        name: value.replace("own", f"http://{site.host()}") for name, value in headers.items()
+    }
+    async with site.client() as client:
+        client.headers["cookie"] = await site.cookie()
+        assert (await client.post("/", headers=headers)).status_code == status
+
+
 def socket(site, path, cookie, origin="", **options):
     return connect(
         f"ws://{site.host()}{path}",
