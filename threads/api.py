@@ -46,6 +46,7 @@ class ThreadShown(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     title = serializers.CharField()
     status = serializers.CharField()
+    unread = serializers.BooleanField(help_text="Whether an answer ended that nobody has seen.")
     harnessId = serializers.CharField(allow_null=True)
     machine = MachineShown(allow_null=True)
     branch = serializers.CharField(allow_null=True)
@@ -117,6 +118,16 @@ class ThreadApi(APIView):
     def delete(self, request: Request, org: str, thread_id: UUID) -> Response:
         """Stop what runs in the thread, and remove it."""
         services.delete_thread(thread=_thread(request, org, thread_id))
+        return Response(status=204)
+
+
+class SeenApi(APIView):
+    """``…/threads/<id>/seen``: what was answered so far is known."""
+
+    @extend_schema(request=None, responses={204: None}, operation_id="threads_see")
+    def put(self, request: Request, org: str, thread_id: UUID) -> Response:
+        """Count everything that has ended so far as read, on all devices. Safe to repeat."""
+        services.mark_seen(thread=_thread(request, org, thread_id))
         return Response(status=204)
 
 

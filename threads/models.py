@@ -28,8 +28,8 @@ class Thread(models.Model):
     until the first accepted message, and never changed after. ``last_seq`` is the number of
     the newest event of the journal, ``pruned_seq`` of the newest that was removed because its
     answer is stored; ``session_ref`` is the harness's own name of the conversation, for the
-    next turn's resume. A deleted thread is hidden at once; its row
-    stays until its last run is known to be stopped.
+    next turn's resume. What ended after ``seen_at``, its owner has not seen. A deleted thread
+    is hidden at once; its row stays until its last run is known to be stopped.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -46,6 +46,7 @@ class Thread(models.Model):
     pruned_seq = models.PositiveBigIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(default=timezone.now)
     deleted_at = models.DateTimeField(null=True)
 
     class Meta:

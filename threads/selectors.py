@@ -18,7 +18,7 @@ from mesh.selectors import NotFound
 from threads.chunks import ui_message
 from threads.core import run_state
 from threads.core.fold import RESTARTED, fold
-from threads.core.thread_status import thread_status
+from threads.core.thread_status import is_unread, thread_status
 from threads.ending import WITHDRAWN
 from threads.models import Approval, ApprovalRule, Attachment, Event, Message, Run, Thread
 from threads.rows import EventRow
@@ -97,6 +97,7 @@ def _summarised(threads: QuerySet[Thread]) -> QuerySet[Thread]:
         active_state=Subquery(runs.filter(state__in=run_state.ACTIVE).values("state")[:1]),
         has_queued=Exists(runs.filter(state=run_state.QUEUED)),
         last_state=Subquery(finished.order_by("-finished_at").values("state")[:1]),
+        last_end=Subquery(finished.order_by("-finished_at").values("finished_at")[:1]),
     )
 
 
@@ -109,6 +110,7 @@ def thread_summary(thread: Thread) -> dict[str, Any]:
         "status": thread_status(
             active=row.active_state, queued=row.has_queued, last=row.last_state
         ),
+        "unread": is_unread(last=row.last_state, ended=row.last_end, seen=thread.seen_at),
         "harnessId": thread.harness_id or None,
         "machine": _machine(thread),
         "branch": thread.branch or None,

@@ -7,6 +7,7 @@ from threads import api, files_api, permissions_api, preview_api, queue_api, str
 urlpatterns: list[URLPattern | URLResolver] = [
     path("threads", api.ThreadsApi.as_view(), name="threads"),
     path("threads/<uuid:thread_id>", api.ThreadApi.as_view(), name="thread"),
+    path("threads/<uuid:thread_id>/seen", api.SeenApi.as_view(), name="seen"),
     path("threads/<uuid:thread_id>/messages", api.MessagesApi.as_view(), name="messages"),
     path("threads/<uuid:thread_id>/stream", stream.follow_thread, name="stream"),
     path("threads/<uuid:thread_id>/queue", queue_api.QueueApi.as_view(), name="queue"),

@@ -44,6 +44,7 @@ def summary(**fields):
         "id": THREAD,
         "title": "New chat",
         "status": "idle",
+        "unread": False,
         "harnessId": "claude-code",
         "machine": as_json(machine()),
         "branch": None,

@@ -101,3 +101,26 @@ def test_who_deletes_the_open_chat_gets_a_new_one(page, server, listed):
     page.clock.run_for(7_000)
 
     expect(page).to_have_url(f"{server.url}/home/")
+
+
+def test_what_is_before_the_persons_eyes_is_read(page, server):
+    server.add_thread(unread=True)
+    page.goto(f"{server.url}/home/")
+    mark = page.locator(f"#row-{made_up.THREAD} .mark--unread")
+    expect(mark).to_be_visible()
+
+    page.locator(f"#row-{made_up.THREAD} .row__link").click()
+
+    expect(mark).to_have_count(0)
+    until(lambda: ("PUT", "seen", None) in server.asked)
+
+
+def test_an_answer_that_ends_while_it_is_watched_is_read(page, server):
+    server.add_thread()
+    page.goto(f"{server.url}/home/threads/{made_up.THREAD}")
+    server.wait_until_followed()
+    assert not server.asked
+
+    server.change(unread=True)
+
+    until(lambda: ("PUT", "seen", None) in server.asked)

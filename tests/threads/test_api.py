@@ -9,6 +9,7 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from agents.models import Agent, DefaultModel
+from threads import services
 from threads.models import Approval, Message, Run, Thread
 
 
@@ -413,3 +414,16 @@ def test_answers_that_are_none_are_refused(answer, ada, answers):
 
 def test_a_strangers_answer_is_404(answer, eve):
     assert answer(eve, decision="allow").status_code == 404
+
+
+def test_an_answer_is_unread_until_it_was_seen(client_of, post, ada, bob, eve, thread):
+    url = reverse("thread", args=["home", thread.pk])
+    run = Run.objects.get(pk=post(ada).json()["runId"])
+    assert client_of(ada).get(url).json()["unread"] is False
+
+    services.finish_run(run_id=run.pk, state="failed", code="stuck")
+    assert client_of(ada).get(url).json()["unread"] is True
+    assert {client_of(who).put(f"{url}/seen").status_code for who in (bob, eve)} == {404}
+    assert [client_of(ada).put(f"{url}/seen").status_code for _ in range(2)] == [204, 204]
+
+    assert client_of(ada).get(url).json()["unread"] is False

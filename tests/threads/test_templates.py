@@ -35,6 +35,15 @@ def test_a_row_at_rest_has_no_mark(status):
     assert "mark" not in row(status=status)
 
 
+def test_an_unread_row_says_so_unless_it_is_open():
+    thread = made_up.summary(unread=True)
+    shown = {"row": thread, "organization": ORGANIZATION, "thread": None}
+
+    assert "unread" in render_to_string("_partials/thread_row.html", shown)
+    shown["thread"] = thread
+    assert "unread" not in render_to_string("_partials/thread_row.html", shown)
+
+
 def test_a_title_is_text():
     assert "&lt;b&gt;bold" in row(title="<b>bold")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 from threads.core import run_state
@@ -30,3 +31,11 @@ def thread_status(*, active: str | None, queued: bool, last: str | None) -> str:
     if queued:
         return "queued"
     return _OF_RUN[last] if last else "idle"
+
+
+def is_unread(*, last: str | None, ended: datetime | None, seen: datetime) -> bool:
+    """Say whether the run that ended last ended with something its owner has not seen.
+
+    Who stops a run knows that it has stopped.
+    """
+    return ended is not None and last != run_state.CANCELLED and ended > seen

@@ -29,7 +29,7 @@ from threads.services.runs import (
 )
 from threads.services.steers import mark_steer_told, steer_queued, try_steer
 from threads.services.sweeping import end_stuck_runs, expire_queued_runs, prune_events
-from threads.services.threads import create_thread, delete_thread, rename_thread
+from threads.services.threads import create_thread, delete_thread, mark_seen, rename_thread
 
 __all__ = [
     "Answer",
@@ -50,6 +50,7 @@ __all__ = [
     "finish_run",
     "keep_file",
     "mark_answer_delivered",
+    "mark_seen",
     "mark_shown",
     "mark_steer_told",
     "mark_stop_delivered",

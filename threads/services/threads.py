@@ -38,6 +38,13 @@ def rename_thread(*, thread: Thread, title: str) -> Thread:
     return thread
 
 
+def mark_seen(*, thread: Thread) -> None:
+    """Count what has ended so far as seen, and tell the owner's other pages. Safe to repeat."""
+    with transaction.atomic():
+        Thread.objects.filter(pk=thread.pk).update(seen_at=timezone.now())
+        announce(thread_id=thread.pk, owner_id=thread.owner_id)
+
+
 def delete_thread(*, thread: Thread) -> None:
     """Stop what runs in ``thread``, then hide it from everybody. Safe to repeat."""
     with transaction.atomic():

@@ -353,6 +353,7 @@ function onMessage(message) {
       thread = message.thread;
       byId("preview-open").hidden = !thread.locked;
       if (!AS_ACTIVE.has(thread.status)) chat.expect(null);
+      see();
       if (thread.title && thread.title !== document.body.dataset.title) nameIt(thread.title);
       paintStatus();
     }
@@ -369,6 +370,14 @@ function onMessage(message) {
     else setTimeout(() => socket.follow(thread.id, socket.cursor), 3000);
   }
 }
+
+/** What the person has before their eyes is read; the server tells their other pages. */
+function see() {
+  if (!thread?.unread || document.hidden) return;
+  thread.unread = false;
+  api("PUT", `${base}/threads/${thread.id}/seen`).catch(() => {}); // then it is said at the next look
+}
+document.addEventListener("visibilitychange", see);
 
 const sidebar = new Sidebar({
   org: data.org,
@@ -434,5 +443,6 @@ takeUp();
 transcript.start();
 if (thread) socket.follow(thread.id, data.cursor);
 composer.judge();
+see();
 paintStatus();
 paintTitle();

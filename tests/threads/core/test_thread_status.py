@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from threads.core.run_errors import explain
 from threads.core.run_state import AFTER, FINISHED, UNFINISHED, states_before
-from threads.core.thread_status import thread_status
+from threads.core.thread_status import is_unread, thread_status
 
 
 @pytest.mark.parametrize(
@@ -36,3 +38,23 @@ def test_the_table_of_states_is_whole():
 def test_every_code_has_a_sentence_and_a_hint():
     assert all(explain("anything"))
     assert explain("sandbox_died", "Its own words.")[0] == "Its own words."
+
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+LATER = NOON + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("last", "ended", "unread"),
+    [
+        pytest.param(None, None, False, id="nothing has ended"),
+        pytest.param("completed", LATER, True, id="an answer"),
+        pytest.param("failed", LATER, True, id="a failure"),
+        pytest.param("expired", LATER, True, id="nobody came for it"),
+        pytest.param("cancelled", LATER, False, id="stopped by the person"),
+        pytest.param("completed", NOON, False, id="seen at its end"),
+        pytest.param("completed", NOON - timedelta(days=1), False, id="seen long after"),
+    ],
+)
+def test_what_ended_since_it_was_seen_is_unread(last, ended, unread):
+    assert is_unread(last=last, ended=ended, seen=NOON) is unread
