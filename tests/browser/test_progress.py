@@ -96,8 +96,8 @@ def test_a_helpers_calls_are_under_its_own(opened, server):
 
     expect(helper).to_have_count(1)
     expect(helper.locator("> .tool__row")).to_contain_text("2 steps")
-    expect(helper.locator(".tool__nested .tool")).to_have_count(2)
-    expect(helper.locator("> .tool__nested")).to_be_visible()
+    expect(helper.locator(".steps__rows .tool")).to_have_count(2)
+    expect(helper.locator("> .steps__rows")).to_be_visible()
 
 
 def test_a_stored_helper_is_closed_and_holds_its_calls(opened):
@@ -108,7 +108,7 @@ def test_a_stored_helper_is_closed_and_holds_its_calls(opened):
     page.get_by_text("Done.").wait_for()
 
     expect(page.locator(".message__parts > .tool")).to_have_count(1)
-    expect(page.locator(".tool__nested").first).to_be_hidden()
+    expect(page.locator(".steps__rows").first).to_be_hidden()
 
 
 def test_how_long_it_took_is_known_of_what_was_not_watched(opened):

@@ -163,7 +163,7 @@ class ToolPart {
     this.time = el("span", { class: "tool__time" });
     this.word = el("span", { class: "tool__state" });
     this.body = el("div", { class: "tool__body" });
-    this.nested = el("div", { class: "tool__nested" });
+    this.nested = el("div", { class: "steps__rows" });
     this.node = el(
       "details",
       { class: "part tool" },
