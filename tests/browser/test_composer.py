@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser import made_up
@@ -90,6 +91,29 @@ def test_what_could_not_be_sent_stays_and_is_sent_again_under_its_id(page, serve
     expect(page.locator(".message--mine .card")).to_have_count(0)
     expect(page.locator(".bubble")).to_have_count(1)
     until(lambda: len(server.posts) == 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        pytest.param(
+            {"status": 502, "body": "<html>cloudflare: 502 Bad gateway</html>"},
+            "Something unexpected came back from the server. Try again in a moment.",
+            id="U-K6, U-K8 a page of somebody else's",
+        ),
+        pytest.param(None, "The server could not be reached. Check that", id="U-K7 no network"),
+    ],
+)
+def test_what_our_server_did_not_say_is_put_into_words(page, server, answer, words):
+    server.add_thread()
+    page.goto(server.url + CHAT)
+    page.route(
+        "**/messages", lambda route: route.fulfill(**answer) if answer else route.abort("failed")
+    )
+    page.locator("#text").fill("hi")
+    page.keyboard.press("Enter")
+
+    expect(page.locator(".message--mine .card")).to_contain_text(words)
 
 
 def test_what_could_not_be_sent_can_go_back_into_the_box(page, server):

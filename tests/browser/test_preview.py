@@ -78,6 +78,14 @@ def test_what_is_going_on_is_said(server, page, sandbox, kind, words):
     expect(page.locator("#preview-card")).to_be_hidden()
 
 
+def test_a_phase_that_nobody_knows_says_nothing(server, page, sandbox):
+    sandbox.events = [("phase", {"kind": "installing"}), ("phase", {"kind": "<b>dancing</b>"})]
+    sandbox.open(server)
+
+    expect(page.locator("#preview-phase")).to_be_empty()
+    expect(page.locator("#preview-card")).to_be_hidden()
+
+
 def test_a_server_that_did_not_start_says_why_and_is_tried_again(server, page, sandbox):
     sandbox.events = [
         ("log", {"source": "dev", "data": "one\ntwo\nError: port in use\n"}),

@@ -252,3 +252,14 @@ def test_the_title_comes_from_the_thread(opened, server):
 
     expect(page.locator("h1")).to_have_text("Say hello")
     expect(page).to_have_title(re.compile("^Say hello"))
+
+
+def test_durations_are_what_a_person_says(page, server):
+    page.goto(f"{server.url}/home/")
+
+    said = page.evaluate("""async () => {
+      const { duration } = await import("/static/mesh/dom.js");
+      return [-5, 0, 42_000, 75_000, 600_000, 3_600_000, 3_900_000].map(duration);
+    }""")
+
+    assert said == ["0 s", "0 s", "42 s", "1 min 15 s", "10 min", "1 h", "1 h 5 min"]

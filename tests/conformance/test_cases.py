@@ -18,6 +18,12 @@ NUMBERS = [
     *(f"D-AU{n}" for n in range(1, 6)),
     *(f"D-CA{n}" for n in range(1, 6)),
     *(f"D-IN{n}" for n in range(1, 7)),
+    *(f"U-A{n}" for n in range(1, 9)),
+    *(f"U-C{n}" for n in range(1, 6)),
+    *(f"U-D{n}" for n in range(1, 4)),
+    *(f"U-E{n}" for n in range(1, 6)),
+    *(f"U-K{n}" for n in (1, 3, 5, 6, 7, 8, 9)),
+    *(f"U-{letter}" for letter in "FGILMNOPRS"),
 ]
 
 

@@ -7,6 +7,7 @@ from sandboxes.core.resolve import LinkFacts, LinkUnavailable, Target, resolve_t
 ALL = LinkFacts(["claude-code", "codex", "decopilot-sandbox"], machine="ada's laptop")
 BARE = LinkFacts(["decopilot-sandbox"], machine="ada's laptop")
 NOTHING = LinkFacts([])
+GOOSE = LinkFacts(["decopilot-sandbox", "acp:goose"])
 
 IN_SERVER = Target("local", "default")
 TOOLS_ON_LAPTOP = Target("local", "desktop")
@@ -20,6 +21,7 @@ ON_LAPTOP = Target("remote-cli", "desktop")
         pytest.param("remote-user", "decopilot", ALL, TOOLS_ON_LAPTOP, id="S43"),
         pytest.param("remote-user", "claude-code", ALL, ON_LAPTOP, id="S44"),
         pytest.param("remote-user", "codex", ALL, ON_LAPTOP, id="S45"),
+        pytest.param("remote-user", "acp:goose", GOOSE, ON_LAPTOP, id="whatever speaks ACP"),
         pytest.param("remote-user", "demo", NOTHING, ON_LAPTOP, id="the demo needs nothing"),
         pytest.param("agent-sandbox", "codex", BARE, IN_SERVER, id="the link is not looked at"),
     ],
@@ -39,6 +41,13 @@ def test_where_a_run_goes(kind, harness, link, target):
             "capability_missing",
             {"activeCapabilities": ["decopilot-sandbox"], "machine": "ada's laptop"},
             id="S47",
+        ),
+        pytest.param(
+            "acp:gemini",
+            GOOSE,
+            "capability_missing",
+            {"activeCapabilities": ["decopilot-sandbox", "acp:goose"]},
+            id="another that speaks ACP",
         ),
         pytest.param(
             "decopilot", NOTHING, "capability_missing", {"activeCapabilities": []}, id="decopilot"
