@@ -2,9 +2,10 @@
 
     python -m tests.bench.bench_first_token
 
-Through everything: CLI → sandbox → link → tunnel → server → database → WebSocket; against
-reading the same CLI's stdout directly. Both in one run, in turns. The demo agent's ``ticks``
-writes the machine's monotonic clock as its text, so one clock measures both ways.
+Through everything: CLI → sandbox → link → tunnel → server → database → WebSocket, as ``make run``
+serves it (SQLite) and as a server of a cluster does (PostgreSQL, Redis); against reading the
+same CLI's stdout directly. Both in one run, in turns. The demo agent's ``ticks`` writes the
+machine's monotonic clock as its text, so one clock measures both ways.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from agents.harness import ADAPTERS
 from agents.harness.base import Write, parse_input
+from tests.faults.laptop import Laptop
 from tests.running import RunningMesh
+from tests.servers import cluster
+from tests.waiting import until
 
 ROUNDS = 40
 TICKS, PACE = 25, 20  # a token each 20 ms, as a quick model writes
@@ -116,22 +120,19 @@ async def through(
                 return
 
 
-async def measure(mesh: RunningMesh) -> tuple[Seen, Seen]:
+async def measure(url: str, token: str, session: str) -> tuple[Seen, Seen]:
     """Return what was seen through everything and directly."""
-    token = {"Authorization": f"Bearer {mesh.token}"}
-    async with (
-        httpx.AsyncClient(
-            base_url=f"{mesh.url}/api/home/decopilot", headers=token, trust_env=False, timeout=30
-        ) as api,
-        httpx.AsyncClient(trust_env=False) as browser,
-    ):
-        entered = await browser.get(mesh.address)
-        cookie = f"mesh_session={entered.cookies['mesh_session']}"
+    async with httpx.AsyncClient(
+        base_url=f"{url}/api/home/decopilot",
+        headers={"Authorization": f"Bearer {token}"},
+        trust_env=False,
+        timeout=30,
+    ) as api:
         thread = (await api.post("/threads", json={})).json()["id"]
         async with connect(
-            mesh.url.replace("http", "ws") + "/ws",
-            additional_headers={"Cookie": cookie},
-            origin=mesh.url,  # type: ignore[arg-type]
+            url.replace("http", "ws") + "/ws",
+            additional_headers={"Cookie": f"mesh_session={session}"},
+            origin=url,  # type: ignore[arg-type]
             proxy=None,
         ) as socket:
             await socket.send(json.dumps({"type": "follow", "thread": thread, "after": 0}))
@@ -147,26 +148,54 @@ def p99(values: list[float]) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * 0.99))]
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="mesh-bench-") as home:
-        mesh = RunningMesh(Path(home))
+def on_sqlite(home: Path) -> tuple[Seen, Seen]:
+    mesh = RunningMesh(home)
+    try:
+        mesh.start().online()
+        return asyncio.run(measure(mesh.url, mesh.token, mesh.session()))
+    finally:
+        mesh.close()
+
+
+def on_postgresql(home: Path) -> tuple[Seen, Seen]:
+    with cluster(home / "server") as made:
+        session, token, url = made.session(), made.token(), made.serve("A")
+        laptop = Laptop(home / "laptop", server=url, token=token).start()
         try:
-            mesh.start().online()
-            ours, cli = asyncio.run(measure(mesh))
+            headers = {"Authorization": f"Bearer {token}"}
+
+            def is_online() -> bool:
+                links = httpx.get(f"{url}/api/links", headers=headers, trust_env=False).json()
+                return any(link["state"] == "online" for link in links["links"])
+
+            until(is_online, within=30, what="the laptop online")
+            return asyncio.run(measure(url, token, session))
         finally:
-            mesh.close()
+            laptop.close()
+
+
+def main() -> None:
     print(f"{ROUNDS} runs of {TICKS} tokens, one each {PACE} ms; ms, p50 / p99")
+    for name, measured in [("SQLite", on_sqlite), ("PostgreSQL", on_postgresql)]:
+        with tempfile.TemporaryDirectory(prefix="mesh-bench-") as folder:
+            ours, cli = measured(Path(folder) / "home")
+        print(f"  {name}")
+        tell(ours, cli)
+    print(f"  {PROMISE}")
+
+
+def tell(ours: Seen, cli: Seen) -> None:
     for name, here, there in [
         ("first token", ours.first, cli.first),
         ("every token", ours.every, cli.every),
         ("gap between tokens", ours.gaps, cli.gaps),
     ]:
         print(
-            f"  {name:<19} mesh {median(here):7.2f} /{p99(here):7.2f}"
+            f"    {name:<19} mesh {median(here):7.2f} /{p99(here):7.2f}"
             f"   direct {median(there):6.2f} /{p99(there):6.2f}"
-            f"   added {median(here) - median(there):+6.2f} /{p99(here) - p99(there):+6.2f}"
+            f"   added {median(here) - median(there):+6.2f} /{p99(here) - p99(there):+6.2f}",
+            flush=True,
         )
-    print(f"  {PROMISE}")
 
 
 if __name__ == "__main__":
