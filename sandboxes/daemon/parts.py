@@ -19,6 +19,7 @@ from sandboxes.daemon.preview.probe import Probe
 from sandboxes.daemon.preview.proxy import Preview
 from sandboxes.daemon.repository.boot import Boot
 from sandboxes.daemon.repository.routes import RepositoryRoutes
+from sandboxes.daemon.repository.watch import Watch
 from sandboxes.daemon.setup import routes as setup_routes
 from sandboxes.daemon.setup.setup import Setup
 from sandboxes.daemon.tasks import routes as task_routes
@@ -77,7 +78,13 @@ class Parts:
         )
         self.probe.on_up = self.boot.settle_soon
         self.boot.on_noted = self.repository.look_soon
-        self.events.on_reader = self.repository.look_soon
+        self.watch = Watch(
+            self.workplace,
+            has_readers=lambda: self.events.has_readers,
+            on_file=self.events.tell_changed,
+            on_git=self.repository.look_soon,
+        )
+        self.events.on_reader = self._looked_at
         self.events.on_end_of_task = self.repository.look_soon
         self.setup.resume()
 
@@ -92,8 +99,13 @@ class Parts:
         ]
         return Router(routes, redirect_slashes=False, default=self.preview)
 
+    def _looked_at(self) -> None:
+        self.repository.look_soon()
+        self.watch.begin()
+
     def _changed(self, path: str) -> None:
         self.boot.disturb()
+        self.watch.knows(path)
         self.events.tell_changed(path)
 
     def _must_clone(self) -> bool:
@@ -125,6 +137,7 @@ class Parts:
         self.probe.stop()
         self.repository.stop()
         self.boot.stop()
+        self.watch.stop()
         await self.setup.server.give_up()
         await asyncio.gather(
             self.setup.cancel(), self.tasks.kill_all(intended=True, grace=STOP_GRACE)

@@ -9,7 +9,7 @@ from tests.browser import made_up
 
 ORIGIN = "http://main-0123456789abcdef.localhost:4321"
 APP = "<!doctype html><title>Shop</title><h1>The shop</h1>"
-RUNNING = [("lifecycle", {"state": {"kind": "running", "port": 4321, "htmlSupport": True}})]
+RUNNING = [("lifecycle", {"state": {"phase": "running", "port": 4321, "htmlSupport": True}})]
 
 
 class Sandbox:
@@ -61,17 +61,27 @@ def test_before_the_first_message_there_is_no_preview(server, page):
     expect(page.get_by_role("button", name="Preview", exact=True)).to_be_hidden()
 
 
+def lifecycle(phase, **detail):
+    """What the sandbox says of itself, in its own words."""
+    return ("lifecycle", {"state": {"phase": phase, "at": 1, **detail}})
+
+
 @pytest.mark.parametrize(
-    ("kind", "words"),
+    ("event", "words"),
     [
-        ("claiming", "Reserving sandbox…"),
-        ("cloning", "Cloning your repo…"),
-        ("installing", "Installing packages…"),
-        ("starting", "Starting your preview…"),
+        (("phase", {"kind": "claiming"}), "Reserving sandbox…"),
+        (lifecycle("cloning"), "Cloning your repo…"),
+        (lifecycle("checking-out", to="feature"), "Checking out the branch…"),
+        (lifecycle("installing"), "Installing packages…"),
+        (lifecycle("starting"), "Starting your preview…"),
+        (
+            lifecycle("crashed", reason="dev script exited with code 1", inSeconds=2.0),
+            "The dev server has stopped; it is started again…",
+        ),
     ],
 )
-def test_what_is_going_on_is_said(server, page, sandbox, kind, words):
-    sandbox.events = [("phase", {"kind": kind})]
+def test_what_is_going_on_is_said(server, page, sandbox, event, words):
+    sandbox.events = [event]
     sandbox.open(server)
 
     expect(page.locator("#preview-phase")).to_have_text(words)
@@ -89,7 +99,7 @@ def test_a_phase_that_nobody_knows_says_nothing(server, page, sandbox):
 def test_a_server_that_did_not_start_says_why_and_is_tried_again(server, page, sandbox):
     sandbox.events = [
         ("log", {"source": "dev", "data": "one\ntwo\nError: port in use\n"}),
-        ("lifecycle", {"state": {"kind": "start-failed", "reason": "dev exited with code 1"}}),
+        ("lifecycle", {"state": {"phase": "start-failed", "reason": "dev exited with code 1"}}),
     ]
     sandbox.open(server)
 

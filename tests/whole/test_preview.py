@@ -57,6 +57,7 @@ def test_the_project_is_served_and_an_edit_is_seen_without_a_reload(mesh, thread
     page.get_by_role("button", name="Preview", exact=True).click()
     frame = page.frame_locator(".preview__frame")
     expect(frame.get_by_role("heading", name="one")).to_be_visible(timeout=60_000)
+    expect(page.locator("#preview")).to_have_attribute("data-phase", "running")
     inside = page.frames[-1]
     assert "mesh" not in inside.evaluate("document.cookie")
 

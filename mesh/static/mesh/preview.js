@@ -10,6 +10,7 @@ const WORDS = {
   "checking-out": "Checking out the branch…",
   installing: "Installing packages…",
   starting: "Starting your preview…",
+  restarting: "The dev server has stopped; it is started again…",
   running: null,
   ready: null,
 };
@@ -22,6 +23,11 @@ const TROUBLES = {
 };
 const LOG_LINES = 400;
 const PEEK = 5;
+
+/** What the sandbox says of a phase, in the words of this page. */
+function kindOf({ phase, inSeconds }) {
+  return phase === "crashed" && inSeconds ? "restarting" : phase;
+}
 
 export class Preview {
   /** `base()` is the address of the open thread's sandbox. */
@@ -88,7 +94,7 @@ export class Preview {
     this.events = new EventSource(`${this.base()}/events`);
     const on = (name, take) => this.events.addEventListener(name, ({ data }) => take(JSON.parse(data)));
     on("phase", (phase) => this.onPhase(phase));
-    on("lifecycle", ({ state }) => this.onPhase(state));
+    on("lifecycle", ({ state }) => this.onPhase(state && { ...state, kind: kindOf(state) }));
     on("log", ({ data }) => this.onLog(data));
     on("reload", () => this.load());
     on("gone", () => this.phase("The sandbox is gone"));
