@@ -141,12 +141,12 @@ def _have_ripgrep() -> str:
 
 def _have_engine() -> str:
     """See to a container engine; return why there is none, or an empty string."""
-    packages = ["podman", "runc", "uidmap", "netavark", "debootstrap"]
+    programs = ["podman", "runc", "debootstrap", "iptables"]
     if os.environ.get("MESH_TEST_ENGINE"):
         return ""
-    if _have_programs("podman", "runc", "debootstrap", packages=packages):
+    if _have_programs(*programs, packages=[*programs, "uidmap", "netavark"]):
         return ""
-    return "the tests in containers: Podman, runc and debootstrap could not be installed."
+    return f"the tests in containers: {', '.join(programs)} could not be installed."
 
 
 def _have_programs(*names: str, packages: Sequence[str] = ()) -> bool:

@@ -29,22 +29,32 @@ BASE_TAR = ROOT / ".tools" / "base-bookworm.tar"
 SUITE = "bookworm"
 PACKAGES = "python3,python3-venv,git,ca-certificates"
 NEEDED = ("podman", "runc", "debootstrap")
+NETWORK = f"mesh-tests-{os.getpid()}"
 # Of the machine on which Podman is nested into another container.
 PODMAN = ("--runtime=runc", "--storage-driver=vfs", "--cgroup-manager=cgroupfs")
 
 
 @dataclass
 class Engine:
-    """A Docker-compatible engine. ``run``: what its containers need on this machine."""
+    """A Docker-compatible engine. ``run``: what its containers need on this machine.
+
+    ``network`` is one of its own, empty where it can make none.
+    """
 
     url: str
     base: str
+    network: str = ""
     run: dict[str, Any] = field(default_factory=dict)
 
     def client(self) -> Any:
         import docker
 
         return docker.DockerClient(base_url=self.url, timeout=300)
+
+    def needs_networks(self) -> None:
+        """Skip where the engine can make no networks; in CI that is a failure."""
+        if not self.network:
+            _lacking("networks of containers need iptables")
 
     def build(self, tag: str, *, dockerfile: str, files: dict[str, Path]) -> str:
         """Build an image from ``files`` (path in the context → file or folder); return its tag.
@@ -82,20 +92,19 @@ def engine() -> Iterator[Engine]:
     CI must have one: there its absence is a failure.
     """
     if url := os.environ.get("MESH_TEST_ENGINE"):
-        yield Engine(url, "docker.io/library/python:3.11-slim-bookworm")
+        yield from _named(url)
         return
     missing = [name for name in NEEDED if shutil.which(name) is None]
     if missing or os.geteuid() != 0:
         why = f"needs root and {', '.join(missing) or 'nothing else'}, or MESH_TEST_ENGINE"
-        if os.environ.get("CI"):
-            pytest.fail(f"No container engine: {why}.")
-        pytest.skip(why)
+        _lacking(why)
     folder = Path(tempfile.mkdtemp(prefix="mesh-engine-"))
     try:
         with _podman(folder) as url:
             yield Engine(
                 url,
                 "localhost/mesh-base",
+                network=NETWORK if shutil.which("iptables") else "",
                 run={
                     "network": "host",
                     "ulimits": {"nofile": 1024, "nproc": 1024},
@@ -106,18 +115,40 @@ def engine() -> Iterator[Engine]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _lacking(why: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(f"The containers' tests can't run: {why}.")
+    pytest.skip(why)
+
+
+def _named(url: str) -> Iterator[Engine]:
+    """Give a person's own engine, with a network of the tests' for as long."""
+    engine = Engine(url, "docker.io/library/python:3.11-slim-bookworm", network=NETWORK)
+    network = engine.client().networks.create(NETWORK)
+    try:
+        yield engine
+    finally:
+        network.remove()
+
+
 @contextlib.contextmanager
 def _podman(folder: Path) -> Iterator[str]:
     argv = [
         "podman",
         f"--root={folder / 'storage'}",
         f"--runroot={folder / 'run'}",
+        # Not the machine's: others may run these tests at the same time.
+        f"--network-config-dir={folder / 'networks'}",
         *PODMAN,
     ]
     with base_tar().open("rb") as tar:
         subprocess.run([*argv, "import", "-q", "-", "localhost/mesh-base"], stdin=tar, check=True)
     socket, config = folder / "podman.sock", folder / "containers.conf"
-    config.write_text('[containers]\nlog_driver = "k8s-file"\n')  # there may be no journald
+    # There may be no journald. The network, made first, has a range that nobody else uses.
+    config.write_text(
+        f'[containers]\nlog_driver = "k8s-file"\n[network]\ndefault_network = "{NETWORK}"\n'
+    )
+    subprocess.run([*argv, "network", "create", NETWORK], check=True, capture_output=True)
     log = (folder / "podman.log").open("wb")
     service = subprocess.Popen(
         [*argv, "system", "service", "--time=0", f"unix://{socket}"],

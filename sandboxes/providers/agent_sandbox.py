@@ -2,7 +2,8 @@
 
 One SandboxClaim per handle asks for a pod of a warm pool, whose template runs our image with
 ``--root /sandbox --listen 0.0.0.0:9000`` and lets claims set its environment. A claim that
-nobody has used for a day ends by itself, even when no server is left to end it.
+nobody has used for a day ends by itself, even when no server is left to end it. To stop one
+is to suspend the Sandbox behind its claim: the pod goes, and the volume of its template stays.
 """
 
 from __future__ import annotations
@@ -15,15 +16,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sandboxes.providers.base import DispatchRefused, Json, NotOffered, Place, StreamCut
-from sandboxes.providers.direct import PORT, DirectProvider
+from sandboxes.providers.direct import LOOK_EVERY, PORT, DirectProvider
 from sandboxes.providers.speaking import spec_of
 
 GROUP: Final = "extensions.agents.x-k8s.io"
+SANDBOX_GROUP: Final = "agents.x-k8s.io"
+RUNNING: Final = "Running"
+SUSPENDED: Final = "Suspended"
 VERSION: Final = "v1beta1"
 PLURAL: Final = "sandboxclaims"
 LIVES: Final = timedelta(hours=24)  # after the last ensure that renewed it
 RENEWS: Final = timedelta(hours=12)  # so that not every ensure writes
 REPLY_LIMIT: Final = 10  # seconds for an answer of the API
+NOTICED_WITHIN: Final = 30.0  # seconds in which the controller notices that one is suspended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +49,16 @@ class ClusterAway(StreamCut):
     hint = "Look whether it runs, and at KUBECONFIG of the server."
 
 
+class NoVolume(NotOffered):
+    """Stopping it would delete its files."""
+
+    text = "This sandbox of the cluster has no volume: it can only be deleted, with its files."
+    hint = "Give the pool's template a volumeClaimTemplate at /sandbox (docs/sandbox-kinds.md)."
+
+
 class AgentSandboxProvider(DirectProvider):
-    """``agent-sandbox``: one SandboxClaim per sandbox. It can be removed, but not stopped."""
+    """``agent-sandbox``: one SandboxClaim per sandbox. It can be stopped if its pool's template
+    has a volume: without one its files would go with the pod."""
 
     start_limit = 90.0  # the cluster may have to pull the image, or add a machine
 
@@ -65,8 +78,15 @@ class AgentSandboxProvider(DirectProvider):
         await super().ensure(place)
         await self._in_thread(self._renew, place.handle)
 
-    async def stop(self, place: Place, *, force: bool = False) -> None:
-        raise NotOffered("A sandbox of the cluster can only be deleted, with its files.")
+    async def restart(self, place: Place) -> None:
+        await self._in_thread(self._suspend, place.handle)
+        # Told to run before the controller has seen that it should not, the old pod would stay.
+        async with asyncio.timeout(NOTICED_WITHIN):
+            while True:
+                if not await self.address_of(place.handle):
+                    break
+                await asyncio.sleep(LOOK_EVERY)
+        await self.start(place)
 
     async def address_of(self, handle: str) -> str:
         claim = await self._in_thread(self._find, handle)
@@ -80,9 +100,10 @@ class AgentSandboxProvider(DirectProvider):
 
     async def start(self, place: Place) -> None:
         await self._in_thread(self._claim, place)
+        await self._in_thread(self._resume, place.handle)
 
     async def take_down(self, place: Place, *, removes: bool) -> None:
-        await self._in_thread(self._delete, place.handle)
+        await self._in_thread(self._delete if removes else self._suspend, place.handle)
 
     async def why_not(self, handle: str) -> str:
         claim = await self._in_thread(self._find, handle)
@@ -193,6 +214,46 @@ class AgentSandboxProvider(DirectProvider):
         except ApiException as exc:
             if exc.status != 404:
                 raise
+
+    def _suspend(self, handle: str) -> None:
+        """Have the pod ended, and its volume kept."""
+        sandbox = self._sandbox(handle)
+        if sandbox is None:
+            return  # none there yet, or no more
+        if not _object(sandbox.get("spec")).get("volumeClaimTemplates"):
+            raise NoVolume
+        self._set_mode(sandbox, SUSPENDED)
+
+    def _resume(self, handle: str) -> None:
+        sandbox = self._sandbox(handle)
+        if sandbox is not None and _object(sandbox.get("spec")).get("operatingMode") == SUSPENDED:
+            self._set_mode(sandbox, RUNNING)
+
+    def _set_mode(self, sandbox: Json, mode: str) -> None:
+        where = self._where_sandbox(_object(sandbox["metadata"])["name"])
+        body = {"spec": {"operatingMode": mode}}
+        self._claims().patch_namespaced_custom_object(**where, body=body)
+
+    def _sandbox(self, handle: str) -> Json | None:
+        """Return the Sandbox that the claim was given; its name may be one of the pool's."""
+        from kubernetes.client.exceptions import ApiException
+
+        name = _object(_object(_object(self._find(handle)).get("status")).get("sandbox")).get(
+            "name"
+        )
+        if not name:
+            return None
+        try:
+            return _object(
+                self._claims().get_namespaced_custom_object(**self._where_sandbox(str(name)))
+            )
+        except ApiException as exc:
+            if exc.status == 404:
+                return None
+            raise
+
+    def _where_sandbox(self, name: str) -> Json:
+        return {**self._where(name), "group": SANDBOX_GROUP, "plural": "sandboxes", "name": name}
 
     def _until(self) -> str:
         return (self._now() + LIVES).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import abstractmethod
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Final
 
@@ -23,8 +24,17 @@ from links.sockets import (
     join,
 )
 from mesh.lib.errors import AppError
-from sandboxes.providers.base import DispatchRefused, Pairs, Place, SandboxDown, StreamCut
+from sandboxes.providers.base import (
+    DispatchRefused,
+    NotOffered,
+    Pairs,
+    Place,
+    SandboxDown,
+    StreamCut,
+)
 from sandboxes.providers.speaking import SpeakingProvider, Way
+
+logger = logging.getLogger(__name__)
 
 PORT: Final = 9000  # at which the sandbox listens
 LOOK_EVERY: Final = 0.1  # seconds, while one starts
@@ -40,12 +50,15 @@ class DirectProvider(SpeakingProvider):
 
     unreachable = SandboxDown  # an address at which nobody listens is a sandbox that has ended
     start_limit = 30.0  # seconds from start to the first good health
+    hung_after = 20.0  # seconds without an answer, then what ran before is started anew
 
     def __init__(self, *, token_of: Callable[[str], str]) -> None:
         self.token_of = token_of
         self._ways: dict[str, Way] = {}
         # One at a time for each handle: ensure and remove never cross.
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._starting: set[str] = set()
+        self._ending: Counter[str] = Counter()  # who waits to end a sandbox
 
     @abstractmethod
     async def address_of(self, handle: str) -> str:
@@ -63,13 +76,45 @@ class DirectProvider(SpeakingProvider):
     async def why_not(self, handle: str) -> str:
         """Return why a sandbox will not come any more, or "" while it may."""
 
+    async def restart(self, place: Place) -> None:
+        """End a sandbox that hangs, and start it again with its files.
+
+        Raises:
+            NotOffered: its files would be lost.
+            TimeoutError: it does not end.
+        """
+        await self.take_down(place, removes=False)
+        await self.start(place)
+
     async def ensure(self, place: Place) -> None:
         async with self._locks[place.handle]:
             if await self._is_healthy(place):
                 return
-            self.forget(place.handle)
-            await self.start(place)
-            await self._wait(place)
+            self._starting.add(place.handle)
+            try:
+                await self._start(place)
+            finally:
+                self._starting.discard(place.handle)
+
+    async def _start(self, place: Place) -> None:
+        self.forget(place.handle)
+        ran_before = bool(await self.address_of(place.handle))
+        await self.start(place)
+        # One that another process starts just now runs, too, and is only given its time.
+        if ran_before and not await self._answers(place, within=self.hung_after):
+            await self._restart(place)
+        if not await self._answers(place, within=self.start_limit):
+            why = f"it does not answer after {self.start_limit:.0f} s"
+            raise _failed(why)
+
+    async def _restart(self, place: Place) -> None:
+        logger.warning("Sandbox %s hangs, and is started again.", place.handle)
+        try:
+            await self.restart(place)
+        except NotOffered as exc:
+            raise _failed(f"it hangs, and can't be started again. {exc}") from exc
+        except TimeoutError as exc:
+            raise _failed("it hangs, and does not end.") from exc
 
     async def stop(self, place: Place, *, force: bool = False) -> None:
         await self._end(place, force=force, removes=False)
@@ -131,13 +176,19 @@ class DirectProvider(SpeakingProvider):
         )
 
     async def _end(self, place: Place, *, force: bool, removes: bool) -> None:
-        async with self._locks[place.handle]:
-            if not force and await self._is_at_work(place):
-                raise DispatchRefused(
-                    "sandbox_busy", "An agent is at work in the sandbox.", "Stop its run first."
-                )
-            self.forget(place.handle)
-            await self.take_down(place, removes=removes)
+        # Its start gives way, and nobody can be at work in what has not started.
+        force = force or place.handle in self._starting
+        self._ending[place.handle] += 1
+        try:
+            async with self._locks[place.handle]:
+                if not force and await self._is_at_work(place):
+                    raise DispatchRefused(
+                        "sandbox_busy", "An agent is at work in the sandbox.", "Stop its run first."
+                    )
+                self.forget(place.handle)
+                await self.take_down(place, removes=removes)
+        finally:
+            self._ending[place.handle] -= 1
 
     async def _is_healthy(self, place: Place) -> bool:
         try:
@@ -155,21 +206,28 @@ class DirectProvider(SpeakingProvider):
         except (StreamCut, ValueError, AttributeError):
             return True  # slow: it may be at work, and is not ended on a guess
 
-    async def _wait(self, place: Place) -> None:
-        """Return when the sandbox answers.
+    async def _answers(self, place: Place, *, within: float) -> bool:
+        """Wait until the sandbox answers; say whether it does.
 
         Raises:
-            DispatchRefused: it will not, or did not in time.
+            DispatchRefused: it will not, or somebody ends it meanwhile.
         """
-        why = ""
         try:
-            async with asyncio.timeout(self.start_limit):
+            async with asyncio.timeout(within):
                 while not await self._is_healthy(place):
+                    if self._ending[place.handle]:
+                        raise DispatchRefused(
+                            "sandbox_deleted",
+                            "The sandbox was ended while it started.",
+                            "Start it again if it is still needed.",
+                        )
                     if why := await self.why_not(place.handle):
-                        break
+                        raise _failed(why)
                     await asyncio.sleep(LOOK_EVERY)
-                else:
-                    return
         except TimeoutError:
-            why = f"it does not answer after {self.start_limit:.0f} s"
-        raise DispatchRefused("sandbox_failed", f"The sandbox did not start: {why}", "")
+            return False
+        return True
+
+
+def _failed(why: str) -> DispatchRefused:
+    return DispatchRefused("sandbox_failed", f"The sandbox did not start: {why}", "")

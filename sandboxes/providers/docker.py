@@ -11,6 +11,7 @@ import asyncio
 import io
 import json
 import tarfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -22,6 +23,7 @@ from sandboxes.providers.speaking import spec_of
 ROOT: Final = "/sandbox"  # the image makes it, and gives it to its user
 STOP_WAIT: Final = 8  # seconds from SIGTERM to SIGKILL; the sandbox itself takes five
 LOG_LINES: Final = 20
+LOG_LOOKS: Final = 4
 LABEL: Final = "mesh.handle"
 COMMAND: Final = ("python", "-m", "sandboxes.daemon")
 HOST: Final = "host"
@@ -120,6 +122,9 @@ class DockerProvider(DirectProvider):
         container = self._find(place.handle) or self._create(place)
         if container.status == "running":
             return
+        if container.status == "paused":
+            container.unpause()
+            return
         container.put_archive(ROOT, self._files(place))
         container.start()
 
@@ -182,7 +187,9 @@ class DockerProvider(DirectProvider):
         container = self._find(handle)
         if container is None:
             return
-        if container.status == "running":
+        if container.status == "paused":
+            container.unpause()  # else it could not end by itself
+        if container.status in {"running", "paused"}:
             container.stop(timeout=STOP_WAIT)
         if removes:
             container.remove(force=True, v=True)
@@ -193,8 +200,11 @@ class DockerProvider(DirectProvider):
             return "its container was removed."
         if container.status in {"running", "restarting", "created"}:
             return ""
-        text: str = container.logs(tail=LOG_LINES).decode(errors="replace")
-        return text.strip() or "it left no word."
+        for _ in range(LOG_LOOKS):
+            if text := container.logs(tail=LOG_LINES).decode(errors="replace").strip():
+                return str(text)
+            time.sleep(0.3)  # an engine may say that it ended before it has its last words
+        return "it left no word."
 
 
 def name_of(handle: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from tests.sandboxes.daemon.sandbox import ROOT_OF_THE_CODE
 from tests.servers import free_port
 
+SANDBOXES = "/apis/agents.x-k8s.io/v1beta1/namespaces/sandboxes/sandboxes"
 API = "/apis/extensions.agents.x-k8s.io/v1beta1/namespaces/sandboxes/sandboxclaims"
 FIELDS = {
     "": {"apiVersion", "kind", "metadata", "spec"},
@@ -37,6 +39,7 @@ class KubernetesStandIn:
         self.folder = folder
         self.claims, self.asked, self.processes = {}, [], {}
         self.ready, self.reason = True, "Pending"
+        self.suspended, self.has_volume = set(), True
         self.port = free_port()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -67,9 +70,16 @@ class KubernetesStandIn:
             process.kill()
             process.wait(10)
 
+    def hang(self):
+        """Let the sandbox live without answering anybody."""
+        for process in self.processes.values():
+            process.send_signal(signal.SIGSTOP)
+
     def answer(self, method, path, body):
         """Return status and body."""
         self.asked.append((method, path))
+        if path.startswith(SANDBOXES):
+            return self.answer_of_sandbox(method, path.removeprefix(f"{SANDBOXES}/pool-"), body)
         name = path.removeprefix(API).lstrip("/")
         if not path.startswith(API):
             return 404, status(404, "the server could not find the requested resource")
@@ -79,12 +89,32 @@ class KubernetesStandIn:
             return 404, status(404, f'sandboxclaims "{name}" not found')
         if method == "DELETE":
             self.end(name)
+            self.suspended.discard(name)
             return 200, self.claims.pop(name)
         if method == "PATCH":
             self.claims[name]["spec"].update(body["spec"])
         elif self.ready:
             self.run(name)
         return 200, self.shown(name)
+
+    def answer_of_sandbox(self, method, name, body):
+        """A claim's Sandbox has a name of the pool's; of it only the mode can be changed."""
+        if name not in self.claims:
+            return 404, status(404, f'sandboxes "pool-{name}" not found')
+        if method == "PATCH":
+            if body not in ({"spec": {"operatingMode": m}} for m in ("Running", "Suspended")):
+                return 422, status(422, "spec: Unsupported value")
+            if body["spec"]["operatingMode"] == "Suspended":
+                self.suspended.add(name)
+                self.end(name)
+            else:
+                self.suspended.discard(name)
+        volumes = [{"metadata": {"name": "sandbox"}}] if self.has_volume else []
+        mode = "Suspended" if name in self.suspended else "Running"
+        return 200, {
+            "metadata": {"name": f"pool-{name}"},
+            "spec": {"operatingMode": mode, "volumeClaimTemplates": volumes},
+        }
 
     def create(self, claim):
         wrong = problem(claim)
@@ -98,6 +128,8 @@ class KubernetesStandIn:
 
     def run(self, name):
         process = self.processes.get(name)
+        if name in self.suspended:
+            return
         if process is not None and process.poll() is None:
             return
         env = {one["name"]: one["value"] for one in self.claims[name]["spec"]["env"]}
@@ -113,19 +145,25 @@ class KubernetesStandIn:
     def end(self, name):
         if process := self.processes.pop(name, None):
             process.terminate()
-            process.wait(20)
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:  # as the kubelet does after the grace
+                process.kill()
+                process.wait(20)
 
     def shown(self, name):
+        is_ready = self.ready and name not in self.suspended
+        reason = "SandboxSuspended" if name in self.suspended else self.reason
         ready = {
             "type": "Ready",
-            "status": "True" if self.ready else "False",
-            "reason": "Ready" if self.ready else self.reason,
-            "message": "" if self.ready else f"because of {self.reason}",
+            "status": "True" if is_ready else "False",
+            "reason": "Ready" if is_ready else reason,
+            "message": "" if is_ready else f"because of {reason}",
         }
-        addresses = {"podIPs": ["127.0.0.1"]} if self.ready else {}
+        addresses = {"podIPs": ["127.0.0.1"]} if is_ready else {}
         return {
             **self.claims[name],
-            "status": {"conditions": [ready], "sandbox": {"name": name, **addresses}},
+            "status": {"conditions": [ready], "sandbox": {"name": f"pool-{name}", **addresses}},
         }
 
     def _handler(self):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +18,7 @@ from sandboxes.providers.agent_sandbox import (
 from sandboxes.providers.base import DispatchRefused, NotOffered, Place, SandboxDown
 from tests.sandboxes.providers.conformance import ProviderConformance
 from tests.sandboxes.providers.kubernetes_stand_in import KubernetesStandIn
+from tests.waiting import auntil
 
 HANDLE = "main-0123456789abcdef"
 PLACE = Place(
@@ -110,9 +112,67 @@ async def test_removing_takes_the_claim_and_is_safe_to_repeat(api):
         await provider.request(SCRATCH, "GET", "health")
 
 
-async def test_it_can_not_be_stopped_without_its_files(api):
-    with pytest.raises(NotOffered):
-        await provider_of(api).stop(SCRATCH)
+async def test_it_is_stopped_with_its_files_kept_and_started_again(api):
+    provider = provider_of(api)
+    await provider.ensure(SCRATCH)
+    await provider.request(SCRATCH, "POST", "write", json={"path": "kept", "content": "x"})
+
+    await provider.stop(SCRATCH)
+    await provider.stop(SCRATCH)
+    with pytest.raises(SandboxDown):
+        await provider.request(SCRATCH, "GET", "health")
+    assert api.processes == {}
+
+    await provider.ensure(SCRATCH)
+    read = await provider.request(SCRATCH, "POST", "read", json={"path": "kept"})
+    assert "x" in read.json()["content"]
+
+
+async def test_one_without_a_volume_can_not_be_stopped(api):
+    api.has_volume = False
+    provider = provider_of(api)
+    await provider.ensure(SCRATCH)
+
+    with pytest.raises(NotOffered, match="no volume"):
+        await provider.stop(SCRATCH)
+    assert (await provider.request(SCRATCH, "GET", "health")).is_success
+
+
+async def test_what_is_not_there_is_as_good_as_stopped(api):
+    await provider_of(api).stop(SCRATCH)
+
+
+@pytest.mark.parametrize("has_volume", [True, False])
+async def test_one_that_hangs_is_started_again_unless_its_files_would_go(
+    api, monkeypatch, has_volume
+):
+    monkeypatch.setattr(AgentSandboxProvider, "hung_after", 0.5)
+    api.has_volume, provider = has_volume, provider_of(api)
+    await provider.ensure(SCRATCH)
+    (hung,) = api.processes.values()
+    api.hang()
+
+    if has_volume:
+        await provider.ensure(SCRATCH)
+        assert (await provider.request(SCRATCH, "GET", "health")).is_success
+        assert hung.poll() is not None
+    else:
+        with pytest.raises(DispatchRefused, match="hangs"):
+            await provider.ensure(SCRATCH)
+        hung.kill()
+
+
+async def test_who_deletes_does_not_wait_for_the_start(api):
+    api.ready = False
+    provider = provider_of(api)
+    starting = asyncio.create_task(provider.ensure(SCRATCH))
+    await auntil(lambda: api.claims)
+
+    await provider.remove(SCRATCH)
+
+    with pytest.raises(DispatchRefused) as refused:
+        await starting
+    assert (refused.value.code, api.claims) == ("sandbox_deleted", {})
 
 
 async def test_a_claim_that_will_never_be_ready_says_why(api):

@@ -90,6 +90,64 @@ async def test_several_who_ensure_at_once_get_one_container(engine, image, conta
     assert container().labels["mesh.handle"] == PLACE.handle
 
 
+@pytest.fixture(params=["a published port", "a network"])
+def on_a_network(request, engine, image):
+    """A provider whose containers do not share this machine's network, as most don't."""
+    engine.needs_networks()
+    network = "" if request.param == "a published port" else engine.network
+    return provider_of(engine, image, network=network)
+
+
+async def test_a_container_with_a_network_of_its_own_is_reached(on_a_network, engine, container):
+    place, provider = PLACE, on_a_network
+    await provider.remove(place, force=True)
+    await provider.ensure(place)
+    asked = {"harness_id": "plain", "fence": 1, "input": turn_input("net", ["say", "hi"])}
+    async with provider.dispatch(place, **asked) as events:
+        said = [event async for event in events]
+
+    assert said[-1].is_last
+    bound = (container().attrs["NetworkSettings"]["Ports"] or {}).get("9000/tcp") or []
+    assert {one["HostIp"] for one in bound} <= {"127.0.0.1"}
+    await provider.stop(place)  # it may have another address afterwards
+    await provider.ensure(place)
+    assert (await provider.request(place, "GET", "health")).is_success
+    await provider.remove(place)
+
+
+@pytest.mark.parametrize("how", ["paused", "hanging"])
+async def test_one_that_does_not_answer_is_got_going_again(provider, container, monkeypatch, how):
+    monkeypatch.setattr(DockerProvider, "hung_after", 1.0)
+    monkeypatch.setattr("sandboxes.providers.docker.STOP_WAIT", 1)
+    await provider.ensure(PLACE)
+    container().exec_run(["touch", "/sandbox/kept"], user="10001")
+    if how == "paused":
+        container().pause()
+    else:
+        container().kill(signal="SIGSTOP")  # alive, its port open, and silent
+
+    await provider.ensure(PLACE)
+
+    assert (await provider.request(PLACE, "GET", "health")).is_success
+    assert container().exec_run(["ls", "/sandbox/kept"]).exit_code == 0
+
+
+async def test_a_deletion_does_not_wait_for_a_start_that_takes_long(engine, image):
+    sleeps = ("python", "-c", "import time; time.sleep(600)")
+    provider = provider_of(engine, image, command=sleeps)
+    place = Place("docker", None, "slow-0123456789abcdef")
+    starting = asyncio.create_task(provider.ensure(place))
+    client = engine.client()
+    await auntil(lambda: client.containers.list(filters={"name": name_of(place.handle)}))
+
+    await provider.remove(place)
+
+    with pytest.raises(DispatchRefused) as refused:
+        await starting
+    assert refused.value.code == "sandbox_deleted"
+    assert not client.containers.list(all=True, filters={"name": name_of(place.handle)})
+
+
 async def test_stopping_keeps_the_files_and_removing_does_not(provider, container):
     await provider.ensure(PLACE)
     container().exec_run(["touch", "/sandbox/kept"], user="10001")

@@ -94,6 +94,21 @@ class TestThroughTheLink(ProviderConformance):
 
         return kill
 
+    async def test_of_twenty_one_one_that_idles_goes_and_comes_back(
+        self, provider, supervisor, place, run_id
+    ):
+        others = [Place("remote-user", UUID(int=1), f"b{n}-0123456789abcdef") for n in range(20)]
+        async with self.dispatch(provider, place, run_id, ["until_told"]) as events:
+            await anext(events)
+            await asyncio.gather(*(provider.ensure(other) for other in others))
+
+            run = {sandbox["handle"] for sandbox in supervisor.listing()}
+            (gone,) = {one.handle for one in others} - run
+            assert (len(run), place.handle in run) == (20, True)
+            await provider.ensure(Place("remote-user", UUID(int=1), gone))
+            assert gone in {sandbox["handle"] for sandbox in supervisor.listing()}
+            await provider.cancel(place, run_id=run_id)
+
     async def test_a_folder_that_nobody_allowed_is_refused(self, provider):
         place = Place("remote-user", UUID(int=1), "other-0123456789abcdef", folder="/etc")
 
