@@ -146,7 +146,7 @@ class KubernetesStandIn:
         if process := self.processes.pop(name, None):
             process.terminate()
             try:
-                process.wait(5)
+                process.wait(2)
             except subprocess.TimeoutExpired:  # as the kubelet does after the grace
                 process.kill()
                 process.wait(20)
