@@ -36,6 +36,11 @@ _READ_ONLY_CONFIG = (
 )
 
 
+# Newer versions offer the model no to-do list, unless they are told to; older ones know no such
+# setting, and always do.
+TODO_LIST = "tools.update_plan.enabled=true"
+
+
 def is_read_only(turn: TurnInput) -> bool:
     """Say whether nothing may be written unasked: at any level but ``auto``, so that a level
     from a newer server is rather too strict than too lax."""
@@ -44,7 +49,7 @@ def is_read_only(turn: TurnInput) -> bool:
 
 def launch(turn: TurnInput) -> Launch:
     """Return the program and its arguments for a conversation that goes on with ``turn``."""
-    args = ["app-server"]
+    args = ["app-server", "-c", TODO_LIST]
     if is_read_only(turn):
         args += [word for config in _READ_ONLY_CONFIG for word in ("-c", config)]
     return Launch(PROGRAM, tuple(args))
