@@ -20,6 +20,7 @@ from threads.chunks import ui_message
 from threads.core import lanes, run_state
 from threads.core.decide import resumed_id
 from threads.earlier import earlier
+from threads.mcp_gateway import as_told
 from threads.models import Approval, Run, Steer
 from threads.resuming import go_on_message
 from threads.services.attempts import is_lapsed
@@ -287,7 +288,7 @@ def harness_input(run: Run) -> dict[str, Any]:
         "virtualMcp": {
             **agent_shown,
             "instructions": agent.instructions,
-            "mcpServers": [server.as_input() for server in list_mcp_servers(agent=agent)],
+            "mcpServers": [as_told(server, run) for server in list_mcp_servers(agent=agent)],
         },
         "resumeSessionRef": thread.session_ref or None,
         "earlier": earlier(run),

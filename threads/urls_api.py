@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from threads import api, files_api, permissions_api, preview_api, queue_api, stream
+from threads import api, files_api, mcp_gateway, permissions_api, preview_api, queue_api, stream
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("threads", api.ThreadsApi.as_view(), name="threads"),
@@ -37,6 +37,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         permissions_api.RuleApi.as_view(),
         name="rule",
     ),
+    path("threads/<uuid:thread_id>/mcp/<str:name>", mcp_gateway.ask, name="mcp"),
     path("threads/<uuid:thread_id>/level", permissions_api.LevelApi.as_view(), name="level"),
     path("threads/<uuid:thread_id>/sandbox/preview", preview_api.PreviewApi.as_view()),
     path("threads/<uuid:thread_id>/sandbox/setup/<str:step>", preview_api.StepApi.as_view()),

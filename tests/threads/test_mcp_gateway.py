@@ -1,0 +1,185 @@
+"""MCP servers of an agent, asked through the server by its program on a person's machine."""
+
+from __future__ import annotations
+
+import json
+from uuid import uuid4
+
+import pytest
+from django.test import AsyncClient
+from django.urls import reverse
+
+from agents.core.mcp import McpServer
+from agents.services import put_mcp_server
+from mesh.lib.addresses import parse_allowed
+from tests.harness.mcp_http import serving_mcp
+from threads import pool, services
+from threads.mcp_gateway import as_told, is_elsewhere, token_of
+
+SECRET = {"Authorization": "Bearer hunter2"}
+LINEAR = McpServer("linear", "https://mcp.example/mcp", SECRET)
+LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+
+
+# What a program is told
+
+
+@pytest.mark.parametrize(
+    ("url", "answer"),
+    [
+        pytest.param("https://mcp.example/mcp", True, id="a public name"),
+        pytest.param("http://mcp.example/mcp", False, id="in clear"),
+        pytest.param("https://localhost:9000/mcp", False, id="the machine itself"),
+        pytest.param("https://app.localhost/mcp", False, id="below it"),
+        pytest.param("https://127.0.0.1/mcp", False, id="by its address"),
+        pytest.param("https://[::1]/mcp", False, id="by its other address"),
+        pytest.param("https://nas.local/mcp", False, id="on its network"),
+        pytest.param("https://intranet/mcp", False, id="a name without a domain"),
+    ],
+)
+def test_only_what_is_the_same_from_everywhere_is_stood_in_for(url, answer):
+    assert is_elsewhere(url) is answer
+
+
+def test_a_program_on_a_machine_gets_our_address_and_token(say, settings):
+    settings.MESH_URL = "https://mesh.example"
+    run = say()
+
+    told = as_told(LINEAR, run)
+
+    path = reverse("mcp", args=["home", run.thread_id, "linear"])
+    assert told["url"] == f"https://mesh.example{path}"
+    assert told["headers"] == {"Authorization": f"Bearer {token_of(run.thread_id)}"}
+    assert "hunter2" not in str(told)
+
+
+def test_the_token_is_the_same_in_each_turn_and_no_other_threads(say):
+    first, second = say(), say()
+
+    assert token_of(first.thread_id) == token_of(second.thread_id)
+    assert token_of(first.thread_id) != token_of(uuid4())
+
+
+@pytest.mark.parametrize(
+    ("server", "mesh_url", "lane"),
+    [
+        pytest.param(LINEAR, "", "link", id="nobody knows our address"),
+        pytest.param(LINEAR, "https://mesh.example", "server", id="a loop of our own"),
+        pytest.param(
+            McpServer("plain", "https://mcp.example/mcp"),
+            "https://mesh.example",
+            "link",
+            id="nothing to keep",
+        ),
+    ],
+)
+def test_else_it_is_told_the_servers_own(say, settings, server, mesh_url, lane):
+    settings.MESH_URL = mesh_url
+    run = say()
+    run.lane = lane
+
+    assert as_told(server, run) == server.as_input()
+
+
+# Asking through us
+
+
+@pytest.fixture
+def upstream(settings):
+    settings.MESH_PRIVATE_HOSTS = parse_allowed("127.0.0.1")
+    with serving_mcp("first") as server:
+        yield server
+
+
+@pytest.fixture
+def keep(agent):
+    """Return ``keep(token)``: the agent's server has that token from now on."""
+
+    def put(url, token):
+        headers = {"Authorization": f"Bearer {token}"}
+        put_mcp_server(agent=agent, server=McpServer("greeter", url, headers))
+
+    return put
+
+
+async def ask(thread, *, token=None, name="greeter", method="post"):
+    url = reverse("mcp", args=["home", thread.pk, name])
+    given = token_of(thread.pk) if token is None else token
+    send = getattr(AsyncClient(), method)
+    headers = {"Authorization": f"Bearer {given}", "X-Other": "y", "Cookie": "a=b"}
+    answer = await send(url, json.dumps(LIST), content_type="application/json", headers=headers)
+    if answer.streaming:
+        body = b"".join([piece async for piece in answer.streaming_content])
+    else:
+        body = answer.content
+    return answer.status_code, json.loads(body)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_token_renewed_in_the_middle_of_a_turn_counts_at_once(say, thread, upstream, keep):
+    run = await pool.run(say)
+    await pool.run(services.claim_run, run_id=run.pk)
+    await pool.run(keep, upstream.url, "first")
+    status, answer = await ask(thread)
+    assert (status, answer["result"]["tools"][0]["name"]) == (200, "greet")
+
+    upstream.token = "second"
+    assert (await ask(thread))[0] == 401
+    await pool.run(keep, upstream.url, "second")
+
+    assert (await ask(thread))[0] == 200
+    assert upstream.asked == [("tools/list", token) for token in ("first", "first", "second")]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_our_token_lives_as_long_as_a_run(say, thread, upstream, keep):
+    await pool.run(keep, upstream.url, "first")
+    assert (await ask(thread))[1]["error"]["code"] == "mcp_closed"
+    run = await pool.run(say)
+    assert (await ask(thread))[1]["error"]["code"] == "mcp_closed"  # it waits
+
+    await pool.run(services.claim_run, run_id=run.pk)
+    assert (await ask(thread))[0] == 200
+
+    await pool.run(services.finish_run, run_id=run.pk, state="failed", code="stuck")
+    assert (await ask(thread))[1]["error"]["code"] == "mcp_closed"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        pytest.param({"token": ""}, 401, "unauthorized", id="no token"),
+        pytest.param({"token": "mcp_0"}, 401, "unauthorized", id="another"),
+        pytest.param({"name": "other"}, 404, "not_found", id="no such server"),
+        pytest.param({"method": "put"}, 405, "method_not_allowed", id="no such method"),
+    ],
+)
+async def test_refuses(say, thread, upstream, keep, changes, status, code):
+    await pool.run(keep, upstream.url, "first")
+    run = await pool.run(say)
+    await pool.run(services.claim_run, run_id=run.pk)
+
+    got, answer = await ask(thread, **changes)
+
+    assert (got, answer["error"]["code"]) == (status, code)
+    assert upstream.asked == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("allowed", "url", "code"),
+    [
+        pytest.param("", None, "address_refused", id="a private address"),
+        pytest.param("127.0.0.1", "http://127.0.0.1:1/mcp", "mcp_unreachable", id="nobody there"),
+    ],
+)
+async def test_where_it_can_not_go_it_says_so(
+    say, thread, upstream, keep, settings, allowed, url, code
+):
+    settings.MESH_PRIVATE_HOSTS = parse_allowed(allowed)
+    await pool.run(keep, url or upstream.url, "first")
+    run = await pool.run(say)
+    await pool.run(services.claim_run, run_id=run.pk)
+
+    assert (await ask(thread))[1]["error"]["code"] == code

@@ -1,0 +1,156 @@
+"""The MCP servers of an agent, for its program on a person's machine: asked through this server.
+
+The program gets our address and a token of its thread. The servers' own tokens stay here and are
+read anew for each request, so one that is renewed in the middle of a turn counts at once; ours is
+good for as long as a run of the thread goes on, and for nothing else (ADR 18).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import httpx
+from django.conf import settings
+from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils.crypto import constant_time_compare, salted_hmac
+from django.views.decorators.csrf import csrf_exempt
+
+from agents.core.mcp import McpServer
+from agents.selectors import list_mcp_servers
+from mesh.accounts import bearer
+from mesh.egress import guarded_client
+from mesh.lib.addresses import parse_address
+from mesh.lib.errors import AppError
+from mesh.selectors import NotFound
+from threads import pool
+from threads.core import lanes, run_state
+from threads.errors import MethodNotAllowed, Unauthorized
+from threads.models import Run, Thread
+
+# Of a request and of an answer: what belongs to the protocol, and nothing of the connection's.
+ASKED: Final = ("accept", "content-type", "mcp-session-id", "mcp-protocol-version", "last-event-id")
+ANSWERED: Final = ("content-type", "mcp-session-id", "mcp-protocol-version")
+WITHIN: Final = httpx.Timeout(20.0, read=600.0)  # seconds; a tool may take long
+# Names that mean the asking machine, or a network that only it is in.
+ITS_OWN: Final = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
+
+
+class McpClosed(AppError):
+    code = "mcp_closed"
+    text = "No run of this thread goes on, so its MCP servers can't be used."
+    hint = "They can be used again with the next message."
+    status = 403
+
+
+class McpUnreachable(AppError):
+    code = "mcp_unreachable"
+    text = "The MCP server did not answer."
+    hint = "Look in the agent's settings whether its address is right."
+    status = 502
+
+
+def as_told(server: McpServer, run: Run) -> dict[str, Any]:
+    """Return what the program of ``run`` is told of a server: our address and token instead of
+    the server's own, where there is a token to keep and this server can stand in."""
+    is_on_machine = run.lane == lanes.LINK
+    if not (settings.MESH_URL and is_on_machine and server.headers and is_elsewhere(server.url)):
+        return server.as_input()
+    path = reverse("mcp", args=[run.thread.organization.slug, run.thread_id, server.name])
+    headers = {"Authorization": f"Bearer {token_of(run.thread_id)}"}
+    return {"name": server.name, "url": f"{settings.MESH_URL}{path}", "headers": headers}
+
+
+def is_elsewhere(url: str) -> bool:
+    """Say whether an address means the same from everywhere: no machine's or network's own."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".").lower()
+    is_name = "." in host and parse_address(host) is None and not host.endswith(ITS_OWN)
+    return parts.scheme == "https" and is_name
+
+
+def token_of(thread_id: UUID) -> str:
+    """Return the token of a thread: always the same, so that no program is started anew for it."""
+    return f"mcp_{salted_hmac('threads.mcp', str(thread_id), algorithm='sha256').hexdigest()}"
+
+
+@csrf_exempt
+async def ask(request: HttpRequest, org: str, thread_id: UUID, name: str) -> HttpResponseBase:
+    """Ask an MCP server in its agent's name, and pass its answer on as it comes.
+
+    There is no GET: the protocol lets a server have no stream of its own beside its answers.
+    """
+    try:
+        if request.method not in ("POST", "DELETE"):
+            raise MethodNotAllowed
+        given = bearer(request.headers.get("Authorization", ""))
+        server = await pool.run(_find, given, org, thread_id, name)
+        return await _passed_on(server, request)
+    except AppError as exc:
+        return JsonResponse(exc.body(), status=exc.status)
+
+
+def _find(token: str, org: str, thread_id: UUID, name: str) -> McpServer:
+    """Return the server, with its secrets.
+
+    Raises:
+        Unauthorized: the token is not the thread's.
+        McpClosed: no run of the thread goes on.
+        NotFound: its agent has no such server.
+    """
+    if not constant_time_compare(token, token_of(thread_id)):
+        raise Unauthorized
+    threads = Thread.objects.select_related("agent").filter(
+        pk=thread_id, organization__slug=org, deleted_at=None
+    )
+    thread = threads.filter(runs__state__in=run_state.ACTIVE).first()
+    if thread is None:
+        raise McpClosed
+    for server in list_mcp_servers(agent=thread.agent):
+        if server.name == name:
+            return server
+    raise NotFound("The agent has no such MCP server.")
+
+
+async def _passed_on(server: McpServer, request: HttpRequest) -> HttpResponseBase:
+    client = guarded_client(
+        allowed=settings.MESH_PRIVATE_HOSTS, plain=not server.headers, timeout=WITHIN
+    )
+    headers = {key: value for key in ASKED if (value := request.headers.get(key))}
+    asked = client.build_request(
+        request.method or "POST",
+        server.url,
+        content=request.body,
+        headers={**headers, "accept-encoding": "identity", **server.headers},
+    )
+    try:
+        answer = await client.send(asked, stream=True)
+    except httpx.HTTPError as exc:
+        await client.aclose()
+        raise McpUnreachable from exc
+    except AppError:
+        await client.aclose()
+        raise
+    if answer.is_redirect:  # it would lead the program past us, with our token
+        await answer.aclose()
+        await client.aclose()
+        raise McpUnreachable("The MCP server has moved.")
+    passed = {key: value for key in ANSWERED if (value := answer.headers.get(key))}
+    return StreamingHttpResponse(
+        _pieces(answer, client),
+        status=answer.status_code,
+        headers={**passed, "Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _pieces(answer: httpx.Response, client: httpx.AsyncClient) -> AsyncIterator[bytes]:
+    try:
+        async for piece in answer.aiter_bytes():
+            yield piece
+    finally:
+        await answer.aclose()
+        await client.aclose()
