@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 
 from mesh import processes
+from tests.secrecy import MARK, found_in
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -186,6 +187,8 @@ class RunningMesh:
                 self.process.wait(10)
         for pid, started in self._left_over():
             processes.end(pid, started, within=1)
+        assert not found_in(self.home), f"a secret stands in {found_in(self.home)}"
+        assert MARK not in "\n".join(self.lines), "a secret was printed"
 
     def _left_over(self) -> list[tuple[int, str]]:
         link = self.facts().get("link")

@@ -8,8 +8,9 @@ from agents.harness import ADAPTERS
 from agents.harness.base import Write
 from agents.harness.mcp import McpServer, digest, servers_of
 from tests.harness.driver import chunks_of, one, turn
+from tests.secrecy import MARK
 
-SECRET = "s3cr3t-token"
+SECRET = f"s3cr3t-{MARK}"
 SERVER = {
     "name": "mail",
     "url": "https://mcp.example/mcp",

@@ -31,9 +31,10 @@ def key(ada, org):
     """A key of the organization's, with a model at every tier, so that Decopilot can answer."""
     from agents.keys.services import NewKey, add_key
     from mesh.models import Membership
+    from tests.secrecy import MARK
 
     member = Membership.objects.select_related("organization").get(user=ada)
-    return add_key(member=member, new=NewKey(provider="anthropic", secret="sk-ant-of-the-tests"))
+    return add_key(member=member, new=NewKey(provider="anthropic", secret=f"sk-ant-{MARK}"))
 
 
 @pytest.fixture

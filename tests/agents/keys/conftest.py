@@ -12,8 +12,9 @@ from agents.keys import services
 from agents.keys.services import NewKey
 from mesh.lib.addresses import parse_allowed
 from mesh.models import Membership
+from tests.secrecy import MARK
 
-SECRET = "sk-ant-api03-Zq7-this-is-never-shown"
+SECRET = f"sk-ant-api03-{MARK}"
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from agents.keys.services import NewKey
 from mesh.lib.addresses import parse_allowed
 from mesh.models import Membership
 from sandboxes.providers.base import Place
+from tests.secrecy import MARK
 from tests.standin.server import serving
 from tests.threads.doubles import ScriptedSandbox
 from threads import services as threads
@@ -20,7 +21,7 @@ from threads.decopilot.provider import DecopilotProvider
 from threads.models import Run, Thread
 from threads.orders import harness_input
 
-SECRET = "sk-ant-Zq7-never-shown"
+SECRET = f"sk-ant-{MARK}"
 
 
 class AnsweringSandbox(ScriptedSandbox):

@@ -11,13 +11,14 @@ from agents.harness.mcp import McpServer
 from mesh.lib.addresses import parse_allowed
 from tests.harness.mcp_http import TOOL, serving_mcp
 from tests.harness.shapes import check_chunks
+from tests.secrecy import MARK
 from threads.decopilot import mcp
 from threads.decopilot.files import ToolFailed
 from threads.decopilot.mcp import Connection
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-TOKEN = "t0ken-of-the-greeter"
+TOKEN = f"t0ken-{MARK}"
 GREET = "tool: mcp__greeter__greet {}"
 ACTS = {**TOOL, "annotations": None}  # does not say that it only reads
 

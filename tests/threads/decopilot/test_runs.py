@@ -12,6 +12,7 @@ from agents.keys.selectors import Account
 from agents.models import Agent, DefaultModel, ProviderKey
 from sandboxes.providers.base import DispatchRefused, StreamCut, UnknownRun
 from tests.harness.shapes import check_chunks
+from tests.secrecy import MARK
 from tests.threads.decopilot.conftest import PLACE, SECRET, Reader, add_key, make_run
 from threads.core.run_errors import explain
 from threads.decopilot import engine
@@ -311,7 +312,7 @@ async def test_a_conversation_is_remembered(runs, ask, ada, org, agent, standin)
 async def test_two_organizations_keys_never_meet(runs, ask, eve, standin, agent):
     def make_eves():
         org = eve.organizations.get()
-        add_key(eve, standin, secret="sk-ant-eves")
+        add_key(eve, standin, secret=f"sk-ant-eves-{MARK}")
         theirs = Agent.objects.create(organization=org, slug="default", title="E")
         return harness_input(make_run(eve, org, theirs, "slow 5 20"))
 
@@ -320,7 +321,7 @@ async def test_two_organizations_keys_never_meet(runs, ask, eve, standin, agent)
 
     assert {request.headers["authorization"] for request in standin.messages} == {
         f"Bearer {SECRET}",
-        "Bearer sk-ant-eves",
+        f"Bearer sk-ant-eves-{MARK}",
     }
 
 
@@ -337,7 +338,7 @@ async def test_other_providers_answer_and_use_tools(
     transactional_db, ada, org, agent, standin, ask, sandbox, kind, header
 ):
     def make():
-        add_key(ada, standin, secret="key-of-theirs", provider=kind)
+        add_key(ada, standin, secret=f"theirs-{MARK}", provider=kind)
         return harness_input(make_run(ada, org, agent, "bash: echo hi", approval_level="auto"))
 
     run = await ask(await started(make))
@@ -346,7 +347,7 @@ async def test_other_providers_answer_and_use_tools(
     assert sandbox.started == ["echo hi"]
     assert "The tool said: hi" in run.text
     assert {request.headers[header].split()[-1] for request in standin.messages} == {
-        "key-of-theirs"
+        f"theirs-{MARK}"
     }
     metadata = run.chunks[-1]["messageMetadata"]
     assert metadata.get("costUsd") == (0.025 if kind == "openrouter" else None)
