@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,8 +15,10 @@ from tests.faults.laptop import Laptop
 from tests.faults.reader import Reader
 from tests.faults.relay import Relay
 from tests.running import say
-from tests.servers import Cluster, cluster
+from tests.servers import ROOT, Cluster, cluster
 from tests.waiting import until
+
+CELERY = [sys.executable, "-m", "celery", "-A", "mesh.celery"]
 
 
 def pytest_collection_modifyitems(items):
@@ -68,7 +72,8 @@ class Chat:
 
     def say(self, text, **body):
         with self.two.client() as client:
-            answer = say(client, self.id, text, harnessId="demo", linkId=self.link, **body)
+            to = {"harnessId": "demo", "linkId": self.link, **body}
+            answer = say(client, self.id, text, **to)
         assert answer.status_code == 202, answer.text
         return answer.json()["runId"]
 
@@ -93,9 +98,48 @@ class Chat:
         return Reader(url, token=self.two.token, thread=self.id)
 
 
+class Workers:
+    """Celery workers of the cluster; any may be killed."""
+
+    def __init__(self, environ):
+        self._environ = environ
+        self._processes = []
+
+    def start(self):
+        words = ["worker", "--pool", "threads", "--concurrency", "1", "--loglevel", "WARNING"]
+        process = subprocess.Popen([*CELERY, *words], cwd=ROOT, env=self._environ)
+        self._processes.append(process)
+        return process
+
+    def kill(self, process):
+        """End it as a power cut would."""
+        process.kill()
+        process.wait(10)
+
+    def close(self):
+        for process in self._processes:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(20)
+
+
+@pytest.fixture
+def workers(two):
+    made = Workers(two.cluster.environ)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def worker(workers):
+    """A worker of the cluster."""
+    return workers.start()
+
+
 @pytest.fixture(scope="session")
 def session_two(tmp_path_factory):
     with cluster(tmp_path_factory.mktemp("cluster")) as made:
+        made.environ["MESH_PRIVATE_HOSTS"] = "127.0.0.1"  # where a model's stand-in is
         two = Two(made, session=made.session(), token=made.token())
         yield two
 

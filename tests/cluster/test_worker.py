@@ -5,21 +5,10 @@ import sys
 
 import pytest
 
+from tests.cluster.conftest import CELERY
 from tests.running import say
 from tests.servers import ROOT
 from tests.waiting import until
-
-CELERY = [sys.executable, "-m", "celery", "-A", "mesh.celery"]
-
-
-@pytest.fixture
-def worker(two):
-    """A worker of the cluster."""
-    words = ["worker", "--pool", "threads", "--concurrency", "1", "--loglevel", "WARNING"]
-    process = subprocess.Popen([*CELERY, *words], cwd=ROOT, env=two.cluster.environ)
-    yield process
-    process.terminate()
-    process.wait(20)
 
 
 @pytest.fixture
