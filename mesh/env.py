@@ -58,8 +58,9 @@ class Env:
     private_hosts: str = _var(
         "MESH_PRIVATE_HOSTS",
         "",
-        "Hosts, addresses or networks that are not public and that AI providers' base URLs may"
-        " name, comma-separated (`*.internal`, `10.0.0.0/8`, `localhost:11434`); empty: none.",
+        "Hosts, addresses or networks that are not public and that AI providers' base URLs and"
+        " agents' MCP servers may name, comma-separated (`*.internal`, `10.0.0.0/8`,"
+        " `localhost:11434`); empty: none.",
     )
     cluster_url: str = _var(
         "MESH_CLUSTER_URL", "", "Server of `deco_link` when its command line names none."
