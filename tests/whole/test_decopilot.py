@@ -7,10 +7,11 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.running import RunningMesh, events, say, text_of, until_finish
+from tests.secrecy import MARK
 from tests.standin import serving_in_thread
 from tests.waiting import until
 
-SECRET = "sk-ant-Zq7-never-shown-anywhere"
+SECRET = f"sk-ant-{MARK}"
 
 
 def add_key(mesh, standin):
@@ -143,7 +144,8 @@ def test_a_killed_server_goes_on_with_the_answer_and_does_nothing_twice(own):
         again = waiting(api, thread, second)
         assert again != question  # asked anew by the next attempt
         answer(api, thread, again)
-        seen = until_finish(events(api, thread, run=second))
+        # From the journal's start: else it would begin behind what the lost attempt has said.
+        seen = until_finish(events(api, thread, after=0, run=second))
     assert run != second
     assert outputs(seen) == ["1"]
     assert [chunk["data"] for _, chunk in seen if chunk["type"] == "data-run-restarted"] == [
@@ -187,26 +189,52 @@ def answer(api, thread, approval_id, decision="allow"):
     assert said.status_code < 300, said.text
 
 
-@pytest.mark.browser
-def test_in_the_browser_a_tool_is_allowed_and_the_next_one_denied(mesh, page):
-    page.context.add_cookies(
-        [
-            {"name": "mesh_session", "value": mesh.session(), "url": mesh.url},
-            {"name": "mesh_choice", "value": "decopilot:smart", "url": mesh.url},
-            {"name": "mesh_level", "value": "readonly", "url": mesh.url},
-        ]
-    )
-    page.goto(f"{mesh.url}/home/")
-    expect(page.get_by_text("Decopilot").first).to_be_visible()
-    page.locator("#text").fill("bash: echo from-the-sandbox")
-    page.keyboard.press("Enter")
-    # The model library is loaded now: that takes a while on a busy machine.
-    page.get_by_role("button", name="Allow", exact=True).click(timeout=120_000)
-    expect(page.get_by_text("The tool said: from-the-sandbox")).to_be_visible(timeout=60_000)
+PATIENCE = 60_000  # milliseconds
+LOADING = 120_000  # the model library is loaded first: that takes a while on a busy machine
 
-    page.locator("#text").fill("bash: echo never")
+
+def say_in(page, text):
+    page.locator("#text").fill(text)
     page.keyboard.press("Enter")
-    page.get_by_role("button", name="Deny", exact=True).click(timeout=60_000)
-    expect(page.get_by_text("did not allow this").first).to_be_visible(timeout=60_000)
+
+
+def is_over(page):
+    expect(page.locator("#stop")).to_be_hidden(timeout=PATIENCE)
+
+
+@pytest.mark.browser
+def test_in_the_browser_it_answers_acts_when_allowed_is_stopped_and_taken_up_again(own, page):
+    """As the agents of a machine do in ``test_agents_in_browser.py``."""
+    page.context.add_cookies([{"name": "mesh_session", "value": own.session(), "url": own.url}])
+    page.goto(f"{own.url}/home/?choice=decopilot:smart")
+    page.locator("#level").select_option("readonly")
+    expect(page.locator("#agent-pill")).to_contain_text("Decopilot")
+    say_in(page, "say: hello from the server")
+    answer = page.locator(".message--answer").last
+    expect(answer).to_contain_text("hello from the server", timeout=LOADING)
+    is_over(page)
+
+    say_in(page, "bash: touch made")
+    page.get_by_role("button", name="Deny", exact=True).click(timeout=PATIENCE)
+    expect(page.locator(".tool[data-state=denied]").last).to_be_visible(timeout=PATIENCE)
+    is_over(page)
+    assert list(own.home.glob("sandboxes/*/repo/made")) == []
+
+    say_in(page, "bash: touch made")
+    page.get_by_role("button", name="Allow", exact=True).click(timeout=PATIENCE)
+    expect(page.locator(".tool[data-state=ok]").last).to_be_visible(timeout=PATIENCE)
+    is_over(page)
+    assert len(list(own.home.glob("sandboxes/*/repo/made"))) == 1
     page.reload()
-    expect(page.get_by_text("The tool said: from-the-sandbox")).to_be_visible()
+    expect(page.locator(".tool[data-state=ok]").last).to_be_attached(timeout=PATIENCE)
+
+    say_in(page, "stall now")
+    expect(page.locator(".message--answer").last).to_contain_text("I begin", timeout=PATIENCE)
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text("Stopped by you").last.wait_for(timeout=PATIENCE)
+
+    own.kill_server()  # and with it the loop: the conversation is in the rows
+    own.start().online()
+    say_in(page, "recall")
+    answer = page.locator(".message--answer").last
+    expect(answer).to_contain_text("First you said: say: hello from the server", timeout=LOADING)
