@@ -8,7 +8,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from asgiref.sync import sync_to_async
 
+from mesh.lib.addresses import parse_allowed
 from sandboxes.providers.base import DispatchRefused, Place, SandboxDown
 from sandboxes.providers.docker import (
     DockerProvider,
@@ -20,7 +22,11 @@ from sandboxes.providers.docker import (
 from tests import containers
 from tests.sandboxes.daemon.sandbox import turn_input
 from tests.sandboxes.providers.conformance import ProviderConformance
+from tests.standin import serving
+from tests.threads.decopilot.conftest import Reader, add_key, make_run
 from tests.waiting import auntil
+from threads.decopilot.provider import DecopilotProvider
+from threads.orders import harness_input
 
 ROOT = Path(__file__).resolve().parents[3]
 PLACE = Place("docker", None, "main-0123456789abcdef", title="Mesh")
@@ -56,6 +62,13 @@ def provider_of(engine, image, **options):
 @pytest.fixture
 def provider(engine, image):
     return provider_of(engine, image)
+
+
+@pytest.fixture
+async def model(settings):
+    settings.MESH_PRIVATE_HOSTS = parse_allowed("127.0.0.1")
+    async with serving() as running:
+        yield running
 
 
 @pytest.fixture
@@ -164,6 +177,30 @@ async def test_it_runs_without_any_privilege(provider, container):
     assert "CapEff:\t0000000000000000" in status
     assert "NoNewPrivs:\t1" in status
     assert container().exec_run(["id", "-u"]).output.strip() == b"10001"
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_decopilot_s_tools_work_in_the_container(provider, container, ada, org, agent, model):
+    """Its loop is in this process; the container is there from the first tool on."""
+    await provider.remove(PLACE, force=True)
+    decopilot = DecopilotProvider(lambda kind: provider)
+
+    async def ask(text):
+        def make():
+            return harness_input(make_run(ada, org, agent, text, approval_level="readonly"))
+
+        given = await sync_to_async(make)()
+        return await Reader(decopilot, given, decision="allow").follow()
+
+    await sync_to_async(add_key)(ada, model)
+    talk = await ask("say: nothing to do there")
+    assert (talk.text, provider._find(PLACE.handle)) == ("nothing to do there", None)
+    write = await ask('tool: write {"file_path": "a.txt", "content": "one"}')
+    shell = await ask("bash: id -u; cat a.txt")
+
+    assert write.of("tool-output-available")[0]["output"] == "Wrote 3 bytes to a.txt."
+    assert shell.of("tool-output-available")[0]["output"] == "10001\none"
+    assert container().status == "running"
 
 
 async def test_a_busy_sandbox_is_ended_by_force_only(provider):
