@@ -16,6 +16,8 @@ import httpx2
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CONNECTION_CLOSED
+from pydantic_ai.exceptions import UserError
+from pydantic_ai.profiles.openai import OpenAIJsonSchemaTransformer
 
 from agents.harness.decopilot.memory import cut
 from agents.harness.decopilot.remote import RemoteTool, read_result, tools_of, without_secrets
@@ -107,7 +109,8 @@ class Connection:
     async def _hold(self, ready: asyncio.Future[list[RemoteTool]]) -> None:
         try:
             async with self._connected() as client:
-                tools = tools_of(self._server.name, await _list(client))
+                listed = tools_of(self._server.name, await _list(client))
+                tools = [tool for tool in listed if _is_usable(tool.schema)]
                 self._client = client
                 if not ready.done():
                     ready.set_result(tools)
@@ -205,6 +208,15 @@ class Connection:
         if self._status:
             return f"It answered {self._status}."
         return "It could not be reached, or speaks no MCP."
+
+
+def _is_usable(schema: dict[str, Any]) -> bool:
+    """Say whether the model library takes the schema: one that it refuses would end the run."""
+    try:
+        OpenAIJsonSchemaTransformer(schema).walk()
+    except UserError:
+        return False
+    return True
 
 
 async def _list(client: Client) -> list[Any]:

@@ -83,6 +83,15 @@ async def test_plan_mode_calls_nothing_that_may_change_something(given, ask, ser
     assert calls(server) == 0
 
 
+async def test_a_tool_whose_schema_is_none_is_left_out(given, ask, server):
+    """One that the model library refuses would end every run of the agent's."""
+    schema = {"type": "object", "properties": {"a": {"type": "array", "items": 5}}}
+    server.tool = {**TOOL, "inputSchema": schema}
+    run = await ask(await given("say: on we go"))
+
+    assert (run.text, notices(run)) == ("on we go", [])
+
+
 async def test_what_the_tool_says_has_no_token_in_it(given, ask, server, caplog):
     caplog.set_level(logging.DEBUG)
     said = {"type": "text", "text": f"You sent Bearer {TOKEN}, and {TOKEN}"}
