@@ -122,6 +122,18 @@ def test_the_machine_that_is_picked_is_asked_for_and_sent(page, server, opened):
     ).items()
 
 
+def test_it_opens_at_the_agent_and_gives_the_focus_back(page, opened):
+    opened(made_up.chat(*sections(), **machines()))
+    expect(page.locator("input[value='claude-code:smart']")).to_be_focused()
+
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+
+    expect(page.locator("#agent-menu")).to_be_hidden()
+    expect(page.locator("#agent-pill")).to_be_focused()
+    expect(page.locator("#agent-pill")).to_have_accessible_name("Agent: Claude Code · Opus on mbp")
+
+
 def test_with_one_machine_none_is_sent(page, server, opened):
     opened()
     page.keyboard.press("Escape")

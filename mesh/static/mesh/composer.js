@@ -339,5 +339,6 @@ function place(event) {
     menu.style.bottom = `${innerHeight - box.top + 8}px`;
     menu.style.maxHeight = `${box.top - 16}px`;
   }
-  menu.querySelector("[name=choice]:checked:enabled, input:checked:enabled")?.focus();
+  const row = menu.querySelector("[name=choice]:checked:enabled") ?? menu.querySelector("input:checked:enabled");
+  row?.focus();
 }
