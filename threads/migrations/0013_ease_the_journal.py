@@ -3,7 +3,7 @@ from django.db.models.deletion import CASCADE
 
 
 class Migration(migrations.Migration):
-    """Take from the journal's rows what cost more than the rest of writing them (ADR 16)."""
+    """Take from the journal's rows what cost more than the rest of writing them (ADR 19)."""
 
     dependencies = [("threads", "0012_keep_attachments")]
 
