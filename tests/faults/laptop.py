@@ -9,10 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from mesh import processes
+from tests.waiting import until
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
+NAME = "laptop"
 PROGRAM = """
 import json, sys
 from pathlib import Path
@@ -21,7 +25,7 @@ from links.daemon.config import Config
 given = json.loads(sys.argv[1])
 sys.exit(cli.run(Config(
     server=given["server"], home=Path(given["home"]), token_file=Path(given["home"]) / "token",
-    name="laptop", allowed=(), sandbox_command=tuple(given["command"]))))
+    name=given["name"], allowed=(), sandbox_command=tuple(given["command"]))))
 """
 
 
@@ -38,7 +42,7 @@ class Laptop:
     def start(self) -> Laptop:
         """Start the link."""
         sandbox = [sys.executable, "-P", str(HERE / "recorded_sandbox.py"), str(self.notes)]
-        given = {"server": self.server, "home": str(self.home), "command": sandbox}
+        given = {"server": self.server, "home": str(self.home), "command": sandbox, "name": NAME}
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, json.dumps(given)],
             cwd=ROOT,
@@ -46,6 +50,19 @@ class Laptop:
             stderr=subprocess.DEVNULL,
         )
         return self
+
+    def online(self) -> str:
+        """Wait until a server holds its tunnel; return the id of its link."""
+
+        def find() -> str:
+            headers = {"Authorization": f"Bearer {(self.home / 'token').read_text()}"}
+            answer = httpx.get(f"{self.server}/api/links", headers=headers, trust_env=False)
+            states = {
+                one["id"]: one["state"] for one in answer.json()["links"] if one["name"] == NAME
+            }
+            return next((id for id, state in states.items() if state == "online"), "")
+
+        return str(until(find, within=30, what="the laptop online"))
 
     def kill_link(self) -> None:
         """End the link program as a power cut would; its sandboxes live on."""

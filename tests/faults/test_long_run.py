@@ -4,7 +4,6 @@ Here with one server and SQLite; with several, PostgreSQL and a Redis that forge
 ``tests/cluster/test_long_run.py``.
 """
 
-import httpx
 import pytest
 
 from tests.faults.laptop import Laptop
@@ -12,7 +11,6 @@ from tests.faults.reader import Reader, assert_whole
 from tests.faults.relay import Relay
 from tests.faults.trial import Trial, spread
 from tests.running import say
-from tests.waiting import until
 
 pytestmark = pytest.mark.faults
 
@@ -33,25 +31,13 @@ def laptop(breakable, relay, tmp_path):
     made.close()
 
 
-def online(mesh):
-    """The id of the laptop's link, once the server holds its tunnel."""
-
-    def find():
-        headers = {"Authorization": f"Bearer {mesh.token}"}
-        answer = httpx.get(f"{mesh.url}/api/links", headers=headers, trust_env=False)
-        found = [one for one in answer.json()["links"] if one["name"] == "laptop"]
-        return found and found[0]["state"] == "online" and found[0]["id"]
-
-    return until(find, within=30, what="the laptop online")
-
-
 def test_a_long_run_through_many_faults(breakable, laptop, relay):
     def kill_server():
         breakable.kill_server()
         breakable.start()
 
     with breakable.client() as client:
-        link = online(breakable)
+        link = laptop.online()
         thread = client.post("/threads", json={}).json()["id"]
     with Reader(lambda: breakable.url, token=breakable.token, thread=thread) as reader:
         trial = Trial(laptop, relay, reader, pieces=PIECES)
