@@ -62,16 +62,18 @@ def _wanted(request: HttpRequest, org: str, thread_id: UUID) -> Wanted:
     viewer = viewer_of(request)
     thread = selectors.get_thread(viewer=viewer.user, org_slug=org, thread_id=thread_id)
     run_id = _run_id(request.GET.get("run"))
-    after = _cursor(request.headers.get("Last-Event-ID") or request.GET.get("after"))
+    given = _cursor(request.headers.get("Last-Event-ID") or request.GET.get("after"))
     start = selectors.start_of(thread=thread, run_id=run_id)
     # Who is ahead of the journal (it was restored from a copy) goes on at its end.
-    after = start if after is None else min(after, thread.last_seq)
+    after = start if given is None else min(given, thread.last_seq)
     if after < thread.pruned_seq:
         raise CursorTooOld
     if run_id is None:
         return Wanted(thread.pk, after, viewer)
-    run = Run.objects.select_related("answer").get(pk=run_id)
-    if run.answer is not None and run.answer.seq <= thread.pruned_seq:
+    run = Run.objects.select_related("answer", "prompt").get(pk=run_id)
+    # Its first event is its message's. Of a run that another waited for, only these may be gone.
+    is_cut = given is None and run.prompt.seq <= thread.pruned_seq
+    if run.answer is not None and (is_cut or run.answer.seq <= thread.pruned_seq):
         raise CursorTooOld("The run's events were removed; its answer is stored.")
     is_over = run.state in run_state.FINISHED and (run.answer is None or run.answer.seq <= after)
     return Wanted(thread.pk, after, viewer, run_id, is_over)

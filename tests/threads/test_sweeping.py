@@ -218,3 +218,27 @@ async def test_a_reader_from_before_is_told_how_to_go_on(answered, get, thread):
     for query in (f"?after={thread.pruned_seq}", ""):
         assert (await get(query)).status_code == 200
     pool.close()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_run_whose_beginning_is_gone_is_not_told_from_its_middle(say, get, thread):
+    """Another message waited while it went on, and that one's events are still needed."""
+    from asgiref.sync import sync_to_async
+
+    from threads import pool
+
+    def make():
+        run, waiting = say("a"), say("b")
+        services.claim_run(run_id=run.pk)
+        services.finish_run(run_id=run.pk, state="failed", code="internal_error")
+        Run.objects.filter(pk=run.pk).update(finished_at=timezone.now() - OLD)
+        services.prune_events(now=timezone.now())
+        return run, waiting
+
+    run, waiting = await sync_to_async(make)()
+
+    answer = await get(f"?run={run.pk}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (410, "cursor_too_old")
+    for query in (f"?run={run.pk}&after=3", f"?run={waiting.pk}"):
+        assert (await get(query)).status_code == 200
+    pool.close()
