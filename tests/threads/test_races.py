@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import random
-from collections import Counter
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from sandboxes.providers.base import SandboxEvent
-from tests.threads.doubles import DONE, a_turn, chunk
+from tests.threads.doubles import a_turn, chunk
+from tests.threads.promises import assert_whole
 from tests.threads.races import at_once
-from threads import committing, selectors, services
+from threads import committing, services
 from threads.committing import Share
-from threads.core import run_state
-from threads.core.fold import fold
 from threads.models import Event, Message, Run, Thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,25 +23,6 @@ ROLES = 4
 
 def numbered(*bodies, start=1):
     return [SandboxEvent(n, body) for n, body in enumerate(bodies, start)]
-
-
-def finishes(run):
-    texts = Event.objects.filter(run=run).values_list("chunk", flat=True)
-    return sum('"type":"finish"' in text for text in texts)
-
-
-def assert_whole(thread):
-    """No gap, nothing twice, one active run, and what is stored is what was told."""
-    seqs = list(Event.objects.filter(thread=thread).order_by("seq").values_list("seq", flat=True))
-    last = Thread.objects.values_list("last_seq", flat=True).get(pk=thread.pk)
-    assert seqs == list(range(1, last + 1))
-    produced = Event.objects.filter(thread=thread, n__isnull=False)
-    assert max(Counter(produced.values_list("run", "fence", "n")).values(), default=1) == 1
-    assert thread.runs.filter(state__in=run_state.ACTIVE).count() <= 1
-    for run in thread.runs.filter(state__in=run_state.FINISHED).select_related("answer"):
-        told = selectors._as_rows(Event.objects.filter(run=run).order_by("seq"))
-        assert run.answer.parts == fold(row.chunk for row in told).parts()
-        assert finishes(run) == 1
 
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -149,76 +127,6 @@ def test_two_ends_by_the_server(say, thread, turn):
 
     assert sorted(at_once(*end)) == [False, True]
     assert_whole(thread)
-
-
-class AnyLife:
-    """What may happen to a thread, each thing at random; each step keeps what is promised."""
-
-    def __init__(self, say, thread, seed):
-        self.say, self.thread, self.random = say, thread, random.Random(seed)
-        self.said: dict[tuple, list] = {}  # what each attempt has produced
-        self.ended: dict = {}
-
-    def pick(self, *states):
-        found = list(self.thread.runs.filter(state__in=states))
-        return self.random.choice(found) if found else None
-
-    def post(self):
-        self.say("hi", client_id=f"c{self.random.randrange(6)}")
-
-    def claim(self):
-        if run := self.pick(run_state.QUEUED):
-            services.claim_run(run_id=run.pk, node="A")
-
-    def speak(self):
-        """An attempt says more, perhaps from an older number, or from too new a one."""
-        run = self.pick(*run_state.UNFINISHED, *run_state.FINISHED)
-        if run is None or not run.fence:
-            return
-        fence = self.random.randint(1, run.fence)
-        said = self.said.setdefault((run.pk, fence), [])
-        bodies = [chunk("text-delta", id="t", delta="a"), chunk("start"), chunk("start-step")]
-        said += self.random.choices(bodies, k=self.random.randrange(4))
-        if self.random.random() < 0.15:
-            said += [chunk("finish"), DONE]
-        start = self.random.randint(0, len(said))
-        if self.random.random() < 0.1:
-            start += 1
-        events = [SandboxEvent(n, body) for n, body in enumerate(said, 1) if n > start]
-        committing.commit([Share(run.pk, fence, events)])
-
-    def stop(self):
-        services.cancel(thread=self.thread)
-
-    def end(self):
-        if run := self.pick(*run_state.UNFINISHED, *run_state.FINISHED):
-            services.finish_run(run_id=run.pk, state="failed", code="internal_error")
-
-    def requeue(self):
-        if run := self.pick(*run_state.ACTIVE):
-            services.requeue_run(run_id=run.pk)
-
-    def restart(self):
-        if run := self.pick(*run_state.ACTIVE):
-            services.restart_run(run_id=run.pk, fence=run.fence, node="A")
-
-    def step(self):
-        steps = [self.post, self.claim, self.speak, self.requeue, self.restart, self.stop, self.end]
-        self.random.choices(steps, weights=[2, 4, 12, 1, 2, 1, 1])[0]()
-
-    def check(self):
-        assert_whole(self.thread)
-        for run in self.thread.runs.filter(state__in=run_state.FINISHED):
-            facts = (run.state, run.error_code, run.answer_id, run.finished_at)
-            assert self.ended.setdefault(run.pk, facts) == facts  # what is over stays over
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_any_life_of_a_thread_keeps_every_promise(say, served, seed):
-    life = AnyLife(say, served, seed)
-    for _ in range(40):
-        life.step()
-        life.check()
 
 
 @pytest.mark.parametrize("turn", TURNS)

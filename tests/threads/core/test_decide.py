@@ -1,19 +1,15 @@
-"""What events do to a run; then any sequence of them, against what must always hold."""
+"""What events do to a run; any sequence of them is ``test_any_run.py``'s."""
 
 from __future__ import annotations
-
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import DONE, a_turn, chunk
-from threads.core import run_state
 from threads.core.decide import HOLD_LIMIT, Gap, RunFacts, decide, hold_from
-from threads.core.run_state import AFTER, FINISHED
+from threads.core.run_state import FINISHED
 
 
 def events(*bodies, start=1):
@@ -170,81 +166,6 @@ BODIES = st.sampled_from(
         {},
     ]
 )
-
-
-class AnyRun(RuleBasedStateMachine):
-    """A run that is sent anything, in pieces of any size, also twice, also after its end."""
-
-    def __init__(self):
-        super().__init__()
-        self.facts = of()
-        self.said = []
-        self.kept = []
-
-    @rule(bodies=st.lists(BODIES, max_size=8))
-    def say(self, bodies):
-        new = events(*bodies, start=len(self.said) + 1)
-        self.said += new
-        self.apply(new)
-
-    @precondition(lambda self: self.said)
-    @rule(data=st.data())
-    def repeat(self, data):
-        before = self.facts
-        start = data.draw(st.integers(0, len(self.said) - 1))
-        self.apply(self.said[start:])
-        assert self.facts == before
-
-    @rule(ahead=st.integers(2, 5), body=BODIES)
-    def skip(self, ahead, body):
-        with pytest.raises(Gap):
-            decide(self.facts, events(body, start=self.facts.last_n + ahead), status=status)
-
-    @rule()
-    def stop(self):
-        self.facts = of(**{**self.as_dict(), "is_stopping": True})
-
-    def as_dict(self):
-        return {name: getattr(self.facts, name) for name in RunFacts.__slots__}
-
-    def apply(self, new):
-        before = self.facts
-        decision = decide(before, new, status=status)
-        state = decision.end or decision.state
-        path = [before.state]
-        for one, n in decision.chunks:
-            if n is None:
-                path.append(one["state"])
-        if decision.end:
-            path.append(decision.end)
-        for earlier, later in pairwise(path):
-            assert later in AFTER[earlier], (earlier, later)
-        waits = {*before.waits_for, *(asked.approval_id for asked in decision.asked)}
-        self.kept += [n for _, n in decision.chunks if n]
-        self.facts = of(
-            state,
-            decision.last_n,
-            is_stopping=before.is_stopping,
-            error_code=decision.error_code,
-            error_text=decision.error_text,
-            waits_for=frozenset(waits - set(decision.applied)),
-        )
-
-    @invariant()
-    def every_event_is_counted(self):
-        assert self.facts.last_n == len(self.said)
-
-    @invariant()
-    def numbers_only_grow(self):
-        assert self.kept == sorted(set(self.kept))
-
-    @invariant()
-    def nothing_fails_without_a_code(self):
-        if self.facts.state == run_state.FAILED:
-            assert self.facts.error_code
-
-
-TestAnyRun = AnyRun.TestCase
 
 
 @given(st.lists(BODIES, max_size=20), st.integers(0, 20))
