@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from agents.harness.unfinished import unfinished
+
 Chunk = dict[str, Any]
 
 _OPENERS = {"text-start": "text-end", "reasoning-start": "reasoning-end"}
@@ -22,7 +24,8 @@ class Outline:
         self._is_started = self._is_finished = self._is_in_step = False
         self._has_ending = False  # an error or abort chunk was said
         self._parts: dict[tuple[str, str], None] = {}  # (closing type, id), in order
-        self._tools: dict[str, None] = {}
+        self._tools: dict[str, bool] = {}  # call → whether it may have begun
+        self._asked: dict[str, str] = {}  # approval id → the call it is about
 
     def see(self, chunk: Chunk) -> None:
         """Take note of one chunk that was put into the journal."""
@@ -34,7 +37,11 @@ class Outline:
         elif kind in _OPENERS.values():
             self._parts.pop((kind, chunk.get("id", "")), None)
         elif kind in ("tool-input-start", "tool-input-available"):
-            self._tools[chunk.get("toolCallId", "")] = None
+            self._tools[chunk.get("toolCallId", "")] = kind == "tool-input-available"
+        elif kind == "tool-approval-request":
+            call = self._asked[chunk.get("approvalId", "")] = chunk.get("toolCallId", "")
+            if call in self._tools:
+                self._tools[call] = False
         elif kind in _TOOL_ENDS and not chunk.get("preliminary"):
             self._tools.pop(chunk.get("toolCallId", ""), None)
         elif kind in ("start-step", "finish-step"):
@@ -44,6 +51,12 @@ class Outline:
         self._is_started |= kind == "start"
         self._is_finished |= kind == "finish"
 
+    def see_applied(self, approval_id: str, decision: str) -> None:
+        """Take note that the program is given a person's answer: from then on it may begin."""
+        call = self._asked.get(approval_id)
+        if call in self._tools:
+            self._tools[call] = decision == "allow"
+
     def closing(self, how: Literal["error", "abort"], text: str) -> list[Chunk]:
         """Return the chunks that make the turn a whole message; none when it is one."""
         if self._is_finished:
@@ -52,10 +65,7 @@ class Outline:
         if not self._is_started:
             chunks.append({"type": "start", "messageId": self._run_id})
         chunks += [{"type": kind, "id": part_id} for kind, part_id in self._parts]
-        chunks += [
-            {"type": "tool-output-error", "toolCallId": call, "errorText": text, "dynamic": True}
-            for call in self._tools
-        ]
+        chunks += [unfinished(call, has_begun=has_begun) for call, has_begun in self._tools.items()]
         if self._is_in_step:
             chunks.append({"type": "finish-step"})
         if not self._has_ending:

@@ -38,6 +38,8 @@ def close_run(journal: Journal, run: RunRow) -> None:
             if not raw.startswith(_TEXT_DELTA):  # most of a journal, and nothing opens there
                 last = json.loads(raw)
                 outline.see(last.get("chunk", {}))
+                if last.get("type") == "approval-applied":
+                    outline.see_applied(last.get("approvalId", ""), last.get("decision", ""))
     if last != DONE:
         append_ending(journal, run.key, after=after, closing=outline.closing("error", DIED_TEXT))
         return

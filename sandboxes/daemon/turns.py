@@ -170,6 +170,7 @@ class Turn:
                     self._answers[approval_id] = decision
                     call = self._asked.get(approval_id, "")
                     self._stopwatch.allowed(call, now=self._clock())
+                    self._outline.see_applied(approval_id, decision)
                     self._put(
                         {
                             "type": "approval-applied",

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from agents.harness.unfinished import unfinished
 from tests.browser import made_up
 from tests.waiting import until
 
@@ -145,6 +146,21 @@ def test_a_tool_row_says_what_where_and_how_it_went(opened, server):
     expect(row).to_contain_text("Failed")
     row.locator("summary").click()
     expect(row.locator("pre").last).to_have_text("exit code 1")
+
+
+@pytest.mark.parametrize(("has_begun", "word"), [(True, "Interrupted"), (False, "Not run")])
+def test_a_call_whose_end_nobody_told_says_what_is_known_of_it(opened, server, has_begun, word):
+    page = opened([made_up.mine("hi")])
+    call = {"toolCallId": "c", "toolName": "Bash", "dynamic": True}
+    server.say(
+        *made_up.begin(),
+        {"type": "tool-input-available", **call, "input": {"command": "make"}},
+        unfinished("c", has_begun=has_begun),
+    )
+
+    expect(page.locator(".tool")).to_contain_text(word)
+    page.locator(".tool summary").click()
+    expect(page.locator(".tool pre").last).to_contain_text(f"{word}: ")
 
 
 def test_a_long_output_is_cut_until_all_is_asked_for(opened):

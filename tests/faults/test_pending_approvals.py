@@ -20,11 +20,11 @@ def kill(pid, started):
 class Asked:
     """A run that has asked whether it may write a line into ``proof``."""
 
-    def __init__(self, mesh, proof):
+    def __init__(self, mesh, proof, more=""):
         self.mesh, self.proof = mesh, proof
         with mesh.client() as client:
             self.thread = client.post("/threads", json={}).json()["id"]
-            words = f"run echo once >> {proof}"
+            words = f"run echo once >> {proof}{more}"
             say(client, self.thread, words, harnessId="demo", toolApprovalLevel="readonly")
             for _, chunk in events(client, self.thread, after=0):
                 if chunk["type"] == "tool-approval-request":
@@ -132,3 +132,27 @@ def test_a_sandbox_that_dies_unanswered_asks_the_person_again(asked):
     asked.ended()
 
     assert asked.runs == 1
+
+
+def test_a_sandbox_that_dies_right_after_allow_leaves_a_call_that_is_told_as_interrupted(
+    breakable, tmp_path
+):
+    """It has run once here; who reads the chat is told that nobody can know, and to look."""
+    asked = Asked(breakable, tmp_path / "proof", more="; sleep 60")
+    asked.answer("allow")
+    until(lambda: asked.runs, what="the call under way")
+    asked.lose("sandbox")
+
+    asked.ended()
+
+    assert asked.runs == 1
+    with asked.mesh.client() as client:
+        answer = client.get(f"/threads/{asked.thread}/messages").json()["messages"][-1]
+    [tool] = [part for part in answer["parts"] if "toolCallId" in part]
+    assert (tool["state"], tool["resultProviderMetadata"]["mesh"]["ended"]) == (
+        "output-error",
+        "interrupted",
+    )
+    assert tool["errorText"].startswith("Interrupted:")
+    assert answer["metadata"]["error"]["code"] == "sandbox_died"
+    assert "what its last steps have done" in answer["metadata"]["error"]["hint"]

@@ -10,13 +10,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from agents.harness.unfinished import unfinished
 from threads.core import partial_json
 
 Chunk = Mapping[str, Any]
 
 # Of a tool's part: where it has ended, one way or the other.
 SETTLED = ("output-available", "output-error", "output-denied")
-CUT_SHORT = "The run ended before this was done."
+# ...and where it can't have begun yet.
+_BEFORE = ("input-streaming", "approval-requested")
 # A new attempt begins: what the lost one said is not part of the answer.
 RESTARTED = "data-run-restarted"
 
@@ -246,6 +248,8 @@ def closing(folded: Fold) -> list[dict[str, Any]]:
     for call_id, part in folded._tools.items():
         if part["state"] in SETTLED:
             continue
-        chunk = {"type": "tool-output-error", "toolCallId": call_id, "errorText": CUT_SHORT}
-        chunks.append({**chunk, "dynamic": True} if part["type"] == "dynamic-tool" else chunk)
+        is_allowed = part.get("approval", {}).get("approved", True)
+        has_begun = part["state"] not in _BEFORE and is_allowed
+        is_dynamic = part["type"] == "dynamic-tool"
+        chunks.append(unfinished(call_id, has_begun=has_begun, is_dynamic=is_dynamic))
     return chunks

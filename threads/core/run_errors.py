@@ -10,7 +10,10 @@ _PROVIDERS: Final = "An admin looks into the settings, under AI providers; then 
 # The sentence is used when the sandbox or the agent gave none of its own.
 _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "stream_truncated": ("The agent's stream ended in the middle.", _AGAIN),
-    "sandbox_died": ("The sandbox was ended while the agent worked.", _AGAIN),
+    "sandbox_died": (
+        "The sandbox was ended while the agent worked.",
+        "See what its last steps have done, then send the message again.",
+    ),
     "sandbox_failed": (
         "The sandbox could not be started on the machine.",
         "Look into the sandbox's log on that machine, then send the message again.",

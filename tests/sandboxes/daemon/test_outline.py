@@ -45,6 +45,35 @@ def test_closing(seen, closing):
     assert outline.closing("error", "again") == []
 
 
+BEGUN = {"type": "tool-input-start", "toolCallId": "c"}
+ASK = {"type": "tool-approval-request", "approvalId": "a", "toolCallId": "c"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "answer", "ended"),
+    [
+        pytest.param([TOOL], None, "interrupted", id="under way"),
+        pytest.param([TOOL, PART], None, "interrupted", id="half done"),
+        pytest.param([BEGUN], None, "not_run", id="its input was not whole"),
+        pytest.param([BEGUN, TOOL, ASK], None, "not_run", id="nobody had answered"),
+        pytest.param([TOOL, ASK], "allow", "interrupted", id="allowed a moment ago"),
+        pytest.param([TOOL, ASK], "deny", "not_run", id="denied a moment ago"),
+    ],
+)
+def test_what_became_of_a_call_is_told_as_far_as_it_is_known(seen, answer, ended):
+    """Between "allow" and its result a call runs at most once, and possibly not at all."""
+    outline = Outline("r1")
+    for chunk in [START, *seen]:
+        outline.see(chunk)
+    if answer:
+        outline.see_applied("a", answer)
+
+    tool = outline.closing("error", "It broke.")[0]
+
+    assert tool["providerMetadata"] == {"mesh": {"ended": ended}}
+    assert tool["errorText"].startswith("Not run:" if ended == "not_run" else "Interrupted:")
+
+
 def test_a_stop_is_no_error():
     assert Outline("r1").closing("abort", "") == [
         {"type": "start", "messageId": "r1"},

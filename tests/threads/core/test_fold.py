@@ -118,3 +118,30 @@ def test_closing_ends_open_texts_and_tools():
     )
 
     assert [c["type"] for c in closing(folded)] == ["text-end", "tool-output-error"]
+
+
+TOOL = {"toolCallId": "c", "toolName": "Bash", "dynamic": True}
+WHOLE = chunk("tool-input-available", **TOOL, input={})
+ASK = chunk("tool-approval-request", toolCallId="c", approvalId="a")
+
+
+def answered(decision):
+    return chunk("data-approval", data={"toolCallId": "c", "decision": decision})
+
+
+@pytest.mark.parametrize(
+    ("chunks", "ended"),
+    [
+        pytest.param([chunk("tool-input-start", **TOOL)], "not_run", id="being written"),
+        pytest.param([WHOLE], "interrupted", id="under way"),
+        pytest.param([WHOLE, ASK], "not_run", id="asked"),
+        pytest.param([WHOLE, ASK, answered("allow")], "interrupted", id="allowed"),
+        pytest.param([WHOLE, ASK, answered("deny")], "not_run", id="denied"),
+    ],
+)
+def test_what_became_of_a_call_is_told_as_far_as_it_is_known(chunks, ended):
+    folded = fold(chunks)
+    for one in closing(folded):
+        folded.apply(one)
+
+    assert folded.parts()[0]["resultProviderMetadata"] == {"mesh": {"ended": ended}}
