@@ -26,6 +26,7 @@ from links.services import presence_changed
 from links.upkeep import Upkeep
 from mesh.bodies import limited
 from mesh.lib.origins import own_origins
+from mesh.readers import impatient
 from sandboxes.preview.app import Previews, preview_of
 from threads.consumers import BrowserConsumer
 from threads.origin import same_origin_only
@@ -35,7 +36,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Any], Awaitable[None]]
 
-pages = limited(_django, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+pages = impatient(limited(_django, settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
 runtime = Runtime()
 presence_changed.append(ring_link)
 laptops = make_gateway(on_up=runtime.dispatcher.link_up, on_down=runtime.dispatcher.link_down)

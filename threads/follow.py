@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 from uuid import UUID
 
@@ -17,7 +17,7 @@ SIZE: Final = 256 * 1024  # or characters: who reads slowly gets on with every b
 
 async def follow(
     thread_id: UUID, after: int, *, look_every: float = LOOK_EVERY
-) -> AsyncIterator[list[EventRow]]:
+) -> AsyncGenerator[list[EventRow], None]:
     """Yield the thread's events behind ``after``, in batches, for ever.
 
     Whatever comes with the bell and continues the sequence is passed on as it is; whenever it

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -43,6 +44,18 @@ class Wanted:
     is_over: bool = False
 
 
+class Events(StreamingHttpResponse):
+    """A stream whose generator ends with its reader; Django's own leaves that to the collector
+    of garbage when the reader goes while a piece is being sent."""
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(pieces, headers=HEADERS)
+        self._pieces = pieces
+
+    def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        return self._pieces
+
+
 async def follow_thread(request: HttpRequest, org: str, thread_id: UUID) -> HttpResponseBase:
     """``GET …/stream``: what is behind ``Last-Event-ID`` (or ``?after=``), then what comes.
 
@@ -55,7 +68,7 @@ async def follow_thread(request: HttpRequest, org: str, thread_id: UUID) -> Http
         wanted = await pool.run(_wanted, request, org, thread_id)
     except AppError as exc:
         return JsonResponse(exc.body(), status=exc.status)
-    return StreamingHttpResponse(events(wanted), headers=HEADERS)
+    return Events(events(wanted))
 
 
 def _wanted(request: HttpRequest, org: str, thread_id: UUID) -> Wanted:
@@ -96,14 +109,22 @@ def _run_id(given: str | None) -> UUID | None:
         raise BadRunId from exc
 
 
-async def events(wanted: Wanted) -> AsyncIterator[bytes]:
+async def events(wanted: Wanted) -> AsyncGenerator[bytes, None]:
     """Yield the bytes of the stream; the first at once, so that headers leave."""
     yield b": welcome\n\n"
     if wanted.is_over:
         yield b"data: [DONE]\n\n"
         return
+    async with aclosing(follow(wanted.thread_id, wanted.after)) as batches:
+        async for piece in _told(wanted, batches):
+            yield piece
+
+
+async def _told(
+    wanted: Wanted, batches: AsyncGenerator[list[EventRow], None]
+) -> AsyncGenerator[bytes, None]:
     last_sent = last_looked = time.monotonic()
-    async for batch in follow(wanted.thread_id, wanted.after):
+    async for batch in batches:
         if time.monotonic() - last_looked >= LOOK_EVERY:
             if refusal := await pool.run(_refusal, wanted):
                 yield f"data: {json.dumps(_error_chunk(refusal))}\n\n".encode()

@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 from allauth.idp.oidc.models import Token
 from asgiref.sync import sync_to_async
+from django.core.asgi import get_asgi_application
 from django.test import AsyncClient
 from django.urls import reverse
 from django.utils import timezone
 
+from mesh.readers import impatient
 from mesh.services import make_token
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import a_turn
 from tests.waiting import auntil
-from threads import committing, pool, services
+from threads import bell, committing, pool, services
 from threads import stream as streams
 from threads.committing import Share
 from threads.models import Approval, Run
@@ -226,6 +229,52 @@ async def test_a_silent_stream_shows_that_it_is_alive(thread, monkeypatch):
     assert await anext(stream) == b": ping\n\n"
     await stream.aclose()
     pool.close()
+
+
+async def test_silence_is_broken_every_fifteen_seconds(thread, monkeypatch):
+    """On a clock of the test's own: each look lasts five of its seconds."""
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(streams, "time", clock)
+
+    async def silence(*given):
+        for _ in range(9):
+            clock.now += 5
+            yield []
+
+    monkeypatch.setattr(streams, "follow", silence)
+    wanted = streams.Wanted(thread.pk, 0, streams.Viewer(thread.owner))
+
+    assert [piece async for piece in streams.events(wanted)] == [
+        b": welcome\n\n",
+        *[b": ping\n\n"] * 3,
+    ]
+    pool.close()
+
+
+async def test_a_reader_that_takes_nothing_is_let_go_and_comes_back(listen, say, thread, ada):
+    run = await sync_to_async(say)("hi")
+    token = await sync_to_async(make_token)(user=ada)
+    request, stuck = [{"type": "http.request", "body": b""}], asyncio.Event()
+
+    async def receive():
+        return request.pop() if request else await stuck.wait()
+
+    async def send(message):
+        if b"id: 3" in message.get("body", b""):
+            await stuck.wait()  # the connection's buffer is full, and stays so
+
+    scope = {
+        **{"type": "http", "http_version": "1.1", "method": "GET", "scheme": "http"},
+        **{"path": reverse("stream", args=["home", thread.pk]), "query_string": b"after=0"},
+        "headers": [(b"host", b"testserver"), (b"authorization", f"Bearer {token}".encode())],
+    }
+    async with asyncio.timeout(10):
+        await impatient(get_asgi_application(), within=0.05)(scope, receive, send)
+    await auntil(lambda: bell.of_thread(thread.pk) not in bell._ears, what="nobody listens")
+
+    await sync_to_async(services.finish_run)(run_id=run.pk, state="cancelled")
+    frames, _ = await listen('"type":"finish"', after="3")
+    assert chunks_of(frames)[0][0] == 4
 
 
 async def test_a_question_that_was_sent_is_stamped_as_shown(thread, answered):

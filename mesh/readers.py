@@ -1,0 +1,46 @@
+"""A limit on how long an answer waits for a reader that takes nothing.
+
+A server holds an answer back while the connection's buffer is full, without end. Behind a stream
+stand a listener and, where it is proxied, another connection: who takes nothing for half a
+minute is let go, and comes back with the number it has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from mesh.bodies import App, Message, Receive, Send
+
+logger = logging.getLogger(__name__)
+
+WITHIN: Final = 30.0  # seconds, of one piece; as at the browser's socket
+
+
+class TooSlow(Exception):
+    """The reader has taken nothing for too long."""
+
+
+def impatient(app: App, within: float = WITHIN) -> App:
+    """Return ``app``, whose answers are broken off when a piece is not taken ``within`` seconds."""
+
+    async def serve(scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+
+        async def hurried(message: Message) -> None:
+            try:
+                async with asyncio.timeout(within):
+                    await send(message)
+            except TimeoutError as exc:
+                raise TooSlow from exc
+
+        try:
+            await app(scope, receive, hurried)
+        except TooSlow:
+            # The server finds the answer unfinished, and closes the connection.
+            logger.info("A reader of %s took nothing for %s s.", scope["path"], within)
+
+    return serve
