@@ -92,7 +92,8 @@ def test_a_page_that_was_away_for_too_long_begins_anew(page, server):
     opened(page, server)
     page.evaluate("window.isOld = true")
 
-    server.tell({"type": "error", "thread": made_up.THREAD, "code": "cursor_too_old"})
+    with page.expect_navigation():
+        server.tell({"type": "error", "thread": made_up.THREAD, "code": "cursor_too_old"})
 
-    page.wait_for_function("!window.isOld && document.readyState === 'complete'")
+    assert not page.evaluate("window.isOld")
     expect(page.get_by_text("hi", exact=True)).to_be_visible()
