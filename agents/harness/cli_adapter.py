@@ -139,14 +139,16 @@ class CliAdapter(ABC, Generic[Q]):
         assert self._turn is not None
         lost = f"{self.title} no longer has the earlier conversation, so it"
         does = "is told again what was said" if self._turn.earlier else "starts afresh"
-        text = f"{lost} {does}."
         self._turn = retold(self._turn)
-        self._answer.data("notice", {"source": self.kind, "code": "session_lost", "text": text})
+        self._tell("session_lost", f"{lost} {does}.")
 
     def _tell_unreachable(self, server: str) -> None:
         """Say that an MCP server of the agent's can't be used in this turn."""
-        text = f"{self.title} can't use the MCP server {server} here."
-        self._answer.data("notice", {"source": self.kind, "code": "mcp_server", "text": text})
+        self._tell("mcp_server", f"{self.title} can't use the MCP server {server} here.")
+
+    def _tell(self, code: str, text: str) -> None:
+        """Say something beside the answer that the person should know."""
+        self._answer.data("notice", {"source": self.kind, "code": code, "text": text})
 
     def _metadata(self) -> Message:
         """Return what a message says of its conversation."""

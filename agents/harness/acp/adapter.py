@@ -197,6 +197,8 @@ class AcpAdapter(CliAdapter[Question]):
             self._answer.abort(self._metadata())
             return
         can_see = object_of(self._abilities, "promptCapabilities").get("image") is True
+        if not can_see and lines.has_pictures(self._turn):
+            self._tell("files_not_taken", f"{self.title} takes no pictures: it knows their names.")
         said = lines.prompt(self._turn, can_see=can_see, is_new=self._is_new)
         self._is_new, self._is_prompted = False, True
         params = {"sessionId": self._session, "prompt": said}

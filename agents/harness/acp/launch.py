@@ -84,6 +84,12 @@ def prompt(turn: TurnInput, *, can_see: bool, is_new: bool) -> list[Params]:
     return said
 
 
+def has_pictures(turn: TurnInput) -> bool:
+    """Say whether the person's message brings a picture."""
+    files_given = (part for part in parts_of(turn.last_message) if part.get("type") == "file")
+    return any(files.media_type_of(part).startswith("image/") for part in files_given)
+
+
 def _text(text: str) -> Params:
     return {"type": "text", "text": text}
 

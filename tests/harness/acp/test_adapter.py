@@ -11,6 +11,8 @@ from agents.harness.base import Done, Write
 from tests.harness.driver import chunks_of, one, text_of, turn
 from tests.harness.shapes import check_turn
 
+PICTURE = "data:image/png;base64,iVBORw0KGgo="
+
 
 @pytest.fixture
 def adapter():
@@ -194,3 +196,16 @@ def test_a_fork_leaves_the_conversation_as_it_is(adapter, abilities, method):
     assert opened["method"] == method
     named = one(chunks_of(outs), "message-metadata")["messageMetadata"]
     assert named["codingAgentSessionId"] == "copy"
+
+
+@pytest.mark.parametrize("sees", [True, False])
+def test_a_picture_goes_to_who_can_see_and_else_the_person_is_told(adapter, sees):
+    picture = {"type": "file", "mediaType": "image/png", "filename": "a.png", "url": PICTURE}
+    given = turn(messages=[{"id": "m", "role": "user", "parts": [picture]}])
+
+    outs = begin(adapter, given, abilities={"promptCapabilities": {"image": sees}})
+
+    (block,) = written(outs)[-1]["params"]["prompt"]
+    notices = [chunk["data"] for chunk in chunks_of(outs) if chunk["type"] == "data-notice"]
+    assert block["type"] == ("image" if sees else "text")
+    assert [notice["code"] for notice in notices] == ([] if sees else ["files_not_taken"])
