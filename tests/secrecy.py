@@ -38,16 +38,23 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(autouse=True, scope="session")
 def no_secret_is_answered():
     """Look through every answer that a test's client gets."""
-    from django.test import Client
+    from django.test import AsyncClient, Client
 
-    ask = Client.request
+    ask, ask_async = Client.request, AsyncClient.request
 
     def request(self, **environ):
-        answer = ask(self, **environ)
-        told = str(answer.headers).encode() + (b"" if answer.streaming else answer.content)
-        assert MARK.encode() not in told, "A secret of the tests was answered."
-        return answer
+        return looked_through(ask(self, **environ))
 
-    Client.request = request
+    async def request_async(self, **environ):
+        return looked_through(await ask_async(self, **environ))
+
+    Client.request, AsyncClient.request = request, request_async
     yield
-    Client.request = ask
+    Client.request, AsyncClient.request = ask, ask_async
+
+
+def looked_through(answer):
+    """Return an answer in which there is no secret."""
+    told = str(answer.headers).encode() + (b"" if answer.streaming else answer.content)
+    assert MARK.encode() not in told, "A secret of the tests was answered."
+    return answer

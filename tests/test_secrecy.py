@@ -52,6 +52,12 @@ def test_an_answer_with_a_secret_in_it_is_none(client, settings):
         client.get("/x")
 
 
+async def test_nor_one_of_the_other_client(async_client, settings):
+    settings.ROOT_URLCONF = "tests.test_secrecy"
+    with pytest.raises(AssertionError, match="answered"):
+        await async_client.get("/x")
+
+
 def test_a_file_with_a_secret_in_it_is_named(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a/log").write_bytes(b"\x00key=" + MARK.encode())
