@@ -89,6 +89,7 @@ def upstream(settings):
     settings.MESH_PRIVATE_HOSTS = parse_allowed("127.0.0.1")
     with serving_mcp("first") as server:
         yield server
+    pool.close()
 
 
 @pytest.fixture
