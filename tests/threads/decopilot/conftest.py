@@ -88,7 +88,7 @@ def add_key(user, standin, *, secret=SECRET, provider="anthropic"):
     return key
 
 
-def make_run(user, org, agent, text, *, thread=None, **fields):
+def make_run(user, org, agent, text, *, thread=None, files=(), **fields):
     """Return a dispatched run of Decopilot for a message of ``user``."""
     if thread is None:
         thread = threads.create_thread(owner=user, organization=org, agent=agent)
@@ -99,7 +99,7 @@ def make_run(user, org, agent, text, *, thread=None, **fields):
         role="user",
         client_id=f"m{thread.messages.count()}",
         seq=thread.messages.count() * 1000 + 1,
-        parts=[{"type": "text", "text": text}],
+        parts=[{"type": "text", "text": text}, *files],
     )
     run = Run.objects.create(thread=thread, prompt=message, fence=1, state="dispatched", **fields)
     return Run.objects.select_related("prompt", "thread__agent", "thread__owner").get(pk=run.pk)

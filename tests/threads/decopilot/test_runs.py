@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.utils import timezone
 
 from agents.keys.selectors import Account
 from agents.models import Agent, DefaultModel, ProviderKey
@@ -14,10 +16,12 @@ from sandboxes.providers.base import DispatchRefused, StreamCut, UnknownRun
 from tests.harness.shapes import check_chunks
 from tests.secrecy import MARK
 from tests.threads.decopilot.conftest import PLACE, SECRET, Reader, add_key, make_run
+from tests.threads.test_files import PIXEL
+from threads import services as threads
 from threads.core.run_errors import explain
 from threads.decopilot import engine
 from threads.decopilot.provider import DecopilotProvider
-from threads.models import Event, Thread
+from threads.models import Attachment, Event, Run, Thread
 from threads.orders import harness_input
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -423,3 +427,25 @@ async def test_a_name_is_sought_while_a_tool_asks(runs, ask):
     check_chunks(run.chunks)
     assert "The tool said: hi" in run.text
     assert run.of("data-thread-title") == []  # what a tool says is no name
+
+
+def two_pictures(ada, org, agent):
+    """Return the input of a run in a thread with a picture in its message, and one before it."""
+    thread = threads.create_thread(owner=ada, organization=org, agent=agent)
+    Thread.objects.filter(pk=thread.pk).update(harness_id="decopilot", branch="main")
+    for state in ("completed", "dispatched"):
+        kept = threads.keep_file(owner=ada, organization=org, name="a.png", data=PIXEL)
+        Attachment.objects.filter(pk=kept.pk).update(thread=thread)
+        run = make_run(ada, org, agent, "say: a", thread=thread, files=[threads.part_of(kept)])
+        if state == "completed":
+            Run.objects.filter(pk=run.pk).update(state=state, finished_at=timezone.now())
+    return harness_input(run)
+
+
+async def test_the_model_sees_pictures_of_now_and_before(runs, ask, standin, ada, org, agent):
+    await ask(await sync_to_async(two_pictures)(ada, org, agent))
+
+    sent = standin.messages[-1].body["messages"]
+    blocks = [block for message in sent for block in message["content"]]
+    seen = [base64.b64decode(b["source"]["data"]) for b in blocks if b["type"] == "image"]
+    assert seen == [PIXEL, PIXEL]
