@@ -182,7 +182,6 @@ async function stop() {
 // What is happening, in words
 
 let away = false;
-let approvals = null;
 
 function machine() {
   return thread?.machine ?? null;
@@ -232,9 +231,7 @@ function paintStatus() {
     say(ended());
   }
   if (!current) composer.levelHint(false);
-  paintQuestions();
-  paintQueue();
-  paintRules();
+  paintPanels();
   const offline = machine()?.state === "offline" && !current;
   composer.notice(...(offline ? [offlineNotice(machine())] : []));
 }
@@ -247,45 +244,22 @@ function ended() {
   return last?.state === "cancelled" ? "Stopped." : "The answer is complete.";
 }
 
-async function paintQuestions() {
-  if (!approvals && !chat.questions().length) return;
-  if (!approvals) {
-    const { Approvals } = await import("./approvals.js");
-    const all = () => `${base}/threads/${thread.id}/approvals`;
-    approvals ??= new Approvals((id) => (id === undefined ? all() : `${all()}/${encodeURIComponent(id)}`));
-    approvals.onChange = paintQuestions;
-  }
-  approvals.paint(chat.questions(), { machine: machine(), hearsReasons: thread?.hearsReasons ?? true });
-  paintTitle();
-}
+let panels = null;
 
-let queue = null;
-
-async function paintQueue() {
-  if (!queue && !chat.queue.length) return;
-  if (!queue) {
-    const { Queue } = await import("./queue.js");
-    queue ??= new Queue({
-      url: (runId) => `${base}/threads/${thread.id}/queue/${runId}`,
+/** What stands above the composer, once there is something. */
+async function paintPanels() {
+  if (!panels && !chat.questions().length && !chat.queue.length && !chat.rules.length) return;
+  if (!panels) {
+    const { Panels } = await import("./panels.js");
+    panels ??= new Panels(chat, {
+      base: () => `${base}/threads/${thread.id}`,
+      facts: () => ({ thread, machine: machine() }),
       onUndo: restore,
       onLost: (text) => composer.giveBack(text),
+      onQuestions: paintTitle,
     });
   }
-  const items = chat.queue.map((message) => ({ message, runId: chat.runOfPrompt(message.id)?.id ?? null }));
-  const current = chat.current();
-  const isAtWork = ["dispatched", "running", "waiting"].includes(current?.state);
-  queue.paint(items, { steer: isAtWork && thread?.steer === "now", harness: thread?.harnessId });
-}
-
-let rules = null;
-
-async function paintRules() {
-  if (!rules && !chat.rules.length) return;
-  if (!rules) {
-    const { Rules } = await import("./rules.js");
-    rules ??= new Rules((id) => `${base}/threads/${thread.id}/rules/${id}`);
-  }
-  if (rules.shown !== chat.rules) rules.paint((rules.shown = chat.rules));
+  panels.paint();
 }
 
 setInterval(() => chat.current() && !document.hidden && paintStatus(), 1000);

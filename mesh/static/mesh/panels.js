@@ -1,0 +1,50 @@
+// What stands above the composer while there is something: questions, what waits, what is always
+// allowed. Loaded with the first of them, and each of them when it is there.
+
+export class Panels {
+  /** `base()` is the address of the open thread; `facts()` gives {thread, machine}. `onUndo`,
+      `onLost` as for Queue; `onQuestions()` hears that what is asked may have changed. */
+  constructor(chat, { base, facts, onUndo, onLost, onQuestions }) {
+    Object.assign(this, { chat, base, facts, onUndo, onLost, onQuestions });
+  }
+
+  paint() {
+    this.paintQuestions();
+    this.paintQueue();
+    this.paintRules();
+  }
+
+  async paintQuestions() {
+    if (!this.approvals && !this.chat.questions().length) return;
+    if (!this.approvals) {
+      const { Approvals } = await import("./approvals.js");
+      const all = () => `${this.base()}/approvals`;
+      this.approvals ??= new Approvals((id) => (id === undefined ? all() : `${all()}/${encodeURIComponent(id)}`));
+      this.approvals.onChange = () => this.paintQuestions();
+    }
+    const { thread, machine } = this.facts();
+    this.approvals.paint(this.chat.questions(), { machine, hearsReasons: thread?.hearsReasons ?? true });
+    this.onQuestions();
+  }
+
+  async paintQueue() {
+    if (!this.queue && !this.chat.queue.length) return;
+    if (!this.queue) {
+      const { Queue } = await import("./queue.js");
+      this.queue ??= new Queue({ url: (runId) => `${this.base()}/queue/${runId}`, onUndo: this.onUndo, onLost: this.onLost });
+    }
+    const { thread } = this.facts();
+    const items = this.chat.queue.map((message) => ({ message, runId: this.chat.runOfPrompt(message.id)?.id ?? null }));
+    const isAtWork = ["dispatched", "running", "waiting"].includes(this.chat.current()?.state);
+    this.queue.paint(items, { steer: isAtWork && thread?.steer === "now", harness: thread?.harnessId });
+  }
+
+  async paintRules() {
+    if (!this.rules && !this.chat.rules.length) return;
+    if (!this.rules) {
+      const { Rules } = await import("./rules.js");
+      this.rules ??= new Rules((id) => `${this.base()}/rules/${id}`);
+    }
+    if (this.rules.shown !== this.chat.rules) this.rules.paint((this.rules.shown = this.chat.rules));
+  }
+}
