@@ -17,14 +17,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
 # Exact versions: what the recorded lines in tests/harness were taken from. Vite is the dev server
-# of which the tests see a page change.
+# of which the tests see a page change; bun, deno, pnpm and yarn set projects up.
 NPM_PACKAGES = (
     "@anthropic-ai/claude-code@2.1.330",
     "@google/gemini-cli@0.61.0",
     "@openai/codex@0.169.0",
     "ai@6.0.324",
+    "bun@1.4.5",
+    "deno@2.9.6",
     "opencode-ai@1.18.33",
+    "pnpm@12.21.0",
     "vite@8.3.8",
+    "yarn@1.22.22",
 )
 OURS = ("mesh", "links", "agents", "sandboxes", "threads")
 

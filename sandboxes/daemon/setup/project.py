@@ -19,6 +19,7 @@ FILES = (
     "package-lock.json",
     "pnpm-lock.yaml",
     "yarn.lock",
+    ".yarnrc.yml",
     "bun.lock",
     "bun.lockb",
     "deno.json",
@@ -98,7 +99,8 @@ def _manager(files: Mapping[str, str], package: Mapping[str, Any], *, has_uv: bo
 def install_commands(project: Project, *, venv_python: str = "python3") -> list[list[str]]:
     """Return the commands, in order, that put in place what the project needs.
 
-    None of them writes into a file that belongs to the person: no lock file is made or changed.
+    None of them writes into a file that belongs to the person: no lock file is made or changed,
+    except by Yarn 2 and later, which can't work without one.
     ``venv_python`` makes the virtual environment where there is no uv.
     """
     has = project.files.__contains__
@@ -109,7 +111,8 @@ def install_commands(project: Project, *, venv_python: str = "python3") -> list[
         case "pnpm" if has("package.json"):
             return [["pnpm", "install", *([] if has("pnpm-lock.yaml") else ["--no-lockfile"])]]
         case "yarn" if has("package.json"):
-            return [["yarn", "install", *([] if has("yarn.lock") else ["--no-lockfile"])]]
+            is_free = has("yarn.lock") or _has_modern_yarn(project)
+            return [["yarn", "install", *([] if is_free else ["--no-lockfile"])]]
         case "bun" if has("package.json"):
             is_locked = has("bun.lock") or has("bun.lockb")
             return [["bun", "install", *([] if is_locked else ["--no-save"])]]
@@ -129,6 +132,14 @@ def install_commands(project: Project, *, venv_python: str = "python3") -> list[
                 else []
             )
     return []
+
+
+def _has_modern_yarn(project: Project) -> bool:
+    """Say whether it is Yarn 2 or later, which refuses the options of Yarn 1."""
+    named = _json(project.files.get("package.json")).get("packageManager")
+    name, _, version = str(named).partition("@")
+    is_named = name == "yarn" and version[:1].isdigit() and not version.startswith(("0.", "1."))
+    return is_named or ".yarnrc.yml" in project.files
 
 
 def _python_wants(project: Project, of_pyproject: list[str]) -> list[str]:

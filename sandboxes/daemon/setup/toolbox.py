@@ -18,6 +18,7 @@ from sandboxes.daemon.setup.store import save
 
 MOST_BYTES = 4 * 1024 * 1024  # of a lock file
 STAMP = "installed"
+_INSTALLED = (".venv", "node_modules", ".pnp.cjs", ".pnp.js")  # the last two: Yarn 2 and later
 _COREPACK = ("pnpm", "yarn")
 # Beside the PATH: a laptop's link started from a desktop icon has a short one.
 _USUAL = (".local/bin", ".bun/bin", ".deno/bin", ".cargo/bin")
@@ -50,7 +51,7 @@ def is_installed(root: Path, folder: Path, mark: str) -> bool:
             return False
     except OSError:
         return False
-    return any((folder / place).exists() for place in (".venv", "node_modules", ".pnp.cjs"))
+    return any((folder / place).exists() for place in _INSTALLED)
 
 
 def note_installed(root: Path, mark: str) -> None:

@@ -83,6 +83,13 @@ def test_what_a_person_chose_wins():
         ),
         ({"package.json": "{}", "pnpm-lock.yaml": ""}, "pnpm", [["pnpm", "install"]]),
         ({"package.json": "{}"}, "yarn", [["yarn", "install", "--no-lockfile"]]),
+        (
+            {"package.json": '{"packageManager": "yarn@1.22.22"}'},
+            "yarn",
+            [["yarn", "install", "--no-lockfile"]],
+        ),
+        ({"package.json": '{"packageManager": "yarn@4.9.1"}'}, "yarn", [["yarn", "install"]]),
+        ({"package.json": "{}", ".yarnrc.yml": ""}, "yarn", [["yarn", "install"]]),
         ({"package.json": "{}", "bun.lockb": ""}, "bun", [["bun", "install"]]),
         ({"deno.json": "{}"}, "deno", []),
         ({}, "npm", []),
