@@ -18,6 +18,7 @@ from tests.sandboxes.daemon.projects import python_project, repository
 from tests.waiting import until
 
 TIMES = 300
+ENSURED_WITHIN = 50  # ms
 
 
 def median(values):
@@ -73,8 +74,12 @@ def measure(mesh):
         api.post(f"{tools}/VM_START", json=body, timeout=60)
         ensured = timed(lambda: api.post(f"{tools}/ensure_vm", json=body), times=50)
         started = timed(lambda: api.post(f"{tools}/VM_START", json=body), times=50)
-        print(f"{'ensure_vm, warm':<28} {ensured:.1f} ms")
-        print(f"{'VM_START, warm':<28} {started:.1f} ms")
+        # The first reads what is recorded; the second asks the laptop, and the laptop the sandbox.
+        print(f"{'ensure_vm, warm':<28} {ensured:.1f} ms  (of the record alone)")
+        print(
+            f"{'VM_START, warm':<28} {started:.1f} ms  (server, link, sandbox;"
+            f" promised: ≤ {ENSURED_WITHIN} ms)"
+        )
 
 
 def started_at(mesh, handle):
