@@ -192,3 +192,18 @@ def test_text_can_be_read_in_both_themes(page, server, scheme):
     found = {pair[:2]: page.evaluate(CONTRAST, pair[:2]) for pair in pairs}
 
     assert {p[:2]: found[p[:2]] for p in pairs if found[p[:2]] < p[2]} == {}
+
+
+@pytest.mark.parametrize("width", [320, 360])
+def test_a_small_phone_has_room_for_every_button_of_the_composer(page, server, width):
+    server.rules = [{"id": "1", "words": "Run pytest"}]
+    server.add_thread(messages=[made_up.mine("hi")])
+    page.set_viewport_size({"width": width, "height": 640})
+    page.goto(server.url + CHAT)
+    server.wait_until_followed()
+    server.say(*made_up.begin())
+    page.locator("#text").fill("a draft")
+
+    for name in ("rules-button", "stop", "send"):
+        expect(page.locator(f"#{name}")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
