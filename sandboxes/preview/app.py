@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 ENTER: Final = "/.mesh/enter"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_LIMIT: Final = 25 * 1024 * 1024
-REMEMBERED: Final = 10.0  # seconds for which a look-up of who may see what is good
+REMEMBERED: Final = 10.0  # seconds for which a look-up of who may see what, or a failure, is good
 MOST_REMEMBERED: Final = 1_000
 SOON, LATER = 2, 5  # seconds until a page looks again
 
@@ -46,6 +46,7 @@ class Previews:
     clock: Callable[[], float] = time.monotonic
     _places: dict[Grant, tuple[float, Place | None]] = field(default_factory=dict)
     _starting: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _failures: dict[str, tuple[float, AppError]] = field(default_factory=dict)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, *, handle: str) -> None:
         """Serve one connection to the origin of ``handle``; "" is the origin of none."""
@@ -91,10 +92,9 @@ class Previews:
             else:
                 await self._carry(request, provider, place)
         except (SandboxDown, StreamCut) as exc:
-            self._start(place)
-            await request.waiting("Starting your preview…", str(exc), SOON)
+            await self._tell_of_start(request, place, exc)
         except LinkOffline as exc:
-            await request.waiting("Your machine is not connected", exc.hint, LATER)
+            await request.waiting(exc.code, "Your machine is not connected", exc.hint, LATER)
         except AppError as exc:
             await request.refuse(exc.status, exc.code, str(exc))
 
@@ -144,6 +144,16 @@ class Previews:
         self._places[grant] = (now + REMEMBERED, place)
         return place
 
+    async def _tell_of_start(self, request: _Request, place: Place, why: AppError) -> None:
+        """Have the sandbox started, and say so; or for a while, that this has failed."""
+        until, failure = self._failures.get(place.handle, (0.0, None))
+        if failure is not None and until > self.clock():
+            text = f"{failure} {failure.hint}".strip()
+            await request.waiting(failure.code, "Your preview could not be started", text, LATER)
+            return
+        self._start(place)
+        await request.waiting("sandbox_starting", "Starting your preview…", str(why), SOON)
+
     def _start(self, place: Place) -> None:
         """Have the sandbox started, once at a time; the page looks again by itself."""
         if place.handle in self._starting:
@@ -153,10 +163,16 @@ class Previews:
         task.add_done_callback(lambda _: self._starting.pop(place.handle, None))
 
     async def _ensure(self, place: Place) -> None:
+        self._failures.pop(place.handle, None)
         try:
             await serve_project(self.provider_for(place.kind), place)
-        except AppError as exc:
+        except (SandboxDown, StreamCut, LinkOffline) as exc:  # may pass by itself
             logger.info("The sandbox of a preview (%s) did not start: %s", place.handle, exc)
+        except AppError as exc:
+            logger.warning("The sandbox of a preview (%s) did not start: %s", place.handle, exc)
+            if len(self._failures) >= MOST_REMEMBERED:
+                self._failures.clear()
+            self._failures[place.handle] = (self.clock() + REMEMBERED, exc)
 
 
 class _Request:
@@ -204,15 +220,28 @@ class _Request:
         elif self._wants_page():
             await self.page(status, HTTPStatus(status).phrase, text)
         else:
-            body = json.dumps(error_body(code, text, "Open the preview from Mesh again."))
-            await self.answer(status, [("content-type", "application/json")], body.encode())
+            await self.tell(status, code, text, "Open the preview from Mesh again.")
 
-    async def waiting(self, title: str, text: str, seconds: int) -> None:
-        """Say that it may come soon: a page looks again by itself."""
-        if self.scope["type"] == "http" and self._wants_page():
+    async def waiting(self, code: str, title: str, text: str, seconds: int) -> None:
+        """Say that it may come soon: a page looks again by itself, a program is told when to."""
+        if self.scope["type"] == "websocket":
+            await self.refuse(503, code, text)
+        elif self._wants_page():
             await self.page(503, title, text, reload_after=seconds)
         else:
-            await self.refuse(502, "sandbox_unreachable", text)
+            hint = f"Ask again in {seconds} s."
+            await self.tell(503, code, text or title, hint, ("retry-after", str(seconds)))
+
+    async def tell(
+        self, status: int, code: str, text: str, hint: str, *headers: tuple[str, str]
+    ) -> None:
+        """Answer a program: in the one form of errors, or as text if it reads that alone."""
+        accept = self._accept()
+        if b"text/plain" in accept and b"json" not in accept and b"*/*" not in accept:
+            kind, body = "text/plain; charset=utf-8", f"{text} {hint}\n"
+        else:
+            kind, body = "application/json", json.dumps(error_body(code, text, hint))
+        await self.answer(status, [("content-type", kind), *headers], body.encode())
 
     async def stream(self, status: int, headers: list[tuple[str, str]], pieces: Any) -> None:
         """Send an answer as it comes, until it ends or the browser goes."""
@@ -241,8 +270,11 @@ class _Request:
             pass
 
     def _wants_page(self) -> bool:
-        headers = dict(self.scope["headers"])
-        return b"text/html" in headers.get(b"accept", b"")
+        return b"text/html" in self._accept()
+
+    def _accept(self) -> bytes:
+        accept: bytes = dict(self.scope["headers"]).get(b"accept", b"")
+        return accept
 
 
 def preview_of(scope: Scope, *, mesh_url: str) -> str | None:

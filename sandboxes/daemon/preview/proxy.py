@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from links.dialling import dial_port
@@ -16,7 +16,14 @@ from links.upstream import Answer, Pool, UpstreamError
 from mesh.lib.errors import AppError
 from sandboxes.daemon.feeds import unless_left
 from sandboxes.daemon.guard import BODY_LIMIT, BodyTooLarge, answer
-from sandboxes.daemon.preview.rules import Inserter, inbound, is_html, outbound, waiting_page
+from sandboxes.daemon.preview.rules import (
+    Inserter,
+    inbound,
+    is_html,
+    outbound,
+    waiting_page,
+    wants_page,
+)
 from sandboxes.daemon.setup.phases import Phases
 
 HEAD_WITHIN = 60.0  # seconds until the dev server must have begun its answer
@@ -28,6 +35,15 @@ class DevServerDown(AppError):
     text = "The dev server does not answer."
     hint = "It may still be starting; its log is among the sandbox's events."
     status = 502
+
+
+class NotRunning(AppError):
+    """There is no dev server yet, or no more."""
+
+    code = "dev_server_starting"
+    text = "The dev server is not running yet."
+    hint = "Ask again in a moment."
+    status = 503
 
 
 class DevServerSlow(AppError):
@@ -61,7 +77,7 @@ class Preview:
         if scope["type"] == "websocket":
             await self._join(scope, receive, send, target, port)
         elif port is None:
-            await self._waiting_page(2)(scope, receive, send)
+            await self._waiting(scope, again_in=2)(scope, receive, send)
         else:
             await self._forward(scope, receive, send, target, port)
 
@@ -93,7 +109,8 @@ class Preview:
             raise DevServerSlow from exc
         except UpstreamError:
             self._on_failure()
-            failed = self._waiting_page(1) if target == "/" else answer(DevServerDown())
+            is_page = target == "/" and wants_page(scope["headers"])
+            failed = self._waiting(scope, again_in=1) if is_page else answer(DevServerDown())
             await failed(scope, receive, send)
             return
         try:
@@ -109,17 +126,21 @@ class Preview:
             self._pools = {key: Pool(port, loopback=key[1])}
         return self._pools[key]
 
-    def _waiting_page(self, again_in: int) -> Response:
+    def _waiting(self, scope: Scope, *, again_in: int) -> Response:
+        """Return how far it is: a page for a browser, the one form of errors for a program."""
         phase = self._phases.last
-        told = dict(phase.detail) if phase else {}
+        title, said, error = "Starting…", "It begins in a moment.", NotRunning()
         if phase is not None and phase.is_failure:
-            page = waiting_page(
-                "The preview is not running", str(told.get("reason", "")), again_in=5
-            )
-        else:
-            said = f"{phase.kind.capitalize()}…" if phase else "It begins in a moment."
-            page = waiting_page("Starting…", said, again_in=again_in)
+            title, again_in = "The preview is not running", 5
+            said = str(dict(phase.detail).get("reason", ""))
+            error = NotRunning(said or title, phase=phase.kind)
+        elif phase is not None:
+            said = f"{phase.kind.capitalize()}…"
+            error = NotRunning(phase=phase.kind)
         headers = {"retry-after": str(again_in), "cache-control": "no-store"}
+        if not wants_page(scope["headers"]):
+            return JSONResponse(error.body(), 503, headers)
+        page = waiting_page(title, said, again_in=again_in)
         return Response(page, 503, headers, "text/html; charset=utf-8")
 
     async def _join(

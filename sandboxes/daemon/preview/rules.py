@@ -67,6 +67,11 @@ def is_html(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return any(n.lower() == b"content-type" and b"text/html" in v.lower() for n, v in headers)
 
 
+def wants_page(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Say whether who asks shows pages: programs that take anything do not."""
+    return any(n.lower() == b"accept" and b"text/html" in v.lower() for n, v in headers)
+
+
 class Inserter:
     """Puts the script behind the first ``<head>`` of a page that comes in pieces."""
 

@@ -6,7 +6,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from mesh.models import Membership
-from sandboxes.providers.base import LinkOffline, SandboxDown
+from sandboxes.providers.base import DispatchRefused, LinkOffline, SandboxDown
 from tests.waiting import auntil
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -107,13 +107,58 @@ async def test_while_the_sandbox_starts_the_page_looks_again_by_itself(site, dev
         client.headers["cookie"] = await site.cookie()
         await auntil(lambda: dev_server.places and not site.previews._starting)
         page = await client.get("/")
-        data = await client.get("/data.json", headers={"accept": "application/json"})
 
     assert (page.status_code, page.headers["retry-after"]) == (503, "2")
     assert 'http-equiv="refresh"' in page.text
-    assert (data.status_code, data.json()["error"]["code"]) == (502, "sandbox_unreachable")
     await auntil(lambda: len(dev_server.places) > 1)  # one for the ticket, one for the pages
     assert {place.handle for place in dev_server.places} == {site.grant.handle}
+
+
+@pytest.mark.parametrize("path", ["/", "/data.json"])
+@pytest.mark.parametrize(
+    ("error", "code", "retry_after"),
+    [(SandboxDown(), "sandbox_starting", "2"), (LinkOffline(), "link_offline", "5")],
+)
+async def test_a_program_is_told_what_a_page_would_show(
+    site, dev_server, path, error, code, retry_after
+):
+    dev_server.error = error
+    async with site.client() as client:
+        client.headers["cookie"] = await site.cookie()
+        data = await client.get(path, headers={"accept": "*/*"})
+        text = await client.get(path, headers={"accept": "text/plain"})
+
+    assert (data.status_code, data.json()["error"]["code"]) == (503, code)
+    assert data.headers["retry-after"] == text.headers["retry-after"] == retry_after
+    assert (text.status_code, text.headers["content-type"]) == (503, "text/plain; charset=utf-8")
+    assert text.text.endswith(f"Ask again in {retry_after} s.\n")
+
+
+async def test_a_sandbox_that_can_not_be_started_says_why_and_is_tried_again(
+    site, dev_server, monkeypatch
+):
+    now, tries = [0.0], []
+
+    async def refused(place):
+        tries.append(place)
+        raise DispatchRefused("no_image", "There is no image <b>.", "Build it.")
+
+    monkeypatch.setattr(dev_server, "ensure", refused)
+    site.previews.clock = lambda: now[0]
+    dev_server.error = SandboxDown()
+    async with site.client() as client:
+        client.headers["cookie"] = await site.cookie()
+        await auntil(lambda: tries and not site.previews._starting)
+        page = await client.get("/")
+        data = await client.get("/", headers={"accept": "application/json"})
+        now[0] += 11
+        later = await client.get("/")
+
+    assert (page.status_code, page.headers["retry-after"]) == (503, "5")
+    assert "There is no image &lt;b&gt;. Build it." in page.text
+    assert (data.status_code, data.json()["error"]["code"]) == (503, "no_image")
+    assert "Starting your preview" in later.text
+    await auntil(lambda: len(tries) == 2)
 
 
 async def test_a_machine_that_is_away_is_said(site, dev_server):

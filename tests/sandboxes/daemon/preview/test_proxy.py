@@ -17,6 +17,7 @@ from tests.waiting import auntil
 
 pytestmark = pytest.mark.programs
 
+A_BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 PATHS = ["http://sandbox/_sandbox/preview", "http://sandbox"]
 
 
@@ -220,13 +221,15 @@ async def test_a_dead_port(make_sandbox):  # D-WS3
     async with dial(sandbox) as ws:
         with pytest.raises(ConnectionClosed):
             await ws.recv()
-    page = await sandbox.client.get("/preview/")
-    other = await sandbox.client.get("/preview/x.js")
+    page = await sandbox.client.get("/preview/", headers=A_BROWSER)
+    other = await sandbox.client.get("/preview/x.js", headers=A_BROWSER)
+    program = await sandbox.client.get("/preview/")
 
     assert (ws.close_code, ws.close_reason) == (1011, "upstream not reachable")
     assert (page.status_code, page.headers["retry-after"]) == (503, "1")
     assert 'http-equiv=refresh content="1"' in page.text
-    assert (other.status_code, other.json()["error"]["code"]) == (502, "dev_server_down")
+    for told in (other, program):
+        assert (told.status_code, told.json()["error"]["code"]) == (502, "dev_server_down")
 
 
 async def _has_port(sandbox):
@@ -239,8 +242,11 @@ async def test_no_port(make_sandbox):  # D-WS4
     async with dial(sandbox) as ws:
         with pytest.raises(ConnectionClosed):
             await ws.recv()
-    page = await sandbox.client.get("/preview/")
+    page = await sandbox.client.get("/preview/", headers=A_BROWSER)
+    program = await sandbox.client.get("/preview/")
 
+    assert (program.status_code, program.headers["retry-after"]) == (503, "2")
+    assert program.json()["error"]["code"] == "dev_server_starting"
     assert (ws.close_code, ws.close_reason) == (1011, "no upstream dev server")
     assert page.status_code == 503
     assert 'http-equiv=refresh content="2"' in page.text
