@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import shutil
 import threading
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
@@ -12,6 +15,8 @@ from hypothesis import strategies as st
 from mesh.lib.errors import AppError
 from sandboxes.daemon.files.tree import Tree
 
+LIBC = ctypes.CDLL(None, use_errno=True)
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
 OUTSIDE = (400, "path_outside")
 
 
@@ -108,31 +113,68 @@ async def test_search_does_not_follow_links(call, repo, secret):
     assert not [name for name in found if name.endswith("secret.txt")]
 
 
-def test_a_link_swapped_in_between_leads_nowhere(tmp_path):
-    """Another process turns a folder into a link and back while we read through it."""
-    (tmp_path / "top/real").mkdir(parents=True)
-    (tmp_path / "top/real/file").write_text("inside")
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/file").write_text("outside")
-    (tmp_path / "top/evil").symlink_to("../out")
+@contextmanager
+def swapping(top, out):
+    """``real`` in ``top`` becomes a link to ``out`` and back, by another thread, all the time."""
+    (top / "real").mkdir(parents=True)
+    (top / "real/file").write_text("inside")
+    out.mkdir()
+    (out / "file").write_text("outside")
+    (top / "evil").symlink_to(out)
     over = threading.Event()
 
     def swap():
-        names = [tmp_path / "top" / name for name in ("real", "evil", "spare")]
+        real, evil = os.fsencode(top / "real"), os.fsencode(top / "evil")
         while not over.is_set():
-            os.rename(names[0], names[2])
-            os.rename(names[1], names[0])
-            os.rename(names[0], names[1])
-            os.rename(names[2], names[0])
+            # In one step, so that there is always something of that name.
+            failed = LIBC.renameat2(AT_FDCWD, real, AT_FDCWD, evil, RENAME_EXCHANGE)
+            assert not failed, os.strerror(ctypes.get_errno())
 
     swapper = threading.Thread(target=swap)
     swapper.start()
-    seen = {look(Tree(tmp_path / "top"), "real/file") for _ in range(3000)}
-    over.set()
-    swapper.join()
+    try:
+        yield
+    finally:
+        over.set()
+        swapper.join()
+
+
+def test_a_link_swapped_in_between_leads_nowhere(tmp_path):
+    """Another process turns a folder into a link and back while we read through it."""
+    with swapping(tmp_path / "top", tmp_path / "out"):
+        seen = {look(Tree(tmp_path / "top"), "real/file") for _ in range(3000)}
 
     assert b"inside" in seen
     assert b"outside" not in seen
+
+
+TOOLS_IN_A_RACE = [
+    ("read", {"path": "real/file"}),
+    ("write", {"path": "real/file", "content": "inside"}),
+    ("edit", {"path": "real/file", "old_string": "in", "new_string": "In"}),
+    ("mkdir", {"path": "real/made/deep"}),
+    ("rename", {"from": "real/file", "to": "real/moved"}),
+    ("rename", {"from": "real/moved", "to": "real/file"}),
+    ("unlink", {"path": "real/gone"}),
+    ("bash", {"command": "echo stolen > by-bash", "cwd": "real"}),
+]
+
+
+async def test_no_tool_wins_a_race(call, repo, secret):  # D-SB5
+    """The program itself, over its socket, while the folder of each path is swapped."""
+    out = secret.parent / "out"
+    with swapping(repo, out):
+        told = [
+            answer
+            for _ in range(60)
+            for answer in [await call(tool, **fields) for tool, fields in TOOLS_IN_A_RACE]
+        ]
+
+    assert {path.name: path.read_text() for path in out.iterdir()} == {"file": "outside"}
+    done = [answer for answer in told if isinstance(answer, dict)]
+    assert "outside" not in str(done)
+    assert 0 < len(done) < len(told)
+    shutil.rmtree(out)
 
 
 def look(tree, path):

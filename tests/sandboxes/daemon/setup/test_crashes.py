@@ -9,6 +9,7 @@ import pytest
 
 from tests.sandboxes.daemon.events_reader import looking_on
 from tests.sandboxes.daemon.projects import ODD_SERVER_PY, config, repository
+from tests.sandboxes.daemon.sandbox import TOKEN
 from tests.waiting import auntil
 
 FILES = {"mesh.toml": 'dev = ["python3", "server.py"]', "server.py": ODD_SERVER_PY}
@@ -66,6 +67,22 @@ async def test_one_that_crashes_is_started_again_and_in_the_end_given_up(sandbox
         assert told.of("status")[-1] == {"state": "error", "reason": state(told)["reason"]}
         await sandbox.post("/setup/start", {})
         await phases_are(told, "start-failed", "starting", "running")
+
+
+async def test_what_it_sees_of_the_environment(make_sandbox, tmp_path):
+    """Neither Mesh's secrets nor the keys of agents; what the configuration gives it, it has."""
+    secrets = {"MESH_SECRET_KEY": "s3cret", "ANTHROPIC_API_KEY": "s3cret", "DATABASE_URL": "s3cret"}
+    sandbox = make_sandbox(env=secrets | {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
+    files = {"mesh.toml": 'dev = ["sh", "-c", "env; echo END; sleep 99"]'}
+    body = config(repository(tmp_path / "origin", files)) | {"env": {"SHOP": "open"}}
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", body)
+        await auntil(lambda: "END" in told.log)
+
+    assert "SHOP=open" in told.log
+    assert "s3cret" not in told.log
+    assert TOKEN not in told.log
 
 
 async def test_one_that_leaves_without_an_error_is_missed_too(sandbox, tmp_path):
