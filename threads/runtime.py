@@ -19,7 +19,7 @@ from threads.core.lanes import ALL, LINK
 from threads.dispatcher import Dispatcher
 from threads.journal import Writer
 from threads.providing import provider_for
-from threads.sweeper import sweep_for_ever
+from threads.sweeper import sweep_for_ever, watch_for_ever
 
 # Seconds. Python's own 5 ms would add to a token whenever the writer's thread computes.
 SWITCH_EVERY: Final = 0.0005
@@ -57,8 +57,9 @@ class Runtime:
             with contextlib.suppress(DatabaseError):
                 await pool.run(services.release_leases)
         await self.dispatcher.start()
-        if not settings.ENV.redis_url:  # where several servers run, Celery does it (tasks.py)
-            self._sweeping = asyncio.create_task(sweep_for_ever())
+        # Where several servers run, Celery does it (tasks.py), if there is a worker.
+        look_after = watch_for_ever if settings.ENV.redis_url else sweep_for_ever
+        self._sweeping = asyncio.create_task(look_after())
 
     async def stop(self) -> None:
         """End everything; what agents do meanwhile is fetched after the next start."""

@@ -18,6 +18,7 @@ from mesh.selectors import NotFound
 from threads.chunks import ui_message
 from threads.core import run_state
 from threads.core.fold import RESTARTED, fold
+from threads.core.run_errors import explain
 from threads.core.thread_status import is_unread, thread_status
 from threads.ending import WITHDRAWN
 from threads.models import Approval, ApprovalRule, Attachment, Event, Message, Run, Thread
@@ -177,11 +178,19 @@ def page_of(thread: Thread) -> dict[str, Any]:
         if run is not None and run.pk in answers:
             page.append(answers[run.pk])
     queue = [
-        {"runId": str(runs[prompt.pk].pk), "messageId": prompt.client_id}
+        _waiting(runs[prompt.pk], prompt)
         for prompt in prompts
         if prompt.pk in runs and runs[prompt.pk].pk in waiting
     ]
     return {"messages": page, "cursor": cursor, "queue": queue}
+
+
+def _waiting(run: Run, prompt: Message) -> dict[str, Any]:
+    """Return a run that waits, with the reason that its readers were told, if any."""
+    waiting = {"runId": str(run.pk), "messageId": prompt.client_id}
+    if run.error_code:
+        waiting["code"], waiting["message"] = run.error_code, explain(run.error_code)[0]
+    return waiting
 
 
 def _is_gone(run: Run) -> bool:

@@ -1,9 +1,11 @@
-"""Looks after runs and journals inside a server that runs alone; else Celery does (tasks.py)."""
+"""Looks after runs and journals inside a server that runs alone; else Celery does (tasks.py), and
+servers look only after what no worker takes."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from django.db import DatabaseError, InterfaceError
@@ -14,6 +16,7 @@ from threads import pool, services
 logger = logging.getLogger(__name__)
 
 EVERY: Final = 60.0  # seconds
+WATCH_EVERY: Final = 10.0
 
 
 async def sweep() -> None:
@@ -28,11 +31,27 @@ async def sweep() -> None:
             logger.info("%s: %s", work.__name__, count)
 
 
+async def watch() -> None:
+    """Look once whether workers take what is theirs."""
+    for work in (services.tell_untaken_runs, services.end_untaken_runs):
+        if count := await pool.run(work, now=timezone.now()):
+            logger.warning("%s: %s. Does the worker run?", work.__name__, count)
+
+
 async def sweep_for_ever(*, every: float = EVERY) -> None:
-    """Look again and again; runs as long as the server."""
+    """Look after everything; runs as long as the server."""
+    await _for_ever(sweep, every)
+
+
+async def watch_for_ever(*, every: float = WATCH_EVERY) -> None:
+    """Look after the workers; runs as long as the server."""
+    await _for_ever(watch, every)
+
+
+async def _for_ever(look: Callable[[], Awaitable[None]], every: float) -> None:
     while True:
         try:
-            await sweep()
+            await look()
         except (DatabaseError, InterfaceError):
             logger.warning("Runs can't be looked after: the store is down.", exc_info=True)
         except Exception:

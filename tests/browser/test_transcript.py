@@ -234,6 +234,22 @@ def test_states_are_said_in_words(opened, server):
         expect(page.locator("#say")).to_have_text(words)
 
 
+NOBODY = "No worker of this server has taken the message yet."
+
+
+def test_that_nobody_takes_a_message_is_said_until_somebody_does(opened, server):
+    page = opened([made_up.mine("hi")], status="queued")
+    server.say(made_up.status("queued", code="waits_for_worker", message=NOBODY, hint="…"))
+    expect(page.locator(".status")).to_contain_text(NOBODY)
+
+    server.queue = [{"runId": made_up.RUN, "messageId": "m-1", "message": NOBODY}]
+    page.reload()
+    expect(page.locator(".status")).to_contain_text(NOBODY)  # also to who comes later
+
+    server.say(made_up.status("dispatched"))
+    expect(page.locator(".status")).to_contain_text("Starting the agent on mbp…")
+
+
 def test_a_second_message_waits_behind_the_first_answer(opened, server):
     page = opened([made_up.mine("one", "m-1")])
     server.say(*made_up.begin(), made_up.delta("answer"))

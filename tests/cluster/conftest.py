@@ -107,6 +107,7 @@ class Workers:
 
     def start(self):
         words = ["worker", "--pool", "threads", "--concurrency", "1", "--loglevel", "WARNING"]
+        words += ["--hostname", f"worker{len(self._processes)}@%h"]
         process = subprocess.Popen([*CELERY, *words], cwd=ROOT, env=self._environ)
         self._processes.append(process)
         return process

@@ -104,6 +104,14 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The machine did not come back in time, so the message was not sent to it.",
         "Send it again when the machine is online.",
     ),
+    "waits_for_worker": (
+        "No worker of this server has taken the message yet.",
+        "It goes out as soon as one does.",
+    ),
+    "no_worker": (
+        "No worker of this server took the message in time.",
+        "Tell who runs the server that its worker is missing or has too much to do. " + _AGAIN,
+    ),
     "withdrawn": (
         "The message was withdrawn before it went out.",
         "Nothing is to be done.",

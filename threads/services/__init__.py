@@ -30,6 +30,7 @@ from threads.services.runs import (
 from threads.services.steers import mark_steer_told, steer_queued, try_steer
 from threads.services.sweeping import end_stuck_runs, expire_queued_runs, prune_events
 from threads.services.threads import create_thread, delete_thread, mark_seen, rename_thread
+from threads.services.untaken import end_untaken_runs, tell_untaken_runs
 
 __all__ = [
     "Answer",
@@ -46,6 +47,7 @@ __all__ = [
     "drop_file",
     "end_overdue_stops",
     "end_stuck_runs",
+    "end_untaken_runs",
     "expire_queued_runs",
     "finish_run",
     "keep_file",
@@ -68,6 +70,7 @@ __all__ = [
     "set_level",
     "steer_queued",
     "take_over",
+    "tell_untaken_runs",
     "try_steer",
     "withdraw_queued",
 ]

@@ -58,6 +58,7 @@ def claim_run(*, run_id: UUID, node: str = "") -> bool:
                 node=node or settings.MESH_NODE,
                 leased_until=_lease(now),
                 progress_at=now,
+                error_code="",  # that nobody had taken it yet
             )
             if not claimed:
                 return False

@@ -21,7 +21,7 @@ export class Chat {
     this.gone = new Set(); // runs whose message was taken back, or stands in another answer
     this.away = false;
     for (const stored of messages) this.take(stored);
-    for (const { runId, messageId } of queue) this.runs.set(runId, { id: runId, state: "queued", since: Date.now(), prompt: messageId });
+    for (const { runId, messageId, message: why } of queue) this.runs.set(runId, { id: runId, state: "queued", since: Date.now(), prompt: messageId, why });
     this.arrange();
     this.onChange = onChange;
     // The status is a little older than the messages: a question without its answer decides.
@@ -90,7 +90,7 @@ export class Chat {
     if (state === "steered" || code === "withdrawn") return this.vanish(runId, messageId);
     const run = this.runOf(runId);
     if (run.state !== state) run.since = Date.now();
-    Object.assign(run, { state, prompt: messageId });
+    Object.assign(run, { state, prompt: messageId, why: state === "queued" ? message : null });
     this.expected = null;
     if (state !== "queued") this.release(messageId);
     else if (!this.line.includes(messageId)) this.line.push(messageId);

@@ -187,10 +187,11 @@ function machine() {
   return thread?.machine ?? null;
 }
 
-function words({ state, retry }) {
+function words({ state, retry, why }) {
   const where = machine()?.name;
   if (stopping) return "Stopping…";
   if (state === "queued") {
+    if (why) return why; // nobody takes it
     if (machine()?.state === "offline") return `Waiting for ${where}, which is offline. It goes out when the machine is back.`;
     return where ? `Waiting for ${where}…` : "Waiting for its turn…";
   }
