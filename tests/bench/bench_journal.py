@@ -86,8 +86,7 @@ async def at_full_speed(writer: Writer, runs: list[Run]) -> int:
             lane.put(text(n, str(time.perf_counter())))
         if n % 5 == 0:
             for lane in lanes:
-                if len(lane.waiting) > 50:  # a producer that keeps pace
-                    await lane.settled(lane.waiting[0].n)
+                await lane.room()  # as the followers of runs do
             await asyncio.sleep(0)
     for lane in lanes:
         await lane.settled(each)
