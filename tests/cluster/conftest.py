@@ -88,6 +88,14 @@ class Chat:
     def last_seq(self):
         return self.get("/messages")["cursor"]
 
+    def leave(self):
+        """Have the laptop say goodbye, and wait until that is known."""
+        self.laptop.close()
+        until(
+            lambda: {one["id"]: one["state"] for one in self.two.links()}[self.link] == "offline",
+            what="the laptop offline",
+        )
+
     def reader(self, *names):
         """Reads at the first of these processes that lives."""
 

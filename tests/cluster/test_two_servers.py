@@ -71,6 +71,19 @@ def test_the_process_that_holds_the_laptop_is_killed(chat):
     assert len(chat.laptop.prompts) == 1
 
 
+def test_what_waits_for_a_laptop_outlives_the_process_that_had_held_it(chat):
+    chat.leave()
+    with chat.reader() as reader:
+        chat.say("pieces 20 10", whenOffline="queue")
+        chat.two.cluster.kill("B")
+
+        chat.laptop.start()  # the relay leads it to A
+
+        until(lambda: reader.is_done, within=60, what="the end")
+    assert_whole(reader.seen, chat.laptop.said)
+    assert len(chat.laptop.prompts) == 1
+
+
 def test_the_process_of_the_reader_is_killed(chat):
     with chat.reader("A", "B") as reader:
         chat.say(f"pieces {PIECES} 10")

@@ -26,11 +26,7 @@ def running(two, *words):
 @pytest.fixture
 def late(chat):
     """A message that waited too long for its machine: the id of its run."""
-    chat.laptop.close()  # says goodbye
-    until(
-        lambda: {one["id"]: one["state"] for one in chat.two.links()}[chat.link] == "offline",
-        what="the laptop offline",
-    )
+    chat.leave()
     run = chat.say("hello", whenOffline="queue")
     chat.two.cluster.manage(
         "shell",
