@@ -29,6 +29,22 @@ def plain_files_quick_passwords_and_loopback(settings):
     }
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup):
+    """The test's database, whose connections of other threads are closed before it is dropped:
+    PostgreSQL drops none that somebody is connected to. These threads outlive their tests."""
+    yield
+    from asgiref.sync import SyncToAsync
+    from django.db import connections
+
+    from links import store
+    from threads import pool
+
+    store.close()
+    pool.close()
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
+
+
 def _person(name, org, role):
     from mesh.models import Membership, User
 
