@@ -59,6 +59,13 @@ def approval_chunk(approval: Approval, state: str) -> dict[str, Any]:
     }
 
 
+def carried_out_chunks(approval: Approval, *, thread_id: UUID) -> list[dict[str, Any]]:
+    """Return the chunks that end a plan's call, and say in which thread it is carried out."""
+    call, words = approval.tool_call_id, "The plan is carried out in a chat of its own."
+    done = {"type": "tool-output-available", "toolCallId": call, "output": words, "dynamic": True}
+    return [done, {"type": "data-carried-out", "data": {"threadId": str(thread_id)}}]
+
+
 def queue_chunk(message_ids: Sequence[str]) -> dict[str, Any]:
     """Return the chunk that tells readers in which order the waiting messages go out."""
     return {"type": "data-queue", "data": {"order": list(message_ids)}, "transient": True}

@@ -71,6 +71,31 @@ class ApprovalApi(APIView):
         return Response(Answered(approval).data)
 
 
+class CarryOutApi(APIView):
+    """``…/approvals/<approval>/carry-out``: let another thread carry out the plan that waits."""
+
+    class Begun(serializers.Serializer[Any]):
+        taskId = serializers.UUIDField(help_text="The new thread's id.")
+        runId = serializers.UUIDField()
+
+    @extend_schema(
+        request=None,
+        responses={
+            202: Begun,
+            409: OpenApiResponse(
+                description="`approval_answered`, `run_over`, or as for a message"
+            ),
+        },
+        operation_id="approvals_carry_out",
+    )
+    def post(self, request: Request, org: str, thread_id: UUID, approval_id: str) -> Response:
+        """Begin a thread with the plan, in the same folder, which asks for nothing; the run that
+        planned is over. Safe to repeat."""
+        thread = thread_of(request, org, thread_id)
+        run = services.carry_out_plan(thread=thread, approval_id=approval_id, by=signed_in(request))
+        return Response({"taskId": str(run.thread_id), "runId": str(run.pk)}, status=202)
+
+
 class ApprovalsApi(APIView):
     """``…/threads/<id>/approvals``: answer several permissions alike."""
 

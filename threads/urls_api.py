@@ -31,6 +31,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         permissions_api.ApprovalApi.as_view(),
         name="approval",
     ),
+    path(
+        "threads/<uuid:thread_id>/approvals/<str:approval_id>/carry-out",
+        permissions_api.CarryOutApi.as_view(),
+        name="carry-out",
+    ),
     path("threads/<uuid:thread_id>/rules", permissions_api.RulesApi.as_view(), name="rules"),
     path(
         "threads/<uuid:thread_id>/rules/<uuid:rule_id>",

@@ -296,7 +296,8 @@ class ScriptedServer:
         self.asked.append((request.method, path, body))
         if request.method == "DELETE":
             return Response(status_code=204)
-        return JSONResponse({"parts": (body or {}).get("parts"), "applies": "now", "allowed": []})
+        told = {"parts": (body or {}).get("parts"), "applies": "now", "allowed": []}
+        return JSONResponse({**told, "taskId": made_up.NEW_THREAD})
 
     async def _keep_file(self, request):
         data, name = await request.body(), request.query_params["name"]

@@ -220,7 +220,7 @@ def plan():
 
 @pytest.mark.parametrize(
     ("button", "words", "decision", "reason"),
-    [("Let’s go", "", "allow", None), ("Keep iterating", "Shorter", "deny", "Shorter")],
+    [("Go on here", "", "allow", None), ("Keep iterating", "Shorter", "deny", "Shorter")],
 )
 def test_a_plan_is_agreed_to_or_worked_on(asked, server, button, words, decision, reason):
     page = asked(*plan())
@@ -231,6 +231,37 @@ def test_a_plan_is_agreed_to_or_worked_on(asked, server, button, words, decision
     until(lambda: server.answers)
     assert server.answers[0]["decision"] == decision
     assert server.answers[0].get("reason") == reason
+
+
+def test_lets_go_opens_the_chat_in_which_the_plan_is_carried_out(asked, server):
+    page = asked(*plan())
+    expect(page.locator(".approval")).to_contain_text("a new chat, which carries the plan out")
+    server.add_thread(made_up.NEW_THREAD, title="Do it")
+    page.get_by_role("button", name="Let’s go").click()
+
+    page.wait_for_url(f"**/home/threads/{made_up.NEW_THREAD}")
+    assert server.asked == [("POST", "approvals/ask-1/carry-out", None)]
+    assert server.answers == []
+
+
+def test_a_plan_that_can_not_be_carried_out_waits_on(asked, server):
+    page = asked(*plan())
+    server.refusal = (409, {"code": "x", "message": "It lacks the program.", "hint": "Install it."})
+    page.get_by_role("button", name="Let’s go").click()
+
+    expect(page.get_by_role("alert")).to_have_text("It lacks the program. Install it.")
+    expect(page.get_by_role("button", name="Let’s go")).to_be_visible()
+
+
+def test_the_old_chat_leads_to_where_its_plan_went(page, server):
+    done = {"type": "data-carried-out", "data": {"threadId": made_up.NEW_THREAD}}
+    server.add_thread(messages=[made_up.mine("Plan it"), made_up.answer(done)])
+    server.add_thread(made_up.NEW_THREAD, title="Do it")
+    page.goto(f"{server.url}/home/threads/{made_up.THREAD}")
+
+    page.get_by_role("link", name="a chat of its own").click()
+
+    page.wait_for_url(f"**/home/threads/{made_up.NEW_THREAD}")
 
 
 def test_the_level_is_switched_while_it_works(asked, server):

@@ -19,6 +19,7 @@ from threads.services.attempts import (
 )
 from threads.services.levels import LevelSet, set_level
 from threads.services.messages import NewMessage, post_message
+from threads.services.plans import carry_out_plan
 from threads.services.queue import QueueChange, change_queued, withdraw_queued
 from threads.services.rules import remove_rule
 from threads.services.runs import (
@@ -40,6 +41,7 @@ __all__ = [
     "answer_approval",
     "answer_approvals",
     "cancel",
+    "carry_out_plan",
     "change_queued",
     "claim_run",
     "create_thread",

@@ -48,7 +48,7 @@ def answer_approval(*, thread: Thread, approval_id: str, answer: Answer, by: Use
     """
     with transaction.atomic():
         rows.lock(thread.pk)
-        approval = _asked_again(_find(thread, approval_id))
+        approval = find_question(thread, approval_id)
         drafts: list[Draft] = []
         rule = None
         if answer.remember and answer.decision == "allow":
@@ -96,6 +96,15 @@ def answer_by_rule(thread: Thread, rule: ApprovalRule, *, by: User) -> list[Draf
         for approval in list_open_questions(thread=thread)
         if approval.offers == rule.rule
     ]
+
+
+def find_question(thread: Thread, approval_id: str) -> Approval:
+    """Return a question of the thread, as its agent asks it now; behind the thread's lock.
+
+    Raises:
+        NotFound: there is none.
+    """
+    return _asked_again(_find(thread, approval_id))
 
 
 def _find(thread: Thread, approval_id: str) -> Approval:

@@ -110,7 +110,7 @@ export class Approvals {
     import("./asks.js").then(({ PlanCard, QuestionCard }) => {
       const Card = kind === "plan" ? PlanCard : QuestionCard;
       this.bodies ??= new Map();
-      if (!this.bodies.has(id)) this.bodies.set(id, new Card(question.part.input ?? {}, (answer) => this.answer(id, answer)));
+      if (!this.bodies.has(id)) this.bodies.set(id, new Card(question.part.input ?? {}, (answer) => this.answer(id, answer), () => this.carryOut(id)));
       body.replaceChildren(this.bodies.get(id).node);
       this.bodies.get(id).enable(this.isOpen(question));
     });
@@ -196,16 +196,24 @@ export class Approvals {
     return this.send([id], this.url(id), answer);
   }
 
-  async send(ids, path, body) {
-    for (const id of ids) this.sent.set(id, { decision: body.decision });
+  /** A new chat carries the plan out: there the person goes, too. */
+  async carryOut(id) {
+    const begun = await this.send([id], `${this.url(id)}/carry-out`, undefined, "allow");
+    if (begun) location.assign(begun.taskId); // beside this chat's own address
+  }
+
+  async send(ids, path, body, decision = body.decision) {
+    for (const id of ids) this.sent.set(id, { decision });
     this.why = false;
     this.onChange();
     try {
-      await api("POST", path, body);
+      return await api("POST", path, body);
     } catch (refused) {
       for (const id of ids) this.sent.set(id, { refused: { message: refused.message, hint: refused.hint } });
+      return null;
+    } finally {
+      this.onChange();
     }
-    this.onChange();
   }
 }
 

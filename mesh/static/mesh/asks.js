@@ -3,9 +3,9 @@
 import { el } from "./dom.js";
 import { Markdown } from "./markdown.js";
 
-/** A plan: carried out, or worked on with what is said about it. */
+/** A plan: carried out in a chat of its own or in this one, or worked on with what is said about it. */
 export class PlanCard {
-  constructor({ plan = "" }, onAnswer) {
+  constructor({ plan = "" }, onAnswer, onCarryOut) {
     const text = el("div", { class: "approval__plan", tabindex: "0" });
     new Markdown(text).update(String(plan) || "(The plan is empty.)", true);
     this.box = el("textarea", { class: "queue__box", rows: "1", maxlength: "2000", "aria-label": "What should be different?", placeholder: "What should be different?" });
@@ -13,14 +13,17 @@ export class PlanCard {
     this.actions = el(
       "div",
       { class: "card__actions" },
-      el("button", { class: "button", type: "button", onclick: iterate }, "Keep iterating"),
-      el("button", { class: "button button--primary", type: "button", onclick: () => onAnswer({ decision: "allow" }) }, "Let’s go"),
+      el("button", { class: "button button--bare", type: "button", onclick: iterate }, "Keep iterating"),
+      el("span", { class: "card__gap" }),
+      el("button", { class: "button", type: "button", onclick: () => onAnswer({ decision: "allow" }) }, "Go on here"),
+      el("button", { class: "button button--primary", type: "button", onclick: onCarryOut }, "Let’s go"),
     );
-    this.node = el("div", { class: "approval__body" }, text, this.box, this.actions);
+    this.hint = el("p", { class: "card__hint" }, el("b", {}, "Let’s go"), " opens a new chat, which carries the plan out without asking.");
+    this.node = el("div", { class: "approval__body" }, text, this.box, this.hint, this.actions);
   }
 
   enable(isOpen) {
-    this.box.hidden = this.actions.hidden = !isOpen;
+    this.box.hidden = this.hint.hidden = this.actions.hidden = !isOpen;
   }
 }
 

@@ -15,6 +15,7 @@ export function makePart(part, loadDetails) {
   if (isTool(part)) return new ToolPart(loadDetails);
   if (part.type === "file") return new FilePart();
   if (part.type === "data-run-restarted") return new RestartedPart();
+  if (part.type === "data-carried-out") return new CarriedOutPart();
   if (part.type === "data-steer") return new SteerPart();
   if (Object.hasOwn(BESIDE, part.type)) return new BesidePart(part.type);
   return null;
@@ -47,6 +48,18 @@ class RestartedPart {
   }
 
   update() {}
+}
+
+/** Where the plan went. */
+class CarriedOutPart {
+  constructor() {
+    this.link = el("a", {}, "a chat of its own");
+    this.node = el("p", { class: "note" }, icon("list-todo"), el("span", {}, "The plan is carried out in ", this.link, "."));
+  }
+
+  update(part) {
+    this.link.href = part.data?.threadId ?? ""; // beside this chat's own address
+  }
 }
 
 /** What the person said in the middle of the answer. */

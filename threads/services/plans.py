@@ -1,0 +1,94 @@
+"""Having a plan carried out in a chat of its own: it begins with the plan, and without the talk
+that led there."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from agents.harness.questions import PLAN_READY
+from mesh.models import User
+from mesh.selectors import NotFound
+from threads import rows
+from threads.chunks import carried_out_chunks
+from threads.core import run_state
+from threads.core.title import title_of
+from threads.errors import ApprovalAnswered, RunOver
+from threads.models import Approval, Run, Thread
+from threads.rows import Draft
+from threads.services.announce import announce
+from threads.services.approvals import Answer, find_question, note_answer
+from threads.services.messages import NewMessage, post_message
+from threads.services.runs import finish_run
+from threads.services.threads import create_thread
+from threads.standing import AUTO
+from threads.targets import Wish
+
+BEGINNING: Final = "Implement this plan:"
+
+
+def carry_out_plan(*, thread: Thread, approval_id: str, by: User) -> Run:
+    """Let a new thread carry out the plan that waits in ``thread``; return the new thread's run.
+
+    It works where ``thread`` does, in the same folder, with the same agent, and asks for
+    nothing. The run that planned is over: its agent is told to stop, and not to go on. Safe to
+    repeat: a plan is carried out once.
+
+    Raises:
+        NotFound: the thread has no such question, or it is no plan.
+        ApprovalAnswered, RunOver: the plan waits no longer.
+        LinkUnavailable and its like (``post_message``): nothing is kept, and the plan waits.
+    """
+    with transaction.atomic():
+        thread = rows.lock(thread.pk)
+        approval = find_question(thread, approval_id)
+        if approval.tool != PLAN_READY:
+            raise NotFound("This is no plan.")
+        key = f"plan-{approval.pk}"
+        begun = Run.objects.filter(prompt__client_id=key, thread__owner=by).first()
+        if begun is not None:
+            return begun
+        if approval.decision:
+            raise ApprovalAnswered
+        if approval.run.state in run_state.FINISHED or approval.run.cancel_requested_at:
+            raise RunOver
+        run = _begin(thread, approval, key, by=by)
+        _end(approval, run, by=by)
+    return run
+
+
+def _begin(thread: Thread, approval: Approval, key: str, *, by: User) -> Run:
+    plan = str(approval.input.get("plan", "")) if isinstance(approval.input, dict) else ""
+    fresh = create_thread(
+        owner=by, organization=thread.organization, agent=thread.agent, title=title_of(plan)
+    )
+    pins: dict[str, Any] = {
+        "sandbox_provider_kind": thread.sandbox_provider_kind,
+        "harness_id": thread.harness_id,
+        "link_id": thread.link_id,
+        "branch": thread.branch,
+    }
+    Thread.objects.filter(pk=fresh.pk).update(**pins)
+    message = NewMessage(
+        client_id=key,
+        parts=[{"type": "text", "text": f"{BEGINNING}\n\n{plan}"}],
+        tier=approval.run.tier,
+        approval_level=AUTO,
+        temperature=approval.run.temperature,
+        wish=Wish(queue_when_offline=True),
+    )
+    return post_message(author=by, thread=fresh, message=message)
+
+
+def _end(approval: Approval, run: Run, *, by: User) -> None:
+    """End the run that planned, which has done what it was to do."""
+    answered = note_answer(approval, Answer(decision="allow"), by=by)
+    told = carried_out_chunks(approval, thread_id=run.thread_id)
+    thread = approval.run.thread
+    drafts = [answered, *(Draft(chunk, approval.run_id) for chunk in told)]
+    announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=rows.append(thread.pk, drafts))
+    finish_run(run_id=approval.run_id, state=run_state.COMPLETED)
+    # Only now, or it would have ended as stopped. Its agent still waits for the answer.
+    Run.objects.filter(pk=approval.run_id).update(cancel_requested_at=timezone.now())
