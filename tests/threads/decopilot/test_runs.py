@@ -11,7 +11,9 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from agents.keys.selectors import Account
+from agents.keys.services import delete_key
 from agents.models import Agent, DefaultModel, ProviderKey
+from mesh.models import Membership
 from sandboxes.providers.base import DispatchRefused, StreamCut, UnknownRun
 from tests.harness.shapes import check_chunks
 from tests.secrecy import MARK
@@ -23,6 +25,8 @@ from threads.decopilot import engine
 from threads.decopilot.provider import DecopilotProvider
 from threads.models import Attachment, Event, Run, Thread
 from threads.orders import harness_input
+from threads.services import NewMessage
+from threads.targets import Wish
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -380,13 +384,27 @@ async def test_a_run_costs_what_the_provider_s_list_says(runs, ask, monkeypatch,
     assert at_the_maker.chunks[-1]["messageMetadata"].get("costUsd") == cost
 
 
-async def test_without_a_key_it_says_what_to_do(transactional_db, ada, org, agent, ask, standin):
-    given = await started(lambda: harness_input(make_run(ada, org, agent, "hello")))
-    run = await ask(given)
+async def test_a_message_whose_key_is_deleted_while_it_waits_says_what_to_do(
+    transactional_db, ada, org, agent, ask, standin
+):
+    def make():
+        key = add_key(ada, standin)
+        thread = threads.create_thread(owner=ada, organization=org, agent=agent)
+        message = NewMessage(
+            client_id="m1",
+            parts=[{"type": "text", "text": "hello"}],
+            wish=Wish(harness_id="decopilot"),
+        )
+        run = threads.post_message(author=ada, thread=thread, message=message)
+        delete_key(member=Membership.objects.get(user=ada), key_id=key.pk)
+        return harness_input(run)
+
+    run = await ask(await started(make))
 
     check_chunks(run.chunks)
     assert run.error["code"] == "no_model"
     assert "AI providers" in explain("no_model")[1]
+    assert standin.requests == []
 
 
 async def test_a_thread_without_a_name_of_its_own_gets_one(runs, ask):
