@@ -343,8 +343,10 @@ async def test_two_organizations_keys_never_meet(runs, ask, eve, standin, agent)
     ],
 )
 async def test_other_providers_answer_and_use_tools(
-    transactional_db, ada, org, agent, standin, ask, sandbox, kind, header
+    transactional_db, ada, org, agent, standin, ask, sandbox, kind, header, caplog
 ):
+    caplog.set_level(logging.DEBUG)
+
     def make():
         add_key(ada, standin, secret=f"theirs-{MARK}", provider=kind)
         return harness_input(make_run(ada, org, agent, "bash: echo hi", approval_level="auto"))
@@ -359,6 +361,7 @@ async def test_other_providers_answer_and_use_tools(
     }
     metadata = run.chunks[-1]["messageMetadata"]
     assert metadata.get("costUsd") == (0.025 if kind == "openrouter" else None)
+    assert MARK not in run.written + caplog.text
     usage = metadata["usage"]
     assert usage["inputTokens"] >= usage["outputTokens"] > 0
     assert usage["totalTokens"] == usage["inputTokens"] + usage["outputTokens"]
