@@ -1,167 +1,154 @@
-"""A plan that is agreed to: carried out once, in a chat of its own, not where it is from."""
+"""What is asked at every ring of the bell, and by every sweep, reads few rows of however many.
+
+PostgreSQL plans by its statistics, which are taken here of a Mesh of many finished runs; SQLite has
+none, as in a Mesh of one machine. Nothing is forbidden to either: what they choose is tested.
+"""
 
 from __future__ import annotations
 
-import pytest
-from django.urls import reverse
-from rest_framework.test import APIClient
+import re
+from datetime import timedelta
 
-from agents.harness.questions import PLAN_READY
-from sandboxes.providers.base import SandboxEvent
-from tests.threads.doubles import DONE, chunk
-from tests.threads.promises import assert_whole
-from tests.threads.races import at_once
-from threads import committing, services
-from threads.committing import Share
-from threads.core.lanes import LINK
-from threads.models import Approval, Run, Thread
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+import links.services
+from links.models import Link
+from threads import committing, selectors, services
+from threads.core import lanes, run_state
+from threads.models import Approval, Event, Message, Run, Steer, Thread
 from threads.orders import Scope, list_work
 
-PLAN = "# Mend the login\n\n1. Read `auth.py`\n2. Mend it"
+pytestmark = pytest.mark.django_db
+
+THREADS, EACH = 150, 10
+# Tables that grow for ever; agents and organizations are few.
+GROWING = {model._meta.db_table for model in (Thread, Message, Run, Event, Approval, Steer, Link)}
+NAMED = re.compile(r"[Uu]sing (?:COVERING )?(?:INDEX )?(\w+)|Bitmap Index Scan on (\w+)", re.I)
 
 
 @pytest.fixture
-def run(say):
-    """A run that plans."""
-    run = say("Plan it", approval_level="plan", tier="thinking")
-    services.claim_run(run_id=run.pk)
-    return run
+def many(ada, agent, link):
+    """1,500 finished runs with an answered question each, and 600 machines; then a few at work."""
+    now = timezone.now()
+    common = {"owner": ada, "organization": agent.organization, "agent": agent, "link": link}
+    pins = {"sandbox_provider_kind": "remote-user", "harness_id": "demo"}
+    threads = [Thread(**common, **pins, last_seq=EACH) for _ in range(THREADS)]
+    prompts = [
+        Message(thread=thread, role="user", client_id=str(n), seq=n, parts=[])
+        for thread in threads
+        for n in range(1, EACH + 1)
+    ]
+    over = {"state": run_state.COMPLETED, "finished_at": now, "fence": 1}
+    runs = [Run(thread=one.thread, prompt=one, **over) for one in prompts]
+    for run in runs[:: 10 * EACH]:
+        run.state, run.finished_at = run_state.RUNNING, None
+    for run in runs[1 :: 10 * EACH]:
+        run.state, run.finished_at = run_state.QUEUED, None
+    told = {"decision": "allow", "answered_at": now, "delivered_at": now}
+    for model, rows in [
+        (Thread, threads),
+        (Message, prompts),
+        (Run, runs),
+        (Event, [Event(thread=r.thread, seq=r.prompt.seq, run=r, n=1, chunk="{}") for r in runs]),
+        (Approval, [Approval(run=r, approval_id="a", input={}, **told) for r in runs]),
+        (Steer, [Steer(run=r, into=r, taken_at=now, applied_at=now) for r in runs]),
+        (Link, [machine(ada, n, now + timedelta(hours=1)) for n in range(600)]),
+    ]:
+        model.objects.bulk_create(rows)
+    if connection.vendor == "postgresql":
+        connection.cursor().execute("ANALYZE")
+    return runs
 
 
-@pytest.fixture
-def ask(run):
-    """Return ``ask(tool, input)``: the planning agent asks."""
-
-    def commit(tool=PLAN_READY, given=None):
-        given = {"plan": PLAN} if given is None else given
-        call = {"toolCallId": "c", "toolName": tool, "dynamic": True}
-        bodies = [
-            chunk("start", messageId=str(run.pk)),
-            chunk("tool-input-available", **call, input=given),
-            {
-                **chunk("tool-approval-request", approvalId="a1", toolCallId="c"),
-                "approval": {"tool": tool, "input": given},
-            },
-        ]
-        events = [SandboxEvent(n, body) for n, body in enumerate(bodies, 1)]
-        committing.commit([Share(run.pk, 1, events)])
-
-    return commit
+def machine(owner, n, until):
+    facts = {"cli_version": "1", "protocol_version": 1, "secret": "s"}
+    return Link(user=owner, machine_id=f"x{n}", offline_after=until, **facts)
 
 
-def carry_out(thread, ada):
-    return services.carry_out_plan(thread=thread, approval_id="a1", by=ada)
+def plans_of(call):
+    """Return the plan of each statement that ``call`` makes but for those that insert."""
+    made = []
+
+    def keep(execute, sql, params, many, context):
+        if not many and sql.split()[0] in ("SELECT", "UPDATE", "DELETE"):
+            made.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(keep):
+        call()
+    explain = "EXPLAIN " if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN "
+    plans = []
+    with connection.cursor() as cursor:
+        for sql, params in made:
+            cursor.execute(explain + sql, params)
+            plans.append("\n".join(str(row[-1]) for row in cursor.fetchall()))
+    assert plans
+    return plans
 
 
-@pytest.mark.django_db
-def test_a_new_thread_begins_with_the_plan_where_the_old_one_works(ask, thread, run, ada):
-    ask()
-
-    begun = carry_out(thread, ada)
-
-    thread.refresh_from_db()
-    pins = ("sandbox_provider_kind", "harness_id", "link_id", "branch", "agent_id", "owner_id")
-    for name in pins:
-        assert getattr(begun.thread, name) == getattr(thread, name)
-    assert begun.thread_id != thread.pk
-    assert begun.thread.title == "Mend the login"
-    assert begun.prompt.parts[0]["text"] == f"Implement this plan:\n\n{PLAN}"
-    assert (begun.approval_level, begun.mode, begun.tier) == ("auto", "default", "thinking")
+def read_whole(plan):
+    """Return the growing tables that a plan reads from end to end."""
+    lines = re.findall(r"Seq Scan on (\w+)|^SCAN (\w+)(?! USING)\b(?!.*USING)", plan, re.M)
+    return {name for pair in lines for name in pair} & GROWING
 
 
-@pytest.mark.django_db
-def test_the_run_that_planned_is_over_and_its_agent_is_stopped_and_not_told_to_go_on(
-    ask, thread, run, ada, link
-):
-    ask()
-    begun = carry_out(thread, ada)
-
-    run.refresh_from_db()
-    assert (run.state, run.error_code) == ("completed", "")
-    parts = {part["type"]: part for part in run.answer.parts}
-    assert parts["dynamic-tool"]["state"] == "output-available"
-    assert parts["data-carried-out"]["data"] == {"threadId": str(begun.thread_id)}
-    work = list_work(Scope(node="A", lanes=[LINK], links={link.pk}))
-    assert ([stop.run_id for stop in work.stops], work.answers) == ([run.pk], [])
-    assert_whole(thread)
+def indexes_of(plans):
+    return {name for plan in plans for pair in NAMED.findall(plan) for name in pair if name}
 
 
-@pytest.mark.django_db
-def test_what_its_agent_still_says_is_dropped(ask, thread, run, ada):
-    ask()
-    carry_out(thread, ada)
-    events = [SandboxEvent(n, body) for n, body in enumerate([chunk("abort"), DONE], 4)]
-
-    [outcome] = committing.commit([Share(run.pk, 1, events)])
-
-    assert (outcome.is_over, outcome.last_n) == (True, 5)
-    assert_whole(thread)
+def at_work(link):
+    return Scope(node="n", lanes=lanes.ALL, links=[link.pk], room=10)
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_plan_is_carried_out_once(ask, thread, ada):
-    ask()
-
-    begun = at_once(*[lambda: carry_out(thread, ada)] * 3)
-
-    assert len({run.pk for run in begun}) == 1
-    assert Thread.objects.count() == 2
+def share(run):
+    return committing.Share(run.pk, run.fence, [])
 
 
-@pytest.mark.django_db
-class TestRefusals:
-    @pytest.fixture
-    def call(self, thread, ada):
-        """Return ``call(user)``: what the API answers."""
+def read(run):
+    return selectors.list_events(thread_id=run.thread_id, after=2, limit=200, size=1_000)
 
-        def send(user=ada):
-            client = APIClient()
-            client.force_authenticate(user)
-            return client.post(reverse("carry-out", args=["home", thread.pk, "a1"]))
 
-        return send
+LOOKS = {
+    "the dispatcher's look": lambda link, _: list_work(at_work(link)),
+    "stuck runs": lambda *_: services.end_stuck_runs(now=timezone.now()),
+    "expired runs": lambda *_: services.expire_queued_runs(now=timezone.now()),
+    "overdue stops": lambda *_: services.end_overdue_stops(now=timezone.now()),
+    "leases of a process that ends": lambda *_: services.release_leases(node="n"),
+    "silent machines": lambda *_: links.services.expire(),
+    "a commit": lambda _, runs: committing.commit([share(runs[0])]),
+    "a claim": lambda _, runs: services.claim_run(run_id=runs[1].pk),
+    "the end of a run": lambda _, runs: services.finish_run(run_id=runs[0].pk, state="failed"),
+    "a reader": lambda _, runs: read(runs[2]),
+}
 
-    def test_the_api_says_where(self, call, ask, thread):
-        ask()
 
-        first, again = call(), call()
+def test_no_table_that_grows_is_read_from_end_to_end(many, link):
+    for name, look in LOOKS.items():
+        for plan in plans_of(lambda look=look: look(link, many)):
+            # PostgreSQL may well read a hundred and fifty threads at once: they are few pages.
+            assert read_whole(plan) - {"threads_thread"} == set(), f"{name}: {plan}"
 
-        assert (first.status_code, first.json()) == (202, again.json())
-        assert Run.objects.get(pk=first.json()["runId"]).thread_id != thread.pk
 
-    def test_another_question_is_no_plan(self, call, ask):
-        ask("Bash", {"command": "ls"})
+def test_the_dispatcher_finds_its_few_rows_by_the_indexes_made_for_them(many, link):
+    used = indexes_of(plans_of(lambda: list_work(at_work(link))))
 
-        assert call().status_code == 404
+    assert used >= {"stops_to_deliver", "answers_to_deliver"}
+    # Of a partial index SQLite makes nothing here: it can't see what stands in a parameter.
+    unfinished = {"unfinished_runs"} if connection.vendor == "postgresql" else {"runs_by_state"}
+    assert used >= unfinished
 
-    @pytest.mark.parametrize("who", ["bob", "eve"])
-    def test_nobody_else_s(self, call, ask, request, who):
-        ask()
 
-        assert call(request.getfixturevalue(who)).status_code == 404
-        assert Thread.objects.count() == 1
+def test_the_journal_is_found_by_the_indexes_of_its_numbers(many):
+    """Neither thread nor run has an index of its own there: the constraints begin with them."""
+    run = many[2]
+    followed = plans_of(lambda: read(run))
+    folded = plans_of(lambda: list(Event.objects.filter(run=run).order_by("seq")))
 
-    @pytest.mark.parametrize("decision", ["allow", "deny"])
-    def test_an_answered_one(self, call, ask, thread, ada, decision):
-        ask()
-        answer = services.Answer(decision=decision)
-        services.answer_approval(thread=thread, approval_id="a1", answer=answer, by=ada)
-
-        assert call().json()["error"]["code"] == "approval_answered"
-
-    def test_a_stopped_one(self, call, ask, thread):
-        ask()
-        services.cancel(thread=thread)
-
-        assert call().json()["error"]["code"] == "run_over"
-        assert Approval.objects.get().decision == ""
-
-    def test_what_can_not_begin_leaves_the_plan_waiting(self, call, ask, run, link):
-        ask()
-        link.capabilities = []
-        link.save()
-        Thread.objects.update(harness_id="claude-code")
-
-        assert call().json()["error"]["code"] == "capability_missing"
-        run.refresh_from_db()
-        assert (run.state, Thread.objects.count()) == ("waiting", 1)
+    if connection.vendor == "postgresql":
+        assert indexes_of(followed) == {"one_event_per_number"}
+        assert indexes_of(folded) == {"no_event_twice"}
+    else:
+        assert "(thread_id=? AND seq>?)" in followed[0]
+        assert "(run_id=?)" in folded[0]
