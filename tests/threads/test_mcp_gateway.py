@@ -13,11 +13,13 @@ from agents.core.mcp import McpServer
 from agents.services import put_mcp_server
 from mesh.lib.addresses import parse_allowed
 from tests.harness.mcp_http import serving_mcp
+from tests.secrecy import MARK
 from threads import pool, services
 from threads.mcp_gateway import as_told, is_elsewhere, token_of
 
-SECRET = {"Authorization": "Bearer hunter2"}
+SECRET = {"Authorization": f"Bearer {MARK}"}
 LINEAR = McpServer("linear", "https://mcp.example/mcp", SECRET)
+FIRST, SECOND = f"first-{MARK}", f"second-{MARK}"
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 
 
@@ -50,7 +52,7 @@ def test_a_program_on_a_machine_gets_our_address_and_token(say, settings):
     path = reverse("mcp", args=["home", run.thread_id, "linear"])
     assert told["url"] == f"https://mesh.example{path}"
     assert told["headers"] == {"Authorization": f"Bearer {token_of(run.thread_id)}"}
-    assert "hunter2" not in str(told)
+    assert MARK not in str(told)
 
 
 def test_the_token_is_the_same_in_each_turn_and_no_other_threads(say):
@@ -87,7 +89,7 @@ def test_else_it_is_told_the_servers_own(say, settings, server, mesh_url, lane):
 @pytest.fixture
 def upstream(settings):
     settings.MESH_PRIVATE_HOSTS = parse_allowed("127.0.0.1")
-    with serving_mcp("first") as server:
+    with serving_mcp(FIRST) as server:
         yield server
     pool.close()
 
@@ -120,21 +122,21 @@ async def ask(thread, *, token=None, name="greeter", method="post"):
 async def test_a_token_renewed_in_the_middle_of_a_turn_counts_at_once(say, thread, upstream, keep):
     run = await pool.run(say)
     await pool.run(services.claim_run, run_id=run.pk)
-    await pool.run(keep, upstream.url, "first")
+    await pool.run(keep, upstream.url, FIRST)
     status, answer = await ask(thread)
     assert (status, answer["result"]["tools"][0]["name"]) == (200, "greet")
 
-    upstream.token = "second"
+    upstream.token = SECOND
     assert (await ask(thread))[0] == 401
-    await pool.run(keep, upstream.url, "second")
+    await pool.run(keep, upstream.url, SECOND)
 
     assert (await ask(thread))[0] == 200
-    assert upstream.asked == [("tools/list", token) for token in ("first", "first", "second")]
+    assert upstream.asked == [("tools/list", token) for token in (FIRST, FIRST, SECOND)]
 
 
 @pytest.mark.django_db(transaction=True)
 async def test_our_token_lives_as_long_as_a_run(say, thread, upstream, keep):
-    await pool.run(keep, upstream.url, "first")
+    await pool.run(keep, upstream.url, FIRST)
     assert (await ask(thread))[1]["error"]["code"] == "mcp_closed"
     run = await pool.run(say)
     assert (await ask(thread))[1]["error"]["code"] == "mcp_closed"  # it waits
@@ -157,7 +159,7 @@ async def test_our_token_lives_as_long_as_a_run(say, thread, upstream, keep):
     ],
 )
 async def test_refuses(say, thread, upstream, keep, changes, status, code):
-    await pool.run(keep, upstream.url, "first")
+    await pool.run(keep, upstream.url, FIRST)
     run = await pool.run(say)
     await pool.run(services.claim_run, run_id=run.pk)
 
@@ -179,7 +181,7 @@ async def test_where_it_can_not_go_it_says_so(
     say, thread, upstream, keep, settings, allowed, url, code
 ):
     settings.MESH_PRIVATE_HOSTS = parse_allowed(allowed)
-    await pool.run(keep, url or upstream.url, "first")
+    await pool.run(keep, url or upstream.url, FIRST)
     run = await pool.run(say)
     await pool.run(services.claim_run, run_id=run.pk)
 
