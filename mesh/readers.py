@@ -1,4 +1,4 @@
-"""A limit on how long an answer waits for a reader that takes nothing.
+"""Readers of streams: how long one is waited for, and what ends with it.
 
 A server holds an answer back while the connection's buffer is full, without end. Behind a stream
 stand a listener and, where it is proxied, another connection: who takes nothing for half a
@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
+
+from django.http import StreamingHttpResponse
 
 from mesh.bodies import App, Message, Receive, Send
 
@@ -44,3 +47,15 @@ def impatient(app: App, within: float = WITHIN) -> App:
             logger.info("A reader of %s took nothing for %s s.", scope["path"], within)
 
     return serve
+
+
+class Stream(StreamingHttpResponse):
+    """An answer whose generator ends with its reader; Django's own leaves that to the collector
+    of garbage when the reader goes while a piece is being sent."""
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None], *, headers: Mapping[str, str]) -> None:
+        super().__init__(pieces, headers=dict(headers))
+        self._pieces = pieces
+
+    def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        return self._pieces

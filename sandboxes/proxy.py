@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, Final
 
 import httpx
 from asgiref.sync import async_to_sync
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -31,6 +32,7 @@ from mesh.api import signed_in
 from mesh.lib.errors import AppError
 from mesh.lib.origins import origin_pattern
 from mesh.models import User
+from mesh.readers import Stream
 from mesh.selectors import NotFound, get_membership
 from sandboxes import providers
 from sandboxes.api import AgentUnknown
@@ -162,10 +164,10 @@ async def follow_events(
         place = await store.run(place_of, viewer=viewer, agent=agent, branch=branch, needs=False)
     except AppError as exc:
         return JsonResponse(exc.body(), status=exc.status)
-    return StreamingHttpResponse(events_of(place), headers=SSE)
+    return Stream(events_of(place), headers=SSE)
 
 
-async def events_of(place: Place) -> AsyncIterator[bytes]:
+async def events_of(place: Place) -> AsyncGenerator[bytes, None]:
     """Yield the sandbox's events byte for byte, ours before and behind them."""
     waited = 0.0
     while True:
@@ -176,8 +178,9 @@ async def events_of(place: Place) -> AsyncIterator[bytes]:
             ) as reply:
                 if reply.status_code == 200:
                     yield _event("phase", {"kind": "ready"})
-                    async for piece in _kept_alive(reply):
-                        yield piece
+                    async with aclosing(_kept_alive(reply)) as pieces:
+                        async for piece in pieces:
+                            yield piece
                     return
                 status = reply.status_code
         except LinkOffline as exc:
@@ -198,7 +201,7 @@ async def events_of(place: Place) -> AsyncIterator[bytes]:
         waited += LOOK_EVERY
 
 
-async def _kept_alive(reply: httpx.Response) -> AsyncIterator[bytes]:
+async def _kept_alive(reply: httpx.Response) -> AsyncGenerator[bytes, None]:
     pieces = reply.aiter_raw()
     upcoming = asyncio.ensure_future(anext(pieces, None))
     try:

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
-from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -21,6 +21,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from mesh.lib.errors import AppError
+from mesh.readers import Stream
 from sandboxes.core.vm_routes import STEPS
 from sandboxes.preview.tickets import Grant
 from sandboxes.providers.base import Place
@@ -78,7 +79,7 @@ async def follow_sandbox(request: HttpRequest, org: str, thread_id: UUID) -> Htt
         place = await pool.run(_followed, request, org, thread_id)
     except AppError as exc:
         return JsonResponse(exc.body(), status=exc.status)
-    return StreamingHttpResponse(events_of(place), headers=SSE)
+    return Stream(events_of(place), headers=SSE)
 
 
 def _followed(request: HttpRequest, org: str, thread_id: UUID) -> Place:

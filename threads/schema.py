@@ -15,7 +15,7 @@ def add_stream(result: dict[str, Any], **context: Any) -> dict[str, Any]:
             "description": (
                 "The thread's journal as Server-Sent Events: AI SDK UI message chunks, each "
                 "under its number. Ends only with `run`, after that run's `finish` chunk, with "
-                "`data: [DONE]`."
+                "`data: [DONE]`; that begins behind what a lost attempt has said."
             ),
             "parameters": [
                 _parameter("org", "path", "string"),

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 
 from mesh.lib.errors import AppError
+from mesh.readers import Stream
 from mesh.selectors import NotFound
 from threads import pool, selectors, services
 from threads.core import run_state
@@ -44,18 +45,6 @@ class Wanted:
     is_over: bool = False
 
 
-class Events(StreamingHttpResponse):
-    """A stream whose generator ends with its reader; Django's own leaves that to the collector
-    of garbage when the reader goes while a piece is being sent."""
-
-    def __init__(self, pieces: AsyncGenerator[bytes, None]) -> None:
-        super().__init__(pieces, headers=HEADERS)
-        self._pieces = pieces
-
-    def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        return self._pieces
-
-
 async def follow_thread(request: HttpRequest, org: str, thread_id: UUID) -> HttpResponseBase:
     """``GET …/stream``: what is behind ``Last-Event-ID`` (or ``?after=``), then what comes.
 
@@ -68,7 +57,7 @@ async def follow_thread(request: HttpRequest, org: str, thread_id: UUID) -> Http
         wanted = await pool.run(_wanted, request, org, thread_id)
     except AppError as exc:
         return JsonResponse(exc.body(), status=exc.status)
-    return Events(events(wanted))
+    return Stream(events(wanted), headers=HEADERS)
 
 
 def _wanted(request: HttpRequest, org: str, thread_id: UUID) -> Wanted:
