@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Any, Final
 
 from django.http import StreamingHttpResponse
@@ -19,6 +19,7 @@ from mesh.bodies import App, Message, Receive, Send
 logger = logging.getLogger(__name__)
 
 WITHIN: Final = 30.0  # seconds, of one piece; as at the browser's socket
+PIECE: Final = 64 * 1024  # bytes: some two kB a second is fast enough, however long an event is
 
 
 class TooSlow(Exception):
@@ -34,11 +35,12 @@ def impatient(app: App, within: float = WITHIN) -> App:
             return
 
         async def hurried(message: Message) -> None:
-            try:
-                async with asyncio.timeout(within):
-                    await send(message)
-            except TimeoutError as exc:
-                raise TooSlow from exc
+            for piece in _pieces(message):
+                try:
+                    async with asyncio.timeout(within):
+                        await send(piece)
+                except TimeoutError as exc:
+                    raise TooSlow from exc
 
         try:
             await app(scope, receive, hurried)
@@ -47,6 +49,17 @@ def impatient(app: App, within: float = WITHIN) -> App:
             logger.info("A reader of %s took nothing for %s s.", scope["path"], within)
 
     return serve
+
+
+def _pieces(message: Message) -> Iterator[Message]:
+    body = message.get("body", b"")
+    if len(body) <= PIECE:
+        yield message
+        return
+    for at in range(0, len(body), PIECE):
+        is_last = at + PIECE >= len(body)
+        more = message.get("more_body", False) if is_last else True
+        yield {**message, "body": body[at : at + PIECE], "more_body": more}
 
 
 class Stream(StreamingHttpResponse):
