@@ -1,6 +1,9 @@
 # Mesh's server, worker and beat. BASE is any image with Python 3.11 or newer, venv and useradd.
 ARG BASE=python:3.13-slim
 FROM ${BASE}
+# For builds without a registry: where pip finds wheels instead.
+ARG PIP_NO_INDEX=
+ARG PIP_FIND_LINKS=
 
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/mesh mesh \
     && python3 -m venv /opt/venv

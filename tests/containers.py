@@ -8,6 +8,9 @@ base is a Debian made by debootstrap, which is kept in ``.tools`` (about a minut
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import hashlib
+import http.server
 import io
 import os
 import shutil
@@ -15,6 +18,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,13 +29,15 @@ import pytest
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parent.parent
-BASE_TAR = ROOT / ".tools" / "base-bookworm.tar"
+TOOLS = ROOT / ".tools"
+BASE_TAR = TOOLS / "base-bookworm.tar"
 SUITE = "bookworm"
 PACKAGES = "python3,python3-venv,git,ca-certificates"
+BACKPORT = "async-timeout==5.0.1"  # which redis wants below Python 3.11.3
 NEEDED = ("podman", "runc", "debootstrap")
 NETWORK = f"mesh-tests-{os.getpid()}"
 # Of the machine on which Podman is nested into another container.
-PODMAN = ("--runtime=runc", "--storage-driver=vfs", "--cgroup-manager=cgroupfs")
+PODMAN = ("--runtime=runc", "--cgroup-manager=cgroupfs")
 
 
 @dataclass
@@ -61,27 +67,28 @@ class Engine:
 
         pip finds the wheels that this machine's pip found: the engine needs no registry.
         """
-        wheels = download_wheels()
-        context = packed({**files, "wheels": wheels})
-        try:
-            client = self.client()
-            image, _ = client.images.build(
-                fileobj=io.BytesIO(context),
-                custom_context=True,
-                dockerfile=dockerfile,
-                tag=tag,
-                rm=True,
-                forcerm=True,
-                network_mode="host",
-                buildargs={
-                    "BASE": self.base,
-                    "PIP_NO_INDEX": "1",
-                    "PIP_FIND_LINKS": "/usr/src/mesh/wheels",
-                },
-            )
-            assert image.id
-        finally:
-            shutil.rmtree(wheels)
+        import docker
+
+        with _served(wheels()) as address:
+            try:
+                image, _ = self.client().images.build(
+                    fileobj=io.BytesIO(packed(files)),
+                    custom_context=True,
+                    dockerfile=dockerfile,
+                    tag=tag,
+                    rm=True,
+                    forcerm=True,
+                    network_mode="host",
+                    buildargs={
+                        "BASE": self.base,
+                        "PIP_NO_INDEX": "1",
+                        "PIP_FIND_LINKS": address,
+                    },
+                )
+            except docker.errors.BuildError as exc:
+                said = "".join(str(line.get("stream", "")) for line in exc.build_log)
+                pytest.fail(f"{exc}\n{said[-4_000:]}")
+        assert image.id
         return tag
 
 
@@ -135,6 +142,7 @@ def _podman(folder: Path) -> Iterator[str]:
         # Not the machine's: others may run these tests at the same time.
         f"--network-config-dir={folder / 'networks'}",
         *PODMAN,
+        f"--storage-driver={_driver(folder / 'tried')}",
     ]
     with base_tar().open("rb") as tar:
         subprocess.run([*argv, "import", "-q", "-", "localhost/mesh-base"], stdin=tar, check=True)
@@ -162,11 +170,31 @@ def _podman(folder: Path) -> Iterator[str]:
         log.close()
 
 
+def _driver(root: Path) -> str:
+    """Return how layers are stored: on top of each other, or as copies where that can't be had."""
+    argv = ["podman", f"--root={root}", f"--runroot={root / 'run'}", "--storage-driver=overlay"]
+    found = subprocess.run([*argv, *PODMAN, "info"], capture_output=True, check=False)
+    return "vfs" if found.returncode else "overlay"
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Let no other test process make the same meanwhile."""
+    TOOLS.mkdir(exist_ok=True)
+    with (TOOLS / "containers.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def base_tar() -> Path:
     """Return a root file system with Python and git; make it if it isn't there."""
-    if BASE_TAR.exists():
-        return BASE_TAR
-    BASE_TAR.parent.mkdir(exist_ok=True)
+    with _alone():
+        if not BASE_TAR.exists():
+            _make_base()
+    return BASE_TAR
+
+
+def _make_base() -> None:
     work = Path(tempfile.mkdtemp(prefix="mesh-base-"))
     try:
         root = work / "root"
@@ -180,24 +208,47 @@ def base_tar() -> Path:
         draft.rename(BASE_TAR)  # whole, or not at all
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return BASE_TAR
 
 
-def download_wheels() -> Path:
-    """Return a folder with the wheels of the laptop's program for the base's Python."""
-    folder = Path(tempfile.mkdtemp(prefix="mesh-wheels-"))
-    project = _dependencies()
-    argv = [sys.executable, "-m", "pip", "download", "-q", "--only-binary=:all:"]
-    argv += ["--python-version", "3.11", "-c", str(ROOT / "requirements.txt"), "-d", str(folder)]
-    subprocess.run([*argv, *project], check=True)
+def wheels() -> Path:
+    """Return a folder with wheels of all requirements for the base's Python; kept in ``.tools``.
+
+    That Python is older than the one that the versions were locked for, by one backport.
+    """
+    requirements = ROOT / "requirements.txt"
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:16]
+    folder = TOOLS / f"wheels-{digest}"
+    with _alone():
+        if not folder.exists():
+            for older in TOOLS.glob("wheels-*"):
+                shutil.rmtree(older)
+            draft = TOOLS / "wheels-draft"
+            argv = [sys.executable, "-m", "pip", "download", "-q", "--only-binary=:all:"]
+            argv += ["--no-deps", "--python-version", "3.11", "-d", str(draft)]
+            subprocess.run([*argv, "-r", str(requirements), BACKPORT], check=True)
+            draft.rename(folder)
     return folder
 
 
-def _dependencies() -> list[str]:
-    import tomllib
+@contextlib.contextmanager
+def _served(folder: Path) -> Iterator[str]:
+    """Serve the files of a folder on loopback; yield the address."""
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return [one.partition(";")[0].strip() for one in project["dependencies"]]
+    class Files(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args, directory=str(folder))
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join(5)
 
 
 def packed(files: dict[str, Path]) -> bytes:
