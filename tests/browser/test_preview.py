@@ -76,7 +76,7 @@ def lifecycle(phase, **detail):
         (lifecycle("starting"), "Starting your preview…"),
         (
             lifecycle("crashed", reason="dev script exited with code 1", inSeconds=2.0),
-            "The dev server has stopped; it is started again…",
+            "Stopped; starting it again…",
         ),
     ],
 )

@@ -10,7 +10,7 @@ const WORDS = {
   "checking-out": "Checking out the branch…",
   installing: "Installing packages…",
   starting: "Starting your preview…",
-  restarting: "The dev server has stopped; it is started again…",
+  restarting: "Stopped; starting it again…",
   running: null,
   ready: null,
 };

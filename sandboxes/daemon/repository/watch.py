@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from mesh.lib.errors import AppError
@@ -149,7 +150,7 @@ def survey(tree: Tree) -> Scene:
     )
     own = git.ask(tree.top, "rev-parse", "--absolute-git-dir")
     if listed is None:
-        folders = set(_walked(tree.top))
+        folders = set(islice(_walked(tree.top), MOST_FOLDERS))  # it may be somebody's whole home
     else:
         folders = {tree.top}
         for path in filter(None, listed.split("\0")):

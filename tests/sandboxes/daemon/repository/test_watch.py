@@ -93,15 +93,19 @@ async def test_nobody_watches_when_nobody_looks_on(sandbox, repo):
     await auntil(lambda: not is_watching(), within=20)
 
 
-def test_only_so_many_folders_are_watched(tmp_path, monkeypatch):
+@pytest.mark.parametrize("is_repository", [True, False])
+def test_only_so_many_folders_are_watched(tmp_path, monkeypatch, is_repository):
     monkeypatch.setattr(watch, "MOST_FOLDERS", 3)
     for number in range(9):
-        (tmp_path / f"f{number}" / "deep").mkdir(parents=True)
+        (tmp_path / f"f{number}/deep").mkdir(parents=True)
+        (tmp_path / f"f{number}/deep/file").touch()
+    if is_repository:
+        git(tmp_path, "init", "-q")
 
     scene = survey(Tree(tmp_path))
 
-    assert scene.folders == (tmp_path, tmp_path / "f0", tmp_path / "f1")
-    assert scene.git is None
+    assert (len(scene.folders), scene.folders[0]) == (3, tmp_path)
+    assert scene.git == (tmp_path / ".git" if is_repository else None)
 
 
 @pytest.mark.parametrize("folder", ["node_modules", ".venv", "dist"])
