@@ -36,7 +36,7 @@ def sandbox(make_sandbox):
 
 
 async def page(sandbox):
-    return await sandbox.client.get("/preview/")
+    return await sandbox.client.get("/preview/", headers={"accept": "text/html"})
 
 
 @needs_npm
