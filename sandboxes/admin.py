@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from asgiref.sync import async_to_sync
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -15,10 +17,12 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 
 from mesh.lib.errors import AppError
 from sandboxes import selectors, services
 from sandboxes.core import vm_map
+from sandboxes.core.handle import is_key
 from sandboxes.models import SandboxRunnerState, VmMap
 from sandboxes.selectors import Recorded
 
@@ -62,31 +66,68 @@ class LookedAt(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the c
         return True
 
 
+def look_up(rows: Sequence[Any]) -> list[Any]:
+    """Put the names of agents and machines onto the rows: two queries for a page of them."""
+    names = selectors.machine_names(row.link_id for row in rows)
+    for row, found in zip(rows, selectors.find_all_recorded(rows), strict=True):
+        row.agent_name = str(found.agent) if found else ""
+        gone = "– (removed)" if row.link_id else "–"
+        row.machine_name = names.get(row.link_id, gone)
+    return list(rows)
+
+
+class WithWhatTheyAreOf(ChangeList):
+    """The list, whose rows know what they are of."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = look_up(list(self.result_list))
+
+
 @admin.register(SandboxRunnerState)
 class SandboxRunnerStateAdmin(LookedAt):
     """The rows, newest use first."""
 
-    list_display = ("handle", "user", "agent", "branch", "kind", "used_at")
+    list_display = ("handle", "user", "agent", "branch", "kind", "machine", "state_of", "used_at")
     list_filter = ("sandbox_provider_kind",)
     list_select_related = ("user",)
     search_fields = ("handle", "project_ref", "user__username", "user__email")
     ordering = ("-used_at",)
+    list_per_page = 50
     fields = readonly_fields = (
         "handle",
         "user",
         "agent",
         "branch",
-        "sandbox_provider_kind",
-        "state",
+        "kind",
+        "machine",
+        "state_of",
         "created_at",
         "used_at",
+        "state",
     )
     actions = ("stop", "forget")
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return WithWhatTheyAreOf
+
+    def get_object(self, request: HttpRequest, *args: Any) -> SandboxRunnerState | None:
+        row: SandboxRunnerState | None = super().get_object(request, *args)
+        return look_up([row])[0] if row else None
+
     @admin.display(description="agent")
-    def agent(self, row: SandboxRunnerState) -> str:
-        found = selectors.find_recorded(row)
-        return str(found.agent) if found else "– (removed)"
+    def agent(self, row: Any) -> str:
+        return row.agent_name or "– (removed)"
+
+    @admin.display(description="machine")
+    def machine(self, row: Any) -> str:
+        return str(row.machine_name)
+
+    @admin.display(description="state")
+    def state_of(self, row: Any) -> str:
+        if row.started_at is None:
+            return "starting, or did not start"
+        return f"started {localtime(row.started_at):%Y-%m-%d %H:%M}"
 
     @admin.display(description="kind", ordering="sandbox_provider_kind")
     def kind(self, row: SandboxRunnerState) -> str:
@@ -94,7 +135,8 @@ class SandboxRunnerStateAdmin(LookedAt):
 
     @admin.display(description="branch")
     def branch(self, row: SandboxRunnerState) -> str:
-        return row.project_ref.split(":", 2)[-1]
+        branch = row.project_ref.split(":", 2)[-1]
+        return f"– (one chat’s folder, {branch})" if is_key(branch) else branch
 
     @admin.action(description="Stop: it starts again when it is used", permissions=["change"])
     def stop(self, request: HttpRequest, rows: QuerySet[SandboxRunnerState]) -> None:
@@ -112,13 +154,16 @@ class SandboxRunnerStateAdmin(LookedAt):
         done: str,
     ) -> None:
         count = 0
-        for row in rows:
-            found = selectors.find_recorded(row)
-            if found is None:
-                row.delete()  # of an agent that is gone: there is nobody to tell
+        listed = list(rows)
+        for row, found in zip(listed, selectors.find_all_recorded(listed), strict=True):
+            if found is not None:
+                count += self.try_to(request, act, found, done)
+            elif act is forget:
+                row.delete()
                 count += 1
             else:
-                count += self.try_to(request, act, found, done)
+                why = "its agent was removed: nobody can be asked to stop it. Forget it instead."
+                self.message_user(request, f"{row.handle}: {why}", messages.ERROR)
         if count:
             sandboxes = "sandbox" if count == 1 else "sandboxes"
             self.message_user(request, f"{done} {count} {sandboxes}.", messages.SUCCESS)
@@ -154,16 +199,21 @@ class VmMapAdmin(LookedAt):
 
     @admin.display(description="vmMap")
     def tree(self, agent: VmMap) -> SafeString:
+        tree = selectors.tree_of(agent)
+        names = selectors.machine_names(
+            entry.machine for user in tree for _, entries in user.branches for entry in entries
+        )
         users = [
             {
                 "key": user.key,
                 "name": user.name,
                 "branches": [
-                    (branch, [_shown(entry) for entry in entries])
+                    (branch, [_shown(entry, names) for entry in entries])
                     for branch, entries in user.branches
+                    if entries
                 ],
             }
-            for user in selectors.tree_of(agent)
+            for user in tree
         ]
         act = reverse("admin:sandboxes_vmmap_act", args=[agent.pk])
         return render_to_string("admin/sandboxes/tree.html", {"users": users, "act": act})
@@ -198,7 +248,7 @@ class VmMapAdmin(LookedAt):
             "opts": VmMap._meta,
             "agent": agent,
             "cell": cell,
-            "entry": _shown(found.entry),
+            "entry": _shown(found.entry, selectors.machine_names([found.entry.machine])),
             "do": do,
             "meaning": meaning,
             "back": back,
@@ -206,7 +256,7 @@ class VmMapAdmin(LookedAt):
         return TemplateResponse(request, "admin/sandboxes/act.html", context)
 
 
-def _shown(entry: vm_map.VmEntry) -> dict[str, Any]:
+def _shown(entry: vm_map.VmEntry, names: Mapping[UUID, str]) -> dict[str, Any]:
     started, url = entry.started_with, entry.preview_url or ""
     since = datetime.fromtimestamp(entry.created_at / 1000, UTC) if entry.created_at else None
     with_ = [started.package_manager, started.port and f"port {started.port}", started.path]
@@ -215,7 +265,7 @@ def _shown(entry: vm_map.VmEntry) -> dict[str, Any]:
         "vm_id": entry.vm_id,
         # Metadata is not ours alone to write: no javascript: behind a link.
         "preview_url": url if url.startswith(("https://", "http://")) else "",
-        "machine": entry.link_id,
+        "machine": names.get(entry.machine, "removed") if entry.machine else entry.link_id,
         "since": since,
         "started_with": ", ".join(part for part in with_ if part),
     }

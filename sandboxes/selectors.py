@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from agents.models import Agent
+from links.models import Link
 from mesh.models import User
 from sandboxes.core import vm_map
 from sandboxes.core.handle import is_key, parse_project_ref, project_ref
@@ -100,6 +101,12 @@ def _agent_id(row: SandboxRunnerState) -> UUID | None:
         return UUID(parts[1]) if parts else None
     except ValueError:
         return None
+
+
+def machine_names(ids: Iterable[UUID | None]) -> dict[UUID, str]:
+    """Return what the machines are called, of those that are still known. One query."""
+    rows = Link.objects.filter(pk__in={one for one in ids if one is not None})
+    return {row.pk: str(row) for row in rows}
 
 
 def find_cell(*, agent: Agent, user: str, branch: str, kind: str) -> Recorded | None:

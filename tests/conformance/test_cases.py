@@ -9,16 +9,18 @@ import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
 CASES = tomllib.loads(Path(__file__).with_name("cases.toml").read_text())
-GAPS = {19, 21, 37, 41, 60, 61, 62, 128, 134}
+GAPS = {19, 21, 37, 41, 60, 61, 62, 87, 88, 98, 101, *range(117, 122), 128, 134}
 NUMBERS = [
     *(f"S{n}" for n in range(1, 82) if n not in GAPS),
-    *(f"S{n}" for n in range(104, 110)),
+    *(f"S{n}" for n in range(83, 125) if n not in GAPS),
     *(f"S{n}" for n in range(125, 145) if n not in GAPS),
     *(f"D-CP{n}" for n in range(1, 5)),
     *(f"D-HM{n}" for n in (1, 3, 5)),
     *(f"D-AU{n}" for n in range(1, 6)),
     *(f"D-CA{n}" for n in range(1, 6)),
     *(f"D-IN{n}" for n in range(1, 7)),
+    *(f"D-PV{n}" for n in range(1, 7)),
+    "D-SB1",
     *(f"D-LH{n}" for n in range(1, 6)),
     *(f"D-RL{n}" for n in range(1, 7)),
     *(f"D-OB{n}" for n in range(1, 10)),

@@ -5,10 +5,12 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+from asgiref.sync import sync_to_async
 from django.test import AsyncClient
 from rest_framework.test import APIClient
 
 from agents.models import Agent
+from links.models import Link
 from sandboxes import proxy
 from sandboxes.core.vm_map import VmEntry
 from sandboxes.preview.tickets import read_cookie, use_ticket
@@ -134,6 +136,22 @@ def test_a_recorded_machine_that_is_away_is_503_and_nothing_stands_in(api, answe
     assert answering.provider.asked == []
 
 
+def test_nothing_recorded_and_no_machine_is_503(api, answering, settings):
+    settings.STUDIO_SANDBOX_RUNNER = "remote-user"
+
+    assert code(api.post(at("main/read"), {}, format="json")) == (503, "no_sandbox_runner")
+    assert answering.provider.asked == []
+
+
+def test_options_grants_nobody_anything(api, answering):  # D-SB1, where it is 204 for anybody
+    stranger = APIClient().options(at("main/read"))
+    own = api.options(at("main/read"), HTTP_ORIGIN="https://evil.example")
+
+    assert code(stranger) == (401, "unauthorized")
+    assert not [name for name in own.headers if name.lower().startswith("access-control")]
+    assert answering.provider.asked == []
+
+
 def test_a_kind_that_is_turned_off_is_503(api, answering, agent, ada, settings):
     record(agent, ada, "agent-sandbox")
     settings.MESH_SANDBOX_KINDS = []
@@ -208,6 +226,17 @@ async def test_a_machine_that_is_away_is_one_failed_phase(reader, answering):
         "reason": "unknown",
         "message": "It sleeps.",
     }
+
+
+async def test_the_recorded_machine_is_asked_and_its_absence_is_one_phase(reader, agent, ada):
+    link = await sync_to_async(connect)(ada)
+    await sync_to_async(record)(agent, ada, "remote-user", link_id=str(link.pk))
+    await Link.objects.filter(pk=link.pk).aupdate(offline_after=None)
+
+    _, body = await events(reader, at("main/events"))
+
+    assert body.count(b"event:") == 1
+    assert json.loads(body.partition(b"data: ")[2])["kind"] == "failed"
 
 
 async def test_a_sandbox_that_is_starting_is_waited_for(reader, answering, monkeypatch):
