@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,7 @@ from mesh.lib.errors import AppError
 from sandboxes import selectors, services
 from sandboxes.core import vm_map
 from sandboxes.core.handle import is_key
+from sandboxes.core.kinds import REMOTE_USER
 from sandboxes.models import SandboxRunnerState, VmMap
 from sandboxes.selectors import Recorded
 
@@ -44,6 +46,15 @@ def forget(found: Recorded) -> None:
 class LookedAt(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the checker only
     """Nothing can be added, typed or deleted; who may change may use the actions."""
 
+    class Media:
+        css = {"all": ["mesh/css/admin-sandboxes.css"]}
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        title = str(self.model._meta.verbose_name_plural)
+        return super().changelist_view(request, {"title": title[0].upper() + title[1:]})
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -60,7 +71,8 @@ class LookedAt(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the c
         try:
             act(found)
         except AppError as exc:
-            self.message_user(request, f"{found.entry.vm_id}: {exc} {exc.hint}", messages.ERROR)
+            said = f"Sandbox {found.entry.vm_id}: {exc} {exc.hint}"
+            self.message_user(request, said, messages.ERROR)
             return False
         self.log_change(request, found.agent, f"{done}: {found.entry.vm_id}.")
         return True
@@ -88,7 +100,7 @@ class WithWhatTheyAreOf(ChangeList):
 class SandboxRunnerStateAdmin(LookedAt):
     """The rows, newest use first."""
 
-    list_display = ("handle", "user", "agent", "branch", "kind", "machine", "state_of", "used_at")
+    list_display = ("handle", "user", "agent", "branch", "where", "used")
     list_filter = ("sandbox_provider_kind",)
     list_select_related = ("user",)
     search_fields = ("handle", "project_ref", "user__username", "user__email")
@@ -104,7 +116,7 @@ class SandboxRunnerStateAdmin(LookedAt):
         "state_of",
         "created_at",
         "used_at",
-        "state",
+        "notes",
     )
     actions = ("stop", "forget")
 
@@ -136,7 +148,22 @@ class SandboxRunnerStateAdmin(LookedAt):
     @admin.display(description="branch")
     def branch(self, row: SandboxRunnerState) -> str:
         branch = row.project_ref.split(":", 2)[-1]
-        return f"– (one chat’s folder, {branch})" if is_key(branch) else branch
+        return "– (one chat’s folder)" if is_key(branch) else branch
+
+    @admin.display(description="where", ordering="sandbox_provider_kind")
+    def where(self, row: Any) -> str:
+        on = row.link_id is not None or row.sandbox_provider_kind == REMOTE_USER
+        return f"{row.sandbox_provider_kind}: {row.machine_name}" if on else self.kind(row)
+
+    @admin.display(description="provider's notes")
+    def notes(self, row: SandboxRunnerState) -> str:
+        return json.dumps(row.state) if row.state else "–"
+
+    @admin.display(description="last used", ordering="used_at")
+    def used(self, row: SandboxRunnerState) -> str:
+        is_starting = row.started_at is None
+        at = f"{localtime(row.used_at):%Y-%m-%d %H:%M}"
+        return f"{at} ({self.state_of(row)})" if is_starting else at
 
     @admin.action(description="Stop: it starts again when it is used", permissions=["change"])
     def stop(self, request: HttpRequest, rows: QuerySet[SandboxRunnerState]) -> None:
@@ -163,7 +190,7 @@ class SandboxRunnerStateAdmin(LookedAt):
                 count += 1
             else:
                 why = "its agent was removed: nobody can be asked to stop it. Forget it instead."
-                self.message_user(request, f"{row.handle}: {why}", messages.ERROR)
+                self.message_user(request, f"Sandbox {row.handle}: {why}", messages.ERROR)
         if count:
             sandboxes = "sandbox" if count == 1 else "sandboxes"
             self.message_user(request, f"{done} {count} {sandboxes}.", messages.SUCCESS)

@@ -1,15 +1,19 @@
 """The admin's two views of sandboxes."""
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from agents.models import Agent
+from links.models import Link
 from sandboxes.core.vm_map import VmEntry, list_entries
 from sandboxes.models import SandboxRunnerState
 from sandboxes.services import record_sandbox
 from tests.sandboxes.conftest import use
 from tests.sandboxes.doubles import FailingProvider
+from tests.sandboxes.test_api import connect
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LIST = "admin:sandboxes_sandboxrunnerstate_changelist"
@@ -69,6 +73,50 @@ def test_what_can_not_be_stopped_is_said(admin, recorded, monkeypatch):
     use(monkeypatch, FailingProvider())
 
     assert "It did not end." in do(admin, "stop", "docker")
+
+
+def test_what_is_of_no_agent_any_more_can_not_be_stopped_and_says_so(admin, recorded, provider):
+    Agent.objects.all().delete()
+
+    assert "Forget it instead" in do(admin, "stop", "docker")
+    assert (SandboxRunnerState.objects.count(), provider.stopped) == (3, [])
+
+
+def test_a_machine_is_named_and_a_chats_own_folder_is_told_apart(admin, recorded, ada):
+    link = connect(ada)
+    Link.objects.update(hostname="adas-laptop")
+    branch = "thread:0190a0b0-0000-7000-8000-000000000000"
+    entry = VmEntry(vm_id="thread-1", kind="remote-user", link_id=str(link.pk))
+    for of in (branch, "main"):
+        record_sandbox(agent=recorded, user_id=ada.pk, branch=of, entry=entry)
+
+    listed = admin.get(reverse(LIST)).content.decode()
+    assert listed.count("remote-user: adas-laptop") == 2
+    assert listed.count("one chat’s folder") == 1
+    assert "adas-laptop" in tree(admin, recorded)
+    assert branch not in tree(admin, recorded)
+
+
+def test_the_list_asks_as_much_for_many_rows_as_for_few(admin, recorded, ada):
+    with CaptureQueriesContext(connection) as few:
+        admin.get(reverse(LIST))
+    for n in range(20):
+        entry = VmEntry(vm_id=f"b{n}-1", kind="docker")
+        record_sandbox(agent=recorded, user_id=ada.pk, branch=f"b{n}", entry=entry)
+
+    with CaptureQueriesContext(connection) as many:
+        admin.get(reverse(LIST))
+
+    assert len(many) == len(few)
+
+
+@pytest.mark.parametrize("odd", [{"x": {"": {"docker": {"vmId": "odd<b>"}}}}, {"7": {"y": 1}}, {}])
+def test_any_map_can_be_looked_at(admin, recorded, odd):
+    Agent.objects.update(metadata={"vmMap": odd})
+
+    page = tree(admin, recorded)
+    assert "<b>" not in page.partition("vm-map")[2]
+    assert "unknown person" in page or "No sandbox of this agent" in page
 
 
 def test_forgetting_takes_the_record_and_asks_nobody(admin, recorded, provider):
