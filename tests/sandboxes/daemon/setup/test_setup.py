@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -103,16 +104,57 @@ async def test_a_python_project_without_uv(make_sandbox, tmp_path):
     assert "hello from python" in (await page(sandbox)).text
 
 
-async def test_a_local_dependency_is_installed(sandbox, tmp_path):
-    files = python_project(dev=["python", "-c", "import helper; helper.serve()"])
+SERVE = ["python", "-c", "import helper; helper.serve()"]
+
+
+@pytest.mark.parametrize(
+    ("manager", "command"), [("uv", "uv pip install"), ("pip", "-m pip install")]
+)
+async def test_a_local_dependency_is_installed(sandbox, tmp_path, manager, command):
+    files = python_project(dev=SERVE)
     files["requirements.txt"] = f"{make_wheel(tmp_path)}\n"
     url = repository(tmp_path / "origin", files)
+
+    async with looking_on(sandbox) as told:
+        await sandbox.post("/config", config(url, packageManager={"name": manager}))
+        await told.phase("running")
+
+    assert command in str(told.of("tasks"))
+    assert "hello from python" in (await page(sandbox)).text
+
+
+async def test_a_project_with_uv_s_own_lock(sandbox, tmp_path):
+    origin = tmp_path / "origin"
+    url = repository(origin, {"pyproject.toml": LOCKED})
+    make_wheel(origin)
+    uv = shutil.which("uv", path=PATH["PATH"])
+    subprocess.run([uv, "lock", "-q", "--offline"], cwd=origin, check=True)
+    git(origin, "add", ".")
+    git(origin, "commit", "-qm", "locked")
 
     async with looking_on(sandbox) as told:
         await sandbox.post("/config", config(url))
         await told.phase("running")
 
+    assert "uv sync --frozen" in str(told.of("tasks"))
     assert "hello from python" in (await page(sandbox)).text
+    assert git(sandbox.root / "repo", "status", "--porcelain") == ""
+
+
+LOCKED = f"""
+[project]
+name = "shop"
+version = "1.0"
+requires-python = ">=3.11"
+dependencies = ["helper"]
+
+[tool.uv]
+package = false
+sources = {{ helper = {{ path = "helper-1.0-py3-none-any.whl" }} }}
+
+[tool.mesh]
+dev = {json.dumps(SERVE)}
+"""
 
 
 def make_wheel(folder):
