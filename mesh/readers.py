@@ -66,8 +66,10 @@ class Stream(StreamingHttpResponse):
     """An answer whose generator ends with its reader; Django's own leaves that to the collector
     of garbage when the reader goes while a piece is being sent."""
 
-    def __init__(self, pieces: AsyncGenerator[bytes, None], *, headers: Mapping[str, str]) -> None:
-        super().__init__(pieces, headers=dict(headers))
+    def __init__(
+        self, pieces: AsyncGenerator[bytes, None], *, headers: Mapping[str, str], status: int = 200
+    ) -> None:
+        super().__init__(pieces, status=status, headers=dict(headers))
         self._pieces = pieces
 
     def __aiter__(self) -> AsyncGenerator[bytes, None]:

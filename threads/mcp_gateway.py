@@ -7,14 +7,14 @@ good for as long as a run of the thread goes on, and for nothing else (ADR 18).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
 from django.conf import settings
-from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -26,6 +26,7 @@ from mesh.accounts import bearer
 from mesh.egress import guarded_client
 from mesh.lib.addresses import parse_address
 from mesh.lib.errors import AppError
+from mesh.readers import Stream
 from mesh.selectors import NotFound
 from threads import pool
 from threads.core import lanes, run_state
@@ -140,14 +141,14 @@ async def _passed_on(server: McpServer, request: HttpRequest) -> HttpResponseBas
         await client.aclose()
         raise McpUnreachable("The MCP server has moved.")
     passed = {key: value for key in ANSWERED if (value := answer.headers.get(key))}
-    return StreamingHttpResponse(
+    return Stream(
         _pieces(answer, client),
         status=answer.status_code,
         headers={**passed, "Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _pieces(answer: httpx.Response, client: httpx.AsyncClient) -> AsyncIterator[bytes]:
+async def _pieces(answer: httpx.Response, client: httpx.AsyncClient) -> AsyncGenerator[bytes, None]:
     try:
         async for piece in answer.aiter_bytes():
             yield piece
