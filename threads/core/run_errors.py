@@ -18,6 +18,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The sandbox could not be started on the machine.",
         "Look into the sandbox's log on that machine, then send the message again.",
     ),
+    "sandbox_deleted": ("The sandbox was ended while it started.", _AGAIN),
     "sandbox_down": ("The sandbox on the machine does not answer.", _AGAIN),
     "harness_crashed": ("The agent's program ended unexpectedly.", _AGAIN),
     "not_signed_in": (
