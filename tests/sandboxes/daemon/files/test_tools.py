@@ -187,6 +187,14 @@ async def test_refusals(call, repo, tool, fields, refusal):
     assert (repo / "file").read_text() == "as it was"
 
 
+@pytest.mark.parametrize("tool", ["write_from_url", "upload_to_url"])
+async def test_no_file_is_fetched_from_an_address(call, repo, tool):  # D-SB6
+    refused = await call(tool, path="a.txt", url="https://files.example/a.txt")
+
+    assert refused == (404, "not_found")
+    assert not (repo / "a.txt").exists()
+
+
 @pytest.mark.parametrize("body", [b"[]", b"null", b"{", b""])
 async def test_bodies_that_are_none(sandbox, body):
     reply = await sandbox.client.post("/read", content=body)
