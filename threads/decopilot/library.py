@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Literal
 
-_lock: Final = threading.Lock()
-_loading = 0  # threads that load something now
+# Two threads that begin in different corners of a library whose modules import each other in
+# rings would each find the other's half made.
+_one: Final = threading.Lock()
 
 
 async def module(name: Literal["engine", "mcp"] = "engine") -> Any:
@@ -21,10 +22,13 @@ async def module(name: Literal["engine", "mcp"] = "engine") -> Any:
 
 
 async def call(work: Callable[..., Any], *args: Any, **given: Any) -> Any:
-    """Return what ``work`` gives, which may have to load something, in a thread of its own."""
+    """Return what ``work`` gives, which may have to load something, in a thread of its own.
+
+    One after the other: nothing but the loading takes long.
+    """
 
     def run() -> Any:
-        with _without_collections():
+        with _one, _without_collections():
             return work(*args, **given)
 
     return await asyncio.to_thread(run)
@@ -39,17 +43,11 @@ def _without_collections() -> Iterator[None]:
     event loop's too: that was most of what one felt of the loading. Those that came are then
     left out of each later look, too.
     """
-    global _loading
-    with _lock:
-        _loading += 1
-        gc.disable()
+    gc.disable()
     before = len(sys.modules)
     try:
         yield
     finally:
-        with _lock:
-            _loading -= 1
-            if not _loading:
-                if len(sys.modules) > before:
-                    gc.freeze()
-                gc.enable()
+        if len(sys.modules) > before:
+            gc.freeze()
+        gc.enable()

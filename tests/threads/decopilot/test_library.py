@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+import threading
 from pathlib import Path
+
+from threads.decopilot import library
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -58,3 +62,17 @@ def test_the_first_use_lets_the_event_loop_run(tmp_path):
     assert done.returncode == 0, done.stderr
     # A loop that is blocked turns a few times at most.
     assert int(done.stdout) > 100
+
+
+async def test_two_never_load_at_once():
+    """Each would find modules that the other has half made."""
+    both = threading.Barrier(2)
+
+    def meets():
+        try:
+            both.wait(timeout=0.2)
+        except threading.BrokenBarrierError:
+            return False
+        return True
+
+    assert await asyncio.gather(library.call(meets), library.call(meets)) == [False, False]
