@@ -20,9 +20,12 @@ class Clock:
     steady: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    async def sleep_or_wake(self, seconds: float) -> None:
-        """Wait; a machine that wakes from sleep does not wait any longer."""
-        sense = SleepSense(self)
+    async def sleep_or_wake(self, seconds: float, sense: SleepSense | None = None) -> None:
+        """Wait; a machine that wakes from sleep does not wait any longer.
+
+        Nor does one that has slept since ``sense`` was made.
+        """
+        sense = sense or SleepSense(self)
         end = self.steady() + seconds
         while (left := end - self.steady()) > 0 and not sense.slept():
             await self.sleep(min(TICK, left))

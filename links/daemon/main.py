@@ -102,11 +102,12 @@ class Daemon:
             try:
                 await self._link_once()
             except Again as exc:
+                sense = SleepSense(self._clock)  # the lid may close while this is written down
                 backoff.connected_for(self._stood_for())
                 wait = backoff.next()
                 logger.warning("%s Next try in %.1f s.", exc, wait)
                 self._state.tell("waiting", str(exc))
-                await self._clock.sleep_or_wake(wait)
+                await self._clock.sleep_or_wake(wait, sense)
 
     async def _link_once(self) -> None:
         """Register if need be, connect, and serve until the connection is gone.

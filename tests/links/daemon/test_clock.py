@@ -64,3 +64,12 @@ async def test_who_wakes_waits_no_longer(hands):
     await Clock(hands.clock.wall, hands.clock.steady, nap).sleep_or_wake(30)
 
     assert hands.naps == [1.0]
+
+
+async def test_who_slept_before_the_wait_began_does_not_wait(hands):
+    sense = SleepSense(hands.clock)
+    hands.move(wall=3600)
+
+    await hands.clock.sleep_or_wake(30, sense)
+
+    assert hands.naps == []
