@@ -40,6 +40,7 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         super().__init__()
         self.tasks: dict[UUID, asyncio.Task[None]] = {}
         self.beside: list[asyncio.Task[None]] = []
+        self.has_left = False  # found out by a send, before the server tells
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
@@ -119,6 +120,8 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         except TimeoutError:
             await self.close(code=TOO_SLOW)
         except Exception:
+            if self.has_left:
+                return
             logger.exception("A page's thread could not be followed.")
             await self.refuse(thread_id, "internal_error", "Something went wrong on the server.")
             self.tasks.pop(thread_id, None)
@@ -154,6 +157,8 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         except TimeoutError:
             await self.close(code=TOO_SLOW)
         except Exception:
+            if self.has_left:
+                return
             # The page comes back, and asks for everything anew.
             logger.exception("A page could not be told the news.")
             await self.close(code=SERVER_ERROR)
@@ -190,8 +195,14 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         await self.say_text(json.dumps(frame))
 
     async def say_text(self, text: str) -> None:
-        async with asyncio.timeout(SEND_WITHIN):
-            await self.send(text_data=text)
+        try:
+            async with asyncio.timeout(SEND_WITHIN):
+                await self.send(text_data=text)
+        except TimeoutError:
+            raise
+        except OSError:  # so ASGI's servers say that nobody is there any more
+            self.has_left = True
+            raise
 
 
 def _parse(text: str | None) -> dict[str, Any] | None:

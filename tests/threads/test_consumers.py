@@ -327,3 +327,24 @@ async def test_a_page_that_reads_too_slowly_is_closed(ada, thread, say, monkeypa
         await hears(page, "thread")
 
         assert (await page.receive_output(timeout=10))["code"] == consumers.TOO_SLOW
+
+
+async def test_a_page_that_has_left_is_no_failure(ada, thread, say, monkeypatch, caplog):
+    """The server says so to whoever sends, which may be before it ends the connection."""
+    await sync_to_async(say)("hi")
+    send = consumers.BrowserConsumer.send
+    is_gone = asyncio.Event()
+
+    async def gone(self, text_data=None, **given):
+        if '"events"' in text_data:
+            is_gone.set()
+            raise OSError("the client is gone")
+        await send(self, text_data=text_data, **given)
+
+    monkeypatch.setattr(consumers.BrowserConsumer, "send", gone)
+    async with page_of(ada) as page:
+        await page.connect()
+        await says(page, type="follow", thread=str(thread.pk), after=0)
+        await asyncio.wait_for(is_gone.wait(), 10)
+
+    assert "could not be followed" not in caplog.text
