@@ -8,7 +8,8 @@ LINEAR = McpServer("linear", "https://mcp.example/mcp", {"Authorization": "Beare
 PLAIN = McpServer("plain", "https://plain.example/mcp")
 
 
-def test_a_harness_is_told_the_agents_mcp_servers(say, agent):
+def test_a_harness_is_told_the_agents_mcp_servers(say, agent, settings):
+    settings.MESH_URL = ""  # nobody could reach a gateway here
     for server in (LINEAR, PLAIN):
         put_mcp_server(agent=agent, server=server)
 
