@@ -14,9 +14,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 from cryptography.fernet import Fernet
@@ -91,9 +91,10 @@ def redis() -> Iterator[Redis]:
 class Cluster:
     """Server processes over one PostgreSQL and one Redis, on free loopback ports."""
 
-    def __init__(self, home: Path, database_url: str, redis: Redis) -> None:
+    def __init__(self, home: Path, database_url: str, redis: Redis, **environ: str) -> None:
         self.home, self.redis = home, redis
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.log: Path | None = None  # where the servers write; None: to the suite's own output
         self.environ = {
             name: value
             for name, value in os.environ.items()
@@ -105,6 +106,7 @@ class Cluster:
             "MESH_SECRET_KEY": "of the tests only, and long enough for Django to be content",
             "MESH_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
             "MESH_URL": "http://127.0.0.1",
+            **environ,
         }
         (home / "static").mkdir(parents=True, exist_ok=True)
 
@@ -142,15 +144,22 @@ class Cluster:
         """Start a server process called ``name``; return its address once it answers."""
         port = port or free_port()
         words = ["-m", "uvicorn", "mesh.asgi:application", "--port", str(port)]
-        self.processes[name] = process = subprocess.Popen(
-            [sys.executable, *words, "--log-level", "warning"],
-            cwd=ROOT,
-            env=self.environ | {"MESH_NODE": name} | environ,
-        )
+        with self.log.open("ab") if self.log else nullcontext() as log:
+            self.processes[name] = process = subprocess.Popen(
+                [sys.executable, *words, "--log-level", "warning"],
+                cwd=ROOT,
+                env=self.environ | {"MESH_NODE": name} | environ,
+                stdout=log,
+                stderr=log,
+            )
         until(lambda: listens(port) or process.poll() is not None, within=60, what=name)
         assert process.poll() is None, f"{name} did not start"
         url = f"http://127.0.0.1:{port}"
-        until(lambda: httpx.get(f"{url}/healthz", trust_env=False).is_success, what=name)
+        named = {"Host": urlsplit(self.environ["MESH_URL"]).netloc}  # it answers to no other name
+        until(
+            lambda: httpx.get(f"{url}/healthz", headers=named, trust_env=False).is_success,
+            what=name,
+        )
         return url
 
     def kill(self, name: str) -> None:
@@ -172,15 +181,73 @@ class Cluster:
 
 
 @contextmanager
-def cluster(home: Path) -> Iterator[Cluster]:
+def cluster(home: Path, **environ: str) -> Iterator[Cluster]:
     """A migrated database, a Redis, and whatever server processes the block starts on them."""
     with postgres() as database_url, redis() as doorbells:
-        made = Cluster(home, database_url, doorbells)
+        made = Cluster(home, database_url, doorbells, **environ)
         made.manage("migrate", "-v", "0")
         try:
             yield made
         finally:
             made.close()
+
+
+class Proxy:
+    """A real Caddy in front of the servers: TLS for the public name, and the same in plain HTTP.
+
+    It appends the client's address to the ``X-Forwarded-For`` that the client sent, as nginx is
+    usually told to. ``plain_url`` is for programs that can't resolve the made-up public name.
+    """
+
+    NAME = "mesh.test"
+
+    def __init__(self, folder: Path) -> None:
+        self.port, self.plain_port = free_port(), free_port()
+        self.url = f"https://{self.NAME}:{self.port}"
+        self.plain_url = f"http://127.0.0.1:{self.plain_port}"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *servers: str) -> Proxy:
+        """Pass requests on to ``servers`` in turn; return once it takes connections."""
+        upstreams = " ".join(servers)
+        config = self._folder / "Caddyfile"
+        config.write_text(
+            f"""{{
+                admin off
+                auto_https disable_redirects
+                skip_install_trust
+                servers {{
+                    trusted_proxies static 127.0.0.0/8
+                }}
+            }}
+            {self.url}, https://*.preview.{self.NAME}:{self.port} {{
+                tls internal
+                reverse_proxy {upstreams}
+            }}
+            {self.plain_url} {{
+                reverse_proxy {upstreams} {{
+                    header_up Host {self.NAME}:{self.port}
+                    header_up X-Forwarded-Proto https
+                }}
+            }}
+            """
+        )
+        homes = {"HOME": str(self._folder), "XDG_DATA_HOME": str(self._folder / "data")}
+        with (self._folder / "caddy.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [str(Path(sys.executable).parent / "caddy"), "run", "--config", str(config)],
+                env={"PATH": os.environ["PATH"], **homes},
+                stdout=log,
+                stderr=log,
+            )
+        until(lambda: listens(self.port) and listens(self.plain_port), what="Caddy to listen")
+        return self
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(15)
 
 
 def free_port() -> int:
