@@ -1,6 +1,7 @@
 """The socket goes and comes back; nothing is missed and nothing stands twice."""
 
 import re
+from datetime import datetime, timedelta
 
 from playwright.sync_api import expect
 
@@ -55,6 +56,47 @@ def test_a_socket_that_opens_and_says_nothing_is_given_up(page, server):
     page.clock.run_for(10_000)
 
     expect(page.locator(".prose")).to_have_text("one two")
+
+
+def test_a_network_that_is_back_ends_the_pause_although_the_old_socket_never_closed(page, server):
+    # Where nothing answers, a socket that was given up stays in its closing handshake.
+    page.add_init_script("""
+        window.given_up = 0;
+        WebSocket.prototype.close = () => { window.given_up += 1; };
+        window.made = 0;
+        window.WebSocket = class extends WebSocket {
+          constructor(url) { super(url); window.made += 1; }
+        };
+    """)
+    page.clock.install()
+    opened(page, server)
+    server.is_silent = True
+    server.cut()  # it comes back, to silence
+    page.clock.pause_at(datetime.now() + timedelta(seconds=1))
+    for _ in range(200):
+        page.clock.run_for(100)
+        if page.evaluate("window.given_up"):
+            break  # now the pause before the third attempt has begun
+
+    page.evaluate("dispatchEvent(new Event('online'))")
+
+    assert page.evaluate("[window.given_up, window.made]") == [1, 3]
+
+
+def test_an_older_list_that_comes_late_does_not_replace_a_newer_one(page, server):
+    opened(page, server, title="Name")
+    held = []
+    page.route("**/live?*", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/live?*"):
+        server.change(status="in_progress")
+    server.change(title="New name")
+    expect(page.locator("#threads")).to_contain_text("New name")
+
+    with page.expect_response("**/live?*"):
+        held[0].fulfill(body='<nav id="threads">Old name</nav>', content_type="text/html")
+
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    expect(page.locator("#threads")).to_contain_text("New name")
 
 
 def test_the_list_follows_without_moving_the_focus(page, server):

@@ -10,6 +10,7 @@ export class Sidebar {
   /** `thread()` is the open one or null; `onRefreshed` and `onSignedOut` are told. */
   constructor({ org, agent, thread, agents, onRefreshed, onSignedOut, focusComposer }) {
     Object.assign(this, { org, agent, thread, agents, onRefreshed, onSignedOut, focusComposer });
+    this.asked = this.shown = 0; // numbers of the newest refresh that was begun, and of the one shown
     this.gone = new Set(); // chats that were deleted a moment ago, and may be taken back
     this.search = byId("search");
     this.opener = document.querySelector('[data-open="sidebar"]');
@@ -37,11 +38,15 @@ export class Sidebar {
     clearTimeout(this.pending);
     this.pending = null;
     const asked = this.query();
+    // Answers may arrive out of order: an older one never replaces a newer one.
+    const number = (this.asked += 1);
     const response = await fetch(`/${this.org}/live?${asked}`).catch(() => null);
     if (response?.redirected) return this.onSignedOut();
-    if (!response?.ok) return null;
+    const html = response?.ok ? await response.text().catch(() => null) : null;
+    if (html === null || number < this.shown) return null;
+    this.shown = number;
     const keepFocus = focusKeeper();
-    const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+    const fresh = new DOMParser().parseFromString(html, "text/html");
     for (const id of FRESH) {
       const found = fresh.getElementById(id);
       // A name that is being written is not taken from under the hand.

@@ -26,6 +26,7 @@ export class Socket {
 
   connect() {
     clearTimeout(this.retry);
+    this.retry = null;
     const socket = (this.socket = new WebSocket(this.url));
     socket.onmessage = (event) => this.socket === socket && this.receive(JSON.parse(event.data));
     socket.onclose = ({ code }) => this.socket === socket && this.lost(code);
@@ -77,8 +78,9 @@ export class Socket {
     this.retry = setTimeout(() => this.connect(), longest * (0.5 + Math.random() / 2));
   }
 
+  /** End the pause before the next attempt. A socket that was dropped may stay CLOSING for long. */
   retryNow() {
-    if (this.socket.readyState === WebSocket.CLOSED) this.connect();
+    if (this.retry) this.connect();
   }
 
   send(message) {
