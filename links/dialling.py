@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from websockets.asyncio.client import connect, unix_connect
 from websockets.typing import Subprotocol
 
-from links.sockets import MAX_MESSAGE, OF_HANDSHAKE, ClientSocket, Parting, connected
+from links.sockets import (
+    MAX_MESSAGE,
+    OF_HANDSHAKE,
+    ClientSocket,
+    Parting,
+    Straight,
+    address_of,
+    connected,
+)
 
 OPEN_WITHIN: Final = 10.0
 CLOSE_WITHIN: Final = 3.0
@@ -23,7 +30,8 @@ async def dial_socket(
         Refused: there is none to be had there.
     """
     options = _options(headers, protocols)
-    return await connected(unix_connect(path, f"ws://sandbox{target}", **options))
+    address = address_of("ws://sandbox", target)
+    return await connected(Straight(address, unix=True, path=path, **options))
 
 
 async def dial_port(
@@ -40,9 +48,8 @@ async def dial_port(
         Refused: there is none to be had there.
     """
     options = _options(headers, protocols)
-    return await connected(
-        connect(f"ws://localhost:{port}{target}", host=loopback, proxy=None, **options)
-    )
+    address = address_of(f"ws://localhost:{port}", target)
+    return await connected(Straight(address, host=loopback, proxy=None, **options))
 
 
 def _options(headers: Iterable[tuple[bytes, bytes]], protocols: Sequence[str]) -> dict[str, Any]:

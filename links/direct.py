@@ -29,7 +29,7 @@ from links.core.presence import Fact
 from links.gateway import Gateway
 from links.services import Claimed
 from links.services.calling import Reachable
-from links.sockets import MAX_MESSAGE, ClientSocket, Parting, Straight, connected
+from links.sockets import MAX_MESSAGE, ClientSocket, Parting, Straight, address_of, connected
 from links.transport import Signed, handshake_proof
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class DirectConnection:
         url = self.machine.url.replace("http", "ws", 1)
         proof = handshake_proof(self.machine.secret, target)
         opening = Straight(
-            f"{url}{target}",
+            address_of(url, target),
             create_connection=Parting,
             additional_headers=[*headers, *proof.items()],
             subprotocols=[Subprotocol(name) for name in protocols] or None,

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 from uuid import UUID
 
-from websockets.asyncio.client import unix_connect
 from websockets.typing import Subprotocol
 
 from links import calls, held
@@ -24,6 +23,7 @@ from links.sockets import (
     Scope,
     Send,
     Straight,
+    address_of,
     connected,
     join,
 )
@@ -43,7 +43,8 @@ async def proxy_websocket(
     """Join the WebSocket of ``scope`` to ``target`` of the laptop's control plane.
 
     ``headers`` go along; the caller leaves out what is the server's alone, such as cookies.
-    Refused with 502 where the laptop can't be reached, or with what it answers.
+    Refused with 502 where the laptop can't be reached, or with what it answers; with 400 where
+    ``target`` may not be passed on.
     """
     wanted: Sequence[str] = scope.get("subprotocols", [])
     await join(scope, receive, send, _open(link_id, target, headers, wanted))
@@ -85,5 +86,5 @@ async def open_far(
 def _connect(address: str, target: str, options: dict[str, Any]) -> Awaitable[Any]:
     scheme, _, rest = address.partition(":")
     if scheme == "unix":
-        return unix_connect(rest, f"ws://owner{target}", **options)
-    return Straight(f"ws:{rest}{target}", proxy=None, **options)
+        return Straight(address_of("ws://owner", target), unix=True, path=rest, **options)
+    return Straight(address_of(f"ws:{rest}", target), proxy=None, **options)

@@ -12,9 +12,10 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Event
+from websockets.uri import parse_uri
 
 from links.peer import Peer, Stream, StreamLost
 from links.wire.closing import (
@@ -31,6 +32,8 @@ from links.wire.closing import (
 from links.wire.errors import TooManyStreams, TunnelNotReady
 from links.wire.frames import DATA, PART, TEXT
 from links.wire.heads import RequestHead
+from mesh.lib.errors import AppError
+from mesh.lib.targets import checked_target
 
 MAX_MESSAGE: Final = 16 * 1024 * 1024  # of one message, put together from its pieces
 FAREWELL: Final = 5.0  # seconds in which the far end may answer our goodbye
@@ -167,6 +170,34 @@ class Straight(connect):
         return exc
 
 
+def address_of(base: str, target: str) -> str:
+    """Return the address of ``target`` at ``base`` (``ws://host``): what is asked for is just it.
+
+    Raises:
+        Refused: it could be read as another target.
+    """
+    address = f"{base}{_passable(target)}"
+    try:
+        asked = parse_uri(address).resource_name
+    except (InvalidURI, ValueError) as exc:
+        raise Refused(400) from exc
+    if asked != target:
+        raise Refused(400)
+    return address
+
+
+def _passable(target: str) -> str:
+    """Return ``target`` as it is.
+
+    Raises:
+        Refused: it may not be passed on (``mesh.lib.targets``).
+    """
+    try:
+        return checked_target(target)
+    except AppError as exc:
+        raise Refused(exc.status) from exc
+
+
 async def connected(connecting: Awaitable[ClientConnection]) -> ClientSocket:
     """Return the connection that is being made.
 
@@ -187,6 +218,7 @@ async def opened(peer: Peer, head: RequestHead, *, within: float) -> TunnelSocke
     Raises:
         Refused: by the other end, or it did not answer in time.
     """
+    _passable(head.target)
     try:
         stream = peer.open(head)
     except (StreamLost, TooManyStreams, TunnelNotReady) as exc:

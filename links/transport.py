@@ -14,13 +14,23 @@ from links.peer import Peer, Stream, StreamLost
 from links.wire import signing
 from links.wire.errors import TooManyStreams, TunnelNotReady
 from links.wire.heads import RequestHead
+from mesh.lib.targets import checked_target
 
 # Of one hop: the next one has its own. Host is of no use to a program behind a socket.
 _OWN = {"connection", "keep-alive", "transfer-encoding", "upgrade", "proxy-connection", "host"}
 
 
+def target_of_request(request: httpx.Request) -> str:
+    """Return what is asked for, to the letter: ``request.url`` is what httpx made of it."""
+    target: bytes | None = request.extensions.get("target")
+    return (request.url.raw_path if target is None else target).decode("ascii")
+
+
 class Signed(httpx.Auth):
-    """Signs each request with the link's secret; so bodies are read whole before they go."""
+    """Signs each request with the link's secret; so bodies are read whole before they go.
+
+    What may not be passed on (``mesh.lib.targets``) is never signed.
+    """
 
     requires_request_body = True
 
@@ -31,7 +41,7 @@ class Signed(httpx.Auth):
         headers = signing.signed_headers(
             self._secret,
             method=request.method,
-            target=request.url.raw_path.decode("ascii"),
+            target=checked_target(target_of_request(request)),
             body=request.content,
             now=time.time(),
             nonce=secrets.token_hex(16),
@@ -129,7 +139,7 @@ def _head_of(request: httpx.Request) -> RequestHead:
     ]
     return RequestHead(
         request.method,
-        request.url.raw_path.decode("ascii"),
+        target_of_request(request),
         [pair for pair in headers if pair[0] not in _OWN],
     )
 

@@ -13,6 +13,7 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 from asgiref.sync import async_to_sync
@@ -144,7 +145,8 @@ class VmApi(Tool):
             return async_to_sync(_fetch)(place, request.query_params.get("path", ""))
         body = request.data if request.method != "GET" else None
         method = request.method or "GET"
-        return async_to_sync(ask)(place, method, asked.route, body, goes=rule.goes)
+        # The name of a script is any text: in an address it is one segment.
+        return async_to_sync(ask)(place, method, quote(asked.route), body, goes=rule.goes)
 
 
 async def follow_events(

@@ -27,6 +27,7 @@ from links.sockets import join, refuse
 from links.upstream import Headers, Pool, UpstreamError
 from links.wire import signing
 from mesh.lib.errors import AppError
+from mesh.lib.targets import checked_target
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ class ControlPlane:
         try:
             body = await read_body(receive)
             self._verifier.verify(scope, body)
+            checked_target(target_of(scope))
             await self._route(scope, body, send)
         except AppError as exc:
             if exc.status >= 500:
@@ -139,7 +141,7 @@ class ControlPlane:
         """Connect a WebSocket to the sandbox, or to a port that may be reached."""
         try:
             self._verifier.verify(scope, b"")
-            place = self._place(target_of(scope))
+            place = self._place(checked_target(target_of(scope)))
         except AppError as exc:
             await receive()
             await refuse(scope, send, exc.status)

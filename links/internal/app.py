@@ -34,6 +34,7 @@ from links.proven import (
 from links.sockets import OF_HANDSHAKE, join, refuse
 from links.wire import signing
 from mesh.lib.errors import AppError
+from mesh.lib.targets import checked_target
 
 HOP: Final = "x-mesh-hop"
 OFFLINE: Final = b"offline"  # the laptop's socket is not held here
@@ -68,7 +69,7 @@ class InternalApp:
         try:
             body = await read_body(receive)
             self._verifier.verify(scope, body)
-            link_id, action, target = _parse(target_of(scope))
+            link_id, action, target = _parse(checked_target(target_of(scope)))
             connection = held.find(link_id)
             if connection is None:
                 raise LinkOffline
@@ -85,7 +86,7 @@ class InternalApp:
     async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             self._verifier.verify(scope, b"")
-            link_id, action, target = _parse(target_of(scope))
+            link_id, action, target = _parse(checked_target(target_of(scope)))
             connection = held.find(link_id)
             if action != "to" or connection is None:
                 raise LinkOffline
@@ -136,6 +137,7 @@ async def _exchange(connection: Held, scope: Scope, target: str, body: bytes, se
         headers=kept_headers(scope),
         content=body,
         timeout=None,  # the asker has limits of its own
+        extensions={"target": target.encode("ascii")},
     )
     try:
         answer = await client.send(request, stream=True)

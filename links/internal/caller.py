@@ -14,6 +14,8 @@ from links.connection import CHECK_WITHIN, FIRST_ANSWER
 from links.errors import LinkOffline
 from links.internal.app import HOP
 from links.internal.signing import signed_headers
+from links.transport import target_of_request
+from mesh.lib.targets import checked_target
 
 KEPT: Final = 1000  # clients; a process calls few of the laptops that others hold
 _HOPS_OWN: Final = {"connection", "keep-alive", "transfer-encoding", "upgrade", "host"}
@@ -27,7 +29,7 @@ class OwnerTransport(httpx.AsyncBaseTransport):
         self._wire = wire
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        target = self._prefix + request.url.raw_path.decode("ascii")
+        target = checked_target(self._prefix + target_of_request(request))
         body = await request.aread()  # it is signed, so it goes whole
         kept = [pair for pair in request.headers.multi_items() if pair[0] not in _HOPS_OWN]
         proof = signed_headers(method=request.method, target=target, body=body)
@@ -36,7 +38,7 @@ class OwnerTransport(httpx.AsyncBaseTransport):
             httpx.URL("http://owner").copy_with(raw_path=target.encode("ascii")),
             headers=[*kept, *proof.items()],
             content=body,
-            extensions=request.extensions,
+            extensions={**request.extensions, "target": target.encode("ascii")},
         )
         answer = await self._wire.handle_async_request(outer)
         if hop := answer.headers.get(HOP):

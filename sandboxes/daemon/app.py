@@ -20,7 +20,7 @@ from agents.harness.questions import parse_answers
 from mesh.lib.errors import AppError, error_body
 from sandboxes.daemon.feeds import SSE_HEADERS, close_when_left
 from sandboxes.daemon.frames import ACCEPTED
-from sandboxes.daemon.guard import TokenGuard, answer, read_json
+from sandboxes.daemon.guard import Normal, TokenGuard, answer, read_json
 from sandboxes.daemon.runs import Runs
 from sandboxes.daemon.streams import RunStream
 
@@ -95,7 +95,7 @@ def make_app(
     )
     app.router.redirect_slashes = False
     app.router.default = Later(more)
-    return TokenGuard(CountedAsUse(app, on_request), identity.token)
+    return TokenGuard(Normal(CountedAsUse(app, on_request)), identity.token)
 
 
 class CountedAsUse:

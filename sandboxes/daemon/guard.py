@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from links.proven import target_of
 from mesh.lib.errors import AppError
+from mesh.lib.targets import checked_target
 
 BODY_LIMIT = 25 * 1024 * 1024
 
@@ -54,6 +56,21 @@ class TokenGuard:
             await self._app(scope, receive, send)
         else:
             await answer(Unauthorized())(scope, receive, send)
+
+
+class Normal:
+    """Lets a request pass whose address all programs read alike (``mesh.lib.targets``)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            checked_target(target_of(scope))
+        except AppError as exc:
+            await answer(exc)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 def answer(error: AppError) -> JSONResponse:

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, quote
 from links import store
 from links.sockets import Receive, Scope, Send, refuse
 from mesh.lib.errors import AppError, error_body
+from mesh.lib.targets import checked_target, target_from
 from sandboxes.core.headers import COOKIE, find_cookie, inbound, outbound
 from sandboxes.core.preview import handle_of_host
 from sandboxes.preview import pages
@@ -34,6 +35,7 @@ SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_LIMIT: Final = 25 * 1024 * 1024
 REMEMBERED: Final = 10.0  # seconds for which a look-up of who may see what, or a failure, is good
 MOST_REMEMBERED: Final = 1_000
+AGAIN: Final = "Open the preview from Mesh again."
 SOON, LATER = 2, 5  # seconds until a page looks again
 
 
@@ -51,6 +53,12 @@ class Previews:
     async def serve(self, scope: Scope, receive: Receive, send: Send, *, handle: str) -> None:
         """Serve one connection to the origin of ``handle``; "" is the origin of none."""
         request = _Request(scope, receive, send, self.frame_ancestors())
+        try:
+            # Before anything else: behind this the address leads by the sandbox's own routes.
+            checked_target(_asked(scope))
+        except AppError as exc:
+            await request.refuse(exc.status, exc.code, str(exc), hint=exc.hint)
+            return
         if not handle:
             await request.refuse(404, "not_found", "There is no such preview.")
         elif scope["path"] == ENTER and scope["type"] == "http":
@@ -213,14 +221,14 @@ class _Request:
             headers.append(("retry-after", str(reload_after)))
         await self.answer(status, headers, pages.page(title, text, reload_after=reload_after))
 
-    async def refuse(self, status: int, code: str, text: str) -> None:
+    async def refuse(self, status: int, code: str, text: str, *, hint: str = AGAIN) -> None:
         if self.scope["type"] == "websocket":
             await self.receive()
             await refuse(self.scope, self.send, status)
         elif self._wants_page():
             await self.page(status, HTTPStatus(status).phrase, text)
         else:
-            await self.tell(status, code, text, "Open the preview from Mesh again.")
+            await self.tell(status, code, text, hint)
 
     async def waiting(self, code: str, title: str, text: str, seconds: int) -> None:
         """Say that it may come soon: a page looks again by itself, a program is told when to."""
@@ -284,9 +292,11 @@ def preview_of(scope: Scope, *, mesh_url: str) -> str | None:
 
 def _target(scope: Scope) -> str:
     """Return path and query, exactly as they were sent, below the sandbox's preview."""
-    path: str = scope["raw_path"].decode("latin-1")
-    query: str = scope["query_string"].decode("latin-1")
-    return f"preview{path}?{query}" if query else f"preview{path}"
+    return f"preview{_asked(scope)}"
+
+
+def _asked(scope: Scope) -> str:
+    return target_from(scope["raw_path"], scope["query_string"])
 
 
 def _is_of_the_way(status: int, headers: Any) -> bool:

@@ -227,6 +227,7 @@ class SandboxProvider(ABC):
             LinkOffline: its machine is not connected.
             StreamCut: nothing answers there, or the connection broke. Ask again only for
                 what is safe to repeat.
+            BadTarget, TargetTooLong: ``path`` may not be passed on (``mesh.lib.targets``).
         """
         raise NotOffered
 
@@ -252,6 +253,9 @@ class SandboxProvider(ABC):
         """Join a browser's WebSocket to ``path`` of the sandbox's program until one ends.
 
         Refused with 502 where it can't be reached, or with what it answers.
+
+        Raises:
+            BadTarget, TargetTooLong: before anything else, as ``open``.
         """
         raise NotOffered
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Final
 
 import httpx
-from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from links.sockets import (
@@ -20,10 +19,13 @@ from links.sockets import (
     Refused,
     Scope,
     Send,
+    Straight,
+    address_of,
     connected,
     join,
 )
 from mesh.lib.errors import AppError
+from mesh.lib.targets import checked_target
 from sandboxes.providers.base import (
     DispatchRefused,
     NotOffered,
@@ -147,14 +149,15 @@ class DirectProvider(SpeakingProvider):
         send: Send,
         headers: Pairs = (),
     ) -> None:
-        await join(scope, receive, send, self._socket(place, path, scope, headers))
+        target = checked_target(f"/_sandbox/{path}")
+        await join(scope, receive, send, self._socket(place, target, scope, headers))
 
     def forget(self, handle: str) -> None:
         """Look up the address anew at the next use; it may be another one by then."""
         # Not closed: streams of runs may still read through it, and end by themselves.
         self._ways.pop(handle, None)
 
-    async def _socket(self, place: Place, path: str, scope: Scope, headers: Pairs) -> FarSocket:
+    async def _socket(self, place: Place, target: str, scope: Scope, headers: Pairs) -> FarSocket:
         try:
             way = await self.way(place)
         except AppError as exc:
@@ -163,8 +166,8 @@ class DirectProvider(SpeakingProvider):
         wanted = [Subprotocol(name) for name in scope.get("subprotocols", [])]
         proof = ("authorization", f"Bearer {self.token_of(place.handle)}")
         return await connected(
-            connect(
-                f"{address}/_sandbox/{path}",
+            Straight(
+                address_of(address, target),
                 additional_headers=[*headers, proof],
                 subprotocols=wanted or None,
                 compression=None,

@@ -10,6 +10,7 @@ import httpx
 from links.calls import client_for
 from links.proxy import proxy_websocket
 from links.sockets import Receive, Scope, Send, refuse
+from mesh.lib.targets import checked_target
 from sandboxes.providers.base import LinkOffline, Pairs, Place, StreamCut
 from sandboxes.providers.speaking import START_LIMIT, SpeakingProvider, Way, refusal, spec_of
 
@@ -54,7 +55,7 @@ class RemoteUserProvider(SpeakingProvider):
             receive,
             send,
             link_id=place.link_id,
-            target=f"/_sandbox/{place.handle}/{path}",
+            target=checked_target(f"/_sandbox/{place.handle}/{path}"),
             headers=headers,
         )
 
@@ -69,7 +70,7 @@ class RemoteUserProvider(SpeakingProvider):
         """Ask the link program itself, and return when the answer is a good one."""
         client = await self._client(place)
         try:
-            reply = await client.request(method, path, json=body, timeout=limit)
+            reply = await client.request(method, checked_target(path), json=body, timeout=limit)
         except httpx.TransportError as exc:
             raise StreamCut from exc
         if not reply.is_success:

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from mesh.lib.errors import AppError
+from mesh.lib.targets import BadTarget, checked_target
 from sandboxes.core.sse import Event, EventTooLong, SseReader
 from sandboxes.providers.base import (
     DispatchRefused,
@@ -44,6 +45,46 @@ class Way:
 
     client: httpx.AsyncClient
     prefix: str
+
+    def target(self, path: str) -> str:
+        """Return the target of ``path``, which has no slash before it.
+
+        Raises:
+            BadTarget, TargetTooLong: it would not stay below the prefix, or can't be sent.
+        """
+        return checked_target(f"{self.prefix}/{path}")
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: httpx.Timeout | float,
+        headers: Pairs = (),
+        body: bytes | None = None,
+        json: Any = None,
+    ) -> httpx.Request:
+        """Return the request for ``path``, to be sent with ``client``.
+
+        httpx tidies addresses: it takes dot segments out and encodes some characters. So the
+        target is given to it once more, as it is to be sent and signed.
+
+        Raises:
+            BadTarget, TargetTooLong: see ``target``.
+        """
+        target = self.target(path)
+        request = self.client.build_request(
+            method,
+            target,
+            headers=list(headers),
+            content=body,
+            json=json,
+            timeout=timeout,
+            extensions={"target": target.encode("ascii")},
+        )
+        if not request.url.raw_path.startswith(f"{self.prefix}/".encode("ascii")):
+            raise BadTarget  # should the rule have missed what this client does
+        return request
 
 
 class SpeakingProvider(SandboxProvider):
@@ -103,13 +144,8 @@ class SpeakingProvider(SandboxProvider):
         self, place: Place, method: str, path: str, *, headers: Pairs = (), body: bytes = b""
     ) -> AsyncIterator[httpx.Response]:
         way = await self.way(place)
-        request = way.client.build_request(
-            method,
-            f"{way.prefix}/{path}",
-            headers=list(headers),
-            content=body,
-            timeout=httpx.Timeout(REPLY_LIMIT, read=OPEN_LIMIT),
-        )
+        timeout = httpx.Timeout(REPLY_LIMIT, read=OPEN_LIMIT)
+        request = way.request(method, path, headers=headers, body=body, timeout=timeout)
         try:
             reply = await way.client.send(request, stream=True)
         except httpx.TransportError as exc:
@@ -124,8 +160,8 @@ class SpeakingProvider(SandboxProvider):
     ) -> httpx.Response:
         way = await self.way(place)
         try:
-            return await way.client.request(
-                method, f"{way.prefix}/{path}", json=json, timeout=limit or REPLY_LIMIT
+            return await way.client.send(
+                way.request(method, path, json=json, timeout=limit or REPLY_LIMIT)
             )
         except httpx.TransportError as exc:
             raise self._broken(exc) from exc
@@ -141,14 +177,9 @@ class SpeakingProvider(SandboxProvider):
         self, place: Place, method: str, path: str, after: int, body: Json | None = None
     ) -> AsyncIterator[Events]:
         way = await self.way(place)
-        headers = {"accept": "text/event-stream", "last-event-id": str(after)}
-        request = way.client.build_request(
-            method,
-            f"{way.prefix}/{path}",
-            json=body,
-            headers=headers,
-            timeout=httpx.Timeout(REPLY_LIMIT, read=SILENCE_LIMIT),
-        )
+        headers = [("accept", "text/event-stream"), ("last-event-id", str(after))]
+        timeout = httpx.Timeout(REPLY_LIMIT, read=SILENCE_LIMIT)
+        request = way.request(method, path, json=body, headers=headers, timeout=timeout)
         reply = await self._accepted(way.client, request)
         try:
             yield _events(reply, after)

@@ -34,6 +34,7 @@ NUMBERS = [
     *(f"U-E{n}" for n in range(1, 6)),
     *(f"U-K{n}" for n in (1, 3, 5, 6, 7, 8, 9)),
     *(f"U-{letter}" for letter in "FGILMNOPRS"),
+    "M1",
 ]
 
 

@@ -10,6 +10,7 @@ import pytest
 from links.sockets import Refused
 from links.wire import signing
 from links.wire.closing import Closed
+from mesh.lib.targets import BadTarget
 from tests.waiting import auntil
 
 pytestmark = pytest.mark.programs
@@ -82,6 +83,52 @@ async def test_a_body_beyond_the_limit(way):
     answer = await way.bare.post("/api/sandboxes", content=bytes(signing.MAX_BODY + 1))
 
     assert refusal(answer) == (413, "body_too_large")
+
+
+# M1: an address that could be read in two ways
+
+DOTTED = [
+    pytest.param("/_sandbox/echo-1/preview/../x", id="raw"),
+    pytest.param("/_sandbox/echo-1/preview/%2e%2e/x", id="encoded"),
+    pytest.param("/_sandbox/echo-1/preview/%252e%252e/x", id="encoded twice"),
+    pytest.param("/_sandbox/echo-1/preview/..%2fx", id="an encoded slash"),
+    pytest.param("/_sandbox/echo-1/preview\\..\\x", id="backslashes"),
+    pytest.param("/_sandbox/echo-1/preview/..;a=1/x", id="parameters"),
+    pytest.param("/_sandbox/echo-1/../echo-2/x", id="another sandbox"),
+    pytest.param("/_sandbox/../api/sandboxes", id="the link's own"),
+    pytest.param("/api/./sandboxes", id="one dot"),
+]
+
+
+@pytest.mark.parametrize("target", DOTTED)
+async def test_dot_segments_are_refused_though_they_are_signed(way, target):
+    await way.ensured()
+
+    assert refusal(await way.signed("GET", target)) == (400, "bad_target")
+
+
+@pytest.mark.parametrize("target", DOTTED)
+async def test_the_server_signs_no_dot_segments(way, target):
+    with pytest.raises(BadTarget):
+        await way.client.get("/", extensions={"target": target.encode()})
+    with pytest.raises(Refused) as refused:
+        await way.websocket(target, [], [])
+    assert refused.value.status == 400
+
+
+async def test_what_is_signed_for_nobody_is_not_told_from_what_is_not(way):
+    answer = await way.signed("GET", "/_sandbox/../api/sandboxes", secret="another")
+
+    assert refusal(answer) == (401, "bad_signature")
+
+
+async def test_an_address_of_a_dev_server_arrives_to_the_letter(way):
+    await way.ensured()
+    for path in ("/@fs/a/x.js", "/@id/__x00__v", "/a..b/...", "/%2e%2efoo", "//a%2Fb", '/"[<`{|}'):
+        sent = f"/_sandbox/echo-1{path}?a=../%2e%2e\\<>`|'"
+        answer = await way.client.get("/", extensions={"target": sent.encode()})
+        seen = answer.json()
+        assert (seen["raw"], seen["query"]) == (f"/_sandbox{path}", sent.partition("?")[2])
 
 
 # Sandboxes

@@ -59,6 +59,7 @@ class Echo:
             seen = {
                 "method": method,
                 "path": unquote(path),
+                "raw": path,
                 "query": query,
                 "body": body.decode(),
                 "headers": headers,

@@ -102,6 +102,16 @@ def test_a_wrong_step_says_which_there_are(api, answering):
 
 
 @pytest.mark.parametrize(
+    ("sent", "asked"),
+    [("build:css", "exec/build%3Acss"), ("a%3Fb", "exec/a%3Fb"), ("%252e%252e", "exec/%252e%252e")],
+)
+def test_the_name_of_a_script_is_one_segment_whatever_it_holds(api, answering, sent, asked):
+    api.post(at(f"main/exec/{sent}"), {}, format="json")
+
+    assert answering.provider.asked[0][2] == asked
+
+
+@pytest.mark.parametrize(
     ("answer", "rest", "expected"),
     [
         pytest.param(LinkOffline(), "main/read", (503, "no_sandbox_runner"), id="no link"),

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from mesh.lib.errors import AppError
+from mesh.lib.targets import BadTarget
 from sandboxes.providers.base import (
     DispatchRefused,
     LinkOffline,
@@ -74,6 +75,8 @@ class Files:
         try:
             place, provider = await self._place()
             reply = await provider.request(place, method, route, json=body, limit=limit)
+        except BadTarget as exc:
+            raise ToolFailed(str(exc)) from exc
         except (LinkOffline, DispatchRefused) as exc:
             self._ready = None
             raise ToolFailed(f"{exc} {exc.hint}") from exc

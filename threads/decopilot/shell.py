@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import Any, Final
+from urllib.parse import quote
 
 from mesh.lib.backoff import Backoff
 from threads.decopilot.files import Files, ToolFailed
@@ -28,7 +29,8 @@ async def run(files: Files, body: dict[str, Any]) -> dict[str, Any]:
     """
     milliseconds = min(max(body.get("timeout", DEFAULT_MS), 1), MOST_MS)
     start = {"command": body["command"], "timeout": milliseconds, "background": True}
-    task_id = str((await files.ask("bash", start, is_repeatable=False))["taskId"])
+    started = await files.ask("bash", start, is_repeatable=False)
+    task_id = quote(str(started["taskId"]), safe="")  # a sandbox may say anything
     try:
         return await _ended(files, task_id)
     except asyncio.CancelledError:

@@ -65,6 +65,26 @@ async def test_no_route_without_the_token(sandbox, method, path, header):  # D-D
     assert (reply.status_code, reply.json()["error"]["code"]) == (401, "unauthorized")
 
 
+@pytest.mark.parametrize(
+    ("target", "token", "expected"),
+    [
+        pytest.param("/_sandbox/preview/../config", TOKEN, (400, "bad_target"), id="raw"),
+        pytest.param("/_sandbox/preview/%2e%2e/config", TOKEN, (400, "bad_target"), id="encoded"),
+        pytest.param("/_sandbox/preview/..%5cconfig", TOKEN, (400, "bad_target"), id="a backslash"),
+        pytest.param("/x/../_sandbox/config", TOKEN, (400, "bad_target"), id="before its own"),
+        pytest.param("/_sandbox/preview/../config", "x", (401, "unauthorized"), id="no token"),
+    ],
+)
+async def test_an_address_with_dot_segments_is_refused_after_the_token(
+    sandbox, target, token, expected
+):
+    reply = await sandbox.client.get(
+        "/", headers={"authorization": f"Bearer {token}"}, extensions={"target": target.encode()}
+    )
+
+    assert (reply.status_code, reply.json()["error"]["code"]) == expected
+
+
 async def test_nobody_else_s_page_may_ask(sandbox):  # D-SB1, but for R1: no CORS at all
     origin = {"origin": "https://evil.example", "access-control-request-method": "POST"}
     asked = await sandbox.client.options("/config", headers=origin)

@@ -27,10 +27,11 @@ class DevServer(NotingProvider):
             transport=httpx.ASGITransport(app=app), base_url="http://app"
         )
         self.error = None
-        self.joined = []
+        self.seen, self.joined = [], []
 
     @asynccontextmanager
     async def open(self, place, method, path, *, headers=(), body=b""):
+        self.seen.append(path)
         if self.error is not None:
             raise self.error
         request = self.client.build_request(method, f"/{path}", headers=list(headers), content=body)

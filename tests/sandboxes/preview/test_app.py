@@ -1,5 +1,7 @@
 """Previews: D-IN1–6, and who is let in; a real server and real WebSockets."""
 
+import asyncio
+
 import pytest
 from asgiref.sync import sync_to_async
 from websockets.asyncio.client import connect
@@ -7,6 +9,7 @@ from websockets.exceptions import InvalidStatus
 
 from mesh.models import Membership
 from sandboxes.providers.base import DispatchRefused, LinkOffline, SandboxDown
+from tests.rude import RudeClient
 from tests.waiting import auntil
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,6 +26,57 @@ async def test_d_in1_what_is_asked_reaches_the_app_as_it_was(site):
     assert told["headers"]["cookie"] == "app=2"
     assert told["headers"]["x-forwarded-host"] == site.host()
     assert "authorization" not in told["headers"]
+
+
+async def rudely(site, method, target, headers):
+    """Ask at the preview's origin, with a target that no client has tidied."""
+    client = RudeClient(f"http://127.0.0.1:{site.port}")
+    return await asyncio.to_thread(client.request, method, target, headers, host=site.host())
+
+
+DOTTED = [
+    pytest.param("/../write", id="raw"),
+    pytest.param("/a/../../write", id="between"),
+    pytest.param("/%2e%2e/write", id="encoded"),
+    pytest.param("/%252e%252e/write", id="encoded twice"),
+    pytest.param("/..%2fwrite", id="an encoded slash"),
+    pytest.param("/..\\write", id="a backslash"),
+    pytest.param("/..;a/write", id="parameters"),
+    pytest.param("/.mesh/../../write", id="behind Mesh's own"),
+]
+
+
+@pytest.mark.parametrize("target", DOTTED)
+async def test_a_path_with_dot_segments_is_refused_at_the_edge(site, dev_server, target):
+    cookie = await site.cookie()
+
+    answer = await rudely(site, "POST", target, {"Cookie": cookie, "Accept": "*/*"})
+
+    error = answer.json()["error"]
+    assert (answer.status, error["code"], bool(error["hint"])) == (400, "bad_target", True)
+    assert dev_server.seen == []
+
+
+@pytest.mark.parametrize("target", DOTTED)
+async def test_a_websocket_with_dot_segments_is_refused_too(site, dev_server, target):
+    cookie = await site.cookie()
+    client = RudeClient(f"http://127.0.0.1:{site.port}")
+
+    answer = await asyncio.to_thread(client.upgrade, target, {"Cookie": cookie}, host=site.host())
+
+    assert (answer.status, dev_server.joined) == (400, [])
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/@fs/a/x.js", "/@id/__x00__v", "/.vite/x.js?v=1", "/a..b", "/...", "//a%2Fb", "/%2e%2efoo"],
+)
+async def test_a_path_of_a_dev_server_arrives_to_the_letter(site, target):
+    cookie = await site.cookie()
+
+    answer = await rudely(site, "GET", target, {"Cookie": cookie})
+
+    assert answer.json()["path"].removesuffix("?") == f"/preview{target}"
 
 
 async def test_the_apps_cookies_and_frame_rules_stay_with_it(site):

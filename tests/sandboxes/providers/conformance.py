@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from mesh.lib.targets import BadTarget
 from sandboxes.providers.base import (
     DispatchRefused,
     SandboxDown,
@@ -237,3 +238,23 @@ class ProviderConformance(ABC):
 
         assert reply.status_code == 200
         assert b"activeRuns" in b"".join(pieces)
+
+    @pytest.mark.parametrize(
+        "path", ["preview/../config", "preview/%2e%2e/config", "preview/..%2f..", "..\\x", "a b"]
+    )
+    async def test_an_address_that_could_be_read_in_two_ways_is_never_asked(
+        self, provider, place, path
+    ):
+        with pytest.raises(BadTarget):
+            await provider.request(place, "GET", path)
+        with pytest.raises(BadTarget):
+            async with provider.open(place, "GET", path):
+                pass
+        with pytest.raises(BadTarget):
+            await provider.join(place, path, scope={}, receive=None, send=None)
+
+    async def test_a_path_below_the_preview_stays_there(self, provider, place):
+        async with provider.open(place, "GET", "preview/a/...//b%2Fc") as reply:
+            body = await reply.aread()
+
+        assert (reply.status_code, b"dev_server_starting" in body) == (503, True)

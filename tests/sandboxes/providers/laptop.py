@@ -6,6 +6,8 @@ import json
 
 import httpx
 
+from links.transport import target_of_request
+
 
 class LaptopTransport(httpx.AsyncBaseTransport):
     """Answers what the link program answers, and passes the rest to the sandbox's socket."""
@@ -17,18 +19,19 @@ class LaptopTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request):
         if request.url.path == "/api/sandboxes":
             return await self.ensure(request)
-        _, prefix, handle, rest = request.url.raw_path.decode().split("/", 3)
+        _, prefix, handle, rest = target_of_request(request).split("/", 3)
         assert prefix == "_sandbox"
         if handle != self.handle:
             return refusal(404, "unknown_handle")
         if self.sandbox.process.poll() is not None:
             return refusal(502, "sandbox_down")
+        target = f"/_sandbox/{rest}".encode()
         inner = httpx.Request(
             request.method,
-            request.url.copy_with(raw_path=f"/_sandbox/{rest}".encode()),
+            request.url.copy_with(raw_path=target),
             headers=request.headers.raw,
             stream=request.stream,
-            extensions=request.extensions,
+            extensions={**request.extensions, "target": target},
         )
         inner.headers["authorization"] = self.sandbox.client.headers["authorization"]
         return await self.sandbox.client._transport.handle_async_request(inner)

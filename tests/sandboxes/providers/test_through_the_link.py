@@ -6,8 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
-from secrets import token_hex
 from uuid import UUID
 
 import httpx
@@ -17,7 +15,7 @@ from uvicorn.server import ServerState
 
 from links.daemon.control import ControlPlane
 from links.daemon.supervisor import Supervisor
-from links.wire.signing import signed_headers
+from links.transport import Signed
 from sandboxes.providers.base import DispatchRefused, Place
 from sandboxes.providers.remote_user import RemoteUserProvider
 from tests.sandboxes.daemon.sandbox import is_alive
@@ -28,23 +26,6 @@ pytestmark = pytest.mark.programs
 
 SECRET = "a-secret-of-the-test"
 PLACE = Place("remote-user", UUID(int=1), "main-0123456789abcdef")
-
-
-class Signed(httpx.Auth):
-    requires_request_body = True
-
-    def auth_flow(self, request):
-        request.headers.update(
-            signed_headers(
-                SECRET,
-                method=request.method,
-                target=request.url.raw_path.decode(),
-                body=request.content,
-                now=time.time(),
-                nonce=token_hex(16),
-            )
-        )
-        yield request
 
 
 class TestThroughTheLink(ProviderConformance):
@@ -70,7 +51,7 @@ class TestThroughTheLink(ProviderConformance):
         server = await asyncio.get_running_loop().create_unix_server(protocol, path)
         transport = httpx.AsyncHTTPTransport(uds=path)
         async with httpx.AsyncClient(
-            transport=transport, auth=Signed(), base_url="http://laptop"
+            transport=transport, auth=Signed(SECRET), base_url="http://laptop"
         ) as client:
 
             async def client_for(link_id):

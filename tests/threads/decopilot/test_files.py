@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import quote
 
 import pytest
 
+from mesh.lib.targets import BadTarget
 from sandboxes.providers.base import DispatchRefused, LinkOffline, SandboxDown, StreamCut
 from tests.threads.decopilot.conftest import PLACE, AnsweringSandbox
+from threads.decopilot import shell
 from threads.decopilot.files import Files, ToolFailed
 
 
@@ -81,3 +84,20 @@ async def test_a_machine_that_is_away_is_told_and_tried_again_by_the_next_call(e
         await ask(tools)
 
     assert await ask(tools) == {"files": []}
+
+
+@pytest.mark.parametrize("task", ["../../other/exec/x", "a/b", "a?b", "..", "a#b"])
+async def test_the_name_that_a_sandbox_gives_a_task_is_one_segment_of_an_address(task):
+    address = f"tasks/{quote(task, safe='')}"
+    ended = {"status": "exited", "exitCode": 0}
+    sandbox = AnsweringSandbox(**{"bash": {"taskId": task}, address: ended})
+
+    assert await shell.run(files(sandbox), {"command": "true"}) == ended
+    assert [path for path, _ in sandbox.asked] == ["bash", address]
+
+
+async def test_an_address_that_may_not_be_passed_on_is_told_to_the_model():
+    sandbox = AnsweringSandbox(glob=BadTarget())
+
+    with pytest.raises(ToolFailed, match="segment"):
+        await ask(files(sandbox))
