@@ -28,8 +28,10 @@ from agents.models import Agent
 from agents.selectors import get_agent
 from links import store
 from links.api import Tool
+from mesh import foreign
 from mesh.accounts import bearer, find_person_by_token
 from mesh.api import signed_in
+from mesh.foreign import refuse_to_show
 from mesh.lib.errors import AppError
 from mesh.lib.origins import origin_pattern
 from mesh.models import User
@@ -48,7 +50,8 @@ READY_WITHIN: Final = 60.0  # seconds in which a sandbox that is starting may ap
 LOOK_EVERY: Final = 0.5
 KEEPALIVE: Final = 15.0
 SSE: Final = {
-    "Content-Type": "text/event-stream",
+    **foreign.HEADERS,
+    "Content-Type": foreign.EVENTS,
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",
     "Content-Encoding": "identity",
@@ -130,6 +133,7 @@ class VmApi(Tool):
 
     def _pass(self, request: Request, org: str, vm_id: str, rest: str) -> HttpResponseBase:
         viewer = signed_in(request)
+        refuse_to_show(request.headers)
         agent, asked = _find(viewer, org, vm_id, rest)
         rule = asked.rule
         if rule is None:
@@ -159,6 +163,7 @@ async def follow_events(
     vm_id = vm_id or request.GET.get("virtualMcpId", "")
     branch = branch or request.GET.get("branch", "")
     try:
+        refuse_to_show(request.headers)
         viewer = await store.run(_viewer, request)
         if not vm_id or not branch:
             raise IncompleteAddress
@@ -238,7 +243,7 @@ def place_of(*, viewer: User, agent: Agent, branch: str, needs: bool = True) -> 
 async def ask(
     place: Place, method: str, route: str, body: Any, *, goes: bool = True
 ) -> HttpResponse:
-    """Return what a sandbox answers, as it is.
+    """Return what a sandbox answers: its status, and its body as data (``mesh.foreign``).
 
     Raises:
         NoRunner: its machine is not connected.
@@ -256,16 +261,11 @@ async def ask(
         raise DaemonUnreachable("Daemon unreachable: it is not running")
     if reply.status_code == 404 and goes:
         raise HandleGone
-    return HttpResponse(
-        reply.content,
-        status=reply.status_code,
-        content_type=reply.headers.get("content-type", "application/json"),
-        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
-    )
+    return _as_data(reply)
 
 
 async def _fetch(place: Place, path: str) -> HttpResponse:
-    """Return one of the two files of an app that a page may read; as text, whatever they are."""
+    """Return one of the two files of an app that a page may read; as data, whatever they are."""
     if path not in FETCHED:
         raise PathNotFetched
     try:
@@ -273,11 +273,16 @@ async def _fetch(place: Place, path: str) -> HttpResponse:
         reply = await provider.request(place, "GET", f"preview{path}", limit=LONG)
     except (LinkOffline, SandboxDown, StreamCut) as exc:
         raise DaemonUnreachable(f"Daemon unreachable: {exc}") from exc
+    return _as_data(reply)
+
+
+def _as_data(reply: httpx.Response) -> HttpResponse:
+    """Return status and body of what a sandbox answered, and no header that it chose."""
     return HttpResponse(
         reply.content,
         status=reply.status_code,
-        content_type="text/plain; charset=utf-8",
-        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
+        content_type=foreign.data_type(reply.headers.get("content-type", "")),
+        headers={**foreign.HEADERS, "Cache-Control": "no-store"},
     )
 
 

@@ -19,6 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from mesh import foreign
 from mesh.api import signed_in
 from mesh.selectors import get_membership
 from threads import selectors, services
@@ -26,10 +27,7 @@ from threads.core.attachments import IMAGE_LIMIT, TEXT
 from threads.errors import FileTooLarge
 
 HEADERS: Final = {
-    # A file is data: it runs nothing, loads nothing, and no other site may show it.
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Resource-Policy": "same-origin",
+    **foreign.HEADERS,
     "Cache-Control": "private, max-age=31536000, immutable",
 }
 

@@ -22,6 +22,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from agents.core.mcp import McpServer
 from agents.selectors import list_mcp_servers
+from mesh import foreign
 from mesh.accounts import bearer
 from mesh.egress import guarded_client
 from mesh.lib.addresses import parse_address
@@ -35,7 +36,7 @@ from threads.models import Run, Thread
 
 # Of a request and of an answer: what belongs to the protocol, and nothing of the connection's.
 ASKED: Final = ("accept", "content-type", "mcp-session-id", "mcp-protocol-version", "last-event-id")
-ANSWERED: Final = ("content-type", "mcp-session-id", "mcp-protocol-version")
+ANSWERED: Final = ("mcp-session-id", "mcp-protocol-version")
 WITHIN: Final = httpx.Timeout(20.0, read=600.0)  # seconds; a tool may take long
 # Names that mean the asking machine, or a network that only it is in.
 ITS_OWN: Final = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
@@ -141,10 +142,14 @@ async def _passed_on(server: McpServer, request: HttpRequest) -> HttpResponseBas
         await client.aclose()
         raise McpUnreachable("The MCP server has moved.")
     passed = {key: value for key in ANSWERED if (value := answer.headers.get(key))}
+    given = answer.headers.get("content-type", "")
+    is_events = given.partition(";")[0].strip().lower() == foreign.EVENTS
+    passed["Content-Type"] = foreign.EVENTS if is_events else foreign.data_type(given)
+    own = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Stream(
         _pieces(answer, client),
         status=answer.status_code,
-        headers={**passed, "Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        headers={**passed, **foreign.HEADERS, **own},
     )
 
 

@@ -20,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from mesh.foreign import refuse_to_show
 from mesh.lib.errors import AppError
 from mesh.readers import Stream
 from sandboxes.core.vm_routes import STEPS
@@ -76,6 +77,7 @@ class StepApi(APIView):
 async def follow_sandbox(request: HttpRequest, org: str, thread_id: UUID) -> HttpResponseBase:
     """``GET …/sandbox/events``: phases, logs and tasks of the thread's sandbox, as they come."""
     try:
+        refuse_to_show(request.headers)
         place = await pool.run(_followed, request, org, thread_id)
     except AppError as exc:
         return JsonResponse(exc.body(), status=exc.status)

@@ -60,6 +60,29 @@ def test_links_open_beside_and_tell_nobody_where_they_stood(rendered):
     assert 'rel="noopener noreferrer nofollow"' in html
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/api/home/vm/default/main/config",
+        "../../api/links",
+        "api/x",
+        "?x",
+        "#x",
+        "//{host}/api/links",
+        "http://{host}/api/links",
+        "/%61pi/links",
+        "\\api\\links",
+    ],
+)
+@pytest.mark.parametrize("mark", ["", "!"], ids=["link", "picture"])
+def test_no_link_leads_into_mesh(page, rendered, address, mark):
+    address = address.replace("{host}", page.evaluate("location.host") or "localhost")
+    html = rendered(f"{mark}[words]({address})")
+
+    assert "<a" not in html
+    assert "words" in html
+
+
 @pytest.mark.parametrize("width", [1, 3, 17])
 def test_piece_by_piece_gives_the_same_as_at_once(rendered, width):
     text = (

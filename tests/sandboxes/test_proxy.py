@@ -180,14 +180,62 @@ def test_nobody_and_strangers(answering, agent, eve):
     assert answering.provider.asked == []
 
 
-def test_a_fetched_file_is_text_whatever_it_is(api, answering):
-    answering.provider.answer = httpx.Response(200, html="<script>alert(1)</script>")
+KEPT_FROM_RUNNING = {
+    "content-security-policy": "default-src 'none'; sandbox",
+    "x-content-type-options": "nosniff",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
 
-    answer = api.get(at("main/preview-fetch?path=/live/_meta"))
 
-    assert answer["content-type"] == "text/plain; charset=utf-8"
-    assert answer["x-content-type-options"] == "nosniff"
-    assert answering.provider.asked[0][2] == "preview/live/_meta"
+@pytest.mark.parametrize("rest", ["main/config", "main/preview-fetch?path=/live/_meta"])
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        ("text/html", "application/octet-stream"),
+        ("text/javascript", "application/octet-stream"),
+        ("image/svg+xml", "application/octet-stream"),
+        ("application/xhtml+xml", "application/octet-stream"),
+        ("application/json, text/html", "application/octet-stream"),
+        ("", "application/octet-stream"),
+        ("Application/JSON; charset=utf-7", "application/json"),
+        ("application/problem+json", "application/json"),
+    ],
+)
+def test_what_a_sandbox_answers_is_data_whatever_it_says(api, answering, rest, given, passed):
+    told = {"content-type": given, "set-cookie": "a=1", "location": "/x", "x-frame-options": "x"}
+    answering.provider.answer = httpx.Response(200, headers=told, content=b"<script>1</script>")
+
+    answer = api.get(at(rest))
+
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    assert (answer.content, headers["content-type"]) == (b"<script>1</script>", passed)
+    assert headers.items() >= KEPT_FROM_RUNNING.items()
+    assert not {"set-cookie", "location"} & set(headers)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *({"sec-fetch-dest": dest} for dest in ("document", "iframe", "object", "script", "image")),
+        {"sec-fetch-mode": "navigate"},
+        {"sec-fetch-dest": "Document"},
+    ],
+    ids=str,
+)
+def test_no_browser_shows_what_a_sandbox_answers(api, answering, asked):
+    assert code(api.get(at("main/config"), headers=asked)) == (403, "not_a_page")
+    assert code(api.get(at("main/preview-fetch?path=/.decofile"), headers=asked)) == (
+        403,
+        "not_a_page",
+    )
+    assert answering.provider.asked == []
+
+
+def test_a_page_of_ours_reads_it(api, answering):
+    asked = {"sec-fetch-dest": "empty", "sec-fetch-mode": "cors", "sec-fetch-site": "same-origin"}
+
+    assert api.get(at("main/config"), headers=asked).status_code == 200
 
 
 def test_a_ticket_opens_the_preview_of_that_sandbox(api, answering, agent, ada):
@@ -223,6 +271,14 @@ async def test_events_come_byte_for_byte(reader, answering):
     assert body == b'event: phase\ndata: {"kind": "ready"}\n\n' + sent
     assert answer["x-accel-buffering"] == "no"
     assert answer["content-encoding"] == "identity"
+    assert answer["content-type"] == "text/event-stream"
+    assert {n.lower(): v for n, v in answer.items()}.items() >= KEPT_FROM_RUNNING.items()
+
+
+async def test_no_browser_shows_the_events(reader, answering):
+    shown = await reader.get(at("main/events"), headers={"sec-fetch-dest": "document"})
+
+    assert (shown.status_code, json.loads(shown.content)["error"]["code"]) == (403, "not_a_page")
 
 
 async def test_a_machine_that_is_away_is_one_failed_phase(reader, answering):

@@ -82,6 +82,15 @@ async def test_events_of_a_machine_that_is_away(ada, thread, answering):
     assert b"It sleeps." in body
 
 
+async def test_no_browser_shows_the_events(ada, thread, answering):
+    client = AsyncClient()
+    await client.aforce_login(ada)
+
+    answer = await client.get(at(thread, "events"), headers={"sec-fetch-dest": "document"})
+
+    assert code(answer) == (403, "not_a_page")
+
+
 def test_another_persons_thread_is_not_there(thread, say, bob, answering):
     say()
     bobs = APIClient()

@@ -47,7 +47,22 @@ const SAFE = {
   ALLOW_ARIA_ATTR: false,
 };
 
-const clean = (html) => globalThis.DOMPurify.sanitize(html, SAFE);
+const PROTOCOLS = ["http:", "https:", "mailto:"];
+
+/** Say whether a link leads out of Mesh. One into it would be opened with the reader's session. */
+export function leadsOut(address) {
+  if (!URL.canParse(address, location.href)) return false;
+  const { protocol, origin } = new URL(address, location.href);
+  return PROTOCOLS.includes(protocol) && origin !== location.origin;
+}
+
+function clean(html) {
+  const fragment = globalThis.DOMPurify.sanitize(html, SAFE);
+  for (const link of fragment.querySelectorAll("a")) {
+    if (!leadsOut(link.getAttribute("href") ?? "")) link.replaceWith(...link.childNodes);
+  }
+  return fragment;
+}
 
 /** One text part in `root`. update() takes the whole text so far and whether it is finished. */
 export class Markdown {

@@ -58,7 +58,8 @@ class CarriedOutPart {
   }
 
   update(part) {
-    this.link.href = part.data?.threadId ?? ""; // beside this chat's own address
+    const id = String(part.data?.threadId ?? "");
+    this.link.href = /^[-0-9a-f]+$/.test(id) ? id : ""; // beside this chat's own address
   }
 }
 
