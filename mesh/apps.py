@@ -1,8 +1,21 @@
 """The project's own app: people, organizations, and what every page shares."""
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin
 
 
 class MeshConfig(AppConfig):
     name = "mesh"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from mesh import second_factor
+
+        second_factor.connect()
+
+
+class MeshAdminConfig(admin.AdminConfig):
+    """Django's admin on our site; installed in the place of ``django.contrib.admin``."""
+
+    default = False
+    default_site = "mesh.admin_site.AdminSite"

@@ -45,6 +45,12 @@ class Env:
         secret=True,
     )
     url: str = _var("MESH_URL", "", "Public address of the server, such as https://mesh.example.")
+    admin_second_factor: bool = _var(
+        "MESH_ADMIN_SECOND_FACTOR",
+        True,
+        "Let staff into /admin/ with a second factor only. `make run` without MESH_URL asks for"
+        " one only where it was set up.",
+    )
     database_url: str = _var("DATABASE_URL", "", "postgres://… ; empty: SQLite.", secret=True)
     redis_url: str = _var("REDIS_URL", "", "redis://… ; empty: one process only.", secret=True)
     allow_localhost_links: bool = _var(

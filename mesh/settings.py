@@ -58,7 +58,7 @@ INSTALLED_APPS = [
     "agents",
     "sandboxes",
     "threads",
-    "django.contrib.admin",
+    "mesh.apps.MeshAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -170,7 +170,14 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+# Not the console: what stands in such mails opens accounts, and the console is the log.
+EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+# Where only this machine reaches Mesh, whoever has the printed ticket has the machine and its
+# database. A second factor that its owner has set up is asked for there, too.
+MESH_ADMIN_SECOND_FACTOR = ENV.admin_second_factor and not (MESH_EMBEDDED and not MESH_URL)
+MFA_TOTP_ISSUER = "Mesh"
+# Mesh sends no mail, so no address is ever verified.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
 SESSION_COOKIE_NAME = "mesh_session"
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 30
 SESSION_COOKIE_SAMESITE = "Lax"

@@ -130,7 +130,7 @@ PAGES = {
     "<slug:org>/threads/<uuid:thread_id>": OWN,
 }
 OTHERS = {
-    "admin/login/": ANYBODY,
+    "admin/login/": (SIGN_IN, FORBIDDEN, FORBIDDEN, FORBIDDEN),
     "admin/logout/": ANYBODY,
     "healthz": ANYBODY,
     "enter": (FORBIDDEN, IN, IN, IN),  # without a ticket it leads those to the chat who are in

@@ -1,0 +1,55 @@
+"""Whether a session has proven a second factor, and what a person must do if it has not."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from allauth.account.internal.flows.login import get_authentication_records, record_authentication
+from allauth.mfa import signals
+from allauth.mfa.models import Authenticator
+from allauth.mfa.utils import is_mfa_enabled
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
+
+from mesh.models import User
+
+# Recovery codes stand in for one of these; alone they are no second factor.
+_KINDS: Final = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+
+
+def has_second_factor(user: User | AnonymousUser) -> bool:
+    """Return whether ``user`` has set up a second factor."""
+    return bool(is_mfa_enabled(user, _KINDS))
+
+
+def is_proven(request: HttpRequest) -> bool:
+    """Return whether this session gave a second factor that its person still has.
+
+    A session may be older than the second factor: it must prove it like any other.
+    """
+    if not isinstance(request.user, User) or not has_second_factor(request.user):
+        return False
+    records = get_authentication_records(request, request.user)
+    return any(record.get("method") == "mfa" for record in records)
+
+
+def is_missing(request: HttpRequest) -> bool:
+    """Return whether the admin must ask this session for a second factor first."""
+    assert isinstance(request.user, User)
+    is_asked_for = settings.MESH_ADMIN_SECOND_FACTOR or has_second_factor(request.user)
+    return is_asked_for and not is_proven(request)
+
+
+def connect() -> None:
+    """Count setting up a second factor as proof: its first code was checked just then."""
+    signals.authenticator_added.connect(_record, dispatch_uid="mesh.second_factor")
+
+
+def _record(
+    *, request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any
+) -> None:
+    if authenticator.type in _KINDS:
+        record_authentication(
+            request, user, "mfa", id=authenticator.pk, type=str(authenticator.type)
+        )
