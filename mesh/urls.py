@@ -9,6 +9,11 @@ from mesh import views
 urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     path("enter", views.enter, name="enter"),
+    # Before allauth's own: nothing here may wait for a mail, or put a key of one into the log.
+    path("accounts/password/reset/", views.no_mail, name="no_mail"),
+    path("accounts/password/reset/<path:rest>", views.no_mail),
+    path("accounts/confirm-email/", views.no_mail),
+    path("accounts/confirm-email/<path:rest>", views.no_mail),
     path("accounts/", include("allauth.account.urls")),
     path("accounts/machines/", include("links.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),

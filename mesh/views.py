@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from allauth.account.internal.flows.login import perform_login
+from allauth.account.models import Login
+from allauth.core.internal import ratelimit
 from django.conf import settings
-from django.contrib.auth import login
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
@@ -41,13 +43,40 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @require_GET
 @never_cache
 def enter(request: HttpRequest) -> HttpResponseBase:
-    """Sign the owner in by the address that ``make run`` printed; it works once."""
-    user = entry.redeem(request.GET.get("ticket", ""))
-    if user is None and not request.user.is_authenticated:
-        return render(request, "enter_refused.html", status=403)
+    """Sign the owner in by the address that ``make run`` printed; it works once.
+
+    Through allauth like any sign-in: an owner who has set up a second factor is asked for it.
+    """
+    if not _may_try_ticket(request):
+        refusal: HttpResponseBase = ratelimit.respond_429(request)
+        return refusal
+    user = entry.redeem(request.GET.get("ticket", "")) if settings.MESH_EMBEDDED else None
     if user is not None:
-        login(request, user, backend="django.contrib.auth.backends.ModelBackend")
-    return redirect("/")
+        answer: HttpResponseBase = perform_login(request, Login(user=user, redirect_url="/"))
+        return answer
+    if request.user.is_authenticated:
+        return redirect("/")
+    _may_try_ticket(request, count=True)
+    return render(request, "enter_refused.html", status=403)
+
+
+def no_mail(request: HttpRequest, rest: str = "") -> HttpResponse:
+    """Say that Mesh sends no mail, in the place of allauth's pages that promise one."""
+    return render(request, "account/no_mail.html")
+
+
+def _may_try_ticket(request: HttpRequest, *, count: bool = False) -> bool:
+    """Return whether this address may try a ticket; ``count`` one that was wrong."""
+    return bool(
+        ratelimit.consume(
+            request,
+            app="mesh",
+            action="enter",
+            config={"enter": "10/m/ip"},
+            limit_get=True,
+            dry_run=not count,
+        )
+    )
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:

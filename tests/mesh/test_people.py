@@ -13,6 +13,7 @@ from mesh import entry, services
 from mesh.accounts import bearer, find_user_by_token
 from mesh.models import Membership, Role, User
 from mesh.selectors import NotFound, get_membership
+from tests.second_factor import code_of, set_up
 
 
 def test_the_embedded_start_makes_owner_and_home_once(db):
@@ -37,6 +38,56 @@ def test_who_is_signed_in_already_may_use_the_address_again(ada, client):
     client.force_login(ada)
 
     assert client.get(reverse("enter"), {"ticket": "used"}).status_code == 302
+
+
+def test_a_ticket_is_no_way_round_the_second_factor(ada, client):
+    secret = set_up(ada)
+
+    answer = client.get(reverse("enter"), {"ticket": entry.make_ticket(user=ada)})
+
+    assert answer.url == reverse("mfa_authenticate")
+    assert "_auth_user_id" not in client.session
+    assert client.post(answer.url, {"code": code_of(secret)}).url == "/"
+    assert client.session["_auth_user_id"] == str(ada.pk)
+
+
+def test_no_ticket_opens_a_mesh_of_several_people(ada, client, settings):
+    settings.MESH_EMBEDDED = False
+
+    answer = client.get(reverse("enter"), {"ticket": entry.make_ticket(user=ada)})
+
+    assert (answer.status_code, "_auth_user_id" in client.session) == (403, False)
+
+
+def test_wrong_tickets_are_counted(ada, client):
+    codes = [client.get(reverse("enter"), {"ticket": "guess"}).status_code for _ in range(10)]
+
+    right = client.get(reverse("enter"), {"ticket": entry.make_ticket(user=ada)})
+
+    assert (codes, right.status_code) == ([403] * 10, 429)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["password/reset/", "password/reset/key/a-b/", "confirm-email/", "confirm-email/MQ:a:b/"],
+)
+def test_no_page_promises_a_mail_that_is_never_sent(ada, client, path, capfd):
+    for answer in (
+        client.get(f"/accounts/{path}"),
+        client.post(f"/accounts/{path}", {"email": ada.email}),
+    ):
+        assert "This server sends no e-mail" in answer.content.decode()
+    assert "reset" not in capfd.readouterr().out
+
+
+def test_an_address_can_be_added_and_nothing_is_written_down(ada, client, capfd):
+    client.force_login(ada)
+    form = {"email": "ada@home.example", "action_add": ""}
+
+    page = client.post(reverse("account_email"), form, follow=True).content.decode()
+
+    assert "Confirm Access" in page or "ada@home.example" in page
+    assert "confirm-email" not in capfd.readouterr().out
 
 
 def test_an_old_ticket_opens_nothing(ada, client):
