@@ -11,6 +11,7 @@ from uuid import UUID
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.idp.oidc.models import Token
 from django.conf import settings
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
@@ -18,7 +19,7 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
 from mesh.lib import oauth
-from mesh.models import Pairing, PairingState, User
+from mesh.models import Membership, Pairing, PairingState, Role, User
 from mesh.pairing.metadata import issuer
 from mesh.pairing.tokens import pairing_of
 
@@ -27,11 +28,21 @@ OPEN_TO_MACHINES: Final = "/api/links"
 _AT_ONCE = 500  # SQLite takes so many values in one list
 
 
+def owners() -> QuerySet[Membership]:
+    """Return the memberships of active owners."""
+    return Membership.objects.filter(role=Role.OWNER, user__is_active=True)
+
+
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
-    """Who may open an account: on an embedded Mesh nobody, its owner exists already."""
+    """Who may open an account: nobody, unless the operator lets everybody."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        return not settings.MESH_EMBEDDED
+        """Return whether sign-up is open; never before there is an owner.
+
+        Nor on an embedded Mesh, which has one person.
+        """
+        is_let = settings.MESH_OPEN_SIGNUP and not settings.MESH_EMBEDDED
+        return bool(is_let and owners().exists())
 
 
 @dataclass(frozen=True, slots=True)

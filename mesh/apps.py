@@ -9,6 +9,7 @@ class MeshConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from mesh import checks as checks  # registers itself
         from mesh import second_factor
 
         second_factor.connect()

@@ -51,6 +51,11 @@ class Env:
         "Let staff into /admin/ with a second factor only. `make run` without MESH_URL asks for"
         " one only where it was set up.",
     )
+    open_signup: bool = _var(
+        "MESH_OPEN_SIGNUP",
+        False,
+        "Let anybody who reaches the server make an account, once it has an owner.",
+    )
     database_url: str = _var("DATABASE_URL", "", "postgres://… ; empty: SQLite.", secret=True)
     redis_url: str = _var("REDIS_URL", "", "redis://… ; empty: one process only.", secret=True)
     allow_localhost_links: bool = _var(

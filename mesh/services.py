@@ -5,12 +5,34 @@ from __future__ import annotations
 import secrets
 
 from allauth.idp.oidc.models import Client, Token
-from django.db import transaction
+from allauth.mfa.models import Authenticator
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 
-from mesh.models import Membership, Organization, Role, User
+from mesh.lib.errors import AppError
+from mesh.models import Membership, Organization, Pairing, Role, User
+from mesh.pairing import services as pairing
 
 # The one public client whose tokens `mesh_token` and the embedded start hand out.
 CLI_CLIENT = "mesh-cli"
+
+
+class AccountExists(AppError):
+    code = "account_exists"
+    hint = (
+        "Somebody may have signed up with that name. Choose another, or take the account over"
+        " with --existing: that sets a new password and signs out whoever uses it."
+    )
+
+
+class NoSuchAccount(AppError):
+    code = "no_such_account"
+    hint = "Leave out --existing to make the account."
+
+
+class BadUserName(AppError):
+    code = "bad_user_name"
+    hint = "Choose another name, such as ada."
 
 
 def make_home(*, username: str) -> User:
@@ -26,11 +48,63 @@ def make_home(*, username: str) -> User:
             # Signs in by the printed address; `manage.py changepassword` sets a password.
             user.set_unusable_password()
             user.save(update_fields=["password"])
-        organization, _ = Organization.objects.get_or_create(slug="home", defaults={"name": "Home"})
         Membership.objects.get_or_create(
-            organization=organization, user=user, defaults={"role": Role.OWNER}
+            organization=_home(), user=user, defaults={"role": Role.OWNER}
         )
     return user
+
+
+def check_owner_name(*, username: str, is_existing: bool) -> None:
+    """Refuse a name that ``make_owner`` would refuse, before anybody is asked for a password.
+
+    Raises:
+        AccountExists, NoSuchAccount, BadUserName: as ``make_owner``.
+    """
+    if is_existing:
+        if not User.objects.filter(username=username).exists():
+            raise NoSuchAccount(f"There is no account called {username!r}.")
+        return
+    # Whatever its case: people sign in with either.
+    if taken := User.objects.filter(username__iexact=username).first():
+        raise AccountExists(f"There is an account called {taken.username!r} already.")
+    try:
+        User(username=username).clean_fields(exclude=["password"])
+    except ValidationError as exc:
+        raise BadUserName(" ".join(exc.messages)) from exc
+
+
+@transaction.atomic
+def make_owner(*, username: str, password: str, is_existing: bool = False) -> User:
+    """Return the new owner of the organization ``home``, which is made if it is missing.
+
+    An existing account is taken over only where the caller says so. Whoever used it until now
+    is signed out everywhere: sessions, tokens and machines end, and so does a second factor.
+
+    Raises:
+        AccountExists: the name is taken, and ``is_existing`` is not set.
+        NoSuchAccount: ``is_existing`` is set, and there is no such account.
+        BadUserName: nobody could sign in with that name.
+    """
+    check_owner_name(username=username, is_existing=is_existing)
+    user = User.objects.get(username=username) if is_existing else User(username=username)
+    user.is_staff = user.is_superuser = user.is_active = True
+    user.set_password(password)  # which ends the sessions, too
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError as exc:  # somebody signed up with it this very moment
+        raise AccountExists(f"There is an account called {username!r} already.") from exc
+    pairing.end(Pairing.objects.filter(user=user))
+    Token.objects.filter(user=user).delete()
+    Authenticator.objects.filter(user=user).delete()
+    Membership.objects.update_or_create(
+        organization=_home(), user=user, defaults={"role": Role.OWNER}
+    )
+    return user
+
+
+def _home() -> Organization:
+    return Organization.objects.get_or_create(slug="home", defaults={"name": "Home"})[0]
 
 
 def make_token(*, user: User, name: str = "token") -> str:

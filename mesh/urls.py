@@ -14,6 +14,7 @@ urlpatterns = [
     path("accounts/password/reset/<path:rest>", views.no_mail),
     path("accounts/confirm-email/", views.no_mail),
     path("accounts/confirm-email/<path:rest>", views.no_mail),
+    path("accounts/signup/", views.sign_up, name="account_signup"),
     path("accounts/", include("allauth.account.urls")),
     path("accounts/machines/", include("links.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),

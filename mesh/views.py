@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.login import perform_login
 from allauth.account.models import Login
+from allauth.account.views import signup
 from allauth.core.internal import ratelimit
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -15,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from mesh import entry
+from mesh.accounts import owners
 from mesh.api import StalePage, answer_server_error
 from mesh.lib.errors import error_body
 
@@ -58,6 +61,16 @@ def enter(request: HttpRequest) -> HttpResponseBase:
         return redirect("/")
     _may_try_ticket(request, count=True)
     return render(request, "enter_refused.html", status=403)
+
+
+@never_cache
+def sign_up(request: HttpRequest) -> HttpResponseBase:
+    """Let people sign up where the operator has opened it; else say what to do instead."""
+    if not get_adapter(request).is_open_for_signup(request):
+        context = {"has_owner": owners().exists()}
+        return render(request, "account/signup_closed.html", context, status=403)
+    answer: HttpResponseBase = signup(request)
+    return answer
 
 
 def no_mail(request: HttpRequest, rest: str = "") -> HttpResponse:

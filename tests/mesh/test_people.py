@@ -160,12 +160,49 @@ def test_a_foreign_organization_looks_like_none(ada, eve):
             get_membership(viewer=ada, slug=slug)
 
 
-def test_nobody_opens_an_account_on_an_embedded_mesh(client, db, settings):
-    settings.MESH_EMBEDDED = True
-    answer = client.post(
-        reverse("account_signup"),
-        {"username": "mallory", "password1": "correct horse b", "password2": "correct horse b"},
-    )
+SIGN_UP = {"username": "mallory", "password1": "correct horse b", "password2": "correct horse b"}
 
-    assert answer.status_code == 200
+
+@pytest.fixture
+def open_to_all(settings):
+    settings.MESH_EMBEDDED = False
+    settings.MESH_OPEN_SIGNUP = True
+    return settings
+
+
+def signing_up(client):
+    """The answers to who looks at the page, and to who sends its form."""
+    address = reverse("account_signup")
+    return client.get(address), client.post(address, SIGN_UP)
+
+
+def test_sign_up_is_closed_until_the_operator_opens_it(client, ada, open_to_all):
+    open_to_all.MESH_OPEN_SIGNUP = False
+
+    for answer in signing_up(client):
+        assert answer.status_code == 403
+        assert "MESH_OPEN_SIGNUP=1" in answer.content.decode()
+    assert not User.objects.filter(username="mallory").exists()
+
+
+def test_sign_up_is_closed_until_there_is_an_owner(client, db, open_to_all):
+    for answer in signing_up(client):
+        assert answer.status_code == 403
+        assert "manage.py mesh_owner" in answer.content.decode()
     assert not User.objects.exists()
+
+
+def test_nobody_opens_an_account_on_an_embedded_mesh(client, ada, open_to_all):
+    open_to_all.MESH_EMBEDDED = True
+
+    assert [answer.status_code for answer in signing_up(client)] == [403, 403]
+    assert not User.objects.filter(username="mallory").exists()
+
+
+def test_who_signs_up_where_it_is_open_belongs_to_nothing(client, ada, open_to_all):
+    page, done = signing_up(client)
+
+    assert (page.status_code, done.status_code) == (200, 302)
+    mallory = User.objects.get(username="mallory")
+    assert not mallory.is_staff
+    assert not mallory.memberships.exists()

@@ -86,6 +86,17 @@ def test_people_agents_and_threads_are_there(load, ada):
     assert "1 × left out: thread without owner or agent" in said
 
 
+@pytest.mark.parametrize("name", ["mallory", "New@mesh.example"])
+def test_a_stranger_with_an_address_of_another_gets_none_of_it(load, ada, name):
+    email = "new@mesh.example" if name == "mallory" else ""
+    stranger = User.objects.create_user(name, email, "the stranger's own")
+
+    said = load()
+
+    assert not stranger.memberships.exists()
+    assert "1 × left out: user whose address a stranger's account has" in said
+
+
 def test_vm_maps_have_three_levels_our_people_and_one_kind_field(load, ada):
     load()
 

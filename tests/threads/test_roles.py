@@ -32,7 +32,7 @@ ACCOUNTS = {  # allauth's own
     "accounts/login/": ANYBODY,
     "accounts/logout/": ANYBODY,
     "accounts/inactive/": ANYBODY,
-    "accounts/signup/": ANYBODY,
+    "accounts/signup/": (FORBIDDEN,) * 4,  # closed unless the operator opens it
     "accounts/reauthenticate/": PERSON,
     "accounts/email/": PERSON,
     "accounts/confirm-email/": ANYBODY,

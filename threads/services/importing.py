@@ -16,6 +16,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from agents.models import Agent
@@ -92,8 +93,12 @@ class _Load:
         if not email:
             self._loaded.left["user without an address"] += 1
             return
-        # Known people stay who they are; new ones sign in once they have set a password.
-        user = User.objects.filter(email__iexact=email).first()
+        # Known people stay who they are; new ones sign in once they have been given a password.
+        named = Q(email__iexact=email) | Q(username__iexact=email[:150])
+        user = User.objects.filter(named).first()
+        if user is not None and not _is_known(user):
+            self._loaded.left["user whose address a stranger's account has"] += 1
+            return
         if user is None:
             user = User(username=email[:150], email=email)
             user.set_unusable_password()
@@ -222,6 +227,14 @@ def _id(row: Row) -> str:
 
 def _either(row: Row, *names: str) -> str:
     return next((value for name in names if (value := row.get(name))), "")
+
+
+def _is_known(user: User) -> bool:
+    """Return whether somebody has let the account in, or this import has made it.
+
+    Nobody checks an address: whoever signed up with another's would get their memberships.
+    """
+    return user.memberships.exists() or not user.has_usable_password()
 
 
 def _slug(text: str) -> str:
