@@ -35,6 +35,13 @@ class Env:
     )
     open_browser: bool = _var("MESH_OPEN_BROWSER", True, "Open the browser when Mesh is ready.")
     debug: bool = _var("MESH_DEBUG", False, "Django's debug pages. Never on a server others reach.")
+    hsts: str = _var(
+        "MESH_HSTS",
+        "host",
+        "Whom Strict-Transport-Security binds to https for a year: off, host (this host alone),"
+        " subdomains (and all below it), preload (and browsers ship it).",
+        choices=("off", "host", "subdomains", "preload"),
+    )
     secret_key: str = _var(
         "MESH_SECRET_KEY", "", "Signs sessions. Embedded: made once.", secret=True
     )

@@ -35,6 +35,36 @@ def test_no_host_below_ours_can_set_our_cookies_where_there_is_tls(url, shown, t
     assert done.stdout.strip() == shown
 
 
+SAY = """
+import django; django.setup()
+from django.http import HttpResponse
+from django.middleware.security import SecurityMiddleware
+from django.test import RequestFactory
+answer = SecurityMiddleware(lambda request: HttpResponse())(RequestFactory().get("/", secure=True))
+print(answer.headers.get("Strict-Transport-Security"))
+"""
+YEAR = "max-age=31536000"
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        pytest.param({}, YEAR, id="unasked"),
+        pytest.param({"MESH_HSTS": "off"}, "None", id="off"),
+        pytest.param({"MESH_HSTS": "subdomains"}, f"{YEAR}; includeSubDomains", id="subdomains"),
+        pytest.param({"MESH_HSTS": "preload"}, f"{YEAR}; includeSubDomains; preload", id="preload"),
+        pytest.param({"MESH_URL": "http://mesh.example"}, "None", id="no TLS"),
+    ],
+)
+def test_no_other_host_is_bound_to_https_unasked(asked, said, tmp_path):
+    env = os.environ | {"MESH_HOME": str(tmp_path), "MESH_URL": "https://mesh.example"} | asked
+    done = subprocess.run(
+        [sys.executable, "-c", SAY], env=env, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == said
+
+
 NAMES = """
 import os, sys, django
 from django.conf import settings
