@@ -1,7 +1,8 @@
 """The project's own app: people, organizations, and what every page shares."""
 
 from django.apps import AppConfig
-from django.contrib.admin import apps as admin
+from django.contrib import admin
+from django.contrib.admin import apps as admin_apps
 
 
 class MeshConfig(AppConfig):
@@ -15,8 +16,14 @@ class MeshConfig(AppConfig):
         second_factor.connect()
 
 
-class MeshAdminConfig(admin.AdminConfig):
+class MeshAdminConfig(admin_apps.AdminConfig):
     """Django's admin on our site; installed in the place of ``django.contrib.admin``."""
 
     default = False
     default_site = "mesh.admin_site.AdminSite"
+
+    def ready(self) -> None:
+        super().ready()
+        from mesh import admin_models  # it needs the models
+
+        admin_models.replace_pages(admin.site)

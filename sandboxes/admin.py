@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
@@ -157,7 +157,8 @@ class SandboxRunnerStateAdmin(LookedAt):
 
     @admin.display(description="provider's notes")
     def notes(self, row: SandboxRunnerState) -> str:
-        return json.dumps(row.state) if row.state else "–"
+        # What a provider notes is its own: a later one might need a secret there.
+        return ", ".join(sorted(row.state)) or "–"
 
     @admin.display(description="last used", ordering="used_at")
     def used(self, row: SandboxRunnerState) -> str:
@@ -283,6 +284,22 @@ class VmMapAdmin(LookedAt):
         return TemplateResponse(request, "admin/sandboxes/act.html", context)
 
 
+def _without_secrets(url: str) -> str:
+    """Return the address without user, password, query and fragment; empty if it is no page's.
+
+    Metadata is not ours alone to write: no javascript: behind a link either.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return ""
+    if parts.scheme not in {"https", "http"} or not host:
+        return ""
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
+
+
 def _shown(entry: vm_map.VmEntry, names: Mapping[UUID, str]) -> dict[str, Any]:
     started, url = entry.started_with, entry.preview_url or ""
     since = datetime.fromtimestamp(entry.created_at / 1000, UTC) if entry.created_at else None
@@ -290,8 +307,7 @@ def _shown(entry: vm_map.VmEntry, names: Mapping[UUID, str]) -> dict[str, Any]:
     return {
         "kind": entry.kind,
         "vm_id": entry.vm_id,
-        # Metadata is not ours alone to write: no javascript: behind a link.
-        "preview_url": url if url.startswith(("https://", "http://")) else "",
+        "preview_url": _without_secrets(url),
         "machine": names.get(entry.machine, "removed") if entry.machine else entry.link_id,
         "since": since,
         "started_with": ", ".join(part for part in with_ if part),
