@@ -17,11 +17,12 @@ from links.core.presence import Fact
 from links.peer import Peer, Stream
 from links.services import Claimed
 from links.sockets import PROTOCOLS, TunnelSocket, opened
-from links.transport import Signed, TunnelTransport, handshake_proof
+from links.transport import LAPTOP, Signed, TunnelTransport, handshake_proof
 from links.wire.errors import TunnelError
 from links.wire.heads import RequestHead
 from links.wire.messages import MachineStatus
 from links.wire.tunnel import Tunnel
+from mesh.answers import bounded_client
 from mesh.version import VERSION
 
 logger = logging.getLogger(__name__)
@@ -77,12 +78,12 @@ class Connection:
     def client(self) -> httpx.AsyncClient:
         """The client whose requests go, signed, through this connection."""
         assert self.claimed is not None
-        return httpx.AsyncClient(
+        return bounded_client(
+            TunnelTransport(self.peer),
+            limits=LAPTOP,
             base_url="http://laptop",
-            transport=TunnelTransport(self.peer),
             auth=Signed(self.claimed.secret),
             timeout=httpx.Timeout(FIRST_ANSWER),
-            trust_env=False,
         )
 
     @property

@@ -30,7 +30,8 @@ from links.gateway import Gateway
 from links.services import Claimed
 from links.services.calling import Reachable
 from links.sockets import MAX_MESSAGE, ClientSocket, Parting, Straight, address_of, connected
-from links.transport import Signed, handshake_proof
+from links.transport import LAPTOP, Signed, handshake_proof
+from mesh.answers import bounded_client
 
 logger = logging.getLogger(__name__)
 
@@ -53,14 +54,15 @@ class DirectConnection:
     @cached_property
     def client(self) -> httpx.AsyncClient:
         """The client whose requests go, signed, to the machine's address, and nowhere else."""
-        return httpx.AsyncClient(
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+        # No proxy of ours stands between.
+        wire = httpx.AsyncHTTPTransport(verify=_tls(), limits=limits, trust_env=False)
+        return bounded_client(
+            wire,
+            limits=LAPTOP,
             base_url=self.machine.url,
             auth=Signed(self.machine.secret),
             timeout=httpx.Timeout(FIRST_ANSWER),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
-            verify=_tls(),
-            follow_redirects=False,
-            trust_env=False,  # no proxy of ours stands between
         )
 
     @property

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Generator
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -14,8 +14,11 @@ from links.peer import Peer, Stream, StreamLost
 from links.wire import signing
 from links.wire.errors import TooManyStreams, TunnelNotReady
 from links.wire.heads import RequestHead
+from mesh.answers import MIB, Limits
 from mesh.lib.targets import checked_target
 
+# Of a laptop, which answers as its person likes. Read whole are files, changes, output of tasks.
+LAPTOP: Final = Limits(body=32 * MIB)
 # Of one hop: the next one has its own. Host is of no use to a program behind a socket.
 _OWN = {"connection", "keep-alive", "transfer-encoding", "upgrade", "proxy-connection", "host"}
 

@@ -16,6 +16,8 @@ import httptools
 HIGH_WATER: Final = 256 * 1024  # bytes not yet taken: reading stops until they are
 JOINED: Final = 64 * 1024  # bytes handed on at once, at most, when chunks pile up
 KEPT: Final = 8  # idle connections for one socket
+HEAD_BYTES: Final = 64 * 1024  # of an answer's head, and of what stands between two chunks
+BODY_BYTES: Final = 1024 * 1024  # of a body that is read whole
 IDLE_FOR: Final = 2.0  # seconds; a server that closes idle ones waits longer than that
 
 Headers = list[tuple[bytes, bytes]]
@@ -43,8 +45,18 @@ class Answer:
         while chunk := await self._wire.read():
             yield chunk
 
-    async def body(self) -> bytes:
-        return b"".join([chunk async for chunk in self.chunks()])
+    async def body(self, limit: int = BODY_BYTES) -> bytes:
+        """Return the body, whole.
+
+        Raises:
+            UpstreamError: it ends too early, or is larger than ``limit``.
+        """
+        body = bytearray()
+        async for chunk in self.chunks():
+            body += chunk
+            if len(body) > limit:
+                raise UpstreamError("the answer is too large")
+        return bytes(body)
 
     def close(self) -> None:
         """Keep the connection if its answer was read whole, else drop it, which the program
@@ -119,6 +131,7 @@ class _Wire(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._chunks: deque[bytes] = deque()
         self._size = 0
+        self._head_size = 0  # bytes since the last that were a body's
         self._is_headed = False
         self._is_complete = True
         self._is_paused = False
@@ -136,7 +149,7 @@ class _Wire(asyncio.Protocol):
         if self._transport is None:
             raise UpstreamError(self._lost)
         self._parser = httptools.HttpResponseParser(self)
-        self.status, self.headers = 0, []
+        self.status, self.headers, self._head_size = 0, [], 0
         self._is_headed = self._is_complete = self._ends_with_connection = False
         lines = [f"{method} {target} HTTP/1.1\r\n".encode("latin-1")]
         lines += [b"%b: %b\r\n" % pair for pair in headers]
@@ -183,10 +196,15 @@ class _Wire(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by type
 
     def data_received(self, data: bytes) -> None:
+        # The parser keeps a head, or the extension of a chunk, until it is whole.
+        self._head_size += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as exc:
             self._lost = f"the answer is no HTTP: {exc}"
+            self.abort()
+        if self._head_size > HEAD_BYTES:
+            self._lost = "the answer's head is too large"
             self.abort()
         self._wake()
 
@@ -209,6 +227,7 @@ class _Wire(asyncio.Protocol):
         self._ends_with_connection = not named & {b"content-length", b"transfer-encoding"}
 
     def on_body(self, body: bytes) -> None:
+        self._head_size = 0
         self._chunks.append(body)
         self._size += len(body)
         if self._size > HIGH_WATER and not self._is_paused and self._transport is not None:

@@ -2,7 +2,8 @@
 
 The name is resolved here, every address of it is looked at, and the connection goes to one of
 the addresses that were looked at. So a name that points elsewhere a moment later gains nothing,
-and each hop of a redirect, being a request of its own, is looked at again.
+and each hop of a redirect, being a request of its own, is looked at again. What comes back is
+taken within limits (``mesh.answers``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
+from mesh.answers import DEFAULT, UNASKED, Bounded, Limits, bounded
 from mesh.lib.addresses import Address, Allowed, first_refused, parse_address
 from mesh.lib.errors import AppError
 
@@ -115,23 +117,36 @@ class Sender:
     """Sends requests where the guard lets them go, and keeps the connections.
 
     ``library`` is httpx, or one that has its classes: model libraries bring their own, which
-    must not be loaded before it is used. Each wraps this as a transport of its own.
+    must not be loaded before it is used. Each wraps this as a transport of its own, and brings
+    its ``kind`` of bounded answer.
     """
 
-    def __init__(self, guard: Guard, library: Any) -> None:
+    def __init__(self, guard: Guard, library: Any, *, kind: Any, limits: Limits) -> None:
         self._guard = guard
         self._library = library
+        self._kind = kind
+        self._limits = limits
         # One for each name: a connection that was opened to one is never used for another
         # that happens to have the same address.
         self._inner: dict[str, Any] = {}
 
     async def send(self, request: Any) -> Any:
-        """Return the response of the first of the host's addresses that takes the connection.
+        """Return the bounded response of the first of the host's addresses that answers.
 
         Raises:
             AddressRefused: one of them may not be reached.
-            The library's own errors: none could be, or the host has none.
+            The library's own errors: none could be, the host has none, or its answer has too
+                many headers or does not begin in time.
         """
+        try:
+            # The library waits anew for each piece of a head: one a second would never end.
+            async with asyncio.timeout(_time_for_head(request)):
+                answer = await self._first(request)
+        except TimeoutError as exc:
+            raise self._library.ReadTimeout("No answer in time.", request=request) from exc
+        return await bounded(answer, self._limits, kind=self._kind, library=self._library)
+
+    async def _first(self, request: Any) -> Any:
         url = request.url
         addresses = await self._guard.addresses(url.scheme, url.host, url.port)
         if not addresses:
@@ -153,10 +168,12 @@ class Sender:
 
     def _pinned(self, request: Any, address: Address) -> Any:
         """Return the request for one address; certificate and ``Host`` stay the name's."""
+        headers = request.headers.copy()  # with the Host of the name
+        headers["accept-encoding"] = UNASKED
         return self._library.Request(
             request.method,
             request.url.copy_with(host=str(address)),
-            headers=request.headers,  # with the Host of the name
+            headers=headers,
             stream=request.stream,
             extensions={**request.extensions, "sni_hostname": request.url.host},
         )
@@ -169,8 +186,8 @@ class Sender:
 class GuardedTransport(httpx.AsyncBaseTransport):
     """An httpx transport that goes nowhere it may not; see the module."""
 
-    def __init__(self, guard: Guard) -> None:
-        self._sender = Sender(guard, httpx)
+    def __init__(self, guard: Guard, *, limits: Limits = DEFAULT) -> None:
+        self._sender = Sender(guard, httpx, kind=Bounded, limits=limits)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response: httpx.Response = await self._sender.send(request)
@@ -180,6 +197,12 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         await self._sender.close()
 
 
+def _time_for_head(request: Any) -> float | None:
+    """Return the seconds in which an answer has to begin; ``None``: the caller waits for ever."""
+    given = request.extensions.get("timeout", {}).values()
+    return sum(given) if given and None not in given else None
+
+
 @cache
 def ssl_context() -> ssl.SSLContext:
     """Return how servers prove who they are; making it takes a while, so there is one."""
@@ -187,8 +210,12 @@ def ssl_context() -> ssl.SSLContext:
 
 
 def guarded_client(
-    *, allowed: Allowed = NONE_ALLOWED, plain: bool = False, **settings: Any
+    *,
+    allowed: Allowed = NONE_ALLOWED,
+    plain: bool = False,
+    limits: Limits = DEFAULT,
+    **settings: Any,
 ) -> httpx.AsyncClient:
-    """Return a client whose every request passes the guard."""
-    transport = GuardedTransport(Guard(allowed=allowed, plain=plain))
+    """Return a client whose every request passes the guard, and every answer the limits."""
+    transport = GuardedTransport(Guard(allowed=allowed, plain=plain), limits=limits)
     return httpx.AsyncClient(transport=transport, trust_env=False, **settings)

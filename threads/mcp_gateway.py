@@ -24,6 +24,7 @@ from agents.core.mcp import McpServer
 from agents.selectors import list_mcp_servers
 from mesh import foreign
 from mesh.accounts import bearer
+from mesh.answers import MIB, Limits
 from mesh.egress import guarded_client
 from mesh.lib.addresses import parse_address
 from mesh.lib.errors import AppError
@@ -38,6 +39,8 @@ from threads.models import Run, Thread
 ASKED: Final = ("accept", "content-type", "mcp-session-id", "mcp-protocol-version", "last-event-id")
 ANSWERED: Final = ("mcp-session-id", "mcp-protocol-version")
 WITHIN: Final = httpx.Timeout(20.0, read=600.0)  # seconds; a tool may take long
+# Events are passed on, not read: one with a large picture in it does no harm here.
+LIMITS: Final = Limits(event=16 * MIB, pieces=100_000)
 # Names that mean the asking machine, or a network that only it is in.
 ITS_OWN: Final = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
@@ -120,14 +123,17 @@ def _find(token: str, org: str, thread_id: UUID, name: str) -> McpServer:
 
 async def _passed_on(server: McpServer, request: HttpRequest) -> HttpResponseBase:
     client = guarded_client(
-        allowed=settings.MESH_PRIVATE_HOSTS, plain=not server.headers, timeout=WITHIN
+        allowed=settings.MESH_PRIVATE_HOSTS,
+        plain=not server.headers,
+        limits=LIMITS,
+        timeout=WITHIN,
     )
     headers = {key: value for key in ASKED if (value := request.headers.get(key))}
     asked = client.build_request(
         request.method or "POST",
         server.url,
         content=request.body,
-        headers={**headers, "accept-encoding": "identity", **server.headers},
+        headers={**headers, **server.headers},
     )
     try:
         answer = await client.send(asked, stream=True)

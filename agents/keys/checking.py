@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,10 +13,12 @@ from django.conf import settings
 from agents.core.providers import Speaks, clean_sentence, sentence_of
 from agents.keys.selectors import Account
 from agents.models import Outcome
+from mesh.answers import MIB, Limits
 from mesh.egress import AddressRefused, guarded_client
 
-ANSWER_LIMIT: Final = 2 * 1024 * 1024  # bytes; a router lists several hundred models
-WAIT: Final = 10.0  # seconds
+LIMITS: Final = Limits(body=2 * MIB, stream=2 * MIB)  # a router lists several hundred models
+WAIT: Final = 10.0  # seconds for each step
+WHOLE_WAIT: Final = 30.0  # seconds for all of it
 MODELS_LIMIT: Final = 1_000
 
 # Where each API lists its models. OpenRouter's list is public, so it is asked for the key itself.
@@ -44,16 +47,25 @@ async def check(account: Account) -> Result:
     """
     url = account.address + _PATHS[account.provider.speaks]
     try:
-        async with guarded_client(
-            allowed=settings.MESH_PRIVATE_HOSTS, timeout=WAIT, headers=headers_of(account)
-        ) as client:
-            status, body = await _get(client, url)
+        async with (
+            asyncio.timeout(WHOLE_WAIT),
+            guarded_client(
+                allowed=settings.MESH_PRIVATE_HOSTS,
+                limits=LIMITS,
+                timeout=WAIT,
+                headers=headers_of(account),
+            ) as client,
+        ):
+            answer = await client.get(url)  # a redirect is an answer, not followed
     except AddressRefused as exc:
         return Result(Outcome.REFUSED, str(exc))
     except httpx.TimeoutException:
         return Result(Outcome.UNREACHABLE, f"There was no answer within {WAIT:.0f} seconds.")
+    except TimeoutError:
+        return Result(Outcome.UNREACHABLE, f"It took longer than {WHOLE_WAIT:.0f} seconds.")
     except (httpx.HTTPError, httpx.InvalidURL) as exc:
         return Result(Outcome.UNREACHABLE, clean_sentence(str(exc), secret=account.secret))
+    status, body = answer.status_code, _json(answer.content)
     if status == 200:
         return Result(Outcome.WORKS, models=_models(body))
     said = clean_sentence(sentence_of(body), secret=account.secret)
@@ -71,18 +83,12 @@ def headers_of(account: Account) -> dict[str, str]:
     return {"authorization": f"Bearer {account.secret}"} if account.secret else {}
 
 
-async def _get(client: httpx.AsyncClient, url: str) -> tuple[int, Any]:
-    """Return status and JSON of an answer; what is no JSON, or too long, is ``None``."""
-    body = bytearray()
-    async with client.stream("GET", url) as reply:  # a redirect is an answer, not followed
-        async for piece in reply.aiter_bytes():
-            body += piece
-            if len(body) > ANSWER_LIMIT:
-                return reply.status_code, None
+def _json(body: bytes) -> Any:
+    """Return what a body says; ``None`` where it is no JSON."""
     try:
-        return reply.status_code, json.loads(bytes(body))
+        return json.loads(body)
     except (ValueError, RecursionError):
-        return reply.status_code, None
+        return None
 
 
 def _models(body: Any) -> tuple[str, ...]:

@@ -168,7 +168,7 @@ class Supervisor:
                     value = json.loads(await answer.body())
                 finally:
                     answer.close()
-        except (UpstreamError, ValueError) as exc:
+        except (UpstreamError, ValueError, RecursionError) as exc:
             raise SandboxDown from exc
         if answer.status != 200 or not isinstance(value, dict):
             raise SandboxDown

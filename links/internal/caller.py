@@ -14,7 +14,8 @@ from links.connection import CHECK_WITHIN, FIRST_ANSWER
 from links.errors import LinkOffline
 from links.internal.app import HOP
 from links.internal.signing import signed_headers
-from links.transport import target_of_request
+from links.transport import LAPTOP, target_of_request
+from mesh.answers import BoundedTransport, bounded_client
 from mesh.lib.targets import checked_target
 
 KEPT: Final = 1000  # clients; a process calls few of the laptops that others hold
@@ -60,11 +61,11 @@ class Owners:
         """Return the client whose requests reach the laptop through the process at ``address``."""
         client = self._clients.get((link_id, address))
         if client is None:
-            client = httpx.AsyncClient(
+            client = bounded_client(
+                OwnerTransport(link_id, self._wire(address)),
+                limits=LAPTOP,
                 base_url="http://laptop",
-                transport=OwnerTransport(link_id, self._wire(address)),
                 timeout=httpx.Timeout(FIRST_ANSWER),
-                trust_env=False,
             )
             self._clients[link_id, address] = client
         self._clients.move_to_end((link_id, address))
@@ -86,7 +87,7 @@ class Owners:
             extensions={"timeout": httpx.Timeout(CHECK_WITHIN + 0.4).as_dict()},
         )
         try:
-            answer = await self._wire(address).handle_async_request(request)
+            answer = await BoundedTransport(self._wire(address)).handle_async_request(request)
             await answer.aread()
         except httpx.TransportError as exc:
             raise LinkOffline from exc

@@ -24,6 +24,8 @@ from links.sockets import (
     connected,
     join,
 )
+from links.transport import LAPTOP
+from mesh.answers import bounded_client
 from mesh.lib.errors import AppError
 from mesh.lib.targets import checked_target
 from sandboxes.providers.base import (
@@ -131,10 +133,11 @@ class DirectProvider(SpeakingProvider):
         address = await self.address_of(place.handle)
         if not address:
             raise SandboxDown
-        client = httpx.AsyncClient(
+        client = bounded_client(
+            httpx.AsyncHTTPTransport(trust_env=False),  # no proxy of this machine has a part in it
+            limits=LAPTOP,
             base_url=f"http://{address}",
             headers={"authorization": f"Bearer {self.token_of(place.handle)}"},
-            trust_env=False,  # a proxy of this machine has no part in it
         )
         self._ways[place.handle] = Way(client, "/_sandbox")
         return self._ways[place.handle]
@@ -166,7 +169,7 @@ class DirectProvider(SpeakingProvider):
         wanted = [Subprotocol(name) for name in scope.get("subprotocols", [])]
         proof = ("authorization", f"Bearer {self.token_of(place.handle)}")
         return await connected(
-            Straight(
+            Straight(  # a redirect would lead us, with the token, wherever an agent likes
                 address_of(address, target),
                 additional_headers=[*headers, proof],
                 subprotocols=wanted or None,
@@ -206,7 +209,7 @@ class DirectProvider(SpeakingProvider):
             return bool(answer.json().get("activeRuns"))
         except SandboxDown:
             return False
-        except (StreamCut, ValueError, AttributeError):
+        except (StreamCut, ValueError, AttributeError, RecursionError):
             return True  # slow: it may be at work, and is not ended on a guess
 
     async def _answers(self, place: Place, *, within: float) -> bool:

@@ -234,7 +234,7 @@ def _said(body: bytes) -> tuple[str, str, str]:
     try:
         error: Any = jsonlib.loads(body)["error"]
         return str(error["code"]), str(error["message"]), str(error.get("hint", ""))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "", "", ""
 
 

@@ -74,6 +74,27 @@ async def test_what_is_asked(pool, server):
     ]
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nx: " + b"y" * 300_000, id="a line without end"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 20_000, id="lines without end"),
+    ],
+)
+async def test_a_head_without_end_is_given_up(pool, server, answer):
+    server.script = [answer]
+    with pytest.raises(UpstreamError):
+        await get(pool)
+
+
+async def test_a_body_that_is_read_whole_has_a_limit(pool, server):
+    server.script = [OK]
+    answer = await pool.request("GET", "/x", headers=(), body=b"")
+    with pytest.raises(UpstreamError, match="too large"):
+        await answer.body(1)
+    answer.close()
+
+
 async def test_connections_are_kept(pool, server):
     server.script = [OK, OK]
 
@@ -183,5 +204,5 @@ async def test_a_slow_reader_stops_the_program(pool, server):
     await auntil(lambda: wire._is_paused)
 
     assert wire._size < HIGH_WATER + 1024 * 1024
-    assert len(await answer.body()) == size
+    assert len(await answer.body(size)) == size
     answer.close()

@@ -22,6 +22,7 @@ from pydantic_ai.profiles.openai import OpenAIJsonSchemaTransformer
 from agents.harness.decopilot.memory import cut
 from agents.harness.decopilot.remote import RemoteTool, read_result, tools_of, without_secrets
 from agents.harness.mcp import McpServer
+from mesh.answers import MIB, Limits
 from mesh.egress import AddressRefused, Guard
 from mesh.lib.addresses import Allowed
 from threads.decopilot.files import ToolFailed
@@ -31,7 +32,7 @@ from threads.decopilot.transport import guarded_client
 OPEN_LIMIT: Final = 20.0  # seconds until a server has listed its tools
 CALL_LIMIT: Final = 600.0  # seconds that one call may take
 CLOSE_LIMIT: Final = 2.0  # seconds for a server to hear that it is over
-BYTES_LIMIT: Final = 16 * 1024 * 1024  # of one response
+LIMITS: Final = Limits(body=16 * MIB, stream=64 * MIB)
 PAGES: Final = 20  # of a list of tools
 
 
@@ -128,6 +129,7 @@ class Connection:
         http = guarded_client(
             self._guard,
             silence=CALL_LIMIT,
+            limits=LIMITS,
             headers=dict(self._server.headers),
             event_hooks={"response": [self._look]},
         )
@@ -139,7 +141,6 @@ class Connection:
     async def _look(self, response: httpx2.Response) -> None:
         if response.status_code >= 400:
             self._status = response.status_code
-        response.stream = _Limited(response.stream)
 
     async def call(self, tool: RemoteTool, body: dict[str, Any]) -> Result:
         """Return what the tool gave.
@@ -236,21 +237,3 @@ def _causes(exc: BaseException) -> list[BaseException]:
     if isinstance(exc, BaseExceptionGroup):
         return [cause for each in exc.exceptions for cause in _causes(each)]
     return [exc]
-
-
-class _Limited(httpx2.AsyncByteStream):
-    """A response's body, up to what anybody could mean."""
-
-    def __init__(self, body: Any) -> None:
-        self._body = body
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        left = BYTES_LIMIT
-        async for piece in self._body:
-            left -= len(piece)
-            if left < 0:
-                raise httpx2.ReadError("The answer is too large.")
-            yield piece
-
-    async def aclose(self) -> None:
-        await self._body.aclose()

@@ -44,6 +44,7 @@ class ScriptedProvider:
 
     def __init__(self):
         self.status, self.body, self.asked = 200, {"data": []}, []
+        self.headers = {}
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -53,6 +54,8 @@ class ScriptedProvider:
                 body = json.dumps(provider.body).encode() if body is None else body
                 self.send_response(provider.status)
                 self.send_header("content-length", str(len(body)))
+                for name, value in provider.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 
 from agents.core.providers import sentence_of
 from agents.keys.checking import check
 from agents.keys.providers import load_providers
 from agents.keys.selectors import Account
+from mesh.answers import Limits
 from tests.agents.keys.conftest import SECRET
 
 pytestmark = pytest.mark.django_db
@@ -71,6 +74,34 @@ async def test_the_provider_s_own_sentence(provider, status, body, outcome, said
 
     result = await check(account(provider.url))
     assert (result.outcome, result.said) == (outcome, said)
+
+
+@pytest.mark.parametrize(
+    ("packing", "times"), [("gzip, gzip", 2), ("gzip, gzip, gzip", 3), ("br", 0)]
+)
+async def test_an_answer_in_several_packings_is_not_unpacked(provider, packing, times):
+    provider.body = b'{"data": [{"id": "x"}]}'
+    for _ in range(times):
+        provider.body = gzip.compress(provider.body)
+    provider.headers = {"content-encoding": packing}
+
+    assert (await check(account(provider.url))).outcome == "unreachable"
+    assert provider.asked[0][1]["accept-encoding"] == "identity"
+
+
+async def test_a_packed_answer_has_the_limit_of_any_other(provider, monkeypatch):
+    monkeypatch.setattr("agents.keys.checking.LIMITS", Limits(body=10_000))
+    provider.body = gzip.compress(b'{"data": ["' + b"x" * 20_000 + b'"]}')
+    provider.headers = {"content-encoding": "gzip"}
+
+    result = await check(account(provider.url))
+    assert (result.outcome, "larger than" in result.said) == ("unreachable", True)
+
+
+async def test_json_that_is_nested_too_deep_says_nothing(provider):
+    provider.body = b"[" * 50_000
+
+    assert (await check(account(provider.url))).models == ()
 
 
 async def test_nobody_there_is_unreachable(provider):

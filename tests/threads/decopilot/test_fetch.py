@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.egress import Guard
 from mesh.lib.addresses import parse_allowed
+from tests.mesh.test_answers import answer as packed_answer
+from tests.mesh.test_answers import serving as serving_bytes
 from tests.mesh.test_egress import names, serving
+from threads.decopilot import fetch as fetching
 from threads.decopilot.fetch import BYTES_LIMIT, fetch, plain_text
 from threads.decopilot.files import ToolFailed
 
@@ -51,6 +57,47 @@ async def test_a_page_is_read_as_text():
 async def test_what_can_t_be_read_says_why(answer, words):
     with pytest.raises(ToolFailed, match=words):
         await get(answer)
+
+
+async def get_bytes(*parts):
+    async with serving_bytes(*parts) as (url, _):
+        guard = Guard(allowed=parse_allowed("127.0.0.1"), plain=True)
+        return await fetch(url, guard=guard)
+
+
+async def test_a_packed_page_is_cut_like_any_other(monkeypatch):
+    monkeypatch.setattr(fetching, "BYTES_LIMIT", 10_000)
+    page = gzip.compress(b"word " * 10_000)
+    shown = await get_bytes(packed_answer(page, content_encoding="gzip", content_type="text/plain"))
+
+    assert shown.count("word") < 20_000
+
+
+async def test_a_page_that_is_packed_twice_is_not_unpacked():
+    page = gzip.compress(gzip.compress(b"hi"))
+    with pytest.raises(ToolFailed, match="more than once"):
+        await get_bytes(packed_answer(page, content_encoding="gzip, gzip"))
+
+
+async def test_a_page_that_drips_is_given_up(monkeypatch):
+    monkeypatch.setattr(fetching, "WHOLE_WAIT", 0.3)
+
+    async def drip(reader, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b"x")
+            await asyncio.sleep(0.01)
+
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        with pytest.raises(ToolFailed, match="did not come within"):
+            await fetch(url, guard=Guard(allowed=parse_allowed("127.0.0.1"), plain=True))
+
+
+def test_what_never_ends_is_left_out_of_a_page():
+    html = "<p>One</p><script>" + "x" * 60_000 + "</script><p>Two</p><a " + "y" * 60_000 + ">"
+
+    assert plain_text(html).split() == ["One", "Two"]
 
 
 async def test_a_huge_page_is_cut():

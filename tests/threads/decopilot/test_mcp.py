@@ -8,6 +8,7 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from agents.harness.mcp import McpServer
+from mesh.answers import Limits
 from mesh.lib.addresses import parse_allowed
 from tests.harness.mcp_http import TOOL, serving_mcp
 from tests.harness.shapes import check_chunks
@@ -148,7 +149,7 @@ async def test_after_a_break_the_next_call_connects_anew(server):
 
 
 async def test_an_answer_without_end_is_given_up(given, ask, server, monkeypatch):
-    monkeypatch.setattr(mcp, "BYTES_LIMIT", 10_000)
+    monkeypatch.setattr(mcp, "LIMITS", Limits(body=10_000, stream=10_000))
     server.result = {"content": [{"type": "text", "text": "x" * 20_000}]}
     run = await ask(await given())
 

@@ -1,0 +1,172 @@
+"""Answers of other HTTP servers, within limits. Every client that the server uses is made here.
+
+Whoever answers may mean harm: a provider or an MCP server that somebody named, a page, a
+sandbox in which an agent works, a colleague's laptop. ``BoundedTransport`` asks for bodies that
+are not compressed, and what it returns unpacks itself in small pieces, counts them, lets the
+event loop run in between, and breaks off at a limit. It does so for whoever reads the body,
+whole or in pieces, also for the model libraries; only ``aiter_raw`` gives the bytes as they came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from mesh.lib.unpacking import BadPacking, EventMeter, Unpacker, packing_of
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+UNASKED: Final = "identity"  # how a body is to be compressed
+REST_EVERY: Final = 16  # pieces, then other tasks have their turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of an answer is taken, in bytes of its unpacked body, and in headers.
+
+    ``refusal`` is for a status of 400 and above. ``stream`` is for a whole stream of events;
+    ``event`` and ``pieces`` are for one of them.
+    """
+
+    headers: int = 200
+    body: int = 16 * MIB
+    refusal: int = MIB
+    stream: int = 256 * MIB
+    event: int = MIB
+    pieces: int = 4_000
+
+
+DEFAULT: Final = Limits()
+
+
+class Bounded(httpx.Response):
+    """A response whose body is unpacked within limits; see ``bounded``."""
+
+    limits: Limits
+
+    async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        if self.is_stream_consumed:
+            async for piece in super().aiter_bytes(chunk_size):
+                yield piece
+            return
+        async with aclosing(pieces_of(self, self.limits, httpx)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+
+async def bounded(answer: Any, limits: Limits, *, kind: Any, library: Any) -> Any:
+    """Return ``answer`` as one of ``kind``, whose body is read by ``pieces_of``.
+
+    ``kind`` is ``Bounded``, or its twin for a ``library`` that is not httpx but has its classes.
+
+    Raises:
+        library.ReadError: it has more headers than anybody needs.
+    """
+    if len(answer.headers.raw) > limits.headers:
+        await answer.aclose()
+        raise library.ReadError(f"The answer has more than {limits.headers} headers.")
+    taken = kind(
+        answer.status_code,
+        headers=answer.headers,
+        stream=answer.stream,
+        extensions=answer.extensions,
+    )
+    taken.limits = limits
+    return taken
+
+
+async def pieces_of(answer: Any, limits: Limits, library: Any) -> AsyncGenerator[bytes, None]:
+    """Yield the unpacked body of ``answer``, at most ``PIECE`` bytes at a time.
+
+    Raises:
+        library.ReadError: it is larger than its limit, compressed twice, or damaged.
+    """
+    reading = _Reading(answer, limits)
+    count = 0
+    try:
+        unpacker = Unpacker(packing_of(answer.headers.get_list("content-encoding")))
+        async with aclosing(answer.aiter_raw()) as raw:
+            async for data in raw:
+                for piece in unpacker.feed(data):
+                    reading.note(piece)
+                    yield piece
+                    count += 1
+                    if count % REST_EVERY == 0:
+                        await asyncio.sleep(0)
+    except (BadPacking, _TooMuch) as exc:
+        request = getattr(answer, "_request", None)  # none where no client stands between
+        raise library.ReadError(str(exc), request=request) from exc
+
+
+class _TooMuch(Exception):
+    """A limit is reached; the sentence says which."""
+
+
+class _Reading:
+    """Counts what is read of one body."""
+
+    def __init__(self, answer: Any, limits: Limits) -> None:
+        kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+        self._limits = limits
+        self._event = EventMeter() if kind == "text/event-stream" else None
+        self._left = limits.body if self._event is None else limits.stream
+        if answer.status_code >= 400:
+            self._left = min(self._left, limits.refusal)
+        self._limit = self._left
+
+    def note(self, piece: bytes) -> None:
+        """Count a piece.
+
+        Raises:
+            _TooMuch
+        """
+        self._left -= len(piece)
+        if self._left < 0:
+            raise _TooMuch(f"The answer is larger than {_in_words(self._limit)}.")
+        if self._event is None:
+            return
+        size, pieces = self._event.feed(piece)
+        if size > self._limits.event:
+            raise _TooMuch(f"An event is larger than {_in_words(self._limits.event)}.")
+        if pieces > self._limits.pieces:
+            raise _TooMuch(f"An event comes in more than {self._limits.pieces} pieces.")
+
+
+def _in_words(size: int) -> str:
+    return f"{size // MIB} MiB" if size >= MIB else f"{size // KIB} KiB"
+
+
+class BoundedTransport(httpx.AsyncBaseTransport):
+    """Sends through ``inner``, and returns answers within limits."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, limits: Limits = DEFAULT) -> None:
+        self._inner = inner
+        self._limits = limits
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await self._inner.handle_async_request(request)
+        taken: Bounded = await bounded(answer, self._limits, kind=Bounded, library=httpx)
+        return taken
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def bounded_client(
+    inner: httpx.AsyncBaseTransport, *, limits: Limits = DEFAULT, **settings: Any
+) -> httpx.AsyncClient:
+    """Return a client that sends through ``inner`` and takes answers within ``limits``.
+
+    It asks for bodies that are not compressed; a request may ask for others and then pass them
+    on as they come. Redirects are answers, and the environment's proxy has no part in it.
+    """
+    client = httpx.AsyncClient(
+        transport=BoundedTransport(inner, limits), trust_env=False, **settings
+    )
+    client.headers["accept-encoding"] = UNASKED
+    return client
