@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 
 from mesh.answers import DEFAULT, UNASKED, Bounded, Limits, bounded
-from mesh.lib.addresses import Address, Allowed, first_refused, parse_address
+from mesh.lib.addresses import Address, Allowed, first_refused, is_odd_number, parse_address
 from mesh.lib.errors import AppError
 
 ADDRESS_LIMIT: Final = 300  # characters of an address
@@ -75,6 +75,8 @@ def split_address(text: str, *, allowed: Allowed = NONE_ALLOWED) -> SplitResult:
         raise BadAddress
     if parts.query or parts.fragment:
         raise BadAddress("A base URL has no “?” and no “#” in it.")
+    if is_odd_number(host):
+        raise BadAddress("Write the IP address as four numbers with dots between them.")
     address = parse_address(host)
     if address is not None and first_refused(host, [address], port, allowed):
         raise AddressRefused
@@ -101,6 +103,8 @@ class Guard:
             AddressRefused: one of them may not be reached, or not in clear.
         """
         number = port or (443 if scheme == "https" else 80)
+        if is_odd_number(host):
+            raise AddressRefused
         literal = parse_address(host)
         found = [literal] if literal else await self._resolve(host, number)
         if first_refused(host, found, number, self._allowed) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -11,8 +12,44 @@ from typing import Final
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# Each holds an IPv4 address in its last 32 bits, which a translator would go to.
-_TRANSLATED: Final = (ip_network("64:ff9b::/96"), ip_network("::/96"))
+
+def _networks(*texts: str) -> tuple[Network, ...]:
+    return tuple(ip_network(text) for text in texts)
+
+
+# IPv6 that is given out to be reached from everywhere (IANA IPv6 Address Space). What lies outside
+# of it is private, reserved, or another form of an IPv4 address: ::/96, ::ffff:0:0:0/96 (SIIT,
+# RFC 2765), 64:ff9b:1::/48 (RFC 8215), fec0::/10 (site-local, RFC 3879).
+_GIVEN_OUT: Final = ip_network("2000::/3")
+# NAT64's own prefix (RFC 6052) is for everybody's use: what counts is where it leads.
+_NAT64: Final = ip_network("64:ff9b::/96")
+# Not public whatever `is_global` says, which differs from one Python to the next: the special
+# purpose registries of IANA (RFC 6890), with the tunnels among them.
+_SPECIAL: Final = _networks(
+    *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+    *("172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16"),
+    *("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+    "2001::/23",  # the IETF's protocols, Teredo at their head
+    "2001:db8::/32",
+    "2002::/16",  # 6to4
+    "3fff::/20",
+)
+# Where clouds keep metadata, keys and their own agents, outside of the link-local ranges:
+_METADATA: Final = _networks(
+    "100.100.100.200/32",  # Alibaba Cloud
+    "168.63.129.16/32",  # Azure's WireServer
+    "192.0.0.192/32",  # Oracle Cloud Classic
+    "fd00:ec2::/32",  # AWS: IMDS at fd00:ec2::254, EKS Pod Identity at fd00:ec2::23
+    "fd00:42::42/128",  # Scaleway
+    "fd20:ce::254/128",  # Google Cloud
+)
+# Only an entry that writes the very address opens one of these: no name, and no range.
+_EXACTLY_ONLY: Final = _METADATA + _networks(
+    *("169.254.0.0/16", "fe80::/10", "fec0::/10", "0.0.0.0/8", "::/128"),
+    *("224.0.0.0/4", "240.0.0.0/4", "ff00::/8"),
+)
+_LOOPBACK: Final = _networks("127.0.0.0/8", "::1/128")
+_ISATAP: Final = (0x00005EFE, 0x02005EFE)  # the upper half of such an interface id (RFC 5214)
 _ENTRY = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\s]+?)(?::(?P<port>\d{1,5}))?")
 _NETWORK = re.compile(r"[0-9a-fA-F:.]+/\d{1,3}")
 
@@ -20,26 +57,32 @@ _NETWORK = re.compile(r"[0-9a-fA-F:.]+/\d{1,3}")
 def is_public(address: Address) -> bool:
     """Say whether anybody on the internet reaches the same host under ``address``.
 
-    An IPv4 address inside an IPv6 one is looked at too: the system may go to either.
+    An IPv6 address that a system, or a translator, takes for an IPv4 one is judged as that one,
+    or refused.
     """
-    return all(each.is_global and not each.is_multicast for each in _meanings(address))
+    meant = _meant(address)
+    if _is_in(meant, _SPECIAL) or _is_in(meant, _METADATA):
+        return False
+    if isinstance(meant, IPv6Address) and (
+        meant not in _GIVEN_OUT or (int(meant) >> 32) & 0xFFFFFFFF in _ISATAP
+    ):
+        return False
+    return meant.is_global and not meant.is_multicast
 
 
-def _meanings(address: Address) -> list[Address]:
-    """Return the address and every IPv4 address that is packed into it."""
-    if isinstance(address, IPv4Address) or address.is_loopback or address.is_unspecified:
-        return [address]
+def _meant(address: Address) -> Address:
+    """Return the IPv4 address that a mapped or translated one leads to; else the address."""
+    if isinstance(address, IPv4Address):
+        return address
     if address.ipv4_mapped is not None:
-        return [address.ipv4_mapped]
-    inner: list[Address] = [address]
-    if address.sixtofour is not None:
-        inner.append(address.sixtofour)
-    if address.teredo is not None:
-        inner += address.teredo
-    if any(address in network for network in _TRANSLATED):
-        # NAT64's own prefix is for everybody's use: what counts is where it leads.
-        inner = [IPv4Address(int(address) & 0xFFFFFFFF)]
-    return inner
+        return address.ipv4_mapped
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
+
+
+def _is_in(address: Address, networks: Iterable[Network]) -> bool:
+    return any(address in network for network in networks)
 
 
 class BadEntry(ValueError):
@@ -48,7 +91,11 @@ class BadEntry(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """``name`` (perhaps ``*.suffix``) or ``network``; any port without ``port``."""
+    """``name`` (perhaps ``*.suffix``) or ``network``; any port without ``port``.
+
+    A name opens no link-local address, no metadata of a cloud, and nothing else in
+    ``_EXACTLY_ONLY``; nor does a range. ``*.suffix`` does not open this machine either.
+    """
 
     name: str = ""
     network: Network | None = None
@@ -57,12 +104,15 @@ class _Entry:
     def covers(self, host: str, address: Address, port: int) -> bool:
         if self.port not in (None, port):
             return False
+        if self.network is not None and self.network.num_addresses == 1:
+            return address in self.network
+        # Whoever writes a name's record, and whoever is in a network, is not the operator.
+        if _is_in(address, _EXACTLY_ONLY):
+            return False
         if self.network is not None:
-            # A whole range never opens the neighbourhood where clouds keep their metadata.
-            is_exact = self.network.num_addresses == 1
-            return address in self.network and (is_exact or not address.is_link_local)
+            return address in self.network
         if self.name.startswith("*."):
-            return host.endswith(self.name[1:])
+            return host.endswith(self.name[1:]) and not _is_in(address, _LOOPBACK)
         return host == self.name
 
 
@@ -75,7 +125,7 @@ class Allowed:
     def covers(self, host: str, address: Address, port: int) -> bool:
         """Say whether an entry names the host, or the network of its address."""
         meant = host.lower().rstrip(".")
-        inner = _meanings(address)[0]
+        inner = _meant(address)
         return any(entry.covers(meant, inner, port) for entry in self.entries)
 
 
@@ -127,8 +177,21 @@ def first_refused(
 
 
 def parse_address(text: str) -> Address | None:
-    """Return the IP address that ``text`` is, without a zone; ``None`` for a name."""
+    """Return the IP address that ``text`` is, without a zone; ``None`` for a name.
+
+    Digits and dots of other scripts are read as resolvers read them.
+    """
+    plain = unicodedata.normalize("NFKC", text).replace("\u3002", ".")
     try:
-        return ip_address(text.strip("[]").partition("%")[0])
+        return ip_address(plain.strip("[]").partition("%")[0].rstrip("."))
     except ValueError:
         return None
+
+
+def is_odd_number(host: str) -> bool:
+    """Say whether ``host`` is neither a name nor a written address, but a number that resolvers
+    take for an IPv4 one: ``127.1``, ``0x7f000001``, ``0177.0.0.1``."""
+    plain = unicodedata.normalize("NFKC", host).replace("\u3002", ".").rstrip(".")
+    last = plain.rpartition(".")[2]
+    is_number = re.fullmatch(r"[0-9]+|0[xX][0-9a-fA-F]*", last) is not None
+    return is_number and parse_address(plain) is None
