@@ -7,7 +7,9 @@ ARG PIP_FIND_LINKS=
 
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/mesh mesh \
     && python3 -m venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MESH_HOME=/var/lib/mesh
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MESH_HOME=/var/lib/mesh \
+    # Modules come from the image alone, whatever folder a program is started in.
+    PYTHONSAFEPATH=1 PYTHONNOUSERSITE=1 PYTHONPATH=/opt/mesh
 
 WORKDIR /opt/mesh
 COPY requirements.txt .
@@ -25,6 +27,6 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-m", "mesh.health", "8000"]
 # Frames of the tunnel are packed already or too short; its pings are our own (mesh/embedded/server.py).
 # Who stands before it is the operator's proxy: nobody else reaches the port (compose.yaml).
-CMD ["uvicorn", "mesh.asgi:application", "--host", "0.0.0.0", "--port", "8000", \
+CMD ["uvicorn", "mesh.asgi:application", "--app-dir", "/opt/mesh", "--host", "0.0.0.0", "--port", "8000", \
      "--ws-per-message-deflate", "false", "--ws-max-size", "4194304", "--no-server-header", \
      "--no-access-log", "--forwarded-allow-ips", "*", "--timeout-graceful-shutdown", "5"]

@@ -18,6 +18,8 @@ import subprocess
 import sys
 import time
 
+from mesh import launch
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "bin", "python")
@@ -36,8 +38,8 @@ def main() -> int:
         return 1
     os.chdir(ROOT)
     os.environ["PATH"] = os.path.dirname(PYTHON) + os.pathsep + os.environ.get("PATH", "")
-    argv = ["manage.py", "mesh_run"] if command == "run" else ["-m", "mesh.develop", command]
-    return os.execv(PYTHON, [PYTHON, *argv, *words])
+    module = ["manage", "mesh_run"] if command == "run" else ["mesh.develop", command]
+    return os.execv(PYTHON, launch.command(*module, *words, executable=PYTHON))
 
 
 def say(text: str) -> None:
@@ -103,11 +105,11 @@ def stamp_of(names: list[str]) -> str | None:
 
 def broken(python: str) -> bool:
     """Say whether the environment's Python no longer starts, as after a system upgrade."""
-    return quietly(python, "-c", "import pip").returncode != 0
+    return quietly(*launch.python("-c", "import pip", executable=python)).returncode != 0
 
 
 def make_venv() -> None:
-    answer = quietly(sys.executable, "-m", "venv", "--clear", VENV)
+    answer = quietly(*launch.python("-m", "venv", "--clear", VENV))
     if answer.returncode != 0:
         said = (answer.stdout + answer.stderr)[-500:]
         raise SetUpFailed(
@@ -119,8 +121,9 @@ def make_venv() -> None:
 def install(names: list[str]) -> None:
     """Install the files with uv, which is ten times as quick, or with pip where uv won't come."""
     files = [word for name in names for word in ("-r", os.path.join(ROOT, name))]
-    pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    uv = [PYTHON, "-m", "uv", "pip", "install", "--quiet", "--python", PYTHON]
+    run = launch.python("-m", executable=PYTHON)
+    pip = [*run, "pip", "--disable-pip-version-check", "install", "--quiet"]
+    uv = [*run, "uv", "pip", "install", "--quiet", "--python", PYTHON]
     if quietly(*pip, "uv").returncode == 0 and quietly(*uv, *files).returncode == 0:
         return
     answer = quietly(*pip, *files)

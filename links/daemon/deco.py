@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from links.daemon import cli
+from mesh.launch import make_path_safe
 from mesh.version import VERSION
 
 USAGE = "Usage: deco link SERVER   links this machine to a Mesh server; more: deco link --help"
@@ -12,6 +13,7 @@ USAGE = "Usage: deco link SERVER   links this machine to a Mesh server; more: de
 
 def main() -> int:
     """Run the command named first; return its exit code (2: there is no such command)."""
+    make_path_safe()
     words = sys.argv[1:]
     if words[:1] == ["link"]:
         return cli.main(words[1:])

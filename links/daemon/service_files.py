@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from mesh import launch
+
 # What only its person can mend: starting again would change nothing (links.daemon.cli).
 FOR_PEOPLE: Final = (2, 3, 4, 5)
 
@@ -55,6 +57,7 @@ def unit(service: Service) -> str:
             f"Environment={_quoted(f'{name}={value}')}"
             for name, value in sorted(service.environ.items())
         ),
+        f"WorkingDirectory={launch.FOLDER}",
         "Restart=always",
         "RestartSec=5",
         f"RestartPreventExitStatus={' '.join(map(str, FOR_PEOPLE))}",
@@ -74,6 +77,7 @@ def plist(service: Service) -> bytes:
             "Label": service.name,
             "ProgramArguments": list(service.argv),
             "EnvironmentVariables": dict(service.environ),
+            "WorkingDirectory": launch.FOLDER,
             "RunAtLoad": True,
             # launchd knows no exit codes: what its person must mend is tried each minute.
             "KeepAlive": True,
@@ -99,10 +103,9 @@ def _quoted(text: str, *, is_command: bool = False) -> str:
 
 def argv_of(words: Sequence[str], *, executable: str, program: str) -> tuple[str, ...]:
     """Return the command line by which a service starts the program as it was started now."""
-    path = Path(program)
-    if path.name == "manage.py":
-        return (executable, str(path.resolve()), "deco_link", *words)
-    return (executable, "-m", "links.daemon.deco", "link", *words)
+    is_checkout = Path(program).name == "manage.py"
+    module = ("manage", "deco_link") if is_checkout else ("links.daemon.deco", "link")
+    return tuple(launch.command(*module, *words, executable=executable))
 
 
 def is_passing(executable: str) -> bool:

@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,9 @@ from typing import Final
 
 from links.daemon.config import Agent
 from links.daemon.spec import Spec
+from mesh import launch
 
-# -P: the folder it starts in is an agent's to write to, and must not be imported from.
-COMMAND: Final = (sys.executable, "-P", "-m", "sandboxes.daemon")
+COMMAND: Final = tuple(launch.command("sandboxes.daemon"))
 _PROJECT: Final = Path(__file__).resolve().parents[2]
 # Ours, and full of secrets on a machine that also runs the server. What an agent may see of
 # the rest is decided, by an allow-list, in the sandbox.
@@ -55,7 +54,7 @@ def spawn(command: Sequence[str], root: Path) -> subprocess.Popen[bytes]:
     with (root / "sandbox.log").open("ab") as log:
         child = subprocess.Popen(
             [*command, "--root", str(root)],
-            cwd=root,
+            cwd=launch.FOLDER,  # and not ``root``, which is the agents' to write to
             env=of_sandbox(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=log,

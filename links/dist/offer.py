@@ -39,7 +39,7 @@ def offer_of(server: str) -> Offer:
     url = f"{server}{PREFIX}{wheel().name}"
     link = shlex.join(["deco", "link", server])
     # A venv of its own: many systems' Pythons refuse to have anything else installed.
-    pip = f"python3 -m venv ~/.deco && ~/.deco/bin/pip install -qU {shlex.quote(url)}"
+    pip = f"python3 -I -m venv ~/.deco && ~/.deco/bin/pip install -qU {shlex.quote(url)}"
     return Offer(
         url=url,
         sha256=_sha256(),

@@ -39,6 +39,7 @@ FILES: Final = (
     "mesh/checkpoints.py",
     "mesh/env.py",
     "mesh/http_server.py",
+    "mesh/launch.py",
     "mesh/lib/**/*.py",
     "mesh/processes.py",
     "mesh/version.py",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from links.daemon.errors import Superseded
-from mesh import processes
+from mesh import launch, processes
 from mesh.lib.backoff import Backoff
 
 
@@ -42,6 +42,8 @@ class LocalLink:
                 # A session of its own: Ctrl-C reaches us alone, and we end it in our order.
                 process = await asyncio.create_subprocess_exec(
                     *self._argv,
+                    cwd=launch.FOLDER,
+                    env={**os.environ, "MESH_HOME": str(self._home)},
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
@@ -78,13 +80,10 @@ class LocalLink:
 
 def argv_of(*, port: int, token: Path, name: str, folder: str = "") -> list[str]:
     """Return the command line of this machine's own link, which allows ``folder``."""
-    manage = Path(__file__).resolve().parents[2] / "manage.py"
     address = f"http://127.0.0.1:{port}"
-    return [
-        *[sys.executable, str(manage), "deco_link", address],
-        *["--token-file", str(token), "--name", name],
-        *(["--allow", folder] if folder else []),
-    ]
+    allowed = ["--allow", folder] if folder else []
+    words = [address, "--token-file", str(token), "--name", name, *allowed]
+    return launch.command("manage", "deco_link", *words)
 
 
 def end_sandboxes(home: Path) -> int:

@@ -11,9 +11,14 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mesh.launch import make_path_safe
 from mesh.lib.errors import AppError
 from sandboxes.daemon import contained
+
+if TYPE_CHECKING:
+    from sandboxes.daemon.place import Place
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,9 +49,18 @@ def _serve(root: Path, listen: tuple[str, int] | None, agents: Mapping[str, Sequ
     place = Place.open(root, address=listen)
     if listen is not None:
         contained.hide(root / "token")
+    make_path_safe(*_agents_folders(place))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(place, with_agents(agents)))
     return 0
+
+
+def _agents_folders(place: Place) -> list[str]:
+    """Return where agents put programs in, which must not be taken for git or an agent's own."""
+    folder = place.spec.folder
+    # Who lets agents work in their whole home has their own programs there as well.
+    is_home = folder and Path.home().resolve().is_relative_to(Path(folder).resolve())
+    return [str(place.root), *([folder] if folder and not is_home else [])]
 
 
 def _parser() -> argparse.ArgumentParser:

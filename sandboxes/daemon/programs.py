@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from mesh import launch
 from mesh.lib.errors import AppError
 
 Finder = Callable[[Mapping[str, str]], list[str]]
@@ -42,8 +42,8 @@ def _demo_agent(env: Mapping[str, str]) -> list[str]:
     if package is None or not package.submodule_search_locations:
         raise ProgramMissing("The demo agent is not installed.")
     script = Path(package.submodule_search_locations[0]) / "demo_agent.py"
-    # -P: modules that lie beside the script must not hide those of Python (selectors).
-    return [sys.executable, "-P", str(script)]
+    # As it is: modules that lie beside the script would hide those of Python (selectors).
+    return launch.python(str(script))
 
 
 def _usually_in(name: str, *folders: str) -> Finder:

@@ -25,7 +25,8 @@ STOP_WAIT: Final = 8  # seconds from SIGTERM to SIGKILL; the sandbox itself take
 LOG_LINES: Final = 20
 LOG_LOOKS: Final = 4
 LABEL: Final = "mesh.handle"
-COMMAND: Final = ("python", "-m", "sandboxes.daemon")
+# -I: the image's modules only. The agents' home and folder outlive a stop, and are theirs to fill.
+COMMAND: Final = ("python", "-I", "-m", "sandboxes.daemon")
 HOST: Final = "host"
 
 
@@ -145,6 +146,7 @@ class DockerProvider(DirectProvider):
                 "mesh.title": place.title,
                 "mesh.port": str(port),
             },
+            "working_dir": "/",
             "init": engine.init,
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges"],

@@ -24,6 +24,7 @@ from links.daemon.tokens import RenewalFailed, TokenStore
 DESCRIPTION = "Start the link when you sign in to this machine, and whenever it ends."
 # What an agent needs of the environment of the person who installs the service.
 KEPT = ("PATH", "MESH_HOME", "DATA_DIR", "DECOCMS_HOME", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+FOLDERS = ("MESH_HOME", "DATA_DIR", "DECOCMS_HOME")
 KEPT_TOO = (*(name.lower() for name in KEPT[-3:]), "SSL_CERT_FILE", "MESH_ALLOW_LOCALHOST_LINKS")
 
 
@@ -47,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
     service = Service(
         server=server,
         argv=files.argv_of(words, executable=sys.executable, program=sys.argv[0]),
-        environ={name: os.environ[name] for name in (*KEPT, *KEPT_TOO) if name in os.environ},
+        environ=_kept(),
     )
     if given.command == "uninstall":
         return _uninstall(service)
@@ -55,6 +56,17 @@ def main(argv: Sequence[str]) -> int:
         print(f"Link it once by hand first: {own_command(server, *flags)}", file=sys.stderr)
         return 3
     return _install(service, start=not given.no_start)
+
+
+def _kept() -> dict[str, str]:
+    """Return the service's environment; a service starts in another folder than this command."""
+    kept = {name: os.environ[name] for name in (*KEPT, *KEPT_TOO) if name in os.environ}
+    folders = {name: _absolute(kept[name]) for name in FOLDERS if kept.get(name)}
+    return kept | folders
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def _checked_words(server: str, flags: Sequence[str]) -> list[str]:

@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from mesh import launch
 from mesh.processes import signal_group
 from sandboxes.daemon.env import tool_env
 from sandboxes.daemon.files.errors import (
@@ -35,7 +35,6 @@ GREP_LIMIT, GREP_MOST = 250, 2000  # lines of an answer
 WALK_LIMIT = 500_000  # files looked at by one glob
 SECONDS = 30.0
 COLUMNS = 500  # of a line that is shown
-_CODE = Path(__file__).resolve().parents[3]  # where our own package lies
 
 Mode = Literal["files", "count", "content"]
 
@@ -141,10 +140,7 @@ def _own(search: Search) -> list[str]:
         "context": search.context,
         "columns": COLUMNS,
     }
-    return [
-        *(sys.executable, "-P", "-m", "sandboxes.daemon.files.plain_grep"),
-        json.dumps(wanted),
-    ]
+    return launch.command("sandboxes.daemon.files.plain_grep", json.dumps(wanted))
 
 
 @contextmanager
@@ -152,7 +148,7 @@ def _started(argv: list[str], cwd: Path, file: int | None) -> Iterator[subproces
     process = subprocess.Popen(
         argv,
         cwd=cwd,
-        env=tool_env(os.environ, {"PYTHONPATH": str(_CODE)}),
+        env=tool_env(os.environ, {}),
         stdin=subprocess.DEVNULL if file is None else file,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,12 +96,14 @@ def _manager(files: Mapping[str, str], package: Mapping[str, Any], *, has_uv: bo
     return ""
 
 
-def install_commands(project: Project, *, venv_python: str = "python3") -> list[list[str]]:
+def install_commands(
+    project: Project, *, make_venv: Sequence[str] = ("python3", "-I", "-m", "venv")
+) -> list[list[str]]:
     """Return the commands, in order, that put in place what the project needs.
 
     None of them writes into a file that belongs to the person: no lock file is made or changed,
     except by Yarn 2 and later, which can't work without one.
-    ``venv_python`` makes the virtual environment where there is no uv.
+    ``make_venv`` makes the virtual environment where there is no uv.
     """
     has = project.files.__contains__
     match project.manager:
@@ -126,8 +128,8 @@ def install_commands(project: Project, *, venv_python: str = "python3") -> list[
             )
         case "pip":
             what = _python_wants(project, list(project.dependencies))
-            return [[venv_python, "-m", "venv", ".venv"]] + (
-                [[*PYTHON, "-m", "pip", "install", "--disable-pip-version-check", *what]]
+            return [[*make_venv, ".venv"]] + (
+                [[*PYTHON, "-I", "-m", "pip", "install", "--disable-pip-version-check", *what]]
                 if what
                 else []
             )

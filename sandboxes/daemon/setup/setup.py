@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from agents.harness.base import BadInput
+from mesh import launch
 from mesh.lib.errors import AppError
 from sandboxes.daemon.events import Events
 from sandboxes.daemon.setup import store, toolbox
@@ -263,7 +263,7 @@ class Setup:
 
     async def _install(self, config: Config) -> None:
         project, folder = await self._look(config)
-        commands = install_commands(project, venv_python=sys.executable)
+        commands = install_commands(project, make_venv=launch.python("-m", "venv"))
         if not commands:
             return
         mark = toolbox.fingerprint(config, project)

@@ -8,6 +8,7 @@ import pytest
 
 from links.daemon import service_files
 from links.daemon.service_files import Service
+from mesh import launch
 
 SERVICE = Service(
     server="https://mesh.example",
@@ -37,6 +38,7 @@ def test_the_unit():
         "[Service]\n"
         'ExecStart="/usr/bin/python3" "-m" "links.daemon.deco" "link" "https://mesh.example"\n'
         'Environment="PATH=/usr/bin:/home/ada/.local/bin"\n'
+        "WorkingDirectory=/\n"
         "Restart=always\n"
         "RestartSec=5\n"
         "RestartPreventExitStatus=2 3 4 5\n"
@@ -88,6 +90,7 @@ def test_the_plist():
     assert value["Label"] == "mesh-link-mesh-example"
     assert value["ProgramArguments"] == list(SERVICE.argv)
     assert value["RunAtLoad"]
+    assert value["WorkingDirectory"] == "/"
     assert value["KeepAlive"]
     assert value["AbandonProcessGroup"]
 
@@ -95,12 +98,14 @@ def test_the_plist():
 @pytest.mark.parametrize(
     ("program", "argv"),
     [
-        ("/srv/mesh/manage.py", ("/py", "/srv/mesh/manage.py", "deco_link", "S")),
-        ("/venv/bin/deco", ("/py", "-m", "links.daemon.deco", "link", "S")),
+        ("/srv/mesh/manage.py", ["manage", "deco_link", "S"]),
+        ("/venv/bin/deco", ["links.daemon.deco", "link", "S"]),
     ],
 )
 def test_it_starts_the_program_as_it_was_started(program, argv):
-    assert service_files.argv_of(["S"], executable="/py", program=program) == argv
+    started = service_files.argv_of(["S"], executable="/py", program=program)
+
+    assert list(started) == launch.command(*argv, executable="/py")
 
 
 @pytest.mark.parametrize(

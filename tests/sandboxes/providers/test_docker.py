@@ -11,8 +11,10 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from mesh.lib.addresses import parse_allowed
+from mesh.version import VERSION
 from sandboxes.providers.base import DispatchRefused, Place, SandboxDown
 from sandboxes.providers.docker import (
+    COMMAND,
     DockerProvider,
     Engine,
     EngineAway,
@@ -30,6 +32,19 @@ from threads.orders import harness_input
 
 ROOT = Path(__file__).resolve().parents[3]
 PLACE = Place("docker", None, "main-0123456789abcdef", title="Mesh")
+# What an agent may leave behind: programs of its own, under the names that ours are looked for by.
+PLANT = """
+user=$(/opt/mesh/bin/python -c 'import site; print(site.getusersitepackages())')
+for folder in /sandbox /sandbox/repo /tmp "$HOME" "$user"; do
+    mkdir -p "$folder" && cd "$folder" || continue
+    for name in mesh sandboxes agents json asyncio sitecustomize usercustomize; do
+        echo 'open("/sandbox/taken", "w")' > $name.py
+    done
+    echo 'import os; open("/sandbox/taken", "w")' > trap.pth
+    printf '#!/bin/sh\ntouch /sandbox/taken\n' > git && chmod +x git && cp git python
+done
+ls /sandbox/mesh.py "$HOME/mesh.py" "$user/trap.pth"
+"""
 WITH_TESTS = "FROM localhost/mesh-sandbox\nCOPY tests /opt/code/tests\nENV PYTHONPATH=/opt/code\n"
 pytestmark = pytest.mark.containers
 
@@ -167,6 +182,24 @@ async def test_no_process_of_the_sandboxs_user_can_read_its_token(provider, cont
     assert "spec.json" in seen
     assert "token of" not in seen
     assert "Permission denied" in seen
+
+
+async def test_what_an_agent_leaves_behind_is_not_the_program_of_the_next_start(
+    engine, image, container
+):
+    provider = provider_of(engine, "localhost/mesh-sandbox", command=COMMAND)
+    await provider.remove(PLACE, force=True)
+    await provider.ensure(PLACE)
+    planted = container().exec_run(["sh", "-c", PLANT], user="10001")
+    assert planted.exit_code == 0, planted.output
+
+    await provider.stop(PLACE)
+    await provider.ensure(PLACE)
+
+    assert (await provider.request(PLACE, "GET", "health")).json()["version"] == VERSION
+    assert (await provider.request(PLACE, "GET", "git/status")).status_code in (200, 409)
+    assert container().exec_run(["ls", "/sandbox/taken"]).exit_code != 0
+    await provider.remove(PLACE, force=True)
 
 
 async def test_it_runs_without_any_privilege(provider, container):

@@ -98,9 +98,10 @@ def test_what_a_person_chose_wins():
             {"requirements.txt": ""},
             "pip",
             [
-                ["python3", "-m", "venv", ".venv"],
+                ["python3", "-I", "-m", "venv", ".venv"],
                 [
-                    *(".venv/bin/python", "-m", "pip", "install", "--disable-pip-version-check"),
+                    *(".venv/bin/python", "-I", "-m", "pip", "install"),
+                    "--disable-pip-version-check",
                     *("-r", "requirements.txt"),
                 ],
             ],
