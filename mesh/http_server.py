@@ -25,7 +25,7 @@ class HttpServer:
 
     def __init__(self, app: Any, **options: Any) -> None:
         given: dict[str, Any] = {
-            "http": "httptools",
+            "http": _http_protocol(),
             "ws": _websocket_protocol,  # called as a class would be
             "ws_per_message_deflate": False,
             "ws_ping_interval": None,  # whoever talks through it watches its own ends
@@ -71,6 +71,13 @@ class HttpServer:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         self._server = None
+
+
+def _http_protocol() -> type[asyncio.Protocol]:
+    """Return our protocol, loaded by the first server: most programs that import this have none."""
+    from mesh.http_protocol import GuardedHttp
+
+    return GuardedHttp
 
 
 def _websocket_protocol(**options: Any) -> asyncio.Protocol:

@@ -16,6 +16,7 @@ import uvicorn
 
 from links import held
 from links.internal.app import InternalApp
+from mesh.http_protocol import GuardedHttp
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,13 @@ class Listener:
         """Return the address, as other processes reach it."""
         sock, address = self._tcp() if self._at else self._unix()
         config = uvicorn.Config(
-            InternalApp(), log_config=None, access_log=False, lifespan="off", ws_max_size=2**24
+            InternalApp(),
+            http=GuardedHttp,
+            proxy_headers=False,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws_max_size=2**24,
         )
         self._server = _Quiet(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[sock]))

@@ -10,6 +10,7 @@ from types import FrameType
 
 import uvicorn
 
+from mesh.http_protocol import GuardedHttp
 from mesh.lib.errors import AppError
 
 
@@ -49,6 +50,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 application,
+                http=GuardedHttp,
                 lifespan="on",
                 log_config=None,
                 access_log=False,

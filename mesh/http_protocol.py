@@ -1,0 +1,144 @@
+"""uvicorn's HTTP protocol with the limits it has no option for.
+
+uvicorn waits for ever for the rest of a request head, for the next piece of a body, and for a
+reader that takes nothing: a few hundred idle sockets then hold a server's file descriptors for
+good. Here every connection either makes progress or is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from mesh.lib.proxies import limit_key
+
+HEAD_WITHIN: Final = 20.0  # seconds for a whole request head, however it trickles in
+BODY_SILENCE: Final = 30.0  # seconds between two pieces of a body
+WRITE_SILENCE: Final = 60.0  # seconds in which a reader must take some of what waits for it
+MOST_PER_ADDRESS: Final = 500  # connections; an office behind one address has fewer
+
+
+class Crowd:
+    """Counts the open connections of each address; those of ``is_exempt`` are not limited."""
+
+    def __init__(self, is_exempt: Callable[[str], bool], *, most: int = MOST_PER_ADDRESS) -> None:
+        self._is_exempt, self._most = is_exempt, most
+        self._open: dict[str, set[asyncio.BaseTransport]] = {}
+
+    def admits(self, address: str, transport: asyncio.BaseTransport) -> bool:
+        """Count a new connection; say whether it may stay."""
+        if self._is_exempt(address):
+            return True
+        mine = self._open.setdefault(limit_key(address), set())
+        if len(mine) >= self._most:
+            # One that became a WebSocket leaves without our being told.
+            mine.difference_update([each for each in mine if each.is_closing()])
+        if len(mine) >= self._most:
+            return False
+        mine.add(transport)
+        return True
+
+    def leave(self, address: str, transport: asyncio.BaseTransport) -> None:
+        """Forget a connection; safe to repeat."""
+        key = limit_key(address)
+        mine = self._open.get(key, set())
+        mine.discard(transport)
+        if not mine:
+            self._open.pop(key, None)
+
+
+class GuardedHttp(HttpToolsProtocol):
+    """Closes connections that are silent in the middle of a request or an answer."""
+
+    head_within: ClassVar[float] = HEAD_WITHIN
+    body_silence: ClassVar[float] = BODY_SILENCE
+    write_silence: ClassVar[float] = WRITE_SILENCE
+    crowd: ClassVar[Crowd | None] = None
+
+    _guard: asyncio.TimerHandle | None = None
+    _stall: asyncio.TimerHandle | None = None
+    _heard_at = 0.0
+    _is_websocket = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        address = self.client[0] if self.client else ""
+        if self.crowd is not None and not self.crowd.admits(address, transport):
+            transport.abort()
+            return
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._relax()
+        self.resume_writing()
+        if self.crowd is not None and self.client:
+            self.crowd.leave(self.client[0], self.transport)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_at = self.loop.time()
+        super().data_received(data)
+        is_idle = not self._is_websocket and (self.cycle is None or self.cycle.response_complete)
+        if is_idle and self._guard is None and self.timeout_keep_alive_task is None:
+            self._await_head()  # something came, but no request began: empty lines perhaps
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._guard is None:
+            self._await_head()
+
+    def on_headers_complete(self) -> None:
+        self._relax()
+        super().on_headers_complete()
+        self._guard = self.loop.call_later(self.body_silence, self._look_at_body)
+
+    def on_message_complete(self) -> None:
+        self._relax()
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._is_websocket = True
+        self._relax()
+        super().handle_websocket_upgrade()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._stall is None:
+            self._stall = self.loop.call_later(self.write_silence, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.transport.abort()  # a close would wait for a reader that takes nothing
+
+    def _await_head(self) -> None:
+        self._relax()
+        self._guard = self.loop.call_later(self.head_within, self.transport.abort)
+
+    def _look_at_body(self) -> None:
+        waits_for_us = self.flow.read_paused or self.cycle.waiting_for_100_continue
+        if waits_for_us:
+            self._heard_at = self.loop.time()
+        left = self._heard_at + self.body_silence - self.loop.time()
+        if left <= 0:
+            self.transport.abort()
+        else:
+            self._guard = self.loop.call_later(left, self._look_at_body)
+
+    def _relax(self) -> None:
+        if self._guard is not None:
+            self._guard.cancel()
+            self._guard = None
+
+
+def guarded(*, is_exempt: Callable[[str], bool]) -> type[GuardedHttp]:
+    """Return the protocol of a public server, which also limits connections by address."""
+    options: dict[str, Any] = {"crowd": Crowd(is_exempt)}
+    return type("GuardedHttp", (GuardedHttp,), options)

@@ -1,0 +1,210 @@
+"""Connections that make no progress are closed: rude clients over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+
+import pytest
+
+from mesh.http_protocol import Crowd, GuardedHttp
+from mesh.http_server import HttpServer
+from tests.waiting import auntil
+
+PATIENCE = 20  # seconds that a test waits for what takes a moment
+WHOLE = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"
+
+
+class Hurried(GuardedHttp):
+    head_within = body_silence = write_silence = 0.2
+
+
+class Patient(GuardedHttp):
+    head_within = body_silence = write_silence = 600.0
+
+
+async def echo(scope, receive, send):
+    """Answers with the body that it got; ``/large`` sends more than any buffer holds."""
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        body += message["body"]
+        if not message["more_body"]:
+            break
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    if scope["path"] == "/large":
+        for _ in range(1_000):
+            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+    await send({"type": "http.response.body", "body": body or b"nothing"})
+
+
+@contextlib.asynccontextmanager
+async def serving(protocol, **options):
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = HttpServer(echo, http=protocol, **options)
+    await server.start(sock)
+    try:
+        yield server, sock.getsockname()[1]
+    finally:
+        await server.stop(within=0)
+
+
+async def until_closed(reader):
+    """Return what still comes until the server closes the connection."""
+    async with asyncio.timeout(PATIENCE):
+        try:
+            return await reader.read()
+        except ConnectionResetError:
+            return b""
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"GET", id="half a request line"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost", id="half a header"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\n", id="no end of the head"),
+        pytest.param(b"\r\n", id="an empty line"),
+        pytest.param(POST, id="a body that never comes"),
+        pytest.param(POST + b"ab", id="half a body"),
+    ],
+)
+async def test_half_a_request_is_not_waited_for_for_ever(sent):
+    async with serving(Hurried, timeout_keep_alive=600) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+
+        assert await until_closed(reader) == b""
+        writer.close()
+
+
+@pytest.mark.parametrize("begun", [b"GET", b"\r\n", POST + b"a"])
+async def test_nor_is_a_second_one_on_the_same_connection(begun):
+    async with serving(Hurried, timeout_keep_alive=600) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(WHOLE)
+        await reader.readuntil(b"0\r\n\r\n")
+        writer.write(begun)
+
+        assert await until_closed(reader) == b""
+        writer.close()
+
+
+async def test_a_head_that_trickles_in_has_no_more_time():
+    async with serving(Hurried) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\n")
+        closed = asyncio.ensure_future(until_closed(reader))
+        while not closed.done():
+            writer.write(b"X-A: b\r\n")
+            await asyncio.wait([closed], timeout=0.05)
+
+        assert closed.result() == b""
+        writer.close()
+
+
+async def test_a_reader_that_takes_nothing_is_let_go():
+    async with serving(Hurried) as (server, port):
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+        writer.write(WHOLE.replace(b"/ ", b"/large "))
+        await auntil(lambda: server._state.connections, what="connected")
+        await auntil(lambda: not server._state.connections, what="let go")
+        writer.close()
+
+
+@pytest.mark.parametrize("pieces", [[WHOLE], [WHOLE[:9], WHOLE[9:]], [POST, b"ab", b"cd"]])
+async def test_a_whole_request_is_answered(pieces):
+    async with serving(Patient) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(2):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+            answer = await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), PATIENCE)
+            assert answer.startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def test_a_slow_answer_is_no_silence_of_the_client():
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(scope, receive, send):
+        asked.set()
+        await go_on.wait()
+        await echo(scope, receive, send)
+
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = HttpServer(slow, http=Hurried)
+    await server.start(sock)
+    reader, writer = await asyncio.open_connection("127.0.0.1", sock.getsockname()[1])
+    writer.write(WHOLE)
+    await asyncio.wait_for(asked.wait(), PATIENCE)
+    asyncio.get_running_loop().call_later(3 * Hurried.head_within, go_on.set)
+
+    answer = await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), PATIENCE)
+    assert answer.startswith(b"HTTP/1.1 200")
+    writer.close()
+    await server.stop(within=0)
+
+
+class Transport:
+    """A connection that is open until it is told otherwise."""
+
+    closing = False
+
+    def is_closing(self):
+        return self.closing
+
+
+def test_an_address_has_so_many_connections_and_no_more():
+    crowd = Crowd(lambda peer: peer == "127.0.0.1", most=2)
+    first, second = Transport(), Transport()
+
+    assert crowd.admits("192.0.2.1", first)
+    assert crowd.admits("192.0.2.1", second)
+    assert not crowd.admits("192.0.2.1", Transport())
+    assert crowd.admits("192.0.2.2", Transport())
+    crowd.leave("192.0.2.1", first)
+    assert crowd.admits("192.0.2.1", Transport())
+
+
+def test_an_ipv6_client_is_its_network():
+    crowd = Crowd(lambda peer: False, most=1)
+
+    assert crowd.admits("2001:db8::1", Transport())
+    assert not crowd.admits("2001:db8::2", Transport())
+
+
+def test_what_has_closed_makes_room_even_if_nobody_said_so():
+    crowd = Crowd(lambda peer: False, most=1)
+    first = Transport()
+    crowd.admits("192.0.2.1", first)
+    first.closing = True
+
+    assert crowd.admits("192.0.2.1", Transport())
+
+
+def test_a_proxy_has_as_many_as_it_likes():
+    crowd = Crowd(lambda peer: peer == "10.0.0.1", most=1)
+
+    assert all(crowd.admits("10.0.0.1", Transport()) for _ in range(9))
+
+
+async def test_a_connection_too_many_is_closed_at_once():
+    class Alone(Patient):
+        crowd = Crowd(lambda peer: False, most=1)
+
+    async with serving(Alone) as (_, port):
+        first, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(WHOLE)
+        await first.readuntil(b"0\r\n\r\n")
+        second, other = await asyncio.open_connection("127.0.0.1", port)
+
+        assert await until_closed(second) == b""
+        writer.close()
+        other.close()
