@@ -22,6 +22,7 @@ from mesh.lib import oauth
 from mesh.models import Membership, Pairing, PairingState, Role, User
 from mesh.pairing.metadata import issuer
 from mesh.pairing.tokens import pairing_of
+from mesh.proxied import address_of
 
 # All that a paired machine's token opens: it is not the person, only one of their machines.
 OPEN_TO_MACHINES: Final = "/api/links"
@@ -43,6 +44,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """
         is_let = settings.MESH_OPEN_SIGNUP and not settings.MESH_EMBEDDED
         return bool(is_let and owners().exists())
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """Return what allauth's limits count the caller as."""
+        return address_of(request) or "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ class MeshConfig(AppConfig):
 
     def ready(self) -> None:
         from mesh import checks as checks  # registers itself
+        from mesh import proxy_check as proxy_check  # so does this
         from mesh import second_factor
 
         second_factor.connect()

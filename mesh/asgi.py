@@ -26,6 +26,7 @@ from links.services import presence_changed
 from links.upkeep import Upkeep
 from mesh.bodies import limited
 from mesh.lib.origins import own_origins
+from mesh.proxied import Proxied
 from mesh.readers import impatient
 from sandboxes.preview.app import Previews, preview_of
 from threads.consumers import BrowserConsumer
@@ -53,7 +54,7 @@ previews = Previews(frame_ancestors=lambda: own_origins(mesh_url=settings.MESH_U
 browsers = same_origin_only(AuthMiddlewareStack(BrowserConsumer.as_asgi()))
 
 
-async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+async def _serve(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """Hand a connection to whom it is for."""
     if scope["type"] == "lifespan":
         await _live(receive, send)
@@ -70,6 +71,9 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
     else:
         await receive()
         await send({"type": "websocket.close", "code": 4404})
+
+
+application = Proxied(_serve, settings.MESH_PROXIES, needs_tls=settings.SECURE_SSL_REDIRECT)
 
 
 async def _start() -> None:

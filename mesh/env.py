@@ -63,6 +63,12 @@ class Env:
         False,
         "Let anybody who reaches the server make an account, once it has an owner.",
     )
+    proxies: str = _var(
+        "MESH_PROXIES",
+        "",
+        "Trusted proxies before the server: their addresses and networks, comma-separated, or how"
+        " many there are; empty: none, and no X-Forwarded header is believed.",
+    )
     database_url: str = _var("DATABASE_URL", "", "postgres://… ; empty: SQLite.", secret=True)
     redis_url: str = _var("REDIS_URL", "", "redis://… ; empty: one process only.", secret=True)
     allow_localhost_links: bool = _var(

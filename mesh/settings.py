@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from mesh import env as _env
 from mesh import keys as _keys
 from mesh.lib.addresses import parse_allowed as _parse_allowed
+from mesh.lib.proxies import parse_proxies as _parse_proxies
 from mesh.version import VERSION
 
 try:
@@ -36,6 +37,10 @@ try:
     MESH_PRIVATE_HOSTS = _parse_allowed(ENV.private_hosts)
 except ValueError as exc:
     raise ImproperlyConfigured(f"MESH_PRIVATE_HOSTS: {exc}") from exc
+try:
+    MESH_PROXIES = _parse_proxies(ENV.proxies)
+except ValueError as exc:
+    raise ImproperlyConfigured(f"MESH_PROXIES: {exc}") from exc
 
 # Embedded, both are made at the first start and kept beside the database, 0600.
 SECRET_KEY = ENV.secret_key or _keys.read_or_make(MESH_HOME / "secret-key", _keys.make_secret)
@@ -188,9 +193,8 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 if _url.scheme == "https":
+    # Whether a request came by TLS is the word of a trusted proxy (mesh.proxied), not a header's.
     SECURE_SSL_REDIRECT = True
-    # The compose file's proxy ends TLS and sets this header itself.
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     # An app in a preview, below this host, can set no cookie of such a name for it.

@@ -106,6 +106,7 @@ class Cluster:
             "MESH_SECRET_KEY": "of the tests only, and long enough for Django to be content",
             "MESH_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
             "MESH_URL": "http://127.0.0.1",
+            "MESH_LOG_LEVEL": "WARNING",
             **environ,
         }
         (home / "static").mkdir(parents=True, exist_ok=True)
@@ -143,10 +144,10 @@ class Cluster:
     def serve(self, name: str, port: int = 0, **environ: str) -> str:
         """Start a server process called ``name``; return its address once it answers."""
         port = port or free_port()
-        words = ["-m", "uvicorn", "mesh.asgi:application", "--port", str(port)]
+        words = ["manage.py", "mesh_serve", "--port", str(port)]
         with self.log.open("ab") if self.log else nullcontext() as log:
             self.processes[name] = process = subprocess.Popen(
-                [sys.executable, *words, "--log-level", "warning"],
+                [sys.executable, *words],
                 cwd=ROOT,
                 env=self.environ | {"MESH_NODE": name} | environ,
                 stdout=log,

@@ -25,6 +25,7 @@ from mesh.pairing.errors import TooManyAsks
 from mesh.pairing.facts import Facts
 from mesh.pairing.guard import guarded
 from mesh.pairing.server import make_server
+from mesh.proxied import address_of
 
 RETRY_AFTER = "600"
 CODE_FORM = "idp/oidc/device_authorization_code_form.html"
@@ -122,11 +123,6 @@ def revoke(request: HttpRequest) -> HttpResponse:
     return _quiet(
         convert_response(*make_server().create_revocation_response(*extract_params(request)))
     )
-
-
-def address_of(request: HttpRequest) -> str:
-    """Return who calls; behind a proxy, uvicorn has put the proxy's word for it here."""
-    return str(request.META.get("REMOTE_ADDR", ""))[:45]
 
 
 def _refusal(exc: OAuth2Error) -> HttpResponse:

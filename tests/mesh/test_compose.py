@@ -6,10 +6,10 @@ from dataclasses import fields
 
 import pytest
 import yaml
-from uvicorn.main import main as uvicorn
 
 from mesh.develop import ROOT
 from mesh.env import Env
+from mesh.management.commands import mesh_serve
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES = COMPOSE["services"]
@@ -60,9 +60,15 @@ def test_the_image_does_not_run_as_root():
     assert int(last_user) > 0
 
 
-def test_uvicorn_takes_the_images_command():
+def test_the_image_serves_with_our_own_limits():
     command = re.search(r"^CMD (\[.*?\])\s*\Z", DOCKERFILE, re.MULTILINE | re.DOTALL)[1]
-    program, *words = json.loads(command.replace("\\\n", ""))
+    python, manage, name, *words = json.loads(command.replace("\\\n", ""))
 
-    assert program == "uvicorn"
-    assert uvicorn.make_context("uvicorn", words).params["app"] == "mesh.asgi:application"
+    assert (python, manage, name) == ("python", "manage.py", "mesh_serve")
+    assert mesh_serve.Command().create_parser(manage, name).parse_args(words).port == 8000
+
+
+def test_the_proxy_on_the_host_is_counted():
+    servers = [SERVICES[name]["environment"] for name in OURS if "ports" in SERVICES[name]]
+
+    assert {one["MESH_PROXIES"] for one in servers} == {"${MESH_PROXIES:-1}"}

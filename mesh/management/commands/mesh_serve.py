@@ -1,0 +1,68 @@
+"""One server process of a Mesh for a team: uvicorn with the limits that Mesh needs."""
+
+from __future__ import annotations
+
+import logging
+from argparse import ArgumentParser
+from typing import Any
+
+import uvicorn
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from mesh.http_protocol import guarded
+from mesh.lib.addresses import parse_address
+from mesh.proxy_check import HINT, UNNAMED, lacks_proxies
+
+logger = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Serve Mesh at an address, or at a unix socket, until SIGTERM."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+        parser.add_argument("--port", type=int, default=8000, help="port to listen on")
+        parser.add_argument("--uds", help="path of a unix socket to listen on instead")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if lacks_proxies(mesh_url=settings.MESH_URL, proxies=settings.MESH_PROXIES):
+            logger.warning("%s %s", UNNAMED, HINT)
+        server = uvicorn.Server(config(options["host"], options["port"], options["uds"]))
+        try:
+            server.run()
+        except KeyboardInterrupt:
+            pass  # uvicorn raises the signal again once everything is closed
+        if not server.started:
+            raise CommandError("The server did not start; the log says why.", returncode=3)
+
+
+def config(host: str, port: int, uds: str | None) -> uvicorn.Config:
+    """Return how a server process listens."""
+    return uvicorn.Config(
+        "mesh.asgi:application",
+        host=host,
+        port=port,
+        uds=uds,
+        http=guarded(is_exempt=_is_exempt),
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # mesh.proxied reads them, by MESH_PROXIES
+        # The tunnel's frames are data already packed or tokens too short to pack.
+        ws_per_message_deflate=False,
+        ws_max_size=4 * 1024 * 1024,
+        # Our own pings, in the tunnel and on the page, find out who is still there.
+        ws_ping_interval=None,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def _is_exempt(peer: str) -> bool:
+    """Say whether many clients may stand behind ``peer``: a proxy, or this machine."""
+    address = parse_address(peer)
+    is_here = address is None or address.is_loopback
+    return is_here or settings.MESH_PROXIES.trusts(peer)
