@@ -41,20 +41,25 @@ class RudeAnswer:
 class RudeClient:
     """Sends to the server at ``url``; over TLS without checking the certificate.
 
-    ``connect_to`` is the loopback port, where the name in ``url`` resolves to nothing.
+    ``connect_to`` is the loopback port, where the name in ``url`` resolves to nothing. ``source``
+    is the address that the client calls from; all of 127.0.0.0/8 is loopback.
     """
 
-    def __init__(self, url: str, *, connect_to: int = 0, timeout: float = 20) -> None:
+    def __init__(
+        self, url: str, *, connect_to: int = 0, timeout: float = 20, source: str = ""
+    ) -> None:
         parts = urlsplit(url)
         self.host = parts.netloc
         self._name = parts.hostname or ""
         self._is_tls = parts.scheme == "https"
         self._port = connect_to or parts.port or (443 if self._is_tls else 80)
         self._timeout = timeout
+        self._source = (source, 0) if source else None
 
     def connect(self, *, host: str = "") -> socket.socket:
         """Return an open connection; ``host`` is the name asked for in TLS."""
-        plain = socket.create_connection(("127.0.0.1", self._port), self._timeout)
+        at = ("127.0.0.1", self._port)
+        plain = socket.create_connection(at, self._timeout, source_address=self._source)
         if not self._is_tls:
             return plain
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -41,7 +41,7 @@ def embedded(folder: Path) -> Iterator[Front]:
 @contextmanager
 def proxied(folder: Path) -> Iterator[Front]:
     proxy = Proxy(folder)
-    with cluster(folder / "servers", MESH_URL=proxy.url) as servers:
+    with cluster(folder / "servers", MESH_URL=proxy.url, MESH_PROXIES="1") as servers:
         servers.log = folder / "servers.log"
         servers.manage("collectstatic", "--noinput", "-v", "0")
         urls = [servers.serve(name) for name in ("A", "B")]

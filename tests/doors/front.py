@@ -52,8 +52,8 @@ class Front(ABC):
     people: dict[str, Person]
 
     @abstractmethod
-    def rude(self, *, timeout: float = 20) -> RudeClient:
-        """Return a client that sends exactly what it is given."""
+    def rude(self, *, timeout: float = 20, source: str = "") -> RudeClient:
+        """Return a client that sends exactly what it is given, from the loopback ``source``."""
 
     @abstractmethod
     def manage(self, *words: str) -> str:
@@ -182,8 +182,8 @@ class Embedded(Front):
 
         return getpass.getuser()
 
-    def rude(self, *, timeout: float = 20) -> RudeClient:
-        return RudeClient(self.url, timeout=timeout)
+    def rude(self, *, timeout: float = 20, source: str = "") -> RudeClient:
+        return RudeClient(self.url, timeout=timeout, source=source)
 
     def manage(self, *words: str) -> str:
         return subprocess.run(
@@ -221,8 +221,9 @@ class Proxied(Front):
     def owner_name(self) -> str:
         return "ada"
 
-    def rude(self, *, timeout: float = 20) -> RudeClient:
-        return RudeClient(self.url, connect_to=self.proxy.port, timeout=timeout)
+    def rude(self, *, timeout: float = 20, source: str = "") -> RudeClient:
+        port = self.proxy.port
+        return RudeClient(self.url, connect_to=port, timeout=timeout, source=source)
 
     def manage(self, *words: str) -> str:
         return self.cluster.manage(*words)
