@@ -15,8 +15,9 @@ from rest_framework.views import APIView
 
 from agents import selectors, services
 from agents.core.mcp import read_mcp_server
-from agents.core.source import Source, read_folder, read_repository
+from agents.core.source import Source, read_folder
 from agents.models import Agent, McpServerRow
+from agents.repositories import allowed_repository
 from agents.services import AgentFields
 from agents.templates import find_template, list_templates
 from mesh.api import signed_in
@@ -226,7 +227,7 @@ def _fields(given: dict[str, Any]) -> AgentFields:
 def _source(given: dict[str, Any]) -> Source | None:
     """Return where the files are to come from; ``None``: nothing of it was given."""
     if given.get("repository"):
-        return Source("repository", url=read_repository(given["repository"]).url)
+        return Source("repository", url=allowed_repository(given["repository"]).url)
     if given.get("folder"):
         link_id = given.get("folderLinkId")
         return Source("folder", folder=read_folder(given["folder"]), link_id=str(link_id or ""))

@@ -10,8 +10,9 @@ from django import forms
 
 from agents.catalog import load_runnable
 from agents.core.mcp import McpServer, read_header_lines, read_mcp_server
-from agents.core.source import Source, read_folder, read_repository
+from agents.core.source import Source, read_folder
 from agents.models import Agent
+from agents.repositories import allowed_repository
 from agents.services import ICONS, AgentFields
 from links.selectors import LinkView
 from mesh.lib.errors import AppError
@@ -99,7 +100,7 @@ class AgentForm(forms.Form):
         kind = given.get("source")
         try:
             if kind == "repository":
-                given[kind] = read_repository(given.get(kind, "")).url
+                given[kind] = allowed_repository(given.get(kind, "")).url
             elif kind == "folder":
                 given[kind] = read_folder(given.get(kind, ""))
         except AppError as refused:

@@ -15,9 +15,10 @@ from django.utils import timezone
 from agents.catalog import load_runnable
 from agents.core.mcp import MOST_SERVERS, BadMcpServer, McpServer
 from agents.core.options import parse_choice
-from agents.core.source import Source, read_repository
+from agents.core.source import Source
 from agents.errors import AgentIsDefault, BadChoice, BadIcon, BadTitle
 from agents.models import Agent, McpServerRow
+from agents.repositories import allowed_repository
 from mesh.keys import seal
 from mesh.models import Organization
 
@@ -81,8 +82,9 @@ def import_agent(
 
     Raises:
         BadRepository: the address is none that git clones from, or carries a secret.
+        RepositoryRefused: its host is private, and not named by the operator.
     """
-    source = read_repository(repository)
+    source = allowed_repository(repository)
     given = given or AgentFields()
     filled = replace(
         given,
@@ -186,7 +188,7 @@ def set_metadata(*, agent: Agent, values: Mapping[str, Any]) -> None:
 
 def _metadata_of(source: Source) -> dict[str, Any]:
     if source.kind == "repository":
-        return {"githubRepo": read_repository(source.url).as_metadata()}
+        return {"githubRepo": allowed_repository(source.url).as_metadata()}
     if source.kind == "folder":
         link = {"folderLink": source.link_id} if source.link_id else {}
         return {"folder": source.folder, **link}

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from urllib.parse import unquote, urlsplit
 
 from mesh.lib.errors import AppError
+from mesh.lib.repositories import read_clone_url
 
 # none: it needs no files, so there is nothing for a program on a machine to work on.
 SourceKind = Literal["repository", "folder", "scratch", "none"]
@@ -121,7 +122,9 @@ def _read_url(text: str) -> Repository:
         host, port = parts.hostname, parts.port
     except ValueError as exc:
         raise BadRepository from exc
-    if parts.scheme not in ("https", "http", "ssh") or not host:
+    if parts.scheme == "http":
+        raise BadRepository("Over http, others on the way could change what is cloned. Use https.")
+    if parts.scheme not in ("https", "ssh") or not host:
         raise BadRepository
     if parts.password or (parts.username and parts.scheme != "ssh"):
         raise BadRepository(
@@ -133,6 +136,7 @@ def _read_url(text: str) -> Repository:
         path = path.partition(page)[0] if parts.scheme != "ssh" else path
     owner, name = _owner_and_name(path)
     user = f"{parts.username}@" if parts.username else ""
+    host = f"[{host}]" if ":" in host else host
     where = f"{user}{host}{f':{port}' if port else ''}"
     return _made(f"{parts.scheme}://{where}/{owner}/{name}", owner, name)
 
@@ -151,7 +155,10 @@ def _made(url: str, owner: str, name: str) -> Repository:
     words = [*owner.split("/"), name]
     if any(word in ("", ".", "..") or word.startswith("-") for word in words):
         raise BadRepository
-    return Repository(url.removesuffix(".git"), owner, name)
+    url = url.removesuffix(".git")
+    if read_clone_url(url) is None:
+        raise BadRepository
+    return Repository(url, owner, name)
 
 
 def read_folder(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from links.daemon.errors import BadHandle, BadSpec, FolderNotAllowed, MissingHandle
 from links.wire.messages import is_handle
+from mesh.lib.repositories import read_clone_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,8 @@ def _repo(value: object) -> dict[str, str] | None:
     if not isinstance(value, dict):
         raise BadSpec
     repo = {key: _text(value, key) for key in ("cloneUrl", "branch")}
-    # git would take a leading dash for an option.
-    if not repo["cloneUrl"] or repo["cloneUrl"].startswith("-"):
-        raise BadSpec
+    if read_clone_url(repo["cloneUrl"]) is None:
+        raise BadSpec("A repository is cloned over https or ssh only.")
     return {key: text for key, text in repo.items() if text}
 
 

@@ -70,6 +70,13 @@ def is_public(address: Address) -> bool:
     return meant.is_global and not meant.is_multicast
 
 
+def is_off_limits(address: Address) -> bool:
+    """Say whether an address is one that nobody is sent to by a name that others wrote: this
+    machine's own, link-local, a cloud's metadata."""
+    meant = _meant(address)
+    return _is_in(meant, _EXACTLY_ONLY) or _is_in(meant, _LOOPBACK)
+
+
 def _meant(address: Address) -> Address:
     """Return the IPv4 address that a mapped or translated one leads to; else the address."""
     if isinstance(address, IPv4Address):
@@ -111,8 +118,15 @@ class _Entry:
             return False
         if self.network is not None:
             return address in self.network
+        if self.name.startswith("*.") and _is_in(address, _LOOPBACK):
+            return False
+        return self.covers_name(host, port)
+
+    def covers_name(self, host: str, port: int) -> bool:
+        if self.network is not None or self.port not in (None, port):
+            return False
         if self.name.startswith("*."):
-            return host.endswith(self.name[1:]) and not _is_in(address, _LOOPBACK)
+            return host.endswith(self.name[1:])
         return host == self.name
 
 
@@ -121,6 +135,11 @@ class Allowed:
     """Which hosts may be reached although their addresses are not public."""
 
     entries: tuple[_Entry, ...] = ()
+
+    def names(self, host: str, port: int) -> bool:
+        """Say whether an entry names the host by its name, whatever its address is."""
+        meant = host.lower().rstrip(".")
+        return any(entry.covers_name(meant, port) for entry in self.entries)
 
     def covers(self, host: str, address: Address, port: int) -> bool:
         """Say whether an entry names the host, or the network of its address."""

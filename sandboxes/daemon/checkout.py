@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mesh.lib.repositories import read_clone_url
 from sandboxes.daemon.git import Git, GitFailed, redact
 from sandboxes.daemon.sources import go_to, prepare
-from sandboxes.daemon.spec import CLONE_URL, KEY_BRANCH, Spec
+from sandboxes.daemon.spec import KEY_BRANCH, Spec
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Checkout:
         wanted = self._spec if has_source else replace(self._spec, clone_url=clone_url)
         if branch and not KEY_BRANCH.fullmatch(branch):
             wanted = replace(wanted, branch=branch)
-        if wanted.clone_url and not CLONE_URL.fullmatch(wanted.clone_url):
+        if wanted.clone_url and read_clone_url(wanted.clone_url) is None:
             raise GitFailed("The repository's address is not one that git may clone from.")
         loop = asyncio.get_running_loop()
 

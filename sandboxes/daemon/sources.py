@@ -8,10 +8,13 @@ from __future__ import annotations
 import logging
 import re
 import shutil
+import socket
 from pathlib import Path
 
+from mesh.lib.addresses import Address, is_odd_number, is_off_limits, parse_address
+from mesh.lib.repositories import read_clone_url
 from sandboxes.daemon.git import NO_SUCH_REF, Git, GitFailed
-from sandboxes.daemon.spec import CLONE_URL, Spec
+from sandboxes.daemon.spec import Spec
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +26,45 @@ _PASSING = re.compile(
     r"|operation too slow|remote end hung up|gnutls|ssl_",
     re.IGNORECASE,
 )
+
+NO_REDIRECT = "http.followRedirects=false"
+_PROTOCOLS = (
+    *("-c", "protocol.allow=never"),
+    *("-c", "protocol.https.allow=always"),
+    *("-c", "protocol.ssh.allow=always"),
+)
+_MOVED = re.compile(r"returned error: 30\d")
+
+
+def clone_limits(clone_url: str) -> tuple[str, ...]:
+    """Return options for git with which it reaches the address's host only; see
+    ``mesh.lib.repositories``.
+
+    Raises:
+        GitFailed: git may not be given the address, or its host is none that a repository is at.
+    """
+    parts = read_clone_url(clone_url)
+    if parts is None or is_odd_number(parts.host):
+        raise GitFailed("The repository's address is not one that git may clone from.")
+    literal = parse_address(parts.host)
+    found = [literal] if literal else _addresses_of(parts.host)
+    if any(is_off_limits(address) for address in found):
+        raise GitFailed("The repository's address leads to this machine, or to its network's own.")
+    limits = [*_PROTOCOLS, "-c", NO_REDIRECT]
+    if literal is None and found and parts.scheme == "https":
+        pinned = ",".join(f"[{one}]" if one.version == 6 else str(one) for one in found)
+        limits += ["-c", f"http.curloptResolve={parts.host}:{parts.port}:{pinned}"]
+    return tuple(limits)
+
+
+def _addresses_of(host: str) -> list[Address]:
+    """Return the addresses of a name; none where only a proxy, or ssh's own settings, know it."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    addresses = (parse_address(str(entry[4][0])) for entry in found)
+    return [address for address in dict.fromkeys(addresses) if address is not None]
 
 
 def prepare(spec: Spec, repo: Path, git: Git) -> Path:
@@ -65,14 +107,21 @@ def _add_worktree(spec: Spec, top: Path, repo: Path, git: Git) -> None:
 def _from_clone(spec: Spec, repo: Path, git: Git) -> Path:
     if (repo / ".git").exists():
         return repo
-    if not CLONE_URL.fullmatch(spec.clone_url):
-        raise GitFailed("The repository's address is not one that git may clone from.")
+    limits = clone_limits(spec.clone_url)
     if repo.exists() and any(repo.iterdir()):
-        _clone_around(spec, repo, git)
+        _clone_around(spec, repo, git, limits)
         return repo
     # Into a new folder beside it: a clone that broke off never looks like a whole one.
     part = _unused(repo.with_name("clone"))
-    _tried(git, repo.parent, "clone", "--", spec.clone_url, str(part))
+    clone = ("clone", "--no-recurse-submodules", "--config", NO_REDIRECT)
+    try:
+        _tried(git, repo.parent, *clone, "--", spec.clone_url, str(part), limits=limits)
+    except GitFailed as exc:
+        # Some servers send who asks without “.git” to the address with it.
+        if spec.clone_url.endswith(".git") or not _MOVED.search(str(exc)):
+            raise
+        longer = f"{spec.clone_url.rstrip('/')}.git"
+        _tried(git, repo.parent, *clone, "--", longer, str(part), limits=limits)
     if spec.branch:
         go_to(spec.branch, part, git)
     try:
@@ -85,12 +134,13 @@ def _from_clone(spec: Spec, repo: Path, git: Git) -> Path:
     return repo
 
 
-def _clone_around(spec: Spec, repo: Path, git: Git) -> None:
+def _clone_around(spec: Spec, repo: Path, git: Git, limits: tuple[str, ...]) -> None:
     """Make a clone of a folder that holds files already; none of them is overwritten."""
     git.run(repo, "init", "--quiet")
     try:
+        git.run(repo, "config", *NO_REDIRECT.split("="))
         git.run(repo, "remote", "add", "origin", spec.clone_url)
-        _tried(git, repo, "fetch", "origin")
+        _tried(git, repo, "fetch", "--no-recurse-submodules", "origin", limits=limits)
         git.ask(repo, "remote", "set-head", "origin", "--auto")
         head = git.ask(repo, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
         default = (head or "origin/main").removeprefix("origin/")
@@ -138,15 +188,19 @@ def _offers(git: Git, repo: Path, branch: str) -> bool:
     return code == 0
 
 
-def _tried(git: Git, cwd: Path, *args: str) -> None:
-    """Run a command that needs the network; three times when it fails for a passing reason."""
+def _tried(git: Git, cwd: Path, *args: str, limits: tuple[str, ...] = ()) -> None:
+    """Run a command that needs the network; three times when it fails for a passing reason.
+
+    ``limits`` are options of git's own, before the command.
+    """
     for attempt in range(1, TRIES + 1):
         try:
-            git.run(cwd, *args)
+            git.run(cwd, *limits, *args)
             return
-        except GitFailed as exc:
+        except GitFailed as failed:
+            exc = GitFailed(str(failed).replace("git -c failed", f"git {args[0]} failed", 1))
             if attempt == TRIES or not _PASSING.search(str(exc)):
-                raise
+                raise exc from failed
             log.info("git %s is tried again: %s", args[0], exc)
         git.pause(RETRY_AFTER)
 

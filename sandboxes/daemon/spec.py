@@ -8,8 +8,6 @@ from typing import Any
 
 # A branch of this form names a conversation; it is a key, never something to check out.
 KEY_BRANCH = re.compile(r"ephemeral|thread:.*")
-# No option, no ext:: transport, which would run a command.
-CLONE_URL = re.compile(r"(https?|ssh|git|file)://.+|[\w.-]+@[\w.-]+:.+")
 
 
 @dataclass(frozen=True, slots=True)

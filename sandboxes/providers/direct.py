@@ -12,6 +12,7 @@ from typing import Final
 import httpx
 from websockets.typing import Subprotocol
 
+from agents.repositories import check_from_here
 from links.sockets import (
     MAX_MESSAGE,
     FarSocket,
@@ -94,6 +95,8 @@ class DirectProvider(SpeakingProvider):
         async with self._locks[place.handle]:
             if await self._is_healthy(place):
                 return
+            if place.repo:
+                await check_from_here(place.repo["cloneUrl"])
             self._starting.add(place.handle)
             try:
                 await self._start(place)

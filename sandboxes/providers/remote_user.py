@@ -7,6 +7,7 @@ from uuid import UUID
 
 import httpx
 
+from agents.repositories import check_clone_url
 from links.calls import client_for
 from links.proxy import proxy_websocket
 from links.sockets import Receive, Scope, Send, refuse
@@ -24,6 +25,8 @@ class RemoteUserProvider(SpeakingProvider):
         self._client_for = client_for
 
     async def ensure(self, place: Place) -> None:
+        if place.repo and not place.folder:
+            check_clone_url(place.repo["cloneUrl"])
         body = {"handle": place.handle, **spec_of(place)}
         await self._ask_link(place, "POST", "/api/sandboxes", body, limit=START_LIMIT)
 

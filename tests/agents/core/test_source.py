@@ -92,6 +92,7 @@ def test_what_a_person_means(text, url, owner, name):
         *("", "app", "https://github.com/acme", "https:///a/b", "ftp://host/a/b"),
         *("file:///etc/passwd", "ext::sh -c id", "--upload-pack=id", "-a/b", "acme/--app"),
         *("https://github.com/../app", "https://github.com/a/..", "https://host:x/a/b"),
+        *("http://github.com/acme/app", "git@-host:a/b", "ssh://-oX=y@host/a/b", "https://-h/a/b"),
         *("git@host:a b/c", "https://host/a b/c", "https://host/a/b;id", "x" * 600 + "/y"),
     ],
 )

@@ -42,6 +42,9 @@ def test_a_bad_handle(handle):
         {"repo": {}},
         {"repo": {"cloneUrl": "--upload-pack=touch /tmp/x"}},
         {"repo": {"cloneUrl": "x" * 2001}},
+        {"repo": {"cloneUrl": "http://git.example/a"}},
+        {"repo": {"cloneUrl": "file:///home/ada/code"}},
+        {"repo": {"cloneUrl": "git@-oProxyCommand=x:a"}},
     ],
 )
 def test_a_bad_spec(wrong):

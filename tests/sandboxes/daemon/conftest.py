@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import os
 from uuid import uuid4
 
 import pytest
 
-from tests.sandboxes.daemon.sandbox import Sandbox
+from tests.sandboxes.daemon.sandbox import SSH, Sandbox
+
+
+@pytest.fixture(autouse=True)
+def ssh_to_this_machine(monkeypatch):
+    """git finds the tests' ssh; a sandbox's own process does so by itself."""
+    monkeypatch.setenv("PATH", f"{SSH}:{os.environ['PATH']}")
 
 
 @pytest.fixture

@@ -70,7 +70,12 @@ def repository(folder, files):
         (folder / name).write_text(text)
     git(folder, "add", ".")
     git(folder, "commit", "-q", "-m", "first", "--allow-empty")
-    return f"file://{folder}"
+    return address_of(folder)
+
+
+def address_of(folder):
+    """Return an address at which the tests' ssh finds the repository in ``folder``."""
+    return f"ssh://git.example{folder}"
 
 
 def node_project(**scripts):

@@ -39,6 +39,9 @@ def turn_input(run_id, *steps, thread="thread-1", model="plain:one", text=None, 
     }
 
 
+SSH = Path(__file__).parent / "bin"  # of a program called ssh, which stays on this machine
+
+
 class Sandbox:
     """One sandbox folder and, while it runs, its process."""
 
@@ -58,11 +61,12 @@ class Sandbox:
     def start(self):
         """Start the process; return when its pid file is there."""
         (self.root / "pid").unlink(missing_ok=True)
+        path = self.env.get("PATH", os.environ["PATH"])
         with (self.root / "sandbox.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.sandboxes.daemon.sandbox_main", "--root", self.root],
                 cwd=ROOT_OF_THE_CODE,
-                env={**os.environ, **self.env},
+                env={**os.environ, **self.env} | {"PATH": f"{SSH}:{path}"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -10,8 +10,9 @@ import pytest
 
 from sandboxes.daemon.checkout import Checkout
 from sandboxes.daemon.git import Git, GitFailed, redact
-from sandboxes.daemon.sources import prepare
+from sandboxes.daemon.sources import clone_limits, prepare
 from sandboxes.daemon.spec import Spec, parse_spec
+from tests.sandboxes.daemon.projects import address_of
 from tests.sandboxes.daemon.sandbox import is_alive
 from tests.waiting import auntil
 
@@ -108,7 +109,7 @@ def test_a_folder_that_is_gone(repo):
 
 
 def test_a_clone_on_a_new_branch(repo, project):
-    given = spec(repo={"cloneUrl": f"file://{project}", "branch": "feature"})
+    given = spec(repo={"cloneUrl": address_of(project), "branch": "feature"})
 
     assert prepare(given, repo, Git()) == repo
     assert prepare(given, repo, Git()) == repo
@@ -118,17 +119,82 @@ def test_a_clone_on_a_new_branch(repo, project):
 def test_a_clone_of_a_branch_that_is_there(repo, project):
     git(project, "branch", "there")
 
-    prepare(spec(repo={"cloneUrl": f"file://{project}"}, branch="there"), repo, Git())
+    prepare(spec(repo={"cloneUrl": address_of(project)}, branch="there"), repo, Git())
 
     assert git(repo, "rev-parse", "--abbrev-ref", "@{upstream}") == "origin/there"
 
 
 @pytest.mark.parametrize(
-    "url", ["ext::sh -c id", "--upload-pack=touch x", "/etc", "", "https:", "a b@c:d\n--x"]
+    "url",
+    [
+        *("ext::sh -c id", "--upload-pack=touch x", "/etc", "", "https:", "a b@c:d\n--x"),
+        *("file:///etc", "http://git.example/a", "git://git.example/a", "git@-h:a"),
+        *("https://127.0.0.1/a/b", "https://localhost/a/b", "ssh://[::1]/a/b", "https://127.1/a"),
+        *("https://169.254.169.254/a/b", "https://[fd00:ec2::254]/a/b", "git@169.254.169.254:a/b"),
+    ],
 )
 def test_addresses_that_git_is_never_given(repo, url):
     with pytest.raises(GitFailed, match="address"):
         prepare(Spec(HANDLE, clone_url=url or " "), repo, Git())
+
+
+@pytest.fixture
+def as_git(tmp_path, monkeypatch):
+    """Return ``as_git(script)``: a program called git that notes its words, then runs it."""
+
+    def make(script):
+        program = tmp_path / "bin" / "git"
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> {tmp_path}/asked\n{script}\n')
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        return lambda: (tmp_path / "asked").read_text().splitlines()
+
+    return make
+
+
+def test_git_goes_to_the_addresses_that_were_looked_at_and_nowhere_else(repo, as_git, monkeypatch):
+    found = [(0, 0, 0, "", (address, 0)) for address in ("93.184.216.34", "2606:4700::1111")]
+    monkeypatch.setattr("sandboxes.daemon.sources.socket.getaddrinfo", lambda *a, **k: found)
+    asked = as_git("echo 'fatal: returned error: 404' >&2; exit 128")
+    with pytest.raises(GitFailed, match="git clone failed"):
+        prepare(spec(repo={"cloneUrl": "https://git.example/a/b"}), repo, Git())
+
+    words = asked()[0]
+    assert "-c http.curloptResolve=git.example:443:93.184.216.34,[2606:4700::1111] " in words
+    assert "-c protocol.allow=never " in words
+    assert "-c http.followRedirects=false " in words
+    assert " -- https://git.example/a/b " in words
+
+
+def test_a_name_that_leads_to_this_machine_is_not_cloned(repo, as_git, monkeypatch):
+    found = [(0, 0, 0, "", (address, 0)) for address in ("93.184.216.34", "127.0.0.1")]
+    monkeypatch.setattr("sandboxes.daemon.sources.socket.getaddrinfo", lambda *a, **k: found)
+    as_git("exit 0")
+    with pytest.raises(GitFailed, match="leads to this machine"):
+        prepare(spec(repo={"cloneUrl": "https://git.example/a/b"}), repo, Git())
+
+
+def test_who_has_moved_is_asked_once_more_with_the_ending(repo, as_git):
+    asked = as_git("echo 'fatal: The requested URL returned error: 301' >&2; exit 128")
+    with pytest.raises(GitFailed, match="301"):
+        prepare(spec(repo={"cloneUrl": "https://git.example/a/b"}), repo, Git())
+
+    assert [" -- https://git.example/a/b.git " in line for line in asked()] == [False, True]
+
+
+@pytest.mark.parametrize("helper", ["file", "http", "git", "ext"])
+def test_git_itself_refuses_other_protocols(repo, project, helper):
+    limits = clone_limits("https://93.184.216.34/a/b")
+    url = {"file": f"file://{project}", "ext": "ext::true"}.get(helper, f"{helper}://127.0.0.1/a")
+    with pytest.raises(GitFailed, match="not allowed"):
+        Git().run(project, *limits, "ls-remote", url)
+
+
+def test_a_clone_follows_no_redirect_later_either(repo, project):
+    prepare(spec(repo={"cloneUrl": address_of(project)}), repo, Git())
+
+    assert git(repo, "config", "--local", "http.followRedirects") == "false"
 
 
 @pytest.mark.parametrize(
@@ -191,13 +257,13 @@ async def test_a_folder_with_files_becomes_a_clone_around_them(repo, project):
     checkout = Checkout(Spec(HANDLE), repo)
     await checkout.ready()
 
-    await change(checkout, f"file://{project}", "feature", identity=("Ada", "ada@mesh.example"))
+    await change(checkout, address_of(project), "feature", identity=("Ada", "ada@mesh.example"))
 
     assert (repo / "notes.txt").read_text() == "mine"
     assert (repo / "sub/file.txt").read_text() == "one"
     assert git(repo, "branch", "--show-current") == "feature"
     assert git(repo, "config", "--local", "user.email") == "ada@mesh.example"
-    assert checkout.cloned_from == f"file://{project}"
+    assert checkout.cloned_from == address_of(project)
 
 
 async def test_a_file_in_the_way_of_a_clone_is_not_overwritten(repo, project):
@@ -206,7 +272,7 @@ async def test_a_file_in_the_way_of_a_clone_is_not_overwritten(repo, project):
     checkout = Checkout(Spec(HANDLE), repo)
 
     with pytest.raises(GitFailed):
-        await change(checkout, f"file://{project}", "main")
+        await change(checkout, address_of(project), "main")
 
     assert (repo / "sub/file.txt").read_text() == "mine"
     assert not (repo / ".git").exists()
@@ -215,7 +281,7 @@ async def test_a_file_in_the_way_of_a_clone_is_not_overwritten(repo, project):
 
 async def test_to_another_branch_and_back(repo, project):
     git(project, "branch", "there")
-    checkout = Checkout(Spec(HANDLE, clone_url=f"file://{project}", branch="main"), repo)
+    checkout = Checkout(Spec(HANDLE, clone_url=address_of(project), branch="main"), repo)
     for branch in ("there", "new", "main", "there"):
         await change(checkout, "", branch, to_branch=True)
         assert git(repo, "branch", "--show-current") == branch
@@ -224,7 +290,7 @@ async def test_to_another_branch_and_back(repo, project):
 async def test_work_in_the_way_of_another_branch_stays(repo, project):
     git(project, "checkout", "-qb", "there")
     git(project, "commit", "-qam", "changed")
-    checkout = Checkout(Spec(HANDLE, clone_url=f"file://{project}", branch="main"), repo)
+    checkout = Checkout(Spec(HANDLE, clone_url=address_of(project), branch="main"), repo)
     await checkout.ready()
     (repo / "sub/file.txt").write_text("work")
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import httpx
 import pytest
 
 from links.errors import LinkOffline
+from mesh.lib.errors import AppError
 from sandboxes.providers import UnknownKind, provider_for
 from sandboxes.providers.base import (
     DispatchRefused,
@@ -174,3 +176,14 @@ def test_a_provider_is_found_by_its_kind():
     assert provider_for("remote-user") is provider_for("remote-user")
     with pytest.raises(UnknownKind):
         provider_for("toaster")
+
+
+@pytest.mark.parametrize("url", ["http://github.com/a/b", "https://10.0.0.1/a/b", "file:///etc"])
+async def test_a_repository_from_before_is_looked_at_again(url):
+    """An older row, or an import, may name anything: the laptop is not asked to clone it."""
+    transport = ScriptedTransport(httpx.Response(200, json={}))
+    place = replace(PLACE, repo={"cloneUrl": url})
+
+    with pytest.raises(AppError) as refused:
+        await provider_over(transport).ensure(place)
+    assert refused.value.code in ("bad_repository", "repository_refused")

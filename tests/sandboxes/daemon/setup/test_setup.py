@@ -280,7 +280,7 @@ async def test_without_a_start_script(sandbox, tmp_path):  # D-SB10
 
 async def test_a_repository_that_can_t_be_reached(sandbox, tmp_path):  # D-OR1
     async with looking_on(sandbox) as told:
-        await sandbox.post("/config", config(f"file://{tmp_path}/nowhere"))
+        await sandbox.post("/config", config(f"ssh://git.example{tmp_path}/nowhere"))
         await told.phase("clone-failed")
 
     assert told.phases[:2] == ["cloning", "clone-failed"]

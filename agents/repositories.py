@@ -1,0 +1,62 @@
+"""Which repositories an agent may have: public ones, and those whose host the operator named."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from agents.core.source import BadRepository, Repository, read_repository
+from mesh.egress import AddressRefused, Guard
+from mesh.lib.addresses import first_refused, is_odd_number, parse_address
+from mesh.lib.errors import AppError
+from mesh.lib.repositories import CloneUrl, is_local_name, read_clone_url
+
+
+class RepositoryRefused(AppError):
+    code = "repository_refused"
+    text = "This repository's host is not public, and the operator of this server has not named it."
+    hint = "Use a public address, or have the operator name the host in MESH_PRIVATE_HOSTS."
+
+
+def allowed_repository(text: str) -> Repository:
+    """Return the repository that a person means by ``text``.
+
+    Raises:
+        BadRepository: git could not clone it, or it carries a secret.
+        RepositoryRefused: its host is private, and not named by the operator.
+    """
+    repository = read_repository(text)
+    check_clone_url(repository.url)
+    return repository
+
+
+def check_clone_url(url: str) -> CloneUrl:
+    """Return what an agent's stored address names.
+
+    Raises:
+        BadRepository, RepositoryRefused
+    """
+    parts = read_clone_url(url)
+    if parts is None or is_odd_number(parts.host):
+        raise BadRepository
+    allowed = settings.MESH_PRIVATE_HOSTS
+    address = parse_address(parts.host)
+    if address is not None:
+        if first_refused(parts.host, [address], parts.port, allowed) is not None:
+            raise RepositoryRefused
+    elif is_local_name(parts.host) and not allowed.names(parts.host, parts.port):
+        raise RepositoryRefused
+    return parts
+
+
+async def check_from_here(url: str) -> None:
+    """Look at what the address leads to in this server's network, where containers clone it.
+
+    Raises:
+        BadRepository, RepositoryRefused
+    """
+    parts = check_clone_url(url)
+    guard = Guard(allowed=settings.MESH_PRIVATE_HOSTS, plain=True)
+    try:
+        await guard.addresses(parts.scheme, parts.host, parts.port)
+    except AddressRefused as exc:
+        raise RepositoryRefused from exc
