@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,17 +20,17 @@ from links.errors import (
     BadProof,
     LinkUnknown,
     MissingHeader,
-    PersonsOnly,
     StoreNotReady,
 )
 from links.models import Link
 from links.selectors import LinkView
 from links.wire import version
 from links.wire.messages import MachineStatus, Registration
-from mesh.accounts import bearer, find_sign_in, signed_in_at
+from mesh.accounts import OPEN_TO_MACHINES
 from mesh.api import signed_in
 from mesh.pairing.metadata import issuer
-from mesh.selectors import get_membership
+from mesh.selectors import TokenView, get_membership, list_tokens
+from mesh.tokens import SignIn, find_sign_in
 
 
 class StoreBackedView(APIView):
@@ -45,10 +44,16 @@ class StoreBackedView(APIView):
 
 @extend_schema(request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
 class LinksApi(StoreBackedView):
-    """``GET``: the viewer's machines. ``POST``: register one; its secret is told once."""
+    """``GET``: the viewer's machines. ``POST``: register one; its secret is told once.
+
+    A machine sees and registers itself alone.
+    """
+
+    authentication_classes = OPEN_TO_MACHINES
 
     def get(self, request: Request) -> Response:
-        views = selectors.list_links(viewer=signed_in(request))
+        own = _machine_that_asks(request)
+        views = selectors.list_links(viewer=signed_in(request), machine_id=own)
         return Response({"links": [as_json(view) for view in views]})
 
     def post(self, request: Request) -> Response:
@@ -57,7 +62,7 @@ class LinksApi(StoreBackedView):
         registered = services.register(
             user=signed_in(request),
             registration=registration,
-            signed_in_at=_signed_in_at(request),
+            sign_in=_sign_in(request),
             install_hint=offer_of(issuer(request)).uvx,
         )
         return Response(registered.as_json())
@@ -71,11 +76,12 @@ class HeartbeatApi(StoreBackedView):
     permission_classes = ()
 
     def post(self, request: Request) -> Response:
-        found = find_sign_in(request.headers.get("X-Link-Token", ""))
+        proof = _proof(request)
+        services.prove(**proof)  # before the body is looked at
         assert isinstance(request.data, dict)  # the parser lets nothing else in
         services.heartbeat(
-            **_proof(request),
-            signed_in=found.user.pk if found else None,
+            **proof,
+            sign_in=find_sign_in(request.headers.get("X-Link-Token", "")),
             status=MachineStatus.parse(request.data) if request.data else None,
         )
         return Response(status=204)
@@ -83,10 +89,16 @@ class HeartbeatApi(StoreBackedView):
 
 @extend_schema(request=None, responses={200: OpenApiTypes.OBJECT, 204: None})
 class MyLinkApi(StoreBackedView):
-    """``GET``: the viewer's machine that is online. ``DELETE``: this machine stops."""
+    """``GET``: the viewer's machine that is online. ``DELETE``: this machine stops.
+
+    A machine is told of itself alone.
+    """
+
+    authentication_classes = OPEN_TO_MACHINES
 
     def get(self, request: Request) -> Response:
-        view = selectors.find_online_link(viewer=signed_in(request))
+        own = _machine_that_asks(request)
+        view = selectors.find_online_link(viewer=signed_in(request), machine_id=own)
         if view is None:
             return Response({"status": "offline"})
         return Response(
@@ -116,18 +128,8 @@ class MyLinkApi(StoreBackedView):
         return getattr(self, "request", None) is not None and self.request.method == "DELETE"
 
 
-class OfOneMachine(StoreBackedView):
-    """A look-up that is for people and their programs: a machine may not judge another."""
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        found = find_sign_in(bearer(request.headers.get("Authorization", "")))
-        if found is not None and found.is_machine:
-            raise PersonsOnly
-
-
 @extend_schema(request=None, responses={204: None})
-class LinkApi(OfOneMachine):
+class LinkApi(StoreBackedView):
     """``DELETE``: sign the machine out; it comes back only when it is paired anew."""
 
     def delete(self, request: Request, link_id: UUID) -> Response:
@@ -136,7 +138,7 @@ class LinkApi(OfOneMachine):
 
 
 @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
-class ProbeApi(OfOneMachine):
+class ProbeApi(StoreBackedView):
     """``POST``: ask the machine right now whether it is there; it takes 3 s at most."""
 
     def post(self, request: Request, link_id: UUID) -> Response:
@@ -147,6 +149,24 @@ class ProbeApi(OfOneMachine):
             raise LinkUnknown
         round_trip = None if seconds is None else round(seconds * 1000, 1)
         return Response({**as_json(view), "roundTripMs": round_trip})
+
+
+@extend_schema(request=None, responses=OpenApiTypes.OBJECT)
+class TokensApi(APIView):
+    """``GET``: the viewer's tokens, and the sign-ins of their machines; never a value."""
+
+    def get(self, request: Request) -> Response:
+        views = list_tokens(viewer=signed_in(request))
+        return Response({"tokens": [token_as_json(view) for view in views]})
+
+
+@extend_schema(request=None, responses={204: None})
+class TokenApi(APIView):
+    """``DELETE``: revoke a token; a machine that works by it is signed out."""
+
+    def delete(self, request: Request, token_id: UUID) -> Response:
+        services.revoke_token(viewer=signed_in(request), token_id=token_id)
+        return Response(status=204)
 
 
 class Tool(StoreBackedView):
@@ -193,6 +213,19 @@ def as_json(view: LinkView) -> dict[str, Any]:
     }
 
 
+def token_as_json(view: TokenView) -> dict[str, Any]:
+    """Return a token as programs see it."""
+    return {
+        "id": str(view.id),
+        "name": view.name,
+        "scope": view.scope,
+        "machineId": view.machine_id,
+        "createdAt": view.created_at,
+        "lastUsedAt": view.last_used_at,
+        "expiresAt": view.expires_at,
+    }
+
+
 def _own(request: Request, link_id: UUID) -> Link:
     link = selectors.find_row(viewer=signed_in(request), link_id=link_id)
     if link is None:
@@ -200,10 +233,15 @@ def _own(request: Request, link_id: UUID) -> Link:
     return link
 
 
-def _signed_in_at(request: Request) -> datetime | None:
-    """Return since when the token stands with which the machine asks."""
-    found = find_sign_in(bearer(request.headers.get("Authorization", "")))
-    return signed_in_at(found) if found else None
+def _sign_in(request: Request) -> SignIn | None:
+    """Return the token that asks; ``None`` for a browser."""
+    return request.auth if isinstance(request.auth, SignIn) else None
+
+
+def _machine_that_asks(request: Request) -> str | None:
+    """Return the machine whose token asks; ``None`` for a person, who sees all of theirs."""
+    sign_in = _sign_in(request)
+    return sign_in.machine_id if sign_in is not None and sign_in.is_machine else None
 
 
 def _proof(request: Request) -> dict[str, str]:

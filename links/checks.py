@@ -10,8 +10,9 @@ from channels.db import database_sync_to_async
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
 
 from links.errors import BadToken, NotGet
-from mesh.accounts import bearer, find_sign_in
+from mesh.accounts import bearer
 from mesh.lib.errors import AppError
+from mesh.tokens import find_sign_in
 
 HELD_OPEN: Final = 6.0  # seconds: longer than the doctor waits for the event
 

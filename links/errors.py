@@ -48,17 +48,10 @@ class AuthenticationRequired(AppError):
     status = 401
 
 
-class PersonsOnly(AppError):
-    code = "forbidden"
-    text = "A machine's own token is not enough for this."
-    hint = "Do it in the browser, or with a token of mesh_token."
-    status = 403
-
-
 class BadToken(AppError):
     code = "unauthorized"
     text = "The token is unknown or has expired."
-    hint = "Make a new one with manage.py mesh_token, and start deco_link with it."
+    hint = "Make one with manage.py mesh_token --machine NAME, and start deco_link with it."
     status = 401
 
 
@@ -67,6 +60,13 @@ class NotGet(AppError):
     text = "This address does not take that method."
     hint = "Ask with GET."
     status = 405
+
+
+class TokenUnknown(AppError):
+    code = "no_token"
+    text = "There is no such token of yours."
+    hint = "GET /api/tokens lists them."
+    status = 404
 
 
 class MissingHeader(AppError):

@@ -25,8 +25,9 @@ from links.held import Held
 from links.sign_ins import SignIns
 from links.wire.errors import TunnelError, UpgradeRequired
 from links.wire.messages import MachineStatus
-from mesh.accounts import SignIn, bearer, find_sign_in
+from mesh.accounts import bearer
 from mesh.lib.errors import AppError
+from mesh.tokens import SignIn, WrongMachine, find_sign_in
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +118,8 @@ class Gateway:
         return await self._claim(sign_in, connection)
 
     async def _note_outdated(self, sign_in: SignIn, machine_id: str) -> None:
+        if not sign_in.speaks_for(machine_id):
+            return
         try:
             await store.run(services.refuse_outdated, user=sign_in.user, machine_id=machine_id[:64])
         except STORE_DOWN as exc:
@@ -138,8 +141,9 @@ class Gateway:
                     connection_id=connection.id,
                     node_address=held.address(),
                     slept=connection.hello.get("slept"),
+                    sign_in=sign_in,
                 )
-            except LinkUnknown as exc:
+            except (LinkUnknown, WrongMachine) as exc:
                 connection.close(NOT_REGISTERED, exc.code)
                 return False
             except STORE_DOWN:

@@ -9,6 +9,7 @@ from django.db import models
 from django.utils import timezone
 
 from mesh.lib.ids import new_id
+from mesh.models import IssuedToken
 
 
 class Link(models.Model):
@@ -41,6 +42,10 @@ class Link(models.Model):
     cause = models.CharField(max_length=20, blank=True)
     # What its last silence turned out to be, by what it said when it was back.
     last_silence = models.CharField(max_length=20, blank=True)
+    # The token that it showed, kept on that machine; it ends when the machine is signed out.
+    registered_with = models.ForeignKey(
+        IssuedToken, models.SET_NULL, null=True, related_name="registered"
+    )
     # Sign-ins from before this moment may not register the machine again.
     revoked_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)

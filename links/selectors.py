@@ -45,9 +45,14 @@ class LinkView:
         return self.state == "online"
 
 
-def list_links(*, viewer: User) -> list[LinkView]:
-    """Return the viewer's machines: online ones first, then by when they were last seen."""
+def list_links(*, viewer: User, machine_id: str | None = None) -> list[LinkView]:
+    """Return the viewer's machines: online ones first, then by when they were last seen.
+
+    With ``machine_id`` only that one, for a machine that asks.
+    """
     rows = Link.objects.filter(user=viewer).order_by("-seen_at", "-created_at")
+    if machine_id is not None:
+        rows = rows.filter(machine_id=machine_id)
     return sorted((view_of(row) for row in rows), key=lambda view: not view.is_online)
 
 
@@ -62,10 +67,15 @@ def find_row(*, viewer: User, link_id: UUID) -> Link | None:
     return Link.objects.select_related("user").filter(user=viewer, pk=link_id).first()
 
 
-def find_online_link(*, viewer: User) -> LinkView | None:
-    """Return the viewer's machine that is online and was seen last."""
-    now = timezone.now()
-    row = Link.objects.filter(user=viewer, offline_after__gt=now).order_by("-seen_at").first()
+def find_online_link(*, viewer: User, machine_id: str | None = None) -> LinkView | None:
+    """Return the viewer's machine that is online and was seen last.
+
+    With ``machine_id`` that one or none, for a machine that asks.
+    """
+    rows = Link.objects.filter(user=viewer, offline_after__gt=timezone.now())
+    if machine_id is not None:
+        rows = rows.filter(machine_id=machine_id)
+    row = rows.order_by("-seen_at").first()
     return view_of(row) if row else None
 
 

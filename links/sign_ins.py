@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Final
 
 from django.db import InterfaceError, OperationalError
@@ -17,11 +18,12 @@ from links import store
 from links.connection import Connection
 from links.core.ownership import SIGNED_OUT_CLOSE
 from links.core.presence import Fact
-from mesh.accounts import SignIn, find_ended
+from mesh.tokens import SignIn, find_ended, note_use
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = 3.0  # so that a revoked machine is gone within five seconds
+NOTE_EVERY: Final = 60.0  # seconds: how exactly the last use of an open tunnel's token is known
 
 
 class SignIns:
@@ -31,6 +33,7 @@ class SignIns:
         self._of: dict[Connection, SignIn] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._looking: asyncio.Task[None] | None = None
+        self._noted = time.monotonic()
 
     def add(self, connection: Connection, sign_in: SignIn) -> None:
         self._of[connection] = sign_in
@@ -47,6 +50,9 @@ class SignIns:
         except (InterfaceError, OperationalError) as exc:
             logger.warning("sign-ins can't be looked at: the store is down: %s", exc)
             return
+        if time.monotonic() - self._noted >= NOTE_EVERY:
+            self._noted = time.monotonic()
+            await store.run(note_use, set(held.values()) - ended)
         for connection, sign_in in held.items():
             if sign_in in ended:
                 connection.close(SIGNED_OUT_CLOSE, "signed_out", Fact.SIGN_IN_ENDED)

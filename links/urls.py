@@ -6,6 +6,7 @@ from links import views
 
 urlpatterns = [
     path("", views.machines, name="machines"),
+    path("tokens/<uuid:token_id>/revoke", views.revoke_token, name="token-revoke"),
     path("list", views.machine_list, name="machine-list"),
     path("<uuid:link_id>/check", views.check, name="machine-check"),
     path("<uuid:link_id>/sign-out", views.sign_out, name="machine-sign-out"),

@@ -15,5 +15,7 @@ urlpatterns = [
         api.CurrentLinkTool.as_view(),
         name="link-current-get",
     ),
+    path("tokens", api.TokensApi.as_view(), name="tokens"),
+    path("tokens/<uuid:token_id>", api.TokenApi.as_view(), name="token"),
     path("links/stream", checks.stream, name="link-stream"),
 ]

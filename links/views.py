@@ -14,17 +14,20 @@ from django.views.decorators.http import require_GET, require_POST
 
 from links import calls, selectors, services
 from links.dist.offer import offer_of
+from links.errors import TokenUnknown
 from links.models import Link
 from mesh.models import User
 from mesh.pairing.metadata import issuer
+from mesh.selectors import list_tokens
 
 
 @require_GET
 @login_required
 @never_cache
 def machines(request: HttpRequest) -> HttpResponse:
-    """Every machine of the viewer, and how another one is linked."""
-    return render(request, "links/machines.html", _context(request))
+    """Every machine of the viewer, how another one is linked, and what signs in by a token."""
+    tokens = list_tokens(viewer=_viewer(request))
+    return render(request, "links/machines.html", {**_context(request), "tokens": tokens})
 
 
 @require_GET
@@ -55,6 +58,18 @@ def sign_out(request: HttpRequest, link_id: UUID) -> HttpResponseBase:
     link = _own(request, link_id)
     services.revoke(link=link)
     messages.success(request, f"{link} was signed out.")
+    return redirect("machines")
+
+
+@require_POST
+@login_required
+def revoke_token(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
+    """End a token: what works by it is cut off within seconds."""
+    try:
+        services.revoke_token(viewer=_viewer(request), token_id=token_id)
+    except TokenUnknown as exc:
+        raise Http404 from exc
+    messages.success(request, "The token was revoked.")
     return redirect("machines")
 
 

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
-from uuid import UUID
+from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.idp.oidc.models import Token
 from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.authentication import (
+    BaseAuthentication,
+    SessionAuthentication,
+    get_authorization_header,
+)
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from mesh.lib import oauth
-from mesh.models import Membership, Pairing, PairingState, Role, User
+from mesh.models import Membership, Role, User
 from mesh.pairing.metadata import issuer
-from mesh.pairing.tokens import pairing_of
 from mesh.proxied import address_of
-
-# All that a paired machine's token opens: it is not the person, only one of their machines.
-OPEN_TO_MACHINES: Final = "/api/links"
-_AT_ONCE = 500  # SQLite takes so many values in one list
+from mesh.tokens import PersonsOnly, SignIn, find_sign_in
 
 
 def owners() -> QuerySet[Membership]:
@@ -50,76 +44,22 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return address_of(request) or "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class SignIn:
-    """Whose token it is; ``pairing_id`` for a machine's, which outlives its single tokens."""
-
-    user: User
-    token_id: int
-    pairing_id: UUID | None
-    scopes: tuple[str, ...]
-
-    @property
-    def is_machine(self) -> bool:
-        return oauth.SCOPE in self.scopes
-
-
-def find_sign_in(value: str) -> SignIn | None:
-    """Return what the unexpired access token ``value`` stands for, if its person is active."""
-    token = (
-        Token.objects.valid()
-        .by_value(value)
-        .filter(type=Token.Type.ACCESS_TOKEN, user__is_active=True)
-        .select_related("user")
-        .first()
-    )
-    if token is None:
-        return None
-    pairing_id = pairing_of(token)
-    if pairing_id is not None and not Pairing.objects.filter(pk=pairing_id).exists():
-        return None
-    return SignIn(token.user, token.pk, pairing_id, tuple(token.get_scopes()))
-
-
-def signed_in_at(sign_in: SignIn) -> datetime | None:
-    """Return when the machine asked to be paired, or the person's token was made."""
-    if sign_in.pairing_id:
-        rows = Pairing.objects.filter(pk=sign_in.pairing_id)
-    else:
-        rows = Token.objects.filter(pk=sign_in.token_id)
-    found: datetime | None = rows.values_list("created_at", flat=True).first()
-    return found
-
-
 def find_user_by_token(value: str) -> User | None:
     """Return the active person whose unexpired access token ``value`` is, or whose machine's."""
     found = find_sign_in(value)
     return found.user if found else None
 
 
-def find_person_by_token(value: str) -> User | None:
-    """Return the person for whom ``value`` may do everything: not for a machine's token."""
-    found = find_sign_in(value)
-    return found.user if found and not found.is_machine else None
+def find_persons_sign_in(value: str) -> SignIn | None:
+    """Return the sign-in of a person's own token ``value``.
 
-
-def find_ended(sign_ins: Collection[SignIn]) -> set[SignIn]:
-    """Return those that were revoked since, or whose person was shut out.
-
-    A token that merely expired ends nothing: a machine renews it, and works on meanwhile.
+    Raises:
+        PersonsOnly: it is a machine's token.
     """
-    alive: set[object] = set()
-    for some in _parts([one.pairing_id for one in sign_ins if one.pairing_id]):
-        paired = Pairing.objects.filter(pk__in=some, state=PairingState.PAIRED)
-        alive |= set(paired.filter(user__is_active=True).values_list("pk", flat=True))
-    for some in _parts([one.token_id for one in sign_ins if not one.pairing_id]):
-        tokens = Token.objects.filter(pk__in=some, user__is_active=True)
-        alive |= set(tokens.values_list("pk", flat=True))
-    return {one for one in sign_ins if (one.pairing_id or one.token_id) not in alive}
-
-
-def _parts(ids: list[Any]) -> list[list[Any]]:
-    return [ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)]
+    found = find_sign_in(value)
+    if found is not None and found.is_machine:
+        raise PersonsOnly
+    return found
 
 
 def bearer(header: str) -> str:
@@ -129,32 +69,48 @@ def bearer(header: str) -> str:
 
 
 class TokenAuthentication(BaseAuthentication):
-    """``Authorization: Bearer <token>``; a wrong one is refused, not passed over."""
+    """``Authorization: Bearer <token>`` of a person; a machine's token is refused with 403.
 
-    def authenticate(self, request: Request) -> tuple[User, str] | None:
+    The default of every view, so that a new one is closed to machines. A wrong token is
+    refused, not passed over. ``request.auth`` is the ``SignIn``.
+    """
+
+    takes_machines: ClassVar[bool] = False
+
+    def authenticate(self, request: Request) -> tuple[User, SignIn] | None:
         value = bearer(get_authorization_header(request).decode("latin-1"))
         if not value:
             return None
         found = find_sign_in(value)
         if found is None:
             raise AuthenticationFailed
-        if found.is_machine and not _is_open_to_machines(request.path):
-            raise PermissionDenied
-        return found.user, "token"
+        if found.is_machine and not self.takes_machines:
+            raise PersonsOnly
+        return found.user, found
 
     def authenticate_header(self, request: Request) -> str:
         described = f"{issuer(request)}/.well-known/oauth-protected-resource"  # RFC 9728, 5.1
         return f'Bearer realm="mesh", resource_metadata="{described}"'
 
 
-def _is_open_to_machines(path: str) -> bool:
-    return path == OPEN_TO_MACHINES or path.startswith(OPEN_TO_MACHINES + "/")
+class MachineTokenAuthentication(TokenAuthentication):
+    """As ``TokenAuthentication``, and machines' tokens too.
+
+    A view that names it must ask ``SignIn.speaks_for`` which machine the token is for.
+    """
+
+    takes_machines = True
+
+
+# The authentication of a view that machines use, too; it is declared there and nowhere else.
+OPEN_TO_MACHINES = (MachineTokenAuthentication, SessionAuthentication)
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]  # it has no types
     """How OpenAPI names the bearer token; drf-spectacular finds it by being a subclass."""
 
     target_class = TokenAuthentication
+    match_subclasses = True
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:

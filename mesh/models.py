@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from allauth.idp.oidc.models import Token
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.utils import timezone
@@ -75,6 +76,9 @@ class Pairing(models.Model):
     is used once" is an update whose count is looked at. All tokens of a paired machine name
     the row (``Token.data``); a machine whose row is gone is signed out.
 
+    ``machine_id`` is the one machine that its tokens work for; where the machine told none when it
+    asked, the first registration decides.
+
     Of the codes only hashes are kept. ``expires_at`` is theirs; a paired machine has none.
     """
 
@@ -94,6 +98,7 @@ class Pairing(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(null=True, db_index=True)
     polled_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
@@ -115,6 +120,23 @@ class Pairing(models.Model):
 
     def __str__(self) -> str:
         return self.hostname or "an unnamed machine"
+
+
+class IssuedToken(models.Model):
+    """A bearer token made by ``mesh_token`` or ``make run``, beside allauth's own row of it.
+
+    allauth keeps its hash, scope and expiry; deleting that row revokes the token. A machine's
+    token works for ``machine_id`` alone, which the first registration decides where it is empty.
+    """
+
+    id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
+    token = models.OneToOneField(Token, models.CASCADE, related_name="issued")
+    name = models.CharField(max_length=120)
+    machine_id = models.CharField(max_length=64, blank=True)
+    last_used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class WrongCode(models.Model):

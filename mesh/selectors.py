@@ -1,9 +1,19 @@
-"""Reading organizations; every look-up takes the viewer."""
+"""Reading organizations and tokens; every look-up takes the viewer."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from allauth.idp.oidc.models import Token
+from django.utils import timezone
+
+from mesh.lib import oauth
 from mesh.lib.errors import AppError
-from mesh.models import Membership, Organization, Role, User
+from mesh.models import IssuedToken, Membership, Organization, Pairing, PairingState, Role, User
+from mesh.pairing.tokens import pairing_of
+from mesh.tokens import Scope
 
 
 class NotFound(AppError):
@@ -58,3 +68,63 @@ def list_organizations(*, viewer: User) -> list[Organization]:
     return list(
         Organization.objects.filter(memberships__user=viewer).order_by("memberships__created_at")
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenView:
+    """A token as its person sees it: never its value, of which only a hash is kept.
+
+    ``id`` is that of the ``IssuedToken``, or of the ``Pairing`` whose tokens renew themselves.
+    """
+
+    id: UUID
+    name: str
+    scope: Scope
+    is_paired: bool
+    machine_id: str
+    created_at: datetime
+    last_used_at: datetime | None
+    expires_at: datetime | None
+
+
+def list_tokens(*, viewer: User) -> list[TokenView]:
+    """Return the viewer's tokens that are still good, the newest first; three queries."""
+    found = [*_issued(viewer), *_paired(viewer)]
+    return sorted(found, key=lambda view: view.created_at, reverse=True)
+
+
+def _issued(viewer: User) -> list[TokenView]:
+    rows = IssuedToken.objects.select_related("token").filter(token__user=viewer)
+    return [
+        TokenView(
+            id=row.pk,
+            name=row.name,
+            scope="user" if row.token.get_scopes() == [oauth.USER_SCOPE] else "machine",
+            is_paired=False,
+            machine_id=row.machine_id,
+            created_at=row.token.created_at,
+            last_used_at=row.last_used_at,
+            expires_at=row.token.expires_at,
+        )
+        for row in rows.filter(token__expires_at__gt=timezone.now())
+    ]
+
+
+def _paired(viewer: User) -> list[TokenView]:
+    renewing = Token.objects.valid().filter(user=viewer, type=Token.Type.REFRESH_TOKEN)
+    until = {pairing_of(token): token.expires_at for token in renewing.order_by("expires_at")}
+    rows = Pairing.objects.filter(user=viewer, state=PairingState.PAIRED)
+    return [
+        TokenView(
+            id=row.pk,
+            name=str(row),
+            scope="machine",
+            is_paired=True,
+            machine_id=row.machine_id,
+            created_at=row.created_at,
+            last_used_at=row.last_used_at,
+            expires_at=until[row.pk],
+        )
+        for row in rows
+        if row.pk in until
+    ]

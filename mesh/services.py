@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
+from typing import Final
 
 from allauth.idp.oidc.models import Client, Token
 from allauth.mfa.models import Authenticator
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
+from mesh.lib import oauth
 from mesh.lib.errors import AppError
-from mesh.models import Membership, Organization, Pairing, Role, User
+from mesh.models import IssuedToken, Membership, Organization, Pairing, Role, User
 from mesh.pairing import services as pairing
+from mesh.tokens import LIFE, Scope
 
+# First words of Mesh's own addresses, below / and /api/, and some that may become one.
+RESERVED_SLUGS: Final = frozenset(
+    {
+        *("accounts", "admin", "api", "app", "assets", "auth", "dist", "docs", "enter", "healthz"),
+        *("identity", "internal", "link", "links", "login", "logout", "mcp", "media", "mesh"),
+        *("new", "oauth", "schema", "settings", "signup", "static", "style", "threads", "tokens"),
+        *("tools", "well-known", "ws", "www"),
+    }
+)
 # The one public client whose tokens `mesh_token` and the embedded start hand out.
 CLI_CLIENT = "mesh-cli"
 
@@ -35,6 +49,11 @@ class BadUserName(AppError):
     hint = "Choose another name, such as ada."
 
 
+class SlugReserved(AppError):
+    code = "slug_reserved"
+    hint = "Choose another short name."
+
+
 def make_home(*, username: str) -> User:
     """Return the owner of an embedded Mesh; make owner and organization ``home`` if missing.
 
@@ -49,7 +68,9 @@ def make_home(*, username: str) -> User:
             user.set_unusable_password()
             user.save(update_fields=["password"])
         Membership.objects.get_or_create(
-            organization=_home(), user=user, defaults={"role": Role.OWNER}
+            organization=make_organization(slug="home", name="Home"),
+            user=user,
+            defaults={"role": Role.OWNER},
         )
     return user
 
@@ -98,22 +119,57 @@ def make_owner(*, username: str, password: str, is_existing: bool = False) -> Us
     Token.objects.filter(user=user).delete()
     Authenticator.objects.filter(user=user).delete()
     Membership.objects.update_or_create(
-        organization=_home(), user=user, defaults={"role": Role.OWNER}
+        organization=make_organization(slug="home", name="Home"),
+        user=user,
+        defaults={"role": Role.OWNER},
     )
     return user
 
 
-def _home() -> Organization:
-    return Organization.objects.get_or_create(slug="home", defaults={"name": "Home"})[0]
+def make_organization(*, slug: str, name: str) -> Organization:
+    """Return the organization ``slug``; make it if it is missing. Safe to repeat.
+
+    Raises:
+        SlugReserved: the slug is the first word of one of Mesh's own addresses.
+    """
+    if slug in RESERVED_SLUGS:
+        raise SlugReserved(f"An organization can't be called {slug!r}: Mesh uses that address.")
+    organization, _ = Organization.objects.get_or_create(slug=slug, defaults={"name": name})
+    return organization
 
 
-def make_token(*, user: User, name: str = "token") -> str:
-    """Return a new bearer token of ``user``; only its hash is kept, so it is shown once."""
+def make_token(
+    *,
+    user: User,
+    name: str = "token",
+    scope: Scope = "user",
+    machine_id: str = "",
+    life: timedelta = LIFE,
+) -> str:
+    """Return a new bearer token of ``user``; only its hash is kept, so it is shown once.
+
+    A token of the scope ``machine`` does the work of ``machine_id``, or of the first machine
+    that registers with it.
+    """
     client, _ = Client.objects.get_or_create(
         id=CLI_CLIENT, defaults={"name": "Mesh command line", "type": Client.Type.PUBLIC}
     )
     value = f"mesh_{secrets.token_urlsafe(32)}"
-    token = Token(type=Token.Type.ACCESS_TOKEN, client=client, user=user, data={"name": name})
+    token = Token(
+        type=Token.Type.ACCESS_TOKEN, client=client, user=user, expires_at=timezone.now() + life
+    )
     token.set_value(value)
-    token.save()
+    token.set_scopes([oauth.USER_SCOPE if scope == "user" else oauth.SCOPE])
+    with transaction.atomic():
+        Token.objects.expired().filter(client=client, user=user).delete()
+        token.save()
+        IssuedToken.objects.create(token=token, name=name[:120], machine_id=machine_id)
     return value
+
+
+def revoke_issued_token(*, issued: IssuedToken) -> None:
+    """End a token that was made by ``make_token``. Safe to repeat.
+
+    Connections that stand on it end within five seconds.
+    """
+    Token.objects.filter(pk=issued.token_id).delete()

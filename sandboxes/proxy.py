@@ -29,7 +29,7 @@ from agents.selectors import get_agent
 from links import store
 from links.api import Tool
 from mesh import foreign
-from mesh.accounts import bearer, find_person_by_token
+from mesh.accounts import bearer, find_persons_sign_in
 from mesh.api import signed_in
 from mesh.foreign import refuse_to_show
 from mesh.lib.errors import AppError
@@ -331,7 +331,8 @@ def _agent(viewer: User, org: str, vm_id: str) -> Agent:
 
 def _viewer(request: HttpRequest) -> User:
     token = bearer(request.headers.get("Authorization", ""))
-    user = find_person_by_token(token) if token else request.user
+    found = find_persons_sign_in(token) if token else None
+    user = (found.user if found else None) if token else request.user
     if not isinstance(user, User) or not user.is_active:
         raise Unauthorized
     return user

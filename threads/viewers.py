@@ -11,7 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.http import HttpRequest
 
-from mesh.accounts import bearer, find_person_by_token
+from mesh.accounts import bearer, find_persons_sign_in
 from mesh.models import User
 from threads import selectors
 from threads.errors import Unauthorized
@@ -31,7 +31,7 @@ class Viewer:
     def is_signed_in(self) -> bool:
         """Say whether what they showed still opens the door. Two queries."""
         if self.token:
-            return find_person_by_token(self.token) is not None
+            return find_persons_sign_in(self.token) is not None
         if self.session_key and not _sessions().exists(self.session_key):
             return False
         return User.objects.filter(pk=self.user.pk, is_active=True).exists()
@@ -50,9 +50,11 @@ def viewer_of(request: HttpRequest) -> Viewer:
 
     Raises:
         Unauthorized: nobody we know.
+        PersonsOnly: a machine's token.
     """
     token = bearer(request.headers.get("Authorization", ""))
-    user = find_person_by_token(token) if token else request.user
+    found = find_persons_sign_in(token) if token else None
+    user = (found.user if found else None) if token else request.user
     if not isinstance(user, User) or not user.is_active:
         raise Unauthorized
     return Viewer(user, token=token or "", session_key=request.session.session_key or "")

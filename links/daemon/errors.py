@@ -113,7 +113,7 @@ class Stop(AppError):
 class NoToken(Stop):
     code = "no_token"
     text = "There is no token."
-    hint = "Make one on the server with manage.py mesh_token, and pass --token-file."
+    hint = "Make one on the server with manage.py mesh_token --machine NAME, and pass --token-file."
     exit_code = 2
 
 

@@ -11,8 +11,8 @@ from links.services.owning import (
     keep_online,
     release,
 )
-from links.services.registering import heartbeat, refuse_outdated, register, stop
-from links.services.revoking import disconnect, revoke, rotate
+from links.services.registering import heartbeat, prove, refuse_outdated, register, stop
+from links.services.revoking import disconnect, revoke, revoke_token, rotate
 from links.services.telling import presence_changed
 
 __all__ = [
@@ -30,10 +30,12 @@ __all__ = [
     "list_reachable",
     "note_unreachable",
     "presence_changed",
+    "prove",
     "refuse_outdated",
     "register",
     "release",
     "revoke",
+    "revoke_token",
     "rotate",
     "stop",
 ]

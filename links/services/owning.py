@@ -22,6 +22,7 @@ from links.services.telling import tell
 from links.wire.messages import MachineStatus
 from mesh import keys
 from mesh.models import User
+from mesh.tokens import SignIn, bind
 
 _AT_ONCE = 500  # SQLite takes so many values in one list
 _NOBODY = {"node": "", "node_address": "", "connection_id": ""}
@@ -44,12 +45,15 @@ def claim(
     connection_id: str,
     node_address: str = "",
     slept: object = None,
+    sign_in: SignIn | None = None,
 ) -> Claimed:
     """Make this process the owner of the machine's socket: the newest connection wins.
 
-    ``slept`` is what the machine says of its absence, if it was away.
+    ``slept`` is what the machine says of its absence, if it was away. ``sign_in`` is the token
+    that it dialled in with.
 
     Raises:
+        WrongMachine: the token is another machine's.
         LinkUnknown: the person has no such machine, or it registered anew meanwhile; whoever
             asks must register first, or would take every request of ours for a forgery.
     """
@@ -61,6 +65,8 @@ def claim(
         facts = own.select_for_update(no_key=True).values_list("pk", "secret", "cause").first()
         if facts is None:
             raise LinkUnknown
+        if sign_in is not None:
+            bind(sign_in, machine_id)  # one of an older server may not be bound yet
         link_id, sealed, cause = facts
         now = timezone.now()
         learnt = {}

@@ -17,11 +17,12 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 import agents.services
+from links.daemon.config import machine_id
 from mesh import processes, services
-from mesh.accounts import find_user_by_token
 from mesh.lib import oauth
 from mesh.lib.errors import AppError
-from mesh.models import Organization, User
+from mesh.models import IssuedToken, Organization, User
+from mesh.tokens import find_sign_in
 
 
 class NoSuchFolder(AppError):
@@ -35,6 +36,7 @@ class AlreadyRunning(AppError):
 
 
 FACTS_BYTES = 1024
+LINK_TOKEN = "link of this machine"  # noqa: S105  # what the token is called, in every version
 
 
 @dataclass(slots=True)
@@ -155,11 +157,22 @@ def mint_session(owner: User, *, address: str) -> Path:
 
 
 def link_token(owner: User) -> Path:
-    """Return the 0600 file with the bearer token of this machine's own link; make it if needed."""
+    """Return the 0600 file with the token of this machine's own link; make it if needed.
+
+    It is a machine's token, because agents run as the same user and can read the file. Older
+    versions kept a person's token there: it is revoked, with every copy of it.
+    """
     path: Path = settings.MESH_HOME / "link" / "token"
-    if path.exists() and find_user_by_token(path.read_text().strip()) == owner:
+    this_machine = machine_id(settings.MESH_HOME)
+    found = find_sign_in(path.read_text().strip()) if path.exists() else None
+    if found and found.user == owner and found.is_machine and found.machine_id == this_machine:
         return path
-    _write_private(path, services.make_token(user=owner, name="link of this machine") + "\n")
+    for issued in IssuedToken.objects.filter(token__user=owner, name=LINK_TOKEN):
+        services.revoke_issued_token(issued=issued)
+    value = services.make_token(
+        user=owner, name=LINK_TOKEN, scope="machine", machine_id=this_machine
+    )
+    _write_private(path, value + "\n")
     return path
 
 

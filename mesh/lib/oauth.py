@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 CLIENT_ID: Final = "mesh-link"
-SCOPE: Final = "link"
+SCOPE: Final = "link"  # a machine's token: it does that machine's work, and nothing else
+USER_SCOPE: Final = "user"  # a person's own token: it may do what its person may
 DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 REFRESH_GRANT: Final = "refresh_token"
 

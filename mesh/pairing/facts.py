@@ -11,7 +11,10 @@ _MACHINE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Claims, not truths: shown to the person who approves, and nothing is decided by them."""
+    """Claims, not truths, shown to the person who approves.
+
+    Only ``machine_id`` decides anything: which machine the tokens will work for.
+    """
 
     hostname: str = ""
     platform: str = ""

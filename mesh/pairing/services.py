@@ -22,7 +22,7 @@ from oauthlib.oauth2.rfc8628.errors import (
 )
 
 from mesh.lib import oauth
-from mesh.models import Pairing, PairingState, User
+from mesh.models import IssuedToken, Pairing, PairingState, User
 from mesh.pairing.errors import CodeTooOld, CodeUsed, TooManyAsks, UnknownCode
 from mesh.pairing.facts import Facts
 
@@ -150,9 +150,14 @@ def collect(*, device_code: str, interval: int) -> Pairing:
 def sign_out_machine(*, user: User, machine_id: str) -> int:
     """End every sign-in of the person's machine; return how many there were.
 
-    Its tokens are dead at once, and whoever holds its socket drops it within seconds.
+    Its tokens, paired or issued, are dead at once, and whoever holds its socket drops it within
+    seconds.
     """
-    return end(Pairing.objects.filter(user=user, machine_id=machine_id, state=PairingState.PAIRED))
+    issued = IssuedToken.objects.filter(token__user=user, machine_id=machine_id)
+    ended = issued.count()
+    Token.objects.filter(issued__in=issued).delete()
+    paired = Pairing.objects.filter(user=user, machine_id=machine_id, state=PairingState.PAIRED)
+    return ended + end(paired)
 
 
 def end(pairings: Iterable[Pairing]) -> int:

@@ -49,7 +49,8 @@ def proxied(folder: Path) -> Iterator[Front]:
         try:
             proxy.start(*urls)
             front = Proxied(servers, proxy, folder / "laptop")
-            laptop = LinkedLaptop(front.laptop_home, server=front.client_url, token=front.ada.token)
+            token = front.manage("mesh_token", front.ada.name, "--machine", "laptop")
+            laptop = LinkedLaptop(front.laptop_home, server=front.client_url, token=token)
             yield front
         finally:
             if laptop is not None:

@@ -241,7 +241,7 @@ class LinkedLaptop:
         home.mkdir(parents=True)
         (home / "token").write_text(token)
         self._log = (home / "output").open("wb")
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [sys.executable, "manage.py", "deco_link", server, "--token-file", home / "token"],
             cwd=ROOT,
             env={k: v for k, v in os.environ.items() if not k.startswith(("MESH_", "DJANGO_"))}
@@ -251,12 +251,12 @@ class LinkedLaptop:
         )
 
     def close(self) -> None:
-        self._process.terminate()
+        self.process.terminate()
         try:
-            self._process.wait(15)
+            self.process.wait(15)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(10)
+            self.process.kill()
+            self.process.wait(10)
         for path in self.home.glob("sandboxes/*/pid"):
             facts = json.loads(path.read_text())
             processes.end(facts["pid"], facts["started"], within=3)

@@ -31,9 +31,18 @@ def api(ada):
 
 
 @pytest.fixture
-def proof(api):
+def laptop(ada):
+    """The client of a machine of ada's, with a token for itself alone."""
+    client = APIClient()
+    token = make_token(user=ada, scope="machine")
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+    return client
+
+
+@pytest.fixture
+def proof(laptop):
     """The headers with which ada's registered machine proves itself."""
-    told = api.post("/api/links", M1).json()
+    told = laptop.post("/api/links", M1).json()
     return {"X-Mesh-User-Sub": told["userSub"], "X-Link-Secret": told["linkSecret"]}
 
 
@@ -190,10 +199,23 @@ def test_a_revoked_machine_is_out(api, proof, link, ada):
     assert anyone().post("/api/links/heartbeat", headers=proof).status_code == 401
 
 
-def test_the_token_of_a_revoked_machine_does_not_bring_it_back(api, link, ada):
+def test_the_token_of_a_revoked_machine_is_dead(api, laptop, link):
+    api.delete(f"/api/links/{link.pk}")
+
+    assert code(laptop.post("/api/links", M1)) == (401, "unauthorized")
+
+
+def test_a_token_made_before_does_not_bring_a_revoked_machine_back(api, link):
     api.delete(f"/api/links/{link.pk}")
 
     assert code(api.post("/api/links", M1)) == (401, "machine_revoked")
+
+
+def test_a_person_s_token_that_lies_on_a_revoked_machine_is_dead_too(api, ada):
+    api.post("/api/links", M1)
+    services.revoke(link=Link.objects.get())
+
+    assert code(api.get("/api/links")) == (401, "unauthorized")
 
 
 def test_a_token_made_later_brings_it_back(api, link, ada):

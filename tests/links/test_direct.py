@@ -27,7 +27,7 @@ from links.gateway import make_gateway
 from links.models import Link
 from links.services.calling import permitted_url
 from links.wire.messages import MachineStatus, Registration
-from mesh.accounts import find_sign_in
+from mesh.tokens import SignIn, find_sign_in
 from tests.links.conftest import ECHO
 from tests.links.own_url import NAME, Authority, name_on_loopback, tls_front
 from tests.waiting import auntil
@@ -300,7 +300,7 @@ def registered(allowed, ada):
 
 
 def beat(registered, ada, **how):
-    given = {"signed_in": ada.pk, **how}
+    given = {"sign_in": SignIn(ada, 1, None, "user"), **how}
     services.heartbeat(user_sub=registered.user_sub, secret=registered.link_secret, **given)
 
 
@@ -349,10 +349,20 @@ def test_a_heartbeat_tells_what_the_machine_can_do(registered, ada):
     assert selectors.list_links(viewer=ada)[0].capabilities == ("claude-code",)
 
 
-@pytest.mark.parametrize("who", [None, -1], ids=["nobody", "somebody else"])
-def test_a_heartbeat_needs_a_sign_in(registered, ada, who):
+@pytest.mark.parametrize(
+    ("who", "scope", "machine"),
+    [
+        pytest.param(None, "", "", id="nobody"),
+        pytest.param("eve", "user", "", id="somebody else"),
+        pytest.param("ada", "machine", "m2", id="another machine of the person"),
+    ],
+)
+def test_a_heartbeat_needs_a_sign_in(registered, ada, eve, who, scope, machine):
+    people = {"ada": ada, "eve": eve}
+    sign_in = SignIn(people[who], 1, None, scope, machine) if who else None
+
     with pytest.raises(BadProof):
-        beat(registered, ada, signed_in=who)
+        beat(registered, ada, sign_in=sign_in)
 
 
 def test_over_http_too(registered, ada, client):

@@ -33,6 +33,13 @@ class Chain:
 
 
 @pytest.fixture
+def people(transactional_db):
+    chain = Chain("mesh")
+    yield chain
+    chain.newest()
+
+
+@pytest.fixture
 def sandboxes(transactional_db):
     chain = Chain("sandboxes")
     yield chain

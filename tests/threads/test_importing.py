@@ -154,3 +154,9 @@ def test_a_broken_dump_loads_nothing(load):
 def test_a_file_that_is_not_there():
     with pytest.raises(CommandError, match="can't be read"):
         call_command("import_reference", "/nowhere/dump.sql")
+
+
+def test_an_organization_with_a_reserved_short_name_gets_another():
+    from threads.services.importing import _slug
+
+    assert (_slug("Links"), _slug("Acme, Inc.")) == ("links-org", "acme-inc")

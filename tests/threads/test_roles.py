@@ -58,6 +58,7 @@ MACHINES = {
     "accounts/machines/list": PERSON,
     "accounts/machines/<uuid:link_id>/check": OWN,
     "accounts/machines/<uuid:link_id>/sign-out": OWN,
+    "accounts/machines/tokens/<uuid:token_id>/revoke": OWN,
     "identity/o/device": PERSON,
     "identity/o/api/device/code": ANYBODY,
     "identity/o/api/token": ANYBODY,
@@ -73,6 +74,8 @@ MACHINES = {
     "api/links/<uuid:link_id>": OWN,
     "api/links/<uuid:link_id>/probe": OWN,
     "api/links/stream": PROOF,
+    "api/tokens": PERSON,
+    "api/tokens/<uuid:token_id>": OWN,
     "api/<slug:org>/tools/LINK_CURRENT_GET": MEMBER,
 }
 API = {
@@ -201,8 +204,11 @@ def test_every_address_has_a_row_and_every_row_an_address():
 @pytest.fixture
 def names(ada, org, agent, thread, link, say, key):
     """What stands for each variable of a route: things of Ada's, all of which exist."""
+    from mesh.models import IssuedToken
+    from mesh.services import make_token
     from threads.models import Approval, ApprovalRule, Attachment
 
+    make_token(user=ada)
     run = say(may_wait=True)
     Approval.objects.create(
         run=run, approval_id="a1", tool_call_id="c", tool="ExitPlanMode", input={}, level="auto"
@@ -218,6 +224,7 @@ def names(ada, org, agent, thread, link, say, key):
         "server": "docs",
         "thread_id": thread.pk,
         "link_id": link.pk,
+        "token_id": IssuedToken.objects.get(token__user=ada).pk,
         "run_id": run.pk,
         "approval_id": "a1",
         "rule_id": rule.pk,
@@ -284,10 +291,12 @@ def of_ada():
     """Return everything of Ada's that a request could change."""
     from agents.models import Agent, DefaultModel, ProviderKey
     from links.models import Link
+    from mesh.models import IssuedToken
     from threads.models import Approval, ApprovalRule, Attachment, Run, Thread
 
     kinds = [Agent, Approval, ApprovalRule, Attachment, DefaultModel, Link, ProviderKey, Run]
-    return [list(kind.objects.order_by("pk").values()) for kind in [*kinds, Thread]]
+    kinds += [Thread, IssuedToken]
+    return [list(kind.objects.order_by("pk").values()) for kind in kinds]
 
 
 @pytest.mark.django_db(transaction=True)

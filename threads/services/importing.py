@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from agents.models import Agent
 from mesh.models import Membership, Organization, Role, User
+from mesh.services import RESERVED_SLUGS, make_organization
 from sandboxes.core import reference
 from sandboxes.core.dump import Row
 from sandboxes.core.handle import is_handle
@@ -82,9 +83,7 @@ class _Load:
 
     def _organization(self, row: Row) -> None:
         slug = _slug(row.get("slug") or row.get("name") or "")
-        found, _ = Organization.objects.get_or_create(
-            slug=slug, defaults={"name": (row.get("name") or slug)[:120]}
-        )
+        found = make_organization(slug=slug, name=(row.get("name") or slug)[:120])
         self._organizations[_id(row)] = found
         self._loaded.kept["organization"] += 1
 
@@ -238,4 +237,5 @@ def _is_known(user: User) -> bool:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60] or "imported"
+    slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60] or "imported"
+    return f"{slug}-org" if slug in RESERVED_SLUGS else slug

@@ -1,21 +1,47 @@
-"""``manage.py mesh_token``: a bearer token for a program."""
+"""``manage.py mesh_token``: bearer tokens for programs and machines: made, listed, revoked."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 
+from links.errors import TokenUnknown
+from links.services import revoke_token
 from mesh import services
 from mesh.models import Role, User
+from mesh.selectors import TokenView, list_tokens
+from mesh.tokens import LIFE
 
 
 class Command(BaseCommand):
-    help = "Print a new API token (bearer) of a person; without a name the owner's."
+    help = (
+        "Print a new API token (bearer) of a person; without a name the owner's."
+        " It may do whatever the person may; with --machine only one machine's work."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("user", nargs="?", help="user name; default: the owner")
+        parser.add_argument(
+            "--machine",
+            metavar="NAME",
+            help="make a token for deco_link --token-file; it works for the first machine that"
+            " registers with it, and is good until it was not used for the given days",
+        )
+        parser.add_argument("--name", default="mesh_token", help="what the list calls the token")
+        parser.add_argument(
+            "--days", type=int, default=LIFE.days, help="how long it is good (default: %(default)s)"
+        )
+        parser.add_argument("--list", action="store_true", help="list the person's tokens")
+        parser.add_argument(
+            "--revoke",
+            type=UUID,
+            metavar="ID",
+            help="revoke the token that --list shows with this id; its machine is signed out",
+        )
 
     def handle(self, *args: Any, user: str | None = None, **options: Any) -> None:
         owner = _find(user)
@@ -23,7 +49,39 @@ class Command(BaseCommand):
             raise CommandError(
                 f"There is no one called {user!r} here." if user else "No owner yet: make run"
             )
-        self.stdout.write(services.make_token(user=owner, name="mesh_token"))
+        if options["list"]:
+            for view in list_tokens(viewer=owner):
+                self.stdout.write(_line(view))
+        elif options["revoke"]:
+            self._revoke(owner, options["revoke"])
+        else:
+            self.stdout.write(_make(owner, **options))
+
+    def _revoke(self, owner: User, token_id: UUID) -> None:
+        try:
+            revoke_token(viewer=owner, token_id=token_id)
+        except TokenUnknown as exc:
+            raise CommandError(f"{owner} has no token {token_id}: see --list.") from exc
+        self.stdout.write(f"Revoked {token_id}.")
+
+
+def _make(owner: User, *, machine: str | None, name: str, days: int, **_: Any) -> str:
+    if not 1 <= days <= 3650:
+        raise CommandError("--days takes a number from 1 to 3650.")
+    life = timedelta(days=days)
+    if machine is None:
+        return services.make_token(user=owner, name=name, life=life)
+    return services.make_token(user=owner, name=machine, scope="machine", life=life)
+
+
+def _line(view: TokenView) -> str:
+    used = f"used {_time(view.last_used_at)}" if view.last_used_at else "never used"
+    ends = f"expires {_time(view.expires_at)}" if view.expires_at else "does not expire"
+    return f"{view.id}  {view.scope:7}  {view.name}  made {_time(view.created_at)}, {used}, {ends}"
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def _find(name: str | None) -> User | None:

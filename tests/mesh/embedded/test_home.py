@@ -14,6 +14,7 @@ from mesh import processes, services
 from mesh.accounts import find_user_by_token
 from mesh.embedded import companions, home
 from mesh.models import User
+from mesh.tokens import find_sign_in
 
 
 @pytest.fixture
@@ -89,6 +90,47 @@ def test_a_token_that_works_no_more_is_made_anew(mesh_home, ada):
     home.link_token(ada).write_text("revoked")
 
     assert find_user_by_token(home.link_token(ada).read_text().strip()) == ada
+
+
+def test_the_links_token_is_this_machine_s_and_no_more(mesh_home, ada):
+    found = find_sign_in(home.link_token(ada).read_text().strip())
+
+    assert found.is_machine
+    assert found.machine_id == (mesh_home / "machine-id").read_text().strip()
+
+
+def test_a_person_s_token_of_an_older_install_is_replaced_and_revoked(mesh_home, ada):
+    old = services.make_token(user=ada, name="link of this machine")
+    path = mesh_home / "link" / "token"
+    path.parent.mkdir(parents=True)
+    path.write_text(old)
+
+    new = home.link_token(ada).read_text().strip()
+
+    assert find_sign_in(old) is None
+    assert find_sign_in(new).is_machine
+
+
+def test_a_lost_copy_of_an_older_token_is_revoked_too(mesh_home, ada):
+    old = services.make_token(user=ada, name="link of this machine")
+    home.link_token(ada)
+
+    assert find_sign_in(old) is None
+
+
+def test_other_tokens_of_the_owner_stay(mesh_home, ada):
+    kept = services.make_token(user=ada, name="mesh_token")
+    home.link_token(ada)
+
+    assert find_sign_in(kept)
+
+
+def test_a_token_of_a_machine_whose_id_was_lost_is_replaced(mesh_home, ada):
+    old = home.link_token(ada).read_text().strip()
+    (mesh_home / "machine-id").unlink()
+
+    assert home.link_token(ada).read_text().strip() != old
+    assert find_sign_in(old) is None
 
 
 def test_sandboxes_are_ended_and_others_left_alone(mesh_home, sleeper):
