@@ -14,6 +14,7 @@ from uuid import UUID
 
 import httpx
 from django.conf import settings
+from django.db.models import F
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -63,7 +64,7 @@ def as_told(server: McpServer, run: Run) -> dict[str, Any]:
     """Return what the program of ``run`` is told of a server: our address and token instead of
     the server's own, where there is a token to keep and this server can stand in."""
     is_on_machine = run.lane == lanes.LINK
-    if not (settings.MESH_URL and is_on_machine and server.headers and is_elsewhere(server.url)):
+    if not (settings.MESH_URL and is_on_machine and is_stood_in_for(server)):
         return server.as_input()
     path = reverse("mcp", args=[run.thread.organization.slug, run.thread_id, server.name])
     headers = {"Authorization": f"Bearer {token_of(run.thread_id)}"}
@@ -76,6 +77,15 @@ def is_elsewhere(url: str) -> bool:
     host = (parts.hostname or "").rstrip(".").lower()
     is_name = "." in host and parse_address(host) is None and not host.endswith(ITS_OWN)
     return parts.scheme == "https" and is_name
+
+
+def is_stood_in_for(server: McpServer) -> bool:
+    """Say whether programs ask the server through us: it has a token to keep, and is public.
+
+    The gateway opens no other: what its token opens lies beside an agent, and this server
+    reaches networks that the agent's machine does not.
+    """
+    return bool(server.headers) and is_elsewhere(server.url)
 
 
 def token_of(thread_id: UUID) -> str:
@@ -104,19 +114,20 @@ def _find(token: str, org: str, thread_id: UUID, name: str) -> McpServer:
 
     Raises:
         Unauthorized: the token is not the thread's.
-        McpClosed: no run of the thread goes on.
-        NotFound: its agent has no such server.
+        McpClosed: no run of the thread goes on on a machine, or its owner has left.
+        NotFound: its agent has no such server, or none that is asked through us.
     """
     if not constant_time_compare(token, token_of(thread_id)):
         raise Unauthorized
     threads = Thread.objects.select_related("agent").filter(
         pk=thread_id, organization__slug=org, deleted_at=None
     )
-    thread = threads.filter(runs__state__in=run_state.ACTIVE).first()
+    threads = threads.filter(owner__is_active=True, organization__memberships__user=F("owner"))
+    thread = threads.filter(runs__state__in=run_state.ACTIVE, runs__lane=lanes.LINK).first()
     if thread is None:
         raise McpClosed
     for server in list_mcp_servers(agent=thread.agent):
-        if server.name == name:
+        if server.name == name and is_stood_in_for(server):
             return server
     raise NotFound("The agent has no such MCP server.")
 

@@ -12,10 +12,12 @@ from django.urls import reverse
 from agents.core.mcp import McpServer
 from agents.services import put_mcp_server
 from mesh.lib.addresses import parse_allowed
+from mesh.models import Membership, User
 from tests.harness.mcp_http import serving_mcp
 from tests.secrecy import MARK
-from threads import pool, services
+from threads import mcp_gateway, pool, services
 from threads.mcp_gateway import as_told, is_elsewhere, token_of
+from threads.models import Run
 
 SECRET = {"Authorization": f"Bearer {MARK}"}
 LINEAR = McpServer("linear", "https://mcp.example/mcp", SECRET)
@@ -87,7 +89,9 @@ def test_else_it_is_told_the_servers_own(say, settings, server, mesh_url, lane):
 
 
 @pytest.fixture
-def upstream(settings):
+def upstream(settings, monkeypatch):
+    """An MCP server that counts as one on the internet, though it is on loopback."""
+    monkeypatch.setattr(mcp_gateway, "is_elsewhere", lambda url: True)
     settings.MESH_PRIVATE_HOSTS = parse_allowed("127.0.0.1")
     with serving_mcp(FIRST) as server:
         yield server
@@ -186,3 +190,41 @@ async def test_where_it_can_not_go_it_says_so(
     await pool.run(services.claim_run, run_id=run.pk)
 
     assert (await ask(thread))[1]["error"]["code"] == code
+
+
+@pytest.fixture
+def running(say):
+    """A run that goes on, so that its thread's token is good."""
+    run = say()
+    services.claim_run(run_id=run.pk)
+    return run
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_token_opens_no_server_that_its_run_was_told_itself(
+    running, thread, upstream, keep, monkeypatch
+):
+    """One of a network that this server is in, say: the agent's own machine can't reach it."""
+    monkeypatch.setattr(mcp_gateway, "is_elsewhere", lambda url: False)
+    await pool.run(keep, upstream.url, FIRST)
+
+    assert (await ask(thread))[1]["error"]["code"] == "not_found"
+    assert upstream.asked == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(lambda: User.objects.update(is_active=False), id="shut out"),
+        pytest.param(lambda: Membership.objects.all().delete(), id="left the organization"),
+        pytest.param(lambda: Run.objects.update(lane="server"), id="its run is on no machine"),
+    ],
+)
+async def test_the_token_ends_with_what_it_was_given_for(running, thread, upstream, keep, end):
+    await pool.run(keep, upstream.url, FIRST)
+    assert (await ask(thread))[0] == 200
+
+    await pool.run(end)
+
+    assert (await ask(thread))[1]["error"]["code"] == "mcp_closed"
