@@ -26,6 +26,7 @@ app.conf.update(
         name: {"task": name, "schedule": every, "options": {"expires": every}}
         for name, every in {
             "links.expire": 10.0,
+            "mesh.forget_expired": 60.0,
             "threads.end_stuck_runs": 60.0,
             "threads.expire_queued_runs": 60.0,
             "threads.prune_events": 600.0,
@@ -36,7 +37,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
     timezone="UTC",
 )
-app.autodiscover_tasks(["links", "threads"])
+app.autodiscover_tasks(["mesh", "links", "threads"])
 
 
 def join(**_: Any) -> None:

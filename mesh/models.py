@@ -148,3 +148,30 @@ class WrongCode(models.Model):
 
     def __str__(self) -> str:
         return f"wrong code of {self.user_id} from {self.address}"
+
+
+class UsedTicket(models.Model):
+    """Something that was good once and has been used (``single_use``), by its hash."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"used ticket {self.digest[:8]}"
+
+
+class CacheEntry(models.Model):
+    """A row of Django's database cache, whose table this is: the counters of limits.
+
+    Only ``single_use.forget_expired`` reads it as a model; the columns are Django's.
+    """
+
+    cache_key = models.CharField(max_length=255, primary_key=True)
+    value = models.TextField()
+    expires = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "mesh_cache"
+
+    def __str__(self) -> str:
+        return self.cache_key

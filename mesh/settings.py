@@ -211,11 +211,14 @@ IDP_OIDC_ACCESS_TOKEN_EXPIRES_IN = ENV.token_seconds
 # A machine that was off for so long pairs again; each renewal starts the time anew.
 IDP_OIDC_REFRESH_TOKEN_EXPIRES_IN = 60 * 60 * 24 * 90
 
-# Rate limits of sign-in count in the cache: where several processes run, in one for all.
-CACHES: dict[str, Any] = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": ENV.redis_url}
-    if ENV.redis_url
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+# allauth counts tries of sign-in, and remembers used codes of second factors, in the default
+# cache: rows, which every process sees, no restart forgets and other entries never push out.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "mesh_cache",
+        "OPTIONS": {"MAX_ENTRIES": 1_000_000},  # those that have expired are removed each minute
+    }
 }
 
 # Files of the pages

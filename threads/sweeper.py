@@ -1,5 +1,7 @@
-"""Looks after runs and journals inside a server that runs alone; else Celery does (tasks.py), and
-servers look only after what no worker takes."""
+"""Looks after runs, journals and used tickets inside a server that runs alone.
+
+Else Celery does (tasks.py), and servers look only after what no worker takes.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from typing import Final
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
+from mesh import single_use
 from threads import pool, services
 
 logger = logging.getLogger(__name__)
@@ -26,6 +29,7 @@ async def sweep() -> None:
         services.expire_queued_runs,
         services.prune_events,
         services.prune_unsent,
+        single_use.forget_expired,
     ):
         if count := await pool.run(work, now=timezone.now()):
             logger.info("%s: %s", work.__name__, count)

@@ -69,7 +69,7 @@ class Previews:
     async def _enter(self, request: _Request, handle: str) -> None:
         query = parse_qs(request.scope["query_string"].decode("latin-1"))
         try:
-            # The cache may be Redis: not in the event loop.
+            # It writes a row: not in the event loop.
             cookie = await store.run(use_ticket, query.get("ticket", [""])[0], handle=handle)
         except AppError as exc:
             await request.page(exc.status, "This link does not open the preview", exc.hint)

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from django.core import signing
-from django.core.cache import cache
+from django.utils import timezone
 
 from agents.models import Agent
 from mesh.lib.errors import AppError
 from mesh.models import User
+from mesh.single_use import use_once
 from sandboxes.core.kinds import KINDS
 from sandboxes.places import place_for
 from sandboxes.providers.base import Place
 
 TICKET_LIVES: Final = 60  # seconds
+REMEMBERED: Final = timedelta(seconds=2 * TICKET_LIVES)  # servers' clocks may differ
 COOKIE_LIVES: Final = 12 * 60 * 60
 _TICKET, _COOKIE = "mesh.preview.ticket", "mesh.preview.cookie"
 
@@ -61,7 +64,7 @@ def use_ticket(ticket: str, *, handle: str) -> str:
     if grant is None or grant.handle != handle or not nonce:
         raise TicketUsed
     # Of several who come with it at once, one finds it unused.
-    if not cache.add(f"preview-ticket:{nonce}", 1, TICKET_LIVES * 2):
+    if not use_once("preview ticket", nonce, expires_at=timezone.now() + REMEMBERED):
         raise TicketUsed
     return signing.dumps(asdict(grant), salt=_COOKIE, compress=True)
 

@@ -49,7 +49,7 @@ def test_every_task_that_is_due_exists(tmp_path):
     )
 
     due, known, hooks = json.loads(shown.stdout)
-    assert due == ["links.expire", *(f"threads.{name}" for name in NAMES)]
+    assert due == ["links.expire", "mesh.forget_expired", *(f"threads.{name}" for name in NAMES)]
     assert set(due) <= set(known)
     assert hooks == ["ring_link"]  # what the worker finds out is told to the pages, too
 

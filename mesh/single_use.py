@@ -1,0 +1,36 @@
+"""What may be used once: remembered as rows until it would have expired anyway.
+
+Rows and not entries of a cache: a cache forgets what it has no room for, and all of it when it
+restarts, and then a ticket that was used is good again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+
+from mesh.models import CacheEntry, UsedTicket
+
+
+def use_once(kind: str, value: str, *, expires_at: datetime) -> bool:
+    """Use ``value`` up; return whether nobody had used it before.
+
+    ``expires_at`` is a moment after which it is refused for its age. Of several processes at
+    once, the insert lets one through. Call it outside of a transaction that may be rolled back.
+    """
+    digest = hashlib.sha256(f"{kind}\n{value}".encode()).hexdigest()
+    try:
+        with transaction.atomic():
+            UsedTicket.objects.create(digest=digest, expires_at=expires_at)
+    except IntegrityError:
+        return False
+    return True
+
+
+def forget_expired(*, now: datetime) -> int:
+    """Remove what is too old to matter, also from the cache's table; return how many rows."""
+    tickets, _ = UsedTicket.objects.filter(expires_at__lt=now).delete()
+    entries, _ = CacheEntry.objects.filter(expires__lt=now).delete()
+    return tickets + entries
