@@ -35,7 +35,7 @@ from threads import bell, pool, services
 from threads.core import run_state
 from threads.core.lanes import ALL, SERVER
 from threads.journal import Writer
-from threads.orders import Delivery, Job, Scope, list_work
+from threads.orders import Delivery, Job, Scope, is_answer_due, list_work
 from threads.run_follower import RunFollower
 from threads.services.attempts import LEASE
 
@@ -235,8 +235,14 @@ class Dispatcher:
 
     async def _deliver_answer(self, answer: Delivery) -> None:
         provider = self._provider_for(answer.place.kind, answer.harness_id)
+        is_due = False
 
         async def tell() -> None:
+            nonlocal is_due
+            # Looked up each time: between two tries the person may have stopped the run.
+            is_due = await pool.run(is_answer_due, answer.id)
+            if not is_due:
+                return
             await provider.answer(
                 answer.place,
                 run_id=str(answer.run_id),
@@ -246,7 +252,7 @@ class Dispatcher:
                 answers=answer.answers,
             )
 
-        if await self._told(provider, answer, tell):
+        if await self._told(provider, answer, tell) and is_due:
             await pool.run(services.mark_answer_delivered, approval_id=answer.id)
 
     async def _deliver_steer(self, steer: Delivery) -> None:

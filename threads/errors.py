@@ -82,7 +82,7 @@ class TooManyRules(AppError):
 
 class RunOver(AppError):
     code = "run_over"
-    text = "The run has ended; its question is no longer open."
+    text = "The run has ended or was stopped; its question is no longer open."
     hint = "Send a new message."
     status = 409
 

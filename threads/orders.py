@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from agents.catalog import models_of, silent_minutes_of
@@ -195,10 +195,8 @@ def _stops(scope: Scope, now: datetime) -> list[Delivery]:
 
 
 def _answers(scope: Scope, now: datetime) -> list[Delivery]:
-    ours = Run.objects.filter(_ours_to_tell(scope, now), state__in=run_state.ACTIVE)
-    due = Approval.objects.filter(
-        run__in=ours, answered_at__isnull=False, delivered_at=None, lost_at=None
-    ).select_related("run__thread__agent")
+    ours = Run.objects.filter(_ours_to_tell(scope, now))
+    due = _due_answers().filter(run__in=ours).select_related("run__thread__agent")
     return [
         Delivery(
             id=approval.pk,
@@ -214,6 +212,22 @@ def _answers(scope: Scope, now: datetime) -> list[Delivery]:
         )
         for approval in due
     ]
+
+
+def _due_answers() -> QuerySet[Approval]:
+    """Return the answers that an agent waits for: none of a run that was told to stop."""
+    return Approval.objects.filter(
+        run__state__in=run_state.ACTIVE,
+        run__cancel_requested_at=None,
+        answered_at__isnull=False,
+        delivered_at=None,
+        lost_at=None,
+    )
+
+
+def is_answer_due(approval_id: UUID) -> bool:
+    """Say whether an answer may still be delivered: the run may have been stopped meanwhile."""
+    return _due_answers().filter(pk=approval_id).exists()
 
 
 def _steers(scope: Scope, now: datetime) -> list[Delivery]:

@@ -210,9 +210,14 @@ def list_rules(*, thread: Thread) -> list[ApprovalRule]:
 
 def list_open_questions(*, thread: Thread) -> list[Approval]:
     """Return the questions of ``thread`` that nobody has answered, with their runs, the oldest
-    first; none of runs that plan, where nothing can be allowed beforehand."""
+    first; none of runs that plan, where nothing can be allowed beforehand, or that are told to
+    stop."""
     waiting = Approval.objects.filter(
-        run__thread=thread, run__state__in=run_state.ACTIVE, answered_at=None, lost_at=None
+        run__thread=thread,
+        run__state__in=run_state.ACTIVE,
+        run__cancel_requested_at=None,
+        answered_at=None,
+        lost_at=None,
     )
     found = waiting.exclude(run__mode="plan").exclude(run__approval_level="plan")
     return list(found.select_related("run", "rule").order_by("asked_at", "id"))

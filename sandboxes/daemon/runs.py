@@ -173,6 +173,8 @@ class Runs:
             UnknownRun, UnknownApproval, AlreadyAnswered: as they say.
         """
         live = self._live.get(run_id)
+        if live is not None and live.stopping is not None:
+            raise UnknownApproval  # told to stop: what was allowed before is not begun any more
         if live is not None:
             live.turn.answer(approval_id, decision, reason, answers)
         elif self._journal.find_run(run_id) is None:

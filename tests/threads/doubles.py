@@ -292,6 +292,19 @@ class DriftingSandbox(ScriptedSandbox):
         await super().cancel(place, **given)
 
 
+class MistrustfulSandbox(ScriptedSandbox):
+    """Refuses answers while it ``refuses``, such as one whose clock is wrong."""
+
+    refuses = True
+    refused = 0
+
+    async def answer(self, place, **given):
+        if self.refuses:
+            self.refused += 1
+            raise DispatchRefused("timestamp_drift", "The two clocks are apart.")
+        await super().answer(place, **given)
+
+
 class ForbiddenSandbox(ScriptedSandbox):
     """Once ``is_gone``, it can't be started again: its folder is no longer allowed."""
 

@@ -388,6 +388,28 @@ async def test_a_refused_answer_is_given_again(serve, post, thread, ada):
     await auntil(lambda: told.answers == [("a1", "allow", "")])
 
 
+async def test_an_answer_is_not_given_again_once_the_run_is_stopped(serve, post, thread, ada):
+    run = await post()
+    sandbox = doubles.MistrustfulSandbox(
+        chunk("tool-input-available", toolCallId="c", toolName="Bash", input={}, dynamic=True),
+        chunk("tool-approval-request", approvalId="a1", toolCallId="c"),
+    )
+    await serve(sandbox)
+    await in_state(run, "waiting")
+    await sync_to_async(services.answer_approval)(
+        thread=thread, approval_id="a1", answer=services.Answer(decision="allow"), by=ada
+    )
+    await auntil(lambda: sandbox.refused, what="the answer is refused, and will be tried again")
+
+    await sync_to_async(services.cancel)(thread=thread)
+    sandbox.refuses = False
+    await ended(run)
+    await auntil(lambda: sandbox.cancelled == [str(run.pk)])
+
+    assert sandbox.runs[str(run.pk)].answers == []
+    assert (await Approval.objects.aget()).delivered_at is None
+
+
 async def test_a_refused_stop_is_told_again(serve, post, thread):
     run = await post()
     sandbox = doubles.DriftingSandbox(*a_turn("a")[:3])

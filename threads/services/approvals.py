@@ -17,7 +17,7 @@ from threads.chunks import approval_chunk
 from threads.core import run_state
 from threads.core.rules import is_permission, same
 from threads.errors import ApprovalAnswered, RunOver
-from threads.models import Approval, ApprovalRule, Thread
+from threads.models import Approval, ApprovalRule, Run, Thread
 from threads.rows import Draft
 from threads.selectors import list_open_questions
 from threads.services.announce import announce
@@ -43,7 +43,7 @@ def answer_approval(*, thread: Thread, approval_id: str, answer: Answer, by: Use
     Raises:
         NotFound: the thread has no such question.
         ApprovalAnswered: it was answered the other way.
-        RunOver: nobody waits for the answer any more.
+        RunOver: nobody waits for the answer any more: the run has ended, or was told to stop.
         NoRule, TooManyRules: it can't be remembered; nothing is answered then.
     """
     with transaction.atomic():
@@ -56,7 +56,7 @@ def answer_approval(*, thread: Thread, approval_id: str, answer: Answer, by: Use
         if approval.decision:
             if approval.decision != answer.decision:
                 raise ApprovalAnswered
-        elif approval.run.state in run_state.FINISHED:
+        elif is_over(approval.run):
             raise RunOver
         else:
             drafts.append(note_answer(approval, answer, by=by))
@@ -66,6 +66,12 @@ def answer_approval(*, thread: Thread, approval_id: str, answer: Answer, by: Use
         if written:
             announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written, runs=True)
     return approval
+
+
+def is_over(run: Run) -> bool:
+    """Say whether a run takes no more answers. Stopping it also locks the thread, so behind the
+    lock an answer is either before the stop or refused."""
+    return run.state in run_state.FINISHED or run.cancel_requested_at is not None
 
 
 def answer_approvals(
@@ -150,7 +156,7 @@ def mark_answer_delivered(*, approval_id: UUID) -> None:
         # Read behind the lock: the run may have ended meanwhile, after which it says no more,
         # and its harness may have been quicker than our note of the delivery.
         approval = approvals.select_related("run", "rule").get()
-        if approval.applied_at is not None or approval.run.state in run_state.FINISHED:
+        if approval.applied_at is not None or is_over(approval.run):
             return
         chunk = approval_chunk(approval, "delivered")
         written = rows.append(thread.pk, [Draft(chunk, approval.run_id)])

@@ -19,7 +19,7 @@ from threads.errors import ApprovalAnswered, RunOver
 from threads.models import Approval, Run, Thread
 from threads.rows import Draft
 from threads.services.announce import announce
-from threads.services.approvals import Answer, find_question, note_answer
+from threads.services.approvals import Answer, find_question, is_over, note_answer
 from threads.services.messages import NewMessage, post_message
 from threads.services.runs import finish_run
 from threads.services.threads import create_thread
@@ -52,7 +52,7 @@ def carry_out_plan(*, thread: Thread, approval_id: str, by: User) -> Run:
             return begun
         if approval.decision:
             raise ApprovalAnswered
-        if approval.run.state in run_state.FINISHED or approval.run.cancel_requested_at:
+        if is_over(approval.run):
             raise RunOver
         run = _begin(thread, approval, key, by=by)
         _end(approval, run, by=by)

@@ -270,6 +270,18 @@ async def test_an_answer_is_given_once(sandbox):
     assert text_of(rest) == "a: allow"
 
 
+async def test_an_answer_that_comes_after_the_stop_is_not_given(sandbox):
+    async with sandbox.dispatch("stopped", ["ask", "a"], ["until_told"]) as events:
+        for _ in range(3):
+            await anext(events)
+        await sandbox.cancel("stopped")
+        late = await sandbox.post("/runs/stopped/answers", {"approvalId": "a", "decision": "allow"})
+        rest = [event async for event in events]
+
+    assert (late.status_code, late.json()["error"]["code"]) == (404, "unknown_approval")
+    assert "approval-applied" not in [body["type"] for _, body in rest]
+
+
 @pytest.mark.parametrize(
     ("run_id", "body", "status", "code"),
     [
