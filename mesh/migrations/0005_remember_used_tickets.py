@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("mesh", "0002_create_pairings"),
+        ("mesh", "0004_give_tokens_a_scope_and_an_expiry"),
     ]
 
     operations = [
