@@ -29,14 +29,6 @@ def plain_files_quick_passwords_and_loopback(settings):
     }
 
 
-@pytest.fixture(autouse=True)
-def no_tries_counted_yet():
-    """Wrong passwords, codes and tickets are counted in the cache, by address."""
-    from django.core.cache import cache
-
-    cache.clear()
-
-
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup):
     """The test's database, whose connections of other threads are closed before it is dropped:
