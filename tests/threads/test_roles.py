@@ -17,49 +17,56 @@ IN, SIGN_IN, FORBIDDEN, UNKNOWN = "in", "sign-in", "forbidden", "unknown"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 # What is met there by a stranger, by Eve of another organization, by Bob, a plain member of
-# Ada's, and by Ada, who owns the organization, its threads and her machine.
-ANYBODY = (IN, IN, IN, IN)
-PERSON = (SIGN_IN, IN, IN, IN)
-MEMBER = (SIGN_IN, UNKNOWN, IN, IN)
-MANAGER = (SIGN_IN, UNKNOWN, FORBIDDEN, IN)
-OWN = (SIGN_IN, UNKNOWN, UNKNOWN, IN)
-PROOF = (SIGN_IN,) * 4  # a person's sign-in is worth nothing: a signature or a token is asked for
-STAFF = (SIGN_IN,) * 4  # none of these four is
-NOT_SET_UP = (SIGN_IN, UNKNOWN, UNKNOWN, UNKNOWN)  # for those who have a second factor
-ROLES = ("stranger", "eve", "bob", "ada")
+# Ada's, and by Ada, who owns the organization, its threads and her machine. Last, what the token
+# of her machine meets, which an agent on it can read.
+ANYBODY = (IN, IN, IN, IN, IN)
+PERSON = (SIGN_IN, IN, IN, IN, FORBIDDEN)
+MEMBER = (SIGN_IN, UNKNOWN, IN, IN, FORBIDDEN)
+MANAGER = (SIGN_IN, UNKNOWN, FORBIDDEN, IN, FORBIDDEN)
+OWN = (SIGN_IN, UNKNOWN, UNKNOWN, IN, FORBIDDEN)
+PAGE = (SIGN_IN, IN, IN, IN, SIGN_IN)  # for browsers: no token is read there
+MEMBER_PAGE = (SIGN_IN, UNKNOWN, IN, IN, SIGN_IN)
+MANAGER_PAGE = (SIGN_IN, UNKNOWN, FORBIDDEN, IN, SIGN_IN)
+OWN_PAGE = (SIGN_IN, UNKNOWN, UNKNOWN, IN, SIGN_IN)
+MACHINE = (SIGN_IN, IN, IN, IN, IN)
+TOKEN = (SIGN_IN, SIGN_IN, SIGN_IN, SIGN_IN, IN)  # a session is worth nothing
+PROOF = (SIGN_IN,) * 5  # no sign-in is worth anything: a signature is asked for
+STAFF = (SIGN_IN,) * 5  # none of these five is
+NOT_SET_UP = (SIGN_IN, UNKNOWN, UNKNOWN, UNKNOWN, SIGN_IN)  # for those with a second factor
+ROLES = ("stranger", "eve", "bob", "ada", "machine")
 
 ACCOUNTS = {  # allauth's own
     "accounts/login/": ANYBODY,
     "accounts/logout/": ANYBODY,
     "accounts/inactive/": ANYBODY,
-    "accounts/signup/": (FORBIDDEN,) * 4,  # closed unless the operator opens it
-    "accounts/reauthenticate/": PERSON,
-    "accounts/email/": PERSON,
+    "accounts/signup/": (FORBIDDEN,) * 5,  # closed unless the operator opens it
+    "accounts/reauthenticate/": PAGE,
+    "accounts/email/": PAGE,
     "accounts/confirm-email/": ANYBODY,
     "accounts/confirm-email/<path:rest>": ANYBODY,
-    "accounts/password/change/": PERSON,
-    "accounts/password/set/": PERSON,
+    "accounts/password/change/": PAGE,
+    "accounts/password/set/": PAGE,
     "accounts/password/reset/": ANYBODY,
     "accounts/password/reset/<path:rest>": ANYBODY,
     "accounts/password/reset/done/": ANYBODY,
     "accounts/password/reset/key/done/": ANYBODY,
-    "accounts/login/code/confirm/": PERSON,
-    "accounts/2fa/": PERSON,
-    "accounts/2fa/authenticate/": PERSON,
-    "accounts/2fa/reauthenticate/": PERSON,
-    "accounts/2fa/totp/activate/": PERSON,
+    "accounts/login/code/confirm/": PAGE,
+    "accounts/2fa/": PAGE,
+    "accounts/2fa/authenticate/": PAGE,
+    "accounts/2fa/reauthenticate/": PAGE,
+    "accounts/2fa/totp/activate/": PAGE,
     "accounts/2fa/totp/deactivate/": NOT_SET_UP,
     "accounts/2fa/recovery-codes/": NOT_SET_UP,
-    "accounts/2fa/recovery-codes/generate/": PERSON,
+    "accounts/2fa/recovery-codes/generate/": PAGE,
     "accounts/2fa/recovery-codes/download/": NOT_SET_UP,
 }
 MACHINES = {
-    "accounts/machines/": PERSON,
-    "accounts/machines/list": PERSON,
-    "accounts/machines/<uuid:link_id>/check": OWN,
-    "accounts/machines/<uuid:link_id>/sign-out": OWN,
-    "accounts/machines/tokens/<uuid:token_id>/revoke": OWN,
-    "identity/o/device": PERSON,
+    "accounts/machines/": PAGE,
+    "accounts/machines/list": PAGE,
+    "accounts/machines/<uuid:link_id>/check": OWN_PAGE,
+    "accounts/machines/<uuid:link_id>/sign-out": OWN_PAGE,
+    "accounts/machines/tokens/<uuid:token_id>/revoke": OWN_PAGE,
+    "identity/o/device": PAGE,
     "identity/o/api/device/code": ANYBODY,
     "identity/o/api/token": ANYBODY,
     "identity/o/api/revoke": ANYBODY,
@@ -68,12 +75,12 @@ MACHINES = {
     ".well-known/oauth-protected-resource": ANYBODY,
     "dist/": ANYBODY,
     "dist/command": ANYBODY,
-    "api/links": PERSON,
+    "api/links": MACHINE,
     "api/links/heartbeat": PROOF,
-    "api/links/me": PERSON,
+    "api/links/me": MACHINE,
     "api/links/<uuid:link_id>": OWN,
     "api/links/<uuid:link_id>/probe": OWN,
-    "api/links/stream": PROOF,
+    "api/links/stream": TOKEN,
     "api/tokens": PERSON,
     "api/tokens/<uuid:token_id>": OWN,
     "api/<slug:org>/tools/LINK_CURRENT_GET": MEMBER,
@@ -118,28 +125,29 @@ API = {
     "default-models/<str:tier>": MANAGER,
 }
 PAGES = {
-    "<slug:org>/settings/ai-providers": MEMBER,
-    "<slug:org>/settings/agents": MEMBER,
-    "<slug:org>/settings/agents/import": MANAGER,
-    "<slug:org>/settings/agents/new": MANAGER,
-    "<slug:org>/settings/agents/of/<slug:slug>": MEMBER,
-    "<slug:org>/settings/agents/of/<slug:slug>/remove": MANAGER,
-    "<slug:org>/settings/agents/of/<slug:slug>/restore": MANAGER,
-    "<slug:org>/settings/agents/of/<slug:slug>/servers": MANAGER,
-    "<slug:org>/settings/agents/of/<slug:slug>/servers/<slug:name>/remove": MANAGER,
-    "": PERSON,
-    "<slug:org>/": MEMBER,
-    "<slug:org>/live": MEMBER,
-    "<slug:org>/popover": MEMBER,
-    "<slug:org>/choose": MEMBER,
-    "<slug:org>/threads/<uuid:thread_id>": OWN,
+    "<slug:org>/settings/ai-providers": MEMBER_PAGE,
+    "<slug:org>/settings/agents": MEMBER_PAGE,
+    "<slug:org>/settings/agents/import": MANAGER_PAGE,
+    "<slug:org>/settings/agents/new": MANAGER_PAGE,
+    "<slug:org>/settings/agents/of/<slug:slug>": MEMBER_PAGE,
+    "<slug:org>/settings/agents/of/<slug:slug>/remove": MANAGER_PAGE,
+    "<slug:org>/settings/agents/of/<slug:slug>/restore": MANAGER_PAGE,
+    "<slug:org>/settings/agents/of/<slug:slug>/servers": MANAGER_PAGE,
+    "<slug:org>/settings/agents/of/<slug:slug>/servers/<slug:name>/remove": MANAGER_PAGE,
+    "": PAGE,
+    "<slug:org>/": MEMBER_PAGE,
+    "<slug:org>/live": MEMBER_PAGE,
+    "<slug:org>/popover": MEMBER_PAGE,
+    "<slug:org>/choose": MEMBER_PAGE,
+    "<slug:org>/threads/<uuid:thread_id>": OWN_PAGE,
 }
 OTHERS = {
-    "admin/login/": (SIGN_IN, FORBIDDEN, FORBIDDEN, FORBIDDEN),
+    "admin/login/": (SIGN_IN, FORBIDDEN, FORBIDDEN, FORBIDDEN, SIGN_IN),
     "admin/logout/": ANYBODY,
     "healthz": ANYBODY,
-    "enter": (FORBIDDEN, IN, IN, IN),  # without a ticket it leads those to the chat who are in
-    "api/schema/": ANYBODY,
+    # Without a ticket it leads those to the chat who are in.
+    "enter": (FORBIDDEN, IN, IN, IN, FORBIDDEN),
+    "api/schema/": (IN, IN, IN, IN, FORBIDDEN),
 }
 # What a request says, where nothing is decided about who asks before that is read.
 BODIES = {
@@ -224,7 +232,7 @@ def names(ada, org, agent, thread, link, say, key):
         "server": "docs",
         "thread_id": thread.pk,
         "link_id": link.pk,
-        "token_id": IssuedToken.objects.get(token__user=ada).pk,
+        "token_id": IssuedToken.objects.get(token__user=ada, machine_id="").pk,
         "run_id": run.pk,
         "approval_id": "a1",
         "rule_id": rule.pk,
@@ -239,12 +247,16 @@ def names(ada, org, agent, thread, link, say, key):
 
 
 @pytest.fixture
-def client_as(ada, bob, eve):
-    """Return ``client_as(role)``: a client that is signed in as that person, or nobody."""
+def client_as(ada, bob, eve, link):
+    """Return ``client_as(role)``: a client signed in as that person, or machine, or nobody."""
+    from mesh.services import make_token
+
     people = {"ada": ada, "bob": bob, "eve": eve}
+    token = make_token(user=ada, scope="machine", machine_id=link.machine_id)
 
     def make(role):
-        client = Client(raise_request_exception=False)
+        headers = {"Authorization": f"Bearer {token}"} if role == "machine" else None
+        client = Client(raise_request_exception=False, headers=headers)
         if role in people:
             client.force_login(people[role])
         return client
@@ -295,8 +307,9 @@ def of_ada():
     from threads.models import Approval, ApprovalRule, Attachment, Run, Thread
 
     kinds = [Agent, Approval, ApprovalRule, Attachment, DefaultModel, Link, ProviderKey, Run]
-    kinds += [Thread, IssuedToken]
-    return [list(kind.objects.order_by("pk").values()) for kind in kinds]
+    rows = [list(kind.objects.order_by("pk").values()) for kind in [*kinds, Thread]]
+    # That a token was used is noted, also where it is refused.
+    return [*rows, list(IssuedToken.objects.order_by("pk").values("pk", "machine_id"))]
 
 
 @pytest.mark.django_db(transaction=True)
