@@ -50,7 +50,10 @@ internal = (
 upkeep = Upkeep(judge=laptops.judge, listener=internal)
 called = Directs(laptops)
 presence_changed.append(called.ring)
-previews = Previews(frame_ancestors=lambda: own_origins(mesh_url=settings.MESH_URL))
+previews = Previews(
+    frame_ancestors=lambda: own_origins(mesh_url=settings.MESH_URL),
+    mesh_url=lambda: settings.MESH_URL,
+)
 browsers = same_origin_only(AuthMiddlewareStack(BrowserConsumer.as_asgi()))
 
 

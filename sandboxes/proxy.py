@@ -33,13 +33,12 @@ from mesh.accounts import bearer, find_persons_sign_in
 from mesh.api import signed_in
 from mesh.foreign import refuse_to_show
 from mesh.lib.errors import AppError
-from mesh.lib.origins import origin_pattern
 from mesh.models import User
 from mesh.readers import Stream
 from mesh.selectors import NotFound, get_membership
 from sandboxes import providers
 from sandboxes.api import AgentUnknown
-from sandboxes.core.preview import port_of
+from sandboxes.core.preview import origin_of
 from sandboxes.core.vm_routes import FETCHED, Asked, is_step, parse_rest
 from sandboxes.preview.tickets import TICKET_LIVES, Grant, make_ticket
 from sandboxes.providers.base import LinkOffline, Place, SandboxDown, StreamCut
@@ -305,11 +304,11 @@ def preview_offer(grant: Grant, *, host: str) -> dict[str, Any]:
 
     ``host`` is the Host of the request, whose port is the preview's where Mesh is local.
     """
-    pattern = origin_pattern(mesh_url=settings.MESH_URL, port=port_of(host))
-    origin = pattern.replace("{handle}", grant.handle)
+    origin = origin_of(grant.handle, mesh_url=settings.MESH_URL, host=host)
     return {
-        "origin": origin,
-        "url": f"{origin}/.mesh/enter?ticket={make_ticket(grant)}",
+        "origin": origin.own,
+        # Behind "#", a ticket is in nobody's log.
+        "url": f"{origin.entry}/{grant.handle}#ticket={make_ticket(grant)}",
         "expiresIn": TICKET_LIVES,
     }
 

@@ -12,6 +12,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 PREVIEW: Final = "preview"
+ENTRY: Final = "enter"
+_USUAL_PORTS: Final = {"http": 80, "https": 443}
 
 
 def origin_pattern(*, mesh_url: str, port: str = "") -> str:
@@ -20,13 +22,28 @@ def origin_pattern(*, mesh_url: str, port: str = "") -> str:
     ``mesh_url`` is the server's public address, or empty. ``port`` is the one at which the
     browser reached this machine, where there is no public name.
     """
+    return _at("{handle}", "{handle}", mesh_url=mesh_url, port=port)
+
+
+def entry_pattern(*, mesh_url: str, port: str = "") -> str:
+    """Return the origin of the page by which a browser enters a preview, as ``origin_pattern``.
+
+    No app runs there, so no service worker of an app sees what is asked there. It is of the
+    preview's site, so that it can have the preview's cookie set. One name is enough in public,
+    where a certificate covers one level; each name below ``localhost`` is a site of its own.
+    """
+    return _at(ENTRY, f"{ENTRY}.{{handle}}", mesh_url=mesh_url, port=port)
+
+
+def _at(public: str, local: str, *, mesh_url: str, port: str) -> str:
     parts = urlsplit(mesh_url)
     name = parts.hostname or ""
     if name and not is_local(name):
-        at = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{{handle}}.{PREVIEW}.{name}{at}"
+        is_usual = parts.port in (None, _USUAL_PORTS.get(parts.scheme))  # browsers leave it out
+        at = "" if is_usual else f":{parts.port}"
+        return f"{parts.scheme}://{public}.{PREVIEW}.{name}{at}"
     at = port or (str(parts.port) if parts.port else "")
-    return f"http://{{handle}}.localhost{':' + at if at else ''}"
+    return f"http://{local}.localhost{':' + at if at else ''}"
 
 
 def own_origins(*, mesh_url: str) -> str:

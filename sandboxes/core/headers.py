@@ -9,6 +9,7 @@ from typing import Final
 Pairs = list[tuple[str, str]]
 
 COOKIE: Final = "mesh_preview"
+HOST_COOKIE: Final = f"__Host-{COOKIE}"  # only the host itself can set it, and over TLS
 # No app gets ours, and none sets one that looks like ours.
 _OURS: Final = re.compile(r"(?:__(?:Host|Secure)-)?mesh_[a-z]+", re.IGNORECASE)
 # Of one hop, or made anew on the way.
@@ -24,7 +25,10 @@ _NOT_OUT: Final = {
     *("connection", "keep-alive", "transfer-encoding", "upgrade", "server", "alt-svc"),
     *("x-frame-options", "content-security-policy", "content-security-policy-report-only"),
     *("strict-transport-security", "clear-site-data", "service-worker-allowed"),
+    "cross-origin-resource-policy",
 }
+# Nobody but the app's own pages reads its answers, and they need no leave for it.
+_NOT_OUT_PREFIX: Final = "access-control-"
 
 
 def inbound(headers: Iterable[tuple[bytes, bytes]], *, host: str, scheme: str) -> Pairs:
@@ -43,14 +47,15 @@ def inbound(headers: Iterable[tuple[bytes, bytes]], *, host: str, scheme: str) -
 
 
 def outbound(headers: Iterable[tuple[str, str]], *, frame_ancestors: str) -> Pairs:
-    """Return what the browser is told: the app's headers, and that only Mesh frames it.
+    """Return what the browser is told: the app's headers, that only Mesh frames it, and that no
+    page of another origin loads or reads any of it.
 
     Cookies stay with the preview's own host, whatever domain the app names.
     """
     kept: Pairs = []
     for name, value in headers:
         lower = name.lower()
-        if lower in _NOT_OUT:
+        if lower in _NOT_OUT or lower.startswith(_NOT_OUT_PREFIX):
             continue
         if lower == "set-cookie":
             cookie = of_this_host(value)
@@ -58,7 +63,8 @@ def outbound(headers: Iterable[tuple[str, str]], *, frame_ancestors: str) -> Pai
                 kept.append((lower, cookie))
             continue
         kept.append((lower, value))
-    return [*kept, ("content-security-policy", f"frame-ancestors {frame_ancestors}")]
+    policy = ("content-security-policy", f"frame-ancestors {frame_ancestors}")
+    return [*kept, ("cross-origin-resource-policy", "same-origin"), policy]
 
 
 def without_ours(cookies: str) -> str:
@@ -67,7 +73,7 @@ def without_ours(cookies: str) -> str:
     return "; ".join(pair for pair in pairs if pair and not _is_ours(pair))
 
 
-def find_cookie(headers: Iterable[tuple[bytes, bytes]], name: str = COOKIE) -> str:
+def find_cookie(headers: Iterable[tuple[bytes, bytes]], name: str) -> str:
     """Return the value of a cookie, or ""."""
     for key, value in headers:
         if key.lower() == b"cookie":

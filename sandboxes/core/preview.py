@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from mesh.lib.origins import PREVIEW, is_local
+from mesh.lib.origins import ENTRY, PREVIEW, entry_pattern, is_local, origin_pattern
 from sandboxes.core.handle import is_handle
+from sandboxes.core.headers import COOKIE, HOST_COOKIE
 
+# "empty" is what the preview's own service worker makes of a navigation that it lets through.
+# No page can send that: fetch takes no such mode.
+_SHOWN: Final = ("document", "iframe", "frame", "empty")
 _HOST: Final = re.compile(r"(?P<name>[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
 
 
@@ -24,8 +30,74 @@ def handle_of_host(host: str, *, mesh_url: str) -> str | None:
     for base in _bases(mesh_url):
         if name.endswith(f".{base}"):
             label = name.removesuffix(f".{base}")
-            return label if is_handle(label) else ""
+            return label if is_handle(label) and label != ENTRY else ""
     return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where one preview is, and where the page is by which it is entered."""
+
+    own: str
+    entry: str
+
+    @property
+    def is_https(self) -> bool:
+        return self.own.startswith("https:")
+
+    @property
+    def cookie_name(self) -> str:
+        return HOST_COOKIE if self.is_https else COOKIE
+
+    def lets_ask(self, method: str, told: Mapping[str, str]) -> bool:
+        """Say whether a request with the headers ``told`` is let in.
+
+        The preview's own pages may do what they like, and so may who is no page. All previews
+        are of one site, so that a browser sends the cookie for a page of another one as well:
+        that page may only lead here, as a link does.
+        """
+        if site := told.get("sec-fetch-site", ""):
+            leads = told.get("sec-fetch-mode") == "navigate" and method == "GET"
+            return site in ("same-origin", "none") or (
+                leads and told.get("sec-fetch-dest") in _SHOWN
+            )
+        return self.is_own(told.get("origin", ""))
+
+    def is_own(self, origin: str) -> bool:
+        """Say whether a header Origin is the preview's, or there was none."""
+        return not origin or origin == self.own
+
+    def set_cookie(self, value: str, *, lives: int) -> str:
+        """Return the header that sets the preview's cookie.
+
+        Under a public name Mesh's page and the preview are of one site. ``*.localhost`` is
+        another site than ``localhost``: there the frame gets a cookie only so.
+        """
+        if urlsplit(self.own).netloc.partition(":")[0].endswith(".localhost"):
+            kind = "SameSite=None; Secure; Partitioned"
+        else:
+            kind = "SameSite=Lax; Secure" if self.is_https else "SameSite=Lax"
+        return f"{self.cookie_name}={value}; Path=/; HttpOnly; Max-Age={lives}; {kind}"
+
+
+def origin_of(handle: str, *, mesh_url: str, host: str) -> Origin:
+    """Return the origin of a preview; ``host`` is the Host of the request, for its port."""
+    port = port_of(host)
+    own = origin_pattern(mesh_url=mesh_url, port=port)
+    entry = entry_pattern(mesh_url=mesh_url, port=port)
+    return Origin(own=own.replace("{handle}", handle), entry=entry.replace("{handle}", handle))
+
+
+def is_entry(host: str, *, handle: str, mesh_url: str) -> bool:
+    """Say whether ``host`` is where the preview of ``handle`` is entered."""
+    found = _HOST.fullmatch(host.lower().rstrip("."))
+    if found is None or not is_handle(handle):
+        return False
+    names = {
+        f"{ENTRY}.{handle}.{base}" if base == "localhost" else f"{ENTRY}.{base}"
+        for base in _bases(mesh_url)
+    }
+    return found["name"] in names
 
 
 def port_of(host: str) -> str:

@@ -1,7 +1,8 @@
 """The ASGI application of every preview's origin: HTTP and WebSocket through to the sandbox.
 
 Whoever comes needs the cookie that a ticket became (``tickets.py``). The app in the sandbox
-sees none of Mesh's cookies, and its own stay with its host.
+sees none of Mesh's cookies, and its own stay with its host. A browser enters by a page beside
+the preview, where the app's service worker sees nothing (ADR 21).
 """
 
 from __future__ import annotations
@@ -14,14 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import parse_qs, quote
 
 from links import store
 from links.sockets import Receive, Scope, Send, refuse
 from mesh.lib.errors import AppError, error_body
 from mesh.lib.targets import checked_target, target_from
-from sandboxes.core.headers import COOKIE, find_cookie, inbound, outbound
-from sandboxes.core.preview import handle_of_host
+from sandboxes.core.headers import find_cookie, inbound, outbound
+from sandboxes.core.preview import Origin, handle_of_host, is_entry, origin_of
 from sandboxes.preview import pages
 from sandboxes.preview.tickets import COOKIE_LIVES, Grant, find_place, read_cookie, use_ticket
 from sandboxes.providers import provider_for
@@ -31,19 +31,30 @@ from sandboxes.services import serve_project
 logger = logging.getLogger(__name__)
 
 ENTER: Final = "/.mesh/enter"
-SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_LIMIT: Final = 25 * 1024 * 1024
+TICKET_LIMIT: Final = 4 * 1024  # bytes
 REMEMBERED: Final = 10.0  # seconds for which a look-up of who may see what, or a failure, is good
 MOST_REMEMBERED: Final = 1_000
+# Of every answer that is not the app's.
+_OWN: Final = (
+    ("cache-control", "no-store"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+)
 AGAIN: Final = "Open the preview from Mesh again."
 SOON, LATER = 2, 5  # seconds until a page looks again
 
 
 @dataclass(slots=True)
 class Previews:
-    """Serves all previews. ``frame_ancestors``: who may frame them, as CSP says it."""
+    """Serves all previews. ``frame_ancestors``: who may frame them, as CSP says it.
+
+    ``mesh_url`` is the server's public address, or empty.
+    """
 
     frame_ancestors: Callable[[], str]
+    mesh_url: Callable[[], str] = lambda: ""
     provider_for: Callable[[str], SandboxProvider] = provider_for
     clock: Callable[[], float] = time.monotonic
     _places: dict[Grant, tuple[float, Place | None]] = field(default_factory=dict)
@@ -59,33 +70,61 @@ class Previews:
         except AppError as exc:
             await request.refuse(exc.status, exc.code, str(exc), hint=exc.hint)
             return
+        named, host, mesh_url = scope["path"].removeprefix("/"), _host(scope), self.mesh_url()
+        if is_entry(host, handle=named, mesh_url=mesh_url) and scope["type"] == "http":
+            await self._show_entry(request, origin_of(named, mesh_url=mesh_url, host=host))
+            return
+        origin = origin_of(handle, mesh_url=mesh_url, host=host)
         if not handle:
             await request.refuse(404, "not_found", "There is no such preview.")
         elif scope["path"] == ENTER and scope["type"] == "http":
-            await self._enter(request, handle)
+            await self._enter(request, origin, handle)
+        elif not _is_let_in(scope, origin):
+            await request.refuse(403, "foreign_origin", "Another site may only lead here.")
         else:
-            await self._pass(request, handle)
+            await self._pass(request, origin, handle)
 
-    async def _enter(self, request: _Request, handle: str) -> None:
-        query = parse_qs(request.scope["query_string"].decode("latin-1"))
+    async def _show_entry(self, request: _Request, origin: Origin) -> None:
+        if request.scope["method"] not in ("GET", "HEAD"):
+            await request.refuse(405, "method_not_allowed", "There is only a page here.")
+            return
+        policy = pages.entry_policy(origin.own)
+        await request.html(200, pages.entry_page(origin.own), policy=policy)
+
+    async def _enter(self, request: _Request, origin: Origin, handle: str) -> None:
+        """Take a ticket, as text, from the entry's page or from a program; set the cookie."""
+        scope = request.scope
+        asked_by = _header(scope, b"origin")
+        if scope["method"] != "POST":
+            await request.refuse(405, "method_not_allowed", "A preview is opened from Mesh.")
+            return
+        if asked_by not in ("", origin.entry):
+            await request.refuse(403, "foreign_origin", "Another site may not enter here.")
+            return
+        readable = [
+            ("access-control-allow-origin", origin.entry),
+            ("access-control-allow-credentials", "true"),
+            ("vary", "origin"),
+        ]
+        body = await request.body(TICKET_LIMIT)
         try:
             # It writes a row: not in the event loop.
-            cookie = await store.run(use_ticket, query.get("ticket", [""])[0], handle=handle)
+            cookie = await store.run(use_ticket, (body or b"").decode("latin-1"), handle=handle)
         except AppError as exc:
-            await request.page(exc.status, "This link does not open the preview", exc.hint)
+            told = json.dumps(exc.body()).encode()
+            headers = [("content-type", "application/json"), *readable]
+            await request.answer(exc.status, headers, told)
             return
         grant = read_cookie(cookie, handle=handle)
         place = await self._place(grant) if grant else None
         if place is not None:
             self._start(place)  # it may have no dev server yet: the first page waits for it
-        path = query.get("path", ["/"])[0]
-        here = path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
-        headers = [("location", _ascii(here)), ("set-cookie", _cookie(cookie, request.scope))]
-        await request.answer(303, headers, b"")
+        set_cookie = origin.set_cookie(cookie, lives=COOKIE_LIVES)
+        await request.answer(204, [("set-cookie", set_cookie), *readable], b"")
 
-    async def _pass(self, request: _Request, handle: str) -> None:
+    async def _pass(self, request: _Request, origin: Origin, handle: str) -> None:
         scope = request.scope
-        grant = read_cookie(find_cookie(scope["headers"]), handle=handle)
+        grant = read_cookie(find_cookie(scope["headers"], origin.cookie_name), handle=handle)
         if grant is None:
             await request.refuse(401, "unauthorized", "Open this preview from Mesh.")
             return
@@ -108,9 +147,6 @@ class Previews:
 
     async def _join(self, request: _Request, provider: SandboxProvider, place: Place) -> None:
         scope = request.scope
-        if not _is_own_origin(scope):
-            await request.refuse(403, "foreign_origin", "Another site may not open this.")
-            return
         headers = inbound(scope["headers"], host=_host(scope), scheme=_scheme(scope))
         await provider.join(
             place,
@@ -123,11 +159,7 @@ class Previews:
 
     async def _carry(self, request: _Request, provider: SandboxProvider, place: Place) -> None:
         scope = request.scope
-        if scope["method"] not in SAFE and not _is_own_page(scope):
-            # The page of another preview is of the same site: its cookie rules would let it.
-            await request.refuse(403, "foreign_origin", "Another site may not write here.")
-            return
-        body = await request.body()
+        body = await request.body(BODY_LIMIT)
         if body is None:
             await request.refuse(413, "body_too_large", "The body is larger than 25 MiB.")
             return
@@ -190,8 +222,8 @@ class _Request:
         self.scope, self.receive, self.send = scope, receive, send
         self.frame_ancestors = frame_ancestors
 
-    async def body(self) -> bytes | None:
-        """Return the body; ``None`` when it is too large."""
+    async def body(self, limit: int) -> bytes | None:
+        """Return the body; ``None`` when it is larger than ``limit`` bytes."""
         parts, size = [], 0
         while True:
             message = await self.receive()
@@ -199,27 +231,31 @@ class _Request:
                 raise asyncio.CancelledError
             parts.append(message.get("body", b""))
             size += len(parts[-1])
-            if size > BODY_LIMIT:
+            if size > limit:
                 return None
             if not message.get("more_body"):
                 return b"".join(parts)
 
     async def answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        raw = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers]
-        raw += [(b"content-length", b"%d" % len(body)), (b"cache-control", b"no-store")]
+        raw = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in [*headers, *_OWN]]
+        if status != 204:
+            raw.append((b"content-length", b"%d" % len(body)))
         await self.send({"type": "http.response.start", "status": status, "headers": raw})
         await self.send({"type": "http.response.body", "body": body})
 
     async def page(self, status: int, title: str, text: str, *, reload_after: int = 0) -> None:
-        policy = f"{pages.POLICY}; frame-ancestors {self.frame_ancestors}"
+        again = [("retry-after", str(reload_after))] if reload_after else []
+        body = pages.page(title, text, reload_after=reload_after)
+        await self.html(status, body, *again, policy=pages.POLICY)
+
+    async def html(self, status: int, body: bytes, *more: tuple[str, str], policy: str) -> None:
+        """Answer with a page of our own, which Mesh alone may frame."""
         headers = [
             ("content-type", "text/html; charset=utf-8"),
-            ("content-security-policy", policy),
-            ("x-content-type-options", "nosniff"),
+            ("content-security-policy", f"{policy}; frame-ancestors {self.frame_ancestors}"),
+            *more,
         ]
-        if reload_after:
-            headers.append(("retry-after", str(reload_after)))
-        await self.answer(status, headers, pages.page(title, text, reload_after=reload_after))
+        await self.answer(status, headers, body)
 
     async def refuse(self, status: int, code: str, text: str, *, hint: str = AGAIN) -> None:
         if self.scope["type"] == "websocket":
@@ -318,31 +354,9 @@ def _scheme(scope: Scope) -> str:
     return {"ws": "http", "wss": "https"}.get(scheme, scheme)
 
 
-def _is_own_page(scope: Scope) -> bool:
-    """Say whether a request comes from a page of this preview, or from no page at all."""
-    if site := _header(scope, b"sec-fetch-site"):
-        return site in ("same-origin", "none")
-    return _is_own_origin(scope)
-
-
-def _is_own_origin(scope: Scope) -> bool:
-    """Say whether a WebSocket is opened by a page of this preview, or by no page at all."""
-    origin = _header(scope, b"origin")
-    return not origin or origin.partition("://")[2] == _host(scope)
-
-
-def _cookie(value: str, scope: Scope) -> str:
-    """Return the header that sets the cookie.
-
-    Under a public name Mesh's page and the preview are of one site. ``*.localhost`` is another
-    site than ``localhost``: there the frame gets a cookie only so.
-    """
-    host = _host(scope).partition(":")[0]
-    is_local = host.endswith(".localhost")
-    site = "SameSite=None; Secure; Partitioned" if is_local else "SameSite=Lax"
-    secure = "; Secure" if _scheme(scope) == "https" and not is_local else ""
-    return f"{COOKIE}={value}; Path=/; HttpOnly; Max-Age={COOKIE_LIVES}; {site}{secure}"
-
-
-def _ascii(path: str) -> str:
-    return quote(path, safe="/?&=#%:@!$'()*+,;-._~[]")
+def _is_let_in(scope: Scope, origin: Origin) -> bool:
+    if scope["type"] == "websocket":
+        return origin.is_own(_header(scope, b"origin"))
+    return origin.lets_ask(
+        scope["method"], {k.decode(): v.decode("latin-1") for k, v in scope["headers"]}
+    )

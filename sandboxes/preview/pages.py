@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from hashlib import sha256
 from html import escape
 from typing import Final
 
@@ -12,6 +14,30 @@ _STYLE: Final = (
     "@media(prefers-color-scheme:dark){body{color:#f5f5f4;background:#1c1917}p{color:#a8a29e}}"
 )
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"
+# The ticket stands behind "#", which no server and no log sees. It goes to the preview's origin
+# in the body of a request that no service worker of the app is asked about: this page is of
+# another origin. Only then does the browser go there, with nothing in the address.
+_ENTER: Final = """(async () => {
+  const { preview } = document.documentElement.dataset;
+  const given = new URLSearchParams(location.hash.slice(1));
+  history.replaceState(null, "", location.pathname);
+  const said = document.querySelector("p");
+  try {
+    const asked = { method: "POST", credentials: "include", body: given.get("ticket") ?? "" };
+    const answer = await fetch(`${preview}/.mesh/enter`, asked);
+    if (!answer.ok) {
+      const { error } = await answer.json();
+      document.querySelector("h1").textContent = "This link does not open the preview";
+      said.textContent = `${error.message} ${error.hint}`;
+      return;
+    }
+    const path = new URL(given.get("path") || "/", preview);
+    location.replace(path.origin === preview ? path : preview);
+  } catch {
+    said.textContent = "Mesh could not be reached. Open the preview from Mesh again.";
+  }
+})()"""
+_ENTER_HASH: Final = b64encode(sha256(_ENTER.encode()).digest()).decode()
 
 
 def page(title: str, text: str, *, reload_after: int = 0) -> bytes:
@@ -24,3 +50,19 @@ def page(title: str, text: str, *, reload_after: int = 0) -> bytes:
         f'<body><main role="status"><h1>{escape(title)}</h1><p>{escape(text)}</p></main>'
         "</body></html>"
     ).encode()
+
+
+def entry_page(preview: str) -> bytes:
+    """Return the page by which a browser enters the preview at the origin ``preview``."""
+    return (
+        f'<!doctype html><html lang="en" data-preview="{escape(preview)}"><head>'
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, '
+        f'initial-scale=1"><title>Opening the preview…</title><style>{_STYLE}</style></head>'
+        '<body><main role="status"><h1>Opening the preview…</h1><p></p></main>'
+        f"<script>{_ENTER}</script></body></html>"
+    ).encode()
+
+
+def entry_policy(preview: str) -> str:
+    """Return what that page may do: run its own script, and ask the preview's origin."""
+    return f"{POLICY}; script-src 'sha256-{_ENTER_HASH}'; connect-src {preview}; form-action 'none'"

@@ -7,7 +7,9 @@ from playwright.sync_api import expect
 
 from tests.browser import made_up
 
-ORIGIN = "http://main-0123456789abcdef.localhost:4321"
+HANDLE = "main-0123456789abcdef"
+ORIGIN = f"http://{HANDLE}.localhost:4321"
+ENTRY = f"http://enter.{HANDLE}.localhost:4321"
 APP = "<!doctype html><title>Shop</title><h1>The shop</h1>"
 RUNNING = [("lifecycle", {"state": {"phase": "running", "port": 4321, "htmlSupport": True}})]
 
@@ -19,7 +21,8 @@ class Sandbox:
         self.page, self.asked, self.events = page, [], RUNNING
         self.refusal = None
         page.route("**/sandbox/**", self.answer)
-        page.route(f"{ORIGIN}/**", lambda route: route.fulfill(body=APP, content_type="text/html"))
+        for origin in (ORIGIN, ENTRY):
+            page.route(f"{origin}/**", lambda r: r.fulfill(body=APP, content_type="text/html"))
 
     def answer(self, route):
         path = route.request.url.partition("/sandbox/")[2]
@@ -29,7 +32,7 @@ class Sandbox:
             return route.fulfill(body=told, content_type="text/event-stream")
         if self.refusal and path == "preview":
             return route.fulfill(status=409, json={"error": self.refusal})
-        url = f"{ORIGIN}/.mesh/enter?ticket=t{len(self.asked)}"
+        url = f"{ENTRY}/{HANDLE}#ticket=t{len(self.asked)}"
         return route.fulfill(json={"url": url, "origin": ORIGIN, "expiresIn": 60})
 
     def open(self, server):

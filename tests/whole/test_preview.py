@@ -26,6 +26,17 @@ FILES = {
         import.meta.hot.accept();
     """,
     ".gitignore": "node_modules\n",
+    # An app may look at whatever its pages and the browser ask of its origin.
+    "public/sw.js": """
+        const seen = [];
+        addEventListener("install", () => skipWaiting());
+        addEventListener("activate", (event) => event.waitUntil(clients.claim()));
+        addEventListener("fetch", (event) => {
+          seen.push(event.request.url);
+          event.respondWith(fetch(event.request));
+        });
+        addEventListener("message", (event) => event.source.postMessage(seen));
+    """,
 }
 
 
@@ -67,3 +78,48 @@ def test_the_project_is_served_and_an_edit_is_seen_without_a_reload(mesh, thread
     expect(frame.get_by_role("heading", name="two")).to_be_visible()
     assert inside.evaluate("window.loads") == 2  # run anew in the same page: hot, not reloaded
     assert "app" not in {one["name"] for one in page.context.cookies(mesh.url)}
+
+
+def show_preview(mesh, thread, page):
+    page.context.add_cookies([{"name": "mesh_session", "value": mesh.session(), "url": mesh.url}])
+    page.goto(f"{mesh.url}/home/threads/{thread}")
+    page.get_by_role("button", name="Preview", exact=True).click()
+
+
+def tab_of(page):
+    """Open the preview in a tab of its own, where an app may have a service worker."""
+    with page.context.expect_page() as opening:
+        page.locator("[data-preview=window]").click()
+    expect(opening.value.get_by_role("heading", name="one")).to_be_visible(timeout=60_000)
+    return opening.value
+
+
+def test_in_a_tab_of_its_own_it_has_no_ticket_and_holds_no_page_of_mesh(mesh, thread, page):
+    show_preview(mesh, thread, page)
+
+    tab = tab_of(page)
+
+    opener, referrer = tab.evaluate("[window.opener, document.referrer]")
+    assert opener is None
+    assert not [text for text in (tab.url, referrer) if "ticket" in text or "enter." in text]
+
+
+def test_the_app_s_service_worker_sees_nothing_of_the_entry(mesh, thread, page):
+    show_preview(mesh, thread, page)
+    tab_of(page).evaluate("""async () => {
+      const taken = new Promise((done) => {
+        navigator.serviceWorker.oncontrollerchange = done;
+      });
+      await navigator.serviceWorker.register("/sw.js", { scope: "/" });
+      await taken;
+    }""")
+
+    seen = tab_of(page).evaluate("""() => new Promise((resolve) => {
+      navigator.serviceWorker.onmessage = ({ data }) => resolve([location.origin, data]);
+      navigator.serviceWorker.controller.postMessage("what have you seen?");
+    })""")
+
+    origin, urls = seen
+    assert f"{origin}/" in urls  # the browser did pass it, once it had entered
+    assert not [url for url in urls if "ticket" in url or "/.mesh/" in url]
+    assert {url.rpartition("/")[0] for url in urls if not url.startswith(origin)} == set()

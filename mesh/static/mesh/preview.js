@@ -177,7 +177,10 @@ export class Preview {
     const tab = window.open("", "_blank");
     try {
       const { url } = await api("POST", `${this.base()}/preview`, {});
-      if (tab) tab.location = url;
+      if (tab) {
+        tab.opener = null; // the app must not lead this page elsewhere
+        tab.location = url;
+      }
     } catch {
       tab?.close();
     }

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.lib.origins import origin_pattern, own_origins, preview_sources
-from sandboxes.core.preview import handle_of_host, port_of
+from mesh.lib.origins import entry_pattern, origin_pattern, own_origins, preview_sources
+from sandboxes.core.preview import handle_of_host, is_entry, origin_of, port_of
 
 PUBLIC = "https://mesh.example"
 H = "main-0123456789abcdef"
@@ -26,6 +26,54 @@ def test_where_a_preview_is(mesh_url, port, pattern):
 
 
 @pytest.mark.parametrize(
+    ("mesh_url", "port", "pattern"),
+    [
+        (PUBLIC, "", "https://enter.preview.mesh.example"),
+        ("https://mesh.example:443", "", "https://enter.preview.mesh.example"),
+        ("https://mesh.example:8443", "", "https://enter.preview.mesh.example:8443"),
+        ("", "8321", "http://enter.{handle}.localhost:8321"),
+    ],
+)
+def test_where_a_preview_is_entered(mesh_url, port, pattern):
+    assert entry_pattern(mesh_url=mesh_url, port=port) == pattern
+
+
+@pytest.mark.parametrize(
+    ("host", "mesh_url", "is_so"),
+    [
+        pytest.param("enter.preview.mesh.example", PUBLIC, True, id="public"),
+        pytest.param("Enter.Preview.mesh.example:443", PUBLIC, True, id="case and port"),
+        pytest.param(f"enter.{H}.localhost:8321", "", True, id="embedded"),
+        pytest.param("enter.other-0123456789abcdef.localhost", "", False, id="of another one"),
+        pytest.param("enter.localhost", "", False, id="of none"),
+        pytest.param(f"{H}.preview.mesh.example", PUBLIC, False, id="the preview itself"),
+        pytest.param(f"enter.{H}.preview.mesh.example", PUBLIC, False, id="below it"),
+        pytest.param(f"enter.{H}.localhost", PUBLIC, False, id="a local name in public"),
+        pytest.param("", "", False, id="none"),
+    ],
+)
+def test_which_host_is_the_entry(host, mesh_url, is_so):
+    assert is_entry(host, handle=H, mesh_url=mesh_url) is is_so
+
+
+@pytest.mark.parametrize(
+    ("mesh_url", "name", "kind"),
+    [
+        (PUBLIC, "__Host-mesh_preview", "SameSite=Lax; Secure"),
+        ("http://mesh.example", "mesh_preview", "SameSite=Lax"),
+        ("", "mesh_preview", "SameSite=None; Secure; Partitioned"),
+    ],
+)
+def test_the_cookie_of_a_preview(mesh_url, name, kind):
+    origin = origin_of(H, mesh_url=mesh_url, host=f"{H}.localhost:8321")
+
+    told = origin.set_cookie("v", lives=60)
+
+    assert told == f"{name}=v; Path=/; HttpOnly; Max-Age=60; {kind}"
+    assert origin.cookie_name == name
+
+
+@pytest.mark.parametrize(
     ("host", "mesh_url", "handle"),
     [
         pytest.param(f"{H}.preview.mesh.example", PUBLIC, H, id="public"),
@@ -38,6 +86,8 @@ def test_where_a_preview_is(mesh_url, port, pattern):
         pytest.param(f"{H}.localhost", PUBLIC, None, id="local names mean nothing in public"),
         pytest.param("a.b.preview.mesh.example", PUBLIC, "", id="two labels"),
         pytest.param("-x.localhost", "", "", id="no handle"),
+        pytest.param("enter.preview.mesh.example", PUBLIC, "", id="the entry"),
+        pytest.param(f"enter.{H}.localhost", "", "", id="the entry, embedded"),
         pytest.param(f"{H}.preview.mesh.example.evil.example", PUBLIC, None, id="suffix"),
         pytest.param("", "", None, id="none"),
     ],

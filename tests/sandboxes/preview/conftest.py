@@ -69,7 +69,7 @@ class Site:
         self.previews, self.grant = previews, grant
 
     async def __call__(self, scope, receive, send):
-        handle = preview_of(scope, mesh_url="")
+        handle = preview_of(scope, mesh_url=self.previews.mesh_url())
         await self.previews.serve(scope, receive, send, handle=handle or "")
 
     @asynccontextmanager
@@ -102,8 +102,8 @@ class Site:
 
     async def cookie(self):
         async with self.client() as client:
-            entered = await client.get("/.mesh/enter", params={"ticket": self.ticket()})
-        assert entered.status_code == 303, entered.text
+            entered = await client.post("/.mesh/enter", content=self.ticket())
+        assert entered.status_code == 204, entered.text
         return entered.headers["set-cookie"].partition(";")[0]
 
 
@@ -129,6 +129,8 @@ async def app(scope, receive, send):
     headers = [
         (b"content-type", b"application/json"),
         (b"x-frame-options", b"DENY"),
+        (b"access-control-allow-origin", b"*"),
+        (b"cross-origin-resource-policy", b"cross-origin"),
         (b"content-security-policy", b"default-src 'none'"),
         (b"set-cookie", b"app=1; Domain=localhost; Path=/"),
         (b"set-cookie", b"mesh_session=stolen; Path=/"),

@@ -87,6 +87,8 @@ async def test_the_apps_cookies_and_frame_rules_stay_with_it(site):
     assert answer.headers.get_list("set-cookie") == ["app=1; Path=/"]
     assert "x-frame-options" not in answer.headers
     assert answer.headers["content-security-policy"] == "frame-ancestors http://localhost:*"
+    assert answer.headers.get_list("cross-origin-resource-policy") == ["same-origin"]
+    assert "access-control-allow-origin" not in answer.headers
 
 
 @pytest.mark.parametrize(
@@ -117,24 +119,13 @@ async def test_d_in2_a_sandbox_that_is_not_the_persons_any_more_is_unknown(site,
 async def test_a_ticket_is_good_once(site):
     ticket = await sync_to_async(site.ticket)()
     async with site.client() as client:
-        first = await client.get("/.mesh/enter", params={"ticket": ticket, "path": "/a?b=1"})
-        again = await client.get("/.mesh/enter", params={"ticket": ticket})
+        first = await client.post("/.mesh/enter", content=ticket)
+        again = await client.post("/.mesh/enter", content=ticket)
 
-    assert (first.status_code, first.headers["location"]) == (303, "/a?b=1")
+    assert first.status_code == 204
     assert "HttpOnly" in first.headers["set-cookie"]
     assert "Partitioned" in first.headers["set-cookie"]
     assert (again.status_code, "set-cookie" in again.headers) == (401, False)
-
-
-@pytest.mark.parametrize(
-    "path", ["//evil.example", "/\\evil.example", "https://evil.example", "", "x"]
-)
-async def test_a_ticket_leads_nowhere_else(site, path):
-    async with site.client() as client:
-        params = {"ticket": site.ticket(), "path": path}
-        answer = await client.get("/.mesh/enter", params=params)
-
-    assert answer.headers["location"] == "/"
 
 
 @pytest.mark.parametrize(
@@ -142,17 +133,90 @@ async def test_a_ticket_leads_nowhere_else(site, path):
 )
 async def test_a_ticket_for_something_else(site, changes):
     async with site.client() as client:
-        params = {"ticket": site.ticket(**changes)}
-        assert (await client.get("/.mesh/enter", params=params)).status_code == 401
-
-
-@pytest.mark.parametrize("ticket", ["", "x", "a:b:c"])
-async def test_what_is_no_ticket(site, ticket):
-    async with site.client() as client:
-        answer = await client.get("/.mesh/enter", params={"ticket": ticket})
+        answer = await client.post("/.mesh/enter", content=site.ticket(**changes))
 
     assert answer.status_code == 401
-    assert "frame-ancestors" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("ticket", ["", "x", "a:b:c", "x" * 5_000, "é"])
+async def test_what_is_no_ticket(site, ticket):
+    async with site.client() as client:
+        answer = await client.post("/.mesh/enter", content=ticket)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "bad_ticket")
+
+
+async def test_an_address_with_a_ticket_opens_nothing(site):
+    async with site.client() as client:
+        answer = await client.get("/.mesh/enter", params={"ticket": site.ticket()})
+
+    assert (answer.status_code, "set-cookie" in answer.headers) == (405, False)
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        pytest.param("", 204, id="a program"),
+        pytest.param("http://enter.{host}", 204, id="the page beside it"),
+        pytest.param("http://{host}", 403, id="the app itself"),
+        pytest.param("http://enter.other-0123456789abcdef.localhost", 403, id="another's"),
+        pytest.param("https://enter.{host}", 403, id="another scheme"),
+        pytest.param("null", 403, id="none"),
+    ],
+)
+async def test_only_the_page_beside_a_preview_brings_its_ticket(site, origin, status):
+    origin = origin.replace("{host}", site.host())
+    async with site.client() as client:
+        headers = {"origin": origin} if origin else {}
+        answer = await client.post("/.mesh/enter", content=site.ticket(), headers=headers)
+
+    assert (answer.status_code, "set-cookie" in answer.headers) == (status, status == 204)
+    allowed = answer.headers.get("access-control-allow-origin")
+    assert allowed == (f"http://enter.{site.host()}" if status == 204 else None)
+
+
+async def test_the_page_beside_a_preview_runs_its_own_script_and_asks_that_preview(site):
+    async with site.client() as client:
+        client.headers["host"] = f"enter.{site.host()}"
+        page = await client.get(f"/{site.grant.handle}")
+        other = await client.get("/other-0123456789abcdef")
+
+    rules = dict(one.split(" ", 1) for one in page.headers["content-security-policy"].split("; "))
+    assert (page.status_code, other.status_code) == (200, 404)
+    assert rules["default-src"] == "'none'"
+    assert rules["connect-src"] == f"http://{site.host()}"
+    assert rules["script-src"].startswith("'sha256-")
+    assert rules["frame-ancestors"] == "http://localhost:*"
+    assert page.headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("path", ["/", "/sw.js", "/.mesh/enter", "/a/b"])
+async def test_no_app_runs_beside_a_preview(site, dev_server, path):
+    cookie = await site.cookie()
+    async with site.client() as client:
+        client.headers.update({"host": f"enter.{site.host()}", "cookie": cookie})
+        answers = [await client.request(method, path) for method in ("GET", "POST")]
+
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert dev_server.seen == []
+
+
+async def test_in_public_the_cookie_is_the_hosts_alone(site, dev_server):
+    site.previews.mesh_url = lambda: "https://mesh.example"
+    host = f"{site.grant.handle}.preview.mesh.example"
+    async with site.client() as client:
+        client.headers["host"] = host
+        headers = {"origin": "https://enter.preview.mesh.example"}
+        entered = await client.post("/.mesh/enter", content=site.ticket(), headers=headers)
+        client.headers["cookie"] = entered.headers["set-cookie"].partition(";")[0]
+        assert (await client.get("/")).status_code == 200
+        client.headers["cookie"] = client.headers["cookie"].removeprefix("__Host-")
+        assert (await client.get("/")).status_code == 401
+
+    name, *attributes = entered.headers["set-cookie"].split("; ")
+    assert name.startswith("__Host-mesh_preview=")
+    assert {"Path=/", "Secure", "HttpOnly", "SameSite=Lax"} <= set(attributes)
+    assert not [one for one in attributes if one.startswith("Domain")]
 
 
 async def test_while_the_sandbox_starts_the_page_looks_again_by_itself(site, dev_server):
@@ -232,23 +296,42 @@ async def test_a_body_has_a_limit(site, monkeypatch):
         assert (await client.post("/", content="x" * 11)).status_code == 413
 
 
+def by(site, mode="no-cors", dest="script"):
+    return {"sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": dest}
+
+
 @pytest.mark.parametrize(
-    ("headers", "status"),
+    ("method", "headers", "status"),
     [
-        pytest.param({}, 200, id="no page"),
-        pytest.param({"origin": "own"}, 200, id="its own"),
-        pytest.param({"origin": "null", "sec-fetch-site": "same-origin"}, 200, id="its own form"),
-        pytest.param({"origin": "http://evil.example"}, 403, id="another site"),
-        pytest.param({"origin": "own", "sec-fetch-site": "same-site"}, 403, id="another preview"),
+        pytest.param("POST", {}, 200, id="no page"),
+        pytest.param("POST", {"origin": "own"}, 200, id="its own"),
+        pytest.param("POST", {"origin": "null", **by("same-origin")}, 200, id="its own form"),
+        pytest.param("POST", {"origin": "http://evil.example"}, 403, id="another site"),
+        pytest.param("POST", {"origin": "own", **by("same-site")}, 403, id="another preview"),
+        pytest.param("POST", by("same-site", "navigate", "document"), 403, id="a form elsewhere"),
+        pytest.param("GET", {"origin": "http://evil.example"}, 403, id="CORS, an old browser"),
+        pytest.param("GET", by("same-origin"), 200, id="its own script"),
+        pytest.param("GET", by("none", "navigate", "document"), 200, id="typed in"),
+        pytest.param("GET", by("same-site"), 403, id="a script of another preview"),
+        pytest.param("GET", by("same-site", dest="style"), 403, id="a style of another preview"),
+        pytest.param("GET", by("cross-site", dest="image"), 403, id="a picture elsewhere"),
+        pytest.param("GET", by("same-site", "cors", "empty"), 403, id="fetched elsewhere"),
+        pytest.param("GET", by("same-site", "navigate", "object"), 403, id="an object elsewhere"),
+        pytest.param("GET", by("cross-site", "navigate", "iframe"), 200, id="Mesh's frame"),
+        pytest.param("GET", by("cross-site", "navigate", "document"), 200, id="a link"),
+        pytest.param("GET", by("same-site", "navigate", "empty"), 200, id="past its own worker"),
+        pytest.param("OPTIONS", by("same-site", "cors", "empty"), 403, id="a preflight"),
     ],
 )
-async def test_only_its_own_pages_write(site, headers, status):
+async def test_pages_of_other_origins_only_lead_here(site, dev_server, method, headers, status):
     headers = {
         name: value.replace("own", f"http://{site.host()}") for name, value in headers.items()
     }
     async with site.client() as client:
         client.headers["cookie"] = await site.cookie()
-        assert (await client.post("/", headers=headers)).status_code == status
+        answer = await client.request(method, "/", headers=headers)
+
+    assert (answer.status_code, len(dev_server.seen)) == (status, int(status == 200))
 
 
 def socket(site, path, cookie, origin="", **options):
