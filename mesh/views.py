@@ -50,16 +50,17 @@ def enter(request: HttpRequest) -> HttpResponseBase:
 
     Through allauth like any sign-in: an owner who has set up a second factor is asked for it.
     """
-    if not _may_try_ticket(request):
-        refusal: HttpResponseBase = ratelimit.respond_429(request)
-        return refusal
     user = entry.redeem(request.GET.get("ticket", "")) if settings.MESH_EMBEDDED else None
     if user is not None:
         answer: HttpResponseBase = perform_login(request, Login(user=user, redirect_url="/"))
         return answer
     if request.user.is_authenticated:
         return redirect("/")
-    _may_try_ticket(request, count=True)
+    # After the look-up: a page of anybody's may send wrong tickets, and must lock nobody out.
+    limit = {"app": "mesh", "action": "enter", "config": {"enter": "10/m/ip"}, "limit_get": True}
+    if refusal := ratelimit.consume_or_429(request, **limit):
+        too_many: HttpResponseBase = refusal
+        return too_many
     return render(request, "enter_refused.html", status=403)
 
 
@@ -76,20 +77,6 @@ def sign_up(request: HttpRequest) -> HttpResponseBase:
 def no_mail(request: HttpRequest, rest: str = "") -> HttpResponse:
     """Say that Mesh sends no mail, in the place of allauth's pages that promise one."""
     return render(request, "account/no_mail.html")
-
-
-def _may_try_ticket(request: HttpRequest, *, count: bool = False) -> bool:
-    """Return whether this address may try a ticket; ``count`` one that was wrong."""
-    return bool(
-        ratelimit.consume(
-            request,
-            app="mesh",
-            action="enter",
-            config={"enter": "10/m/ip"},
-            limit_get=True,
-            dry_run=not count,
-        )
-    )
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
