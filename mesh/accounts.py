@@ -43,6 +43,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """Return what allauth's limits count the caller as."""
         return address_of(request) or "unknown"
 
+    def is_safe_url(self, url: str) -> bool:
+        """Return whether people may be sent to ``url`` once they are signed in."""
+        try:
+            return bool(super().is_safe_url(url))
+        except ValueError:  # half an IPv6 address, which allauth takes apart unguarded
+            return False
+
 
 def find_user_by_token(value: str) -> User | None:
     """Return the active person whose unexpired access token ``value`` is, or whose machine's."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import update_wrapper
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
 from allauth.account.utils import get_next_redirect_url
 from allauth.core.internal.httpkit import add_query_params
 from django.contrib import admin, messages
+from django.core.exceptions import BadRequest, FieldDoesNotExist
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -24,6 +26,17 @@ class AdminSite(admin.AdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         return super().has_permission(request) and not second_factor.is_missing(request)
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Guard ``view`` as Django does, and refuse a query that names a field there is not."""
+
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return view(request, *args, **kwargs)
+            except FieldDoesNotExist as exc:
+                raise BadRequest("There is no such field.") from exc
+
+        return super().admin_view(update_wrapper(guarded, view), cacheable)
 
     @method_decorator(never_cache)
     @method_decorator(secure_admin_login)

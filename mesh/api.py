@@ -15,6 +15,7 @@ from rest_framework.views import exception_handler
 from mesh.bodies import BodyTooLarge
 from mesh.lib.errors import AppError, error_body
 from mesh.models import User
+from mesh.unstorable import is_unstorable
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,12 @@ class StalePage(AppError):
     text = "The page's token against forged requests is missing, or older than your sign-in."
     hint = "Reload the page; what you wrote is kept. Programs send a bearer token instead."
     status = 403
+
+
+class UnstorableText(AppError):
+    code = "invalid_input"
+    text = "A text holds a character that can't be kept: a NUL, or half of a surrogate pair."
+    hint = "Send it without that character."
 
 
 # Of DRF's refusals: (code, sentence, hint).
@@ -62,6 +69,8 @@ def answer_error(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Answer in one shape; ``None`` means a bug, which Django logs and shows as 500."""
     if isinstance(exc, RequestDataTooBig):
         exc = BodyTooLarge()
+    if is_unstorable(exc):
+        exc = UnstorableText()
     if isinstance(exc, AppError):
         return Response(exc.body(), status=exc.status)
     if isinstance(exc, Http404):

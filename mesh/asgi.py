@@ -25,6 +25,7 @@ from links.internal.listener import Listener
 from links.services import presence_changed
 from links.upkeep import Upkeep
 from mesh.bodies import limited
+from mesh.content_types import with_readable_type
 from mesh.lib.origins import own_origins
 from mesh.proxied import Proxied
 from mesh.readers import impatient
@@ -37,7 +38,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Any], Awaitable[None]]
 
-pages = impatient(limited(_django, settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
+pages = impatient(limited(with_readable_type(_django), settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
 runtime = Runtime()
 presence_changed.append(ring_link)
 laptops = make_gateway(on_up=runtime.dispatcher.link_up, on_down=runtime.dispatcher.link_down)

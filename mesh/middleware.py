@@ -1,15 +1,19 @@
-"""Headers that every page carries."""
+"""Headers that every page carries, and requests that no page can answer."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from urllib.parse import unquote
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
+from django.views.defaults import bad_request
 
 from mesh.lib.origins import preview_sources
+from mesh.unstorable import is_unstorable
 
 # Scripts, styles and fonts are ours alone: nothing inline, nothing evaluated, nothing from afar.
 POLICY = "; ".join(
@@ -47,3 +51,37 @@ def content_security_policy(get_response: Callable[[HttpRequest], HttpResponseBa
         return middleware
 
     return lambda request: add(get_response(request))
+
+
+@sync_and_async_middleware
+def unstorable_text(get_response: Callable[[HttpRequest], HttpResponseBase]):  # type: ignore[no-untyped-def]
+    """Refuse text that PostgreSQL takes in no query: a NUL, or half a surrogate pair.
+
+    In address, query and cookies it is looked for, because middleware already asks the database
+    by those. From a form or a body it comes back as an error of the view's own query.
+    """
+
+    def check(request: HttpRequest) -> None:
+        query = unquote(request.META.get("QUERY_STRING", ""))
+        if any("\0" in text for text in (request.path_info, query, *request.COOKIES.values())):
+            raise BadRequest("NUL in an address, a query or a cookie")
+
+    def process_exception(request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        return bad_request(request, exception) if is_unstorable(exception) else None
+
+    if iscoroutinefunction(get_response):
+        wait: Callable[[HttpRequest], Awaitable[HttpResponseBase]] = get_response
+
+        async def middleware(request: HttpRequest) -> HttpResponseBase:
+            check(request)
+            return await wait(request)
+
+        middleware.process_exception = process_exception  # type: ignore[attr-defined]
+        return middleware
+
+    def middleware_of_threads(request: HttpRequest) -> HttpResponseBase:
+        check(request)
+        return get_response(request)
+
+    middleware_of_threads.process_exception = process_exception  # type: ignore[attr-defined]
+    return middleware_of_threads

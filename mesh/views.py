@@ -15,6 +15,8 @@ from django.views import defaults
 from django.views.csrf import csrf_failure
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
+from drf_spectacular.views import SpectacularAPIView
+from rest_framework.request import Request
 
 from mesh import entry
 from mesh.accounts import owners
@@ -77,6 +79,14 @@ def sign_up(request: HttpRequest) -> HttpResponseBase:
 def no_mail(request: HttpRequest, rest: str = "") -> HttpResponse:
     """Say that Mesh sends no mail, in the place of allauth's pages that promise one."""
     return render(request, "account/no_mail.html")
+
+
+class SchemaView(SpectacularAPIView):  # type: ignore[misc]  # it has no types
+    """The API as OpenAPI; of one version, whatever a query asks for."""
+
+    def _get_version_parameter(self, request: Request) -> None:
+        # It would stand in the name of the file, which is a header.
+        return None
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:

@@ -8,7 +8,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+)
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -103,13 +109,14 @@ def choose(request: HttpRequest, org: str) -> HttpResponseBase:
     """
     _organization(request, org)
     back = request.POST.get("next", "")
-    if not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
+    if not back.startswith("/") or not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
         back = reverse("home", args=[org])
     kind, tier = parse_choice(request.POST.get("choice"))
     known = load_runnable().find(kind)
     picked = f"{kind}:{tier}" if known and tier in {each.key for each in known.tiers} else ""
     machine = _as_uuid(request.POST.get("machine", ""))
-    response = redirect(_with_query(back, choice=picked, machine=str(machine or "")))
+    # Not redirect(), which takes an address without a slash for the name of a view.
+    response = HttpResponseRedirect(_with_query(back, choice=picked, machine=str(machine or "")))
     for name, value in (("mesh_choice", picked), ("mesh_machine", str(machine or ""))):
         if value:
             response.set_cookie(

@@ -6,6 +6,8 @@ import logging
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from mesh import log_filters
+
 FILE_BYTES, FILES = 5_000_000, 3
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -29,4 +31,6 @@ def write_to(path: Path, *, logger: logging.Logger | None = None) -> None:
     terminal = logging.StreamHandler()
     terminal.setLevel(logging.ERROR)
     terminal.setFormatter(OneLine(path))
+    for handler in (file, terminal):
+        handler.addFilter(log_filters.OneLine())
     (logger or logging.getLogger()).handlers[:] = [file, terminal]
