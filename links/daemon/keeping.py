@@ -18,11 +18,20 @@ from links.daemon.errors import AlreadyThere, SandboxDown, UnknownHandle, Unsave
 from links.daemon.spawning import environment
 from links.daemon.supervisor import Supervisor
 from mesh import boot_files
+from mesh.git import own
+from mesh.git.calls import GitMissing
+from mesh.git.own import ForeignGit
+from mesh.git.view import View
 from mesh.lib.git_status import parse_status
 
 KEPT_FOR: Final = 7 * 24 * 3600.0  # seconds
 GIT_WITHIN: Final = 30.0
 REMOVED: Final = ".removed"
+
+_STATUS: Final = (
+    *("status", "--porcelain=v2", "-z"),
+    *("--untracked-files=all", "--ignore-submodules=dirty"),
+)
 
 DIRTY, IN_NO_REPOSITORY = "uncommitted_changes", "files_in_no_repository"
 UNPUSHED, STASHED, UNKNOWN = "unpushed_commits", "stashed_changes", "not_known"
@@ -84,7 +93,7 @@ class Keeper:
             root.rename(place)
             # The modification time tells when it was removed, across restarts of the link.
             os.utime(place, (self._clock(), self._clock()))
-            await _mend_worktree(place)
+            own.mend_worktree(place)
         await self.prune()
         return until
 
@@ -102,16 +111,13 @@ class Keeper:
             if (self._home / handle).exists():
                 raise AlreadyThere
             found[-1].rename(self._home / handle)
-            await _mend_worktree(self._home / handle)
+            own.mend_worktree(self._home / handle)
 
     async def prune(self) -> None:
         """Remove for good what was removed more than seven days ago."""
         for place in list(self._removed.glob("*.*")):
             if self._clock() - place.stat().st_mtime > KEPT_FOR:
-                main = await _main_repository(place)
-                await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
-                if main:
-                    await _git(Path(main), "worktree", "prune")
+                await asyncio.to_thread(_remove, place)
 
     def _existing(self, handle: str) -> Path:
         root = self._home / handle
@@ -151,57 +157,58 @@ async def unsaved(root: Path) -> list[str]:
     repo = root / "repo"
     if not repo.is_dir() or not any(repo.iterdir()):
         return []
-    if await _git(repo, "rev-parse", "--git-dir") is None:
-        return [IN_NO_REPOSITORY]
-    text = await _git(repo, "status", "--porcelain=v2", "-z", "--untracked-files=all")
+    made = own.load(root)
+    if made is None or made.top != repo:
+        # A repository that an agent has begun by itself is not looked into.
+        return [IN_NO_REPOSITORY if own.is_known(root) or not _has_git(repo) else UNKNOWN]
+    try:
+        view = await asyncio.to_thread(View.open, made, root, environment(os.environ))
+    except (ForeignGit, GitMissing, OSError):
+        return [UNKNOWN]
+    text = await _git(view, *_STATUS)
     if text is None:
         return [UNKNOWN]
     noted = await asyncio.to_thread(boot_files.load, root)
     changes = parse_status(text).changes
-    is_worktree = (repo / ".git").is_file()
+    is_worktree = made.is_worktree_in(root)
     # What the project's own start has made comes again with the next one.
     is_dirty = await asyncio.to_thread(boot_files.without, changes, repo, noted)
     reasons = [DIRTY] if is_dirty else []
     # A worktree's branches and stashes stay in the person's own repository.
     mine = ["HEAD", "--not", "--remotes", "--branches"] if is_worktree else None
     mine = mine or ["HEAD", "--branches", "--not", "--remotes"]
-    if (await _git(repo, "rev-list", "--count", *mine) or "0") != "0":
+    if (await _git(view, "rev-list", "--count", *mine) or "0") != "0":
         reasons.append(UNPUSHED)
-    if not is_worktree and await _git(repo, "stash", "list"):
+    if not is_worktree and await _git(view, "stash", "list"):
         reasons.append(STASHED)
     return reasons
 
 
-async def _mend_worktree(root: Path) -> None:
-    """Tell the person's repository where its worktree is now."""
-    if (root / "repo" / ".git").is_file():
-        await _git(root / "repo", "worktree", "repair")
+def _remove(place: Path) -> None:
+    """Remove a folder; the person's repository forgets the worktree that was in it. Blocking."""
+    made = own.load(place)
+    shutil.rmtree(place, ignore_errors=True)
+    if made is not None and made.is_worktree_in(place):
+        shutil.rmtree(made.git_dir, ignore_errors=True)
 
 
-async def _main_repository(root: Path) -> str:
-    if not (root / "repo" / ".git").is_file():
-        return ""
-    common = await _git(root / "repo", "rev-parse", "--path-format=absolute", "--git-common-dir")
-    return common or ""
+def _has_git(repo: Path) -> bool:
+    return os.path.lexists(repo / ".git")
 
 
-async def _git(cwd: Path, *args: str) -> str | None:
+async def _git(view: View, *args: str) -> str | None:
     """Return what git says, without its last line feed; ``None`` when it says no, or is slow."""
-    env = environment(os.environ) | {
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_CEILING_DIRECTORIES": str(cwd.parent),
-    }
     try:
+        call = view.call(args, environment(os.environ))
         process = await asyncio.create_subprocess_exec(
-            *("git", *args),
-            cwd=cwd,
-            env=env,
+            *call.argv,
+            cwd=call.cwd,
+            env=call.env,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )
-    except OSError:
+    except (GitMissing, OSError):
         return None
     try:
         async with asyncio.timeout(GIT_WITHIN):

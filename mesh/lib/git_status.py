@@ -16,6 +16,11 @@ class Change:
     def is_new(self) -> bool:
         return self.status == "??"
 
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder that git does not look into: a repository of its own."""
+        return self.path.endswith("/")
+
 
 @dataclass(frozen=True, slots=True)
 class Status:

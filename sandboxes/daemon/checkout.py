@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mesh.git import own
 from mesh.lib.repositories import read_clone_url
-from sandboxes.daemon.git import Git, GitFailed, redact
-from sandboxes.daemon.sources import go_to, prepare
+from sandboxes.daemon.git import Git, GitFailed, redact, view_of
+from sandboxes.daemon.sources import go_to, prepare, set_identity
 from sandboxes.daemon.spec import KEY_BRANCH, Spec
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,14 @@ class Checkout:
     def must_clone(self, clone_url: str) -> bool:
         """Say whether the folder is still to be made from a repository."""
         wanted = self._spec.clone_url or clone_url
-        return bool(wanted) and not self._spec.folder and not (self._repo / ".git").exists()
+        if not wanted or self._spec.folder:
+            return False
+        is_known = own.is_known(self._repo.parent)
+        return own.load(self._repo.parent) is None if is_known else not self._has_git
+
+    @property
+    def _has_git(self) -> bool:
+        return (self._repo / ".git").exists()
 
     async def ready(self) -> Path:
         """Return the folder to work in; several callers share one attempt.
@@ -127,18 +135,20 @@ def carry_out(job: Job, repo: Path, git: Git) -> Path:
 
     Raises:
         GitFailed: it can't be made.
+        ForeignGit: its git directory is not the one that was made.
     """
-    spec = job.spec
-    if spec.clone_url and not (repo / ".git").exists():
+    spec, root = job.spec, repo.parent
+    if spec.clone_url and own.load(root) is None:
         job.say(f"Cloning {redact(spec.clone_url)}")
     folder = prepare(spec, repo, git)
-    if not (repo / ".git").exists():
+    made = own.load(root)
+    if made is None or made.top != repo:
         return folder
     if job.to_branch and spec.branch:
-        go_to(spec.branch, repo, git)
+        go_to(spec.branch, view_of(made, root), git)
         job.say(f"On branch {spec.branch}")
-    if spec.clone_url and all(job.identity):
+    if made.origin and all(job.identity):
         # Of a clone of our own only: a worktree shares its settings with the person's folder.
-        git.run(repo, "config", "user.name", job.identity[0])
-        git.run(repo, "config", "user.email", job.identity[1])
+        made.check()
+        set_identity(*job.identity, made, root, git)
     return folder

@@ -7,23 +7,22 @@ import re
 import signal
 import subprocess
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
+from mesh.git.calls import Call, GitMissing, command_of
+from mesh.git.own import Own
+from mesh.git.view import View
 from mesh.lib.errors import AppError
 from mesh.processes import signal_group
 from sandboxes.daemon.env import tool_env
 
 NO_SUCH_REF = 2  # how ls-remote --exit-code ends when there is none
 LIMIT = 600.0  # seconds for one command: a big clone over a thin line
-# Nobody would see a question, in a terminal or in a window; and a dead line is given up.
-_QUIET = {
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_ASKPASS": "",
-    "SSH_ASKPASS_REQUIRE": "never",
-    "GIT_OPTIONAL_LOCKS": "0",  # a look must not get into the way of what the person does
-    "LC_ALL": "C.UTF-8",
-}
-_PATIENCE = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=10")
+
+# A diff that starts no program, and does not look into repositories in the working folder.
+PLAIN = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", "--submodule=short")
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
@@ -36,39 +35,75 @@ class GitFailed(AppError):
     hint = "Look at the folder or repository named in the message, then send the message again."
 
 
-class Git:
-    """Runs one command at a time, and can be stopped from another thread.
+class Where(Protocol):
+    """Where a command works: in a repository as we see it (``View``), or in none."""
 
-    Below ``ceiling`` it looks for repositories, and no further up.
+    def call(self, args: tuple[str, ...], parent: Mapping[str, str]) -> Call: ...
+    def explain(self, said: str) -> str: ...
+
+
+def view_of(own: Own, root: Path) -> View:
+    """Return the repository as our calls see it; ``root`` is the sandbox's own folder.
+
+    Raises:
+        ForeignGit: the git directory is not what it was.
+        GitFailed: there is no git.
     """
+    try:
+        return View.open(own, root, tool_env(os.environ, {}))
+    except (GitMissing, OSError) as exc:
+        raise GitFailed(_why_not(exc)) from exc
 
-    def __init__(self, ceiling: Path | None = None) -> None:
-        self._own = {"GIT_CEILING_DIRECTORIES": str(ceiling)} if ceiling else {}
+
+class Git:
+    """Runs one command at a time, and can be stopped from another thread."""
+
+    def __init__(self) -> None:
         self._running: subprocess.Popen[str] | None = None
         self._is_closed = False
         self._stopped = threading.Event()
         self._lock = threading.Lock()  # over _running and _is_closed
 
-    def run(self, cwd: Path, *args: str) -> str:
+    def run(self, where: Where, *args: str) -> str:
         """Return what the command printed.
 
         Raises:
             GitFailed: it failed, took too long, or was stopped.
         """
-        code, out, err = self._run(cwd, args)
+        code, out, err = self._run(where, args)
         if code != 0:
-            said = redact(err).strip().splitlines()
-            raise GitFailed(f"git {args[0]} failed: {said[-1] if said else f'exit {code}'}")
+            raise _failed(where, args, code, err)
         return out
 
-    def ask(self, cwd: Path, *args: str) -> str | None:
-        """Return what the command printed, or ``None`` when git says no."""
-        code, out, _ = self._run(cwd, args)
+    def give(self, where: Where, *args: str, text: str) -> None:
+        """Run a command that reads ``text``.
+
+        Raises:
+            GitFailed: as for ``run``.
+        """
+        code, _, err = self._run(where, args, text, errors="surrogateescape")
+        if code != 0:
+            raise _failed(where, args, code, err)
+
+    def exact(self, where: Where, *args: str) -> str:
+        """Return what the command printed; names that are no UTF-8 can be given back to it.
+
+        Raises:
+            GitFailed: as for ``run``.
+        """
+        code, out, err = self._run(where, args, errors="surrogateescape")
+        if code != 0:
+            raise _failed(where, args, code, err)
+        return out
+
+    def ask(self, where: Where, *args: str, text: str = "") -> str | None:
+        """Return what the command printed, or ``None`` when git says no; it reads ``text``."""
+        code, out, _ = self._run(where, args, text)
         return out if code == 0 else None
 
-    def code(self, cwd: Path, *args: str) -> tuple[int, str]:
+    def code(self, where: Where, *args: str) -> tuple[int, str]:
         """Return the command's exit code, and what it printed."""
-        code, out, _ = self._run(cwd, args)
+        code, out, _ = self._run(where, args)
         return code, out
 
     def pause(self, seconds: float) -> None:
@@ -97,38 +132,53 @@ class Git:
             self._is_closed = True
         self.stop()
 
-    def _run(self, cwd: Path, args: tuple[str, ...]) -> tuple[int, str, str]:
-        process = self._start(cwd, args)
+    def _run(
+        self, where: Where, args: tuple[str, ...], text: str = "", *, errors: str = "replace"
+    ) -> tuple[int, str, str]:
+        process = self._start(where, args, errors)
         try:
-            out, err = process.communicate(timeout=LIMIT)
+            out, err = process.communicate(text, timeout=LIMIT)
         except subprocess.TimeoutExpired as exc:
             signal_group(process.pid, signal.SIGKILL)
-            raise GitFailed(f"git {args[0]} took longer than {LIMIT:.0f} s.") from exc
+            raise GitFailed(f"git {command_of(args)} took longer than {LIMIT:.0f} s.") from exc
         finally:
             with self._lock:
                 self._running = None
         return process.returncode, out.strip(), err
 
-    def _start(self, cwd: Path, args: tuple[str, ...]) -> subprocess.Popen[str]:
+    def _start(self, where: Where, args: tuple[str, ...], errors: str) -> subprocess.Popen[str]:
         with self._lock:
             if self._is_closed:
                 raise GitFailed("The sandbox is about to end.")
             try:
+                call = where.call(args, tool_env(os.environ, {}))  # the person's own credentials
                 self._running = subprocess.Popen(
-                    ["git", *_PATIENCE, *args],
-                    cwd=cwd,
-                    # The person's own credentials.
-                    env=tool_env(os.environ, _QUIET | self._own),
-                    stdin=subprocess.DEVNULL,
+                    call.argv,
+                    cwd=call.cwd,
+                    env=call.env,
+                    stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     text=True,
-                    errors="replace",
+                    encoding="utf-8",
+                    errors=errors,
                     start_new_session=True,
                 )
-            except OSError as exc:
-                raise GitFailed(f"git could not be started: {exc.strerror}.") from exc
+            except (GitMissing, OSError) as exc:
+                raise GitFailed(_why_not(exc)) from exc
             return self._running
+
+
+def _why_not(exc: GitMissing | OSError) -> str:
+    why = exc.strerror if isinstance(exc, OSError) else "it is not on the PATH"
+    return f"git could not be started: {why}."
+
+
+def _failed(where: Where, args: tuple[str, ...], code: int, err: str) -> GitFailed:
+    said = redact(err).strip().splitlines()
+    return GitFailed(
+        where.explain(f"git {command_of(args)} failed: {said[-1] if said else f'exit {code}'}")
+    )
 
 
 def redact(text: str) -> str:

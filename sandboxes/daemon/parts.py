@@ -80,6 +80,7 @@ class Parts:
         self.boot.on_noted = self.repository.look_soon
         self.watch = Watch(
             self.workplace,
+            root,
             has_readers=lambda: self.events.has_readers,
             on_file=self.events.tell_changed,
             on_git=self.repository.look_soon,

@@ -6,14 +6,19 @@ Blocking: for a thread. Nothing is ever committed, pushed, overwritten or delete
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shutil
 import socket
 from pathlib import Path
 
+from mesh.git import own
+from mesh.git.calls import NO_REDIRECT, Outside
+from mesh.git.own import ForeignGit, Own
+from mesh.git.view import View
 from mesh.lib.addresses import Address, is_odd_number, is_off_limits, parse_address
 from mesh.lib.repositories import read_clone_url
-from sandboxes.daemon.git import NO_SUCH_REF, Git, GitFailed
+from sandboxes.daemon.git import NO_SUCH_REF, Git, GitFailed, Where, view_of
 from sandboxes.daemon.spec import Spec
 
 log = logging.getLogger(__name__)
@@ -27,7 +32,6 @@ _PASSING = re.compile(
     re.IGNORECASE,
 )
 
-NO_REDIRECT = "http.followRedirects=false"
 _PROTOCOLS = (
     *("-c", "protocol.allow=never"),
     *("-c", "protocol.https.allow=always"),
@@ -70,42 +74,74 @@ def _addresses_of(host: str) -> list[Address]:
 def prepare(spec: Spec, repo: Path, git: Git) -> Path:
     """Make the working folder unless it is there, and return it.
 
+    Which git directory belongs to it is settled here, before an agent is at work.
+
     Raises:
         GitFailed: it can't be made.
+        ForeignGit: its git directory is not the one that was made.
     """
     if spec.folder:
         return _from_folder(spec, Path(spec.folder), repo, git)
     if spec.clone_url:
         return _from_clone(spec, repo, git)
     repo.mkdir(exist_ok=True)
+    if not own.is_known(repo.parent) and not _has_git(repo):
+        own.save(repo.parent, None)
     return repo
 
 
 def _from_folder(spec: Spec, folder: Path, repo: Path, git: Git) -> Path:
     if not folder.is_dir():
         raise GitFailed(f"The folder {folder} does not exist on this machine.")
-    top = git.ask(folder, "rev-parse", "--show-toplevel")
-    if top is None or git.ask(folder, "rev-parse", "--verify", "HEAD") is None:
-        return folder  # no repository, or one without a commit: there is nothing to branch off
-    if not (repo / ".git").exists():
-        _add_worktree(spec, Path(top), repo, git)
-    inside = repo / folder.resolve().relative_to(Path(top).resolve())
+    root = repo.parent
+    if own.is_known(root) and own.load(root) is None:
+        return folder  # it was in no repository, and what an agent has made since is none
+    main = own.find(folder)
+    has_commit = main is not None and _knows(git, view_of(main, root), "HEAD")
+    if main is None or not has_commit:
+        # No repository, or one without a commit: there is nothing to branch off.
+        is_top = main is not None and main.top == folder.resolve()
+        own.save(root, main if is_top else None)
+        return folder
+    if not _has_git(repo):
+        _add_worktree(spec, main, repo, git)
+    if own.load(root) is None:
+        own.save(root, _worktree_of(repo, main))
+    inside = repo / folder.resolve().relative_to(main.top)
     # The branch may lack the subfolder from which the person set out.
     return inside if inside.is_dir() else repo
 
 
-def _add_worktree(spec: Spec, top: Path, repo: Path, git: Git) -> None:
+def _add_worktree(spec: Spec, main: Own, repo: Path, git: Git) -> None:
     branch = spec.branch or f"mesh/{spec.handle}"
-    _check_branch(branch, top, git)
-    git.run(top, "worktree", "prune")  # forgets worktrees whose folder is gone
-    if git.ask(top, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}") is not None:
-        git.run(top, "worktree", "add", "--", str(repo), branch)
+    _check_branch(branch, repo.parent, git)
+    (main.common / "worktrees").mkdir(exist_ok=True)  # or git would make it in our view only
+    view = view_of(main, repo.parent)
+    git.run(view, "worktree", "prune")  # forgets worktrees whose folder is gone
+    if _knows(git, view, f"refs/heads/{branch}"):
+        git.run(view, "worktree", "add", "--", str(repo), branch)
     else:
-        git.run(top, "worktree", "add", "-b", branch, "--", str(repo), "HEAD")
+        git.run(view, "worktree", "add", "-b", branch, "--", str(repo), "HEAD")
+    made = _worktree_of(repo, main)
+    own.point_to(made)  # git has named it as it is seen through our view
+    own.save(repo.parent, made)
+
+
+def _worktree_of(repo: Path, main: Own) -> Own:
+    found = own.of_worktree(repo, main)
+    if found is None:
+        raise ForeignGit
+    return found
 
 
 def _from_clone(spec: Spec, repo: Path, git: Git) -> Path:
-    if (repo / ".git").exists():
+    root = repo.parent
+    if own.load(root) is not None:
+        return repo
+    if _has_git(repo):
+        if own.is_known(root):
+            raise ForeignGit("There is a .git in the folder already that Mesh has not made.")
+        own.save(root, own.of_clone(repo, spec.clone_url))  # made by an earlier version of ours
         return repo
     limits = clone_limits(spec.clone_url)
     if repo.exists() and any(repo.iterdir()):
@@ -113,17 +149,9 @@ def _from_clone(spec: Spec, repo: Path, git: Git) -> Path:
         return repo
     # Into a new folder beside it: a clone that broke off never looks like a whole one.
     part = _unused(repo.with_name("clone"))
-    clone = ("clone", "--no-recurse-submodules", "--config", NO_REDIRECT)
-    try:
-        _tried(git, repo.parent, *clone, "--", spec.clone_url, str(part), limits=limits)
-    except GitFailed as exc:
-        # Some servers send who asks without “.git” to the address with it.
-        if spec.clone_url.endswith(".git") or not _MOVED.search(str(exc)):
-            raise
-        longer = f"{spec.clone_url.rstrip('/')}.git"
-        _tried(git, repo.parent, *clone, "--", longer, str(part), limits=limits)
+    origin = _cloned(spec.clone_url, part, git, limits)
     if spec.branch:
-        go_to(spec.branch, part, git)
+        go_to(spec.branch, view_of(own.of_clone(part, origin), root), git)
     try:
         if repo.exists():
             repo.rmdir()  # a scratch folder that nobody has used
@@ -131,76 +159,122 @@ def _from_clone(spec: Spec, repo: Path, git: Git) -> Path:
     except OSError as exc:
         shutil.rmtree(part)
         raise GitFailed("Files came into the folder while it was cloned; try again.") from exc
+    own.save(root, own.of_clone(repo, origin))
     return repo
+
+
+def _cloned(address: str, part: Path, git: Git, limits: tuple[str, ...]) -> str:
+    """Clone into ``part``; return the address at which it was found."""
+    clone = ("clone", "--no-recurse-submodules", "--config", NO_REDIRECT)
+    outside = Outside(part.parent)
+    try:
+        _tried(git, outside, *clone, "--", address, str(part), limits=limits)
+    except GitFailed as exc:
+        # Some servers send who asks without “.git” to the address with it.
+        if address.endswith(".git") or not _MOVED.search(str(exc)):
+            raise
+        longer = f"{address.rstrip('/')}.git"
+        _tried(git, outside, *clone, "--", longer, str(part), limits=limits)
+        return longer
+    return address
 
 
 def _clone_around(spec: Spec, repo: Path, git: Git, limits: tuple[str, ...]) -> None:
     """Make a clone of a folder that holds files already; none of them is overwritten."""
-    git.run(repo, "init", "--quiet")
+    outside = Outside(repo.parent)
+    git.run(outside, "init", "--quiet", "--", str(repo))
     try:
-        git.run(repo, "config", *NO_REDIRECT.split("="))
-        git.run(repo, "remote", "add", "origin", spec.clone_url)
-        _tried(git, repo, "fetch", "--no-recurse-submodules", "origin", limits=limits)
-        git.ask(repo, "remote", "set-head", "origin", "--auto")
-        head = git.ask(repo, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
+        made = own.of_clone(repo, spec.clone_url)
+        fetched = "+refs/heads/*:refs/remotes/origin/*"
+        for key, value in (("url", spec.clone_url), ("fetch", fetched)):
+            git.run(outside, *_setting(made, f"remote.origin.{key}", value))
+        git.run(outside, *_setting(made, *NO_REDIRECT.split("=")))
+        view = view_of(made, repo.parent)
+        _tried(git, view, "fetch", "--no-recurse-submodules", "origin", limits=limits)
+        git.ask(view, "remote", "set-head", "origin", "--auto")
+        head = git.ask(view, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
         default = (head or "origin/main").removeprefix("origin/")
-        is_theirs = _knows(git, repo, f"refs/remotes/origin/{spec.branch}")
-        go_to(spec.branch if is_theirs else default, repo, git)
+        is_theirs = _knows(git, view, f"refs/remotes/origin/{spec.branch}")
+        go_to(spec.branch if is_theirs else default, view, git)
         if spec.branch:
-            go_to(spec.branch, repo, git)
+            go_to(spec.branch, view, git)
     except GitFailed:
         shutil.rmtree(repo / ".git")  # ours, and only begun
         raise
+    own.save(repo.parent, made)
 
 
-def go_to(branch: str, repo: Path, git: Git) -> None:
+def go_to(branch: str, view: View, git: Git) -> None:
     """Check out ``branch``: ours, else origin's, else a new one. Work is never overwritten."""
-    _check_branch(branch, repo, git)
-    if git.ask(repo, "symbolic-ref", "--short", "-q", "HEAD") == branch:
+    _check_branch(branch, view.place, git)
+    if git.ask(view, "symbolic-ref", "--short", "-q", "HEAD") == branch:
         return
-    if _knows(git, repo, f"refs/heads/{branch}"):
-        git.run(repo, "checkout", branch, "--")
+    if _knows(git, view, f"refs/heads/{branch}"):
+        git.run(view, "checkout", branch, "--")
         return
     remote = f"refs/remotes/origin/{branch}"
-    if not _knows(git, repo, remote) and _offers(git, repo, branch):
-        _tried(git, repo, "fetch", "origin", f"refs/heads/{branch}:{remote}")
-    if _knows(git, repo, remote):
-        git.run(repo, "checkout", "-b", branch, "--track", f"origin/{branch}")
+    if not _knows(git, view, remote) and _offers(git, view, branch):
+        _tried(git, view, "fetch", "origin", f"refs/heads/{branch}:{remote}")
+    if _knows(git, view, remote):
+        git.run(view, "checkout", "-b", branch, "--no-track", f"origin/{branch}")
+        track(branch, view, git)
     else:
-        git.run(repo, "checkout", "-b", branch)
+        git.run(view, "checkout", "-b", branch)
 
 
-def _knows(git: Git, repo: Path, ref: str) -> bool:
-    return git.ask(repo, "rev-parse", "--verify", "--quiet", ref) is not None
+def track(branch: str, view: View, git: Git) -> None:
+    """Let the branch follow origin's of the same name, also for those who use git themselves."""
+    outside = Outside(view.place)
+    for key, value in (("remote", "origin"), ("merge", f"refs/heads/{branch}")):
+        git.run(outside, *_setting(view.own, f"branch.{branch}.{key}", value))
 
 
-def _offers(git: Git, repo: Path, branch: str) -> bool:
+def set_identity(name: str, email: str, made: Own, root: Path, git: Git) -> None:
+    """Say in a clone of ours who makes its commits."""
+    for key, value in (("name", name), ("email", email)):
+        git.run(Outside(root), *_setting(made, f"user.{key}", value))
+
+
+def _setting(made: Own, key: str, value: str) -> tuple[str, ...]:
+    """Return the arguments that put a setting into a repository's own configuration, which is
+    for those who use git there themselves."""
+    return ("config", "--file", str(made.common / "config"), key, value)
+
+
+def _has_git(repo: Path) -> bool:
+    return os.path.lexists(repo / ".git")
+
+
+def _knows(git: Git, view: View, ref: str) -> bool:
+    return git.ask(view, "rev-parse", "--verify", "--quiet", ref) is not None
+
+
+def _offers(git: Git, view: View, branch: str) -> bool:
     """Say whether origin has the branch; where there is no origin to ask, it has not.
 
     Raises:
         GitFailed: it can't be asked.
     """
-    if git.ask(repo, "remote", "get-url", "origin") is None:
+    if git.ask(view, "remote", "get-url", "origin") is None:
         return False
-    code, _ = git.code(repo, "ls-remote", "--exit-code", "origin", f"refs/heads/{branch}")
+    code, _ = git.code(view, "ls-remote", "--exit-code", "origin", f"refs/heads/{branch}")
     if code not in (0, NO_SUCH_REF):
         raise GitFailed("The repository's server could not be asked for the branch.")
     return code == 0
 
 
-def _tried(git: Git, cwd: Path, *args: str, limits: tuple[str, ...] = ()) -> None:
+def _tried(git: Git, where: Where, *args: str, limits: tuple[str, ...] = ()) -> None:
     """Run a command that needs the network; three times when it fails for a passing reason.
 
     ``limits`` are options of git's own, before the command.
     """
     for attempt in range(1, TRIES + 1):
         try:
-            git.run(cwd, *limits, *args)
+            git.run(where, *limits, *args)
             return
-        except GitFailed as failed:
-            exc = GitFailed(str(failed).replace("git -c failed", f"git {args[0]} failed", 1))
+        except GitFailed as exc:
             if attempt == TRIES or not _PASSING.search(str(exc)):
-                raise exc from failed
+                raise
             log.info("git %s is tried again: %s", args[0], exc)
         git.pause(RETRY_AFTER)
 
@@ -210,6 +284,11 @@ def _unused(path: Path) -> Path:
     return next(candidate for candidate in candidates if not candidate.exists())
 
 
-def _check_branch(branch: str, repo: Path, git: Git) -> None:
-    if branch.startswith("-") or git.ask(repo, "check-ref-format", "--branch", branch) is None:
+def _check_branch(branch: str, cwd: Path, git: Git) -> None:
+    if branch.startswith("-") or not is_branch(branch, cwd, git):
         raise GitFailed(f"“{branch}” can't be the name of a branch.")
+
+
+def is_branch(name: str, cwd: Path, git: Git) -> bool:
+    """Say whether git would take the name for a branch's."""
+    return git.ask(Outside(cwd), "check-ref-format", "--branch", name) is not None

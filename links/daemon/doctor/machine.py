@@ -15,6 +15,7 @@ from links.daemon.config import own_command
 from links.daemon.doctor.finding import Finding
 from links.daemon.probe import Probe
 from links.wire.messages import MachineStatus
+from mesh.git.calls import GitMissing, version_call
 
 LEAST: Final = 200 * 2**20  # bytes free: a journal and a checkout would not fit into less
 LITTLE: Final = 2 * 2**30
@@ -43,13 +44,13 @@ def _program(probe: Probe, report: dict[str, str]) -> Finding:
 
 def check_git() -> Finding:
     """Say whether checkouts can be made."""
-    git = shutil.which("git")
-    if git is None:
-        return Finding("warn", "git", "not found: agents can't have a checkout", "Install git.")
     try:
+        call = version_call(os.environ)
         answer = subprocess.run(
-            [git, "--version"], capture_output=True, text=True, timeout=5, check=False
+            call.argv, cwd=call.cwd, env=call.env, capture_output=True, text=True, timeout=5
         )
+    except GitMissing:
+        return Finding("warn", "git", "not found: agents can't have a checkout", "Install git.")
     except (OSError, subprocess.TimeoutExpired):
         return Finding("warn", "git", "does not answer", "Try: git --version")
     return Finding("ok", "git", answer.stdout.removeprefix("git version").strip())

@@ -15,6 +15,13 @@ class PathOutside(AppError):
     hint = "Name a path inside of it, relative or absolute."
 
 
+class GitFolder(AppError):
+    code = "git_folder"
+    text = "The path leads into git's own folder, or has a name that git takes for it."
+    hint = "Use git itself in the shell, such as: git config, git log."
+    status = 403
+
+
 class BadPath(AppError):
     code = "bad_path"
     text = "That can't be the path of a file."

@@ -127,6 +127,7 @@ def _rg(search: Search) -> list[str]:
         *modes[search.mode],
         *only,
         *(f"--glob=!**/{name}/**" for name in sorted(EXCLUDED)),
+        *(f"--iglob=!**/{name}" for name in (".git", "git~[0-9]")),
         *("--regexp", search.pattern, "--"),
     ]
 

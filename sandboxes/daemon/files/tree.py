@@ -16,8 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mesh.lib.git_names import is_in_git
 from sandboxes.daemon.files.errors import (
     BadPath,
+    GitFolder,
     IsADirectory,
     NotAFile,
     PathOutside,
@@ -68,6 +70,7 @@ class Tree:
 
         Raises:
             PathOutside: it leads out of ``top``, by itself or by a link.
+            GitFolder: it leads into what is git's, by any name that git takes for its own.
             BadPath, NoSuchFile, NotADirectory, NotPermitted: as they say.
         """
         with translated(), _Walk(self.top) as walk:
@@ -128,6 +131,8 @@ class Tree:
         links = 0
         while ahead:
             name = ahead.popleft()
+            if is_in_git(name):
+                raise GitFolder
             if name == "..":
                 walk.up()
                 continue

@@ -1,6 +1,7 @@
 """Which files there are below a folder, and which of them a pattern means.
 
-Only the standard library: the search in a process of its own starts with this module alone.
+Only the standard library and one small module: the search in a process of its own starts with
+these alone.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import fnmatch
 import os
 import re
 from collections.abc import Callable, Iterator
+
+from mesh.lib.git_names import is_git_name
 
 # Made by programs, or secret: never looked into unless the search begins there.
 EXCLUDED = frozenset(
@@ -20,15 +23,21 @@ EXCLUDED = frozenset(
 )
 MOST_ALTERNATIVES = 100
 
+
+def is_excluded(name: str) -> bool:
+    """Say whether a folder of that name is not looked into."""
+    return name in EXCLUDED or is_git_name(name)
+
+
 _Part = Callable[[str], object] | None  # None stands for **: any folders, or none
 
 
 def walk(folder: int) -> Iterator[str]:
     """Yield the path of each file and link below ``folder``, a descriptor, in order."""
     for where, folders, files, _ in os.fwalk(".", dir_fd=folder, follow_symlinks=False):
-        folders[:] = sorted(name for name in folders if name not in EXCLUDED)
+        folders[:] = sorted(name for name in folders if not is_excluded(name))
         prefix = where[2:]  # without the "./"
-        for name in sorted(files):
+        for name in sorted(name for name in files if not is_git_name(name)):
             yield f"{prefix}/{name}" if prefix else name
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from agents.harness.base import BadInput
-from sandboxes.daemon.git import NO_SUCH_REF, Git, GitFailed
+from mesh.git.view import View
+from sandboxes.daemon.git import NO_SUCH_REF, PLAIN, Git, GitFailed
 from sandboxes.daemon.repository.errors import (
     Conflicts,
     NothingToRebase,
@@ -16,13 +16,14 @@ from sandboxes.daemon.repository.errors import (
     UnknownBase,
 )
 from sandboxes.daemon.repository.state import Facts
+from sandboxes.daemon.sources import is_branch
 
 # What git has in its folder while something of the kind is going on.
 _REBASING = ("rebase-merge", "rebase-apply")
 _OTHERS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 
 
-def rebase(git: Git, top: Path, facts: Facts, base: str, put_aside: Callable[[], object]) -> None:
+def rebase(git: Git, view: View, facts: Facts, base: str, put_aside: Callable[[], object]) -> None:
     """Rebase the branch on origin's ``base``; on conflicts everything is as it was before.
 
     ``put_aside`` takes away what the project's start has changed: git would not begin over it.
@@ -32,58 +33,59 @@ def rebase(git: Git, top: Path, facts: Facts, base: str, put_aside: Callable[[],
         UnderWay, UncommittedChanges, NothingToRebase, UnknownBase, Conflicts: as they say.
         GitFailed: with git's own last words.
     """
-    _check_name(git, top, base)
-    if _is_there(git, top, *_REBASING, *_OTHERS):
+    _check_name(git, view, base)
+    if _is_there(view, *_REBASING, *_OTHERS):
         raise UnderWay
     if facts.is_dirty:
         raise UncommittedChanges(files=[change.path for change in facts.own])
     if not (facts.status.head and facts.status.branch) or facts.status.branch == base:
         raise NothingToRebase
-    remote = _fetched(git, top, base)
+    remote = _fetched(git, view, base)
     put_aside()
     try:
-        git.run(top, "rebase", "--no-verify", "--no-autostash", remote)
+        git.run(view, "rebase", "--no-verify", "--no-autostash", remote)
     except GitFailed:
-        if not _is_there(git, top, *_REBASING):
+        if not _is_there(view, *_REBASING):
             raise  # not even begun
-        conflicts = git.run(top, "diff", "--name-only", "--diff-filter=U", "-z").split("\0")
-        git.run(top, "rebase", "--abort")
+        conflicts = git.run(view, "diff", *PLAIN, "--name-only", "--diff-filter=U", "-z").split(
+            "\0"
+        )
+        git.run(view, "rebase", "--abort")
         if files := [path for path in conflicts if path]:
             raise Conflicts(files=files) from None
         raise
 
 
-def abort(git: Git, top: Path) -> None:
+def abort(git: Git, view: View) -> None:
     """End a rebase that somebody has begun; the branch is then as it was before.
 
     Raises:
         NotUnderWay: there is none.
         GitFailed: with git's own last words.
     """
-    if not _is_there(git, top, *_REBASING):
+    if not _is_there(view, *_REBASING):
         raise NotUnderWay
-    git.run(top, "rebase", "--abort")
+    git.run(view, "rebase", "--abort")
 
 
-def _check_name(git: Git, top: Path, base: str) -> None:
+def _check_name(git: Git, view: View, base: str) -> None:
     # Plain names only: “@{-1}” would be another branch of our own.
     valid = base.isprintable() and not base.startswith("-") and "@{" not in base
-    if not valid or git.ask(top, "check-ref-format", "--branch", base) is None:
+    if not valid or not is_branch(base, view.place, git):
         raise BadInput("base must be the name of a branch.", detail="base")
 
 
-def _fetched(git: Git, top: Path, base: str) -> str:
+def _fetched(git: Git, view: View, base: str) -> str:
     """Return the name under which origin's branch is here, as new as it is there."""
-    if git.ask(top, "remote", "get-url", "origin") is None:
+    if git.ask(view, "remote", "get-url", "origin") is None:
         raise NothingToRebase
-    code, _ = git.code(top, "ls-remote", "--exit-code", "origin", f"refs/heads/{base}")
+    code, _ = git.code(view, "ls-remote", "--exit-code", "origin", f"refs/heads/{base}")
     if code == NO_SUCH_REF:
         raise UnknownBase
     remote = f"refs/remotes/origin/{base}"
-    git.run(top, "fetch", "--quiet", "origin", f"+refs/heads/{base}:{remote}")
+    git.run(view, "fetch", "--quiet", "origin", f"+refs/heads/{base}:{remote}")
     return remote
 
 
-def _is_there(git: Git, top: Path, *names: str) -> bool:
-    paths = [git.run(top, "rev-parse", "--git-path", name) for name in names]
-    return any((top / path).exists() for path in paths)
+def _is_there(view: View, *names: str) -> bool:
+    return any((view.own.git_dir / name).exists() for name in names)

@@ -122,10 +122,10 @@ class RepositoryRoutes:
 
         Raises:
             NotReady: there is none yet.
+            ForeignGit: its git directory is not the one that was made.
         """
         if self._must_clone():
             raise NotReady(notReady=True)
         tree = await self._workplace.tree()
-        repository = Repository(tree, self._root)
         async with self._one_at_a_time:
-            return await asyncio.to_thread(call, repository)
+            return await asyncio.to_thread(lambda: call(Repository(tree, self._root)))

@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from mesh.git import own
+from mesh.git.own import ForeignGit
+from mesh.git.view import View
 from mesh.lib.errors import AppError
 from sandboxes.daemon.files.tools import OURS
 from sandboxes.daemon.files.tree import Tree
-from sandboxes.daemon.files.walking import EXCLUDED
-from sandboxes.daemon.git import Git
+from sandboxes.daemon.files.walking import is_excluded
+from sandboxes.daemon.git import Git, view_of
 from sandboxes.daemon.workplace import Workplace
 
 log = logging.getLogger(__name__)
@@ -28,6 +31,10 @@ MOST_FOLDERS = 2000  # the system's limit is shared by all programs of a person
 MOST_TOLD = 500  # files at once; who switches a big branch is told of the branch
 QUIET_MS, STEP_MS = 300, 100  # changes that come so close together are told at once
 LOOK_EVERY = 5.0  # seconds between two looks whether anybody looks on
+_LISTED = (
+    *("ls-files", "-z", "--cached", "--others"),
+    *("--exclude-standard", "--deduplicate"),
+)
 OF_GIT = ("HEAD", "index", "MERGE_HEAD", "ORIG_HEAD")  # what changes with branch and commit
 
 
@@ -46,12 +53,13 @@ class Watch:
     def __init__(
         self,
         workplace: Workplace,
+        root: Path,
         *,
         has_readers: Callable[[], bool],
         on_file: Callable[[str], None],
         on_git: Callable[[], None],
     ) -> None:
-        self._workplace, self._has_readers = workplace, has_readers
+        self._workplace, self._root, self._has_readers = workplace, root, has_readers
         self._on_file, self._on_git = on_file, on_git
         self._watching: asyncio.Task[None] | None = None
         self._known: dict[str, int] = {}  # what a tool has changed, and told: when that was
@@ -78,7 +86,7 @@ class Watch:
         while self._has_readers():
             try:
                 tree = await self._workplace.tree()
-                scene = await asyncio.to_thread(survey, tree)
+                scene = await asyncio.to_thread(survey, tree, self._root)
                 self._base = tree.base
                 await self._tell_new(scene, seen)
                 seen = set(scene.folders)
@@ -136,19 +144,17 @@ class Watch:
         files = [path for path in files if self._known.pop(path, None) != _changed_at(path)]
         if not files:
             return []
-        ask = ("-c", "core.quotePath=off", "check-ignore", "--", *files)
-        ignored = Git(ceiling=tree.top.parent).ask(tree.top, *ask)
-        left_out = set((ignored or "").splitlines())
+        view = _view(tree, self._root)
+        asked = "".join(f"{path}\0" for path in files)
+        ignored = Git().ask(view, "check-ignore", "-z", "--stdin", text=asked) if view else ""
+        left_out = set((ignored or "").split("\0"))
         return [path for path in files if path not in left_out]
 
 
-def survey(tree: Tree) -> Scene:
+def survey(tree: Tree, root: Path) -> Scene:
     """Return what is to be watched in a working folder. Blocking."""
-    git = Git(ceiling=tree.top.parent)
-    listed = git.ask(
-        tree.top, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"
-    )
-    own = git.ask(tree.top, "rev-parse", "--absolute-git-dir")
+    view = _view(tree, root)
+    listed = Git().ask(view, *_LISTED) if view else None
     if listed is None:
         folders = set(islice(_walked(tree.top), MOST_FOLDERS))  # it may be somebody's whole home
     else:
@@ -159,17 +165,28 @@ def survey(tree: Tree) -> Scene:
             )
     there = [folder for folder in folders if folder.is_dir() and not folder.is_symlink()]
     there.sort(key=lambda folder: (len(folder.parts), folder))
-    return Scene(tree, tuple(there[:MOST_FOLDERS]), Path(own) if own else None)
+    return Scene(tree, tuple(there[:MOST_FOLDERS]), view.own.git_dir if view else None)
+
+
+def _view(tree: Tree, root: Path) -> View | None:
+    """Return the repository of the working folder, where there is one to look into."""
+    made = own.load(root)
+    if made is None or made.top.resolve() != tree.top:
+        return None
+    try:
+        return view_of(made, root)
+    except ForeignGit:
+        return None  # the routes say so
 
 
 def _walked(top: Path) -> Iterable[Path]:
     for where, folders, _ in os.walk(top):
-        folders[:] = [name for name in folders if name not in EXCLUDED]
+        folders[:] = [name for name in folders if not is_excluded(name)]
         yield Path(where)
 
 
 def _is_excluded(folder: Path) -> bool:
-    return not EXCLUDED.isdisjoint(folder.parts)
+    return any(map(is_excluded, folder.parts))
 
 
 def _files_in(folders: Iterable[Path]) -> list[str]:
@@ -194,7 +211,7 @@ def _is_draft(path: str) -> bool:
 
 
 def _is_new_folder(path: str) -> bool:
-    return _is_folder(path) and Path(path).name not in EXCLUDED
+    return _is_folder(path) and not is_excluded(Path(path).name)
 
 
 def _changed_at(path: str) -> int:

@@ -9,6 +9,7 @@ import pytest
 from links.daemon.errors import AlreadyThere, SandboxBusy, UnknownHandle, UnsavedWork
 from links.daemon.keeping import KEPT_FOR, Keeper, unsaved
 from links.daemon.spec import Spec
+from mesh.git import own
 from mesh.lib.errors import AppError
 from tests.links.daemon.conftest import is_running
 
@@ -64,12 +65,14 @@ def origin(tmp_path):
 def clone(root, origin):
     git(root, "clone", "-q", str(origin), "repo")
     git(root / "repo", "checkout", "-qb", "work")
+    own.save(root, own.of_clone(root / "repo", str(origin)))
     return root / "repo"
 
 
 @pytest.fixture
 def worktree(root, origin):
     git(origin, "worktree", "add", "-qb", "work", str(root / "repo"))
+    own.save(root, own.of_worktree(root / "repo", own.find(origin)))
     return root / "repo"
 
 
@@ -121,6 +124,31 @@ async def test_files_in_no_repository_are_not_removed(root, keeper):
 
     assert await unsaved(root) == ["files_in_no_repository"]
     assert (await keeper.describe("h"))["unsaved"] == ["files_in_no_repository"]
+
+
+async def test_a_repository_that_an_agent_has_made_is_not_looked_into(root, tmp_path):
+    repo = root / "repo"
+    repo.mkdir()
+    git(repo, "init", "-q")
+    commit(repo)
+    git(repo, "config", "core.fsmonitor", f"touch {tmp_path / 'ran'}; false")
+    own.save(root, None)
+
+    assert await unsaved(root) == ["files_in_no_repository"]
+    assert not (tmp_path / "ran").exists()
+
+
+async def test_what_a_clone_s_configuration_names_is_not_started(clone, root, tmp_path):
+    git(clone, "config", "core.fsmonitor", f"touch {tmp_path / 'ran'}; false")
+
+    assert await unsaved(root) == []
+    assert not (tmp_path / "ran").exists()
+
+
+async def test_of_a_folder_of_which_nothing_is_known_git_is_not_asked(clone, root):
+    (root / own.RECORD).unlink()
+
+    assert await unsaved(root) == ["not_known"]
 
 
 async def test_of_a_worktree_the_branch_stays(worktree, root, origin, keeper):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mesh.git import own
 from sandboxes.daemon.files.tree import Tree
 from sandboxes.daemon.repository import watch
 from sandboxes.daemon.repository.watch import survey
@@ -96,23 +97,27 @@ async def test_nobody_watches_when_nobody_looks_on(sandbox, repo):
 @pytest.mark.parametrize("is_repository", [True, False])
 def test_only_so_many_folders_are_watched(tmp_path, monkeypatch, is_repository):
     monkeypatch.setattr(watch, "MOST_FOLDERS", 3)
+    repo = tmp_path / "repo"
     for number in range(9):
-        (tmp_path / f"f{number}/deep").mkdir(parents=True)
-        (tmp_path / f"f{number}/deep/file").touch()
+        (repo / f"f{number}/deep").mkdir(parents=True)
+        (repo / f"f{number}/deep/file").touch()
     if is_repository:
-        git(tmp_path, "init", "-q")
+        git(repo, "init", "-q")
+        own.save(tmp_path, own.find(repo))
 
-    scene = survey(Tree(tmp_path))
+    scene = survey(Tree(repo), tmp_path)
 
-    assert (len(scene.folders), scene.folders[0]) == (3, tmp_path)
-    assert scene.git == (tmp_path / ".git" if is_repository else None)
+    assert (len(scene.folders), scene.folders[0]) == (3, repo)
+    assert scene.git == (repo / ".git" if is_repository else None)
 
 
 @pytest.mark.parametrize("folder", ["node_modules", ".venv", "dist"])
 def test_folders_that_programs_make_are_not_watched(tmp_path, folder):
-    git(tmp_path, "init", "-q")
-    (tmp_path / folder / "deep").mkdir(parents=True)
-    (tmp_path / folder / "deep" / "file").write_text("tracked, even")
-    git(tmp_path, "add", "-f", ".")
+    repo = tmp_path / "repo"
+    (repo / folder / "deep").mkdir(parents=True)
+    git(repo, "init", "-q")
+    own.save(tmp_path, own.find(repo))
+    (repo / folder / "deep" / "file").write_text("tracked, even")
+    git(repo, "add", "-f", ".")
 
-    assert survey(Tree(tmp_path)).folders == (tmp_path,)
+    assert survey(Tree(repo), tmp_path).folders == (repo,)

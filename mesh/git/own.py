@@ -1,0 +1,198 @@
+"""Which git directory belongs to a sandbox; remembered beside its working folder. Blocking.
+
+``git.json`` is written by the checkout, before any agent is at work, and lies where git does
+not look. Whatever is called ``.git`` in the working folder later on counts for nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mesh.lib.errors import AppError
+
+RECORD: Final = "git.json"
+_MOST: Final = 4096  # bytes of a file that names a folder
+# Folders of a clone in which a link could make git write elsewhere.
+_WALKED: Final = ("refs", "logs")
+
+
+class ForeignGit(AppError):
+    code = "foreign_git"
+    text = "The folder's .git is not the one that Mesh made, so Mesh does not look into it."
+    hint = "Work with it in the shell, or put the first one back."
+    status = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A work tree, its git directory, and the one that it shares with other work trees.
+
+    ``origin`` is the address of a clone that Mesh has made; empty for a person's repository.
+    """
+
+    top: Path
+    git_dir: Path
+    common: Path
+    origin: str = ""
+
+    def is_worktree_in(self, root: Path) -> bool:
+        """Say whether it is a worktree, made in the sandbox's folder, of a person's repository."""
+        is_made_there = self.top == root / "repo"
+        return is_made_there and self.git_dir.parent == self.common / "worktrees"
+
+    def check(self) -> None:
+        """Look whether the git directory is still what it was.
+
+        Raises:
+            ForeignGit: it is gone, or something else has taken its place.
+        """
+        if self.origin:
+            _check_clone(self.git_dir)
+        elif not (_is_folder(self.git_dir) and _is_folder(self.common)):
+            raise ForeignGit("The repository that the folder belongs to is gone.")
+
+
+def is_known(root: Path) -> bool:
+    """Say whether it was settled which git directory the sandbox in ``root`` has, if any."""
+    return (root / RECORD).is_file()
+
+
+def load(root: Path) -> Own | None:
+    """Return the git directory of the sandbox in ``root``; ``None`` when it has none."""
+    try:
+        given = json.loads((root / RECORD).read_text(encoding="utf-8"))
+        top, git_dir, common = (root / str(given[key]) for key in ("top", "gitDir", "commonDir"))
+        return Own(top, git_dir, common, str(given.get("origin", "")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def save(root: Path, own: Own | None) -> None:
+    """Remember which git directory the sandbox in ``root`` has, or that it has none."""
+    value: dict[str, Any] = {}
+    if own is not None:
+        named = {"top": own.top, "gitDir": own.git_dir, "commonDir": own.common}
+        # Relative where it can be: the sandbox's folder may be moved.
+        value = {key: _seen_from(root, path) for key, path in named.items()}
+        value |= {"origin": own.origin} if own.origin else {}
+    draft = root / f".{RECORD}.new"
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(value, file)
+    draft.replace(root / RECORD)
+
+
+def of_clone(repo: Path, origin: str) -> Own:
+    """Return what belongs to a clone that Mesh has made of ``origin``."""
+    return Own(repo, repo / ".git", repo / ".git", origin)
+
+
+def find(folder: Path) -> Own | None:
+    """Return the repository that a person's ``folder`` lies in; ``None`` when it is in none.
+
+    No program is asked, so that no configuration is read.
+    """
+    for top in (folder.resolve(), *folder.resolve().parents):
+        entry = top / ".git"
+        if entry.is_dir():
+            return Own(top, entry, _common_of(entry)) if _is_git_dir(entry) else None
+        if entry.is_file():
+            git_dir = _named_in(entry, top, mark="gitdir: ")
+            found = git_dir is not None and _is_git_dir(git_dir)
+            return Own(top, git_dir, _common_of(git_dir)) if git_dir and found else None
+    return None
+
+
+def of_worktree(repo: Path, main: Own) -> Own | None:
+    """Return what belongs to the worktree ``repo`` of a person's repository.
+
+    The repository itself must know of it: the file ``.git`` in the folder proves nothing.
+    """
+    name = _named_in(repo / ".git", repo, mark="gitdir: ")
+    if name is None:
+        return None
+    git_dir = main.common / "worktrees" / name.name
+    back = _named_in(git_dir / "gitdir", git_dir)
+    if back is None or back.resolve() != (repo / ".git").resolve():
+        return None
+    return Own(repo, git_dir, main.common)
+
+
+def mend_worktree(root: Path) -> None:
+    """Tell the person's repository where its worktree is, after ``root`` was moved."""
+    own = load(root)
+    if own is not None and own.is_worktree_in(root) and _is_folder(own.git_dir):
+        (own.git_dir / "gitdir").write_text(f"{own.top / '.git'}\n", encoding="utf-8")
+
+
+def point_to(own: Own) -> None:
+    """Make the file ``.git`` of a new worktree name its git directory."""
+    (own.top / ".git").write_text(f"gitdir: {own.git_dir}\n", encoding="utf-8")
+
+
+def _check_clone(git_dir: Path) -> None:
+    """Raise unless it is a whole git directory of its own, no link in it leading elsewhere."""
+    if not _is_folder(git_dir) or os.path.lexists(git_dir / "commondir"):
+        raise ForeignGit
+    if os.path.lexists(git_dir / "objects/info/alternates"):
+        raise ForeignGit("The clone's objects are to come from another repository.")
+    for entry in _entries(git_dir):
+        if entry.is_symlink():
+            raise ForeignGit(f"In the clone's .git, {entry.name} is a link that leads elsewhere.")
+
+
+def _entries(git_dir: Path) -> Iterator[os.DirEntry[str]]:
+    waiting = [git_dir, git_dir / "objects"]
+    walked = {os.fspath(git_dir / name) for name in _WALKED}
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as found:
+                entries = list(found)
+        except OSError:
+            continue
+        for entry in entries:
+            yield entry
+            if entry.is_dir(follow_symlinks=False) and (
+                entry.path in walked or entry.path.startswith(tuple(f"{w}/" for w in walked))
+            ):
+                waiting.append(Path(entry.path))
+
+
+def _is_git_dir(folder: Path) -> bool:
+    return os.path.lexists(folder / "HEAD") and (_common_of(folder) / "objects").is_dir()
+
+
+def _common_of(git_dir: Path) -> Path:
+    return _named_in(git_dir / "commondir", git_dir) or git_dir
+
+
+def _named_in(file: Path, base: Path, *, mark: str = "") -> Path | None:
+    """Return the folder that a small file names, as seen from ``base``."""
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(handle, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return None
+        text = os.fsdecode(stream.read(_MOST)).strip()
+    if not text.startswith(mark) or "\0" in text:
+        return None
+    return Path(os.path.normpath(base / text.removeprefix(mark)))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _seen_from(root: Path, path: Path) -> str:
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)

@@ -1,0 +1,201 @@
+"""A repository as calls of ours see it: its history and its files, and a configuration of ours.
+
+Git takes all that work trees share, the configuration and the hooks among it, from
+``GIT_COMMON_DIR``. Ours is a folder beside the working folder, where no agent's own sandbox lets
+it write: links to the repository's references and objects, and a configuration made of the
+repository's harmless settings. So there is no moment between the look at a setting and its use.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import stat
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from mesh.git.calls import (
+    NO_REDIRECT,
+    OF_NETWORK,
+    PROTOCOLS,
+    Call,
+    Outside,
+    build,
+    command_of,
+    protocols_for,
+)
+from mesh.git.own import ForeignGit, Own
+from mesh.lib.git_config import Judged, judge, parse, text_of
+
+FOLDER: Final = "git"  # beside the working folder
+CONFIG_LIMIT: Final = 1024 * 1024
+WITHIN: Final = 30.0  # seconds
+NAMED: Final = 5  # settings that a sentence names
+_FOLDERS: Final = ("refs", "objects", "logs", "worktrees", "reftable", "lfs")
+_FILES: Final = ("packed-refs", "shallow")  # git may make them yet
+# What stores contents: a file whose filter is missing must not be stored as it is.
+_STORING: Final = frozenset({"add", "update-index", "stash"})
+# Settings for want of which a command may fail that works in the person's terminal.
+_MISSED: Final = (
+    *("core.sshcommand", "core.gitproxy", "credential.", "http.", "remote.", "url."),
+    *("filter.", "lfs."),
+)
+_LEFT_OUT: Final = (
+    "Mesh leaves out what this repository's own configuration says of {names}."
+    " Say it for all your repositories instead: git config --global."
+)
+
+
+class ConfigUnreadable(ForeignGit):
+    code = "git_config_unreadable"
+    text = "The repository's own configuration can't be read."
+    hint = "Look at it with: git config --local --list"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What of a repository a call may use. ``judged`` is its configuration, sifted."""
+
+    own: Own
+    place: Path
+    judged: Judged = field(default_factory=Judged)
+
+    @classmethod
+    def open(cls, own: Own, root: Path, parent: Mapping[str, str]) -> View:
+        """Lay out the sandbox's view of its repository, in ``root``. Safe to repeat. Blocking.
+
+        Raises:
+            ForeignGit: the git directory is not what it was, or its configuration is unreadable.
+            GitMissing: there is no git.
+        """
+        own.check()
+        judged = judge(_settings_of(own, root, parent), origin=own.origin)
+        place = root / FOLDER
+        place.mkdir(mode=0o700, exist_ok=True)
+        (place / "info").mkdir(exist_ok=True)
+        _link(own.common / "info/exclude", place / "info/exclude", is_wanted=True)
+        for name in (*_FOLDERS, *_FILES):
+            is_wanted = name in _FILES or (own.common / name).is_dir()
+            _link(own.common / name, place / name, is_wanted=is_wanted)
+        # Of work trees that share a repository, each must know what the first has checked out.
+        has_main = not own.origin and judged.value("core.bare") != "true"
+        _link(own.common / "HEAD", place / "HEAD", is_wanted=has_main)
+        _write(place / "config", text_of(judged.kept))
+        return cls(own, place, judged)
+
+    def call(self, args: tuple[str, ...], parent: Mapping[str, str]) -> Call:
+        """Return the call of a command in the repository."""
+        command = command_of(args)
+        strict = _numbered(self.judged.filters) if command in _STORING else {}
+        may_ask = command in OF_NETWORK or self.judged.is_partial
+        # A clone is asked for where it was found, and nowhere else.
+        settings = ("-c", NO_REDIRECT) if self.own.origin else ()
+        return build(
+            (*settings, *args),
+            cwd=self.own.top,
+            parent=parent,
+            protocols=self._protocols if may_ask else (),
+            places={
+                **strict,
+                "GIT_DIR": str(self.own.git_dir),
+                "GIT_COMMON_DIR": str(self.place),
+                "GIT_WORK_TREE": str(self.own.top),
+                "GIT_NO_LAZY_FETCH": "0" if self.judged.is_partial else "1",
+            },
+        )
+
+    def explain(self, said: str) -> str:
+        """Return git's words as a person is to read them, with what was left out."""
+        said = said.replace(str(self.place), str(self.own.common.parent))
+        missed = [key for key in self.judged.left_out if key.startswith(_MISSED)]
+        if not missed:
+            return said
+        names = ", ".join(missed[:NAMED]) + (", …" if len(missed) > NAMED else "")
+        return f"{said} {_LEFT_OUT.format(names=names)}"
+
+    @property
+    def _protocols(self) -> tuple[str, ...]:
+        origin = self.judged.value("remote.origin.url")
+        # A person's folder may come from another one, but not from one that agents write.
+        inside = origin.removeprefix("file://").startswith(str(self.place.parent))
+        is_given = bool(self.own.origin) or not inside
+        return protocols_for(origin) if origin and is_given else PROTOCOLS
+
+
+def _numbered(filters: Sequence[str]) -> dict[str, str]:
+    """Return the variables that make git refuse what one of these filters should have changed."""
+    told = {"GIT_CONFIG_COUNT": str(len(filters))}
+    for number, name in enumerate(filters):
+        told[f"GIT_CONFIG_KEY_{number}"] = f"filter.{name}.required"
+        told[f"GIT_CONFIG_VALUE_{number}"] = "true"
+    return told
+
+
+def _settings_of(own: Own, root: Path, parent: Mapping[str, str]) -> list[tuple[str, str]]:
+    files = [own.common / "config"]
+    pairs = _listed(files[0], root, parent)
+    if ("extensions.worktreeconfig", "true") in pairs:
+        pairs += _listed(own.git_dir / "config.worktree", root, parent)
+    return pairs
+
+
+def _listed(file: Path, root: Path, parent: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the settings in one file, which git reads as data: it follows no include."""
+    data = _read(file)
+    call = Outside(root).call(("config", "--file", "-", "--list", "-z"), parent)
+    try:
+        done = subprocess.run(
+            call.argv, cwd=call.cwd, env=call.env, input=data, capture_output=True, timeout=WITHIN
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        raise ConfigUnreadable from exc
+    if done.returncode != 0:
+        raise ConfigUnreadable
+    return list(parse(done.stdout.decode(errors="replace")))
+
+
+def _read(file: Path) -> bytes:
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b""
+    except OSError as exc:
+        raise ConfigUnreadable from exc
+    with os.fdopen(handle, "rb") as stream:
+        facts = os.fstat(handle)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > CONFIG_LIMIT:
+            raise ConfigUnreadable
+        return stream.read(CONFIG_LIMIT)
+
+
+def _link(target: Path, link: Path, *, is_wanted: bool) -> None:
+    """Make ``link`` lead to ``target``, or go. Others may do the same at the same time."""
+    try:
+        if is_wanted and os.readlink(link) == str(target):
+            return
+    except OSError:
+        pass  # none yet, or no link: replaced
+    if not is_wanted:
+        link.unlink(missing_ok=True)
+        return
+    if link.is_dir() and not link.is_symlink():
+        shutil.rmtree(link)  # git's own, from when there was none to lead to
+    draft = link.with_name(f".{link.name}.{secrets.token_hex(4)}")
+    draft.symlink_to(target)
+    draft.replace(link)
+
+
+def _write(file: Path, text: str) -> None:
+    data = text.encode()
+    try:
+        if file.read_bytes() == data:
+            return
+    except OSError:
+        pass
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    draft.write_bytes(data)
+    draft.replace(file)
