@@ -7,6 +7,7 @@ stays behind. An agent's program also sees the keys of its own kind; what runs f
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 
@@ -46,13 +47,21 @@ _OF_ANOTHER_SESSION = re.compile(
 def child_env(parent: Mapping[str, str], additions: Mapping[str, str]) -> dict[str, str]:
     """Return an agent program's environment: what of ``parent`` is allowed, then ``additions``."""
     allowed = {name: value for name, value in parent.items() if is_allowed(name)}
-    return allowed | dict(additions)
+    return _anchored(allowed) | dict(additions)
 
 
 def tool_env(parent: Mapping[str, str], additions: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of what runs for a project: as ``child_env``, without agents' keys."""
     allowed = {name: value for name, value in parent.items() if _ALLOWED.fullmatch(name)}
-    return allowed | dict(additions)
+    return _anchored(allowed) | dict(additions)
+
+
+def _anchored(env: dict[str, str]) -> dict[str, str]:
+    """Return ``env`` with the whole folders of its PATH: any other is one in the agent's folder."""
+    if "PATH" in env:
+        folders = env["PATH"].split(os.pathsep)
+        env["PATH"] = os.pathsep.join(folder for folder in folders if os.path.isabs(folder))
+    return env
 
 
 def is_allowed(name: str) -> bool:
