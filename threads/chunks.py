@@ -36,8 +36,9 @@ def restarted_chunks(attempt: int, *, run_id: UUID) -> list[dict[str, Any]]:
 def approval_chunk(approval: Approval, state: str) -> dict[str, Any]:
     """Return the chunk that tells readers how far the answer to a tool's question has come.
 
-    ``asked`` says with which ``rule``, in words, it may be allowed for good; later ones say
-    ``by`` what it was answered: a person, a rule, or the level.
+    ``asked`` says what is asked, which may be more than the call had said before, and with
+    which ``rule``, in words, it may be allowed for good; later ones say ``by`` what it was
+    answered: a person, a rule, or the level.
     """
     offered = approval.offers if state == "asked" else None
     rule = approval.rule.rule if approval.rule else offered
@@ -54,6 +55,7 @@ def approval_chunk(approval: Approval, state: str) -> dict[str, Any]:
             "reason": approval.reason,
             **({"by": by} if approval.decision else {}),
             **({"rule": in_words(rule)} if rule else {}),
+            **({"tool": approval.tool, "input": approval.input} if state == "asked" else {}),
             **({"answers": approval.answers} if approval.answers else {}),
         },
     }

@@ -145,6 +145,90 @@ def test_always_names_the_rule_and_asks_for_it(asked, server):
     assert server.answers[0]["remember"] is True
 
 
+def offered(given, tool="Bash", rule="exactly this"):
+    """Return what tells of a question's rule, and of all that is asked."""
+    offer = {"approvalId": "ask-1", "toolCallId": "t-1", "state": "asked", "decision": ""}
+    data = {**offer, "rule": rule, "tool": tool, "input": given}
+    return {"type": "data-approval", "id": "ask-1", "data": data}
+
+
+def test_the_card_shows_what_is_asked_where_the_call_has_said_less(asked, server):
+    page = asked(*made_up.ask("ls"))
+    server.say(offered({"command": "ls", "cwd": "/elsewhere", "env": {"PATH": "."}}))
+
+    card = page.locator(".approval")
+    expect(card).to_contain_text("in /elsewhere")
+    expect(card.locator("pre").nth(0)).to_have_text("ls")
+    expect(card.locator("pre").nth(1)).to_contain_text('"PATH": "."')
+
+
+INPUTS = [
+    pytest.param("WebFetch", {"url": "https://a.example/", "prompt": "Read"}, id="a page"),
+    pytest.param("Edit", {"file_path": "a.py", "diff": "rename to b.py", "reason": "R"}, id="diff"),
+    pytest.param("Edit", {"path": "p.py", "old_string": "o", "new_string": "n"}, id="an edit"),
+    pytest.param("Write", {"file_path": "a.py", "content": "text", "mode": "755"}, id="a file"),
+    pytest.param(
+        "MultiEdit",
+        {"file_path": "a.py", "edits": [{"old_string": "o", "file_path": "z.py"}]},
+        id="edits",
+    ),
+    pytest.param(
+        "Bash",
+        {"command": "ls", "cwd": {"odd": "folder"}, "run_in_background": True},
+        id="a command",
+    ),
+    pytest.param(
+        "mcp__a__b", {"command": "ls", "network": {"host": "h.example"}}, id="a server's tool"
+    ),
+]
+
+
+def texts_in(value):
+    """Return each text of an input, at any depth, and the names of its flags."""
+    if isinstance(value, dict):
+        return [text for each in value.values() for text in texts_in(each)]
+    if isinstance(value, list):
+        return [text for each in value for text in texts_in(each)]
+    return [str(value).lower() if isinstance(value, bool) else str(value)]
+
+
+@pytest.mark.parametrize(("tool", "given"), INPUTS)
+def test_nothing_of_what_is_asked_is_left_out_of_the_card(asked, server, tool, given):
+    page = asked(*made_up.ask("ls"))
+    server.say(offered(given, tool))
+
+    expect(page.locator(".approval__rule")).to_be_visible()
+    for text in texts_in(given):
+        expect(page.locator(".approval")).to_contain_text(text)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_card_with_much_beside_its_command_fits(asked, server, width):
+    page = asked(*made_up.ask("ls"))
+    page.set_viewport_size({"width": width, "height": 800})
+    folder = "/home/ada/projects/" + "a-long-name/" * 8
+    rule = f"the command “npm test” in {folder}, exactly as it stands"
+    server.say(
+        offered({"command": "npm test", "cwd": folder, "network": {"host": "x.example"}}, rule=rule)
+    )
+
+    expect(page.locator(".approval__rule")).to_contain_text(folder)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    box = page.locator(".approval").bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+
+
+def test_a_long_path_is_shown_to_its_end(asked, server, page):
+    page.set_viewport_size({"width": 360, "height": 800})
+    asked(*made_up.ask("ls"))
+    server.say(offered({"file_path": "a-folder/" * 20 + "end.py", "content": "x"}, "Write"))
+
+    head = page.locator(".approval .block__head > span").first
+    expect(head).to_contain_text("end.py")
+    assert head.evaluate("head => head.scrollWidth <= head.clientWidth")
+
+
 def test_what_a_rule_answers_shows_no_card(page, server):
     server.add_thread(messages=[made_up.mine("clean up")])
     page.goto(f"{server.url}/home/threads/{made_up.THREAD}")

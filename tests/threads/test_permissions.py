@@ -72,7 +72,8 @@ def test_the_card_is_told_the_rule_that_always_would_write(ask, thread, chunks):
 
     [asked] = told(chunks, thread, "data-approval")
     assert (asked["state"], asked["decision"]) == ("asked", "")
-    assert asked["rule"] == "the command “ls -l”, exactly as it stands"
+    assert asked["rule"] == "the command “ls -l” in the working folder, exactly as it stands"
+    assert (asked["tool"], asked["input"]) == ("Bash", LS)
 
 
 def test_a_question_of_words_offers_no_rule(ask, thread, chunks, call, ada):
@@ -97,6 +98,50 @@ def test_always_allows_the_same_from_then_on_and_nothing_else(ask, call, ada, ru
     assert (approval.answered_by, approval.rule.created_by) == (ada, ada)
     assert again.has_answered  # so that the dispatcher is rung
     assert told(chunks, thread, "data-approval")[2]["by"] == "rule"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({"cwd": "/elsewhere"}, id="in another folder"),
+        pytest.param({"env": {"PATH": "."}}, id="with a variable"),
+        pytest.param({"network": {"host": "x.example"}}, id="with the network"),
+        pytest.param({"dangerouslyDisableSandbox": True}, id="without its sandbox"),
+    ],
+)
+def test_always_counts_only_for_what_the_card_has_shown(ask, call, ada, thread, chunks, more):
+    ask("a1")
+    call(ada, "post", "approval", "a1", decision="allow", remember=True)
+
+    ask("a2", given={**LS, **more})
+    call(ada, "post", "approval", "a2", decision="allow", remember=True)
+    ask("a3", given={**LS, **more})
+
+    [shown] = [d for d in told(chunks, thread, "data-approval") if d["approvalId"] == "a2"][:1]
+    assert (shown["state"], shown["input"]) == ("asked", {**LS, **more})
+    assert decisions() == {"a1": "allow", "a2": "allow", "a3": "allow"}
+
+
+def test_a_rule_made_before_folders_counted_is_for_the_working_folder(ask, thread, ada):
+    ApprovalRule.objects.create(
+        thread=thread, tool="Bash", scope="command", value="ls -l", created_by=ada
+    )
+
+    ask("a1", given={**LS, "cwd": "/elsewhere"})
+    ask("a2")
+
+    assert decisions() == {"a1": "", "a2": "allow"}
+
+
+def test_a_write_below_git_is_asked_each_time(ask, call, ada):
+    hook = {"file_path": ".git/hooks/pre-commit", "content": "x"}
+    ask("a1", tool="Write", given=hook)
+    answer = call(ada, "post", "approval", "a1", decision="allow", remember=True)
+
+    ask("a2", tool="Write", given=hook)
+
+    assert answer.json()["error"]["code"] == "no_rule"
+    assert decisions() == {"a1": "", "a2": ""}
 
 
 def test_what_a_rule_answers_waits_for_nobody_and_goes_to_the_machine(ask, call, ada, run, link):
@@ -142,7 +187,7 @@ def test_rules_are_listed_and_removed_and_then_it_is_asked_again(ask, call, ada,
     call(ada, "post", "approval", "a1", decision="allow", remember=True)
     [rule] = call(ada, "get", "rules").json()["rules"]
     assert (rule["words"], rule["scope"]) == (
-        "the command “ls -l”, exactly as it stands",
+        "the command “ls -l” in the working folder, exactly as it stands",
         "command",
     )
 

@@ -101,7 +101,9 @@ def test_always_is_asked_once_and_named_in_the_list(signed_in):
         page.keyboard.press("Enter")
         if n == 1:
             rule = page.locator(".approval__rule")
-            expect(rule).to_contain_text("the command “echo hello”, exactly as it stands")
+            expect(rule).to_contain_text(
+                "the command “echo hello” in the working folder, exactly as it stands"
+            )
             page.get_by_role("button", name="Always").click()
         expect(page.get_by_text("The command is done.")).to_have_count(n)
 

@@ -1,20 +1,26 @@
 """What a person may allow for good in a thread, and which question such a rule answers.
 
-A rule is narrow on purpose, and the card names it before it is made: exactly this command, any
-change to exactly this file, pages of exactly this host, this one tool of an MCP server, or
-exactly this input. It answers a question whose own rule is the same one, and no other: there is
-no pattern that somebody could slip through.
+A rule is narrow on purpose, and the card names it before it is made: exactly this command in
+exactly this folder, any change to exactly this file, pages of exactly this host, this one tool of
+an MCP server, or exactly this input. It answers a question whose own rule is the same one, and no
+other: there is no pattern that somebody could slip through. What names more than that, such as a
+variable for a command or a second file for a change, is a rule for exactly this input only.
+
+There is no rule for what lies below a ``.git``: what is written there may be run by the next
+person or program that uses git, so it is asked for each time.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from agents.harness.questions import PLAN_READY, QUESTION
+from mesh.lib.git_names import is_in_git
 
 Scope = Literal["command", "file", "host", "tool", "input"]
 
@@ -33,12 +39,36 @@ _BESIDE_A_FILE: Final = frozenset(
     }
 )
 _BESIDE_A_PAGE: Final = frozenset({"url", "prompt", "reason"})
+_OF_A_SERVER: Final = re.compile(r"mcp__(?!_)(?:(?!__).)+__(?!_)(?:(?!__).)+")
 _CHANGES: Final = frozenset({"edit", "multiedit", "notebookedit", "write"})
+# Keys under which tools name a file.
+_PATHS: Final = (
+    *("file_path", "notebook_path", "path", "filePath", "filepath", "grantRoot"),
+    *("target", "to", "from", "source", "destination"),
+)
+
+# The lines of diffs and patches that name a file: of both sides, of moves, of other formats.
+_SIDED: Final = (re.compile(r"--- (.*)"), re.compile(r"\+\+\+ (.*)"))
+_NAMING: Final = (
+    *_SIDED,
+    re.compile(r"(?:rename|copy) (?:from|to) (.*)"),
+    re.compile(r"diff (.*)"),
+    re.compile(r"Index: (.*)"),
+    re.compile(r"\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.*)"),
+    re.compile(r"(?:Binary files|Only in) (.*)"),
+)
+_SIDE: Final = re.compile(r"\A[ab]/")
+_NOWHERE: Final = "/dev/null"
+# A change to a file leaves it there.
+_REMOVES: Final = re.compile(
+    r"^(?:\+\+\+ /dev/null|deleted file mode|\*\*\* Delete File:)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``tool`` may do what ``scope`` and ``value`` name; a command only in ``folder``."""
+    """``tool`` may do what ``scope`` and ``value`` name; a command only in ``folder``, which is
+    the working folder where it is empty."""
 
     tool: str
     scope: Scope
@@ -61,6 +91,8 @@ def rule_for(tool: str, value: Any) -> Rule | None:
     if tool in NEVER or not tool:
         return None
     given = value if isinstance(value, Mapping) else {}
+    if any(is_in_git(path) for path in _paths_in(given)):
+        return None
     rule = _command(tool, given) or _file(tool, given) or _page(tool, given)
     rule = rule or _server(tool) or _whole(tool, value)
     size = len(rule.value.encode(errors="replace")) + len(rule.folder.encode(errors="replace"))
@@ -82,18 +114,43 @@ def _file(tool: str, given: Mapping[str, Any]) -> Rule | None:
     # Codex joins the paths of several files with a comma: that is no one file.
     if not isinstance(path, str) or not path or ", " in path:
         return None
+    diff = given.get("diff", "")
+    if not isinstance(diff, str) or _REMOVES.search(diff):
+        return None
     return Rule(tool, "file", path) if _files_of(given) <= {path} else None
 
 
-def _files_of(given: Mapping[str, Any]) -> set[Any]:
-    """Return the files that a change names besides its path: in its diff, or edit by edit."""
+def _files_of(given: Mapping[str, Any]) -> set[str]:
+    """Return the files that a change names besides its path: in its diff, or edit by edit.
+
+    A line of the change itself that looks like a name counts as one: that makes no rule wider.
+    """
     diff, edits = given.get("diff", ""), given.get("edits", [])
-    lines = diff.splitlines() if isinstance(diff, str) else []
-    found = {line[6:] for line in lines if line.startswith(("--- a/", "+++ b/"))}
+    found = set(_names_in(diff)) if isinstance(diff, str) else set()
     for edit in edits if isinstance(edits, list) else [edits]:
-        named = edit.get("file_path") if isinstance(edit, Mapping) else edit
-        found |= {named} if isinstance(named, str) else set()
+        if isinstance(edit, Mapping):
+            found |= {str(edit[key]) for key in _PATHS if key in edit}
+        elif isinstance(edit, str):
+            found.add(edit)
     return found
+
+
+def _names_in(diff: str) -> Iterator[str]:
+    """Yield each file that a diff or a patch names, by any of the lines that can."""
+    for line in diff.splitlines():
+        for marks in _NAMING:
+            if found := marks.fullmatch(line):
+                name = found[1].partition("\t")[0]  # behind it a date may stand
+                if name != _NOWHERE:
+                    yield _SIDE.sub("", name) if marks in _SIDED else name
+
+
+def _paths_in(given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths that a question names, of a command none: it is a text of its own."""
+    for key in _PATHS:
+        if isinstance(path := given.get(key), str):
+            yield from path.split(", ")
+    yield from _files_of(given)
 
 
 def _page(tool: str, given: Mapping[str, Any]) -> Rule | None:
@@ -109,7 +166,8 @@ def _page(tool: str, given: Mapping[str, Any]) -> Rule | None:
 
 
 def _server(tool: str) -> Rule | None:
-    return Rule(tool, "tool") if tool.startswith("mcp__") else None
+    """Return the rule for a server's tool, where the name says which part is the server's."""
+    return Rule(tool, "tool") if _OF_A_SERVER.fullmatch(tool) else None
 
 
 def _whole(tool: str, value: Any) -> Rule:
@@ -118,7 +176,7 @@ def _whole(tool: str, value: Any) -> Rule:
 
 def in_words(rule: Rule) -> str:
     """Return what the rule allows, for its card and its list."""
-    place = f" in {rule.folder}" if rule.folder else ""
+    place = f" in {rule.folder or 'the working folder'}"
     return {
         "command": f"the command “{rule.value}”{place}, exactly as it stands",
         "file": f"any change to {rule.value} by {rule.tool}",

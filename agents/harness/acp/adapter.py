@@ -226,7 +226,8 @@ class AcpAdapter(CliAdapter[Question]):
         approval_id = f"{self._turn.run_id}:{request_id}"
         call_id, call = self._stream.call(object_of(params, "toolCall"))
         question = permissions.read(request_id, params, call_id)
-        decision = permissions.decide(self._turn, call.kind)
+        # What brings a change is none that only reads, whatever its kind is said to be.
+        decision = permissions.decide(self._turn, "edit" if call.changes else call.kind)
         if self._is_interrupted:
             self._answer.put(self._rpc.respond(request_id, permissions.CANCELLED))
         elif decision == "ask":

@@ -23,6 +23,7 @@ _NAMES = {
     "think": "Think",
 }
 _FIELDS = ("content", "kind", "locations", "rawInput", "rawOutput", "status", "title")
+_OF_A_FILE = ("filePath", "filepath", "file_path")
 _NAME_LIMIT = 60
 
 
@@ -42,6 +43,11 @@ class Call:
     @property
     def kind(self) -> str:
         return text_of(self._told, "kind")
+
+    @property
+    def changes(self) -> bool:
+        """Whether it brings a change of a file."""
+        return bool(self._diffs())
 
     @property
     def status(self) -> str:
@@ -68,25 +74,34 @@ class Call:
 
     @property
     def input(self) -> dict[str, Any]:
-        given = {k: v for k, v in object_of(self._told, "rawInput").items() if k != "cwd"}
+        given = dict(object_of(self._told, "rawInput"))
+        # Where a command runs is part of it, unless it is where all of them do.
+        if self._is_here(given.get("cwd")):
+            del given["cwd"]
         title = text_of(self._told, "title")
         if self.kind == "execute":
             return given if "command" in given else {"command": title} | given
         if diffs := self._diffs():
             paths = [relative(text_of(diff, "path"), self._folder) for diff in diffs]
+            named = dict.fromkeys([*paths, *self._paths(given)])
             compared = (
                 compare(path, text_of(diff, "oldText"), text_of(diff, "newText"))
                 for path, diff in zip(paths, diffs, strict=True)
             )
-            return {"file_path": ", ".join(paths), "diff": "".join(compared)}
-        path = self._path(given)
-        return ({"file_path": path} if path else {}) | given or {"title": title}
+            return {"file_path": ", ".join(named), "diff": "".join(compared)}
+        paths = self._paths(given)
+        named = {"file_path": ", ".join(paths)} if paths else {}
+        return named | given or {"title": title}
 
-    def _path(self, given: dict[str, Any]) -> str:
-        named = (given.pop(key, None) for key in ("filePath", "filepath", "file_path"))
-        paths = [path for path in named if isinstance(path, str)]
+    def _is_here(self, cwd: Any) -> bool:
+        return isinstance(cwd, str) and cwd.rstrip("/") == self._folder.rstrip("/")
+
+    def _paths(self, given: dict[str, Any]) -> list[str]:
+        """Return every file that the call names, each once; their keys leave ``given``."""
+        named = [given.pop(key) for key in _OF_A_FILE if isinstance(given.get(key), str)]
         located = [text_of(each, "path") for each in list_of(self._told, "locations")]
-        return relative(next(iter([*paths, *located]), ""), self._folder)
+        paths = (relative(path, self._folder) for path in [*named, *located] if path)
+        return list(dict.fromkeys(paths))
 
     def _diffs(self) -> list[Update]:
         return [each for each in list_of(self._told, "content") if text_of(each, "type") == "diff"]

@@ -29,6 +29,8 @@ UNFIT = (
 )
 
 ENVIRONMENT = {
+    # Each command begins in the working folder: a person who allows one reads no other folder.
+    "CLAUDE_BASH_MAINTAIN_PROJECT_WORKING_DIR": "1",
     "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     # Newer models get no tools for a list of what is to be done, unless asked for.

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from agents.harness.base import AUTO, TurnInput
 from agents.harness.lines import text_of
 from agents.harness.questions import PLAN_READY, QUESTION, Answers
+from mesh.lib.git_names import is_in_git
 
 Decision = Literal["allow", "ask", "deny"]
 
@@ -83,7 +84,8 @@ def _writes_the_plan(tool: str, tool_input: Any, turn: TurnInput) -> bool:
     if tool not in ("Edit", "Write") or not isinstance(tool_input, dict):
         return False
     path = text_of(tool_input, "file_path")
-    return bool(_PLAN_FILE.search(path)) and not path.startswith(f"{turn.folder}/")
+    is_plan = bool(_PLAN_FILE.search(path)) and not is_in_git(path)
+    return is_plan and not path.startswith(f"{turn.folder}/")
 
 
 def denial(tool: str, reason: str) -> str:

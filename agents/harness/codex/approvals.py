@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from agents.harness.base import AUTO, PLAN, TurnInput
-from agents.harness.codex.items import Items, script_of
+from agents.harness.codex.items import Items, command_input
 from agents.harness.lines import list_of, object_of, text_of
 from agents.harness.questions import QUESTION, Answers
 from agents.harness.rpc import RequestId
@@ -16,6 +16,14 @@ CHANGE = "item/fileChange/requestApproval"
 ELICITATION = "mcpServer/elicitation/request"
 PERMISSIONS = "item/permissions/requestApproval"
 FORM = "item/tool/requestUserInput"
+
+# What a yes may allow beside the command, or the change, itself; in the words of the card.
+_OF_A_COMMAND = {
+    "networkApprovalContext": "network",
+    "additionalPermissions": "permissions",
+    "skillMetadata": "skill",
+}
+_OF_A_CHANGE = {"grantRoot": "grantRoot"}
 
 SKIPPED = "The person did not answer. Go on with what seems best, or ask in your reply."
 
@@ -41,9 +49,9 @@ def read(
     value: Any = known.input if known else None
     if method == COMMAND:
         tool = known.tool if known else "Bash"
-        value = value or {"command": script_of(text_of(params, "command"))}
+        value = _command(params, value, items.folder)
     elif method == CHANGE:  # it names the item alone: what changes was in the item
-        tool, value = "Edit", value or {"file_path": text_of(params, "grantRoot")}
+        tool, value = "Edit", _beside(value or {}, params, _OF_A_CHANGE)
     elif method == PERMISSIONS:
         call, tool, asked = "", "Permissions", object_of(params, "permissions")
         value = {"permissions": asked}
@@ -61,6 +69,23 @@ def read(
     if reason := text_of(params, "reason"):
         value = {**value, "reason": reason} if isinstance(value, dict) else value
     return Question(request_id, method, call, tool, value, asked)
+
+
+def _command(params: dict[str, Any], known: Any, folder: str) -> Any:
+    """Return what is asked for: the request goes before what the item said of the command."""
+    said = command_input(params, folder)
+    value = dict(known) if isinstance(known, dict) else {}
+    if said["command"] or not value:
+        value |= said
+    elif "cwd" in said:
+        value["cwd"] = said["cwd"]
+    return _beside(value, params, _OF_A_COMMAND)
+
+
+def _beside(value: Any, params: dict[str, Any], names: dict[str, str]) -> Any:
+    """Return ``value`` with what else is allowed by a yes: a person must see all of it."""
+    more = {ours: params[theirs] for theirs, ours in names.items() if params.get(theirs)}
+    return {**value, **more} if isinstance(value, dict) else value
 
 
 def _form(question: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ QUIET = frozenset(
 _NOISE = frozenset(
     {"completedAtMs", "durationMs", "id", "result", "startedAtMs", "status", "success", "type"}
 )
-_SHELLS = ("bash", "dash", "fish", "sh", "zsh")
+# A shell of the system's or the person's: a program of that name elsewhere may be anything.
+_SHELL = re.compile(r"(/bin/|/usr/bin/|/usr/local/bin/|/opt/homebrew/bin/)?(ba|da|fi|z)?sh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ class Items:
         self._outputs: dict[str, GrowingOutput] = {}
         self._grown: set[str] = set()  # items of which pieces came
         self._is_answered = False  # the model's answer is whole: what it says next is another
+
+    @property
+    def folder(self) -> str:
+        """The working folder, as the program names it."""
+        return self._folder
 
     def find(self, item_id: str) -> Call | None:
         """Return the call that an item is, if it was begun."""
@@ -185,12 +192,19 @@ def script_of(command: str) -> str:
         words = shlex.split(command)
     except ValueError:
         return command
-    is_shell = len(words) == 3 and words[0].rpartition("/")[2] in _SHELLS
+    is_shell = len(words) == 3 and bool(_SHELL.fullmatch(words[0]))
     return words[2] if is_shell and words[1] in ("-c", "-lc") else command
 
 
 def _command(item: Item, folder: str) -> Call:
-    return Call("Bash", {"command": script_of(text_of(item, "command"))})
+    return Call("Bash", command_input(item, folder))
+
+
+def command_input(told: dict[str, Any], folder: str) -> dict[str, Any]:
+    """Return the input of a command: what it is, and where unless in the working folder."""
+    where = text_of(told, "cwd")
+    beside = {"cwd": where} if where and where.rstrip("/") != folder.rstrip("/") else {}
+    return {"command": script_of(text_of(told, "command")), **beside}
 
 
 def _change(item: Item, folder: str) -> Call:

@@ -257,7 +257,13 @@ function openQuestions(parts) {
     .map((part) => ({ part, told: answers.get(part.approval.id) ?? null }))
     // What a rule or the level has answered asks for nobody.
     .filter(({ told }) => told?.state !== "applied" && (told?.by ?? "person") === "person")
-    .map(({ part, told }) => ({ part, rule: told?.rule ?? null, answer: told?.decision ? told : null }));
+    .map(({ part, told }) => ({ part: asAsked(part, told), rule: told?.rule ?? null, answer: told?.decision ? told : null }));
+}
+
+/** What is asked is what the answer allows; the call may have said less, or something else. */
+function asAsked(part, told) {
+  if (!told || !("input" in told)) return part;
+  return { ...part, type: "dynamic-tool", toolName: told.tool, input: told.input };
 }
 
 // Approvals first, then the plan, then questions.

@@ -20,21 +20,44 @@ function isSaid(input, said) {
   return values.length === 1 && values[0] === said;
 }
 
-/** Show the whole input of a call: a command, a change, or JSON. */
+/** Show the whole input of a call: a command, a change, or JSON; and all that is given beside it. */
 export function inputView(input) {
+  if (input === undefined || input === null || (typeof input === "object" && !Object.keys(input).length)) return "";
+  const [view, told] = mainOf(input);
+  if (!view) return section("Input", typeof input === "string" ? input : JSON.stringify(input, null, 2));
+  const rest = Object.fromEntries(Object.entries(input).filter(([key, value]) => !told.includes(key) && !isBeside(key, value)));
+  return Object.keys(rest).length ? el("div", {}, view, section("Also given", JSON.stringify(rest, null, 2))) : view;
+}
+
+// Whoever shows the input says these beside it.
+const isBeside = (key, value) => ["cwd", "description"].includes(key) && typeof value === "string";
+
+const OF_AN_EDIT = ["old_string", "new_string", "replace_all"];
+
+/** Return what shows the most of an input, and the keys of which nothing is left to show. */
+function mainOf(input) {
+  const { file_path: path, command, diff, prompt, content, edits: several } = input;
+  const name = typeof path === "string" ? path : "Change";
+  const ofPath = typeof path === "string" ? ["file_path"] : [];
   const found = edits(input);
   if (found.length) {
-    const rows = found.flatMap(([old, fresh]) => [
-      ...old.map((line) => el("span", { class: "diff__minus" }, `− ${line}\n`)),
-      ...fresh.map((line) => el("span", { class: "diff__plus" }, `+ ${line}\n`)),
-    ]);
-    return el("div", { class: "block" }, heading(input.file_path ?? "Change", ""), el("pre", { class: "diff", tabindex: "0" }, ...rows));
+    const isPlain = Array.isArray(several) && several.every((edit) => Object.keys(edit ?? {}).every((key) => OF_AN_EDIT.includes(key)));
+    const said = Array.isArray(several) ? (isPlain ? ["edits"] : []) : ["old_string", "new_string"];
+    return [changeView(name, found), [...ofPath, ...said]];
   }
-  if (typeof input?.command === "string") return section("Command", input.command);
-  if (typeof input?.prompt === "string") return section("What it was asked", input.prompt);
-  if (typeof input?.content === "string" && input.file_path) return section(input.file_path, input.content);
-  if (input === undefined || input === null || (typeof input === "object" && !Object.keys(input).length)) return "";
-  return section("Input", typeof input === "string" ? input : JSON.stringify(input, null, 2));
+  if (typeof command === "string") return [section("Command", command), ["command"]];
+  if (typeof diff === "string" && diff) return [section(name, diff), [...ofPath, "diff"]];
+  if (typeof prompt === "string") return [section("What it was asked", prompt), ["prompt"]];
+  if (typeof content === "string" && ofPath.length) return [section(name, content), ["file_path", "content"]];
+  return [null, []];
+}
+
+function changeView(name, found) {
+  const rows = found.flatMap(([old, fresh]) => [
+    ...old.map((line) => el("span", { class: "diff__minus" }, `− ${line}\n`)),
+    ...fresh.map((line) => el("span", { class: "diff__plus" }, `+ ${line}\n`)),
+  ]);
+  return el("div", { class: "block" }, heading(name, ""), el("pre", { class: "diff", tabindex: "0" }, ...rows));
 }
 
 /** Return the output of a call as text, whichever shape its tool gave it. */

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from agents.harness import ADAPTERS, with_agents
-from agents.harness.base import Done, Write
+from agents.harness.base import Ask, Done, Write
 from tests.harness.driver import chunks_of, one, text_of, turn
 from tests.harness.shapes import check_turn
 
@@ -209,3 +209,21 @@ def test_a_picture_goes_to_who_can_see_and_else_the_person_is_told(adapter, sees
     notices = [chunk["data"] for chunk in chunks_of(outs) if chunk["type"] == "data-notice"]
     assert block["type"] == ("image" if sees else "text")
     assert [notice["code"] for notice in notices] == ([] if sees else ["files_not_taken"])
+
+
+@pytest.mark.parametrize(
+    ("content", "is_asked"),
+    [
+        pytest.param([], False, id="reads"),
+        pytest.param([{"type": "diff", "path": "a", "newText": "x"}], True, id="brings a change"),
+    ],
+)
+def test_a_person_is_asked_for_a_change_that_is_called_reading(adapter, content, is_asked):
+    begin(adapter, turn("hi", toolApprovalLevel="readonly"))
+    call = {"toolCallId": "c", "kind": "read", "title": "a", "content": content}
+    options = [{"kind": "allow_once", "optionId": "yes", "name": "Yes"}]
+    params = {"sessionId": "s", "toolCall": call, "options": options}
+
+    outs = tell(adapter, id=9, method="session/request_permission", params=params)
+
+    assert any(isinstance(out, Ask) for out in outs) is is_asked

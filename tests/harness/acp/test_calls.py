@@ -23,6 +23,34 @@ def call(**told):
             id="a command",
         ),
         pytest.param(
+            {"kind": "execute", "rawInput": {"command": "ls", "cwd": "/elsewhere"}},
+            "Bash",
+            {"command": "ls", "cwd": "/elsewhere"},
+            id="a command in another folder",
+        ),
+        pytest.param(
+            {"kind": "execute", "rawInput": {"command": "ls", "env": {"A": "b"}}},
+            "Bash",
+            {"command": "ls", "env": {"A": "b"}},
+            id="a command with a variable",
+        ),
+        pytest.param(
+            {
+                "kind": "edit",
+                "rawInput": {"filePath": "/folder/a", "file_path": "/folder/b"},
+                "locations": [{"path": "/folder/a"}, {"path": "/folder/c"}],
+            },
+            "Edit",
+            {"file_path": "a, b, c"},
+            id="every file that is named",
+        ),
+        pytest.param(
+            {"kind": "edit", "content": [DIFF], "rawInput": {"filepath": "/folder/b"}},
+            "Edit",
+            {"file_path": "a, b", "diff": "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-x\n+y\n"},
+            id="a file that the diff does not name",
+        ),
+        pytest.param(
             {"kind": "execute", "title": "ls"}, "Bash", {"command": "ls"}, id="only its title"
         ),
         pytest.param(

@@ -156,3 +156,8 @@ def test_a_message_that_says_nothing_is_still_a_message():
     assert blocks({"type": "text", "text": "  "}, {"type": "step-start"}) == [
         {"type": "text", "text": "(nothing)"}
     ]
+
+
+def test_each_command_begins_in_the_working_folder():
+    """A rule for a command is for that folder, and the program does not say where it runs."""
+    assert launch(turn("hello")).env["CLAUDE_BASH_MAINTAIN_PROJECT_WORKING_DIR"] == "1"

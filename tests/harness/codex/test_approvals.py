@@ -41,6 +41,42 @@ MCP = {"codex_approval_kind": "mcp_tool_call", "tool_name": "t", "tool_params": 
             id="a command without an item",
         ),
         pytest.param(
+            approvals.COMMAND,
+            {"itemId": "c", "command": "/bin/sh -c 'ls; id'", "cwd": "/elsewhere"},
+            "c",
+            "Bash",
+            {"command": "ls; id", "cwd": "/elsewhere"},
+            id="a command that is another than the item's",
+        ),
+        pytest.param(
+            approvals.COMMAND,
+            {
+                "itemId": "c",
+                "networkApprovalContext": {"host": "x.example", "protocol": "https"},
+                "additionalPermissions": {"fileSystem": {"write": ["/"]}},
+            },
+            "c",
+            "Bash",
+            {
+                "command": "ls",
+                "network": {"host": "x.example", "protocol": "https"},
+                "permissions": {"fileSystem": {"write": ["/"]}},
+            },
+            id="a command that wants the network, and more of the disk",
+        ),
+        pytest.param(
+            approvals.CHANGE,
+            {"itemId": "f", "grantRoot": "/"},
+            "f",
+            "Edit",
+            {
+                "file_path": "a",
+                "diff": "--- /dev/null\n+++ b/a\n@@ -0,0 +1,1 @@\n+x\n",
+                "grantRoot": "/",
+            },
+            id="a change, and all others below a folder",
+        ),
+        pytest.param(
             approvals.CHANGE,
             {"itemId": "f"},
             "f",

@@ -34,6 +34,22 @@ def test_a_command_is_shown_without_its_shell(command, script):
     assert script_of(command) == script
 
 
+@pytest.mark.parametrize("shell", ["/tmp/x/bash", "./sh", "bin/sh", "/bin/../tmp/sh", "bash-x"])
+def test_a_shell_of_somebody_s_own_is_shown(shell):
+    assert script_of(f"{shell} -lc ls") == f"{shell} -lc ls"
+
+
+@pytest.mark.parametrize(
+    ("cwd", "beside"),
+    [("/folder", {}), ("/folder/", {}), ("/folder/sub", {"cwd": "/folder/sub"}), ("", {})],
+)
+def test_where_a_command_runs_is_said_unless_it_is_the_working_folder(cwd, beside):
+    items = Items(Answer("run-1"), "/folder")
+    items.started({"id": "c", "type": "commandExecution", "command": "ls", "cwd": cwd})
+
+    assert items.find("c").input == {"command": "ls", **beside}
+
+
 def test_an_item_that_comes_whole_is_said_once(items, answer):
     items.completed({"id": "m", "type": "agentMessage", "text": "hi"})
     items.completed({"id": "r", "type": "reasoning", "summary": ["hm", "well"]})

@@ -40,3 +40,8 @@ def test_what_runs_for_a_project_sees_no_agent_s_keys():
     parent = {"PATH": "/bin", "ANTHROPIC_API_KEY": "k", "OPENAI_API_KEY": "k", "AWS_PROFILE": "p"}
 
     assert tool_env(parent, {"PORT": "1"}) == {"PATH": "/bin", "PORT": "1"}
+
+
+@pytest.mark.parametrize("make", [child_env, tool_env])
+def test_no_program_is_found_in_the_folder_where_it_is_started(make):
+    assert make({"PATH": ".:/usr/bin::bin:/bin"}, {})["PATH"] == "/usr/bin:/bin"

@@ -12,6 +12,25 @@ BASH = {"command": "npm test"}
 EDIT = {"file_path": "src/a.py", "old_string": "a", "new_string": "b"}
 
 
+HEAD = "--- a/src/a.py\n+++ b/src/a.py\n"
+# Diffs of src/a.py, by their first lines, that do something else as well.
+OTHER_FILES = {
+    "renames": f"rename from src/a.py\nrename to b.py\n{HEAD}",
+    "renames another": f"{HEAD}diff --git a/b.py b/c.py\nrename from b.py\nrename to c.py\n",
+    "copies": f"copy from src/a.py\ncopy to b.py\n{HEAD}",
+    "names another by git": f"{HEAD}diff --git a/b.sh b/b.sh\nnew file mode 100755\n",
+    "changes another, without a or b": f"{HEAD}--- b.py\n+++ b.py\n",
+    "changes another, with a date": f"{HEAD}--- b.py\t2026-01-01\n+++ b.py\t2026-01-02\n",
+    "changes another, in quotes": f'{HEAD}--- "a/b\\303.py"\n+++ "b/b\\303.py"\n',
+    "another form of patch": "*** Begin Patch\n*** Update File: b.py\n",
+    "moves in that form": "*** Update File: src/a.py\n*** Move to: b.py\n",
+    "an index of another": f"{HEAD}Index: b.py\n",
+    "removes it": "--- a/src/a.py\n+++ /dev/null\n",
+    "removes it in that form": "*** Delete File: src/a.py\n",
+    "behind a carriage return": f"{HEAD}x\r--- b.py\r",
+}
+
+
 @pytest.mark.parametrize(
     ("tool", "value", "rule"),
     [
@@ -62,6 +81,12 @@ def test_the_rule_of_a_question(tool, value, rule):
         ("", BASH),
         ("Bash", {"command": "x" * (LONGEST + 1)}),
         ("Bash", {"command": "ü" * LONGEST}),
+        ("Edit", {"file_path": ".git/config", "old_string": "a", "new_string": "b"}),
+        ("Write", {"file_path": "/w/sub/.GIT/hooks/pre-commit", "content": "x"}),
+        ("Edit", {"file_path": "a", "diff": "--- a/a\n+++ b/.git/config\n"}),
+        ("Edit", {"file_path": "a, .git/config", "diff": ""}),
+        ("MultiEdit", {"file_path": "a", "edits": [{"file_path": ".git/config"}]}),
+        ("Move", {"from": "a", "to": ".git/config"}),
     ],
 )
 def test_what_offers_no_rule(tool, value):
@@ -76,6 +101,8 @@ def test_what_offers_no_rule(tool, value):
         pytest.param("Bash", {**BASH, "cwd": "/elsewhere"}, id="in another folder"),
         pytest.param("Bash", {**BASH, "dangerouslyDisableSandbox": True}, id="without its sandbox"),
         pytest.param("Bash", {**BASH, "run_in_background": True}, id="in the background"),
+        pytest.param("Bash", {**BASH, "env": {"PATH": "."}}, id="with a variable"),
+        pytest.param("Bash", {**BASH, "network": {"host": "x"}}, id="with the network"),
         pytest.param("Shell", BASH, id="by another tool"),
         pytest.param("Edit", {**EDIT, "file_path": "src/../a.py"}, id="another spelling of a path"),
         pytest.param("Edit", {**EDIT, "file_path": "src/a.py, src/b.py"}, id="two files"),
@@ -86,6 +113,10 @@ def test_what_offers_no_rule(tool, value):
         pytest.param("WebFetch", {"url": "http://docs.example/"}, id="without encryption"),
         pytest.param("WebFetch", {"url": "https://docs.example.evil/"}, id="a longer host"),
         pytest.param("mcp__git__log_all", {}, id="a longer tool"),
+        *[
+            pytest.param("Edit", {"file_path": "src/a.py", "diff": diff}, id=name)
+            for name, diff in OTHER_FILES.items()
+        ],
     ],
 )
 def test_what_a_rule_does_not_answer(tool, value):
@@ -97,6 +128,51 @@ def test_what_a_rule_does_not_answer(tool, value):
     ]
 
     assert Stance(rules=rules).answers(tool, value) is None
+
+
+@pytest.mark.parametrize("tool", ["mcp__a__b__c", "mcp__a_", "mcp____b", "mcp__a__", "mcp__a___b"])
+def test_a_tool_whose_server_can_t_be_told_from_its_name_is_allowed_with_its_input_only(tool):
+    assert rule_for(tool, {"n": 1}).scope == "input"
+
+
+def test_a_change_that_moves_a_file_is_allowed_with_both_names():
+    value = {"file_path": "a.py", "diff": "--- a/a.py\n+++ b/b.py\n@@\n"}
+
+    rule = rule_for("Edit", value)
+
+    assert rule.scope == "input"
+    assert "a.py" in in_words(rule)
+    assert "b.py" in in_words(rule)
+
+
+def test_a_rule_for_a_command_says_in_which_folder():
+    assert "in the working folder" in in_words(rule_for("Bash", BASH))
+    assert "in /elsewhere" in in_words(rule_for("Bash", {**BASH, "cwd": "/elsewhere"}))
+
+
+@pytest.mark.parametrize(
+    ("stored", "tool", "value"),
+    [
+        pytest.param(
+            Rule("Bash", "command", "npm test"), "Bash", {**BASH, "cwd": "/w"}, id="any folder"
+        ),
+        pytest.param(
+            Rule("Edit", "file", "src/a.py"),
+            "Edit",
+            {"file_path": "src/a.py", "diff": OTHER_FILES["renames"]},
+            id="a file that is moved",
+        ),
+        pytest.param(
+            Rule("Edit", "file", ".git/config"),
+            "Edit",
+            {"file_path": ".git/config", "old_string": "a", "new_string": "b"},
+            id="git's own folder",
+        ),
+        pytest.param(Rule("mcp__a__b__c", "tool"), "mcp__a__b__c", {}, id="a tool of two servers"),
+    ],
+)
+def test_a_rule_that_was_wider_when_it_was_made_has_become_narrower(stored, tool, value):
+    assert Stance(rules=[stored]).answers(tool, value) is None
 
 
 @pytest.mark.parametrize(
