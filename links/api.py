@@ -63,7 +63,7 @@ class LinksApi(StoreBackedView):
             user=signed_in(request),
             registration=registration,
             sign_in=_sign_in(request),
-            install_hint=offer_of(issuer(request)).uvx,
+            install_hint=offer_of(issuer(request)).uv,
         )
         return Response(registered.as_json())
 

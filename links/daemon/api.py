@@ -58,7 +58,9 @@ async def find_command(server: str) -> str:
     except RegistrationFailed:
         return ""
     offer = web.parse_json(body)
-    return str(offer.get("uvx", "")) if status == 200 and isinstance(offer, dict) else ""
+    if status != 200 or not isinstance(offer, dict):
+        return ""
+    return str(offer.get("uv") or offer.get("uvx") or "")  # an older server says "uvx"
 
 
 async def heartbeat(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+from urllib.parse import urlsplit
 
 from links.dist.wheel import Wheel, build
 
@@ -15,11 +17,15 @@ PREFIX: Final = "/dist/"
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """``uvx`` needs nothing installed but uv; ``pip`` only a Python with venv."""
+    """``uv`` needs nothing installed but uv; ``pip`` only a Python with venv.
+
+    Both refuse a wheel that is not ``sha256``. ``uvx --from`` would be shorter, but does not
+    look at a hash.
+    """
 
     url: str
     sha256: str
-    uvx: str
+    uv: str
     pip: str
 
 
@@ -37,12 +43,15 @@ def _sha256() -> str:
 def offer_of(server: str) -> Offer:
     """Return the offer of the server at ``server`` (no slash at its end)."""
     url = f"{server}{PREFIX}{wheel().name}"
-    link = shlex.join(["deco", "link", server])
-    # A venv of its own: many systems' Pythons refuse to have anything else installed.
-    pip = f"python3 -I -m venv ~/.deco && ~/.deco/bin/pip install -qU {shlex.quote(url)}"
+    proven = shlex.quote(f"{url}#sha256={_sha256()}")
+    # A venv of its own: many systems' Pythons refuse to have anything else installed, and a
+    # machine that is linked to two servers needs the program of each.
+    name = re.sub(r"[^a-z0-9.]+", "-", urlsplit(server).netloc.lower()).strip("-.")
+    venv = f"~/.deco/{name or 'mesh'}"
+    link = f"{venv}/bin/{shlex.join(['deco', 'link', server])}"
     return Offer(
         url=url,
         sha256=_sha256(),
-        uvx=f"uvx --from {shlex.quote(url)} {link}",
-        pip=f"{pip} && ~/.deco/bin/{link}",
+        uv=f"uv venv -q --allow-existing {venv} && uv pip install -q -p {venv} {proven} && {link}",
+        pip=f"python3 -I -m venv {venv} && {venv}/bin/pip install -qU {proven} && {link}",
     )

@@ -24,7 +24,8 @@ def offer(request: HttpRequest) -> JsonResponse:
             "protocol": {"current": protocol.CURRENT, "minimum": protocol.MINIMUM},
             "url": found.url,
             "sha256": found.sha256,
-            "uvx": found.uvx,
+            "uv": found.uv,
+            "uvx": found.uv,  # laptops before 0.2 look for the line under this name
             "pip": found.pip,
         }
     )
@@ -34,7 +35,7 @@ def offer(request: HttpRequest) -> JsonResponse:
 @never_cache
 def command(request: HttpRequest) -> HttpResponse:
     """The one line alone, for a person at a terminal."""
-    return HttpResponse(f"{offer_of(issuer(request)).uvx}\n", content_type="text/plain")
+    return HttpResponse(f"{offer_of(issuer(request)).uv}\n", content_type="text/plain")
 
 
 @require_safe

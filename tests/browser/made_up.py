@@ -12,10 +12,14 @@ NEW_THREAD = "22222222-2222-4222-8222-222222222222"
 RUN = "33333333-3333-4333-8333-333333333333"
 LINK = "44444444-4444-4444-8444-444444444444"
 AT = "2026-01-05T09:30:00+00:00"
+WHEEL = "https://mesh.example/dist/mesh_link-0.1.0+1a2b3c4d-py3-none-any.whl#sha256=" + "5e" * 32
 OFFER = SimpleNamespace(
-    uvx="uvx --from https://mesh.example/dist/mesh_link-0.1.0+1a2b3c4d-py3-none-any.whl"
-    " deco link https://mesh.example",
-    pip="python3 -m venv ~/.deco && ~/.deco/bin/pip install -qU https://mesh.example/dist/x.whl",
+    uv="uv venv -q --allow-existing ~/.deco/mesh.example"
+    f" && uv pip install -q -p ~/.deco/mesh.example '{WHEEL}'"
+    " && ~/.deco/mesh.example/bin/deco link https://mesh.example",
+    pip="python3 -m venv ~/.deco/mesh.example"
+    f" && ~/.deco/mesh.example/bin/pip install -qU '{WHEEL}'"
+    " && ~/.deco/mesh.example/bin/deco link https://mesh.example",
 )
 
 

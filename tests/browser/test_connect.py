@@ -63,7 +63,7 @@ def test_with_one_online_it_does_not(page, serve):
 def test_it_shows_the_command_of_this_server_and_waits(page, opened):
     opened()
 
-    expect(page.locator("#connect-uvx")).to_have_text(made_up.OFFER.uvx)
+    expect(page.locator("#connect-uv")).to_have_text(made_up.OFFER.uv)
     expect(page.locator("#connect")).to_contain_text("Waiting for your desktop…")
     expect(page.locator("#connect-pip")).to_be_hidden()
     page.locator("#connect summary").click()
@@ -76,8 +76,8 @@ def test_the_command_is_copied(page, opened):
 
     page.get_by_role("button", name="Copy the command", exact=True).click()
 
-    expect(page.locator("[data-copy=connect-uvx]")).to_have_text("Copied")
-    assert page.evaluate("navigator.clipboard.readText()") == made_up.OFFER.uvx
+    expect(page.locator("[data-copy=connect-uv]")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == made_up.OFFER.uv
 
 
 def test_it_closes_itself_when_the_desktop_is_there(page, opened):

@@ -107,7 +107,7 @@ def test_the_command_is_copied(page, serve):
     page.get_by_role("button", name="Copy the command").click()
 
     expect(page.locator("[data-copy]")).to_have_text("Copied")
-    assert page.evaluate("navigator.clipboard.readText()") == made_up.OFFER.uvx
+    assert page.evaluate("navigator.clipboard.readText()") == made_up.OFFER.uv
 
 
 def test_it_needs_no_script_but_to_be_fresh(browser, serve):

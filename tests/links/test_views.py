@@ -85,7 +85,7 @@ def test_without_a_machine_it_says_how_to_link_one(page):
     shown = page()
 
     assert "No machine is linked yet" in shown
-    assert "uvx --from http://testserver/dist/mesh_link-" in shown
+    assert "http://testserver/dist/mesh_link-" in shown
 
 
 def test_a_machine_that_was_signed_out_has_nothing_left_to_sign_out(page, link):

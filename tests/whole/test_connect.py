@@ -3,10 +3,11 @@
 import json
 import os
 import re
-import shlex
+import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -27,21 +28,23 @@ class Terminal:
         claude.chmod(0o755)
 
     def run(self, command):
-        words = shlex.split(command)
-        assert words[0] == "uvx"
+        assert command.startswith("uv venv")
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("MESH_", "PYTHON"))}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "uv", "tool", "run", *words[1:], "--name", "new laptop"],
+            ["/bin/sh", "-c", f"{command} --name 'new laptop'"],
             cwd=self.home,
             env=environ
             | {
+                "HOME": str(self.home),
+                "UV_CACHE_DIR": environ.get("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv")),
                 "MESH_HOME": str(self.home),
-                "PATH": f"{self.home}/bin:{environ['PATH']}",
+                "PATH": f"{self.home}/bin:{Path(sys.executable).parent}:{environ['PATH']}",
                 "PYTHONUNBUFFERED": "1",
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,  # the shell's signals reach the program only as a group's
         )
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -63,7 +66,7 @@ class Terminal:
 
     def end(self):
         if self.process and self.process.poll() is None:
-            self.process.terminate()
+            os.killpg(self.process.pid, signal.SIGTERM)
             self.process.wait(20)
 
 
@@ -87,7 +90,7 @@ def link(mesh, terminal, page):
     page.locator(".user").click()
     page.get_by_role("button", name="Connect a desktop").click()
 
-    terminal.run(page.locator("#connect-uvx").inner_text())
+    terminal.run(page.locator("#connect-uv").inner_text())
     code = terminal.code()
     approving = page.context.new_page()
     approving.goto(f"{mesh.url}/identity/o/device?code={code}")

@@ -111,7 +111,8 @@ def _install(service: Service, *, start: bool) -> int:
     path.chmod(0o600)  # an environment may hold a proxy's password
     print(f"Written: {path}")
     if files.is_passing(sys.executable):
-        print("This copy was fetched by uvx, which may clean it up; for good: uv tool install.")
+        print("This copy was fetched by uvx, which may clean it up. Install it with the line that")
+        print("“Connect your desktop” shows, and run this command again from there.")
     if not start:
         return 0
     code = _run(_start_commands(service, path))

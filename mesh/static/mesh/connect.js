@@ -16,7 +16,7 @@ export class Connect {
   open() {
     this.known = new Set(online().map((node) => node.id));
     if (!this.dialog.open) this.dialog.showModal();
-    byId("connect-uvx").parentElement.querySelector("button").focus();
+    byId("connect-uv").parentElement.querySelector("button").focus();
   }
 
   /** The sidebar has painted what is new: a desktop that came online is what we waited for. */

@@ -95,7 +95,12 @@ async def test_a_program_that_is_too_old_is_told_the_exact_command(server):
 
 @pytest.mark.parametrize(
     ("status", "body", "command"),
-    [(200, b'{"uvx": "uvx this"}', "uvx this"), (404, b"{}", ""), (200, b"<html>", "")],
+    [
+        (200, b'{"uv": "uv this", "uvx": "x"}', "uv this"),
+        (200, b'{"uvx": "uvx this"}', "uvx this"),
+        (404, b"{}", ""),
+        (200, b"<html>", ""),
+    ],
 )
 async def test_a_server_is_asked_for_the_command(server, status, body, command):
     server.script = (status, {}, body)

@@ -14,8 +14,11 @@ def test_the_offer(client):
     offer = answer.json()
     assert answer.status_code == 200
     assert offer["url"] == f"http://localhost:8321/dist/{wheel().name}"
-    assert offer["uvx"] == f"uvx --from {offer['url']} deco link http://localhost:8321"
-    assert offer["pip"].endswith("~/.deco/bin/deco link http://localhost:8321")
+    proven = f"'{offer['url']}#sha256={offer['sha256']}'"
+    link = "~/.deco/localhost-8321/bin/deco link http://localhost:8321"
+    assert f"uv pip install -q -p ~/.deco/localhost-8321 {proven} && {link}" in offer["uv"]
+    assert offer["pip"].endswith(f"pip install -qU {proven} && {link}")
+    assert offer["uvx"] == offer["uv"]  # an older laptop reads this name
     assert (offer["version"], offer["protocol"]["minimum"]) == (VERSION, 1)
 
 
@@ -38,7 +41,7 @@ def test_the_line_alone(client):
     answer = client.get("/dist/command")
 
     assert answer.headers["Content-Type"] == "text/plain"
-    assert answer.content.decode() == client.get("/dist/").json()["uvx"] + "\n"
+    assert answer.content.decode() == client.get("/dist/").json()["uv"] + "\n"
 
 
 @pytest.mark.parametrize(
