@@ -55,6 +55,13 @@ class BadToken(AppError):
     status = 401
 
 
+class FromAPage(AppError):
+    code = "foreign_origin"
+    text = "A page in a browser may not open a machine's tunnel."
+    hint = "Start deco_link on the machine itself."
+    status = 403
+
+
 class NotGet(AppError):
     code = "method_not_allowed"
     text = "This address does not take that method."

@@ -20,7 +20,7 @@ from links import held, services, store
 from links.connection import Connection, Message, Pulse, Send
 from links.core.ownership import NOT_REGISTERED, SIGNED_OUT_CLOSE, SUPERSEDED
 from links.core.presence import Fact, cause_of
-from links.errors import BadToken, LinkUnknown, StoreNotReady
+from links.errors import BadToken, FromAPage, LinkUnknown, StoreNotReady
 from links.held import Held
 from links.sign_ins import SignIns
 from links.wire.errors import TunnelError, UpgradeRequired
@@ -69,6 +69,10 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
+        if any(name == b"origin" for name, _ in scope["headers"]):
+            # Programs send none. A browser always does, and no page is a machine.
+            await _refuse(scope, send, FromAPage())
+            return
         token = bearer(_header(scope, b"authorization"))
         try:
             found = await store.run(find_sign_in, token) if token else None

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
+from mesh.lib.origins import is_same
+
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -20,7 +22,7 @@ def same_origin_only(app: ASGIApp) -> ASGIApp:
     """
 
     async def checked(scope: Any, receive: Any, send: Any) -> None:
-        if is_same_origin(scope["headers"]):
+        if is_same_origin(scope):
             await app(scope, receive, send)
         else:
             await receive()
@@ -29,11 +31,15 @@ def same_origin_only(app: ASGIApp) -> ASGIApp:
     return checked
 
 
-def is_same_origin(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Say whether the ``Origin`` is the ``Host``'s, or one that the settings trust."""
-    found = {name: value.decode("latin-1") for name, value in headers}
-    origin, host = found.get(b"origin", ""), found.get(b"host", "")
-    if origin in settings.CSRF_TRUSTED_ORIGINS:
-        return True
-    allowed = validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS)
-    return bool(host) and allowed and urlsplit(origin).netloc.lower() == host.lower()
+def is_same_origin(scope: Any) -> bool:
+    """Say whether ``Origin`` is the public address's; where there is none, the request's own."""
+    origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
+    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    if len(origins) != 1 or len(hosts) != 1:
+        return False
+    if settings.MESH_URL:
+        public = urlsplit(settings.MESH_URL)
+        return is_same(origins[0], scheme=public.scheme, host=public.netloc)
+    scheme = "https" if scope.get("scheme") == "wss" else "http"
+    allowed = validate_host(split_domain_port(hosts[0])[0], settings.ALLOWED_HOSTS)
+    return allowed and is_same(origins[0], scheme=scheme, host=hosts[0])

@@ -59,6 +59,30 @@ def preview_sources(*, mesh_url: str) -> str:
     return origin_pattern(mesh_url=mesh_url, port="*").replace("{handle}", "*")
 
 
+def is_same(origin: str, *, scheme: str, host: str) -> bool:
+    """Say whether an ``Origin`` header is ``scheme://host``: scheme, name and port.
+
+    Pages of one host by http and by https are different origins, for whoever is on the network
+    can write the first.
+    """
+    given, own = _parts_of(origin), _parts_of(f"{scheme}://{host}")
+    return given is not None and given == own
+
+
+def _parts_of(origin: str) -> tuple[str, str, int] | None:
+    """Return scheme, name and port of an origin; ``None`` for all that is none."""
+    try:
+        parts = urlsplit(origin)
+        port = parts.port or _USUAL_PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        return None
+    name = parts.hostname or ""
+    # What urlsplit has read must be all there was: no path, no user, nothing that it skips.
+    written = f"[{name}]" if ":" in name else name
+    spelled = {f"{parts.scheme}://{written}{at}" for at in ("", f":{port}")}
+    return (parts.scheme, name, port) if name and origin.lower() in spelled else None
+
+
 def is_local(name: str) -> bool:
     if name == "localhost" or name.endswith(".localhost") or name == "testserver":
         return True

@@ -20,7 +20,7 @@ class Page:
         self._socket = self._opened.enter_context(
             connect(
                 f"{url.replace('http', 'ws', 1)}/ws",
-                origin=url,
+                origin="http://127.0.0.1",  # the public address, whichever server it is
                 additional_headers={"Cookie": f"mesh_session={session}"},
                 proxy=None,
                 max_size=None,

@@ -40,7 +40,7 @@ class Handlers:
 class Dialled:
     """A laptop's socket to the gateway, in memory, speaking the real protocol."""
 
-    def __init__(self, app, token, hello, *, extensions=None):
+    def __init__(self, app, token, hello, *, extensions=None, origin=None):
         self.tunnel = Tunnel("laptop", hello)
         self.heard = []
         self.sent = asyncio.Queue()
@@ -51,6 +51,8 @@ class Dialled:
             "headers": [(b"authorization", f"Bearer {token}".encode())] if token else [],
             "extensions": extensions,
         }
+        if origin is not None:
+            scope["headers"].append((b"origin", origin.encode()))
         self.to_server.put_nowait({"type": "websocket.connect"})
         self.task = asyncio.create_task(app(scope, self.to_server.get, self.sent.put))
 
@@ -147,6 +149,15 @@ async def test_without_a_good_token_nobody_gets_in(dial, wrong):
 
     assert (await answered.sent.get())["status"] == 401
     assert json.loads((await answered.sent.get())["body"])["error"]["code"] == "unauthorized"
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://testserver", "null", ""])
+async def test_no_page_opens_a_machines_tunnel(dial, handlers, origin):
+    answered = dial(origin=origin, extensions={"websocket.http.response": {}})
+
+    assert (await answered.sent.get())["status"] == 403
+    assert json.loads((await answered.sent.get())["body"])["error"]["code"] == "foreign_origin"
+    assert handlers.ups == []
 
 
 async def test_a_server_without_that_extension_closes(dial):

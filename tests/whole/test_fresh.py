@@ -50,6 +50,7 @@ def test_it_is_ready_for_a_public_server(python):
             "MESH_SECRET_KEY": f"of the tests only: {bytes(range(33, 90)).decode()}",
             "MESH_ENCRYPTION_KEYS": key,
             "MESH_URL": "https://mesh.example",
+            "MESH_PROXIES": "127.0.0.1",
         },
         capture_output=True,
         text=True,

@@ -307,6 +307,7 @@ def by(site, mode="no-cors", dest="script"):
         pytest.param("POST", {"origin": "own"}, 200, id="its own"),
         pytest.param("POST", {"origin": "null", **by("same-origin")}, 200, id="its own form"),
         pytest.param("POST", {"origin": "http://evil.example"}, 403, id="another site"),
+        pytest.param("POST", {"origin": "tls-own"}, 403, id="its own name by another scheme"),
         pytest.param("POST", {"origin": "own", **by("same-site")}, 403, id="another preview"),
         pytest.param("POST", by("same-site", "navigate", "document"), 403, id="a form elsewhere"),
         pytest.param("GET", {"origin": "http://evil.example"}, 403, id="CORS, an old browser"),
@@ -325,7 +326,10 @@ def by(site, mode="no-cors", dest="script"):
 )
 async def test_pages_of_other_origins_only_lead_here(site, dev_server, method, headers, status):
     headers = {
-        name: value.replace("own", f"http://{site.host()}") for name, value in headers.items()
+        name: value.replace("tls-own", f"https://{site.host()}").replace(
+            "own", f"http://{site.host()}"
+        )
+        for name, value in headers.items()
     }
     async with site.client() as client:
         client.headers["cookie"] = await site.cookie()
@@ -366,11 +370,13 @@ async def test_d_in4_to_6_a_websocket_goes_through_with_path_query_and_protocol(
     [
         pytest.param("", "", 401, id="no cookie"),
         pytest.param("good", "http://evil.example", 403, id="another site"),
+        pytest.param("good", "https://own", 403, id="its own name by another scheme"),
     ],
 )
 async def test_websockets_that_are_refused(site, cookie, origin, status):
     cookie = await site.cookie() if cookie else "mesh_preview=x"
 
+    origin = origin.replace("own", site.host())
     with pytest.raises(InvalidStatus) as refused:
         async with socket(site, "/", cookie, origin):
             pass
