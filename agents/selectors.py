@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from uuid import UUID
 
 from agents.context import Keys
@@ -12,6 +13,14 @@ from agents.models import Agent, McpServerRow
 from mesh.keys import unseal
 from mesh.models import Organization
 from mesh.selectors import NotFound
+
+
+def find_shared(pairs: Collection[tuple[int, UUID]]) -> set[tuple[int, UUID]]:
+    """Return those pairs of a person's and an agent's id where the agent's organization has the
+    person as a member; one query."""
+    agents = Agent.objects.filter(pk__in={agent_id for _, agent_id in pairs})
+    found = agents.values_list("organization__memberships__user", "pk")
+    return {(user, agent) for user, agent in found if user is not None} & set(pairs)
 
 
 def get_agent(*, organization: Organization, name: str, removed: bool = False) -> Agent:

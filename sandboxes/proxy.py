@@ -31,11 +31,13 @@ from links.api import Tool
 from mesh import foreign
 from mesh.accounts import bearer, find_persons_sign_in
 from mesh.api import signed_in
+from mesh.credentials import Credential, credential_of, find_good, find_members
 from mesh.foreign import refuse_to_show
 from mesh.lib.errors import AppError
 from mesh.models import User
 from mesh.readers import Stream
 from mesh.selectors import NotFound, get_membership
+from mesh.watch import Right, RightLost, until_lost, while_held
 from sandboxes import providers
 from sandboxes.api import AgentUnknown
 from sandboxes.core.preview import origin_of
@@ -149,7 +151,12 @@ class VmApi(Tool):
         body = request.data if request.method != "GET" else None
         method = request.method or "GET"
         # The name of a script is any text: in an address it is one segment.
-        return async_to_sync(ask)(place, method, quote(asked.route), body, goes=rule.goes)
+        answer = ask(place, method, quote(asked.route), body, goes=rule.goes)
+        rights = _rights(_credential(request), agent)
+        try:
+            return async_to_sync(while_held)(answer, *rights)  # a task may take minutes
+        except RightLost as exc:
+            raise Unauthorized from exc
 
 
 async def follow_events(
@@ -163,14 +170,14 @@ async def follow_events(
     branch = branch or request.GET.get("branch", "")
     try:
         refuse_to_show(request.headers)
-        viewer = await store.run(_viewer, request)
+        viewer, credential = await store.run(_viewer, request)
         if not vm_id or not branch:
             raise IncompleteAddress
         agent = await store.run(_agent, viewer, org, vm_id)
         place = await store.run(place_of, viewer=viewer, agent=agent, branch=branch, needs=False)
     except AppError as exc:
         return JsonResponse(exc.body(), status=exc.status)
-    return Stream(events_of(place), headers=SSE)
+    return Stream(until_lost(events_of(place), *_rights(credential, agent)), headers=SSE)
 
 
 async def events_of(place: Place) -> AsyncGenerator[bytes, None]:
@@ -295,6 +302,7 @@ def _ticket(
         branch=branch,
         kind=place.kind,
         link_id=str(place.link_id or ""),
+        sign_in=sealed_sign_in(request),
     )
     return preview_offer(grant, host=request.get_host())
 
@@ -328,13 +336,28 @@ def _agent(viewer: User, org: str, vm_id: str) -> Agent:
         raise AgentUnknown from exc
 
 
-def _viewer(request: HttpRequest) -> User:
+def sealed_sign_in(request: Request) -> str:
+    """Return what the viewer signed in with, for a ``Grant`` that ends with it."""
+    return _credential(request).sealed()
+
+
+def _credential(request: Request) -> Credential:
+    return credential_of(signed_in(request), sign_in=request.auth, session=request.session)
+
+
+def _rights(credential: Credential, agent: Agent) -> tuple[Right, Right]:
+    """Return what a connection to a sandbox of ``agent`` stands on."""
+    member = (credential.user_id, agent.organization_id)
+    return Right(find_good, credential), Right(find_members, member)
+
+
+def _viewer(request: HttpRequest) -> tuple[User, Credential]:
     token = bearer(request.headers.get("Authorization", ""))
     found = find_persons_sign_in(token) if token else None
     user = (found.user if found else None) if token else request.user
     if not isinstance(user, User) or not user.is_active:
         raise Unauthorized
-    return user
+    return user, credential_of(user, sign_in=found, session=request.session)
 
 
 def _event(name: str, data: dict[str, Any]) -> bytes:

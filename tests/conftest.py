@@ -40,8 +40,10 @@ def django_db_setup(django_db_setup):
     from django.db import connections
 
     from links import store
+    from mesh import watch
     from threads import pool
 
+    watch.close()
     store.close()
     pool.close()
     SyncToAsync.single_thread_executor.submit(connections.close_all).result()

@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import Any, Final
 from uuid import UUID
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
 
 from links.selectors import LinkView, list_links
+from mesh.credentials import credential_of
 from mesh.models import User
 from mesh.selectors import NotFound
+from mesh.watch import hold
 from threads import bell, pool, selectors, services
 from threads.errors import CursorTooOld
 from threads.follow import follow
 from threads.models import Thread
 from threads.rows import EventRow
-from threads.viewers import LOOK_EVERY, Viewer
+from threads.viewers import Viewer
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +43,7 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         super().__init__()
         self.tasks: dict[UUID, asyncio.Task[None]] = {}
         self.beside: list[asyncio.Task[None]] = []
+        self.watched = ExitStack()  # the rights that it stands on
         self.has_left = False  # found out by a send, before the server tells
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -56,7 +60,8 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
             await self.close(code=NOT_SIGNED_IN)
             return
         session = self.scope.get("session")
-        self.viewer = Viewer(self.user, session_key=getattr(session, "session_key", None) or "")
+        self.viewer = Viewer(self.user, credential_of(self.user, sign_in=None, session=session))
+        self.held = self.watched.enter_context(hold(self.viewer.signed_in))
         await self.say({"type": "hello", "version": settings.MESH_VERSION})
         for work in (self.tell_news(self.user), self.look_after_rights()):
             self.beside.append(asyncio.create_task(work))
@@ -67,6 +72,7 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self.watched.close()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         frame = _parse(text_data)
@@ -101,12 +107,14 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
             await self.refuse(thread_id, CursorTooOld.code, CursorTooOld.hint)
             return
         await self.say({"type": "thread", "thread": selectors.thread_summary(thread)})
+        self.held.rights.add(self.viewer.reads(thread_id))
         task = asyncio.create_task(self.pass_on(thread_id, min(after, thread.last_seq)))
         self.tasks[thread_id] = task
 
     def drop(self, thread_id: UUID | None) -> None:
         task = self.tasks.pop(thread_id, None) if thread_id else None
-        if task is not None:
+        if thread_id is not None and task is not None:
+            self.held.rights.discard(self.viewer.reads(thread_id))
             task.cancel()
 
     async def pass_on(self, thread_id: UUID, after: int) -> None:
@@ -129,14 +137,15 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
     async def look_after_rights(self) -> None:
         """Close what the viewer may follow no more: signed out, shut out, or no longer a member."""
         while True:
-            await asyncio.sleep(LOOK_EVERY)
+            lost = await self.held.wait()
+            if self.viewer.signed_in in lost:
+                for thread_id in list(self.tasks):
+                    self.drop(thread_id)
+                await self.close(code=NOT_SIGNED_IN)
+                return
             try:
-                if not await pool.run(self.viewer.is_signed_in):
-                    await self.close(code=NOT_SIGNED_IN)
-                    return
-                await self.drop_hidden()
-            except (DatabaseError, InterfaceError):
-                continue  # nothing new can be read then either
+                hidden = [one for one in self.tasks if self.viewer.reads(one) in lost]
+                await self.hide(hidden)
             except TimeoutError:
                 await self.close(code=TOO_SLOW)
                 return
@@ -144,9 +153,11 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
     async def drop_hidden(self) -> None:
         """Follow no longer what the viewer may not read any more."""
         followed = set(self.tasks)
-        if not followed:
-            return
-        for thread_id in followed - await pool.run(self.viewer.may_read, followed):
+        if followed:
+            await self.hide(followed - await pool.run(self.viewer.may_read, followed))
+
+    async def hide(self, thread_ids: Iterable[UUID]) -> None:
+        for thread_id in thread_ids:
             self.drop(thread_id)
             await self.refuse(thread_id, NotFound.code, NotFound.text)
 

@@ -7,7 +7,7 @@ good for as long as a run of the thread goes on, and for nothing else (ADR 18).
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -31,6 +31,7 @@ from mesh.lib.addresses import parse_address
 from mesh.lib.errors import AppError
 from mesh.readers import Stream
 from mesh.selectors import NotFound
+from mesh.watch import Right, until_lost
 from threads import pool
 from threads.core import lanes, run_state
 from threads.errors import MethodNotAllowed, Unauthorized
@@ -104,7 +105,7 @@ async def ask(request: HttpRequest, org: str, thread_id: UUID, name: str) -> Htt
             raise MethodNotAllowed
         given = bearer(request.headers.get("Authorization", ""))
         server = await pool.run(_find, given, org, thread_id, name)
-        return await _passed_on(server, request)
+        return await _passed_on(server, request, thread_id)
     except AppError as exc:
         return JsonResponse(exc.body(), status=exc.status)
 
@@ -119,11 +120,10 @@ def _find(token: str, org: str, thread_id: UUID, name: str) -> McpServer:
     """
     if not constant_time_compare(token, token_of(thread_id)):
         raise Unauthorized
-    threads = Thread.objects.select_related("agent").filter(
-        pk=thread_id, organization__slug=org, deleted_at=None
-    )
-    threads = threads.filter(owner__is_active=True, organization__memberships__user=F("owner"))
-    thread = threads.filter(runs__state__in=run_state.ACTIVE, runs__lane=lanes.LINK).first()
+    if not find_open({thread_id}):
+        raise McpClosed
+    threads = Thread.objects.select_related("agent")
+    thread = threads.filter(pk=thread_id, organization__slug=org).first()
     if thread is None:
         raise McpClosed
     for server in list_mcp_servers(agent=thread.agent):
@@ -132,7 +132,16 @@ def _find(token: str, org: str, thread_id: UUID, name: str) -> McpServer:
     raise NotFound("The agent has no such MCP server.")
 
 
-async def _passed_on(server: McpServer, request: HttpRequest) -> HttpResponseBase:
+def find_open(thread_ids: Collection[UUID]) -> set[UUID]:
+    """Return those of the threads whose tokens are good: a run goes on on a machine, and its
+    owner is a member still. One query."""
+    threads = Thread.objects.filter(pk__in=thread_ids, deleted_at=None, owner__is_active=True)
+    threads = threads.filter(organization__memberships__user=F("owner"))
+    running = threads.filter(runs__state__in=run_state.ACTIVE, runs__lane=lanes.LINK)
+    return set(running.values_list("pk", flat=True))
+
+
+async def _passed_on(server: McpServer, request: HttpRequest, thread_id: UUID) -> HttpResponseBase:
     client = guarded_client(
         allowed=settings.MESH_PRIVATE_HOSTS,
         plain=not server.headers,
@@ -164,7 +173,7 @@ async def _passed_on(server: McpServer, request: HttpRequest) -> HttpResponseBas
     passed["Content-Type"] = foreign.EVENTS if is_events else foreign.data_type(given)
     own = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Stream(
-        _pieces(answer, client),
+        until_lost(_pieces(answer, client), Right(find_open, thread_id)),
         status=answer.status_code,
         headers={**passed, **foreign.HEADERS, **own},
     )

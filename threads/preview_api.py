@@ -23,16 +23,17 @@ from rest_framework.views import APIView
 from mesh.foreign import refuse_to_show
 from mesh.lib.errors import AppError
 from mesh.readers import Stream
+from mesh.watch import until_lost
 from sandboxes.core.vm_routes import STEPS
 from sandboxes.preview.tickets import Grant
 from sandboxes.providers.base import Place
-from sandboxes.proxy import SSE, UnknownStep, ask, events_of, preview_offer
+from sandboxes.proxy import SSE, UnknownStep, ask, events_of, preview_offer, sealed_sign_in
 from threads import pool, selectors
 from threads.errors import NotBegun
 from threads.models import Thread
 from threads.requests import thread_of
 from threads.targets import place_of
-from threads.viewers import viewer_of
+from threads.viewers import Viewer, viewer_of
 
 
 class PreviewApi(APIView):
@@ -55,6 +56,7 @@ class PreviewApi(APIView):
             branch=thread.branch,
             kind=place.kind,
             link_id=str(place.link_id or ""),
+            sign_in=sealed_sign_in(request),
         )
         return Response(preview_offer(grant, host=request.get_host()))
 
@@ -78,15 +80,17 @@ async def follow_sandbox(request: HttpRequest, org: str, thread_id: UUID) -> Htt
     """``GET …/sandbox/events``: phases, logs and tasks of the thread's sandbox, as they come."""
     try:
         refuse_to_show(request.headers)
-        place = await pool.run(_followed, request, org, thread_id)
+        viewer, place = await pool.run(_followed, request, org, thread_id)
     except AppError as exc:
         return JsonResponse(exc.body(), status=exc.status)
-    return Stream(events_of(place), headers=SSE)
+    events = until_lost(events_of(place), viewer.signed_in, viewer.reads(thread_id))
+    return Stream(events, headers=SSE)
 
 
-def _followed(request: HttpRequest, org: str, thread_id: UUID) -> Place:
-    thread = selectors.get_thread(viewer=viewer_of(request).user, org_slug=org, thread_id=thread_id)
-    return _place(thread)
+def _followed(request: HttpRequest, org: str, thread_id: UUID) -> tuple[Viewer, Place]:
+    viewer = viewer_of(request)
+    thread = selectors.get_thread(viewer=viewer.user, org_slug=org, thread_id=thread_id)
+    return viewer, _place(thread)
 
 
 def _place(thread: Thread) -> Place:

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from links import selectors as links
+from mesh import watch
 from mesh.checkpoints import ShortWal
 from threads import bell, pool, services
 from threads.core.lanes import ALL, LINK
@@ -75,6 +76,7 @@ class Runtime:
         if self._wal is not None:
             self._wal.stop()
         await asyncio.to_thread(self.writer.stop)
+        await asyncio.to_thread(watch.close)
         await asyncio.to_thread(pool.close)
 
 

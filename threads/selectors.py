@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from agents.catalog import load_catalog
@@ -50,6 +50,17 @@ def find_thread(*, viewer: User, thread_id: UUID) -> Thread | None:
 def find_visible(*, viewer: User, thread_ids: Collection[UUID]) -> set[UUID]:
     """Return those of the threads that the viewer may read; one query."""
     return set(_visible(viewer).filter(pk__in=thread_ids).values_list("pk", flat=True))
+
+
+def find_readable(pairs: Collection[tuple[int, UUID]]) -> set[tuple[int, UUID]]:
+    """Return those pairs of a person's and a thread's id where the person may read the thread;
+    one query, for all who follow threads."""
+    threads = Thread.objects.filter(
+        pk__in={thread_id for _, thread_id in pairs},
+        deleted_at=None,
+        organization__memberships__user=F("owner"),
+    )
+    return set(threads.values_list("owner_id", "pk")) & set(pairs)
 
 
 def list_threads(*, viewer: User, organization: Organization) -> list[Thread]:

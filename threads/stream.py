@@ -16,13 +16,14 @@ from django.http.response import HttpResponseBase
 from mesh.lib.errors import AppError
 from mesh.readers import Stream
 from mesh.selectors import NotFound
+from mesh.watch import RightLost, pieces_while_held
 from threads import pool, selectors, services
 from threads.core import run_state
 from threads.errors import BadCursor, BadRunId, CursorTooOld, MethodNotAllowed, Unauthorized
 from threads.follow import follow
 from threads.models import Run
 from threads.rows import EventRow
-from threads.viewers import LOOK_EVERY, Viewer, viewer_of
+from threads.viewers import Viewer, viewer_of
 
 PING_EVERY: Final = 15.0  # seconds
 HEADERS: Final = {
@@ -104,21 +105,24 @@ async def events(wanted: Wanted) -> AsyncGenerator[bytes, None]:
     if wanted.is_over:
         yield b"data: [DONE]\n\n"
         return
-    async with aclosing(follow(wanted.thread_id, wanted.after)) as batches:
-        async for piece in _told(wanted, batches):
-            yield piece
+    batches = follow(wanted.thread_id, wanted.after)
+    viewer = wanted.viewer
+    rights = (viewer.signed_in, viewer.reads(wanted.thread_id))
+    try:
+        async with aclosing(pieces_while_held(batches, *rights)) as held:
+            async for piece in _told(wanted, held):
+                yield piece
+    except RightLost as exc:
+        # Who comes back is told with a status.
+        refusal = Unauthorized() if viewer.signed_in in exc.lost else NotFound()
+        yield f"data: {json.dumps(_error_chunk(refusal))}\n\n".encode()
 
 
 async def _told(
     wanted: Wanted, batches: AsyncGenerator[list[EventRow], None]
 ) -> AsyncGenerator[bytes, None]:
-    last_sent = last_looked = time.monotonic()
+    last_sent = time.monotonic()
     async for batch in batches:
-        if time.monotonic() - last_looked >= LOOK_EVERY:
-            if refusal := await pool.run(_refusal, wanted):
-                yield f"data: {json.dumps(_error_chunk(refusal))}\n\n".encode()
-                return  # who comes back is told with a status
-            last_looked = time.monotonic()
         rows = [row for row in batch if wanted.run_id in (None, row.run_id)]
         if rows:
             yield b"".join(map(_frame, rows))
@@ -131,15 +135,6 @@ async def _told(
         if wanted.run_id is not None and any(map(is_finish, rows)):
             yield b"data: [DONE]\n\n"
             return
-
-
-def _refusal(wanted: Wanted) -> AppError | None:
-    """Return why the reader may read no more."""
-    if not wanted.viewer.is_signed_in():
-        return Unauthorized()
-    if not wanted.viewer.may_read({wanted.thread_id}):
-        return NotFound()
-    return None
 
 
 def _error_chunk(exc: AppError) -> dict[str, str]:

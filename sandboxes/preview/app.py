@@ -8,6 +8,7 @@ the preview, where the app's service worker sees nothing (ADR 21).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -20,10 +21,19 @@ from links import store
 from links.sockets import Receive, Scope, Send, refuse
 from mesh.lib.errors import AppError, error_body
 from mesh.lib.targets import checked_target, target_from
+from mesh.watch import RightLost, while_held
 from sandboxes.core.headers import find_cookie, inbound, outbound
 from sandboxes.core.preview import Origin, handle_of_host, is_entry, origin_of
 from sandboxes.preview import pages
-from sandboxes.preview.tickets import COOKIE_LIVES, Grant, find_place, read_cookie, use_ticket
+from sandboxes.preview.tickets import (
+    COOKIE_LIVES,
+    Grant,
+    find_place,
+    is_signed_in,
+    read_cookie,
+    rights_of,
+    use_ticket,
+)
 from sandboxes.providers import provider_for
 from sandboxes.providers.base import LinkOffline, Place, SandboxDown, SandboxProvider, StreamCut
 from sandboxes.services import serve_project
@@ -33,7 +43,8 @@ logger = logging.getLogger(__name__)
 ENTER: Final = "/.mesh/enter"
 BODY_LIMIT: Final = 25 * 1024 * 1024
 TICKET_LIMIT: Final = 4 * 1024  # bytes
-REMEMBERED: Final = 10.0  # seconds for which a look-up of who may see what, or a failure, is good
+REMEMBERED: Final = 10.0  # seconds for which a failure is told again,
+LOOKED_UP: Final = 3.0  # and a look-up of who may see what is good
 MOST_REMEMBERED: Final = 1_000
 # Of every answer that is not the app's.
 _OWN: Final = (
@@ -43,6 +54,7 @@ _OWN: Final = (
     ("x-content-type-options", "nosniff"),
 )
 AGAIN: Final = "Open the preview from Mesh again."
+NOT_SIGNED_IN: Final = 4401
 SOON, LATER = 2, 5  # seconds until a page looks again
 
 
@@ -129,15 +141,19 @@ class Previews:
             await request.refuse(401, "unauthorized", "Open this preview from Mesh.")
             return
         place = await self._place(grant)
+        if place is None and not await store.run(is_signed_in, grant):
+            await request.refuse(401, "unauthorized", "Open this preview from Mesh.")
+            return
         if place is None:
             await request.refuse(404, "unknown_handle", "There is no such sandbox any more.")
             return
         try:
             provider = self.provider_for(place.kind)
-            if scope["type"] == "websocket":
-                await self._join(request, provider, place)
-            else:
-                await self._carry(request, provider, place)
+            is_socket = scope["type"] == "websocket"
+            serve = self._join if is_socket else self._carry
+            await while_held(serve(request, provider, place), *rights_of(grant))
+        except RightLost:
+            await request.cut()
         except (SandboxDown, StreamCut) as exc:
             await self._tell_of_start(request, place, exc)
         except LinkOffline as exc:
@@ -181,7 +197,7 @@ class Previews:
         if len(self._places) >= MOST_REMEMBERED:
             self._places.clear()
         place = await store.run(find_place, grant)
-        self._places[grant] = (now + REMEMBERED, place)
+        self._places[grant] = (now + LOOKED_UP, place)
         return place
 
     async def _tell_of_start(self, request: _Request, place: Place, why: AppError) -> None:
@@ -221,6 +237,7 @@ class _Request:
     def __init__(self, scope: Scope, receive: Receive, send: Send, frame_ancestors: str) -> None:
         self.scope, self.receive, self.send = scope, receive, send
         self.frame_ancestors = frame_ancestors
+        self.has_begun = False  # to stream an answer
 
     async def body(self, limit: int) -> bytes | None:
         """Return the body; ``None`` when it is larger than ``limit`` bytes."""
@@ -290,6 +307,7 @@ class _Request:
     async def stream(self, status: int, headers: list[tuple[str, str]], pieces: Any) -> None:
         """Send an answer as it comes, until it ends or the browser goes."""
         raw = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers]
+        self.has_begun = True
         await self.send({"type": "http.response.start", "status": status, "headers": raw})
         sending = asyncio.create_task(self._send_all(pieces))
         leaving = asyncio.create_task(self._left())
@@ -312,6 +330,16 @@ class _Request:
     async def _left(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":
             pass
+
+    async def cut(self) -> None:
+        """End a connection whose person may not see the preview any more."""
+        if self.scope["type"] == "websocket":
+            with contextlib.suppress(Exception):  # it may be closed, or not accepted yet
+                await self.send({"type": "websocket.close", "code": NOT_SIGNED_IN})
+        elif self.has_begun:
+            raise asyncio.CancelledError  # the answer must not look whole
+        else:
+            await self.refuse(401, "unauthorized", "Open this preview from Mesh.")
 
     def _wants_page(self) -> bool:
         return b"text/html" in self._accept()

@@ -1,6 +1,7 @@
 """Who may see a preview: a ticket, good once and for a minute, becomes a cookie of its origin.
 
-Both are signed and say whose sandbox it is; whether the person may still see it is looked up.
+Both are signed and say whose sandbox it is, and by which sign-in it was opened; whether that
+holds, and the person may still see it, is looked up.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from django.core import signing
 from django.utils import timezone
 
 from agents.models import Agent
+from agents.selectors import find_shared
+from mesh.credentials import Credential, find_good, unseal
 from mesh.lib.errors import AppError
-from mesh.models import User
 from mesh.single_use import use_once
+from mesh.watch import Right
 from sandboxes.core.kinds import KINDS
 from sandboxes.places import place_for
 from sandboxes.providers.base import Place
@@ -44,6 +47,7 @@ class Grant:
     agent_id: str
     branch: str
     kind: str
+    sign_in: str  # the session or token that it was made with, sealed: the grant ends with it
     link_id: str = ""
 
 
@@ -78,16 +82,23 @@ def read_cookie(cookie: str, *, handle: str) -> Grant | None:
     return grant if grant is not None and grant.handle == handle else None
 
 
-def find_place(grant: Grant) -> Place | None:
-    """Return where the granted sandbox is; ``None`` when the person may not see it any more.
+def rights_of(grant: Grant) -> tuple[Right, ...]:
+    """Return what a connection by this grant stands on."""
+    shared = Right(find_shared, (grant.user_id, UUID(grant.agent_id)))
+    return Right(find_good, _credential(grant)), shared
 
-    One query, and one for the agent.
-    """
+
+def is_signed_in(grant: Grant) -> bool:
+    """Say whether the sign-in that the grant was made with still holds. Two queries at most."""
+    return bool(find_good([_credential(grant)]))
+
+
+def find_place(grant: Grant) -> Place | None:
+    """Return where the granted sandbox is; ``None`` when the person may not see it any more."""
     agent = Agent.objects.filter(
         pk=UUID(grant.agent_id), organization__memberships__user=grant.user_id
     ).first()
-    active = User.objects.filter(pk=grant.user_id, is_active=True)
-    if agent is None or not active.exists():
+    if agent is None or not is_signed_in(grant):
         return None
     place = place_for(
         agent=agent,
@@ -97,6 +108,12 @@ def find_place(grant: Grant) -> Place | None:
         link_id=UUID(grant.link_id) if grant.link_id else None,
     )
     return place if place.handle == grant.handle else None
+
+
+def _credential(grant: Grant) -> Credential:
+    # One that can't be read any more holds never.
+    found = unseal(grant.sign_in, user_id=grant.user_id)
+    return found or Credential(grant.user_id)
 
 
 def _read(text: str, *, salt: str, max_age: int) -> dict[str, Any]:

@@ -1,16 +1,23 @@
 """vm-proxy and vm-events: their codes, and that the recorded kind is asked."""
 
+import asyncio
 import json
 from types import SimpleNamespace
 
 import httpx
 import pytest
+from allauth.idp.oidc.models import Token
 from asgiref.sync import sync_to_async
+from django.contrib.sessions.models import Session
 from django.test import AsyncClient
 from rest_framework.test import APIClient
 
 from agents.models import Agent
+from links import store
 from links.models import Link
+from mesh import watch
+from mesh.models import Membership, User
+from mesh.services import make_token
 from sandboxes import proxy
 from sandboxes.core.vm_map import VmEntry
 from sandboxes.preview.tickets import read_cookie, use_ticket
@@ -19,6 +26,7 @@ from sandboxes.services import record_sandbox
 from tests.sandboxes.doubles import AnsweringProvider
 from tests.sandboxes.providers.laptop import PiecesThenError
 from tests.sandboxes.test_api import code, connect
+from tests.waiting import auntil
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -351,3 +359,82 @@ def test_one_persons_record_is_not_anothers(api, answering, agent, bob):
     api.post(at("main/read"), {}, format="json")
 
     assert set(answering.kinds) == {"docker"}
+
+
+# Those who stay connected
+
+
+class Silent(AnsweringProvider):
+    """Takes what it is asked, and never answers; a stream of it says one thing first."""
+
+    async def request(self, place, method, path, *, json=None, limit=None):
+        self.asked.append(path)
+        await asyncio.Event().wait()
+
+    def _stream(self):
+        async def pieces():
+            yield b"event: status\n\n"
+            await asyncio.Event().wait()
+
+        return httpx.Response(200, content=pieces())
+
+    def __init__(self):
+        super().__init__()
+        self.answer = self._stream()
+
+
+ENDS = [
+    pytest.param(lambda: Session.objects.all().delete(), id="signed out"),
+    pytest.param(lambda: Membership.objects.all().delete(), id="left the organization"),
+    pytest.param(lambda: User.objects.update(is_active=False), id="shut out"),
+]
+
+
+@pytest.fixture
+def silent(monkeypatch, agent):
+    monkeypatch.setattr(watch, "LOOK_EVERY", 0.05)
+    provider = Silent()
+    monkeypatch.setattr("sandboxes.providers.provider_for", lambda kind: provider)
+    return provider
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_a_sandbox_s_events_end_with_the_sign_in_and_the_membership(ada, silent, end):
+    client = AsyncClient()
+    await client.aforce_login(ada)
+    answer = await client.get(at("main/events"))
+    pieces = answer.streaming_content
+    assert b"ready" in await anext(pieces)
+    await anext(pieces)
+
+    await sync_to_async(end)()
+
+    async with asyncio.timeout(10):
+        assert [piece async for piece in pieces] == []
+
+
+async def test_a_sandbox_s_events_end_with_the_token(ada, silent):
+    token = await sync_to_async(make_token)(user=ada)
+    answer = await AsyncClient().get(
+        at("main/events"), headers={"Authorization": f"Bearer {token}"}
+    )
+    await anext(answer.streaming_content)
+
+    await Token.objects.all().adelete()
+
+    async with asyncio.timeout(10):
+        assert b"status" in b"".join([piece async for piece in answer.streaming_content])
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_a_task_s_answer_is_not_for_who_signed_out_meanwhile(ada, silent, end):
+    client = AsyncClient()
+    await client.aforce_login(ada)
+    asking = asyncio.ensure_future(
+        client.post(at("main/exec/dev"), "{}", content_type="application/json")
+    )
+    await auntil(lambda: silent.asked)
+
+    await store.run(end)  # the view waits in the thread of the tests' own
+
+    assert code(await asking) == (401, "unauthorized")

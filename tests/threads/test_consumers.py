@@ -14,11 +14,13 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import OperationalError
 from django.test import Client
+from django.utils import timezone
 
+from mesh import watch
 from mesh.asgi import browsers
+from mesh.models import User
 from tests.waiting import auntil
 from threads import bell, consumers, pool, services
-from threads import stream as streams
 from threads.models import Thread
 from threads.runtime import ring_link
 
@@ -247,9 +249,7 @@ async def test_a_machine_that_comes_or_goes_is_news(ada, link):
 
 @pytest.fixture
 def looks_often(monkeypatch):
-    monkeypatch.setattr(consumers, "LOOK_EVERY", 0.05)
-    monkeypatch.setattr(streams, "LOOK_EVERY", 0.05)
-    monkeypatch.setattr("threads.follow.LOOK_EVERY", 0.05)
+    monkeypatch.setattr(watch, "LOOK_EVERY", 0.05)
 
 
 async def test_who_leaves_the_organization_reads_no_further(ada, org, thread, looks_often):
@@ -276,16 +276,25 @@ async def test_a_deleted_thread_is_followed_no_further(ada, thread):
         assert (await hears(page, "error"))["code"] == "not_found"
 
 
-@pytest.mark.parametrize("how", ["signed out", "shut out"])
-async def test_who_is_no_longer_signed_in_is_turned_away(ada, thread, looks_often, how):
+def change_password(ada):
+    ada.set_password("another horse battery")
+    ada.save()
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(lambda ada: Session.objects.all().delete(), id="signed out"),
+        pytest.param(lambda ada: Session.objects.update(expire_date=timezone.now()), id="expired"),
+        pytest.param(change_password, id="another password"),
+        pytest.param(lambda ada: User.objects.update(is_active=False), id="shut out"),
+    ],
+)
+async def test_who_is_no_longer_signed_in_is_turned_away(ada, thread, looks_often, end):
     async with page_of(ada) as page:
         await page.connect()
         await hears(page, "links")
-        if how == "signed out":
-            await Session.objects.all().adelete()
-        else:
-            ada.is_active = False
-            await ada.asave()
+        await sync_to_async(end)(ada)
 
         assert (await page.receive_output(timeout=10))["code"] == consumers.NOT_SIGNED_IN
 

@@ -25,7 +25,7 @@ def answering(monkeypatch):
 @pytest.fixture
 def api(ada):
     client = APIClient()
-    client.force_authenticate(ada)
+    client.force_login(ada)
     return client
 
 

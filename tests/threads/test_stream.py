@@ -17,6 +17,9 @@ from django.test import AsyncClient
 from django.urls import reverse
 from django.utils import timezone
 
+from mesh import watch
+from mesh.credentials import Credential
+from mesh.models import Membership
 from mesh.readers import impatient
 from mesh.services import make_token
 from sandboxes.providers.base import SandboxEvent
@@ -28,6 +31,10 @@ from threads.committing import Share
 from threads.models import Approval, Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def viewer(user):
+    return streams.Viewer(user, Credential(user.pk))
 
 
 @pytest_asyncio.fixture
@@ -89,26 +96,26 @@ async def test_a_running_thread_is_told_from_its_runs_start(listen, say):
     assert answer.headers["Content-Type"] == "text/event-stream"
 
 
-@pytest.mark.parametrize("how", ["left", "revoked"])
-async def test_who_may_read_no_more_is_told_and_let_go(
-    listen, say, ada, org, how, monkeypatch, thread
-):
-    monkeypatch.setattr(streams, "LOOK_EVERY", 0)
+@pytest.mark.parametrize(
+    ("lose", "code"),
+    [
+        pytest.param(Membership.objects.all().delete, "not_found", id="left"),
+        pytest.param(Token.objects.all().delete, "unauthorized", id="revoked"),
+    ],
+)
+async def test_who_may_read_no_more_is_told_and_let_go(listen, say, lose, code, monkeypatch):
+    monkeypatch.setattr(watch, "LOOK_EVERY", 0.05)
     await sync_to_async(say)("hi")
     follow = streams.follow
 
     async def losing(*given):
-        async for rows in follow(*given, look_every=0.05):
+        async for rows in follow(*given):
             yield rows
-            if how == "left":
-                await ada.memberships.filter(organization=org).adelete()
-            else:
-                await Token.objects.all().adelete()
+            await sync_to_async(lose)()
 
     monkeypatch.setattr(streams, "follow", losing)
     frames, _ = await listen('"type": "error"')
 
-    code = "not_found" if how == "left" else "unauthorized"
     assert json.loads(frames[-1].removeprefix("data: "))["code"] == code
     assert len(chunks_of(frames)) == 3
 
@@ -223,7 +230,7 @@ async def test_a_silent_stream_shows_that_it_is_alive(thread, monkeypatch):
     monkeypatch.setattr(streams, "PING_EVERY", 0)
     follow = streams.follow
     monkeypatch.setattr(streams, "follow", lambda *a: follow(*a, look_every=0.01))
-    stream = streams.events(streams.Wanted(thread.pk, 0, streams.Viewer(thread.owner)))
+    stream = streams.events(streams.Wanted(thread.pk, 0, viewer(thread.owner)))
 
     assert await anext(stream) == b": welcome\n\n"
     assert await anext(stream) == b": ping\n\n"
@@ -242,7 +249,7 @@ async def test_silence_is_broken_every_fifteen_seconds(thread, monkeypatch):
             yield []
 
     monkeypatch.setattr(streams, "follow", silence)
-    wanted = streams.Wanted(thread.pk, 0, streams.Viewer(thread.owner))
+    wanted = streams.Wanted(thread.pk, 0, viewer(thread.owner))
 
     assert [piece async for piece in streams.events(wanted)] == [
         b": welcome\n\n",
@@ -285,7 +292,7 @@ async def test_a_question_that_was_sent_is_stamped_as_shown(thread, answered):
     }
     await answered(events=[ask])
     assert (await Approval.objects.aget()).shown_at is None
-    stream = streams.events(streams.Wanted(thread.pk, 0, streams.Viewer(thread.owner)))
+    stream = streams.events(streams.Wanted(thread.pk, 0, viewer(thread.owner)))
     assert b"welcome" in await anext(stream)
     assert b"tool-approval-request" in await anext(stream)
     reading = asyncio.ensure_future(anext(stream))

@@ -24,8 +24,8 @@ def two(tmp_path_factory):
 @pytest.fixture
 def laptop(two, tmp_path):
     """A laptop at the first process; its process, to be stopped and continued."""
-    _, first, _, token = two
-    (tmp_path / "token").write_text(token)
+    made, first, _, _ = two
+    (tmp_path / "token").write_text(made.manage("mesh_token", "ada", "--machine", "laptop"))
     given = {
         "server": first,
         "home": str(tmp_path),

@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 import uvicorn
+from django.test import Client
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 
 from links.sockets import MAX_MESSAGE, connected, join
+from mesh.credentials import Credential
 from sandboxes.places import place_for
 from sandboxes.preview.app import Previews, preview_of
 from sandboxes.preview.tickets import Grant, make_ticket
@@ -108,10 +110,23 @@ class Site:
 
 
 @pytest.fixture
-def grant(agent, ada):
+def session(ada):
+    """The key of a browser's session of Ada's."""
+    browser = Client()
+    browser.force_login(ada)
+    return browser.session.session_key
+
+
+@pytest.fixture
+def grant(agent, ada, session):
     place = place_for(agent=agent, user_id=ada.pk, branch="main", kind="docker", link_id=None)
     return Grant(
-        handle=place.handle, user_id=ada.pk, agent_id=str(agent.pk), branch="main", kind="docker"
+        handle=place.handle,
+        user_id=ada.pk,
+        agent_id=str(agent.pk),
+        branch="main",
+        kind="docker",
+        sign_in=Credential(ada.pk, session_key=session).sealed(),
     )
 
 

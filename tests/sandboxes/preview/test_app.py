@@ -109,7 +109,7 @@ async def test_d_in2_a_sandbox_that_is_not_the_persons_any_more_is_unknown(site,
     cookie = await site.cookie()
     await sync_to_async(Membership.objects.filter(user=ada).delete)()
     now = site.previews.clock()
-    site.previews.clock = lambda: now + 11  # a look-up is good for ten seconds
+    site.previews.clock = lambda: now + 4  # a look-up is good for three seconds
 
     async with site.client() as client:
         client.headers["cookie"] = cookie

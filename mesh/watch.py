@@ -1,0 +1,202 @@
+"""Whether those who stay connected may go on: asked every few seconds, for all of them together.
+
+A connection names the rights that it stands on. One look asks for every right of the process at
+once, so that a thousand readers cost a few queries and not a thousand. Where the database can't
+be reached, everybody stays: nothing new could be read then either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Hashable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
+
+from django.db import InterfaceError, OperationalError
+
+from mesh.db_threads import DatabaseThreads
+
+T = TypeVar("T")
+Key = Any  # hashable; what a check makes of it is its own matter
+Check = Callable[[Collection[Key]], set[Key]]
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY: Final = 3.0  # seconds, so that who lost a right has lost the connection within five
+_AT_ONCE: Final = 500  # SQLite takes so many values in one list
+
+_threads: Final = DatabaseThreads("rights-db", 1)
+close = _threads.close
+
+
+class RightLost(Exception):
+    """What a connection stood on has ended; ``lost`` says which rights."""
+
+    def __init__(self, lost: Collection[Right] = ()) -> None:
+        super().__init__("a right was lost")
+        self.lost = frozenset(lost)
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """``check`` is given many keys, and returns those that still hold."""
+
+    check: Check
+    key: Hashable
+
+
+class Held:
+    """The rights of one connection; only its event loop may touch it."""
+
+    def __init__(self, rights: Collection[Right]) -> None:
+        self.rights = set(rights)
+        self.lost: set[Right] = set()
+        self._changed = asyncio.Event()
+
+    def lose(self, lost: set[Right]) -> None:
+        """Note that these have ended, and wake who waits."""
+        self.rights -= lost
+        self.lost |= lost
+        self._changed.set()
+
+    async def wait(self) -> set[Right]:
+        """Return the rights that were lost since the last call, once there are some."""
+        await self._changed.wait()
+        self._changed.clear()
+        lost, self.lost = self.lost, set()
+        return lost
+
+
+@contextmanager
+def hold(*rights: Right) -> Iterator[Held]:
+    """Give the rights of a connection, which are asked for until the block ends."""
+    watch = _of_this_loop()
+    held = Held(rights)
+    watch.add(held)
+    try:
+        yield held
+    finally:
+        watch.remove(held)
+
+
+async def while_held(work: Coroutine[Any, Any, T], *rights: Right) -> T:
+    """Return what ``work`` returns; end it as soon as one of ``rights`` is lost.
+
+    Raises:
+        RightLost: it was, and ``work`` is cancelled.
+    """
+    with hold(*rights) as held:
+        working = asyncio.ensure_future(work)
+        losing = asyncio.ensure_future(held.wait())
+        try:
+            await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise RightLost(losing.result())
+            return working.result()
+        finally:
+            await _end(working, losing)
+
+
+async def pieces_while_held(
+    pieces: AsyncGenerator[T, None], *rights: Right
+) -> AsyncGenerator[T, None]:
+    """Yield the pieces until they end.
+
+    Raises:
+        RightLost: one of ``rights`` was lost; nothing was yielded since.
+    """
+    with hold(*rights) as held:
+        losing = asyncio.ensure_future(held.wait())
+        upcoming: asyncio.Future[T] | None = None
+        try:
+            while True:
+                upcoming = asyncio.ensure_future(anext(pieces))
+                await asyncio.wait({upcoming, losing}, return_when=asyncio.FIRST_COMPLETED)
+                if losing.done():
+                    raise RightLost(losing.result())
+                try:
+                    piece = upcoming.result()
+                except StopAsyncIteration:
+                    return
+                yield piece
+        finally:
+            await _end(losing, *([upcoming] if upcoming else []))
+            await pieces.aclose()
+
+
+async def until_lost(pieces: AsyncGenerator[T, None], *rights: Right) -> AsyncGenerator[T, None]:
+    """Yield the pieces until they end, or one of ``rights`` is lost."""
+    try:
+        async with aclosing(pieces_while_held(pieces, *rights)) as held:
+            async for piece in held:
+                yield piece
+    except RightLost:
+        return
+
+
+class Watch:
+    """All connections of one event loop. It looks only while there is one."""
+
+    def __init__(self) -> None:
+        self._held: set[Held] = set()
+        self._looking: asyncio.Task[None] | None = None
+
+    def add(self, held: Held) -> None:
+        self._held.add(held)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.get_running_loop().create_task(self._go_on())
+
+    def remove(self, held: Held) -> None:
+        self._held.discard(held)
+
+    async def look(self) -> None:
+        """Ask for every right once, and tell each connection what it has lost."""
+        asked: defaultdict[Check, set[Key]] = defaultdict(set)
+        for held in self._held:
+            for right in held.rights:
+                asked[right.check].add(right.key)
+        good = await _threads.run(_ask, asked)
+        for held in list(self._held):
+            lost = {
+                right
+                for right in held.rights
+                if right.key in asked.get(right.check, ()) and right.key not in good[right.check]
+            }
+            if lost:
+                held.lose(lost)
+
+    async def _go_on(self) -> None:
+        while self._held:
+            await asyncio.sleep(LOOK_EVERY)
+            try:
+                await self.look()
+            except (InterfaceError, OperationalError) as exc:
+                logger.warning("who is connected can't be looked at: the store is down: %s", exc)
+            except Exception:
+                logger.exception("looking at who is connected failed")
+
+
+_watches: WeakKeyDictionary[asyncio.AbstractEventLoop, Watch] = WeakKeyDictionary()
+
+
+def _of_this_loop() -> Watch:
+    return _watches.setdefault(asyncio.get_running_loop(), Watch())
+
+
+def _ask(asked: dict[Check, set[Key]]) -> dict[Check, set[Key]]:
+    good: dict[Check, set[Key]] = {}
+    for check, keys in asked.items():
+        whole = list(keys)
+        parts = [whole[start : start + _AT_ONCE] for start in range(0, len(whole), _AT_ONCE)]
+        good[check] = set().union(*map(check, parts))
+    return good
+
+
+async def _end(*tasks: asyncio.Future[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
