@@ -3,9 +3,17 @@
 import pytest
 from django.core.cache import cache
 
+from mesh.credentials import Credential
 from sandboxes.preview.tickets import Grant, TicketUsed, make_ticket, read_cookie, use_ticket
 
-GRANT = Grant(handle="h", user_id=1, agent_id="a", branch="main", kind="remote-user")
+GRANT = Grant(
+    handle="h",
+    user_id=1,
+    agent_id="a",
+    branch="main",
+    kind="remote-user",
+    sign_in=Credential(1, session_key="s").sealed(),
+)
 
 
 @pytest.mark.django_db
