@@ -50,6 +50,6 @@ def _record(
     *, request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any
 ) -> None:
     if authenticator.type in _KINDS:
-        record_authentication(
-            request, user, "mfa", id=authenticator.pk, type=str(authenticator.type)
-        )
+        about = {"id": authenticator.pk, "type": str(authenticator.type)}
+        # Who has just typed a code sees the recovery codes without typing another.
+        record_authentication(request, user, "mfa", reauthenticated=True, **about)

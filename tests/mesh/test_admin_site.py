@@ -84,6 +84,19 @@ def test_staff_without_a_second_factor_are_led_to_set_it_up(transactional_db, cl
     assert opens(client)
 
 
+def test_who_has_no_password_sees_the_recovery_codes_at_once(transactional_db, client, staff):
+    staff.set_unusable_password()
+    staff.save()
+    client.force_login(staff)
+    page = client.get(SET_UP).content.decode()
+    secret = client.session["mfa.totp.secret"]
+
+    shown = client.post(SET_UP, {"code": code_of(secret)}, follow=True)
+
+    assert secret in page
+    assert "Unused codes" in shown.content.decode()
+
+
 def test_a_password_alone_opens_no_admin_page(client, staff, asked):
     set_up(staff)
     sign_in(client)
