@@ -114,11 +114,17 @@ OPEN_TO_MACHINES = (MachineTokenAuthentication, SessionAuthentication)
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]  # it has no types
-    """How OpenAPI names the bearer token; drf-spectacular finds it by being a subclass."""
+    """How OpenAPI names a person's token; drf-spectacular finds it by being a subclass."""
 
     target_class = TokenAuthentication
-    match_subclasses = True
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer"}
+
+
+class MachineTokenScheme(TokenScheme):
+    """The same for addresses that take a machine's token, too."""
+
+    target_class = MachineTokenAuthentication
+    name = "machineToken"

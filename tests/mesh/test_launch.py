@@ -73,7 +73,7 @@ def test_the_servers_image_takes_modules_from_itself_only():
     text = (ROOT / "Dockerfile").read_text()
 
     assert SAFE_IMAGE in text
-    assert '"--app-dir", "/opt/mesh"' in text
+    assert 'CMD ["python", "manage.py", "mesh_serve"' in text
 
 
 @pytest.fixture

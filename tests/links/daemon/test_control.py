@@ -123,7 +123,7 @@ async def test_a_rotated_secret_counts_at_once(ask, secret):
         pytest.param("GET", "/nowhere", 404, "not_found", id="D-CP4"),
         pytest.param("PUT", "/api/sandboxes", 404, "not_found", id="another method"),
         pytest.param("GET", "/_sandbox/absent/x", 404, "unknown_handle", id="unknown handle"),
-        pytest.param("GET", "/_sandbox/..%2Fx/y", 400, "bad_handle", id="a path as handle"),
+        pytest.param("GET", "/_sandbox/..%2Fx/y", 400, "bad_target", id="a path as handle"),
         pytest.param("GET", "/_sandbox//y", 400, "missing_handle", id="no handle"),
         pytest.param("GET", "/_sandbox/h", 400, "missing_handle", id="no route"),
         pytest.param("DELETE", "/api/sandboxes/", 400, "missing_handle", id="delete nothing"),
