@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from mesh.git.calls import Outside
 from sandboxes.daemon.checkout import Checkout
 from sandboxes.daemon.git import Git, GitFailed, redact
 from sandboxes.daemon.sources import clone_limits, prepare
@@ -188,7 +189,7 @@ def test_git_itself_refuses_other_protocols(repo, project, helper):
     limits = clone_limits("https://93.184.216.34/a/b")
     url = {"file": f"file://{project}", "ext": "ext::true"}.get(helper, f"{helper}://127.0.0.1/a")
     with pytest.raises(GitFailed, match="not allowed"):
-        Git().run(project, *limits, "ls-remote", url)
+        Git().run(Outside(project, ("https", "ssh")), *limits, "ls-remote", url)
 
 
 def test_a_clone_follows_no_redirect_later_either(repo, project):
