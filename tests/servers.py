@@ -106,7 +106,6 @@ class Cluster:
             "MESH_SECRET_KEY": "of the tests only, and long enough for Django to be content",
             "MESH_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
             "MESH_URL": "http://127.0.0.1",
-            "MESH_LOG_LEVEL": "WARNING",
             **environ,
         }
         (home / "static").mkdir(parents=True, exist_ok=True)

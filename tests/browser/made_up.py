@@ -17,7 +17,7 @@ OFFER = SimpleNamespace(
     uv="uv venv -q --allow-existing ~/.deco/mesh.example"
     f" && uv pip install -q -p ~/.deco/mesh.example '{WHEEL}'"
     " && ~/.deco/mesh.example/bin/deco link https://mesh.example",
-    pip="python3 -m venv ~/.deco/mesh.example"
+    pip="python3 -I -m venv ~/.deco/mesh.example"
     f" && ~/.deco/mesh.example/bin/pip install -qU '{WHEEL}'"
     " && ~/.deco/mesh.example/bin/deco link https://mesh.example",
 )

@@ -154,6 +154,17 @@ def test_all_together_may_not_fill_the_table(machine, monkeypatch):
     assert machine.post(oauth.DEVICE_CODE, scope=oauth.SCOPE).status_code == 429
 
 
+def test_an_ipv6_client_is_limited_by_its_network(db, monkeypatch):
+    monkeypatch.setattr("mesh.pairing.services.ASKS_PER_ADDRESS", 2)
+    for address in ("2001:db8:0:1::1", "2001:db8:0:1:2:3:4:5"):
+        Machine(address=address).ask()
+    neighbour, other = Machine(address="2001:db8:0:1::9"), Machine(address="2001:db8:0:2::9")
+
+    assert neighbour.post(oauth.DEVICE_CODE, scope=oauth.SCOPE).status_code == 429
+    assert other.post(oauth.DEVICE_CODE, scope=oauth.SCOPE).status_code == 200
+    assert Pairing.objects.first().address == "2001:db8:0:1::/64"
+
+
 def test_the_page_shows_who_asks(machine, adas):
     machine.ask()
 
