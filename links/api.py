@@ -82,6 +82,7 @@ class HeartbeatApi(StoreBackedView):
         services.heartbeat(
             **proof,
             sign_in=find_sign_in(request.headers.get("X-Link-Token", "")),
+            server_key=request.headers.get("X-Mesh-Server-Key"),
             status=MachineStatus.parse(request.data) if request.data else None,
         )
         return Response(status=204)

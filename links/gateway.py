@@ -134,6 +134,7 @@ class Gateway:
         assert connection.hello is not None
         machine_id = str(connection.hello.get("machineId", ""))
         fingerprint = str(connection.hello.get("secretFingerprint", ""))
+        server_key = connection.hello.get("serverKey")
         lock = self._locks.setdefault((sign_in.user.pk, machine_id), asyncio.Lock())
         async with lock:
             try:
@@ -142,6 +143,7 @@ class Gateway:
                     user=sign_in.user,
                     machine_id=machine_id,
                     secret_fingerprint=fingerprint,
+                    server_key=None if server_key is None else str(server_key),
                     connection_id=connection.id,
                     node_address=held.address(),
                     slept=connection.hello.get("slept"),

@@ -43,7 +43,10 @@ class Env:
         choices=("off", "host", "subdomains", "preload"),
     )
     secret_key: str = _var(
-        "MESH_SECRET_KEY", "", "Signs sessions. Embedded: made once.", secret=True
+        "MESH_SECRET_KEY",
+        "",
+        "Signs sessions and requests to sandboxes. Embedded: made once.",
+        secret=True,
     )
     encryption_keys: str = _var(
         "MESH_ENCRYPTION_KEYS",

@@ -9,11 +9,13 @@ import base64
 import os
 import secrets
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 def make_secret() -> str:
@@ -72,12 +74,37 @@ def reseal(sealed: str) -> str:
 
 def derive(purpose: str) -> str:
     """Return the key for ``purpose``: the same in each process with the same SECRET_KEY."""
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
     from django.conf import settings
 
+    return _derive(settings.SECRET_KEY, purpose)
+
+
+def _derive(secret_key: str, purpose: str) -> str:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"mesh: {purpose}".encode())
-    return derived.derive(settings.SECRET_KEY.encode()).hex()
+    return derived.derive(secret_key.encode()).hex()
+
+
+def signing_key() -> Ed25519PrivateKey:
+    """Return the key that signs what the server asks of sandboxes: one for each SECRET_KEY."""
+    from django.conf import settings
+
+    return _signing_key(settings.SECRET_KEY)
+
+
+def public_key() -> str:
+    """Return the half of ``signing_key`` that laptops and containers are given, in hex."""
+    return signing_key().public_key().public_bytes_raw().hex()
+
+
+@lru_cache(maxsize=4)
+def _signing_key(secret_key: str) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    seed = bytes.fromhex(_derive(secret_key, "requests of the server to sandboxes"))
+    return Ed25519PrivateKey.from_private_bytes(seed)
 
 
 def _box() -> MultiFernet:

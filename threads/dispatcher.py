@@ -246,6 +246,7 @@ class Dispatcher:
             await provider.answer(
                 answer.place,
                 run_id=str(answer.run_id),
+                fence=answer.fence,
                 approval_id=answer.approval_id,
                 decision=answer.decision,
                 reason=answer.reason,

@@ -74,6 +74,7 @@ class Delivery:
     lane: str
     place: Place
     harness_id: str
+    fence: int = 0
     approval_id: str = ""
     decision: str = ""
     reason: str = ""
@@ -204,6 +205,7 @@ def _answers(scope: Scope, now: datetime) -> list[Delivery]:
             lane=approval.run.lane,
             place=place_of(approval.run.thread),
             harness_id=approval.run.thread.harness_id,
+            fence=approval.run.fence,
             # As the agent named it, see ``core/decide.py``.
             approval_id=approval.approval_id.removeprefix(resumed_id("", approval.run.resumptions)),
             decision=approval.decision,

@@ -93,7 +93,11 @@ async def deregister(server: str, registered: Registered) -> None:
 
 
 def _proof(registered: Registered) -> dict[str, str]:
-    return {"X-Mesh-User-Sub": registered.user_sub, "X-Link-Secret": registered.link_secret}
+    return {
+        "X-Mesh-User-Sub": registered.user_sub,
+        "X-Link-Secret": registered.link_secret,
+        "X-Mesh-Server-Key": registered.server_key,
+    }
 
 
 async def _send(url: str, **request: Any) -> tuple[int, bytes]:

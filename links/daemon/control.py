@@ -170,9 +170,7 @@ class ControlPlane:
             raise NotFound
         _, _, handle, rest = target.split("/", 3) if target.count("/") >= 3 else ("", "", "", "")
         sandbox = self._supervisor.find(checked_handle(handle))
-        return _Place(
-            sandbox.pool, sandbox.pool.path, f"/_sandbox/{rest}", [authorization(sandbox)]
-        )
+        return _Place(sandbox.pool, sandbox.pool.path, f"/_sandbox/{rest}", authorization(sandbox))
 
     async def _forward(self, scope: Scope, body: bytes, send: Send) -> None:
         """Stream the request to its sandbox, which knows nothing of handles, and back."""

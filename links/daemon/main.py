@@ -57,7 +57,11 @@ class Daemon:
         self._up_at: float | None = None
         self._state = StateFile(config.home, server=config.server, name=config.name)
         command = with_agents(config.sandbox_command or COMMAND, config.acp)
-        self._supervisor = Supervisor(config.sandboxes, command=command)
+        self._supervisor = Supervisor(
+            config.sandboxes,
+            server_key=lambda: self._registered.server_key if self._registered else "",
+            command=command,
+        )
         control = ControlPlane(
             secret=lambda: self._registered.link_secret if self._registered else "",
             supervisor=self._supervisor,
@@ -194,6 +198,7 @@ class Daemon:
         hello = {
             "machineId": self._machine_id,
             "secretFingerprint": fingerprint(registered.link_secret),
+            "serverKey": registered.server_key,
             "cliVersion": VERSION,
             "hostname": self._config.name,
             **self._absence.told(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,41 +26,46 @@ _children: list[subprocess.Popen[bytes]] = []
 
 @dataclass(frozen=True, slots=True)
 class PidFile:
-    """What a sandbox that listens has written, and the token that opens it."""
+    """What a sandbox that listens has written.
+
+    ``token`` opens one that a link of an older version has started; ours need none.
+    """
 
     pid: int
     started: str
     socket: str
-    token: str
-    token_at: int  # when the token was written
+    token: str = ""
 
 
 def prepare(root: Path, spec: Spec) -> None:
-    """Lay out the sandbox's folder; its token is made once, and the stale pid file removed."""
+    """Lay out the sandbox's folder, without what an earlier process has left of itself."""
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with contextlib.suppress(FileExistsError):
-        handle = os.open(root / "token", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_urlsafe(32))
+    (root / "token").unlink(missing_ok=True)  # of an older version's
     draft = root / ".spec.json"
     draft.write_text(json.dumps(spec.as_json()))
     draft.replace(root / "spec.json")
     (root / "pid").unlink(missing_ok=True)
 
 
-def spawn(command: Sequence[str], root: Path) -> subprocess.Popen[bytes]:
-    """Start the sandbox in a session of its own, so that it outlives us."""
+def spawn(command: Sequence[str], root: Path, *, server_key: str) -> subprocess.Popen[bytes]:
+    """Start the sandbox in a session of its own, so that it outlives us.
+
+    The server's public key goes through a pipe: a file, an agent could change.
+    """
     with (root / "sandbox.log").open("ab") as log:
         child = subprocess.Popen(
             [*command, "--root", str(root)],
             cwd=launch.FOLDER,  # and not ``root``, which is the agents' to write to
             env=of_sandbox(os.environ),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
     _children.append(child)
+    assert child.stdin is not None
+    with contextlib.suppress(BrokenPipeError), child.stdin:  # it ended: its log says why
+        child.stdin.write(json.dumps({"serverKey": server_key}).encode() + b"\n")
     return child
 
 
@@ -92,19 +96,10 @@ def read_pid_file(root: Path) -> PidFile | None:
     """Return what ``root/pid`` says; ``None`` if there is none, or none that makes sense."""
     try:
         value = json.loads((root / "pid").read_text())
-        at = written_at(root / "token")
-        token = (root / "token").read_text().strip()
-        return PidFile(int(value["pid"]), str(value["started"]), str(value["socket"]), token, at)
+        token = (root / "token").read_text().strip() if (root / "token").exists() else ""
+        return PidFile(int(value["pid"]), str(value["started"]), str(value["socket"]), token)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def written_at(path: Path) -> int:
-    """Return when a file was written, in nanoseconds; 0 when there is none."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def log_tail(root: Path, *, most: int = 4000) -> str:

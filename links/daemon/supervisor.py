@@ -25,7 +25,7 @@ from links.daemon.errors import (
     UnknownHandle,
 )
 from links.daemon.spec import Spec
-from links.upstream import Pool, UpstreamError
+from links.upstream import Headers, Pool, UpstreamError
 from links.wire.messages import is_handle
 from mesh import processes
 
@@ -45,8 +45,7 @@ class Sandbox:
     handle: str
     pid: int
     started: str
-    token: str
-    token_at: int  # when it was written
+    token: str  # of an older version's sandbox; else empty
     pool: Pool
     used_at: float = field(default_factory=time.monotonic)
 
@@ -56,18 +55,24 @@ class Sandbox:
 
 
 class Supervisor:
-    """All sandboxes below ``home``; ``command`` starts one (``--root DIR`` is added)."""
+    """All sandboxes below ``home``; ``command`` starts one (``--root DIR`` is added).
+
+    ``server_key`` is the public key of the server whose requests they are to take; without
+    it none can be started.
+    """
 
     def __init__(
         self,
         home: Path,
         *,
+        server_key: Callable[[], str] = lambda: "",
         command: Sequence[str] = spawning.COMMAND,
         limit: int = LIMIT,
         healthy_within: float = HEALTHY_WITHIN,
         term_wait: float = TERM_WAIT,
     ) -> None:
         self.home = home
+        self._server_key = server_key
         self._command = tuple(command)
         self._limit = limit
         self._healthy_within = healthy_within
@@ -92,7 +97,7 @@ class Supervisor:
             SandboxDown: its process is gone.
         """
         sandbox = self._sandboxes.get(handle)
-        if sandbox is None or not sandbox.is_alive or self._has_new_token(sandbox):
+        if sandbox is None or not sandbox.is_alive:
             sandbox = self._look(handle)
         if sandbox is None:
             if (self.home / handle / "spec.json").is_file():
@@ -118,12 +123,28 @@ class Supervisor:
         async with self._locks[spec.handle]:
             try:
                 sandbox = self.find(spec.handle)
-                await self.health(sandbox)
+                if self._takes_our_server(sandbox, await self.health(sandbox)):
+                    return sandbox
+                await self._end(sandbox)
             except (SandboxDown, UnknownHandle):
-                return await self._start(spec)
+                pass
             except TimeoutError:
                 logger.warning("sandbox %s is slow", spec.handle)
-            return sandbox
+                return sandbox
+            return await self._start(spec)
+
+    def _takes_our_server(self, sandbox: Sandbox, health: dict[str, Any]) -> bool:
+        """Say whether a sandbox that an earlier link has started can be gone on with.
+
+        One that was given another key takes nothing from our server any more, not even a
+        stop. One of an older version takes it from anybody, and is not ended in its work.
+        """
+        if sandbox.token:
+            return not _has_no_runs(health)
+        known = health.get("serverKey", self._server_key())
+        if known != self._server_key():
+            logger.warning("sandbox %s has another key of the server: ending it", sandbox.handle)
+        return bool(known == self._server_key())
 
     async def delete(self, handle: str, *, force: bool) -> None:
         """End the process and its group; its folder stays. Safe to repeat.
@@ -162,7 +183,7 @@ class Supervisor:
         try:
             async with asyncio.timeout(HEALTH_WAIT):
                 answer = await sandbox.pool.request(
-                    "GET", "/_sandbox/health", headers=[authorization(sandbox)], body=b""
+                    "GET", "/_sandbox/health", headers=authorization(sandbox), body=b""
                 )
                 try:
                     value = json.loads(await answer.body())
@@ -185,7 +206,8 @@ class Supervisor:
     async def _spawn(self, spec: Spec) -> Sandbox:
         root = self.home / spec.handle
         spawning.prepare(root, spec)
-        child = await asyncio.to_thread(spawning.spawn, self._command, root)
+        key = self._server_key()
+        child = await asyncio.to_thread(spawning.spawn, self._command, root, server_key=key)
         started = processes.started_at(child.pid)
         end = time.monotonic() + self._healthy_within
         try:
@@ -268,10 +290,6 @@ class Supervisor:
         if self._sandboxes.get(sandbox.handle) is sandbox:
             del self._sandboxes[sandbox.handle]
 
-    def _has_new_token(self, sandbox: Sandbox) -> bool:
-        """Say whether the sandbox was given another token, by a change of its configuration."""
-        return sandbox.token_at != spawning.written_at(self.home / sandbox.handle / "token")
-
     def _look(self, handle: str) -> Sandbox | None:
         """Return (and remember) the sandbox that the ``pid`` file names, if it is alive."""
         spawning.collect()
@@ -280,13 +298,10 @@ class Supervisor:
         if found is None or not processes.is_same(found.pid, found.started):
             return None
         if known and (known.pid, known.started) == (found.pid, found.started):
-            known.token, known.token_at = found.token, found.token_at
             return known
         if known is not None:
             known.pool.close()
-        sandbox = Sandbox(
-            handle, found.pid, found.started, found.token, found.token_at, Pool(found.socket)
-        )
+        sandbox = Sandbox(handle, found.pid, found.started, found.token, Pool(found.socket))
         self._sandboxes[handle] = sandbox
         return sandbox
 
@@ -299,6 +314,6 @@ def _is_idle(health: dict[str, Any]) -> bool:
     return _has_no_runs(health) and bool(health.get("idle", True))
 
 
-def authorization(sandbox: Sandbox) -> tuple[bytes, bytes]:
-    """Return the header that opens the sandbox's routes."""
-    return b"authorization", b"Bearer " + sandbox.token.encode()
+def authorization(sandbox: Sandbox) -> Headers:
+    """Return the header that opens the routes of an older version's sandbox."""
+    return [(b"authorization", b"Bearer " + sandbox.token.encode())] if sandbox.token else []

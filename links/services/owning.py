@@ -46,17 +46,21 @@ def claim(
     node_address: str = "",
     slept: object = None,
     sign_in: SignIn | None = None,
+    server_key: str | None = None,
 ) -> Claimed:
     """Make this process the owner of the machine's socket: the newest connection wins.
 
     ``slept`` is what the machine says of its absence, if it was away. ``sign_in`` is the token
-    that it dialled in with.
+    that it dialled in with. ``server_key`` is the public key of ours that it knows: it learns
+    the present one by registering.
 
     Raises:
         WrongMachine: the token is another machine's.
         LinkUnknown: the person has no such machine, or it registered anew meanwhile; whoever
             asks must register first, or would take every request of ours for a forgery.
     """
+    if server_key is not None and server_key != keys.public_key():
+        raise LinkUnknown
     with transaction.atomic():
         own = Link.objects.filter(
             user=user, machine_id=machine_id, secret_hash=secret_fingerprint

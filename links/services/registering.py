@@ -71,7 +71,11 @@ def register(
             Link.objects.filter(pk=link.pk).update(**fields)
         tell(link.pk)
     return Registered(
-        link_id=str(link.pk), link_secret=secret, user_sub=str(user.pk), tunnel_url=url
+        link_id=str(link.pk),
+        link_secret=secret,
+        user_sub=str(user.pk),
+        server_key=keys.public_key(),
+        tunnel_url=url,
     )
 
 
@@ -101,6 +105,7 @@ def heartbeat(
     secret: str,
     sign_in: SignIn | None = None,
     status: MachineStatus | None = None,
+    server_key: str | None = None,
 ) -> None:
     """Note that a machine without a tunnel lives, and what it can do if it tells.
 
@@ -109,8 +114,11 @@ def heartbeat(
     machine that was signed out must not be called any longer.
 
     Raises:
-        BadProof: no live link has this secret, or the sign-in that it needs has ended.
+        BadProof: no live link has this secret, or the sign-in that it needs has ended; or the
+            machine knows another ``server_key`` than ours, which it learns by registering.
     """
+    if server_key is not None and server_key != keys.public_key():
+        raise BadProof
     now = timezone.now()
     alive = Link.objects.filter(user_id=_user_id(user_sub), secret_hash=fingerprint(secret))
     # One that was stopped has to register again.

@@ -50,6 +50,18 @@ class NonceReplay(RequestRefused):
     hint = "Sign each request anew."
 
 
+class NotSignedByServer(RequestRefused):
+    code = reason = "not_signed_by_server"
+    text = "The request does not carry the server's signature."
+    hint = "Only the server may ask a sandbox: answer and send messages on its pages."
+
+
+class BadServerSignature(RequestRefused):
+    code = reason = "bad_server_signature"
+    text = "The server's signature does not fit the request."
+    hint = "If the server's secret key was changed, end the sandbox: it starts with the new one."
+
+
 class TooManyRequests(AppError):
     code = "too_many_requests"
     text = "More signed requests came in than can be remembered."

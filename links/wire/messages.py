@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from links.wire.errors import BadMessage
+from links.wire.server_signature import is_key
 
 CAPABILITIES: Final = ("claude-code", "codex", "decopilot-sandbox", "body-offload")
 # Any program that speaks ACP, under the name that its person gave it (``deco_link --acp``).
@@ -84,6 +85,8 @@ class Registered:
     link_id: str
     link_secret: str
     user_sub: str  # goes with the secret, as X-Mesh-User-Sub
+    # The public half of the key that signs what the server asks of sandboxes, in hex.
+    server_key: str
     tunnel_url: str = ""  # where the server will call the machine, if it honours what was asked
 
     @classmethod
@@ -91,14 +94,20 @@ class Registered:
         """Return the answer in ``value``.
 
         Raises:
-            BadMessage: there is no secret in it.
+            BadMessage: there is no secret or no key in it.
         """
         secret = value.get("linkSecret") if isinstance(value, dict) else None
         if not isinstance(value, dict) or not isinstance(secret, str) or not secret:
             raise BadMessage("Registration response missing linkSecret.")
+        if not is_key(value.get("serverKey")):
+            raise BadMessage(
+                "The server is older than this program, and does not sign what it asks of agents."
+                " Update the server, or use the program that it hands out."
+            )
         return cls(
             link_id=str(value.get("linkId", "")),
             link_secret=secret,
+            server_key=value["serverKey"],
             user_sub=str(value.get("userSub", "")),
             tunnel_url=str(value.get("tunnelUrl", "")),
         )
@@ -108,6 +117,7 @@ class Registered:
             "linkId": self.link_id,
             "linkSecret": self.link_secret,
             "userSub": self.user_sub,
+            "serverKey": self.server_key,
             **({"tunnelUrl": self.tunnel_url} if self.tunnel_url else {}),
         }
 

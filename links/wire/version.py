@@ -6,13 +6,16 @@ What old programs ignore safely (an unknown frame kind, an unknown field) needs 
 
 Version 1: registration, signed control plane, tunnel with frames of five header bytes,
     credits per stream, bundles; dispatch and journal of the sandbox as server-sent events.
+Version 2: the server signs what it asks of a sandbox, and tells its public key at the
+    registration. A laptop of version 1 takes no notice and goes on without that proof: an agent
+    there can answer its own questions, which the server notices and then stops its run.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-CURRENT: Final = 1
+CURRENT: Final = 2
 MINIMUM: Final = 1
 
 

@@ -20,7 +20,10 @@ _OF_HOP: Final = {
     *("sec-websocket-protocol", "sec-websocket-version"),
 }
 # A browser does not send these; who asks for a preview has no use for them there.
-_OF_MESH: Final = {"authorization", "x-mesh-signature", "x-mesh-timestamp", "x-mesh-nonce"}
+_OF_MESH: Final = {
+    *("authorization", "x-mesh-server-signature"),
+    *("x-mesh-signature", "x-mesh-timestamp", "x-mesh-nonce"),
+}
 _NOT_OUT: Final = {
     *("connection", "keep-alive", "transfer-encoding", "upgrade", "server", "alt-svc"),
     *("x-frame-options", "content-security-policy", "content-security-policy-report-only"),

@@ -17,10 +17,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agents.harness.base import BadInput, parse_input
 from agents.harness.questions import parse_answers
+from links.wire.server_signature import Verifier
 from mesh.lib.errors import AppError, error_body
 from sandboxes.daemon.feeds import SSE_HEADERS, close_when_left
 from sandboxes.daemon.frames import ACCEPTED
-from sandboxes.daemon.guard import Normal, TokenGuard, answer, read_json
+from sandboxes.daemon.guard import Normal, SignatureGuard, TokenGuard, answer, read_json
 from sandboxes.daemon.runs import Runs
 from sandboxes.daemon.streams import RunStream
 
@@ -53,12 +54,16 @@ class MethodNotAllowed(AppError):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this sandbox process is."""
+    """Who this sandbox process is, and whose requests it takes: the holder's of ``server_key``.
+
+    A container's also show its ``token``.
+    """
 
     handle: str
     boot_id: str
     version: str
-    token: str
+    server_key: str
+    token: str = ""
 
 
 def make_app(
@@ -68,7 +73,7 @@ def make_app(
     on_request: Callable[[], None],
     more: Callable[[], ASGIApp],
     health: Callable[[], dict[str, Any]],
-) -> TokenGuard:
+) -> ASGIApp:
     """Return the ASGI app; ``on_request`` is called for each that isn't a mere health check.
 
     ``more`` gives the routes that few sandboxes are asked for, when they first are; ``health``
@@ -95,7 +100,9 @@ def make_app(
     )
     app.router.redirect_slashes = False
     app.router.default = Later(more)
-    return TokenGuard(Normal(CountedAsUse(app, on_request)), identity.token)
+    verifier = Verifier(identity.server_key, handle=identity.handle)
+    guarded = SignatureGuard(Normal(CountedAsUse(app, on_request)), verifier)
+    return TokenGuard(guarded, identity.token) if identity.token else guarded
 
 
 class CountedAsUse:
@@ -140,6 +147,7 @@ class Routes:
                 "version": self._identity.version,
                 "bootId": self._identity.boot_id,
                 "handle": self._identity.handle,
+                "serverKey": self._identity.server_key,
                 "activeRuns": self._runs.active,
                 **self._more_health(),
             }
@@ -200,6 +208,7 @@ class Routes:
             raise BadInput(f"{exc}.", detail="answers") from exc
         self._runs.answer(
             request.path_params["run_id"],
+            fence=_number(body, "fence", least=1),
             approval_id=str(body.get("approvalId")),
             decision=decision,
             reason=reason,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from mesh.launch import make_path_safe
 from mesh.lib.errors import AppError
 from sandboxes.daemon import contained
+from sandboxes.daemon.given import Given, read_given
 
 if TYPE_CHECKING:
     from sandboxes.daemon.place import Place
@@ -44,15 +45,20 @@ def _serve(root: Path, listen: tuple[str, int] | None, agents: Mapping[str, Sequ
     from sandboxes.daemon.place import Place
     from sandboxes.daemon.service import serve
 
-    if listen is not None:
-        contained.unpack(root, os.environ)
-    place = Place.open(root, address=listen)
-    if listen is not None:
-        contained.hide(root / "token")
+    given = _given(root, listen is not None)
+    place = Place.open(root, given, address=listen)
+    contained.close_memory()
     make_path_safe(*_agents_folders(place))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(place, with_agents(agents)))
     return 0
+
+
+def _given(root: Path, is_contained: bool) -> Given:
+    if is_contained:
+        contained.unpack(root, os.environ)
+        return contained.take(root)
+    return read_given(sys.stdin.buffer)
 
 
 def _agents_folders(place: Place) -> list[str]:

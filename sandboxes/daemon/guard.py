@@ -1,16 +1,21 @@
-"""What stands before every route: the token, and the limit of a request's body."""
+"""What stands before every route: the server's signature, a container's token, the body's limit."""
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
+import time
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from links.proven import target_of
+from links.wire.errors import NotSignedByServer
+from links.wire.server_signature import HEADER, OPEN, Verifier
 from mesh.lib.errors import AppError
 from mesh.lib.targets import checked_target
 
@@ -20,7 +25,7 @@ BODY_LIMIT = 25 * 1024 * 1024
 class Unauthorized(AppError):
     code = "unauthorized"
     text = "The sandbox's token is missing or wrong."
-    hint = "Ask through the link program, which knows the token."
+    hint = "Only the server that started it knows the token."
     status = 401
 
 
@@ -38,21 +43,19 @@ class BadJson(AppError):
 
 
 class TokenGuard:
-    """Lets a request pass only with the sandbox's token, whatever its path."""
+    """Lets a request pass only with the sandbox's token, whatever its path.
+
+    For a container, whose port others of its network reach.
+    """
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         if not token:
             raise ValueError("an empty token would let everybody in")
         self._app = app
-        self.rotate(token)
-
-    def rotate(self, token: str) -> None:
-        """Let only requests with ``token`` pass from now on."""
         self._expected = b"Bearer " + token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given: bytes = next((v for k, v in scope["headers"] if k == b"authorization"), b"")
-        if hmac.compare_digest(given, self._expected):
+        if hmac.compare_digest(_header(scope, b"authorization"), self._expected):
             await self._app(scope, receive, send)
         else:
             await answer(Unauthorized())(scope, receive, send)
@@ -71,6 +74,81 @@ class Normal:
             await answer(exc)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+
+class SignatureGuard:
+    """Lets a request pass only with the server's signature, except one for its health.
+
+    The agents in it are of its own user: whatever it could be told by its link, they could, too.
+    """
+
+    def __init__(
+        self, app: ASGIApp, verifier: Verifier, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._app, self._verifier, self._clock = app, verifier, clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] not in OPEN:
+            try:
+                receive = await self._verified(scope, receive)
+            except AppError as exc:
+                await answer(exc)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    async def _verified(self, scope: Scope, receive: Receive) -> Receive:
+        """Return a ``receive`` that gives the body, which was read to verify it.
+
+        Raises:
+            RequestRefused, TooManyRequests, BodyTooLarge: it may not pass.
+        """
+        header = _header(scope, HEADER.encode()).decode("latin-1")
+        if not self._verifier.may_pass(header):
+            raise NotSignedByServer
+        body = await _whole(receive) if scope["type"] == "http" else b""
+        self._verifier.verify(
+            header,
+            method=scope.get("method", "GET"),
+            target=target_of(scope),
+            body=body,
+            now=self._clock(),
+        )
+        return _again(body, receive) if scope["type"] == "http" else receive
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    value: bytes = next((v for k, v in scope["headers"] if k == name), b"")
+    return value
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Return what gives ``body`` once, and then what ``receive`` gives."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def give() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return give
+
+
+async def _whole(receive: Receive, limit: int = BODY_LIMIT) -> bytes:
+    """Return a request's body.
+
+    Raises:
+        BodyTooLarge: noticed before more than ``limit`` bytes are held.
+        CancelledError: whoever asked has gone.
+    """
+    size, parts = 0, []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise asyncio.CancelledError
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise BodyTooLarge
+        if not message.get("more_body"):
+            return b"".join(parts)
 
 
 def answer(error: AppError) -> JSONResponse:

@@ -39,7 +39,6 @@ class Parts:
         checkout: Checkout,
         *,
         boot_id: str,
-        rotate: Callable[[str], None],
         runs: Callable[[], tuple[int, int]],
     ) -> None:
         """``runs`` says how many are at work, and how many there ever were."""
@@ -65,7 +64,6 @@ class Parts:
             boot=self.boot,
             tasks=self.tasks,
             events=self.events,
-            rotate=rotate,
             has_runs=lambda: runs()[0] > 0,
         )
         self.probe = Probe(self.setup, self.events)

@@ -1,4 +1,7 @@
-"""The files of one sandbox: its folder, its lock, its socket, its pid file."""
+"""The files of one sandbox: its folder, its lock, its socket, its pid file.
+
+Only its user reaches the socket. That is no proof: its agents are of that user, too.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from links.wire.server_signature import is_key
 from mesh.lib.errors import AppError
 from mesh.processes import started_at
 from mesh.version import VERSION
 from sandboxes.daemon import contained
+from sandboxes.daemon.given import Given
 from sandboxes.daemon.spec import Spec, parse_spec
 
 SOCKET_PATH_LIMIT = 100  # bytes; macOS allows 104
@@ -24,7 +29,7 @@ SOCKET_PATH_LIMIT = 100  # bytes; macOS allows 104
 class NotASandbox(AppError):
     code = "not_a_sandbox"
     text = "The folder does not hold a sandbox."
-    hint = "The link program makes it; give --root the folder with token and spec.json."
+    hint = "The link program makes it, with a spec.json, and starts it with the server's key."
 
 
 class AlreadyRunning(AppError):
@@ -38,26 +43,27 @@ class Place:
     """The folder of one sandbox, held by this process alone as long as it lives."""
 
     root: Path
-    token: str
     spec: Spec
+    given: Given
     _lock: IO[str] = field(repr=False)
     address: tuple[str, int] | None = None
 
     @classmethod
-    def open(cls, root: Path, *, address: tuple[str, int] | None = None) -> Place:
+    def open(cls, root: Path, given: Given, *, address: tuple[str, int] | None = None) -> Place:
         """Take hold of ``root``; ``address`` is where to listen, empty: at a socket in it.
 
         Raises:
-            NotASandbox: token or spec.json is missing or unreadable.
+            NotASandbox: spec.json is missing or unreadable, or the server's key was not given.
             AlreadyRunning: another process holds it.
         """
         try:
-            token = (root / "token").read_text(encoding="utf-8").strip()
             spec = parse_spec(json.loads((root / "spec.json").read_text(encoding="utf-8")))
         except (OSError, ValueError) as exc:
             raise NotASandbox(f"{root} does not hold a sandbox: {exc}.") from exc
-        if not token:
-            raise NotASandbox("The sandbox's token file is empty.")
+        if not is_key(given.server_key):
+            raise NotASandbox("The server's key was not given.")
+        if address is not None and not given.token:
+            raise NotASandbox("A sandbox at a port needs a token.")
         root.chmod(0o700)
         # The system lets go of the lock when the process dies, however it dies.
         lock = (root / "lock").open("w", encoding="utf-8")
@@ -67,7 +73,7 @@ class Place:
             lock.close()
             raise AlreadyRunning from exc
         (root / "tmp").mkdir(exist_ok=True)
-        return cls(root, token, spec, lock, address)
+        return cls(root, spec, given, lock, address)
 
     @property
     def socket_path(self) -> Path:

@@ -162,6 +162,7 @@ class Runs:
         self,
         run_id: str,
         *,
+        fence: int,
         approval_id: str,
         decision: str,
         reason: str,
@@ -169,12 +170,16 @@ class Runs:
     ) -> None:
         """Give a person's answer to the run's agent; safe to repeat.
 
+        An answer is for one attempt: the next one may call another question by the same id.
+
         Raises:
             UnknownRun, UnknownApproval, AlreadyAnswered: as they say.
         """
         live = self._live.get(run_id)
         if live is not None and live.stopping is not None:
             raise UnknownApproval  # told to stop: what was allowed before is not begun any more
+        if live is not None and live.stream.fence != fence:
+            raise UnknownApproval
         if live is not None:
             live.turn.answer(approval_id, decision, reason, answers)
         elif self._journal.find_run(run_id) is None:

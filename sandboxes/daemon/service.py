@@ -76,16 +76,19 @@ class Sandbox:
             leftovers_gone=self._leftovers,
         )
         self._last_request = self._loop.time()
-        self._identity = Identity(place.spec.handle, str(uuid4()), VERSION, place.token)
+        given = place.given
+        self._identity = Identity(
+            place.spec.handle, str(uuid4()), VERSION, given.server_key, given.token
+        )
         self._parts: Parts | None = None
-        self._guard = make_app(
+        app = make_app(
             self._runs,
             self._identity,
             on_request=self._asked,
             more=lambda: self._load_parts().router(),
             health=self._health,
         )
-        self._http = HttpServer(self._guard)
+        self._http = HttpServer(app)
 
     async def start(self) -> None:
         """Listen, announce the process, and prepare the working folder meanwhile."""
@@ -124,7 +127,6 @@ class Sandbox:
                 self._place.root,
                 self._checkout,
                 boot_id=self._identity.boot_id,
-                rotate=self._guard.rotate,
                 runs=lambda: (self._runs.active, self._runs.begun),
             )
         return self._parts

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from mesh import keys
 from sandboxes.providers.base import DispatchRefused, Json, NotOffered, Place, StreamCut
 from sandboxes.providers.direct import LOOK_EVERY, PORT, DirectProvider
 from sandboxes.providers.speaking import spec_of
@@ -190,6 +191,7 @@ class AgentSandboxProvider(DirectProvider):
                 "lifecycle": {"shutdownTime": self._until(), "shutdownPolicy": "Delete"},
                 "env": [
                     {"name": "DAEMON_TOKEN", "value": self.token_of(place.handle)},
+                    {"name": "DAEMON_SERVER_KEY", "value": keys.public_key()},
                     {"name": "DAEMON_SPEC", "value": json.dumps(spec)},
                 ],
             },

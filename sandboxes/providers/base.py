@@ -192,12 +192,15 @@ class SandboxProvider(ABC):
         place: Place,
         *,
         run_id: str,
+        fence: int,
         approval_id: str,
         decision: str,
         reason: str,
         answers: Json | None = None,
     ) -> None:
         """Give a person's ``allow`` or ``deny`` to the agent, and what they answered to it.
+
+        It is for the attempt ``fence``, whose question ``approval_id`` names.
 
         Raises:
             UnknownRun: it isn't there.

@@ -37,6 +37,7 @@ from sandboxes.providers.base import (
     SandboxDown,
     StreamCut,
 )
+from sandboxes.providers.signed import handshake
 from sandboxes.providers.speaking import SpeakingProvider, Way
 
 logger = logging.getLogger(__name__)
@@ -174,7 +175,7 @@ class DirectProvider(SpeakingProvider):
         return await connected(
             Straight(  # a redirect would lead us, with the token, wherever an agent likes
                 address_of(address, target),
-                additional_headers=[*headers, proof],
+                additional_headers=[*headers, proof, handshake(target, handle=place.handle)],
                 subprotocols=wanted or None,
                 compression=None,
                 max_size=MAX_MESSAGE,

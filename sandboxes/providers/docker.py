@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mesh import keys
 from sandboxes.providers.base import DispatchRefused, Json, Place, StreamCut
 from sandboxes.providers.direct import PORT, DirectProvider
 from sandboxes.providers.speaking import spec_of
@@ -167,9 +168,15 @@ class DockerProvider(DirectProvider):
             raise
 
     def _files(self, place: Place) -> bytes:
-        """Return what the sandbox begins with; the token goes again as soon as it is read."""
+        """Return what the sandbox begins with; token and key go again as soon as they are read."""
         spec = {"handle": place.handle, **spec_of(place)}
-        return packed({"token": self.token_of(place.handle), "spec.json": json.dumps(spec)})
+        return packed(
+            {
+                "token": self.token_of(place.handle),
+                "server-key": keys.public_key(),
+                "spec.json": json.dumps(spec),
+            }
+        )
 
     def _address(self, handle: str) -> str:
         """Return host:port of a running container's sandbox, or ""."""

@@ -13,6 +13,7 @@ from links.proxy import proxy_websocket
 from links.sockets import Receive, Scope, Send, refuse
 from mesh.lib.targets import checked_target
 from sandboxes.providers.base import LinkOffline, Pairs, Place, StreamCut
+from sandboxes.providers.signed import handshake
 from sandboxes.providers.speaking import START_LIMIT, SpeakingProvider, Way, refusal, spec_of
 
 ClientFor = Callable[[UUID], Awaitable[httpx.AsyncClient]]
@@ -59,7 +60,7 @@ class RemoteUserProvider(SpeakingProvider):
             send,
             link_id=place.link_id,
             target=checked_target(f"/_sandbox/{place.handle}/{path}"),
-            headers=headers,
+            headers=[*headers, handshake(f"/_sandbox/{path}", handle=place.handle)],
         )
 
     async def _client(self, place: Place) -> httpx.AsyncClient:

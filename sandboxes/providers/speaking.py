@@ -30,6 +30,7 @@ from sandboxes.providers.base import (
     StreamCut,
     UnknownRun,
 )
+from sandboxes.providers.signed import sign_request
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Way:
 
     def request(
         self,
+        place: Place,
         method: str,
         path: str,
         *,
@@ -64,7 +66,7 @@ class Way:
         body: bytes | None = None,
         json: Any = None,
     ) -> httpx.Request:
-        """Return the request for ``path``, to be sent with ``client``.
+        """Return the request for ``path``, to be sent with ``client``; it is signed, once.
 
         httpx tidies addresses: it takes dot segments out and encodes some characters. So the
         target is given to it once more, as it is to be sent and signed.
@@ -84,7 +86,7 @@ class Way:
         )
         if not request.url.raw_path.startswith(f"{self.prefix}/".encode("ascii")):
             raise BadTarget  # should the rule have missed what this client does
-        return request
+        return sign_request(request, handle=place.handle, prefix=self.prefix)
 
 
 class SpeakingProvider(SandboxProvider):
@@ -125,12 +127,18 @@ class SpeakingProvider(SandboxProvider):
         place: Place,
         *,
         run_id: str,
+        fence: int,
         approval_id: str,
         decision: str,
         reason: str,
         answers: Json | None = None,
     ) -> None:
-        body: Json = {"approvalId": approval_id, "decision": decision, "reason": reason}
+        body: Json = {
+            "approvalId": approval_id,
+            "fence": fence,
+            "decision": decision,
+            "reason": reason,
+        }
         if answers:
             body["answers"] = answers
         await self._call(place, "POST", f"runs/{run_id}/answers", body)
@@ -145,7 +153,7 @@ class SpeakingProvider(SandboxProvider):
     ) -> AsyncIterator[httpx.Response]:
         way = await self.way(place)
         timeout = httpx.Timeout(REPLY_LIMIT, read=OPEN_LIMIT)
-        request = way.request(method, path, headers=headers, body=body, timeout=timeout)
+        request = way.request(place, method, path, headers=headers, body=body, timeout=timeout)
         try:
             reply = await way.client.send(request, stream=True)
         except httpx.TransportError as exc:
@@ -161,7 +169,7 @@ class SpeakingProvider(SandboxProvider):
         way = await self.way(place)
         try:
             return await way.client.send(
-                way.request(method, path, json=json, timeout=limit or REPLY_LIMIT)
+                way.request(place, method, path, json=json, timeout=limit or REPLY_LIMIT)
             )
         except httpx.TransportError as exc:
             raise self._broken(exc) from exc
@@ -179,7 +187,7 @@ class SpeakingProvider(SandboxProvider):
         way = await self.way(place)
         headers = [("accept", "text/event-stream"), ("last-event-id", str(after))]
         timeout = httpx.Timeout(REPLY_LIMIT, read=SILENCE_LIMIT)
-        request = way.request(method, path, json=body, headers=headers, timeout=timeout)
+        request = way.request(place, method, path, json=body, headers=headers, timeout=timeout)
         reply = await self._accepted(way.client, request)
         try:
             yield _events(reply, after)

@@ -20,9 +20,12 @@ import httpx
 
 from links.daemon.spec import Spec
 from links.daemon.supervisor import Supervisor
+from links.wire.server_signature import HEADER
+from mesh import keys
+from sandboxes.providers.signed import sign_request
 from tests.sandboxes.daemon.harnesses import CHILD
 from tests.sandboxes.daemon.preview.upstream import Upstream
-from tests.sandboxes.daemon.sandbox import TOKEN, Sandbox, turn_input
+from tests.sandboxes.daemon.sandbox import Sandbox, turn_input
 
 TICKS, EVERY_MS = 1000, 4
 FLOOD = 100_000
@@ -64,8 +67,10 @@ async def through_the_sandbox(sandbox, run_id, steps):
     body = json.dumps(
         {"harnessId": "plain", "fence": 1, "input": turn_input(run_id, *steps)}
     ).encode()
+    request = httpx.Request("POST", "http://s/_sandbox/dispatch", content=body)
+    signature = sign_request(request, handle=sandbox.handle).headers[HEADER]
     head = (
-        f"POST /_sandbox/dispatch HTTP/1.1\r\nhost: s\r\nauthorization: Bearer {TOKEN}\r\n"
+        f"POST /_sandbox/dispatch HTTP/1.1\r\nhost: s\r\n{HEADER}: {signature}\r\n"
         f"content-length: {len(body)}\r\n\r\n"
     )
     writer.write(head.encode() + body)
@@ -127,7 +132,7 @@ async def tools_and_preview(sandbox):
 
 
 async def ensuring(home):
-    supervisor = Supervisor(home)
+    supervisor = Supervisor(home, server_key=keys.public_key)
     home.mkdir()
     first = await timed(lambda: supervisor.ensure(Spec("h")), 1)
     # The laptop's part alone; bench_preview asks through server and link.

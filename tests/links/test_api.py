@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 
 from links import services
 from links.models import Link
+from links.wire import version
 from mesh.services import make_token
 
 M1 = {
@@ -142,7 +143,7 @@ def test_from_registering_to_stopping(api, proof, ada):  # S9
     me = api.get("/api/links/me").json()
     assert me["status"] == "online"
     assert (me["machineId"], me["capabilities"]) == ("m1", M1["capabilities"])
-    assert (me["currentProtocolVersion"], me["reportedProtocolVersion"]) == (1, 1)
+    assert (me["currentProtocolVersion"], me["reportedProtocolVersion"]) == (version.CURRENT, 1)
 
     assert anyone().delete("/api/links/me", headers=proof).status_code == 204
     assert api.get("/api/links/me").json() == {"status": "offline"}

@@ -215,6 +215,23 @@ def test_a_status_is_kept_only_from_the_owner(ada, registered):
 # Machines without a tunnel
 
 
+def test_a_machine_that_knows_another_key_of_ours_registers_again(ada, registered, settings):
+    """As after a change of the secret key: its sandboxes would refuse all that we sign."""
+    known = registered.server_key
+    facts = {"user": ada, "machine_id": "m1", "connection_id": "c1"}
+    facts["secret_fingerprint"] = fingerprint(registered.link_secret)
+    proof = {"user_sub": registered.user_sub, "secret": registered.link_secret}
+    assert services.claim(**facts, server_key=known)
+    services.heartbeat(**proof, server_key=known)
+
+    settings.SECRET_KEY = "another" * 10
+
+    with pytest.raises(LinkUnknown):
+        services.claim(**facts, server_key=known)
+    with pytest.raises(BadProof):
+        services.heartbeat(**proof, server_key=known)
+
+
 def test_a_heartbeat_brings_the_machine_online(ada, registered):  # S6
     services.heartbeat(user_sub=registered.user_sub, secret=registered.link_secret)
 

@@ -106,7 +106,7 @@ class ScriptedSandbox(SandboxProvider):
         if run_id in self.runs:
             self.runs[run_id].say(chunk("abort"), chunk("finish"), DONE)
 
-    async def answer(self, place, *, run_id, approval_id, decision, reason, answers=None):
+    async def answer(self, place, *, run_id, fence, approval_id, decision, reason, answers=None):
         self.runs[run_id].answers.append((approval_id, decision, reason))
         self.runs[run_id].said = answers
 

@@ -105,6 +105,7 @@ class DecopilotProvider(SandboxProvider):
         place: Place,
         *,
         run_id: str,
+        fence: int,
         approval_id: str,
         decision: str,
         reason: str,

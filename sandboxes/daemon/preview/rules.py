@@ -12,6 +12,7 @@ Headers = list[tuple[bytes, bytes]]
 
 _NOT_IN: Final = {
     *(b"accept-encoding", b"authorization", b"transfer-encoding", b"content-length"),
+    b"x-mesh-server-signature",
     *(b"host", b"connection", b"keep-alive", b"upgrade", b"te", b"trailer", b"proxy-authorization"),
 }
 _NOT_OUT: Final = {

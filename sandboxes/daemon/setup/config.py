@@ -29,7 +29,6 @@ Step = Literal["clone", "install", "start"]
 
 MANAGERS = ("npm", "pnpm", "yarn", "bun", "deno", "uv", "pip")
 RUNTIMES = ("node", "bun", "deno", "python")
-TOKEN_LENGTHS = range(32, 257)
 # The first step of what a change needs; those after it follow by themselves.
 FIRST_STEP: Mapping[str, Step | None] = {
     "bootstrap": "clone",
@@ -73,6 +72,8 @@ def parse_change(value: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         BadInput: naming the field that has not.
     """
+    if _object(value, "auth"):  # one that believed its token changed would be locked out
+        raise BadInput("The token of a sandbox can't be changed.", detail="auth")
     git, application = _object(value, "git"), _object(value, "application")
     repository, identity = _object(git, "repository"), _object(git, "identity")
     manager = _object(application, "packageManager")
@@ -89,21 +90,6 @@ def parse_change(value: Mapping[str, Any]) -> dict[str, Any]:
         "env": _env(_object(value, "env")),
     }
     return _without_empty(change)
-
-
-def parse_rotation(value: Mapping[str, Any]) -> str:
-    """Return the token that is to hold from now on; an empty text without one.
-
-    Raises:
-        BadInput: it is too short, too long, or has odd characters.
-    """
-    token = _object(value, "auth").get("rotateToken")
-    if token is None:
-        return ""
-    sound = isinstance(token, str) and len(token) in TOKEN_LENGTHS and token.isascii()
-    if not sound or not token.isprintable() or " " in token:
-        raise BadInput("auth.rotateToken must have 32 to 256 characters.", detail="rotateToken")
-    return str(token)
 
 
 def merge(known: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

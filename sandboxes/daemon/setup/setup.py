@@ -20,7 +20,6 @@ from sandboxes.daemon.setup.config import (
     Step,
     merge,
     parse_change,
-    parse_rotation,
     shown,
     transition,
     view,
@@ -79,12 +78,11 @@ class Setup:
         boot: Boot,
         tasks: Tasks,
         events: Events,
-        rotate: Callable[[str], None],
         has_runs: Callable[[], bool],
     ) -> None:
         self._root, self._checkout, self._workplace = root, checkout, workplace
         self._boot, self._tasks, self._events = boot, tasks, events
-        self._rotate, self._has_runs = rotate, has_runs
+        self._has_runs = has_runs
         self.phases = Phases(events)
         self.queue = Queue()
         self.server = DevServer(tasks, events, self.phases)
@@ -128,16 +126,13 @@ class Setup:
         """
         if not isinstance(body, dict):
             raise BadInput("The body must be a JSON object.", detail="body")
-        token, change = parse_rotation(body), parse_change(body)
+        change = parse_change(body)
         async with self._changing:
             old = self.config
             merged = merge(self._known or {}, change)
             kind = transition(old, view(merged), cloned_from=self._checkout.cloned_from)
             if kind == "branch-change" and self._has_runs():
                 raise AgentAtWork
-            if token:
-                await asyncio.to_thread(store.save, self._root, "token", token)
-                self._rotate(token)
             if kind != "no-op":
                 text = json.dumps(merged)
                 await asyncio.to_thread(store.save, self._root, store.NAME, text)

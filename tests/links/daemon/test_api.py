@@ -10,7 +10,7 @@ from links.daemon import api
 from links.daemon.errors import SignedOut, TooOld
 from links.wire.messages import MachineStatus, Registered, Registration
 
-PROOF = Registered(link_id="1", link_secret="s", user_sub="7")
+PROOF = Registered(link_id="1", link_secret="s", user_sub="7", server_key="ab" * 32)
 M1 = Registration(machine_id="m1", cli_version="1", protocol_version=1, capabilities=("codex",))
 
 
@@ -50,7 +50,7 @@ async def register(server):
 
 
 async def test_registering(server):
-    told = Registered(link_id="1", link_secret="s", user_sub="7")
+    told = PROOF
     server.script = (200, {}, json.dumps(told.as_json()).encode())
 
     assert await register(server) == told
@@ -64,6 +64,13 @@ async def test_registering(server):
     ("status", "body", "error", "text"),
     [
         pytest.param(200, b"{}", api.RegistrationFailed, "missing linkSecret", id="no secret"),
+        pytest.param(
+            200,
+            b'{"linkSecret": "s", "userSub": "7"}',
+            api.RegistrationFailed,
+            "server is older than this program",
+            id="a server that signs nothing",
+        ),
         pytest.param(200, b"<html>", api.RegistrationFailed, "missing", id="no JSON"),
         pytest.param(401, b"{}", SignedOut, "token", id="signed out"),
         pytest.param(

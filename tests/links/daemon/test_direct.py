@@ -18,7 +18,11 @@ class Over(Exception):
 
 def registration(number=1, address=ADDRESS):
     return Registered(
-        link_id=str(number), link_secret=f"s{number}", user_sub="1", tunnel_url=address
+        link_id=str(number),
+        link_secret=f"s{number}",
+        user_sub="1",
+        server_key="ab" * 32,
+        tunnel_url=address,
     )
 
 

@@ -5,6 +5,7 @@ import json
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,8 @@ from mesh import processes
 from tests.links.daemon.conftest import is_running
 from tests.waiting import auntil
 
+KEY = "ab" * 32
+
 
 async def test_a_sandbox_is_started_and_healthy(supervisor, tmp_path):
     sandbox = await supervisor.ensure(Spec("h", branch="work"))
@@ -28,7 +31,7 @@ async def test_a_sandbox_is_started_and_healthy(supervisor, tmp_path):
     assert (await supervisor.health(sandbox))["status"] == "ready"
     root = tmp_path / "sandboxes" / "h"
     assert json.loads((root / "spec.json").read_text()) == {"handle": "h", "branch": "work"}
-    assert stat.S_IMODE((root / "token").stat().st_mode) == 0o600
+    assert {path.name for path in root.iterdir()} == {"pid", "sandbox.log", "spec.json"}
     assert stat.S_IMODE(root.stat().st_mode) == 0o700
 
 
@@ -115,7 +118,7 @@ async def test_one_that_never_listens_is_ended(supervise, fault, monkeypatch):
     started = []
     spawn = spawning.spawn
     monkeypatch.setattr(
-        spawning, "spawn", lambda *given: started.append(spawn(*given)) or started[-1]
+        spawning, "spawn", lambda *given, **how: started.append(spawn(*given, **how)) or started[-1]
     )
 
     with pytest.raises(SandboxFailed):
@@ -224,11 +227,45 @@ async def test_deleting_while_it_starts_leaves_nothing_behind(supervisor):
     assert supervisor.listing() == []
 
 
-async def test_another_token_is_noticed(supervisor, tmp_path):
-    await supervisor.ensure(Spec("h"))
-    (tmp_path / "sandboxes/h/token").write_text("another")
+async def test_the_server_s_key_goes_through_the_pipe_alone(supervise):
+    sandbox = await supervise(server_key=lambda: KEY).ensure(Spec("h"))
 
-    assert supervisor.find("h").token == "another"
+    process = Path(f"/proc/{sandbox.pid}")
+    assert KEY not in (process / "environ").read_text() + (process / "cmdline").read_text()
+    assert await told_by(sandbox) == KEY
+
+
+async def test_one_that_was_given_another_key_is_started_anew(supervise):
+    first = await supervise(server_key=lambda: "cd" * 32).ensure(Spec("h"))
+    supervisor = supervise(server_key=lambda: KEY)  # of a link that has started since
+
+    second = await supervisor.ensure(Spec("h"))
+
+    assert await told_by(second) == KEY
+    assert not is_running(first.pid)
+
+
+async def test_an_older_version_s_is_gone_on_with_while_it_works(supervisor, tmp_path, fault):
+    fault("busy")
+    older = await supervisor.ensure(Spec("h"))
+    (tmp_path / "sandboxes/h/token").write_text("of an older version")
+    supervisor._sandboxes.clear()
+
+    assert (await supervisor.ensure(Spec("h"))).pid == older.pid
+
+
+async def test_an_older_version_s_is_replaced_when_nothing_works_in_it(supervisor, tmp_path):
+    older = await supervisor.ensure(Spec("h"))
+    (tmp_path / "sandboxes/h/token").write_text("of an older version")
+    supervisor._sandboxes.clear()
+
+    assert (await supervisor.ensure(Spec("h"))).pid != older.pid
+    assert not (tmp_path / "sandboxes/h/token").exists()
+
+
+async def told_by(sandbox):
+    answer = await sandbox.pool.request("GET", "/_sandbox/health", headers=[], body=b"")
+    return json.loads(await answer.body())["serverKey"]
 
 
 async def test_at_the_limit_nothing_that_works_is_ended(supervise, fault):

@@ -1,6 +1,6 @@
 import pytest
 
-from links.wire import frames
+from links.wire import frames, version
 from links.wire.errors import (
     CreditExceeded,
     FrameTooLarge,
@@ -265,7 +265,11 @@ def test_the_greeting_is_the_first_frame():
     kind, _, payload = next(frames.unpack(tunnel.pull()))
 
     assert kind == frames.HELLO
-    assert frames.unpack_json(payload) == {"version": "1", "protocol": 1, "window": 1024 * 1024}
+    assert frames.unpack_json(payload) == {
+        "version": "1",
+        "protocol": version.CURRENT,
+        "window": 1024 * 1024,
+    }
 
 
 def test_the_greeting_is_told():

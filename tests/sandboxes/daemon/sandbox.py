@@ -12,10 +12,11 @@ from pathlib import Path
 
 import httpx
 
+from mesh import keys
 from sandboxes.core.sse import SseReader
+from sandboxes.providers.signed import sign_request
 from tests.waiting import until
 
-TOKEN = "token-of-the-test"
 ROOT_OF_THE_CODE = Path(__file__).parents[3]
 
 
@@ -42,6 +43,18 @@ def turn_input(run_id, *steps, thread="thread-1", model="plain:one", text=None, 
 SSH = Path(__file__).parent / "bin"  # of a program called ssh, which stays on this machine
 
 
+class Server(httpx.Auth):
+    """Signs what the tests ask, as the server does."""
+
+    requires_request_body = True
+
+    def __init__(self, handle):
+        self.handle = handle
+
+    def auth_flow(self, request):
+        yield sign_request(request, handle=self.handle)
+
+
 class Sandbox:
     """One sandbox folder and, while it runs, its process."""
 
@@ -53,10 +66,9 @@ class Sandbox:
         self.scope = ""  # in front of the ids of runs and threads, so that tests may share it
         self._log_start = 0
         root.mkdir(parents=True, exist_ok=True)
-        (root / "token").write_text(TOKEN)
-        (root / "spec.json").write_text(
-            json.dumps({"handle": "main-0123456789abcdef"} | (spec or {}))
-        )
+        spec = {"handle": "main-0123456789abcdef"} | (spec or {})
+        self.handle = spec["handle"]
+        (root / "spec.json").write_text(json.dumps(spec))
 
     def start(self):
         """Start the process; return when its pid file is there."""
@@ -67,11 +79,13 @@ class Sandbox:
                 [sys.executable, "-m", "tests.sandboxes.daemon.sandbox_main", "--root", self.root],
                 cwd=ROOT_OF_THE_CODE,
                 env={**os.environ, **self.env} | {"PATH": f"{SSH}:{path}"},
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
+        self.process.stdin.write(json.dumps({"serverKey": keys.public_key()}).encode() + b"\n")
+        self.process.stdin.close()
         until(self._is_up, what="the sandbox listens")
         self.connect()
         return self
@@ -81,7 +95,7 @@ class Sandbox:
         self.client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=self.facts["socket"]),
             base_url="http://sandbox/_sandbox",
-            headers={"authorization": f"Bearer {TOKEN}"},
+            auth=Server(self.handle),
             timeout=20,
         )
 
@@ -131,7 +145,8 @@ class Sandbox:
     async def cancel(self, run_id):
         return await self.client.delete(f"/runs/{self.scope}{run_id}")
 
-    async def answer(self, run_id, **body):
+    async def answer(self, run_id, *, fence=1, **body):
+        body["fence"] = fence
         return await self.post(f"/runs/{self.scope}{run_id}/answers", body)
 
     def dispatch(

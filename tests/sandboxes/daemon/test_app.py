@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
+import time
+from types import SimpleNamespace
 
 import pytest
 
-from tests.sandboxes.daemon.sandbox import TOKEN, text_of, turn_input
+from links.wire.server_signature import HEADER
+from sandboxes.providers.signed import sign_request
+from tests.sandboxes.daemon.sandbox import text_of, turn_input
 
 ROUTES = [
-    ("GET", "/health"),
     ("POST", "/dispatch"),
     ("GET", "/runs"),
     ("DELETE", "/runs/r1"),
@@ -25,7 +28,7 @@ ROUTES = [
     ("GET", "/tasks/task1/stream"),
     ("POST", "/tasks/task1/kill"),
     ("POST", "/tasks/kill-all"),
-    *(("GET", f"/{look}") for look in ("idle", "config", "scripts", "events", "git/status")),
+    *(("GET", f"/{look}") for look in ("config", "scripts", "events", "git/status")),
     ("GET", "/git/diff"),
     ("PUT", "/config"),
     ("POST", "/config"),
@@ -52,37 +55,87 @@ def sandbox(shared_sandbox):
     "header",
     [
         pytest.param("", id="none"),
-        pytest.param("Bearer wrong", id="wrong"),
-        pytest.param(f"Basic {TOKEN}", id="another scheme"),
-        pytest.param(f"Bearer {TOKEN}x", id="one byte more"),
-        pytest.param("Bearer é", id="not ASCII"),
+        pytest.param(f"1.{'a' * 32}.{'b' * 127}", id="too short"),
+        pytest.param(f"1.{'a' * 32}.{'B' * 128}", id="another spelling"),
+        pytest.param("é", id="not ASCII"),
     ],
 )
-async def test_no_route_without_the_token(sandbox, method, path, header):  # D-DS2, D-AU4, D-SB2
-    headers = {"authorization": header.encode()}
-    reply = await sandbox.client.request(method, path, headers=headers)
+async def test_no_route_without_the_signature(sandbox, method, path, header):  # D-DS2, D-AU4
+    headers = {HEADER: header.encode()}
+    reply = await sandbox.client.request(method, path, headers=headers, auth=None)
 
-    assert (reply.status_code, reply.json()["error"]["code"]) == (401, "unauthorized")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (401, "not_signed_by_server")
+
+
+FORGERIES = {
+    "another body": {"content": b'{"decision": "deny"}'},
+    "another path": {"url": "/runs/r2/answers"},
+    "another query": {"url": "/runs/r1/answers?x=1"},
+    "another method": {"method": "PUT"},
+}
+
+
+@pytest.mark.parametrize("forged", FORGERIES.values(), ids=FORGERIES)
+async def test_a_signature_is_good_for_one_request_alone(sandbox, forged):
+    asked = {"method": "POST", "url": "/runs/r1/answers", "content": b'{"decision": "allow"}'}
+    signed = sign_request(sandbox.client.build_request(**asked), handle=sandbox.handle)
+    headers = {HEADER: signed.headers[HEADER]}
+
+    reply = await sandbox.client.request(**asked | forged, headers=headers, auth=None)
+
+    assert (reply.status_code, reply.json()["error"]["code"]) == (401, "bad_server_signature")
+
+
+async def test_a_signature_is_worth_nothing_at_another_sandbox(sandbox):
+    request = sandbox.client.build_request("GET", "/runs")
+
+    reply = await sandbox.client.send(sign_request(request, handle="another"), auth=None)
+
+    assert reply.json()["error"]["code"] == "bad_server_signature"
+
+
+async def test_a_request_is_taken_once(sandbox):
+    request = sign_request(sandbox.client.build_request("GET", "/runs"), handle=sandbox.handle)
+
+    first = await sandbox.client.send(request, auth=None)
+    second = await sandbox.client.send(request, auth=None)
+
+    assert (first.status_code, second.status_code) == (200, 401)
+    assert second.json()["error"]["code"] == "nonce_replay"
+
+
+async def test_an_old_request_is_refused(sandbox, monkeypatch):
+    then = time.time() - 32
+    monkeypatch.setattr("sandboxes.providers.signed.time", SimpleNamespace(time=lambda: then))
+
+    reply = await sandbox.get("/runs")
+
+    assert reply.json()["error"]["code"] == "timestamp_drift"
+
+
+async def test_a_body_that_is_too_large_is_refused_before_it_is_verified(sandbox):
+    request = sandbox.client.build_request("POST", "/write", content=b"x" * (25 * 2**20 + 1))
+
+    reply = await sandbox.client.send(sign_request(request, handle=sandbox.handle), auth=None)
+
+    assert (reply.status_code, reply.json()["error"]["code"]) == (413, "body_too_large")
 
 
 @pytest.mark.parametrize(
-    ("target", "token", "expected"),
+    "target",
     [
-        pytest.param("/_sandbox/preview/../config", TOKEN, (400, "bad_target"), id="raw"),
-        pytest.param("/_sandbox/preview/%2e%2e/config", TOKEN, (400, "bad_target"), id="encoded"),
-        pytest.param("/_sandbox/preview/..%5cconfig", TOKEN, (400, "bad_target"), id="a backslash"),
-        pytest.param("/x/../_sandbox/config", TOKEN, (400, "bad_target"), id="before its own"),
-        pytest.param("/_sandbox/preview/../config", "x", (401, "unauthorized"), id="no token"),
+        pytest.param("/_sandbox/preview/../config", id="raw"),
+        pytest.param("/_sandbox/preview/%2e%2e/config", id="encoded"),
+        pytest.param("/_sandbox/preview/..%5cconfig", id="a backslash"),
+        pytest.param("/x/../_sandbox/config", id="before its own"),
     ],
 )
-async def test_an_address_with_dot_segments_is_refused_after_the_token(
-    sandbox, target, token, expected
-):
-    reply = await sandbox.client.get(
-        "/", headers={"authorization": f"Bearer {token}"}, extensions={"target": target.encode()}
-    )
+async def test_an_address_with_dot_segments_is_refused_after_the_signature(sandbox, target):
+    asked = {"url": "/", "extensions": {"target": target.encode()}}
+    signed, unsigned = [await sandbox.client.get(**asked, **how) for how in ({}, {"auth": None})]
 
-    assert (reply.status_code, reply.json()["error"]["code"]) == expected
+    assert (signed.status_code, signed.json()["error"]["code"]) == (400, "bad_target")
+    assert (unsigned.status_code, unsigned.json()["error"]["code"]) == (401, "not_signed_by_server")
 
 
 async def test_nobody_else_s_page_may_ask(sandbox):  # D-SB1, but for R1: no CORS at all
@@ -221,7 +274,7 @@ async def test_acknowledging(sandbox):
 async def test_a_question_is_asked_answered_and_applied(sandbox, decision, reason):
     run_id = f"asks-{decision}"
     answers = f"/runs/{run_id}/answers"
-    given = {"approvalId": "really?", "decision": decision, "reason": reason}
+    given = {"fence": 1, "approvalId": "really?", "decision": decision, "reason": reason}
     async with sandbox.dispatch(run_id, ["ask", "really?"]) as events:
         seen = [await anext(events) for _ in range(3)]
         replies = [await sandbox.post(answers, given)]
@@ -243,9 +296,7 @@ async def test_a_question_is_asked_answered_and_applied(sandbox, decision, reaso
 async def test_an_answer_that_the_adapter_fails_on_ends_the_run(sandbox):
     async with sandbox.dispatch("confused", ["ask", "a"], harness="confused") as events:
         seen = [await anext(events) for _ in range(3)]
-        reply = await sandbox.post(
-            "/runs/confused/answers", {"approvalId": "a", "decision": "allow"}
-        )
+        reply = await sandbox.answer("confused", approvalId="a", decision="allow")
         seen += [event async for event in events]
 
     assert reply.json()["error"]["code"] == "harness_crashed"
@@ -254,19 +305,21 @@ async def test_an_answer_that_the_adapter_fails_on_ends_the_run(sandbox):
 
 async def test_an_answer_is_given_once(sandbox):
     answers = "/runs/once/answers"
-    allow = {"approvalId": "a", "decision": "allow"}
+    allow = {"fence": 1, "approvalId": "a", "decision": "allow"}
     async with sandbox.dispatch("once", ["ask", "a"], ["until_told"]) as events:
         for _ in range(3):
             await anext(events)
         again = [(await sandbox.post(answers, allow)).status_code for _ in range(2)]
         other = await sandbox.post(answers, allow | {"decision": "deny"})
         unknown = await sandbox.post(answers, allow | {"approvalId": "b"})
+        another = await sandbox.post(answers, allow | {"fence": 2})
         await sandbox.cancel("once")
         rest = [event async for event in events]
 
     assert again == [204, 204]
     assert (other.status_code, other.json()["error"]["code"]) == (409, "already_answered")
-    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknown_approval")
+    for reply in (unknown, another):
+        assert (reply.status_code, reply.json()["error"]["code"]) == (404, "unknown_approval")
     assert text_of(rest) == "a: allow"
 
 
@@ -290,11 +343,12 @@ async def test_an_answer_that_comes_after_the_stop_is_not_given(sandbox):
         ("over", {"approvalId": "a", "decision": "maybe"}, 400, "bad_input"),
         ("over", {"approvalId": "a", "decision": "deny", "reason": 7}, 400, "bad_input"),
         ("over", {"approvalId": "a", "decision": "allow", "answers": [1]}, 400, "bad_input"),
+        ("over", {"approvalId": "a", "decision": "allow", "fence": None}, 400, "bad_input"),
     ],
 )
 async def test_answers_that_are_refused(sandbox, run_id, body, status, code):
     await sandbox.run("over", ["say", "hi"])
-    reply = await sandbox.post(f"/runs/{run_id}/answers", body)
+    reply = await sandbox.post(f"/runs/{run_id}/answers", {"fence": 1} | body)
 
     assert (reply.status_code, reply.json()["error"]["code"]) == (status, code)
 
@@ -315,5 +369,5 @@ async def test_the_socket_is_the_owner_s_alone(sandbox):
     assert sandbox.root.stat().st_mode & 0o077 == 0
 
 
-async def test_no_log_line_holds_the_token(sandbox):
-    assert TOKEN not in sandbox.log
+async def test_nothing_that_opens_it_lies_in_its_folder(sandbox):
+    assert "token" not in {path.name for path in sandbox.root.iterdir()}

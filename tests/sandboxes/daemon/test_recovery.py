@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from mesh import keys
 from sandboxes.daemon import recovery
 from sandboxes.daemon.journal import Journal, Row
 from tests.sandboxes.daemon.sandbox import (
@@ -96,6 +97,7 @@ async def test_it_outlives_the_terminal_of_the_link(sandbox):
 async def test_a_second_process_for_the_same_folder_is_refused(sandbox):
     second = subprocess.run(
         [sys.executable, "-m", "sandboxes.daemon", "--root", sandbox.root],
+        input=json.dumps({"serverKey": keys.public_key()}),
         cwd=ROOT_OF_THE_CODE,
         capture_output=True,
         text=True,

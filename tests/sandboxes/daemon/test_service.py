@@ -11,7 +11,7 @@ import pytest
 from sandboxes.daemon import cli, service
 from sandboxes.daemon.place import Place
 from tests.sandboxes.daemon.sandbox import ROOT_OF_THE_CODE
-from tests.sandboxes.daemon.test_place import make_root
+from tests.sandboxes.daemon.test_place import GIVEN, make_root
 from tests.waiting import auntil
 
 FORBIDDEN = ("django", "rest_framework", "channels", "celery", "httpx", "pydantic", "links.daemon")
@@ -43,7 +43,7 @@ async def test_it_ends_when_nobody_asks(tmp_path, monkeypatch):
     monkeypatch.setattr(service, "LOOK_EVERY", 0.01)
     root = make_root(tmp_path / "s")
 
-    await service.serve(Place.open(root), {})
+    await service.serve(Place.open(root, GIVEN), {})
 
     assert not (root / "pid").exists()
     assert not (root / "sandbox.sock").exists()
@@ -53,7 +53,7 @@ async def test_a_run_keeps_it_up(tmp_path, monkeypatch):
     monkeypatch.setattr(service, "IDLE_FOR", 0.0)
     monkeypatch.setattr(service, "LOOK_EVERY", 60.0)
     monkeypatch.setattr(service.Runs, "is_idle", False)
-    sandbox = service.Sandbox(Place.open(make_root(tmp_path / "s")), {})
+    sandbox = service.Sandbox(Place.open(make_root(tmp_path / "s"), GIVEN), {})
     await sandbox.start()
     monkeypatch.setattr(service, "IDLE_FOR", 1000.0)
     sandbox._last_request -= 2000

@@ -101,7 +101,7 @@ class ProviderConformance(ABC):
 
     async def test_an_answer_reaches_the_agent(self, provider, place, run_id):
         answer = {"run_id": run_id, "approval_id": "q", "decision": "allow", "reason": "fine"}
-        answer["answers"] = {"Which?": ["a", "b"]}
+        answer |= {"fence": 1, "answers": {"Which?": ["a", "b"]}}
         async with self.dispatch(provider, place, run_id, ["ask", "q"]) as events:
             seen = [await anext(events) for _ in range(3)]
             await provider.answer(place, **answer)
@@ -115,7 +115,7 @@ class ProviderConformance(ABC):
 
         with pytest.raises(DispatchRefused) as refused:
             await provider.answer(
-                place, run_id=run_id, approval_id="q", decision="allow", reason=""
+                place, run_id=run_id, fence=1, approval_id="q", decision="allow", reason=""
             )
         assert refused.value.code == "unknown_approval"
 

@@ -33,7 +33,6 @@ class LaptopTransport(httpx.AsyncBaseTransport):
             stream=request.stream,
             extensions={**request.extensions, "target": target},
         )
-        inner.headers["authorization"] = self.sandbox.client.headers["authorization"]
         return await self.sandbox.client._transport.handle_async_request(inner)
 
     async def ensure(self, request):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mesh import keys
 from sandboxes.providers.agent_sandbox import (
     AgentSandboxProvider,
     Cluster,
@@ -76,6 +77,7 @@ async def test_the_claim_says_all_that_the_sandbox_is_made_from(api):
         "shutdownPolicy": "Delete",
     }
     assert env["DAEMON_TOKEN"] == f"t-{HANDLE}"
+    assert env["DAEMON_SERVER_KEY"] == keys.public_key()
     assert json.loads(env["DAEMON_SPEC"]) == {
         "handle": HANDLE,
         "repo": {"cloneUrl": "https://github.com/acme/app"},

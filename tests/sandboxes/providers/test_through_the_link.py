@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 from links.daemon.control import ControlPlane
 from links.daemon.supervisor import Supervisor
 from links.transport import Signed
+from mesh import keys
 from sandboxes.providers.base import DispatchRefused, Place
 from sandboxes.providers.remote_user import RemoteUserProvider
 from tests.sandboxes.daemon.sandbox import is_alive
@@ -32,7 +33,8 @@ class TestThroughTheLink(ProviderConformance):
     @pytest.fixture
     async def supervisor(self, tmp_path):
         command = [sys.executable, "-P", "-m", "tests.sandboxes.daemon.sandbox_main"]
-        supervisor = Supervisor(tmp_path / "sandboxes", command=command)
+        home = tmp_path / "sandboxes"
+        supervisor = Supervisor(home, command=command, server_key=keys.public_key)
         yield supervisor
         for sandbox in supervisor.listing():
             await supervisor.delete(sandbox["handle"], force=True)

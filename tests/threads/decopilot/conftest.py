@@ -143,6 +143,7 @@ class Reader:
         await self.provider.answer(
             PLACE,
             run_id=self.given["runId"],
+            fence=self.fence,
             approval_id=approval_id,
             decision=decision,
             reason=reason,

@@ -10,9 +10,9 @@ import pytest
 from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed
 
+from sandboxes.providers.signed import handshake
 from tests.sandboxes.daemon.events_reader import looking_on
 from tests.sandboxes.daemon.preview.upstream import Upstream
-from tests.sandboxes.daemon.sandbox import TOKEN
 from tests.waiting import auntil
 
 pytestmark = pytest.mark.programs
@@ -46,7 +46,10 @@ def dial(sandbox, path="/", **options):
     return unix_connect(
         sandbox.facts["socket"],
         f"ws://sandbox/_sandbox/preview{path}",
-        additional_headers={"authorization": f"Bearer {TOKEN}", **options.pop("headers", {})},
+        additional_headers=[
+            handshake(f"/_sandbox/preview{path}", handle=sandbox.handle),
+            *options.pop("headers", {}).items(),
+        ],
         **options,
     )
 
@@ -72,7 +75,6 @@ async def test_a_page_comes_through(sandbox, upstream, start):
 
 async def test_what_the_dev_server_is_told(sandbox, upstream):
     headers = {
-        "authorization": f"Bearer {TOKEN}",
         "cookie": "theirs=1",
         "accept-encoding": "gzip",
         "x-forwarded-host": "h.preview.mesh.example",
@@ -85,7 +87,7 @@ async def test_what_the_dev_server_is_told(sandbox, upstream):
     assert seen["host"] == f"localhost:{upstream.port}"
     assert seen["origin"] == f"http://localhost:{upstream.port}"
     assert (seen["cookie"], seen["x-own"]) == ("theirs=1", "kept")
-    assert TOKEN not in str(seen)
+    assert "x-mesh-server-signature" not in seen
     assert "accept-encoding" not in seen
 
 
@@ -177,9 +179,9 @@ async def test_nothing_of_ours_is_asked_of_the_dev_server(sandbox, upstream):
     assert not upstream.heads("/_sandbox/nothing/like/this")
 
 
-async def test_without_the_token_there_is_no_preview(sandbox, upstream):
+async def test_without_the_signature_there_is_no_preview(sandbox, upstream):
     for start in PATHS:
-        reply = await sandbox.client.get(f"{start}/secret", headers={"authorization": "Bearer x"})
+        reply = await sandbox.client.get(f"{start}/secret", auth=None)
         assert reply.status_code == 401
     assert not upstream.heads("/secret")
 

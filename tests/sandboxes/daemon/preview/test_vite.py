@@ -9,9 +9,9 @@ import pytest
 from websockets.asyncio.client import unix_connect
 
 from mesh.develop import TOOLS
+from sandboxes.providers.signed import handshake
 from tests.sandboxes.daemon.events_reader import looking_on
 from tests.sandboxes.daemon.projects import config, repository
-from tests.sandboxes.daemon.sandbox import TOKEN
 
 pytestmark = pytest.mark.real_cli
 
@@ -46,7 +46,7 @@ async def test_an_edit_is_told_to_the_page(sandbox):
         sandbox.facts["socket"],
         f"ws://sandbox/_sandbox/preview/?token={token}",
         subprotocols=["vite-hmr"],
-        additional_headers={"authorization": f"Bearer {TOKEN}"},
+        additional_headers=[handshake(f"/_sandbox/preview/?token={token}", handle=sandbox.handle)],
     ) as ws:
         assert json.loads(await ws.recv())["type"] == "connected"
         edit = {"path": "main.js", "old_string": "one", "new_string": "two"}

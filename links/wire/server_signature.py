@@ -1,0 +1,102 @@
+"""How a sandbox knows that a request comes from the server, and from nobody on the way.
+
+Link, sandbox and agents are processes of one user, and an agent may read whatever lies there. So
+the laptop holds nothing that signs: the server's key never leaves the server, and a sandbox gets
+the public half, through a pipe, when it is started.
+
+One header, ``X-Mesh-Server-Signature: TIMESTAMP.NONCE.SIGNATURE``. The signature is Ed25519, in
+hex, over a line that names the purpose, one with the sandbox's handle, so that a request is
+worth nothing at another one, and the five lines of ``links.wire.signing``. Their target is the
+sandbox's own path, as it comes in there.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from links.wire.errors import BadServerSignature, NonceReplay, NotSignedByServer, TimestampDrift
+from links.wire.nonces import Nonces
+from links.wire.signing import MAX_DRIFT, canonical
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+HEADER: Final = "x-mesh-server-signature"
+PREFIX: Final = "/_sandbox"
+# What the link asks by itself: whether the sandbox lives, and what it is doing.
+OPEN: Final = (f"{PREFIX}/health", f"{PREFIX}/idle")
+_PURPOSE: Final = "mesh: a request of the server to a sandbox"
+_HEADER: Final = re.compile(r"([0-9]{1,12})\.([0-9a-f]{32})\.([0-9a-f]{128})", re.ASCII)
+_KEY: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+def is_key(text: object) -> bool:
+    """Return whether ``text`` may be a public key: 32 bytes in hex."""
+    return isinstance(text, str) and _KEY.fullmatch(text) is not None
+
+
+def sign(
+    key: Ed25519PrivateKey,
+    *,
+    handle: str,
+    method: str,
+    target: str,
+    body: bytes,
+    now: float,
+    nonce: str,
+) -> str:
+    """Return the header's value; ``target`` is the sandbox's own path, with ``?`` and raw query."""
+    timestamp = str(int(now))
+    text = _text(handle, method, target, timestamp, nonce, body)
+    return f"{timestamp}.{nonce}.{key.sign(text).hex()}"
+
+
+class Verifier:
+    """Verifies the requests to one sandbox, and remembers their nonces."""
+
+    def __init__(self, public_key: str, *, handle: str) -> None:
+        """Take the server's public key, in hex.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if not is_key(public_key):
+            raise ValueError("the server's public key is missing or malformed")
+        self._public_key, self._handle = public_key, handle
+        self._nonces = Nonces()
+
+    def may_pass(self, header: str) -> bool:
+        """Say whether ``header`` is of the right form: else the body need not be read."""
+        return _HEADER.fullmatch(header) is not None
+
+    def verify(self, header: str, *, method: str, target: str, body: bytes, now: float) -> None:
+        """Raise unless the request is the server's, timely and new.
+
+        Raises:
+            NotSignedByServer, BadServerSignature, TimestampDrift, NonceReplay: in this order.
+            TooManyRequests: genuine, but the memory of nonces is full.
+        """
+        # Late: a sandbox listens 30 ms sooner, and one that nobody asks never loads it.
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+        found = _HEADER.fullmatch(header)
+        if found is None:
+            raise NotSignedByServer
+        timestamp, nonce, signature = found.groups()
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(self._public_key))
+        text = _text(self._handle, method, target, timestamp, nonce, body)
+        try:
+            key.verify(bytes.fromhex(signature), text)
+        except InvalidSignature as exc:
+            raise BadServerSignature from exc
+        if abs(int(now) - int(timestamp)) > MAX_DRIFT:
+            raise TimestampDrift
+        if not self._nonces.add(nonce, now=now):
+            raise NonceReplay
+
+
+def _text(handle: str, method: str, target: str, timestamp: str, nonce: str, body: bytes) -> bytes:
+    lines = canonical(method=method, target=target, timestamp=timestamp, nonce=nonce, body=body)
+    return f"{_PURPOSE}\n{handle}\n{lines}".encode()
