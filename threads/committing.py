@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -16,13 +17,15 @@ from django.utils import timezone
 from threads import rows
 from threads.chunks import approval_chunk, status_chunk
 from threads.core import run_state
-from threads.core.decide import Decision, Gap, Numbered, RunFacts, decide
+from threads.core.decide import Decision, Gap, Numbered, Question, RunFacts, decide
 from threads.ending import Ending, conclude
 from threads.models import Approval, Run, Thread
 from threads.resuming import resume_run
 from threads.rows import Draft, EventRow
 from threads.standing import NOBODY, Standing, is_question, keep_questions, standing_of
 from threads.steering import keep_steers
+
+logger = logging.getLogger(__name__)
 
 
 class Refused(Exception):
@@ -79,7 +82,7 @@ def commit(shares: Sequence[Share]) -> list[Outcome]:
             elif run.fence != share.fence:
                 work.outcomes.append(Outcome(error=StaleFence(f"fence {run.fence} by now")))
             else:
-                work.take(run, share, waits_for.get(run.id, frozenset()))
+                work.take(run, share, waits_for.get(run.id, {}))
         work.write()
     return work.outcomes
 
@@ -179,15 +182,16 @@ def _uuid(value: UUID | str) -> UUID:
     return value if isinstance(value, UUID) else UUID(value)
 
 
-def _open_approvals(runs: Iterable[_Run]) -> dict[UUID, frozenset[str]]:
+def _open_approvals(runs: Iterable[_Run]) -> dict[UUID, dict[str, Question]]:
     waiting = [run.id for run in runs if run.state == run_state.WAITING]
     if not waiting:
         return {}
-    found: dict[UUID, set[str]] = defaultdict(set)
+    found: dict[UUID, dict[str, Question]] = defaultdict(dict)
     open_ones = Approval.objects.filter(run__in=waiting, applied_at=None, lost_at=None)
-    for run_id, approval_id in open_ones.values_list("run_id", "approval_id"):
-        found[run_id].add(approval_id)
-    return {run_id: frozenset(ids) for run_id, ids in found.items()}
+    fields = ("run_id", "approval_id", "tool_call_id", "decision")
+    for run_id, approval_id, call, decision in open_ones.values_list(*fields):
+        found[run_id][approval_id] = Question(call, decision)
+    return found
 
 
 class _Commit:
@@ -199,7 +203,7 @@ class _Commit:
         self.numbered: list[tuple[EventRow, Draft]] = []
         self.runs: dict[UUID, _Run] = {}  # whose cursors have moved
 
-    def take(self, run: _Run, share: Share, waits_for: frozenset[str]) -> None:
+    def take(self, run: _Run, share: Share, waits_for: Mapping[str, Question]) -> None:
         """Decide on a share, and gather what follows from it."""
         # Few batches ask anything: only they look up what the person allows.
         standing = standing_of(run.id) if any(map(is_question, share.events)) else NOBODY
@@ -274,9 +278,12 @@ class _Commit:
             code=decision.error_code,
             text=rows.clean(decision.error_text),
             finish=decision.finish,
-            is_told=True,
+            is_told=not decision.must_stop,
         )
         written = conclude(row, ending, before=drafts, now=self.now)
+        if decision.must_stop:
+            logger.warning("Run %s: its agent took an answer that is not ours.", run.id)
+            Run.objects.filter(pk=run.id).update(cancel_requested_at=self.now)
         run.state, run.thread.last_seq = decision.end, written[-1].seq
         return written
 

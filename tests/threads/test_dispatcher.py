@@ -371,6 +371,35 @@ async def test_an_approval_goes_there_and_back(serve, post, thread, ada, chunks,
     assert (done.state, stations[0], stations[-1]) == ("completed", "asked", "applied")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(
+            {"type": "approval-applied", "approvalId": "a1", "decision": "allow"}, id="answered"
+        ),
+        pytest.param(chunk("tool-output-available", toolCallId="c", output="ok"), id="just done"),
+    ],
+)
+async def test_an_agent_that_goes_on_without_our_answer_is_stopped(serve, post, thread, body):
+    run = await post()
+    sandbox = doubles.ScriptedSandbox(
+        chunk("start"),
+        chunk("tool-input-available", toolCallId="c", toolName="Bash", input={}, dynamic=True),
+        chunk("tool-approval-request", approvalId="a1", toolCallId="c"),
+    )
+    await serve(sandbox)
+    await in_state(run, "waiting")
+
+    sandbox.runs[str(run.pk)].say(body)
+    done = await ended(run)
+    await auntil(lambda: sandbox.cancelled == [str(run.pk)])
+
+    assert (done.state, done.error_code) == ("failed", "answered_elsewhere")
+    answer = await Message.objects.aget(pk=run.pk)
+    assert answer.metadata["error"]["message"].startswith("The agent went on without your answer")
+    assert (await Approval.objects.aget()).decision == ""
+
+
 async def test_a_refused_answer_is_given_again(serve, post, thread, ada):
     run = await post()
     sandbox = doubles.DriftingSandbox(

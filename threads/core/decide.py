@@ -28,6 +28,8 @@ TRUNCATED: Final = ("stream_truncated", "The agent's stream ended in the middle.
 DIED: Final = "sandbox_died"  # what a sandbox says of its predecessor's runs
 RESUMPTIONS: Final = 3  # of one run: what kills its sandbox each time is not given to it for ever
 STEER: Final = "data-steer"  # a person's message in the middle of an answer
+# Of a run whose agent went on after somebody other than the server had answered its question.
+ANSWERED_ELSEWHERE: Final = "answered_elsewhere"
 # Kept as the error of a run whose agent stopped by itself.
 ABORTED: Final = "aborted"
 
@@ -47,8 +49,17 @@ class Numbered(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """A question whose answer the agent does not have yet: the tool's ``call`` that it is about,
+    and the ``decision`` that the server knows; empty while nobody has answered."""
+
+    call: str = ""
+    decision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What is known of a run before the events. ``waits_for``: its open approvals;
+    """What is known of a run before the events. ``waits_for``: its open questions by their ids;
     ``stance``: which questions need nobody. ``resumptions``: how often its agent was asked to go
     on after its sandbox had died; ``can_resume``: it works where its conversation outlives it,
     and ``has_session``: the conversation has a name."""
@@ -58,7 +69,7 @@ class RunFacts:
     is_stopping: bool = False
     error_code: str = ""
     error_text: str = ""
-    waits_for: frozenset[str] = frozenset()
+    waits_for: Mapping[str, Question] = field(default_factory=dict)
     stance: Stance = Stance()
     resumptions: int = 0
     can_resume: bool = False
@@ -82,7 +93,8 @@ class Decision:
 
     ``end`` is the state a finished run ends in; ``finish`` the agent's own last chunk, which
     goes into the journal behind everything else. ``resumes``: the run goes on with a new
-    attempt, because its sandbox died while it waited for a person.
+    attempt, because its sandbox died while it waited for a person. ``must_stop``: the sandbox has
+    yet to be told that it has ended.
     """
 
     last_n: int
@@ -101,6 +113,7 @@ class Decision:
     not_steered: list[str] = field(default_factory=list)
     end: str = ""
     resumes: bool = False
+    must_stop: bool = False
     finish: tuple[Chunk, int] | None = None
 
 
@@ -161,7 +174,7 @@ class _Turn:
 
     def __init__(self, decision: Decision, run: RunFacts, status: Any) -> None:
         self.decision, self.status = decision, status
-        self.waits_for, self.stance = set(run.waits_for), run.stance
+        self.waits_for, self.stance = dict(run.waits_for), run.stance
         self.resumptions, self.has_session = run.resumptions, run.has_session
         self.may_resume = run.can_resume and run.resumptions < RESUMPTIONS and not run.is_stopping
 
@@ -170,8 +183,10 @@ class _Turn:
         match body.get("type"):
             case "ui-message-chunk" if isinstance(body.get("chunk"), Mapping):
                 self.chunk(event, body["chunk"])
+                if not is_stopping:
+                    self.check_call(body["chunk"])
             case "approval-applied":
-                self.applied(event)
+                self.applied(event, is_stopping=is_stopping)
             case "steer-taken":
                 decision.taken.append(str(body.get("steerId")))
             case "steer-applied":
@@ -244,16 +259,40 @@ class _Turn:
         self.decision.asked.append(asked)
         if asked.answered_by is not None:
             return
-        self.waits_for.add(asked.approval_id)
+        self.waits_for[asked.approval_id] = Question(call=asked.tool_call_id)
         if self.decision.state != run_state.WAITING:
             self.move(run_state.WAITING)
 
-    def applied(self, event: Numbered) -> None:
+    def applied(self, event: Numbered, *, is_stopping: bool) -> None:
         approval_id = self.name(str(event.body.get("approvalId")))
+        question = self.waits_for.get(approval_id)
+        if question is not None and not is_stopping:
+            given = event.body.get("decision", question.decision)
+            if not question.decision or given != question.decision:
+                self.stop_at_once()
+                return
         self.decision.applied.append(approval_id)
-        self.waits_for.discard(approval_id)
+        self.waits_for.pop(approval_id, None)
         if self.decision.state == run_state.WAITING and not self.waits_for:
             self.move(run_state.RUNNING)
+
+    def check_call(self, chunk: Chunk) -> None:
+        """Stop an agent that made a call for which it waits: nobody has answered."""
+        if chunk.get("type") != "tool-output-available" or self.decision.end:
+            return
+        call = str(chunk.get("toolCallId"))[:100]
+        if any(each.call == call and not each.decision for each in self.waits_for.values()):
+            self.stop_at_once()
+
+    def stop_at_once(self) -> None:
+        """End the run by our word: an answer that is not the server's was taken for one.
+
+        A sandbox takes none but the server's. This one is of an older version, or somebody on
+        that machine has had a hand in it.
+        """
+        self.decision.end, self.decision.must_stop = run_state.FAILED, True
+        self.decision.error_code, self.decision.error_text = ANSWERED_ELSEWHERE, ""
+        self.decision.finish = None
 
     def resumes(self) -> bool:
         """Say whether the sandbox died while a person was asked: nothing else was going on, so

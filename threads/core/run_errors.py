@@ -10,6 +10,11 @@ _PROVIDERS: Final = "An admin looks into the settings, under AI providers; then 
 # The sentence is used when the sandbox or the agent gave none of its own.
 _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "stream_truncated": ("The agent's stream ended in the middle.", _AGAIN),
+    "answered_elsewhere": (
+        "The agent went on without your answer, so it was stopped.",
+        "Something on its machine answered in your place. See what its last steps have done, and"
+        " update the link program there.",
+    ),
     "sandbox_died": (
         "The sandbox was ended while the agent worked.",
         "See what its last steps have done, then send the message again.",

@@ -17,7 +17,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import DONE, chunk
 from threads.core import run_state
-from threads.core.decide import ABORTED, DIED, RESUMPTIONS, Gap, RunFacts, decide
+from threads.core.decide import (
+    ABORTED,
+    ANSWERED_ELSEWHERE,
+    DIED,
+    RESUMPTIONS,
+    Gap,
+    Question,
+    RunFacts,
+    decide,
+)
 from threads.core.fold import SETTLED, closing, fold
 from threads.core.rules import Rule, Stance
 from threads.core.run_state import AFTER, FINISHED
@@ -151,10 +160,16 @@ class AnyRun(RuleBasedStateMachine):
         self.check_states(before, decision)
         if before.state in FINISHED:
             assert (decision.chunks, decision.end, decision.asked) == ([], "", [])
-        if decision.end:  # what is behind "done" is counted, and nothing else
+        if decision.must_stop:
+            assert (decision.end, decision.error_code) == ("failed", ANSWERED_ELSEWHERE)
+        elif decision.end:  # what is behind "done" is counted, and nothing else
             last = self.said[self.fence].index(DONE) + 1
             assert all(n is None or n <= last for _, n in decision.chunks)
-        asked = {each.approval_id for each in decision.asked if each.answered_by is None}
+        asked = {
+            each.approval_id: Question(each.tool_call_id)
+            for each in decision.asked
+            if each.answered_by is None
+        }
         self.kept += [(self.fence, n, one) for one, n in decision.chunks]
         self.row = replace(
             before,
@@ -162,7 +177,11 @@ class AnyRun(RuleBasedStateMachine):
             last_n=decision.last_n,
             error_code=decision.error_code,
             error_text=decision.error_text,
-            waits_for=(before.waits_for | asked) - set(decision.applied),
+            waits_for={
+                name: question
+                for name, question in {**before.waits_for, **asked}.items()
+                if name not in decision.applied
+            },
             has_session=before.has_session or bool(decision.session_ref),
         )
         if decision.end:
@@ -180,6 +199,15 @@ class AnyRun(RuleBasedStateMachine):
 
     # What the server does
 
+    @precondition(lambda self: self.row.waits_for)
+    @rule(decision=st.sampled_from(["allow", "deny"]), data=st.data())
+    def answer(self, decision, data):
+        """A person answers; agents then say that they have it, and some without."""
+        name = data.draw(st.sampled_from(sorted(self.row.waits_for)))
+        question = self.row.waits_for[name]
+        given = {name: replace(question, decision=question.decision or decision)}
+        self.row = replace(self.row, waits_for={**self.row.waits_for, **given})
+
     def end(self, state):
         self.ends.append(state)
         self.was_stopped_before_its_end = self.row.is_stopping
@@ -195,7 +223,7 @@ class AnyRun(RuleBasedStateMachine):
             last_n=0,
             error_code="",
             error_text="",
-            waits_for=frozenset(),
+            waits_for={},
         )
 
     @precondition(lambda self: self.row.state not in FINISHED)

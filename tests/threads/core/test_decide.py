@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import DONE, a_turn, chunk
-from threads.core.decide import HOLD_LIMIT, Gap, RunFacts, decide, hold_from
+from threads.core.decide import HOLD_LIMIT, Gap, Question, RunFacts, decide, hold_from
 from threads.core.run_state import FINISHED
 
 
@@ -68,14 +68,66 @@ def test_a_question_makes_it_wait_until_the_answer_is_applied():
     asked = decide(of("running"), events(ask()), status=status)
     assert (asked.state, asked.asked[0].input) == ("waiting", {"command": "ls"})
 
-    facts = of("waiting", 1, waits_for=frozenset({"a"}))
+    facts = of("waiting", 1, waits_for={"a": Question("c", "allow")})
     applied = {"type": "approval-applied", "approvalId": "a", "decision": "allow"}
     answered = decide(facts, events(applied, start=2), status=status)
     assert (answered.state, answered.applied) == ("running", ["a"])
 
 
+APPLIED = {"type": "approval-applied", "approvalId": "a", "decision": "allow"}
+RAN = chunk("tool-output-available", toolCallId="c", output="done")
+
+
+@pytest.mark.parametrize(
+    ("decision", "body"),
+    [
+        pytest.param("", APPLIED, id="nobody has answered"),
+        pytest.param("deny", APPLIED, id="it was answered the other way"),
+        pytest.param("allow", APPLIED | {"decision": "deny"}, id="and the other way round"),
+        pytest.param("", RAN, id="the tool ran without an answer"),
+    ],
+)
+def test_an_answer_that_is_not_ours_stops_the_run(decision, body):
+    facts = of("waiting", 1, waits_for={"a": Question("c", decision)})
+
+    stopped = decide(facts, events(body, chunk("finish"), DONE, start=2), status=status)
+
+    assert (stopped.end, stopped.error_code) == ("failed", "answered_elsewhere")
+    assert stopped.must_stop
+    assert (stopped.applied, stopped.last_n) == ([], 4)
+
+
+def test_one_that_was_answered_before_we_heard_of_it_stops_the_run():
+    stopped = decide(of("running"), events(ask(), APPLIED), status=status)
+
+    assert (stopped.error_code, [each.approval_id for each in stopped.asked]) == (
+        "answered_elsewhere",
+        ["a"],
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(chunk("tool-output-available", toolCallId="d", output=""), id="another call"),
+        pytest.param(chunk("tool-output-error", toolCallId="c", errorText="no"), id="it failed"),
+        pytest.param(chunk("tool-output-denied", toolCallId="c"), id="it was not made"),
+    ],
+)
+def test_what_else_an_agent_says_while_it_waits_does_not(body):
+    facts = of("waiting", 1, waits_for={"a": Question("c")})
+
+    assert not decide(facts, events(body, start=2), status=status).must_stop
+
+
+def test_a_run_that_is_being_stopped_may_say_what_it_likes():
+    facts = of("waiting", 1, waits_for={"a": Question("c")}, is_stopping=True)
+
+    assert not decide(facts, events(APPLIED, RAN, start=2), status=status).must_stop
+
+
 def test_it_waits_while_one_question_is_open():
-    facts = of("waiting", 0, waits_for=frozenset({"a", "b"}))
+    facts = of("waiting", 0, waits_for={"a": Question("c", "deny"), "b": Question("d")})
     applied = {"type": "approval-applied", "approvalId": "a", "decision": "deny"}
 
     assert decide(facts, events(applied), status=status).state == "waiting"
@@ -183,10 +235,11 @@ def test_the_cut_between_batches_changes_nothing_that_is_read(bodies, cut):
                 decision.last_n,
                 error_code=decision.error_code,
                 error_text=decision.error_text,
-                waits_for=frozenset(
-                    {*facts.waits_for, *(asked.approval_id for asked in decision.asked)}
-                    - set(decision.applied)
-                ),
+                waits_for={
+                    name: Question("c")
+                    for name in {*facts.waits_for, *(each.approval_id for each in decision.asked)}
+                    if name not in decision.applied
+                },
             )
         return facts, fold(read).parts()
 
