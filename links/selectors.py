@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from links.core.presence import SENTENCES, SIGNED_OUT, State, presence_of
 from links.models import Link
+from links.wire import version
 from links.wire.messages import Harnesses, parse_capabilities, parse_harnesses
 from mesh.models import User
 
@@ -39,6 +40,11 @@ class LinkView:
     def sentence(self) -> str:
         """Why it is offline, and what brings it back."""
         return SENTENCES.get(self.cause, "")
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether its program is older than this server's, and lacks what is new since."""
+        return self.protocol_version < version.CURRENT
 
     @property
     def is_online(self) -> bool:

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from links import services
 from links.models import Link
+from links.wire import version
 from links.wire.messages import Registration
 from mesh.models import IssuedToken
 from mesh.services import make_token
@@ -79,6 +80,14 @@ def test_it_says_why_a_machine_is_offline_and_since_when(page, link):
     assert "offline · asleep" in shown
     assert "It fell silent" in shown
     assert "3\xa0hours ago" in shown
+
+
+@pytest.mark.parametrize(("behind", "is_told"), [(1, True), (0, False)])
+def test_it_says_when_a_machine_s_program_is_older_than_the_server(page, link, behind, is_told):
+    online(link)
+    Link.objects.update(protocol_version=version.CURRENT - behind)
+
+    assert ("Its program is older than this server" in page()) is is_told
 
 
 def test_without_a_machine_it_says_how_to_link_one(page):
