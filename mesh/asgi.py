@@ -29,8 +29,10 @@ from mesh.content_types import with_readable_type
 from mesh.lib.origins import own_origins
 from mesh.proxied import Proxied
 from mesh.readers import impatient
+from mesh.senders import is_signed_in
 from sandboxes.preview.app import Previews, preview_of
 from threads.consumers import BrowserConsumer
+from threads.mcp_gateway import has_token_of_thread
 from threads.origin import same_origin_only
 from threads.runtime import Runtime, ring_link
 
@@ -38,7 +40,19 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Any], Awaitable[None]]
 
-pages = impatient(limited(with_readable_type(_django), settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
+
+async def is_known(scope: dict[str, Any]) -> bool:
+    """Say whether a request shows a sign-in, or the token of the thread whose servers it asks."""
+    return has_token_of_thread(scope) or await is_signed_in(scope)
+
+
+pages = impatient(
+    limited(
+        with_readable_type(_django),
+        settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+        is_known=is_known,
+    )
+)
 runtime = Runtime()
 presence_changed.append(ring_link)
 laptops = make_gateway(on_up=runtime.dispatcher.link_up, on_down=runtime.dispatcher.link_down)

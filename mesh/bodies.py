@@ -1,13 +1,15 @@
-"""A limit on request bodies that is kept before they are read.
+"""Limits on request bodies that are kept before they are read.
 
-Django collects a whole body, on disk where it is large, before any view sees the request: a
-limit in the view comes after the gigabytes.
+Django collects a whole body, on disk where it is large, before any view sees the request, and a
+view that parses one first may make thirty times its size of it: what Python has taken for that
+is not given back. So a limit in the view comes too late, and so does a proof. Whoever has not
+shown a good token or session may send little.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Final
 
 from django.http import JsonResponse
 
@@ -19,6 +21,12 @@ Send = Callable[[Any], Awaitable[None]]
 App = Callable[[Any, Receive, Send], Awaitable[Any]]
 
 
+UNPROVEN: Final = 64 * 1024  # bytes: the longest form or registration is a tenth of it
+SMALL: Final = "/api/links"  # below it nobody has more to say, proven or not
+
+IsKnown = Callable[[Any], Awaitable[bool]]
+
+
 class BodyTooLarge(AppError):
     code = "body_too_large"
     text = "The body is larger than 10 MB."
@@ -26,25 +34,33 @@ class BodyTooLarge(AppError):
     status = 413
 
 
-def limited(app: App, limit: int) -> App:
-    """Return ``app`` behind a border that answers 413 to bodies of more than ``limit`` bytes."""
+class BodyUnproven(BodyTooLarge):
+    text = "The body is larger than 64 KiB, which is all that is read here before a sign-in."
+    hint = "Sign in, or send a good token: Authorization: Bearer …"
+
+
+class LinkBodyTooLarge(BodyTooLarge):
+    text = "The body is larger than 64 KiB."
+    hint = "A registration or heartbeat is far shorter."
+
+
+def limited(app: App, limit: int, *, is_known: IsKnown, unproven: int = UNPROVEN) -> App:
+    """Return ``app`` behind a border that answers 413 to bodies of more than ``limit`` bytes.
+
+    Of more than ``unproven`` bytes nothing is read unless ``is_known`` says of the connection's
+    scope that it shows a good token or session.
+    """
 
     async def bordered(scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        if _announced(scope) > limit:
-            await _refuse(send)
-            return
+        border = _Border(scope, limit=limit, unproven=unproven, is_known=is_known)
         has_answered = False
-        size = 0
 
         async def counted() -> Message:
-            nonlocal size
             message = await receive()
-            size += len(message.get("body", b""))
-            if size > limit:
-                raise BodyTooLarge
+            await border.pass_on(len(message.get("body", b"")))
             return message
 
         async def noted(message: Message) -> None:
@@ -53,13 +69,48 @@ def limited(app: App, limit: int) -> App:
             await send(message)
 
         try:
+            await border.look_at(_announced(scope))
             await app(scope, counted, noted)
-        except BodyTooLarge:
+        except BodyTooLarge as exc:
             if has_answered:
                 raise
-            await _refuse(send)
+            await _refuse(send, exc)
 
     return bordered
+
+
+class _Border:
+    """How much of one request's body has come, and whether more of it may."""
+
+    def __init__(self, scope: Any, *, limit: int, unproven: int, is_known: IsKnown) -> None:
+        self._scope, self._is_known = scope, is_known
+        self._limit, self._unproven = limit, unproven
+        self._size = 0
+        self._is_proven = False
+
+    async def pass_on(self, size: int) -> None:
+        """Count ``size`` further bytes.
+
+        Raises:
+            BodyTooLarge: they may not be taken.
+        """
+        self._size += size
+        await self.look_at(self._size)
+
+    async def look_at(self, size: int) -> None:
+        if size > self._limit:
+            raise BodyTooLarge
+        if size <= self._unproven or self._is_proven:
+            return
+        if _is_below(self._scope["path"], SMALL):
+            raise LinkBodyTooLarge
+        if not await self._is_known(self._scope):
+            raise BodyUnproven
+        self._is_proven = True
+
+
+def _is_below(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(f"{prefix}/")
 
 
 def _announced(scope: Any) -> int:
@@ -70,8 +121,8 @@ def _announced(scope: Any) -> int:
     return 0
 
 
-async def _refuse(send: Send) -> None:
-    answer = JsonResponse(BodyTooLarge().body(), status=BodyTooLarge.status)
+async def _refuse(send: Send, why: BodyTooLarge) -> None:
+    answer = JsonResponse(why.body(), status=why.status)
     headers = [(name.lower().encode(), value.encode()) for name, value in answer.items()]
     # The rest of the body is not read: the connection can't be used again.
     headers += [(b"content-length", b"%d" % len(answer.content)), (b"connection", b"close")]

@@ -30,6 +30,7 @@ LOOK_EVERY: Final = 3.0  # seconds, so that who lost a right has lost the connec
 _AT_ONCE: Final = 500  # SQLite takes so many values in one list
 
 _threads: Final = DatabaseThreads("rights-db", 1)
+run = _threads.run
 close = _threads.close
 
 

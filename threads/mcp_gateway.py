@@ -7,6 +7,7 @@ good for as long as a run of the thread goes on, and for nothing else (ADR 18).
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Collection
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -40,6 +41,9 @@ from threads.models import Run, Thread
 # Of a request and of an answer: what belongs to the protocol, and nothing of the connection's.
 ASKED: Final = ("accept", "content-type", "mcp-session-id", "mcp-protocol-version", "last-event-id")
 ANSWERED: Final = ("mcp-session-id", "mcp-protocol-version")
+_PATH: Final = re.compile(
+    r"/api/[^/]+/decopilot/threads/(?P<thread>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/mcp/[^/]+"
+)
 WITHIN: Final = httpx.Timeout(20.0, read=600.0)  # seconds; a tool may take long
 # Events are passed on, not read: one with a large picture in it does no harm here.
 LIMITS: Final = Limits(event=16 * MIB, pieces=100_000)
@@ -92,6 +96,15 @@ def is_stood_in_for(server: McpServer) -> bool:
 def token_of(thread_id: UUID) -> str:
     """Return the token of a thread: always the same, so that no program is started anew for it."""
     return f"mcp_{salted_hmac('threads.mcp', str(thread_id), algorithm='sha256').hexdigest()}"
+
+
+def has_token_of_thread(scope: Any) -> bool:
+    """Say whether an HTTP connection for the gateway shows the token of the thread in its path."""
+    found = _PATH.fullmatch(scope["path"])
+    given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+    return found is not None and constant_time_compare(
+        bearer(given.decode("latin-1")), token_of(UUID(found["thread"]))
+    )
 
 
 @csrf_exempt
