@@ -10,16 +10,21 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from links.wire import signing
-from links.wire.errors import BodyTooLarge, MissingHeaders
+from links.wire.errors import BodyTooLarge, MissingHeaders, RequestRefused
 from links.wire.nonces import Nonces
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+
+# In the scope of a listener: how many bytes are read of a body whose head proves nothing. A tunnel
+# has none: nobody but the server is at its other end.
+UNPROVEN: Final = "mesh.unproven"
 
 
 class Verifier:
@@ -32,6 +37,24 @@ class Verifier:
         self._clock = clock
         self._nonces = Nonces()
 
+    async def read(self, scope: Scope, receive: Receive) -> bytes:
+        """Return the body of a request that is proven.
+
+        Where strangers may come (``UNPROVEN`` is in the scope), the head alone decides how much of
+        it is read.
+
+        Raises:
+            BodyTooLarge: it is more than may be signed, or than is read before a proof.
+            MissingHeaders, RequestRefused, TooManyRequests: as ``verify``.
+            CancelledError: whoever asked has gone.
+        """
+        limit = (
+            signing.MAX_BODY if self._is_proven(scope) else scope.get(UNPROVEN, signing.MAX_BODY)
+        )
+        body = await read_body(receive, limit)
+        self.verify(scope, body)
+        return body
+
     def verify(self, scope: Scope, body: bytes) -> None:
         """Raise unless the request is genuine, timely and new.
 
@@ -39,18 +62,36 @@ class Verifier:
             MissingHeaders: also while there is no secret.
             RequestRefused, TooManyRequests: see ``signing.verify``.
         """
-        secret = self._secret()
-        if not secret:
-            raise MissingHeaders("This machine is not registered yet.")
         signing.verify(
-            secret,
+            self._known_secret(),
             method=scope.get("method", "GET"),  # a WebSocket has none to say
             target=target_of(scope),
-            headers={n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]},
+            headers=_headers(scope),
             body=body,
             now=self._clock(),
             nonces=self._nonces,
         )
+
+    def _is_proven(self, scope: Scope) -> bool:
+        try:
+            return signing.prove_head(
+                self._known_secret(),
+                method=scope.get("method", "GET"),
+                target=target_of(scope),
+                headers=_headers(scope),
+            )
+        except RequestRefused:
+            return False
+
+    def _known_secret(self) -> str:
+        secret = self._secret()
+        if not secret:
+            raise MissingHeaders("This machine is not registered yet.")
+        return secret
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
 
 
 def target_of(scope: Scope) -> str:
@@ -61,11 +102,11 @@ def target_of(scope: Scope) -> str:
     return f"{path}?{query}" if query else path
 
 
-async def read_body(receive: Receive) -> bytes:
+async def read_body(receive: Receive, limit: int) -> bytes:
     """Return the request's body.
 
     Raises:
-        BodyTooLarge: it is more than may be signed; the rest is not read.
+        BodyTooLarge: it is more than ``limit`` bytes; the rest is not read.
         CancelledError: whoever asked has gone.
     """
     chunks, size = [], 0
@@ -75,7 +116,7 @@ async def read_body(receive: Receive) -> bytes:
             raise asyncio.CancelledError
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
-        if size > signing.MAX_BODY:
+        if size > limit:
             raise BodyTooLarge
         if not message.get("more_body"):
             return b"".join(chunks)

@@ -22,7 +22,7 @@ from links.daemon.keeping import Keeper
 from links.daemon.spec import checked_handle, parse_spec
 from links.daemon.supervisor import Supervisor, authorization
 from links.dialling import dial_port, dial_socket
-from links.proven import Receive, Scope, Send, Verifier, read_body, say_json, target_of
+from links.proven import Receive, Scope, Send, Verifier, say_json, target_of
 from links.sockets import join, refuse
 from links.upstream import Headers, Pool, UpstreamError
 from links.wire import signing
@@ -40,7 +40,7 @@ _OURS: Final = {
     b"keep-alive",
     b"transfer-encoding",
     b"upgrade",
-    *(name.encode() for name in (signing.SIGNATURE, signing.TIMESTAMP, signing.NONCE)),
+    *(name.encode() for name in signing.HEADERS),
 }
 REFUSAL: Final = b"x-mesh-refusal"
 _PORT: Final = re.compile(r"/_port/([1-9][0-9]{0,4})(/.*)", re.ASCII | re.DOTALL)
@@ -81,8 +81,7 @@ class ControlPlane:
             await self._join(scope, receive, send)
             return
         try:
-            body = await read_body(receive)
-            self._verifier.verify(scope, body)
+            body = await self._verifier.read(scope, receive)
             checked_target(target_of(scope))
             await self._route(scope, body, send)
         except AppError as exc:

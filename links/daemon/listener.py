@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from links.daemon.asgi import App, Message, Receive, Scope, Send
 from links.daemon.errors import PortTaken
-from links.proven import while_asked
+from links.proven import UNPROVEN, while_asked
 from links.sockets import MAX_MESSAGE
+from links.wire import signing
 
 if TYPE_CHECKING:
     from mesh.http_server import HttpServer
@@ -40,7 +41,8 @@ class _EndsWithReader:
             return await receive()
 
         async def work() -> None:
-            await self._app(scope, hear, send)
+            given = {**scope, UNPROVEN: signing.MAX_UNPROVEN}
+            await self._app(given, hear, send)
 
         await while_asked(work(), leave)
 

@@ -22,11 +22,11 @@ from links.held import Held
 from links.internal.signing import cluster_key
 from links.peer import StreamLost
 from links.proven import (
+    UNPROVEN,
     Receive,
     Scope,
     Send,
     Verifier,
-    read_body,
     say_json,
     target_of,
     while_asked,
@@ -50,9 +50,7 @@ _DROPPED: Final = {
     "transfer-encoding",
     "upgrade",
     HOP,
-    signing.SIGNATURE,
-    signing.TIMESTAMP,
-    signing.NONCE,
+    *signing.HEADERS,
 }
 
 
@@ -67,8 +65,8 @@ class InternalApp:
             await self._join(scope, receive, send)
             return
         try:
-            body = await read_body(receive)
-            self._verifier.verify(scope, body)
+            scope = {**scope, UNPROVEN: signing.MAX_UNPROVEN}
+            body = await self._verifier.read(scope, receive)
             link_id, action, target = _parse(checked_target(target_of(scope)))
             connection = held.find(link_id)
             if connection is None:

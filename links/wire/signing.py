@@ -4,6 +4,9 @@ Five lines, joined by one LF: method in upper case, path and raw query (``/a?x=1
 holds the sandbox's handle, so a request is worth nothing at a sibling), whole Unix seconds,
 nonce, SHA-256 of the body. The signature is their HMAC-SHA-256; its key is the *text* of the
 secret, not the bytes it encodes.
+
+The hash of the body also comes as a header, so that the signature is checked before the body is
+read. Without that header (the server is older) only a short body is.
 """
 
 from __future__ import annotations
@@ -20,9 +23,12 @@ from links.wire.nonces import Nonces
 SIGNATURE: Final = "x-mesh-signature"
 TIMESTAMP: Final = "x-mesh-timestamp"
 NONCE: Final = "x-mesh-nonce"
+DIGEST: Final = "x-mesh-digest"  # SHA-256 of the body in hex
+HEADERS: Final = (SIGNATURE, TIMESTAMP, NONCE, DIGEST)
 
 MAX_DRIFT: Final = 30  # seconds, inclusive: a laptop that just woke may be this far off
 MAX_BODY: Final = 25 * 1024 * 1024  # looked at before hashing
+MAX_UNPROVEN: Final = 64 * 1024  # of a body whose hash is not among the headers
 
 _PLAIN_SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
 _HEX_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -31,8 +37,7 @@ _NONCE = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 
 def canonical(*, method: str, target: str, timestamp: str, nonce: str, body: bytes) -> str:
     """Return the five lines that are signed; ``target`` is the path with ``?`` and raw query."""
-    digest = hashlib.sha256(body).hexdigest()
-    return f"{method.upper()}\n{target}\n{timestamp}\n{nonce}\n{digest}"
+    return _lines(method, target, timestamp, nonce, hashlib.sha256(body).hexdigest())
 
 
 def sign(secret: str, *, method: str, target: str, timestamp: str, nonce: str, body: bytes) -> str:
@@ -41,10 +46,9 @@ def sign(secret: str, *, method: str, target: str, timestamp: str, nonce: str, b
     Raises:
         ValueError: the secret is empty, which would let anybody sign.
     """
-    if not secret:
-        raise ValueError("the link's secret is empty")
-    lines = canonical(method=method, target=target, timestamp=timestamp, nonce=nonce, body=body)
-    return hmac.digest(secret.encode(), lines.encode(), "sha256").hex()
+    return _signature(
+        secret, canonical(method=method, target=target, timestamp=timestamp, nonce=nonce, body=body)
+    )
 
 
 def fingerprint(secret: str) -> str:
@@ -58,12 +62,31 @@ def fingerprint(secret: str) -> str:
 def signed_headers(
     secret: str, *, method: str, target: str, body: bytes, now: float, nonce: str
 ) -> dict[str, str]:
-    """Return the three headers that make a request pass ``verify``."""
+    """Return the four headers that make a request pass ``prove_head`` and ``verify``."""
     timestamp = str(int(now))
     signature = sign(
         secret, method=method, target=target, timestamp=timestamp, nonce=nonce, body=body
     )
-    return {SIGNATURE: signature, TIMESTAMP: timestamp, NONCE: nonce}
+    digest = hashlib.sha256(body).hexdigest()
+    return {SIGNATURE: signature, TIMESTAMP: timestamp, NONCE: nonce, DIGEST: digest}
+
+
+def prove_head(secret: str, *, method: str, target: str, headers: Mapping[str, str]) -> bool:
+    """Return whether the headers prove a body that is not read yet; False: they tell no hash.
+
+    ``verify`` has to follow: the body may be another one, and the request an old one.
+
+    Raises:
+        MissingHeaders, BadSignature: nothing of the body need be read.
+    """
+    signature, timestamp, nonce = _proof(headers)
+    digest = headers.get(DIGEST, "")
+    if not digest:
+        return False
+    if not _HEX_DIGEST.fullmatch(digest):
+        raise BadSignature
+    _compare(signature, _signature(secret, _lines(method, target, timestamp, nonce, digest)))
+    return True
 
 
 def verify(
@@ -85,16 +108,35 @@ def verify(
         MissingHeaders, BadSignature, TimestampDrift, NonceReplay: in this order.
         TooManyRequests: genuine, but the memory of nonces is full.
     """
+    signature, timestamp, nonce = _proof(headers)
+    right = sign(secret, method=method, target=target, timestamp=timestamp, nonce=nonce, body=body)
+    _compare(signature, right)
+    if abs(int(now) - int(timestamp)) > MAX_DRIFT:
+        raise TimestampDrift
+    if not nonces.add(nonce, now=now):
+        raise NonceReplay
+
+
+def _proof(headers: Mapping[str, str]) -> tuple[str, str, str]:
     signature = headers.get(SIGNATURE, "")
     timestamp = headers.get(TIMESTAMP, "")
     nonce = headers.get(NONCE, "")
     # "1e9" and " 12" are numbers to some parsers: only one spelling is ours.
     if not (signature and _PLAIN_SECONDS.fullmatch(timestamp) and _NONCE.fullmatch(nonce)):
         raise MissingHeaders
-    right = sign(secret, method=method, target=target, timestamp=timestamp, nonce=nonce, body=body)
+    return signature, timestamp, nonce
+
+
+def _compare(signature: str, right: str) -> None:
     if not _HEX_DIGEST.fullmatch(signature) or not hmac.compare_digest(right, signature):
         raise BadSignature
-    if abs(int(now) - int(timestamp)) > MAX_DRIFT:
-        raise TimestampDrift
-    if not nonces.add(nonce, now=now):
-        raise NonceReplay
+
+
+def _lines(method: str, target: str, timestamp: str, nonce: str, digest: str) -> str:
+    return f"{method.upper()}\n{target}\n{timestamp}\n{nonce}\n{digest}"
+
+
+def _signature(secret: str, lines: str) -> str:
+    if not secret:
+        raise ValueError("the link's secret is empty")
+    return hmac.digest(secret.encode(), lines.encode(), "sha256").hex()

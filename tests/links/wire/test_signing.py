@@ -6,7 +6,18 @@ import pytest
 
 from links.wire.errors import BadSignature, MissingHeaders, NonceReplay, TimestampDrift
 from links.wire.nonces import Nonces
-from links.wire.signing import MAX_DRIFT, canonical, sign, signed_headers, verify
+from links.wire.signing import (
+    DIGEST,
+    MAX_DRIFT,
+    NONCE,
+    SIGNATURE,
+    TIMESTAMP,
+    canonical,
+    prove_head,
+    sign,
+    signed_headers,
+    verify,
+)
 
 SECRET = "test-secret-32-bytes-or-more-padding-padding"
 AT = 1_779_000_000
@@ -115,3 +126,40 @@ def test_what_is_refused_leaves_no_nonce_behind(now):
 def test_an_empty_secret_signs_nothing():
     with pytest.raises(ValueError):
         signed_headers("", **REQUEST, now=AT, nonce="n1")
+
+
+# Before the body is read
+
+
+def head(**changes):
+    request = {name: REQUEST[name] for name in ("method", "target")}
+    return prove_head(SECRET, **{**request, "headers": HEADERS, **changes})
+
+
+def test_a_head_proves_the_body_to_come():
+    assert head()
+
+
+def test_a_head_without_a_hash_proves_none():
+    """As a server of before sends it."""
+    assert not head(headers={name: HEADERS[name] for name in (SIGNATURE, TIMESTAMP, NONCE)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        pytest.param({"headers": {}}, MissingHeaders, id="nothing"),
+        pytest.param({"headers": {**HEADERS, DIGEST: "0" * 64}}, BadSignature, id="another hash"),
+        pytest.param({"headers": {**HEADERS, DIGEST: "x"}}, BadSignature, id="no hash"),
+        pytest.param({"headers": {**HEADERS, SIGNATURE: "0" * 64}}, BadSignature, id="forged"),
+        pytest.param({"target": "/other"}, BadSignature, id="for another address"),
+    ],
+)
+def test_a_head_that_proves_nothing_is_refused(changes, error):
+    with pytest.raises(error):
+        head(**changes)
+
+
+def test_a_proven_head_lets_no_other_body_through():
+    with pytest.raises(BadSignature):
+        verify(SECRET, **{**REQUEST, "body": b"{ }"}, headers=HEADERS, now=AT, nonces=Nonces())
