@@ -1,16 +1,19 @@
 """The routes of a real sandbox through every way to a laptop: what the server builds on."""
 
 import sys
+from contextlib import AsyncExitStack
 
 import pytest
 
 from links import held
+from sandboxes.providers.signed import handshake, sign_request
 from tests.sandboxes.daemon.preview.upstream import Upstream
 from tests.waiting import auntil
 
 pytestmark = pytest.mark.programs
 
 HANDLE = "real-0123456789abcdef"
+SANDBOX = f"/_sandbox/{HANDLE}"
 REAL = (sys.executable, "-P", "-m", "sandboxes.daemon")
 
 
@@ -27,10 +30,22 @@ async def call(way):
     await way.ensured(HANDLE)
 
     async def call(method, route, **what):
-        return await way.client.request(method, f"/_sandbox/{HANDLE}{route}", **what)
+        return await way.client.send(signed(way.client, method, route, **what))
 
     yield call
     await way.client.delete(f"/api/sandboxes/{HANDLE}?force=1")  # and all that it has started
+
+
+def signed(client, method, route, **what):
+    """A request as the server makes it: the sandbox takes no other."""
+    request = client.build_request(method, f"{SANDBOX}{route}", **what)
+    return sign_request(request, handle=HANDLE, prefix=SANDBOX)
+
+
+async def test_what_the_link_would_pass_is_not_enough(way, call):
+    answer = await way.client.get(f"{SANDBOX}/runs")
+
+    assert answer.json()["error"]["code"] == "not_signed_by_server"
 
 
 async def test_files_shell_and_tasks(call):
@@ -48,7 +63,9 @@ async def test_files_shell_and_tasks(call):
 
 async def test_events_are_heard_as_they_happen(way, call):
     names = []
-    async with way.client.stream("GET", f"/_sandbox/{HANDLE}/events") as reply:
+    reply = await way.client.send(signed(way.client, "GET", "/events"), stream=True)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(reply.aclose)
         async for line in reply.aiter_lines():
             if line.startswith("event: "):
                 names.append(line.removeprefix("event: "))
@@ -79,17 +96,18 @@ async def test_hot_reload_s_websocket_goes_through_the_tunnel(laptop, connected)
     connection = held.find(await connected())
     ask = connection.client
     await ask.post("/api/sandboxes", json={"handle": HANDLE})
-    sandbox = f"/_sandbox/{HANDLE}"
     async with Upstream().running() as upstream:
         body = {"path": "mesh.toml", "content": 'dev = ["sleep", "99"]'}
-        await ask.post(f"{sandbox}/write", json=body)
-        await ask.post(f"{sandbox}/config", json={"application": {"port": upstream.port}})
+        port = {"application": {"port": upstream.port}}
+        await ask.send(signed(ask, "POST", "/write", json=body))
+        await ask.send(signed(ask, "POST", "/config", json=port))
 
         async def is_up():
-            return (await ask.get(f"{sandbox}/preview/")).status_code == 200
+            return (await ask.send(signed(ask, "GET", "/preview/"))).status_code == 200
 
         await auntil(is_up)
-        far = await connection.websocket(f"{sandbox}/preview/hmr?t=1", [], ["vite-hmr"])
+        proof = [handshake("/_sandbox/preview/hmr?t=1", handle=HANDLE)]
+        far = await connection.websocket(f"{SANDBOX}/preview/hmr?t=1", proof, ["vite-hmr"])
         await far.send("ping")
 
         assert (far.subprotocol, await far.receive()) == ("vite-hmr", "ping")
