@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from io import StringIO
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from allauth.idp.oidc.models import Token
@@ -175,7 +175,7 @@ def test_a_token_is_revoked_by_its_id(ada):
     assert told("--list") == ""
 
 
-@pytest.mark.parametrize("words", [["--days", "0"], ["--revoke", str(uuid4())]], ids=str)
+@pytest.mark.parametrize("words", [["--days", "0"], ["--revoke", str(UUID(int=1))]], ids=str)
 def test_the_command_refuses(ada, words):
     with pytest.raises(CommandError):
         told(*words)
