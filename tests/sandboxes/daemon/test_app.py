@@ -328,7 +328,8 @@ async def test_an_answer_that_comes_after_the_stop_is_not_given(sandbox):
         for _ in range(3):
             await anext(events)
         await sandbox.cancel("stopped")
-        late = await sandbox.post("/runs/stopped/answers", {"approvalId": "a", "decision": "allow"})
+        answer = {"approvalId": "a", "decision": "allow", "fence": 1}
+        late = await sandbox.post("/runs/stopped/answers", answer)
         rest = [event async for event in events]
 
     assert (late.status_code, late.json()["error"]["code"]) == (404, "unknown_approval")
