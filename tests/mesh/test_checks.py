@@ -42,7 +42,10 @@ def test_a_database_that_is_away_is_no_failure(db, monkeypatch):
 
 
 @pytest.mark.django_db
-def test_check_deploy_asks(capsys):
+def test_check_deploy_asks(capsys, monkeypatch):
+    # Some browser tests of the same process need it, and nothing takes it back.
+    monkeypatch.delenv("DJANGO_ALLOW_ASYNC_UNSAFE", raising=False)
+
     call_command("check", deploy=True)
 
     assert "This Mesh has no owner." in capsys.readouterr().err
