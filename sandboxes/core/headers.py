@@ -29,9 +29,13 @@ _NOT_OUT: Final = {
     *("x-frame-options", "content-security-policy", "content-security-policy-report-only"),
     *("strict-transport-security", "clear-site-data", "service-worker-allowed"),
     "cross-origin-resource-policy",
+    # Orders to a proxy: to send a file of its own, or to ask another address, in the place of this.
+    *("x-sendfile", "x-lighttpd-send-file", "x-litespeed-location", "x-reproxy-url"),
 }
-# Nobody but the app's own pages reads its answers, and they need no leave for it.
-_NOT_OUT_PREFIX: Final = "access-control-"
+# Nobody but the app's own pages reads its answers, and they need no leave for it. What begins
+# with the second are orders to nginx; that it should not collect a stream is a harmless one.
+_NOT_OUT_PREFIXES: Final = ("access-control-", "x-accel-")
+_HARMLESS: Final = "x-accel-buffering"
 
 
 def inbound(headers: Iterable[tuple[bytes, bytes]], *, host: str, scheme: str) -> Pairs:
@@ -58,7 +62,8 @@ def outbound(headers: Iterable[tuple[str, str]], *, frame_ancestors: str) -> Pai
     kept: Pairs = []
     for name, value in headers:
         lower = name.lower()
-        if lower in _NOT_OUT or lower.startswith(_NOT_OUT_PREFIX):
+        is_held_back = lower in _NOT_OUT or lower.startswith(_NOT_OUT_PREFIXES)
+        if is_held_back and lower != _HARMLESS:
             continue
         if lower == "set-cookie":
             cookie = of_this_host(value)

@@ -44,6 +44,14 @@ def test_signatures_and_hops_do_not_reach_the_app():
     assert told == [("accept", "*/*"), ("x-forwarded-host", "h"), ("x-forwarded-proto", "http")]
 
 
+@pytest.mark.parametrize("name", ["X-Accel-Redirect", "x-accel-expires", "X-Sendfile"])
+def test_an_app_gives_no_orders_to_the_proxy_before_mesh(name):
+    told = dict(outbound([(name, "/x"), ("X-Accel-Buffering", "no")], frame_ancestors="x"))
+
+    assert name.lower() not in told
+    assert told["x-accel-buffering"] == "no"
+
+
 names = st.sampled_from(["cookie", "set-cookie", "content-security-policy", "x-a", "Upgrade"])
 
 
