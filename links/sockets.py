@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -61,6 +62,9 @@ Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+
+_REFUSING: Final = frozenset(int(one) for one in HTTPStatus if one >= 400)
 
 
 class Refused(Exception):
@@ -246,14 +250,19 @@ async def join(scope: Scope, receive: Receive, send: Send, opening: Awaitable[Fa
         await refuse(scope, send, exc.status)
         return
     try:
-        await send({"type": "websocket.accept", "subprotocol": far.subprotocol})
+        chosen = far.subprotocol if far.subprotocol in scope.get("subprotocols", []) else None
+        await send({"type": "websocket.accept", "subprotocol": chosen})
         await _carry(receive, send, far)
     finally:
         far.drop()
 
 
 async def refuse(scope: Scope, send: Send, status: int) -> None:
-    """Refuse a WebSocket with ``status`` where the server can say it, else with 403."""
+    """Refuse a WebSocket with ``status`` where the server can say it, else with 403.
+
+    A status that refuses nothing, or that HTTP does not know, is told as 502.
+    """
+    status = status if status in _REFUSING else 502
     if REFUSALS not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1008})
         return

@@ -98,9 +98,14 @@ class TunnelTransport(httpx.AsyncBaseTransport):
         except BaseException:
             _abandon(stream, upload, "cancelled")
             raise
+        try:
+            headers = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in head.headers]
+        except UnicodeEncodeError as exc:  # JSON holds more than a header can
+            _abandon(stream, upload, "malformed")
+            raise httpx.RemoteProtocolError("A header is not one.", request=request) from exc
         return httpx.Response(
             head.status,
-            headers=head.headers,
+            headers=headers,
             stream=AnswerBody(stream, upload, timeout),
         )
 

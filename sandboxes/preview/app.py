@@ -185,7 +185,9 @@ class Previews:
         ) as reply:
             if _is_of_the_way(reply.status_code, reply.headers):
                 raise SandboxDown
-            out = outbound(reply.headers.multi_items(), frame_ancestors=request.frame_ancestors)
+            # Byte for byte: httpx reads UTF-8 in them, which could not be written as it came.
+            told = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in reply.headers.raw]
+            out = outbound(told, frame_ancestors=request.frame_ancestors)
             await request.stream(reply.status_code, out, reply.aiter_raw())
 
     async def _place(self, grant: Grant) -> Place | None:

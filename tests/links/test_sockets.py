@@ -18,7 +18,7 @@ from links.dialling import dial_port
 from links.internal.listener import Listener
 from links.proxy import open_far
 from links.services import Claimed
-from links.sockets import MAX_MESSAGE, Refused, join, opened
+from links.sockets import MAX_MESSAGE, Refused, join, opened, refuse
 from links.upstream import Pool
 from links.wire import signing
 from links.wire.closing import Closed
@@ -115,10 +115,13 @@ def head(target, *, secret=SECRET, protocols=""):
 class Near:
     """The near end, in ASGI's words."""
 
-    def __init__(self, opening, *, can_refuse=True):
+    def __init__(self, opening, *, can_refuse=True, subprotocols=()):
         self.to_us, self.heard = asyncio.Queue(), asyncio.Queue()
         self.to_us.put_nowait({"type": "websocket.connect"})
-        scope = {"extensions": {"websocket.http.response": {}} if can_refuse else {}}
+        scope = {
+            "extensions": {"websocket.http.response": {}} if can_refuse else {},
+            "subprotocols": list(subprotocols),
+        }
         self.task = asyncio.create_task(join(scope, self.to_us.get, self.heard.put, opening))
 
     def says(self, message):
@@ -142,9 +145,9 @@ async def browse(joined):
     """Return ``browse(target)``: a near whose WebSocket leads there."""
     browsers = []
 
-    def start(target, **how):
+    def start(target, *, subprotocols=(), **how):
         opening = opened(joined.server.peer, head(target, **how), within=5)
-        browsers.append(Near(opening))
+        browsers.append(Near(opening, subprotocols=subprotocols))
         return browsers[-1]
 
     yield start
@@ -197,9 +200,27 @@ async def test_a_larger_one_closes(near, program):
 
 
 async def test_the_program_chooses_the_subprotocol(browse, target):
-    near = browse(target, protocols="cold, warm")
+    near = browse(target, protocols="cold, warm", subprotocols=["cold", "warm"])
 
     assert (await near.hears())["subprotocol"] == "cold"
+
+
+async def test_a_subprotocol_that_the_browser_did_not_ask_for_is_left_out(browse, target):
+    near = browse(target, protocols="cold", subprotocols=["warm"])
+
+    assert (await near.hears())["subprotocol"] is None
+
+
+@pytest.mark.parametrize("status", [100, 101, 200, 204, 304, 499, 599])
+async def test_a_refusal_is_told_with_a_status_that_refuses(status):
+    said = []
+
+    async def send(message):
+        said.append(message)
+
+    await refuse({"extensions": {"websocket.http.response": {}}}, send, status)
+
+    assert said[0]["status"] == 502
 
 
 async def test_path_query_and_origin_arrive_and_no_proof_of_ours(near, program):
