@@ -36,10 +36,15 @@ POLICY = "; ".join(
 
 @sync_and_async_middleware
 def content_security_policy(get_response: Callable[[HttpRequest], HttpResponseBase]):  # type: ignore[no-untyped-def]
-    """Add the policy to every answer that has none of its own."""
+    """Add the policy to every answer that has none of its own, and that nobody keeps it.
+
+    Pages of others' (allauth's, with the second factor's secret) and the API's answers would
+    otherwise still lie in the browser after a sign-out.
+    """
 
     def add(response: HttpResponseBase) -> HttpResponseBase:
         response.headers.setdefault("Content-Security-Policy", POLICY)
+        response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     if iscoroutinefunction(get_response):

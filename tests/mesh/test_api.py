@@ -142,6 +142,15 @@ def test_healthz_tells_when_the_database_is_gone(db, monkeypatch):
     assert (answer.status_code, answer.json()["database"]) == (503, "unreachable")
 
 
+@pytest.mark.parametrize(
+    "path", ["/accounts/2fa/totp/activate/", "/accounts/email/", "/api/tokens", "/api/links"]
+)
+def test_nothing_of_a_person_is_kept_by_the_browser(client, ada, path):
+    client.force_login(ada, backend="django.contrib.auth.backends.ModelBackend")
+
+    assert "no-store" in client.get(path).headers["Cache-Control"]
+
+
 def test_every_page_carries_a_policy_without_inline_code(client, db):
     policy = client.get(reverse("healthz")).headers["Content-Security-Policy"]
 
