@@ -3,7 +3,7 @@
 uvicorn waits for ever for the rest of a request head, for the next piece of a body, and for a
 reader that takes nothing: a few hundred idle sockets then hold a server's file descriptors for
 good. Here every connection either makes progress or is closed. Nor does uvicorn look where an
-answer ends: see ``mesh.lib.framing``.
+answer ends: see ``mesh.framing``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from mesh.lib.framing import framed
+from mesh.framing import framed
 from mesh.lib.proxies import limit_key
 
 HEAD_WITHIN: Final = 20.0  # seconds for a whole request head, however it trickles in
@@ -62,7 +62,7 @@ class GuardedHttp(HttpToolsProtocol):
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
-        self.app = framed(self.app)  # type: ignore[assignment,arg-type]  # it types ASGI closely
+        self.app = framed(self.app)
 
     _guard: asyncio.TimerHandle | None = None
     _stall: asyncio.TimerHandle | None = None

@@ -38,6 +38,7 @@ FILES: Final = (
     "mesh/boot_files.py",
     "mesh/checkpoints.py",
     "mesh/env.py",
+    "mesh/framing.py",
     "mesh/git/**/*.py",
     "mesh/http_protocol.py",
     "mesh/http_server.py",

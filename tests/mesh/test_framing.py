@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.lib.framing import BadAnswer, checked, framed
+from mesh.framing import BadAnswer, checked, framed
 
 
 def told(status, headers=(), *pieces, method="GET", ends=True):
