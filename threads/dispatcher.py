@@ -42,6 +42,7 @@ from threads.services.attempts import LEASE
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = 5.0  # seconds: a bell may be lost
+WHO_LEFT_EVERY: Final = 3.0  # seconds, however often it is rung
 LOOK_SOON: Final = 0.2  # while a run is being stopped: its grace is a second
 # Refusals of an answer that has nobody waiting for it any more.
 NO_LONGER_ASKED: Final = ("unknown_approval", "already_answered")
@@ -82,6 +83,7 @@ class Dispatcher:
         # What ended while the rows were being read: for it they are out of date already.
         self._ended: set[tuple[str, UUID]] = set()
         self._was_outdated = False
+        self._asked_who_left = 0.0  # by the loop's clock
 
     async def start(self) -> None:
         """Begin to look for work."""
@@ -128,10 +130,18 @@ class Dispatcher:
                     logger.exception("The dispatcher failed; it goes on.")
                 await ear.wait(wait)
 
+    async def _stop_those_who_left(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now >= self._asked_who_left + WHO_LEFT_EVERY:
+            self._asked_who_left = now
+            if count := await pool.run(services.stop_runs_of_those_who_left):
+                logger.info("stopped the runs of people who left, in %s threads", count)
+
     async def _look(self) -> bool:
         """Start whatever is to be done and not yet going on; say whether to look again soon."""
         self._ended.clear()
         self._was_outdated = False
+        await self._stop_those_who_left()
         work = await pool.run(list_work, self._scope())
         for stop in work.stops:
             self._begin("stop", stop.id, self._deliver_stop(stop))

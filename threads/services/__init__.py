@@ -17,6 +17,7 @@ from threads.services.attempts import (
     restart_run,
     take_over,
 )
+from threads.services.leaving import stop_runs_of_those_who_left
 from threads.services.levels import LevelSet, set_level
 from threads.services.messages import NewMessage, post_message
 from threads.services.plans import carry_out_plan
@@ -71,6 +72,7 @@ __all__ = [
     "restart_run",
     "set_level",
     "steer_queued",
+    "stop_runs_of_those_who_left",
     "take_over",
     "tell_untaken_runs",
     "try_steer",

@@ -26,6 +26,7 @@ from threads.ending import lock_run
 from threads.models import Approval, Event, Run
 from threads.rows import Draft
 from threads.services.announce import announce
+from threads.services.leaving import owner_may_run
 from threads.services.runs import finish_run
 
 # A holder renews three times as often, so a lease lapses only when two renewals failed.
@@ -41,8 +42,8 @@ def is_lapsed(now: datetime) -> Q:
 def claim_run(*, run_id: UUID, node: str = "") -> bool:
     """Take a queued run for ``node`` (empty: this process): dispatched, with a new fence.
 
-    Says whether we have it: no when it is no longer queued, or another run of its thread is
-    going on.
+    Says whether we have it: no when it is no longer queued, another run of its thread is going
+    on, or its person may run nothing any more.
     """
     now = timezone.now()
     try:
@@ -51,7 +52,7 @@ def claim_run(*, run_id: UUID, node: str = "") -> bool:
             if run is None:
                 return False
             # Two processes may get here at once: the condition and the constraint decide.
-            claimed = Run.objects.filter(pk=run_id, state=run_state.QUEUED).update(
+            claimed = Run.objects.filter(owner_may_run(), pk=run_id, state=run_state.QUEUED).update(
                 state=run_state.DISPATCHED,
                 fence=F("fence") + 1,
                 last_n=0,

@@ -1,0 +1,70 @@
+"""Who was shut out, or has left the organization, runs nothing there any more."""
+
+import pytest
+
+from mesh.models import Membership, Organization, User
+from threads import services
+from threads.models import Run
+
+pytestmark = pytest.mark.django_db
+
+
+def leave(ada):
+    Membership.objects.filter(user=ada).delete()
+
+
+def be_shut_out(ada):
+    User.objects.filter(pk=ada.pk).update(is_active=False)
+
+
+def move_on(ada):
+    """She is still a member, but of another organization."""
+    leave(ada)
+    other = Organization.objects.create(slug="elsewhere", name="Elsewhere")
+    Membership.objects.create(organization=other, user=ada, role="owner")
+
+
+GONE = pytest.mark.parametrize("go", [leave, be_shut_out, move_on])
+
+
+@GONE
+def test_what_waits_does_not_begin(say, ada, go):
+    run = say()
+    go(ada)
+
+    assert not services.claim_run(run_id=run.pk)
+
+
+@GONE
+def test_what_waits_ends(say, ada, go):
+    run = say()
+    go(ada)
+
+    assert (services.stop_runs_of_those_who_left(), services.stop_runs_of_those_who_left()) == (
+        1,
+        0,
+    )
+
+    run.refresh_from_db()
+    assert run.state == "cancelled"
+
+
+@GONE
+def test_what_goes_on_is_told_to_stop(say, ada, link, go):
+    run = say()
+    services.claim_run(run_id=run.pk)
+    go(ada)
+
+    assert services.stop_runs_of_those_who_left() == 1
+
+    run.refresh_from_db()
+    assert run.cancel_requested_at is not None
+
+
+def test_the_runs_of_members_go_on(say):
+    waiting, running = say(), say()
+    services.claim_run(run_id=waiting.pk)
+
+    assert services.stop_runs_of_those_who_left() == 0
+    assert set(Run.objects.values_list("state", flat=True)) == {"dispatched", "queued"}
+    assert running.pk != waiting.pk
