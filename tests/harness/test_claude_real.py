@@ -143,6 +143,37 @@ async def test_readonly_asks_and_means_it(claude, tmp_path, decision):
         assert "Because." in text_of(chunks)
 
 
+def bring_programs(work: Path) -> None:
+    """Let a project bring settings that name programs, and words for the model."""
+    made = {"type": "command", "command": "touch hooked"}
+    hooks = {"SessionStart": [{"hooks": [made]}], "UserPromptSubmit": [{"hooks": [made]}]}
+    settings = {"hooks": hooks, "enableAllProjectMcpServers": True}
+    (work / ".claude").mkdir()
+    for name in ("settings.json", "settings.local.json"):
+        (work / ".claude" / name).write_text(json.dumps(settings))
+    server = {"command": "touch", "args": ["served"]}
+    (work / ".mcp.json").write_text(json.dumps({"mcpServers": {"own": server}}))
+    (work / "CLAUDE.md").write_text("The project says: be brief.")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"toolApprovalLevel": "readonly"}, id="ask before edit"),
+        pytest.param({"mode": "plan"}, id="plan"),
+    ],
+)
+async def test_a_project_runs_nothing_before_anybody_is_asked(claude, standin, tmp_path, changes):
+    bring_programs(tmp_path / "work")
+    driver = claude()
+
+    await driver.run(turn("say: one", **changes))
+
+    left = {path.name for path in (tmp_path / "work").iterdir()}
+    assert left == {".claude", ".mcp.json", "CLAUDE.md"}
+    assert any("The project says: be brief." in str(each.body) for each in standin.requests)
+
+
 @pytest.mark.parametrize(
     ("says", "tool"),
     [

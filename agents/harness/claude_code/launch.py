@@ -40,6 +40,13 @@ ENVIRONMENT = {
     "DISABLE_TELEMETRY": "1",
 }
 
+# Where a person is asked, nothing of the project may run before they are: its own settings name
+# hooks, MCP servers, helpers for keys and variables, and without a terminal the program takes
+# them without a question. Of the settings only the person's own count there; what the project
+# tells the model (CLAUDE.md) is read all the same, as that of a folder which is added.
+OF_THE_PERSON_ONLY = "--setting-sources=user"
+READS_MEMORY = {"CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD": "1"}
+
 # The first version known to say what becomes of a line in the middle of a turn; an older one
 # may read it, or begin a turn of its own with it, and nobody is told which.
 STEERS_SINCE = (2, 1, 330)
@@ -60,8 +67,11 @@ def launch(turn: TurnInput) -> Launch:
         f"--permission-mode={'plan' if plans else 'default'}",
         f"--disallowedTools={','.join(unfit)}",
     ]
+    env = ENVIRONMENT
     if asks(turn) or plans:  # what the person's settings allow would run unasked, plan or not
         args.append(f"--settings={json.dumps({'permissions': {'ask': list(ASK_RULES)}})}")
+        args += [OF_THE_PERSON_ONLY, f"--add-dir={turn.folder}"]
+        env = ENVIRONMENT | READS_MEMORY
     if turn.model:
         args.append(f"--model={turn.model}")
     if turn.instructions:
@@ -70,7 +80,7 @@ def launch(turn: TurnInput) -> Launch:
         args.append(f"--resume={turn.resume_session_ref}")
         if turn.forks_session:
             args.append("--fork-session")
-    return Launch(PROGRAM, tuple(args), ENVIRONMENT)
+    return Launch(PROGRAM, tuple(args), env)
 
 
 def key(turn: TurnInput) -> str:

@@ -40,6 +40,20 @@ def test_readonly_asks_whatever_the_persons_settings_say(mode):
     assert {"Bash", "Edit", "Write"} <= set(settings["permissions"]["ask"])
 
 
+@pytest.mark.parametrize(
+    ("changes", "sources"),
+    [
+        pytest.param({"toolApprovalLevel": "readonly"}, "user", id="asks"),
+        pytest.param({"mode": "plan"}, "user", id="plans"),
+        pytest.param({}, None, id="auto"),
+    ],
+)
+def test_a_projects_settings_count_only_where_nobody_is_asked(changes, sources):
+    args = launch(turn(**changes)).args
+
+    assert option(args, "setting-sources") == sources
+
+
 def test_a_fork_leaves_the_conversation_as_it_is():
     args = launch(turn(resumeSessionRef="s", forkSession=True)).args
 
