@@ -235,11 +235,16 @@ def _finite(value: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """The program to start: a name the runner knows or finds on PATH, never a shell line."""
+    """The program to start: a name the runner knows or finds on PATH, never a shell line.
+
+    ``refuses`` are patterns of paths in the working folder, or in one above it, which the program
+    would run by itself, before it asks anybody: where one is there, it must not be started.
+    """
 
     program: str
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    refuses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,14 @@ class HarnessCrashed(AppError):
     hint = "Send the message again; the sandbox's log says more."
 
 
+class ProjectRunsPrograms(AppError):
+    """The project brings programs that the agent would run before it asks anybody."""
+
+    code = "project_runs_programs"
+    text = "The project brings programs that this agent would run without asking you."
+    hint = "Remove them, choose another agent, or send the message with “Auto approve”."
+
+
 class Turning(Protocol):
     """The turn that a conversation is in."""
 
@@ -67,9 +75,12 @@ class Conversation:
 
         Raises:
             ProgramMissing: it isn't on this machine.
+            ProjectRunsPrograms: it would run what lies in the folder, whoever wrote it.
             HarnessCrashed: the system refuses to start it.
         """
         launch = self.adapter.launch(turn)
+        if found := _find_any(launch.refuses, self.cwd):
+            raise ProjectRunsPrograms(f"This agent would run {found} without asking you.")
         env = child_env(os.environ, launch.env)
         argv = [*find_program(launch.program, env), *launch.args]
         try:
@@ -140,3 +151,15 @@ class Conversation:
             self.turn.crash(error)
         elif self.program is not None:
             self.program.end()
+
+
+def _find_any(patterns: Sequence[str], folder: Path) -> Path | None:
+    """Return a path that one of the patterns means in ``folder`` or above it; what lies in the
+    person's own home is theirs."""
+    for place in (folder, *folder.parents):
+        if place == Path.home():
+            return None
+        for pattern in patterns:
+            if found := next(place.glob(pattern), None):
+                return found
+    return None

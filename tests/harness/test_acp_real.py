@@ -398,3 +398,25 @@ class TestOpencode:
         }
 
         assert len(keys) == 2
+
+    @pytest.mark.parametrize("changes", [{"toolApprovalLevel": "readonly"}, {"mode": "plan"}])
+    async def test_a_project_runs_nothing_before_anybody_is_asked(
+        self, agent, say, tmp_path, changes
+    ):
+        server = {"type": "local", "command": ["touch", "served"], "enabled": True}
+        (tmp_path / "work/opencode.json").write_text(json.dumps({"mcp": {"own": server}}))
+        tools = tmp_path / "work/.opencode/tool"
+        tools.mkdir(parents=True)
+        (tools / "own.js").write_text("import fs from 'fs'; fs.writeFileSync('loaded', '')")
+
+        await agent().run(say("say: one", **changes))
+
+        left = {path.name for path in (tmp_path / "work").iterdir()}
+        assert left == {".opencode", "opencode.json"}
+
+    def test_plugins_of_a_project_keep_it_from_starting(self, say):
+        adapter = ADAPTERS["acp:opencode"]()
+
+        assert ".opencode/plugin/*" in adapter.launch(say("", mode="plan")).refuses
+        assert ".opencode/plugin/*" in adapter.launch(say("", toolApprovalLevel="readonly")).refuses
+        assert adapter.launch(say("")).refuses == ()

@@ -34,6 +34,10 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The agent's program is not installed on the machine.",
         "Install it there, then send the message again.",
     ),
+    "project_runs_programs": (
+        "The project brings programs that this agent would run without asking you.",
+        "Remove them, choose another agent, or send the message with “Auto approve”.",
+    ),
     "model_api_error": ("The model's provider refused the request.", "Wait a little. " + _AGAIN),
     # Of a model that the organization's own key pays for.
     "no_model": ("No model is set for this tier.", _PROVIDERS),

@@ -16,7 +16,8 @@ class Agent:
     """An ACP agent: what it is called, and how it is started.
 
     ``careful`` and ``planning`` are environments in which it asks before it changes anything,
-    and in which it changes nothing. ``model_flag`` comes before a model's name.
+    and in which it changes nothing. ``runs_unasked`` are the paths in a project that it runs all
+    the same; see ``Launch.refuses``. ``model_flag`` comes before a model's name.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Agent:
     model_flag: str = ""
     careful: Mapping[str, str] = field(default_factory=dict)
     planning: Mapping[str, str] = field(default_factory=dict)
+    runs_unasked: tuple[str, ...] = ()
     sign_in: str = ""
 
     @property
@@ -36,7 +38,8 @@ def _opencode(others: str) -> dict[str, str]:
     """Return the setting with which opencode lets tools that only read run, and no others.
 
     Each tool is named, because what the person's own settings say of one by its name would go
-    before what is said here of all.
+    before what is said here of all. What the project itself sets, such as MCP servers and tools,
+    would be started without a question, so it does not count.
     """
     reading = ("glob", "grep", "list", "lsp", "read", "todoread", "todowrite")
     acting = (
@@ -50,7 +53,7 @@ def _opencode(others: str) -> dict[str, str]:
         "websearch",
     )
     rules = {"*": others} | dict.fromkeys(acting, others) | dict.fromkeys(reading, "allow")
-    return {"OPENCODE_PERMISSION": json.dumps(rules)}
+    return {"OPENCODE_PERMISSION": json.dumps(rules), "OPENCODE_DISABLE_PROJECT_CONFIG": "1"}
 
 
 _AGENTS = (
@@ -68,6 +71,8 @@ _AGENTS = (
         command=("opencode", "acp"),
         careful=_opencode("ask"),
         planning=_opencode("deny"),
+        # Plugins are loaded whatever is set (1.18).
+        runs_unasked=(".opencode/plugin/*", ".opencode/plugins/*"),
         sign_in="Run opencode auth login in a terminal there.",
     ),
 )

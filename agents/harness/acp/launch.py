@@ -22,8 +22,10 @@ def launch(agent: Agent, turn: TurnInput) -> Launch:
     program, *args = agent.command
     if agent.model_flag and (model := model_of(agent, turn)):
         args += [agent.model_flag, model]
+    if _is_free(turn):
+        return Launch(program, tuple(args))
     env = agent.planning if turn.mode == PLAN else agent.careful
-    return Launch(program, tuple(args), {} if _is_free(turn) else env)
+    return Launch(program, tuple(args), env, agent.runs_unasked)
 
 
 def _is_free(turn: TurnInput) -> bool:

@@ -139,6 +139,15 @@ class MissingHarness(PlainHarness):
         return Launch("no-such-program-anywhere")
 
 
+class TemptedHarness(PlainHarness):
+    """Its program would run what a project brings as a plugin."""
+
+    kind = "tempted"
+
+    def launch(self, turn):
+        return Launch("test-child", refuses=("plugins/*",))
+
+
 class ConfusedHarness(PlainHarness):
     """Raises when it is answered."""
 
@@ -170,6 +179,7 @@ ADAPTERS = {
         CrashingHarness,
         ForgetfulHarness,
         MissingHarness,
+        TemptedHarness,
         ConfusedHarness,
         AgainHarness,
     )

@@ -184,6 +184,20 @@ async def test_whatever_fails_the_message_is_whole(sandbox, harness, steps, code
     assert kinds.count("text-start") == kinds.count("text-end")
 
 
+async def test_no_program_starts_where_it_would_run_what_the_project_brings(make_sandbox):
+    sandbox = make_sandbox()
+    await sandbox.run("r1", ["say", "x"], harness="tempted")
+    (sandbox.root / "repo/plugins").mkdir()
+    (sandbox.root / "repo/plugins/own.js").touch()
+
+    events = await sandbox.run("r2", ["say", "x"], harness="tempted", threadId="another")
+
+    error = next(body for _, body in events if body["type"] == "error")
+    assert error["code"] == "project_runs_programs"
+    assert "plugins/own.js" in error["message"]
+    assert text_of(events) == ""
+
+
 async def test_an_adapter_may_ask_for_another_program(sandbox):
     events = await sandbox.run("r1", ["say", "hi"], harness="again")
 
