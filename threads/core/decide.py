@@ -30,6 +30,14 @@ RESUMPTIONS: Final = 3  # of one run: what kills its sandbox each time is not gi
 STEER: Final = "data-steer"  # a person's message in the middle of an answer
 # Of a run whose agent went on after somebody other than the server had answered its question.
 ANSWERED_ELSEWHERE: Final = "answered_elsewhere"
+# What the server alone says of a thread: who sends it as an agent's words makes it up. Other kinds
+# of a newer sandbox pass, for readers show nothing of what they do not know.
+OURS: Final = frozenset(
+    {
+        *("data-approval", "data-carried-out", "data-queue", "data-rules", "data-run-restarted"),
+        *("data-run-status", STEER, "data-steering", "data-user-message"),
+    }
+)
 # Kept as the error of a run whose agent stopped by itself.
 ABORTED: Final = "aborted"
 
@@ -207,6 +215,8 @@ class _Turn:
     def chunk(self, event: Numbered, chunk: Chunk) -> None:
         decision = self.decision
         kind = chunk.get("type")
+        if not isinstance(kind, str) or kind in OURS:
+            return  # no chunk, or a lie
         if kind in ("error", "finish") and self.resumes():
             return  # the sandbox's last words; the run goes on
         if kind == "finish":
@@ -225,7 +235,9 @@ class _Turn:
         elif kind == "abort":
             decision.error_code = decision.error_code or ABORTED
         elif kind == "data-thread-title":
-            decision.title = str((chunk.get("data") or {}).get("title") or "")[:200]
+            data = chunk.get("data")
+            title = data.get("title") if isinstance(data, Mapping) else ""
+            decision.title = str(title or "")[:200]
         elif "messageMetadata" in chunk:
             self.keep_metadata(chunk)
 
@@ -236,7 +248,9 @@ class _Turn:
             return False
         before = chunks[-1][0]
         part, text = JOINABLE[chunk["type"]]
-        if len(chunk) != 3 or (before["type"], before[part]) != (chunk["type"], chunk.get(part)):
+        if chunk.keys() != {"type", part, text}:
+            return False
+        if (before["type"], before[part]) != (chunk["type"], chunk[part]):
             return False
         joined = f"{before[text]}{chunk[text]}"
         if len(joined) > JOIN_LIMIT:
