@@ -62,6 +62,7 @@ class Gateway:
         self._sign_ins = SignIns()
         self._heard: dict[str, Connection] = {}
         self._flushing = False
+        self._statuses: dict[str, MachineStatus] = {}  # to be kept, by connection
         # Two connections of one machine take the row and the book in the same order.
         self._locks: weakref.WeakValueDictionary[tuple[int, str], asyncio.Lock] = (
             weakref.WeakValueDictionary()
@@ -223,7 +224,20 @@ class Gateway:
             by_id[connection_id].close(how.code, how.reason, fact)
 
     def _keep_status(self, connection: Connection, status: MachineStatus) -> None:
-        self._run(store.run(services.change_status, connection_id=connection.id, status=status))
+        """Have the newest status kept: one at a time, however often a machine tells of it."""
+        is_at_it = connection.id in self._statuses
+        self._statuses[connection.id] = status
+        if not is_at_it:
+            self._run(self._keep_statuses(connection.id))
+
+    async def _keep_statuses(self, connection_id: str) -> None:
+        kept = None
+        try:
+            while (status := self._statuses[connection_id]) is not kept:
+                kept = status
+                await store.run(services.change_status, connection_id=connection_id, status=status)
+        finally:
+            del self._statuses[connection_id]
 
     def _run(self, work: Awaitable[None]) -> None:
         """Run ``work`` beside the connection; its failure is logged and stops nothing."""

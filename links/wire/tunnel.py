@@ -346,6 +346,7 @@ class Tunnel:
         if number % 2 == self._parity or number <= self._newest_of_peer:
             raise OutOfTurn("A stream was opened under a number that is not free.")
         head = unpack_request(payload)
+        self._check_listens()  # a refusal of the stream is an answer, too
         self._newest_of_peer = number
         if len(self._streams) - self._opened_here >= MAX_STREAMS:
             self._reply((RESET, number, b"too_many_streams"))
@@ -377,9 +378,12 @@ class Tunnel:
             self._forget_if_over(number, stream)
 
     def _reply(self, frame: frames.Frame) -> None:
+        self._check_listens()
+        self._control.append(frame)
+
+    def _check_listens(self) -> None:
         if len(self._control) >= MAX_CONTROL:
             raise OutOfTurn("The other end asks more than it listens.")
-        self._control.append(frame)
 
     # Both
 

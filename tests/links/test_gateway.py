@@ -349,6 +349,25 @@ async def test_a_status_is_kept_and_told(laptop, ada):
     await auntil(kept)
 
 
+async def test_of_many_statuses_the_last_is_kept_and_few_are_written(laptop, ada, monkeypatch):
+    written = []
+    change = services.change_status
+    monkeypatch.setattr(
+        services, "change_status", lambda **given: written.append(given) or change(**given)
+    )
+    for count in range(200):
+        harnesses = {"codex": {"state": "absent", "version": str(count), "detail": ""}}
+        laptop.tunnel.status({"capabilities": [], "harnesses": harnesses})
+    laptop.says()
+
+    async def kept():
+        (view,) = await sync_to_async(selectors.list_links)(viewer=ada)
+        return view.harnesses == harnesses
+
+    await auntil(kept)
+    assert len(written) < 100
+
+
 async def test_the_laptop_may_not_ask_the_server(laptop):
     await laptop.hears()
     stream = laptop.tunnel.open(GET)

@@ -406,6 +406,16 @@ def test_who_asks_and_never_listens_is_cut_off(greeted):
         greeted.receive(frame(frames.PING))
 
 
+def test_who_opens_streams_and_never_hears_of_their_refusal_is_cut_off(greeted):
+    sent(greeted)
+    for number in range(3, 2 * MAX_CONTROL + 3, 2):
+        greeted.receive(frame(OPEN, number, GET.pack()))
+        greeted.reset(number, "refused")
+
+    with pytest.raises(OutOfTurn):
+        greeted.receive(frame(OPEN, 2 * MAX_CONTROL + 3, GET.pack()))
+
+
 def test_memory_of_ended_streams_is_given_back(pair):
     for _ in range(3 * MAX_STREAMS):
         stream = pair.server.tunnel.open(GET)
