@@ -202,6 +202,28 @@ def test_nothing_of_what_is_asked_is_left_out_of_the_card(asked, server, tool, g
         expect(page.locator(".approval")).to_contain_text(text)
 
 
+@pytest.mark.parametrize(
+    ("odd", "named"),
+    [
+        pytest.param("\u202e", "⟨U+202E⟩", id="text turned around"),
+        pytest.param("\u2066", "⟨U+2066⟩", id="text set apart"),
+        pytest.param("\u200b", "⟨U+200B⟩", id="a space of no width"),
+        pytest.param("\x1b", "⟨U+001B⟩", id="an escape"),
+        pytest.param("\r", "⟨U+000D⟩", id="back to the margin"),
+        pytest.param("\U000e0041", "⟨U+E0041⟩", id="a tag"),
+    ],
+)
+def test_the_card_shows_what_nobody_sees(asked, server, odd, named):
+    page = asked(*made_up.ask("ls"))
+    given = {"command": f"ls {odd}x", "cwd": f"/a{odd}b", "description": f"D{odd}"}
+    server.say(offered({**given, "network": {"host": f"h{odd}"}}, rule=f"the command “{odd}”"))
+
+    card = page.locator(".approval")
+    for text in (f"ls {named}x", f"in /a{named}b", f"D{named}", f"h{named}", f"“{named}”"):
+        expect(card).to_contain_text(text)
+    assert odd not in card.evaluate("node => node.textContent")
+
+
 @pytest.mark.parametrize("width", [360, 1280])
 def test_a_card_with_much_beside_its_command_fits(asked, server, width):
     page = asked(*made_up.ask("ls"))

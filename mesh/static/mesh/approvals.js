@@ -2,7 +2,7 @@
 // a plan, or a question. Loaded when the first one does.
 
 import { kindOf } from "./chat.js";
-import { api, byId, el, icon, say } from "./dom.js";
+import { api, byId, el, icon, say, visible } from "./dom.js";
 import { inputView } from "./details.js";
 import { describe } from "./parts.js";
 
@@ -74,7 +74,7 @@ export class Approvals {
   }
 
   title(question, open) {
-    const { cwd } = question.part.input ?? {};
+    const { cwd } = visible(question.part.input ?? {});
     const where = [this.machine ? `on ${this.machine.name}` : "", cwd ? `in ${cwd}` : ""].filter(Boolean).join(", ");
     const picture = { permission: "hand", plan: "list-todo", question: "message-circle" }[kindOf(question.part)];
     return el("p", { class: "card__title" }, icon(picture), el("b", {}, TITLES[kindOf(question.part)]), el("span", { class: "card__hint" }, where), this.pager(question, open));
@@ -91,9 +91,10 @@ export class Approvals {
     return el("span", { class: "card__pager" }, button("The one before", "chevron-left", -1), el("span", { class: "card__count" }, `${at + 1} of ${open.length}`), button("The next one", "chevron-right", 1));
   }
 
-  permission({ part, rule }) {
+  permission({ part, rule: words }) {
+    const rule = visible(words);
     const { icon: picture, what, object } = describe(part, "waiting");
-    const { description } = part.input ?? {};
+    const { description } = visible(part.input ?? {});
     return el(
       "div",
       { class: "approval__body" },
@@ -138,7 +139,7 @@ export class Approvals {
       permissions.length > 1
         ? button(`Allow all ${permissions.length}`, () => this.allowAll(permissions), { disabled: !isAllSeen, title: isAllSeen ? null : "Look at each of them first", class: "button approval__all" })
         : null,
-      rule ? button("Always", () => this.answer(id, { decision: "allow", remember: true }), { class: "button approval__yes", title: `Allow ${rule}, from now on in this chat` }) : null,
+      rule ? button("Always", () => this.answer(id, { decision: "allow", remember: true }), { class: "button approval__yes", title: `Allow ${visible(rule)}, from now on in this chat` }) : null,
       button("Allow", () => this.answer(id, { decision: "allow" }), { class: "button button--primary approval__yes" }),
     );
   }

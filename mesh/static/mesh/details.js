@@ -1,7 +1,7 @@
 // What a tool was given and what it gave back. Loaded when a row is first opened, or a
 // question is asked.
 
-import { copy, el, say, size } from "./dom.js";
+import { copy, el, say, size, visible } from "./dom.js";
 import { edits } from "./parts.js";
 
 const LONG_LINES = 18;
@@ -21,7 +21,8 @@ function isSaid(input, said) {
 }
 
 /** Show the whole input of a call: a command, a change, or JSON; and all that is given beside it. */
-export function inputView(input) {
+export function inputView(given) {
+  const input = visible(given);
   if (input === undefined || input === null || (typeof input === "object" && !Object.keys(input).length)) return "";
   const [view, told] = mainOf(input);
   if (!view) return section("Input", typeof input === "string" ? input : JSON.stringify(input, null, 2));

@@ -28,6 +28,18 @@ export function icon(name) {
 /** Text with its `code` set as code. */
 export const withCode = (text) => text.split("`").map((piece, index) => (index % 2 ? el("code", {}, piece) : piece));
 
+// What shows nothing, or turns around what stands beside it: control characters except the tab and
+// the line feed, marks of direction, joiners, fillers, variation selectors except the emoji's, tags.
+const UNSEEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\u{e0000}-\u{e0fff}]/gu;
+
+/** Return `value`, a text or what has texts in it, with the name of each character that is not seen. */
+export function visible(value) {
+  if (typeof value === "string") return value.replace(UNSEEN, (found) => `⟨U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+  if (Array.isArray(value)) return value.map(visible);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [visible(key), visible(each)]));
+}
+
 export const byId = (id) => document.getElementById(id);
 
 /** Change `from` into `to` in place: what is the same stays, with its focus and selection. */

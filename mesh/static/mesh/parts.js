@@ -1,7 +1,7 @@
 // One element for each part of an answer: text, thinking, tool calls, files, notices.
 // Stored parts and parts that are still growing are painted by the same code.
 
-import { byId, duration, el, icon } from "./dom.js";
+import { byId, duration, el, icon, visible } from "./dom.js";
 import { isTool, toolName } from "./fold.js";
 import { Markdown } from "./markdown.js";
 
@@ -275,19 +275,20 @@ const TENSE = { running: 1, preparing: 1, waiting: 2, denied: 2, stopped: 2 };
 
 /** Return icon, what, to what (object) and where of a tool call in words, as fits its `state`. */
 export function describe(part, state) {
-  const name = toolName(part);
+  const name = visible(toolName(part));
+  const title = part.title ? visible(String(part.title)) : null;
   const input = part.input && typeof part.input === "object" ? part.input : {};
   const known = Object.hasOwn(TOOLS, name.toLowerCase()) ? TOOLS[name.toLowerCase()] : null;
   if (known) {
     const [picture, tenses, object, key] = known;
     const where = oneLine(input[key] ?? input.path ?? "");
-    return { icon: picture, what: part.title ?? tenses[TENSE[state] ?? 0], object: part.title ? "" : object, where };
+    return { icon: picture, what: title ?? tenses[TENSE[state] ?? 0], object: title ? "" : object, where };
   }
   const [, server, tool] = /^mcp__(.+?)__(.+)$/.exec(name) ?? [null, "", name];
   const words = tool.replace(/([a-z\d])([A-Z])/g, "$1 $2").replace(/[_-]+/g, " ").trim();
   const first = Object.values(input).find((value) => typeof value === "string" && value.length <= 200) ?? "";
   const what = words.charAt(0).toUpperCase() + words.slice(1) + (server ? ` (${server})` : "");
-  return { icon: "wrench", what: part.title ?? what, object: "", where: oneLine(first) };
+  return { icon: "wrench", what: title ?? what, object: "", where: oneLine(first) };
 }
 
 /** Say in one line what several calls did: "Read 4 files · ran 2 commands · 1 failed". */
@@ -314,7 +315,7 @@ const SUMS = {
   bot: ["asked", "helper"],
 };
 
-const oneLine = (value) => String(value).replace(/\s+/g, " ").trim().slice(0, 300);
+const oneLine = (value) => visible(String(value).replace(/\s+/g, " ").trim().slice(0, 300));
 
 /** Return the pairs of old and new lines of a change, from the input of whichever tool. */
 export function edits(input) {

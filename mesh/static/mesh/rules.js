@@ -1,6 +1,6 @@
 // What is allowed for good in the open thread: listed, and taken back. Loaded with the first rule.
 
-import { api, byId, el, icon, say } from "./dom.js";
+import { api, byId, el, icon, say, visible } from "./dom.js";
 
 /** `url(ruleId)` is where a rule is removed. */
 export class Rules {
@@ -22,7 +22,8 @@ export class Rules {
     );
   }
 
-  row({ id, words }) {
+  row({ id, words: given }) {
+    const words = visible(given);
     const remove = el("button", { class: "button button--bare button--icon", type: "button", "aria-label": `Ask again about ${words}`, title: "Ask again" }, icon("x"));
     const row = el("li", { class: "rules__row" }, el("span", {}, words), remove);
     remove.addEventListener("click", async () => {
