@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.exceptions import ImmediateHttpResponse
 from django.conf import settings
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.shortcuts import render
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import (
     BaseAuthentication,
@@ -17,6 +20,7 @@ from rest_framework.authentication import (
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from mesh.invitations import IN_SESSION, InvitationRefused, invitation_in, join
 from mesh.models import Membership, Role, User
 from mesh.pairing.metadata import issuer
 from mesh.proxied import address_of
@@ -29,15 +33,38 @@ def owners() -> QuerySet[Membership]:
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
-    """Who may open an account: nobody, unless the operator lets everybody."""
+    """Who may open an account: those who were invited, and all whom the operator lets."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Return whether sign-up is open; never before there is an owner.
 
         Nor on an embedded Mesh, which has one person.
         """
-        is_let = settings.MESH_OPEN_SIGNUP and not settings.MESH_EMBEDDED
-        return bool(is_let and owners().exists())
+        if settings.MESH_EMBEDDED or not owners().exists():
+            return False
+        return bool(settings.MESH_OPEN_SIGNUP) or invitation_in(request) is not None
+
+    def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
+        """Save a new account, as a member of the organization that it was invited to.
+
+        Raises:
+            ImmediateHttpResponse: somebody else has used the invitation meanwhile; no account
+                was made.
+        """
+        text = request.session.get(IN_SESSION, "")
+        try:
+            with transaction.atomic():
+                saved: User = super().save_user(request, user, form, commit)
+                if text:
+                    join(user=saved, text=text)
+        except InvitationRefused as exc:
+            if not self.is_open_for_signup(request):
+                refusal = render(request, "join_refused.html", {"error": exc}, status=exc.status)
+                raise ImmediateHttpResponse(refusal) from exc
+            del request.session[IN_SESSION]  # anybody may sign up, only not into this organization
+            return self.save_user(request, user, form, commit)
+        request.session.pop(IN_SESSION, None)
+        return saved
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """Return what allauth's limits count the caller as."""

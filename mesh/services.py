@@ -22,7 +22,18 @@ from mesh.tokens import LIFE, Scope
 RESERVED_SLUGS: Final = frozenset(
     {
         *("accounts", "admin", "api", "app", "assets", "auth", "dist", "docs", "enter", "healthz"),
-        *("identity", "internal", "link", "links", "login", "logout", "mcp", "media", "mesh"),
+        *(
+            "identity",
+            "internal",
+            "join",
+            "link",
+            "links",
+            "login",
+            "logout",
+            "mcp",
+            "media",
+            "mesh",
+        ),
         *("new", "oauth", "schema", "settings", "signup", "static", "style", "threads", "tokens"),
         *("tools", "well-known", "ws", "www"),
     }

@@ -20,13 +20,17 @@ def use_once(kind: str, value: str, *, expires_at: datetime) -> bool:
     ``expires_at`` is a moment after which it is refused for its age. Of several processes at
     once, the insert lets one through. Call it outside of a transaction that may be rolled back.
     """
-    digest = hashlib.sha256(f"{kind}\n{value}".encode()).hexdigest()
     try:
         with transaction.atomic():
-            UsedTicket.objects.create(digest=digest, expires_at=expires_at)
+            UsedTicket.objects.create(digest=digest_of(kind, value), expires_at=expires_at)
     except IntegrityError:
         return False
     return True
+
+
+def digest_of(kind: str, value: str) -> str:
+    """Return what is kept of a value that was used."""
+    return hashlib.sha256(f"{kind}\n{value}".encode()).hexdigest()
 
 
 def forget_expired(*, now: datetime) -> int:

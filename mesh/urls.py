@@ -8,6 +8,7 @@ from mesh import views
 urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     path("enter", views.enter, name="enter"),
+    path("join", views.join, name="join"),
     # Before allauth's own: nothing here may wait for a mail, or put a key of one into the log.
     path("accounts/password/reset/", views.no_mail, name="no_mail"),
     path("accounts/password/reset/<path:rest>", views.no_mail),

@@ -14,14 +14,15 @@ from django.shortcuts import redirect, render
 from django.views import defaults
 from django.views.csrf import csrf_failure
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_http_methods
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.request import Request
 
-from mesh import entry
+from mesh import entry, invitations
 from mesh.accounts import owners
 from mesh.api import StalePage, answer_server_error
 from mesh.lib.errors import error_body
+from mesh.models import User
 
 
 @require_GET
@@ -64,6 +65,29 @@ def enter(request: HttpRequest) -> HttpResponseBase:
         too_many: HttpResponseBase = refusal
         return too_many
     return render(request, "enter_refused.html", status=403)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def join(request: HttpRequest) -> HttpResponseBase:
+    """Open an invitation; let whoever is signed in accept it, and others make an account first.
+
+    It leaves the address at once, and opening it uses nothing up: chat programs open links, too.
+    """
+    try:
+        if text := request.GET.get("invitation"):
+            invitations.read_invitation(text)
+            request.session[invitations.IN_SESSION] = text
+            return redirect("join")
+        text = request.session.get(invitations.IN_SESSION, "")
+        _, organization = invitations.read_invitation(text)
+        if request.method == "POST" and isinstance(request.user, User):
+            organization = invitations.join(user=request.user, text=text)
+            del request.session[invitations.IN_SESSION]
+            return redirect("home", org=organization.slug)
+    except invitations.InvitationRefused as exc:
+        return render(request, "join_refused.html", {"error": exc}, status=exc.status)
+    return render(request, "join.html", {"organization": organization})
 
 
 @never_cache

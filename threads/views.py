@@ -27,6 +27,7 @@ from agents.core.branches import is_branch, new_branch
 from agents.core.options import parse_choice
 from agents.models import Agent
 from agents.selectors import get_agent, get_keys, list_agents
+from agents.services import make_default_agent
 from links.dist.offer import offer_of
 from links.selectors import LinkView, list_links
 from mesh.models import Organization, User
@@ -181,9 +182,12 @@ def _agent(request: HttpRequest, organization: Organization, thread: Thread | No
     """Return the thread's agent, or who a new chat is to talk to (``?agent=``)."""
     if thread is not None:
         return thread.agent
+    name = request.GET.get("agent") or DEFAULT_AGENT
     try:
-        return get_agent(organization=organization, name=request.GET.get("agent") or DEFAULT_AGENT)
+        return get_agent(organization=organization, name=name)
     except NotFound as exc:
+        if name == DEFAULT_AGENT:  # of a new organization, whose first page this is
+            return make_default_agent(organization=organization)
         raise Http404 from exc
 
 

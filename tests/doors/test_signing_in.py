@@ -122,6 +122,23 @@ def test_nobody_signs_up_unless_the_operator_lets_them(front):
     assert not browser.sign_in("mallory", PASSWORD).headers.get("Location")
 
 
+def test_an_invitation_lets_one_person_in(front):
+    if front.kind == "embedded":  # a Mesh of one person invites nobody
+        with pytest.raises(subprocess.CalledProcessError):
+            front.manage("mesh_invite")
+        return
+    path = front.manage("mesh_invite").partition(front.url)[2]
+    names = [f"{name}-{uuid4().hex[:8]}" for name in ("grace", "heidi")]
+    browsers = [Browser(front), Browser(front)]
+
+    for name, browser in zip(names, browsers, strict=True):
+        browser.get(path)
+        browser.post("/accounts/signup/", username=name, password1=PASSWORD, password2=PASSWORD)
+
+    assert [browser.is_signed_in for browser in browsers] == [True, False]
+    assert browsers[0].get("/home/").status_code == 200
+
+
 def test_the_name_of_an_account_does_not_become_the_owner(front, tmp_path):
     file = tmp_path / "password"
     file.write_text(PASSWORD)

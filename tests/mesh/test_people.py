@@ -188,7 +188,7 @@ def test_sign_up_is_closed_until_the_operator_opens_it(client, ada, open_to_all)
 
     for answer in signing_up(client):
         assert answer.status_code == 403
-        assert "MESH_OPEN_SIGNUP=1" in answer.content.decode()
+        assert "manage.py mesh_invite" in answer.content.decode()
     assert not User.objects.filter(username="mallory").exists()
 
 

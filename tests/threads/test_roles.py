@@ -145,6 +145,7 @@ OTHERS = {
     "admin/login/": (SIGN_IN, FORBIDDEN, FORBIDDEN, FORBIDDEN, SIGN_IN),
     "admin/logout/": ANYBODY,
     "healthz": ANYBODY,
+    "join": (FORBIDDEN,) * 5,  # without an invitation
     # Without a ticket it leads those to the chat who are in.
     "enter": (FORBIDDEN, IN, IN, IN, FORBIDDEN),
     "api/schema/": (IN, IN, IN, IN, FORBIDDEN),

@@ -63,6 +63,14 @@ def test_home_is_a_composer_and_the_list(client, ada, thread, link):
     assert data_of(answer)["thread"] is None
 
 
+def test_the_first_page_of_a_new_organization_has_its_default_agent(client, ada):
+    client.force_login(ada)
+
+    answer = client.get("/home/")
+
+    assert (answer.status_code, answer.context["agent"].slug) == (200, "default")
+
+
 def test_a_thread_comes_with_its_messages_and_its_cursor(client, ada, thread):
     Message.objects.create(
         thread=thread, role="user", client_id="c1", seq=0, parts=[made_up.text("</script>hi")]
