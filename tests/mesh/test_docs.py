@@ -1,5 +1,6 @@
 """What is written down beside the code."""
 
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
@@ -11,6 +12,14 @@ def test_every_decision_has_a_number_of_its_own():
     assert [int(name[:4]) for name in headings] == list(range(1, len(headings) + 1))
     for name, heading in headings.items():
         assert heading.startswith(f"# {int(name[:4])}. ")
+
+
+def test_every_door_has_a_test_that_there_is():
+    rows = [line.split("|") for line in (ROOT / "SECURITY.md").read_text().splitlines()]
+    named = [re.findall(r"`([\w/]+(?:\.py|/))`", row[5]) for row in rows if len(row) == 7]
+
+    assert sum(map(len, named)) > 40
+    assert [path for each in named for path in each if not (ROOT / "tests" / path).exists()] == []
 
 
 def _decisions():
