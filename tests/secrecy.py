@@ -37,8 +37,16 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(autouse=True, scope="session")
 def no_secret_is_answered():
-    """Look through every answer that a test's client gets."""
+    """Look through every answer that a test's client gets, and through what is signed: whoever
+    holds a ticket, grant or invitation can read it."""
+    from django.core import signing
     from django.test import AsyncClient, Client
+
+    sign = signing.dumps
+
+    def dumps(obj, *args, **options):
+        assert MARK not in repr(obj), "A secret of the tests was signed, which hides nothing."
+        return sign(obj, *args, **options)
 
     ask, ask_async = Client.request, AsyncClient.request
 
@@ -49,8 +57,34 @@ def no_secret_is_answered():
         return looked_through(await ask_async(self, **environ))
 
     Client.request, AsyncClient.request = request, request_async
+    signing.dumps = dumps
     yield
     Client.request, AsyncClient.request = ask, ask_async
+    signing.dumps = sign
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_secret_is_answered_by_a_preview():
+    """Look through what is answered at the origins of previews."""
+    from django.apps import apps
+
+    if not apps.ready:  # this plugin's own tests have no settings
+        yield
+        return
+    from sandboxes.preview.app import Previews
+
+    serve = Previews.serve
+
+    async def served(self, scope, receive, send, **options):
+        async def sent(message):
+            assert MARK.encode() not in repr(message).encode(), "A preview answers a secret."
+            await send(message)
+
+        await serve(self, scope, receive, sent, **options)
+
+    Previews.serve = served
+    yield
+    Previews.serve = serve
 
 
 def looked_through(answer):

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.core import signing
 from django.http import HttpResponse
 from django.urls import path
 
+from sandboxes.preview.app import Previews
 from tests.secrecy import MARK, found_in
 
 SHOWING = f"""
@@ -56,6 +58,25 @@ async def test_nor_one_of_the_other_client(async_client, settings):
     settings.ROOT_URLCONF = "tests.test_secrecy"
     with pytest.raises(AssertionError, match="answered"):
         await async_client.get("/x")
+
+
+def test_what_is_signed_holds_none():
+    with pytest.raises(AssertionError, match="signed"):
+        signing.dumps({"ticket": MARK})
+
+
+async def test_a_preview_answers_none():
+    said = []
+
+    async def send(message):
+        said.append(message)
+
+    scope = {"type": "http", "path": "/", "raw_path": b"/", "query_string": b"", "method": "GET"}
+    scope |= {"headers": [(b"accept", b"text/html")]}
+
+    with pytest.raises(AssertionError, match="preview"):
+        await Previews(frame_ancestors=lambda: MARK).serve(scope, None, send, handle="")
+    assert said == []
 
 
 def test_a_file_with_a_secret_in_it_is_named(tmp_path):
