@@ -1,9 +1,9 @@
 """uvicorn's HTTP protocol with the limits it has no option for.
 
-uvicorn waits for ever for the rest of a request head, for the next piece of a body, and for a
-reader that takes nothing: a few hundred idle sockets then hold a server's file descriptors for
-good. Here every connection either makes progress or is closed. Nor does uvicorn look where an
-answer ends: see ``mesh.framing``.
+uvicorn keeps a request head however long it is: one of 50 MB takes a gigabyte. It waits for ever
+for the rest of a head, for the next piece of a body, and for a reader that takes nothing: a few
+hundred idle sockets then hold a server's file descriptors for good. Here every connection either
+makes progress or is closed. Nor does uvicorn look where an answer ends: see ``mesh.framing``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,12 @@ from mesh.lib.proxies import limit_key
 HEAD_WITHIN: Final = 20.0  # seconds for a whole request head, however it trickles in
 BODY_SILENCE: Final = 30.0  # seconds between two pieces of a body
 WRITE_SILENCE: Final = 60.0  # seconds in which a reader must take some of what waits for it
+HEAD_BYTES: Final = 64 * 1024  # of a head, of trailers, or of anything else that is no body
 MOST_PER_ADDRESS: Final = 500  # connections; an office behind one address has fewer
+_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"connection: close\r\ncontent-length: 0\r\n\r\n"
+)
 
 
 class Crowd:
@@ -67,6 +72,7 @@ class GuardedHttp(HttpToolsProtocol):
     _guard: asyncio.TimerHandle | None = None
     _stall: asyncio.TimerHandle | None = None
     _heard_at = 0.0
+    _beside_body = 0  # bytes since the last that were a body's, or since a head was complete
     _is_websocket = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -86,7 +92,11 @@ class GuardedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard_at = self.loop.time()
+        self._beside_body += len(data)
         super().data_received(data)
+        if self._beside_body > HEAD_BYTES and not self.transport.is_closing():
+            self._refuse_head()
+            return
         is_idle = not self._is_websocket and (self.cycle is None or self.cycle.response_complete)
         if is_idle and self._guard is None and self.timeout_keep_alive_task is None:
             self._await_head()  # something came, but no request began: empty lines perhaps
@@ -98,11 +108,17 @@ class GuardedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._relax()
+        self._beside_body = 0
         super().on_headers_complete()
         self._guard = self.loop.call_later(self.body_silence, self._look_at_body)
 
+    def on_body(self, body: bytes) -> None:
+        self._beside_body = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         self._relax()
+        self._beside_body = 0
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
@@ -123,6 +139,14 @@ class GuardedHttp(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         self.transport.abort()  # a close would wait for a reader that takes nothing
+
+    def _refuse_head(self) -> None:
+        self._relax()
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+        else:  # in the middle of another answer
+            self.transport.abort()
 
     def _await_head(self) -> None:
         self._relax()

@@ -208,3 +208,57 @@ async def test_a_connection_too_many_is_closed_at_once():
         assert await until_closed(second) == b""
         writer.close()
         other.close()
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begins", "goes_on"),
+    [
+        pytest.param(b"GET /", b"a" * 65536, id="an address"),
+        pytest.param(b"GET / HTTP/1.1\r\nX: ", b"a" * 65536, id="a header"),
+        pytest.param(b"GET / HTTP/1.1\r\n", b"X: a\r\n" * 10_000, id="many headers"),
+        pytest.param(CHUNKED + b"0\r\n", b"X: a\r\n" * 10_000, id="trailers"),
+        pytest.param(CHUNKED + b"1;", b"a" * 65536, id="the extension of a chunk"),
+        pytest.param(b"", b"\r\n" * 40_000, id="empty lines"),
+    ],
+)
+async def test_what_is_no_body_has_an_end(begins, goes_on):
+    async with serving(Patient) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(begins)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(5):
+                writer.write(goes_on)
+                await writer.drain()
+
+        said = await until_closed(reader)
+
+    assert said.startswith(b"HTTP/1.1 4") or not said
+
+
+async def test_a_long_head_and_a_long_body_are_let_in():
+    head = b"POST /%s HTTP/1.1\r\nHost: a\r\nX: %s\r\n" % (b"a" * 32_000, b"b" * 30_000)
+    body = b"c" * 500_000
+    async with serving(Patient) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head + b"Connection: close\r\nContent-Length: 500000\r\n\r\n" + body)
+
+        said = await until_closed(reader)
+
+    assert body in said
+
+
+async def test_a_body_may_come_in_a_thousand_small_chunks():
+    async with serving(Patient) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(CHUNKED.replace(b"Host", b"Connection: close\r\nHost"))
+        for _ in range(20):
+            writer.write(b"1\r\na\r\n" * 1_000)
+            await writer.drain()
+        writer.write(b"0\r\n\r\n")
+
+        said = await until_closed(reader)
+
+    assert said.count(b"a") >= 20_000
