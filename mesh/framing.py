@@ -55,8 +55,9 @@ def framed(app: App) -> App:
             await app(scope, receive, answer.send)
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if not answer.is_over or (task is not None and task.cancelling()):
+            if not answer.has_begun or (task is not None and task.cancelling()):
                 raise
+            # It was broken off: the server finds it unfinished, and closes the connection.
         except Exception:
             # The server would close the connection, on which the next request may have come.
             if not answer.is_over:
@@ -72,7 +73,7 @@ class _Answer:
     def __init__(self, send: Send, *, method: str) -> None:
         self._send, self._method = send, method
         self._left: int | None = None  # bytes of the body; None: it ends when it is said to
-        self.is_over = False
+        self.has_begun = self.is_over = False
 
     async def send(self, message: Message) -> None:
         if self.is_over:
@@ -80,13 +81,12 @@ class _Answer:
         if message["type"] == "http.response.start":
             await self._start(message)
         elif message["type"] == "http.response.body" and self._left is not None:
-            body = message.get("body", b"")[: self._left]
-            self._left -= len(body)
-            await self._pass({**message, "body": body, "more_body": self._goes_on(message)})
+            await self._send_piece(message, self._left)
         else:
             await self._send(message)
 
     async def _start(self, message: Message) -> None:
+        self.has_begun = True
         status = message["status"]
         try:
             headers, self._left = checked(status, message.get("headers", ()))
@@ -100,9 +100,13 @@ class _Answer:
         if self._left == 0:
             await self._pass({"type": "http.response.body", "body": b""})
 
-    def _goes_on(self, message: Message) -> bool:
-        # A body that is shorter than it was told goes on to the server, which breaks it off.
-        return bool(message.get("more_body")) and self._left != 0
+    async def _send_piece(self, message: Message, room: int) -> None:
+        body = message.get("body", b"")[:room]
+        self._left = room - len(body)
+        is_last = not message.get("more_body")
+        await self._pass({**message, "body": body, "more_body": self._left > 0})
+        # Shorter than it was told: left unfinished, so that the server breaks it off.
+        self.is_over = self.is_over or is_last
 
     async def _pass(self, message: Message) -> None:
         self.is_over = not message.get("more_body")

@@ -67,6 +67,12 @@ def test_a_body_ends_where_it_was_told_to(pieces):
     assert (body_of(sent), is_over(sent)) == (b"hello", True)
 
 
+def test_a_body_shorter_than_it_was_told_does_not_look_whole():
+    sent = told(200, length(b"5"), b"he")
+
+    assert (body_of(sent), is_over(sent)) == (b"he", False)
+
+
 def test_a_body_without_a_length_ends_when_it_is_said_to():
     sent = told(200, (), b"a", b"b")
 
@@ -118,6 +124,21 @@ def test_a_failure_behind_the_end_closes_no_connection(caplog):
     asyncio.run(framed(app)({"type": "http", "method": "GET"}, None, keep))
 
     assert "a bug" in caplog.text
+
+
+async def test_an_answer_that_is_broken_off_does_not_look_whole():
+    sent = []
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise asyncio.CancelledError
+
+    async def keep(message):
+        sent.append(message)
+
+    await framed(app)({"type": "http", "method": "GET"}, None, keep)
+
+    assert [message["type"] for message in sent] == ["http.response.start"]
 
 
 async def test_a_failure_before_the_end_is_the_servers_to_see():
