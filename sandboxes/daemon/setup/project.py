@@ -127,7 +127,7 @@ def install_commands(
                 [[*install, *what]] if what else []
             )
         case "pip":
-            what = _python_wants(project, list(project.dependencies))
+            what = _python_wants(project, ["--", *project.dependencies])
             return [[*make_venv, ".venv"]] + (
                 [[*PYTHON, "-I", "-m", "pip", "install", "--disable-pip-version-check", *what]]
                 if what

@@ -120,6 +120,14 @@ def test_how_it_is_installed(files, manager, commands):
     assert install_commands(understand(files, manager=manager)) == commands
 
 
+def test_what_a_project_needs_is_no_option_of_pip():
+    files = {"pyproject.toml": '[project]\ndependencies = ["--target=/elsewhere"]'}
+
+    install = install_commands(understand(files, manager="pip"))[-1]
+
+    assert install[-2:] == ["--", "--target=/elsewhere"]
+
+
 @pytest.mark.parametrize(
     ("files", "command"),
     [
