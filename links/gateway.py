@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import weakref
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -118,7 +118,7 @@ class Gateway:
         except TunnelError as exc:
             connection.close(exc.close_code, exc.code)
             if isinstance(exc, UpgradeRequired):
-                await self._note_outdated(sign_in, str(exc.extra.get("machineId", "")))
+                await self._note_outdated(sign_in, _said(exc.extra, "machineId"))
             return False
         return await self._claim(sign_in, connection)
 
@@ -133,8 +133,8 @@ class Gateway:
     async def _claim(self, sign_in: SignIn, connection: Connection) -> bool:
         """Own the machine from here on, in the table and in the book; tell whether we do."""
         assert connection.hello is not None
-        machine_id = str(connection.hello.get("machineId", ""))
-        fingerprint = str(connection.hello.get("secretFingerprint", ""))
+        machine_id = _said(connection.hello, "machineId")
+        fingerprint = _said(connection.hello, "secretFingerprint")
         server_key = connection.hello.get("serverKey")
         lock = self._locks.setdefault((sign_in.user.pk, machine_id), asyncio.Lock())
         async with lock:
@@ -311,6 +311,12 @@ async def _refuse(scope: Scope, send: Send, why: AppError) -> None:
     start = {"type": "websocket.http.response.start", "status": why.status, "headers": headers}
     await send(start)
     await send({"type": "websocket.http.response.body", "body": json.dumps(why.body()).encode()})
+
+
+def _said(given: Mapping[str, Any], name: str) -> str:
+    """Return a text of a greeting; an empty one for what no database could be asked with."""
+    text = str(given.get(name, ""))
+    return text if text.isprintable() else ""
 
 
 def _header(scope: Scope, name: bytes) -> str:

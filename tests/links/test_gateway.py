@@ -243,8 +243,14 @@ async def test_text_is_refused(laptop):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"machineId": "m2"}, {"machineId": None}, {"secretFingerprint": ""}],
-    ids=["another machine", "no machine", "no proof of the secret"],
+    [
+        pytest.param({"machineId": "m2"}, id="another machine"),
+        pytest.param({"machineId": None}, id="no machine"),
+        pytest.param({"machineId": "m1\x00"}, id="a machine with a NUL"),
+        pytest.param({"machineId": "m1\ud800"}, id="a machine with half a character"),
+        pytest.param({"secretFingerprint": ""}, id="no proof of the secret"),
+        pytest.param({"secretFingerprint": "\ud800"}, id="a proof that is none"),
+    ],
 )
 async def test_a_machine_that_is_not_registered_is_told_so(dial, hello, wrong):
     stranger = await dial(hello={**hello, **wrong}).accepted()
