@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from mesh.lib.git_status import Change
+from mesh.plain_files import read_plain
 
 NAME: Final = "boot.json"
 MOST: Final = 1000  # files; who makes more should have git ignore them
@@ -24,7 +25,7 @@ HASHED: Final = 1024 * 1024  # bytes; of a bigger file size and time must do
 def load(root: Path) -> dict[str, str]:
     """Return the marks that were noted in a sandbox's folder, by path. Blocking."""
     try:
-        noted = json.loads((root / NAME).read_text(encoding="utf-8"))
+        noted = json.loads(read_plain(root / NAME))
     except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(noted, dict):

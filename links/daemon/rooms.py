@@ -11,6 +11,7 @@ from typing import Any
 from links.daemon.errors import SandboxDown, UnknownHandle
 from links.daemon.supervisor import Supervisor
 from links.wire.messages import is_handle
+from mesh.plain_files import read_plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ def duration(seconds: float) -> str:
 
 def _place(root: Path) -> str:
     try:
-        spec: Any = json.loads((root / "spec.json").read_text(encoding="utf-8"))
+        spec: Any = json.loads(read_plain(root / "spec.json"))
     except (OSError, ValueError):
         return ""
     if not isinstance(spec, dict):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from links.daemon.errors import NoSession
+from mesh.plain_files import read_plain
 
 WITHIN: Final = 30.0  # seconds that the server may take to start
 STEP: Final = 0.25
@@ -44,7 +45,7 @@ def read_session(home: Path) -> Session | None:
     """Return the session in ``home``; ``None`` if there is none, or one that is not whole."""
     path = path_of(home)
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_plain(path))
         needed = [value[name] for name in ("target", "clientId", "accessToken", "createdAt")]
         needed.append(value["user"]["sub"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -14,6 +14,7 @@ from typing import Final
 from links.daemon.config import Agent
 from links.daemon.spec import Spec
 from mesh import launch
+from mesh.plain_files import read_plain
 
 COMMAND: Final = tuple(launch.command("sandboxes.daemon"))
 _PROJECT: Final = Path(__file__).resolve().parents[2]
@@ -95,8 +96,8 @@ def collect() -> None:
 def read_pid_file(root: Path) -> PidFile | None:
     """Return what ``root/pid`` says; ``None`` if there is none, or none that makes sense."""
     try:
-        value = json.loads((root / "pid").read_text())
-        token = (root / "token").read_text().strip() if (root / "token").exists() else ""
+        value = json.loads(read_plain(root / "pid"))
+        token = read_plain(root / "token").strip() if (root / "token").exists() else ""
         return PidFile(int(value["pid"]), str(value["started"]), str(value["socket"]), token)
     except (OSError, ValueError, KeyError, TypeError):
         return None

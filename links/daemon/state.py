@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from mesh import processes
+from mesh.plain_files import read_plain
 from mesh.version import VERSION
 
 logger = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ def _path(home: Path, server: str) -> Path:
 
 def _read(path: Path) -> LinkState | None:
     try:
-        state = LinkState(**json.loads(path.read_text(encoding="utf-8")))
+        state = LinkState(**json.loads(read_plain(path)))
     except (OSError, ValueError, TypeError):
         return None  # none, or of a version that wrote other fields
     sound = isinstance(state.pid, int) and isinstance(state.harnesses, dict)

@@ -27,6 +27,7 @@ from links.daemon.config import Config, own_command
 from links.daemon.errors import NoToken, PairAgain
 from links.daemon.oauth import Tokens
 from mesh.lib.backoff import Backoff
+from mesh.plain_files import read_plain
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ class TokenStore:
             RenewalFailed: it can't be read now.
         """
         try:
-            return parse(self.path.read_text(encoding="utf-8"), self.server)
+            return parse(read_plain(self.path), self.server)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as exc:
@@ -255,7 +256,7 @@ def list_servers(home: Path) -> list[str]:
     found = []
     for path in sorted(folder_of(home).glob("*.json")):
         with contextlib.suppress(OSError, ValueError, RecursionError):
-            value = json.loads(path.read_text(encoding="utf-8"))
+            value = json.loads(read_plain(path))
             server = value.get("server") if isinstance(value, dict) else None
             if isinstance(server, str) and TokenStore(home, server).path == path:
                 found.append(server)

@@ -36,6 +36,7 @@ FILES: Final = (
     "links/wire/**/*.py",
     "mesh/__init__.py",
     "mesh/boot_files.py",
+    "mesh/plain_files.py",
     "mesh/checkpoints.py",
     "mesh/env.py",
     "mesh/framing.py",

@@ -13,6 +13,7 @@ from pathlib import Path
 from links.daemon.errors import Superseded
 from mesh import launch, processes
 from mesh.lib.backoff import Backoff
+from mesh.plain_files import read_plain
 
 
 class LocalLink:
@@ -104,7 +105,9 @@ def end_sandboxes(home: Path) -> int:
 
 def _facts(path: Path) -> dict[str, str] | None:
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        facts = json.loads(read_plain(path))
+    except (OSError, ValueError, RecursionError):
         return None
-    return facts if isinstance(facts, dict) and {"pid", "started"} <= facts.keys() else None
+    if not isinstance(facts, dict) or "started" not in facts:
+        return None
+    return facts if type(facts.get("pid")) is int else None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mesh.lib.errors import AppError
+from mesh.plain_files import read_plain
 
 RECORD: Final = "git.json"
 _MOST: Final = 4096  # bytes of a file that names a folder
@@ -66,7 +67,7 @@ def is_known(root: Path) -> bool:
 def load(root: Path) -> Own | None:
     """Return the git directory of the sandbox in ``root``; ``None`` when it has none."""
     try:
-        given = json.loads((root / RECORD).read_text(encoding="utf-8"))
+        given = json.loads(read_plain(root / RECORD))
         top, git_dir, common = (root / str(given[key]) for key in ("top", "gitDir", "commonDir"))
         return Own(top, git_dir, common, str(given.get("origin", "")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from links.wire.server_signature import is_key
 from mesh.lib.errors import AppError
+from mesh.plain_files import read_plain
 from mesh.processes import started_at
 from mesh.version import VERSION
 from sandboxes.daemon import contained
@@ -57,7 +58,7 @@ class Place:
             AlreadyRunning: another process holds it.
         """
         try:
-            spec = parse_spec(json.loads((root / "spec.json").read_text(encoding="utf-8")))
+            spec = parse_spec(json.loads(read_plain(root / "spec.json")))
         except (OSError, ValueError) as exc:
             raise NotASandbox(f"{root} does not hold a sandbox: {exc}.") from exc
         if not is_key(given.server_key):

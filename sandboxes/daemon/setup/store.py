@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mesh.lib.errors import AppError
+from mesh.plain_files import read_plain
 
 NAME = "config.json"
 
@@ -22,7 +23,7 @@ class NotKept(AppError):
 def load(root: Path) -> dict[str, Any] | None:
     """Return what was kept; ``None`` when nothing was, or nothing that can be read."""
     try:
-        value = json.loads((root / NAME).read_text(encoding="utf-8"))
+        value = json.loads(read_plain(root / NAME))
     except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

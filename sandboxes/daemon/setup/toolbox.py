@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from mesh.plain_files import read_plain
 from sandboxes.daemon.env import tool_env
 from sandboxes.daemon.files.errors import IsADirectory, NoSuchFile, NotADirectory, NotAFile
 from sandboxes.daemon.files.tree import Tree
@@ -47,7 +48,7 @@ def fingerprint(config: Config, project: Project) -> str:
 def is_installed(root: Path, folder: Path, mark: str) -> bool:
     """Say whether the last installation was of the same, and is still there. Blocking."""
     try:
-        if (root / STAMP).read_text(encoding="utf-8") != mark:
+        if read_plain(root / STAMP) != mark:
             return False
     except OSError:
         return False

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 from typing import Protocol
 
 from mesh import processes
+from mesh.plain_files import read_plain
 from sandboxes.daemon.tasks.errors import (
     CantStart,
     NotRunning,
@@ -161,7 +163,8 @@ def _read_traces(logs: Path) -> list[tuple[int, str]]:
     """Return pid and start time of the processes that tasks of an earlier life were."""
     found = []
     for trace in logs.glob(f"task*{TRACE}"):
-        pid, _, started = trace.read_text().partition(" ")
-        if pid.isdecimal():
-            found.append((int(pid), started))
+        with contextlib.suppress(OSError):
+            pid, _, started = read_plain(trace).partition(" ")
+            if pid.isdecimal():
+                found.append((int(pid), started))
     return found

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import os
 import stat
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,6 +60,33 @@ async def test_the_next_link_adopts_it(supervise):
 
     assert later.listing() == [{"handle": "h", "state": "ready", "pid": sandbox.pid}]
     assert (await later.ensure(Spec("h"))).pid == sandbox.pid
+
+
+@pytest.mark.parametrize("name", ["pid", "token"])
+async def test_a_pipe_in_the_place_of_a_file_does_not_stop_the_link(supervise, tmp_path, name):
+    """An agent may write there; who opened the pipe and waited would serve no sandbox any more."""
+    await supervise().ensure(Spec("h"))
+    path = tmp_path / "sandboxes" / "h" / name
+    kept = path.read_text() if path.exists() else ""  # only older sandboxes have a token
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+    with fed(path, kept):
+        later = supervise()
+        later.reconcile()
+
+    assert later.listing() == []
+    path.unlink()
+    path.write_text(kept)  # for the test's end, which looks there
+
+
+@contextmanager
+def fed(path, text):
+    """Write ``text`` to whoever waits at the pipe, after a while: a link that hangs goes on."""
+    timer = threading.Timer(2, path.write_text, [text])
+    timer.start()
+    yield
+    timer.cancel()
 
 
 async def test_a_pid_file_of_another_process_is_not_believed(supervise, tmp_path):
