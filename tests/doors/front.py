@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from mesh import processes
+from tests.faults.laptop import end_link
 from tests.rude import RudeClient
 from tests.running import ROOT, RunningMesh, say
 from tests.servers import Cluster, Proxy
@@ -251,13 +251,5 @@ class LinkedLaptop:
         )
 
     def close(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
-        for path in self.home.glob("sandboxes/*/pid"):
-            facts = json.loads(path.read_text())
-            processes.end(facts["pid"], facts["started"], within=3)
+        end_link(self.process, self.home)
         self._log.close()

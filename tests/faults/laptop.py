@@ -103,13 +103,19 @@ class Laptop:
         return [json.loads(line) for line in whole.splitlines()]
 
     def close(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(10)
-        for path in self.home.glob("sandboxes/*/pid"):
-            facts = json.loads(path.read_text())
-            processes.end(facts["pid"], facts["started"], within=3)
+        if self.process is not None:
+            end_link(self.process, self.home)
+
+
+def end_link(process: subprocess.Popen[bytes], home: Path) -> None:
+    """End a link, whatever state it is in, and the sandboxes that it has started."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+    for path in home.glob("sandboxes/*/pid"):
+        facts = json.loads(path.read_text())
+        processes.end(facts["pid"], facts["started"], within=3)
