@@ -90,7 +90,7 @@ def test_odd_forms(send, written):
         (name, page)
         for page in PAGES
         for name, body in forms()
-        # Longer ones are refused before they have come (test_bodies.py), which a proxy may call 502.
+        # Longer ones are refused before they have come, which a proxy may call 502.
         if send("POST", page, {"Content-Type": FORM}, body[:60_000]) >= 500
     ]
 
