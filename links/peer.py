@@ -30,6 +30,9 @@ from mesh.lib.errors import AppError
 HIGH_WATER = 256 * 1024  # a writer waits while so much of its stream is queued …
 LOW_WATER = 64 * 1024  # … until no more than this is
 JOINED = 64 * 1024  # bytes that are given to a reader at once, at most, when chunks pile up
+# What waits for a reader costs far more than its bytes where it comes one byte at a time.
+PILE = 256  # chunks of a body that may wait before they are joined
+MESSAGES = 16 * 1024  # of a WebSocket, and pieces of them, that may wait: they can't be joined
 
 
 class StreamLost(AppError):
@@ -51,6 +54,8 @@ class Stream:
     __slots__ = (
         "_chunks",
         "_ended",
+        "_is_websocket",
+        "_join_at",
         "_lost",
         "_peer",
         "_waiter",
@@ -61,7 +66,14 @@ class Stream:
         "request_head",
     )
 
-    def __init__(self, peer: Peer, number: int, request_head: RequestHead | None) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        number: int,
+        request_head: RequestHead | None,
+        *,
+        is_websocket: bool = False,
+    ) -> None:
         self.id = number
         self.request_head = request_head  # of a stream that the other end opened
         self.answer_head: AnswerHead | None = None
@@ -69,6 +81,8 @@ class Stream:
         self.on_lost: Callable[[], None] | None = None  # called once, when a reset comes
         self._peer = peer
         self._chunks: deque[Received] = deque()
+        self._is_websocket = is_websocket
+        self._join_at = MESSAGES if is_websocket else PILE
         self._ended = False
         self._lost = ""
         self._waiter: asyncio.Future[None] | None = None
@@ -166,8 +180,33 @@ class Stream:
     # Called by the peer
 
     def deliver(self, chunk: Received) -> None:
+        if not chunk.data and not self._is_websocket:
+            self._peer.took(self.id, b"")  # of no use, and a reader would take it for the end
+            return
         self._chunks.append(chunk)
+        if len(self._chunks) >= self._join_at:
+            self._shrink()
         self._wake()
+
+    def _shrink(self) -> None:
+        """Make less of what waits: join a body's chunks, give up a WebSocket."""
+        if self._is_websocket:
+            self._chunks.clear()
+            self._peer.let_go(self, "too_many_messages")
+            self.lose("too_many_messages")
+            return
+        joined: deque[Received] = deque()
+        parts: list[bytes] = []
+        size = 0
+        for chunk in self._chunks:
+            if parts and size + len(chunk.data) > JOINED:
+                joined.append(Received(self.id, b"".join(parts), DATA))
+                parts, size = [], 0
+            parts.append(chunk.data)
+            size += len(chunk.data)
+        joined.append(Received(self.id, b"".join(parts), DATA))
+        self._chunks = joined
+        self._join_at = len(joined) + PILE
 
     def deliver_head(self, head: AnswerHead) -> None:
         self.answer_head = head
@@ -226,7 +265,7 @@ class Peer:
         """
         if self._lost:
             raise StreamLost(self._lost)
-        stream = Stream(self, self.tunnel.open(head), None)
+        stream = Stream(self, self.tunnel.open(head), None, is_websocket=head.websocket)
         self._streams[stream.id] = stream
         self.wake()
         return stream
@@ -249,7 +288,7 @@ class Peer:
                 if stream := self._streams.get(event.stream):
                     stream.deliver_end(event.payload)
             elif isinstance(event, Opened):
-                stream = Stream(self, event.stream, event.head)
+                stream = Stream(self, event.stream, event.head, is_websocket=event.head.websocket)
                 self._streams[event.stream] = stream
                 self._handlers.on_open(stream)
             elif isinstance(event, Reset):

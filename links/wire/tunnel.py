@@ -32,6 +32,7 @@ MAX_WINDOW: Final = 16 * 1024 * 1024
 MAX_STREAMS: Final = 1024  # opened by the other end at once
 MAX_FAREWELL: Final = 125  # bytes of an END that are looked at
 MAX_CONTROL: Final = 4096  # answers of the connection's own that may wait
+OVERHEAD: Final = 64  # bytes that a frame which waits costs beside its payload, about
 _CONNECTION: Final = 0
 
 Side = Literal["server", "laptop"]
@@ -95,7 +96,7 @@ class _Stream:
     allowance: int  # bytes the other end may still send
     consumed: int = 0  # bytes taken by our reader and not yet granted again
     waiting: deque[tuple[int, bytes | memoryview]] = field(default_factory=deque)
-    queued: int = 0  # payload bytes in ``waiting``
+    queued: int = 0  # what ``waiting`` costs: an empty message is not for nothing
     in_turn: bool = False  # its id is in the round
 
 
@@ -189,7 +190,8 @@ class Tunnel:
         self._control.append((frames.PING, _CONNECTION, payload))
 
     def queued(self, number: int) -> int:
-        """Return how many bytes of a stream wait here, for credit or for their turn."""
+        """Return what a stream's frames cost that wait here, for credit or for their turn: their
+        bytes, and ``OVERHEAD`` for each."""
         stream = self._streams.get(number)
         return stream.queued if stream else 0
 
@@ -230,6 +232,7 @@ class Tunnel:
                     kind = PART if stream.websocket else DATA
                 else:
                     waiting.popleft()
+                    stream.queued -= OVERHEAD
                 stream.credit -= size or 1
                 stream.queued -= size
             else:
@@ -259,7 +262,7 @@ class Tunnel:
     def _queue(self, number: int, stream: _Stream, kind: int, payload: bytes | memoryview) -> None:
         stream.waiting.append((kind, payload))
         if kind in frames.CARRIES_CREDIT:
-            stream.queued += len(payload)
+            stream.queued += len(payload) + OVERHEAD
         self._join_round(number, stream)
 
     def _join_round(self, number: int, stream: _Stream) -> None:

@@ -4,11 +4,13 @@ import asyncio
 
 import pytest
 
-from links.peer import HIGH_WATER, JOINED, Peer, StreamLost
+from links.peer import HIGH_WATER, JOINED, MESSAGES, PILE, Peer, StreamLost
+from links.wire.frames import DATA
 from links.wire.heads import AnswerHead, RequestHead
-from links.wire.tunnel import WINDOW, Tunnel
+from links.wire.tunnel import OVERHEAD, WINDOW, Tunnel
 
 GET = RequestHead("GET", "/", [])
+SOCKET = RequestHead("GET", "/", [], websocket=True)
 OK = AnswerHead(200, [])
 
 
@@ -52,10 +54,10 @@ class Joined:
             while (message := speaker.peer.next_message()) is not None:
                 listener.peer.feed(message)
 
-    async def opened(self):
+    async def opened(self, head=GET):
         """Return a stream as the server and as the laptop sees it."""
         await asyncio.sleep(0)
-        stream = self.server.peer.open(GET)
+        stream = self.server.peer.open(head)
         self.carry()
         return stream, self.laptop.opened[-1]
 
@@ -89,6 +91,72 @@ async def test_small_chunks_that_piled_up_come_as_one_and_large_ones_do_not(join
     joined.carry()
 
     assert [await there.read() for _ in range(3)] == [b"ab", bytes(JOINED), b"c"]
+
+
+async def test_a_body_of_single_bytes_does_not_pile_up(joined):
+    here, there = await joined.opened()
+    for n in range(20_000):
+        await here.write(b"%d" % (n % 10))
+        joined.carry()
+
+    assert len(there._chunks) <= 2 * PILE
+    size = 0
+    while size < 20_000:
+        size += len(await there.read())
+    assert size == 20_000
+
+
+async def test_what_was_joined_is_granted_again(joined):
+    here, there = await joined.opened()
+    for _ in range(3):
+        writing = asyncio.create_task(write_bytes(here, WINDOW, size=100))
+        size = 0
+        while size < WINDOW:
+            size += len(await there.read())
+        await writing
+
+
+async def write_bytes(stream, count, *, size):
+    for at in range(0, count, size):
+        await stream.write(bytes(min(size, count - at)))
+
+
+async def test_an_empty_chunk_is_not_the_end_of_a_body(joined):
+    here, there = await joined.opened()
+    here._peer.tunnel._say(here.id, DATA, b"")
+    await here.write(b"more")
+    joined.carry()
+
+    assert await there.read() == b"more"
+
+
+async def test_a_socket_whose_messages_pile_up_is_given_up(joined):
+    here, there = await joined.opened(SOCKET)
+    for _ in range(MESSAGES):
+        await here.write(b"x")
+    joined.carry()
+
+    with pytest.raises(StreamLost, match="too_many_messages"):
+        await there.read_message()
+    joined.carry()
+    assert here.is_lost
+
+
+async def test_who_writes_empty_messages_waits_for_a_reader_too(joined):
+    here, _ = await joined.opened(SOCKET)
+    here._peer.tunnel._streams[here.id].credit = 0
+
+    async def write_much():
+        for _ in range(100_000):
+            await here.write(b"")
+
+    writing = asyncio.create_task(write_much())
+    for _ in range(50):
+        await asyncio.sleep(0)
+    waiting = len(here._peer.tunnel._streams[here.id].waiting)
+    writing.cancel()
+
+    assert waiting * OVERHEAD <= 2 * HIGH_WATER
 
 
 async def test_a_writer_waits_for_a_slow_reader(joined):

@@ -18,6 +18,7 @@ from links.wire.tunnel import (
     MAX_CONTROL,
     MAX_FAREWELL,
     MAX_STREAMS,
+    OVERHEAD,
     Ended,
     Hello,
     Pong,
@@ -153,7 +154,7 @@ def test_bytes_wait_for_credit(pair):
     pair.carry()
 
     assert len(b"".join(pair.laptop.unread[stream])) == 100
-    assert pair.server.tunnel.queued(stream) == 150
+    assert pair.server.tunnel.queued(stream) == 150 + OVERHEAD
 
 
 def test_the_end_waits_behind_its_bytes(pair):
