@@ -133,7 +133,8 @@ def _parts(step: Text | Thinking | Tool) -> tuple[Json, Json, list[Json]]:
             {"type": "signature_delta", "signature": whole["signature"]},
         ]
         return {"type": "thinking", "thinking": "", "signature": ""}, whole, deltas
-    start = {"type": "tool_use", "id": f"toolu_{next(_numbers):06}", "name": step.name}
+    call_id = step.call_id or f"toolu_{next(_numbers):06}"
+    start = {"type": "tool_use", "id": call_id, "name": step.name}
     text = json.dumps(step.input)
     half = len(text) // 2
     deltas = [{"type": "input_json_delta", "partial_json": p} for p in (text[:half], text[half:])]

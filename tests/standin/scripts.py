@@ -14,6 +14,9 @@ The last user text decides (elsewhere in the text is fine):
   think                thinks, then answers
   bash: COMMAND        calls the tool Bash, then tells what it gave
   bash twice           calls Bash two times in one message
+  as ID1 ID2: A; B     calls Bash for A and for B in one message, under these ids
+  … then as ID: C      after that tool calls Bash for C under that id
+  many N               calls Bash N times in one message
   write: PATH TEXT     calls the tool Write
   tool: NAME {json}    calls any tool
   … then bash: COMMAND after that tool calls Bash too
@@ -44,6 +47,7 @@ class Thinking:
 class Tool:
     name: str
     input: dict[str, Any]
+    call_id: str = ""  # one that the stand-in makes up, if empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,8 @@ def steps_for(texts: list[str], tool_results: list[str]) -> list[Step]:
         # What is to be done after the tool, if that was said.
         if texts and len(tool_results) == 1 and (then := _THEN.search(texts[-1])):
             return [_bash(then[1])]
+        if texts and len(tool_results) == 1 and (then := _THEN_AS.search(texts[-1])):
+            return _under_ids(then[1], then[2])
         return [words("The tool said: " + " | ".join(result[:200] for result in tool_results))]
     said = texts[-1] if texts else ""
     for pattern, make in _SCRIPTS:
@@ -100,11 +106,19 @@ def steps_for(texts: list[str], tool_results: list[str]) -> list[Step]:
     return [words(f"You said: {said[:500]}")]
 
 
-def _bash(command: str) -> Tool:
-    return Tool("Bash", {"command": command, "description": "As told"})
+def _bash(command: str, call_id: str = "") -> Tool:
+    return Tool("Bash", {"command": command, "description": "As told"}, call_id)
+
+
+def _under_ids(ids: str, commands: str) -> list[Step]:
+    return [
+        _bash(command.strip(), call_id)
+        for call_id, command in zip(ids.split(), commands.split(";"), strict=True)
+    ]
 
 
 _THEN = re.compile(r"\bthen bash: (.+)", re.DOTALL)
+_THEN_AS = re.compile(r"\bthen as (\S+): (.+)", re.DOTALL)
 
 
 def _numbers(length: int) -> str:
@@ -132,6 +146,11 @@ _SCRIPTS: list[tuple[re.Pattern[str], Maker]] = [
             ],
         ),
         (r"\bbash twice", lambda m, t: [_bash("echo one"), _bash("echo two")]),
+        (
+            r"\bas ([^:]+): (.+?)(?: then as |$)",
+            lambda m, t: _under_ids(m[1], m[2]),
+        ),
+        (r"\bmany (\d+)", lambda m, t: [_bash(f"echo {n}") for n in range(int(m[1]))]),
         (
             r"\bslow (\d+) (\d+)",
             lambda m, t: [

@@ -20,7 +20,8 @@ def as_offered(tool: Tool, offered: Collection[str]) -> Tool:
     if tool.name == "Bash":
         for name, argument in _SHELLS.items():
             if name in offered:
-                return Tool(name, {argument: tool.input["command"]} | _described(name))
+                given = {argument: tool.input["command"]} | _described(name)
+                return Tool(name, given, tool.call_id)
     if tool.name == "Write":
         for name, path in _WRITERS.items():
             if name in offered:

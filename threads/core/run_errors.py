@@ -76,6 +76,11 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The agent took too many steps without coming to an end.",
         "Say what to do next, in smaller pieces.",
     ),
+    "model_confused": (
+        "The model called tools in a way that can't be followed: too many at once, or two under"
+        " one id.",
+        "Try again, or choose another tier.",
+    ),
     "agent_failed": ("Decopilot failed on this message.", "Try again; it was logged."),
     "journal_broken": (
         "The sandbox could not write its journal.",

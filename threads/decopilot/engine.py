@@ -39,6 +39,7 @@ from threads.decopilot.toolbox import Result
 from threads.decopilot.transport import guarded_client
 
 STEPS: Final = 200  # answers of the model in one run
+CALLS: Final = 100  # of tools that one of these answers may make at once
 SILENCE_LIMIT: Final = 180.0  # seconds without a byte: a model may think before it speaks
 RETRIES: Final = 2  # of a request that was refused for now, by the provider's own client
 TITLE_LIMIT: Final = 60.0  # seconds
@@ -71,6 +72,7 @@ class Engine:
         self._client = guarded_client(Guard(allowed=allowed), silence=SILENCE_LIMIT)
         self._account = chosen.account
         self._model = _make_model(chosen, self._client)
+        self._called: set[str] = set()
         self.spent = Spent(RunUsage())
 
     async def close(self) -> None:
@@ -99,6 +101,7 @@ class Engine:
                                 hooks.event(event)
                     elif Agent.is_call_tools_node(node):
                         self._note(node.model_response)
+                        self._check_calls(node.model_response)
                         async with node.stream(run.ctx) as events:
                             async for call in events:
                                 hooks.event(call)
@@ -110,6 +113,20 @@ class Engine:
         told = (response.provider_details or {}).get("cost")
         at_provider = not self._account.base_url
         self.spent.costs.append(cost_of(told, response.usage.cost, at_provider=at_provider))
+
+    def _check_calls(self, response: ModelResponse) -> None:
+        """Raise where the calls can't be told apart, before any of them is made.
+
+        What people see of a call, and their answer to it, stands under its id: a second call
+        under the same id would be shown, and allowed, as the first one.
+
+        Raises:
+            Failed: an id was used before, or there are too many calls.
+        """
+        ids = [part.tool_call_id for part in response.parts if isinstance(part, ToolCallPart)]
+        if len(ids) > CALLS or len(self._called.union(ids)) < len(self._called) + len(ids):
+            raise Failed(Trouble(("ModelConfused",)))
+        self._called.update(ids)
 
     async def title(self, text: str) -> str:
         """Return a few words that name a conversation which begins with ``text``."""

@@ -20,6 +20,7 @@ from threads.decopilot.fetch import fetch
 from threads.decopilot.files import Files, ToolFailed
 
 OUTPUT_LIMIT: Final = 60_000  # characters of one output for the model
+USED: Final = "A call under this id was made before. Make it again, under a new id."
 BLOCKED: Final = (
     "This chat is in plan mode: nothing is changed and nothing is run. Read what you need, then"
     f" show the plan with {PLAN_READY}."
@@ -62,6 +63,7 @@ class Toolbox:
         self._files = files
         self._remote = remote
         self._level = level
+        self._asked = 0
         self.planning = planning
 
     @property
@@ -74,6 +76,8 @@ class Toolbox:
         Raises:
             ToolFailed: it failed, was blocked or denied; the sentence is for the model.
         """
+        if self._answer.is_ended_call(call_id):  # by an attempt that was lost
+            raise ToolFailed(USED)
         tool = self._find(name)
         try:
             remote = tool if isinstance(tool, RemoteTool) else None
@@ -100,8 +104,10 @@ class Toolbox:
         return self._remote.tools[name]
 
     async def _ask(self, call_id: str, tool: Tool, body: dict[str, Any]) -> Answered:
-        # Once a call: the id of a question is the call's, so an answer finds it.
-        approval_id = f"{self._attempt.run_id}:{self._attempt.fence}:{call_id}"[:100]
+        # Not by the call's id, which is the provider's: of two that begin alike, and are cut, one
+        # would get the other's answer.
+        self._asked += 1
+        approval_id = f"{self._attempt.run_id}:{self._attempt.fence}:{self._asked}"
         self._answer.ask(approval_id, call_id, tool.name, body)
         return await self._attempt.ask(self._answer.take(), approval_id)
 
