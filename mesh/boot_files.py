@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from mesh.lib.git_status import Change
-from mesh.plain_files import read_plain
+from mesh.plain_files import open_plain, read_plain
 
 NAME: Final = "boot.json"
 MOST: Final = 1000  # files; who makes more should have git ignore them
@@ -52,7 +52,9 @@ def mark(top: Path, change: Change) -> str:
     if facts.st_size > HASHED:
         return f"{change.status} {facts.st_size} {facts.st_mtime_ns}"
     try:
-        with path.open("rb") as file:
+        # Whatever was put there since we looked: see ``plain_files``.
+        handle = open_plain(path, os.O_RDONLY | os.O_NOFOLLOW)
+        with os.fdopen(handle, "rb") as file:
             digest = hashlib.sha256(file.read(HASHED + 1)).hexdigest()
     except OSError:
         return ""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mesh.plain_files import read_plain, write_plain
+
 PORT: Final = 5174
 
 
@@ -63,15 +65,13 @@ def machine_id(home: Path) -> str:
     """Return this machine's id: 32 hex digits, made once, readable by the owner only."""
     path = home / "machine-id"
     try:
-        known = path.read_text().strip()
+        known = read_plain(path).strip()
     except FileNotFoundError:
         known = ""
     if known:
         return known
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".machine-id.{os.getpid()}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_hex(16) + "\n")
+    write_plain(draft, secrets.token_hex(16) + "\n")
     draft.replace(path)
-    return path.read_text().strip()
+    return read_plain(path).strip()

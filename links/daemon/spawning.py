@@ -14,7 +14,7 @@ from typing import Final
 from links.daemon.config import Agent
 from links.daemon.spec import Spec
 from mesh import launch
-from mesh.plain_files import read_plain
+from mesh.plain_files import new_plain, open_plain, read_plain, write_plain
 
 COMMAND: Final = tuple(launch.command("sandboxes.daemon"))
 _PROJECT: Final = Path(__file__).resolve().parents[2]
@@ -43,7 +43,7 @@ def prepare(root: Path, spec: Spec) -> None:
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     (root / "token").unlink(missing_ok=True)  # of an older version's
     draft = root / ".spec.json"
-    draft.write_text(json.dumps(spec.as_json()))
+    write_plain(draft, json.dumps(spec.as_json()))
     draft.replace(root / "spec.json")
     (root / "pid").unlink(missing_ok=True)
 
@@ -53,7 +53,7 @@ def spawn(command: Sequence[str], root: Path, *, server_key: str) -> subprocess.
 
     The server's public key goes through a pipe: a file, an agent could change.
     """
-    with (root / "sandbox.log").open("ab") as log:
+    with os.fdopen(_log_of(root), "ab") as log:
         child = subprocess.Popen(
             [*command, "--root", str(root)],
             cwd=launch.FOLDER,  # and not ``root``, which is the agents' to write to
@@ -68,6 +68,15 @@ def spawn(command: Sequence[str], root: Path, *, server_key: str) -> subprocess.
     with contextlib.suppress(BrokenPipeError), child.stdin:  # it ended: its log says why
         child.stdin.write(json.dumps({"serverKey": server_key}).encode() + b"\n")
     return child
+
+
+def _log_of(root: Path) -> int:
+    """Return a descriptor of the sandbox's log; what is no plain file there is taken away."""
+    path = root / "sandbox.log"
+    try:
+        return open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW)
+    except OSError:
+        return new_plain(path)
 
 
 def with_agents(command: Sequence[str], agents: Sequence[Agent]) -> tuple[str, ...]:

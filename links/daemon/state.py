@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from mesh import processes
-from mesh.plain_files import read_plain
+from mesh.plain_files import read_plain, write_plain
 from mesh.version import VERSION
 
 logger = logging.getLogger(__name__)
@@ -81,8 +81,7 @@ class StateFile:
     def _save(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = self._path.with_suffix(f".{os.getpid()}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(asdict(self._state), file)
+        write_plain(draft, json.dumps(asdict(self._state)))
         draft.replace(self._path)
 
 

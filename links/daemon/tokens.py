@@ -27,7 +27,7 @@ from links.daemon.config import Config, own_command
 from links.daemon.errors import NoToken, PairAgain
 from links.daemon.oauth import Tokens
 from mesh.lib.backoff import Backoff
-from mesh.plain_files import read_plain
+from mesh.plain_files import new_plain, open_plain, read_plain
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class TokenStore:
         """Keep ``tokens`` instead of what was kept; a power cut leaves the one or the other."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = self.path.with_suffix(f".{os.getpid()}.new")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        handle = new_plain(draft)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump({"server": self.server, **asdict(tokens)}, file)
             file.flush()
@@ -138,7 +138,10 @@ class TokenStore:
             RenewalFailed: another one holds the lock and does not let go.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            handle = open_plain(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT)
+        except OSError as exc:
+            raise RenewalFailed(f"{self.path} can't be locked: {exc}.") from exc
         try:
             _lock(handle)
             yield

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mesh.lib.errors import AppError
-from mesh.plain_files import read_plain
+from mesh.plain_files import read_plain, write_plain
 
 RECORD: Final = "git.json"
 _MOST: Final = 4096  # bytes of a file that names a folder
@@ -83,9 +83,7 @@ def save(root: Path, own: Own | None) -> None:
         value = {key: _seen_from(root, path) for key, path in named.items()}
         value |= {"origin": own.origin} if own.origin else {}
     draft = root / f".{RECORD}.new"
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(value, file)
+    write_plain(draft, json.dumps(value))
     draft.replace(root / RECORD)
 
 
@@ -129,12 +127,12 @@ def mend_worktree(root: Path) -> None:
     """Tell the person's repository where its worktree is, after ``root`` was moved."""
     own = load(root)
     if own is not None and own.is_worktree_in(root) and _is_folder(own.git_dir):
-        (own.git_dir / "gitdir").write_text(f"{own.top / '.git'}\n", encoding="utf-8")
+        write_plain(own.git_dir / "gitdir", f"{own.top / '.git'}\n", 0o666)
 
 
 def point_to(own: Own) -> None:
     """Make the file ``.git`` of a new worktree name its git directory."""
-    (own.top / ".git").write_text(f"gitdir: {own.git_dir}\n", encoding="utf-8")
+    write_plain(own.top / ".git", f"gitdir: {own.git_dir}\n", 0o666)
 
 
 def _check_clone(git_dir: Path) -> None:

@@ -30,6 +30,7 @@ from mesh.git.calls import (
 )
 from mesh.git.own import ForeignGit, Own
 from mesh.lib.git_config import Judged, judge, parse, text_of
+from mesh.plain_files import read_plain, write_plain
 
 FOLDER: Final = "git"  # beside the working folder
 CONFIG_LIMIT: Final = 1024 * 1024
@@ -190,12 +191,11 @@ def _link(target: Path, link: Path, *, is_wanted: bool) -> None:
 
 
 def _write(file: Path, text: str) -> None:
-    data = text.encode()
     try:
-        if file.read_bytes() == data:
+        if read_plain(file) == text:
             return
     except OSError:
         pass
     draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    draft.write_bytes(data)
+    write_plain(draft, text, 0o666)
     draft.replace(file)

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from links.wire.server_signature import is_key
 from mesh.lib.errors import AppError
-from mesh.plain_files import read_plain
+from mesh.plain_files import open_plain, read_plain, write_plain
 from mesh.processes import started_at
 from mesh.version import VERSION
 from sandboxes.daemon import contained
@@ -67,7 +67,11 @@ class Place:
             raise NotASandbox("A sandbox at a port needs a token.")
         root.chmod(0o700)
         # The system lets go of the lock when the process dies, however it dies.
-        lock = (root / "lock").open("w", encoding="utf-8")
+        try:
+            handle = open_plain(root / "lock", os.O_WRONLY | os.O_CREAT)
+        except OSError as exc:
+            raise NotASandbox(f"{root} can't be locked: {exc}.") from exc
+        lock = os.fdopen(handle, "w", encoding="utf-8")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
@@ -129,6 +133,5 @@ def _private_folder() -> Path:
 
 def _write_atomically(path: Path, value: Any) -> None:
     new = path.with_name(f"{path.name}.new")
-    new.write_text(json.dumps(value), encoding="utf-8")
-    new.chmod(0o600)
+    write_plain(new, json.dumps(value))
     new.replace(path)

@@ -44,6 +44,15 @@ def test_what_was_changed_since_is_work(tmp_path, noted, do, status):
     assert boot_files.without([change], tmp_path, noted) == [change]
 
 
+def test_a_file_that_became_a_pipe_since_we_looked_is_not_waited_for(tmp_path, monkeypatch):
+    (tmp_path / "plain").touch()
+    os.mkfifo(tmp_path / "file")
+    facts = (tmp_path / "plain").lstat()
+    monkeypatch.setattr(type(tmp_path), "lstat", lambda path: facts)
+
+    assert boot_files.mark(tmp_path, NEW) == ""
+
+
 def test_what_was_never_noted_is_work(tmp_path):
     (tmp_path / "file").write_text("x")
 

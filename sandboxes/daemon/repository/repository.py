@@ -17,7 +17,7 @@ from mesh.git.own import ForeignGit
 from mesh.git.view import View
 from mesh.lib.git_status import Change, parse_status
 from sandboxes.daemon.files.errors import PathOutside
-from sandboxes.daemon.files.tree import Tree
+from sandboxes.daemon.files.tree import Tree, path_of
 from sandboxes.daemon.git import PLAIN, Git, view_of
 from sandboxes.daemon.repository import rebase
 from sandboxes.daemon.repository.errors import (
@@ -257,12 +257,13 @@ class Repository:
             self._take_away(path, place)
 
     def _take_away(self, path: str, place: Path) -> None:
+        target = place / "new" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
         with self._tree.at(str(self._top / path), follow=False) as spot:
             if not spot.name:
                 raise PathOutside
-        target = place / "new" / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(self._top / path, target)
+            # From the folder that was looked at: another may have its name by now.
+            shutil.move(path_of(spot.folder) / spot.name, target)
 
 
 def _view(tree: Tree, root: Path) -> View:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from mesh.lib.errors import AppError
-from mesh.plain_files import read_plain
+from mesh.plain_files import read_plain, write_plain
 
 NAME = "config.json"
 
@@ -37,9 +36,7 @@ def save(root: Path, name: str, text: str) -> None:
     """
     draft = root / f".{name}.new"
     try:
-        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(file, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        write_plain(draft, text)
         draft.replace(root / name)
     except OSError as exc:
         raise NotKept from exc

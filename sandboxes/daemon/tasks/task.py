@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
 from mesh import processes
+from mesh.plain_files import new_plain, write_plain
 from sandboxes.daemon.files.tree import Tree, path_of
 from sandboxes.daemon.program import READ_BYTES, read_some, rest_of, when_gone
 from sandboxes.daemon.tasks.output import Output
@@ -89,8 +90,8 @@ class Task:
         """Take over a process that was just started."""
         loop = asyncio.get_running_loop()
         self._process, self._pipes = process, pipes
-        self._log = self.log_path.open("wb", buffering=0)
-        self._trace.write_text(f"{process.pid} {processes.started_at(process.pid)}")
+        self._log = os.fdopen(new_plain(self.log_path), "wb", buffering=0)
+        write_plain(self._trace, f"{process.pid} {processes.started_at(process.pid)}")
         for stream, pipe in pipes.items():
             os.set_blocking(pipe.fileno(), False)
             loop.add_reader(pipe.fileno(), self._read, stream)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -26,6 +27,13 @@ async def ended(sandbox, task_id):
         return task if task["status"] != "running" else None
 
     return await auntil(look)
+
+
+async def next_log(sandbox):
+    """Return where the log of the next task will be."""
+    first = await ended(sandbox, await begin(sandbox, "true"))
+    here = next(sandbox.root.rglob(first["logName"]))
+    return here.with_name(f"task{int(first['id'].removeprefix('task')) + 1}.log")
 
 
 async def events_of(reply):
@@ -53,6 +61,24 @@ async def test_an_unknown_task(sandbox, method, path):  # D-SB7
     reply = await sandbox.client.request(method, f"/tasks/task999{path}")
 
     assert (reply.status_code, reply.json()["error"]["code"]) == (404, "unknown_task")
+
+
+@pytest.mark.parametrize("suffix", [".log", ".pid"])
+async def test_a_pipe_in_the_place_of_a_log_is_not_waited_for(sandbox, suffix):
+    os.mkfifo((await next_log(sandbox)).with_suffix(suffix))
+
+    task = await ended(sandbox, await begin(sandbox, "echo hi"))
+
+    assert task["stdout"] == "hi\n"
+
+
+async def test_a_log_is_written_through_no_link(sandbox):
+    (sandbox.root / "precious").write_text("kept")
+    (await next_log(sandbox)).symlink_to(sandbox.root / "precious")
+
+    await ended(sandbox, await begin(sandbox, "echo hi"))
+
+    assert (sandbox.root / "precious").read_text() == "kept"
 
 
 async def test_kill_once(sandbox):  # D-SB7
