@@ -118,14 +118,16 @@ def test_without_it_a_planted_module_is_loaded(planted, tmp_path):
         pytest.param(":/bin", "/bin", id="an empty entry is the working folder"),
         pytest.param("/bin:", "/bin", id="also at the end"),
         pytest.param(".:bin:../x:/bin", "/bin", id="relative"),
-        pytest.param("/work/shop:/work/shop/bin:/bin", "/bin", id="the agents' folder"),
-        pytest.param("/work/shop/../shop/bin:/bin", "/bin", id="by another way"),
-        pytest.param("/work/shopping:/bin", "/work/shopping:/bin", id="a folder of a longer name"),
+        pytest.param("/home/ada/shop:/home/ada/shop/bin:/bin", "/bin", id="the agents' folder"),
+        pytest.param("/home/ada/shop/../shop/bin:/bin", "/bin", id="by another way"),
+        pytest.param(
+            "/home/ada/shopping:/bin", "/home/ada/shopping:/bin", id="a folder of a longer name"
+        ),
         pytest.param("", os.defpath, id="none"),
     ],
 )
 def test_a_path_has_no_entry_that_agents_fill(path, safe):
-    assert launch.safe_path(path, "/work/shop") == safe
+    assert launch.safe_path(path, "/home/ada/shop") == safe
 
 
 def test_a_link_into_the_agents_folder_is_left_out(tmp_path):
