@@ -189,7 +189,9 @@ class Embedded(Front):
         return subprocess.run(
             [sys.executable, "manage.py", *words],
             cwd=ROOT,
-            env=os.environ | {"MESH_HOME": str(self.mesh.home)},
+            # Without what this process's own settings need, such as Django's in browser tests.
+            env={k: v for k, v in os.environ.items() if not k.startswith(("MESH_", "DJANGO_"))}
+            | {"MESH_HOME": str(self.mesh.home)},
             capture_output=True,
             text=True,
             check=True,
