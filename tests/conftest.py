@@ -12,7 +12,12 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.load_profile("mesh")
 
-pytest_plugins = ["tests.chromium", "tests.nothing_left_out", "tests.secrecy"]
+pytest_plugins = [
+    "tests.chromium",
+    "tests.nothing_left_out",
+    "tests.second_factor",
+    "tests.secrecy",
+]
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from tests.doors.browser import Browser
-from tests.second_factor import code_of
+from tests.second_factor import give_code
 
 PASSWORD = "correct horse battery"
 PERSON = """
@@ -61,7 +61,7 @@ def test_password_and_second_factor_open_the_admin(front, staff):
     browser = Browser(front)
     browser.sign_in(name, PASSWORD)
 
-    browser.post("/accounts/2fa/authenticate/", code=code_of(secret))
+    give_code(browser, "/accounts/2fa/authenticate/", secret)
 
     assert browser.get("/admin/").status_code == 200
 

@@ -10,6 +10,8 @@ from tests.second_factor import code_of, set_up
 PASSWORD = "correct horse battery"
 ADMIN, LOGIN, SET_UP = "/admin/", "/accounts/login/", "/accounts/2fa/totp/activate/"
 
+pytestmark = pytest.mark.usefixtures("still_period")
+
 
 @pytest.fixture
 def asked(settings):

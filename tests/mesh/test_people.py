@@ -46,7 +46,7 @@ def test_who_is_signed_in_already_may_use_the_address_again(ada, client):
     assert client.get(reverse("enter"), {"ticket": "used"}).status_code == 302
 
 
-def test_a_ticket_is_no_way_round_the_second_factor(embedded, ada, client):
+def test_a_ticket_is_no_way_round_the_second_factor(embedded, ada, client, still_period):
     secret = set_up(ada)
 
     answer = client.get(reverse("enter"), {"ticket": entry.make_ticket(user=ada)})
