@@ -25,6 +25,8 @@ ROOT: Final = "/sandbox"  # the image makes it, and gives it to its user
 STOP_WAIT: Final = 8  # seconds from SIGTERM to SIGKILL; the sandbox itself takes five
 LOG_LINES: Final = 20
 LOG_LOOKS: Final = 4
+START_LOOKS: Final = 20  # at a container that another process may be starting
+LOOK_EVERY: Final = 0.3  # seconds
 LABEL: Final = "mesh.handle"
 # -I: the image's modules only. The agents' home and folder outlive a stop, and are theirs to fill.
 COMMAND: Final = ("python", "-I", "-m", "sandboxes.daemon")
@@ -121,7 +123,29 @@ class DockerProvider(DirectProvider):
             return None
 
     def _run(self, place: Place) -> None:
-        container = self._find(place.handle) or self._create(place)
+        from docker.errors import APIError
+
+        container, is_ours = self._find(place.handle), False
+        if container is None:
+            container, is_ours = self._create(place)
+        for looks_left in reversed(range(START_LOOKS)):
+            container.reload()
+            # The process that made it also starts it: an engine refuses files for a container
+            # that starts just then. If that process went away, one of the others takes over.
+            is_anothers = container.status == "created" and not is_ours
+            if is_anothers and looks_left > START_LOOKS // 2:
+                time.sleep(LOOK_EVERY)
+                continue
+            try:
+                self._wake(container, place)
+            except APIError:
+                if not looks_left:
+                    raise
+                time.sleep(LOOK_EVERY)  # another process may be starting it
+            else:
+                return
+
+    def _wake(self, container: Any, place: Place) -> None:
         if container.status == "running":
             return
         if container.status == "paused":
@@ -130,7 +154,8 @@ class DockerProvider(DirectProvider):
         container.put_archive(ROOT, self._files(place))
         container.start()
 
-    def _create(self, place: Place) -> Any:
+    def _create(self, place: Place) -> tuple[Any, bool]:
+        """Return the container, and whether it was made here."""
         from docker.errors import APIError
         from docker.types import Ulimit
 
@@ -160,11 +185,11 @@ class DockerProvider(DirectProvider):
         else:
             options["ports"] = {f"{PORT}/tcp": ("127.0.0.1", None)}
         try:
-            return self._client().containers.create(engine.image, **options)
+            return self._client().containers.create(engine.image, **options), True
         except APIError:
             # Another server process may have been first; Docker says 409 then, Podman 500.
             if (container := self._find(place.handle)) is not None:
-                return container
+                return container, False
             raise
 
     def _files(self, place: Place) -> bytes:
@@ -212,7 +237,7 @@ class DockerProvider(DirectProvider):
         for _ in range(LOG_LOOKS):
             if text := container.logs(tail=LOG_LINES).decode(errors="replace").strip():
                 return str(text)
-            time.sleep(0.3)  # an engine may say that it ended before it has its last words
+            time.sleep(LOOK_EVERY)  # an engine may say that it ended before it has its last words
         return "it left no word."
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from asgiref.sync import sync_to_async
+from docker.errors import APIError
+from docker.models.containers import Container
 
 from mesh.lib.addresses import parse_allowed
 from mesh.version import VERSION
@@ -116,6 +118,25 @@ async def test_several_who_ensure_at_once_get_one_container(engine, image, conta
 
     assert len(engine.client().containers.list(all=True)) == 1
     assert container().labels["mesh.handle"] == PLACE.handle
+
+
+async def test_an_engine_that_refuses_while_another_process_starts_it_is_asked_again(
+    engine, image, container, monkeypatch
+):
+    """As Podman does: it takes no files for a container that starts at that moment."""
+    await provider_of(engine, image).remove(PLACE, force=True)
+    put, refusals = Container.put_archive, iter(["500 Server Error"])
+
+    def refused_once(self, *args):
+        for refusal in refusals:
+            raise APIError(refusal)
+        return put(self, *args)
+
+    monkeypatch.setattr(Container, "put_archive", refused_once)
+
+    await provider_of(engine, image).ensure(PLACE)
+
+    assert container().status == "running"
 
 
 @pytest.fixture(params=["a published port", "a network"])
