@@ -43,11 +43,14 @@ def main() -> int:
     return commands[name](words)
 
 
+STARTS = "containers or faults or programs or real_cli or whole"  # programs, by pytest's markers
 # Each in a pytest of its own: Playwright keeps an event loop that asyncio's tests can't share.
+# What hypothesis makes up is tried a few times by "quick", and a hundred times by "thorough".
 SUITES = {
-    "quick": "not (browser or containers or faults or programs or real_cli or whole)",
-    "programs": "(containers or faults or programs or real_cli or whole) and not browser",
-    "browser": "browser",
+    "quick": ["-m", f"not (browser or thorough or {STARTS})", "--hypothesis-profile=quick"],
+    "thorough": ["-m", f"(thorough or hypothesis) and not (browser or {STARTS})"],
+    "programs": ["-m", f"({STARTS}) and not browser"],
+    "browser": ["-m", "browser"],
 }
 
 
@@ -73,7 +76,7 @@ def test(words: list[str]) -> int:
 
 def _run_suite(name: str) -> int:
     print(f"— {name} —", flush=True)
-    return _run(sys.executable, "-m", "pytest", "-n", "2", "-m", SUITES[name])
+    return _run(sys.executable, "-m", "pytest", "-n", "2", "--durations=10", *SUITES[name])
 
 
 def check(words: list[str]) -> int:

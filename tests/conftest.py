@@ -6,9 +6,14 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from tests.examples import QUICK
+
 # No test asserts how long something takes: a busy machine is no defect.
 hypothesis_settings.register_profile(
     "mesh", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.register_profile(
+    "quick", hypothesis_settings.get_profile("mesh"), max_examples=QUICK
 )
 hypothesis_settings.load_profile("mesh")
 
@@ -17,6 +22,7 @@ pytest_plugins = [
     "tests.nothing_left_out",
     "tests.second_factor",
     "tests.secrecy",
+    "tests.tables",
 ]
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.nothing_left_out import NOT_TO_BE_HAD
 
+pytestmark = pytest.mark.programs
+
 HERE = Path(__file__).resolve().parent.parent
 WAYS = {
     "in a test": "def test_it(): pytest.skip('no engine')",

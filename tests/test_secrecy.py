@@ -15,6 +15,8 @@ from django.urls import path
 from sandboxes.preview.app import Previews
 from tests.secrecy import MARK, found_in
 
+pytestmark = pytest.mark.programs
+
 SHOWING = f"""
 import logging, sys
 def test_out(): print("{MARK}")

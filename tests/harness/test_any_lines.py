@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from agents.harness import ADAPTERS
 from agents.harness.base import Ask, Done
+from tests.examples import up_to
 from tests.harness.driver import turn
 from tests.harness.scenarios import ALL, SCENARIOS, load
 from tests.harness.shapes import check_turn
@@ -88,7 +89,7 @@ def play(adapter, given_turn, lines):
 
 
 @pytest.mark.parametrize("speech", SPEECHES, ids=lambda speech: speech.kind)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=up_to(150), deadline=None)
 @given(
     data=st.data(),
     level=st.sampled_from(["auto", "readonly"]),
@@ -106,7 +107,7 @@ def test_a_turn_is_whole_whatever_the_program_writes(speech, data, level, mode):
     assert not any(hasattr(out, "chunk") or isinstance(out, Done) for out in after)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=up_to(200), deadline=None)
 @given(recorded=st.sampled_from(ALL), end=st.integers(0, 60), drop=st.integers(0, 60))
 def test_a_recording_cut_anywhere_with_a_line_missing(recorded, end, drop):
     kind, name = recorded

@@ -16,6 +16,8 @@ from tests.harness.driver import STEER, Driver, one, text_of, turn, types_of
 from tests.harness.shapes import check_turn
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 PROGRAM = [sys.executable, str(Path(agents.demo_agent.__file__))]
 
 

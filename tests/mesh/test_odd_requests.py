@@ -28,6 +28,8 @@ from tests.odd_requests import (
 )
 from tests.second_factor import set_up
 
+pytestmark = pytest.mark.thorough
+
 # One model's pages stand for all of the admin's.
 ROUTES = sorted(
     route

@@ -7,6 +7,8 @@ import sys
 import pytest
 from cryptography.fernet import Fernet
 
+pytestmark = pytest.mark.programs
+
 SHOW = (
     "import django; django.setup(); from django.conf import settings as s;"
     "print(s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME, s.SESSION_COOKIE_SECURE)"

@@ -4,6 +4,8 @@ import pytest
 
 from tests.migrations.conftest import Chain
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def threads(transactional_db):

@@ -9,6 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from sandboxes.core.reference import fix_vm_map
 from sandboxes.moving import move_metadata
 
+pytestmark = pytest.mark.thorough
+
 OLD = {"vmId": "v1", "runnerKind": "agent-sandbox"}
 NEW = {"vmId": "v1", "sandboxProviderKind": "agent-sandbox"}
 BOTH = {"vmId": "v2", "runnerKind": "host", "sandboxProviderKind": "docker"}

@@ -2,7 +2,10 @@
 
 from datetime import timedelta
 
+import pytest
 from django.utils import timezone
+
+pytestmark = pytest.mark.thorough
 
 BEFORE, AFTER = "0003_keep_when_tokens_are_used", "0004_give_tokens_a_scope_and_an_expiry"
 

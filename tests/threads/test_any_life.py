@@ -272,6 +272,7 @@ class AnyLife(RuleBasedStateMachine):
         assert len(names) == len(set(names))
 
 
+@pytest.mark.thorough
 @pytest.mark.django_db
 def test_any_life_of_a_thread_keeps_every_promise(say, ada, org, agent, settings_of_pytest):
     def new_thread():

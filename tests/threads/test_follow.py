@@ -11,6 +11,7 @@ from asgiref.sync import sync_to_async
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import up_to
 from threads import bell, follow, pool, rows
 from threads.rows import Draft, EventRow
 
@@ -137,7 +138,9 @@ STEPS = st.lists(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=up_to(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=STEPS, seed=st.integers(), starts=st.lists(st.integers(0, 30), max_size=3))
 async def test_no_gap_and_no_repeat_however_the_bells_ring(monkeypatch, steps, seed, starts):

@@ -6,6 +6,8 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+pytestmark = pytest.mark.thorough
+
 BEFORE, AFTER = ("threads", "0004_order_the_queue"), ("threads", "0005_number_the_queue")
 
 

@@ -13,6 +13,8 @@ from django.test import Client
 from django.urls import get_resolver
 from django.urls.resolvers import URLPattern
 
+pytestmark = pytest.mark.thorough
+
 IN, SIGN_IN, FORBIDDEN, UNKNOWN = "in", "sign-in", "forbidden", "unknown"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 

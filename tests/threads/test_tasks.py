@@ -11,6 +11,8 @@ from cryptography.fernet import Fernet
 from mesh.develop import ROOT
 from threads import services, tasks
 
+pytestmark = pytest.mark.programs
+
 NAMES = ["end_stuck_runs", "expire_queued_runs", "prune_events", "prune_unsent"]
 SHOW = """
 import json

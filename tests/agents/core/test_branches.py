@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.core.branches import is_branch, new_branch
+from tests.examples import up_to
 
 
 @pytest.mark.parametrize("name", ["main", "deco/quiet-otter", "fix/a.b", "ä", "a@b", "v1.0"])
@@ -25,7 +26,7 @@ def test_no_branch(name):
     assert not is_branch(name)
 
 
-@settings(max_examples=60)
+@settings(max_examples=up_to(60))
 @given(st.text(alphabet="ab./-@{~lock \\:", min_size=1, max_size=12))
 def test_what_we_take_git_takes(name):
     assert shutil.which("git")

@@ -13,6 +13,8 @@ from mesh.git import own
 from mesh.lib.errors import AppError
 from tests.links.daemon.conftest import is_running
 
+pytestmark = pytest.mark.programs
+
 
 def git(folder, *args):
     identity = ["-c", "user.name=Ada", "-c", "user.email=ada@mesh.example"]

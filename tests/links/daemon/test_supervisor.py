@@ -25,6 +25,8 @@ from mesh import processes
 from tests.links.daemon.conftest import is_running
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 KEY = "ab" * 32
 
 

@@ -8,6 +8,7 @@ from links.wire import frames
 from links.wire.errors import TunnelError
 from links.wire.heads import RequestHead
 from links.wire.tunnel import Tunnel
+from tests.examples import up_to
 from tests.links.wire.tunnels import GET, OK, Pair
 
 HELLO = (frames.HELLO, 0, frames.pack_json({"protocol": 1, "window": 50}))
@@ -80,7 +81,7 @@ class Traffic(RuleBasedStateMachine):
 
 
 TestTraffic = Traffic.TestCase
-TestTraffic.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTraffic.settings = settings(max_examples=up_to(60), stateful_step_count=40, deadline=None)
 
 KINDS = st.sampled_from([*frames.KNOWN, 0x77])
 PAYLOADS = st.binary(max_size=60) | st.sampled_from([GET.pack(), OK.pack(), b"\0\0\0\x05"])

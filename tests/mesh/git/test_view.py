@@ -24,6 +24,8 @@ from sandboxes.daemon.sources import prepare
 from sandboxes.daemon.spec import Spec
 from tests.mesh.git.test_own import git
 
+pytestmark = pytest.mark.programs
+
 FILTER = '#!/bin/sh\necho "$*" >> {log}\nexec tr a-z A-Z\n'
 
 

@@ -10,6 +10,7 @@ from mesh.models import Pairing, User
 from mesh.pairing import services, tokens
 from mesh.services import make_token
 from mesh.tokens import find_ended, find_sign_in
+from tests.examples import up_to
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ def test_everything_of_someone_shut_out_has_ended(machine, adas, ada):
 
 
 @settings(
-    max_examples=15,
+    max_examples=up_to(15),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -17,6 +17,8 @@ from tests.sandboxes.daemon.projects import address_of
 from tests.sandboxes.daemon.sandbox import is_alive
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 HANDLE = "main-0123456789abcdef"
 
 

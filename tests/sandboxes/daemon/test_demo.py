@@ -7,6 +7,8 @@ import pytest
 from tests.sandboxes.daemon.sandbox import chunks_of, is_alive, kinds_of, text_of
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 
 async def run(sandbox, run_id, text, **options):
     return await sandbox.run(run_id, harness="demo", text=text, model="demo:fast", **options)

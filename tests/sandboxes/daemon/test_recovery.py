@@ -23,6 +23,8 @@ from tests.sandboxes.daemon.sandbox import (
 )
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 
 @pytest.mark.faults
 async def test_a_killed_sandbox_ends_its_runs_at_the_next_number(make_sandbox):

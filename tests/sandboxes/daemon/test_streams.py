@@ -13,6 +13,7 @@ from sandboxes.daemon import streams
 from sandboxes.daemon.journal import Journal
 from sandboxes.daemon.streams import RunStream
 from sandboxes.daemon.writer import Writer
+from tests.examples import up_to
 
 
 @pytest.fixture
@@ -36,7 +37,9 @@ async def read_all(stream, after=0):
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
+    max_examples=up_to(25),
 )
 @given(count=st.integers(0, 40), after=st.integers(0, 41), tail=st.integers(1, 3000))
 def test_any_cursor_and_any_memory(tmp_path_factory, count, after, tail):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sandboxes.providers.base import SandboxEvent
+from tests.examples import up_to
 from tests.threads.doubles import DONE, chunk
 from threads.core import run_state
 from threads.core.decide import (
@@ -287,4 +288,4 @@ class AnyRun(RuleBasedStateMachine):
 
 
 TestAnyRun = AnyRun.TestCase
-TestAnyRun.settings = settings(max_examples=80, stateful_step_count=20)
+TestAnyRun.settings = settings(max_examples=up_to(80), stateful_step_count=20)

@@ -8,7 +8,11 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from threads.decopilot import library
+
+pytestmark = pytest.mark.programs
 
 ROOT = Path(__file__).resolve().parents[3]
 

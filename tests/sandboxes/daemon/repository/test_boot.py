@@ -13,6 +13,8 @@ from tests.sandboxes.daemon.events_reader import looking_on
 from tests.sandboxes.daemon.projects import SERVER_PY, config, git, repository
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 START = "date >> app.lock; mkdir -p gen; echo made > gen/types.ts; exec python3 server.py"
 FILES = {
     "mesh.toml": f"dev = {json.dumps(['sh', '-c', START])}",

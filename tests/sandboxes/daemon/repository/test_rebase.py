@@ -7,6 +7,8 @@ import pytest
 from tests.sandboxes.daemon.projects import git
 from tests.sandboxes.daemon.sandbox import read_words
 
+pytestmark = pytest.mark.programs
+
 
 @pytest.fixture
 def origin(tmp_path):

@@ -16,6 +16,8 @@ from tests.sandboxes.daemon.events_reader import looking_on
 from tests.sandboxes.daemon.projects import git
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 
 def changed(told):
     return {data["path"] for data in told.of("file-changed")}

@@ -11,6 +11,8 @@ from tests.sandboxes.daemon.events_reader import looking_on
 from tests.sandboxes.daemon.projects import ODD_SERVER_PY, config, repository
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 FILES = {"mesh.toml": 'dev = ["python3", "server.py"]', "server.py": ODD_SERVER_PY}
 
 

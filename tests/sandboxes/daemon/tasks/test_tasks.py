@@ -13,6 +13,8 @@ from sandboxes.daemon.tasks.task import status_of
 from tests.sandboxes.daemon.sandbox import is_alive
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs
+
 
 async def begin(sandbox, command):
     reply = await sandbox.post("/bash", {"command": command, "background": True})
