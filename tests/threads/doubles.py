@@ -255,6 +255,58 @@ class BusySandbox(ScriptedSandbox):
                 raise StreamCut
 
 
+class WakingSandbox(ScriptedSandbox):
+    """On a laptop that slept: while ``is_drifting`` its clock is wrong, and no call is taken."""
+
+    is_drifting = False
+
+    def check(self):
+        if self.is_drifting:
+            raise NotNow("timestamp_drift", "The two clocks are apart.")
+
+    def fall_asleep(self):
+        """Cut every stream; on waking up, the clock is 40 seconds off."""
+        self.is_drifting = True
+        for run in self.runs.values():
+            run.grown.set()
+
+    async def ensure(self, place):
+        self.check()
+        await super().ensure(place)
+
+    @asynccontextmanager
+    async def dispatch(self, place, **given):
+        self.check()
+        async with super().dispatch(place, **given) as events:
+            yield events
+
+    @asynccontextmanager
+    async def attach(self, place, **given):
+        self.check()
+        async with super().attach(place, **given) as events:
+            yield events
+
+    async def read(self, run, after):
+        while True:
+            for n, body in enumerate(run.events[after:], after + 1):
+                after = n
+                yield SandboxEvent(n, body)
+                if body == DONE:
+                    return
+            if self.is_drifting:
+                raise StreamCut
+            run.grown.clear()
+            await run.grown.wait()
+
+    async def ack(self, place, **given):
+        self.check()
+        await super().ack(place, **given)
+
+    async def cancel(self, place, **given):
+        self.check()
+        await super().cancel(place, **given)
+
+
 class DeafSandbox(ScriptedSandbox):
     """Takes a stop and goes on regardless."""
 

@@ -232,6 +232,25 @@ async def test_a_refusal_that_never_passes_ends_with_its_code(serve, post, monke
     assert (done.state, done.error_code) == ("failed", "timestamp_drift")
 
 
+async def test_a_run_that_was_given_up_is_stopped_once_its_machine_listens_again(
+    serve, post, monkeypatch
+):
+    """A laptop wakes up with a wrong clock; its agent works on, and nobody reads it."""
+    monkeypatch.setattr("threads.run_follower.TRIES", 2)
+    run = await post()
+    sandbox = doubles.WakingSandbox(*a_turn("a", "b")[:3])
+    await serve(sandbox)
+    await in_state(run, "running")
+    sandbox.fall_asleep()
+    assert (await ended(run)).error_code == "timestamp_drift"
+    after = await post("and then?")
+
+    sandbox.is_drifting = False
+
+    await auntil(lambda: str(after.pk) in sandbox.starts, what="the next message")
+    assert sandbox.cancelled == [str(run.pk)]
+
+
 async def test_an_offline_machine_gets_the_run_when_it_is_back(serve, post):
     run = await post()
     sandbox = doubles.OfflineSandbox(*a_turn("a"))

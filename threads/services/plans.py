@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.db import transaction
-from django.utils import timezone
 
 from agents.harness.questions import PLAN_READY
 from mesh.models import User
@@ -89,6 +88,5 @@ def _end(approval: Approval, run: Run, *, by: User) -> None:
     thread = approval.run.thread
     drafts = [answered, *(Draft(chunk, approval.run_id) for chunk in told)]
     announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=rows.append(thread.pk, drafts))
+    # Its agent, which still waits for the answer, is told to stop with that.
     finish_run(run_id=approval.run_id, state=run_state.COMPLETED)
-    # Only now, or it would have ended as stopped. Its agent still waits for the answer.
-    Run.objects.filter(pk=approval.run_id).update(cancel_requested_at=timezone.now())

@@ -27,7 +27,7 @@ def finish_run(*, run_id: UUID, state: str, code: str = "", text: str = "") -> b
     """End a run by the server's word, with chunks that tell its readers; say whether it did.
 
     A run that has already ended stays as it is; one that was told to stop ends as stopped,
-    whatever else went wrong with it.
+    whatever else went wrong with it. Its machine may still work on it, so it is told to stop.
     """
     with transaction.atomic():
         run = lock_run(run_id)
@@ -41,6 +41,7 @@ def finish_run(*, run_id: UUID, state: str, code: str = "", text: str = "") -> b
 
 
 def _end(run: Run, ending: Ending, *, now: datetime) -> None:
+    is_with_machine = run.state in run_state.ACTIVE
     try:
         with transaction.atomic():
             written = conclude(run, ending, before=(), now=now)
@@ -50,6 +51,9 @@ def _end(run: Run, ending: Ending, *, now: datetime) -> None:
         # A run that can't be ended would be tried again for ever.
         logger.exception("The answer of run %s can't be kept.", run.pk)
         written = conclude(run, ending, before=(), now=now, is_bare=True)
+    if is_with_machine:
+        # Only now: before, it would have ended as stopped by a person.
+        Run.objects.filter(pk=run.pk, cancel_requested_at=None).update(cancel_requested_at=now)
     # The next queued run of the thread may go.
     announce(thread_id=run.thread_id, owner_id=run.thread.owner_id, rows=written, runs=True)
 

@@ -44,20 +44,15 @@ def end_stuck_runs(*, now: datetime) -> int:
             thread__harness_id=kind.kind,
         )
         for run_id in silent.values_list("pk", flat=True):
-            ended += _end_stuck(run_id, before=before, now=now)
+            ended += _end_stuck(run_id, before=before)
     return ended
 
 
-def _end_stuck(run_id: UUID, *, before: datetime, now: datetime) -> bool:
+def _end_stuck(run_id: UUID, *, before: datetime) -> bool:
     def is_silent(run: Run) -> bool:
         return run.state in _AT_WORK and run.progress_at < before
 
-    with transaction.atomic():
-        if not _finish_if(run_id, is_silent, state=run_state.FAILED, code="stuck"):
-            return False
-        # Only now, or it would have ended as stopped by the person.
-        Run.objects.filter(pk=run_id).update(cancel_requested_at=now)
-    return True
+    return _finish_if(run_id, is_silent, state=run_state.FAILED, code="stuck")
 
 
 def expire_queued_runs(*, now: datetime) -> int:
