@@ -127,8 +127,36 @@ def test_a_run_that_was_sent_meanwhile_goes_on(late, link):
     assert expire() == 0
 
 
-def test_a_run_that_may_not_wait_never_expires(say):
-    assert say().expires_at is None
+def test_a_run_whose_machine_is_there_has_no_deadline(say):
+    run = say()
+
+    expire()
+
+    run.refresh_from_db()
+    assert (run.state, run.expires_at) == ("queued", None)
+
+
+def test_a_run_that_is_put_back_expires(say, link):
+    """It was accepted for a machine that had just been closed."""
+    run = say()
+    services.claim_run(run_id=run.pk)
+    services.requeue_run(run_id=run.pk)
+    away(link)
+
+    assert services.expire_queued_runs(now=timezone.now() + WAIT_FOR_MACHINE) == 1
+    run.refresh_from_db()
+    assert run.state == "expired"
+
+
+def test_a_message_behind_another_expires_once_the_machine_has_gone(say, link):
+    services.claim_run(run_id=say().pk)
+    behind = say("and then?")
+    away(link)
+    assert expire() == 0
+
+    assert services.expire_queued_runs(now=timezone.now() + WAIT_FOR_MACHINE) == 1
+    behind.refresh_from_db()
+    assert behind.state == "expired"
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Case, F, Q, When
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from threads import rows
@@ -27,6 +28,7 @@ from threads.models import Approval, Event, Run
 from threads.rows import Draft
 from threads.services.announce import announce
 from threads.services.leaving import owner_may_run
+from threads.services.messages import WAIT_FOR_MACHINE
 from threads.services.runs import finish_run
 
 # A holder renews three times as often, so a lease lapses only when two renewals failed.
@@ -141,12 +143,20 @@ def note_joined(*, run_id: UUID) -> None:
 
 
 def requeue_run(*, run_id: UUID) -> bool:
-    """Put a run back that was never sent: its laptop is gone. Say whether it was ours."""
+    """Put a run back that was never sent: its laptop is gone. Say whether it was ours.
+
+    It waits for its machine from now on, and so not for ever.
+    """
     with transaction.atomic():
         run = lock_run(run_id)
         if run is None or run.state != run_state.DISPATCHED or run.last_n:
             return False
-        Run.objects.filter(pk=run_id).update(state=run_state.QUEUED, node="", leased_until=None)
+        Run.objects.filter(pk=run_id).update(
+            state=run_state.QUEUED,
+            node="",
+            leased_until=None,
+            expires_at=Coalesce("expires_at", timezone.now() + WAIT_FOR_MACHINE),
+        )
         _tell(run, run_state.QUEUED)
     return True
 

@@ -19,6 +19,7 @@ from threads import rows
 from threads.core import lanes, run_state
 from threads.ending import lock_run
 from threads.models import Event, Run, Thread
+from threads.services.messages import WAIT_FOR_MACHINE
 from threads.services.runs import finish_run
 
 KEEP = timedelta(days=7)  # of events whose answers are stored
@@ -56,10 +57,16 @@ def _end_stuck(run_id: UUID, *, before: datetime) -> bool:
 
 
 def expire_queued_runs(*, now: datetime) -> int:
-    """End the queued runs whose machine did not come in time; return how many."""
-    late = Run.objects.filter(
-        state=run_state.QUEUED, expires_at__lte=now, thread__sandbox_provider_kind=REMOTE_USER
+    """End the queued runs whose machine did not come in time; return how many.
+
+    One that was accepted while the machine was there has no deadline; it is given one when the
+    machine is found to be away.
+    """
+    waiting = Run.objects.filter(
+        state=run_state.QUEUED, thread__sandbox_provider_kind=REMOTE_USER
     ).exclude(thread__link__offline_after__gt=now)
+    waiting.filter(expires_at=None).update(expires_at=now + WAIT_FOR_MACHINE)
+    late = waiting.filter(expires_at__lte=now)
     return sum(
         _finish_if(
             run_id,
