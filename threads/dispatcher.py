@@ -178,12 +178,11 @@ class Dispatcher:
                 logger.exception("The renewing of leases failed; it goes on.")
 
     async def _renew(self) -> None:
-        """Renew what is followed here, and leave alone what another process has taken over."""
+        """Renew what is followed here; leave alone what another process has, or what has ended."""
         if not self._leased:
             return
         lost = await pool.run(services.renew_leases, run_ids=set(self._leased), node=self._node)
         for run_id in lost & self._leased:
-            logger.warning("Run %s was taken over by another process.", run_id)
             self._followers[run_id].lose()
 
     def _begin(self, kind: str, id: UUID, work: Coroutine[Any, Any, None]) -> None:

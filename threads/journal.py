@@ -12,7 +12,7 @@ import contextlib
 import logging
 import threading
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -38,11 +38,20 @@ class Lane:
 
     ``committed`` is the producer's number up to which everything is safe. ``is_over``: the
     run has ended; what comes now is counted, so that it can be acknowledged, and dropped.
+    ``on_over`` is called when that is found.
     """
 
-    def __init__(self, writer: Writer, run_id: UUID, fence: int, committed: int) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        run_id: UUID,
+        fence: int,
+        committed: int,
+        on_over: Callable[[], None] | None = None,
+    ) -> None:
         self.run_id, self.fence, self.committed = run_id, fence, committed
         self.is_over = False
+        self._on_over = on_over
         self.error: Exception | None = None
         self.loop = asyncio.get_running_loop()
         self.waiting: deque[Numbered] = deque()
@@ -101,7 +110,10 @@ class Lane:
         """Take what became of a share of ``count`` events; called in the lane's loop."""
         self._size -= sum(self._sizes.popleft() for _ in range(count))
         self.committed = max(self.committed, outcome.last_n)
-        self.is_over = self.is_over or outcome.is_over
+        if outcome.is_over and not self.is_over:
+            self.is_over = True
+            if self._on_over is not None:
+                self._on_over()
         self.error = self.error or outcome.error
         self._changed.set()
 
@@ -133,9 +145,19 @@ class Writer:
             self._thread.join(timeout=10)
             self._thread = None
 
-    def lane(self, *, run_id: UUID, fence: int, after: int = 0) -> Lane:
-        """Return a way in for the events of one attempt, of which ``after`` are committed."""
-        return Lane(self, run_id, fence, after)
+    def lane(
+        self,
+        *,
+        run_id: UUID,
+        fence: int,
+        after: int = 0,
+        on_over: Callable[[], None] | None = None,
+    ) -> Lane:
+        """Return a way in for the events of one attempt, of which ``after`` are committed.
+
+        ``on_over`` is called in the lane's loop when the run is found to have ended.
+        """
+        return Lane(self, run_id, fence, after, on_over)
 
     async def append(self, run_id: UUID, fence: int, events: Sequence[Numbered]) -> Lane:
         """Commit ``events`` and return their lane.

@@ -53,6 +53,7 @@ class RunFollower:
         self._fence = 0  # of the attempt that began here
         self._following: asyncio.Task[None] | None = None
         self._is_lost = False
+        self._has_all = False  # that the run will ever say
         self._nudged = asyncio.Event()
         self._backoff = Backoff(first=0.05, ceiling=5.0)
         self._latest: Order | None = None
@@ -68,9 +69,10 @@ class RunFollower:
         self._nudged.set()
 
     def lose(self) -> None:
-        """Stop following: another process has the run."""
-        self._is_lost = True
-        if self._following is not None:
+        """Stop following, and serving: the run has ended, or another process has it."""
+        if self._following is not None and not self._has_all:
+            logger.warning("run %s: ended, or served elsewhere; its agent here stops", self.run_id)
+            self._is_lost = True
             self._following.cancel()
 
     async def begin(self, how: str) -> bool:
@@ -198,7 +200,13 @@ class RunFollower:
             if self._provider.has_sandboxes:
                 # Beside the run, whose first words don't wait for it.
                 self._noting = asyncio.create_task(note_sandbox(order.place))
-        lane = self._writer.lane(run_id=order.run_id, fence=order.fence, after=order.last_n)
+        lane = self._writer.lane(
+            run_id=order.run_id,
+            fence=order.fence,
+            after=order.last_n,
+            # A machine is told to stop; what it still says is taken from it, and dropped.
+            on_over=self.lose if order.lane == lanes.SERVER else None,
+        )
         self._was_sent = True
         # In the server lane, who begins an attempt is known, and nobody else may begin it.
         if order.last_n == 0 and (order.lane == lanes.LINK or order.fence == self._fence):
@@ -223,7 +231,7 @@ class RunFollower:
         try:
             async for event in events:
                 lane.put(event, size=event.size)
-                last = event.n
+                last, self._has_all = event.n, event.is_last
                 await lane.room()
                 self._acknowledge_now_and_then(order, lane)
         except StreamCut:

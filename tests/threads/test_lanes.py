@@ -180,6 +180,46 @@ async def test_who_cannot_renew_any_more_lets_go(process, post):
     await auntil(lambda: asleep.let_gone == [(str(run.pk), 1)], what="let go")
 
 
+@pytest.fixture
+def stopped_while_asleep(process, post, served):
+    """Return ``stopped(agents)``: a process that slept while its run was stopped, and the run.
+
+    Its lease had lapsed, so the run ended at once, and the stop was delivered to another process.
+    """
+
+    async def stopped(agents):
+        dispatcher = await process("A", agents, renew_every=3600)
+        run = await in_state(await post(), "running")
+        await lapse(run)
+        await sync_to_async(services.cancel)(thread=served)
+        await sync_to_async(services.mark_stop_delivered)(run_id=run.pk)
+        agents.cancelled.clear()
+        assert (await row(run)).state == "cancelled"
+        return dispatcher, run
+
+    return stopped
+
+
+async def test_a_process_that_slept_through_a_stop_ends_its_silent_loop(stopped_while_asleep):
+    asleep = LostProcess(*a_turn("old")[:3])
+    dispatcher, run = await stopped_while_asleep(asleep)
+
+    await dispatcher._renew()
+
+    await auntil(lambda: asleep.let_gone == [(str(run.pk), 1)], what="let go")
+
+
+async def test_a_process_that_slept_through_a_stop_ends_its_loop_at_the_next_word(
+    stopped_while_asleep,
+):
+    asleep = LostProcess(*a_turn("old")[:3])
+    _, run = await stopped_while_asleep(asleep)
+
+    asleep.runs[str(run.pk)].say(chunk("text-delta", id="t", delta=" news"))
+
+    await auntil(lambda: asleep.let_gone == [(str(run.pk), 1)], what="let go")
+
+
 async def test_a_container_that_knows_the_attempt_goes_on_with_it(process, post):
     """Who takes over joins under the same fence: the prompt is sent once."""
     container = ScriptedSandbox(*a_turn("a", "b")[:3])
@@ -324,4 +364,14 @@ def test_a_lease_that_holds_is_not_taken(say, served):
     assert not services.take_over(run_id=run.pk, node="B")
     assert services.release_leases(node="A") == 1
     assert services.take_over(run_id=run.pk, node="B")
+    assert services.renew_leases(run_ids={run.pk}, node="A") == {run.pk}
+
+
+def test_a_run_that_has_ended_is_not_ours_to_renew(say, served):
+    run = say()
+    services.claim_run(run_id=run.pk, node="A")
+    assert services.renew_leases(run_ids={run.pk}, node="A") == set()
+
+    services.finish_run(run_id=run.pk, state="failed", code="internal_error")
+
     assert services.renew_leases(run_ids={run.pk}, node="A") == {run.pk}

@@ -121,12 +121,14 @@ def restart_run(*, run_id: UUID, fence: int, node: str) -> bool:
 
 
 def renew_leases(*, run_ids: Collection[UUID], node: str) -> set[UUID]:
-    """Renew the leases of ``node`` on those runs; return the runs that are no longer its own."""
-    runs = Run.objects.filter(pk__in=run_ids, lane=lanes.SERVER)
+    """Renew the leases of ``node`` on those runs; return the runs that it must leave alone:
+    another process has them, or they have ended, or are gone."""
+    ours = Run.objects.filter(
+        pk__in=run_ids, lane=lanes.SERVER, state__in=run_state.ACTIVE, node=node
+    )
     # One that was released meanwhile stays so.
-    ours = runs.filter(node=node, leased_until__isnull=False)
-    ours.update(leased_until=timezone.now() + LEASE)
-    return set(runs.exclude(node=node).values_list("pk", flat=True))
+    ours.filter(leased_until__isnull=False).update(leased_until=timezone.now() + LEASE)
+    return set(run_ids) - set(ours.values_list("pk", flat=True))
 
 
 def release_leases(*, node: str = "") -> int:
