@@ -106,7 +106,8 @@ class Dispatcher:
     async def link_up(self, link_id: UUID) -> None:
         """Look at once: what waited for the machine may go, what was cut is joined again."""
         for follower in self._followers.values():
-            follower.nudge()
+            if follower.link_id == link_id:
+                follower.nudge()
         self.ring()
 
     async def link_down(self, link_id: UUID, cause: str = "") -> None:

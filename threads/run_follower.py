@@ -64,6 +64,11 @@ class RunFollower:
         self._acking: asyncio.Task[None] | None = None
         self._noting: asyncio.Task[None] | None = None
 
+    @property
+    def link_id(self) -> UUID | None:
+        """The machine on which the run is, as far as it is known."""
+        return self._latest.place.link_id if self._latest else None
+
     def nudge(self) -> None:
         """Try at once instead of waiting any longer."""
         self._nudged.set()
@@ -189,6 +194,7 @@ class RunFollower:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._backoff.next()):
                 await self._nudged.wait()
+                self._backoff.tries -= 1  # it was not our turn yet
         self._nudged.clear()
         return True
 

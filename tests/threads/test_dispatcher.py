@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from uuid import uuid4
+
 import pytest
 import pytest_asyncio
 from asgiref.sync import sync_to_async
 
+from mesh.lib.backoff import Backoff
 from tests.threads import doubles
 from tests.threads.doubles import DONE, a_turn, chunk
 from tests.waiting import auntil
@@ -262,6 +266,25 @@ async def test_an_offline_machine_gets_the_run_when_it_is_back(serve, post):
 
     assert (await ended(run)).state == "completed"
     assert sandbox.starts == [str(run.pk)]
+
+
+async def test_machines_that_come_back_cost_no_run_its_tries(serve, post, monkeypatch):
+    """After a restart of the server, hundreds of machines come back within seconds."""
+    monkeypatch.setattr("threads.run_follower.Backoff", lambda **_: Backoff(first=60, ceiling=60))
+    run = await post()
+    sandbox = doubles.WakingSandbox(*a_turn("a", "b"))
+    sandbox.is_drifting = True
+    dispatcher = await serve(sandbox)
+    await auntil(lambda: run.pk in dispatcher._followers, what="the first try")
+
+    for _ in range(30):
+        await dispatcher.link_up(uuid4())
+        await dispatcher.link_up(run.thread.link_id)
+        await asyncio.sleep(0.01)
+    sandbox.is_drifting = False
+    await dispatcher.link_up(run.thread.link_id)
+
+    assert (await ended(run)).state == "completed"
 
 
 async def test_machines_of_other_processes_are_left_alone(serve, post):
