@@ -119,7 +119,7 @@ _LOCK = """
 """
 _READ = """
     SELECT run.id, prompt.client_id, run.fence, run.last_n, run.state,
-        run.cancel_requested_at IS NOT NULL, run.error_code, run.error_text,
+        run.cancelled_at IS NOT NULL, run.error_code, run.error_text,
         run.resumptions, run.lane = 'link', thread.session_ref <> '',
         thread.id, thread.owner_id, thread.last_seq
     FROM threads_run run
@@ -283,7 +283,7 @@ class _Commit:
         written = conclude(row, ending, before=drafts, now=self.now)
         if decision.must_stop:
             logger.warning("Run %s: its agent took an answer that is not ours.", run.id)
-            Run.objects.filter(pk=run.id).update(cancel_requested_at=self.now)
+            Run.objects.filter(pk=run.id).update(stop_due_at=self.now)
         run.state, run.thread.last_seq = decision.end, written[-1].seq
         return written
 

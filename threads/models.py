@@ -95,8 +95,9 @@ class Run(models.Model):
     number of the newest event of this attempt that is in the journal, and so the cursor with
     which its reader comes back. ``lane`` (``core/lanes.py``) says who may serve it, for good;
     ``node`` is the process that does, in the ``server`` lane until ``leased_until``.
-    ``cancel_delivered_at`` stays empty until the laptop has been told to stop. ``expires_at``
-    is set for a run that may wait for its machine: until when. ``position`` orders the runs of
+    ``cancelled_at``: a person has stopped it, and so its end is called. ``stop_due_at``: its machine
+    must be told to stop, whoever wants that, until ``stop_delivered_at`` is set. ``expires_at``
+    is set for a run that waits for its machine: until when. ``position`` orders the runs of
     a thread: at first it is the prompt's ``seq``, and queued runs may exchange theirs, so that
     every run still stands behind those that went before it. ``eased_at`` is set while a person
     has switched a run that asks to "auto": what it asks from then on is allowed in their name.
@@ -125,8 +126,9 @@ class Run(models.Model):
     )
     temperature = models.FloatField(default=0.5)
     system_messages = models.JSONField(default=list)
-    cancel_requested_at = models.DateTimeField(null=True)
-    cancel_delivered_at = models.DateTimeField(null=True)
+    cancelled_at = models.DateTimeField(null=True)
+    stop_due_at = models.DateTimeField(null=True)
+    stop_delivered_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     progress_at = models.DateTimeField(default=timezone.now)
@@ -147,9 +149,7 @@ class Run(models.Model):
             ),
             models.Index(
                 fields=["thread"],
-                condition=Q(
-                    cancel_requested_at__isnull=False, cancel_delivered_at=None, fence__gt=0
-                ),
+                condition=Q(stop_due_at__isnull=False, stop_delivered_at=None),
                 name="stops_to_deliver",
             ),
         ]

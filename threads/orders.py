@@ -109,13 +109,13 @@ def list_work(scope: Scope) -> Work:
         ),
         # Also those of other processes: who finds one overdue ends it.
         awaits_stop=Run.objects.filter(
-            state__in=run_state.ACTIVE, cancel_requested_at__isnull=False
+            state__in=run_state.ACTIVE, cancelled_at__isnull=False
         ).exists(),
     )
 
 
 # Told to run, and not yet told to stop.
-_STOP_DUE = Q(cancel_requested_at__isnull=False, cancel_delivered_at=None, fence__gt=0)
+_STOP_DUE = Q(stop_due_at__isnull=False, stop_delivered_at=None)
 
 
 def _link_lane(scope: Scope) -> Q:
@@ -220,7 +220,7 @@ def _due_answers() -> QuerySet[Approval]:
     """Return the answers that an agent waits for: none of a run that was told to stop."""
     return Approval.objects.filter(
         run__state__in=run_state.ACTIVE,
-        run__cancel_requested_at=None,
+        run__cancelled_at=None,
         answered_at__isnull=False,
         delivered_at=None,
         lost_at=None,
@@ -234,7 +234,7 @@ def is_answer_due(approval_id: UUID) -> bool:
 
 def _steers(scope: Scope, now: datetime) -> list[Delivery]:
     ours = Run.objects.filter(
-        _ours_to_tell(scope, now), state__in=run_state.ACTIVE, cancel_requested_at=None
+        _ours_to_tell(scope, now), state__in=run_state.ACTIVE, cancelled_at=None
     )
     due = Steer.objects.filter(
         into__in=ours, run__state=run_state.QUEUED, taken_at=None, applied_at=None
@@ -275,7 +275,7 @@ def find_order(run_id: UUID, *, node: str = "") -> Order | None:
         harness_id=run.thread.harness_id,
         fence=run.fence,
         last_n=run.last_n,
-        is_stopping=run.cancel_requested_at is not None,
+        is_stopping=run.cancelled_at is not None,
         input=harness_input(run),
     )
 

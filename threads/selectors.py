@@ -226,7 +226,7 @@ def list_open_questions(*, thread: Thread) -> list[Approval]:
     waiting = Approval.objects.filter(
         run__thread=thread,
         run__state__in=run_state.ACTIVE,
-        run__cancel_requested_at=None,
+        run__cancelled_at=None,
         answered_at=None,
         lost_at=None,
     )

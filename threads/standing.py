@@ -46,7 +46,7 @@ def is_question(event: Numbered) -> bool:
 def standing_of(run_id: UUID) -> Standing:
     """Return what holds for the questions that a run asks now."""
     fields = ("thread_id", "mode", "approval_level", "eased_at", "eased_by", "resumptions")
-    found = Run.objects.values_list(*fields, "cancel_requested_at").get(pk=run_id)
+    found = Run.objects.values_list(*fields, "cancelled_at").get(pk=run_id)
     thread_id, mode, level, eased_at, eased_by, resumptions, stopped_at = found
     if stopped_at is not None:
         return Standing(level)  # whatever it still asks, nothing allows

@@ -353,7 +353,7 @@ def test_stopping_a_run_elsewhere_is_202(post, client_of, ada, thread):
     answer = client_of(ada).post(reverse("cancel", args=["home", thread.pk]))
 
     assert (answer.status_code, answer.json()) == (202, {"cancelled": True, "async": True})
-    assert Run.objects.get().cancel_requested_at is not None
+    assert Run.objects.get().cancelled_at is not None
 
 
 def test_stopping_a_foreign_thread_is_404(client_of, eve, thread):

@@ -58,7 +58,7 @@ def test_what_goes_on_is_told_to_stop(say, ada, link, go):
     assert services.stop_runs_of_those_who_left() == 1
 
     run.refresh_from_db()
-    assert run.cancel_requested_at is not None
+    assert run.cancelled_at is not None
 
 
 def test_the_runs_of_members_go_on(say):

@@ -161,18 +161,18 @@ def test_stopping_ends_queued_runs_at_once_and_asks_the_active_one(say, thread, 
     active.refresh_from_db()
     queued.refresh_from_db()
     assert (active.state, queued.state) == ("dispatched", "cancelled")
-    assert active.cancel_requested_at is not None
+    assert active.cancelled_at is not None
 
 
 def test_stopping_twice_keeps_the_first_time(say, thread):
     run = say()
     services.claim_run(run_id=run.pk)
     services.cancel(thread=thread)
-    first = Run.objects.get(pk=run.pk).cancel_requested_at
+    first = Run.objects.get(pk=run.pk).cancelled_at
 
     services.cancel(thread=thread)
 
-    assert Run.objects.get(pk=run.pk).cancel_requested_at == first
+    assert Run.objects.get(pk=run.pk).cancelled_at == first
 
 
 def test_a_run_on_an_offline_machine_is_stopped_for_the_person_at_once(say, thread, link):
@@ -184,14 +184,14 @@ def test_a_run_on_an_offline_machine_is_stopped_for_the_person_at_once(say, thre
     assert not services.cancel(thread=thread).is_over
 
     run.refresh_from_db()
-    assert (run.state, run.cancel_delivered_at) == ("cancelled", None)
+    assert (run.state, run.stop_delivered_at) == ("cancelled", None)
 
 
 def test_a_stop_that_takes_too_long_is_made_true(say, thread):
     run = say()
     services.claim_run(run_id=run.pk)
     services.cancel(thread=thread)
-    asked = Run.objects.get(pk=run.pk).cancel_requested_at
+    asked = Run.objects.get(pk=run.pk).cancelled_at
 
     assert services.end_overdue_stops(now=asked + timedelta(milliseconds=900)) == 0
     assert services.end_overdue_stops(now=asked + timedelta(seconds=1)) == 1

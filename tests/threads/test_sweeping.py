@@ -42,8 +42,8 @@ def test_a_run_without_progress_is_failed_and_its_machine_told_to_stop(working, 
 
     run.refresh_from_db()
     assert (run.state, run.error_code) == ("failed", "stuck")
-    assert run.cancel_requested_at is not None
-    assert run.cancel_delivered_at is None
+    assert run.stop_due_at is not None
+    assert (run.stop_delivered_at, run.cancelled_at) == (None, None)
 
 
 def test_readers_are_told_why(working, thread, chunks):

@@ -71,7 +71,7 @@ def answer_approval(*, thread: Thread, approval_id: str, answer: Answer, by: Use
 def is_over(run: Run) -> bool:
     """Say whether a run takes no more answers. Stopping it also locks the thread, so behind the
     lock an answer is either before the stop or refused."""
-    return run.state in run_state.FINISHED or run.cancel_requested_at is not None
+    return run.state in run_state.FINISHED or run.cancelled_at is not None
 
 
 def answer_approvals(

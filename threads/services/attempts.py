@@ -99,7 +99,7 @@ def restart_run(*, run_id: UUID, fence: int, node: str) -> bool:
         ours = run is not None and run.state in run_state.ACTIVE and run.fence == fence
         if run is None or not ours or run.node != node:
             return False
-        if run.cancel_requested_at is not None or fence >= ATTEMPTS:
+        if run.cancelled_at is not None or fence >= ATTEMPTS:
             finish_run(run_id=run_id, state=run_state.FAILED, code="owner_lost")
             return False
         now = timezone.now()

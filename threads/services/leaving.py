@@ -27,7 +27,7 @@ def stop_runs_of_those_who_left() -> int:
     It would go on with the organization's keys, and what is queued would begin with them. Safe
     to repeat.
     """
-    going_on = Q(state=run_state.QUEUED) | Q(cancel_requested_at=None)
+    going_on = Q(state=run_state.QUEUED) | Q(cancelled_at=None)
     runs = Run.objects.filter(~owner_may_run(), going_on, state__in=run_state.UNFINISHED)
     threads = list(Thread.objects.filter(pk__in=runs.values("thread")))
     for thread in threads:

@@ -34,7 +34,7 @@ def finish_run(*, run_id: UUID, state: str, code: str = "", text: str = "") -> b
         if run is None or run.state in run_state.FINISHED:
             return False
         ending = Ending(state=state, code=code, text=text)
-        if run.cancel_requested_at is not None:
+        if run.cancelled_at is not None:
             ending = Ending(state=run_state.CANCELLED)
         _end(run, ending, now=timezone.now())
     return True
@@ -52,8 +52,7 @@ def _end(run: Run, ending: Ending, *, now: datetime) -> None:
         logger.exception("The answer of run %s can't be kept.", run.pk)
         written = conclude(run, ending, before=(), now=now, is_bare=True)
     if is_with_machine:
-        # Only now: before, it would have ended as stopped by a person.
-        Run.objects.filter(pk=run.pk, cancel_requested_at=None).update(cancel_requested_at=now)
+        Run.objects.filter(pk=run.pk, stop_due_at=None).update(stop_due_at=now)
     # The next queued run of the thread may go.
     announce(thread_id=run.thread_id, owner_id=run.thread.owner_id, rows=written, runs=True)
 
@@ -81,11 +80,10 @@ def cancel(*, thread: Thread) -> Stopped:
             if run.state == run_state.QUEUED:
                 _end(run, Ending(state=run_state.CANCELLED), now=now)
                 continue
-            if run.cancel_requested_at is None:
-                Run.objects.filter(pk=run.pk).update(cancel_requested_at=now)
+            if run.cancelled_at is None:
+                Run.objects.filter(pk=run.pk).update(cancelled_at=now, stop_due_at=now)
             holder, is_there = _holder(run, thread, now=now)
             if not is_there:
-                run.cancel_requested_at = now
                 _end(run, Ending(state=run_state.CANCELLED), now=now)
             is_over = holder == settings.MESH_NODE
         announce(thread_id=thread.pk, owner_id=thread.owner_id, runs=True)
@@ -104,14 +102,12 @@ def _holder(run: Run, thread: Thread, *, now: datetime) -> tuple[str, bool]:
 
 def mark_stop_delivered(*, run_id: UUID) -> None:
     """Note that the machine was told to stop the run."""
-    Run.objects.filter(pk=run_id, cancel_delivered_at=None).update(
-        cancel_delivered_at=timezone.now()
-    )
+    Run.objects.filter(pk=run_id, stop_delivered_at=None).update(stop_delivered_at=timezone.now())
 
 
 def end_overdue_stops(*, now: datetime) -> int:
     """End the runs that were told to stop and did not within the grace; return how many."""
     overdue = Run.objects.filter(
-        state__in=run_state.ACTIVE, cancel_requested_at__lte=now - GRACE
+        state__in=run_state.ACTIVE, cancelled_at__lte=now - GRACE
     ).values_list("pk", flat=True)
     return sum(finish_run(run_id=run_id, state=run_state.CANCELLED) for run_id in overdue)

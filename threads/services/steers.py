@@ -43,7 +43,7 @@ def steer_queued(*, thread: Thread, run_id: UUID, by: User) -> Run:
         if kind is None or kind.steer != "now":
             raise CannotSteer
         active = Run.objects.filter(thread=thread, state__in=run_state.ACTIVE)
-        into = active.filter(cancel_requested_at=None).first()
+        into = active.filter(cancelled_at=None).first()
         if into is None:
             raise NothingRuns
         _, is_new = Steer.objects.get_or_create(

@@ -1,0 +1,20 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    """Make room for a person's word (``cancelled_at``) beside a duty (``stop_due_at``)."""
+
+    dependencies = [("threads", "0014_note_what_was_seen")]
+
+    operations = [
+        migrations.RemoveIndex(model_name="run", name="stops_to_deliver"),
+        migrations.AddField(
+            model_name="run", name="cancelled_at", field=models.DateTimeField(null=True)
+        ),
+        migrations.AddField(
+            model_name="run", name="stop_due_at", field=models.DateTimeField(null=True)
+        ),
+        migrations.RenameField(
+            model_name="run", old_name="cancel_delivered_at", new_name="stop_delivered_at"
+        ),
+    ]
