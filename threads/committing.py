@@ -6,7 +6,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -16,14 +16,17 @@ from django.utils import timezone
 
 from threads import rows
 from threads.chunks import approval_chunk, status_chunk
-from threads.core import run_state
 from threads.core.decide import Decision, Gap, Numbered, Question, RunFacts, decide
-from threads.ending import Ending, conclude
 from threads.models import Approval, Run, Thread
-from threads.resuming import resume_run
 from threads.rows import Draft, EventRow
+from threads.run import state as run_state
+from threads.run import transitions
+from threads.run.ending import conclude
+from threads.run.resuming import resume_run
+from threads.run.state import Move
+from threads.run.steering import keep_steers
+from threads.run.transitions import Progress
 from threads.standing import NOBODY, Standing, is_question, keep_questions, standing_of
-from threads.steering import keep_steers
 
 logger = logging.getLogger(__name__)
 
@@ -94,19 +97,21 @@ class _Thread:
     last_seq: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Run:
-    """What a commit must know of a run, and writes back."""
+    """What a commit must know of a run, and how far it has brought it.
+
+    ``before`` is the state in its row, ``move`` where it is by now.
+    """
 
     id: UUID
     thread: _Thread
+    before: str
+    move: Move
     message_id: str
     fence: int
     last_n: int
-    state: str
     is_stopping: bool
-    error_code: str
-    error_text: str
     resumptions: int
     can_resume: bool
     has_session: bool
@@ -117,35 +122,35 @@ _LOCK = """
     WHERE id IN (SELECT thread_id FROM threads_run WHERE id = ANY(%s::uuid[]))
     ORDER BY id FOR UPDATE
 """
-_READ = """
-    SELECT run.id, prompt.client_id, run.fence, run.last_n, run.state,
-        run.cancelled_at IS NOT NULL, run.error_code, run.error_text,
-        run.resumptions, run.lane = 'link', thread.session_ref <> '',
-        thread.id, thread.owner_id, thread.last_seq
+# What is read of each run, by the name under which it is used here.
+_FACTS = {
+    "key": "run.id",
+    "message_id": "prompt.client_id",
+    "fence": "run.fence",
+    "last_n": "run.last_n",
+    "state": "run.state",
+    "is_stopping": "run.cancelled_at IS NOT NULL",
+    "code": "run.error_code",
+    "text": "run.error_text",
+    "resumptions": "run.resumptions",
+    "can_resume": "run.lane = 'link'",
+    "has_session": "thread.session_ref <> ''",
+    "thread_key": "thread.id",
+    "owner_id": "thread.owner_id",
+    "last_seq": "thread.last_seq",
+}
+_READ = f"""
+    SELECT {", ".join(_FACTS.values())}
     FROM threads_run run
     JOIN threads_thread thread ON thread.id = run.thread_id
     JOIN threads_message prompt ON prompt.id = run.prompt_id
-    WHERE run.id {among}
-"""
-
-
+    WHERE run.id {{among}}
+"""  # noqa: S608 - our own names
 _KEEP_THREAD = "UPDATE threads_thread SET last_seq = %s WHERE id = %s"
 _KEEP_THREADS = """
     UPDATE threads_thread SET last_seq = kept.last_seq
     FROM json_to_recordset(%s) AS kept (last_seq bigint, id uuid)
     WHERE threads_thread.id = kept.id
-"""
-_KEEP_RUN = """
-    UPDATE threads_run
-    SET last_n = %s, progress_at = %s, state = %s, error_code = %s, error_text = %s
-    WHERE id = %s
-"""
-_KEEP_RUNS = """
-    UPDATE threads_run SET last_n = kept.last_n, progress_at = kept.progress_at,
-        state = kept.state, error_code = kept.error_code, error_text = kept.error_text
-    FROM json_to_recordset(%s) AS kept (last_n bigint, progress_at timestamptz, state text,
-        error_code text, error_text text, id uuid)
-    WHERE threads_run.id = kept.id
 """
 
 
@@ -170,11 +175,15 @@ def _lock(run_ids: Sequence[UUID]) -> dict[UUID, _Run]:
             read.execute(_READ.format(among=among), [json.dumps(keys)])
         found = read.fetchall()
     by_key = dict(zip(keys, unique, strict=True))
-    for key, *facts, thread_key, owner_id, last_seq in found:
-        if thread_key not in threads:
-            threads[thread_key] = _Thread(_uuid(thread_key), owner_id, last_seq)
-        run_id = by_key[key]
-        runs[run_id] = _Run(run_id, threads[thread_key], *facts)
+    for values in found:
+        facts = dict(zip(_FACTS, values, strict=True))
+        run_id, key = by_key[facts.pop("key")], facts.pop("thread_key")
+        thread = _Thread(_uuid(key), facts.pop("owner_id"), facts.pop("last_seq"))
+        state = facts.pop("state")
+        move = Move(state=state, code=facts.pop("code"), text=facts.pop("text"))
+        runs[run_id] = _Run(
+            id=run_id, thread=threads.setdefault(key, thread), before=state, move=move, **facts
+        )
     return runs
 
 
@@ -183,7 +192,7 @@ def _uuid(value: UUID | str) -> UUID:
 
 
 def _open_approvals(runs: Iterable[_Run]) -> dict[UUID, dict[str, Question]]:
-    waiting = [run.id for run in runs if run.state == run_state.WAITING]
+    waiting = [run.id for run in runs if run.before == run_state.WAITING]
     if not waiting:
         return {}
     found: dict[UUID, dict[str, Question]] = defaultdict(dict)
@@ -208,11 +217,11 @@ class _Commit:
         # Few batches ask anything: only they look up what the person allows.
         standing = standing_of(run.id) if any(map(is_question, share.events)) else NOBODY
         facts = RunFacts(
-            state=run.state,
+            state=run.move.state,
             last_n=run.last_n,
             is_stopping=run.is_stopping,
-            error_code=run.error_code,
-            error_text=run.error_text,
+            error_code=run.move.code,
+            error_text=run.move.text,
             waits_for=waits_for,
             stance=standing.stance,
             resumptions=run.resumptions,
@@ -227,13 +236,13 @@ class _Commit:
             return
         outcome = Outcome(
             last_n=decision.last_n,
-            is_over=bool(decision.end) or run.state in run_state.FINISHED,
-            has_moved=run.state != (decision.end or decision.state),
+            is_over=decision.move.ends,
+            has_moved=decision.move.begins_anew or run.move.state != decision.move.state,
             thread_id=run.thread.id,
             owner_id=run.thread.owner_id,
         )
         self.outcomes.append(outcome)
-        if run.state not in run_state.FINISHED and decision.last_n > run.last_n:
+        if not run.move.ends and decision.last_n > run.last_n:
             outcome.has_answered = any(asked.answered_by for asked in decision.asked)
             self.keep(run, decision, outcome, standing)
 
@@ -250,11 +259,10 @@ class _Commit:
         self.runs[run.id] = run
         if decision.session_ref or decision.title:
             self.thread_facts(run, decision)
-        if decision.end:
+        if decision.move.ends:
             outcome.rows = self.end(run, decision, drafts)
             return
-        if decision.resumes:
-            outcome.has_moved = True
+        if decision.move.begins_anew:
             outcome.rows = self.resume(run, drafts)
             return
         if decision.finish is not None:
@@ -263,8 +271,7 @@ class _Commit:
         run.thread.last_seq += len(numbered)
         self.numbered += numbered
         outcome.rows = [row for row, _ in numbered]
-        run.state, run.error_code = decision.state, decision.error_code
-        run.error_text = rows.clean(decision.error_text)
+        run.move = _clean(decision.move)
         if decision.usage:
             self.usage(run, decision)
 
@@ -273,19 +280,13 @@ class _Commit:
         self.write()  # concluding reads the run's rows, and numbers on from the table
         row = Run.objects.select_related("prompt").get(pk=run.id)
         row.usage = {**row.usage, **rows.clean(decision.usage)}
-        ending = Ending(
-            state=decision.end,
-            code=decision.error_code,
-            text=rows.clean(decision.error_text),
-            finish=decision.finish,
-            is_told=not decision.must_stop,
-        )
-        written = conclude(row, ending, before=drafts, now=self.now)
-        if decision.must_stop:
-            logger.warning("Run %s: its agent took an answer that is not ours.", run.id)
-            Run.objects.filter(pk=run.id).update(stop_due_at=self.now)
-        run.state, run.thread.last_seq = decision.end, written[-1].seq
-        return written
+        move = _clean(decision.move)
+        ended = conclude(row, move, before=drafts, finish=decision.finish, now=self.now)
+        if ended.owed.stop_machine:
+            logger.warning("run %s: its agent took an answer that is not ours; stopping it", run.id)
+        run.before, run.thread.last_seq = row.state, ended.rows[-1].seq
+        run.move = replace(move, state=row.state)
+        return ended.rows
 
     def resume(self, run: _Run, drafts: list[Draft]) -> list[EventRow]:
         """Let the run go on under the next fence: its sandbox died while a person was asked.
@@ -295,6 +296,8 @@ class _Commit:
         self.write()
         written = rows.append(run.thread.id, [*drafts, *resume_run(run.id, now=self.now)])
         run.thread.last_seq = written[-1].seq
+        run.before, run.move = run_state.DISPATCHED, Move(state=run_state.DISPATCHED)
+        run.fence, run.last_n = run.fence + 1, 0
         return written
 
     def applied(self, run: _Run, decision: Decision) -> list[Draft]:
@@ -327,7 +330,6 @@ class _Commit:
         if not self.runs:
             return
         rows.insert(self.numbered, now=self.now)
-        stamp = connection.ops.adapt_datetimefield_value(self.now)
         threads = {run.thread.id: run.thread for run in self.runs.values()}
         with rows.together():
             rows.update_many(
@@ -335,19 +337,17 @@ class _Commit:
                 _KEEP_THREADS,
                 [{"last_seq": one.last_seq, "id": rows.key(one.id)} for one in threads.values()],
             )
-            rows.update_many(
-                _KEEP_RUN,
-                _KEEP_RUNS,
+            transitions.advance(
                 [
-                    {
-                        "last_n": run.last_n,
-                        "progress_at": stamp,
-                        "state": run.state,
-                        "error_code": run.error_code,
-                        "error_text": run.error_text,
-                        "id": rows.key(run.id),
-                    }
+                    Progress(run_id=run.id, before=run.before, last_n=run.last_n, move=run.move)
                     for run in self.runs.values()
                 ],
+                now=self.now,
             )
+        for run in self.runs.values():
+            run.before = run.move.state
         self.numbered, self.runs = [], {}
+
+
+def _clean(move: Move) -> Move:
+    return replace(move, text=rows.clean(move.text)) if move.text else move

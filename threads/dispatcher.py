@@ -32,12 +32,12 @@ from sandboxes.providers.base import (
     UnknownRun,
 )
 from threads import bell, pool, services
-from threads.core import run_state
 from threads.core.lanes import ALL, SERVER
 from threads.journal import Writer
 from threads.orders import Delivery, Job, Scope, is_answer_due, list_work
+from threads.run import state as run_state
+from threads.run.transitions import LEASE
 from threads.run_follower import RunFollower
-from threads.services.attempts import LEASE
 
 logger = logging.getLogger(__name__)
 

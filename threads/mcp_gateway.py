@@ -34,9 +34,10 @@ from mesh.readers import Stream
 from mesh.selectors import NotFound
 from mesh.watch import Right, until_lost
 from threads import pool
-from threads.core import lanes, run_state
+from threads.core import lanes
 from threads.errors import MethodNotAllowed, Unauthorized
 from threads.models import Run, Thread
+from threads.run import state as run_state
 
 # Of a request and of an answer: what belongs to the protocol, and nothing of the connection's.
 ASKED: Final = ("accept", "content-type", "mcp-session-id", "mcp-protocol-version", "last-event-id")

@@ -17,8 +17,9 @@ from agents.models import Agent
 from links.models import Link
 from mesh.lib.ids import new_id
 from mesh.models import Organization
-from threads.core import lanes, run_state
+from threads.core import lanes
 from threads.core.rules import Rule, Scope, in_words, rule_for
+from threads.run import state as run_state
 
 
 class Thread(models.Model):
@@ -95,14 +96,14 @@ class Run(models.Model):
     number of the newest event of this attempt that is in the journal, and so the cursor with
     which its reader comes back. ``lane`` (``core/lanes.py``) says who may serve it, for good;
     ``node`` is the process that does, in the ``server`` lane until ``leased_until``.
-    ``cancelled_at``: a person has stopped it, and so its end is called. ``stop_due_at``: its machine
-    must be told to stop, whoever wants that, until ``stop_delivered_at`` is set. ``expires_at``
-    is set for a run that waits for its machine: until when. ``position`` orders the runs of
-    a thread: at first it is the prompt's ``seq``, and queued runs may exchange theirs, so that
-    every run still stands behind those that went before it. ``eased_at`` is set while a person
-    has switched a run that asks to "auto": what it asks from then on is allowed in their name.
-    ``resumptions`` counts how often its sandbox died while it waited for an answer, and the
-    agent was asked to go on: each time it asks anew.
+    ``cancelled_at``: a person has stopped it, which decides what its end is called.
+    ``stop_due_at``: its machine must be told to stop, whatever the reason, until
+    ``stop_delivered_at`` is set. ``expires_at``: until when it waits for its machine.
+    ``position`` orders the runs of a thread: at first it is the prompt's ``seq``, and queued runs
+    may exchange theirs, so that every run still stands behind those that went before it.
+    ``eased_at`` is set while a person has switched a run that asks to "auto": what it asks from
+    then on is allowed in their name. ``resumptions`` counts how often its sandbox died while it
+    waited for an answer, and the agent was asked to go on: each time it asks anew.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)

@@ -17,12 +17,13 @@ from sandboxes.core.resolve import REMOTE_USER
 from sandboxes.providers.base import Place
 from threads.attached import with_files
 from threads.chunks import ui_message
-from threads.core import lanes, run_state
+from threads.core import lanes
 from threads.core.decide import resumed_id
 from threads.earlier import earlier
 from threads.mcp_gateway import as_told
 from threads.models import Approval, Run, Steer
-from threads.resuming import go_on_message
+from threads.run import state as run_state
+from threads.run.resuming import go_on_message
 from threads.services.attempts import is_lapsed
 from threads.targets import place_of
 

@@ -26,11 +26,12 @@ from sandboxes.providers.base import (
 )
 from threads import pool, services
 from threads.committing import Missing, Refused, StaleFence
-from threads.core import lanes, run_state
+from threads.core import lanes
 from threads.core.decide import TRUNCATED
 from threads.journal import Lane, Writer
 from threads.noting import note_sandbox
 from threads.orders import Order, find_order
+from threads.run import state as run_state
 
 logger = logging.getLogger(__name__)
 

@@ -16,13 +16,12 @@ from links.selectors import view_of
 from mesh.models import Organization, User
 from mesh.selectors import NotFound
 from threads.chunks import ui_message
-from threads.core import run_state
 from threads.core.fold import RESTARTED, fold
-from threads.core.run_errors import explain
+from threads.core.run_errors import WITHDRAWN, explain
 from threads.core.thread_status import is_unread, thread_status
-from threads.ending import WITHDRAWN
 from threads.models import Approval, ApprovalRule, Attachment, Event, Message, Run, Thread
 from threads.rows import EventRow
+from threads.run import state as run_state
 
 LIST_LIMIT = 200  # threads of one list
 BRANCH_LIMIT = 6  # branches that a new chat offers

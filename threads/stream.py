@@ -18,11 +18,11 @@ from mesh.readers import Stream
 from mesh.selectors import NotFound
 from mesh.watch import RightLost, pieces_while_held
 from threads import pool, selectors, services
-from threads.core import run_state
 from threads.errors import BadCursor, BadRunId, CursorTooOld, MethodNotAllowed, Unauthorized
 from threads.follow import follow
 from threads.models import Run
 from threads.rows import EventRow
+from threads.run import state as run_state
 from threads.viewers import Viewer, viewer_of
 
 PING_EVERY: Final = 15.0  # seconds

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from threads import selectors
-from threads.core import run_state
 from threads.core.fold import fold
 from threads.models import Event, Thread
+from threads.run import state as run_state
 
 
 def assert_whole(thread):

@@ -26,10 +26,10 @@ from tests.threads.doubles import DONE, chunk
 from tests.threads.promises import assert_whole
 from threads import committing, selectors, services
 from threads.committing import Missing, Share, StaleFence
-from threads.core import run_state
 from threads.core.queue import moved
 from threads.errors import AlreadyDispatched, ApprovalAnswered, RunOver
 from threads.models import Approval, Event, Run, Thread
+from threads.run import state as run_state
 from threads.services import Answer, QueueChange
 
 NODES = ("A", "B")

@@ -13,11 +13,12 @@ from django.db import OperationalError
 
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import DONE, a_turn, chunk
-from threads import committing, ending, journal, pool, services
+from threads import committing, journal, pool, services
 from threads.committing import Missing, Refused, Share, StaleFence
 from threads.core.fold import fold
 from threads.journal import Writer
 from threads.models import Approval, Event, Message, Run, Thread
+from threads.run import ending
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -135,7 +135,9 @@ def test_readers_are_told_of_a_withdrawal_and_its_run_ends(queued, thread, ada, 
 
 
 def test_a_withdrawn_message_is_not_what_the_thread_did_last(say, thread, ada):
-    services.finish_run(run_id=say().pk, state="completed")
+    answered = say()
+    services.claim_run(run_id=answered.pk)
+    services.finish_run(run_id=answered.pk, state="completed")
     services.withdraw_queued(thread=thread, run_id=say().pk, by=ada)
 
     found = selectors.find_thread(viewer=ada, thread_id=thread.pk)

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from mesh.selectors import NotFound
 from threads import bell, rows, selectors, services
-from threads.core import run_state
 from threads.errors import ApprovalAnswered, RunOver, TooManyQueued
 from threads.models import Approval, Message, Run, Thread
+from threads.run import state as run_state
 from threads.services import messages
 
 NOON = timezone.now()
@@ -71,6 +71,7 @@ def test_a_repeat_is_answered_even_when_the_machine_has_gone(say, link):
 def test_the_same_words_without_an_id_are_new_once_they_are_answered(say):
     first = say("go on", client_id="")
     assert say("go on", client_id="") == first
+    services.claim_run(run_id=first.pk)
     services.finish_run(run_id=first.pk, state="completed")
 
     assert say("go on", client_id="") != first

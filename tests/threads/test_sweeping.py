@@ -8,7 +8,7 @@ from django.utils import timezone
 from mesh.services import make_token
 from threads import selectors, services
 from threads.models import Approval, Event, Run
-from threads.services.messages import WAIT_FOR_MACHINE
+from threads.run.transitions import WAIT_FOR_MACHINE
 from threads.services.sweeping import KEEP
 
 pytestmark = pytest.mark.django_db
@@ -165,7 +165,9 @@ def answered(say):
 
     def make(ago):
         run = say()
+        services.claim_run(run_id=run.pk)
         services.finish_run(run_id=run.pk, state="completed")
+        services.mark_stop_delivered(run_id=run.pk)
         Run.objects.filter(pk=run.pk).update(finished_at=timezone.now() - ago)
         run.refresh_from_db()
         return run

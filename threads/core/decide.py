@@ -8,11 +8,12 @@ says which chunks enter the journal, how the run's state moves and what else mus
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol
 
-from threads.core import run_state
 from threads.core.rules import Rule, Stance
+from threads.run import state as run_state
+from threads.run.state import Move
 
 Chunk = Mapping[str, Any]
 
@@ -99,17 +100,13 @@ class Asked:
 class Decision:
     """What to write. ``chunks`` pairs each chunk with its number, ``None`` for our own.
 
-    ``end`` is the state a finished run ends in; ``finish`` the agent's own last chunk, which
-    goes into the journal behind everything else. ``resumes``: the run goes on with a new
-    attempt, because its sandbox died while it waited for a person. ``must_stop``: the sandbox has
-    yet to be told that it has ended.
+    ``move`` is where the run goes; ``finish`` the agent's own last chunk, which goes into the
+    journal behind everything else.
     """
 
     last_n: int
-    state: str
+    move: Move
     chunks: list[tuple[Chunk, int | None]] = field(default_factory=list)
-    error_code: str = ""
-    error_text: str = ""
     session_ref: str = ""
     usage: dict[str, Any] = field(default_factory=dict)
     title: str = ""
@@ -119,9 +116,6 @@ class Decision:
     taken: list[str] = field(default_factory=list)
     steered: list[str] = field(default_factory=list)
     not_steered: list[str] = field(default_factory=list)
-    end: str = ""
-    resumes: bool = False
-    must_stop: bool = False
     finish: tuple[Chunk, int] | None = None
 
 
@@ -154,12 +148,8 @@ def decide(run: RunFacts, events: Sequence[Numbered], *, status: Any) -> Decisio
     Raises:
         Gap: a number is missing; nothing of the batch may be kept.
     """
-    decision = Decision(
-        last_n=run.last_n,
-        state=run.state,
-        error_code=run.error_code,
-        error_text=run.error_text,
-    )
+    before = Move(state=run.state, code=run.error_code, text=run.error_text)
+    decision = Decision(last_n=run.last_n, move=before)
     turn = _Turn(decision, run, status)
     for event in events:
         if event.n <= decision.last_n:
@@ -167,7 +157,7 @@ def decide(run: RunFacts, events: Sequence[Numbered], *, status: Any) -> Decisio
         if event.n != decision.last_n + 1:
             raise Gap(f"{event.n} after {decision.last_n}")
         decision.last_n = event.n
-        if run.state not in run_state.FINISHED and not decision.end and not decision.resumes:
+        if not decision.move.ends and not decision.move.begins_anew:
             turn.take(event, is_stopping=run.is_stopping)
     return decision
 
@@ -205,8 +195,8 @@ class _Turn:
             case "steer-refused":
                 decision.not_steered.append(str(body.get("steerId")))
             case "error":
-                decision.error_code = str(body.get("code") or "harness_crashed")[:60]
-                decision.error_text = str(body.get("message") or "")
+                code = str(body.get("code") or "harness_crashed")[:60]
+                self.goes(code=code, text=str(body.get("message") or ""))
             case "done":
                 self.done(is_stopping=is_stopping)
             case _:
@@ -223,8 +213,8 @@ class _Turn:
             self.keep_metadata(chunk)
             decision.finish = (chunk, event.n)
             return
-        if decision.state == run_state.DISPATCHED:
-            self.move(run_state.RUNNING)
+        if decision.move.state == run_state.DISPATCHED:
+            self.tell(run_state.RUNNING)
         if kind in JOINABLE and self.join(chunk, event.n):
             return
         if kind == "tool-approval-request" and self.resumptions:
@@ -233,7 +223,7 @@ class _Turn:
         if kind == "tool-approval-request":
             self.ask(event.body, chunk)
         elif kind == "abort":
-            decision.error_code = decision.error_code or ABORTED
+            self.goes(code=decision.move.code or ABORTED)
         elif kind == "data-thread-title":
             data = chunk.get("data")
             title = data.get("title") if isinstance(data, Mapping) else ""
@@ -274,8 +264,8 @@ class _Turn:
         if asked.answered_by is not None:
             return
         self.waits_for[asked.approval_id] = Question(call=asked.tool_call_id)
-        if self.decision.state != run_state.WAITING:
-            self.move(run_state.WAITING)
+        if self.decision.move.state != run_state.WAITING:
+            self.tell(run_state.WAITING)
 
     def applied(self, event: Numbered, *, is_stopping: bool) -> None:
         approval_id = self.name(str(event.body.get("approvalId")))
@@ -287,12 +277,12 @@ class _Turn:
                 return
         self.decision.applied.append(approval_id)
         self.waits_for.pop(approval_id, None)
-        if self.decision.state == run_state.WAITING and not self.waits_for:
-            self.move(run_state.RUNNING)
+        if self.decision.move.state == run_state.WAITING and not self.waits_for:
+            self.tell(run_state.RUNNING)
 
     def check_call(self, chunk: Chunk) -> None:
         """Stop an agent that made a call for which it waits: nobody has answered."""
-        if chunk.get("type") != "tool-output-available" or self.decision.end:
+        if chunk.get("type") != "tool-output-available" or self.decision.move.ends:
             return
         call = str(chunk.get("toolCallId"))[:100]
         if any(each.call == call and not each.decision for each in self.waits_for.values()):
@@ -304,14 +294,14 @@ class _Turn:
         A sandbox takes none but the server's. This one is of an older version, or somebody on
         that machine has had a hand in it.
         """
-        self.decision.end, self.decision.must_stop = run_state.FAILED, True
-        self.decision.error_code, self.decision.error_text = ANSWERED_ELSEWHERE, ""
+        self.decision.move = Move(state=run_state.FAILED, code=ANSWERED_ELSEWHERE)
         self.decision.finish = None
 
     def resumes(self) -> bool:
         """Say whether the sandbox died while a person was asked: nothing else was going on, so
         the agent may be asked to go on."""
-        is_lost = self.decision.error_code == DIED and self.decision.state == run_state.WAITING
+        move = self.decision.move
+        is_lost = (move.code, move.state) == (DIED, run_state.WAITING)
         has_session = self.has_session or bool(self.decision.session_ref)
         return is_lost and bool(self.waits_for) and self.may_resume and has_session
 
@@ -320,8 +310,12 @@ class _Turn:
         questions from the first again, and nobody's answer may go to another question."""
         return resumed_id(approval_id, self.resumptions)
 
-    def move(self, state: str) -> None:
-        self.decision.state = state
+    def goes(self, **changes: Any) -> None:
+        self.decision.move = replace(self.decision.move, **changes)
+
+    def tell(self, state: str) -> None:
+        """Go to ``state``, which readers are told."""
+        self.goes(state=state)
         self.decision.chunks.append((self.status(state), None))
 
     def keep_metadata(self, chunk: Chunk) -> None:
@@ -335,19 +329,21 @@ class _Turn:
                 self.decision.usage[name] = metadata[name]
 
     def done(self, *, is_stopping: bool) -> None:
-        decision = self.decision
         if self.resumes():
-            decision.resumes = True
-            return
-        if is_stopping or decision.error_code == ABORTED:
-            decision.end = run_state.CANCELLED
-            decision.error_code = decision.error_text = ""
-        elif decision.error_code:
-            decision.end = run_state.FAILED
-        elif decision.finish is None:
-            decision.end = run_state.FAILED
-            decision.error_code, decision.error_text = TRUNCATED
-        elif decision.finish[0].get("finishReason") == "error":
-            decision.end, decision.error_code = run_state.FAILED, "harness_crashed"
+            self.goes(state=run_state.DISPATCHED, begins_anew=True)
         else:
-            decision.end = run_state.COMPLETED
+            state, code, text = self.ending(is_stopping=is_stopping)
+            self.decision.move = Move(state=state, code=code, text=text, is_told=True)
+
+    def ending(self, *, is_stopping: bool) -> tuple[str, str, str]:
+        """Return the state in which a run ends that has said all, the code and the sentence."""
+        move, finish = self.decision.move, self.decision.finish
+        if is_stopping or move.code == ABORTED:
+            return run_state.CANCELLED, "", ""
+        if move.code:
+            return run_state.FAILED, move.code, move.text
+        if finish is None:
+            return run_state.FAILED, *TRUNCATED
+        if finish[0].get("finishReason") == "error":
+            return run_state.FAILED, "harness_crashed", ""
+        return run_state.COMPLETED, "", ""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+# The code of a run whose message was taken back before it went out: pages show neither.
+WITHDRAWN: Final = "withdrawn"
+
 _AGAIN: Final = "Send the message again."
 _PROVIDERS: Final = "An admin looks into the settings, under AI providers; then send it again."
 
@@ -127,7 +130,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "No worker of this server took the message in time.",
         "Tell who runs the server that its worker is missing or has too much to do. " + _AGAIN,
     ),
-    "withdrawn": (
+    WITHDRAWN: (
         "The message was withdrawn before it went out.",
         "Nothing is to be done.",
     ),

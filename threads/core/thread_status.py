@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from threads.core import run_state
+from threads.run import state as run_state
 
 _OF_RUN: Final = {
     run_state.QUEUED: "queued",

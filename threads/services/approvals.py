@@ -14,11 +14,11 @@ from mesh.models import User
 from mesh.selectors import NotFound
 from threads import rows
 from threads.chunks import approval_chunk
-from threads.core import run_state
 from threads.core.rules import is_permission, same
 from threads.errors import ApprovalAnswered, RunOver
 from threads.models import Approval, ApprovalRule, Run, Thread
 from threads.rows import Draft
+from threads.run import state as run_state
 from threads.selectors import list_open_questions
 from threads.services.announce import announce
 from threads.services.rules import make_rule

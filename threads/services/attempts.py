@@ -10,29 +10,27 @@ next one begins, under the next fence; from then on the journal refuses the lost
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Case, F, Q, When
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 from django.utils import timezone
 
 from threads import rows
 from threads.chunks import restarted_chunks, status_chunk
-from threads.core import lanes, run_state
-from threads.ending import lock_run
+from threads.core import lanes
 from threads.models import Approval, Event, Run
 from threads.rows import Draft
+from threads.run import state as run_state
+from threads.run import transitions
+from threads.run.locking import lock_run
+from threads.run.transitions import LEASE
 from threads.services.announce import announce
 from threads.services.leaving import owner_may_run
-from threads.services.messages import WAIT_FOR_MACHINE
 from threads.services.runs import finish_run
 
-# A holder renews three times as often, so a lease lapses only when two renewals failed.
-LEASE = timedelta(seconds=12)
 ATTEMPTS = 3  # what has cost three processes their lives is not given to a fourth
 
 
@@ -54,25 +52,15 @@ def claim_run(*, run_id: UUID, node: str = "") -> bool:
             if run is None:
                 return False
             # Two processes may get here at once: the condition and the constraint decide.
-            claimed = Run.objects.filter(owner_may_run(), pk=run_id, state=run_state.QUEUED).update(
-                state=run_state.DISPATCHED,
-                fence=F("fence") + 1,
-                last_n=0,
-                node=node or settings.MESH_NODE,
-                leased_until=_lease(now),
-                progress_at=now,
-                error_code="",  # that nobody had taken it yet
+            claimed = transitions.claim(
+                run_id, node=node or settings.MESH_NODE, only=owner_may_run(), now=now
             )
-            if not claimed:
+            if claimed is None:
                 return False
             _tell(run, run_state.DISPATCHED)
     except IntegrityError:
         return False
     return True
-
-
-def _lease(now: datetime) -> Any:
-    return Case(When(lane=lanes.SERVER, then=now + LEASE), default=None)
 
 
 def take_over(*, run_id: UUID, node: str) -> bool:
@@ -102,17 +90,7 @@ def restart_run(*, run_id: UUID, fence: int, node: str) -> bool:
         if run.cancelled_at is not None or fence >= ATTEMPTS:
             finish_run(run_id=run_id, state=run_state.FAILED, code="owner_lost")
             return False
-        now = timezone.now()
-        Run.objects.filter(pk=run_id).update(
-            state=run_state.DISPATCHED,
-            fence=fence + 1,
-            last_n=0,
-            progress_at=now,
-            leased_until=now + LEASE,
-            error_code="",
-            error_text="",
-            usage={},
-        )
+        transitions.restart(run, now=timezone.now())
         Approval.objects.filter(run=run_id, applied_at=None).delete()
         has_said = Event.objects.filter(run=run_id, n__isnull=False).exists()
         chunks = restarted_chunks(fence + 1, run_id=run_id) if has_said else []
@@ -153,12 +131,7 @@ def requeue_run(*, run_id: UUID) -> bool:
         run = lock_run(run_id)
         if run is None or run.state != run_state.DISPATCHED or run.last_n:
             return False
-        Run.objects.filter(pk=run_id).update(
-            state=run_state.QUEUED,
-            node="",
-            leased_until=None,
-            expires_at=Coalesce("expires_at", timezone.now() + WAIT_FOR_MACHINE),
-        )
+        transitions.requeue(run, now=timezone.now())
         _tell(run, run_state.QUEUED)
     return True
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.db.models import Exists, OuterRef, Q
 
 from mesh.models import Membership
-from threads.core import run_state
 from threads.models import Run, Thread
+from threads.run import state as run_state
 from threads.services.runs import cancel
 
 

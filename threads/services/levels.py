@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from mesh.models import User
 from threads import rows
-from threads.core import run_state
 from threads.core.rules import is_permission
 from threads.models import Run, Thread
+from threads.run import state as run_state
 from threads.selectors import list_open_questions
 from threads.services.announce import announce
 from threads.services.approvals import Answer, note_answer

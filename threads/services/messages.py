@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -16,18 +15,17 @@ from mesh.models import User
 from mesh.selectors import NotFound
 from threads import rows
 from threads.chunks import status_chunk, title_chunk, user_message_chunk
-from threads.core import run_state
 from threads.core.title import title_from
 from threads.errors import AgentMismatch, TooManyQueued
 from threads.models import Message, Run, Thread
 from threads.rows import Draft
+from threads.run import state as run_state
+from threads.run import transitions
 from threads.services.announce import announce
 from threads.services.attachments import attach
 from threads.targets import Wish, choose_pins
 
 QUEUE_LIMIT = 100  # messages of one thread that wait
-# How long a message waits for a machine that is away: a weekend, but not a holiday.
-WAIT_FOR_MACHINE = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +81,9 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
             metadata=rows.clean(message.metadata),
             created_at=now,
         )
-        run = Run.objects.create(
+        run, owed = transitions.born(
+            may_wait=message.wish.queue_when_offline,
+            now=now,
             thread=thread,
             prompt=prompt,
             position=prompt.seq,
@@ -93,8 +93,6 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
             approval_level=message.approval_level,
             temperature=message.temperature,
             system_messages=rows.clean(message.system_messages),
-            created_at=now,
-            expires_at=now + WAIT_FOR_MACHINE if message.wish.queue_when_offline else None,
         )
         written = rows.append(thread.pk, _drafts(thread, prompt, run))
         changed = {**pins.as_fields(), "updated_at": now}
@@ -103,7 +101,7 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
         for name, value in changed.items():
             setattr(thread, name, value)
         thread.save(update_fields=list(changed))
-        announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written, runs=True)
+        announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written, runs=owed.rings)
     return run
 
 

@@ -12,11 +12,11 @@ from mesh.models import User
 from mesh.selectors import NotFound
 from threads import rows
 from threads.chunks import carried_out_chunks
-from threads.core import run_state
 from threads.core.title import title_of
 from threads.errors import ApprovalAnswered, RunOver
 from threads.models import Approval, Run, Thread
 from threads.rows import Draft
+from threads.run import state as run_state
 from threads.services.announce import announce
 from threads.services.approvals import Answer, find_question, is_over, note_answer
 from threads.services.messages import NewMessage, post_message

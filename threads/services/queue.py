@@ -19,12 +19,14 @@ from mesh.models import User
 from mesh.selectors import NotFound
 from threads import rows
 from threads.chunks import queue_chunk, user_message_chunk
-from threads.core import run_state
 from threads.core.queue import moved
-from threads.ending import WITHDRAWN, Ending, conclude
+from threads.core.run_errors import WITHDRAWN
 from threads.errors import AlreadyDispatched, NotTheAuthor
 from threads.models import Message, Run, Steer, Thread
 from threads.rows import Draft
+from threads.run import state as run_state
+from threads.run.ending import conclude
+from threads.run.state import Move
 from threads.selectors import list_queue
 from threads.services.announce import announce
 from threads.services.attachments import attach
@@ -105,11 +107,15 @@ def withdraw_queued(*, thread: Thread, run_id: UUID, by: User) -> None:
         if run.error_code == WITHDRAWN:
             return
         _refuse_if_handed_over(run)
-        if not _still_waiting(run.pk).update(progress_at=now):
+        if run.state != run_state.QUEUED:
             raise AlreadyDispatched
-        ending = Ending(state=run_state.CANCELLED, code=WITHDRAWN)
-        written = conclude(run, ending, before=(), now=now)
-        announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written, runs=True)
+        ended = conclude(run, Move(state=run_state.CANCELLED, code=WITHDRAWN), now=now)
+        announce(
+            thread_id=thread.pk,
+            owner_id=thread.owner_id,
+            rows=ended.rows,
+            runs=ended.owed.rings,
+        )
 
 
 def _refuse_if_handed_over(run: Run) -> None:

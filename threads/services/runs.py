@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,9 +13,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from threads import rows
-from threads.core import lanes, run_state
-from threads.ending import Ending, conclude, lock_run
+from threads.core import lanes
 from threads.models import Run, Thread
+from threads.run import state as run_state
+from threads.run import transitions
+from threads.run.ending import conclude
+from threads.run.locking import lock_run
+from threads.run.state import Move, WrongMove
 from threads.services.announce import announce
 
 logger = logging.getLogger(__name__)
@@ -27,34 +32,38 @@ def finish_run(*, run_id: UUID, state: str, code: str = "", text: str = "") -> b
     """End a run by the server's word, with chunks that tell its readers; say whether it did.
 
     A run that has already ended stays as it is; one that was told to stop ends as stopped,
-    whatever else went wrong with it. Its machine may still work on it, so it is told to stop.
+    whatever else went wrong with it. Where a machine may still work on it, it is told to stop.
+
+    Raises:
+        WrongMove: a run can't end so from the state it is in.
     """
     with transaction.atomic():
         run = lock_run(run_id)
         if run is None or run.state in run_state.FINISHED:
             return False
-        ending = Ending(state=state, code=code, text=text)
+        move = Move(state=state, code=code, text=text)
         if run.cancelled_at is not None:
-            ending = Ending(state=run_state.CANCELLED)
-        _end(run, ending, now=timezone.now())
+            move = Move(state=run_state.CANCELLED)
+        _end(run, move, now=timezone.now())
     return True
 
 
-def _end(run: Run, ending: Ending, *, now: datetime) -> None:
-    is_with_machine = run.state in run_state.ACTIVE
+def _end(run: Run, move: Move, *, now: datetime) -> None:
     try:
         with transaction.atomic():
-            written = conclude(run, ending, before=(), now=now)
+            ended = conclude(copy.copy(run), move, now=now)
     except Exception as exc:
-        if rows.is_passing(exc):
+        if rows.is_passing(exc) or isinstance(exc, WrongMove):
             raise
         # A run that can't be ended would be tried again for ever.
         logger.exception("The answer of run %s can't be kept.", run.pk)
-        written = conclude(run, ending, before=(), now=now, is_bare=True)
-    if is_with_machine:
-        Run.objects.filter(pk=run.pk, stop_due_at=None).update(stop_due_at=now)
-    # The next queued run of the thread may go.
-    announce(thread_id=run.thread_id, owner_id=run.thread.owner_id, rows=written, runs=True)
+        ended = conclude(run, move, now=now, is_bare=True)
+    announce(
+        thread_id=run.thread_id,
+        owner_id=run.thread.owner_id,
+        rows=ended.rows,
+        runs=ended.owed.rings,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +87,12 @@ def cancel(*, thread: Thread) -> Stopped:
         is_over = True
         for run in runs.order_by("created_at"):
             if run.state == run_state.QUEUED:
-                _end(run, Ending(state=run_state.CANCELLED), now=now)
+                _end(run, Move(state=run_state.CANCELLED), now=now)
                 continue
-            if run.cancelled_at is None:
-                Run.objects.filter(pk=run.pk).update(cancelled_at=now, stop_due_at=now)
+            transitions.cancel(run, now=now)
             holder, is_there = _holder(run, thread, now=now)
             if not is_there:
-                _end(run, Ending(state=run_state.CANCELLED), now=now)
+                _end(run, Move(state=run_state.CANCELLED), now=now)
             is_over = holder == settings.MESH_NODE
         announce(thread_id=thread.pk, owner_id=thread.owner_id, runs=True)
     return Stopped(is_over=is_over)
@@ -102,7 +110,7 @@ def _holder(run: Run, thread: Thread, *, now: datetime) -> tuple[str, bool]:
 
 def mark_stop_delivered(*, run_id: UUID) -> None:
     """Note that the machine was told to stop the run."""
-    Run.objects.filter(pk=run_id, stop_delivered_at=None).update(stop_delivered_at=timezone.now())
+    transitions.stop_delivered(run_id, now=timezone.now())
 
 
 def end_overdue_stops(*, now: datetime) -> int:

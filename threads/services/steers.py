@@ -13,10 +13,10 @@ from mesh.models import User
 from threads import rows
 from threads.attached import with_files
 from threads.chunks import steering_chunk, ui_message
-from threads.core import run_state
 from threads.errors import AlreadyDispatched, CannotSteer, NothingRuns
 from threads.models import Run, Steer, Thread
 from threads.rows import Draft
+from threads.run import state as run_state
 from threads.services.announce import announce
 from threads.services.queue import lock_own
 

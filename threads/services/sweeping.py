@@ -16,10 +16,11 @@ from django.db.models import F, Max, Min, Q
 from agents.catalog import load_catalog
 from sandboxes.core.resolve import REMOTE_USER
 from threads import rows
-from threads.core import lanes, run_state
-from threads.ending import lock_run
+from threads.core import lanes
 from threads.models import Event, Run, Thread
-from threads.services.messages import WAIT_FOR_MACHINE
+from threads.run import state as run_state
+from threads.run import transitions
+from threads.run.locking import lock_run
 from threads.services.runs import finish_run
 
 KEEP = timedelta(days=7)  # of events whose answers are stored
@@ -65,7 +66,7 @@ def expire_queued_runs(*, now: datetime) -> int:
     waiting = Run.objects.filter(
         state=run_state.QUEUED, thread__sandbox_provider_kind=REMOTE_USER
     ).exclude(thread__link__offline_after__gt=now)
-    waiting.filter(expires_at=None).update(expires_at=now + WAIT_FOR_MACHINE)
+    transitions.expect_machine(waiting, now=now)
     late = waiting.filter(expires_at__lte=now)
     return sum(
         _finish_if(

@@ -15,10 +15,11 @@ from django.db.models.functions import Coalesce, Greatest
 from sandboxes.core.resolve import REMOTE_USER
 from threads import rows
 from threads.chunks import status_chunk
-from threads.core import lanes, run_state
-from threads.ending import lock_run
+from threads.core import lanes
 from threads.models import Run
 from threads.rows import Draft
+from threads.run import state as run_state
+from threads.run.locking import lock_run
 from threads.services.announce import announce
 from threads.services.runs import finish_run
 

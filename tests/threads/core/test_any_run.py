@@ -17,7 +17,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sandboxes.providers.base import SandboxEvent
 from tests.examples import up_to
 from tests.threads.doubles import DONE, chunk
-from threads.core import run_state
 from threads.core.decide import (
     ABORTED,
     ANSWERED_ELSEWHERE,
@@ -30,7 +29,8 @@ from threads.core.decide import (
 )
 from threads.core.fold import SETTLED, closing, fold
 from threads.core.rules import Rule, Stance
-from threads.core.run_state import AFTER, FINISHED
+from threads.run import state as run_state
+from threads.run.state import AFTER, FINISHED
 
 ALLOWED = Rule("Bash", "command", "ls")
 
@@ -101,6 +101,11 @@ def is_possible(body, said):
     return "approval" not in body or body not in said
 
 
+def end_of(before, decision):
+    """Return the state in which the decision ends the run, if it does."""
+    return decision.move.state if decision.move.ends and before.state not in FINISHED else ""
+
+
 class AnyRun(RuleBasedStateMachine):
     """``said``: what each attempt's sandbox has in its journal; ``kept``: ours, as (fence, n,
     chunk)."""
@@ -160,10 +165,11 @@ class AnyRun(RuleBasedStateMachine):
         before = self.row
         self.check_states(before, decision)
         if before.state in FINISHED:
-            assert (decision.chunks, decision.end, decision.asked) == ([], "", [])
-        if decision.must_stop:
-            assert (decision.end, decision.error_code) == ("failed", ANSWERED_ELSEWHERE)
-        elif decision.end:  # what is behind "done" is counted, and nothing else
+            assert (decision.chunks, decision.move.state, decision.asked) == ([], before.state, [])
+        end = end_of(before, decision)
+        if end and not decision.move.is_told:
+            assert (end, decision.move.code) == ("failed", ANSWERED_ELSEWHERE)
+        elif end:  # what is behind "done" is counted, and nothing else
             last = self.said[self.fence].index(DONE) + 1
             assert all(n is None or n <= last for _, n in decision.chunks)
         asked = {
@@ -174,10 +180,10 @@ class AnyRun(RuleBasedStateMachine):
         self.kept += [(self.fence, n, one) for one, n in decision.chunks]
         self.row = replace(
             before,
-            state=decision.end or decision.state,
+            state=decision.move.state,
             last_n=decision.last_n,
-            error_code=decision.error_code,
-            error_text=decision.error_text,
+            error_code=decision.move.code,
+            error_text=decision.move.text,
             waits_for={
                 name: question
                 for name, question in {**before.waits_for, **asked}.items()
@@ -185,17 +191,17 @@ class AnyRun(RuleBasedStateMachine):
             },
             has_session=before.has_session or bool(decision.session_ref),
         )
-        if decision.end:
-            self.end(decision.end)
+        if end:
+            self.end(end)
             if decision.finish:
                 self.kept.append((self.fence, decision.finish[1], decision.finish[0]))
-        elif decision.resumes:
+        elif decision.move.begins_anew:
             self.row = replace(self.row, resumptions=before.resumptions + 1)
             self.next_attempt()
 
     def check_states(self, before, decision):
         path = [before.state, *(one["state"] for one, n in decision.chunks if n is None)]
-        for earlier, later in pairwise([*path, decision.end] if decision.end else path):
+        for earlier, later in pairwise([*path, *filter(None, [end_of(before, decision)])]):
             assert later in AFTER[earlier], (earlier, later)
 
     # What the server does

@@ -13,7 +13,7 @@ from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import DONE, a_turn, chunk
 from threads import chunks
 from threads.core.decide import HOLD_LIMIT, OURS, Gap, Question, RunFacts, decide, hold_from
-from threads.core.run_state import FINISHED
+from threads.run.state import FINISHED
 
 
 def events(*bodies, start=1):
@@ -58,24 +58,24 @@ ENDS = [
 def test_how_a_run_ends(run, bodies, end, code):
     decision = decide(run, events(*bodies), status=status)
 
-    assert (decision.end, decision.error_code) == (end, code)
+    assert (decision.move.state, decision.move.code, decision.move.is_told) == (end, code, True)
 
 
 def test_the_first_chunk_sets_it_running():
     decision = decide(of(), events(chunk("start")), status=status)
 
-    assert decision.state == "running"
+    assert decision.move.state == "running"
     assert [c["type"] for c, _ in decision.chunks] == ["data-run-status", "start"]
 
 
 def test_a_question_makes_it_wait_until_the_answer_is_applied():
     asked = decide(of("running"), events(ask()), status=status)
-    assert (asked.state, asked.asked[0].input) == ("waiting", {"command": "ls"})
+    assert (asked.move.state, asked.asked[0].input) == ("waiting", {"command": "ls"})
 
     facts = of("waiting", 1, waits_for={"a": Question("c", "allow")})
     applied = {"type": "approval-applied", "approvalId": "a", "decision": "allow"}
     answered = decide(facts, events(applied, start=2), status=status)
-    assert (answered.state, answered.applied) == ("running", ["a"])
+    assert (answered.move.state, answered.applied) == ("running", ["a"])
 
 
 APPLIED = {"type": "approval-applied", "approvalId": "a", "decision": "allow"}
@@ -96,15 +96,15 @@ def test_an_answer_that_is_not_ours_stops_the_run(decision, body):
 
     stopped = decide(facts, events(body, chunk("finish"), DONE, start=2), status=status)
 
-    assert (stopped.end, stopped.error_code) == ("failed", "answered_elsewhere")
-    assert stopped.must_stop
+    assert (stopped.move.state, stopped.move.code) == ("failed", "answered_elsewhere")
+    assert not stopped.move.is_told
     assert (stopped.applied, stopped.last_n) == ([], 4)
 
 
 def test_one_that_was_answered_before_we_heard_of_it_stops_the_run():
     stopped = decide(of("running"), events(ask(), APPLIED), status=status)
 
-    assert (stopped.error_code, [each.approval_id for each in stopped.asked]) == (
+    assert (stopped.move.code, [each.approval_id for each in stopped.asked]) == (
         "answered_elsewhere",
         ["a"],
     )
@@ -121,20 +121,20 @@ def test_one_that_was_answered_before_we_heard_of_it_stops_the_run():
 def test_what_else_an_agent_says_while_it_waits_does_not(body):
     facts = of("waiting", 1, waits_for={"a": Question("c")})
 
-    assert not decide(facts, events(body, start=2), status=status).must_stop
+    assert not decide(facts, events(body, start=2), status=status).move.ends
 
 
 def test_a_run_that_is_being_stopped_may_say_what_it_likes():
     facts = of("waiting", 1, waits_for={"a": Question("c")}, is_stopping=True)
 
-    assert not decide(facts, events(APPLIED, RAN, start=2), status=status).must_stop
+    assert not decide(facts, events(APPLIED, RAN, start=2), status=status).move.ends
 
 
 def test_it_waits_while_one_question_is_open():
     facts = of("waiting", 0, waits_for={"a": Question("c", "deny"), "b": Question("d")})
     applied = {"type": "approval-applied", "approvalId": "a", "decision": "deny"}
 
-    assert decide(facts, events(applied), status=status).state == "waiting"
+    assert decide(facts, events(applied), status=status).move.state == "waiting"
 
 
 def test_a_gap_refuses_the_batch():
@@ -152,7 +152,7 @@ def test_what_was_seen_does_nothing():
 def test_a_finished_run_only_counts(state):
     decision = decide(of(state), events(*a_turn("x")), status=status)
 
-    assert (decision.last_n, decision.chunks, decision.end) == (6, [], "")
+    assert (decision.last_n, decision.chunks, decision.move.state) == (6, [], state)
 
 
 @pytest.mark.parametrize(
@@ -268,10 +268,10 @@ def test_the_cut_between_batches_changes_nothing_that_is_read(bodies, cut):
             decision = decide(facts, batch, status=status)
             read += [one for one, _ in decision.chunks]
             facts = of(
-                decision.end or decision.state,
+                decision.move.state,
                 decision.last_n,
-                error_code=decision.error_code,
-                error_text=decision.error_text,
+                error_code=decision.move.code,
+                error_text=decision.move.text,
                 waits_for={
                     name: Question("c")
                     for name in {*facts.waits_for, *(each.approval_id for each in decision.asked)}

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from threads.core.run_errors import explain
-from threads.core.run_state import AFTER, FINISHED, UNFINISHED, states_before
 from threads.core.thread_status import is_unread, thread_status
+from threads.run.state import AFTER, FINISHED, UNFINISHED, states_before
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_thread_status(facts, status):
 def test_the_table_of_states_is_whole():
     assert set(AFTER) == {*UNFINISHED, *FINISHED}
     assert all(not AFTER[state] for state in FINISHED)
-    assert states_before("dispatched") == ("queued", "running", "waiting")
+    assert states_before("dispatched") == ("queued", "dispatched", "running", "waiting")
 
 
 def test_every_code_has_a_sentence_and_a_hint():

@@ -12,12 +12,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F
-
 from threads.chunks import status_chunk
-from threads.core import run_state
 from threads.models import Approval, Run
 from threads.rows import Draft
+from threads.run import transitions
 
 _GO_ON = (
     "(Your program was ended from outside while it waited for the person's permission, and was"
@@ -32,18 +30,10 @@ def resume_run(run_id: UUID, *, now: datetime) -> list[Draft]:
     In the journal's transaction, with the thread locked. The lost attempt's open questions are
     kept for their answers.
     """
-    Run.objects.filter(pk=run_id).update(
-        state=run_state.DISPATCHED,
-        fence=F("fence") + 1,
-        resumptions=F("resumptions") + 1,
-        last_n=0,
-        error_code="",
-        error_text="",
-        progress_at=now,
-    )
-    Approval.objects.filter(run=run_id, applied_at=None, lost_at=None).update(lost_at=now)
     run = Run.objects.select_related("prompt").get(pk=run_id)
-    chunk = status_chunk(run_state.DISPATCHED, run_id=run_id, message_id=run.prompt.client_id)
+    transitions.resume(run, now=now)
+    Approval.objects.filter(run=run_id, applied_at=None, lost_at=None).update(lost_at=now)
+    chunk = status_chunk(run.state, run_id=run_id, message_id=run.prompt.client_id)
     return [Draft(chunk, run_id)]
 
 

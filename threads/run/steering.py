@@ -12,10 +12,11 @@ from datetime import datetime
 from uuid import UUID
 
 from threads.chunks import status_chunk, steer_chunk, steering_chunk
-from threads.core import run_state
 from threads.core.decide import STEER, Decision
 from threads.models import Run, Steer
 from threads.rows import Draft
+from threads.run import state as run_state
+from threads.run import transitions
 
 
 def keep_steers(
@@ -70,8 +71,7 @@ def _steered(steer: Steer, place: Draft, *, now: datetime) -> Sequence[Draft]:
     """The agent has the message: its own run is over before it began."""
     run = steer.run
     Steer.objects.filter(pk=steer.pk).update(applied_at=now)
-    waiting = Run.objects.filter(pk=run.pk, state=run_state.QUEUED)
-    if not waiting.update(state=run_state.STEERED, finished_at=now, progress_at=now):
+    if transitions.hand_over(run, now=now) is None:
         return []  # stopped meanwhile, which its readers know
     shown = Draft(steer_chunk(steer), place.run_id, place.fence, place.n)
     told = status_chunk(run_state.STEERED, run_id=run.pk, message_id=run.prompt.client_id)

@@ -1,0 +1,142 @@
+"""How a run ends in the journal: the last chunks, and the stored answer.
+
+Used by the journal's writer when the agent is done, and by the services when the server
+ends a run. All of it happens in the caller's transaction, with the thread locked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from threads import rows
+from threads.chunks import status_chunk
+from threads.core.fold import Chunk, Fold, closing, merge
+from threads.core.run_errors import explain
+from threads.models import Event, Message, Run, Thread
+from threads.rows import Draft, EventRow
+from threads.run import state as run_state
+from threads.run import transitions
+from threads.run.state import Move
+from threads.run.steering import settle_steers
+from threads.run.transitions import Owed
+
+# Characters of an answer's chunks. It is one value of one row, folded while all others wait;
+# PostgreSQL itself gives up at 256 MB.
+ANSWER_LIMIT: Final = 16 * 1024 * 1024
+TOO_LARGE: Final = "answer_too_large"
+NOT_KEPT: Final = "answer_not_kept"
+
+Finish = tuple[Chunk, int]  # the agent's own last chunk, and its number
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """What ending a run wrote into the journal, and what it owes."""
+
+    rows: list[EventRow]
+    owed: Owed
+
+
+def conclude(
+    run: Run,
+    move: Move,
+    *,
+    now: datetime,
+    before: Sequence[Draft] = (),
+    finish: Finish | None = None,
+    is_bare: bool = False,
+) -> Concluded:
+    """Write ``before`` and the last chunks, store the answer, and have ``run`` ended.
+
+    The agent's ``finish``, or one of ours, is the run's last event: whoever reads it finds
+    the answer stored. What the agent left open is closed for it. Of an answer beyond
+    ``ANSWER_LIMIT`` the beginning is stored, and the run has failed; ``is_bare`` stores nothing
+    of it, because that failed already.
+    """
+    before = [*before, *settle_steers(run, is_told=move.is_told, now=now)]
+    folded = Fold(is_started=True)
+    is_whole = not is_bare and _fold(run, before, into=folded)
+    if not is_whole and move.state == run_state.COMPLETED:  # a success it can't be
+        code = NOT_KEPT if is_bare else TOO_LARGE
+        move, finish = Move(state=run_state.FAILED, code=code, is_told=move.is_told), None
+    drafts = [*before, *_last_drafts(run, move, folded, finish=finish, closes=is_whole)]
+    for draft in drafts[len(before) :]:
+        folded.apply(draft.chunk)
+    written = rows.append(run.thread_id, drafts)
+    answer = _store_answer(run, move, folded, seq=written[-1].seq, now=now)
+    owed = transitions.end(run, move, answer=answer, now=now)
+    Thread.objects.filter(pk=run.thread_id).update(updated_at=now)
+    return Concluded(written, owed)
+
+
+def _fold(run: Run, before: Sequence[Draft], *, into: Fold) -> bool:
+    """Fold what the run has said, and ``before``; say whether that is all of it."""
+    into.is_started = False
+    texts = Event.objects.filter(run=run).order_by("seq").values_list("chunk", flat=True)
+    room = ANSWER_LIMIT
+    for text in texts.iterator(chunk_size=500):
+        room -= len(text)
+        if room < 0:
+            return False
+        into.apply(json.loads(text))
+    for draft in before:
+        room -= len(rows.encode(draft.chunk))
+        if room < 0:
+            return False
+        into.apply(draft.chunk)
+    return True
+
+
+def _last_drafts(
+    run: Run, move: Move, folded: Fold, *, finish: Finish | None, closes: bool
+) -> list[Draft]:
+    chunks: list[Chunk] = []
+    if not folded.is_started:
+        chunks.append({"type": "start", "messageId": str(run.pk)})
+    if closes:  # of a part of the chunks nobody knows what is open
+        chunks += closing(folded)
+    if finish is None and move.state == run_state.CANCELLED:
+        chunks.append({"type": "abort"})
+    elif finish is None and move.state != run_state.COMPLETED:
+        chunks.append({"type": "error", "errorText": explain(move.code, move.text)[0]})
+    chunks.append(
+        status_chunk(
+            move.state,
+            run_id=run.pk,
+            message_id=run.prompt.client_id,
+            code=move.code,
+            text=move.text,
+        )
+    )
+    drafts = [Draft(chunk, run.pk) for chunk in chunks]
+    if finish is not None:
+        chunk, n = finish
+        return [*drafts, Draft(chunk, run.pk, run.fence, n)]
+    reason = "error" if move.state in (run_state.FAILED, run_state.EXPIRED) else "other"
+    return [*drafts, Draft({"type": "finish", "finishReason": reason}, run.pk)]
+
+
+def _store_answer(run: Run, move: Move, folded: Fold, *, seq: int, now: datetime) -> Message:
+    metadata: dict[str, Any] = {
+        "createdAt": run.created_at.isoformat(),
+        "finishedAt": now.isoformat(),
+        "runId": str(run.pk),
+        "state": move.state,
+    }
+    if move.code:
+        text, hint = explain(move.code, move.text)
+        metadata["error"] = {"code": move.code, "message": text, "hint": hint}
+    return Message.objects.create(
+        id=run.pk,
+        thread_id=run.thread_id,
+        role="assistant",
+        client_id=str(run.pk),
+        seq=seq,
+        parts=rows.clean(folded.parts()),
+        metadata=rows.clean(merge(folded.metadata, metadata)),
+        created_at=now,
+    )

@@ -1,0 +1,23 @@
+"""Locking a run: its thread first, always, so that nobody waits in a circle."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from threads import rows
+from threads.models import Run
+
+
+def lock_run(run_id: UUID) -> Run | None:
+    """Return the run, locked behind its thread until the transaction ends; ``None`` when it is
+    gone."""
+    thread_id = Run.objects.filter(pk=run_id).values_list("thread_id", flat=True).first()
+    if thread_id is None:
+        return None
+    rows.lock(thread_id)
+    return (
+        Run.objects.select_for_update(of=("self",))
+        .select_related("prompt", "thread__agent", "thread__link")
+        .filter(pk=run_id)
+        .first()
+    )

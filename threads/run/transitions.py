@@ -1,0 +1,236 @@
+"""Every change of a run's state: the only module that writes it.
+
+Each function follows the table in ``state`` and writes, with the state, all that the change owes:
+that a machine is told to stop, that what waits expires, that a lease is released. It returns what
+it owes, or ``None`` where the run was not there any more to be changed. All of it happens in the
+caller's transaction; whoever changes a run that another process may change has its thread locked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Case, F, Q, QuerySet, When
+
+from threads import rows
+from threads.core import lanes
+from threads.models import Message, Run
+from threads.run import state as run_state
+from threads.run.state import Move, WrongMove, check
+
+# How long a message waits for a machine that is away: a weekend, but not a holiday.
+WAIT_FOR_MACHINE: Final = timedelta(days=3)
+# A holder renews three times as often, so a lease lapses only when two renewals failed.
+LEASE: Final = timedelta(seconds=12)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """What a change of a run's state owes.
+
+    ``stop_machine``: its machine may still work on it; the row says so until it has been told.
+    ``expires_at``: until when it waits for its machine. ``releases_lease``: nobody serves it any
+    more, which is written too. ``rings``: there is work for the dispatchers, so the caller rings
+    them after the commit.
+    """
+
+    stop_machine: bool = False
+    expires_at: datetime | None = None
+    releases_lease: bool = False
+    rings: bool = False
+
+
+def born(*, may_wait: bool, now: datetime, **facts: Any) -> tuple[Run, Owed]:
+    """Make a queued run. One that ``may_wait`` for a machine that is away has its deadline now,
+    others get it once they wait."""
+    expires_at = now + WAIT_FOR_MACHINE if may_wait else None
+    run = Run.objects.create(
+        state=run_state.QUEUED, created_at=now, progress_at=now, expires_at=expires_at, **facts
+    )
+    return run, Owed(expires_at=expires_at, rings=True)
+
+
+def claim(run_id: UUID, *, node: str, only: Any, now: datetime) -> Owed | None:
+    """Take a queued run for ``node``, with the next fence, if the condition ``only`` holds.
+
+    Raises:
+        IntegrityError: another run of its thread is active.
+    """
+    moved = _write(
+        Run.objects.filter(only, pk=run_id),
+        before=[run_state.QUEUED],
+        to=run_state.DISPATCHED,
+        columns={
+            "fence": F("fence") + 1,
+            "last_n": 0,
+            "node": node,
+            "leased_until": Case(When(lane=lanes.SERVER, then=now + LEASE), default=None),
+            "progress_at": now,
+            "error_code": "",  # that nobody had taken it yet
+        },
+    )
+    return Owed() if moved else None
+
+
+def restart(run: Run, *, now: datetime) -> Owed:
+    """Begin the next attempt of an active run whose attempt nobody knows any more."""
+    return _next_attempt(run, {"leased_until": now + LEASE, "usage": {}}, now=now)
+
+
+def resume(run: Run, *, now: datetime) -> Owed:
+    """Begin the next attempt of a run whose sandbox died while a person was asked."""
+    return _next_attempt(run, {"resumptions": run.resumptions + 1}, now=now)
+
+
+def _next_attempt(run: Run, columns: Mapping[str, Any], *, now: datetime) -> Owed:
+    if run.state not in run_state.ACTIVE:
+        raise WrongMove(f"A run that is {run.state} has no attempt to follow.")
+    begun = {
+        "fence": run.fence + 1,
+        "last_n": 0,
+        "error_code": "",
+        "error_text": "",
+        "progress_at": now,
+    }
+    _write_one(run, run_state.DISPATCHED, {**begun, **columns})
+    return Owed()
+
+
+def requeue(run: Run, *, now: datetime) -> Owed:
+    """Put back a run that was never sent. From now on it waits for its machine."""
+    expires_at = run.expires_at or now + WAIT_FOR_MACHINE
+    _write_one(
+        run,
+        run_state.QUEUED,
+        {"node": "", "leased_until": None, "expires_at": expires_at},
+    )
+    return Owed(expires_at=expires_at, releases_lease=True)
+
+
+def expect_machine(runs: QuerySet[Run], *, now: datetime) -> int:
+    """Give those queued ``runs`` a deadline that wait for their machine without one."""
+    waiting = runs.filter(state=run_state.QUEUED, expires_at=None)
+    return waiting.update(expires_at=now + WAIT_FOR_MACHINE)
+
+
+def cancel(run: Run, *, now: datetime) -> Owed:
+    """Keep that a person stops an active run: its machine is to be told, once."""
+    if run.cancelled_at is None:
+        run.cancelled_at, run.stop_due_at = now, run.stop_due_at or now
+        Run.objects.filter(pk=run.pk).update(
+            cancelled_at=run.cancelled_at, stop_due_at=run.stop_due_at
+        )
+    return Owed(stop_machine=True, rings=True)
+
+
+def stop_delivered(run_id: UUID, *, now: datetime) -> Owed:
+    """Note that the machine was told to stop the run. Its next message may go."""
+    Run.objects.filter(pk=run_id, stop_delivered_at=None).update(stop_delivered_at=now)
+    return Owed(rings=True)
+
+
+def end(run: Run, move: Move, *, answer: Message, now: datetime) -> Owed:
+    """Finish a run; ``run`` is what is kept of it, with its cursor and its usage.
+
+    Where it may still be worked on, its machine is told to stop. In the server lane its holder
+    keeps the lease until then: only that process reaches its own loop.
+    """
+    must_stop = run.state in run_state.ACTIVE and not move.is_told
+    duties: dict[str, Any] = (
+        {"stop_due_at": run.stop_due_at or now} if must_stop else {"leased_until": None}
+    )
+    _write_one(
+        run,
+        move.state,
+        {
+            "finished_at": now,
+            "progress_at": now,
+            "answer": answer,
+            "error_code": move.code,
+            "error_text": move.text,
+            "last_n": run.last_n,
+            "usage": run.usage,
+            **duties,
+        },
+    )
+    return Owed(stop_machine=must_stop, releases_lease=not must_stop, rings=True)
+
+
+def hand_over(run: Run, *, now: datetime) -> Owed | None:
+    """End a queued run whose message another run's agent has."""
+    moved = _write(
+        Run.objects.filter(pk=run.pk),
+        before=[run_state.QUEUED],
+        to=run_state.STEERED,
+        columns={"finished_at": now, "progress_at": now},
+    )
+    return Owed() if moved else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far an attempt's events have brought a run that was ``before``."""
+
+    run_id: UUID
+    before: str
+    last_n: int
+    move: Move
+
+
+# What the journal writes of a run with each commit, and its type in PostgreSQL.
+_PROGRESS: Final = {
+    "last_n": "bigint",
+    "progress_at": "timestamptz",
+    "state": "text",
+    "error_code": "text",
+    "error_text": "text",
+}
+_KEEP_RUN: Final = (
+    f"UPDATE threads_run SET {', '.join(f'{name} = %s' for name in _PROGRESS)} WHERE id = %s"  # noqa: S608 - our own names
+)
+_KEEP_RUNS: Final = f"""
+    UPDATE threads_run SET {", ".join(f"{name} = kept.{name}" for name in _PROGRESS)}
+    FROM json_to_recordset(%s) AS kept
+        ({", ".join(f"{name} {type}" for name, type in _PROGRESS.items())}, id uuid)
+    WHERE threads_run.id = kept.id
+"""  # noqa: S608 - our own names
+
+
+def advance(made: Sequence[Progress], *, now: datetime) -> None:
+    """Write the progress of many runs, none of which ends, in one statement where the database
+    can: the journal does so with every commit."""
+    stamp = connection.ops.adapt_datetimefield_value(now)
+    values = []
+    for each in made:
+        move = each.move
+        if move.state != each.before:
+            check(each.before, move.state)
+        if move.ends:
+            raise WrongMove("Only end() ends a run.")
+        kept = (each.last_n, stamp, move.state, move.code, move.text)
+        named = dict(zip(_PROGRESS, kept, strict=True))
+        values.append({**named, "id": rows.key(each.run_id)})
+    rows.update_many(_KEEP_RUN, _KEEP_RUNS, values)
+
+
+def _write_one(run: Run, to: str, columns: Mapping[str, Any]) -> None:
+    """Move a run that the caller has locked, in its row and in ``run``."""
+    if not _write(Run.objects.filter(pk=run.pk), before=[run.state], to=to, columns=columns):
+        raise WrongMove(f"Run {run.pk} is not {run.state} any more.")
+    run.state = to
+    for name, value in columns.items():
+        setattr(run, name, value)
+
+
+def _write(
+    runs: QuerySet[Run], *, before: Collection[str], to: str, columns: Mapping[str, Any]
+) -> int:
+    """Move those of ``runs`` that are in a state of ``before``; return how many."""
+    for each in before:
+        check(each, to)
+    return runs.filter(Q(state__in=before)).update(state=to, **columns)
