@@ -1,4 +1,4 @@
-"""The catalog of agents: what ships with Mesh (``catalog.toml``), with the operator's changes."""
+"""The catalog of agents: what ships (``mesh.agent_programs``), with the operator's changes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from agents.core.options import DECOPILOT
 from agents.core.tiers import Catalog, override, read_catalog
-from agents.harness import ADAPTERS
+from agents.harness import built_in_adapters
 from agents.harness.base import SILENT_MINUTES
-
-PATH = Path(__file__).with_name("catalog.toml")
+from mesh import agent_programs
 
 
 @lru_cache(maxsize=1)
@@ -25,7 +24,7 @@ def load_catalog() -> Catalog:
     Raises:
         ImproperlyConfigured: the operator's file can't be read or would not work.
     """
-    data = tomllib.loads(PATH.read_text(encoding="utf-8"))
+    data = {"agents": agent_programs.entries()}
     if not settings.MESH_CATALOG:
         return read_catalog(data)
     try:
@@ -39,7 +38,7 @@ def load_catalog() -> Catalog:
 def load_runnable() -> Catalog:
     """Return the agents that this version can run: those with an adapter, the one whose loop is
     the server's own, and whatever speaks ACP, which a machine may bring (``deco_link --acp``)."""
-    known = {*ADAPTERS, DECOPILOT}
+    known = {*built_in_adapters(), DECOPILOT}
     kinds = (kind for kind in load_catalog() if kind.kind in known or kind.kind[:4] == "acp:")
     return Catalog(tuple(kinds))
 

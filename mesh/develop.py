@@ -14,21 +14,24 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from mesh import agent_programs
+
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
-# Exact versions: what the recorded lines in tests/harness were taken from. Vite is the dev server
-# of which the tests see a page change; bun, deno, pnpm and yarn set projects up.
-NPM_PACKAGES = (
-    "@anthropic-ai/claude-code@2.1.330",
-    "@google/gemini-cli@0.61.0",
-    "@openai/codex@0.169.0",
-    "ai@6.0.324",
-    "bun@1.4.5",
-    "deno@2.9.6",
-    "opencode-ai@1.18.33",
-    "pnpm@12.21.0",
-    "vite@8.3.8",
-    "yarn@1.22.22",
+# Exact versions: of the agents those that the recorded lines in tests/harness were taken from. Vite
+# is the dev server of which the tests see a page change; bun, deno, pnpm and yarn set projects up.
+NPM_PACKAGES = tuple(
+    sorted(
+        (
+            *(f"{each.npm}@{each.npm_version}" for each in agent_programs.load() if each.npm),
+            "ai@6.0.324",
+            "bun@1.4.5",
+            "deno@2.9.6",
+            "pnpm@12.21.0",
+            "vite@8.3.8",
+            "yarn@1.22.22",
+        )
+    )
 )
 OURS = ("mesh", "links", "agents", "sandboxes", "threads")
 

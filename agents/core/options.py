@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from mesh import agent_programs
+
 CLAUDE_CODE: Final = "claude-code"
 CODEX: Final = "codex"
 DECOPILOT: Final = "decopilot"
 DEMO: Final = "demo"
-GEMINI: Final = "acp:gemini"
-OPENCODE: Final = "acp:opencode"
 
 REMOTE_USER: Final = "remote-user"
 # Kinds of sandbox in the cloud; "cluster" is an older name that rows may still have.
@@ -21,15 +21,11 @@ _OLD_REMOTE_USER: Final = frozenset({"desktop", "user-desktop"})
 # Option → (harness, kind of sandbox); no kind: the server's choice.
 OPTION_PINS: Final[dict[str, tuple[str, str | None]]] = {
     "decopilot": (DECOPILOT, None),
-    "claude-code-laptop": (CLAUDE_CODE, REMOTE_USER),
-    "codex-laptop": (CODEX, REMOTE_USER),
-    "demo-laptop": (DEMO, REMOTE_USER),
-    "gemini-laptop": (GEMINI, REMOTE_USER),
-    "opencode-laptop": (OPENCODE, REMOTE_USER),
+    **{
+        f"{program.kind.removeprefix('acp:')}-laptop": (program.kind, REMOTE_USER)
+        for program in agent_programs.load()
+    },
 }
-# What makes a machine worth more than its files.
-_IN_THIS_ORDER: Final = (CLAUDE_CODE, CODEX, GEMINI, OPENCODE)
-LOCAL_CLIS: Final = frozenset(_IN_THIS_ORDER)
 
 
 def parse_option(value: object) -> str | None:
@@ -76,7 +72,7 @@ def effective_harness(harness: str, *, is_local: bool, has_files: bool) -> str:
 
 def has_local_cli(*, is_online: bool, capabilities: Collection[str]) -> bool:
     """Say whether a coding agent can work on the machine now (U-F)."""
-    return is_online and not LOCAL_CLIS.isdisjoint(capabilities)
+    return is_online and not set(_coding_agents()).isdisjoint(capabilities)
 
 
 def default_harness(
@@ -95,12 +91,17 @@ def default_harness(
     if not has_files:
         return DECOPILOT
     if capabilities is not None and is_online:
-        for kind in _IN_THIS_ORDER:
+        for kind in _coding_agents():
             if kind in capabilities:
                 return kind
     if has_any_key:
         return DECOPILOT
     return CLAUDE_CODE if capabilities is None or CLAUDE_CODE in capabilities else DEMO
+
+
+def _coding_agents() -> tuple[str, ...]:
+    """Return the programs that make a machine worth more than its files, the first choice first."""
+    return tuple(each.kind for each in agent_programs.load() if each.probe is not None)
 
 
 def parse_choice(value: str | None) -> tuple[str, str]:

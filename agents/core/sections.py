@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from agents.core.tiers import Catalog, Kind, Tier
+from mesh.agent_programs import load
 
 State = Literal["enabled", "locked", "unavailable"]
 
 LOCKED: Final = "Fixed for this thread: start a new chat to change."
 CONNECT: Final = "Run deco_link on your machine to connect it."
 CONNECTED_AGAIN: Final = "Wake it up, or run deco_link on it."
+UPDATE: Final = "Update deco_link there and start it again."
 LOOK_AGAIN: Final = "Start it once by hand there. It is looked for again within a minute."
 
 
@@ -44,6 +46,7 @@ class Section:
     title: str
     is_local: bool
     tiers: tuple[Tier, ...]
+    icon: str
     machine: Machine | None = None
     state: State = "enabled"
     reason: str = ""
@@ -80,7 +83,7 @@ def all_sections(
 
 
 def _section(kind: Kind) -> Section:
-    return Section(kind.kind, kind.title, kind.is_local, kind.tiers)
+    return Section(kind.kind, kind.title, kind.is_local, kind.tiers, kind.symbol)
 
 
 def _stated(kind: Kind, is_usable: bool, machine: Machine | None, locked_kind: str) -> Section:
@@ -108,6 +111,8 @@ def _why_not(kind: Kind, machine: Machine | None) -> tuple[str, str]:
 
 def _why_no_program(kind: Kind, machine: Machine) -> tuple[str, str]:
     state = machine.programs.get(kind.kind)
+    if state is None and machine.programs and kind.kind in {each.kind for each in load()}:
+        return f"The deco_link on {machine.name} is too old to look for {kind.title}.", UPDATE
     if state == "not_signed_in":
         return f"{kind.title} is not signed in on {machine.name}.", kind.sign_in
     if state == "timed_out":

@@ -62,6 +62,13 @@ class Kind:
     hears_reasons: bool = True
     # Which sorts of files it takes, unless its model is known: that sees, or it does not.
     takes: tuple[str, ...] = TEXT_ONLY
+    icon: str = ""  # a symbol of the pages; empty: that of where it works
+    mcp_note: str = ""  # what to know before giving it MCP servers
+
+    @property
+    def symbol(self) -> str:
+        """The name of its icon."""
+        return self.icon or ("laptop" if self.is_local else "cloud")
 
     @property
     def is_local(self) -> bool:

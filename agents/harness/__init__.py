@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Final
 
-from agents.harness.acp import BUILT_IN, AcpAdapter, Agent
+from agents.harness.acp import AcpAdapter, Agent, built_in
 from agents.harness.base import Adapter
 from agents.harness.claude_code import ClaudeCodeAdapter
 from agents.harness.codex import CodexAdapter
@@ -13,16 +14,24 @@ from agents.harness.demo import DemoAdapter
 
 Adapters = Mapping[str, Callable[[], Adapter]]
 
-ADAPTERS: dict[str, Callable[[], Adapter]] = {
-    "claude-code": ClaudeCodeAdapter,
-    "codex": CodexAdapter,
-    "demo": DemoAdapter,
-    **{kind: partial(AcpAdapter, agent) for kind, agent in BUILT_IN.items()},
-}
+
+def built_in_adapters() -> Adapters:
+    """Return the adapter of each agent that Mesh knows: a program of its own protocol has its own,
+    and those of the table that speak ACP have one in common."""
+    speak_acp = {kind: partial(AcpAdapter, agent) for kind, agent in built_in().items()}
+    return {
+        "claude-code": ClaudeCodeAdapter,
+        "codex": CodexAdapter,
+        "demo": DemoAdapter,
+        **speak_acp,
+    }
+
+
+ADAPTERS: Final = built_in_adapters()
 
 
 def with_agents(commands: Mapping[str, Sequence[str]]) -> Adapters:
-    """Return ``ADAPTERS`` and, as ``acp:<name>``, the agents that a person named.
+    """Return the adapters of our own and, as ``acp:<name>``, the agents that a person named.
 
     ``commands`` are name → argv of a program that speaks ACP on stdio. A name of ours stays
     ours: its agent is known to ask before it acts.
@@ -31,4 +40,4 @@ def with_agents(commands: Mapping[str, Sequence[str]]) -> Adapters:
     named: dict[str, Callable[[], Adapter]] = {
         agent.kind: partial(AcpAdapter, agent) for agent in agents
     }
-    return named | ADAPTERS
+    return {**named, **built_in_adapters()}

@@ -26,11 +26,10 @@ from links.daemon.servers import checked_server, only_server
 from links.daemon.session import Session, wait_for_session
 from links.wire.addresses import is_own_url
 from links.wire.messages import ACP
-from mesh import env
+from mesh import agent_programs, env
 from mesh.version import VERSION
 
 LOG_BYTES = 2_000_000  # and two older files
-_OURS = ("acp:gemini", "acp:opencode")  # found by themselves, and known to ask before they act
 DESCRIPTION = "Link this machine to a Mesh server and run its agents here, until Ctrl-C."
 
 
@@ -155,12 +154,13 @@ def _session(given: argparse.Namespace, home: Path) -> Session | None:
 
 def _agents(given: Sequence[str]) -> tuple[Agent, ...]:
     agents: dict[str, Agent] = {}
+    ours = {program.kind for program in agent_programs.load()}  # known to ask before they act
     for text in given:
         name, _, command = text.partition("=")
         agent = Agent(name, tuple(shlex.split(command)))  # its ValueError: an open quote
         if not ACP.fullmatch(agent.kind) or not agent.command:
             raise ValueError(f"--acp {text}: NAME=COMMAND is needed, the name of a-z, 0-9 and -.")
-        if agent.kind in _OURS or name in agents:
+        if agent.kind in ours or name in agents:
             raise ValueError(f"--acp {text}: there is an agent of that name already.")
         agents[name] = agent
     return tuple(agents.values())

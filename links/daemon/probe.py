@@ -14,12 +14,16 @@ import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from links.daemon.config import Agent
 from links.daemon.spawning import environment
 from links.wire.messages import MachineStatus
+from mesh import agent_programs
+from mesh.agent_programs import AgentProgram, Judge
+from mesh.agent_programs import Probe as ProgramProbe
 
 LIMIT: Final = 10.0  # seconds for one program's answer
 BASE: Final = ("decopilot-sandbox",)
@@ -37,9 +41,9 @@ class Ran:
 class Probe:
     """How one program is asked; ``judge`` reads its answer as (state, detail).
 
-    ``may_be_ready`` looks, without starting it, whether it is worth asking; ``folders`` are where
-    its installer puts it, which a link that was not started from a terminal may not have on its
-    PATH. Nobody is warned that an ``is_extra`` is missing.
+    ``may_be_ready`` looks, without starting it, whether it is worth asking; ``search_path`` adds
+    to the PATH of a person with that home where its installer puts it. Nobody is warned that an
+    ``is_extra`` is missing.
     """
 
     name: str
@@ -49,23 +53,23 @@ class Probe:
     install: str
     sign_in: str
     may_be_ready: Callable[[Mapping[str, str]], bool] = lambda environ: True
-    folders: tuple[str, ...] = ()
+    search_path: Callable[[str, Path], str] = lambda path, home: path
     is_extra: bool = False
 
 
-def judge_claude(ran: Ran) -> tuple[str, str]:
-    """Read ``claude auth status``: JSON, with exit code 1 when nobody is signed in."""
+def judge_logged_in(ran: Ran) -> tuple[str, str]:
+    """Read JSON with ``loggedIn``, as ``claude auth status`` writes it."""
     try:
         value: Any = json.loads(ran.out)
     except ValueError:
-        return "not_signed_in", "claude auth status gave no answer; update Claude Code."
+        return "not_signed_in", "The program did not say who is signed in; update it."
     if isinstance(value, dict) and value.get("loggedIn"):
         return "ready", str(value.get("email") or value.get("authMethod") or "")
     return "not_signed_in", ""
 
 
-def judge_codex(ran: Ran) -> tuple[str, str]:
-    """Read ``codex login status``: its exit code tells."""
+def judge_exit_code(ran: Ran) -> tuple[str, str]:
+    """Read the exit code, which tells of ``codex login status``."""
     if ran.code == 0:
         return "ready", ""
     return "not_signed_in", ""
@@ -76,78 +80,64 @@ def judge_start(ran: Ran) -> tuple[str, str]:
     return ("ready", "") if ran.code == 0 else ("timed_out", "It does not start here.")
 
 
-def has_gemini_sign_in(environ: Mapping[str, str]) -> bool:
-    """Return whether Gemini CLI has a key, or kept a sign-in."""
-    if any(environ.get(name) for name in _GEMINI_KEYS):
+def is_signed_in(sign_in: ProgramProbe, environ: Mapping[str, str]) -> bool:
+    """Return whether a sign-in of the program is there to be seen, where one can be."""
+    variables, files = sign_in.signed_in_variables, sign_in.signed_in_files
+    if not variables and not files:
         return True
-    folder = Path(environ.get("GEMINI_CLI_HOME") or environ.get("HOME") or Path.home()) / ".gemini"
-    return any((folder / name).is_file() for name in ("oauth_creds.json", ".env"))
+    home = environ.get(sign_in.home_variable) or environ.get("HOME") or Path.home()
+    return any(environ.get(name) for name in variables) or any(
+        (Path(home) / name).is_file() for name in files
+    )
 
 
-_GEMINI_KEYS: Final = ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI")
-_USUAL: Final = ("~/.local/bin", "/usr/local/bin", "/opt/homebrew/bin")
+_JUDGES: Final[Mapping[Judge, Callable[[Ran], tuple[str, str]]]] = {
+    "exit_code": judge_exit_code,
+    "logged_in": judge_logged_in,
+    "starts": judge_start,
+}
 _VERSION: Final = ("--version",)
 
 
-def probes_for(agents: Sequence[Agent]) -> tuple[Probe, ...]:
+def probes_for(agents: Sequence[Agent] = ()) -> tuple[Probe, ...]:
     """Return how all programs are asked, those included that the person named.
 
     Of these nothing is known but the command: one that is there is ready.
     """
-    return (
-        *PROBES,
-        *(
-            Probe(
-                agent.kind,
-                agent.command[0],
-                (),
-                judge_start,
-                install=f"It was named by --acp {agent.name}=…, and is not there.",
-                sign_in="",
-            )
-            for agent in agents
-        ),
+    known = (
+        _probe_of(program, program.probe)
+        for program in agent_programs.load()
+        if program.probe is not None
+    )
+    named = (
+        Probe(
+            agent.kind,
+            agent.command[0],
+            (),
+            judge_start,
+            install=f"It was named by --acp {agent.name}=…, and is not there.",
+            sign_in="",
+        )
+        for agent in agents
+    )
+    return (*known, *named)
+
+
+def _probe_of(program: AgentProgram, asked: ProgramProbe) -> Probe:
+    return Probe(
+        program.kind,
+        program.name,
+        asked.ask,
+        _JUDGES[asked.judge],
+        install=program.install,
+        sign_in=program.sign_in_at("on this machine"),
+        may_be_ready=partial(is_signed_in, asked),
+        search_path=program.search_path,
+        is_extra=program.is_extra,
     )
 
 
-PROBES: Final = (
-    Probe(
-        "claude-code",
-        "claude",
-        ("auth", "status"),
-        judge_claude,
-        install="npm install -g @anthropic-ai/claude-code",
-        sign_in="Run claude once on this machine and sign in.",
-        folders=(*_USUAL, "~/.claude/local"),
-    ),
-    Probe(
-        "codex",
-        "codex",
-        ("login", "status"),
-        judge_codex,
-        install="npm install -g @openai/codex",
-        sign_in="Run codex login on this machine.",
-    ),
-    Probe(
-        "acp:gemini",
-        "gemini",
-        _VERSION,
-        judge_start,
-        install="npm install -g @google/gemini-cli",
-        sign_in="Run gemini once on this machine and sign in.",
-        may_be_ready=has_gemini_sign_in,
-        is_extra=True,
-    ),
-    Probe(
-        "acp:opencode",  # ready without a sign-in: it brings models that need none
-        "opencode",
-        _VERSION,
-        judge_start,
-        install="npm install -g opencode-ai",
-        sign_in="Run opencode auth login on this machine.",
-        is_extra=True,
-    ),
-)
+PROBES: Final = probes_for()
 
 
 async def look(
@@ -201,10 +191,8 @@ async def _ask(probe: Probe, limit: float) -> dict[str, str]:
 
 
 def _find(probe: Probe) -> str | None:
-    folders = (os.path.expanduser(folder) for folder in probe.folders)
-    return shutil.which(
-        probe.program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *folders])
-    )
+    path = probe.search_path(os.environ.get("PATH", os.defpath), Path.home())
+    return shutil.which(probe.program, path=path)
 
 
 def _report(state: str, *, version: list[str] | None = None, detail: str = "") -> dict[str, str]:

@@ -23,7 +23,6 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 # All that a laptop needs; nothing of the server, and no Django.
 FILES: Final = (
     "agents/__init__.py",
-    "agents/catalog.toml",
     "agents/demo_agent.py",
     "agents/harness/**/*.py",
     "links/__init__.py",
@@ -35,6 +34,8 @@ FILES: Final = (
     "links/upstream.py",
     "links/wire/**/*.py",
     "mesh/__init__.py",
+    "mesh/agent_programs/*.py",
+    "mesh/agent_programs/catalog.toml",
     "mesh/boot_files.py",
     "mesh/plain_files.py",
     "mesh/checkpoints.py",

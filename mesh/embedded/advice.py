@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+from pathlib import Path
 
-INSTALL = "npm install -g @anthropic-ai/claude-code"
+from mesh import agent_programs
 
 
 def about_claude() -> str:
     """Return what to tell the person about Claude Code here; empty if it is ready. Takes ≤ 10 s."""
-    program = shutil.which("claude")
+    claude = agent_programs.find_by_name("claude")
+    assert claude is not None
+    path = claude.search_path(os.environ.get("PATH", os.defpath), Path.home())
+    program = shutil.which(claude.name, path=path)
     if program is None:
         return (
             "Claude Code was not found on this machine, so the Demo agent answers.\n"
-            f"  Install it with: {INSTALL}\n"
+            f"  Install it with: {claude.install}\n"
             "  then sign in with: claude     Mesh notices within a minute."
         )
     try:

@@ -81,7 +81,7 @@ class Conversation:
         launch = self.adapter.launch(turn)
         if found := _find_any(launch.refuses, self.cwd):
             raise ProjectRunsPrograms(f"This agent would run {found} without asking you.")
-        env = child_env(os.environ, launch.env)
+        env = child_env(os.environ, launch.env, program=launch.program)
         argv = [*find_program(launch.program, env), *launch.args]
         try:
             self.program = Program.start(argv, env=env, cwd=self.cwd, listener=self)

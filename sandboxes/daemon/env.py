@@ -1,8 +1,9 @@
 """What a child process may see of the environment: an allow-list, so that no secret of ours leaks.
 
 Names that the person set for their own tools pass; everything else, above all ``MESH_*``,
-stays behind. An agent's program also sees the keys of its own kind; what runs for a project
-(shell commands, installers, dev servers) does not.
+stays behind. An agent's program also sees the variables that ``mesh.agent_programs`` names for it,
+such as its key, and not those of other agents; what runs for a project (shell commands,
+installers, dev servers) sees no agent's.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+
+from mesh.agent_programs import is_passed
 
 _ALLOWED = re.compile(
     r"""
@@ -26,27 +29,14 @@ _ALLOWED = re.compile(
     """,
     re.VERBOSE,
 )
-_OF_AGENTS = re.compile(
-    r"""
-    ANTHROPIC_[A-Z0-9_]+ | CLAUDE_[A-Z0-9_]+ | IS_SANDBOX
-    | CODEX_[A-Z0-9_]+ | OPENAI_[A-Z0-9_]+
-    | GEMINI_[A-Z0-9_]+ | GOOGLE_[A-Z0-9_]+ | OPENCODE_[A-Z0-9_]+
-    | DISABLE_(TELEMETRY | ERROR_REPORTING | AUTOUPDATER)
-    | AWS_PROFILE | AWS_REGION | CLOUD_ML_REGION
-    """,
-    re.VERBOSE,
-)
-# They tie a process to the session of the agent CLI that happened to start us.
-_OF_ANOTHER_SESSION = re.compile(
-    r"CLAUDE_CODE_(ENTRYPOINT|EXECPATH|SSE_PORT|(REMOTE_)?SESSION_[A-Z_]+|REMOTE.*|CHILD_.*)"
-    # OPENCODE_PERMISSION says what the agent may do: that is the turn's to say.
-    r"|CODEX_(SANDBOX.*|THREAD_ID|CI)|GEMINI_(CLI|SANDBOX)|OPENCODE(_PID|_PERMISSION)"
-)
 
 
-def child_env(parent: Mapping[str, str], additions: Mapping[str, str]) -> dict[str, str]:
-    """Return an agent program's environment: what of ``parent`` is allowed, then ``additions``."""
-    allowed = {name: value for name, value in parent.items() if is_allowed(name)}
+def child_env(
+    parent: Mapping[str, str], additions: Mapping[str, str], *, program: str = ""
+) -> dict[str, str]:
+    """Return the environment of an agent's ``program``: what of ``parent`` it is allowed, then
+    ``additions``."""
+    allowed = {name: value for name, value in parent.items() if is_allowed(name, program=program)}
     return _anchored(allowed) | dict(additions)
 
 
@@ -64,8 +54,6 @@ def _anchored(env: dict[str, str]) -> dict[str, str]:
     return env
 
 
-def is_allowed(name: str) -> bool:
-    """Say whether an agent's program may see the variable ``name``."""
-    if _ALLOWED.fullmatch(name):
-        return True
-    return bool(_OF_AGENTS.fullmatch(name)) and not _OF_ANOTHER_SESSION.fullmatch(name)
+def is_allowed(name: str, *, program: str = "") -> bool:
+    """Say whether an agent's ``program`` may see the variable ``name``."""
+    return _ALLOWED.fullmatch(name) is not None or is_passed(name, program=program)

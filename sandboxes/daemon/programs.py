@@ -9,12 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mesh import launch
+from mesh.agent_programs import find_by_name
 from mesh.lib.errors import AppError
 
 Finder = Callable[[Mapping[str, str]], list[str]]
-
-# Where npm and Homebrew put programs for everybody.
-SHARED = ("/usr/local/bin", "/opt/homebrew/bin")
 
 
 class ProgramMissing(AppError):
@@ -33,7 +31,12 @@ def find_program(name: str, env: Mapping[str, str]) -> list[str]:
     """
     if finder := PROGRAMS.get(name):
         return finder(env)
-    return [_on_path(name, env)]
+    path = env.get("PATH", os.defpath)
+    if known := find_by_name(name):
+        path = known.search_path(path, Path(env.get("HOME") or Path.home()))
+    if (found := shutil.which(name, path=path)) is None:
+        raise ProgramMissing(f"“{name}” was not found on this machine.")
+    return [found]
 
 
 def _demo_agent(env: Mapping[str, str]) -> list[str]:
@@ -46,30 +49,5 @@ def _demo_agent(env: Mapping[str, str]) -> list[str]:
     return launch.python(str(script))
 
 
-def _usually_in(name: str, *folders: str) -> Finder:
-    """Return a finder that also looks where the program's own installer puts it."""
-
-    def find(env: Mapping[str, str]) -> list[str]:
-        home = Path(env.get("HOME") or Path.home())
-        usual = (*(home / folder for folder in folders), *map(Path, SHARED))
-        return [_on_path(name, env, usual)]
-
-    return find
-
-
-def _on_path(name: str, env: Mapping[str, str], usual: tuple[Path, ...] = ()) -> str:
-    # A laptop's link started from a desktop icon has a short PATH: hence the usual folders.
-    folders = os.pathsep.join([env.get("PATH", os.defpath), *map(str, usual)])
-    found = shutil.which(name, path=folders)
-    if found is None:
-        raise ProgramMissing(f"“{name}” was not found on this machine.")
-    return found
-
-
-PROGRAMS: dict[str, Finder] = {
-    "claude": _usually_in("claude", ".local/bin", ".claude/local"),
-    "codex": _usually_in("codex", ".local/bin"),
-    "gemini": _usually_in("gemini", ".local/bin"),
-    "mesh-demo-agent": _demo_agent,
-    "opencode": _usually_in("opencode", ".opencode/bin", ".local/bin"),
-}
+# What is found in another way than by its name.
+PROGRAMS: dict[str, Finder] = {"mesh-demo-agent": _demo_agent}

@@ -96,6 +96,7 @@ def section(
         title=title,
         machine=machine() if is_local else None,
         is_local=is_local,
+        icon="laptop" if is_local else "cloud",
         state=state,
         reason=reason,
         action=action,

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from agents.harness import ADAPTERS
+from agents.harness.acp import built_in
 from agents.harness.claude_code import ClaudeCodeAdapter
 from agents.harness.codex import CodexAdapter
 from agents.harness.demo import DemoAdapter
@@ -302,8 +303,6 @@ class AcpSpeech:
         return self._end("cancelled")
 
 
-class GeminiSpeech(AcpSpeech):
-    kind = "acp:gemini"
-
-
-SPEECHES = [DemoSpeech, ClaudeCodeSpeech, CodexSpeech, AcpSpeech, GeminiSpeech]
+# Each agent of the table that speaks ACP is held to the same.
+_ACP_SPEECHES = [type(kind, (AcpSpeech,), {"kind": kind}) for kind in built_in()]
+SPEECHES = [DemoSpeech, ClaudeCodeSpeech, CodexSpeech, *_ACP_SPEECHES]

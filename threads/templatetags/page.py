@@ -68,6 +68,12 @@ def state_in_words(machine: Any) -> str:
     return "online" if state == "online" else "not seen yet"
 
 
+@register.simple_tag
+def mcp_notes() -> list[str]:
+    """Return what a person should know before they give an agent MCP servers."""
+    return [kind.mcp_note for kind in load_catalog() if kind.mcp_note]
+
+
 @register.filter
 def any_online(links: Iterable[Any]) -> bool:
     """Return whether one of the machines is online."""
@@ -172,13 +178,10 @@ def _read(thing: Any, name: str) -> str:
     return str((thing.get(name) if isinstance(thing, dict) else getattr(thing, name)) or "")
 
 
-_TIER_ICONS = {"fast": "zap", "smart": "sparkles", "thinking": "atom"}
-
-
 @register.filter
 def tier_icon(tier: Any) -> str:
     """Return the symbol of a tier."""
-    return _TIER_ICONS.get(tier.key, "sparkles")
+    return str(tier.icon or "sparkles")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from agents.harness.acp.agents import Agent
 from agents.harness.lines import as_object, object_of, text_of
+from mesh.agent_programs import not_signed_in
 
 AUTH_REQUIRED = -32000
 
@@ -14,7 +15,7 @@ def failure_of(agent: Agent, error: dict[str, Any]) -> tuple[str, str]:
     """Return code and sentence of a request that the agent turned down."""
     code, words = error.get("code"), words_of(error)
     if code == AUTH_REQUIRED:
-        return "not_signed_in", f"{agent.title} is not signed in on this machine. {agent.sign_in}"
+        return "not_signed_in", not_signed_in(agent.title, agent.sign_in)
     is_status = isinstance(code, int) and 400 <= code < 600
     if is_status or text_of(object_of(error, "data"), "errorName") == "APIError":
         named = f" (status {code})" if is_status and str(code) not in words else ""

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from agents.harness.lines import text_of
+from mesh import agent_programs
 
-NOT_SIGNED_IN = (
-    "Claude Code is not signed in on this machine. Run `claude` in a terminal there, type "
-    "/login, and send the message again."
-)
 # What the program says about a conversation it does not have.
 _UNKNOWN_SESSION = ("No conversation found", "--resume requires a valid session")
 
@@ -37,7 +34,7 @@ def failure_of(result: dict[str, Any]) -> tuple[str, str]:
     words = errors_of(result)
     status = result.get("api_error_status")
     if "/login" in words:
-        return "not_signed_in", NOT_SIGNED_IN
+        return "not_signed_in", agent_programs.get("claude-code").not_signed_in()
     if isinstance(status, int) or text_of(result, "terminal_reason") == "api_error":
         named = (
             f" (status {status})" if isinstance(status, int) and str(status) not in words else ""

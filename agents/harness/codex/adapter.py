@@ -14,6 +14,7 @@ from agents.harness.codex.stream import Stream
 from agents.harness.lines import object_of, text_of
 from agents.harness.questions import QUESTION, Answers
 from agents.harness.rpc import RequestId, Rpc, id_of
+from mesh import agent_programs
 
 
 class CodexAdapter(CliAdapter[Question]):
@@ -106,7 +107,7 @@ class CodexAdapter(CliAdapter[Question]):
             self._open_thread()
         elif method == "account/read":
             if result.get("requiresOpenaiAuth") is True and result.get("account") is None:
-                self._fail("not_signed_in", failures.NOT_SIGNED_IN)
+                self._fail("not_signed_in", agent_programs.get("codex").not_signed_in())
         elif method in ("thread/start", "thread/resume", "thread/fork"):
             self._on_thread(result)
         elif method == "turn/start":

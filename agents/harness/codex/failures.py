@@ -6,14 +6,11 @@ import re
 from typing import Any
 
 from agents.harness.lines import as_object, object_of, text_of
+from mesh import agent_programs
 
-NOT_SIGNED_IN = (
-    "Codex is not signed in on this machine. Run `codex login` in a terminal there, and send "
-    "the message again."
-)
 NOT_READ_ONLY = (
     "This version of Codex can't be held to reading only. Update it on that machine: "
-    "npm install -g @openai/codex"
+    f"{agent_programs.get('codex').install}"
 )
 TOO_LONG = "The conversation is too long for the model. Start a new chat to go on."
 
@@ -30,7 +27,7 @@ def failure_of(error: dict[str, Any]) -> tuple[str, str]:
     kind, status = _kind(error.get("codexErrorInfo"))
     words = words_of(error)
     if kind == "unauthorized":
-        return "not_signed_in", NOT_SIGNED_IN
+        return "not_signed_in", agent_programs.get("codex").not_signed_in()
     if kind == "usageLimitExceeded":
         return "usage_limit", f"The limit of the Codex account is reached: {words}"
     if kind == "contextWindowExceeded":

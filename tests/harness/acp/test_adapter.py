@@ -43,7 +43,7 @@ def test_an_agent_named_by_the_person_is_there_and_ours_stay_ours():
     adapters = with_agents({"goose": ["goose", "acp"], "gemini": ["evil"], "empty": []})
 
     assert set(adapters) == {*ADAPTERS, "acp:goose"}
-    assert adapters["acp:gemini"] is ADAPTERS["acp:gemini"]
+    assert adapters["acp:gemini"]().launch(turn("hi")).program == "gemini"
     launch = adapters["acp:goose"]().launch(turn("hi"))
     assert (launch.program, launch.args) == ("goose", ("acp",))
 

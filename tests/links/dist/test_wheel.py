@@ -63,7 +63,7 @@ def test_nothing_of_the_server_is_in_it(files):
 
 
 def test_the_demo_agent_and_the_catalog_are_in_it(files):
-    assert {"agents/demo_agent.py", "agents/catalog.toml"} <= files.keys()
+    assert {"agents/demo_agent.py", "mesh/agent_programs/catalog.toml"} <= files.keys()
 
 
 def test_the_record_names_every_file_with_its_digest(files):

@@ -1,0 +1,215 @@
+"""The table of agents' programs, read from ``catalog.toml`` and checked when it is first used."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+PATH: Final = Path(__file__).with_name("catalog.toml")
+# Where npm and Homebrew put programs for everybody. A link that was not started from a terminal
+# may not have them, nor the folders of a program's own installer, on its PATH.
+SHARED: Final = ("/usr/local/bin", "/opt/homebrew/bin")
+
+Judge = Literal["exit_code", "logged_in", "starts"]
+
+_KIND: Final = re.compile(r"(acp:)?[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+# No agent may see ours; and what stands before a "*" has to name the agent.
+_VARIABLE: Final = re.compile(
+    r"(?!MESH|DJANGO|DECO|DATABASE|REDIS)[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)*(?:_?\*)?", re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """How a program is asked whether it can work, and what must be there for that to be worth it.
+
+    ``signed_in_files`` are looked for below the home, or below what ``home_variable`` says.
+    """
+
+    ask: tuple[str, ...]
+    judge: Judge
+    signed_in_variables: tuple[str, ...] = ()
+    signed_in_files: tuple[str, ...] = ()
+    home_variable: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acp:
+    """How a program is started that speaks the Agent Client Protocol on stdio.
+
+    ``careful`` and ``planning`` are environments in which it asks before it changes anything,
+    and in which it changes nothing. ``runs_unasked`` are the paths in a project that it runs all
+    the same.
+    """
+
+    arguments: tuple[str, ...]
+    model_flag: str = ""
+    careful: Mapping[str, str] = field(default_factory=dict)
+    planning: Mapping[str, str] = field(default_factory=dict)
+    runs_unasked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentProgram:
+    """One agent's program. ``environment`` and ``withheld`` are names of variables, or beginnings
+    of names with a ``*``; ``probe`` is ``None`` for a program that is always there."""
+
+    kind: str
+    title: str
+    name: str
+    sign_in: str = ""
+    npm: str = ""
+    npm_version: str = ""
+    folders: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
+    is_extra: bool = False
+    probe: Probe | None = None
+    acp: Acp | None = None
+
+    @property
+    def install(self) -> str:
+        """The command that installs it; empty where there is none."""
+        return f"npm install -g {self.npm}" if self.npm else ""
+
+    def sign_in_at(self, where: str) -> str:
+        """Return what a person does to sign in; ``where`` is "there" or "on this machine"."""
+        return self.sign_in.replace("{where}", where)
+
+    def not_signed_in(self) -> str:
+        """Return what an answer says where nobody is signed in."""
+        return not_signed_in(self.title, self.sign_in_at("there"))
+
+    def search_path(self, path: str, home: Path) -> str:
+        """Return the PATH on which it is found, for a person whose own is ``path``."""
+        own = (str(home / folder.removeprefix("~/")) for folder in self.folders)
+        return ":".join([path, *own, *SHARED])
+
+
+def entries(path: Path | None = None) -> list[dict[str, Any]]:
+    """Return the table's entries as they stand in the file, without their programs."""
+    return [_without_program(entry) for entry in _read(path or PATH)]
+
+
+@lru_cache(maxsize=1)
+def load() -> tuple[AgentProgram, ...]:
+    """Return the programs of all agents that have one, in the table's order.
+
+    Raises:
+        ValueError: the table would not work; the sentence says where.
+    """
+    return read_programs(_read(PATH))
+
+
+def get(kind: str) -> AgentProgram:
+    """Return the program of a kind that is in the table.
+
+    Raises:
+        KeyError: it is not.
+    """
+    return {program.kind: program for program in load()}[kind]
+
+
+def not_signed_in(title: str, sign_in: str) -> str:
+    """Return the sentence of a turn that failed because nobody is signed in."""
+    words = [f"{title} is not signed in on this machine.", sign_in, "Then send the message again."]
+    return " ".join(words if sign_in else words[:1])
+
+
+def find_by_name(name: str) -> AgentProgram | None:
+    """Return the agent whose program is called ``name``; ``None`` for any other program."""
+    return next((program for program in load() if program.name == name), None)
+
+
+def read_programs(given: list[dict[str, Any]]) -> tuple[AgentProgram, ...]:
+    """Return the programs that ``given``, the table's entries, describe.
+
+    Raises:
+        ValueError: one would not work; the sentence says which and why.
+    """
+    for entry in given:
+        if entry.get("needs") == "capability" and "probe" not in entry.get("program", {}):
+            raise ValueError(f"{entry.get('kind')}: program.probe is missing")
+    programs = tuple(_read_program(entry) for entry in given if "program" in entry)
+    for what in ("kind", "name"):
+        known = [getattr(program, what) for program in programs]
+        if len(known) != len(set(known)):
+            raise ValueError(f"agents: each {what} once; there is {known}")
+    return programs
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = tomllib.loads(path.read_text(encoding="utf-8"))["agents"]
+    return found
+
+
+def _without_program(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return what people see of an agent; how it is installed is said once, by its package."""
+    shown = {name: value for name, value in entry.items() if name != "program"}
+    if npm := entry.get("program", {}).get("npm"):
+        shown.setdefault("install", f"Install it there: npm install -g {npm}")
+    if "sign_in" in shown:
+        shown["sign_in"] = shown["sign_in"].replace("{where}", "there")
+    return shown
+
+
+def _read_program(entry: dict[str, Any]) -> AgentProgram:
+    kind, given = str(entry.get("kind")), dict(entry["program"])
+    try:
+        probe, acp = given.pop("probe", None), given.pop("acp", None)
+        program = AgentProgram(
+            kind=kind,
+            title=entry["title"],
+            sign_in=entry.get("sign_in", ""),
+            probe=None if probe is None else Probe(**_tuples(probe)),
+            acp=None if acp is None else Acp(**_environments(_tuples(acp))),
+            **_tuples(given),
+        )
+    except (KeyError, TypeError) as exc:  # a word that is none of ours, or one that is missing
+        raise ValueError(f"{kind}: {str(exc).partition('.__init__() ')[2] or exc}") from exc
+    _check(program)
+    return program
+
+
+def _tuples(given: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
+
+
+def _environments(acp: dict[str, Any]) -> dict[str, Any]:
+    """Return ``acp`` with the values of its environments as texts: a table as JSON."""
+    return {key: _texts(value) if isinstance(value, dict) else value for key, value in acp.items()}
+
+
+def _texts(given: dict[str, Any]) -> dict[str, str]:
+    return {
+        name: json.dumps(value) if isinstance(value, dict) else value
+        for name, value in given.items()
+    }
+
+
+def _check(program: AgentProgram) -> None:
+    """Raise ``ValueError`` for what no type says."""
+    kind = program.kind
+    if not _KIND.fullmatch(kind) or kind.startswith("acp:") != (program.acp is not None):
+        raise ValueError(f"{kind}: a name of a-z, 0-9 and -; “acp:” goes with program.acp")
+    if not _NAME.fullmatch(program.name):
+        raise ValueError(f"{kind}: program.name must be a plain file name, not {program.name!r}")
+    if program.npm and not program.npm_version:
+        raise ValueError(f"{kind}: program.npm_version is missing")
+    for name in (*program.environment, *program.withheld):
+        if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+            raise ValueError(f"{kind}: program.environment: {name!r} is no variable of an agent")
+    if any(not folder.startswith("~/") for folder in program.folders):
+        raise ValueError(f"{kind}: program.folders are below the home, such as ~/.local/bin")
+    if program.probe is not None and program.probe.judge not in get_args(Judge):
+        raise ValueError(f"{kind}: program.probe.judge must be one of {get_args(Judge)}")
+    for environment in (program.acp.careful, program.acp.planning) if program.acp else ():
+        if not all(isinstance(value, str) for value in environment.values()):
+            raise ValueError(f"{kind}: program.acp: an environment has texts and tables")
