@@ -25,6 +25,7 @@ from links.errors import (
 from links.models import Link
 from links.selectors import LinkView
 from links.wire import version
+from links.wire.headers import LINK_SECRET, LINK_TOKEN, SERVER_KEY, USER_SUB
 from links.wire.messages import MachineStatus, Registration
 from mesh.accounts import OPEN_TO_MACHINES
 from mesh.api import signed_in
@@ -81,8 +82,8 @@ class HeartbeatApi(StoreBackedView):
         assert isinstance(request.data, dict)  # the parser lets nothing else in
         services.heartbeat(
             **proof,
-            sign_in=find_sign_in(request.headers.get("X-Link-Token", "")),
-            server_key=request.headers.get("X-Mesh-Server-Key"),
+            sign_in=find_sign_in(request.headers.get(LINK_TOKEN, "")),
+            server_key=request.headers.get(SERVER_KEY),
             status=MachineStatus.parse(request.data) if request.data else None,
         )
         return Response(status=204)
@@ -246,10 +247,10 @@ def _machine_that_asks(request: Request) -> str | None:
 
 
 def _proof(request: Request) -> dict[str, str]:
-    user_sub = request.headers.get("X-Mesh-User-Sub", "")
+    user_sub = request.headers.get(USER_SUB, "")
     if not user_sub:
         raise MissingHeader
-    secret = request.headers.get("X-Link-Secret", "")
+    secret = request.headers.get(LINK_SECRET, "")
     if not secret:
         raise BadProof
     return {"user_sub": user_sub, "secret": secret}

@@ -12,12 +12,14 @@ from typing import Any, Final
 
 import httpx
 
-from links.core.ownership import SUPERSEDED, Hold
+from links.core.ownership import Hold
 from links.core.presence import Fact
 from links.peer import Peer, Stream
 from links.services import Claimed
 from links.sockets import PROTOCOLS, TunnelSocket, opened
 from links.transport import LAPTOP, Signed, TunnelTransport, handshake_proof
+from links.wire import timing
+from links.wire.closing import SILENT, SUPERSEDED
 from links.wire.errors import TunnelError
 from links.wire.heads import RequestHead
 from links.wire.messages import MachineStatus
@@ -30,19 +32,17 @@ logger = logging.getLogger(__name__)
 FIRST_ANSWER: Final = 30.0  # for an answer's head, and between two pieces of its body
 CHECK_WITHIN: Final = 2.5  # for the answer to "are you there?", which somebody waits for
 
-SILENT: Final = 4408
-
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """How often a machine is asked whether it is there: what it takes is 24 s at most."""
+    """How often a machine is asked whether it is there; see ``links.wire.timing``."""
 
-    every: float = 10.0
-    missed: int = 2  # pings without an answer, then the machine is gone
-    last_wait: float = 4.0  # for the answer to the last of them
+    every: float = timing.PING_EVERY
+    missed: int = timing.PINGS_MISSED
+    last_wait: float = timing.LAST_WAIT
     check_within: float = CHECK_WITHIN
 
 

@@ -23,14 +23,15 @@ from django.db import InterfaceError, OperationalError
 from websockets.typing import Subprotocol
 
 from links import held, services
-from links.connection import CHECK_WITHIN, FIRST_ANSWER, SILENT, Pulse
-from links.core.ownership import SUPERSEDED, Hold
+from links.connection import CHECK_WITHIN, FIRST_ANSWER, Pulse
+from links.core.ownership import Hold
 from links.core.presence import Fact
 from links.gateway import Gateway
 from links.services import Claimed
 from links.services.calling import Reachable
 from links.sockets import MAX_MESSAGE, ClientSocket, Parting, Straight, address_of, connected
 from links.transport import LAPTOP, Signed, handshake_proof
+from links.wire.closing import SILENT, SUPERSEDED
 from mesh.answers import bounded_client
 
 logger = logging.getLogger(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from links.wire.headers import LINK_SECRET, USER_SUB
 from mesh.lib.errors import AppError
 
 
@@ -79,7 +80,7 @@ class TokenUnknown(AppError):
 class MissingHeader(AppError):
     code = "missing_header"
     text = "The header X-Mesh-User-Sub is missing."
-    hint = "Send X-Mesh-User-Sub and X-Link-Secret."
+    hint = f"Send {USER_SUB} and {LINK_SECRET}."
 
 
 class ProtocolTooOld(AppError):

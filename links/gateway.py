@@ -18,11 +18,11 @@ from django.db import InterfaceError, OperationalError
 
 from links import held, services, store
 from links.connection import Connection, Message, Pulse, Send
-from links.core.ownership import NOT_REGISTERED, SIGNED_OUT_CLOSE, SUPERSEDED
 from links.core.presence import Fact, cause_of
 from links.errors import BadToken, FromAPage, LinkUnknown, StoreNotReady
 from links.held import Held
 from links.sign_ins import SignIns
+from links.wire.closing import NOT_REGISTERED, SIGNED_OUT, SUPERSEDED
 from links.wire.errors import TunnelError, UpgradeRequired
 from links.wire.messages import MachineStatus
 from mesh.accounts import bearer
@@ -220,7 +220,7 @@ class Gateway:
         holds = [one.hold for one in connections if one.hold is not None]
         closing = await store.run(services.judge_holds, holds=holds, node_address=held.address())
         for connection_id, how in closing.items():
-            fact = Fact.SIGN_IN_ENDED if how.code == SIGNED_OUT_CLOSE else Fact.CLOSED_HERE
+            fact = Fact.SIGN_IN_ENDED if how.code == SIGNED_OUT else Fact.CLOSED_HERE
             by_id[connection_id].close(how.code, how.reason, fact)
 
     def _keep_status(self, connection: Connection, status: MachineStatus) -> None:

@@ -16,8 +16,8 @@ from django.db import InterfaceError, OperationalError
 
 from links import store
 from links.connection import Connection
-from links.core.ownership import SIGNED_OUT_CLOSE
 from links.core.presence import Fact
+from links.wire.closing import SIGNED_OUT
 from mesh.tokens import SignIn, find_ended, note_use
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class SignIns:
             await store.run(note_use, set(held.values()) - ended)
         for connection, sign_in in held.items():
             if sign_in in ended:
-                connection.close(SIGNED_OUT_CLOSE, "signed_out", Fact.SIGN_IN_ENDED)
+                connection.close(SIGNED_OUT, "signed_out", Fact.SIGN_IN_ENDED)
 
     def _wait(self) -> None:
         if self._of and self._timer is None:

@@ -20,10 +20,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
+from links.wire.names import is_key
 from mesh.lib.errors import AppError
 from sandboxes import selectors, services
 from sandboxes.core import vm_map
-from sandboxes.core.handle import is_key
 from sandboxes.core.kinds import REMOTE_USER
 from sandboxes.models import SandboxRunnerState, VmMap
 from sandboxes.selectors import Recorded

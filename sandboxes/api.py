@@ -18,11 +18,11 @@ from agents.core.branches import is_branch
 from agents.models import Agent
 from agents.selectors import get_agent
 from links.api import Tool
+from links.wire.names import is_key
 from mesh.api import signed_in
 from mesh.lib.origins import origin_pattern
 from mesh.selectors import NotFound, get_membership
 from sandboxes import services
-from sandboxes.core.handle import is_key
 from sandboxes.core.kinds import KINDS
 from sandboxes.core.preview import port_of
 from sandboxes.services import Started

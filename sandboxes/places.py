@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from agents.models import Agent
-from sandboxes.core.handle import handle_for, is_key
+from links.wire.names import is_key
+from sandboxes.core.handle import handle_for
 from sandboxes.core.kinds import REMOTE_USER
 from sandboxes.core.workload import workload_of
 from sandboxes.providers.base import Place, Whose

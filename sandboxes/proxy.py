@@ -28,6 +28,7 @@ from agents.models import Agent
 from agents.selectors import get_agent
 from links import store
 from links.api import Tool
+from links.wire.headers import REFUSAL
 from mesh import foreign
 from mesh.accounts import bearer, find_persons_sign_in
 from mesh.api import signed_in
@@ -263,7 +264,7 @@ async def ask(
         raise NoRunner from exc
     except (SandboxDown, StreamCut) as exc:
         raise DaemonUnreachable(f"Daemon unreachable: {exc}") from exc
-    if reply.status_code == 502 and "x-mesh-refusal" in reply.headers:
+    if reply.status_code == 502 and REFUSAL in reply.headers:
         raise DaemonUnreachable("Daemon unreachable: it is not running")
     if reply.status_code == 404 and goes:
         raise HandleGone

@@ -8,9 +8,10 @@ from uuid import UUID
 
 from agents.models import Agent
 from links.models import Link
+from links.wire.names import is_key
 from mesh.models import User
 from sandboxes.core import vm_map
-from sandboxes.core.handle import is_key, parse_project_ref, project_ref
+from sandboxes.core.handle import parse_project_ref, project_ref
 from sandboxes.core.kinds import KINDS, REMOTE_USER
 from sandboxes.core.vm_map import VmEntry
 from sandboxes.models import SandboxRunnerState

@@ -16,7 +16,7 @@ from agents.core.options import DECOPILOT
 from agents.selectors import get_keys
 from links import selectors as links
 from links.selectors import LinkView
-from sandboxes.core.handle import is_key
+from links.wire.names import is_key
 from sandboxes.core.kinds import REMOTE_USER, KindFacts, choose_kind
 from sandboxes.core.resolve import (
     LOOPS_IN_SERVER,

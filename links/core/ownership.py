@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 from uuid import UUID
 
 from links.core.presence import DISCONNECTED, REVOCABLE, SIGNED_OUT
-
-SUPERSEDED: Final = 4001  # a newer connection of the machine took over: do not come back
-NOT_REGISTERED: Final = 4404  # register anew, then come back
-SIGNED_OUT_CLOSE: Final = 4403
-COME_BACK: Final = 1012
+from links.wire import closing
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +42,17 @@ Verdict = Close | Literal["keep", "reclaim"]
 def judge(hold: Hold, row: Row | None) -> Verdict:
     """Return what to do with ``hold``; ``row`` is ``None`` when the machine was removed."""
     if row is None:
-        return Close(NOT_REGISTERED, "no_link")
+        return Close(closing.NOT_REGISTERED, "no_link")
     if row.cause == SIGNED_OUT:
-        return Close(SIGNED_OUT_CLOSE, "signed_out")
+        return Close(closing.SIGNED_OUT, "signed_out")
     if row.connection_id == hold.connection_id:
         return "keep"
     if row.connection_id:
-        return Close(SUPERSEDED, "superseded")
+        return Close(closing.SUPERSEDED, "superseded")
     if row.fingerprint != hold.fingerprint:
-        return Close(NOT_REGISTERED, "secret_rotated")
+        return Close(closing.NOT_REGISTERED, "secret_rotated")
     if row.cause == DISCONNECTED:
-        return Close(COME_BACK, "disconnected")
+        return Close(closing.COME_BACK, "disconnected")
     # Its deadline passed, because the store was away or this process was stopped for a while:
     # whoever marked it offline could not know that the socket is fine.
     return "reclaim" if row.cause in REVOCABLE else Close(1000, "stopped")

@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final, Literal
 
+from links.wire import timing
+
 State = Literal["unknown", "online", "offline"]
 
-# A good frame moves the deadline this far; a ping goes out each 10 s.
-GRACE: Final = timedelta(seconds=24)
+# A good frame moves the deadline this far.
+GRACE: Final = timedelta(seconds=timing.GRACE)
 
 ASLEEP: Final = "asleep"
 NETWORK: Final = "network"

@@ -9,6 +9,7 @@ from typing import Any
 from links.daemon import web
 from links.daemon.errors import SignedOut, TooOld
 from links.wire.errors import BadMessage
+from links.wire.headers import LINK_SECRET, LINK_TOKEN, SERVER_KEY, USER_SUB
 from links.wire.messages import MachineStatus, Registered, Registration
 
 
@@ -73,7 +74,7 @@ async def heartbeat(
         RegistrationFailed: it could not be told.
     """
     body = json.dumps(status.as_json()).encode() if status else b""
-    headers = {**_proof(registered), "X-Link-Token": token, "Content-Type": "application/json"}
+    headers = {**_proof(registered), LINK_TOKEN: token, "Content-Type": "application/json"}
     answered, _ = await _send(
         f"{server}/api/links/heartbeat", method="POST", headers=headers, body=body, timeout=5
     )
@@ -94,9 +95,9 @@ async def deregister(server: str, registered: Registered) -> None:
 
 def _proof(registered: Registered) -> dict[str, str]:
     return {
-        "X-Mesh-User-Sub": registered.user_sub,
-        "X-Link-Secret": registered.link_secret,
-        "X-Mesh-Server-Key": registered.server_key,
+        USER_SUB: registered.user_sub,
+        LINK_SECRET: registered.link_secret,
+        SERVER_KEY: registered.server_key,
     }
 
 

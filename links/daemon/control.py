@@ -26,6 +26,7 @@ from links.proven import Receive, Scope, Send, Verifier, say_json, target_of
 from links.sockets import join, refuse
 from links.upstream import Headers, Pool, UpstreamError
 from links.wire import signing
+from links.wire.headers import REFUSAL
 from mesh.lib.errors import AppError
 from mesh.lib.targets import checked_target
 
@@ -42,7 +43,6 @@ _OURS: Final = {
     b"upgrade",
     *(name.encode() for name in signing.HEADERS),
 }
-REFUSAL: Final = b"x-mesh-refusal"
 _PORT: Final = re.compile(r"/_port/([1-9][0-9]{0,4})(/.*)", re.ASCII | re.DOTALL)
 _OF_HOP: Final = {b"connection", b"keep-alive", b"transfer-encoding"}
 
@@ -88,7 +88,7 @@ class ControlPlane:
             if exc.status >= 500:
                 logger.warning("%s %s: %s", scope["method"], scope["path"], exc.code)
             # Tells our refusals from those of an app in a sandbox, whose answers pass as they are.
-            refusal = (REFUSAL, exc.code.encode())
+            refusal = (REFUSAL.encode(), exc.code.encode())
             await say_json(send, exc.status, exc.body(), [refusal])
 
     async def _route(self, scope: Scope, body: bytes, send: Send) -> None:

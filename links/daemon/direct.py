@@ -11,8 +11,8 @@ from links.daemon.clock import Clock
 from links.daemon.errors import Again, NotCalled, Superseded
 from links.daemon.tokens import RenewalFailed, TokenSource
 from links.wire.messages import MachineStatus, Registered
+from links.wire.timing import BEAT_EVERY
 
-BEAT_EVERY: Final = 10.0
 SOON: Final = 3 * BEAT_EVERY  # a registration that did not last even so long …
 OFTEN: Final = 3  # … so many times in a row: another deco_link registers this machine, too
 

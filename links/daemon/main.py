@@ -27,17 +27,16 @@ from links.daemon.state import StateFile
 from links.daemon.supervisor import Supervisor
 from links.daemon.tokens import RenewalFailed, source_of
 from links.wire import version
+from links.wire.closing import NOT_REGISTERED, SUPERSEDED, TOO_OLD
 from links.wire.messages import MachineStatus, Registered, Registration
 from links.wire.signing import fingerprint
+from links.wire.timing import SILENT_AFTER
 from mesh.lib.backoff import Backoff
 from mesh.version import VERSION
 
 logger = logging.getLogger(__name__)
 
-SILENT_AFTER: Final = 25.0  # the server pings each 10 s: so long a silence is no connection
 PROBE_AGAIN: Final = 60.0
-
-SUPERSEDED, NOT_REGISTERED, TOO_OLD = 4001, 4404, 4426
 
 
 class Daemon:

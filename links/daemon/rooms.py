@@ -10,7 +10,7 @@ from typing import Any
 
 from links.daemon.errors import SandboxDown, UnknownHandle
 from links.daemon.supervisor import Supervisor
-from links.wire.messages import is_handle
+from links.wire.names import is_handle
 from mesh.plain_files import read_plain
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from links.daemon.errors import BadHandle, BadSpec, FolderNotAllowed, MissingHandle
-from links.wire.messages import is_handle
+from links.wire.names import is_handle
 from mesh.lib.repositories import read_clone_url
 
 

@@ -26,7 +26,7 @@ from links.daemon.errors import (
 )
 from links.daemon.spec import Spec
 from links.upstream import Headers, Pool, UpstreamError
-from links.wire.messages import is_handle
+from links.wire.names import is_handle
 from mesh import processes
 
 logger = logging.getLogger(__name__)

@@ -11,6 +11,14 @@ ABNORMAL: Final = 1006  # not closed, but gone; may not be sent
 NO_TEXT: Final = 1007
 TOO_BIG: Final = 1009
 INTERNAL: Final = 1011
+# Ours, with which a server closes a laptop's socket.
+SUPERSEDED: Final = 4001  # a newer connection of the machine took over: do not come back
+SIGNED_OUT: Final = 4403
+NOT_REGISTERED: Final = 4404  # register anew, then come back
+SILENT: Final = 4408
+TOO_OLD: Final = 4426  # the program has to be updated
+COME_BACK: Final = 1012
+
 LONGEST_REASON: Final = 123  # bytes, RFC 6455 section 5.5
 
 _CODE = struct.Struct(">H")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from links.wire import closing
 from mesh.lib.errors import AppError
 
 
@@ -103,7 +104,7 @@ class HelloExpected(TunnelError):
 class UpgradeRequired(TunnelError):
     code = "upgrade_required"
     text = "The program at the other end is too old."
-    close_code = 4426
+    close_code = closing.TOO_OLD
 
 
 class CreditExceeded(TunnelError):

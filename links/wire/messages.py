@@ -25,7 +25,6 @@ _NEEDS: Final[Mapping[str, str]] = {
     "codex": "codex",
     "decopilot": "decopilot-sandbox",
 }
-HANDLE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 Harnesses = dict[str, dict[str, str]]
 
@@ -170,11 +169,6 @@ def parse_harnesses(value: object) -> Harnesses:
                 key: str(report.get(key, ""))[:300] for key in ("state", "version", "detail")
             }
     return found
-
-
-def is_handle(value: object) -> bool:
-    """Return whether ``value`` may name a sandbox (and its folder)."""
-    return isinstance(value, str) and HANDLE.fullmatch(value) is not None
 
 
 def _text(value: Mapping[str, Any], name: str, *, most: int, needed: bool = True) -> str:

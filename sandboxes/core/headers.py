@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from links.wire.headers import PROOFS
+
 Pairs = list[tuple[str, str]]
 
 COOKIE: Final = "mesh_preview"
@@ -20,10 +22,7 @@ _OF_HOP: Final = {
     *("sec-websocket-protocol", "sec-websocket-version"),
 }
 # A browser does not send these; who asks for a preview has no use for them there.
-_OF_MESH: Final = {
-    *("authorization", "x-mesh-server-signature"),
-    *("x-mesh-signature", "x-mesh-timestamp", "x-mesh-nonce"),
-}
+_OF_MESH: Final = {"authorization", *PROOFS}
 _NOT_OUT: Final = {
     *("connection", "keep-alive", "transfer-encoding", "upgrade", "server", "alt-svc"),
     *("x-frame-options", "content-security-policy", "content-security-policy-report-only"),

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from links.wire.names import is_handle
 from mesh.lib.origins import ENTRY, PREVIEW, entry_pattern, is_local, origin_pattern
-from sandboxes.core.handle import is_handle
 from sandboxes.core.headers import COOKIE, HOST_COOKIE
 
 # "empty" is what the preview's own service worker makes of a navigation that it lets through.

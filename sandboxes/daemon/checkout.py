@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from links.wire.names import is_key
 from mesh.git import own
 from mesh.lib.repositories import read_clone_url
 from sandboxes.daemon.git import Git, GitFailed, redact, view_of
 from sandboxes.daemon.sources import go_to, prepare, set_identity
-from sandboxes.daemon.spec import KEY_BRANCH, Spec
+from sandboxes.daemon.spec import Spec
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class Checkout:
             await asyncio.wait([self._work])
         has_source = self._spec.folder or self._spec.clone_url
         wanted = self._spec if has_source else replace(self._spec, clone_url=clone_url)
-        if branch and not KEY_BRANCH.fullmatch(branch):
+        if branch and not is_key(branch):
             wanted = replace(wanted, branch=branch)
         if wanted.clone_url and read_clone_url(wanted.clone_url) is None:
             raise GitFailed("The repository's address is not one that git may clone from.")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
-# A branch of this form names a conversation; it is a key, never something to check out.
-KEY_BRANCH = re.compile(r"ephemeral|thread:.*")
+from links.wire.names import is_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ def parse_spec(value: Any) -> Spec:
         handle=_text(given.get("handle")),
         folder=_text(given.get("folder")),
         clone_url=_text(repo.get("cloneUrl")),
-        branch="" if KEY_BRANCH.fullmatch(branch) else branch,
+        branch="" if is_key(branch) else branch,
     )
 
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from links import store
 from links.sockets import Receive, Scope, Send, refuse
+from links.wire.headers import REFUSAL
 from mesh.lib.errors import AppError, error_body
 from mesh.lib.targets import checked_target, target_from
 from mesh.watch import RightLost, while_held
@@ -367,7 +368,7 @@ def _asked(scope: Scope) -> str:
 
 def _is_of_the_way(status: int, headers: Any) -> bool:
     """Say whether an answer is the link's or the sandbox's own, not the app's."""
-    return status in (404, 502) and "x-mesh-refusal" in headers
+    return status in (404, 502) and REFUSAL in headers
 
 
 def _host(scope: Scope) -> str:

@@ -22,10 +22,11 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from agents.models import Agent
+from links.wire.names import is_key
 from mesh.lib.errors import AppError
 from mesh.lib.origins import is_local, origin_pattern
 from sandboxes.core import vm_map
-from sandboxes.core.handle import is_key, project_ref
+from sandboxes.core.handle import project_ref
 from sandboxes.core.vm_map import VmEntry
 from sandboxes.core.workload import workload_of
 from sandboxes.models import SandboxRunnerState

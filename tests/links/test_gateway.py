@@ -10,7 +10,6 @@ from django.db import OperationalError
 from links import gateway, held, selectors, services
 from links.calls import client_for, held_here
 from links.connection import Pulse
-from links.core.presence import GRACE
 from links.gateway import make_gateway
 from links.models import Link
 from links.wire import frames
@@ -323,12 +322,8 @@ async def test_a_silent_machine_is_dropped(dial, handlers):
     assert held_here() == frozenset()
 
 
-def test_silence_is_found_out_before_the_deadline_and_a_check_takes_three_seconds_at_most():
-    pulse = Pulse()
-
-    # A machine that falls silent right after an answer.
-    assert pulse.every * pulse.missed + pulse.last_wait <= GRACE.total_seconds() < 25
-    assert pulse.check_within <= 3
+def test_a_check_takes_three_seconds_at_most():
+    assert Pulse().check_within <= 3
 
 
 async def test_a_machine_that_answers_its_pings_stays(laptop, ada, monkeypatch):

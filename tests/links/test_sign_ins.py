@@ -6,8 +6,8 @@ from asgiref.sync import sync_to_async
 from django.db import OperationalError
 
 from links import sign_ins
-from links.core.ownership import SIGNED_OUT_CLOSE as SIGNED_OUT
 from links.sign_ins import SignIns
+from links.wire.closing import SIGNED_OUT
 from mesh.models import User
 from tests.links.test_gateway import (  # noqa: F401  # fixtures
     app,

@@ -20,11 +20,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from agents.models import Agent
+from links.wire.names import is_handle
 from mesh.models import Membership, Organization, Role, User
 from mesh.services import RESERVED_SLUGS, make_organization
 from sandboxes.core import reference
 from sandboxes.core.dump import Row
-from sandboxes.core.handle import is_handle
 from sandboxes.core.kinds import KINDS
 from sandboxes.core.vm_map import MAP
 from sandboxes.models import SandboxRunnerState

@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
+from links.wire.headers import PROOFS
+
 Headers = list[tuple[bytes, bytes]]
 
 _NOT_IN: Final = {
     *(b"accept-encoding", b"authorization", b"transfer-encoding", b"content-length"),
-    b"x-mesh-server-signature",
+    *(name.encode() for name in PROOFS),
     *(b"host", b"connection", b"keep-alive", b"upgrade", b"te", b"trailer", b"proxy-authorization"),
 }
 _NOT_OUT: Final = {

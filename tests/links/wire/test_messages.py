@@ -14,7 +14,6 @@ from links.wire.messages import (
     MachineStatus,
     Registered,
     Registration,
-    is_handle,
     needed_for,
     parse_capabilities,
     parse_harnesses,
@@ -137,25 +136,3 @@ def test_findings_have_a_size():
 
     assert len(found) == 32
     assert len(found["h0"]["detail"]) == 300
-
-
-@pytest.mark.parametrize(
-    ("value", "good"),
-    [
-        ("a", True),
-        ("echo-1", True),
-        ("a" * 63, True),
-        ("a" * 64, False),
-        ("", False),
-        ("-a", False),
-        ("a-", False),
-        ("A", False),
-        ("../x", False),
-        ("a/b", False),
-        ("a\n", False),
-        (["a"], False),
-        (None, False),
-    ],
-)
-def test_is_handle(value, good):
-    assert is_handle(value) is good

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandboxes.core.handle import handle_for, is_handle
+from links.wire.names import is_handle
+from sandboxes.core.handle import handle_for
 
 ADA, ORG, AGENT = UUID(int=1), UUID(int=2), UUID(int=3)
 
