@@ -59,6 +59,7 @@ CSRF_TRUSTED_ORIGINS = [f"{_url.scheme}://{_url.netloc}"] if _url.hostname else 
 
 INSTALLED_APPS = [
     "mesh",
+    "mesh.pages",
     "links",
     "agents",
     "sandboxes",

@@ -4,9 +4,11 @@ from django.contrib import admin
 from django.urls import include, path
 
 from mesh import views
+from mesh.pages import views as pages
 
 urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
+    path("style.<str:digest>.css", pages.style, name="stylesheet"),
     path("enter", views.enter, name="enter"),
     path("join", views.join, name="join"),
     # Before allauth's own: nothing here may wait for a mail, or put a key of one into the log.

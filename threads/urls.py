@@ -6,7 +6,6 @@ from threads import views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.start, name="start"),
-    path("style.<str:digest>.css", views.style, name="stylesheet"),
     path("<slug:org>/", views.home, name="home"),
     path("<slug:org>/live", views.live, name="live"),
     path("<slug:org>/popover", views.popover, name="popover"),

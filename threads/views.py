@@ -18,7 +18,7 @@ from django.http import (
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from agents.catalog import load_runnable
@@ -33,7 +33,7 @@ from links.selectors import LinkView, list_links
 from mesh.models import Organization, User
 from mesh.pairing.metadata import issuer
 from mesh.selectors import NotFound, get_membership, list_organizations
-from threads import selectors, stylesheet
+from threads import selectors
 from threads.chunks import rules_chunk
 from threads.models import Thread
 
@@ -123,19 +123,6 @@ def choose(request: HttpRequest, org: str) -> HttpResponseBase:
             response.set_cookie(
                 name, value, max_age=31536000, samesite="Lax", secure=request.is_secure()
             )
-    return response
-
-
-@require_GET
-@cache_control(public=True, max_age=31536000, immutable=True)
-def style(request: HttpRequest, digest: str) -> HttpResponse:
-    """The joined stylesheet. An old page may ask for an old one: it gets what there is."""
-    sheet = stylesheet.current()
-    packed = "gzip" in request.headers.get("Accept-Encoding", "")
-    response = HttpResponse(sheet.packed if packed else sheet.plain, content_type="text/css")
-    if packed:
-        response.headers["Content-Encoding"] = "gzip"
-    response.headers["Vary"] = "Accept-Encoding"
     return response
 
 

@@ -230,7 +230,7 @@ class ScriptedServer:
         return RedirectResponse("/accounts/machines/", status_code=302)
 
     async def _style(self, request):
-        from threads import stylesheet
+        from mesh.pages import stylesheet
 
         return Response(
             stylesheet.current().packed,
