@@ -1,12 +1,13 @@
-"""Messages on their way to an agent, with the files they name in them: no agent fetches one."""
+"""Files of messages on their way to an agent: named where they travel, read where they are used."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from threads import pool
 from threads.core.attachments import ALL_LIMIT, files_of, id_in
 from threads.models import Attachment
 
@@ -15,26 +16,60 @@ Message = dict[str, Any]
 MOST: Final = ALL_LIMIT
 
 
+def with_references(messages: Sequence[Message], *, thread_id: UUID) -> list[Message]:
+    """Return ``messages`` with a reference to each file of the thread that they name.
+
+    ``read_file`` returns the bytes behind one. One query where there is a file, none elsewhere.
+    A file that is gone keeps its address, which the adapters put into words.
+    """
+    sizes = _fitting(messages, thread_id)
+
+    def refer(id_: UUID | None) -> Message:
+        if id_ not in sizes:
+            return {}
+        place = {"thread": str(thread_id), "id": str(id_), "size": sizes[id_]}
+        return {"id": str(id_), "attachment": place}
+
+    return _changed(messages, refer)
+
+
 def with_files(messages: Sequence[Message], *, thread_id: UUID) -> list[Message]:
     """Return ``messages`` with the bytes of the thread's files as ``data:`` URLs.
 
-    Two queries where there is a file, none elsewhere. A file that is gone keeps its address,
-    which the adapters put into words.
+    Two queries where there is a file, none elsewhere.
     """
+    sizes = _fitting(messages, thread_id)
+    files = Attachment.objects.filter(thread=thread_id, pk__in=sizes) if sizes else ()
+    urls = {file.pk: _url(file.media_type, bytes(file.data)) for file in files}
+    return _changed(messages, lambda id_: {"url": urls[id_]} if id_ in urls else {})
+
+
+async def read_file(reference: dict[str, Any]) -> bytes | None:
+    """Return the bytes of the file that one of our references names; ``None``: it is gone."""
+    return await pool.run(_read, UUID(reference["thread"]), UUID(reference["id"]))
+
+
+def _read(thread_id: UUID, file_id: UUID) -> bytes | None:
+    found = Attachment.objects.filter(thread=thread_id, pk=file_id)
+    data = found.values_list("data", flat=True).first()
+    return None if data is None else bytes(data)
+
+
+def _fitting(messages: Sequence[Message], thread_id: UUID) -> dict[UUID, int]:
+    """Return the sizes of the newest files that the messages name, as far as there is room."""
     wanted = [id_ for each in reversed(messages) for id_ in _ids(each)]
     if not wanted:
-        return list(messages)
+        return {}
     files = Attachment.objects.filter(thread=thread_id, pk__in=wanted)
     sizes = dict(files.values_list("pk", "size"))
-    room, fitting = MOST, []
+    room, fitting = MOST, {}
     for id_ in dict.fromkeys(wanted):  # the newest first
         room -= sizes.get(id_, 0)
         if room < 0:
             break
-        fitting.append(id_)
-    rows = files.filter(pk__in=fitting).values_list("pk", "media_type", "data")
-    urls = {id_: _url(media_type, bytes(data)) for id_, media_type, data in rows}
-    return [_inlined(message, urls) if _ids(message) else message for message in messages]
+        if id_ in sizes:
+            fitting[id_] = sizes[id_]
+    return fitting
 
 
 def _ids(message: Message) -> list[UUID]:
@@ -47,9 +82,21 @@ def _url(media_type: str, data: bytes) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
-def _inlined(message: Message, urls: dict[UUID, str]) -> Message:
-    parts = []
-    for part in message["parts"]:
-        id_ = id_in(part.get("url")) if part.get("type") == "file" else None
-        parts.append({**part, "url": urls[id_]} if id_ in urls else part)
-    return {**message, "parts": parts}
+def _changed(
+    messages: Sequence[Message], change: Callable[[UUID | None], Message]
+) -> list[Message]:
+    """Return ``messages`` with what ``change`` returns put into their parts that are files."""
+    return [
+        {**message, "parts": [_part(part, change) for part in message["parts"]]}
+        if isinstance(message.get("parts"), list)
+        else message
+        for message in messages
+    ]
+
+
+def _part(part: Message, change: Callable[[UUID | None], Message]) -> Message:
+    if part.get("type") != "file":
+        return part
+    # What a client wrote under our own keys names nothing.
+    kept = {key: value for key, value in part.items() if key not in ("attachment", "digest")}
+    return {**kept, **change(id_in(part.get("url")))}

@@ -11,21 +11,15 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from agents.catalog import models_of, silent_minutes_of
-from agents.selectors import list_mcp_servers
 from sandboxes.core.resolve import REMOTE_USER
 from sandboxes.providers.base import Place
-from threads.attached import with_files
-from threads.chunks import ui_message
 from threads.core import lanes
 from threads.core.decide import resumed_id
-from threads.earlier import earlier
-from threads.mcp_gateway import as_told
 from threads.models import Approval, Run, Steer
 from threads.run import state as run_state
-from threads.run.resuming import go_on_message
 from threads.services.attempts import is_lapsed
 from threads.targets import place_of
+from threads.turn_input import harness_input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,36 +273,3 @@ def find_order(run_id: UUID, *, node: str = "") -> Order | None:
         is_stopping=run.cancelled_at is not None,
         input=harness_input(run),
     )
-
-
-def harness_input(run: Run) -> dict[str, Any]:
-    """Return the HarnessStreamInput of a run. The harness remembers what was said before."""
-    thread, agent = run.thread, run.thread.agent
-    said = go_on_message(run) if run.resumptions else ui_message(run.prompt)
-    messages = with_files([*run.system_messages, said], thread_id=thread.pk)
-    agent_shown = {"id": str(agent.pk), "slug": agent.slug, "title": agent.title}
-    return {
-        "threadId": str(thread.pk),
-        "taskId": str(thread.pk),
-        "runId": str(run.pk),
-        "messages": messages,
-        "models": models_of(thread.harness_id, run.tier),
-        "tier": run.tier,
-        "mode": run.mode,
-        "silentMinutes": silent_minutes_of(thread.harness_id),
-        "temperature": run.temperature,
-        "toolApprovalLevel": run.approval_level,
-        "user": {"id": str(thread.owner_id), "email": thread.owner.email},
-        "organizationId": str(thread.organization_id),
-        "organizationSlug": thread.organization.slug,
-        "agent": agent_shown,
-        "virtualMcp": {
-            **agent_shown,
-            "instructions": agent.instructions,
-            "mcpServers": [as_told(server, run) for server in list_mcp_servers(agent=agent)],
-        },
-        "resumeSessionRef": thread.session_ref or None,
-        "earlier": earlier(run),
-        "branch": thread.branch,
-        "currentThreadTitle": thread.title or None,
-    }

@@ -8,6 +8,7 @@ from typing import Final
 
 from sandboxes import providers
 from sandboxes.providers.base import SandboxProvider
+from threads.attached import read_file
 from threads.decopilot.provider import DecopilotProvider
 
 # Harnesses whose loop runs in the process that serves the run, wherever its tools work. Each
@@ -23,4 +24,8 @@ def provider_for(kind: str, harness_id: str) -> SandboxProvider:
         UnknownKind: there is no such kind of sandbox.
     """
     make = IN_PROCESS.get(harness_id)
-    return make() if make is not None else providers.provider_for(kind)
+    if make is not None:
+        return make()
+    provider = providers.provider_for(kind)
+    provider.read_file = read_file
+    return provider

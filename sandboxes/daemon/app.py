@@ -19,9 +19,10 @@ from agents.harness.base import BadInput, parse_input
 from agents.harness.questions import parse_answers
 from links.wire.server_signature import Verifier
 from mesh.lib.errors import AppError, error_body
+from sandboxes.daemon.attachments import Attachments
 from sandboxes.daemon.feeds import SSE_HEADERS, close_when_left
 from sandboxes.daemon.frames import ACCEPTED
-from sandboxes.daemon.guard import Normal, SignatureGuard, TokenGuard, answer, read_json
+from sandboxes.daemon.guard import Normal, SignatureGuard, TokenGuard, answer, read_body, read_json
 from sandboxes.daemon.runs import Runs
 from sandboxes.daemon.streams import RunStream
 
@@ -70,6 +71,7 @@ def make_app(
     runs: Runs,
     identity: Identity,
     *,
+    attachments: Attachments,
     on_request: Callable[[], None],
     more: Callable[[], ASGIApp],
     health: Callable[[], dict[str, Any]],
@@ -79,11 +81,13 @@ def make_app(
     ``more`` gives the routes that few sandboxes are asked for, when they first are; ``health``
     what is told of them.
     """
-    routes = Routes(runs, identity, health)
+    routes = Routes(runs, identity, attachments, health)
     app = Starlette(
         routes=[
             Route(f"{PREFIX}/health", routes.health, methods=["GET"]),
             Route(f"{PREFIX}/idle", routes.idle, methods=["GET"]),
+            Route(f"{PREFIX}/attachments", routes.held, methods=["GET"]),
+            Route(f"{PREFIX}/attachments/{{digest}}", routes.keep, methods=["PUT"]),
             Route(f"{PREFIX}/dispatch", routes.dispatch, methods=["POST"]),
             Route(f"{PREFIX}/runs", routes.list, methods=["GET"]),
             Route(f"{PREFIX}/runs/{{run_id}}", routes.cancel, methods=["DELETE"]),
@@ -136,9 +140,14 @@ class Routes:
     """Each reads the outside, asks ``Runs`` once, and answers."""
 
     def __init__(
-        self, runs: Runs, identity: Identity, more_health: Callable[[], dict[str, Any]]
+        self,
+        runs: Runs,
+        identity: Identity,
+        attachments: Attachments,
+        more_health: Callable[[], dict[str, Any]],
     ) -> None:
         self._runs, self._identity, self._more_health = runs, identity, more_health
+        self._attachments = attachments
 
     async def health(self, request: Request) -> Response:
         return JSONResponse(
@@ -149,6 +158,8 @@ class Routes:
                 "handle": self._identity.handle,
                 "serverKey": self._identity.server_key,
                 "activeRuns": self._runs.active,
+                # A server that does not find it here sends files within the messages.
+                "takesAttachments": True,
                 **self._more_health(),
             }
         )
@@ -157,12 +168,28 @@ class Routes:
         told = self._more_health()
         return JSONResponse({"idle": told["idle"], "idleSeconds": told["idleSeconds"]})
 
+    async def held(self, request: Request) -> Response:
+        """How many bytes of each file are here, for a server that is about to send them."""
+        wanted = request.query_params.getlist("digest")
+        return JSONResponse({"held": {each: self._attachments.held(each) for each in wanted}})
+
+    async def keep(self, request: Request) -> Response:
+        """Take one piece of a file."""
+        held = self._attachments.add(
+            request.path_params["digest"],
+            size=_number(request.query_params, "size", least=1),
+            offset=_number(request.query_params, "offset", least=0),
+            piece=await read_body(request),
+        )
+        return JSONResponse({"held": held})
+
     async def dispatch(self, request: Request) -> Response:
         body = await _object(request)
         harness = body.get("harnessId")
         if not isinstance(harness, str) or not harness:
             raise MissingHarnessId
         turn = parse_input(body.get("input"))
+        self._attachments.fill(list(turn.messages))
         fence = _number(body, "fence", least=1)
         after = _after(request)
         stream = self._runs.dispatch(harness=harness, fence=fence, turn=turn, after=after)
@@ -223,6 +250,7 @@ class Routes:
             raise BadInput("steerId must be a text that is not empty.", detail="steerId")
         if not isinstance(message, dict):
             raise BadInput("message must be an object.", detail="message")
+        self._attachments.fill([message])
         self._runs.steer(request.path_params["run_id"], steer_id=steer_id, message=message)
         return Response(status_code=204)
 

@@ -156,12 +156,11 @@ def answer(error: AppError) -> JSONResponse:
     return JSONResponse(error.body(), status_code=error.status)
 
 
-async def read_json(request: Request, limit: int = BODY_LIMIT) -> Any:
-    """Return the body as parsed JSON.
+async def read_body(request: Request, limit: int = BODY_LIMIT) -> bytes:
+    """Return the body.
 
     Raises:
         BodyTooLarge: noticed before more than ``limit`` bytes are held.
-        BadJson: it is none.
     """
     size, parts = 0, []
     async for part in request.stream():
@@ -169,7 +168,18 @@ async def read_json(request: Request, limit: int = BODY_LIMIT) -> Any:
         if size > limit:
             raise BodyTooLarge
         parts.append(part)
+    return b"".join(parts)
+
+
+async def read_json(request: Request, limit: int = BODY_LIMIT) -> Any:
+    """Return the body as parsed JSON.
+
+    Raises:
+        BodyTooLarge: see ``read_body``.
+        BadJson: it is none.
+    """
+    body = await read_body(request, limit)
     try:
-        return json.loads(b"".join(parts))
+        return json.loads(body)
     except (ValueError, RecursionError) as exc:
         raise BadJson from exc

@@ -16,6 +16,7 @@ from mesh.http_server import HttpServer
 from mesh.version import VERSION
 from sandboxes.daemon import recovery
 from sandboxes.daemon.app import PREFIX, Identity, make_app
+from sandboxes.daemon.attachments import Attachments
 from sandboxes.daemon.checkout import Checkout
 from sandboxes.daemon.journal import Journal
 from sandboxes.daemon.place import Place
@@ -84,6 +85,7 @@ class Sandbox:
         app = make_app(
             self._runs,
             self._identity,
+            attachments=Attachments(place.root / "attachments"),
             on_request=self._asked,
             more=lambda: self._load_parts().router(),
             health=self._health,

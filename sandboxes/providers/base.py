@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -16,6 +16,8 @@ from links.sockets import Receive, Scope, Send
 from mesh.lib.errors import AppError
 
 Json = dict[str, Any]
+# Returns the bytes of a message's file; ``None`` for one that is gone.
+ReadFile = Callable[[Json], Awaitable[bytes | None]]
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -121,6 +123,11 @@ class StreamCut(AppError):
     status = 502
 
 
+async def no_files(reference: Json) -> bytes | None:
+    """Return ``None``: whoever made the provider gave it no way to read files of messages."""
+    return None
+
+
 class SandboxProvider(ABC):
     """One kind of sandbox, such as a folder on a person's machine or a container.
 
@@ -145,6 +152,9 @@ class SandboxProvider(ABC):
     # Whether ``ensure`` has a sandbox started, which is then recorded. A loop in this process
     # has none; its tools ensure one when they need it.
     has_sandboxes: ClassVar[bool] = True
+
+    # How the files are read that messages refer to (``providers/attachments.py``).
+    read_file: ReadFile = staticmethod(no_files)
 
     @abstractmethod
     async def ensure(self, place: Place) -> None:

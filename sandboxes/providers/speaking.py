@@ -9,13 +9,15 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, Final
 
 import httpx
 
 from mesh.lib.errors import AppError
 from mesh.lib.targets import BadTarget, checked_target
 from sandboxes.core.sse import Event, EventTooLong, SseReader
+from sandboxes.providers.attachments import AttachmentSender, inlined, names_files
 from sandboxes.providers.base import (
     DispatchRefused,
     Events,
@@ -110,8 +112,17 @@ class SpeakingProvider(SandboxProvider):
     def dispatch(
         self, place: Place, *, harness_id: str, fence: int, input: Json, after: int = 0
     ) -> Stream:
+        return self._dispatched(place, harness_id, fence, input, after)
+
+    @asynccontextmanager
+    async def _dispatched(
+        self, place: Place, harness_id: str, fence: int, input: Json, after: int
+    ) -> AsyncIterator[Events]:
+        if names_files(input.get("messages", [])):
+            input = {**input, "messages": await self._with_files(place, input["messages"])}
         body = {"harnessId": harness_id, "fence": fence, "input": input}
-        return self._stream(place, "POST", "dispatch", after, body)
+        async with self._stream(place, "POST", "dispatch", after, body) as events:
+            yield events
 
     def attach(self, place: Place, *, run_id: str, fence: int, after: int) -> Stream:
         return self._stream(place, "GET", f"runs/{run_id}/events?fence={fence}", after)
@@ -144,6 +155,7 @@ class SpeakingProvider(SandboxProvider):
         await self._call(place, "POST", f"runs/{run_id}/answers", body)
 
     async def steer(self, place: Place, *, run_id: str, steer_id: str, message: Json) -> None:
+        (message,) = await self._with_files(place, [message])
         body = {"steerId": steer_id, "message": message}
         await self._call(place, "POST", f"runs/{run_id}/steers", body)
 
@@ -166,13 +178,54 @@ class SpeakingProvider(SandboxProvider):
     async def request(
         self, place: Place, method: str, path: str, *, json: Any = None, limit: float | None = None
     ) -> httpx.Response:
+        return await self._sent(place, method, path, json=json, limit=limit)
+
+    async def _sent(
+        self,
+        place: Place,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        body: bytes | None = None,
+        limit: float | None = None,
+    ) -> httpx.Response:
         way = await self.way(place)
+        timeout = limit or REPLY_LIMIT
+        request = way.request(place, method, path, json=json, body=body, timeout=timeout)
         try:
-            return await way.client.send(
-                way.request(place, method, path, json=json, timeout=limit or REPLY_LIMIT)
-            )
+            return await way.client.send(request)
         except httpx.TransportError as exc:
             raise self._broken(exc) from exc
+
+    async def _with_files(self, place: Place, messages: list[Json]) -> list[Json]:
+        """Return ``messages`` as the sandbox takes them, with their files there already.
+
+        A sandbox of an older program takes files only within the messages.
+        """
+        if not names_files(messages):
+            return messages
+        health = await self.request(place, "GET", "health")
+        if not health.is_success:
+            raise refusal(health.status_code, health.content)
+        if not _takes_attachments(health.content):
+            return await inlined(messages, self.read_file)
+        ask = partial(self._ask, place)
+        return await self._attachments.by_reference(messages, self.read_file, ask)
+
+    @cached_property
+    def _attachments(self) -> AttachmentSender:
+        return AttachmentSender()
+
+    async def _ask(self, place: Place, method: str, path: str, body: bytes) -> Any:
+        """Return the JSON of a good answer; ``None`` for one that is no JSON."""
+        reply = await self._sent(place, method, path, body=body)
+        if not reply.is_success:
+            raise refusal(reply.status_code, reply.content)
+        try:
+            return reply.json()
+        except (ValueError, RecursionError):
+            return None
 
     async def _call(self, place: Place, method: str, path: str, body: Json | None = None) -> None:
         """Ask, and return when the answer is a good one."""
@@ -214,6 +267,16 @@ class SpeakingProvider(SandboxProvider):
         return StreamCut()
 
 
+_SENT_AGAIN: Final = ("attachments_missing", "attachment_damaged")
+
+
+def _takes_attachments(health: bytes) -> bool:
+    try:
+        return bool(jsonlib.loads(health)["takesAttachments"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
 def spec_of(place: Place) -> Json:
     """Return what a sandbox is made from, as its link or its ``spec.json`` is told."""
     wanted = {
@@ -233,7 +296,9 @@ def refusal(status: int, body: bytes) -> Exception:
     if code in ("sandbox_down", "unknown_handle") or status in (502, 503, 504):
         return SandboxDown(message)
     # A signature is refused for a clock, a restart or a new secret: all of them pass.
-    kind = NotNow if status in (401, 408, 425, 429) else DispatchRefused
+    # Files that it has lost are sent again.
+    passes = status in (401, 408, 425, 429) or code in _SENT_AGAIN
+    kind = NotNow if passes else DispatchRefused
     return kind(code or f"http_{status}", message or f"The machine answered {status}.", hint)
 
 

@@ -5,7 +5,7 @@ import pytest
 from threads import earlier as module
 from threads.earlier import earlier
 from threads.models import Message, Run
-from threads.orders import harness_input
+from threads.turn_input import harness_input
 
 
 @pytest.fixture

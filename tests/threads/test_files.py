@@ -8,16 +8,17 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from threads import services
-from threads.attached import with_files
+from threads.attached import read_file, with_files, with_references
 from threads.core.attachments import IMAGE_LIMIT, MOST, TEXT_LIMIT
 from threads.models import Attachment, Message, Run
-from threads.orders import harness_input
 from threads.services.attachments import KEEP_UNSENT, MOST_UNSENT
+from threads.turn_input import harness_input
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8BQDwAEgAF/pooBPQAAAABJRU5ErkJggg=="
@@ -156,20 +157,41 @@ def test_the_same_message_again_keeps_nothing_twice(ada, send):
     assert Attachment.objects.count() == 1
 
 
-def test_the_agent_is_given_the_bytes(ada, thread, send):
+@pytest.mark.django_db(transaction=True)
+def test_a_turn_names_its_files_and_does_not_contain_them(ada, thread, send):
     part = upload(ada).json()["part"]
     send(part)
 
     (message,) = harness_input(Run.objects.get())["messages"]
 
-    assert message["parts"][1] == {**part, "url": data_url(PIXEL)}
+    kept = Attachment.objects.get()
+    place = {"thread": str(thread.pk), "id": str(kept.pk), "size": len(PIXEL)}
+    assert message["parts"][1] == {**part, "id": str(kept.pk), "attachment": place}
+    assert async_to_sync(read_file)(place) == PIXEL
 
 
-def test_messages_without_files_cost_no_query(thread, django_assert_num_queries):
+@pytest.mark.django_db(transaction=True)
+def test_a_file_of_another_thread_is_not_read(ada, thread, send):
+    send(upload(ada).json()["part"])
+    kept = Attachment.objects.get()
+
+    assert async_to_sync(read_file)({"thread": str(uuid4()), "id": str(kept.pk)}) is None
+
+
+def test_what_a_client_writes_under_our_keys_names_no_file(thread):
+    forged = {"type": "file", "url": "/etc/passwd", "digest": "0" * 64, "attachment": {"id": "x"}}
+
+    (message,) = with_references([{"role": "user", "parts": [forged]}], thread_id=thread.pk)
+
+    assert message["parts"] == [{"type": "file", "url": "/etc/passwd"}]
+
+
+@pytest.mark.parametrize("change", [with_files, with_references])
+def test_messages_without_files_cost_no_query(thread, django_assert_num_queries, change):
     said = [{"role": "user", "parts": [{"type": "text", "text": "hi"}]}]
 
     with django_assert_num_queries(0):
-        assert with_files(said, thread_id=thread.pk) == said
+        assert change(said, thread_id=thread.pk) == said
 
 
 def test_of_a_long_conversation_the_newest_files_are_remembered(ada, thread, send, monkeypatch):

@@ -2,7 +2,7 @@
 
 from agents.core.mcp import McpServer
 from agents.services import put_mcp_server
-from threads.orders import harness_input
+from threads.turn_input import harness_input
 
 LINEAR = McpServer("linear", "https://mcp.example/mcp", {"Authorization": "Bearer hunter2"})
 PLAIN = McpServer("plain", "https://plain.example/mcp")

@@ -10,7 +10,7 @@ from uuid import UUID
 IMAGE_LIMIT: Final = 5 * 1024 * 1024  # bytes: what the models' APIs take of one picture
 TEXT_LIMIT: Final = 256 * 1024  # bytes: all of it goes into the model's context
 MOST: Final = 10  # files of one message
-# Bytes of all files of one message: as base64 they must pass to the laptop in one request.
+# Bytes of all files of one message: a laptop's older program takes them in one request, as base64.
 ALL_LIMIT: Final = 15 * 1024 * 1024
 NAME_LIMIT: Final = 200
 

@@ -18,6 +18,7 @@ from typing import Final
 from agents.harness.base import parse_input
 from sandboxes import providers
 from sandboxes.core.kinds import REMOTE_USER
+from sandboxes.providers.attachments import inlined, names_files
 from sandboxes.providers.base import (
     DispatchRefused,
     Events,
@@ -27,6 +28,7 @@ from sandboxes.providers.base import (
     UnknownRun,
 )
 from threads import pool
+from threads.attached import read_file
 from threads.decopilot.attempt import Answered, Attempt
 from threads.decopilot.context import find_link
 from threads.decopilot.files import FindPlace, ToolFailed
@@ -56,6 +58,7 @@ class DecopilotProvider(SandboxProvider):
         self._stopped: OrderedDict[str, float] = OrderedDict()
 
     has_sandboxes = False
+    read_file = staticmethod(read_file)
 
     async def ensure(self, place: Place) -> None:
         """Nothing: a sandbox is started when the first tool needs it."""
@@ -64,6 +67,8 @@ class DecopilotProvider(SandboxProvider):
     async def dispatch(
         self, place: Place, *, harness_id: str, fence: int, input: Json, after: int = 0
     ) -> AsyncIterator[Events]:
+        if names_files(input.get("messages", [])):
+            input = {**input, "messages": await inlined(input["messages"], self.read_file)}
         turn = parse_input(input)
         if self._is_stopped(turn.run_id):
             raise DispatchRefused("tombstoned", "The run was stopped before it began.")

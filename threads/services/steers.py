@@ -11,7 +11,7 @@ from django.utils import timezone
 from agents.catalog import load_catalog
 from mesh.models import User
 from threads import rows
-from threads.attached import with_files
+from threads.attached import with_references
 from threads.chunks import steering_chunk, ui_message
 from threads.errors import AlreadyDispatched, CannotSteer, NothingRuns
 from threads.models import Run, Steer, Thread
@@ -76,7 +76,7 @@ def try_steer(*, steer_id: UUID) -> dict[str, Any] | None:
         if not due.update(tried_at=timezone.now()):
             return None
         said = ui_message(steers.select_related("run__prompt").get().run.prompt)
-        return with_files([said], thread_id=thread_id)[0]
+        return with_references([said], thread_id=thread_id)[0]
 
 
 def mark_steer_told(*, steer_id: UUID, is_taken: bool) -> None:

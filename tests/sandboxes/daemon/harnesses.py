@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from agents.harness.base import (
     Steered,
     Write,
 )
+from agents.harness.files import read_data_url
 
 CHILD = Path(__file__).with_name("child.py")
 
@@ -47,6 +49,7 @@ class PlainHarness:
         return [
             Emit({"type": "start", "messageId": turn.run_id}),
             Emit({"type": "text-start", "id": "t"}),
+            *map(_given, files_of(turn.last_message)),
             Write(turn.prompt.encode()),
         ]
 
@@ -103,6 +106,17 @@ class PlainHarness:
             Fail("harness_crashed", text),
             Done(),
         ]
+
+
+def files_of(message):
+    return [part for part in message.get("parts", ()) if part["type"] == "file"]
+
+
+def _given(part):
+    """Tell the digest of a file that came with the message; None: it did not come."""
+    data = read_data_url(part["url"])
+    digest = data and hashlib.sha256(data).hexdigest()
+    return Emit({"type": "data-file", "data": {"name": part["filename"], "digest": digest}})
 
 
 class DeafHarness(PlainHarness):

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
+import os
 from abc import ABC, abstractmethod
 from uuid import uuid4
 
@@ -19,6 +22,36 @@ from sandboxes.providers.base import (
 )
 from tests.sandboxes.daemon.sandbox import turn_input
 from tests.waiting import auntil
+
+
+class Files:
+    """Files that messages refer to, and how often each was read."""
+
+    def __init__(self, data):
+        self.data = data
+        self.reads = []
+
+    async def read(self, reference):
+        self.reads.append(reference["id"])
+        return self.data.get(reference["id"])
+
+    def digest(self, name):
+        return hashlib.sha256(self.data[name]).hexdigest()
+
+    @property
+    def messages(self):
+        parts = [
+            {
+                "type": "file",
+                "mediaType": "text/plain",
+                "filename": name,
+                "url": f"/api/home/decopilot/files/{name}",
+                "attachment": {"id": name, "size": len(data or b"")},
+            }
+            for name, data in self.data.items()
+        ]
+        text = {"type": "text", "text": json.dumps([["say", "seen"]])}
+        return [{"id": "m", "role": "user", "parts": [text, *parts]}]
 
 
 class ProviderConformance(ABC):
@@ -220,6 +253,20 @@ class ProviderConformance(ABC):
         following.cancel()
         async with provider.attach(place, run_id=run_id, fence=1, after=0) as events:
             assert [event async for event in events][-1].is_last
+
+    async def test_a_file_is_sent_once_however_many_runs_name_it(self, provider, place, run_id):
+        files = Files({"a": os.urandom(300_000), "b": b"Some text."})
+        provider.read_file = files.read
+        given = {"thread": run_id, "messages": files.messages}
+        asked = [turn_input(f"{run_id}-{n}", **given) for n in range(2)]
+        for turn in asked:
+            run = provider.dispatch(place, harness_id="plain", fence=1, input=turn)
+            async with run as events:
+                chunks = [e.body["chunk"] async for e in events if "chunk" in e.body]
+
+            told = [chunk["data"] for chunk in chunks if chunk["type"] == "data-file"]
+            assert told == [{"name": name, "digest": files.digest(name)} for name in ("a", "b")]
+        assert files.reads == ["a", "b"]
 
     async def test_any_route_of_the_sandbox_can_be_asked(self, provider, place):
         answer = await provider.request(place, "GET", "health")

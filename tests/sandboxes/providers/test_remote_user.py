@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from sandboxes.providers.base import (
 )
 from sandboxes.providers.remote_user import RemoteUserProvider
 from tests.sandboxes.daemon.sandbox import Sandbox
-from tests.sandboxes.providers.conformance import ProviderConformance
+from tests.sandboxes.providers.conformance import Files, ProviderConformance
 from tests.sandboxes.providers.laptop import (
     LaptopTransport,
     PiecesThenError,
@@ -127,6 +128,42 @@ async def test_a_machine_that_is_not_connected():
     with pytest.raises(LinkOffline):
         async with provider.attach(PLACE, run_id="r1", fence=1, after=0):
             pass
+
+
+class OlderSandbox(httpx.AsyncBaseTransport):
+    """Knows nothing of attachments; keeps what it is dispatched."""
+
+    def __init__(self):
+        self.bodies = []
+
+    async def handle_async_request(self, request):
+        if request.url.path.endswith("/health"):
+            return httpx.Response(200, json={"status": "ready"})
+        self.bodies.append(json.loads(await request.aread()))
+        return httpx.Response(200, stream=PiecesThenError(DONE))
+
+
+async def test_an_older_sandbox_gets_the_files_within_the_messages():
+    older, files = OlderSandbox(), Files({"a": b"Some text.", "gone": None})
+    provider = provider_over(older)
+    provider.read_file = files.read
+    given = {"messages": files.messages}
+
+    async with provider.dispatch(PLACE, harness_id="demo", fence=1, input=given):
+        pass
+    await provider.steer(PLACE, run_id="r", steer_id="s", message=files.messages[0])
+
+    for message in (older.bodies[0]["input"]["messages"][0], older.bodies[1]["message"]):
+        _, text, gone = message["parts"]
+        assert text["url"] == "data:text/plain;base64,U29tZSB0ZXh0Lg=="
+        assert gone["url"] == "/api/home/decopilot/files/gone"
+        assert "attachment" not in text | gone
+
+
+@pytest.mark.parametrize("code", ["attachments_missing", "attachment_damaged"])
+async def test_files_that_a_sandbox_has_lost_are_sent_again(code):
+    with pytest.raises(NotNow):
+        await provider_over(ScriptedTransport(refusal(409, code))).ensure(PLACE)
 
 
 ONE = b'id: 1\ndata: {"type":"x"}\n\n'

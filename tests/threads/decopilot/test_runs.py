@@ -24,9 +24,9 @@ from threads.core.run_errors import explain
 from threads.decopilot import engine
 from threads.decopilot.provider import DecopilotProvider
 from threads.models import Attachment, Event, Run, Thread
-from threads.orders import harness_input
 from threads.services import NewMessage
 from threads.targets import Wish
+from threads.turn_input import harness_input
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
