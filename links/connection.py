@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 FIRST_ANSWER: Final = 30.0  # for an answer's head, and between two pieces of its body
 CHECK_WITHIN: Final = 2.5  # for the answer to "are you there?", which somebody waits for
 
+NOTED_EVERY: Final = 1.0  # seconds in which all words of a machine count as one
+
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
@@ -72,6 +74,7 @@ class Connection:
         self._status_changed = status_changed
         self._wakeup: asyncio.Future[None] | None = None
         self._unanswered = 0
+        self._noted_at = -NOTED_EVERY
         self._timer: asyncio.TimerHandle | None = None
 
     @cached_property
@@ -106,7 +109,11 @@ class Connection:
         data = message.get("bytes")
         if data is None:
             raise TunnelError("Text came where frames are due.")
-        self.heard_at = asyncio.get_running_loop().time()
+        self.heard_at = now = asyncio.get_running_loop().time()
+        self._unanswered = 0  # a pong may stand behind megabytes that move slowly
+        if now - self._noted_at >= NOTED_EVERY:
+            self._noted_at = now
+            self._heard(self)
         self.peer.feed(data)
 
     async def write(self) -> None:
@@ -197,7 +204,6 @@ class Connection:
         self._status_changed(self, MachineStatus.parse(info))
 
     def on_pong(self, payload: bytes) -> None:
-        self._unanswered = 0
         self._heard(self)
 
     def on_open(self, stream: Stream) -> None:

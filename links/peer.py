@@ -92,6 +92,16 @@ class Stream:
         return bool(self._lost)
 
     @property
+    def moved(self) -> int:
+        """A number that grows whenever what is written here comes further."""
+        return self._peer.tunnel.moved(self.id)
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether something that was written has not left this end."""
+        return self._peer.tunnel.queued(self.id) > 0
+
+    @property
     def is_complete(self) -> bool:
         """Whether the other end's direction has come whole (read or not)."""
         return self._ended

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Generator
-from typing import Any, Final
+from collections.abc import AsyncIterator, Coroutine, Generator
+from typing import Any, Final, TypeVar
 
 import httpx
 
@@ -21,6 +21,9 @@ from mesh.lib.targets import checked_target
 LAPTOP: Final = Limits(body=32 * MIB)
 # Of one hop: the next one has its own. Host is of no use to a program behind a socket.
 _OWN = {"connection", "keep-alive", "transfer-encoding", "upgrade", "proxy-connection", "host"}
+
+
+T = TypeVar("T")
 
 
 def target_of_request(request: httpx.Request) -> str:
@@ -69,7 +72,8 @@ class TunnelTransport(httpx.AsyncBaseTransport):
     """Sends requests through ``peer``; bodies stream both ways.
 
     A caller that gives up resets the stream, and the program at the other end notices. What
-    goes wrong with the tunnel is an ``httpx.TransportError``.
+    goes wrong with the tunnel is an ``httpx.TransportError``. Timeouts limit silence: no piece of
+    the request that moves, and no piece of the answer that comes.
     """
 
     def __init__(self, peer: Peer) -> None:
@@ -81,16 +85,23 @@ class TunnelTransport(httpx.AsyncBaseTransport):
         except (StreamLost, TooManyStreams, TunnelNotReady) as exc:
             raise httpx.ConnectError(str(exc), request=request) from exc
         upload: asyncio.Task[None] | None = None
+        limits = request.extensions.get("timeout", {})
+        timeout = limits.get("read")
         try:
-            if isinstance(request.stream, httpx.ByteStream):
-                await _write_all(stream, request.content)
-            else:
+            if not isinstance(request.stream, httpx.ByteStream):
                 upload = asyncio.create_task(_pump(stream, request.stream))
-            timeout = request.extensions.get("timeout", {}).get("read")
-            async with asyncio.timeout(timeout):
-                head = await stream.head()
+            elif request.content:
+                await _while_moving(stream, stream.write(request.content), limits.get("write"))
+                stream.end()
+            else:
+                stream.end()
+            head = await _while_moving(stream, stream.head(), timeout)
         except TimeoutError as exc:
+            is_stalled = stream.has_unsent
             _abandon(stream, upload, "timeout")
+            if is_stalled:
+                text = "The machine takes no more of the request."
+                raise httpx.WriteTimeout(text, request=request) from exc
             raise httpx.ReadTimeout("The machine did not answer.", request=request) from exc
         except StreamLost as exc:
             _abandon(stream, upload, "lost")
@@ -152,10 +163,23 @@ def _head_of(request: httpx.Request) -> RequestHead:
     )
 
 
-async def _write_all(stream: Stream, body: bytes) -> None:
-    if body:
-        await stream.write(body)
-    stream.end()
+async def _while_moving(stream: Stream, work: Coroutine[Any, Any, T], limit: float | None) -> T:
+    """Return what ``work`` returns, however long it takes while the stream's upload moves.
+
+    Raises:
+        TimeoutError: nothing of it moved for ``limit`` seconds.
+    """
+    working = asyncio.ensure_future(work)
+    try:
+        while True:
+            before = stream.moved
+            await asyncio.wait({working}, timeout=limit)
+            if working.done():
+                return working.result()
+            if stream.moved == before:
+                raise TimeoutError
+    finally:
+        working.cancel()
 
 
 async def _pump(stream: Stream, body: Any) -> None:

@@ -141,14 +141,33 @@ def _in_words(size: int) -> str:
     return f"{size // MIB} MiB" if size >= MIB else f"{size // KIB} KiB"
 
 
+class Pieces(httpx.ByteStream):
+    """A body that is written piece by piece, so that a timeout limits the wait for one of them."""
+
+    PIECE: Final = 64 * KIB
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for at in range(0, len(self._body), self.PIECE):
+            yield self._body[at : at + self.PIECE]
+
+
 class BoundedTransport(httpx.AsyncBaseTransport):
-    """Sends through ``inner``, and returns answers within limits."""
+    """Sends through ``inner``, and returns answers within limits.
+
+    Timeouts limit silence, not a whole transfer: a large body is written in pieces.
+    """
 
     def __init__(self, inner: httpx.AsyncBaseTransport, limits: Limits = DEFAULT) -> None:
         self._inner = inner
         self._limits = limits
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if isinstance(request.stream, httpx.ByteStream) and len(request.content) > Pieces.PIECE:
+            request.stream = Pieces(request.content)
         answer = await self._inner.handle_async_request(request)
         taken: Bounded = await bounded(answer, self._limits, kind=Bounded, library=httpx)
         return taken

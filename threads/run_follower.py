@@ -18,11 +18,13 @@ from sandboxes.providers.base import (
     DispatchRefused,
     Events,
     LinkOffline,
+    NoAnswer,
     NotNow,
     SandboxDown,
     SandboxProvider,
     StreamCut,
     UnknownRun,
+    UploadStalled,
 )
 from threads import pool, services
 from threads.committing import Missing, Refused, StaleFence
@@ -188,7 +190,7 @@ class RunFollower:
         self._is_ensured = False
         if self._backoff.tries >= TRIES:
             code, text = TRUNCATED[0], ""
-            if isinstance(exc, SandboxDown | NotNow):
+            if isinstance(exc, SandboxDown | NotNow | UploadStalled | NoAnswer):
                 code, text = exc.code, str(exc)
             await self._end(run_state.FAILED, code, text)
             return False

@@ -17,6 +17,7 @@ from uuid import UUID
 import httpx
 
 from links import held
+from links.connection import FIRST_ANSWER
 from links.errors import LinkOffline
 from links.held import Held
 from links.internal.signing import cluster_key
@@ -134,7 +135,8 @@ async def _exchange(connection: Held, scope: Scope, target: str, body: bytes, se
         httpx.URL("http://laptop").copy_with(raw_path=target.encode("latin-1")),
         headers=kept_headers(scope),
         content=body,
-        timeout=None,  # the asker has limits of its own
+        # The asker has limits of its own, but can't see whether its request moves here.
+        timeout=httpx.Timeout(None, write=FIRST_ANSWER),
         extensions={"target": target.encode("ascii")},
     )
     try:

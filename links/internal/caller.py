@@ -19,6 +19,7 @@ from mesh.answers import BoundedTransport, bounded_client
 from mesh.lib.targets import checked_target
 
 KEPT: Final = 1000  # clients; a process calls few of the laptops that others hold
+SLOWEST: Final = 4 * 1024  # bytes a second of a line that is worth waiting for
 _HOPS_OWN: Final = {"connection", "keep-alive", "transfer-encoding", "upgrade", "host"}
 
 
@@ -39,7 +40,11 @@ class OwnerTransport(httpx.AsyncBaseTransport):
             httpx.URL("http://owner").copy_with(raw_path=target.encode("ascii")),
             headers=[*kept, *proof.items()],
             content=body,
-            extensions={**request.extensions, "target": target.encode("ascii")},
+            extensions={
+                **request.extensions,
+                "target": target.encode("ascii"),
+                "timeout": _with_time_for(body, request.extensions.get("timeout", {})),
+            },
         )
         answer = await self._wire.handle_async_request(outer)
         if hop := answer.headers.get(HOP):
@@ -48,6 +53,15 @@ class OwnerTransport(httpx.AsyncBaseTransport):
                 f"The process that held the machine can't reach it ({hop}).", request=request
             )
         return answer
+
+
+def _with_time_for(body: bytes, limits: dict[str, float | None]) -> dict[str, float | None]:
+    """Return ``limits`` with the time that ``body`` may take behind the hop.
+
+    The other process sees it move, and gives up when it does not; here nothing is seen of that.
+    """
+    read = limits.get("read")
+    return limits if read is None else {**limits, "read": read + len(body) / SLOWEST}
 
 
 class Owners:

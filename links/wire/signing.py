@@ -74,7 +74,8 @@ def signed_headers(
 def prove_head(secret: str, *, method: str, target: str, headers: Mapping[str, str]) -> bool:
     """Return whether the headers prove a body that is not read yet; False: they tell no hash.
 
-    ``verify`` has to follow: the body may be another one, and the request an old one.
+    ``verify`` has to follow, or ``admit`` and ``check_digest``: the body may be another one, and
+    the request an old one.
 
     Raises:
         MissingHeaders, BadSignature: nothing of the body need be read.
@@ -111,10 +112,30 @@ def verify(
     signature, timestamp, nonce = _proof(headers)
     right = sign(secret, method=method, target=target, timestamp=timestamp, nonce=nonce, body=body)
     _compare(signature, right)
+    admit(headers, now=now, nonces=nonces)
+
+
+def admit(headers: Mapping[str, str], *, now: float, nonces: Nonces) -> None:
+    """Take a request whose signature is good, once.
+
+    Raises:
+        TimestampDrift, NonceReplay, TooManyRequests: see ``verify``.
+    """
+    _, timestamp, nonce = _proof(headers)
     if abs(int(now) - int(timestamp)) > MAX_DRIFT:
         raise TimestampDrift
     if not nonces.add(nonce, now=now):
         raise NonceReplay
+
+
+def check_digest(headers: Mapping[str, str], body: bytes) -> None:
+    """Raise unless ``body`` is the one whose hash a proven head tells.
+
+    Raises:
+        BadSignature: it is another one.
+    """
+    if not hmac.compare_digest(hashlib.sha256(body).hexdigest(), headers.get(DIGEST, "")):
+        raise BadSignature
 
 
 def _proof(headers: Mapping[str, str]) -> tuple[str, str, str]:

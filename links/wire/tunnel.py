@@ -28,6 +28,9 @@ from links.wire.heads import AnswerHead, RequestHead, unpack_answer, unpack_requ
 from links.wire.stream_state import AWAITS_HEAD, BODY, ENDED, NEXT
 
 WINDOW: Final = 1024 * 1024  # bytes a stream may have under way: 20 MB/s at 50 ms
+# Bytes that a reader takes before it grants them again, if that is less than half a window: the
+# sender of a long body over a slow line sees that it moves.
+GRANT: Final = 128 * 1024
 MAX_WINDOW: Final = 16 * 1024 * 1024
 MAX_STREAMS: Final = 1024  # opened by the other end at once
 MAX_FAREWELL: Final = 125  # bytes of an END that are looked at
@@ -98,6 +101,7 @@ class _Stream:
     waiting: deque[tuple[int, bytes | memoryview]] = field(default_factory=deque)
     queued: int = 0  # what ``waiting`` costs: an empty message is not for nothing
     in_turn: bool = False  # its id is in the round
+    moved: int = 0  # see ``Tunnel.moved``
 
 
 class Tunnel:
@@ -105,6 +109,7 @@ class Tunnel:
 
     def __init__(self, side: Side, info: dict[str, Any], *, window: int = WINDOW) -> None:
         self._window = window
+        self._grant = min(GRANT, (window + 1) // 2)
         self._next_id = 1 if side == "server" else 2
         self._parity = self._next_id % 2
         self._newest_of_peer = 0
@@ -170,13 +175,13 @@ class Tunnel:
             self._queue(number, stream, RESET, b"done")
 
     def consumed(self, number: int, data: bytes) -> None:
-        """Tell that the reader has taken ``data``: its room is granted again, half a window at
-        a time."""
+        """Tell that the reader has taken ``data``: its room is granted again, ``GRANT`` bytes or
+        half a window at a time."""
         stream = self._streams.get(number)
         if stream is None or stream.receiving == ENDED:
             return
         stream.consumed += len(data) or 1
-        if stream.consumed * 2 >= self._window:
+        if stream.consumed >= self._grant:
             stream.allowance += stream.consumed
             self._control.append((CREDIT, number, frames.pack_credit(stream.consumed)))
             stream.consumed = 0
@@ -194,6 +199,12 @@ class Tunnel:
         bytes, and ``OVERHEAD`` for each."""
         stream = self._streams.get(number)
         return stream.queued if stream else 0
+
+    def moved(self, number: int) -> int:
+        """Return a number that grows whenever something of the stream leaves this end, or the
+        other end has taken more of it."""
+        stream = self._streams.get(number)
+        return stream.moved if stream else 0
 
     @property
     def has_output(self) -> bool:
@@ -238,6 +249,7 @@ class Tunnel:
             else:
                 waiting.popleft()
             batch.append((kind, number, payload))
+            stream.moved += size + frames.HEADER
             room -= size + frames.HEADER
         stream.in_turn = False
         if batch and batch[-1][0] == RESET:
@@ -335,7 +347,9 @@ class Tunnel:
                 raise OutOfTurn("A frame came on a stream that nobody opened.")
             return  # void by now; these were under way
         if kind == CREDIT:
-            stream.credit += frames.unpack_credit(payload)
+            granted = frames.unpack_credit(payload)
+            stream.credit += granted
+            stream.moved += granted
             if stream.credit > MAX_WINDOW:
                 raise CreditExceeded("More credit was granted than a window holds.")
             self._join_round(number, stream)

@@ -21,8 +21,7 @@ from sandboxes.providers.base import DispatchRefused, Json, ReadFile, StreamCut
 
 # Bytes of one request. It grows on a fast line and shrinks on a slow one, so that each takes
 # a few seconds at most: a limit on one request is then a limit on silence.
-FIRST_PIECE: Final = 64 * 1024
-LEAST_PIECE: Final = 16 * 1024
+LEAST_PIECE: Final = 16 * 1024  # the first one, too: nobody knows how fast the line is
 MOST_PIECE: Final = 1024 * 1024
 QUICK, SLOW = 0.5, 5.0  # seconds
 IDLE_ANSWERS: Final = 3  # answers that bring a file no further, then the sandbox is at fault
@@ -103,7 +102,7 @@ class AttachmentSender:
         if data is None:
             raise DispatchRefused("unknown_file", "A file of the message was removed meanwhile.")
         clock = asyncio.get_running_loop().time
-        offset, length, idle = held if held < len(data) else 0, FIRST_PIECE, 0
+        offset, length, idle = held if held < len(data) else 0, LEAST_PIECE, 0
         while offset < len(data):
             began = clock()
             query = f"size={len(data)}&offset={offset}"

@@ -123,6 +123,19 @@ class StreamCut(AppError):
     status = 502
 
 
+class UploadStalled(StreamCut):
+    code = "upload_stalled"
+    text = "The connection to the machine took no more of what was sent."
+    hint = "It is tried again by itself; look at the machine's network if it stays so."
+
+
+class NoAnswer(StreamCut):
+    code = "no_answer"
+    text = "The sandbox did not answer in time."
+    hint = "It is asked again by itself; look whether its machine is busy if it stays so."
+    status = 504
+
+
 async def no_files(reference: Json) -> bytes | None:
     """Return ``None``: whoever made the provider gave it no way to read files of messages."""
     return None

@@ -12,7 +12,7 @@ from links.calls import client_for
 from links.proxy import proxy_websocket
 from links.sockets import Receive, Scope, Send, refuse
 from mesh.lib.targets import checked_target
-from sandboxes.providers.base import LinkOffline, Pairs, Place, StreamCut
+from sandboxes.providers.base import LinkOffline, Pairs, Place
 from sandboxes.providers.signed import handshake
 from sandboxes.providers.speaking import START_LIMIT, SpeakingProvider, Way, refusal, spec_of
 
@@ -76,6 +76,6 @@ class RemoteUserProvider(SpeakingProvider):
         try:
             reply = await client.request(method, checked_target(path), json=body, timeout=limit)
         except httpx.TransportError as exc:
-            raise StreamCut from exc
+            raise self._broken(exc) from exc
         if not reply.is_success:
             raise refusal(reply.status_code, reply.content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json as jsonlib
 import logging
 from abc import abstractmethod
@@ -22,6 +21,7 @@ from sandboxes.providers.base import (
     DispatchRefused,
     Events,
     Json,
+    NoAnswer,
     NotNow,
     Pairs,
     Place,
@@ -31,13 +31,15 @@ from sandboxes.providers.base import (
     Stream,
     StreamCut,
     UnknownRun,
+    UploadStalled,
 )
 from sandboxes.providers.signed import sign_request
 
 log = logging.getLogger(__name__)
 
-START_LIMIT = 30.0  # seconds until a sandbox must answer after it was started
-REPLY_LIMIT = 15.0  # seconds for anything else
+# Seconds in which nothing moves; none of them limits a whole transfer.
+START_LIMIT = 30.0  # until a sandbox must answer after it was started
+REPLY_LIMIT = 15.0  # for anything else
 OPEN_LIMIT = 75.0  # until an answer begins: a dev server may compile a page for a minute
 SILENCE_LIMIT = 45.0  # a stream says something, if only a comment, every 15 seconds
 
@@ -250,21 +252,27 @@ class SpeakingProvider(SandboxProvider):
     async def _accepted(self, client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
         """Return the answer, which is a good one."""
         try:
-            async with asyncio.timeout(REPLY_LIMIT):
-                reply = await client.send(request, stream=True)
-                if reply.is_success:
-                    return reply
-                try:
-                    raise refusal(reply.status_code, await reply.aread())
-                finally:
-                    await reply.aclose()
-        except (httpx.TransportError, TimeoutError) as exc:
+            reply = await client.send(request, stream=True)
+            if reply.is_success:
+                return reply
+            try:
+                raise refusal(reply.status_code, await reply.aread())
+            finally:
+                await reply.aclose()
+        except httpx.TransportError as exc:
             raise self._broken(exc) from exc
 
     def _broken(self, error: Exception) -> AppError:
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return self.unreachable()
-        return StreamCut()
+        return cut(error)
+
+
+def cut(error: Exception) -> StreamCut:
+    """Return what happened on the way to a sandbox that was reached."""
+    if isinstance(error, httpx.WriteTimeout):
+        return UploadStalled()
+    return NoAnswer() if isinstance(error, httpx.ReadTimeout) else StreamCut()
 
 
 _SENT_AGAIN: Final = ("attachments_missing", "attachment_damaged")
@@ -326,7 +334,9 @@ async def _events(reply: httpx.Response, after: int) -> Events:
                     yield parsed
                     if parsed.is_last:
                         return
-    except (httpx.TransportError, EventTooLong) as exc:
+    except httpx.TransportError as exc:
+        raise cut(exc) from exc
+    except EventTooLong as exc:
         raise StreamCut from exc
     for event in reader.close():
         if (parsed := _parse(event)) is not None and parsed.is_last:

@@ -6,7 +6,7 @@ import pytest
 
 from links.proven import UNPROVEN, Verifier
 from links.wire import signing
-from links.wire.errors import BadSignature, BodyTooLarge, MissingHeaders
+from links.wire.errors import BadSignature, BodyTooLarge, MissingHeaders, NonceReplay
 
 SECRET = "test-secret-32-bytes-or-more-padding-padding"
 AT = 1_779_000_000
@@ -47,6 +47,49 @@ def proof(body, *, without=()):
 
 async def test_a_long_body_of_a_proven_head_is_read():
     assert await Asked(LONG, proof(LONG)).taken() == LONG
+
+
+class Clock:
+    now = AT
+
+    def __call__(self):
+        return self.now
+
+
+class Held(Asked):
+    """A request whose body takes an hour to come."""
+
+    def __init__(self, clock, verifier, **given):
+        super().__init__(LONG, proof(LONG))
+        self.clock, self.verifier = clock, verifier
+
+    async def receive(self):
+        self.clock.now = AT + 3600
+        return await super().receive()
+
+
+async def test_a_body_may_take_longer_than_a_signature_is_good():
+    clock = Clock()
+    asked = Held(clock, Verifier(lambda: SECRET, clock=clock))
+
+    assert await asked.verifier.read(asked.scope, asked.receive) == LONG
+
+
+async def test_a_request_whose_body_is_held_back_is_good_once():
+    clock = Clock()
+    verifier = Verifier(lambda: SECRET, clock=clock)
+    first, again = Held(clock, verifier), Held(clock, verifier)
+    reading = asyncio.create_task(verifier.read(first.scope, asyncio.Event().wait))
+    await asyncio.sleep(0)  # it waits for the body
+
+    with pytest.raises(NonceReplay):
+        await verifier.read(again.scope, again.receive)
+    reading.cancel()
+
+
+async def test_another_body_than_the_head_tells_is_refused():
+    with pytest.raises(BadSignature):
+        await Asked(LONG[::-1] + b"x", proof(LONG)).taken()
 
 
 async def test_a_short_body_of_a_server_of_before_is_read():

@@ -9,6 +9,7 @@ import pytest
 from links.daemon.asgi import Server
 from links.transport import Signed, TunnelTransport
 from links.wire import signing
+from links.wire.frames import PIECE
 from links.wire.nonces import Nonces
 from links.wire.tunnel import MAX_STREAMS
 from tests.links.test_peer import Joined
@@ -105,6 +106,45 @@ async def test_big_bodies_both_ways(client):
     body = bytes(range(256)) * 20_000
 
     assert (await client.post("/", content=body)).content == body
+
+
+class SlowLine:
+    """Carries one message of the server's at a time, with a pause behind each; none when cut."""
+
+    PAUSE = 0.02
+
+    def __init__(self, joined):
+        self.joined, self.is_cut = joined, False
+        joined.carry = self.carry
+
+    def carry(self):
+        self.joined.due = True  # nobody hurries the next message
+        server, laptop = self.joined.server.peer, self.joined.laptop.peer
+        while (message := laptop.next_message()) is not None:
+            server.feed(message)
+        if not self.is_cut and (message := server.next_message()) is not None:
+            laptop.feed(message)
+        asyncio.get_running_loop().call_later(self.PAUSE, self.joined.carry)
+
+
+async def test_a_body_may_take_longer_than_the_limit_while_it_moves(client, joined):
+    SlowLine(joined)
+    limit = 0.4
+    body = bytes(PIECE) * int(2 * limit / SlowLine.PAUSE)
+
+    assert (await client.post("/", content=body, timeout=limit)).content == body
+
+
+async def test_a_body_that_moves_no_more_is_given_up(client, joined):
+    SlowLine(joined).is_cut = True
+
+    with pytest.raises(httpx.WriteTimeout):
+        await client.post("/", content=bytes(10 * PIECE), timeout=0.05)
+
+
+async def test_a_program_that_has_the_whole_body_and_says_nothing_is_given_up(client):
+    with pytest.raises(httpx.ReadTimeout):
+        await client.post("/silent", content=b"body", timeout=0.05)
 
 
 async def test_many_at_once(client):

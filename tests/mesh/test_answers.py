@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 import zlib
 from contextlib import asynccontextmanager
 
@@ -11,7 +12,7 @@ import httpx
 import httpx2
 import pytest
 
-from mesh.answers import Limits, bounded_client
+from mesh.answers import MIB, Limits, bounded_client
 from mesh.egress import Guard, GuardedTransport
 from mesh.lib.addresses import parse_allowed
 from threads.decopilot.transport import Transport
@@ -259,3 +260,42 @@ async def test_a_head_that_drips_is_given_up():
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         with pytest.raises(httpx.ReadTimeout, match="No answer in time"):
             await client.get(url, timeout=0.5)  # of which no single wait comes near
+
+
+@asynccontextmanager
+async def reading_slowly(pause, *, piece=32 * 1024):
+    """Take a request's body a piece at a time, with a pause behind each; then answer."""
+
+    async def talk(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        left = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        while left > 0 and (data := await reader.read(piece)):
+            left -= len(data)
+            await asyncio.sleep(pause)
+        writer.write(answer(b"taken"))
+        writer.close()
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, piece)  # as far as the system lets us
+    async with await asyncio.start_server(talk, sock=listener, limit=piece):
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+@pytest.mark.parametrize(
+    ("pause", "error"),
+    [
+        pytest.param(0.01, None, id="slow"),
+        pytest.param(3600, httpx.WriteTimeout, id="silent"),
+    ],
+)
+async def test_a_large_body_has_its_time_for_each_piece(pause, error):
+    little = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * 1024)]
+    wire = httpx.AsyncHTTPTransport(socket_options=little)
+    limit = httpx.Timeout(10, write=0.4)
+    async with reading_slowly(pause) as url, bounded_client(wire, timeout=limit) as client:
+        asked = client.post(url, content=bytes(3 * MIB))
+        if error is None:
+            assert (await asked).content == b"taken"
+        else:
+            with pytest.raises(error):
+                await asked

@@ -13,6 +13,14 @@ _PROVIDERS: Final = "An admin looks into the settings, under AI providers; then 
 # The sentence is used when the sandbox or the agent gave none of its own.
 _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "stream_truncated": ("The agent's stream ended in the middle.", _AGAIN),
+    "upload_stalled": (
+        "The connection to the machine took no more of the message.",
+        "Look at the machine's network. " + _AGAIN,
+    ),
+    "no_answer": (
+        "The sandbox did not answer in time.",
+        "Look whether its machine is busy. " + _AGAIN,
+    ),
     "answered_elsewhere": (
         "The agent went on without your answer, so it was stopped.",
         "Something on its machine answered in your place. See what its last steps have done, and"

@@ -12,11 +12,13 @@ from mesh.lib.errors import AppError
 from sandboxes.providers import UnknownKind, provider_for
 from sandboxes.providers.base import (
     DispatchRefused,
+    NoAnswer,
     NotNow,
     Place,
     SandboxDown,
     StreamCut,
     UnknownRun,
+    UploadStalled,
 )
 from sandboxes.providers.remote_user import RemoteUserProvider
 from tests.sandboxes.daemon.sandbox import Sandbox
@@ -96,7 +98,9 @@ REFUSALS = [
     pytest.param(httpx.Response(418, text="tea"), DispatchRefused, "http_418", id="another status"),
     pytest.param(httpx.Response(400, json={"error": "x"}), DispatchRefused, "http_400", id="form"),
     pytest.param(httpx.ConnectError("gone"), StreamCut, "stream_truncated", id="tunnel broken"),
-    pytest.param(httpx.ReadTimeout("slow"), StreamCut, "stream_truncated", id="no answer"),
+    pytest.param(httpx.ReadError("reset"), StreamCut, "stream_truncated", id="reset"),
+    pytest.param(httpx.WriteTimeout("slow"), UploadStalled, "upload_stalled", id="stalled"),
+    pytest.param(httpx.ReadTimeout("slow"), NoAnswer, "no_answer", id="no answer"),
 ]
 
 
