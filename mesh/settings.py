@@ -124,7 +124,7 @@ def _database(url: str) -> dict[str, Any]:
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
-                # Checkpoints are made beside the commits (threads/runtime.py).
+                # Checkpoints are made beside the commits (mesh/wal.py).
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
                 "PRAGMA wal_autocheckpoint=0;"
                 "PRAGMA cache_size=-20000; PRAGMA mmap_size=134217728;",

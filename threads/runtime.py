@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection
 
 from links import selectors as links
 from mesh import watch
-from mesh.checkpoints import ShortWal
+from mesh.wal import WalKeeper
 from threads import bell, pool, services
 from threads.core.lanes import ALL, LINK
 from threads.dispatcher import Dispatcher
@@ -41,7 +41,7 @@ class Runtime:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hearing: asyncio.Task[None] | None = None
         self._sweeping: asyncio.Task[None] | None = None
-        self._wal: ShortWal | None = None
+        self._wal: WalKeeper | None = None
 
     async def start(self) -> None:
         """Start everything, unless it runs already."""
@@ -52,7 +52,7 @@ class Runtime:
         self.writer.start()
         self._hearing = asyncio.create_task(bell.hear_elsewhere())
         if connection.vendor == "sqlite":
-            self._wal = ShortWal(Path(settings.DATABASES["default"]["NAME"]))
+            self._wal = WalKeeper(Path(settings.DATABASES["default"]["NAME"]))
             self._wal.start()
         if settings.MESH_EMBEDDED:  # nobody else can have a lease: its holder was here, and died
             with contextlib.suppress(DatabaseError):

@@ -38,7 +38,6 @@ FILES: Final = (
     "mesh/agent_programs/catalog.toml",
     "mesh/boot_files.py",
     "mesh/plain_files.py",
-    "mesh/checkpoints.py",
     "mesh/env.py",
     "mesh/framing.py",
     "mesh/git/**/*.py",

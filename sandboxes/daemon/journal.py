@@ -22,6 +22,8 @@ KEEP_ACKED = 3600.0  # a server that lost its last commits comes back with an ol
 KEEP_UNCLAIMED = 7 * 24 * 3600.0  # a server that has not asked for a week won't any more
 TOMBSTONE = 60.0
 ROW_OVERHEAD = 24  # bytes that SQLite itself spends on a row, roughly
+BUSY = 5000  # milliseconds that a statement waits for another program's
+HOLD = 250  # and that a checkpoint does, on the event loop
 PAGE_ROWS = 1000
 PRUNE_ROWS = 2000  # dropped at once: it happens on the event loop
 PAGE_BYTES = 1024 * 1024
@@ -96,7 +98,7 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._cap, self._run_cap = cap, run_cap
-        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db = sqlite3.connect(path, timeout=BUSY / 1000, isolation_level=None)
         path.chmod(0o600)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
@@ -115,7 +117,6 @@ class Journal:
         self._total = sum(self._bytes.values())
         # Runs that are forgotten, but whose events are still to be deleted.
         self._dropping = list(self._bytes.keys() - {run.key for run in self.list_runs()})
-        self.written = 0  # bytes appended since the last checkpoint was begun
 
     def close(self) -> None:
         self._db.close()
@@ -183,7 +184,6 @@ class Journal:
         for key, size in added.items():
             self._bytes[key] = self._bytes.get(key, 0) + size
             self._total += size
-            self.written += size
 
     def _make_room(self, added: dict[int, int]) -> None:
         if any(self._bytes.get(key, 0) + size > self._run_cap for key, size in added.items()):
@@ -252,8 +252,16 @@ class Journal:
             self._bytes.pop(key, None)
 
     def checkpoint(self) -> None:
-        """Move the WAL into the file, here and now: everything else waits for the disk."""
-        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        """Move the WAL into the file, here and now, and empty it.
+
+        Waits for the disk, and for readers of other programs at most ``HOLD``; where one stays
+        longer, the WAL stays too.
+        """
+        self._db.execute(f"PRAGMA busy_timeout={HOLD}")
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            self._db.execute(f"PRAGMA busy_timeout={BUSY}")
 
     # Tombstones: runs that must not start (any more)
 

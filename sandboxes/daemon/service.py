@@ -157,5 +157,7 @@ class Sandbox:
         self._look = self._loop.call_later(LOOK_EVERY, self._look_around)
 
     def _prune(self) -> None:
-        if self._journal.prune(now=time.time()) and not self.over.is_set():
+        has_more = self._journal.prune(now=time.time())
+        self._writer.checkpoints.look()
+        if has_more and not self.over.is_set():
             self._loop.call_later(PRUNE_PAUSE, self._prune)

@@ -7,8 +7,8 @@ import logging
 import sqlite3
 from dataclasses import dataclass, field
 
-from mesh.checkpoints import EVERY, Checkpoints
 from mesh.lib.errors import AppError
+from sandboxes.daemon.checkpoints import Checkpoints
 from sandboxes.daemon.frames import DONE, Body, Row, part_of_delta, to_json
 from sandboxes.daemon.journal import Journal, JournalFull
 from sandboxes.daemon.streams import RunStream
@@ -54,7 +54,7 @@ class Writer:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._checkpoints = Checkpoints(journal.path)
+        self.checkpoints = Checkpoints(journal)
         self._pending: list[_Pending] = []
         self._last: dict[int, _Pending] = {}  # the newest pending event of each run
         self._scheduled: asyncio.Handle | None = None
@@ -119,14 +119,7 @@ class Writer:
             if stream.is_done:
                 self._journal.finish_run(stream.key, done_n=stream.last_n)
             stream.wake()
-        self._keep_the_wal_short()
-
-    def _keep_the_wal_short(self) -> None:
-        if self._checkpoints.is_behind:
-            self._checkpoints.is_behind = False
-            self._journal.checkpoint()
-        if self._journal.written >= EVERY and self._checkpoints.begin():
-            self._journal.written = 0
+        self.checkpoints.look()
 
     def _store_without_the_greedy(self, pending: list[_Pending], error: JournalFull) -> None:
         """Store run by run what still fits; a run that no longer fits is told so."""
@@ -139,9 +132,9 @@ class Writer:
                 _broken(stream, error)
 
     async def close(self) -> None:
-        """Store what is left, and let the checkpoint that is going on end."""
+        """Store what is left, and wait for the checkpoint that is running."""
         self.flush()
-        await self._checkpoints.settled()
+        await self.checkpoints.settled()
 
 
 def _broken(stream: RunStream, error: AppError) -> None:

@@ -159,16 +159,3 @@ async def test_readers_of_an_end_that_can_t_be_written_are_let_go(
 
         assert await reader.next() == b""
     assert not stream.is_done
-
-
-async def test_a_writer_that_never_rests_is_made_to(journal, writer, stream, monkeypatch):
-    monkeypatch.setattr("sandboxes.daemon.writer.EVERY", 1)
-    monkeypatch.setattr("mesh.checkpoints.TOO_LONG", 1)
-    checkpoints = []
-    monkeypatch.setattr(journal, "checkpoint", lambda: checkpoints.append(stream.last_n))
-    while not checkpoints:
-        writer.put(stream, chunk("start-step"))
-        writer.flush()
-        await asyncio.sleep(0)
-
-    assert checkpoints[0] > 1
