@@ -7,10 +7,11 @@ from uuid import UUID
 import httpx
 from asgiref.sync import async_to_sync
 
-from links import held, selectors, services, store
+from links import held, selectors, services
 from links.errors import LinkOffline
 from links.internal import app
 from links.internal.caller import owners
+from mesh import database_pool
 
 
 async def client_for(link_id: UUID) -> httpx.AsyncClient:
@@ -65,7 +66,7 @@ async def owner_of(link_id: UUID) -> str:
     Raises:
         LinkOffline: no other process is known to hold one.
     """
-    address: str = await store.run(selectors.find_owner_address, link_id=link_id)
+    address: str = await database_pool.reads.run(selectors.find_owner_address, link_id=link_id)
     # Our own address: the row is older than the end of our connection.
     if not address or address == held.address():
         raise LinkOffline

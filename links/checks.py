@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
-from channels.db import database_sync_to_async
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
 
 from links.errors import BadToken, NotGet
+from mesh import database_pool
 from mesh.accounts import bearer
 from mesh.lib.errors import AppError
 from mesh.tokens import find_sign_in
@@ -26,7 +26,7 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
         refusal: AppError = NotGet()
         return JsonResponse(refusal.body(), status=refusal.status, headers={"Allow": "GET"})
     token = bearer(request.headers.get("Authorization", ""))
-    if not token or await database_sync_to_async(find_sign_in)(token) is None:
+    if not token or await database_pool.rights.run(find_sign_in, token) is None:
         refusal = BadToken()
         return JsonResponse(refusal.body(), status=refusal.status)
     response = StreamingHttpResponse(_one_event(), content_type="text/event-stream")

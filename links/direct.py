@@ -18,7 +18,6 @@ from typing import Final
 from uuid import UUID
 
 import httpx
-from channels.db import database_sync_to_async
 from django.db import InterfaceError, OperationalError
 from websockets.typing import Subprotocol
 
@@ -32,6 +31,7 @@ from links.services.calling import Reachable
 from links.sockets import MAX_MESSAGE, ClientSocket, Parting, Straight, address_of, connected
 from links.transport import LAPTOP, Signed, handshake_proof
 from links.wire.closing import SILENT, SUPERSEDED
+from mesh import database_pool
 from mesh.answers import bounded_client
 
 logger = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ class Directs:
 
     async def look(self) -> None:
         """Begin to call every machine that waits for it."""
-        for machine in await database_sync_to_async(services.list_reachable)():
+        for machine in await database_pool.presence.run(services.list_reachable):
             if machine.link_id not in self._kept:
                 task = asyncio.create_task(self._keep(machine))
                 self._kept[machine.link_id] = task
@@ -174,10 +174,13 @@ class Directs:
         connection = DirectConnection(machine)
         try:
             if await connection.check() is None:
-                await database_sync_to_async(services.note_unreachable)(machine=machine)
+                await database_pool.presence.run(services.note_unreachable, machine=machine)
                 return  # looked at again in a moment
-            connection.claimed = await database_sync_to_async(services.claim_reachable)(
-                machine=machine, connection_id=connection.id, node_address=held.address()
+            connection.claimed = await database_pool.presence.run(
+                services.claim_reachable,
+                machine=machine,
+                connection_id=connection.id,
+                node_address=held.address(),
             )
             if connection.claimed is not None:
                 self._gateway.took(machine.link_id, connection)
@@ -199,7 +202,9 @@ class Directs:
                     connection.close(SILENT, "silent", Fact.SILENCE)
                 continue
             missed = 0
-            if await database_sync_to_async(services.keep_online)(connection_ids=[connection.id]):
+            if await database_pool.heartbeats.run(
+                services.keep_online, connection_ids=[connection.id]
+            ):
                 await self._gateway.judge([connection])
 
     async def _closes_within(self, connection: DirectConnection, seconds: float) -> bool:

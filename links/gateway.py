@@ -16,7 +16,7 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
 
-from links import held, services, store
+from links import held, services
 from links.connection import Connection, Message, Pulse, Send
 from links.core.presence import Fact, cause_of
 from links.errors import BadToken, FromAPage, LinkUnknown, StoreNotReady
@@ -25,6 +25,7 @@ from links.sign_ins import SignIns
 from links.wire.closing import NOT_REGISTERED, SIGNED_OUT, SUPERSEDED
 from links.wire.errors import TunnelError, UpgradeRequired
 from links.wire.messages import MachineStatus
+from mesh import database_pool
 from mesh.accounts import bearer
 from mesh.lib.errors import AppError
 from mesh.tokens import SignIn, WrongMachine, find_sign_in
@@ -76,7 +77,7 @@ class Gateway:
             return
         token = bearer(_header(scope, b"authorization"))
         try:
-            found = await store.run(find_sign_in, token) if token else None
+            found = await database_pool.rights.run(find_sign_in, token) if token else None
         except STORE_DOWN:
             await _refuse(scope, send, StoreNotReady())
             return
@@ -126,7 +127,9 @@ class Gateway:
         if not sign_in.speaks_for(machine_id):
             return
         try:
-            await store.run(services.refuse_outdated, user=sign_in.user, machine_id=machine_id[:64])
+            await database_pool.presence.run(
+                services.refuse_outdated, user=sign_in.user, machine_id=machine_id[:64]
+            )
         except STORE_DOWN as exc:
             logger.warning("an outdated program was refused; the store is down: %s", exc)
 
@@ -139,7 +142,7 @@ class Gateway:
         lock = self._locks.setdefault((sign_in.user.pk, machine_id), asyncio.Lock())
         async with lock:
             try:
-                connection.claimed = await store.run(
+                connection.claimed = await database_pool.presence.run(
                     services.claim,
                     user=sign_in.user,
                     machine_id=machine_id,
@@ -179,7 +182,9 @@ class Gateway:
         held.remove(link_id, connection)
         self._heard.pop(connection.id, None)
         try:
-            cause = await store.run(services.release, connection_id=connection.id, fact=fact)
+            cause = await database_pool.presence.run(
+                services.release, connection_id=connection.id, fact=fact
+            )
         except STORE_DOWN as exc:
             # The deadline does it later; whoever runs through this tunnel must know now.
             logger.warning("link %s: the store is down: %s", link_id, exc)
@@ -208,7 +213,9 @@ class Gateway:
         heard, self._heard = self._heard, {}
         self._flushing = False
         try:
-            lost = await store.run(services.keep_online, connection_ids=heard.keys())
+            lost = await database_pool.heartbeats.run(
+                services.keep_online, connection_ids=heard.keys()
+            )
         except STORE_DOWN as exc:
             logger.warning("the store is down; deadlines stand still: %s", exc)
             return
@@ -218,7 +225,9 @@ class Gateway:
         """Close those whose machines are not ours any more, as their rows say."""
         by_id = {one.id: one for one in connections}
         holds = [one.hold for one in connections if one.hold is not None]
-        closing = await store.run(services.judge_holds, holds=holds, node_address=held.address())
+        closing = await database_pool.presence.run(
+            services.judge_holds, holds=holds, node_address=held.address()
+        )
         for connection_id, how in closing.items():
             fact = Fact.SIGN_IN_ENDED if how.code == SIGNED_OUT else Fact.CLOSED_HERE
             by_id[connection_id].close(how.code, how.reason, fact)
@@ -235,7 +244,9 @@ class Gateway:
         try:
             while (status := self._statuses[connection_id]) is not kept:
                 kept = status
-                await store.run(services.change_status, connection_id=connection_id, status=status)
+                await database_pool.presence.run(
+                    services.change_status, connection_id=connection_id, status=status
+                )
         finally:
             del self._statuses[connection_id]
 

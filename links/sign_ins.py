@@ -14,10 +14,10 @@ from typing import Final
 
 from django.db import InterfaceError, OperationalError
 
-from links import store
 from links.connection import Connection
 from links.core.presence import Fact
 from links.wire.closing import SIGNED_OUT
+from mesh import database_pool
 from mesh.tokens import SignIn, find_ended, note_use
 
 logger = logging.getLogger(__name__)
@@ -46,13 +46,13 @@ class SignIns:
         """Close every connection whose sign-in has ended; where the store is down, none."""
         held = dict(self._of)
         try:
-            ended = await store.run(find_ended, set(held.values()))
+            ended = await database_pool.rights.run(find_ended, set(held.values()))
         except (InterfaceError, OperationalError) as exc:
             logger.warning("sign-ins can't be looked at: the store is down: %s", exc)
             return
         if time.monotonic() - self._noted >= NOTE_EVERY:
             self._noted = time.monotonic()
-            await store.run(note_use, set(held.values()) - ended)
+            await database_pool.rights.run(note_use, set(held.values()) - ended)
         for connection, sign_in in held.items():
             if sign_in in ended:
                 connection.close(SIGNED_OUT, "signed_out", Fact.SIGN_IN_ENDED)

@@ -14,9 +14,10 @@ from typing import Final
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from links import held, services, store
+from links import held, services
 from links.held import Held
 from links.internal.listener import Listener
+from mesh import database_pool
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Upkeep:
             await self._listener.start()  # before the first machine is claimed
         began = timezone.now()
         try:
-            await store.run(services.forget_former, before=began)
+            await database_pool.presence.run(services.forget_former, before=began)
         except (InterfaceError, OperationalError) as exc:
             # Their deadlines do it within half a minute.
             logger.warning("machines of the former process stay: the store is down: %s", exc)
@@ -59,11 +60,10 @@ class Upkeep:
                 await self._task
         if self._listener is not None:
             await self._listener.stop()
-        await asyncio.to_thread(store.close)
 
     async def once(self) -> None:
         """Look at every deadline, and at the row of every socket that is held here."""
-        await store.run(services.expire)
+        await database_pool.presence.run(services.expire)
         if connections := held.all_of_them():
             await self._judge(connections)
 

@@ -11,7 +11,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import parse_cookie
 from django.utils import timezone
 
-from mesh import watch
+from mesh import database_pool
 from mesh.accounts import bearer
 from mesh.credentials import Credential, find_good
 from mesh.tokens import find_sign_in
@@ -26,8 +26,8 @@ async def is_signed_in(scope: Any) -> bool:
     session = parse_cookie(_header(scope, b"cookie")).get(settings.SESSION_COOKIE_NAME, "")
     try:
         if token:
-            return await watch.run(find_sign_in, token) is not None
-        return bool(session) and await watch.run(_is_good_session, session)
+            return await database_pool.rights.run(find_sign_in, token) is not None
+        return bool(session) and await database_pool.rights.run(_is_good_session, session)
     except (InterfaceError, OperationalError):
         return False
 

@@ -133,7 +133,9 @@ def _database(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"}:
         raise ImproperlyConfigured("DATABASE_URL takes postgres://user:password@host/name.")
-    options: dict[str, Any] = {"pool": {"min_size": 1, "max_size": 20}}
+    # The connections of one process: 12 of mesh/database_pool.py, one of the journal's writer, and
+    # 12 of requests, which wait for one another when there are more of them.
+    options: dict[str, Any] = {"pool": {"min_size": 1, "max_size": 25}}
     query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
     return {
         "ENGINE": "django.db.backends.postgresql",

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 from django.db import InterfaceError, OperationalError
 
-from mesh.db_threads import DatabaseThreads
+from mesh import database_pool
 
 T = TypeVar("T")
 Key = Any  # hashable; what a check makes of it is its own matter
@@ -28,10 +28,6 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = 3.0  # seconds, so that who lost a right has lost the connection within five
 _AT_ONCE: Final = 500  # SQLite takes so many values in one list
-
-_threads: Final = DatabaseThreads("rights-db", 1)
-run = _threads.run
-close = _threads.close
 
 
 class RightLost(Exception):
@@ -160,7 +156,7 @@ class Watch:
         for held in self._held:
             for right in held.rights:
                 asked[right.check].add(right.key)
-        good = await _threads.run(_ask, asked)
+        good = await database_pool.rights.run(_ask, asked)
         for held in list(self._held):
             lost = {
                 right

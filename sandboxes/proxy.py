@@ -26,10 +26,9 @@ from rest_framework.response import Response
 
 from agents.models import Agent
 from agents.selectors import get_agent
-from links import store
 from links.api import Tool
 from links.wire.headers import REFUSAL
-from mesh import foreign
+from mesh import database_pool, foreign
 from mesh.accounts import bearer, find_persons_sign_in
 from mesh.api import signed_in
 from mesh.credentials import Credential, credential_of, find_good, find_members
@@ -171,11 +170,13 @@ async def follow_events(
     branch = branch or request.GET.get("branch", "")
     try:
         refuse_to_show(request.headers)
-        viewer, credential = await store.run(_viewer, request)
+        viewer, credential = await database_pool.reads.run(_viewer, request)
         if not vm_id or not branch:
             raise IncompleteAddress
-        agent = await store.run(_agent, viewer, org, vm_id)
-        place = await store.run(place_of, viewer=viewer, agent=agent, branch=branch, needs=False)
+        agent = await database_pool.reads.run(_agent, viewer, org, vm_id)
+        place = await database_pool.reads.run(
+            place_of, viewer=viewer, agent=agent, branch=branch, needs=False
+        )
     except AppError as exc:
         return JsonResponse(exc.body(), status=exc.status)
     return Stream(until_lost(events_of(place), *_rights(credential, agent)), headers=SSE)

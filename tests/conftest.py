@@ -50,13 +50,9 @@ def django_db_setup(django_db_setup):
     from asgiref.sync import SyncToAsync
     from django.db import connections
 
-    from links import store
-    from mesh import watch
-    from threads import pool
+    from mesh import database_pool
 
-    watch.close()
-    store.close()
-    pool.close()
+    database_pool.close()
     SyncToAsync.single_thread_executor.submit(connections.close_all).result()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from threads import pool
+from mesh import database_pool
 from threads.core.attachments import ALL_LIMIT, files_of, id_in
 from threads.models import Attachment
 
@@ -46,7 +46,7 @@ def with_files(messages: Sequence[Message], *, thread_id: UUID) -> list[Message]
 
 async def read_file(reference: dict[str, Any]) -> bytes | None:
     """Return the bytes of the file that one of our references names; ``None``: it is gone."""
-    return await pool.run(_read, UUID(reference["thread"]), UUID(reference["id"]))
+    return await database_pool.heavy.run(_read, UUID(reference["thread"]), UUID(reference["id"]))
 
 
 def _read(thread_id: UUID, file_id: UUID) -> bytes | None:

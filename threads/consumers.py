@@ -14,11 +14,12 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
 from links.selectors import LinkView, list_links
+from mesh import database_pool
 from mesh.credentials import credential_of
 from mesh.models import User
 from mesh.selectors import NotFound
 from mesh.watch import hold
-from threads import bell, pool, selectors, services
+from threads import bell, selectors, services
 from threads.errors import CursorTooOld
 from threads.follow import follow
 from threads.models import Thread
@@ -99,7 +100,7 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         if len(self.tasks) >= FOLLOWED_AT_ONCE:
             await self.refuse(thread_id, "too_many_threads", "Unfollow a thread first.")
             return
-        thread = await pool.run(_find, self.user, thread_id)
+        thread = await database_pool.reads.run(_find, self.user, thread_id)
         if thread is None:
             await self.refuse(thread_id, "not_found", "There is no such thing here.")
             return
@@ -124,7 +125,7 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
                 if rows:
                     await self.say_text(_events_frame(thread_id, rows))
                     if any('"tool-approval-request"' in row.text for row in rows):
-                        await pool.run(services.mark_shown, thread_id=thread_id)
+                        await database_pool.writes.run(services.mark_shown, thread_id=thread_id)
         except TimeoutError:
             await self.close(code=TOO_SLOW)
         except Exception:
@@ -154,7 +155,9 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         """Follow no longer what the viewer may not read any more."""
         followed = set(self.tasks)
         if followed:
-            await self.hide(followed - await pool.run(self.viewer.may_read, followed))
+            await self.hide(
+                followed - await database_pool.reads.run(self.viewer.may_read, followed)
+            )
 
     async def hide(self, thread_ids: Iterable[UUID]) -> None:
         for thread_id in thread_ids:
@@ -186,14 +189,14 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
                         await self.tell_links(user)
 
     async def tell_thread(self, user: User, thread_id: UUID) -> None:
-        summary = await pool.run(_summary, user, thread_id)
+        summary = await database_pool.reads.run(_summary, user, thread_id)
         if summary is not None:
             await self.say({"type": "thread", "thread": summary})
         elif thread_id in self.tasks:
             await self.drop_hidden()
 
     async def tell_links(self, user: User) -> None:
-        views = await pool.run(list_links, viewer=user)
+        views = await database_pool.reads.run(list_links, viewer=user)
         await self.say({"type": "links", "links": [link_json(view) for view in views]})
 
     async def refuse(self, thread: object, code: str, message: str) -> None:

@@ -21,6 +21,7 @@ from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from links.calls import held_here
+from mesh import database_pool
 from mesh.lib.backoff import Backoff
 from mesh.lib.errors import AppError
 from sandboxes.providers.base import (
@@ -31,7 +32,7 @@ from sandboxes.providers.base import (
     StreamCut,
     UnknownRun,
 )
-from threads import bell, pool, services
+from threads import bell, services
 from threads.core.lanes import ALL, SERVER
 from threads.journal import Writer
 from threads.orders import Delivery, Job, Scope, is_answer_due, list_work
@@ -100,7 +101,7 @@ class Dispatcher:
         self._always = []
         if SERVER in self._lanes:
             with contextlib.suppress(DatabaseError, InterfaceError):  # then the leases lapse
-                if await pool.run(services.release_leases, node=self._node):
+                if await database_pool.heartbeats.run(services.release_leases, node=self._node):
                     self.ring()
 
     async def link_up(self, link_id: UUID) -> None:
@@ -135,7 +136,7 @@ class Dispatcher:
         now = asyncio.get_running_loop().time()
         if now >= self._asked_who_left + WHO_LEFT_EVERY:
             self._asked_who_left = now
-            if count := await pool.run(services.stop_runs_of_those_who_left):
+            if count := await database_pool.heavy.run(services.stop_runs_of_those_who_left):
                 logger.info("stopped the runs of people who left, in %s threads", count)
 
     async def _look(self) -> bool:
@@ -143,7 +144,7 @@ class Dispatcher:
         self._ended.clear()
         self._was_outdated = False
         await self._stop_those_who_left()
-        work = await pool.run(list_work, self._scope())
+        work = await database_pool.reads.run(list_work, self._scope())
         for stop in work.stops:
             self._begin("stop", stop.id, self._deliver_stop(stop))
         for answer in work.answers:
@@ -153,11 +154,11 @@ class Dispatcher:
         for job in work.jobs:
             self._begin("run", job.run_id, self._serve(job))
         for run_id in work.orphans:
-            await pool.run(
+            await database_pool.heavy.run(
                 services.finish_run, run_id=run_id, state=run_state.FAILED, code="link_removed"
             )
         if work.awaits_stop:
-            await pool.run(services.end_overdue_stops, now=timezone.now())
+            await database_pool.heavy.run(services.end_overdue_stops, now=timezone.now())
         return work.awaits_stop or self._was_outdated
 
     def _scope(self) -> Scope:
@@ -182,7 +183,9 @@ class Dispatcher:
         """Renew what is followed here; leave alone what another process has, or what has ended."""
         if not self._leased:
             return
-        lost = await pool.run(services.renew_leases, run_ids=set(self._leased), node=self._node)
+        lost = await database_pool.heartbeats.run(
+            services.renew_leases, run_ids=set(self._leased), node=self._node
+        )
         for run_id in lost & self._leased:
             self._followers[run_id].lose()
 
@@ -229,7 +232,7 @@ class Dispatcher:
             self._leased.discard(run_id)
 
     async def _fail(self, run_id: UUID, code: str, text: str = "") -> None:
-        await pool.run(
+        await database_pool.heavy.run(
             services.finish_run, run_id=run_id, state=run_state.FAILED, code=code, text=text
         )
 
@@ -240,7 +243,7 @@ class Dispatcher:
             await provider.cancel(stop.place, run_id=str(stop.run_id))
 
         if await self._told(provider, stop, tell):
-            await pool.run(services.mark_stop_delivered, run_id=stop.run_id)
+            await database_pool.writes.run(services.mark_stop_delivered, run_id=stop.run_id)
             self.ring()  # the next message of the thread may go
 
     async def _deliver_answer(self, answer: Delivery) -> None:
@@ -250,7 +253,7 @@ class Dispatcher:
         async def tell() -> None:
             nonlocal is_due
             # Looked up each time: between two tries the person may have stopped the run.
-            is_due = await pool.run(is_answer_due, answer.id)
+            is_due = await database_pool.reads.run(is_answer_due, answer.id)
             if not is_due:
                 return
             await provider.answer(
@@ -264,11 +267,11 @@ class Dispatcher:
             )
 
         if await self._told(provider, answer, tell) and is_due:
-            await pool.run(services.mark_answer_delivered, approval_id=answer.id)
+            await database_pool.writes.run(services.mark_answer_delivered, approval_id=answer.id)
 
     async def _deliver_steer(self, steer: Delivery) -> None:
         provider = self._provider_for(steer.place.kind, steer.harness_id)
-        message = await pool.run(services.try_steer, steer_id=steer.id)
+        message = await database_pool.writes.run(services.try_steer, steer_id=steer.id)
         is_taken = True
         if message is None:
             return
@@ -290,7 +293,9 @@ class Dispatcher:
                     raise
 
         if await self._told(provider, steer, tell):
-            await pool.run(services.mark_steer_told, steer_id=steer.id, is_taken=is_taken)
+            await database_pool.writes.run(
+                services.mark_steer_told, steer_id=steer.id, is_taken=is_taken
+            )
 
     async def _told(
         self,

@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator
 from typing import Final
 from uuid import UUID
 
-from threads import bell, pool
+from mesh import database_pool
+from threads import bell
 from threads.rows import EventRow
 from threads.selectors import list_events
 
@@ -28,7 +29,7 @@ async def follow(
         must_look = True
         while True:
             while must_look:
-                rows = await pool.run(
+                rows = await database_pool.reads.run(
                     list_events, thread_id=thread_id, after=after, limit=AT_ONCE, size=SIZE
                 )
                 if rows:

@@ -24,7 +24,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from agents.core.mcp import McpServer
 from agents.selectors import list_mcp_servers
-from mesh import foreign
+from mesh import database_pool, foreign
 from mesh.accounts import bearer
 from mesh.answers import MIB, Limits
 from mesh.egress import guarded_client
@@ -33,7 +33,6 @@ from mesh.lib.errors import AppError
 from mesh.readers import Stream
 from mesh.selectors import NotFound
 from mesh.watch import Right, until_lost
-from threads import pool
 from threads.core import lanes
 from threads.errors import MethodNotAllowed, Unauthorized
 from threads.models import Run, Thread
@@ -118,7 +117,7 @@ async def ask(request: HttpRequest, org: str, thread_id: UUID, name: str) -> Htt
         if request.method not in ("POST", "DELETE"):
             raise MethodNotAllowed
         given = bearer(request.headers.get("Authorization", ""))
-        server = await pool.run(_find, given, org, thread_id, name)
+        server = await database_pool.reads.run(_find, given, org, thread_id, name)
         return await _passed_on(server, request, thread_id)
     except AppError as exc:
         return JsonResponse(exc.body(), status=exc.status)

@@ -6,9 +6,9 @@ import logging
 
 from django.db import DatabaseError
 
+from mesh import database_pool
 from sandboxes.providers.base import Place
 from sandboxes.services import note_used
-from threads import pool
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +19,6 @@ async def note_sandbox(place: Place) -> None:
     A run goes on where this fails: the next use of the sandbox says it again.
     """
     try:
-        await pool.run(note_used, place)
+        await database_pool.writes.run(note_used, place)
     except DatabaseError:
         logger.warning("The sandbox %s was not noted.", place.handle, exc_info=True)

@@ -20,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from mesh import database_pool
 from mesh.foreign import refuse_to_show
 from mesh.lib.errors import AppError
 from mesh.readers import Stream
@@ -28,7 +29,7 @@ from sandboxes.core.vm_routes import STEPS
 from sandboxes.preview.tickets import Grant
 from sandboxes.providers.base import Place
 from sandboxes.proxy import SSE, UnknownStep, ask, events_of, preview_offer, sealed_sign_in
-from threads import pool, selectors
+from threads import selectors
 from threads.errors import NotBegun
 from threads.models import Thread
 from threads.requests import thread_of
@@ -80,7 +81,7 @@ async def follow_sandbox(request: HttpRequest, org: str, thread_id: UUID) -> Htt
     """``GET …/sandbox/events``: phases, logs and tasks of the thread's sandbox, as they come."""
     try:
         refuse_to_show(request.headers)
-        viewer, place = await pool.run(_followed, request, org, thread_id)
+        viewer, place = await database_pool.reads.run(_followed, request, org, thread_id)
     except AppError as exc:
         return JsonResponse(exc.body(), status=exc.status)
     events = until_lost(events_of(place), viewer.signed_in, viewer.reads(thread_id))

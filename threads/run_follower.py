@@ -13,6 +13,7 @@ import time
 from typing import Final
 from uuid import UUID
 
+from mesh import database_pool
 from mesh.lib.backoff import Backoff
 from sandboxes.providers.base import (
     DispatchRefused,
@@ -26,7 +27,7 @@ from sandboxes.providers.base import (
     UnknownRun,
     UploadStalled,
 )
-from threads import pool, services
+from threads import services
 from threads.committing import Missing, Refused, StaleFence
 from threads.core import lanes
 from threads.core.decide import TRUNCATED
@@ -94,13 +95,17 @@ class RunFollower:
 
     async def claim(self) -> bool:
         """Take the run if it is queued; say whether it is ours now."""
-        self._begins = await pool.run(services.claim_run, run_id=self.run_id, node=self._node)
+        self._begins = await database_pool.writes.run(
+            services.claim_run, run_id=self.run_id, node=self._node
+        )
         self._was_sent = not self._begins
         return self._begins
 
     async def take_over(self) -> bool:
         """Take the run from a process that is lost; say whether it is ours now."""
-        return await pool.run(services.take_over, run_id=self.run_id, node=self._node)
+        return await database_pool.writes.run(
+            services.take_over, run_id=self.run_id, node=self._node
+        )
 
     async def follow(self) -> None:
         """Return when the run is over, was taken by a newer attempt, or its machine is gone."""
@@ -133,7 +138,7 @@ class RunFollower:
                     return
             except LinkOffline:
                 if not self._was_sent:
-                    await pool.run(services.requeue_run, run_id=self.run_id)
+                    await database_pool.writes.run(services.requeue_run, run_id=self.run_id)
                 return
             except StaleFence:  # a newer attempt has the run
                 await self._let_go()
@@ -150,7 +155,7 @@ class RunFollower:
                 return
 
     async def _order(self) -> Order | None:
-        order = await pool.run(find_order, self.run_id, node=self._node)
+        order = await database_pool.heavy.run(find_order, self.run_id, node=self._node)
         if order is not None and self._begins:
             self._fence, self._begins = order.fence, False
         self._latest = order or self._latest
@@ -162,7 +167,7 @@ class RunFollower:
             # The machine has lost its journal. What the agent did there it might do twice.
             await self._end(run_state.FAILED, *TRUNCATED)
             return False
-        self._begins = await pool.run(
+        self._begins = await database_pool.heavy.run(
             services.restart_run, run_id=self.run_id, fence=order.fence, node=self._node
         )
         self._is_ensured = False
@@ -232,7 +237,7 @@ class RunFollower:
             )
         async with stream as events:
             if order.last_n:  # it may have been away for long: not the agent's fault
-                await pool.run(services.note_joined, run_id=order.run_id)
+                await database_pool.writes.run(services.note_joined, run_id=order.run_id)
             await self._read(order, lane, events)
 
     async def _read(self, order: Order, lane: Lane, events: Events) -> None:
@@ -269,4 +274,6 @@ class RunFollower:
             logger.debug("Run %s: event %s was not acknowledged: %s", order.run_id, n, exc)
 
     async def _end(self, state: str, code: str = "", text: str = "") -> None:
-        await pool.run(services.finish_run, run_id=self.run_id, state=state, code=code, text=text)
+        await database_pool.heavy.run(
+            services.finish_run, run_id=self.run_id, state=state, code=code, text=text
+        )

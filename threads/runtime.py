@@ -13,9 +13,9 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from links import selectors as links
-from mesh import watch
+from mesh import database_pool
 from mesh.wal import WalKeeper
-from threads import bell, pool, services
+from threads import bell, services
 from threads.core.lanes import ALL, LINK
 from threads.dispatcher import Dispatcher
 from threads.journal import Writer
@@ -56,7 +56,7 @@ class Runtime:
             self._wal.start()
         if settings.MESH_EMBEDDED:  # nobody else can have a lease: its holder was here, and died
             with contextlib.suppress(DatabaseError):
-                await pool.run(services.release_leases)
+                await database_pool.heartbeats.run(services.release_leases)
         await self.dispatcher.start()
         # Where several servers run, Celery does it (tasks.py), if there is a worker.
         look_after = watch_for_ever if settings.ENV.redis_url else sweep_for_ever
@@ -76,8 +76,7 @@ class Runtime:
         if self._wal is not None:
             self._wal.stop()
         await asyncio.to_thread(self.writer.stop)
-        await asyncio.to_thread(watch.close)
-        await asyncio.to_thread(pool.close)
+        await asyncio.to_thread(database_pool.close)
 
 
 def ring_link(link_id: UUID) -> None:

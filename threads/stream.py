@@ -13,11 +13,12 @@ from uuid import UUID
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 
+from mesh import database_pool
 from mesh.lib.errors import AppError
 from mesh.readers import Stream
 from mesh.selectors import NotFound
 from mesh.watch import RightLost, pieces_while_held
-from threads import pool, selectors, services
+from threads import selectors, services
 from threads.errors import BadCursor, BadRunId, CursorTooOld, MethodNotAllowed, Unauthorized
 from threads.follow import follow
 from threads.models import Run
@@ -55,7 +56,7 @@ async def follow_thread(request: HttpRequest, org: str, thread_id: UUID) -> Http
     try:
         if request.method != "GET":
             raise MethodNotAllowed
-        wanted = await pool.run(_wanted, request, org, thread_id)
+        wanted = await database_pool.reads.run(_wanted, request, org, thread_id)
     except AppError as exc:
         return JsonResponse(exc.body(), status=exc.status)
     return Stream(events(wanted), headers=HEADERS)
@@ -154,5 +155,5 @@ async def _note_shown(rows: list[EventRow]) -> None:
     """Stamp a tool's question as shown, once its reader was sent it."""
     for row in rows:
         if '"tool-approval-request"' in row.text:
-            await pool.run(services.mark_shown, thread_id=row.thread_id)
+            await database_pool.writes.run(services.mark_shown, thread_id=row.thread_id)
             return

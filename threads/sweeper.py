@@ -13,8 +13,8 @@ from typing import Final
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from mesh import single_use
-from threads import pool, services
+from mesh import database_pool, single_use
+from threads import services
 
 logger = logging.getLogger(__name__)
 
@@ -31,14 +31,14 @@ async def sweep() -> None:
         services.prune_unsent,
         single_use.forget_expired,
     ):
-        if count := await pool.run(work, now=timezone.now()):
+        if count := await database_pool.heavy.run(work, now=timezone.now()):
             logger.info("%s: %s", work.__name__, count)
 
 
 async def watch() -> None:
     """Look once whether workers take what is theirs."""
     for work in (services.tell_untaken_runs, services.end_untaken_runs):
-        if count := await pool.run(work, now=timezone.now()):
+        if count := await database_pool.heavy.run(work, now=timezone.now()):
             logger.warning("%s: %s. Does the worker run?", work.__name__, count)
 
 

@@ -14,7 +14,8 @@ from concurrent.futures import Future
 
 from django.conf import settings
 
-from threads import bell, pool
+from mesh import database_pool
+from threads import bell
 from threads.core.lanes import SERVER
 from threads.dispatcher import Dispatcher
 from threads.journal import Writer
@@ -73,4 +74,4 @@ class ServerLane:
             hearing.cancel()
             await asyncio.gather(hearing, return_exceptions=True)
             await asyncio.to_thread(writer.stop)
-            await asyncio.to_thread(pool.close)
+            await asyncio.to_thread(database_pool.close)

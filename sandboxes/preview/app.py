@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
-from links import store
 from links.sockets import Receive, Scope, Send, refuse
 from links.wire.headers import REFUSAL
+from mesh import database_pool
 from mesh.lib.errors import AppError, error_body
 from mesh.lib.targets import checked_target, target_from
 from mesh.watch import RightLost, while_held
@@ -122,7 +122,9 @@ class Previews:
         body = await request.body(TICKET_LIMIT)
         try:
             # It writes a row: not in the event loop.
-            cookie = await store.run(use_ticket, (body or b"").decode("latin-1"), handle=handle)
+            cookie = await database_pool.writes.run(
+                use_ticket, (body or b"").decode("latin-1"), handle=handle
+            )
         except AppError as exc:
             told = json.dumps(exc.body()).encode()
             headers = [("content-type", "application/json"), *readable]
@@ -142,7 +144,7 @@ class Previews:
             await request.refuse(401, "unauthorized", "Open this preview from Mesh.")
             return
         place = await self._place(grant)
-        if place is None and not await store.run(is_signed_in, grant):
+        if place is None and not await database_pool.rights.run(is_signed_in, grant):
             await request.refuse(401, "unauthorized", "Open this preview from Mesh.")
             return
         if place is None:
@@ -199,7 +201,7 @@ class Previews:
             return found[1]
         if len(self._places) >= MOST_REMEMBERED:
             self._places.clear()
-        place = await store.run(find_place, grant)
+        place = await database_pool.reads.run(find_place, grant)
         self._places[grant] = (now + LOOKED_UP, place)
         return place
 

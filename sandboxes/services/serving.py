@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from links import store
+from mesh import database_pool
 from sandboxes.providers.base import NotOffered, Place, SandboxProvider
 from sandboxes.providers.speaking import refusal
 from sandboxes.services.records import note_used
@@ -22,7 +22,7 @@ async def serve_project(provider: SandboxProvider, place: Place) -> None:
         AppError: it can't be started, or was made for another repository.
     """
     await provider.ensure(place)
-    await store.run(note_used, place)
+    await database_pool.writes.run(note_used, place)
     await configure(provider, place)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from agents.core.branches import new_branch
 from agents.models import Agent
-from links import store
+from mesh import database_pool
 from mesh.lib.errors import AppError
 from mesh.models import User
 from sandboxes import providers
@@ -67,15 +67,17 @@ async def start_vm(
         AppError: the provider can't start it; nothing is recorded.
     """
     branch = branch or new_branch(secrets.choice)
-    place = await store.run(_choose, viewer=viewer, agent=agent, branch=branch, kind=kind)
+    place = await database_pool.reads.run(
+        _choose, viewer=viewer, agent=agent, branch=branch, kind=kind
+    )
     provider = providers.provider_for(place.kind)
-    began = await store.run(begin_start, place)
+    began = await database_pool.writes.run(begin_start, place)
     try:
         await provider.ensure(place)
         if has_project(place):
             await configure(provider, place)
     except BaseException:
-        await store.run(give_up_start, place, began=began)
+        await database_pool.writes.run(give_up_start, place, began=began)
         raise
     entry = entry_of(
         place,
@@ -83,7 +85,7 @@ async def start_vm(
         preview_url=preview_url.replace("{handle}", place.handle),
     )
     try:
-        is_new = await store.run(
+        is_new = await database_pool.writes.run(
             record_sandbox,
             agent=agent,
             user_id=viewer.pk,
@@ -108,7 +110,9 @@ async def ensure_vm(
     Raises:
         NoLink, AppError: as ``start_vm``.
     """
-    cell = await store.run(recorded_cell, agent=agent, user_id=viewer.pk, branch=branch)
+    cell = await database_pool.reads.run(
+        recorded_cell, agent=agent, user_id=viewer.pk, branch=branch
+    )
     if (entry := cell.get(kind)) is not None:
         return Started(entry=entry, branch=branch, is_new=False)
     return await start_vm(
@@ -127,7 +131,7 @@ async def delete_vm(
         SandboxBusy: an agent works in it, and ``force`` was not given; nothing has changed.
     """
     cell: dict[str, Any] = {"agent": agent, "user_id": viewer.pk, "branch": branch}
-    forgotten = await store.run(forget_sandbox, **cell, kind=kind)
+    forgotten = await database_pool.writes.run(forget_sandbox, **cell, kind=kind)
     if forgotten is None:
         return
     entry = forgotten.entry
@@ -138,7 +142,7 @@ async def delete_vm(
         await providers.provider_for(kind).remove(place, force=is_forced)
     except DispatchRefused as exc:
         if exc.code == SandboxBusy.code:
-            await store.run(record_sandbox, **cell, entry=entry)
+            await database_pool.writes.run(record_sandbox, **cell, entry=entry)
             raise SandboxBusy from exc
         logger.warning("Sandbox %s is forgotten but not ended: %s", entry.vm_id, exc)
     except AppError as exc:

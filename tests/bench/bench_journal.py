@@ -38,9 +38,9 @@ from django.db import connection, connections
 from django.test.utils import get_runner
 
 from agents.models import Agent
+from mesh import database_pool
 from mesh.models import Organization, User
 from sandboxes.providers.base import SandboxEvent
-from threads import pool
 from threads.follow import follow
 from threads.journal import Writer
 from threads.models import Message, Run, Thread
@@ -189,19 +189,19 @@ async def measure(agent: Agent, owner: User, counts: list[int]) -> None:
     costs = {}
     try:
         for count in counts:
-            runs = [await pool.run(make_run, agent, owner) for _ in range(count)]
+            runs = [await database_pool.writes.run(make_run, agent, owner) for _ in range(count)]
             spent = Spent()
             rate, cost = spent.each(await at_full_speed(writer, runs))
             costs[count] = spent.microseconds
             print(f"  {count:>3} runs: {rate:>8,.0f} events/s, {cost}", flush=True)
-            runs = [await pool.run(make_run, agent, owner) for _ in range(count)]
+            runs = [await database_pool.writes.run(make_run, agent, owner) for _ in range(count)]
             spent = Spent()
             lags = await paced(writer, runs)
             _, cost = spent.each(len(lags))
             print(
                 f"           at {PACE:,} events/s {line('readers late', lags)}, {cost}", flush=True
             )
-        lone = await pool.run(make_run, agent, owner)
+        lone = await database_pool.writes.run(make_run, agent, owner)
         print(f"  a lone event: {line('', await latency(writer, lone))}")
         least, most = costs[counts[0]], costs[counts[-1]]
         print(
@@ -209,7 +209,7 @@ async def measure(agent: Agent, owner: User, counts: list[int]) -> None:
         )
     finally:
         writer.stop()
-        pool.close()
+        database_pool.close()
 
 
 def here(counts: list[int]) -> None:

@@ -17,8 +17,10 @@ from links.wire.heads import AnswerHead
 from links.wire.messages import Registration
 from links.wire.signing import fingerprint
 from links.wire.tunnel import Opened, Reset, Tunnel
+from mesh import database_pool
 from mesh.services import make_token
 from tests.links.wire.tunnels import GET
+from tests.stuck import stuck
 from tests.waiting import auntil
 
 QUICK = Pulse(every=0.01, last_wait=0.01)
@@ -299,6 +301,31 @@ async def test_a_connection_of_another_process_wins_too(laptop, ada, monkeypatch
     ours._heard(ours)
 
     assert await laptop.closed() == (4001, "superseded")
+
+
+async def test_a_machine_comes_and_goes_while_readers_and_writers_are_stuck(dial, handlers, ada):
+    async with stuck(database_pool.reads, database_pool.writes, database_pool.heavy):
+        laptop = await dial().accepted()
+        laptop.says()
+        await auntil(lambda: handlers.ups)
+        laptop.leaves()
+        await laptop.task
+
+    assert await presence(ada) == ("offline", "network")
+
+
+async def test_deadlines_move_while_everything_else_is_stuck(laptop, ada, monkeypatch):
+    monkeypatch.setattr(gateway, "FLUSH_AFTER", 0)
+    others = [pool for pool in database_pool.POOLS.values() if pool.name != "heartbeats"]
+    before = (await Link.objects.aget()).offline_after
+
+    async def is_later():
+        return (await Link.objects.aget()).offline_after > before
+
+    async with stuck(*others):
+        ours = held.find(next(iter(held_here())))
+        ours._heard(ours)
+        await auntil(is_later)
 
 
 @pytest.mark.parametrize(

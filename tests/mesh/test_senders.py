@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.test import Client
 
-from mesh import watch
+from mesh import database_pool
 from mesh.models import User
 from mesh.senders import is_signed_in
 from mesh.services import make_token
@@ -70,6 +70,6 @@ async def test_where_the_store_is_down_nobody_is(ada, monkeypatch):
         raise OperationalError
 
     shown = await sync_to_async(by_token)(ada)
-    monkeypatch.setattr(watch, "run", down)
+    monkeypatch.setattr(database_pool.rights, "run", down)
 
     assert not await is_signed_in(shown)

@@ -1,6 +1,6 @@
 import pytest
 
-from links import store
+from mesh import database_pool
 from tests.sandboxes.doubles import NotingProvider
 
 
@@ -19,4 +19,4 @@ def use(monkeypatch, provider):
 @pytest.fixture(autouse=True)
 def no_connection_is_left():
     yield
-    store.close()
+    database_pool.close()

@@ -13,9 +13,8 @@ from django.test import AsyncClient
 from rest_framework.test import APIClient
 
 from agents.models import Agent
-from links import store
 from links.models import Link
-from mesh import watch
+from mesh import database_pool, watch
 from mesh.models import Membership, User
 from mesh.services import make_token
 from sandboxes import proxy
@@ -435,6 +434,6 @@ async def test_a_task_s_answer_is_not_for_who_signed_out_meanwhile(ada, silent, 
     )
     await auntil(lambda: silent.asked)
 
-    await store.run(end)  # the view waits in the thread of the tests' own
+    await database_pool.writes.run(end)  # the view waits in the thread of the tests' own
 
     assert code(await asking) == (401, "unauthorized")

@@ -21,10 +21,11 @@ from asgiref.sync import sync_to_async
 from django.test import AsyncClient
 from django.urls import reverse
 
+from mesh import database_pool
 from mesh.develop import ROOT, TOOLS
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import a_turn, chunk
-from threads import committing, pool, services
+from threads import committing, services
 from threads.committing import Share
 from threads.models import Run
 
@@ -88,7 +89,7 @@ async def streams(say, served, ada):
         await sync_to_async(commit)(run, 2, [start, *FRESH, *a_turn("so far")[1:]])
 
     yield run, await read(lose), await read()
-    pool.close()
+    database_pool.close()
 
 
 class Replay(ThreadingHTTPServer):

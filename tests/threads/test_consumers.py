@@ -16,11 +16,11 @@ from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
-from mesh import watch
+from mesh import database_pool, watch
 from mesh.asgi import browsers
 from mesh.models import User
 from tests.waiting import auntil
-from threads import bell, consumers, pool, services
+from threads import bell, consumers, services
 from threads.models import Thread
 from threads.runtime import ring_link
 
@@ -43,7 +43,7 @@ async def page_of(user, *, origin="http://testserver"):
         yield page
         await page.disconnect()
     finally:
-        pool.close()
+        database_pool.close()
 
 
 async def hears(page, kind):

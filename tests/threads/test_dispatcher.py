@@ -9,11 +9,12 @@ import pytest
 import pytest_asyncio
 from asgiref.sync import sync_to_async
 
+from mesh import database_pool
 from mesh.lib.backoff import Backoff
 from tests.threads import doubles
 from tests.threads.doubles import DONE, a_turn, chunk
 from tests.waiting import auntil
-from threads import pool, selectors, services
+from threads import selectors, services
 from threads.dispatcher import Dispatcher
 from threads.journal import Writer
 from threads.models import Approval, Message, Run, Steer
@@ -44,7 +45,7 @@ async def serve(link):
     for dispatcher in dispatchers:
         await dispatcher.stop()
     writer.stop()
-    pool.close()
+    database_pool.close()
 
 
 @pytest.fixture

@@ -11,15 +11,17 @@ from asgiref.sync import sync_to_async
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mesh import database_pool
 from tests.examples import up_to
-from threads import bell, follow, pool, rows
+from tests.stuck import stuck
+from threads import bell, follow, rows
 from threads.rows import Draft, EventRow
 
 
 @pytest_asyncio.fixture
 async def closing():
     yield
-    pool.close()
+    database_pool.close()
 
 
 async def take(stream, count):
@@ -45,6 +47,17 @@ async def test_rows_first_then_what_comes(thread, closing):
     bell.ring_rows(written)
 
     assert await take(stream, 2) == [4, 5]
+    await stream.aclose()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_rows_are_read_while_large_answers_are_folded(thread, closing):
+    await sync_to_async(append)(thread, 2)
+    stream = follow.follow(thread.pk, 0)
+
+    async with stuck(database_pool.heavy):
+        assert await take(stream, 2) == [1, 2]
+
     await stream.aclose()
 
 
@@ -154,7 +167,7 @@ async def test_no_gap_and_no_repeat_however_the_bells_ring(monkeypatch, steps, s
         await asyncio.sleep(0)
         return work(**given)
 
-    monkeypatch.setattr(follow.pool, "run", in_place)
+    monkeypatch.setattr(database_pool.reads, "run", in_place)
 
     async def read(after):
         seen = []

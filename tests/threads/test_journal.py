@@ -11,9 +11,10 @@ import pytest_asyncio
 from asgiref.sync import sync_to_async
 from django.db import OperationalError
 
+from mesh import database_pool
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import DONE, a_turn, chunk
-from threads import committing, journal, pool, services
+from threads import committing, journal, services
 from threads.committing import Missing, Refused, Share, StaleFence
 from threads.core.fold import fold
 from threads.journal import Writer
@@ -29,7 +30,7 @@ async def writer():
     writer.start()
     yield writer
     writer.stop()
-    pool.close()
+    database_pool.close()
 
 
 @pytest_asyncio.fixture

@@ -9,10 +9,12 @@ import pytest_asyncio
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
+from mesh import database_pool
 from sandboxes.core.resolve import Target
+from tests.stuck import stuck
 from tests.threads.doubles import DONE, LostProcess, ScriptedSandbox, a_turn, chunk
 from tests.waiting import auntil
-from threads import pool, selectors, services
+from threads import selectors, services
 from threads.core.lanes import ALL, LINK, SERVER, lane_of
 from threads.dispatcher import Dispatcher
 from threads.journal import Writer
@@ -47,7 +49,7 @@ async def process():
     for dispatcher in started:
         await dispatcher.stop()
     writer.stop()
-    pool.close()
+    database_pool.close()
 
 
 @pytest.fixture
@@ -134,6 +136,18 @@ async def test_a_lease_is_renewed_while_the_run_is_followed(process, post):
     other = LostProcess()
     await (await process("B", other))._look()
     assert ((await row(run)).node, other.starts) == ("A", [])
+
+
+async def test_a_lease_is_renewed_while_readers_writers_and_folding_are_stuck(process, post):
+    await process("A", LostProcess(*a_turn("a")[:3]))
+    run = await in_state(await post(), "running")
+
+    async def is_later():
+        return (await row(run)).leased_until > since
+
+    async with stuck(database_pool.reads, database_pool.writes, database_pool.heavy):
+        since = (await row(run)).leased_until
+        await auntil(is_later, what="a later lease")
 
 
 async def test_a_lost_process_is_replaced_and_nothing_is_read_twice(process, post, served, chunks):

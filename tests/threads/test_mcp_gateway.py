@@ -11,11 +11,12 @@ from django.urls import reverse
 
 from agents.core.mcp import McpServer
 from agents.services import put_mcp_server
+from mesh import database_pool
 from mesh.lib.addresses import parse_allowed
 from mesh.models import Membership, User
 from tests.harness.mcp_http import serving_mcp
 from tests.secrecy import MARK
-from threads import mcp_gateway, pool, services
+from threads import mcp_gateway, services
 from threads.mcp_gateway import as_told, is_elsewhere, token_of
 from threads.models import Run
 
@@ -95,7 +96,7 @@ def upstream(settings, monkeypatch):
     settings.MESH_PRIVATE_HOSTS = parse_allowed("127.0.0.1")
     with serving_mcp(FIRST) as server:
         yield server
-    pool.close()
+    database_pool.close()
 
 
 @pytest.fixture
@@ -124,15 +125,15 @@ async def ask(thread, *, token=None, name="greeter", method="post"):
 
 @pytest.mark.django_db(transaction=True)
 async def test_a_token_renewed_in_the_middle_of_a_turn_counts_at_once(say, thread, upstream, keep):
-    run = await pool.run(say)
-    await pool.run(services.claim_run, run_id=run.pk)
-    await pool.run(keep, upstream.url, FIRST)
+    run = await database_pool.writes.run(say)
+    await database_pool.writes.run(services.claim_run, run_id=run.pk)
+    await database_pool.writes.run(keep, upstream.url, FIRST)
     status, answer = await ask(thread)
     assert (status, answer["result"]["tools"][0]["name"]) == (200, "greet")
 
     upstream.token = SECOND
     assert (await ask(thread))[0] == 401
-    await pool.run(keep, upstream.url, SECOND)
+    await database_pool.writes.run(keep, upstream.url, SECOND)
 
     assert (await ask(thread))[0] == 200
     assert upstream.asked == [("tools/list", token) for token in (FIRST, FIRST, SECOND)]
@@ -140,15 +141,15 @@ async def test_a_token_renewed_in_the_middle_of_a_turn_counts_at_once(say, threa
 
 @pytest.mark.django_db(transaction=True)
 async def test_our_token_lives_as_long_as_a_run(say, thread, upstream, keep):
-    await pool.run(keep, upstream.url, FIRST)
+    await database_pool.writes.run(keep, upstream.url, FIRST)
     assert (await ask(thread))[1]["error"]["code"] == "mcp_closed"
-    run = await pool.run(say)
+    run = await database_pool.writes.run(say)
     assert (await ask(thread))[1]["error"]["code"] == "mcp_closed"  # it waits
 
-    await pool.run(services.claim_run, run_id=run.pk)
+    await database_pool.writes.run(services.claim_run, run_id=run.pk)
     assert (await ask(thread))[0] == 200
 
-    await pool.run(services.finish_run, run_id=run.pk, state="failed", code="stuck")
+    await database_pool.writes.run(services.finish_run, run_id=run.pk, state="failed", code="stuck")
     assert (await ask(thread))[1]["error"]["code"] == "mcp_closed"
 
 
@@ -163,9 +164,9 @@ async def test_our_token_lives_as_long_as_a_run(say, thread, upstream, keep):
     ],
 )
 async def test_refuses(say, thread, upstream, keep, changes, status, code):
-    await pool.run(keep, upstream.url, FIRST)
-    run = await pool.run(say)
-    await pool.run(services.claim_run, run_id=run.pk)
+    await database_pool.writes.run(keep, upstream.url, FIRST)
+    run = await database_pool.writes.run(say)
+    await database_pool.writes.run(services.claim_run, run_id=run.pk)
 
     got, answer = await ask(thread, **changes)
 
@@ -185,9 +186,9 @@ async def test_where_it_can_not_go_it_says_so(
     say, thread, upstream, keep, settings, allowed, url, code
 ):
     settings.MESH_PRIVATE_HOSTS = parse_allowed(allowed)
-    await pool.run(keep, url or upstream.url, FIRST)
-    run = await pool.run(say)
-    await pool.run(services.claim_run, run_id=run.pk)
+    await database_pool.writes.run(keep, url or upstream.url, FIRST)
+    run = await database_pool.writes.run(say)
+    await database_pool.writes.run(services.claim_run, run_id=run.pk)
 
     assert (await ask(thread))[1]["error"]["code"] == code
 
@@ -206,7 +207,7 @@ async def test_the_token_opens_no_server_that_its_run_was_told_itself(
 ):
     """One of a network that this server is in, say: the agent's own machine can't reach it."""
     monkeypatch.setattr(mcp_gateway, "is_elsewhere", lambda url: False)
-    await pool.run(keep, upstream.url, FIRST)
+    await database_pool.writes.run(keep, upstream.url, FIRST)
 
     assert (await ask(thread))[1]["error"]["code"] == "not_found"
     assert upstream.asked == []
@@ -222,9 +223,9 @@ async def test_the_token_opens_no_server_that_its_run_was_told_itself(
     ],
 )
 async def test_the_token_ends_with_what_it_was_given_for(running, thread, upstream, keep, end):
-    await pool.run(keep, upstream.url, FIRST)
+    await database_pool.writes.run(keep, upstream.url, FIRST)
     assert (await ask(thread))[0] == 200
 
-    await pool.run(end)
+    await database_pool.writes.run(end)
 
     assert (await ask(thread))[1]["error"]["code"] == "mcp_closed"

@@ -17,7 +17,7 @@ from django.test import AsyncClient
 from django.urls import reverse
 from django.utils import timezone
 
-from mesh import watch
+from mesh import database_pool, watch
 from mesh.credentials import Credential
 from mesh.models import Membership
 from mesh.readers import impatient
@@ -25,7 +25,7 @@ from mesh.services import make_token
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import a_turn
 from tests.waiting import auntil
-from threads import bell, committing, pool, services
+from threads import bell, committing, services
 from threads import stream as streams
 from threads.committing import Share
 from threads.models import Approval, Run
@@ -60,7 +60,7 @@ async def listen(thread, ada):
         return frames, answer
 
     yield read
-    pool.close()
+    database_pool.close()
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ async def test_a_silent_stream_shows_that_it_is_alive(thread, monkeypatch):
     assert await anext(stream) == b": welcome\n\n"
     assert await anext(stream) == b": ping\n\n"
     await stream.aclose()
-    pool.close()
+    database_pool.close()
 
 
 async def test_silence_is_broken_every_fifteen_seconds(thread, monkeypatch):
@@ -255,7 +255,7 @@ async def test_silence_is_broken_every_fifteen_seconds(thread, monkeypatch):
         b": welcome\n\n",
         *[b": ping\n\n"] * 3,
     ]
-    pool.close()
+    database_pool.close()
 
 
 async def test_a_reader_that_takes_nothing_is_let_go_and_comes_back(listen, say, thread, ada):
@@ -302,7 +302,7 @@ async def test_a_question_that_was_sent_is_stamped_as_shown(thread, answered):
 
     await auntil(is_shown)
     reading.cancel()
-    pool.close()
+    database_pool.close()
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ async def test_refusals_come_before_the_stream(request, thread, ada, eve, who, q
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert answer.json()["error"]["hint"]
-    pool.close()
+    database_pool.close()
 
 
 async def test_a_session_is_as_good_as_a_token(thread, ada):
@@ -342,4 +342,4 @@ async def test_a_session_is_as_good_as_a_token(thread, ada):
 
     assert answer.status_code == 200
     await answer.streaming_content.aclose()
-    pool.close()
+    database_pool.close()

@@ -3,8 +3,9 @@
 import pytest
 from django.db import OperationalError
 
+from mesh import database_pool
 from tests.waiting import auntil
-from threads import pool, services, sweeper
+from threads import services, sweeper
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def sweeps(monkeypatch):
     for name in ("end_stuck_runs", "expire_queued_runs", "prune_events"):
         monkeypatch.setattr(services, name, note(name))
     yield done
-    pool.close()
+    database_pool.close()
 
 
 async def test_it_does_everything_and_outlives_a_failure(sweeps):

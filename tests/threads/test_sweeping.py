@@ -235,7 +235,7 @@ def client(async_client):
 async def test_a_reader_from_before_is_told_how_to_go_on(answered, get, thread):
     from asgiref.sync import sync_to_async
 
-    from threads import pool
+    from mesh import database_pool
 
     run = await sync_to_async(answered)(OLD)
     await sync_to_async(prune)()
@@ -247,7 +247,7 @@ async def test_a_reader_from_before_is_told_how_to_go_on(answered, get, thread):
     await sync_to_async(thread.refresh_from_db)()
     for query in (f"?after={thread.pruned_seq}", ""):
         assert (await get(query)).status_code == 200
-    pool.close()
+    database_pool.close()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -255,7 +255,7 @@ async def test_a_run_whose_beginning_is_gone_is_not_told_from_its_middle(say, ge
     """Another message waited while it went on, and that one's events are still needed."""
     from asgiref.sync import sync_to_async
 
-    from threads import pool
+    from mesh import database_pool
 
     def make():
         run, waiting = say("a"), say("b")
@@ -271,4 +271,4 @@ async def test_a_run_whose_beginning_is_gone_is_not_told_from_its_middle(say, ge
     assert (answer.status_code, answer.json()["error"]["code"]) == (410, "cursor_too_old")
     for query in (f"?run={run.pk}&after=3", f"?run={waiting.pk}"):
         assert (await get(query)).status_code == 200
-    pool.close()
+    database_pool.close()

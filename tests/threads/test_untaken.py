@@ -103,7 +103,7 @@ async def test_a_server_of_a_cluster_looks_for_them(say_later):
 @pytest.fixture
 def say_later(say, served):
     """Return ``say``, for a message of a minute ago."""
-    from threads import pool
+    from mesh import database_pool
 
     def post():
         run = say()
@@ -111,7 +111,7 @@ def say_later(say, served):
         return run
 
     async def posted():
-        return await pool.run(post)
+        return await database_pool.writes.run(post)
 
     yield posted
-    pool.close()
+    database_pool.close()

@@ -19,8 +19,8 @@ from agents.harness.decopilot.tools import offered
 from agents.harness.decopilot.usage import total_cost, usage_of
 from agents.harness.mcp import servers_of
 from agents.keys.selectors import Chosen
+from mesh import database_pool
 from mesh.lib.errors import AppError
-from threads import pool
 from threads.decopilot import library
 from threads.decopilot.attempt import Attempt
 from threads.decopilot.context import Context, is_still_titled, load_context
@@ -65,7 +65,9 @@ class Loop:
         """Tell a whole answer, whatever happens. Raises nothing but being cancelled."""
         titling: asyncio.Task[None] | None = None
         try:
-            context = await pool.run(load_context, self._turn, fence=self._attempt.fence)
+            context = await database_pool.heavy.run(
+                load_context, self._turn, fence=self._attempt.fence
+            )
             self._attempt.put(self._telling.begin(context.lost))
             self._provider = context.chosen.account.provider
             self._engine = await open_engine(context.chosen)
@@ -168,7 +170,9 @@ class Loop:
                 title = await engine.title(self._turn.prompt)
             finally:
                 await engine.close()
-            is_free = await pool.run(is_still_titled, thread_id=self._turn.thread_id, title=before)
+            is_free = await database_pool.reads.run(
+                is_still_titled, thread_id=self._turn.thread_id, title=before
+            )
         except Exception as exc:
             # The run goes on: a thread with a plain name is as good to work in.
             logger.info("Run %s got no title: %s", self._turn.run_id, type(exc).__name__)

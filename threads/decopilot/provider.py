@@ -16,6 +16,7 @@ from functools import partial
 from typing import Final
 
 from agents.harness.base import parse_input
+from mesh import database_pool
 from sandboxes import providers
 from sandboxes.core.kinds import REMOTE_USER
 from sandboxes.providers.attachments import inlined, names_files
@@ -27,7 +28,6 @@ from sandboxes.providers.base import (
     SandboxProvider,
     UnknownRun,
 )
-from threads import pool
 from threads.attached import read_file
 from threads.decopilot.attempt import Answered, Attempt
 from threads.decopilot.context import find_link
@@ -145,7 +145,7 @@ class DecopilotProvider(SandboxProvider):
         async def find() -> tuple[Place, SandboxProvider]:
             if place.kind:
                 return place, self._provider_for(place.kind)
-            link = await pool.run(find_link, user_id=user_id, place=place)
+            link = await database_pool.reads.run(find_link, user_id=user_id, place=place)
             if link is None:
                 raise ToolFailed(NO_MACHINE)
             if not link.is_online:
