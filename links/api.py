@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotAuthenticated
@@ -29,6 +28,7 @@ from links.wire.headers import LINK_SECRET, LINK_TOKEN, SERVER_KEY, USER_SUB
 from links.wire.messages import MachineStatus, Registration
 from mesh.accounts import OPEN_TO_MACHINES
 from mesh.api import signed_in
+from mesh.database_errors import DATABASE_AWAY
 from mesh.pairing.metadata import issuer
 from mesh.selectors import TokenView, get_membership, list_tokens
 from mesh.tokens import SignIn, find_sign_in
@@ -38,7 +38,7 @@ class StoreBackedView(APIView):
     """Answers 503 when the database can't be reached: nothing was kept, try again."""
 
     def handle_exception(self, exc: Exception) -> Response:
-        if isinstance(exc, OperationalError | InterfaceError):
+        if isinstance(exc, DATABASE_AWAY):
             exc = StoreNotReady()
         return super().handle_exception(exc)
 

@@ -18,7 +18,6 @@ from typing import Final
 from uuid import UUID
 
 import httpx
-from django.db import InterfaceError, OperationalError
 from websockets.typing import Subprotocol
 
 from links import held, services
@@ -33,6 +32,7 @@ from links.transport import LAPTOP, Signed, handshake_proof
 from links.wire.closing import SILENT, SUPERSEDED
 from mesh import database_pool
 from mesh.answers import bounded_client
+from mesh.database_errors import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +162,7 @@ class Directs:
             self._rung.clear()
             try:
                 await self.look()
-            except (InterfaceError, OperationalError) as exc:
+            except DATABASE_AWAY as exc:
                 logger.warning("machines can't be looked for: the store is down: %s", exc)
             except Exception:
                 logger.exception("looking for machines to call failed")
@@ -185,7 +185,7 @@ class Directs:
             if connection.claimed is not None:
                 self._gateway.took(machine.link_id, connection)
                 await self._watch(connection)
-        except (InterfaceError, OperationalError) as exc:
+        except DATABASE_AWAY as exc:
             logger.warning("link %s is let go: the store is down: %s", machine.link_id, exc)
         finally:
             await self._gateway.release(connection)

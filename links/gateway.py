@@ -14,8 +14,6 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMap
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
-
 from links import held, services
 from links.connection import Connection, Message, Pulse, Send
 from links.core.presence import Fact, cause_of
@@ -27,6 +25,7 @@ from links.wire.errors import TunnelError, UpgradeRequired
 from links.wire.messages import MachineStatus
 from mesh import database_pool
 from mesh.accounts import bearer
+from mesh.database_errors import DATABASE_AWAY
 from mesh.lib.errors import AppError
 from mesh.tokens import SignIn, WrongMachine, find_sign_in
 
@@ -34,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 HELLO_WITHIN: Final = 5.0
 TRY_LATER: Final = 1013
-STORE_DOWN: Final = (InterfaceError, OperationalError)
 FLUSH_AFTER: Final = 1.0  # deadlines of all machines heard meanwhile move in one statement
 
 Scope = MutableMapping[str, Any]
@@ -78,7 +76,7 @@ class Gateway:
         token = bearer(_header(scope, b"authorization"))
         try:
             found = await database_pool.rights.run(find_sign_in, token) if token else None
-        except STORE_DOWN:
+        except DATABASE_AWAY:
             await _refuse(scope, send, StoreNotReady())
             return
         if found is None:
@@ -130,7 +128,7 @@ class Gateway:
             await database_pool.presence.run(
                 services.refuse_outdated, user=sign_in.user, machine_id=machine_id[:64]
             )
-        except STORE_DOWN as exc:
+        except DATABASE_AWAY as exc:
             logger.warning("an outdated program was refused; the store is down: %s", exc)
 
     async def _claim(self, sign_in: SignIn, connection: Connection) -> bool:
@@ -156,7 +154,7 @@ class Gateway:
             except (LinkUnknown, WrongMachine) as exc:
                 connection.close(NOT_REGISTERED, exc.code)
                 return False
-            except STORE_DOWN:
+            except DATABASE_AWAY:
                 connection.close(TRY_LATER, "store_not_ready")
                 return False
             self.took(connection.claimed.link_id, connection)
@@ -185,7 +183,7 @@ class Gateway:
             cause = await database_pool.presence.run(
                 services.release, connection_id=connection.id, fact=fact
             )
-        except STORE_DOWN as exc:
+        except DATABASE_AWAY as exc:
             # The deadline does it later; whoever runs through this tunnel must know now.
             logger.warning("link %s: the store is down: %s", link_id, exc)
             cause = cause_of(fact)
@@ -216,7 +214,7 @@ class Gateway:
             lost = await database_pool.heartbeats.run(
                 services.keep_online, connection_ids=heard.keys()
             )
-        except STORE_DOWN as exc:
+        except DATABASE_AWAY as exc:
             logger.warning("the store is down; deadlines stand still: %s", exc)
             return
         await self.judge([heard[connection_id] for connection_id in lost])

@@ -12,12 +12,11 @@ import logging
 import time
 from typing import Final
 
-from django.db import InterfaceError, OperationalError
-
 from links.connection import Connection
 from links.core.presence import Fact
 from links.wire.closing import SIGNED_OUT
 from mesh import database_pool
+from mesh.database_errors import DATABASE_AWAY
 from mesh.tokens import SignIn, find_ended, note_use
 
 logger = logging.getLogger(__name__)
@@ -47,7 +46,7 @@ class SignIns:
         held = dict(self._of)
         try:
             ended = await database_pool.rights.run(find_ended, set(held.values()))
-        except (InterfaceError, OperationalError) as exc:
+        except DATABASE_AWAY as exc:
             logger.warning("sign-ins can't be looked at: the store is down: %s", exc)
             return
         if time.monotonic() - self._noted >= NOTE_EVERY:

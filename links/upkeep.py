@@ -11,13 +11,13 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
-from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from links import held, services
 from links.held import Held
 from links.internal.listener import Listener
 from mesh import database_pool
+from mesh.database_errors import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Upkeep:
         began = timezone.now()
         try:
             await database_pool.presence.run(services.forget_former, before=began)
-        except (InterfaceError, OperationalError) as exc:
+        except DATABASE_AWAY as exc:
             # Their deadlines do it within half a minute.
             logger.warning("machines of the former process stay: the store is down: %s", exc)
         self._task = asyncio.create_task(self._go_on())
@@ -72,7 +72,7 @@ class Upkeep:
             await asyncio.sleep(self._every)
             try:
                 await self.once()
-            except (InterfaceError, OperationalError) as exc:
+            except DATABASE_AWAY as exc:
                 logger.warning("links can't be looked after: the store is down: %s", exc)
             except Exception:
                 logger.exception("looking after links failed")

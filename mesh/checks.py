@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Info, Tags, Warning, register
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+
+from mesh.database_errors import AnyDatabaseError
 
 NO_OWNER: Final = "mesh.W001"
 OPEN_SIGN_UP: Final = "mesh.W002"
@@ -23,7 +25,7 @@ def check_people(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         if not _has_owner():
             hint = "Make one: manage.py mesh_owner NAME"
             found.append(Warning("This Mesh has no owner.", hint=hint, id=NO_OWNER))
-    except DatabaseError:
+    except AnyDatabaseError:
         hint = "Check that the database runs, and run: manage.py migrate"
         text = "The database can't be asked whether this Mesh has an owner."
         found.append(Info(text, hint=hint, id=NO_DATABASE))

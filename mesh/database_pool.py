@@ -27,7 +27,9 @@ from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import connections
+
+from mesh.database_errors import AnyDatabaseError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,7 +69,7 @@ class Pool:
 def _with_a_good_connection(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
         return work(*args, **kwargs)
-    except (DatabaseError, InterfaceError):
+    except AnyDatabaseError:
         # The database may have been restarted: the next call connects anew.
         connections.close_all()
         raise

@@ -7,13 +7,13 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
-from django.db import InterfaceError, OperationalError
 from django.http import parse_cookie
 from django.utils import timezone
 
 from mesh import database_pool
 from mesh.accounts import bearer
 from mesh.credentials import Credential, find_good
+from mesh.database_errors import DATABASE_AWAY
 from mesh.tokens import find_sign_in
 
 
@@ -28,7 +28,7 @@ async def is_signed_in(scope: Any) -> bool:
         if token:
             return await database_pool.rights.run(find_sign_in, token) is not None
         return bool(session) and await database_pool.rights.run(_is_good_session, session)
-    except (InterfaceError, OperationalError):
+    except DATABASE_AWAY:
         return False
 
 

@@ -8,7 +8,7 @@ from allauth.account.models import Login
 from allauth.account.views import signup
 from allauth.core.internal import ratelimit
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.views import defaults
@@ -21,6 +21,7 @@ from rest_framework.request import Request
 from mesh import entry, invitations
 from mesh.accounts import owners
 from mesh.api import StalePage, answer_server_error
+from mesh.database_errors import AnyDatabaseError
 from mesh.lib.errors import error_body
 from mesh.models import User
 
@@ -33,7 +34,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         database = "ok"
-    except DatabaseError:
+    except AnyDatabaseError:
         database = "unreachable"
     ok = database == "ok"
     return JsonResponse(

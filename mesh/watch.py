@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
-from django.db import InterfaceError, OperationalError
-
 from mesh import database_pool
+from mesh.database_errors import DATABASE_AWAY
 
 T = TypeVar("T")
 Key = Any  # hashable; what a check makes of it is its own matter
@@ -171,7 +170,7 @@ class Watch:
             await asyncio.sleep(LOOK_EVERY)
             try:
                 await self.look()
-            except (InterfaceError, OperationalError) as exc:
+            except DATABASE_AWAY as exc:
                 logger.warning("who is connected can't be looked at: the store is down: %s", exc)
             except Exception:
                 logger.exception("looking at who is connected failed")

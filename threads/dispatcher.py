@@ -17,11 +17,11 @@ from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from links.calls import held_here
 from mesh import database_pool
+from mesh.database_errors import DATABASE_AWAY
 from mesh.lib.backoff import Backoff
 from mesh.lib.errors import AppError
 from sandboxes.providers.base import (
@@ -100,7 +100,7 @@ class Dispatcher:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._always = []
         if SERVER in self._lanes:
-            with contextlib.suppress(DatabaseError, InterfaceError):  # then the leases lapse
+            with contextlib.suppress(*DATABASE_AWAY):  # then the leases lapse
                 if await database_pool.heartbeats.run(services.release_leases, node=self._node):
                     self.ring()
 
@@ -126,7 +126,7 @@ class Dispatcher:
                 try:
                     if await self._look():
                         wait = LOOK_SOON
-                except (DatabaseError, InterfaceError):
+                except DATABASE_AWAY:
                     logger.warning("The dispatcher can't read its work.", exc_info=True)
                 except Exception:
                     logger.exception("The dispatcher failed; it goes on.")
@@ -174,7 +174,7 @@ class Dispatcher:
             await asyncio.sleep(self._renew_every)
             try:
                 await self._renew()
-            except (DatabaseError, InterfaceError):
+            except DATABASE_AWAY:
                 logger.warning("Leases can't be renewed.", exc_info=True)
             except Exception:
                 logger.exception("The renewing of leases failed; it goes on.")
@@ -219,7 +219,7 @@ class Dispatcher:
             if await follower.begin(job.how):
                 self._leased |= {run_id} & self._room_taken
                 await follower.follow()
-        except (DatabaseError, InterfaceError):
+        except DATABASE_AWAY:
             logger.warning("Run %s is taken up again later.", run_id, exc_info=True)
         except AppError as exc:
             await self._fail(run_id, exc.code, str(exc))

@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from uuid import UUID
 
-from django.db import DatabaseError, connection, connections
+from django.db import connection, connections
 
+from mesh.database_errors import AnyDatabaseError
 from mesh.lib.backoff import Backoff
 from threads import bell, rows
 from threads.committing import Missing, Outcome, Refused, Share, StaleFence, commit
@@ -280,7 +281,7 @@ def _is_there() -> bool:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError:
+    except AnyDatabaseError:
         return False
     return True
 

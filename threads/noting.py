@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from django.db import DatabaseError
-
 from mesh import database_pool
+from mesh.database_errors import AnyDatabaseError
 from sandboxes.providers.base import Place
 from sandboxes.services import note_used
 
@@ -20,5 +19,5 @@ async def note_sandbox(place: Place) -> None:
     """
     try:
         await database_pool.writes.run(note_used, place)
-    except DatabaseError:
-        logger.warning("The sandbox %s was not noted.", place.handle, exc_info=True)
+    except AnyDatabaseError:
+        logger.warning("sandbox %s: its use was not recorded", place.handle, exc_info=True)

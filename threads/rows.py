@@ -17,10 +17,11 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
+from mesh.database_errors import DATABASE_AWAY
 from threads.models import Thread
 
 # No database takes a NUL in text, nor half of a surrogate pair.
@@ -96,7 +97,7 @@ def is_passing(exc: BaseException) -> bool:
     Not so where the work itself is beyond its limits (PostgreSQL's class 54), which the driver
     counts among the operational errors too.
     """
-    if not isinstance(exc, OperationalError | InterfaceError):
+    if not isinstance(exc, DATABASE_AWAY):
         return False
     return not str(getattr(exc.__cause__, "sqlstate", None) or "").startswith("54")
 

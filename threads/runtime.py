@@ -10,10 +10,11 @@ from typing import Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import connection
 
 from links import selectors as links
 from mesh import database_pool
+from mesh.database_errors import DATABASE_AWAY
 from mesh.wal import WalKeeper
 from threads import bell, services
 from threads.core.lanes import ALL, LINK
@@ -55,7 +56,7 @@ class Runtime:
             self._wal = WalKeeper(Path(settings.DATABASES["default"]["NAME"]))
             self._wal.start()
         if settings.MESH_EMBEDDED:  # nobody else can have a lease: its holder was here, and died
-            with contextlib.suppress(DatabaseError):
+            with contextlib.suppress(*DATABASE_AWAY):
                 await database_pool.heartbeats.run(services.release_leases)
         await self.dispatcher.start()
         # Where several servers run, Celery does it (tasks.py), if there is a worker.

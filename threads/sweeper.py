@@ -10,10 +10,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from mesh import database_pool, single_use
+from mesh.database_errors import DATABASE_AWAY
 from threads import services
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ async def _for_ever(look: Callable[[], Awaitable[None]], every: float) -> None:
     while True:
         try:
             await look()
-        except (DatabaseError, InterfaceError):
+        except DATABASE_AWAY:
             logger.warning("Runs can't be looked after: the store is down.", exc_info=True)
         except Exception:
             logger.exception("Looking after runs failed; it goes on.")

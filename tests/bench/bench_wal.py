@@ -15,7 +15,10 @@ cores; latency of a commit):
     passive, TRUNCATE above 16 MB   WAL  26 MB              p50 0.8 ms  p99  5 ms  max  82 ms
     passive, RESTART above 16 MB    WAL  26 MB              p50 1.0 ms  p99  7 ms  max  47 ms
 
-RESTART held the writers for 10 ms each time, TRUNCATE for 25 ms.
+RESTART held the writers for 10 ms each time, TRUNCATE for 25 ms. Ten minutes of what was chosen:
+
+    server   WAL 22 MB  83,224 commits  p50 0.77 ms  p99 24 ms  p99.9 52 ms  max 422 ms
+    sandbox  WAL 32 MB  67,148 commits  p50 0.14 ms  p99  1 ms  p99.9 20 ms  max 387 ms
 """
 
 from __future__ import annotations

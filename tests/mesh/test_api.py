@@ -1,7 +1,7 @@
 """Every error of the API has the one form, whatever raised it."""
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import InterfaceError, OperationalError, connection
 from django.test import Client
 from django.urls import reverse
 from rest_framework import exceptions, serializers
@@ -131,9 +131,10 @@ def test_healthz(client, db, settings):
     assert answer.json() == {"status": "ok", "version": settings.MESH_VERSION, "database": "ok"}
 
 
-def test_healthz_tells_when_the_database_is_gone(db, monkeypatch):
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_healthz_tells_when_the_database_is_gone(db, monkeypatch, error):
     def refuse(*args):
-        raise DatabaseError
+        raise error
 
     with monkeypatch.context() as patch:
         patch.setattr(connection, "cursor", refuse)

@@ -2,7 +2,7 @@
 
 import pytest
 from django.core.management import call_command
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 
 from mesh import checks
 
@@ -32,9 +32,10 @@ def test_open_sign_up_is_told(ada, settings):
     assert told() == {checks.OPEN_SIGN_UP}
 
 
-def test_a_database_that_is_away_is_no_failure(db, monkeypatch):
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_a_database_that_is_away_is_no_failure(db, monkeypatch, error):
     def away():
-        raise OperationalError("connection refused")
+        raise error("connection refused")
 
     monkeypatch.setattr(checks, "_has_owner", away)
 

@@ -1,7 +1,7 @@
 """The sweep inside a server that runs alone."""
 
 import pytest
-from django.db import OperationalError
+from django.db import InterfaceError
 
 from mesh import database_pool
 from tests.waiting import auntil
@@ -17,7 +17,7 @@ def sweeps(monkeypatch):
         def work(*, now):
             done.append(name)
             if done == ["end_stuck_runs"]:
-                raise OperationalError("down")
+                raise InterfaceError("connection already closed")
             return 1
 
         work.__name__ = name
