@@ -11,15 +11,17 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.conf import settings
 
+from mesh.lib.backoff import Backoff
 from threads.rows import EventRow
 
 logger = logging.getLogger(__name__)
@@ -30,6 +32,8 @@ News = tuple[str, ...]
 GROUP: Final = "mesh.bells"
 COPIES: Final = 500  # rows an ear keeps for a slow reader,
 SIZE: Final = 256 * 1024  # and characters of them; then it reads the table
+RETRY_FIRST: Final = 0.5  # seconds until Redis is subscribed to again,
+RETRY_CEILING: Final = 5.0  # at most: readers look by themselves as often
 
 
 def of_thread(thread_id: UUID) -> str:
@@ -150,14 +154,12 @@ def _ring_elsewhere(topics: dict[str, list[News]]) -> None:
         with contextlib.suppress(RuntimeError):
             sender.call_soon_threadsafe(_send_soon, message)
         return
-    try:  # a process without a listener: a Celery worker, a command
-        async_to_sync(get_channel_layer().group_send)(GROUP, message)
-    except Exception:
-        logger.warning("The bell could not be rung in the other processes.", exc_info=True)
+    async_to_sync(_send)(message)  # a process without a listener: a Celery worker, a command
 
 
 _sender: asyncio.AbstractEventLoop | None = None
 _sending: set[asyncio.Task[None]] = set()
+_is_failing = False  # the last message could not be published
 
 
 def _send_soon(message: dict[str, Any]) -> None:
@@ -168,10 +170,18 @@ def _send_soon(message: dict[str, Any]) -> None:
 
 
 async def _send(message: dict[str, Any]) -> None:
+    """Publish ``message``. Says once that Redis fails, and once that it works again."""
+    global _is_failing
     try:
         await get_channel_layer().group_send(GROUP, message)
-    except Exception:
-        logger.warning("The bell could not be rung in the other processes.", exc_info=True)
+    except Exception as exc:
+        if not _is_failing:
+            logger.warning("Redis publish failed; other processes will be up to 5 s late: %r", exc)
+        _is_failing = True
+        return
+    if _is_failing:
+        logger.info("Redis publish works again")
+    _is_failing = False
 
 
 async def hear_elsewhere() -> None:
@@ -181,18 +191,38 @@ async def hear_elsewhere() -> None:
         return
     _sender = asyncio.get_running_loop()
     layer = get_channel_layer()
+    backoff = Backoff(first=RETRY_FIRST, ceiling=RETRY_CEILING)
+    try:
+        while True:
+            began = time.monotonic()
+            try:
+                await _hear(layer)
+            except Exception as exc:
+                backoff.connected_for(time.monotonic() - began)
+                wait = backoff.next()
+                logger.warning(
+                    "Redis pub/sub subscription failed; retrying in %.1f s: %r", wait, exc
+                )
+            with contextlib.suppress(Exception):
+                # The layer keeps the queue of each channel it has made, and fills it for ever.
+                await layer.flush()
+            await asyncio.sleep(wait)
+    finally:
+        _sender = None
+
+
+async def _hear(layer: Any) -> NoReturn:
+    channel = await layer.new_channel()
+    await layer.group_add(GROUP, channel)
     while True:
+        message = await layer.receive(channel)
+        if message.get("node") == settings.MESH_NODE:
+            continue
         try:
-            channel = await layer.new_channel()
-            await layer.group_add(GROUP, channel)
-            while True:
-                message = await layer.receive(channel)
-                if message.get("node") != settings.MESH_NODE:
-                    topics = message["topics"].items()
-                    _ring_here({topic: [tuple(new) for new in news] for topic, news in topics})
-        except asyncio.CancelledError:
-            _sender = None
-            raise
-        except Exception:
-            logger.warning("Bells of other processes are not heard; trying again.", exc_info=True)
-            await asyncio.sleep(1)
+            news = {
+                topic: [tuple(new) for new in each] for topic, each in message["topics"].items()
+            }
+        except (AttributeError, KeyError, TypeError) as exc:
+            logger.warning("ignored a message on Redis that is not ours: %r", exc)
+            continue
+        _ring_here(news)

@@ -40,6 +40,10 @@ SEND_WITHIN: Final = 30.0  # seconds; a reader slower than that comes back with 
 class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """One tab. What it follows is its own list of threads; each is a task over ``follow``."""
 
+    # It is told by threads.bell: a channel of its own would be one more subscription of Redis,
+    # without which no page could connect.
+    channel_layer_alias = None
+
     def __init__(self) -> None:
         super().__init__()
         self.tasks: dict[UUID, asyncio.Task[None]] = {}

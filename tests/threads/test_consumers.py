@@ -19,6 +19,7 @@ from django.utils import timezone
 from mesh import database_pool, watch
 from mesh.asgi import browsers
 from mesh.models import User
+from tests.servers import free_port
 from tests.waiting import auntil
 from threads import bell, consumers, services
 from threads.models import Thread
@@ -72,6 +73,19 @@ async def test_greets(ada):
         assert (await hears(page, "hello"))["version"] == settings.MESH_VERSION
         await says(page, type="ping")
         await hears(page, "pong")
+
+
+async def test_a_page_connects_while_redis_is_away(ada, settings):
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [f"redis://127.0.0.1:{free_port()}/0"]},
+        }
+    }
+
+    async with page_of(ada) as page:
+        assert await page.connect() == (True, None)
+        await hears(page, "hello")
 
 
 async def test_nobody_is_turned_away_with_a_code():
