@@ -10,9 +10,9 @@ import os
 import signal
 import subprocess
 import time
-from pathlib import Path
 
-HAS_PROC = Path("/proc/self/stat").exists()
+from mesh.children import HAS_PROC, stat_of
+
 STEP = 0.02  # seconds between two looks; the system has no event for another's child
 KILL_WITHIN = 2.0  # seconds that a group may take to vanish after SIGKILL
 
@@ -23,7 +23,7 @@ def started_at(pid: int) -> str:
     A zombie counts as none: it only waits to be collected.
     """
     if HAS_PROC:
-        fields = _stat(pid)
+        fields = stat_of(pid)
         return fields[19] if fields and fields[0] not in "ZX" else ""
     answer = subprocess.run(
         ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
@@ -95,19 +95,9 @@ async def _gone(pgid: int, *, within: float) -> bool:
     return True
 
 
-def _stat(pid: int) -> list[str]:
-    """Return the fields of /proc/<pid>/stat from the third (the state) on."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    # The name, in brackets, may itself hold spaces and brackets.
-    return text.rpartition(")")[2].split()
-
-
 def _has_living_members(pgid: int) -> bool:
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    stats = filter(None, map(_stat, pids))
+    stats = filter(None, map(stat_of, pids))
     return any(fields[2] == str(pgid) and fields[0] not in "ZX" for fields in stats)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -54,6 +56,12 @@ def django_db_setup(django_db_setup):
 
     database_pool.close()
     SyncToAsync.single_thread_executor.submit(connections.close_all).result()
+
+
+@pytest.fixture
+def nap():
+    """A shell command that waits, and that no other test on this machine runs."""
+    return f"sleep 1{uuid4().int % 10**8:08}"
 
 
 def _person(name, org, role):

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from mesh import children
 from mesh.git.calls import (
     NO_REDIRECT,
     OF_NETWORK,
@@ -149,14 +150,27 @@ def _listed(file: Path, root: Path, parent: Mapping[str, str]) -> list[tuple[str
     data = _read(file)
     call = Outside(root).call(("config", "--file", "-", "--list", "-z"), parent)
     try:
-        done = subprocess.run(
-            call.argv, cwd=call.cwd, env=call.env, input=data, capture_output=True, timeout=WITHIN
+        process = children.start(
+            lambda: subprocess.Popen(
+                call.argv,
+                cwd=call.cwd,
+                env=call.env,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
         )
-    except (OSError, subprocess.TimeoutExpired) as exc:
+    except OSError as exc:
         raise ConfigUnreadable from exc
-    if done.returncode != 0:
+    with process:
+        try:
+            said, _ = process.communicate(data, timeout=WITHIN)
+        except subprocess.TimeoutExpired as exc:
+            process.kill()
+            raise ConfigUnreadable from exc
+    if process.returncode != 0:
         raise ConfigUnreadable
-    return list(parse(done.stdout.decode(errors="replace")))
+    return list(parse(said.decode(errors="replace")))
 
 
 def _read(file: Path) -> bytes:

@@ -50,7 +50,7 @@ def _serve(root: Path, listen: tuple[str, int] | None, agents: Mapping[str, Sequ
     contained.close_memory()
     make_path_safe(*_agents_folders(place))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(place, with_agents(agents)))
+        runner.run(serve(place, with_agents(agents), is_whole_process=True))
     return 0
 
 

@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Protocol
 
 from agents.harness.base import Adapter, Out, TurnInput, Write
+from mesh import process_tree
 from mesh.lib.errors import AppError
+from sandboxes.daemon import descendants
 from sandboxes.daemon.env import child_env
 from sandboxes.daemon.journal import Journal
 from sandboxes.daemon.program import Program
 from sandboxes.daemon.programs import find_program
 
 log = logging.getLogger(__name__)
+
+TIDY_WITHIN = 1.0  # seconds for a program that was stopped to end the commands it had started
+TIDY_STEP = 0.1
 
 
 class HarnessCrashed(AppError):
@@ -48,7 +53,14 @@ class Conversation:
     """One thread's adapter and, while it runs, its program."""
 
     def __init__(
-        self, *, thread_id: str, harness: str, adapter: Adapter, cwd: Path, journal: Journal
+        self,
+        *,
+        thread_id: str,
+        harness: str,
+        adapter: Adapter,
+        cwd: Path,
+        journal: Journal,
+        mark: str,
     ) -> None:
         self.thread_id, self.harness = thread_id, harness
         self.adapter = adapter
@@ -59,6 +71,7 @@ class Conversation:
         # still while the machine sleeps.
         self.heard_at = asyncio.get_running_loop().time()
         self._journal = journal
+        self._mark = mark
         self._key = ""
 
     def can_serve(self, harness: str, turn: TurnInput, cwd: Path) -> bool:
@@ -82,6 +95,7 @@ class Conversation:
         if found := _find_any(launch.refuses, self.cwd):
             raise ProjectRunsPrograms(f"This agent would run {found} without asking you.")
         env = child_env(os.environ, launch.env, program=launch.program)
+        env = descendants.marked(env, self._mark)
         argv = [*find_program(launch.program, env), *launch.args]
         try:
             self.program = Program.start(argv, env=env, cwd=self.cwd, listener=self)
@@ -97,9 +111,32 @@ class Conversation:
             self.program.write(line)
 
     async def end(self) -> None:
-        """End the program and all it started; returns when they are gone."""
+        """End the program and all that hangs below it; returns when they are gone.
+
+        Cancelling the caller does not keep it from being ended.
+        """
         if self.program is not None:
-            await self.program.end()
+            await asyncio.shield(self.program.end())
+
+    async def end_begun(self, since: float) -> None:
+        """End what a turn that was cut short has left behind; ``since`` is when the turn began.
+
+        The program itself may stay for the next turn, unless it keeps a command of this one.
+        """
+        if self.program is not None and self.program.is_alive and not await self._is_tidy(since):
+            await self.end()
+        await asyncio.shield(descendants.end_orphans(self._mark, since=since))
+
+    async def _is_tidy(self, since: float) -> bool:
+        """Say whether the program ends in time what it has started in sessions of their own."""
+        assert self.program is not None
+        until = asyncio.get_running_loop().time() + TIDY_WITHIN
+        while strays := await asyncio.to_thread(_strays, self.program.pid, since):
+            if asyncio.get_running_loop().time() >= until:
+                log.info("The %s program keeps %d commands: ending it.", self.harness, len(strays))
+                return False
+            await asyncio.sleep(TIDY_STEP)
+        return True
 
     # What the program does
 
@@ -151,6 +188,10 @@ class Conversation:
             self.turn.crash(error)
         elif self.program is not None:
             self.program.end()
+
+
+def _strays(program: int, since: float) -> set[process_tree.Process]:
+    return descendants.strays(process_tree.table(), program, since=since)
 
 
 def _find_any(patterns: Sequence[str], folder: Path) -> Path | None:

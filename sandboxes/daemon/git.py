@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from mesh import children
 from mesh.git.calls import Call, GitMissing, command_of
 from mesh.git.own import Own
 from mesh.git.view import View
@@ -152,17 +153,19 @@ class Git:
                 raise GitFailed("The sandbox is about to end.")
             try:
                 call = where.call(args, tool_env(os.environ, {}))  # the person's own credentials
-                self._running = subprocess.Popen(
-                    call.argv,
-                    cwd=call.cwd,
-                    env=call.env,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                    encoding="utf-8",
-                    errors=errors,
-                    start_new_session=True,
+                self._running = children.start(
+                    lambda: subprocess.Popen(
+                        call.argv,
+                        cwd=call.cwd,
+                        env=call.env,
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.PIPE,
+                        text=True,
+                        encoding="utf-8",
+                        errors=errors,
+                        start_new_session=True,
+                    )
                 )
             except (GitMissing, OSError) as exc:
                 raise GitFailed(_why_not(exc)) from exc

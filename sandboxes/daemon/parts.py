@@ -13,6 +13,7 @@ from typing import Any
 from starlette.routing import Router
 
 from sandboxes.daemon.checkout import Checkout
+from sandboxes.daemon.descendants import Marks
 from sandboxes.daemon.events import Events
 from sandboxes.daemon.files import routes as file_routes
 from sandboxes.daemon.preview.probe import Probe
@@ -39,6 +40,7 @@ class Parts:
         checkout: Checkout,
         *,
         boot_id: str,
+        marks: Marks,
         runs: Callable[[], tuple[int, int]],
     ) -> None:
         """``runs`` says how many are at work, and how many there ever were."""
@@ -46,7 +48,7 @@ class Parts:
         self._checkout = checkout
         self.workplace = Workplace(checkout, root / "repo")
         self.events = Events()
-        self.tasks = Tasks(self.workplace, root / "tmp")
+        self.tasks = Tasks(self.workplace, root / "tmp", marks)
         self.tasks.listeners.append(self.events)
         self.repository = RepositoryRoutes(
             self.workplace,

@@ -16,7 +16,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
-from mesh import processes
+from mesh import children, processes
+from mesh.background import run_in_background
+from mesh.process_tree import Process, end_all
+from sandboxes.daemon.descendants import of_program
 from sandboxes.daemon.lines import LineSplitter, LineTooLong
 
 if sys.platform == "linux":
@@ -83,15 +86,17 @@ class Program:
         Raises:
             OSError: the file can't be executed, or ``cwd`` is gone.
         """
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            cwd=cwd,
-            env=dict(env),
-            start_new_session=True,
+        process = children.start(
+            lambda: subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                cwd=cwd,
+                env=dict(env),
+                start_new_session=True,
+            )
         )
         assert process.stdout is not None
         if sys.platform == "linux":
@@ -110,16 +115,23 @@ class Program:
         self._stdin.write(line + b"\n")
 
     def end(self, *, grace: float = TERM_GRACE) -> asyncio.Task[None]:
-        """End the whole group, however deaf it is; a second call waits for the first."""
+        """End it and all that hangs below it, however deaf; a second call waits for the first.
+
+        Once it has exited by itself, only its group can be told from what may stay.
+        """
         if self._ending is None:
             self._stdin.close()
-            self._ending = self._loop.create_task(self._end(grace))
+            self._ending = run_in_background(self._end(grace), what=f"ending process {self.pid}")
             _endings.add(self._ending)
             self._ending.add_done_callback(_endings.discard)
         return self._ending
 
     async def _end(self, grace: float) -> None:
-        await processes.end_group(self.pid, grace=grace)
+        if self.gone.done():
+            await processes.end_group(self.pid, grace=grace)
+            return
+        itself = Process(self.pid, self.started, parent=0, group=0, session=0, began=0)
+        await end_all(lambda table: of_program(table, itself), grace=grace)
         await self.gone
 
     def _read_stdout(self) -> None:
@@ -232,8 +244,8 @@ def rest_of(pipe: IO[bytes]) -> Iterator[bytes]:
 def when_gone(process: subprocess.Popen[bytes], then: Callable[[], None]) -> None:
     """Call ``then`` on the loop once the process has exited and can be reaped."""
     loop = asyncio.get_running_loop()
-    if hasattr(os, "pidfd_open"):
-        fd = os.pidfd_open(process.pid)
+    fd = _pidfd_of(process.pid)
+    if fd is not None:
 
         def exited() -> None:
             loop.remove_reader(fd)
@@ -248,3 +260,11 @@ def when_gone(process: subprocess.Popen[bytes], then: Callable[[], None]) -> Non
         loop.call_soon_threadsafe(then)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def _pidfd_of(pid: int) -> int | None:
+    """Return a descriptor that becomes readable when the process exits, if there can be one."""
+    try:
+        return os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+    except OSError:
+        return None  # no more files may be opened: a process must be watched all the same

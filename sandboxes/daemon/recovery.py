@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from mesh import processes
+from sandboxes.daemon.descendants import Marks, end_marked
 from sandboxes.daemon.frames import DONE, Body, Row, chunk_event, error_event, to_json
 from sandboxes.daemon.journal import Journal, ProcessRow, RunRow
 from sandboxes.daemon.outline import Outline
@@ -66,9 +67,10 @@ def end_again(journal: Journal, run: RunRow, *, after: int) -> RunRow:
     return replace(run, last_n=last_n, done_n=last_n)
 
 
-async def end_leftovers(journal: Journal) -> None:
-    """End the programs that the sandbox before us started and left behind."""
-    await asyncio.gather(*[_end(journal, process) for process in journal.list_processes()])
+async def end_leftovers(journal: Journal, marks: Marks) -> None:
+    """End the programs that the sandbox before us started, and all that descends from them."""
+    left = [_end(journal, process) for process in journal.list_processes()]
+    await asyncio.gather(end_marked(marks), *left)
 
 
 async def _end(journal: Journal, process: ProcessRow) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from agents.harness.base import Adapter, Json, TurnInput
 from agents.harness.questions import Answers
 from mesh.lib.errors import AppError
 from sandboxes.daemon.conversation import Conversation, HarnessCrashed
+from sandboxes.daemon.descendants import Marks
 from sandboxes.daemon.journal import Journal, RunRow
 from sandboxes.daemon.recovery import close_run, end_again
 from sandboxes.daemon.streams import RunStream
@@ -60,6 +62,13 @@ class UnknownRun(AppError):
     status = 404
 
 
+class Superseded(AppError):
+    code = "superseded"
+    text = "A newer message of the thread was given to the agent, so this run was stopped."
+    hint = "Look at the newer answer, or send the message again."
+    status = 409
+
+
 class Checkout(Protocol):
     """Where the agents work."""
 
@@ -68,13 +77,18 @@ class Checkout(Protocol):
 
 @dataclass(slots=True, eq=False)
 class LiveRun:
-    """A run that is not over: its turn, and the task that takes it through."""
+    """A run that is not over: its turn, and the task that takes it through.
+
+    It stays one until nothing of it is left that could work in the folder.
+    """
 
     turn: Turn
     harness: str
     preparing: asyncio.Task[Conversation] = field(init=False)
     task: asyncio.Task[None] = field(init=False)
     error: AppError | None = None  # why it was stopped, if not by a person
+    is_cut: bool = False  # it was stopped before its turn was over
+    replaced: Conversation | None = None  # another one of the thread, which had to end first
     stopping: asyncio.Task[None] | None = None
 
     @property
@@ -93,17 +107,19 @@ class Runs:
         checkout: Checkout,
         adapters: Mapping[str, Callable[[], Adapter]],
         warm: Warm,
+        marks: Marks,
         leftovers_gone: asyncio.Future[None] | asyncio.Task[None],
     ) -> None:
         self._journal, self._writer = journal, writer
         self._checkout = checkout
         self._adapters = adapters
         self._warm = warm
+        self._marks = marks
         self._leftovers_gone = leftovers_gone
         self._is_closing = False
         self.begun = 0  # so far
         self._live: dict[str, LiveRun] = {}
-        self._newest_of_thread: dict[str, LiveRun] = {}
+        self._live_of_thread: defaultdict[str, set[LiveRun]] = defaultdict(set)
 
     @property
     def active(self) -> int:
@@ -116,7 +132,8 @@ class Runs:
     def dispatch(self, *, harness: str, fence: int, turn: TurnInput, after: int = 0) -> RunStream:
         """Start the run unless this attempt of it is known, and return its stream.
 
-        Safe to repeat. A newer fence stops the older attempt first.
+        Safe to repeat. The older attempt, and every other run of the thread, is stopped first:
+        the server has at most one, so what it has given up on must not work beside the new one.
 
         Raises:
             Tombstoned: it was cancelled less than a minute ago.
@@ -204,9 +221,9 @@ class Runs:
 
     def cancel(self, run_id: str) -> None:
         """Refuse the run for a minute, and begin to stop it; unknown runs too. Safe to repeat."""
-        self._journal.bury(run_id, now=time.time())
         if live := self._live.get(run_id):
-            self._stop(live)
+            self._stop(live)  # first: it must be stopped even if the journal can't be written
+        self._journal.bury(run_id, now=time.time())
 
     def end_silent(self) -> None:
         """End the runs whose programs hang. The server does so too, but may be out of reach."""
@@ -233,9 +250,14 @@ class Runs:
         stream = RunStream(self._journal, row)
         live = LiveRun(Turn(stream, self._writer, turn), harness)
         self.begun += 1
-        older = {self._live.get(turn.run_id), self._newest_of_thread.get(turn.thread_id)}
-        self._live[turn.run_id] = self._newest_of_thread[turn.thread_id] = live
+        older = set(self._live_of_thread[turn.thread_id])
+        if (attempt := self._live.get(turn.run_id)) is not None:
+            older.add(attempt)
+        self._live[turn.run_id] = live
+        self._live_of_thread[turn.thread_id].add(live)
         loop = asyncio.get_running_loop()
+        for run in older:
+            self._stop(run, None if run is attempt else Superseded())
         live.preparing = loop.create_task(self._prepare(live, older))
         live.task = loop.create_task(self._drive(live))
         return stream
@@ -254,27 +276,42 @@ class Runs:
         except Exception:
             log.exception("Run %s failed in an unforeseen way.", live.stream.run_id)
             error = HarnessCrashed()
-        live.turn.close(live.error or error)
-        if conversation is not None:
-            if error is None:
-                self._warm.keep(conversation)  # if it is alive
-            else:
-                await conversation.end()
-        self._forget(live)
+        try:
+            live.turn.close(live.error or error)
+        finally:
+            await self._leave(live, conversation, has_failed=error is not None)
 
-    async def _prepare(self, live: LiveRun, older: set[LiveRun | None]) -> Conversation:
+    async def _leave(
+        self, live: LiveRun, conversation: Conversation | None, *, has_failed: bool
+    ) -> None:
+        """Keep the program for the next turn, or end it; then the thread's next run may begin."""
+        try:
+            if live.replaced is not None:
+                await live.replaced.end()
+            if conversation is None:
+                return
+            if has_failed or self._is_closing:
+                await conversation.end()
+            if (has_failed or live.is_cut) and not self._is_closing:
+                await conversation.end_begun(live.turn.began)
+            self._warm.keep(conversation)  # if it is alive
+        except Exception:
+            log.exception("Run %s could not be cleared away.", live.stream.run_id)
+        finally:
+            self._forget(live)
+
+    async def _prepare(self, live: LiveRun, older: set[LiveRun]) -> Conversation:
         """Return the conversation for the run, once all that must be over is over."""
         request = live.turn.request
-        for run in filter(None, older):
-            if run.turn.request.run_id == request.run_id:
-                self._stop(run)  # an older attempt
-            await asyncio.wait([run.task])
+        if older:
+            await asyncio.wait([run.task for run in older])
         await asyncio.wait([self._leftovers_gone])
         cwd = await self._checkout.ready()
         waiting = self._warm.take(request.thread_id)
         if waiting is not None:
             if waiting.can_serve(live.harness, request, cwd):
                 return waiting
+            live.replaced = waiting
             await waiting.end()
         return Conversation(
             thread_id=request.thread_id,
@@ -282,6 +319,7 @@ class Runs:
             adapter=self._adapters[live.harness](),
             cwd=cwd,
             journal=self._journal,
+            mark=self._marks.new(),
         )
 
     def _stop(
@@ -289,8 +327,8 @@ class Runs:
     ) -> asyncio.Task[None]:
         """Begin to stop a run, or join who began."""
         if live.stopping is None:
-            if not live.turn.is_over:  # what is done is done well
-                live.error = error
+            if not live.turn.is_over:  # else it has completed, and nothing was cut short
+                live.error, live.is_cut = error, True
             live.stopping = asyncio.get_running_loop().create_task(self._stopping(live, grace))
         return live.stopping
 
@@ -305,8 +343,10 @@ class Runs:
         # Only if still the one: a newer attempt may have taken the place.
         if self._live.get(request.run_id) is live:
             del self._live[request.run_id]
-        if self._newest_of_thread.get(request.thread_id) is live:
-            del self._newest_of_thread[request.thread_id]
+        siblings = self._live_of_thread[request.thread_id]
+        siblings.discard(live)
+        if not siblings:
+            del self._live_of_thread[request.thread_id]
 
     def _stream_of(self, row: RunRow, after: int) -> RunStream:
         live = self._live.get(row.run_id)

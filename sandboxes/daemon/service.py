@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from agents.harness.base import Adapter
+from mesh import children
+from mesh.background import run_in_background
 from mesh.http_server import HttpServer
 from mesh.version import VERSION
 from sandboxes.daemon import recovery
 from sandboxes.daemon.app import PREFIX, Identity, make_app
 from sandboxes.daemon.attachments import Attachments
 from sandboxes.daemon.checkout import Checkout
+from sandboxes.daemon.descendants import Marks, end_everything
 from sandboxes.daemon.journal import Journal
 from sandboxes.daemon.place import Place
 from sandboxes.daemon.program import all_ended
@@ -46,9 +49,12 @@ NOT_CONFIGURED: dict[str, Any] = {
 Adapters = Mapping[str, Callable[[], Adapter]]
 
 
-async def serve(place: Place, adapters: Adapters) -> None:
-    """Serve the sandbox in ``place`` until SIGTERM, or until nobody needs it any more."""
-    sandbox = Sandbox(place, adapters)
+async def serve(place: Place, adapters: Adapters, *, is_whole_process: bool = False) -> None:
+    """Serve the sandbox in ``place`` until SIGTERM, or until nobody needs it any more.
+
+    As the ``is_whole_process`` it adopts its orphans, and ends all its descendants at its end.
+    """
+    sandbox = Sandbox(place, adapters, is_whole_process=is_whole_process)
     await sandbox.start()
     try:
         await sandbox.over.wait()
@@ -59,13 +65,17 @@ async def serve(place: Place, adapters: Adapters) -> None:
 class Sandbox:
     """All parts of the process, and the order in which they start and end."""
 
-    def __init__(self, place: Place, adapters: Adapters) -> None:
+    def __init__(self, place: Place, adapters: Adapters, *, is_whole_process: bool = False) -> None:
         self.over = asyncio.Event()
+        self._is_whole_process = is_whole_process
+        if is_whole_process:
+            children.adopt_orphans()
+        self._marks = Marks(place.root)
         self._place = place
         self._loop = asyncio.get_running_loop()
         self._journal = Journal(place.root / "journal.db")
         recovery.close_unfinished_runs(self._journal)
-        self._leftovers = self._loop.create_task(recovery.end_leftovers(self._journal))
+        self._leftovers = self._loop.create_task(recovery.end_leftovers(self._journal, self._marks))
         self._writer = Writer(self._journal)
         self._checkout = Checkout(place.spec, place.root / "repo")
         self._runs = Runs(
@@ -74,6 +84,7 @@ class Sandbox:
             checkout=self._checkout,
             adapters=adapters,
             warm=Warm(),
+            marks=self._marks,
             leftovers_gone=self._leftovers,
         )
         self._last_request = self._loop.time()
@@ -114,6 +125,8 @@ class Sandbox:
         self._checkout.close()
         await asyncio.gather(self._runs.close(), *([self._parts.stop()] if self._parts else []))
         await all_ended()
+        if self._is_whole_process:
+            await end_everything()
         await self._writer.close()
         await self._http.stop(within=LAST_WORDS)
         self._journal.close()
@@ -129,6 +142,7 @@ class Sandbox:
                 self._place.root,
                 self._checkout,
                 boot_id=self._identity.boot_id,
+                marks=self._marks,
                 runs=lambda: (self._runs.active, self._runs.begun),
             )
         return self._parts
@@ -150,6 +164,7 @@ class Sandbox:
     def _look_around(self) -> None:
         self._prune()
         self._runs.end_silent()
+        run_in_background(asyncio.to_thread(children.reap_adopted), what="reaping orphans")
         if not self._is_idle:
             self._asked()  # the half hour begins when the last program is gone
         if self._loop.time() - self._last_request >= IDLE_FOR:

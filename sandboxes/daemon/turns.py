@@ -25,6 +25,7 @@ from agents.harness.base import (
 )
 from agents.harness.questions import Answers
 from agents.harness.stopwatch import Stopwatch
+from mesh import process_tree
 from mesh.lib.errors import AppError
 from sandboxes.daemon.conversation import Conversation, HarnessCrashed
 from sandboxes.daemon.frames import Body, chunk_event, error_event
@@ -98,6 +99,7 @@ class Turn:
         self._stopwatch = Stopwatch()
         self._next: asyncio.Future[TurnInput | None] = asyncio.get_running_loop().create_future()
         self._is_stopping = False
+        self.began = process_tree.now()
         self._error: AppError | None = None
         stream.on_broken = self._break
 
@@ -123,6 +125,7 @@ class Turn:
             AppError: it could not be; ``close`` puts that into the journal.
         """
         conversation.heard_at = self._clock()
+        self.began = process_tree.now()
         self._conversation = conversation
         conversation.turn = self
         request: TurnInput | None = replace(self.request, folder=str(conversation.cwd))

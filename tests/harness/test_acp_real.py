@@ -255,17 +255,17 @@ async def test_interrupt_keeps_the_process_for_the_next_turn(agent, say):
     assert driver.launches == 1
 
 
-async def test_interrupt_ends_a_running_command(agent, say):
+async def test_interrupt_ends_a_running_command(agent, say, nap):
     driver = agent()
-    turn_of_it = asyncio.create_task(driver.run(say("bash: sleep 7653")))
-    await auntil(lambda: running("sleep 7653"), within=30)
+    turn_of_it = asyncio.create_task(driver.run(say(f"bash: {nap}")))
+    await auntil(lambda: running(nap), within=30)
 
     driver.interrupt()
     chunks = await turn_of_it
 
     check_turn(driver.outs)
     assert "abort" in types_of(chunks)
-    await auntil(lambda: not running("sleep 7653"))
+    await auntil(lambda: not running(nap))
 
 
 async def test_interrupt_while_a_question_is_open(agent, say, tmp_path):

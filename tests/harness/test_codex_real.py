@@ -405,16 +405,16 @@ async def test_interrupt_keeps_the_process_for_the_next_turn(codex):
     assert driver.launches == 1
 
 
-async def test_interrupt_ends_a_running_command(codex):
+async def test_interrupt_ends_a_running_command(codex, nap):
     driver = codex()
     when(driver, "tool-input-available", driver.interrupt)
 
-    chunks = await driver.run(say("bash: sleep 7654"))
+    chunks = await driver.run(say(f"bash: {nap}"))
 
     check_turn(driver.outs)
     assert "abort" in types_of(chunks)
     await driver.run(say("say: still here"))
-    await auntil(lambda: not running("sleep 7654"))
+    await auntil(lambda: not running(nap))
 
 
 async def test_interrupt_while_a_question_is_open(codex, tmp_path):

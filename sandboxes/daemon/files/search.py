@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from mesh import launch
+from mesh import children, launch
 from mesh.processes import signal_group
 from sandboxes.daemon.env import tool_env
 from sandboxes.daemon.files.errors import (
@@ -146,14 +146,16 @@ def _own(search: Search) -> list[str]:
 
 @contextmanager
 def _started(argv: list[str], cwd: Path, file: int | None) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        argv,
-        cwd=cwd,
-        env=tool_env(os.environ, {}),
-        stdin=subprocess.DEVNULL if file is None else file,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
+    process = children.start(
+        lambda: subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=tool_env(os.environ, {}),
+            stdin=subprocess.DEVNULL if file is None else file,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
     )
     late = threading.Event()
 

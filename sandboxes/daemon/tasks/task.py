@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
+import logging
 import os
 import pty
-import signal
 import struct
 import subprocess
 import termios
@@ -16,11 +17,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
-from mesh import processes
+from mesh import children, process_tree, processes
+from mesh.background import run_in_background
 from mesh.plain_files import new_plain, write_plain
+from mesh.process_tree import Process, end_all
+from sandboxes.daemon import descendants
 from sandboxes.daemon.files.tree import Tree, path_of
 from sandboxes.daemon.program import READ_BYTES, read_some, rest_of, when_gone
 from sandboxes.daemon.tasks.output import Output
+
+log = logging.getLogger(__name__)
 
 TERM_GRACE = 3.0  # seconds between SIGTERM and SIGKILL
 LOG_LIMIT = 10 * 1024 * 1024  # bytes of a task's log file
@@ -71,14 +77,17 @@ class Task:
     wanted: Wanted
     audience: Audience
     log_path: Path
+    mark: str = ""  # of all that descends from it
     output: Output = field(default_factory=Output)
     status: Status = "running"
     exit_code: int | None = None
     started_at: float = field(default_factory=time.time)
+    began: float = field(default_factory=process_tree.now)
     ended_at: float | None = None
     is_intended: bool = False  # its end is part of a plan, and no failure
     done: asyncio.Event = field(default_factory=asyncio.Event)
     _process: subprocess.Popen[bytes] | None = None
+    _started: str = ""
     _pipes: dict[str, IO[bytes]] = field(default_factory=dict)
     _ended_by: str = ""
     _ending: asyncio.Task[None] | None = None
@@ -87,17 +96,21 @@ class Task:
     _logged: int = 0
 
     def watch(self, process: subprocess.Popen[bytes], pipes: dict[str, IO[bytes]]) -> None:
-        """Take over a process that was just started."""
+        """Take over a process that was just started, whether or not its log can be written."""
         loop = asyncio.get_running_loop()
         self._process, self._pipes = process, pipes
-        self._log = os.fdopen(new_plain(self.log_path), "wb", buffering=0)
-        write_plain(self._trace, f"{process.pid} {processes.started_at(process.pid)}")
+        self._started = processes.started_at(process.pid)
         for stream, pipe in pipes.items():
             os.set_blocking(pipe.fileno(), False)
             loop.add_reader(pipe.fileno(), self._read, stream)
         if self.wanted.timeout is not None:
             self._timer = loop.call_later(self.wanted.timeout, self._on_timeout)
         when_gone(process, self._on_gone)
+        try:
+            self._log = os.fdopen(new_plain(self.log_path), "wb", buffering=0)
+            write_plain(self._trace, f"{process.pid} {self._started}")
+        except OSError as exc:
+            self._drop_log(exc)
 
     @property
     def _trace(self) -> Path:
@@ -131,18 +144,29 @@ class Task:
             pass  # it goes on
 
     async def kill(self, *, intended: bool = False, grace: float = TERM_GRACE) -> None:
-        """End the group: SIGTERM, ``grace`` seconds, SIGKILL; returns when the task is over."""
+        """End it and all that descends from it; returns when the task is over.
+
+        SIGTERM, ``grace`` seconds, SIGKILL. Cancelling the caller does not keep it from ending.
+        """
         if self.status == "running":
             self._ended_by = self._ended_by or "kill"
             self.is_intended = self.is_intended or intended
-            if self._ending is None:
-                self._ending = asyncio.ensure_future(processes.end_group(self.pid, grace=grace))
-            await self._ending
+            await asyncio.shield(self._begin_ending(grace))
         await self.done.wait()
 
     def _on_timeout(self) -> None:
         self._ended_by = self._ended_by or "timeout"
-        processes.signal_group(self.pid, signal.SIGKILL)
+        self._begin_ending(0)
+
+    def _begin_ending(self, grace: float) -> asyncio.Task[None]:
+        if self._ending is None:
+            self._ending = run_in_background(self._end(grace), what=f"ending {self.id}")
+        return self._ending
+
+    async def _end(self, grace: float) -> None:
+        itself = Process(self.pid, self._started, parent=0, group=0, session=0, began=0)
+        await end_all(lambda table: descendants.of_program(table, itself), grace=grace)
+        await descendants.end_orphans(self.mark, since=self.began)
 
     def _read(self, stream: str) -> None:
         pipe = self._pipes[stream]
@@ -156,30 +180,55 @@ class Task:
     def _take(self, stream: str, chunk: bytes, *, last: bool = False) -> None:
         if self._log is not None and self._logged < LOG_LIMIT:
             self._logged += len(chunk)
-            self._log.write(chunk[: READ_BYTES * 16])
+            try:
+                self._log.write(chunk[: READ_BYTES * 16])
+            except OSError as exc:
+                self._drop_log(exc)
         if text := self.output.feed(stream, chunk, last=last):
             self.audience.on_output(self, stream, text)
 
+    def _drop_log(self, why: OSError) -> None:
+        """Go on without the log, as on a full disk: the output is still in memory."""
+        log.warning("%s: its log can't be written any more: %s", self.id, why)
+        self._close_log()
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            with contextlib.suppress(OSError):
+                self._log.close()
+        self._log = None
+
     def _on_gone(self) -> None:
         assert self._process is not None
-        loop = asyncio.get_running_loop()
         code = self._process.poll()
+        try:
+            self._read_rest()
+        except Exception:
+            log.exception("The last output of %s is lost.", self.id)
+        finally:
+            self._conclude(code if code is not None else -1)
+
+    def _read_rest(self) -> None:
+        loop = asyncio.get_running_loop()
         for stream, pipe in self._pipes.items():
             for chunk in rest_of(pipe):
                 self._take(stream, chunk)
             self._take(stream, b"", last=True)
             loop.remove_reader(pipe.fileno())
             pipe.close()
+
+    def _conclude(self, code: int) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._log is not None:
-            self._log.close()
+        self._close_log()
         # What it left behind in its group goes with it, in the background.
         if self._ending is None and processes.group_lives(self.pid):
-            self._ending = asyncio.ensure_future(processes.end_group(self.pid, grace=TERM_GRACE))
-        self._trace.unlink(missing_ok=True)
+            rest = processes.end_group(self.pid, grace=TERM_GRACE)
+            self._ending = run_in_background(rest, what=f"ending the group of {self.id}")
+        with contextlib.suppress(OSError):
+            self._trace.unlink(missing_ok=True)
         self.exit_code = code
-        self.status = status_of(code if code is not None else -1, self._ended_by)
+        self.status = status_of(code, self._ended_by)
         self.ended_at = time.time()
         self.done.set()
         self.audience.on_end(self)
@@ -195,15 +244,17 @@ def start(wanted: Wanted, tree: Tree) -> tuple[subprocess.Popen[bytes], dict[str
     with tree.open_folder(wanted.cwd) as (folder, _):
         if wanted.has_terminal:
             return _start_with_terminal(wanted, path_of(folder))
-        process = subprocess.Popen(
-            wanted.argv,
-            cwd=path_of(folder),
-            env=dict(wanted.env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
+        process = children.start(
+            lambda: subprocess.Popen(
+                wanted.argv,
+                cwd=path_of(folder),
+                env=dict(wanted.env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+            )
         )
     assert process.stdout is not None
     assert process.stderr is not None
@@ -219,14 +270,16 @@ def _start_with_terminal(
         modes = termios.tcgetattr(theirs)
         modes[1] &= ~termios.OPOST  # line feeds stay as they are
         termios.tcsetattr(theirs, termios.TCSANOW, modes)
-        process = subprocess.Popen(
-            wanted.argv,
-            cwd=cwd,
-            env=dict(wanted.env),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
+        process = children.start(
+            lambda: subprocess.Popen(
+                wanted.argv,
+                cwd=cwd,
+                env=dict(wanted.env),
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+                start_new_session=True,
+            )
         )
     except BaseException:
         os.close(ours)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from mesh import processes
+from mesh import process_tree, processes
 from mesh.plain_files import read_plain
+from sandboxes.daemon.descendants import Marks, marked
 from sandboxes.daemon.tasks.errors import (
     CantStart,
     NotRunning,
@@ -36,8 +38,9 @@ class TaskListener(Protocol):
 class Tasks:
     """Tasks by their id, ``task1`` and so on; their logs are in ``logs``."""
 
-    def __init__(self, workplace: Workplace, logs: Path) -> None:
+    def __init__(self, workplace: Workplace, logs: Path, marks: Marks) -> None:
         self._workplace = workplace
+        self._marks = marks
         self._logs = logs
         self._tasks: dict[str, Task] = {}
         self._count = 0
@@ -82,16 +85,19 @@ class Tasks:
 
     async def _started(self, wanted: Wanted) -> Task:
         self._starting += 1
+        mark, began = self._marks.new(), process_tree.now()
+        to_start = replace(wanted, env=marked(wanted.env, mark))
         try:
             await self.end_leftovers()
             tree = await self._workplace.tree()
-            process, pipes = await asyncio.to_thread(start, wanted, tree)
+            process, pipes = await asyncio.to_thread(start, to_start, tree)
         except OSError as exc:
             raise CantStart(f"{wanted.argv[0]} could not be started: {exc.strerror}.") from exc
         finally:
             self._starting -= 1
         self._count += 1
-        task = Task(f"task{self._count}", wanted, self, self._logs / f"task{self._count}.log")
+        name = f"task{self._count}"
+        task = Task(name, wanted, self, self._logs / f"{name}.log", mark, began=began)
         self._tasks[task.id] = task
         task.watch(process, pipes)
         for listener in self.listeners:
@@ -156,7 +162,8 @@ class Tasks:
 
     def _forget(self, task: Task) -> None:
         if self._tasks.pop(task.id, None) is not None:
-            task.log_path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                task.log_path.unlink(missing_ok=True)
 
 
 def _read_traces(logs: Path) -> list[tuple[int, str]]:

@@ -82,6 +82,30 @@ def grandchild():
     show(text=f"{subprocess.Popen([sys.executable, '-c', code]).pid} ")
 
 
+def escape(how):
+    """Start a process that leaves our group: ``attached`` to us, or an ``orphan``, or a ``hidden``
+    one, which has no environment either; tell its pid.
+    """
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True);"
+    argv = [sys.executable, "-c", code + "time.sleep(600)"]
+    options = {"stdout": subprocess.PIPE, "start_new_session": True}
+    if how == "attached":
+        escaped = subprocess.Popen(argv, **options)
+        escaped.stdout.readline()
+        show(text=f"{escaped.pid} ")
+        return
+    if how == "hidden":
+        options["env"] = {}
+    read, write = os.pipe()
+    if (middle := os.fork()) == 0:  # whose end makes an orphan of the other
+        escaped = subprocess.Popen(argv, **options)
+        escaped.stdout.readline()
+        os.write(write, f"{escaped.pid} ".encode())
+        os._exit(0)
+    os.waitpid(middle, 0)
+    show(text=os.read(read, 100).decode())
+
+
 def silence():
     """Hear everything, say nothing, until nobody is left who could say anything."""
     for _ in sys.stdin:

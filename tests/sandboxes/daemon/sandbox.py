@@ -209,6 +209,14 @@ async def read_words(events, count):
     return seen
 
 
+async def read_until(events, kind):
+    """Read until a chunk or an event of that type."""
+    seen = []
+    while kind not in kinds_of(seen):
+        seen.append(await anext(events))
+    return seen
+
+
 def kinds_of(events):
     """Return the types in order: a chunk's own for a chunk, the event's for the rest."""
     return [body.get("chunk", body)["type"] for _, body in events]

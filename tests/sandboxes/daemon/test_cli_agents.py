@@ -97,9 +97,9 @@ async def test_a_question_is_answered_through_the_sandbox(dispatch, sandbox, dec
     assert kinds_of(seen).count("approval-applied") == 1
 
 
-async def test_stopping_ends_what_it_runs_and_leaves_the_program(dispatch, sandbox):
-    async with dispatch("r1", "bash: sleep 7651") as events:
-        await auntil(lambda: real.running("sleep 7651"), within=30)
+async def test_stopping_ends_what_it_runs_and_leaves_the_program(dispatch, sandbox, nap):
+    async with dispatch("r1", f"bash: {nap}") as events:
+        await auntil(lambda: real.running(nap), within=30)
         await sandbox.cancel("r1")
         seen = [event async for event in events]
     after = await run(dispatch, "r2", "say: here again")
@@ -107,14 +107,12 @@ async def test_stopping_ends_what_it_runs_and_leaves_the_program(dispatch, sandb
     assert kinds_of(seen)[-2:] == ["finish", "done"]
     assert "abort" in kinds_of(seen)
     assert text_of(after) == "here again"
-    await auntil(lambda: not real.running("sleep 7651"))
+    await auntil(lambda: not real.running(nap))
 
 
-@pytest.mark.parametrize("agent", [each for each in AGENTS if each.id != "opencode"], indirect=True)
-async def test_nothing_is_left_when_the_sandbox_ends(dispatch, sandbox):
-    """But for opencode: it starts commands in sessions of their own, and may leave one behind."""
-    async with dispatch("r1", "bash: sleep 7652"):
-        await auntil(lambda: real.running("sleep 7652"), within=30)
+async def test_nothing_is_left_when_the_sandbox_ends(dispatch, sandbox, nap):
+    async with dispatch("r1", f"bash: {nap}"):
+        await auntil(lambda: real.running(nap), within=30)
         sandbox.stop()
 
-    await auntil(lambda: not real.running("sleep 7652"))
+    assert not real.running(nap)

@@ -12,6 +12,7 @@ import pytest
 
 from mesh import keys
 from sandboxes.daemon import recovery
+from sandboxes.daemon.descendants import Marks
 from sandboxes.daemon.journal import Journal, Row
 from tests.sandboxes.daemon.sandbox import (
     ROOT_OF_THE_CODE,
@@ -173,11 +174,11 @@ def test_recovering_twice_changes_nothing(journal):
     assert journal.read(key, after=0) == first
 
 
-async def test_somebody_else_s_process_under_an_old_pid_is_left_alone(journal):
+async def test_somebody_else_s_process_under_an_old_pid_is_left_alone(journal, tmp_path):
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as other:
         journal.add_process(other.pid, "12345")
 
-        await recovery.end_leftovers(journal)
+        await recovery.end_leftovers(journal, Marks(tmp_path))
 
         assert is_alive(other.pid)
         other.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -12,6 +13,7 @@ from tests.sandboxes.daemon.sandbox import (
     is_alive,
     kinds_of,
     numbers_of,
+    read_until,
     read_words,
     text_of,
 )
@@ -65,6 +67,51 @@ async def test_a_newer_fence_ends_the_older_attempt_first(sandbox):
         assert text_of(newer) == "second"
         assert numbers_of(newer)[0] == 1
         assert [body async for _, body in older][-1] == {"type": "done"}
+
+
+async def test_a_newer_run_of_the_thread_stops_the_older_ones(sandbox):
+    """As when the server gave a run up that it could not reach, and its question stays open."""
+    async with sandbox.dispatch("r1", ["pid"], ["ask", "q"]) as older:
+        pid = int(text_of(await read_words(older, 1)))
+        newer = await sandbox.run("r2", ["pid"])
+        last = [body async for _, body in older]
+
+    assert last[-1] == {"type": "done"}
+    assert "superseded" in [body.get("code") for body in last]
+    assert text_of(newer) != f"{pid} "
+    assert not is_alive(pid)
+
+
+async def test_no_run_begins_beside_one_that_still_lives(sandbox):
+    """Whoever was waiting in between, and was stopped."""
+    async with sandbox.dispatch("r1", ["pid"], ["forever"], harness="deaf") as first:
+        pid = int(text_of(await read_words(first, 1)))
+        async with sandbox.dispatch("r2", ["say", "x"], harness="deaf") as second:
+            await sandbox.cancel("r2")
+            assert [event async for event in second]
+        async with sandbox.dispatch("r3", ["say", "third"]) as third:
+            begun = await read_until(third, "text-start")
+            assert not is_alive(pid)
+            begun += [event async for event in third]
+
+    assert text_of(begun) == "third"
+
+
+async def test_an_older_attempt_that_comes_late_leaves_the_newer_run_alone(sandbox):
+    await sandbox.run("r1", ["say", "x"], fence=2)
+    await sandbox.cancel("r0")
+    async with sandbox.dispatch("r2", ["pid"], ["until_told"]) as newer:
+        pid = int(text_of(await read_words(newer, 1)))
+        for run_id, fence in (("r1", 1), ("r1", 2), ("r0", 1)):
+            with contextlib.suppress(Refused):
+                await sandbox.run(run_id, ["say", "late"], fence=fence)
+        health = (await sandbox.get("/health")).json()
+        await sandbox.cancel("r2")
+        rest = kinds_of([event async for event in newer])
+
+    assert health["activeRuns"] == 1
+    assert "error" not in rest
+    assert is_alive(pid)
 
 
 async def test_a_run_goes_on_while_nobody_reads(sandbox):  # D-DS4
@@ -146,12 +193,11 @@ async def test_a_deaf_program_goes_with_all_its_children(sandbox):
 
 
 async def test_a_run_is_cancelled_before_its_program_starts(sandbox):
-    async with sandbox.dispatch("r1", ["until_told"]) as first:
+    async with sandbox.dispatch("r1", ["forever"], harness="deaf") as first:
         await anext(first)
         async with sandbox.dispatch("r2", ["say", "hi"]) as waiting:  # the same thread
             await sandbox.cancel("r2")
             events = [event async for event in waiting]
-        await sandbox.cancel("r1")
 
     assert kinds_of(events) == ["start", "abort", "finish", "done"]
 

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from sandboxes.daemon.descendants import Marks
 from sandboxes.daemon.tasks import tasks as module
 from sandboxes.daemon.tasks.output import Output, Ring
 from sandboxes.daemon.tasks.task import status_of
@@ -197,7 +198,7 @@ async def test_not_too_many_at_once(make_sandbox):
 
 
 def test_a_task_is_forgotten_a_while_after_its_end(monkeypatch, tmp_path):
-    tasks = module.Tasks(None, tmp_path)
+    tasks = module.Tasks(None, tmp_path, Marks(tmp_path))
     old = type("Old", (), {"ended_at": 1.0, "id": "task1", "log_path": tmp_path / "task1.log"})()
     tasks._tasks["task1"] = old
 

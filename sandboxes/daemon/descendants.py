@@ -1,0 +1,117 @@
+"""What descends from a program that the sandbox has started, and when it ends.
+
+All that still hangs below a program ends with it. An orphan, which the sandbox adopts, may
+outlive the program, but neither a stopped run in which it began nor the sandbox. Each program is
+given a mark, which its descendants inherit: it tells whose orphan one is, and a later process of
+the sandbox finds by it what a killed one has left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from mesh import children
+from mesh.process_tree import Process, Table, below, end_all, now
+
+VARIABLE: Final = "DECO_STARTED_BY"
+GRACE: Final = 0.5  # seconds between SIGTERM and SIGKILL for what has been left behind
+_SLACK: Final = 0.1 if children.HAS_PROC else 1.0  # seconds; how exact a start time is
+
+
+class Marks:
+    """Makes the marks of one sandbox, which is named by its folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.sandbox = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
+
+    def new(self) -> str:
+        """Return the mark of one more program."""
+        return f"{self.sandbox}.{secrets.token_hex(8)}"
+
+
+def marked(env: Mapping[str, str], mark: str) -> dict[str, str]:
+    """Return ``env`` with the mark."""
+    return {**env, VARIABLE: mark}
+
+
+def mark_of(pid: int) -> str:
+    """Return the mark with which a process was started; empty if it has none or hides it."""
+    try:
+        environ = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return ""
+    name = VARIABLE.encode() + b"="
+    found = next((pair for pair in environ.split(b"\0") if pair.startswith(name)), name)
+    return found[len(name) :].decode(errors="replace")
+
+
+def of_program(processes: Table, program: Process) -> set[Process]:
+    """Return the program, if it lives, its group, and all that is below these."""
+    if processes.get(program.pid, program) != program:
+        return set()  # another process has its number
+    members = {one for one in processes.values() if program.pid in (one.pid, one.group)}
+    return members | below(processes, [one.pid for one in members])
+
+
+def orphans(processes: Table, mark: str, *, since: float) -> set[Process]:
+    """Return the adopted processes with that mark, or with none, that began at ``since`` or later.
+
+    One without a mark has cleared its environment or hides it; it is taken for an orphan of
+    whatever is being ended, or clearing would be a way to outlive it.
+    """
+    adopted = [processes[pid] for pid, _ in children.list_adopted() if pid in processes]
+    return {
+        one for one in adopted if one.began >= since - _SLACK and mark_of(one.pid) in ("", mark)
+    }
+
+
+async def end_orphans(mark: str, *, since: float) -> None:
+    """End the orphans of a program that began at ``since`` or later, and all below them."""
+    if children.HAS_PROC:
+        await end_all(lambda processes: orphans(processes, mark, since=since), grace=GRACE)
+        await asyncio.to_thread(children.reap_adopted)
+
+
+def strays(processes: Table, program: int, *, since: float) -> set[Process]:
+    """Return what is below a program, in a session of its own, and began at ``since`` or later."""
+    if program not in processes:
+        return set()
+    session = processes[program].session
+    return {
+        one
+        for one in below(processes, [program])
+        if one.session != session and one.began >= since - _SLACK
+    }
+
+
+async def end_everything() -> None:
+    """End all that descends from this process, in order of its own end.
+
+    Where the system lets nobody adopt orphans, those that have left their program's group stay.
+    """
+    await end_all(lambda processes: below(processes, [os.getpid()]), grace=GRACE)
+    await asyncio.to_thread(children.reap_adopted)
+
+
+async def end_marked(marks: Marks) -> None:
+    """End all that an earlier process of this sandbox has left behind."""
+    if children.HAS_PROC:
+        begun = now()
+        await end_all(lambda processes: _left_before(processes, marks, begun), grace=GRACE)
+
+
+def _left_before(processes: Table, marks: Marks, moment: float) -> set[Process]:
+    mine = below(processes, [os.getpid()])
+    return {
+        one
+        for one in set(processes.values()) - mine
+        if one.began < moment
+        and one.pid != os.getpid()
+        and mark_of(one.pid).partition(".")[0] == marks.sandbox
+    }

@@ -1,0 +1,96 @@
+"""One task that is watched in this process: a full disk must not lose its end."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mesh.processes import group_lives
+from sandboxes.daemon.tasks.task import Task, Wanted
+from tests.waiting import auntil
+
+
+class Audience:
+    """Writes down what it is told."""
+
+    def __init__(self):
+        self.text, self.ends = "", 0
+
+    def on_output(self, task, stream, text):
+        self.text += text
+
+    def on_end(self, task):
+        self.ends += 1
+
+
+@pytest.fixture
+async def watch(tmp_path):
+    """Return ``watch(command, log=…)``: the running task of a shell command, and its audience."""
+    tasks = []
+
+    def watch(command, log=tmp_path / "task1.log", **changes):
+        audience = Audience()
+        wanted = Wanted(argv=(), command=command, name="bash", env={}, **changes)
+        process = subprocess.Popen(
+            ["sh", "-c", command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+        task = Task("task1", wanted, audience, log)
+        task.watch(process, {"stdout": process.stdout, "stderr": process.stderr})
+        tasks.append(task)
+        return task, process, audience
+
+    yield watch
+    for task in tasks:
+        await task.kill(grace=0)
+
+
+async def test_a_task_without_a_log_ends_as_any_other(watch, tmp_path):
+    task, _, audience = watch("echo hi", log=tmp_path / "missing" / "task1.log")
+
+    await task.wait(10)
+
+    assert (task.status, task.exit_code, audience.text, audience.ends) == ("exited", 0, "hi\n", 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+async def test_a_log_on_a_full_disk_loses_no_end(watch):
+    task, process, audience = watch("read line; echo hi; read line; echo there")
+    task._log.close()
+    task._log = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
+    process.stdin.write(b"\n")
+    await auntil(lambda: audience.text == "hi\n")
+    process.stdin.write(b"\n")
+
+    await task.wait(10)
+
+    assert (task.status, audience.text, audience.ends) == ("exited", "hi\nthere\n", 1)
+
+
+async def test_output_that_nobody_can_take_loses_no_end(watch):
+    task, process, audience = watch("read line; echo hi")
+    audience.on_output = None  # raises
+    process.stdin.write(b"\n")
+
+    await task.wait(10)
+
+    assert (task.status, audience.ends) == ("exited", 1)
+
+
+async def test_it_is_killed_though_who_asked_was_cancelled(watch):
+    task, process, _ = watch("trap '' TERM; echo up; while :; do sleep 1; done")
+    asking = asyncio.create_task(task.kill(grace=0.2))
+    await asyncio.sleep(0)
+    asking.cancel()
+
+    await task.wait(10)
+
+    assert task.status == "killed"
+    assert not group_lives(process.pid)
