@@ -89,6 +89,22 @@ async def end_all(find: Callable[[Table], set[Process]], *, grace: float) -> Non
         await _gone(living, until=clock() + _LOOK_STEP if is_late else deadline)
 
 
+async def end_tree(pid: int, started: str, *, after: float) -> None:
+    """Wait ``after`` seconds for a process to end by itself; else kill it and all below it."""
+    clock = asyncio.get_running_loop().time
+    itself = Process(pid, started, parent=0, group=0, session=0, began=0)
+    await _gone({itself}, until=clock() + after)
+    await end_all(lambda processes: of_process(processes, itself), grace=0)
+
+
+def of_process(processes: Table, itself: Process) -> set[Process]:
+    """Return the process, if it lives, its group, and all that is below these."""
+    if processes.get(itself.pid, itself) != itself:
+        return set()  # another process has its number
+    members = {one for one in processes.values() if itself.pid in (one.pid, one.group)}
+    return members | below(processes, [one.pid for one in members])
+
+
 def _find_living(find: Callable[[Table], set[Process]], known: set[Process]) -> set[Process]:
     """Add to ``known`` what is found now; return those of ``known`` that live."""
     processes = table()

@@ -6,7 +6,9 @@ A process is named by its pid *and* its start time: pids are used again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import select
 import signal
 import subprocess
 import time
@@ -35,6 +37,47 @@ def started_at(pid: int) -> str:
 def is_same(pid: int, started: str) -> bool:
     """Say whether the process that started at ``started`` still lives under ``pid``."""
     return bool(started) and started_at(pid) == started
+
+
+async def is_alive(pid: int, started: str) -> bool:
+    """Say the same without blocking the event loop, where the answer takes a program."""
+    if HAS_PROC:
+        return is_same(pid, started)
+    return await asyncio.to_thread(is_same, pid, started)
+
+
+class Handle:
+    """Tells again and again whether one living process still lives; starts no program for it.
+
+    Exact where the system has pidfds. Elsewhere another process may have got the number
+    meanwhile, which ``is_alive`` tells apart.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._fd: int | None = None
+        if hasattr(os, "pidfd_open"):
+            with contextlib.suppress(OSError):  # none left: then by its number
+                self._fd = os.pidfd_open(pid)
+
+    @property
+    def lives(self) -> bool:
+        if self._fd is not None:
+            poll = select.poll()
+            poll.register(self._fd, select.POLLIN)
+            return not poll.poll(0)
+        try:
+            os.kill(self._pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass  # another user's: whoever asks it will see
+        return True
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+        self._fd = None
 
 
 def end(pid: int, started: str, *, within: float = 5) -> None:
@@ -82,7 +125,7 @@ async def end_group(pgid: int, *, grace: float) -> None:
 
 async def end_group_of(pid: int, started: str, *, grace: float) -> None:
     """End the group that this process leads; do nothing if another has its number by now."""
-    if is_same(pid, started):
+    if await is_alive(pid, started):
         await end_group(pid, grace=grace)
 
 

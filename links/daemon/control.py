@@ -8,23 +8,22 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs
 
 from links.daemon.asgi import AnswerBroken
-from links.daemon.errors import InvalidJson, NotFound, PortNotAllowed, SandboxDown
+from links.daemon.errors import InvalidJson, NotFound, SandboxDown
 from links.daemon.keeping import Keeper
 from links.daemon.spec import checked_handle, parse_spec
-from links.daemon.supervisor import Supervisor, authorization
-from links.dialling import dial_port, dial_socket
+from links.daemon.supervisor import Sandbox, Supervisor, authorization
+from links.dialling import dial_socket
 from links.proven import Receive, Scope, Send, Verifier, say_json, target_of
 from links.sockets import join, refuse
-from links.upstream import Headers, Pool, UpstreamError
+from links.upstream import Headers, UpstreamError
 from links.wire import signing
 from links.wire.headers import REFUSAL
 from mesh.lib.errors import AppError
@@ -43,16 +42,14 @@ _OURS: Final = {
     b"upgrade",
     *(name.encode() for name in signing.HEADERS),
 }
-_PORT: Final = re.compile(r"/_port/([1-9][0-9]{0,4})(/.*)", re.ASCII | re.DOTALL)
 _OF_HOP: Final = {b"connection", b"keep-alive", b"transfer-encoding"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What listens on this machine: ``at`` a unix socket or a port, and what it is to be asked."""
+    """The sandbox that a request is for, and what it is to be asked."""
 
-    pool: Pool
-    at: str | int
+    sandbox: Sandbox
     target: str
     proof: Headers
 
@@ -66,15 +63,12 @@ class ControlPlane:
         secret: Callable[[], str],
         supervisor: Supervisor,
         allowed: Sequence[Path] = (),
-        ports: Container[int] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._verifier = Verifier(secret, clock=clock)
         self._supervisor = supervisor
         self._keeper = Keeper(supervisor)
         self._allowed = tuple(allowed)
-        self._ports = ports  # of this machine that the server may reach, for previews
-        self._pools: dict[int, Pool] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -93,7 +87,7 @@ class ControlPlane:
 
     async def _route(self, scope: Scope, body: bytes, send: Send) -> None:
         method, path = scope["method"], scope["raw_path"].decode("latin-1")
-        if path.startswith(("/_sandbox/", "/_port/")):
+        if path.startswith("/_sandbox/"):
             await self._forward(scope, body, send)
         elif path == "/api/sandboxes" and method == "POST":
             await self._ensure(body, send)
@@ -137,7 +131,7 @@ class ControlPlane:
         await say_json(send, 200, {"sandboxApiUrl": f"/_sandbox/{spec.handle}"})
 
     async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Connect a WebSocket to the sandbox, or to a port that may be reached."""
+        """Connect a WebSocket to the sandbox."""
         try:
             self._verifier.verify(scope, b"")
             place = self._place(checked_target(target_of(scope)))
@@ -145,10 +139,12 @@ class ControlPlane:
             await receive()
             await refuse(scope, send, exc.status)
             return
-        dialling = dial_port if isinstance(place.at, int) else dial_socket
         headers = [pair for pair in scope["headers"] if pair[0] not in _OURS]
-        opening = dialling(
-            place.at, place.target, [*headers, *place.proof], scope.get("subprotocols", [])
+        opening = dial_socket(
+            place.sandbox.pool.path,
+            place.target,
+            [*headers, *place.proof],
+            scope.get("subprotocols", []),
         )
         await join(scope, receive, send, opening)
 
@@ -157,29 +153,24 @@ class ControlPlane:
 
         Raises:
             BadHandle, MissingHandle, UnknownHandle, SandboxDown: see there.
-            PortNotAllowed: nobody may reach that port from outside.
             NotFound: there is no such address.
         """
-        if found := _PORT.fullmatch(target):
-            port = int(found[1])
-            if port not in self._ports:
-                raise PortNotAllowed
-            return _Place(self._pools.setdefault(port, Pool(port)), port, found[2], [])
         if not target.startswith("/_sandbox/"):
             raise NotFound
         _, _, handle, rest = target.split("/", 3) if target.count("/") >= 3 else ("", "", "", "")
         sandbox = self._supervisor.find(checked_handle(handle))
-        return _Place(sandbox.pool, sandbox.pool.path, f"/_sandbox/{rest}", authorization(sandbox))
+        return _Place(sandbox, f"/_sandbox/{rest}", authorization(sandbox))
 
     async def _forward(self, scope: Scope, body: bytes, send: Send) -> None:
         """Stream the request to its sandbox, which knows nothing of handles, and back."""
         place = self._place(target_of(scope))
         headers = [pair for pair in scope["headers"] if pair[0] not in _OURS]
         try:
-            answer = await place.pool.request(
+            answer = await place.sandbox.pool.request(
                 scope["method"], place.target, headers=[*headers, *place.proof], body=body
             )
         except UpstreamError as exc:
+            await self._supervisor.lost(place.sandbox)
             raise SandboxDown from exc
         try:
             kept = [pair for pair in answer.headers if pair[0] not in _OF_HOP]

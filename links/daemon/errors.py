@@ -44,13 +44,6 @@ class NotFound(AppError):
     status = 404
 
 
-class PortNotAllowed(AppError):
-    code = "port_not_allowed"
-    text = "That port of the machine may not be reached from outside."
-    hint = "Only ports that belong to a sandbox's preview may."
-    status = 403
-
-
 class UnknownHandle(AppError):
     code = "unknown_handle"
     text = "This machine has no such sandbox."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ from links.daemon.spec import Spec
 from links.upstream import Headers, Pool, UpstreamError
 from links.wire.names import is_handle
 from mesh import processes
+from mesh.process_tree import end_tree
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +49,17 @@ class Sandbox:
     started: str
     token: str  # of an older version's sandbox; else empty
     pool: Pool
+    process: processes.Handle
     used_at: float = field(default_factory=time.monotonic)
 
     @property
     def is_alive(self) -> bool:
-        return processes.is_same(self.pid, self.started)
+        spawning.collect()
+        return self.process.lives
+
+    def close(self) -> None:
+        self.pool.close()
+        self.process.close()
 
 
 class Supervisor:
@@ -79,6 +87,7 @@ class Supervisor:
         self._term_wait = term_wait
         self._sandboxes: dict[str, Sandbox] = {}
         self._starting: set[str] = set()
+        self._gone: dict[str, tuple[int, str]] = {}  # by handle: who its pid file names in vain
         # One at a time for each handle: ensure, delete and eviction never cross.
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -105,6 +114,11 @@ class Supervisor:
             raise UnknownHandle
         sandbox.used_at = time.monotonic()
         return sandbox
+
+    async def lost(self, sandbox: Sandbox) -> None:
+        """Take in that nobody listens at the sandbox's socket: find out whether it still lives."""
+        if not await processes.is_alive(sandbox.pid, sandbox.started):
+            self._forget(sandbox)
 
     def listing(self) -> list[dict[str, Any]]:
         """Return handle, state and pid of each sandbox; one that starts counts as present."""
@@ -208,7 +222,7 @@ class Supervisor:
         spawning.prepare(root, spec)
         key = self._server_key()
         child = await asyncio.to_thread(spawning.spawn, self._command, root, server_key=key)
-        started = processes.started_at(child.pid)
+        started = await asyncio.to_thread(processes.started_at, child.pid)
         end = time.monotonic() + self._healthy_within
         try:
             while child.poll() is None and time.monotonic() < end:
@@ -218,9 +232,9 @@ class Supervisor:
                     return sandbox
                 await asyncio.sleep(_STEP)
         except BaseException:
-            await processes.end_group_of(child.pid, started, grace=self._term_wait)
+            await end_sandbox(child.pid, started, grace=self._term_wait)
             raise
-        await processes.end_group_of(child.pid, started, grace=self._term_wait)
+        await end_sandbox(child.pid, started, grace=self._term_wait)
         self._sandboxes.pop(spec.handle, None)
         raise SandboxFailed(logTail=spawning.log_tail(root))
 
@@ -285,8 +299,11 @@ class Supervisor:
             return True
 
     async def _end(self, sandbox: Sandbox) -> None:
-        await processes.end_group_of(sandbox.pid, sandbox.started, grace=self._term_wait)
-        sandbox.pool.close()
+        await end_sandbox(sandbox.pid, sandbox.started, grace=self._term_wait)
+        self._forget(sandbox)
+
+    def _forget(self, sandbox: Sandbox) -> None:
+        sandbox.close()
         if self._sandboxes.get(sandbox.handle) is sandbox:
             del self._sandboxes[sandbox.handle]
 
@@ -295,15 +312,33 @@ class Supervisor:
         spawning.collect()
         known = self._sandboxes.get(handle)
         found = spawning.read_pid_file(self.home / handle)
-        if found is None or not processes.is_same(found.pid, found.started):
+        if found is None or self._gone.get(handle) == (found.pid, found.started):
             return None
-        if known and (known.pid, known.started) == (found.pid, found.started):
+        if known and known.is_alive and (known.pid, known.started) == (found.pid, found.started):
             return known
+        process = processes.Handle(found.pid)
+        # Once for each process that a file names, dead or alive: this may start a program.
+        if not processes.is_same(found.pid, found.started):
+            process.close()
+            self._gone[handle] = (found.pid, found.started)
+            return None
         if known is not None:
-            known.pool.close()
-        sandbox = Sandbox(handle, found.pid, found.started, found.token, Pool(found.socket))
+            known.close()
+        pool = Pool(found.socket)
+        sandbox = Sandbox(handle, found.pid, found.started, found.token, pool, process)
         self._sandboxes[handle] = sandbox
         return sandbox
+
+
+async def end_sandbox(pid: int, started: str, *, grace: float) -> None:
+    """End a sandbox's process, which ends all that it has started; what it leaves is ended, too.
+
+    One that does not end in time can't end its programs: these are in groups of their own.
+    """
+    if not await processes.is_alive(pid, started):
+        return
+    processes.signal_group(pid, signal.SIGTERM)
+    await end_tree(pid, started, after=grace)
 
 
 def _has_no_runs(health: dict[str, Any]) -> bool:

@@ -51,14 +51,6 @@ def mark_of(pid: int) -> str:
     return found[len(name) :].decode(errors="replace")
 
 
-def of_program(processes: Table, program: Process) -> set[Process]:
-    """Return the program, if it lives, its group, and all that is below these."""
-    if processes.get(program.pid, program) != program:
-        return set()  # another process has its number
-    members = {one for one in processes.values() if program.pid in (one.pid, one.group)}
-    return members | below(processes, [one.pid for one in members])
-
-
 def orphans(processes: Table, mark: str, *, since: float) -> set[Process]:
     """Return the adopted processes with that mark, or with none, that began at ``since`` or later.
 

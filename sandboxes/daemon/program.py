@@ -18,8 +18,7 @@ from typing import IO, Protocol
 
 from mesh import children, processes
 from mesh.background import run_in_background
-from mesh.process_tree import Process, end_all
-from sandboxes.daemon.descendants import of_program
+from mesh.process_tree import Process, end_all, of_process
 from sandboxes.daemon.lines import LineSplitter, LineTooLong
 
 if sys.platform == "linux":
@@ -131,7 +130,7 @@ class Program:
             await processes.end_group(self.pid, grace=grace)
             return
         itself = Process(self.pid, self.started, parent=0, group=0, session=0, began=0)
-        await end_all(lambda table: of_program(table, itself), grace=grace)
+        await end_all(lambda table: of_process(table, itself), grace=grace)
         await self.gone
 
     def _read_stdout(self) -> None:

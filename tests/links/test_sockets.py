@@ -5,7 +5,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from websockets.asyncio.server import serve, unix_serve
+from websockets.asyncio.server import unix_serve
 from websockets.exceptions import ConnectionClosed
 from websockets.server import ServerProtocol
 
@@ -82,18 +82,11 @@ def program():
 
 
 @pytest.fixture
-async def port(program):
-    options = {"process_request": program.refuse, "select_subprotocol": program.choose}
-    async with serve(program, "127.0.0.1", 0, max_size=None, **options) as server:
-        yield server.sockets[0].getsockname()[1]
-
-
-@pytest.fixture
-async def joined(program, port, tmp_path):
+async def joined(program, tmp_path):
     socket = str(tmp_path / "s")
     options = {"process_request": program.refuse, "select_subprotocol": program.choose}
     async with unix_serve(program, socket, max_size=None, **options):
-        control = ControlPlane(secret=lambda: SECRET, supervisor=OneSandbox(socket), ports={port})
+        control = ControlPlane(secret=lambda: SECRET, supervisor=OneSandbox(socket))
         server = Server(control)
         joined = Joined()
         joined.laptop.on_open = server.serve
@@ -135,9 +128,9 @@ class Near:
         return await asyncio.wait_for(self.heard.get(), 10)
 
 
-@pytest.fixture(params=["sandbox", "port"])
-def target(request, port):
-    return "/_sandbox/s/ws?x=%2F" if request.param == "sandbox" else f"/_port/{port}/ws?x=%2F"
+@pytest.fixture
+def target():
+    return "/_sandbox/s/ws?x=%2F"
 
 
 @pytest.fixture
@@ -231,11 +224,10 @@ async def test_path_query_and_origin_arrive_and_no_proof_of_ours(near, program):
     assert not [name for name in seen.request.headers if name.lower().startswith("x-mesh")]
 
 
-async def test_a_sandbox_gets_its_own_token_and_a_port_none(near, program, target):
+async def test_a_sandbox_gets_its_own_token(near, program):
     (seen,) = await auntil(lambda: program.seen)
 
-    token = "Bearer its token" if target.startswith("/_sandbox") else None
-    assert seen.request.headers.get("Authorization") == token
+    assert seen.request.headers.get("Authorization") == "Bearer its token"
 
 
 async def test_the_program_closes_with_its_code(near):
@@ -299,8 +291,7 @@ async def test_text_that_is_none_is_closed(joined, target):
         pytest.param("/_sandbox/s/ws", {"secret": "another"}, 401, id="not signed by us"),
         pytest.param("/_sandbox/t/ws", {}, 404, id="no such sandbox"),
         pytest.param("/_sandbox/../ws", {}, 400, id="no handle"),
-        pytest.param("/_port/22/ws", {}, 403, id="a port that is not allowed"),
-        pytest.param("/_port/0022/ws", {}, 404, id="no port"),
+        pytest.param("/_port/22/ws", {}, 404, id="a port of the machine"),
         pytest.param("/api/sandboxes", {}, 404, id="no WebSocket"),
     ],
 )
@@ -321,7 +312,7 @@ async def test_nobody_behind_is_a_502(joined):
 
 
 async def test_a_server_that_can_not_say_a_status_closes(joined):
-    opening = opened(joined.server.peer, head("/_port/22/ws"), within=5)
+    opening = opened(joined.server.peer, head("/elsewhere"), within=5)
 
     assert await Near(opening, can_refuse=False).hears() == {
         "type": "websocket.close",
@@ -398,6 +389,6 @@ async def test_the_hop_refuses(far, target):
     with pytest.raises(Refused) as unknown:
         await far(target, link=new_id())
     with pytest.raises(Refused) as refused:
-        await far("/_port/22/x")
+        await far("/elsewhere")
 
-    assert (unknown.value.status, refused.value.status) == (409, 403)
+    assert (unknown.value.status, refused.value.status) == (409, 404)

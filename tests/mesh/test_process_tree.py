@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from mesh import process_tree
-from mesh.process_tree import Process, below, end_all, read_ps, table
+from mesh.process_tree import Process, below, end_all, end_tree, read_ps, table
 from mesh.processes import started_at
 from tests.waiting import until
 
@@ -64,6 +64,14 @@ async def test_all_end_whatever_their_session(family):
 def _of(pid):
     processes = table()
     return {processes[pid]} if pid in processes else set()
+
+
+async def test_one_that_does_not_end_in_time_goes_with_all_below_it(family):
+    parent, child = family
+
+    await end_tree(parent, started_at(parent), after=0.05)
+
+    assert not {parent, child} & table().keys()
 
 
 async def test_what_another_has_the_number_of_is_left_alone(family):

@@ -20,7 +20,7 @@ from typing import IO, Any, Literal, Protocol
 from mesh import children, process_tree, processes
 from mesh.background import run_in_background
 from mesh.plain_files import new_plain, write_plain
-from mesh.process_tree import Process, end_all
+from mesh.process_tree import Process, end_all, of_process
 from sandboxes.daemon import descendants
 from sandboxes.daemon.files.tree import Tree, path_of
 from sandboxes.daemon.program import READ_BYTES, read_some, rest_of, when_gone
@@ -165,7 +165,7 @@ class Task:
 
     async def _end(self, grace: float) -> None:
         itself = Process(self.pid, self._started, parent=0, group=0, session=0, began=0)
-        await end_all(lambda table: descendants.of_program(table, itself), grace=grace)
+        await end_all(lambda table: of_process(table, itself), grace=grace)
         await descendants.end_orphans(self.mark, since=self.began)
 
     def _read(self, stream: str) -> None:

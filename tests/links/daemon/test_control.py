@@ -1,13 +1,19 @@
 """D-CP1–4, and the routes of the control plane, asked through an ASGI client."""
 
 import asyncio
+import os
+import signal
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
 from links.daemon.control import ControlPlane
 from links.wire import signing
+from mesh import children, processes
+from tests.waiting import auntil
 
 SECRET = "the link's secret"
 
@@ -197,6 +203,61 @@ async def test_a_caller_that_leaves_does_not_leave_half_a_sandbox(ask, superviso
     assert (await ask("POST", "/api/sandboxes", json={"handle": "h"})).status_code == 200
     (row,) = supervisor.listing()
     assert row["state"] == "ready"
+
+
+@pytest.fixture
+def asked_ps(monkeypatch):
+    """The programs that are started to look at a process, as on a system without /proc."""
+    asked = []
+
+    def ps(argv, **how):
+        asked.append(argv)
+        stat = children.stat_of(int(argv[-1]))
+        return SimpleNamespace(stdout=f"{stat[0]} {stat[19]}\n" if stat else "")
+
+    monkeypatch.setattr(processes, "HAS_PROC", False)
+    monkeypatch.setattr(processes.subprocess, "run", ps)
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    return asked
+
+
+async def test_no_program_is_started_for_a_forwarded_request(ask, asked_ps, supervisor):
+    await ask("POST", "/api/sandboxes", json={"handle": "h"})
+    assert asked_ps  # this is how a process is looked at here
+    asked_ps.clear()
+
+    for number in range(20):
+        assert (await ask("GET", f"/_sandbox/h/{number}")).status_code == 200
+        assert (await ask("GET", "/api/sandboxes")).status_code == 200
+        assert (await ask("GET", "/_sandbox/none/x")).status_code == 404
+
+    assert asked_ps == []
+
+
+async def test_one_that_has_died_is_looked_at_once(ask, asked_ps, supervisor):
+    await ask("POST", "/api/sandboxes", json={"handle": "h"})
+    sandbox = supervisor.find("h")
+    os.kill(sandbox.pid, signal.SIGKILL)
+    await auntil(lambda: not sandbox.is_alive)
+    asked_ps.clear()
+
+    answers = [code(await ask("GET", "/_sandbox/h/x")) for _ in range(20)]
+
+    assert set(answers) == {(502, "sandbox_down")}
+    assert len(asked_ps) <= 2
+    assert (await ask("GET", "/api/sandboxes")).json() == {"sandboxes": []}
+
+
+async def test_another_process_that_has_got_its_number_is_found_out(ask, asked_ps, supervisor):
+    await ask("POST", "/api/sandboxes", json={"handle": "h"})
+    sandbox = supervisor.find("h")
+    Path(sandbox.pool.path).unlink()  # nobody listens any more
+    sandbox.pool.close()
+    sandbox.started = "another time"
+
+    assert code(await ask("GET", "/_sandbox/h/x")) == (502, "sandbox_down")
+    assert len(asked_ps) >= 1
+    assert sandbox not in supervisor._sandboxes.values()
 
 
 async def test_what_is_forwarded(ask):

@@ -99,7 +99,7 @@ async def test_a_question_is_answered_through_the_sandbox(dispatch, sandbox, dec
 
 async def test_stopping_ends_what_it_runs_and_leaves_the_program(dispatch, sandbox, nap):
     async with dispatch("r1", f"bash: {nap}") as events:
-        await auntil(lambda: real.running(nap), within=30)
+        await auntil(lambda: real.running(nap), within=90)
         await sandbox.cancel("r1")
         seen = [event async for event in events]
     after = await run(dispatch, "r2", "say: here again")
@@ -112,7 +112,7 @@ async def test_stopping_ends_what_it_runs_and_leaves_the_program(dispatch, sandb
 
 async def test_nothing_is_left_when_the_sandbox_ends(dispatch, sandbox, nap):
     async with dispatch("r1", f"bash: {nap}"):
-        await auntil(lambda: real.running(nap), within=30)
+        await auntil(lambda: real.running(nap), within=90)
         sandbox.stop()
 
     assert not real.running(nap)
