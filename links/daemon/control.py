@@ -42,6 +42,8 @@ _OURS: Final = {
     b"upgrade",
     *(name.encode() for name in signing.HEADERS),
 }
+# How an agent's program that is not signed in ends a run, in a sandbox's events.
+SIGN_IN_MISSING: Final = b'"type":"error","code":"not_signed_in"'
 _OF_HOP: Final = {b"connection", b"keep-alive", b"transfer-encoding"}
 
 
@@ -63,12 +65,14 @@ class ControlPlane:
         secret: Callable[[], str],
         supervisor: Supervisor,
         allowed: Sequence[Path] = (),
+        on_sign_in_missing: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._verifier = Verifier(secret, clock=clock)
         self._supervisor = supervisor
         self._keeper = Keeper(supervisor)
         self._allowed = tuple(allowed)
+        self._on_sign_in_missing = on_sign_in_missing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -176,6 +180,8 @@ class ControlPlane:
             kept = [pair for pair in answer.headers if pair[0] not in _OF_HOP]
             await send({"type": "http.response.start", "status": answer.status, "headers": kept})
             async for chunk in answer.chunks():
+                if SIGN_IN_MISSING in chunk:  # at worst, one look at the programs too many
+                    self._on_sign_in_missing()
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         except UpstreamError as exc:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from websockets.exceptions import InvalidStatus, WebSocketException
@@ -31,12 +32,14 @@ from links.wire.closing import NOT_REGISTERED, SUPERSEDED, TOO_OLD
 from links.wire.messages import MachineStatus, Registered, Registration
 from links.wire.signing import fingerprint
 from links.wire.timing import SILENT_AFTER
+from mesh.background import keep_running, run_in_background
 from mesh.lib.backoff import Backoff
 from mesh.version import VERSION
 
 logger = logging.getLogger(__name__)
 
 PROBE_AGAIN: Final = 60.0
+PROBE_READY: Final = 3600.0  # a program that was signed in may be signed out
 
 
 class Daemon:
@@ -51,6 +54,8 @@ class Daemon:
         self._registered: Registered | None = None
         self._status: MachineStatus | None = None
         self._probing: asyncio.Task[None] | None = None
+        self._probed_at = -PROBE_READY  # when those that were ready were asked, too
+        self._is_doubted = False
         self._connection: TunnelClient | None = None
         self._has_been_up = False
         self._up_at: float | None = None
@@ -65,6 +70,7 @@ class Daemon:
             secret=lambda: self._registered.link_secret if self._registered else "",
             supervisor=self._supervisor,
             allowed=config.allowed,
+            on_sign_in_missing=self._doubt,
         )
         self._server = Server(control)
         # Instead of the tunnel, where the server calls us by an address:
@@ -80,12 +86,14 @@ class Daemon:
             Stop: the program can't go on by itself.
         """
         self._supervisor.reconcile()
-        pruning = asyncio.create_task(Keeper(self._supervisor).prune())
+        pruning = run_in_background(
+            Keeper(self._supervisor).prune(), what="removing sandboxes that were deleted long ago"
+        )
         if self._config.address:
             await self._listener.start()  # before the server hears of the address
         work = asyncio.create_task(self._stay_linked())
         stop = asyncio.create_task(stopping.wait())
-        renewing = asyncio.create_task(self._tokens.keep_fresh())
+        renewing = self._in_background(self._tokens.keep_fresh, what="renewing the token")
         try:
             await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
@@ -209,7 +217,7 @@ class Daemon:
         self._start_probing()
         if self._status is not None:
             self._tell_status(self._status)
-        watch = asyncio.create_task(_watch(connection, self._clock))
+        watch = run_in_background(_watch(connection, self._clock), what="watching the connection")
         try:
             await connection.wait_closed()
         finally:
@@ -238,19 +246,39 @@ class Daemon:
 
     def _start_probing(self) -> None:
         if self._probing is None:
-            self._probing = asyncio.create_task(self._probe())
+            self._probing = self._in_background(self._probe, what="probing the agents' programs")
+
+    def _doubt(self) -> None:
+        """Have the programs that were ready asked again, too: one of them is not signed in."""
+        self._is_doubted = True
 
     async def _probe(self) -> None:
-        """Look at the agents' programs, and again each minute while one is missing."""
+        """Look at the agents' programs for as long as this runs.
+
+        Each minute at those that were not ready; at the others each hour, or when one of them
+        has turned out not to be signed in.
+        """
         while True:
-            found = await probe.look(self._status, probes=probe.probes_for(self._config.acp))
-            if found != self._status:
-                self._status = found
-                self._tell_status(found)
-                self._state.tell_harnesses(found.harnesses)
-            if probe.is_complete(found):
-                return
+            now = self._clock.steady()
+            is_due = self._is_doubted or now >= self._probed_at + PROBE_READY
+            if is_due:
+                self._is_doubted, self._probed_at = False, now
+            if is_due or not probe.is_complete(self._status):
+                probes = probe.probes_for(self._config.acp)
+                self._take_status(await probe.look(self._status, probes=probes, anew=is_due))
             await self._clock.sleep(PROBE_AGAIN)
+
+    def _take_status(self, found: MachineStatus) -> None:
+        if found != self._status:
+            self._status = found
+            self._tell_status(found)
+            self._state.tell_harnesses(found.harnesses)
+
+    def _in_background(
+        self, work: Callable[[], Awaitable[None]], *, what: str
+    ) -> asyncio.Task[None]:
+        """Do ``work``, and begin it again when it fails, until it returns or is cancelled."""
+        return run_in_background(keep_running(work, what=what, sleep=self._clock.sleep), what=what)
 
     def _tell_status(self, status: MachineStatus) -> None:
         if self._connection is not None:

@@ -1,7 +1,7 @@
 """What the agents' programs on this machine can do: absent, not signed in, timed out, ready.
 
-A look starts programs that take seconds to start: who is ready is not asked again, and who can't
-be signed in is not started at all.
+A look starts programs that take seconds to start: one that was ready is asked again only now and
+then, and one that can't be signed in is not started at all.
 """
 
 from __future__ import annotations
@@ -145,16 +145,22 @@ async def look(
     *,
     probes: Sequence[Probe] = PROBES,
     limit: float = LIMIT,
+    anew: bool = False,
 ) -> MachineStatus:
     """Return what can be done here now; all programs are asked at the same time.
 
-    What was ready ``before`` stays so, and is not asked: a slow or failed look must not end
-    what is going on.
+    What was ready ``before`` stays so, and is asked only ``anew``. One that then gives no answer
+    stays ready: a slow or failed look must not end what is going on.
     """
     known = {name: r for name, r in (before.harnesses if before else {}).items() if _is_ready(r)}
-    asked = [probe for probe in probes if probe.name not in known]
+    asked = [probe for probe in probes if anew or probe.name not in known]
     reports = await asyncio.gather(*(_ask(probe, limit) for probe in asked))
-    found = known | {probe.name: report for probe, report in zip(asked, reports, strict=True)}
+    answers = zip(asked, reports, strict=True)
+    found = known | {
+        probe.name: report
+        for probe, report in answers
+        if probe.name not in known or report["state"] != "timed_out"
+    }
     harnesses = {probe.name: found[probe.name] for probe in probes}
     ready = [name for name, report in harnesses.items() if _is_ready(report)]
     return MachineStatus(capabilities=(*BASE, *ready), harnesses=harnesses)

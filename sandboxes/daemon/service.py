@@ -75,7 +75,9 @@ class Sandbox:
         self._loop = asyncio.get_running_loop()
         self._journal = Journal(place.root / "journal.db")
         recovery.close_unfinished_runs(self._journal)
-        self._leftovers = self._loop.create_task(recovery.end_leftovers(self._journal, self._marks))
+        self._leftovers = run_in_background(
+            recovery.end_leftovers(self._journal, self._marks), what="ending what was left over"
+        )
         self._writer = Writer(self._journal)
         self._checkout = Checkout(place.spec, place.root / "repo")
         self._runs = Runs(

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mesh.background import keep_running, run_in_background
 from sandboxes.daemon.events import Events
 from sandboxes.daemon.setup.setup import Setup
 
@@ -68,7 +69,8 @@ class Probe:
         """Look at a server that is being started; what was known of the one before is over."""
         self.stop()
         self._ran_at = None
-        self._work = asyncio.create_task(self._watch())
+        what = "looking whether the dev server answers"
+        self._work = run_in_background(keep_running(self._watch, what=what), what=what)
 
     def stop(self) -> None:
         """Look no more. Safe to repeat."""

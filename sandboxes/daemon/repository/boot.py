@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from mesh.background import run_in_background
 from mesh.lib.errors import AppError
 from sandboxes.daemon.repository.repository import Repository
 from sandboxes.daemon.tasks.task import Task
@@ -94,7 +95,9 @@ class Boot:
         pass
 
     def _settle(self) -> None:
-        self._settling = asyncio.create_task(self._note_and_end())
+        self._settling = run_in_background(
+            self._note_and_end(), what="noting what the start of the project has changed"
+        )
 
     async def _note_and_end(self) -> None:
         await self.note()

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from agents.harness.base import BadInput
+from mesh.background import run_in_background
 from mesh.lib.errors import AppError
 from sandboxes.daemon.events import Events
 from sandboxes.daemon.fields import fields_of
@@ -96,7 +97,7 @@ class RepositoryRoutes:
         """Tell the branch now, and again while somebody looks on."""
         self._soon.set()
         if self._watching is None or self._watching.done():
-            self._watching = asyncio.create_task(self._watch())
+            self._watching = run_in_background(self._watch(), what="watching the branch")
 
     def stop(self) -> None:
         """Look no more."""

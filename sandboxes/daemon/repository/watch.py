@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from mesh.background import run_in_background
 from mesh.git import own
 from mesh.git.own import ForeignGit
 from mesh.git.view import View
@@ -68,7 +69,7 @@ class Watch:
     def begin(self) -> None:
         """Watch while somebody looks on. Safe to repeat."""
         if self._watching is None or self._watching.done():
-            self._watching = asyncio.create_task(self._watch())
+            self._watching = run_in_background(self._watch(), what="watching the working folder")
 
     def stop(self) -> None:
         """Watch no more. Safe to repeat."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mesh.background import run_in_background
 from mesh.lib.errors import AppError
 from sandboxes.daemon.events import Events
 from sandboxes.daemon.setup import toolbox
@@ -167,7 +168,9 @@ class DevServer:
     def _restart_now(self) -> None:
         # Somebody may have started one by hand meanwhile: then something answers again.
         if self._launch is not None and self._phases.kind == "crashed":
-            self._restarting = asyncio.create_task(self._restart(self._launch))
+            self._restarting = run_in_background(
+                self._restart(self._launch), what="restarting the dev server"
+            )
 
     async def _restart(self, launch: Launch) -> None:
         self._phases.enter("starting", restart=self._restarts.count)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from agents.harness.base import BadInput
 from mesh import launch
+from mesh.background import run_in_background
 from mesh.lib.errors import AppError
 from sandboxes.daemon.events import Events
 from sandboxes.daemon.setup import store, toolbox
@@ -152,7 +153,7 @@ class Setup:
             raise NotConfigured
         self.queue = self.queue.add(step)
         if self._working is None or self._working.done():
-            self._working = asyncio.create_task(self._work())
+            self._working = run_in_background(self._work(), what="setting the project up")
 
     async def cancel(self) -> None:
         """Stop the running step and forget the waiting one; what was made so far stays.

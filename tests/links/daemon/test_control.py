@@ -13,6 +13,7 @@ import pytest
 from links.daemon.control import ControlPlane
 from links.wire import signing
 from mesh import children, processes
+from sandboxes.daemon.frames import error_event, to_json
 from tests.waiting import auntil
 
 SECRET = "the link's secret"
@@ -258,6 +259,23 @@ async def test_another_process_that_has_got_its_number_is_found_out(ask, asked_p
     assert code(await ask("GET", "/_sandbox/h/x")) == (502, "sandbox_down")
     assert len(asked_ps) >= 1
     assert sandbox not in supervisor._sandboxes.values()
+
+
+@pytest.mark.parametrize(
+    ("event", "times"),
+    [
+        pytest.param(error_event("not_signed_in", "Sign in."), 1, id="not signed in"),
+        pytest.param(error_event("harness_crashed", "not_signed_in"), 0, id="another error"),
+    ],
+)
+async def test_a_run_that_failed_for_want_of_a_sign_in_is_noticed(ask, control, event, times):
+    noticed = []
+    control._on_sign_in_missing = lambda: noticed.append(True)
+    await ask("POST", "/api/sandboxes", json={"handle": "h"})
+
+    await ask("PUT", "/_sandbox/h/raw", content=to_json(event))
+
+    assert len(noticed) == times
 
 
 async def test_what_is_forwarded(ask):

@@ -5,11 +5,13 @@ import asyncio
 import pytest
 
 from links.daemon import main
+from links.daemon.clock import Clock
 from links.daemon.config import Config
 from links.daemon.errors import NoToken, PairAgain, SignedOut, Superseded, TooOld
 from links.daemon.main import Again, Daemon
 from links.daemon.oauth import Tokens
 from links.daemon.tokens import TokenStore
+from links.wire.messages import MachineStatus
 from tests.links.daemon import scripted
 from tests.links.daemon.scripted import ScriptedServer
 from tests.links.daemon.test_oauth import CODES
@@ -65,6 +67,80 @@ async def test_a_token_that_is_gone_later_is_waited_for(daemon, tmp_path):
 
     with pytest.raises(Again):
         await daemon._link_once()
+
+
+class Looks:
+    """Stands for the probe: what it finds by script, and whether each look was anew."""
+
+    def __init__(self, now, *found):
+        self.found, self.anew, self.at = list(found), [], []
+        self.now = now
+
+    async def __call__(self, before, *, probes, anew):
+        self.anew.append(anew)
+        self.at.append(self.now[0])
+        found = self.found.pop(0) if len(self.found) > 1 else self.found[0]
+        if isinstance(found, Exception):
+            raise found
+        return MachineStatus(capabilities=(), harnesses={"codex": {"state": found}})
+
+
+@pytest.fixture
+async def probing(daemon, monkeypatch):
+    """Return ``probing(*found)``: a daemon that probes, in which an hour passes in no time."""
+    now = [0.0]
+
+    async def sleep(seconds):
+        now[0] += seconds
+        await asyncio.sleep(0)
+
+    daemon._clock = Clock(wall=lambda: now[0], steady=lambda: now[0], sleep=sleep)
+
+    def begin(*found):
+        looks = Looks(now, *found)
+        monkeypatch.setattr(main.probe, "look", looks)
+        daemon._start_probing()
+        return looks
+
+    yield begin
+    daemon._probing.cancel()
+
+
+async def test_a_probe_that_fails_is_tried_again(probing, daemon, caplog):
+    probing(RuntimeError("odd"), "ready")
+
+    await auntil(lambda: daemon._status)
+
+    assert daemon._status.harnesses == {"codex": {"state": "ready"}}
+    assert "probing the agents' programs failed" in caplog.text
+
+
+async def test_what_is_ready_is_asked_again_each_hour(probing):
+    looks = probing("ready")
+
+    await auntil(lambda: len(looks.anew) >= 4)
+
+    assert looks.anew[:4] == [True] * 4
+    assert looks.at[3] == pytest.approx(3 * main.PROBE_READY)
+
+
+async def test_what_is_missing_is_asked_each_minute(probing):
+    looks = probing("absent")
+
+    await auntil(lambda: len(looks.anew) >= 4)
+
+    assert looks.anew[:4] == [True, False, False, False]
+
+
+async def test_what_turned_out_not_to_be_signed_in_is_asked_at_the_next_look(probing, daemon):
+    looks = probing("ready", "not_signed_in")
+    await auntil(lambda: looks.anew)
+    doubted_at = looks.now[0]
+    daemon._doubt()
+
+    await auntil(lambda: daemon._status.harnesses["codex"]["state"] == "not_signed_in")
+
+    assert looks.at[1] - doubted_at <= main.PROBE_AGAIN
 
 
 @pytest.fixture

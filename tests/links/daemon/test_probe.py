@@ -119,6 +119,25 @@ async def test_what_was_ready_is_not_asked_again_and_not_withdrawn(program):
     assert grown.harnesses["claude-code"] == before.harnesses["claude-code"]
 
 
+async def test_what_was_ready_is_withdrawn_when_it_is_asked_anew(program):
+    program("claude", SIGNED_IN)
+    before = await probe.look()
+    program("claude", SIGNED_OUT)
+
+    after = await probe.look(before, anew=True)
+
+    assert after.harnesses["claude-code"]["state"] == "not_signed_in"
+    assert after.capabilities == ("decopilot-sandbox",)
+
+
+async def test_what_was_ready_and_gives_no_answer_now_stays_so(program):
+    program("claude", SIGNED_IN)
+    before = await probe.look()
+    program("claude", "sleep 60")
+
+    assert await probe.look(before, anew=True, limit=0.3) == before
+
+
 async def test_what_was_missing_is_found_later(program):
     before = await probe.look()
     assert not probe.is_complete(before)

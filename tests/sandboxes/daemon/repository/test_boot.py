@@ -45,7 +45,7 @@ async def test_what_the_start_changes_is_nobody_s_work(sandbox, tmp_path):
         await told.phase("running")
         await auntil(lambda: (sandbox.root / "boot.json").exists())
         clean = await status(sandbox)
-        await auntil(lambda: not told.of("branch")[-1]["meta"]["workingTreeDirty"])
+        await auntil(lambda: not told.of("branch")[-1]["meta"].get("workingTreeDirty", True))
 
     assert (clean["files"], clean["changedByStart"]) == ([], MADE)
     assert await unsaved(sandbox.root) == []
