@@ -7,7 +7,7 @@ that pages can show each as a card of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 # Its input: {"questions": [{"question", "header", "options": [{"label", "description"}],
 # "multiSelect"}]}. To allow it is to answer: the answers come with the decision.
@@ -15,6 +15,9 @@ QUESTION = "AskUserQuestion"
 # Its input: {"plan": Markdown}. To allow it lets the agent carry the plan out; the reason of a
 # denial says what to change about it.
 PLAN_READY = "ExitPlanMode"
+
+# What asks for something else than a yes or no → the card that pages show (approvals.js, asks.js).
+CARDS: Final = {PLAN_READY: "plan", QUESTION: "question"}
 
 # The text of a question → the label chosen, words of one's own, or several of them.
 Answers = Mapping[str, str | list[str]]

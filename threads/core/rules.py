@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from agents.harness.questions import PLAN_READY, QUESTION
+from agents.harness.questions import CARDS
 from mesh.lib.git_names import is_in_git
 
 Scope = Literal["command", "file", "host", "tool", "input"]
 
 # What asks a person something else than "may I?", or for more than one thing at once.
-NEVER: Final = frozenset({PLAN_READY, QUESTION, "Permissions"})
+NEVER: Final = frozenset({*CARDS, "Permissions"})
 LONGEST: Final = 1_000  # bytes of what a rule names: a person must be able to read it
 
 # Keys of an input that do not change what is done, or to what. Any other key makes the
@@ -83,7 +83,7 @@ def same(tool: str, value: Any) -> tuple[str, str]:
 
 def is_permission(tool: str) -> bool:
     """Say whether a question of ``tool`` is one of yes or no, which a level or a rule answers."""
-    return tool not in (PLAN_READY, QUESTION)
+    return tool not in CARDS
 
 
 def rule_for(tool: str, value: Any) -> Rule | None:

@@ -5,6 +5,9 @@ import { byId, duration, el, icon, visible } from "./dom.js";
 import { isTool, toolName } from "./fold.js";
 import { Markdown } from "./markdown.js";
 
+// Parts that have no element: a question stands on its card, steps and sources nowhere.
+const NOT_SHOWN = ["data-approval", "source-document", "source-url", "step-start"];
+
 /**
  * Return {node, update(part, run)} for a part, or null for one that shows nothing.
  * `loadDetails()` gives the module details.js when a row is first opened.
@@ -18,6 +21,7 @@ export function makePart(part, loadDetails) {
   if (part.type === "data-carried-out") return new CarriedOutPart();
   if (part.type === "data-steer") return new SteerPart();
   if (Object.hasOwn(BESIDE, part.type)) return new BesidePart(part.type);
+  if (!NOT_SHOWN.includes(part.type)) console.debug(`nothing shows a part of the kind ${part.type}`);
   return null;
 }
 
