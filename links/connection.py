@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -25,6 +25,7 @@ from links.wire.heads import RequestHead
 from links.wire.messages import MachineStatus
 from links.wire.tunnel import Tunnel
 from mesh.answers import bounded_client
+from mesh.lib.asgi import Message, Send
 from mesh.version import VERSION
 
 logger = logging.getLogger(__name__)
@@ -33,9 +34,6 @@ FIRST_ANSWER: Final = 30.0  # for an answer's head, and between two pieces of it
 CHECK_WITHIN: Final = 2.5  # for the answer to "are you there?", which somebody waits for
 
 NOTED_EVERY: Final = 1.0  # seconds in which all words of a machine count as one
-
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ import asyncio
 import json
 import logging
 import weakref
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Final
 from uuid import UUID
 
 from links import held, services
-from links.connection import Connection, Message, Pulse, Send
+from links.connection import Connection, Pulse
 from links.core.presence import Fact, cause_of
 from links.errors import BadToken, FromAPage, LinkUnknown, StoreNotReady
 from links.held import Held
@@ -26,6 +26,7 @@ from links.wire.messages import MachineStatus
 from mesh import database_pool
 from mesh.accounts import bearer
 from mesh.database_errors import DATABASE_AWAY
+from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.errors import AppError
 from mesh.tokens import SignIn, WrongMachine, find_sign_in
 
@@ -35,8 +36,6 @@ HELLO_WITHIN: Final = 5.0
 TRY_LATER: Final = 1013
 FLUSH_AFTER: Final = 1.0  # deadlines of all machines heard meanwhile move in one statement
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 OnUp = Callable[[UUID], Awaitable[None]]
 OnDown = Callable[[UUID, str], Awaitable[None]]
 

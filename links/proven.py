@@ -8,19 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
 from links.wire import signing
 from links.wire.errors import BodyTooLarge, MissingHeaders, RequestRefused
 from links.wire.nonces import Nonces
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
+from mesh.lib.asgi import Receive, Scope, Send
 
 # In the scope of a listener: how many bytes are read of a body whose head proves nothing. A tunnel
 # has none: nobody but the server is at its other end.

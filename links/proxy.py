@@ -18,15 +18,13 @@ from links.sockets import (
     MAX_MESSAGE,
     FarSocket,
     Parting,
-    Receive,
     Refused,
-    Scope,
-    Send,
     Straight,
     address_of,
     connected,
     join,
 )
+from mesh.lib.asgi import Receive, Scope, Send
 
 Pairs = Sequence[tuple[str, str]]
 

@@ -7,10 +7,10 @@ The near one is spoken to in ASGI's words. The far one is a stream of the tunnel
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
@@ -33,6 +33,7 @@ from links.wire.closing import (
 from links.wire.errors import TooManyStreams, TunnelNotReady
 from links.wire.frames import DATA, PART, TEXT
 from links.wire.heads import RequestHead
+from mesh.lib.asgi import Message, Receive, Scope, Send
 from mesh.lib.errors import AppError
 from mesh.lib.targets import checked_target
 
@@ -57,11 +58,6 @@ OF_HANDSHAKE: Final = frozenset(
         b"upgrade",
     }
 )
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 
 _REFUSING: Final = frozenset(int(one) for one in HTTPStatus if one >= 400)

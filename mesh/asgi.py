@@ -7,7 +7,6 @@ This is the composition root: only here do the apps learn of each other. Events 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mesh.settings")
@@ -26,6 +25,7 @@ from links.services import presence_changed
 from links.upkeep import Upkeep
 from mesh.bodies import limited
 from mesh.content_types import with_readable_type
+from mesh.lib.asgi import Receive, Send
 from mesh.lib.origins import own_origins
 from mesh.proxied import Proxied
 from mesh.readers import impatient
@@ -35,10 +35,6 @@ from threads.consumers import BrowserConsumer
 from threads.mcp_gateway import has_token_of_thread
 from threads.origin import same_origin_only
 from threads.runtime import Runtime, ring_link
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Any], Awaitable[None]]
 
 
 async def is_known(scope: dict[str, Any]) -> bool:

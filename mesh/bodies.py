@@ -8,18 +8,13 @@ shown a good token or session may send little.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from django.http import JsonResponse
 
+from mesh.lib.asgi import App, Message, Receive, Send
 from mesh.lib.errors import AppError
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Any], Awaitable[None]]
-App = Callable[[Any, Receive, Send], Awaitable[Any]]
-
 
 UNPROVEN: Final = 64 * 1024  # bytes: the longest form or registration is a tenth of it
 SMALL: Final = "/api/links"  # below it nobody has more to say, proven or not

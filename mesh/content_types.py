@@ -11,7 +11,7 @@ from typing import Any
 from django.http import JsonResponse
 from django.utils.http import parse_header_parameters
 
-from mesh.bodies import App, Receive, Send
+from mesh.lib.asgi import App, Receive, Send
 from mesh.lib.errors import AppError
 
 

@@ -12,17 +12,14 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Iterable
 from typing import Any, Final
 
+from mesh.lib.asgi import App, Message, Receive, Send
 from mesh.lib.errors import AppError
 
 logger = logging.getLogger(__name__)
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Any], Awaitable[None]]
-App = Callable[[Any, Receive, Send], Awaitable[Any]]
 Raw = list[tuple[bytes, bytes]]
 
 # 1xx is no answer: a proxy passes it on, and waits for the answer behind it.

@@ -10,7 +10,7 @@ import json
 import logging
 from typing import Any, Final
 
-from mesh.bodies import App, Receive, Send
+from mesh.lib.asgi import App, Receive, Send
 from mesh.lib.errors import AppError
 from mesh.lib.proxies import Proxies, limit_key
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from django.http import StreamingHttpResponse
 
-from mesh.bodies import App, Message, Receive, Send
+from mesh.lib.asgi import App, Message, Receive, Send
 
 logger = logging.getLogger(__name__)
 

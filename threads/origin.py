@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
+from mesh.lib.asgi import App
 from mesh.lib.origins import is_same
 
-ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
-
-def same_origin_only(app: ASGIApp) -> ASGIApp:
+def same_origin_only(app: App) -> App:
     """Return ``app`` behind a check of ``Origin``, which a socket needs as a form needs CSRF.
 
     The port counts too: a preview of an agent's work on another port of this machine gets the

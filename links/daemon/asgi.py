@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 from urllib.parse import unquote
 
 from links.peer import Stream, StreamLost
 from links.sockets import REFUSALS, TunnelSocket, said
 from links.wire.closing import INTERNAL, NORMAL, Closed
 from links.wire.heads import AnswerHead, RequestHead
+from mesh.lib.asgi import App, Message, Scope
 
 logger = logging.getLogger(__name__)
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class AnswerBroken(Exception):

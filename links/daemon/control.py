@@ -21,11 +21,12 @@ from links.daemon.keeping import Keeper
 from links.daemon.spec import checked_handle, parse_spec
 from links.daemon.supervisor import Sandbox, Supervisor, authorization
 from links.dialling import dial_socket
-from links.proven import Receive, Scope, Send, Verifier, say_json, target_of
+from links.proven import Verifier, say_json, target_of
 from links.sockets import join, refuse
 from links.upstream import Headers, UpstreamError
 from links.wire import signing
 from links.wire.headers import REFUSAL
+from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.errors import AppError
 from mesh.lib.targets import checked_target
 

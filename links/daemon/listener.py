@@ -6,11 +6,11 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Final
 
-from links.daemon.asgi import App, Message, Receive, Scope, Send
 from links.daemon.errors import PortTaken
 from links.proven import UNPROVEN, while_asked
 from links.sockets import MAX_MESSAGE
 from links.wire import signing
+from mesh.lib.asgi import App, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from mesh.http_server import HttpServer

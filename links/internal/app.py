@@ -22,18 +22,10 @@ from links.errors import LinkOffline
 from links.held import Held
 from links.internal.signing import cluster_key
 from links.peer import StreamLost
-from links.proven import (
-    UNPROVEN,
-    Receive,
-    Scope,
-    Send,
-    Verifier,
-    say_json,
-    target_of,
-    while_asked,
-)
+from links.proven import UNPROVEN, Verifier, say_json, target_of, while_asked
 from links.sockets import OF_HANDSHAKE, join, refuse
 from links.wire import signing
+from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.errors import AppError
 from mesh.lib.targets import checked_target
 

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
-from links.sockets import Receive, Scope, Send, refuse
+from links.sockets import refuse
 from links.wire.headers import REFUSAL
 from mesh import database_pool
+from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.errors import AppError, error_body
 from mesh.lib.targets import checked_target, target_from
 from mesh.watch import RightLost, while_held

@@ -12,7 +12,7 @@ from uuid import UUID
 import httpx
 
 from links.errors import LinkOffline as LinkOffline
-from links.sockets import Receive, Scope, Send
+from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.errors import AppError
 
 Json = dict[str, Any]

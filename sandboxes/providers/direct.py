@@ -13,20 +13,10 @@ import httpx
 from websockets.typing import Subprotocol
 
 from agents.repositories import check_from_here
-from links.sockets import (
-    MAX_MESSAGE,
-    FarSocket,
-    Receive,
-    Refused,
-    Scope,
-    Send,
-    Straight,
-    address_of,
-    connected,
-    join,
-)
+from links.sockets import MAX_MESSAGE, FarSocket, Refused, Straight, address_of, connected, join
 from links.transport import LAPTOP
 from mesh.answers import bounded_client
+from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.errors import AppError
 from mesh.lib.targets import checked_target
 from sandboxes.providers.base import (

@@ -10,7 +10,8 @@ import httpx
 from agents.repositories import check_clone_url
 from links.calls import client_for
 from links.proxy import proxy_websocket
-from links.sockets import Receive, Scope, Send, refuse
+from links.sockets import refuse
+from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.targets import checked_target
 from sandboxes.providers.base import LinkOffline, Pairs, Place
 from sandboxes.providers.signed import handshake
