@@ -19,6 +19,8 @@ class SandboxRunnerState(models.Model):
     machine it is on, a name and no key: what lies there outlives the machine's row. ``state`` is
     what the provider needs to find it again; never a secret. ``started_at`` is empty while it
     starts for the first time, and ``used_at`` is when it was last started or joined.
+    ``orphaned_at``: the last thread that worked in it was purged, so it is to be removed unless
+    it is used again; ``removal_tried_at`` is when that was last tried.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -33,10 +35,19 @@ class SandboxRunnerState(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     used_at = models.DateTimeField(default=timezone.now, db_index=True)
+    orphaned_at = models.DateTimeField(null=True, blank=True)
+    removal_tried_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name = "sandbox"
         verbose_name_plural = "sandboxes"
+        indexes = [
+            models.Index(
+                fields=["orphaned_at"],
+                condition=models.Q(orphaned_at__isnull=False),
+                name="orphaned_sandboxes",
+            )
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["user", "project_ref", "sandbox_provider_kind"],

@@ -108,12 +108,16 @@ class ControlPlane:
         name, slash, verb = rest.partition("/")
         handle = checked_handle(name)
         query = parse_qs(scope["query_string"])
-        force, remove = (query.get(flag) == [b"1"] for flag in (b"force", b"remove"))
+        flags = (b"force", b"remove", b"journal")
+        force, remove, journal = (query.get(flag) == [b"1"] for flag in flags)
         if method == "GET" and not slash:
             await say_json(send, 200, await self._keeper.describe(handle))
         elif method == "DELETE" and not slash and remove:
             until = await self._keeper.remove(handle, force=force)
             await say_json(send, 200, {"removed": True, "restorableUntil": int(until * 1000)})
+        elif method == "DELETE" and not slash and journal:
+            await self._keeper.forget_journal(handle)
+            await say_json(send, 204, None)
         elif method == "DELETE" and not slash:
             await self._supervisor.delete(handle, force=force)
             await say_json(send, 204, None)

@@ -27,6 +27,8 @@ from mesh.lib.git_status import parse_status
 KEPT_FOR: Final = 7 * 24 * 3600.0  # seconds
 GIT_WITHIN: Final = 30.0
 REMOVED: Final = ".removed"
+# The journal of a sandbox's runs, as SQLite keeps it.
+JOURNAL: Final = ("journal.db", "journal.db-wal", "journal.db-shm")
 
 _STATUS: Final = (
     *("status", "--porcelain=v2", "-z"),
@@ -96,6 +98,22 @@ class Keeper:
             own.mend_worktree(place)
         await self.prune()
         return until
+
+    async def forget_journal(self, handle: str) -> None:
+        """End the sandbox and remove the journal of its runs; its files stay. Safe to repeat.
+
+        For a sandbox of chats that were deleted: a folder that holds unsaved work is kept, but
+        not the words that were said there.
+
+        Raises:
+            UnknownHandle: there is no such folder.
+            SandboxBusy: an agent is at work.
+        """
+        async with self._supervisor.held(handle):
+            root = self._existing(handle)
+            await self._supervisor.end_held(handle, force=False)
+            for name in JOURNAL:
+                (root / name).unlink(missing_ok=True)
 
     async def restore(self, handle: str) -> None:
         """Bring back the folder that was removed last. Its process is started when it is needed.

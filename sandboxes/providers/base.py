@@ -308,3 +308,14 @@ class SandboxProvider(ABC):
         """End the sandbox for good. On a person's machine the files stay even so; a container
         takes them along. Otherwise as ``stop``."""
         await self.stop(place, force=force)
+
+    async def discard(self, place: Place) -> None:
+        """Remove a sandbox that nobody needs any more, with its files; on a person's machine
+        only what is kept elsewhere, too.
+
+        Safe to repeat: none there is as good as removed.
+
+        Raises:
+            AppError: it can't be reached, or an agent is at work in it.
+        """
+        await self.remove(place)

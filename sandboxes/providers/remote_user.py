@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 from uuid import UUID
 
 import httpx
@@ -13,10 +14,22 @@ from links.proxy import proxy_websocket
 from links.sockets import refuse
 from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.targets import checked_target
-from sandboxes.providers.base import LinkOffline, Pairs, Place
+from sandboxes.providers.base import (
+    DispatchRefused,
+    LinkOffline,
+    Pairs,
+    Place,
+    SandboxDown,
+)
 from sandboxes.providers.signed import handshake
 from sandboxes.providers.speaking import START_LIMIT, SpeakingProvider, Way, refusal, spec_of
 
+
+class UnknownHandle(SandboxDown):
+    """The machine has no folder of that handle."""
+
+
+UNSAVED: Final = "unsaved_work"  # a machine's refusal to remove a folder
 ClientFor = Callable[[UUID], Awaitable[httpx.AsyncClient]]
 
 
@@ -37,6 +50,22 @@ class RemoteUserProvider(SpeakingProvider):
         await self._ask_link(
             place, "DELETE", f"/api/sandboxes/{place.handle}{query}", limit=START_LIMIT
         )
+
+    async def discard(self, place: Place) -> None:
+        """Have the machine put the folder aside, from where it can be restored for seven days.
+
+        Where something in it would be lost, the folder stays, without the journal of its runs:
+        that holds the words of chats that are gone.
+        """
+        path = f"/api/sandboxes/{place.handle}"
+        try:
+            await self._ask_link(place, "DELETE", f"{path}?remove=1", limit=START_LIMIT)
+        except DispatchRefused as exc:
+            if exc.code != UNSAVED:
+                raise
+            await self._ask_link(place, "DELETE", f"{path}?journal=1", limit=START_LIMIT)
+        except UnknownHandle:
+            return
 
     async def way(self, place: Place) -> Way:
         return Way(await self._client(place), f"/_sandbox/{place.handle}")
@@ -78,5 +107,7 @@ class RemoteUserProvider(SpeakingProvider):
             reply = await client.request(method, checked_target(path), json=body, timeout=limit)
         except httpx.TransportError as exc:
             raise self._broken(exc) from exc
+        if reply.status_code == 404 and method == "DELETE":
+            raise UnknownHandle
         if not reply.is_success:
             raise refusal(reply.status_code, reply.content)

@@ -62,7 +62,7 @@ def note_used(place: Place) -> None:
     known = _rows(whose, place.kind).filter(
         handle=place.handle, link_id=place.link_id, started_at__isnull=False
     )
-    if known.update(used_at=timezone.now()):
+    if known.update(used_at=timezone.now(), orphaned_at=None):
         return
     agent = Agent.objects.filter(pk=whose.agent_id).first()
     if agent is not None:
@@ -98,7 +98,7 @@ def begin_start(place: Place) -> datetime:
     now = timezone.now()
     SandboxRunnerState.objects.update_or_create(
         **_key(place.whose, place.kind),
-        defaults={"used_at": now},
+        defaults={"used_at": now, "orphaned_at": None},
         create_defaults={"used_at": now, "handle": place.handle, "link_id": place.link_id},
     )
     return now
@@ -148,6 +148,7 @@ def record_sandbox(
                 "handle": entry.vm_id,
                 "link_id": entry.machine,
                 "used_at": now,
+                "orphaned_at": None,
                 "started_at": started or now,
                 **notes,
             },

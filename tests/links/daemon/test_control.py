@@ -186,6 +186,16 @@ async def test_one_at_work_is_deleted_only_by_force(ask, fault):
     assert (await ask("DELETE", "/api/sandboxes/h?force=1")).status_code == 204
 
 
+async def test_a_sandbox_forgets_what_was_said_in_it(ask, tmp_path):
+    await ask("POST", "/api/sandboxes", json={"handle": "h"})
+    journal = next(tmp_path.rglob("h")) / "journal.db"
+    journal.write_bytes(b"words")
+
+    assert (await ask("DELETE", "/api/sandboxes/h?journal=1")).status_code == 204
+    assert not journal.exists()
+    assert code(await ask("DELETE", "/api/sandboxes/x?journal=1")) == (404, "unknown_handle")
+
+
 async def test_a_start_that_fails_shows_the_last_lines(ask, fault):
     fault("dies")
     answer = await ask("POST", "/api/sandboxes", json={"handle": "h"})

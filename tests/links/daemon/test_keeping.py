@@ -247,3 +247,36 @@ async def test_how_much_of_the_disk_it_takes(root, keeper):
 
     assert 1_000_000 <= told["bytes"] - before < 1_100_000
     assert told["state"] == "ready"
+
+
+def journal_of(root):
+    return sorted(path.name for path in root.glob("journal.db*"))
+
+
+async def test_a_kept_folder_loses_the_journal_of_its_runs(keeper, supervisor, clone, root):
+    (clone / "unsaved").write_text("x")
+    for name in ("journal.db", "journal.db-wal", "journal.db-shm"):
+        (root / name).write_bytes(b"what was said")
+
+    for _ in range(2):  # safe to repeat
+        await keeper.forget_journal("h")
+
+    assert journal_of(root) == []
+    assert (clone / "unsaved").read_text() == "x"
+    assert supervisor.listing() == []
+
+
+async def test_the_journal_of_an_agent_at_work_stays(keeper, supervisor, fault, tmp_path):
+    fault("busy")
+    await supervisor.ensure(Spec("h"))
+    root = tmp_path / "sandboxes" / "h"
+    (root / "journal.db").write_bytes(b"what is said")
+
+    with pytest.raises(SandboxBusy):
+        await keeper.forget_journal("h")
+    assert journal_of(root) == ["journal.db"]
+
+
+async def test_nothing_is_forgotten_of_a_folder_that_is_not_there(keeper):
+    with pytest.raises(UnknownHandle):
+        await keeper.forget_journal("none")

@@ -1,0 +1,136 @@
+"""Removing the sandboxes that no thread works in any more.
+
+=============  ==========================================  =====================================
+Kind           Branch                                      What happens once it is orphaned
+=============  ==========================================  =====================================
+a container    any, unless it was used since the deletion  it is removed with its files
+``remote-user`` a conversation's own folder                the machine puts the folder aside for
+                                                           seven days if nothing in it would be
+                                                           lost; else the folder stays, and only
+                                                           the journal of its runs is removed
+``remote-user`` a branch that has a name                   nothing: it is the person's, not the
+                                                           chat's
+=============  ==========================================  =====================================
+
+The row says what is to be done (``orphaned_at``) until it is done, so nothing is forgotten when
+the machine or the engine is away, or when this process dies.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from agents.models import Agent
+from links import store
+from links.models import Link
+from mesh.lib.errors import AppError
+from sandboxes import providers
+from sandboxes.core.handle import is_key, project_ref
+from sandboxes.core.kinds import REMOTE_USER
+from sandboxes.models import SandboxRunnerState
+from sandboxes.providers.base import Place
+from sandboxes.selectors import find_recorded
+from sandboxes.services.records import forget_sandbox
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER: Final = timedelta(minutes=10)
+AT_ONCE: Final = 20
+# How long after a thread was deleted a run that was being stopped may still note its sandbox.
+AFTERMATH: Final = timedelta(minutes=5)
+
+
+def orphan_sandboxes(
+    *,
+    user_id: int,
+    org_id: UUID,
+    agent_id: UUID,
+    branch: str,
+    unused_since: datetime,
+    now: datetime,
+) -> int:
+    """Have a person's sandboxes of a branch removed, of which no thread is left; return how many.
+
+    One with the name of a branch that was used since its last thread was deleted is left alone:
+    a tool or a preview needs it. The caller's transaction decides.
+    """
+    ref = project_ref(org_id=org_id, agent_id=agent_id, branch=branch)
+    rows = SandboxRunnerState.objects.filter(user_id=user_id, project_ref=ref)
+    if not is_key(branch):  # others than its threads may use it
+        rows = rows.exclude(sandbox_provider_kind=REMOTE_USER)
+        rows = rows.filter(used_at__lte=unused_since + AFTERMATH)
+    return rows.update(orphaned_at=now, removal_tried_at=None)
+
+
+async def remove_orphans() -> int:
+    """Remove sandboxes that are orphaned; return how many are done with. Safe to repeat.
+
+    What can't be reached, or in which an agent is at work, is tried again later.
+    """
+    done = 0
+    for row in await store.run(_claim, now=timezone.now()):
+        try:
+            await _remove(row)
+        except AppError as exc:
+            logger.info("Sandbox %s can't be removed yet: %s", row.handle, exc)
+        except Exception:
+            logger.exception("Sandbox %s can't be removed; it is tried again.", row.handle)
+        else:
+            done += await store.run(_forget, row)
+    return done
+
+
+def _claim(*, now: datetime) -> list[SandboxRunnerState]:
+    """Return the sandboxes that this process is to remove now.
+
+    Each is another's only after ``RETRY_AFTER``: the conditional update decides.
+    """
+    due = Q(removal_tried_at=None) | Q(removal_tried_at__lte=now - RETRY_AFTER)
+    rows = SandboxRunnerState.objects.filter(due, orphaned_at__isnull=False)
+    # Those that were not tried yet first: some may never be reached.
+    found = list(rows.order_by(F("removal_tried_at").asc(nulls_first=True))[:AT_ONCE])
+    return [row for row in found if rows.filter(pk=row.pk).update(removal_tried_at=now)]
+
+
+async def _remove(row: SandboxRunnerState) -> None:
+    """Remove the sandbox from where it is.
+
+    Raises:
+        AppError: that can't be done now.
+    """
+    place = Place(kind=row.sandbox_provider_kind, link_id=row.link_id, handle=row.handle)
+    if place.kind == REMOTE_USER and not await store.run(_is_known, row.link_id):
+        return  # its machine was removed: nobody is left to ask
+    await providers.provider_for(place.kind).discard(place)
+
+
+def _is_known(link_id: UUID | None) -> bool:
+    return link_id is not None and Link.objects.filter(pk=link_id, revoked_at=None).exists()
+
+
+def _forget(row: SandboxRunnerState) -> bool:
+    """Remove the record of a sandbox that was removed, unless it is in use again by now."""
+    recorded = find_recorded(row)
+    with transaction.atomic():
+        if recorded is not None:  # the order in which a record is written, too
+            Agent.objects.select_for_update().only("pk").get(pk=recorded.agent.pk)
+        orphans = SandboxRunnerState.objects.select_for_update()
+        if not orphans.filter(pk=row.pk, orphaned_at=row.orphaned_at).exists():
+            return False
+        if recorded is None:
+            orphans.filter(pk=row.pk).delete()
+            return True
+        forget_sandbox(
+            agent=recorded.agent,
+            user_id=recorded.user_id,
+            branch=recorded.branch,
+            kind=row.sandbox_provider_kind,
+        )
+    return True
