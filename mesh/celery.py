@@ -31,6 +31,7 @@ app.conf.update(
             "threads.expire_queued_runs": 60.0,
             "threads.prune_events": 600.0,
             "threads.prune_unsent": 600.0,
+            "threads.purge_deleted": 60.0,
         }.items()
     },
     broker_connection_retry_on_startup=True,

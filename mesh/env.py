@@ -97,6 +97,11 @@ class Env:
     token_seconds: int = _var(
         "MESH_TOKEN_SECONDS", 3600, "How long a machine's access token lives; it renews itself."
     )
+    keep_deleted_days: int = _var(
+        "MESH_KEEP_DELETED_DAYS",
+        7,
+        "Days in which a deleted chat can be restored; then it is removed for good. 0: at once.",
+    )
     sandbox_runner: str = _var(
         "STUDIO_SANDBOX_RUNNER",
         "remote-user",

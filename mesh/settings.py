@@ -30,6 +30,7 @@ MESH_EMBEDDED = not ENV.database_url
 MESH_NODE = ENV.node or f"{socket.gethostname()}:{os.getpid()}"
 MESH_INTERNAL_ADDRESS = ENV.internal_address
 MESH_CATALOG = ENV.catalog
+MESH_KEEP_DELETED_DAYS = ENV.keep_deleted_days
 MESH_ALLOW_LOCALHOST_LINKS = ENV.allow_localhost_links
 STUDIO_SANDBOX_RUNNER = ENV.sandbox_runner
 MESH_SANDBOX_KINDS = [kind.strip() for kind in ENV.sandbox_kinds.split(",") if kind.strip()]

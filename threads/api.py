@@ -116,7 +116,8 @@ class ThreadApi(APIView):
 
     @extend_schema(responses={204: None}, operation_id="threads_delete")
     def delete(self, request: Request, org: str, thread_id: UUID) -> Response:
-        """Stop what runs in the thread, and remove it."""
+        """Stop what runs in the thread, and hide it. It can be restored for some days
+        (``…/restore``), and is then removed for good."""
         services.delete_thread(thread=_thread(request, org, thread_id))
         return Response(status=204)
 

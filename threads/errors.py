@@ -155,6 +155,20 @@ class BadRunId(AppError):
     hint = "Send the runId that the message was answered with."
 
 
+class ThreadPurged(AppError):
+    code = "thread_purged"
+    text = "This chat was deleted too long ago to be restored."
+    hint = "Start a new chat."
+    status = 410
+
+
+class MessageIdTaken(AppError):
+    code = "message_id_taken"
+    text = "This chat already has an answer or a run with that id."
+    hint = "Send the message under an id of its own, or without one."
+    status = 409
+
+
 class NotBegun(AppError):
     code = "not_begun"
     text = "This chat has no sandbox yet."

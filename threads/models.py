@@ -30,7 +30,8 @@ class Thread(models.Model):
     the newest event of the journal, ``pruned_seq`` of the newest that was removed because its
     answer is stored; ``session_ref`` is the harness's own name of the conversation, for the
     next turn's resume. What ended after ``seen_at``, its owner has not seen. A deleted thread
-    is hidden at once; its row stays until its last run is known to be stopped.
+    is hidden at once and can be restored for a while; then its rows are removed in steps
+    (``core/deletion.py``), the first of which sets ``purge_began_at``.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -49,9 +50,17 @@ class Thread(models.Model):
     updated_at = models.DateTimeField(default=timezone.now)
     seen_at = models.DateTimeField(default=timezone.now)
     deleted_at = models.DateTimeField(null=True)
+    purge_began_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["owner", "-updated_at"], name="threads_of_an_owner")]
+        indexes = [
+            models.Index(fields=["owner", "-updated_at"], name="threads_of_an_owner"),
+            models.Index(
+                fields=["deleted_at"],
+                condition=Q(deleted_at__isnull=False),
+                name="deleted_threads",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.title or "New chat"

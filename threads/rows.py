@@ -22,6 +22,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from mesh.database_errors import DATABASE_AWAY
+from mesh.selectors import NotFound
 from threads.models import Thread
 
 # No database takes a NUL in text, nor half of a surrogate pair.
@@ -103,21 +104,37 @@ def is_passing(exc: BaseException) -> bool:
 
 
 def lock(thread_id: UUID) -> Thread:
-    """Return the thread, locked until the transaction ends."""
-    return Thread.objects.select_for_update(of=("self",)).get(pk=thread_id)
+    """Return the thread, locked until the transaction ends.
+
+    Raises:
+        NotFound: it was purged meanwhile.
+    """
+    thread = Thread.objects.select_for_update(of=("self",)).filter(pk=thread_id).first()
+    if thread is None:
+        raise NotFound
+    return thread
 
 
 def lock_deleted(instance: Thread, **_: Any) -> None:
-    """Lock a thread before its rows are deleted, so that none comes in behind them."""
+    """Lock a thread that a cascade deletes, so that no event is written behind the cascade.
+
+    The purge (``services/deletion.py``) holds the lock already; whoever deletes a person or an
+    organization does not.
+    """
     Thread.objects.select_for_update(of=("self",)).filter(pk=instance.pk).first()
 
 
 def append(thread_id: UUID, drafts: Sequence[Draft]) -> list[EventRow]:
-    """Add ``drafts`` to the journal of one thread, and return them under their numbers."""
+    """Add ``drafts`` to the journal of one thread, and return them under their numbers.
+
+    Raises:
+        NotFound: the thread was purged meanwhile.
+    """
     if not drafts:
         return []
     # The update locks the row, so the number read after it is ours.
-    Thread.objects.filter(pk=thread_id).update(last_seq=F("last_seq") + len(drafts))
+    if not Thread.objects.filter(pk=thread_id).update(last_seq=F("last_seq") + len(drafts)):
+        raise NotFound
     last = Thread.objects.values_list("last_seq", flat=True).get(pk=thread_id)
     return insert(number(thread_id, last - len(drafts), drafts), now=timezone.now())
 

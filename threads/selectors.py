@@ -68,6 +68,14 @@ def list_threads(*, viewer: User, organization: Organization) -> list[Thread]:
     return list(threads.order_by("-updated_at")[:LIST_LIMIT])
 
 
+def list_deleted(*, viewer: User, organization: Organization, since: datetime) -> list[Thread]:
+    """Return the viewer's threads deleted after ``since``, the newest first; one query."""
+    deleted = Thread.objects.filter(
+        owner=viewer, organization=organization, deleted_at__gt=since, purge_began_at=None
+    )
+    return list(deleted.order_by("-deleted_at")[:LIST_LIMIT])
+
+
 def list_branches(*, viewer: User, agent: Agent) -> list[str]:
     """Return the branches of the viewer's newest threads with ``agent``, each once."""
     threads = _visible(viewer).filter(agent=agent).exclude(branch="")

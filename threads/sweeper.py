@@ -14,12 +14,14 @@ from django.utils import timezone
 
 from mesh import database_pool, single_use
 from mesh.database_errors import DATABASE_AWAY
+from sandboxes import services as sandboxes
 from threads import services
 
 logger = logging.getLogger(__name__)
 
 EVERY: Final = 60.0  # seconds
 WATCH_EVERY: Final = 10.0
+PURGE_PAUSE: Final = 0.05  # between two batches, in which others write
 
 
 async def sweep() -> None:
@@ -33,6 +35,7 @@ async def sweep() -> None:
     ):
         if count := await database_pool.heavy.run(work, now=timezone.now()):
             logger.info("%s: %s", work.__name__, count)
+    await purge()
 
 
 async def watch() -> None:
@@ -40,6 +43,22 @@ async def watch() -> None:
     for work in (services.tell_untaken_runs, services.end_untaken_runs):
         if count := await database_pool.heavy.run(work, now=timezone.now()):
             logger.warning("%s: %s. Does the worker run?", work.__name__, count)
+    await sandboxes.remove_orphans()
+
+
+async def purge() -> None:
+    """Remove what is left of deleted threads whose time is up, and their sandboxes."""
+    total = 0
+    for _ in range(services.BATCHES):
+        count = await database_pool.heavy.run(services.purge_deleted, now=timezone.now())
+        if not count:
+            break
+        total += count
+        await asyncio.sleep(PURGE_PAUSE)
+    if total:
+        logger.info("purge_deleted: %s rows", total)
+    if removed := await sandboxes.remove_orphans():
+        logger.info("removed %s sandboxes of deleted threads", removed)
 
 
 async def sweep_for_ever(*, every: float = EVERY) -> None:

@@ -33,3 +33,17 @@ def prune_events() -> int:
 def prune_unsent() -> int:
     """Remove attached files that were never sent. Running it twice does no harm."""
     return services.prune_unsent(now=timezone.now())
+
+
+@shared_task(name="threads.purge_deleted")
+def purge_deleted() -> int:
+    """Remove deleted threads whose time is up, a limited number of batches of them.
+
+    Running it twice does no harm.
+    """
+    total = 0
+    for _ in range(services.BATCHES):
+        if not (count := services.purge_deleted(now=timezone.now())):
+            break
+        total += count
+    return total

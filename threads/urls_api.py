@@ -2,10 +2,25 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from threads import api, files_api, mcp_gateway, permissions_api, preview_api, queue_api, stream
+from threads import (
+    api,
+    deletion_api,
+    files_api,
+    mcp_gateway,
+    permissions_api,
+    preview_api,
+    queue_api,
+    stream,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("threads", api.ThreadsApi.as_view(), name="threads"),
+    path("threads/deleted", deletion_api.DeletedThreadsApi.as_view(), name="deleted-threads"),
+    path(
+        "threads/<uuid:thread_id>/restore",
+        deletion_api.RestoreApi.as_view(),
+        name="restore-thread",
+    ),
     path("threads/<uuid:thread_id>", api.ThreadApi.as_view(), name="thread"),
     path("threads/<uuid:thread_id>/seen", api.SeenApi.as_view(), name="seen"),
     path("threads/<uuid:thread_id>/messages", api.MessagesApi.as_view(), name="messages"),

@@ -33,6 +33,19 @@ def test_a_task_is_the_service_of_its_name(name, monkeypatch):
     assert len(seen) == 1
 
 
+def test_deleted_threads_are_purged_until_nothing_is_due(monkeypatch):
+    counts = iter([1_000, 7, 0])
+    monkeypatch.setattr(services, "purge_deleted", lambda *, now: next(counts))
+
+    assert tasks.purge_deleted() == 1_007
+
+
+def test_a_task_leaves_the_rest_of_a_huge_purge_to_the_next(monkeypatch):
+    monkeypatch.setattr(services, "purge_deleted", lambda *, now: 1)
+
+    assert tasks.purge_deleted() == services.BATCHES
+
+
 def celery(**environ):
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("MESH_SECRET", "DATABASE"))}
     return subprocess.run(
@@ -51,7 +64,8 @@ def test_every_task_that_is_due_exists(tmp_path):
     )
 
     due, known, hooks = json.loads(shown.stdout)
-    assert due == ["links.expire", "mesh.forget_expired", *(f"threads.{name}" for name in NAMES)]
+    names = [*NAMES, "purge_deleted"]
+    assert due == ["links.expire", "mesh.forget_expired", *(f"threads.{name}" for name in names)]
     assert set(due) <= set(known)
     assert hooks == ["ring_link"]  # what the worker finds out is told to the pages, too
 

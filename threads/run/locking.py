@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from mesh.selectors import NotFound
 from threads import rows
 from threads.models import Run
 
@@ -14,7 +15,10 @@ def lock_run(run_id: UUID) -> Run | None:
     thread_id = Run.objects.filter(pk=run_id).values_list("thread_id", flat=True).first()
     if thread_id is None:
         return None
-    rows.lock(thread_id)
+    try:
+        rows.lock(thread_id)
+    except NotFound:  # purged since
+        return None
     return (
         Run.objects.select_for_update(of=("self",))
         .select_related("prompt", "thread__agent", "thread__link")

@@ -17,6 +17,7 @@ from threads.services.attempts import (
     restart_run,
     take_over,
 )
+from threads.services.deletion import BATCHES, purge_deleted, restore_thread
 from threads.services.leaving import stop_runs_of_those_who_left
 from threads.services.levels import LevelSet, set_level
 from threads.services.messages import NewMessage, post_message
@@ -35,6 +36,7 @@ from threads.services.threads import create_thread, delete_thread, mark_seen, re
 from threads.services.untaken import end_untaken_runs, tell_untaken_runs
 
 __all__ = [
+    "BATCHES",
     "Answer",
     "LevelSet",
     "NewMessage",
@@ -64,12 +66,14 @@ __all__ = [
     "post_message",
     "prune_events",
     "prune_unsent",
+    "purge_deleted",
     "release_leases",
     "remove_rule",
     "rename_thread",
     "renew_leases",
     "requeue_run",
     "restart_run",
+    "restore_thread",
     "set_level",
     "steer_queued",
     "stop_runs_of_those_who_left",

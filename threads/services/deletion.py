@@ -1,0 +1,164 @@
+"""Restoring deleted threads, and purging them for good once they can't be restored any more.
+
+A purge removes rows in batches, each in a transaction of its own under the thread's lock, so
+that a thread of a million events never keeps other writers waiting. After each commit the
+database says what is still to be done: ``purge_began_at`` is set first and the thread's own row
+goes last, so a crash between two batches only delays the rest.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.apps import apps
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from mesh.models import Organization, User
+from mesh.selectors import NotFound
+from sandboxes.services import orphan_sandboxes
+from threads.core import lanes, run_state
+from threads.core.deletion import (
+    PURGED,
+    STOP_OWED,
+    Facts,
+    Rows,
+    Step,
+    is_restorable,
+    step_of,
+)
+from threads.errors import ThreadPurged
+from threads.models import Run, Thread
+from threads.services.announce import announce
+from threads.services.runs import cancel
+
+CANDIDATES: Final = 20  # threads that one call looks at
+BATCHES: Final = 200  # in a row, before the sweeper looks after other things
+
+_RUNS = Run.objects.filter(thread=OuterRef("pk"))
+_HAS_UNFINISHED = Exists(_RUNS.filter(state__in=run_state.UNFINISHED))
+_OWES_STOP = Exists(
+    _RUNS.filter(
+        cancel_requested_at__isnull=False,
+        cancel_delivered_at=None,
+        fence__gt=0,
+    ).exclude(lane=lanes.LINK, thread__link=None)  # a machine that was removed can't be told
+)
+
+
+def keep_deleted() -> timedelta:
+    """Return for how long a deleted thread can be restored."""
+    return timedelta(days=settings.MESH_KEEP_DELETED_DAYS)
+
+
+def restore_thread(*, owner: User, organization: Organization, thread_id: UUID) -> Thread:
+    """Bring back a deleted thread with everything that is in it. Safe to repeat.
+
+    What ran or waited in it when it was deleted was stopped, and stays so.
+
+    Raises:
+        NotFound: there is no such thread, or it is not the owner's in this organization.
+        ThreadPurged: it was deleted too long ago.
+    """
+    with transaction.atomic():
+        mine = Thread.objects.filter(pk=thread_id, owner=owner, organization=organization)
+        thread = mine.select_for_update(of=("self",)).first()
+        if thread is None:
+            raise NotFound
+        if thread.deleted_at is None:
+            return thread
+        facts = Facts(deleted_at=thread.deleted_at, purge_began_at=thread.purge_began_at)
+        if not is_restorable(facts, now=timezone.now(), keep=keep_deleted()):
+            raise ThreadPurged
+        thread.deleted_at = None
+        thread.save(update_fields=["deleted_at"])
+        announce(thread_id=thread.pk, owner_id=thread.owner_id)
+    return thread
+
+
+def purge_deleted(*, now: datetime) -> int:
+    """Remove one batch of rows of a thread whose time is up; return how many rows were removed.
+
+    Call it again until it returns 0. Several processes may call it at once: one that finds a
+    thread locked goes on to the next.
+    """
+    keep = keep_deleted()
+    began = Q(purge_began_at__isnull=False)
+    due = began | Q(_HAS_UNFINISHED) | Q(deleted_at__lte=now - keep)
+    # Those that only wait for their machine would be in the way of the others.
+    waits = ~began & Q(_OWES_STOP) & Q(deleted_at__gt=now - keep - STOP_OWED)
+    found = Thread.objects.filter(due, deleted_at__isnull=False)
+    found = found.filter(Q(_HAS_UNFINISHED) | ~waits).order_by("deleted_at")
+    for thread_id in found.values_list("pk", flat=True)[:CANDIDATES]:
+        if count := _purge_batch(thread_id, now=now, keep=keep):
+            return count
+    return 0
+
+
+def _purge_batch(thread_id: UUID, *, now: datetime, keep: timedelta) -> int:
+    """Remove the next batch of a thread, unless it is another process's or was restored."""
+    with transaction.atomic():
+        locked = Thread.objects.select_for_update(of=("self",), skip_locked=True)
+        thread = locked.filter(pk=thread_id).first()
+        if thread is None:
+            return 0
+        step = step_of(_facts(thread), now=now, keep=keep)
+        if step is Step.STOP:
+            cancel(thread=thread)
+        if step is not Step.PURGE:
+            return 0
+        if thread.purge_began_at is None:
+            # What the thread's own row says of the conversation goes at once.
+            blank = {"title": "", "session_ref": "", "purge_began_at": now}
+            Thread.objects.filter(pk=thread_id).update(**blank)
+        for rows in PURGED:
+            if count := _remove(rows, thread_id):
+                return count
+        _orphan_sandboxes(thread, now=now)
+        thread.delete()
+    return 1
+
+
+def _facts(thread: Thread) -> Facts:
+    found = Thread.objects.filter(pk=thread.pk).values_list(_HAS_UNFINISHED, _OWES_STOP)
+    has_unfinished, owes_stop = found.get()
+    return Facts(
+        deleted_at=thread.deleted_at,
+        purge_began_at=thread.purge_began_at,
+        has_unfinished_run=has_unfinished,
+        owes_stop=owes_stop,
+    )
+
+
+def _remove(rows: Rows, thread_id: UUID) -> int:
+    """Remove up to a batch of a thread's rows of one model; return how many."""
+    objects = apps.get_model("threads", rows.model)._default_manager
+    found = objects.filter(**{rows.path: thread_id}).order_by()
+    ids = list(found.values_list("pk", flat=True)[: rows.batch])
+    if ids:
+        # Only the keys are read: a message may hold megabytes.
+        objects.filter(pk__in=ids).only("pk").delete()
+    return len(ids)
+
+
+def _orphan_sandboxes(thread: Thread, *, now: datetime) -> None:
+    """Leave the thread's sandboxes to be removed, unless another thread works in them."""
+    if not thread.branch or thread.deleted_at is None:
+        return
+    others = Thread.objects.filter(
+        owner=thread.owner_id, agent=thread.agent_id, branch=thread.branch
+    )
+    if others.exclude(pk=thread.pk).exists():
+        return
+    orphan_sandboxes(
+        user_id=thread.owner_id,
+        org_id=thread.organization_id,
+        agent_id=thread.agent_id,
+        branch=thread.branch,
+        unused_since=thread.deleted_at,
+        now=now,
+    )
