@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from mesh.selectors import NotFound
 from threads import bell, rows, selectors, services
-from threads.errors import ApprovalAnswered, RunOver, TooManyQueued
+from threads.errors import ApprovalAnswered, MessageIdTaken, RunOver, TooManyQueued
 from threads.models import Approval, Message, Run, Thread
 from threads.run import state as run_state
 from threads.services import messages
@@ -331,3 +331,34 @@ def test_numbers_follow_each_other(thread):
         row.seq for row in selectors.list_events(thread_id=thread.pk, after=0, limit=9, size=9_999)
     ] == [*range(1, 7)]
     assert Thread.objects.get(pk=thread.pk).last_seq == 6
+
+
+def ended(run):
+    services.claim_run(run_id=run.pk)
+    services.finish_run(run_id=run.pk, state="failed", code="stuck")
+
+
+def at_work(run):
+    services.claim_run(run_id=run.pk)
+
+
+def waiting(run):
+    pass
+
+
+@pytest.mark.parametrize("become", [ended, at_work, waiting])
+def test_a_message_can_not_take_the_id_of_an_answer(say, become):
+    """Also of one that is still to come: it could not be stored."""
+    run = say()
+    become(run)
+
+    with pytest.raises(MessageIdTaken):
+        say("again", client_id=str(run.pk))
+    assert Message.objects.filter(role="user").count() == 1
+
+
+def test_the_id_of_another_threads_answer_is_free(say, thread, ada, org, agent):
+    run = say()
+    other = services.create_thread(owner=ada, organization=org, agent=agent)
+
+    assert say(to=other, client_id=str(run.pk)).thread == other

@@ -61,7 +61,7 @@ def purging(monkeypatch):
     monkeypatch.setattr(sweeper.sandboxes, "remove_orphans", remove_orphans)
     monkeypatch.setattr(sweeper, "PURGE_PAUSE", 0)
     yield calls
-    pool.close()
+    database_pool.close()
 
 
 async def test_deleted_threads_are_purged_until_nothing_is_due(purging):

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -16,7 +17,7 @@ from mesh.selectors import NotFound
 from threads import rows
 from threads.chunks import status_chunk, title_chunk, user_message_chunk
 from threads.core.title import title_from
-from threads.errors import AgentMismatch, TooManyQueued
+from threads.errors import AgentMismatch, MessageIdTaken, TooManyQueued
 from threads.models import Message, Run, Thread
 from threads.rows import Draft
 from threads.run import state as run_state
@@ -53,7 +54,8 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
 
     Raises:
         LinkUnavailable: the machine is offline or can't run the harness; nothing is kept.
-        AgentMismatch, TooManyQueued, KindUnavailable, HarnessUnknown: nothing is kept.
+        AgentMismatch, TooManyQueued, MessageIdTaken: nothing is kept.
+        KindUnavailable, HarnessUnknown: nothing is kept.
         NoProviderKey, NoModelAtTier: Decopilot could ask no model; nothing is kept.
         FilesNotTaken, FileUnknown and their like (``attach``): nothing is kept.
         NotFound: the thread was deleted meanwhile.
@@ -67,6 +69,7 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
         if known is not None:
             return known
         _check(thread, message)
+        _check_id(thread, client_id)
         pins, lane = choose_pins(thread=thread, wish=message.wish, tier=message.tier)
         takes = takes_of(pins.harness_id, message.tier)
         given = attach(parts=message.parts, thread=thread, by=author, takes=takes)
@@ -127,6 +130,19 @@ def _find_known(thread: Thread, message: NewMessage) -> tuple[Run | None, str]:
         thread=thread, prompt__client_id__startswith=key, state__in=run_state.UNFINISHED
     )
     return again.first(), f"{key}-{thread.last_seq + 1}"
+
+
+def _check_id(thread: Thread, client_id: str) -> None:
+    """Refuse the id of an answer of the thread, also of one that is still to come.
+
+    An answer is stored under its run's id, which a prompt of that name would keep it from.
+    """
+    try:
+        is_of_run = thread.runs.filter(pk=UUID(client_id)).exists()
+    except ValueError:
+        is_of_run = False
+    if is_of_run or Message.objects.filter(thread=thread, client_id=client_id).exists():
+        raise MessageIdTaken
 
 
 def _check(thread: Thread, message: NewMessage) -> None:
