@@ -13,6 +13,7 @@ from tests.threads.promises import assert_whole
 from tests.threads.races import at_once
 from threads import committing, services
 from threads.committing import Share
+from threads.errors import ThreadPurged
 from threads.models import Event, Message, Run, Thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -140,3 +141,68 @@ def test_a_thread_deleted_while_its_agent_speaks(say, thread, turn):
 
     assert Thread.objects.count() == Event.objects.count() == 0
     assert isinstance(committing.commit([share])[0].error, committing.Refused)
+
+
+def long_deleted(thread):
+    """Delete the thread, so that it may be purged from this moment on."""
+    services.delete_thread(thread=thread)
+    Thread.objects.filter(pk=thread.pk).update(deleted_at=timezone.now() - timedelta(days=7))
+
+
+def purge():
+    """Purge until nothing is due; return how many rows were removed."""
+    total = 0
+    while count := services.purge_deleted(now=timezone.now()):
+        total += count
+    return total
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_two_purges(say, thread, ada, org, agent, turn):
+    other = services.create_thread(owner=ada, organization=org, agent=agent)
+    for each in (thread, other):
+        say("a", to=each)
+        say("b", to=each)
+        long_deleted(each)
+    rows = sum(model.objects.count() for model in (Thread, Message, Run, Event))
+
+    counts = at_once(purge, purge)
+
+    assert sum(counts) + purge() == rows
+    assert not Thread.objects.exists()
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_a_purge_and_a_restore(say, thread, ada, org, turn, monkeypatch):
+    """The restoring process's clock is behind: to it, the thread can still be restored."""
+    say("a")
+    before = Message.objects.count() + 1  # and what the deletion says of the run that waited
+    long_deleted(thread)
+    monkeypatch.setattr("threads.services.deletion.timezone.now", lambda: thread.created_at)
+
+    purged, restored = at_once(
+        lambda: services.purge_deleted(now=thread.created_at + timedelta(days=1)),
+        lambda: services.restore_thread(owner=ada, organization=org, thread_id=thread.pk),
+    )
+
+    if isinstance(restored, ThreadPurged):
+        assert purged > 0
+    else:
+        assert (purged, Message.objects.count()) == (0, before)
+        assert_whole(thread)
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_a_purge_and_the_end_of_its_run(say, thread, turn):
+    """The agent speaks its last words while its chat is purged."""
+    run = say()
+    services.claim_run(run_id=run.pk)
+    long_deleted(thread)
+    share = Share(run.pk, 1, numbered(*a_turn("a")))
+    services.mark_stop_delivered(run_id=run.pk)
+
+    at_once(purge, lambda: committing.commit([share]), purge)
+    services.end_overdue_stops(now=timezone.now() + timedelta(minutes=1))
+    purge()
+
+    assert Thread.objects.count() == Event.objects.count() == Message.objects.count() == 0
