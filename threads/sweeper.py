@@ -12,7 +12,7 @@ from typing import Final
 
 from django.utils import timezone
 
-from mesh import database_pool, single_use
+from mesh import database_pool, disk, single_use
 from mesh.database_errors import DATABASE_AWAY
 from sandboxes import services as sandboxes
 from threads import services
@@ -57,6 +57,10 @@ async def purge() -> None:
         await asyncio.sleep(PURGE_PAUSE)
     if total:
         logger.info("purge_deleted: %s rows", total)
+    for _ in range(services.BATCHES):
+        if not await database_pool.heavy.run(disk.free_pages):
+            break
+        await asyncio.sleep(PURGE_PAUSE)
     if removed := await sandboxes.remove_orphans():
         logger.info("removed %s sandboxes of deleted threads", removed)
 

@@ -59,6 +59,7 @@ def purging(monkeypatch):
 
     monkeypatch.setattr(services, "purge_deleted", purge_deleted)
     monkeypatch.setattr(sweeper.sandboxes, "remove_orphans", remove_orphans)
+    monkeypatch.setattr(sweeper.disk, "free_pages", lambda: calls.append("pages"))
     monkeypatch.setattr(sweeper, "PURGE_PAUSE", 0)
     yield calls
     database_pool.close()
@@ -67,7 +68,7 @@ def purging(monkeypatch):
 async def test_deleted_threads_are_purged_until_nothing_is_due(purging):
     await sweeper.purge()
 
-    assert purging == ["batch", "batch", "batch", "sandboxes"]
+    assert purging == ["batch", "batch", "batch", "pages", "sandboxes"]
 
 
 async def test_a_huge_purge_leaves_the_sweeper_time_for_other_things(purging, monkeypatch):
@@ -75,4 +76,4 @@ async def test_a_huge_purge_leaves_the_sweeper_time_for_other_things(purging, mo
 
     await sweeper.purge()
 
-    assert purging == ["batch", "batch", "sandboxes"]
+    assert purging == ["batch", "batch", "pages", "sandboxes"]
