@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from threads import views
+from threads import deletion_views, views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.start, name="start"),
@@ -11,4 +11,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<slug:org>/popover", views.popover, name="popover"),
     path("<slug:org>/choose", views.choose, name="choose"),
     path("<slug:org>/threads/<uuid:thread_id>", views.chat, name="chat"),
+    path("<slug:org>/settings/deleted", deletion_views.deleted, name="settings_deleted"),
+    path(
+        "<slug:org>/settings/deleted/<uuid:thread_id>/restore",
+        deletion_views.restore,
+        name="settings_restore",
+    ),
 ]
