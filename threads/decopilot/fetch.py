@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
-from html.parser import HTMLParser
 from typing import Final
 
 import httpx
@@ -14,14 +12,13 @@ from agents.harness.decopilot.memory import cut
 from mesh.answers import Limits
 from mesh.egress import AddressRefused, Guard, GuardedTransport
 from threads.decopilot.files import ToolFailed
+from threads.decopilot.web_page import text_of
 
 BYTES_LIMIT: Final = 3 * 1024 * 1024
 TEXT_LIMIT: Final = 50_000  # characters for the model
 REDIRECTS: Final = 5
 WAIT: Final = 20.0  # seconds for each step
 WHOLE_WAIT: Final = 60.0  # seconds for all of it
-READING_LIMIT: Final = 5.0  # seconds for understanding the page
-FED: Final = 16 * 1024  # characters that the parser is given at once, and may keep
 LIMITS: Final = Limits(body=2 * BYTES_LIMIT, stream=2 * BYTES_LIMIT)  # what is longer is cut before
 _TEXTUAL: Final = re.compile(r"text/|.*(json|xml|javascript|yaml|toml)")
 _AGENT: Final = "Mesh-Decopilot/1 (fetches what a person's agent asks for)"
@@ -66,7 +63,8 @@ async def _get(client: httpx.AsyncClient, url: str) -> str:
     async with client.stream("GET", url) as reply:
         if not reply.is_success:
             raise ToolFailed(f"The server answered {reply.status_code}.")
-        kind = reply.headers.get("content-type", "text/plain").partition(";")[0].strip().lower()
+        content_type = reply.headers.get("content-type", "text/plain")
+        kind = content_type.partition(";")[0].strip().lower()
         if not _TEXTUAL.match(kind):
             raise ToolFailed(f"This is {kind}, which can't be read as text.")
         body = bytearray()
@@ -74,70 +72,6 @@ async def _get(client: httpx.AsyncClient, url: str) -> str:
             body += piece
             if len(body) > BYTES_LIMIT:
                 break
-        text = bytes(body).decode(reply.charset_encoding or "utf-8", errors="replace")
         # In a thread: a large page takes a while to understand.
-        shown = await asyncio.to_thread(plain_text, text) if "html" in kind else text
+        shown = await asyncio.to_thread(text_of, bytes(body[:BYTES_LIMIT]), content_type)
         return f"{reply.url}\n\n{cut(shown, TEXT_LIMIT)}"
-
-
-def plain_text(html: str) -> str:
-    """Return what a person reads of a page: no scripts, no styles, links with their targets.
-
-    What the parser can't make sense of is left out, and so is the rest of a page that it takes
-    too long for: its time grows with the square of what it holds.
-    """
-    reader = _Reader()
-    deadline = time.monotonic() + READING_LIMIT
-    for start in range(0, len(html), FED):
-        reader.feed(html[start : start + FED])
-        reader.keep_little()
-        if time.monotonic() > deadline:
-            break
-    else:
-        reader.close()
-    lines = (" ".join(line.split()) for line in "".join(reader.pieces).splitlines())
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
-
-
-class _Reader(HTMLParser):
-    hidden = frozenset({"script", "style", "noscript", "template", "svg", "head"})
-    blocks = frozenset(
-        (
-            *("p", "div", "section", "article", "header", "footer", "main", "aside", "nav"),
-            *("li", "ul", "ol", "dt", "dd", "table", "tr", "pre", "blockquote", "form", "br"),
-            *("h1", "h2", "h3", "h4", "h5", "h6", "title", "hr", "figure"),
-        )
-    )
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.pieces: list[str] = []
-        self._hidden = 0
-        self._link = ""
-
-    def keep_little(self) -> None:
-        """Drop the middle of what was begun and does not end, such as a tag or a script: its
-        first characters say what it is, and the last ones may begin its end."""
-        if len(self.rawdata) > FED:
-            self.rawdata = self.rawdata[:16] + self.rawdata[-16:]
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in self.hidden:
-            self._hidden += 1
-        elif tag in self.blocks:
-            self.pieces.append("\n- " if tag == "li" else "\n")
-        if tag == "a":
-            self._link = dict(attrs).get("href") or ""
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self.hidden:
-            self._hidden = max(0, self._hidden - 1)
-        elif tag in self.blocks:
-            self.pieces.append("\n")
-        if tag == "a" and self._link.startswith("http") and not self._hidden:
-            self.pieces.append(f" ({self._link})")
-            self._link = ""
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.pieces.append(data)

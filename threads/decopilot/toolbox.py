@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
+import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from agents.harness.answer import Answer, Todo
 from agents.harness.base import AUTO, PLAN
-from agents.harness.decopilot.memory import DENIED, Image, cut
+from agents.harness.decopilot.memory import DENIED, IMAGES, Image, cut
 from agents.harness.decopilot.remote import RemoteTool, checked_remote
 from agents.harness.decopilot.tools import TOOLS, BadCall, Tool, checked, permission
+from agents.harness.lines import printable
 from agents.harness.questions import PLAN_READY, QUESTION
 from threads.decopilot import shell
 from threads.decopilot.attempt import Answered, Attempt
 from threads.decopilot.fetch import fetch
 from threads.decopilot.files import Files, ToolFailed
 
+logger = logging.getLogger(__name__)
+
 OUTPUT_LIMIT: Final = 60_000  # characters of one output for the model
 USED: Final = "A call under this id was made before. Make it again, under a new id."
+BROKEN: Final = (
+    "The tool {} failed because of a fault in Mesh, which was logged. It is not known whether"
+    " it did anything. Look before you try again, or do without it."
+)
 BLOCKED: Final = (
     "This chat is in plan mode: nothing is changed and nothing is run. Read what you need, then"
     f" show the plan with {PLAN_READY}."
@@ -71,11 +80,32 @@ class Toolbox:
         return list(self._remote.tools.values()) if self._remote is not None else []
 
     async def call(self, call_id: str, name: str, given: Any) -> Result:
-        """Return what the call gave.
+        """Return what the call gave. Whatever goes wrong in a tool ends that call, not the run.
 
         Raises:
             ToolFailed: it failed, was blocked or denied; the sentence is for the model.
+            asyncio.CancelledError: the run was stopped.
         """
+        try:
+            result = await self._call(call_id, name, given)
+        except ToolFailed as exc:
+            # No database and no provider takes a NUL, or half a surrogate pair.
+            raise ToolFailed(printable(str(exc))) from exc
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody stopped the run: something that the tool waited for was cancelled.
+            raise self._broken(name) from None
+        except Exception as exc:
+            raise self._broken(name) from exc
+        return replace(result, text=printable(result.text))
+
+    def _broken(self, name: str) -> ToolFailed:
+        logger.exception("run %s: tool %s raised; the model is told", self._attempt.run_id, name)
+        return ToolFailed(BROKEN.format(name))
+
+    async def _call(self, call_id: str, name: str, given: Any) -> Result:
         if self._answer.is_ended_call(call_id):  # by an attempt that was lost
             raise ToolFailed(USED)
         tool = self._find(name)
@@ -178,6 +208,8 @@ def _image(body: dict[str, Any], reply: dict[str, Any]) -> Result:
     except binascii.Error as exc:
         raise ToolFailed("The image could not be read.") from exc
     kind = str(reply.get("mediaType", "image/png"))
+    if kind not in IMAGES:  # no provider takes it, and the refusal would end the run
+        raise ToolFailed(f"{body['file_path']} is a kind of image that can't be shown.")
     text = f"{body['file_path']} is an image ({kind}, {len(data)} bytes); it follows."
     return Result(text, Image(kind, data))
 

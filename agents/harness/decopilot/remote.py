@@ -53,7 +53,11 @@ def tools_of(server: str, listed: Iterable[Any]) -> list[RemoteTool]:
 def _tool(server: str, each: Any) -> RemoteTool | None:
     schema = each.input_schema if isinstance(each.input_schema, dict) else {}
     schema = {**schema, "type": "object"}
-    if not each.name or len(json.dumps(schema, default=str)) > SCHEMA_LIMIT:
+    try:
+        size = len(json.dumps(schema, default=str, allow_nan=False))
+    except (ValueError, RecursionError):  # no provider takes a NaN, and the run would end
+        return None
+    if not each.name or size > SCHEMA_LIMIT:
         return None
     # Only what says of itself that it changes nothing is not asked for (U-M).
     looks = getattr(each.annotations, "read_only_hint", None) is True

@@ -72,7 +72,14 @@ def test_two_names_stay_two():
 
 def test_what_no_model_takes_is_left_out():
     huge = {"type": "object", "description": "x" * remote.SCHEMA_LIMIT}
-    odd = [listed("a", schema=huge), listed(""), listed("b", schema="?"), listed("b")]
+    nan = {"type": "object", "default": float("nan")}
+    odd = [
+        listed("a", schema=huge),
+        listed("n", schema=nan),
+        listed(""),
+        listed("b", schema="?"),
+        listed("b"),
+    ]
 
     assert [(tool.name, tool.schema) for tool in tools_of("s", odd)] == [
         ("mcp__s__b", {"type": "object"})

@@ -25,7 +25,8 @@ SECRET = f"sk-ant-{MARK}"
 
 
 class AnsweringSandbox(ScriptedSandbox):
-    """Answers its routes as ``replies`` say: a body, a status with a body, or an error."""
+    """Answers its routes as ``replies`` say: a body (as JSON, or as
+    its bytes), a status with a body, or an error."""
 
     def __init__(self, **replies):
         super().__init__()
@@ -54,8 +55,10 @@ class AnsweringSandbox(ScriptedSandbox):
         reply = self.replies[path]
         reply = reply.pop(0) if isinstance(reply, list) and len(reply) > 1 else reply
         reply = reply[0] if isinstance(reply, list) else reply
-        if isinstance(reply, Exception):
+        if isinstance(reply, BaseException):
             raise reply
+        if isinstance(reply, bytes):
+            return httpx.Response(200, content=reply)
         status, body = reply if isinstance(reply, tuple) else (200, reply)
         return httpx.Response(status, json=body)
 

@@ -6,8 +6,6 @@ import asyncio
 import gzip
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mesh.egress import Guard
 from mesh.lib.addresses import parse_allowed
@@ -15,7 +13,7 @@ from tests.mesh.test_answers import answer as packed_answer
 from tests.mesh.test_answers import serving as serving_bytes
 from tests.mesh.test_egress import names, serving
 from threads.decopilot import fetch as fetching
-from threads.decopilot.fetch import BYTES_LIMIT, fetch, plain_text
+from threads.decopilot.fetch import BYTES_LIMIT, fetch
 from threads.decopilot.files import ToolFailed
 
 
@@ -45,6 +43,10 @@ async def test_a_page_is_read_as_text():
     assert "One two" in shown
     assert "- l (https://x)" in shown
     assert "evil" not in shown
+
+
+async def test_an_unknown_charset_is_no_failure():
+    assert "Grüße" in await get(reply("<p>Grüße", "text/html; charset=none"))
 
 
 @pytest.mark.parametrize(
@@ -94,12 +96,6 @@ async def test_a_page_that_drips_is_given_up(monkeypatch):
             await fetch(url, guard=Guard(allowed=parse_allowed("127.0.0.1"), plain=True))
 
 
-def test_what_never_ends_is_left_out_of_a_page():
-    html = "<p>One</p><script>" + "x" * 60_000 + "</script><p>Two</p><a " + "y" * 60_000 + ">"
-
-    assert plain_text(html).split() == ["One", "Two"]
-
-
 async def test_a_huge_page_is_cut():
     assert len(await get(reply("x" * (BYTES_LIMIT + 9), "text/plain"))) < 60_000
 
@@ -117,8 +113,3 @@ async def test_nothing_inside_is_reached(url):
 async def test_what_is_no_web_address_is_refused(url):
     with pytest.raises(ToolFailed):
         await fetch(url)
-
-
-@given(st.text(alphabet="<>/abscriptly ='\"&;!-", max_size=200))
-def test_any_html_is_read(html):
-    assert isinstance(plain_text(html), str)
