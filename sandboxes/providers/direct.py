@@ -127,6 +127,9 @@ class DirectProvider(SpeakingProvider):
         address = await self.address_of(place.handle)
         if not address:
             raise SandboxDown
+        known = self._ways.get(place.handle)
+        if known is not None:  # made by another call, while this one asked for the address
+            return known
         client = bounded_client(
             httpx.AsyncHTTPTransport(trust_env=False),  # no proxy of this machine has a part in it
             limits=LAPTOP,

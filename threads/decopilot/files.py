@@ -7,7 +7,6 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from mesh.lib.errors import AppError
 from mesh.lib.targets import BadTarget
 from sandboxes.providers.base import (
     DispatchRefused,
@@ -95,10 +94,10 @@ class Files:
         try:
             # One call that is given up must not end the start that others wait for.
             return await asyncio.shield(ready)
-        except (AppError, ToolFailed):
-            if self._ready is ready:
+        finally:
+            # A start that failed, in whatever way, is not what the next call waits for.
+            if self._ready is ready and ready.done() and (ready.cancelled() or ready.exception()):
                 self._ready = None
-            raise
 
     async def _ensure(self) -> tuple[Place, SandboxProvider]:
         place, provider = await self._find()

@@ -34,6 +34,7 @@ CALL_LIMIT: Final = 600.0  # seconds that one call may take
 CLOSE_LIMIT: Final = 2.0  # seconds for a server to hear that it is over
 LIMITS: Final = Limits(body=16 * MIB, stream=64 * MIB)
 PAGES: Final = 20  # of a list of tools
+NO_MCP: Final = "It could not be reached, or speaks no MCP."
 
 
 class Unusable(Exception):
@@ -78,18 +79,15 @@ class Servers:
 
 
 class Connection:
-    """One server. The library's client lives in a task of its own, which also ends it: it may
-    break between two calls, and is then opened anew by the next one."""
+    """One server. Its session may break between two calls; the next call opens another."""
 
     def __init__(self, server: McpServer, *, allowed: Allowed) -> None:
         self._server = server
         # Without a secret there is nothing to be read on the way.
         self._guard = Guard(allowed=allowed, plain=not server.headers)
-        self._client: Client | None = None
-        self._holding: asyncio.Task[None] | None = None
-        self._over = asyncio.Event()
-        self._status = 0  # of the last response that was a refusal
-        self._why = ""
+        self._session: _Session | None = None
+        # Of several calls that find the session broken, one opens the next.
+        self._opening = asyncio.Lock()
 
     async def open(self) -> list[RemoteTool]:
         """Connect, and return the server's tools.
@@ -97,32 +95,140 @@ class Connection:
         Raises:
             Unusable
         """
-        self._over, self._status = asyncio.Event(), 0
-        ready: asyncio.Future[list[RemoteTool]] = asyncio.get_running_loop().create_future()
-        self._holding = asyncio.create_task(self._hold(ready), name=f"mcp {self._server.name}")
+        async with self._opening:
+            return await self._open()
+
+    async def _open(self) -> list[RemoteTool]:
+        session = _Session(self._server, self._guard)
         try:
             async with asyncio.timeout(OPEN_LIMIT):
-                return await ready
+                tools = await session.tools()
         except TimeoutError as exc:
-            self._holding.cancel()
             raise Unusable("It did not answer in time.") from exc
+        else:
+            self._session = session
+            return tools
+        finally:
+            if self._session is not session:  # it failed, or whoever asked for it was cancelled
+                session.end()
 
-    async def _hold(self, ready: asyncio.Future[list[RemoteTool]]) -> None:
+    async def _ready(self) -> _Session:
+        async with self._opening:
+            if self._session is None or not self._session.is_open:
+                try:
+                    await self._open()
+                except Unusable as exc:
+                    raise ToolFailed(f"The MCP server {self._server.name} is gone. {exc}") from exc
+            assert self._session is not None
+            return self._session
+
+    async def call(self, tool: RemoteTool, body: dict[str, Any]) -> Result:
+        """Return what the tool gave.
+
+        Raises:
+            ToolFailed
+        """
+        session = await self._ready()
+        try:
+            result = await self._answered(session, tool.remote_name, body)
+        except MCPError as exc:
+            if exc.code == CONNECTION_CLOSED and exc.message == "Connection closed":
+                await session.close()
+                raise self._broken(session) from exc
+            if session.status == 404:  # it has forgotten this session: the next call opens another
+                await session.close()
+            raise ToolFailed(self._clean(exc.message)[:500] or "It was refused.") from exc
+        except (ValueError, RuntimeError) as exc:
+            raise ToolFailed("The tool's answer is not as its server says it would be.") from exc
+        text, image = read_result(result)
+        text = self._clean(cut(text, OUTPUT_LIMIT))
+        if result.is_error:
+            raise ToolFailed(text or "The tool failed, and said nothing.")
+        return Result(text or "(It gave no text.)", image)
+
+    async def _answered(self, session: _Session, name: str, body: dict[str, Any]) -> Any:
+        if session.client is None:  # it broke since it was looked at
+            raise self._broken(session)
+        calling = asyncio.create_task(session.client.call_tool(name, body))
+        try:
+            await asyncio.wait({calling, session.holding}, return_when=asyncio.FIRST_COMPLETED)
+            if not calling.done():
+                raise self._broken(session)
+            return await calling
+        finally:
+            calling.cancel()
+
+    def _broken(self, session: _Session) -> ToolFailed:
+        return ToolFailed(
+            f"The connection to the MCP server {self._server.name} broke, so it is not known"
+            f" whether this was done. {session.why}".rstrip()
+        )
+
+    async def close(self) -> None:
+        """Say goodbye, for a moment at most."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _clean(self, text: str) -> str:
+        return without_secrets(text, self._server)
+
+
+class _Session:
+    """One session with a server, opened at once. The library's client lives in a task of its own,
+    ``holding``, which also closes it."""
+
+    def __init__(self, server: McpServer, guard: Guard) -> None:
+        self._server = server
+        self._guard = guard
+        self._over = asyncio.Event()
+        self._listed: asyncio.Future[list[RemoteTool]] = asyncio.get_running_loop().create_future()
+        self.client: Client | None = None
+        self.status = 0  # of the last response that was a refusal
+        self.why = ""
+        self.holding = asyncio.create_task(self._hold(), name=f"mcp {server.name}")
+
+    @property
+    def is_open(self) -> bool:
+        return self.client is not None
+
+    async def tools(self) -> list[RemoteTool]:
+        """Return the tools that the server has listed.
+
+        Raises:
+            Unusable
+        """
+        await asyncio.wait({self._listed})
+        if self._listed.cancelled():
+            raise Unusable(NO_MCP)
+        return self._listed.result()
+
+    async def close(self) -> None:
+        """Say goodbye, for a moment at most."""
+        self.client = None  # no call begins in it any more
+        self._over.set()
+        await asyncio.wait({self.holding}, timeout=CLOSE_LIMIT)
+        self.end()
+
+    def end(self) -> None:
+        """Close without a goodbye."""
+        self.client = None
+        self.holding.cancel()
+
+    async def _hold(self) -> None:
         try:
             async with self._connected() as client:
                 listed = tools_of(self._server.name, await _list(client))
-                tools = [tool for tool in listed if _is_usable(tool.schema)]
-                self._client = client
-                if not ready.done():
-                    ready.set_result(tools)
+                self.client = client
+                self._listed.set_result([tool for tool in listed if _is_usable(tool.schema)])
                 await self._over.wait()
         except Exception as exc:
-            self._why = self._sentence(exc)
-            if not ready.done():
-                ready.set_exception(Unusable(self._why))
+            self.why = self._sentence(exc)
+            if not self._listed.done():
+                self._listed.set_exception(Unusable(self.why))
+                self._listed.exception()  # perhaps nobody waits for it any more
         finally:
-            self._client = None
-            ready.cancel()
+            self.client = None
+            self._listed.cancel()
 
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncIterator[Client]:
@@ -140,63 +246,7 @@ class Connection:
 
     async def _look(self, response: httpx2.Response) -> None:
         if response.status_code >= 400:
-            self._status = response.status_code
-
-    async def call(self, tool: RemoteTool, body: dict[str, Any]) -> Result:
-        """Return what the tool gave.
-
-        Raises:
-            ToolFailed
-        """
-        if self._client is None:
-            try:
-                await self.open()
-            except Unusable as exc:
-                raise ToolFailed(f"The MCP server {self._server.name} is gone. {exc}") from exc
-        try:
-            result = await self._answered(tool.remote_name, body)
-        except MCPError as exc:
-            if exc.code == CONNECTION_CLOSED and exc.message == "Connection closed":
-                await self.close()
-                raise self._broken() from exc
-            if self._status == 404:  # it has forgotten this session: the next call begins another
-                await self.close()
-            raise ToolFailed(self._clean(exc.message)[:500] or "It was refused.") from exc
-        except (ValueError, RuntimeError) as exc:
-            raise ToolFailed("The tool's answer is not as its server says it would be.") from exc
-        text, image = read_result(result)
-        text = self._clean(cut(text, OUTPUT_LIMIT))
-        if result.is_error:
-            raise ToolFailed(text or "The tool failed, and said nothing.")
-        return Result(text or "(It gave no text.)", image)
-
-    async def _answered(self, name: str, body: dict[str, Any]) -> Any:
-        assert self._client is not None
-        assert self._holding is not None
-        calling = asyncio.create_task(self._client.call_tool(name, body))
-        try:
-            await asyncio.wait({calling, self._holding}, return_when=asyncio.FIRST_COMPLETED)
-            if not calling.done():
-                raise self._broken()
-            return await calling
-        finally:
-            calling.cancel()
-
-    def _broken(self) -> ToolFailed:
-        return ToolFailed(
-            f"The connection to the MCP server {self._server.name} broke, so it is not known"
-            f" whether this was done. {self._why}".rstrip()
-        )
-
-    async def close(self) -> None:
-        """Say goodbye, for a moment at most."""
-        if self._holding is not None:
-            self._over.set()
-            await asyncio.wait({self._holding}, timeout=CLOSE_LIMIT)
-            self._holding.cancel()
-
-    def _clean(self, text: str) -> str:
-        return without_secrets(text, self._server)
+            self.status = response.status_code
 
     def _sentence(self, exc: BaseException) -> str:
         for cause in _causes(exc):
@@ -204,11 +254,11 @@ class Connection:
                 return str(cause)
             if isinstance(cause, TimeoutError | httpx2.TimeoutException):
                 return "It did not answer in time."
-        if self._status in (401, 403):
-            return f"It refused the token that this agent has for it ({self._status})."
-        if self._status:
-            return f"It answered {self._status}."
-        return "It could not be reached, or speaks no MCP."
+        if self.status in (401, 403):
+            return f"It refused the token that this agent has for it ({self.status})."
+        if self.status:
+            return f"It answered {self.status}."
+        return NO_MCP
 
 
 def _is_usable(schema: dict[str, Any]) -> bool:

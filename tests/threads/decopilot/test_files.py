@@ -51,6 +51,22 @@ async def test_it_is_started_again_and_asked_once_more(broken):
     assert sandbox.ensured == 2
 
 
+@pytest.mark.parametrize("error", [OSError("x"), asyncio.CancelledError()], ids=["odd", "ended"])
+async def test_a_start_that_failed_is_not_what_the_next_call_gets(error):
+    places = [error, (PLACE, AnsweringSandbox(glob={"files": []}))]
+
+    async def find():
+        if isinstance(place := places.pop(0), BaseException):
+            raise place
+        return place
+
+    tools = Files(find)
+    with pytest.raises(type(error)):
+        await ask(tools)
+
+    assert await ask(tools) == {"files": []}
+
+
 async def test_once_more_and_no_third_time():
     sandbox = AnsweringSandbox(glob=StreamCut())
     with pytest.raises(ToolFailed):

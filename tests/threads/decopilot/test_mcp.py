@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
@@ -13,6 +14,7 @@ from mesh.lib.addresses import parse_allowed
 from tests.harness.mcp_http import TOOL, serving_mcp
 from tests.harness.shapes import check_chunks
 from tests.secrecy import MARK
+from tests.waiting import auntil
 from threads.decopilot import mcp
 from threads.decopilot.files import ToolFailed
 from threads.decopilot.mcp import Connection
@@ -146,6 +148,41 @@ async def test_after_a_break_the_next_call_connects_anew(server):
     with pytest.raises(ToolFailed, match=r"is gone\. It could not be reached"):
         await connection.call(tool, {})
     await connection.close()
+
+
+def sessions():
+    """The tasks that hold a session."""
+    return [task for task in asyncio.all_tasks() if task.get_name() == "mcp greeter"]
+
+
+async def test_calls_that_find_the_session_broken_open_one_together(server):
+    server.cuts = 1
+    told = McpServer("greeter", server.url, {"Authorization": f"Bearer {TOKEN}"})
+    connection = Connection(told, allowed=parse_allowed("127.0.0.1"))
+    (tool,) = await connection.open()
+    with pytest.raises(ToolFailed):
+        await connection.call(tool, {})
+    results = await asyncio.gather(*(connection.call(tool, {}) for _ in range(5)))
+
+    assert [result.text for result in results] == ["Good day."] * 5
+    assert [method for method, _ in server.asked].count("initialize") == 2
+    assert len(sessions()) == 1
+    await connection.close()
+    assert sessions() == []
+
+
+async def test_whoever_is_cancelled_while_it_connects_leaves_nothing_open():
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as silent:
+        url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/mcp"
+        told = McpServer("greeter", url, {"Authorization": f"Bearer {TOKEN}"})
+        connection = Connection(told, allowed=parse_allowed("127.0.0.1"))
+        opening = asyncio.create_task(connection.open())
+        await auntil(sessions)
+        opening.cancel()
+        await auntil(lambda: not sessions())
+
+    with pytest.raises(asyncio.CancelledError):
+        await opening
 
 
 async def test_an_answer_without_end_is_given_up(given, ask, server, monkeypatch):
