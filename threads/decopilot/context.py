@@ -21,22 +21,31 @@ from sandboxes.selectors import recorded_link_id
 from threads.attached import with_files
 from threads.chunks import ui_message
 from threads.core.fold import fold
-from threads.core.title import title_of
-from threads.models import Event, Message, Run, Thread
+from threads.core.title import text_of, title_of
+from threads.models import Event, Message, Run
 
+NAMED_WITHIN: Final = 3  # messages of a thread: a name that was lost is sought again by the next
 MESSAGES_LIMIT: Final = 300  # of a thread; what is too long of them is cut later
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """A thread that is to be named: by which model, after which text, in place of which name."""
+
+    chosen: Chosen
+    text: str
+    before: str
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """``messages`` were said before this run; ``lost`` are the parts of the steps that a lost
-    attempt of it has done. ``titling`` is the model that may name the thread: none where it has
-    a name."""
+    attempt of it has done. ``naming`` is ``None`` where the thread has a name of its own."""
 
     chosen: Chosen
     messages: Sequence[dict[str, Any]]
     lost: Sequence[dict[str, Any]]
-    titling: Chosen | None
+    naming: Naming | None
 
 
 def load_context(turn: TurnInput, *, fence: int) -> Context:
@@ -56,23 +65,24 @@ def load_context(turn: TurnInput, *, fence: int) -> Context:
             [ui_message(message) for message in reversed(newest)], thread_id=run.thread_id
         ),
         lost=_lost_parts(run, fence) if fence > 1 else [],
-        titling=None if newest else _titling(turn, organization_id),
+        naming=_naming(turn, run),
     )
 
 
-def _titling(turn: TurnInput, organization_id: UUID) -> Chosen | None:
-    """Return the fast model, for a thread whose name is still the beginning of its message."""
-    if turn.current_thread_title != title_of(turn.prompt):
+def _naming(turn: TurnInput, run: Run) -> Naming | None:
+    """Return how to name a young thread whose name is still the beginning of its message."""
+    said = Message.objects.filter(thread=run.thread_id, role="user", seq__lte=run.prompt.seq)
+    first = list(said.order_by("seq").values_list("parts", flat=True)[: NAMED_WITHIN + 1])
+    if not first or len(first) > NAMED_WITHIN:
+        return None
+    text = text_of(first[0])
+    if not text or turn.current_thread_title != title_of(text):
         return None
     try:
-        return choose_model(organization_id=organization_id, tier=FAST)
+        fast = choose_model(organization_id=UUID(turn.organization_id), tier=FAST)
     except NoModel:
         return None
-
-
-def is_still_titled(*, thread_id: str, title: str) -> bool:
-    """Say whether nobody has given the thread another name meanwhile."""
-    return Thread.objects.filter(pk=thread_id, title=title).exists()
+    return Naming(fast, text, turn.current_thread_title)
 
 
 def _lost_parts(run: Run, fence: int) -> list[dict[str, Any]]:

@@ -133,7 +133,8 @@ class Engine:
         # No second try: a model that does what the message asks gives no name.
         agent = Agent(self._model, instructions=TITLE, retries=0)
         async with asyncio.timeout(TITLE_LIMIT):
-            result = await agent.run(text[:4_000])
+            result = await agent.run(text[:4_000], usage=self.spent.usage)
+        self._note(result.response)
         return " ".join(result.output.split()).strip("\"'“”.# ")[:80]
 
     def _trouble(self, exc: BaseException) -> Trouble:

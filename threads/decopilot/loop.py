@@ -16,14 +16,13 @@ from agents.harness.decopilot.failures import Trouble, failure_of
 from agents.harness.decopilot.memory import fit, replies_of, turns_of
 from agents.harness.decopilot.stream import Telling
 from agents.harness.decopilot.tools import offered
-from agents.harness.decopilot.usage import total_cost, usage_of
 from agents.harness.mcp import servers_of
-from agents.keys.selectors import Chosen
 from mesh import database_pool
 from mesh.lib.errors import AppError
-from threads.decopilot import library
+from threads.decopilot import library, naming
 from threads.decopilot.attempt import Attempt
-from threads.decopilot.context import Context, is_still_titled, load_context
+from threads.decopilot.context import Context, load_context
+from threads.decopilot.engines import open_engine, spent_by
 from threads.decopilot.files import Files, FindPlace
 from threads.decopilot.toolbox import Toolbox
 
@@ -43,7 +42,6 @@ is left to do."""
 PLANNING = """\
 This chat is in plan mode. Change nothing and run nothing: read, think, and write a plan that
 names files and steps. When it is whole, show it with ExitPlanMode."""
-TITLE_WAIT = 5.0  # seconds that an answer which is whole waits for the thread's name
 # Of a model's reasons to stop, those in which the answer is not whole.
 _INCOMPLETE = {"length": "length", "content_filter": "content-filter", "error": "error"}
 
@@ -63,7 +61,7 @@ class Loop:
 
     async def run(self) -> None:
         """Tell a whole answer, whatever happens. Raises nothing but being cancelled."""
-        titling: asyncio.Task[None] | None = None
+        named: asyncio.Task[None] | None = None
         try:
             context = await database_pool.heavy.run(
                 load_context, self._turn, fence=self._attempt.fence
@@ -71,13 +69,15 @@ class Loop:
             self._attempt.put(self._telling.begin(context.lost))
             self._provider = context.chosen.account.provider
             self._engine = await open_engine(context.chosen)
-            if context.titling is not None:
-                titling = asyncio.create_task(self._title(context.titling))
+            if context.naming is not None:
+                turn = self._turn
+                thread_id, run_id = turn.thread_id, turn.run_id
+                named = naming.begin(context.naming, thread_id=thread_id, run_id=run_id)
             await self._answer(context)
-            if titling is not None:
-                await asyncio.wait([titling], timeout=TITLE_WAIT)
             self._finish()
         except asyncio.CancelledError:
+            if named is not None:  # stopped is stopped: nothing is asked of the provider any more
+                named.cancel()
             self._telling.answer.abort(self._metadata())
             raise
         except AppError as exc:
@@ -87,8 +87,6 @@ class Loop:
         finally:
             self._attempt.put(self._telling.answer.take())
             self._attempt.end()
-            if titling is not None:
-                titling.cancel()
             for each in (self._engine, self._servers):
                 if each is not None:
                     with contextlib.suppress(Exception):
@@ -140,12 +138,7 @@ class Loop:
             self._telling.answer.finish(reason, self._metadata())
 
     def _metadata(self) -> dict[str, Any]:
-        if self._engine is None or not self._engine.spent.usage.requests:
-            return {}
-        spent = self._engine.spent
-        total = total_cost(spent.costs)
-        cost = {} if total is None else {"costUsd": round(total, 6)}
-        return {"usage": usage_of(spent.usage), **cost}
+        return spent_by(self._engine)
 
     def _fail(self, code: str, sentence: str) -> None:
         self._telling.answer.fail(code, sentence, self._metadata())
@@ -157,35 +150,9 @@ class Loop:
     def _explained(self, exc: Exception) -> tuple[str, str]:
         trouble = getattr(exc, "trouble", None)
         if not isinstance(trouble, Trouble):
-            logger.error("Decopilot failed on run %s.", self._turn.run_id, exc_info=exc)
+            logger.error("run %s: Decopilot failed", self._turn.run_id, exc_info=exc)
             trouble = Trouble(tuple(kind.__name__ for kind in type(exc).__mro__))
         return failure_of(trouble, who=self._who)
-
-    async def _title(self, chosen: Chosen) -> None:
-        """Give the thread a better name than the beginning of its first message."""
-        before = self._turn.current_thread_title or ""
-        try:
-            engine = await open_engine(chosen)
-            try:
-                title = await engine.title(self._turn.prompt)
-            finally:
-                await engine.close()
-            is_free = await database_pool.reads.run(
-                is_still_titled, thread_id=self._turn.thread_id, title=before
-            )
-        except Exception as exc:
-            # The run goes on: a thread with a plain name is as good to work in.
-            logger.info("Run %s got no title: %s", self._turn.run_id, type(exc).__name__)
-            return
-        if title and is_free:
-            self._telling.answer.titled(title)
-            self._attempt.put(self._telling.answer.take())
-
-
-async def open_engine(chosen: Chosen) -> Any:
-    """Return an engine for the model; its provider's client may have to be loaded first."""
-    module = await library.module()
-    return await library.call(module.Engine, chosen, allowed=settings.MESH_PRIVATE_HOSTS)
 
 
 def _instructions(turn: TurnInput, *, planning: bool) -> str:

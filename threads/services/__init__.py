@@ -32,7 +32,13 @@ from threads.services.runs import (
 )
 from threads.services.steers import mark_steer_told, steer_queued, try_steer
 from threads.services.sweeping import end_stuck_runs, expire_queued_runs, prune_events
-from threads.services.threads import create_thread, delete_thread, mark_seen, rename_thread
+from threads.services.threads import (
+    create_thread,
+    delete_thread,
+    mark_seen,
+    name_thread,
+    rename_thread,
+)
 from threads.services.untaken import end_untaken_runs, tell_untaken_runs
 
 __all__ = [
@@ -61,6 +67,7 @@ __all__ = [
     "mark_shown",
     "mark_steer_told",
     "mark_stop_delivered",
+    "name_thread",
     "note_joined",
     "part_of",
     "post_message",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -9,7 +13,8 @@ from agents.models import Agent
 from mesh.models import Organization, User
 from threads import rows
 from threads.chunks import title_chunk
-from threads.models import Thread
+from threads.ending import lock_run
+from threads.models import Run, Thread
 from threads.rows import Draft
 from threads.services.announce import announce
 from threads.services.runs import cancel
@@ -36,6 +41,23 @@ def rename_thread(*, thread: Thread, title: str) -> Thread:
         announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written)
     thread.title = title
     return thread
+
+
+def name_thread(*, run_id: UUID, before: str, title: str, spent: Mapping[str, Any]) -> bool:
+    """Name the thread of a run ``title``, unless it is no more called ``before``; say whether it
+    was named. What the name has cost, ``spent``, is kept with the run in any case."""
+    title = rows.clean(title)
+    with transaction.atomic():
+        run = lock_run(run_id)
+        if run is None:
+            return False
+        Run.objects.filter(pk=run_id).update(usage={**run.usage, "naming": dict(spent)})
+        unnamed = Thread.objects.filter(pk=run.thread_id, title=before, deleted_at=None)
+        if not title or not unnamed.update(title=title):
+            return False
+        written = rows.append(run.thread_id, [Draft(title_chunk(title))])
+        announce(thread_id=run.thread_id, owner_id=run.thread.owner_id, rows=written)
+    return True
 
 
 def mark_seen(*, thread: Thread) -> None:

@@ -410,25 +410,6 @@ async def test_a_message_whose_key_is_deleted_while_it_waits_says_what_to_do(
     assert standin.requests == []
 
 
-async def test_a_thread_without_a_name_of_its_own_gets_one(runs, ask):
-    given = await started(runs, "say: A better name")
-    given["currentThreadTitle"] = "say: A better name"  # the beginning of its message
-    await sync_to_async(Thread.objects.update)(title="say: A better name")
-    run = await ask(given)
-
-    assert run.of("data-thread-title")[0]["data"] == {"title": "A better name"}
-    assert run.chunks[-1]["type"] == "finish"
-
-
-async def test_a_name_that_a_person_gave_meanwhile_stays(runs, ask):
-    given = await started(runs, "say: A better name")
-    given["currentThreadTitle"] = "say: A better name"
-    await sync_to_async(Thread.objects.update)(title="Mine")
-    run = await ask(given)
-
-    assert run.of("data-thread-title") == []
-
-
 async def test_the_key_is_in_nothing_that_is_told_or_logged(runs, ask, caplog, monkeypatch):
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(engine, "RETRIES", 0)
@@ -436,18 +417,6 @@ async def test_the_key_is_in_nothing_that_is_told_or_logged(runs, ask, caplog, m
 
     assert all(SECRET not in run.written for run in told)
     assert SECRET not in caplog.text
-
-
-async def test_a_name_is_sought_while_a_tool_asks(runs, ask):
-    """The model that names the thread is asked the same words, and has no tools."""
-    given = await started(runs, "bash: echo hi", approval_level="readonly")
-    given["currentThreadTitle"] = "bash: echo hi"
-    await sync_to_async(Thread.objects.update)(title="bash: echo hi")
-    run = await ask(given, decision="allow")
-
-    check_chunks(run.chunks)
-    assert "The tool said: hi" in run.text
-    assert run.of("data-thread-title") == []  # what a tool says is no name
 
 
 def two_pictures(ada, org, agent):
