@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -21,12 +21,15 @@ from agents.services import DEFAULT_SLUG, make_default_agent
 from mesh.api import signed_in
 from mesh.selectors import get_membership
 from threads import selectors, services
-from threads.errors import BadBranch, TierUnavailable
+from threads.errors import BadBranch, ModeUnavailable, TierUnavailable
 from threads.requests import LEVELS, WHEN, Input, PartsField
 from threads.requests import checked as _checked
 from threads.requests import thread_of as _thread
 from threads.services import NewMessage
 from threads.targets import Wish
+
+MODES: Final = ("default", "plan")
+MODES_TO_COME: Final = ("web-search", "gen-image")  # the reference has them; refused by name
 
 
 class MachineShown(serializers.Serializer[Any]):
@@ -159,11 +162,15 @@ class MessagesApi(APIView):
         tier = serializers.CharField(max_length=40, default="smart")
         thread_id = serializers.CharField(required=False, allow_null=True)
         memory = Memory(required=False, allow_null=True)
-        temperature = serializers.FloatField(default=0.5, min_value=0, max_value=2)
-        toolApprovalLevel = serializers.ChoiceField(LEVELS, default="auto")
-        mode = serializers.ChoiceField(
-            ["default", "plan", "web-search", "gen-image"], default="default"
+        temperature = serializers.FloatField(
+            required=False,
+            allow_null=True,
+            min_value=0,
+            max_value=2,
+            help_text="For Decopilot only; without it, the provider's own counts.",
         )
+        toolApprovalLevel = serializers.ChoiceField(LEVELS, default="auto")
+        mode = serializers.ChoiceField([*MODES, *MODES_TO_COME], default="default")
         branch = serializers.CharField(max_length=200, required=False, allow_null=True)
         sandboxProviderKind = serializers.CharField(max_length=20, required=False, allow_null=True)
         harnessId = serializers.CharField(max_length=60, required=False, allow_null=True)
@@ -202,7 +209,8 @@ class MessagesApi(APIView):
         responses={
             202: Accepted,
             400: OpenApiResponse(
-                description="`tier_unavailable`: no such tier, or Decopilot has no model at it"
+                description="`tier_unavailable`: no such tier, or Decopilot has no model at it;"
+                " `mode_unavailable`; `temperature_unsupported`: the agent's program takes none"
             ),
             409: OpenApiResponse(description="`link_offline` or `capability_missing`"),
         },
@@ -216,6 +224,8 @@ class MessagesApi(APIView):
         _same_thread(given, thread_id)
         if given["tier"] not in TIER_KEYS:
             raise TierUnavailable
+        if given["mode"] not in MODES:
+            raise ModeUnavailable(f"Mesh has no mode {given['mode']} yet.")
         if given.get("branch") and not is_branch(given["branch"]):
             raise BadBranch
         message = _new_message(given)
@@ -276,7 +286,7 @@ def _new_message(given: dict[str, Any]) -> NewMessage:
         # Planning is a level to people, and a mode to agents.
         mode="plan" if given["toolApprovalLevel"] == "plan" else given["mode"],
         approval_level=given["toolApprovalLevel"],
-        temperature=given["temperature"],
+        temperature=given.get("temperature"),
         wish=Wish(
             kind=given.get("sandboxProviderKind") or "",
             harness_id=given.get("harnessId") or "",

@@ -21,6 +21,18 @@ class NoModelAtTier(TierUnavailable):
     hint = "Choose another tier, or have an admin set a model in the settings, under AI providers."
 
 
+class ModeUnavailable(AppError):
+    code = "mode_unavailable"
+    text = "Mesh has no such mode."
+    hint = "Send default or plan as mode, or leave it out."
+
+
+class TemperatureUnsupported(AppError):
+    code = "temperature_unsupported"
+    text = "This agent's program takes no temperature."
+    hint = "Leave temperature out, or ask Decopilot."
+
+
 class AgentMismatch(AppError):
     code = "agent_mismatch"
     text = "The thread belongs to another agent."

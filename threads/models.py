@@ -134,7 +134,7 @@ class Run(models.Model):
     eased_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
     )
-    temperature = models.FloatField(default=0.5)
+    temperature = models.FloatField(null=True)
     system_messages = models.JSONField(default=list)
     cancelled_at = models.DateTimeField(null=True)
     stop_due_at = models.DateTimeField(null=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from agents.catalog import models_of, silent_minutes_of
 from agents.selectors import list_mcp_servers
@@ -12,6 +12,9 @@ from threads.earlier import earlier
 from threads.mcp_gateway import as_told
 from threads.models import Run
 from threads.run.resuming import go_on_message
+
+# The wire wants a number. None of the programs that read it there takes one; Decopilot reads the row.
+USUAL_TEMPERATURE: Final = 0.5
 
 
 def harness_input(run: Run) -> dict[str, Any]:
@@ -32,11 +35,10 @@ def harness_input(run: Run) -> dict[str, Any]:
         "tier": run.tier,
         "mode": run.mode,
         "silentMinutes": silent_minutes_of(thread.harness_id),
-        "temperature": run.temperature,
+        "temperature": USUAL_TEMPERATURE if run.temperature is None else run.temperature,
         "toolApprovalLevel": run.approval_level,
         "user": {"id": str(thread.owner_id), "email": thread.owner.email},
         "organizationId": str(thread.organization_id),
-        "organizationSlug": thread.organization.slug,
         "agent": agent_shown,
         "virtualMcp": {
             **agent_shown,

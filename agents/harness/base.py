@@ -47,11 +47,9 @@ class TurnInput:
 
     thread_id: str
     run_id: str
-    task_id: str
     messages: tuple[Json, ...]
     models: Json
     mode: str
-    temperature: float
     approval_level: str
     user: Json
     organization_id: str
@@ -62,10 +60,7 @@ class TurnInput:
     resume_session_ref: str | None = None
     forks_session: bool = False
     branch: str | None = None
-    organization_slug: str | None = None
-    trigger_id: str | None = None
     current_thread_title: str | None = None
-    traceparent: str | None = None
     earlier: tuple[Json, ...] = ()
     silent_minutes: float = SILENT_MINUTES
     folder: str = "."
@@ -131,14 +126,17 @@ def parse_input(value: object) -> TurnInput:
     _Reader(agent, "agent").text("id")
     models = read.object("models")
     _check_models(models)
+    thread_id = read.text("threadId")
+    if read.text("taskId") != thread_id:
+        raise BadInput("input.taskId must be the thread's id")
+    # Every turn has one (S32), but no agent program takes it: Decopilot reads its run's row.
+    read.number("temperature")
     return TurnInput(
-        thread_id=read.text("threadId"),
+        thread_id=thread_id,
         run_id=read.text("runId"),
-        task_id=read.text("taskId"),
         messages=read.objects("messages"),
         models=models,
         mode=read.text("mode"),
-        temperature=read.number("temperature"),
         approval_level=read.text("toolApprovalLevel"),
         user=user,
         organization_id=read.text("organizationId"),
@@ -149,10 +147,7 @@ def parse_input(value: object) -> TurnInput:
         resume_session_ref=read.maybe_text("resumeSessionRef") or None,
         forks_session=read.values.get("forkSession") is True,
         branch=read.maybe_text("branch"),
-        organization_slug=read.maybe_text("organizationSlug"),
-        trigger_id=read.maybe_text("triggerId"),
         current_thread_title=read.maybe_text("currentThreadTitle"),
-        traceparent=read.maybe_text("traceparent"),
         earlier=read.objects("earlier") if "earlier" in read.values else (),
         silent_minutes=read.positive("silentMinutes", SILENT_MINUTES),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 
 import pytest
 from hypothesis import given
@@ -40,11 +39,7 @@ def test_the_shared_fixture_is_read():
     """S32"""
     turn = parse_input(FIXTURE)
 
-    assert (turn.thread_id, turn.run_id, turn.task_id) == (
-        "thr-fixture",
-        "run-fixture",
-        "thr-fixture",
-    )
+    assert (turn.thread_id, turn.run_id) == ("thr-fixture", "run-fixture")
     assert (turn.model, turn.mode, turn.approval_level) == ("opus", "default", "auto")
     assert (turn.tier, turn.prompt, turn.resume_session_ref) == ("smart", "", None)
     assert turn.mcp == FIXTURE["mcp"]
@@ -79,6 +74,7 @@ def test_a_missing_value_is_named(key):
         pytest.param({"agent": {"id": ""}}, "agent.id", id="agent without id"),
         pytest.param({"messages": [1]}, "messages must be a list of objects", id="messages"),
         pytest.param({"models": {"thinking": {}}}, "models.thinking.id", id="model without id"),
+        pytest.param({"taskId": "thr-other"}, "taskId must be the thread's", id="another thread"),
         pytest.param({"branch": 3}, "branch must be a text, null or absent", id="branch"),
         pytest.param({"temperature": True}, "temperature must be a number", id="yes is no number"),
         pytest.param({"temperature": float("nan")}, "temperature must be", id="not a number"),
@@ -166,4 +162,3 @@ def test_anything_else_is_read_or_refused_with_a_sentence(changes):
         turn = parse_input(FIXTURE | changes)
         assert isinstance(turn.prompt, str)
         assert isinstance(turn.model, str)
-        json.dumps(turn.temperature, allow_nan=False)

@@ -188,6 +188,9 @@ def test_an_unknown_thread_looks_like_a_foreign_one(client_of, ada, eve, thread)
             id="no such sandbox here",
         ),
         pytest.param({"temperature": "hot"}, 400, "invalid_input", "", id="temperature"),
+        pytest.param({"temperature": 0.5}, 400, "temperature_unsupported", "", id="a program's"),
+        pytest.param({"mode": "web-search"}, 400, "mode_unavailable", "", id="no search"),
+        pytest.param({"mode": "gen-image"}, 400, "mode_unavailable", "", id="no pictures"),
         pytest.param({"mode": "dance"}, 400, "invalid_input", "", id="mode"),
         pytest.param({"toolApprovalLevel": "yolo"}, 400, "invalid_input", "", id="level"),
     ],
@@ -308,6 +311,11 @@ def test_decopilot_at_a_tier_without_a_model_is_refused(post, ada, key):
 
     assert (refused.status_code, code(refused)) == (400, "tier_unavailable")
     assert post(ada, harnessId="decopilot", tier="smart").status_code == 202
+
+
+def test_decopilot_takes_a_temperature(post, ada, key):
+    assert post(ada, harnessId="decopilot", temperature=0.25).status_code == 202
+    assert Run.objects.get().temperature == 0.25
 
 
 def test_a_message_may_wait_for_an_offline_machine(post, ada, thread, link):

@@ -86,3 +86,18 @@ def test_a_run_that_nobody_stopped_stays_so(say, newest):
     new = migrate(("threads", "0017_drop_cancel_requested")).get_model("threads", "Run")
 
     assert (new.objects.get().cancelled_at, new.objects.get().stop_due_at) == (None, None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_older_run_keeps_a_temperature_and_back_they_have_one(say, newest):
+    from threads.models import Run
+
+    first, second = say("a"), say("b")
+    migrate(("threads", "0019_let_a_temperature_be_unset"))
+    Run.objects.filter(pk=first.pk).update(temperature=1.5)
+    migrate(("threads", "0020_forget_temperatures_nobody_read"))
+    forgotten = set(Run.objects.values_list("temperature", flat=True))
+    migrate(("threads", "0018_purge_deleted_threads"))
+
+    assert forgotten == {None}
+    assert dict(Run.objects.values_list("pk", "temperature")) == {first.pk: 0.5, second.pk: 0.5}

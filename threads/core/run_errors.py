@@ -74,6 +74,10 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Check the server's network. " + _AGAIN,
     ),
     "address_refused": ("The address of the provider is not public.", _PROVIDERS),
+    "temperature_unsupported": (
+        "The model takes no temperature.",
+        "Send the message without one, or choose another tier.",
+    ),
     "context_too_long": (
         "This conversation is too long for the model.",
         "Start a new chat, or choose another tier.",

@@ -46,6 +46,7 @@ class Context:
     messages: Sequence[dict[str, Any]]
     lost: Sequence[dict[str, Any]]
     naming: Naming | None
+    temperature: float | None = None
 
 
 def load_context(turn: TurnInput, *, fence: int) -> Context:
@@ -66,6 +67,7 @@ def load_context(turn: TurnInput, *, fence: int) -> Context:
         ),
         lost=_lost_parts(run, fence) if fence > 1 else [],
         naming=_naming(turn, run),
+        temperature=run.temperature,
     )
 
 

@@ -22,6 +22,7 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 from pydantic_ai.models import Model
+from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import Tool as LibraryTool
 from pydantic_ai.toolsets import FunctionToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
@@ -68,8 +69,16 @@ class Spent:
 class Engine:
     """One model of one account, with a connection of its own: two keys never share one."""
 
-    def __init__(self, chosen: Chosen, *, allowed: Allowed) -> None:
-        self._client = guarded_client(Guard(allowed=allowed), silence=SILENCE_LIMIT)
+    def __init__(
+        self, chosen: Chosen, *, allowed: Allowed, temperature: float | None = None
+    ) -> None:
+        has_one = temperature is not None
+        self._client = guarded_client(
+            Guard(allowed=allowed),
+            silence=SILENCE_LIMIT,
+            event_hooks={"request": [_check_temperature]} if has_one else {},
+        )
+        self._settings = ModelSettings(temperature=temperature) if temperature is not None else None
         self._account = chosen.account
         self._model = _make_model(chosen, self._client)
         self._called: set[str] = set()
@@ -91,7 +100,10 @@ class Engine:
         limits = UsageLimits(request_limit=STEPS)
         try:
             async with agent.iter(
-                message_history=messages_of(turns), usage=self.spent.usage, usage_limits=limits
+                message_history=messages_of(turns),
+                model_settings=self._settings,
+                usage=self.spent.usage,
+                usage_limits=limits,
             ) as run:
                 async for node in run:
                     if Agent.is_model_request_node(node):
@@ -105,7 +117,13 @@ class Engine:
                         async with node.stream(run.ctx) as events:
                             async for call in events:
                                 hooks.event(call)
-        except (AgentRunError, AddressRefused, TimeoutError, httpx2.HTTPError) as exc:
+        except (
+            AgentRunError,
+            AddressRefused,
+            TemperatureIgnored,
+            TimeoutError,
+            httpx2.HTTPError,
+        ) as exc:
             raise Failed(self._trouble(exc)) from exc
 
     def _note(self, response: ModelResponse) -> None:
@@ -142,13 +160,23 @@ class Engine:
         kinds = [kind.__name__ for kind in type(exc).__mro__]
         cause: BaseException | None = exc
         while cause is not None:
-            if isinstance(cause, AddressRefused):
-                return Trouble(("AddressRefused",))
+            if isinstance(cause, AddressRefused | TemperatureIgnored):
+                return Trouble((type(cause).__name__,))
             cause = cause.__cause__ or cause.__context__
         if isinstance(exc, ModelHTTPError):
             said = clean_sentence(sentence_of(exc.body), secret=self._account.secret)
             return Trouble(tuple(kinds), exc.status_code, said)
         return Trouble(tuple(kinds))
+
+
+class TemperatureIgnored(Exception):
+    """The library left the temperature out, because the model takes none."""
+
+
+async def _check_temperature(request: httpx2.Request) -> None:
+    # In what is said, the quotes are escaped.
+    if b'"temperature":' not in request.content.replace(b" ", b""):
+        raise TemperatureIgnored
 
 
 TITLE: Final = (

@@ -11,10 +11,12 @@ from agents.keys.selectors import Chosen
 from threads.decopilot import library
 
 
-async def open_engine(chosen: Chosen) -> Any:
+async def open_engine(chosen: Chosen, *, temperature: float | None = None) -> Any:
     """Return an engine for the model; its provider's client may have to be loaded first."""
     module = await library.module()
-    return await library.call(module.Engine, chosen, allowed=settings.MESH_PRIVATE_HOSTS)
+    return await library.call(
+        module.Engine, chosen, allowed=settings.MESH_PRIVATE_HOSTS, temperature=temperature
+    )
 
 
 def spent_by(engine: Any) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class Loop:
             )
             self._attempt.put(self._telling.begin(context.lost))
             self._provider = context.chosen.account.provider
-            self._engine = await open_engine(context.chosen)
+            self._engine = await open_engine(context.chosen, temperature=context.temperature)
             if context.naming is not None:
                 turn = self._turn
                 thread_id, run_id = turn.thread_id, turn.run_id

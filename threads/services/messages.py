@@ -14,10 +14,11 @@ from django.utils import timezone
 from agents.catalog import takes_of
 from mesh.models import User
 from mesh.selectors import NotFound
+from sandboxes.core.resolve import LOOPS_IN_SERVER
 from threads import rows
 from threads.chunks import status_chunk, title_chunk, user_message_chunk
 from threads.core.title import title_from
-from threads.errors import AgentMismatch, MessageIdTaken, TooManyQueued
+from threads.errors import AgentMismatch, MessageIdTaken, TemperatureUnsupported, TooManyQueued
 from threads.models import Message, Run, Thread
 from threads.rows import Draft
 from threads.run import state as run_state
@@ -41,7 +42,7 @@ class NewMessage:
     tier: str = "smart"
     mode: str = "default"
     approval_level: str = "auto"
-    temperature: float = 0.5
+    temperature: float | None = None
     wish: Wish = field(default_factory=Wish)
 
 
@@ -57,6 +58,7 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
         AgentMismatch, TooManyQueued, MessageIdTaken: nothing is kept.
         KindUnavailable, HarnessUnknown: nothing is kept.
         NoProviderKey, NoModelAtTier: Decopilot could ask no model; nothing is kept.
+        TemperatureUnsupported: the agent program takes none; nothing is kept.
         FilesNotTaken, FileUnknown and their like (``attach``): nothing is kept.
         NotFound: the thread was deleted meanwhile.
     """
@@ -71,6 +73,8 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
         _check(thread, message)
         _check_id(thread, client_id)
         pins, lane = choose_pins(thread=thread, wish=message.wish, tier=message.tier)
+        if message.temperature is not None and pins.harness_id not in LOOPS_IN_SERVER:
+            raise TemperatureUnsupported
         takes = takes_of(pins.harness_id, message.tier)
         given = attach(parts=message.parts, thread=thread, by=author, takes=takes)
         parts = rows.clean(given)

@@ -22,6 +22,7 @@ class Trouble:
 # The library's class → our code. The first that fits, from the most exact class on.
 _KINDS: Final[dict[str, str]] = {
     "AddressRefused": "address_refused",
+    "TemperatureIgnored": "temperature_unsupported",  # ours, as AddressRefused is
     "ModelAuthenticationError": "key_refused",
     "ModelQuotaExceededError": "quota_exceeded",
     "ModelRateLimitError": "rate_limited",
@@ -57,6 +58,7 @@ _STATUSES: Final[dict[int, str]] = {
 _SENTENCES: Final[dict[str, str]] = {
     "address_refused": "The address of {who} is not public, and this server's operator has not"
     " allowed it.",
+    "temperature_unsupported": "The model takes no temperature.",
     "key_refused": "{who} refused the organization's key.",
     "quota_exceeded": "The organization's account at {who} has no credit left.",
     "rate_limited": "{who} takes no more requests from this key for now.",
