@@ -13,7 +13,7 @@ from threads.mcp_gateway import as_told
 from threads.models import Run
 from threads.run.resuming import go_on_message
 
-# The wire wants a number. None of the programs that read it there takes one; Decopilot reads the row.
+# The wire wants a number. No program that reads it there can use one; Decopilot reads the row.
 USUAL_TEMPERATURE: Final = 0.5
 
 

@@ -1,4 +1,4 @@
-"""What a person may pick, and what a pick pins; chat-ui.md §1."""
+"""Who answers, of those who could; chat-ui.md §1."""
 
 from __future__ import annotations
 
@@ -13,55 +13,6 @@ DECOPILOT: Final = "decopilot"
 DEMO: Final = "demo"
 
 REMOTE_USER: Final = "remote-user"
-# Kinds of sandbox in the cloud; "cluster" is an older name that rows may still have.
-CLOUD_KINDS: Final = frozenset({"agent-sandbox", "cluster", "docker"})
-# Older names of the person's own machine.
-_OLD_REMOTE_USER: Final = frozenset({"desktop", "user-desktop"})
-
-# Option → (harness, kind of sandbox); no kind: the server's choice.
-OPTION_PINS: Final[dict[str, tuple[str, str | None]]] = {
-    "decopilot": (DECOPILOT, None),
-    **{
-        f"{program.kind.removeprefix('acp:')}-laptop": (program.kind, REMOTE_USER)
-        for program in agent_programs.load()
-    },
-}
-
-
-def parse_option(value: object) -> str | None:
-    """Return a stored pick; ``None`` when it is none of today's, such as ``decopilot-laptop``."""
-    return value if isinstance(value, str) and value in OPTION_PINS else None
-
-
-def pins_for_option(option: str) -> tuple[str, str | None]:
-    """Return harness and kind of sandbox of an option.
-
-    Raises:
-        KeyError: there is no such option.
-    """
-    return OPTION_PINS[option]
-
-
-def pins_to_option(harness: str | None, kind: str | None) -> str | None:
-    """Return the option of a pair; ``None`` for a pair that no option makes."""
-    if kind in _OLD_REMOTE_USER:
-        kind = REMOTE_USER
-    if harness == DECOPILOT and kind in CLOUD_KINDS:
-        kind = None
-    pairs = {pair: option for option, pair in OPTION_PINS.items()}
-    return pairs.get((harness, kind)) if harness else None
-
-
-def effective_option(pick: str | None, *, has_files: bool) -> str | None:
-    """Return the option that is shown and sent for a pick (chat-ui.md §1).
-
-    The pick itself is kept, and counts again for the next agent that has files.
-    """
-    if pick is None:
-        return None
-    harness, kind = pins_for_option(pick)
-    effective = effective_harness(harness, is_local=kind == REMOTE_USER, has_files=has_files)
-    return pick if effective == harness else effective
 
 
 def effective_harness(harness: str, *, is_local: bool, has_files: bool) -> str:

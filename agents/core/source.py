@@ -68,11 +68,6 @@ class Repository:
         return {"url": self.url, "owner": self.owner, "name": self.name}
 
 
-def is_clonable(metadata: dict[str, Any]) -> bool:
-    """Say whether an agent has a repository that can be cloned: a non-empty text."""
-    return bool(_clone_url(metadata))
-
-
 def source_of(metadata: dict[str, Any]) -> Source:
     """Return where the files of an agent with this metadata come from.
 

@@ -49,15 +49,3 @@ def choose_kind(facts: KindFacts) -> str:
     if facts.recorded:
         return facts.recorded
     return REMOTE_USER if facts.is_link_online else facts.default
-
-
-def require_kind(facts: KindFacts) -> str:
-    """Return the kind, which can be had: never another one in its place.
-
-    Raises:
-        NoLink: it is the person's machine, and that is not connected.
-    """
-    kind = choose_kind(facts)
-    if kind == REMOTE_USER and not facts.is_link_online:
-        raise NoLink
-    return kind

@@ -12,7 +12,7 @@ from links.models import Link
 from sandboxes.core.vm_map import find_entry
 from sandboxes.models import SandboxRunnerState
 from sandboxes.resolving import find_sandbox
-from sandboxes.selectors import find_recorded, recorded_cell
+from sandboxes.selectors import find_all_recorded, recorded_cell
 from sandboxes.services import delete_vm, ensure_vm, note_used
 from tests.sandboxes.conftest import use
 from tests.sandboxes.doubles import NotingProvider
@@ -213,7 +213,7 @@ def test_an_admins_row_says_the_same_as_the_map(pinned, ada):
     thread = pinned("docker", branch="")
     async_to_sync(note_sandbox)(place_of(thread))
 
-    recorded = find_recorded(SandboxRunnerState.objects.get())
+    [recorded] = find_all_recorded(list(SandboxRunnerState.objects.all()))
     agent = Agent.objects.get()
     cell = recorded_cell(agent=agent, user_id=ada.pk, branch=thread.branch)
     assert recorded.entry == cell["docker"]

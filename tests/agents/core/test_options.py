@@ -1,62 +1,13 @@
-"""What a pick pins, and back; the case numbers are those of chat-ui.md."""
+"""Who answers; the case numbers are those of chat-ui.md."""
 
 import pytest
 
 from agents.core.options import (
-    OPTION_PINS,
     default_harness,
-    effective_option,
+    effective_harness,
     has_local_cli,
     parse_choice,
-    parse_option,
-    pins_for_option,
-    pins_to_option,
 )
-
-
-@pytest.mark.parametrize(
-    ("harness", "kind", "option"),
-    [
-        pytest.param("decopilot", "agent-sandbox", "decopilot", id="in the cloud"),
-        pytest.param("decopilot", "cluster", "decopilot", id="in the cloud, by its old name"),
-        pytest.param("decopilot", "docker", "decopilot", id="in a container"),
-        pytest.param("decopilot", None, "decopilot", id="wherever"),
-        pytest.param("decopilot", "remote-user", None, id="on the laptop: no longer offered"),
-        pytest.param("claude-code", "remote-user", "claude-code-laptop", id="claude"),
-        pytest.param("claude-code", "user-desktop", "claude-code-laptop", id="by an old name"),
-        pytest.param("codex", "remote-user", "codex-laptop", id="codex"),
-        pytest.param("demo", "remote-user", "demo-laptop", id="demo"),
-        pytest.param("claude-code", None, None, id="claude nowhere"),
-        pytest.param("claude-code", "docker", None, id="claude in a container"),
-        pytest.param("gemini", "remote-user", None, id="unknown harness"),
-        pytest.param(None, "remote-user", None, id="no harness"),
-        pytest.param(None, None, None, id="nothing"),
-    ],
-)
-def test_from_pins_to_option(harness, kind, option):
-    """U-G"""
-    assert pins_to_option(harness, kind) == option
-
-
-@pytest.mark.parametrize("option", OPTION_PINS)
-def test_there_and_back(option):
-    """U-G: the round trip over the whole table."""
-    assert pins_to_option(*pins_for_option(option)) == option
-
-
-@pytest.mark.parametrize(
-    ("value", "option"),
-    [
-        ("codex-laptop", "codex-laptop"),
-        ("decopilot-laptop", None),  # removed: the server picks
-        ("__proto__", None),
-        ("", None),
-        (None, None),
-        (["decopilot"], None),
-    ],
-)
-def test_a_stored_pick_may_be_stale(value, option):
-    assert parse_option(value) == option
 
 
 @pytest.mark.parametrize(
@@ -104,24 +55,17 @@ def test_a_key_answers_where_no_machine_can(facts, harness):
 
 
 @pytest.mark.parametrize(
-    ("pick", "has_files", "option"),
+    ("harness", "facts", "answers"),
     [
-        pytest.param(None, True, None, id="nothing picked"),
-        pytest.param(None, False, None, id="nothing picked, no files"),
-        pytest.param("decopilot", False, "decopilot", id="decopilot needs no files"),
-        pytest.param("codex-laptop", True, "codex-laptop", id="files: the pick"),
-        pytest.param("codex-laptop", False, "decopilot", id="no files: decopilot"),
-        pytest.param("demo-laptop", False, "decopilot", id="no files: no demo either"),
+        ("decopilot", {"is_local": False, "has_files": False}, "decopilot"),
+        ("codex", {"is_local": True, "has_files": True}, "codex"),
+        ("codex", {"is_local": True, "has_files": False}, "decopilot"),
     ],
+    ids=["needs no files", "files", "no files"],
 )
-def test_the_effective_option(pick, has_files, option):
+def test_for_an_agent_without_files_decopilot_answers(harness, facts, answers):
     """chat-ui.md §1: shown and sent."""
-    assert effective_option(pick, has_files=has_files) == option
-
-
-@pytest.mark.parametrize("option", OPTION_PINS)
-def test_with_files_every_pick_is_what_it_says(option):
-    assert effective_option(option, has_files=True) == option
+    assert effective_harness(harness, **facts) == answers
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from agents.core.source import (
     BadFolder,
     BadRepository,
     Source,
-    is_clonable,
     read_folder,
     read_repository,
     source_of,
@@ -18,20 +17,20 @@ APP = "https://github.com/acme/app"
 
 
 @pytest.mark.parametrize(
-    ("metadata", "answer"),
+    ("metadata", "kind"),
     [
-        pytest.param({"githubRepo": {"url": APP}}, True, id="a repository"),
-        pytest.param({"githubRepo": {"url": ""}}, False, id="empty"),
-        pytest.param({"githubRepo": {"url": None}}, False, id="null"),
-        pytest.param({"githubRepo": {"url": 7}}, False, id="no text"),
-        pytest.param({"githubRepo": APP}, False, id="no object"),
-        pytest.param({"githubRepo": None}, False, id="no repository"),
-        pytest.param({"folder": "/code"}, False, id="a folder"),
-        pytest.param({}, False, id="nothing"),
+        pytest.param({"githubRepo": {"url": APP}}, "repository", id="a repository"),
+        pytest.param({"githubRepo": {"url": ""}}, "scratch", id="empty"),
+        pytest.param({"githubRepo": {"url": None}}, "scratch", id="null"),
+        pytest.param({"githubRepo": {"url": 7}}, "scratch", id="no text"),
+        pytest.param({"githubRepo": APP}, "scratch", id="no object"),
+        pytest.param({"githubRepo": None}, "scratch", id="no repository"),
+        pytest.param({"folder": "/code"}, "folder", id="a folder"),
+        pytest.param({}, "scratch", id="nothing"),
     ],
 )
-def test_clonable_is_who_has_an_address(metadata, answer):
-    assert is_clonable(metadata) is answer
+def test_a_repository_has_an_address_that_is_a_text(metadata, kind):
+    assert source_of(metadata).kind == kind
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from sandboxes.core.kinds import KINDS, KindFacts, NoLink, choose_kind, require_kind
+from sandboxes.core.kinds import KINDS, KindFacts, NoLink, choose_kind
 
 LINK = {"is_link_online": True}
 
@@ -37,7 +37,7 @@ LINK = {"is_link_online": True}
     ],
 )
 def test_precedence(facts, kind):
-    assert require_kind(KindFacts(default="docker", **facts)) == kind
+    assert choose_kind(KindFacts(default="docker", **facts)) == kind
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,15 @@ def test_precedence(facts, kind):
     ],
 )
 def test_without_a_link_nothing_else_stands_in_for_the_machine(facts):
-    with pytest.raises(NoLink, match=r"^No link daemon registered") as refused:
-        require_kind(KindFacts(**facts))
+    assert choose_kind(KindFacts(**facts)) == "remote-user"
 
-    assert (refused.value.code, refused.value.status) == ("link_offline", 409)
-    assert "deco link" in refused.value.hint
+
+def test_a_machine_that_is_away_is_refused_with_what_to_do():
+    refusal = NoLink()
+
+    assert str(refusal).startswith("No link daemon registered")
+    assert (refusal.code, refusal.status) == ("link_offline", 409)
+    assert "deco link" in refusal.hint
 
 
 @pytest.mark.parametrize(
