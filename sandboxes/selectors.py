@@ -73,6 +73,11 @@ def recorded_link_id(whose: Whose) -> UUID | None:
     return rows.filter(started_at__isnull=False).values_list("link_id", flat=True).first()
 
 
+def find_recorded(row: SandboxRunnerState) -> Recorded | None:
+    """Return what a row is of; ``None`` when its agent is gone."""
+    return next(iter(find_all_recorded([row])))
+
+
 def find_all_recorded(rows: Sequence[SandboxRunnerState]) -> list[Recorded | None]:
     """Return what each row is of, in their order. One query for all."""
     wanted = {_agent_id(row) for row in rows} - {None}

@@ -28,11 +28,12 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from agents.models import Agent
-from links import store
 from links.models import Link
+from links.wire.names import is_key
+from mesh import database_pool
 from mesh.lib.errors import AppError
 from sandboxes import providers
-from sandboxes.core.handle import is_key, project_ref
+from sandboxes.core.handle import project_ref
 from sandboxes.core.kinds import REMOTE_USER
 from sandboxes.models import SandboxRunnerState
 from sandboxes.providers.base import Place
@@ -75,7 +76,7 @@ async def remove_orphans() -> int:
     What can't be reached, or in which an agent is at work, is tried again later.
     """
     done = 0
-    for row in await store.run(_claim, now=timezone.now()):
+    for row in await database_pool.writes.run(_claim, now=timezone.now()):
         try:
             await _remove(row)
         except AppError as exc:
@@ -83,7 +84,7 @@ async def remove_orphans() -> int:
         except Exception:
             logger.exception("Sandbox %s can't be removed; it is tried again.", row.handle)
         else:
-            done += await store.run(_forget, row)
+            done += await database_pool.writes.run(_forget, row)
     return done
 
 
@@ -106,7 +107,7 @@ async def _remove(row: SandboxRunnerState) -> None:
         AppError: that can't be done now.
     """
     place = Place(kind=row.sandbox_provider_kind, link_id=row.link_id, handle=row.handle)
-    if place.kind == REMOTE_USER and not await store.run(_is_known, row.link_id):
+    if place.kind == REMOTE_USER and not await database_pool.reads.run(_is_known, row.link_id):
         return  # its machine was removed: nobody is left to ask
     await providers.provider_for(place.kind).discard(place)
 

@@ -8,8 +8,8 @@ import pytest
 from django.utils import timezone
 
 from agents.models import Agent
-from links import store
 from links.models import Link
+from mesh import database_pool
 from sandboxes.core.vm_map import VmEntry, list_entries
 from sandboxes.models import SandboxRunnerState
 from sandboxes.places import place_for
@@ -26,7 +26,7 @@ OWN = f"thread:{uuid4()}"
 
 
 async def in_thread(work, *args, **kwargs):
-    return await store.run(work, *args, **kwargs)
+    return await database_pool.writes.run(work, *args, **kwargs)
 
 
 class AwayProvider(NotingProvider):

@@ -28,9 +28,9 @@ from tests.threads.doubles import DONE, chunk
 from tests.threads.promises import assert_whole
 from threads import committing, selectors, services
 from threads.committing import Refused, Share
-from threads.core import run_state
 from threads.errors import ThreadPurged
 from threads.models import Event, Message, Run, Thread
+from threads.run import state as run_state
 
 KEEP = timedelta(days=7)
 WORDS = [chunk("text-start", id="t"), chunk("text-delta", id="t", delta="a")]
@@ -133,7 +133,7 @@ class AnyDeletion(RuleBasedStateMachine):
 
     @rule()
     def tell_the_machine(self):
-        for run in Run.objects.filter(cancel_requested_at__isnull=False):
+        for run in Run.objects.filter(stop_due_at__isnull=False):
             services.mark_stop_delivered(run_id=run.pk)
 
     @rule(days=st.sampled_from([0, 1, 8]), batches=st.integers(1, 8), cut=st.booleans())

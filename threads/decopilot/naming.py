@@ -48,7 +48,7 @@ async def _name(naming: Naming, run_id: str) -> None:
     if not title and not spent:
         return
     try:
-        await database_pool.heavy.run(
+        await database_pool.writes.run(
             services.name_thread,
             run_id=UUID(run_id),
             before=naming.before,

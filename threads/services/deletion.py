@@ -21,7 +21,7 @@ from django.utils import timezone
 from mesh.models import Organization, User
 from mesh.selectors import NotFound
 from sandboxes.services import orphan_sandboxes
-from threads.core import lanes, run_state
+from threads.core import lanes
 from threads.core.deletion import (
     PURGED,
     STOP_OWED,
@@ -33,6 +33,7 @@ from threads.core.deletion import (
 )
 from threads.errors import ThreadPurged
 from threads.models import Run, Thread
+from threads.run import state as run_state
 from threads.services.announce import announce
 from threads.services.runs import cancel
 
@@ -43,8 +44,8 @@ _RUNS = Run.objects.filter(thread=OuterRef("pk"))
 _HAS_UNFINISHED = Exists(_RUNS.filter(state__in=run_state.UNFINISHED))
 _OWES_STOP = Exists(
     _RUNS.filter(
-        cancel_requested_at__isnull=False,
-        cancel_delivered_at=None,
+        stop_due_at__isnull=False,
+        stop_delivered_at=None,
         fence__gt=0,
     ).exclude(lane=lanes.LINK, thread__link=None)  # a machine that was removed can't be told
 )

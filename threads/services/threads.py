@@ -13,9 +13,9 @@ from agents.models import Agent
 from mesh.models import Organization, User
 from threads import rows
 from threads.chunks import title_chunk
-from threads.ending import lock_run
 from threads.models import Run, Thread
 from threads.rows import Draft
+from threads.run.locking import lock_run
 from threads.services.announce import announce
 from threads.services.runs import cancel
 

@@ -237,7 +237,7 @@ def test_a_running_agent_is_stopped_before_its_chat_is_purged(thread, say, setti
 
     assert purge() == 0
     run.refresh_from_db()
-    assert run.cancel_requested_at is not None
+    assert run.cancelled_at is not None
     assert Thread.objects.exists()
 
 

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("threads", "0014_note_what_was_seen")]
+    dependencies = [("threads", "0017_drop_cancel_requested")]
 
     operations = [
         migrations.AddField(
