@@ -26,13 +26,13 @@ class DeletedThreadsApi(APIView):
     """``…/threads/deleted``: the caller's deleted threads that can still be restored."""
 
     class DeletedList(serializers.Serializer[Any]):
-        class Deleted(serializers.Serializer[Any]):
+        class DeletedThread(serializers.Serializer[Any]):
             id = serializers.UUIDField()
             title = serializers.CharField()
             deletedAt = serializers.DateTimeField()
             removedAt = serializers.DateTimeField(help_text="When it is removed for good.")
 
-        threads = Deleted(many=True)
+        threads = DeletedThread(many=True)
 
     @extend_schema(responses=DeletedList, operation_id="threads_list_deleted")
     def get(self, request: Request, org: str) -> Response:
