@@ -17,12 +17,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agents.harness.base import BadInput, parse_input
 from agents.harness.questions import parse_answers
+from links.proven import read_body
 from links.wire.server_signature import Verifier
 from mesh.lib.errors import AppError, error_body
 from sandboxes.daemon.attachments import Attachments
 from sandboxes.daemon.feeds import SSE_HEADERS, close_when_left
 from sandboxes.daemon.frames import ACCEPTED
-from sandboxes.daemon.guard import Normal, SignatureGuard, TokenGuard, answer, read_body, read_json
+from sandboxes.daemon.guard import (
+    BODY_LIMIT,
+    Normal,
+    SignatureGuard,
+    TokenGuard,
+    answer,
+    read_json,
+)
 from sandboxes.daemon.runs import Runs
 from sandboxes.daemon.streams import RunStream
 
@@ -179,7 +187,7 @@ class Routes:
             request.path_params["digest"],
             size=_number(request.query_params, "size", least=1),
             offset=_number(request.query_params, "offset", least=0),
-            piece=await read_body(request),
+            piece=await read_body(request.receive, BODY_LIMIT),
         )
         return JSONResponse({"held": held})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import json
 import time
@@ -13,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from links.proven import target_of
+from links.proven import read_body, target_of
 from links.wire.errors import NotSignedByServer
 from links.wire.server_signature import HEADER, OPEN, Verifier
 from mesh.lib.errors import AppError
@@ -27,13 +26,6 @@ class Unauthorized(AppError):
     text = "The sandbox's token is missing or wrong."
     hint = "Only the server that started it knows the token."
     status = 401
-
-
-class BodyTooLarge(AppError):
-    code = "body_too_large"
-    text = "The body is larger than 25 MiB."
-    hint = "Send less at once."
-    status = 413
 
 
 class BadJson(AppError):
@@ -105,7 +97,7 @@ class SignatureGuard:
         header = _header(scope, HEADER.encode()).decode("latin-1")
         if not self._verifier.may_pass(header):
             raise NotSignedByServer
-        body = await _whole(receive) if scope["type"] == "http" else b""
+        body = await read_body(receive, BODY_LIMIT) if scope["type"] == "http" else b""
         self._verifier.verify(
             header,
             method=scope.get("method", "GET"),
@@ -131,54 +123,19 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return give
 
 
-async def _whole(receive: Receive, limit: int = BODY_LIMIT) -> bytes:
-    """Return a request's body.
-
-    Raises:
-        BodyTooLarge: noticed before more than ``limit`` bytes are held.
-        CancelledError: whoever asked has gone.
-    """
-    size, parts = 0, []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise asyncio.CancelledError
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            raise BodyTooLarge
-        if not message.get("more_body"):
-            return b"".join(parts)
-
-
 def answer(error: AppError) -> JSONResponse:
     """Return the one form of every refusal."""
     return JSONResponse(error.body(), status_code=error.status)
-
-
-async def read_body(request: Request, limit: int = BODY_LIMIT) -> bytes:
-    """Return the body.
-
-    Raises:
-        BodyTooLarge: noticed before more than ``limit`` bytes are held.
-    """
-    size, parts = 0, []
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise BodyTooLarge
-        parts.append(part)
-    return b"".join(parts)
 
 
 async def read_json(request: Request, limit: int = BODY_LIMIT) -> Any:
     """Return the body as parsed JSON.
 
     Raises:
-        BodyTooLarge: see ``read_body``.
+        BodyTooLarge: noticed before more than ``limit`` bytes are held.
         BadJson: it is none.
     """
-    body = await read_body(request, limit)
+    body = await read_body(request.receive, limit)
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as exc:

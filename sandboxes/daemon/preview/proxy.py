@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Callable
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from links.dialling import dial_port
+from links.proven import read_body
 from links.sockets import ClientSocket, Refused, join
 from links.upstream import Answer, Pool, UpstreamError
 from mesh.lib.errors import AppError
 from sandboxes.daemon.feeds import unless_left
-from sandboxes.daemon.guard import BODY_LIMIT, BodyTooLarge, answer
+from sandboxes.daemon.guard import BODY_LIMIT, answer
 from sandboxes.daemon.preview.rules import (
     Inserter,
     inbound,
@@ -98,7 +98,7 @@ class Preview:
     async def _forward(
         self, scope: Scope, receive: Receive, send: Send, target: str, port: int
     ) -> None:
-        body = await _body(Request(scope, receive))
+        body = await read_body(receive, BODY_LIMIT)
         pool = self._pool(port)
         try:
             async with asyncio.timeout(HEAD_WITHIN):
@@ -177,16 +177,6 @@ async def _close(receive: Receive, send: Send, reason: str) -> None:
     await receive()
     await send({"type": "websocket.accept"})
     await send({"type": "websocket.close", "code": 1011, "reason": reason})
-
-
-async def _body(request: Request) -> bytes:
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > BODY_LIMIT:
-            raise BodyTooLarge
-        parts.append(part)
-    return b"".join(parts)
 
 
 async def _pass_on(reply: Answer, send: Send, port: int, *, method: str) -> None:
