@@ -18,7 +18,7 @@ from mesh.selectors import NotFound
 def find_shared(pairs: Collection[tuple[int, UUID]]) -> set[tuple[int, UUID]]:
     """Return those pairs of a person's and an agent's id where the agent's organization has the
     person as a member; one query."""
-    agents = Agent.objects.filter(pk__in={agent_id for _, agent_id in pairs})
+    agents = Agent.objects.filter(pk__among={agent_id for _, agent_id in pairs})
     found = agents.values_list("organization__memberships__user", "pk")
     return {(user, agent) for user, agent in found if user is not None} & set(pairs)
 

@@ -65,7 +65,7 @@ def find_good(credentials: Collection[Credential]) -> set[Credential]:
     """Return those that still hold: the token is good, or the session exists, has not expired and
     was opened with the person's present password; and the person is active.
 
-    At most three queries for up to 500.
+    At most three queries.
     """
     by_token = [one for one in credentials if one.token_id]
     by_session = [one for one in credentials if one.session_key and not one.token_id]
@@ -75,7 +75,7 @@ def find_good(credentials: Collection[Credential]) -> set[Credential]:
 def find_members(pairs: Collection[tuple[int, Any]]) -> set[tuple[int, Any]]:
     """Return those pairs of a person's and an organization's id where the person is a member."""
     users, organizations = {user for user, _ in pairs}, {org for _, org in pairs}
-    found = Membership.objects.filter(user__in=users, organization__in=organizations)
+    found = Membership.objects.filter(user__pk__among=users, organization__pk__among=organizations)
     return set(found.values_list("user_id", "organization_id")) & set(pairs)
 
 
@@ -83,7 +83,7 @@ def _good_tokens(credentials: list[Credential]) -> set[Credential]:
     if not credentials:
         return set()
     rows = Token.objects.valid().filter(
-        pk__in={one.token_id for one in credentials}, user__is_active=True
+        pk__among={one.token_id for one in credentials}, user__is_active=True
     )
     good = set(rows.values_list("pk", "user_id"))
     return {one for one in credentials if (one.token_id, one.user_id) in good}
@@ -95,7 +95,7 @@ def _good_sessions(credentials: list[Credential]) -> set[Credential]:
     by_key: defaultdict[str, list[Credential]] = defaultdict(list)
     for one in credentials:
         by_key[one.session_key].append(one)
-    rows = Session.objects.filter(pk__in=by_key, expire_date__gt=timezone.now())
+    rows = Session.objects.filter(pk__among=by_key, expire_date__gt=timezone.now())
     opened = {row.pk: row.get_decoded() for row in rows}
     users = _active(one.user_id for one in credentials)
     return {
@@ -107,7 +107,7 @@ def _good_sessions(credentials: list[Credential]) -> set[Credential]:
 
 
 def _active(ids: Iterable[int]) -> dict[int, User]:
-    users = User.objects.filter(pk__in=set(ids), is_active=True).only("pk", "password")
+    users = User.objects.filter(pk__among=set(ids), is_active=True).only("pk", "password")
     return {user.pk: user for user in users}
 
 

@@ -24,7 +24,6 @@ from mesh.pairing.tokens import pairing_of
 LIFE: Final = timedelta(days=90)  # a machine's begins anew whenever it is used
 NOTED_EVERY: Final = timedelta(minutes=1)
 _RENEWED_EVERY: Final = timedelta(days=1)
-_AT_ONCE: Final = 500  # SQLite takes so many values in one list
 
 Scope = Literal["user", "machine"]
 
@@ -95,13 +94,12 @@ def note_use(sign_ins: Collection[SignIn]) -> None:
     """Note that these tokens are in use, each at most once a minute; a machine's lives on by it."""
     now = timezone.now()
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - NOTED_EVERY)
-    for some in _parts([one.pairing_id for one in sign_ins if one.pairing_id]):
-        Pairing.objects.filter(stale, pk__in=some).update(last_used_at=now)
-    for some in _parts([one.token_id for one in sign_ins if not one.pairing_id]):
-        IssuedToken.objects.filter(stale, token__in=some).update(last_used_at=now)
-    machines = [one.token_id for one in sign_ins if one.is_machine and not one.pairing_id]
-    for some in _parts(machines):
-        aged = Token.objects.filter(pk__in=some, expires_at__lte=now + LIFE - _RENEWED_EVERY)
+    if pairings := [one.pairing_id for one in sign_ins if one.pairing_id]:
+        Pairing.objects.filter(stale, pk__among=pairings).update(last_used_at=now)
+    if tokens := [one.token_id for one in sign_ins if not one.pairing_id]:
+        IssuedToken.objects.filter(stale, token__pk__among=tokens).update(last_used_at=now)
+    if machines := [one.token_id for one in sign_ins if one.is_machine and not one.pairing_id]:
+        aged = Token.objects.filter(pk__among=machines, expires_at__lte=now + LIFE - _RENEWED_EVERY)
         aged.filter(expires_at__gt=now).update(expires_at=now + LIFE)
 
 
@@ -143,11 +141,11 @@ def find_ended(sign_ins: Collection[SignIn]) -> set[SignIn]:
     works on meanwhile. Any other token ends with its expiry.
     """
     alive: set[object] = set()
-    for some in _parts([one.pairing_id for one in sign_ins if one.pairing_id]):
-        paired = Pairing.objects.filter(pk__in=some, state=PairingState.PAIRED)
+    if pairings := [one.pairing_id for one in sign_ins if one.pairing_id]:
+        paired = Pairing.objects.filter(pk__among=pairings, state=PairingState.PAIRED)
         alive |= set(paired.filter(user__is_active=True).values_list("pk", flat=True))
-    for some in _parts([one.token_id for one in sign_ins if not one.pairing_id]):
-        tokens = Token.objects.valid().filter(pk__in=some, user__is_active=True)
+    if token_ids := [one.token_id for one in sign_ins if not one.pairing_id]:
+        tokens = Token.objects.valid().filter(pk__among=token_ids, user__is_active=True)
         alive |= set(tokens.values_list("pk", flat=True))
     return {one for one in sign_ins if (one.pairing_id or one.token_id) not in alive}
 
@@ -155,7 +153,3 @@ def find_ended(sign_ins: Collection[SignIn]) -> set[SignIn]:
 def _scope_of(token: Token, *, is_paired: bool) -> Scope:
     scopes = token.get_scopes()
     return "user" if scopes == [oauth.USER_SCOPE] and not is_paired else "machine"
-
-
-def _parts(ids: list[Any]) -> list[list[Any]]:
-    return [ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)]

@@ -26,7 +26,6 @@ Check = Callable[[Collection[Key]], set[Key]]
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = 3.0  # seconds, so that who lost a right has lost the connection within five
-_AT_ONCE: Final = 500  # SQLite takes so many values in one list
 
 
 class RightLost(Exception):
@@ -184,12 +183,7 @@ def _of_this_loop() -> Watch:
 
 
 def _ask(asked: dict[Check, set[Key]]) -> dict[Check, set[Key]]:
-    good: dict[Check, set[Key]] = {}
-    for check, keys in asked.items():
-        whole = list(keys)
-        parts = [whole[start : start + _AT_ONCE] for start in range(0, len(whole), _AT_ONCE)]
-        good[check] = set().union(*map(check, parts))
-    return good
+    return {check: check(keys) for check, keys in asked.items()}
 
 
 async def _end(*tasks: asyncio.Future[Any]) -> None:

@@ -148,7 +148,7 @@ def _find(token: str, org: str, thread_id: UUID, name: str) -> McpServer:
 def find_open(thread_ids: Collection[UUID]) -> set[UUID]:
     """Return those of the threads whose tokens are good: a run goes on on a machine, and its
     owner is a member still. One query."""
-    threads = Thread.objects.filter(pk__in=thread_ids, deleted_at=None, owner__is_active=True)
+    threads = Thread.objects.filter(pk__among=thread_ids, deleted_at=None, owner__is_active=True)
     threads = threads.filter(organization__memberships__user=F("owner"))
     running = threads.filter(runs__state__in=run_state.ACTIVE, runs__lane=lanes.LINK)
     return set(running.values_list("pk", flat=True))

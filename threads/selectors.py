@@ -48,14 +48,14 @@ def find_thread(*, viewer: User, thread_id: UUID) -> Thread | None:
 
 def find_visible(*, viewer: User, thread_ids: Collection[UUID]) -> set[UUID]:
     """Return those of the threads that the viewer may read; one query."""
-    return set(_visible(viewer).filter(pk__in=thread_ids).values_list("pk", flat=True))
+    return set(_visible(viewer).filter(pk__among=thread_ids).values_list("pk", flat=True))
 
 
 def find_readable(pairs: Collection[tuple[int, UUID]]) -> set[tuple[int, UUID]]:
     """Return those pairs of a person's and a thread's id where the person may read the thread;
     one query, for all who follow threads."""
     threads = Thread.objects.filter(
-        pk__in={thread_id for _, thread_id in pairs},
+        pk__among={thread_id for _, thread_id in pairs},
         deleted_at=None,
         organization__memberships__user=F("owner"),
     )

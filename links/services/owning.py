@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,7 @@ from mesh import keys
 from mesh.models import User
 from mesh.tokens import SignIn, bind
 
-_AT_ONCE = 500  # SQLite takes so many values in one list
+EXPIRED_AT_ONCE = 500  # machines that one look marks offline
 _NOBODY = {"node": "", "node_address": "", "connection_id": ""}
 
 
@@ -103,12 +103,10 @@ def keep_online(*, connection_ids: Collection[str]) -> set[str]:
     """Move the deadlines of the machines that were heard; return the connections that own
     theirs no more."""
     now = timezone.now()
-    lost: set[str] = set()
-    for part in _parts(connection_ids):
-        owned = Link.objects.filter(connection_id__in=part)
-        if owned.update(offline_after=now + presence.GRACE, seen_at=now) < len(part):
-            lost |= set(part) - set(owned.values_list("connection_id", flat=True))
-    return lost
+    owned = Link.objects.filter(connection_id__among=connection_ids)
+    if owned.update(offline_after=now + presence.GRACE, seen_at=now) == len(connection_ids):
+        return set()
+    return set(connection_ids) - set(owned.values_list("connection_id", flat=True))
 
 
 def judge_holds(*, holds: Collection[Hold], node_address: str = "") -> dict[str, Close]:
@@ -145,7 +143,7 @@ def expire() -> int:
     """
     due = Link.objects.filter(offline_after__lte=timezone.now())
     expired = 0
-    for link in due.only("pk", "node", "cause", "last_silence", "offline_after")[:_AT_ONCE]:
+    for link in due.only("pk", "node", "cause", "last_silence", "offline_after")[:EXPIRED_AT_ONCE]:
         # A holder that lives moves the deadline, or releases the machine itself.
         fact = Fact.HOLDER_GONE if link.node else Fact.SILENCE
         expired += _let_go(link, fact, Q(offline_after=link.offline_after))
@@ -167,14 +165,14 @@ def forget_former(*, before: datetime) -> int:
 
 def _doubtful(holds: Collection[Hold]) -> list[Hold]:
     """Return those of ``holds`` that need a look: as long as all is well, the database counts."""
-    doubtful: list[Hold] = []
-    for part in _parts(holds):
-        ids = [hold.connection_id for hold in part]
-        ours = Link.objects.filter(connection_id__in=ids).exclude(cause=presence.SIGNED_OUT)
-        if ours.count() < len(ids):
-            known = set(ours.values_list("connection_id", flat=True))
-            doubtful += [hold for hold in part if hold.connection_id not in known]
-    return doubtful
+    if not holds:
+        return []
+    ids = [hold.connection_id for hold in holds]
+    ours = Link.objects.filter(connection_id__among=ids).exclude(cause=presence.SIGNED_OUT)
+    if ours.count() == len(ids):
+        return []
+    known = set(ours.values_list("connection_id", flat=True))
+    return [hold for hold in holds if hold.connection_id not in known]
 
 
 def _taken(connection_id: str, node_address: str, now: datetime) -> dict[str, Any]:
@@ -212,15 +210,10 @@ def _let_go(link: Link, fact: Fact, unchanged: Q) -> int:
 
 
 def _rows_of(link_ids: Collection[UUID]) -> dict[UUID, Row]:
-    rows: dict[UUID, Row] = {}
-    for part in _parts(link_ids):
-        found = Link.objects.filter(pk__in=part)
-        for row in found.only("pk", "connection_id", "secret_hash", "cause"):
-            rows[row.pk] = Row(row.connection_id, row.secret_hash or "", row.cause)
-    return rows
-
-
-def _parts(values: Collection[Any]) -> Iterator[list[Any]]:
-    whole = list(values)
-    for start in range(0, len(whole), _AT_ONCE):
-        yield whole[start : start + _AT_ONCE]
+    if not link_ids:
+        return {}
+    found = Link.objects.filter(pk__among=link_ids)
+    return {
+        row.pk: Row(row.connection_id, row.secret_hash or "", row.cause)
+        for row in found.only("pk", "connection_id", "secret_hash", "cause")
+    }

@@ -42,14 +42,14 @@ async def endless():
         await asyncio.sleep(0.001)
 
 
-async def test_a_thousand_readers_are_asked_for_in_two_questions(rights):
+async def test_a_thousand_readers_are_asked_for_in_one_question(rights):
     book = Watch()
     for number in range(1000):
         book._held.add(watch.Held([Right(rights, number)]))
 
     await book.look()
 
-    assert rights.asked == [500, 500]
+    assert rights.asked == [1000]
 
 
 async def test_the_same_right_of_many_is_asked_for_once(rights):
