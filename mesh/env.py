@@ -18,9 +18,16 @@ class BadEnvironment(Exception):
 
 
 def _var(
-    name: str, default: Any, help: str, *, secret: bool = False, choices: tuple[str, ...] = ()
+    name: str,
+    default: Any,
+    help: str,
+    *,
+    secret: bool = False,
+    choices: tuple[str, ...] = (),
+    between: tuple[int, int] | None = None,
 ) -> Any:
-    about = {"name": name, "help": help, "secret": secret, "choices": choices}
+    """Describe a variable; one that takes a number says ``between`` which two, both included."""
+    about = {"name": name, "help": help, "secret": secret, "choices": choices, "between": between}
     return field(default=default, metadata=about)
 
 
@@ -29,7 +36,7 @@ class Env:
     """The settings an operator can make."""
 
     home: Path = _var("MESH_HOME", Path("~/.mesh"), "Where embedded Mesh keeps all its state.")
-    port: int = _var("MESH_PORT", 8321, "Port of `make run`; 0: any free one.")
+    port: int = _var("MESH_PORT", 8321, "Port of `make run`; 0: any free one.", between=(0, 65_535))
     folder: str = _var(
         "MESH_FOLDER", "", "Folder in which `make run`'s agents work; empty: a scratch folder."
     )
@@ -95,7 +102,10 @@ class Env:
     data_dir: str = _var("DATA_DIR", "", "Home of `deco_link` where MESH_HOME is not set.")
     decocms_home: str = _var("DECOCMS_HOME", "", "The same, where DATA_DIR is not set either.")
     token_seconds: int = _var(
-        "MESH_TOKEN_SECONDS", 3600, "How long a machine's access token lives; it renews itself."
+        "MESH_TOKEN_SECONDS",
+        3600,
+        "How long a machine's access token lives; it renews itself.",
+        between=(1, 90 * 24 * 3600),  # as long as the token that renews it
     )
     keep_deleted_days: int = _var(
         "MESH_KEEP_DELETED_DAYS",
@@ -162,7 +172,7 @@ def read(environ: Mapping[str, str] | None = None) -> Env:
         name = one.metadata["name"]
         text = _text(given, name, secret=one.metadata["secret"])
         if text is not None:
-            values[one.name] = _convert(name, text, _default(one))
+            values[one.name] = _convert(name, text, _default(one), one.metadata["between"])
             _check_choice(name, text, one.metadata["choices"])
     env = Env(**values)
     if env.redis_url and not env.database_url:
@@ -220,16 +230,24 @@ def _check_choice(name: str, text: str, choices: tuple[str, ...]) -> None:
         raise BadEnvironment(f"{name} is {text!r}; it takes {', '.join(choices)}.")
 
 
-def _convert(name: str, text: str, default: Any) -> Any:
+def _convert(name: str, text: str, default: Any, between: tuple[int, int] | None) -> Any:
     if isinstance(default, bool):
         words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
         if text.lower() not in {*words, ""}:
             raise BadEnvironment(f"{name} is {text!r}; it takes 1 or 0.")
         return words.get(text.lower(), default)
     if isinstance(default, int):
-        if not text.isdecimal() or not 0 <= int(text) < 65536:
-            raise BadEnvironment(f"{name} is {text!r}; it takes a number from 0 to 65535.")
-        return int(text)
+        assert between is not None
+        return _number(name, text, *between) if text else default
     if isinstance(default, Path):
         return Path(text) if text else default
     return text
+
+
+def _number(name: str, text: str, least: int, most: int) -> int:
+    # A text longer than the largest number is none that fits; Python refuses to read the longest.
+    if text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most:
+        return int(text)
+    raise BadEnvironment(
+        f"{name} is {text[:40]!r}; it takes a whole number from {least} to {most}."
+    )

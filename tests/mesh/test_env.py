@@ -50,6 +50,25 @@ def test_refuses_in_words(given, said):
         env.read(given)
 
 
+NUMBERS = [one for one in fields(env.Env) if type(one.default) is int]
+
+
+@pytest.mark.parametrize("one", [pytest.param(one, id=one.name) for one in NUMBERS])
+def test_every_number_has_a_range_of_its_own(one):
+    name, (least, most) = one.metadata["name"], one.metadata["between"]
+
+    for good in (least, one.default, most):
+        assert getattr(env.read({name: str(good)}), one.name) == good
+    for bad in (str(least - 1), str(most + 1), "1.5", "1e3", "many", "9" * 5_000):
+        with pytest.raises(env.BadEnvironment, match=f"{name} is .* from {least} to {most}"):
+            env.read({name: bad})
+    assert getattr(env.read({name: ""}), one.name) == one.default
+
+
+def test_a_token_may_live_for_a_day():
+    assert env.read({"MESH_TOKEN_SECONDS": "86400"}).token_seconds == 86_400
+
+
 CLUSTER = {
     "DATABASE_URL": "postgres://mesh@db/mesh",
     "REDIS_URL": "redis://redis:6379/0",
