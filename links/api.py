@@ -26,8 +26,8 @@ from links.selectors import LinkView
 from links.wire import version
 from links.wire.headers import LINK_SECRET, LINK_TOKEN, SERVER_KEY, USER_SUB
 from links.wire.messages import MachineStatus, Registration
-from mesh.accounts import OPEN_TO_MACHINES
 from mesh.api import signed_in
+from mesh.authentication import OPEN_TO_MACHINES
 from mesh.database_errors import DATABASE_AWAY
 from mesh.pairing.metadata import issuer
 from mesh.selectors import TokenView, get_membership, list_tokens

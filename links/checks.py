@@ -10,9 +10,8 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHt
 
 from links.errors import BadToken, NotGet
 from mesh import database_pool
-from mesh.accounts import bearer
 from mesh.lib.errors import AppError
-from mesh.tokens import find_sign_in
+from mesh.tokens import bearer, find_sign_in
 
 HELD_OPEN: Final = 6.0  # seconds: longer than the doctor waits for the event
 

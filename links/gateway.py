@@ -24,11 +24,10 @@ from links.wire.closing import NOT_REGISTERED, SIGNED_OUT, SUPERSEDED
 from links.wire.errors import TunnelError, UpgradeRequired
 from links.wire.messages import MachineStatus
 from mesh import database_pool
-from mesh.accounts import bearer
 from mesh.database_errors import DATABASE_AWAY
 from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.errors import AppError
-from mesh.tokens import SignIn, WrongMachine, find_sign_in
+from mesh.tokens import SignIn, WrongMachine, bearer, find_sign_in
 
 logger = logging.getLogger(__name__)
 

@@ -11,10 +11,9 @@ from django.http import parse_cookie
 from django.utils import timezone
 
 from mesh import database_pool
-from mesh.accounts import bearer
 from mesh.credentials import Credential, find_good
 from mesh.database_errors import DATABASE_AWAY
-from mesh.tokens import find_sign_in
+from mesh.tokens import bearer, find_sign_in
 
 
 async def is_signed_in(scope: Any) -> bool:

@@ -90,6 +90,24 @@ def find_sign_in(value: str) -> SignIn | None:
     return sign_in
 
 
+def find_persons_sign_in(value: str) -> SignIn | None:
+    """Return the sign-in of a person's own token ``value``.
+
+    Raises:
+        PersonsOnly: it is a machine's token.
+    """
+    found = find_sign_in(value)
+    if found is not None and found.is_machine:
+        raise PersonsOnly
+    return found
+
+
+def bearer(header: str) -> str:
+    """Return the token of an ``Authorization: Bearer`` header, or an empty string."""
+    scheme, _, value = header.partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else ""
+
+
 def note_use(sign_ins: Collection[SignIn]) -> None:
     """Note that these tokens are in use, each at most once a minute; a machine's lives on by it."""
     now = timezone.now()

@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from mesh import openapi as openapi  # it registers itself
 from mesh import views
 from mesh.pages import views as pages
 

@@ -29,7 +29,6 @@ from agents.selectors import get_agent
 from links.api import Tool
 from links.wire.headers import REFUSAL
 from mesh import database_pool, foreign
-from mesh.accounts import bearer, find_persons_sign_in
 from mesh.api import signed_in
 from mesh.credentials import Credential, credential_of, find_good, find_members
 from mesh.foreign import refuse_to_show
@@ -37,6 +36,7 @@ from mesh.lib.errors import AppError
 from mesh.models import User
 from mesh.readers import Stream
 from mesh.selectors import NotFound, get_membership
+from mesh.tokens import bearer, find_persons_sign_in
 from mesh.watch import Right, RightLost, until_lost, while_held
 from sandboxes import providers
 from sandboxes.api import AgentUnknown

@@ -25,13 +25,13 @@ from django.views.decorators.csrf import csrf_exempt
 from agents.core.mcp import McpServer
 from agents.selectors import list_mcp_servers
 from mesh import database_pool, foreign
-from mesh.accounts import bearer
 from mesh.answers import MIB, Limits
 from mesh.egress import guarded_client
 from mesh.lib.addresses import parse_address
 from mesh.lib.errors import AppError
 from mesh.readers import Stream
 from mesh.selectors import NotFound
+from mesh.tokens import bearer
 from mesh.watch import Right, until_lost
 from threads.core import lanes
 from threads.errors import MethodNotAllowed, Unauthorized

@@ -10,10 +10,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mesh import entry, services
-from mesh.accounts import bearer, find_user_by_token
 from mesh.models import Membership, Role, User
 from mesh.selectors import NotFound, get_membership
+from mesh.tokens import bearer
 from tests.second_factor import code_of, set_up
+from tests.tokens import find_user_by_token
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 from agents.models import Agent
 from links.daemon.session import read_session
 from mesh import processes, services
-from mesh.accounts import find_user_by_token
 from mesh.embedded import companions, home
 from mesh.models import User
 from mesh.tokens import find_sign_in
+from tests.tokens import find_user_by_token
 
 
 @pytest.fixture

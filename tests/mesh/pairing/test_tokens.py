@@ -5,12 +5,12 @@ from allauth.idp.oidc.models import Token
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mesh.accounts import find_user_by_token
 from mesh.models import Pairing, User
 from mesh.pairing import services, tokens
 from mesh.services import make_token
 from mesh.tokens import find_ended, find_sign_in
 from tests.examples import up_to
+from tests.tokens import find_user_by_token
 
 
 @pytest.fixture

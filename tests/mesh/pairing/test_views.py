@@ -7,10 +7,10 @@ from allauth.idp.oidc.models import Client as OAuthClient
 from allauth.idp.oidc.models import Token
 from django.urls import reverse
 
-from mesh.accounts import find_user_by_token
 from mesh.lib import oauth
 from mesh.models import Pairing, User
 from tests.mesh.pairing.conftest import Browser, Machine
+from tests.tokens import find_user_by_token
 from threads.models import Thread
 
 
