@@ -1,22 +1,17 @@
-"""Making people, organizations and tokens."""
+"""People and organizations."""
 
 from __future__ import annotations
 
-import secrets
-from datetime import timedelta
 from typing import Final
 
-from allauth.idp.oidc.models import Client, Token
+from allauth.idp.oidc.models import Token
 from allauth.mfa.models import Authenticator
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
-from mesh.lib import oauth
 from mesh.lib.errors import AppError
-from mesh.models import IssuedToken, Membership, Organization, Pairing, Role, User
+from mesh.models import Membership, Organization, Pairing, Role, User
 from mesh.pairing import services as pairing
-from mesh.tokens import LIFE, Scope
 
 # First words of Mesh's own addresses, below / and /api/, and some that may become one.
 RESERVED_SLUGS: Final = frozenset(
@@ -38,8 +33,6 @@ RESERVED_SLUGS: Final = frozenset(
         *("tools", "well-known", "ws", "www"),
     }
 )
-# The one public client whose tokens `mesh_token` and the embedded start hand out.
-CLI_CLIENT = "mesh-cli"
 
 
 class AccountExists(AppError):
@@ -147,40 +140,3 @@ def make_organization(*, slug: str, name: str) -> Organization:
         raise SlugReserved(f"An organization can't be called {slug!r}: Mesh uses that address.")
     organization, _ = Organization.objects.get_or_create(slug=slug, defaults={"name": name})
     return organization
-
-
-def make_token(
-    *,
-    user: User,
-    name: str = "token",
-    scope: Scope = "user",
-    machine_id: str = "",
-    life: timedelta = LIFE,
-) -> str:
-    """Return a new bearer token of ``user``; only its hash is kept, so it is shown once.
-
-    A token of the scope ``machine`` does the work of ``machine_id``, or of the first machine
-    that registers with it.
-    """
-    client, _ = Client.objects.get_or_create(
-        id=CLI_CLIENT, defaults={"name": "Mesh command line", "type": Client.Type.PUBLIC}
-    )
-    value = f"mesh_{secrets.token_urlsafe(32)}"
-    token = Token(
-        type=Token.Type.ACCESS_TOKEN, client=client, user=user, expires_at=timezone.now() + life
-    )
-    token.set_value(value)
-    token.set_scopes([oauth.USER_SCOPE if scope == "user" else oauth.SCOPE])
-    with transaction.atomic():
-        Token.objects.expired().filter(client=client, user=user).delete()
-        token.save()
-        IssuedToken.objects.create(token=token, name=name[:120], machine_id=machine_id)
-    return value
-
-
-def revoke_issued_token(*, issued: IssuedToken) -> None:
-    """End a token that was made by ``make_token``. Safe to repeat.
-
-    Connections that stand on it end within five seconds.
-    """
-    Token.objects.filter(pk=issued.token_id).delete()
