@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mesh.framing import framed
 from mesh.lib.proxies import limit_key
+from mesh.write_watch import WriteWatch, keep_little_unsent
 
 HEAD_WITHIN: Final = 20.0  # seconds for a whole request head, however it trickles in
 BODY_SILENCE: Final = 30.0  # seconds between two pieces of a body
@@ -70,7 +71,7 @@ class GuardedHttp(HttpToolsProtocol):
         self.app = framed(self.app)
 
     _guard: asyncio.TimerHandle | None = None
-    _stall: asyncio.TimerHandle | None = None
+    _writes: WriteWatch | None = None
     _heard_at = 0.0
     _beside_body = 0  # bytes since the last that were a body's, or since a head was complete
     _is_websocket = False
@@ -81,6 +82,8 @@ class GuardedHttp(HttpToolsProtocol):
         if self.crowd is not None and not self.crowd.admits(address, transport):
             transport.abort()
             return
+        keep_little_unsent(transport)  # or a slow reader's progress shows in steps of megabytes
+        self._writes = WriteWatch(transport, within=self.write_silence)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -128,14 +131,13 @@ class GuardedHttp(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._stall is None:
-            self._stall = self.loop.call_later(self.write_silence, self.transport.abort)
+        if self._writes is not None:
+            self._writes.start()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._stall is not None:
-            self._stall.cancel()
-            self._stall = None
+        if self._writes is not None:
+            self._writes.stop()
 
     def timeout_keep_alive_handler(self) -> None:
         self.transport.abort()  # a close would wait for a reader that takes nothing

@@ -81,7 +81,7 @@ def _http_protocol() -> type[asyncio.Protocol]:
 
 
 def _websocket_protocol(**options: Any) -> asyncio.Protocol:
-    """Return uvicorn's protocol of WebSockets, loaded by the first one: few programs have any."""
-    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+    """Return our protocol of WebSockets, loaded by the first one: few programs have any."""
+    from mesh.websocket_protocol import GuardedWebSocket
 
-    return WebSocketsSansIOProtocol(**options)
+    return GuardedWebSocket(**options)

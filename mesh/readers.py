@@ -1,8 +1,8 @@
 """Readers of streams: how long one is waited for, and what ends with it.
 
 A server holds an answer back while the connection's buffer is full, without end. Behind a stream
-stand a listener and, where it is proxied, another connection: who takes nothing for half a
-minute is let go, and comes back with the number it has.
+stand a listener and, where it is proxied, another connection: who takes nothing for two
+minutes is let go, and comes back with the number it has.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from mesh.lib.asgi import App, Message, Receive, Send
 
 logger = logging.getLogger(__name__)
 
-WITHIN: Final = 30.0  # seconds, of one piece; as at the browser's socket
-PIECE: Final = 64 * 1024  # bytes: some two kB a second is fast enough, however long an event is
+# Seconds, of one piece. The server's own protocol looks whether a reader takes anything at all
+# (``mesh/write_watch.py``); a piece may stand behind what a proxy's buffers hold.
+WITHIN: Final = 120.0
+PIECE: Final = 64 * 1024  # bytes: a kB a second is fast enough, however long an event is
 
 
 class TooSlow(Exception):

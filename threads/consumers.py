@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 from typing import Any, Final
 from uuid import UUID
 
@@ -29,12 +29,12 @@ from threads.viewers import Viewer
 logger = logging.getLogger(__name__)
 
 NOT_SIGNED_IN: Final = 4401
-TOO_SLOW: Final = 4408
 BAD_FRAME: Final = 1008
 SERVER_ERROR: Final = 1011
 FOLLOWED_AT_ONCE: Final = 50
 FRAME_LIMIT: Final = 4_096  # characters of a frame from the browser: they are all short
-SEND_WITHIN: Final = 30.0  # seconds; a reader slower than that comes back with its number
+# Characters of one message where the page takes pieces: it sees that a long one is on its way.
+PIECE: Final = 32 * 1024
 
 
 class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
@@ -50,6 +50,8 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         self.beside: list[asyncio.Task[None]] = []
         self.watched = ExitStack()  # the rights that it stands on
         self.has_left = False  # found out by a send, before the server tells
+        self.takes_pieces = False  # as the page says; older ones take whole messages only
+        self.in_pieces = 0  # messages that were sent so
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
@@ -100,6 +102,7 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         if thread_id is None or not isinstance(after, int) or isinstance(after, bool) or after < 0:
             await self.refuse(frame.get("thread"), "bad_frame", "thread or after is not valid.")
             return
+        self.takes_pieces = frame.get("pieces") is True
         self.drop(thread_id)
         if len(self.tasks) >= FOLLOWED_AT_ONCE:
             await self.refuse(thread_id, "too_many_threads", "Unfollow a thread first.")
@@ -125,13 +128,12 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
     async def pass_on(self, thread_id: UUID, after: int) -> None:
         """Send the thread's events as they come, until the task is cancelled."""
         try:
-            async for rows in follow(thread_id, after):
-                if rows:
-                    await self.say_text(_events_frame(thread_id, rows))
-                    if any('"tool-approval-request"' in row.text for row in rows):
-                        await database_pool.writes.run(services.mark_shown, thread_id=thread_id)
-        except TimeoutError:
-            await self.close(code=TOO_SLOW)
+            async with aclosing(follow(thread_id, after)) as batches:
+                async for rows in batches:
+                    if rows:
+                        await self.say_text(_events_frame(thread_id, rows))
+                        if any('"tool-approval-request"' in row.text for row in rows):
+                            await database_pool.writes.run(services.mark_shown, thread_id=thread_id)
         except Exception:
             if self.has_left:
                 return
@@ -148,12 +150,8 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
                     self.drop(thread_id)
                 await self.close(code=NOT_SIGNED_IN)
                 return
-            try:
-                hidden = [one for one in self.tasks if self.viewer.reads(one) in lost]
-                await self.hide(hidden)
-            except TimeoutError:
-                await self.close(code=TOO_SLOW)
-                return
+            hidden = [one for one in self.tasks if self.viewer.reads(one) in lost]
+            await self.hide(hidden)
 
     async def drop_hidden(self) -> None:
         """Follow no longer what the viewer may not read any more."""
@@ -172,8 +170,6 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         """Tell the page of the viewer's threads and machines whenever one changes."""
         try:
             await self.pass_on_news(user)
-        except TimeoutError:
-            await self.close(code=TOO_SLOW)
         except Exception:
             if self.has_left:
                 return
@@ -213,11 +209,23 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         await self.say_text(json.dumps(frame))
 
     async def say_text(self, text: str) -> None:
+        """Send a message, in pieces where the page takes them; others may come in between.
+
+        A page that is slow is waited for. The server's protocol breaks off the connection of one
+        that takes nothing (``mesh/websocket_protocol.py``).
+        """
+        if not self.takes_pieces or len(text) <= PIECE:
+            await self.say_whole(text)
+            return
+        self.in_pieces = number = self.in_pieces + 1
+        for at in range(0, len(text), PIECE):
+            is_last = at + PIECE >= len(text)
+            piece = {"type": "piece", "of": number, "last": is_last, "text": text[at : at + PIECE]}
+            await self.say_whole(json.dumps(piece, ensure_ascii=False))
+
+    async def say_whole(self, text: str) -> None:
         try:
-            async with asyncio.timeout(SEND_WITHIN):
-                await self.send(text_data=text)
-        except TimeoutError:
-            raise
+            await self.send(text_data=text)
         except OSError:  # so ASGI's servers say that nobody is there any more
             self.has_left = True
             raise

@@ -50,6 +50,8 @@ FILES: Final = (
     "mesh/process_tree.py",
     "mesh/processes.py",
     "mesh/version.py",
+    "mesh/websocket_protocol.py",
+    "mesh/write_watch.py",
     "sandboxes/__init__.py",
     "sandboxes/daemon/**/*.py",
 )

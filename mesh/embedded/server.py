@@ -12,6 +12,7 @@ import uvicorn
 
 from mesh.http_protocol import GuardedHttp
 from mesh.lib.errors import AppError
+from mesh.websocket_protocol import GuardedWebSocket
 
 
 class PortTaken(AppError):
@@ -51,6 +52,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 application,
                 http=GuardedHttp,
+                ws=GuardedWebSocket,
                 lifespan="on",
                 log_config=None,
                 access_log=False,

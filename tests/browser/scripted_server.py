@@ -57,6 +57,8 @@ class ScriptedServer:
     posts: list[dict[str, Any]] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
+    takes_pieces: bool = False
+    in_pieces: int = 0  # characters of a piece of a message; 0: all are whole
     asked: list[tuple[str, str, Any]] = field(default_factory=list)  # method, path, body
     rules: list[dict[str, str]] = field(default_factory=list)
     queue: list[dict[str, str]] = field(default_factory=list)
@@ -337,6 +339,7 @@ class ScriptedServer:
                 message = await socket.receive_json()
                 if message["type"] == "follow":
                     self._follows[socket] = (message["thread"], message["after"])
+                    self.takes_pieces = message["pieces"]
                     await self._push(message["thread"])
                 elif message["type"] == "ping":
                     await socket.send_json({"type": "pong"})
@@ -351,7 +354,16 @@ class ScriptedServer:
             if thread == thread_id and events:
                 self._follows[socket] = (thread, events[-1]["seq"])
                 text = json.dumps({"type": "events", "thread": thread, "events": events})
-                await socket.send_text(text)
+                for part in self._pieces(text) if self.in_pieces else [text]:
+                    await socket.send_text(part)
+
+    def _pieces(self, text):
+        """Cut a message as the server does a long one, with another message in between."""
+        ends = range(0, len(text), self.in_pieces)
+        for at in ends:
+            piece = {"type": "piece", "of": 7, "last": at == ends[-1]}
+            yield json.dumps({**piece, "text": text[at : at + self.in_pieces]})
+            yield json.dumps({"type": "pong"})
 
     async def _send_all(self, message):
         for socket in list(self._follows):

@@ -31,6 +31,16 @@ def test_what_was_said_while_the_line_was_cut_comes_once(page, server):
     expect(page.locator(".prose")).to_have_text("one two three four")
 
 
+def test_a_message_that_comes_in_pieces_is_put_together(page, server):
+    server.in_pieces = 10
+    opened(page, server)
+
+    server.say(made_up.delta("äöü 😀 "), made_up.delta("end"), *made_up.end())
+
+    expect(page.locator(".prose")).to_have_text("one äöü 😀 end")
+    assert server.takes_pieces  # as the page said
+
+
 def test_a_blink_of_the_line_is_not_worth_a_word(page, server):
     opened(page, server)
     page.evaluate("""() => {

@@ -10,6 +10,7 @@ import pytest
 
 from mesh.http_protocol import Crowd, GuardedHttp
 from mesh.http_server import HttpServer
+from tests.mesh.slow_reader import SlowReader
 from tests.waiting import auntil
 
 PATIENCE = 20  # seconds that a test waits for what takes a moment
@@ -262,3 +263,21 @@ async def test_a_body_may_come_in_a_thousand_small_chunks():
         said = await until_closed(reader)
 
     assert said.count(b"a") >= 20_000
+
+
+async def test_a_reader_that_is_slow_gets_all_of_an_answer_that_is_written_at_once():
+    size = 12 * 1024 * 1024
+
+    async def at_once(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": bytes(size)})
+
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = HttpServer(at_once, http=Hurried)
+    await server.start(sock)
+    reader = SlowReader(sock.getsockname()[1], WHOLE)
+    try:
+        assert await reader.read(size) >= size
+    finally:
+        reader.close()
+        await server.stop(within=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from unittest.mock import AsyncMock
 from uuid import uuid4
 
 import pytest
@@ -22,6 +23,7 @@ from mesh.models import User
 from tests.servers import free_port
 from tests.waiting import auntil
 from threads import bell, consumers, services
+from threads.follow import follow
 from threads.models import Thread
 from threads.runtime import ring_link
 
@@ -54,6 +56,10 @@ async def hears(page, kind):
             frame = json.loads(await page.receive_from(timeout=10))
             if frame["type"] == kind:
                 return frame
+
+
+async def hears_any(page):
+    return json.loads(await page.receive_from(timeout=10))
 
 
 async def says(page, **frame):
@@ -332,24 +338,91 @@ async def test_a_socket_that_fails_leaves_nobody_listening(ada, thread, monkeypa
     await auntil(lambda: not bell._ears)
 
 
-async def test_a_page_that_reads_too_slowly_is_closed(ada, thread, say, monkeypatch):
-    monkeypatch.setattr(consumers, "SEND_WITHIN", 0.01)
-    await sync_to_async(say)("hi")
-    send = consumers.BrowserConsumer.send
+async def joined_pieces(page, *, until):
+    """Return the first long message, put together, and the other kinds that came in between."""
+    texts, others = {}, []
+    while True:
+        frame = await hears_any(page)
+        if frame["type"] != "piece":
+            others.append(frame["type"])
+            continue
+        texts.setdefault(frame["of"], []).append(frame["text"])
+        if frame["last"] and until in (whole := "".join(texts.pop(frame["of"]))):
+            return json.loads(whole), others
 
-    async def stuck(self, text_data=None, **given):
-        if '"events"' in text_data:
-            await asyncio.Event().wait()
+
+async def test_a_long_message_comes_in_pieces_where_the_page_takes_them(ada, thread, say):
+    text = "ä€😀" * 60_000
+    await sync_to_async(say)(text)
+    async with page_of(ada) as page:
+        await page.connect()
+        await says(page, type="follow", thread=str(thread.pk), after=0, pieces=True)
+
+        frame, _ = await joined_pieces(page, until="data-user-message")
+
+    chunks = [event["chunk"] for event in frame["events"]]
+    (said,) = [chunk for chunk in chunks if chunk["type"] == "data-user-message"]
+    assert text in json.dumps(said, ensure_ascii=False)
+
+
+async def test_a_long_message_comes_whole_where_the_page_is_older(ada, thread, say):
+    await sync_to_async(say)("x" * 3 * consumers.PIECE)
+    async with page_of(ada) as page:
+        await page.connect()
+        await says(page, type="follow", thread=str(thread.pk), after=0)
+
+        assert len(json.dumps(await hears(page, "events"))) > 3 * consumers.PIECE
+
+
+async def test_a_page_that_asks_meanwhile_is_answered_between_the_pieces(
+    ada, thread, say, monkeypatch
+):
+    await sync_to_async(say)("x" * 4 * consumers.PIECE)
+    send, is_asked = consumers.BrowserConsumer.send, asyncio.Event()
+
+    async def slow(self, text_data=None, **given):
         await send(self, text_data=text_data, **given)
+        if '"piece"' in text_data:  # the line takes no more before the page has asked
+            await is_asked.wait()
+        elif '"pong"' in text_data:
+            is_asked.set()
 
-    monkeypatch.setattr(consumers.BrowserConsumer, "send", stuck)
+    monkeypatch.setattr(consumers.BrowserConsumer, "send", slow)
+    async with page_of(ada) as page:
+        await page.connect()
+        await says(page, type="follow", thread=str(thread.pk), after=0, pieces=True)
+        await says(page, type="ping")
+
+        _, others = await joined_pieces(page, until="data-user-message")
+    assert "pong" in others
+
+
+async def test_a_page_that_is_closed_in_the_middle_of_a_batch_leaves_no_listener(
+    ada, thread, say, monkeypatch
+):
+    """Not by the collector of garbage: the generator that listens is ended with its reader."""
+    await sync_to_async(say)("hi")
+    is_sending = asyncio.Event()
+    kept = []
+
+    def followed(*given):
+        kept.append(follow(*given))  # held, so that nothing collects it
+        return kept[-1]
+
+    async def stuck(self, text):
+        is_sending.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(consumers, "follow", followed)
     async with page_of(ada) as page:
         await page.connect()
         await hears(page, "links")
+        monkeypatch.setattr(consumers.BrowserConsumer, "say_text", stuck)
+        monkeypatch.setattr(consumers.BrowserConsumer, "say", AsyncMock())
         await says(page, type="follow", thread=str(thread.pk), after=0)
-        await hears(page, "thread")
+        await asyncio.wait_for(is_sending.wait(), 10)
 
-        assert (await page.receive_output(timeout=10))["code"] == consumers.TOO_SLOW
+    await auntil(lambda: not bell._ears)
 
 
 async def test_a_page_that_has_left_is_no_failure(ada, thread, say, monkeypatch, caplog):

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from mesh.http_protocol import guarded
 from mesh.lib.addresses import parse_address
 from mesh.proxy_check import HINT, UNNAMED, lacks_proxies
+from mesh.websocket_protocol import GuardedWebSocket
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ def config(host: str, port: int, uds: str | None) -> uvicorn.Config:
         port=port,
         uds=uds,
         http=guarded(is_exempt=_is_exempt),
+        ws=GuardedWebSocket,
         lifespan="on",
         log_config=None,
         access_log=False,

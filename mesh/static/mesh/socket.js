@@ -5,6 +5,7 @@ const LONGEST_WAIT = 15_000;
 const PING_EVERY = 20_000;
 const PATIENCE = 8_000;
 const SIGNED_OUT = 4401;
+const MOST_UNFINISHED = 8;
 
 /** Tells `onMessage(message)` what comes down, and `onState("open" | "away" | "signed-out")`. */
 export class Socket {
@@ -21,12 +22,13 @@ export class Socket {
   follow(thread, cursor) {
     if (this.thread && this.thread !== thread) this.send({ type: "unfollow", thread: this.thread });
     Object.assign(this, { thread, cursor });
-    this.send({ type: "follow", thread, after: cursor });
+    this.send({ type: "follow", thread, after: cursor, pieces: true });
   }
 
   connect() {
     clearTimeout(this.retry);
     this.retry = null;
+    this.pieces = new Map();
     const socket = (this.socket = new WebSocket(this.url));
     socket.onmessage = (event) => this.socket === socket && this.receive(JSON.parse(event.data));
     socket.onclose = ({ code }) => this.socket === socket && this.lost(code);
@@ -37,7 +39,9 @@ export class Socket {
   receive(message) {
     clearTimeout(this.watch);
     this.alive();
-    if (message.type === "hello") {
+    if (message.type === "piece") {
+      this.receivePiece(message);
+    } else if (message.type === "hello") {
       this.failures = 0;
       this.onState("open");
       if (this.thread) this.follow(this.thread, this.cursor);
@@ -51,6 +55,18 @@ export class Socket {
     } else if (message.type !== "pong") {
       this.onMessage(message);
     }
+  }
+
+  /** Put a long message together. Each piece has shown that the line is alive. */
+  receivePiece({ of, last, text }) {
+    const texts = this.pieces.get(of) ?? [];
+    texts.push(text);
+    this.pieces.set(of, texts);
+    // A thread that is followed no more leaves its last message unfinished.
+    if (this.pieces.size > MOST_UNFINISHED) this.pieces.delete(this.pieces.keys().next().value);
+    if (!last) return;
+    this.pieces.delete(of);
+    this.receive(JSON.parse(texts.join("")));
   }
 
   alive() {
