@@ -31,7 +31,7 @@ from links.sockets import MAX_MESSAGE, ClientSocket, Parting, Straight, address_
 from links.transport import LAPTOP, Signed, handshake_proof
 from links.wire.closing import SILENT, SUPERSEDED
 from mesh import database_pool
-from mesh.answers import bounded_client
+from mesh.answers import LITTLE_UNSENT, bounded_client
 from mesh.database_errors import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,9 @@ class DirectConnection:
         """The client whose requests go, signed, to the machine's address, and nowhere else."""
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
         # No proxy of ours stands between.
-        wire = httpx.AsyncHTTPTransport(verify=_tls(), limits=limits, trust_env=False)
+        wire = httpx.AsyncHTTPTransport(
+            verify=_tls(), limits=limits, trust_env=False, socket_options=LITTLE_UNSENT
+        )
         return bounded_client(
             wire,
             limits=LAPTOP,

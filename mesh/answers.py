@@ -10,6 +10,7 @@ whole or in pieces, also for the model libraries; only ``aiter_raw`` gives the b
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -22,6 +23,13 @@ from mesh.lib.unpacking import BadPacking, EventMeter, Unpacker, packing_of
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 UNASKED: Final = "identity"  # how a body is to be compressed
+# Options of a connection on which long bodies go out: the system takes only so much ahead that
+# the wait for the answer does not begin while megabytes are still on their way.
+LITTLE_UNSENT: Final = (
+    [(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 128 * 1024)]
+    if hasattr(socket, "TCP_NOTSENT_LOWAT")
+    else []
+)
 REST_EVERY: Final = 16  # pieces, then other tasks have their turn
 
 

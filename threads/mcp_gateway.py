@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Collection
+from contextlib import AsyncExitStack
 from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -168,18 +169,16 @@ async def _passed_on(server: McpServer, request: HttpRequest, thread_id: UUID) -
         content=request.body,
         headers={**headers, **server.headers},
     )
-    try:
-        answer = await client.send(asked, stream=True)
-    except httpx.HTTPError as exc:
-        await client.aclose()
-        raise McpUnreachable from exc
-    except AppError:
-        await client.aclose()
-        raise
-    if answer.is_redirect:  # it would lead the program past us, with our token
-        await answer.aclose()
-        await client.aclose()
-        raise McpUnreachable("The MCP server has moved.")
+    async with AsyncExitStack() as opened:  # closed also when the asker leaves meanwhile
+        opened.push_async_callback(client.aclose)
+        try:
+            answer = await client.send(asked, stream=True)
+        except httpx.HTTPError as exc:
+            raise McpUnreachable from exc
+        opened.push_async_callback(answer.aclose)
+        if answer.is_redirect:  # it would lead the program past us, with our token
+            raise McpUnreachable("The MCP server has moved.")
+        opened.pop_all()  # by whoever reads the answer
     passed = {key: value for key in ANSWERED if (value := answer.headers.get(key))}
     given = answer.headers.get("content-type", "")
     is_events = given.partition(";")[0].strip().lower() == foreign.EVENTS

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import abstractmethod
-from collections import Counter, defaultdict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Final
+from weakref import WeakValueDictionary
 
 import httpx
 from websockets.typing import Subprotocol
@@ -15,7 +16,7 @@ from websockets.typing import Subprotocol
 from agents.repositories import check_from_here
 from links.sockets import MAX_MESSAGE, FarSocket, Refused, Straight, address_of, connected, join
 from links.transport import LAPTOP
-from mesh.answers import bounded_client
+from mesh.answers import LITTLE_UNSENT, bounded_client
 from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.errors import AppError
 from mesh.lib.targets import checked_target
@@ -27,6 +28,7 @@ from sandboxes.providers.base import (
     SandboxDown,
     StreamCut,
 )
+from sandboxes.providers.retiring import RetiringTransport
 from sandboxes.providers.signed import handshake
 from sandboxes.providers.speaking import SpeakingProvider, Way
 
@@ -34,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 PORT: Final = 9000  # at which the sandbox listens
 LOOK_EVERY: Final = 0.1  # seconds, while one starts
+KEPT: Final = 200  # sandboxes whose connections are kept; the least recently used lose theirs
 
 
 class DirectProvider(SpeakingProvider):
@@ -50,9 +53,9 @@ class DirectProvider(SpeakingProvider):
 
     def __init__(self, *, token_of: Callable[[str], str]) -> None:
         self.token_of = token_of
-        self._ways: dict[str, Way] = {}
-        # One at a time for each handle: ensure and remove never cross.
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._ways: OrderedDict[str, tuple[Way, RetiringTransport]] = OrderedDict()
+        # One at a time for each handle: ensure and remove never cross. Kept while one is held.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._starting: set[str] = set()
         self._ending: Counter[str] = Counter()  # who waits to end a sandbox
 
@@ -83,7 +86,7 @@ class DirectProvider(SpeakingProvider):
         await self.start(place)
 
     async def ensure(self, place: Place) -> None:
-        async with self._locks[place.handle]:
+        async with self._lock(place.handle):
             if await self._is_healthy(place):
                 return
             if place.repo:
@@ -95,7 +98,7 @@ class DirectProvider(SpeakingProvider):
                 self._starting.discard(place.handle)
 
     async def _start(self, place: Place) -> None:
-        self.forget(place.handle)
+        await self.forget(place.handle)
         ran_before = bool(await self.address_of(place.handle))
         await self.start(place)
         # One that another process starts just now runs, too, and is only given its time.
@@ -121,23 +124,32 @@ class DirectProvider(SpeakingProvider):
         await self._end(place, force=force, removes=True)
 
     async def way(self, place: Place) -> Way:
-        known = self._ways.get(place.handle)
-        if known is not None:
-            return known
-        address = await self.address_of(place.handle)
-        if not address:
-            raise SandboxDown
-        known = self._ways.get(place.handle)
-        if known is not None:  # made by another call, while this one asked for the address
-            return known
+        if place.handle not in self._ways:
+            address = await self.address_of(place.handle)
+            if not address:
+                raise SandboxDown
+            if place.handle not in self._ways:  # another caller may have been first
+                self._ways[place.handle] = self._way_to(place.handle, address)
+        self._ways.move_to_end(place.handle)
+        way, _ = self._ways[place.handle]
+        if len(self._ways) > KEPT:
+            await self.forget(next(iter(self._ways)))
+        return way
+
+    def _way_to(self, handle: str, address: str) -> tuple[Way, RetiringTransport]:
+        wire = RetiringTransport(
+            httpx.AsyncHTTPTransport(
+                trust_env=False,  # no proxy of this machine has a part in it
+                socket_options=LITTLE_UNSENT,
+            )
+        )
         client = bounded_client(
-            httpx.AsyncHTTPTransport(trust_env=False),  # no proxy of this machine has a part in it
+            wire,
             limits=LAPTOP,
             base_url=f"http://{address}",
-            headers={"authorization": f"Bearer {self.token_of(place.handle)}"},
+            headers={"authorization": f"Bearer {self.token_of(handle)}"},
         )
-        self._ways[place.handle] = Way(client, "/_sandbox")
-        return self._ways[place.handle]
+        return Way(client, "/_sandbox"), wire
 
     async def join(
         self,
@@ -152,10 +164,17 @@ class DirectProvider(SpeakingProvider):
         target = checked_target(f"/_sandbox/{path}")
         await join(scope, receive, send, self._socket(place, target, scope, headers))
 
-    def forget(self, handle: str) -> None:
-        """Look up the address anew at the next use; it may be another one by then."""
-        # Not closed: streams of runs may still read through it, and end by themselves.
-        self._ways.pop(handle, None)
+    async def forget(self, handle: str) -> None:
+        """Look up the address anew at the next use; it may be another one by then.
+
+        The connections are closed when the streams that read through them have ended.
+        """
+        _, wire = self._ways.pop(handle, (None, None))
+        if wire is not None:
+            await wire.retire()
+
+    def _lock(self, handle: str) -> asyncio.Lock:
+        return self._locks.setdefault(handle, asyncio.Lock())
 
     async def _socket(self, place: Place, target: str, scope: Scope, headers: Pairs) -> FarSocket:
         try:
@@ -183,21 +202,23 @@ class DirectProvider(SpeakingProvider):
         force = force or place.handle in self._starting
         self._ending[place.handle] += 1
         try:
-            async with self._locks[place.handle]:
+            async with self._lock(place.handle):
                 if not force and await self._is_at_work(place):
                     raise DispatchRefused(
                         "sandbox_busy", "An agent is at work in the sandbox.", "Stop its run first."
                     )
-                self.forget(place.handle)
+                await self.forget(place.handle)
                 await self.take_down(place, removes=removes)
         finally:
             self._ending[place.handle] -= 1
+            if not self._ending[place.handle]:
+                del self._ending[place.handle]
 
     async def _is_healthy(self, place: Place) -> bool:
         try:
             return (await self.request(place, "GET", "health", limit=2)).is_success
         except (SandboxDown, StreamCut):
-            self.forget(place.handle)
+            await self.forget(place.handle)
             return False
 
     async def _is_at_work(self, place: Place) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from uuid import uuid4
 
+import httpx
 import pytest
 from django.test import AsyncClient
 from django.urls import reverse
@@ -16,6 +18,7 @@ from mesh.lib.addresses import parse_allowed
 from mesh.models import Membership, User
 from tests.harness.mcp_http import serving_mcp
 from tests.secrecy import MARK
+from tests.waiting import auntil
 from threads import mcp_gateway, services
 from threads.mcp_gateway import as_told, is_elsewhere, token_of
 from threads.models import Run
@@ -229,3 +232,37 @@ async def test_the_token_ends_with_what_it_was_given_for(running, thread, upstre
     await database_pool.writes.run(end)
 
     assert (await ask(thread))[1]["error"]["code"] == "mcp_closed"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("outcome", ["the asker leaves", "a bug", "redirect"])
+async def test_whatever_happens_before_an_answer_the_connection_is_closed(
+    running, thread, upstream, keep, monkeypatch, outcome
+):
+    await database_pool.writes.run(keep, upstream.url, FIRST)
+    wire = Wire(outcome)
+    client = httpx.AsyncClient(transport=wire)
+    monkeypatch.setattr(mcp_gateway, "guarded_client", lambda **given: client)
+
+    asking = asyncio.create_task(ask(thread))
+    await auntil(lambda: wire.is_asked)
+    if outcome == "the asker leaves":
+        asking.cancel()
+    await asyncio.wait({asking}, timeout=10)
+    asking.cancelled() or asking.exception()
+
+    assert client.is_closed
+
+
+class Wire(httpx.AsyncBaseTransport):
+    def __init__(self, outcome):
+        self.outcome, self.is_asked = outcome, False
+
+    async def handle_async_request(self, request):
+        self.is_asked = True
+        if self.outcome == "a bug":
+            raise RuntimeError("a bug")
+        if self.outcome == "redirect":
+            return httpx.Response(302, headers={"location": "https://elsewhere.example/"})
+        await asyncio.Event().wait()
+        raise AssertionError("nobody answers")
