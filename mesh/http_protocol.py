@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from mesh.framing import framed
 from mesh.lib.proxies import limit_key
@@ -22,6 +23,12 @@ HEAD_WITHIN: Final = 20.0  # seconds for a whole request head, however it trickl
 BODY_SILENCE: Final = 30.0  # seconds between two pieces of a body
 WRITE_SILENCE: Final = 60.0  # seconds in which a reader must take some of what waits for it
 HEAD_BYTES: Final = 64 * 1024  # of a head, of trailers, or of anything else that is no body
+# After an answer that came before the whole body: what still comes is read and thrown away. Were
+# the connection closed at once, the client's system would throw away the answer instead (RFC 9112,
+# section 9.6), and a proxy would make a 502 of it.
+LINGER_WITHIN: Final = 30.0  # seconds, all in all
+LINGER_SILENCE: Final = 5.0  # seconds between two pieces
+LINGER_BYTES: Final = 64 * 1024 * 1024
 MOST_PER_ADDRESS: Final = 500  # connections; an office behind one address has fewer
 _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -58,12 +65,49 @@ class Crowd:
             self._open.pop(key, None)
 
 
+class Lingering:
+    """Throws away what still comes, up to a limit, and closes the connection then."""
+
+    def __init__(
+        self, transport: asyncio.Transport, *, within: float, silence: float, left: int
+    ) -> None:
+        self._transport, self._silence, self._left = transport, silence, left
+        self._loop = asyncio.get_running_loop()
+        self._end = self._loop.call_later(within, transport.abort)
+        self._silent = self._loop.call_later(silence, transport.abort)
+
+    def take(self, size: int) -> None:
+        """Throw ``size`` bytes away."""
+        self._left -= size
+        self._silent.cancel()
+        if self._left < 0:
+            self._transport.abort()
+        else:
+            self._silent = self._loop.call_later(self._silence, self._transport.abort)
+
+    def stop(self) -> None:
+        self._end.cancel()
+        self._silent.cancel()
+
+
+class Ending:
+    """A transport as one request's answer sees it; ``end`` is called in the place of its close."""
+
+    def __init__(self, transport: asyncio.Transport, end: Callable[[], None]) -> None:
+        self._transport = transport
+        self.close = end
+        self.write, self.is_closing = transport.write, transport.is_closing
+
+
 class GuardedHttp(HttpToolsProtocol):
     """Closes connections that are silent in the middle of a request or an answer."""
 
     head_within: ClassVar[float] = HEAD_WITHIN
     body_silence: ClassVar[float] = BODY_SILENCE
     write_silence: ClassVar[float] = WRITE_SILENCE
+    linger_within: ClassVar[float] = LINGER_WITHIN
+    linger_silence: ClassVar[float] = LINGER_SILENCE
+    linger_bytes: ClassVar[int] = LINGER_BYTES
     crowd: ClassVar[Crowd | None] = None
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -72,6 +116,7 @@ class GuardedHttp(HttpToolsProtocol):
 
     _guard: asyncio.TimerHandle | None = None
     _writes: WriteWatch | None = None
+    _lingering: Lingering | None = None
     _heard_at = 0.0
     _beside_body = 0  # bytes since the last that were a body's, or since a head was complete
     _is_websocket = False
@@ -88,12 +133,17 @@ class GuardedHttp(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._relax()
+        if self._lingering is not None:
+            self._lingering.stop()
         self.resume_writing()
         if self.crowd is not None and self.client:
             self.crowd.leave(self.client[0], self.transport)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._lingering is not None:
+            self._lingering.take(len(data))
+            return
         self._heard_at = self.loop.time()
         self._beside_body += len(data)
         super().data_received(data)
@@ -112,7 +162,11 @@ class GuardedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._relax()
         self._beside_body = 0
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:  # not so for a WebSocket
+            ending = Ending(self.transport, partial(self._end, self.cycle))
+            self.cycle.transport = ending  # type: ignore[assignment]  # all of it that is used
         self._guard = self.loop.call_later(self.body_silence, self._look_at_body)
 
     def on_body(self, body: bytes) -> None:
@@ -123,6 +177,12 @@ class GuardedHttp(HttpToolsProtocol):
         self._relax()
         self._beside_body = 0
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        if self._lingering is None:
+            super().on_response_complete()
+        else:  # no other request is read from this connection
+            self.server_state.total_requests += 1
 
     def handle_websocket_upgrade(self) -> None:
         self._is_websocket = True
@@ -141,6 +201,22 @@ class GuardedHttp(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         self.transport.abort()  # a close would wait for a reader that takes nothing
+
+    def _end(self, cycle: RequestResponseCycle) -> None:
+        """Close the connection behind an answer, at once where the whole request has come."""
+        is_early = cycle.response_complete and cycle.more_body
+        if not is_early or self.pipeline or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self._relax()
+        self.flow.resume_reading()
+        self.transport.write_eof()  # the client knows that nothing more comes
+        self._lingering = Lingering(
+            self.transport,
+            within=self.linger_within,
+            silence=self.linger_silence,
+            left=self.linger_bytes,
+        )
 
     def _refuse_head(self) -> None:
         self._relax()

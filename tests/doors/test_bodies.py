@@ -35,6 +35,14 @@ def test_a_stranger_s_large_body_is_refused_before_it_comes(front, method, path)
     assert (answer.status, answer.code) == (413, "body_too_large")
 
 
+@pytest.mark.parametrize("size", [100_000, 2_000_000])
+def test_who_sends_all_of_it_first_reads_the_refusal(front, size):
+    """And not a broken connection, or a proxy's 502."""
+    answer = front.rude().request("POST", "/api/links/heartbeat", JSON | PROOFLESS, b"x" * size)
+
+    assert (answer.status, answer.code) == (413, "body_too_large")
+
+
 def test_one_whose_length_is_not_told_is_read_no_further(front):
     pieces = b"10000\r\n" + b"x" * 65_536 + b"\r\n" + b"1\r\nx\r\n"
     chunked = {**JSON, "Transfer-Encoding": "chunked"}

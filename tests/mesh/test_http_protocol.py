@@ -281,3 +281,81 @@ async def test_a_reader_that_is_slow_gets_all_of_an_answer_that_is_written_at_on
     finally:
         reader.close()
         await server.stop(within=0)
+
+
+class Lingering(GuardedHttp):
+    linger_within, linger_silence, linger_bytes = 600.0, 600.0, 16 * 1024 * 1024
+
+
+class Impatient(Lingering):
+    linger_silence = 0.2
+
+
+class Overwhelmed(Lingering):
+    linger_bytes = 1024 * 1024
+
+
+class InHaste(Lingering):
+    linger_within = 0.2
+
+
+REFUSAL = b"No. " * 1_000
+LONG = 4 * 1024 * 1024
+TOLD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % LONG
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+async def refuse(scope, receive, send):
+    """Answers without a look at the body, as a limit of bodies does."""
+    headers = [(b"content-length", b"%d" % len(REFUSAL)), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": REFUSAL})
+
+
+@contextlib.asynccontextmanager
+async def refused(protocol, head):
+    """Yield reader and writer of a request whose answer has been sent before its body came."""
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = HttpServer(refuse, http=protocol)
+    await server.start(sock)
+    reader, writer = await asyncio.open_connection("127.0.0.1", sock.getsockname()[1])
+    writer.write(head)
+    await auntil(lambda: server._state.total_requests, what="answered")
+    try:
+        yield reader, writer, server
+    finally:
+        writer.transport.abort()
+        await server.stop(within=0)
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        pytest.param(TOLD, bytes(LONG), id="of a length that was told"),
+        pytest.param(CHUNKED, b"%x\r\n%b\r\n0\r\n\r\n" % (LONG, bytes(LONG)), id="in chunks"),
+    ],
+)
+async def test_who_sends_a_whole_body_first_still_reads_the_refusal(head, body):
+    async with refused(Lingering, head) as (reader, writer, _):
+        writer.write(body)
+        await asyncio.wait_for(writer.drain(), PATIENCE)
+
+        answer = await until_closed(reader)
+        assert answer.startswith(b"HTTP/1.1 413")
+        assert answer.endswith(REFUSAL)
+
+
+@pytest.mark.parametrize("protocol", [Impatient, Overwhelmed, InHaste])
+async def test_what_comes_behind_a_refusal_is_not_read_for_ever(protocol):
+    async with refused(protocol, TOLD) as (_, writer, server):
+        async with asyncio.timeout(PATIENCE):
+            while server._state.connections:
+                if protocol is not Impatient:
+                    writer.write(bytes(1024 if protocol is InHaste else 64 * 1024))
+                await asyncio.sleep(0.01)
+
+
+async def test_a_request_that_came_whole_is_not_lingered_for():
+    async with refused(Lingering, WHOLE) as (reader, _, server):
+        assert (await until_closed(reader)).endswith(REFUSAL)
+        await auntil(lambda: not server._state.connections, what="closed")
