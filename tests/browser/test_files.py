@@ -170,3 +170,47 @@ def test_a_picture_of_an_answer_opens_and_no_other_address_is_a_link(page, serve
     expect(page.locator(".message--answer img")).to_have_count(1)
     expect(page.locator(".message--answer a")).to_have_count(1)
     expect(page.locator(".message--answer .chip")).to_have_count(2)
+
+
+# A request whose progress the test tells: ``moves()``, then ``ends()``.
+SLOW_REQUEST = """() => {
+  window.XMLHttpRequest = class {
+    constructor() { this.upload = {}; window.slow = this; }
+    open() {}
+    setRequestHeader() {}
+    send() {}
+    abort() { this.isAborted = true; this.onabort(); this.onloadend(); }
+    moves() { this.upload.onprogress({}); }
+    ends() { Object.assign(this, { status: 200, responseText: '{"ok":1}' }); this.onload(); this.onloadend(); }
+  };
+  window.told = "waiting";
+  import("/static/mesh/dom.js").then(({ api }) =>
+    api("POST", "/x", new Blob(["x"])).then((answer) => { window.told = answer; }, (exc) => { window.told = exc.code; }));
+}"""
+
+
+@pytest.fixture
+def slow_upload(page, server):
+    """A page on which an upload is under way, and whose clock the test moves."""
+    page.clock.install()
+    server.add_thread(locked=False)
+    page.goto(server.url + CHAT)
+    page.evaluate(SLOW_REQUEST)
+    page.wait_for_function("window.slow")
+    return page
+
+
+def test_an_upload_may_take_minutes_while_it_moves(slow_upload):
+    for _ in range(10):
+        slow_upload.clock.run_for(50_000)
+        slow_upload.evaluate("window.slow.moves()")
+    slow_upload.evaluate("window.slow.ends()")
+
+    slow_upload.wait_for_function("window.told.ok")
+
+
+def test_an_upload_that_does_not_move_is_given_up(slow_upload):
+    slow_upload.clock.run_for(61_000)
+
+    slow_upload.wait_for_function("window.told === 'unreachable'")
+    assert slow_upload.evaluate("window.slow.isAborted")

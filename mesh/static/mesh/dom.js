@@ -126,20 +126,46 @@ export class Refused extends Error {
 
 const csrf = () => document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
 
+const SILENCE = 60_000; // milliseconds in which something of a request or its answer must move
+
+/** Resolve with the finished request. Rejects when the server can't be reached, or nothing moves. */
+function exchange(method, path, headers, body) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest(); // fetch tells nothing of how far an upload is
+    let watch = null;
+    const moved = () => {
+      clearTimeout(watch);
+      watch = setTimeout(() => request.abort(), SILENCE);
+    };
+    request.open(method, path);
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.upload.onprogress = request.onprogress = request.onreadystatechange = moved;
+    request.onload = () => resolve(request);
+    request.onerror = request.onabort = () => reject(new Error("unreachable"));
+    request.onloadend = () => clearTimeout(watch);
+    moved();
+    request.send(body);
+  });
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
 /** Call the API and return its JSON; a Blob is sent as it is. Throws Refused, also when the server
     can't be reached. */
 export async function api(method, path, body) {
   const isWhole = body instanceof Blob;
+  const type = isWhole ? "application/octet-stream" : "application/json";
+  const headers = { "Content-Type": type, Accept: "application/json", "X-CSRFToken": csrf() };
   let response;
-  let answer = null;
   try {
-    response = await fetch(path, {
-      method,
-      body: body === undefined || isWhole ? body : JSON.stringify(body),
-      headers: { "Content-Type": isWhole ? "application/octet-stream" : "application/json", Accept: "application/json", "X-CSRFToken": csrf() },
-      signal: AbortSignal.timeout(60_000),
-    });
-    answer = await response.json().catch(() => null);
+    const sent = body === undefined || isWhole ? body : JSON.stringify(body);
+    response = await exchange(method, path, headers, sent);
   } catch {
     throw new Refused({
       code: "unreachable",
@@ -147,7 +173,8 @@ export async function api(method, path, body) {
       hint: "Check that Mesh is running and that this device has a network.",
     });
   }
-  if (response.ok) return answer;
+  const answer = parsed(response.responseText);
+  if (response.status >= 200 && response.status < 300) return answer;
   throw new Refused(
     answer?.error ?? {
       code: `http_${response.status}`,
