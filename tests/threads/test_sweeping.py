@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from mesh.services import make_token
+from tests.threads.promises import assert_whole
 from threads import selectors, services
 from threads.models import Approval, Event, Run
 from threads.run.transitions import WAIT_FOR_MACHINE
@@ -194,6 +195,23 @@ def test_events_of_old_answers_go_and_the_page_stays_the_same(answered, thread):
     assert Event.objects.count() == events - removed
     assert prune() == 0
     assert selectors.page_of(thread) == before
+
+
+def test_a_long_journal_is_pruned_bit_by_bit(answered, thread, monkeypatch):
+    """So that no other writer waits long; the page is the same at every step."""
+    monkeypatch.setattr("threads.services.sweeping.EVENTS_AT_ONCE", 2)
+    answered(OLD)
+    answered(OLD)
+    before, events = selectors.page_of(thread), Event.objects.count()
+
+    counts = []
+    while count := prune():
+        counts.append(count)
+        assert selectors.page_of(thread) == before
+        assert_whole(thread)
+
+    assert max(counts) == 2
+    assert sum(counts) == events
 
 
 def test_nothing_is_taken_out_of_the_middle(answered, say, thread):

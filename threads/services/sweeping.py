@@ -25,6 +25,7 @@ from threads.services.runs import finish_run
 
 KEEP = timedelta(days=7)  # of events whose answers are stored
 THREADS_AT_ONCE = 100
+EVENTS_AT_ONCE = 2_000  # of one thread: SQLite has one writer, and others wait for it
 
 # Who waits for a person's answer is not stuck.
 _AT_WORK = (run_state.DISPATCHED, run_state.RUNNING)
@@ -107,6 +108,7 @@ def _prune(thread_id: UUID, *, before: datetime) -> int:
         last: int = answers.aggregate(seq=Max("answer__seq"))["seq"] or 0
         if first is not None:
             last = min(last, first - 1)
+        last = min(last, thread.pruned_seq + EVENTS_AT_ONCE)
         if last <= thread.pruned_seq:
             return 0
         count, _ = Event.objects.filter(thread=thread, seq__lte=last).delete()
