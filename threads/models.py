@@ -37,7 +37,8 @@ class Thread(models.Model):
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="threads")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="threads")
-    agent = models.ForeignKey(Agent, models.PROTECT, related_name="threads")
+    # Not PROTECT: an organization that is deleted takes its agents along with their threads.
+    agent = models.ForeignKey(Agent, models.RESTRICT, related_name="threads")
     title = models.CharField(max_length=200, blank=True)
     sandbox_provider_kind = models.CharField(max_length=20, blank=True)
     harness_id = models.CharField(max_length=60, blank=True)

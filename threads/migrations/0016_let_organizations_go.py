@@ -1,0 +1,20 @@
+"""Let an organization be deleted with its agents and their threads; the tables stay as they are."""
+
+import django.db.models.deletion
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("threads", "0015_purge_deleted_threads")]
+
+    operations = [
+        migrations.AlterField(
+            model_name="thread",
+            name="agent",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.RESTRICT,
+                related_name="threads",
+                to="agents.agent",
+            ),
+        ),
+    ]
