@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
+from django.contrib.sessions.models import Session
 from django.db import IntegrityError, transaction
 
 from mesh.models import CacheEntry, UsedTicket
@@ -34,7 +35,9 @@ def digest_of(kind: str, value: str) -> str:
 
 
 def forget_expired(*, now: datetime) -> int:
-    """Remove what is too old to matter, also from the cache's table; return how many rows."""
+    """Remove what is too old to matter, also the cache's entries and the sessions of browsers;
+    return how many rows."""
     tickets, _ = UsedTicket.objects.filter(expires_at__lt=now).delete()
     entries, _ = CacheEntry.objects.filter(expires__lt=now).delete()
-    return tickets + entries
+    sessions, _ = Session.objects.filter(expire_date__lt=now).delete()
+    return tickets + entries + sessions

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from allauth.core.internal import ratelimit
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.test import RequestFactory
 from django.utils import timezone
@@ -95,3 +96,13 @@ def test_counters_that_expired_are_removed(db):
 
     assert tasks.forget_expired() == 1
     assert cache.get("young") == 1
+
+
+def test_sessions_that_expired_are_removed(client, ada):
+    client.force_login(ada)
+    Session.objects.create(
+        session_key="old", session_data="who it was", expire_date=timezone.now() - MINUTE
+    )
+
+    assert tasks.forget_expired() == 1
+    assert client.get("/accounts/password/change/").status_code == 200
