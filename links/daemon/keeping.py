@@ -7,6 +7,7 @@ for seven days, from ``.removed`` beside the others.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import time
@@ -24,7 +25,10 @@ from mesh.git.own import ForeignGit
 from mesh.git.view import View
 from mesh.lib.git_status import parse_status
 
+logger = logging.getLogger(__name__)
+
 KEPT_FOR: Final = 7 * 24 * 3600.0  # seconds
+PRUNE_EVERY: Final = 3600.0
 GIT_WITHIN: Final = 30.0
 REMOVED: Final = ".removed"
 # The journal of a sandbox's runs, as SQLite keeps it.
@@ -136,6 +140,15 @@ class Keeper:
         for place in list(self._removed.glob("*.*")):
             if self._clock() - place.stat().st_mtime > KEPT_FOR:
                 await asyncio.to_thread(_remove, place)
+
+    async def prune_for_ever(self, *, every: float = PRUNE_EVERY) -> None:
+        """Prune now and every hour: a link may run for months."""
+        while True:
+            try:
+                await self.prune()
+            except OSError:
+                logger.warning("removed sandboxes: pruning failed, will retry", exc_info=True)
+            await asyncio.sleep(every)
 
     def _existing(self, handle: str) -> Path:
         root = self._home / handle

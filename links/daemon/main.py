@@ -87,7 +87,8 @@ class Daemon:
         """
         self._supervisor.reconcile()
         pruning = run_in_background(
-            Keeper(self._supervisor).prune(), what="removing sandboxes that were deleted long ago"
+            Keeper(self._supervisor).prune_for_ever(),
+            what="removing sandboxes that were deleted long ago",
         )
         if self._config.address:
             await self._listener.start()  # before the server hears of the address

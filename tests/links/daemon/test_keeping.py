@@ -12,6 +12,7 @@ from links.daemon.spec import Spec
 from mesh.git import own
 from mesh.lib.errors import AppError
 from tests.links.daemon.conftest import is_running
+from tests.waiting import auntil
 
 pytestmark = pytest.mark.programs
 
@@ -202,6 +203,34 @@ async def test_after_seven_days_it_is_gone(worktree, root, origin, keeper, clock
     with pytest.raises(UnknownHandle):
         await keeper.restore("h")
     assert "work" not in git(origin, "worktree", "list")
+
+
+async def test_what_was_removed_goes_while_the_link_runs_on(keeper, root, clock, tmp_path):
+    await keeper.remove("h", force=True)
+    pruning = asyncio.create_task(keeper.prune_for_ever(every=0.01))
+    removed = tmp_path / "sandboxes" / ".removed"
+    assert list(removed.iterdir())
+
+    clock.now += KEPT_FOR + 1
+
+    await auntil(lambda: not list(removed.iterdir()))
+    pruning.cancel()
+
+
+async def test_a_disk_that_fails_once_is_pruned_later(keeper, monkeypatch):
+    outcomes = iter([OSError("failing disk"), None, None])
+
+    async def prune():
+        tried.append(1)
+        if error := next(outcomes, None):
+            raise error
+
+    tried = []
+    monkeypatch.setattr(keeper, "prune", prune)
+    pruning = asyncio.create_task(keeper.prune_for_ever(every=0))
+
+    await auntil(lambda: len(tried) > 2)
+    pruning.cancel()
 
 
 async def test_a_new_one_is_not_overwritten(root, keeper, supervisor):
