@@ -1,20 +1,48 @@
-"""An HTTP server without uvicorn's ``Server``: its protocol on a socket of our own.
+"""How Mesh serves HTTP: one configuration of uvicorn for all its servers, and one of their kinds.
 
-That ``Server`` wakes ten times a second to look at a flag, takes the process's signals, and is
-made for one port; a laptop's programs rest when nobody asks.
+A server process is uvicorn's own ``Server``, with ``process_config``. That one wakes ten times a
+second to look at a flag, takes the process's signals, and is made for one port. What listens
+beside it, or on a laptop, whose programs rest when nobody asks, is an ``HttpServer``: uvicorn's
+protocol on a socket of our own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 KEEP_ALIVE: Final = 75  # seconds that an unused connection stays open
+
+
+# Of every server of ours.
+_COMMON: Final[Mapping[str, Any]] = {
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "proxy_headers": False,  # mesh.proxied reads them, by MESH_PROXIES
+    # The tunnel's frames are data already packed or tokens too short to pack.
+    "ws_per_message_deflate": False,
+    # Whoever talks through a WebSocket finds out by its own pings who is still there.
+    "ws_ping_interval": None,
+    "timeout_keep_alive": KEEP_ALIVE,
+}
+PAGES_MESSAGE: Final = 4 * 1024 * 1024  # bytes of a WebSocket's message, from a laptop or a page
+
+
+def process_config(app: Any, **options: Any) -> Config:
+    """Return how a process of the server serves ``app``; ``options`` are uvicorn's own."""
+    given: dict[str, Any] = {
+        "http": _http_protocol(),
+        "ws": _websocket_protocol,  # called as a class would be
+        "lifespan": "on",
+        "ws_max_size": PAGES_MESSAGE,
+    }
+    return Config(app, **{**_COMMON, **given, **options})
 
 
 class HttpServer:
@@ -27,16 +55,10 @@ class HttpServer:
         given: dict[str, Any] = {
             "http": _http_protocol(),
             "ws": _websocket_protocol,  # called as a class would be
-            "ws_per_message_deflate": False,
-            "ws_ping_interval": None,  # whoever talks through it watches its own ends
             "lifespan": "off",
-            "log_config": None,
-            "access_log": False,
-            "server_header": False,
             "date_header": False,
-            "timeout_keep_alive": KEEP_ALIVE,
         }
-        self._config = Config(app, **given | options)
+        self._config = Config(app, **{**_COMMON, **given, **options})
         self._state = ServerState()
         self._server: asyncio.Server | None = None
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import os
 import shutil
@@ -12,11 +10,10 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-import uvicorn
-
 from links import held
 from links.internal.app import InternalApp
-from mesh.http_protocol import GuardedHttp
+from links.sockets import MAX_MESSAGE
+from mesh.http_server import HttpServer
 
 logger = logging.getLogger(__name__)
 
@@ -35,33 +32,22 @@ class Listener:
         self._at = at
         self._folder: Path | None = None
         self._path: Path | None = None
-        self._server: uvicorn.Server | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._server: HttpServer | None = None
 
     async def start(self) -> str:
         """Return the address, as other processes reach it."""
         sock, address = self._tcp() if self._at else self._unix()
-        config = uvicorn.Config(
-            InternalApp(),
-            http=GuardedHttp,
-            proxy_headers=False,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws_max_size=2**24,
-        )
-        self._server = _Quiet(config)
-        self._serving = asyncio.create_task(self._server.serve(sockets=[sock]))
+        # The other process may be on another machine, which can vanish without a word.
+        self._server = HttpServer(InternalApp(), ws_max_size=MAX_MESSAGE, ws_ping_interval=20.0)
+        await self._server.start(sock)
         held.take_requests_at(address)
         logger.info("other processes reach this one at %s", address)
         return address
 
     async def stop(self) -> None:
         held.take_requests_at("")
-        if self._server is not None and self._serving is not None:
-            self._server.should_exit = self._server.force_exit = True
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._serving
+        if self._server is not None:
+            await self._server.stop(within=0)
         if self._path is not None:
             self._path.unlink(missing_ok=True)
         if self._folder is not None:
@@ -86,11 +72,3 @@ class Listener:
         sock.bind(str(path))
         path.chmod(0o600)
         return sock, f"unix:{path}"
-
-
-class _Quiet(uvicorn.Server):
-    """A server beside the main one, which alone listens to signals."""
-
-    @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
-        yield

@@ -10,9 +10,8 @@ from types import FrameType
 
 import uvicorn
 
-from mesh.http_protocol import GuardedHttp
+from mesh.http_server import process_config
 from mesh.lib.errors import AppError
-from mesh.websocket_protocol import GuardedWebSocket
 
 
 class PortTaken(AppError):
@@ -48,24 +47,7 @@ class Server(uvicorn.Server):
         on_ready: Callable[[], Awaitable[None]],
         before_exit: Callable[[], Awaitable[None]],
     ) -> None:
-        super().__init__(
-            uvicorn.Config(
-                application,
-                http=GuardedHttp,
-                ws=GuardedWebSocket,
-                lifespan="on",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                # The tunnel's frames are data already packed or tokens too short to pack.
-                ws_per_message_deflate=False,
-                ws_max_size=4 * 1024 * 1024,
-                # Who is still there is found out by our own pings, in the tunnel and on the page.
-                ws_ping_interval=None,
-                timeout_graceful_shutdown=2,
-            )
-        )
+        super().__init__(process_config(application, timeout_graceful_shutdown=2))
         self._on_ready, self._before_exit = on_ready, before_exit
         self._leaving: asyncio.Task[None] | None = None
 

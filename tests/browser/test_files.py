@@ -181,11 +181,18 @@ SLOW_REQUEST = """() => {
     send() {}
     abort() { this.isAborted = true; this.onabort(); this.onloadend(); }
     moves() { this.upload.onprogress({}); }
-    ends() { Object.assign(this, { status: 200, responseText: '{"ok":1}' }); this.onload(); this.onloadend(); }
+    ends() {
+      Object.assign(this, { status: 200, responseText: '{"ok":1}' });
+      this.onload();
+      this.onloadend();
+    }
   };
   window.told = "waiting";
   import("/static/mesh/dom.js").then(({ api }) =>
-    api("POST", "/x", new Blob(["x"])).then((answer) => { window.told = answer; }, (exc) => { window.told = exc.code; }));
+    api("POST", "/x", new Blob(["x"])).then(
+      (answer) => { window.told = answer; },
+      (exc) => { window.told = exc.code; },
+    ));
 }"""
 
 

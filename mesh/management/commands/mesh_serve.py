@@ -11,9 +11,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from mesh.http_protocol import guarded
+from mesh.http_server import process_config
 from mesh.lib.addresses import parse_address
 from mesh.proxy_check import HINT, UNNAMED, lacks_proxies
-from mesh.websocket_protocol import GuardedWebSocket
 
 logger = logging.getLogger(__name__)
 
@@ -41,24 +41,12 @@ class Command(BaseCommand):
 
 def config(host: str, port: int, uds: str | None) -> uvicorn.Config:
     """Return how a server process listens."""
-    return uvicorn.Config(
+    return process_config(
         "mesh.asgi:application",
         host=host,
         port=port,
         uds=uds,
         http=guarded(is_exempt=_is_exempt),
-        ws=GuardedWebSocket,
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # mesh.proxied reads them, by MESH_PROXIES
-        # The tunnel's frames are data already packed or tokens too short to pack.
-        ws_per_message_deflate=False,
-        ws_max_size=4 * 1024 * 1024,
-        # Our own pings, in the tunnel and on the page, find out who is still there.
-        ws_ping_interval=None,
-        timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
     )
 
