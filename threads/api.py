@@ -22,11 +22,14 @@ from mesh.api import signed_in
 from mesh.selectors import get_membership
 from threads import selectors, services
 from threads.errors import BadBranch, ModeUnavailable, TierUnavailable
-from threads.requests import LEVELS, WHEN, Input, PartsField
+from threads.message_pages import MOST_TURNS, TURNS, cursor_at
+from threads.page_cursors import MessageCursor, ThreadCursor
+from threads.requests import LEVELS, WHEN, Input, Paged, PageQuery, PartsField, checked_query
 from threads.requests import checked as _checked
 from threads.requests import thread_of as _thread
 from threads.services import NewMessage
 from threads.targets import Wish
+from threads.thread_pages import MOST_THREADS, THREADS, list_threads
 
 MODES: Final = ("default", "plan")
 MODES_TO_COME: Final = ("web-search", "gen-image")  # the reference has them; refused by name
@@ -67,20 +70,41 @@ class ThreadShown(serializers.Serializer[Any]):
 class ThreadsApi(APIView):
     """``…/threads``: the caller's threads, and new ones."""
 
-    class ThreadList(serializers.Serializer[Any]):
+    class ThreadList(Paged):
         threads = ThreadShown(many=True)
+
+    class ListQuery(PageQuery):
+        limit = serializers.IntegerField(default=THREADS, min_value=1, max_value=MOST_THREADS)
+        search = serializers.CharField(
+            default="",
+            allow_blank=True,
+            max_length=200,
+            help_text="Only threads whose titles have all these words.",
+        )
 
     class NewThread(Input):
         agentId = serializers.CharField(max_length=60, default=DEFAULT_SLUG)
         title = serializers.CharField(max_length=200, default="", allow_blank=True)
 
-    @extend_schema(responses=ThreadList, operation_id="threads_list")
+    @extend_schema(
+        parameters=[ListQuery],
+        responses={200: ThreadList, 400: OpenApiResponse(description="`bad_page_cursor`")},
+        operation_id="threads_list",
+    )
     def get(self, request: Request, org: str) -> Response:
-        """The caller's newest threads, newest first."""
+        """The caller's threads, those that changed last first, in pages."""
         user = signed_in(request)
         organization = get_membership(viewer=user, slug=org).organization
-        threads = selectors.list_threads(viewer=user, organization=organization)
-        return Response({"threads": [selectors.thread_summary(thread) for thread in threads]})
+        given = checked_query(self.ListQuery, request)
+        page = list_threads(
+            viewer=user,
+            organization=organization,
+            behind=ThreadCursor.parse(given["page"]) if given["page"] else None,
+            search=given["search"],
+            limit=given["limit"],
+        )
+        shown = [selectors.thread_summary(thread) for thread in page.threads]
+        return Response({"threads": shown, "older": page.older, "newer": page.newer})
 
     @extend_schema(request=NewThread, responses={201: ThreadShown}, operation_id="threads_create")
     def post(self, request: Request, org: str) -> Response:
@@ -192,17 +216,40 @@ class MessagesApi(APIView):
         runId = serializers.UUIDField()
         messageId = serializers.CharField()
 
-    class Page(serializers.Serializer[Any]):
+    class MessagesQuery(PageQuery):
+        limit = serializers.IntegerField(
+            default=TURNS,
+            min_value=1,
+            max_value=MOST_TURNS,
+            help_text="How many messages of people, each with its answer; fewer if they are large.",
+        )
+        at = serializers.CharField(
+            default="",
+            allow_blank=True,
+            max_length=100,
+            help_text="A message's id: the page that begins with it, or with what it answers.",
+        )
+
+    class Page(Paged):
         messages = serializers.ListField(child=serializers.DictField())
         cursor = serializers.IntegerField(help_text="Follow the stream from here on.")
         queue = serializers.ListField(
             child=serializers.DictField(), help_text="What waits, the next one first."
         )
 
-    @extend_schema(responses=Page, operation_id="messages_list")
+    @extend_schema(
+        parameters=[MessagesQuery],
+        responses={200: Page, 400: OpenApiResponse(description="`bad_page_cursor`")},
+        operation_id="messages_list",
+    )
     def get(self, request: Request, org: str, thread_id: UUID) -> Response:
-        """All messages, the answer in the making included."""
-        return Response(selectors.page_of(_thread(request, org, thread_id)))
+        """The newest messages, the answer in the making included; older ones in pages."""
+        thread = _thread(request, org, thread_id)
+        given = checked_query(self.MessagesQuery, request)
+        behind = MessageCursor.parse(given["page"]) if given["page"] else None
+        if behind is None and given["at"]:
+            behind = cursor_at(thread, given["at"])
+        return Response(selectors.page_of(thread, behind=behind, limit=given["limit"]))
 
     @extend_schema(
         request=NewMessageInput,

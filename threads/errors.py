@@ -154,6 +154,12 @@ class BadCursor(AppError):
     hint = "Send the id of the last event you have, or nothing."
 
 
+class BadPageCursor(AppError):
+    code = "bad_page_cursor"
+    text = "The page cursor is not one that this list has given."
+    hint = "Leave page out to begin with the newest, then send `older` or `newer` of an answer."
+
+
 class CursorTooOld(AppError):
     code = "cursor_too_old"
     text = "The events behind that number were removed; their answers are stored."

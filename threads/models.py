@@ -5,7 +5,7 @@ The tables enforce what the rest relies on; the constraints' names say what that
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Final, cast
 from uuid import UUID
 
 from django.conf import settings
@@ -20,6 +20,8 @@ from mesh.models import Organization
 from threads.core import lanes
 from threads.core.rules import Rule, Scope, in_words, rule_for
 from threads.run import state as run_state
+
+UNTITLED: Final = "New chat"
 
 
 class Thread(models.Model):
@@ -55,7 +57,12 @@ class Thread(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["owner", "-updated_at"], name="threads_of_an_owner"),
+            # A page of a person's list, and whatever else begins with their newest threads.
+            models.Index(
+                fields=["owner", "organization", "-updated_at", "-id"],
+                condition=Q(deleted_at=None),
+                name="newest_threads",
+            ),
             models.Index(
                 fields=["deleted_at"],
                 condition=Q(deleted_at__isnull=False),
@@ -64,7 +71,7 @@ class Thread(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.title or "New chat"
+        return self.title or UNTITLED
 
 
 class Message(models.Model):
@@ -152,6 +159,9 @@ class Run(models.Model):
         ordering = ["created_at", "id"]
         indexes = [
             models.Index(fields=["state", "created_at"], name="runs_by_state"),
+            # A page of a conversation; what a thread did last. Both cost the same at any length.
+            models.Index(fields=["thread", "-position"], name="runs_in_order"),
+            models.Index(fields=["thread", "-finished_at"], name="newest_ends"),
             # Both are few, and are asked for at every ring of the bell.
             models.Index(
                 fields=["thread"],

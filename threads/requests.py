@@ -17,6 +17,27 @@ class Input(serializers.Serializer[Any]):
     """A body; its fields are the contract."""
 
 
+class PageQuery(Input):
+    """Which page of a list."""
+
+    page = serializers.CharField(
+        default="",
+        allow_blank=True,
+        help_text="`older` or `newer` of an answer. Left out: the newest.",
+    )
+
+
+class Paged(serializers.Serializer[Any]):
+    """The pages beside this one."""
+
+    older = serializers.CharField(
+        allow_null=True, help_text="Send it as `page` for the page before; null at the beginning."
+    )
+    newer = serializers.CharField(
+        allow_null=True, help_text="Send it as `page` for the page behind; null at the end."
+    )
+
+
 WHEN = ("now", "next")  # turn, or message
 LEVELS = ("auto", "readonly", "plan")
 
@@ -49,7 +70,19 @@ def checked(kind: type[Input], request: Request) -> dict[str, Any]:
     Raises:
         ValidationError: it is not as it should be.
     """
-    given = kind(data=request.data)
+    return _checked(kind(data=request.data))
+
+
+def checked_query(kind: type[Input], request: Request) -> dict[str, Any]:
+    """Return what stands behind the address's question mark as ``kind`` reads it.
+
+    Raises:
+        ValidationError: it is not as it should be.
+    """
+    return _checked(kind(data=request.query_params))
+
+
+def _checked(given: Input) -> dict[str, Any]:
     given.is_valid(raise_exception=True)
     values: dict[str, Any] = given.validated_data
     return values

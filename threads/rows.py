@@ -18,12 +18,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from mesh.database_errors import DATABASE_AWAY
 from mesh.selectors import NotFound
-from threads.models import Thread
+from threads.models import Event, Thread
 
 # No database takes a NUL in text, nor half of a surrogate pair.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -45,6 +45,13 @@ class EventRow:
     def chunk(self) -> dict[str, Any]:
         value: dict[str, Any] = json.loads(self.text)
         return value
+
+
+def as_rows(events: QuerySet[Event], *, in_memory: int = 2_000) -> Iterable[EventRow]:
+    """Return these lines of the journal one by one, ``in_memory`` of them at a time."""
+    values = events.values_list("thread_id", "seq", "run_id", "chunk")
+    for row in values.iterator(chunk_size=in_memory):
+        yield EventRow(*row)
 
 
 @dataclass(frozen=True, slots=True)

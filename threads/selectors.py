@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,15 +15,15 @@ from agents.models import Agent
 from links.selectors import view_of
 from mesh.models import Organization, User
 from mesh.selectors import NotFound
-from threads.chunks import ui_message
-from threads.core.fold import RESTARTED, fold
-from threads.core.run_errors import WITHDRAWN, explain
+from threads.core.fold import RESTARTED
+from threads.core.run_errors import WITHDRAWN
 from threads.core.thread_status import is_unread, thread_status
-from threads.models import Approval, ApprovalRule, Attachment, Event, Message, Run, Thread
-from threads.rows import EventRow
+from threads.message_pages import page_of as page_of
+from threads.models import Approval, ApprovalRule, Attachment, Event, Run, Thread
+from threads.rows import EventRow, as_rows
 from threads.run import state as run_state
 
-LIST_LIMIT = 200  # threads of one list
+DELETED_LIMIT = 200  # threads of the list of what was deleted
 BRANCH_LIMIT = 6  # branches that a new chat offers
 # A reader without a cursor still gets a run that ended this short a time ago.
 JUST_ENDED = timedelta(seconds=10)
@@ -35,7 +35,7 @@ def get_thread(*, viewer: User, org_slug: str, thread_id: UUID) -> Thread:
     Raises:
         NotFound: there is none, it was deleted, or it is not the viewer's.
     """
-    thread = _summarised(_visible(viewer)).filter(organization__slug=org_slug, pk=thread_id).first()
+    thread = summarised(visible(viewer)).filter(organization__slug=org_slug, pk=thread_id).first()
     if thread is None:
         raise NotFound
     return thread
@@ -43,12 +43,12 @@ def get_thread(*, viewer: User, org_slug: str, thread_id: UUID) -> Thread:
 
 def find_thread(*, viewer: User, thread_id: UUID) -> Thread | None:
     """Return the viewer's thread, whatever organization it is in; one query."""
-    return _summarised(_visible(viewer)).filter(pk=thread_id).first()
+    return summarised(visible(viewer)).filter(pk=thread_id).first()
 
 
 def find_visible(*, viewer: User, thread_ids: Collection[UUID]) -> set[UUID]:
     """Return those of the threads that the viewer may read; one query."""
-    return set(_visible(viewer).filter(pk__among=thread_ids).values_list("pk", flat=True))
+    return set(visible(viewer).filter(pk__among=thread_ids).values_list("pk", flat=True))
 
 
 def find_readable(pairs: Collection[tuple[int, UUID]]) -> set[tuple[int, UUID]]:
@@ -62,23 +62,18 @@ def find_readable(pairs: Collection[tuple[int, UUID]]) -> set[tuple[int, UUID]]:
     return set(threads.values_list("owner_id", "pk")) & set(pairs)
 
 
-def list_threads(*, viewer: User, organization: Organization) -> list[Thread]:
-    """Return the viewer's newest threads, ready for ``thread_summary``; one query."""
-    threads = _summarised(_visible(viewer)).filter(organization=organization)
-    return list(threads.order_by("-updated_at")[:LIST_LIMIT])
-
-
 def list_deleted(*, viewer: User, organization: Organization, since: datetime) -> list[Thread]:
     """Return the viewer's threads deleted after ``since``, the newest first; one query."""
     deleted = Thread.objects.filter(
         owner=viewer, organization=organization, deleted_at__gt=since, purge_began_at=None
     )
-    return list(deleted.order_by("-deleted_at")[:LIST_LIMIT])
+    return list(deleted.order_by("-deleted_at")[:DELETED_LIMIT])
 
 
 def list_branches(*, viewer: User, agent: Agent) -> list[str]:
     """Return the branches of the viewer's newest threads with ``agent``, each once."""
-    threads = _visible(viewer).filter(agent=agent).exclude(branch="")
+    here = visible(viewer).filter(organization=agent.organization_id)
+    threads = here.filter(agent=agent).exclude(branch="")
     # A thread with a folder of its own has a key in the place of a branch.
     named = threads.exclude(branch__startswith="thread:").order_by("-updated_at")
     return list(dict.fromkeys(named.values_list("branch", flat=True)[:50]))[:BRANCH_LIMIT]
@@ -91,7 +86,7 @@ def get_file(*, viewer: User, org_slug: str, file_id: UUID) -> Attachment:
     Raises:
         NotFound: there is none, or it is not for the viewer.
     """
-    may_read = Q(thread__in=_visible(viewer)) | Q(
+    may_read = Q(thread__in=visible(viewer)) | Q(
         thread=None, owner=viewer, organization__memberships__user=viewer
     )
     files = Attachment.objects.filter(may_read, pk=file_id, organization__slug=org_slug)
@@ -101,23 +96,32 @@ def get_file(*, viewer: User, org_slug: str, file_id: UUID) -> Attachment:
     return found
 
 
-def _visible(viewer: User) -> QuerySet[Thread]:
+def visible(viewer: User) -> QuerySet[Thread]:
+    """Return the threads that the viewer may read."""
     # Who has left the organization has left its threads.
     return Thread.objects.filter(
         owner=viewer, deleted_at=None, organization__memberships__user=viewer
     )
 
 
-def _summarised(threads: QuerySet[Thread]) -> QuerySet[Thread]:
-    runs = Run.objects.filter(thread=OuterRef("pk"))
-    finished = runs.filter(state__in=run_state.FINISHED).exclude(state=run_state.STEERED)
+def summarised(threads: QuerySet[Thread]) -> QuerySet[Thread]:
+    """Return these threads ready for ``thread_summary``."""
+    runs = Run.objects.filter(thread=OuterRef("pk")).order_by()
+    # An index in the order of the ends gives the last one at once, however many there are.
+    finished = runs.filter(finished_at__isnull=False).exclude(state=run_state.STEERED)
     finished = finished.exclude(error_code=WITHDRAWN)
     return threads.select_related("agent", "link", "organization").annotate(
         active_state=Subquery(runs.filter(state__in=run_state.ACTIVE).values("state")[:1]),
-        has_queued=Exists(runs.filter(state=run_state.QUEUED)),
+        has_queued=Exists(_unfinished(runs).filter(state=run_state.QUEUED)),
         last_state=Subquery(finished.order_by("-finished_at").values("state")[:1]),
         last_end=Subquery(finished.order_by("-finished_at").values("finished_at")[:1]),
     )
+
+
+def _unfinished(runs: QuerySet[Run]) -> QuerySet[Run]:
+    """Return those that have not ended, in terms of the index ``newest_ends``: among thousands
+    of a thread's runs it finds these few at once, on SQLite too."""
+    return runs.filter(finished_at__isnull=True)
 
 
 def thread_summary(thread: Thread) -> dict[str, Any]:
@@ -161,63 +165,9 @@ def _machine(thread: Thread) -> dict[str, Any] | None:
     return {"id": str(link.id), "name": link.name, "state": link.state, "cause": link.cause}
 
 
-def page_of(thread: Thread) -> dict[str, Any]:
-    """Return the messages of ``thread`` and the cursor from which to follow on.
-
-    Both belong to one moment: an answer that came into the journal after the cursor, or is
-    not finished, is the fold of its run's events up to the cursor. Answers stand behind what
-    they answer, whatever was sent meanwhile; what was withdrawn is left out, and what was
-    handed over stands in the answer it was handed to. ``queue`` names what waits, the next one
-    first. Four queries.
-    """
-    cursor = Thread.objects.values_list("last_seq", flat=True).get(pk=thread.pk)
-    messages = Message.objects.filter(thread=thread, seq__lte=cursor)
-    runs = {
-        run.prompt_id: run
-        for run in Run.objects.filter(thread=thread).only(
-            "id", "prompt_id", "created_at", "position", "error_code", "state"
-        )
-    }
-    answers: dict[UUID, dict[str, Any]] = {}
-    prompts: list[Message] = []
-    for message in messages:
-        if message.role == "assistant":
-            answers[message.pk] = ui_message(message)
-        elif message.pk not in runs or not _is_gone(runs[message.pk]):
-            prompts.append(message)
-    prompts.sort(key=lambda each: runs[each.pk].position if each.pk in runs else each.seq)
-    open_runs = [runs[p.pk] for p in prompts if p.pk in runs and runs[p.pk].pk not in answers]
-    so_far, waiting = _answers_so_far(open_runs, cursor)
-    answers.update(so_far)
-    page: list[dict[str, Any]] = []
-    for prompt in prompts:
-        page.append(ui_message(prompt))
-        run = runs.get(prompt.pk)
-        if run is not None and run.pk in answers:
-            page.append(answers[run.pk])
-    queue = [
-        _waiting(runs[prompt.pk], prompt)
-        for prompt in prompts
-        if prompt.pk in runs and runs[prompt.pk].pk in waiting
-    ]
-    return {"messages": page, "cursor": cursor, "queue": queue}
-
-
-def _waiting(run: Run, prompt: Message) -> dict[str, Any]:
-    """Return a run that waits, with the reason that its readers were told, if any."""
-    waiting = {"runId": str(run.pk), "messageId": prompt.client_id}
-    if run.error_code:
-        waiting["code"], waiting["message"] = run.error_code, explain(run.error_code)[0]
-    return waiting
-
-
-def _is_gone(run: Run) -> bool:
-    return run.error_code == WITHDRAWN or run.state == run_state.STEERED
-
-
 def list_queue(*, thread: Thread) -> list[Run]:
     """Return the runs of ``thread`` that wait, with their prompts, the next one first."""
-    queued = Run.objects.filter(thread=thread, state=run_state.QUEUED)
+    queued = _unfinished(Run.objects.filter(thread=thread)).filter(state=run_state.QUEUED)
     return list(queued.select_related("prompt").order_by("position", "created_at"))
 
 
@@ -241,42 +191,6 @@ def list_open_questions(*, thread: Thread) -> list[Approval]:
     return list(found.select_related("run", "rule").order_by("asked_at", "id"))
 
 
-def _answers_so_far(runs: list[Run], cursor: int) -> tuple[dict[UUID, dict[str, Any]], set[UUID]]:
-    """Return the answers in the making, and the runs that wait, as readers were told."""
-    events = Event.objects.filter(run__in=runs, seq__lte=cursor).order_by("seq")
-    chunks: dict[UUID, list[dict[str, Any]]] = {run.pk: [] for run in runs}
-    for row in _as_rows(events):
-        if row.run_id is not None:
-            chunks[row.run_id].append(row.chunk)
-    answers: dict[UUID, dict[str, Any]] = {}
-    waiting: set[UUID] = set()
-    for run in runs:
-        state = _state_told(chunks[run.pk])
-        if state == run_state.QUEUED:
-            waiting.add(run.pk)
-        folded = fold(chunks[run.pk])
-        if not folded.is_started:
-            continue
-        answers[run.pk] = {
-            "id": str(run.pk),
-            "role": "assistant",
-            "parts": folded.parts(),
-            "metadata": {
-                "createdAt": run.created_at.isoformat(),
-                **folded.metadata,
-                "runId": str(run.pk),
-                "state": state,
-            },
-        }
-    return answers, waiting
-
-
-def _state_told(chunks: Iterable[dict[str, Any]]) -> str:
-    """Return the state that the run's readers were told last."""
-    told = [c["data"]["state"] for c in chunks if c.get("type") == "data-run-status"]
-    return str(told[-1]) if told else run_state.QUEUED
-
-
 def list_events(*, thread_id: UUID, after: int, limit: int, size: int) -> list[EventRow]:
     """Return the journal of a thread behind ``after``: ``limit`` rows, or ``size`` characters.
 
@@ -285,18 +199,12 @@ def list_events(*, thread_id: UUID, after: int, limit: int, size: int) -> list[E
     """
     events = Event.objects.filter(thread_id=thread_id, seq__gt=after).order_by("seq")
     found: list[EventRow] = []
-    for row in _as_rows(events[:limit], in_memory=50):
+    for row in as_rows(events[:limit], in_memory=50):
         found.append(row)
         size -= len(row.text)
         if size <= 0:
             break
     return found
-
-
-def _as_rows(events: QuerySet[Event], *, in_memory: int = 2_000) -> Iterable[EventRow]:
-    values = events.values_list("thread_id", "seq", "run_id", "chunk")
-    for row in values.iterator(chunk_size=in_memory):
-        yield EventRow(*row)
 
 
 def start_of(*, thread: Thread, run_id: UUID | None = None, now: datetime | None = None) -> int:

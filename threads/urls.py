@@ -8,6 +8,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.start, name="start"),
     path("<slug:org>/", views.home, name="home"),
     path("<slug:org>/live", views.live, name="live"),
+    path("<slug:org>/older", views.older_threads, name="older_threads"),
     path("<slug:org>/popover", views.popover, name="popover"),
     path("<slug:org>/choose", views.choose, name="choose"),
     path("<slug:org>/threads/<uuid:thread_id>", views.chat, name="chat"),

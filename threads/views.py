@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import BadRequest
 from django.http import (
     Http404,
     HttpRequest,
@@ -35,7 +36,10 @@ from mesh.pairing.metadata import issuer
 from mesh.selectors import NotFound, get_membership, list_organizations
 from threads import selectors
 from threads.chunks import rules_chunk
+from threads.errors import BadPageCursor
 from threads.models import Thread
+from threads.page_cursors import ThreadCursor
+from threads.thread_pages import list_busy, list_threads
 
 DEFAULT_AGENT = "default"  # who a new chat talks to
 
@@ -84,6 +88,16 @@ def live(request: HttpRequest, org: str) -> HttpResponse:
     """What of an open page a change of threads or machines may alter."""
     context = _context(request, org, request.GET.get("thread", ""))
     return render(request, "_partials/live.html", context)
+
+
+@require_GET
+@login_required
+@never_cache
+def older_threads(request: HttpRequest, org: str) -> HttpResponse:
+    """The next rows of the list, for a page that has those before them."""
+    organization = _organization(request, org)
+    context = {"organization": organization, "thread": None, **_chats(request, organization)}
+    return render(request, "_partials/older_threads.html", context)
 
 
 @require_GET
@@ -203,10 +217,9 @@ def _context(
     agent = _agent(request, organization, thread)
     links = list_links(viewer=viewer)
     summary = selectors.thread_summary(thread) if thread else None
-    threads = selectors.list_threads(viewer=viewer, organization=organization)
     return {
         "organization": organization,
-        "threads": [selectors.thread_summary(each) for each in threads],
+        **_chats(request, organization),
         "thread": summary,
         "links": links,
         "offer": offer_of(issuer(request)),
@@ -221,6 +234,37 @@ def _context(
             **(_page_of(thread) if thread and whole else {}),
         },
     }
+
+
+def _chats(request: HttpRequest, organization: Organization) -> dict[str, Any]:
+    """Return what the list shows: what is at work before the newest, or, from the address, what
+    was searched for (``?search=``) or comes behind a page (``?chats=``)."""
+    viewer, search = _viewer(request), request.GET.get("search", "")[:200].strip()
+    behind, down_to = _cursor(request, "chats"), _cursor(request, "upto")
+    page = list_threads(
+        viewer=viewer, organization=organization, behind=behind, down_to=down_to, search=search
+    )
+    busy = list_busy(viewer=viewer, organization=organization)
+    shown = {thread.pk: thread for thread in page.threads}
+    if not search and behind is None:
+        shown |= {thread.pk: thread for thread in busy}
+    threads = sorted(shown.values(), key=lambda thread: thread.updated_at, reverse=True)
+    states = [selectors.thread_summary(thread)["status"] for thread in busy]
+    return {
+        "threads": [selectors.thread_summary(thread) for thread in threads],
+        "older": page.older,
+        "search": search,
+        "is_later": behind is not None,
+        "needs": states.count("requires_action"),
+    }
+
+
+def _cursor(request: HttpRequest, name: str) -> ThreadCursor | None:
+    given = request.GET.get(name)
+    try:
+        return ThreadCursor.parse(given) if given else None
+    except BadPageCursor as exc:
+        raise BadRequest(str(exc)) from exc
 
 
 def _wanted(request: HttpRequest, agent: Agent, thread: Thread | None) -> Wanted:

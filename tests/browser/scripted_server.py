@@ -8,6 +8,7 @@ import json
 import mimetypes
 import threading
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -63,6 +64,9 @@ class ScriptedServer:
     rules: list[dict[str, str]] = field(default_factory=list)
     queue: list[dict[str, str]] = field(default_factory=list)
     refusal: tuple[int, dict[str, str]] | None = None
+    per_page: int = 1000  # threads of a page of the list,
+    turns: int = 1000  # and turns of a page of messages
+    page_refusal: tuple[int, dict[str, str]] | None = None  # of older threads and messages
     is_away: bool = False
     is_silent: bool = False  # takes a socket and says nothing
     chat: Any = None
@@ -77,6 +81,7 @@ class ScriptedServer:
     def __post_init__(self):
         self.chat = self.chat or made_up.chat()
         self._follows: dict[WebSocket, tuple[str, int]] = {}
+        self._place, self._places = count(1), {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     # Scripting, from the test's thread
@@ -84,9 +89,15 @@ class ScriptedServer:
     def add_thread(self, thread_id=made_up.THREAD, messages=(), **fields):
         summary = made_up.summary(id=thread_id, **fields)
         self.threads.insert(0, summary)
+        self.touch(thread_id)
         self.messages[thread_id] = list(messages)
         self.journal.setdefault(thread_id, [])
         return summary
+
+    def touch(self, thread_id):
+        """Put a thread at the list's beginning, as everything that happens in it does."""
+        self.threads.sort(key=lambda each: each["id"] != thread_id)
+        self._places[thread_id] = next(self._place)
 
     def change(self, thread_id=made_up.THREAD, **fields):
         summary = self._summary(thread_id)
@@ -142,12 +153,14 @@ class ScriptedServer:
                 Route("/home/", self._home),
                 Route("/home/threads/{thread}", self._chat),
                 Route("/home/live", self._live),
+                Route("/home/older", self._older),
                 Route("/accounts/machines/", self._machines),
                 Route("/accounts/machines/list", self._machine_list),
                 Route("/accounts/machines/{link}/{action}", self._put_out, methods=["POST"]),
                 Route("/style.{digest}.css", self._style),
                 Route("/static/{path:path}", self._static),
                 Route(f"{api}/threads", self._create, methods=["POST"]),
+                Route(f"{api}/threads/{{thread}}/messages", self._messages, methods=["GET"]),
                 Route(f"{api}/threads/{{thread}}/messages", self._post, methods=["POST"]),
                 Route(
                     f"{api}/threads/{{thread}}/approvals/{{approval}}",
@@ -186,7 +199,7 @@ class ScriptedServer:
                 username="ada", get_full_name="Ada", is_staff=True, is_authenticated=True
             ),
             "messages": self.notes,
-            "threads": self.threads,
+            **self._listed(request),
             "thread": thread,
             "links": self.links,
             "offer": made_up.OFFER,
@@ -199,17 +212,80 @@ class ScriptedServer:
             "data": {"org": "home", "agent": "default", "thread": thread, **(page or {})},
         }
 
+    def _listed(self, request: Request):
+        """A page of the list, as the server cuts it; cursors are the threads' places."""
+        given = request.query_params
+        search = given.get("search", "").strip()
+        words = search.lower().split()
+        found = [t for t in self.threads if all(word in t["title"].lower() for word in words)]
+        behind, upto, place = given.get("chats"), given.get("upto"), self._places
+        if behind:
+            found = [t for t in found if place[t["id"]] < int(behind)]
+        if upto:
+            shown = [t for t in found if place[t["id"]] >= int(upto)]
+            older = upto
+        else:
+            shown = found[: self.per_page]
+            older = str(place[shown[-1]["id"]]) if len(found) > len(shown) else None
+        needs = [t for t in self.threads if t["status"] == "requires_action"]
+        return {
+            "threads": shown,
+            "older": older,
+            "search": search,
+            "is_later": bool(behind),
+            "needs": len(needs),
+        }
+
+    def _page(self, thread_id, *, page="", at=""):
+        """A page of messages: each question with its answer is a turn; cursors are indexes."""
+        turns = []
+        for message in self.messages[thread_id]:
+            if message["role"] == "user" or not turns:
+                turns.append([])
+            turns[-1].append(message)
+        first, last = max(0, len(turns) - self.turns), len(turns)
+        if at:
+            held = [n for n, turn in enumerate(turns) if any(m["id"] == at for m in turn)]
+            if not held:
+                return None
+            first, last = held[0], min(held[0] + self.turns, len(turns))
+        elif page.startswith("older-"):
+            last = int(page.removeprefix("older-"))
+            first = max(0, last - self.turns)
+        elif page.startswith("newer-"):
+            first = int(page.removeprefix("newer-"))
+            last = min(first + self.turns, len(turns))
+        return {
+            "messages": [message for turn in turns[first:last] for message in turn],
+            "cursor": 0,
+            "queue": self.queue,
+            "older": f"older-{first}" if first else None,
+            "newer": f"newer-{last}" if last < len(turns) else None,
+        }
+
+    async def _older(self, request):
+        if self.page_refusal:
+            return Response(status_code=self.page_refusal[0])
+        html = render_to_string("_partials/older_threads.html", self._context(request))
+        return HTMLResponse(html)
+
+    async def _messages(self, request):
+        self.asked.append(("GET", "messages", dict(request.query_params)))
+        if self.page_refusal:
+            status, error = self.page_refusal
+            return JSONResponse({"error": error}, status_code=status)
+        page = self._page(request.path_params["thread"], **request.query_params)
+        if page is None:
+            error = {"code": "not_found", "message": "The thread has no such message.", "hint": ""}
+            return JSONResponse({"error": error}, status_code=404)
+        return JSONResponse(page)
+
     async def _home(self, request):
         return HTMLResponse(render_to_string("threads/home.html", self._context(request)))
 
     async def _chat(self, request):
         thread_id = request.path_params["thread"]
-        page = {
-            "messages": self.messages[thread_id],
-            "cursor": 0,
-            "queue": self.queue,
-            "rules": self.rules,
-        }
+        page = {**self._page(thread_id), "rules": self.rules}
         context = self._context(request, self._summary(thread_id), page)
         return HTMLResponse(render_to_string("threads/chat.html", context))
 

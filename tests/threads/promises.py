@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from threads import selectors
 from threads.core.fold import fold
 from threads.models import Event, Thread
+from threads.rows import as_rows
 from threads.run import state as run_state
 
 
@@ -21,6 +21,6 @@ def assert_whole(thread):
     over = thread.runs.filter(state__in=run_state.FINISHED).select_related("answer", "prompt")
     for run in over:
         if run.prompt.seq > pruned:
-            told = [row.chunk for row in selectors._as_rows(rows.filter(run=run))]
+            told = [row.chunk for row in as_rows(rows.filter(run=run))]
             assert run.answer.parts == fold(told).parts()
             assert [chunk["type"] for chunk in told].count("finish") == 1

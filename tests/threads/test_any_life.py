@@ -29,6 +29,7 @@ from threads.committing import Missing, Share, StaleFence
 from threads.core.queue import moved
 from threads.errors import AlreadyDispatched, ApprovalAnswered, RunOver
 from threads.models import Approval, Event, Run, Thread
+from threads.rows import as_rows
 from threads.run import state as run_state
 from threads.services import Answer, QueueChange
 
@@ -267,7 +268,7 @@ class AnyLife(RuleBasedStateMachine):
             facts = (approval.decision, approval.answered_at)
             assert self.answered.setdefault(approval.pk, facts) == facts
         applied = Event.objects.filter(thread=self.thread, chunk__contains='"state":"applied"')
-        told = [row.chunk for row in selectors._as_rows(applied)]
+        told = [row.chunk for row in as_rows(applied)]
         names = [each["data"]["approvalId"] for each in told]
         assert len(names) == len(set(names))
 

@@ -139,6 +139,7 @@ PAGES = {
     "": PAGE,
     "<slug:org>/": MEMBER_PAGE,
     "<slug:org>/live": MEMBER_PAGE,
+    "<slug:org>/older": MEMBER_PAGE,
     "<slug:org>/popover": MEMBER_PAGE,
     "<slug:org>/choose": MEMBER_PAGE,
     "<slug:org>/threads/<uuid:thread_id>": OWN_PAGE,

@@ -11,7 +11,7 @@ from mesh.models import Membership
 from mesh.selectors import NotFound
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import a_turn
-from threads import committing, rows, selectors, services
+from threads import committing, message_pages, rows, selectors, services, thread_pages
 from threads.committing import Share
 from threads.models import Run
 from threads.rows import Draft
@@ -56,8 +56,8 @@ def test_the_list_takes_one_query(ada, org, agent, say, count, django_assert_num
         say(to=services.create_thread(owner=ada, organization=org, agent=agent))
 
     with django_assert_num_queries(1):
-        threads = selectors.list_threads(viewer=ada, organization=org)
-        summaries = [selectors.thread_summary(thread) for thread in threads]
+        page = thread_pages.list_threads(viewer=ada, organization=org)
+        summaries = [selectors.thread_summary(thread) for thread in page.threads]
     assert [summary["status"] for summary in summaries] == [*["queued"] * count, "idle"]
 
 
@@ -82,12 +82,12 @@ def test_a_summary(thread, say, ada, link):
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_a_page_takes_four_queries(thread, say, hear, count, django_assert_num_queries):
+def test_a_page_takes_five_queries(thread, say, hear, count, django_assert_num_queries):
     for _ in range(count):
         hear(say(), *a_turn("a"))
     hear(say(), *a_turn("b")[:3])
 
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         selectors.page_of(thread)
 
 
@@ -121,14 +121,14 @@ def test_a_page_is_of_one_moment(thread, say, hear, monkeypatch):
     run = say("one")
     turn = a_turn("a", "b")
     hear(run, *turn[:3])
-    objects = selectors.Message.objects
+    objects = message_pages.Message.objects
 
     class Meanwhile:
         def filter(self, **given):
             hear(run, *turn)
             return objects.filter(**given)
 
-    monkeypatch.setattr(selectors, "Message", SimpleNamespace(objects=Meanwhile()))
+    monkeypatch.setattr(message_pages, "Message", SimpleNamespace(objects=Meanwhile()))
     page = selectors.page_of(thread)
 
     assert texts(page) == [("user", "one"), ("assistant", "a")]

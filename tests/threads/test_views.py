@@ -12,7 +12,7 @@ from django.utils import timezone
 from agents.models import Agent
 from links.models import Link
 from tests.browser import made_up
-from threads.models import Message, Thread
+from threads.models import Message, Run, Thread
 
 
 @pytest.fixture
@@ -72,9 +72,10 @@ def test_the_first_page_of_a_new_organization_has_its_default_agent(client, ada)
 
 
 def test_a_thread_comes_with_its_messages_and_its_cursor(client, ada, thread):
-    Message.objects.create(
+    said = Message.objects.create(
         thread=thread, role="user", client_id="c1", seq=0, parts=[made_up.text("</script>hi")]
     )
+    Run.objects.create(thread=thread, prompt=said)
     client.force_login(ada)
     data = data_of(client.get(f"/home/threads/{thread.pk}"))
 
@@ -139,7 +140,7 @@ def test_a_page_asks_the_database_as_often_for_many_threads_as_for_one(
     for number in range(30):
         Thread.objects.create(organization=org, owner=ada, agent=agent, title=f"t{number}")
 
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         client.get("/home/live")
 
 

@@ -11,9 +11,10 @@ const AS_STATE = { queued: "queued", running: "running", requires_action: "waiti
 
 export class Chat {
   /** `onChange(message, part)`: part is null when more than one part may have changed. */
-  constructor({ messages = [], thread = null, queue = [], rules = [] }, { onChange, onStatus, onTitle }) {
+  constructor({ messages = [], thread = null, queue = [], rules = [], older = null }, { onChange, onStatus, onTitle }) {
     // Nobody paints yet, so nobody is told before everything stored is in its place.
-    Object.assign(this, { onChange: () => {}, onStatus, onTitle, thread, rules, messages: [], known: new Map(), runs: new Map() });
+    Object.assign(this, { onChange: () => {}, onStatus, onTitle, thread, rules, older, messages: [], known: new Map(), runs: new Map() });
+    this.gap = null; // what is missing in the middle: {before: message, newer: cursor}
     this.since = Date.now();
     this.expected = null;
     this.line = queue.map(({ messageId }) => messageId); // whose runs wait, the next one first
@@ -44,6 +45,20 @@ export class Chat {
     this.expected = null;
   }
 
+  /** Put stored messages before the one at `index`; return those that were not known. */
+  fill(stored, index) {
+    const fresh = stored.filter(({ id }) => !this.known.has(id)).map(fromStored);
+    for (const message of fresh) this.known.set(message.id, message);
+    this.messages.splice(index, 0, ...fresh);
+    return fresh;
+  }
+
+  /** Say whether a run belongs to messages that are not loaded: their page will bring all of it. */
+  isElsewhere(runId, messageId) {
+    if (!this.older && !this.gap) return false;
+    return !this.runs.has(runId) && !this.known.has(runId) && !this.known.has(messageId);
+  }
+
   insert(message) {
     this.known.set(message.id, message);
     this.messages.push(message);
@@ -65,7 +80,7 @@ export class Chat {
     if (chunk.type === "data-user-message") return this.hear(chunk.data.message);
     if (chunk.type === "data-run-status") return this.move(chunk.data);
     if (chunk.type === "data-thread-title") return this.onTitle(chunk.data.title);
-    if (!runId) return null;
+    if (!runId || this.isElsewhere(runId)) return null;
     // It is still asked anew until something else comes.
     this.runOf(runId).retry = chunk.type === "data-retry" ? chunk.data : null;
     const message = this.answerOf(runId);
@@ -87,6 +102,7 @@ export class Chat {
   }
 
   move({ runId, messageId, state, code, message, hint }) {
+    if (this.isElsewhere(runId, messageId)) return;
     if (state === "steered" || code === "withdrawn") return this.vanish(runId, messageId);
     const run = this.runOf(runId);
     if (run.state !== state) run.since = Date.now();

@@ -33,6 +33,7 @@ const transcript = new Transcript(chat, {
     const asked = before.find((message) => message.role === "user");
     if (asked) send(textOf(asked), filesOf(asked));
   },
+  fetchPage: (query) => api("GET", `${base}/threads/${thread.id}/messages?${query}`),
 });
 const agents = new Agents({ onMachine: () => sidebar.refresh(), onChoice: chosen });
 const composer = new Composer({
@@ -280,7 +281,7 @@ function nameIt(title) {
 }
 
 function paintTitle() {
-  const listed = Number(byId("group-needs")?.dataset.count ?? 0);
+  const listed = Number(byId("needs").dataset.count);
   const needs = Math.max(listed, chat.questions().some(({ answer }) => !answer) ? 1 : 0);
   document.title = `${needs ? `(${needs}) ` : ""}${document.body.dataset.title} · Mesh`;
   const wanted = needs ? calling : quiet;
@@ -332,6 +333,7 @@ function onMessage(message) {
       if (thread.title && thread.title !== document.body.dataset.title) nameIt(thread.title);
       paintStatus();
     }
+    sidebar.rename(message.thread);
     sidebar.refreshSoon();
   } else if (message.type === "links") {
     const mine = message.links.find((link) => link.id === thread?.machine?.id);

@@ -1,7 +1,7 @@
 // The left column: kept fresh by what the server renders, searched, a sheet on the phone.
 // With it the keys of the page and the theme.
 
-import { byId, morphChildren, remember } from "./dom.js";
+import { byId, morphChildren, remember, say } from "./dom.js";
 
 // What of the page a change of threads or machines may alter: templates/_partials/live.html.
 const FRESH = ["threads", "machines", "thread-machine", "connect-hint", "connect-state", "welcome", "agents"];
@@ -13,13 +13,27 @@ export class Sidebar {
     this.asked = this.shown = 0; // numbers of the newest refresh that was begun, and of the one shown
     this.gone = new Set(); // chats that were deleted a moment ago, and may be taken back
     this.search = byId("search");
+    this.searched = this.words; // what the rows on the page are found by
+    this.older = byId("older-threads");
+    this.upto = this.link?.dataset.older ?? null; // where the list ends and the older rows begin
     this.opener = document.querySelector('[data-open="sidebar"]');
     if (/Mac|iP/.test(navigator.platform)) byId("search-key").textContent = "⌘K";
     this.listen();
   }
 
   listen() {
-    this.search.addEventListener("input", () => this.filter());
+    this.search.addEventListener("input", () => this.searchSoon());
+    byId("search-form").addEventListener("submit", (event) => event.preventDefault());
+    this.older.addEventListener("click", (event) => {
+      if (!event.target.closest("[data-older]") || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      this.more();
+    });
+    this.nearEnd = new IntersectionObserver((seen) => seen.at(-1).isIntersecting && this.more(), {
+      root: byId("chats"),
+      rootMargin: "0px 0px 200px",
+    });
+    this.watchEnd();
     this.search.addEventListener("keydown", (event) => this.walk(event));
     this.opener.addEventListener("click", () => this.open(true));
     for (const node of document.querySelectorAll('[data-close="sidebar"]')) {
@@ -37,13 +51,16 @@ export class Sidebar {
   async refresh() {
     clearTimeout(this.pending);
     this.pending = null;
-    const asked = this.query();
+    const { words } = this;
+    const picked = this.picked();
     // Answers may arrive out of order: an older one never replaces a newer one.
     const number = (this.asked += 1);
-    const response = await fetch(`/${this.org}/live?${asked}`).catch(() => null);
+    const response = await fetch(`/${this.org}/live?${this.query()}`).catch(() => null);
     if (response?.redirected) return this.onSignedOut();
     const html = response?.ok ? await response.text().catch(() => null) : null;
-    if (html === null || number < this.shown) return null;
+    if (number < this.shown) return null;
+    byId("search-away").hidden = html !== null || !this.words;
+    if (html === null) return null;
     this.shown = number;
     const keepFocus = focusKeeper();
     const fresh = new DOMParser().parseFromString(html, "text/html");
@@ -51,41 +68,113 @@ export class Sidebar {
       const found = fresh.getElementById(id);
       // A name that is being written is not taken from under the hand.
       if (id === "threads" && document.querySelector(".row__rename")) continue;
+      if (id === "threads") this.showRows(fresh, words);
       if (found && id !== "agents") morphChildren(byId(id), found);
     }
     // What was picked while the answer was on its way is not taken back by it.
-    if (this.query() === asked) this.agents.refresh(fresh.getElementById("agents"));
-    else this.refreshSoon();
+    if (this.picked() === picked) this.agents.refresh(fresh.getElementById("agents"));
+    if (this.picked() !== picked || this.words !== words) this.refreshSoon();
     this.filter();
     keepFocus();
     return this.onRefreshed();
   }
 
-  /** What of this page the server has to know: the thread, and what is picked just now. */
-  query() {
+  /** The thread, and what is picked just now. */
+  picked() {
     const open = this.thread();
     const who = open ? ["thread", open.id] : ["agent", this.agent];
     return new URLSearchParams([who, ...this.agents.query()]).toString();
   }
 
+  /** What of this page the server has to know. */
+  query() {
+    const search = this.words ? [["search", this.words]] : [];
+    const upto = this.upto && this.words === this.searched ? [["upto", this.upto]] : [];
+    return `${this.picked()}&${new URLSearchParams([...search, ...upto])}`;
+  }
+
+  get words() {
+    return this.search.value.trim();
+  }
+
+  /** Search what is on the page now, and all chats as soon as the server answers. */
+  searchSoon() {
+    this.filter();
+    this.refreshSoon();
+  }
+
   filter() {
-    const wanted = this.search.value.trim().toLowerCase().split(/\s+/);
-    let shown = 0;
-    for (const group of document.querySelectorAll(".group")) {
-      const rows = [...group.querySelectorAll(".row")];
-      for (const row of rows) {
-        row.hidden = this.gone.has(row.id.slice("row-".length)) || !wanted.every((word) => row.dataset.title.includes(word));
-      }
-      const left = rows.filter((row) => !row.hidden).length;
-      group.hidden = left === 0;
-      shown += left;
+    const wanted = this.words === this.searched ? [] : this.words.toLowerCase().split(/\s+/);
+    for (const row of document.querySelectorAll("#chats .row")) {
+      row.hidden = this.gone.has(row.id.slice("row-".length)) || !wanted.every((word) => row.dataset.title.includes(word));
     }
-    byId("no-match").hidden = shown > 0 || !this.search.value.trim();
+    // What the server said of another search is not true of this one.
+    for (const note of document.querySelectorAll("#threads .sidebar__empty")) note.hidden = this.words !== this.searched;
+    for (const group of document.querySelectorAll(".group")) group.hidden = !group.querySelector(".row:not([hidden])");
+  }
+
+  // Older chats
+
+  get link() {
+    return this.older.querySelector("[data-older]");
+  }
+
+  /** Keep the older rows below the fresh list, unless it ends elsewhere or is of another search. */
+  showRows(fresh, words) {
+    const older = fresh.getElementById("older-threads");
+    const upto = older.querySelector("[data-older]")?.dataset.older ?? null;
+    if (upto !== this.upto || words !== this.searched) {
+      Object.assign(this, { upto, searched: words });
+      this.older.replaceChildren(...older.childNodes);
+      this.watchEnd();
+    }
+    for (const row of this.older.querySelectorAll(".row")) if (fresh.getElementById("threads").querySelector(`#${row.id}`)) row.remove();
+  }
+
+  /** Put the next older chats below the list. */
+  async more() {
+    const { link } = this;
+    if (!link || link.ariaBusy) return;
+    link.ariaBusy = "true";
+    link.textContent = "Loading older chats…";
+    const response = await fetch(`/${this.org}/older${link.getAttribute("href")}`).catch(() => null);
+    if (response?.redirected) return this.onSignedOut();
+    const html = response?.ok ? await response.text().catch(() => null) : null;
+    if (!link.isConnected) return; // something else was searched for meanwhile
+    link.ariaBusy = null;
+    if (html === null) {
+      link.textContent = "Older chats could not be loaded. Try again";
+      return say(link.textContent);
+    }
+    const fresh = new DOMParser().parseFromString(html, "text/html");
+    const rows = [...fresh.querySelectorAll(".row")].filter((row) => !byId(row.id));
+    this.older.querySelector("ul").append(...rows);
+    const open = this.thread()?.id;
+    for (const row of rows) if (row.id === `row-${open}`) row.querySelector("a").setAttribute("aria-current", "page");
+    const hadFocus = document.activeElement === link;
+    link.replaceWith(...fresh.querySelectorAll("[data-older]"));
+    if (hadFocus) rows[0]?.querySelector("a").focus({ preventScroll: true });
+    this.filter();
+    this.watchEnd();
+  }
+
+  watchEnd() {
+    this.nearEnd.disconnect();
+    if (this.link) this.nearEnd.observe(this.link);
+  }
+
+  /** An older row is not rendered anew by the server: take its name from what is told of it. */
+  rename({ id, title, unread }) {
+    const row = this.older.querySelector(`#row-${id}`);
+    if (!row) return;
+    row.dataset.title = title.toLowerCase();
+    row.querySelector(".row__title").textContent = title;
+    if (!unread) row.querySelector(".mark--unread")?.remove();
   }
 
   walk(event) {
     const first = document.querySelector(".row:not([hidden]) .row__link");
-    if (event.key === "Enter" && this.search.value.trim()) first?.click();
+    if (event.key === "Enter" && this.words) first?.click();
     if (event.key !== "ArrowDown") return;
     event.preventDefault();
     first?.focus();
@@ -121,7 +210,7 @@ export class Sidebar {
   escape() {
     if (document.activeElement === this.search) {
       this.search.value = "";
-      this.filter();
+      this.searchSoon();
       if (!this.isSheet) this.focusComposer();
     }
     this.open(false);

@@ -12,17 +12,19 @@ const NEAR = 48; // pixels that still count as the end
 const loadDetails = () => import("./details.js");
 
 export class Transcript {
-  constructor(chat, { onRetry, onEdit, onAgain }) {
-    Object.assign(this, { chat, onRetry, onEdit, onAgain });
+  /** `fetchPage(query)` gives another page of the messages. */
+  constructor(chat, { onRetry, onEdit, onAgain, fetchPage }) {
+    Object.assign(this, { chat, onRetry, onEdit, onAgain, fetchPage });
     this.scroller = byId("transcript");
     this.column = byId("messages");
     this.newer = byId("newer");
     this.views = new Map();
     this.dirty = new Map(); // message → set of parts, or null for all
-    this.earlier = el("button", { class: "button button--bare earlier", type: "button", hidden: true }, "Show earlier");
+    this.earlier = el("button", { class: "button button--bare earlier", type: "button", hidden: true }, "Older messages");
     this.statusLine = el("div", { class: "status", hidden: true });
     this.column.append(this.earlier, this.statusLine);
     this.first = 0; // messages before this one are not in the document
+    this.gapButton = null; // stands where messages in the middle are missing
     this.follows = true;
     this.lastTop = 0;
     this.listen();
@@ -65,12 +67,13 @@ export class Transcript {
   }
 
   toEnd() {
+    if (this.chat.gap) this.history.leaveGap();
     this.follows = true;
     this.newer.hidden = true;
     this.jump();
   }
 
-  /** Paint all that is stored, from the end on. */
+  /** Paint all that is stored, from the end on; or the message that the address names. */
   start() {
     const { messages } = this.chat;
     let rows = 0;
@@ -82,6 +85,18 @@ export class Transcript {
     for (const message of messages.slice(this.first)) this.dirty.set(message, null);
     this.paint();
     this.toEnd();
+    this.goToNamed();
+    addEventListener("hashchange", () => this.goToNamed());
+  }
+
+  async goToNamed() {
+    if (location.hash.startsWith("#message-")) (await this.loadHistory()).goTo(location.hash.slice("#message-".length));
+  }
+
+  /** The pages that are not loaded, and how to get them: needed in long conversations only. */
+  async loadHistory() {
+    const { History } = await import("./history.js");
+    return (this.history ??= new History(this));
   }
 
   /** Note a change; it is painted with all others in the next frame. */
@@ -129,18 +144,23 @@ export class Transcript {
 
   put(view, at) {
     const after = this.chat.messages.slice(at + 1).find((message) => this.views.has(message.id));
-    this.column.insertBefore(view.node, after ? this.views.get(after.id).node : this.statusLine);
+    const next = after ? this.views.get(after.id).node : this.statusLine;
+    this.column.insertBefore(view.node, this.gapButton && after === this.chat.gap.before && this.gapButton.isConnected ? this.gapButton : next);
   }
 
   showsEarlier() {
     const view = this.views.get(this.chat.messages[this.first]?.id);
-    const hidden = this.first === 0 && !(view?.from > 0);
+    const hidden = this.first === 0 && !(view?.from > 0) && !this.chat.older;
     if (this.earlier.hidden !== hidden) this.earlier.hidden = hidden;
   }
 
   /** Put older rows above, and leave what is being read where it is. */
   showEarlier() {
     const view = this.views.get(this.chat.messages[this.first]?.id);
+    if (this.first === 0 && !(view?.from > 0)) {
+      if (this.chat.older) this.loadHistory().then((history) => history.older());
+      return;
+    }
     const before = this.scroller.scrollHeight - this.scroller.scrollTop;
     this.scroller.style.overflowAnchor = "none";
     if (view?.from > 0) view.showEarlier(MORE);
@@ -155,14 +175,28 @@ export class Transcript {
     this.scroller.scrollTop = this.scroller.scrollHeight - before;
     requestAnimationFrame(() => {
       this.scroller.style.overflowAnchor = "";
-      // Observed anew, or a button that is still near would not be told of again.
-      this.nearTop.unobserve(this.earlier);
-      this.nearTop.observe(this.earlier);
+      this.watchTop();
     });
+  }
+
+  /** Observe the button anew, or one that is still near would not be told of again. */
+  watchTop() {
+    this.nearTop.unobserve(this.earlier);
+    this.nearTop.observe(this.earlier);
+  }
+
+  /** Have all messages from this one on in the document, and stay there. */
+  showFrom(index) {
+    this.follows = false;
+    while (this.first > index) this.paintMessage(this.chat.messages[(this.first -= 1)], null);
+    const view = this.views.get(this.chat.messages[index].id);
+    if (view?.from > 0) view.showEarlier(view.from);
+    this.showsEarlier();
   }
 
   /** While the end is followed, what is far above leaves the document. */
   trim() {
+    if (this.chat.gap) return;
     let rows = [...this.views.values()].reduce((sum, view) => sum + view.rows, 0);
     while (rows > MOST) {
       const message = this.chat.messages[this.first];
@@ -181,6 +215,9 @@ export class Transcript {
   }
 }
 
+/** The name of a message in an address: a link to it opens there. */
+export const nodeId = ({ id }) => `message-${id}`;
+
 /** What the person said, and how far it has come. */
 class OwnMessage {
   constructor(message, transcript) {
@@ -188,7 +225,7 @@ class OwnMessage {
     this.bubble = el("div", { class: "bubble" });
     this.files = el("div", { class: "message__files" });
     this.foot = el("div", { class: "message__foot" });
-    this.node = el("article", { class: "message message--mine", "aria-label": "You" }, this.files, this.bubble, this.foot);
+    this.node = el("article", { id: nodeId(message), class: "message message--mine", "aria-label": "You" }, this.files, this.bubble, this.foot);
   }
 
   paint() {
@@ -236,7 +273,7 @@ class Answer {
     this.painted = this.from; // parts before this index have had their turn
     this.body = el("div", { class: "message__parts" });
     this.foot = el("div", { class: "message__foot" });
-    this.node = el("article", { class: "message message--answer", "aria-label": "Agent" }, this.body, this.foot);
+    this.node = el("article", { id: nodeId(message), class: "message message--answer", "aria-label": "Agent" }, this.body, this.foot);
   }
 
   get rows() {

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("threads", "0015_purge_deleted_threads")]
+    dependencies = [("threads", "0020_forget_temperatures_nobody_read")]
 
     operations = [
         migrations.AlterField(
