@@ -76,7 +76,7 @@ def orphan(agent, ada):
     return mark
 
 
-@pytest.mark.parametrize("branch", [OWN, "main"])
+@pytest.mark.parametrize("branch", [pytest.param(OWN, id="own"), "main"])
 async def test_a_container_is_removed_with_its_record(started, orphan, agent, provider, branch):
     row = await in_thread(started, branch)
     await in_thread(orphan, row)
