@@ -42,6 +42,11 @@ class MachineShown(serializers.Serializer[Any]):
     cause = serializers.CharField(allow_blank=True)
 
 
+class RestShown(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
 class AgentOfThread(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     slug = serializers.CharField()
@@ -52,10 +57,12 @@ class ThreadShown(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     title = serializers.CharField()
     status = serializers.CharField()
+    resting = RestShown(allow_null=True, help_text="Why its run can't be reached just now.")
     unread = serializers.BooleanField(help_text="Whether an answer ended that nobody has seen.")
     harnessId = serializers.CharField(allow_null=True)
     machine = MachineShown(allow_null=True)
     branch = serializers.CharField(allow_null=True)
+    runsOnMachine = serializers.BooleanField(help_text="Whether its agent is a program there.")
     locked = serializers.BooleanField()
     steer = serializers.ChoiceField(
         WHEN,

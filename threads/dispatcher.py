@@ -22,11 +22,11 @@ from django.utils import timezone
 from links.calls import held_here
 from mesh import database_pool
 from mesh.database_errors import DATABASE_AWAY
-from mesh.lib.backoff import Backoff
 from mesh.lib.errors import AppError
 from sandboxes.providers.base import (
     DispatchRefused,
     LinkOffline,
+    NotNow,
     SandboxDown,
     SandboxProvider,
     StreamCut,
@@ -44,6 +44,9 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = 5.0  # seconds: a bell may be lost
 WHO_LEFT_EVERY: Final = 3.0  # seconds, however often it is rung
+RETELL_FIRST: Final = 0.1  # seconds until something young is told again
+LOOK_AGAIN: Final = 0.02  # where something ended while the rows were read
+HICCUP: Final = 0.1  # what is over so soon needs no look at all there is to do
 LOOK_SOON: Final = 0.2  # while a run is being stopped: its grace is a second
 # Refusals of an answer that has nobody waiting for it any more.
 NO_LONGER_ASKED: Final = ("unknown_approval", "already_answered")
@@ -77,9 +80,10 @@ class Dispatcher:
         self._look_every = look_every
         self._renew_every = renew_every
         self._always: list[asyncio.Task[None]] = []
-        self._followers: dict[UUID, RunFollower] = {}
-        self._room_taken: set[UUID] = set()  # by runs of the server lane,
-        self._leased: set[UUID] = set()  # once they are ours
+        self._capacity_taken: set[UUID] = set()  # by runs of the server lane,
+        self._leased: dict[UUID, RunFollower] = {}  # once they are ours
+        self._begun: dict[UUID, int] = {}  # attempts that began here, see RunFollower
+        self._look_now = asyncio.Event()
         self._tasks: dict[tuple[str, UUID], asyncio.Task[None]] = {}
         # What ended while the rows were being read: for it they are out of date already.
         self._ended: set[tuple[str, UUID]] = set()
@@ -105,10 +109,9 @@ class Dispatcher:
                     self.ring()
 
     async def link_up(self, link_id: UUID) -> None:
-        """Look at once: what waited for the machine may go, what was cut is joined again."""
-        for follower in self._followers.values():
-            if follower.link_id == link_id:
-                follower.nudge()
+        """Look at once: what waited for the machine may go, what rests is joined again."""
+        with contextlib.suppress(*DATABASE_AWAY):  # it is tried again soon anyway
+            await database_pool.writes.run(services.retry_runs, link_id=link_id)
         self.ring()
 
     async def link_down(self, link_id: UUID, cause: str = "") -> None:
@@ -124,13 +127,26 @@ class Dispatcher:
             while True:
                 wait = self._look_every
                 try:
-                    if await self._look():
-                        wait = LOOK_SOON
+                    wait = await self._look() or wait
                 except DATABASE_AWAY:
                     logger.warning("The dispatcher can't read its work.", exc_info=True)
                 except Exception:
                     logger.exception("The dispatcher failed; it goes on.")
-                await ear.wait(wait)
+                await self._wait(ear, wait)
+
+    async def _wait(self, ear: bell.Ear, seconds: float) -> None:
+        """Wait for the bell, or until something of our own is due."""
+        waits = [
+            asyncio.create_task(ear.wait(seconds)),
+            asyncio.create_task(self._look_now.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+            self._look_now.clear()
 
     async def _stop_those_who_left(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -139,8 +155,8 @@ class Dispatcher:
             if count := await database_pool.heavy.run(services.stop_runs_of_those_who_left):
                 logger.info("stopped the runs of people who left, in %s threads", count)
 
-    async def _look(self) -> bool:
-        """Start whatever is to be done and not yet going on; say whether to look again soon."""
+    async def _look(self) -> float | None:
+        """Start whatever is to be done and not begun yet; return when to look again, if soon."""
         self._ended.clear()
         self._was_outdated = False
         await self._stop_those_who_left()
@@ -159,14 +175,16 @@ class Dispatcher:
             )
         if work.awaits_stop:
             await database_pool.heavy.run(services.end_overdue_stops, now=timezone.now())
-        return work.awaits_stop or self._was_outdated
+        if self._was_outdated:
+            return LOOK_AGAIN
+        return LOOK_SOON if work.awaits_stop else None
 
     def _scope(self) -> Scope:
         return Scope(
             node=self._node,
             lanes=self._lanes,
             links=self._links(),
-            room=ROOM - len(self._room_taken),
+            room=ROOM - len(self._capacity_taken),
         )
 
     async def _renew_for_ever(self) -> None:
@@ -186,8 +204,9 @@ class Dispatcher:
         lost = await database_pool.heartbeats.run(
             services.renew_leases, run_ids=set(self._leased), node=self._node
         )
-        for run_id in lost & self._leased:
-            self._followers[run_id].lose()
+        for run_id in lost:
+            if (follower := self._leased.get(run_id)) is not None:
+                follower.lose()
 
     def _begin(self, kind: str, id: UUID, work: Coroutine[Any, Any, None]) -> None:
         key = (kind, id)
@@ -207,29 +226,44 @@ class Dispatcher:
 
     async def _serve(self, job: Job) -> None:
         run_id = job.run_id
-        if job.lane == SERVER:
-            self._room_taken.add(run_id)
+        is_leased = job.lane == SERVER
+        if is_leased:
+            self._capacity_taken.add(run_id)
+        wait = None
         try:
-            follower = self._followers[run_id] = RunFollower(
+            follower = RunFollower(
                 run_id,
                 provider=self._provider_for(job.kind, job.harness_id),
                 writer=self._writer,
                 node=self._node,
+                begun=self._begun,
             )
             if await follower.begin(job.how):
-                self._leased |= {run_id} & self._room_taken
-                await follower.follow()
+                if is_leased:
+                    self._leased[run_id] = follower
+                wait = await follower.follow(is_fresh=job.how == "claim")
+                while wait is not None and wait <= HICCUP:
+                    await asyncio.sleep(wait)
+                    wait = await follower.follow()
         except DATABASE_AWAY:
-            logger.warning("Run %s is taken up again later.", run_id, exc_info=True)
+            logger.warning("run %s: the database can't be used; retrying", run_id, exc_info=True)
+            return
         except AppError as exc:
             await self._fail(run_id, exc.code, str(exc))
         except Exception:
-            logger.exception("Run %s could not be followed.", run_id)
+            logger.exception("run %s: could not be followed", run_id)
             await self._fail(run_id, "internal_error")
         finally:
-            self._followers.pop(run_id, None)
-            self._room_taken.discard(run_id)
-            self._leased.discard(run_id)
+            self._leased.pop(run_id, None)
+            self._capacity_taken.discard(run_id)
+        if wait is None:
+            self._begun.pop(run_id, None)
+        else:
+            self._look_in(wait)
+
+    def _look_in(self, seconds: float) -> None:
+        """Look again then: rows say what is due, but nobody rings when it is."""
+        asyncio.get_running_loop().call_later(seconds, self._look_now.set)
 
     async def _fail(self, run_id: UUID, code: str, text: str = "") -> None:
         await database_pool.heavy.run(
@@ -245,6 +279,8 @@ class Dispatcher:
         if await self._told(provider, stop, tell):
             await database_pool.writes.run(services.mark_stop_delivered, run_id=stop.run_id)
             self.ring()  # the next message of the thread may go
+        elif stop.lane == SERVER or stop.place.link_id in self._links():
+            await database_pool.writes.run(services.rest_stop, run_id=stop.run_id)
 
     async def _deliver_answer(self, answer: Delivery) -> None:
         provider = self._provider_for(answer.place.kind, answer.harness_id)
@@ -303,41 +339,47 @@ class Dispatcher:
         delivery: Delivery,
         tell: Callable[[], Coroutine[Any, Any, None]],
     ) -> bool:
-        """Tell the sandbox, again and again; say whether it knows, or no longer cares.
+        """Tell the sandbox, once; say whether it knows, or no longer cares.
 
-        No when the machine is offline: it is told when it is back.
-        """
-        backoff = Backoff(first=0.1, ceiling=5.0)
-        while delivery.lane == SERVER or delivery.place.link_id in self._links():
-            try:
-                await tell()
-                return True
-            except LinkOffline:
-                return False
-            except UnknownRun:
-                return True
-            except DispatchRefused as exc:
-                if exc.code in NO_LONGER_ASKED:
-                    return True
-                # Such as a wrong clock: taken for told, the agent would wait or work for ever.
-                logger.warning("Run %s: the machine refuses a word: %s", delivery.run_id, exc)
-            except SandboxDown:
-                if not await self._is_to_be_had(provider, delivery):
-                    return True
-            except StreamCut:
-                pass
-            await asyncio.sleep(backoff.next())
-        return False
-
-    async def _is_to_be_had(self, provider: SandboxProvider, delivery: Delivery) -> bool:
-        """Start the sandbox, which looks after what its predecessor left running.
-
-        Say no if that is refused: then there is nobody to tell, and nothing waits for it.
+        If not, the row stays as it is, and a later look tries again: soon what is young, and all at
+        once when the machine is back.
         """
         try:
-            with contextlib.suppress(LinkOffline, SandboxDown, StreamCut):
-                await provider.ensure(delivery.place)
-        except DispatchRefused as exc:
-            logger.info("Run %s: its sandbox can't be started: %s", delivery.run_id, exc)
+            await self._told_running(provider, delivery, tell)
+            return True
+        except LinkOffline:
             return False
-        return True
+        except UnknownRun:
+            return True
+        except DispatchRefused as exc:
+            if exc.code in NO_LONGER_ASKED:
+                return True
+            # Such as a wrong clock: taken for told, the agent would wait or work for ever.
+            logger.info("run %s: the machine refuses a word (%s); retrying", delivery.run_id, exc)
+        except (SandboxDown, StreamCut) as exc:
+            logger.info("run %s: the sandbox can't be told (%r); retrying", delivery.run_id, exc)
+        age = (timezone.now() - delivery.since).total_seconds()
+        self._look_in(min(max(age, RETELL_FIRST), self._look_every))
+        return False
+
+    async def _told_running(
+        self,
+        provider: SandboxProvider,
+        delivery: Delivery,
+        tell: Callable[[], Coroutine[Any, Any, None]],
+    ) -> None:
+        """Tell the sandbox; one that is down is started for it: it looks after what its predecessor
+        left running. If that is refused there is nobody to tell, and nothing waits for it."""
+        try:
+            await tell()
+            return
+        except SandboxDown:
+            pass
+        try:
+            await provider.ensure(delivery.place)
+        except NotNow:
+            raise
+        except DispatchRefused as exc:
+            logger.info("run %s: its sandbox can't be started: %s", delivery.run_id, exc)
+            return
+        await tell()

@@ -116,6 +116,8 @@ class Run(models.Model):
     ``cancelled_at``: a person has stopped it, which decides what its end is called.
     ``stop_due_at``: its machine must be told to stop, whatever the reason, until
     ``stop_delivered_at`` is set. ``expires_at``: until when it waits for its machine.
+    ``resting_since``: since when it can't be reached, be it to follow it or to stop it; it is tried
+    again at ``retry_at``, and ``resting_code`` says why, once that is worth a word.
     ``position`` orders the runs of a thread: at first it is the prompt's ``seq``, and queued runs
     may exchange theirs, so that every run still stands behind those that went before it.
     ``eased_at`` is set while a person has switched a run that asks to "auto": what it asks from
@@ -147,6 +149,9 @@ class Run(models.Model):
     cancelled_at = models.DateTimeField(null=True)
     stop_due_at = models.DateTimeField(null=True)
     stop_delivered_at = models.DateTimeField(null=True)
+    resting_since = models.DateTimeField(null=True)
+    resting_code = models.CharField(max_length=60, blank=True, default="")
+    retry_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     progress_at = models.DateTimeField(default=timezone.now)

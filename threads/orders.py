@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -57,15 +57,18 @@ class Order:
     fence: int
     last_n: int
     is_stopping: bool
+    resting_since: datetime | None
+    resting_code: str
     input: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A stop, an answer or a steer that a sandbox has yet to be told."""
+    """A stop, an answer or a steer that a sandbox has yet to be told, ``since`` then."""
 
     id: UUID  # of the run, or of the row of the approval or the steer
     run_id: UUID
+    since: datetime
     lane: str
     place: Place
     harness_id: str
@@ -93,7 +96,7 @@ def list_work(scope: Scope) -> Work:
     now = timezone.now()
     unfinished = Run.objects.filter(state__in=run_state.UNFINISHED)
     return Work(
-        jobs=[*_active(scope, now), *_first_queued(scope, now)],
+        jobs=_with_room([*_active(scope, now), *_first_queued(scope, now)], scope),
         stops=_stops(scope, now),
         answers=_answers(scope, now),
         steers=_steers(scope, now),
@@ -111,6 +114,13 @@ def list_work(scope: Scope) -> Work:
 
 # Told to run, and not yet told to stop.
 _STOP_DUE = Q(stop_due_at__isnull=False, stop_delivered_at=None)
+# A sandbox that can't be told to stop for so long, while its machine is there, does not come up:
+# the thread's next message shows that to the person, instead of waiting behind it.
+STOP_HOLDS_UP = timedelta(minutes=1)
+
+
+def _is_awake(now: datetime) -> Q:
+    return Q(retry_at=None) | Q(retry_at__lte=now)
 
 
 def _link_lane(scope: Scope) -> Q:
@@ -127,13 +137,15 @@ def _ours_to_tell(scope: Scope, now: datetime) -> Q:
 
 
 def _active(scope: Scope, now: datetime) -> list[Job]:
-    active = Run.objects.filter(_ours_to_tell(scope, now), state__in=run_state.ACTIVE)
+    active = Run.objects.filter(
+        _ours_to_tell(scope, now), _is_awake(now), state__in=run_state.ACTIVE
+    )
     rows = active.order_by("created_at", "id").values_list("pk", "lane", "leased_until", *_WHERE)
     jobs = []
     for run_id, lane, leased_until, *where in rows:
         is_lost = lane == lanes.SERVER and (leased_until is None or leased_until < now)
         jobs.append(_job(run_id, lane, *where, how="take over" if is_lost else "follow"))
-    return _with_room(jobs, scope)
+    return jobs
 
 
 def _first_queued(scope: Scope, now: datetime) -> list[Job]:
@@ -146,14 +158,15 @@ def _first_queued(scope: Scope, now: datetime) -> list[Job]:
         )
         where |= Q(Q(lane=lanes.SERVER), is_there)
     in_the_way = Run.objects.filter(thread=OuterRef("thread")).filter(
-        Q(state__in=run_state.ACTIVE) | _STOP_DUE
+        Q(state__in=run_state.ACTIVE)
+        | Q(_STOP_DUE, Q(resting_since=None) | Q(resting_since__gt=now - STOP_HOLDS_UP))
     )
     queued = Run.objects.filter(where, ~Exists(in_the_way), state=run_state.QUEUED)
     first: dict[UUID, Job] = {}
     ordered = queued.order_by("position", "created_at")
     for thread_id, run_id, lane, *rest in ordered.values_list("thread", "pk", "lane", *_WHERE):
         first.setdefault(thread_id, _job(run_id, lane, *rest, how="claim"))
-    return _with_room(list(first.values()), scope)
+    return list(first.values())
 
 
 _WHERE = ("thread__sandbox_provider_kind", "thread__harness_id")
@@ -177,16 +190,17 @@ def _with_room(jobs: list[Job], scope: Scope) -> list[Job]:
 
 
 def _stops(scope: Scope, now: datetime) -> list[Delivery]:
-    due = Run.objects.filter(_ours_to_tell(scope, now), _STOP_DUE).select_related("thread__agent")
+    ours = Run.objects.filter(_ours_to_tell(scope, now), _STOP_DUE, _is_awake(now))
     return [
         Delivery(
             id=run.pk,
             run_id=run.pk,
+            since=run.stop_due_at or now,
             lane=run.lane,
             place=place_of(run.thread),
             harness_id=run.thread.harness_id,
         )
-        for run in due
+        for run in ours.select_related("thread__agent")
     ]
 
 
@@ -197,6 +211,7 @@ def _answers(scope: Scope, now: datetime) -> list[Delivery]:
         Delivery(
             id=approval.pk,
             run_id=approval.run_id,
+            since=approval.answered_at or now,
             lane=approval.run.lane,
             place=place_of(approval.run.thread),
             harness_id=approval.run.thread.harness_id,
@@ -238,6 +253,7 @@ def _steers(scope: Scope, now: datetime) -> list[Delivery]:
         Delivery(
             id=steer.pk,
             run_id=steer.into_id,
+            since=steer.asked_at,
             lane=steer.into.lane,
             place=place_of(steer.into.thread),
             harness_id=steer.into.thread.harness_id,
@@ -271,5 +287,7 @@ def find_order(run_id: UUID, *, node: str = "") -> Order | None:
         fence=run.fence,
         last_n=run.last_n,
         is_stopping=run.cancelled_at is not None,
+        resting_since=run.resting_since,
+        resting_code=run.resting_code,
         input=harness_input(run),
     )

@@ -1,7 +1,7 @@
-"""Following one run on its machine: start it, read it, keep it, until it is over.
+"""Following one run on its machine: start it, read it, keep it, until it is over or out of reach.
 
-Whatever breaks on the way, the follower comes back with the number it has committed. It ends
-when the run has, or when the machine is offline: then the dispatcher starts another one later.
+A follower knows nothing that is not in the rows. What can't be reached rests, says so in its row,
+and is tried again by the next follower, from the number that was committed.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import AsyncIterator
 from typing import Final
 from uuid import UUID
 
 from mesh import database_pool
-from mesh.lib.backoff import Backoff
+from mesh.database_errors import DATABASE_AWAY
 from sandboxes.providers.base import (
     DispatchRefused,
     Events,
@@ -23,6 +24,7 @@ from sandboxes.providers.base import (
     NotNow,
     SandboxDown,
     SandboxProvider,
+    Stream,
     StreamCut,
     UnknownRun,
     UploadStalled,
@@ -35,47 +37,47 @@ from threads.journal import Lane, Writer
 from threads.noting import note_sandbox
 from threads.orders import Order, find_order
 from threads.run import state as run_state
+from threads.run.transitions import FIRST_WAIT
 
 logger = logging.getLogger(__name__)
 
 ACK_EVENTS: Final = 256  # acknowledge at the latest after so many,
 ACK_SECONDS: Final = 1.0  # or when the last time is so long ago
-TRIES: Final = 8  # without any progress, before the run fails
+# Failures whose code says why the run can't be reached; any other is a stream that broke.
+EXPLAINED: Final = (LinkOffline, NoAnswer, NotNow, SandboxDown, UploadStalled)
+HOLDS_AFTER: Final = 1.0  # seconds for which a stream must hold, before its run rests no longer
 
 
 class RunFollower:
-    """One run, from its claim to its last event. ``nudge`` ends a wait: the link is back."""
+    """One run, from its claim to its last event, or until its machine can't be reached.
+
+    ``begun`` holds the attempts of the server lane that began in this process, by their runs. No
+    other process may begin them; without that knowledge the next attempt begins.
+    """
 
     def __init__(
-        self, run_id: UUID, *, provider: SandboxProvider, writer: Writer, node: str
+        self,
+        run_id: UUID,
+        *,
+        provider: SandboxProvider,
+        writer: Writer,
+        node: str,
+        begun: dict[UUID, int],
     ) -> None:
         self.run_id = run_id
         self._provider = provider
         self._writer = writer
         self._node = node
-        self._begins = False  # the attempt that is read next begins here
-        self._fence = 0  # of the attempt that began here
-        self._following: asyncio.Task[None] | None = None
+        self._begun = begun
+        self._following: asyncio.Task[float | None] | None = None
         self._is_lost = False
         self._has_all = False  # that the run will ever say
-        self._nudged = asyncio.Event()
-        self._backoff = Backoff(first=0.05, ceiling=5.0)
         self._latest: Order | None = None
-        self._was_sent = True  # until we have claimed it ourselves, nobody knows
-        self._is_ensured = False
+        self._committed = 0
         self._acked = 0
         self._acked_at = time.monotonic()
         self._acking: asyncio.Task[None] | None = None
         self._noting: asyncio.Task[None] | None = None
-
-    @property
-    def link_id(self) -> UUID | None:
-        """The machine on which the run is, as far as it is known."""
-        return self._latest.place.link_id if self._latest else None
-
-    def nudge(self) -> None:
-        """Try at once instead of waiting any longer."""
-        self._nudged.set()
 
     def lose(self) -> None:
         """Stop following, and serving: the run has ended, or another process has it."""
@@ -85,81 +87,98 @@ class RunFollower:
             self._following.cancel()
 
     async def begin(self, how: str) -> bool:
-        """Claim the run, or take it over, as the job says; say whether to follow it."""
+        """Claim the run, or take it over, as the job says; say whether it is ours now."""
         match how:
             case "claim":
-                return await self.claim()
+                return await database_pool.writes.run(
+                    services.claim_run, run_id=self.run_id, node=self._node
+                )
             case "take over":
-                return await self.take_over()
+                return await database_pool.writes.run(
+                    services.take_over, run_id=self.run_id, node=self._node
+                )
         return True
 
-    async def claim(self) -> bool:
-        """Take the run if it is queued; say whether it is ours now."""
-        self._begins = await database_pool.writes.run(
-            services.claim_run, run_id=self.run_id, node=self._node
-        )
-        self._was_sent = not self._begins
-        return self._begins
+    async def follow(self, *, is_fresh: bool = False) -> float | None:
+        """Follow the run as long as it can be reached; ``is_fresh``: it was claimed just now.
 
-    async def take_over(self) -> bool:
-        """Take the run from a process that is lost; say whether it is ours now."""
-        return await database_pool.writes.run(
-            services.take_over, run_id=self.run_id, node=self._node
-        )
-
-    async def follow(self) -> None:
-        """Return when the run is over, was taken by a newer attempt, or its machine is gone."""
+        Returns in how many seconds to try again; ``None`` when the run is over, or another's.
+        """
         self._following = current = asyncio.current_task()
         assert current is not None
         try:
-            await self._follow()
+            return await self._follow(is_fresh)
         except asyncio.CancelledError:
             if not self._is_lost:
                 raise
             current.uncancel()
             await self._let_go()
+            return None
         finally:
             if self._noting is not None:
                 await self._noting
 
-    async def _follow(self) -> None:
-        committed = -1
+    async def _follow(self, is_fresh: bool) -> float | None:
         while (order := await self._order()) is not None:
-            if order.last_n > committed:  # it goes forward: troubles start to count anew
-                self._backoff.tries = 0
-                committed = order.last_n
-            if order.is_stopping and not self._was_sent:
-                await self._end(run_state.CANCELLED)
-                return
             try:
-                await self._attempt(order)
-            except (StreamCut, SandboxDown, NotNow, Missing) as exc:
-                if not await self._may_try_again(exc):
-                    return
-            except LinkOffline:
-                if not self._was_sent:
-                    await database_pool.writes.run(services.requeue_run, run_id=self.run_id)
-                return
+                if is_fresh and not await self._may_be_sent(order):
+                    return None
+                await self._attempt(order, is_ensured=is_fresh)
+                is_fresh = False
+            except (StreamCut, SandboxDown, NotNow, Missing, LinkOffline) as exc:
+                return await self._rest(order, exc)
             except StaleFence:  # a newer attempt has the run
                 await self._let_go()
-                return
+                return None
             except UnknownRun:
+                is_fresh = False
                 if not await self._may_restart(order):
-                    return
-                committed = -1
+                    return None
             except DispatchRefused as exc:
                 await self._end_refused(order, exc)
-                return
+                return None
             except Refused:
                 await self._end(run_state.FAILED, "internal_error")
-                return
+                return None
+        return None
+
+    async def _may_be_sent(self, order: Order) -> bool:
+        """Say whether a run that was just claimed is to be sent, and start its sandbox."""
+        self._begun[self.run_id] = order.fence
+        if order.is_stopping:
+            await self._end(run_state.CANCELLED)
+            return False
+        try:
+            await self._provider.ensure(order.place)
+        except LinkOffline:
+            # It certainly was not sent, so it can be edited, and expires, like any that waits.
+            if await database_pool.writes.run(services.requeue_run, run_id=self.run_id):
+                return False
+            raise
+        return True
 
     async def _order(self) -> Order | None:
         order = await database_pool.heavy.run(find_order, self.run_id, node=self._node)
-        if order is not None and self._begins:
-            self._fence, self._begins = order.fence, False
         self._latest = order or self._latest
+        self._committed = order.last_n if order else 0
         return order
+
+    async def _rest(self, order: Order, exc: Exception) -> float | None:
+        has_moved = self._committed > order.last_n
+        if has_moved and order.resting_since is None:
+            return FIRST_WAIT.total_seconds()  # a connection that broke: nothing to keep of that
+        code = exc.code if isinstance(exc, EXPLAINED) else TRUNCATED[0]
+        found = services.Unreachable(
+            run_id=order.run_id,
+            fence=order.fence,
+            since=None if has_moved else order.resting_since,
+            told=order.resting_code,
+            code=code,
+        )
+        wait = await database_pool.writes.run(services.rest_run, found, node=self._node)
+        if wait is not None:
+            logger.info("run %s: can't be reached (%r); retrying in %.2f s", self.run_id, exc, wait)
+        return wait
 
     async def _may_restart(self, order: Order) -> bool:
         """Say whether to go on with a new attempt of a run that its sandbox does not know."""
@@ -167,11 +186,12 @@ class RunFollower:
             # The machine has lost its journal. What the agent did there it might do twice.
             await self._end(run_state.FAILED, *TRUNCATED)
             return False
-        self._begins = await database_pool.heavy.run(
+        begins = await database_pool.heavy.run(
             services.restart_run, run_id=self.run_id, fence=order.fence, node=self._node
         )
-        self._is_ensured = False
-        return self._begins
+        if begins:
+            self._begun[self.run_id] = order.fence + 1
+        return begins
 
     async def _end_refused(self, order: Order, exc: DispatchRefused) -> None:
         if exc.code == "stale_fence":
@@ -189,31 +209,14 @@ class RunFollower:
                     order.place, run_id=str(order.run_id), fence=order.fence
                 )
 
-    async def _may_try_again(self, exc: Exception) -> bool:
-        """Wait, then say whether to try once more; after too many tries the run is failed."""
-        logger.info("Run %s is joined again: %r", self.run_id, exc)
-        self._is_ensured = False
-        if self._backoff.tries >= TRIES:
-            code, text = TRUNCATED[0], ""
-            if isinstance(exc, SandboxDown | NotNow | UploadStalled | NoAnswer):
-                code, text = exc.code, str(exc)
-            await self._end(run_state.FAILED, code, text)
-            return False
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._backoff.next()):
-                await self._nudged.wait()
-                self._backoff.tries -= 1  # it was not our turn yet
-        self._nudged.clear()
-        return True
-
-    async def _attempt(self, order: Order) -> None:
+    async def _attempt(self, order: Order, *, is_ensured: bool) -> None:
         """Join the run's stream and bring it into the journal, up to its end."""
-        if not self._is_ensured:
+        if not is_ensured:
             await self._provider.ensure(order.place)
-            self._is_ensured = True
-            if self._provider.has_sandboxes:
-                # Beside the run, whose first words don't wait for it.
-                self._noting = asyncio.create_task(note_sandbox(order.place))
+        if self._provider.has_sandboxes and order.last_n == 0 and self._noting is None:
+            # Beside the run, whose first words don't wait for it.
+            self._noting = asyncio.create_task(note_sandbox(order.place))
+        self._acked, self._has_all = order.last_n, False
         lane = self._writer.lane(
             run_id=order.run_id,
             fence=order.fence,
@@ -221,24 +224,43 @@ class RunFollower:
             # A machine is told to stop; what it still says is taken from it, and dropped.
             on_over=self.lose if order.lane == lanes.SERVER else None,
         )
-        self._was_sent = True
-        # In the server lane, who begins an attempt is known, and nobody else may begin it.
-        if order.last_n == 0 and (order.lane == lanes.LINK or order.fence == self._fence):
+        try:
+            async with self._stream(order) as events, self._noted_as_joined(order):
+                await self._read(order, lane, events)
+        finally:
+            self._committed = lane.committed
+
+    def _stream(self, order: Order) -> Stream:
+        is_ours = order.lane == lanes.LINK or self._begun.get(order.run_id) == order.fence
+        if order.last_n == 0 and is_ours:
             # The same fence again joins what may have been started already.
-            stream = self._provider.dispatch(
+            return self._provider.dispatch(
                 order.place,
                 harness_id=order.harness_id,
                 fence=order.fence,
                 input=order.input,
             )
-        else:
-            stream = self._provider.attach(
-                order.place, run_id=str(order.run_id), fence=order.fence, after=order.last_n
-            )
-        async with stream as events:
-            if order.last_n:  # it may have been away for long: not the agent's fault
+        return self._provider.attach(
+            order.place, run_id=str(order.run_id), fence=order.fence, after=order.last_n
+        )
+
+    @contextlib.asynccontextmanager
+    async def _noted_as_joined(self, order: Order) -> AsyncIterator[None]:
+        """Note, once the stream has held, that the run can be reached; it may have been away for
+        long, which is not the agent's fault."""
+
+        async def note() -> None:
+            await asyncio.sleep(HOLDS_AFTER)
+            with contextlib.suppress(*DATABASE_AWAY):
                 await database_pool.writes.run(services.note_joined, run_id=order.run_id)
-            await self._read(order, lane, events)
+
+        noting = asyncio.create_task(note()) if order.last_n or order.resting_since else None
+        try:
+            yield
+        finally:
+            if noting is not None:
+                noting.cancel()
+                await asyncio.gather(noting, return_exceptions=True)
 
     async def _read(self, order: Order, lane: Lane, events: Events) -> None:
         last = order.last_n

@@ -15,8 +15,9 @@ from agents.models import Agent
 from links.selectors import view_of
 from mesh.models import Organization, User
 from mesh.selectors import NotFound
+from sandboxes.core.resolve import LOOPS_IN_SERVER, REMOTE_USER
 from threads.core.fold import RESTARTED
-from threads.core.run_errors import WITHDRAWN
+from threads.core.run_errors import WITHDRAWN, explain_rest
 from threads.core.thread_status import is_unread, thread_status
 from threads.message_pages import page_of as page_of
 from threads.models import Approval, ApprovalRule, Attachment, Event, Run, Thread
@@ -112,6 +113,7 @@ def summarised(threads: QuerySet[Thread]) -> QuerySet[Thread]:
     finished = finished.exclude(error_code=WITHDRAWN)
     return threads.select_related("agent", "link", "organization").annotate(
         active_state=Subquery(runs.filter(state__in=run_state.ACTIVE).values("state")[:1]),
+        resting_code=Subquery(runs.filter(state__in=run_state.ACTIVE).values("resting_code")[:1]),
         has_queued=Exists(_unfinished(runs).filter(state=run_state.QUEUED)),
         last_state=Subquery(finished.order_by("-finished_at").values("state")[:1]),
         last_end=Subquery(finished.order_by("-finished_at").values("finished_at")[:1]),
@@ -133,9 +135,12 @@ def thread_summary(thread: Thread) -> dict[str, Any]:
         "status": thread_status(
             active=row.active_state, queued=row.has_queued, last=row.last_state
         ),
+        "resting": _resting(row.resting_code),
         "unread": is_unread(last=row.last_state, ended=row.last_end, seen=thread.seen_at),
         "harnessId": thread.harness_id or None,
         "machine": _machine(thread),
+        "runsOnMachine": thread.sandbox_provider_kind == REMOTE_USER
+        and thread.harness_id not in LOOPS_IN_SERVER,
         "branch": thread.branch or None,
         "locked": bool(thread.harness_id),
         **_abilities(thread),
@@ -147,6 +152,11 @@ def thread_summary(thread: Thread) -> dict[str, Any]:
         "createdAt": thread.created_at.isoformat(),
         "updatedAt": thread.updated_at.isoformat(),
     }
+
+
+def _resting(code: str | None) -> dict[str, str] | None:
+    """Return why the run that is active can't be reached, in words; ``None``: it can."""
+    return {"code": code, "message": explain_rest(code)} if code else None
 
 
 def _abilities(thread: Thread) -> dict[str, Any]:

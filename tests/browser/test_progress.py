@@ -132,3 +132,25 @@ def test_that_the_provider_is_asked_again_is_the_status_until_it_answers(opened,
     server.say(made_up.delta("Here"))
 
     expect(status).to_contain_text("Working on mbp")
+
+
+def test_why_a_run_can_not_be_reached_is_the_status_until_it_can(opened, server):
+    page = opened()
+    server.say(*made_up.begin())
+    status = page.locator(".status")
+    expect(status).to_contain_text("Working on mbp")
+    why = {"code": "timestamp_drift", "message": "The clock of your machine is wrong."}
+
+    server.change(status="running", resting=why)
+    expect(status).to_contain_text("The clock of your machine is wrong.")
+
+    server.change(status="running", resting=None)
+    expect(status).to_contain_text("Working on mbp")
+
+
+def test_while_its_machine_is_offline_a_run_says_so(opened, server):
+    page = opened()
+    server.say(*made_up.begin())
+    server.change_link(state="offline")
+
+    expect(page.locator(".status")).to_contain_text("mbp is offline. The answer comes when it is")

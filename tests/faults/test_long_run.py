@@ -6,9 +6,7 @@ Here with one server and SQLite; with several, PostgreSQL and a Redis that forge
 
 import pytest
 
-from tests.faults.laptop import Laptop
 from tests.faults.reader import Reader, assert_whole
-from tests.faults.relay import Relay
 from tests.faults.trial import Trial, spread
 from tests.running import say
 
@@ -16,19 +14,6 @@ pytestmark = pytest.mark.faults
 
 PIECES = 1_000  # three events each
 CUTS = 12
-
-
-@pytest.fixture
-def relay(breakable):
-    with Relay(breakable.port) as relay:
-        yield relay
-
-
-@pytest.fixture
-def laptop(breakable, relay, tmp_path):
-    made = Laptop(tmp_path / "laptop", server=relay.url, token=breakable.token)
-    yield made.start()
-    made.close()
 
 
 def test_a_long_run_through_many_faults(breakable, laptop, relay):

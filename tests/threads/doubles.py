@@ -307,6 +307,12 @@ class WakingSandbox(ScriptedSandbox):
         await super().cancel(place, **given)
 
 
+class DriftedSandbox(WakingSandbox):
+    """Its clock is wrong from the beginning, and stays so."""
+
+    is_drifting = True
+
+
 class DeafSandbox(ScriptedSandbox):
     """Takes a stop and goes on regardless."""
 

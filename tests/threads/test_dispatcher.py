@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 from asgiref.sync import sync_to_async
+from django.utils import timezone
 
 from mesh import database_pool
-from mesh.lib.backoff import Backoff
 from tests.threads import doubles
 from tests.threads.doubles import DONE, a_turn, chunk
 from tests.waiting import auntil
-from threads import selectors, services
+from threads import bell, selectors, services
 from threads.dispatcher import Dispatcher
 from threads.journal import Writer
 from threads.models import Approval, Message, Run, Steer
@@ -173,16 +173,11 @@ async def test_a_restarted_sandbox_tells_that_it_died(serve, post):
 @pytest.mark.parametrize(
     ("kind", "code"),
     [
-        pytest.param(doubles.DownSandbox, "sandbox_down", id="down for good"),
-        pytest.param(doubles.SkippingSandbox, "stream_truncated", id="an event is missing"),
         pytest.param(doubles.ForgetfulSandbox, "stream_truncated", id="forgot the run"),
         pytest.param(doubles.RefusingSandbox, "not_signed_in", id="refused"),
     ],
 )
-async def test_what_cannot_be_healed_ends_with_a_code(
-    serve, post, thread, chunks, kind, code, monkeypatch
-):
-    monkeypatch.setattr("threads.run_follower.TRIES", 2)
+async def test_what_cannot_be_healed_ends_with_a_code(serve, post, thread, chunks, kind, code):
     run = await post()
     await serve(kind(*a_turn("a", "b")))
 
@@ -225,35 +220,107 @@ async def test_a_refusal_that_passes_fails_no_run(serve, post):
     assert (done.state, text_of(done), sandbox.refusals) == ("completed", "ab", 0)
 
 
-async def test_a_refusal_that_never_passes_ends_with_its_code(serve, post, monkeypatch):
-    monkeypatch.setattr("threads.run_follower.TRIES", 2)
+async def rests(run, code=None):
+    """Wait until the run rests, and its person is told of ``code``."""
+
+    async def is_resting():
+        found = await Run.objects.aget(pk=run.pk)
+        is_told = code is None or found.resting_code == code
+        return found if found.resting_since and is_told else None
+
+    return await auntil(is_resting, what=f"resting {code}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        pytest.param(doubles.DownSandbox, "sandbox_down", id="down for good"),
+        pytest.param(doubles.SkippingSandbox, "stream_truncated", id="an event is missing"),
+        pytest.param(doubles.DriftedSandbox, "timestamp_drift", id="its clock stays wrong"),
+    ],
+)
+async def test_what_can_not_be_reached_rests_until_it_is_stuck(
+    serve, post, kind, code, monkeypatch
+):
+    monkeypatch.setattr("threads.run.transitions.WORTH_A_WORD", timedelta(0))
     run = await post()
-    sandbox = doubles.BusySandbox(*a_turn("a", "b"))
-    sandbox.refusals = 1000
-    await serve(sandbox)
+    await serve(kind(*a_turn("a", "b")))
+    await rests(run, code)
+    assert (await state_of(run)) in ("dispatched", "running")
+
+    long_ago = timezone.now() - timedelta(minutes=11)  # the demo agent's time is ten
+    await Run.objects.filter(pk=run.pk).aupdate(resting_since=long_ago)
+    await sync_to_async(services.end_stuck_runs)(now=timezone.now())
 
     done = await ended(run)
+    assert (done.state, done.error_code) == ("failed", code)
+    assert done.stop_due_at is not None
 
-    assert (done.state, done.error_code) == ("failed", "timestamp_drift")
 
-
-async def test_a_run_that_was_given_up_is_stopped_once_its_machine_listens_again(
-    serve, post, monkeypatch
-):
-    """A laptop wakes up with a wrong clock; its agent works on, and nobody reads it."""
-    monkeypatch.setattr("threads.run_follower.TRIES", 2)
+async def test_a_laptop_that_wakes_up_with_a_wrong_clock_loses_nothing(serve, post, thread):
+    """Its agents work on meanwhile; nobody reads them, and nobody gives them up."""
     run = await post()
     sandbox = doubles.WakingSandbox(*a_turn("a", "b")[:3])
     await serve(sandbox)
     await in_state(run, "running")
     sandbox.fall_asleep()
-    assert (await ended(run)).error_code == "timestamp_drift"
+    await rests(run)
+    sandbox.runs[str(run.pk)].say(*a_turn("a", "b")[3:])
+    after = await post("and then?")
+
+    sandbox.is_drifting = False
+
+    assert text_of(await ended(run)) == "ab"
+    await auntil(lambda: str(after.pk) in sandbox.starts, what="the next message")
+    assert sandbox.cancelled == []
+
+
+async def test_a_run_that_was_given_up_is_stopped_once_its_machine_listens_again(serve, post):
+    """It could not be reached for too long, while its agent worked on."""
+    run = await post()
+    sandbox = doubles.WakingSandbox(*a_turn("a", "b")[:3])
+    await serve(sandbox)
+    await in_state(run, "running")
+    sandbox.fall_asleep()
+    await sync_to_async(services.finish_run)(run_id=run.pk, state="failed", code="stuck")
     after = await post("and then?")
 
     sandbox.is_drifting = False
 
     await auntil(lambda: str(after.pk) in sandbox.starts, what="the next message")
     assert sandbox.cancelled == [str(run.pk)]
+
+
+async def test_a_run_rests_no_longer_once_its_stream_holds(serve, post, monkeypatch):
+    monkeypatch.setattr("threads.run_follower.HOLDS_AFTER", 0)
+    run = await post()
+    sandbox = doubles.WakingSandbox(*a_turn("a", "b")[:3])
+    await serve(sandbox)
+    await in_state(run, "running")
+    sandbox.fall_asleep()
+    await rests(run)
+
+    sandbox.is_drifting = False
+
+    async def is_awake():
+        return (await Run.objects.aget(pk=run.pk)).resting_since is None
+
+    await auntil(is_awake, what="awake")
+    assert await state_of(run) == "running"
+
+
+async def test_the_page_says_why_a_run_is_not_followed(serve, post, thread, ada, monkeypatch):
+    monkeypatch.setattr("threads.run.transitions.WORTH_A_WORD", timedelta(0))
+    run = await post()
+    await serve(doubles.DriftedSandbox())
+    with bell.listen(bell.of_person(ada.pk)) as ear:
+        await rests(run, "timestamp_drift")
+        assert ("thread", str(thread.pk)) in await ear.wait(5)
+
+    found = await sync_to_async(selectors.find_thread)(viewer=ada, thread_id=thread.pk)
+    shown = await sync_to_async(selectors.thread_summary)(found)
+    assert shown["status"] == "running"
+    assert shown["resting"]["message"].startswith("The clock of your machine is wrong")
 
 
 async def test_an_offline_machine_gets_the_run_when_it_is_back(serve, post):
@@ -269,22 +336,22 @@ async def test_an_offline_machine_gets_the_run_when_it_is_back(serve, post):
     assert sandbox.starts == [str(run.pk)]
 
 
-async def test_machines_that_come_back_cost_no_run_its_tries(serve, post, monkeypatch):
+async def test_a_machine_that_comes_back_wakes_its_own_runs_only(serve, post, monkeypatch):
     """After a restart of the server, hundreds of machines come back within seconds."""
-    monkeypatch.setattr("threads.run_follower.Backoff", lambda **_: Backoff(first=60, ceiling=60))
+    monkeypatch.setattr("threads.run.transitions.FIRST_WAIT", timedelta(hours=1))
+    monkeypatch.setattr("threads.run.transitions.LONGEST_WAIT", timedelta(hours=1))
     run = await post()
     sandbox = doubles.WakingSandbox(*a_turn("a", "b"))
     sandbox.is_drifting = True
     dispatcher = await serve(sandbox)
-    await auntil(lambda: run.pk in dispatcher._followers, what="the first try")
-
-    for _ in range(30):
-        await dispatcher.link_up(uuid4())
-        await dispatcher.link_up(run.thread.link_id)
-        await asyncio.sleep(0.01)
+    resting = await rests(run)
     sandbox.is_drifting = False
-    await dispatcher.link_up(run.thread.link_id)
 
+    await dispatcher.link_up(uuid4())
+    await dispatcher._look()
+    assert (await rests(run)).retry_at == resting.retry_at
+
+    await dispatcher.link_up(run.thread.link_id)
     assert (await ended(run)).state == "completed"
 
 
@@ -460,6 +527,27 @@ async def test_a_refused_answer_is_given_again(serve, post, thread, ada):
     await auntil(lambda: told.answers == [("a1", "allow", "")])
 
 
+async def test_an_answer_that_is_refused_for_long_is_left_to_the_row(serve, post, thread, ada):
+    """Nothing waits in memory: each look tells it once, and finds the row again."""
+    run = await post()
+    sandbox = doubles.MistrustfulSandbox(
+        chunk("tool-input-available", toolCallId="c", toolName="Bash", input={}, dynamic=True),
+        chunk("tool-approval-request", approvalId="a1", toolCallId="c"),
+    )
+    dispatcher = await serve(sandbox)
+    await in_state(run, "waiting")
+    await sync_to_async(services.answer_approval)(
+        thread=thread, approval_id="a1", answer=services.Answer(decision="allow"), by=ada
+    )
+
+    await auntil(lambda: sandbox.refused > 1, what="told again")
+    await auntil(lambda: not [key for key in dispatcher._tasks if key[0] == "answer"])
+
+    sandbox.refuses = False
+    told = sandbox.runs[str(run.pk)]
+    await auntil(lambda: told.answers == [("a1", "allow", "")])
+
+
 async def test_an_answer_is_not_given_again_once_the_run_is_stopped(serve, post, thread, ada):
     run = await post()
     sandbox = doubles.MistrustfulSandbox(
@@ -543,8 +631,6 @@ async def test_a_deleted_thread_is_stopped_on_its_machine(serve, post, thread):
 
 
 async def test_a_lost_bell_delays_but_loses_nothing(serve, post, monkeypatch):
-    from threads import bell
-
     monkeypatch.setattr(bell, "_ring_here", lambda by_topic: None)
     sandbox = doubles.ScriptedSandbox(*a_turn("a"))
     await serve(sandbox)

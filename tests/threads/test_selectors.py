@@ -79,6 +79,7 @@ def test_a_summary(thread, say, ada, link):
         "cause": "",
     }
     assert (summary["harnessId"], summary["agent"]["slug"]) == ("demo", "default")
+    assert (summary["runsOnMachine"], summary["resting"]) == (True, None)
 
 
 @pytest.mark.parametrize("count", [1, 5])

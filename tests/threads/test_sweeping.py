@@ -80,6 +80,34 @@ def test_a_run_whose_machine_is_away_is_not_stuck(working, link):
     assert end_stuck() == 0
 
 
+@pytest.mark.parametrize("state", ["dispatched", "running", "waiting"])
+def test_a_run_that_can_not_be_reached_for_too_long_is_failed_with_the_cause(working, state):
+    run = working(state, silent=timedelta(0))
+    now = timezone.now()
+    resting = Run.objects.filter(pk=run.pk)
+    resting.update(resting_since=now - LONG, retry_at=now, resting_code="timestamp_drift")
+
+    assert end_stuck() == 1
+
+    run.refresh_from_db()
+    assert (run.state, run.error_code) == ("failed", "timestamp_drift")
+    assert run.stop_due_at is not None
+
+
+def test_a_run_whose_machine_is_back_is_tried_before_it_is_stuck(working):
+    """It rested all night with its machine, and counts from the next try in vain."""
+    run = working("running", silent=LONG)
+    services.rest_run(_unreachable(run), node="")
+    Run.objects.update(resting_since=timezone.now() - timedelta(hours=9))
+    services.retry_runs(link_id=run.thread.link_id)
+
+    assert end_stuck() == 0
+
+
+def _unreachable(run):
+    return services.Unreachable(run_id=run.pk, fence=1, since=None, told="", code="link_offline")
+
+
 def test_a_run_that_is_joined_again_gets_its_time_anew(working):
     run = working(silent=timedelta(days=3))
 
@@ -150,7 +178,9 @@ def test_a_run_that_is_put_back_expires(say, link):
 
 
 def test_a_message_behind_another_expires_once_the_machine_has_gone(say, link):
-    services.claim_run(run_id=say().pk)
+    at_work = say()
+    services.claim_run(run_id=at_work.pk)
+    Run.objects.filter(pk=at_work.pk).update(state="running")
     behind = say("and then?")
     away(link)
     assert expire() == 0
@@ -158,6 +188,16 @@ def test_a_message_behind_another_expires_once_the_machine_has_gone(say, link):
     assert services.expire_queued_runs(now=timezone.now() + WAIT_FOR_MACHINE) == 1
     behind.refresh_from_db()
     assert behind.state == "expired"
+
+
+def test_what_was_on_its_way_when_its_machine_went_for_good_expires(working, link):
+    run = working("dispatched", silent=WAIT_FOR_MACHINE)
+    away(link)
+
+    assert expire() == 1
+
+    run.refresh_from_db()
+    assert (run.state, run.stop_due_at is None) == ("expired", False)
 
 
 @pytest.fixture

@@ -150,6 +150,25 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+# Of a run that can't be reached just now, and is tried again.
+_RESTING: Final = {
+    "link_offline": "Your machine is not connected. The answer comes when it is back.",
+    "timestamp_drift": (
+        "The clock of your machine is wrong, so it takes no requests. The answer comes when the"
+        " clock is right."
+    ),
+    "sandbox_down": "The sandbox does not answer. Trying again…",
+    "upload_stalled": "The connection to your machine takes nothing more. Trying again…",
+    "no_answer": "The sandbox does not answer in time. Trying again…",
+    "stream_truncated": "The connection to the sandbox breaks again and again. Trying again…",
+}
+
+
+def explain_rest(code: str) -> str:
+    """Return why a run is not followed just now, and what happens next."""
+    return _RESTING.get(code, "The sandbox takes no requests just now. Trying again…")
+
+
 def explain(code: str, text: str = "") -> tuple[str, str]:
     """Return the sentence and the hint for a run's error ``code``; ``text`` goes first."""
     sentence, hint = _TEXTS.get(code, ("The run failed.", _AGAIN))

@@ -8,6 +8,7 @@ caller's transaction; whoever changes a run that another process may change has 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,6 +28,13 @@ from threads.run.state import Move, WrongMove, check
 WAIT_FOR_MACHINE: Final = timedelta(days=3)
 # A holder renews three times as often, so a lease lapses only when two renewals failed.
 LEASE: Final = timedelta(seconds=12)
+# Waits before a machine is tried again: as long as it could not be reached so far, between these.
+# A tunnel that blinks is back within milliseconds.
+FIRST_WAIT: Final = timedelta(seconds=0.05)
+LONGEST_WAIT: Final = timedelta(seconds=5)
+WORTH_A_WORD: Final = timedelta(seconds=2)  # what is over sooner, nobody is told of
+
+_AWAKE: Final = {"resting_since": None, "resting_code": "", "retry_at": None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +80,7 @@ def claim(run_id: UUID, *, node: str, only: Any, now: datetime) -> Owed | None:
             "leased_until": Case(When(lane=lanes.SERVER, then=now + LEASE), default=None),
             "progress_at": now,
             "error_code": "",  # that nobody had taken it yet
+            **_AWAKE,
         },
     )
     return Owed() if moved else None
@@ -96,6 +105,7 @@ def _next_attempt(run: Run, columns: Mapping[str, Any], *, now: datetime) -> Owe
         "error_code": "",
         "error_text": "",
         "progress_at": now,
+        **_AWAKE,
     }
     _write_one(run, run_state.DISPATCHED, {**begun, **columns})
     return Owed()
@@ -107,7 +117,7 @@ def requeue(run: Run, *, now: datetime) -> Owed:
     _write_one(
         run,
         run_state.QUEUED,
-        {"node": "", "leased_until": None, "expires_at": expires_at},
+        {"node": "", "leased_until": None, "expires_at": expires_at, **_AWAKE},
     )
     return Owed(expires_at=expires_at, releases_lease=True)
 
@@ -130,8 +140,64 @@ def cancel(run: Run, *, now: datetime) -> Owed:
 
 def stop_delivered(run_id: UUID, *, now: datetime) -> Owed:
     """Note that the machine was told to stop the run. Its next message may go."""
-    Run.objects.filter(pk=run_id, stop_delivered_at=None).update(stop_delivered_at=now)
+    due = Run.objects.filter(pk=run_id, stop_delivered_at=None)
+    due.update(stop_delivered_at=now, **_AWAKE)
     return Owed(rings=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """How a run rests: ``since`` when it can't be reached, and ``code`` why, once that is worth a
+    word."""
+
+    since: datetime
+    code: str
+    retry_at: datetime
+
+
+def rest(runs: QuerySet[Run], *, since: datetime | None, code: str, now: datetime) -> Rest | None:
+    """Let a run rest, or a stop that is due: it can't be reached, ``since`` then or from now on.
+
+    ``runs`` is the run, if it is still as its caller knows it; else nothing is written. The longer
+    it could not be reached, the longer the wait. In the server lane its holder keeps it.
+    """
+    since = since or now
+    wait = min(max(now - since, FIRST_WAIT), LONGEST_WAIT)
+    found = Rest(
+        since=since,
+        code=code if now - since >= WORTH_A_WORD else "",
+        # Shortened by up to a half: what was cut off together is not tried together.
+        retry_at=now + wait * (1 - 0.5 * random.random()),  # noqa: S311 - no secret
+    )
+    renewed = Case(When(leased_until=None, then=None), default=now + LEASE)
+    written = runs.update(
+        resting_since=since,
+        resting_code=found.code,
+        retry_at=found.retry_at,
+        leased_until=renewed,
+    )
+    return found if written else None
+
+
+def wake(run: Run, *, now: datetime) -> Owed:
+    """Keep that the machine of an active run gives its stream again.
+
+    The time in which it could not be reached is not the agent's silence; where nobody knows how
+    long that was, all of its silence is forgiven.
+    """
+    away = now - run.resting_since if run.resting_since else now - run.progress_at
+    run.progress_at = min(now, run.progress_at + away)
+    run.resting_since, run.resting_code, run.retry_at = None, "", None
+    run.save(update_fields=["progress_at", *_AWAKE])
+    return Owed()
+
+
+def retry_now(runs: QuerySet[Run]) -> int:
+    """Have those ``runs`` that rest tried again at the next look; return how many."""
+    resting = runs.filter(resting_since__isnull=False)
+    # A stop that could not be told while the machine was away was not tried in vain.
+    stops = resting.filter(state__in=run_state.FINISHED).update(**_AWAKE)
+    return stops + resting.update(retry_at=None)
 
 
 def end(run: Run, move: Move, *, answer: Message, now: datetime) -> Owed:
@@ -155,6 +221,7 @@ def end(run: Run, move: Move, *, answer: Message, now: datetime) -> Owed:
             "error_text": move.text,
             "last_n": run.last_n,
             "usage": run.usage,
+            **_AWAKE,
             **duties,
         },
     )

@@ -9,12 +9,15 @@ from threads.services.approvals import (
 )
 from threads.services.attachments import drop_file, keep_file, part_of, prune_unsent
 from threads.services.attempts import (
+    Unreachable,
     claim_run,
     note_joined,
     release_leases,
     renew_leases,
     requeue_run,
+    rest_run,
     restart_run,
+    retry_runs,
     take_over,
 )
 from threads.services.deletion import BATCHES, purge_deleted, restore_thread
@@ -29,6 +32,7 @@ from threads.services.runs import (
     end_overdue_stops,
     finish_run,
     mark_stop_delivered,
+    rest_stop,
 )
 from threads.services.steers import mark_steer_told, steer_queued, try_steer
 from threads.services.sweeping import end_stuck_runs, expire_queued_runs, prune_events
@@ -47,6 +51,7 @@ __all__ = [
     "LevelSet",
     "NewMessage",
     "QueueChange",
+    "Unreachable",
     "answer_approval",
     "answer_approvals",
     "cancel",
@@ -79,8 +84,11 @@ __all__ = [
     "rename_thread",
     "renew_leases",
     "requeue_run",
+    "rest_run",
+    "rest_stop",
     "restart_run",
     "restore_thread",
+    "retry_runs",
     "set_level",
     "steer_queued",
     "stop_runs_of_those_who_left",

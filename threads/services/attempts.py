@@ -10,6 +10,7 @@ next one begins, under the next fence; from then on the journal refuses the lost
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -117,9 +118,58 @@ def release_leases(*, node: str = "") -> int:
     return active.update(leased_until=None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreachable:
+    """An attempt of a run whose machine can't be reached, as its follower knows it.
+
+    ``since``: for how long so far, unless it went forward meanwhile; ``told``: the code of which
+    the person's pages were told; ``code``: the one it has now.
+    """
+
+    run_id: UUID
+    fence: int
+    since: datetime | None
+    told: str
+    code: str
+
+
+def rest_run(found: Unreachable, *, node: str) -> float | None:
+    """Let a run rest; return in how many seconds to try again.
+
+    ``None``: it has ended, or is another's by now.
+    """
+    now = timezone.now()
+    ours = Q(lane=lanes.LINK) | Q(node=node)
+    same = Run.objects.filter(ours, pk=found.run_id, fence=found.fence, state__in=run_state.ACTIVE)
+    rest = transitions.rest(same, since=found.since, code=found.code, now=now)
+    if rest is None:
+        return None
+    if rest.code != found.told:
+        _tell_person(found.run_id)
+    return (rest.retry_at - now).total_seconds()
+
+
+def _tell_person(run_id: UUID) -> None:
+    """Have the pages of a run's person look at its thread again."""
+    run = Run.objects.select_related("thread").get(pk=run_id)
+    announce(thread_id=run.thread_id, owner_id=run.thread.owner_id)
+
+
 def note_joined(*, run_id: UUID) -> None:
-    """Count it as progress that the run's machine gives its stream again."""
-    Run.objects.filter(pk=run_id, state__in=run_state.ACTIVE).update(progress_at=timezone.now())
+    """Note that the run's machine gives its stream again: it rests no longer."""
+    with transaction.atomic():
+        run = lock_run(run_id)
+        if run is None or run.state not in run_state.ACTIVE:
+            return
+        was_told = bool(run.resting_code)
+        transitions.wake(run, now=timezone.now())
+        if was_told:
+            _tell_person(run_id)
+
+
+def retry_runs(*, link_id: UUID) -> int:
+    """Have the resting runs of a machine tried again at once: it is back. Return how many."""
+    return transitions.retry_now(Run.objects.filter(lane=lanes.LINK, thread__link=link_id))
 
 
 def requeue_run(*, run_id: UUID) -> bool:

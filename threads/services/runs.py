@@ -113,6 +113,14 @@ def mark_stop_delivered(*, run_id: UUID) -> None:
     transitions.stop_delivered(run_id, now=timezone.now())
 
 
+def rest_stop(*, run_id: UUID) -> None:
+    """Note that the machine could not be told to stop the run; it is told again later."""
+    # What is active is tried again by who follows it.
+    due = Run.objects.filter(pk=run_id, state__in=run_state.FINISHED, stop_delivered_at=None)
+    since = due.values_list("resting_since", flat=True).first()
+    transitions.rest(due, since=since, code="", now=timezone.now())
+
+
 def end_overdue_stops(*, now: datetime) -> int:
     """End the runs that were told to stop and did not within the grace; return how many."""
     overdue = Run.objects.filter(

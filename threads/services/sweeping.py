@@ -26,36 +26,44 @@ from threads.services.runs import finish_run
 KEEP = timedelta(days=7)  # of events whose answers are stored
 THREADS_AT_ONCE = 100
 EVENTS_AT_ONCE = 2_000  # of one thread: SQLite has one writer, and others wait for it
+TRIED_WITHIN = timedelta(minutes=1)  # what is tried in vain is so every few seconds
 
 # Who waits for a person's answer is not stuck.
 _AT_WORK = (run_state.DISPATCHED, run_state.RUNNING)
 
 
 def end_stuck_runs(*, now: datetime) -> int:
-    """Fail the runs that have said nothing for as long as their harness may; return how many.
+    """Fail the runs that have said nothing for as long as their harness may, and those that could
+    not be reached for so long; return how many.
 
     Their machines are told to stop them. A run whose machine is offline is not stuck: what it
-    says meanwhile comes when the machine is back.
+    says meanwhile comes when the machine is back. What rests counts only while it is tried, or a
+    machine that is back after days would lose its runs before the first try.
     """
     ended = 0
     for kind in load_catalog():
         before = now - timedelta(minutes=kind.stuck_minutes)
-        silent = Run.objects.filter(
+        silent = Q(state__in=_AT_WORK, progress_at__lt=before, resting_since=None)
+        unreachable = Q(
+            state__in=run_state.ACTIVE, resting_since__lt=before, retry_at__gt=now - TRIED_WITHIN
+        )
+        stuck = Run.objects.filter(
             Q(lane=lanes.SERVER) | Q(thread__link__offline_after__gt=now),
-            state__in=_AT_WORK,
-            progress_at__lt=before,
+            silent | unreachable,
             thread__harness_id=kind.kind,
         )
-        for run_id in silent.values_list("pk", flat=True):
-            ended += _end_stuck(run_id, before=before)
+        for run_id, code in stuck.values_list("pk", "resting_code"):
+            ended += _end_stuck(run_id, code or "stuck", before=before)
     return ended
 
 
-def _end_stuck(run_id: UUID, *, before: datetime) -> bool:
-    def is_silent(run: Run) -> bool:
+def _end_stuck(run_id: UUID, code: str, *, before: datetime) -> bool:
+    def is_stuck(run: Run) -> bool:
+        if run.resting_since is not None:
+            return run.state in run_state.ACTIVE and run.resting_since < before
         return run.state in _AT_WORK and run.progress_at < before
 
-    return _finish_if(run_id, is_silent, state=run_state.FAILED, code="stuck")
+    return _finish_if(run_id, is_stuck, state=run_state.FAILED, code=code)
 
 
 def expire_queued_runs(*, now: datetime) -> int:
@@ -69,14 +77,24 @@ def expire_queued_runs(*, now: datetime) -> int:
     ).exclude(thread__link__offline_after__gt=now)
     transitions.expect_machine(waiting, now=now)
     late = waiting.filter(expires_at__lte=now)
+    # It was on its way when the machine went. Whether it arrived, nobody knows.
+    lost = Run.objects.filter(
+        state=run_state.DISPATCHED,
+        last_n=0,
+        lane=lanes.LINK,
+        progress_at__lte=now - transitions.WAIT_FOR_MACHINE,
+    ).exclude(thread__link__offline_after__gt=now)
     return sum(
         _finish_if(
             run_id,
-            lambda run: run.state == run_state.QUEUED,
+            lambda run: (
+                run.state == run_state.QUEUED
+                or (run.state == run_state.DISPATCHED and not run.last_n)
+            ),
             state=run_state.EXPIRED,
             code="expired",
         )
-        for run_id in late.values_list("pk", flat=True)
+        for run_id in [*late.values_list("pk", flat=True), *lost.values_list("pk", flat=True)]
     )
 
 

@@ -196,6 +196,8 @@ function words({ state, retry, why }) {
     if (machine()?.state === "offline") return `Waiting for ${where}, which is offline. It goes out when the machine is back.`;
     return where ? `Waiting for ${where}…` : "Waiting for its turn…";
   }
+  if (thread?.runsOnMachine && machine()?.state === "offline") return `${where} is offline. The answer comes when it is back.`;
+  if (thread?.resting) return thread.resting.message; // it can't be reached just now
   if (state === "dispatched") return where ? `Starting the agent on ${where}…` : "Starting the agent…";
   if (state === "waiting") return "Waiting for your answer";
   if (retry) return retryWords(retry);

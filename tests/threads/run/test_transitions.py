@@ -160,3 +160,82 @@ def test_events_neither_end_a_run_nor_put_it_back_by_the_way(run_in, state):
 
     with pytest.raises(WrongMove):
         transitions.advance([made], now=NOW)
+
+
+def rest(run, *, since, now=NOW, code="sandbox_down"):
+    same = Run.objects.filter(pk=run.pk)
+    found = transitions.rest(same, since=since, code=code, now=now)
+    run.refresh_from_db()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("age", "least", "most", "told"),
+    [
+        pytest.param(None, 0.025, 0.05, "", id="from now on"),
+        pytest.param(0.4, 0.2, 0.4, "", id="as long again as it was away"),
+        pytest.param(4, 2, 4, "sandbox_down", id="worth a word"),
+        pytest.param(3600, 2.5, 5, "sandbox_down", id="never longer than that"),
+    ],
+)
+def test_how_soon_what_rests_is_tried_again(run_in, age, least, most, told):
+    run = run_in("running")
+
+    found = rest(run, since=age and NOW - timedelta(seconds=age))
+
+    assert least <= (run.retry_at - NOW).total_seconds() <= most
+    assert (run.resting_since, run.resting_code, run.state) == (found.since, told, "running")
+
+
+def test_what_rests_keeps_its_lease_where_it_has_one(run_in):
+    leased, other = run_in("running", leased_until=NOW), run_in("queued")
+
+    rest(leased, since=None)
+    rest(other, since=None)
+
+    assert (leased.leased_until, other.leased_until) == (NOW + LEASE, None)
+
+
+@pytest.mark.parametrize(
+    ("silent", "away", "left"),
+    [
+        pytest.param(30, 10, 20, id="the time in which it was away is forgiven"),
+        pytest.param(30, None, 0, id="all of it, where nobody knows for how long"),
+        pytest.param(5, 10, 0, id="never more than it was silent"),
+    ],
+)
+def test_only_its_own_silence_counts_for_a_run_that_can_be_reached_again(
+    run_in, silent, away, left
+):
+    def ago(minutes):
+        return None if minutes is None else NOW - timedelta(minutes=minutes)
+
+    run = run_in("running", progress_at=ago(silent), resting_since=ago(away), retry_at=NOW)
+
+    transitions.wake(run, now=NOW)
+
+    run.refresh_from_db()
+    assert run.progress_at == ago(left)
+    assert (run.resting_since, run.resting_code, run.retry_at) == (None, "", None)
+
+
+def test_a_machine_that_is_back_is_tried_at_once(run_in):
+    run = run_in("running", resting_since=ago_an_hour(), retry_at=NOW + LEASE)
+
+    assert transitions.retry_now(Run.objects.filter(pk=run.pk)) == 1
+
+    run.refresh_from_db()
+    assert (run.retry_at, run.resting_since) == (None, ago_an_hour())
+
+
+def ago_an_hour():
+    return NOW - timedelta(hours=1)
+
+
+def test_an_end_ends_the_rest(run_in):
+    run = run_in("running", resting_since=NOW, retry_at=NOW, resting_code="sandbox_down")
+
+    end(run)
+
+    run.refresh_from_db()
+    assert (run.resting_since, run.resting_code, run.retry_at) == (None, "", None)
