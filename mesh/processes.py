@@ -39,11 +39,14 @@ def is_same(pid: int, started: str) -> bool:
     return bool(started) and started_at(pid) == started
 
 
+async def find_start(pid: int) -> str:
+    """Return ``started_at``; where that starts a program, the event loop is not blocked."""
+    return started_at(pid) if HAS_PROC else await asyncio.to_thread(started_at, pid)
+
+
 async def is_alive(pid: int, started: str) -> bool:
-    """Say the same without blocking the event loop, where the answer takes a program."""
-    if HAS_PROC:
-        return is_same(pid, started)
-    return await asyncio.to_thread(is_same, pid, started)
+    """Say the same as ``is_same``, without blocking the event loop."""
+    return bool(started) and await find_start(pid) == started
 
 
 class Handle:

@@ -222,7 +222,7 @@ class Supervisor:
         spawning.prepare(root, spec)
         key = self._server_key()
         child = await asyncio.to_thread(spawning.spawn, self._command, root, server_key=key)
-        started = await asyncio.to_thread(processes.started_at, child.pid)
+        started = await processes.find_start(child.pid)
         end = time.monotonic() + self._healthy_within
         try:
             while child.poll() is None and time.monotonic() < end:

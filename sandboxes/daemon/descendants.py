@@ -20,6 +20,7 @@ from mesh import children
 from mesh.process_tree import Process, Table, below, end_all, now
 
 VARIABLE: Final = "DECO_STARTED_BY"
+OURS: Final = "sandbox"  # the mark of what is no run's, such as a repacking that git begins
 GRACE: Final = 0.5  # seconds between SIGTERM and SIGKILL for what has been left behind
 _SLACK: Final = 0.1 if children.HAS_PROC else 1.0  # seconds; how exact a start time is
 

@@ -17,6 +17,7 @@ from mesh.git.own import Own
 from mesh.git.view import View
 from mesh.lib.errors import AppError
 from mesh.processes import signal_group
+from sandboxes.daemon.descendants import OURS, marked
 from sandboxes.daemon.env import tool_env
 
 NO_SUCH_REF = 2  # how ls-remote --exit-code ends when there is none
@@ -157,7 +158,7 @@ class Git:
                     lambda: subprocess.Popen(
                         call.argv,
                         cwd=call.cwd,
-                        env=call.env,
+                        env=marked(call.env, OURS),
                         stdin=subprocess.PIPE,
                         stdout=subprocess.PIPE,
                         stderr=subprocess.PIPE,

@@ -76,8 +76,7 @@ async def end_leftovers(journal: Journal, marks: Marks) -> None:
 async def _end(journal: Journal, process: ProcessRow) -> None:
     # By start time: the pid may long be somebody else's. A group without its leader keeps the
     # number reserved, so one whose leader is gone is still the one we started.
-    if processes.is_same(process.pid, process.started) or (
-        not processes.started_at(process.pid) and processes.group_lives(process.pid)
-    ):
+    started = await processes.find_start(process.pid)
+    if started == process.started or (not started and processes.group_lives(process.pid)):
         await processes.end_group(process.pid, grace=GRACE)
     journal.remove_process(process.pid)

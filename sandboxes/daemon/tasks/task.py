@@ -95,11 +95,12 @@ class Task:
     _log: IO[bytes] | None = None
     _logged: int = 0
 
-    def watch(self, process: subprocess.Popen[bytes], pipes: dict[str, IO[bytes]]) -> None:
+    def watch(
+        self, process: subprocess.Popen[bytes], pipes: dict[str, IO[bytes]], *, started: str
+    ) -> None:
         """Take over a process that was just started, whether or not its log can be written."""
         loop = asyncio.get_running_loop()
-        self._process, self._pipes = process, pipes
-        self._started = processes.started_at(process.pid)
+        self._process, self._pipes, self._started = process, pipes, started
         for stream, pipe in pipes.items():
             os.set_blocking(pipe.fileno(), False)
             loop.add_reader(pipe.fileno(), self._read, stream)

@@ -91,6 +91,7 @@ class Tasks:
             await self.end_leftovers()
             tree = await self._workplace.tree()
             process, pipes = await asyncio.to_thread(start, to_start, tree)
+            started = await processes.find_start(process.pid)
         except OSError as exc:
             raise CantStart(f"{wanted.argv[0]} could not be started: {exc.strerror}.") from exc
         finally:
@@ -99,7 +100,7 @@ class Tasks:
         name = f"task{self._count}"
         task = Task(name, wanted, self, self._logs / f"{name}.log", mark, began=began)
         self._tasks[task.id] = task
-        task.watch(process, pipes)
+        task.watch(process, pipes, started=started)
         for listener in self.listeners:
             listener.on_task(task)
         return task

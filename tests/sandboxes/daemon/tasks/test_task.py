@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh.processes import group_lives
+from mesh.processes import group_lives, started_at
 from sandboxes.daemon.tasks.task import Task, Wanted
 from tests.waiting import auntil
 
@@ -43,7 +43,8 @@ async def watch(tmp_path):
             start_new_session=True,
         )
         task = Task("task1", wanted, audience, log)
-        task.watch(process, {"stdout": process.stdout, "stderr": process.stderr})
+        pipes = {"stdout": process.stdout, "stderr": process.stderr}
+        task.watch(process, pipes, started=started_at(process.pid))
         tasks.append(task)
         return task, process, audience
 
