@@ -14,6 +14,7 @@ import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import httpx
@@ -30,6 +31,7 @@ LITTLE_UNSENT: Final = (
     if hasattr(socket, "TCP_NOTSENT_LOWAT")
     else []
 )
+WRITTEN: Final = 64 * KIB  # bytes of a body that are written at once
 REST_EVERY: Final = 16  # pieces, then other tasks have their turn
 
 
@@ -149,18 +151,26 @@ def _in_words(size: int) -> str:
     return f"{size // MIB} MiB" if size >= MIB else f"{size // KIB} KiB"
 
 
-class Pieces(httpx.ByteStream):
-    """A body that is written piece by piece, so that a timeout limits the wait for one of them."""
+def in_pieces(request: Any, library: Any = httpx) -> Any:
+    """Return the stream of ``request``, of whose body each piece has a write timeout of its own.
 
-    PIECE: Final = 64 * KIB
+    ``library`` writes a body that it has whole at once, and limits the time for all of it.
+    """
+    if not isinstance(request.stream, library.ByteStream) or len(request.content) <= WRITTEN:
+        return request.stream
+    stream = _pieces_class(library)(request.content)
+    stream.body = request.content
+    return stream
 
-    def __init__(self, body: bytes) -> None:
-        super().__init__(body)
-        self._body = body
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for at in range(0, len(self._body), self.PIECE):
-            yield self._body[at : at + self.PIECE]
+@cache
+def _pieces_class(library: Any) -> Any:
+    return type("Pieces", (library.ByteStream,), {"__aiter__": _each_piece})
+
+
+async def _each_piece(stream: Any) -> AsyncIterator[bytes]:
+    for at in range(0, len(stream.body), WRITTEN):
+        yield stream.body[at : at + WRITTEN]
 
 
 class BoundedTransport(httpx.AsyncBaseTransport):
@@ -174,8 +184,7 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         self._limits = limits
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if isinstance(request.stream, httpx.ByteStream) and len(request.content) > Pieces.PIECE:
-            request.stream = Pieces(request.content)
+        request.stream = in_pieces(request)
         answer = await self._inner.handle_async_request(request)
         taken: Bounded = await bounded(answer, self._limits, kind=Bounded, library=httpx)
         return taken

@@ -18,12 +18,13 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
-from mesh.answers import DEFAULT, UNASKED, Bounded, Limits, bounded
+from mesh.answers import DEFAULT, UNASKED, Bounded, Limits, bounded, in_pieces
 from mesh.lib.addresses import Address, Allowed, first_refused, is_odd_number, parse_address
 from mesh.lib.errors import AppError
 
 ADDRESS_LIMIT: Final = 300  # characters of an address
 CONNECT_LIMIT: Final = 10.0  # seconds
+SLOWEST: Final = 16 * 1024  # bytes a second of a request's body, before its answer is due
 NONE_ALLOWED: Final = Allowed()
 
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
@@ -178,7 +179,7 @@ class Sender:
             request.method,
             request.url.copy_with(host=str(address)),
             headers=headers,
-            stream=request.stream,
+            stream=in_pieces(request, self._library),
             extensions={**request.extensions, "sni_hostname": request.url.host},
         )
 
@@ -204,7 +205,10 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 def _time_for_head(request: Any) -> float | None:
     """Return the seconds in which an answer has to begin; ``None``: the caller waits for ever."""
     given = request.extensions.get("timeout", {}).values()
-    return sum(given) if given and None not in given else None
+    if not given or None in given:
+        return None
+    told = str(request.headers.get("content-length", "0"))
+    return float(sum(given)) + (int(told) / SLOWEST if told.isdigit() else 0)
 
 
 @cache

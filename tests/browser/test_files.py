@@ -191,7 +191,7 @@ SLOW_REQUEST = """() => {
   import("/static/mesh/dom.js").then(({ api }) =>
     api("POST", "/x", new Blob(["x"])).then(
       (answer) => { window.told = answer; },
-      (exc) => { window.told = exc.code; },
+      (refused) => { window.told = refused.code; },
     ));
 }"""
 

@@ -289,13 +289,32 @@ async def reading_slowly(pause, *, piece=32 * 1024):
     ],
 )
 async def test_a_large_body_has_its_time_for_each_piece(pause, error):
-    little = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * 1024)]
-    wire = httpx.AsyncHTTPTransport(socket_options=little)
     limit = httpx.Timeout(10, write=0.4)
-    async with reading_slowly(pause) as url, bounded_client(wire, timeout=limit) as client:
+    async with (
+        reading_slowly(pause) as url,
+        bounded_client(little_sent(httpx), timeout=limit) as client,
+    ):
         asked = client.post(url, content=bytes(3 * MIB))
         if error is None:
             assert (await asked).content == b"taken"
         else:
             with pytest.raises(error):
                 await asked
+
+
+def little_sent(library):
+    little = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * 1024)]
+    return library.AsyncHTTPTransport(socket_options=little)
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+async def test_a_body_for_another_server_has_its_time_for_each_piece(library, monkeypatch):
+    guard = Guard(allowed=LOOPBACK)
+    wrapped = GuardedTransport(guard) if library is httpx else Transport(guard)
+    wrapped._sender._inner["127.0.0.1"] = little_sent(library)
+    limit = library.Timeout(0.4)
+    async with (
+        reading_slowly(0.01) as url,
+        library.AsyncClient(transport=wrapped, timeout=limit, trust_env=False) as client,
+    ):
+        assert (await client.post(url, content=bytes(3 * MIB))).content == b"taken"
