@@ -21,7 +21,11 @@ from sandboxes.daemon.descendants import OURS, marked
 from sandboxes.daemon.env import tool_env
 
 NO_SUCH_REF = 2  # how ls-remote --exit-code ends when there is none
-LIMIT = 600.0  # seconds for one command: a big clone over a thin line
+LIMIT = 600.0  # seconds for one command
+# For one that transfers: git itself gives up a line that is silent (``mesh/git/calls.py``), so this
+# is only for one that is neither silent nor of any use.
+TRANSFER_LIMIT = 3600.0
+TRANSFERS = frozenset({"clone", "fetch", "push"})
 
 # A diff that starts no program, and does not look into repositories in the working folder.
 PLAIN = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", "--submodule=short")
@@ -138,11 +142,12 @@ class Git:
         self, where: Where, args: tuple[str, ...], text: str = "", *, errors: str = "replace"
     ) -> tuple[int, str, str]:
         process = self._start(where, args, errors)
+        limit = TRANSFER_LIMIT if command_of(args) in TRANSFERS else LIMIT
         try:
-            out, err = process.communicate(text, timeout=LIMIT)
+            out, err = process.communicate(text, timeout=limit)
         except subprocess.TimeoutExpired as exc:
             signal_group(process.pid, signal.SIGKILL)
-            raise GitFailed(f"git {command_of(args)} took longer than {LIMIT:.0f} s.") from exc
+            raise GitFailed(f"git {command_of(args)} took longer than {limit:.0f} s.") from exc
         finally:
             with self._lock:
                 self._running = None
