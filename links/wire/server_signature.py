@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from links.wire.errors import BadServerSignature, NonceReplay, NotSignedByServer, TimestampDrift
 from links.wire.nonces import Nonces
-from links.wire.signing import MAX_DRIFT, canonical
+from links.wire.signing import MAX_BODY, MAX_DRIFT, canonical
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -26,6 +26,8 @@ HEADER: Final = "x-mesh-server-signature"
 PREFIX: Final = "/_sandbox"
 # What the link asks by itself: whether the sandbox lives, and what it is doing.
 OPEN: Final = (f"{PREFIX}/health", f"{PREFIX}/idle")
+SLOWEST: Final = 2 * 1024  # bytes a second of a line that a body may come over
+LONG: Final = 8 * 1024  # bytes of a body whose nonce is remembered for as long as it may take
 _PURPOSE: Final = "mesh: a request of the server to a sandbox"
 _HEADER: Final = re.compile(r"([0-9]{1,12})\.([0-9a-f]{32})\.([0-9a-f]{128})", re.ASCII)
 _KEY: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -65,6 +67,7 @@ class Verifier:
             raise ValueError("the server's public key is missing or malformed")
         self._public_key, self._handle = public_key, handle
         self._nonces = Nonces()
+        self._long_nonces = Nonces(keep=2 * MAX_DRIFT + 1 + MAX_BODY / SLOWEST)
 
     def may_pass(self, header: str) -> bool:
         """Say whether ``header`` is of the right form: else the body need not be read."""
@@ -91,9 +94,12 @@ class Verifier:
             key.verify(bytes.fromhex(signature), text)
         except InvalidSignature as exc:
             raise BadServerSignature from exc
-        if abs(int(now) - int(timestamp)) > MAX_DRIFT:
+        # The link hands a request on when its body has come whole, which takes its time.
+        on_the_way = len(body) // SLOWEST
+        if not -MAX_DRIFT <= int(now) - int(timestamp) <= MAX_DRIFT + on_the_way:
             raise TimestampDrift
-        if not self._nonces.add(nonce, now=now):
+        nonces = self._long_nonces if len(body) > LONG else self._nonces
+        if not nonces.add(nonce, now=now):
             raise NonceReplay
 
 

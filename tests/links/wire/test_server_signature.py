@@ -85,3 +85,37 @@ def test_what_is_no_key(text):
     if isinstance(text, str):
         with pytest.raises(ValueError, match="public key"):
             Verifier(text, handle="h")
+
+
+MINUTES = b"x" * 400_000  # takes some three minutes over a slow line
+
+
+@pytest.mark.parametrize(
+    ("now", "passes"),
+    [
+        pytest.param(1000.0, True, id="at once"),
+        pytest.param(1200.0, True, id="over a slow line"),
+        pytest.param(1260.0, False, id="longer than it may take"),
+        pytest.param(969.0, False, id="of the future"),
+    ],
+)
+def test_a_long_body_may_have_been_on_the_way_for_as_long_as_it_takes(verifier, now, passes):
+    asked = ASKED | {"body": MINUTES}
+    header = signed(body=MINUTES)
+
+    if passes:
+        verifier.verify(header, **asked, now=now)
+    else:
+        with pytest.raises(TimestampDrift):
+            verifier.verify(header, **asked, now=now)
+
+
+def test_a_long_one_passes_once_however_late(verifier):
+    asked = ASKED | {"body": MINUTES}
+    verifier.verify(signed(body=MINUTES), **asked, now=1000.0)
+    for number in range(1, 4):  # others make the memory turn over
+        other = signed(body=MINUTES, now=1000.0 + number, nonce=f"{number:032x}")
+        verifier.verify(other, **asked, now=1000.0 + 60 * number)
+
+    with pytest.raises(NonceReplay):
+        verifier.verify(signed(body=MINUTES), **asked, now=1220.0)
