@@ -14,6 +14,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from links.daemon.control import ControlPlane
+from links.daemon.keeping import Keeper
 from links.daemon.supervisor import Supervisor
 from links.transport import Signed
 from mesh import keys
@@ -98,3 +99,42 @@ class TestThroughTheLink(ProviderConformance):
         with pytest.raises(DispatchRefused) as refused:
             await provider.ensure(place)
         assert refused.value.code == "folder_not_allowed"
+
+    def words_below(self, folder, words=b"my secret plan"):
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        return [path.name for path in files if words in path.read_bytes()]
+
+    async def test_what_nobody_needs_is_put_aside_and_can_be_had_back(
+        self, provider, supervisor, place, run_id
+    ):
+        await self.run(provider, place, run_id, ["say", "my secret plan"])
+        assert self.words_below(supervisor.home / place.handle)
+
+        for _ in range(2):  # safe to repeat
+            await provider.discard(place)
+
+        assert not (supervisor.home / place.handle).exists()
+        await Keeper(supervisor).restore(place.handle)
+        assert (supervisor.home / place.handle).is_dir()
+
+    async def test_a_folder_with_unsaved_work_stays_without_what_was_said_in_it(
+        self, provider, supervisor, place, run_id
+    ):
+        await self.run(provider, place, run_id, ["say", "my secret plan"])
+        folder = supervisor.home / place.handle
+        (folder / "repo" / "draft.txt").write_text("mine")
+
+        await provider.discard(place)
+
+        assert (folder / "repo" / "draft.txt").read_text() == "mine"
+        assert self.words_below(folder) == []
+        await provider.ensure(place)  # it is no worse for it
+        assert await self.run(provider, place, run_id, ["say", "hi"])
+
+    async def test_nothing_is_taken_from_an_agent_at_work(self, provider, place, run_id):
+        async with self.dispatch(provider, place, run_id, ["until_told"]) as events:
+            await anext(events)
+            with pytest.raises(DispatchRefused) as refused:
+                await provider.discard(place)
+            await provider.cancel(place, run_id=run_id)
+        assert refused.value.code == "sandbox_busy"
