@@ -20,7 +20,7 @@ from threads import services
 from threads.models import Approval, ApprovalRule, Attachment, Message, Run, Thread
 from threads.targets import Wish
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 KEPT = [Agent, McpServerRow, ProviderKey, Link, Thread, Message, Run, Approval, ApprovalRule]
 SAID = [{"type": "text", "text": "hi"}]

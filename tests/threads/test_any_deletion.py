@@ -34,7 +34,7 @@ from threads.run import state as run_state
 
 KEEP = timedelta(days=7)
 WORDS = [chunk("text-start", id="t"), chunk("text-delta", id="t", delta="a")]
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 class PowerCut(Exception):
