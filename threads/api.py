@@ -22,7 +22,7 @@ from mesh.api import signed_in
 from mesh.selectors import get_membership
 from threads import selectors, services
 from threads.errors import BadBranch, ModeUnavailable, TierUnavailable
-from threads.message_pages import MOST_TURNS, TURNS, cursor_at
+from threads.message_pages import MOST_TURNS, TURNS, cursor_at, get_part
 from threads.page_cursors import MessageCursor, ThreadCursor
 from threads.requests import LEVELS, WHEN, Input, Paged, PageQuery, PartsField, checked_query
 from threads.requests import checked as _checked
@@ -236,6 +236,10 @@ class MessagesApi(APIView):
             max_length=100,
             help_text="A message's id: the page that begins with it, or with what it answers.",
         )
+        short = serializers.BooleanField(
+            default=False,
+            help_text="Cut long outputs of tools; `outputCut` then says where the whole is.",
+        )
 
     class Page(Paged):
         messages = serializers.ListField(child=serializers.DictField())
@@ -256,7 +260,10 @@ class MessagesApi(APIView):
         behind = MessageCursor.parse(given["page"]) if given["page"] else None
         if behind is None and given["at"]:
             behind = cursor_at(thread, given["at"])
-        return Response(selectors.page_of(thread, behind=behind, limit=given["limit"]))
+        page = selectors.page_of(
+            thread, behind=behind, limit=given["limit"], is_short=given["short"]
+        )
+        return Response(page)
 
     @extend_schema(
         request=NewMessageInput,
@@ -292,6 +299,23 @@ class MessagesApi(APIView):
             },
             status=202,
         )
+
+
+class PartApi(APIView):
+    """``…/messages/<id>/part``: what a page of messages had cut, whole."""
+
+    class PartQuery(Input):
+        toolCallId = serializers.CharField(max_length=1_000)
+
+    class PartShown(serializers.Serializer[Any]):
+        part = serializers.DictField()
+
+    @extend_schema(parameters=[PartQuery], responses=PartShown, operation_id="messages_part")
+    def get(self, request: Request, org: str, thread_id: UUID, message_id: UUID) -> Response:
+        """One call of a tool in a stored answer, with all of its output."""
+        thread = _thread(request, org, thread_id)
+        call_id = checked_query(self.PartQuery, request)["toolCallId"]
+        return Response({"part": get_part(thread, message_id=message_id, call_id=call_id)})
 
 
 class CancelApi(APIView):

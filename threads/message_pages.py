@@ -11,15 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast, Length
+from django.urls import reverse
 
 from mesh.selectors import NotFound
 from threads.chunks import ui_message
 from threads.core.fold import fold
 from threads.core.run_errors import WITHDRAWN, explain
+from threads.core.shorten import shortened
 from threads.models import Event, Message, Run, Thread
 from threads.page_cursors import MessageCursor
 from threads.rows import as_rows
@@ -47,7 +50,11 @@ class _Turns:
 
 
 def page_of(
-    thread: Thread, *, behind: MessageCursor | None = None, limit: int = TURNS
+    thread: Thread,
+    *,
+    behind: MessageCursor | None = None,
+    limit: int = TURNS,
+    is_short: bool = False,
 ) -> dict[str, Any]:
     """Return a page of ``thread``, and the cursor from which to follow its journal.
 
@@ -55,7 +62,8 @@ def page_of(
     finished, is the fold of its run's events up to the cursor. What was withdrawn is left out,
     and what was handed over stands in the answer it was handed to. ``queue`` names what waits,
     the next one first. ``older`` and ``newer`` are the cursors of the pages beside this one,
-    None at the thread's ends. Five queries.
+    None at the thread's ends. With ``is_short``, long outputs of stored answers are cut
+    (``core/shorten.py``). Five queries.
     """
     cursor = Thread.objects.values_list("last_seq", flat=True).get(pk=thread.pk)
     turns = _turns(thread, behind, limit)
@@ -70,11 +78,35 @@ def page_of(
     for run in runs:
         page.append(ui_message(stored[run.prompt_id]))
         if run.pk in stored:
-            page.append(ui_message(stored[run.pk]))
+            answer = ui_message(stored[run.pk])
+            page.append(_short(answer, thread) if is_short else answer)
         elif run.pk in answers:
             page.append(answers[run.pk])
     queue = [_waiting(run, stored[run.prompt_id]) for run in runs if run.pk in waiting]
     return {"messages": page, "cursor": cursor, "queue": queue, **turns.cursors()}
+
+
+def _short(answer: dict[str, Any], thread: Thread) -> dict[str, Any]:
+    address = reverse("part", args=[thread.organization.slug, thread.pk, answer["id"]])
+
+    def url(call_id: str) -> str:
+        return f"{address}?{urlencode({'toolCallId': call_id})}"
+
+    return {**answer, "parts": [shortened(part, url=url) for part in answer["parts"]]}
+
+
+def get_part(thread: Thread, *, message_id: UUID, call_id: str) -> dict[str, Any]:
+    """Return the part of a stored answer that shows this call of a tool, whole.
+
+    Raises:
+        NotFound: the thread has no such answer, or the answer no such call.
+    """
+    message = Message.objects.filter(thread=thread, pk=message_id).first()
+    for part in message.parts if message else ():
+        if part.get("toolCallId") == call_id:
+            found: dict[str, Any] = part
+            return found
+    raise NotFound("The thread has no such answer of a tool.")
 
 
 def cursor_at(thread: Thread, message_id: str) -> MessageCursor:

@@ -24,6 +24,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("threads/<uuid:thread_id>", api.ThreadApi.as_view(), name="thread"),
     path("threads/<uuid:thread_id>/seen", api.SeenApi.as_view(), name="seen"),
     path("threads/<uuid:thread_id>/messages", api.MessagesApi.as_view(), name="messages"),
+    path(
+        "threads/<uuid:thread_id>/messages/<uuid:message_id>/part",
+        api.PartApi.as_view(),
+        name="part",
+    ),
     path("threads/<uuid:thread_id>/stream", stream.follow_thread, name="stream"),
     path("threads/<uuid:thread_id>/queue", queue_api.QueueApi.as_view(), name="queue"),
     path(

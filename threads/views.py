@@ -288,5 +288,5 @@ def _page_of(thread: Thread) -> dict[str, Any]:
     """Return what an open thread is begun with: messages, cursor, queue and rules."""
     return {
         "rules": rules_chunk(selectors.list_rules(thread=thread))["data"]["rules"],
-        **selectors.page_of(thread),
+        **selectors.page_of(thread, is_short=True),
     }

@@ -66,6 +66,7 @@ class ScriptedServer:
     refusal: tuple[int, dict[str, str]] | None = None
     per_page: int = 1000  # threads of a page of the list,
     turns: int = 1000  # and turns of a page of messages
+    whole: str = ""  # output of which the page has the head
     page_refusal: tuple[int, dict[str, str]] | None = None  # of older threads and messages
     is_away: bool = False
     is_silent: bool = False  # takes a socket and says nothing
@@ -162,6 +163,7 @@ class ScriptedServer:
                 Route(f"{api}/threads", self._create, methods=["POST"]),
                 Route(f"{api}/threads/{{thread}}/messages", self._messages, methods=["GET"]),
                 Route(f"{api}/threads/{{thread}}/messages", self._post, methods=["POST"]),
+                Route(f"{api}/threads/{{thread}}/messages/{{message}}/part", self._part),
                 Route(
                     f"{api}/threads/{{thread}}/approvals/{{approval}}",
                     self._answer,
@@ -236,7 +238,13 @@ class ScriptedServer:
             "needs": len(needs),
         }
 
-    def _page(self, thread_id, *, page="", at=""):
+    async def _part(self, request):
+        if self.page_refusal:
+            status, error = self.page_refusal
+            return JSONResponse({"error": error}, status_code=status)
+        return JSONResponse({"part": {"output": self.whole}})
+
+    def _page(self, thread_id, *, page="", at="", short=""):
         """A page of messages: each question with its answer is a turn; cursors are indexes."""
         turns = []
         for message in self.messages[thread_id]:

@@ -94,10 +94,10 @@ def test_older_messages_come_when_the_reader_goes_up_until_the_first(opened):
 def test_what_is_read_stays_where_it_is_when_older_messages_come(opened, server):
     page = opened(per_page=10)
     page.evaluate("document.querySelector('#transcript').scrollTop = 400")
-    until(lambda: ("GET", "messages", {"page": "older-50"}) in server.asked)
+    until(lambda: ("GET", "messages", {"page": "older-50", "short": "true"}) in server.asked)
     bubble(page, "question 41").wait_for(state="attached")
 
-    with page.expect_response("**/messages?page=older-40"):
+    with page.expect_response("**/messages?page=older-40&*"):
         page.evaluate("document.querySelector('#transcript').scrollTop = 100")
         before = page.evaluate(TOP_OF, "question 41")
     bubble(page, "question 31").wait_for(state="attached")
@@ -198,6 +198,46 @@ def test_a_link_to_no_message_of_the_chat_says_so(opened):
 
     expect(page.locator("#toast")).to_contain_text("not in this chat")
     expect(bubble(page, "question 30")).to_be_in_viewport()
+
+
+@pytest.fixture
+def cut(page, server):
+    """The page of a thread with an output of which it has the head, and the row is open."""
+    whole = server.whole = "".join(f"line {number}\n" for number in range(3_000))
+    url = f"/api/home/decopilot/threads/{made_up.THREAD}/messages/{made_up.RUN}/part?toolCallId=t-1"
+    part = made_up.tool("Bash", {"command": "make"}, whole[:8_000])
+    part["outputCut"] = {"size": len(whole), "url": url}
+    server.add_thread(messages=[made_up.mine("hi"), made_up.answer(part)])
+    page.goto(server.url + CHAT)
+    page.locator("summary.tool__row").click()
+    return page
+
+
+def test_the_rest_of_a_long_output_is_fetched_when_it_is_asked_for(cut):
+    cut.get_by_role("button", name="Show all (29 kB)").click()
+
+    expect(cut.locator(".block").filter(has_text="Output")).to_contain_text("line 2999")
+    expect(cut.get_by_role("button", name="Show all")).to_have_count(0)
+
+
+def test_a_long_output_that_does_not_come_says_so(cut, server):
+    server.page_refusal = AWAY
+    cut.get_by_role("button", name="Show all (29 kB)").click()
+    again = cut.get_by_role("button", name="The database is away. Try again")
+    expect(again).to_be_visible()
+
+    server.page_refusal = None
+    again.click()
+
+    expect(cut.locator(".block").filter(has_text="Output")).to_contain_text("line 2999")
+
+
+def test_a_long_output_is_copied_whole(cut, server):
+    cut.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    cut.locator(".block").filter(has_text="Output").locator(".copies").click()
+    expect(cut.locator(".copies", has_text="Copied")).to_be_visible()
+
+    assert cut.evaluate("navigator.clipboard.readText()") == server.whole
 
 
 # The list

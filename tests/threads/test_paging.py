@@ -214,7 +214,48 @@ def test_a_stranger_sees_no_older_rows(client, eve, org, full):
 def test_the_schema_knows_the_pages(client, db):
     paths = client.get("/api/schema/", headers={"accept": "application/json"}).json()["paths"]
 
-    for path, extra in (("", {"search"}), ("/{thread_id}/messages", {"at"})):
+    for path, extra in (("", {"search"}), ("/{thread_id}/messages", {"at", "short"})):
         get = paths[f"/api/{{org}}/decopilot/threads{path}"]["get"]
         names = {each["name"] for each in get["parameters"] if each["in"] == "query"}
         assert names == {"page", "limit", *extra}
+
+
+def test_a_page_has_the_head_of_a_long_output_and_says_where_the_whole_is(get, client, ada, thread):
+    long = {
+        "type": "dynamic-tool",
+        "toolName": "Bash",
+        "toolCallId": "a b&c",
+        "output": "x" * 10**6,
+    }
+    fill(thread, 1, parts=lambda number: [long])
+    client.force_login(ada)
+
+    answer = client.get(f"/home/threads/{thread.pk}")
+    [_, short] = get(ada, "messages", short="true").json()["messages"]
+    [_, whole] = get(ada, "messages").json()["messages"]
+
+    assert len(answer.content) < 100_000
+    assert whole["parts"] == [long]
+    [part] = short["parts"]
+    assert client.get(part["outputCut"]["url"]).json() == {"part": long}
+
+
+@pytest.mark.parametrize("who", ["bob", "eve"])
+def test_a_whole_output_is_its_readers_only(client, request, thread, who):
+    fill(thread, 1, parts=lambda number: [{"type": "dynamic-tool", "toolCallId": "t"}])
+    url = reverse("part", args=["home", thread.pk, thread.runs.get().pk])
+    client.force_login(request.getfixturevalue(who))
+
+    assert client.get(f"{url}?toolCallId=t").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "status"), [("?toolCallId=other", 404), ("", 400), ("?toolCallId=", 400)]
+)
+def test_an_output_that_is_not_there_is_refused(client, ada, thread, query, status):
+    fill(thread, 1, parts=lambda number: [{"type": "dynamic-tool", "toolCallId": "t"}])
+    client.force_login(ada)
+
+    url = reverse("part", args=["home", thread.pk, thread.runs.get().pk])
+
+    assert client.get(url + query).status_code == status

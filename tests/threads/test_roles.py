@@ -96,6 +96,7 @@ API = {
     "decopilot/threads/<uuid:thread_id>": OWN,
     "decopilot/threads/<uuid:thread_id>/seen": OWN,
     "decopilot/threads/<uuid:thread_id>/messages": OWN,
+    "decopilot/threads/<uuid:thread_id>/messages/<uuid:message_id>/part": OWN,
     "decopilot/threads/<uuid:thread_id>/stream": OWN,
     "decopilot/threads/<uuid:thread_id>/queue": OWN,
     "decopilot/threads/<uuid:thread_id>/queue/<uuid:run_id>": OWN,
@@ -169,7 +170,12 @@ BODIES = {
         "sandboxProviderKind": "remote-user",
     },
 }
-QUERIES = {"api/<slug:org>/vm-events": "?virtualMcpId={vm_id}&branch=main"}
+QUERIES = {
+    "api/<slug:org>/vm-events": "?virtualMcpId={vm_id}&branch=main",
+    "api/<slug:org>/decopilot/threads/<uuid:thread_id>/messages/<uuid:message_id>/part": (
+        "?toolCallId=t"
+    ),
+}
 # Known by what stands in them, which a row of this table can't make up: a key that was sent by
 # e-mail, and names with a hash in them.
 BY_CONTENT = {
@@ -218,7 +224,7 @@ def names(ada, org, agent, thread, link, say, key):
     """What stands for each variable of a route: things of Ada's, all of which exist."""
     from mesh.models import IssuedToken
     from mesh.services import make_token
-    from threads.models import Approval, ApprovalRule, Attachment
+    from threads.models import Approval, ApprovalRule, Attachment, Message
 
     make_token(user=ada)
     run = say(may_wait=True)
@@ -229,8 +235,12 @@ def names(ada, org, agent, thread, link, say, key):
     file = Attachment.objects.create(
         owner=ada, organization=org, name="a.txt", media_type="text/plain", size=1, data=b"a"
     )
+    answer = Message.objects.create(
+        thread=thread, role="assistant", client_id="a", seq=10**6, parts=[{"toolCallId": "t"}]
+    )
     return {
         "org": org.slug,
+        "message_id": answer.pk,
         "name": agent.slug,
         "slug": agent.slug,
         "server": "docs",

@@ -1,7 +1,7 @@
 // What a tool was given and what it gave back. Loaded when a row is first opened, or a
 // question is asked.
 
-import { copy, el, say, size, visible } from "./dom.js";
+import { api, copy, el, say, size, visible } from "./dom.js";
 import { edits } from "./parts.js";
 
 const LONG_LINES = 18;
@@ -11,7 +11,7 @@ const LONG_TEXT = 6_000;
 export function detailsOf(part, said) {
   const { cwd } = part.input ?? {};
   const output = outputText(part);
-  const result = part.errorText ? section("Error", part.errorText) : output ? section("Output", output) : "";
+  const result = part.errorText ? section("Error", part.errorText) : output ? section("Output", output, part.outputCut) : "";
   return [cwd ? el("p", { class: "hint" }, `in ${cwd}`) : "", isSaid(part.input, said) ? "" : inputView(part.input), result];
 }
 
@@ -81,25 +81,42 @@ function heading(title, text) {
   return el("div", { class: "block__head" }, el("span", {}, title), button || "");
 }
 
-/** A titled block of plain text; a long one is cut, with a button for the rest. */
-export function section(title, text) {
+/** A titled block of plain text; a long one is cut, with a button for the rest. Of a very long
+    output the page has only the head: `whole` says how long it is, and where the rest is. */
+export function section(title, text, whole = null) {
   const code = el("code");
   const pre = el("pre", { tabindex: "0" }, code);
   const block = el("div", { class: "block" }, heading(title, text), pre);
   const short = cut(text);
   code.textContent = short;
-  if (short.length < text.length) {
-    const all = `Show all (${text.split("\n").length.toLocaleString("en")} lines, ${size(text.length)})`;
-    const more = el("button", { class: "button button--bare block__more", type: "button" }, all);
-    more.addEventListener("click", () => {
-      code.textContent = text;
+  const all = async () => (whole ? (text = await fetchWhole(whole.url)) : text);
+  if (whole || short.length < text.length) block.append(moreButton(whole ? size(whole.size) : `${text.split("\n").length.toLocaleString("en")} lines, ${size(text.length)}`, all, code));
+  block.querySelector(".copies")?.addEventListener("click", ({ currentTarget }) => all().then((found) => copy(currentTarget, found), ({ message }) => say(`Not copied. ${message}`)));
+  return block;
+}
+
+function moreButton(facts, all, code) {
+  const more = el("button", { class: "button button--bare block__more", type: "button" }, `Show all (${facts})`);
+  more.addEventListener("click", async () => {
+    more.disabled = true;
+    try {
+      code.textContent = await all();
       more.remove();
       say("The whole text is shown.");
-    });
-    block.append(more);
-  }
-  block.querySelector(".copies")?.addEventListener("click", (event) => copy(event.currentTarget, text));
-  return block;
+    } catch ({ message }) {
+      more.disabled = false;
+      more.textContent = `${message} Try again`;
+      say(message);
+    }
+  });
+  return more;
+}
+
+const KEPT = /^\/api\/[-\w]+\/decopilot\/threads\/[-0-9a-f]+\/messages\/[-0-9a-f]+\/part\?/;
+
+async function fetchWhole(url) {
+  if (!KEPT.test(url)) throw new Error("The rest is not kept here.");
+  return outputText((await api("GET", url)).part);
 }
 
 function cut(text) {

@@ -33,7 +33,7 @@ const transcript = new Transcript(chat, {
     const asked = before.find((message) => message.role === "user");
     if (asked) send(textOf(asked), filesOf(asked));
   },
-  fetchPage: (query) => api("GET", `${base}/threads/${thread.id}/messages?${query}`),
+  fetchPage: (query) => api("GET", `${base}/threads/${thread.id}/messages?${query}&short=true`),
 });
 const agents = new Agents({ onMachine: () => sidebar.refresh(), onChoice: chosen });
 const composer = new Composer({
