@@ -193,6 +193,26 @@ def test_from_a_message_far_up_the_way_to_the_end_is_one_click(opened, server):
     expect(bubble(page, "question 20")).to_have_count(0)
 
 
+@pytest.mark.parametrize("name", ["m-58", "m-20"])
+def test_a_link_on_the_page_goes_to_its_message_without_loading_the_page_anew(opened, name):
+    page = opened(60, per_page=10)
+    page.evaluate("window.isSame = true")
+
+    page.evaluate(f"location.hash = '#message-{name}'")
+
+    expect(page.locator(f"#message-{name}")).to_be_focused()
+    assert page.evaluate("window.isSame")
+
+
+def test_back_from_a_new_thread_is_another_page(page, server):
+    page.goto(f"{server.url}/home/")
+    page.locator("#text").fill("hi")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/threads/{made_up.NEW_THREAD}")
+    with page.expect_response("**/home/"):
+        page.go_back()
+
+
 def test_a_link_to_no_message_of_the_chat_says_so(opened):
     page = opened(30, fragment="#message-nothing", per_page=10)
 

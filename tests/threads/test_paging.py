@@ -125,7 +125,7 @@ def test_a_long_thread_opens_with_as_many_queries_and_bytes_as_a_short_one(
     client, ada, org, agent, thread
 ):
     client.force_login(ada)
-    long = fill(services.create_thread(owner=ada, organization=org, agent=agent), 5_000)
+    long = fill(services.create_thread(owner=ada, organization=org, agent=agent), 1_000)
     cost = []
     client.get(f"/home/threads/{thread.pk}")
     for each in (fill(thread, 40), long):

@@ -147,6 +147,7 @@ async function openThread() {
   thread = await api("POST", `${base}/threads`, { agentId: agent });
   chat.thread = thread;
   history.pushState({}, "", `/${data.org}/threads/${thread.id}`);
+  shown = location.pathname;
   composer.moveDraft(keyOf("draft"));
   outbox.move(keyOf("outbox"));
   socket.follow(thread.id, 0);
@@ -404,7 +405,9 @@ byId("preview-open").addEventListener("click", async () => {
   preview ??= new Preview(() => `${base}/threads/${thread.id}/sandbox`);
   preview.toggle();
 });
-addEventListener("popstate", () => location.reload());
+// A link to a place of this page is no other page.
+let shown = location.pathname;
+addEventListener("popstate", () => location.pathname === shown || location.reload());
 
 // "New chat with …" carries its choice in the address; from now on it is the last one.
 if (location.search) {
