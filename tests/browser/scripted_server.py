@@ -4,6 +4,7 @@ no database, no agents. Tests say what it knows and when it speaks."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import mimetypes
 import threading
@@ -438,8 +439,9 @@ class ScriptedServer:
             if thread == thread_id and events:
                 self._follows[socket] = (thread, events[-1]["seq"])
                 text = json.dumps({"type": "events", "thread": thread, "events": events})
-                for part in self._pieces(text) if self.in_pieces else [text]:
-                    await socket.send_text(part)
+                with contextlib.suppress(WebSocketDisconnect):  # its tab was closed just now
+                    for part in self._pieces(text) if self.in_pieces else [text]:
+                        await socket.send_text(part)
 
     def _pieces(self, text):
         """Cut a message as the server does a long one, with another message in between."""

@@ -1,6 +1,7 @@
 // Files that go out with the next message: chosen, pasted or dropped, kept by the server at once,
 // and shown above the words until they are sent. Loaded with the first of them.
 
+import { readList, write } from "./composer.js";
 import { api, byId, el, icon, say, size } from "./dom.js";
 
 const MOST = 10; // files of one message, as the server has it
@@ -13,7 +14,7 @@ export class Attachments {
   constructor({ url, key, onChange }) {
     Object.assign(this, { url, key, onChange, items: [], takes: null, title: "" });
     this.list = byId("files");
-    this.giveBack(stored(key));
+    this.giveBack(readList(key));
   }
 
   /** Keep files on the server; each has its place in the row from now on. */
@@ -134,22 +135,7 @@ export class Attachments {
 
 const sortOf = (part) => (part.mediaType.startsWith("image/") ? "image" : "text");
 
-function stored(key) {
-  try {
-    return JSON.parse(localStorage.getItem(key)) ?? [];
-  } catch {
-    return [];
-  }
-}
-
-function store(key, parts) {
-  try {
-    if (parts.length) localStorage.setItem(key, JSON.stringify(parts));
-    else localStorage.removeItem(key);
-  } catch {
-    // A browser that keeps nothing: the files are still in the row.
-  }
-}
+const store = (key, parts) => write(localStorage, key, parts.length ? JSON.stringify(parts) : null);
 
 /** Return a photo as small as models see it anyway, and anything else as it is. */
 async function shrunk(file) {

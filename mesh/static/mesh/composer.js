@@ -1,7 +1,7 @@
 // Where a message is written, and to whom: draft, growing, send or stop, level; and the popover
 // that says who answers, how hard it thinks, and on which machine (templates/_partials/agents.html).
 // One module, because a cold page has few requests to spend.
-// And what is kept of it until the server has it.
+// And, at the end, what is kept of it until the server has it.
 
 import { byId, el, icon, morphChildren, remember, say } from "./dom.js";
 
@@ -16,8 +16,8 @@ export class Composer {
     this.stop = byId("stop");
     this.level = byId("level");
     this.listen(onLevel);
-    this.write(this.draft());
-    if (this.hasKeptFiles()) this.withFiles(() => {});
+    this.write(read(localStorage, draftKey));
+    if (read(localStorage, `${draftKey}:files`)) this.withFiles(() => {});
     if (matchMedia("(pointer: fine)").matches) this.text.focus({ preventScroll: true });
   }
 
@@ -114,28 +114,7 @@ export class Composer {
     const text = this.text.value;
     grow(this.text);
     this.paintButtons();
-    try {
-      if (text) localStorage.setItem(this.draftKey, text);
-      else localStorage.removeItem(this.draftKey);
-    } catch {
-      // A browser that keeps nothing: the text is still in the box.
-    }
-  }
-
-  hasKeptFiles() {
-    try {
-      return localStorage.getItem(`${this.draftKey}:files`) !== null;
-    } catch {
-      return false;
-    }
-  }
-
-  draft() {
-    try {
-      return localStorage.getItem(this.draftKey) ?? "";
-    } catch {
-      return "";
-    }
+    write(localStorage, this.draftKey, text);
   }
 
   /** The new chat has become a thread: what is typed from now on is its draft. */
@@ -173,47 +152,6 @@ export class Composer {
   notice(...content) {
     byId("notice").hidden = !content.length;
     byId("notice").replaceChildren(...content);
-  }
-}
-
-/** What was sent and no server is known to have: it outlives the page, as a draft does. */
-export class Outbox {
-  constructor(key) {
-    this.key = key;
-  }
-
-  /** Return [{id, text, files}], the oldest first. */
-  all() {
-    try {
-      return JSON.parse(localStorage.getItem(this.key)) ?? [];
-    } catch {
-      return []; // a browser that keeps nothing: the message is still on the page
-    }
-  }
-
-  put(id, text, files) {
-    this.keep([...this.all().filter((message) => message.id !== id), { id, text, files }]);
-  }
-
-  drop(id) {
-    this.keep(this.all().filter((message) => message.id !== id));
-  }
-
-  /** The new chat has become a thread: what waits is for that. */
-  move(key) {
-    const waiting = this.all();
-    this.keep([]);
-    this.key = key;
-    this.keep(waiting);
-  }
-
-  keep(messages) {
-    try {
-      if (messages.length) localStorage.setItem(this.key, JSON.stringify(messages));
-      else localStorage.removeItem(this.key);
-    } catch {
-      // As above.
-    }
   }
 }
 
@@ -341,4 +279,156 @@ function place(event) {
   }
   const row = menu.querySelector("[name=choice]:checked:enabled") ?? menu.querySelector("input:checked:enabled");
   row?.focus();
+}
+
+// What is typed, and what is sent and no server is known to have, is kept for one tab: no other
+// one shows it, or sends it. What a closed tab has left goes to the next page of the same chat.
+
+const LEFT_FOR = 5_000; // ms: a tab that reloads is away for a moment
+const SILENT_FOR = 24 * 3600 * 1000; // ms: a tab that crashed says no goodbye
+
+/** Return this tab's id, the same after a reload. A copy of a tab, which the browser makes with
+    everything the tab remembers, gets one of its own. */
+export async function openTab() {
+  let id = read(sessionStorage, "mesh:tab");
+  if (!id || !(await hold(id))) {
+    id = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    write(sessionStorage, "mesh:tab", id);
+    await hold(id);
+  }
+  return id;
+}
+
+/** Move to this tab what closed tabs have left of a chat; `base(kind)` begins the keys of each
+    kind. All that was sent is taken, and one draft, if this tab has none. */
+export async function inherit(tab, base) {
+  for (const other of tabsOf(base)) {
+    if (other === tab) continue;
+    await ifClosed(other, () => {
+      const sent = new Outbox(keyOf(base("outbox"), other));
+      const mine = new Outbox(keyOf(base("outbox"), tab));
+      mine.keep([...sent.all(), ...mine.all()]);
+      sent.keep([]);
+      const [from, to] = [other, tab].map((id) => keyOf(base("draft"), id));
+      if (["", ":files"].some((end) => read(localStorage, to + end))) return;
+      for (const end of ["", ":files"]) {
+        write(localStorage, to + end, read(localStorage, from + end));
+        write(localStorage, from + end, null);
+      }
+    });
+  }
+}
+
+/** Return the key of a tab. Those that older versions wrote name no tab. */
+export const keyOf = (base, tab) => (tab ? `${base}@${tab}` : base);
+
+export function read(storage, key) {
+  try {
+    return storage.getItem(key) ?? "";
+  } catch {
+    return ""; // a browser that keeps nothing: the words are still on the page
+  }
+}
+
+/** Return a list that was kept as JSON. */
+export function readList(key) {
+  try {
+    return JSON.parse(read(localStorage, key)) ?? [];
+  } catch {
+    return []; // none, or nothing of ours
+  }
+}
+
+/** Keep a text, or with none forget it. */
+export function write(storage, key, text) {
+  try {
+    if (text) storage.setItem(key, text);
+    else storage.removeItem(key);
+  } catch {
+    // As above.
+  }
+}
+
+function tabsOf(base) {
+  const tabs = new Set();
+  try {
+    for (const key of Object.keys(localStorage)) {
+      for (const start of [base("draft"), base("outbox")]) {
+        if (!key.startsWith(start)) continue;
+        const found = /^(?:@([0-9a-f]+))?(?::files)?$/.exec(key.slice(start.length));
+        if (found) tabs.add(found[1] ?? "");
+      }
+    }
+  } catch {
+    // As above.
+  }
+  return tabs;
+}
+
+// Whether a tab is there: it holds a lock of the browser's. Pages that came by plain http have
+// no locks; there each tab notes when it was last there, and that it leaves.
+
+const lockOf = (tab) => `mesh:tab:${tab}`;
+
+/** Hold the tab's lock as long as the page lives; return whether it could be had. */
+async function hold(tab) {
+  if (!navigator.locks) return note(tab);
+  // The page before in this tab may still have it, for a moment.
+  const signal = AbortSignal.timeout(500);
+  return new Promise((resolve) => {
+    const held = () => {
+      resolve(true);
+      return new Promise(() => {});
+    };
+    navigator.locks.request(lockOf(tab), { signal }, held).catch(() => resolve(false));
+  });
+}
+
+function note(tab) {
+  const say = (left) => write(localStorage, lockOf(tab), JSON.stringify({ at: Date.now(), left }));
+  say(false);
+  addEventListener("input", () => say(false));
+  addEventListener("pageshow", () => say(false));
+  addEventListener("pagehide", () => say(true));
+  return true;
+}
+
+async function ifClosed(tab, act) {
+  if (navigator.locks) return navigator.locks.request(lockOf(tab), { ifAvailable: true }, (lock) => lock && act());
+  const { at = 0, left = true } = JSON.parse(read(localStorage, lockOf(tab)) || "{}");
+  if (Date.now() - at < (left ? LEFT_FOR : SILENT_FOR)) return null;
+  act();
+  return write(localStorage, lockOf(tab), null);
+}
+
+/** What was sent and no server is known to have: it outlives the page, as a draft does. */
+export class Outbox {
+  constructor(key) {
+    this.key = key;
+  }
+
+  /** Return [{id, text, files}], the oldest first. */
+  all() {
+    return readList(this.key);
+  }
+
+  put(id, text, files) {
+    this.keep([...this.all().filter((message) => message.id !== id), { id, text, files }]);
+  }
+
+  drop(id) {
+    this.keep(this.all().filter((message) => message.id !== id));
+  }
+
+  /** The new chat has become a thread: what waits is for that. */
+  move(key) {
+    const waiting = this.all();
+    this.keep([]);
+    this.key = key;
+    this.keep(waiting);
+  }
+
+  keep(messages) {
+    write(localStorage, this.key, messages.length ? JSON.stringify(messages) : null);
+  }
 }

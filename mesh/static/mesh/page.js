@@ -2,7 +2,7 @@
 // Runs are put into words here.
 
 import { Chat, filesOf, textOf } from "./chat.js";
-import { Agents, Composer, Outbox, offlineNotice } from "./composer.js";
+import { Agents, Composer, Outbox, inherit, keyOf as keyOfTab, offlineNotice, openTab } from "./composer.js";
 import { api, byId, duration, el, icon, say } from "./dom.js";
 import { Sidebar } from "./sidebar.js";
 import { Socket } from "./socket.js";
@@ -12,6 +12,8 @@ const data = JSON.parse(byId("page-data").textContent);
 const base = `/api/${data.org}/decopilot`;
 const agent = data.agent ?? "default";
 let thread = data.thread;
+const tab = await openTab();
+await inherit(tab, baseOf);
 
 // The conversation
 
@@ -47,8 +49,12 @@ const composer = new Composer({
 const { branch } = byId("branch-menu") ? await import("./branch.js") : { branch: () => "" };
 const outbox = new Outbox(keyOf("outbox"));
 
-function keyOf(kind) {
+function baseOf(kind) {
   return `mesh:${kind}:${data.org}:${thread?.id ?? "new"}`;
+}
+
+function keyOf(kind) {
+  return keyOfTab(baseOf(kind), tab);
 }
 
 function send(text, files = []) {
