@@ -22,7 +22,7 @@ from links.errors import (
     StoreNotReady,
 )
 from links.models import Link
-from links.selectors import LinkView
+from links.selectors import link_as_json
 from links.wire import version
 from links.wire.headers import LINK_SECRET, LINK_TOKEN, SERVER_KEY, USER_SUB
 from links.wire.messages import MachineStatus, Registration
@@ -55,7 +55,7 @@ class LinksApi(StoreBackedView):
     def get(self, request: Request) -> Response:
         own = _machine_that_asks(request)
         views = selectors.list_links(viewer=signed_in(request), machine_id=own)
-        return Response({"links": [as_json(view) for view in views]})
+        return Response({"links": [link_as_json(view) for view in views]})
 
     def post(self, request: Request) -> Response:
         assert isinstance(request.data, dict)  # the parser lets nothing else in
@@ -150,7 +150,7 @@ class ProbeApi(StoreBackedView):
         if view is None:
             raise LinkUnknown
         round_trip = None if seconds is None else round(seconds * 1000, 1)
-        return Response({**as_json(view), "roundTripMs": round_trip})
+        return Response({**link_as_json(view), "roundTripMs": round_trip})
 
 
 @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
@@ -199,20 +199,6 @@ class CurrentLinkTool(Tool):
                 "capabilities": list(view.capabilities),
             }
         )
-
-
-def as_json(view: LinkView) -> dict[str, Any]:
-    """Return a machine as programs and pages see it."""
-    return {
-        "id": str(view.id),
-        "name": view.name,
-        "machineId": view.machine_id,
-        "state": view.state,
-        "cause": view.cause,
-        "capabilities": list(view.capabilities),
-        "harnesses": view.harnesses,
-        "cliVersion": view.cli_version,
-    }
 
 
 def token_as_json(view: TokenView) -> dict[str, Any]:

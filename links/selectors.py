@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
@@ -105,6 +106,20 @@ def find_owner_address(*, link_id: UUID) -> str:
     """Return where the process takes requests that holds the machine's socket, or ""."""
     held = Link.objects.filter(pk=link_id, offline_after__gt=timezone.now())
     return held.values_list("node_address", flat=True).first() or ""
+
+
+def link_as_json(view: LinkView) -> dict[str, Any]:
+    """Return a machine as programs and pages see it, asked for and live."""
+    return {
+        "id": str(view.id),
+        "name": view.name,
+        "machineId": view.machine_id,
+        "state": view.state,
+        "cause": view.cause,
+        "capabilities": list(view.capabilities),
+        "harnesses": view.harnesses,
+        "cliVersion": view.cli_version,
+    }
 
 
 def view_of(row: Link) -> LinkView:

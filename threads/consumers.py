@@ -13,7 +13,7 @@ from uuid import UUID
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from links.selectors import LinkView, list_links
+from links.selectors import link_as_json, list_links
 from mesh import database_pool
 from mesh.credentials import credential_of
 from mesh.models import User
@@ -197,7 +197,7 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
 
     async def tell_links(self, user: User) -> None:
         views = await database_pool.reads.run(list_links, viewer=user)
-        await self.say({"type": "links", "links": [link_json(view) for view in views]})
+        await self.say({"type": "links", "links": [link_as_json(view) for view in views]})
 
     async def refuse(self, thread: object, code: str, message: str) -> None:
         frame = {"type": "error", "code": code, "message": message}
@@ -267,15 +267,3 @@ def _events_frame(thread_id: UUID, rows: list[EventRow]) -> str:
 
 def _quoted(run_id: UUID | None) -> str:
     return f'"{run_id}"' if run_id else "null"
-
-
-def link_json(link: LinkView) -> dict[str, Any]:
-    """Return a machine as pages show it."""
-    return {
-        "id": str(link.id),
-        "name": link.name,
-        "state": link.state,
-        "cause": link.cause,
-        "capabilities": list(link.capabilities),
-        "harnesses": link.harnesses,
-    }

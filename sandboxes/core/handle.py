@@ -7,6 +7,10 @@ import re
 import unicodedata
 from uuid import UUID
 
+from links.wire.names import is_handle, is_key
+
+__all__ = ["handle_for", "is_handle", "is_key", "parse_project_ref", "project_ref"]
+
 SLUG_LENGTH = 46  # with the dash and the hash 63, the longest label of a host name
 HASH_LENGTH = 16  # a shorter one could be guessed where sandboxes have public names
 

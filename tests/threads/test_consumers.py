@@ -16,13 +16,14 @@ from django.contrib.sessions.models import Session
 from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
+from rest_framework.test import APIClient
 
 from mesh import database_pool, watch
 from mesh.asgi import browsers
 from mesh.models import User
 from tests.servers import free_port
 from tests.waiting import auntil
-from threads import bell, consumers, services
+from threads import bell, consumers, selectors, services
 from threads.follow import follow
 from threads.models import Thread
 from threads.runtime import ring_link
@@ -253,6 +254,21 @@ async def test_a_change_of_a_thread_is_news_to_its_owner_only(ada, eve, thread, 
         # Whatever was to come to her stands before the answer to her own word.
         await says(stranger, type="ping")
         assert json.loads(await stranger.receive_from(timeout=10))["type"] == "pong"
+
+
+async def test_a_machine_is_the_same_asked_for_and_live(ada, link, thread, say):
+    await sync_to_async(say)("hi")
+    client = APIClient()
+    client.force_authenticate(ada)
+    asked = (await sync_to_async(client.get)("/api/links")).json()["links"]
+    thread = await sync_to_async(selectors.find_thread)(viewer=ada, thread_id=thread.pk)
+    first = (await sync_to_async(selectors.thread_summary)(thread))["machine"]
+    async with page_of(ada) as page:
+        await page.connect()
+        live = (await hears(page, "links"))["links"]
+
+    assert live == asked
+    assert {name: live[0][name] for name in first} == first
 
 
 async def test_a_machine_that_comes_or_goes_is_news(ada, link):

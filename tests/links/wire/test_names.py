@@ -1,42 +1,50 @@
+"""What may name a sandbox, and what is no branch: the same at both ends."""
+
+from __future__ import annotations
+
 import pytest
 
 from links.wire.names import is_handle, is_key
+from sandboxes.core import handle
+from sandboxes.daemon.spec import parse_spec
 
 
 @pytest.mark.parametrize(
-    ("value", "good"),
+    ("value", "answer"),
     [
+        ("main-0123456789abcdef", True),
         ("a", True),
-        ("echo-1", True),
         ("a" * 63, True),
         ("a" * 64, False),
         ("", False),
         ("-a", False),
         ("a-", False),
-        ("A", False),
         ("../x", False),
+        (["a"], False),
+        ("A", False),
         ("a/b", False),
         ("a\n", False),
-        (["a"], False),
+        ("١", False),
         (None, False),
     ],
 )
-def test_is_handle(value, good):
-    assert is_handle(value) is good
+def test_a_handle_is_a_label_of_a_host_name(value, answer):
+    assert is_handle(value) is answer
+    assert handle.is_handle is is_handle
 
 
 @pytest.mark.parametrize(
-    ("branch", "good"),
+    ("branch", "answer"),
     [
         ("ephemeral", True),
         ("thread:1", True),
-        ("thread:", True),
-        ("thread:1\n2", True),  # the sandbox once took this for a branch to check out
+        ("thread:a\nb", True),
+        ("thread", False),
         ("main", False),
-        ("threads", False),
         ("ephemeral/x", False),
-        ("", False),
     ],
 )
-def test_is_key(branch, good):
-    assert is_key(branch) is good
+def test_a_key_is_checked_out_nowhere(branch, answer):
+    assert is_key(branch) is answer
+    assert handle.is_key is is_key
+    assert parse_spec({"branch": branch}).branch == ("" if answer else branch)
