@@ -91,6 +91,10 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The agent took too many steps without coming to an end.",
         "Say what to do next, in smaller pieces.",
     ),
+    "bad_answer": (
+        "The model's provider gave an answer that can't be read.",
+        "Try again, or choose another tier. An admin can look whether its address is right.",
+    ),
     "model_confused": (
         "The model called tools in a way that can't be followed: too many at once, or two under"
         " one id.",

@@ -11,6 +11,7 @@ from agents.harness.base import Applied, Ask, Done, Emit, Fail, Out
 from sandboxes.providers.base import DispatchRefused, Json, SandboxEvent
 
 DONE: Final = {"type": "done"}
+EVENT_COST: Final = 100  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Attempt:
         self.run_id = run_id
         self.fence = fence
         self.is_over = False
+        self.size = 0  # of all that was told: characters, and what a row costs besides
         self.work: asyncio.Task[None] | None = None
         self._events: list[SandboxEvent] = []
         self._acked = 0
@@ -70,6 +72,7 @@ class Attempt:
 
     def _add(self, body: dict[str, Any]) -> None:
         if not self.is_over:
+            self.size += EVENT_COST + _length(body)
             self._events.append(SandboxEvent(self._acked + len(self._events) + 1, body))
             self._grown.set()
 
@@ -121,6 +124,15 @@ class Attempt:
             question.set_result(answered)
         elif question.result().decision != answered.decision:
             raise DispatchRefused("already_answered", "It was answered otherwise before.")
+
+
+def _length(value: Any) -> int:
+    """Return the characters of the texts in a value."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(len(str(key)) + _length(item) for key, item in value.items())
+    return sum(map(_length, value)) if isinstance(value, list | tuple) else 8
 
 
 def _chunk_of(ask: Ask) -> dict[str, Any]:

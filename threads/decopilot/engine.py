@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx2
 from pydantic_ai import Agent, BinaryContent, RunContext, ToolFailed, ToolReturn
-from pydantic_ai.exceptions import AgentRunError, ModelHTTPError
+from pydantic_ai.exceptions import AgentRunError, ModelAPIError, ModelHTTPError
 from pydantic_ai.messages import (
     ModelMessage,
     ModelRequest,
@@ -33,15 +34,19 @@ from agents.harness.decopilot.memory import Call, Image, Reply, System, Turn, Us
 from agents.harness.decopilot.tools import Tool
 from agents.harness.decopilot.usage import cost_of
 from agents.keys.selectors import Account, Chosen
+from mesh.answers import MIB, Limits
 from mesh.egress import AddressRefused, Guard
 from mesh.lib.addresses import Allowed
 from threads.decopilot import files
 from threads.decopilot.toolbox import Result
 from threads.decopilot.transport import guarded_client
 
+logger = logging.getLogger(__name__)
+
 STEPS: Final = 200  # answers of the model in one run
 CALLS: Final = 100  # of tools that one of these answers may make at once
 SILENCE_LIMIT: Final = 180.0  # seconds without a byte: a model may think before it speaks
+LIMITS: Final = Limits(stream=64 * MIB)  # one answer with all that is around its words
 RETRIES: Final = 2  # of a request that was refused for now, by the provider's own client
 TITLE_LIMIT: Final = 60.0  # seconds
 
@@ -76,12 +81,14 @@ class Engine:
         self._client = guarded_client(
             Guard(allowed=allowed),
             silence=SILENCE_LIMIT,
+            limits=LIMITS,
             event_hooks={"request": [_check_temperature]} if has_one else {},
         )
         self._settings = ModelSettings(temperature=temperature) if temperature is not None else None
         self._account = chosen.account
         self._model = _make_model(chosen, self._client)
         self._called: set[str] = set()
+        self._is_reading = False  # an answer of the model
         self.spent = Spent(RunUsage())
 
     async def close(self) -> None:
@@ -108,9 +115,13 @@ class Engine:
                 async for node in run:
                     if Agent.is_model_request_node(node):
                         hooks.step()
+                        self._is_reading = True
                         async with node.stream(run.ctx) as stream:
                             async for event in stream:
+                                self._is_reading = False  # what fails in here is ours
                                 hooks.event(event)
+                                self._is_reading = True
+                        self._is_reading = False
                     elif Agent.is_call_tools_node(node):
                         self._note(node.model_response)
                         self._check_calls(node.model_response)
@@ -125,6 +136,12 @@ class Engine:
             httpx2.HTTPError,
         ) as exc:
             raise Failed(self._trouble(exc)) from exc
+        except Exception as exc:
+            if not self._is_reading:
+                raise
+            # The library stumbles in its own ways over answers of another form.
+            logger.warning("An answer of the model can't be read.", exc_info=exc)
+            raise Failed(Trouble(("BadAnswer",))) from exc
 
     def _note(self, response: ModelResponse) -> None:
         self.spent.finish_reason = response.finish_reason or "stop"
@@ -166,6 +183,11 @@ class Engine:
         if isinstance(exc, ModelHTTPError):
             said = clean_sentence(sentence_of(exc.body), secret=self._account.secret)
             return Trouble(tuple(kinds), exc.status_code, said)
+        if type(exc) is ModelAPIError:  # told in the middle of an answer that began well
+            said = clean_sentence(
+                sentence_of(getattr(exc.__cause__, "body", None)), secret=self._account.secret
+            )
+            return Trouble(("ModelServerError" if said else "BadAnswer",), said=said)
         return Trouble(tuple(kinds))
 
 

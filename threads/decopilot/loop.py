@@ -11,7 +11,7 @@ from django.conf import settings
 
 from agents.core.options import DECOPILOT
 from agents.core.providers import Provider
-from agents.harness.base import PLAN, TurnInput
+from agents.harness.base import PLAN, Out, TurnInput
 from agents.harness.decopilot.failures import Trouble, failure_of
 from agents.harness.decopilot.memory import fit, replies_of, turns_of
 from agents.harness.decopilot.stream import Telling
@@ -44,6 +44,16 @@ This chat is in plan mode. Change nothing and run nothing: read, think, and writ
 names files and steps. When it is whole, show it with ExitPlanMode."""
 # Of a model's reasons to stop, those in which the answer is not whole.
 _INCOMPLETE = {"length": "length", "content_filter": "content-filter", "error": "error"}
+
+
+# Characters that one run may say: below ``threads.ending.ANSWER_LIMIT``, so that it is kept.
+ANSWER_LIMIT = 12 * 1024 * 1024
+
+
+class AnswerTooLarge(AppError):
+    code = "answer_too_large"
+    text = "The answer became too large to be kept whole."
+    hint = "Its beginning is stored. Ask for less at once."
 
 
 class Loop:
@@ -105,8 +115,8 @@ class Loop:
         )
         engine_module = await library.module()
         hooks = engine_module.Hooks(
-            step=lambda: attempt.put(telling.step()),
-            event=lambda event: attempt.put(telling.take(event)),
+            step=lambda: self._tell(telling.step()),
+            event=lambda event: self._tell(telling.take(event)),
             call=toolbox.call,
         )
         said = fit(turns_of([*context.messages, *turn.messages]))
@@ -116,6 +126,16 @@ class Loop:
             tools=[*offered(planning=planning), *toolbox.remote_tools],
             hooks=hooks,
         )
+
+    def _tell(self, outs: list[Out]) -> None:
+        """Tell more of the answer.
+
+        Raises:
+            AnswerTooLarge: no more of it would be kept.
+        """
+        self._attempt.put(outs)
+        if self._attempt.size > ANSWER_LIMIT:
+            raise AnswerTooLarge
 
     async def _open_servers(self) -> Any:
         """Return the MCP servers of the agent, and tell of those that can't be used."""

@@ -39,6 +39,8 @@ _KINDS: Final[dict[str, str]] = {
     "ContentFilterError": "content_filtered",
     "OutputTokenLimitExceeded": "output_too_long",
     "UsageLimitExceeded": "too_many_steps",
+    "UnexpectedModelBehavior": "bad_answer",
+    "BadAnswer": "bad_answer",  # ours, as the next one is
     "ModelConfused": "model_confused",  # ours: see threads.decopilot.engine
     "ModelRequestRejectedError": "model_api_error",
 }
@@ -71,6 +73,7 @@ _SENTENCES: Final[dict[str, str]] = {
     "content_filtered": "{who} stopped the answer because of what it is about.",
     "output_too_long": "The answer became longer than the model can make it.",
     "too_many_steps": "The agent took too many steps without coming to an end.",
+    "bad_answer": "{who} gave an answer that can't be read.",
     "model_confused": "{who} called tools in a way that can't be followed, so none was run.",
     "model_api_error": "{who} refused the request.",
     "agent_failed": "Decopilot failed on this message.",
