@@ -15,7 +15,6 @@ from rest_framework.views import APIView
 from links import calls, selectors, services
 from links.dist.offer import offer_of
 from links.errors import (
-    AuthenticationRequired,
     BadProof,
     LinkUnknown,
     MissingHeader,
@@ -29,6 +28,7 @@ from links.wire.messages import MachineStatus, Registration
 from mesh.api import signed_in
 from mesh.authentication import OPEN_TO_MACHINES
 from mesh.database_errors import DATABASE_AWAY
+from mesh.lib.errors import Unauthorized
 from mesh.pairing.metadata import issuer
 from mesh.selectors import TokenView, get_membership, list_tokens
 from mesh.tokens import SignIn, find_sign_in
@@ -176,7 +176,7 @@ class Tool(StoreBackedView):
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, NotAuthenticated):
-            exc = AuthenticationRequired()
+            exc = Unauthorized("Authentication required")
         return super().handle_exception(exc)
 
 

@@ -8,9 +8,9 @@ from typing import Final
 
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
 
-from links.errors import BadToken, NotGet
+from links.errors import BadToken
 from mesh import database_pool
-from mesh.lib.errors import AppError
+from mesh.lib.errors import AppError, MethodNotAllowed
 from mesh.tokens import bearer, find_sign_in
 
 HELD_OPEN: Final = 6.0  # seconds: longer than the doctor waits for the event
@@ -22,7 +22,7 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
     Whoever has the event before the stream ends knows that nothing on the way holds it back.
     """
     if request.method != "GET":
-        refusal: AppError = NotGet()
+        refusal: AppError = MethodNotAllowed()
         return JsonResponse(refusal.body(), status=refusal.status, headers={"Allow": "GET"})
     token = bearer(request.headers.get("Authorization", ""))
     if not token or await database_pool.rights.run(find_sign_in, token) is None:

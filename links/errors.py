@@ -42,13 +42,6 @@ class MachineRevoked(AppError):
     status = 401
 
 
-class AuthenticationRequired(AppError):
-    code = "unauthorized"
-    text = "Authentication required"
-    hint = "Sign in, or send a token: Authorization: Bearer …"
-    status = 401
-
-
 class BadToken(AppError):
     code = "unauthorized"
     text = "The token is unknown or has expired."
@@ -61,13 +54,6 @@ class FromAPage(AppError):
     text = "A page in a browser may not open a machine's tunnel."
     hint = "Start deco_link on the machine itself."
     status = 403
-
-
-class NotGet(AppError):
-    code = "method_not_allowed"
-    text = "This address does not take that method."
-    hint = "Ask with GET."
-    status = 405
 
 
 class TokenUnknown(AppError):

@@ -13,9 +13,10 @@ from contextlib import suppress
 from typing import Any, Final
 
 from links.wire import signing
-from links.wire.errors import BodyTooLarge, MissingHeaders, RequestRefused
+from links.wire.errors import MissingHeaders, RequestRefused
 from links.wire.nonces import Nonces
 from mesh.lib.asgi import Receive, Scope, Send
+from mesh.lib.errors import BodyTooLarge
 
 # In the scope of a listener: how many bytes are read of a body whose head proves nothing. A tunnel
 # has none: nobody but the server is at its other end.
@@ -116,7 +117,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > limit:
-            raise BodyTooLarge
+            raise BodyTooLarge.over(limit)
         if not message.get("more_body"):
             return b"".join(chunks)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
@@ -12,8 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from mesh.bodies import BodyTooLarge
-from mesh.lib.errors import AppError, error_body
+from mesh.lib.errors import AppError, BodyTooLarge, MethodNotAllowed, error_body
 from mesh.models import User
 from mesh.unstorable import is_unstorable
 
@@ -51,9 +51,9 @@ _REFUSALS: dict[type[exceptions.APIException], tuple[str, str, str]] = {
         "Ask an admin of the organization.",
     ),
     exceptions.MethodNotAllowed: (
-        "method_not_allowed",
-        "This address does not take that method.",
-        "See /api/schema/ for what it takes.",
+        MethodNotAllowed.code,
+        MethodNotAllowed.text,
+        MethodNotAllowed.hint,
     ),
     exceptions.UnsupportedMediaType: (
         "invalid_json",
@@ -68,7 +68,7 @@ _REFUSALS: dict[type[exceptions.APIException], tuple[str, str, str]] = {
 def answer_error(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Answer in one shape; ``None`` means a bug, which Django logs and shows as 500."""
     if isinstance(exc, RequestDataTooBig):
-        exc = BodyTooLarge()
+        exc = BodyTooLarge.over(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     if is_unstorable(exc):
         exc = UnstorableText()
     if isinstance(exc, AppError):

@@ -14,19 +14,12 @@ from typing import Any, Final
 from django.http import JsonResponse
 
 from mesh.lib.asgi import App, Message, Receive, Send
-from mesh.lib.errors import AppError
+from mesh.lib.errors import BodyTooLarge
 
 UNPROVEN: Final = 64 * 1024  # bytes: the longest form or registration is a tenth of it
 SMALL: Final = "/api/links"  # below it nobody has more to say, proven or not
 
 IsKnown = Callable[[Any], Awaitable[bool]]
-
-
-class BodyTooLarge(AppError):
-    code = "body_too_large"
-    text = "The body is larger than 10 MB."
-    hint = "Send a shorter message or smaller files."
-    status = 413
 
 
 class BodyUnproven(BodyTooLarge):
@@ -94,7 +87,7 @@ class _Border:
 
     async def look_at(self, size: int) -> None:
         if size > self._limit:
-            raise BodyTooLarge
+            raise BodyTooLarge.over(self._limit)
         if size <= self._unproven or self._is_proven:
             return
         if _is_below(self._scope["path"], SMALL):

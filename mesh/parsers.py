@@ -13,8 +13,7 @@ from typing import Any
 from django.conf import settings
 from rest_framework.parsers import BaseParser
 
-from mesh.bodies import BodyTooLarge
-from mesh.lib.errors import AppError
+from mesh.lib.errors import AppError, BodyTooLarge
 
 
 class BadJson(AppError):
@@ -34,7 +33,7 @@ class JSONParser(BaseParser):
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read(limit + 1)
         if len(body) > limit:
-            raise BodyTooLarge
+            raise BodyTooLarge.over(limit)
         try:
             value = json.loads(body, parse_constant=_refuse, parse_float=_finite)
         except (ValueError, RecursionError) as exc:

@@ -11,18 +11,10 @@ from django.utils import timezone
 
 from mesh.lib import oauth
 from mesh.lib.errors import AppError
+from mesh.lib.errors import NotFound as NotFound
 from mesh.models import IssuedToken, Membership, Organization, Pairing, PairingState, Role, User
 from mesh.pairing.tokens import pairing_of
 from mesh.tokens import Scope
-
-
-class NotFound(AppError):
-    """No such thing, or none that the viewer may know of: the two look the same."""
-
-    code = "not_found"
-    text = "There is no such thing here."
-    hint = "Check the address, and that you are signed in as the right person."
-    status = 404
 
 
 def get_membership(*, viewer: User, slug: str) -> Membership:

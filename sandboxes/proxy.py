@@ -32,7 +32,7 @@ from mesh import database_pool, foreign
 from mesh.api import signed_in
 from mesh.credentials import Credential, credential_of, find_good, find_members
 from mesh.foreign import refuse_to_show
-from mesh.lib.errors import AppError
+from mesh.lib.errors import AppError, MethodNotAllowed, Unauthorized
 from mesh.models import User
 from mesh.readers import Stream
 from mesh.selectors import NotFound, get_membership
@@ -72,13 +72,6 @@ class NoSuchRoute(AppError):
     status = 404
 
 
-class WrongMethod(AppError):
-    code = "method_not_allowed"
-    text = "This route does not take that method."
-    hint = "See /api/schema/ for what it takes."
-    status = 405
-
-
 class UnknownStep(AppError):
     code = "invalid_input"
     text = "step must be one of: clone, install, start"
@@ -112,13 +105,6 @@ class PathNotFetched(AppError):
     hint = "Everything else is on the preview's own origin."
 
 
-class Unauthorized(AppError):
-    code = "unauthorized"
-    text = "Unauthorized"
-    hint = "Sign in, or send a token: Authorization: Bearer …"
-    status = 401
-
-
 @extend_schema(exclude=True)  # bodies and answers are the sandbox's own
 class VmApi(Tool):
     """Every route but the events; the events are ``follow_events``."""
@@ -140,7 +126,7 @@ class VmApi(Tool):
         if rule is None:
             raise NoSuchRoute
         if request.method not in rule.methods:
-            raise WrongMethod
+            raise MethodNotAllowed
         if asked.route.startswith("setup/") and not is_step(asked.route):
             raise UnknownStep
         place = place_of(viewer=viewer, agent=agent, branch=asked.branch)
@@ -156,7 +142,7 @@ class VmApi(Tool):
         try:
             return async_to_sync(while_held)(answer, *rights)  # a task may take minutes
         except RightLost as exc:
-            raise Unauthorized from exc
+            raise Unauthorized("Unauthorized") from exc
 
 
 async def follow_events(
@@ -358,7 +344,7 @@ def _viewer(request: HttpRequest) -> tuple[User, Credential]:
     found = find_persons_sign_in(token) if token else None
     user = (found.user if found else None) if token else request.user
     if not isinstance(user, User) or not user.is_active:
-        raise Unauthorized
+        raise Unauthorized("Unauthorized")
     return user, credential_of(user, sign_in=found, session=request.session)
 
 

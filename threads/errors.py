@@ -134,20 +134,6 @@ class TooManyQueued(AppError):
     status = 429
 
 
-class Unauthorized(AppError):
-    code = "unauthorized"
-    text = "You are not signed in, or your token is unknown or has expired."
-    hint = "Sign in, or send a token: Authorization: Bearer …"
-    status = 401
-
-
-class MethodNotAllowed(AppError):
-    code = "method_not_allowed"
-    text = "This address does not take that method."
-    hint = "See /api/schema/ for what it takes."
-    status = 405
-
-
 class BadCursor(AppError):
     code = "bad_cursor"
     text = "The number to start from is not a number."

@@ -29,13 +29,12 @@ from mesh import database_pool, foreign
 from mesh.answers import MIB, Limits
 from mesh.egress import guarded_client
 from mesh.lib.addresses import parse_address
-from mesh.lib.errors import AppError
+from mesh.lib.errors import AppError, MethodNotAllowed, Unauthorized
 from mesh.readers import Stream
 from mesh.selectors import NotFound
 from mesh.tokens import bearer
 from mesh.watch import Right, until_lost
 from threads.core import lanes
-from threads.errors import MethodNotAllowed, Unauthorized
 from threads.models import Run, Thread
 from threads.run import state as run_state
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from mesh.lib import errors
 from mesh.lib.errors import AppError
 
 
@@ -37,11 +38,9 @@ class FolderNotAllowed(AppError):
     hint = "Start deco_link with --allow and that folder, or one above it."
 
 
-class NotFound(AppError):
-    code = "not_found"
+class NotFound(errors.NotFound):
     text = "There is no such address on this machine."
     hint = "Update the server, or deco_link."
-    status = 404
 
 
 class UnknownHandle(AppError):

@@ -70,13 +70,6 @@ class TooManyRequests(AppError):
     status = 503
 
 
-class BodyTooLarge(AppError):
-    code = "body_too_large"
-    text = "The body is larger than 25 MiB."
-    hint = "Send a shorter message or smaller files."
-    status = 413
-
-
 class TunnelError(AppError):
     """The other end broke the rules of the tunnel; it is closed with ``close_code``."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class AppError(Exception):
@@ -28,6 +28,44 @@ class AppError(Exception):
     def body(self) -> dict[str, Any]:
         """Return the JSON body every edge answers with."""
         return error_body(self.code, str(self), self.hint, **self.extra)
+
+
+class Unauthorized(AppError):
+    code = "unauthorized"
+    text = "You are not signed in, or your token is unknown or has expired."
+    hint = "Sign in, or send a token: Authorization: Bearer …"
+    status = 401
+
+
+class NotFound(AppError):
+    """No such thing, or none that the viewer may know of: the two look the same."""
+
+    code = "not_found"
+    text = "There is no such thing here."
+    hint = "Check the address, and that you are signed in as the right person."
+    status = 404
+
+
+class MethodNotAllowed(AppError):
+    code = "method_not_allowed"
+    text = "This address does not take that method."
+    hint = "See /api/schema/ for what it takes."
+    status = 405
+
+
+class BodyTooLarge(AppError):
+    code = "body_too_large"
+    text = "The body is too large."
+    hint = "Send a shorter message or smaller files."
+    status = 413
+
+    @classmethod
+    def over(cls, limit: int) -> Self:
+        """Return the error of a body that is longer than ``limit`` bytes."""
+        for unit, name in ((1024**2, "MiB"), (1024, "KiB")):
+            if limit >= unit and limit % unit == 0:
+                return cls(f"The body is larger than {limit // unit} {name}.")
+        return cls(f"The body is larger than {limit} bytes.")
 
 
 def error_body(code: str, message: str, hint: str, **extra: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from agents.harness.base import BadInput, parse_input
 from agents.harness.questions import parse_answers
 from links.proven import read_body
 from links.wire.server_signature import Verifier
+from mesh.lib import errors
 from mesh.lib.errors import AppError, error_body
 from sandboxes.daemon.attachments import Attachments
 from sandboxes.daemon.feeds import SSE_HEADERS, close_when_left
@@ -47,18 +48,14 @@ class MissingHarnessId(AppError):
     hint = "Name the kind of agent, such as “claude-code”."
 
 
-class NotFound(AppError):
-    code = "not_found"
+class NotFound(errors.NotFound):
     text = "The sandbox has no such route."
     hint = "Server and laptop may be of different versions: update both."
-    status = 404
 
 
-class MethodNotAllowed(AppError):
-    code = "method_not_allowed"
+class MethodNotAllowed(errors.MethodNotAllowed):
     text = "That route does not take this method."
     hint = "Server and laptop may be of different versions: update both."
-    status = 405
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,17 +15,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from links.proven import read_body, target_of
 from links.wire.errors import NotSignedByServer
 from links.wire.server_signature import HEADER, OPEN, Verifier
+from mesh.lib import errors
 from mesh.lib.errors import AppError
 from mesh.lib.targets import checked_target
 
 BODY_LIMIT = 25 * 1024 * 1024
 
 
-class Unauthorized(AppError):
-    code = "unauthorized"
+class Unauthorized(errors.Unauthorized):
     text = "The sandbox's token is missing or wrong."
     hint = "Only the server that started it knows the token."
-    status = 401
 
 
 class BadJson(AppError):

@@ -6,7 +6,8 @@ import pytest
 
 from links.proven import UNPROVEN, Verifier
 from links.wire import signing
-from links.wire.errors import BadSignature, BodyTooLarge, MissingHeaders, NonceReplay
+from links.wire.errors import BadSignature, MissingHeaders, NonceReplay
+from mesh.lib.errors import BodyTooLarge
 
 SECRET = "test-secret-32-bytes-or-more-padding-padding"
 AT = 1_779_000_000
