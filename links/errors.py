@@ -6,13 +6,18 @@ from links.wire.headers import LINK_SECRET, USER_SUB
 from mesh.lib.errors import AppError
 
 
-class LinkOffline(AppError):
-    """The machine's tunnel is not held here."""
+class LinkUnavailable(AppError):
+    """A person's machine is needed, and can't do it now."""
+
+    status = 409
+
+
+class LinkOffline(LinkUnavailable):
+    """No process is known to hold the machine's tunnel, or the one that is asked does not."""
 
     code = "link_offline"
-    text = "The machine is not connected."
-    hint = "Start deco_link on it, or wake it up."
-    status = 409
+    text = "Your machine is not connected."
+    hint = "Start deco_link on it, or wake it up, then try again."
 
 
 class LinkUnknown(AppError):

@@ -15,13 +15,13 @@ from agents.context import choose_kind as choose_harness
 from agents.core.options import DECOPILOT
 from agents.selectors import get_keys
 from links import selectors as links
+from links.errors import LinkUnavailable
 from links.selectors import LinkView
 from links.wire.names import is_key
 from sandboxes.core.kinds import REMOTE_USER, KindFacts, choose_kind
 from sandboxes.core.resolve import (
     LOOPS_IN_SERVER,
     LinkFacts,
-    LinkUnavailable,
     Target,
     resolve_target,
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from links.errors import LinkOffline
 from sandboxes.core.resolve import REMOTE_USER as REMOTE_USER
-from sandboxes.core.resolve import LinkOffline
 
 DOCKER: Final = "docker"
 AGENT_SANDBOX: Final = "agent-sandbox"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from links.errors import LinkOffline, LinkUnavailable
 from links.wire.messages import needed_for
-from mesh.lib.errors import AppError
 
 REMOTE_USER = "remote-user"
 
@@ -30,18 +30,6 @@ class Target:
 
     runner: Literal["local", "remote-cli"]
     sandbox: Literal["default", "desktop"]
-
-
-class LinkUnavailable(AppError):
-    """The run needs the person's machine, which can't take it now."""
-
-    status = 409
-
-
-class LinkOffline(LinkUnavailable):
-    code = "link_offline"
-    text = "Your machine is not connected."
-    hint = "Start deco_link on it, or wake it up, then send again."
 
 
 class CapabilityMissing(LinkUnavailable):

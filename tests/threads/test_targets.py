@@ -7,8 +7,8 @@ import pytest
 from django.utils import timezone
 
 from agents.models import Agent
+from links.errors import LinkUnavailable
 from links.models import Link
-from sandboxes.core.resolve import LinkUnavailable
 from threads.errors import AgentHasNoFiles, FolderElsewhere
 from threads.models import Thread
 from threads.targets import Wish, choose_pins, place_of

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sandboxes.core.resolve import LinkFacts, LinkUnavailable, Target, resolve_target
+from links.errors import LinkUnavailable
+from sandboxes.core.resolve import LinkFacts, Target, resolve_target
 
 ALL = LinkFacts(["claude-code", "codex", "decopilot-sandbox"], machine="ada's laptop")
 BARE = LinkFacts(["decopilot-sandbox"], machine="ada's laptop")
