@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from mesh.lib.backoff import Backoff
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # The event loop itself keeps only a weak reference to a task.
@@ -24,7 +24,7 @@ def run_in_background(work: Coroutine[Any, Any, T], *, what: str) -> asyncio.Tas
     def over(task: asyncio.Task[T]) -> None:
         _running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s failed: %r", what, error, exc_info=error)
+            logger.error("%s failed: %r", what, error, exc_info=error)
 
     task.add_done_callback(over)
     return task
@@ -43,5 +43,5 @@ async def keep_running(
             return await work()
         except Exception:
             wait = backoff.next()
-            log.exception("%s failed; starting it again in %.1f s", what, wait)
+            logger.exception("%s failed; starting it again in %.1f s", what, wait)
         await sleep(wait)

@@ -21,7 +21,7 @@ from typing import Final
 from mesh.children import HAS_PROC, stat_of
 from mesh.processes import KILL_WITHIN, STEP
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _LOOK_STEP: Final = 0.1  # seconds between two looks at the whole machine
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -81,7 +81,7 @@ async def end_all(find: Callable[[Table], set[Process]], *, grace: float) -> Non
     while living := await asyncio.to_thread(_find_living, find, known):
         is_late = clock() >= deadline
         if is_late and clock() >= deadline + KILL_WITHIN:
-            log.warning("processes %s survived SIGKILL", sorted(one.pid for one in living))
+            logger.warning("processes %s survived SIGKILL", sorted(one.pid for one in living))
             return
         for process in living if is_late else living - told:
             _signal(process.pid, signal.SIGKILL if is_late else signal.SIGTERM)

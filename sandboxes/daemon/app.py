@@ -35,7 +35,7 @@ from sandboxes.daemon.guard import (
 from sandboxes.daemon.runs import Runs
 from sandboxes.daemon.streams import RunStream
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 PREFIX = "/_sandbox"
 ID_LIMIT = 100  # characters of a steer's id
@@ -322,7 +322,7 @@ async def _no_route(request: Request, exc: Exception) -> Response:
 
 
 async def _bug(request: Request, exc: Exception) -> Response:
-    log.error("A bug on %s %s.", request.method, request.url.path, exc_info=exc)
+    logger.error("A bug on %s %s.", request.method, request.url.path, exc_info=exc)
     hint = "The sandbox's log says more."
     body = error_body("internal_error", "The sandbox failed on this request.", hint)
     return JSONResponse(body, status_code=500)

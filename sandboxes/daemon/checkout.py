@@ -18,7 +18,7 @@ from sandboxes.daemon.git import Git, GitFailed, redact, view_of
 from sandboxes.daemon.sources import go_to, prepare, set_identity
 from sandboxes.daemon.spec import Spec
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Checkout:
@@ -118,7 +118,7 @@ class Checkout:
 
 def _note(work: asyncio.Task[Path]) -> None:
     if not work.cancelled() and (error := work.exception()):
-        log.warning("The working folder is not ready: %s", error)
+        logger.warning("The working folder is not ready: %s", error)
 
 
 @dataclass(frozen=True, slots=True)

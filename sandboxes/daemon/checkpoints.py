@@ -12,7 +12,7 @@ import sqlite3
 
 from sandboxes.daemon.journal import Journal
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 EVERY = 8 * 1024 * 1024  # bytes by which the WAL grows from one checkpoint to the next
 TOO_LONG = 16 * 1024 * 1024  # bytes of WAL for which the writer is held
@@ -66,4 +66,4 @@ class Checkpoints:
                 db.close()
         except sqlite3.Error:
             # The WAL only grows until the next one: nothing is lost.
-            log.warning("The journal's WAL could not be checkpointed.", exc_info=True)
+            logger.warning("The journal's WAL could not be checkpointed.", exc_info=True)

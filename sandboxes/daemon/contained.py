@@ -16,7 +16,7 @@ from typing import Final
 
 from sandboxes.daemon.given import Given
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _PR_SET_DUMPABLE: Final = 4
 _VARIABLES: Final = {
@@ -93,4 +93,4 @@ def close_memory() -> None:
     except (OSError, AttributeError):
         failed = True
     if failed:
-        log.warning("Other processes of this user may read this one's memory.")
+        logger.warning("Other processes of this user may read this one's memory.")

@@ -19,7 +19,7 @@ from sandboxes.daemon.journal import Journal
 from sandboxes.daemon.program import Program
 from sandboxes.daemon.programs import find_program
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 TIDY_WITHIN = 1.0  # seconds for a program that was stopped to end the commands it had started
 TIDY_STEP = 0.1
@@ -133,7 +133,9 @@ class Conversation:
         until = asyncio.get_running_loop().time() + TIDY_WITHIN
         while strays := await asyncio.to_thread(_strays, self.program.pid, since):
             if asyncio.get_running_loop().time() >= until:
-                log.info("The %s program keeps %d commands: ending it.", self.harness, len(strays))
+                logger.info(
+                    "The %s program keeps %d commands: ending it.", self.harness, len(strays)
+                )
                 return False
             await asyncio.sleep(TIDY_STEP)
         return True
@@ -145,7 +147,7 @@ class Conversation:
         try:
             outs = self.adapter.feed(line)
         except Exception as exc:
-            log.exception("The %s adapter failed on a line.", self.harness)
+            logger.exception("The %s adapter failed on a line.", self.harness)
             self._crash(HarnessCrashed("The agent said something that Mesh can't handle."), exc)
             return
         self._apply(outs)
@@ -158,7 +160,7 @@ class Conversation:
         try:
             outs = self.adapter.ended(code, stderr)
         except Exception as exc:
-            log.exception("The %s adapter failed at the program's end.", self.harness)
+            logger.exception("The %s adapter failed at the program's end.", self.harness)
             self._crash(HarnessCrashed(), exc)
             return
         self._apply(outs)

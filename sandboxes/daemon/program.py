@@ -24,7 +24,7 @@ from sandboxes.daemon.lines import LineSplitter, LineTooLong
 if sys.platform == "linux":
     from fcntl import F_SETPIPE_SZ, fcntl
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 READ_BYTES = 64 * 1024
 PIPE_BYTES = 1024 * 1024  # a CLI that pours out text is not held up by us

@@ -30,7 +30,7 @@ from sandboxes.daemon.turns import (
 from sandboxes.daemon.warm import Warm
 from sandboxes.daemon.writer import Writer
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 STOP_GRACE = 0.5  # seconds for a program to obey when the whole sandbox ends
 
@@ -229,7 +229,7 @@ class Runs:
         """End the runs whose programs hang. The server does so too, but may be out of reach."""
         for live in list(self._live.values()):
             if live.turn.is_silent:
-                log.warning("Run %s said nothing for too long.", live.stream.run_id)
+                logger.warning("Run %s said nothing for too long.", live.stream.run_id)
                 self._stop(live, Silent())
 
     async def close(self) -> None:
@@ -274,7 +274,7 @@ class Runs:
         except AppError as exc:
             error = exc
         except Exception:
-            log.exception("Run %s failed in an unforeseen way.", live.stream.run_id)
+            logger.exception("Run %s failed in an unforeseen way.", live.stream.run_id)
             error = HarnessCrashed()
         try:
             live.turn.close(live.error or error)
@@ -296,7 +296,7 @@ class Runs:
                 await conversation.end_begun(live.turn.began)
             self._warm.keep(conversation)  # if it is alive
         except Exception:
-            log.exception("Run %s could not be cleared away.", live.stream.run_id)
+            logger.exception("Run %s could not be cleared away.", live.stream.run_id)
         finally:
             self._forget(live)
 

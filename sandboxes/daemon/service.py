@@ -31,7 +31,7 @@ from sandboxes.daemon.writer import Writer
 if TYPE_CHECKING:
     from sandboxes.daemon.parts import Parts
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 IDLE_FOR = 30 * 60.0  # seconds without a run or a request until a sandbox ends by itself
 LOOK_EVERY = 60.0  # seconds between two looks at what is idle or old
@@ -118,7 +118,7 @@ class Sandbox:
         # What is loaded now stays: the collector need not go through it again and again.
         gc.collect()
         gc.freeze()
-        log.info("Sandbox %s listens.", self._identity.handle)
+        logger.info("Sandbox %s listens.", self._identity.handle)
 
     async def stop(self) -> None:
         """Give every run its last words and end all programs; the working folder stays as it is."""
@@ -133,7 +133,7 @@ class Sandbox:
         await self._http.stop(within=LAST_WORDS)
         self._journal.close()
         self._place.withdraw()
-        log.info("Sandbox %s has ended.", self._identity.handle)
+        logger.info("Sandbox %s has ended.", self._identity.handle)
 
     def _load_parts(self) -> Parts:
         from sandboxes.daemon.parts import Parts

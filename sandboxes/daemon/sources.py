@@ -21,7 +21,7 @@ from mesh.lib.repositories import read_clone_url
 from sandboxes.daemon.git import NO_SUCH_REF, Git, GitFailed, Where, view_of
 from sandboxes.daemon.spec import Spec
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 TRIES = 3
 RETRY_AFTER = 3.0  # seconds
@@ -275,7 +275,7 @@ def _tried(git: Git, where: Where, *args: str, limits: tuple[str, ...] = ()) -> 
         except GitFailed as exc:
             if attempt == TRIES or not _PASSING.search(str(exc)):
                 raise
-            log.info("git %s is tried again: %s", args[0], exc)
+            logger.info("git %s is tried again: %s", args[0], exc)
         git.pause(RETRY_AFTER)
 
 

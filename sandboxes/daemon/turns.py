@@ -33,7 +33,7 @@ from sandboxes.daemon.outline import Outline
 from sandboxes.daemon.streams import RunStream
 from sandboxes.daemon.writer import Writer
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 INTERRUPT_GRACE = 2.0  # seconds for a program to stop by itself before it gets signals
 
@@ -305,6 +305,6 @@ class Turn:
         try:
             self.apply(say())
         except Exception as exc:
-            log.exception("The adapter failed on an answer or a stop.")
+            logger.exception("The adapter failed on an answer or a stop.")
             self.crash(HarnessCrashed())
             raise HarnessCrashed from exc

@@ -13,7 +13,7 @@ from sandboxes.daemon.frames import DONE, Body, Row, part_of_delta, to_json
 from sandboxes.daemon.journal import Journal, JournalFull
 from sandboxes.daemon.streams import RunStream
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 JOIN_LIMIT = 64 * 1024  # characters: a joined delta stays a small event
 
@@ -98,7 +98,7 @@ class Writer:
         except JournalFull as exc:
             self._store_without_the_greedy(pending, exc)
         except sqlite3.Error as exc:
-            log.exception("The journal could not be written.")
+            logger.exception("The journal could not be written.")
             for stream in {entry.stream for entry in pending}:
                 _broken(stream, JournalBroken(f"The sandbox could not write its journal: {exc}."))
 

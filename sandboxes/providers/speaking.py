@@ -35,7 +35,7 @@ from sandboxes.providers.base import (
 )
 from sandboxes.providers.signed import sign_request
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # Seconds in which nothing moves; none of them limits a whole transfer.
 START_LIMIT = 30.0  # until a sandbox must answer after it was started
@@ -351,6 +351,6 @@ def _parse(event: Event) -> SandboxEvent | None:
         body = jsonlib.loads(event.data)
         n = int(event.id)
     except (ValueError, RecursionError):
-        log.warning("Left out an event that can't be read: id %r.", event.id[:40])
+        logger.warning("Left out an event that can't be read: id %r.", event.id[:40])
         return None
     return SandboxEvent(n, body, len(event.data)) if isinstance(body, dict) else None

@@ -13,7 +13,7 @@ from mesh.lib.errors import AppError
 from sandboxes.daemon.repository.repository import Repository
 from sandboxes.daemon.tasks.task import Task
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 SETTLES_AFTER = 3.0  # seconds after the server's first answer
 
@@ -57,7 +57,7 @@ class Boot:
         try:
             await self._ask(partial(Repository.note_started, before=self._before))
         except AppError as exc:
-            log.warning("What the start has changed could not be noted: %s", exc)
+            logger.warning("What the start has changed could not be noted: %s", exc)
         else:
             self.on_noted()
 

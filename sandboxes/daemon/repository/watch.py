@@ -26,7 +26,7 @@ from sandboxes.daemon.files.walking import is_excluded
 from sandboxes.daemon.git import Git, view_of
 from sandboxes.daemon.workplace import Workplace
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 MOST_FOLDERS = 2000  # the system's limit is shared by all programs of a person
 MOST_TOLD = 500  # files at once; who switches a big branch is told of the branch
@@ -94,7 +94,7 @@ class Watch:
                 await self._follow(scene)
             except (AppError, OSError) as exc:
                 # A folder is gone again, or the system watches no more of them: later, then.
-                log.info("The working folder is not watched: %s", exc)
+                logger.info("The working folder is not watched: %s", exc)
                 seen = set()
                 await asyncio.sleep(LOOK_EVERY)
         self._base = None

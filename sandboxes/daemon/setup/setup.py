@@ -39,7 +39,7 @@ from sandboxes.daemon.tasks.task import Task, Wanted
 from sandboxes.daemon.tasks.tasks import Tasks
 from sandboxes.daemon.workplace import Workplace
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Checkout(Protocol):
@@ -225,7 +225,7 @@ class Setup:
             self._fail(step, "It was cancelled.")
             raise
         except Exception:
-            log.exception("The step %s failed in an unforeseen way.", step)
+            logger.exception("The step %s failed in an unforeseen way.", step)
             self._fail(step, "It failed in an unforeseen way; the sandbox's log says more.")
 
     async def _carry_out_one(self, step: Step) -> None:

@@ -26,7 +26,7 @@ from sandboxes.daemon.files.tree import Tree, path_of
 from sandboxes.daemon.program import READ_BYTES, read_some, rest_of, when_gone
 from sandboxes.daemon.tasks.output import Output
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 TERM_GRACE = 3.0  # seconds between SIGTERM and SIGKILL
 LOG_LIMIT = 10 * 1024 * 1024  # bytes of a task's log file
@@ -190,7 +190,7 @@ class Task:
 
     def _drop_log(self, why: OSError) -> None:
         """Go on without the log, as on a full disk: the output is still in memory."""
-        log.warning("%s: its log can't be written any more: %s", self.id, why)
+        logger.warning("%s: its log can't be written any more: %s", self.id, why)
         self._close_log()
 
     def _close_log(self) -> None:
@@ -205,7 +205,7 @@ class Task:
         try:
             self._read_rest()
         except Exception:
-            log.exception("The last output of %s is lost.", self.id)
+            logger.exception("The last output of %s is lost.", self.id)
         finally:
             self._conclude(code if code is not None else -1)
 
