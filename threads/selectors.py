@@ -111,9 +111,10 @@ def summarised(threads: QuerySet[Thread]) -> QuerySet[Thread]:
     # An index in the order of the ends gives the last one at once, however many there are.
     finished = runs.filter(finished_at__isnull=False).exclude(state=run_state.STEERED)
     finished = finished.exclude(error_code=WITHDRAWN)
+    active = _unfinished(runs).filter(state__in=run_state.ACTIVE)
     return threads.select_related("agent", "link", "organization").annotate(
-        active_state=Subquery(runs.filter(state__in=run_state.ACTIVE).values("state")[:1]),
-        resting_code=Subquery(runs.filter(state__in=run_state.ACTIVE).values("resting_code")[:1]),
+        active_state=Subquery(active.values("state")[:1]),
+        resting_code=Subquery(active.values("resting_code")[:1]),
         has_queued=Exists(_unfinished(runs).filter(state=run_state.QUEUED)),
         last_state=Subquery(finished.order_by("-finished_at").values("state")[:1]),
         last_end=Subquery(finished.order_by("-finished_at").values("finished_at")[:1]),
@@ -122,7 +123,8 @@ def summarised(threads: QuerySet[Thread]) -> QuerySet[Thread]:
 
 def _unfinished(runs: QuerySet[Run]) -> QuerySet[Run]:
     """Return those that have not ended, in terms of the index ``newest_ends``: among thousands
-    of a thread's runs it finds these few at once, on SQLite too."""
+    of a thread's runs it finds these few at once. SQLite uses no partial index whose condition
+    is a list, because it compares no bound values with it."""
     return runs.filter(finished_at__isnull=True)
 
 
@@ -192,6 +194,7 @@ def list_open_questions(*, thread: Thread) -> list[Approval]:
     stop."""
     waiting = Approval.objects.filter(
         run__thread=thread,
+        run__finished_at=None,
         run__state__in=run_state.ACTIVE,
         run__cancelled_at=None,
         answered_at=None,

@@ -152,5 +152,5 @@ def _check_id(thread: Thread, client_id: str) -> None:
 def _check(thread: Thread, message: NewMessage) -> None:
     if message.agent and message.agent not in (str(thread.agent_id), thread.agent.slug):
         raise AgentMismatch
-    if thread.runs.filter(state=run_state.QUEUED).count() >= QUEUE_LIMIT:
+    if thread.runs.filter(state=run_state.QUEUED, finished_at=None).count() >= QUEUE_LIMIT:
         raise TooManyQueued
