@@ -111,6 +111,7 @@ class Env:
         "MESH_KEEP_DELETED_DAYS",
         7,
         "Days in which a deleted chat can be restored; then it is removed for good. 0: at once.",
+        between=(0, 3650),
     )
     sandbox_runner: str = _var(
         "STUDIO_SANDBOX_RUNNER",

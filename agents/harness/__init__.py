@@ -15,16 +15,17 @@ from agents.harness.demo import DemoAdapter
 Adapters = Mapping[str, Callable[[], Adapter]]
 
 
+# Of programs with a protocol of their own.
+OWN: Final[dict[str, Callable[[], Adapter]]] = {
+    "claude-code": ClaudeCodeAdapter,
+    "codex": CodexAdapter,
+    "demo": DemoAdapter,
+}
+
+
 def built_in_adapters() -> Adapters:
-    """Return the adapter of each agent that Mesh knows: a program of its own protocol has its own,
-    and those of the table that speak ACP have one in common."""
-    speak_acp = {kind: partial(AcpAdapter, agent) for kind, agent in built_in().items()}
-    return {
-        "claude-code": ClaudeCodeAdapter,
-        "codex": CodexAdapter,
-        "demo": DemoAdapter,
-        **speak_acp,
-    }
+    """Return the adapter of each agent that Mesh knows; those that speak ACP have one in common."""
+    return {**OWN, **{kind: partial(AcpAdapter, agent) for kind, agent in built_in().items()}}
 
 
 ADAPTERS: Final = built_in_adapters()

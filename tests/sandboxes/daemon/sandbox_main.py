@@ -8,7 +8,7 @@ from sandboxes.daemon import programs, service
 from sandboxes.daemon.cli import main
 from tests.sandboxes.daemon import harnesses
 
-harness.ADAPTERS.update(harnesses.ADAPTERS)
+harness.OWN.update(harnesses.ADAPTERS)
 programs.PROGRAMS["test-child"] = harnesses.find_child
 service.LOOK_EVERY = float(os.environ.get("TEST_LOOK_EVERY", service.LOOK_EVERY))
 sys.exit(main())
