@@ -1,4 +1,4 @@
-"""From the bytes of a fetched page to the text that a model reads; without I/O (ADR 25).
+"""From the bytes of a fetched page to the text that a model reads; without I/O (ADR 24).
 
 Loading lxml takes a moment, so it is imported by the first HTML page.
 """
