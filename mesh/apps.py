@@ -11,9 +11,10 @@ class MeshConfig(AppConfig):
 
     def ready(self) -> None:
         from mesh import checks as checks  # registers itself
-        from mesh import lookups, second_factor
+        from mesh import disk, lookups, second_factor
         from mesh import proxy_check as proxy_check  # so does this
 
+        disk.connect()
         lookups.register()
         second_factor.connect()
 

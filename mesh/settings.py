@@ -126,9 +126,7 @@ def _database(url: str) -> dict[str, Any]:
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
                 # Checkpoints are made beside the commits (mesh/wal.py).
-                # Free pages are given back by mesh/disk.py; only a new file takes this setting.
-                "init_command": "PRAGMA auto_vacuum=INCREMENTAL;"
-                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
                 "PRAGMA wal_autocheckpoint=0;"
                 "PRAGMA cache_size=-20000; PRAGMA mmap_size=134217728;",
             },

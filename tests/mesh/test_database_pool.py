@@ -24,6 +24,9 @@ HEAVY = {
     "stop_runs_of_those_who_left",
     "find_order",
     "load_context",
+    "_read",  # of an attached file
+    "purge_deleted",
+    "free_pages",
 }
 
 

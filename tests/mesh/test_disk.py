@@ -5,10 +5,11 @@ import os
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from mesh import disk
@@ -52,6 +53,21 @@ def test_some_pages_stay_for_the_next_rows(deleted, monkeypatch):
     monkeypatch.setattr(disk, "RESERVE", 10_000)
 
     assert disk.free_pages() == 0
+
+
+def test_a_new_connection_waits_for_nobody_who_writes(transactional_db):
+    UsedTicket.objects.create(digest="0" * 64, expires_at=timezone.now())
+
+    with transaction.atomic(), ThreadPoolExecutor(1) as other:
+        UsedTicket.objects.all().delete()
+        assert other.submit(count_and_close).result() == 1
+
+
+def count_and_close():
+    try:
+        return UsedTicket.objects.count()
+    finally:
+        connection.close()
 
 
 def compact(home):

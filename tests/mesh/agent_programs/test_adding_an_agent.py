@@ -192,7 +192,12 @@ async def say(parrot, tmp_path):
     folder = tmp_path / "work"
     folder.mkdir()
     conversation = Conversation(
-        thread_id="t", harness=KIND, adapter=with_agents({})[KIND](), cwd=folder, journal=journal
+        thread_id="t",
+        harness=KIND,
+        adapter=with_agents({})[KIND](),
+        cwd=folder,
+        journal=journal,
+        mark="parrot.1",
     )
 
     async def said(**changes):
