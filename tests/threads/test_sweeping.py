@@ -104,6 +104,14 @@ def test_a_run_whose_machine_is_back_is_tried_before_it_is_stuck(working):
     assert end_stuck() == 0
 
 
+def test_a_run_that_no_worker_tries_any_more_is_stuck(served, say):
+    """Its container could not be reached, and then the worker went, too."""
+    services.claim_run(run_id=say().pk)
+    Run.objects.update(resting_since=timezone.now() - LONG, retry_at=timezone.now() - LONG)
+
+    assert end_stuck() == 1
+
+
 def _unreachable(run):
     return services.Unreachable(run_id=run.pk, fence=1, since=None, told="", code="link_offline")
 

@@ -44,9 +44,8 @@ def end_stuck_runs(*, now: datetime) -> int:
     for kind in load_catalog():
         before = now - timedelta(minutes=kind.stuck_minutes)
         silent = Q(state__in=_AT_WORK, progress_at__lt=before, resting_since=None)
-        unreachable = Q(
-            state__in=run_state.ACTIVE, resting_since__lt=before, retry_at__gt=now - TRIED_WITHIN
-        )
+        is_tried = Q(retry_at__gt=now - TRIED_WITHIN) | Q(lane=lanes.SERVER)
+        unreachable = Q(is_tried, state__in=run_state.ACTIVE, resting_since__lt=before)
         stuck = Run.objects.filter(
             Q(lane=lanes.SERVER) | Q(thread__link__offline_after__gt=now),
             silent | unreachable,
