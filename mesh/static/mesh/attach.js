@@ -1,8 +1,7 @@
 // Files that go out with the next message: chosen, pasted or dropped, kept by the server at once,
 // and shown above the words until they are sent. Loaded with the first of them.
 
-import { readList, write } from "./composer.js";
-import { api, byId, el, icon, say, size } from "./dom.js";
+import { api, byId, el, icon, readList, say, size, write } from "./dom.js";
 
 const MOST = 10; // files of one message, as the server has it
 const LONGEST = 2576; // pixels of a picture's longer side: no model sees more

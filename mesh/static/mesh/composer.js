@@ -3,7 +3,7 @@
 // One module, because a cold page has few requests to spend.
 // And, at the end, what is kept of it until the server has it.
 
-import { byId, el, icon, morphChildren, remember, say } from "./dom.js";
+import { byId, el, icon, morphChildren, read, readList, remember, say, write } from "./dom.js";
 
 export class Composer {
   /** `onSend(text, files)` takes the message over; `onStop()` ends the run; `onLevel(level)`
@@ -321,33 +321,6 @@ export async function inherit(tab, base) {
 
 /** Return the key of a tab. Those that older versions wrote name no tab. */
 export const keyOf = (base, tab) => (tab ? `${base}@${tab}` : base);
-
-export function read(storage, key) {
-  try {
-    return storage.getItem(key) ?? "";
-  } catch {
-    return ""; // a browser that keeps nothing: the words are still on the page
-  }
-}
-
-/** Return a list that was kept as JSON. */
-export function readList(key) {
-  try {
-    return JSON.parse(read(localStorage, key)) ?? [];
-  } catch {
-    return []; // none, or nothing of ours
-  }
-}
-
-/** Keep a text, or with none forget it. */
-export function write(storage, key, text) {
-  try {
-    if (text) storage.setItem(key, text);
-    else storage.removeItem(key);
-  } catch {
-    // As above.
-  }
-}
 
 function tabsOf(base) {
   const tabs = new Set();

@@ -191,6 +191,34 @@ export function remember(name, value) {
   document.cookie = `${name}=${value}; Path=/; Max-Age=${value ? 31536000 : 0}; SameSite=Lax${secure}`;
 }
 
+/** Return a text that the browser keeps; empty where there is none. */
+export function read(storage, key) {
+  try {
+    return storage.getItem(key) ?? "";
+  } catch {
+    return ""; // a browser that keeps nothing: the words are still on the page
+  }
+}
+
+/** Return a list that was kept as JSON. */
+export function readList(key) {
+  try {
+    return JSON.parse(read(localStorage, key)) ?? [];
+  } catch {
+    return []; // none, or nothing of ours
+  }
+}
+
+/** Keep a text, or with none forget it. */
+export function write(storage, key, text) {
+  try {
+    if (text) storage.setItem(key, text);
+    else storage.removeItem(key);
+  } catch {
+    // As above.
+  }
+}
+
 /** Say something to people who use a screen reader. */
 export function say(text) {
   const live = byId("say");

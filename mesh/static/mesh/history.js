@@ -2,7 +2,7 @@
 // that an address names. Loaded in long conversations only.
 
 import { byId, el, icon, say } from "./dom.js";
-import { nodeId } from "./transcript.js";
+import { nodeId } from "./parts.js";
 
 const TOAST = 6000; // milliseconds
 

@@ -8,6 +8,9 @@ import { Markdown } from "./markdown.js";
 // Parts that have no element: a question stands on its card, steps and sources nowhere.
 const NOT_SHOWN = ["data-approval", "source-document", "source-url", "step-start"];
 
+/** The name of a message in an address: a link to it opens there. */
+export const nodeId = ({ id }) => `message-${id}`;
+
 /**
  * Return {node, update(part, run)} for a part, or null for one that shows nothing.
  * `loadDetails()` gives the module details.js when a row is first opened.

@@ -3,7 +3,7 @@
 
 import { filesOf, textOf } from "./chat.js";
 import { byId, copy, duration, el, icon, withCode } from "./dom.js";
-import { chevron, fileNode, isTool, makePart, parentOf, summarise } from "./parts.js";
+import { chevron, fileNode, isTool, makePart, nodeId, parentOf, summarise } from "./parts.js";
 
 const FIRST = 80; // rows of a thread that are painted at first; older ones when scrolled to
 const MORE = 120;
@@ -214,9 +214,6 @@ export class Transcript {
     }
   }
 }
-
-/** The name of a message in an address: a link to it opens there. */
-export const nodeId = ({ id }) => `message-${id}`;
 
 /** What the person said, and how far it has come. */
 class OwnMessage {
