@@ -31,10 +31,10 @@ from mesh.proxied import Proxied
 from mesh.readers import impatient
 from mesh.senders import is_signed_in
 from sandboxes.preview.app import Previews, preview_of
-from threads.consumers import BrowserConsumer
 from threads.mcp_gateway import has_token_of_thread
 from threads.origin import same_origin_only
-from threads.runtime import Runtime, ring_link
+from threads.reading.consumers import BrowserConsumer
+from threads.serving.runtime import Runtime, ring_link
 
 
 async def is_known(scope: dict[str, Any]) -> bool:

@@ -44,7 +44,7 @@ app.autodiscover_tasks(["mesh", "links", "threads"])
 def join(**_: Any) -> None:
     """Let the apps learn of each other, as ``mesh.asgi`` does: pages hear of a machine's end."""
     from links.services import presence_changed
-    from threads.runtime import ring_link
+    from threads.serving.runtime import ring_link
 
     if ring_link not in presence_changed:
         presence_changed.append(ring_link)
@@ -63,7 +63,7 @@ class ServerLane(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has n
         self.lane: Any = None
 
     def start(self, parent: Any) -> None:
-        from threads.worker import ServerLane as Lane  # the apps are loaded only by now
+        from threads.serving.worker import ServerLane as Lane  # the apps are loaded only by now
 
         self.lane = Lane()
         self.lane.start()

@@ -17,9 +17,9 @@ from sandboxes.daemon import events, journal, streams
 from sandboxes.daemon.tasks import task
 from sandboxes.preview import app as preview
 from sandboxes.providers import direct, speaking
-from threads import consumers
 from threads.core import attachments
 from threads.decopilot import provider, shell
+from threads.reading import consumers
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "mesh/static/mesh"

@@ -22,14 +22,14 @@ from mesh.api import signed_in
 from mesh.selectors import get_membership
 from threads import selectors, services
 from threads.errors import BadBranch, ModeUnavailable, TierUnavailable
-from threads.message_pages import MOST_TURNS, TURNS, cursor_at, get_part
-from threads.page_cursors import MessageCursor, ThreadCursor
+from threads.reading.message_pages import MOST_TURNS, TURNS, cursor_at, get_part
+from threads.reading.page_cursors import MessageCursor, ThreadCursor
+from threads.reading.thread_pages import MOST_THREADS, THREADS, list_threads
 from threads.requests import LEVELS, WHEN, Input, Paged, PageQuery, PartsField, checked_query
 from threads.requests import checked as _checked
 from threads.requests import thread_of as _thread
 from threads.services import NewMessage
 from threads.targets import Wish
-from threads.thread_pages import MOST_THREADS, THREADS, list_threads
 
 MODES: Final = ("default", "plan")
 MODES_TO_COME: Final = ("web-search", "gen-image")  # the reference has them; refused by name

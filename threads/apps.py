@@ -9,6 +9,6 @@ class ThreadsConfig(AppConfig):
     def ready(self) -> None:
         from django.db.models.signals import pre_delete
 
-        from threads import rows
+        from threads.journal import rows
 
         pre_delete.connect(rows.lock_deleted, sender="threads.Thread")

@@ -237,7 +237,7 @@ class Event(models.Model):
 
     The database checks neither thread nor run: it would look both up for every row, which costs
     more than all else about it. Who writes holds the thread's lock, and so does who deletes it
-    (``threads.rows.lock_deleted``). Both are found by the constraints' own indexes.
+    (``threads.journal.rows.lock_deleted``). Both are found by the constraints' own indexes.
     """
 
     id = models.BigAutoField(primary_key=True)

@@ -32,9 +32,9 @@ from sandboxes.proxy import SSE, UnknownStep, ask, events_of, preview_offer, sea
 from threads import selectors
 from threads.errors import NotBegun
 from threads.models import Thread
+from threads.reading.viewers import Viewer, viewer_of
 from threads.requests import thread_of
 from threads.targets import place_of
-from threads.viewers import Viewer, viewer_of
 
 
 class PreviewApi(APIView):

@@ -19,9 +19,9 @@ from sandboxes.core.resolve import LOOPS_IN_SERVER, REMOTE_USER
 from threads.core.fold import RESTARTED
 from threads.core.run_errors import WITHDRAWN, explain_rest
 from threads.core.thread_status import is_unread, thread_status
-from threads.message_pages import page_of as page_of
+from threads.journal.rows import EventRow, as_rows
 from threads.models import Approval, ApprovalRule, Attachment, Event, Run, Thread
-from threads.rows import EventRow, as_rows
+from threads.reading.message_pages import page_of as page_of
 from threads.run import state as run_state
 
 DELETED_LIMIT = 200  # threads of the list of what was deleted

@@ -10,8 +10,8 @@ from threads import (
     permissions_api,
     preview_api,
     queue_api,
-    stream,
 )
+from threads.reading import stream
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("threads", api.ThreadsApi.as_view(), name="threads"),

@@ -35,11 +35,11 @@ from mesh.models import Organization, User
 from mesh.pairing.metadata import issuer
 from mesh.selectors import NotFound, get_membership, list_organizations
 from threads import selectors
-from threads.chunks import rules_chunk
 from threads.errors import BadPageCursor
+from threads.journal.chunks import rules_chunk
 from threads.models import Thread
-from threads.page_cursors import ThreadCursor
-from threads.thread_pages import list_busy, list_threads
+from threads.reading.page_cursors import ThreadCursor
+from threads.reading.thread_pages import list_busy, list_threads
 
 DEFAULT_AGENT = "default"  # who a new chat talks to
 

@@ -41,9 +41,9 @@ from agents.models import Agent
 from mesh import database_pool
 from mesh.models import Organization, User
 from sandboxes.providers.base import SandboxEvent
-from threads.follow import follow
-from threads.journal import Writer
+from threads.journal.writer import Writer
 from threads.models import Message, Run, Thread
+from threads.reading.follow import follow
 
 EVENTS = 20_000  # of all runs together
 LONE = 300

@@ -53,7 +53,7 @@ from sandboxes.daemon.journal import Journal
 from sandboxes.daemon.streams import RunStream
 from sandboxes.daemon.writer import Writer as SandboxWriter
 from tests.bench.bench_journal import make_run, text
-from threads.journal import Writer
+from threads.journal.writer import Writer
 from threads.models import Run
 
 EVERY = 0.005  # seconds between two commits

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from threads.core.fold import fold
+from threads.journal.rows import as_rows
 from threads.models import Event, Thread
-from threads.rows import as_rows
 from threads.run import state as run_state
 
 

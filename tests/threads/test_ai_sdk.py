@@ -25,8 +25,9 @@ from mesh import database_pool
 from mesh.develop import ROOT, TOOLS
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import a_turn, chunk
-from threads import committing, services
-from threads.committing import Share
+from threads import services
+from threads.journal import committing
+from threads.journal.committing import Share
 from threads.models import Run
 
 pytestmark = [

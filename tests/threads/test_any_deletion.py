@@ -26,9 +26,10 @@ from mesh.selectors import NotFound
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import DONE, chunk
 from tests.threads.promises import assert_whole
-from threads import committing, selectors, services
-from threads.committing import Refused, Share
+from threads import selectors, services
 from threads.errors import ThreadPurged
+from threads.journal import committing
+from threads.journal.committing import Refused, Share
 from threads.models import Event, Message, Run, Thread
 from threads.run import state as run_state
 

@@ -24,12 +24,13 @@ from hypothesis.stateful import (
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import DONE, chunk
 from tests.threads.promises import assert_whole
-from threads import committing, selectors, services
-from threads.committing import Missing, Share, StaleFence
+from threads import selectors, services
 from threads.core.queue import moved
 from threads.errors import AlreadyDispatched, ApprovalAnswered, RunOver
+from threads.journal import committing
+from threads.journal.committing import Missing, Share, StaleFence
+from threads.journal.rows import as_rows
 from threads.models import Approval, Event, Run, Thread
-from threads.rows import as_rows
 from threads.run import state as run_state
 from threads.services import Answer, QueueChange
 

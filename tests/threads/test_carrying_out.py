@@ -11,11 +11,12 @@ from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import DONE, chunk
 from tests.threads.promises import assert_whole
 from tests.threads.races import at_once
-from threads import committing, services
-from threads.committing import Share
+from threads import services
 from threads.core.lanes import LINK
+from threads.journal import committing
+from threads.journal.committing import Share
 from threads.models import Approval, Run, Thread
-from threads.orders import Scope, list_work
+from threads.serving.orders import Scope, list_work
 
 PLAN = "# Mend the login\n\n1. Read `auth.py`\n2. Mend it"
 

@@ -16,10 +16,10 @@ from tests.threads.doubles import DONE, LostProcess, ScriptedSandbox, a_turn, ch
 from tests.waiting import auntil
 from threads import selectors, services
 from threads.core.lanes import ALL, LINK, SERVER, lane_of
-from threads.dispatcher import Dispatcher
-from threads.journal import Writer
+from threads.journal.writer import Writer
 from threads.models import Approval, Run, Thread
 from threads.services import attempts
+from threads.serving.dispatcher import Dispatcher
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -338,7 +338,7 @@ async def test_a_loop_in_the_server_waits_for_the_machine_of_its_tools(process, 
 async def test_a_process_takes_no_more_than_it_has_room_for(
     process, post, served, ada, org, agent, monkeypatch
 ):
-    monkeypatch.setattr("threads.dispatcher.ROOM", 1)
+    monkeypatch.setattr("threads.serving.dispatcher.ROOM", 1)
     agents = LostProcess()
     first = await post()
     other = await services_thread(ada, org, agent)

@@ -10,10 +10,11 @@ from rest_framework.test import APIClient
 
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import chunk
-from threads import committing, services
-from threads.committing import Share
+from threads import services
+from threads.journal import committing
+from threads.journal.committing import Share
 from threads.models import Approval, ApprovalRule, Run
-from threads.orders import Scope, list_work
+from threads.serving.orders import Scope, list_work
 
 LS = {"command": "ls -l"}
 

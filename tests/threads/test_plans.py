@@ -15,11 +15,12 @@ from django.utils import timezone
 
 import links.services
 from links.models import Link
-from threads import committing, selectors, services
+from threads import selectors, services
 from threads.core import lanes
+from threads.journal import committing
 from threads.models import Approval, Event, Message, Run, Steer, Thread
-from threads.orders import Scope, list_work
 from threads.run import state as run_state
+from threads.serving.orders import Scope, list_work
 
 pytestmark = pytest.mark.django_db
 

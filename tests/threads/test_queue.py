@@ -12,7 +12,7 @@ from tests.threads.races import at_once
 from threads import selectors, services
 from threads.core.lanes import LINK
 from threads.models import Message, Run
-from threads.orders import Scope, find_order, list_work
+from threads.serving.orders import Scope, find_order, list_work
 
 
 def next_runs(link):

@@ -11,9 +11,10 @@ from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import a_turn, chunk
 from tests.threads.promises import assert_whole
 from tests.threads.races import at_once
-from threads import committing, services
-from threads.committing import Share
+from threads import services
 from threads.errors import ThreadPurged
+from threads.journal import committing
+from threads.journal.committing import Share
 from threads.models import Event, Message, Run, Thread
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -18,11 +18,11 @@ from tests.sandboxes.conftest import use
 from tests.sandboxes.doubles import NotingProvider
 from tests.threads import doubles
 from tests.threads.doubles import a_turn
-from tests.threads.test_dispatcher import ended, serve  # noqa: F401  (a fixture)
+from tests.threads.serving.test_dispatcher import ended, serve  # noqa: F401  (a fixture)
 from tests.waiting import auntil
 from threads import services
 from threads.decopilot.context import find_link
-from threads.noting import note_sandbox
+from threads.serving.noting import note_sandbox
 from threads.targets import Wish, choose_pins, place_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -122,7 +122,7 @@ async def test_a_run_whose_sandbox_can_not_be_noted_is_answered(
     def broken(place):
         raise DatabaseError("The disk is full.")
 
-    monkeypatch.setattr("threads.noting.note_used", broken)
+    monkeypatch.setattr("threads.serving.noting.note_used", broken)
     await sync_to_async(pinned)("docker")
     await serve(doubles.ScriptedSandbox(*a_turn("ok")))
 

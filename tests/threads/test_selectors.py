@@ -11,10 +11,12 @@ from mesh.models import Membership
 from mesh.selectors import NotFound
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import a_turn
-from threads import committing, message_pages, rows, selectors, services, thread_pages
-from threads.committing import Share
+from threads import selectors, services
+from threads.journal import committing, rows
+from threads.journal.committing import Share
+from threads.journal.rows import Draft
 from threads.models import Run
-from threads.rows import Draft
+from threads.reading import message_pages, thread_pages
 
 
 @pytest.fixture

@@ -9,9 +9,11 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from mesh.selectors import NotFound
-from threads import bell, rows, selectors, services
+from threads import selectors, services
 from threads.errors import ApprovalAnswered, MessageIdTaken, RunOver, TooManyQueued
+from threads.journal import rows
 from threads.models import Approval, Message, Run, Thread
+from threads.reading import bell
 from threads.run import state as run_state
 from threads.services import messages
 

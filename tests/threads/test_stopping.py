@@ -11,11 +11,12 @@ from rest_framework.test import APIClient
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import chunk
 from tests.threads.races import at_once
-from threads import committing, services
-from threads.committing import Share
+from threads import services
 from threads.errors import RunOver
+from threads.journal import committing
+from threads.journal.committing import Share
 from threads.models import Approval, ApprovalRule
-from threads.orders import Scope, is_answer_due, list_work
+from threads.serving.orders import Scope, is_answer_due, list_work
 
 ALLOW = services.Answer(decision="allow")
 

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from threads import selectors, services, sweeper
+from threads import selectors, services
 from threads.models import Run
 from threads.services.untaken import ENDED_AFTER, TOLD_AFTER
+from threads.serving import sweeper
 
 pytestmark = pytest.mark.django_db
 

@@ -2,7 +2,7 @@
 
 Events are numbered by their producer (``n`` from 1, within run and fence). The decision
 says which chunks enter the journal, how the run's state moves and what else must be kept;
-``threads.journal`` carries it out in one transaction.
+``threads.journal.writer`` carries it out in one transaction.
 """
 
 from __future__ import annotations

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from threads import rows
-from threads.chunks import status_chunk
 from threads.core.fold import Chunk, Fold, closing, merge
 from threads.core.run_errors import explain
+from threads.journal import rows
+from threads.journal.chunks import status_chunk
+from threads.journal.rows import Draft, EventRow
 from threads.models import Event, Message, Run, Thread
-from threads.rows import Draft, EventRow
 from threads.run import state as run_state
 from threads.run import transitions
 from threads.run.state import Move

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from mesh.selectors import NotFound
-from threads import rows
+from threads.journal import rows
 from threads.models import Run
 
 

@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from threads.chunks import status_chunk
+from threads.journal.chunks import status_chunk
+from threads.journal.rows import Draft
 from threads.models import Approval, Run
-from threads.rows import Draft
 from threads.run import transitions
 
 _GO_ON = (

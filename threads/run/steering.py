@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from threads.chunks import status_chunk, steer_chunk, steering_chunk
 from threads.core.decide import STEER, Decision
+from threads.journal.chunks import status_chunk, steer_chunk, steering_chunk
+from threads.journal.rows import Draft
 from threads.models import Run, Steer
-from threads.rows import Draft
 from threads.run import state as run_state
 from threads.run import transitions
 

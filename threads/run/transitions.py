@@ -18,8 +18,8 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Case, F, Q, QuerySet, When
 
-from threads import rows
 from threads.core import lanes
+from threads.journal import rows
 from threads.models import Message, Run
 from threads.run import state as run_state
 from threads.run.state import Move, WrongMove, check

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from threads import bell
-from threads.rows import EventRow
+from threads.journal.rows import EventRow
+from threads.reading import bell
 
 
 def announce(

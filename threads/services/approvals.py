@@ -12,12 +12,12 @@ from django.utils import timezone
 
 from mesh.models import User
 from mesh.selectors import NotFound
-from threads import rows
-from threads.chunks import approval_chunk
 from threads.core.rules import is_permission, same
 from threads.errors import ApprovalAnswered, RunOver
+from threads.journal import rows
+from threads.journal.chunks import approval_chunk
+from threads.journal.rows import Draft
 from threads.models import Approval, ApprovalRule, Run, Thread
-from threads.rows import Draft
 from threads.run import state as run_state
 from threads.selectors import list_open_questions
 from threads.services.announce import announce

@@ -19,11 +19,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from threads import rows
-from threads.chunks import restarted_chunks, status_chunk
 from threads.core import lanes
+from threads.journal import rows
+from threads.journal.chunks import restarted_chunks, status_chunk
+from threads.journal.rows import Draft
 from threads.models import Approval, Event, Run
-from threads.rows import Draft
 from threads.run import state as run_state
 from threads.run import transitions
 from threads.run.locking import lock_run

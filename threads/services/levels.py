@@ -8,14 +8,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from mesh.models import User
-from threads import rows
 from threads.core.rules import is_permission
+from threads.journal import rows
+from threads.journal.standing import AUTO, PLAN
 from threads.models import Run, Thread
 from threads.run import state as run_state
 from threads.selectors import list_open_questions
 from threads.services.announce import announce
 from threads.services.approvals import Answer, note_answer
-from threads.standing import AUTO, PLAN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

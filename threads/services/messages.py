@@ -15,12 +15,12 @@ from agents.catalog import takes_of
 from mesh.models import User
 from mesh.selectors import NotFound
 from sandboxes.core.resolve import LOOPS_IN_SERVER
-from threads import rows
-from threads.chunks import status_chunk, title_chunk, user_message_chunk
 from threads.core.title import title_from
 from threads.errors import AgentMismatch, MessageIdTaken, TemperatureUnsupported, TooManyQueued
+from threads.journal import rows
+from threads.journal.chunks import status_chunk, title_chunk, user_message_chunk
+from threads.journal.rows import Draft
 from threads.models import Message, Run, Thread
-from threads.rows import Draft
 from threads.run import state as run_state
 from threads.run import transitions
 from threads.services.announce import announce

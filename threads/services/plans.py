@@ -10,19 +10,19 @@ from django.db import transaction
 from agents.harness.questions import PLAN_READY
 from mesh.models import User
 from mesh.selectors import NotFound
-from threads import rows
-from threads.chunks import carried_out_chunks
 from threads.core.title import title_of
 from threads.errors import ApprovalAnswered, RunOver
+from threads.journal import rows
+from threads.journal.chunks import carried_out_chunks
+from threads.journal.rows import Draft
+from threads.journal.standing import AUTO
 from threads.models import Approval, Run, Thread
-from threads.rows import Draft
 from threads.run import state as run_state
 from threads.services.announce import announce
 from threads.services.approvals import Answer, find_question, is_over, note_answer
 from threads.services.messages import NewMessage, post_message
 from threads.services.runs import finish_run
 from threads.services.threads import create_thread
-from threads.standing import AUTO
 from threads.targets import Wish
 
 BEGINNING: Final = "Implement this plan:"

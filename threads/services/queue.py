@@ -17,13 +17,13 @@ from django.utils import timezone
 from agents.catalog import takes_of
 from mesh.models import User
 from mesh.selectors import NotFound
-from threads import rows
-from threads.chunks import queue_chunk, user_message_chunk
 from threads.core.queue import moved
 from threads.core.run_errors import WITHDRAWN
 from threads.errors import AlreadyDispatched, NotTheAuthor
+from threads.journal import rows
+from threads.journal.chunks import queue_chunk, user_message_chunk
+from threads.journal.rows import Draft
 from threads.models import Message, Run, Steer, Thread
-from threads.rows import Draft
 from threads.run import state as run_state
 from threads.run.ending import conclude
 from threads.run.state import Move

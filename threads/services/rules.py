@@ -7,11 +7,11 @@ from uuid import UUID
 from django.db import transaction
 
 from mesh.models import User
-from threads import rows
-from threads.chunks import rules_chunk
 from threads.errors import NoRule, TooManyRules
+from threads.journal import rows
+from threads.journal.chunks import rules_chunk
+from threads.journal.rows import Draft
 from threads.models import Approval, ApprovalRule, Thread
-from threads.rows import Draft
 from threads.services.announce import announce
 
 RULES_LIMIT = 100  # of one thread: more than anybody surveys

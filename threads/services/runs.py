@@ -12,8 +12,8 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from threads import rows
 from threads.core import lanes
+from threads.journal import rows
 from threads.models import Run, Thread
 from threads.run import state as run_state
 from threads.run import transitions

@@ -10,15 +10,15 @@ from django.utils import timezone
 
 from agents.catalog import load_catalog
 from mesh.models import User
-from threads import rows
-from threads.attached import with_references
-from threads.chunks import steering_chunk, ui_message
 from threads.errors import AlreadyDispatched, CannotSteer, NothingRuns
+from threads.journal import rows
+from threads.journal.chunks import steering_chunk, ui_message
+from threads.journal.rows import Draft
 from threads.models import Run, Steer, Thread
-from threads.rows import Draft
 from threads.run import state as run_state
 from threads.services.announce import announce
 from threads.services.queue import lock_own
+from threads.serving.attached import with_references
 
 
 def steer_queued(*, thread: Thread, run_id: UUID, by: User) -> Run:

@@ -15,8 +15,8 @@ from django.db.models import F, Max, Min, Q
 
 from agents.catalog import load_catalog
 from sandboxes.core.resolve import REMOTE_USER
-from threads import rows
 from threads.core import lanes
+from threads.journal import rows
 from threads.models import Event, Run, Thread
 from threads.run import state as run_state
 from threads.run import transitions

@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from agents.models import Agent
 from mesh.models import Organization, User
-from threads import rows
-from threads.chunks import title_chunk
+from threads.journal import rows
+from threads.journal.chunks import title_chunk
+from threads.journal.rows import Draft
 from threads.models import Run, Thread
-from threads.rows import Draft
 from threads.run.locking import lock_run
 from threads.services.announce import announce
 from threads.services.runs import cancel

@@ -13,11 +13,11 @@ from django.db.models import DateTimeField, Exists, F, OuterRef, Q, QuerySet, Su
 from django.db.models.functions import Coalesce, Greatest
 
 from sandboxes.core.resolve import REMOTE_USER
-from threads import rows
-from threads.chunks import status_chunk
 from threads.core import lanes
+from threads.journal import rows
+from threads.journal.chunks import status_chunk
+from threads.journal.rows import Draft
 from threads.models import Run
-from threads.rows import Draft
 from threads.run import state as run_state
 from threads.run.locking import lock_run
 from threads.services.announce import announce

@@ -30,7 +30,7 @@ from tests.standin import serving
 from tests.threads.decopilot.conftest import Reader, add_key, make_run
 from tests.waiting import auntil
 from threads.decopilot.provider import DecopilotProvider
-from threads.turn_input import harness_input
+from threads.serving.turn_input import harness_input
 
 ROOT = Path(__file__).resolve().parents[3]
 PLACE = Place("docker", None, "main-0123456789abcdef", title="Mesh")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import DONE, a_turn, chunk
-from threads import chunks
 from threads.core.decide import HOLD_LIMIT, OURS, Gap, Question, RunFacts, decide, hold_from
+from threads.journal import chunks
 from threads.run.state import FINISHED
 
 

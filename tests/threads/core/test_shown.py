@@ -67,6 +67,8 @@ def test_nothing_is_both_shown_and_listed_as_not_shown():
 
 
 def test_no_agent_can_say_what_the_server_says_of_a_thread():
-    ours = set(re.findall(r'"(data-[a-z-]+)"', (ROOT / "threads/chunks.py").read_text("utf-8")))
+    ours = set(
+        re.findall(r'"(data-[a-z-]+)"', (ROOT / "threads/journal/chunks.py").read_text("utf-8"))
+    )
 
     assert ours - NOT_OURS_ALONE <= OURS

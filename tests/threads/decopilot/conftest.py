@@ -19,7 +19,7 @@ from tests.threads.doubles import ScriptedSandbox
 from threads import services as threads
 from threads.decopilot.provider import DecopilotProvider
 from threads.models import Run, Thread
-from threads.turn_input import harness_input
+from threads.serving.turn_input import harness_input
 
 SECRET = f"sk-ant-{MARK}"
 

@@ -13,7 +13,7 @@ from tests.threads.decopilot.test_runs import started
 from tests.waiting import auntil
 from threads.decopilot import engine, naming
 from threads.models import Event, Run, Thread
-from threads.orders import harness_input
+from threads.serving.orders import harness_input
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SAID = "say: A better name"

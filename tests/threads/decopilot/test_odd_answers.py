@@ -14,7 +14,7 @@ from mesh.lib.addresses import parse_allowed
 from tests.harness.shapes import check_chunks
 from tests.threads.decopilot.conftest import SECRET, add_key, make_run
 from threads.decopilot import engine, loop
-from threads.orders import harness_input
+from threads.serving.orders import harness_input
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

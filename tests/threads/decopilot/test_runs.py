@@ -25,8 +25,8 @@ from threads.decopilot import engine
 from threads.decopilot.provider import DecopilotProvider
 from threads.models import Attachment, Event, Run, Thread
 from threads.services import NewMessage
+from threads.serving.turn_input import harness_input
 from threads.targets import Wish
-from threads.turn_input import harness_input
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

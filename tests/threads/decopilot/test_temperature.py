@@ -9,7 +9,7 @@ from agents.models import DefaultModel
 from tests.harness.shapes import check_chunks
 from tests.threads.decopilot.conftest import add_key, make_run
 from tests.threads.decopilot.test_runs import started
-from threads.orders import harness_input
+from threads.serving.orders import harness_input
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,11 +6,12 @@ import pytest
 
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import DONE, chunk
-from threads import committing, services
-from threads.committing import Share
+from threads import services
 from threads.core.lanes import LINK
+from threads.journal import committing
+from threads.journal.committing import Share
 from threads.models import Approval, Run
-from threads.orders import Scope, find_order, list_work
+from threads.serving.orders import Scope, find_order, list_work
 
 LS = {"command": "ls"}
 SESSION = chunk("message-metadata", messageMetadata={"codingAgentSessionId": "s1"})

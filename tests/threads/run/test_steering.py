@@ -10,11 +10,12 @@ from rest_framework.test import APIClient
 
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import DONE, chunk
-from threads import committing, selectors, services
-from threads.committing import Share
+from threads import selectors, services
 from threads.core.lanes import LINK
+from threads.journal import committing
+from threads.journal.committing import Share
 from threads.models import Run, Steer
-from threads.orders import Scope, list_work
+from threads.serving.orders import Scope, list_work
 
 
 @pytest.fixture

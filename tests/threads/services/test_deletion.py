@@ -15,10 +15,11 @@ from sandboxes.models import SandboxRunnerState
 from sandboxes.providers.base import SandboxEvent
 from sandboxes.services import record_sandbox
 from tests.threads.doubles import a_turn, chunk
-from threads import committing, services
-from threads.committing import Share
+from threads import services
 from threads.core.deletion import PURGED
 from threads.errors import ThreadPurged
+from threads.journal import committing
+from threads.journal.committing import Share
 from threads.models import (
     Approval,
     ApprovalRule,

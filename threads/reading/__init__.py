@@ -1,0 +1,1 @@
+"""Reading threads: live and in pages."""

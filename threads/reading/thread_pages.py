@@ -1,0 +1,93 @@
+"""The viewer's threads in pages: what lists show, newest first, and what a search finds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import connection
+from django.db.models import Q
+
+from mesh.models import Organization, User
+from threads.models import UNTITLED, Run, Thread
+from threads.reading.page_cursors import ThreadCursor
+from threads.run import state as run_state
+from threads.selectors import summarised, visible
+
+THREADS: Final = 50  # of a page that nobody gave another limit
+MOST_THREADS: Final = 200
+MOST_BUSY: Final = 100  # threads at work that a page shows before the others
+MOST_WORDS: Final = 10  # of a search
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadPage:
+    """Threads, the newest first, each ready for ``thread_summary``, and the pages beside them.
+
+    ``older`` is None at the list's end. ``newer`` is None for an empty list only: threads that
+    come later, or change, are found behind it.
+    """
+
+    threads: list[Thread]
+    older: str | None
+    newer: str | None
+
+
+def list_threads(
+    *,
+    viewer: User,
+    organization: Organization,
+    behind: ThreadCursor | None = None,
+    down_to: ThreadCursor | None = None,
+    search: str = "",
+    limit: int = THREADS,
+) -> ThreadPage:
+    """Return a page of the viewer's threads whose titles have all words of ``search``; one query.
+
+    A thread that is changed goes to the list's beginning. Whoever goes on to older pages meets
+    each thread once at most, and behind the first page's ``newer`` what went past them.
+    ``down_to`` asks again for a first page: for as many threads as have come into it since,
+    unless these are more than ``MOST_THREADS``.
+    """
+    threads = summarised(visible(viewer)).filter(organization=organization)
+    for word in search.split()[:MOST_WORDS]:
+        threads = threads.filter(_has_in_title(word))
+    if behind is not None and behind.is_newer:
+        later = Q(updated_at__gt=behind.at) | Q(updated_at=behind.at, pk__gt=behind.thread_id)
+        # The first condition alone is what an index can begin at.
+        found = threads.filter(later, updated_at__gte=behind.at).order_by("updated_at", "pk")
+        rows = list(found[:limit])[::-1]
+        return ThreadPage(rows, _cursor(rows[-1:]), _cursor(rows[:1], is_newer=True) or str(behind))
+    if behind is not None:
+        earlier = Q(updated_at__lt=behind.at) | Q(updated_at=behind.at, pk__lt=behind.thread_id)
+        threads = threads.filter(earlier, updated_at__lte=behind.at)
+    newest_first = threads.order_by("-updated_at", "-pk")
+    if down_to is not None:
+        later = Q(updated_at__gt=down_to.at) | Q(updated_at=down_to.at, pk__gte=down_to.thread_id)
+        rows = list(newest_first.filter(later, updated_at__gte=down_to.at)[: MOST_THREADS + 1])
+        if len(rows) <= MOST_THREADS:
+            return ThreadPage(rows, str(down_to), _cursor(rows[:1], is_newer=True))
+    rows = list(newest_first[: limit + 1])
+    older = _cursor(rows[limit - 1 : limit]) if len(rows) > limit else None
+    return ThreadPage(rows[:limit], older, _cursor(rows[:1], is_newer=True))
+
+
+def _cursor(row: list[Thread], *, is_newer: bool = False) -> str | None:
+    return str(ThreadCursor(row[0].updated_at, row[0].pk, is_newer)) if row else None
+
+
+def _has_in_title(word: str) -> Q:
+    # LIKE of SQLite knows capitals of ASCII only; its REGEXP is Python's.
+    on_sqlite = connection.vendor == "sqlite"
+    found = Q(title__iregex=re.escape(word)) if on_sqlite else Q(title__icontains=word)
+    return found | Q(title="") if word.lower() in UNTITLED.lower() else found
+
+
+def list_busy(*, viewer: User, organization: Organization) -> list[Thread]:
+    """Return the viewer's threads in which a run waits or works, the newest first; one query."""
+    open_runs = Run.objects.filter(thread__owner=viewer, state__in=run_state.UNFINISHED).order_by()
+    threads = summarised(visible(viewer)).filter(
+        organization=organization, pk__in=open_runs.values("thread_id")
+    )
+    return list(threads.order_by("-updated_at", "-pk")[:MOST_BUSY])

@@ -1,0 +1,1 @@
+"""Serving runs: finding work, following what runs, and what stands beside the requests."""
