@@ -157,7 +157,7 @@ def decide(run: RunFacts, events: Sequence[Numbered], *, status: Any) -> Decisio
         if event.n != decision.last_n + 1:
             raise Gap(f"{event.n} after {decision.last_n}")
         decision.last_n = event.n
-        if not decision.move.ends and not decision.move.begins_anew:
+        if turn.is_open:
             turn.take(event, is_stopping=run.is_stopping)
     return decision
 
@@ -172,6 +172,7 @@ class _Turn:
 
     def __init__(self, decision: Decision, run: RunFacts, status: Any) -> None:
         self.decision, self.status = decision, status
+        self.is_open = not decision.move.ends  # what comes once it is not, is counted only
         self.waits_for, self.stance = dict(run.waits_for), run.stance
         self.resumptions, self.has_session = run.resumptions, run.has_session
         self.may_resume = run.can_resume and run.resumptions < RESUMPTIONS and not run.is_stopping
@@ -282,7 +283,7 @@ class _Turn:
 
     def check_call(self, chunk: Chunk) -> None:
         """Stop an agent that made a call for which it waits: nobody has answered."""
-        if chunk.get("type") != "tool-output-available" or self.decision.move.ends:
+        if chunk.get("type") != "tool-output-available" or not self.is_open:
             return
         call = str(chunk.get("toolCallId"))[:100]
         if any(each.call == call and not each.decision for each in self.waits_for.values()):
@@ -295,6 +296,7 @@ class _Turn:
         that machine has had a hand in it.
         """
         self.decision.move = Move(state=run_state.FAILED, code=ANSWERED_ELSEWHERE)
+        self.is_open = False
         self.decision.finish = None
 
     def resumes(self) -> bool:
@@ -329,6 +331,7 @@ class _Turn:
                 self.decision.usage[name] = metadata[name]
 
     def done(self, *, is_stopping: bool) -> None:
+        self.is_open = False
         if self.resumes():
             self.goes(state=run_state.DISPATCHED, begins_anew=True)
         else:

@@ -26,7 +26,6 @@ from threads.run.ending import conclude
 from threads.run.resuming import resume_run
 from threads.run.state import Move
 from threads.run.steering import keep_steers
-from threads.run.transitions import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -337,13 +336,7 @@ class _Commit:
                 _KEEP_THREADS,
                 [{"last_seq": one.last_seq, "id": rows.key(one.id)} for one in threads.values()],
             )
-            transitions.advance(
-                [
-                    Progress(run_id=run.id, before=run.before, last_n=run.last_n, move=run.move)
-                    for run in self.runs.values()
-                ],
-                now=self.now,
-            )
+            transitions.advance(self.runs.values(), now=self.now)
         for run in self.runs.values():
             run.before = run.move.state
         self.numbered, self.runs = [], {}

@@ -9,10 +9,10 @@ caller's transaction; whoever changes a run that another process may change has 
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from django.db import connection
@@ -239,14 +239,20 @@ def hand_over(run: Run, *, now: datetime) -> Owed | None:
     return Owed() if moved else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(Protocol):
     """How far an attempt's events have brought a run that was ``before``."""
 
-    run_id: UUID
-    before: str
-    last_n: int
-    move: Move
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def before(self) -> str: ...
+
+    @property
+    def last_n(self) -> int: ...
+
+    @property
+    def move(self) -> Move: ...
 
 
 # What the journal writes of a run with each commit, and its type in PostgreSQL.
@@ -268,7 +274,7 @@ _KEEP_RUNS: Final = f"""
 """  # noqa: S608 - our own names
 
 
-def advance(made: Sequence[Progress], *, now: datetime) -> None:
+def advance(made: Iterable[Progress], *, now: datetime) -> None:
     """Write the progress of many runs, none of which ends, in one statement where the database
     can: the journal does so with every commit."""
     stamp = connection.ops.adapt_datetimefield_value(now)
@@ -277,11 +283,18 @@ def advance(made: Sequence[Progress], *, now: datetime) -> None:
         move = each.move
         if move.state != each.before:
             check(each.before, move.state)
-        if move.ends:
-            raise WrongMove("Only end() ends a run.")
-        kept = (each.last_n, stamp, move.state, move.code, move.text)
-        named = dict(zip(_PROGRESS, kept, strict=True))
-        values.append({**named, "id": rows.key(each.run_id)})
+            if move.ends:
+                raise WrongMove("Only end() ends a run.")
+        values.append(
+            {  # in the order of _PROGRESS
+                "last_n": each.last_n,
+                "progress_at": stamp,
+                "state": move.state,
+                "error_code": move.code,
+                "error_text": move.text,
+                "id": rows.key(each.id),
+            }
+        )
     rows.update_many(_KEEP_RUN, _KEEP_RUNS, values)
 
 
