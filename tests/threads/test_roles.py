@@ -93,7 +93,9 @@ API = {
     "agents/<slug:name>/restore": MANAGER,
     "agents/<slug:name>/mcp-servers/<slug:server>": MANAGER,
     "decopilot/threads": MEMBER,
+    "decopilot/threads/deleted": MEMBER,
     "decopilot/threads/<uuid:thread_id>": OWN,
+    "decopilot/threads/<uuid:thread_id>/restore": OWN,
     "decopilot/threads/<uuid:thread_id>/seen": OWN,
     "decopilot/threads/<uuid:thread_id>/messages": OWN,
     "decopilot/threads/<uuid:thread_id>/messages/<uuid:message_id>/part": OWN,
@@ -144,6 +146,8 @@ PAGES = {
     "<slug:org>/popover": MEMBER_PAGE,
     "<slug:org>/choose": MEMBER_PAGE,
     "<slug:org>/threads/<uuid:thread_id>": OWN_PAGE,
+    "<slug:org>/settings/deleted": MEMBER_PAGE,
+    "<slug:org>/settings/deleted/<uuid:thread_id>/restore": OWN_PAGE,
 }
 OTHERS = {
     "admin/login/": (SIGN_IN, FORBIDDEN, FORBIDDEN, FORBIDDEN, SIGN_IN),
