@@ -164,13 +164,13 @@ def test_the_rows_are_fresh_while_it_is_open_and_focus_stays(page, server, opene
 def test_what_is_picked_while_fresh_rows_are_on_their_way_stays_picked(page, server, opened):
     opened()
     held = []
-    page.route("**/live?*smart", lambda route: held.append(route))
-    with page.expect_request("**/live?*smart"):
+    page.route("**/live?*smart*", lambda route: held.append(route))
+    with page.expect_request("**/live?*smart*"):
         server.change_link(cause="")
 
     page.get_by_text("Haiku", exact=True).click()
     server.chat = made_up.chat(active=("claude-code", "fast"))
-    with page.expect_response("**/live?*fast"):
+    with page.expect_response("**/live?*fast*"):
         held[0].fulfill(body=OLD, content_type="text/html")
 
     expect(page.locator("[value='claude-code:fast']")).to_be_checked()

@@ -122,6 +122,7 @@ export class Sidebar {
   /** Keep the older rows below the fresh list, unless it ends elsewhere or is of another search. */
   showRows(fresh, words) {
     const older = fresh.getElementById("older-threads");
+    if (!older) return; // of a server that is older than this page
     const upto = older.querySelector("[data-older]")?.dataset.older ?? null;
     if (upto !== this.upto || words !== this.searched) {
       Object.assign(this, { upto, searched: words });

@@ -26,7 +26,7 @@ def turn_input(run_id, *steps, thread="thread-1", model="plain:one", text=None, 
     return {
         "threadId": thread,
         "runId": run_id,
-        "taskId": thread,
+        "taskId": changes.get("threadId", thread),
         "messages": [{"id": "m", "role": "user", "parts": [{"type": "text", "text": prompt}]}],
         "models": {"credentialId": "c", "thinking": {"id": model, "title": "One"}},
         "mode": "default",
