@@ -12,9 +12,10 @@ from sandboxes.daemon.descendants import Marks, mark_of, marked
 from tests.sandboxes.daemon.sandbox import is_alive, kinds_of, read_words, text_of
 from tests.waiting import auntil
 
-pytestmark = pytest.mark.programs
-
-pytestmark = pytest.mark.skipif(not HAS_PROC, reason="only Linux adopts orphans")
+pytestmark = [
+    pytest.mark.programs,
+    pytest.mark.skipif(not HAS_PROC, reason="only Linux adopts orphans"),
+]
 ESCAPES = ["attached", "orphan", "hidden"]
 
 
