@@ -7,7 +7,7 @@ from uuid import UUID
 import httpx
 from asgiref.sync import async_to_sync
 
-from links import held, selectors, services
+from links import held_machines, selectors, services
 from links.errors import LinkOffline
 from links.internal import app
 from links.internal.caller import owners
@@ -24,7 +24,7 @@ async def client_for(link_id: UUID) -> httpx.AsyncClient:
     Raises:
         LinkOffline: no process is known to hold a tunnel to the machine.
     """
-    connection = held.find(link_id)
+    connection = held_machines.find(link_id)
     if connection is not None:
         return connection.client
     return owners().client(link_id, await owner_of(link_id))
@@ -32,7 +32,7 @@ async def client_for(link_id: UUID) -> httpx.AsyncClient:
 
 def held_here() -> frozenset[UUID]:
     """Return the ids of the links whose sockets this process holds."""
-    return held.ids()
+    return held_machines.ids()
 
 
 async def check(link_id: UUID, *, owner: str) -> float | None:
@@ -41,10 +41,10 @@ async def check(link_id: UUID, *, owner: str) -> float | None:
     ``owner`` is where the process takes requests that holds the machine, if not this one. A
     machine that stays silent altogether is marked offline, and its socket is closed.
     """
-    connection = held.find(link_id)
+    connection = held_machines.find(link_id)
     if connection is not None:
         return await app.check(connection)
-    if not owner or owner == held.address():
+    if not owner or owner == held_machines.address():
         return None
     try:
         return await owners().check(link_id, owner)
@@ -68,6 +68,6 @@ async def owner_of(link_id: UUID) -> str:
     """
     address: str = await database_pool.reads.run(selectors.find_owner_address, link_id=link_id)
     # Our own address: the row is older than the end of our connection.
-    if not address or address == held.address():
+    if not address or address == held_machines.address():
         raise LinkOffline
     return address

@@ -24,7 +24,7 @@ from links.wire.errors import TunnelError
 from links.wire.heads import RequestHead
 from links.wire.messages import MachineStatus
 from links.wire.tunnel import Tunnel
-from mesh.answers import bounded_client
+from mesh.http_client import bounded_client
 from mesh.lib.asgi import Message, Send
 from mesh.version import VERSION
 

@@ -20,19 +20,19 @@ from uuid import UUID
 import httpx
 from websockets.typing import Subprotocol
 
-from links import held, services
+from links import held_machines, services
 from links.connection import CHECK_WITHIN, FIRST_ANSWER, Pulse
 from links.core.ownership import Hold
 from links.core.presence import Fact
 from links.gateway import Gateway
 from links.services import Claimed
-from links.services.calling import Reachable
+from links.services.direct_machines import Reachable
 from links.sockets import MAX_MESSAGE, ClientSocket, Parting, Straight, address_of, connected
 from links.transport import LAPTOP, Signed, handshake_proof
 from links.wire.closing import SILENT, SUPERSEDED
 from mesh import database_pool
-from mesh.answers import LITTLE_UNSENT, bounded_client
 from mesh.database_errors import DATABASE_AWAY
+from mesh.http_client import LITTLE_UNSENT, bounded_client
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ class Directs:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._loop = self._looking = None
 
-    def ring(self, link_id: UUID) -> None:
+    def notify(self, link_id: UUID) -> None:
         """Look at once: a machine changed. Safe from any thread."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._rung.set)
@@ -182,7 +182,7 @@ class Directs:
                 services.claim_reachable,
                 machine=machine,
                 connection_id=connection.id,
-                node_address=held.address(),
+                node_address=held_machines.address(),
             )
             if connection.claimed is not None:
                 self._gateway.took(machine.link_id, connection)

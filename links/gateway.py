@@ -14,11 +14,11 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from links import held, services
+from links import held_machines, services
 from links.connection import Connection, Pulse
 from links.core.presence import Fact, cause_of
 from links.errors import BadToken, FromAPage, LinkUnknown, StoreNotReady
-from links.held import Held
+from links.held_machines import Held
 from links.sign_ins import SignIns
 from links.wire.closing import NOT_REGISTERED, SIGNED_OUT, SUPERSEDED
 from links.wire.errors import TunnelError, UpgradeRequired
@@ -145,7 +145,7 @@ class Gateway:
                     secret_fingerprint=fingerprint,
                     server_key=None if server_key is None else str(server_key),
                     connection_id=connection.id,
-                    node_address=held.address(),
+                    node_address=held_machines.address(),
                     slept=connection.hello.get("slept"),
                     sign_in=sign_in,
                 )
@@ -161,7 +161,7 @@ class Gateway:
 
     def took(self, link_id: UUID, connection: Held) -> None:
         """Enter a machine that was claimed into the book, and tell that it is up."""
-        older = held.put(link_id, connection)
+        older = held_machines.put(link_id, connection)
         if older is not None:
             older.close(SUPERSEDED, "superseded")
         self._run(self._on_up(link_id))
@@ -175,7 +175,7 @@ class Gateway:
         if connection.claimed is None:
             return
         link_id, fact = connection.claimed.link_id, connection.ended_by
-        held.remove(link_id, connection)
+        held_machines.remove(link_id, connection)
         self._heard.pop(connection.id, None)
         try:
             cause = await database_pool.presence.run(
@@ -188,7 +188,7 @@ class Gateway:
         logger.info("link %s is down: %s", link_id, cause or fact.value)
         # Also where the row was not ours any more (it was revoked, say): what runs through this
         # tunnel must hear of it, unless a newer connection took over.
-        is_replaced = connection.is_superseded or held.find(link_id) is not None
+        is_replaced = connection.is_superseded or held_machines.find(link_id) is not None
         if cause or not is_replaced:
             self._run(self._on_down(link_id, cause or cause_of(fact)))
 
@@ -222,7 +222,7 @@ class Gateway:
         by_id = {one.id: one for one in connections}
         holds = [one.hold for one in connections if one.hold is not None]
         closing = await database_pool.presence.run(
-            services.judge_holds, holds=holds, node_address=held.address()
+            services.judge_holds, holds=holds, node_address=held_machines.address()
         )
         for connection_id, how in closing.items():
             fact = Fact.SIGN_IN_ENDED if how.code == SIGNED_OUT else Fact.CLOSED_HERE

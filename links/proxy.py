@@ -11,7 +11,7 @@ from uuid import UUID
 
 from websockets.typing import Subprotocol
 
-from links import calls, held
+from links import calls, held_machines
 from links.errors import LinkOffline
 from links.internal.signing import signed_headers
 from links.sockets import (
@@ -49,7 +49,7 @@ async def proxy_websocket(
 
 
 async def _open(link_id: UUID, target: str, headers: Pairs, wanted: Sequence[str]) -> FarSocket:
-    connection = held.find(link_id)
+    connection = held_machines.find(link_id)
     if connection is not None:
         return await connection.websocket(target, headers, wanted)
     try:

@@ -87,7 +87,7 @@ def find_online_link(*, viewer: User, machine_id: str | None = None) -> LinkView
 
 
 def find_owner(*, link_id: UUID) -> int | None:
-    """Return the id of the user whose machine it is, for those who ring that user's pages.
+    """Return the id of the user whose machine it is, to notify that user's pages.
 
     Remembered: a machine never changes hands, and it is asked each time one comes or goes.
     """

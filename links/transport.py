@@ -14,7 +14,7 @@ from links.peer import Peer, Stream, StreamLost
 from links.wire import signing
 from links.wire.errors import TooManyStreams, TunnelNotReady
 from links.wire.heads import RequestHead
-from mesh.answers import MIB, Limits
+from mesh.http_client import MIB, Limits
 from mesh.lib.targets import checked_target
 
 # Of a laptop, which answers as its person likes. Read whole are files, changes, output of tasks.

@@ -13,8 +13,8 @@ from typing import Final
 
 from django.utils import timezone
 
-from links import held, services
-from links.held import Held
+from links import held_machines, services
+from links.held_machines import Held
 from links.internal.listener import Listener
 from mesh import database_pool
 from mesh.database_errors import DATABASE_AWAY
@@ -64,7 +64,7 @@ class Upkeep:
     async def once(self) -> None:
         """Look at every deadline, and at the row of every socket that is held here."""
         await database_pool.presence.run(services.expire)
-        if connections := held.all_of_them():
+        if connections := held_machines.all_of_them():
             await self._judge(connections)
 
     async def _go_on(self) -> None:

@@ -12,9 +12,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import render
 
+from mesh.client_address import address_of
 from mesh.invitations import IN_SESSION, InvitationRefused, invitation_in, join
 from mesh.models import Membership, Role, User
-from mesh.proxied import address_of
 
 
 def owners() -> QuerySet[Membership]:

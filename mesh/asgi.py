@@ -23,13 +23,13 @@ from links.gateway import make_gateway
 from links.internal.listener import Listener
 from links.services import presence_changed
 from links.upkeep import Upkeep
-from mesh.bodies import limited
+from mesh.body_limits import limited
+from mesh.client_address import Proxied
 from mesh.content_types import with_readable_type
+from mesh.early_authentication import is_signed_in
 from mesh.lib.asgi import Receive, Send
 from mesh.lib.origins import own_origins
-from mesh.proxied import Proxied
 from mesh.readers import impatient
-from mesh.senders import is_signed_in
 from sandboxes.preview.app import Previews, preview_of
 from threads.mcp_gateway import has_token_of_thread
 from threads.origin import same_origin_only
@@ -60,7 +60,7 @@ internal = (
 )
 upkeep = Upkeep(judge=laptops.judge, listener=internal)
 called = Directs(laptops)
-presence_changed.append(called.ring)
+presence_changed.append(called.notify)
 previews = Previews(
     frame_ancestors=lambda: own_origins(mesh_url=settings.MESH_URL),
     mesh_url=lambda: settings.MESH_URL,

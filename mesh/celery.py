@@ -53,27 +53,27 @@ def join(**_: Any) -> None:
 signals.import_modules.connect(join, weak=False)
 
 
-class ServerLane(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+class ExecutorStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
     """Has the worker also run the agents whose loop is not on a person's machine (ADR 10)."""
 
     requires = ("celery.worker.components:Pool",)
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
-        self.lane: Any = None
+        self.executor: Any = None
 
     def start(self, parent: Any) -> None:
-        from threads.serving.worker import ServerLane as Lane  # the apps are loaded only by now
+        from threads.serving.worker import ServerExecutor  # the apps are loaded only by now
 
-        self.lane = Lane()
-        self.lane.start()
+        self.executor = ServerExecutor()
+        self.executor.start()
 
     def stop(self, parent: Any) -> None:
-        if self.lane is not None:
-            self.lane.stop()
-            self.lane = None
+        if self.executor is not None:
+            self.executor.stop()
+            self.executor = None
 
     terminate = stop
 
 
-app.steps["worker"].add(ServerLane)
+app.steps["worker"].add(ExecutorStep)

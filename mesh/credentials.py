@@ -1,7 +1,7 @@
 """What somebody signed in with, and whether it still holds, for those who stay connected.
 
 A request is checked when it begins. A stream or a socket outlives a sign-out, a new password, a
-revoked token: what opened it is asked for again (``mesh.watch``).
+revoked token: what opened it is asked for again (``mesh.connection_checks``).
 """
 
 from __future__ import annotations

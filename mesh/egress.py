@@ -3,7 +3,7 @@
 The name is resolved here, every address of it is looked at, and the connection goes to one of
 the addresses that were looked at. So a name that points elsewhere a moment later gains nothing,
 and each hop of a redirect, being a request of its own, is looked at again. What comes back is
-taken within limits (``mesh.answers``).
+taken within limits (``mesh.http_client``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
-from mesh.answers import DEFAULT, UNASKED, Bounded, Limits, bounded, in_pieces
+from mesh.http_client import DEFAULT, UNASKED, Bounded, Limits, bounded, in_pieces
 from mesh.lib.addresses import Address, Allowed, first_refused, is_odd_number, parse_address
 from mesh.lib.errors import AppError
 

@@ -24,7 +24,7 @@ _COMMON: Final[Mapping[str, Any]] = {
     "log_config": None,
     "access_log": False,
     "server_header": False,
-    "proxy_headers": False,  # mesh.proxied reads them, by MESH_PROXIES
+    "proxy_headers": False,  # mesh.client_address reads them, by MESH_PROXIES
     # The tunnel's frames are data already packed or tokens too short to pack.
     "ws_per_message_deflate": False,
     # Whoever talks through a WebSocket finds out by its own pings who is still there.

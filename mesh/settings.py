@@ -198,7 +198,7 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 if _url.scheme == "https":
-    # Whether a request came by TLS is the word of a trusted proxy (mesh.proxied), not a header's.
+    # mesh.client_address decides whether a request came by TLS: only a trusted proxy is believed.
     SECURE_SSL_REDIRECT = True
     SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True

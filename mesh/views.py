@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.request import Request
 
-from mesh import entry, invitations
+from mesh import invitations, sign_in_link
 from mesh.accounts import owners
 from mesh.api import StalePage, answer_server_error
 from mesh.database_errors import AnyDatabaseError
@@ -54,7 +54,7 @@ def enter(request: HttpRequest) -> HttpResponseBase:
 
     Through allauth like any sign-in: an owner who has set up a second factor is asked for it.
     """
-    user = entry.redeem(request.GET.get("ticket", "")) if settings.MESH_EMBEDDED else None
+    user = sign_in_link.redeem(request.GET.get("ticket", "")) if settings.MESH_EMBEDDED else None
     if user is not None:
         answer: HttpResponseBase = perform_login(request, Login(user=user, redirect_url="/"))
         return answer

@@ -28,31 +28,31 @@ from agents.models import Agent
 from agents.selectors import get_agent
 from links.api import Tool
 from links.wire.headers import REFUSAL
-from mesh import database_pool, foreign
+from mesh import database_pool, foreign_content
 from mesh.api import signed_in
+from mesh.connection_checks import Right, RightLost, until_lost, while_held
 from mesh.credentials import Credential, credential_of, find_good, find_members
-from mesh.foreign import refuse_to_show
+from mesh.foreign_content import refuse_to_show
 from mesh.lib.errors import AppError, MethodNotAllowed, Unauthorized
 from mesh.models import User
 from mesh.readers import Stream
 from mesh.selectors import NotFound, get_membership
 from mesh.tokens import bearer, find_persons_sign_in
-from mesh.watch import Right, RightLost, until_lost, while_held
 from sandboxes import providers
 from sandboxes.api import AgentUnknown
 from sandboxes.core.preview import origin_of
 from sandboxes.core.vm_routes import FETCHED, Asked, is_step, parse_rest
 from sandboxes.preview.tickets import TICKET_LIVES, Grant, make_ticket
 from sandboxes.providers.base import LinkOffline, Place, SandboxDown, StreamCut
-from sandboxes.resolving import find_sandbox
+from sandboxes.resolution import find_sandbox
 
 LONG: Final = 150.0  # seconds: a task of two minutes, and its answer
 READY_WITHIN: Final = 60.0  # seconds in which a sandbox that is starting may appear
 LOOK_EVERY: Final = 0.5
 KEEPALIVE: Final = 15.0
 SSE: Final = {
-    **foreign.HEADERS,
-    "Content-Type": foreign.EVENTS,
+    **foreign_content.HEADERS,
+    "Content-Type": foreign_content.EVENTS,
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",
     "Content-Encoding": "identity",
@@ -237,7 +237,7 @@ def place_of(*, viewer: User, agent: Agent, branch: str, needs: bool = True) -> 
 async def ask(
     place: Place, method: str, route: str, body: Any, *, goes: bool = True
 ) -> HttpResponse:
-    """Return what a sandbox answers: its status, and its body as data (``mesh.foreign``).
+    """Return what a sandbox answers: its status, and its body as data (``mesh.foreign_content``).
 
     Raises:
         NoRunner: its machine is not connected.
@@ -275,8 +275,8 @@ def _as_data(reply: httpx.Response) -> HttpResponse:
     return HttpResponse(
         reply.content,
         status=reply.status_code,
-        content_type=foreign.data_type(reply.headers.get("content-type", "")),
-        headers={**foreign.HEADERS, "Cache-Control": "no-store"},
+        content_type=foreign_content.data_type(reply.headers.get("content-type", "")),
+        headers={**foreign_content.HEADERS, "Cache-Control": "no-store"},
     )
 
 

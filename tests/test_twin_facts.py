@@ -12,11 +12,11 @@ from links.daemon.config import PORT
 from links.daemon.doctor.server import NOT_BUFFERED
 from links.wire import nonces, signing
 from links.wire.messages import needed_for
-from mesh import watch
+from mesh import connection_checks
 from sandboxes.daemon import events, journal, streams
 from sandboxes.daemon.tasks import task
 from sandboxes.preview import app as preview
-from sandboxes.providers import direct, speaking
+from sandboxes.providers import direct, sandbox_client
 from threads.core import attachments
 from threads.decopilot import provider, shell
 from threads.reading import consumers
@@ -37,7 +37,7 @@ def constant(script, name):
 
 @pytest.mark.parametrize("said_every", [streams.PING_EVERY, events.REPEAT_EVERY])
 def test_the_server_waits_for_two_signs_of_life_of_a_sandbox_s_stream(said_every):
-    assert 2 * said_every < speaking.SILENCE_LIMIT
+    assert 2 * said_every < sandbox_client.SILENCE_LIMIT
 
 
 def test_a_stream_of_the_doctor_stays_open_longer_than_it_waits_for_the_event():
@@ -48,7 +48,7 @@ def test_a_nonce_is_remembered_for_as_long_as_its_request_is_good():
     assert nonces.KEEP > 2 * signing.MAX_DRIFT + 1
 
 
-@pytest.mark.parametrize("look_every", [sign_ins.LOOK_EVERY, watch.LOOK_EVERY])
+@pytest.mark.parametrize("look_every", [sign_ins.LOOK_EVERY, connection_checks.LOOK_EVERY])
 def test_who_lost_a_right_is_gone_within_five_seconds(look_every):
     assert look_every + upkeep.EVERY <= 5
 

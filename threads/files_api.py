@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from mesh import foreign
+from mesh import foreign_content
 from mesh.api import signed_in
 from mesh.selectors import get_membership
 from threads import selectors, services
@@ -27,7 +27,7 @@ from threads.core.attachments import IMAGE_LIMIT, TEXT
 from threads.errors import FileTooLarge
 
 HEADERS: Final = {
-    **foreign.HEADERS,
+    **foreign_content.HEADERS,
     "Cache-Control": "private, max-age=31536000, immutable",
 }
 

@@ -25,16 +25,16 @@ from django.views.decorators.csrf import csrf_exempt
 
 from agents.core.mcp import McpServer
 from agents.selectors import list_mcp_servers
-from mesh import database_pool, foreign
-from mesh.answers import MIB, Limits
+from mesh import database_pool, foreign_content
+from mesh.connection_checks import Right, until_lost
 from mesh.egress import guarded_client
+from mesh.http_client import MIB, Limits
 from mesh.lib.addresses import parse_address
 from mesh.lib.errors import AppError, MethodNotAllowed, Unauthorized
 from mesh.readers import Stream
 from mesh.selectors import NotFound
 from mesh.tokens import bearer
-from mesh.watch import Right, until_lost
-from threads.core import lanes
+from threads.core import executors
 from threads.models import Run, Thread
 from threads.run import state as run_state
 
@@ -68,7 +68,7 @@ class McpUnreachable(AppError):
 def as_told(server: McpServer, run: Run) -> dict[str, Any]:
     """Return what the program of ``run`` is told of a server: our address and token instead of
     the server's own, where there is a token to keep and this server can stand in."""
-    is_on_machine = run.lane == lanes.LINK
+    is_on_machine = run.executor == executors.LINK
     if not (settings.MESH_URL and is_on_machine and is_stood_in_for(server)):
         return server.as_input()
     path = reverse("mcp", args=[run.thread.organization.slug, run.thread_id, server.name])
@@ -150,7 +150,7 @@ def find_open(thread_ids: Collection[UUID]) -> set[UUID]:
     owner is a member still. One query."""
     threads = Thread.objects.filter(pk__among=thread_ids, deleted_at=None, owner__is_active=True)
     threads = threads.filter(organization__memberships__user=F("owner"))
-    running = threads.filter(runs__state__in=run_state.ACTIVE, runs__lane=lanes.LINK)
+    running = threads.filter(runs__state__in=run_state.ACTIVE, runs__executor=executors.LINK)
     return set(running.values_list("pk", flat=True))
 
 
@@ -180,13 +180,15 @@ async def _passed_on(server: McpServer, request: HttpRequest, thread_id: UUID) -
         opened.pop_all()  # by whoever reads the answer
     passed = {key: value for key in ANSWERED if (value := answer.headers.get(key))}
     given = answer.headers.get("content-type", "")
-    is_events = given.partition(";")[0].strip().lower() == foreign.EVENTS
-    passed["Content-Type"] = foreign.EVENTS if is_events else foreign.data_type(given)
+    is_events = given.partition(";")[0].strip().lower() == foreign_content.EVENTS
+    passed["Content-Type"] = (
+        foreign_content.EVENTS if is_events else foreign_content.data_type(given)
+    )
     own = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Stream(
         until_lost(_pieces(answer, client), Right(find_open, thread_id)),
         status=answer.status_code,
-        headers={**passed, **foreign.HEADERS, **own},
+        headers={**passed, **foreign_content.HEADERS, **own},
     )
 
 

@@ -17,7 +17,7 @@ from agents.models import Agent
 from links.models import Link
 from mesh.lib.ids import new_id
 from mesh.models import Organization
-from threads.core import lanes
+from threads.core import executors
 from threads.core.rules import Rule, Scope, in_words, rule_for
 from threads.run import state as run_state
 
@@ -111,8 +111,8 @@ class Run(models.Model):
 
     ``fence`` counts the attempts: who comes with an older one is refused. ``last_n`` is the
     number of the newest event of this attempt that is in the journal, and so the cursor with
-    which its reader comes back. ``lane`` (``core/lanes.py``) says who may serve it, for good;
-    ``node`` is the process that does, in the ``server`` lane until ``leased_until``.
+    which its reader comes back. ``executor`` (``core/executors.py``) never changes. ``node`` is the
+    process that executes it; for the ``server`` executor until ``leased_until``.
     ``cancelled_at``: a person has stopped it, which decides what its end is called.
     ``stop_due_at``: its machine must be told to stop, whatever the reason, until
     ``stop_delivered_at`` is set. ``expires_at``: until when it waits for its machine.
@@ -133,7 +133,7 @@ class Run(models.Model):
     position = models.PositiveBigIntegerField(default=0)
     fence = models.PositiveIntegerField(default=0)
     last_n = models.PositiveBigIntegerField(default=0)
-    lane = models.CharField(max_length=10, default=lanes.LINK)
+    executor = models.CharField(max_length=10, default=executors.LINK)
     node = models.CharField(max_length=255, blank=True)
     leased_until = models.DateTimeField(null=True)
     tier = models.CharField(max_length=20, default="smart")
@@ -191,7 +191,7 @@ class Run(models.Model):
                 | Q(state__in=run_state.FINISHED, finished_at__isnull=False),
                 name="a_run_ends_when_finished",
             ),
-            models.CheckConstraint(condition=Q(lane__in=lanes.ALL), name="known_lane"),
+            models.CheckConstraint(condition=Q(executor__in=executors.ALL), name="known_executor"),
         ]
 
     def __str__(self) -> str:

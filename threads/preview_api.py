@@ -21,10 +21,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from mesh import database_pool
-from mesh.foreign import refuse_to_show
+from mesh.connection_checks import until_lost
+from mesh.foreign_content import refuse_to_show
 from mesh.lib.errors import AppError
 from mesh.readers import Stream
-from mesh.watch import until_lost
 from sandboxes.core.vm_routes import STEPS
 from sandboxes.preview.tickets import Grant
 from sandboxes.providers.base import Place

@@ -30,7 +30,7 @@ from sandboxes.places import place_for
 from sandboxes.providers import offered_kinds
 from sandboxes.providers.base import Place
 from sandboxes.selectors import recorded_cell
-from threads.core.lanes import lane_of
+from threads.core.executors import executor_of
 from threads.errors import (
     AgentHasNoFiles,
     FolderElsewhere,
@@ -69,7 +69,7 @@ class Pins:
 
 
 def choose_pins(*, thread: Thread, wish: Wish, tier: str) -> tuple[Pins, str]:
-    """Return where the next run of ``thread``, at ``tier``, goes, and its lane (``core/lanes.py``).
+    """Return where the next run of ``thread``, at ``tier``, goes, and its executor.
 
     It goes where the thread is pinned, else as wished, else by default.
 
@@ -98,7 +98,7 @@ def choose_pins(*, thread: Thread, wish: Wish, tier: str) -> tuple[Pins, str]:
         link_id=link.id if link and kind == REMOTE_USER else None,
         branch=branch,
     )
-    return pins, lane_of(target)
+    return pins, executor_of(target)
 
 
 def _check_model(keys: Keys, tier: str) -> None:

@@ -17,10 +17,10 @@ from rest_framework.views import APIView
 
 from agents.core.tiers import KEYS as TIERS
 from agents.keys import selectors, services
-from agents.keys.checking import check
+from agents.keys.check import check
+from agents.keys.presentation import default_shown, key_shown, provider_shown
 from agents.keys.providers import load_providers
 from agents.keys.services import NewKey
-from agents.keys.shown import default_shown, key_shown, provider_shown
 from mesh.api import signed_in
 from mesh.models import Membership
 from mesh.selectors import get_membership

@@ -22,7 +22,7 @@ from agents.core.providers import (
 )
 from agents.core.tiers import KEYS as TIERS
 from agents.keys import selectors
-from agents.keys.checking import Result
+from agents.keys.check import Result
 from agents.keys.errors import (
     AddressMissing,
     KeyMalformed,

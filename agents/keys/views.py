@@ -15,8 +15,8 @@ from agents.core.options import DECOPILOT
 from agents.core.providers import names
 from agents.core.tiers import Tier
 from agents.keys import selectors
+from agents.keys.presentation import default_shown, key_shown, models_of, provider_shown
 from agents.keys.providers import load_providers
-from agents.keys.shown import default_shown, key_shown, models_of, provider_shown
 from agents.models import DefaultModel
 from mesh.models import Role, User
 from mesh.selectors import NotFound, get_membership

@@ -17,11 +17,11 @@ from urllib.parse import parse_qs
 
 from links.daemon.asgi import AnswerBroken
 from links.daemon.errors import InvalidJson, NotFound, SandboxDown
-from links.daemon.keeping import Keeper
+from links.daemon.sandbox_folders import Keeper
 from links.daemon.spec import checked_handle, parse_spec
 from links.daemon.supervisor import Sandbox, Supervisor, authorization
-from links.dialling import dial_socket
-from links.proven import Verifier, say_json, target_of
+from links.local_websockets import dial_socket
+from links.signed_requests import Verifier, say_json, target_of
 from links.sockets import join, refuse
 from links.upstream import Headers, UpstreamError
 from links.wire import signing

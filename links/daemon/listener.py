@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from links.daemon.errors import PortTaken
-from links.proven import UNPROVEN, while_asked
+from links.signed_requests import UNPROVEN, while_asked
 from links.sockets import MAX_MESSAGE
 from links.wire import signing
 from mesh.lib.asgi import App, Message, Receive, Scope, Send

@@ -20,10 +20,10 @@ from links.daemon.config import Config, machine_id
 from links.daemon.control import ControlPlane
 from links.daemon.direct import Heart
 from links.daemon.errors import Again, NoToken, PairAgain, SignedOut, Superseded, TooOld
-from links.daemon.keeping import Keeper
 from links.daemon.listener import Listener
 from links.daemon.pairing import ensure_paired
-from links.daemon.spawning import COMMAND, with_agents
+from links.daemon.sandbox_folders import Keeper
+from links.daemon.sandbox_process import COMMAND, with_agents
 from links.daemon.state import StateFile
 from links.daemon.supervisor import Supervisor
 from links.daemon.tokens import RenewalFailed, source_of

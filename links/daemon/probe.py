@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from links.daemon.config import Agent
-from links.daemon.spawning import environment
+from links.daemon.sandbox_process import environment
 from links.wire.messages import MachineStatus
 from mesh import agent_programs
 from mesh.agent_programs import AgentProgram, Judge

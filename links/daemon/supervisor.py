@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from links.daemon import spawning
+from links.daemon import sandbox_process
 from links.daemon.errors import (
     SandboxBusy,
     SandboxDown,
@@ -54,7 +54,7 @@ class Sandbox:
 
     @property
     def is_alive(self) -> bool:
-        spawning.collect()
+        sandbox_process.collect()
         return self.process.lives
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ class Supervisor:
         home: Path,
         *,
         server_key: Callable[[], str] = lambda: "",
-        command: Sequence[str] = spawning.COMMAND,
+        command: Sequence[str] = sandbox_process.COMMAND,
         limit: int = LIMIT,
         healthy_within: float = HEALTHY_WITHIN,
         term_wait: float = TERM_WAIT,
@@ -219,9 +219,9 @@ class Supervisor:
 
     async def _spawn(self, spec: Spec) -> Sandbox:
         root = self.home / spec.handle
-        spawning.prepare(root, spec)
+        sandbox_process.prepare(root, spec)
         key = self._server_key()
-        child = await asyncio.to_thread(spawning.spawn, self._command, root, server_key=key)
+        child = await asyncio.to_thread(sandbox_process.spawn, self._command, root, server_key=key)
         started = await processes.find_start(child.pid)
         end = time.monotonic() + self._healthy_within
         try:
@@ -236,7 +236,7 @@ class Supervisor:
             raise
         await end_sandbox(child.pid, started, grace=self._term_wait)
         self._sandboxes.pop(spec.handle, None)
-        raise SandboxFailed(logTail=spawning.log_tail(root))
+        raise SandboxFailed(logTail=sandbox_process.log_tail(root))
 
     async def _is_healthy(self, sandbox: Sandbox) -> bool:
         try:
@@ -309,9 +309,9 @@ class Supervisor:
 
     def _look(self, handle: str) -> Sandbox | None:
         """Return (and remember) the sandbox that the ``pid`` file names, if it is alive."""
-        spawning.collect()
+        sandbox_process.collect()
         known = self._sandboxes.get(handle)
-        found = spawning.read_pid_file(self.home / handle)
+        found = sandbox_process.read_pid_file(self.home / handle)
         if found is None or self._gone.get(handle) == (found.pid, found.started):
             return None
         if known and known.is_alive and (known.pid, known.started) == (found.pid, found.started):

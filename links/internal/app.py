@@ -16,13 +16,13 @@ from uuid import UUID
 
 import httpx
 
-from links import held
+from links import held_machines
 from links.connection import FIRST_ANSWER
 from links.errors import LinkOffline
-from links.held import Held
+from links.held_machines import Held
 from links.internal.signing import cluster_key
 from links.peer import StreamLost
-from links.proven import UNPROVEN, Verifier, say_json, target_of, while_asked
+from links.signed_requests import UNPROVEN, Verifier, say_json, target_of, while_asked
 from links.sockets import OF_HANDSHAKE, join, refuse
 from links.wire import signing
 from mesh.lib.asgi import Receive, Scope, Send
@@ -61,7 +61,7 @@ class InternalApp:
             scope = {**scope, UNPROVEN: signing.MAX_UNPROVEN}
             body = await self._verifier.read(scope, receive)
             link_id, action, target = _parse(checked_target(target_of(scope)))
-            connection = held.find(link_id)
+            connection = held_machines.find(link_id)
             if connection is None:
                 raise LinkOffline
         except LinkOffline as exc:
@@ -78,7 +78,7 @@ class InternalApp:
         try:
             self._verifier.verify(scope, b"")
             link_id, action, target = _parse(checked_target(target_of(scope)))
-            connection = held.find(link_id)
+            connection = held_machines.find(link_id)
             if action != "to" or connection is None:
                 raise LinkOffline
         except AppError as exc:

@@ -15,7 +15,7 @@ from links.errors import LinkOffline
 from links.internal.app import HOP
 from links.internal.signing import signed_headers
 from links.transport import LAPTOP, target_of_request
-from mesh.answers import BoundedTransport, bounded_client
+from mesh.http_client import BoundedTransport, bounded_client
 from mesh.lib.targets import checked_target
 
 KEPT: Final = 1000  # clients; a process calls few of the laptops that others hold

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from links import held
+from links import held_machines
 from links.internal.app import InternalApp
 from links.sockets import MAX_MESSAGE
 from mesh.http_server import HttpServer
@@ -21,7 +21,7 @@ LONGEST: Final = 100  # bytes of a unix socket's path; systems take 104 to 108
 
 
 class Listener:
-    """Listens from ``start`` to ``stop``; meanwhile ``held.address()`` is where.
+    """Listens from ``start`` to ``stop``; meanwhile ``held_machines.address()`` is where.
 
     ``at`` is ``host:port`` (port 0: any free one), or empty for a unix socket below ``home``,
     which reaches processes of the same machine only.
@@ -40,12 +40,12 @@ class Listener:
         # The other process may be on another machine, which can vanish without a word.
         self._server = HttpServer(InternalApp(), ws_max_size=MAX_MESSAGE, ws_ping_interval=20.0)
         await self._server.start(sock)
-        held.take_requests_at(address)
+        held_machines.take_requests_at(address)
         logger.info("other processes reach this one at %s", address)
         return address
 
     async def stop(self) -> None:
-        held.take_requests_at("")
+        held_machines.take_requests_at("")
         if self._server is not None:
             await self._server.stop(within=0)
         if self._path is not None:

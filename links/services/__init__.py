@@ -1,7 +1,12 @@
 """Writing links: registration, ownership of the socket, presence, and putting machines out."""
 
-from links.services.calling import claim_reachable, is_used, list_reachable, note_unreachable
-from links.services.owning import (
+from links.services.direct_machines import (
+    claim_reachable,
+    is_used,
+    list_reachable,
+    note_unreachable,
+)
+from links.services.ownership import (
     Claimed,
     change_status,
     claim,
@@ -11,9 +16,9 @@ from links.services.owning import (
     keep_online,
     release,
 )
-from links.services.registering import heartbeat, prove, refuse_outdated, register, stop
-from links.services.revoking import disconnect, revoke, revoke_token, rotate
-from links.services.telling import presence_changed
+from links.services.presence_events import presence_changed
+from links.services.registration import heartbeat, prove, refuse_outdated, register, stop
+from links.services.revocation import disconnect, revoke, revoke_token, rotate
 
 __all__ = [
     "Claimed",

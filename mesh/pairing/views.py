@@ -17,6 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 from oauthlib.oauth2.rfc6749.errors import OAuth2Error, UnsupportedGrantTypeError
 
+from mesh.client_address import address_of
 from mesh.lib import oauth
 from mesh.lib.errors import AppError
 from mesh.models import Pairing, PairingState, User
@@ -25,7 +26,6 @@ from mesh.pairing.errors import TooManyAsks
 from mesh.pairing.facts import Facts
 from mesh.pairing.guard import guarded
 from mesh.pairing.server import make_server
-from mesh.proxied import address_of
 
 RETRY_AFTER = "600"
 CODE_FORM = "idp/oidc/device_authorization_code_form.html"

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agents.harness.base import BadInput, parse_input
 from agents.harness.questions import parse_answers
-from links.proven import read_body
+from links.signed_requests import read_body
 from links.wire.server_signature import Verifier
 from mesh.lib import errors
 from mesh.lib.errors import AppError, error_body

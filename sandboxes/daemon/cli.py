@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from mesh.launch import make_path_safe
 from mesh.lib.errors import AppError
-from sandboxes.daemon import contained
-from sandboxes.daemon.given import Given, read_given
+from sandboxes.daemon import container
+from sandboxes.daemon.startup_secrets import Given, read_given
 
 if TYPE_CHECKING:
-    from sandboxes.daemon.place import Place
+    from sandboxes.daemon.sandbox_folder import Place
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,12 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _serve(root: Path, listen: tuple[str, int] | None, agents: Mapping[str, Sequence[str]]) -> int:
     # Late: a wrong argument is told before half a second of imports.
     from agents.harness import with_agents
-    from sandboxes.daemon.place import Place
+    from sandboxes.daemon.sandbox_folder import Place
     from sandboxes.daemon.service import serve
 
     given = _given(root, listen is not None)
     place = Place.open(root, given, address=listen)
-    contained.close_memory()
+    container.close_memory()
     make_path_safe(*_agents_folders(place))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(place, with_agents(agents), is_whole_process=True))
@@ -56,8 +56,8 @@ def _serve(root: Path, listen: tuple[str, int] | None, agents: Mapping[str, Sequ
 
 def _given(root: Path, is_contained: bool) -> Given:
     if is_contained:
-        contained.unpack(root, os.environ)
-        return contained.take(root)
+        container.unpack(root, os.environ)
+        return container.take(root)
     return read_given(sys.stdin.buffer)
 
 
@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, required=True, help="the sandbox's folder")
     parser.add_argument(
         "--listen",
-        type=contained.parse_address,
+        type=container.parse_address,
         metavar="HOST:PORT",
         help="in a container: where to listen, instead of the socket in the folder",
     )

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from links.proven import read_body, target_of
+from links.signed_requests import read_body, target_of
 from links.wire.errors import NotSignedByServer
 from links.wire.server_signature import HEADER, OPEN, Verifier
 from mesh.lib import errors

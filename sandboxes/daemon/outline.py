@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from agents.harness.unfinished import unfinished
+from agents.harness.unfinished_calls import unfinished
 
 Chunk = dict[str, Any]
 

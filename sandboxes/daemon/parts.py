@@ -25,7 +25,7 @@ from sandboxes.daemon.setup import routes as setup_routes
 from sandboxes.daemon.setup.setup import Setup
 from sandboxes.daemon.tasks import routes as task_routes
 from sandboxes.daemon.tasks.tasks import Tasks
-from sandboxes.daemon.workplace import Workplace
+from sandboxes.daemon.working_folder import Workplace
 
 STOP_GRACE = 1.5  # seconds for a program to end when the whole sandbox does
 

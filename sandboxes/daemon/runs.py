@@ -27,7 +27,7 @@ from sandboxes.daemon.turns import (
     Turn,
     UnknownApproval,
 )
-from sandboxes.daemon.warm import Warm
+from sandboxes.daemon.warm_programs import Warm
 from sandboxes.daemon.writer import Writer
 
 logger = logging.getLogger(__name__)

@@ -22,10 +22,10 @@ from sandboxes.daemon.attachments import Attachments
 from sandboxes.daemon.checkout import Checkout
 from sandboxes.daemon.descendants import Marks, end_everything
 from sandboxes.daemon.journal import Journal
-from sandboxes.daemon.place import Place
 from sandboxes.daemon.program import all_ended
 from sandboxes.daemon.runs import Runs
-from sandboxes.daemon.warm import Warm
+from sandboxes.daemon.sandbox_folder import Place
+from sandboxes.daemon.warm_programs import Warm
 from sandboxes.daemon.writer import Writer
 
 if TYPE_CHECKING:

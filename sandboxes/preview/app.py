@@ -20,10 +20,10 @@ from typing import Any, Final
 from links.sockets import refuse
 from links.wire.headers import REFUSAL
 from mesh import database_pool
+from mesh.connection_checks import RightLost, while_held
 from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.errors import AppError, error_body
 from mesh.lib.targets import checked_target, target_from
-from mesh.watch import RightLost, while_held
 from sandboxes.core.headers import find_cookie, inbound, outbound
 from sandboxes.core.preview import Origin, handle_of_host, is_entry, origin_of
 from sandboxes.preview import pages

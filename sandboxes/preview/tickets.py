@@ -17,10 +17,10 @@ from django.utils import timezone
 
 from agents.models import Agent
 from agents.selectors import find_shared
+from mesh.connection_checks import Right
 from mesh.credentials import Credential, find_good, unseal
 from mesh.lib.errors import AppError
 from mesh.single_use import use_once
-from mesh.watch import Right
 from sandboxes.core.kinds import KINDS
 from sandboxes.places import place_for
 from sandboxes.providers.base import Place

@@ -18,7 +18,7 @@ from typing import Any, Final
 from mesh import keys
 from sandboxes.providers.base import DispatchRefused, Json, NotOffered, Place, StreamCut
 from sandboxes.providers.direct import LOOK_EVERY, PORT, DirectProvider
-from sandboxes.providers.speaking import spec_of
+from sandboxes.providers.sandbox_client import spec_of
 
 GROUP: Final = "extensions.agents.x-k8s.io"
 SANDBOX_GROUP: Final = "agents.x-k8s.io"

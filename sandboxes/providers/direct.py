@@ -16,7 +16,7 @@ from websockets.typing import Subprotocol
 from agents.repositories import check_from_here
 from links.sockets import MAX_MESSAGE, FarSocket, Refused, Straight, address_of, connected, join
 from links.transport import LAPTOP
-from mesh.answers import LITTLE_UNSENT, bounded_client
+from mesh.http_client import LITTLE_UNSENT, bounded_client
 from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.errors import AppError
 from mesh.lib.targets import checked_target
@@ -28,9 +28,9 @@ from sandboxes.providers.base import (
     SandboxDown,
     StreamCut,
 )
-from sandboxes.providers.retiring import RetiringTransport
-from sandboxes.providers.signed import handshake
-from sandboxes.providers.speaking import SpeakingProvider, Way
+from sandboxes.providers.draining_connections import RetiringTransport
+from sandboxes.providers.sandbox_client import SpeakingProvider, Way
+from sandboxes.providers.signature import handshake
 
 logger = logging.getLogger(__name__)
 

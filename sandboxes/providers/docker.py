@@ -19,7 +19,7 @@ from typing import Any, Final
 from mesh import keys
 from sandboxes.providers.base import DispatchRefused, Json, Place, StreamCut
 from sandboxes.providers.direct import PORT, DirectProvider
-from sandboxes.providers.speaking import spec_of
+from sandboxes.providers.sandbox_client import spec_of
 
 ROOT: Final = "/sandbox"  # the image makes it, and gives it to its user
 STOP_WAIT: Final = 8  # seconds from SIGTERM to SIGKILL; the sandbox itself takes five

@@ -21,8 +21,8 @@ from sandboxes.providers.base import (
     Place,
     SandboxDown,
 )
-from sandboxes.providers.signed import handshake
-from sandboxes.providers.speaking import START_LIMIT, SpeakingProvider, Way, refusal, spec_of
+from sandboxes.providers.sandbox_client import START_LIMIT, SpeakingProvider, Way, refusal, spec_of
+from sandboxes.providers.signature import handshake
 
 
 class UnknownHandle(SandboxDown):

@@ -1,15 +1,15 @@
 """Writing what is known of sandboxes, and starting and ending them."""
 
-from sandboxes.services.records import forget_sandbox, note_used, record_sandbox
-from sandboxes.services.removal import orphan_sandboxes, remove_orphans
-from sandboxes.services.serving import serve_project
-from sandboxes.services.starting import (
+from sandboxes.services.lifecycle import (
     Started,
     delete_vm,
     ensure_vm,
     start_vm,
     stop_sandbox,
 )
+from sandboxes.services.preview_setup import serve_project
+from sandboxes.services.records import forget_sandbox, note_used, record_sandbox
+from sandboxes.services.removal import orphan_sandboxes, remove_orphans
 
 __all__ = [
     "Started",

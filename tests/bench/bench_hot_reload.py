@@ -18,7 +18,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from mesh.develop import TOOLS
-from sandboxes.daemon.setup.announced import PortSniffer
+from sandboxes.daemon.setup.announced_ports import PortSniffer
 from tests.bench.bench_preview import median
 from tests.chromium import CHROMIUM, QUIET
 from tests.running import RunningMesh, say

@@ -80,16 +80,16 @@ async def at_full_speed(writer: Writer, runs: list[Run]) -> int:
     each = EVENTS // len(runs)
     # One more row: the change to "running".
     readers = [asyncio.create_task(read(run, each + 1, [])) for run in runs]
-    lanes = [writer.lane(run_id=run.pk, fence=1) for run in runs]
+    queues = [writer.queue(run_id=run.pk, fence=1) for run in runs]
     for n in range(1, each + 1):
-        for lane in lanes:
-            lane.put(text(n, str(time.perf_counter())))
+        for queue in queues:
+            queue.put(text(n, str(time.perf_counter())))
         if n % 5 == 0:
-            for lane in lanes:
-                await lane.room()  # as the followers of runs do
+            for queue in queues:
+                await queue.room()  # as the followers of runs do
             await asyncio.sleep(0)
-    for lane in lanes:
-        await lane.settled(each)
+    for queue in queues:
+        await queue.settled(each)
     await asyncio.gather(*readers)
     return each * len(runs)
 
@@ -100,14 +100,14 @@ async def paced(writer: Writer, runs: list[Run]) -> list[float]:
     each = PACE * PACED_SECONDS // len(runs)
     readers = [asyncio.create_task(read(run, each + 1, lags)) for run in runs]
     await asyncio.sleep(0.2)
-    lanes = [writer.lane(run_id=run.pk, fence=1) for run in runs]
+    queues = [writer.queue(run_id=run.pk, fence=1) for run in runs]
     began = time.perf_counter()
     for n in range(1, each + 1):
-        for place, lane in enumerate(lanes):
-            due = began + ((n - 1) * len(lanes) + place) / PACE
+        for place, queue in enumerate(queues):
+            due = began + ((n - 1) * len(queues) + place) / PACE
             if (wait := due - time.perf_counter()) > 0.0005:
                 await asyncio.sleep(wait)
-            lane.put(text(n, str(time.perf_counter())))
+            queue.put(text(n, str(time.perf_counter())))
     await asyncio.gather(*readers)
     return lags
 
@@ -167,12 +167,12 @@ def _stat(path: Path) -> list[str]:
 
 
 async def latency(writer: Writer, run: Run) -> list[float]:
-    lane = writer.lane(run_id=run.pk, fence=1)
+    queue = writer.queue(run_id=run.pk, fence=1)
     times = []
     for n in range(1, LONE + 1):
         began = time.perf_counter()
-        lane.put(text(n, "x"))
-        await lane.settled(n)
+        queue.put(text(n, "x"))
+        await queue.settled(n)
         times.append(time.perf_counter() - began)
         await asyncio.sleep(0.002)
     return times

@@ -22,7 +22,7 @@ from links.daemon.spec import Spec
 from links.daemon.supervisor import Supervisor
 from links.wire.server_signature import HEADER
 from mesh import keys
-from sandboxes.providers.signed import sign_request
+from sandboxes.providers.signature import sign_request
 from tests.sandboxes.daemon.harnesses import CHILD
 from tests.sandboxes.daemon.preview.upstream import Upstream
 from tests.sandboxes.daemon.sandbox import Sandbox, turn_input

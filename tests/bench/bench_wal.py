@@ -127,11 +127,11 @@ async def of_the_server(run: Run, seconds: float) -> Figures:
     figures, writer, keeper = Figures(path), Writer(), WalKeeper(path)
     writer.start()
     keeper.start()
-    lane = writer.lane(run_id=run.pk, fence=1)
+    queue = writer.queue(run_id=run.pk, fence=1)
 
     async def commit(n: int) -> None:
-        lane.put(text(n, "a word or two"))
-        await lane.settled(n)
+        queue.put(text(n, "a word or two"))
+        await queue.settled(n)
 
     try:
         with readers_of(path):

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from agents.harness.unfinished import unfinished
+from agents.harness.unfinished_calls import unfinished
 from tests.browser import made_up
 from tests.waiting import until
 

@@ -128,7 +128,7 @@ thread = Thread.objects.create(owner=owner, organization=agent.organization, age
     sandbox_provider_kind="no-such-kind", harness_id="demo", branch="main")
 prompt = Message.objects.create(thread=thread, role="user", client_id="c", seq=0, parts=[])
 since = timezone.now() - timedelta(minutes=1)
-run = Run.objects.create(thread=thread, prompt=prompt, lane="server", created_at=since)
+run = Run.objects.create(thread=thread, prompt=prompt, executor="server", created_at=since)
 print("run:", run.pk)
 """
 

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from links import held
+from links import held_machines
 from links.internal.caller import Owners
 from links.internal.listener import Listener
 from links.proxy import open_far
@@ -70,7 +70,7 @@ class Way:
 async def by_tunnel(given):
     """One outgoing WebSocket of the laptop; its socket is held here."""
     one = given.laptop()
-    connection = held.find(await given.connected())
+    connection = held_machines.find(await given.connected())
     bare = httpx.AsyncClient(
         base_url="http://laptop", transport=TunnelTransport(connection.peer), timeout=30
     )
@@ -89,7 +89,7 @@ async def by_another_process(given):
 async def by_address(given):
     """No tunnel: the laptop listens on loopback, and is called there."""
     given.program("--no-tunnel")
-    connection = held.find(await given.connected())
+    connection = held_machines.find(await given.connected())
     bare = httpx.AsyncClient(base_url=connection.machine.url, trust_env=False, timeout=30)
     return _way(connection, bare, given.home)
 
@@ -97,7 +97,7 @@ async def by_address(given):
 async def by_own_url(given):
     """No tunnel: the laptop has a name of its own, and a certificate for it."""
     given.program("--tunnel-url", given.own_url)
-    connection = held.find(await given.connected())
+    connection = held_machines.find(await given.connected())
     assert connection.machine.url == given.own_url
     tls = ssl.create_default_context(cafile=given.authority.file)
     bare = httpx.AsyncClient(base_url=given.own_url, verify=tls, trust_env=False, timeout=30)

@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from links import held
-from sandboxes.providers.signed import handshake, sign_request
+from links import held_machines
+from sandboxes.providers.signature import handshake, sign_request
 from tests.sandboxes.daemon.preview.upstream import Upstream
 from tests.waiting import auntil
 
@@ -93,7 +93,7 @@ async def test_the_preview(call):
 
 async def test_hot_reload_s_websocket_goes_through_the_tunnel(laptop, connected):
     laptop()
-    connection = held.find(await connected())
+    connection = held_machines.find(await connected())
     ask = connection.client
     await ask.post("/api/sandboxes", json={"handle": HANDLE})
     async with Upstream().running() as upstream:

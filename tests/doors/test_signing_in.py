@@ -32,7 +32,7 @@ def staff(front):
 
 def ticket_of(front, name):
     return front.shell(
-        "from mesh.entry import make_ticket; from mesh.models import User\n"
+        "from mesh.sign_in_link import make_ticket; from mesh.models import User\n"
         f"answer(make_ticket(user=User.objects.get(username={name!r})))"
     )
 

@@ -22,7 +22,7 @@ import json, sys, time
 from pathlib import Path
 from links.daemon import cli, control
 from links.daemon.config import Config
-from links.proven import Verifier
+from links.signed_requests import Verifier
 given = json.loads(sys.argv[1])
 ahead = Path(given["home"]) / "ahead"
 def wall():

@@ -17,7 +17,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
-from links import direct, held, selectors, services
+from links import direct, held_machines, selectors, services
 from links.calls import client_for, held_here
 from links.connection import Pulse
 from links.core import presence
@@ -25,7 +25,7 @@ from links.direct import Directs
 from links.errors import BadProof
 from links.gateway import make_gateway
 from links.models import Link
-from links.services.calling import permitted_url
+from links.services.direct_machines import permitted_url
 from links.wire.messages import MachineStatus, Registration
 from mesh.tokens import SignIn, find_sign_in
 from tests.links.conftest import ECHO
@@ -248,7 +248,7 @@ async def test_an_address_of_ones_own_is_called_over_tls(caller, program, own_ur
     link_id = await up(caller)
 
     assert await shown() == [("online", "")]
-    seconds = await held.find(link_id).check()
+    seconds = await held_machines.find(link_id).check()
     assert seconds is not None
 
 
@@ -258,7 +258,7 @@ async def test_one_that_was_signed_out_is_called_no_more(caller, program):
     link = await sync_to_async(Link.objects.select_related("user").get)(pk=link_id)
 
     await sync_to_async(services.revoke)(link=link)
-    await caller.gateway.judge(held.all_of_them())  # what the upkeep does all the time
+    await caller.gateway.judge(held_machines.all_of_them())  # what the upkeep does all the time
 
     await auntil(lambda: caller.downs == [(link_id, presence.SIGNED_OUT)])
 

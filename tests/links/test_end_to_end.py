@@ -9,7 +9,7 @@ import httpx
 import pytest
 from asgiref.sync import sync_to_async
 
-from links import held, selectors, services
+from links import held_machines, selectors, services
 from links.calls import client_for, held_here
 from links.errors import LinkOffline
 from links.wire.messages import Registration
@@ -149,7 +149,7 @@ async def test_a_machine_whose_secret_was_rotated_registers_again(laptop, connec
     )
     await sync_to_async(services.register)(user=ada, registration=registration)
 
-    held.find(await connected()).close(1012, "rotated")
+    held_machines.find(await connected()).close(1012, "rotated")
     await auntil(lambda: not held_here())
 
     client = await client_for(await connected())

@@ -7,7 +7,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import OperationalError
 
-from links import gateway, held, selectors, services
+from links import gateway, held_machines, selectors, services
 from links.calls import client_for, held_here
 from links.connection import Pulse
 from links.gateway import make_gateway
@@ -297,7 +297,7 @@ async def test_the_newest_connection_wins(dial, laptop, handlers, ada):  # S67
 async def test_a_connection_of_another_process_wins_too(laptop, ada, monkeypatch):
     monkeypatch.setattr(gateway, "FLUSH_AFTER", 0)
     await Link.objects.aupdate(connection_id="elsewhere")
-    ours = held.find(next(iter(held_here())))
+    ours = held_machines.find(next(iter(held_here())))
     ours._heard(ours)
 
     assert await laptop.closed() == (4001, "superseded")
@@ -323,7 +323,7 @@ async def test_deadlines_move_while_everything_else_is_stuck(laptop, ada, monkey
         return (await Link.objects.aget()).offline_after > before
 
     async with stuck(*others):
-        ours = held.find(next(iter(held_here())))
+        ours = held_machines.find(next(iter(held_here())))
         ours._heard(ours)
         await auntil(is_later)
 
@@ -424,7 +424,7 @@ async def test_a_handler_that_breaks_does_not_end_the_connection(
 
 @pytest.mark.parametrize("pulse", [Pulse(check_within=0.1)])
 async def test_a_machine_that_is_slow_is_not_dead(laptop, handlers, ada):
-    connection = held.find(handlers.ups[0])
+    connection = held_machines.find(handlers.ups[0])
     listening = asyncio.create_task(laptop.closed())  # answers pings, and no request
 
     assert await connection.check() is None
@@ -435,7 +435,7 @@ async def test_a_machine_that_is_slow_is_not_dead(laptop, handlers, ada):
 
 @pytest.mark.parametrize("pulse", [Pulse(check_within=0.1)])
 async def test_a_machine_that_says_nothing_is_gone(laptop, handlers, ada):
-    connection = held.find(handlers.ups[0])
+    connection = held_machines.find(handlers.ups[0])
 
     assert await connection.check() is None
 

@@ -9,7 +9,7 @@ from links import selectors, services
 from links.core.ownership import Close, Hold
 from links.core.presence import Fact
 from links.models import Link
-from links.services import telling
+from links.services import presence_events
 from links.wire.messages import Registration
 
 M1 = Registration(machine_id="m1", cli_version="1", protocol_version=1, capabilities=("codex",))
@@ -23,10 +23,10 @@ def link(ada):
 
 
 @pytest.fixture
-def rung(monkeypatch):
-    rung = []
-    monkeypatch.setattr(telling, "presence_changed", [rung.append])
-    return rung
+def notified(monkeypatch):
+    notified = []
+    monkeypatch.setattr(presence_events, "presence_changed", [notified.append])
+    return notified
 
 
 def connect(link, connection_id="c1", slept=None):
@@ -75,13 +75,13 @@ def test_a_socket_whose_holder_is_gone_names_the_server(link):
     assert not Link.objects.exclude(connection_id="").exists()
 
 
-def test_twice_is_as_good_as_once(link, rung, django_capture_on_commit_callbacks):
+def test_twice_is_as_good_as_once(link, notified, django_capture_on_commit_callbacks):
     connect(link)
     overdue(link)
 
     with django_capture_on_commit_callbacks(execute=True):
         assert [services.expire(), services.expire()] == [1, 0]
-    assert rung == [link.pk]
+    assert notified == [link.pk]
 
 
 def test_a_deadline_ahead_is_left_alone(link):
@@ -94,15 +94,15 @@ def test_a_deadline_ahead_is_left_alone(link):
 def test_a_deadline_that_moves_at_the_last_moment_counts(link, monkeypatch):
     connect(link)
     overdue(link)
-    from links.services import owning
+    from links.services import ownership
 
-    real = owning._let_go
+    real = ownership._let_go
 
     def heard_meanwhile(*args):
         services.keep_online(connection_ids={"c1"})
         return real(*args)
 
-    monkeypatch.setattr(owning, "_let_go", heard_meanwhile)
+    monkeypatch.setattr(ownership, "_let_go", heard_meanwhile)
 
     assert services.expire() == 0
     assert presence(link) == ("online", "")

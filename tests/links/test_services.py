@@ -8,7 +8,7 @@ from links import selectors, services
 from links.core.presence import Fact
 from links.errors import BadProof, LinkUnknown, ProtocolTooOld
 from links.models import Link
-from links.services import telling
+from links.services import presence_events
 from links.wire.messages import MachineStatus, Registration
 from links.wire.signing import fingerprint
 from mesh import keys
@@ -30,10 +30,10 @@ def registered(ada):
 
 @pytest.fixture
 def changed(monkeypatch):
-    """The links whose pages were rung."""
-    rung = []
-    monkeypatch.setattr(telling, "presence_changed", [rung.append])
-    return rung
+    """The links whose pages were notified."""
+    notified = []
+    monkeypatch.setattr(presence_events, "presence_changed", [notified.append])
+    return notified
 
 
 def claim(user, connection_id, machine_id="m1"):
@@ -297,7 +297,7 @@ def test_a_bell_that_breaks_changes_nothing(
     def broken(link_id):
         raise RuntimeError
 
-    monkeypatch.setattr(telling, "presence_changed", [broken])
+    monkeypatch.setattr(presence_events, "presence_changed", [broken])
     with django_capture_on_commit_callbacks(execute=True):
         claim(ada, "c1")
 

@@ -9,13 +9,13 @@ from websockets.asyncio.server import unix_serve
 from websockets.exceptions import ConnectionClosed
 from websockets.server import ServerProtocol
 
-from links import held, sockets
+from links import held_machines, sockets
 from links.connection import Connection, Pulse
 from links.daemon.asgi import Server
 from links.daemon.control import ControlPlane
 from links.daemon.errors import UnknownHandle
-from links.dialling import dial_port
 from links.internal.listener import Listener
+from links.local_websockets import dial_port
 from links.proxy import open_far
 from links.services import Claimed
 from links.sockets import MAX_MESSAGE, Refused, join, opened, refuse
@@ -354,13 +354,13 @@ async def far(request, joined, tmp_path):
     connection.peer = joined.server.peer
     listener = Listener(home=tmp_path, at="127.0.0.1:0" if request.param == "tcp" else "")
     address = await listener.start()
-    held.put(link_id, connection)
+    held_machines.put(link_id, connection)
 
     async def dial(target, *, link=link_id, wanted=()):
         return await open_far(address, link, target, [("x-some", "1")], wanted)
 
     yield dial
-    held.remove(link_id, connection)
+    held_machines.remove(link_id, connection)
     await listener.stop()
 
 

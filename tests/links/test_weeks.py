@@ -14,7 +14,7 @@ from allauth.idp.oidc.models import Token
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
-from links import held, selectors
+from links import held_machines, selectors
 from links.calls import client_for, held_here
 from links.connection import Pulse
 from links.daemon.oauth import Tokens
@@ -124,7 +124,7 @@ async def lasts(away, seconds, *, asked):
 
 
 def cut(link_id):
-    held.find(link_id).close(1012, "the test cuts it")
+    held_machines.find(link_id).close(1012, "the test cuts it")
 
 
 @pytest.mark.parametrize("signed_in_by", ["paired", "token file"])

@@ -31,11 +31,11 @@ NAMES = {
     *("AsyncAnthropic", "AsyncOpenAI", "GoogleProvider", "streamable_http_client", "Client"),
 }
 
-GUARDED = "within the limits of mesh.answers"
+GUARDED = "within the limits of mesh.http_client"
 ON_MESSAGES = "a WebSocket that follows no redirect; its messages are limited, not compressed"
 WITH_OURS = "given a client of ours"
 EXPECTED = {
-    ("mesh/answers.py", "httpx.AsyncClient"): "the one place where clients are made",
+    ("mesh/http_client.py", "httpx.AsyncClient"): "the one place where clients are made",
     ("mesh/egress.py", "httpx.AsyncClient"): GUARDED,
     ("mesh/egress.py", "_library.AsyncHTTPTransport"): GUARDED,
     ("threads/decopilot/fetch.py", "httpx.AsyncClient"): GUARDED,
@@ -49,7 +49,7 @@ EXPECTED = {
     ("links/internal/caller.py", "httpx.AsyncHTTPTransport"): GUARDED,
     ("sandboxes/providers/direct.py", "httpx.AsyncHTTPTransport"): GUARDED,
     ("links/direct.py", "Straight"): ON_MESSAGES,
-    ("links/dialling.py", "Straight"): ON_MESSAGES,
+    ("links/local_websockets.py", "Straight"): ON_MESSAGES,
     ("links/proxy.py", "Straight"): ON_MESSAGES,
     ("sandboxes/providers/direct.py", "Straight"): ON_MESSAGES,
     ("links/daemon/client.py", "Straight"): "the tunnel, whose frames are limited",
@@ -102,14 +102,14 @@ def found():
 
 
 def test_every_place_that_opens_a_connection_is_known():
-    """A new one belongs behind ``mesh.egress`` or ``mesh.answers``; then it is named above."""
+    """A new one belongs behind ``mesh.egress`` or ``mesh.http_client``; then it is named above."""
     assert found() == set(EXPECTED)
 
 
 @pytest.mark.parametrize(
     ("file", "call", "given"),
     [
-        ("mesh/answers.py", "httpx.AsyncClient", "BoundedTransport"),
+        ("mesh/http_client.py", "httpx.AsyncClient", "BoundedTransport"),
         ("mesh/egress.py", "httpx.AsyncClient", "transport"),
         ("threads/decopilot/fetch.py", "httpx.AsyncClient", "transport"),
         ("threads/decopilot/transport.py", "httpx2.AsyncClient", "Transport"),
@@ -136,9 +136,9 @@ def test_only_previews_and_events_are_read_as_they_came():
     }
 
     assert raw == {
-        "mesh/answers.py",
+        "mesh/http_client.py",
         "links/internal/app.py",
         "sandboxes/preview/app.py",
-        "sandboxes/providers/speaking.py",
+        "sandboxes/providers/sandbox_client.py",
         "sandboxes/proxy.py",
     }

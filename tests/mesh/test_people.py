@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from mesh import entry, services
+from mesh import services, sign_in_link
 from mesh.models import Membership, Role, User
 from mesh.selectors import NotFound, get_membership
 from mesh.tokens import bearer
@@ -32,7 +32,7 @@ def test_the_embedded_start_makes_owner_and_home_once(db):
 
 
 def test_the_printed_address_signs_in_once(embedded, ada, client):
-    ticket = entry.make_ticket(user=ada)
+    ticket = sign_in_link.make_ticket(user=ada)
 
     answer = client.get(reverse("enter"), {"ticket": ticket})
 
@@ -50,7 +50,7 @@ def test_who_is_signed_in_already_may_use_the_address_again(ada, client):
 def test_a_ticket_is_no_way_round_the_second_factor(embedded, ada, client, still_period):
     secret = set_up(ada)
 
-    answer = client.get(reverse("enter"), {"ticket": entry.make_ticket(user=ada)})
+    answer = client.get(reverse("enter"), {"ticket": sign_in_link.make_ticket(user=ada)})
 
     assert answer.url == reverse("mfa_authenticate")
     assert "_auth_user_id" not in client.session
@@ -61,7 +61,7 @@ def test_a_ticket_is_no_way_round_the_second_factor(embedded, ada, client, still
 def test_no_ticket_opens_a_mesh_of_several_people(ada, client, settings):
     settings.MESH_EMBEDDED = False
 
-    answer = client.get(reverse("enter"), {"ticket": entry.make_ticket(user=ada)})
+    answer = client.get(reverse("enter"), {"ticket": sign_in_link.make_ticket(user=ada)})
 
     assert (answer.status_code, "_auth_user_id" in client.session) == (403, False)
 
@@ -69,7 +69,7 @@ def test_no_ticket_opens_a_mesh_of_several_people(ada, client, settings):
 def test_wrong_tickets_are_counted_and_lock_nobody_out(embedded, ada, client):
     wrong = [client.get(reverse("enter"), {"ticket": "guess"}).status_code for _ in range(11)]
 
-    right = client.get(reverse("enter"), {"ticket": entry.make_ticket(user=ada)})
+    right = client.get(reverse("enter"), {"ticket": sign_in_link.make_ticket(user=ada)})
 
     assert wrong == [403] * 10 + [429]
     assert right.status_code == 302
@@ -99,7 +99,7 @@ def test_an_address_can_be_added_and_nothing_is_written_down(ada, client, capfd)
 
 
 def test_an_old_ticket_opens_nothing(embedded, ada, client):
-    ticket = entry.make_ticket(user=ada)
+    ticket = sign_in_link.make_ticket(user=ada)
     Token.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
 
     assert client.get(reverse("enter"), {"ticket": ticket}).status_code == 403

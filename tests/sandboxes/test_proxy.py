@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 
 from agents.models import Agent
 from links.models import Link
-from mesh import database_pool, watch
+from mesh import connection_checks, database_pool
 from mesh.models import Membership, User
 from mesh.services import make_token
 from sandboxes import proxy
@@ -391,7 +391,7 @@ ENDS = [
 
 @pytest.fixture
 def silent(monkeypatch, agent):
-    monkeypatch.setattr(watch, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(connection_checks, "LOOK_EVERY", 0.05)
     provider = Silent()
     monkeypatch.setattr("sandboxes.providers.provider_for", lambda kind: provider)
     return provider

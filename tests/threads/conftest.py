@@ -64,7 +64,7 @@ def say(thread, ada, link):
 
 @pytest.fixture
 def served(settings, thread):
-    """Ada's thread, pinned to a container: its runs are of the server lane."""
+    """Ada's thread, pinned to a container: its runs are of the server executor."""
     settings.MESH_SANDBOX_KINDS = ["docker"]
     thread.sandbox_provider_kind, thread.harness_id, thread.branch = "docker", "demo", "main"
     thread.save()

@@ -12,7 +12,7 @@ from tests.threads.doubles import DONE, chunk
 from tests.threads.promises import assert_whole
 from tests.threads.races import at_once
 from threads import services
-from threads.core.lanes import LINK
+from threads.core.executors import LINK
 from threads.journal import committing
 from threads.journal.committing import Share
 from threads.models import Approval, Run, Thread
@@ -82,7 +82,7 @@ def test_the_run_that_planned_is_over_and_its_agent_is_stopped_and_not_told_to_g
     parts = {part["type"]: part for part in run.answer.parts}
     assert parts["dynamic-tool"]["state"] == "output-available"
     assert parts["data-carried-out"]["data"] == {"threadId": str(begun.thread_id)}
-    work = list_work(Scope(node="A", lanes=[LINK], links={link.pk}))
+    work = list_work(Scope(node="A", executors=[LINK], links={link.pk}))
     assert ([stop.run_id for stop in work.stops], work.answers) == ([run.pk], [])
     assert_whole(thread)
 

@@ -17,7 +17,7 @@ from threads import services
 from threads.core.attachments import IMAGE_LIMIT, MOST, TEXT_LIMIT
 from threads.models import Attachment, Message, Run
 from threads.services.attachments import KEEP_UNSENT, MOST_UNSENT
-from threads.serving.attached import read_file, with_files, with_references
+from threads.serving.attachments import read_file, with_files, with_references
 from threads.serving.turn_input import harness_input
 
 PIXEL = base64.b64decode(
@@ -197,7 +197,7 @@ def test_messages_without_files_cost_no_query(thread, django_assert_num_queries,
 def test_of_a_long_conversation_the_newest_files_are_remembered(ada, thread, send, monkeypatch):
     for _ in range(3):
         send(upload(ada).json()["part"])
-    monkeypatch.setattr("threads.serving.attached.MOST", 2 * len(PIXEL))
+    monkeypatch.setattr("threads.serving.attachments.MOST", 2 * len(PIXEL))
     said = [{"parts": m.parts} for m in Message.objects.order_by("seq")]
 
     urls = [message["parts"][1]["url"] for message in with_files(said, thread_id=thread.pk)]

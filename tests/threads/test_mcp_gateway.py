@@ -69,7 +69,7 @@ def test_the_token_is_the_same_in_each_turn_and_no_other_threads(say):
 
 
 @pytest.mark.parametrize(
-    ("server", "mesh_url", "lane"),
+    ("server", "mesh_url", "executor"),
     [
         pytest.param(LINEAR, "", "link", id="nobody knows our address"),
         pytest.param(LINEAR, "https://mesh.example", "server", id="a loop of our own"),
@@ -81,10 +81,10 @@ def test_the_token_is_the_same_in_each_turn_and_no_other_threads(say):
         ),
     ],
 )
-def test_else_it_is_told_the_servers_own(say, settings, server, mesh_url, lane):
+def test_else_it_is_told_the_servers_own(say, settings, server, mesh_url, executor):
     settings.MESH_URL = mesh_url
     run = say()
-    run.lane = lane
+    run.executor = executor
 
     assert as_told(server, run) == server.as_input()
 
@@ -222,7 +222,7 @@ async def test_the_token_opens_no_server_that_its_run_was_told_itself(
     [
         pytest.param(lambda: User.objects.update(is_active=False), id="shut out"),
         pytest.param(lambda: Membership.objects.all().delete(), id="left the organization"),
-        pytest.param(lambda: Run.objects.update(lane="server"), id="its run is on no machine"),
+        pytest.param(lambda: Run.objects.update(executor="server"), id="its run is on no machine"),
     ],
 )
 async def test_the_token_ends_with_what_it_was_given_for(running, thread, upstream, keep, end):

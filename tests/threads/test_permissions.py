@@ -154,7 +154,7 @@ def test_what_a_rule_answers_waits_for_nobody_and_goes_to_the_machine(ask, call,
     ask("a2")
 
     assert state_of(run) == "running"
-    scope = Scope(node="n", lanes=["link"], links=[link.pk])
+    scope = Scope(node="n", executors=["link"], links=[link.pk])
     assert [each.approval_id for each in list_work(scope).answers] == ["a2"]
 
 

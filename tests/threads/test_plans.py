@@ -16,7 +16,7 @@ from django.utils import timezone
 import links.services
 from links.models import Link
 from threads import selectors, services
-from threads.core import lanes
+from threads.core import executors
 from threads.journal import committing
 from threads.models import Approval, Event, Message, Run, Steer, Thread
 from threads.run import state as run_state
@@ -101,7 +101,7 @@ def indexes_of(plans):
 
 
 def at_work(link):
-    return Scope(node="n", lanes=lanes.ALL, links=[link.pk], room=10)
+    return Scope(node="n", executors=executors.ALL, links=[link.pk], room=10)
 
 
 def share(run):

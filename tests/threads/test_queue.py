@@ -10,13 +10,13 @@ from rest_framework.test import APIClient
 
 from tests.threads.races import at_once
 from threads import selectors, services
-from threads.core.lanes import LINK
+from threads.core.executors import LINK
 from threads.models import Message, Run
 from threads.serving.orders import Scope, find_order, list_work
 
 
 def next_runs(link):
-    scope = Scope(node="A", lanes=[LINK], links=[link.pk])
+    scope = Scope(node="A", executors=[LINK], links=[link.pk])
     return [job.run_id for job in list_work(scope).jobs]
 
 

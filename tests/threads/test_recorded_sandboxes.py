@@ -11,7 +11,7 @@ from agents.models import Agent
 from links.models import Link
 from sandboxes.core.vm_map import find_entry
 from sandboxes.models import SandboxRunnerState
-from sandboxes.resolving import find_sandbox
+from sandboxes.resolution import find_sandbox
 from sandboxes.selectors import find_all_recorded, recorded_cell
 from sandboxes.services import delete_vm, ensure_vm, note_used
 from tests.sandboxes.conftest import use
@@ -22,7 +22,7 @@ from tests.threads.serving.test_dispatcher import ended, serve  # noqa: F401  (a
 from tests.waiting import auntil
 from threads import services
 from threads.decopilot.context import find_link
-from threads.serving.noting import note_sandbox
+from threads.serving.sandbox_records import note_sandbox
 from threads.targets import Wish, choose_pins, place_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -122,7 +122,7 @@ async def test_a_run_whose_sandbox_can_not_be_noted_is_answered(
     def broken(place):
         raise DatabaseError("The disk is full.")
 
-    monkeypatch.setattr("threads.serving.noting.note_used", broken)
+    monkeypatch.setattr("threads.serving.sandbox_records.note_used", broken)
     await sync_to_async(pinned)("docker")
     await serve(doubles.ScriptedSandbox(*a_turn("ok")))
 

@@ -13,7 +13,7 @@ from threads import selectors, services
 from threads.errors import ApprovalAnswered, MessageIdTaken, RunOver, TooManyQueued
 from threads.journal import rows
 from threads.models import Approval, Message, Run, Thread
-from threads.reading import bell
+from threads.reading import notifications
 from threads.run import state as run_state
 from threads.services import messages
 
@@ -21,10 +21,10 @@ NOON = timezone.now()
 
 
 @pytest.fixture
-def rung(monkeypatch):
+def published(monkeypatch):
     """The topics that rang."""
     topics = []
-    monkeypatch.setattr(bell, "_ring", lambda by_topic: topics.extend(by_topic))
+    monkeypatch.setattr(notifications, "_publish", lambda by_topic: topics.extend(by_topic))
     return topics
 
 
@@ -46,15 +46,19 @@ def test_a_message_is_kept_whole(say, thread, chunks, ada):
 
 
 def test_bells_ring_only_after_the_commit(
-    say, thread, ada, rung, django_capture_on_commit_callbacks
+    say, thread, ada, published, django_capture_on_commit_callbacks
 ):
     with django_capture_on_commit_callbacks() as callbacks:
         say("hi")
-    assert rung == []
+    assert published == []
 
     for callback in callbacks:
         callback()
-    assert rung == [bell.of_thread(thread.pk), bell.of_person(ada.pk), bell.RUNS]
+    assert published == [
+        notifications.of_thread(thread.pk),
+        notifications.of_person(ada.pk),
+        notifications.RUNS,
+    ]
 
 
 def test_the_same_client_id_gives_the_same_run(say):

@@ -62,7 +62,7 @@ def decisions():
 
 
 def due(link):
-    work = list_work(Scope(node="n", lanes=["link"], links=[link.pk]))
+    work = list_work(Scope(node="n", executors=["link"], links=[link.pk]))
     return [answer.approval_id for answer in work.answers]
 
 

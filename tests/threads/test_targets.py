@@ -102,13 +102,13 @@ def test_the_machine_that_is_wished_is_pinned(thread, ada, link):
 
 def test_decopilot_answers_without_a_machine_and_takes_one_that_comes(thread, link, key):
     Link.objects.update(offline_after=timezone.now() - timedelta(minutes=1))
-    first, lane = choose_pins(thread=thread, wish=Wish(harness_id="decopilot"), tier="smart")
-    assert (first.sandbox_provider_kind, first.link_id, lane) == ("", None, "server")
+    first, executor = choose_pins(thread=thread, wish=Wish(harness_id="decopilot"), tier="smart")
+    assert (first.sandbox_provider_kind, first.link_id, executor) == ("", None, "server")
 
     thread.harness_id = "decopilot"
     Link.objects.update(offline_after=timezone.now() + timedelta(minutes=1))
-    second, lane = choose_pins(thread=thread, wish=Wish(), tier="smart")
-    assert (second.sandbox_provider_kind, second.link_id, lane) == (
+    second, executor = choose_pins(thread=thread, wish=Wish(), tier="smart")
+    assert (second.sandbox_provider_kind, second.link_id, executor) == (
         "remote-user",
         link.pk,
         "server",

@@ -1,4 +1,4 @@
-"""Decopilot through everything: page, API, server lane, a real sandbox; the model is a stand-in."""
+"""Decopilot through everything: page, API, worker, a real sandbox; the model is a stand-in."""
 
 from __future__ import annotations
 

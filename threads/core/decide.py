@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol
 
-from threads.core.rules import Rule, Stance
+from threads.core.rules import Policy, Rule
 from threads.run import state as run_state
 from threads.run.state import Move
 
@@ -69,7 +69,7 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """What is known of a run before the events. ``waits_for``: its open questions by their ids;
-    ``stance``: which questions need nobody. ``resumptions``: how often its agent was asked to go
+    ``policy``: which questions need nobody. ``resumptions``: how often its agent was asked to go
     on after its sandbox had died; ``can_resume``: it works where its conversation outlives it,
     and ``has_session``: the conversation has a name."""
 
@@ -79,7 +79,7 @@ class RunFacts:
     error_code: str = ""
     error_text: str = ""
     waits_for: Mapping[str, Question] = field(default_factory=dict)
-    stance: Stance = Stance()
+    policy: Policy = Policy()
     resumptions: int = 0
     can_resume: bool = False
     has_session: bool = False
@@ -173,7 +173,7 @@ class _Turn:
     def __init__(self, decision: Decision, run: RunFacts, status: Any) -> None:
         self.decision, self.status = decision, status
         self.is_open = not decision.move.ends  # what comes once it is not, is counted only
-        self.waits_for, self.stance = dict(run.waits_for), run.stance
+        self.waits_for, self.policy = dict(run.waits_for), run.policy
         self.resumptions, self.has_session = run.resumptions, run.has_session
         self.may_resume = run.can_resume and run.resumptions < RESUMPTIONS and not run.is_stopping
 
@@ -259,7 +259,7 @@ class _Turn:
             tool_call_id=str(chunk.get("toolCallId"))[:100],
             tool=tool,
             input=value,
-            answered_by=self.stance.answers(tool, value),
+            answered_by=self.policy.answers(tool, value),
         )
         self.decision.asked.append(asked)
         if asked.answered_by is not None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.harness.unfinished import unfinished
+from agents.harness.unfinished_calls import unfinished
 from threads.core import partial_json
 
 Chunk = Mapping[str, Any]

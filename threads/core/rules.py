@@ -187,7 +187,7 @@ def in_words(rule: Rule) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Stance:
+class Policy:
     """What of a run's questions is answered without asking a person.
 
     First what they answered to the very same question, before the sandbox that asked it died

@@ -22,7 +22,7 @@ from threads.core.fold import fold
 from threads.core.title import text_of, title_of
 from threads.journal.chunks import ui_message
 from threads.models import Event, Message, Run
-from threads.serving.attached import with_files
+from threads.serving.attachments import with_files
 
 NAMED_WITHIN: Final = 3  # messages of a thread: a name that was lost is sought again by the next
 MESSAGES_LIMIT: Final = 300  # of a thread; what is too long of them is cut later

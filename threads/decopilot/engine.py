@@ -34,8 +34,8 @@ from agents.harness.decopilot.memory import Call, Image, Reply, System, Turn, Us
 from agents.harness.decopilot.tools import Tool
 from agents.harness.decopilot.usage import cost_of
 from agents.keys.selectors import Account, Chosen
-from mesh.answers import MIB, Limits
 from mesh.egress import AddressRefused, Guard
+from mesh.http_client import MIB, Limits
 from mesh.lib.addresses import Allowed
 from threads.decopilot import files
 from threads.decopilot.toolbox import Result

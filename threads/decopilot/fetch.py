@@ -9,8 +9,8 @@ from typing import Final
 import httpx
 
 from agents.harness.decopilot.memory import cut
-from mesh.answers import Limits
 from mesh.egress import AddressRefused, Guard, GuardedTransport
+from mesh.http_client import Limits
 from threads.decopilot.files import ToolFailed
 from threads.decopilot.web_page import text_of
 

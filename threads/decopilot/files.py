@@ -16,7 +16,7 @@ from sandboxes.providers.base import (
     SandboxProvider,
     StreamCut,
 )
-from threads.serving.noting import note_sandbox
+from threads.serving.sandbox_records import note_sandbox
 
 # What says that the program of the sandbox is not there, whoever says so.
 _GONE: Final = ("sandbox_down", "unknown_handle", "link_offline")

@@ -22,8 +22,8 @@ from pydantic_ai.profiles.openai import OpenAIJsonSchemaTransformer
 from agents.harness.decopilot.memory import cut
 from agents.harness.decopilot.remote import RemoteTool, read_result, tools_of, without_secrets
 from agents.harness.mcp import McpServer
-from mesh.answers import MIB, Limits
 from mesh.egress import AddressRefused, Guard
+from mesh.http_client import MIB, Limits
 from mesh.lib.addresses import Allowed
 from threads.decopilot.files import ToolFailed
 from threads.decopilot.toolbox import OUTPUT_LIMIT, Result

@@ -32,7 +32,7 @@ from threads.decopilot.attempt import Answered, Attempt
 from threads.decopilot.context import find_link
 from threads.decopilot.files import FindPlace, ToolFailed
 from threads.decopilot.loop import Loop
-from threads.serving.attached import read_file
+from threads.serving.attachments import read_file
 
 TOMBSTONE: Final = 60.0  # seconds that a run which was stopped can't be started
 KEEP: Final = 60.0  # seconds that a run that is over can be read again

@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import httpx2
 
-from mesh.answers import DEFAULT, Limits, pieces_of
 from mesh.egress import Guard, Sender
+from mesh.http_client import DEFAULT, Limits, pieces_of
 
 CONNECT_LIMIT: Final = 15.0  # seconds
 
 
 class Bounded(httpx2.Response):
-    """``mesh.answers.Bounded`` for the model libraries."""
+    """``mesh.http_client.Bounded`` for the model libraries."""
 
     limits: Limits
 

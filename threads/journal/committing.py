@@ -16,9 +16,15 @@ from django.utils import timezone
 
 from threads.core.decide import Decision, Gap, Numbered, Question, RunFacts, decide
 from threads.journal import rows
+from threads.journal.approval_status import (
+    NOBODY,
+    Standing,
+    is_question,
+    keep_questions,
+    standing_of,
+)
 from threads.journal.chunks import approval_chunk, status_chunk
 from threads.journal.rows import Draft, EventRow
-from threads.journal.standing import NOBODY, Standing, is_question, keep_questions, standing_of
 from threads.models import Approval, Run, Thread
 from threads.run import state as run_state
 from threads.run import transitions
@@ -31,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 class Refused(Exception):
-    """The journal takes nothing more from this lane."""
+    """The journal takes nothing more from this queue."""
 
 
 class StaleFence(Refused):
@@ -44,7 +50,7 @@ class Missing(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one lane brings to a commit."""
+    """What one queue brings to a commit."""
 
     run_id: UUID
     fence: int
@@ -132,7 +138,7 @@ _FACTS = {
     "code": "run.error_code",
     "text": "run.error_text",
     "resumptions": "run.resumptions",
-    "can_resume": "run.lane = 'link'",
+    "can_resume": "run.executor = 'link'",
     "has_session": "thread.session_ref <> ''",
     "thread_key": "thread.id",
     "owner_id": "thread.owner_id",
@@ -222,7 +228,7 @@ class _Commit:
             error_code=run.move.code,
             error_text=run.move.text,
             waits_for=waits_for,
-            stance=standing.stance,
+            policy=standing.policy,
             resumptions=run.resumptions,
             can_resume=bool(run.can_resume),
             has_session=bool(run.has_session),

@@ -23,19 +23,19 @@ from mesh.lib.backoff import Backoff
 from threads.core.decide import Numbered, hold_from
 from threads.journal import rows
 from threads.journal.committing import Missing, Outcome, Refused, Share, StaleFence, commit
-from threads.reading import bell
+from threads.reading import notifications
 
-__all__ = ["Lane", "Refused", "StaleFence", "Writer"]
+__all__ = ["Refused", "RunQueue", "StaleFence", "Writer"]
 
 logger = logging.getLogger(__name__)
 
 EVENTS_PER_COMMIT: Final = 4_000
 TRIES: Final = 12  # of one commit, some 15 seconds, while the database answers all else
-ROOM: Final = 256  # events of one run that wait, at most, before its reader pauses,
+CAPACITY: Final = 256  # events of one run that wait, at most, before its reader pauses,
 ROOM_SIZE: Final = 8 * 1024 * 1024  # or characters of them: one tool can return megabytes
 
 
-class Lane:
+class RunQueue:
     """One attempt of a run on its way into the journal. Used in the event loop that made it.
 
     ``committed`` is the producer's number up to which everything is safe. ``is_over``: the
@@ -71,10 +71,10 @@ class Lane:
         self._writer.wake(self)
 
     async def room(self) -> None:
-        """Wait until the lane may take more.
+        """Wait until the queue may take more.
 
         Raises:
-            Refused: the writer takes nothing more from this lane; the subclass says why.
+            Refused: the writer takes nothing more from this queue; the subclass says why.
         """
         while self.error is None and self._is_full():
             await self._wait()
@@ -82,7 +82,7 @@ class Lane:
             raise self.error
 
     def _is_full(self) -> bool:
-        if len(self.waiting) >= ROOM:
+        if len(self.waiting) >= CAPACITY:
             return True
         # What is held back until more comes must not keep it from coming.
         return self._size >= ROOM_SIZE and hold_from(list(self.waiting)) > 0
@@ -99,7 +99,7 @@ class Lane:
             raise self.error
 
     def decidable_n(self) -> int:
-        """Return the number up to which the lane will be committed without another event."""
+        """Return the number up to which the queue will be committed without another event."""
         events = list(self.waiting)
         ready = hold_from(events)
         return events[ready - 1].n if ready else self.committed
@@ -109,7 +109,7 @@ class Lane:
         await self._changed.wait()
 
     def told(self, outcome: Outcome, count: int) -> None:
-        """Take what became of a share of ``count`` events; called in the lane's loop."""
+        """Take what became of a share of ``count`` events; called in the queue's loop."""
         self._size -= sum(self._sizes.popleft() for _ in range(count))
         self.committed = max(self.committed, outcome.last_n)
         if outcome.is_over and not self.is_over:
@@ -120,14 +120,14 @@ class Lane:
         self._changed.set()
 
 
-Told = tuple[Lane, Outcome, int]
+Told = tuple[RunQueue, Outcome, int]
 
 
 class Writer:
     """The journal's one writing thread in this process."""
 
     def __init__(self) -> None:
-        self._ready: list[Lane] = []
+        self._ready: list[RunQueue] = []
         self._wakeup = threading.Condition()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -147,96 +147,96 @@ class Writer:
             self._thread.join(timeout=10)
             self._thread = None
 
-    def lane(
+    def queue(
         self,
         *,
         run_id: UUID,
         fence: int,
         after: int = 0,
         on_over: Callable[[], None] | None = None,
-    ) -> Lane:
+    ) -> RunQueue:
         """Return a way in for the events of one attempt, of which ``after`` are committed.
 
-        ``on_over`` is called in the lane's loop when the run is found to have ended.
+        ``on_over`` is called in the queue's loop when the run is found to have ended.
         """
-        return Lane(self, run_id, fence, after, on_over)
+        return RunQueue(self, run_id, fence, after, on_over)
 
-    async def append(self, run_id: UUID, fence: int, events: Sequence[Numbered]) -> Lane:
-        """Commit ``events`` and return their lane.
+    async def append(self, run_id: UUID, fence: int, events: Sequence[Numbered]) -> RunQueue:
+        """Commit ``events`` and return their queue.
 
         Raises:
             StaleFence: a newer attempt of the run exists.
             Refused: the run is gone, or a number is missing.
         """
-        lane = self.lane(run_id=run_id, fence=fence)
+        queue = self.queue(run_id=run_id, fence=fence)
         for event in events:
-            lane.put(event)
+            queue.put(event)
         if events:
-            await lane.settled(events[-1].n)
-        return lane
+            await queue.settled(events[-1].n)
+        return queue
 
-    def wake(self, lane: Lane) -> None:
-        """Have the thread look at ``lane``."""
-        if lane.is_ready:  # the thread has yet to take it, and then takes all
+    def wake(self, queue: RunQueue) -> None:
+        """Have the thread look at ``queue``."""
+        if queue.is_ready:  # the thread has yet to take it, and then takes all
             return
         with self._wakeup:
-            if not lane.is_ready:
-                lane.is_ready = True
-                self._ready.append(lane)
+            if not queue.is_ready:
+                queue.is_ready = True
+                self._ready.append(queue)
                 self._wakeup.notify()
 
     def _work(self) -> None:
         try:
-            while (lanes := self._next_lanes()) is not None:
+            while (queues := self._next_queues()) is not None:
                 try:
-                    self._serve(lanes)
+                    self._serve(queues)
                 except Exception:  # a bug of ours; without this thread every run stands still
-                    logger.exception("The journal's writer failed; its lanes begin anew.")
-                    self._let_go(lanes)
+                    logger.exception("The journal's writer failed; its queues begin anew.")
+                    self._let_go(queues)
         finally:
             connections.close_all()
 
-    def _let_go(self, lanes: list[Lane]) -> None:
-        """Have the readers of ``lanes`` look how far they are, and come with new ones."""
+    def _let_go(self, queues: list[RunQueue]) -> None:
+        """Have the readers of ``queues`` look how far they are, and come with new ones."""
         outcome = Outcome(error=Missing("The journal's writer failed."))
-        for lane in lanes:
+        for queue in queues:
             with contextlib.suppress(RuntimeError):  # the loop has been closed
-                lane.loop.call_soon_threadsafe(lane.told, outcome, 0)
+                queue.loop.call_soon_threadsafe(queue.told, outcome, 0)
 
-    def _next_lanes(self) -> list[Lane] | None:
+    def _next_queues(self) -> list[RunQueue] | None:
         with self._wakeup:
             while not self._ready and not self._stopping:
                 self._wakeup.wait()
             if not self._ready:
                 return None
-            lanes, self._ready = self._ready, []
-            for lane in lanes:
-                lane.is_ready = False
-            return lanes
+            queues, self._ready = self._ready, []
+            for queue in queues:
+                queue.is_ready = False
+            return queues
 
-    def _serve(self, lanes: list[Lane]) -> None:
-        """Commit what waits in ``lanes``, in as many commits as it takes."""
+    def _serve(self, queues: list[RunQueue]) -> None:
+        """Commit what waits in ``queues``, in as many commits as it takes."""
         shares: list[Share] = []
-        taken: list[tuple[Lane, int]] = []
-        for lane in lanes:
-            events = list(lane.waiting)
-            decidable = 0 if lane.error else hold_from(events)
+        taken: list[tuple[RunQueue, int]] = []
+        for queue in queues:
+            events = list(queue.waiting)
+            decidable = 0 if queue.error else hold_from(events)
             if decidable:
-                shares.append(Share(lane.run_id, lane.fence, events[:decidable]))
-                taken.append((lane, decidable))
+                shares.append(Share(queue.run_id, queue.fence, events[:decidable]))
+                taken.append((queue, decidable))
             if sum(len(share.events) for share in shares) >= EVENTS_PER_COMMIT:
                 self._commit(shares, taken)
                 shares, taken = [], []
         if shares:
             self._commit(shares, taken)
 
-    def _commit(self, shares: list[Share], taken: list[tuple[Lane, int]]) -> None:
+    def _commit(self, shares: list[Share], taken: list[tuple[RunQueue, int]]) -> None:
         outcomes = self._commit_until_it_holds(shares)
         by_loop: dict[asyncio.AbstractEventLoop, list[Told]] = defaultdict(list)
-        for (lane, count), outcome in zip(taken, outcomes, strict=True):
+        for (queue, count), outcome in zip(taken, outcomes, strict=True):
             for _ in range(count):
-                lane.waiting.popleft()
-            by_loop[lane.loop].append((lane, outcome, count))
+                queue.waiting.popleft()
+            by_loop[queue.loop].append((queue, outcome, count))
         for loop, told in by_loop.items():
             with contextlib.suppress(RuntimeError):  # the loop has been closed
                 loop.call_soon_threadsafe(_tell, told)
@@ -245,7 +245,7 @@ class Writer:
     def _commit_until_it_holds(self, shares: list[Share]) -> list[Outcome]:
         """Return what became of ``shares``; while the database is away, try again.
 
-        Meanwhile events pile up in the lanes, whose readers pause when there is no room. What
+        Meanwhile events pile up in the queues, whose readers pause when there is no room. What
         the database will never take is looked for share by share: it harms no other run.
         """
         backoff = Backoff(first=0.05, ceiling=2.0)
@@ -267,13 +267,15 @@ class Writer:
                 self._wakeup.wait(backoff.next())
 
     def _ring(self, outcomes: Sequence[Outcome]) -> None:
-        bell.ring_rows([row for outcome in outcomes for row in outcome.rows])
+        notifications.publish_rows([row for outcome in outcomes for row in outcome.rows])
         for outcome in outcomes:
             if outcome.owner_id is not None and outcome.has_moved:
-                bell.ring(bell.of_person(outcome.owner_id), ("thread", str(outcome.thread_id)))
+                notifications.publish(
+                    notifications.of_person(outcome.owner_id), ("thread", str(outcome.thread_id))
+                )
         # The next run may go, or a question was answered by a rule.
         if any(each.has_answered or (each.is_over and each.has_moved) for each in outcomes):
-            bell.ring(bell.RUNS)
+            notifications.publish(notifications.RUNS)
 
 
 def _is_there() -> bool:
@@ -288,5 +290,5 @@ def _is_there() -> bool:
 
 
 def _tell(told: list[Told]) -> None:
-    for lane, outcome, count in told:
-        lane.told(outcome, count)
+    for queue, outcome, count in told:
+        queue.told(outcome, count)

@@ -15,15 +15,15 @@ from django.conf import settings
 
 from links.selectors import link_as_json, list_links
 from mesh import database_pool
+from mesh.connection_checks import hold
 from mesh.credentials import credential_of
 from mesh.models import User
 from mesh.selectors import NotFound
-from mesh.watch import hold
 from threads import selectors, services
 from threads.errors import CursorTooOld
 from threads.journal.rows import EventRow
 from threads.models import Thread
-from threads.reading import bell
+from threads.reading import notifications
 from threads.reading.follow import follow
 from threads.reading.viewers import Viewer
 
@@ -41,8 +41,8 @@ PIECE: Final = 32 * 1024
 class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """One tab. What it follows is its own list of threads; each is a task over ``follow``."""
 
-    # threads.reading.bell tells it: a channel of its own would be one more subscription of Redis,
-    # without which no page could connect.
+    # It subscribes to threads.reading.notifications: a channel of its own would be one more Redis
+    # subscription, without which no page could connect.
     channel_layer_alias = None
 
     def __init__(self) -> None:
@@ -179,10 +179,10 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
             await self.close(code=SERVER_ERROR)
 
     async def pass_on_news(self, user: User) -> None:
-        with bell.listen(bell.of_person(user.pk)) as ear:
+        with notifications.subscribe(notifications.of_person(user.pk)) as subscriber:
             await self.tell_links(user)  # a page that was away has missed the changes
             while True:
-                news = set(await ear.wait(60.0))
+                news = set(await subscriber.wait(60.0))
                 for kind, thread_id in news:
                     if kind == "thread":
                         await self.tell_thread(user, UUID(thread_id))

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from mesh import database_pool
 from threads.journal.rows import EventRow
-from threads.reading import bell
+from threads.reading import notifications
 from threads.selectors import list_events
 
 LOOK_EVERY: Final = 5.0  # seconds: a bell may be lost
@@ -25,7 +25,9 @@ async def follow(
     doesn't, the table is read. An empty batch says that nothing came for ``look_every``
     seconds, so that the caller may show that it is alive.
     """
-    with bell.listen(bell.of_thread(thread_id)) as ear:  # before the first look
+    with notifications.subscribe(
+        notifications.of_thread(thread_id)
+    ) as subscriber:  # before the first look
         must_look = True
         while True:
             while must_look:
@@ -36,14 +38,14 @@ async def follow(
                     after = rows[-1].seq
                     yield rows
                 must_look = len(rows) == AT_ONCE or sum(len(row.text) for row in rows) >= SIZE
-            copies = await ear.wait(look_every)
+            copies = await subscriber.wait(look_every)
             fresh = [row for row in copies if row.seq > after]
             if fresh and _continues(fresh, after):
                 after = fresh[-1].seq
                 yield fresh
             elif fresh or not copies:
                 must_look = True
-                if not copies and not ear.was_rung:
+                if not copies and not subscriber.was_notified:
                     yield []
 
 

@@ -14,10 +14,10 @@ from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 
 from mesh import database_pool
+from mesh.connection_checks import RightLost, pieces_while_held
 from mesh.lib.errors import AppError, MethodNotAllowed, Unauthorized
 from mesh.readers import Stream
 from mesh.selectors import NotFound
-from mesh.watch import RightLost, pieces_while_held
 from threads import selectors, services
 from threads.errors import BadCursor, BadRunId, CursorTooOld
 from threads.journal.rows import EventRow

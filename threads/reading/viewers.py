@@ -8,11 +8,11 @@ from uuid import UUID
 
 from django.http import HttpRequest
 
+from mesh.connection_checks import Right
 from mesh.credentials import Credential, credential_of, find_good
 from mesh.lib.errors import Unauthorized
 from mesh.models import User
 from mesh.tokens import bearer, find_persons_sign_in
-from mesh.watch import Right
 from threads import selectors
 
 

@@ -2,7 +2,8 @@
 
 The agent died with its sandbox, and its conversation is on the machine's disk. A new attempt takes
 it up again and is told to repeat the call it asked for. The question comes anew, and what the
-person answered before, or answers meanwhile, is carried over to it; see ``standing.py``.
+person answered before, or answers meanwhile, is carried over to it; see
+``journal/approval_status.py``.
 """
 
 from __future__ import annotations

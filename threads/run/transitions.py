@@ -18,7 +18,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Case, F, Q, QuerySet, When
 
-from threads.core import lanes
+from threads.core import executors
 from threads.journal import rows
 from threads.models import Message, Run
 from threads.run import state as run_state
@@ -43,14 +43,14 @@ class Owed:
 
     ``stop_machine``: its machine may still work on it; the row says so until it has been told.
     ``expires_at``: until when it waits for its machine. ``releases_lease``: nobody serves it any
-    more, which is written too. ``rings``: there is work for the dispatchers, so the caller rings
-    them after the commit.
+    more, which is written too. ``notifies``: there is work for the dispatchers, so the caller
+    notifies them after the commit.
     """
 
     stop_machine: bool = False
     expires_at: datetime | None = None
     releases_lease: bool = False
-    rings: bool = False
+    notifies: bool = False
 
 
 def born(*, may_wait: bool, now: datetime, **facts: Any) -> tuple[Run, Owed]:
@@ -60,7 +60,7 @@ def born(*, may_wait: bool, now: datetime, **facts: Any) -> tuple[Run, Owed]:
     run = Run.objects.create(
         state=run_state.QUEUED, created_at=now, progress_at=now, expires_at=expires_at, **facts
     )
-    return run, Owed(expires_at=expires_at, rings=True)
+    return run, Owed(expires_at=expires_at, notifies=True)
 
 
 def claim(run_id: UUID, *, node: str, only: Any, now: datetime) -> Owed | None:
@@ -77,7 +77,7 @@ def claim(run_id: UUID, *, node: str, only: Any, now: datetime) -> Owed | None:
             "fence": F("fence") + 1,
             "last_n": 0,
             "node": node,
-            "leased_until": Case(When(lane=lanes.SERVER, then=now + LEASE), default=None),
+            "leased_until": Case(When(executor=executors.SERVER, then=now + LEASE), default=None),
             "progress_at": now,
             "error_code": "",  # that nobody had taken it yet
             **_AWAKE,
@@ -135,14 +135,14 @@ def cancel(run: Run, *, now: datetime) -> Owed:
         Run.objects.filter(pk=run.pk).update(
             cancelled_at=run.cancelled_at, stop_due_at=run.stop_due_at
         )
-    return Owed(stop_machine=True, rings=True)
+    return Owed(stop_machine=True, notifies=True)
 
 
 def stop_delivered(run_id: UUID, *, now: datetime) -> Owed:
     """Note that the machine was told to stop the run. Its next message may go."""
     due = Run.objects.filter(pk=run_id, stop_delivered_at=None)
     due.update(stop_delivered_at=now, **_AWAKE)
-    return Owed(rings=True)
+    return Owed(notifies=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +159,7 @@ def rest(runs: QuerySet[Run], *, since: datetime | None, code: str, now: datetim
     """Let a run rest, or a stop that is due: it can't be reached, ``since`` then or from now on.
 
     ``runs`` is the run, if it is still as its caller knows it; else nothing is written. The longer
-    it could not be reached, the longer the wait. In the server lane its holder keeps it.
+    it could not be reached, the longer the wait. In the server executor its holder keeps it.
     """
     since = since or now
     wait = min(max(now - since, FIRST_WAIT), LONGEST_WAIT)
@@ -203,7 +203,7 @@ def retry_now(runs: QuerySet[Run]) -> int:
 def end(run: Run, move: Move, *, answer: Message, now: datetime) -> Owed:
     """Finish a run; ``run`` is what is kept of it, with its cursor and its usage.
 
-    Where it may still be worked on, its machine is told to stop. In the server lane its holder
+    Where it may still be worked on, its machine is told to stop. In the server executor its holder
     keeps the lease until then: only that process reaches its own loop.
     """
     must_stop = run.state in run_state.ACTIVE and not move.is_told
@@ -225,7 +225,7 @@ def end(run: Run, move: Move, *, answer: Message, now: datetime) -> Owed:
             **duties,
         },
     )
-    return Owed(stop_machine=must_stop, releases_lease=not must_stop, rings=True)
+    return Owed(stop_machine=must_stop, releases_lease=not must_stop, notifies=True)
 
 
 def hand_over(run: Run, *, now: datetime) -> Owed | None:

@@ -21,11 +21,11 @@ from threads.services.attempts import (
     take_over,
 )
 from threads.services.deletion import BATCHES, purge_deleted, restore_thread
-from threads.services.leaving import stop_runs_of_those_who_left
 from threads.services.levels import LevelSet, set_level
 from threads.services.messages import NewMessage, post_message
 from threads.services.plans import carry_out_plan
 from threads.services.queue import QueueChange, change_queued, withdraw_queued
+from threads.services.revoked_access import stop_runs_of_those_who_left
 from threads.services.rules import remove_rule
 from threads.services.runs import (
     cancel,
@@ -43,7 +43,7 @@ from threads.services.threads import (
     name_thread,
     rename_thread,
 )
-from threads.services.untaken import end_untaken_runs, tell_untaken_runs
+from threads.services.unassigned_runs import end_untaken_runs, tell_untaken_runs
 
 __all__ = [
     "BATCHES",

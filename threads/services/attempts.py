@@ -1,10 +1,10 @@
 """The attempts at a run: claimed, leased, taken over, begun anew.
 
-In the ``link`` lane who holds the machine's socket has the run, and nobody else reaches it. In
-the ``server`` lane a lease says who has it: ``node`` until ``leased_until``. When a lease lapses,
-its holder counts as lost, and another process takes the run over: under the same fence, because
-a sandbox may know the attempt and go on with it. Where nobody knows the attempt any more, the
-next one begins, under the next fence; from then on the journal refuses the lost process.
+A run of the ``link`` executor belongs to the process that holds the machine's socket; no other can
+reach it. A run of the ``server`` executor is leased, to ``node`` until ``leased_until``. When a
+lease lapses, its holder counts as lost, and another process takes the run over: under the same
+fence, because a sandbox may know the attempt and continue it. Where nobody knows the attempt any
+more, the next one begins, under the next fence; from then on the journal refuses the lost process.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from threads.core import lanes
+from threads.core import executors
 from threads.journal import rows
 from threads.journal.chunks import restarted_chunks, status_chunk
 from threads.journal.rows import Draft
@@ -28,8 +28,8 @@ from threads.run import state as run_state
 from threads.run import transitions
 from threads.run.locking import lock_run
 from threads.run.transitions import LEASE
-from threads.services.announce import announce
-from threads.services.leaving import owner_may_run
+from threads.services.notifications import announce
+from threads.services.revoked_access import owner_may_run
 from threads.services.runs import finish_run
 
 ATTEMPTS = 3  # what has cost three processes their lives is not given to a fourth
@@ -71,7 +71,7 @@ def take_over(*, run_id: UUID, node: str) -> bool:
     ``restart_run`` where it is not.
     """
     now = timezone.now()
-    active = Run.objects.filter(pk=run_id, lane=lanes.SERVER, state__in=run_state.ACTIVE)
+    active = Run.objects.filter(pk=run_id, executor=executors.SERVER, state__in=run_state.ACTIVE)
     taken = active.filter(is_lapsed(now)).update(node=node, leased_until=now + LEASE)
     return bool(taken)
 
@@ -103,7 +103,7 @@ def renew_leases(*, run_ids: Collection[UUID], node: str) -> set[UUID]:
     """Renew the leases of ``node`` on those runs; return the runs that it must leave alone:
     another process has them, or they have ended, or are gone."""
     ours = Run.objects.filter(
-        pk__in=run_ids, lane=lanes.SERVER, state__in=run_state.ACTIVE, node=node
+        pk__in=run_ids, executor=executors.SERVER, state__in=run_state.ACTIVE, node=node
     )
     # One that was released meanwhile stays so.
     ours.filter(leased_until__isnull=False).update(leased_until=timezone.now() + LEASE)
@@ -112,7 +112,7 @@ def renew_leases(*, run_ids: Collection[UUID], node: str) -> set[UUID]:
 
 def release_leases(*, node: str = "") -> int:
     """Let others take over the active runs of ``node`` (empty: of all) now; return how many."""
-    active = Run.objects.filter(lane=lanes.SERVER, state__in=run_state.ACTIVE)
+    active = Run.objects.filter(executor=executors.SERVER, state__in=run_state.ACTIVE)
     if node:
         active = active.filter(node=node)
     return active.update(leased_until=None)
@@ -139,7 +139,7 @@ def rest_run(found: Unreachable, *, node: str) -> float | None:
     ``None``: it has ended, or is another's by now.
     """
     now = timezone.now()
-    ours = Q(lane=lanes.LINK) | Q(node=node)
+    ours = Q(executor=executors.LINK) | Q(node=node)
     same = Run.objects.filter(ours, pk=found.run_id, fence=found.fence, state__in=run_state.ACTIVE)
     rest = transitions.rest(same, since=found.since, code=found.code, now=now)
     if rest is None:
@@ -169,7 +169,7 @@ def note_joined(*, run_id: UUID) -> None:
 
 def retry_runs(*, link_id: UUID) -> int:
     """Have the resting runs of a machine tried again at once: it is back. Return how many."""
-    return transitions.retry_now(Run.objects.filter(lane=lanes.LINK, thread__link=link_id))
+    return transitions.retry_now(Run.objects.filter(executor=executors.LINK, thread__link=link_id))
 
 
 def requeue_run(*, run_id: UUID) -> bool:

@@ -21,7 +21,7 @@ from django.utils import timezone
 from mesh.models import Organization, User
 from mesh.selectors import NotFound
 from sandboxes.services import orphan_sandboxes
-from threads.core import lanes
+from threads.core import executors
 from threads.core.deletion import (
     PURGED,
     STOP_OWED,
@@ -34,7 +34,7 @@ from threads.core.deletion import (
 from threads.errors import ThreadPurged
 from threads.models import Run, Thread
 from threads.run import state as run_state
-from threads.services.announce import announce
+from threads.services.notifications import announce
 from threads.services.runs import cancel
 
 CANDIDATES: Final = 20  # threads that one call looks at
@@ -47,7 +47,9 @@ _OWES_STOP = Exists(
         stop_due_at__isnull=False,
         stop_delivered_at=None,
         fence__gt=0,
-    ).exclude(lane=lanes.LINK, thread__link=None)  # a machine that was removed can't be told
+    ).exclude(
+        executor=executors.LINK, thread__link=None
+    )  # a machine that was removed can't be told
 )
 
 

@@ -10,12 +10,12 @@ from django.utils import timezone
 from mesh.models import User
 from threads.core.rules import is_permission
 from threads.journal import rows
-from threads.journal.standing import AUTO, PLAN
+from threads.journal.approval_status import AUTO, PLAN
 from threads.models import Run, Thread
 from threads.run import state as run_state
 from threads.selectors import list_open_questions
-from threads.services.announce import announce
 from threads.services.approvals import Answer, note_answer
+from threads.services.notifications import announce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,8 @@ from threads.journal.rows import Draft
 from threads.models import Message, Run, Thread
 from threads.run import state as run_state
 from threads.run import transitions
-from threads.services.announce import announce
 from threads.services.attachments import attach
+from threads.services.notifications import announce
 from threads.targets import Wish, choose_pins
 
 QUEUE_LIMIT = 100  # messages of one thread that wait
@@ -72,7 +72,7 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
             return known
         _check(thread, message)
         _check_id(thread, client_id)
-        pins, lane = choose_pins(thread=thread, wish=message.wish, tier=message.tier)
+        pins, executor = choose_pins(thread=thread, wish=message.wish, tier=message.tier)
         if message.temperature is not None and pins.harness_id not in LOOPS_IN_SERVER:
             raise TemperatureUnsupported
         takes = takes_of(pins.harness_id, message.tier)
@@ -94,7 +94,7 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
             thread=thread,
             prompt=prompt,
             position=prompt.seq,
-            lane=lane,
+            executor=executor,
             tier=message.tier,
             mode=message.mode,
             approval_level=message.approval_level,
@@ -108,7 +108,7 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
         for name, value in changed.items():
             setattr(thread, name, value)
         thread.save(update_fields=list(changed))
-        announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written, runs=owed.rings)
+        announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written, runs=owed.notifies)
     return run
 
 

@@ -13,14 +13,14 @@ from mesh.selectors import NotFound
 from threads.core.title import title_of
 from threads.errors import ApprovalAnswered, RunOver
 from threads.journal import rows
+from threads.journal.approval_status import AUTO
 from threads.journal.chunks import carried_out_chunks
 from threads.journal.rows import Draft
-from threads.journal.standing import AUTO
 from threads.models import Approval, Run, Thread
 from threads.run import state as run_state
-from threads.services.announce import announce
 from threads.services.approvals import Answer, find_question, is_over, note_answer
 from threads.services.messages import NewMessage, post_message
+from threads.services.notifications import announce
 from threads.services.runs import finish_run
 from threads.services.threads import create_thread
 from threads.targets import Wish

@@ -28,8 +28,8 @@ from threads.run import state as run_state
 from threads.run.ending import conclude
 from threads.run.state import Move
 from threads.selectors import list_queue
-from threads.services.announce import announce
 from threads.services.attachments import attach
+from threads.services.notifications import announce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,7 @@ def withdraw_queued(*, thread: Thread, run_id: UUID, by: User) -> None:
             thread_id=thread.pk,
             owner_id=thread.owner_id,
             rows=ended.rows,
-            runs=ended.owed.rings,
+            runs=ended.owed.notifies,
         )
 
 

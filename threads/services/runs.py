@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from threads.core import lanes
+from threads.core import executors
 from threads.journal import rows
 from threads.models import Run, Thread
 from threads.run import state as run_state
@@ -20,7 +20,7 @@ from threads.run import transitions
 from threads.run.ending import conclude
 from threads.run.locking import lock_run
 from threads.run.state import Move, WrongMove
-from threads.services.announce import announce
+from threads.services.notifications import announce
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def _end(run: Run, move: Move, *, now: datetime) -> None:
         thread_id=run.thread_id,
         owner_id=run.thread.owner_id,
         rows=ended.rows,
-        runs=ended.owed.rings,
+        runs=ended.owed.notifies,
     )
 
 
@@ -100,7 +100,7 @@ def cancel(*, thread: Thread) -> Stopped:
 
 def _holder(run: Run, thread: Thread, *, now: datetime) -> tuple[str, bool]:
     """Return the process that can tell the run to stop, and whether it is there to do so."""
-    if run.lane == lanes.SERVER:
+    if run.executor == executors.SERVER:
         return run.node, run.leased_until is not None and run.leased_until > now
     link = thread.link
     if link is None:

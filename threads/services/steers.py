@@ -16,9 +16,9 @@ from threads.journal.chunks import steering_chunk, ui_message
 from threads.journal.rows import Draft
 from threads.models import Run, Steer, Thread
 from threads.run import state as run_state
-from threads.services.announce import announce
+from threads.services.notifications import announce
 from threads.services.queue import lock_own
-from threads.serving.attached import with_references
+from threads.serving.attachments import with_references
 
 
 def steer_queued(*, thread: Thread, run_id: UUID, by: User) -> Run:

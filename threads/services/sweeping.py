@@ -15,7 +15,7 @@ from django.db.models import F, Max, Min, Q
 
 from agents.catalog import load_catalog
 from sandboxes.core.resolve import REMOTE_USER
-from threads.core import lanes
+from threads.core import executors
 from threads.journal import rows
 from threads.models import Event, Run, Thread
 from threads.run import state as run_state
@@ -44,10 +44,10 @@ def end_stuck_runs(*, now: datetime) -> int:
     for kind in load_catalog():
         before = now - timedelta(minutes=kind.stuck_minutes)
         silent = Q(state__in=_AT_WORK, progress_at__lt=before, resting_since=None)
-        is_tried = Q(retry_at__gt=now - TRIED_WITHIN) | Q(lane=lanes.SERVER)
+        is_tried = Q(retry_at__gt=now - TRIED_WITHIN) | Q(executor=executors.SERVER)
         unreachable = Q(is_tried, state__in=run_state.ACTIVE, resting_since__lt=before)
         stuck = Run.objects.filter(
-            Q(lane=lanes.SERVER) | Q(thread__link__offline_after__gt=now),
+            Q(executor=executors.SERVER) | Q(thread__link__offline_after__gt=now),
             silent | unreachable,
             thread__harness_id=kind.kind,
         )
@@ -80,7 +80,7 @@ def expire_queued_runs(*, now: datetime) -> int:
     lost = Run.objects.filter(
         state=run_state.DISPATCHED,
         last_n=0,
-        lane=lanes.LINK,
+        executor=executors.LINK,
         progress_at__lte=now - transitions.WAIT_FOR_MACHINE,
     ).exclude(thread__link__offline_after__gt=now)
     return sum(

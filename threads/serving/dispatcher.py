@@ -1,6 +1,7 @@
 """Sends queued runs to where they are served, and follows what runs there.
 
-It serves lanes (``core/lanes.py``): the machines whose sockets are held here, or what any process
+It serves executors (``core/executors.py``): the machines whose sockets are held here, or what any
+process
 may serve under a lease, or both.
 
 Nothing is kept in memory that matters: whatever is to be done is read from the rows, at each
@@ -33,9 +34,9 @@ from sandboxes.providers.base import (
     UnknownRun,
 )
 from threads import services
-from threads.core.lanes import ALL, SERVER
+from threads.core.executors import ALL, SERVER
 from threads.journal.writer import Writer
-from threads.reading import bell
+from threads.reading import notifications
 from threads.run import state as run_state
 from threads.run.transitions import LEASE
 from threads.serving.orders import Delivery, Job, Scope, is_answer_due, list_work
@@ -54,7 +55,7 @@ NO_LONGER_ASKED: Final = ("unknown_approval", "already_answered")
 # Refusals of a message for a run: its turn is over, or the laptop's program is an older one.
 TAKES_NOTHING: Final = ("not_steerable", "not_found", "method_not_allowed")
 RENEW_EVERY: Final = LEASE.total_seconds() / 3
-ROOM: Final = 50  # runs of the server lane that a process follows at once
+CAPACITY: Final = 50  # runs of the server executor that a process follows at once
 
 ProviderFor = Callable[[str, str], SandboxProvider]  # of a kind and a harness
 
@@ -68,7 +69,7 @@ class Dispatcher:
         provider_for: ProviderFor,
         writer: Writer,
         node: str,
-        lanes: Collection[str] = ALL,
+        executors: Collection[str] = ALL,
         links: Callable[[], Collection[UUID]] = held_here,
         look_every: float = LOOK_EVERY,
         renew_every: float = RENEW_EVERY,
@@ -76,12 +77,12 @@ class Dispatcher:
         self._provider_for = provider_for
         self._writer = writer
         self._node = node
-        self._lanes = frozenset(lanes)
+        self._executors = frozenset(executors)
         self._links = links
         self._look_every = look_every
         self._renew_every = renew_every
         self._always: list[asyncio.Task[None]] = []
-        self._capacity_taken: set[UUID] = set()  # by runs of the server lane,
+        self._capacity_taken: set[UUID] = set()  # by runs of the server executor,
         self._leased: dict[UUID, RunFollower] = {}  # once they are ours
         self._begun: dict[UUID, int] = {}  # attempts that began here, see RunFollower
         self._look_now = asyncio.Event()
@@ -94,7 +95,7 @@ class Dispatcher:
     async def start(self) -> None:
         """Begin to look for work."""
         self._always = [asyncio.create_task(self._work())]
-        if SERVER in self._lanes:
+        if SERVER in self._executors:
             self._always.append(asyncio.create_task(self._renew_for_ever()))
 
     async def stop(self) -> None:
@@ -104,27 +105,27 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._always = []
-        if SERVER in self._lanes:
+        if SERVER in self._executors:
             with contextlib.suppress(*DATABASE_AWAY):  # then the leases lapse
                 if await database_pool.heartbeats.run(services.release_leases, node=self._node):
-                    self.ring()
+                    self.notify()
 
     async def link_up(self, link_id: UUID) -> None:
         """Look at once: what waited for the machine may go, what rests is joined again."""
         with contextlib.suppress(*DATABASE_AWAY):  # it is tried again soon anyway
             await database_pool.writes.run(services.retry_runs, link_id=link_id)
-        self.ring()
+        self.notify()
 
     async def link_down(self, link_id: UUID, cause: str = "") -> None:
         """Look at once; the streams through the machine's tunnel have ended by themselves."""
-        self.ring()
+        self.notify()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Look at once."""
-        bell.ring(bell.RUNS)
+        notifications.publish(notifications.RUNS)
 
     async def _work(self) -> None:
-        with bell.listen(bell.RUNS) as ear:
+        with notifications.subscribe(notifications.RUNS) as subscriber:
             while True:
                 wait = self._look_every
                 try:
@@ -133,12 +134,12 @@ class Dispatcher:
                     logger.warning("The dispatcher can't read its work.", exc_info=True)
                 except Exception:
                     logger.exception("The dispatcher failed; it goes on.")
-                await self._wait(ear, wait)
+                await self._wait(subscriber, wait)
 
-    async def _wait(self, ear: bell.Ear, seconds: float) -> None:
+    async def _wait(self, subscriber: notifications.Subscriber, seconds: float) -> None:
         """Wait for the bell, or until something of our own is due."""
         waits = [
-            asyncio.create_task(ear.wait(seconds)),
+            asyncio.create_task(subscriber.wait(seconds)),
             asyncio.create_task(self._look_now.wait()),
         ]
         try:
@@ -183,9 +184,9 @@ class Dispatcher:
     def _scope(self) -> Scope:
         return Scope(
             node=self._node,
-            lanes=self._lanes,
+            executors=self._executors,
             links=self._links(),
-            room=ROOM - len(self._capacity_taken),
+            room=CAPACITY - len(self._capacity_taken),
         )
 
     async def _renew_for_ever(self) -> None:
@@ -227,7 +228,7 @@ class Dispatcher:
 
     async def _serve(self, job: Job) -> None:
         run_id = job.run_id
-        is_leased = job.lane == SERVER
+        is_leased = job.executor == SERVER
         if is_leased:
             self._capacity_taken.add(run_id)
         wait = None
@@ -279,8 +280,8 @@ class Dispatcher:
 
         if await self._told(provider, stop, tell):
             await database_pool.writes.run(services.mark_stop_delivered, run_id=stop.run_id)
-            self.ring()  # the next message of the thread may go
-        elif stop.lane == SERVER or stop.place.link_id in self._links():
+            self.notify()  # the next message of the thread may go
+        elif stop.executor == SERVER or stop.place.link_id in self._links():
             await database_pool.writes.run(services.rest_stop, run_id=stop.run_id)
 
     async def _deliver_answer(self, answer: Delivery) -> None:

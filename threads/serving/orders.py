@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from sandboxes.core.resolve import REMOTE_USER
 from sandboxes.providers.base import Place
-from threads.core import lanes
+from threads.core import executors
 from threads.core.decide import resumed_id
 from threads.models import Approval, Run, Steer
 from threads.run import state as run_state
@@ -24,12 +24,12 @@ from threads.targets import place_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What a dispatcher serves: ``lanes`` of ``core/lanes.py``; in the ``link`` lane the runs of
-    the machines whose sockets are held here, in the ``server`` lane those ``node`` has leased,
+    """What a dispatcher serves, by ``executors`` (``core/executors.py``): for ``link`` the runs of
+    the machines whose sockets are held here, for ``server`` those ``node`` has leased,
     and up to ``room`` more."""
 
     node: str
-    lanes: Collection[str]
+    executors: Collection[str]
     links: Collection[UUID]
     room: int = 0
 
@@ -40,7 +40,7 @@ class Job:
     process that is lost."""
 
     run_id: UUID
-    lane: str
+    executor: str
     kind: str
     harness_id: str
     how: Literal["claim", "follow", "take over"]
@@ -51,7 +51,7 @@ class Order:
     """A run on its way to, or on, a machine: all that its follower needs."""
 
     run_id: UUID
-    lane: str
+    executor: str
     place: Place
     harness_id: str
     fence: int
@@ -69,7 +69,7 @@ class Delivery:
     id: UUID  # of the run, or of the row of the approval or the steer
     run_id: UUID
     since: datetime
-    lane: str
+    executor: str
     place: Place
     harness_id: str
     fence: int = 0
@@ -123,40 +123,42 @@ def _is_awake(now: datetime) -> Q:
     return Q(retry_at=None) | Q(retry_at__lte=now)
 
 
-def _link_lane(scope: Scope) -> Q:
-    links = scope.links if lanes.LINK in scope.lanes else ()
-    return Q(lane=lanes.LINK, thread__link__pk__among=links)
+def _link_executor(scope: Scope) -> Q:
+    links = scope.links if executors.LINK in scope.executors else ()
+    return Q(executor=executors.LINK, thread__link__pk__among=links)
 
 
 def _ours_to_tell(scope: Scope, now: datetime) -> Q:
     """Return the condition of runs whose words are given by this process."""
-    if lanes.SERVER not in scope.lanes:
-        return _link_lane(scope)
+    if executors.SERVER not in scope.executors:
+        return _link_executor(scope)
     held = Q(node=scope.node) | is_lapsed(now)
-    return _link_lane(scope) | Q(Q(lane=lanes.SERVER), held)
+    return _link_executor(scope) | Q(Q(executor=executors.SERVER), held)
 
 
 def _active(scope: Scope, now: datetime) -> list[Job]:
     active = Run.objects.filter(
         _ours_to_tell(scope, now), _is_awake(now), state__in=run_state.ACTIVE
     )
-    rows = active.order_by("created_at", "id").values_list("pk", "lane", "leased_until", *_WHERE)
+    rows = active.order_by("created_at", "id").values_list(
+        "pk", "executor", "leased_until", *_WHERE
+    )
     jobs = []
-    for run_id, lane, leased_until, *where in rows:
-        is_lost = lane == lanes.SERVER and (leased_until is None or leased_until < now)
-        jobs.append(_job(run_id, lane, *where, how="take over" if is_lost else "follow"))
+    for run_id, executor, leased_until, *where in rows:
+        is_lost = executor == executors.SERVER and (leased_until is None or leased_until < now)
+        jobs.append(_job(run_id, executor, *where, how="take over" if is_lost else "follow"))
     return jobs
 
 
 def _first_queued(scope: Scope, now: datetime) -> list[Job]:
     """Return the first queued run of each thread of which nothing else is going on."""
-    where = _link_lane(scope)
-    if lanes.SERVER in scope.lanes and scope.room > 0:
+    where = _link_executor(scope)
+    if executors.SERVER in scope.executors and scope.room > 0:
         # A loop in the server may need the person's machine for its tools.
         is_there = ~Q(thread__sandbox_provider_kind=REMOTE_USER) | Q(
             thread__link__offline_after__gt=now
         )
-        where |= Q(Q(lane=lanes.SERVER), is_there)
+        where |= Q(Q(executor=executors.SERVER), is_there)
     in_the_way = Run.objects.filter(thread=OuterRef("thread")).filter(
         Q(state__in=run_state.ACTIVE)
         | Q(_STOP_DUE, Q(resting_since=None) | Q(resting_since__gt=now - STOP_HOLDS_UP))
@@ -164,16 +166,18 @@ def _first_queued(scope: Scope, now: datetime) -> list[Job]:
     queued = Run.objects.filter(where, ~Exists(in_the_way), state=run_state.QUEUED)
     first: dict[UUID, Job] = {}
     ordered = queued.order_by("position", "created_at")
-    for thread_id, run_id, lane, *rest in ordered.values_list("thread", "pk", "lane", *_WHERE):
-        first.setdefault(thread_id, _job(run_id, lane, *rest, how="claim"))
+    for thread_id, run_id, executor, *rest in ordered.values_list(
+        "thread", "pk", "executor", *_WHERE
+    ):
+        first.setdefault(thread_id, _job(run_id, executor, *rest, how="claim"))
     return list(first.values())
 
 
 _WHERE = ("thread__sandbox_provider_kind", "thread__harness_id")
 
 
-def _job(run_id: UUID, lane: str, kind: str, harness_id: str, *, how: Any) -> Job:
-    return Job(run_id=run_id, lane=lane, kind=kind, harness_id=harness_id, how=how)
+def _job(run_id: UUID, executor: str, kind: str, harness_id: str, *, how: Any) -> Job:
+    return Job(run_id=run_id, executor=executor, kind=kind, harness_id=harness_id, how=how)
 
 
 def _with_room(jobs: list[Job], scope: Scope) -> list[Job]:
@@ -181,7 +185,7 @@ def _with_room(jobs: list[Job], scope: Scope) -> list[Job]:
     room = scope.room
     kept = []
     for job in jobs:
-        if job.lane == lanes.SERVER and job.how != "follow":
+        if job.executor == executors.SERVER and job.how != "follow":
             if room <= 0:
                 continue
             room -= 1
@@ -196,7 +200,7 @@ def _stops(scope: Scope, now: datetime) -> list[Delivery]:
             id=run.pk,
             run_id=run.pk,
             since=run.stop_due_at or now,
-            lane=run.lane,
+            executor=run.executor,
             place=place_of(run.thread),
             harness_id=run.thread.harness_id,
         )
@@ -212,7 +216,7 @@ def _answers(scope: Scope, now: datetime) -> list[Delivery]:
             id=approval.pk,
             run_id=approval.run_id,
             since=approval.answered_at or now,
-            lane=approval.run.lane,
+            executor=approval.run.executor,
             place=place_of(approval.run.thread),
             harness_id=approval.run.thread.harness_id,
             fence=approval.run.fence,
@@ -254,7 +258,7 @@ def _steers(scope: Scope, now: datetime) -> list[Delivery]:
             id=steer.pk,
             run_id=steer.into_id,
             since=steer.asked_at,
-            lane=steer.into.lane,
+            executor=steer.into.executor,
             place=place_of(steer.into.thread),
             harness_id=steer.into.thread.harness_id,
         )
@@ -269,7 +273,9 @@ def find_order(run_id: UUID, *, node: str = "") -> Order | None:
 
     ``None`` when the run has ended, is queued, has lost its machine, or is another's by now.
     """
-    reachable = Q(lane=lanes.LINK, thread__link__isnull=False) | Q(lane=lanes.SERVER, node=node)
+    reachable = Q(executor=executors.LINK, thread__link__isnull=False) | Q(
+        executor=executors.SERVER, node=node
+    )
     run = (
         Run.objects.select_related(
             "prompt", "thread__agent", "thread__owner", "thread__organization"
@@ -281,7 +287,7 @@ def find_order(run_id: UUID, *, node: str = "") -> Order | None:
         return None
     return Order(
         run_id=run.pk,
-        lane=run.lane,
+        executor=run.executor,
         place=place_of(run.thread),
         harness_id=run.thread.harness_id,
         fence=run.fence,

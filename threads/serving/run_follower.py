@@ -30,14 +30,14 @@ from sandboxes.providers.base import (
     UploadStalled,
 )
 from threads import services
-from threads.core import lanes
+from threads.core import executors
 from threads.core.decide import TRUNCATED
 from threads.journal.committing import Missing, Refused, StaleFence
-from threads.journal.writer import Lane, Writer
+from threads.journal.writer import RunQueue, Writer
 from threads.run import state as run_state
 from threads.run.transitions import FIRST_WAIT
-from threads.serving.noting import note_sandbox
 from threads.serving.orders import Order, find_order
+from threads.serving.sandbox_records import note_sandbox
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +51,8 @@ HOLDS_AFTER: Final = 1.0  # seconds for which a stream must hold, before its run
 class RunFollower:
     """One run, from its claim to its last event, or until its machine can't be reached.
 
-    ``begun`` holds the attempts of the server lane that began in this process, by their runs. No
-    other process may begin them; without that knowledge the next attempt begins.
+    ``begun`` holds the attempts at server runs that began in this process, by run. No other process
+    may begin them; without that knowledge the next attempt begins.
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class RunFollower:
 
     async def _may_restart(self, order: Order) -> bool:
         """Say whether to go on with a new attempt of a run that its sandbox does not know."""
-        if order.lane != lanes.SERVER:
+        if order.executor != executors.SERVER:
             # The machine has lost its journal. What the agent did there it might do twice.
             await self._end(run_state.FAILED, *TRUNCATED)
             return False
@@ -203,7 +203,7 @@ class RunFollower:
 
     async def _let_go(self) -> None:
         order = self._latest
-        if order is not None and order.lane == lanes.SERVER:
+        if order is not None and order.executor == executors.SERVER:
             with contextlib.suppress(LinkOffline, SandboxDown, StreamCut, DispatchRefused):
                 await self._provider.let_go(
                     order.place, run_id=str(order.run_id), fence=order.fence
@@ -217,21 +217,21 @@ class RunFollower:
             # Beside the run, whose first words don't wait for it.
             self._noting = asyncio.create_task(note_sandbox(order.place))
         self._acked, self._has_all = order.last_n, False
-        lane = self._writer.lane(
+        queue = self._writer.queue(
             run_id=order.run_id,
             fence=order.fence,
             after=order.last_n,
             # A machine is told to stop; what it still says is taken from it, and dropped.
-            on_over=self.lose if order.lane == lanes.SERVER else None,
+            on_over=self.lose if order.executor == executors.SERVER else None,
         )
         try:
             async with self._stream(order) as events, self._noted_as_joined(order):
-                await self._read(order, lane, events)
+                await self._read(order, queue, events)
         finally:
-            self._committed = lane.committed
+            self._committed = queue.committed
 
     def _stream(self, order: Order) -> Stream:
-        is_ours = order.lane == lanes.LINK or self._begun.get(order.run_id) == order.fence
+        is_ours = order.executor == executors.LINK or self._begun.get(order.run_id) == order.fence
         if order.last_n == 0 and is_ours:
             # The same fence again joins what may have been started already.
             return self._provider.dispatch(
@@ -262,31 +262,31 @@ class RunFollower:
                 noting.cancel()
                 await asyncio.gather(noting, return_exceptions=True)
 
-    async def _read(self, order: Order, lane: Lane, events: Events) -> None:
+    async def _read(self, order: Order, queue: RunQueue, events: Events) -> None:
         last = order.last_n
         try:
             async for event in events:
-                lane.put(event, size=event.size)
+                queue.put(event, size=event.size)
                 last, self._has_all = event.n, event.is_last
-                await lane.room()
-                self._acknowledge_now_and_then(order, lane)
+                await queue.room()
+                self._acknowledge_now_and_then(order, queue)
         except StreamCut:
             # What is on its way in is committed before the rows are asked how far we are.
-            await lane.settled(lane.decidable_n())
+            await queue.settled(queue.decidable_n())
             raise
-        await lane.settled(last)
+        await queue.settled(last)
         if self._acking is not None:
             await self._acking
         await self._acknowledge(order, last)
 
-    def _acknowledge_now_and_then(self, order: Order, lane: Lane) -> None:
+    def _acknowledge_now_and_then(self, order: Order, queue: RunQueue) -> None:
         """Let the sandbox forget what is committed, one request at a time, beside the reading."""
-        new = lane.committed - self._acked
+        new = queue.committed - self._acked
         if not new or (self._acking is not None and not self._acking.done()):
             return
         if new >= ACK_EVENTS or time.monotonic() - self._acked_at >= ACK_SECONDS:
-            self._acked, self._acked_at = lane.committed, time.monotonic()
-            self._acking = asyncio.create_task(self._acknowledge(order, lane.committed))
+            self._acked, self._acked_at = queue.committed, time.monotonic()
+            self._acking = asyncio.create_task(self._acknowledge(order, queue.committed))
 
     async def _acknowledge(self, order: Order, n: int) -> None:
         try:

@@ -17,11 +17,11 @@ from mesh import database_pool
 from mesh.database_errors import DATABASE_AWAY
 from mesh.wal import WalKeeper
 from threads import services
-from threads.core.lanes import ALL, LINK
+from threads.core.executors import ALL, LINK
 from threads.journal.writer import Writer
-from threads.reading import bell
+from threads.reading import notifications
 from threads.serving.dispatcher import Dispatcher
-from threads.serving.providing import provider_for
+from threads.serving.providers import provider_for
 from threads.serving.sweeper import sweep_for_ever, watch_for_ever
 
 # Seconds. Python's own 5 ms would add to a token whenever the writer's thread computes.
@@ -38,7 +38,7 @@ class Runtime:
             writer=self.writer,
             node=settings.MESH_NODE,
             # Where several servers run, agents' loops are the workers' (worker.py).
-            lanes=(LINK,) if settings.ENV.redis_url else ALL,
+            executors=(LINK,) if settings.ENV.redis_url else ALL,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hearing: asyncio.Task[None] | None = None
@@ -52,7 +52,7 @@ class Runtime:
         self._loop = asyncio.get_running_loop()
         sys.setswitchinterval(SWITCH_EVERY)
         self.writer.start()
-        self._hearing = asyncio.create_task(bell.hear_elsewhere())
+        self._hearing = asyncio.create_task(notifications.relay())
         if connection.vendor == "sqlite":
             self._wal = WalKeeper(Path(settings.DATABASES["default"]["NAME"]))
             self._wal.start()
@@ -85,4 +85,4 @@ def ring_link(link_id: UUID) -> None:
     """Tell the pages of a machine's person that its presence or abilities changed."""
     owner_id = links.find_owner(link_id=link_id)
     if owner_id is not None:
-        bell.ring(bell.of_person(owner_id), ("links", ""))
+        notifications.publish(notifications.of_person(owner_id), ("links", ""))

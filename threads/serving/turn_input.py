@@ -10,8 +10,8 @@ from threads.journal.chunks import ui_message
 from threads.mcp_gateway import as_told
 from threads.models import Run
 from threads.run.resuming import go_on_message
-from threads.serving.attached import with_references
-from threads.serving.earlier import earlier
+from threads.serving.attachments import with_references
+from threads.serving.history import earlier
 
 # The wire wants a number. No program that reads it there can use one; Decopilot reads the row.
 USUAL_TEMPERATURE: Final = 0.5
@@ -20,7 +20,7 @@ USUAL_TEMPERATURE: Final = 0.5
 def harness_input(run: Run) -> dict[str, Any]:
     """Return the HarnessStreamInput of a run. The harness remembers what was said before.
 
-    Files are named in it, not contained: see ``attached.py``.
+    Files are named in it, not contained: see ``attachments.py``.
     """
     thread, agent = run.thread, run.thread.agent
     said = go_on_message(run) if run.resumptions else ui_message(run.prompt)

@@ -1,4 +1,4 @@
-"""The server lane in a process that is no web server: a Celery worker.
+"""The server executor in a process that is no web server: a Celery worker.
 
 The dispatcher wants an event loop and the writer a thread; the worker's own thread has neither
 to spare, so both live in a thread of theirs for as long as the worker does.
@@ -15,11 +15,11 @@ from concurrent.futures import Future
 from django.conf import settings
 
 from mesh import database_pool
-from threads.core.lanes import SERVER
+from threads.core.executors import SERVER
 from threads.journal.writer import Writer
-from threads.reading import bell
+from threads.reading import notifications
 from threads.serving.dispatcher import Dispatcher
-from threads.serving.providing import provider_for
+from threads.serving.providers import provider_for
 
 logger = logging.getLogger(__name__)
 
@@ -27,11 +27,11 @@ START_WITHIN = 30.0  # seconds
 STOP_WITHIN = 20.0
 
 
-class ServerLane:
-    """Serves the ``server`` lane from ``start`` to ``stop``."""
+class ServerExecutor:
+    """Serves the ``server`` executor from ``start`` to ``stop``."""
 
     def __init__(self) -> None:
-        self._thread = threading.Thread(target=self._work, name="server-lane", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="server-executor", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end: asyncio.Event | None = None
         self._started: Future[None] = Future()
@@ -53,7 +53,7 @@ class ServerLane:
             asyncio.run(self._serve())
         except Exception as exc:
             if self._started.done():
-                logger.exception("The server lane has ended; this worker runs no agents.")
+                logger.exception("The server executor has ended; this worker runs no agents.")
             else:
                 self._started.set_exception(exc)
 
@@ -62,9 +62,9 @@ class ServerLane:
         writer = Writer()
         writer.start()
         dispatcher = Dispatcher(
-            provider_for=provider_for, writer=writer, node=settings.MESH_NODE, lanes={SERVER}
+            provider_for=provider_for, writer=writer, node=settings.MESH_NODE, executors={SERVER}
         )
-        hearing = asyncio.create_task(bell.hear_elsewhere())
+        hearing = asyncio.create_task(notifications.relay())
         await dispatcher.start()
         self._started.set_result(None)
         try:

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from links.daemon import rooms
+from links.daemon import sandbox_list
 from links.daemon.home import home_of
-from links.daemon.keeping import REASONS, Keeper
+from links.daemon.sandbox_folders import REASONS, Keeper
 from links.daemon.spec import checked_handle
 from links.daemon.supervisor import Supervisor
 from mesh.lib.errors import AppError
@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     if given.command == "restore":
         return asyncio.run(_restore(home, given.handle))
     if given.command != "stop":
-        print(rooms.table(asyncio.run(rooms.list_rooms(home))))
+        print(sandbox_list.table(asyncio.run(sandbox_list.list_sandboxes(home))))
         return 0
     if bool(given.handle) == given.all:
         stop.error("name the sandboxes to stop, or say --all")
@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
 
 async def _stop(home: Path, handles: list[str], *, force: bool) -> int:
     """Stop ``handles``, or all that run; return the exit code."""
-    running = {room.handle for room in await rooms.list_rooms(home) if room.pid}
+    running = {sandbox.handle for sandbox in await sandbox_list.list_sandboxes(home) if sandbox.pid}
     supervisor = Supervisor(home)
     failed = 0
     for handle in handles or sorted(running):

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from links.daemon import rooms, state
+from links.daemon import sandbox_list, state
 from links.daemon.home import home_of
 from links.daemon.state import LinkState
 
@@ -28,13 +28,13 @@ def main(argv: Sequence[str]) -> int:
     given = parser.parse_args(argv)
     home = home_of()
     links = state.list_running(home)
-    found = asyncio.run(rooms.list_rooms(home / "sandboxes"))
+    found = asyncio.run(sandbox_list.list_sandboxes(home / "sandboxes"))
     if given.json:
         facts = {"links": [asdict(one) for one in links], "sandboxes": [asdict(r) for r in found]}
         json.dump(facts, sys.stdout, indent=2)
         print()
     else:
-        print("\n\n".join([*_paragraphs(home, links), rooms.table(found)]))
+        print("\n\n".join([*_paragraphs(home, links), sandbox_list.table(found)]))
     if not links:
         return 3
     return 0 if any(one.phase == "connected" for one in links) else 1
@@ -48,7 +48,7 @@ def _paragraphs(home: Path, links: list[LinkState]) -> list[str]:
 
 def describe(link: LinkState, *, now: float) -> str:
     """Return the lines about one link."""
-    doing = f"{link.phase} for {rooms.duration(now - link.since)}"
+    doing = f"{link.phase} for {sandbox_list.duration(now - link.since)}"
     rows = [
         ("server", link.server),
         ("machine", link.name),

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from mesh import entry
+from mesh import sign_in_link
 from mesh.embedded import advice, companions, home, logs
 from mesh.embedded.server import Server, listen
 from mesh.lib.errors import AppError
@@ -40,7 +40,7 @@ class Command(BaseCommand):
 
         logs.write_to(settings.MESH_HOME / "log" / "server.log")
         port = socket.getsockname()[1]
-        ticket = entry.make_ticket(user=owner)
+        ticket = sign_in_link.make_ticket(user=owner)
         link = companions.LocalLink(
             argv=companions.argv_of(
                 port=port,

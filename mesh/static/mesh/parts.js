@@ -169,7 +169,7 @@ export function toolState(part, live) {
   const [state, word] = STATES[part.state] ?? ["running", "Running"];
   if (part.preliminary && part.state === "output-available") return live ? ["running", "Running"] : ["stopped", "Stopped"];
   if (state === "ok" && (part.output?.isError || part.output?.exitCode > 0)) return ["failed", "Failed"];
-  const ended = state === "failed" ? part.resultProviderMetadata?.mesh?.ended : null; // nobody told how: agents/harness/unfinished.py
+  const ended = state === "failed" ? part.resultProviderMetadata?.mesh?.ended : null; // nobody told how: agents/harness/unfinished_calls.py
   if (ended) return ended === "not_run" ? ["stopped", "Not run"] : ["stopped", "Interrupted"];
   if (part.approval?.approved === false && state === "running") return ["denied", "Denied by you"];
   if (!live && ["preparing", "running", "waiting"].includes(state)) return ["stopped", "Stopped"];

@@ -16,7 +16,7 @@ from sandboxes.daemon.fields import Fields, fields_of
 from sandboxes.daemon.files import search
 from sandboxes.daemon.files.search import Search
 from sandboxes.daemon.files.tools import LINES, FileTools
-from sandboxes.daemon.workplace import Workplace
+from sandboxes.daemon.working_folder import Workplace
 
 PATTERN_LIMIT = 2000  # characters
 

@@ -9,8 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from links.dialling import dial_port
-from links.proven import read_body
+from links.local_websockets import dial_port
+from links.signed_requests import read_body
 from links.sockets import ClientSocket, Refused, join
 from links.upstream import Answer, Pool, UpstreamError
 from mesh.lib.errors import AppError

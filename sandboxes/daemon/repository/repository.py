@@ -29,7 +29,7 @@ from sandboxes.daemon.repository.errors import (
 from sandboxes.daemon.repository.state import Facts
 from sandboxes.daemon.setup import store
 from sandboxes.daemon.sources import track
-from sandboxes.daemon.workplace import NotReady
+from sandboxes.daemon.working_folder import NotReady
 
 DIFF_LIMIT = 1024 * 1024  # characters of a diff
 NEW_FILES = 200  # of which the contents are shown

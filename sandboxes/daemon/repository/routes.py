@@ -20,7 +20,7 @@ from sandboxes.daemon.fields import fields_of
 from sandboxes.daemon.repository.repository import Repository
 from sandboxes.daemon.repository.state import UNKNOWN
 from sandboxes.daemon.setup.errors import AgentAtWork
-from sandboxes.daemon.workplace import NotReady, Workplace
+from sandboxes.daemon.working_folder import NotReady, Workplace
 
 LOOK_EVERY = 5.0  # seconds
 MOST_PATHS = 1000

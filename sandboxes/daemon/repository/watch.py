@@ -24,7 +24,7 @@ from sandboxes.daemon.files.tools import OURS
 from sandboxes.daemon.files.tree import Tree
 from sandboxes.daemon.files.walking import is_excluded
 from sandboxes.daemon.git import Git, view_of
-from sandboxes.daemon.workplace import Workplace
+from sandboxes.daemon.working_folder import Workplace
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from mesh.background import run_in_background
 from mesh.lib.errors import AppError
 from sandboxes.daemon.events import Events
 from sandboxes.daemon.setup import toolbox
-from sandboxes.daemon.setup.announced import PortSniffer
+from sandboxes.daemon.setup.announced_ports import PortSniffer
 from sandboxes.daemon.setup.config import Config
 from sandboxes.daemon.setup.phases import Phases
 from sandboxes.daemon.setup.project import (

@@ -37,7 +37,7 @@ from sandboxes.daemon.setup.server import DevServer, wanted
 from sandboxes.daemon.setup.steps import FAILED, Queue, steps_from
 from sandboxes.daemon.tasks.task import Task, Wanted
 from sandboxes.daemon.tasks.tasks import Tasks
-from sandboxes.daemon.workplace import Workplace
+from sandboxes.daemon.working_folder import Workplace
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from sandboxes.daemon.tasks.errors import (
     UnknownTask,
 )
 from sandboxes.daemon.tasks.task import TERM_GRACE, TRACE, Task, Wanted, start
-from sandboxes.daemon.workplace import Workplace
+from sandboxes.daemon.working_folder import Workplace
 
 AT_ONCE = 50
 KEPT_FOR = 15 * 60.0  # seconds after the end

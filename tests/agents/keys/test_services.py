@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.keys import errors, selectors, services
-from agents.keys.checking import Result
+from agents.keys.check import Result
 from agents.models import DefaultModel, Outcome, ProviderKey
 from mesh import keys
 from mesh.egress import AddressRefused

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from links.daemon.spawning import read_pid_file
+from links.daemon.sandbox_process import read_pid_file
 from links.daemon.supervisor import Supervisor
 from mesh import processes
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from links.daemon import spawning
+from links.daemon import sandbox_process
 from links.daemon.errors import (
     SandboxBusy,
     SandboxDown,
@@ -94,7 +94,7 @@ def fed(path, text):
 async def test_a_pid_file_of_another_process_is_not_believed(supervise, tmp_path):
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     root = tmp_path / "sandboxes" / "h"
-    spawning.prepare(root, Spec("h"))
+    sandbox_process.prepare(root, Spec("h"))
     told = {"pid": stranger.pid, "started": "1", "socket": "/nowhere"}
     (root / "pid").write_text(json.dumps(told))
     try:
@@ -113,7 +113,7 @@ async def test_a_pid_file_of_another_process_is_not_believed(supervise, tmp_path
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}', '{"pid": 1}'])
 async def test_a_broken_pid_file_is_no_sandbox(supervise, tmp_path, text):
     root = tmp_path / "sandboxes" / "h"
-    spawning.prepare(root, Spec("h"))
+    sandbox_process.prepare(root, Spec("h"))
     (root / "pid").write_text(text)
 
     supervise().reconcile()
@@ -148,9 +148,11 @@ async def test_one_that_dies_at_its_start_tells_why(supervisor, fault):
 async def test_one_that_never_listens_is_ended(supervise, fault, monkeypatch):
     fault("silent")
     started = []
-    spawn = spawning.spawn
+    spawn = sandbox_process.spawn
     monkeypatch.setattr(
-        spawning, "spawn", lambda *given, **how: started.append(spawn(*given, **how)) or started[-1]
+        sandbox_process,
+        "spawn",
+        lambda *given, **how: started.append(spawn(*given, **how)) or started[-1],
     )
 
     with pytest.raises(SandboxFailed):
@@ -337,8 +339,8 @@ def test_the_environment_has_nothing_of_ours():
         "PYTHONPATH": "theirs",
     }
 
-    kept = spawning.environment(given)
+    kept = sandbox_process.environment(given)
 
     assert set(kept) == {"PATH", "HTTPS_PROXY", "ANTHROPIC_API_KEY", "PYTHONPATH"}
     assert kept["PYTHONPATH"] == "theirs"
-    assert spawning.of_sandbox(given)["PYTHONPATH"] != "theirs"
+    assert sandbox_process.of_sandbox(given)["PYTHONPATH"] != "theirs"

@@ -1,6 +1,6 @@
 import pytest
 
-from mesh.bodies import BodyUnproven
+from mesh.body_limits import BodyUnproven
 from mesh.lib.errors import BodyTooLarge
 
 

@@ -14,7 +14,7 @@ import httpx
 
 from mesh import keys
 from sandboxes.core.sse import SseReader
-from sandboxes.providers.signed import sign_request
+from sandboxes.providers.signature import sign_request
 from tests.waiting import until
 
 ROOT_OF_THE_CODE = Path(__file__).parents[3]

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from links.wire.server_signature import HEADER
-from sandboxes.providers.signed import sign_request
+from sandboxes.providers.signature import sign_request
 from tests.sandboxes.daemon.sandbox import text_of, turn_input
 
 ROUTES = [
@@ -106,7 +106,7 @@ async def test_a_request_is_taken_once(sandbox):
 
 async def test_an_old_request_is_refused(sandbox, monkeypatch):
     then = time.time() - 32
-    monkeypatch.setattr("sandboxes.providers.signed.time", SimpleNamespace(time=lambda: then))
+    monkeypatch.setattr("sandboxes.providers.signature.time", SimpleNamespace(time=lambda: then))
 
     reply = await sandbox.get("/runs")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from sandboxes.daemon import cli, service
-from sandboxes.daemon.place import Place
+from sandboxes.daemon.sandbox_folder import Place
 from tests.sandboxes.daemon.sandbox import ROOT_OF_THE_CODE
-from tests.sandboxes.daemon.test_place import GIVEN, make_root
+from tests.sandboxes.daemon.test_sandbox_folder import GIVEN, make_root
 from tests.waiting import auntil
 
 FORBIDDEN = ("django", "rest_framework", "channels", "celery", "httpx", "pydantic", "links.daemon")

@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.sessions.models import Session
 from websockets.exceptions import ConnectionClosed
 
-from mesh import watch
+from mesh import connection_checks
 from mesh.credentials import Credential
 from mesh.models import Membership, User
 from mesh.services import make_token
@@ -37,7 +37,7 @@ LET_GO = [*SIGNED_OUT, pytest.param(lambda: Membership.objects.all().delete(), i
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(watch, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(connection_checks, "LOOK_EVERY", 0.05)
 
 
 @pytest.mark.parametrize("end", SIGNED_OUT)

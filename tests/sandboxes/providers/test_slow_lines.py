@@ -15,7 +15,7 @@ from links.daemon.asgi import Server
 from links.transport import TunnelTransport
 from links.wire.frames import PIECE
 from sandboxes.daemon.attachments import Attachments
-from sandboxes.providers import speaking
+from sandboxes.providers import sandbox_client
 from sandboxes.providers.base import Place, UploadStalled
 from sandboxes.providers.remote_user import RemoteUserProvider
 from tests.links.test_peer import Joined
@@ -75,7 +75,7 @@ async def line(laptop):
 
 @pytest.fixture
 async def provider(line, monkeypatch):
-    monkeypatch.setattr(speaking, "REPLY_LIMIT", LIMIT)
+    monkeypatch.setattr(sandbox_client, "REPLY_LIMIT", LIMIT)
     transport = TunnelTransport(line.joined.server.peer)
     async with httpx.AsyncClient(transport=transport, base_url="http://laptop") as client:
 
@@ -109,7 +109,7 @@ async def test_files_take_longer_than_the_limit(provider, laptop):
 
 
 async def test_an_upload_that_stalls_is_called_so(provider, line, monkeypatch):
-    monkeypatch.setattr(speaking, "REPLY_LIMIT", 0.05)
+    monkeypatch.setattr(sandbox_client, "REPLY_LIMIT", 0.05)
     line.is_cut = True
 
     with pytest.raises(UploadStalled) as raised:

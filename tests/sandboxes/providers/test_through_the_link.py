@@ -14,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from links.daemon.control import ControlPlane
-from links.daemon.keeping import Keeper
+from links.daemon.sandbox_folders import Keeper
 from links.daemon.supervisor import Supervisor
 from links.transport import Signed
 from mesh import keys

@@ -28,7 +28,7 @@ from threads.core.decide import (
     decide,
 )
 from threads.core.fold import SETTLED, closing, fold
-from threads.core.rules import Rule, Stance
+from threads.core.rules import Policy, Rule
 from threads.run import state as run_state
 from threads.run.state import AFTER, FINISHED
 
@@ -112,8 +112,8 @@ class AnyRun(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        stance = Stance(rules=[ALLOWED])
-        self.row = RunFacts("dispatched", 0, stance=stance, can_resume=True)
+        policy = Policy(rules=[ALLOWED])
+        self.row = RunFacts("dispatched", 0, policy=policy, can_resume=True)
         self.fence = 1
         self.said = {1: []}
         self.kept = []

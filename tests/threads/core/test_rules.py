@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threads.core.rules import LONGEST, Rule, Stance, in_words, rule_for
+from threads.core.rules import LONGEST, Policy, Rule, in_words, rule_for
 
 BASH = {"command": "npm test"}
 EDIT = {"file_path": "src/a.py", "old_string": "a", "new_string": "b"}
@@ -127,7 +127,7 @@ def test_what_a_rule_does_not_answer(tool, value):
         rule_for("mcp__git__log", {}),
     ]
 
-    assert Stance(rules=rules).answers(tool, value) is None
+    assert Policy(rules=rules).answers(tool, value) is None
 
 
 @pytest.mark.parametrize("tool", ["mcp__a__b__c", "mcp__a_", "mcp____b", "mcp__a__", "mcp__a___b"])
@@ -172,29 +172,29 @@ def test_a_rule_for_a_command_says_in_which_folder():
     ],
 )
 def test_a_rule_that_was_wider_when_it_was_made_has_become_narrower(stored, tool, value):
-    assert Stance(rules=[stored]).answers(tool, value) is None
+    assert Policy(rules=[stored]).answers(tool, value) is None
 
 
 @pytest.mark.parametrize(
-    ("stance", "tool", "by"),
+    ("policy", "tool", "by"),
     [
-        pytest.param(Stance(), "Bash", None, id="nothing allowed"),
-        pytest.param(Stance(is_eased=True), "Bash", "level", id="U-M auto: never asks"),
-        pytest.param(Stance(is_eased=True), "AskUserQuestion", None, id="a question stays one"),
-        pytest.param(Stance(is_eased=True), "ExitPlanMode", None, id="a plan waits for a person"),
+        pytest.param(Policy(), "Bash", None, id="nothing allowed"),
+        pytest.param(Policy(is_eased=True), "Bash", "level", id="U-M auto: never asks"),
+        pytest.param(Policy(is_eased=True), "AskUserQuestion", None, id="a question stays one"),
+        pytest.param(Policy(is_eased=True), "ExitPlanMode", None, id="a plan waits for a person"),
         pytest.param(
-            Stance(rules=[rule_for("Bash", BASH)]), "Bash", rule_for("Bash", BASH), id="by a rule"
+            Policy(rules=[rule_for("Bash", BASH)]), "Bash", rule_for("Bash", BASH), id="by a rule"
         ),
         pytest.param(
-            Stance(is_plan=True, is_eased=True, rules=[rule_for("Bash", BASH)]),
+            Policy(is_plan=True, is_eased=True, rules=[rule_for("Bash", BASH)]),
             "Bash",
             None,
             id="U-M plan: nothing is allowed beforehand",
         ),
     ],
 )
-def test_what_needs_nobody(stance, tool, by):
-    assert stance.answers(tool, BASH) == by
+def test_what_needs_nobody(policy, tool, by):
+    assert policy.answers(tool, BASH) == by
 
 
 JSON = st.recursive(
@@ -212,4 +212,4 @@ KEYS = ["command", "cwd", "file_path", "diff", "edits", "url", "x"]
 def test_any_input_has_a_rule_that_answers_itself_or_none(tool, value):
     rule = rule_for(tool, value)
 
-    assert Stance(rules=[rule] if rule else []).answers(tool, value) == rule
+    assert Policy(rules=[rule] if rule else []).answers(tool, value) == rule

@@ -9,9 +9,9 @@ import pytest
 
 from mesh.egress import Guard
 from mesh.lib.addresses import parse_allowed
-from tests.mesh.test_answers import answer as packed_answer
-from tests.mesh.test_answers import serving as serving_bytes
 from tests.mesh.test_egress import names, serving
+from tests.mesh.test_http_client import answer as packed_answer
+from tests.mesh.test_http_client import serving as serving_bytes
 from threads.decopilot import fetch as fetching
 from threads.decopilot.fetch import BYTES_LIMIT, fetch
 from threads.decopilot.files import ToolFailed

@@ -9,7 +9,7 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from agents.harness.mcp import McpServer
-from mesh.answers import Limits
+from mesh.http_client import Limits
 from mesh.lib.addresses import parse_allowed
 from tests.harness.mcp_http import TOOL, serving_mcp
 from tests.harness.shapes import check_chunks

@@ -63,9 +63,9 @@ async def no_gap(run):
 
 
 async def test_events_get_the_threads_next_numbers(writer, run):
-    lane = await writer.append(run.pk, 1, events(chunk("start"), chunk("start-step")))
+    queue = await writer.append(run.pk, 1, events(chunk("start"), chunk("start-step")))
 
-    assert lane.committed == (await reread(run)).last_n == 2
+    assert queue.committed == (await reread(run)).last_n == 2
     assert [row["n"] for row in await journal_of(run)][-2:] == [1, 2]
     assert await no_gap(run)
 
@@ -140,26 +140,26 @@ async def test_a_turn_ends_with_its_answer_stored(writer, run):
 async def test_the_end_becomes_visible_at_once(writer, run):
     """Who reads the finish also finds the answer: neither is there before ``done``."""
     turn = events(*a_turn("a"))
-    lane = writer.lane(run_id=run.pk, fence=1)
+    queue = writer.queue(run_id=run.pk, fence=1)
     for event in turn[:-1]:
-        lane.put(event)
-    await lane.settled(turn[-3].n)
+        queue.put(event)
+    await queue.settled(turn[-3].n)
     assert not any('"finish"' in row["chunk"] for row in await journal_of(run))
 
-    lane.put(turn[-1])
-    await lane.settled(turn[-1].n)
+    queue.put(turn[-1])
+    await queue.settled(turn[-1].n)
 
     assert any('"finish"' in row["chunk"] for row in await journal_of(run))
-    assert lane.is_over
+    assert queue.is_over
 
 
 async def test_events_after_the_end_are_counted_and_dropped(writer, run):
     await sync_to_async(services.finish_run)(run_id=run.pk, state="cancelled")
     before = await journal_of(run)
 
-    lane = await writer.append(run.pk, 1, events(chunk("start"), chunk("start-step")))
+    queue = await writer.append(run.pk, 1, events(chunk("start"), chunk("start-step")))
 
-    assert (lane.committed, lane.is_over) == (2, True)
+    assert (queue.committed, queue.is_over) == (2, True)
     assert await journal_of(run) == before
 
 
@@ -201,10 +201,10 @@ async def test_a_database_that_goes_beside_a_bad_event_is_waited_for(writer, run
 async def test_a_bug_costs_an_attempt_and_not_the_writer(writer, run, monkeypatch):
     serve, bugs = writer._serve, [ZeroDivisionError()]
 
-    def fail_once(lanes):
+    def fail_once(queues):
         if bugs:
             raise bugs.pop()
-        serve(lanes)
+        serve(queues)
 
     monkeypatch.setattr(writer, "_serve", fail_once)
     with pytest.raises(Missing):  # on which a follower reads again
@@ -232,14 +232,14 @@ async def test_a_database_that_is_away_is_waited_for(writer, run, monkeypatch):
     assert await no_gap(run)
 
 
-async def test_a_full_lane_makes_its_reader_wait(writer, run, monkeypatch):
-    monkeypatch.setattr(journal, "ROOM", 3)
-    lane = writer.lane(run_id=run.pk, fence=1)
+async def test_a_full_queue_makes_its_reader_wait(writer, run, monkeypatch):
+    monkeypatch.setattr(journal, "CAPACITY", 3)
+    queue = writer.queue(run_id=run.pk, fence=1)
     for event in events(*[chunk("start-step")] * 50):
-        lane.put(event)
-        await lane.room()
-        assert len(lane.waiting) <= 3
-    await lane.settled(50)
+        queue.put(event)
+        await queue.room()
+        assert len(queue.waiting) <= 3
+    await queue.settled(50)
 
 
 @pytest.mark.parametrize(
@@ -270,24 +270,24 @@ async def test_a_question_without_its_facts_is_asked_all_the_same(writer, run, f
 
 async def test_long_events_make_their_reader_wait_too(writer, run, monkeypatch):
     monkeypatch.setattr(journal, "ROOM_SIZE", 100)
-    lane = writer.lane(run_id=run.pk, fence=1)
+    queue = writer.queue(run_id=run.pk, fence=1)
     for event in events(*[chunk("start-step")] * 50):
-        lane.put(event, size=60)
-        await lane.room()
-        assert len(lane.waiting) <= 1
-    await lane.settled(50)
+        queue.put(event, size=60)
+        await queue.room()
+        assert len(queue.waiting) <= 1
+    await queue.settled(50)
 
 
 async def test_a_long_finish_does_not_keep_its_done_from_coming(writer, run, monkeypatch):
     monkeypatch.setattr(journal, "ROOM_SIZE", 100)
-    lane = writer.lane(run_id=run.pk, fence=1)
+    queue = writer.queue(run_id=run.pk, fence=1)
     for event in events(*a_turn("a")):
-        lane.put(event, size=1_000)
+        queue.put(event, size=1_000)
         async with asyncio.timeout(10):
-            await lane.room()
-    await lane.settled(event.n)
+            await queue.room()
+    await queue.settled(event.n)
 
-    assert lane.is_over
+    assert queue.is_over
 
 
 def nested(levels):
@@ -328,13 +328,13 @@ async def test_services_and_writer_share_one_numbering(writer, run, thread):
         for n in range(20):
             await sync_to_async(services.rename_thread)(thread=thread, title=f"t{n}")
 
-    lane = writer.lane(run_id=run.pk, fence=1)
+    queue = writer.queue(run_id=run.pk, fence=1)
 
     async def produce():
         for event in events(*[chunk("start-step")] * 200):
-            lane.put(event)
+            queue.put(event)
             await asyncio.sleep(0)
-        await lane.settled(200)
+        await queue.settled(200)
 
     await asyncio.gather(rename(), produce())
 

@@ -18,14 +18,14 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from mesh import database_pool, watch
+from mesh import connection_checks, database_pool
 from mesh.asgi import browsers
 from mesh.models import User
 from tests.servers import free_port
 from tests.waiting import auntil
 from threads import selectors, services
 from threads.models import Thread
-from threads.reading import bell, consumers
+from threads.reading import consumers, notifications
 from threads.reading.follow import follow
 from threads.serving.runtime import ring_link
 
@@ -183,7 +183,7 @@ async def test_unfollowed_threads_are_silent(ada, thread):
 
         assert (await hears(page, "thread"))["thread"]["title"] == "New"
         await asyncio.sleep(0)
-        assert bell.of_thread(thread.pk) not in bell._ears
+        assert notifications.of_thread(thread.pk) not in notifications._subscribers
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ async def test_a_machine_that_comes_or_goes_is_news(ada, link):
 
 @pytest.fixture
 def looks_often(monkeypatch):
-    monkeypatch.setattr(watch, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(connection_checks, "LOOK_EVERY", 0.05)
 
 
 async def test_who_leaves_the_organization_reads_no_further(ada, org, thread, looks_often):
@@ -299,7 +299,10 @@ async def test_who_leaves_the_organization_reads_no_further(ada, org, thread, lo
 
         error = await hears(page, "error")
         assert (error["code"], error["thread"]) == ("not_found", str(thread.pk))
-        await auntil(lambda: bell.of_thread(thread.pk) not in bell._ears, what="let go")
+        await auntil(
+            lambda: notifications.of_thread(thread.pk) not in notifications._subscribers,
+            what="let go",
+        )
 
 
 async def test_a_deleted_thread_is_followed_no_further(ada, thread):
@@ -352,7 +355,7 @@ async def test_a_socket_that_fails_leaves_nobody_listening(ada, thread, monkeypa
     with pytest.raises(OperationalError):
         await follow_to_the_end(ada, thread)
 
-    await auntil(lambda: not bell._ears)
+    await auntil(lambda: not notifications._subscribers)
 
 
 async def joined_pieces(page, *, until):
@@ -439,7 +442,7 @@ async def test_a_page_that_is_closed_in_the_middle_of_a_batch_leaves_no_listener
         await says(page, type="follow", thread=str(thread.pk), after=0)
         await asyncio.wait_for(is_sending.wait(), 10)
 
-    await auntil(lambda: not bell._ears)
+    await auntil(lambda: not notifications._subscribers)
 
 
 async def test_a_page_that_has_left_is_no_failure(ada, thread, say, monkeypatch, caplog):

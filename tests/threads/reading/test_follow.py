@@ -16,7 +16,7 @@ from tests.examples import up_to
 from tests.stuck import stuck
 from threads.journal import rows
 from threads.journal.rows import Draft, EventRow
-from threads.reading import bell, follow
+from threads.reading import follow, notifications
 
 
 @pytest_asyncio.fixture
@@ -45,7 +45,7 @@ async def test_rows_first_then_what_comes(thread, closing):
     assert await take(stream, 2) == [2, 3]
 
     written = await sync_to_async(append)(thread, 2)
-    bell.ring_rows(written)
+    notifications.publish_rows(written)
 
     assert await take(stream, 2) == [4, 5]
     await stream.aclose()
@@ -98,35 +98,35 @@ async def test_a_lost_bell_is_made_up_for(thread, closing):
 async def test_a_reader_that_left_is_forgotten(thread, closing):
     stream = follow.follow(thread.pk, 0, look_every=0.01)
     await anext(stream)
-    assert bell.of_thread(thread.pk) in bell._ears
+    assert notifications.of_thread(thread.pk) in notifications._subscribers
     await stream.aclose()
 
-    assert bell.of_thread(thread.pk) not in bell._ears
+    assert notifications.of_thread(thread.pk) not in notifications._subscribers
 
 
 def short(count):
     return [EventRow("t", seq, None, "{}") for seq in range(1, count + 1)]
 
 
-LONG = EventRow("t", 1, None, "x" * (bell.SIZE + 1))
+LONG = EventRow("t", 1, None, "x" * (notifications.SIZE + 1))
 
 
 @pytest.mark.parametrize(
     "rings",
     [
-        pytest.param([short(bell.COPIES), short(1)], id="too many"),
+        pytest.param([short(notifications.COPIES), short(1)], id="too many"),
         pytest.param([short(1), [LONG], short(1)], id="too long"),
     ],
 )
-async def test_a_slow_ear_keeps_no_more_than_its_limit(rings):
-    with bell.listen("t") as ear:
+async def test_a_slow_subscriber_keeps_no_more_than_its_limit(rings):
+    with notifications.subscribe("t") as subscriber:
         for copies in rings:
-            ear.hear(copies)
-        assert len(ear._copies) == 0
-        assert await ear.wait(0) == []  # look for yourself
+            subscriber.take(copies)
+        assert len(subscriber._copies) == 0
+        assert await subscriber.wait(0) == []  # look for yourself
 
-        ear.hear(short(1))
-        assert await ear.wait(0) == short(1)
+        subscriber.take(short(1))
+        assert await subscriber.wait(0) == short(1)
 
 
 class Table:
@@ -192,7 +192,7 @@ async def test_no_gap_and_no_repeat_however_the_bells_ring(monkeypatch, steps, s
         elif late and chance.random() < 0.5:
             rings = [*rings, late.pop()]
         for copies in rings:
-            bell._ring_here({bell.of_thread(thread_id): copies})
+            notifications._publish_here({notifications.of_thread(thread_id): copies})
         await asyncio.sleep(0)
     async with asyncio.timeout(10):
         seen = await asyncio.gather(*readers)

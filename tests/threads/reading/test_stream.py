@@ -17,7 +17,7 @@ from django.test import AsyncClient
 from django.urls import reverse
 from django.utils import timezone
 
-from mesh import database_pool, watch
+from mesh import connection_checks, database_pool
 from mesh.credentials import Credential
 from mesh.models import Membership
 from mesh.readers import impatient
@@ -29,7 +29,7 @@ from threads import services
 from threads.journal import committing
 from threads.journal.committing import Share
 from threads.models import Approval, Run
-from threads.reading import bell
+from threads.reading import notifications
 from threads.reading import stream as streams
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -106,7 +106,7 @@ async def test_a_running_thread_is_told_from_its_runs_start(listen, say):
     ],
 )
 async def test_who_may_read_no_more_is_told_and_let_go(listen, say, lose, code, monkeypatch):
-    monkeypatch.setattr(watch, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(connection_checks, "LOOK_EVERY", 0.05)
     await sync_to_async(say)("hi")
     follow = streams.follow
 
@@ -279,7 +279,10 @@ async def test_a_reader_that_takes_nothing_is_let_go_and_comes_back(listen, say,
     }
     async with asyncio.timeout(10):
         await impatient(get_asgi_application(), within=0.05)(scope, receive, send)
-    await auntil(lambda: bell.of_thread(thread.pk) not in bell._ears, what="nobody listens")
+    await auntil(
+        lambda: notifications.of_thread(thread.pk) not in notifications._subscribers,
+        what="nobody listens",
+    )
 
     await sync_to_async(services.finish_run)(run_id=run.pk, state="cancelled")
     frames, _ = await listen('"type":"finish"', after="3")

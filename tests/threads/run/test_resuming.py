@@ -7,7 +7,7 @@ import pytest
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import DONE, chunk
 from threads import services
-from threads.core.lanes import LINK
+from threads.core.executors import LINK
 from threads.journal import committing
 from threads.journal.committing import Share
 from threads.models import Approval, Run
@@ -64,7 +64,7 @@ def decisions():
 
 
 def to_deliver(link):
-    scope = Scope(node="A", lanes=[LINK], links=[link.pk])
+    scope = Scope(node="A", executors=[LINK], links=[link.pk])
     return [(each.approval_id, each.decision) for each in list_work(scope).answers]
 
 

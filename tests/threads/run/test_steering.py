@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import DONE, chunk
 from threads import selectors, services
-from threads.core.lanes import LINK
+from threads.core.executors import LINK
 from threads.journal import committing
 from threads.journal.committing import Share
 from threads.models import Run, Steer
@@ -57,7 +57,7 @@ def steer(thread, waiting):
 
 
 def due(link):
-    scope = Scope(node="A", lanes=[LINK], links=[link.pk])
+    scope = Scope(node="A", executors=[LINK], links=[link.pk])
     return list_work(scope).steers
 
 

@@ -60,7 +60,7 @@ def test_what_the_server_ends_on_a_machine_is_to_be_stopped_there(run_in, state)
     owed = end(run)
 
     run.refresh_from_db()
-    assert (owed.stop_machine, owed.releases_lease, owed.rings) == (True, False, True)
+    assert (owed.stop_machine, owed.releases_lease, owed.notifies) == (True, False, True)
     assert (run.stop_due_at, run.stop_delivered_at, run.cancelled_at) == (NOW, None, None)
 
 

@@ -17,7 +17,7 @@ from tests.waiting import auntil
 from threads import selectors, services
 from threads.journal.writer import Writer
 from threads.models import Approval, Message, Run, Steer
-from threads.reading import bell
+from threads.reading import notifications
 from threads.serving.dispatcher import Dispatcher
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -316,9 +316,9 @@ async def test_the_page_says_why_a_run_is_not_followed(serve, post, thread, ada,
     monkeypatch.setattr("threads.run.transitions.WORTH_A_WORD", timedelta(0))
     run = await post()
     await serve(doubles.DriftedSandbox())
-    with bell.listen(bell.of_person(ada.pk)) as ear:
+    with notifications.subscribe(notifications.of_person(ada.pk)) as subscriber:
         await rests(run, "timestamp_drift")
-        assert ("thread", str(thread.pk)) in await ear.wait(5)
+        assert ("thread", str(thread.pk)) in await subscriber.wait(5)
 
     found = await sync_to_async(selectors.find_thread)(viewer=ada, thread_id=thread.pk)
     shown = await sync_to_async(selectors.thread_summary)(found)
@@ -634,7 +634,7 @@ async def test_a_deleted_thread_is_stopped_on_its_machine(serve, post, thread):
 
 
 async def test_a_lost_bell_delays_but_loses_nothing(serve, post, monkeypatch):
-    monkeypatch.setattr(bell, "_ring_here", lambda by_topic: None)
+    monkeypatch.setattr(notifications, "_publish_here", lambda by_topic: None)
     sandbox = doubles.ScriptedSandbox(*a_turn("a"))
     await serve(sandbox)
     run = await post()

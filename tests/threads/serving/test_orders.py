@@ -42,7 +42,7 @@ def test_a_process_is_given_no_more_than_it_has_room_for(served, say, ada, org, 
             services.claim_run(run_id=run.pk, node="lost")
     services.release_leases()
 
-    work = list_work(Scope(node="A", lanes=["server"], links=[], room=2))
+    work = list_work(Scope(node="A", executors=["server"], links=[], room=2))
 
     assert [job.how for job in work.jobs] == ["take over", "take over"]
 
@@ -63,7 +63,7 @@ def test_what_rests_is_left_alone_until_its_time(say, link, retry_at, is_due):
     services.claim_run(run_id=run.pk)
     Run.objects.update(retry_at=retry_at, resting_since=NOW)
 
-    work = list_work(Scope(node="A", lanes=["link"], links=[link.pk]))
+    work = list_work(Scope(node="A", executors=["link"], links=[link.pk]))
 
     assert [job.run_id for job in work.jobs] == [run.pk] * is_due
 
@@ -85,7 +85,7 @@ def test_a_stop_that_can_not_be_told_holds_up_the_next_message_for_a_minute(
     since = minutes and timezone.now() - timedelta(minutes=minutes)
     Run.objects.filter(pk=given_up.pk).update(resting_since=since)
 
-    work = list_work(Scope(node="A", lanes=["link"], links=[link.pk]))
+    work = list_work(Scope(node="A", executors=["link"], links=[link.pk]))
 
     assert [job.run_id for job in work.jobs] == [after.pk] * goes_out
 

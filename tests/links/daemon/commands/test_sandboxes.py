@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from links.daemon import cli, rooms
+from links.daemon import cli, sandbox_list
 from links.daemon.spec import Spec
 from tests.links.daemon.conftest import is_running
 
@@ -43,7 +43,7 @@ async def test_one_is_stopped_and_stays_listed(one, capsys, tmp_path):
     assert await run("stop", "one") == 0
 
     assert not is_running(pid)
-    (room,) = await rooms.list_rooms(tmp_path / "sandboxes")
+    (room,) = await sandbox_list.list_sandboxes(tmp_path / "sandboxes")
     assert (room.state, room.pid) == ("stopped", 0)
 
 

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed
 
-from sandboxes.providers.signed import handshake
+from sandboxes.providers.signature import handshake
 from tests.sandboxes.daemon.events_reader import looking_on
 from tests.sandboxes.daemon.preview.upstream import Upstream
 from tests.waiting import auntil

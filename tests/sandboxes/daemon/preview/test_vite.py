@@ -9,7 +9,7 @@ import pytest
 from websockets.asyncio.client import unix_connect
 
 from mesh.develop import TOOLS
-from sandboxes.providers.signed import handshake
+from sandboxes.providers.signature import handshake
 from tests.sandboxes.daemon.events_reader import looking_on
 from tests.sandboxes.daemon.projects import config, repository
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from links.daemon.keeping import unsaved
+from links.daemon.sandbox_folders import unsaved
 from sandboxes.daemon.repository import boot
 from sandboxes.daemon.repository.boot import Boot
 from tests.sandboxes.daemon.events_reader import looking_on

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandboxes.daemon.setup.announced import PortSniffer
+from sandboxes.daemon.setup.announced_ports import PortSniffer
 from sandboxes.daemon.setup.project import (
     NoStart,
     install_commands,

@@ -1,0 +1,356 @@
+"""How the server speaks to the ``deco_sandbox`` program, whichever way leads to it."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import logging
+from abc import abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, Final
+
+import httpx
+
+from mesh.lib.errors import AppError
+from mesh.lib.targets import BadTarget, checked_target
+from sandboxes.core.sse import Event, EventTooLong, SseReader
+from sandboxes.providers.attachments import AttachmentSender, inlined, names_files
+from sandboxes.providers.base import (
+    DispatchRefused,
+    Events,
+    Json,
+    NoAnswer,
+    NotNow,
+    Pairs,
+    Place,
+    SandboxDown,
+    SandboxEvent,
+    SandboxProvider,
+    Stream,
+    StreamCut,
+    UnknownRun,
+    UploadStalled,
+)
+from sandboxes.providers.signature import sign_request
+
+logger = logging.getLogger(__name__)
+
+# Seconds in which nothing moves; none of them limits a whole transfer.
+START_LIMIT = 30.0  # until a sandbox must answer after it was started
+REPLY_LIMIT = 15.0  # for anything else
+OPEN_LIMIT = 75.0  # until an answer begins: a dev server may compile a page for a minute
+SILENCE_LIMIT = 45.0  # a stream says something, if only a comment, every 15 seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A client that is kept, and what stands before the program's own paths there."""
+
+    client: httpx.AsyncClient
+    prefix: str
+
+    def target(self, path: str) -> str:
+        """Return the target of ``path``, which has no slash before it.
+
+        Raises:
+            BadTarget, TargetTooLong: it would not stay below the prefix, or can't be sent.
+        """
+        return checked_target(f"{self.prefix}/{path}")
+
+    def request(
+        self,
+        place: Place,
+        method: str,
+        path: str,
+        *,
+        timeout: httpx.Timeout | float,
+        headers: Pairs = (),
+        body: bytes | None = None,
+        json: Any = None,
+    ) -> httpx.Request:
+        """Return the request for ``path``, to be sent with ``client``; it is signed, once.
+
+        httpx tidies addresses: it takes dot segments out and encodes some characters. So the
+        target is given to it once more, as it is to be sent and signed.
+
+        Raises:
+            BadTarget, TargetTooLong: see ``target``.
+        """
+        target = self.target(path)
+        request = self.client.build_request(
+            method,
+            target,
+            headers=list(headers),
+            content=body,
+            json=json,
+            timeout=timeout,
+            extensions={"target": target.encode("ascii")},
+        )
+        if not request.url.raw_path.startswith(f"{self.prefix}/".encode("ascii")):
+            raise BadTarget  # should the rule have missed what this client does
+        return sign_request(request, handle=place.handle, prefix=self.prefix)
+
+
+class SpeakingProvider(SandboxProvider):
+    """A kind whose sandboxes are the ``deco_sandbox`` program, spoken to over HTTP.
+
+    A subclass must say which way leads to a sandbox, and start and remove one.
+    """
+
+    # What it means when nothing can be connected to: by default, that the way there is broken.
+    unreachable: type[AppError] = StreamCut
+
+    @abstractmethod
+    async def way(self, place: Place) -> Way:
+        """Return how to reach the program; it need not be there.
+
+        Raises:
+            LinkOffline: its machine is not connected.
+            SandboxDown: there is no address, for it does not run.
+        """
+
+    def dispatch(
+        self, place: Place, *, harness_id: str, fence: int, input: Json, after: int = 0
+    ) -> Stream:
+        return self._dispatched(place, harness_id, fence, input, after)
+
+    @asynccontextmanager
+    async def _dispatched(
+        self, place: Place, harness_id: str, fence: int, input: Json, after: int
+    ) -> AsyncIterator[Events]:
+        if names_files(input.get("messages", [])):
+            input = {**input, "messages": await self._with_files(place, input["messages"])}
+        body = {"harnessId": harness_id, "fence": fence, "input": input}
+        async with self._stream(place, "POST", "dispatch", after, body) as events:
+            yield events
+
+    def attach(self, place: Place, *, run_id: str, fence: int, after: int) -> Stream:
+        return self._stream(place, "GET", f"runs/{run_id}/events?fence={fence}", after)
+
+    async def ack(self, place: Place, *, run_id: str, fence: int, n: int) -> None:
+        await self._call(place, "POST", f"runs/{run_id}/ack", {"fence": fence, "n": n})
+
+    async def cancel(self, place: Place, *, run_id: str) -> None:
+        await self._call(place, "DELETE", f"runs/{run_id}")
+
+    async def answer(
+        self,
+        place: Place,
+        *,
+        run_id: str,
+        fence: int,
+        approval_id: str,
+        decision: str,
+        reason: str,
+        answers: Json | None = None,
+    ) -> None:
+        body: Json = {
+            "approvalId": approval_id,
+            "fence": fence,
+            "decision": decision,
+            "reason": reason,
+        }
+        if answers:
+            body["answers"] = answers
+        await self._call(place, "POST", f"runs/{run_id}/answers", body)
+
+    async def steer(self, place: Place, *, run_id: str, steer_id: str, message: Json) -> None:
+        (message,) = await self._with_files(place, [message])
+        body = {"steerId": steer_id, "message": message}
+        await self._call(place, "POST", f"runs/{run_id}/steers", body)
+
+    @asynccontextmanager
+    async def open(
+        self, place: Place, method: str, path: str, *, headers: Pairs = (), body: bytes = b""
+    ) -> AsyncIterator[httpx.Response]:
+        way = await self.way(place)
+        timeout = httpx.Timeout(REPLY_LIMIT, read=OPEN_LIMIT)
+        request = way.request(place, method, path, headers=headers, body=body, timeout=timeout)
+        try:
+            reply = await way.client.send(request, stream=True)
+        except httpx.TransportError as exc:
+            raise self._broken(exc) from exc
+        try:
+            yield reply
+        finally:
+            await reply.aclose()
+
+    async def request(
+        self, place: Place, method: str, path: str, *, json: Any = None, limit: float | None = None
+    ) -> httpx.Response:
+        return await self._sent(place, method, path, json=json, limit=limit)
+
+    async def _sent(
+        self,
+        place: Place,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        body: bytes | None = None,
+        limit: float | None = None,
+    ) -> httpx.Response:
+        way = await self.way(place)
+        timeout = limit or REPLY_LIMIT
+        request = way.request(place, method, path, json=json, body=body, timeout=timeout)
+        try:
+            return await way.client.send(request)
+        except httpx.TransportError as exc:
+            raise self._broken(exc) from exc
+
+    async def _with_files(self, place: Place, messages: list[Json]) -> list[Json]:
+        """Return ``messages`` as the sandbox takes them, with their files there already.
+
+        A sandbox of an older program takes files only within the messages.
+        """
+        if not names_files(messages):
+            return messages
+        health = await self.request(place, "GET", "health")
+        if not health.is_success:
+            raise refusal(health.status_code, health.content)
+        if not _takes_attachments(health.content):
+            return await inlined(messages, self.read_file)
+        ask = partial(self._ask, place)
+        return await self._attachments.by_reference(messages, self.read_file, ask)
+
+    @cached_property
+    def _attachments(self) -> AttachmentSender:
+        return AttachmentSender()
+
+    async def _ask(self, place: Place, method: str, path: str, body: bytes) -> Any:
+        """Return the JSON of a good answer; ``None`` for one that is no JSON."""
+        reply = await self._sent(place, method, path, body=body)
+        if not reply.is_success:
+            raise refusal(reply.status_code, reply.content)
+        try:
+            return reply.json()
+        except (ValueError, RecursionError):
+            return None
+
+    async def _call(self, place: Place, method: str, path: str, body: Json | None = None) -> None:
+        """Ask, and return when the answer is a good one."""
+        reply = await self.request(place, method, path, json=body)
+        if not reply.is_success:
+            raise refusal(reply.status_code, reply.content)
+
+    @asynccontextmanager
+    async def _stream(
+        self, place: Place, method: str, path: str, after: int, body: Json | None = None
+    ) -> AsyncIterator[Events]:
+        way = await self.way(place)
+        headers = [("accept", "text/event-stream"), ("last-event-id", str(after))]
+        timeout = httpx.Timeout(REPLY_LIMIT, read=SILENCE_LIMIT)
+        request = way.request(place, method, path, json=body, headers=headers, timeout=timeout)
+        reply = await self._accepted(way.client, request)
+        try:
+            yield _events(reply, after)
+        finally:
+            await reply.aclose()
+
+    async def _accepted(self, client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+        """Return the answer, which is a good one."""
+        try:
+            reply = await client.send(request, stream=True)
+            if reply.is_success:
+                return reply
+            try:
+                raise refusal(reply.status_code, await reply.aread())
+            finally:
+                await reply.aclose()
+        except httpx.TransportError as exc:
+            raise self._broken(exc) from exc
+
+    def _broken(self, error: Exception) -> AppError:
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            return self.unreachable()
+        return cut(error)
+
+
+def cut(error: Exception) -> StreamCut:
+    """Return what happened on the way to a sandbox that was reached."""
+    if isinstance(error, httpx.WriteTimeout):
+        return UploadStalled()
+    return NoAnswer() if isinstance(error, httpx.ReadTimeout) else StreamCut()
+
+
+_SENT_AGAIN: Final = ("attachments_missing", "attachment_damaged")
+
+
+def _takes_attachments(health: bytes) -> bool:
+    try:
+        return bool(jsonlib.loads(health)["takesAttachments"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
+def spec_of(place: Place) -> Json:
+    """Return what a sandbox is made from, as its link or its ``spec.json`` is told."""
+    wanted = {
+        "folder": place.folder,
+        "repo": place.repo,
+        "branch": place.branch,
+        "application": place.application,
+    }
+    return {key: value for key, value in wanted.items() if value is not None}
+
+
+def refusal(status: int, body: bytes) -> Exception:
+    """Return the error that an answer other than 2xx stands for."""
+    code, message, hint = _said(body)
+    if code == "unknown_run":
+        return UnknownRun(message)
+    if code in ("sandbox_down", "unknown_handle") or status in (502, 503, 504):
+        return SandboxDown(message)
+    # A signature is refused for a clock, a restart or a new secret: all of them pass.
+    # Files that it has lost are sent again.
+    passes = status in (401, 408, 425, 429) or code in _SENT_AGAIN
+    kind = NotNow if passes else DispatchRefused
+    return kind(code or f"http_{status}", message or f"The machine answered {status}.", hint)
+
+
+def _said(body: bytes) -> tuple[str, str, str]:
+    """Return code, sentence and hint of an answer in the one form; empty ones of any other."""
+    try:
+        error: Any = jsonlib.loads(body)["error"]
+        return str(error["code"]), str(error["message"]), str(error.get("hint", ""))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return "", "", ""
+
+
+async def _events(reply: httpx.Response, after: int) -> Events:
+    """Yield the events of an open stream, the last of them ``done``.
+
+    Raises:
+        StreamCut: it ended before, or can't be read.
+    """
+    reader = SseReader()
+    try:
+        async for piece in reply.aiter_raw():
+            for event in reader.feed(piece):
+                if (parsed := _parse(event)) is not None and parsed.n > after:
+                    after = parsed.n  # what is there already is never given twice
+                    yield parsed
+                    if parsed.is_last:
+                        return
+    except httpx.TransportError as exc:
+        raise cut(exc) from exc
+    except EventTooLong as exc:
+        raise StreamCut from exc
+    for event in reader.close():
+        if (parsed := _parse(event)) is not None and parsed.is_last:
+            yield parsed
+            return
+    raise StreamCut
+
+
+def _parse(event: Event) -> SandboxEvent | None:
+    """Return what the event says; ``None`` for one that is not of ours."""
+    try:
+        body = jsonlib.loads(event.data)
+        n = int(event.id)
+    except (ValueError, RecursionError):
+        logger.warning("Left out an event that can't be read: id %r.", event.id[:40])
+        return None
+    return SandboxEvent(n, body, len(event.data)) if isinstance(body, dict) else None

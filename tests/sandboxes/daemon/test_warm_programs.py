@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import asyncio
+
+from sandboxes.daemon.warm_programs import Warm
+
+
+class StandIn:
+    """A conversation whose program is a flag."""
+
+    def __init__(self, thread_id):
+        self.thread_id = thread_id
+        self.program = self
+        self.is_alive = True
+
+    def end(self):
+        self.is_alive = False
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+
+async def test_it_waits_for_its_thread():
+    warm, one = Warm(), StandIn("one")
+    warm.keep(one)
+
+    assert warm.take("two") is None
+    assert warm.take("one") is one
+    assert warm.take("one") is None
+    assert one.is_alive
+
+
+async def test_it_is_ended_when_its_time_is_over():
+    warm, one = Warm(idle_for=0), StandIn("one")
+    warm.keep(one)
+    while warm:
+        await asyncio.sleep(0)
+
+    assert not one.is_alive
+
+
+async def test_the_longest_waiting_goes_first():
+    warm, all_of_them = Warm(most=2), [StandIn(name) for name in "abc"]
+    for conversation in all_of_them:
+        warm.keep(conversation)
+
+    assert [c.is_alive for c in all_of_them] == [False, True, True]
+    assert len(warm) == 2
+
+
+async def test_the_dead_are_not_kept():
+    warm, dead, dies = Warm(), StandIn("dead"), StandIn("dies")
+    dead.is_alive = False
+    warm.keep(dead)
+    warm.keep(dies)
+    dies.is_alive = False
+
+    assert len(warm) == 0
+
+
+async def test_closing_ends_all():
+    warm, both = Warm(), [StandIn("a"), StandIn("b")]
+    for conversation in both:
+        warm.keep(conversation)
+
+    await warm.close()
+
+    assert not any(c.is_alive for c in both)

@@ -1,0 +1,20 @@
+"""Which processes may execute a run: decided once, when its message is accepted."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sandboxes.core.resolve import Target
+
+LINK: Final = "link"  # the process that holds the socket of the machine's link
+SERVER: Final = "server"  # any process that executes server runs, under a lease
+ALL: Final = (LINK, SERVER)
+
+
+def executor_of(target: Target) -> str:
+    """Return the executor of a run with that target.
+
+    A program on a person's machine is reached best from where the machine's socket is. What
+    runs in the server or in a container can be reached, or started, from anywhere.
+    """
+    return LINK if target.runner == "remote-cli" else SERVER
