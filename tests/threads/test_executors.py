@@ -7,19 +7,20 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 from asgiref.sync import sync_to_async
+from django.db import transaction
 from django.utils import timezone
 
 from mesh import database_pool
 from sandboxes.core.resolve import Target
 from tests.stuck import stuck
 from tests.threads.doubles import DONE, LostProcess, ScriptedSandbox, a_turn, chunk
+from tests.threads.looking import LookingDispatcher
 from tests.waiting import auntil
 from threads import selectors, services
 from threads.core.executors import ALL, LINK, SERVER, executor_of
 from threads.journal.writer import Writer
 from threads.models import Approval, Run, Thread
 from threads.services import attempts
-from threads.serving.dispatcher import Dispatcher
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,7 +33,7 @@ async def process():
     started = []
 
     async def start(name, agents, *, executors=(SERVER,), renew_every=0.05):
-        dispatcher = Dispatcher(
+        dispatcher = LookingDispatcher(
             provider_for=lambda kind, harness: agents,
             writer=writer,
             node=name,
@@ -119,7 +120,7 @@ async def test_a_process_of_the_link_executor_leaves_it_alone(process, post):
     agents = LostProcess(*a_turn("a"))
     dispatcher = await process("A", agents, executors=(LINK,))
     run = await post()
-    await dispatcher._look()
+    await dispatcher.looked()
 
     assert ((await row(run)).state, agents.starts) == ("queued", [])
 
@@ -134,7 +135,7 @@ async def test_a_lease_is_renewed_while_the_run_is_followed(process, post):
 
     await auntil(is_later, what="a later lease")
     other = LostProcess()
-    await (await process("B", other))._look()
+    await (await process("B", other)).looked()
     assert ((await row(run)).node, other.starts) == ("A", [])
 
 
@@ -204,12 +205,15 @@ def stopped_while_asleep(process, post, served):
     async def stopped(agents):
         dispatcher = await process("A", agents, renew_every=3600)
         run = await in_state(await post(), "running")
-        await lapse(run)
-        await sync_to_async(services.cancel)(thread=served)
-        await sync_to_async(services.mark_stop_delivered)(run_id=run.pk)
-        agents.cancelled.clear()
-        assert (await row(run)).state == "cancelled"
+        await sync_to_async(stop_elsewhere)(run)
+        assert ((await row(run)).state, agents.cancelled) == ("cancelled", [])
         return dispatcher, run
+
+    @transaction.atomic  # or the process that sleeps would find the stop, and deliver it
+    def stop_elsewhere(run):
+        Run.objects.filter(pk=run.pk).update(leased_until=timezone.now() - timedelta(seconds=1))
+        services.cancel(thread=served)
+        services.mark_stop_delivered(run_id=run.pk)
 
     return stopped
 
@@ -326,7 +330,7 @@ async def test_a_loop_in_the_server_waits_for_the_machine_of_its_tools(process, 
     link.offline_after = None
     await link.asave()
     dispatcher = await process("A", agents := LostProcess(*a_turn("a")), executors=ALL)
-    await dispatcher._look()
+    await dispatcher.looked()
     assert ((await row(run)).state, agents.starts) == ("queued", [])
 
     link.offline_after = timezone.now() + timedelta(minutes=5)
@@ -344,8 +348,8 @@ async def test_a_process_takes_no_more_than_it_has_room_for(
     other = await services_thread(ada, org, agent)
     second = await post(to=other)
     dispatcher = await process("A", agents)
-    await in_state(first, "dispatched")
-    await dispatcher._look()
+    await auntil(lambda: agents.starts == [str(first.pk)], what="the first")
+    await dispatcher.looked()
     assert (await row(second)).state == "queued"
 
     agents.runs[str(first.pk)].say(*a_turn("a"))

@@ -13,12 +13,12 @@ from django.utils import timezone
 from mesh import database_pool
 from tests.threads import doubles
 from tests.threads.doubles import DONE, a_turn, chunk
+from tests.threads.looking import LookingDispatcher
 from tests.waiting import auntil
 from threads import selectors, services
 from threads.journal.writer import Writer
 from threads.models import Approval, Message, Run, Steer
 from threads.reading import notifications
-from threads.serving.dispatcher import Dispatcher
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,7 +31,7 @@ async def serve(link):
     dispatchers = []
 
     async def start(sandbox, *, links=None):
-        dispatcher = Dispatcher(
+        dispatcher = LookingDispatcher(
             provider_for=lambda kind, harness: sandbox,
             writer=writer,
             node="A",
@@ -351,7 +351,7 @@ async def test_a_machine_that_comes_back_wakes_its_own_runs_only(serve, post, mo
     sandbox.is_drifting = False
 
     await dispatcher.link_up(uuid4())
-    await dispatcher._look()
+    await dispatcher.looked()
     assert (await rests(run)).retry_at == resting.retry_at
 
     await dispatcher.link_up(run.thread.link_id)
@@ -363,7 +363,7 @@ async def test_machines_of_other_processes_are_left_alone(serve, post):
     sandbox = doubles.ScriptedSandbox(*a_turn("a"))
     held = set()
     dispatcher = await serve(sandbox, links=lambda: held)
-    await dispatcher._look()
+    await dispatcher.looked()
     assert (sandbox.starts, await state_of(run)) == ([], "queued")
 
     held.add(run.thread.link_id)
@@ -441,7 +441,7 @@ async def test_a_run_stopped_before_it_was_sent_is_never_sent(serve, post, threa
     await sync_to_async(services.cancel)(thread=thread)
     sandbox = doubles.ScriptedSandbox(*a_turn("a"))
     dispatcher = await serve(sandbox)
-    await dispatcher._look()
+    await dispatcher.looked()
 
     assert (await state_of(run), sandbox.starts) == ("cancelled", [])
 

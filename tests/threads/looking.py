@@ -1,0 +1,24 @@
+"""A dispatcher whose looks can be waited for."""
+
+from __future__ import annotations
+
+from tests.waiting import auntil
+from threads.serving.dispatcher import Dispatcher
+
+
+class LookingDispatcher(Dispatcher):
+    """Ends one look before it begins the next, as it always does: two that overlap, as when a test
+    calls ``_look`` itself, would each forget what ended during the other."""
+
+    looks = 0
+
+    async def _look(self):
+        wait = await super()._look()
+        self.looks += 1
+        return wait
+
+    async def looked(self):
+        """Return once a look is over that began after this call."""
+        wanted = self.looks + 2
+        self.ring()
+        await auntil(lambda: self.looks >= wanted, what="a look")
