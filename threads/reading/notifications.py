@@ -206,9 +206,18 @@ async def relay() -> None:
             with contextlib.suppress(Exception):
                 # The layer keeps filling the queue of each channel it has created.
                 await layer.flush()
+            _end_if_cancelled()
             await asyncio.sleep(wait)
     finally:
         _sender = None
+
+
+def _end_if_cancelled() -> None:
+    """End this task if its cancellation was swallowed: the layer mistakes it for the end of a task
+    of its own, and whatever awaits this task would wait forever."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _receive(layer: Any) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 
 import pytest
@@ -48,9 +49,37 @@ async def test_a_retry_leaves_no_channel_behind(hearing, caplog):
     assert "retrying in 0.0 s" in failures(caplog)[0]
 
 
+class CatchingLayer:
+    """Redis is away, and the layer takes the end of whoever flushes it for its own task's."""
+
+    def __init__(self):
+        self.is_flushed = asyncio.Event()
+
+    async def new_channel(self):
+        raise ConnectionError
+
+    async def flush(self):
+        if not self.is_flushed.is_set():
+            self.is_flushed.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+
+async def test_a_server_that_stops_while_the_layer_is_flushed_stops(redis_away, monkeypatch):
+    layer = CatchingLayer()
+    monkeypatch.setattr(notifications, "get_channel_layer", lambda: layer)
+    hearing = asyncio.create_task(notifications.relay())
+    await layer.is_flushed.wait()
+
+    hearing.cancel()
+
+    await asyncio.wait({hearing}, timeout=10)
+    assert hearing.cancelled()
+
+
 async def test_that_redis_fails_is_said_once(redis_away, caplog):
     for _ in range(3):
-        await notifications._send({"type": "bell", "topics": {}, "node": "a"})
+        await notifications._send({"type": "notification", "topics": {}, "node": "a"})
 
     assert [one.levelname for one in caplog.records if "publish" in one.message] == ["WARNING"]
 
