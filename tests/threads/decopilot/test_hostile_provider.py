@@ -25,6 +25,7 @@ async def followed(provider, given, *, allow):
     following = asyncio.create_task(run.follow())
     answered = set()
     while not following.done():
+        run.grown.clear()  # what comes while this is answered is looked at, too
         for body in [body for body in run.bodies if "approval" in body]:
             facts = body["approval"]
             key = (facts["approvalId"], facts["input"]["command"])
@@ -32,9 +33,8 @@ async def followed(provider, given, *, allow):
                 answered.add(key)
                 decision = "allow" if facts["input"]["command"] in allow else "deny"
                 await run.answer(facts["approvalId"], decision)
-        run.grown.clear()
         waiting = asyncio.create_task(run.grown.wait())
-        await asyncio.wait({following, waiting}, return_when=asyncio.FIRST_COMPLETED, timeout=20)
+        await asyncio.wait({following, waiting}, return_when=asyncio.FIRST_COMPLETED, timeout=60)
         waiting.cancel()
         if not waiting.done() and not following.done():
             following.cancel()
