@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.scripted_server import ScriptedServer
 
 # Playwright's own event loop runs in the test's thread; Django would take it for ours.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+expect.set_options(timeout=30_000)  # milliseconds: a busy machine is no defect
 
 
 def pytest_collection_modifyitems(items):
