@@ -6,19 +6,30 @@
 import { byId, el, icon, morphChildren, read, readList, remember, say, write } from "./dom.js";
 
 export class Composer {
-  /** `onSend(text, files)` takes the message over; `onStop()` ends the run; `onLevel(level)`
-      switches; `takes()` says which files go with a message, and `filesUrl` is where they are kept. */
-  constructor({ draftKey, filesUrl, onSend, onStop, onLevel, takes }) {
-    Object.assign(this, { draftKey, filesUrl, onSend, onStop, takes, busy: false, files: null });
+  /** `opened`: when it is done, `keepAs` was called; `onSend(text, files)` takes the message over;
+      `onStop()` ends the run; `onLevel(level)` switches; `takes()` says which files go with a
+      message, and `filesUrl` is where they are kept. */
+  constructor({ opened, filesUrl, onSend, onStop, onLevel, takes }) {
+    Object.assign(this, { opened, filesUrl, onSend, onStop, takes, draftKey: null, busy: false, files: null });
     this.form = byId("composer");
     this.text = byId("text");
     this.button = byId("send");
     this.stop = byId("stop");
     this.level = byId("level");
     this.listen(onLevel);
-    this.write(read(localStorage, draftKey));
-    if (read(localStorage, `${draftKey}:files`)) this.withFiles(() => {});
-    if (matchMedia("(pointer: fine)").matches) this.text.focus({ preventScroll: true });
+    this.changed(); // a person may write before this script is there
+    // Who is writing elsewhere by now, as in the search, stays there.
+    if (matchMedia("(pointer: fine)").matches && document.activeElement === document.body) this.text.focus({ preventScroll: true });
+  }
+
+  /** Keep what is written under this key from now on; what was kept there stands before it. */
+  keepAs(key) {
+    this.draftKey = key;
+    const kept = read(localStorage, key);
+    const isThere = !kept || this.text.value === kept; // a browser may have put it back itself
+    if (isThere) this.changed();
+    else this.write([kept, this.text.value].filter((value) => value.trim()).join("\n\n"));
+    if (read(localStorage, `${key}:files`)) this.withFiles(() => {});
   }
 
   listen(onLevel) {
@@ -79,6 +90,7 @@ export class Composer {
   /** Do something with the row of files, which is loaded with the first of them. */
   async withFiles(act) {
     const { Attachments } = await import("./attach.js");
+    await this.opened;
     this.files ??= new Attachments({ url: this.filesUrl, key: `${this.draftKey}:files`, onChange: () => this.paintButtons() });
     this.judge();
     act(this.files);
@@ -114,7 +126,7 @@ export class Composer {
     const text = this.text.value;
     grow(this.text);
     this.paintButtons();
-    write(localStorage, this.draftKey, text);
+    if (this.draftKey) write(localStorage, this.draftKey, text);
   }
 
   /** The new chat has become a thread: what is typed from now on is its draft. */
@@ -292,12 +304,15 @@ const SILENT_FOR = 24 * 3600 * 1000; // ms: a tab that crashed says no goodbye
 export async function openTab() {
   let id = read(sessionStorage, "mesh:tab");
   if (!id || !(await hold(id))) {
-    id = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    id = newName();
     write(sessionStorage, "mesh:tab", id);
     await hold(id);
   }
   return id;
 }
+
+/** Return a name that no tab has. */
+export const newName = () => Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 /** Move to this tab what closed tabs have left of a chat; `base(kind)` begins the keys of each
     kind. All that was sent is taken, and one draft, if this tab has none. */
@@ -376,7 +391,7 @@ async function ifClosed(tab, act) {
 
 /** What was sent and no server is known to have: it outlives the page, as a draft does. */
 export class Outbox {
-  constructor(key) {
+  constructor(key = null) {
     this.key = key;
   }
 

@@ -2,7 +2,7 @@
 // Runs are put into words here.
 
 import { Chat, filesOf, textOf } from "./chat.js";
-import { Agents, Composer, Outbox, inherit, keyOf as keyOfTab, offlineNotice, openTab } from "./composer.js";
+import { Agents, Composer, Outbox, inherit, keyOf as keyOfTab, newName, offlineNotice, openTab } from "./composer.js";
 import { api, byId, duration, el, icon, say } from "./dom.js";
 import { Sidebar } from "./sidebar.js";
 import { Socket } from "./socket.js";
@@ -12,8 +12,18 @@ const data = JSON.parse(byId("page-data").textContent);
 const base = `/api/${data.org}/decopilot`;
 const agent = data.agent ?? "default";
 let thread = data.thread;
-const tab = await openTab();
-await inherit(tab, baseOf);
+let tab = null;
+let branch = () => "";
+// What a person does is heard at once; what is kept of it waits until the tab has its name.
+const opened = openDrafts();
+
+async function openDrafts() {
+  tab = await openTab();
+  await inherit(tab, baseOf).catch(() => {}); // what a closed tab has left is there the next time
+  if (byId("branch-menu")) ({ branch } = await import("./branch.js"));
+  outbox.key = keyOf("outbox");
+  composer.keepAs(keyOf("draft"));
+}
 
 // The conversation
 
@@ -39,15 +49,17 @@ const transcript = new Transcript(chat, {
 });
 const agents = new Agents({ onMachine: () => sidebar.refresh(), onChoice: chosen });
 const composer = new Composer({
-  draftKey: keyOf("draft"),
+  opened,
   filesUrl: `${base}/files`,
   onSend: send,
   onStop: stop,
   onLevel: switchLevel,
   takes: () => agents.takes(),
 });
-const { branch } = byId("branch-menu") ? await import("./branch.js") : { branch: () => "" };
-const outbox = new Outbox(keyOf("outbox"));
+const outbox = new Outbox();
+
+// Whoever leaves before the tab has its name leaves a draft as a closed tab does.
+addEventListener("pagehide", () => composer.draftKey ?? composer.keepAs(keyOfTab(baseOf("draft"), newName())));
 
 function baseOf(kind) {
   return `mesh:${kind}:${data.org}:${thread?.id ?? "new"}`;
@@ -89,6 +101,7 @@ async function post(id, parts) {
   const message = chat.known.get(id);
   Object.assign(message, { sending: "sending", refused: null });
   transcript.change(message, null);
+  await opened;
   outbox.put(id, textOf(message), filesOf(message));
   try {
     // A second message may be written before the first one has its thread.
@@ -427,10 +440,11 @@ window.visualViewport?.addEventListener("resize", () => {
 });
 
 const socket = new Socket(data.socket ?? "/ws", { onMessage, onState });
-takeUp();
 transcript.start();
-if (thread) socket.follow(thread.id, data.cursor);
 composer.judge();
 see();
 paintStatus();
 paintTitle();
+await opened;
+takeUp();
+if (thread) socket.follow(thread.id, data.cursor);

@@ -13,12 +13,13 @@ export class Sidebar {
     this.asked = this.shown = 0; // numbers of the newest refresh that was begun, and of the one shown
     this.gone = new Set(); // chats that were deleted a moment ago, and may be taken back
     this.search = byId("search");
-    this.searched = this.words; // what the rows on the page are found by
+    this.searched = this.search.defaultValue.trim(); // what the rows on the page are found by
     this.older = byId("older-threads");
     this.upto = this.link?.dataset.older ?? null; // where the list ends and the older rows begin
     this.opener = document.querySelector('[data-open="sidebar"]');
     if (/Mac|iP/.test(navigator.platform)) byId("search-key").textContent = "⌘K";
     this.listen();
+    if (this.words !== this.searched) this.searchSoon(); // typed before this script was there
   }
 
   listen() {
