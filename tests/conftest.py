@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from uuid import uuid4
 
 import pytest
@@ -28,20 +29,38 @@ pytest_plugins = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def plain_files_quick_passwords_and_loopback(settings):
-    """Pages name their files without a manifest, which only collectstatic makes.
+def pytest_collection():
+    """Hold the garbage collector back while everything is loaded, all of which stays."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """Have it walk what the tests make, and not all the modules and tests again and again."""
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def plain_files_quick_passwords_and_loopback(django_test_environment):
+    """Pages name their files without a manifest, which only collectstatic makes, and nobody serves
+    these files: that part of the middleware is asynchronous, so that each request of a synchronous
+    test client would take an event loop of its own.
 
     A test's own server is on loopback, whatever the public address is. A second factor is asked
     of staff in the tests of that alone.
     """
-    settings.MESH_ADMIN_SECOND_FACTOR = False
-    settings.ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1", "[::1]"]
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
+    from django.conf import settings
+    from django.test import override_settings
+
+    plain = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    with override_settings(
+        MESH_ADMIN_SECOND_FACTOR=False,
+        ALLOWED_HOSTS=["testserver", "localhost", "127.0.0.1", "[::1]"],
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+        STORAGES={**settings.STORAGES, "staticfiles": {"BACKEND": plain}},
+        MIDDLEWARE=[each for each in settings.MIDDLEWARE if not each.startswith("servestatic.")],
+    ):
+        yield
 
 
 @pytest.fixture(scope="session")
