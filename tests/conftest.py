@@ -26,6 +26,7 @@ pytest_plugins = [
     "tests.second_factor",
     "tests.secrecy",
     "tests.tables",
+    "tests.templates",
 ]
 
 
@@ -64,7 +65,7 @@ def plain_files_quick_passwords_and_loopback(django_test_environment):
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup):
+def django_db_setup(migrated_once, django_db_setup):
     """The test's database, whose connections of other threads are closed before it is dropped:
     PostgreSQL drops none that somebody is connected to. These threads outlive their tests."""
     yield
