@@ -30,6 +30,18 @@ pytest_plugins = [
 ]
 
 
+# Who uses one of these starts a program of Mesh's for the laptop.
+STARTING = {"make_sandbox", "shared_sandbox", "supervise"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the tests that start a program by a fixture, so that none passes for a quick one."""
+    for item in items:
+        if not STARTING.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.programs)
+
+
 def pytest_collection():
     """Hold the garbage collector back while everything is loaded, all of which stays."""
     gc.disable()

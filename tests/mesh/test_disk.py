@@ -93,6 +93,7 @@ def old(tmp_path):
     return path
 
 
+@pytest.mark.programs
 def test_an_older_database_is_rebuilt_once_and_can_shrink_then(old, tmp_path):
     before = old.stat().st_size
 
@@ -106,6 +107,7 @@ def test_an_older_database_is_rebuilt_once_and_can_shrink_then(old, tmp_path):
     db.close()
 
 
+@pytest.mark.programs
 def test_a_mesh_that_runs_is_not_rebuilt_under_its_feet(old, tmp_path):
     before = old.stat().st_size
     with (tmp_path / "run.json").open("w") as lock:
@@ -117,6 +119,7 @@ def test_a_mesh_that_runs_is_not_rebuilt_under_its_feet(old, tmp_path):
     assert old.stat().st_size == before
 
 
+@pytest.mark.programs
 def test_where_there_is_no_database_it_says_so(tmp_path):
     refused = compact(tmp_path / "nothing")
 

@@ -114,6 +114,7 @@ def test_half_a_configuration_is_refused_by_name(given, said):
         env.refuse_halves(env.read(given))
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("command", [["manage.py", "check"], ["-m", "celery", "-A", "mesh.celery"]])
 def test_every_command_says_it_and_ends(command, tmp_path):
     words = [sys.executable, *command, *(["worker"] if "celery" in command else [])]

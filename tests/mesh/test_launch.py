@@ -93,6 +93,7 @@ def _user_site(home):
     return home / ".local" / "lib" / version / "site-packages"
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("module", ["sandboxes.daemon", "links.daemon.deco", "manage"])
 def test_nothing_that_lies_in_the_folder_or_the_home_is_loaded(module, planted, tmp_path):
     argv = launch.command(module, "--help")

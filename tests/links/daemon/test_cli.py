@@ -119,6 +119,7 @@ def test_logout_is_a_command_of_its_own(monkeypatch):
     assert seen == [["https://mesh.example"]]
 
 
+@pytest.mark.programs
 def test_it_loads_neither_django_nor_httpx():
     code = (
         "import sys, links.daemon.cli, links.daemon.main;"

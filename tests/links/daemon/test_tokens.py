@@ -229,6 +229,7 @@ async def test_two_that_renew_at_once_ask_once(store, server, clock):
     assert len(server.asked) == 1
 
 
+@pytest.mark.programs
 def test_two_processes_that_renew_at_once_ask_once(tmp_path, store, server):
     server.script = [scripted.tokens("1"), scripted.tokens("2")]
     code = (

@@ -64,6 +64,7 @@ def test_a_key_that_an_agent_left_in_the_volume_does_not_count(tmp_path):
     assert container.take(tmp_path) == Given("", "t")
 
 
+@pytest.mark.programs
 def test_a_sandbox_at_a_port_answers_with_its_token_which_no_file_has_any_more(tmp_path):
     port = free_port()
     argv = [sys.executable, "-m", "sandboxes.daemon", "--root", str(tmp_path / "root")]

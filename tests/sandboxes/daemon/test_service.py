@@ -17,6 +17,7 @@ from tests.waiting import auntil
 FORBIDDEN = ("django", "rest_framework", "channels", "celery", "httpx", "pydantic", "links.daemon")
 
 
+@pytest.mark.programs
 def test_it_imports_no_more_than_it_needs():
     code = "import sandboxes.daemon.service, agents.harness, sys; print(*sys.modules)"
     found = subprocess.run(
@@ -84,6 +85,7 @@ def test_the_command_takes_the_same_argument(monkeypatch, tmp_path):
     assert seen == [["--root", str(tmp_path)]]
 
 
+@pytest.mark.programs
 def test_the_command_passes_its_failure_on(monkeypatch, tmp_path):
     from django.core.management import call_command
 

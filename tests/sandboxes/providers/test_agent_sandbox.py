@@ -21,6 +21,8 @@ from tests.sandboxes.providers.conformance import ProviderConformance
 from tests.sandboxes.providers.kubernetes_stand_in import KubernetesStandIn
 from tests.waiting import auntil
 
+pytestmark = pytest.mark.programs  # the claims are real sandboxes
+
 HANDLE = "main-0123456789abcdef"
 PLACE = Place(
     "agent-sandbox", None, HANDLE, repo={"cloneUrl": "https://github.com/acme/app"}, title="Mesh"
