@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mesh import agent_programs
@@ -49,8 +49,12 @@ def main() -> int:
 STARTS = "containers or faults or programs or real_cli or whole"  # programs, by pytest's markers
 # Each in a pytest of its own: Playwright keeps an event loop that asyncio's tests can't share.
 # What hypothesis makes up is tried a few times by "quick", and a hundred times by "thorough".
+QUICKLY = ["--hypothesis-profile=quick", "-p", "no:playwright"]
+# Folders without a quick test: not even what they import is loaded.
+SLOW = ("browser", "cluster", "doors", "faults", "whole")
+NOT_QUICK = [f"--ignore=tests/{folder}" for folder in SLOW]
 SUITES = {
-    "quick": ["-m", f"not (browser or thorough or {STARTS})", "--hypothesis-profile=quick"],
+    "quick": ["-m", f"not (browser or thorough or {STARTS})", *QUICKLY, *NOT_QUICK],
     "thorough": ["-m", f"(thorough or hypothesis) and not (browser or {STARTS})"],
     "programs": ["-m", f"({STARTS}) and not browser"],
     "browser": ["-m", "browser"],
@@ -79,7 +83,20 @@ def test(words: list[str]) -> int:
 
 def _run_suite(name: str) -> int:
     print(f"— {name} —", flush=True)
-    return _run(sys.executable, "-m", "pytest", "-n", "2", "--durations=10", *SUITES[name])
+    words = ["-n", "2", "--durations=10", *SUITES[name]]
+    return _run(sys.executable, "-m", "pytest", *words, environ=_compiling_once(name))
+
+
+def _compiling_once(suite: str) -> dict[str, str]:
+    """Return what has Python write to ``build/`` where it may write nothing beside the sources.
+
+    To compile everything anew takes each process some ten seconds. What starts programs is left
+    as it is: its environment is theirs.
+    """
+    if suite not in ("quick", "thorough") or not os.environ.get("PYTHONDONTWRITEBYTECODE"):
+        return {}
+    prefix = os.environ.get("PYTHONPYCACHEPREFIX") or str(ROOT / "build" / "pycache")
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": prefix}
 
 
 def check(words: list[str]) -> int:
@@ -175,10 +192,11 @@ def _have_programs(*names: str, packages: Sequence[str] = ()) -> bool:
     return _run(*install, *(packages or names)) == 0
 
 
-def _run(*argv: str) -> int:
+def _run(*argv: str, environ: Mapping[str, str] | None = None) -> int:
     # The tools of this environment first, also where it was not activated.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environment = os.environ | {"PATH": path, "DEBIAN_FRONTEND": "noninteractive"}
+    environment |= environ or {}
     return subprocess.run(argv, cwd=ROOT, env=environment, check=False).returncode
 
 
