@@ -225,28 +225,51 @@ class RefusingSandbox(ScriptedSandbox):
         yield
 
 
-class BusySandbox(ScriptedSandbox):
-    """Refuses the first tries for a reason that passes, in the middle of a run too."""
+class CheckingSandbox(ScriptedSandbox):
+    """Takes a call unless ``check``, which is given its name, raises."""
 
-    refusals = 4
+    def check(self, call):
+        raise NotImplementedError
 
-    def refuse(self):
-        if self.refusals:
-            self.refusals -= 1
-            raise NotNow("timestamp_drift", "The two clocks are apart.")
+    async def ensure(self, place):
+        self.check("ensure")
+        await super().ensure(place)
 
     @asynccontextmanager
     async def dispatch(self, place, **given):
-        if self.refusals > 2:
-            self.refuse()
+        self.check("dispatch")
         async with super().dispatch(place, **given) as events:
             yield events
 
     @asynccontextmanager
     async def attach(self, place, **given):
-        self.refuse()
+        self.check("attach")
         async with super().attach(place, **given) as events:
             yield events
+
+    async def ack(self, place, **given):
+        self.check("ack")
+        await super().ack(place, **given)
+
+    async def cancel(self, place, **given):
+        self.check("cancel")
+        await super().cancel(place, **given)
+
+    async def answer(self, place, **given):
+        self.check("answer")
+        await super().answer(place, **given)
+
+
+class BusySandbox(CheckingSandbox):
+    """Refuses the first tries for a reason that passes, in the middle of a run too."""
+
+    refusals = 4
+
+    def check(self, call):
+        least = {"dispatch": 2, "attach": 0}.get(call, self.refusals)
+        if self.refusals > least:
+            self.refusals -= 1
+            raise NotNow("timestamp_drift", "The two clocks are apart.")
 
     async def read(self, run, after):
         async for event in super().read(run, after):
@@ -255,12 +278,12 @@ class BusySandbox(ScriptedSandbox):
                 raise StreamCut
 
 
-class WakingSandbox(ScriptedSandbox):
+class WakingSandbox(CheckingSandbox):
     """On a laptop that slept: while ``is_drifting`` its clock is wrong, and no call is taken."""
 
     is_drifting = False
 
-    def check(self):
+    def check(self, call):
         if self.is_drifting:
             raise NotNow("timestamp_drift", "The two clocks are apart.")
 
@@ -269,22 +292,6 @@ class WakingSandbox(ScriptedSandbox):
         self.is_drifting = True
         for run in self.runs.values():
             run.grown.set()
-
-    async def ensure(self, place):
-        self.check()
-        await super().ensure(place)
-
-    @asynccontextmanager
-    async def dispatch(self, place, **given):
-        self.check()
-        async with super().dispatch(place, **given) as events:
-            yield events
-
-    @asynccontextmanager
-    async def attach(self, place, **given):
-        self.check()
-        async with super().attach(place, **given) as events:
-            yield events
 
     async def read(self, run, after):
         while True:
@@ -297,14 +304,6 @@ class WakingSandbox(ScriptedSandbox):
                 raise StreamCut
             run.grown.clear()
             await run.grown.wait()
-
-    async def ack(self, place, **given):
-        self.check()
-        await super().ack(place, **given)
-
-    async def cancel(self, place, **given):
-        self.check()
-        await super().cancel(place, **given)
 
 
 class DriftedSandbox(WakingSandbox):
@@ -331,36 +330,27 @@ class ForgetfulSandbox(ScriptedSandbox):
                 raise StreamCut
 
 
-class DriftingSandbox(ScriptedSandbox):
+class DriftingSandbox(CheckingSandbox):
     """Its clock is wrong: it refuses the first stops and answers, whose time seems to be past."""
 
     refusals = 2
 
-    def refuse(self):
-        if self.refusals:
+    def check(self, call):
+        if call in ("answer", "cancel") and self.refusals:
             self.refusals -= 1
             raise DispatchRefused("timestamp_drift", "The two clocks are apart.")
 
-    async def answer(self, place, **given):
-        self.refuse()
-        await super().answer(place, **given)
 
-    async def cancel(self, place, **given):
-        self.refuse()
-        await super().cancel(place, **given)
-
-
-class MistrustfulSandbox(ScriptedSandbox):
+class MistrustfulSandbox(CheckingSandbox):
     """Refuses answers while it ``refuses``, such as one whose clock is wrong."""
 
     refuses = True
     refused = 0
 
-    async def answer(self, place, **given):
-        if self.refuses:
+    def check(self, call):
+        if call == "answer" and self.refuses:
             self.refused += 1
             raise DispatchRefused("timestamp_drift", "The two clocks are apart.")
-        await super().answer(place, **given)
 
 
 class ForbiddenSandbox(ScriptedSandbox):

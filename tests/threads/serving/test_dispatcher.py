@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -52,6 +53,33 @@ async def serve(link):
 @pytest.fixture
 def post(say):
     return sync_to_async(say)
+
+
+A_QUESTION = (
+    chunk("tool-input-available", toolCallId="c", toolName="Bash", input={}, dynamic=True),
+    chunk("tool-approval-request", approvalId="a1", toolCallId="c"),
+)
+
+
+@pytest.fixture
+def asked(serve, post):
+    """Return ``asked(sandbox)``: a run of it that waits for an answer, and its dispatcher."""
+
+    async def ask(sandbox):
+        run = await post()
+        dispatcher = await serve(sandbox)
+        await in_state(run, "waiting")
+        return run, dispatcher
+
+    return ask
+
+
+@pytest.fixture
+def allow(thread, ada):
+    """Return ``allow()``: Ada's answer to the question."""
+    answer = services.Answer(decision="allow")
+    give = partial(services.answer_approval, thread=thread, approval_id="a1", by=ada)
+    return sync_to_async(partial(give, answer=answer))
 
 
 async def state_of(run):
@@ -493,15 +521,9 @@ async def test_an_approval_goes_there_and_back(serve, post, thread, ada, chunks,
         pytest.param(chunk("tool-output-available", toolCallId="c", output="ok"), id="just done"),
     ],
 )
-async def test_an_agent_that_goes_on_without_our_answer_is_stopped(serve, post, thread, body):
-    run = await post()
-    sandbox = doubles.ScriptedSandbox(
-        chunk("start"),
-        chunk("tool-input-available", toolCallId="c", toolName="Bash", input={}, dynamic=True),
-        chunk("tool-approval-request", approvalId="a1", toolCallId="c"),
-    )
-    await serve(sandbox)
-    await in_state(run, "waiting")
+async def test_an_agent_that_goes_on_without_our_answer_is_stopped(asked, body):
+    sandbox = doubles.ScriptedSandbox(chunk("start"), *A_QUESTION)
+    run, _ = await asked(sandbox)
 
     sandbox.runs[str(run.pk)].say(body)
     done = await ended(run)
@@ -513,35 +535,21 @@ async def test_an_agent_that_goes_on_without_our_answer_is_stopped(serve, post, 
     assert (await Approval.objects.aget()).decision == ""
 
 
-async def test_a_refused_answer_is_given_again(serve, post, thread, ada):
-    run = await post()
-    sandbox = doubles.DriftingSandbox(
-        chunk("tool-input-available", toolCallId="c", toolName="Bash", input={}, dynamic=True),
-        chunk("tool-approval-request", approvalId="a1", toolCallId="c"),
-    )
-    await serve(sandbox)
-    await in_state(run, "waiting")
+async def test_a_refused_answer_is_given_again(asked, allow):
+    sandbox = doubles.DriftingSandbox(*A_QUESTION)
+    run, _ = await asked(sandbox)
 
-    await sync_to_async(services.answer_approval)(
-        thread=thread, approval_id="a1", answer=services.Answer(decision="allow"), by=ada
-    )
+    await allow()
 
     told = sandbox.runs[str(run.pk)]
     await auntil(lambda: told.answers == [("a1", "allow", "")])
 
 
-async def test_an_answer_that_is_refused_for_long_is_left_to_the_row(serve, post, thread, ada):
+async def test_an_answer_that_is_refused_for_long_is_left_to_the_row(asked, allow):
     """Nothing waits in memory: each look tells it once, and finds the row again."""
-    run = await post()
-    sandbox = doubles.MistrustfulSandbox(
-        chunk("tool-input-available", toolCallId="c", toolName="Bash", input={}, dynamic=True),
-        chunk("tool-approval-request", approvalId="a1", toolCallId="c"),
-    )
-    dispatcher = await serve(sandbox)
-    await in_state(run, "waiting")
-    await sync_to_async(services.answer_approval)(
-        thread=thread, approval_id="a1", answer=services.Answer(decision="allow"), by=ada
-    )
+    sandbox = doubles.MistrustfulSandbox(*A_QUESTION)
+    run, dispatcher = await asked(sandbox)
+    await allow()
 
     await auntil(lambda: sandbox.refused > 1, what="told again")
     await auntil(lambda: not [key for key in dispatcher._tasks if key[0] == "answer"])
@@ -551,17 +559,10 @@ async def test_an_answer_that_is_refused_for_long_is_left_to_the_row(serve, post
     await auntil(lambda: told.answers == [("a1", "allow", "")])
 
 
-async def test_an_answer_is_not_given_again_once_the_run_is_stopped(serve, post, thread, ada):
-    run = await post()
-    sandbox = doubles.MistrustfulSandbox(
-        chunk("tool-input-available", toolCallId="c", toolName="Bash", input={}, dynamic=True),
-        chunk("tool-approval-request", approvalId="a1", toolCallId="c"),
-    )
-    await serve(sandbox)
-    await in_state(run, "waiting")
-    await sync_to_async(services.answer_approval)(
-        thread=thread, approval_id="a1", answer=services.Answer(decision="allow"), by=ada
-    )
+async def test_an_answer_is_not_given_again_once_the_run_is_stopped(asked, allow, thread):
+    sandbox = doubles.MistrustfulSandbox(*A_QUESTION)
+    run, _ = await asked(sandbox)
+    await allow()
     await auntil(lambda: sandbox.refused, what="the answer is refused, and will be tried again")
 
     await sync_to_async(services.cancel)(thread=thread)
