@@ -16,6 +16,7 @@ from mesh import connection_checks
 from sandboxes.daemon import events, journal, streams
 from sandboxes.daemon.tasks import task
 from sandboxes.preview import app as preview
+from sandboxes.preview.request import NOT_SIGNED_IN
 from sandboxes.providers import direct, sandbox_client
 from threads.core import attachments
 from threads.decopilot import provider, shell
@@ -73,7 +74,7 @@ def test_the_model_is_told_the_times_that_count():
 
 
 def test_a_browser_that_is_signed_out_is_told_in_one_way():
-    assert consumers.NOT_SIGNED_IN == preview.NOT_SIGNED_IN
+    assert consumers.NOT_SIGNED_IN == NOT_SIGNED_IN
     assert constant("socket.js", "SIGNED_OUT") == consumers.NOT_SIGNED_IN
 
 

@@ -8,25 +8,23 @@ the preview, where the app's service worker sees nothing (ADR 21).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any, Final
 
-from links.sockets import refuse
 from links.wire.headers import REFUSAL
 from mesh import database_pool
 from mesh.connection_checks import RightLost, while_held
 from mesh.lib.asgi import Receive, Scope, Send
-from mesh.lib.errors import AppError, error_body
-from mesh.lib.targets import checked_target, target_from
-from sandboxes.core.headers import find_cookie, inbound, outbound
+from mesh.lib.errors import AppError
+from mesh.lib.targets import checked_target
+from sandboxes.core.headers import Pairs, find_cookie, inbound, outbound
 from sandboxes.core.preview import Origin, handle_of_host, is_entry, origin_of
 from sandboxes.preview import pages
+from sandboxes.preview.request import PreviewRequest, header_of
 from sandboxes.preview.tickets import (
     COOKIE_LIVES,
     Grant,
@@ -48,15 +46,6 @@ TICKET_LIMIT: Final = 4 * 1024  # bytes
 REMEMBERED: Final = 10.0  # seconds for which a failure is told again,
 LOOKED_UP: Final = 3.0  # and a look-up of who may see what is good
 MOST_REMEMBERED: Final = 1_000
-# Of every answer that is not the app's.
-_OWN: Final = (
-    ("cache-control", "no-store"),
-    ("cross-origin-resource-policy", "same-origin"),
-    ("referrer-policy", "no-referrer"),
-    ("x-content-type-options", "nosniff"),
-)
-AGAIN: Final = "Open the preview from Mesh again."
-NOT_SIGNED_IN: Final = 4401
 SOON, LATER = 2, 5  # seconds until a page looks again
 
 
@@ -77,14 +66,14 @@ class Previews:
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, *, handle: str) -> None:
         """Serve one connection to the origin of ``handle``; "" is the origin of none."""
-        request = _Request(scope, receive, send, self.frame_ancestors())
+        request = PreviewRequest(scope, receive, send, frame_ancestors=self.frame_ancestors())
         try:
             # Before anything else: behind this the address leads by the sandbox's own routes.
-            checked_target(_asked(scope))
+            checked_target(request.target)
         except AppError as exc:
             await request.refuse(exc.status, exc.code, str(exc), hint=exc.hint)
             return
-        named, host, mesh_url = scope["path"].removeprefix("/"), _host(scope), self.mesh_url()
+        named, host, mesh_url = scope["path"].removeprefix("/"), request.host, self.mesh_url()
         if is_entry(host, handle=named, mesh_url=mesh_url) and scope["type"] == "http":
             await self._show_entry(request, origin_of(named, mesh_url=mesh_url, host=host))
             return
@@ -93,26 +82,25 @@ class Previews:
             await request.refuse(404, "not_found", "There is no such preview.")
         elif scope["path"] == ENTER and scope["type"] == "http":
             await self._enter(request, origin, handle)
-        elif not _is_let_in(scope, origin):
+        elif not _is_let_in(request, origin):
             await request.refuse(403, "foreign_origin", "Another site may only lead here.")
         else:
             await self._pass(request, origin, handle)
 
-    async def _show_entry(self, request: _Request, origin: Origin) -> None:
+    async def _show_entry(self, request: PreviewRequest, origin: Origin) -> None:
         if request.scope["method"] not in ("GET", "HEAD"):
             await request.refuse(405, "method_not_allowed", "There is only a page here.")
             return
         policy = pages.entry_policy(origin.own)
         await request.html(200, pages.entry_page(origin.own), policy=policy)
 
-    async def _enter(self, request: _Request, origin: Origin, handle: str) -> None:
+    async def _enter(self, request: PreviewRequest, origin: Origin, handle: str) -> None:
         """Take a ticket, as text, from the entry's page or from a program; set the cookie."""
         scope = request.scope
-        asked_by = _header(scope, b"origin")
         if scope["method"] != "POST":
             await request.refuse(405, "method_not_allowed", "A preview is opened from Mesh.")
             return
-        if asked_by not in ("", origin.entry):
+        if request.origin not in ("", origin.entry):
             await request.refuse(403, "foreign_origin", "Another site may not enter here.")
             return
         readable = [
@@ -138,7 +126,7 @@ class Previews:
         set_cookie = origin.set_cookie(cookie, lives=COOKIE_LIVES)
         await request.answer(204, [("set-cookie", set_cookie), *readable], b"")
 
-    async def _pass(self, request: _Request, origin: Origin, handle: str) -> None:
+    async def _pass(self, request: PreviewRequest, origin: Origin, handle: str) -> None:
         scope = request.scope
         grant = read_cookie(find_cookie(scope["headers"], origin.cookie_name), handle=handle)
         if grant is None:
@@ -153,8 +141,7 @@ class Previews:
             return
         try:
             provider = self.provider_for(place.kind)
-            is_socket = scope["type"] == "websocket"
-            serve = self._join if is_socket else self._carry
+            serve = self._join if request.is_socket else self._carry
             await while_held(serve(request, provider, place), *rights_of(grant))
         except RightLost:
             await request.cut()
@@ -165,27 +152,26 @@ class Previews:
         except AppError as exc:
             await request.refuse(exc.status, exc.code, str(exc))
 
-    async def _join(self, request: _Request, provider: SandboxProvider, place: Place) -> None:
-        scope = request.scope
-        headers = inbound(scope["headers"], host=_host(scope), scheme=_scheme(scope))
+    async def _join(self, request: PreviewRequest, provider: SandboxProvider, place: Place) -> None:
         await provider.join(
             place,
-            _target(scope),
-            scope=scope,
+            _target(request),
+            scope=request.scope,
             receive=request.receive,
             send=request.send,
-            headers=headers,
+            headers=_inbound(request),
         )
 
-    async def _carry(self, request: _Request, provider: SandboxProvider, place: Place) -> None:
-        scope = request.scope
+    async def _carry(
+        self, request: PreviewRequest, provider: SandboxProvider, place: Place
+    ) -> None:
         body = await request.body(BODY_LIMIT)
         if body is None:
             await request.refuse(413, "body_too_large", "The body is larger than 25 MiB.")
             return
-        headers = inbound(scope["headers"], host=_host(scope), scheme=_scheme(scope))
+        method, headers = request.scope["method"], _inbound(request)
         async with provider.open(
-            place, scope["method"], _target(scope), headers=headers, body=body
+            place, method, _target(request), headers=headers, body=body
         ) as reply:
             if _is_of_the_way(reply.status_code, reply.headers):
                 raise SandboxDown
@@ -206,7 +192,7 @@ class Previews:
         self._places[grant] = (now + LOOKED_UP, place)
         return place
 
-    async def _tell_of_start(self, request: _Request, place: Place, why: AppError) -> None:
+    async def _tell_of_start(self, request: PreviewRequest, place: Place, why: AppError) -> None:
         """Have the sandbox started, and say so; or for a while, that this has failed."""
         until, failure = self._failures.get(place.handle, (0.0, None))
         if failure is not None and until > self.clock():
@@ -237,136 +223,18 @@ class Previews:
             self._failures[place.handle] = (self.clock() + REMEMBERED, exc)
 
 
-class _Request:
-    """One connection, and how it is answered."""
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send, frame_ancestors: str) -> None:
-        self.scope, self.receive, self.send = scope, receive, send
-        self.frame_ancestors = frame_ancestors
-        self.has_begun = False  # to stream an answer
-
-    async def body(self, limit: int) -> bytes | None:
-        """Return the body; ``None`` when it is larger than ``limit`` bytes."""
-        parts, size = [], 0
-        while True:
-            message = await self.receive()
-            if message["type"] == "http.disconnect":
-                raise asyncio.CancelledError
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > limit:
-                return None
-            if not message.get("more_body"):
-                return b"".join(parts)
-
-    async def answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        raw = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in [*headers, *_OWN]]
-        if status != 204:
-            raw.append((b"content-length", b"%d" % len(body)))
-        await self.send({"type": "http.response.start", "status": status, "headers": raw})
-        await self.send({"type": "http.response.body", "body": body})
-
-    async def page(self, status: int, title: str, text: str, *, reload_after: int = 0) -> None:
-        again = [("retry-after", str(reload_after))] if reload_after else []
-        body = pages.page(title, text, reload_after=reload_after)
-        await self.html(status, body, *again, policy=pages.POLICY)
-
-    async def html(self, status: int, body: bytes, *more: tuple[str, str], policy: str) -> None:
-        """Answer with a page of our own, which Mesh alone may frame."""
-        headers = [
-            ("content-type", "text/html; charset=utf-8"),
-            ("content-security-policy", f"{policy}; frame-ancestors {self.frame_ancestors}"),
-            *more,
-        ]
-        await self.answer(status, headers, body)
-
-    async def refuse(self, status: int, code: str, text: str, *, hint: str = AGAIN) -> None:
-        if self.scope["type"] == "websocket":
-            await self.receive()
-            await refuse(self.scope, self.send, status)
-        elif self._wants_page():
-            await self.page(status, HTTPStatus(status).phrase, text)
-        else:
-            await self.tell(status, code, text, hint)
-
-    async def waiting(self, code: str, title: str, text: str, seconds: int) -> None:
-        """Say that it may come soon: a page looks again by itself, a program is told when to."""
-        if self.scope["type"] == "websocket":
-            await self.refuse(503, code, text)
-        elif self._wants_page():
-            await self.page(503, title, text, reload_after=seconds)
-        else:
-            hint = f"Ask again in {seconds} s."
-            await self.tell(503, code, text or title, hint, ("retry-after", str(seconds)))
-
-    async def tell(
-        self, status: int, code: str, text: str, hint: str, *headers: tuple[str, str]
-    ) -> None:
-        """Answer a program: in the one form of errors, or as text if it reads that alone."""
-        accept = self._accept()
-        if b"text/plain" in accept and b"json" not in accept and b"*/*" not in accept:
-            kind, body = "text/plain; charset=utf-8", f"{text} {hint}\n"
-        else:
-            kind, body = "application/json", json.dumps(error_body(code, text, hint))
-        await self.answer(status, [("content-type", kind), *headers], body.encode())
-
-    async def stream(self, status: int, headers: list[tuple[str, str]], pieces: Any) -> None:
-        """Send an answer as it comes, until it ends or the browser goes."""
-        raw = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers]
-        self.has_begun = True
-        await self.send({"type": "http.response.start", "status": status, "headers": raw})
-        sending = asyncio.create_task(self._send_all(pieces))
-        leaving = asyncio.create_task(self._left())
-        try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            leaving.cancel()
-            if not sending.done():
-                sending.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
-        if not sending.cancelled() and (error := sending.exception()):
-            logger.info("An answer of a preview broke off: %r", error)
-            raise asyncio.CancelledError from error  # the connection is cut: it must not look whole
-
-    async def _send_all(self, pieces: Any) -> None:
-        async for piece in pieces:
-            await self.send({"type": "http.response.body", "body": piece, "more_body": True})
-        await self.send({"type": "http.response.body", "body": b""})
-
-    async def _left(self) -> None:
-        while (await self.receive())["type"] != "http.disconnect":
-            pass
-
-    async def cut(self) -> None:
-        """End a connection whose person may not see the preview any more."""
-        if self.scope["type"] == "websocket":
-            with contextlib.suppress(Exception):  # it may be closed, or not accepted yet
-                await self.send({"type": "websocket.close", "code": NOT_SIGNED_IN})
-        elif self.has_begun:
-            raise asyncio.CancelledError  # the answer must not look whole
-        else:
-            await self.refuse(401, "unauthorized", "Open this preview from Mesh.")
-
-    def _wants_page(self) -> bool:
-        return b"text/html" in self._accept()
-
-    def _accept(self) -> bytes:
-        accept: bytes = dict(self.scope["headers"]).get(b"accept", b"")
-        return accept
-
-
 def preview_of(scope: Scope, *, mesh_url: str) -> str | None:
     """Return the handle whose origin a connection is for; ``None``: it is for Mesh itself."""
-    return handle_of_host(_host(scope), mesh_url=mesh_url)
+    return handle_of_host(header_of(scope, b"host"), mesh_url=mesh_url)
 
 
-def _target(scope: Scope) -> str:
-    """Return path and query, exactly as they were sent, below the sandbox's preview."""
-    return f"preview{_asked(scope)}"
+def _target(request: PreviewRequest) -> str:
+    """Return what was asked for, below the sandbox's preview."""
+    return f"preview{request.target}"
 
 
-def _asked(scope: Scope) -> str:
-    return target_from(scope["raw_path"], scope["query_string"])
+def _inbound(request: PreviewRequest) -> Pairs:
+    return inbound(request.scope["headers"], host=request.host, scheme=request.scheme)
 
 
 def _is_of_the_way(status: int, headers: Any) -> bool:
@@ -374,23 +242,8 @@ def _is_of_the_way(status: int, headers: Any) -> bool:
     return status in (404, 502) and REFUSAL in headers
 
 
-def _host(scope: Scope) -> str:
-    return _header(scope, b"host")
-
-
-def _header(scope: Scope, name: bytes) -> str:
-    value: bytes = next((v for k, v in scope["headers"] if k == name), b"")
-    return value.decode("latin-1")
-
-
-def _scheme(scope: Scope) -> str:
-    scheme: str = scope.get("scheme", "http")
-    return {"ws": "http", "wss": "https"}.get(scheme, scheme)
-
-
-def _is_let_in(scope: Scope, origin: Origin) -> bool:
-    if scope["type"] == "websocket":
-        return origin.is_own(_header(scope, b"origin"))
-    return origin.lets_ask(
-        scope["method"], {k.decode(): v.decode("latin-1") for k, v in scope["headers"]}
-    )
+def _is_let_in(request: PreviewRequest, origin: Origin) -> bool:
+    if request.is_socket:
+        return origin.is_own(request.origin)
+    told = {k.decode(): v.decode("latin-1") for k, v in request.scope["headers"]}
+    return origin.lets_ask(request.scope["method"], told)
