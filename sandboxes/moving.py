@@ -1,4 +1,7 @@
-"""Moves every agent's metadata by one pure step; what migrations call."""
+"""Applies a step of the reference's migrations to all agents in batches, for a migration (ADR 14).
+
+The steps are in ``sandboxes.core.reference``. Migrations import this module, so it is frozen.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""088 of the reference: "keys" that only said that a CLI had been activated. Never undone:
-they would make an organization without any key look as if it had one."""
+"""Repeat the reference's migration 088, which removed keys that were only marks (ADR 14).
+
+Such a "key" said that a CLI had been activated. The way back restores none: they would make an organization without a key look as if it had one.
+"""
 
 from django.db import migrations
 

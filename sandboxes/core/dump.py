@@ -1,4 +1,4 @@
-"""Reads the rows of a PostgreSQL dump: what ``pg_dump`` writes as plain text."""
+"""Reads rows of a plain ``pg_dump``, so that ``import_reference`` needs no PostgreSQL (ADR 14)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What the reference's migrations 085 to 088 do to a row, each as a function of its own.
+"""The steps of the reference's migrations 085–088, shared by our migrations and importer (ADR 14).
+
+Each step is a pure function of one row.
 
 Migrations import this module, so it is frozen: a new rule is a new function. Nothing here
 raises for any JSON value, and a function that has nothing to change gives back its argument:

@@ -1,4 +1,5 @@
-"""The table as the reference had it before its migrations 084 and 085."""
+"""Create the table as the reference had it before its migration 084, so that 0002–0006 can repeat
+what 084 to 087 did to it (ADR 14)."""
 
 import django.db.models.deletion
 import django.utils.timezone

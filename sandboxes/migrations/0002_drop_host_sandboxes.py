@@ -1,4 +1,7 @@
-"""084 of the reference: sandboxes of the kind ``host`` are gone. Nothing brings them back."""
+"""Repeat the reference's migration 084, which dropped the sandboxes of kind ``host`` (ADR 14).
+
+The way back restores no rows.
+"""
 
 from django.db import migrations
 

@@ -1,4 +1,4 @@
-"""085 of the reference: the column's new name."""
+"""Repeat the first part of the reference's migration 085, which renamed this column (ADR 14)."""
 
 from django.db import migrations
 

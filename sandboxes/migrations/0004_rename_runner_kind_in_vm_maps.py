@@ -1,4 +1,7 @@
-"""085 of the reference: the same name in the entries of vmMap, where entries have two levels."""
+"""Repeat the second part of the reference's migration 085, renaming it in vmMap (ADR 14).
+
+The entries have two levels here: user, branch.
+"""
 
 from django.db import migrations
 

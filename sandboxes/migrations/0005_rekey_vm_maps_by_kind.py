@@ -1,6 +1,7 @@
-"""086 of the reference: user → branch → kind. Back again, the first kind of a branch stays.
+"""Repeat the reference's migration 086, which keyed vmMap by kind as well (ADR 14).
 
-The pins of threads, which 086 adds too, are columns of ours since the first migration.
+An entry had two levels, user and branch; the kind becomes the third. On the way back a branch keeps the first of its kinds. The pins of threads, which 086 also adds,
+have been columns of ours since ``threads/0001``.
 """
 
 from django.db import migrations

@@ -1,6 +1,6 @@
-"""087 of the reference: what the re-key left at two levels, or with the key's old name.
+"""Repeat the reference's migration 087, which mended the entries that 085 and 086 missed (ADR 14).
 
-Nothing is undone on the way back: a mended map is one that 086's way back reads.
+The way back changes nothing: 0005 can read a mended map.
 """
 
 from django.db import migrations

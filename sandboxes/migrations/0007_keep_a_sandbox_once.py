@@ -1,4 +1,5 @@
-"""One row per user, project and kind. Added by its new name: a rename does not reach into it."""
+"""Allow one row per user, project and kind, which 0001 could not: 0003 renames a column of the
+constraint, and a rename does not reach into one (ADR 14)."""
 
 from django.db import migrations, models
 

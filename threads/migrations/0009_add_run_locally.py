@@ -1,4 +1,8 @@
-"""083 of the reference. It lives until the next one; a body's ``runLocally`` was never heard here."""
+"""Repeat the reference's migration 083, which added a column that 0010 drops again (ADR 14).
+
+Nothing ever set it here. It exists so that a database of each of the reference's versions has a
+version of ours to match.
+"""
 
 from django.db import migrations, models
 

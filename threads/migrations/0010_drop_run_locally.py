@@ -1,4 +1,7 @@
-"""085 of the reference: pins (086) say where a thread runs. Back again, every thread says no."""
+"""Repeat the reference's migration 085, which dropped the column that 0009 adds (ADR 14).
+
+Pins say where a thread runs. After the way back, ``run_locally`` is false for every thread.
+"""
 
 from django.db import migrations
 

@@ -1,9 +1,9 @@
+"""Add the two columns into which 0016 splits ``cancel_requested_at``; 0017 then drops that one."""
+
 from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """Make room for a person's word (``cancelled_at``) beside a duty (``stop_due_at``)."""
-
     dependencies = [("threads", "0014_note_what_was_seen")]
 
     operations = [

@@ -1,7 +1,7 @@
-"""What was one column meant two things, told apart by how the run ended.
+"""Split ``cancel_requested_at``: a person stopped the run, or its machine has to be told to stop.
 
 A run that ended in another way than "cancelled" was not stopped by a person: the server had given
-it up, and its machine was to be told.
+it up, and its machine still had to be told.
 """
 
 from django.db import migrations

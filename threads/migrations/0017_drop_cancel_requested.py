@@ -1,3 +1,5 @@
+"""Drop the column that 0016 split in two."""
+
 from django.db import migrations, models
 
 

@@ -1,8 +1,8 @@
-"""Loads the rows of a reference database, as its migrations 083–088 would have left them.
+"""Loads a database of the reference, of any version, for an organization that moves here (ADR 14).
 
-The same pure steps (``sandboxes.core.reference``) that our own migrations apply are applied to
-each row, whatever its age; then it is kept under ids made from the reference's own, so that
-loading a second time changes what has changed and adds nothing twice.
+Each row goes through the steps that our migrations share (``sandboxes.core.reference``), as if the
+reference's migrations 083 to 088 had run. It is kept under an id made from the reference's own, so
+loading a second time updates what has changed and adds nothing twice.
 """
 
 from __future__ import annotations
