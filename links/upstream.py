@@ -1,11 +1,14 @@
 """Requests to a unix socket or a port of this machine: HTTP/1.1, streamed, connections kept.
 
-httpx would do, at several times the memory and half a millisecond for each request.
+httptools, uvicorn's own parser, reads the answers. What is ours are the connections: keeping them,
+waiting on them, and reading no faster than the reader takes. h11, httpcore and httpx take several
+times the CPU for the same (ADR 25).
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
@@ -13,18 +16,22 @@ from typing import Final, cast
 
 import httptools
 
+from mesh.framing import STATUSES
+
 HIGH_WATER: Final = 256 * 1024  # bytes not yet taken: reading stops until they are
 JOINED: Final = 64 * 1024  # bytes handed on at once, at most, when chunks pile up
 KEPT: Final = 8  # idle connections for one socket
-HEAD_BYTES: Final = 64 * 1024  # of an answer's head, and of what stands between two chunks
+HEAD_BYTES: Final = 64 * 1024  # of heads, of trailers, and of what stands between two chunks
 BODY_BYTES: Final = 1024 * 1024  # of a body that is read whole
 IDLE_FOR: Final = 2.0  # seconds; a server that closes idle ones waits longer than that
+_SWITCHING: Final = 101
+_ENDS_A_LINE: Final = re.compile(rb"[\r\n\0]")
 
 Headers = list[tuple[bytes, bytes]]
 
 
 class UpstreamError(Exception):
-    """The program behind the socket is not there, or broke off."""
+    """The program behind the socket is not there, broke off, or does not speak HTTP."""
 
 
 class Answer:
@@ -79,7 +86,8 @@ class Pool:
         """Send a request; return as soon as its head is there.
 
         Raises:
-            UpstreamError: nobody listens, or the connection broke before the head.
+            UpstreamError: nobody listens, the connection broke before the head, or the request
+                itself can't be sent as HTTP.
         """
         wire = self._kept() or await self._connect()
         try:
@@ -132,6 +140,7 @@ class _Wire(asyncio.Protocol):
         self._chunks: deque[bytes] = deque()
         self._size = 0
         self._head_size = 0  # bytes since the last that were a body's
+        self._is_interim = False  # the last head was a 1xx: the answer is still to come
         self._is_headed = False
         self._is_complete = True
         self._is_paused = False
@@ -148,14 +157,11 @@ class _Wire(asyncio.Protocol):
     ) -> None:
         if self._transport is None:
             raise UpstreamError(self._lost)
+        head = _head(method, target, [*headers, (b"content-length", b"%d" % len(body))])
         self._parser = httptools.HttpResponseParser(self)
         self.status, self.headers, self._head_size = 0, [], 0
         self._is_headed = self._is_complete = self._ends_with_connection = False
-        lines = [f"{method} {target} HTTP/1.1\r\n".encode("latin-1")]
-        lines += [b"%b: %b\r\n" % pair for pair in headers]
-        lines.append(b"content-length: %d\r\n\r\n" % len(body))
-        lines.append(body)
-        self._transport.write(b"".join(lines))
+        self._transport.write(head + body)
         while not self._is_headed:
             self._check()
             await self._wait()
@@ -196,16 +202,17 @@ class _Wire(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by type
 
     def data_received(self, data: bytes) -> None:
+        if self._is_complete:
+            self._break_off("more came than the answer")
+            return
         # The parser keeps a head, or the extension of a chunk, until it is whole.
         self._head_size += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as exc:
-            self._lost = f"the answer is no HTTP: {exc}"
-            self.abort()
+            self._break_off(f"the answer is no HTTP: {exc.__context__ or exc}")
         if self._head_size > HEAD_BYTES:
-            self._lost = "the answer's head is too large"
-            self.abort()
+            self._break_off("the answer's head is too large")
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -215,13 +222,25 @@ class _Wire(asyncio.Protocol):
         self._transport = None
         self._wake()
 
-    # httptools' calls
+    # httptools' calls; what they raise ends the parsing
+
+    def on_message_begin(self) -> None:
+        if self._is_complete:
+            raise UpstreamError("more came than the answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
+        if not self._is_headed:  # else a trailer, which nobody behind us asks for
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        self.status = self._parser.get_status_code()
+        status = self._parser.get_status_code()
+        self._is_interim = status < STATUSES.start and status != _SWITCHING
+        if self._is_interim:
+            self.headers = []
+            return
+        if status not in STATUSES:
+            raise UpstreamError(f"its status is {status}")
+        self.status = status
         self._is_headed = True
         named = {name for name, _ in self.headers}
         self._ends_with_connection = not named & {b"content-length", b"transfer-encoding"}
@@ -235,9 +254,15 @@ class _Wire(asyncio.Protocol):
             self._transport.pause_reading()
 
     def on_message_complete(self) -> None:
+        if self._is_interim:
+            return
         self._is_complete = True
         if not self._parser.should_keep_alive():
             self._lost = "the server closes"
+
+    def _break_off(self, why: str) -> None:
+        self._lost = self._lost or why
+        self.abort()
 
     def _check(self) -> None:
         if self._lost:
@@ -250,3 +275,16 @@ class _Wire(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _head(method: str, target: str, headers: Headers) -> bytes:
+    """Return a request's head.
+
+    Raises:
+        UpstreamError: a part of it would end the line that it stands in, or the head.
+    """
+    lines = [f"{method} {target} HTTP/1.1".encode("latin-1")]
+    lines += [b"%b: %b" % pair for pair in headers]
+    if any(_ENDS_A_LINE.search(line) for line in lines):
+        raise UpstreamError("the request is no HTTP: a line of its head holds the end of one")
+    return b"\r\n".join([*lines, b"\r\n"])

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from links.upstream import HIGH_WATER, Pool, UpstreamError
+from links.upstream import HEAD_BYTES, HIGH_WATER, Pool, UpstreamError
 from tests.waiting import auntil
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
@@ -162,6 +162,116 @@ async def test_bodies(pool, server, answer, body):
     server.script = [answer]
 
     assert (await get(pool))[1] == body
+
+
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
+TRAILED = (
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nset-cookie: a=1\r\n\r\n"
+)
+LENGTH, CHUNKS = (b"content-length", b"2"), (b"transfer-encoding", b"chunked")
+
+
+@pytest.mark.parametrize(
+    ("answer", "headers"),
+    [
+        pytest.param(INTERIM + OK, [LENGTH], id="interim ones before it"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + OK, [LENGTH], id="a go-ahead"),
+        pytest.param(TRAILED, [CHUNKS], id="trailers behind it"),
+        pytest.param(OK + OK.replace(b"ok", b"no"), [LENGTH], id="another behind it"),
+        pytest.param(TRAILED.replace(b"2\r\n", b"2;a=b\r\n"), [CHUNKS], id="extensions of a chunk"),
+    ],
+)
+async def test_an_answer_is_its_own_head_and_body_and_nothing_beside(pool, server, answer, headers):
+    server.script = [answer]
+    reply = await pool.request("GET", "/x", headers=(), body=b"")
+
+    assert (reply.status, await reply.body(), reply.headers) == (200, b"ok", headers)
+    reply.close()
+
+
+async def test_an_interim_answer_may_come_long_before_the_answer(pool, server):
+    server.script = [INTERIM]
+    asking = asyncio.create_task(get(pool))
+    await auntil(lambda: server.requests)
+    server.writers[0].write(INTERIM)
+    await server.writers[0].drain()
+    server.writers[0].write(OK)
+
+    assert await asking == (200, b"ok")
+
+
+async def test_interim_answers_without_end_are_given_up(pool, server):
+    server.script = [INTERIM * (HEAD_BYTES // len(INTERIM) + 1)]
+
+    with pytest.raises(UpstreamError, match="too large"):
+        await get(pool)
+
+
+@pytest.mark.parametrize("status", [101, 600, 999])
+async def test_a_status_that_no_answer_has(pool, server, status):
+    server.script = [b"HTTP/1.1 %d Odd\r\ncontent-length: 0\r\n\r\n" % status]
+
+    with pytest.raises(UpstreamError, match=str(status)):
+        await get(pool)
+
+
+@pytest.mark.parametrize(
+    "more", [OK, OK.removesuffix(b"ok"), b"x"], ids=["an answer", "a head", "a byte"]
+)
+async def test_what_comes_behind_an_answer_is_never_the_next_one_s(pool, server, more):
+    server.script = [OK + more.replace(b"ok", b"no"), OK]
+
+    assert [await get(pool), await get(pool)] == [(200, b"ok"), (200, b"ok")]
+    assert server.connections == 2
+
+
+async def test_what_comes_unasked_on_a_kept_connection_is_never_the_next_one_s(pool, server):
+    server.script = [OK, OK]
+    await get(pool)
+    (kept,) = pool._idle
+    server.writers[0].write(OK.replace(b"ok", b"no"))
+    await auntil(lambda: not kept.is_reusable)
+
+    assert await get(pool) == (200, b"ok")
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"HTTP/1.1 200 OK\ncontent-length: 2\n\nok", id="lines without CR"),
+        pytest.param(OK.replace(b"\r\n\r\n", b"\r\nx: a\r\n b\r\n\r\n"), id="a folded header"),
+        pytest.param(OK.replace(b"\r\n\r\n", b"\r\nx: a\1\r\n\r\n"), id="a control character"),
+        pytest.param(OK.replace(b": 2", b": 2\r\ncontent-length: 3"), id="two lengths"),
+        pytest.param(CHUNKED.replace(b"\r\n\r\n", b"\r\ncontent-length: 3\r\n\r\n", 1), id="both"),
+        pytest.param(CHUNKED.replace(b"2\r\n", b"2 \r\n", 1), id="a space behind a chunk's size"),
+        pytest.param(CHUNKED.replace(b"2\r\n", b"2\n", 1), id="a chunk's size without CR"),
+    ],
+)
+async def test_an_answer_that_could_be_read_in_two_ways_is_refused(pool, server, answer):
+    server.script = [answer]
+
+    with pytest.raises(UpstreamError, match="no HTTP"):
+        await get(pool)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "header"),
+    [
+        pytest.param("GET", "/", (b"x", b"a\r\nb: c"), id="a header's value"),
+        pytest.param("GET", "/", (b"x\n", b"a"), id="a header's name"),
+        pytest.param("GET", "/a\nb", (b"x", b"a"), id="the target"),
+        pytest.param("GET\r\n", "/", (b"x", b"a"), id="the method"),
+        pytest.param("GET", "/", (b"x", b"a\0"), id="a NUL"),
+    ],
+)
+async def test_a_request_that_would_be_two_is_not_sent(pool, server, method, target, header):
+    with pytest.raises(UpstreamError, match="the request"):
+        await pool.request(method, target, headers=[header], body=b"")
+
+    server.script = [OK]
+    assert await get(pool) == (200, b"ok")
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
