@@ -58,7 +58,6 @@ EXPECTED = {
     ("links/upstream.py", "httptools.HttpResponseParser"): "nothing is unpacked; the same",
     ("links/daemon/web.py", "request.build_opener"): "nothing is unpacked, at most 1 MiB is read",
     ("links/daemon/doctor/server.py", "asyncio.open_connection"): "nothing is read",
-    ("sandboxes/daemon/preview/probe.py", "asyncio.open_connection"): "a head within a limit",
     ("mesh/health.py", "client.HTTPConnection"): "this server itself, on loopback",
     ("sandboxes/providers/docker.py", "docker.DockerClient"): "the operator's engine",
     ("sandboxes/providers/docker.py", "docker.from_env"): "the operator's engine",

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from links.upstream import Pool, UpstreamError
 from mesh.background import keep_running, run_in_background
 from sandboxes.daemon.events import Events
+from sandboxes.daemon.preview.rules import is_html
 from sandboxes.daemon.setup.setup import Setup
 
 SECONDS = 5.0  # for one answer
@@ -15,7 +17,7 @@ STARTING_EVERY, RUNNING_EVERY = 1.0, 30.0
 ALERT = 10  # looks at the quicker pace after news of the server
 MISSES = 3  # in a row, until a server that ran counts as crashed
 LOOPBACKS = ("127.0.0.1", "::1")
-_HEAD_LIMIT = 64 * 1024
+_CLOSING = ((b"connection", b"close"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +31,16 @@ class Seen:
 async def look(port: int) -> Seen | None:
     """Return what answers HEAD / on the port, in five seconds; ``None`` when nothing does."""
     for loopback in LOOPBACKS:
+        pool = Pool(port, loopback=loopback)
         try:
             async with asyncio.timeout(SECONDS):
-                head = await _head(loopback, port)
-        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                answer = await pool.request("HEAD", "/", headers=_CLOSING, body=b"")
+        except (UpstreamError, TimeoutError):
             continue
-        if head.startswith(b"http/"):
-            lines = [line for line in head.split(b"\r\n") if line.startswith(b"content-type:")]
-            return Seen(loopback, any(b"text/html" in line for line in lines))
+        answer.close()
+        pool.close()
+        return Seen(loopback, is_html(answer.headers))
     return None
-
-
-async def _head(loopback: str, port: int) -> bytes:
-    reader, writer = await asyncio.open_connection(loopback, port, limit=_HEAD_LIMIT)
-    try:
-        ask = f"HEAD / HTTP/1.1\r\nhost: localhost:{port}\r\nconnection: close\r\n\r\n"
-        writer.write(ask.encode())
-        return (await reader.readuntil(b"\r\n\r\n")).lower()
-    finally:
-        writer.close()
 
 
 class Probe:
