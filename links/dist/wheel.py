@@ -1,4 +1,4 @@
-"""Builds the wheel of the laptop's program: the same bytes for the same files, in a few ms.
+"""Builds the wheel of the laptop's program: the same bytes for the same files, in under a second.
 
 Also the build backend of ``pip install .`` (PEP 517, named in pyproject.toml). Only the standard
 library and no network, so that a server can make what it hands out, and hands out exactly

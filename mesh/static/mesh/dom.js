@@ -42,7 +42,8 @@ export function visible(value) {
 
 export const byId = (id) => document.getElementById(id);
 
-/** Change `from` into `to` in place: what is the same stays, with its focus and selection. */
+/** Change `from` into `to` in place: what is the same stays, with its focus and selection, and with
+    what a reader has typed, chosen or opened. Why this is no library: docs/adr/0026. */
 export function morph(from, to) {
   if (from.nodeType !== to.nodeType || from.nodeName !== to.nodeName) {
     from.replaceWith(to);
@@ -72,9 +73,12 @@ function morphAttributes(from, to) {
 
 /** Make the children of `from` those of `to`; children with an id are found wherever they are. */
 export function morphChildren(from, to) {
+  let named = null; // most elements have no child with an id
   let here = from.firstChild;
   for (const child of [...to.childNodes]) {
-    const known = child.id ? [...from.children].find((node) => node.id === child.id) : null;
+    if (child.id) named ??= new Map([...from.children].map((node) => [node.id, node]));
+    const known = child.id ? named.get(child.id) : null;
+    named?.delete(child.id); // a second child of that name is a new one
     if (known && known !== here) move(from, known, here);
     const old = known ?? (here?.id ? null : here);
     if (old) {
