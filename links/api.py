@@ -18,7 +18,6 @@ from links.errors import (
     BadProof,
     LinkUnknown,
     MissingHeader,
-    StoreNotReady,
 )
 from links.models import Link
 from links.selectors import link_as_json
@@ -27,24 +26,14 @@ from links.wire.headers import LINK_SECRET, LINK_TOKEN, SERVER_KEY, USER_SUB
 from links.wire.messages import MachineStatus, Registration
 from mesh.api import signed_in
 from mesh.authentication import OPEN_TO_MACHINES
-from mesh.database_errors import DATABASE_AWAY
 from mesh.lib.errors import Unauthorized
 from mesh.pairing.metadata import issuer
 from mesh.selectors import TokenView, get_membership, list_tokens
 from mesh.tokens import SignIn, find_sign_in
 
 
-class StoreBackedView(APIView):
-    """Answers 503 when the database can't be reached: nothing was kept, try again."""
-
-    def handle_exception(self, exc: Exception) -> Response:
-        if isinstance(exc, DATABASE_AWAY):
-            exc = StoreNotReady()
-        return super().handle_exception(exc)
-
-
 @extend_schema(request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
-class LinksApi(StoreBackedView):
+class LinksApi(APIView):
     """``GET``: the viewer's machines. ``POST``: register one; its secret is told once.
 
     A machine sees and registers itself alone.
@@ -70,7 +59,7 @@ class LinksApi(StoreBackedView):
 
 
 @extend_schema(request=None, responses={204: None})
-class HeartbeatApi(StoreBackedView):
+class HeartbeatApi(APIView):
     """``POST``: a machine without a tunnel lives."""
 
     authentication_classes = ()
@@ -90,7 +79,7 @@ class HeartbeatApi(StoreBackedView):
 
 
 @extend_schema(request=None, responses={200: OpenApiTypes.OBJECT, 204: None})
-class MyLinkApi(StoreBackedView):
+class MyLinkApi(APIView):
     """``GET``: the viewer's machine that is online. ``DELETE``: this machine stops.
 
     A machine is told of itself alone.
@@ -131,7 +120,7 @@ class MyLinkApi(StoreBackedView):
 
 
 @extend_schema(request=None, responses={204: None})
-class LinkApi(StoreBackedView):
+class LinkApi(APIView):
     """``DELETE``: sign the machine out; it comes back only when it is paired anew."""
 
     def delete(self, request: Request, link_id: UUID) -> Response:
@@ -140,7 +129,7 @@ class LinkApi(StoreBackedView):
 
 
 @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
-class ProbeApi(StoreBackedView):
+class ProbeApi(APIView):
     """``POST``: ask the machine right now whether it is there; it takes 3 s at most."""
 
     def post(self, request: Request, link_id: UUID) -> Response:
@@ -171,7 +160,7 @@ class TokenApi(APIView):
         return Response(status=204)
 
 
-class Tool(StoreBackedView):
+class Tool(APIView):
     """``POST /api/<org>/tools/<NAME>``: one thing that programs do, named as they name it."""
 
     def handle_exception(self, exc: Exception) -> Response:

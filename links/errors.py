@@ -79,10 +79,3 @@ class ProtocolTooOld(AppError):
     text = "This deco_link is too old for the server."
     hint = "Update it as installHint says, then start it again."
     status = 426
-
-
-class StoreNotReady(AppError):
-    code = "store_not_ready"
-    text = "The server's database can't be reached."
-    hint = "Try again in a few seconds."
-    status = 503

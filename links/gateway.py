@@ -17,7 +17,7 @@ from uuid import UUID
 from links import held_machines, services
 from links.connection import Connection, Pulse
 from links.core.presence import Fact, cause_of
-from links.errors import BadToken, FromAPage, LinkUnknown, StoreNotReady
+from links.errors import BadToken, FromAPage, LinkUnknown
 from links.held_machines import Held
 from links.sign_ins import SignIns
 from links.wire.closing import NOT_REGISTERED, SIGNED_OUT, SUPERSEDED
@@ -26,7 +26,7 @@ from links.wire.messages import MachineStatus
 from mesh import database_pool
 from mesh.database_errors import DATABASE_AWAY
 from mesh.lib.asgi import Receive, Scope, Send
-from mesh.lib.errors import AppError
+from mesh.lib.errors import AppError, StoreNotReady
 from mesh.tokens import SignIn, WrongMachine, bearer, find_sign_in
 
 logger = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ class Gateway:
                 connection.close(NOT_REGISTERED, exc.code)
                 return False
             except DATABASE_AWAY:
-                connection.close(TRY_LATER, "store_not_ready")
+                connection.close(TRY_LATER, StoreNotReady.code)
                 return False
             self.took(connection.claimed.link_id, connection)
         connection.watch()

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from mesh.database_errors import unavailable, unavailable_now
 from mesh.lib.errors import AppError, BodyTooLarge, MethodNotAllowed, error_body
 from mesh.models import User
 from mesh.unstorable import is_unstorable
@@ -71,8 +72,11 @@ def answer_error(exc: Exception, context: dict[str, Any]) -> Response | None:
         exc = BodyTooLarge.over(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     if is_unstorable(exc):
         exc = UnstorableText()
+    if away := unavailable(exc):
+        logger.warning("answered 503, %s: %r", away.code, exc)
+        exc = away
     if isinstance(exc, AppError):
-        return Response(exc.body(), status=exc.status)
+        return Response(exc.body(), status=exc.status, headers=exc.headers())
     if isinstance(exc, Http404):
         exc = exceptions.NotFound()
     elif isinstance(exc, PermissionDenied):
@@ -113,7 +117,12 @@ def _first_reason(detail: Any, field: str = "") -> str:
 
 
 def answer_server_error(request: HttpRequest, *args: Any) -> JsonResponse:
-    """Answer a bug below ``/api/`` in the one shape; Django has logged it whole."""
+    """Answer in the one shape, below ``/api/``, what no view has caught; Django logs it whole.
+
+    Call it while the exception is being handled: the database may merely be away.
+    """
+    if away := unavailable_now():
+        return JsonResponse(away.body(), status=away.status, headers=away.headers())
     return JsonResponse(
         error_body(
             "internal_error", "Something went wrong on the server.", "Try again; it was logged."

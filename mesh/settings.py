@@ -136,7 +136,13 @@ def _database(url: str) -> dict[str, Any]:
         raise ImproperlyConfigured("DATABASE_URL takes postgres://user:password@host/name.")
     # The connections of one process: 12 of mesh/database_pool.py, one of the journal's writer, and
     # 12 of requests, which wait for one another when there are more of them.
-    options: dict[str, Any] = {"pool": {"min_size": 1, "max_size": 25}}
+    # While the database is away a request waits ``timeout`` seconds, then it is refused with 503. A
+    # connection that can't be made is given up after ``reconnect_timeout``, and the next request
+    # tries at once. By default the pool doubles its pauses for five minutes, and requests that come
+    # after the database has returned wait for the end of such a pause.
+    options: dict[str, Any] = {
+        "pool": {"min_size": 1, "max_size": 25, "timeout": 5, "reconnect_timeout": 4}
+    }
     query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
     return {
         "ENGINE": "django.db.backends.postgresql",
@@ -146,6 +152,8 @@ def _database(url: str) -> dict[str, Any]:
         # A socket's folder can't stand as a host in a URL: ?host=/run/postgresql
         "HOST": unquote(query.get("host", parts.hostname or "")),
         "PORT": str(parts.port or ""),
+        # A connection that broke in the pool is replaced before a request fails on it.
+        "CONN_HEALTH_CHECKS": True,
         "OPTIONS": options,
     }
 

@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from mesh import invitations, sign_in_link
 from mesh.accounts import owners
 from mesh.api import StalePage, answer_server_error
-from mesh.database_errors import AnyDatabaseError
+from mesh.database_errors import AnyDatabaseError, unavailable_now
 from mesh.lib.errors import error_body
 from mesh.models import User
 
@@ -139,7 +139,12 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a bug, which Django has logged: JSON for programs, a page for people."""
+    """Answer what no view has caught, and Django logs: JSON for programs, a page for people."""
     if request.path.startswith("/api/"):
         return answer_server_error(request)
+    if away := unavailable_now():
+        page = render(request, "503.html", {"error": away}, status=away.status)
+        for name, value in away.headers().items():
+            page[name] = value
+        return page
     return render(request, "500.html", status=500)

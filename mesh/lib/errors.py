@@ -17,6 +17,7 @@ class AppError(Exception):
     text: ClassVar[str] = "The request could not be carried out."
     hint: ClassVar[str] = "Try again."
     status: ClassVar[int] = 400
+    retry_after: ClassVar[int] = 0  # seconds after which the same request may succeed; 0: never
 
     def __init__(self, text: str = "", **extra: Any) -> None:
         super().__init__(text)
@@ -28,6 +29,10 @@ class AppError(Exception):
     def body(self) -> dict[str, Any]:
         """Return the JSON body every edge answers with."""
         return error_body(self.code, str(self), self.hint, **self.extra)
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that belong to the answer."""
+        return {"Retry-After": str(self.retry_after)} if self.retry_after else {}
 
 
 class Unauthorized(AppError):
@@ -66,6 +71,22 @@ class BodyTooLarge(AppError):
             if limit >= unit and limit % unit == 0:
                 return cls(f"The body is larger than {limit // unit} {name}.")
         return cls(f"The body is larger than {limit} bytes.")
+
+
+class StoreNotReady(AppError):
+    code = "store_not_ready"
+    text = "The server's database can't be reached."
+    hint = "Nothing was changed. Try again in a few seconds."
+    status = 503
+    retry_after = 2
+
+
+class DiskFull(AppError):
+    code = "disk_full"
+    text = "The disk of the server's database is full."
+    hint = "Nothing was changed. Ask the server's operator to free space, then try again."
+    status = 503
+    retry_after = 10
 
 
 def error_body(code: str, message: str, hint: str, **extra: Any) -> dict[str, Any]:

@@ -281,3 +281,58 @@ def test_to_a_machine_that_is_away_the_message_waits_and_the_page_says_so(page, 
     until(lambda: server.posts)
     assert server.posts[0]["whenOffline"] == "queue"
     expect(page.locator(".status")).to_contain_text("Waiting for mbp, which is offline.")
+
+
+AWAY = {
+    "status": 503,
+    "headers": {"Retry-After": "1"},
+    "json": {
+        "error": {
+            "code": "store_not_ready",
+            "message": "The server's database can't be reached.",
+            "hint": "Nothing was changed. Try again in a few seconds.",
+        }
+    },
+}
+
+
+def test_a_message_is_sent_again_while_the_database_is_away(page, server):
+    server.add_thread()
+    page.goto(server.url + CHAT)
+    is_away, ids = [True], []
+
+    def answer(route):
+        ids.append(route.request.post_data_json["messages"][0]["id"])
+        route.fulfill(**AWAY) if is_away[0] else route.continue_()
+
+    page.route("**/messages", answer)
+    page.locator("#text").fill("precious words")
+    page.keyboard.press("Enter")
+    own = page.locator(".message--mine").last
+    expect(own.get_by_role("status")).to_have_text(
+        "The server's database can't be reached. Sending again…"
+    )
+    is_away[0] = False
+
+    expect(own.get_by_role("status")).to_have_count(0)
+    assert len(server.posts) == 1
+    assert len(set(ids)) == 1
+
+
+def test_an_answer_is_given_again_while_the_database_is_away(page, server):
+    server.add_thread(status="requires_action")
+    page.goto(server.url + CHAT)
+    server.say(*made_up.ask("ls"))
+    tries = []
+
+    def answer(route):
+        tries.append(route.request.post_data_json)
+        route.fulfill(**AWAY) if len(tries) == 1 else route.continue_()
+
+    page.route("**/approvals/*", answer)
+    with page.expect_response(lambda answer: "/approvals/" in answer.url and answer.ok):
+        page.get_by_role("button", name="Allow", exact=True).click()
+
+    assert len(tries) == 2
+    assert tries[0] == tries[1]
+    expect(page.locator(".approval [role=alert]")).to_have_count(0)

@@ -21,7 +21,6 @@ from django.db import connection
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from mesh.database_errors import DATABASE_AWAY
 from mesh.selectors import NotFound
 from threads.models import Event, Thread
 
@@ -97,17 +96,6 @@ def encode(chunk: Any) -> str:
 
 def _encode_clean(chunk: Any) -> str:
     return json.dumps(clean(chunk), separators=(",", ":"))
-
-
-def is_passing(exc: BaseException) -> bool:
-    """Say whether the database may take the same work later: it was away, or busy.
-
-    Not so where the work itself is beyond its limits (PostgreSQL's class 54), which the driver
-    counts among the operational errors too.
-    """
-    if not isinstance(exc, DATABASE_AWAY):
-        return False
-    return not str(getattr(exc.__cause__, "sqlstate", None) or "").startswith("54")
 
 
 def lock(thread_id: UUID) -> Thread:

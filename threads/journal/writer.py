@@ -18,10 +18,9 @@ from uuid import UUID
 
 from django.db import connection, connections
 
-from mesh.database_errors import AnyDatabaseError
+from mesh.database_errors import AnyDatabaseError, is_away
 from mesh.lib.backoff import Backoff
 from threads.core.decide import Numbered, hold_from
-from threads.journal import rows
 from threads.journal.committing import Missing, Outcome, Refused, Share, StaleFence, commit
 from threads.reading import notifications
 
@@ -254,7 +253,7 @@ class Writer:
                 return commit(shares)
             except Exception as exc:
                 error = exc
-                if not rows.is_passing(exc) or (backoff.tries >= TRIES and _is_there()):
+                if not is_away(exc) or (backoff.tries >= TRIES and _is_there()):
                     if len(shares) > 1:
                         return [self._commit_until_it_holds([share])[0] for share in shares]
                     logger.exception("Events of run %s can't be kept.", shares[0].run_id)

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from mesh.database_errors import is_away
 from threads.core import executors
 from threads.journal import rows
 from threads.models import Run, Thread
@@ -53,7 +54,7 @@ def _end(run: Run, move: Move, *, now: datetime) -> None:
         with transaction.atomic():
             ended = conclude(copy.copy(run), move, now=now)
     except Exception as exc:
-        if rows.is_passing(exc) or isinstance(exc, WrongMove):
+        if is_away(exc) or isinstance(exc, WrongMove):
             raise
         # A run that can't be ended would be tried again for ever.
         logger.exception("The answer of run %s can't be kept.", run.pk)

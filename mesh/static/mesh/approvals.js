@@ -2,7 +2,7 @@
 // a plan, or a question. Loaded when the first one does.
 
 import { kindOf } from "./chat.js";
-import { api, byId, el, icon, say, visible } from "./dom.js";
+import { apiWithPatience, byId, el, icon, say, visible } from "./dom.js";
 import { inputView } from "./details.js";
 import { describe } from "./parts.js";
 
@@ -208,7 +208,7 @@ export class Approvals {
     this.why = false;
     this.onChange();
     try {
-      return await api("POST", path, body);
+      return await apiWithPatience("POST", path, body);
     } catch (refused) {
       for (const id of ids) this.sent.set(id, { refused: { message: refused.message, hint: refused.hint } });
       return null;

@@ -122,9 +122,9 @@ export function size(bytes) {
 
 /** What the API refused, in its words: code, message, hint. */
 export class Refused extends Error {
-  constructor({ code, message, hint }, status) {
+  constructor({ code, message, hint }, status, retryAfter = 0) {
     super(message);
-    Object.assign(this, { code, hint: hint ?? "", status });
+    Object.assign(this, { code, hint: hint ?? "", status, retryAfter });
   }
 }
 
@@ -186,7 +186,24 @@ export async function api(method, path, body) {
       hint: "Try again in a moment.",
     },
     response.status,
+    Number(response.getResponseHeader("Retry-After")) || 0,
   );
+}
+
+const PATIENCE = 90_000; // milliseconds in which a server that asks for patience is asked again
+
+/** Call the API, and again while it answers 503 with Retry-After: its database is away. Only for
+    what is safe to repeat. `onWait(refused)` is called before each pause. */
+export async function apiWithPatience(method, path, body, onWait = () => {}) {
+  for (const until = Date.now() + PATIENCE; ; ) {
+    try {
+      return await api(method, path, body);
+    } catch (refused) {
+      if (refused.status !== 503 || !refused.retryAfter || Date.now() > until) throw refused;
+      onWait(refused);
+      await new Promise((resolve) => setTimeout(resolve, refused.retryAfter * 1000));
+    }
+  }
 }
 
 /** Keep a choice (plain letters, no ";") for a year where the server reads it too. */

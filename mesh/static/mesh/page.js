@@ -3,7 +3,7 @@
 
 import { Chat, filesOf, textOf } from "./chat.js";
 import { Agents, Composer, Outbox, inherit, keyOf as keyOfTab, newName, offlineNotice, openTab } from "./composer.js";
-import { api, byId, duration, el, icon, say } from "./dom.js";
+import { api, apiWithPatience, byId, duration, el, icon, say } from "./dom.js";
 import { Sidebar } from "./sidebar.js";
 import { Socket } from "./socket.js";
 import { Transcript } from "./transcript.js";
@@ -99,15 +99,18 @@ function newId() {
 /** Send a message, the thread first if there is none; sending again under the same id is safe. */
 async function post(id, parts) {
   const message = chat.known.get(id);
-  Object.assign(message, { sending: "sending", refused: null });
-  transcript.change(message, null);
+  const show = (now) => {
+    Object.assign(message, { sending: "sending", refused: null, delayed: null }, now);
+    transcript.change(message, null);
+  };
+  show({});
   await opened;
   outbox.put(id, textOf(message), filesOf(message));
   try {
     // A second message may be written before the first one has its thread.
     const fresh = thread ? null : await (opening ??= openThread().finally(() => (opening = null)));
     const choice = agents.choice();
-    const answer = await api("POST", `${base}/threads/${thread.id}/messages`, {
+    const body = {
       messages: [{ id, role: "user", parts }],
       agent: { id: thread.agent?.id ?? agent },
       tier: choice?.tier ?? "smart",
@@ -115,7 +118,8 @@ async function post(id, parts) {
       // The composer says so before anything is sent to a machine that is away.
       ...(machine()?.state === "offline" ? { whenOffline: "queue" } : {}),
       ...(thread.locked ? {} : firstPins(choice)),
-    });
+    };
+    const answer = await apiWithPatience("POST", `${base}/threads/${thread.id}/messages`, body, (delayed) => show({ delayed }));
     outbox.drop(id);
     chat.settle(id);
     if (fresh) sidebar.refreshSoon();
@@ -191,7 +195,7 @@ async function stop() {
   stopping = chat.current();
   paintStatus();
   try {
-    await api("POST", `${base}/cancel/${thread.id}`, {});
+    await apiWithPatience("POST", `${base}/cancel/${thread.id}`, {});
   } catch (refused) {
     stopping = null;
     // 404: it had ended already, which the page is about to hear.

@@ -240,6 +240,7 @@ class OwnMessage {
     this.node.classList.toggle("message--sending", message.sending === "sending");
     const foot = [];
     if (message.sending === "failed") foot.push(...this.failed());
+    else if (message.sending && message.delayed) foot.push(el("p", { class: "card__hint", role: "status" }, `${message.delayed.message} Sending again…`));
     this.foot.replaceChildren(...foot);
   }
 
