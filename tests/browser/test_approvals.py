@@ -110,12 +110,12 @@ def ask_three(asked):
 
 def test_a_pager_leads_through_several(asked):
     page = ask_three(asked)
-    page.get_by_role("button", name="The next one").click()
+    page.get_by_role("button", name="Next request").click()
 
     expect(page.locator(".approval pre")).to_have_text("echo 2")
     expect(page.locator(".card__count")).to_have_text("2 of 3")
-    page.get_by_role("button", name="The one before").click()
-    page.get_by_role("button", name="The one before").click()
+    page.get_by_role("button", name="Previous request").click()
+    page.get_by_role("button", name="Previous request").click()
     expect(page.locator(".approval pre")).to_have_text("echo 3")
 
 
@@ -124,7 +124,7 @@ def test_all_are_allowed_in_one_request_once_each_was_looked_at(asked, server):
     allow_all = page.get_by_role("button", name="Allow all 3")
     expect(allow_all).to_be_disabled()
     for _ in range(3):
-        page.get_by_role("button", name="The next one").click()
+        page.get_by_role("button", name="Next request").click()
     allow_all.click()
 
     until(lambda: server.asked)
@@ -326,7 +326,7 @@ def plan():
 
 @pytest.mark.parametrize(
     ("button", "words", "decision", "reason"),
-    [("Go on here", "", "allow", None), ("Keep iterating", "Shorter", "deny", "Shorter")],
+    [("Continue here", "", "allow", None), ("Keep iterating", "Shorter", "deny", "Shorter")],
 )
 def test_a_plan_is_agreed_to_or_worked_on(asked, server, button, words, decision, reason):
     page = asked(*plan())
@@ -341,7 +341,7 @@ def test_a_plan_is_agreed_to_or_worked_on(asked, server, button, words, decision
 
 def test_lets_go_opens_the_chat_in_which_the_plan_is_carried_out(asked, server):
     page = asked(*plan())
-    expect(page.locator(".approval")).to_contain_text("a new chat, which carries the plan out")
+    expect(page.locator(".approval")).to_contain_text("a new chat that carries out the plan")
     server.add_thread(made_up.NEW_THREAD, title="Do it")
     page.get_by_role("button", name="Let’s go").click()
 
@@ -365,7 +365,7 @@ def test_the_old_chat_leads_to_where_its_plan_went(page, server):
     server.add_thread(made_up.NEW_THREAD, title="Do it")
     page.goto(f"{server.url}/home/threads/{made_up.THREAD}")
 
-    page.get_by_role("link", name="a chat of its own").click()
+    page.get_by_role("link", name="a new chat").click()
 
     page.wait_for_url(f"**/home/threads/{made_up.NEW_THREAD}")
 

@@ -117,7 +117,7 @@ def test_without_any_agent_it_stays_and_says_what_to_install(page, opened):
 def test_a_program_of_another_version_is_said(page, opened):
     opened(offline(cause="too_old"))
 
-    expect(page.locator("#connect-state")).to_contain_text("mbp runs another version")
+    expect(page.locator("#connect-state")).to_contain_text("mbp needs an update")
 
 
 def test_escape_and_a_click_beside_it_close_it(page, opened):

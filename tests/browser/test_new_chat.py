@@ -129,5 +129,7 @@ def test_a_locked_branch_is_no_dead_end(page, server):
     page.goto(f"{server.url}/home/threads/{made_up.THREAD}")
 
     chip = page.locator(".branch")
-    expect(chip).to_have_attribute("title", "Fixed for this thread. New chat on fix/login")
+    expect(chip).to_have_attribute(
+        "title", "This chat stays on this branch. Start another chat on fix/login"
+    )
     expect(chip).to_have_attribute("href", "/home/?branch=fix%2Flogin")

@@ -155,7 +155,7 @@ def test_what_is_told_of_an_answer_further_up_does_not_appear_at_the_end(opened,
     bubble(page, "now").wait_for()
 
     assert page.locator(".message--answer").count() == 10
-    expect(page.get_by_text("a chat of its own")).to_have_count(0)
+    expect(page.get_by_text("a new chat")).to_have_count(0)
 
 
 @pytest.mark.parametrize("name", ["m-50", "a-50"])

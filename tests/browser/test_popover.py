@@ -203,7 +203,7 @@ def test_without_script_it_opens_beside_its_button_and_can_be_sent(browser, serv
     )
     assert menu["y"] + menu["height"] <= pill["y"]
     with page.expect_request("**/home/choose") as asked:
-        page.get_by_role("button", name="Use this one").click()
+        page.get_by_role("button", name="Use this agent").click()
     assert asked.value.method == "POST"
     sent = asked.value.post_data
     assert "choice=claude-code%3Athinking" in sent

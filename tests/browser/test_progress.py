@@ -153,4 +153,4 @@ def test_while_its_machine_is_offline_a_run_says_so(opened, server):
     server.say(*made_up.begin())
     server.change_link(state="offline")
 
-    expect(page.locator(".status")).to_contain_text("mbp is offline. The answer comes when it is")
+    expect(page.locator(".status")).to_contain_text("mbp is offline. The answer arrives when it")

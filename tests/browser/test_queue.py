@@ -141,7 +141,7 @@ def test_it_is_handed_over_and_then_stands_in_the_answer(queue, server):
     state = {"runId": RUNS[0], "messageId": "q-0", "state": "asked"}
     steering = {"type": "data-steering", "data": state, "transient": True}
     server.say(steering, run=RUNS[0])
-    expect(item(queue, "first")).to_contain_text("Being handed over")
+    expect(item(queue, "first")).to_contain_text("Handing it to the agent")
 
     message = {"id": "q-0", "role": "user", "parts": [{"type": "text", "text": "first"}]}
     server.say({"type": "data-steer", "id": "s", "data": {"message": message}})
@@ -154,11 +154,13 @@ def test_a_refused_hand_over_says_next_turn(queue, server):
     state = {"runId": RUNS[0], "messageId": "q-0", "state": "refused"}
     server.say({"type": "data-steering", "data": state, "transient": True}, run=RUNS[0])
 
-    expect(item(queue, "first")).to_contain_text("It goes out next turn.")
+    expect(item(queue, "first")).to_contain_text("It is sent when the answer is done.")
 
 
 def test_an_agent_that_takes_nothing_in_between_is_not_offered_it(queue, server):
     server.change(steer="next")
 
     expect(queue.get_by_role("button", name="Send now")).to_have_count(0)
-    expect(queue.locator(".queue__head")).to_contain_text("Next turn")
+    expect(queue.locator(".queue__head")).to_contain_text(
+        "They are sent one by one when the answer is done."
+    )

@@ -52,7 +52,7 @@ def test_a_lost_attempt_goes_and_the_next_one_says_why(opened, server):
 
     page.get_by_text("a whole answer", exact=True).wait_for()
     expect(page.get_by_text("half an ans", exact=True)).to_have_count(0)
-    expect(page.get_by_text("It began again.")).to_be_visible()
+    expect(page.get_by_text("so the answer was started again")).to_be_visible()
 
 
 def test_who_reads_above_is_left_there_until_they_ask(opened, server):
@@ -183,7 +183,7 @@ def test_a_failed_run_says_what_happened_and_what_to_do(opened, server):
 
     card = page.locator(".card--bad")
     expect(card).to_contain_text("Claude is not signed in.")
-    expect(card).to_contain_text("Sign in. What stands above is kept.")
+    expect(card).to_contain_text("Sign in. Everything above is kept.")
     card.get_by_text("Show details").click()
     expect(card.locator("pre")).to_contain_text("code: not_signed_in")
     card.get_by_role("button", name="Try again").click()

@@ -181,7 +181,7 @@ def test_tokens_are_listed_without_their_value(page, ada):
 
     assert value not in shown
     assert "nightly &lt;b&gt;" in shown
-    assert "may do all that you may" in shown
+    assert "can do everything that you can" in shown
 
 
 def test_a_person_revokes_a_token(page, client, ada):

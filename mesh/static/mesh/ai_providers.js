@@ -42,8 +42,8 @@ function fillForm(provider) {
   secret.hidden = provider.needsKey;
   byId("key-address").placeholder = provider.address || "https://llm.example/v1";
   byId("key-address-hint").textContent = provider.needsAddress
-    ? "Where its API stands. Private addresses work only if this server's operator allows them."
-    : "Only for a gateway that stands in between.";
+    ? "The address of its API. Private addresses work only if this server's operator allows them."
+    : "Only if you use a gateway.";
   const link = form.querySelector("[data-keys-page]");
   link.hidden = !provider.keysPage;
   link.href = provider.keysPage || "#";
@@ -81,7 +81,7 @@ async function test(id) {
   if (row) row.querySelector("[data-state]").textContent = "Testing…";
   try {
     const key = await api("POST", `${base}/ai-keys/${id}/test`, {});
-    say(key.outcome === "works" ? "The key works." : `The key was not taken. ${key.said}`);
+    say(key.outcome === "works" ? "The key works." : `The key could not be used. ${key.said}`);
   } catch (refused) {
     say(refused.message);
   }

@@ -9,7 +9,7 @@ import { describe } from "./parts.js";
 const STATION = {
   sending: "Sending your answer…",
   answered: "Your answer is on its way to the machine…",
-  delivered: "The machine has your answer; the agent goes on in a moment…",
+  delivered: "The machine has your answer; the agent continues in a moment…",
 };
 const TITLES = { permission: "May the agent do this?", plan: "A plan for you to read", question: "The agent asks you" };
 
@@ -61,7 +61,7 @@ export class Approvals {
     const kind = kindOf(part);
     const sent = this.sent.get(part.approval.id);
     const station = answer ? answer.state : sent?.decision ? "sending" : null;
-    const away = this.machine?.state === "offline" ? `${this.machine.name} is offline. Your answer is kept, and goes out when it is back.` : null;
+    const away = this.machine?.state === "offline" ? `${this.machine.name} is offline. Your answer is kept, and sent when it is back.` : null;
     return el(
       "section",
       { class: `card card--needs approval approval--${kind}`, tabindex: "-1", "aria-label": kind === "permission" ? "Approval needed" : TITLES[kind] },
@@ -88,7 +88,7 @@ export class Approvals {
       this.again();
     };
     const button = (label, picture, by) => el("button", { class: "button button--bare button--icon", type: "button", "aria-label": label, title: label, onclick: to(by) }, icon(picture));
-    return el("span", { class: "card__pager" }, button("The one before", "chevron-left", -1), el("span", { class: "card__count" }, `${at + 1} of ${open.length}`), button("The next one", "chevron-right", 1));
+    return el("span", { class: "card__pager" }, button("Previous request", "chevron-left", -1), el("span", { class: "card__count" }, `${at + 1} of ${open.length}`), button("Next request", "chevron-right", 1));
   }
 
   permission({ part, rule: words }) {
@@ -137,7 +137,7 @@ export class Approvals {
       el("span", { class: "card__gap" }),
       button("Deny", () => this.answer(id, { decision: "deny" })),
       permissions.length > 1
-        ? button(`Allow all ${permissions.length}`, () => this.allowAll(permissions), { disabled: !isAllSeen, title: isAllSeen ? null : "Look at each of them first", class: "button approval__all" })
+        ? button(`Allow all ${permissions.length}`, () => this.allowAll(permissions), { disabled: !isAllSeen, title: isAllSeen ? null : "Look at each request first", class: "button approval__all" })
         : null,
       rule ? button("Always", () => this.answer(id, { decision: "allow", remember: true }), { class: "button approval__yes", title: `Allow ${visible(rule)}, from now on in this chat` }) : null,
       button("Allow", () => this.answer(id, { decision: "allow" }), { class: "button button--primary approval__yes" }),
@@ -167,7 +167,7 @@ export class Approvals {
       "div",
       { class: "approval__why" },
       box,
-      this.hearsReasons ? null : el("p", { class: "card__hint" }, "This agent only hears that you said no. The reason is kept in the chat."),
+      this.hearsReasons ? null : el("p", { class: "card__hint" }, "This agent is only told that you denied it. Your reason is kept in the chat."),
       el("div", { class: "card__actions" }, el("button", { class: "button button--bare", type: "button", onclick: back }, "Back"), el("button", { class: "button button--primary", type: "button", onclick: deny }, "Deny")),
     );
   }
@@ -222,7 +222,7 @@ export class Approvals {
 function guard(pre, slot, onSeen) {
   const rest = pre.parentElement.querySelector(".block__more");
   if (pre.scrollHeight <= pre.clientHeight + 4 && !rest) return false;
-  for (const button of slot.querySelectorAll(".approval__yes")) Object.assign(button, { disabled: true, title: "Look at all of it first" });
+  for (const button of slot.querySelectorAll(".approval__yes")) Object.assign(button, { disabled: true, title: "Show all of it first" });
   const more = el("button", { class: "button approval__more", type: "button" }, icon("chevron-down"), "Show all of it");
   more.addEventListener("click", () => {
     open(pre);

@@ -15,10 +15,10 @@ export class PlanCard {
       { class: "card__actions" },
       el("button", { class: "button button--bare", type: "button", onclick: iterate }, "Keep iterating"),
       el("span", { class: "card__gap" }),
-      el("button", { class: "button", type: "button", onclick: () => onAnswer({ decision: "allow" }) }, "Go on here"),
+      el("button", { class: "button", type: "button", onclick: () => onAnswer({ decision: "allow" }) }, "Continue here"),
       el("button", { class: "button button--primary", type: "button", onclick: onCarryOut }, "Let’s go"),
     );
-    this.hint = el("p", { class: "card__hint" }, el("b", {}, "Let’s go"), " opens a new chat, which carries the plan out without asking.");
+    this.hint = el("p", { class: "card__hint" }, el("b", {}, "Let’s go"), " starts a new chat that carries out the plan without asking.");
     this.node = el("div", { class: "approval__body" }, text, this.box, this.hint, this.actions);
   }
 
@@ -47,7 +47,7 @@ export class QuestionCard {
     const asked = this.questions[this.at];
     const isLast = this.at >= this.questions.length - 1;
     if (!asked) {
-      this.node.replaceChildren(el("p", {}, "The agent asks, but not what."), this.buttons(true));
+      this.node.replaceChildren(el("p", {}, "The agent asked a question without any text."), this.buttons(true));
       return;
     }
     const many = this.questions.length > 1 ? el("span", { class: "card__count" }, `Question ${this.at + 1} of ${this.questions.length}`) : null;

@@ -78,8 +78,8 @@ export class Attachments {
 
   /** Say why the message can't go out like this; empty when it can. */
   trouble() {
-    if (this.items.some(({ state }) => state === "uploading")) return "Waiting for the files…";
-    if (this.items.some(({ state }) => state === "failed")) return "Remove what could not be attached, or try it again.";
+    if (this.items.some(({ state }) => state === "uploading")) return "Uploading the files…";
+    if (this.items.some(({ state }) => state === "failed")) return "Remove the files that could not be attached, or try them again.";
     const refused = this.takes && this.items.filter(({ part }) => !this.takes.includes(sortOf(part)));
     if (!refused?.length) return "";
     const what = refused.every(({ part }) => sortOf(part) === "image") ? "pictures" : "such files";

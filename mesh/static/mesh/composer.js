@@ -176,7 +176,7 @@ function grow(text) {
 }
 
 export const offlineNotice = (machine) =>
-  el("span", {}, icon("wifi-off"), el("span", {}, el("b", {}, `${machine.name} is offline. `), "This chat runs there: what you send goes out when it is back."));
+  el("span", {}, icon("wifi-off"), el("span", {}, el("b", {}, `${machine.name} is offline. `), "This chat runs there. Your messages are sent when it is back."));
 
 // Who answers
 

@@ -27,7 +27,7 @@ export function inputView(given) {
   const [view, told] = mainOf(input);
   if (!view) return section("Input", typeof input === "string" ? input : JSON.stringify(input, null, 2));
   const rest = Object.fromEntries(Object.entries(input).filter(([key, value]) => !told.includes(key) && !isBeside(key, value)));
-  return Object.keys(rest).length ? el("div", {}, view, section("Also given", JSON.stringify(rest, null, 2))) : view;
+  return Object.keys(rest).length ? el("div", {}, view, section("Other input", JSON.stringify(rest, null, 2))) : view;
 }
 
 // Whoever shows the input says these beside it.
@@ -48,7 +48,7 @@ function mainOf(input) {
   }
   if (typeof command === "string") return [section("Command", command), ["command"]];
   if (typeof diff === "string" && diff) return [section(name, diff), [...ofPath, "diff"]];
-  if (typeof prompt === "string") return [section("What it was asked", prompt), ["prompt"]];
+  if (typeof prompt === "string") return [section("Prompt", prompt), ["prompt"]];
   if (typeof content === "string" && ofPath.length) return [section(name, content), ["file_path", "content"]];
   return [null, []];
 }

@@ -62,7 +62,7 @@ export class History {
 
   putGap(before, newer) {
     this.chat.gap = { before, newer };
-    this.between = el("button", { class: "button button--bare earlier", type: "button" }, "Messages in between");
+    this.between = el("button", { class: "button button--bare earlier", type: "button" }, "Show the messages in between");
     this.between.addEventListener("click", () => this.fillGap());
     this.transcript.gapButton = this.between;
   }
@@ -131,7 +131,7 @@ export class History {
 }
 
 function missing(refused) {
-  const words = refused.status === 404 ? "The message that the link names is not in this chat." : `The message could not be loaded. ${refused.message}`;
+  const words = refused.status === 404 ? "The linked message is not in this chat." : `The message could not be loaded. ${refused.message}`;
   byId("toast").replaceChildren(el("span", {}, words));
   byId("toast").hidden = false;
   setTimeout(() => (byId("toast").hidden = true), TOAST);

@@ -40,7 +40,7 @@ new Socket("/ws", {
     } else if (!away) {
       away = true;
       // A blink of the connection is not worth a word.
-      patience = setTimeout(() => paintAway("Reconnecting… What is shown may be out of date."), 800);
+      patience = setTimeout(() => paintAway("Reconnecting… This page may be out of date."), 800);
     }
   },
 });

@@ -182,10 +182,10 @@ async function switchLevel(level) {
   if (!thread || !chat.current()) return;
   try {
     const { applies } = await api("PUT", `${base}/threads/${thread.id}/level`, { level });
-    say(applies === "now" ? "The level counts from now on." : "The level counts from your next message on.");
+    say(applies === "now" ? "The approval level applies from now on." : "The approval level applies from your next message on.");
     composer.levelHint(applies === "next");
   } catch (refused) {
-    say(`The level could not be switched. ${refused.message}`);
+    say(`The approval level could not be changed. ${refused.message}`);
   }
 }
 
@@ -199,7 +199,7 @@ async function stop() {
   } catch (refused) {
     stopping = null;
     // 404: it had ended already, which the page is about to hear.
-    if (refused.status !== 404) say(`It could not be stopped. ${refused.message}`);
+    if (refused.status !== 404) say(`The agent could not be stopped. ${refused.message}`);
   }
   paintStatus();
 }
@@ -217,10 +217,10 @@ function words({ state, retry, why }) {
   if (stopping) return "Stopping…";
   if (state === "queued") {
     if (why) return why; // nobody takes it
-    if (machine()?.state === "offline") return `Waiting for ${where}, which is offline. It goes out when the machine is back.`;
+    if (machine()?.state === "offline") return `Waiting for ${where}, which is offline. Your message is sent when the machine is back.`;
     return where ? `Waiting for ${where}…` : "Waiting for its turn…";
   }
-  if (thread?.runsOnMachine && machine()?.state === "offline") return `${where} is offline. The answer comes when it is back.`;
+  if (thread?.runsOnMachine && machine()?.state === "offline") return `${where} is offline. The answer arrives when it is back.`;
   if (thread?.resting) return thread.resting.message; // it can't be reached just now
   if (state === "dispatched") return where ? `Starting the agent on ${where}…` : "Starting the agent…";
   if (state === "waiting") return "Waiting for your answer";
@@ -228,7 +228,7 @@ function words({ state, retry, why }) {
   return where ? `Working on ${where}` : "Working";
 }
 
-const REFUSALS = { 429: "asks for a pause", 503: "is overloaded", 529: "is overloaded" };
+const REFUSALS = { 429: "is limiting requests", 503: "is overloaded", 529: "is overloaded" };
 
 function retryWords({ attempt, of, status }) {
   const many = attempt ? ` (${attempt}${of ? ` of ${of}` : ""})` : "";

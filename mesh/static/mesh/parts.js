@@ -50,7 +50,7 @@ class TextPart {
 /** Why the text that stood here begins anew. */
 class RestartedPart {
   constructor() {
-    const words = "The process that wrote this answer was lost. It began again.";
+    const words = "The process that wrote this answer was lost, so the answer was started again.";
     this.node = el("p", { class: "note" }, icon("rotate-cw"), words);
   }
 
@@ -60,7 +60,7 @@ class RestartedPart {
 /** Where the plan went. */
 class CarriedOutPart {
   constructor() {
-    this.link = el("a", {}, "a chat of its own");
+    this.link = el("a", {}, "a new chat");
     this.node = el("p", { class: "note" }, icon("list-todo"), el("span", {}, "The plan is carried out in ", this.link, "."));
   }
 
@@ -74,7 +74,7 @@ class CarriedOutPart {
 class SteerPart {
   constructor() {
     this.bubble = el("div", { class: "bubble" });
-    this.node = el("div", { class: "part steer", role: "note", "aria-label": "You, in between" }, this.bubble, el("p", { class: "steer__foot" }, icon("arrow-up"), "Read in the middle of the work"));
+    this.node = el("div", { class: "part steer", role: "note", "aria-label": "You, during the answer" }, this.bubble, el("p", { class: "steer__foot" }, icon("arrow-up"), "Read by the agent during its work"));
   }
 
   update(part) {

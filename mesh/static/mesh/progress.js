@@ -48,7 +48,7 @@ const painters = {
       chevron(),
     );
     const shown = lines.slice(0, MOST_LINES);
-    const rest = cut || shown.length < lines.length ? el("p", { class: "hint" }, "The diff is longer than what is shown.") : "";
+    const rest = cut || shown.length < lines.length ? el("p", { class: "hint" }, "Only the beginning of the diff is shown.") : "";
     const body = el("div", { class: "tool__body" }, el("div", { class: "block" }, el("pre", { class: "diff", tabindex: "0" }, ...shown.map(diffLine))), rest);
     return [el("details", { class: "tool", open }, row, body)];
   },

@@ -39,10 +39,10 @@ export class Queue {
 
   card(items) {
     const count = items.length === 1 ? "1 message waits" : `${items.length} messages wait`;
-    const when = this.options.steer ? "They go out one by one when the answer is done, or now." : "Next turn: they go out one by one when the answer is done.";
+    const when = this.options.steer ? "They are sent one by one when the answer is done, or right away with “Send now”." : "They are sent one by one when the answer is done.";
     return el(
       "section",
-      { class: "queue", "aria-label": "Messages that wait" },
+      { class: "queue", "aria-label": "Waiting messages" },
       items.length ? el("p", { class: "queue__head" }, icon("clock"), el("b", {}, count), el("span", { class: "card__hint" }, when)) : null,
       el("ol", { class: "queue__list" }, ...items.map((item, at) => this.row(item, at))),
       this.taken ? this.undoRow() : null,
@@ -58,14 +58,14 @@ export class Queue {
       isEdited ? this.editor(message, runId) : said(message),
       isEdited ? null : this.tools(message, runId, at),
       refused ? el("p", { class: "card__refused", role: "alert" }, refused) : null,
-      !refused && message.steering === "refused" ? el("p", { class: "card__hint" }, "The agent could not take it in between. It goes out next turn.") : null,
+      !refused && message.steering === "refused" ? el("p", { class: "card__hint" }, "The agent could not read it during its work. It is sent when the answer is done.") : null,
     );
     return row;
   }
 
   tools(message, runId, at) {
     const isOnItsWay = ["asked", "taken"].includes(message.steering);
-    if (isOnItsWay) return el("p", { class: "queue__state", role: "status" }, el("span", { class: "pulse", "aria-hidden": "true" }), "Being handed over…");
+    if (isOnItsWay) return el("p", { class: "queue__state", role: "status" }, el("span", { class: "pulse", "aria-hidden": "true" }), "Handing it to the agent…");
     if (!runId) return el("p", { class: "queue__state" }, "Sending…");
     const name = short(wordsOf(message));
     const button = (what, picture, label, act, props = {}) =>
@@ -128,7 +128,7 @@ export class Queue {
     const text = this.editing.box.value;
     this.editing = null;
     this.onLost(text);
-    say("The message went out before your change was saved. Your words are in the message box.");
+    say("The message was sent before your change was saved. Your text is in the message box.");
   }
 
   async save(message, runId) {

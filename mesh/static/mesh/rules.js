@@ -14,7 +14,7 @@ export class Rules {
     this.button.hidden = !rules.length;
     const words = rules.length === 1 ? "1 rule" : `${rules.length} rules`;
     this.button.querySelector("span").textContent = words;
-    this.button.title = this.button.ariaLabel = `${words}: what agents need not ask for in this chat`;
+    this.button.title = this.button.ariaLabel = `${words}: what agents may do in this chat without asking`;
     if (!rules.length && this.menu.matches(":popover-open")) this.menu.hidePopover();
     this.menu.replaceChildren(
       el("p", { class: "menu__title" }, "Always allowed in this chat"),
@@ -30,7 +30,7 @@ export class Rules {
       remove.disabled = true;
       try {
         await api("DELETE", this.url(id));
-        say("You are asked again from now on.");
+        say("The agent will ask you again from now on.");
       } catch (refused) {
         remove.disabled = false;
         row.append(el("p", { class: "card__refused", role: "alert" }, `${refused.message} ${refused.hint}`));

@@ -366,7 +366,7 @@ class Answer {
     const found = [];
     if (message.error && message.state !== "cancelled") found.push(errorCard(message, this.transcript));
     if (message.state === "cancelled") found.push(el("p", { class: "note" }, icon("square"), "Stopped by you"));
-    if (message.state === "completed" && !message.parts.some(isShown)) found.push(el("p", { class: "note" }, "The agent said nothing."));
+    if (message.state === "completed" && !message.parts.some(isShown)) found.push(el("p", { class: "note" }, "The agent finished without an answer."));
     if (message.reason === "length") found.push(el("p", { class: "note" }, icon("triangle-alert"), "The answer was cut because it became too long. Ask the agent to continue."));
     if (textOf(message)) found.push(this.tools());
     return found;
@@ -397,7 +397,7 @@ function errorCard(message, transcript) {
     "div",
     { class: "card card--bad", role: "group", "aria-label": "The run failed" },
     el("p", { class: "card__title" }, icon("circle-alert"), el("b", {}, words || "The run failed.")),
-    el("p", { class: "card__hint" }, ...withCode(hint ?? ""), hint ? " " : "", "What stands above is kept."),
+    el("p", { class: "card__hint" }, ...withCode(hint ?? ""), hint ? " " : "", "Everything above is kept."),
     el("div", { class: "card__actions" }, el("button", { class: "button", type: "button", onclick: () => transcript.onAgain(message) }, icon("rotate-cw"), "Try again")),
     el("details", { class: "card__details" }, el("summary", {}, "Show details"), el("pre", { tabindex: "0" }, details), copies),
   );
