@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
+from uuid import UUID
 
 import httpx
 
@@ -86,6 +87,11 @@ class Connection:
             auth=Signed(self.claimed.secret),
             timeout=httpx.Timeout(FIRST_ANSWER),
         )
+
+    @property
+    def link_id(self) -> UUID | None:
+        """The machine's link, once it is claimed."""
+        return None if self.claimed is None else self.claimed.link_id
 
     @property
     def hold(self) -> Hold | None:
@@ -179,7 +185,7 @@ class Connection:
     def watch(self) -> None:
         """Ask the machine at each pulse whether it is there, and close when it is not."""
         if self._unanswered >= self._pulse.missed:
-            logger.info("link %s is silent", self.claimed and self.claimed.link_id)
+            logger.info("link %s: no answer to %d pings; closing", self.link_id, self._unanswered)
             self.close(SILENT, "silent", Fact.SILENCE)
             return
         self._unanswered += 1

@@ -165,9 +165,13 @@ class Directs:
             try:
                 await self.look()
             except DATABASE_AWAY as exc:
-                logger.warning("machines can't be looked for: the store is down: %s", exc)
+                logger.warning(
+                    "direct links: retrying in %.0f s; database unavailable: %s", LOOK_EVERY, exc
+                )
             except Exception:
-                logger.exception("looking for machines to call failed")
+                logger.exception(
+                    "direct links: listing machines failed; retrying in %.0f s", LOOK_EVERY
+                )
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY):
                     await self._rung.wait()
@@ -188,7 +192,7 @@ class Directs:
                 self._gateway.took(machine.link_id, connection)
                 await self._watch(connection)
         except DATABASE_AWAY as exc:
-            logger.warning("link %s is let go: the store is down: %s", machine.link_id, exc)
+            logger.warning("link %s: releasing; database unavailable: %s", machine.link_id, exc)
         finally:
             await self._gateway.release(connection)
             connection.released.set()

@@ -127,7 +127,11 @@ class Gateway:
                 services.refuse_outdated, user=sign_in.user, machine_id=machine_id[:64]
             )
         except DATABASE_AWAY as exc:
-            logger.warning("an outdated program was refused; the store is down: %s", exc)
+            logger.warning(
+                "machine %s: outdated deco_link refused, not recorded; database unavailable: %s",
+                machine_id[:64],
+                exc,
+            )
 
     async def _claim(self, sign_in: SignIn, connection: Connection) -> bool:
         """Own the machine from here on, in the table and in the book; tell whether we do."""
@@ -164,8 +168,8 @@ class Gateway:
         older = held_machines.put(link_id, connection)
         if older is not None:
             older.close(SUPERSEDED, "superseded")
-        self._run(self._on_up(link_id))
-        logger.info("link %s is up", link_id)
+        self._run(self._on_up(link_id), what=f"link {link_id}: announcing that it is up")
+        logger.info("link %s: connected", link_id)
 
     async def release(self, connection: Held) -> None:
         """Strike a machine from the book and the table, and tell that it is down.
@@ -182,15 +186,20 @@ class Gateway:
                 services.release, connection_id=connection.id, fact=fact
             )
         except DATABASE_AWAY as exc:
-            # The deadline does it later; whoever runs through this tunnel must know now.
-            logger.warning("link %s: the store is down: %s", link_id, exc)
+            # The deadline does it later; runs on this tunnel must be notified now.
+            logger.warning(
+                "link %s: not marked offline until its deadline; database unavailable: %s",
+                link_id,
+                exc,
+            )
             cause = cause_of(fact)
-        logger.info("link %s is down: %s", link_id, cause or fact.value)
+        logger.info("link %s: disconnected: %s", link_id, cause or fact.value)
         # Also where the row was not ours any more (it was revoked, say): what runs through this
         # tunnel must hear of it, unless a newer connection took over.
         is_replaced = connection.is_superseded or held_machines.find(link_id) is not None
         if cause or not is_replaced:
-            self._run(self._on_down(link_id, cause or cause_of(fact)))
+            down = self._on_down(link_id, cause or cause_of(fact))
+            self._run(down, what=f"link {link_id}: announcing that it is down")
 
     # Presence: off the path of the frames
 
@@ -203,7 +212,7 @@ class Gateway:
             asyncio.get_running_loop().call_later(FLUSH_AFTER, self._start_flush)
 
     def _start_flush(self) -> None:
-        self._run(self._flush())
+        self._run(self._flush(), what="links: storing heartbeats")
 
     async def _flush(self) -> None:
         heard, self._heard = self._heard, {}
@@ -213,7 +222,9 @@ class Gateway:
                 services.keep_online, connection_ids=heard.keys()
             )
         except DATABASE_AWAY as exc:
-            logger.warning("the store is down; deadlines stand still: %s", exc)
+            logger.warning(
+                "links: %d heartbeats not stored; database unavailable: %s", len(heard), exc
+            )
             return
         await self.judge([heard[connection_id] for connection_id in lost])
 
@@ -233,7 +244,8 @@ class Gateway:
         is_at_it = connection.id in self._statuses
         self._statuses[connection.id] = status
         if not is_at_it:
-            self._run(self._keep_statuses(connection.id))
+            saving = self._keep_statuses(connection.id)
+            self._run(saving, what=f"link {connection.link_id}: storing its status")
 
     async def _keep_statuses(self, connection_id: str) -> None:
         kept = None
@@ -246,9 +258,9 @@ class Gateway:
         finally:
             del self._statuses[connection_id]
 
-    def _run(self, work: Awaitable[None]) -> None:
+    def _run(self, work: Awaitable[None], *, what: str) -> None:
         """Run ``work`` beside the connection; its failure is logged and stops nothing."""
-        task = asyncio.ensure_future(_logged(work))
+        task = asyncio.ensure_future(_logged(work, what=what))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -289,7 +301,9 @@ async def _carry(connection: Connection, receive: Receive) -> None:
                 return
             connection.take(message)
     except TunnelError as exc:
-        logger.warning("link closed: %s (%s)", exc.code, exc)
+        logger.warning(
+            "link %s: closing after a protocol error: %s (%s)", connection.link_id, exc.code, exc
+        )
         connection.close(exc.close_code, exc.code)
 
 
@@ -297,16 +311,16 @@ async def _write(connection: Connection) -> None:
     try:
         await connection.write()
     except Exception as exc:  # of the ASGI server: each names a lost connection its own way
-        logger.debug("a tunnel's socket is gone: %s", exc)
+        logger.debug("link %s: WebSocket lost while sending: %r", connection.link_id, exc)
 
 
-async def _logged(work: Awaitable[None]) -> None:
+async def _logged(work: Awaitable[None], *, what: str) -> None:
     try:
         await work
     except AppError as exc:
-        logger.warning("%s: %s", exc.code, exc)
+        logger.warning("%s failed: %s (%s)", what, exc.code, exc)
     except Exception:
-        logger.exception("work beside a link failed")
+        logger.exception("%s failed", what)
 
 
 async def _refuse(scope: Scope, send: Send, why: AppError) -> None:

@@ -47,7 +47,11 @@ class SignIns:
         try:
             ended = await database_pool.rights.run(find_ended, set(held.values()))
         except DATABASE_AWAY as exc:
-            logger.warning("sign-ins can't be looked at: the store is down: %s", exc)
+            logger.warning(
+                "links: checking sign-ins again in %.0f s; database unavailable: %s",
+                LOOK_EVERY,
+                exc,
+            )
             return
         if time.monotonic() - self._noted >= NOTE_EVERY:
             self._noted = time.monotonic()
@@ -69,5 +73,7 @@ class SignIns:
         if looking.cancelled():
             return  # the server is stopping
         if exc := looking.exception():
-            logger.error("looking at sign-ins failed", exc_info=exc)
+            logger.error(
+                "links: checking sign-ins failed; retrying in %.0f s", LOOK_EVERY, exc_info=exc
+            )
         self._wait()

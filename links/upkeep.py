@@ -50,7 +50,11 @@ class Upkeep:
             await database_pool.presence.run(services.forget_former, before=began)
         except DATABASE_AWAY as exc:
             # Their deadlines do it within half a minute.
-            logger.warning("machines of the former process stay: the store is down: %s", exc)
+            logger.warning(
+                "links: previous process's links stay online until their deadlines; database"
+                " unavailable: %s",
+                exc,
+            )
         self._task = asyncio.create_task(self._go_on())
 
     async def stop(self) -> None:
@@ -73,6 +77,8 @@ class Upkeep:
             try:
                 await self.once()
             except DATABASE_AWAY as exc:
-                logger.warning("links can't be looked after: the store is down: %s", exc)
+                logger.warning(
+                    "links: upkeep retries in %.0f s; database unavailable: %s", self._every, exc
+                )
             except Exception:
-                logger.exception("looking after links failed")
+                logger.exception("links: upkeep failed; retrying in %.0f s", self._every)

@@ -49,13 +49,13 @@ class Server:
         except StreamLost:
             stream.close("lost")
         except AnswerBroken as exc:
-            logger.info("%s broke off: %s", exchange.scope["path"], exc)
+            logger.info("request %s: answer aborted: %s", exchange.scope["path"], exc)
             stream.close("broken")
         except asyncio.CancelledError:
             stream.close("cancelled")
             raise
         except Exception:
-            logger.exception("%s failed", exchange.scope["path"])
+            logger.exception("request %s: failed", exchange.scope["path"])
             await exchange.fail()
         else:
             if not exchange.is_answered:

@@ -104,7 +104,7 @@ class TunnelClient(ClientConnection):
             self._break(exc)
 
     def _break(self, exc: TunnelError) -> None:
-        logger.warning("tunnel closed: %s (%s)", exc.code, exc)
+        logger.warning("link: closing after a protocol error: %s (%s)", exc.code, exc)
         if self.protocol.state is State.OPEN:
             self.protocol.fail(exc.close_code, exc.code)
             self.send_data()
@@ -138,7 +138,7 @@ class TunnelClient(ClientConnection):
     # What the peer tells
 
     def on_hello(self, info: dict[str, Any]) -> None:
-        logger.debug("the server is of version %s", info.get("version"))
+        logger.debug("link: the server runs version %s", info.get("version"))
 
     def on_status(self, info: dict[str, Any]) -> None:
         pass  # said by laptops only

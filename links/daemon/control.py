@@ -85,7 +85,9 @@ class ControlPlane:
             await self._route(scope, body, send)
         except AppError as exc:
             if exc.status >= 500:
-                logger.warning("%s %s: %s", scope["method"], scope["path"], exc.code)
+                logger.warning(
+                    "request %s %s: %s (%s)", scope["method"], scope["path"], exc.code, exc
+                )
             # Tells our refusals from those of an app in a sandbox, whose answers pass as they are.
             refusal = (REFUSAL.encode(), exc.code.encode())
             await say_json(send, exc.status, exc.body(), [refusal])

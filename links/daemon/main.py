@@ -88,13 +88,13 @@ class Daemon:
         self._supervisor.reconcile()
         pruning = run_in_background(
             Keeper(self._supervisor).prune_for_ever(),
-            what="removing sandboxes that were deleted long ago",
+            what="sandboxes: pruning removed folders",
         )
         if self._config.address:
             await self._listener.start()  # before the server hears of the address
         work = asyncio.create_task(self._stay_linked())
         stop = asyncio.create_task(stopping.wait())
-        renewing = self._in_background(self._tokens.keep_fresh, what="renewing the token")
+        renewing = self._in_background(self._tokens.keep_fresh, what="token renewal")
         try:
             await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
@@ -117,7 +117,9 @@ class Daemon:
                 sense = SleepSense(self._clock)  # the lid may close while this is written down
                 backoff.connected_for(self._stood_for())
                 wait = backoff.next()
-                logger.warning("%s Next try in %.1f s.", exc, wait)
+                logger.warning(
+                    "link to %s: reconnecting in %.1f s: %s", self._config.server, wait, exc
+                )
                 self._state.tell("waiting", str(exc))
                 await self._clock.sleep_or_wake(wait, sense)
 
@@ -186,13 +188,15 @@ class Daemon:
             harnesses=status.harnesses if status else {},
         )
         registered = await api.register(self._config.server, registration, token=token)
-        logger.info("registered with %s as %s", self._config.server, self._config.name)
+        logger.info("link to %s: registered as %s", self._config.server, self._config.name)
         return registered
 
     async def _be_called(self, registered: Registered) -> None:
         """Let the server call us, until it does not know us any more."""
         self._is_up()
-        logger.info("called by %s at %s", self._config.server, self._config.address)
+        logger.info(
+            "link to %s: accepting its requests at %s", self._config.server, self._config.address
+        )
         self._state.tell("connected")
         self._start_probing()
         try:
@@ -213,12 +217,15 @@ class Daemon:
         }
         connection.attach(hello, on_open=self._server.serve)
         self._is_up()
-        logger.info("connected to %s", self._config.server)
+        logger.info("link to %s: connected", self._config.server)
         self._state.tell("connected")
         self._start_probing()
         if self._status is not None:
             self._tell_status(self._status)
-        watch = run_in_background(_watch(connection, self._clock), what="watching the connection")
+        watch = run_in_background(
+            _watch(connection, self._clock, server=self._config.server),
+            what=f"link to {self._config.server}: watching the connection",
+        )
         try:
             await connection.wait_closed()
         finally:
@@ -279,6 +286,7 @@ class Daemon:
         self, work: Callable[[], Awaitable[None]], *, what: str
     ) -> asyncio.Task[None]:
         """Do ``work``, and begin it again when it fails, until it returns or is cancelled."""
+        what = f"link to {self._config.server}: {what}"
         return run_in_background(keep_running(work, what=what, sleep=self._clock.sleep), what=what)
 
     def _tell_status(self, status: MachineStatus) -> None:
@@ -335,7 +343,7 @@ async def _paired(config: Config, stopping: asyncio.Event) -> bool:
     return True
 
 
-async def _watch(connection: TunnelClient, clock: Clock) -> None:
+async def _watch(connection: TunnelClient, clock: Clock, *, server: str) -> None:
     """Drop a connection that is silent, or that a sleeping machine has left behind."""
     sense = SleepSense(clock)
     heard_at, since = connection.heard_at, clock.steady()
@@ -345,9 +353,9 @@ async def _watch(connection: TunnelClient, clock: Clock) -> None:
             heard_at, since = connection.heard_at, clock.steady()
         silence = clock.steady() - since
         if sense.slept():
-            logger.info("the machine slept: connecting anew")
+            logger.info("link to %s: the machine was asleep; reconnecting", server)
         elif silence > SILENT_AFTER:
-            logger.warning("nothing heard for %.0f s: connecting anew", silence)
+            logger.warning("link to %s: nothing received for %.0f s; reconnecting", server, silence)
         else:
             continue
         connection.transport.abort()

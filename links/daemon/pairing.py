@@ -85,8 +85,8 @@ async def _wait_for_answer(server: str, codes: Codes, sleep: Sleep) -> Tokens:
                 raise _END.get(exc.error, PairingFailed)() from exc
             backoff = Backoff(first=interval)
         except web.Unreachable as exc:
-            logger.info("%s Asking again.", exc)
             wait = max(interval, backoff.next())
+            logger.info("pairing with %s: asking again in %.0f s: %s", server, wait, exc)
         except oauth.Odd as exc:
             raise PairingFailed(str(exc)) from exc
     raise CodeExpired

@@ -147,7 +147,11 @@ class Keeper:
             try:
                 await self.prune()
             except OSError:
-                logger.warning("removed sandboxes: pruning failed, will retry", exc_info=True)
+                logger.warning(
+                    "sandboxes: pruning removed folders failed; retrying in %.0f s",
+                    every,
+                    exc_info=True,
+                )
             await asyncio.sleep(every)
 
     def _existing(self, handle: str) -> Path:

@@ -75,8 +75,10 @@ class StateFile:
         self._state = replace(self._state, **changes)
         try:
             self._save()
-        except OSError as exc:  # a full disk: the link goes on without saying so here
-            logger.warning("the state of the link can't be written: %s", exc.strerror)
+        except OSError as exc:  # a full disk: the link keeps working without its status
+            logger.warning(
+                "link to %s: state file not written: %s", self._state.server, exc.strerror
+            )
 
     def _save(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -96,7 +96,7 @@ class Supervisor:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         for root in sorted(self.home.iterdir()):
             if is_handle(root.name) and root.is_dir() and (found := self._look(root.name)):
-                logger.info("adopted sandbox %s (pid %d)", found.handle, found.pid)
+                logger.info("sandbox %s: adopted (pid %d)", found.handle, found.pid)
 
     def find(self, handle: str) -> Sandbox:
         """Return the running sandbox of that handle, and count it as used.
@@ -143,7 +143,11 @@ class Supervisor:
             except (SandboxDown, UnknownHandle):
                 pass
             except TimeoutError:
-                logger.warning("sandbox %s is slow", spec.handle)
+                logger.warning(
+                    "sandbox %s: no answer to its health check in %.0f s; using it anyway",
+                    spec.handle,
+                    HEALTH_WAIT,
+                )
                 return sandbox
             return await self._start(spec)
 
@@ -157,7 +161,7 @@ class Supervisor:
             return not _has_no_runs(health)
         known = health.get("serverKey", self._server_key())
         if known != self._server_key():
-            logger.warning("sandbox %s has another key of the server: ending it", sandbox.handle)
+            logger.warning("sandbox %s: trusts another server key; restarting it", sandbox.handle)
         return bool(known == self._server_key())
 
     async def delete(self, handle: str, *, force: bool) -> None:
@@ -228,7 +232,7 @@ class Supervisor:
             while child.poll() is None and time.monotonic() < end:
                 sandbox = self._look(spec.handle)
                 if sandbox is not None and await self._is_healthy(sandbox):
-                    logger.info("started sandbox %s (pid %d)", spec.handle, sandbox.pid)
+                    logger.info("sandbox %s: started (pid %d)", spec.handle, sandbox.pid)
                     return sandbox
                 await asyncio.sleep(_STEP)
         except BaseException:
@@ -294,7 +298,7 @@ class Supervisor:
                 health = {}
             if not is_good_enough(health):
                 return False
-            logger.info("ending sandbox %s: the limit is reached", sandbox.handle)
+            logger.info("sandbox %s: ending, %d sandboxes run already", sandbox.handle, self._limit)
             await self._end(sandbox)
             return True
 

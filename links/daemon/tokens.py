@@ -188,8 +188,14 @@ class TokenKeeper:
             except PairAgain:
                 return  # who connects next says so; an open connection is the server's to end
             except RenewalFailed as exc:
-                logger.warning("the token could not be renewed: %s", exc)
-                await self._sleep(backoff.next())
+                wait = backoff.next()
+                logger.warning(
+                    "link to %s: token renewal failed, retrying in %.0f s: %s",
+                    self._store.server,
+                    wait,
+                    exc,
+                )
+                await self._sleep(wait)
             else:
                 backoff.tries = 0
 
@@ -223,7 +229,11 @@ class TokenKeeper:
                 self._store.write(tokens)
             except OSError as exc:
                 # The old ones stay good until a new one is used for renewing.
-                logger.warning("the new token can't be stored: %s", exc.strerror)
+                logger.warning(
+                    "link to %s: new token not written to disk, the stored one stays valid: %s",
+                    self._store.server,
+                    exc.strerror,
+                )
             return tokens
 
     def _ask(self, held: Tokens) -> Tokens:

@@ -41,7 +41,7 @@ class Listener:
         self._server = HttpServer(InternalApp(), ws_max_size=MAX_MESSAGE, ws_ping_interval=20.0)
         await self._server.start(sock)
         held_machines.take_requests_at(address)
-        logger.info("other processes reach this one at %s", address)
+        logger.info("links: accepting other server processes' requests at %s", address)
         return address
 
     async def stop(self) -> None:

@@ -173,7 +173,7 @@ async def test_who_wakes_does_not_wait_for_the_rest_of_a_pause(away, server):
     await lasts(away, 3 * MINUTE, asked=lambda: server.refused)  # pauses are long by now
     server.refusing = 0
     # The last answer is read, and the pause begun: what is measured is who sleeps in a pause.
-    await auntil(lambda: away.laptop.log().count("Next try") > server.refused)
+    await auntil(lambda: away.laptop.log().count("reconnecting in") > server.refused)
 
     away.hands.sleep(HOUR)  # not a second passes for the program
 
