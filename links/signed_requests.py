@@ -122,7 +122,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
             return b"".join(chunks)
 
 
-async def say_json(
+async def send_json(
     send: Send,
     status: int,
     value: dict[str, Any] | None,
@@ -137,7 +137,7 @@ async def say_json(
     await send({"type": "http.response.body", "body": body})
 
 
-async def while_asked(work: Coroutine[Any, Any, None], receive: Receive) -> None:
+async def until_disconnect(work: Coroutine[Any, Any, None], receive: Receive) -> None:
     """Run ``work``, and end it when whoever asked has gone; ``receive`` tells nothing else now."""
     working = asyncio.ensure_future(work)
     gone = asyncio.create_task(_gone(receive))

@@ -1,23 +1,23 @@
-"""What a machine that comes back says of its absence: did it sleep, or was it merely cut off?
+"""What a reconnecting machine reports about its absence: asleep, or only cut off?
 
-The server sees silence both times, and takes the next silence for what this one was.
+The server sees silence in both cases, and assumes that the next silence has the same cause.
 """
 
 from __future__ import annotations
 
-from links.daemon.clock import Clock, SleepSense
+from links.daemon.clock import Clock, SleepDetector
 
 
 class Absence:
-    """Remembers, from one greeting to the next, how far apart the two clocks were."""
+    """Compares the drift of the two clocks from one greeting to the next."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._sense: SleepSense | None = None
+        self._sense: SleepDetector | None = None
 
-    def told(self) -> dict[str, bool]:
-        """Return what to add to a greeting: nothing at the first."""
+    def greeting_fields(self) -> dict[str, bool]:
+        """Return the fields to add to a greeting; none for the first."""
         if self._sense is None:
-            self._sense = SleepSense(self._clock)
+            self._sense = SleepDetector(self._clock)
             return {}
         return {"slept": self._sense.slept()}

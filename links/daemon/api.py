@@ -1,4 +1,4 @@
-"""The few plain HTTP requests of a laptop to its server."""
+"""The plain HTTP requests that a laptop sends to its server."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from links.wire.messages import MachineStatus, Registered, Registration
 
 
 class RegistrationFailed(Exception):
-    """The server can't be reached, or refuses for now; trying again may help."""
+    """The server is unreachable or refuses for now; a retry may succeed."""
 
 
 class NotRegistered(Exception):
-    """The link's secret is worth nothing any more: register again."""
+    """The link's secret is no longer valid: register again."""
 
 
 async def register(server: str, registration: Registration, *, token: str) -> Registered:
     """Return the link's new secret.
 
     Raises:
-        SignedOut, TooOld: trying again does not help.
-        RegistrationFailed: it may.
+        SignedOut, TooOld: a retry will not succeed.
+        RegistrationFailed: a retry may succeed.
     """
     status, body = await _send(
         f"{server}/api/links",
@@ -53,7 +53,7 @@ async def register(server: str, registration: Registration, *, token: str) -> Re
 
 
 async def find_command(server: str) -> str:
-    """Return the command that starts the program that fits the server, if it tells one."""
+    """Return the command that starts the server's own deco_link, if it offers one."""
     try:
         status, body = await _send(f"{server}/dist/", method="GET", headers={}, timeout=5)
     except RegistrationFailed:
@@ -67,11 +67,11 @@ async def find_command(server: str) -> str:
 async def heartbeat(
     server: str, registered: Registered, *, token: str, status: MachineStatus | None
 ) -> None:
-    """Tell that a machine without a tunnel lives, and what it can do if that changed.
+    """Report that a machine without a tunnel is alive, with its ``status`` if that changed.
 
     Raises:
         NotRegistered: the server does not know the link, or not by this secret.
-        RegistrationFailed: it could not be told.
+        RegistrationFailed: the server did not accept it.
     """
     body = json.dumps(status.as_json()).encode() if status else b""
     headers = {**_proof(registered), LINK_TOKEN: token, "Content-Type": "application/json"}
@@ -79,16 +79,16 @@ async def heartbeat(
         f"{server}/api/links/heartbeat", method="POST", headers=headers, body=body, timeout=5
     )
     if answered in (401, 404, 410):
-        raise NotRegistered("The server does not know this machine any more.")
+        raise NotRegistered("The server no longer knows this machine.")
     if answered != 204:
         raise RegistrationFailed(f"The heartbeat was refused: HTTP {answered}.")
 
 
 async def deregister(server: str, registered: Registered) -> None:
-    """Tell the server that this machine stops; it finds out by itself where this fails.
+    """Tell the server that this machine stops; if this fails, its deadline marks it offline.
 
     Raises:
-        RegistrationFailed: it could not be told.
+        RegistrationFailed: the server could not be reached.
     """
     await _send(f"{server}/api/links/me", method="DELETE", headers=_proof(registered), timeout=3)
 

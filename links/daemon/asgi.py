@@ -1,4 +1,4 @@
-"""Hands the tunnel's streams to an ASGI application in this process."""
+"""Serves the tunnel's streams with an ASGI application in this process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class AnswerBroken(Exception):
-    """Raised by an application whose answer can't be completed, through no fault of its own."""
+    """Raised by an application that can't complete its answer because its upstream failed."""
 
 
 class Server:
@@ -30,11 +30,11 @@ class Server:
         task = asyncio.get_running_loop().create_task(self._serve(stream))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        # Whoever asked has gone: the program behind us must notice.
+        # The client is gone: cancel, so that the program behind us notices.
         stream.on_lost = task.cancel  # type: ignore[assignment]
 
     async def close(self) -> None:
-        """End every request that is under way."""
+        """Cancel every request in progress."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -65,15 +65,15 @@ class Server:
 
 
 class _Exchange:
-    """One request and its answer, in ASGI's words."""
+    """One request and its answer as ASGI messages."""
 
-    __slots__ = ("_head", "_is_asked", "is_answered", "scope", "stream")
+    __slots__ = ("_head", "_is_body_read", "is_answered", "scope", "stream")
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.is_answered = False
         self._head: AnswerHead | None = None
-        self._is_asked = False  # whether the request has come whole
+        self._is_body_read = False  # whether the whole request was received
         assert stream.request_head is not None
         self.scope: Scope = {
             **_scope_of(stream.request_head),
@@ -83,14 +83,14 @@ class _Exchange:
         }
 
     async def receive(self) -> Message:
-        if self._is_asked:
-            # There is nothing more to come but a reset, and that cancels this task.
+        if self._is_body_read:
+            # Only a reset can follow, and that cancels this task.
             await asyncio.get_running_loop().create_future()
         try:
             data = await self.stream.read()
         except StreamLost:
             return {"type": "http.disconnect"}
-        self._is_asked = not data
+        self._is_body_read = not data
         return {"type": "http.request", "body": data, "more_body": bool(data)}
 
     async def send(self, message: Message) -> None:
@@ -106,7 +106,8 @@ class _Exchange:
                 self.stream.finish()
 
     async def fail(self) -> None:
-        """Answer 500, or void the stream when the answer has begun: never a half for a whole."""
+        """Answer 500, or reset the stream if the answer has started: a partial one must not pass
+        for the whole."""
         if self._head is not None:
             self.stream.close("failed")
             return
@@ -115,29 +116,29 @@ class _Exchange:
 
 
 class _Socket:
-    """One WebSocket, in ASGI's words."""
+    """One WebSocket as ASGI messages."""
 
-    __slots__ = ("_is_accepted", "_is_asked", "_socket", "is_answered", "scope", "stream")
+    __slots__ = ("_is_accepted", "_is_connecting", "_socket", "is_answered", "scope", "stream")
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.is_answered = False
         self._socket = TunnelSocket(stream)
-        self._is_asked = self._is_accepted = False
+        self._is_connecting, self._is_accepted = True, False
         assert stream.request_head is not None
         headers = dict(stream.request_head.headers)
-        wanted = headers.get("sec-websocket-protocol", "").split(",")
+        offered = headers.get("sec-websocket-protocol", "").split(",")
         self.scope: Scope = {
             **_scope_of(stream.request_head),
             "type": "websocket",
             "scheme": "ws",
-            "subprotocols": [name.strip() for name in wanted if name.strip()],
+            "subprotocols": [name.strip() for name in offered if name.strip()],
             "extensions": {REFUSALS: {}},
         }
 
     async def receive(self) -> Message:
-        if not self._is_asked:
-            self._is_asked = True
+        if self._is_connecting:
+            self._is_connecting = False
             return {"type": "websocket.connect"}
         message = await self._socket.receive()
         if isinstance(message, Closed):
@@ -167,11 +168,11 @@ class _Socket:
             await self._end(None, message["status"])
 
     async def fail(self) -> None:
-        """Close as broken, or answer 500 when it was not accepted yet."""
+        """Close with an internal error, or answer 500 if it was not accepted yet."""
         await self._end(Closed(INTERNAL) if self._is_accepted else None, 500)
 
     async def _end(self, closed: Closed | None, status: int) -> None:
-        """Say goodbye, or refuse with ``status``. The first one counts."""
+        """Close, or refuse with ``status``. Only the first call counts."""
         if self.is_answered:
             return
         self.is_answered = True

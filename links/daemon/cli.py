@@ -39,13 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "server",
         nargs="?",
         help="address of the server, such as https://mesh.example (default: MESH_CLUSTER_URL, or"
-        " the one server that this machine is linked to)",
+        " the only server that this machine is linked to)",
     )
     parser.add_argument(
         "--token-file",
         type=Path,
         metavar="FILE",
-        help="use the bearer token in FILE, instead of linking this machine in the browser",
+        help="use the bearer token in FILE instead of approving this machine in the browser",
     )
     parser.add_argument(
         "--allow",
@@ -53,44 +53,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="a folder that agents may work in; may be given more than once",
+        help="a folder that agents may work in; repeatable",
     )
     parser.add_argument(
         "--acp",
         action="append",
         default=[],
         metavar="NAME=COMMAND",
-        help="a program that speaks ACP on stdio, as the agent acp:NAME; may be given more than"
-        " once. The server's operator describes it in the catalog (MESH_CATALOG)",
+        help="a program that speaks ACP on stdio, offered as the agent acp:NAME; repeatable. The"
+        " server's operator describes it in the catalog (MESH_CATALOG)",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--no-tunnel",
         action="store_true",
-        help="listen on 127.0.0.1 and be called there, by a server on this machine that has"
+        help="listen on 127.0.0.1 for a server on this machine that runs with"
         " MESH_ALLOW_LOCALHOST_LINKS=1",
     )
     where.add_argument(
         "--tunnel-url",
         default="",
         metavar="URL",
-        help="be called at this https:// address of your own, which leads to --port here; the"
-        " server's operator allows its host with MESH_LINK_HOSTS",
+        help="have the server call this https:// address of yours, which must lead to --port here;"
+        " the server's operator allows its host with MESH_LINK_HOSTS",
     )
     parser.add_argument(
         "--port",
         type=int,
         default=PORT,
-        help=f"port of --no-tunnel and --tunnel-url (default: {PORT})",
+        help=f"port for --no-tunnel and --tunnel-url (default: {PORT})",
     )
     parser.add_argument(
         "--local-sandbox-provider",
         action="store_true",
-        help="development: beside a server on this machine; with MESH_ALLOW_LOCALHOST_LINKS=1 it"
-        " signs in with the session that the server minted",
+        help="for development, beside a server on this machine: with MESH_ALLOW_LOCALHOST_LINKS=1,"
+        " sign in with the session that the server minted",
     )
     parser.add_argument(
-        "--name", default=socket.gethostname(), help="what this machine is called in the chat"
+        "--name", default=socket.gethostname(), help="name of this machine in the chat"
     )
 
 
@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog=program(),
         description=DESCRIPTION,
-        epilog=f"Commands beside linking, each with --help: {', '.join(COMMANDS)}.",
+        epilog=f"Other commands, each with --help: {', '.join(COMMANDS)}.",
     )
     parser.add_argument("--version", action="version", version=VERSION)
     add_arguments(parser)
@@ -118,10 +118,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def config_of(given: argparse.Namespace) -> Config:
-    """Return the configuration that the arguments make.
+    """Return the configuration that the arguments describe.
 
     Raises:
-        ValueError: an argument can't be used; the text says which and why.
+        ValueError: an argument is invalid; the text says which and why.
     """
     home = home_of()
     session = _session(given, home)
@@ -132,7 +132,7 @@ def config_of(given: argparse.Namespace) -> Config:
     for folder in given.allow:
         real = folder.expanduser().resolve()
         if not real.is_dir():
-            raise ValueError(f"--allow {folder}: there is no such folder.")
+            raise ValueError(f"--allow {folder}: this folder does not exist.")
         allowed.append(real)
     return Config(
         server=server,
@@ -147,40 +147,40 @@ def config_of(given: argparse.Namespace) -> Config:
 
 
 def _session(given: argparse.Namespace, home: Path) -> Session | None:
-    """Return the local session, where one is asked for and the machine allows it."""
-    wanted = given.local_sandbox_provider and given.token_file is None
-    return wait_for_session(home) if wanted and env.read().allow_localhost_links else None
+    """Return the local session, if it is requested and this machine allows it."""
+    is_requested = given.local_sandbox_provider and given.token_file is None
+    return wait_for_session(home) if is_requested and env.read().allow_localhost_links else None
 
 
 def _agents(given: Sequence[str]) -> tuple[Agent, ...]:
     agents: dict[str, Agent] = {}
-    ours = {program.kind for program in agent_programs.load()}  # known to ask before they act
+    ours = {program.kind for program in agent_programs.load()}  # these ask before they act
     for text in given:
         name, _, command = text.partition("=")
-        agent = Agent(name, tuple(shlex.split(command)))  # its ValueError: an open quote
+        agent = Agent(name, tuple(shlex.split(command)))  # raises ValueError for an open quote
         if not ACP.fullmatch(agent.kind) or not agent.command:
-            raise ValueError(f"--acp {text}: NAME=COMMAND is needed, the name of a-z, 0-9 and -.")
+            raise ValueError(f"--acp {text}: use NAME=COMMAND, with a name of a-z, 0-9 and -.")
         if agent.kind in ours or name in agents:
-            raise ValueError(f"--acp {text}: there is an agent of that name already.")
+            raise ValueError(f"--acp {text}: an agent of this name exists already.")
         agents[name] = agent
     return tuple(agents.values())
 
 
 def _address(given: argparse.Namespace) -> str:
-    """Return where the server is to call this machine; nothing for the tunnel."""
+    """Return the address at which the server calls this machine; empty for the tunnel."""
     if not 0 < given.port < 65536:
-        raise ValueError(f"--port {given.port}: a number from 1 to 65535 is needed.")
+        raise ValueError(f"--port {given.port}: use a number from 1 to 65535.")
     if given.no_tunnel:
         return f"http://localhost:{given.port}"
     if given.tunnel_url and not is_own_url(given.tunnel_url):
-        raise ValueError(f"--tunnel-url {given.tunnel_url}: https://name.example is needed.")
+        raise ValueError(f"--tunnel-url {given.tunnel_url}: use https://name.example.")
     return str(given.tunnel_url).rstrip("/")
 
 
 def run(config: Config) -> int:
     """Run the daemon in a new event loop; return the exit code."""
     _log_to(config.log_file)
-    # After the arguments are known to be right: wrong use is answered at once.
+    # Imported after the arguments were checked, so that wrong use is reported immediately.
     from links.daemon import main as daemon
 
     try:
@@ -188,7 +188,7 @@ def run(config: Config) -> int:
             runner.run(daemon.run(config))
     except Stop as exc:
         return _say(exc)
-    except KeyboardInterrupt:  # before the handlers were set
+    except KeyboardInterrupt:  # before the signal handlers were installed
         return 0
     return 0
 
@@ -201,7 +201,7 @@ def _say(why: Stop) -> int:
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop
-    except ImportError:  # where it can't be had: slower, and otherwise the same
+    except ImportError:  # not available here: slower, otherwise the same
         return None
     return uvloop.new_event_loop
 
@@ -211,7 +211,7 @@ def _log_to(path: Path) -> None:
     handlers: list[logging.Handler] = [
         RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=2, encoding="utf-8")
     ]
-    # A person, or systemd's journal. Any other file would grow for as long as the link runs.
+    # A terminal or systemd's journal. Any other file would grow as long as the link runs.
     if sys.stderr.isatty() or "JOURNAL_STREAM" in os.environ:
         handlers.append(logging.StreamHandler())
     logging.basicConfig(
@@ -220,7 +220,7 @@ def _log_to(path: Path) -> None:
         style="{",
         handlers=handlers,
     )
-    # Theirs speak of every handshake, with headers.
+    # Its messages contain every handshake, with headers.
     logging.getLogger("websockets").setLevel(logging.ERROR)
 
 

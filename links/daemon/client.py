@@ -1,4 +1,4 @@
-"""The laptop's end of the tunnel: one outgoing WebSocket, frames handled where they arrive."""
+"""The laptop's end of the tunnel: one outgoing WebSocket, frames handled as they arrive."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from links.wire.tunnel import Tunnel
 logger = logging.getLogger(__name__)
 
 _STEP: Final = 0.02
-UNSENT: Final = 128 * 1024  # bytes the system may hold back: what a token waits behind at most
+UNSENT: Final = 128 * 1024  # bytes in the kernel's send buffer that a frame waits behind at most
 
 
 class TunnelClient(ClientConnection):
     """A WebSocket whose messages go straight into the tunnel: no queue, no task, no wake-up.
 
-    ``attach`` must be called before the event loop runs again after the handshake; what came
-    with the handshake's own packet is kept until then.
+    ``attach`` must be called before the event loop runs again after the handshake; frames that
+    arrived with the handshake's packet are kept until then.
     """
 
     _peer: Peer | None = None
@@ -40,19 +40,19 @@ class TunnelClient(ClientConnection):
     heard_at = 0.0
 
     async def first_message(self) -> bytes:
-        """Return the first frame's bytes, of a connection that is only tried and not attached.
+        """Return the first frame's bytes of a connection that is only tested, not attached.
 
         Raises:
-            OSError: it closed before there was one.
+            OSError: the connection closed before a frame arrived.
         """
         while not self._early:
             if self.protocol.state is not State.OPEN:
-                raise ConnectionResetError("it closed at once")
+                raise ConnectionResetError("the connection was closed immediately")
             await asyncio.sleep(_STEP)
         return self._early[0]
 
     def attach(self, info: dict[str, Any], *, on_open: Callable[[Stream], None]) -> Peer:
-        """Begin the tunnel: greet, and give streams that the server opens to ``on_open``."""
+        """Start the tunnel: greet, and pass streams that the server opens to ``on_open``."""
         self._on_open = on_open
         self._peer = Peer(Tunnel("laptop", info), self, self._wake)
         self.heard_at = self.loop.time()
@@ -62,8 +62,8 @@ class TunnelClient(ClientConnection):
             self._take(message)
         return self._peer
 
-    def say_status(self, info: dict[str, Any]) -> None:
-        """Tell the server what the machine can do now."""
+    def send_status(self, info: dict[str, Any]) -> None:
+        """Report the machine's present capabilities to the server."""
         if self._peer is not None:
             self._peer.tunnel.status(info)
             self._wake()
@@ -73,7 +73,7 @@ class TunnelClient(ClientConnection):
         super().connection_made(transport)
 
     def process_event(self, event: Any) -> None:
-        # Frames of the tunnel only; the handshake and control frames are the library's.
+        # Only data frames are ours; the library handles the handshake and control frames.
         if self.response is None or event.opcode not in _DATA:
             super().process_event(event)
             return
@@ -81,7 +81,7 @@ class TunnelClient(ClientConnection):
 
     def _on_frame(self, frame: Frame) -> None:
         if frame.opcode is Opcode.TEXT:
-            self._break(TunnelError("Text came where frames are due."))
+            self._break(TunnelError("A text message arrived; frames are binary."))
             return
         data = bytes(frame.data)
         if not frame.fin or self._parts:  # a proxy may cut messages into fragments
@@ -110,7 +110,7 @@ class TunnelClient(ClientConnection):
             self.send_data()
 
     def _wake(self) -> None:
-        # Once in a turn of the loop: what piles up in that turn goes out as one message.
+        # Once per loop iteration: what queues up in that iteration is sent as one message.
         if not self._flush_due:
             self._flush_due = True
             self.loop.call_soon(self._flush)
@@ -135,13 +135,13 @@ class TunnelClient(ClientConnection):
         if self._peer is not None:
             self._peer.lose("disconnected")
 
-    # What the peer tells
+    # Callbacks of the peer
 
     def on_hello(self, info: dict[str, Any]) -> None:
         logger.debug("link: the server runs version %s", info.get("version"))
 
     def on_status(self, info: dict[str, Any]) -> None:
-        pass  # said by laptops only
+        pass  # only laptops send it
 
     def on_pong(self, payload: bytes) -> None:
         pass  # heard_at moved
@@ -164,7 +164,7 @@ async def dial(server: str, *, token: str) -> TunnelClient:
     """Return an open connection, not yet attached.
 
     Raises:
-        OSError, TimeoutError, websockets.exceptions.WebSocketException: it can't be had.
+        OSError, TimeoutError, websockets.exceptions.WebSocketException: connecting failed.
     """
     url = connect_url(server)
     host = urlsplit(url).hostname or ""
@@ -173,9 +173,9 @@ async def dial(server: str, *, token: str) -> TunnelClient:
         create_connection=TunnelClient,
         additional_headers={"Authorization": f"Bearer {token}"},
         compression=None,
-        # The system's proxy, except where no proxy could reach.
+        # The system's proxy, except for loopback, which no proxy can reach.
         proxy=None if host in LOOPBACK else True,
-        ping_interval=None,  # both ends watch by the tunnel's own pings
+        ping_interval=None,  # the tunnel has pings of its own
         close_timeout=3,
         max_size=None,  # the tunnel has limits of its own
     )

@@ -1,4 +1,4 @@
-"""What the program knows of time: two clocks and a way to wait, in one place that tests move."""
+"""The program's two clocks and its way to wait, in one place that tests can control."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-TICK: Final = 1.0  # seconds: no event tells of a wake-up, only the clocks, looked at this often
-SLEPT: Final = 20.0  # seconds by which the wall clock ran ahead of the other: the machine slept
+TICK: Final = 1.0  # seconds between two checks for a wake-up, which no event reports
+SLEPT: Final = 20.0  # seconds that the wall clock must gain on the steady one to mean sleep
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """``wall`` goes on while the machine sleeps, ``steady`` and ``sleep`` stand still."""
+    """``wall`` advances while the machine sleeps; ``steady`` and ``sleep`` don't."""
 
     wall: Callable[[], float] = time.time
     steady: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    async def sleep_or_wake(self, seconds: float, sense: SleepSense | None = None) -> None:
-        """Wait; a machine that wakes from sleep does not wait any longer.
+    async def sleep_or_wake(self, seconds: float, detector: SleepDetector | None = None) -> None:
+        """Wait for ``seconds``, or until the machine wakes from sleep.
 
-        Nor does one that has slept since ``sense`` was made.
+        Returns immediately if it has slept since ``detector`` was created.
         """
-        sense = sense or SleepSense(self)
+        detector = detector or SleepDetector(self)
         end = self.steady() + seconds
-        while (left := end - self.steady()) > 0 and not sense.slept():
+        while (left := end - self.steady()) > 0 and not detector.slept():
             await self.sleep(min(TICK, left))
 
 
-class SleepSense:
-    """Tells sleep from the wall clock running ahead of the one that stands still meanwhile."""
+class SleepDetector:
+    """Detects sleep: the wall clock advances meanwhile, the steady clock does not."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""What the link program was told, and where it keeps its state."""
+"""The link program's configuration, and where it keeps its state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PORT: Final = 5174
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A program that speaks ACP on stdio, and what it is called."""
+    """A program that speaks ACP on stdio, and its name."""
 
     name: str
     command: tuple[str, ...]
@@ -34,12 +34,12 @@ class Config:
     server: str
     home: Path
     name: str
-    token_file: Path | None = None  # None: the machine is paired, and renews its own
+    token_file: Path | None = None  # None: the machine is paired, and renews its tokens
     allowed: tuple[Path, ...] = ()
-    address: str = ""  # where the server calls this machine; empty: through the tunnel
-    port: int = PORT  # where it listens for that, on 127.0.0.1
+    address: str = ""  # where the server calls this machine; empty: it uses the tunnel
+    port: int = PORT  # where this machine listens for that, on 127.0.0.1
     sandbox_command: tuple[str, ...] | None = None  # None: the real one
-    acp: tuple[Agent, ...] = ()  # programs that the person named
+    acp: tuple[Agent, ...] = ()  # programs given with --acp
 
     @property
     def sandboxes(self) -> Path:
@@ -51,18 +51,18 @@ class Config:
 
 
 def program() -> str:
-    """Return what this program is called where it was started."""
+    """Return the name under which this program was started."""
     return "deco link" if Path(sys.argv[0]).name == "deco" else "deco_link"
 
 
 def own_command(*words: str) -> str:
-    """Return the command line by which the person starts this program, with ``words``."""
+    """Return the command line that starts this program with ``words``."""
     start = [sys.executable, sys.argv[0]] if Path(sys.argv[0]).name == "manage.py" else []
     return shlex.join([*start, *program().split(), *words])
 
 
 def machine_id(home: Path) -> str:
-    """Return this machine's id: 32 hex digits, made once, readable by the owner only."""
+    """Return this machine's id: 32 hex digits, generated once, readable by the owner only."""
     path = home / "machine-id"
     try:
         known = read_plain(path).strip()

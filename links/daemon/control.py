@@ -1,6 +1,6 @@
-"""The laptop's control plane: signed requests about sandboxes, and on to them.
+"""The laptop's control plane: signed requests that manage sandboxes or are forwarded to them.
 
-An ASGI application, so that it is the same over the tunnel and over a listening socket.
+An ASGI application, so that it works alike over the tunnel and over a listening socket.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from urllib.parse import parse_qs
 
 from links.daemon.asgi import AnswerBroken
 from links.daemon.errors import InvalidJson, NotFound, SandboxDown
-from links.daemon.sandbox_folders import Keeper
+from links.daemon.sandbox_folders import SandboxFolders
 from links.daemon.spec import checked_handle, parse_spec
 from links.daemon.supervisor import Sandbox, Supervisor, authorization
 from links.local_websockets import dial_socket
-from links.signed_requests import Verifier, say_json, target_of
+from links.signed_requests import Verifier, send_json, target_of
 from links.sockets import join, refuse
 from links.upstream import Headers, UpstreamError
 from links.wire import signing
@@ -32,8 +32,8 @@ from mesh.lib.targets import checked_target
 
 logger = logging.getLogger(__name__)
 
-# Of one hop, or for us: not for the program behind.
-_OURS: Final = {
+# Hop-by-hop headers, and those meant for us.
+_NOT_FORWARDED: Final = {
     b"authorization",
     b"connection",
     b"content-length",
@@ -43,14 +43,14 @@ _OURS: Final = {
     b"upgrade",
     *(name.encode() for name in signing.HEADERS),
 }
-# How an agent's program that is not signed in ends a run, in a sandbox's events.
+# The event with which a sandbox ends a run whose agent is not signed in.
 SIGN_IN_MISSING: Final = b'"type":"error","code":"not_signed_in"'
-_OF_HOP: Final = {b"connection", b"keep-alive", b"transfer-encoding"}
+_HOP_BY_HOP: Final = {b"connection", b"keep-alive", b"transfer-encoding"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """The sandbox that a request is for, and what it is to be asked."""
+class _Endpoint:
+    """The sandbox that a request is for, the target there, and the header that opens it."""
 
     sandbox: Sandbox
     target: str
@@ -58,7 +58,7 @@ class _Place:
 
 
 class ControlPlane:
-    """Verifies each request against the link's secret of the moment, then carries it out."""
+    """Verifies each request against the link's current secret, then executes it."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class ControlPlane:
     ) -> None:
         self._verifier = Verifier(secret, clock=clock)
         self._supervisor = supervisor
-        self._keeper = Keeper(supervisor)
+        self._folders = SandboxFolders(supervisor)
         self._allowed = tuple(allowed)
         self._on_sign_in_missing = on_sign_in_missing
 
@@ -88,9 +88,9 @@ class ControlPlane:
                 logger.warning(
                     "request %s %s: %s (%s)", scope["method"], scope["path"], exc.code, exc
                 )
-            # Tells our refusals from those of an app in a sandbox, whose answers pass as they are.
+            # Distinguishes our refusals from answers of an app in a sandbox, which pass unchanged.
             refusal = (REFUSAL.encode(), exc.code.encode())
-            await say_json(send, exc.status, exc.body(), [refusal])
+            await send_json(send, exc.status, exc.body(), [refusal])
 
     async def _route(self, scope: Scope, body: bytes, send: Send) -> None:
         method, path = scope["method"], scope["raw_path"].decode("latin-1")
@@ -99,33 +99,33 @@ class ControlPlane:
         elif path == "/api/sandboxes" and method == "POST":
             await self._ensure(body, send)
         elif path == "/api/sandboxes" and method == "GET":
-            await say_json(send, 200, {"sandboxes": self._supervisor.listing()})
+            await send_json(send, 200, {"sandboxes": self._supervisor.listing()})
         elif path.startswith("/api/sandboxes/"):
-            await self._care(method, path.removeprefix("/api/sandboxes/"), scope, send)
+            await self._manage(method, path.removeprefix("/api/sandboxes/"), scope, send)
         else:
             raise NotFound
 
-    async def _care(self, method: str, rest: str, scope: Scope, send: Send) -> None:
-        """Describe, end, remove or bring back one sandbox."""
+    async def _manage(self, method: str, rest: str, scope: Scope, send: Send) -> None:
+        """Describe, stop, remove or restore one sandbox."""
         name, slash, verb = rest.partition("/")
         handle = checked_handle(name)
         query = parse_qs(scope["query_string"])
         flags = (b"force", b"remove", b"journal")
         force, remove, journal = (query.get(flag) == [b"1"] for flag in flags)
         if method == "GET" and not slash:
-            await say_json(send, 200, await self._keeper.describe(handle))
+            await send_json(send, 200, await self._folders.describe(handle))
         elif method == "DELETE" and not slash and remove:
-            until = await self._keeper.remove(handle, force=force)
-            await say_json(send, 200, {"removed": True, "restorableUntil": int(until * 1000)})
+            until = await self._folders.remove(handle, force=force)
+            await send_json(send, 200, {"removed": True, "restorableUntil": int(until * 1000)})
         elif method == "DELETE" and not slash and journal:
-            await self._keeper.forget_journal(handle)
-            await say_json(send, 204, None)
+            await self._folders.forget_journal(handle)
+            await send_json(send, 204, None)
         elif method == "DELETE" and not slash:
             await self._supervisor.delete(handle, force=force)
-            await say_json(send, 204, None)
+            await send_json(send, 204, None)
         elif method == "POST" and verb == "restore":
-            await self._keeper.restore(handle)
-            await say_json(send, 204, None)
+            await self._folders.restore(handle)
+            await send_json(send, 204, None)
         else:
             raise NotFound
 
@@ -137,57 +137,57 @@ class ControlPlane:
         if not isinstance(value, dict):
             raise InvalidJson
         spec = parse_spec(value, allowed=self._allowed)
-        # A caller that goes away must not leave a half-started sandbox behind.
+        # A caller that disconnects must not leave a half-started sandbox behind.
         await asyncio.shield(self._supervisor.ensure(spec))
-        await say_json(send, 200, {"sandboxApiUrl": f"/_sandbox/{spec.handle}"})
+        await send_json(send, 200, {"sandboxApiUrl": f"/_sandbox/{spec.handle}"})
 
     async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Connect a WebSocket to the sandbox."""
         try:
             self._verifier.verify(scope, b"")
-            place = self._place(checked_target(target_of(scope)))
+            endpoint = self._endpoint(checked_target(target_of(scope)))
         except AppError as exc:
             await receive()
             await refuse(scope, send, exc.status)
             return
-        headers = [pair for pair in scope["headers"] if pair[0] not in _OURS]
+        headers = [pair for pair in scope["headers"] if pair[0] not in _NOT_FORWARDED]
         opening = dial_socket(
-            place.sandbox.pool.path,
-            place.target,
-            [*headers, *place.proof],
+            endpoint.sandbox.pool.path,
+            endpoint.target,
+            [*headers, *endpoint.proof],
             scope.get("subprotocols", []),
         )
         await join(scope, receive, send, opening)
 
-    def _place(self, target: str) -> _Place:
-        """Return where ``target`` leads.
+    def _endpoint(self, target: str) -> _Endpoint:
+        """Return the sandbox that ``target`` names, and the target there.
 
         Raises:
             BadHandle, MissingHandle, UnknownHandle, SandboxDown: see there.
-            NotFound: there is no such address.
+            NotFound: there is no such route.
         """
         if not target.startswith("/_sandbox/"):
             raise NotFound
         _, _, handle, rest = target.split("/", 3) if target.count("/") >= 3 else ("", "", "", "")
         sandbox = self._supervisor.find(checked_handle(handle))
-        return _Place(sandbox, f"/_sandbox/{rest}", authorization(sandbox))
+        return _Endpoint(sandbox, f"/_sandbox/{rest}", authorization(sandbox))
 
     async def _forward(self, scope: Scope, body: bytes, send: Send) -> None:
-        """Stream the request to its sandbox, which knows nothing of handles, and back."""
-        place = self._place(target_of(scope))
-        headers = [pair for pair in scope["headers"] if pair[0] not in _OURS]
+        """Forward the request to its sandbox, and stream the answer back."""
+        endpoint = self._endpoint(target_of(scope))
+        headers = [pair for pair in scope["headers"] if pair[0] not in _NOT_FORWARDED]
         try:
-            answer = await place.sandbox.pool.request(
-                scope["method"], place.target, headers=[*headers, *place.proof], body=body
+            answer = await endpoint.sandbox.pool.request(
+                scope["method"], endpoint.target, headers=[*headers, *endpoint.proof], body=body
             )
         except UpstreamError as exc:
-            await self._supervisor.lost(place.sandbox)
+            await self._supervisor.on_unreachable(endpoint.sandbox)
             raise SandboxDown from exc
         try:
-            kept = [pair for pair in answer.headers if pair[0] not in _OF_HOP]
+            kept = [pair for pair in answer.headers if pair[0] not in _HOP_BY_HOP]
             await send({"type": "http.response.start", "status": answer.status, "headers": kept})
             async for chunk in answer.chunks():
-                if SIGN_IN_MISSING in chunk:  # at worst, one look at the programs too many
+                if SIGN_IN_MISSING in chunk:  # a false match costs one probe
                     self._on_sign_in_missing()
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})

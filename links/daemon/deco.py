@@ -1,4 +1,4 @@
-"""``deco link …``: the program's name once it is installed by itself."""
+"""``deco link …``: the program's name when it is installed without the server."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from links.daemon import cli
 from mesh.launch import make_path_safe
 from mesh.version import VERSION
 
-USAGE = "Usage: deco link SERVER   links this machine to a Mesh server; more: deco link --help"
+USAGE = "Usage: deco link SERVER   links this machine to a Mesh server; see also: deco link --help"
 
 
 def main() -> int:
-    """Run the command named first; return its exit code (2: there is no such command)."""
+    """Run the command named first; return its exit code (2: unknown command)."""
     make_path_safe()
     words = sys.argv[1:]
     if words[:1] == ["link"]:
@@ -20,9 +20,9 @@ def main() -> int:
     if words in (["--version"], ["-V"]):
         print(VERSION)
         return 0
-    asked = words in (["--help"], ["-h"])
-    print(USAGE, file=sys.stdout if asked else sys.stderr)
-    return 0 if asked else 2
+    is_help = words in (["--help"], ["-h"])
+    print(USAGE, file=sys.stdout if is_help else sys.stderr)
+    return 0 if is_help else 2
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""A link without a tunnel: the server calls this machine at an address, and heartbeats tell
-that it lives."""
+"""A link without a tunnel: the server calls this machine at an address, and heartbeats report
+that it is alive."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Final
 
 from links.daemon import api
 from links.daemon.clock import Clock
-from links.daemon.errors import Again, NotCalled, Superseded
+from links.daemon.errors import AddressNotHonoured, RetryLater, Superseded
 from links.daemon.tokens import RenewalFailed, TokenSource
 from links.wire.messages import MachineStatus, Registered
 from links.wire.timing import BEAT_EVERY
 
-SOON: Final = 3 * BEAT_EVERY  # a registration that did not last even so long …
-OFTEN: Final = 3  # … so many times in a row: another deco_link registers this machine, too
+SHORT_LIVED: Final = 3 * BEAT_EVERY  # a registration that was replaced sooner than this …
+MAX_SHORT_LIVED: Final = 3  # … this often in a row: another deco_link registers this machine too
 
 
-class Heart:
-    """Sends the heartbeats of the machine's registrations, one registration after the other."""
+class Heartbeats:
+    """Sends heartbeats for the machine's present registration."""
 
     def __init__(
         self, server: str, *, address: str, tokens: TokenSource, clock: Clock | None = None
@@ -29,24 +29,24 @@ class Heart:
         self._clock = clock or Clock()
         self._registered: Registered | None = None
         self._since = 0.0
-        self._cut_short = 0
+        self._short_lived = 0
 
     async def beat(
         self, registered: Registered, status: Callable[[], MachineStatus | None]
     ) -> None:
-        """Send heartbeats, with ``status`` where it changed, for as long as they are accepted.
+        """Send heartbeats, with ``status`` when it changed, as long as the server accepts them.
 
         Raises:
-            NotCalled: the server does not call machines at such an address.
+            AddressNotHonoured: the server does not allow machines at this address.
             api.NotRegistered: register again.
-            Superseded: somebody else does, again and again.
-            Again: the server can't be reached.
+            Superseded: another deco_link keeps registering this machine.
+            RetryLater: the server can't be reached.
         """
         if registered.tunnel_url != self._address:
-            raise NotCalled(f"The server does not call machines at {self._address}.")
+            raise AddressNotHonoured(f"The server does not allow machines at {self._address}.")
         if registered is not self._registered:
             self._registered, self._since = registered, self._clock.steady()
-        told = None
+        reported = None
         while True:
             now = status()
             try:
@@ -54,18 +54,18 @@ class Heart:
                     self._server,
                     registered,
                     token=await self._tokens.token(),
-                    status=now if now != told else None,
+                    status=now if now != reported else None,
                 )
             except api.NotRegistered:
-                self._count()
+                self._count_short_lived()
                 raise
             except (api.RegistrationFailed, RenewalFailed) as exc:
-                raise Again(str(exc)) from exc
-            told = now
+                raise RetryLater(str(exc)) from exc
+            reported = now
             await self._clock.sleep_or_wake(BEAT_EVERY)
 
-    def _count(self) -> None:
+    def _count_short_lived(self) -> None:
         lasted = self._clock.steady() - self._since
-        self._cut_short = self._cut_short + 1 if lasted < SOON else 0
-        if self._cut_short >= OFTEN:
+        self._short_lived = self._short_lived + 1 if lasted < SHORT_LIVED else 0
+        if self._short_lived >= MAX_SHORT_LIVED:
             raise Superseded

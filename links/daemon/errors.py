@@ -1,4 +1,4 @@
-"""What the link program refuses, and why it stops."""
+"""Errors of the link program: refused requests, and reasons to stop."""
 
 from __future__ import annotations
 
@@ -17,107 +17,109 @@ class InvalidJson(AppError):
 class MissingHandle(AppError):
     code = "missing_handle"
     text = "The sandbox's handle is missing."
-    hint = 'Send it as a text: {"handle": …}.'
+    hint = 'Send it as a string: {"handle": …}.'
 
 
 class BadHandle(AppError):
     code = "bad_handle"
     text = "A handle has 1 to 63 characters: a-z, 0-9 and dashes inside."
-    hint = "Use the handle that the server made."
+    hint = "Use the handle that the server generated."
 
 
 class BadSpec(AppError):
     code = "bad_spec"
-    text = "Folder, repository or branch is not of the expected form."
-    hint = "Texts are needed; a repository is {cloneUrl, branch?}."
+    text = "The folder, repository or branch is malformed."
+    hint = "Send strings; a repository is an object {cloneUrl, branch?}."
 
 
 class FolderNotAllowed(AppError):
     code = "folder_not_allowed"
-    text = "The folder is not one that this machine's person allowed."
-    hint = "Start deco_link with --allow and that folder, or one above it."
+    text = "This folder is not allowed on this machine."
+    hint = "Restart deco_link with --allow and this folder, or a parent folder."
 
 
 class NotFound(errors.NotFound):
-    text = "There is no such address on this machine."
-    hint = "Update the server, or deco_link."
+    text = "This machine has no such route."
+    hint = "Update the server or deco_link."
 
 
 class UnknownHandle(AppError):
     code = "unknown_handle"
     text = "This machine has no such sandbox."
-    hint = "Ensure it first: POST /api/sandboxes."
+    hint = "Create it first: POST /api/sandboxes."
     status = 404
 
 
 class SandboxDown(AppError):
     code = "sandbox_down"
-    text = "The sandbox does not run."
-    hint = "Ensure it again: POST /api/sandboxes."
+    text = "The sandbox is not running."
+    hint = "Start it again: POST /api/sandboxes."
     status = 502
 
 
 class SandboxBusy(AppError):
     code = "sandbox_busy"
-    text = "An agent is at work in the sandbox."
+    text = "An agent is working in the sandbox."
     hint = "Stop the run first, or delete with ?force=1."
     status = 409
 
 
 class UnsavedWork(AppError):
     code = "unsaved_work"
-    text = "Something in the sandbox is nowhere else."
+    text = "The sandbox contains work that exists nowhere else."
     hint = "Commit and push it, or remove the sandbox with ?force=1."
     status = 409
 
 
 class AlreadyThere(AppError):
     code = "already_there"
-    text = "A new sandbox of that handle was made since."
-    hint = "Remove that one first."
+    text = "A newer sandbox has this handle."
+    hint = "Remove the newer sandbox first."
     status = 409
 
 
 class SandboxFailed(AppError):
     code = "sandbox_failed"
     text = "The sandbox did not start."
-    hint = "Its last lines tell why; the whole log is sandbox.log in its folder."
+    hint = "Read the last lines of its log; the whole log is sandbox.log in its folder."
     status = 500
 
 
 class TooManySandboxes(AppError):
     code = "too_many_sandboxes"
-    text = "All sandboxes of this machine are at work."
+    text = "All sandboxes on this machine are busy."
     hint = "Stop a run, then try again."
     status = 503
 
 
-class Again(Exception):
-    """The connection is gone, or can't be had now; the text says why. It is tried again."""
+class RetryLater(Exception):
+    """The connection was lost or failed; the text says why. The link reconnects."""
 
 
 class Stop(AppError):
-    """The program can't go on; ``exit_code`` is documented in ``links.daemon.cli``."""
+    """The program must stop; ``links.daemon.cli`` documents ``exit_code``."""
 
     exit_code: ClassVar[int] = 1
 
 
 class NoToken(Stop):
     code = "no_token"
-    text = "There is no token."
-    hint = "Make one on the server with manage.py mesh_token --machine NAME, and pass --token-file."
+    text = "No token was found."
+    hint = (
+        "Create one on the server with manage.py mesh_token --machine NAME, and pass --token-file."
+    )
     exit_code = 2
 
 
 class SignedOut(Stop):
     code = "unauthorized"
     text = "The server does not accept the token."
-    hint = "Make a new one with manage.py mesh_token, and write it into the token file."
+    hint = "Create a new one with manage.py mesh_token, and write it to the token file."
     exit_code = 3
 
 
 class PairAgain(Stop):
-    """The server said for certain that this machine's sign-in has ended."""
+    """The server confirmed that this machine's sign-in has ended."""
 
     code = "signed_out"
     text = "This machine was signed out."
@@ -152,36 +154,36 @@ class CodeExpired(Stop):
 class TooOld(Stop):
     code = "upgrade_required"
     text = "This deco_link is too old for the server."
-    hint = "Open the server's page: “Connect your desktop” shows the command that fits it."
+    hint = "Open the server in a browser: “Connect your desktop” shows the matching command."
     exit_code = 4
 
     def __init__(self, text: str = "", *, command: str = "") -> None:
         super().__init__(text)
         self.command = command
         if command:
-            self.hint = f"Start the one that fits it: {command}"  # type: ignore[misc]
+            self.hint = f"Start the matching version: {command}"  # type: ignore[misc]
 
 
 class Superseded(Stop):
     code = "superseded"
     text = "Another deco_link took over this machine's link."
-    hint = "Only one can run for a machine; stop the other one to use this."
+    hint = "Only one can run per machine; stop the other one to use this one."
     exit_code = 5
 
 
 class PortTaken(Stop):
     code = "port_taken"
-    text = "The port is taken."
+    text = "The port is in use."
     hint = "Choose another with --port."
     exit_code = 2
 
 
-class NotCalled(Stop):
+class AddressNotHonoured(Stop):
     code = "address_not_honoured"
-    text = "The server does not call machines at such an address."
+    text = "The server does not allow machines at this address."
     hint = (
-        "Leave --no-tunnel and --tunnel-url out; or the server's operator allows it with"
-        " MESH_ALLOW_LOCALHOST_LINKS=1, or MESH_LINK_HOSTS."
+        "Leave out --no-tunnel and --tunnel-url, or ask the server's operator to allow the address"
+        " with MESH_ALLOW_LOCALHOST_LINKS=1 or MESH_LINK_HOSTS."
     )
     exit_code = 2
 

@@ -1,4 +1,4 @@
-"""The control plane on a loopback port, for a server that calls this machine by an address."""
+"""The control plane on a loopback port, for a server that calls this machine at an address."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from links.daemon.errors import PortTaken
-from links.signed_requests import UNPROVEN, while_asked
+from links.signed_requests import UNPROVEN, until_disconnect
 from links.sockets import MAX_MESSAGE
 from links.wire import signing
 from mesh.lib.asgi import App, Message, Receive, Scope, Send
@@ -15,43 +15,43 @@ from mesh.lib.asgi import App, Message, Receive, Scope, Send
 if TYPE_CHECKING:
     from mesh.http_server import HttpServer
 
-AT_ONCE: Final = 256  # requests; each may hold a body, and comes unproven
+MAX_CONCURRENT: Final = 256  # requests; each may hold a body before it is verified
 
 
-class _EndsWithReader:
-    """Ends a request when whoever asked has gone, as a stream of the tunnel does."""
+class _CancelOnDisconnect:
+    """Cancels a request when its client disconnects, as a stream of the tunnel does."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":  # a WebSocket's messages say by themselves that it is over
+        if scope["type"] != "http":  # a WebSocket's own messages report its end
             await self._app(scope, receive, send)
             return
-        asked = asyncio.Event()
+        is_body_read = asyncio.Event()
 
-        async def hear() -> Message:
+        async def receive_request() -> Message:
             message = await receive()
             if not message.get("more_body"):
-                asked.set()  # what comes next is the reader's leaving
+                is_body_read.set()  # only the disconnect can follow
             return message
 
-        async def leave() -> Message:
-            await asked.wait()
+        async def receive_disconnect() -> Message:
+            await is_body_read.wait()
             return await receive()
 
-        async def work() -> None:
-            given = {**scope, UNPROVEN: signing.MAX_UNPROVEN}
-            await self._app(given, hear, send)
+        async def respond() -> None:
+            limited = {**scope, UNPROVEN: signing.MAX_UNPROVEN}
+            await self._app(limited, receive_request, send)
 
-        await while_asked(work(), leave)
+        await until_disconnect(respond(), receive_disconnect)
 
 
 class Listener:
-    """Serves ``app`` on 127.0.0.1 while it is started: nobody else's network sees it."""
+    """Serves ``app`` on 127.0.0.1 only, from ``start`` to ``stop``."""
 
     def __init__(self, app: App, *, port: int) -> None:
-        self._app = _EndsWithReader(app)
+        self._app = _CancelOnDisconnect(app)
         self._port = port
         self._server: HttpServer | None = None
 
@@ -59,20 +59,22 @@ class Listener:
         """Listen.
 
         Raises:
-            PortTaken: another program has the port.
+            PortTaken: another program uses the port.
         """
-        # Only here: a link with a tunnel does without.
+        # Imported here: a link with a tunnel does not need it.
         from mesh.http_server import HttpServer
 
         try:
             sock = socket.create_server(("127.0.0.1", self._port), backlog=100)
         except OSError as exc:
-            raise PortTaken(f"Port {self._port} can't be had: {exc.strerror}.") from exc
-        self._server = HttpServer(self._app, limit_concurrency=AT_ONCE, ws_max_size=MAX_MESSAGE)
+            raise PortTaken(f"Port {self._port} is not available: {exc.strerror}.") from exc
+        self._server = HttpServer(
+            self._app, limit_concurrency=MAX_CONCURRENT, ws_max_size=MAX_MESSAGE
+        )
         await self._server.start(sock)
 
     async def stop(self) -> None:
-        """End every connection. Safe to repeat, and without a start."""
+        """Close every connection. Safe to repeat, and without ``start``."""
         if self._server is not None:
             await self._server.stop(within=0)
         self._server = None

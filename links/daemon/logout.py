@@ -1,6 +1,6 @@
-"""``deco_link logout [SERVER]``: end this machine's sign-in, there and here.
+"""``deco_link logout [SERVER]``: end this machine's sign-in, on the server and here.
 
-Exit codes: 0 done; 1 forgotten here, but the server could not be told; 2 wrong use.
+Exit codes: 0 done; 1 deleted here, but the server was not notified; 2 wrong use.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from links.daemon import oauth, web
 from links.daemon.home import home_of
 from links.daemon.tokens import RenewalFailed, TokenStore, list_servers
 
-DESCRIPTION = "Sign this machine out of a Mesh server. A deco_link that runs for it stops."
+DESCRIPTION = "Sign this machine out of a Mesh server. A deco_link that is running for it stops."
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(prog="deco_link logout", description=DESCRIPTION)
-    parser.add_argument("server", nargs="?", help="may be left out where there is only one")
+    parser.add_argument("server", nargs="?", help="may be omitted if there is only one")
     given = parser.parse_args(argv)
     home = home_of()
     known = list_servers(home)
@@ -35,7 +35,7 @@ def sign_out(home: Path, server: str) -> int:
     """Revoke the machine's tokens and forget them; return the exit code."""
     store = TokenStore(home, server)
     try:
-        with store.locked():  # else one that renews now would write them down again
+        with store.locked():  # else a renewal in progress would store new ones
             tokens = store.read()
             store.forget()
     except RenewalFailed as exc:
@@ -44,8 +44,10 @@ def sign_out(home: Path, server: str) -> int:
     try:
         if tokens is not None:
             oauth.revoke(server, tokens.refresh)
-    except (web.Unreachable, oauth.Refused, oauth.Odd) as exc:
-        print(f"Forgotten here, but {server} could not be told: {exc}", file=sys.stderr)
+    except (web.Unreachable, oauth.Refused, oauth.UnexpectedAnswer) as exc:
+        print(
+            f"The tokens were deleted here, but {server} was not notified: {exc}", file=sys.stderr
+        )
         return 1
     print(f"Signed out of {server}.")
     return 0
@@ -57,5 +59,5 @@ def _only(known: list[str]) -> str:
 
 def _choice(known: list[str]) -> str:
     if not known:
-        return "This machine is signed in nowhere."
-    return "Name the server; this machine is signed in at:\n" + "\n".join(known)
+        return "This machine is not signed in to any server."
+    return "Name the server; this machine is signed in to:\n" + "\n".join(known)

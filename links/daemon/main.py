@@ -1,4 +1,4 @@
-"""The link program: registers this machine, keeps its tunnel, serves its control plane."""
+"""The link program: registers this machine, keeps the tunnel open, serves the control plane."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from links.daemon import api, probe
 from links.daemon.absence import Absence
 from links.daemon.asgi import Server
 from links.daemon.client import TunnelClient, dial
-from links.daemon.clock import TICK, Clock, SleepSense
+from links.daemon.clock import TICK, Clock, SleepDetector
 from links.daemon.config import Config, machine_id
 from links.daemon.control import ControlPlane
-from links.daemon.direct import Heart
-from links.daemon.errors import Again, NoToken, PairAgain, SignedOut, Superseded, TooOld
+from links.daemon.direct import Heartbeats
+from links.daemon.errors import NoToken, PairAgain, RetryLater, SignedOut, Superseded, TooOld
 from links.daemon.listener import Listener
 from links.daemon.pairing import ensure_paired
-from links.daemon.sandbox_folders import Keeper
+from links.daemon.sandbox_folders import SandboxFolders
 from links.daemon.sandbox_process import COMMAND, with_agents
 from links.daemon.state import StateFile
 from links.daemon.supervisor import Supervisor
@@ -39,7 +39,7 @@ from mesh.version import VERSION
 logger = logging.getLogger(__name__)
 
 PROBE_AGAIN: Final = 60.0
-PROBE_READY: Final = 3600.0  # a program that was signed in may be signed out
+PROBE_READY: Final = 3600.0  # a signed-in program may have been signed out since
 
 
 class Daemon:
@@ -54,8 +54,8 @@ class Daemon:
         self._registered: Registered | None = None
         self._status: MachineStatus | None = None
         self._probing: asyncio.Task[None] | None = None
-        self._probed_at = -PROBE_READY  # when those that were ready were asked, too
-        self._is_doubted = False
+        self._probed_at = -PROBE_READY  # when the ready programs were last probed too
+        self._is_reprobe_due = False
         self._connection: TunnelClient | None = None
         self._has_been_up = False
         self._up_at: float | None = None
@@ -70,28 +70,28 @@ class Daemon:
             secret=lambda: self._registered.link_secret if self._registered else "",
             supervisor=self._supervisor,
             allowed=config.allowed,
-            on_sign_in_missing=self._doubt,
+            on_sign_in_missing=self._reprobe_ready,
         )
         self._server = Server(control)
-        # Instead of the tunnel, where the server calls us by an address:
+        # Instead of the tunnel, if the server calls us at an address:
         self._listener = Listener(control, port=config.port)
-        self._heart = Heart(
+        self._heartbeats = Heartbeats(
             config.server, address=config.address, tokens=self._tokens, clock=self._clock
         )
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Stay linked until ``stopping``; then say goodbye. Sandboxes go on.
+        """Stay linked until ``stopping``, then deregister. Sandboxes keep running.
 
         Raises:
-            Stop: the program can't go on by itself.
+            Stop: a person has to act before the program can continue.
         """
         self._supervisor.reconcile()
         pruning = run_in_background(
-            Keeper(self._supervisor).prune_for_ever(),
+            SandboxFolders(self._supervisor).prune_periodically(),
             what="sandboxes: pruning removed folders",
         )
         if self._config.address:
-            await self._listener.start()  # before the server hears of the address
+            await self._listener.start()  # before the server learns the address
         work = asyncio.create_task(self._stay_linked())
         stop = asyncio.create_task(stopping.wait())
         renewing = self._in_background(self._tokens.keep_fresh, what="token renewal")
@@ -103,48 +103,48 @@ class Daemon:
             stop.cancel()
             renewing.cancel()
             pruning.cancel()
-            await self._leave(work)
+            await self._shut_down(work)
             self._state.close()
 
     async def _stay_linked(self) -> None:
         backoff = Backoff()
         while True:
             self._up_at = None
-            self._state.tell("connecting")
+            self._state.set_phase("connecting")
             try:
                 await self._link_once()
-            except Again as exc:
-                sense = SleepSense(self._clock)  # the lid may close while this is written down
-                backoff.connected_for(self._stood_for())
+            except RetryLater as exc:
+                detector = SleepDetector(self._clock)  # the lid may close while this is logged
+                backoff.connected_for(self._connected_for())
                 wait = backoff.next()
                 logger.warning(
                     "link to %s: reconnecting in %.1f s: %s", self._config.server, wait, exc
                 )
-                self._state.tell("waiting", str(exc))
-                await self._clock.sleep_or_wake(wait, sense)
+                self._state.set_phase("waiting", str(exc))
+                await self._clock.sleep_or_wake(wait, detector)
 
     async def _link_once(self) -> None:
-        """Register if need be, connect, and serve until the connection is gone.
+        """Register if necessary, connect, and serve until the connection ends.
 
         Raises:
-            Again: always, when nothing worse has happened.
-            Stop: see there.
+            RetryLater: always, unless it raises Stop.
+            Stop: a person has to act.
         """
         try:
             token = await self._tokens.token()
             registered = await self._ensure_registered(token)
             connection = None if self._config.address else await self._dial(token)
         except (api.RegistrationFailed, RenewalFailed) as exc:
-            raise Again(str(exc)) from exc
+            raise RetryLater(str(exc)) from exc
         except NoToken as exc:
-            # At the first start the person reads it; later the file may come back.
+            # On the first attempt the person is watching; later the file may reappear.
             if not self._has_been_up:
                 raise
-            raise Again(str(exc)) from exc
+            raise RetryLater(str(exc)) from exc
         except (OSError, TimeoutError, WebSocketException) as exc:
-            raise Again(f"The server can't be reached: {exc}.") from exc
+            raise RetryLater(f"The server can't be reached: {exc}.") from exc
         if connection is None:
-            await self._be_called(registered)
+            await self._serve_directly(registered)
         else:
             await self._serve(connection, registered)
 
@@ -153,8 +153,8 @@ class Daemon:
             try:
                 self._registered = await self._register(token)
             except SignedOut as exc:
-                self._turned_away(token)
-                raise Again(str(exc)) from exc
+                self._on_unauthorized(token)
+                raise RetryLater(str(exc)) from exc
         return self._registered
 
     async def _dial(self, token: str) -> TunnelClient:
@@ -163,16 +163,16 @@ class Daemon:
         except InvalidStatus as exc:
             status = exc.response.status_code
             if status in (401, 403):
-                self._turned_away(token if status == 401 else "")
-            raise Again(f"The server refused: HTTP {status}.") from exc
+                self._on_unauthorized(token if status == 401 else "")
+            raise RetryLater(f"The server refused: HTTP {status}.") from exc
 
-    def _turned_away(self, token: str) -> None:
-        """Ask for another token the next time, where there may be one.
+    def _on_unauthorized(self, token: str) -> None:
+        """Use another token for the next attempt, if there may be one.
 
         Raises:
-            SignedOut: there is none, and at the first start the person reads it.
+            SignedOut: there is none, and this is the first attempt, which the person watches.
         """
-        self._tokens.refused(token)
+        self._tokens.mark_refused(token)
         if not (self._tokens.renews or self._has_been_up):
             raise SignedOut
 
@@ -191,19 +191,19 @@ class Daemon:
         logger.info("link to %s: registered as %s", self._config.server, self._config.name)
         return registered
 
-    async def _be_called(self, registered: Registered) -> None:
-        """Let the server call us, until it does not know us any more."""
-        self._is_up()
+    async def _serve_directly(self, registered: Registered) -> None:
+        """Serve requests at our address until the server no longer knows this machine."""
+        self._mark_connected()
         logger.info(
             "link to %s: accepting its requests at %s", self._config.server, self._config.address
         )
-        self._state.tell("connected")
+        self._state.set_phase("connected")
         self._start_probing()
         try:
-            await self._heart.beat(registered, lambda: self._status)
+            await self._heartbeats.beat(registered, lambda: self._status)
         except api.NotRegistered as exc:
             self._registered = None
-            raise Again(str(exc)) from exc
+            raise RetryLater(str(exc)) from exc
 
     async def _serve(self, connection: TunnelClient, registered: Registered) -> None:
         self._connection = connection
@@ -213,15 +213,15 @@ class Daemon:
             "serverKey": registered.server_key,
             "cliVersion": VERSION,
             "hostname": self._config.name,
-            **self._absence.told(),
+            **self._absence.greeting_fields(),
         }
         connection.attach(hello, on_open=self._server.serve)
-        self._is_up()
+        self._mark_connected()
         logger.info("link to %s: connected", self._config.server)
-        self._state.tell("connected")
+        self._state.set_phase("connected")
         self._start_probing()
         if self._status is not None:
-            self._tell_status(self._status)
+            self._report_status(self._status)
         watch = run_in_background(
             _watch(connection, self._clock, server=self._config.server),
             what=f"link to {self._config.server}: watching the connection",
@@ -232,72 +232,74 @@ class Daemon:
             watch.cancel()
         self._connection = None
         connection.transport.abort()
-        self._judge_close(connection.close_code, connection.close_reason)
+        self._raise_for_close(connection.close_code, connection.close_reason)
 
-    def _is_up(self) -> None:
+    def _mark_connected(self) -> None:
         self._has_been_up, self._up_at = True, self._clock.steady()
 
-    def _stood_for(self) -> float:
-        """Return for how long the last connection stood: an attempt that hung was none."""
+    def _connected_for(self) -> float:
+        """Return how long the last connection lasted; 0 for an attempt that never connected."""
         return 0.0 if self._up_at is None else self._clock.steady() - self._up_at
 
-    def _judge_close(self, code: int | None, reason: str | None) -> None:
+    def _raise_for_close(self, code: int | None, reason: str | None) -> None:
         if code == SUPERSEDED:
             raise Superseded
         if code == TOO_OLD:
             raise TooOld
         if code == NOT_REGISTERED:
             self._registered = None
-        raise Again(f"The connection is gone ({code} {reason or 'without a word'}).")
+        raise RetryLater(f"The connection was lost ({code} {reason or 'no reason given'}).")
 
-    # Probe: only once the link is up, and never in its way
+    # Probing starts once the link is up, and never delays it
 
     def _start_probing(self) -> None:
         if self._probing is None:
             self._probing = self._in_background(self._probe, what="probing the agents' programs")
 
-    def _doubt(self) -> None:
-        """Have the programs that were ready asked again, too: one of them is not signed in."""
-        self._is_doubted = True
+    def _reprobe_ready(self) -> None:
+        """Probe the ready programs again too: a run showed that one is not signed in."""
+        self._is_reprobe_due = True
 
     async def _probe(self) -> None:
-        """Look at the agents' programs for as long as this runs.
+        """Probe the agents' programs until cancelled.
 
-        Each minute at those that were not ready; at the others each hour, or when one of them
-        has turned out not to be signed in.
+        Those that were not ready each minute; the others each hour, or after a run has shown
+        that one of them is not signed in.
         """
         while True:
             now = self._clock.steady()
-            is_due = self._is_doubted or now >= self._probed_at + PROBE_READY
+            is_due = self._is_reprobe_due or now >= self._probed_at + PROBE_READY
             if is_due:
-                self._is_doubted, self._probed_at = False, now
+                self._is_reprobe_due, self._probed_at = False, now
             if is_due or not probe.is_complete(self._status):
                 probes = probe.probes_for(self._config.acp)
-                self._take_status(await probe.look(self._status, probes=probes, anew=is_due))
+                self._take_status(
+                    await probe.look(self._status, probes=probes, include_ready=is_due)
+                )
             await self._clock.sleep(PROBE_AGAIN)
 
     def _take_status(self, found: MachineStatus) -> None:
         if found != self._status:
             self._status = found
-            self._tell_status(found)
-            self._state.tell_harnesses(found.harnesses)
+            self._report_status(found)
+            self._state.set_harnesses(found.harnesses)
 
     def _in_background(
         self, work: Callable[[], Awaitable[None]], *, what: str
     ) -> asyncio.Task[None]:
-        """Do ``work``, and begin it again when it fails, until it returns or is cancelled."""
+        """Run ``work``, and restart it when it fails, until it returns or is cancelled."""
         what = f"link to {self._config.server}: {what}"
         return run_in_background(keep_running(work, what=what, sleep=self._clock.sleep), what=what)
 
-    def _tell_status(self, status: MachineStatus) -> None:
+    def _report_status(self, status: MachineStatus) -> None:
         if self._connection is not None:
-            self._connection.say_status(status.as_json())
+            self._connection.send_status(status.as_json())
 
-    async def _leave(self, work: asyncio.Task[None]) -> None:
-        """End in order; what fails on the way does not keep the rest from ending."""
+    async def _shut_down(self, work: asyncio.Task[None]) -> None:
+        """Shut down in order; a step that fails does not keep the others from running."""
         if self._probing is not None:
             self._probing.cancel()
-        # Who was sent away has no goodbye to say: it would stand there instead of the reason.
+        # After a refusal don't deregister: "stopped" would replace the cause that the page shows.
         sent_away = isinstance(_error_of(work), Superseded | PairAgain | TooOld)
         if self._registered is not None and not sent_away:
             with contextlib.suppress(api.RegistrationFailed):
@@ -315,7 +317,7 @@ async def run(config: Config) -> None:
     """Run until SIGTERM or SIGINT.
 
     Raises:
-        Stop: the program can't go on by itself.
+        Stop: a person has to act before the program can continue.
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -331,7 +333,7 @@ async def run(config: Config) -> None:
 
 
 async def _paired(config: Config, stopping: asyncio.Event) -> bool:
-    """Pair the machine if it is not; say whether that was done before ``stopping``."""
+    """Pair the machine if necessary; return whether it is paired before ``stopping``."""
     work = asyncio.create_task(ensure_paired(config))
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -344,15 +346,15 @@ async def _paired(config: Config, stopping: asyncio.Event) -> bool:
 
 
 async def _watch(connection: TunnelClient, clock: Clock, *, server: str) -> None:
-    """Drop a connection that is silent, or that a sleeping machine has left behind."""
-    sense = SleepSense(clock)
+    """Abort a connection that is silent, or that was open while the machine slept."""
+    detector = SleepDetector(clock)
     heard_at, since = connection.heard_at, clock.steady()
     while True:
         await clock.sleep(TICK)
         if connection.heard_at != heard_at:
             heard_at, since = connection.heard_at, clock.steady()
         silence = clock.steady() - since
-        if sense.slept():
+        if detector.slept():
             logger.info("link to %s: the machine was asleep; reconnecting", server)
         elif silence > SILENT_AFTER:
             logger.warning("link to %s: nothing received for %.0f s; reconnecting", server, silence)

@@ -21,17 +21,17 @@ from mesh.version import VERSION
 
 logger = logging.getLogger(__name__)
 
-SLOWER: Final = 5.0  # seconds that RFC 8628 adds each time the server says slow_down
+SLOWER: Final = 5.0  # seconds that RFC 8628 adds for each slow_down
 
 Say = Callable[[str], None]
 Sleep = Callable[[float], Awaitable[None]]
 
 
 async def ensure_paired(config: Config) -> None:
-    """Pair this machine with the server unless it is, or has a token file. Safe to repeat.
+    """Pair this machine with the server unless it is paired or has a token file. Safe to repeat.
 
     Raises:
-        Stop: it could not be paired; the text says why.
+        Stop: pairing failed; the text says why.
     """
     if config.token_file is not None:
         return
@@ -47,10 +47,10 @@ async def ensure_paired(config: Config) -> None:
 
 
 async def pair(config: Config, *, say: Say, sleep: Sleep = asyncio.sleep) -> Tokens:
-    """Ask for a code, show it, and wait until the person has answered; return the tokens.
+    """Request a code, show it, and wait for the person's approval; return the tokens.
 
     Raises:
-        PairingFailed, PairingDenied, CodeExpired: there are none.
+        PairingFailed, PairingDenied, CodeExpired: no tokens were issued.
     """
     facts = {
         "hostname": config.name,
@@ -60,7 +60,7 @@ async def pair(config: Config, *, say: Say, sleep: Sleep = asyncio.sleep) -> Tok
     }
     try:
         codes = await asyncio.to_thread(oauth.ask_code, config.server, facts)
-    except (web.Unreachable, oauth.Refused, oauth.Odd) as exc:
+    except (web.Unreachable, oauth.Refused, oauth.UnexpectedAnswer) as exc:
         raise PairingFailed(str(exc)) from exc
     say(instructions(config.server, codes, qr=can_show_qr()))
     return await _wait_for_answer(config.server, codes, sleep)
@@ -87,7 +87,7 @@ async def _wait_for_answer(server: str, codes: Codes, sleep: Sleep) -> Tokens:
         except web.Unreachable as exc:
             wait = max(interval, backoff.next())
             logger.info("pairing with %s: asking again in %.0f s: %s", server, wait, exc)
-        except oauth.Odd as exc:
+        except oauth.UnexpectedAnswer as exc:
             raise PairingFailed(str(exc)) from exc
     raise CodeExpired
 
@@ -95,12 +95,12 @@ async def _wait_for_answer(server: str, codes: Codes, sleep: Sleep) -> Tokens:
 _END: Final[dict[str, type[PairingDenied] | type[CodeExpired]]] = {
     "access_denied": PairingDenied,
     "expired_token": CodeExpired,
-    "invalid_grant": CodeExpired,  # so old that the server has forgotten it
+    "invalid_grant": CodeExpired,  # so old that the server has deleted it
 }
 
 
 def instructions(server: str, codes: Codes, *, qr: bool) -> str:
-    """Return what the person reads: the address, the code, and both as a QR code."""
+    """Return the instructions for the person: the address, the code, and both as a QR code."""
     minutes = max(1, round(codes.expires_in / 60))
     lines = [
         f"To link this machine to {server}, open",
@@ -116,13 +116,13 @@ def instructions(server: str, codes: Codes, *, qr: bool) -> str:
 
 
 def can_show_qr() -> bool:
-    """Say whether a person looks at a terminal that has the letters for it."""
+    """Return whether stdout is a terminal that can display a QR code."""
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     return sys.stdout.isatty() and encoding.startswith("utf")
 
 
 def _qr(text: str) -> str:
-    import segno  # only who pairs needs it
+    import segno  # needed for pairing only
 
     picture = io.StringIO()
     segno.make(text, error="l", micro=False).terminal(out=picture, border=2, compact=True)

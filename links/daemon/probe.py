@@ -1,7 +1,7 @@
-"""What the agents' programs on this machine can do: absent, not signed in, timed out, ready.
+"""The state of the agents' programs on this machine: absent, not signed in, timed out, ready.
 
-A look starts programs that take seconds to start: one that was ready is asked again only now and
-then, and one that can't be signed in is not started at all.
+Probing starts programs that take seconds to start: a ready one is probed again only now and then,
+and one that can't be signed in is not started at all.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ BASE: Final = ("decopilot-sandbox",)
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    """How a program's run ended; ``code`` is ``None`` when it had to be killed."""
+class ProgramResult:
+    """Exit code and output of a program; ``code`` is ``None`` if it had to be killed."""
 
     code: int | None
     out: str
@@ -39,17 +39,17 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How one program is asked; ``judge`` reads its answer as (state, detail).
+    """How to probe one program; ``judge`` turns its answer into (state, detail).
 
-    ``may_be_ready`` looks, without starting it, whether it is worth asking; ``search_path`` adds
-    to the PATH of a person with that home where its installer puts it. Nobody is warned that an
-    ``is_extra`` is missing.
+    ``may_be_ready`` says, without starting it, whether it is worth starting; ``search_path`` adds
+    its installer's folder below the person's home to the PATH. A missing ``is_extra`` program is
+    no warning.
     """
 
     name: str
     program: str
     ask: tuple[str, ...]
-    judge: Callable[[Ran], tuple[str, str]]
+    judge: Callable[[ProgramResult], tuple[str, str]]
     install: str
     sign_in: str
     may_be_ready: Callable[[Mapping[str, str]], bool] = lambda environ: True
@@ -57,31 +57,31 @@ class Probe:
     is_extra: bool = False
 
 
-def judge_logged_in(ran: Ran) -> tuple[str, str]:
+def judge_logged_in(ran: ProgramResult) -> tuple[str, str]:
     """Read JSON with ``loggedIn``, as ``claude auth status`` writes it."""
     try:
         value: Any = json.loads(ran.out)
     except ValueError:
-        return "not_signed_in", "The program did not say who is signed in; update it."
+        return "not_signed_in", "The program did not report who is signed in; update it."
     if isinstance(value, dict) and value.get("loggedIn"):
         return "ready", str(value.get("email") or value.get("authMethod") or "")
     return "not_signed_in", ""
 
 
-def judge_exit_code(ran: Ran) -> tuple[str, str]:
-    """Read the exit code, which tells of ``codex login status``."""
+def judge_exit_code(ran: ProgramResult) -> tuple[str, str]:
+    """Read the exit code, as ``codex login status`` reports it."""
     if ran.code == 0:
         return "ready", ""
     return "not_signed_in", ""
 
 
-def judge_start(ran: Ran) -> tuple[str, str]:
-    """Read ``--version`` of a program that has no word for who is signed in."""
+def judge_start(ran: ProgramResult) -> tuple[str, str]:
+    """Read ``--version`` of a program that can't report who is signed in."""
     return ("ready", "") if ran.code == 0 else ("timed_out", "It does not start here.")
 
 
 def is_signed_in(sign_in: ProgramProbe, environ: Mapping[str, str]) -> bool:
-    """Return whether a sign-in of the program is there to be seen, where one can be."""
+    """Return whether a sign-in was found, or the program leaves no trace of one."""
     variables, files = sign_in.signed_in_variables, sign_in.signed_in_files
     if not variables and not files:
         return True
@@ -91,7 +91,7 @@ def is_signed_in(sign_in: ProgramProbe, environ: Mapping[str, str]) -> bool:
     )
 
 
-_JUDGES: Final[Mapping[Judge, Callable[[Ran], tuple[str, str]]]] = {
+_JUDGES: Final[Mapping[Judge, Callable[[ProgramResult], tuple[str, str]]]] = {
     "exit_code": judge_exit_code,
     "logged_in": judge_logged_in,
     "starts": judge_start,
@@ -100,9 +100,9 @@ _VERSION: Final = ("--version",)
 
 
 def probes_for(agents: Sequence[Agent] = ()) -> tuple[Probe, ...]:
-    """Return how all programs are asked, those included that the person named.
+    """Return the probes of all programs, including those given with --acp.
 
-    Of these nothing is known but the command: one that is there is ready.
+    Of the latter only the command is known: one that exists is ready.
     """
     known = (
         _probe_of(program, program.probe)
@@ -115,7 +115,7 @@ def probes_for(agents: Sequence[Agent] = ()) -> tuple[Probe, ...]:
             agent.command[0],
             (),
             judge_start,
-            install=f"It was named by --acp {agent.name}=…, and is not there.",
+            install=f"It was given as --acp {agent.name}=… but does not exist.",
             sign_in="",
         )
         for agent in agents
@@ -123,15 +123,15 @@ def probes_for(agents: Sequence[Agent] = ()) -> tuple[Probe, ...]:
     return (*known, *named)
 
 
-def _probe_of(program: AgentProgram, asked: ProgramProbe) -> Probe:
+def _probe_of(program: AgentProgram, described: ProgramProbe) -> Probe:
     return Probe(
         program.kind,
         program.name,
-        asked.ask,
-        _JUDGES[asked.judge],
+        described.ask,
+        _JUDGES[described.judge],
         install=program.install,
         sign_in=program.sign_in_at("on this machine"),
-        may_be_ready=partial(is_signed_in, asked),
+        may_be_ready=partial(is_signed_in, described),
         search_path=program.search_path,
         is_extra=program.is_extra,
     )
@@ -145,15 +145,15 @@ async def look(
     *,
     probes: Sequence[Probe] = PROBES,
     limit: float = LIMIT,
-    anew: bool = False,
+    include_ready: bool = False,
 ) -> MachineStatus:
-    """Return what can be done here now; all programs are asked at the same time.
+    """Return what the machine can do now; all programs are probed concurrently.
 
-    What was ready ``before`` stays so, and is asked only ``anew``. One that then gives no answer
-    stays ready: a slow or failed look must not end what is going on.
+    A program that was ready ``before`` stays ready, and is probed only with ``include_ready``. If
+    it then times out it stays ready: a slow probe must not end runs in progress.
     """
     known = {name: r for name, r in (before.harnesses if before else {}).items() if _is_ready(r)}
-    asked = [probe for probe in probes if anew or probe.name not in known]
+    asked = [probe for probe in probes if include_ready or probe.name not in known]
     reports = await asyncio.gather(*(_ask(probe, limit) for probe in asked))
     answers = zip(asked, reports, strict=True)
     found = known | {
@@ -167,7 +167,7 @@ async def look(
 
 
 def is_complete(status: MachineStatus | None) -> bool:
-    """Return whether a further look could find nothing new."""
+    """Return whether every program is ready, so that another probe could find nothing new."""
     return status is not None and all(map(_is_ready, status.harnesses.values()))
 
 
@@ -206,8 +206,8 @@ def _report(state: str, *, version: list[str] | None = None, detail: str = "") -
     return {"state": state, "version": numbers[0] if numbers else "", "detail": detail}
 
 
-async def _run(argv: tuple[str, ...], limit: float) -> Ran:
-    """Run a program for at most ``limit`` seconds; then its whole group is killed."""
+async def _run(argv: tuple[str, ...], limit: float) -> ProgramResult:
+    """Run a program for at most ``limit`` seconds, then kill its process group."""
     try:
         child = await asyncio.create_subprocess_exec(
             *argv,
@@ -218,15 +218,15 @@ async def _run(argv: tuple[str, ...], limit: float) -> Ran:
             start_new_session=True,
         )
     except OSError:
-        return Ran(127, "")
+        return ProgramResult(127, "")
     try:
         async with asyncio.timeout(limit):
             out, _ = await child.communicate()
-        return Ran(child.returncode, out.decode(errors="replace"))
+        return ProgramResult(child.returncode, out.decode(errors="replace"))
     except TimeoutError:
-        return Ran(None, "")
+        return ProgramResult(None, "")
     finally:
-        # Also after a good end: a shim may have left children, which hold our pipe.
+        # Also after a normal exit: a shim may have left children that hold our pipe.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):

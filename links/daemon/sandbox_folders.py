@@ -1,7 +1,7 @@
-"""The folders of sandboxes on the disk: how big they are, and how one is removed.
+"""The folders of sandboxes on disk: their size, removal and restoration.
 
-A folder is removed only when nothing in it would be lost, or by force; and it can be had back
-for seven days, from ``.removed`` beside the others.
+A folder is removed only if no work would be lost, or by force; it can be restored for seven days
+from ``.removed`` beside the others.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ _STATUS: Final = (
 
 DIRTY, IN_NO_REPOSITORY = "uncommitted_changes", "files_in_no_repository"
 UNPUSHED, STASHED, UNKNOWN = "unpushed_commits", "stashed_changes", "not_known"
-# Why something would be lost, as people read it.
+# Why work would be lost, in words for people.
 REASONS: Final = {
-    DIRTY: "changes that are not committed",
-    IN_NO_REPOSITORY: "files that are in no repository",
-    UNPUSHED: "commits that no other repository has",
+    DIRTY: "uncommitted changes",
+    IN_NO_REPOSITORY: "files outside any repository",
+    UNPUSHED: "unpushed commits",
     STASHED: "stashed changes",
-    UNKNOWN: "git could not be asked",
+    UNKNOWN: "git could not check it",
 }
 
 
-class Keeper:
-    """Looks after the folders of ``supervisor``'s sandboxes."""
+class SandboxFolders:
+    """Describes, removes, restores and prunes the folders of ``supervisor``'s sandboxes."""
 
     def __init__(self, supervisor: Supervisor, *, clock: Callable[[], float] = time.time) -> None:
         self._supervisor, self._clock = supervisor, clock
@@ -66,7 +66,7 @@ class Keeper:
         return self._home / REMOVED
 
     async def describe(self, handle: str) -> dict[str, Any]:
-        """Return how much of the disk a sandbox takes, and what would be lost with it.
+        """Return a sandbox's disk usage, and what work would be lost with it.
 
         Raises:
             UnknownHandle: there is no such folder.
@@ -81,52 +81,52 @@ class Keeper:
         }
 
     async def remove(self, handle: str, *, force: bool) -> float:
-        """End the sandbox and put its folder aside; return until when it can be had back.
+        """Stop the sandbox and move its folder aside; return until when it can be restored.
 
         Raises:
             UnknownHandle: there is no such folder.
-            UnsavedWork: something in it is nowhere else, and ``force`` was not given.
-            SandboxBusy: an agent is at work, and ``force`` was not given.
+            UnsavedWork: it contains work that exists nowhere else, without ``force``.
+            SandboxBusy: an agent is working, without ``force``.
         """
-        async with self._supervisor.held(handle):
+        async with self._supervisor.lock(handle):
             root = self._existing(handle)
             if not force and (reasons := await unsaved(root)):
                 raise UnsavedWork(reasons=reasons)
-            await self._supervisor.end_held(handle, force=force)
+            await self._supervisor.end_locked(handle, force=force)
             until = self._clock() + KEPT_FOR
             self._removed.mkdir(mode=0o700, exist_ok=True)
-            place = self._removed / f"{handle}.{time.time_ns()}"
-            root.rename(place)
-            # The modification time tells when it was removed, across restarts of the link.
-            os.utime(place, (self._clock(), self._clock()))
-            own.mend_worktree(place)
+            removed = self._removed / f"{handle}.{time.time_ns()}"
+            root.rename(removed)
+            # The modification time records when it was removed, across restarts of the link.
+            os.utime(removed, (self._clock(), self._clock()))
+            own.mend_worktree(removed)
         await self.prune()
         return until
 
     async def forget_journal(self, handle: str) -> None:
-        """End the sandbox and remove the journal of its runs; its files stay. Safe to repeat.
+        """Stop the sandbox and delete the journal of its runs; its files stay. Safe to repeat.
 
-        For a sandbox of chats that were deleted: a folder that holds unsaved work is kept, but
-        not the words that were said there.
+        For a sandbox of deleted chats: a folder with unsaved work is kept, the conversation in
+        it is not.
 
         Raises:
             UnknownHandle: there is no such folder.
-            SandboxBusy: an agent is at work.
+            SandboxBusy: an agent is working.
         """
-        async with self._supervisor.held(handle):
+        async with self._supervisor.lock(handle):
             root = self._existing(handle)
-            await self._supervisor.end_held(handle, force=False)
+            await self._supervisor.end_locked(handle, force=False)
             for name in JOURNAL:
                 (root / name).unlink(missing_ok=True)
 
     async def restore(self, handle: str) -> None:
-        """Bring back the folder that was removed last. Its process is started when it is needed.
+        """Restore the most recently removed folder. Its process is started when it is needed.
 
         Raises:
-            UnknownHandle: none of that handle was removed within seven days.
-            AlreadyThere: a new one of that handle was made since.
+            UnknownHandle: no folder of that handle was removed within seven days.
+            AlreadyThere: a newer sandbox has that handle.
         """
-        async with self._supervisor.held(handle):
+        async with self._supervisor.lock(handle):
             found = sorted(self._removed.glob(f"{handle}.*"))
             if not found:
                 raise UnknownHandle
@@ -136,12 +136,12 @@ class Keeper:
             own.mend_worktree(self._home / handle)
 
     async def prune(self) -> None:
-        """Remove for good what was removed more than seven days ago."""
-        for place in list(self._removed.glob("*.*")):
-            if self._clock() - place.stat().st_mtime > KEPT_FOR:
-                await asyncio.to_thread(_remove, place)
+        """Delete the folders that were removed more than seven days ago."""
+        for folder in list(self._removed.glob("*.*")):
+            if self._clock() - folder.stat().st_mtime > KEPT_FOR:
+                await asyncio.to_thread(_delete, folder)
 
-    async def prune_for_ever(self, *, every: float = PRUNE_EVERY) -> None:
+    async def prune_periodically(self, *, every: float = PRUNE_EVERY) -> None:
         """Prune now and every hour: a link may run for months."""
         while True:
             try:
@@ -169,14 +169,14 @@ class Keeper:
 
 
 def disk_usage(root: Path) -> int:
-    """Return the bytes that a folder takes on the disk; links are not followed. Blocking."""
+    """Return the bytes that a folder takes on disk; symbolic links are not followed. Blocks."""
     total = 0
     waiting = [os.fspath(root)]
     while waiting:
         try:
             entries = list(os.scandir(waiting.pop()))
         except OSError:
-            continue  # gone since, or not for us
+            continue  # deleted meanwhile, or not readable
         for entry in entries:
             try:
                 total += entry.stat(follow_symlinks=False).st_blocks * 512
@@ -188,13 +188,13 @@ def disk_usage(root: Path) -> int:
 
 
 async def unsaved(root: Path) -> list[str]:
-    """Return why something would be lost with a sandbox's folder; nothing when it wouldn't."""
+    """Return why work would be lost with a sandbox's folder; empty if none would."""
     repo = root / "repo"
     if not repo.is_dir() or not any(repo.iterdir()):
         return []
     made = own.load(root)
     if made is None or made.top != repo:
-        # A repository that an agent has begun by itself is not looked into.
+        # A repository that an agent created itself is not inspected.
         return [IN_NO_REPOSITORY if own.is_known(root) or not _has_git(repo) else UNKNOWN]
     try:
         view = await asyncio.to_thread(View.open, made, root, environment(os.environ))
@@ -206,7 +206,7 @@ async def unsaved(root: Path) -> list[str]:
     noted = await asyncio.to_thread(boot_files.load, root)
     changes = parse_status(text).changes
     is_worktree = made.is_worktree_in(root)
-    # What the project's own start has made comes again with the next one.
+    # Files that the project's setup created are created again by the next one.
     is_dirty = await asyncio.to_thread(boot_files.without, changes, repo, noted)
     reasons = [DIRTY] if is_dirty else []
     # A worktree's branches and stashes stay in the person's own repository.
@@ -219,11 +219,11 @@ async def unsaved(root: Path) -> list[str]:
     return reasons
 
 
-def _remove(place: Path) -> None:
-    """Remove a folder; the person's repository forgets the worktree that was in it. Blocking."""
-    made = own.load(place)
-    shutil.rmtree(place, ignore_errors=True)
-    if made is not None and made.is_worktree_in(place):
+def _delete(folder: Path) -> None:
+    """Delete a folder, and its worktree's entry in the person's repository. Blocks."""
+    made = own.load(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    if made is not None and made.is_worktree_in(folder):
         shutil.rmtree(made.git_dir, ignore_errors=True)
 
 
@@ -232,7 +232,7 @@ def _has_git(repo: Path) -> bool:
 
 
 async def _git(view: View, *args: str) -> str | None:
-    """Return what git says, without its last line feed; ``None`` when it says no, or is slow."""
+    """Return git's output, stripped; ``None`` if it fails or takes too long."""
     try:
         call = view.call(args, environment(os.environ))
         process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""The sandboxes of this machine as its person sees them: from their folders, and asked."""
+"""The sandboxes of this machine as its person sees them, from their folders and processes."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from mesh.plain_files import read_plain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxStatus:
-    """``pid`` is 0 for one that does not run; ``runs`` are the agents' turns under way."""
+    """``pid`` is 0 if it is not running; ``runs`` counts the agents' turns in progress."""
 
     handle: str
     state: str  # "ready", "silent" or "stopped"
     pid: int
     runs: int
-    place: str  # the folder or repository it was made for
+    place: str  # the folder or repository it was created for
 
 
 async def list_sandboxes(home: Path) -> list[SandboxStatus]:
-    """Return every sandbox below ``home``; those that run are asked, for two seconds at most."""
+    """Return every sandbox below ``home``; running ones have two seconds to answer."""
     supervisor = Supervisor(home)
-    found = (_status(supervisor, home, handle) for handle in _made(home))
+    found = (_status(supervisor, home, handle) for handle in _handles(home))
     return list(await asyncio.gather(*found))
 
 
-def _made(home: Path) -> list[str]:
+def _handles(home: Path) -> list[str]:
     specs = sorted(home.glob("*/spec.json"))
     return [path.parent.name for path in specs if is_handle(path.parent.name)]
 
 
 async def _status(supervisor: Supervisor, home: Path, handle: str) -> SandboxStatus:
-    place = _place(home / handle)
+    place = _created_for(home / handle)
     try:
         sandbox = supervisor.find(handle)
     except (SandboxDown, UnknownHandle):
@@ -53,10 +53,10 @@ async def _status(supervisor: Supervisor, home: Path, handle: str) -> SandboxSta
 
 
 def table(found: list[SandboxStatus]) -> str:
-    """Return the lines that list them."""
+    """Return them as the lines of a table."""
     if not found:
         return "This machine has no sandboxes."
-    rows = [("SANDBOX", "STATE", "PID", "RUNS", "MADE FOR")]
+    rows = [("SANDBOX", "STATE", "PID", "RUNS", "CREATED FOR")]
     rows += [
         (
             sandbox.handle,
@@ -75,14 +75,14 @@ def table(found: list[SandboxStatus]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time in its largest unit, as people say it."""
+    """Return a duration in its largest unit, for people."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"
     return f"{max(0, int(seconds))} s"
 
 
-def _place(root: Path) -> str:
+def _created_for(root: Path) -> str:
     try:
         spec: Any = json.loads(read_plain(root / "spec.json"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""A sandbox's folder and process: what is laid out, what is started, what it tells back."""
+"""A sandbox's folder and process: preparing, starting, and reading its pid file and log."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Final
 
 from links.daemon.config import Agent
-from links.daemon.spec import Spec
+from links.daemon.spec import SandboxSpec
 from mesh import launch
 from mesh.plain_files import new_plain, open_plain, read_plain, write_plain
 
 COMMAND: Final = tuple(launch.command("sandboxes.daemon"))
 _PROJECT: Final = Path(__file__).resolve().parents[2]
-# Ours, and full of secrets on a machine that also runs the server. What an agent may see of
-# the rest is decided, by an allow-list, in the sandbox.
+# Ours, and full of secrets on a machine that also runs the server. Which of the other variables
+# an agent may see is decided in the sandbox, by an allow-list.
 _HIDDEN: Final = ("MESH_", "DJANGO_", "DATABASE_URL", "REDIS_URL", "DECO_", "DECOCMS_")
 
 _children: list[subprocess.Popen[bytes]] = []
@@ -27,9 +27,9 @@ _children: list[subprocess.Popen[bytes]] = []
 
 @dataclass(frozen=True, slots=True)
 class PidFile:
-    """What a sandbox that listens has written.
+    """The pid file that a listening sandbox has written.
 
-    ``token`` opens one that a link of an older version has started; ours need none.
+    ``token`` authorizes requests to one that an older link started; ours need none.
     """
 
     pid: int
@@ -38,10 +38,10 @@ class PidFile:
     token: str = ""
 
 
-def prepare(root: Path, spec: Spec) -> None:
-    """Lay out the sandbox's folder, without what an earlier process has left of itself."""
+def prepare(root: Path, spec: SandboxSpec) -> None:
+    """Create the sandbox's folder and spec, without an earlier process's pid file and token."""
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (root / "token").unlink(missing_ok=True)  # of an older version's
+    (root / "token").unlink(missing_ok=True)  # of an older version
     draft = root / ".spec.json"
     write_plain(draft, json.dumps(spec.as_json()))
     draft.replace(root / "spec.json")
@@ -51,13 +51,13 @@ def prepare(root: Path, spec: Spec) -> None:
 def spawn(command: Sequence[str], root: Path, *, server_key: str) -> subprocess.Popen[bytes]:
     """Start the sandbox in a session of its own, so that it outlives us.
 
-    The server's public key goes through a pipe: a file, an agent could change.
+    The server's public key is passed through a pipe: an agent could change a file.
     """
     with os.fdopen(_log_of(root), "ab") as log:
         child = subprocess.Popen(
             [*command, "--root", str(root)],
-            cwd=launch.FOLDER,  # and not ``root``, which is the agents' to write to
-            env=of_sandbox(os.environ),
+            cwd=launch.FOLDER,  # not ``root``, where agents may write
+            env=sandbox_environment(os.environ),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -65,13 +65,13 @@ def spawn(command: Sequence[str], root: Path, *, server_key: str) -> subprocess.
         )
     _children.append(child)
     assert child.stdin is not None
-    with contextlib.suppress(BrokenPipeError), child.stdin:  # it ended: its log says why
+    with contextlib.suppress(BrokenPipeError), child.stdin:  # it exited: its log says why
         child.stdin.write(json.dumps({"serverKey": server_key}).encode() + b"\n")
     return child
 
 
 def _log_of(root: Path) -> int:
-    """Return a descriptor of the sandbox's log; what is no plain file there is taken away."""
+    """Return a descriptor of the sandbox's log; anything but a plain file there is replaced."""
     path = root / "sandbox.log"
     try:
         return open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW)
@@ -80,30 +80,30 @@ def _log_of(root: Path) -> int:
 
 
 def with_agents(command: Sequence[str], agents: Sequence[Agent]) -> tuple[str, ...]:
-    """Return the command of a sandbox that also knows the programs that the person named."""
+    """Return ``command`` with the programs that the person gave with --acp."""
     if not agents:
         return tuple(command)
     named = {agent.name: list(agent.command) for agent in agents}
     return (*command, "--acp", json.dumps(named))
 
 
-def environment(given: Mapping[str, str]) -> dict[str, str]:
-    """Return what a program that we start is given: the person's own without anything of ours."""
-    return {name: value for name, value in given.items() if not name.startswith(_HIDDEN)}
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a program that we start: the person's, without our variables."""
+    return {name: value for name, value in environ.items() if not name.startswith(_HIDDEN)}
 
 
-def of_sandbox(given: Mapping[str, str]) -> dict[str, str]:
-    """Return the sandbox's environment, in which it finds our own modules."""
-    return {**environment(given), "PYTHONPATH": str(_PROJECT)}
+def sandbox_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the sandbox's environment, in which Python finds our modules."""
+    return {**environment(environ), "PYTHONPATH": str(_PROJECT)}
 
 
-def collect() -> None:
-    """Collect children that ended, or they would stay behind as zombies."""
+def reap() -> None:
+    """Reap children that have ended; they would stay as zombies."""
     _children[:] = [child for child in _children if child.poll() is None]
 
 
 def read_pid_file(root: Path) -> PidFile | None:
-    """Return what ``root/pid`` says; ``None`` if there is none, or none that makes sense."""
+    """Return the content of ``root/pid``; ``None`` if it is missing or malformed."""
     try:
         value = json.loads(read_plain(root / "pid"))
         token = read_plain(root / "token").strip() if (root / "token").exists() else ""

@@ -1,4 +1,4 @@
-"""Which server is meant, where the command line may leave it out."""
+"""Which server a command is for; the command line may omit it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from links.daemon.tokens import list_servers
 from mesh import env
 
 
-def checked_server(given: str) -> str:
-    """Return the address as the program uses it: without a slash at its end.
+def checked_server(address: str) -> str:
+    """Return the address in the program's form: without a trailing slash.
 
     Raises:
-        ValueError: it is none; the text says so.
+        ValueError: it is not an address; the text says so.
     """
-    server = given.rstrip("/")
+    server = address.rstrip("/")
     try:
         parts = urlsplit(server)
         sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is not a number
         sound = False
     if not sound or parts.username or parts.query or parts.fragment:
-        raise ValueError(f"{given!r} is no address; https://mesh.example would be one.")
+        raise ValueError(f"{address!r} is not an address; use one like https://mesh.example.")
     return server
 
 
@@ -31,15 +31,15 @@ def only_server(home: Path) -> str:
     """Return ``MESH_CLUSTER_URL``, or the one server that this machine is linked to.
 
     Raises:
-        ValueError: there is none, or there are several; the text says which.
+        ValueError: there is none, or more than one; the text lists them.
     """
-    if named := env.read().cluster_url:
-        return named
+    if configured := env.read().cluster_url:
+        return configured
     known = {*list_servers(home), *(link.server for link in state.list_running(home))}
     if len(known) == 1:
         return known.pop()
     raise ValueError(
-        f"Which server? There are {', '.join(sorted(known))}."
+        f"Name the server; this machine is linked to {', '.join(sorted(known))}."
         if known
         else "Name the server, such as https://mesh.example, or set MESH_CLUSTER_URL."
     )

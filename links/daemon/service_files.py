@@ -1,4 +1,4 @@
-"""What makes the link start by itself: a systemd user unit, or a launchd agent. Texts only."""
+"""The files that start the link automatically: a systemd user unit or a launchd agent."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 from mesh import launch
 
-# What only its person can mend: starting again would change nothing (links.daemon.cli).
-FOR_PEOPLE: Final = (2, 3, 4, 5)
+# Exit codes that need a person: a restart would change nothing (links.daemon.cli).
+NEEDS_A_PERSON: Final = (2, 3, 4, 5)
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """``argv`` is the program with absolute paths; ``environ`` is all it is given."""
+    """``argv`` is the program with absolute paths; ``environ`` is its whole environment."""
 
     server: str
     argv: tuple[str, ...]
@@ -26,7 +26,7 @@ class Service:
 
     @property
     def name(self) -> str:
-        """One name for each server: a machine may be linked to several."""
+        """A name of its own for each server: a machine may be linked to several."""
         parts = urlsplit(self.server)
         host = re.sub(r"[^a-z0-9]+", "-", f"{parts.netloc}{parts.path}".lower()).strip("-")
         return f"mesh-link-{host}"
@@ -44,7 +44,7 @@ def unit(service: Service) -> str:
     """Return the text of the systemd unit.
 
     Raises:
-        ValueError: a value has a character that no unit can hold.
+        ValueError: a value has a character that a unit can't hold.
     """
     lines = [
         "[Unit]",
@@ -60,7 +60,7 @@ def unit(service: Service) -> str:
         f"WorkingDirectory={launch.FOLDER}",
         "Restart=always",
         "RestartSec=5",
-        f"RestartPreventExitStatus={' '.join(map(str, FOR_PEOPLE))}",
+        f"RestartPreventExitStatus={' '.join(map(str, NEEDS_A_PERSON))}",
         "# Agents at work outlive a link that is stopped or started again.",
         "KillMode=process",
         "",
@@ -79,35 +79,35 @@ def plist(service: Service) -> bytes:
             "EnvironmentVariables": dict(service.environ),
             "WorkingDirectory": launch.FOLDER,
             "RunAtLoad": True,
-            # launchd knows no exit codes: what its person must mend is tried each minute.
+            # launchd ignores exit codes: it restarts even a link that needs a person.
             "KeepAlive": True,
             "ThrottleInterval": 60,
-            "ProcessType": "Interactive",  # else macOS lets an agent's stream wait
-            "AbandonProcessGroup": True,  # agents at work outlive the link
+            "ProcessType": "Interactive",  # else macOS throttles an agent's stream
+            "AbandonProcessGroup": True,  # working agents outlive the link
         }
     )
 
 
 def _plain(text: str) -> str:
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
-        raise ValueError(f"{text!r} can't be written into a unit.")
+        raise ValueError(f"{text!r} can't be written to a unit.")
     return text.replace("%", "%%")
 
 
 def _quoted(text: str, *, is_command: bool = False) -> str:
     """Return ``text`` as one word of a unit: systemd's own quoting, not the shell's."""
     text = _plain(text).replace("\\", "\\\\").replace('"', '\\"')
-    # Only in commands are variables put in.
+    # Variables are expanded in commands only.
     return f'"{text.replace("$", "$$") if is_command else text}"'
 
 
 def argv_of(words: Sequence[str], *, executable: str, program: str) -> tuple[str, ...]:
-    """Return the command line by which a service starts the program as it was started now."""
+    """Return the command line with which a service starts the program as it was started now."""
     is_checkout = Path(program).name == "manage.py"
     module = ("manage", "deco_link") if is_checkout else ("links.daemon.deco", "link")
     return tuple(launch.command(*module, *words, executable=executable))
 
 
-def is_passing(executable: str) -> bool:
-    """Return whether the Python lies in a folder that uv may clean up at any time."""
+def is_temporary(executable: str) -> bool:
+    """Return whether the Python is in a cache folder that uv may clean up at any time."""
     return "archive-v" in executable or "/builds-v" in executable

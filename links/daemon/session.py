@@ -17,7 +17,7 @@ STEP: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """``path`` is the file; the token in it is read anew for each connection."""
+    """``path`` is the file; its token is read again for each connection."""
 
     target: str
     path: Path
@@ -28,28 +28,28 @@ def path_of(home: Path) -> Path:
 
 
 def wait_for_session(home: Path, *, within: float = WITHIN) -> Session:
-    """Return the session, waiting for the server that starts beside us. Blocks.
+    """Return the session; wait for the server that is starting on this machine. Blocks.
 
     Raises:
-        NoSession: there is none in time.
+        NoSession: it did not appear in time.
     """
     end = time.monotonic() + within
     while (found := read_session(home)) is None:
         if time.monotonic() > end:
             raise NoSession(f"[dev-link] {path_of(home)} did not appear within {within:g} s.")
-        time.sleep(STEP)  # the server is another program: nothing tells when it is there
+        time.sleep(STEP)  # another program writes it: no event reports that
     return found
 
 
 def read_session(home: Path) -> Session | None:
-    """Return the session in ``home``; ``None`` if there is none, or one that is not whole."""
+    """Return the session in ``home``; ``None`` if it is missing or incomplete."""
     path = path_of(home)
     try:
         value = json.loads(read_plain(path))
-        needed = [value[name] for name in ("target", "clientId", "accessToken", "createdAt")]
-        needed.append(value["user"]["sub"])
+        required = [value[name] for name in ("target", "clientId", "accessToken", "createdAt")]
+        required.append(value["user"]["sub"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if not all(isinstance(text, str) and text for text in needed):
+    if not all(isinstance(text, str) and text for text in required):
         return None
     return Session(target=value["target"], path=path)

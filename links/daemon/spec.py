@@ -1,4 +1,4 @@
-"""What the server asks a sandbox to be: parsed once, judged against what the person allowed."""
+"""The server's specification of a sandbox: parsed once, checked against the allowed folders."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mesh.lib.repositories import read_clone_url
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
-    """The body of ``POST /api/sandboxes``, and of ``spec.json`` in the sandbox's folder."""
+class SandboxSpec:
+    """The body of ``POST /api/sandboxes``, stored as ``spec.json`` in the sandbox's folder."""
 
     handle: str
     folder: str = ""
@@ -26,16 +26,16 @@ class Spec:
         return {"handle": self.handle, **{k: v for k, v in optional.items() if v}}
 
 
-def parse_spec(value: dict[str, Any], *, allowed: Sequence[Path]) -> Spec:
-    """Return what the body of ``POST /api/sandboxes`` asks for.
+def parse_spec(value: dict[str, Any], *, allowed: Sequence[Path]) -> SandboxSpec:
+    """Return the specification in the body of ``POST /api/sandboxes``.
 
     Raises:
-        MissingHandle, BadHandle, BadSpec: a field is of the wrong form.
-        FolderNotAllowed: the folder is not one of ``allowed`` (real paths), nor below one.
+        MissingHandle, BadHandle, BadSpec: a field is malformed.
+        FolderNotAllowed: the folder is neither one of ``allowed`` (real paths) nor below one.
     """
     handle = checked_handle(value.get("handle"))
     folder = _text(value, "folder")
-    return Spec(
+    return SandboxSpec(
         handle=handle,
         folder=allowed_folder(folder, allowed) if folder else "",
         repo=_repo(value.get("repo")),
@@ -44,11 +44,11 @@ def parse_spec(value: dict[str, Any], *, allowed: Sequence[Path]) -> Spec:
 
 
 def checked_handle(value: object) -> str:
-    """Return ``value`` if it can be a handle, and so a folder's name.
+    """Return ``value`` if it is a valid handle, and so a safe folder name.
 
     Raises:
-        MissingHandle: no text, or an empty one.
-        BadHandle: a text with other characters than a handle's.
+        MissingHandle: not a string, or an empty one.
+        BadHandle: it has characters that a handle can't have.
     """
     if not isinstance(value, str) or not value:
         raise MissingHandle
@@ -58,7 +58,11 @@ def checked_handle(value: object) -> str:
 
 
 def allowed_folder(folder: str, allowed: Sequence[Path]) -> str:
-    """Return the real path of ``folder``; links out of the allowed folders lead nowhere."""
+    """Return the real path of ``folder``; a symbolic link out of the allowed folders is refused.
+
+    Raises:
+        FolderNotAllowed: see ``parse_spec``.
+    """
     path = Path(folder).expanduser()
     if not path.is_absolute() or "\x00" in folder:
         raise FolderNotAllowed
@@ -75,7 +79,7 @@ def _repo(value: object) -> dict[str, str] | None:
         raise BadSpec
     repo = {key: _text(value, key) for key in ("cloneUrl", "branch")}
     if read_clone_url(repo["cloneUrl"]) is None:
-        raise BadSpec("A repository is cloned over https or ssh only.")
+        raise BadSpec("A repository can be cloned over https or ssh only.")
     return {key: text for key, text in repo.items() if text}
 
 

@@ -1,7 +1,6 @@
-"""What a running link tells other programs of this machine about itself: one small file a server.
+"""The state that a running link publishes on this machine: one small file per server.
 
-``deco_link status`` reads it. It is a statement of its writer, checked against the process: a
-file whose process is gone counts as none.
+``deco_link status`` reads it. A file whose process has ended is ignored.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _PHASES: Final = ("connecting", "connected", "waiting")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkState:
-    """``since`` is when ``phase`` began (Unix time); ``detail`` says why it waits."""
+    """``since`` is when ``phase`` started (Unix time); ``detail`` says why it waits."""
 
     server: str
     name: str
@@ -41,7 +40,7 @@ class LinkState:
 
 
 class StateFile:
-    """The file of one run of the program, kept up to date until ``close``."""
+    """The file of one process, kept up to date until ``close``."""
 
     def __init__(self, home: Path, *, server: str, name: str) -> None:
         self._path = _path(home, server)
@@ -55,18 +54,18 @@ class StateFile:
             version=VERSION,
         )
 
-    def tell(self, phase: Phase, detail: str = "") -> None:
-        """Write what the link does now, and since when."""
-        known = self._state
-        since = known.since if known.phase == phase else time.time()
+    def set_phase(self, phase: Phase, detail: str = "") -> None:
+        """Write the link's phase, and since when it is in it."""
+        before = self._state
+        since = before.since if before.phase == phase else time.time()
         self._write(phase=phase, detail=detail, since=since)
 
-    def tell_harnesses(self, harnesses: dict[str, dict[str, str]]) -> None:
-        """Write what the probe found."""
+    def set_harnesses(self, harnesses: dict[str, dict[str, str]]) -> None:
+        """Write the probe's findings."""
         self._write(harnesses=harnesses)
 
     def close(self) -> None:
-        """Remove the file, unless a newer link of the machine has taken it over."""
+        """Remove the file, unless a newer link of this machine has replaced it."""
         found = _read(self._path)
         if found is not None and found.pid == self._state.pid:
             self._path.unlink(missing_ok=True)
@@ -88,13 +87,13 @@ class StateFile:
 
 
 def list_running(home: Path) -> list[LinkState]:
-    """Return what the links of this machine that are alive say of themselves."""
+    """Return the states of this machine's links whose processes are alive."""
     found = map(_read, sorted((home / "link" / "state").glob("*.json")))
     return [state for state in found if state and processes.is_same(state.pid, state.started)]
 
 
 def _path(home: Path, server: str) -> Path:
-    # One for each server: a machine may serve a team's Mesh and its own at the same time.
+    # One per server: a machine may be linked to a team's Mesh and its own at the same time.
     digest = hashlib.sha256(server.encode()).hexdigest()[:16]
     return home / "link" / "state" / f"{digest}.json"
 
@@ -103,6 +102,6 @@ def _read(path: Path) -> LinkState | None:
     try:
         state = LinkState(**json.loads(read_plain(path)))
     except (OSError, ValueError, TypeError):
-        return None  # none, or of a version that wrote other fields
-    sound = isinstance(state.pid, int) and isinstance(state.harnesses, dict)
-    return state if sound and state.phase in _PHASES else None
+        return None  # missing, or written by a version with other fields
+    is_valid = isinstance(state.pid, int) and isinstance(state.harnesses, dict)
+    return state if is_valid and state.phase in _PHASES else None

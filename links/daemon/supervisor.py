@@ -1,6 +1,6 @@
-"""Starts, adopts and ends the sandboxes of this machine: one process each.
+"""Starts, adopts and stops the sandboxes of this machine: one process each.
 
-A sandbox is started detached, so that an agent goes on when the link restarts; the next link
+A sandbox is started detached, so that agents keep running when the link restarts; the next link
 finds it by its ``pid`` file, checked against the process's start time.
 """
 
@@ -25,7 +25,7 @@ from links.daemon.errors import (
     TooManySandboxes,
     UnknownHandle,
 )
-from links.daemon.spec import Spec
+from links.daemon.spec import SandboxSpec
 from links.upstream import Headers, Pool, UpstreamError
 from links.wire.names import is_handle
 from mesh import processes
@@ -34,27 +34,27 @@ from mesh.process_tree import end_tree
 logger = logging.getLogger(__name__)
 
 LIMIT: Final = 20
-HEALTHY_WITHIN: Final = 20.0  # seconds from start to the first good health
-HEALTH_WAIT: Final = 2.0  # for one answer; slow is not dead
+HEALTHY_WITHIN: Final = 20.0  # seconds from the start to the first healthy answer
+HEALTH_WAIT: Final = 2.0  # seconds for one answer; a slow sandbox is not dead
 TERM_WAIT: Final = 5.0  # seconds between SIGTERM and SIGKILL
 _STEP: Final = 0.02
 
 
 @dataclass(slots=True, eq=False)
 class Sandbox:
-    """A sandbox process that was seen alive."""
+    """A sandbox process that was found alive."""
 
     handle: str
     pid: int
     started: str
-    token: str  # of an older version's sandbox; else empty
+    token: str  # of a sandbox of an older version; else empty
     pool: Pool
     process: processes.Handle
     used_at: float = field(default_factory=time.monotonic)
 
     @property
     def is_alive(self) -> bool:
-        sandbox_process.collect()
+        sandbox_process.reap()
         return self.process.lives
 
     def close(self) -> None:
@@ -65,8 +65,8 @@ class Sandbox:
 class Supervisor:
     """All sandboxes below ``home``; ``command`` starts one (``--root DIR`` is added).
 
-    ``server_key`` is the public key of the server whose requests they are to take; without
-    it none can be started.
+    ``server_key`` is the public key of the server whose requests they accept; without it none
+    can be started.
     """
 
     def __init__(
@@ -87,27 +87,27 @@ class Supervisor:
         self._term_wait = term_wait
         self._sandboxes: dict[str, Sandbox] = {}
         self._starting: set[str] = set()
-        self._gone: dict[str, tuple[int, str]] = {}  # by handle: who its pid file names in vain
-        # One at a time for each handle: ensure, delete and eviction never cross.
+        self._dead: dict[str, tuple[int, str]] = {}  # by handle: the dead process in its pid file
+        # One at a time per handle: ensure, delete and eviction never overlap.
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def reconcile(self) -> None:
-        """Adopt what an earlier link left running; what is dead is started when it is needed."""
+        """Adopt the sandboxes that an earlier link left running; others start when needed."""
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         for root in sorted(self.home.iterdir()):
-            if is_handle(root.name) and root.is_dir() and (found := self._look(root.name)):
+            if is_handle(root.name) and root.is_dir() and (found := self._find_running(root.name)):
                 logger.info("sandbox %s: adopted (pid %d)", found.handle, found.pid)
 
     def find(self, handle: str) -> Sandbox:
-        """Return the running sandbox of that handle, and count it as used.
+        """Return the running sandbox of that handle, and mark it as used.
 
         Raises:
-            UnknownHandle: there never was one.
+            UnknownHandle: there is no such sandbox.
             SandboxDown: its process is gone.
         """
         sandbox = self._sandboxes.get(handle)
         if sandbox is None or not sandbox.is_alive:
-            sandbox = self._look(handle)
+            sandbox = self._find_running(handle)
         if sandbox is None:
             if (self.home / handle / "spec.json").is_file():
                 raise SandboxDown
@@ -115,29 +115,29 @@ class Supervisor:
         sandbox.used_at = time.monotonic()
         return sandbox
 
-    async def lost(self, sandbox: Sandbox) -> None:
-        """Take in that nobody listens at the sandbox's socket: find out whether it still lives."""
+    async def on_unreachable(self, sandbox: Sandbox) -> None:
+        """Forget a sandbox whose socket did not answer, if its process has ended."""
         if not await processes.is_alive(sandbox.pid, sandbox.started):
             self._forget(sandbox)
 
     def listing(self) -> list[dict[str, Any]]:
-        """Return handle, state and pid of each sandbox; one that starts counts as present."""
+        """Return handle, state and pid of each running or starting sandbox."""
         alive = [sandbox for sandbox in self._sandboxes.values() if sandbox.is_alive]
         rows = [{"handle": s.handle, "state": "ready", "pid": s.pid} for s in alive]
         rows += [{"handle": h, "state": "starting", "pid": None} for h in self._starting]
         return sorted(rows, key=lambda row: str(row["handle"]))
 
-    async def ensure(self, spec: Spec) -> Sandbox:
+    async def ensure(self, spec: SandboxSpec) -> Sandbox:
         """Return the sandbox of ``spec``, healthy; adopt or start it first. Safe to repeat.
 
         Raises:
-            SandboxFailed: it did not become healthy; the text holds its last lines.
-            TooManySandboxes: the limit is reached and all are at work.
+            SandboxFailed: it did not become healthy; ``logTail`` has its last lines.
+            TooManySandboxes: the limit is reached and all are busy.
         """
         async with self._locks[spec.handle]:
             try:
                 sandbox = self.find(spec.handle)
-                if self._takes_our_server(sandbox, await self.health(sandbox)):
+                if self._trusts_our_server(sandbox, await self.health(sandbox)):
                     return sandbox
                 await self._end(sandbox)
             except (SandboxDown, UnknownHandle):
@@ -151,37 +151,37 @@ class Supervisor:
                 return sandbox
             return await self._start(spec)
 
-    def _takes_our_server(self, sandbox: Sandbox, health: dict[str, Any]) -> bool:
-        """Say whether a sandbox that an earlier link has started can be gone on with.
+    def _trusts_our_server(self, sandbox: Sandbox, health: dict[str, Any]) -> bool:
+        """Return whether a sandbox that an earlier link started can still be used.
 
-        One that was given another key takes nothing from our server any more, not even a
-        stop. One of an older version takes it from anybody, and is not ended in its work.
+        One with another key refuses everything from our server, even a stop. One of an older
+        version accepts requests from anybody, and is restarted once it has no runs.
         """
         if sandbox.token:
             return not _has_no_runs(health)
-        known = health.get("serverKey", self._server_key())
-        if known != self._server_key():
+        is_trusted = health.get("serverKey", self._server_key()) == self._server_key()
+        if not is_trusted:
             logger.warning("sandbox %s: trusts another server key; restarting it", sandbox.handle)
-        return bool(known == self._server_key())
+        return bool(is_trusted)
 
     async def delete(self, handle: str, *, force: bool) -> None:
-        """End the process and its group; its folder stays. Safe to repeat.
+        """Stop the process and its group; its folder stays. Safe to repeat.
 
         Raises:
-            SandboxBusy: an agent is at work, and ``force`` was not given.
+            SandboxBusy: an agent is working, without ``force``.
         """
-        async with self.held(handle):
-            await self.end_held(handle, force=force)
+        async with self.lock(handle):
+            await self.end_locked(handle, force=force)
 
-    def held(self, handle: str) -> asyncio.Lock:
-        """Return the lock under which nobody else starts or ends that sandbox."""
+    def lock(self, handle: str) -> asyncio.Lock:
+        """Return the lock that protects that sandbox from a concurrent start or stop."""
         return self._locks[handle]
 
-    async def end_held(self, handle: str, *, force: bool) -> None:
-        """End the process of a sandbox that the caller holds. Safe to repeat.
+    async def end_locked(self, handle: str, *, force: bool) -> None:
+        """Stop a sandbox whose ``lock`` the caller holds. Safe to repeat.
 
         Raises:
-            SandboxBusy: an agent is at work, and ``force`` was not given.
+            SandboxBusy: an agent is working, without ``force``.
         """
         try:
             sandbox = self.find(handle)
@@ -192,10 +192,10 @@ class Supervisor:
         await self._end(sandbox)
 
     async def health(self, sandbox: Sandbox) -> dict[str, Any]:
-        """Return what the sandbox says of itself.
+        """Return the sandbox's answer to a health check.
 
         Raises:
-            SandboxDown: it does not listen, or does not answer as a sandbox does.
+            SandboxDown: it does not listen, or does not answer like a sandbox.
             TimeoutError: it is slow.
         """
         try:
@@ -213,15 +213,15 @@ class Supervisor:
             raise SandboxDown
         return value
 
-    async def _start(self, spec: Spec) -> Sandbox:
-        await self._make_room()
+    async def _start(self, spec: SandboxSpec) -> Sandbox:
+        await self._ensure_capacity()
         self._starting.add(spec.handle)
         try:
             return await self._spawn(spec)
         finally:
             self._starting.discard(spec.handle)
 
-    async def _spawn(self, spec: Spec) -> Sandbox:
+    async def _spawn(self, spec: SandboxSpec) -> Sandbox:
         root = self.home / spec.handle
         sandbox_process.prepare(root, spec)
         key = self._server_key()
@@ -230,7 +230,7 @@ class Supervisor:
         end = time.monotonic() + self._healthy_within
         try:
             while child.poll() is None and time.monotonic() < end:
-                sandbox = self._look(spec.handle)
+                sandbox = self._find_running(spec.handle)
                 if sandbox is not None and await self._is_healthy(sandbox):
                     logger.info("sandbox %s: started (pid %d)", spec.handle, sandbox.pid)
                     return sandbox
@@ -253,50 +253,51 @@ class Supervisor:
         try:
             return int((await self.health(sandbox)).get("activeRuns") or 0)
         except TimeoutError:
-            return 1  # slow: it may be at work, and is not ended on a guess
+            return 1  # slow: it may be working, and is not stopped on a guess
         except (SandboxDown, ValueError, TypeError):
             return 0
 
-    async def _make_room(self) -> None:
-        """End the sandbox that is missed least, if the limit is reached.
+    async def _ensure_capacity(self) -> None:
+        """Stop one sandbox if the limit is reached.
 
-        Idle ones go first, then those in which only a command or a server runs; of equals the
-        one that was used least recently. One in which an agent is at work never goes.
+        Idle ones go first, then those that run only a command or a server; among equals the
+        least recently used one. One in which an agent is working is never stopped.
+
+        Raises:
+            TooManySandboxes: an agent is working in each.
         """
         end = time.monotonic() + self._healthy_within
         while True:
             alive = [sandbox for sandbox in self._sandboxes.values() if sandbox.is_alive]
-            # One that starts is alive before it is healthy: it counts once.
+            # A starting one is alive before it is healthy: count it once.
             if len({sandbox.handle for sandbox in alive} | self._starting) < self._limit:
                 return
-            if await self._made_room(alive):
+            if await self._evict_one(alive):
                 continue
             if not self._starting or time.monotonic() > end:
                 raise TooManySandboxes
-            await asyncio.sleep(_STEP)  # one that only starts may turn out to be idle
+            await asyncio.sleep(_STEP)  # one that is starting may turn out to be idle
 
-    async def _made_room(self, alive: list[Sandbox]) -> bool:
-        waiting = sorted(alive, key=lambda sandbox: sandbox.used_at)
-        for is_good_enough in (_is_idle, _has_no_runs):
-            for sandbox in waiting:
-                if await self._ended(sandbox, is_good_enough):
+    async def _evict_one(self, alive: list[Sandbox]) -> bool:
+        oldest_first = sorted(alive, key=lambda sandbox: sandbox.used_at)
+        for may_evict in (_is_idle, _has_no_runs):
+            for sandbox in oldest_first:
+                if await self._evict(sandbox, may_evict):
                     return True
         return False
 
-    async def _ended(
-        self, sandbox: Sandbox, is_good_enough: Callable[[dict[str, Any]], bool]
-    ) -> bool:
+    async def _evict(self, sandbox: Sandbox, may_evict: Callable[[dict[str, Any]], bool]) -> bool:
         lock = self._locks[sandbox.handle]
         if lock.locked():
-            return False  # somebody is about to use it, or to end it
+            return False  # another task is about to use or stop it
         async with lock:
             try:
                 health = await self.health(sandbox)
             except TimeoutError:
-                return False  # slow: it may be at work, and is not ended on a guess
+                return False  # slow: it may be working, and is not stopped on a guess
             except SandboxDown:
                 health = {}
-            if not is_good_enough(health):
+            if not may_evict(health):
                 return False
             logger.info("sandbox %s: ending, %d sandboxes run already", sandbox.handle, self._limit)
             await self._end(sandbox)
@@ -311,20 +312,20 @@ class Supervisor:
         if self._sandboxes.get(sandbox.handle) is sandbox:
             del self._sandboxes[sandbox.handle]
 
-    def _look(self, handle: str) -> Sandbox | None:
+    def _find_running(self, handle: str) -> Sandbox | None:
         """Return (and remember) the sandbox that the ``pid`` file names, if it is alive."""
-        sandbox_process.collect()
+        sandbox_process.reap()
         known = self._sandboxes.get(handle)
         found = sandbox_process.read_pid_file(self.home / handle)
-        if found is None or self._gone.get(handle) == (found.pid, found.started):
+        if found is None or self._dead.get(handle) == (found.pid, found.started):
             return None
         if known and known.is_alive and (known.pid, known.started) == (found.pid, found.started):
             return known
         process = processes.Handle(found.pid)
-        # Once for each process that a file names, dead or alive: this may start a program.
+        # Once per process that a file names, dead or alive: the check may start a program.
         if not processes.is_same(found.pid, found.started):
             process.close()
-            self._gone[handle] = (found.pid, found.started)
+            self._dead[handle] = (found.pid, found.started)
             return None
         if known is not None:
             known.close()
@@ -335,9 +336,9 @@ class Supervisor:
 
 
 async def end_sandbox(pid: int, started: str, *, grace: float) -> None:
-    """End a sandbox's process, which ends all that it has started; what it leaves is ended, too.
+    """Stop a sandbox's process, which stops all that it started; then kill what is left.
 
-    One that does not end in time can't end its programs: these are in groups of their own.
+    One that does not exit in time can't stop its programs, which have process groups of their own.
     """
     if not await processes.is_alive(pid, started):
         return
@@ -354,5 +355,5 @@ def _is_idle(health: dict[str, Any]) -> bool:
 
 
 def authorization(sandbox: Sandbox) -> Headers:
-    """Return the header that opens the routes of an older version's sandbox."""
+    """Return the header that authorizes requests to a sandbox of an older version."""
     return [(b"authorization", b"Bearer " + sandbox.token.encode())] if sandbox.token else []

@@ -1,8 +1,8 @@
-"""This machine's tokens: where they are kept, and how there is always a good one.
+"""This machine's tokens: their storage and renewal.
 
-Renewing happens beside the connection and never ends it. A server that answers 401, 403 or 5xx,
-or not at all, for however long, is waited for; only ``invalid_grant`` from its token address
-means that the machine must be paired again.
+Renewal runs beside the connection and never ends it. While the server answers 401, 403, 5xx or
+not at all, renewal is retried without limit; only ``invalid_grant`` from its token endpoint means
+that the machine must be paired again.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from mesh.plain_files import new_plain, open_plain, read_plain
 
 logger = logging.getLogger(__name__)
 
-LOCK_WITHIN: Final = 20.0  # seconds; who holds it asks a server that may be slow
+LOCK_WITHIN: Final = 20.0  # seconds; the holder waits for a server that may be slow
 _STEP: Final = 0.05
-LONGEST_NAP: Final = 60.0  # a machine that slept looks at the clock again this soon
+MAX_SLEEP: Final = 60.0  # seconds until a machine that slept checks the clock again
 
 
 class RenewalFailed(Exception):
-    """There is no good token now; trying again later may help."""
+    """There is no valid token now; a later attempt may succeed."""
 
 
 class TokenSource(Protocol):
-    """Gives the bearer token of each connection.
+    """Provides the bearer token for each connection.
 
-    ``renews`` says whether a token that was refused may be followed by a good one.
+    ``renews`` says whether a refused token may be followed by a valid one.
     """
 
     renews: bool
@@ -52,19 +52,19 @@ class TokenSource(Protocol):
         """Return the token to use now.
 
         Raises:
-            NoToken, PairAgain: there is none, and waiting brings none.
-            RenewalFailed: see there.
+            NoToken, PairAgain: there is none, and waiting does not help.
+            RenewalFailed: there is none now.
         """
 
-    def refused(self, token: str) -> None:
-        """Take note that the server answered 401 to ``token``: give another the next time."""
+    def mark_refused(self, token: str) -> None:
+        """Record that the server answered 401 to ``token``: return another one next time."""
 
     async def keep_fresh(self) -> None:
-        """Renew before it is needed, for as long as this runs."""
+        """Renew the token before it expires, until cancelled."""
 
 
 class TokenFile:
-    """A token that somebody else put into a file, and may replace at any time."""
+    """A token in a file that somebody else writes and may replace at any time."""
 
     renews = False
 
@@ -80,7 +80,7 @@ class TokenFile:
             raise NoToken(f"{self._path} is empty.")
         return token
 
-    def refused(self, token: str) -> None:
+    def mark_refused(self, token: str) -> None:
         pass
 
     async def keep_fresh(self) -> None:
@@ -88,20 +88,20 @@ class TokenFile:
 
 
 class TokenStore:
-    """The tokens of one server, in a file of their own that only its owner can read."""
+    """The tokens for one server, in a file that only its owner can read."""
 
     def __init__(self, home: Path, server: str) -> None:
         self.server = server
-        # Readable, and never the same for two servers: https, http, port and path count.
+        # Readable, and distinct for each server: scheme, port and path count.
         name = re.sub(r"[^a-z0-9.-]+", "_", server.partition("://")[2].lower())[:60]
         digest = hashlib.sha256(server.encode()).hexdigest()[:8]
         self.path = folder_of(home) / f"{name}-{digest}.json"
 
     def read(self) -> Tokens | None:
-        """Return what is kept; ``None`` if there is nothing, or nothing of use.
+        """Return the stored tokens; ``None`` if there are none, or the file is malformed.
 
         Raises:
-            RenewalFailed: it can't be read now.
+            RenewalFailed: the file can't be read now.
         """
         try:
             return parse(read_plain(self.path), self.server)
@@ -111,7 +111,7 @@ class TokenStore:
             raise RenewalFailed(f"{self.path} can't be read: {exc}.") from exc
 
     def write(self, tokens: Tokens) -> None:
-        """Keep ``tokens`` instead of what was kept; a power cut leaves the one or the other."""
+        """Replace the stored tokens with ``tokens``; a power cut leaves the old or the new ones."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = self.path.with_suffix(f".{os.getpid()}.new")
         handle = new_plain(draft)
@@ -122,20 +122,20 @@ class TokenStore:
         draft.replace(self.path)
         folder = os.open(self.path.parent, os.O_RDONLY)
         try:
-            os.fsync(folder)  # the new name itself must outlive the power cut
+            os.fsync(folder)  # the rename itself must survive a power cut
         finally:
             os.close(folder)
 
     def forget(self) -> None:
-        """Delete what is kept. Safe to repeat."""
+        """Delete the stored tokens. Safe to repeat."""
         self.path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other process of this machine from renewing meanwhile. Blocks.
+        """Keep other processes of this machine from renewing meanwhile. Blocks.
 
         Raises:
-            RenewalFailed: another one holds the lock and does not let go.
+            RenewalFailed: another process holds the lock for too long.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
@@ -171,22 +171,22 @@ class TokenKeeper:
         try:
             return (await self._fresh(held)).access
         except RenewalFailed:
-            # Good for a while yet, though it is time for the next.
+            # Still valid, though due for renewal.
             if held.access == self._refused or held.expires_at <= self._now():
                 raise
             return held.access
 
-    def refused(self, token: str) -> None:
+    def mark_refused(self, token: str) -> None:
         self._refused = token
 
     async def keep_fresh(self) -> None:
-        backoff = Backoff(first=2.0, ceiling=LONGEST_NAP)
+        backoff = Backoff(first=2.0, ceiling=MAX_SLEEP)
         while True:
             try:
                 await self._wait_until_due()
                 await self._fresh(self._read())
             except PairAgain:
-                return  # who connects next says so; an open connection is the server's to end
+                return  # the next connection reports it; the server ends an open one
             except RenewalFailed as exc:
                 wait = backoff.next()
                 logger.warning(
@@ -200,14 +200,15 @@ class TokenKeeper:
                 backoff.tries = 0
 
     async def _wait_until_due(self) -> None:
-        # No event tells of a wake-up or of another process that renewed: only looking.
-        while (left := self._read().renew_at - self._now()) > 0:
-            await self._sleep(min(left, LONGEST_NAP))
+        # No event reports a wake-up, or a renewal by another process: check the clock and file.
+        while (remaining := self._read().renew_at - self._now()) > 0:
+            await self._sleep(min(remaining, MAX_SLEEP))
 
     async def _fresh(self, held: Tokens) -> Tokens:
         if self._is_fresh(held):
             return held
-        # In a thread, which goes on when this is cancelled: an answer is always stored.
+        # In a worker thread, which finishes even if this task is cancelled: an answer is always
+        # stored.
         return await asyncio.to_thread(self._renew, held)
 
     def _is_fresh(self, held: Tokens) -> bool:
@@ -223,12 +224,12 @@ class TokenKeeper:
         with self._store.locked():
             held = self._read()
             if held.access != stale.access and self._is_fresh(held):
-                return held  # another process was first
-            tokens = self._ask(held)
+                return held  # another process has renewed it
+            tokens = self._request(held)
             try:
                 self._store.write(tokens)
             except OSError as exc:
-                # The old ones stay good until a new one is used for renewing.
+                # The old tokens stay valid until the new refresh token is used.
                 logger.warning(
                     "link to %s: new token not written to disk, the stored one stays valid: %s",
                     self._store.server,
@@ -236,7 +237,7 @@ class TokenKeeper:
                 )
             return tokens
 
-    def _ask(self, held: Tokens) -> Tokens:
+    def _request(self, held: Tokens) -> Tokens:
         try:
             return oauth.renew(self._store.server, held.refresh, now=self._now())
         except oauth.Refused as exc:
@@ -244,7 +245,7 @@ class TokenKeeper:
                 raise RenewalFailed(f"The server refused to renew the token: {exc}.") from exc
             self._store.forget()
             raise self._pair_again() from exc
-        except (web.Unreachable, oauth.Odd) as exc:
+        except (web.Unreachable, oauth.UnexpectedAnswer) as exc:
             raise RenewalFailed(str(exc)) from exc
 
     def _pair_again(self) -> PairAgain:
@@ -252,7 +253,7 @@ class TokenKeeper:
 
 
 def source_of(config: Config, clock: Clock) -> TokenSource:
-    """Return where the tokens of this run come from."""
+    """Return the token source that ``config`` names."""
     if config.token_file is not None:
         return TokenFile(config.token_file)
     store = TokenStore(config.home, config.server)
@@ -260,7 +261,7 @@ def source_of(config: Config, clock: Clock) -> TokenSource:
 
 
 def folder_of(home: Path) -> Path:
-    """Return the folder of all servers' tokens."""
+    """Return the folder with all servers' tokens."""
     return home / "link" / "tokens"
 
 
@@ -277,7 +278,7 @@ def list_servers(home: Path) -> list[str]:
 
 
 def parse(text: str, server: str) -> Tokens | None:
-    """Return the tokens that a file of ours says, if it is whole and of that server."""
+    """Return the tokens in a file's ``text``, if it is complete and for ``server``."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -295,7 +296,7 @@ def parse(text: str, server: str) -> Tokens | None:
 
 
 def _token_in(text: str) -> str:
-    """Return the token of a file that holds it alone, or of a session file (``session.json``)."""
+    """Return the token in a file with a bare token, or in a session file (``session.json``)."""
     if not text.startswith("{"):
         return text
     session = web.parse_json(text.encode())
@@ -309,7 +310,7 @@ def _lock(handle: int) -> None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             if time.monotonic() > end:
-                raise RenewalFailed("Another deco_link renews the token, and hangs.") from None
-            time.sleep(_STEP)  # a lock tells nobody when it is free
+                raise RenewalFailed("Another deco_link hangs while renewing the token.") from None
+            time.sleep(_STEP)  # no event reports that the lock is free
         else:
             return

@@ -22,7 +22,7 @@ from links.errors import LinkOffline
 from links.held_machines import Held
 from links.internal.signing import cluster_key
 from links.peer import StreamLost
-from links.signed_requests import UNPROVEN, Verifier, say_json, target_of, while_asked
+from links.signed_requests import UNPROVEN, Verifier, send_json, target_of, until_disconnect
 from links.sockets import OF_HANDSHAKE, join, refuse
 from links.wire import signing
 from mesh.lib.asgi import Receive, Scope, Send
@@ -65,12 +65,12 @@ class InternalApp:
             if connection is None:
                 raise LinkOffline
         except LinkOffline as exc:
-            await say_json(send, exc.status, exc.body(), _hop(OFFLINE))
+            await send_json(send, exc.status, exc.body(), _hop(OFFLINE))
         except AppError as exc:
-            await say_json(send, exc.status, exc.body(), _hop(REFUSED))
+            await send_json(send, exc.status, exc.body(), _hop(REFUSED))
         else:
             if action == "check":
-                await say_json(send, 200, {"seconds": await check(connection)})
+                await send_json(send, 200, {"seconds": await check(connection)})
             else:
                 await _forward(connection, scope, target, body, receive, send)
 
@@ -117,7 +117,7 @@ async def _forward(
     connection: Held, scope: Scope, target: str, body: bytes, receive: Receive, send: Send
 ) -> None:
     """Pass the request on and its answer back; end it when the asker goes away."""
-    await while_asked(_exchange(connection, scope, target, body, send), receive)
+    await until_disconnect(_exchange(connection, scope, target, body, send), receive)
 
 
 async def _exchange(connection: Held, scope: Scope, target: str, body: bytes, send: Send) -> None:
@@ -134,7 +134,7 @@ async def _exchange(connection: Held, scope: Scope, target: str, body: bytes, se
     try:
         answer = await client.send(request, stream=True)
     except (httpx.TransportError, StreamLost) as exc:
-        await say_json(send, 502, LinkOffline(str(exc)).body(), _hop(LOST))
+        await send_json(send, 502, LinkOffline(str(exc)).body(), _hop(LOST))
         return
     try:
         headers = [pair for pair in answer.headers.raw if pair[0].lower() not in _NOT_BACK]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import httpx
 
-from links.daemon.spec import Spec
+from links.daemon.spec import SandboxSpec
 from links.daemon.supervisor import Supervisor
 from links.wire.server_signature import HEADER
 from mesh import keys
@@ -134,10 +134,10 @@ async def tools_and_preview(sandbox):
 async def ensuring(home):
     supervisor = Supervisor(home, server_key=keys.public_key)
     home.mkdir()
-    first = await timed(lambda: supervisor.ensure(Spec("h")), 1)
+    first = await timed(lambda: supervisor.ensure(SandboxSpec("h")), 1)
     # The laptop's part alone; bench_preview asks through server and link.
     report("laptop: ensure, cold", first)
-    report("laptop: ensure, warm", await timed(lambda: supervisor.ensure(Spec("h")), 200))
+    report("laptop: ensure, warm", await timed(lambda: supervisor.ensure(SandboxSpec("h")), 200))
     await supervisor.delete("h", force=True)
 
 

@@ -241,7 +241,7 @@ async def test_a_server_that_needs_a_later_program_says_which(
 
         assert await auntil(has_ended, what=away.laptop.log()) == 4
 
-        command = away.laptop.said().rpartition("Start the one that fits it: ")[2].strip()
+        command = away.laptop.said().rpartition("Start the matching version: ")[2].strip()
         words = shlex.split(command)
         assert (words[:2], words[-2:]) == (["uv", "venv"], ["link", door.url])
         async with httpx.AsyncClient(trust_env=False) as client:

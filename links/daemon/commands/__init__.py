@@ -1,4 +1,4 @@
-"""``deco_link <command>``: what can be asked of this machine besides linking it."""
+"""``deco_link <command>``: the commands besides linking this machine."""
 
 from __future__ import annotations
 

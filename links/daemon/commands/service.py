@@ -21,8 +21,8 @@ from links.daemon.servers import checked_server, only_server
 from links.daemon.service_files import Service
 from links.daemon.tokens import RenewalFailed, TokenStore
 
-DESCRIPTION = "Start the link when you sign in to this machine, and whenever it ends."
-# What an agent needs of the environment of the person who installs the service.
+DESCRIPTION = "Start the link when you sign in to this machine, and restart it whenever it ends."
+# The variables of the installing person's environment that an agent needs.
 KEPT = ("PATH", "MESH_HOME", "DATA_DIR", "DECOCMS_HOME", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 FOLDERS = ("MESH_HOME", "DATA_DIR", "DECOCMS_HOME")
 KEPT_TOO = (*(name.lower() for name in KEPT[-3:]), "SSL_CERT_FILE", "MESH_ALLOW_LOCALHOST_LINKS")
@@ -32,14 +32,14 @@ def main(argv: Sequence[str]) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(prog="deco_link service", description=DESCRIPTION)
     commands = parser.add_subparsers(dest="command", title="commands", required=True)
-    install = commands.add_parser("install", help="write it, and start it")
+    install = commands.add_parser("install", help="write the service file, and start it")
     install.add_argument("server", nargs="?")
-    install.add_argument("--no-start", action="store_true", help="only write it")
-    uninstall = commands.add_parser("uninstall", help="stop it, and remove it")
+    install.add_argument("--no-start", action="store_true", help="only write the file")
+    uninstall = commands.add_parser("uninstall", help="stop the service, and remove its file")
     uninstall.add_argument("server", nargs="?")
     given, flags = parser.parse_known_args(argv)
     if flags and given.command == "uninstall":
-        parser.error(f"unknown: {' '.join(flags)}")
+        parser.error(f"unknown arguments: {' '.join(flags)}")
     try:
         server = checked_server(given.server or only_server(home_of()))
         words = _checked_words(server, flags)
@@ -48,18 +48,18 @@ def main(argv: Sequence[str]) -> int:
     service = Service(
         server=server,
         argv=files.argv_of(words, executable=sys.executable, program=sys.argv[0]),
-        environ=_kept(),
+        environ=_environment(),
     )
     if given.command == "uninstall":
         return _uninstall(service)
     if not _is_linked(server, flags):
-        print(f"Link it once by hand first: {own_command(server, *flags)}", file=sys.stderr)
+        print(f"Link this machine by hand first: {own_command(server, *flags)}", file=sys.stderr)
         return 3
     return _install(service, start=not given.no_start)
 
 
-def _kept() -> dict[str, str]:
-    """Return the service's environment; a service starts in another folder than this command."""
+def _environment() -> dict[str, str]:
+    """Return the service's environment, with absolute paths: it starts in another folder."""
     kept = {name: os.environ[name] for name in (*KEPT, *KEPT_TOO) if name in os.environ}
     folders = {name: _absolute(kept[name]) for name in FOLDERS if kept.get(name)}
     return kept | folders
@@ -70,10 +70,10 @@ def _absolute(path: str) -> str:
 
 
 def _checked_words(server: str, flags: Sequence[str]) -> list[str]:
-    """Return the link's words with absolute paths: a service starts in another folder.
+    """Return the link's arguments with absolute paths: a service starts in another folder.
 
     Raises:
-        ValueError: a flag can't be used.
+        ValueError: a flag is invalid.
     """
     from links.daemon import cli
 
@@ -94,7 +94,7 @@ def _checked_words(server: str, flags: Sequence[str]) -> list[str]:
 
 
 def _is_linked(server: str, flags: Sequence[str]) -> bool:
-    """Return whether a link that nobody watches has a token to begin with."""
+    """Return whether the service will have a token: nobody is there to pair it."""
     if any(flag.startswith(("--token-file", "--local-sandbox-provider")) for flag in flags):
         return True
     try:
@@ -108,23 +108,23 @@ def _install(service: Service, *, start: bool) -> int:
     path = _path(service)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(files.plist(service) if is_mac else files.unit(service).encode())
-    path.chmod(0o600)  # an environment may hold a proxy's password
+    path.chmod(0o600)  # the environment may contain a proxy's password
     print(f"Written: {path}")
-    if files.is_passing(sys.executable):
-        print("This copy was fetched by uvx, which may clean it up. Install it with the line that")
+    if files.is_temporary(sys.executable):
+        print("uvx fetched this copy and may delete it. Install deco_link with the command that")
         print("“Connect your desktop” shows, and run this command again from there.")
     if not start:
         return 0
     code = _run(_start_commands(service, path))
     if code == 0 and not is_mac:
-        print("To have it run while you are signed out: loginctl enable-linger")
+        print("To keep it running while you are signed out: loginctl enable-linger")
     return code
 
 
 def _uninstall(service: Service) -> int:
     path = _path(service)
     if not path.exists():
-        print(f"There is none: {path}")
+        print(f"Not installed: {path} does not exist.")
         return 0
     code = _run(_stop_commands(service, path))
     path.unlink()
@@ -133,8 +133,8 @@ def _uninstall(service: Service) -> int:
 
 
 def _path(service: Service) -> Path:
-    place = files.plist_path if sys.platform == "darwin" else files.unit_path
-    return place(Path.home(), service.name)
+    path_of = files.plist_path if sys.platform == "darwin" else files.unit_path
+    return path_of(Path.home(), service.name)
 
 
 def _start_commands(service: Service, path: Path) -> list[list[str]]:
@@ -154,11 +154,11 @@ def _stop_commands(service: Service, path: Path) -> list[list[str]]:
 
 
 def _run(commands: list[list[str]]) -> int:
-    """Run them; where one fails, say which are left to the person and return 1."""
+    """Run ``commands``; if one fails, print it and the rest for the person, and return 1."""
     for done, command in enumerate(commands):
-        works = shutil.which(command[0]) is not None
-        if not works or subprocess.run(command, check=False).returncode != 0:
-            left = "\n".join(f"  {' '.join(each)}" for each in commands[done:])
-            print(f"That is left to you:\n{left}", file=sys.stderr)
+        is_installed = shutil.which(command[0]) is not None
+        if not is_installed or subprocess.run(command, check=False).returncode != 0:
+            remaining = "\n".join(f"  {' '.join(each)}" for each in commands[done:])
+            print(f"Run these commands yourself:\n{remaining}", file=sys.stderr)
             return 1
     return 0

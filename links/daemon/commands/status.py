@@ -1,4 +1,4 @@
-"""``deco_link status``: what the links of this machine do, and which sandboxes it has.
+"""``deco_link status``: the state of this machine's links, and its sandboxes.
 
 Exit codes: 0 a link is connected; 1 one runs, but is not connected; 2 wrong use; 3 none runs.
 """
@@ -18,13 +18,13 @@ from links.daemon import sandbox_list, state
 from links.daemon.home import home_of
 from links.daemon.state import LinkState
 
-DESCRIPTION = "Say what the links of this machine do, and which sandboxes it has."
+DESCRIPTION = "Show the state of this machine's links, and its sandboxes."
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(prog="deco_link status", description=DESCRIPTION)
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     given = parser.parse_args(argv)
     home = home_of()
     links = state.list_running(home)
@@ -42,17 +42,17 @@ def main(argv: Sequence[str]) -> int:
 
 def _paragraphs(home: Path, links: list[LinkState]) -> list[str]:
     if not links:
-        return [f"No link of this machine runs (state under {home})."]
+        return [f"No link is running on this machine (state under {home})."]
     return [describe(one, now=time.time()) for one in links]
 
 
 def describe(link: LinkState, *, now: float) -> str:
     """Return the lines about one link."""
-    doing = f"{link.phase} for {sandbox_list.duration(now - link.since)}"
+    phase = f"{link.phase} for {sandbox_list.duration(now - link.since)}"
     rows = [
         ("server", link.server),
         ("machine", link.name),
-        ("link", f"{doing}, pid {link.pid}, version {link.version}"),
+        ("link", f"{phase}, pid {link.pid}, version {link.version}"),
         ("why", link.detail),
         *((name, _words(report)) for name, report in link.harnesses.items()),
     ]

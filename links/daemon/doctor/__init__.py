@@ -1,1 +1,1 @@
-"""``deco_link doctor``: what stands between this machine and a working link, and the fix."""
+"""``deco_link doctor``: what keeps this machine's link from working, and the fix."""

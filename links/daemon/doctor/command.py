@@ -1,4 +1,4 @@
-"""``deco_link doctor [SERVER]``: check everything a link needs, and say the fix.
+"""``deco_link doctor [SERVER]``: check everything a link needs, and suggest fixes.
 
 Exit codes: 0 nothing failed (there may be warnings); 1 something failed; 2 wrong use.
 """
@@ -19,13 +19,13 @@ from links.daemon.home import home_of
 from links.daemon.servers import checked_server, only_server
 from links.daemon.tokens import TokenSource, source_of
 
-DESCRIPTION = "Check everything that a link needs, and say how to mend it. No secret is shown."
+DESCRIPTION = "Check everything that a link needs, and suggest fixes. No secret is shown."
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(prog="deco_link doctor", description=DESCRIPTION)
-    parser.add_argument("server", nargs="?", help="may be left out where there is only one")
+    parser.add_argument("server", nargs="?", help="may be omitted if there is only one")
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="as for deco_link")
     given = parser.parse_args(argv)
     home = home_of()
@@ -48,7 +48,7 @@ async def _print_all(config: Config) -> int:
 
 
 async def examine(config: Config, tokens: TokenSource) -> AsyncIterator[Finding]:
-    """Yield every finding; what is looked at here goes on with the server away."""
+    """Yield every finding; the local checks run even if the server is unavailable."""
     programs = asyncio.create_task(probe.look())
     try:
         async for finding in server.examine(config.server, tokens):
@@ -65,5 +65,5 @@ async def examine(config: Config, tokens: TokenSource) -> AsyncIterator[Finding]
 
 def _summary(failed: int, warned: int) -> str:
     if failed:
-        return f"{failed} failed, {warned} to look at."
-    return f"Nothing failed, {warned} to look at." if warned else "All is well."
+        return f"{failed} failed, {warned} warnings."
+    return f"Nothing failed, {warned} warnings." if warned else "Everything works."

@@ -10,7 +10,7 @@ State = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``warn`` is worth knowing and stops nothing; ``fail`` keeps the link from working."""
+    """``warn`` is worth knowing but breaks nothing; ``fail`` keeps the link from working."""
 
     state: State
     subject: str

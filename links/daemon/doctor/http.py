@@ -1,4 +1,4 @@
-"""Requests of the doctor: the same way as the link's own, but with what is around the answer."""
+"""The doctor's HTTP requests: the link's own, plus details of the answer."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _LARGEST: Final = 1024 * 1024
 
 
 class NoAnswer(Exception):
-    """There was none; the text says why, and holds nothing that was sent."""
+    """No answer came; the text says why, and repeats nothing that was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``clock_ahead``: seconds by which the server's clock is ahead of ours, if it told."""
+    """``clock_ahead``: seconds by which the server's clock is ahead of ours, if it sent a date."""
 
     status: int
     value: Any
@@ -38,7 +38,7 @@ def get(url: str, *, token: str = "", timeout: float = TIMEOUT) -> Answer:
     """Return the answer, whatever its status. Blocks.
 
     Raises:
-        NoAnswer: there was none.
+        NoAnswer: no answer came.
     """
     began = time.time()
     with opened(url, token=token, timeout=timeout) as response:
@@ -54,10 +54,10 @@ def get(url: str, *, token: str = "", timeout: float = TIMEOUT) -> Answer:
 
 @contextlib.contextmanager
 def opened(url: str, *, token: str = "", timeout: float = TIMEOUT) -> Iterator[HTTPResponse]:
-    """Yield the answer as soon as its head is there.
+    """Yield the answer as soon as its head has arrived.
 
     Raises:
-        NoAnswer: there was none.
+        NoAnswer: no answer came.
     """
     headers = {"Accept": "application/json, text/event-stream"}
     if token:
@@ -66,7 +66,7 @@ def opened(url: str, *, token: str = "", timeout: float = TIMEOUT) -> Iterator[H
         request = urllib.request.Request(url, headers=headers)  # noqa: S310
         response = web.opener(url).open(request, timeout=timeout)
     except urllib.error.HTTPError as exc:
-        response = exc  # an answer, too
+        response = exc  # also an answer
     except (OSError, HTTPException, ValueError) as exc:
         raise NoAnswer(why(exc)) from exc
     with response:
@@ -74,7 +74,7 @@ def opened(url: str, *, token: str = "", timeout: float = TIMEOUT) -> Iterator[H
 
 
 def why(exc: BaseException) -> str:
-    """Return in few words why a connection failed."""
+    """Return in a few words why a connection failed."""
     reason = getattr(exc, "reason", exc)
     if isinstance(reason, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {reason.verify_message}"
@@ -86,26 +86,26 @@ def why(exc: BaseException) -> str:
 
 
 def proxy_of(url: str) -> str:
-    """Return the proxy that requests to ``url`` go through, without any password; or nothing."""
+    """Return the proxy for requests to ``url``, without its password; empty for none."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if host in LOOPBACK or urllib.request.proxy_bypass(host):
         return ""
     found = urllib.request.getproxies()
     proxy = found.get(parts.scheme) or found.get("all") or ""
-    place = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-    return f"{place.hostname}:{place.port}" if place.port else place.hostname or ""
+    parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+    return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or ""
 
 
 def _ahead(date: str | None, ours: float) -> float | None:
     try:
-        # A Date has whole seconds, cut off: half a second more is the better guess.
+        # A Date is truncated to whole seconds: half a second more is the better estimate.
         return parsedate_to_datetime(date or "").timestamp() + 0.5 - ours
     except (TypeError, ValueError):
         return None
 
 
-def said(value: Any) -> str:
-    """Return the sentence of one of Mesh's own refusals."""
+def error_sentence(value: Any) -> str:
+    """Return the sentence in one of Mesh's error answers; empty if there is none."""
     error = value.get("error") if isinstance(value, dict) else None
     return str(error.get("message", "")) if isinstance(error, dict) else ""

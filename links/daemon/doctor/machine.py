@@ -17,15 +17,15 @@ from links.daemon.probe import Probe
 from links.wire.messages import MachineStatus
 from mesh.git.calls import GitMissing, version_call
 
-LEAST: Final = 200 * 2**20  # bytes free: a journal and a checkout would not fit into less
-LITTLE: Final = 2 * 2**30
+MINIMUM: Final = 200 * 2**20  # bytes free: a journal and a checkout need at least this
+LOW: Final = 2 * 2**30
 
 
 def judge_programs(probes: Sequence[Probe], found: MachineStatus) -> list[Finding]:
-    """Return a line for each agent's program; none at all is worth a warning of its own."""
+    """Return a line for each agent's program, and a warning if none is ready."""
     lines = [_program(probe, found.harnesses[probe.name]) for probe in probes]
     if not any(report["state"] == "ready" for report in found.harnesses.values()):
-        text = "none can work here yet; only the Demo agent answers"
+        text = "none is ready on this machine; only the Demo agent works"
         lines.append(Finding("warn", "agents", text, "See the lines above."))
     return lines
 
@@ -35,7 +35,7 @@ def _program(probe: Probe, report: dict[str, str]) -> Finding:
         words = " ".join(filter(None, [report["version"], report["detail"]]))
         return Finding("ok", probe.name, words or "ready")
     if report["state"] == "absent":
-        # What a person never asked for is no fault of the machine.
+        # A missing optional program is not a problem of the machine.
         return Finding(
             "ok" if probe.is_extra else "warn", probe.name, "not installed", probe.install
         )
@@ -43,60 +43,63 @@ def _program(probe: Probe, report: dict[str, str]) -> Finding:
 
 
 def check_git() -> Finding:
-    """Say whether checkouts can be made."""
+    """Report whether git can create checkouts."""
     try:
         call = version_call(os.environ)
         answer = subprocess.run(
             call.argv, cwd=call.cwd, env=call.env, capture_output=True, text=True, timeout=5
         )
     except GitMissing:
-        return Finding("warn", "git", "not found: agents can't have a checkout", "Install git.")
+        return Finding("warn", "git", "not found: agents can't work in a checkout", "Install git.")
     except (OSError, subprocess.TimeoutExpired):
         return Finding("warn", "git", "does not answer", "Try: git --version")
     return Finding("ok", "git", answer.stdout.removeprefix("git version").strip())
 
 
 def check_home(home: Path) -> list[Finding]:
-    """Say whether state can be kept at ``home``, by nobody but its owner, and with room."""
+    """Report whether ``home`` is writable, private, and has free space."""
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         free = shutil.disk_usage(home).free
     except OSError as exc:
         return [
             Finding(
-                "fail", "disk", f"{home}: {exc.strerror}", "Set MESH_HOME to a folder of yours."
+                "fail", "disk", f"{home}: {exc.strerror}", "Set MESH_HOME to a folder that you own."
             )
         ]
     if not os.access(home, os.W_OK):
         return [
             Finding(
-                "fail", "disk", f"{home} can't be written", "Set MESH_HOME to a folder of yours."
+                "fail", "disk", f"{home} is not writable", "Set MESH_HOME to a folder that you own."
             )
         ]
     found = [judge_disk(free, home)]
     if stat.S_IMODE(home.stat().st_mode) & 0o077:
-        text = f"others on this machine can look into {home}"
+        text = f"other users of this machine can read {home}"
         found.append(Finding("warn", "privacy", text, f"chmod 700 {home}"))
     return found
 
 
 def judge_disk(free: int, home: Path) -> Finding:
-    """Say whether ``free`` bytes are enough."""
+    """Report whether ``free`` bytes are enough."""
     text = f"{free / 2**30:.1f} GiB free at {home}"
-    fix = f"Make room; old sandboxes are listed by: {own_command('sandboxes')}"
-    if free < LEAST:
+    fix = f"Free some space; list old sandboxes with: {own_command('sandboxes')}"
+    if free < MINIMUM:
         return Finding("fail", "disk", text, fix)
-    return Finding("warn" if free < LITTLE else "ok", "disk", text, fix if free < LITTLE else "")
+    return Finding("warn" if free < LOW else "ok", "disk", text, fix if free < LOW else "")
 
 
 def check_link(home: Path, server: str) -> Finding:
-    """Say what the link to ``server`` does, if it runs."""
+    """Report the state of the link to ``server``."""
     for one in state.list_running(home):
         if one.server == server:
             if one.phase == "connected":
                 return Finding("ok", "link", f"connected (pid {one.pid})")
-            text = f"runs (pid {one.pid}), and is not connected: {one.detail or one.phase}"
+            text = f"running (pid {one.pid}) but not connected: {one.detail or one.phase}"
             return Finding(
-                "warn", "link", text, "It tries again by itself; the lines above say why."
+                "warn",
+                "link",
+                text,
+                "It reconnects automatically; the lines above say why it fails.",
             )
-    return Finding("warn", "link", "does not run", f"Start it: {own_command(server)}")
+    return Finding("warn", "link", "not running", f"Start it: {own_command(server)}")

@@ -1,4 +1,4 @@
-"""The doctor's look at the way to the server, each step on top of the one before."""
+"""The doctor's checks of the way to the server; each step builds on the one before."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from links.wire.signing import MAX_DRIFT
 from mesh.version import VERSION
 
 WITHIN: Final = 6.0  # seconds for one step
-WORTH_SAYING: Final = 5.0  # seconds that two clocks are apart
+WORTH_REPORTING: Final = 5.0  # seconds between the two clocks
 EXPIRES_SOON: Final = 14 * 86400.0
-NOT_BUFFERED: Final = 3.0  # seconds in which the first event of an open stream has to come
+NOT_BUFFERED: Final = 3.0  # seconds within which the first event of an open stream must arrive
 
 
 async def examine(server: str, tokens: TokenSource) -> AsyncIterator[Finding]:
-    """Yield what is found on the way to ``server``, and stop where nothing further can be."""
+    """Yield the findings on the way to ``server``; stop at a failure that blocks the rest."""
     proxy = http.proxy_of(server)
     yield Finding("ok", "proxy", f"through {proxy}" if proxy else "none")
     async for step in _reach(server, behind_proxy=bool(proxy)):
@@ -56,8 +56,8 @@ async def _reach(server: str, *, behind_proxy: bool) -> AsyncIterator[Finding]:
     parts = urlsplit(server)
     host, is_plain = parts.hostname or "", parts.scheme == "http"
     port = parts.port or (80 if is_plain else 443)
-    if behind_proxy:  # which looks the name up itself
-        yield Finding("ok", "DNS", "left to the proxy")
+    if behind_proxy:  # which resolves the name itself
+        yield Finding("ok", "DNS", "resolved by the proxy")
     else:
         yield await look_up(host, port)
     if is_plain:
@@ -67,7 +67,7 @@ async def _reach(server: str, *, behind_proxy: bool) -> AsyncIterator[Finding]:
 
 
 async def look_up(host: str, port: int) -> Finding:
-    """Say what ``host`` is called in numbers."""
+    """Resolve ``host``, and report its addresses."""
     try:
         async with asyncio.timeout(WITHIN):
             loop = asyncio.get_running_loop()
@@ -80,15 +80,15 @@ async def look_up(host: str, port: int) -> Finding:
 
 
 def judge_plain(host: str) -> Finding:
-    """Say what it means that the address begins with http://."""
+    """Report what an address with http:// means."""
     if host in LOOPBACK:
         return Finding("ok", "TLS", "not needed: the server is on this machine")
     fix = "Use the server's https:// address; ask its operator for one."
-    return Finding("warn", "TLS", "http://: others on the way can read your sign-in", fix)
+    return Finding("warn", "TLS", "http://: others on the network can read your sign-in", fix)
 
 
 async def check_tls(host: str, port: int) -> Finding:
-    """Say whether an encrypted connection to the right server can be had."""
+    """Report whether an encrypted connection to the right server can be opened."""
     try:
         async with asyncio.timeout(WITHIN):
             context = ssl.create_default_context()
@@ -97,7 +97,7 @@ async def check_tls(host: str, port: int) -> Finding:
         fix = "Where a company inspects TLS, set SSL_CERT_FILE to its certificate (PEM)."
         return Finding("fail", "TLS", http.why(exc), fix)
     except (OSError, TimeoutError) as exc:
-        fix = "Check address and port, and that the server runs; a firewall may be in between."
+        fix = "Check the address and port, and that the server runs; a firewall may block it."
         return Finding("fail", "TLS", f"{host}:{port}: {http.why(exc)}", fix)
     try:
         return judge_certificate(writer.get_extra_info("ssl_object"), now=time.time())
@@ -106,40 +106,45 @@ async def check_tls(host: str, port: int) -> Finding:
 
 
 def judge_certificate(connection: Any, *, now: float) -> Finding:
-    """Say what of the accepted certificate is worth knowing."""
+    """Report when the accepted certificate expires."""
     ends = ssl.cert_time_to_seconds(connection.getpeercert()["notAfter"])
     days = int((ends - now) // 86400)
-    text = f"{connection.version()}, the certificate is good for {days} days"
+    text = f"{connection.version()}, the certificate is valid for {days} days"
     if ends - now < EXPIRES_SOON:
         return Finding("warn", "TLS", text, "Tell the server's operator to renew it.")
     return Finding("ok", "TLS", text)
 
 
 def judge_server(answer: http.Answer) -> Finding:
-    """Say whether it is a Mesh that answers, and a healthy one."""
+    """Report whether a Mesh answers, and whether it is healthy."""
     value = answer.value if isinstance(answer.value, dict) else {}
     if "version" not in value or "database" not in value:
-        text = f"what answers there is no Mesh (HTTP {answer.status})"
-        return Finding("fail", "server", text, "Check the address; a sign-in page of a network?")
-    if answer.status != 200:
-        text = f"Mesh {value['version']} is there, its database is not"
+        text = f"the answer is not from a Mesh server (HTTP {answer.status})"
         return Finding(
-            "fail", "server", text, "Tell the server's operator; it comes back by itself."
+            "fail",
+            "server",
+            text,
+            "Check the address; a network's sign-in page may answer instead.",
+        )
+    if answer.status != 200:
+        text = f"Mesh {value['version']} answers, but its database is unavailable"
+        return Finding(
+            "fail", "server", text, "Tell the server's operator; the link reconnects on its own."
         )
     return Finding("ok", "server", f"Mesh {value['version']}")
 
 
 def judge_clock(ahead: float) -> Finding:
-    """Say whether signed requests, which are dated, will be accepted."""
+    """Report whether signed requests, which carry a timestamp, will be accepted."""
     off = abs(ahead)
     which = "behind" if ahead > 0 else "ahead of"
-    text = f"this machine's is {off:.0f} s {which} the server's"
-    fix = "Set the clock by the network: " + (
+    text = f"this machine's clock is {off:.0f} s {which} the server's"
+    fix = "Set the clock from the network: " + (
         "sudo sntp -sS time.apple.com" if sys.platform == "darwin" else "timedatectl set-ntp true"
     )
     if off > MAX_DRIFT:
         return Finding("fail", "clock", text, fix)
-    if off > WORTH_SAYING:
+    if off > WORTH_REPORTING:
         return Finding("warn", "clock", text, fix)
     return Finding("ok", "clock", "agrees with the server's")
 
@@ -148,30 +153,30 @@ async def _versions(server: str) -> Finding:
     try:
         answer = await asyncio.to_thread(http.get, f"{server}/dist/")
     except http.NoAnswer as exc:
-        return Finding("warn", "versions", f"the server did not tell its own: {exc}")
+        return Finding("warn", "versions", f"the server did not report its version: {exc}")
     return judge_versions(answer.value)
 
 
 def judge_versions(offer: Any) -> Finding:
-    """Say whether this program fits the server, from what ``/dist/`` says."""
+    """Report whether this program's version fits the server, from ``/dist/``."""
     ours = f"deco_link {VERSION}, Python {sys.version.split()[0]}"
     offer = offer if isinstance(offer, dict) else {}
-    spoken = offer.get("protocol")
-    least = spoken.get("minimum") if isinstance(spoken, dict) else None
+    supported = offer.get("protocol")
+    least = supported.get("minimum") if isinstance(supported, dict) else None
     update = f"Update: {offer.get('pip') or 'ask the server for its own deco_link'}"
     if isinstance(least, int) and least > protocol.CURRENT:
         text = f"{ours}: protocol {protocol.CURRENT}, the server needs {least}"
         return Finding("fail", "versions", text, update)
     theirs = offer.get("version")
     if theirs is None:
-        return Finding("warn", "versions", f"{ours}; the server offers none to compare")
+        return Finding("warn", "versions", f"{ours}; the server does not report its version")
     if theirs != VERSION:
         return Finding("warn", "versions", f"{ours}, the server's is {theirs}", update)
     return Finding("ok", "versions", f"{ours}, the same as the server's")
 
 
 async def _as_this_machine(server: str, tokens: TokenSource) -> AsyncIterator[Finding]:
-    """Yield what is found with this machine's sign-in, for as long as it opens anything."""
+    """Yield the findings that need this machine's sign-in."""
     try:
         token = await tokens.token()
     except Stop as exc:
@@ -188,16 +193,16 @@ async def _as_this_machine(server: str, tokens: TokenSource) -> AsyncIterator[Fi
 
 
 async def check_sign_in(server: str, token: str) -> Finding:
-    """Say whether the server accepts this machine's token."""
+    """Report whether the server accepts this machine's token."""
     try:
         answer = await asyncio.to_thread(http.get, f"{server}/api/links/me", token=token)
     except http.NoAnswer as exc:
-        return Finding("fail", "sign-in", str(exc), "Try again; the server answered before.")
+        return Finding("fail", "sign-in", str(exc), "Try again; the server answered a moment ago.")
     if answer.status == 200:
         value = answer.value if isinstance(answer.value, dict) else {}
         online = f", {value.get('hostname', 'a machine')} is online"
         return Finding("ok", "sign-in", "accepted" + (online if "hostname" in value else ""))
-    text = f"HTTP {answer.status} {http.said(answer.value)}".strip()
+    text = f"HTTP {answer.status} {http.error_sentence(answer.value)}".strip()
     if answer.status in (401, 403):
         fix = f"Sign in again: {own_command('logout', server)}, then {own_command(server)}"
         return Finding("fail", "sign-in", text, fix)
@@ -205,8 +210,8 @@ async def check_sign_in(server: str, token: str) -> Finding:
 
 
 async def check_websocket(server: str, token: str) -> Finding:
-    """Open the tunnel's WebSocket and wait for the server's greeting; the link is not touched."""
-    fix = "A proxy or firewall on the way must let WebSockets (Upgrade: websocket) through."
+    """Open a WebSocket for a tunnel and wait for the server's greeting, beside the link's own."""
+    fix = "Let WebSockets (Upgrade: websocket) through each proxy and firewall on the way."
     try:
         async with asyncio.timeout(WITHIN):
             connection = await dial(server, token=token)
@@ -222,20 +227,20 @@ async def check_websocket(server: str, token: str) -> Finding:
 
 
 async def check_streams(server: str, token: str) -> Finding:
-    """Say whether an event arrives while its stream is still open, or is held back."""
+    """Report whether an event arrives while its stream is open, or is buffered on the way."""
     return await asyncio.to_thread(_first_event, f"{server}/api/links/stream", token)
 
 
 def _first_event(url: str, token: str) -> Finding:
-    fix = "A proxy on the way holds answers back; switch its buffering off for /api/."
+    fix = "A proxy on the way buffers answers; turn its buffering off for /api/."
     try:
         with http.opened(url, token=token, timeout=NOT_BUFFERED) as response:
             if response.status != 200:
-                text = f"could not be tried: HTTP {response.status}"
+                text = f"could not be checked: HTTP {response.status}"
                 return Finding("warn", "streams", text, "Update the server.")
             line = response.readline(1000)
     except (http.NoAnswer, OSError):
         return Finding("warn", "streams", "events don't arrive while a stream is open", fix)
     if not line.startswith(b"data:"):
-        return Finding("warn", "streams", "something on the way changes them", fix)
-    return Finding("ok", "streams", "events arrive at once")
+        return Finding("warn", "streams", "something on the way modifies them", fix)
+    return Finding("ok", "streams", "events arrive immediately")

@@ -19,7 +19,7 @@ class Clocks:
 
 
 def test_the_first_greeting_tells_of_no_absence():
-    assert Clocks().absence().told() == {}
+    assert Clocks().absence().greeting_fields() == {}
 
 
 @pytest.mark.parametrize(
@@ -33,20 +33,20 @@ def test_the_first_greeting_tells_of_no_absence():
 def test_sleep_is_what_only_the_wall_clock_has_seen(awake, asleep, slept):
     clocks = Clocks()
     absence = clocks.absence()
-    absence.told()
+    absence.greeting_fields()
 
     clocks.passes(awake + asleep, asleep=asleep)
 
-    assert absence.told() == {"slept": slept}
+    assert absence.greeting_fields() == {"slept": slept}
 
 
 def test_each_absence_is_judged_by_itself():
     clocks = Clocks()
     absence = clocks.absence()
-    absence.told()
+    absence.greeting_fields()
     clocks.passes(3600, asleep=3600)
-    absence.told()
+    absence.greeting_fields()
 
     clocks.passes(600)
 
-    assert absence.told() == {"slept": False}
+    assert absence.greeting_fields() == {"slept": False}

@@ -97,7 +97,7 @@ async def test_a_program_that_is_too_old_is_told_the_exact_command(server):
     with pytest.raises(TooOld) as refused:
         await register(server)
 
-    assert refused.value.hint == "Start the one that fits it: uvx this"
+    assert refused.value.hint == "Start the matching version: uvx this"
 
 
 @pytest.mark.parametrize(

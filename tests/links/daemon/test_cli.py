@@ -97,7 +97,7 @@ def test_wrong_use_is_said_at_once(argv, ran, capsys):
 
 
 def test_wrong_use_of_the_command_too(ran):
-    with pytest.raises(CommandError, match="no address"):
+    with pytest.raises(CommandError, match="not an address"):
         call_command("deco_link", "mesh.example")
 
 

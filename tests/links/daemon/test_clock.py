@@ -2,7 +2,7 @@
 
 import pytest
 
-from links.daemon.clock import Clock, SleepSense
+from links.daemon.clock import Clock, SleepDetector
 
 
 class Hands:
@@ -37,17 +37,17 @@ def hands():
     ],
 )
 def test_sleep_is_told_from_time(hands, wall, steady, slept):
-    sense = SleepSense(hands.clock)
+    detector = SleepDetector(hands.clock)
     hands.move(wall=wall, steady=steady)
 
-    assert sense.slept() is slept
+    assert detector.slept() is slept
 
 
 def test_one_sleep_is_told_once(hands):
-    sense = SleepSense(hands.clock)
+    detector = SleepDetector(hands.clock)
     hands.move(wall=300)
 
-    assert [sense.slept(), sense.slept()] == [True, False]
+    assert [detector.slept(), detector.slept()] == [True, False]
 
 
 async def test_a_wait_takes_its_time(hands):
@@ -67,9 +67,9 @@ async def test_who_wakes_waits_no_longer(hands):
 
 
 async def test_who_slept_before_the_wait_began_does_not_wait(hands):
-    sense = SleepSense(hands.clock)
+    detector = SleepDetector(hands.clock)
     hands.move(wall=3600)
 
-    await hands.clock.sleep_or_wake(30, sense)
+    await hands.clock.sleep_or_wake(30, detector)
 
     assert hands.naps == []

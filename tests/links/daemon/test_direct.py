@@ -4,8 +4,8 @@ import pytest
 
 from links.daemon import api, direct
 from links.daemon.clock import Clock
-from links.daemon.direct import Heart
-from links.daemon.errors import Again, NotCalled, Superseded
+from links.daemon.direct import Heartbeats
+from links.daemon.errors import AddressNotHonoured, RetryLater, Superseded
 from links.wire.messages import MachineStatus, Registered
 
 ADDRESS = "http://localhost:5174"
@@ -56,7 +56,7 @@ def heart(*, naps):
             raise Over
 
     clock = Clock(lambda: now, lambda: now, sleep)
-    return Heart("https://mesh.example", address=ADDRESS, tokens=Tokens(), clock=clock)
+    return Heartbeats("https://mesh.example", address=ADDRESS, tokens=Tokens(), clock=clock)
 
 
 async def test_what_can_be_done_is_told_once(beats):
@@ -76,7 +76,7 @@ async def test_a_change_is_told(beats):
 
 
 async def test_a_server_that_does_not_call_such_addresses(beats):
-    with pytest.raises(NotCalled, match=ADDRESS):
+    with pytest.raises(AddressNotHonoured, match=ADDRESS):
         await heart(naps=0).beat(registration(address=""), lambda: None)
 
     assert beats[0] == []
@@ -85,7 +85,7 @@ async def test_a_server_that_does_not_call_such_addresses(beats):
 async def test_a_server_that_is_away_is_tried_again(beats):
     beats[1].append(api.RegistrationFailed("The server can't be reached."))
 
-    with pytest.raises(Again, match="can't be reached"):
+    with pytest.raises(RetryLater, match="can't be reached"):
         await heart(naps=0).beat(registration(), lambda: None)
 
 

@@ -72,7 +72,7 @@ async def test_it_listens_on_loopback_only(listening):
 
 
 async def test_more_at_once_than_the_limit_are_refused(port, client, monkeypatch):
-    monkeypatch.setattr(listener, "AT_ONCE", 2)
+    monkeypatch.setattr(listener, "MAX_CONCURRENT", 2)
     asked = asyncio.Event()
 
     async def never_answers(scope, receive, send):

@@ -39,7 +39,7 @@ def test_a_server_that_is_away_is_said_and_the_tokens_are_gone_all_the_same(stor
 
     assert logout.main([]) == 1
     assert store.read() is None
-    assert "could not be told" in capsys.readouterr().err
+    assert "was not notified" in capsys.readouterr().err
 
 
 def test_where_there_are_several_one_must_be_named(store, tmp_path, capsys):
@@ -51,11 +51,11 @@ def test_where_there_are_several_one_must_be_named(store, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("argv", [[], ["https://elsewhere.example"]])
-def test_where_there_is_none_that_is_said(store, argv, capsys):
+def test_a_machine_without_a_sign_in_gets_a_refusal(store, argv, capsys):
     store.forget()
 
     assert logout.main(argv) == 2
-    assert "nowhere" in capsys.readouterr().err
+    assert "not signed in" in capsys.readouterr().err
 
 
 def test_it_does_not_cut_into_a_renewal(store, server, monkeypatch):

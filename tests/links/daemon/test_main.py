@@ -8,7 +8,7 @@ from links.daemon import main
 from links.daemon.clock import Clock
 from links.daemon.config import Config
 from links.daemon.errors import NoToken, PairAgain, SignedOut, Superseded, TooOld
-from links.daemon.main import Again, Daemon
+from links.daemon.main import Daemon, RetryLater
 from links.daemon.oauth import Tokens
 from links.daemon.tokens import TokenStore
 from links.wire.messages import MachineStatus
@@ -33,23 +33,29 @@ def daemon(tmp_path):
 
 @pytest.mark.parametrize(
     ("code", "error"),
-    [(4001, Superseded), (4426, TooOld), (4404, Again), (1006, Again), (None, Again)],
+    [
+        (4001, Superseded),
+        (4426, TooOld),
+        (4404, RetryLater),
+        (1006, RetryLater),
+        (None, RetryLater),
+    ],
 )
 def test_how_a_connection_ended_decides(daemon, code, error):
     with pytest.raises(error):
-        daemon._judge_close(code, "")
+        daemon._raise_for_close(code, "")
 
 
 def test_a_machine_the_server_does_not_know_registers_again(daemon):
     daemon._registered = object()
 
-    with pytest.raises(Again):
-        daemon._judge_close(4404, "no_link")
+    with pytest.raises(RetryLater):
+        daemon._raise_for_close(4404, "no_link")
     assert daemon._registered is None
 
 
 async def test_a_server_that_is_not_there_is_tried_again(daemon):
-    with pytest.raises(Again, match="can't be reached"):
+    with pytest.raises(RetryLater, match="can't be reached"):
         await daemon._link_once()
 
 
@@ -65,19 +71,19 @@ async def test_a_token_that_is_gone_later_is_waited_for(daemon, tmp_path):
     daemon._has_been_up = True
     (tmp_path / "token").unlink()
 
-    with pytest.raises(Again):
+    with pytest.raises(RetryLater):
         await daemon._link_once()
 
 
 class Looks:
-    """Stands for the probe: what it finds by script, and whether each look was anew."""
+    """Replaces the probe: scripted findings, and whether each probe included ready programs."""
 
     def __init__(self, now, *found):
-        self.found, self.anew, self.at = list(found), [], []
+        self.found, self.include_ready, self.at = list(found), [], []
         self.now = now
 
-    async def __call__(self, before, *, probes, anew):
-        self.anew.append(anew)
+    async def __call__(self, before, *, probes, include_ready):
+        self.include_ready.append(include_ready)
         self.at.append(self.now[0])
         found = self.found.pop(0) if len(self.found) > 1 else self.found[0]
         if isinstance(found, Exception):
@@ -118,25 +124,25 @@ async def test_a_probe_that_fails_is_tried_again(probing, daemon, caplog):
 async def test_what_is_ready_is_asked_again_each_hour(probing):
     looks = probing("ready")
 
-    await auntil(lambda: len(looks.anew) >= 4)
+    await auntil(lambda: len(looks.include_ready) >= 4)
 
-    assert looks.anew[:4] == [True] * 4
+    assert looks.include_ready[:4] == [True] * 4
     assert looks.at[3] == pytest.approx(3 * main.PROBE_READY)
 
 
 async def test_what_is_missing_is_asked_each_minute(probing):
     looks = probing("absent")
 
-    await auntil(lambda: len(looks.anew) >= 4)
+    await auntil(lambda: len(looks.include_ready) >= 4)
 
-    assert looks.anew[:4] == [True, False, False, False]
+    assert looks.include_ready[:4] == [True, False, False, False]
 
 
 async def test_what_turned_out_not_to_be_signed_in_is_asked_at_the_next_look(probing, daemon):
     looks = probing("ready", "not_signed_in")
-    await auntil(lambda: looks.anew)
+    await auntil(lambda: looks.include_ready)
     doubted_at = looks.now[0]
-    daemon._doubt()
+    daemon._reprobe_ready()
 
     await auntil(lambda: daemon._status.harnesses["codex"]["state"] == "not_signed_in")
 
@@ -158,7 +164,7 @@ async def test_a_refused_token_is_renewed_even_at_the_first_start(paired):
     server.script = [(401, b""), scripted.tokens("1"), (403, b"")]
 
     for _ in range(2):
-        with pytest.raises(Again):
+        with pytest.raises(RetryLater):
             await daemon._link_once()
 
     assert [path for path, _ in server.asked] == [
@@ -174,7 +180,7 @@ async def test_a_server_that_refuses_all_does_not_end_the_program(paired, status
     server.script = [(status, b"")]
 
     for _ in range(3):
-        with pytest.raises(Again):
+        with pytest.raises(RetryLater):
             await daemon._link_once()
 
 
@@ -183,7 +189,7 @@ async def test_who_was_signed_out_is_told_how_to_come_back(paired, has_been_up):
     daemon, server = paired
     daemon._has_been_up = has_been_up
     server.script = [(401, b""), scripted.refusal("invalid_grant")]
-    with pytest.raises(Again):
+    with pytest.raises(RetryLater):
         await daemon._link_once()
 
     with pytest.raises(PairAgain, match="signed out"):
@@ -201,7 +207,7 @@ async def test_a_token_file_that_is_refused_ends_the_first_start(tmp_path):
             await daemon._link_once()
 
         daemon._has_been_up = True
-        with pytest.raises(Again):
+        with pytest.raises(RetryLater):
             await daemon._link_once()
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from links.daemon import oauth, web
-from links.daemon.oauth import Codes, Odd, Refused, Tokens
+from links.daemon.oauth import Codes, Refused, Tokens, UnexpectedAnswer
 from tests.links.daemon.scripted import ScriptedServer, refusal, tokens
 
 CODES = {
@@ -60,7 +60,7 @@ def test_what_a_server_may_leave_out():
     ],
 )
 def test_odd_codes_are_refused(wrong):
-    with pytest.raises(Odd):
+    with pytest.raises(UnexpectedAnswer):
         Codes.parse(CODES | wrong)
 
 
@@ -75,7 +75,7 @@ json_values = st.recursive(
 def test_whatever_a_server_says_only_plain_text_is_shown(said):
     try:
         codes = Codes.parse({**CODES, **said} if isinstance(said, dict) else said)
-    except Odd:
+    except UnexpectedAnswer:
         return
     assert set(codes.user_code) <= set(string.ascii_letters + string.digits + "-")
     assert codes.uri.isprintable()
@@ -89,7 +89,7 @@ def test_whatever_a_server_says_a_token_fits_into_a_header(said, changed):
     for value in (said, tokens("a")[1] | changed):
         try:
             got = Tokens.parse(value, now=100.0)
-        except Odd:
+        except UnexpectedAnswer:
             continue
         assert got.access.isascii()
         assert got.access.isprintable()
@@ -128,9 +128,9 @@ def test_what_is_sent_when_asking(server):
         pytest.param((503, b"<html>"), web.Unreachable, id="down"),
         pytest.param((400, b"<html>"), web.Unreachable, id="a proxy's 400"),
         pytest.param((400, {"error": {"code": "x"}}), web.Unreachable, id="400 of another API"),
-        pytest.param((404, b""), Odd, id="another program's server"),
-        pytest.param((301, b""), Odd, id="elsewhere"),
-        pytest.param((200, b"hello"), Odd, id="a login page of the hotel"),
+        pytest.param((404, b""), UnexpectedAnswer, id="another program's server"),
+        pytest.param((301, b""), UnexpectedAnswer, id="elsewhere"),
+        pytest.param((200, b"hello"), UnexpectedAnswer, id="a login page of the hotel"),
     ],
 )
 def test_refusals_are_told_from_bad_days(server, answer, raised):
@@ -148,6 +148,6 @@ def test_a_server_that_is_not_there():
 def test_no_token_goes_where_a_redirect_points(server):
     with ScriptedServer() as thief:
         server.script = [(307, b"")]
-        with pytest.raises(Odd, match="sends elsewhere"):
+        with pytest.raises(UnexpectedAnswer, match="redirects"):
             oauth.revoke(server.url, "secret")
         assert thief.asked == []

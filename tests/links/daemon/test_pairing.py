@@ -128,8 +128,8 @@ async def test_nor_is_a_server_that_stays_away(run):
     [
         pytest.param((404, b""), "no Mesh at", id="no Mesh"),
         pytest.param((429, b""), "429", id="too many ask"),
-        pytest.param((302, b""), "sends elsewhere", id="http for https"),
-        pytest.param((200, b"<html>"), "no Mesh server", id="a web page"),
+        pytest.param((302, b""), "redirects", id="http for https"),
+        pytest.param((200, b"<html>"), "not a Mesh server", id="a web page"),
         pytest.param(refusal("invalid_scope"), "invalid_scope", id="another version"),
     ],
 )

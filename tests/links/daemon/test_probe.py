@@ -124,7 +124,7 @@ async def test_what_was_ready_is_withdrawn_when_it_is_asked_anew(program):
     before = await probe.look()
     program("claude", SIGNED_OUT)
 
-    after = await probe.look(before, anew=True)
+    after = await probe.look(before, include_ready=True)
 
     assert after.harnesses["claude-code"]["state"] == "not_signed_in"
     assert after.capabilities == ("decopilot-sandbox",)
@@ -135,7 +135,7 @@ async def test_what_was_ready_and_gives_no_answer_now_stays_so(program):
     before = await probe.look()
     program("claude", "sleep 60")
 
-    assert await probe.look(before, anew=True, limit=0.3) == before
+    assert await probe.look(before, include_ready=True, limit=0.3) == before
 
 
 async def test_what_was_missing_is_found_later(program):

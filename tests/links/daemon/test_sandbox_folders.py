@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from links.daemon.errors import AlreadyThere, SandboxBusy, UnknownHandle, UnsavedWork
-from links.daemon.sandbox_folders import KEPT_FOR, Keeper, unsaved
-from links.daemon.spec import Spec
+from links.daemon.sandbox_folders import KEPT_FOR, SandboxFolders, unsaved
+from links.daemon.spec import SandboxSpec
 from mesh.git import own
 from mesh.lib.errors import AppError
 from tests.links.daemon.conftest import is_running
@@ -44,14 +44,14 @@ def clock():
 
 
 @pytest.fixture
-def keeper(supervisor, clock):
-    return Keeper(supervisor, clock=clock)
+def folders(supervisor, clock):
+    return SandboxFolders(supervisor, clock=clock)
 
 
 @pytest.fixture
 async def root(supervisor, tmp_path):
     """The folder of a sandbox that runs."""
-    await supervisor.ensure(Spec("h"))
+    await supervisor.ensure(SandboxSpec("h"))
     return tmp_path / "sandboxes" / "h"
 
 
@@ -104,11 +104,11 @@ async def test_a_clean_clone_would_lose_nothing(clone, root):
         ),
     ],
 )
-async def test_why_a_clone_is_not_removed(clone, root, keeper, do, reason):
+async def test_why_a_clone_is_not_removed(clone, root, folders, do, reason):
     do(clone)
 
     with pytest.raises(UnsavedWork) as caught:
-        await keeper.remove("h", force=False)
+        await folders.remove("h", force=False)
 
     assert caught.value.extra == {"reasons": [reason]}
     assert clone.is_dir()
@@ -121,12 +121,12 @@ async def test_what_is_pushed_or_merged_may_go(clone, root, origin):
     assert await unsaved(root) == []
 
 
-async def test_files_in_no_repository_are_not_removed(root, keeper):
+async def test_files_in_no_repository_are_not_removed(root, folders):
     (root / "repo").mkdir()
     (root / "repo" / "notes.txt").write_text("x")
 
     assert await unsaved(root) == ["files_in_no_repository"]
-    assert (await keeper.describe("h"))["unsaved"] == ["files_in_no_repository"]
+    assert (await folders.describe("h"))["unsaved"] == ["files_in_no_repository"]
 
 
 async def test_a_repository_that_an_agent_has_made_is_not_looked_into(root, tmp_path):
@@ -154,10 +154,10 @@ async def test_of_a_folder_of_which_nothing_is_known_git_is_not_asked(clone, roo
     assert await unsaved(root) == ["not_known"]
 
 
-async def test_of_a_worktree_the_branch_stays(worktree, root, origin, keeper):
+async def test_of_a_worktree_the_branch_stays(worktree, root, origin, folders):
     commit(worktree, "b")
 
-    await keeper.remove("h", force=False)
+    await folders.remove("h", force=False)
 
     assert git(origin, "log", "-1", "--format=%s", "work") == "b"
 
@@ -168,46 +168,46 @@ async def test_a_worktree_with_changes_is_not_removed(worktree, root):
     assert await unsaved(root) == ["uncommitted_changes"]
 
 
-async def test_removing_ends_the_process_and_can_be_undone(clone, root, keeper, supervisor):
+async def test_removing_ends_the_process_and_can_be_undone(clone, root, folders, supervisor):
     pid = supervisor.find("h").pid
     (clone / "new").write_text("work")
 
-    until = await keeper.remove("h", force=True)
+    until = await folders.remove("h", force=True)
     assert not is_running(pid)
     assert not root.exists()
     assert until == Clock.now + KEPT_FOR
 
-    await keeper.restore("h")
+    await folders.restore("h")
     assert (clone / "new").read_text() == "work"
-    await supervisor.ensure(Spec("h"))
+    await supervisor.ensure(SandboxSpec("h"))
 
 
-async def test_a_worktree_works_again_after_it_was_brought_back(worktree, root, origin, keeper):
-    await keeper.remove("h", force=False)
+async def test_a_worktree_works_again_after_it_was_brought_back(worktree, root, origin, folders):
+    await folders.remove("h", force=False)
     git(origin, "worktree", "prune")  # as the making of another sandbox does
-    await keeper.restore("h")
+    await folders.restore("h")
 
     assert git(worktree, "status", "--porcelain", "--branch") == "## work"
 
 
-async def test_after_seven_days_it_is_gone(worktree, root, origin, keeper, clock, tmp_path):
-    await keeper.remove("h", force=False)
+async def test_after_seven_days_it_is_gone(worktree, root, origin, folders, clock, tmp_path):
+    await folders.remove("h", force=False)
     clock.now += KEPT_FOR - 10
-    await keeper.prune()
+    await folders.prune()
     assert os.listdir(tmp_path / "sandboxes/.removed")
 
     clock.now += 20
-    await keeper.prune()
+    await folders.prune()
 
     assert os.listdir(tmp_path / "sandboxes/.removed") == []
     with pytest.raises(UnknownHandle):
-        await keeper.restore("h")
+        await folders.restore("h")
     assert "work" not in git(origin, "worktree", "list")
 
 
-async def test_what_was_removed_goes_while_the_link_runs_on(keeper, root, clock, tmp_path):
-    await keeper.remove("h", force=True)
-    pruning = asyncio.create_task(keeper.prune_for_ever(every=0.01))
+async def test_what_was_removed_goes_while_the_link_runs_on(folders, root, clock, tmp_path):
+    await folders.remove("h", force=True)
+    pruning = asyncio.create_task(folders.prune_periodically(every=0.01))
     removed = tmp_path / "sandboxes" / ".removed"
     assert list(removed.iterdir())
 
@@ -217,7 +217,7 @@ async def test_what_was_removed_goes_while_the_link_runs_on(keeper, root, clock,
     pruning.cancel()
 
 
-async def test_a_disk_that_fails_once_is_pruned_later(keeper, monkeypatch):
+async def test_a_disk_that_fails_once_is_pruned_later(folders, monkeypatch):
     outcomes = iter([OSError("failing disk"), None, None])
 
     async def prune():
@@ -226,53 +226,53 @@ async def test_a_disk_that_fails_once_is_pruned_later(keeper, monkeypatch):
             raise error
 
     tried = []
-    monkeypatch.setattr(keeper, "prune", prune)
-    pruning = asyncio.create_task(keeper.prune_for_ever(every=0))
+    monkeypatch.setattr(folders, "prune", prune)
+    pruning = asyncio.create_task(folders.prune_periodically(every=0))
 
     await auntil(lambda: len(tried) > 2)
     pruning.cancel()
 
 
-async def test_a_new_one_is_not_overwritten(root, keeper, supervisor):
-    await keeper.remove("h", force=False)
-    await supervisor.ensure(Spec("h"))
+async def test_a_new_one_is_not_overwritten(root, folders, supervisor):
+    await folders.remove("h", force=False)
+    await supervisor.ensure(SandboxSpec("h"))
 
     with pytest.raises(AlreadyThere):
-        await keeper.restore("h")
+        await folders.restore("h")
 
 
-async def test_one_at_work_is_not_removed(supervisor, fault, keeper):
+async def test_one_at_work_is_not_removed(supervisor, fault, folders):
     fault("busy")
-    await supervisor.ensure(Spec("h"))
+    await supervisor.ensure(SandboxSpec("h"))
 
     with pytest.raises(SandboxBusy):
-        await keeper.remove("h", force=False)
+        await folders.remove("h", force=False)
 
 
-async def test_removing_waits_for_a_start(supervisor, keeper, tmp_path):
-    starting = asyncio.create_task(supervisor.ensure(Spec("h")))
+async def test_removing_waits_for_a_start(supervisor, folders, tmp_path):
+    starting = asyncio.create_task(supervisor.ensure(SandboxSpec("h")))
     await asyncio.sleep(0)
 
-    await keeper.remove("h", force=True)
+    await folders.remove("h", force=True)
     sandbox = await starting
 
     assert not is_running(sandbox.pid)
     assert not (tmp_path / "sandboxes/h").exists()
 
 
-async def test_what_never_was(keeper):
-    for call in (keeper.describe("x"), keeper.remove("x", force=True), keeper.restore("x")):
+async def test_what_never_was(folders):
+    for call in (folders.describe("x"), folders.remove("x", force=True), folders.restore("x")):
         with pytest.raises(AppError) as caught:
             await call
         assert caught.value.code == "unknown_handle"
 
 
-async def test_how_much_of_the_disk_it_takes(root, keeper):
-    before = (await keeper.describe("h"))["bytes"]
+async def test_how_much_of_the_disk_it_takes(root, folders):
+    before = (await folders.describe("h"))["bytes"]
     (root / "big").write_bytes(b"x" * 1_000_000)
     (root / "link").symlink_to("/")
 
-    told = await keeper.describe("h")
+    told = await folders.describe("h")
 
     assert 1_000_000 <= told["bytes"] - before < 1_100_000
     assert told["state"] == "ready"
@@ -282,30 +282,30 @@ def journal_of(root):
     return sorted(path.name for path in root.glob("journal.db*"))
 
 
-async def test_a_kept_folder_loses_the_journal_of_its_runs(keeper, supervisor, clone, root):
+async def test_a_kept_folder_loses_the_journal_of_its_runs(folders, supervisor, clone, root):
     (clone / "unsaved").write_text("x")
     for name in ("journal.db", "journal.db-wal", "journal.db-shm"):
         (root / name).write_bytes(b"what was said")
 
     for _ in range(2):  # safe to repeat
-        await keeper.forget_journal("h")
+        await folders.forget_journal("h")
 
     assert journal_of(root) == []
     assert (clone / "unsaved").read_text() == "x"
     assert supervisor.listing() == []
 
 
-async def test_the_journal_of_an_agent_at_work_stays(keeper, supervisor, fault, tmp_path):
+async def test_the_journal_of_an_agent_at_work_stays(folders, supervisor, fault, tmp_path):
     fault("busy")
-    await supervisor.ensure(Spec("h"))
+    await supervisor.ensure(SandboxSpec("h"))
     root = tmp_path / "sandboxes" / "h"
     (root / "journal.db").write_bytes(b"what is said")
 
     with pytest.raises(SandboxBusy):
-        await keeper.forget_journal("h")
+        await folders.forget_journal("h")
     assert journal_of(root) == ["journal.db"]
 
 
-async def test_nothing_is_forgotten_of_a_folder_that_is_not_there(keeper):
+async def test_nothing_is_forgotten_of_a_folder_that_is_not_there(folders):
     with pytest.raises(UnknownHandle):
-        await keeper.forget_journal("none")
+        await folders.forget_journal("none")

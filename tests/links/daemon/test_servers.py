@@ -30,7 +30,7 @@ def test_an_address_loses_its_last_slash(given, server):
     ],
 )
 def test_what_is_no_address(given):
-    with pytest.raises(ValueError, match="no address"):
+    with pytest.raises(ValueError, match="not an address"):
         checked_server(given)
 
 
@@ -41,14 +41,14 @@ def test_the_environment_names_it(tmp_path, monkeypatch):
 
 
 def test_the_only_one_that_is_linked_is_meant(tmp_path):
-    StateFile(tmp_path, server="https://mesh.example", name="lap").tell("connected")
+    StateFile(tmp_path, server="https://mesh.example", name="lap").set_phase("connected")
 
     assert only_server(tmp_path) == "https://mesh.example"
 
 
 def test_of_several_one_must_be_named(tmp_path):
     for server in ("https://a.example", "https://b.example"):
-        StateFile(tmp_path, server=server, name="lap").tell("connected")
+        StateFile(tmp_path, server=server, name="lap").set_phase("connected")
 
     with pytest.raises(ValueError, match=r"https://a\.example, https://b\.example"):
         only_server(tmp_path)

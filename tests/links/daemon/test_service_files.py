@@ -116,4 +116,4 @@ def test_it_starts_the_program_as_it_was_started(program, argv):
     ],
 )
 def test_a_copy_that_uv_may_clean_up_is_known(executable, passing):
-    assert service_files.is_passing(executable) is passing
+    assert service_files.is_temporary(executable) is passing

@@ -1,7 +1,7 @@
 import pytest
 
 from links.daemon.errors import BadHandle, BadSpec, FolderNotAllowed, MissingHandle
-from links.daemon.spec import Spec, allowed_folder, parse_spec
+from links.daemon.spec import SandboxSpec, allowed_folder, parse_spec
 
 
 def test_what_is_parsed_is_what_the_sandbox_is_told():
@@ -15,7 +15,7 @@ def test_what_is_parsed_is_what_the_sandbox_is_told():
 
     spec = parse_spec(value, allowed=())
 
-    assert spec == Spec(
+    assert spec == SandboxSpec(
         "h", "", {"cloneUrl": "https://git.example/a.git", "branch": "main"}, "work"
     )
     assert spec.as_json() == {key: value[key] for key in ("handle", "repo", "branch")}

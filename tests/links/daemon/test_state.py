@@ -23,7 +23,7 @@ def path_of(home):
 
 
 def test_what_was_told_is_read_again(file, tmp_path):
-    file.tell("waiting", "The server is away.")
+    file.set_phase("waiting", "The server is away.")
 
     (link,) = state.list_running(tmp_path)
 
@@ -32,10 +32,10 @@ def test_what_was_told_is_read_again(file, tmp_path):
 
 
 def test_since_is_when_the_phase_began(file, tmp_path):
-    file.tell("connected")
+    file.set_phase("connected")
     began = state.list_running(tmp_path)[0].since
-    file.tell_harnesses({"codex": {"state": "absent"}})
-    file.tell("connected")
+    file.set_harnesses({"codex": {"state": "absent"}})
+    file.set_phase("connected")
 
     (link,) = state.list_running(tmp_path)
 
@@ -43,8 +43,8 @@ def test_since_is_when_the_phase_began(file, tmp_path):
 
 
 def test_two_servers_have_two_files(file, tmp_path):
-    file.tell("connected")
-    StateFile(tmp_path, server="http://127.0.0.1:8321", name="lap").tell("connecting")
+    file.set_phase("connected")
+    StateFile(tmp_path, server="http://127.0.0.1:8321", name="lap").set_phase("connecting")
 
     assert {link.server for link in state.list_running(tmp_path)} == {
         SERVER,
@@ -53,20 +53,20 @@ def test_two_servers_have_two_files(file, tmp_path):
 
 
 def test_only_its_owner_reads_it(file, tmp_path):
-    file.tell("connected")
+    file.set_phase("connected")
 
     assert stat.S_IMODE(path_of(tmp_path).stat().st_mode) == 0o600
 
 
 def test_closing_leaves_nothing(file, tmp_path):
-    file.tell("connected")
+    file.set_phase("connected")
     file.close()
 
     assert list((tmp_path / "link" / "state").iterdir()) == []
 
 
 def test_the_file_of_a_newer_link_stays(file, tmp_path):
-    file.tell("connected")
+    file.set_phase("connected")
     path = path_of(tmp_path)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"pid": os.getpid() + 1}))
 
@@ -86,7 +86,7 @@ def test_the_file_of_a_newer_link_stays(file, tmp_path):
     ],
 )
 def test_what_is_not_so_counts_as_none(file, tmp_path, change):
-    file.tell("connected")
+    file.set_phase("connected")
     path = path_of(tmp_path)
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
 
@@ -94,7 +94,7 @@ def test_what_is_not_so_counts_as_none(file, tmp_path, change):
 
 
 def test_a_torn_file_counts_as_none(file, tmp_path):
-    file.tell("connected")
+    file.set_phase("connected")
     path_of(tmp_path).write_text('{"server": ')
 
     assert state.list_running(tmp_path) == []
@@ -103,4 +103,4 @@ def test_a_torn_file_counts_as_none(file, tmp_path):
 def test_a_state_that_cannot_be_written_stops_nothing(tmp_path):
     (tmp_path / "link").write_text("a file where a folder is due")
 
-    StateFile(tmp_path, server=SERVER, name="lap").tell("connected")
+    StateFile(tmp_path, server=SERVER, name="lap").set_phase("connected")

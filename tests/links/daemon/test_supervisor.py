@@ -20,7 +20,7 @@ from links.daemon.errors import (
     TooManySandboxes,
     UnknownHandle,
 )
-from links.daemon.spec import Spec
+from links.daemon.spec import SandboxSpec
 from mesh import processes
 from tests.links.daemon.conftest import is_running
 from tests.waiting import auntil
@@ -31,7 +31,7 @@ KEY = "ab" * 32
 
 
 async def test_a_sandbox_is_started_and_healthy(supervisor, tmp_path):
-    sandbox = await supervisor.ensure(Spec("h", branch="work"))
+    sandbox = await supervisor.ensure(SandboxSpec("h", branch="work"))
 
     assert (await supervisor.health(sandbox))["status"] == "ready"
     root = tmp_path / "sandboxes" / "h"
@@ -43,31 +43,33 @@ async def test_a_sandbox_is_started_and_healthy(supervisor, tmp_path):
 async def test_it_leads_a_group_of_its_own(supervisor):
     import os
 
-    sandbox = await supervisor.ensure(Spec("h"))
+    sandbox = await supervisor.ensure(SandboxSpec("h"))
 
     assert os.getpgid(sandbox.pid) == sandbox.pid != os.getpgid(0)
 
 
 async def test_ensuring_twice_starts_once(supervisor):
     """D-PV1."""
-    first, second = await asyncio.gather(supervisor.ensure(Spec("h")), supervisor.ensure(Spec("h")))
+    first, second = await asyncio.gather(
+        supervisor.ensure(SandboxSpec("h")), supervisor.ensure(SandboxSpec("h"))
+    )
 
     assert first is second
 
 
 async def test_the_next_link_adopts_it(supervise):
-    sandbox = await supervise().ensure(Spec("h"))
+    sandbox = await supervise().ensure(SandboxSpec("h"))
     later = supervise()
     later.reconcile()
 
     assert later.listing() == [{"handle": "h", "state": "ready", "pid": sandbox.pid}]
-    assert (await later.ensure(Spec("h"))).pid == sandbox.pid
+    assert (await later.ensure(SandboxSpec("h"))).pid == sandbox.pid
 
 
 @pytest.mark.parametrize("name", ["pid", "token"])
 async def test_a_pipe_in_the_place_of_a_file_does_not_stop_the_link(supervise, tmp_path, name):
     """An agent may write there; who opened the pipe and waited would serve no sandbox any more."""
-    await supervise().ensure(Spec("h"))
+    await supervise().ensure(SandboxSpec("h"))
     path = tmp_path / "sandboxes" / "h" / name
     kept = path.read_text() if path.exists() else ""  # only older sandboxes have a token
     path.unlink(missing_ok=True)
@@ -94,7 +96,7 @@ def fed(path, text):
 async def test_a_pid_file_of_another_process_is_not_believed(supervise, tmp_path):
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     root = tmp_path / "sandboxes" / "h"
-    sandbox_process.prepare(root, Spec("h"))
+    sandbox_process.prepare(root, SandboxSpec("h"))
     told = {"pid": stranger.pid, "started": "1", "socket": "/nowhere"}
     (root / "pid").write_text(json.dumps(told))
     try:
@@ -102,7 +104,7 @@ async def test_a_pid_file_of_another_process_is_not_believed(supervise, tmp_path
         supervisor.reconcile()
 
         assert supervisor.listing() == []
-        assert (await supervisor.ensure(Spec("h"))).pid != stranger.pid
+        assert (await supervisor.ensure(SandboxSpec("h"))).pid != stranger.pid
         await supervisor.delete("h", force=True)
         assert stranger.poll() is None
     finally:
@@ -113,7 +115,7 @@ async def test_a_pid_file_of_another_process_is_not_believed(supervise, tmp_path
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}', '{"pid": 1}'])
 async def test_a_broken_pid_file_is_no_sandbox(supervise, tmp_path, text):
     root = tmp_path / "sandboxes" / "h"
-    sandbox_process.prepare(root, Spec("h"))
+    sandbox_process.prepare(root, SandboxSpec("h"))
     (root / "pid").write_text(text)
 
     supervise().reconcile()
@@ -123,12 +125,12 @@ async def test_a_broken_pid_file_is_no_sandbox(supervise, tmp_path, text):
 
 async def test_one_that_died_is_down_and_is_started_again(supervisor):
     """D-PV2, D-PV4."""
-    sandbox = await supervisor.ensure(Spec("h"))
+    sandbox = await supervisor.ensure(SandboxSpec("h"))
     await processes.end_group_of(sandbox.pid, sandbox.started, grace=5)
 
     with pytest.raises(SandboxDown):
         supervisor.find("h")
-    assert (await supervisor.ensure(Spec("h"))).pid != sandbox.pid
+    assert (await supervisor.ensure(SandboxSpec("h"))).pid != sandbox.pid
 
 
 async def test_one_that_never_was_is_unknown(supervisor):
@@ -141,7 +143,7 @@ async def test_one_that_dies_at_its_start_tells_why(supervisor, fault):
     fault("dies")
 
     with pytest.raises(SandboxFailed) as failed:
-        await supervisor.ensure(Spec("h"))
+        await supervisor.ensure(SandboxSpec("h"))
     assert "was told to die" in failed.value.body()["error"]["logTail"]
 
 
@@ -156,21 +158,21 @@ async def test_one_that_never_listens_is_ended(supervise, fault, monkeypatch):
     )
 
     with pytest.raises(SandboxFailed):
-        await supervise(healthy_within=0.2).ensure(Spec("h"))
+        await supervise(healthy_within=0.2).ensure(SandboxSpec("h"))
     assert not is_running(started[0].pid)
 
 
 async def test_a_failed_start_can_be_tried_again(supervisor, fault):
     fault("dies")
     with pytest.raises(SandboxFailed):
-        await supervisor.ensure(Spec("h"))
+        await supervisor.ensure(SandboxSpec("h"))
     fault("")
 
-    assert await supervisor.ensure(Spec("h"))
+    assert await supervisor.ensure(SandboxSpec("h"))
 
 
 async def test_deleting_ends_the_process_and_keeps_the_folder(supervisor, tmp_path):
-    sandbox = await supervisor.ensure(Spec("h"))
+    sandbox = await supervisor.ensure(SandboxSpec("h"))
     await supervisor.delete("h", force=False)
     await supervisor.delete("h", force=False)
 
@@ -182,7 +184,7 @@ async def test_deleting_ends_the_process_and_keeps_the_folder(supervisor, tmp_pa
 async def test_one_that_ignores_sigterm_is_deleted_too(supervise, fault):
     supervisor = supervise(term_wait=0.2)
     fault("stubborn")
-    sandbox = await supervisor.ensure(Spec("h"))
+    sandbox = await supervisor.ensure(SandboxSpec("h"))
 
     await supervisor.delete("h", force=False)
 
@@ -191,7 +193,7 @@ async def test_one_that_ignores_sigterm_is_deleted_too(supervise, fault):
 
 async def test_one_at_work_is_not_deleted_unless_forced(supervisor, fault):
     fault("busy")
-    sandbox = await supervisor.ensure(Spec("h"))
+    sandbox = await supervisor.ensure(SandboxSpec("h"))
 
     with pytest.raises(SandboxBusy):
         await supervisor.delete("h", force=False)
@@ -204,10 +206,13 @@ async def test_one_at_work_is_not_deleted_unless_forced(supervisor, fault):
 async def test_at_the_limit_the_idle_one_used_least_recently_goes(supervise):
     """D-PV3."""
     supervisor = supervise(limit=2)
-    first, second = await supervisor.ensure(Spec("a")), await supervisor.ensure(Spec("b"))
+    first, second = (
+        await supervisor.ensure(SandboxSpec("a")),
+        await supervisor.ensure(SandboxSpec("b")),
+    )
     supervisor.find("a")
 
-    await supervisor.ensure(Spec("c"))
+    await supervisor.ensure(SandboxSpec("c"))
 
     assert is_running(first.pid)
     assert not is_running(second.pid)
@@ -216,25 +221,25 @@ async def test_at_the_limit_the_idle_one_used_least_recently_goes(supervise):
 async def test_at_the_limit_idle_ones_go_before_one_in_which_a_command_runs(supervise, fault):
     supervisor = supervise(limit=2)
     fault("serving")
-    first = await supervisor.ensure(Spec("a"))
+    first = await supervisor.ensure(SandboxSpec("a"))
     fault("")
-    second = await supervisor.ensure(Spec("b"))
+    second = await supervisor.ensure(SandboxSpec("b"))
 
-    third = await supervisor.ensure(Spec("c"))
+    third = await supervisor.ensure(SandboxSpec("c"))
     assert (is_running(first.pid), is_running(second.pid)) == (True, False)
 
     fault("busy")
     supervisor.find("c")
     await supervisor.delete("c", force=True)
-    await supervisor.ensure(Spec("d"))
-    await supervisor.ensure(Spec("e"))
+    await supervisor.ensure(SandboxSpec("d"))
+    await supervisor.ensure(SandboxSpec("e"))
     assert (is_running(first.pid), is_running(third.pid)) == (False, False)
 
 
 async def test_twenty_one_at_once(supervise):
     supervisor = supervise()
 
-    made = await asyncio.gather(*(supervisor.ensure(Spec(f"s{n}")) for n in range(21)))
+    made = await asyncio.gather(*(supervisor.ensure(SandboxSpec(f"s{n}")) for n in range(21)))
 
     assert sum(is_running(sandbox.pid) for sandbox in made) == 20
     assert len(supervisor.listing()) == 20
@@ -242,16 +247,16 @@ async def test_twenty_one_at_once(supervise):
 
 async def test_one_that_starts_is_counted_once(supervise, monkeypatch):
     supervisor = supervise(limit=2)
-    first = await supervisor.ensure(Spec("a"))
+    first = await supervisor.ensure(SandboxSpec("a"))
     monkeypatch.setattr(supervisor, "_starting", {"a"})  # seen alive before it was healthy
 
-    await supervisor.ensure(Spec("b"))
+    await supervisor.ensure(SandboxSpec("b"))
 
     assert is_running(first.pid)
 
 
 async def test_deleting_while_it_starts_leaves_nothing_behind(supervisor):
-    starting = asyncio.create_task(supervisor.ensure(Spec("h")))
+    starting = asyncio.create_task(supervisor.ensure(SandboxSpec("h")))
     await auntil(supervisor.listing)
 
     await supervisor.delete("h", force=False)
@@ -262,7 +267,7 @@ async def test_deleting_while_it_starts_leaves_nothing_behind(supervisor):
 
 
 async def test_the_server_s_key_goes_through_the_pipe_alone(supervise):
-    sandbox = await supervise(server_key=lambda: KEY).ensure(Spec("h"))
+    sandbox = await supervise(server_key=lambda: KEY).ensure(SandboxSpec("h"))
 
     process = Path(f"/proc/{sandbox.pid}")
     assert KEY not in (process / "environ").read_text() + (process / "cmdline").read_text()
@@ -270,10 +275,10 @@ async def test_the_server_s_key_goes_through_the_pipe_alone(supervise):
 
 
 async def test_one_that_was_given_another_key_is_started_anew(supervise):
-    first = await supervise(server_key=lambda: "cd" * 32).ensure(Spec("h"))
+    first = await supervise(server_key=lambda: "cd" * 32).ensure(SandboxSpec("h"))
     supervisor = supervise(server_key=lambda: KEY)  # of a link that has started since
 
-    second = await supervisor.ensure(Spec("h"))
+    second = await supervisor.ensure(SandboxSpec("h"))
 
     assert await told_by(second) == KEY
     assert not is_running(first.pid)
@@ -281,19 +286,19 @@ async def test_one_that_was_given_another_key_is_started_anew(supervise):
 
 async def test_an_older_version_s_is_gone_on_with_while_it_works(supervisor, tmp_path, fault):
     fault("busy")
-    older = await supervisor.ensure(Spec("h"))
+    older = await supervisor.ensure(SandboxSpec("h"))
     (tmp_path / "sandboxes/h/token").write_text("of an older version")
     supervisor._sandboxes.clear()
 
-    assert (await supervisor.ensure(Spec("h"))).pid == older.pid
+    assert (await supervisor.ensure(SandboxSpec("h"))).pid == older.pid
 
 
 async def test_an_older_version_s_is_replaced_when_nothing_works_in_it(supervisor, tmp_path):
-    older = await supervisor.ensure(Spec("h"))
+    older = await supervisor.ensure(SandboxSpec("h"))
     (tmp_path / "sandboxes/h/token").write_text("of an older version")
     supervisor._sandboxes.clear()
 
-    assert (await supervisor.ensure(Spec("h"))).pid != older.pid
+    assert (await supervisor.ensure(SandboxSpec("h"))).pid != older.pid
     assert not (tmp_path / "sandboxes/h/token").exists()
 
 
@@ -305,16 +310,16 @@ async def told_by(sandbox):
 async def test_at_the_limit_nothing_that_works_is_ended(supervise, fault):
     supervisor = supervise(limit=1)
     fault("busy")
-    sandbox = await supervisor.ensure(Spec("a"))
+    sandbox = await supervisor.ensure(SandboxSpec("a"))
 
     with pytest.raises(TooManySandboxes):
-        await supervisor.ensure(Spec("b"))
+        await supervisor.ensure(SandboxSpec("b"))
     assert is_running(sandbox.pid)
 
 
 async def test_one_that_starts_counts_as_present(supervisor, fault):
     fault("silent")
-    ensuring = asyncio.create_task(supervisor.ensure(Spec("h")))
+    ensuring = asyncio.create_task(supervisor.ensure(SandboxSpec("h")))
 
     listing = await auntil(supervisor.listing)
 
@@ -343,4 +348,4 @@ def test_the_environment_has_nothing_of_ours():
 
     assert set(kept) == {"PATH", "HTTPS_PROXY", "ANTHROPIC_API_KEY", "PYTHONPATH"}
     assert kept["PYTHONPATH"] == "theirs"
-    assert sandbox_process.of_sandbox(given)["PYTHONPATH"] != "theirs"
+    assert sandbox_process.sandbox_environment(given)["PYTHONPATH"] != "theirs"

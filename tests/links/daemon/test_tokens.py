@@ -170,7 +170,7 @@ async def test_an_old_one_is_renewed_and_stored_first(keeper, server, clock, sto
 
 async def test_one_that_was_refused_is_renewed_at_once(keeper, server):
     server.script = [scripted.tokens("1")]
-    keeper.refused("access-0")
+    keeper.mark_refused("access-0")
 
     assert await keeper.token() == "access-1"
     assert await keeper.token() == "access-1"
@@ -198,7 +198,7 @@ async def test_half_an_hour_of_refusals_gives_nothing_up(keeper, server, clock, 
 
 async def test_a_refused_token_is_not_given_again_while_the_server_is_away(keeper, server):
     server.script = [(503, b"")]
-    keeper.refused("access-0")
+    keeper.mark_refused("access-0")
 
     with pytest.raises(RenewalFailed):
         await keeper.token()
@@ -247,7 +247,7 @@ def test_two_processes_that_renew_at_once_ask_once(tmp_path, store, server):
 
 async def test_who_holds_the_lock_for_too_long_is_not_waited_for(keeper, store, monkeypatch):
     monkeypatch.setattr(tokens, "LOCK_WITHIN", 0.0)
-    keeper.refused("access-0")
+    keeper.mark_refused("access-0")
 
     with store.locked(), pytest.raises(RenewalFailed, match="hangs"):
         await keeper.token()
@@ -295,7 +295,7 @@ async def kept_fresh(keeper):
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(tokens, "LONGEST_NAP", 0.01)
+    monkeypatch.setattr(tokens, "MAX_SLEEP", 0.01)
     monkeypatch.setattr(tokens, "Backoff", lambda **_: Backoff(first=0.01, ceiling=0.01))
 
 
@@ -334,7 +334,7 @@ async def test_a_token_file_is_read_anew_each_time(tmp_path):
 
 async def test_a_token_file_renews_nothing(tmp_path):
     file = TokenFile(tmp_path / "token")
-    file.refused("a")
+    file.mark_refused("a")
 
     assert file.renews is False
     await file.keep_fresh()

@@ -14,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from links.daemon.control import ControlPlane
-from links.daemon.sandbox_folders import Keeper
+from links.daemon.sandbox_folders import SandboxFolders
 from links.daemon.supervisor import Supervisor
 from links.transport import Signed
 from mesh import keys
@@ -114,7 +114,7 @@ class TestThroughTheLink(ProviderConformance):
             await provider.discard(place)
 
         assert not (supervisor.home / place.handle).exists()
-        await Keeper(supervisor).restore(place.handle)
+        await SandboxFolders(supervisor).restore(place.handle)
         assert (supervisor.home / place.handle).is_dir()
 
     async def test_a_folder_with_unsaved_work_stays_without_what_was_said_in_it(

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from links.daemon import cli, sandbox_list
-from links.daemon.spec import Spec
+from links.daemon.spec import SandboxSpec
 from tests.links.daemon.conftest import is_running
 
 
@@ -14,7 +14,7 @@ def one(supervise, tmp_path, monkeypatch):
     """A supervisor, and the sandbox that ``started`` starts with it."""
     supervisor = supervise()
     monkeypatch.setenv("MESH_HOME", str(tmp_path))
-    spec = Spec(handle="one", repo={"cloneUrl": "https://git.example/a"}, branch="main")
+    spec = SandboxSpec(handle="one", repo={"cloneUrl": "https://git.example/a"}, branch="main")
     return supervisor, spec
 
 
@@ -33,7 +33,7 @@ async def test_they_are_listed(one, capsys):
     assert await run() == 0
 
     head, row = capsys.readouterr().out.splitlines()
-    assert head.split() == ["SANDBOX", "STATE", "PID", "RUNS", "MADE", "FOR"]
+    assert head.split() == ["SANDBOX", "STATE", "PID", "RUNS", "CREATED", "FOR"]
     assert row.split() == ["one", "ready", str(pid), "https://git.example/a", "main"]
 
 
@@ -67,14 +67,14 @@ async def test_one_at_work_is_refused_unless_forced(one, fault, capsys):
     assert not is_running(pid)
 
 
-async def test_one_is_removed_and_brought_back(one, capsys, tmp_path):
+async def test_one_is_removed_and_restored(one, capsys, tmp_path):
     pid = await started(one)
     repo = tmp_path / "sandboxes/one/repo"
     repo.mkdir()
     (repo / "notes.txt").write_text("work")
 
     assert await run("remove", "one") == 1
-    assert "files that are in no repository" in capsys.readouterr().err
+    assert "files outside any repository" in capsys.readouterr().err
     assert await run("remove", "one", "--force") == 0
     assert not is_running(pid)
     assert not repo.exists()
@@ -85,14 +85,14 @@ async def test_one_is_removed_and_brought_back(one, capsys, tmp_path):
 
 @pytest.mark.parametrize("handle", ["two", "../x", "A"])
 @pytest.mark.parametrize("command", ["remove", "restore"])
-async def test_what_is_none_is_neither_removed_nor_brought_back(one, command, handle, capsys):
+async def test_what_is_none_is_neither_removed_nor_restored(one, command, handle, capsys):
     assert await run(command, handle) == 1
     assert f"{handle}: " in capsys.readouterr().err
 
 
 async def test_one_that_does_not_run_is_said(one, capsys):
     assert await run("stop", "two") == 1
-    assert "two: it does not run." in capsys.readouterr().err
+    assert "two: it is not running." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [[], ["one", "--all"]], ids=["nothing", "both"])

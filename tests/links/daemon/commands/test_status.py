@@ -25,13 +25,13 @@ def link(home):
 def test_nothing_runs(capsys):
     assert cli.main(["status"]) == 3
     said = capsys.readouterr().out
-    assert "No link of this machine runs" in said
+    assert "No link is running on this machine" in said
     assert "no sandboxes" in said
 
 
 def test_a_connected_link(link, capsys):
-    link.tell("connected")
-    link.tell_harnesses({"codex": {"state": "not_signed_in", "version": "1", "detail": "Run it."}})
+    link.set_phase("connected")
+    link.set_harnesses({"codex": {"state": "not_signed_in", "version": "1", "detail": "Run it."}})
 
     assert cli.main(["status"]) == 0
     said = capsys.readouterr().out
@@ -41,14 +41,14 @@ def test_a_connected_link(link, capsys):
 
 
 def test_a_link_that_waits_says_why(link, capsys):
-    link.tell("waiting", "The server can't be reached.")
+    link.set_phase("waiting", "The server can't be reached.")
 
     assert cli.main(["status"]) == 1
     assert "The server can't be reached." in capsys.readouterr().out
 
 
 def test_for_programs(link, home, capsys):
-    link.tell("connected")
+    link.set_phase("connected")
     (home / "sandboxes" / "one").mkdir(parents=True)
     (home / "sandboxes" / "one" / "spec.json").write_text(json.dumps({"folder": "/code"}))
 

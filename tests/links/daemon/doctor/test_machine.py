@@ -84,7 +84,7 @@ def test_git_is_looked_for(monkeypatch):
     [("connected", "ok", "connected"), ("waiting", "warn", "The server is away.")],
 )
 def test_a_link_that_runs(tmp_path, phase, state, words):
-    StateFile(tmp_path, server=SERVER, name="lap").tell(phase, "The server is away.")
+    StateFile(tmp_path, server=SERVER, name="lap").set_phase(phase, "The server is away.")
 
     finding = machine.check_link(tmp_path, SERVER)
 
@@ -92,6 +92,6 @@ def test_a_link_that_runs(tmp_path, phase, state, words):
 
 
 def test_a_link_to_another_server_is_not_meant(tmp_path):
-    StateFile(tmp_path, server="https://other.example", name="lap").tell("connected")
+    StateFile(tmp_path, server="https://other.example", name="lap").set_phase("connected")
 
-    assert "does not run" in machine.check_link(tmp_path, SERVER).detail
+    assert "not running" in machine.check_link(tmp_path, SERVER).detail

@@ -125,7 +125,7 @@ def test_a_date_is_cut_off_to_seconds():
     [
         pytest.param(200, {"version": "1", "database": "ok"}, "ok", "Mesh 1", id="well"),
         pytest.param(503, {"version": "1", "database": "x"}, "fail", "database", id="half"),
-        pytest.param(200, None, "fail", "no Mesh", id="a hotel's sign-in page"),
+        pytest.param(200, None, "fail", "not from a Mesh server", id="a hotel's sign-in page"),
         pytest.param(404, {"error": "x"}, "fail", "HTTP 404", id="another service"),
     ],
 )
