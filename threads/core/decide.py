@@ -1,8 +1,8 @@
-"""What the events of a run do to it: the whole decision, without a database.
+"""The effect of a run's events on the run: the whole decision, without a database.
 
 Events are numbered by their producer (``n`` from 1, within run and fence). The decision
-says which chunks enter the journal, how the run's state moves and what else must be kept;
-``threads.journal.writer`` carries it out in one transaction.
+says which chunks enter the journal, how the run's state changes and what else is stored;
+``threads.journal.writer`` applies it in one transaction.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ JOINABLE: Final = {
 JOIN_LIMIT: Final = 64 * 1024  # characters of one joined delta: a row stays small
 HOLD_LIMIT: Final = 64  # events between ``finish`` and ``done``
 
-TRUNCATED: Final = ("stream_truncated", "The agent's stream ended in the middle.")
-DIED: Final = "sandbox_died"  # what a sandbox says of its predecessor's runs
-RESUMPTIONS: Final = 3  # of one run: what kills its sandbox each time is not given to it for ever
+TRUNCATED: Final = ("stream_truncated", "The agent's stream broke off.")
+DIED: Final = "sandbox_died"  # a sandbox reports it for the runs of its predecessor
+RESUMPTIONS: Final = 3  # per run, whose prompt may be what kills its sandbox
 STEER: Final = "data-steer"  # a person's message in the middle of an answer
-# Of a run whose agent went on after somebody other than the server had answered its question.
+# The code of a run whose agent continued after somebody other than the server had answered it.
 ANSWERED_ELSEWHERE: Final = "answered_elsewhere"
-# What the server alone says of a thread: who sends it as an agent's words makes it up. Other kinds
-# of a newer sandbox pass, for readers show nothing of what they do not know.
+# Chunks that only the server may write: an agent that sends one is forging it. Unknown kinds
+# from a newer sandbox pass, because readers ignore kinds they do not know.
 OURS: Final = frozenset(
     {
         *("data-approval", "data-carried-out", "data-queue", "data-rules", "data-run-restarted"),
         *("data-run-status", STEER, "data-steering", "data-user-message"),
     }
 )
-# Kept as the error of a run whose agent stopped by itself.
+# Stored as the error code of a run whose agent aborted on its own.
 ABORTED: Final = "aborted"
 
 
@@ -59,8 +59,8 @@ class Numbered(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question whose answer the agent does not have yet: the tool's ``call`` that it is about,
-    and the ``decision`` that the server knows; empty while nobody has answered."""
+    """A question whose answer the agent does not have yet: the ``call`` of the tool that it is
+    about, and the server's ``decision``; empty while nobody has answered."""
 
     call: str = ""
     decision: str = ""
@@ -68,10 +68,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What is known of a run before the events. ``waits_for``: its open questions by their ids;
-    ``policy``: which questions need nobody. ``resumptions``: how often its agent was asked to go
-    on after its sandbox had died; ``can_resume``: it works where its conversation outlives it,
-    and ``has_session``: the conversation has a name."""
+    """A run before the events. ``waits_for``: its open questions by id; ``policy``: which questions
+    are answered without a person. ``resumptions``: how often its agent was told to continue after
+    its sandbox had died; ``can_resume``: its conversation outlives the sandbox's process, and
+    ``has_session``: the conversation has an id."""
 
     state: str
     last_n: int
@@ -87,7 +87,7 @@ class RunFacts:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A tool's question, for its row. ``answered_by``: what answered it already, if anything."""
+    """A tool's question, for its row. ``answered_by``: what has already answered it, if any."""
 
     approval_id: str
     tool_call_id: str
@@ -100,8 +100,8 @@ class Asked:
 class Decision:
     """What to write. ``chunks`` pairs each chunk with its number, ``None`` for our own.
 
-    ``move`` is where the run goes; ``finish`` the agent's own last chunk, which goes into the
-    journal behind everything else.
+    ``move`` is the run's change of state; ``finish`` the agent's own last chunk, which enters
+    the journal after everything else.
     """
 
     last_n: int
@@ -112,7 +112,7 @@ class Decision:
     title: str = ""
     asked: list[Asked] = field(default_factory=list)
     applied: list[str] = field(default_factory=list)
-    # Messages handed over in the middle: ids of their steers, by what became of them.
+    # Messages sent in the middle of the turn: ids of their steers, by outcome.
     taken: list[str] = field(default_factory=list)
     steered: list[str] = field(default_factory=list)
     not_steered: list[str] = field(default_factory=list)
@@ -120,15 +120,15 @@ class Decision:
 
 
 def resumed_id(approval_id: str, resumptions: int) -> str:
-    """Return the id of a question of the attempt behind so many resumptions."""
+    """Return the stored id of a question that the agent asks after so many resumptions."""
     return f"{resumptions}:{approval_id}" if resumptions else approval_id
 
 
 def hold_from(events: Sequence[Numbered]) -> int:
     """Return how many of ``events`` may be decided on now.
 
-    The last chunk waits for what follows it, so that who sees ``finish`` also finds the
-    answer stored and the run ended: they enter in one transaction.
+    The last chunk waits for the events that follow it, so that a reader who sees ``finish`` also
+    finds the answer stored and the run ended: they are committed in one transaction.
     """
     tail = len(events)
     for index in range(len(events) - 1, max(-1, len(events) - HOLD_LIMIT), -1):
@@ -141,9 +141,9 @@ def hold_from(events: Sequence[Numbered]) -> int:
 
 
 def decide(run: RunFacts, events: Sequence[Numbered], *, status: Any) -> Decision:
-    """Return what ``events`` do to ``run``; those it has seen already do nothing.
+    """Return the effect of ``events`` on ``run``; those it has already seen have none.
 
-    ``status(state)`` makes the chunk that tells readers of a change of state.
+    ``status(state)`` makes the chunk that notifies readers of a change of state.
 
     Raises:
         Gap: a number is missing; nothing of the batch may be kept.
@@ -172,7 +172,7 @@ class _Turn:
 
     def __init__(self, decision: Decision, run: RunFacts, status: Any) -> None:
         self.decision, self.status = decision, status
-        self.is_open = not decision.move.ends  # what comes once it is not, is counted only
+        self.is_open = not decision.move.ends  # later events are only counted
         self.waits_for, self.policy = dict(run.waits_for), run.policy
         self.resumptions, self.has_session = run.resumptions, run.has_session
         self.may_resume = run.can_resume and run.resumptions < RESUMPTIONS and not run.is_stopping
@@ -191,13 +191,13 @@ class _Turn:
             case "steer-applied":
                 steer_id = str(body.get("steerId"))
                 decision.steered.append(steer_id)
-                # Its place in the answer; who carries the decision out knows the words.
+                # Its position in the answer; the writer adds the text.
                 decision.chunks.append(({"type": STEER, "id": steer_id}, event.n))
             case "steer-refused":
                 decision.not_steered.append(str(body.get("steerId")))
             case "error":
                 code = str(body.get("code") or "harness_crashed")[:60]
-                self.goes(code=code, text=str(body.get("message") or ""))
+                self.change_move(code=code, text=str(body.get("message") or ""))
             case "done":
                 self.done(is_stopping=is_stopping)
             case _:
@@ -207,24 +207,24 @@ class _Turn:
         decision = self.decision
         kind = chunk.get("type")
         if not isinstance(kind, str) or kind in OURS:
-            return  # no chunk, or a lie
+            return  # not a chunk, or a forged one
         if kind in ("error", "finish") and self.resumes():
-            return  # the sandbox's last words; the run goes on
+            return  # the dead sandbox's last chunk; the run continues
         if kind == "finish":
             self.keep_metadata(chunk)
             decision.finish = (chunk, event.n)
             return
         if decision.move.state == run_state.DISPATCHED:
-            self.tell(run_state.RUNNING)
+            self.change_state(run_state.RUNNING)
         if kind in JOINABLE and self.join(chunk, event.n):
             return
         if kind == "tool-approval-request" and self.resumptions:
-            chunk = {**chunk, "approvalId": self.name(str(chunk.get("approvalId"))[:90])}
+            chunk = {**chunk, "approvalId": self.stored_id(str(chunk.get("approvalId"))[:90])}
         decision.chunks.append((chunk, event.n))
         if kind == "tool-approval-request":
             self.ask(event.body, chunk)
         elif kind == "abort":
-            self.goes(code=decision.move.code or ABORTED)
+            self.change_move(code=decision.move.code or ABORTED)
         elif kind == "data-thread-title":
             data = chunk.get("data")
             title = data.get("title") if isinstance(data, Mapping) else ""
@@ -233,7 +233,7 @@ class _Turn:
             self.keep_metadata(chunk)
 
     def join(self, chunk: Chunk, n: int) -> bool:
-        """Add a delta to the one before it, if both belong together; say whether."""
+        """Append a delta to the one before it if both belong together; return whether it did."""
         chunks = self.decision.chunks
         if not chunks or chunks[-1][1] is None or chunks[-1][0].keys() != chunk.keys():
             return False
@@ -250,10 +250,10 @@ class _Turn:
         return True
 
     def ask(self, body: Mapping[str, Any], chunk: Chunk) -> None:
-        given = body.get("approval")
-        facts = given if isinstance(given, Mapping) else {}
+        approval = body.get("approval")
+        facts = approval if isinstance(approval, Mapping) else {}
         tool = str(facts.get("tool", ""))[:200]
-        value = facts.get("input") or {}  # a tool may be asked about that takes nothing
+        value = facts.get("input") or {}  # a tool without parameters
         asked = Asked(
             approval_id=str(chunk.get("approvalId"))[:100],
             tool_call_id=str(chunk.get("toolCallId"))[:100],
@@ -266,58 +266,58 @@ class _Turn:
             return
         self.waits_for[asked.approval_id] = Question(call=asked.tool_call_id)
         if self.decision.move.state != run_state.WAITING:
-            self.tell(run_state.WAITING)
+            self.change_state(run_state.WAITING)
 
     def applied(self, event: Numbered, *, is_stopping: bool) -> None:
-        approval_id = self.name(str(event.body.get("approvalId")))
+        approval_id = self.stored_id(str(event.body.get("approvalId")))
         question = self.waits_for.get(approval_id)
         if question is not None and not is_stopping:
-            given = event.body.get("decision", question.decision)
-            if not question.decision or given != question.decision:
-                self.stop_at_once()
+            reported = event.body.get("decision", question.decision)
+            if not question.decision or reported != question.decision:
+                self.fail_unanswered()
                 return
         self.decision.applied.append(approval_id)
         self.waits_for.pop(approval_id, None)
         if self.decision.move.state == run_state.WAITING and not self.waits_for:
-            self.tell(run_state.RUNNING)
+            self.change_state(run_state.RUNNING)
 
     def check_call(self, chunk: Chunk) -> None:
-        """Stop an agent that made a call for which it waits: nobody has answered."""
+        """Stop an agent that made a call whose question nobody has answered."""
         if chunk.get("type") != "tool-output-available" or not self.is_open:
             return
         call = str(chunk.get("toolCallId"))[:100]
         if any(each.call == call and not each.decision for each in self.waits_for.values()):
-            self.stop_at_once()
+            self.fail_unanswered()
 
-    def stop_at_once(self) -> None:
-        """End the run by our word: an answer that is not the server's was taken for one.
+    def fail_unanswered(self) -> None:
+        """Fail the run: its agent acted on an answer that is not the server's.
 
-        A sandbox takes none but the server's. This one is of an older version, or somebody on
-        that machine has had a hand in it.
+        A sandbox accepts only the server's. This one is an older version, or somebody on that
+        machine has tampered with it.
         """
         self.decision.move = Move(state=run_state.FAILED, code=ANSWERED_ELSEWHERE)
         self.is_open = False
         self.decision.finish = None
 
     def resumes(self) -> bool:
-        """Say whether the sandbox died while a person was asked: nothing else was going on, so
-        the agent may be asked to go on."""
+        """Return whether the sandbox died while a person was being asked: nothing else was in
+        progress, so the agent may be told to continue."""
         move = self.decision.move
         is_lost = (move.code, move.state) == (DIED, run_state.WAITING)
         has_session = self.has_session or bool(self.decision.session_ref)
         return is_lost and bool(self.waits_for) and self.may_resume and has_session
 
-    def name(self, approval_id: str) -> str:
-        """Return under which id a question is kept: an agent that begins anew may count its
-        questions from the first again, and nobody's answer may go to another question."""
+    def stored_id(self, approval_id: str) -> str:
+        """Return the id under which a question is stored: a resumed agent may number its
+        questions from the first again, and an answer must never reach another question."""
         return resumed_id(approval_id, self.resumptions)
 
-    def goes(self, **changes: Any) -> None:
+    def change_move(self, **changes: Any) -> None:
         self.decision.move = replace(self.decision.move, **changes)
 
-    def tell(self, state: str) -> None:
-        """Go to ``state``, which readers are told."""
-        self.goes(state=state)
+    def change_state(self, state: str) -> None:
+        """Go to ``state`` and notify readers."""
+        self.change_move(state=state)
         self.decision.chunks.append((self.status(state), None))
 
     def keep_metadata(self, chunk: Chunk) -> None:
@@ -333,13 +333,13 @@ class _Turn:
     def done(self, *, is_stopping: bool) -> None:
         self.is_open = False
         if self.resumes():
-            self.goes(state=run_state.DISPATCHED, begins_anew=True)
+            self.change_move(state=run_state.DISPATCHED, begins_anew=True)
         else:
             state, code, text = self.ending(is_stopping=is_stopping)
             self.decision.move = Move(state=state, code=code, text=text, is_told=True)
 
     def ending(self, *, is_stopping: bool) -> tuple[str, str, str]:
-        """Return the state in which a run ends that has said all, the code and the sentence."""
+        """Return the final state of a run whose events are complete, the code and the sentence."""
         move, finish = self.decision.move, self.decision.finish
         if is_stopping or move.code == ABORTED:
             return run_state.CANCELLED, "", ""

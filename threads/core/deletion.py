@@ -1,7 +1,7 @@
-"""What becomes of a deleted thread, and when.
+"""The stages of a deleted thread, from hidden to purged.
 
 ===================  ==========================================  ==============================
-Since its deletion   State of its runs                           Step
+Time since deletion  State of its runs                           Step
 ===================  ==========================================  ==============================
 (not deleted)        any                                         ``NONE``
 any time             one is unfinished                           ``STOP``: it is told to stop
@@ -22,13 +22,13 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
-# A run on a machine that is away still has to be stopped when the machine is back. If it has not
+# A run on an offline machine still has to be stopped when the machine is back. If it has not
 # come back by then, it is not expected to.
 STOP_OWED: Final = timedelta(days=30)
 
 
 class Step(Enum):
-    """What is to be done with a thread next."""
+    """The next action for a thread."""
 
     NONE = "none"
     STOP = "stop"
@@ -39,7 +39,7 @@ class Step(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the decision about one thread depends on."""
+    """The facts that decide about one thread."""
 
     deleted_at: datetime | None
     purge_began_at: datetime | None = None
@@ -48,7 +48,7 @@ class Facts:
 
 
 def step_of(facts: Facts, *, now: datetime, keep: timedelta) -> Step:
-    """Return what is to be done with a thread, ``keep`` being how long it can be restored."""
+    """Return the next action for a thread that can be restored for ``keep`` after its deletion."""
     if facts.deleted_at is None:
         return Step.NONE
     if facts.has_unfinished_run:
@@ -64,7 +64,7 @@ def step_of(facts: Facts, *, now: datetime, keep: timedelta) -> Step:
 
 
 def is_restorable(facts: Facts, *, now: datetime, keep: timedelta) -> bool:
-    """Say whether a deleted thread can be brought back whole."""
+    """Return whether a deleted thread can be restored completely."""
     if facts.deleted_at is None or facts.purge_began_at is not None:
         return False
     return now - facts.deleted_at < keep
@@ -72,7 +72,7 @@ def is_restorable(facts: Facts, *, now: datetime, keep: timedelta) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of one model that belong to a thread, and how many go in one transaction.
+    """The rows of one model that belong to a thread, and how many one transaction removes.
 
     ``path`` leads from the model to the thread. SQLite has one writer at a time, so ``batch`` is
     small where one row may hold megabytes.
@@ -83,7 +83,7 @@ class Rows:
     batch: int
 
 
-# The order in which a thread's rows are removed: what refers to others goes before them.
+# The order in which a thread's rows are removed: a row before the rows it refers to.
 PURGED: Final = (
     Rows("Event", "thread", 1_000),
     Rows("Steer", "run__thread", 200),

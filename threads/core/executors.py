@@ -1,4 +1,4 @@
-"""Which processes may execute a run: decided once, when its message is accepted."""
+"""A run's executor: which processes may execute it, decided when its message is accepted."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ ALL: Final = (LINK, SERVER)
 
 
 def executor_of(target: Target) -> str:
-    """Return the executor of a run with that target.
+    """Return the executor of a run with this target.
 
-    A program on a person's machine is reached best from where the machine's socket is. What
-    runs in the server or in a container can be reached, or started, from anywhere.
+    The process that holds a machine's socket is the best one to reach programs there. What
+    runs in the server or in a container can be reached, or started, from any process.
     """
     return LINK if target.runner == "remote-cli" else SERVER

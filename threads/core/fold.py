@@ -1,4 +1,4 @@
-"""From chunks to what a reader sees: the AI SDK's UI message, built chunk by chunk.
+"""The fold of chunks into what a reader sees: the AI SDK's UI message.
 
 ``mesh/static/mesh/fold.js`` is the same function for the browser; both are held to
 ``tests/threads/fold_cases.json``. An answer is stored as the fold of its run's chunks.
@@ -15,11 +15,11 @@ from threads.core import partial_json
 
 Chunk = Mapping[str, Any]
 
-# Of a tool's part: where it has ended, one way or the other.
+# States of a tool's part in which the call has ended.
 SETTLED = ("output-available", "output-error", "output-denied")
-# ...and where it can't have begun yet.
+# States in which the call can't have started yet.
 _BEFORE = ("input-streaming", "approval-requested")
-# A new attempt begins: what the lost one said is not part of the answer.
+# A new attempt starts: the lost attempt's output is not part of the answer.
 RESTARTED = "data-run-restarted"
 
 
@@ -31,13 +31,13 @@ class Fold:
     metadata: dict[str, Any] = field(default_factory=dict)
     is_started: bool = False
     _parts: list[dict[str, Any]] = field(default_factory=list)
-    # Pieces are joined when somebody looks: adding to a string 100,000 times is quadratic.
+    # Pieces are joined on reading: appending to a string 100,000 times is quadratic.
     _texts: dict[str, tuple[dict[str, Any], list[str]]] = field(default_factory=dict)
     _inputs: dict[str, list[str]] = field(default_factory=dict)
     _tools: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def apply(self, chunk: Chunk) -> None:
-        """Take the next chunk; one of an unknown kind changes nothing."""
+        """Apply the next chunk; one of an unknown kind changes nothing."""
         kind = str(chunk.get("type"))
         if kind == RESTARTED:
             self._restart(chunk)
@@ -57,7 +57,7 @@ class Fold:
             self._message(kind, chunk)
 
     def parts(self) -> list[dict[str, Any]]:
-        """Return the parts so far. They are the fold's own: copy before you change them."""
+        """Return the parts so far. They belong to the fold: copy them before changing them."""
         for part, pieces in self._texts.values():
             part["text"] = "".join(pieces)
             pieces[:] = [part["text"]]
@@ -68,8 +68,8 @@ class Fold:
         return self._parts
 
     def _restart(self, chunk: Chunk) -> None:
-        for known in (self._parts, self._texts, self._inputs, self._tools, self.metadata):
-            known.clear()
+        for state in (self._parts, self._texts, self._inputs, self._tools, self.metadata):
+            state.clear()
         self._data(RESTARTED, chunk)
 
     def _join(self) -> None:
@@ -86,7 +86,7 @@ class Fold:
 
     def _text(self, kind: str, step: str, chunk: Chunk) -> None:
         key = f"{kind} {chunk.get('id')}"
-        # A delta without its start is kept too: nothing that was said may be lost.
+        # A delta without its start is kept too: no text may be lost.
         if step == "start" or key not in self._texts:
             if step == "end":
                 return
@@ -135,9 +135,9 @@ class Fold:
             return
         if kind == "data-approval":
             self._approval(chunk.get("data") or {})
-        known = chunk.get("id")
-        for part in self._parts if known is not None else ():
-            if part["type"] == kind and part.get("id") == known:
+        part_id = chunk.get("id")
+        for part in self._parts if part_id is not None else ():
+            if part["type"] == kind and part.get("id") == part_id:
                 part["data"] = chunk.get("data")
                 return
         self._parts.append({k: chunk[k] for k in ("type", "id", "data") if k in chunk})
@@ -159,7 +159,7 @@ _TEXT_STEPS = {
 }
 
 
-# The AI SDK keeps what was said with a call apart from what was said with its result.
+# The AI SDK keeps a call's provider metadata apart from its result's.
 _METADATA = {
     "tool-input-start": "callProviderMetadata",
     "tool-input-available": "callProviderMetadata",
@@ -174,7 +174,7 @@ def _new_tool(call_id: str, chunk: Chunk) -> dict[str, Any]:
 
 
 def _ignore(part: dict[str, Any], chunk: Chunk) -> None:
-    """Leave the part as it is: the kind of chunk is not known here."""
+    """Leave the part as it is: the kind of chunk is unknown."""
 
 
 def _input(part: dict[str, Any], chunk: Chunk) -> None:
@@ -199,7 +199,7 @@ def _output(part: dict[str, Any], chunk: Chunk) -> None:
 
 
 def _output_error(part: dict[str, Any], chunk: Chunk) -> None:
-    # What it had put out so far goes: the error says what became of it.
+    # The partial output is dropped: the error says how the call ended.
     part.pop("output", None)
     part.pop("preliminary", None)
     part.update(state="output-error", errorText=chunk.get("errorText", ""))
@@ -228,7 +228,7 @@ def fold(chunks: Iterable[Chunk]) -> Fold:
 
 
 def merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``old`` overlaid with ``new``: objects key by key, anything else replaced."""
+    """Return ``old`` merged with ``new``: objects key by key, anything else replaced."""
     merged = dict(old)
     for key, value in new.items():
         before = merged.get(key)
@@ -240,7 +240,7 @@ def merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def closing(folded: Fold) -> list[dict[str, Any]]:
-    """Return the chunks that close what a run left open when it ended without a word."""
+    """Return the chunks that close the parts a run left open when it ended abruptly."""
     chunks: list[dict[str, Any]] = []
     for key in folded._texts:
         kind, part_id = key.split(" ", 1)

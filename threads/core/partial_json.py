@@ -1,4 +1,4 @@
-"""Reading JSON that is still being written: a tool's input while the model streams it."""
+"""Parsing of incomplete JSON: a tool's input while the model streams it."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
-_NUMBER_BEGUN = re.compile(r"-?\d*\.?\d*(?:[eE][+-]?\d*)?\Z")
+_NUMBER_PREFIX = re.compile(r"-?\d*\.?\d*(?:[eE][+-]?\d*)?\Z")
 _LITERALS: dict[str, Any] = {"true": True, "false": False, "null": None}
 _ESCAPE_CUT = re.compile(r"(?<!\\)(?:\\\\)*(\\(?:u[0-9a-fA-F]{0,3})?)\Z")
 _MISSING = object()
 
 
 class _Broken(Exception):
-    """The text is no beginning of JSON."""
+    """The text is not a prefix of JSON."""
 
 
 def parse(text: str) -> Any:
-    """Return what the beginning ``text`` of a JSON value says so far, ``None`` if nothing.
+    """Return the value of ``text``, a prefix of JSON, as far as it goes; ``None`` if nothing.
 
-    A string that is cut counts as far as it goes, a begun ``tru`` as ``true``; a key without
-    its value, and a number without a digit, are left out.
+    A string that is cut counts as far as it goes, and a partial ``tru`` as ``true``; a key
+    without its value, and a number without a digit, are left out.
     """
     try:
         return json.loads(text)
@@ -108,7 +108,7 @@ def _literal(text: str, at: int) -> tuple[Any, int]:
         rest = text[at : at + len(word)]
         if rest == word or (at + len(rest) == len(text) and word.startswith(rest)):
             return value, at + len(rest)
-    if _NUMBER_BEGUN.match(text, at):
+    if _NUMBER_PREFIX.match(text, at):
         number = _NUMBER.match(text, at)
         return (json.loads(number[0]) if number else _MISSING), len(text)
     number = _NUMBER.match(text, at)

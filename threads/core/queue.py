@@ -1,4 +1,4 @@
-"""The order of what waits."""
+"""The order of queued messages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ T = TypeVar("T")
 
 
 def moved(order: Sequence[T], item: T, *, before: T | None) -> list[T]:
-    """Return ``order`` with ``item`` directly before ``before``, or last; all others as they were.
+    """Return ``order`` with ``item`` moved directly before ``before``, or to the end.
 
     Both must be in ``order``; an item before itself stays where it is.
     """
     if before == item:
         return list(order)
     rest = [each for each in order if each != item]
-    place = len(rest) if before is None else rest.index(before)
-    return [*rest[:place], item, *rest[place:]]
+    index = len(rest) if before is None else rest.index(before)
+    return [*rest[:index], item, *rest[index:]]

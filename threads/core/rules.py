@@ -1,13 +1,13 @@
-"""What a person may allow for good in a thread, and which question such a rule answers.
+"""Approval rules: what a person may allow permanently in a thread, and what a rule answers.
 
 A rule is narrow on purpose, and the card names it before it is made: exactly this command in
 exactly this folder, any change to exactly this file, pages of exactly this host, this one tool of
-an MCP server, or exactly this input. It answers a question whose own rule is the same one, and no
-other: there is no pattern that somebody could slip through. What names more than that, such as a
-variable for a command or a second file for a change, is a rule for exactly this input only.
+an MCP server, or exactly this input. It answers only a question that would make the same rule:
+there is no pattern that somebody could slip through. A question that names more, such as a
+variable for a command or a second file for a change, makes a rule for exactly this input only.
 
-There is no rule for what lies below a ``.git``: what is written there may be run by the next
-person or program that uses git, so it is asked for each time.
+There is no rule for paths below a ``.git``: the next person or program that uses git may run what
+is written there, so a person is asked each time.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from mesh.lib.git_names import is_in_git
 
 Scope = Literal["command", "file", "host", "tool", "input"]
 
-# What asks a person something else than "may I?", or for more than one thing at once.
-NEVER: Final = frozenset({*CARDS, "Permissions"})
-LONGEST: Final = 1_000  # bytes of what a rule names: a person must be able to read it
+# Tools that ask a person something other than "may I?", or for several things together.
+UNRULED: Final = frozenset({*CARDS, "Permissions"})
+VALUE_LIMIT: Final = 1_000  # bytes of value and folder: a person must be able to read the rule
 
-# Keys of an input that do not change what is done, or to what. Any other key makes the
-# question another one.
+# Keys of an input that do not change what is done, or to what. Any other key makes it a
+# different question.
 _BESIDE_A_COMMAND: Final = frozenset({"command", "cwd", "description", "reason", "timeout"})
 _BESIDE_A_FILE: Final = frozenset(
     {
@@ -47,7 +47,7 @@ _PATHS: Final = (
     *("target", "to", "from", "source", "destination"),
 )
 
-# The lines of diffs and patches that name a file: of both sides, of moves, of other formats.
+# Lines of diffs and patches that name a file: both sides, moves, other formats.
 _SIDED: Final = (re.compile(r"--- (.*)"), re.compile(r"\+\+\+ (.*)"))
 _NAMING: Final = (
     *_SIDED,
@@ -67,8 +67,8 @@ _REMOVES: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``tool`` may do what ``scope`` and ``value`` name; a command only in ``folder``, which is
-    the working folder where it is empty."""
+    """``tool`` may do what ``scope`` and ``value`` name; a command only in ``folder`` (empty: the
+    working folder)."""
 
     tool: str
     scope: Scope
@@ -77,55 +77,55 @@ class Rule:
 
 
 def same(tool: str, value: Any) -> tuple[str, str]:
-    """Return what makes two questions the same one."""
+    """Return the key by which two questions count as the same one."""
     return tool, json.dumps(value, sort_keys=True)
 
 
 def is_permission(tool: str) -> bool:
-    """Say whether a question of ``tool`` is one of yes or no, which a level or a rule answers."""
+    """Return whether ``tool`` asks a yes-or-no question, which a level or a rule can answer."""
     return tool not in CARDS
 
 
 def rule_for(tool: str, value: Any) -> Rule | None:
-    """Return the rule that "always" makes of a question; ``None`` when there is none to offer."""
-    if tool in NEVER or not tool:
+    """Return the rule that "always" makes from a question; ``None`` when there is none to offer."""
+    if tool in UNRULED or not tool:
         return None
-    given = value if isinstance(value, Mapping) else {}
-    if any(is_in_git(path) for path in _paths_in(given)):
+    fields = value if isinstance(value, Mapping) else {}
+    if any(is_in_git(path) for path in _paths_in(fields)):
         return None
-    rule = _command(tool, given) or _file(tool, given) or _page(tool, given)
+    rule = _command(tool, fields) or _file(tool, fields) or _page(tool, fields)
     rule = rule or _server(tool) or _whole(tool, value)
     size = len(rule.value.encode(errors="replace")) + len(rule.folder.encode(errors="replace"))
-    return rule if size <= LONGEST else None
+    return rule if size <= VALUE_LIMIT else None
 
 
-def _command(tool: str, given: Mapping[str, Any]) -> Rule | None:
-    command, folder = given.get("command"), given.get("cwd", "")
+def _command(tool: str, fields: Mapping[str, Any]) -> Rule | None:
+    command, folder = fields.get("command"), fields.get("cwd", "")
     if not isinstance(command, str) or not command.strip() or not isinstance(folder, str):
         return None
-    return Rule(tool, "command", command, folder) if given.keys() <= _BESIDE_A_COMMAND else None
+    return Rule(tool, "command", command, folder) if fields.keys() <= _BESIDE_A_COMMAND else None
 
 
-def _file(tool: str, given: Mapping[str, Any]) -> Rule | None:
-    paths = [given[key] for key in ("file_path", "notebook_path", "path") if key in given]
-    if tool.lower() not in _CHANGES or len(paths) != 1 or not given.keys() <= _BESIDE_A_FILE:
+def _file(tool: str, fields: Mapping[str, Any]) -> Rule | None:
+    paths = [fields[key] for key in ("file_path", "notebook_path", "path") if key in fields]
+    if tool.lower() not in _CHANGES or len(paths) != 1 or not fields.keys() <= _BESIDE_A_FILE:
         return None
     path = paths[0]
-    # Codex joins the paths of several files with a comma: that is no one file.
+    # Codex joins the paths of several files with a comma.
     if not isinstance(path, str) or not path or ", " in path:
         return None
-    diff = given.get("diff", "")
+    diff = fields.get("diff", "")
     if not isinstance(diff, str) or _REMOVES.search(diff):
         return None
-    return Rule(tool, "file", path) if _files_of(given) <= {path} else None
+    return Rule(tool, "file", path) if _files_of(fields) <= {path} else None
 
 
-def _files_of(given: Mapping[str, Any]) -> set[str]:
+def _files_of(fields: Mapping[str, Any]) -> set[str]:
     """Return the files that a change names besides its path: in its diff, or edit by edit.
 
-    A line of the change itself that looks like a name counts as one: that makes no rule wider.
+    A changed line that looks like a file name counts as one: that never makes a rule wider.
     """
-    diff, edits = given.get("diff", ""), given.get("edits", [])
+    diff, edits = fields.get("diff", ""), fields.get("edits", [])
     found = set(_names_in(diff)) if isinstance(diff, str) else set()
     for edit in edits if isinstance(edits, list) else [edits]:
         if isinstance(edit, Mapping):
@@ -136,26 +136,28 @@ def _files_of(given: Mapping[str, Any]) -> set[str]:
 
 
 def _names_in(diff: str) -> Iterator[str]:
-    """Yield each file that a diff or a patch names, by any of the lines that can."""
+    """Yield each file that a diff or a patch names, in any kind of line."""
     for line in diff.splitlines():
         for marks in _NAMING:
             if found := marks.fullmatch(line):
-                name = found[1].partition("\t")[0]  # behind it a date may stand
+                name = found[1].partition("\t")[0]  # a date may follow
                 if name != _NOWHERE:
                     yield _SIDE.sub("", name) if marks in _SIDED else name
 
 
-def _paths_in(given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the paths that a question names, of a command none: it is a text of its own."""
+def _paths_in(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths that a question's fields name; the text of a command is not parsed."""
     for key in _PATHS:
-        if isinstance(path := given.get(key), str):
+        if isinstance(path := fields.get(key), str):
             yield from path.split(", ")
-    yield from _files_of(given)
+    yield from _files_of(fields)
 
 
-def _page(tool: str, given: Mapping[str, Any]) -> Rule | None:
-    url = given.get("url")
-    if tool.lower() != "webfetch" or not isinstance(url, str) or not given.keys() <= _BESIDE_A_PAGE:
+def _page(tool: str, fields: Mapping[str, Any]) -> Rule | None:
+    url = fields.get("url")
+    if tool.lower() != "webfetch" or not isinstance(url, str):
+        return None
+    if not fields.keys() <= _BESIDE_A_PAGE:
         return None
     try:
         parts = urlsplit(url)
@@ -166,7 +168,7 @@ def _page(tool: str, given: Mapping[str, Any]) -> Rule | None:
 
 
 def _server(tool: str) -> Rule | None:
-    """Return the rule for a server's tool, where the name says which part is the server's."""
+    """Return the rule for an MCP server's tool if the name shows which part is the server."""
     return Rule(tool, "tool") if _OF_A_SERVER.fullmatch(tool) else None
 
 
@@ -176,9 +178,9 @@ def _whole(tool: str, value: Any) -> Rule:
 
 def in_words(rule: Rule) -> str:
     """Return what the rule allows, for its card and its list."""
-    place = f" in {rule.folder or 'the working folder'}"
+    folder = f" in {rule.folder or 'the working folder'}"
     return {
-        "command": f"the command “{rule.value}”{place}, exactly as it stands",
+        "command": f"the command “{rule.value}”{folder}, exactly as it stands",
         "file": f"any change to {rule.value} by {rule.tool}",
         "host": f"any page of {rule.value}",
         "tool": f"{rule.tool}, whatever its input",
@@ -188,11 +190,11 @@ def in_words(rule: Rule) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What of a run's questions is answered without asking a person.
+    """Which of a run's questions are answered without asking a person.
 
-    First what they answered to the very same question, before the sandbox that asked it died
-    (``earlier``: tool and input). Else all permissions, once they eased the run; else what a rule
-    names. In plan mode nothing is allowed beforehand: it means read-only.
+    First those a person answered before the sandbox that asked them died (``earlier``: tool and
+    input). Else all permissions, once the person has eased the run; else what a rule names. In
+    plan mode nothing is allowed in advance: the run is read-only.
     """
 
     is_plan: bool = False
@@ -201,7 +203,7 @@ class Policy:
     earlier: Collection[tuple[str, str]] = ()
 
     def answers(self, tool: str, value: Any) -> Rule | Literal["level", "earlier"] | None:
-        """Return what answers the question; ``None``: a person has to be asked."""
+        """Return what answers the question; ``None`` if a person must be asked."""
         if same(tool, value) in self.earlier:
             return "earlier"
         if self.is_plan or not is_permission(tool):

@@ -1,19 +1,19 @@
-"""The head of what a tool gave back, for a page that shows no more until it is asked to."""
+"""The head of a tool's output, for a page that shows the rest on demand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final
 
-LONG: Final = 16_000  # characters of an output; a page shows a few thousand at first
-HEAD: Final = 8_000  # of a longer one stay
+LONG: Final = 16_000  # characters of an output; a page first shows a few thousand
+HEAD: Final = 8_000  # characters kept of a longer one
 
 
 def shortened(part: dict[str, Any], *, url: Callable[[str], str]) -> dict[str, Any]:
     """Return a part of a message with no more of a tool's output than its head.
 
-    Of what was cut, ``outputCut`` says how long it is and, by ``url`` of the call's id, where
-    all of it is. Numbers and marks, such as an exit code, are kept.
+    If something was cut, ``outputCut`` says how long the output is and where all of it is
+    (``url`` of the call's id). Numbers and flags, such as an exit code, are kept.
     """
     call = part.get("toolCallId")
     size = _size(part.get("output"))
@@ -33,23 +33,23 @@ def _size(value: Any) -> int:
     return 1
 
 
-def _head(value: Any, room: int) -> tuple[Any, int]:
-    """Return the beginning of ``value``, and how much room is left behind it."""
+def _head(value: Any, limit: int) -> tuple[Any, int]:
+    """Return the beginning of ``value``, and how much of ``limit`` is left after it."""
     if isinstance(value, str):
-        return value[:room], max(0, room - len(value))
+        return value[:limit], max(0, limit - len(value))
     if isinstance(value, list):
         items = []
         for item in value:
-            if room <= 0:
+            if limit <= 0:
                 break
-            head, room = _head(item, room - 1)
+            head, limit = _head(item, limit - 1)
             items.append(head)
-        return items, room
+        return items, limit
     if isinstance(value, dict):
         found = {}
         for key, item in value.items():
-            if room <= 0 and not isinstance(item, bool | int | float | None):
+            if limit <= 0 and not isinstance(item, bool | int | float | None):
                 continue
-            found[key], room = _head(item, max(0, room - len(key)))
-        return found, room
-    return value, room - 1
+            found[key], limit = _head(item, max(0, limit - len(key)))
+        return found, limit
+    return value, limit - 1

@@ -1,4 +1,4 @@
-"""What a thread is doing, told from the states of its runs."""
+"""A thread's status, derived from the states of its runs."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _OF_RUN: Final = {
 def thread_status(*, active: str | None, queued: bool, last: str | None) -> str:
     """Return the status of a thread.
 
-    ``active`` is the state of its run on a machine, ``queued`` whether one waits, ``last``
-    the state of the run that ended last.
+    ``active`` is the state of its run on a machine, ``queued`` whether a run is waiting, and
+    ``last`` the state of the run that ended last.
     """
     if active:
         return _OF_RUN[active]
@@ -34,8 +34,8 @@ def thread_status(*, active: str | None, queued: bool, last: str | None) -> str:
 
 
 def is_unread(*, last: str | None, ended: datetime | None, seen: datetime) -> bool:
-    """Say whether the run that ended last ended with something its owner has not seen.
+    """Return whether the run that ended last has a result its owner has not seen.
 
-    Who stops a run knows that it has stopped.
+    A cancelled run does not count: its owner stopped it.
     """
     return ended is not None and last != run_state.CANCELLED and ended > seen

@@ -1,4 +1,4 @@
-"""The first title of a thread: what its first message begins with."""
+"""The first title of a thread, taken from the start of its first message."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _MARKS = re.compile(r"^[#>\-*`\s]+|[`*]+")
 
 
 def text_of(parts: Iterable[Mapping[str, Any]]) -> str:
-    """Return the text of a message: its text parts, one under the other."""
+    """Return the text of a message: its text parts, joined by line breaks."""
     return "\n".join(str(part.get("text", "")) for part in parts if part.get("type") == "text")
 
 
 def title_of(text: str) -> str:
-    """Return the first line of ``text`` that says something, short enough for a list."""
+    """Return the first line of ``text`` that is not blank, shortened for a list."""
     for line in text.splitlines():
         line = " ".join(_MARKS.sub("", line).split())
         if not line:
@@ -30,7 +30,7 @@ def title_of(text: str) -> str:
 
 
 def title_from(parts: Iterable[Mapping[str, Any]]) -> str:
-    """Return the title that a message gives: from its words, else from its first file's name."""
+    """Return a message's title: from its text, else from the name of its first file."""
     parts = list(parts)
     names = (str(part.get("filename", "")) for part in parts if part.get("type") == "file")
     return title_of(text_of(parts)) or title_of(next(names, ""))

@@ -1,4 +1,4 @@
-"""One run, whatever its agents say and whatever is lost, twice or late: what always holds.
+"""The invariants of one run under any agent output and any loss, repetition or delay.
 
 What a process keeps in its memory is thrown away after each batch: the next decision knows what
 rows know. ``test_any_life.py`` does the like with the services and a database.
@@ -78,7 +78,7 @@ BODIES = st.sampled_from(
     ]
 )
 
-# What agents and sandboxes really say in a row; by chance alone it would be rare.
+# Sequences that agents and sandboxes really send; by chance alone they would be rare.
 SESSION = chunk("message-metadata", messageMetadata={"codingAgentSessionId": "s"})
 IN_A_ROW = st.sampled_from(
     [
@@ -124,7 +124,7 @@ class AnyRun(RuleBasedStateMachine):
 
     @rule(bodies=st.lists(BODIES, min_size=1, max_size=6) | IN_A_ROW, data=st.data())
     def say(self, bodies, data):
-        """An attempt, the present one or one that is lost, says more; mostly it arrives."""
+        """An attempt, the current or a lost one, sends more; mostly it arrives."""
         fence = self.fence - data.draw(st.sampled_from([0, 0, 0, 1])) or 1
         for body in bodies:
             if is_possible(body, self.said[fence]):
@@ -140,7 +140,7 @@ class AnyRun(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def send_again(self, data):
-        """A stream begins anew, from any number that was committed."""
+        """A stream restarts from any number that was committed."""
         fence = data.draw(st.integers(1, self.fence))
         self.deliver(fence, data.draw(st.integers(0, len(self.said[fence]))))
 
@@ -169,7 +169,7 @@ class AnyRun(RuleBasedStateMachine):
         end = end_of(before, decision)
         if end and not decision.move.is_told:
             assert (end, decision.move.code) == ("failed", ANSWERED_ELSEWHERE)
-        elif end:  # what is behind "done" is counted, and nothing else
+        elif end:  # events after "done" are only counted
             last = self.said[self.fence].index(DONE) + 1
             assert all(n is None or n <= last for _, n in decision.chunks)
         asked = {
@@ -209,7 +209,7 @@ class AnyRun(RuleBasedStateMachine):
     @precondition(lambda self: self.row.waits_for)
     @rule(decision=st.sampled_from(["allow", "deny"]), data=st.data())
     def answer(self, decision, data):
-        """A person answers; agents then say that they have it, and some without."""
+        """A person answers; agents then report that they have the answer, some without one."""
         name = data.draw(st.sampled_from(sorted(self.row.waits_for)))
         question = self.row.waits_for[name]
         given = {name: replace(question, decision=question.decision or decision)}
@@ -241,7 +241,7 @@ class AnyRun(RuleBasedStateMachine):
     @precondition(lambda self: self.row.state in run_state.ACTIVE and not self.row.is_stopping)
     @rule()
     def lose_the_process(self):
-        """Nobody knows the attempt any more; see ``services.restart_run``."""
+        """No process has the attempt any more; see ``services.restart_run``."""
         self.kept.append((self.fence, None, {"type": "data-run-restarted", "data": {}}))
         self.next_attempt()
 
@@ -258,7 +258,7 @@ class AnyRun(RuleBasedStateMachine):
 
     @invariant()
     def numbers_grow_within_an_attempt_and_attempts_grow(self):
-        """But for the last chunk, which waits for all others."""
+        """Except for the last chunk, which waits for all others."""
         numbered = [(fence, n) for fence, n, _ in self.kept if n is not None]
         assert len(set(numbered)) == len(numbered)
         inner = [(fence, n) for fence, n, one in self.kept if n and one.get("type") != "finish"]
@@ -285,7 +285,7 @@ class AnyRun(RuleBasedStateMachine):
         live = fold(())
         for _, _, one in self.kept:
             live.apply(one)
-            live.parts()  # who looks in between changes nothing
+            live.parts()  # reading in between changes nothing
         stored = fold(one for _, _, one in self.kept)
         assert live.parts() == stored.parts()
         if self.ends:

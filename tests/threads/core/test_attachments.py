@@ -1,4 +1,4 @@
-"""What an attached file is, by its bytes alone."""
+"""The media type of an attached file, judged by its bytes alone."""
 
 import pytest
 from hypothesis import given
@@ -37,12 +37,12 @@ ID = "11111111-1111-4111-8111-111111111111"
         pytest.param(b"MZ\x90\x00", "", id="a program"),
     ],
 )
-def test_the_bytes_say_what_it_is(data, media_type):
+def test_the_bytes_decide_the_media_type(data, media_type):
     assert media_type_of(data) == media_type
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_one_of_what_we_serve_or_refused(data):
+def test_any_bytes_have_a_served_media_type_or_are_refused(data):
     known = {"", "text/plain", "image/png", "image/jpeg", "image/gif", "image/webp"}
 
     assert media_type_of(data) in known
@@ -61,7 +61,7 @@ def test_any_bytes_are_one_of_what_we_serve_or_refused(data):
         pytest.param("x" * 500, "x" * NAME_LIMIT, id="long"),
     ],
 )
-def test_a_name_has_nothing_in_it_that_disturbs(given, name):
+def test_a_name_has_no_folders_and_no_control_characters(given, name):
     assert name_of(given) == name
 
 
@@ -85,10 +85,10 @@ def test_any_name_is_one_line_without_folders(given):
         pytest.param(None, False, id="nothing"),
     ],
 )
-def test_a_kept_file_is_known_by_its_address(url, is_known):
+def test_a_stored_file_is_identified_by_its_address(url, is_known):
     assert (id_in(url) is not None) is is_known
 
 
-def test_pictures_and_texts_have_limits_and_sorts_of_their_own():
+def test_pictures_and_texts_have_their_own_limits_and_sorts():
     assert (limit_of("image/gif"), limit_of("text/plain")) == (IMAGE_LIMIT, TEXT_LIMIT)
     assert (sort_of("image/gif"), sort_of("text/plain")) == ("image", "text")

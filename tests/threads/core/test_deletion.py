@@ -1,4 +1,4 @@
-"""What becomes of a deleted thread: the table, case by case."""
+"""The stages of a deleted thread: the table, case by case."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -37,7 +37,7 @@ def test_the_next_step(facts, step):
     assert step_of(facts, now=NOW, keep=KEEP) is step
 
 
-def test_without_a_period_a_thread_is_purged_at_once():
+def test_without_a_period_a_thread_is_purged_immediately():
     assert step_of(deleted(timedelta(0)), now=NOW, keep=timedelta(0)) is Step.PURGE
 
 
@@ -48,7 +48,7 @@ def test_without_a_period_a_thread_is_purged_at_once():
     at_work=st.booleans(),
     owes=st.booleans(),
 )
-def test_what_can_be_restored_is_never_purged(ago, keep, began, at_work, owes):
+def test_a_restorable_thread_is_never_purged(ago, keep, began, at_work, owes):
     facts = deleted(ago, purge_began_at=began, has_unfinished_run=at_work, owes_stop=owes)
 
     if is_restorable(facts, now=NOW, keep=keep):

@@ -1,4 +1,4 @@
-"""The fold against the cases it shares with the browser's, and what it promises beyond."""
+"""The fold: the cases it shares with the browser's, and its own guarantees."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_case(case):
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in CASES])
-def test_looking_in_between_changes_nothing(case):
+def test_reading_the_parts_in_between_changes_nothing(case):
     folded = fold([])
     for one in case["chunks"]:
         folded.apply(one)
@@ -103,7 +103,7 @@ def test_a_text_is_the_sum_of_its_deltas(words):
 
 
 def test_a_long_text_takes_time_in_proportion():
-    """100,000 deltas: adding to one string each time would copy 5 GB."""
+    """100,000 deltas: appending to one string each time would copy 5 GB."""
     chunks = [chunk("text-delta", id="t", delta="x" * 10) for _ in range(100_000)]
 
     assert len(fold(chunks).parts()[0]["text"]) == 1_000_000

@@ -1,4 +1,4 @@
-"""JSON that is still being written."""
+"""Incomplete JSON."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ values = st.recursive(
 
 
 @given(values)
-def test_whole_json_is_what_it_is(value):
+def test_complete_json_is_parsed_as_json(value):
     assert parse(json.dumps(value)) == value
 
 
 @given(st.dictionaries(st.text(), values), st.data())
-def test_every_beginning_of_an_object_is_an_object(value, data):
+def test_every_prefix_of_an_object_is_an_object(value, data):
     text = json.dumps(value)
     cut = data.draw(st.integers(1, len(text)))
 
@@ -44,7 +44,7 @@ def test_a_string_grows(value):
 
 
 @given(st.text('{}[]":,0123456789eE+-.truefalsn\\ u', max_size=40))
-def test_nothing_breaks_it(text):
+def test_no_text_raises(text):
     parse(text)
 
 

@@ -1,4 +1,4 @@
-"""The order of what waits, whatever is moved where."""
+"""The order of queued messages after any move."""
 
 from __future__ import annotations
 

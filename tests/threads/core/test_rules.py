@@ -1,4 +1,4 @@
-"""A rule answers what it names, and nothing that only looks like it."""
+"""A rule answers the question it names, and none that only resembles it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threads.core.rules import LONGEST, Policy, Rule, in_words, rule_for
+from threads.core.rules import VALUE_LIMIT, Policy, Rule, in_words, rule_for
 
 BASH = {"command": "npm test"}
 EDIT = {"file_path": "src/a.py", "old_string": "a", "new_string": "b"}
@@ -79,8 +79,8 @@ def test_the_rule_of_a_question(tool, value, rule):
         ("ExitPlanMode", {"plan": "x"}),
         ("Permissions", {"permissions": {"network": True}}),
         ("", BASH),
-        ("Bash", {"command": "x" * (LONGEST + 1)}),
-        ("Bash", {"command": "ü" * LONGEST}),
+        ("Bash", {"command": "x" * (VALUE_LIMIT + 1)}),
+        ("Bash", {"command": "ü" * VALUE_LIMIT}),
         ("Edit", {"file_path": ".git/config", "old_string": "a", "new_string": "b"}),
         ("Write", {"file_path": "/w/sub/.GIT/hooks/pre-commit", "content": "x"}),
         ("Edit", {"file_path": "a", "diff": "--- a/a\n+++ b/.git/config\n"}),
@@ -89,7 +89,7 @@ def test_the_rule_of_a_question(tool, value, rule):
         ("Move", {"from": "a", "to": ".git/config"}),
     ],
 )
-def test_what_offers_no_rule(tool, value):
+def test_these_questions_offer_no_rule(tool, value):
     assert rule_for(tool, value) is None
 
 

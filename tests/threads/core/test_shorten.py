@@ -1,4 +1,4 @@
-"""Of a long output a page has the head, and the way to the rest."""
+"""A page gets the head of a long output, and the URL of the rest."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ def test_a_long_text_is_cut_and_says_where_it_is():
         pytest.param(None, id="nothing"),
     ],
 )
-def test_what_is_short_stays_as_it_is(output):
+def test_a_short_output_is_kept(output):
     part = call(output)
 
     assert shortened(part, url=str) is part
 
 
-def test_a_part_that_is_no_call_stays_as_it_is():
+def test_a_part_that_is_not_a_call_is_unchanged():
     part = {"type": "text", "text": "x" * 50_000}
 
     assert shortened(part, url=str) is part
 
 
-def test_marks_behind_the_long_text_are_kept():
+def test_flags_after_the_long_text_are_kept():
     part = short({"stdout": "x" * 50_000, "stderr": "y", "exitCode": 1, "isError": True})
 
     assert part["output"] == {"stdout": "x" * (HEAD - 6), "exitCode": 1, "isError": True}

@@ -1,4 +1,4 @@
-"""What is folded is shown: the kinds of parts and of chunks that Python makes, and the page's."""
+"""Whatever is folded is shown: the kinds of parts and chunks of the server match the page's."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from threads.core.decide import OURS
 ROOT = Path(__file__).parents[3]
 SCRIPTS = ROOT / "mesh/static/mesh"
 CASES = json.loads((ROOT / "tests/threads/fold_cases.json").read_text("utf-8"))
-# An agent may say these, too; the server only passes them on.
+# An agent may send these, too; the server only passes them on.
 NOT_OURS_ALONE = {"data-thread-title"}
 
 
@@ -31,7 +31,7 @@ def shown():
 
 
 def heard():
-    """Return the kinds of chunks that change the chat itself, and no part of an answer."""
+    """Return the kinds of chunks that change the chat itself, not a part of an answer."""
     return set(re.findall(r'chunk\.type === "(data-[^"]+)"', script("chat.js")))
 
 
@@ -66,7 +66,7 @@ def test_nothing_is_both_shown_and_listed_as_not_shown():
     assert not shown() & named(script("parts.js"), "NOT_SHOWN")
 
 
-def test_no_agent_can_say_what_the_server_says_of_a_thread():
+def test_no_agent_chunk_is_listed_as_the_servers_own():
     ours = set(
         re.findall(r'"(data-[a-z-]+)"', (ROOT / "threads/journal/chunks.py").read_text("utf-8"))
     )

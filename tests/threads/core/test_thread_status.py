@@ -1,4 +1,4 @@
-"""What a thread is doing, the table of states, and the words of errors."""
+"""A thread's status, the table of states, and the error texts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_thread_status(facts, status):
     assert thread_status(active=active, queued=queued, last=last) == status
 
 
-def test_the_table_of_states_is_whole():
+def test_the_table_of_states_is_complete():
     assert set(AFTER) == {*UNFINISHED, *FINISHED}
     assert all(not AFTER[state] for state in FINISHED)
     assert states_before("dispatched") == ("queued", "dispatched", "running", "waiting")
@@ -56,5 +56,5 @@ LATER = NOON + timedelta(seconds=1)
         pytest.param("completed", NOON - timedelta(days=1), False, id="seen long after"),
     ],
 )
-def test_what_ended_since_it_was_seen_is_unread(last, ended, unread):
+def test_a_run_that_ended_since_the_last_look_is_unread(last, ended, unread):
     assert is_unread(last=last, ended=ended, seen=NOON) is unread

@@ -531,7 +531,7 @@ async def test_an_agent_that_goes_on_without_our_answer_is_stopped(asked, body):
 
     assert (done.state, done.error_code) == ("failed", "answered_elsewhere")
     answer = await Message.objects.aget(pk=run.pk)
-    assert answer.metadata["error"]["message"].startswith("The agent went on without your answer")
+    assert answer.metadata["error"]["message"].startswith("The agent continued without your answer")
     assert (await Approval.objects.aget()).decision == ""
 
 
