@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agents.harness.questions import CARDS, PLAN_READY, QUESTION
-from threads.core.rules import NEVER, is_permission, rule_for
+from threads.core.rules import UNRULED, is_permission, rule_for
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "mesh/static/mesh"
@@ -42,7 +42,7 @@ def test_each_card_has_a_title_a_picture_and_a_place():
 @pytest.mark.parametrize("tool", CARDS)
 def test_no_rule_and_no_level_answers_it(tool):
     assert not is_permission(tool)
-    assert tool in NEVER
+    assert tool in UNRULED
     assert rule_for(tool, {}) is None
 
 
