@@ -113,7 +113,9 @@ def test_a_run_that_no_worker_tries_any_more_is_stuck(served, say):
 
 
 def _unreachable(run):
-    return services.Unreachable(run_id=run.pk, fence=1, since=None, told="", code="link_offline")
+    return services.Unreachable(
+        run_id=run.pk, fence=1, since=None, shown_code="", code="link_offline"
+    )
 
 
 def test_a_run_that_is_joined_again_gets_its_time_anew(working):

@@ -122,14 +122,14 @@ def release_leases(*, node: str = "") -> int:
 class Unreachable:
     """An attempt of a run whose machine can't be reached, as its follower knows it.
 
-    ``since``: for how long so far, unless it went forward meanwhile; ``told``: the code of which
-    the person's pages were told; ``code``: the one it has now.
+    ``since`` when it can't be reached, unless it has moved since; ``shown_code``: the reason that
+    the person's pages show; ``code``: the reason now.
     """
 
     run_id: UUID
     fence: int
     since: datetime | None
-    told: str
+    shown_code: str
     code: str
 
 
@@ -144,7 +144,7 @@ def rest_run(found: Unreachable, *, node: str) -> float | None:
     rest = transitions.rest(same, since=found.since, code=found.code, now=now)
     if rest is None:
         return None
-    if rest.code != found.told:
+    if rest.code != found.shown_code:
         _tell_person(found.run_id)
     return (rest.retry_at - now).total_seconds()
 

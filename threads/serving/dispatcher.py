@@ -48,7 +48,6 @@ LOOK_EVERY: Final = 5.0  # seconds: a bell may be lost
 WHO_LEFT_EVERY: Final = 3.0  # seconds, however often it is rung
 RETELL_FIRST: Final = 0.1  # seconds until something young is told again
 LOOK_AGAIN: Final = 0.02  # where something ended while the rows were read
-HICCUP: Final = 0.1  # what is over so soon needs no look at all there is to do
 LOOK_SOON: Final = 0.2  # while a run is being stopped: its grace is a second
 # Refusals of an answer that has nobody waiting for it any more.
 NO_LONGER_ASKED: Final = ("unknown_approval", "already_answered")
@@ -84,7 +83,7 @@ class Dispatcher:
         self._always: list[asyncio.Task[None]] = []
         self._capacity_taken: set[UUID] = set()  # by runs of the server executor,
         self._leased: dict[UUID, RunFollower] = {}  # once they are ours
-        self._begun: dict[UUID, int] = {}  # attempts that began here, see RunFollower
+        self._started: dict[UUID, int] = {}  # attempts that started here, see RunFollower
         self._look_now = asyncio.Event()
         self._tasks: dict[tuple[str, UUID], asyncio.Task[None]] = {}
         # What ended while the rows were being read: for it they are out of date already.
@@ -238,15 +237,12 @@ class Dispatcher:
                 provider=self._provider_for(job.kind, job.harness_id),
                 writer=self._writer,
                 node=self._node,
-                begun=self._begun,
+                started=self._started,
             )
             if await follower.begin(job.how):
                 if is_leased:
                     self._leased[run_id] = follower
                 wait = await follower.follow(is_fresh=job.how == "claim")
-                while wait is not None and wait <= HICCUP:
-                    await asyncio.sleep(wait)
-                    wait = await follower.follow()
         except DATABASE_AWAY:
             logger.warning("run %s: the database can't be used; retrying", run_id, exc_info=True)
             return
@@ -259,7 +255,7 @@ class Dispatcher:
             self._leased.pop(run_id, None)
             self._capacity_taken.discard(run_id)
         if wait is None:
-            self._begun.pop(run_id, None)
+            self._started.pop(run_id, None)
         else:
             self._look_in(wait)
 
