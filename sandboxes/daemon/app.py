@@ -22,12 +22,12 @@ from links.wire.server_signature import Verifier
 from mesh.lib import errors
 from mesh.lib.errors import AppError, error_body
 from sandboxes.daemon.attachments import Attachments
-from sandboxes.daemon.feeds import SSE_HEADERS, close_when_left
+from sandboxes.daemon.feeds import SSE_HEADERS, close_on_disconnect
 from sandboxes.daemon.frames import ACCEPTED
 from sandboxes.daemon.guard import (
     BODY_LIMIT,
-    Normal,
     SignatureGuard,
+    TargetGuard,
     TokenGuard,
     answer,
     read_json,
@@ -44,25 +44,25 @@ MOST = 2**31  # the largest number of an event or an attempt
 
 class MissingHarnessId(AppError):
     code = "missing_harness_id"
-    text = "harnessId must be a text that is not empty."
-    hint = "Name the kind of agent, such as “claude-code”."
+    text = "harnessId must be a non-empty string."
+    hint = "Give the kind of agent, such as “claude-code”."
 
 
 class NotFound(errors.NotFound):
     text = "The sandbox has no such route."
-    hint = "Server and laptop may be of different versions: update both."
+    hint = "The server and the laptop may run different versions: update both."
 
 
 class MethodNotAllowed(errors.MethodNotAllowed):
-    text = "That route does not take this method."
-    hint = "Server and laptop may be of different versions: update both."
+    text = "That route does not accept this method."
+    hint = "The server and the laptop may run different versions: update both."
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this sandbox process is, and whose requests it takes: the holder's of ``server_key``.
+    """What identifies this sandbox process, and the key that verifies its requests.
 
-    A container's also show its ``token``.
+    In a container, requests also carry ``token``.
     """
 
     handle: str
@@ -81,10 +81,10 @@ def make_app(
     more: Callable[[], ASGIApp],
     health: Callable[[], dict[str, Any]],
 ) -> ASGIApp:
-    """Return the ASGI app; ``on_request`` is called for each that isn't a mere health check.
+    """Return the ASGI app; it calls ``on_request`` for each request that counts as use.
 
-    ``more`` gives the routes that few sandboxes are asked for, when they first are; ``health``
-    what is told of them.
+    ``more`` loads the rarely used routes at their first request; ``health`` returns what
+    ``/health`` reports about them.
     """
     routes = Routes(runs, identity, attachments, health)
     app = Starlette(
@@ -108,28 +108,28 @@ def make_app(
         },
     )
     app.router.redirect_slashes = False
-    app.router.default = Later(more)
+    app.router.default = LazyRoutes(more)
     verifier = Verifier(identity.server_key, handle=identity.handle)
-    guarded = SignatureGuard(Normal(CountedAsUse(app, on_request)), verifier)
+    guarded = SignatureGuard(TargetGuard(ActivityTracker(app, on_request)), verifier)
     return TokenGuard(guarded, identity.token) if identity.token else guarded
 
 
-class CountedAsUse:
-    """Tells of each request, except of those by which others only look on."""
+class ActivityTracker:
+    """Calls ``on_request`` for each request that is not mere observation."""
 
-    LOOKS = (f"{PREFIX}/health", f"{PREFIX}/idle", f"{PREFIX}/events")
+    OBSERVING = (f"{PREFIX}/health", f"{PREFIX}/idle", f"{PREFIX}/events")
 
     def __init__(self, app: ASGIApp, on_request: Callable[[], None]) -> None:
         self._app, self._on_request = app, on_request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] not in self.LOOKS:
+        if scope["path"] not in self.OBSERVING:
             self._on_request()
         await self._app(scope, receive, send)
 
 
-class Later:
-    """Routes that are loaded by the first request that none of the others takes."""
+class LazyRoutes:
+    """Routes that are loaded at the first request that no other route matches."""
 
     def __init__(self, load: Callable[[], ASGIApp]) -> None:
         self._load = load
@@ -142,7 +142,7 @@ class Later:
 
 
 class Routes:
-    """Each reads the outside, asks ``Runs`` once, and answers."""
+    """Each handler parses its request, calls ``Runs`` once, and responds."""
 
     def __init__(
         self,
@@ -163,23 +163,23 @@ class Routes:
                 "handle": self._identity.handle,
                 "serverKey": self._identity.server_key,
                 "activeRuns": self._runs.active,
-                # A server that does not find it here sends files within the messages.
+                # Without this flag, a server sends files inside the messages.
                 "takesAttachments": True,
                 **self._more_health(),
             }
         )
 
     async def idle(self, request: Request) -> Response:
-        told = self._more_health()
-        return JSONResponse({"idle": told["idle"], "idleSeconds": told["idleSeconds"]})
+        health = self._more_health()
+        return JSONResponse({"idle": health["idle"], "idleSeconds": health["idleSeconds"]})
 
     async def held(self, request: Request) -> Response:
-        """How many bytes of each file are here, for a server that is about to send them."""
-        wanted = request.query_params.getlist("digest")
-        return JSONResponse({"held": {each: self._attachments.held(each) for each in wanted}})
+        """Return how many bytes of each file the sandbox has, so that the server sends the rest."""
+        digests = request.query_params.getlist("digest")
+        return JSONResponse({"held": {each: self._attachments.held(each) for each in digests}})
 
     async def keep(self, request: Request) -> Response:
-        """Take one piece of a file."""
+        """Store one piece of a file."""
         held = self._attachments.add(
             request.path_params["digest"],
             size=_number(request.query_params, "size", least=1),
@@ -233,7 +233,7 @@ class Routes:
         if decision not in ("allow", "deny"):
             raise BadInput("decision must be “allow” or “deny”.", detail="decision")
         if not isinstance(reason, str):
-            raise BadInput("reason must be a text.", detail="reason")
+            raise BadInput("reason must be a string.", detail="reason")
         try:
             answers = parse_answers(body.get("answers"))
         except ValueError as exc:
@@ -252,7 +252,7 @@ class Routes:
         body = await _object(request)
         steer_id, message = body.get("steerId"), body.get("message")
         if not isinstance(steer_id, str) or not 0 < len(steer_id) <= ID_LIMIT:
-            raise BadInput("steerId must be a text that is not empty.", detail="steerId")
+            raise BadInput("steerId must be a non-empty string.", detail="steerId")
         if not isinstance(message, dict):
             raise BadInput("message must be an object.", detail="message")
         self._attachments.fill([message])
@@ -272,10 +272,10 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": SSE_HEADERS})
-        # At once: whoever dispatched knows now that the run is in the journal.
+        # Before any event, so that the server knows that the run is in the journal.
         await send({"type": "http.response.body", "body": ACCEPTED, "more_body": True})
         async with self._stream.reader(self._after) as reader:
-            watching = asyncio.create_task(close_when_left(receive, reader))
+            watching = asyncio.create_task(close_on_disconnect(receive, reader))
             try:
                 while block := await reader.next():
                     await send({"type": "http.response.body", "body": block, "more_body": True})
@@ -322,7 +322,9 @@ async def _no_route(request: Request, exc: Exception) -> Response:
 
 
 async def _bug(request: Request, exc: Exception) -> Response:
-    logger.error("A bug on %s %s.", request.method, request.url.path, exc_info=exc)
-    hint = "The sandbox's log says more."
-    body = error_body("internal_error", "The sandbox failed on this request.", hint)
+    logger.error(
+        "%s %s: unexpected error, answered 500", request.method, request.url.path, exc_info=exc
+    )
+    hint = "See the sandbox's log for details."
+    body = error_body("internal_error", "The sandbox failed to handle this request.", hint)
     return JSONResponse(body, status_code=500)

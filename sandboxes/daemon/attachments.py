@@ -1,8 +1,8 @@
 """Files that people attached to messages, kept in the sandbox under the digest of their bytes.
 
 The server sends each file once, in pieces, before the first run that needs it. A message then
-names the file, and its bytes are put in here. What is on disk proves nothing, because the agents
-are of our user: bytes that do not match their digest count as missing, and are sent again.
+names the file, and this module inserts its bytes. The disk proves nothing, because agents run as
+the same user: bytes that do not match their digest count as missing, and are sent again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final
 from mesh.lib.errors import AppError
 from mesh.plain_files import new_plain, open_plain
 
-SIZE_LIMIT: Final = 16 * 1024 * 1024  # bytes of one file; the server takes far smaller ones
+SIZE_LIMIT: Final = 16 * 1024 * 1024  # bytes of one file; the server's own limit is far lower
 KEPT: Final = 64 * 1024 * 1024  # bytes of all files; the least recently used go first
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -28,55 +28,55 @@ Json = dict[str, Any]
 class BadAttachment(AppError):
     code = "bad_attachment"
     text = "The attachment's digest, size or offset is not valid."
-    hint = "Server and laptop may be of different versions: update both."
+    hint = "The server and the laptop may run different versions: update both."
 
 
 class AttachmentDamaged(AppError):
     code = "attachment_damaged"
     text = "The attachment's bytes do not match its digest."
-    hint = "It is sent again by itself."
+    hint = "It is sent again automatically."
     status = 422
 
 
 class AttachmentNotKept(AppError):
     code = "attachment_not_kept"
     text = "The attachment could not be written to the machine's disk."
-    hint = "Make room on the disk, then send the message again."
+    hint = "Free space on the disk, then send the message again."
     status = 507
 
 
 class AttachmentsMissing(AppError):
     code = "attachments_missing"
-    text = "The sandbox does not have all files that the message names."
-    hint = "They are sent again by themselves."
+    text = "The sandbox does not have all files of the message."
+    hint = "They are sent again automatically."
     status = 409
 
 
 class Attachments:
-    """The files in ``folder``, which is made when the first one comes."""
+    """The files in ``folder``, which is created with the first one."""
 
     def __init__(self, folder: Path, *, kept: int = KEPT) -> None:
         self._folder, self._kept = folder, kept
 
     def held(self, digest: str) -> int:
-        """Return how many bytes of the file are here, from its beginning.
+        """Return how many bytes of the file are stored, from its beginning.
 
         Raises:
-            BadAttachment: ``digest`` is none.
+            BadAttachment: ``digest`` is not a digest.
         """
         path = self._path(digest)
         return _size(path) or _size(_part(path))
 
     def add(self, digest: str, *, size: int, offset: int, piece: bytes) -> int:
-        """Keep the bytes from ``offset`` on; return how many of the ``size`` are here now.
+        """Store the bytes from ``offset`` on; return how many of the ``size`` are stored now.
 
-        Safe to repeat. A piece that does not follow what is here changes nothing: the number
-        that is returned says where to continue.
+        Safe to repeat. A piece that does not follow the stored bytes changes nothing: the
+        returned number says where to continue.
 
         Raises:
-            BadAttachment: it would be too large, or the numbers are not possible.
-            AttachmentDamaged: it is complete and another file; nothing of it is kept.
-            AttachmentNotKept: the disk is full, say.
+            BadAttachment: the file would be too large, or the numbers are impossible.
+            AttachmentDamaged: the complete file does not match its digest; it is dropped.
+            AttachmentNotKept: the disk can't store it, for example because it is full.
         """
         path = self._path(digest)
         if not 0 < size <= SIZE_LIMIT or offset < 0 or offset + len(piece) > size:
@@ -92,15 +92,15 @@ class Attachments:
             if offset + len(piece) == size:
                 self._complete(part, path, digest)
         except OSError as exc:
-            raise AttachmentNotKept(f"The attachment was not kept: {exc.strerror}.") from exc
+            raise AttachmentNotKept(f"The attachment could not be stored: {exc.strerror}.") from exc
         return offset + len(piece)
 
     def fill(self, messages: Any) -> None:
-        """Put the bytes of the files that ``messages`` name by a digest into them.
+        """Insert the bytes of the files that ``messages`` name by digest.
 
         Raises:
-            AttachmentsMissing: some are not here; ``missing`` lists their digests.
-            BadAttachment: a digest is none.
+            AttachmentsMissing: some are not stored; ``missing`` lists their digests.
+            BadAttachment: a digest is malformed.
         """
         missing = []
         for part in _named(messages):
@@ -126,7 +126,7 @@ class Attachments:
                 path.unlink()
             return None
         with suppress(OSError):
-            os.utime(path)  # used now: others go before it
+            os.utime(path)  # in use: less recently used files are removed first
         return data
 
     def _complete(self, part: Path, path: Path, digest: str) -> None:
@@ -138,7 +138,7 @@ class Attachments:
         self._prune(spare=path)
 
     def _prune(self, *, spare: Path) -> None:
-        """Remove the files that were not used for longest, until the rest is small enough."""
+        """Remove the least recently used files until the rest is small enough."""
         facts = []
         for path in self._folder.iterdir():
             with suppress(OSError):
@@ -182,7 +182,7 @@ def _bytes_of(path: Path) -> bytes | None:
 
 
 def _named(messages: Any) -> list[Json]:
-    """Return the parts that name a file by its digest; what is no message has none."""
+    """Return the parts that name a file by its digest; malformed messages have none."""
     found: list[Json] = []
     for message in messages if isinstance(messages, list) else ():
         parts = message.get("parts") if isinstance(message, dict) else None

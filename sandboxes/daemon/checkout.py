@@ -1,6 +1,6 @@
 """Where the agents of one sandbox work: a scratch folder, a worktree of a folder, or a clone.
 
-Nothing is ever committed, pushed or deleted here: what is in the folder is the person's.
+Nothing is committed, pushed or deleted here: the folder's contents belong to the person.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class Checkout:
-    """Prepares the working folder once, on a thread; a failure is tried again by who asks next."""
+    """Prepares the working folder once, on a worker thread; the next caller retries a failure."""
 
     def __init__(self, spec: Spec, repo: Path) -> None:
         self._spec, self._repo = spec, repo
@@ -31,13 +31,13 @@ class Checkout:
 
     @property
     def cloned_from(self) -> str:
-        """The repository that the folder is made from; empty where it is made from none."""
+        """The repository that the folder is cloned from; empty if it is not a clone."""
         return self._spec.clone_url
 
     def must_clone(self, clone_url: str) -> bool:
-        """Say whether the folder is still to be made from a repository."""
-        wanted = self._spec.clone_url or clone_url
-        if not wanted or self._spec.folder:
+        """Return whether the folder still has to be cloned from a repository."""
+        url = self._spec.clone_url or clone_url
+        if not url or self._spec.folder:
             return False
         is_known = own.is_known(self._repo.parent)
         return own.load(self._repo.parent) is None if is_known else not self._has_git
@@ -50,18 +50,18 @@ class Checkout:
         """Return the folder to work in; several callers share one attempt.
 
         Raises:
-            GitFailed: with git's own last words.
+            GitFailed: with the last line of git's own message.
         """
         if self._work is None or (self._work.done() and self._work.exception()):
             self.begin()
         assert self._work is not None
-        # Shielded: a run that is stopped while it waits must not take the clone with it.
+        # Shielded: a run that is stopped while it waits must not stop the clone.
         return await asyncio.shield(self._work)
 
     def begin(self, job: Job | None = None) -> None:
-        """Start the work; a failure is told to who asks."""
+        """Start preparing the folder; ``ready`` raises its failure."""
         job = job or Job(self._spec)
-        self._work = asyncio.create_task(asyncio.to_thread(carry_out, job, self._repo, self._git))
+        self._work = asyncio.create_task(asyncio.to_thread(run_job, job, self._repo, self._git))
         self._work.add_done_callback(_note)
 
     async def change(
@@ -73,21 +73,21 @@ class Checkout:
         identity: tuple[str, str],
         say: Callable[[str], None],
     ) -> Path:
-        """Make the folder from ``clone_url``; go to ``branch`` in one that is there if told so.
+        """Clone the folder from ``clone_url``; check out ``branch`` in an existing one if asked to.
 
-        A folder of the person's own stays what the sandbox is made from.
+        A sandbox made from the person's own folder stays so.
 
         Raises:
-            GitFailed: with git's own last words.
+            GitFailed: with the last line of git's own message.
         """
         if self._work is not None and not self._work.done():
             await asyncio.wait([self._work])
         has_source = self._spec.folder or self._spec.clone_url
-        wanted = self._spec if has_source else replace(self._spec, clone_url=clone_url)
+        spec = self._spec if has_source else replace(self._spec, clone_url=clone_url)
         if branch and not is_key(branch):
-            wanted = replace(wanted, branch=branch)
-        if wanted.clone_url and read_clone_url(wanted.clone_url) is None:
-            raise GitFailed("The repository's address is not one that git may clone from.")
+            spec = replace(spec, branch=branch)
+        if spec.clone_url and read_clone_url(spec.clone_url) is None:
+            raise GitFailed("Git may not clone from the repository's address.")
         loop = asyncio.get_running_loop()
 
         def say_here(text: str) -> None:
@@ -96,7 +96,7 @@ class Checkout:
         self._git.begin()
         self.begin(
             Job(
-                wanted,
+                spec,
                 to_branch=to_branch,
                 identity=identity,
                 say=say_here,
@@ -108,35 +108,35 @@ class Checkout:
         except asyncio.CancelledError:
             self._git.stop()
             raise
-        self._spec = wanted  # only now: what failed may be said otherwise the next time
+        self._spec = spec  # only now: after a failure, the next change may name another source
         return folder
 
     def close(self) -> None:
-        """Stop the work; what it has made so far stays."""
+        """Stop the preparation; its results so far stay."""
         self._git.close()
 
 
 def _note(work: asyncio.Task[Path]) -> None:
     if not work.cancelled() and (error := work.exception()):
-        logger.warning("The working folder is not ready: %s", error)
+        logger.warning("preparing the working folder failed, the next run retries: %s", error)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be made, and how far an existing folder may be changed for it."""
+    """The folder to make, and whether an existing one may change its branch."""
 
     spec: Spec
-    to_branch: bool = False  # also where the folder is there already
+    to_branch: bool = False  # also if the folder exists already
     identity: tuple[str, str] = ("", "")
     say: Callable[[str], None] = lambda text: None
 
 
-def carry_out(job: Job, repo: Path, git: Git) -> Path:
-    """Make the working folder, bring it to its branch, and return it.
+def run_job(job: Job, repo: Path, git: Git) -> Path:
+    """Make the working folder, check out its branch, and return it.
 
     Raises:
-        GitFailed: it can't be made.
-        ForeignGit: its git directory is not the one that was made.
+        GitFailed: the folder can't be made.
+        ForeignGit: its git directory is not the one that Mesh made.
     """
     spec, root = job.spec, repo.parent
     if spec.clone_url and own.load(root) is None:
@@ -149,7 +149,7 @@ def carry_out(job: Job, repo: Path, git: Git) -> Path:
         go_to(spec.branch, view_of(made, root), git)
         job.say(f"On branch {spec.branch}")
     if made.origin and all(job.identity):
-        # Of a clone of our own only: a worktree shares its settings with the person's folder.
+        # In a clone of our own only: a worktree shares its settings with the person's folder.
         made.check()
         set_identity(*job.identity, made, root, git)
     return folder

@@ -1,7 +1,7 @@
-"""Keeps the WAL of a sandbox's journal short, without making tokens wait for the disk.
+"""Keeps the WAL of a sandbox's journal short without making tokens wait for the disk.
 
-SQLite's own checkpoints are switched off: some commit would have to wait for the sync of the
-whole file, and a token in every hundred would come late.
+SQLite's automatic checkpoints are off: some commits would have to wait for the sync of the whole
+file, and one token in a hundred would come late.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from sandboxes.daemon.journal import Journal
 logger = logging.getLogger(__name__)
 
 EVERY = 8 * 1024 * 1024  # bytes by which the WAL grows from one checkpoint to the next
-TOO_LONG = 16 * 1024 * 1024  # bytes of WAL for which the writer is held
+TOO_LONG = 16 * 1024 * 1024  # bytes of WAL above which the writer waits for a checkpoint
 PAGE = 4096
 
 
 class Checkpoints:
-    """Runs passive checkpoints, one at a time, on a thread and a connection of their own.
+    """Runs passive checkpoints, one at a time, on a worker thread with its own connection.
 
-    A passive one never makes the writer wait, and never catches up with a writer that does not
-    rest. When the WAL is too long, ``look`` makes one itself, while nothing is being written.
+    A passive checkpoint never makes the writer wait, and never catches up with a writer that does
+    not pause. If the WAL gets too long, ``look`` runs a full one itself, while nothing is written.
     """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._wal = journal.path.with_name(f"{journal.path.name}-wal")
         self._running: asyncio.Future[None] | None = None
-        self._size = 0  # of the WAL when the last checkpoint began
+        self._size = 0  # bytes of the WAL when the last checkpoint started
         self._is_behind = False
 
     def look(self) -> None:
-        """Begin a checkpoint if one is due; call it after whatever writes the journal.
+        """Start a checkpoint if one is due; to be called after each write to the journal.
 
-        It goes by the length of the WAL: a commit of a few bytes writes whole pages of it.
+        The WAL's length decides: a commit of a few bytes writes whole pages of it.
         """
         if self._is_behind:
             self._is_behind = False
             self._journal.checkpoint()
         try:
             size = self._wal.stat().st_size
-        except OSError:  # somebody removed it; there is nothing to move
+        except OSError:  # removed by somebody: there is nothing to checkpoint
             return
         self._size = min(self._size, size)  # it may just have become shorter
         if size - self._size >= EVERY and (self._running is None or self._running.done()):
@@ -52,7 +52,7 @@ class Checkpoints:
             self._running = loop.run_in_executor(None, self._checkpoint)
 
     async def settled(self) -> None:
-        """Wait for the checkpoint that is running, if any."""
+        """Wait for the running checkpoint, if any."""
         if self._running is not None:
             await self._running
 
@@ -65,5 +65,8 @@ class Checkpoints:
             finally:
                 db.close()
         except sqlite3.Error:
-            # The WAL only grows until the next one: nothing is lost.
-            logger.warning("The journal's WAL could not be checkpointed.", exc_info=True)
+            # Nothing is lost: the WAL grows until the next checkpoint.
+            logger.warning(
+                "SQLite could not checkpoint the journal's WAL, retrying when it has grown",
+                exc_info=True,
+            )

@@ -16,62 +16,61 @@ from typing import TYPE_CHECKING
 from mesh.launch import make_path_safe
 from mesh.lib.errors import AppError
 from sandboxes.daemon import container
-from sandboxes.daemon.startup_secrets import Given, read_given
+from sandboxes.daemon.startup_secrets import StartupSecrets, read_startup_secrets
 
 if TYPE_CHECKING:
-    from sandboxes.daemon.sandbox_folder import Place
+    from sandboxes.daemon.sandbox_folder import SandboxFolder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve one sandbox until it is told to end; return the exit code.
+    """Serve one sandbox until it is told to stop; return the exit code.
 
-    0 after an orderly end, 3 when it could not start, which is then told on stderr.
+    0 after an orderly stop; 3 when it could not start, with the reason on stderr.
     """
-    given = _parser().parse_args(argv)
+    arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    # The terminal of the link may close: runs outlive it. A handler, not SIG_IGN, because
-    # programs would inherit that one.
+    # Runs outlive the link's terminal. A handler, because child programs would inherit SIG_IGN.
     signal.signal(signal.SIGHUP, lambda *_: None)
     try:
-        return _serve(given.root.expanduser().resolve(), given.listen, given.acp)
+        return _serve(arguments.root.expanduser().resolve(), arguments.listen, arguments.acp)
     except AppError as exc:
         print(f"{exc} ({exc.code})\n{exc.hint}", file=sys.stderr)
         return 3
 
 
 def _serve(root: Path, listen: tuple[str, int] | None, agents: Mapping[str, Sequence[str]]) -> int:
-    # Late: a wrong argument is told before half a second of imports.
+    # Imported here, so that a wrong argument is reported before half a second of imports.
     from agents.harness import with_agents
-    from sandboxes.daemon.sandbox_folder import Place
+    from sandboxes.daemon.sandbox_folder import SandboxFolder
     from sandboxes.daemon.service import serve
 
-    given = _given(root, listen is not None)
-    place = Place.open(root, given, address=listen)
+    secrets = _startup_secrets(root, listen is not None)
+    folder = SandboxFolder.open(root, secrets, address=listen)
     container.close_memory()
-    make_path_safe(*_agents_folders(place))
+    make_path_safe(*_writable_by_agents(folder))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(place, with_agents(agents), is_whole_process=True))
+        runner.run(serve(folder, with_agents(agents), is_whole_process=True))
     return 0
 
 
-def _given(root: Path, is_contained: bool) -> Given:
+def _startup_secrets(root: Path, is_contained: bool) -> StartupSecrets:
     if is_contained:
         container.unpack(root, os.environ)
         return container.take(root)
-    return read_given(sys.stdin.buffer)
+    return read_startup_secrets(sys.stdin.buffer)
 
 
-def _agents_folders(place: Place) -> list[str]:
-    """Return where agents put programs in, which must not be taken for git or an agent's own."""
-    folder = place.spec.folder
-    # Who lets agents work in their whole home has their own programs there as well.
-    is_home = folder and Path.home().resolve().is_relative_to(Path(folder).resolve())
-    return [str(place.root), *([folder] if folder and not is_home else [])]
+def _writable_by_agents(folder: SandboxFolder) -> list[str]:
+    """Return the folders whose programs must not be run as git or as an agent's program."""
+    work = folder.spec.folder
+    # A person whose agents work in their whole home keeps their own programs there as well.
+    is_home = work and Path.home().resolve().is_relative_to(Path(work).resolve())
+    return [str(folder.root), *([work] if work and not is_home else [])]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="deco_sandbox", description="Serve one sandbox; the link program starts this."
+        prog="deco_sandbox", description="Serve one sandbox. The link program runs this."
     )
     add_arguments(parser)
     return parser
@@ -84,19 +83,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--listen",
         type=container.parse_address,
         metavar="HOST:PORT",
-        help="in a container: where to listen, instead of the socket in the folder",
+        help="in a container: the address to listen on, instead of the socket in the folder",
     )
     parser.add_argument(
         "--acp",
         type=json.loads,
         default={},
         metavar="JSON",
-        help="programs that speak ACP and may be asked as acp:NAME: {NAME: [COMMAND, …]}",
+        help="programs that speak ACP and are available as acp:NAME: {NAME: [COMMAND, …]}",
     )
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return what makes uvloop's loop, the faster one; ``None`` where it isn't installed."""
+    """Return the factory of uvloop's faster loop; ``None`` where it isn't installed."""
     try:
         import uvloop
     except ImportError:

@@ -1,7 +1,7 @@
-"""What is different for the one sandbox of a container.
+"""What differs for a sandbox that runs in a container.
 
-It listens on a port, because no socket file reaches out of a container; and what the server put
-there just before the start (token, server-key) is gone before the first agent is started.
+It listens on a port, because a socket file can't be reached from outside the container; and the
+secrets that the server puts there (token, server-key) are removed before the first agent starts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Final
 
-from sandboxes.daemon.startup_secrets import Given
+from sandboxes.daemon.startup_secrets import StartupSecrets
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def parse_address(text: str) -> tuple[str, int]:
     """Return host and port of ``HOST:PORT``.
 
     Raises:
-        ValueError: it is of another form.
+        ValueError: it has another form.
     """
     host, _, port = text.rpartition(":")
     if not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
@@ -39,7 +39,7 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def listening(address: tuple[str, int]) -> socket.socket:
-    """Return a socket that listens at ``address``."""
+    """Return a socket that listens on ``address``."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -50,32 +50,32 @@ def listening(address: tuple[str, int]) -> socket.socket:
 
 
 def unpack(root: Path, environ: MutableMapping[str, str]) -> None:
-    """Write what the environment has for us into ``root``, and take it out of ``environ``.
+    """Move the secrets and the spec from ``environ`` into files in ``root``.
 
-    For a cluster, where nobody can put files into a sandbox before it starts. A file of the
-    volume is not what the server gave: agents write there.
+    For a cluster, where the server can't put files into a sandbox before it starts. Files that
+    are already on the volume are replaced: agents can write there.
     """
-    given = {name: environ.pop(variable, "") for name, variable in _VARIABLES.items()}
-    if not any(given.values()):
+    values = {name: environ.pop(variable, "") for name, variable in _VARIABLES.items()}
+    if not any(values.values()):
         return
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name, text in given.items():
+    for name, text in values.items():
         (root / name).unlink(missing_ok=True)
         if text:
             (root / name).write_text(text, encoding="utf-8")
             (root / name).chmod(0o600)
 
 
-def take(root: Path) -> Given:
-    """Return what the server put into ``root``, and remove it; what is missing is empty.
+def take(root: Path) -> StartupSecrets:
+    """Return and remove the secrets that the server put into ``root``; a missing one is empty.
 
-    Whoever starts the container again puts the files there again.
+    The server puts them there again before each start of the container.
     """
-    token, key = (_taken(root / name) for name in ("token", "server-key"))
-    return Given(server_key=key, token=token)
+    token, key = (_take_file(root / name) for name in ("token", "server-key"))
+    return StartupSecrets(server_key=key, token=token)
 
 
-def _taken(path: Path) -> str:
+def _take_file(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
@@ -85,7 +85,7 @@ def _taken(path: Path) -> str:
 
 
 def close_memory() -> None:
-    """Keep other processes of our user out of our memory, where the system can."""
+    """Keep other processes of this user from reading our memory, where the system can."""
     if sys.platform != "linux":
         return
     try:
@@ -93,4 +93,7 @@ def close_memory() -> None:
     except (OSError, AttributeError):
         failed = True
     if failed:
-        logger.warning("Other processes of this user may read this one's memory.")
+        logger.warning(
+            "the kernel refused PR_SET_DUMPABLE: other processes of this user can read this"
+            " sandbox's memory, continuing"
+        )

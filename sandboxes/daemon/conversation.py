@@ -1,4 +1,4 @@
-"""An adapter and its program: what lives on between two turns of one thread."""
+"""An adapter and its program, which outlive a turn and serve the next one of their thread."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from sandboxes.daemon.programs import find_program
 
 logger = logging.getLogger(__name__)
 
-TIDY_WITHIN = 1.0  # seconds for a program that was stopped to end the commands it had started
+TIDY_WITHIN = 1.0  # seconds for a stopped program to end the commands that it started
 TIDY_STEP = 0.1
 
 
 class HarnessCrashed(AppError):
-    """The adapter, or the program it drives, did what it must not do."""
+    """The adapter, or the program it drives, broke its contract."""
 
     code = "harness_crashed"
     text = "The agent stopped unexpectedly."
-    hint = "Send the message again; the sandbox's log says more."
+    hint = "Send the message again; see the sandbox's log for details."
 
 
 class ProjectRunsPrograms(AppError):
-    """The project brings programs that the agent would run before it asks anybody."""
+    """The project contains programs that the agent would run without asking anybody."""
 
     code = "project_runs_programs"
-    text = "The project brings programs that this agent would run without asking you."
+    text = "The project contains programs that this agent would run without asking you."
     hint = "Remove them, choose another agent, or send the message with “Auto approve”."
 
 
-class Turning(Protocol):
+class CurrentTurn(Protocol):
     """The turn that a conversation is in."""
 
     def apply(self, outs: Sequence[Out]) -> None: ...
@@ -66,16 +66,16 @@ class Conversation:
         self.adapter = adapter
         self.cwd = cwd
         self.program: Program | None = None
-        self.turn: Turning | None = None
-        # When the program was last given or said something; by the loop's clock, which stands
-        # still while the machine sleeps.
+        self.turn: CurrentTurn | None = None
+        # When the program last read or wrote something, by the loop's clock, which stops while
+        # the machine sleeps.
         self.heard_at = asyncio.get_running_loop().time()
         self._journal = journal
         self._mark = mark
         self._key = ""
 
     def can_serve(self, harness: str, turn: TurnInput, cwd: Path) -> bool:
-        """Say whether the living program may take ``turn`` as its next one."""
+        """Return whether the running program can take ``turn`` as its next one."""
         return (
             self.program is not None
             and self.program.is_alive
@@ -88,8 +88,8 @@ class Conversation:
 
         Raises:
             ProgramMissing: it isn't on this machine.
-            ProjectRunsPrograms: it would run what lies in the folder, whoever wrote it.
-            HarnessCrashed: the system refuses to start it.
+            ProjectRunsPrograms: it would run programs from the folder without asking.
+            HarnessCrashed: the system can't start it.
         """
         launch = self.adapter.launch(turn)
         if found := _find_any(launch.refuses, self.cwd):
@@ -101,80 +101,91 @@ class Conversation:
             self.program = Program.start(argv, env=env, cwd=self.cwd, listener=self)
         except OSError as exc:
             raise HarnessCrashed(f"The agent's program could not be started: {exc}.") from exc
-        # Before it is given anything to do: whatever happens to us, the next sandbox finds it.
+        # Before its first input: if this process dies, the next one finds the program.
         self._journal.add_process(self.program.pid, self.program.started)
         self._key = self.adapter.key(turn)
 
     def write(self, line: bytes) -> None:
-        self._heard()
+        self._note_activity()
         if self.program is not None:
             self.program.write(line)
 
     async def end(self) -> None:
-        """End the program and all that hangs below it; returns when they are gone.
+        """End the program and its descendants; returns once they are gone.
 
-        Cancelling the caller does not keep it from being ended.
+        Cancelling the caller does not cancel the ending.
         """
         if self.program is not None:
             await asyncio.shield(self.program.end())
 
-    async def end_begun(self, since: float) -> None:
-        """End what a turn that was cut short has left behind; ``since`` is when the turn began.
+    async def end_turn_leftovers(self, since: float) -> None:
+        """End the processes that a stopped turn left behind; ``since`` is when the turn started.
 
-        The program itself may stay for the next turn, unless it keeps a command of this one.
+        The program itself may stay for the next turn, unless it keeps a command running.
         """
         if self.program is not None and self.program.is_alive and not await self._is_tidy(since):
             await self.end()
         await asyncio.shield(descendants.end_orphans(self._mark, since=since))
 
     async def _is_tidy(self, since: float) -> bool:
-        """Say whether the program ends in time what it has started in sessions of their own."""
+        """Return whether the program ends in time what it started in sessions of their own."""
         assert self.program is not None
         until = asyncio.get_running_loop().time() + TIDY_WITHIN
         while strays := await asyncio.to_thread(_strays, self.program.pid, since):
             if asyncio.get_running_loop().time() >= until:
                 logger.info(
-                    "The %s program keeps %d commands: ending it.", self.harness, len(strays)
+                    "thread %s: the stopped %s program keeps %d commands running, ending it",
+                    self.thread_id,
+                    self.harness,
+                    len(strays),
                 )
                 return False
             await asyncio.sleep(TIDY_STEP)
         return True
 
-    # What the program does
+    # Callbacks of the program
 
     def on_line(self, line: bytes) -> None:
-        self._heard()
+        self._note_activity()
         try:
             outs = self.adapter.feed(line)
         except Exception as exc:
-            logger.exception("The %s adapter failed on a line.", self.harness)
-            self._crash(HarnessCrashed("The agent said something that Mesh can't handle."), exc)
+            logger.exception(
+                "thread %s: the %s adapter failed on a line of its program, ending the turn",
+                self.thread_id,
+                self.harness,
+            )
+            self._crash(HarnessCrashed("The agent sent something that Mesh can't handle."), exc)
             return
         self._apply(outs)
 
     def on_exit(self, code: int | None, stderr: str) -> None:
         assert self.program is not None
-        # Only when its children are gone too is there nothing to end for a next sandbox.
+        # Once its children are gone too, the next sandbox process has nothing to end.
         forget = partial(self._forget, self.program.pid)
         self.program.end().add_done_callback(forget)
         try:
             outs = self.adapter.ended(code, stderr)
         except Exception as exc:
-            logger.exception("The %s adapter failed at the program's end.", self.harness)
+            logger.exception(
+                "thread %s: the %s adapter failed on its program's exit, ending the turn",
+                self.thread_id,
+                self.harness,
+            )
             self._crash(HarnessCrashed(), exc)
             return
         self._apply(outs)
-        if self.turn is not None:  # an adapter that doesn't see that it is over
+        if self.turn is not None:  # the adapter did not end the turn
             self.turn.crash(HarnessCrashed())
 
-    def _heard(self) -> None:
+    def _note_activity(self) -> None:
         self.heard_at = asyncio.get_running_loop().time()
 
     def _forget(self, pid: int, _: object) -> None:
         self._journal.remove_process(pid)
 
     def on_flood(self) -> None:
-        self._crash(HarnessCrashed("The agent wrote a line that is longer than 64 MiB."), None)
+        self._crash(HarnessCrashed("The agent wrote a line longer than 64 MiB."), None)
 
     def _apply(self, outs: Sequence[Out]) -> None:
         if self.turn is not None:

@@ -1,9 +1,9 @@
-"""What descends from a program that the sandbox has started, and when it ends.
+"""The descendants of programs that the sandbox started, and when they end.
 
-All that still hangs below a program ends with it. An orphan, which the sandbox adopts, may
-outlive the program, but neither a stopped run in which it began nor the sandbox. Each program is
-given a mark, which its descendants inherit: it tells whose orphan one is, and a later process of
-the sandbox finds by it what a killed one has left.
+The processes below a program end with it. An orphan, which the sandbox adopts, may outlive the
+program, but neither the stopped run that started it nor the sandbox. Each program gets a mark,
+which its descendants inherit: it identifies an orphan's program, and a later process of the
+sandbox finds by it what a killed one left running.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from mesh import children
 from mesh.process_tree import Process, Table, below, end_all, now
 
 VARIABLE: Final = "DECO_STARTED_BY"
-OURS: Final = "sandbox"  # the mark of what is no run's, such as a repacking that git begins
-GRACE: Final = 0.5  # seconds between SIGTERM and SIGKILL for what has been left behind
-_SLACK: Final = 0.1 if children.HAS_PROC else 1.0  # seconds; how exact a start time is
+OURS: Final = "sandbox"  # the mark of processes of no run, such as a repack that git starts
+GRACE: Final = 0.5  # seconds between SIGTERM and SIGKILL for leftover processes
+_SLACK: Final = 0.1 if children.HAS_PROC else 1.0  # seconds; the precision of a start time
 
 
 class Marks:
-    """Makes the marks of one sandbox, which is named by its folder."""
+    """Makes the marks of one sandbox, which its folder identifies."""
 
     def __init__(self, root: Path) -> None:
         self.sandbox = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
 
     def new(self) -> str:
-        """Return the mark of one more program."""
+        """Return a mark for another program."""
         return f"{self.sandbox}.{secrets.token_hex(8)}"
 
 
@@ -42,7 +42,7 @@ def marked(env: Mapping[str, str], mark: str) -> dict[str, str]:
 
 
 def mark_of(pid: int) -> str:
-    """Return the mark with which a process was started; empty if it has none or hides it."""
+    """Return the mark that a process was started with; empty if it has none or hides it."""
     try:
         environ = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
@@ -53,10 +53,10 @@ def mark_of(pid: int) -> str:
 
 
 def orphans(processes: Table, mark: str, *, since: float) -> set[Process]:
-    """Return the adopted processes with that mark, or with none, that began at ``since`` or later.
+    """Return the adopted processes with that mark, or with none, that started since ``since``.
 
-    One without a mark has cleared its environment or hides it; it is taken for an orphan of
-    whatever is being ended, or clearing would be a way to outlive it.
+    A process without a mark has cleared its environment or hides it. It counts as an orphan of
+    the program that is being ended; otherwise clearing it would be a way to outlive the program.
     """
     adopted = [processes[pid] for pid, _ in children.list_adopted() if pid in processes]
     return {
@@ -65,14 +65,14 @@ def orphans(processes: Table, mark: str, *, since: float) -> set[Process]:
 
 
 async def end_orphans(mark: str, *, since: float) -> None:
-    """End the orphans of a program that began at ``since`` or later, and all below them."""
+    """End a program's orphans that started since ``since``, and their descendants."""
     if children.HAS_PROC:
         await end_all(lambda processes: orphans(processes, mark, since=since), grace=GRACE)
         await asyncio.to_thread(children.reap_adopted)
 
 
 def strays(processes: Table, program: int, *, since: float) -> set[Process]:
-    """Return what is below a program, in a session of its own, and began at ``since`` or later."""
+    """Return a program's descendants in other sessions that started since ``since``."""
     if program not in processes:
         return set()
     session = processes[program].session
@@ -84,16 +84,16 @@ def strays(processes: Table, program: int, *, since: float) -> set[Process]:
 
 
 async def end_everything() -> None:
-    """End all that descends from this process, in order of its own end.
+    """End all descendants of this process, before it exits itself.
 
-    Where the system lets nobody adopt orphans, those that have left their program's group stay.
+    Where the system has no way to adopt orphans, those outside their program's group stay.
     """
     await end_all(lambda processes: below(processes, [os.getpid()]), grace=GRACE)
     await asyncio.to_thread(children.reap_adopted)
 
 
 async def end_marked(marks: Marks) -> None:
-    """End all that an earlier process of this sandbox has left behind."""
+    """End all processes that an earlier process of this sandbox left running."""
     if children.HAS_PROC:
         begun = now()
         await end_all(lambda processes: _left_before(processes, marks, begun), grace=GRACE)

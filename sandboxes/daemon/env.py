@@ -1,9 +1,9 @@
-"""What a child process may see of the environment: an allow-list, so that no secret of ours leaks.
+"""Which environment variables a child process gets: an allow-list, so that no secret leaks.
 
-Names that the person set for their own tools pass; everything else, above all ``MESH_*``,
-stays behind. An agent's program also sees the variables that ``mesh.agent_programs`` names for it,
-such as its key, and not those of other agents; what runs for a project (shell commands,
-installers, dev servers) sees no agent's.
+Variables that the person set for their own tools pass; everything else, above all ``MESH_*``, is
+dropped. An agent's program also gets the variables that ``mesh.agent_programs`` names for it, such
+as its key, but not those of other agents; programs that run for a project (shell commands,
+installers, dev servers) get no agent's.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ _ALLOWED = re.compile(
 def child_env(
     parent: Mapping[str, str], additions: Mapping[str, str], *, program: str = ""
 ) -> dict[str, str]:
-    """Return the environment of an agent's ``program``: what of ``parent`` it is allowed, then
+    """Return the environment of an agent's ``program``: the allowed part of ``parent``, then
     ``additions``."""
     allowed = {name: value for name, value in parent.items() if is_allowed(name, program=program)}
     return _anchored(allowed) | dict(additions)
 
 
 def tool_env(parent: Mapping[str, str], additions: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of what runs for a project: as ``child_env``, without agents' keys."""
+    """Return the environment of a project's programs: as ``child_env``, without agents' keys."""
     allowed = {name: value for name, value in parent.items() if _ALLOWED.fullmatch(name)}
     return _anchored(allowed) | dict(additions)
 
 
 def _anchored(env: dict[str, str]) -> dict[str, str]:
-    """Return ``env`` with the whole folders of its PATH: any other is one in the agent's folder."""
+    """Return ``env`` with absolute PATH entries only: others would mean the agent's folder."""
     if "PATH" in env:
         folders = env["PATH"].split(os.pathsep)
         env["PATH"] = os.pathsep.join(folder for folder in folders if os.path.isabs(folder))
@@ -55,5 +55,5 @@ def _anchored(env: dict[str, str]) -> dict[str, str]:
 
 
 def is_allowed(name: str, *, program: str = "") -> bool:
-    """Say whether an agent's ``program`` may see the variable ``name``."""
+    """Return whether an agent's ``program`` may see the variable ``name``."""
     return _ALLOWED.fullmatch(name) is not None or is_passed(name, program=program)

@@ -1,6 +1,6 @@
-"""What a sandbox tells those who look on: state, logs, scripts, tasks, branch.
+"""The events that a sandbox publishes to observers: state, logs, scripts, tasks, branch.
 
-Whoever comes gets what is known, in a fixed order, and then what happens.
+A new reader gets a snapshot in a fixed order, and then every change.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from sandboxes.daemon.tasks.output import RING_LIMIT, Ring
 from sandboxes.daemon.tasks.task import Task
 
 CLIENTS = 100
-REPEAT_EVERY = 15.0  # seconds between two tellings of the lifecycle, whatever happens
-CHANGED_AFTER = 0.3  # seconds in which changes of files are told at once
+REPEAT_EVERY = 15.0  # seconds between two repeats of the lifecycle event
+CHANGED_AFTER = 0.3  # seconds during which file changes are collected
 
 Json = dict[str, Any]
 
 
 class TooManyClients(AppError):
     code = "too_many_clients"
-    text = "Too many look at this sandbox's events."
-    hint = "Close a page that shows it."
+    text = "Too many pages are reading this sandbox's events."
+    hint = "Close a page that shows this sandbox."
     status = 429
 
 
 class Events:
-    """The state as it was told last, and the feeds of those who look on."""
+    """The last published state, and the feeds of its readers."""
 
     def __init__(self) -> None:
         self.lifecycle: Json = {"state": None}
@@ -50,20 +50,22 @@ class Events:
         return bool(self._feeds)
 
     def subscribe(self) -> Feed:
-        """Return a feed that begins with what is known.
+        """Return a feed that starts with a snapshot.
 
         Raises:
-            TooManyClients: see there.
+            TooManyClients: ``CLIENTS`` feeds are open.
         """
         if len(self._feeds) >= CLIENTS:
             raise TooManyClients
         feed = Feed()
-        for name, data in self._known():
+        for name, data in self._snapshot():
             feed.put(name, data)
         self._feeds.add(feed)
         self.on_reader()
         if self._repeat is None:
-            self._repeat = asyncio.get_running_loop().call_later(REPEAT_EVERY, self._tell_again)
+            self._repeat = asyncio.get_running_loop().call_later(
+                REPEAT_EVERY, self._repeat_lifecycle
+            )
         return feed
 
     def unsubscribe(self, feed: Feed) -> None:
@@ -77,56 +79,56 @@ class Events:
         if self._repeat is not None:
             self._repeat.cancel()
 
-    def tell_lifecycle(self, state: Json) -> None:
+    def publish_lifecycle(self, state: Json) -> None:
         self.lifecycle = {"state": state}
-        self._tell("lifecycle", self.lifecycle)
+        self._publish("lifecycle", self.lifecycle)
 
-    def tell_status(self, status: Json) -> None:
+    def publish_status(self, status: Json) -> None:
         if status != self.status:
             self.status = status
-            self._tell("status", status)
+            self._publish("status", status)
 
-    def tell_branch(self, meta: Json) -> None:
+    def publish_branch(self, meta: Json) -> None:
         if meta != self.branch["meta"]:
             self.branch = {"meta": meta}
-            self._tell("branch", self.branch)
+            self._publish("branch", self.branch)
 
-    def tell_scripts(self, names: list[str]) -> None:
+    def publish_scripts(self, names: list[str]) -> None:
         if (scripts := {"scripts": names}) != self.scripts:
             self.scripts = scripts
-            self._tell("scripts", scripts)
+            self._publish("scripts", scripts)
 
-    def tell_reload(self) -> None:
-        self._tell("reload", {})
+    def publish_reload(self) -> None:
+        self._publish("reload", {})
 
-    def tell_changed(self, path: str) -> None:
-        """Tell that a file was changed by a tool: soon, and once for many changes."""
+    def publish_changed(self, path: str) -> None:
+        """Publish that a tool changed a file: after a short delay, together with other changes."""
         if not self._changed:
-            asyncio.get_running_loop().call_later(CHANGED_AFTER, self._tell_changed)
+            asyncio.get_running_loop().call_later(CHANGED_AFTER, self._publish_changed)
         self._changed.add(path)
 
     def log(self, source: str, text: str) -> None:
-        """Add to what a source has said."""
+        """Add to the log of a source."""
         self._count += 1
         self._logs.setdefault(source, Ring(RING_LIMIT)).add(self._count, text)
-        self._tell("log", {"source": source, "data": text})
+        self._publish("log", {"source": source, "data": text})
 
-    # Tasks' listener: those that are of the setup or a script are told, commands are not
+    # TaskListener. Output of the setup and of scripts is published, output of commands is not.
 
     def on_task(self, task: Task) -> None:
         if task.status == "running":
-            self._active.append(_told(task))
+            self._active.append(_as_json(task))
         else:
-            self._active = [told for told in self._active if told["id"] != task.id]
+            self._active = [active for active in self._active if active["id"] != task.id]
             if self._feeds:
                 self.on_end_of_task()
-        self._tell("tasks", {"active": self._active})
+        self._publish("tasks", {"active": self._active})
 
     def on_task_output(self, task: Task, stream: str, text: str) -> None:
-        if task.wanted.is_logged:
-            self.log(task.wanted.name, text)
+        if task.spec.is_logged:
+            self.log(task.spec.name, text)
 
-    def _known(self) -> list[tuple[str, Json]]:
+    def _snapshot(self) -> list[tuple[str, Json]]:
         logs = [
             ("log", {"source": source, "data": ring.text}) for source, ring in self._logs.items()
         ]
@@ -140,26 +142,28 @@ class Events:
             ("branch", self.branch),
         ]
 
-    def _tell(self, name: str, data: Json) -> None:
+    def _publish(self, name: str, data: Json) -> None:
         if self._feeds:
             block = event(name, data)
             for feed in list(self._feeds):
                 feed.put_raw(block)
 
-    def _tell_again(self) -> None:
+    def _repeat_lifecycle(self) -> None:
         self._repeat = None
         if self._feeds:
-            self._tell("lifecycle", self.lifecycle)
-            self._repeat = asyncio.get_running_loop().call_later(REPEAT_EVERY, self._tell_again)
+            self._publish("lifecycle", self.lifecycle)
+            self._repeat = asyncio.get_running_loop().call_later(
+                REPEAT_EVERY, self._repeat_lifecycle
+            )
 
-    def _tell_changed(self) -> None:
+    def _publish_changed(self) -> None:
         for path in sorted(self._changed):
-            self._tell("file-changed", {"path": path})
+            self._publish("file-changed", {"path": path})
         self._changed.clear()
 
 
-def _told(task: Task) -> Json:
-    told: Json = {"id": task.id, "command": task.wanted.command}
-    if task.wanted.is_logged:
-        told["logName"] = task.wanted.name
-    return told
+def _as_json(task: Task) -> Json:
+    value: Json = {"id": task.id, "command": task.spec.command}
+    if task.spec.is_logged:
+        value["logName"] = task.spec.name
+    return value

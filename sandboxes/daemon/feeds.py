@@ -1,4 +1,4 @@
-"""Server-sent events to those who look on: named, without numbers, and never waited for."""
+"""Named server-sent events without numbers; a slow reader never makes the sender wait."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ class Closes(Protocol):
     def close(self) -> None: ...
 
 
-async def left(receive: Receive) -> None:
-    """Return when the client, whose request was read whole, has gone."""
+async def disconnected(receive: Receive) -> None:
+    """Return when the client, whose whole request was read, has disconnected."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def close_when_left(receive: Receive, reader: Closes) -> None:
-    """End the reading when the client has gone; what is read goes on."""
-    await left(receive)
+async def close_on_disconnect(receive: Receive, reader: Closes) -> None:
+    """Close ``reader`` when the client disconnects; what it reads from continues."""
+    await disconnected(receive)
     reader.close()
 
 
-async def unless_left(receive: Receive, work: Coroutine[Any, Any, T]) -> T | None:
-    """Return what ``work`` gives; end it, and return ``None``, when the client has gone first."""
+async def unless_disconnected(receive: Receive, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return the result of ``work``, or cancel it and return ``None`` if the client disconnects."""
     working = asyncio.ensure_future(work)
-    going = asyncio.ensure_future(left(receive))
+    going = asyncio.ensure_future(disconnected(receive))
     try:
         await asyncio.wait({working, going}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
@@ -62,20 +62,20 @@ def event(name: str, data: Any) -> bytes:
 
 
 class Feed:
-    """What one reader has still to get. One that lags too far behind is let go."""
+    """The events that one reader has still to get. A reader that lags too far is closed."""
 
     def __init__(self) -> None:
         self._waiting: deque[bytes] = deque()
         self._size = 0
         self._is_closed = False
-        self._bell = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def put(self, name: str, data: Any) -> None:
-        """Add an event; nothing when the feed is closed."""
+        """Add an event; ignored when the feed is closed."""
         self.put_raw(event(name, data))
 
     def put_raw(self, block: bytes) -> None:
-        """Add an event that is in the wire's form already."""
+        """Add an event that is already encoded."""
         if self._is_closed:
             return
         self._waiting.append(block)
@@ -83,20 +83,20 @@ class Feed:
         if self._size > QUEUE_LIMIT:
             self._waiting.clear()
             self.close()
-        self._bell.set()
+        self._changed.set()
 
     def close(self) -> None:
-        """Let the reader have what is there, and then the end."""
+        """End the feed once the reader has taken what is pending."""
         self._is_closed = True
-        self._bell.set()
+        self._changed.set()
 
     async def next(self) -> bytes:
-        """Return what is there, or a comment when nothing happens; b"" at the end."""
+        """Return the pending events, a comment after a silence, or b"" at the end."""
         if not self._waiting and not self._is_closed:
-            self._bell.clear()
+            self._changed.clear()
             try:
                 async with asyncio.timeout(PING_EVERY):
-                    await self._bell.wait()
+                    await self._changed.wait()
             except TimeoutError:
                 return PING
         block = b"".join(self._waiting)
@@ -106,13 +106,13 @@ class Feed:
 
 
 class FeedResponse(Response):
-    """A feed as an answer; ``when_left`` is called at its end, however it ends."""
+    """Responds with a feed; calls ``on_close`` when the response ends, however it ends."""
 
-    def __init__(self, feed: Feed, when_left: Callable[[Feed], None]) -> None:
-        self._feed, self._when_left = feed, when_left
+    def __init__(self, feed: Feed, on_close: Callable[[Feed], None]) -> None:
+        self._feed, self._when_left = feed, on_close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        watching = asyncio.create_task(close_when_left(receive, self._feed))
+        watching = asyncio.create_task(close_on_disconnect(receive, self._feed))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": SSE_HEADERS})
             while block := await self._feed.next():

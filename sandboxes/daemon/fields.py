@@ -1,4 +1,4 @@
-"""The fields of a JSON body, taken out one by one with their types and limits."""
+"""Reads the fields of a JSON body one by one, and checks their types and limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ async def fields_of(request: Request) -> Fields:
 
     Raises:
         BadJson, BodyTooLarge: see ``read_json``.
-        BadInput: it is not a JSON object.
+        BadInput: the body is not a JSON object.
     """
     if request.headers.get("content-length") == "0":
         return Fields({})
@@ -27,38 +27,38 @@ async def fields_of(request: Request) -> Fields:
 
 
 class Fields:
-    """A JSON object; each method raises ``BadInput`` naming the field that is not as it must be."""
+    """A JSON object; each method raises ``BadInput``, naming the field, if its value is invalid."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
 
     def text(self, name: str, default: str | None = None, *, most: int | None = None) -> str:
-        """Return a text; without ``default`` it must be there."""
+        """Return a string; required without ``default``."""
         value = self._values.get(name)
         if value is None and default is not None:
             return default
         if not isinstance(value, str):
-            raise BadInput(f"{name} must be a text.", detail=name)
+            raise BadInput(f"{name} must be a string.", detail=name)
         if most is not None and len(value) > most:
-            raise BadInput(f"{name} may have {most} characters at most.", detail=name)
+            raise BadInput(f"{name} may have at most {most} characters.", detail=name)
         return value
 
     def path(self, name: str = "path", *, most: int | None = None) -> str:
-        """Return a text that is there and not empty."""
+        """Return a required string that is not empty."""
         value = self.text(name, most=most)
         if not value:
             raise BadInput(f"{name} must not be empty.", detail=name)
         return value
 
     def flag(self, name: str) -> bool:
-        """Return a truth value; ``False`` without one."""
+        """Return a boolean; ``False`` if it is missing."""
         value = self._values.get(name)
         if value is not None and not isinstance(value, bool):
             raise BadInput(f"{name} must be true or false.", detail=name)
         return bool(value)
 
     def number(self, name: str, default: int, *, least: int, most: int) -> int:
-        """Return a whole number from ``least`` on, no more than ``most``, which is a cap."""
+        """Return a whole number of at least ``least``; a larger one than ``most`` is capped."""
         value = self._values.get(name)
         if value is None:
             return default
@@ -67,23 +67,23 @@ class Fields:
         return min(value, most)
 
     def choice(self, name: str, *choices: str) -> str:
-        """Return one of ``choices``, the first without a value."""
+        """Return one of ``choices``; the first if it is missing."""
         value = self._values.get(name, choices[0])
         if value not in choices:
             raise BadInput(f"{name} must be one of: {', '.join(choices)}.", detail=name)
         return str(value)
 
     def texts(self, name: str) -> dict[str, str]:
-        """Return an object whose values are texts; an empty one without any."""
+        """Return an object whose values are strings; empty if it is missing."""
         value = self._values.get(name) or {}
         if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
-            raise BadInput(f"{name} must be an object of texts.", detail=name)
+            raise BadInput(f"{name} must be an object whose values are strings.", detail=name)
         return value
 
     def list_of_texts(self, name: str, *, most: int) -> list[str]:
-        """Return a list of texts; an empty one without any."""
+        """Return a list of strings; empty if it is missing."""
         value = self._values.get(name) or []
         sound = isinstance(value, list) and all(isinstance(v, str) and v for v in value)
         if not sound or len(value) > most:
-            raise BadInput(f"{name} must be a list of at most {most} texts.", detail=name)
+            raise BadInput(f"{name} must be a list of at most {most} strings.", detail=name)
         return list(value)

@@ -1,4 +1,4 @@
-"""The bytes of an event: as JSON in the journal, as a frame on the wire."""
+"""Encodes an event: as JSON in the journal, as a frame on the wire."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def to_json(body: Body) -> bytes:
     try:
         return _dump(body).encode()
     except UnicodeEncodeError:
-        # Half a surrogate pair, which a CLI may well print: only JSON's escapes can carry it.
+        # Half a surrogate pair, which CLIs do print: only JSON's escapes can carry it.
         return json.dumps(body, separators=(",", ":")).encode()
 
 
@@ -50,7 +50,7 @@ def error_event(code: str, message: str) -> Body:
 
 
 def part_of_delta(body: Body) -> tuple[str, str] | None:
-    """Return which part a delta continues: (type, id); ``None`` for all that can't be joined."""
+    """Return the (type, id) of the part that a delta continues; ``None`` if it can't be joined."""
     chunk = body.get("chunk")
     if not isinstance(chunk, dict) or chunk.get("type") not in _JOINED or len(chunk) != 3:
         return None  # a delta with metadata of its own stays as it is

@@ -1,4 +1,4 @@
-"""The person's own git, run without a shell and without a prompt. Blocking: for a thread."""
+"""The person's own git, run without a shell or a prompt. Blocking: for a worker thread."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from mesh.processes import signal_group
 from sandboxes.daemon.descendants import OURS, marked
 from sandboxes.daemon.env import tool_env
 
-NO_SUCH_REF = 2  # how ls-remote --exit-code ends when there is none
+NO_SUCH_REF = 2  # exit code of ls-remote --exit-code when no ref matches
 LIMIT = 600.0  # seconds for one command
-# For one that transfers: git itself gives up a line that is silent (``mesh/git/calls.py``), so this
-# is only for one that is neither silent nor of any use.
+# For a transfer: git itself ends one that stalls (``mesh/git/calls.py``); this limit is for one
+# that keeps trickling.
 TRANSFER_LIMIT = 3600.0
 TRANSFERS = frozenset({"clone", "fetch", "push"})
 
-# A diff that starts no program, and does not look into repositories in the working folder.
+# A diff that starts no program and ignores repositories inside the working folder.
 PLAIN = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", "--submodule=short")
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
 class GitFailed(AppError):
-    """git said no; the sentence is git's own last line."""
+    """git failed; the sentence is the last line of its own message."""
 
     code = "checkout_failed"
     text = "The working folder could not be prepared."
-    hint = "Look at the folder or repository named in the message, then send the message again."
+    hint = "Check the folder or repository named above, then send the message again."
 
 
 class Where(Protocol):
-    """Where a command works: in a repository as we see it (``View``), or in none."""
+    """Where a command runs: in a repository as Mesh sees it (``View``), or in none."""
 
     def call(self, args: tuple[str, ...], parent: Mapping[str, str]) -> Call: ...
     def explain(self, said: str) -> str: ...
 
 
 def view_of(own: Own, root: Path) -> View:
-    """Return the repository as our calls see it; ``root`` is the sandbox's own folder.
+    """Return the repository as our git calls see it; ``root`` is the sandbox's own folder.
 
     Raises:
-        ForeignGit: the git directory is not what it was.
-        GitFailed: there is no git.
+        ForeignGit: the git directory was replaced.
+        GitFailed: git is not installed.
     """
     try:
         return View.open(own, root, tool_env(os.environ, {}))
@@ -62,16 +62,16 @@ def view_of(own: Own, root: Path) -> View:
 
 
 class Git:
-    """Runs one command at a time, and can be stopped from another thread."""
+    """Runs one command at a time, and can be stopped from another OS thread."""
 
     def __init__(self) -> None:
         self._running: subprocess.Popen[str] | None = None
         self._is_closed = False
         self._stopped = threading.Event()
-        self._lock = threading.Lock()  # over _running and _is_closed
+        self._lock = threading.Lock()  # guards _running and _is_closed
 
     def run(self, where: Where, *args: str) -> str:
-        """Return what the command printed.
+        """Return the command's output.
 
         Raises:
             GitFailed: it failed, took too long, or was stopped.
@@ -92,7 +92,7 @@ class Git:
             raise _failed(where, args, code, err)
 
     def exact(self, where: Where, *args: str) -> str:
-        """Return what the command printed; names that are no UTF-8 can be given back to it.
+        """Return the command's output; names that are not UTF-8 can be passed back to git.
 
         Raises:
             GitFailed: as for ``run``.
@@ -103,37 +103,37 @@ class Git:
         return out
 
     def ask(self, where: Where, *args: str, text: str = "") -> str | None:
-        """Return what the command printed, or ``None`` when git says no; it reads ``text``."""
+        """Return the output of a command that reads ``text``, or ``None`` if it fails."""
         code, out, _ = self._run(where, args, text)
         return out if code == 0 else None
 
     def code(self, where: Where, *args: str) -> tuple[int, str]:
-        """Return the command's exit code, and what it printed."""
+        """Return the command's exit code and output."""
         code, out, _ = self._run(where, args)
         return code, out
 
     def pause(self, seconds: float) -> None:
-        """Wait between two tries.
+        """Wait between two attempts.
 
         Raises:
-            GitFailed: it was stopped meanwhile.
+            GitFailed: it was stopped while it waited.
         """
         if self._stopped.wait(seconds):
-            raise GitFailed("It was stopped.")
+            raise GitFailed("The git command was stopped.")
 
     def begin(self) -> None:
-        """Take up work after an earlier piece of it was stopped."""
+        """Accept commands again after ``stop``."""
         self._stopped.clear()
 
     def stop(self) -> None:
-        """End the command that runs, and the waiting between two tries."""
+        """End the running command, and the wait between two attempts."""
         with self._lock:
             self._stopped.set()
             if self._running is not None:
                 signal_group(self._running.pid, signal.SIGTERM)
 
     def close(self) -> None:
-        """End the command that runs, and refuse every later one."""
+        """End the running command, and refuse every later one."""
         with self._lock:
             self._is_closed = True
         self.stop()
@@ -156,7 +156,7 @@ class Git:
     def _start(self, where: Where, args: tuple[str, ...], errors: str) -> subprocess.Popen[str]:
         with self._lock:
             if self._is_closed:
-                raise GitFailed("The sandbox is about to end.")
+                raise GitFailed("The sandbox is stopping.")
             try:
                 call = where.call(args, tool_env(os.environ, {}))  # the person's own credentials
                 self._running = children.start(
@@ -191,5 +191,5 @@ def _failed(where: Where, args: tuple[str, ...], code: int, err: str) -> GitFail
 
 
 def redact(text: str) -> str:
-    """Return ``text`` without what stands before the @ of an address: it may be a password."""
+    """Return ``text`` without the user and password before the @ of an address."""
     return _CREDENTIALS.sub("…", text)

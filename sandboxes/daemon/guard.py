@@ -1,4 +1,4 @@
-"""What stands before every route: the server's signature, a container's token, the body's limit."""
+"""Checks before every route: the server's signature, a container's token, the body's limit."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class BadJson(AppError):
 
 
 class TokenGuard:
-    """Lets a request pass only with the sandbox's token, whatever its path.
+    """Lets a request to any path pass only with the sandbox's token.
 
-    For a container, whose port others of its network reach.
+    For a container, whose port is reachable from its network.
     """
 
     def __init__(self, app: ASGIApp, token: str) -> None:
@@ -52,8 +52,8 @@ class TokenGuard:
             await answer(Unauthorized())(scope, receive, send)
 
 
-class Normal:
-    """Lets a request pass whose address all programs read alike (``mesh.lib.targets``)."""
+class TargetGuard:
+    """Refuses a target that programs may parse differently (``mesh.lib.targets``)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -68,9 +68,9 @@ class Normal:
 
 
 class SignatureGuard:
-    """Lets a request pass only with the server's signature, except one for its health.
+    """Lets a request pass only with the server's signature, except for ``/health``.
 
-    The agents in it are of its own user: whatever it could be told by its link, they could, too.
+    Agents run as the sandbox's own user, so they could send anything that the link can send.
     """
 
     def __init__(
@@ -88,10 +88,10 @@ class SignatureGuard:
         await self._app(scope, receive, send)
 
     async def _verified(self, scope: Scope, receive: Receive) -> Receive:
-        """Return a ``receive`` that gives the body, which was read to verify it.
+        """Return a ``receive`` that replays the body, which was read to verify the signature.
 
         Raises:
-            RequestRefused, TooManyRequests, BodyTooLarge: it may not pass.
+            RequestRefused, TooManyRequests, BodyTooLarge: the request may not pass.
         """
         header = _header(scope, HEADER.encode()).decode("latin-1")
         if not self._verifier.may_pass(header):
@@ -113,7 +113,7 @@ def _header(scope: Scope, name: bytes) -> bytes:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """Return what gives ``body`` once, and then what ``receive`` gives."""
+    """Return a ``receive`` that gives ``body`` once and then defers to the original."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def give() -> Message:
@@ -123,7 +123,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 
 def answer(error: AppError) -> JSONResponse:
-    """Return the one form of every refusal."""
+    """Return the response for a refusal."""
     return JSONResponse(error.body(), status_code=error.status)
 
 
@@ -131,8 +131,8 @@ async def read_json(request: Request, limit: int = BODY_LIMIT) -> Any:
     """Return the body as parsed JSON.
 
     Raises:
-        BodyTooLarge: noticed before more than ``limit`` bytes are held.
-        BadJson: it is none.
+        BodyTooLarge: raised before more than ``limit`` bytes are in memory.
+        BadJson: the body is not JSON.
     """
     body = await read_body(request.receive, limit)
     try:

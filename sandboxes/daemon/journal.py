@@ -1,9 +1,9 @@
 """The journal of one sandbox: every event of every run, numbered, in SQLite.
 
-An event is stored before anybody is shown it. All writing happens on the event loop's own
-thread: handing a row to a writer thread and back costs more than the commit itself, which is
-one short write to the WAL (``synchronous=NORMAL``). What is slow, the checkpoint with its
-fsync, happens elsewhere (``Checkpoints``).
+An event is stored before any reader sees it. All writing happens on the event loop's OS thread:
+handing a row to a worker thread and back costs more than the commit itself, which is one short
+write to the WAL (``synchronous=NORMAL``). The slow part, the checkpoint with its fsync, happens
+elsewhere (``Checkpoints``).
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from mesh.lib.errors import AppError
 from sandboxes.daemon.frames import Row
 
 CAP = 512 * 1024 * 1024
-KEEP_ACKED = 3600.0  # a server that lost its last commits comes back with an older cursor
-KEEP_UNCLAIMED = 7 * 24 * 3600.0  # a server that has not asked for a week won't any more
+KEEP_ACKED = 3600.0  # a server that lost its last commits returns with an older cursor
+KEEP_UNCLAIMED = 7 * 24 * 3600.0  # a server that has not asked for a week won't return
 TOMBSTONE = 60.0
 ROW_OVERHEAD = 24  # bytes that SQLite itself spends on a row, roughly
-BUSY = 5000  # milliseconds that a statement waits for another program's
-HOLD = 250  # and that a checkpoint does, on the event loop
+BUSY = 5000  # milliseconds that a statement waits for another program's lock
+HOLD = 250  # milliseconds that a checkpoint waits for one, on the event loop
 PAGE_ROWS = 1000
-PRUNE_ROWS = 2000  # dropped at once: it happens on the event loop
+PRUNE_ROWS = 2000  # dropped in one batch: it happens on the event loop
 PAGE_BYTES = 1024 * 1024
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS run (
-    -- AUTOINCREMENT: never a number again whose events may still be there.
+    -- AUTOINCREMENT: a key is not reused, because events of its old run may still exist.
     key INTEGER PRIMARY KEY AUTOINCREMENT,
     run_id TEXT NOT NULL,
     fence INTEGER NOT NULL,
@@ -60,7 +60,7 @@ FROM run """
 
 
 class JournalFull(AppError):
-    """The journal has reached its limit, and nothing in it may be dropped yet."""
+    """The journal has reached its size limit, and nothing in it may be dropped yet."""
 
     code = "journal_full"
     text = "The sandbox's journal is full."
@@ -70,7 +70,7 @@ class JournalFull(AppError):
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """What the journal knows of one attempt of a run; ``done_n`` is 0 until it is over."""
+    """One attempt of a run as the journal has it; ``done_n`` is 0 until it has ended."""
 
     key: int
     run_id: str
@@ -85,14 +85,14 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class ProcessRow:
-    """A program that was started: pid (also its group's) and start time."""
+    """A program that the sandbox started: pid (also its group's) and start time."""
 
     pid: int
     started: str
 
 
 class Journal:
-    """One connection to one journal file. Not for use from several threads."""
+    """One connection to one journal file. Not safe for use from several OS threads."""
 
     def __init__(self, path: Path, *, cap: int = CAP, run_cap: int = CAP) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ class Journal:
         self._db.execute("PRAGMA wal_autocheckpoint=0")
         self._db.executescript(_SCHEMA)
         _add_missing(self._db, "run", "done_at", "REAL")
-        # A sum over the rows once; from here on it is kept, never taken again.
+        # Summed over the rows once; from here on it is kept up to date.
         self._bytes: dict[int, int] = dict(
             self._db.execute(
                 "SELECT id >> 32, SUM(LENGTH(body)) + COUNT(*) * ? FROM event GROUP BY id >> 32",
@@ -115,7 +115,7 @@ class Journal:
             )
         )
         self._total = sum(self._bytes.values())
-        # Runs that are forgotten, but whose events are still to be deleted.
+        # Pruned runs whose events are still to be deleted.
         self._dropping = list(self._bytes.keys() - {run.key for run in self.list_runs()})
 
     def close(self) -> None:
@@ -124,7 +124,7 @@ class Journal:
     # Runs
 
     def open_run(self, run_id: str, fence: int, *, thread_id: str, harness: str) -> RunRow:
-        """Add an attempt of a run and return its row; an attempt that is there is returned."""
+        """Return the row of a run's attempt, which is added unless it exists."""
         self._db.execute(
             "INSERT OR IGNORE INTO run (run_id, fence, thread_id, harness, created_at)"
             " VALUES (?, ?, ?, ?, ?)",
@@ -133,7 +133,7 @@ class Journal:
         return self.get_run(run_id, fence)
 
     def get_run(self, run_id: str, fence: int) -> RunRow:
-        """Return an attempt that is known to be there."""
+        """Return the row of an attempt that must exist."""
         found = self.find_run(run_id, fence)
         assert found is not None
         return found
@@ -154,7 +154,7 @@ class Journal:
         return [RunRow(*row) for row in self._db.execute(_SELECT_RUNS + where, values)]
 
     def finish_run(self, key: int, *, done_n: int) -> None:
-        """Note that the event ``done_n`` is the run's last."""
+        """Record that the event ``done_n`` is the run's last."""
         self._db.execute(
             "UPDATE run SET done_n = ?, done_at = ? WHERE key = ?", (done_n, time.time(), key)
         )
@@ -162,12 +162,12 @@ class Journal:
     # Events
 
     def append(self, rows: Sequence[Row], *, force: bool = False) -> None:
-        """Store the rows of any runs in one commit; a row that is there stays as it is.
+        """Store the rows of any runs in one commit; an existing row stays as it is.
 
-        ``force`` lets the few events pass that say how a run ended.
+        ``force`` ignores the size limits, for the few events that say how a run ended.
 
         Raises:
-            JournalFull: the limit of a run or of the whole journal; none of ``rows`` is kept.
+            JournalFull: a run or the whole journal is at its limit; none of ``rows`` is stored.
         """
         added: dict[int, int] = {}
         for row in rows:
@@ -177,7 +177,7 @@ class Journal:
         values = [(row.key << 32 | row.n, row.body) for row in rows]
         sql = "INSERT OR IGNORE INTO event (id, body) VALUES (?, ?)"
         if len(values) == 1:
-            self._db.execute(sql, values[0])  # commits by itself, without two more statements
+            self._db.execute(sql, values[0])  # autocommits, without two more statements
         else:
             with _transaction(self._db):
                 self._db.executemany(sql, values)
@@ -188,15 +188,15 @@ class Journal:
     def _make_room(self, added: dict[int, int]) -> None:
         if any(self._bytes.get(key, 0) + size > self._run_cap for key, size in added.items()):
             raise JournalFull("The run has filled its share of the sandbox's journal.")
-        wanted = sum(added.values())
-        if self._total + wanted > self._cap:
-            while self._total + wanted > self._cap and self.prune(now=time.time(), keep=0):
+        needed = sum(added.values())
+        if self._total + needed > self._cap:
+            while self._total + needed > self._cap and self.prune(now=time.time(), keep=0):
                 pass
-        if self._total + wanted > self._cap:
+        if self._total + needed > self._cap:
             raise JournalFull
 
     def read(self, key: int, *, after: int) -> list[tuple[int, bytes]]:
-        """Return the next events of a run after number ``after``: one page, or nothing."""
+        """Return one page of a run's events after number ``after``; empty at the end."""
         page: list[tuple[int, bytes]] = []
         size = 0
         for event_id, body in self._db.execute(
@@ -209,10 +209,10 @@ class Journal:
                 break
         return page
 
-    # What the server has got
+    # What the server has acknowledged
 
     def ack(self, run_id: str, fence: int, n: int) -> None:
-        """Note that the server keeps everything up to ``n``; an older number changes nothing."""
+        """Record that the server has stored the events up to ``n``; a lower ``n`` is ignored."""
         self._db.execute(
             "UPDATE run SET acked_n = ?1, done_acked_at = CASE"
             " WHEN done_n IS NOT NULL AND ?1 >= done_n THEN COALESCE(done_acked_at, ?2) END"
@@ -223,10 +223,10 @@ class Journal:
     def prune(self, *, now: float, keep: float = KEEP_ACKED) -> bool:
         """Forget the runs whose ``done`` was acknowledged ``keep`` seconds ago, or not in a week.
 
-        Deletes a limited number of their events; return whether there may be more to delete.
+        Deletes a limited number of their events; returns whether there may be more to delete.
         """
         self._db.execute("DELETE FROM tombstone WHERE until <= ?", (now,))
-        # First the runs at once, so that nobody ever reads one that is half deleted.
+        # The runs first and together, so that no reader sees one that is half deleted.
         forgotten = self._db.execute(
             "DELETE FROM run WHERE done_acked_at <= ?"
             " OR (done_n IS NOT NULL AND COALESCE(done_at, created_at) <= ?) RETURNING key",
@@ -252,10 +252,10 @@ class Journal:
             self._bytes.pop(key, None)
 
     def checkpoint(self) -> None:
-        """Move the WAL into the file, here and now, and empty it.
+        """Move the WAL into the database file, synchronously, and truncate it.
 
-        Waits for the disk, and for readers of other programs at most ``HOLD``; where one stays
-        longer, the WAL stays too.
+        Waits for the disk, and at most ``HOLD`` for readers of other programs; if one takes
+        longer, the WAL stays.
         """
         self._db.execute(f"PRAGMA busy_timeout={HOLD}")
         try:
@@ -273,13 +273,13 @@ class Journal:
         )
 
     def is_buried(self, run_id: str, *, now: float) -> bool:
-        """Say whether the run was cancelled less than a minute ago."""
+        """Return whether the run was cancelled less than a minute ago."""
         found = self._db.execute(
             "SELECT 1 FROM tombstone WHERE run_id = ? AND until > ?", (run_id, now)
         )
         return found.fetchone() is not None
 
-    # Programs, so that the next sandbox can end what this one left over
+    # Programs, so that the next sandbox process can end those that this one left running
 
     def add_process(self, pid: int, started: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO process VALUES (?, ?)", (pid, started))
@@ -292,7 +292,7 @@ class Journal:
 
 
 def _add_missing(db: sqlite3.Connection, table: str, column: str, kind: str) -> None:
-    """Add a column that a journal of an older version lacks."""
+    """Add a column that a journal written by an older version lacks."""
     known = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
     if column not in known:
         db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")

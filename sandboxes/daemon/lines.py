@@ -1,4 +1,4 @@
-"""Cuts the bytes of a program's stdout into lines; knows no file and no process."""
+"""Splits the bytes of a program's stdout into lines, without any I/O."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ LINE_LIMIT = 64 * 1024 * 1024  # one line of a CLI can be a whole file
 
 
 class LineTooLong(Exception):
-    """A line is longer than the limit; what follows can't be trusted to be a line."""
+    """A line is longer than the limit; the bytes after it can't be trusted to be a line."""
 
 
 class LineSplitter:
-    """Collects chunks and gives back whole lines, without their line feed."""
+    """Collects chunks and returns whole lines, without their line feed."""
 
     def __init__(self, limit: int = LINE_LIMIT) -> None:
         self._limit = limit
@@ -21,12 +21,12 @@ class LineSplitter:
         """Return the lines that ``chunk`` completes; empty lines are left out.
 
         Raises:
-            LineTooLong: the line that is being read exceeds the limit.
+            LineTooLong: the current line exceeds the limit.
         """
         *whole, rest = chunk.split(b"\n")
         lines = []
         if whole:
-            # Joined only when a line ends: a line of many chunks is copied once.
+            # Joined only when a line ends, so that a line of many chunks is copied once.
             whole[0] = b"".join([*self._parts, whole[0]])
             self._parts, self._size = [], 0
             lines = [line for raw in whole if (line := raw.removesuffix(b"\r"))]
@@ -38,7 +38,7 @@ class LineSplitter:
         return lines
 
     def rest(self) -> bytes:
-        """Return what came after the last line feed, and forget it."""
+        """Return the bytes after the last line feed, and drop them."""
         rest = b"".join(self._parts)
         self._parts, self._size = [], 0
         return rest

@@ -1,6 +1,6 @@
-"""What of a turn's message is still open, and the chunks that close it.
+"""The open parts of a turn's message, and the chunks that close them.
 
-An adapter closes its own message. This is for when none can: the program could not be started,
+An adapter closes its own message. This is for when it can't: the program could not be started,
 the adapter failed, or the whole sandbox died.
 """
 
@@ -22,13 +22,13 @@ class Outline:
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
         self._is_started = self._is_finished = self._is_in_step = False
-        self._has_ending = False  # an error or abort chunk was said
+        self._has_ending = False  # there was an error or abort chunk
         self._parts: dict[tuple[str, str], None] = {}  # (closing type, id), in order
-        self._tools: dict[str, bool] = {}  # call → whether it may have begun
+        self._tools: dict[str, bool] = {}  # call → whether it may have started
         self._asked: dict[str, str] = {}  # approval id → the call it is about
 
     def see(self, chunk: Chunk) -> None:
-        """Take note of one chunk that was put into the journal."""
+        """Follow one chunk that was put into the journal."""
         kind = chunk.get("type", "")
         if kind.endswith("-delta"):
             return
@@ -52,13 +52,13 @@ class Outline:
         self._is_finished |= kind == "finish"
 
     def see_applied(self, approval_id: str, decision: str) -> None:
-        """Take note that the program is given a person's answer: from then on it may begin."""
+        """Follow that the program gets a person's answer: from then on the call may start."""
         call = self._asked.get(approval_id)
         if call in self._tools:
             self._tools[call] = decision == "allow"
 
     def closing(self, how: Literal["error", "abort"], text: str) -> list[Chunk]:
-        """Return the chunks that make the turn a whole message; none when it is one."""
+        """Return the chunks that complete the turn's message; none if it is complete."""
         if self._is_finished:
             return []
         chunks: list[Chunk] = []

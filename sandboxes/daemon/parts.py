@@ -1,4 +1,4 @@
-"""What a sandbox does beside agents' runs: files, tasks, setup, preview. Loaded when asked for.
+"""What a sandbox offers besides agent runs: files, tasks, setup, preview. Loaded on first use.
 
 Most sandboxes only run agents; twenty of them on a laptop should not hold what they don't use.
 """
@@ -27,11 +27,11 @@ from sandboxes.daemon.tasks import routes as task_routes
 from sandboxes.daemon.tasks.tasks import Tasks
 from sandboxes.daemon.working_folder import Workplace
 
-STOP_GRACE = 1.5  # seconds for a program to end when the whole sandbox does
+STOP_GRACE = 1.5  # seconds for a program to exit when the sandbox stops
 
 
 class Parts:
-    """All of them, over one working folder."""
+    """All of these parts, over one working folder."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Parts:
         marks: Marks,
         runs: Callable[[], tuple[int, int]],
     ) -> None:
-        """``runs`` says how many are at work, and how many there ever were."""
+        """``runs`` returns how many runs are active, and how many were started so far."""
         self._prefix, self._boot_id = prefix, boot_id
         self._checkout = checkout
         self.workplace = Workplace(checkout, root / "repo")
@@ -82,32 +82,32 @@ class Parts:
             self.workplace,
             root,
             has_readers=lambda: self.events.has_readers,
-            on_file=self.events.tell_changed,
+            on_file=self.events.publish_changed,
             on_git=self.repository.look_soon,
         )
-        self.events.on_reader = self._looked_at
+        self.events.on_reader = self._on_reader
         self.events.on_end_of_task = self.repository.look_soon
         self.setup.resume()
 
     def router(self) -> Router:
-        """Return the routes of all parts; the preview takes what none of the others does."""
+        """Return the routes of all parts; the preview takes every path that no other matches."""
         prefix = self._prefix
         routes = [
-            *file_routes.routes(prefix, self.workplace, self._changed),
+            *file_routes.routes(prefix, self.workplace, self._on_tool_change),
             *task_routes.routes(prefix, self.tasks),
             *setup_routes.routes(prefix, self.setup, self.events, self._boot_id),
             *self.repository.routes(prefix),
         ]
         return Router(routes, redirect_slashes=False, default=self.preview)
 
-    def _looked_at(self) -> None:
+    def _on_reader(self) -> None:
         self.repository.look_soon()
         self.watch.begin()
 
-    def _changed(self, path: str) -> None:
+    def _on_tool_change(self, path: str) -> None:
         self.boot.disturb()
-        self.watch.knows(path)
-        self.events.tell_changed(path)
+        self.watch.note_published(path)
+        self.events.publish_changed(path)
 
     def _must_clone(self) -> bool:
         config = self.setup.config
@@ -115,26 +115,23 @@ class Parts:
 
     @property
     def is_idle(self) -> bool:
-        """Say whether nothing goes on that somebody may want to see the end of.
-
-        A dev server that nobody looks at is no such thing.
-        """
+        """Whether no work is in progress; a dev server that nobody is looking at is no work."""
         self.tasks.reap()
-        at_work = [task for task in self.tasks.running if not task.wanted.is_server]
+        at_work = [task for task in self.tasks.running if not task.spec.is_server]
         return not (at_work or self.preview.open_sockets or self.setup.queue.running)
 
     def health(self) -> dict[str, Any]:
-        """Return what the sandbox's health says of them."""
-        told = self.setup.as_json()
+        """Return the fields that these parts add to ``/health``."""
+        setup = self.setup.as_json()
         return {
-            "ready": told["ready"],
+            "ready": setup["ready"],
             "configured": self.setup.config is not None,
-            "orchestrator": told["orchestrator"],
+            "orchestrator": setup["orchestrator"],
             "phase": self.setup.phases.kind,
         }
 
     async def stop(self) -> None:
-        """End every task; the working folder stays as it is: nothing is committed or pushed."""
+        """End every task; leave the working folder as it is: nothing is committed or pushed."""
         self.probe.stop()
         self.repository.stop()
         self.boot.stop()

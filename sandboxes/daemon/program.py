@@ -1,7 +1,7 @@
 """One agent program: its process group, its lines, its end.
 
-The pipes are read on the event loop by file descriptor, without streams or tasks in between:
-a line is in the adapter's hands in the same turn of the loop in which it became readable.
+The pipes are read on the event loop by file descriptor, without streams or tasks in between: the
+adapter gets a line in the same turn of the loop in which it became readable.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if sys.platform == "linux":
 logger = logging.getLogger(__name__)
 
 READ_BYTES = 64 * 1024
-PIPE_BYTES = 1024 * 1024  # a CLI that pours out text is not held up by us
+PIPE_BYTES = 1024 * 1024  # so that a CLI that writes much text rarely waits for us
 STDERR_TAIL = 32 * 1024
 TERM_GRACE = 1.5  # seconds between SIGTERM and SIGKILL
 
@@ -35,21 +35,21 @@ _endings: set[asyncio.Task[None]] = set()
 
 
 async def all_ended() -> None:
-    """Wait until the groups that are being ended are gone."""
+    """Wait for the process groups that are being ended."""
     if _endings:
         await asyncio.wait(_endings)
 
 
 class Listener(Protocol):
-    """Whoever drives the program."""
+    """Receives a program's output and exit."""
 
     def on_line(self, line: bytes) -> None: ...
 
     def on_exit(self, code: int | None, stderr: str) -> None:
-        """All lines were given, and the process is gone. Called once."""
+        """All lines were delivered and the process is gone. Called once."""
 
     def on_flood(self) -> None:
-        """A line exceeded the limit; nothing more will be read."""
+        """A line exceeded the limit; nothing more is read."""
 
 
 class Program:
@@ -102,7 +102,7 @@ class Program:
             try:
                 fcntl(process.stdout.fileno(), F_SETPIPE_SZ, PIPE_BYTES)
             except OSError:
-                pass  # the user's share of pipe memory is used up: the usual 64 KiB then
+                pass  # the user's pipe memory is used up: keep the default 64 KiB
         return cls(process, listener)
 
     @property
@@ -110,13 +110,13 @@ class Program:
         return not self.gone.done() and self._ending is None
 
     def write(self, line: bytes) -> None:
-        """Write one line to stdin; nothing when the program no longer reads."""
+        """Write one line to stdin; ignored if the program no longer reads."""
         self._stdin.write(line + b"\n")
 
     def end(self, *, grace: float = TERM_GRACE) -> asyncio.Task[None]:
-        """End it and all that hangs below it, however deaf; a second call waits for the first.
+        """End it and its descendants, by force if needed; a second call waits for the first.
 
-        Once it has exited by itself, only its group can be told from what may stay.
+        Once it has exited on its own, only its process group is known to be left over.
         """
         if self._ending is None:
             self._stdin.close()
@@ -178,11 +178,11 @@ class Program:
         tail = self._stderr_tail[-STDERR_TAIL:].decode(errors="replace")
         self.gone.set_result(None)
         self.listener.on_exit(code, tail)
-        self.end()  # shims and tools leave children behind: the group goes with its leader
+        self.end()  # shims and tools leave children behind: end the group with its leader
 
 
 class Outbox:
-    """Bytes on their way to a program's stdin, which may be slow to read them."""
+    """Buffers bytes for a program's stdin, which may be slow to read them."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
         self._pipe = pipe
@@ -212,7 +212,7 @@ class Outbox:
             del self._waiting[: os.write(self._pipe.fileno(), self._waiting)]
         except BlockingIOError:
             return
-        except OSError:  # the program closed its stdin: its end says why
+        except OSError:  # the program closed its stdin: its exit says why
             self.close()
             return
         if not self._waiting:
@@ -220,7 +220,7 @@ class Outbox:
 
 
 def read_some(pipe: IO[bytes]) -> bytes | None:
-    """Return what can be read now: b"" at the end, ``None`` when there is nothing yet."""
+    """Return the bytes available now: b"" at the end, ``None`` if there are none yet."""
     try:
         return os.read(pipe.fileno(), READ_BYTES)
     except BlockingIOError:
@@ -230,9 +230,9 @@ def read_some(pipe: IO[bytes]) -> bytes | None:
 
 
 def rest_of(pipe: IO[bytes]) -> Iterator[bytes]:
-    """Yield what is still in the pipe, without waiting for its end: a grandchild may hold it.
+    """Yield the bytes still in the pipe without waiting for its end: a grandchild may hold it open.
 
-    Nor more than fits into it: a grandchild may also go on talking for ever.
+    At most one pipe's capacity, because a grandchild may keep writing.
     """
     left = PIPE_BYTES
     while left > 0 and (chunk := read_some(pipe)):
@@ -262,8 +262,8 @@ def when_gone(process: subprocess.Popen[bytes], then: Callable[[], None]) -> Non
 
 
 def _pidfd_of(pid: int) -> int | None:
-    """Return a descriptor that becomes readable when the process exits, if there can be one."""
+    """Return a descriptor that becomes readable when the process exits, if the system has one."""
     try:
         return os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
     except OSError:
-        return None  # no more files may be opened: a process must be watched all the same
+        return None  # no file descriptors left: the process is watched in another way

@@ -1,4 +1,4 @@
-"""Which file a logical program name means on this machine."""
+"""Finds the file of an agent's program on this machine."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class ProgramMissing(AppError):
 
     code = "cli_missing"
     text = "The agent's program was not found on this machine."
-    hint = "Install it, make sure that it is on the PATH, and send the message again."
+    hint = "Install it, make sure that it is on the PATH, then send the message again."
 
 
 def find_program(name: str, env: Mapping[str, str]) -> list[str]:
-    """Return the argv to which the adapter's arguments are added.
+    """Return the argv of program ``name``, without the adapter's arguments.
 
     Raises:
         ProgramMissing: it is neither on the PATH of ``env`` nor in a usual folder.
@@ -40,14 +40,14 @@ def find_program(name: str, env: Mapping[str, str]) -> list[str]:
 
 
 def _demo_agent(env: Mapping[str, str]) -> list[str]:
-    # The file's place is looked up without importing anything of it.
+    # The file is located without importing it.
     package = find_spec("agents")
     if package is None or not package.submodule_search_locations:
         raise ProgramMissing("The demo agent is not installed.")
     script = Path(package.submodule_search_locations[0]) / "demo_agent.py"
-    # As it is: modules that lie beside the script would hide those of Python (selectors).
+    # By path: as a module, files beside the script would hide Python's own (selectors).
     return launch.python(str(script))
 
 
-# What is found in another way than by its name.
+# Programs that are not found by name.
 PROGRAMS: dict[str, Finder] = {"mesh-demo-agent": _demo_agent}

@@ -1,4 +1,4 @@
-"""The runs of one sandbox: started once each, stopped for good, found again by number."""
+"""The runs of one sandbox: each starts once, stops for good, and is found again by its id."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from sandboxes.daemon.turns import (
     Turn,
     UnknownApproval,
 )
-from sandboxes.daemon.warm_programs import Warm
+from sandboxes.daemon.warm_programs import WarmPrograms
 from sandboxes.daemon.writer import Writer
 
 logger = logging.getLogger(__name__)
 
-STOP_GRACE = 0.5  # seconds for a program to obey when the whole sandbox ends
+STOP_GRACE = 0.5  # seconds for a program to obey when the sandbox stops
 
 
 class UnknownHarness(AppError):
     code = "unknown_harness"
-    text = "This machine's Mesh does not know that kind of agent."
+    text = "Mesh on this machine does not support that kind of agent."
     hint = "Update the link program on that machine."
 
 
@@ -51,21 +51,21 @@ class Tombstoned(AppError):
 class StaleFence(AppError):
     code = "stale_fence"
     text = "A newer attempt of this run exists."
-    hint = "Nothing is to be done: the newer attempt goes on."
+    hint = "Nothing to do: the newer attempt continues."
     status = 409
 
 
 class UnknownRun(AppError):
     code = "unknown_run"
     text = "This sandbox has no such run."
-    hint = "Dispatch it; its journal may have been pruned."
+    hint = "Dispatch it again; its journal may have been pruned."
     status = 404
 
 
 class Superseded(AppError):
     code = "superseded"
     text = "A newer message of the thread was given to the agent, so this run was stopped."
-    hint = "Look at the newer answer, or send the message again."
+    hint = "See the newer answer, or send the message again."
     status = 409
 
 
@@ -77,9 +77,9 @@ class Checkout(Protocol):
 
 @dataclass(slots=True, eq=False)
 class LiveRun:
-    """A run that is not over: its turn, and the task that takes it through.
+    """An unfinished run: its turn, and the asyncio task that drives it.
 
-    It stays one until nothing of it is left that could work in the folder.
+    It counts as live until nothing of it is left that could change the working folder.
     """
 
     turn: Turn
@@ -87,8 +87,8 @@ class LiveRun:
     preparing: asyncio.Task[Conversation] = field(init=False)
     task: asyncio.Task[None] = field(init=False)
     error: AppError | None = None  # why it was stopped, if not by a person
-    is_cut: bool = False  # it was stopped before its turn was over
-    replaced: Conversation | None = None  # another one of the thread, which had to end first
+    is_cut: bool = False  # it was stopped before its turn had ended
+    replaced: Conversation | None = None  # the thread's previous one, which had to end first
     stopping: asyncio.Task[None] | None = None
 
     @property
@@ -97,7 +97,7 @@ class LiveRun:
 
 
 class Runs:
-    """Starts, finds, stops runs. A run is named by its id and its fence, the attempt's number."""
+    """Starts, finds and stops runs. An attempt of a run is identified by its id and its fence."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class Runs:
         writer: Writer,
         checkout: Checkout,
         adapters: Mapping[str, Callable[[], Adapter]],
-        warm: Warm,
+        warm: WarmPrograms,
         marks: Marks,
         leftovers_gone: asyncio.Future[None] | asyncio.Task[None],
     ) -> None:
@@ -117,7 +117,7 @@ class Runs:
         self._marks = marks
         self._leftovers_gone = leftovers_gone
         self._is_closing = False
-        self.begun = 0  # so far
+        self.started = 0  # runs, since the process started
         self._live: dict[str, LiveRun] = {}
         self._live_of_thread: defaultdict[str, set[LiveRun]] = defaultdict(set)
 
@@ -130,21 +130,21 @@ class Runs:
         return not self._live and not self._warm
 
     def dispatch(self, *, harness: str, fence: int, turn: TurnInput, after: int = 0) -> RunStream:
-        """Start the run unless this attempt of it is known, and return its stream.
+        """Start the run unless this attempt is known, and return its stream.
 
-        Safe to repeat. The older attempt, and every other run of the thread, is stopped first:
-        the server has at most one, so what it has given up on must not work beside the new one.
+        Safe to repeat. An older attempt and every other run of the thread are stopped first: the
+        server has at most one active, so one that it has given up on must not work beside this.
 
         Raises:
             Tombstoned: it was cancelled less than a minute ago.
-            UnknownHarness: no adapter of that name.
+            UnknownHarness: there is no adapter of that name.
             StaleFence: a newer attempt is known.
-            SandboxStopped: the sandbox is about to end.
+            SandboxStopped: the sandbox is stopping.
         """
         if self._journal.is_buried(turn.run_id, now=time.time()):
             raise Tombstoned
         if harness not in self._adapters:
-            raise UnknownHarness(f"“{harness}” is not an agent that this machine's Mesh knows.")
+            raise UnknownHarness(f"Mesh on this machine does not support the agent “{harness}”.")
         newest = self._journal.find_run(turn.run_id)
         if newest is not None and fence < newest.fence:
             raise StaleFence
@@ -158,7 +158,7 @@ class Runs:
         """Return the stream of a known attempt, for a reader that has it up to ``after``.
 
         Raises:
-            UnknownRun: it was never dispatched here, or is pruned.
+            UnknownRun: it was never dispatched here, or has been pruned.
             StaleFence: a newer attempt is known.
         """
         newest = self._journal.find_run(run_id)
@@ -172,7 +172,7 @@ class Runs:
         return self._journal.list_runs()
 
     def ack(self, run_id: str, *, fence: int, n: int) -> None:
-        """Note that the server keeps the run's events up to ``n``."""
+        """Record that the server has stored the run's events up to ``n``."""
         self._journal.ack(run_id, fence, n)
 
     def answer(
@@ -185,16 +185,16 @@ class Runs:
         reason: str,
         answers: Answers | None = None,
     ) -> None:
-        """Give a person's answer to the run's agent; safe to repeat.
+        """Pass a person's answer to the run's agent; safe to repeat.
 
-        An answer is for one attempt: the next one may call another question by the same id.
+        An answer is for one attempt: the next one may use the same id for another question.
 
         Raises:
-            UnknownRun, UnknownApproval, AlreadyAnswered: as they say.
+            UnknownRun, UnknownApproval, AlreadyAnswered: as their texts say.
         """
         live = self._live.get(run_id)
         if live is not None and live.stopping is not None:
-            raise UnknownApproval  # told to stop: what was allowed before is not begun any more
+            raise UnknownApproval  # stopping: an answer must not start anything now
         if live is not None and live.stream.fence != fence:
             raise UnknownApproval
         if live is not None:
@@ -205,11 +205,11 @@ class Runs:
             raise UnknownApproval
 
     def steer(self, run_id: str, *, steer_id: str, message: Json) -> None:
-        """Give the run's agent a message in the middle of its turn; once for each ``steer_id``.
+        """Pass the run's agent a message in the middle of its turn; once for each ``steer_id``.
 
         Raises:
-            UnknownRun: it was never dispatched here, or is pruned.
-            NotSteerable: its turn has not begun, or is over.
+            UnknownRun: it was never dispatched here, or has been pruned.
+            NotSteerable: its turn has not started, or has ended.
         """
         live = self._live.get(run_id)
         if live is not None:
@@ -220,20 +220,23 @@ class Runs:
             raise NotSteerable
 
     def cancel(self, run_id: str) -> None:
-        """Refuse the run for a minute, and begin to stop it; unknown runs too. Safe to repeat."""
+        """Start stopping the run and refuse it for a minute, known or not. Safe to repeat."""
         if live := self._live.get(run_id):
             self._stop(live)  # first: it must be stopped even if the journal can't be written
         self._journal.bury(run_id, now=time.time())
 
     def end_silent(self) -> None:
-        """End the runs whose programs hang. The server does so too, but may be out of reach."""
+        """Stop the runs whose programs hang. The server does so too, but may be unreachable."""
         for live in list(self._live.values()):
             if live.turn.is_silent:
-                logger.warning("Run %s said nothing for too long.", live.stream.run_id)
+                logger.warning(
+                    "run %s: no output from the agent for too long, stopping it",
+                    live.stream.run_id,
+                )
                 self._stop(live, Silent())
 
     async def close(self) -> None:
-        """Stop all runs, each with a clear last word, and end all programs."""
+        """Stop all runs, each with a final event that says why, and end all programs."""
         self._is_closing = True
         stopped = [
             self._stop(live, SandboxStopped(), grace=STOP_GRACE) for live in self._live.values()
@@ -249,7 +252,7 @@ class Runs:
         row = self._journal.open_run(turn.run_id, fence, thread_id=turn.thread_id, harness=harness)
         stream = RunStream(self._journal, row)
         live = LiveRun(Turn(stream, self._writer, turn), harness)
-        self.begun += 1
+        self.started += 1
         older = set(self._live_of_thread[turn.thread_id])
         if (attempt := self._live.get(turn.run_id)) is not None:
             older.add(attempt)
@@ -263,7 +266,7 @@ class Runs:
         return stream
 
     async def _drive(self, live: LiveRun) -> None:
-        """Take a run through to its last event, whatever happens."""
+        """Drive a run to its last event; no failure keeps it from getting one."""
         conversation: Conversation | None = None
         error: AppError | None = None
         try:
@@ -274,7 +277,7 @@ class Runs:
         except AppError as exc:
             error = exc
         except Exception:
-            logger.exception("Run %s failed in an unforeseen way.", live.stream.run_id)
+            logger.exception("run %s: unexpected error, ending the run", live.stream.run_id)
             error = HarnessCrashed()
         try:
             live.turn.close(live.error or error)
@@ -284,7 +287,7 @@ class Runs:
     async def _leave(
         self, live: LiveRun, conversation: Conversation | None, *, has_failed: bool
     ) -> None:
-        """Keep the program for the next turn, or end it; then the thread's next run may begin."""
+        """Keep the program for the next turn, or end it; then the thread's next run may start."""
         try:
             if live.replaced is not None:
                 await live.replaced.end()
@@ -293,15 +296,17 @@ class Runs:
             if has_failed or self._is_closing:
                 await conversation.end()
             if (has_failed or live.is_cut) and not self._is_closing:
-                await conversation.end_begun(live.turn.began)
+                await conversation.end_turn_leftovers(live.turn.began)
             self._warm.keep(conversation)  # if it is alive
         except Exception:
-            logger.exception("Run %s could not be cleared away.", live.stream.run_id)
+            logger.exception(
+                "run %s: cleaning up after its program failed, continuing", live.stream.run_id
+            )
         finally:
             self._forget(live)
 
     async def _prepare(self, live: LiveRun, older: set[LiveRun]) -> Conversation:
-        """Return the conversation for the run, once all that must be over is over."""
+        """Return the conversation for the run, once the runs before it have ended."""
         request = live.turn.request
         if older:
             await asyncio.wait([run.task for run in older])
@@ -325,9 +330,9 @@ class Runs:
     def _stop(
         self, live: LiveRun, error: AppError | None = None, *, grace: float = INTERRUPT_GRACE
     ) -> asyncio.Task[None]:
-        """Begin to stop a run, or join who began."""
+        """Start stopping a run, or return the stop that is in progress."""
         if live.stopping is None:
-            if not live.turn.is_over:  # else it has completed, and nothing was cut short
+            if not live.turn.is_over:  # else it had completed, and nothing was cut short
                 live.error, live.is_cut = error, True
             live.stopping = asyncio.get_running_loop().create_task(self._stopping(live, grace))
         return live.stopping
@@ -340,7 +345,7 @@ class Runs:
 
     def _forget(self, live: LiveRun) -> None:
         request = live.turn.request
-        # Only if still the one: a newer attempt may have taken the place.
+        # Only if it is still the current one: a newer attempt may have replaced it.
         if self._live.get(request.run_id) is live:
             del self._live[request.run_id]
         siblings = self._live_of_thread[request.thread_id]
@@ -352,7 +357,7 @@ class Runs:
         live = self._live.get(row.run_id)
         if live is not None and live.stream.fence == row.fence:
             return live.stream
-        if not row.is_done:  # nobody is at it any more: its end could not be written then
+        if not row.is_done:  # nothing works on it any more: its end could not be written
             close_run(self._journal, row)
             row = self._journal.get_run(row.run_id, row.fence)
         if after > row.last_n:

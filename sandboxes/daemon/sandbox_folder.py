@@ -1,6 +1,6 @@
 """The files of one sandbox: its folder, its lock, its socket, its pid file.
 
-Only its user reaches the socket. That is no proof: its agents are of that user, too.
+Only its user can connect to the socket. That proves nothing: its agents run as that user, too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mesh.processes import started_at
 from mesh.version import VERSION
 from sandboxes.daemon import container
 from sandboxes.daemon.spec import Spec, parse_spec
-from sandboxes.daemon.startup_secrets import Given
+from sandboxes.daemon.startup_secrets import StartupSecrets
 
 SOCKET_PATH_LIMIT = 100  # bytes; macOS allows 104
 
@@ -30,43 +30,45 @@ SOCKET_PATH_LIMIT = 100  # bytes; macOS allows 104
 class NotASandbox(AppError):
     code = "not_a_sandbox"
     text = "The folder does not hold a sandbox."
-    hint = "The link program makes it, with a spec.json, and starts it with the server's key."
+    hint = "Let the link program start it: that writes spec.json and passes the server's key."
 
 
 class AlreadyRunning(AppError):
     code = "already_running"
-    text = "Another process serves this sandbox."
-    hint = "Nothing is to be done: its pid file says where it listens."
+    text = "Another process already serves this sandbox."
+    hint = "Nothing to do: its pid file says where it listens."
 
 
 @dataclass(slots=True)
-class Place:
-    """The folder of one sandbox, held by this process alone as long as it lives."""
+class SandboxFolder:
+    """The folder of one sandbox, locked by this process as long as it lives."""
 
     root: Path
     spec: Spec
-    given: Given
+    secrets: StartupSecrets
     _lock: IO[str] = field(repr=False)
     address: tuple[str, int] | None = None
 
     @classmethod
-    def open(cls, root: Path, given: Given, *, address: tuple[str, int] | None = None) -> Place:
-        """Take hold of ``root``; ``address`` is where to listen, empty: at a socket in it.
+    def open(
+        cls, root: Path, secrets: StartupSecrets, *, address: tuple[str, int] | None = None
+    ) -> SandboxFolder:
+        """Lock ``root``; the sandbox listens on ``address``, or on a socket file without one.
 
         Raises:
-            NotASandbox: spec.json is missing or unreadable, or the server's key was not given.
-            AlreadyRunning: another process holds it.
+            NotASandbox: spec.json is missing or unreadable, or the server's key is missing.
+            AlreadyRunning: another process holds the lock.
         """
         try:
             spec = parse_spec(json.loads(read_plain(root / "spec.json")))
         except (OSError, ValueError) as exc:
             raise NotASandbox(f"{root} does not hold a sandbox: {exc}.") from exc
-        if not is_key(given.server_key):
-            raise NotASandbox("The server's key was not given.")
-        if address is not None and not given.token:
-            raise NotASandbox("A sandbox at a port needs a token.")
+        if not is_key(secrets.server_key):
+            raise NotASandbox("The server's key is missing.")
+        if address is not None and not secrets.token:
+            raise NotASandbox("A sandbox that listens on a port needs a token.")
         root.chmod(0o700)
-        # The system lets go of the lock when the process dies, however it dies.
+        # The kernel releases the lock when the process dies, however it dies.
         try:
             handle = open_plain(root / "lock", os.O_WRONLY | os.O_CREAT)
         except OSError as exc:
@@ -78,11 +80,11 @@ class Place:
             lock.close()
             raise AlreadyRunning from exc
         (root / "tmp").mkdir(exist_ok=True)
-        return cls(root, spec, given, lock, address)
+        return cls(root, spec, secrets, lock, address)
 
     @property
     def socket_path(self) -> Path:
-        """Where to listen: in the folder, or under a private one when that path is too long."""
+        """The socket's path: in the folder, or in a private one if that path is too long."""
         path = self.root / "sandbox.sock"
         if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
             return path
@@ -90,7 +92,7 @@ class Place:
         return _private_folder() / f"{name}.sock"
 
     def listen(self) -> socket.socket:
-        """Return a listening socket that only this user may connect to, or what a container has."""
+        """Return a listening socket: on ``address``, or one that only this user can connect to."""
         if self.address is not None:
             return container.listening(self.address)
         path = self.socket_path
@@ -103,7 +105,7 @@ class Place:
         return listener
 
     def announce(self, boot_id: str) -> None:
-        """Write the pid file: from now on the link may find this process."""
+        """Write the pid file, by which the link finds this process."""
         pid = os.getpid()
         facts = {
             "pid": pid,
@@ -115,7 +117,7 @@ class Place:
         _write_atomically(self.root / "pid", facts)
 
     def withdraw(self) -> None:
-        """Remove what announces this process."""
+        """Remove the pid file and the socket, and release the lock."""
         (self.root / "pid").unlink(missing_ok=True)
         self.socket_path.unlink(missing_ok=True)
         self._lock.close()
@@ -125,9 +127,9 @@ def _private_folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"mesh-sandboxes-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     facts = folder.lstat()
-    # The temporary folder is everybody's: somebody else may have made it first.
+    # The temporary folder is shared: another user may have created this path first.
     if facts.st_uid != os.getuid() or facts.st_mode & 0o077 or folder.is_symlink():
-        raise NotASandbox(f"{folder} belongs to somebody else; its socket can't be there.")
+        raise NotASandbox(f"{folder} belongs to another user; the socket can't be there.")
     return folder
 
 

@@ -1,4 +1,4 @@
-"""One sandbox process, put together: from its folder to its last breath."""
+"""The sandbox process: builds its parts, starts them, and ends them in order."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from sandboxes.daemon.descendants import Marks, end_everything
 from sandboxes.daemon.journal import Journal
 from sandboxes.daemon.program import all_ended
 from sandboxes.daemon.runs import Runs
-from sandboxes.daemon.sandbox_folder import Place
-from sandboxes.daemon.warm_programs import Warm
+from sandboxes.daemon.sandbox_folder import SandboxFolder
+from sandboxes.daemon.warm_programs import WarmPrograms
 from sandboxes.daemon.writer import Writer
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-IDLE_FOR = 30 * 60.0  # seconds without a run or a request until a sandbox ends by itself
-LOOK_EVERY = 60.0  # seconds between two looks at what is idle or old
-PRUNE_PAUSE = 0.05  # seconds between two bites, so that the runs go on meanwhile
-LAST_WORDS = 0.5  # seconds for answers that are under way: readers had their last event
+IDLE_FOR = 30 * 60.0  # seconds without a run or a request until the sandbox exits
+CHECK_EVERY = 60.0  # seconds between two checks for idle or expired state
+PRUNE_PAUSE = 0.05  # seconds between two batches, so that runs are not held up
+DRAIN_WITHIN = 0.5  # seconds for responses in flight: readers have had their last event
 
-# What the health says of a sandbox that was told nothing of its project.
+# What /health reports for a sandbox without a project configuration.
 NOT_CONFIGURED: dict[str, Any] = {
     "ready": False,
     "configured": False,
@@ -49,15 +49,17 @@ NOT_CONFIGURED: dict[str, Any] = {
 Adapters = Mapping[str, Callable[[], Adapter]]
 
 
-async def serve(place: Place, adapters: Adapters, *, is_whole_process: bool = False) -> None:
-    """Serve the sandbox in ``place`` until SIGTERM, or until nobody needs it any more.
+async def serve(
+    folder: SandboxFolder, adapters: Adapters, *, is_whole_process: bool = False
+) -> None:
+    """Serve the sandbox in ``folder`` until SIGTERM, or until it has been idle for ``IDLE_FOR``.
 
-    As the ``is_whole_process`` it adopts its orphans, and ends all its descendants at its end.
+    With ``is_whole_process`` it adopts orphans, and ends all its descendants before it returns.
     """
-    sandbox = Sandbox(place, adapters, is_whole_process=is_whole_process)
+    sandbox = Sandbox(folder, adapters, is_whole_process=is_whole_process)
     await sandbox.start()
     try:
-        await sandbox.over.wait()
+        await sandbox.ended.wait()
     finally:
         await sandbox.stop()
 
@@ -65,64 +67,67 @@ async def serve(place: Place, adapters: Adapters, *, is_whole_process: bool = Fa
 class Sandbox:
     """All parts of the process, and the order in which they start and end."""
 
-    def __init__(self, place: Place, adapters: Adapters, *, is_whole_process: bool = False) -> None:
-        self.over = asyncio.Event()
+    def __init__(
+        self, folder: SandboxFolder, adapters: Adapters, *, is_whole_process: bool = False
+    ) -> None:
+        self.ended = asyncio.Event()
         self._is_whole_process = is_whole_process
         if is_whole_process:
             children.adopt_orphans()
-        self._marks = Marks(place.root)
-        self._place = place
+        self._marks = Marks(folder.root)
+        self._folder = folder
         self._loop = asyncio.get_running_loop()
-        self._journal = Journal(place.root / "journal.db")
+        self._journal = Journal(folder.root / "journal.db")
         recovery.close_unfinished_runs(self._journal)
         self._leftovers = run_in_background(
-            recovery.end_leftovers(self._journal, self._marks), what="ending what was left over"
+            recovery.end_leftovers(self._journal, self._marks),
+            what="ending programs of an earlier process",
         )
         self._writer = Writer(self._journal)
-        self._checkout = Checkout(place.spec, place.root / "repo")
+        self._checkout = Checkout(folder.spec, folder.root / "repo")
         self._runs = Runs(
             journal=self._journal,
             writer=self._writer,
             checkout=self._checkout,
             adapters=adapters,
-            warm=Warm(),
+            warm=WarmPrograms(),
             marks=self._marks,
             leftovers_gone=self._leftovers,
         )
         self._last_request = self._loop.time()
-        given = place.given
+        secrets = folder.secrets
         self._identity = Identity(
-            place.spec.handle, str(uuid4()), VERSION, given.server_key, given.token
+            folder.spec.handle, str(uuid4()), VERSION, secrets.server_key, secrets.token
         )
         self._parts: Parts | None = None
         app = make_app(
             self._runs,
             self._identity,
-            attachments=Attachments(place.root / "attachments"),
-            on_request=self._asked,
+            attachments=Attachments(folder.root / "attachments"),
+            on_request=self._note_request,
             more=lambda: self._load_parts().router(),
             health=self._health,
         )
         self._http = HttpServer(app)
 
     async def start(self) -> None:
-        """Listen, announce the process, and prepare the working folder meanwhile."""
-        self._loop.add_signal_handler(signal.SIGTERM, self.over.set)
-        self._loop.add_signal_handler(signal.SIGINT, self.over.set)
-        await self._http.start(self._place.listen())
-        self._place.announce(self._identity.boot_id)
+        """Listen, write the pid file, and prepare the working folder in the background."""
+        self._loop.add_signal_handler(signal.SIGTERM, self.ended.set)
+        self._loop.add_signal_handler(signal.SIGINT, self.ended.set)
+        await self._http.start(self._folder.listen())
+        self._folder.announce(self._identity.boot_id)
         self._checkout.begin()
-        if (self._place.root / "config.json").exists():
-            self._load_parts()  # goes on with what an earlier process was told
-        self._look = self._loop.call_later(LOOK_EVERY, self._look_around)
-        # What is loaded now stays: the collector need not go through it again and again.
+        if (self._folder.root / "config.json").exists():
+            self._load_parts()  # resumes the setup that an earlier process was given
+        self._next_check = self._loop.call_later(CHECK_EVERY, self._check)
+        # Everything loaded by now lives as long as the process: no need to collect it again.
         gc.collect()
         gc.freeze()
-        logger.info("Sandbox %s listens.", self._identity.handle)
+        logger.info("sandbox %s: listening", self._identity.handle)
 
     async def stop(self) -> None:
-        """Give every run its last words and end all programs; the working folder stays as it is."""
-        self._look.cancel()
+        """End every run with a final event, then all programs; keep the working folder as it is."""
+        self._next_check.cancel()
         self._http.refuse_new()
         self._checkout.close()
         await asyncio.gather(self._runs.close(), *([self._parts.stop()] if self._parts else []))
@@ -130,10 +135,10 @@ class Sandbox:
         if self._is_whole_process:
             await end_everything()
         await self._writer.close()
-        await self._http.stop(within=LAST_WORDS)
+        await self._http.stop(within=DRAIN_WITHIN)
         self._journal.close()
-        self._place.withdraw()
-        logger.info("Sandbox %s has ended.", self._identity.handle)
+        self._folder.withdraw()
+        logger.info("sandbox %s: stopped", self._identity.handle)
 
     def _load_parts(self) -> Parts:
         from sandboxes.daemon.parts import Parts
@@ -141,11 +146,11 @@ class Sandbox:
         if self._parts is None:
             self._parts = Parts(
                 PREFIX,
-                self._place.root,
+                self._folder.root,
                 self._checkout,
                 boot_id=self._identity.boot_id,
                 marks=self._marks,
-                runs=lambda: (self._runs.active, self._runs.begun),
+                runs=lambda: (self._runs.active, self._runs.started),
             )
         return self._parts
 
@@ -160,21 +165,21 @@ class Sandbox:
     def _is_idle(self) -> bool:
         return self._runs.is_idle and (self._parts is None or self._parts.is_idle)
 
-    def _asked(self) -> None:
+    def _note_request(self) -> None:
         self._last_request = self._loop.time()
 
-    def _look_around(self) -> None:
+    def _check(self) -> None:
         self._prune()
         self._runs.end_silent()
         run_in_background(asyncio.to_thread(children.reap_adopted), what="reaping orphans")
         if not self._is_idle:
-            self._asked()  # the half hour begins when the last program is gone
+            self._note_request()  # the idle time starts when the last program has exited
         if self._loop.time() - self._last_request >= IDLE_FOR:
-            self.over.set()
-        self._look = self._loop.call_later(LOOK_EVERY, self._look_around)
+            self.ended.set()
+        self._next_check = self._loop.call_later(CHECK_EVERY, self._check)
 
     def _prune(self) -> None:
         has_more = self._journal.prune(now=time.time())
         self._writer.checkpoints.look()
-        if has_more and not self.over.is_set():
+        if has_more and not self.ended.is_set():
             self._loop.call_later(PRUNE_PAUSE, self._prune)

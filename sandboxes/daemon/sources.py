@@ -1,6 +1,6 @@
-"""Makes a working folder out of what it is to come from: a folder's worktree, a clone, nothing.
+"""Makes a working folder from its source: a worktree of a folder, a clone, or nothing.
 
-Blocking: for a thread. Nothing is ever committed, pushed, overwritten or deleted here.
+Blocking: for a worker thread. Nothing is committed, pushed, overwritten or deleted here.
 """
 
 from __future__ import annotations
@@ -41,19 +41,18 @@ _MOVED = re.compile(r"returned error: 30\d")
 
 
 def clone_limits(clone_url: str) -> tuple[str, ...]:
-    """Return options for git with which it reaches the address's host only; see
-    ``mesh.lib.repositories``.
+    """Return options that limit git to the address's own host; see ``mesh.lib.repositories``.
 
     Raises:
-        GitFailed: git may not be given the address, or its host is none that a repository is at.
+        GitFailed: git may not clone from the address, or its host is this machine or network.
     """
     parts = read_clone_url(clone_url)
     if parts is None or is_odd_number(parts.host):
-        raise GitFailed("The repository's address is not one that git may clone from.")
+        raise GitFailed("Git may not clone from the repository's address.")
     literal = parse_address(parts.host)
     found = [literal] if literal else _addresses_of(parts.host)
     if any(is_off_limits(address) for address in found):
-        raise GitFailed("The repository's address leads to this machine, or to its network's own.")
+        raise GitFailed("The repository's address leads to this machine or to its own network.")
     limits = [*_PROTOCOLS, "-c", NO_REDIRECT]
     if literal is None and found and parts.scheme == "https":
         pinned = ",".join(f"[{one}]" if one.version == 6 else str(one) for one in found)
@@ -62,7 +61,7 @@ def clone_limits(clone_url: str) -> tuple[str, ...]:
 
 
 def _addresses_of(host: str) -> list[Address]:
-    """Return the addresses of a name; none where only a proxy, or ssh's own settings, know it."""
+    """Return a name's addresses; none if only a proxy or ssh's own settings can resolve it."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -72,13 +71,13 @@ def _addresses_of(host: str) -> list[Address]:
 
 
 def prepare(spec: Spec, repo: Path, git: Git) -> Path:
-    """Make the working folder unless it is there, and return it.
+    """Make the working folder unless it exists, and return it.
 
-    Which git directory belongs to it is settled here, before an agent is at work.
+    Its git directory is recorded here, before an agent starts to work.
 
     Raises:
-        GitFailed: it can't be made.
-        ForeignGit: its git directory is not the one that was made.
+        GitFailed: the folder can't be made.
+        ForeignGit: its git directory is not the one that Mesh made.
     """
     if spec.folder:
         return _from_folder(spec, Path(spec.folder), repo, git)
@@ -95,11 +94,11 @@ def _from_folder(spec: Spec, folder: Path, repo: Path, git: Git) -> Path:
         raise GitFailed(f"The folder {folder} does not exist on this machine.")
     root = repo.parent
     if own.is_known(root) and own.load(root) is None:
-        return folder  # it was in no repository, and what an agent has made since is none
+        return folder  # it was in no repository; one that an agent made since does not count
     main = own.find(folder)
     has_commit = main is not None and _knows(git, view_of(main, root), "HEAD")
     if main is None or not has_commit:
-        # No repository, or one without a commit: there is nothing to branch off.
+        # No repository, or one without a commit: there is nothing to branch from.
         is_top = main is not None and main.top == folder.resolve()
         own.save(root, main if is_top else None)
         return folder
@@ -108,14 +107,14 @@ def _from_folder(spec: Spec, folder: Path, repo: Path, git: Git) -> Path:
     if own.load(root) is None:
         own.save(root, _worktree_of(repo, main))
     inside = repo / folder.resolve().relative_to(main.top)
-    # The branch may lack the subfolder from which the person set out.
+    # The branch may lack the subfolder that the person chose.
     return inside if inside.is_dir() else repo
 
 
 def _add_worktree(spec: Spec, main: Own, repo: Path, git: Git) -> None:
     branch = spec.branch or f"mesh/{spec.handle}"
     _check_branch(branch, repo.parent, git)
-    (main.common / "worktrees").mkdir(exist_ok=True)  # or git would make it in our view only
+    (main.common / "worktrees").mkdir(exist_ok=True)  # else git would make it in our view only
     view = view_of(main, repo.parent)
     git.run(view, "worktree", "prune")  # forgets worktrees whose folder is gone
     if _knows(git, view, f"refs/heads/{branch}"):
@@ -123,7 +122,7 @@ def _add_worktree(spec: Spec, main: Own, repo: Path, git: Git) -> None:
     else:
         git.run(view, "worktree", "add", "-b", branch, "--", str(repo), "HEAD")
     made = _worktree_of(repo, main)
-    own.point_to(made)  # git has named it as it is seen through our view
+    own.point_to(made)  # git recorded its path as seen in our view
     own.save(repo.parent, made)
 
 
@@ -140,14 +139,14 @@ def _from_clone(spec: Spec, repo: Path, git: Git) -> Path:
         return repo
     if _has_git(repo):
         if own.is_known(root):
-            raise ForeignGit("There is a .git in the folder already that Mesh has not made.")
+            raise ForeignGit("The folder already has a .git that Mesh did not make.")
         own.save(root, own.of_clone(repo, spec.clone_url))  # made by an earlier version of ours
         return repo
     limits = clone_limits(spec.clone_url)
     if repo.exists() and any(repo.iterdir()):
         _clone_around(spec, repo, git, limits)
         return repo
-    # Into a new folder beside it: a clone that broke off never looks like a whole one.
+    # Into a new folder beside it, so that an interrupted clone never looks complete.
     part = _unused(repo.with_name("clone"))
     origin = _cloned(spec.clone_url, part, git, limits)
     if spec.branch:
@@ -158,29 +157,29 @@ def _from_clone(spec: Spec, repo: Path, git: Git) -> Path:
         part.rename(repo)
     except OSError as exc:
         shutil.rmtree(part)
-        raise GitFailed("Files came into the folder while it was cloned; try again.") from exc
+        raise GitFailed("Files appeared in the folder during the clone; try again.") from exc
     own.save(root, own.of_clone(repo, origin))
     return repo
 
 
 def _cloned(address: str, part: Path, git: Git, limits: tuple[str, ...]) -> str:
-    """Clone into ``part``; return the address at which it was found."""
+    """Clone into ``part``; return the address that worked."""
     clone = ("clone", "--no-recurse-submodules", "--config", NO_REDIRECT)
     outside = Outside(part.parent)
     try:
-        _tried(git, outside, *clone, "--", address, str(part), limits=limits)
+        _with_retries(git, outside, *clone, "--", address, str(part), limits=limits)
     except GitFailed as exc:
-        # Some servers send who asks without “.git” to the address with it.
+        # Some servers redirect an address without “.git” to the one with it.
         if address.endswith(".git") or not _MOVED.search(str(exc)):
             raise
         longer = f"{address.rstrip('/')}.git"
-        _tried(git, outside, *clone, "--", longer, str(part), limits=limits)
+        _with_retries(git, outside, *clone, "--", longer, str(part), limits=limits)
         return longer
     return address
 
 
 def _clone_around(spec: Spec, repo: Path, git: Git, limits: tuple[str, ...]) -> None:
-    """Make a clone of a folder that holds files already; none of them is overwritten."""
+    """Turn a folder that already holds files into a clone; none of them is overwritten."""
     outside = Outside(repo.parent)
     git.run(outside, "init", "--quiet", "--", str(repo))
     try:
@@ -190,7 +189,7 @@ def _clone_around(spec: Spec, repo: Path, git: Git, limits: tuple[str, ...]) -> 
             git.run(outside, *_setting(made, f"remote.origin.{key}", value))
         git.run(outside, *_setting(made, *NO_REDIRECT.split("=")))
         view = view_of(made, repo.parent)
-        _tried(git, view, "fetch", "--no-recurse-submodules", "origin", limits=limits)
+        _with_retries(git, view, "fetch", "--no-recurse-submodules", "origin", limits=limits)
         git.ask(view, "remote", "set-head", "origin", "--auto")
         head = git.ask(view, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
         default = (head or "origin/main").removeprefix("origin/")
@@ -199,13 +198,13 @@ def _clone_around(spec: Spec, repo: Path, git: Git, limits: tuple[str, ...]) -> 
         if spec.branch:
             go_to(spec.branch, view, git)
     except GitFailed:
-        shutil.rmtree(repo / ".git")  # ours, and only begun
+        shutil.rmtree(repo / ".git")  # ours, and incomplete
         raise
     own.save(repo.parent, made)
 
 
 def go_to(branch: str, view: View, git: Git) -> None:
-    """Check out ``branch``: ours, else origin's, else a new one. Work is never overwritten."""
+    """Check out ``branch``: the local one, else origin's, else a new one. Keeps all changes."""
     _check_branch(branch, view.place, git)
     if git.ask(view, "symbolic-ref", "--short", "-q", "HEAD") == branch:
         return
@@ -214,7 +213,7 @@ def go_to(branch: str, view: View, git: Git) -> None:
         return
     remote = f"refs/remotes/origin/{branch}"
     if not _knows(git, view, remote) and _offers(git, view, branch):
-        _tried(git, view, "fetch", "origin", f"refs/heads/{branch}:{remote}")
+        _with_retries(git, view, "fetch", "origin", f"refs/heads/{branch}:{remote}")
     if _knows(git, view, remote):
         git.run(view, "checkout", "-b", branch, "--no-track", f"origin/{branch}")
         track(branch, view, git)
@@ -223,21 +222,21 @@ def go_to(branch: str, view: View, git: Git) -> None:
 
 
 def track(branch: str, view: View, git: Git) -> None:
-    """Let the branch follow origin's of the same name, also for those who use git themselves."""
+    """Make the branch track origin's of the same name, also for people who use git themselves."""
     outside = Outside(view.place)
     for key, value in (("remote", "origin"), ("merge", f"refs/heads/{branch}")):
         git.run(outside, *_setting(view.own, f"branch.{branch}.{key}", value))
 
 
 def set_identity(name: str, email: str, made: Own, root: Path, git: Git) -> None:
-    """Say in a clone of ours who makes its commits."""
+    """Set the author of commits in a clone of ours."""
     for key, value in (("name", name), ("email", email)):
         git.run(Outside(root), *_setting(made, f"user.{key}", value))
 
 
 def _setting(made: Own, key: str, value: str) -> tuple[str, ...]:
-    """Return the arguments that put a setting into a repository's own configuration, which is
-    for those who use git there themselves."""
+    """Return the arguments that write a setting into a repository's own configuration, which only
+    people who use git there themselves read."""
     return ("config", "--file", str(made.common / "config"), key, value)
 
 
@@ -250,23 +249,23 @@ def _knows(git: Git, view: View, ref: str) -> bool:
 
 
 def _offers(git: Git, view: View, branch: str) -> bool:
-    """Say whether origin has the branch; where there is no origin to ask, it has not.
+    """Return whether origin has the branch; ``False`` without an origin.
 
     Raises:
-        GitFailed: it can't be asked.
+        GitFailed: origin can't be asked.
     """
     if git.ask(view, "remote", "get-url", "origin") is None:
         return False
     code, _ = git.code(view, "ls-remote", "--exit-code", "origin", f"refs/heads/{branch}")
     if code not in (0, NO_SUCH_REF):
-        raise GitFailed("The repository's server could not be asked for the branch.")
+        raise GitFailed("The repository's server could not be asked about the branch.")
     return code == 0
 
 
-def _tried(git: Git, where: Where, *args: str, limits: tuple[str, ...] = ()) -> None:
-    """Run a command that needs the network; three times when it fails for a passing reason.
+def _with_retries(git: Git, where: Where, *args: str, limits: tuple[str, ...] = ()) -> None:
+    """Run a command that needs the network; up to three times if it fails temporarily.
 
-    ``limits`` are options of git's own, before the command.
+    ``limits`` are global options of git, put before the command.
     """
     for attempt in range(1, TRIES + 1):
         try:
@@ -275,7 +274,7 @@ def _tried(git: Git, where: Where, *args: str, limits: tuple[str, ...] = ()) -> 
         except GitFailed as exc:
             if attempt == TRIES or not _PASSING.search(str(exc)):
                 raise
-            logger.info("git %s is tried again: %s", args[0], exc)
+            logger.info("git %s failed, retrying in %.0f s: %s", args[0], RETRY_AFTER, exc)
         git.pause(RETRY_AFTER)
 
 
@@ -290,5 +289,5 @@ def _check_branch(branch: str, cwd: Path, git: Git) -> None:
 
 
 def is_branch(name: str, cwd: Path, git: Git) -> bool:
-    """Say whether git would take the name for a branch's."""
+    """Return whether git accepts the name for a branch."""
     return git.ask(Outside(cwd), "check-ref-format", "--branch", name) is not None

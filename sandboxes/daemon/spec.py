@@ -1,4 +1,4 @@
-"""What a sandbox is for, as whoever started it wrote it into its ``spec.json``."""
+"""The purpose of a sandbox: its ``spec.json``, written by the program that starts it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from links.wire.names import is_key
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What the sandbox is for, as the link wrote it into ``spec.json``."""
+    """The contents of ``spec.json``."""
 
     handle: str
     folder: str = ""
@@ -19,7 +19,7 @@ class Spec:
 
 
 def parse_spec(value: Any) -> Spec:
-    """Return the spec; what is unknown or of another type is left out."""
+    """Return the spec; unknown fields and fields of another type are ignored."""
     given = _object(value)
     repo = _object(given.get("repo"))
     branch = _text(given.get("branch")) or _text(repo.get("branch"))

@@ -1,4 +1,4 @@
-"""What a sandbox is told when it starts, by a way on which no agent listens or writes."""
+"""The secrets that a sandbox gets when it starts, over a channel that no agent can use."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ LINE_LIMIT: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """``server_key`` is the server's public key. ``token`` opens the port of a container."""
+class StartupSecrets:
+    """``server_key`` is the server's public key. ``token`` gives access to a container's port."""
 
     server_key: str
     token: str = field(default="", repr=False)
 
 
-def read_given(pipe: IO[bytes]) -> Given:
-    """Return what the link program wrote into our standard input: one line of JSON.
+def read_startup_secrets(pipe: IO[bytes]) -> StartupSecrets:
+    """Return the secrets that the link program wrote to our standard input as one line of JSON.
 
-    The key is empty where nothing was written that makes sense.
+    The key is empty if that line is missing or malformed.
     """
     try:
         value = json.loads(pipe.readline(LINE_LIMIT))
-        return Given(server_key=str(value["serverKey"]))
+        return StartupSecrets(server_key=str(value["serverKey"]))
     except (OSError, ValueError, KeyError, TypeError):
-        return Given(server_key="")
+        return StartupSecrets(server_key="")

@@ -1,4 +1,4 @@
-"""The numbered events of one run, and those who read them."""
+"""The numbered events of one run, and their readers."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from mesh.lib.errors import AppError
 from sandboxes.daemon.frames import PING, Body, frame
 from sandboxes.daemon.journal import Journal, RunRow
 
-TAIL_BYTES = 512 * 1024  # of the newest events, so that a live reader needs no query
-BLOCK_BYTES = 256 * 1024  # handed to a reader at once
+TAIL_BYTES = 512 * 1024  # of the newest events in memory, so that a live reader needs no query
+BLOCK_BYTES = 256 * 1024  # handed to a reader in one block
 PING_EVERY = 15.0
 
 
 class RunStream:
-    """One attempt of a run as its readers see it: what is stored, then what is being stored.
+    """One attempt of a run as its readers see it: stored events, then live ones.
 
-    Only ``Writer`` adds events. A reader holds a cursor, the number of the last event it has,
-    so nothing is skipped or repeated however often it comes back.
+    Only ``Writer`` adds events. A reader holds a cursor, the number of the last event it has, so
+    it skips and repeats nothing, however often it reconnects.
     """
 
     def __init__(self, journal: Journal, row: RunRow) -> None:
         self.key, self.run_id, self.fence = row.key, row.run_id, row.fence
         self.last_n = row.last_n
         self.is_done = row.is_done
-        self.is_closing = row.is_done  # the done event is on its way: nothing may follow it
-        self.is_forced = False  # what is left to say is stored past the journal's limit
+        self.is_closing = row.is_done  # the done event is pending: nothing may follow it
+        self.is_forced = False  # the final events are stored past the journal's limit
         self.on_broken: Callable[[AppError], None] | None = None
         self._journal = journal
         self._tail: deque[bytes] = deque()
@@ -35,7 +35,7 @@ class RunStream:
         self._readers: set[Reader] = set()
 
     def stored(self, n: int, body: Body, raw: bytes) -> None:
-        """Show the event ``n``, which the journal now has."""
+        """Publish the event ``n``, which the journal now has."""
         self.last_n = n
         self.is_done = body.get("type") == "done"
         framed = frame(n, raw)
@@ -45,17 +45,17 @@ class RunStream:
             self._tail_bytes -= len(self._tail.popleft())
 
     def wake(self) -> None:
-        """Tell the readers that there is something new."""
+        """Notify the readers of new events."""
         for reader in self._readers:
             reader.wake()
 
     def cut(self) -> None:
-        """Let the readers go without an end: they come back and ask what became of the run."""
+        """Close the readers without an end; they reconnect and ask what became of the run."""
         for reader in self._readers:
             reader.close()
 
     def read(self, after: int) -> tuple[bytes, int]:
-        """Return the frames after number ``after``, a block of them, and the new cursor."""
+        """Return a block of the frames after number ``after``, and the new cursor."""
         first = self.last_n - len(self._tail) + 1
         if after + 1 < first:
             rows = self._journal.read(self.key, after=after)
@@ -71,7 +71,7 @@ class RunStream:
         return b"".join(block), after + len(block)
 
     def reader(self, after: int) -> Reader:
-        """Return a reader that begins after number ``after``."""
+        """Return a reader that starts after number ``after``."""
         return Reader(self, after)
 
     def attach(self, reader: Reader) -> None:
@@ -82,7 +82,7 @@ class RunStream:
 
 
 class Reader:
-    """Goes through a stream; ``async with`` it, then take block after block."""
+    """Reads a stream block by block; enter it with ``async with``."""
 
     def __init__(self, stream: RunStream, after: int) -> None:
         self._stream = stream
@@ -109,12 +109,12 @@ class Reader:
             self._waiting.set_result(None)
 
     def close(self) -> None:
-        """End the reading: whoever read has gone away."""
+        """Stop reading: the client has disconnected."""
         self._closed = True
         self.wake()
 
     async def next(self) -> bytes:
-        """Return the next block of frames, or a comment when nothing happens; b"" at the end."""
+        """Return the next block of frames, a comment after a silence, or b"" at the end."""
         while not self._closed:
             block, self._cursor = self._stream.read(self._cursor)
             if block:
@@ -130,7 +130,7 @@ class Reader:
         return b""
 
     def _tick(self) -> None:
-        # One timer that looks back is cheaper than one that each event moves.
+        # One timer that checks the past is cheaper than one that each event moves.
         quiet = self._loop.time() - self._last_sent
         if quiet >= PING_EVERY:
             self._ping_due, self._last_sent, quiet = True, self._loop.time(), 0.0

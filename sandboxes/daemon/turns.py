@@ -1,4 +1,4 @@
-"""One turn of an agent: carries out what the adapter says, and sees to a proper end."""
+"""One turn of an agent: applies the adapter's outputs and makes sure that the turn ends."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ from sandboxes.daemon.writer import Writer
 
 logger = logging.getLogger(__name__)
 
-INTERRUPT_GRACE = 2.0  # seconds for a program to stop by itself before it gets signals
+INTERRUPT_GRACE = 2.0  # seconds for a program to stop on request before it gets signals
 
 
 class UnknownApproval(AppError):
-    """No such question is open in this run."""
+    """The run has no such open question."""
 
     code = "unknown_approval"
-    text = "The run has no open question of that id."
-    hint = "It may have been stopped meanwhile; look at the thread again."
+    text = "The run has no open question with that id."
+    hint = "The run may have been stopped; look at the thread again."
     status = 404
 
 
 class AlreadyAnswered(AppError):
-    """The question was answered the other way before."""
+    """The question already has the opposite answer."""
 
     code = "already_answered"
     text = "The question was already answered differently."
@@ -57,34 +57,34 @@ class AlreadyAnswered(AppError):
 
 
 class NotSteerable(AppError):
-    """No turn goes on that a message could be given to."""
+    """No turn is running that could take a message."""
 
     code = "not_steerable"
     text = "The agent is not in the middle of a turn."
-    hint = "The message goes out in its turn."
+    hint = "The message is sent when its own turn comes."
     status = 409
 
 
 class SandboxStopped(AppError):
-    """The sandbox was told to end while the run was going on."""
+    """The sandbox was told to stop during the run."""
 
     code = "sandbox_stopped"
-    text = "The sandbox was stopped while the agent was at work."
+    text = "The sandbox was stopped while the agent was working."
     hint = "Send the message again."
     status = 503
 
 
 class Silent(AppError):
-    """The program said nothing for as long as its harness may, and asked nobody anything."""
+    """The program wrote nothing for its harness's time limit, and no question was open."""
 
     code = "stuck"
-    text = "The agent said nothing for too long, so it was ended."
-    hint = "Look on the machine whether its program hangs, then send the message again."
+    text = "The agent said nothing for too long, so it was stopped."
+    hint = "Check on the machine whether its program hangs, then send the message again."
     status = 504
 
 
 class Turn:
-    """A run's way from its input to its last event."""
+    """A run from its input to its last event."""
 
     def __init__(self, stream: RunStream, writer: Writer, request: TurnInput) -> None:
         self.stream = stream
@@ -105,24 +105,24 @@ class Turn:
 
     @property
     def is_over(self) -> bool:
-        """Whether the adapter has said its last; ``done`` follows at once."""
+        """Whether the adapter has ended the turn; ``done`` follows immediately."""
         return self._next.done()
 
     @property
     def is_silent(self) -> bool:
-        """Whether the program hangs: who waits for a person's answer does not."""
+        """Whether the program hangs; one that waits for a person's answer does not."""
         if self._conversation is None or self.is_over or "" in self._answers.values():
             return False
         silence = self._clock() - self._conversation.heard_at
         return silence >= self.request.silent_minutes * 60
 
-    # The way
+    # The course of the turn
 
     async def run(self, conversation: Conversation) -> None:
-        """Go through the turn with ``conversation``; returns when the adapter is done.
+        """Run the turn with ``conversation``; returns when the adapter has ended it.
 
         Raises:
-            AppError: it could not be; ``close`` puts that into the journal.
+            AppError: the turn failed; ``close`` puts that into the journal.
         """
         conversation.heard_at = self._clock()
         self.began = process_tree.now()
@@ -136,14 +136,14 @@ class Turn:
             request = await self._next
             if request is not None:
                 self._next = asyncio.get_running_loop().create_future()
-                conversation.turn = None  # the end of the first program is not the turn's
+                conversation.turn = None  # the first program's exit must not end the turn
                 await conversation.end()
                 conversation.turn = self
         if self._error is not None:
             raise self._error
 
     def close(self, error: AppError | None) -> None:
-        """Put in what is missing of the message, then ``done``. Nothing can follow."""
+        """Write the chunks that complete the message, then ``done``. Nothing can follow."""
         if self._conversation is not None:
             self._conversation.turn = None
         how: Literal["error", "abort"] = "abort" if error is None else "error"
@@ -154,10 +154,10 @@ class Turn:
             self._emit(chunk)
         self._writer.finish(self.stream)
 
-    # What the adapter says
+    # Outputs of the adapter
 
     def apply(self, outs: Sequence[Out]) -> None:
-        """Carry out the adapter's outputs in their order."""
+        """Apply the adapter's outputs in order."""
         for out in outs:
             if self._next.done():
                 return  # nothing follows the end of a turn
@@ -186,7 +186,7 @@ class Turn:
                 case NotSteered(steer_id):
                     self._put({"type": "steer-refused", "steerId": steer_id})
                 case Fail(code, message):
-                    if not self._is_stopping:  # that a stopped program died is no failure
+                    if not self._is_stopping:  # a program that dies after a stop is no failure
                         self._put(error_event(code, message))
                 case Again(turn):
                     self._next.set_result(turn)
@@ -194,7 +194,7 @@ class Turn:
                     self._next.set_result(None)
 
     def crash(self, error: AppError) -> None:
-        """End the turn, unless it is over: the adapter or its program can't go on."""
+        """End the turn, unless it has ended: the adapter or its program can't continue."""
         if self._next.done():
             return
         self._error = error
@@ -203,7 +203,7 @@ class Turn:
             self._conversation.program.end()
 
     def _break(self, error: AppError) -> None:
-        """The journal took nothing more: what is left to say goes past its limit."""
+        """The journal refused an event: the final events are stored past its limit."""
         self.stream.is_forced = True
         self.crash(error)
 
@@ -226,17 +226,17 @@ class Turn:
     def _put(self, body: Body) -> None:
         self._writer.put(self.stream, body)
 
-    # What people say
+    # Input from people
 
     def answer(
         self, approval_id: str, decision: str, reason: str, answers: Answers | None = None
     ) -> None:
-        """Give a person's answer to the program; the same answer again changes nothing.
+        """Pass a person's answer to the program; the same answer again changes nothing.
 
         Raises:
-            UnknownApproval: the run doesn't ask that, or not any more.
-            AlreadyAnswered: it was answered the other way.
-            HarnessCrashed: the adapter failed on it; so has the turn.
+            UnknownApproval: the run has no such question, or no longer.
+            AlreadyAnswered: it has the opposite answer.
+            HarnessCrashed: the adapter failed on it, and with it the turn.
         """
         given = self._answers.get(approval_id)
         if given is None or (not given and self._next.done()):
@@ -248,13 +248,13 @@ class Turn:
         assert self._conversation is not None
         self._answers[approval_id] = decision
         answer = partial(self._conversation.adapter.answer, approval_id, decision, reason, answers)
-        self._carry_out(partial(self._noted_first, answer))
+        self._apply_input(partial(self._journal_first, answer))
 
-    def _noted_first(self, say: Callable[[], Sequence[Out]]) -> Sequence[Out]:
-        """Note that the answer is applied before the program is given it, and return the rest.
+    def _journal_first(self, say: Callable[[], Sequence[Out]]) -> Sequence[Out]:
+        """Journal that the answer is applied before the program gets it; return the other outputs.
 
-        If we die in between, the call was not made, and is not asked for again: should it have
-        been made, it would be made twice.
+        If we die in between, the call was not made and the question is not asked again. In the
+        other order, the call could be made twice.
         """
         outs = say()
         self.apply([out for out in outs if isinstance(out, Applied)])
@@ -262,13 +262,13 @@ class Turn:
         return [out for out in outs if not isinstance(out, Applied)]
 
     def steer(self, steer_id: str, message: Json) -> None:
-        """Give a person's message to the program; the same one again changes nothing.
+        """Pass a person's message to the program; the same one again changes nothing.
 
-        It is noted before it is given: whatever happens then, it is not given twice.
+        It is journalled first, so that no failure makes the program get it twice.
 
         Raises:
-            NotSteerable: there is no program yet, or its turn is over.
-            HarnessCrashed: the adapter failed on it; so has the turn.
+            NotSteerable: there is no program yet, or its turn has ended.
+            HarnessCrashed: the adapter failed on it, and with it the turn.
         """
         if steer_id in self._steers:
             return
@@ -277,11 +277,11 @@ class Turn:
         self._steers.add(steer_id)
         self._put({"type": "steer-taken", "steerId": steer_id})
         self._writer.flush()
-        if not self._next.done():  # the journal may just have refused it
-            self._carry_out(partial(self._conversation.adapter.steer, steer_id, message))
+        if not self._next.done():  # the journal may have refused the event above
+            self._apply_input(partial(self._conversation.adapter.steer, steer_id, message))
 
     async def stop(self, *, grace: float = INTERRUPT_GRACE) -> None:
-        """Stop the program: politely, then by signals to its group; returns when it has stopped.
+        """Stop the program: by request, then by signals to its group; returns once it has stopped.
 
         A program that obeys in time stays alive for the thread's next turn.
         """
@@ -289,22 +289,25 @@ class Turn:
         conversation = self._conversation
         if conversation is None or self._next.done():
             return
-        self._carry_out(conversation.adapter.interrupt)
+        self._apply_input(conversation.adapter.interrupt)
         await asyncio.wait([self._next], timeout=grace)
         if not self._next.done():
-            await conversation.end()  # its end reaches the adapter, which then says Done
+            await conversation.end()  # its exit reaches the adapter, which then returns Done
         if not self._next.done():
             self._next.set_result(None)
 
-    def _carry_out(self, say: Callable[[], Sequence[Out]]) -> None:
-        """Do what the adapter makes of a person's word.
+    def _apply_input(self, say: Callable[[], Sequence[Out]]) -> None:
+        """Apply the adapter's outputs for an answer, a message or a stop.
 
         Raises:
-            HarnessCrashed: it failed; the turn ends, for nobody would say the word again.
+            HarnessCrashed: it failed; the turn ends, because nobody would repeat the input.
         """
         try:
             self.apply(say())
         except Exception as exc:
-            logger.exception("The adapter failed on an answer or a stop.")
+            logger.exception(
+                "run %s: the adapter failed on an answer, a message or a stop, ending the turn",
+                self.stream.run_id,
+            )
             self.crash(HarnessCrashed())
             raise HarnessCrashed from exc

@@ -1,4 +1,4 @@
-"""Programs that wait for their thread's next turn, so that it need not start one."""
+"""Idle programs, kept for their thread's next turn so that it need not start one."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ IDLE_FOR = 300.0  # seconds
 MOST = 4  # an agent's program takes a few hundred megabytes
 
 
-class Warm:
-    """At most one waiting conversation for each thread."""
+class WarmPrograms:
+    """At most one idle conversation per thread."""
 
     def __init__(self, *, idle_for: float = IDLE_FOR, most: int = MOST) -> None:
         self._idle_for, self._most = idle_for, most
-        self._waiting: dict[str, tuple[Conversation, asyncio.TimerHandle]] = {}
+        self._idle: dict[str, tuple[Conversation, asyncio.TimerHandle]] = {}
 
     def __len__(self) -> int:
-        self._forget_the_dead()
-        return len(self._waiting)
+        self._drop_exited()
+        return len(self._idle)
 
     def take(self, thread_id: str) -> Conversation | None:
         """Return the thread's conversation, alive or not, and forget it."""
-        conversation, timer = self._waiting.pop(thread_id, (None, None))
+        conversation, timer = self._idle.pop(thread_id, (None, None))
         if timer is not None:
             timer.cancel()
         return conversation
 
     def keep(self, conversation: Conversation) -> None:
-        """Let the program wait; the one that has waited longest goes when there are too many."""
-        self._forget_the_dead()
+        """Keep the program; ends the one that has been idle longest if there are too many."""
+        self._drop_exited()
         if conversation.program is None or not conversation.program.is_alive:
             return
-        while len(self._waiting) >= self._most:
-            self._end(next(iter(self._waiting)))
+        while len(self._idle) >= self._most:
+            self._end(next(iter(self._idle)))
         timer = asyncio.get_running_loop().call_later(
             self._idle_for, self._end, conversation.thread_id
         )
-        self._waiting[conversation.thread_id] = (conversation, timer)
+        self._idle[conversation.thread_id] = (conversation, timer)
 
     async def close(self) -> None:
         """End them all."""
-        endings = [c.end() for thread_id in list(self._waiting) if (c := self.take(thread_id))]
+        endings = [c.end() for thread_id in list(self._idle) if (c := self.take(thread_id))]
         await asyncio.gather(*endings)
 
     def _end(self, thread_id: str) -> None:
@@ -50,8 +50,8 @@ class Warm:
         if conversation is not None and conversation.program is not None:
             conversation.program.end()
 
-    def _forget_the_dead(self) -> None:
-        for thread_id, (conversation, timer) in list(self._waiting.items()):
+    def _drop_exited(self) -> None:
+        for thread_id, (conversation, timer) in list(self._idle.items()):
             if conversation.program is None or not conversation.program.is_alive:
                 timer.cancel()
-                del self._waiting[thread_id]
+                del self._idle[thread_id]

@@ -1,4 +1,4 @@
-"""The working folder as the tools see it: once it is ready, and never what lies around it."""
+"""The working folder as the tools see it: only when it is ready, and nothing outside it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Protocol
 from mesh.lib.errors import AppError
 from sandboxes.daemon.files.tree import Tree
 
-WAIT = 10.0  # seconds that a tool waits for a checkout that is under way
+WAIT = 10.0  # seconds that a tool waits for a running checkout
 
 
 class NotReady(AppError):
     code = "not_ready"
     text = "The working folder is still being prepared."
-    hint = "Try again in a moment; the sandbox's events tell how far it is."
+    hint = "Try again in a moment; the sandbox's events show the progress."
     status = 409
 
 
@@ -24,7 +24,7 @@ class Checkout(Protocol):
 
 
 class Workplace:
-    """Gives the tree of the working folder; ``repo`` is where a checkout of ours lies."""
+    """Provides the tree of the working folder; ``repo`` is the path of Mesh's own checkout."""
 
     def __init__(self, checkout: Checkout, repo: Path) -> None:
         self._checkout = checkout
@@ -36,8 +36,8 @@ class Workplace:
         """Return the tree in which the agents of the sandbox work.
 
         Raises:
-            NotReady: it is still being made.
-            GitFailed: it can't be made.
+            NotReady: the folder is still being prepared.
+            GitFailed: the folder can't be prepared.
         """
         try:
             async with asyncio.timeout(WAIT):
@@ -45,7 +45,7 @@ class Workplace:
         except TimeoutError as exc:
             raise NotReady(notReady=True) from exc
         if self._tree is None or self._folder != folder:
-            # A person may work in a part of a repository; the rest of it is theirs, too.
+            # A person may work in a subfolder of a repository; the rest of it is theirs, too.
             top = self._repo if folder.is_relative_to(self._repo) else folder
             self._tree, self._folder = Tree(top, folder), folder
         return self._tree

@@ -1,4 +1,4 @@
-"""Numbers events, stores them, and only then shows them: the one way into a run's stream."""
+"""Numbers events, stores them, and only then publishes them: the one writer of run streams."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class JournalBroken(AppError):
 
     code = "journal_broken"
     text = "The sandbox could not write its journal."
-    hint = "Look whether this machine's disk is full."
+    hint = "Check whether this machine's disk is full."
     status = 507
 
 
 @dataclass(slots=True)
 class _Pending:
-    """One event on its way; ``more`` are deltas that arrived right behind it."""
+    """One event to be stored; ``more`` are the deltas that directly follow it."""
 
     stream: RunStream
     body: Body
@@ -46,10 +46,10 @@ class _Pending:
 
 
 class Writer:
-    """Gathers what all runs say in one turn of the event loop, and commits it at once.
+    """Collects the events of all runs in one turn of the event loop, and commits them together.
 
-    The busier the sandbox, the more is gathered while the previous commit was being written,
-    and adjacent deltas of one part become one event. Nothing ever waits for more to come.
+    The busier the sandbox, the more events collect while the previous commit is written, and
+    adjacent deltas of one part become one event. No event waits for more to come.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -60,7 +60,7 @@ class Writer:
         self._scheduled: asyncio.Handle | None = None
 
     def put(self, stream: RunStream, body: Body) -> None:
-        """Add an event to a run; dropped when the run is over."""
+        """Add an event to a run; dropped when the run has ended."""
         if stream.is_closing:
             return
         part = part_of_delta(body)
@@ -78,7 +78,7 @@ class Writer:
             self._scheduled = asyncio.get_running_loop().call_soon(self.flush)
 
     def finish(self, stream: RunStream) -> None:
-        """Add the run's last event, store everything, and note that the run is over."""
+        """Add the run's last event, store everything pending, and mark the run as done."""
         if stream.is_closing:
             return
         self.put(stream, DONE)
@@ -98,7 +98,7 @@ class Writer:
         except JournalFull as exc:
             self._store_without_the_greedy(pending, exc)
         except sqlite3.Error as exc:
-            logger.exception("The journal could not be written.")
+            logger.exception("writing the journal failed, ending the runs whose events were lost")
             for stream in {entry.stream for entry in pending}:
                 _broken(stream, JournalBroken(f"The sandbox could not write its journal: {exc}."))
 
@@ -122,23 +122,23 @@ class Writer:
         self.checkpoints.look()
 
     def _store_without_the_greedy(self, pending: list[_Pending], error: JournalFull) -> None:
-        """Store run by run what still fits; a run that no longer fits is told so."""
+        """Store run by run what still fits; a run that no longer fits is ended with ``error``."""
         for stream in {entry.stream for entry in pending}:
             mine = [entry for entry in pending if entry.stream is stream]
             try:
-                # How a run ended is always kept, however full the journal is.
+                # How a run ended is stored even in a full journal.
                 self._store(mine, force=stream.is_closing or stream.is_forced)
             except JournalFull:
                 _broken(stream, error)
 
     async def close(self) -> None:
-        """Store what is left, and wait for the checkpoint that is running."""
+        """Store what is pending, and wait for a running checkpoint."""
         self.flush()
         await self.checkpoints.settled()
 
 
 def _broken(stream: RunStream, error: AppError) -> None:
     if stream.is_closing:
-        stream.cut()  # not even its last words could be kept
+        stream.cut()  # not even its final events could be stored
     elif stream.on_broken is not None:
         stream.on_broken(error)

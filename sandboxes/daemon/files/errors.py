@@ -1,4 +1,4 @@
-"""What the file tools refuse, and how the system's refusals are told."""
+"""What the file tools refuse, and how the system's errors are translated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mesh.lib.errors import AppError
 class PathOutside(AppError):
     code = "path_outside"
     text = "The path leads out of the working folder."
-    hint = "Name a path inside of it, relative or absolute."
+    hint = "Give a path inside it, relative or absolute."
 
 
 class GitFolder(AppError):
@@ -24,31 +24,31 @@ class GitFolder(AppError):
 
 class BadPath(AppError):
     code = "bad_path"
-    text = "That can't be the path of a file."
-    hint = "Name a path inside the working folder."
+    text = "That is not a valid file path."
+    hint = "Give a path inside the working folder."
 
 
 class NoSuchFile(AppError):
     code = "no_such_file"
     text = "There is nothing at that path."
-    hint = "Look with glob what is there."
+    hint = "Use glob to see which files exist."
 
 
 class IsADirectory(AppError):
     code = "is_a_directory"
-    text = "A folder is at that path."
-    hint = "Name a file; glob lists what is in a folder."
+    text = "That path is a folder."
+    hint = "Give a file's path; glob lists the files of a folder."
 
 
 class NotADirectory(AppError):
     code = "not_a_directory"
-    text = "A part of the path, or the path, is not a folder."
-    hint = "Look with glob what is there."
+    text = "The path, or a part of it, is not a folder."
+    hint = "Use glob to see which files exist."
 
 
 class NotAFile(AppError):
     code = "not_a_file"
-    text = "At that path is neither a file nor a folder."
+    text = "That path is neither a file nor a folder."
     hint = "Pipes, sockets and devices can't be read or written here."
 
 
@@ -62,46 +62,46 @@ class AlreadyExists(AppError):
 class NotPermitted(AppError):
     code = "not_permitted"
     text = "The system does not permit that."
-    hint = "Look at the owner and the mode of the file."
+    hint = "Check the owner and the mode of the file."
     status = 403
 
 
 class DiskFull(AppError):
     code = "disk_full"
     text = "The disk is full."
-    hint = "Make room on that machine, then try again."
+    hint = "Free space on that machine, then try again."
     status = 507
 
 
 class FileTooLarge(AppError):
     code = "file_too_large"
-    text = "The file is larger than what can be read or edited at once."
-    hint = "Look for the part you need with grep, or take it with bash: sed -n, head, tail."
+    text = "The file is too large to be read or edited in one piece."
+    hint = "Find the part you need with grep, or read it with bash: sed -n, head, tail."
     status = 413
 
 
 class BinaryFile(AppError):
     code = "binary_file"
     text = "The file is binary: it has a NUL byte near its beginning."
-    hint = "Look at it with bash: file, xxd, strings."
+    hint = "Inspect it with bash: file, xxd, strings."
 
 
 class NothingToReplace(AppError):
     code = "no_match"
     text = "old_string does not occur in the file."
-    hint = "Read the file again: spaces, tabs and line ends must be the same."
+    hint = "Read the file again: spaces, tabs and line endings must match."
 
 
 class Ambiguous(AppError):
     code = "several_matches"
     text = "old_string occurs more than once."
-    hint = "Give more of the lines around it, or set replace_all."
+    hint = "Include more of the surrounding lines, or set replace_all."
 
 
 class BadPattern(AppError):
     code = "bad_pattern"
-    text = "The pattern can't be read."
-    hint = "Escape what is meant as it stands, such as \\( or \\[."
+    text = "The pattern is invalid."
+    hint = "Escape characters that are meant literally, such as \\( or \\[."
 
 
 class GrepFailed(AppError):
@@ -114,7 +114,7 @@ class GrepFailed(AppError):
 class SearchTooLong(AppError):
     code = "search_timeout"
     text = "The search took longer than 30 s."
-    hint = "Search in a smaller folder, or for something more exact."
+    hint = "Search in a smaller folder, or for something more specific."
     status = 504
 
 
@@ -132,7 +132,7 @@ _OF_THE_SYSTEM: dict[int, type[AppError]] = {
     errno.ENAMETOOLONG: BadPath,
     errno.EINVAL: BadPath,
     errno.EXDEV: BadPath,
-    # A link stands where none stood a moment ago; whoever put it there is not followed.
+    # A symbolic link appeared here a moment ago; it is not followed.
     errno.ELOOP: PathOutside,
     errno.ENXIO: NotAFile,
 }
@@ -140,7 +140,7 @@ _OF_THE_SYSTEM: dict[int, type[AppError]] = {
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise the system's refusals as ours, which name no path of the machine."""
+    """Raise OSErrors as ours, which do not show the machine's paths."""
     try:
         yield
     except OSError as exc:

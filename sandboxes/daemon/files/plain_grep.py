@@ -1,4 +1,4 @@
-"""A small search for machines without ripgrep: the same answers, more slowly.
+"""A small search for machines without ripgrep: the same results, more slowly.
 
 ``python -m sandboxes.daemon.files.plain_grep WHAT WHERE``: WHAT is JSON, WHERE is ``.`` for all
 files below the working folder or ``-`` for stdin. Prints as ``rg --null`` does.
@@ -21,13 +21,13 @@ PROBE_BYTES = 8 * 1024
 
 
 def main() -> int:
-    """Search; 0 when something was found, 1 when not, 2 when the pattern can't be read."""
+    """Search; return 0 for a match, 1 for none, 2 for an invalid pattern."""
     wanted = json.loads(sys.argv[1])
     try:
         fits = re.compile(wanted["pattern"], re.IGNORECASE if wanted["ignoreCase"] else 0).search
         takes = _taker(wanted["glob"])
     except (re.error, ValueError, RecursionError) as exc:
-        print(f"regex or glob can't be read: {exc}", file=sys.stderr)
+        print(f"invalid regex or glob: {exc}", file=sys.stderr)
         return 2
     found = False
     for name, data in _stdin() if sys.argv[2] == "-" else _files(takes):
@@ -56,14 +56,14 @@ def _files(takes: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
         try:
             file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=here)
         except OSError:
-            continue  # a link, gone, or not for us
+            continue  # a link, gone, or not readable
         with os.fdopen(file, "rb") as stream:
             if os.fstat(stream.fileno()).st_size <= MOST_BYTES:
                 yield path, stream.read(MOST_BYTES)
 
 
 def _tell(name: str, data: bytes, fits: Callable[[str], object], wanted: dict[str, Any]) -> bool:
-    """Print what is to be told of one file; say whether anything fits."""
+    """Print the matches of one file; return whether there are any."""
     if b"\0" in data[:PROBE_BYTES]:
         return False
     lines = data.decode(errors="replace").splitlines()
@@ -102,4 +102,4 @@ if __name__ == "__main__":
         sys.stdout.flush()
     except BrokenPipeError:
         code = 0
-    os._exit(code)  # whoever reads may have had enough: nothing more is to be flushed
+    os._exit(code)  # the reader may have closed the pipe: don't flush

@@ -1,4 +1,4 @@
-"""The routes of the file tools: each reads its fields, calls one tool on a thread, answers."""
+"""The routes of the file tools: each parses its fields and calls one tool on a worker thread."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Tool = Callable[[FileTools, Fields], Call]
 
 
 def routes(prefix: str, workplace: Workplace, on_change: Callable[[str], None]) -> list[Route]:
-    """Return the routes over the working folder; ``on_change`` is told what was changed."""
+    """Return the routes over the working folder; ``on_change`` gets each changed path."""
     changing = threading.Lock()
     return [
         Route(f"{prefix}/{name}", _endpoint(name, workplace, changing, on_change), methods=["POST"])
@@ -102,5 +102,5 @@ TOOLS: dict[str, Tool] = {
     "mkdir": lambda tools, body: partial(tools.mkdir, body.path()),
     "rename": lambda tools, body: partial(tools.rename, body.path("from"), body.path("to")),
 }
-# The fields that name what a tool has changed.
+# The fields with the paths that a tool changes.
 CHANGES = {"write": ["path"], "edit": ["path"], "unlink": ["path"], "rename": ["from", "to"]}

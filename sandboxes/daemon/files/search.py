@@ -1,7 +1,7 @@
-"""Finds files by name and by content. Blocking: for a thread.
+"""Finds files by name and by content. Blocking: for a worker thread.
 
-Contents are searched by ``rg`` where it is installed, else by a small program of our own: a
-process in both cases, because an expression may take for ever.
+Contents are searched by ``rg`` if it is installed, else by a small program of our own: a process
+in both cases, because an expression may take forever.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ GLOB_LIMIT, GLOB_MOST = 1000, 10_000
 GREP_LIMIT, GREP_MOST = 250, 2000  # lines of an answer
 WALK_LIMIT = 500_000  # files looked at by one glob
 SECONDS = 30.0
-COLUMNS = 500  # of a line that is shown
+COLUMNS = 500  # shown of one line
 
 Mode = Literal["files", "count", "content"]
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is looked for: an expression, in which files, and what is told of them."""
+    """A search: the expression, the files to search, and the form of the result."""
 
     pattern: str
     mode: str = "files"
@@ -52,15 +52,15 @@ class Search:
 
 
 def glob(tree: Tree, pattern: str, *, path: str = "", limit: int = GLOB_LIMIT) -> dict[str, Any]:
-    """Return the files below ``path`` that fit, their paths as seen from there.
+    """Return the matching files below ``path``, relative to it.
 
     Raises:
-        BadPattern: the pattern can't be one; also all that ``Tree.open_folder`` raises.
+        BadPattern: the pattern is invalid; also everything that ``Tree.open_folder`` raises.
     """
     try:
         fits = matcher(pattern)
     except ValueError as exc:
-        raise BadPattern(f"The pattern can't be read: {exc}.") from exc
+        raise BadPattern(f"The pattern is invalid: {exc}.") from exc
     found: list[str] = []
     looked_at = 0
     with tree.open_folder(path) as (folder, _):
@@ -76,11 +76,11 @@ def glob(tree: Tree, pattern: str, *, path: str = "", limit: int = GLOB_LIMIT) -
 
 
 def grep(tree: Tree, search: Search, *, path: str = "") -> dict[str, Any]:
-    """Return the lines of the answer, and whether there are more.
+    """Return the lines of the result, and whether there are more.
 
     Raises:
-        BadPattern: the expression can't be read.
-        GrepFailed, SearchTooLong: as they say; also all that ``Tree.at`` raises.
+        BadPattern: the expression is invalid.
+        GrepFailed, SearchTooLong: as their texts say; also everything that ``Tree.at`` raises.
     """
     argv = _rg(search) if shutil.which("rg") else _own(search)
     lines: list[str] = []
@@ -99,7 +99,7 @@ def grep(tree: Tree, search: Search, *, path: str = "") -> dict[str, Any]:
 
 @contextmanager
 def _scope(tree: Tree, path: str) -> Iterator[tuple[Path, int | None, str]]:
-    """Give the folder to start in, a file to search instead, and what its name is told as."""
+    """Yield the folder to start in, a file to search instead, and that file's shown name."""
     try:
         with tree.open_folder(path) as (folder, _):
             yield path_of(folder), None, path.rstrip("/")
@@ -133,7 +133,7 @@ def _rg(search: Search) -> list[str]:
 
 
 def _own(search: Search) -> list[str]:
-    wanted = {
+    request = {
         "pattern": search.pattern,
         "mode": search.mode,
         "glob": search.glob,
@@ -141,7 +141,7 @@ def _own(search: Search) -> list[str]:
         "context": search.context,
         "columns": COLUMNS,
     }
-    return launch.command("sandboxes.daemon.files.plain_grep", json.dumps(wanted))
+    return launch.command("sandboxes.daemon.files.plain_grep", json.dumps(request))
 
 
 @contextmanager
@@ -178,7 +178,7 @@ def _started(argv: list[str], cwd: Path, file: int | None) -> Iterator[subproces
 
 
 def _records(stdout: IO[bytes], mode: str) -> Iterator[bytes]:
-    """Yield what is told of each file or line; ``name NUL what`` for the latter."""
+    """Yield a record for each file or line; ``name NUL text`` for a line."""
     if mode != "files":
         yield from stdout
         return
@@ -189,7 +189,7 @@ def _records(stdout: IO[bytes], mode: str) -> Iterator[bytes]:
 
 
 def _line(record: bytes, label: str) -> str | None:
-    """Return the record as people read it: ``path:number:text``; ``None`` for none of ours."""
+    """Return the record as ``path:number:text``; ``None`` if it is not one of ours."""
     text = record.decode(errors="replace").rstrip("\r\n")
     name, mark, what = text.partition("\0")
     if not mark and "\n" in text:
@@ -205,11 +205,11 @@ def _line(record: bytes, label: str) -> str | None:
 
 
 def _judge(process: subprocess.Popen[bytes], lines: list[str]) -> None:
-    """Raise when the search failed and found nothing; what it found in spite of it is kept."""
+    """Raise if the search failed and found nothing; partial results are kept."""
     assert process.stderr is not None
     said = process.stderr.read(4000).decode(errors="replace").strip()
     if process.wait() in (0, 1) or lines:
         return
     if "regex" in said or "glob" in said:
-        raise BadPattern(f"The pattern can't be read: {said.splitlines()[-1]}")
+        raise BadPattern(f"The pattern is invalid: {said.splitlines()[-1]}")
     raise GrepFailed(f"The search failed: {said[-300:]}" if said else "")

@@ -1,4 +1,4 @@
-"""Reads and changes files of the working folder. Blocking: for a thread."""
+"""Reads and changes files of the working folder. Blocking: for a worker thread."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from sandboxes.daemon.files.errors import (
 from sandboxes.daemon.files.tree import Spot, Tree, check_file
 
 MIB = 1024 * 1024
-TEXT_LIMIT = 10 * MIB  # of a file that is read as text, or edited
+TEXT_LIMIT = 10 * MIB  # of a file to read as text or to edit
 IMAGE_LIMIT = 5 * MIB
-LINES = 2000  # read unless told otherwise
-CONTENT_LIMIT = 256 * 1024  # characters of one answer; an agent can't make use of more
-PROBE_BYTES = 8 * 1024  # in which a binary file has a NUL
-OURS = ".mesh-"  # begins the names of files on their way to their place
+LINES = 2000  # read by default
+CONTENT_LIMIT = 256 * 1024  # characters of one response; an agent can't use more
+PROBE_BYTES = 8 * 1024  # searched for the NUL of a binary file
+OURS = ".mesh-"  # prefix of temporary files that replace others
 
 Answer = dict[str, Any]
 
@@ -41,14 +41,14 @@ _IMAGES = (
 
 
 class FileTools:
-    """The tools over one tree; ``changing`` is held by whoever changes, so no two edits cross."""
+    """The tools over one tree; each change holds ``changing``, so that edits don't interleave."""
 
     def __init__(self, tree: Tree, changing: threading.Lock) -> None:
         self.tree = tree
         self._changing = changing
 
     def read(self, path: str, *, offset: int = 1, limit: int = LINES) -> Answer:
-        """Return ``limit`` numbered lines from line ``offset`` on, or an image in base64.
+        """Return ``limit`` numbered lines from line ``offset``, or an image in base64.
 
         Raises:
             NoSuchFile, IsADirectory, NotAFile, PathOutside, BinaryFile, FileTooLarge.
@@ -65,20 +65,20 @@ class FileTools:
         return _numbered(raw.decode(errors="replace"), offset, limit)
 
     def write(self, path: str, content: str) -> Answer:
-        """Put ``content`` into the file, which is made, with its folders, if it isn't there."""
+        """Write ``content`` into the file; it and its folders are created if missing."""
         data = _encoded("content", content)
         with self._changing, self.tree.at(path, make_parents=True) as spot:
             _replace(spot, data)
         return {"ok": True, "bytesWritten": len(data)}
 
     def edit(self, path: str, old: str, new: str, *, everywhere: bool = False) -> Answer:
-        """Replace the one place where ``old`` stands by ``new``, or with ``everywhere`` all.
+        """Replace the one occurrence of ``old`` with ``new``; with ``everywhere``, all of them.
 
-        Bytes that are no UTF-8 stay as they are.
+        Bytes that are not UTF-8 stay as they are.
 
         Raises:
             BadInput: ``old`` is empty, or the same as ``new``.
-            NothingToReplace, Ambiguous: it stands nowhere, or in several places.
+            NothingToReplace, Ambiguous: it occurs nowhere, or more than once.
             BinaryFile, FileTooLarge, …: as for ``read``.
         """
         if not old:
@@ -98,7 +98,7 @@ class FileTools:
         return {"ok": True, "replacements": count, "content": raw.decode(errors="replace")}
 
     def unlink(self, path: str) -> Answer:
-        """Remove a file, or a link itself; ``existed`` says whether it was there. Repeatable."""
+        """Remove a file, or a link itself; ``existed`` says if it existed. Safe to repeat."""
         try:
             with self._changing, self.tree.at(path, follow=False) as spot:
                 if not spot.name or stat.S_ISDIR(spot.facts().st_mode):
@@ -109,7 +109,7 @@ class FileTools:
         return {"ok": True, "existed": True}
 
     def mkdir(self, path: str) -> Answer:
-        """Make a folder and those above it; ``existed`` says whether it was there. Repeatable.
+        """Make a folder and its parents; ``existed`` says if it existed. Safe to repeat.
 
         Raises:
             AlreadyExists: something else is at that path.
@@ -125,17 +125,17 @@ class FileTools:
         return {"ok": True, "existed": True}
 
     def rename(self, source: str, target: str) -> Answer:
-        """Give a file or folder another path, whose folders are made.
+        """Move a file or folder to another path, whose folders are created.
 
         Raises:
             NoSuchFile: nothing is at ``source``.
             AlreadyExists: something is at ``target``.
         """
         with self._changing, self.tree.at(source, follow=False) as old:
-            old.facts()  # before folders are made for nothing
+            old.facts()  # fails before folders are created for nothing
             with self.tree.at(target, follow=False, make_parents=True) as new:
                 if not old.name or not new.name:
-                    raise BadPath("The working folder itself stays where it is.")
+                    raise BadPath("The working folder itself can't be moved.")
                 if _exists(new):
                     raise AlreadyExists
                 os.rename(old.name, new.name, src_dir_fd=old.folder, dst_dir_fd=new.folder)
@@ -151,7 +151,7 @@ def _exists(spot: Spot) -> bool:
 
 
 def _replace(spot: Spot, data: bytes) -> None:
-    """Put ``data`` at the spot in one step: who reads meanwhile sees the old or the new."""
+    """Replace the file's content atomically: readers see the old or the new one."""
     if not spot.name:
         raise IsADirectory
     mode = None
@@ -192,7 +192,7 @@ def _check_text(head: bytes, size: int) -> None:
 
 
 def _rest(file: int, limit: int) -> bytes:
-    """Return what follows in the file; it may have grown since it was measured."""
+    """Return the rest of the file; it may have grown since it was measured."""
     parts, size = [], 0
     while part := os.read(file, MIB):
         parts.append(part)
@@ -206,7 +206,7 @@ def _encoded(name: str, text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as exc:
-        raise BadInput(f"{name} has half a character in it.", detail=name) from exc
+        raise BadInput(f"{name} contains half a surrogate pair.", detail=name) from exc
 
 
 def _image_kind(head: bytes) -> str:
@@ -223,11 +223,11 @@ def _image(kind: str, data: bytes) -> Answer:
 def _numbered(text: str, offset: int, limit: int) -> Answer:
     lines = text.split("\n")
     if lines[-1] == "":
-        lines.pop()  # the end of the last line is not the beginning of another
+        lines.pop()  # the last line feed does not start another line
     shown: list[str] = []
     room = CONTENT_LIMIT
-    wanted = lines[offset - 1 : offset - 1 + limit]
-    for number, line in enumerate(wanted, start=offset):
+    selected = lines[offset - 1 : offset - 1 + limit]
+    for number, line in enumerate(selected, start=offset):
         numbered = f"{number}\t{line.removesuffix(chr(13))}"
         room -= len(numbered) + 1
         if room < 0:

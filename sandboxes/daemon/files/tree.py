@@ -1,8 +1,7 @@
-"""Paths inside one folder, walked so that nothing leads out of it.
+"""Paths inside one folder, resolved so that none leads out of it.
 
-Each part of a path is opened below the folder before it, and never through a link: links are
-read and walked by ourselves. So what was checked is what is opened, whatever is swapped for
-what meanwhile.
+Each part of a path is opened relative to the folder before it, and never through a link: links are
+read and resolved here. So the checked file is the opened one, even if names are swapped meanwhile.
 """
 
 from __future__ import annotations
@@ -36,24 +35,24 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where a path leads: an open folder, and a name in it; without a name the folder itself."""
+    """The target of a path: an open folder and a name in it; without a name the folder itself."""
 
     folder: int
     name: str
-    path: str  # from the top, with slashes; empty for the top
+    path: str  # relative to the top, with slashes; empty for the top
 
     def open(self, flags: int = os.O_RDONLY, mode: int = 0o666) -> int:
-        """Open what is there, if it is not a link; a pipe does not make us wait."""
+        """Open the target unless it is a link; a pipe does not block."""
         flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         return os.open(self.name or ".", flags, mode, dir_fd=self.folder)
 
     def facts(self) -> os.stat_result:
-        """Return what the system knows of what is there, of a link itself."""
+        """Return the target's stat; for a link, its own."""
         return os.stat(self.name or ".", dir_fd=self.folder, follow_symlinks=False)
 
 
 class Tree:
-    """The folder ``top``; relative paths begin at ``base``, which is ``top`` or below."""
+    """The folder ``top``; relative paths start at ``base``, which is ``top`` or below."""
 
     def __init__(self, top: Path, base: Path | None = None) -> None:
         self.top = top.resolve()
@@ -64,14 +63,14 @@ class Tree:
 
     @contextmanager
     def at(self, path: str, *, follow: bool = True, make_parents: bool = False) -> Iterator[Spot]:
-        """Give where ``path`` leads; what is there need not exist, its folder must.
+        """Yield the target of ``path``; it need not exist, but its folder must.
 
         ``follow`` says whether a link at the very end is followed.
 
         Raises:
-            PathOutside: it leads out of ``top``, by itself or by a link.
-            GitFolder: it leads into what is git's, by any name that git takes for its own.
-            BadPath, NoSuchFile, NotADirectory, NotPermitted: as they say.
+            PathOutside: it leads out of ``top``, directly or through a link.
+            GitFolder: it leads into git's folder, by any name that git accepts for it.
+            BadPath, NoSuchFile, NotADirectory, NotPermitted: as their texts say.
         """
         with translated(), _Walk(self.top) as walk:
             parts = self._parts(path)
@@ -80,10 +79,10 @@ class Tree:
 
     @contextmanager
     def open_folder(self, path: str) -> Iterator[tuple[int, str]]:
-        """Give a descriptor of the folder at ``path``, and its path from the top.
+        """Yield a descriptor of the folder at ``path``, and its path relative to the top.
 
         Raises:
-            NotADirectory: it is none; also all that ``at`` raises.
+            NotADirectory: it is no folder; also everything that ``at`` raises.
         """
         with self.at(path) as spot:
             folder = spot.open(os.O_RDONLY | os.O_DIRECTORY)
@@ -94,10 +93,10 @@ class Tree:
 
     @contextmanager
     def open_file(self, path: str) -> Iterator[tuple[int, str]]:
-        """Give a descriptor of the file at ``path`` for reading, and its path from the top.
+        """Yield a descriptor for reading the file at ``path``, and its path relative to the top.
 
         Raises:
-            IsADirectory, NotAFile: it is none; also all that ``at`` raises.
+            IsADirectory, NotAFile: it is no file; also everything that ``at`` raises.
         """
         with self.at(path) as spot:
             file = spot.open()
@@ -119,7 +118,7 @@ class Tree:
         return [*self._base, *_split(path)]
 
     def _inside(self, path: str) -> list[str]:
-        """Return the parts of an absolute path from the top on."""
+        """Return the parts of an absolute path relative to the top."""
         for top in (self.top, self._as_given):
             if Path(path).is_relative_to(top):
                 return _split(str(Path(path).relative_to(top)))
@@ -140,7 +139,7 @@ class Tree:
             if target is not None:
                 links += 1
                 if links > MOST_LINKS:
-                    raise BadPath("The path's links go round in a circle.")
+                    raise BadPath("The path's links form a loop.")
                 if target.startswith("/"):
                     walk.back_to_the_top()
                     ahead.extendleft(reversed(self._inside(target)))
@@ -154,7 +153,7 @@ class Tree:
 
 
 class _Walk:
-    """The open folders from the top to where we are."""
+    """The open folders from the top to the current one."""
 
     def __init__(self, top: Path) -> None:
         self._folders = [os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)]
@@ -178,7 +177,7 @@ class _Walk:
             try:
                 os.mkdir(name, dir_fd=self.folder)
             except FileExistsError:
-                pass  # then it is opened, if it is a folder
+                pass  # it is opened below, if it is a folder
         self._folders.append(os.open(name, _FOLDER, dir_fd=self.folder))
         self.names.append(name)
 
@@ -194,14 +193,14 @@ class _Walk:
 
 
 def path_of(folder: int) -> Path:
-    """Return a path that leads to the open folder itself, whatever has its name by now."""
+    """Return a path to the open folder itself, even if its name has changed."""
     if sys.platform == "darwin":
         return Path(os.fsdecode(fcntl(folder, F_GETPATH, bytes(1024)).rstrip(b"\0")))
     return Path(f"/proc/self/fd/{folder}")
 
 
 def check_file(facts: os.stat_result) -> None:
-    """Raise unless the facts are of a plain file."""
+    """Raise unless the stat is of a regular file."""
     if stat.S_ISDIR(facts.st_mode):
         raise IsADirectory
     if not stat.S_ISREG(facts.st_mode):
@@ -216,4 +215,4 @@ def _link(folder: int, name: str) -> str | None:
     try:
         return os.readlink(name, dir_fd=folder)
     except OSError:
-        return None  # no link, or nothing at all: whoever opens it finds out
+        return None  # no link, or nothing at all: opening it will tell

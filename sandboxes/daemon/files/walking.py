@@ -1,7 +1,6 @@
-"""Which files there are below a folder, and which of them a pattern means.
+"""Lists the files below a folder, and matches them against a pattern.
 
-Only the standard library and one small module: the search in a process of its own starts with
-these alone.
+Imports only the standard library and one small module, so that the search process starts fast.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from mesh.lib.git_names import is_git_name
 
-# Made by programs, or secret: never looked into unless the search begins there.
+# Generated or secret: skipped unless the search starts there.
 EXCLUDED = frozenset(
     {
         *("node_modules", ".git", ".next", "dist", "build", ".turbo", ".cache"),
@@ -25,11 +24,11 @@ MOST_ALTERNATIVES = 100
 
 
 def is_excluded(name: str) -> bool:
-    """Say whether a folder of that name is not looked into."""
+    """Return whether folders of that name are skipped."""
     return name in EXCLUDED or is_git_name(name)
 
 
-_Part = Callable[[str], object] | None  # None stands for **: any folders, or none
+_Part = Callable[[str], object] | None  # None stands for **: any number of folders
 
 
 def walk(folder: int) -> Iterator[str]:
@@ -42,41 +41,41 @@ def walk(folder: int) -> Iterator[str]:
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
-    """Return what says whether a path fits: ``*``, ``?``, ``[a-z]``, ``{a,b}`` and ``**``.
+    """Return a function that matches paths: ``*``, ``?``, ``[a-z]``, ``{a,b}`` and ``**``.
 
     Raises:
-        ValueError: it has too many alternatives.
+        ValueError: the pattern has too many alternatives.
     """
     alternatives = [_parts_of(one) for one in _without_braces(pattern)]
 
     def fits(path: str) -> bool:
         parts = path.split("/")
-        return any(_fits(wanted, parts) for wanted in alternatives)
+        return any(_fits(pattern, parts) for pattern in alternatives)
 
     return fits
 
 
 def _parts_of(pattern: str) -> list[_Part]:
     parts = [part for part in pattern.split("/") if part not in ("", ".")]
-    # fnmatch's expressions never try a way twice, so that no pattern takes for ever.
+    # fnmatch's expressions do not backtrack, so that no pattern takes forever.
     return [None if p == "**" else re.compile(fnmatch.translate(p)).match for p in parts]
 
 
-def _fits(wanted: list[_Part], parts: list[str]) -> bool:
+def _fits(pattern: list[_Part], parts: list[str]) -> bool:
     at, star, mark, index = 0, -1, 0, 0
     while index < len(parts):
-        part = wanted[at] if at < len(wanted) else _never
+        part = pattern[at] if at < len(pattern) else _never
         if part is None:
             star, mark = at, index
             at += 1
         elif part(parts[index]):
             at, index = at + 1, index + 1
-        elif star >= 0:  # the last ** takes one folder more
+        elif star >= 0:  # let the last ** match one more folder
             mark += 1
             at, index = star + 1, mark
         else:
             return False
-    return all(part is None for part in wanted[at:])
+    return all(part is None for part in pattern[at:])
 
 
 def _never(_: str) -> bool:

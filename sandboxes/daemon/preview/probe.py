@@ -1,4 +1,4 @@
-"""Looks whether the dev server answers: each second while it starts, seldom once it runs."""
+"""Probes the dev server: every second while it starts, less often once it runs."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from sandboxes.daemon.events import Events
 from sandboxes.daemon.preview.rules import is_html
 from sandboxes.daemon.setup.setup import Setup
 
-SECONDS = 5.0  # for one answer
+SECONDS = 5.0  # for one response
 STARTING_EVERY, RUNNING_EVERY = 1.0, 30.0
-ALERT = 10  # looks at the quicker pace after news of the server
-MISSES = 3  # in a row, until a server that ran counts as crashed
+ALERT = 10  # probes at the faster pace after news of the server
+MISSES = 3  # in a row, after which a running server counts as crashed
 LOOPBACKS = ("127.0.0.1", "::1")
 _CLOSING = ((b"connection", b"close"),)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A server that answered, whatever it said."""
+class ProbeResult:
+    """A server that answered, with any status."""
 
     loopback: str
     is_html: bool
 
 
-async def look(port: int) -> Seen | None:
-    """Return what answers HEAD / on the port, in five seconds; ``None`` when nothing does."""
+async def look(port: int) -> ProbeResult | None:
+    """Return what answers HEAD / on the port within five seconds; ``None`` if nothing does."""
     for loopback in LOOPBACKS:
         pool = Pool(port, loopback=loopback)
         try:
@@ -39,19 +39,19 @@ async def look(port: int) -> Seen | None:
             continue
         answer.close()
         pool.close()
-        return Seen(loopback, is_html(answer.headers))
+        return ProbeResult(loopback, is_html(answer.headers))
     return None
 
 
 class Probe:
-    """Promotes the setup from starting to running, and from running to crashed and back."""
+    """Moves the setup from starting to running, and from running to crashed and back."""
 
     def __init__(self, setup: Setup, events: Events) -> None:
         self._server, self._events = setup.server, events
         self._phases = setup.phases
         self._work: asyncio.Task[None] | None = None
         self._soon = asyncio.Event()
-        self._ran_at: int | None = None  # the port at which it was seen last
+        self._ran_at: int | None = None  # the port that answered last
         self._alert = 0
         self.on_up: Callable[[], None] = lambda: None
         self.loopback = LOOPBACKS[0]
@@ -59,19 +59,19 @@ class Probe:
         setup.server.on_news = self.look_now
 
     def begin(self) -> None:
-        """Look at a server that is being started; what was known of the one before is over."""
+        """Probe a server that is being started, and forget the one before."""
         self.stop()
         self._ran_at = None
-        what = "looking whether the dev server answers"
+        what = "probing the dev server"
         self._work = run_in_background(keep_running(self._watch, what=what), what=what)
 
     def stop(self) -> None:
-        """Look no more. Safe to repeat."""
+        """Stop probing. Safe to repeat."""
         if self._work is not None:
             self._work.cancel()
 
     def look_now(self) -> None:
-        """Find out at once, and for a while more often: a preview has failed, or there is news."""
+        """Probe now, and more often for a while: a preview failed, or the server has news."""
         self._alert = ALERT
         self._soon.set()
 
@@ -81,7 +81,7 @@ class Probe:
             port = self._server.port
             seen = await look(port) if port is not None else None
             if port != self._server.port:
-                continue  # announced meanwhile: what was seen is of another
+                continue  # another port was announced meanwhile: probe that one
             if seen is None and (seen := await self._look_elsewhere()):
                 port = self._server.port
             if seen is not None:
@@ -94,32 +94,32 @@ class Probe:
             self._alert = max(0, self._alert - 1)
             await self._wait(STARTING_EVERY if misses or self._alert else RUNNING_EVERY)
 
-    async def _look_elsewhere(self) -> Seen | None:
-        """Follow the server to where it said later that it is, if something answers there."""
+    async def _look_elsewhere(self) -> ProbeResult | None:
+        """Switch to the port that the server announced later, if something answers there."""
         port = self._server.moved_to
         seen = await look(port) if port is not None else None
         if seen is None or port != self._server.moved_to:
             return None
         self._server.port, self._server.moved_to = port, None
-        self._tell_up(port, seen)
+        self._publish_up(port, seen)
         return seen
 
-    def _is_up(self, port: int | None, seen: Seen) -> None:
+    def _is_up(self, port: int | None, seen: ProbeResult) -> None:
         self.loopback = seen.loopback
         kind = self._phases.kind
         if kind == "running" or (kind == "crashed" and port != self._ran_at):
             return
-        self._tell_up(port, seen)
+        self._publish_up(port, seen)
 
-    def _tell_up(self, port: int | None, seen: Seen) -> None:
+    def _publish_up(self, port: int | None, seen: ProbeResult) -> None:
         self._ran_at = port
-        self._events.tell_reload()
+        self._events.publish_reload()
         self._phases.enter("running", port=port, htmlSupport=seen.is_html)
         self.on_up()
 
     def _is_down(self, port: int | None) -> None:
         if self._phases.kind == "running":
-            reason = "The dev server does not answer any more."
+            reason = "The dev server no longer answers."
             self._phases.enter("crashed", port=port, reason=reason)
 
     async def _wait(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Carries requests and WebSockets to the project's dev server, on loopback, and back."""
+"""Proxies requests and WebSockets to the project's dev server on loopback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from links.signed_requests import read_body
 from links.sockets import ClientSocket, Refused, join
 from links.upstream import Answer, Pool, UpstreamError
 from mesh.lib.errors import AppError
-from sandboxes.daemon.feeds import unless_left
+from sandboxes.daemon.feeds import unless_disconnected
 from sandboxes.daemon.guard import BODY_LIMIT, answer
 from sandboxes.daemon.preview.rules import (
     Inserter,
@@ -26,7 +26,7 @@ from sandboxes.daemon.preview.rules import (
 )
 from sandboxes.daemon.setup.phases import Phases
 
-HEAD_WITHIN = 60.0  # seconds until the dev server must have begun its answer
+HEAD_WITHIN = 60.0  # seconds until the dev server must have started its response
 NO_SERVER, UNREACHABLE = "no upstream dev server", "upstream not reachable"
 
 
@@ -38,23 +38,23 @@ class DevServerDown(AppError):
 
 
 class NotRunning(AppError):
-    """There is no dev server yet, or no more."""
+    """There is no dev server yet, or no longer."""
 
     code = "dev_server_starting"
     text = "The dev server is not running yet."
-    hint = "Ask again in a moment."
+    hint = "Try again in a moment."
     status = 503
 
 
 class DevServerSlow(AppError):
     code = "dev_server_slow"
-    text = "The dev server did not begin its answer within 60 s."
-    hint = "Look into its log."
+    text = "The dev server did not start to answer within 60 s."
+    hint = "Check its log."
     status = 504
 
 
 class Preview:
-    """An ASGI app for everything below ``prefix``/preview, and for all that is not ``prefix``."""
+    """An ASGI app for everything below ``prefix``/preview, and for all paths outside ``prefix``."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Preview:
         if raw == own or raw.startswith(own + b"/"):
             raw = raw[len(own) :] or b"/"
         elif raw == self._prefix or raw.startswith(self._prefix + b"/"):
-            raise HTTPException(404)  # of ours, and no dev server's business
+            raise HTTPException(404)  # our own path, not the dev server's
         query: bytes = scope["query_string"]
         return (raw + (b"?" + query if query else b"")).decode("latin-1")
 
@@ -115,7 +115,7 @@ class Preview:
             return
         try:
             passing = _pass_on(reply, send, port, method=scope["method"])
-            await unless_left(receive, passing)  # an event stream has no end of its own
+            await unless_disconnected(receive, passing)  # an event stream has no end of its own
         finally:
             reply.close()
 
@@ -127,9 +127,9 @@ class Preview:
         return self._pools[key]
 
     def _waiting(self, scope: Scope, *, again_in: int) -> Response:
-        """Return how far it is: a page for a browser, the one form of errors for a program."""
+        """Return the progress: as a page for a browser, as an error's JSON for a program."""
         phase = self._phases.last
-        title, said, error = "Starting…", "It begins in a moment.", NotRunning()
+        title, said, error = "Starting…", "It will start in a moment.", NotRunning()
         if phase is not None and phase.is_failure:
             title, again_in = "The preview is not running", 5
             said = str(dict(phase.detail).get("reason", ""))
@@ -173,7 +173,7 @@ async def _ready(far: ClientSocket) -> ClientSocket:
 
 
 async def _close(receive: Receive, send: Send, reason: str) -> None:
-    """Accept and close at once: a browser is told no reason of a refusal."""
+    """Accept, then close: a browser does not show the reason of a refused handshake."""
     await receive()
     await send({"type": "websocket.accept"})
     await send({"type": "websocket.close", "code": 1011, "reason": reason})

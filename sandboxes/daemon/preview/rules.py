@@ -1,4 +1,4 @@
-"""Which headers pass between a browser and a dev server, and what is put into a page. Pure."""
+"""Which headers pass between a browser and a dev server, and the script put into pages. Pure."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _NOT_OUT: Final = {
     *(b"x-frame-options", b"content-security-policy", b"content-security-policy-report-only"),
     *(b"content-encoding", b"connection", b"keep-alive", b"transfer-encoding", b"upgrade"),
 }
-_OWN_HOSTS: Final = {"localhost", "127.0.0.1", "::1", "0.0.0.0"}  # noqa: S104  # as they say it
+_OWN_HOSTS: Final = {"localhost", "127.0.0.1", "::1", "0.0.0.0"}  # noqa: S104  # as they print it
 _HEAD = re.compile(rb"<head(?:\s[^>]*)?>", re.IGNORECASE)
-HELD: Final = 64 * 1024  # bytes of a page in which its <head> is looked for
-# Hot reload dials the dev server's own address, which a browser elsewhere can't reach: such a
-# WebSocket goes to where the page came from. Nothing else is done, and no message is listened to.
+HELD: Final = 64 * 1024  # bytes of a page that are searched for its <head>
+# Hot reload connects to the dev server's own address, which a browser elsewhere can't reach: such a
+# WebSocket goes to the page's own host instead. The script does nothing else and reads no message.
 SCRIPT: Final = b"""<script>(()=>{const N=window.WebSocket;if(!N)return;
 const own=["localhost","127.0.0.1","[::1]","0.0.0.0",location.hostname];
 window.WebSocket=class extends N{constructor(u,...p){try{const t=new URL(u,location.href);
@@ -36,8 +36,8 @@ t.protocol=location.protocol==="https:"?"wss:":"ws:";u=t.href}}catch{}super(u,..
 def inbound(headers: Iterable[tuple[bytes, bytes]], port: int) -> Headers:
     """Return the headers that the dev server gets.
 
-    A page's own Origin becomes the dev server's own, which it may compare with its Host; a
-    foreign one stays, so that the server still knows who asks.
+    A page's own Origin becomes the dev server's, which it may compare with its Host; a foreign one
+    stays, so that the server can still refuse it.
     """
     given = [(name.lower(), value) for name, value in headers]
     values = dict(given)
@@ -53,7 +53,7 @@ def inbound(headers: Iterable[tuple[bytes, bytes]], port: int) -> Headers:
 
 
 def outbound(headers: Iterable[tuple[bytes, bytes]], port: int, *, is_changed: bool) -> Headers:
-    """Return the headers that the browser gets; without a length when the body is changed."""
+    """Return the headers that the browser gets; without a length if the body is changed."""
     kept = []
     for name, value in headers:
         name = name.lower()
@@ -66,17 +66,17 @@ def outbound(headers: Iterable[tuple[bytes, bytes]], port: int, *, is_changed: b
 
 
 def is_html(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Say whether the answer is a page."""
+    """Return whether the response is an HTML page."""
     return any(n.lower() == b"content-type" and b"text/html" in v.lower() for n, v in headers)
 
 
 def wants_page(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Say whether who asks shows pages: programs that take anything do not."""
+    """Return whether the client asks for HTML; programs that accept anything do not count."""
     return any(n.lower() == b"accept" and b"text/html" in v.lower() for n, v in headers)
 
 
 class Inserter:
-    """Puts the script behind the first ``<head>`` of a page that comes in pieces."""
+    """Puts the script after the first ``<head>`` of a page that arrives in pieces."""
 
     def __init__(self, script: bytes = SCRIPT) -> None:
         self._script = script
@@ -84,7 +84,7 @@ class Inserter:
         self._is_done = False
 
     def feed(self, piece: bytes) -> bytes:
-        """Return what may go on now."""
+        """Return the bytes that can be passed on now."""
         if self._is_done:
             return piece
         self._held += piece
@@ -93,7 +93,7 @@ class Inserter:
         return self._release(None) if len(self._held) > HELD else b""
 
     def end(self) -> bytes:
-        """Return what is left: a page without a head stays as it is."""
+        """Return the remaining bytes; a page without a head stays as it is."""
         return b"" if self._is_done else self._release(None)
 
     def _release(self, at: int | None) -> bytes:
@@ -102,7 +102,7 @@ class Inserter:
 
 
 def waiting_page(title: str, said: str, *, again_in: int) -> bytes:
-    """Return a page that loads itself again; everything in it is text."""
+    """Return a page that reloads itself; its texts are escaped."""
     return (
         "<!doctype html><html lang=en><meta charset=utf-8>"
         f'<meta http-equiv=refresh content="{again_in}">'
@@ -124,7 +124,7 @@ def _host_of(origin: bytes) -> bytes:
 
 
 def _here(location: bytes, port: int) -> bytes:
-    """Return an address of the dev server itself as a path, any other as it is."""
+    """Return an address of the dev server itself as a path, any other unchanged."""
     try:
         parts = urlsplit(location.decode("latin-1"))
         own = parts.hostname in _OWN_HOSTS and parts.port == port

@@ -19,10 +19,10 @@ SETTLES_AFTER = 3.0  # seconds after the server's first answer
 
 
 class Boot:
-    """Compares the changes before a start with those after it, and notes what came in between.
+    """Compares the changed files before and after a start, and records the difference.
 
-    Only while nobody else is at work: where an agent, a shell command or a tool may have made a
-    change, it counts as work.
+    Only while nothing else is running: if an agent, a shell command or a tool may have made a
+    change, it counts as somebody's work.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Boot:
     ) -> None:
         self.on_noted: Callable[[], None] = lambda: None
         self._ask = ask
-        self._runs = runs  # how many are at work, and how many there ever were
+        self._runs = runs  # how many are active, and how many were started so far
         self._before: frozenset[str] | None = None
         self._runs_before = (0, 0)
         self._is_disturbed = False
@@ -40,16 +40,16 @@ class Boot:
         self._settling: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:
-        """Take down what is changed already."""
+        """Record which files are already changed."""
         self.abandon()
         self._is_disturbed, self._runs_before = False, self._runs()
         try:
             self._before = await self._ask(Repository.changed)
         except AppError:
-            pass  # no repository, or not now: then nothing is told apart
+            pass  # no usable repository: changes are not told apart
 
     async def note(self) -> None:
-        """Note what has come since the beginning."""
+        """Record the files that changed since ``begin``."""
         if self._before is None or self._is_disturbed:
             return
         if self._runs_before[0] or self._runs() != self._runs_before:
@@ -57,38 +57,42 @@ class Boot:
         try:
             await self._ask(partial(Repository.note_started, before=self._before))
         except AppError as exc:
-            logger.warning("What the start has changed could not be noted: %s", exc)
+            logger.warning(
+                "recording the files that the project's start changed failed, they count as work:"
+                " %s",
+                exc,
+            )
         else:
             self.on_noted()
 
     def settle_soon(self) -> None:
-        """The server answers: note what its start has changed, and be done."""
+        """Record the changes of the start in a moment, now that the server answers."""
         self._cancel()
         if self._before is not None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(SETTLES_AFTER, self._settle)
 
     def abandon(self) -> None:
-        """Compare no more: whatever changes from now on is somebody's work."""
+        """Stop comparing: every change from now on is somebody's work."""
         self._cancel()
         self._before = None
 
     def disturb(self) -> None:
-        """Somebody else is at work."""
+        """Note that something else may have changed files."""
         self._is_disturbed = True
 
     def stop(self) -> None:
-        """Look no more. Safe to repeat."""
+        """Stop comparing, and cancel what is running. Safe to repeat."""
         self._cancel()
         if self._settling is not None:
             self._settling.cancel()
 
-    # Tasks' listener: what is no part of the start may be anything
+    # TaskListener: a task that is not part of the start may change any file
 
     def on_task(self, task: Task) -> None:
-        if not task.wanted.is_of_setup:
+        if not task.spec.is_of_setup:
             self.disturb()
-        elif task.wanted.is_server and task.status != "running":
+        elif task.spec.is_server and task.status != "running":
             self.abandon()
 
     def on_task_output(self, task: Task, stream: str, text: str) -> None:
@@ -96,7 +100,7 @@ class Boot:
 
     def _settle(self) -> None:
         self._settling = run_in_background(
-            self._note_and_end(), what="noting what the start of the project has changed"
+            self._note_and_end(), what="recording the files that the project's start changed"
         )
 
     async def _note_and_end(self) -> None:

@@ -8,34 +8,34 @@ from mesh.lib.errors import AppError
 class MessageNeeded(AppError):
     code = "message_needed"
     text = "There are changes that are not committed."
-    hint = "Give a message for the commit."
+    hint = "Enter a commit message."
 
 
 class DefaultBranch(AppError):
     code = "default_branch"
-    text = "The work is on a branch that others build on."
-    hint = "Go to a branch of its own first."
+    text = "The work is on a shared branch."
+    hint = "Switch to a branch of its own first."
     status = 409
 
 
 class NothingToPublish(AppError):
     code = "nothing_to_publish"
     text = "There is no branch, no commit, or no remote to publish to."
-    hint = "Commit something, on a branch of a repository that was cloned."
+    hint = "Commit something on a branch of a cloned repository."
     status = 409
 
 
 class Diverged(AppError):
     code = "diverged"
-    text = "The published branch has commits that this one has not: it was rebased, or is shared."
-    hint = "Publish with “replace” if what was published is to be given up for this."
+    text = "The published branch has commits that this one lacks: it was rebased, or is shared."
+    hint = "Publish with “replace” to overwrite the published commits."
     status = 409
 
 
 class NothingToRebase(AppError):
     code = "nothing_to_rebase"
     text = "There is no branch, no commit, or no remote to rebase on."
-    hint = "Rebase a branch of its own, of a repository that was cloned."
+    hint = "Rebase a branch of its own in a cloned repository."
     status = 409
 
 
@@ -49,25 +49,25 @@ class UncommittedChanges(AppError):
 class UnknownBase(AppError):
     code = "unknown_base"
     text = "The repository's server has no such branch."
-    hint = "Name a branch as the server knows it, such as “main”."
+    hint = "Name a branch that exists on the server, such as “main”."
 
 
 class Conflicts(AppError):
     code = "conflicts"
-    text = "The work and the base have changed the same lines. Nothing was changed."
+    text = "The work and the base changed the same lines, so nothing was rebased."
     hint = "Ask the agent to rebase and to resolve the conflicts in these files."
     status = 409
 
 
 class UnderWay(AppError):
     code = "rebase_under_way"
-    text = "Somebody has begun to rebase, merge or pick, and it is not over."
-    hint = "End it in the shell, or ask for “abort”: the branch is then as it was before."
+    text = "A rebase, merge or cherry-pick is in progress."
+    hint = "Finish it in the shell, or use “abort” to return the branch to its earlier state."
     status = 409
 
 
 class NotUnderWay(AppError):
     code = "no_rebase"
-    text = "No rebase is under way."
-    hint = "Nothing is to be done."
+    text = "No rebase is in progress."
+    hint = "Nothing to do."
     status = 409

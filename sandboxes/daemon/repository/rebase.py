@@ -1,4 +1,4 @@
-"""Puts the work of a branch on top of a newer base: wholly, or not at all. Blocking."""
+"""Rebases a branch on a newer base: completely, or not at all. Blocking."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from sandboxes.daemon.repository.errors import (
 from sandboxes.daemon.repository.state import Facts
 from sandboxes.daemon.sources import is_branch
 
-# What git has in its folder while something of the kind is going on.
+# Files in git's folder while such an operation is in progress.
 _REBASING = ("rebase-merge", "rebase-apply")
 _OTHERS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 
 
 def rebase(git: Git, view: View, facts: Facts, base: str, put_aside: Callable[[], object]) -> None:
-    """Rebase the branch on origin's ``base``; on conflicts everything is as it was before.
+    """Rebase the branch on origin's ``base``; on conflicts, restore the earlier state.
 
-    ``put_aside`` takes away what the project's start has changed: git would not begin over it.
+    ``put_aside`` removes the changes that the project's start made: git refuses to start with them.
 
     Raises:
         BadInput: ``base`` can't be the name of a branch.
-        UnderWay, UncommittedChanges, NothingToRebase, UnknownBase, Conflicts: as they say.
-        GitFailed: with git's own last words.
+        UnderWay, UncommittedChanges, NothingToRebase, UnknownBase, Conflicts: as their texts say.
+        GitFailed: with the last line of git's own message.
     """
     _check_name(git, view, base)
-    if _is_there(view, *_REBASING, *_OTHERS):
+    if _exists(view, *_REBASING, *_OTHERS):
         raise UnderWay
     if facts.is_dirty:
         raise UncommittedChanges(files=[change.path for change in facts.own])
@@ -45,8 +45,8 @@ def rebase(git: Git, view: View, facts: Facts, base: str, put_aside: Callable[[]
     try:
         git.run(view, "rebase", "--no-verify", "--no-autostash", remote)
     except GitFailed:
-        if not _is_there(view, *_REBASING):
-            raise  # not even begun
+        if not _exists(view, *_REBASING):
+            raise  # it did not start
         conflicts = git.run(view, "diff", *PLAIN, "--name-only", "--diff-filter=U", "-z").split(
             "\0"
         )
@@ -57,26 +57,26 @@ def rebase(git: Git, view: View, facts: Facts, base: str, put_aside: Callable[[]
 
 
 def abort(git: Git, view: View) -> None:
-    """End a rebase that somebody has begun; the branch is then as it was before.
+    """Abort a rebase that somebody started; the branch returns to its earlier state.
 
     Raises:
-        NotUnderWay: there is none.
-        GitFailed: with git's own last words.
+        NotUnderWay: no rebase is in progress.
+        GitFailed: with the last line of git's own message.
     """
-    if not _is_there(view, *_REBASING):
+    if not _exists(view, *_REBASING):
         raise NotUnderWay
     git.run(view, "rebase", "--abort")
 
 
 def _check_name(git: Git, view: View, base: str) -> None:
-    # Plain names only: “@{-1}” would be another branch of our own.
+    # Plain names only: “@{-1}” would mean another local branch.
     valid = base.isprintable() and not base.startswith("-") and "@{" not in base
     if not valid or not is_branch(base, view.place, git):
         raise BadInput("base must be the name of a branch.", detail="base")
 
 
 def _fetched(git: Git, view: View, base: str) -> str:
-    """Return the name under which origin's branch is here, as new as it is there."""
+    """Fetch origin's branch; return the name of its tracking branch."""
     if git.ask(view, "remote", "get-url", "origin") is None:
         raise NothingToRebase
     code, _ = git.code(view, "ls-remote", "--exit-code", "origin", f"refs/heads/{base}")
@@ -87,5 +87,5 @@ def _fetched(git: Git, view: View, base: str) -> str:
     return remote
 
 
-def _is_there(view: View, *names: str) -> bool:
+def _exists(view: View, *names: str) -> bool:
     return any((view.own.git_dir / name).exists() for name in names)

@@ -1,4 +1,4 @@
-"""Looks at the repository of a sandbox, and does with it what a person asked for. Blocking."""
+"""Reads the repository of a sandbox, and changes it at a person's request. Blocking."""
 
 from __future__ import annotations
 
@@ -32,42 +32,42 @@ from sandboxes.daemon.sources import track
 from sandboxes.daemon.working_folder import NotReady
 
 DIFF_LIMIT = 1024 * 1024  # characters of a diff
-NEW_FILES = 200  # of which the contents are shown
+NEW_FILES = 200  # whose contents are shown
 _STATUS = (
     *("status", "--porcelain=v2", "--branch", "-z"),
     *("--untracked-files=all", "--ignore-submodules=dirty"),
 )
 _BASES = ("origin/main", "origin/master", "main", "master")
-_OF_ALL = ("main", "master")  # branches that are never published, whatever the server's default
+_SHARED = ("main", "master")  # branches that are never published, even if not the default
 
 
 class Repository:
     """The repository whose top is the top of ``tree``; ``root`` is the sandbox's own folder.
 
-    Made for one request, so that it is seen as it is now.
+    Made anew for each request, so that its state is current.
 
     Raises:
-        NotReady: the folder is no repository that the checkout has made, or not yet.
-        ForeignGit: its git directory is not the one that was made.
+        NotReady: the folder is not a repository that the checkout made, or not yet.
+        ForeignGit: its git directory is not the one that Mesh made.
     """
 
     def __init__(self, tree: Tree, root: Path) -> None:
         self._tree = tree
         self._top = tree.top
         self._root = root
-        self._spoils = root / "discarded"  # where what is discarded is kept
+        self._discarded = root / "discarded"  # keeps a copy of discarded changes
         self._git = Git()
         self._view = _view(tree, root)
 
     def facts(self) -> Facts:
-        """Return where the work stands.
+        """Return the state of the work.
 
         Raises:
-            NotReady: the folder is no repository, or not yet.
+            NotReady: the folder is not a repository, or not yet.
         """
         status = self._git.ask(self._view, *_STATUS)
         if status is None:
-            raise NotReady("The working folder is no repository, or not yet.", notReady=True)
+            raise NotReady("The working folder is not a repository, or not yet.", notReady=True)
         found = parse_status(status)
         base = self._base()
         ahead = behind = 0
@@ -86,7 +86,7 @@ class Repository:
         return Facts(found, own, base, ahead, behind, unpushed)
 
     def changed(self) -> frozenset[str]:
-        """Return the paths of what somebody has changed.
+        """Return the paths of the files that somebody changed.
 
         Raises:
             NotReady: see ``facts``.
@@ -94,10 +94,10 @@ class Repository:
         return frozenset(change.path for change in self.facts().own)
 
     def note_started(self, before: frozenset[str]) -> None:
-        """Note what is changed, and was not ``before``, as done by the project's start.
+        """Record that the project's start made the changes that were not there ``before``.
 
         Raises:
-            NotReady, NotKept: as they say.
+            NotReady, NotKept: as their texts say.
         """
         facts = self.facts()
         new = [change for change in facts.own if change.path not in before]
@@ -106,18 +106,18 @@ class Repository:
         store.save(self._root, boot_files.NAME, json.dumps(marks))
 
     def diff(self) -> dict[str, object]:
-        """Return what somebody has changed since the last commit, new files included."""
+        """Return what somebody changed since the last commit, new files included."""
         facts = self.facts()
         against = ["HEAD"] if facts.status.head else ["--cached"]
         options = ["--no-color", *PLAIN, *against, "--", *_all_but(facts.by_start)]
         parts = [self._git.run(self._view, "diff", *options)]
         size = len(parts[0])
-        # A repository that somebody has made in the folder is named, not looked into.
+        # A nested repository is listed, but its contents are not read.
         new = [change.path for change in facts.own if change.is_new and not change.is_folder]
         for path in new[:NEW_FILES]:
             if size > DIFF_LIMIT:
                 break
-            # It ends with 1 because they differ: that is what is asked for.
+            # Exit code 1 says that they differ, as intended.
             _, text = self._git.code(
                 self._view, "diff", "--no-color", *PLAIN, "--no-index", "--", os.devnull, path
             )
@@ -131,12 +131,12 @@ class Repository:
         }
 
     def discard(self, paths: Sequence[str]) -> dict[str, object]:
-        """Bring files back to the last commit, and take new ones away.
+        """Restore files to the last commit, and remove new ones.
 
-        What is taken back stays in the sandbox's own folder: a patch, and the new files.
+        The sandbox's own folder keeps what was discarded: a patch, and the new files.
 
         Raises:
-            BadInput: no path is given, or one of them has no changes.
+            BadInput: ``paths`` is empty, or one of them has no changes.
         """
         if not paths:
             raise BadInput("paths must name at least one file.", detail="paths")
@@ -148,7 +148,7 @@ class Repository:
         return {"ok": True, "discarded": [change.path for change in chosen], "kept": kept}
 
     def rebase(self, base: str) -> dict[str, object]:
-        """Put the branch's commits on top of origin's ``base``, wholly or not at all.
+        """Rebase the branch's commits on origin's ``base``, completely or not at all.
 
         Raises:
             BadInput, NotReady, and what ``rebase.rebase`` raises.
@@ -158,31 +158,31 @@ class Repository:
         return {"ok": True, "previousHead": facts.status.head, **self.facts().meta()}
 
     def abort_rebase(self) -> dict[str, object]:
-        """End a rebase that somebody has begun.
+        """Abort a rebase that somebody started.
 
         Raises:
-            NotReady, NotUnderWay: as they say.
+            NotReady, NotUnderWay: as their texts say.
         """
         self.facts()
         rebase.abort(self._git, self._view)
         return {"ok": True, **self.facts().meta()}
 
     def publish(self, message: str, *, replace: bool) -> dict[str, object]:
-        """Push the branch, after a commit of all that somebody has changed.
+        """Push the branch, after a commit of everything that somebody changed.
 
-        Only ever by a person's wish. The project's own hooks for pushing are left out: they
-        would run where nobody sees what they say.
+        Only at a person's request. The project's own pre-push hook is skipped: nobody would see
+        its output.
 
         Raises:
-            MessageNeeded, DefaultBranch, NothingToPublish: as they say.
-            Diverged: what is published would be lost, and ``replace`` was not given.
-            GitFailed: with git's own last words.
+            MessageNeeded, DefaultBranch, NothingToPublish: as their texts say.
+            Diverged: published commits would be lost, and ``replace`` is false.
+            GitFailed: with the last line of git's own message.
         """
         facts = self.facts()
         branch = facts.status.branch
         if not branch or self._git.ask(self._view, "remote", "get-url", "origin") is None:
             raise NothingToPublish
-        if branch in (*_OF_ALL, facts.base.removeprefix("origin/"), self._default()):
+        if branch in (*_SHARED, facts.base.removeprefix("origin/"), self._default()):
             raise DefaultBranch
         published = f"refs/remotes/origin/{branch}"
         is_known = self._git.ask(self._view, "rev-parse", "-q", "--verify", published) is not None
@@ -197,17 +197,17 @@ class Repository:
             self._stage(facts.by_start)
             self._git.run(self._view, "commit", "--quiet", f"--message={message}")
         target = f"refs/heads/{branch}:refs/heads/{branch}"
-        # Replaced is only what this branch once was itself: never what somebody else has added.
+        # Overwrites only commits that this branch once had itself, never somebody else's.
         force = [] if is_ahead else ["--force-with-lease", "--force-if-includes"]
         self._git.run(self._view, "push", "--no-verify", *force, "origin", target)
         track(branch, self._view, self._git)
         return {"ok": True, **self.facts().meta()}
 
     def _stage(self, left_out: Sequence[Change]) -> None:
-        """Take all that somebody has changed into the index, path by path.
+        """Add everything that somebody changed to the index, path by path.
 
-        ``git add --all`` would ask for the status of each repository inside of this one, which
-        reads their configuration.
+        ``git add --all`` would query the status of each nested repository, which reads that
+        repository's configuration.
         """
         names = {change.path for change in left_out}
         changes = parse_status(self._git.exact(self._view, *_STATUS)).changes
@@ -216,13 +216,13 @@ class Repository:
         self._git.give(self._view, "update-index", "--add", "--remove", "-z", "--stdin", text=text)
 
     def _default(self) -> str:
-        """Return the server's default branch, as it says now; empty if it doesn't."""
+        """Ask the server for its default branch; return it, or an empty string."""
         said = self._git.ask(self._view, "ls-remote", "--symref", "origin", "HEAD") or ""
         found = re.match(r"ref: refs/heads/(\S+)\tHEAD", said)
         return found[1] if found else ""
 
     def _base(self) -> str:
-        """Return the branch that others build on, as the remote names it."""
+        """Return the shared branch that this work is compared with, such as origin/main."""
         head = self._git.ask(
             self._view, "symbolic-ref", "-q", "--short", "refs/remotes/origin/HEAD"
         )
@@ -232,18 +232,18 @@ class Repository:
         return ""
 
     def _put_aside(self, changes: Sequence[Change]) -> str:
-        """Take changes back; return the name of the folder where they are kept, if any."""
+        """Undo changes; return the name of the folder that keeps a copy, if any."""
         if not changes:
             return ""
-        place = self._spoils / str(time.time_ns())
+        place = self._discarded / str(time.time_ns())
         place.mkdir(parents=True, mode=0o700)
-        self._take_back([change.path for change in changes if not change.is_new], place)
+        self._restore([change.path for change in changes if not change.is_new], place)
         for change in changes:
             if change.is_new:
-                self._take_away(change.path, place)
+                self._move_away(change.path, place)
         return place.name
 
-    def _take_back(self, paths: list[str], place: Path) -> None:
+    def _restore(self, paths: list[str], place: Path) -> None:
         if not paths:
             return
         options = ["--binary", *PLAIN, "HEAD", "--", *_literal(paths)]
@@ -254,38 +254,38 @@ class Repository:
         if old := [path for path in paths if path in known]:
             self._git.run(self._view, "checkout", "HEAD", "--", *_literal(old))
         for path in set(paths) - known:
-            self._take_away(path, place)
+            self._move_away(path, place)
 
-    def _take_away(self, path: str, place: Path) -> None:
+    def _move_away(self, path: str, place: Path) -> None:
         target = place / "new" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         with self._tree.at(str(self._top / path), follow=False) as spot:
             if not spot.name:
                 raise PathOutside
-            # From the folder that was looked at: another may have its name by now.
+            # From the open folder: another one may have its name by now.
             shutil.move(path_of(spot.folder) / spot.name, target)
 
 
 def _view(tree: Tree, root: Path) -> View:
     made = own.load(root)
-    # A person may work in a part of a repository; then it is not ours to look after.
+    # A person may work in a subfolder of a repository; such a repository is not ours.
     if made is None or made.top.resolve() != tree.top:
         if os.path.lexists(tree.top / ".git"):
             raise ForeignGit
-        raise NotReady("The working folder is no repository, or not yet.", notReady=True)
+        raise NotReady("The working folder is not a repository, or not yet.", notReady=True)
     return view_of(made, root)
 
 
 def _shown(path: str) -> str:
-    """Return a path as it is told, where it is no UTF-8."""
+    """Return a path as people see it: bytes that are not UTF-8 are replaced."""
     return path.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _all_but(changes: Sequence[Change]) -> list[str]:
-    """Return what makes git leave these paths out."""
+    """Return the pathspecs for everything except these paths."""
     return [":/", *[f":(top,exclude,literal){change.path}" for change in changes]]
 
 
 def _literal(paths: Sequence[str]) -> list[str]:
-    """Return paths that git takes as they are, whatever signs are in them."""
+    """Return pathspecs that git takes literally."""
     return [f":(literal){path}" for path in paths]

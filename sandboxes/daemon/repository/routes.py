@@ -1,4 +1,4 @@
-"""The routes of the repository; and its branch among the events, while somebody looks on."""
+"""The routes of the repository, and its branch among the events while there are readers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from sandboxes.daemon.repository.state import UNKNOWN
 from sandboxes.daemon.setup.errors import AgentAtWork
 from sandboxes.daemon.working_folder import NotReady, Workplace
 
-LOOK_EVERY = 5.0  # seconds
+CHECK_EVERY = 5.0  # seconds
 MOST_PATHS = 1000
-MOST_OF_A_NAME = 250  # characters
+NAME_LIMIT = 250  # characters
 
 
 class RepositoryRoutes:
-    """Each reads the outside, asks the repository once, on a thread, and answers."""
+    """Each handler parses its request and calls the repository once, on a worker thread."""
 
     def __init__(
         self,
@@ -68,17 +68,17 @@ class RepositoryRoutes:
         done = await self.ask(partial(Repository.discard, paths=paths))
         self.look_soon()
         for path in paths:
-            self._events.tell_changed(path)
+            self._events.publish_changed(path)
         return JSONResponse(done)
 
     async def rebase(self, request: Request) -> Response:
         body = await fields_of(request)
         if self._has_runs():
-            raise AgentAtWork("An agent works in the folder: its branch can't be rebased now.")
+            raise AgentAtWork("An agent is working in the folder, so it can't be rebased now.")
         if body.flag("abort"):
             done = await self.ask(Repository.abort_rebase)
         else:
-            base = body.text("base", most=MOST_OF_A_NAME)
+            base = body.text("base", most=NAME_LIMIT)
             done = await self.ask(partial(Repository.rebase, base=base))
         self.look_soon()
         return JSONResponse(done)
@@ -87,20 +87,20 @@ class RepositoryRoutes:
         body = await fields_of(request)
         message = body.text("message", "", most=10_000)
         if "\0" in message:
-            raise BadInput("message must not hold a NUL.", detail="message")
+            raise BadInput("message must not contain a NUL.", detail="message")
         publish = partial(Repository.publish, message=message, replace=body.flag("replace"))
         done = await self.ask(publish)
         self.look_soon()
         return JSONResponse(done)
 
     def look_soon(self) -> None:
-        """Tell the branch now, and again while somebody looks on."""
+        """Publish the branch now, and again while there are readers."""
         self._soon.set()
         if self._watching is None or self._watching.done():
             self._watching = run_in_background(self._watch(), what="watching the branch")
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop publishing the branch."""
         if self._watching is not None:
             self._watching.cancel()
 
@@ -111,19 +111,19 @@ class RepositoryRoutes:
                 meta = (await self.ask(Repository.facts)).meta()
             except AppError:
                 meta = UNKNOWN
-            self._events.tell_branch(meta)
+            self._events.publish_branch(meta)
             try:
-                async with asyncio.timeout(LOOK_EVERY):
+                async with asyncio.timeout(CHECK_EVERY):
                     await self._soon.wait()
             except TimeoutError:
-                pass  # nothing told of a change: look whether there is one
+                pass  # no change was reported: check whether there is one
 
     async def ask(self, call: Callable[[Repository], Any]) -> Any:
-        """Return what the repository answers.
+        """Return the result of ``call`` on the repository.
 
         Raises:
-            NotReady: there is none yet.
-            ForeignGit: its git directory is not the one that was made.
+            NotReady: there is no repository yet.
+            ForeignGit: its git directory is not the one that Mesh made.
         """
         if self._must_clone():
             raise NotReady(notReady=True)

@@ -1,4 +1,4 @@
-"""Where the work of a sandbox stands, as plain facts. Pure."""
+"""The state of the work in a sandbox's repository. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from mesh.lib.git_status import Change, Status
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Where the work of a sandbox stands, compared with what others have."""
+    """The state of the work in a sandbox, compared with its base branch."""
 
     status: Status
-    own: tuple[Change, ...] = ()  # the changes without those that the project's start has made
+    own: tuple[Change, ...] = ()  # the changes without those that the project's start made
     base: str = ""  # such as origin/main
     ahead: int = 0
     behind: int = 0
@@ -21,7 +21,7 @@ class Facts:
 
     @property
     def by_start(self) -> list[Change]:
-        """The changes that the project's installation, or the start of its server, has made."""
+        """The changes that the project's installation or the start of its server made."""
         return [change for change in self.status.changes if change not in self.own]
 
     @property
@@ -29,7 +29,7 @@ class Facts:
         return bool(self.own)
 
     def meta(self) -> dict[str, Any]:
-        """Return what is told of the branch."""
+        """Return the branch's published state."""
         return {
             "kind": "ready",
             "branch": self.status.branch,

@@ -1,7 +1,7 @@
-"""Hears of changed files while somebody looks on, whoever has changed them.
+"""Publishes changed files while there are readers, no matter which program changed them.
 
-The system tells of changes (inotify, FSEvents): nothing is read while nothing happens. Only the
-folders that git does not ignore are watched, each by itself, so that ``node_modules`` costs
+The system reports changes (inotify, FSEvents): nothing is read while nothing happens. Only the
+folders that git does not ignore are watched, each separately, so that ``node_modules`` costs
 nothing.
 """
 
@@ -28,20 +28,25 @@ from sandboxes.daemon.working_folder import Workplace
 
 logger = logging.getLogger(__name__)
 
-MOST_FOLDERS = 2000  # the system's limit is shared by all programs of a person
-MOST_TOLD = 500  # files at once; who switches a big branch is told of the branch
-QUIET_MS, STEP_MS = 300, 100  # changes that come so close together are told at once
-LOOK_EVERY = 5.0  # seconds between two looks whether anybody looks on
+MOST_FOLDERS = 2000  # all programs of a person share the system's limit
+MOST_PUBLISHED = 500  # files at once; a switch between branches is published as such
+QUIET_MS, STEP_MS = 300, 100  # changes this close together are published together
+CHECK_EVERY = 5.0  # seconds between two checks for readers
 _LISTED = (
     *("ls-files", "-z", "--cached", "--others"),
     *("--exclude-standard", "--deduplicate"),
 )
-OF_GIT = ("HEAD", "index", "MERGE_HEAD", "ORIG_HEAD")  # what changes with branch and commit
+OF_GIT = (
+    "HEAD",
+    "index",
+    "MERGE_HEAD",
+    "ORIG_HEAD",
+)  # files that change with the branch or a commit
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What is watched: the folders of the work, and git's own."""
+class WatchPlan:
+    """The folders to watch: those of the work, and git's own."""
 
     tree: Tree
     folders: tuple[Path, ...]
@@ -49,7 +54,7 @@ class Scene:
 
 
 class Watch:
-    """Watches from the first reader to the last; ``on_file`` gets paths as the tools take them."""
+    """Watches while there are readers; ``on_file`` gets paths in the form that the tools accept."""
 
     def __init__(
         self,
@@ -63,86 +68,88 @@ class Watch:
         self._workplace, self._root, self._has_readers = workplace, root, has_readers
         self._on_file, self._on_git = on_file, on_git
         self._watching: asyncio.Task[None] | None = None
-        self._known: dict[str, int] = {}  # what a tool has changed, and told: when that was
+        self._published: dict[str, int] = {}  # path of a change that a tool published → its time
         self._base: Path | None = None
 
     def begin(self) -> None:
-        """Watch while somebody looks on. Safe to repeat."""
+        """Watch while there are readers. Safe to repeat."""
         if self._watching is None or self._watching.done():
             self._watching = run_in_background(self._watch(), what="watching the working folder")
 
     def stop(self) -> None:
-        """Watch no more. Safe to repeat."""
+        """Stop watching. Safe to repeat."""
         if self._watching is not None:
             self._watching.cancel()
 
-    def knows(self, path: str) -> None:
-        """Take in that a tool has changed a file, and that it is told already."""
+    def note_published(self, path: str) -> None:
+        """Record that a tool changed a file and that the change is already published."""
         if self._base is not None:
             full = os.path.normpath(self._base / path)
-            self._known[full] = _changed_at(full)
+            self._published[full] = _changed_at(full)
 
     async def _watch(self) -> None:
         seen: set[Path] = set()
         while self._has_readers():
             try:
                 tree = await self._workplace.tree()
-                scene = await asyncio.to_thread(survey, tree, self._root)
+                plan = await asyncio.to_thread(survey, tree, self._root)
                 self._base = tree.base
-                await self._tell_new(scene, seen)
-                seen = set(scene.folders)
-                await self._follow(scene)
+                await self._publish_new(plan, seen)
+                seen = set(plan.folders)
+                await self._follow(plan)
             except (AppError, OSError) as exc:
-                # A folder is gone again, or the system watches no more of them: later, then.
-                logger.info("The working folder is not watched: %s", exc)
+                # A folder has disappeared, or the system's limit of watches is reached.
+                logger.info(
+                    "watching the working folder failed, retrying in %.0f s: %s", CHECK_EVERY, exc
+                )
                 seen = set()
-                await asyncio.sleep(LOOK_EVERY)
+                await asyncio.sleep(CHECK_EVERY)
         self._base = None
-        self._known.clear()
+        self._published.clear()
 
-    async def _follow(self, scene: Scene) -> None:
-        """Tell of changes until there is a folder that is not watched, or nobody looks on."""
+    async def _follow(self, plan: WatchPlan) -> None:
+        """Publish changes until a new folder appears or there are no readers."""
         from watchfiles import Change, awatch
 
-        places = [*scene.folders, *([scene.git] if scene.git else [])]
+        folders = [*plan.folders, *([plan.git] if plan.git else [])]
         async for changes in awatch(
-            *places,
+            *folders,
             watch_filter=None,
             recursive=False,
             debounce=QUIET_MS,
             step=STEP_MS,
-            rust_timeout=int(LOOK_EVERY * 1000),
+            rust_timeout=int(CHECK_EVERY * 1000),
             yield_on_timeout=True,
         ):
             if not self._has_readers():
                 return
-            of_git = {path for _, path in changes if _is_in(path, scene.git)}
+            of_git = {path for _, path in changes if _is_in(path, plan.git)}
             if any(Path(path).name in OF_GIT for path in of_git):
                 self._on_git()
             added = {path for change, path in changes if change is Change.added} - of_git
-            await self._tell(scene.tree, {path for _, path in changes} - of_git, added)
+            await self._publish(plan.tree, {path for _, path in changes} - of_git, added)
             if any(map(_is_new_folder, added)):
                 return
 
-    async def _tell_new(self, scene: Scene, seen: set[Path]) -> None:
-        """Tell what lies in folders that came while nobody watched them."""
+    async def _publish_new(self, plan: WatchPlan, seen: set[Path]) -> None:
+        """Publish the files in folders that appeared while they were not watched."""
         if seen:
-            new = [folder for folder in scene.folders if folder not in seen]
-            await self._tell(scene.tree, await asyncio.to_thread(_files_in, new))
+            new = [folder for folder in plan.folders if folder not in seen]
+            await self._publish(plan.tree, await asyncio.to_thread(_files_in, new))
 
-    async def _tell(
+    async def _publish(
         self, tree: Tree, paths: Iterable[str], added: Container[str] = frozenset()
     ) -> None:
-        chosen = sorted(paths)[:MOST_TOLD]
-        told = await asyncio.to_thread(self._worth_telling, tree, chosen, added)
-        for path in told:
+        chosen = sorted(paths)[:MOST_PUBLISHED]
+        files = await asyncio.to_thread(self._worth_publishing, tree, chosen, added)
+        for path in files:
             self._on_file(_as_tools_take(path, tree.base))
 
-    def _worth_telling(self, tree: Tree, paths: list[str], added: Container[str]) -> list[str]:
-        # What came and is gone already was never there for others: a draft that was renamed.
+    def _worth_publishing(self, tree: Tree, paths: list[str], added: Container[str]) -> list[str]:
+        # A file that appeared and is already gone does not count: a draft that was renamed.
         paths = [path for path in paths if path not in added or os.path.lexists(path)]
         files = [path for path in paths if not (_is_folder(path) or _is_draft(path))]
-        files = [path for path in files if self._known.pop(path, None) != _changed_at(path)]
+        files = [path for path in files if self._published.pop(path, None) != _changed_at(path)]
         if not files:
             return []
         view = _view(tree, self._root)
@@ -152,32 +159,32 @@ class Watch:
         return [path for path in files if path not in left_out]
 
 
-def survey(tree: Tree, root: Path) -> Scene:
-    """Return what is to be watched in a working folder. Blocking."""
+def survey(tree: Tree, root: Path) -> WatchPlan:
+    """Return the folders to watch in a working folder. Blocking."""
     view = _view(tree, root)
     listed = Git().ask(view, *_LISTED) if view else None
     if listed is None:
-        folders = set(islice(_walked(tree.top), MOST_FOLDERS))  # it may be somebody's whole home
+        folders = set(islice(_walked(tree.top), MOST_FOLDERS))  # it may be a person's whole home
     else:
         folders = {tree.top}
         for path in filter(None, listed.split("\0")):
             folders.update(
                 tree.top / parent for parent in Path(path).parents if not _is_excluded(parent)
             )
-    there = [folder for folder in folders if folder.is_dir() and not folder.is_symlink()]
-    there.sort(key=lambda folder: (len(folder.parts), folder))
-    return Scene(tree, tuple(there[:MOST_FOLDERS]), view.own.git_dir if view else None)
+    existing = [folder for folder in folders if folder.is_dir() and not folder.is_symlink()]
+    existing.sort(key=lambda folder: (len(folder.parts), folder))
+    return WatchPlan(tree, tuple(existing[:MOST_FOLDERS]), view.own.git_dir if view else None)
 
 
 def _view(tree: Tree, root: Path) -> View | None:
-    """Return the repository of the working folder, where there is one to look into."""
+    """Return the repository of the working folder, if there is one that Mesh made."""
     made = own.load(root)
     if made is None or made.top.resolve() != tree.top:
         return None
     try:
         return view_of(made, root)
     except ForeignGit:
-        return None  # the routes say so
+        return None  # the routes report this
 
 
 def _walked(top: Path) -> Iterable[Path]:

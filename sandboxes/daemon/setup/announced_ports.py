@@ -1,14 +1,14 @@
-"""Finds the ports that a dev server announces in what it prints. Pure."""
+"""Finds the ports that a dev server announces in its output. Pure."""
 
 from __future__ import annotations
 
 import re
 
-CARRY = 200  # characters kept, for an announcement that comes in two pieces
+CARRY = 200  # characters kept, for an announcement that arrives in two pieces
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _HOST = r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1?\])"
-# Only lines that say they announce: the address of a database is no dev server.
+# Only lines that announce a server: a database's address is no dev server.
 _SAID = re.compile(
     rf"""
     (?: Local: | [Ll]istening\s(?:on|at) | [Rr]unning\s(?:on|at) | [Ss]erving\sHTTP\son
@@ -22,7 +22,7 @@ _SAID = re.compile(
 
 
 class PortSniffer:
-    """Reads what a server prints, piece by piece; ``port`` is the first that it announced."""
+    """Reads a server's output piece by piece; ``port`` is the first that it announced."""
 
     def __init__(self) -> None:
         self.port: int | None = None
@@ -34,7 +34,7 @@ class PortSniffer:
         ports, read_to = [], 0
         for found in _SAID.finditer(text):
             if found.end() == len(text):
-                break  # a number at the very end may go on in the next piece
+                break  # a number at the very end may continue in the next piece
             read_to = found.end()
             port = int(found[1] or found[2])
             if 0 < port < 65536:

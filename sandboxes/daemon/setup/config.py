@@ -1,8 +1,8 @@
-"""What a sandbox is told about its project, and what follows from a change of it. Pure.
+"""The configuration of a sandbox's project, and which setup a change of it needs. Pure.
 
-The wire's form is ``{git: {repository: {cloneUrl, branch}, identity: {userName, userEmail}},
+The wire format is ``{git: {repository: {cloneUrl, branch}, identity: {userName, userEmail}},
 application: {runtime, packageManager: {name, path}, port}, env}``. A change is merged into
-what is known; ``null`` takes a value away.
+the configuration; ``null`` removes a value.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Step = Literal["clone", "install", "start"]
 
 MANAGERS = ("npm", "pnpm", "yarn", "bun", "deno", "uv", "pip")
 RUNTIMES = ("node", "bun", "deno", "python")
-# The first step of what a change needs; those after it follow by themselves.
+# The first step that a change needs; the steps after it follow.
 FIRST_STEP: Mapping[str, Step | None] = {
     "bootstrap": "clone",
     "branch-change": "clone",
@@ -53,7 +53,7 @@ class Immutable(AppError):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The typed view of a configuration; an empty text stands for nothing said."""
+    """The typed view of a configuration; an empty string means that a value is not set."""
 
     clone_url: str = ""
     branch: str = ""
@@ -67,12 +67,12 @@ class Config:
 
 
 def parse_change(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the change as a nested object in which everything has its right form.
+    """Return the change as a validated nested object.
 
     Raises:
-        BadInput: naming the field that has not.
+        BadInput: naming the invalid field.
     """
-    if _object(value, "auth"):  # one that believed its token changed would be locked out
+    if _object(value, "auth"):  # a server that believed it changed would be locked out
         raise BadInput("The token of a sandbox can't be changed.", detail="auth")
     git, application = _object(value, "git"), _object(value, "application")
     repository, identity = _object(git, "repository"), _object(git, "identity")
@@ -93,7 +93,7 @@ def parse_change(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merge(known: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``known`` with ``change`` laid over it, object by object."""
+    """Return ``known`` with ``change`` merged into it, object by object."""
     merged = dict(known)
     for name, value in change.items():
         if value is None:
@@ -126,7 +126,7 @@ def view(known: Mapping[str, Any]) -> Config:
 
 
 def transition(old: Config | None, new: Config, *, cloned_from: str = "") -> Transition:
-    """Return what the change amounts to; ``cloned_from`` is what the folder was made from.
+    """Return the kind of change; ``cloned_from`` is the address that the folder was cloned from.
 
     Raises:
         Immutable: it names another repository.
@@ -147,7 +147,7 @@ def transition(old: Config | None, new: Config, *, cloned_from: str = "") -> Tra
 
 
 def identity_of(clone_url: str) -> str:
-    """Return what names the repository: the address without user, password and ``.git``."""
+    """Return the repository's identity: its address without user, password and ``.git``."""
     url = clone_url.strip()
     if "://" in url:
         parts = urlsplit(url)
@@ -156,11 +156,11 @@ def identity_of(clone_url: str) -> str:
 
 
 def shown(known: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what may be told of a configuration: no values of variables, no credentials."""
-    told = {name: value for name, value in known.items() if name != "env"}
+    """Return the public part of a configuration: no values of variables, no credentials."""
+    public = {name: value for name, value in known.items() if name != "env"}
     if url := view(known).clone_url:
-        told = merge(told, {"git": {"repository": {"cloneUrl": without_credentials(url)}}})
-    return told
+        public = merge(public, {"git": {"repository": {"cloneUrl": without_credentials(url)}}})
+    return public
 
 
 def without_credentials(clone_url: str) -> str:
@@ -187,7 +187,7 @@ def _text(value: Any, name: str, most: int = _TEXT_LIMIT) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not value or len(value) > most or "\0" in value:
-        raise BadInput(f"{name} must be a text of at most {most} characters.", detail=name)
+        raise BadInput(f"{name} must be a string of at most {most} characters.", detail=name)
     return value
 
 
@@ -220,11 +220,11 @@ def _port(application: Mapping[str, Any]) -> dict[str, Any]:
 def _env(env: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in env.items():
         if not _NAME.fullmatch(name):
-            raise BadInput(f"“{name}” can't be a variable.", detail="env")
+            raise BadInput(f"“{name}” is not a valid variable name.", detail="env")
         if value is not None and (
             not isinstance(value, str) or "\0" in value or len(value) > _ENV_LIMIT
         ):
-            raise BadInput(f"The value of {name} must be a text.", detail="env")
+            raise BadInput(f"The value of {name} must be a string.", detail="env")
     return dict(env)
 
 

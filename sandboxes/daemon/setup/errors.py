@@ -1,4 +1,4 @@
-"""What is refused about a setup, and how a step of it fails."""
+"""What the routes of the setup refuse, and how a step fails."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from mesh.lib.errors import AppError
 class NotConfigured(AppError):
     code = "not_configured"
     text = "The sandbox has no configuration yet: POST /config first."
-    hint = "The server sends it when the sandbox is started for a preview."
+    hint = "The server sends it when it starts the sandbox for a preview."
     status = 409
 
 
 class AgentAtWork(AppError):
     code = "agent_at_work"
-    text = "An agent works in the folder: it can't go to another branch now."
-    hint = "Stop the run first, or wait for its end."
+    text = "An agent is working in the folder, so the branch can't be changed now."
+    hint = "Stop the run first, or wait until it ends."
     status = 409
 
 
@@ -27,6 +27,6 @@ class UnknownScript(AppError):
 
 
 class StepFailed(AppError):
-    """A step could not be carried out; the text says why."""
+    """A step failed; the text says why."""
 
     code = "step_failed"

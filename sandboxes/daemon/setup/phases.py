@@ -1,4 +1,4 @@
-"""Keeps where the setup is, and tells it."""
+"""Records and publishes the phases of the setup."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEPT = 20
 
 
 class Phases:
-    """The phases of late, the last of which is where the setup is now."""
+    """The latest phases; the last one is the current one."""
 
     def __init__(self, events: Events) -> None:
         self._events = events
@@ -28,14 +28,14 @@ class Phases:
         return self.last.kind if self.last else None
 
     def enter(self, kind: PhaseKind, **detail: Any) -> None:
-        """Note a phase and tell it; a failure is also told as the sandbox's status."""
+        """Record and publish a phase; a failure also becomes the sandbox's status."""
         phase = Phase(kind, int(time.time() * 1000), tuple(detail.items()))
         self._phases.append(phase)
-        self._events.tell_lifecycle(phase.as_json())
+        self._events.publish_lifecycle(phase.as_json())
         if phase.is_failure:
-            self._events.tell_status({"state": "error", "reason": detail.get("reason", kind)})
+            self._events.publish_status({"state": "error", "reason": detail.get("reason", kind)})
         else:
-            self._events.tell_status({"state": "running"})
+            self._events.publish_status({"state": "running"})
 
     def as_json(self) -> list[dict[str, Any]]:
         return [phase.as_json() for phase in self._phases]

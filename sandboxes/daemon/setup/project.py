@@ -1,6 +1,6 @@
-"""What kind of project lies in a folder: how it is installed, and how its server is started.
+"""Recognizes the project in a folder: how to install it, and how to start its server.
 
-Pure: it is given the texts of the few files that say so.
+Pure: works on the contents of the few files that say so.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from mesh.lib.errors import AppError
 
-# Looked at, in the project's folder.
+# Read from the project's folder.
 FILES = (
     "package.json",
     "package-lock.json",
@@ -45,20 +45,20 @@ PYTHON = (".venv/bin/python",)
 
 class NoStart(AppError):
     code = "no_start"
-    text = "There is nothing here that could be started."
+    text = "The project has nothing to start."
     hint = 'Say how: dev = ["…"] in mesh.toml, or under [tool.mesh] in pyproject.toml.'
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What the files of a folder say."""
+    """The project that the files of a folder describe."""
 
     manager: str  # one of config.MANAGERS, or empty: nothing to install
     scripts: Mapping[str, str] = field(default_factory=dict)
-    dev: tuple[str, ...] = ()  # said in [tool.mesh] or mesh.toml
+    dev: tuple[str, ...] = ()  # set in [tool.mesh] or mesh.toml
     port: int | None = None
     dependencies: tuple[str, ...] = ()  # of pyproject.toml
-    files: Mapping[str, str] = field(default_factory=dict)  # what they say
+    files: Mapping[str, str] = field(default_factory=dict)  # name → contents
 
     @property
     def is_python(self) -> bool:
@@ -66,7 +66,7 @@ class Project:
 
 
 def understand(files: Mapping[str, str], *, manager: str = "", has_uv: bool = False) -> Project:
-    """Return the project; ``manager`` was chosen by a person, else the files decide."""
+    """Return the project; ``manager`` is a person's choice, without which the files decide."""
     package, deno = _json(files.get("package.json")), _json(_deno(files))
     python = _toml(files.get("pyproject.toml"))
     settings = _toml(files.get("mesh.toml")) or python.get("tool", {}).get("mesh", {})
@@ -99,11 +99,11 @@ def _manager(files: Mapping[str, str], package: Mapping[str, Any], *, has_uv: bo
 def install_commands(
     project: Project, *, make_venv: Sequence[str] = ("python3", "-I", "-m", "venv")
 ) -> list[list[str]]:
-    """Return the commands, in order, that put in place what the project needs.
+    """Return the commands, in order, that install the project's dependencies.
 
-    None of them writes into a file that belongs to the person: no lock file is made or changed,
+    None of them changes a file that belongs to the person: no lock file is made or changed,
     except by Yarn 2 and later, which can't work without one.
-    ``make_venv`` makes the virtual environment where there is no uv.
+    ``make_venv`` makes the virtual environment if uv is not installed.
     """
     has = project.files.__contains__
     match project.manager:
@@ -137,7 +137,7 @@ def install_commands(
 
 
 def _has_modern_yarn(project: Project) -> bool:
-    """Say whether it is Yarn 2 or later, which refuses the options of Yarn 1."""
+    """Return whether it uses Yarn 2 or later, which refuses the options of Yarn 1."""
     named = _json(project.files.get("package.json")).get("packageManager")
     name, _, version = str(named).partition("@")
     is_named = name == "yarn" and version[:1].isdigit() and not version.startswith(("0.", "1."))
@@ -151,10 +151,10 @@ def _python_wants(project: Project, of_pyproject: list[str]) -> list[str]:
 
 
 def start_command(project: Project, *, port: int) -> tuple[str, list[str]]:
-    """Return the name of what is started (dev or start), and its argv.
+    """Return the name of the script to start (dev or start), and its argv.
 
     Raises:
-        NoStart: nothing says how; the text says what was looked for.
+        NoStart: the project does not say how; the text names what is missing.
     """
     if project.dev:
         return "dev", [_filled(word, port) for word in project.dev]
@@ -173,13 +173,13 @@ def script_command(project: Project, name: str) -> list[str]:
 
 def _why_not(project: Project) -> str:
     if not project.manager:
-        return "There is no package.json, deno.json, pyproject.toml or requirements.txt here."
+        return "The folder has no package.json, deno.json, pyproject.toml or requirements.txt."
     if project.is_python:
-        return "There is neither a manage.py here nor a dev command under [tool.mesh]."
+        return "The folder has neither a manage.py nor a dev command under [tool.mesh]."
     if not project.scripts:
         return "The project's manifest has no scripts."
     names = ", ".join(sorted(project.scripts))
-    return f"There is neither a dev nor a start script; there are: {names}."
+    return f"The project has neither a dev nor a start script, only: {names}."
 
 
 def _filled(word: str, port: int) -> str:
@@ -187,7 +187,7 @@ def _filled(word: str, port: int) -> str:
 
 
 def _argv(value: Any) -> tuple[str, ...]:
-    """Return a list of texts as such; anything else counts as none."""
+    """Return a list of strings as a tuple; anything else as an empty one."""
     if isinstance(value, list) and all(isinstance(word, str) for word in value):
         return tuple(value)
     return ()
@@ -205,7 +205,7 @@ def _json(text: str | None) -> dict[str, Any]:
     try:
         value = json.loads(text or "{}")
     except (ValueError, RecursionError):
-        return {}  # the package manager says what is wrong with it, and where
+        return {}  # the package manager will report what is wrong with it
     return value if isinstance(value, dict) else {}
 
 

@@ -35,7 +35,7 @@ def routes(prefix: str, setup: Setup, events: Events, boot_id: str) -> list[Rout
 
 
 class SetupRoutes:
-    """Each reads the outside, asks ``Setup`` once, and answers."""
+    """Each handler parses its request, calls ``Setup`` once, and responds."""
 
     def __init__(self, setup: Setup, events: Events, boot_id: str) -> None:
         self._setup, self._events = setup, events
@@ -83,13 +83,13 @@ def _script(request: Request) -> str:
     """Return the script's name.
 
     Raises:
-        BadInput: it is not UTF-8 in percent-encoding.
+        BadInput: it is not percent-encoded UTF-8.
     """
     name: str = request.path_params["script"]
     raw: bytes = request.scope.get("raw_path", b"")
     part = raw.split(b"/exec/", 1)[-1].split(b"/")[0]
     if not _is_encoded(part):
-        raise BadInput("The script's name is badly encoded.", detail="script")
+        raise BadInput("The script's name is not percent-encoded UTF-8.", detail="script")
     return name
 
 

@@ -1,4 +1,4 @@
-"""The project's dev server: started in a terminal, heard, started again, ended."""
+"""The project's dev server: runs it in a terminal, reads its output, restarts and ends it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sandboxes.daemon.setup.project import (
     start_command,
 )
 from sandboxes.daemon.setup.restarts import Restarts
-from sandboxes.daemon.tasks.task import Task, Wanted
+from sandboxes.daemon.tasks.task import Task, TaskSpec
 from sandboxes.daemon.tasks.tasks import Tasks
 
 INSTALL_LIMIT = 15 * 60.0  # seconds
@@ -33,28 +33,28 @@ INSTALL_LIMIT = 15 * 60.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What is started, and where it is expected; the same again after a crash."""
+    """The task and the expected port of a server; reused after a crash."""
 
-    wanted: Wanted
+    spec: TaskSpec
     port: int
 
 
 class DevServer:
-    """At most one of them; ``port`` is where it is expected, until it says another.
+    """At most one server; ``port`` is the expected one until it announces another.
 
-    One that ran and crashed is started again a few times (``restarts.py``). One that never
-    ran is not: it would only fail once more.
+    A server that ran and crashed is restarted a few times (``restarts.py``). One that never ran is
+    not: it would only fail again.
     """
 
     def __init__(self, tasks: Tasks, events: Events, phases: Phases) -> None:
         self.port: int | None = None
-        self.moved_to: int | None = None  # announced later; counts when ``port`` is silent
+        self.moved_to: int | None = None  # announced later; used when ``port`` does not answer
         self.on_start: Callable[[], None] = lambda: None
-        self.on_news: Callable[[], None] = lambda: None  # there may be more to see than before
+        self.on_news: Callable[[], None] = lambda: None  # a port or an exit is worth a probe
         self._tasks, self._events, self._phases = tasks, events, phases
         self._sniffer = PortSniffer()
         self._starter: Task | None = None
-        self._left: Task | None = None  # ended without an error; something may still answer
+        self._exited: Task | None = None  # exited without an error; its children may still answer
         self._launch: Launch | None = None
         self._restarts = Restarts()
         self._timer: asyncio.TimerHandle | None = None
@@ -64,13 +64,13 @@ class DevServer:
     async def start(
         self, config: Config, project: Project, folder: Path, *, script: str = ""
     ) -> Task:
-        """Start it, by ``script`` or else as the project says; return its task.
+        """Start it with ``script``, or else as the project says; return its task.
 
         Raises:
-            NoStart: nothing says how, or its program is not on this machine.
-            CantStart, TooManyTasks: as they say.
+            NoStart: the project does not say how, or its program is not on this machine.
+            CantStart, TooManyTasks: as their texts say.
         """
-        self._events.tell_scripts(sorted(project.scripts))
+        self._events.publish_scripts(sorted(project.scripts))
         self._phases.enter("starting")
         port = config.port or project.port or free_port()
         if script:
@@ -83,34 +83,36 @@ class DevServer:
         env = toolbox.server_env(toolbox.project_env(config, project, folder), port)
         self._restarts = Restarts()
         self._launch = Launch(
-            wanted(name, argv, env, config, is_server=True, shown_as=command), port
+            task_spec(name, argv, env, config, is_server=True, shown_as=command), port
         )
         return await self._run(self._launch)
 
     async def end(self) -> None:
-        """End every server of the project; that is no failure."""
+        """End every server of the project, which does not count as a failure."""
         await self.give_up()
         for name in STARTERS:
             await self._tasks.kill_all(named=name, intended=True)
         self.port = None
 
     async def give_up(self) -> None:
-        """Start it no more by itself; what runs goes on. Safe to repeat."""
+        """Stop restarting it; a running server continues. Safe to repeat."""
         self._launch = None
         if self._timer is not None:
             self._timer.cancel()
         if self._restarting is not None and not self._restarting.done():
-            await asyncio.wait([self._restarting])  # whole: what it starts can be ended then
+            await asyncio.wait(
+                [self._restarting]
+            )  # to its end, so that the task it starts can be ended
 
     def is_silent(self) -> bool:
-        """Take in that nothing answers any more; say whether the server is gone, too."""
-        if self._left is None:
+        """Handle that nothing answers any more; return whether the server has exited as well."""
+        if self._exited is None:
             return False
-        left, self._left = self._left, None
-        self._crashed(left)
+        task, self._exited = self._exited, None
+        self._crashed(task)
         return True
 
-    # Tasks' listener
+    # TaskListener
 
     def on_task(self, task: Task) -> None:
         if task is not self._starter or task.status == "running":
@@ -118,8 +120,8 @@ class DevServer:
         self._starter = None
         if task.is_intended:
             return
-        if task.exit_code == 0:  # it may have left a server behind that answers
-            self._left = task
+        if task.exit_code == 0:  # its children may still be a server that answers
+            self._exited = task
             self.on_news()
         else:
             self._crashed(task)
@@ -136,23 +138,23 @@ class DevServer:
             self.on_news()
 
     async def _run(self, launch: Launch) -> Task:
-        self._sniffer, self._left = PortSniffer(), None
+        self._sniffer, self._exited = PortSniffer(), None
         self.port, self.moved_to = launch.port, None
         self.on_start()
-        task = await self._tasks.start(launch.wanted)
+        task = await self._tasks.start(launch.spec)
         self._starter = task
-        if task.status != "running":  # it did not live long enough to be looked at
+        if task.status != "running":  # it exited before it was registered here
             self.on_task(task)
         return task
 
     def _crashed(self, task: Task) -> None:
-        reason = f"{task.wanted.name} script exited with code {task.exit_code}"
-        told = {"reason": reason, "lastLines": task.output.last_lines()}
+        reason = f"{task.spec.name} script exited with code {task.exit_code}"
+        detail = {"reason": reason, "lastLines": task.output.last_lines()}
         wait = None if task.status == "killed" else self._wait_after_crash()
         if wait is None:
-            self._phases.enter("start-failed", **told)
+            self._phases.enter("start-failed", **detail)
             return
-        self._phases.enter("crashed", **told, restart=self._restarts.count, inSeconds=wait)
+        self._phases.enter("crashed", **detail, restart=self._restarts.count, inSeconds=wait)
         self._timer = asyncio.get_running_loop().call_later(wait, self._restart_now)
 
     def _wait_after_crash(self) -> float | None:
@@ -166,7 +168,7 @@ class DevServer:
         return wait
 
     def _restart_now(self) -> None:
-        # Somebody may have started one by hand meanwhile: then something answers again.
+        # If somebody started one by hand meanwhile, it answers and the phase is another.
         if self._launch is not None and self._phases.kind == "crashed":
             self._restarting = run_in_background(
                 self._restart(self._launch), what="restarting the dev server"
@@ -180,7 +182,7 @@ class DevServer:
             self._phases.enter("start-failed", reason=str(exc))
 
 
-def wanted(
+def task_spec(
     name: str,
     argv: list[str],
     env: dict[str, str],
@@ -189,9 +191,9 @@ def wanted(
     is_of_setup: bool = False,
     is_server: bool = False,
     shown_as: list[str] | None = None,
-) -> Wanted:
-    """Return what is to be started for the project, so that its output is told."""
-    return Wanted(
+) -> TaskSpec:
+    """Return the task that runs a program of the project; its output is published."""
+    return TaskSpec(
         argv=argv,
         command=" ".join(shown_as or argv),
         name=name,
@@ -206,7 +208,7 @@ def wanted(
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody has."""
+    """Return an unused port of this machine."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""Takes a project from its configuration to a server that runs: clone, install, start."""
+"""Takes a project from its configuration to a running server: clone, install, start."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from sandboxes.daemon.setup.project import (
     install_commands,
     script_command,
 )
-from sandboxes.daemon.setup.server import DevServer, wanted
+from sandboxes.daemon.setup.server import DevServer, task_spec
 from sandboxes.daemon.setup.steps import FAILED, Queue, steps_from
-from sandboxes.daemon.tasks.task import Task, Wanted
+from sandboxes.daemon.tasks.task import Task, TaskSpec
 from sandboxes.daemon.tasks.tasks import Tasks
 from sandboxes.daemon.working_folder import Workplace
 
@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 
 class Checkout(Protocol):
-    """Where the project's files come from."""
+    """Provides the project's files."""
 
     @property
     def cloned_from(self) -> str: ...
@@ -60,7 +60,7 @@ class Checkout(Protocol):
 
 
 class Boot(Protocol):
-    """Who tells apart what a start changes in the files."""
+    """Records which files a start changes."""
 
     async def begin(self) -> None: ...
     async def note(self) -> None: ...
@@ -68,7 +68,7 @@ class Boot(Protocol):
 
 
 class Setup:
-    """The configuration, the steps that it leads to, and the server that runs in the end."""
+    """The configuration, the steps that it needs, and the running server."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Setup:
         self._known: dict[str, Any] | None = None
         self._working: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
-        # Only a change that says so leads to another branch: an agent may have gone to one itself.
+        # Only a change of the configuration switches the branch: an agent may have switched itself.
         self._to_branch = False
 
     @property
@@ -98,13 +98,13 @@ class Setup:
         return None if self._known is None else view(self._known)
 
     def resume(self) -> None:
-        """Go on with what an earlier process was told."""
+        """Resume the setup that an earlier process was given."""
         self._known = store.load(self._root)
         if self._known is not None:
             self.enqueue("clone")
 
     def as_json(self) -> dict[str, Any]:
-        """Return what is told of the configuration and of the steps."""
+        """Return the public state of the configuration and of the steps."""
         return {
             "config": None if self._known is None else shown(self._known),
             "envKeys": sorted(self._known.get("env", {})) if self._known else [],
@@ -117,13 +117,13 @@ class Setup:
         }
 
     async def configure(self, body: Any) -> dict[str, Any]:
-        """Take in a change of the configuration and begin what it leads to.
+        """Apply a change of the configuration and start the steps that it needs.
 
         Raises:
-            BadInput: it is not of the right form; nothing is changed.
+            BadInput: the change is invalid; nothing is changed.
             Immutable: it names another repository.
-            AgentAtWork: it names another branch while one works on this.
-            NotKept: the disk does not take it.
+            AgentAtWork: it names another branch while an agent works on this one.
+            NotKept: the disk can't store it.
         """
         if not isinstance(body, dict):
             raise BadInput("The body must be a JSON object.", detail="body")
@@ -144,10 +144,10 @@ class Setup:
         return {"transition": kind, "config": shown(merged)}
 
     def enqueue(self, step: Step) -> None:
-        """Have ``step`` and those after it carried out when the running one is over.
+        """Run ``step`` and the steps after it once the running one has ended.
 
         Raises:
-            NotConfigured: nothing is known of the project.
+            NotConfigured: there is no configuration.
         """
         if self._known is None:
             raise NotConfigured
@@ -156,9 +156,9 @@ class Setup:
             self._working = run_in_background(self._work(), what="setting the project up")
 
     async def cancel(self) -> None:
-        """Stop the running step and forget the waiting one; what was made so far stays.
+        """Stop the running step and drop the waiting one; the results so far stay.
 
-        A server that crashed is not started again by itself, either.
+        A crashed server is not restarted either.
         """
         working = self._working
         if working is not None and not working.done():
@@ -167,22 +167,22 @@ class Setup:
         await self.server.give_up()
 
     async def kill_script(self, name: str) -> int:
-        """End what runs under a script's name; return how many programs that were."""
+        """End the tasks with a script's name; return how many there were."""
         if name in STARTERS:
             await self.server.give_up()
         return await self._tasks.kill_all(named=name, intended=True)
 
     async def run_script(self, name: str) -> Task:
-        """Start a script of the project's manifest, in place of one of that name that runs.
+        """Start a script of the project's manifest; replaces a running one of that name.
 
         Raises:
-            NotConfigured, UnknownScript, CantStart: as they say.
+            NotConfigured, UnknownScript, CantStart: as their texts say.
         """
         config = self._configured()
         project, folder = await self._look(config)
         if name not in project.scripts:
             raise UnknownScript(available=sorted(project.scripts))
-        if name in STARTERS:  # what the preview shows, however it was started
+        if name in STARTERS:  # the preview shows this one, however it was started
             await self.server.end()
             return await self.server.start(config, project, folder, script=name)
         argv = toolbox.resolved(script_command(project, name), folder)
@@ -190,10 +190,10 @@ class Setup:
             raise StepFailed(f"{project.manager} is not installed on this machine.")
         await self._tasks.kill_all(named=name, intended=True)
         env = toolbox.project_env(config, project, folder)
-        return await self._tasks.start(wanted(name, argv, env, config))
+        return await self._tasks.start(task_spec(name, argv, env, config))
 
     async def scripts(self) -> list[str]:
-        """Return the names of the manifest's scripts; none before the project is there."""
+        """Return the names of the manifest's scripts; empty before the project is cloned."""
         config = self.config
         if config is None or self._checkout.must_clone(config.clone_url):
             return []
@@ -206,29 +206,29 @@ class Setup:
         try:
             while (queue := self.queue.begin()).running is not None:
                 self.queue = queue
-                await self._carry_out(queue.running)
+                await self._run_steps(queue.running)
                 self.queue = Queue(None, self.queue.waiting)
         finally:
             self.queue = Queue()
 
-    async def _carry_out(self, first: Step) -> None:
+    async def _run_steps(self, first: Step) -> None:
         step = first
         try:
             for step in steps_from(first):
                 await self.server.end()
                 if step in (first, "install") and step != "clone":
                     await self._boot.begin()
-                await self._carry_out_one(step)
+                await self._run_step(step)
         except AppError as exc:
             self._fail(step, str(exc))
         except asyncio.CancelledError:
             self._fail(step, "It was cancelled.")
             raise
         except Exception:
-            logger.exception("The step %s failed in an unforeseen way.", step)
-            self._fail(step, "It failed in an unforeseen way; the sandbox's log says more.")
+            logger.exception("setup: unexpected error in the step %s, ending the setup", step)
+            self._fail(step, "Unexpected error; see the sandbox's log for details.")
 
-    async def _carry_out_one(self, step: Step) -> None:
+    async def _run_step(self, step: Step) -> None:
         config = self._configured()
         if step == "clone":
             await self._clone(config)
@@ -264,7 +264,7 @@ class Setup:
             return
         mark = toolbox.fingerprint(config, project)
         if await asyncio.to_thread(toolbox.is_installed, self._root, folder, mark):
-            self._events.log("setup", "What the project needs is installed already.\n")
+            self._events.log("setup", "The project's dependencies are already installed.\n")
             return
         self.phases.enter("installing")
         env = toolbox.project_env(config, project, folder)
@@ -273,12 +273,12 @@ class Setup:
             if argv is None:
                 raise StepFailed(f"{command[0]} is not installed on this machine.")
             await self._run_install(
-                wanted("install", argv, env, config, shown_as=command, is_of_setup=True)
+                task_spec("install", argv, env, config, shown_as=command, is_of_setup=True)
             )
         await asyncio.to_thread(toolbox.note_installed, self._root, mark)
         await self._boot.note()
 
-    async def _run_install(self, command: Wanted) -> None:
+    async def _run_install(self, command: TaskSpec) -> None:
         task = await self._tasks.start(command)
         try:
             await task.done.wait()
@@ -289,7 +289,7 @@ class Setup:
             raise StepFailed(f"{command.command} ended with {task.status}, code {task.exit_code}.")
 
     async def _look(self, config: Config) -> tuple[Project, Path]:
-        """Return the project as it lies there now, and its folder."""
+        """Return the project as it is now, and its folder."""
         tree = await self._workplace.tree()
         project = await asyncio.to_thread(toolbox.read_project, tree, config)
         return project, tree.base / config.path

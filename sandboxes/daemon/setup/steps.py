@@ -1,4 +1,4 @@
-"""Which step of the setup comes next, and what is told of it. Pure."""
+"""The steps and phases of the setup, and their order. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FAILED: dict[Step, PhaseKind] = {
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Where the setup was at a time (in milliseconds), and what there is to say about it."""
+    """The state of the setup at a time (in milliseconds), with details."""
 
     kind: PhaseKind
     at: int
@@ -45,19 +45,19 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The step that runs, and the one that waits: no more, for a higher one includes a lower."""
+    """The running step and the waiting one; an earlier step includes the later ones."""
 
     running: Step | None = None
     waiting: Step | None = None
 
     def add(self, step: Step) -> Queue:
-        """Return the queue with ``step`` in it; a lower one that waits is taken in by it."""
+        """Return the queue with ``step`` in it; of two waiting steps, the earlier one stays."""
         if self.waiting is None or ORDER.index(step) < ORDER.index(self.waiting):
             return Queue(self.running, step)
         return self
 
     def next(self) -> Queue:
-        """Return the queue after the running step is over."""
+        """Return the queue after the end of the running step."""
         return Queue(self.waiting, None)
 
     def begin(self) -> Queue:

@@ -1,4 +1,4 @@
-"""The configuration on disk: beside the working folder, never in it."""
+"""Stores the configuration on disk: beside the working folder, never in it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ NAME = "config.json"
 class NotKept(AppError):
     code = "not_kept"
     text = "The configuration could not be written to the disk."
-    hint = "Make room on that machine, then try again."
+    hint = "Free space on that machine, then try again."
     status = 500
 
 
 def load(root: Path) -> dict[str, Any] | None:
-    """Return what was kept; ``None`` when nothing was, or nothing that can be read."""
+    """Return the stored configuration; ``None`` if there is none, or none that can be read."""
     try:
         value = json.loads(read_plain(root / NAME))
     except (OSError, ValueError, RecursionError):
@@ -29,10 +29,10 @@ def load(root: Path) -> dict[str, Any] | None:
 
 
 def save(root: Path, name: str, text: str) -> None:
-    """Write a file that only this user may read, in one step.
+    """Write a file atomically, readable only by this user.
 
     Raises:
-        NotKept: the disk does not take it.
+        NotKept: the disk can't store it.
     """
     draft = root / f".{name}.new"
     try:

@@ -1,4 +1,4 @@
-"""Looks into a project's folder, and finds the programs that install and start it."""
+"""Reads a project's folder, and finds the programs that install and start it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ MOST_BYTES = 4 * 1024 * 1024  # of a lock file
 STAMP = "installed"
 _INSTALLED = (".venv", "node_modules", ".pnp.cjs", ".pnp.js")  # the last two: Yarn 2 and later
 _COREPACK = ("pnpm", "yarn")
-# Beside the PATH: a laptop's link started from a desktop icon has a short one.
+# Besides the PATH, which is short for a link that was started from a desktop icon.
 _USUAL = (".local/bin", ".bun/bin", ".deno/bin", ".cargo/bin")
 
 
 def read_project(tree: Tree, config: Config) -> Project:
-    """Return what lies in the project's folder. Blocking."""
+    """Return the project in the folder. Blocking."""
     texts = {name: text for name in FILES if (text := _text(tree, config.path, name)) is not None}
     return understand(texts, manager=config.manager, has_uv=find("uv") is not None)
 
@@ -40,13 +40,13 @@ def _text(tree: Tree, path: str, name: str) -> str | None:
 
 
 def fingerprint(config: Config, project: Project) -> str:
-    """Return what stands for everything that decides what an installation gives."""
+    """Return a digest of everything that determines the result of an installation."""
     decisive = [config.runtime, project.manager, config.path, sorted(project.files.items())]
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 
 
 def is_installed(root: Path, folder: Path, mark: str) -> bool:
-    """Say whether the last installation was of the same, and is still there. Blocking."""
+    """Return whether an installation with this fingerprint still exists. Blocking."""
     try:
         if read_plain(root / STAMP) != mark:
             return False
@@ -56,16 +56,16 @@ def is_installed(root: Path, folder: Path, mark: str) -> bool:
 
 
 def note_installed(root: Path, mark: str) -> None:
-    """Remember what was installed.
+    """Store the fingerprint of an installation.
 
     Raises:
-        NotKept: the disk does not take it.
+        NotKept: the disk can't store it.
     """
     save(root, STAMP, mark)
 
 
 def find(program: str) -> str | None:
-    """Return where a program is: on the PATH, or where installers put it."""
+    """Return the path of a program: on the PATH, or where installers put it."""
     return shutil.which(program, path=_path())
 
 
@@ -76,10 +76,10 @@ def _path() -> str:
 
 
 def resolved(argv: list[str], folder: Path) -> list[str] | None:
-    """Return the argv with its program found; ``None`` when this machine has none such.
+    """Return the argv with the full path of its program; ``None`` if it is not installed.
 
-    ``.venv/…`` is meant in the project's folder. pnpm and yarn may come by corepack, which asks
-    nothing and is not switched on for the whole machine.
+    ``.venv/…`` is relative to the project's folder. pnpm and yarn may come from corepack, without
+    prompts and without enabling it for the whole machine.
     """
     program = argv[0]
     if "/" in program:
@@ -95,7 +95,7 @@ def resolved(argv: list[str], folder: Path) -> list[str] | None:
 
 
 def project_env(config: Config, project: Project, folder: Path) -> dict[str, str]:
-    """Return the environment of what is run for the project."""
+    """Return the environment of the project's programs."""
     own = {"PATH": _path(), "COREPACK_ENABLE_STRICT": "0", "COREPACK_ENABLE_DOWNLOAD_PROMPT": "0"}
     if project.is_python:
         venv = folder / ".venv"
@@ -105,5 +105,5 @@ def project_env(config: Config, project: Project, folder: Path) -> dict[str, str
 
 
 def server_env(env: Mapping[str, str], port: int) -> dict[str, str]:
-    """Return ``env`` with what a dev server reads: it listens on this machine only."""
+    """Return ``env`` with the variables that make a dev server listen on loopback, on ``port``."""
     return {**env, "HOST": HOST, "HOSTNAME": HOST, "PORT": str(port)}

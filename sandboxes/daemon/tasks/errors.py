@@ -1,4 +1,4 @@
-"""What is refused about tasks."""
+"""What the routes of tasks refuse."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from mesh.lib.errors import AppError
 class UnknownTask(AppError):
     code = "unknown_task"
     text = "There is no such task."
-    hint = "It is forgotten 15 minutes after its end; list the tasks that there are."
+    hint = "Tasks are removed 15 minutes after they end; list the tasks to see which exist."
     status = 404
 
 
 class NotRunning(AppError):
     code = "not_running"
-    text = "The task is over."
-    hint = "Nothing is to be done."
+    text = "The task has ended."
+    hint = "Nothing to do."
 
 
 class StillRunning(AppError):
     code = "still_running"
-    text = "The task runs."
+    text = "The task is still running."
     hint = "Kill it first."
 
 
 class TooManyTasks(AppError):
     code = "too_many_tasks"
-    text = "Too many tasks run at once."
-    hint = "Kill one of them, or wait for its end."
+    text = "Too many tasks are running."
+    hint = "Kill one of them, or wait until one ends."
     status = 429
 
 

@@ -1,4 +1,4 @@
-"""What a task has printed: the last of it in memory, whole characters only."""
+"""The output of a task: the end of it, in memory, in whole characters."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from collections import deque
 
 RING_LIMIT = 256 * 1024  # characters kept of each stream
-LAST_LINES, LINE_LIMIT = 20, 300  # of what is told of a failure
+LAST_LINES, LINE_LIMIT = 20, 300  # of the output shown with a failure
 
 _SIGNS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\S\n]*\r")
 
 
 class Ring:
-    """Pieces of text of which the oldest go when there are too many."""
+    """Pieces of text; the oldest are dropped when there are too many."""
 
     def __init__(self, limit: int = RING_LIMIT) -> None:
         self._limit = limit
@@ -22,7 +22,7 @@ class Ring:
         self.is_cut = False
 
     def add(self, number: int, text: str) -> None:
-        """Add piece ``number``; of a longer one than fits, its end."""
+        """Add piece ``number``; of one that does not fit, its end."""
         if len(text) > self._limit:
             text, self.is_cut = text[-self._limit :], True
         self._pieces.append((number, text))
@@ -49,7 +49,7 @@ class Output:
         self._count = 0
 
     def feed(self, stream: str, data: bytes, *, last: bool = False) -> str:
-        """Take in bytes of a stream; return the characters that are whole now."""
+        """Add bytes of a stream; return the characters that are now complete."""
         text = self._decoders[stream].decode(data, last)
         if text:
             self._count += 1
@@ -57,12 +57,12 @@ class Output:
         return text
 
     def replay(self) -> list[tuple[str, str]]:
-        """Return what is kept as (stream, text), in the order in which it came."""
+        """Return the kept output as (stream, text), in order of arrival."""
         pieces = [(n, name, text) for name, ring in self.rings.items() for n, text in ring.pieces()]
         return [(name, text) for _, name, text in sorted(pieces)]
 
     def last_lines(self) -> list[str]:
-        """Return the end of what was printed, as people read it: no colours, no empty lines."""
+        """Return the last lines of the output without colours and empty lines."""
         text = _SIGNS.sub("", "".join(text for _, text in self.replay()))
         lines = [line.rstrip()[:LINE_LIMIT] for line in text.split("\n") if line.strip()]
         return lines[-LAST_LINES:]

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandboxes.daemon.feeds import Feed, FeedResponse, unless_left
+from sandboxes.daemon.feeds import Feed, FeedResponse, unless_disconnected
 from sandboxes.daemon.fields import fields_of
 from sandboxes.daemon.tasks import shell
 from sandboxes.daemon.tasks.task import Task
@@ -29,7 +29,7 @@ def routes(prefix: str, tasks: Tasks) -> list[Route]:
 
 
 class TaskRoutes:
-    """Each reads the outside, asks ``Tasks`` once, and answers."""
+    """Each handler parses its request, calls ``Tasks`` once, and responds."""
 
     def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
@@ -39,7 +39,7 @@ class TaskRoutes:
         background = body.flag("background")
         most = shell.BACKGROUND_MS if background else shell.MOST_MS
         default = shell.BACKGROUND_MS if background else shell.DEFAULT_MS
-        wanted = shell.wanted_shell(
+        spec = shell.shell_task(
             body.path("command"),
             cwd=body.text("cwd", ""),
             env=body.texts("env"),
@@ -47,11 +47,11 @@ class TaskRoutes:
             background=background,
         )
         if background:
-            task = await self._tasks.start(wanted)
+            task = await self._tasks.start(spec)
             return JSONResponse({"taskId": task.id, "status": task.status})
-        # Nobody waits any more, such as an agent that was stopped: the command ends, too.
-        work = shell.run_to_its_end(self._tasks, wanted)
-        return JSONResponse(await unless_left(request.receive, work))
+        # If the client disconnects, such as a stopped agent, the command ends too.
+        work = shell.run_to_its_end(self._tasks, spec)
+        return JSONResponse(await unless_disconnected(request.receive, work))
 
     async def list(self, request: Request) -> Response:
         return JSONResponse({"tasks": [task.summary() for task in self._tasks.list()]})
@@ -90,7 +90,7 @@ class TaskRoutes:
 
 
 class _Follower:
-    """Puts the output of one task, from what is kept of it on, into a feed."""
+    """Puts the kept output of one task, and then its live output, into a feed."""
 
     def __init__(self, task: Task) -> None:
         self.feed = Feed()

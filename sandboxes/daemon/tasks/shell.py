@@ -11,7 +11,7 @@ from typing import Any
 
 from agents.harness.base import BadInput
 from sandboxes.daemon.env import tool_env
-from sandboxes.daemon.tasks.task import Task, Wanted
+from sandboxes.daemon.tasks.task import Task, TaskSpec
 from sandboxes.daemon.tasks.tasks import Tasks
 
 DEFAULT_MS, MOST_MS = 30_000, 120_000
@@ -21,21 +21,21 @@ TIMED_OUT = -1  # as an exit code
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
-def wanted_shell(
+def shell_task(
     command: str, *, cwd: str, env: Mapping[str, str], milliseconds: int, background: bool
-) -> Wanted:
-    """Return what is to be started for a command line.
+) -> TaskSpec:
+    """Return the task that runs a command line.
 
     Raises:
-        BadInput: the command or a variable has a NUL, or a variable's name is none.
+        BadInput: the command or a variable has a NUL, or a variable's name is invalid.
     """
     if not command.strip() or "\0" in command:
-        raise BadInput("command must not be empty, nor hold a NUL.", detail="command")
+        raise BadInput("command must not be empty or contain a NUL.", detail="command")
     for name, value in env.items():
         if not _NAME.fullmatch(name) or "\0" in value:
-            raise BadInput(f"“{name}” can't be a variable.", detail="env")
+            raise BadInput(f"“{name}” is not a valid variable name.", detail="env")
     shell = shutil.which("bash") or "/bin/sh"
-    return Wanted(
+    return TaskSpec(
         argv=[shell, "-c", command],
         command=command,
         name="bash",
@@ -46,12 +46,12 @@ def wanted_shell(
     )
 
 
-async def run_to_its_end(tasks: Tasks, wanted: Wanted) -> dict[str, Any]:
-    """Return what the command printed, and its exit code; -1 when it took too long.
+async def run_to_its_end(tasks: Tasks, spec: TaskSpec) -> dict[str, Any]:
+    """Return the command's output and its exit code, -1 after a timeout.
 
-    Cancelling ends the command.
+    Cancelling the caller ends the command.
     """
-    task = await tasks.start(wanted)
+    task = await tasks.start(spec)
     try:
         await task.done.wait()
     except asyncio.CancelledError:
@@ -61,7 +61,7 @@ async def run_to_its_end(tasks: Tasks, wanted: Wanted) -> dict[str, Any]:
 
 
 def result_of(task: Task) -> dict[str, Any]:
-    """Return output and exit code of a task that is over."""
+    """Return output and exit code of a task that has ended."""
     timed_out = task.status == "timeout"
     rings = task.output.rings
     return {

@@ -1,4 +1,4 @@
-"""One program that was started for a project: its output, its end, and how it is ended."""
+"""One program that runs for a project: its output, its exit, and how it is ended."""
 
 from __future__ import annotations
 
@@ -30,38 +30,38 @@ logger = logging.getLogger(__name__)
 
 TERM_GRACE = 3.0  # seconds between SIGTERM and SIGKILL
 LOG_LIMIT = 10 * 1024 * 1024  # bytes of a task's log file
-TRACE = ".pid"  # ends the name of the file that says which process a task is
-TERMINAL = (40, 120)  # rows and columns told to a program that asks
+TRACE = ".pid"  # suffix of the file that records a task's process
+TERMINAL = (40, 120)  # rows and columns
 
 Status = Literal["running", "exited", "failed", "killed", "timeout"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What is to be started."""
+class TaskSpec:
+    """A program to start, and how its task is treated."""
 
     argv: Sequence[str]
-    command: str  # as people read it
-    name: str  # what it is for: bash, install, a script's name
+    command: str  # as shown to people
+    name: str  # its purpose: bash, install, a script's name
     env: Mapping[str, str]
     cwd: str = ""
     timeout: float | None = None  # seconds
     has_terminal: bool = False
-    is_kept: bool = True  # may be looked at when it is over
-    is_logged: bool = False  # its output is among the events
-    is_server: bool = False  # goes on until it is ended
-    is_of_setup: bool = False  # an installation, or the server: nobody's own command
+    is_kept: bool = True  # stays listed after its end
+    is_logged: bool = False  # its output is published among the events
+    is_server: bool = False  # runs until it is ended
+    is_of_setup: bool = False  # an installation or the server, not somebody's command
 
 
 class Audience(Protocol):
-    """Who is told what a task does."""
+    """Receives the output and the end of a task."""
 
     def on_output(self, task: Task, stream: str, text: str) -> None: ...
     def on_end(self, task: Task) -> None: ...
 
 
 def status_of(code: int, ended_by: str) -> Status:
-    """Return what became of a task: who ended it counts more than its exit code."""
+    """Return the status of an ended task; the reason for ending it outranks its exit code."""
     if ended_by == "kill":
         return "killed"
     if ended_by == "timeout":
@@ -71,20 +71,20 @@ def status_of(code: int, ended_by: str) -> Status:
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """A program that leads its own process group, or what is left of it."""
+    """A program that leads its own process group, running or ended."""
 
     id: str
-    wanted: Wanted
+    spec: TaskSpec
     audience: Audience
     log_path: Path
-    mark: str = ""  # of all that descends from it
+    mark: str = ""  # of all its descendants
     output: Output = field(default_factory=Output)
     status: Status = "running"
     exit_code: int | None = None
     started_at: float = field(default_factory=time.time)
     began: float = field(default_factory=process_tree.now)
     ended_at: float | None = None
-    is_intended: bool = False  # its end is part of a plan, and no failure
+    is_intended: bool = False  # ended on purpose, which is no failure
     done: asyncio.Event = field(default_factory=asyncio.Event)
     _process: subprocess.Popen[bytes] | None = None
     _started: str = ""
@@ -98,14 +98,14 @@ class Task:
     def watch(
         self, process: subprocess.Popen[bytes], pipes: dict[str, IO[bytes]], *, started: str
     ) -> None:
-        """Take over a process that was just started, whether or not its log can be written."""
+        """Take over a process that was just started, even if its log can't be written."""
         loop = asyncio.get_running_loop()
         self._process, self._pipes, self._started = process, pipes, started
         for stream, pipe in pipes.items():
             os.set_blocking(pipe.fileno(), False)
             loop.add_reader(pipe.fileno(), self._read, stream)
-        if self.wanted.timeout is not None:
-            self._timer = loop.call_later(self.wanted.timeout, self._on_timeout)
+        if self.spec.timeout is not None:
+            self._timer = loop.call_later(self.spec.timeout, self._on_timeout)
         when_gone(process, self._on_gone)
         try:
             self._log = os.fdopen(new_plain(self.log_path), "wb", buffering=0)
@@ -115,7 +115,7 @@ class Task:
 
     @property
     def _trace(self) -> Path:
-        """What a later process of the sandbox finds when this one is killed."""
+        """The file by which a later process of the sandbox finds this program."""
         return self.log_path.with_suffix(TRACE)
 
     @property
@@ -124,11 +124,11 @@ class Task:
         return self._process.pid
 
     def summary(self) -> dict[str, Any]:
-        """Return what is told of it in lists; times in milliseconds."""
+        """Return its entry in lists; times in milliseconds."""
         return {
             "id": self.id,
-            "name": self.wanted.name,
-            "command": self.wanted.command,
+            "name": self.spec.name,
+            "command": self.spec.command,
             "status": self.status,
             "exitCode": self.exit_code,
             "startedAt": int(self.started_at * 1000),
@@ -137,17 +137,17 @@ class Task:
         }
 
     async def wait(self, seconds: float) -> None:
-        """Wait for the end, so long at most."""
+        """Wait for the end, at most ``seconds``."""
         try:
             async with asyncio.timeout(seconds):
                 await self.done.wait()
         except TimeoutError:
-            pass  # it goes on
+            pass  # still running
 
     async def kill(self, *, intended: bool = False, grace: float = TERM_GRACE) -> None:
-        """End it and all that descends from it; returns when the task is over.
+        """End it and its descendants; returns once the task has ended.
 
-        SIGTERM, ``grace`` seconds, SIGKILL. Cancelling the caller does not keep it from ending.
+        SIGTERM, ``grace`` seconds, SIGKILL. Cancelling the caller does not cancel the ending.
         """
         if self.status == "running":
             self._ended_by = self._ended_by or "kill"
@@ -189,8 +189,10 @@ class Task:
             self.audience.on_output(self, stream, text)
 
     def _drop_log(self, why: OSError) -> None:
-        """Go on without the log, as on a full disk: the output is still in memory."""
-        logger.warning("%s: its log can't be written any more: %s", self.id, why)
+        """Continue without the log, as on a full disk: the output is still in memory."""
+        logger.warning(
+            "task %s: writing its log failed, continuing without a log: %s", self.id, why
+        )
         self._close_log()
 
     def _close_log(self) -> None:
@@ -205,7 +207,7 @@ class Task:
         try:
             self._read_rest()
         except Exception:
-            logger.exception("The last output of %s is lost.", self.id)
+            logger.exception("task %s: reading its last output failed, it is lost", self.id)
         finally:
             self._conclude(code if code is not None else -1)
 
@@ -222,7 +224,7 @@ class Task:
         if self._timer is not None:
             self._timer.cancel()
         self._close_log()
-        # What it left behind in its group goes with it, in the background.
+        # The rest of its process group is ended in the background.
         if self._ending is None and processes.group_lives(self.pid):
             rest = processes.end_group(self.pid, grace=TERM_GRACE)
             self._ending = run_in_background(rest, what=f"ending the group of {self.id}")
@@ -235,21 +237,21 @@ class Task:
         self.audience.on_end(self)
 
 
-def start(wanted: Wanted, tree: Tree) -> tuple[subprocess.Popen[bytes], dict[str, IO[bytes]]]:
-    """Start the program in a session of its own. Blocking: for a thread.
+def start(spec: TaskSpec, tree: Tree) -> tuple[subprocess.Popen[bytes], dict[str, IO[bytes]]]:
+    """Start the program in a session of its own. Blocking: for a worker thread.
 
     Raises:
-        PathOutside, NotADirectory, …: its folder is none of the tree's.
+        PathOutside, NotADirectory, …: its folder is not in the tree.
         OSError: the program can't be executed.
     """
-    with tree.open_folder(wanted.cwd) as (folder, _):
-        if wanted.has_terminal:
-            return _start_with_terminal(wanted, path_of(folder))
+    with tree.open_folder(spec.cwd) as (folder, _):
+        if spec.has_terminal:
+            return _start_with_terminal(spec, path_of(folder))
         process = children.start(
             lambda: subprocess.Popen(
-                wanted.argv,
+                spec.argv,
                 cwd=path_of(folder),
-                env=dict(wanted.env),
+                env=dict(spec.env),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -263,19 +265,19 @@ def start(wanted: Wanted, tree: Tree) -> tuple[subprocess.Popen[bytes], dict[str
 
 
 def _start_with_terminal(
-    wanted: Wanted, cwd: Path
+    spec: TaskSpec, cwd: Path
 ) -> tuple[subprocess.Popen[bytes], dict[str, IO[bytes]]]:
     ours, theirs = pty.openpty()
     try:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *TERMINAL, 0, 0))
         modes = termios.tcgetattr(theirs)
-        modes[1] &= ~termios.OPOST  # line feeds stay as they are
+        modes[1] &= ~termios.OPOST  # don't change line feeds
         termios.tcsetattr(theirs, termios.TCSANOW, modes)
         process = children.start(
             lambda: subprocess.Popen(
-                wanted.argv,
+                spec.argv,
                 cwd=cwd,
-                env=dict(wanted.env),
+                env=dict(spec.env),
                 stdin=theirs,
                 stdout=theirs,
                 stderr=theirs,

@@ -1,4 +1,4 @@
-"""All tasks of one sandbox: started, listened to, ended, forgotten."""
+"""All tasks of one sandbox: starts, observes, ends and forgets them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sandboxes.daemon.tasks.errors import (
     TooManyTasks,
     UnknownTask,
 )
-from sandboxes.daemon.tasks.task import TERM_GRACE, TRACE, Task, Wanted, start
+from sandboxes.daemon.tasks.task import TERM_GRACE, TRACE, Task, TaskSpec, start
 from sandboxes.daemon.working_folder import Workplace
 
 AT_ONCE = 50
@@ -27,10 +27,10 @@ KEPT_FOR = 15 * 60.0  # seconds after the end
 
 
 class TaskListener(Protocol):
-    """Who hears of every task."""
+    """Is notified of every task."""
 
     def on_task(self, task: Task) -> None:
-        """It has started or is over."""
+        """It has started or ended."""
 
     def on_task_output(self, task: Task, stream: str, text: str) -> None: ...
 
@@ -55,7 +55,7 @@ class Tasks:
         return [task for task in self._tasks.values() if task.status == "running"]
 
     def list(self) -> list[Task]:
-        """Return those that run and those that ended lately, oldest first."""
+        """Return the running and the recently ended tasks, oldest first."""
         self.reap()
         return list(self._tasks.values())
 
@@ -63,42 +63,42 @@ class Tasks:
         """Return the task.
 
         Raises:
-            UnknownTask: there is none of that id.
+            UnknownTask: there is none with that id.
         """
         if task_id not in self._tasks:
             raise UnknownTask
         return self._tasks[task_id]
 
-    async def start(self, wanted: Wanted) -> Task:
-        """Start a program; return its task at once.
+    async def start(self, spec: TaskSpec) -> Task:
+        """Start a program; return its task without waiting for it.
 
         Raises:
-            TooManyTasks, CantStart: as they say.
-            PathOutside, NotADirectory, …: its folder is none of the sandbox's.
-            NotReady, GitFailed: the working folder is not there.
+            TooManyTasks, CantStart: as their texts say.
+            PathOutside, NotADirectory, …: its folder is not in the sandbox.
+            NotReady, GitFailed: the working folder is not available.
         """
         self.reap()
         if len(self.running) + self._starting >= AT_ONCE:
             raise TooManyTasks
-        # Whole, even when whoever asked has gone: a program nobody knows of would never end.
-        return await asyncio.shield(self._started(wanted))
+        # Shielded from a caller that is cancelled: an untracked program would never be ended.
+        return await asyncio.shield(self._started(spec))
 
-    async def _started(self, wanted: Wanted) -> Task:
+    async def _started(self, spec: TaskSpec) -> Task:
         self._starting += 1
         mark, began = self._marks.new(), process_tree.now()
-        to_start = replace(wanted, env=marked(wanted.env, mark))
+        to_start = replace(spec, env=marked(spec.env, mark))
         try:
             await self.end_leftovers()
             tree = await self._workplace.tree()
             process, pipes = await asyncio.to_thread(start, to_start, tree)
             started = await processes.find_start(process.pid)
         except OSError as exc:
-            raise CantStart(f"{wanted.argv[0]} could not be started: {exc.strerror}.") from exc
+            raise CantStart(f"{spec.argv[0]} could not be started: {exc.strerror}.") from exc
         finally:
             self._starting -= 1
         self._count += 1
         name = f"task{self._count}"
-        task = Task(name, wanted, self, self._logs / f"{name}.log", mark, began=began)
+        task = Task(name, spec, self, self._logs / f"{name}.log", mark, began=began)
         self._tasks[task.id] = task
         task.watch(process, pipes, started=started)
         for listener in self.listeners:
@@ -109,7 +109,7 @@ class Tasks:
         """End a task.
 
         Raises:
-            UnknownTask, NotRunning: as they say.
+            UnknownTask, NotRunning: as their texts say.
         """
         task = self.get(task_id)
         if task.status != "running":
@@ -119,37 +119,37 @@ class Tasks:
     async def kill_all(
         self, *, named: str | None = None, intended: bool = False, grace: float = TERM_GRACE
     ) -> int:
-        """End all tasks that run, or those of a name; return how many they were."""
-        found = [t for t in self.running if named is None or t.wanted.name == named]
+        """End all running tasks, or those with a name; return how many there were."""
+        found = [t for t in self.running if named is None or t.spec.name == named]
         await asyncio.gather(*[task.kill(intended=intended, grace=grace) for task in found])
         return len(found)
 
     async def end_leftovers(self) -> None:
-        """End what an earlier process of the sandbox left running when it was killed."""
+        """End the tasks that an earlier process of the sandbox left running when it was killed."""
         found, self._leftovers = self._leftovers, []
         await asyncio.gather(
             *[processes.end_group_of(pid, started, grace=TERM_GRACE) for pid, started in found]
         )
 
     def delete(self, task_id: str) -> None:
-        """Forget a task that is over, and its log.
+        """Forget an ended task, and delete its log.
 
         Raises:
-            UnknownTask, StillRunning: as they say.
+            UnknownTask, StillRunning: as their texts say.
         """
         task = self.get(task_id)
         if task.status == "running":
             raise StillRunning
         self._forget(task)
 
-    # Task's audience
+    # Audience of each task
 
     def on_output(self, task: Task, stream: str, text: str) -> None:
         for listener in list(self.listeners):
             listener.on_task_output(task, stream, text)
 
     def on_end(self, task: Task) -> None:
-        if not task.wanted.is_kept:
+        if not task.spec.is_kept:
             self._forget(task)
         for listener in list(self.listeners):
             listener.on_task(task)
@@ -168,7 +168,7 @@ class Tasks:
 
 
 def _read_traces(logs: Path) -> list[tuple[int, str]]:
-    """Return pid and start time of the processes that tasks of an earlier life were."""
+    """Return pid and start time of the tasks of an earlier sandbox process."""
     found = []
     for trace in logs.glob(f"task*{TRACE}"):
         with contextlib.suppress(OSError):

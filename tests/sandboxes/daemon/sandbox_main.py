@@ -10,5 +10,5 @@ from tests.sandboxes.daemon import harnesses
 
 harness.OWN.update(harnesses.ADAPTERS)
 programs.PROGRAMS["test-child"] = harnesses.find_child
-service.LOOK_EVERY = float(os.environ.get("TEST_LOOK_EVERY", service.LOOK_EVERY))
+service.CHECK_EVERY = float(os.environ.get("TEST_CHECK_EVERY", service.CHECK_EVERY))
 sys.exit(main())

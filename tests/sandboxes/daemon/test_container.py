@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from sandboxes.daemon import container
-from sandboxes.daemon.startup_secrets import Given
+from sandboxes.daemon.startup_secrets import StartupSecrets
 from tests.sandboxes.daemon.sandbox import ROOT_OF_THE_CODE
 from tests.servers import free_port
 from tests.waiting import until
@@ -42,7 +42,7 @@ def test_what_came_by_the_environment_is_taken_out_of_it(tmp_path):
 
     assert environ == {"PATH": "/bin"}
     assert (tmp_path / "root/token").stat().st_mode & 0o777 == 0o600
-    assert container.take(tmp_path / "root") == Given(KEY, "t")
+    assert container.take(tmp_path / "root") == StartupSecrets(KEY, "t")
 
 
 def test_without_anything_in_the_environment_the_files_count_once(tmp_path):
@@ -51,8 +51,8 @@ def test_without_anything_in_the_environment_the_files_count_once(tmp_path):
 
     container.unpack(tmp_path, {})
 
-    assert container.take(tmp_path) == Given(KEY, "there")
-    assert container.take(tmp_path) == Given("", "")
+    assert container.take(tmp_path) == StartupSecrets(KEY, "there")
+    assert container.take(tmp_path) == StartupSecrets("", "")
 
 
 def test_a_key_that_an_agent_left_in_the_volume_does_not_count(tmp_path):
@@ -61,7 +61,7 @@ def test_a_key_that_an_agent_left_in_the_volume_does_not_count(tmp_path):
 
     container.unpack(tmp_path, {"DAEMON_TOKEN": "t"})
 
-    assert container.take(tmp_path) == Given("", "t")
+    assert container.take(tmp_path) == StartupSecrets("", "t")
 
 
 @pytest.mark.programs

@@ -119,7 +119,7 @@ async def test_a_stopped_run_leaves_the_sandbox_s_own_tasks_alone(sandbox):
 
 
 async def test_adopted_orphans_are_reaped(make_sandbox):
-    sandbox = make_sandbox(env={"TEST_LOOK_EVERY": "0.05"})
+    sandbox = make_sandbox(env={"TEST_CHECK_EVERY": "0.05"})
     orphan = int(text_of(await sandbox.run("r1", ["escape", "orphan"])))
 
     os.kill(orphan, 9)

@@ -28,8 +28,8 @@ async def test_everything_known_is_replayed():
     events = Events()
     events.log("setup", "one\n")
     events.log("dev", "two\n")
-    events.tell_scripts(["dev"])
-    events.tell_reload()
+    events.publish_scripts(["dev"])
+    events.publish_reload()
 
     feed = events.subscribe()
 
@@ -43,9 +43,9 @@ async def test_what_happens_goes_to_all():
     feeds = [events.subscribe() for _ in range(3)]
     for feed in feeds:
         await feed.next()
-    events.tell_reload()
-    events.tell_status({"state": "error"})
-    events.tell_status({"state": "error"})
+    events.publish_reload()
+    events.publish_status({"state": "error"})
+    events.publish_status({"state": "error"})
 
     assert [await names_in(feed) for feed in feeds] == [["reload", "status"]] * 3
     events.close()

@@ -324,7 +324,7 @@ async def test_the_program_works_in_the_sandbox_s_folder(sandbox):
 
 
 async def test_a_program_that_hangs_is_ended_and_said_to(make_sandbox):
-    sandbox = make_sandbox(env={"TEST_LOOK_EVERY": "0.05"})
+    sandbox = make_sandbox(env={"TEST_CHECK_EVERY": "0.05"})
 
     seen = await sandbox.run("r1", ["say", "so far"], ["silence"], silentMinutes=0.005)
 
@@ -336,7 +336,7 @@ async def test_a_program_that_hangs_is_ended_and_said_to(make_sandbox):
 
 
 async def test_who_waits_for_a_person_does_not_hang(make_sandbox):
-    sandbox = make_sandbox(env={"TEST_LOOK_EVERY": "0.05"})
+    sandbox = make_sandbox(env={"TEST_CHECK_EVERY": "0.05"})
     steps = (["ask", "q1"], ["say", "done"])
     async with sandbox.dispatch("r1", *steps, silentMinutes=0.005) as events:
         seen = []

@@ -5,11 +5,16 @@ import json
 
 import pytest
 
-from sandboxes.daemon.sandbox_folder import SOCKET_PATH_LIMIT, AlreadyRunning, NotASandbox, Place
-from sandboxes.daemon.startup_secrets import Given, read_given
+from sandboxes.daemon.sandbox_folder import (
+    SOCKET_PATH_LIMIT,
+    AlreadyRunning,
+    NotASandbox,
+    SandboxFolder,
+)
+from sandboxes.daemon.startup_secrets import StartupSecrets, read_startup_secrets
 from tests.sandboxes.daemon.sandbox import text_of
 
-GIVEN = Given("ab" * 32)
+SECRETS = StartupSecrets("ab" * 32)
 
 
 def make_root(root):
@@ -19,13 +24,13 @@ def make_root(root):
 
 
 def test_one_process_at_a_time(tmp_path):
-    place = Place.open(make_root(tmp_path / "s"), GIVEN)
+    folder = SandboxFolder.open(make_root(tmp_path / "s"), SECRETS)
 
     with pytest.raises(AlreadyRunning):
-        Place.open(tmp_path / "s", GIVEN)
+        SandboxFolder.open(tmp_path / "s", SECRETS)
 
-    place.withdraw()
-    Place.open(tmp_path / "s", GIVEN).withdraw()
+    folder.withdraw()
+    SandboxFolder.open(tmp_path / "s", SECRETS).withdraw()
 
 
 @pytest.mark.parametrize(
@@ -39,23 +44,23 @@ def test_what_is_no_sandbox(tmp_path, name, content):
         (root / name).write_text(content)
 
     with pytest.raises(NotASandbox):
-        Place.open(root, GIVEN)
+        SandboxFolder.open(root, SECRETS)
 
 
 @pytest.mark.parametrize("key", ["", "ab", "AB" * 32, "xy" * 32])
 def test_without_the_server_s_key_there_is_no_sandbox(tmp_path, key):
     with pytest.raises(NotASandbox):
-        Place.open(make_root(tmp_path / "s"), Given(key))
+        SandboxFolder.open(make_root(tmp_path / "s"), StartupSecrets(key))
 
 
 def test_no_port_is_opened_without_a_token(tmp_path):
     with pytest.raises(NotASandbox):
-        Place.open(make_root(tmp_path / "s"), GIVEN, address=("127.0.0.1", 9000))
+        SandboxFolder.open(make_root(tmp_path / "s"), SECRETS, address=("127.0.0.1", 9000))
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"[]", b"null", b'{"other": 1}'])
 def test_what_is_no_key_on_the_standard_input(line):
-    assert read_given(io.BytesIO(line)) == Given("")
+    assert read_startup_secrets(io.BytesIO(line)) == StartupSecrets("")
 
 
 async def test_a_long_path_has_its_socket_elsewhere(make_sandbox):

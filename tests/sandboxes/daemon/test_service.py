@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from sandboxes.daemon import cli, service
-from sandboxes.daemon.sandbox_folder import Place
+from sandboxes.daemon.sandbox_folder import SandboxFolder
 from tests.sandboxes.daemon.sandbox import ROOT_OF_THE_CODE
-from tests.sandboxes.daemon.test_sandbox_folder import GIVEN, make_root
+from tests.sandboxes.daemon.test_sandbox_folder import SECRETS, make_root
 from tests.waiting import auntil
 
 FORBIDDEN = ("django", "rest_framework", "channels", "celery", "httpx", "pydantic", "links.daemon")
@@ -41,10 +41,10 @@ async def test_it_is_small_when_idle(sandbox):
 
 async def test_it_ends_when_nobody_asks(tmp_path, monkeypatch):
     monkeypatch.setattr(service, "IDLE_FOR", 0.0)
-    monkeypatch.setattr(service, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(service, "CHECK_EVERY", 0.01)
     root = make_root(tmp_path / "s")
 
-    await service.serve(Place.open(root, GIVEN), {})
+    await service.serve(SandboxFolder.open(root, SECRETS), {})
 
     assert not (root / "pid").exists()
     assert not (root / "sandbox.sock").exists()
@@ -52,20 +52,20 @@ async def test_it_ends_when_nobody_asks(tmp_path, monkeypatch):
 
 async def test_a_run_keeps_it_up(tmp_path, monkeypatch):
     monkeypatch.setattr(service, "IDLE_FOR", 0.0)
-    monkeypatch.setattr(service, "LOOK_EVERY", 60.0)
+    monkeypatch.setattr(service, "CHECK_EVERY", 60.0)
     monkeypatch.setattr(service.Runs, "is_idle", False)
-    sandbox = service.Sandbox(Place.open(make_root(tmp_path / "s"), GIVEN), {})
+    sandbox = service.Sandbox(SandboxFolder.open(make_root(tmp_path / "s"), SECRETS), {})
     await sandbox.start()
     monkeypatch.setattr(service, "IDLE_FOR", 1000.0)
     sandbox._last_request -= 2000
-    sandbox._look_around()
+    sandbox._check()
 
-    assert not sandbox.over.is_set()
+    assert not sandbox.ended.is_set()
 
     monkeypatch.setattr(service.Runs, "is_idle", True)
     sandbox._last_request -= 2000
-    sandbox._look_around()
-    await auntil(sandbox.over.is_set)
+    sandbox._check()
+    await auntil(sandbox.ended.is_set)
     await sandbox.stop()
 
 

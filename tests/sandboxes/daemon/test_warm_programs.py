@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from sandboxes.daemon.warm_programs import Warm
+from sandboxes.daemon.warm_programs import WarmPrograms
 
 
 class StandIn:
@@ -21,7 +21,7 @@ class StandIn:
 
 
 async def test_it_waits_for_its_thread():
-    warm, one = Warm(), StandIn("one")
+    warm, one = WarmPrograms(), StandIn("one")
     warm.keep(one)
 
     assert warm.take("two") is None
@@ -31,7 +31,7 @@ async def test_it_waits_for_its_thread():
 
 
 async def test_it_is_ended_when_its_time_is_over():
-    warm, one = Warm(idle_for=0), StandIn("one")
+    warm, one = WarmPrograms(idle_for=0), StandIn("one")
     warm.keep(one)
     while warm:
         await asyncio.sleep(0)
@@ -40,7 +40,7 @@ async def test_it_is_ended_when_its_time_is_over():
 
 
 async def test_the_longest_waiting_goes_first():
-    warm, all_of_them = Warm(most=2), [StandIn(name) for name in "abc"]
+    warm, all_of_them = WarmPrograms(most=2), [StandIn(name) for name in "abc"]
     for conversation in all_of_them:
         warm.keep(conversation)
 
@@ -49,7 +49,7 @@ async def test_the_longest_waiting_goes_first():
 
 
 async def test_the_dead_are_not_kept():
-    warm, dead, dies = Warm(), StandIn("dead"), StandIn("dies")
+    warm, dead, dies = WarmPrograms(), StandIn("dead"), StandIn("dies")
     dead.is_alive = False
     warm.keep(dead)
     warm.keep(dies)
@@ -59,7 +59,7 @@ async def test_the_dead_are_not_kept():
 
 
 async def test_closing_ends_all():
-    warm, both = Warm(), [StandIn("a"), StandIn("b")]
+    warm, both = WarmPrograms(), [StandIn("a"), StandIn("b")]
     for conversation in both:
         warm.keep(conversation)
 

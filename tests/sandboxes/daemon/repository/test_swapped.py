@@ -31,7 +31,7 @@ def test_what_is_discarded_is_never_another_folders_file(tmp_path):
     repository._top, repository._tree = top, Swapping(top)
     repository._tree.outside = outside
 
-    repository._take_away("folder/new.txt", place)
+    repository._move_away("folder/new.txt", place)
 
     assert (outside / "new.txt").read_text() == "a person's"
     assert (place / "new" / "folder" / "new.txt").read_text() == "an agent's"

@@ -154,7 +154,7 @@ def test_how_it_is_started(files, command):
     [
         ({}, "no package.json"),
         ({"package.json": "{}"}, "has no scripts"),
-        ({"package.json": '{"scripts": {"test": "x", "lint": "y"}}'}, "there are: lint, test"),
+        ({"package.json": '{"scripts": {"test": "x", "lint": "y"}}'}, "only: lint, test"),
         ({"requirements.txt": ""}, "manage.py"),
         ({"mesh.toml": "dev = 7", "requirements.txt": ""}, "manage.py"),
     ],

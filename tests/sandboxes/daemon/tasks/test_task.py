@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mesh.processes import group_lives, started_at
-from sandboxes.daemon.tasks.task import Task, Wanted
+from sandboxes.daemon.tasks.task import Task, TaskSpec
 from tests.waiting import auntil
 
 
@@ -33,7 +33,7 @@ async def watch(tmp_path):
 
     def watch(command, log=tmp_path / "task1.log", **changes):
         audience = Audience()
-        wanted = Wanted(argv=(), command=command, name="bash", env={}, **changes)
+        spec = TaskSpec(argv=(), command=command, name="bash", env={}, **changes)
         process = subprocess.Popen(
             ["sh", "-c", command],
             stdin=subprocess.PIPE,
@@ -42,7 +42,7 @@ async def watch(tmp_path):
             bufsize=0,
             start_new_session=True,
         )
-        task = Task("task1", wanted, audience, log)
+        task = Task("task1", spec, audience, log)
         pipes = {"stdout": process.stdout, "stderr": process.stderr}
         task.watch(process, pipes, started=started_at(process.pid))
         tasks.append(task)
