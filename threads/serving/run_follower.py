@@ -262,7 +262,7 @@ class RunFollower:
 
     async def _release(self) -> None:
         """Have the provider end the attempt in this process, without a word to the journal."""
-        order = self._attempt and self._attempt.order
+        order = self._attempt.order if self._attempt else None
         if order is not None and order.executor == executors.SERVER:
             with contextlib.suppress(LinkOffline, SandboxDown, StreamCut, DispatchRefused):
                 await self._provider.let_go(
