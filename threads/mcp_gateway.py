@@ -1,8 +1,8 @@
-"""The MCP servers of an agent, for its program on a person's machine: asked through this server.
+"""The gateway to an agent's MCP servers, for its program on a person's machine.
 
 The program gets our address and a token of its thread. The servers' own tokens stay here and are
-read anew for each request, so one that is renewed in the middle of a turn counts at once; ours is
-good for as long as a run of the thread goes on, and for nothing else (ADR 18).
+read again for each request, so a token that is renewed in the middle of a turn applies
+immediately; ours is valid only while a run of the thread is active, and only here (ADR 18).
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ from threads.core import executors
 from threads.models import Run, Thread
 from threads.run import state as run_state
 
-# Of a request and of an answer: what belongs to the protocol, and nothing of the connection's.
+# Headers to pass on, of a request and of a response: the protocol's, none of the connection's.
 ASKED: Final = ("accept", "content-type", "mcp-session-id", "mcp-protocol-version", "last-event-id")
 ANSWERED: Final = ("mcp-session-id", "mcp-protocol-version")
 _PATH: Final = re.compile(
     r"/api/[^/]+/decopilot/threads/(?P<thread>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/mcp/[^/]+"
 )
 WITHIN: Final = httpx.Timeout(20.0, read=600.0)  # seconds; a tool may take long
-# Events are passed on, not read: one with a large picture in it does no harm here.
+# Events are passed on unread: one with a large picture in it does no harm here.
 LIMITS: Final = Limits(event=16 * MIB, pieces=100_000)
-# Names that mean the asking machine, or a network that only it is in.
+# Names that mean the asking machine, or its private network.
 ITS_OWN: Final = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
 class McpClosed(AppError):
     code = "mcp_closed"
-    text = "No run of this thread goes on, so its MCP servers can't be used."
+    text = "No run of this thread is active, so its MCP servers can't be used."
     hint = "They can be used again with the next message."
     status = 403
 
@@ -61,13 +61,13 @@ class McpClosed(AppError):
 class McpUnreachable(AppError):
     code = "mcp_unreachable"
     text = "The MCP server did not answer."
-    hint = "Look in the agent's settings whether its address is right."
+    hint = "Check its address in the agent's settings."
     status = 502
 
 
-def as_told(server: McpServer, run: Run) -> dict[str, Any]:
-    """Return what the program of ``run`` is told of a server: our address and token instead of
-    the server's own, where there is a token to keep and this server can stand in."""
+def server_input(server: McpServer, run: Run) -> dict[str, Any]:
+    """Return a server as the program of ``run`` gets it: with our address and token instead of
+    its own, if it has a token to protect and the gateway serves it."""
     is_on_machine = run.executor == executors.LINK
     if not (settings.MESH_URL and is_on_machine and is_stood_in_for(server)):
         return server.as_input()
@@ -77,7 +77,7 @@ def as_told(server: McpServer, run: Run) -> dict[str, Any]:
 
 
 def is_elsewhere(url: str) -> bool:
-    """Say whether an address means the same from everywhere: no machine's or network's own."""
+    """Say whether an address means the same everywhere, not only on one machine or network."""
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".").lower()
     is_name = "." in host and parse_address(host) is None and not host.endswith(ITS_OWN)
@@ -85,39 +85,39 @@ def is_elsewhere(url: str) -> bool:
 
 
 def is_stood_in_for(server: McpServer) -> bool:
-    """Say whether programs ask the server through us: it has a token to keep, and is public.
+    """Say whether programs reach the server through us: it has a token to protect, and is public.
 
-    The gateway opens no other: what its token opens lies beside an agent, and this server
-    reaches networks that the agent's machine does not.
+    The gateway serves no others: its token is readable by the agent, and this server reaches
+    networks that the agent's machine does not.
     """
     return bool(server.headers) and is_elsewhere(server.url)
 
 
 def token_of(thread_id: UUID) -> str:
-    """Return the token of a thread: always the same, so that no program is started anew for it."""
+    """Return the token of a thread: always the same, so that no program is restarted for it."""
     return f"mcp_{salted_hmac('threads.mcp', str(thread_id), algorithm='sha256').hexdigest()}"
 
 
 def has_token_of_thread(scope: Any) -> bool:
-    """Say whether an HTTP connection for the gateway shows the token of the thread in its path."""
+    """Say whether an HTTP request to the gateway has the token of the thread in its path."""
     found = _PATH.fullmatch(scope["path"])
-    given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+    header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
     return found is not None and constant_time_compare(
-        bearer(given.decode("latin-1")), token_of(UUID(found["thread"]))
+        bearer(header.decode("latin-1")), token_of(UUID(found["thread"]))
     )
 
 
 @csrf_exempt
 async def ask(request: HttpRequest, org: str, thread_id: UUID, name: str) -> HttpResponseBase:
-    """Ask an MCP server in its agent's name, and pass its answer on as it comes.
+    """Pass a request on to an MCP server with its own token, and stream its response back.
 
-    There is no GET: the protocol lets a server have no stream of its own beside its answers.
+    There is no GET: the protocol does not require a server to have a stream besides its responses.
     """
     try:
         if request.method not in ("POST", "DELETE"):
             raise MethodNotAllowed
-        given = bearer(request.headers.get("Authorization", ""))
-        server = await database_pool.reads.run(_find, given, org, thread_id, name)
+        token = bearer(request.headers.get("Authorization", ""))
+        server = await database_pool.reads.run(_find, token, org, thread_id, name)
         return await _passed_on(server, request, thread_id)
     except AppError as exc:
         return JsonResponse(exc.body(), status=exc.status)
@@ -128,8 +128,8 @@ def _find(token: str, org: str, thread_id: UUID, name: str) -> McpServer:
 
     Raises:
         Unauthorized: the token is not the thread's.
-        McpClosed: no run of the thread goes on on a machine, or its owner has left.
-        NotFound: its agent has no such server, or none that is asked through us.
+        McpClosed: no run of the thread is active on a machine, or its owner has left.
+        NotFound: its agent has no such server, or the gateway does not serve it.
     """
     if not constant_time_compare(token, token_of(thread_id)):
         raise Unauthorized
@@ -146,8 +146,8 @@ def _find(token: str, org: str, thread_id: UUID, name: str) -> McpServer:
 
 
 def find_open(thread_ids: Collection[UUID]) -> set[UUID]:
-    """Return those of the threads whose tokens are good: a run goes on on a machine, and its
-    owner is a member still. One query."""
+    """Return those of the threads whose tokens are valid: a run is active on a machine, and the
+    owner is still a member. One query."""
     threads = Thread.objects.filter(pk__among=thread_ids, deleted_at=None, owner__is_active=True)
     threads = threads.filter(organization__memberships__user=F("owner"))
     running = threads.filter(runs__state__in=run_state.ACTIVE, runs__executor=executors.LINK)
@@ -168,7 +168,7 @@ async def _passed_on(server: McpServer, request: HttpRequest, thread_id: UUID) -
         content=request.body,
         headers={**headers, **server.headers},
     )
-    async with AsyncExitStack() as opened:  # closed also when the asker leaves meanwhile
+    async with AsyncExitStack() as opened:  # closed also if the client disconnects meanwhile
         opened.push_async_callback(client.aclose)
         try:
             answer = await client.send(asked, stream=True)
@@ -177,12 +177,12 @@ async def _passed_on(server: McpServer, request: HttpRequest, thread_id: UUID) -
         opened.push_async_callback(answer.aclose)
         if answer.is_redirect:  # it would lead the program past us, with our token
             raise McpUnreachable("The MCP server has moved.")
-        opened.pop_all()  # by whoever reads the answer
+        opened.pop_all()  # ``_pieces`` closes them
     passed = {key: value for key in ANSWERED if (value := answer.headers.get(key))}
-    given = answer.headers.get("content-type", "")
-    is_events = given.partition(";")[0].strip().lower() == foreign_content.EVENTS
+    kind = answer.headers.get("content-type", "")
+    is_events = kind.partition(";")[0].strip().lower() == foreign_content.EVENTS
     passed["Content-Type"] = (
-        foreign_content.EVENTS if is_events else foreign_content.data_type(given)
+        foreign_content.EVENTS if is_events else foreign_content.data_type(kind)
     )
     own = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Stream(

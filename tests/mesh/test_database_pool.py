@@ -21,7 +21,7 @@ HEAVY = {
     "end_overdue_stops",
     "finish_run",
     "restart_run",
-    "stop_runs_of_those_who_left",
+    "stop_revoked_runs",
     "find_order",
     "load_context",
     "_read",  # of an attached file

@@ -12,7 +12,7 @@ from django.utils import timezone
 from mesh import tasks
 from mesh.models import CacheEntry, UsedTicket
 from mesh.single_use import forget_expired, use_once
-from tests.threads.races import at_once
+from tests.threads.races import in_parallel
 
 MINUTE = timedelta(minutes=1)
 
@@ -61,7 +61,7 @@ def test_of_many_at_once_one_uses_it():
     def use():
         return use_once("of a test", "a", expires_at=timezone.now() + MINUTE)
 
-    assert sorted(at_once(*[use] * 8)) == [False] * 7 + [True]
+    assert sorted(in_parallel(*[use] * 8)) == [False] * 7 + [True]
 
 
 def failed_sign_in(name):

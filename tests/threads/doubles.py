@@ -313,7 +313,7 @@ class DriftedSandbox(WakingSandbox):
 
 
 class DeafSandbox(ScriptedSandbox):
-    """Takes a stop and goes on regardless."""
+    """Takes a stop and continues regardless."""
 
     async def cancel(self, place, *, run_id):
         self.cancelled.append(run_id)

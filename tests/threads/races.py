@@ -1,11 +1,11 @@
-"""Several calls at one moment, each with a connection of its own."""
+"""Several calls at the same time, each with a connection of its own."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 from django.db import connection
 
 
-def at_once(*calls):
+def in_parallel(*calls):
     """Return what each call gave, or the error that it raised."""
 
     def run(given):

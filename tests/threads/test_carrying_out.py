@@ -10,13 +10,13 @@ from agents.harness.questions import PLAN_READY
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import DONE, chunk
 from tests.threads.promises import assert_whole
-from tests.threads.races import at_once
+from tests.threads.races import in_parallel
 from threads import services
 from threads.core.executors import LINK
 from threads.journal import committing
 from threads.journal.committing import Share
 from threads.models import Approval, Run, Thread
-from threads.serving.orders import Scope, list_work
+from threads.serving.orders import WorkScope, list_work
 
 PLAN = "# Mend the login\n\n1. Read `auth.py`\n2. Mend it"
 
@@ -82,7 +82,7 @@ def test_the_run_that_planned_is_over_and_its_agent_is_stopped_and_not_told_to_g
     parts = {part["type"]: part for part in run.answer.parts}
     assert parts["dynamic-tool"]["state"] == "output-available"
     assert parts["data-carried-out"]["data"] == {"threadId": str(begun.thread_id)}
-    work = list_work(Scope(node="A", executors=[LINK], links={link.pk}))
+    work = list_work(WorkScope(node="A", executors=[LINK], links={link.pk}))
     assert ([stop.run_id for stop in work.stops], work.answers) == ([run.pk], [])
     assert_whole(thread)
 
@@ -103,7 +103,7 @@ def test_what_its_agent_still_says_is_dropped(ask, thread, run, ada):
 def test_a_plan_is_carried_out_once(ask, thread, ada):
     ask()
 
-    begun = at_once(*[lambda: carry_out(thread, ada)] * 3)
+    begun = in_parallel(*[lambda: carry_out(thread, ada)] * 3)
 
     assert len({run.pk for run in begun}) == 1
     assert Thread.objects.count() == 2

@@ -87,11 +87,11 @@ def text_of(run):
         (Target("local", "default"), SERVER),
     ],
 )
-def test_the_lane_follows_from_the_target(target, executor):
+def test_the_executor_follows_from_the_target(target, executor):
     assert executor_of(target) == executor
 
 
-async def test_a_run_keeps_its_lane(post):
+async def test_a_run_keeps_its_executor(post):
     run = await post()
 
     assert (run.executor, run.thread.link_id) == ("server", None)
@@ -199,7 +199,7 @@ async def test_who_cannot_renew_any_more_lets_go(process, post):
 def stopped_while_asleep(process, post, served):
     """Return ``stopped(agents)``: a process that slept while its run was stopped, and the run.
 
-    Its lease had lapsed, so the run ended at once, and the stop was delivered to another process.
+    Its lease had lapsed, so the run ended, and the stop was delivered to another process.
     """
 
     async def stopped(agents):
@@ -238,12 +238,12 @@ async def test_a_process_that_slept_through_a_stop_ends_its_loop_at_the_next_wor
     await auntil(lambda: asleep.let_gone == [(str(run.pk), 1)], what="let go")
 
 
-async def test_a_container_that_knows_the_attempt_goes_on_with_it(process, post):
+async def test_a_container_that_knows_the_attempt_continues_it(process, post):
     """Who takes over joins under the same fence: the prompt is sent once."""
     container = ScriptedSandbox(*a_turn("a", "b")[:3])
     first = await process("A", container, renew_every=3600)
     run = await in_state(await post(), "running")
-    await first.stop()  # lets others take over at once
+    await first.stop()  # lets others take over now
     await process("B", container)
     container.runs[str(run.pk)].say(*a_turn("a", "b")[3:])
 
@@ -272,7 +272,7 @@ async def test_a_run_that_costs_every_process_its_life_ends(process, post, monke
     assert done.answer.metadata["error"]["hint"]
 
 
-async def test_a_stop_whose_process_is_lost_ends_the_run_at_once(process, post, served):
+async def test_a_stop_whose_process_is_lost_ends_the_run_immediately(process, post, served):
     first = await process("A", LostProcess(*a_turn("x")[:3]))
     run = await in_state(await post(), "running")
     await first.stop()
@@ -362,34 +362,3 @@ async def services_thread(ada, org, agent):
     thread.sandbox_provider_kind, thread.harness_id, thread.branch = "docker", "demo", "x"
     await thread.asave()
     return thread
-
-
-def test_a_run_of_another_fence_or_process_is_not_begun_anew(say, served):
-    run = say()
-    services.claim_run(run_id=run.pk, node="A")
-
-    assert not services.restart_run(run_id=run.pk, fence=0, node="A")
-    assert not services.restart_run(run_id=run.pk, fence=1, node="B")
-    assert services.restart_run(run_id=run.pk, fence=1, node="A")
-    run.refresh_from_db()
-    assert (run.fence, run.state) == (2, "dispatched")
-
-
-def test_a_lease_that_holds_is_not_taken(say, served):
-    run = say()
-    services.claim_run(run_id=run.pk, node="A")
-
-    assert not services.take_over(run_id=run.pk, node="B")
-    assert services.release_leases(node="A") == 1
-    assert services.take_over(run_id=run.pk, node="B")
-    assert services.renew_leases(run_ids={run.pk}, node="A") == {run.pk}
-
-
-def test_a_run_that_has_ended_is_not_ours_to_renew(say, served):
-    run = say()
-    services.claim_run(run_id=run.pk, node="A")
-    assert services.renew_leases(run_ids={run.pk}, node="A") == set()
-
-    services.finish_run(run_id=run.pk, state="failed", code="internal_error")
-
-    assert services.renew_leases(run_ids={run.pk}, node="A") == {run.pk}

@@ -197,7 +197,7 @@ def test_messages_without_files_cost_no_query(thread, django_assert_num_queries,
 def test_of_a_long_conversation_the_newest_files_are_remembered(ada, thread, send, monkeypatch):
     for _ in range(3):
         send(upload(ada).json()["part"])
-    monkeypatch.setattr("threads.serving.attachments.MOST", 2 * len(PIXEL))
+    monkeypatch.setattr("threads.serving.attachments.MAX_TOTAL", 2 * len(PIXEL))
     said = [{"parts": m.parts} for m in Message.objects.order_by("seq")]
 
     urls = [message["parts"][1]["url"] for message in with_files(said, thread_id=thread.pk)]

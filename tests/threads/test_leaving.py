@@ -40,7 +40,7 @@ def test_what_waits_ends(say, ada, go):
     run = say()
     go(ada)
 
-    assert (services.stop_runs_of_those_who_left(), services.stop_runs_of_those_who_left()) == (
+    assert (services.stop_revoked_runs(), services.stop_revoked_runs()) == (
         1,
         0,
     )
@@ -50,12 +50,12 @@ def test_what_waits_ends(say, ada, go):
 
 
 @GONE
-def test_what_goes_on_is_told_to_stop(say, ada, link, go):
+def test_active_runs_are_stopped(say, ada, link, go):
     run = say()
     services.claim_run(run_id=run.pk)
     go(ada)
 
-    assert services.stop_runs_of_those_who_left() == 1
+    assert services.stop_revoked_runs() == 1
 
     run.refresh_from_db()
     assert run.cancelled_at is not None
@@ -65,6 +65,6 @@ def test_the_runs_of_members_go_on(say):
     waiting, running = say(), say()
     services.claim_run(run_id=waiting.pk)
 
-    assert services.stop_runs_of_those_who_left() == 0
+    assert services.stop_revoked_runs() == 0
     assert set(Run.objects.values_list("state", flat=True)) == {"dispatched", "queued"}
     assert running.pk != waiting.pk

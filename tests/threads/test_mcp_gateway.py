@@ -20,7 +20,7 @@ from tests.harness.mcp_http import serving_mcp
 from tests.secrecy import MARK
 from tests.waiting import auntil
 from threads import mcp_gateway, services
-from threads.mcp_gateway import as_told, is_elsewhere, token_of
+from threads.mcp_gateway import is_elsewhere, server_input, token_of
 from threads.models import Run
 
 SECRET = {"Authorization": f"Bearer {MARK}"}
@@ -53,7 +53,7 @@ def test_a_program_on_a_machine_gets_our_address_and_token(say, settings):
     settings.MESH_URL = "https://mesh.example"
     run = say()
 
-    told = as_told(LINEAR, run)
+    told = server_input(LINEAR, run)
 
     path = reverse("mcp", args=["home", run.thread_id, "linear"])
     assert told["url"] == f"https://mesh.example{path}"
@@ -86,7 +86,7 @@ def test_else_it_is_told_the_servers_own(say, settings, server, mesh_url, execut
     run = say()
     run.executor = executor
 
-    assert as_told(server, run) == server.as_input()
+    assert server_input(server, run) == server.as_input()
 
 
 # Asking through us
@@ -127,7 +127,7 @@ async def ask(thread, *, token=None, name="greeter", method="post"):
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_a_token_renewed_in_the_middle_of_a_turn_counts_at_once(say, thread, upstream, keep):
+async def test_a_token_renewed_in_the_middle_of_a_turn_applies(say, thread, upstream, keep):
     run = await database_pool.writes.run(say)
     await database_pool.writes.run(services.claim_run, run_id=run.pk)
     await database_pool.writes.run(keep, upstream.url, FIRST)
@@ -198,7 +198,7 @@ async def test_where_it_can_not_go_it_says_so(
 
 @pytest.fixture
 def running(say):
-    """A run that goes on, so that its thread's token is good."""
+    """An active run, so that its thread's token is good."""
     run = say()
     services.claim_run(run_id=run.pk)
     return run

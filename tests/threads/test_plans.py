@@ -1,4 +1,4 @@
-"""What is asked at every ring of the bell, and by every sweep, reads few rows of however many.
+"""The queries of every notification and every sweep read few rows, however many there are.
 
 PostgreSQL plans by its statistics, which are taken here of a Mesh of many finished runs; SQLite has
 none, as in a Mesh of one machine. Nothing is forbidden to either: what they choose is tested.
@@ -20,12 +20,12 @@ from threads.core import executors
 from threads.journal import committing
 from threads.models import Approval, Event, Message, Run, Steer, Thread
 from threads.run import state as run_state
-from threads.serving.orders import Scope, list_work
+from threads.serving.orders import WorkScope, list_work
 
 pytestmark = pytest.mark.django_db
 
 THREADS, EACH = 150, 10
-# Tables that grow for ever; agents and organizations are few.
+# Tables that grow without end; agents and organizations are few.
 GROWING = {model._meta.db_table for model in (Thread, Message, Run, Event, Approval, Steer, Link)}
 NAMED = re.compile(r"[Uu]sing (?:COVERING )?(?:INDEX )?(\w+)|Bitmap Index Scan on (\w+)", re.I)
 
@@ -101,7 +101,7 @@ def indexes_of(plans):
 
 
 def at_work(link):
-    return Scope(node="n", executors=executors.ALL, links=[link.pk], room=10)
+    return WorkScope(node="n", executors=executors.ALL, links=[link.pk], capacity=10)
 
 
 def share(run):

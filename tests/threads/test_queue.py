@@ -8,15 +8,15 @@ import pytest
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from tests.threads.races import at_once
+from tests.threads.races import in_parallel
 from threads import selectors, services
 from threads.core.executors import LINK
 from threads.models import Message, Run
-from threads.serving.orders import Scope, find_order, list_work
+from threads.serving.orders import WorkScope, find_order, list_work
 
 
 def next_runs(link):
-    scope = Scope(node="A", executors=[LINK], links=[link.pk])
+    scope = WorkScope(node="A", executors=[LINK], links=[link.pk])
     return [job.run_id for job in list_work(scope).jobs]
 
 
@@ -210,7 +210,7 @@ class TestAtOnce:
             services.claim_run(run_id=run.pk)
             return find_order(run.pk).input["messages"][-1]["parts"]
 
-        edited, sent = at_once(edit, claim)
+        edited, sent = in_parallel(edit, claim)
 
         too_late = getattr(edited, "code", "") == "already_dispatched"
         assert sent == text("old" if too_late else "new")
@@ -220,7 +220,7 @@ class TestAtOnce:
     def test_a_withdrawal_and_a_claim(self, thread, ada, say, turn):
         run = say()
 
-        withdrawn, claimed = at_once(
+        withdrawn, claimed = in_parallel(
             lambda: services.withdraw_queued(thread=thread, run_id=run.pk, by=ada),
             lambda: services.claim_run(run_id=run.pk),
         )
@@ -238,7 +238,7 @@ class TestAtOnce:
                 thread=thread, run_id=run.pk, change=change, by=ada
             )
 
-        results = at_once(*[move(runs[n], runs[(n + 3) % 6]) for n in range(6)])
+        results = in_parallel(*[move(runs[n], runs[(n + 3) % 6]) for n in range(6)])
 
         assert [r for r in results if isinstance(r, Exception)] == []
         assert sorted(order()) == list("abcdef")

@@ -10,7 +10,7 @@ from django.utils import timezone
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import a_turn, chunk
 from tests.threads.promises import assert_whole
-from tests.threads.races import at_once
+from tests.threads.races import in_parallel
 from threads import services
 from threads.errors import ThreadPurged
 from threads.journal import committing
@@ -29,7 +29,7 @@ def numbered(*bodies, start=1):
 
 @pytest.mark.parametrize("turn", TURNS)
 def test_one_message_sent_twice(say, thread, turn):
-    runs = at_once(*[lambda: say("hi", client_id="c1")] * ROLES)
+    runs = in_parallel(*[lambda: say("hi", client_id="c1")] * ROLES)
 
     assert len({run.pk for run in runs}) == 1
     assert Message.objects.count() == Run.objects.count() == 1
@@ -38,7 +38,7 @@ def test_one_message_sent_twice(say, thread, turn):
 
 @pytest.mark.parametrize("turn", TURNS)
 def test_different_messages(say, thread, turn):
-    runs = at_once(*[lambda n=n: say("hi", client_id=f"c{n}") for n in range(ROLES)])
+    runs = in_parallel(*[lambda n=n: say("hi", client_id=f"c{n}") for n in range(ROLES)])
 
     assert len({run.pk for run in runs}) == ROLES
     assert_whole(thread)
@@ -49,7 +49,7 @@ def test_a_claim(say, thread, turn):
     first, second = say("a"), say("b")
     claims = [lambda run=run: services.claim_run(run_id=run.pk) for run in (first, second)]
 
-    assert sorted(at_once(*claims * 2)) == [False, False, False, True]
+    assert sorted(in_parallel(*claims * 2)) == [False, False, False, True]
     assert_whole(thread)
 
 
@@ -61,7 +61,7 @@ def test_a_take_over(say, served, turn):
 
     takes = [lambda n=n: services.take_over(run_id=run.pk, node=f"n{n}") for n in range(ROLES)]
 
-    assert sorted(at_once(*takes)) == [False, False, False, True]
+    assert sorted(in_parallel(*takes)) == [False, False, False, True]
 
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -71,7 +71,7 @@ def test_a_new_attempt_and_the_events_of_the_old_one(say, served, turn):
     services.claim_run(run_id=run.pk, node="A")
     commit = committing.commit
 
-    started, [outcome] = at_once(
+    started, [outcome] = in_parallel(
         lambda: services.restart_run(run_id=run.pk, fence=1, node="A"),
         lambda: commit([Share(run.pk, 1, numbered(*a_turn("old")[:3]))]),
     )
@@ -90,7 +90,7 @@ def test_an_end_and_a_stop(say, thread, turn):
     run = say()
     services.claim_run(run_id=run.pk)
 
-    at_once(
+    in_parallel(
         lambda: committing.commit([Share(run.pk, 1, numbered(*a_turn("a")))]),
         lambda: services.cancel(thread=thread),
         lambda: services.finish_run(run_id=run.pk, state="cancelled"),
@@ -109,10 +109,10 @@ def test_two_sweeps(say, thread, link, turn):
     Run.objects.filter(pk=stuck.pk).update(progress_at=ago)
     now = timezone.now()
 
-    ended = at_once(*[lambda: services.end_stuck_runs(now=now)] * 2)
+    ended = in_parallel(*[lambda: services.end_stuck_runs(now=now)] * 2)
     type(link).objects.update(offline_after=None)
     Run.objects.filter(pk=late.pk).update(expires_at=ago)
-    expired = at_once(*[lambda: services.expire_queued_runs(now=now)] * 2)
+    expired = in_parallel(*[lambda: services.expire_queued_runs(now=now)] * 2)
 
     assert (sorted(ended), sorted(expired)) == ([0, 1], [0, 1])
     assert_whole(thread)
@@ -127,7 +127,7 @@ def test_two_ends_by_the_server(say, thread, turn):
         for code in ("stuck", "internal_error")
     ]
 
-    assert sorted(at_once(*end)) == [False, True]
+    assert sorted(in_parallel(*end)) == [False, True]
     assert_whole(thread)
 
 
@@ -138,7 +138,9 @@ def test_a_thread_deleted_while_its_agent_speaks(say, thread, turn):
     services.claim_run(run_id=run.pk)
     share = Share(run.pk, 1, numbered(*[chunk("text-delta", id="t", delta="x")] * 50))
 
-    at_once(lambda: committing.commit([share]), thread.delete, lambda: committing.commit([share]))
+    in_parallel(
+        lambda: committing.commit([share]), thread.delete, lambda: committing.commit([share])
+    )
 
     assert Thread.objects.count() == Event.objects.count() == 0
     assert isinstance(committing.commit([share])[0].error, committing.Refused)
@@ -167,7 +169,7 @@ def test_two_purges(say, thread, ada, org, agent, turn):
         long_deleted(each)
     rows = sum(model.objects.count() for model in (Thread, Message, Run, Event))
 
-    counts = at_once(purge, purge)
+    counts = in_parallel(purge, purge)
 
     assert sum(counts) + purge() == rows
     assert not Thread.objects.exists()
@@ -181,7 +183,7 @@ def test_a_purge_and_a_restore(say, thread, ada, org, turn, monkeypatch):
     long_deleted(thread)
     monkeypatch.setattr("threads.services.deletion.timezone.now", lambda: thread.created_at)
 
-    purged, restored = at_once(
+    purged, restored = in_parallel(
         lambda: services.purge_deleted(now=thread.created_at + timedelta(days=1)),
         lambda: services.restore_thread(owner=ada, organization=org, thread_id=thread.pk),
     )
@@ -202,7 +204,7 @@ def test_a_purge_and_the_end_of_its_run(say, thread, turn):
     share = Share(run.pk, 1, numbered(*a_turn("a")))
     services.mark_stop_delivered(run_id=run.pk)
 
-    at_once(purge, lambda: committing.commit([share]), purge)
+    in_parallel(purge, lambda: committing.commit([share]), purge)
     services.end_overdue_stops(now=timezone.now() + timedelta(minutes=1))
     purge()
 

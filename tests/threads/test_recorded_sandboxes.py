@@ -45,7 +45,7 @@ def pinned(settings, thread, link):
 
 @pytest.fixture
 def answered(serve, say):  # noqa: F811
-    """Return ``answered(text)``: a message of Ada's whose run is over, and its sandbox noted."""
+    """Return ``answered(text)``: a message of Ada's, answered in a recorded sandbox."""
 
     async def run(text="hi"):
         before = timezone.now()

@@ -10,20 +10,20 @@ from rest_framework.test import APIClient
 
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import chunk
-from tests.threads.races import at_once
+from tests.threads.races import in_parallel
 from threads import services
 from threads.errors import RunOver
 from threads.journal import committing
 from threads.journal.committing import Share
 from threads.models import Approval, ApprovalRule
-from threads.serving.orders import Scope, is_answer_due, list_work
+from threads.serving.orders import WorkScope, is_answer_due, list_work
 
 ALLOW = services.Answer(decision="allow")
 
 
 @pytest.fixture
 def run(say):
-    """A run at "ask before edit" that goes on."""
+    """An active run at "ask before edit"."""
     run = say(approval_level="readonly")
     services.claim_run(run_id=run.pk)
     return run
@@ -62,7 +62,7 @@ def decisions():
 
 
 def due(link):
-    work = list_work(Scope(node="n", executors=["link"], links=[link.pk]))
+    work = list_work(WorkScope(node="n", executors=["link"], links=[link.pk]))
     return [answer.approval_id for answer in work.answers]
 
 
@@ -135,7 +135,7 @@ def test_an_answer_and_a_stop_at_once(ask, thread, ada, link, turn):
     def answer():
         return services.answer_approval(thread=thread, approval_id="a1", answer=ALLOW, by=ada)
 
-    given, _ = at_once(answer, lambda: services.cancel(thread=thread))
+    given, _ = in_parallel(answer, lambda: services.cancel(thread=thread))
 
     assert decisions() == {"a1": "" if isinstance(given, RunOver) else given.decision}
     assert due(link) == []  # whichever was first

@@ -121,7 +121,7 @@ def _unreachable(run):
 def test_a_run_that_is_joined_again_gets_its_time_anew(working):
     run = working(silent=timedelta(days=3))
 
-    services.note_joined(run_id=run.pk)
+    services.wake_run(run_id=run.pk)
 
     assert end_stuck() == 0
 
@@ -160,7 +160,7 @@ def test_a_run_whose_machine_is_back_is_left_to_the_dispatcher(late, link):
     assert expire() == 0
 
 
-def test_a_run_that_was_sent_meanwhile_goes_on(late, link):
+def test_a_run_that_was_sent_meanwhile_continues(late, link):
     services.claim_run(run_id=late.pk)
 
     assert expire() == 0

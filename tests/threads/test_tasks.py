@@ -1,4 +1,4 @@
-"""Celery's clock rings for what the services do."""
+"""Celery runs the services periodically."""
 
 import json
 import os

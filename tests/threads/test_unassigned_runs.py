@@ -9,18 +9,18 @@ from django.utils import timezone
 
 from threads import selectors, services
 from threads.models import Run
-from threads.services.unassigned_runs import ENDED_AFTER, TOLD_AFTER
+from threads.services.unassigned_runs import END_AFTER, MARK_AFTER
 from threads.serving import sweeper
 
 pytestmark = pytest.mark.django_db
 
 
-def told(later=TOLD_AFTER):
-    return services.tell_untaken_runs(now=timezone.now() + later)
+def told(later=MARK_AFTER):
+    return services.mark_unassigned_runs(now=timezone.now() + later)
 
 
 def ended(later):
-    return services.end_untaken_runs(now=timezone.now() + later)
+    return services.end_unassigned_runs(now=timezone.now() + later)
 
 
 def test_its_readers_are_told_once_and_the_message_still_waits(say, served, chunks):
@@ -43,15 +43,15 @@ def test_whoever_takes_it_then_begins_as_with_any_other(say, served):
 
     run.refresh_from_db()
     assert (run.state, run.error_code) == ("dispatched", "")
-    assert (told(ENDED_AFTER), ended(2 * ENDED_AFTER)) == (0, 0)
+    assert (told(END_AFTER), ended(2 * END_AFTER)) == (0, 0)
 
 
 def test_long_after_that_it_ends_with_what_to_do(say, served, chunks):
     run = say()
-    assert ended(2 * ENDED_AFTER) == 0  # nobody was told yet
+    assert ended(2 * END_AFTER) == 0  # nobody was told yet
     told()
 
-    assert (ended(ENDED_AFTER), ended(2 * ENDED_AFTER), ended(2 * ENDED_AFTER)) == (0, 1, 0)
+    assert (ended(END_AFTER), ended(2 * END_AFTER), ended(2 * END_AFTER)) == (0, 1, 0)
 
     run.refresh_from_db()
     assert (run.state, run.error_code) == ("expired", "no_worker")

@@ -1,1 +1,1 @@
-"""A thread's journal: its rows, and the only way into them."""
+"""A thread's journal: its rows, and the only code that writes them."""

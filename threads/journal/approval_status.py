@@ -1,7 +1,7 @@
-"""What a person has allowed beforehand in a run, and the rows of the questions it asks.
+"""What a person has allowed in advance in a run, and the rows of the questions it asks.
 
-Used by the journal's writer, in its transaction, with the thread locked: whoever makes or
-removes a rule, or switches the level, holds that lock too.
+Used by the journal's writer, in its transaction, with the thread locked. The services that make or
+remove a rule, or switch the level, hold that lock too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PLAN: Final = "plan"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ApprovalStatus:
     """The level in force, who eased it, and the rules of the thread."""
 
     level: str = AUTO
@@ -34,7 +34,7 @@ class Standing:
     earlier: Mapping[tuple[str, str], Approval] = field(default_factory=dict)
 
 
-NOBODY: Final = Standing()
+NO_STATUS: Final = ApprovalStatus()
 
 
 def is_question(event: Numbered) -> bool:
@@ -43,33 +43,33 @@ def is_question(event: Numbered) -> bool:
     return isinstance(chunk, Mapping) and chunk.get("type") == "tool-approval-request"
 
 
-def standing_of(run_id: UUID) -> Standing:
-    """Return what holds for the questions that a run asks now."""
+def approval_status_of(run_id: UUID) -> ApprovalStatus:
+    """Return the status that applies to the questions that a run asks now."""
     fields = ("thread_id", "mode", "approval_level", "eased_at", "eased_by", "resumptions")
     found = Run.objects.values_list(*fields, "cancelled_at").get(pk=run_id)
     thread_id, mode, level, eased_at, eased_by, resumptions, stopped_at = found
     if stopped_at is not None:
-        return Standing(level)  # whatever it still asks, nothing allows
+        return ApprovalStatus(level)  # a run that is being stopped is allowed nothing
     earlier = _earlier(run_id) if resumptions else {}
     rules = {each.rule: each for each in ApprovalRule.objects.filter(thread=thread_id)}
     is_plan = PLAN in (mode, level)
     is_eased = eased_at is not None
     policy = Policy(is_plan, is_eased, rules.keys(), earlier.keys())
     in_force = PLAN if is_plan else AUTO if eased_at is not None else level
-    return Standing(in_force, eased_by, policy, rules, earlier)
+    return ApprovalStatus(in_force, eased_by, policy, rules, earlier)
 
 
 def _earlier(run_id: UUID) -> dict[tuple[str, str], Approval]:
-    """Return the answers to questions of a sandbox that died, by what was asked."""
+    """Return the answers to questions of a sandbox that died, by tool and input."""
     lost = Approval.objects.filter(run=run_id, lost_at__isnull=False, carried_at=None)
     answered = lost.filter(answered_at__isnull=False).order_by("asked_at")
     return {same(each.tool, each.input): each for each in answered}
 
 
 def keep_questions(
-    run_id: UUID, asked: Iterable[Asked], standing: Standing, *, now: datetime
+    run_id: UUID, asked: Iterable[Asked], status: ApprovalStatus, *, now: datetime
 ) -> list[Draft]:
-    """Keep what was asked, with its answer where there is one; return what readers are told."""
+    """Store the questions, each with its answer if there is one; return the drafts for readers."""
     drafts = []
     for question in asked:
         approval, is_new = Approval.objects.get_or_create(
@@ -79,9 +79,9 @@ def keep_questions(
                 "tool_call_id": rows.clean(question.tool_call_id),
                 "tool": rows.clean(question.tool),
                 "input": rows.clean(question.input),
-                "level": standing.level,
+                "level": status.level,
                 "asked_at": now,
-                **_answer(question, standing, now),
+                **_answer(question, status, now),
             },
         )
         if is_new:
@@ -90,20 +90,20 @@ def keep_questions(
     return drafts
 
 
-def _answer(question: Asked, standing: Standing, now: datetime) -> dict[str, Any]:
+def _answer(question: Asked, status: ApprovalStatus, now: datetime) -> dict[str, Any]:
     if question.answered_by is None:
         return {}
     if question.answered_by == "earlier":
-        return _carried(standing.earlier[same(question.tool, question.input)], now)
+        return _carried(status.earlier[same(question.tool, question.input)], now)
     answered = {"decision": "allow", "answered_at": now}
     if question.answered_by == "level":
-        return answered | {"answered_by_id": standing.eased_by}
-    rule = standing.rules[question.answered_by]
+        return answered | {"answered_by_id": status.eased_by}
+    rule = status.rules[question.answered_by]
     return answered | {"answered_by_id": rule.created_by_id, "rule": rule}
 
 
 def _carried(earlier: Approval, now: datetime) -> dict[str, Any]:
-    """Return the answer given before the sandbox died; it counts once."""
+    """Return the answer from before the sandbox died; it is used once."""
     Approval.objects.filter(pk=earlier.pk).update(carried_at=now)
     names = ("decision", "reason", "answers", "answered_at", "answered_by_id", "rule_id")
     return {name: getattr(earlier, name) for name in names}

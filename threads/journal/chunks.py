@@ -25,25 +25,25 @@ def status_chunk(
 
 
 def restarted_chunks(attempt: int, *, run_id: UUID) -> list[dict[str, Any]]:
-    """Return the chunk before which nothing of a run counts any more: its attempt was lost.
+    """Return the chunks that discard what a run has sent so far: its attempt was lost.
 
-    Behind it the message begins again, for whoever reads from there on.
+    After the first the message starts again, for readers that read from there on.
     """
-    begun = {"type": "start", "messageId": str(run_id)}
-    return [{"type": RESTARTED, "data": {"attempt": attempt}}, begun]
+    start = {"type": "start", "messageId": str(run_id)}
+    return [{"type": RESTARTED, "data": {"attempt": attempt}}, start]
 
 
 def approval_chunk(approval: Approval, state: str) -> dict[str, Any]:
-    """Return the chunk that tells readers how far the answer to a tool's question has come.
+    """Return the chunk that tells readers the state of a tool's question.
 
-    ``asked`` says what is asked, which may be more than the call had said before, and with
-    which ``rule``, in words, it may be allowed for good; later ones say ``by`` what it was
+    In the state ``asked`` it contains the question, which may say more than the tool call did,
+    and the ``rule``, in words, that would allow it permanently. In later states ``by`` says what
     answered: a person, a rule, or the level.
     """
     offered = approval.offers if state == "asked" else None
     rule = approval.rule.rule if approval.rule else offered
-    at_once = approval.answered_at == approval.asked_at  # nobody had been asked
-    by = "rule" if approval.rule else "level" if at_once else "person"
+    is_automatic = approval.answered_at == approval.asked_at  # no person was asked
+    by = "rule" if approval.rule else "level" if is_automatic else "person"
     return {
         "type": "data-approval",
         "id": approval.approval_id,
@@ -62,31 +62,31 @@ def approval_chunk(approval: Approval, state: str) -> dict[str, Any]:
 
 
 def carried_out_chunks(approval: Approval, *, thread_id: UUID) -> list[dict[str, Any]]:
-    """Return the chunks that end a plan's call, and say in which thread it is carried out."""
+    """Return the chunks that end a plan's call, and name the thread that carries it out."""
     call, words = approval.tool_call_id, "The plan is carried out in a chat of its own."
     done = {"type": "tool-output-available", "toolCallId": call, "output": words, "dynamic": True}
     return [done, {"type": "data-carried-out", "data": {"threadId": str(thread_id)}}]
 
 
 def queue_chunk(message_ids: Sequence[str]) -> dict[str, Any]:
-    """Return the chunk that tells readers in which order the waiting messages go out."""
+    """Return the chunk that tells readers the order in which the waiting messages go out."""
     return {"type": "data-queue", "data": {"order": list(message_ids)}, "transient": True}
 
 
 def steer_chunk(steer: Steer) -> dict[str, Any]:
-    """Return the chunk that shows, in the middle of an answer, what a person said meanwhile."""
+    """Return the chunk that shows a person's message in the middle of an answer."""
     return {"type": STEER, "id": str(steer.pk), "data": {"message": ui_message(steer.run.prompt)}}
 
 
 def steering_chunk(run: Run, state: str) -> dict[str, Any]:
-    """Return the chunk that tells readers how far a waiting message's handing over has come:
-    ``asked``, ``taken``, or ``refused`` when it waits for its turn again."""
+    """Return the chunk that tells readers the state of a steer: ``asked``, ``taken``, or
+    ``refused`` when the message waits for its turn again."""
     data = {"runId": str(run.pk), "messageId": run.prompt.client_id, "state": state}
     return {"type": "data-steering", "data": data, "transient": True}
 
 
 def rules_chunk(rules: Iterable[ApprovalRule]) -> dict[str, Any]:
-    """Return the chunk that tells readers what is allowed for good in a thread."""
+    """Return the chunk that tells readers what is allowed permanently in a thread."""
     shown = [{"id": str(rule.pk), "words": str(rule)} for rule in rules]
     return {"type": "data-rules", "data": {"rules": shown}, "transient": True}
 
@@ -97,7 +97,7 @@ def title_chunk(title: str) -> dict[str, Any]:
 
 
 def user_message_chunk(message: Message) -> dict[str, Any]:
-    """Return the chunk that shows readers what a person said."""
+    """Return the chunk that shows readers a person's message."""
     return {
         "type": "data-user-message",
         "id": message.client_id,

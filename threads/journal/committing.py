@@ -17,11 +17,11 @@ from django.utils import timezone
 from threads.core.decide import Decision, Gap, Numbered, Question, RunFacts, decide
 from threads.journal import rows
 from threads.journal.approval_status import (
-    NOBODY,
-    Standing,
+    NO_STATUS,
+    ApprovalStatus,
+    approval_status_of,
     is_question,
     keep_questions,
-    standing_of,
 )
 from threads.journal.chunks import approval_chunk, status_chunk
 from threads.journal.rows import Draft, EventRow
@@ -37,20 +37,20 @@ logger = logging.getLogger(__name__)
 
 
 class Refused(Exception):
-    """The journal takes nothing more from this queue."""
+    """The journal takes no more events from this queue."""
 
 
 class StaleFence(Refused):
-    """A newer attempt of the run exists: who still sends for this one must go."""
+    """A newer attempt of the run exists: this one must stop sending."""
 
 
 class Missing(Refused):
-    """A number of the producer is missing; read again from the last one committed."""
+    """A number of the producer is missing; read again from the last committed one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one queue brings to a commit."""
+    """The events that one queue brings to a commit."""
 
     run_id: UUID
     fence: int
@@ -59,8 +59,8 @@ class Share:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a share. ``has_moved``: the run's state is another now; ``has_answered``:
-    there is an answer to deliver."""
+    """The result of a share. ``has_moved``: the run's state has changed; ``has_answered``: there
+    is an answer to deliver."""
 
     last_n: int = 0
     is_over: bool = False
@@ -73,10 +73,10 @@ class Outcome:
 
 
 def commit(shares: Sequence[Share]) -> list[Outcome]:
-    """Write all ``shares`` in one transaction and return what became of each.
+    """Write all ``shares`` in one transaction and return the outcome of each.
 
-    A stale fence and a missing number refuse the share they are in, and no other; events that
-    were committed before are dropped, so sending again is safe. All or nothing goes in.
+    A stale fence or a missing number refuses its own share, and no other. Events that were
+    committed before are dropped, so sending again is safe. A failure writes nothing.
     """
     now = timezone.now()
     with transaction.atomic():
@@ -88,7 +88,7 @@ def commit(shares: Sequence[Share]) -> list[Outcome]:
             if run is None:
                 work.outcomes.append(Outcome(error=Refused("The run is gone.")))
             elif run.fence != share.fence:
-                work.outcomes.append(Outcome(error=StaleFence(f"fence {run.fence} by now")))
+                work.outcomes.append(Outcome(error=StaleFence(f"The fence is {run.fence} now.")))
             else:
                 work.take(run, share, waits_for.get(run.id, {}))
         work.write()
@@ -104,9 +104,9 @@ class _Thread:
 
 @dataclass(slots=True, kw_only=True)
 class _Run:
-    """What a commit must know of a run, and how far it has brought it.
+    """The facts about a run that a commit needs, and the run's progress in it.
 
-    ``before`` is the state in its row, ``move`` where it is by now.
+    ``before`` is the state in its row, ``move`` the state to write.
     """
 
     id: UUID
@@ -127,7 +127,7 @@ _LOCK = """
     WHERE id IN (SELECT thread_id FROM threads_run WHERE id = ANY(%s::uuid[]))
     ORDER BY id FOR UPDATE
 """
-# What is read of each run, by the name under which it is used here.
+# The columns to read of each run, by field of ``_Run``.
 _FACTS = {
     "key": "run.id",
     "message_id": "prompt.client_id",
@@ -160,17 +160,17 @@ _KEEP_THREADS = """
 
 
 def _lock(run_ids: Sequence[UUID]) -> dict[UUID, _Run]:
-    """Return the runs, whose threads are locked until the commit, in the order of their ids.
+    """Lock the threads of the runs until the commit, in the order of their ids; return the runs.
 
-    Everybody who changes a run's state locks its thread first, so that is enough. Plain SQL,
-    because the ORM takes a millisecond to put these two statements together, every time.
+    All code that changes a run's state locks its thread first, so that is enough. Plain SQL,
+    because the ORM takes a millisecond to build these two statements, every time.
     """
     unique = list(dict.fromkeys(run_ids))
     keys = [rows.key(run_id) for run_id in unique]
     runs: dict[UUID, _Run] = {}
     threads: dict[UUID | str, _Thread] = {}
     with rows.together(), connection.cursor() as lock, connection.cursor() as read:
-        # All ids in one parameter: the driver takes its time for a hundred placeholders.
+        # All ids in one parameter: the driver is slow with a hundred placeholders.
         if connection.vendor == "postgresql":
             ids = f"{{{','.join(map(str, keys))}}}"
             lock.execute(_LOCK, [ids])
@@ -209,18 +209,18 @@ def _open_approvals(runs: Iterable[_Run]) -> dict[UUID, dict[str, Question]]:
 
 
 class _Commit:
-    """Gathers what the shares of one transaction write, so that it goes in few statements."""
+    """Collects what the shares of one transaction write, so that few statements write it."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
         self.outcomes: list[Outcome] = []
         self.numbered: list[tuple[EventRow, Draft]] = []
-        self.runs: dict[UUID, _Run] = {}  # whose cursors have moved
+        self.runs: dict[UUID, _Run] = {}  # runs whose ``last_n`` has changed
 
     def take(self, run: _Run, share: Share, waits_for: Mapping[str, Question]) -> None:
-        """Decide on a share, and gather what follows from it."""
-        # Few batches ask anything: only they look up what the person allows.
-        standing = standing_of(run.id) if any(map(is_question, share.events)) else NOBODY
+        """Decide on a share, and collect what follows from it."""
+        # Few shares contain a question: only they read what the person allows.
+        approvals = approval_status_of(run.id) if any(map(is_question, share.events)) else NO_STATUS
         facts = RunFacts(
             state=run.move.state,
             last_n=run.last_n,
@@ -228,7 +228,7 @@ class _Commit:
             error_code=run.move.code,
             error_text=run.move.text,
             waits_for=waits_for,
-            policy=standing.policy,
+            policy=approvals.policy,
             resumptions=run.resumptions,
             can_resume=bool(run.can_resume),
             has_session=bool(run.has_session),
@@ -249,15 +249,19 @@ class _Commit:
         self.outcomes.append(outcome)
         if not run.move.ends and decision.last_n > run.last_n:
             outcome.has_answered = any(asked.answered_by for asked in decision.asked)
-            self.keep(run, decision, outcome, standing)
+            self.keep(run, decision, outcome, approvals)
 
     def keep(
-        self, run: _Run, decision: Decision, outcome: Outcome, standing: Standing = NOBODY
+        self,
+        run: _Run,
+        decision: Decision,
+        outcome: Outcome,
+        approvals: ApprovalStatus = NO_STATUS,
     ) -> None:
         drafts = [Draft(chunk, run.id, run.fence, n) for chunk, n in decision.chunks]
         if decision.taken or decision.steered or decision.not_steered:
             drafts = keep_steers(run.id, decision, drafts, now=self.now)
-        drafts += keep_questions(run.id, decision.asked, standing, now=self.now)
+        drafts += keep_questions(run.id, decision.asked, approvals, now=self.now)
         if decision.applied:
             drafts += self.applied(run, decision)
         run.last_n = decision.last_n
@@ -281,22 +285,25 @@ class _Commit:
             self.usage(run, decision)
 
     def end(self, run: _Run, decision: Decision, drafts: list[Draft]) -> list[EventRow]:
-        """Finish the run; return all rows it writes with that."""
-        self.write()  # concluding reads the run's rows, and numbers on from the table
+        """End the run; return all rows that this writes."""
+        self.write()  # ``conclude`` reads the run's rows, and continues their numbers
         row = Run.objects.select_related("prompt").get(pk=run.id)
         row.usage = {**row.usage, **rows.clean(decision.usage)}
         move = _clean(decision.move)
         ended = conclude(row, move, before=drafts, finish=decision.finish, now=self.now)
         if ended.owed.stop_machine:
-            logger.warning("run %s: its agent took an answer that is not ours; stopping it", run.id)
+            logger.warning(
+                "run %s: the agent continued with an answer that Mesh did not give; stopping it",
+                run.id,
+            )
         run.before, run.thread.last_seq = row.state, ended.rows[-1].seq
         run.move = replace(move, state=row.state)
         return ended.rows
 
     def resume(self, run: _Run, drafts: list[Draft]) -> list[EventRow]:
-        """Let the run go on under the next fence: its sandbox died while a person was asked.
+        """Resume the run under the next fence: its sandbox died while a person was asked.
 
-        Whoever follows it reads the row again and dispatches the new attempt.
+        Its follower reads the row again and dispatches the new attempt.
         """
         self.write()
         written = rows.append(run.thread.id, [*drafts, *resume_run(run.id, now=self.now)])
@@ -306,7 +313,7 @@ class _Commit:
         return written
 
     def applied(self, run: _Run, decision: Decision) -> list[Draft]:
-        """Note which answers the agent has; return what readers are told of it."""
+        """Record which answers the agent has; return the drafts that tell readers."""
         drafts = []
         open_ones = Approval.objects.filter(
             run=run.id, approval_id__in=decision.applied, applied_at=None
@@ -331,7 +338,7 @@ class _Commit:
         Run.objects.filter(pk=run.id).update(usage=usage)
 
     def write(self) -> None:
-        """Write what was gathered so far."""
+        """Write what was collected so far."""
         if not self.runs:
             return
         rows.insert(self.numbered, now=self.now)

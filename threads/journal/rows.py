@@ -1,8 +1,8 @@
-"""Writing into a thread's journal: numbers without a gap, and copies for those who wait.
+"""Writing into a thread's journal: numbers without a gap, and copies of the rows for readers.
 
 Everything here runs inside the caller's transaction. The thread's row is locked first and
 until the commit, always before its runs, and several threads in the order of their ids: so
-numbers become visible in their order, and two writers never wait for each other in a circle.
+numbers become visible in their order, and two writers never deadlock.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from threads.models import Event, Thread
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _as_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-DEEPEST: Final = 100  # lists in lists: each reader of JSON gives up somewhere, and elsewhere
+MAX_DEPTH: Final = 100  # of nested lists and objects: each JSON reader has a limit of its own
 
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """A copy of one line of the journal; ``text`` is the chunk as JSON."""
+    """A copy of one row of the journal; ``text`` is the chunk as JSON."""
 
     thread_id: UUID
     seq: int
@@ -47,7 +47,7 @@ class EventRow:
 
 
 def as_rows(events: QuerySet[Event], *, in_memory: int = 2_000) -> Iterable[EventRow]:
-    """Return these lines of the journal one by one, ``in_memory`` of them at a time."""
+    """Return these rows of the journal one by one; at most ``in_memory`` are in memory."""
     values = events.values_list("thread_id", "seq", "run_id", "chunk")
     for row in values.iterator(chunk_size=in_memory):
         yield EventRow(*row)
@@ -55,7 +55,7 @@ def as_rows(events: QuerySet[Event], *, in_memory: int = 2_000) -> Iterable[Even
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A chunk on its way into the journal; ``n`` is empty for what the server says itself."""
+    """A chunk to write into the journal; ``n`` is empty for the server's own chunks."""
 
     chunk: Any
     run_id: UUID | None = None
@@ -66,14 +66,14 @@ class Draft:
 def clean(value: Any, depth: int = 0) -> Any:
     """Return ``value`` (JSON) as any database stores and any browser reads it.
 
-    Replaced are halves of characters, numbers that JSON does not have (Python writes them as
-    ``NaN`` and ``Infinity``), and what lies deeper than anybody nests by intent.
+    Replaces NULs and unpaired surrogates, numbers that JSON does not have (Python writes them as
+    ``NaN`` and ``Infinity``), and values nested deeper than ``MAX_DEPTH``.
     """
     if isinstance(value, str):
         return _UNSTORABLE.sub("\ufffd", value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, list | dict) and depth >= DEEPEST:
+    if isinstance(value, list | dict) and depth >= MAX_DEPTH:
         return "…"
     if isinstance(value, list):
         return [clean(item, depth + 1) for item in value]
@@ -88,8 +88,8 @@ def encode(chunk: Any) -> str:
         text = _as_json(chunk)
     except (ValueError, RecursionError):
         return _encode_clean(chunk)
-    # ASCII escapes show at once whether there is anything to clean; there hardly ever is.
-    if _SUSPECT.search(text) or text.count("[") + text.count("{") > DEEPEST:
+    # ASCII escapes make the check cheap; a chunk hardly ever needs cleaning.
+    if _SUSPECT.search(text) or text.count("[") + text.count("{") > MAX_DEPTH:
         return _encode_clean(chunk)
     return text
 
@@ -111,16 +111,16 @@ def lock(thread_id: UUID) -> Thread:
 
 
 def lock_deleted(instance: Thread, **_: Any) -> None:
-    """Lock a thread that a cascade deletes, so that no event is written behind the cascade.
+    """Lock a thread that a cascade deletes, so that no event is written after the cascade.
 
-    The purge (``services/deletion.py``) holds the lock already; whoever deletes a person or an
+    The purge (``services/deletion.py``) holds the lock already; the deletion of a person or an
     organization does not.
     """
     Thread.objects.select_for_update(of=("self",)).filter(pk=instance.pk).first()
 
 
 def append(thread_id: UUID, drafts: Sequence[Draft]) -> list[EventRow]:
-    """Add ``drafts`` to the journal of one thread, and return them under their numbers.
+    """Add ``drafts`` to the journal of one thread, and return them as numbered rows.
 
     Raises:
         NotFound: the thread was purged meanwhile.
@@ -135,7 +135,7 @@ def append(thread_id: UUID, drafts: Sequence[Draft]) -> list[EventRow]:
 
 
 def number(thread_id: UUID, last: int, drafts: Iterable[Draft]) -> list[tuple[EventRow, Draft]]:
-    """Return each draft with its row, numbered on from ``last``."""
+    """Return each draft with its row; the numbers continue after ``last``."""
     return [
         (EventRow(thread_id, last + place, draft.run_id, encode(draft.chunk)), draft)
         for place, draft in enumerate(drafts, 1)
@@ -149,14 +149,14 @@ _INSERT = """
 _COPY = "COPY threads_event (thread_id, seq, run_id, fence, n, chunk, created_at) FROM STDIN"
 
 
-COPY_FROM: Final = 8  # rows; a few are there sooner without its two more round trips
+COPY_FROM: Final = 8  # rows: COPY costs two more round trips, which fewer rows don't earn back
 
 
 def insert(numbered: Sequence[tuple[EventRow, Draft]], *, now: datetime) -> list[EventRow]:
     """Insert numbered rows and return them.
 
-    Plain SQL: ``bulk_create`` takes several times as long for the same rows, and this is
-    the one place where every token of every run passes.
+    Plain SQL: ``bulk_create`` takes several times as long for the same rows, and every token of
+    every run passes through here.
     """
     if len(numbered) >= COPY_FROM and connection.vendor == "postgresql":
         _copy(numbered, now)
@@ -173,17 +173,18 @@ def insert(numbered: Sequence[tuple[EventRow, Draft]], *, now: datetime) -> list
 
 
 def _keys(numbered: Iterable[tuple[EventRow, Draft]]) -> dict[UUID | None, UUID | str | None]:
-    """Return the ids of threads and runs, few for many rows, as plain SQL takes them."""
+    """Return the ids of threads and runs as plain SQL takes them: few ids, many rows."""
     ids = {id for row, _ in numbered for id in (row.thread_id, row.run_id)}
     return {id: id and key(id) for id in ids}
 
 
 def _copy(numbered: Iterable[tuple[EventRow, Draft]], now: datetime) -> None:
-    """Insert rows by COPY: PostgreSQL parses and plans nothing, and the driver converts nothing."""
+    """Insert rows with COPY, which spares PostgreSQL parsing and planning, and the driver
+    conversions."""
     keys = {id: r"\N" if id is None else str(id) for id in _keys(numbered)}
     lines = []
     for row, own in numbered:
-        # The one of the signs of COPY that JSON has in it: it writes the others with it.
+        # JSON text contains one special character of COPY: the backslash.
         text = row.text.replace("\\", "\\\\")
         thread, run, n = keys[row.thread_id], keys[row.run_id], r"\N" if own.n is None else own.n
         lines.append(f"{thread}\t{row.seq}\t{run}\t{own.fence}\t{n}\t{text}\t{now}\n")
@@ -197,10 +198,10 @@ def _copy(numbered: Iterable[tuple[EventRow, Draft]], now: datetime) -> None:
 
 @contextlib.contextmanager
 def together() -> Iterator[None]:
-    """Send the statements of the block, which is inside a transaction, without waiting for each.
+    """Send the statements of the block, which is inside a transaction, in one round trip.
 
-    PostgreSQL then answers them in one round trip; a result is read inside the block, by a
-    cursor of its own, and what fails raises at its end at the latest. SQLite is not far away.
+    For PostgreSQL only: SQLite has no round trips. Inside the block, each result is read from a
+    cursor of its own; a statement that fails raises at the end of the block at the latest.
     """
     if connection.vendor == "postgresql":
         with connection.wrap_database_errors, connection.connection.pipeline():
@@ -210,8 +211,8 @@ def together() -> Iterator[None]:
 
 
 def update_many(each: str, at_once: str, values: Sequence[dict[str, Any]]) -> None:
-    """Execute an update for all ``values``: ``at_once``, which takes them as one JSON array,
-    where the database can, else ``each`` for every one of them."""
+    """Execute an update for all ``values``: with PostgreSQL ``at_once``, which takes them as one
+    JSON array, otherwise ``each``, once for each of them."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(at_once, [json.dumps(values, default=str)])

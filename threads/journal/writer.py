@@ -1,8 +1,8 @@
-"""The way of a run's events into the journal: many runs, one thread, one commit.
+"""Writing the events of runs into the journal: many runs, one OS thread, one commit.
 
-While a commit is being written, events of all runs pile up; the next commit takes them
-together, with adjacent deltas joined. So a lone event waits for nothing, and under load
-every commit carries more. Only after the commit the readers' bells ring, with copies.
+While a commit is being written, events of all runs queue up; the next commit takes them
+together, with adjacent deltas joined. So a lone event does not wait, and under load every commit
+carries more. After the commit the readers are notified, with copies of the rows.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ __all__ = ["Refused", "RunQueue", "StaleFence", "Writer"]
 logger = logging.getLogger(__name__)
 
 EVENTS_PER_COMMIT: Final = 4_000
-TRIES: Final = 12  # of one commit, some 15 seconds, while the database answers all else
+TRIES: Final = 12  # of one commit, some 15 seconds, while the database answers other queries
 CAPACITY: Final = 256  # events of one run that wait, at most, before its reader pauses,
-ROOM_SIZE: Final = 8 * 1024 * 1024  # or characters of them: one tool can return megabytes
+CAPACITY_SIZE: Final = 8 * 1024 * 1024  # or their characters: one tool can return megabytes
 
 
 class RunQueue:
-    """One attempt of a run on its way into the journal. Used in the event loop that made it.
+    """The events of one attempt that wait for the journal. Used in the event loop that made it.
 
-    ``committed`` is the producer's number up to which everything is safe. ``is_over``: the
-    run has ended; what comes now is counted, so that it can be acknowledged, and dropped.
-    ``on_over`` is called when that is found.
+    ``committed`` is the producer's number up to which everything is committed. ``is_over``: the
+    run has ended; later events are dropped, but counted, so that they can be acknowledged.
+    ``on_over`` is called once when the writer finds that.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class RunQueue:
         self._size = 0
 
     def put(self, event: Numbered, *, size: int = 0) -> None:
-        """Hand an event to the writer. Returns at once; ``room`` keeps what waits in bounds."""
+        """Hand an event to the writer without waiting; ``room`` bounds the queue."""
         self._sizes.append(size)
         self._size += size
         self.waiting.append(event)
@@ -83,8 +83,8 @@ class RunQueue:
     def _is_full(self) -> bool:
         if len(self.waiting) >= CAPACITY:
             return True
-        # What is held back until more comes must not keep it from coming.
-        return self._size >= ROOM_SIZE and hold_from(list(self.waiting)) > 0
+        # Events that the writer holds back until more arrive must not block those.
+        return self._size >= CAPACITY_SIZE and hold_from(list(self.waiting)) > 0
 
     async def settled(self, n: int) -> None:
         """Wait until the producer's event ``n`` is committed.
@@ -107,8 +107,8 @@ class RunQueue:
         self._changed.clear()
         await self._changed.wait()
 
-    def told(self, outcome: Outcome, count: int) -> None:
-        """Take what became of a share of ``count`` events; called in the queue's loop."""
+    def settle(self, outcome: Outcome, count: int) -> None:
+        """Apply the outcome of a share of ``count`` events; called in the queue's loop."""
         self._size -= sum(self._sizes.popleft() for _ in range(count))
         self.committed = max(self.committed, outcome.last_n)
         if outcome.is_over and not self.is_over:
@@ -119,11 +119,11 @@ class RunQueue:
         self._changed.set()
 
 
-Told = tuple[RunQueue, Outcome, int]
+Settlement = tuple[RunQueue, Outcome, int]
 
 
 class Writer:
-    """The journal's one writing thread in this process."""
+    """The journal's one writer in this process, an OS thread of its own."""
 
     def __init__(self) -> None:
         self._ready: list[RunQueue] = []
@@ -132,13 +132,13 @@ class Writer:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start the thread; it opens a database connection of its own."""
+        """Start the OS thread; it opens a database connection of its own."""
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Commit what is there, close the connection, and end the thread."""
+        """Commit what waits, close the connection, and end the OS thread."""
         with self._wakeup:
             self._stopping = True
             self._wakeup.notify()
@@ -154,7 +154,7 @@ class Writer:
         after: int = 0,
         on_over: Callable[[], None] | None = None,
     ) -> RunQueue:
-        """Return a way in for the events of one attempt, of which ``after`` are committed.
+        """Return a queue for the events of one attempt, of which ``after`` are committed.
 
         ``on_over`` is called in the queue's loop when the run is found to have ended.
         """
@@ -175,8 +175,8 @@ class Writer:
         return queue
 
     def wake(self, queue: RunQueue) -> None:
-        """Have the thread look at ``queue``."""
-        if queue.is_ready:  # the thread has yet to take it, and then takes all
+        """Have the OS thread commit what waits in ``queue``."""
+        if queue.is_ready:  # it has not been taken yet, and will be taken whole
             return
         with self._wakeup:
             if not queue.is_ready:
@@ -189,18 +189,19 @@ class Writer:
             while (queues := self._next_queues()) is not None:
                 try:
                     self._serve(queues)
-                except Exception:  # a bug of ours; without this thread every run stands still
-                    logger.exception("The journal's writer failed; its queues begin anew.")
-                    self._let_go(queues)
+                except Exception:  # a bug of ours; without this OS thread no run makes progress
+                    ids = ", ".join(str(queue.run_id) for queue in queues)
+                    logger.exception("runs %s: the journal's writer failed; reading again", ids)
+                    self._reject(queues)
         finally:
             connections.close_all()
 
-    def _let_go(self, queues: list[RunQueue]) -> None:
-        """Have the readers of ``queues`` look how far they are, and come with new ones."""
+    def _reject(self, queues: list[RunQueue]) -> None:
+        """Have the followers of ``queues`` read again, from the last committed number."""
         outcome = Outcome(error=Missing("The journal's writer failed."))
         for queue in queues:
             with contextlib.suppress(RuntimeError):  # the loop has been closed
-                queue.loop.call_soon_threadsafe(queue.told, outcome, 0)
+                queue.loop.call_soon_threadsafe(queue.settle, outcome, 0)
 
     def _next_queues(self) -> list[RunQueue] | None:
         with self._wakeup:
@@ -214,7 +215,7 @@ class Writer:
             return queues
 
     def _serve(self, queues: list[RunQueue]) -> None:
-        """Commit what waits in ``queues``, in as many commits as it takes."""
+        """Commit what waits in ``queues``, in as many commits as necessary."""
         shares: list[Share] = []
         taken: list[tuple[RunQueue, int]] = []
         for queue in queues:
@@ -231,21 +232,21 @@ class Writer:
 
     def _commit(self, shares: list[Share], taken: list[tuple[RunQueue, int]]) -> None:
         outcomes = self._commit_until_it_holds(shares)
-        by_loop: dict[asyncio.AbstractEventLoop, list[Told]] = defaultdict(list)
+        by_loop: dict[asyncio.AbstractEventLoop, list[Settlement]] = defaultdict(list)
         for (queue, count), outcome in zip(taken, outcomes, strict=True):
             for _ in range(count):
                 queue.waiting.popleft()
             by_loop[queue.loop].append((queue, outcome, count))
-        for loop, told in by_loop.items():
+        for loop, settlements in by_loop.items():
             with contextlib.suppress(RuntimeError):  # the loop has been closed
-                loop.call_soon_threadsafe(_tell, told)
-        self._ring(outcomes)
+                loop.call_soon_threadsafe(_settle, settlements)
+        self._notify(outcomes)
 
     def _commit_until_it_holds(self, shares: list[Share]) -> list[Outcome]:
-        """Return what became of ``shares``; while the database is away, try again.
+        """Return the outcomes of ``shares``; while the database is unavailable, try again.
 
-        Meanwhile events pile up in the queues, whose readers pause when there is no room. What
-        the database will never take is looked for share by share: it harms no other run.
+        Meanwhile events wait in the queues, whose readers pause when one is full. If the database
+        will never take the commit, each share is tried alone, so that only the bad one fails.
         """
         backoff = Backoff(first=0.05, ceiling=2.0)
         while True:
@@ -253,19 +254,28 @@ class Writer:
                 return commit(shares)
             except Exception as exc:
                 error = exc
-                if not is_away(exc) or (backoff.tries >= TRIES and _is_there()):
+                if not is_away(exc) or (backoff.tries >= TRIES and _answers()):
                     if len(shares) > 1:
                         return [self._commit_until_it_holds([share])[0] for share in shares]
-                    logger.exception("Events of run %s can't be kept.", shares[0].run_id)
+                    logger.exception(
+                        "run %s: the database refused its events; ending the run",
+                        shares[0].run_id,
+                    )
                     return [Outcome(error=Refused(str(exc)))]
             if self._stopping:
                 return [Outcome(error=Refused("The server stops.")) for _ in shares]
-            logger.warning("The journal can't be written; trying again.", exc_info=error)
+            wait = backoff.next()
+            logger.warning(
+                "journal: the database took no commit of %d runs; retrying in %.1f s",
+                len(shares),
+                wait,
+                exc_info=error,
+            )
             connections.close_all()
             with self._wakeup:
-                self._wakeup.wait(backoff.next())
+                self._wakeup.wait(wait)
 
-    def _ring(self, outcomes: Sequence[Outcome]) -> None:
+    def _notify(self, outcomes: Sequence[Outcome]) -> None:
         notifications.publish_rows([row for outcome in outcomes for row in outcome.rows])
         for outcome in outcomes:
             if outcome.owner_id is not None and outcome.has_moved:
@@ -277,8 +287,8 @@ class Writer:
             notifications.publish(notifications.RUNS)
 
 
-def _is_there() -> bool:
-    """Say whether the database answers, so that what it refuses is the work's own fault."""
+def _answers() -> bool:
+    """Say whether the database answers: if it does, a refused commit is at fault itself."""
     connections.close_all()
     try:
         with connection.cursor() as cursor:
@@ -288,6 +298,6 @@ def _is_there() -> bool:
     return True
 
 
-def _tell(told: list[Told]) -> None:
-    for queue, outcome, count in told:
-        queue.told(outcome, count)
+def _settle(settlements: list[Settlement]) -> None:
+    for queue, outcome, count in settlements:
+        queue.settle(outcome, count)

@@ -1,4 +1,4 @@
-"""The life of a run: its states, what changes them, and what each change owes.
+"""The life of a run: its states, their transitions, and what each transition owes.
 
-``transitions`` alone writes ``Run.state``, along the table in ``state``.
+Only ``transitions`` writes ``Run.state``, by the table in ``state``.
 """

@@ -1,7 +1,7 @@
-"""How a run ends in the journal: the last chunks, and the stored answer.
+"""The end of a run in the journal: the last chunks, and the stored answer.
 
-Used by the journal's writer when the agent is done, and by the services when the server
-ends a run. All of it happens in the caller's transaction, with the thread locked.
+Used by the journal's writer when the agent has finished, and by the services when the server
+ends a run, in their transactions, with the thread locked.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from threads.run.state import Move
 from threads.run.steering import settle_steers
 from threads.run.transitions import Owed
 
-# Characters of an answer's chunks. It is one value of one row, folded while all others wait;
-# PostgreSQL itself gives up at 256 MB.
+# Characters of an answer's chunks. The answer is one value of one row, and all other runs wait
+# while it is folded; PostgreSQL's own limit is 256 MB.
 ANSWER_LIMIT: Final = 16 * 1024 * 1024
 TOO_LARGE: Final = "answer_too_large"
 NOT_KEPT: Final = "answer_not_kept"
@@ -35,7 +35,7 @@ Finish = tuple[Chunk, int]  # the agent's own last chunk, and its number
 
 @dataclass(frozen=True, slots=True)
 class Concluded:
-    """What ending a run wrote into the journal, and what it owes."""
+    """The journal rows that the end of a run wrote, and what it owes."""
 
     rows: list[EventRow]
     owed: Owed
@@ -50,17 +50,17 @@ def conclude(
     finish: Finish | None = None,
     is_bare: bool = False,
 ) -> Concluded:
-    """Write ``before`` and the last chunks, store the answer, and have ``run`` ended.
+    """Write ``before`` and the last chunks, store the answer, and end ``run``.
 
-    The agent's ``finish``, or one of ours, is the run's last event: whoever reads it finds
-    the answer stored. What the agent left open is closed for it. Of an answer beyond
-    ``ANSWER_LIMIT`` the beginning is stored, and the run has failed; ``is_bare`` stores nothing
+    The agent's ``finish``, or one of ours, is the run's last event: a reader that has it finds
+    the answer stored. Parts that the agent left open are closed. If the answer is larger than
+    ``ANSWER_LIMIT``, its beginning is stored and the run has failed; ``is_bare`` stores no part
     of it, because that failed already.
     """
     before = [*before, *settle_steers(run, is_told=move.is_told, now=now)]
     folded = Fold(is_started=True)
     is_whole = not is_bare and _fold(run, before, into=folded)
-    if not is_whole and move.state == run_state.COMPLETED:  # a success it can't be
+    if not is_whole and move.state == run_state.COMPLETED:  # that would hide the loss
         code = NOT_KEPT if is_bare else TOO_LARGE
         move, finish = Move(state=run_state.FAILED, code=code, is_told=move.is_told), None
     drafts = [*before, *_last_drafts(run, move, folded, finish=finish, closes=is_whole)]
@@ -74,18 +74,18 @@ def conclude(
 
 
 def _fold(run: Run, before: Sequence[Draft], *, into: Fold) -> bool:
-    """Fold what the run has said, and ``before``; say whether that is all of it."""
+    """Fold the run's events, and ``before``, up to ``ANSWER_LIMIT``; say whether that is all."""
     into.is_started = False
     texts = Event.objects.filter(run=run).order_by("seq").values_list("chunk", flat=True)
-    room = ANSWER_LIMIT
+    left = ANSWER_LIMIT
     for text in texts.iterator(chunk_size=500):
-        room -= len(text)
-        if room < 0:
+        left -= len(text)
+        if left < 0:
             return False
         into.apply(json.loads(text))
     for draft in before:
-        room -= len(rows.encode(draft.chunk))
-        if room < 0:
+        left -= len(rows.encode(draft.chunk))
+        if left < 0:
             return False
         into.apply(draft.chunk)
     return True
@@ -97,7 +97,7 @@ def _last_drafts(
     chunks: list[Chunk] = []
     if not folded.is_started:
         chunks.append({"type": "start", "messageId": str(run.pk)})
-    if closes:  # of a part of the chunks nobody knows what is open
+    if closes:  # part of the chunks would not say what is open
         chunks += closing(folded)
     if finish is None and move.state == run_state.CANCELLED:
         chunks.append({"type": "abort"})

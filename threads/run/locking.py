@@ -1,4 +1,4 @@
-"""Locking a run: its thread first, always, so that nobody waits in a circle."""
+"""Locking a run: its thread first, always, so that two transactions never deadlock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from threads.models import Run
 
 
 def lock_run(run_id: UUID) -> Run | None:
-    """Return the run, locked behind its thread until the transaction ends; ``None`` when it is
+    """Return the run, locked after its thread until the transaction ends; ``None`` when it is
     gone."""
     thread_id = Run.objects.filter(pk=run_id).values_list("thread_id", flat=True).first()
     if thread_id is None:

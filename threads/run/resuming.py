@@ -1,8 +1,8 @@
-"""Going on with a run whose sandbox died while its agent waited for a person's answer.
+"""Resuming a run whose sandbox died while its agent waited for a person's answer.
 
-The agent died with its sandbox, and its conversation is on the machine's disk. A new attempt takes
-it up again and is told to repeat the call it asked for. The question comes anew, and what the
-person answered before, or answers meanwhile, is carried over to it; see
+The agent died with its sandbox, and its conversation is on the machine's disk. A new attempt
+resumes that conversation and is told to repeat the call that needed permission. The same question
+is asked again, and the person's answer, before or after, is carried over to it; see
 ``journal/approval_status.py``.
 """
 
@@ -26,10 +26,10 @@ _GO_ON = (
 
 
 def resume_run(run_id: UUID, *, now: datetime) -> list[Draft]:
-    """Begin the next attempt of ``run_id``; return what readers are told.
+    """Start the next attempt of ``run_id``; return the drafts that tell readers.
 
-    In the journal's transaction, with the thread locked. The lost attempt's open questions are
-    kept for their answers.
+    In the journal's transaction, with the thread locked. The lost attempt's open questions stay
+    answerable.
     """
     run = Run.objects.select_related("prompt").get(pk=run_id)
     transitions.resume(run, now=now)
@@ -38,8 +38,8 @@ def resume_run(run_id: UUID, *, now: datetime) -> list[Draft]:
     return [Draft(chunk, run_id)]
 
 
-def go_on_message(run: Run) -> dict[str, Any]:
-    """Return what the agent of a resumed run is told, in the place of the person's message."""
+def resume_message(run: Run) -> dict[str, Any]:
+    """Return the message that the agent of a resumed run gets instead of the person's."""
     lost = Approval.objects.filter(run=run, lost_at__isnull=False).order_by("asked_at")
     calls = [{"tool": each.tool, "input": each.input} for each in lost if not each.carried_at]
     text = f"{_GO_ON}\n{json.dumps(calls, ensure_ascii=False)}"

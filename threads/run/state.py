@@ -1,4 +1,4 @@
-"""The states of a run: which may follow which, and the form of a change."""
+"""The states of a run, and which state may follow which."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ COMPLETED: Final = "completed"
 FAILED: Final = "failed"
 CANCELLED: Final = "cancelled"
 EXPIRED: Final = "expired"
-STEERED: Final = "steered"  # its message was handed over to the run that was going on
+STEERED: Final = "steered"  # its message was handed over to the run that was active
 
 FINISHED: Final = (COMPLETED, FAILED, CANCELLED, EXPIRED, STEERED)
 # On a machine, or on the way to it: at most one per thread.
 ACTIVE: Final = (DISPATCHED, RUNNING, WAITING)
 UNFINISHED: Final = (QUEUED, *ACTIVE)
 
-# Dispatched may fall back to queued: the laptop was gone before it took the run. What is active
-# may be dispatched again: the process that had it was lost, and the next attempt begins.
+# Dispatched may fall back to queued: the laptop was offline before it took the run. An active run
+# may be dispatched again: the process that had it was lost, and the next attempt starts.
 AFTER: Final[dict[str, tuple[str, ...]]] = {
     QUEUED: (DISPATCHED, CANCELLED, EXPIRED, FAILED, STEERED),
     DISPATCHED: (QUEUED, DISPATCHED, RUNNING, WAITING, COMPLETED, FAILED, CANCELLED, EXPIRED),
@@ -36,15 +36,15 @@ AFTER: Final[dict[str, tuple[str, ...]]] = {
 
 
 class WrongMove(Exception):
-    """A bug of ours: the table does not let a run go there from where it is."""
+    """A bug of ours: the table has no such transition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """Where a run goes, or stays, and why.
+    """The state that a run moves to, or stays in, and why.
 
-    ``is_told``: its sandbox has said so itself, and all of it; else it is the server's word, of
-    which the machine knows nothing. ``begins_anew``: with a new attempt of the agent.
+    ``is_told``: its sandbox reported the end itself, after all else; otherwise the server decided,
+    and the machine does not know. ``begins_anew``: with a new attempt of the agent.
     """
 
     state: str
@@ -59,10 +59,10 @@ class Move:
 
 
 def check(before: str, after: str) -> None:
-    """Let a run go from ``before`` to ``after``.
+    """Do nothing if a run may go from ``before`` to ``after``.
 
     Raises:
-        WrongMove: the table does not.
+        WrongMove: the table has no such transition.
     """
     if after not in AFTER[before]:
         raise WrongMove(f"A run that is {before} can't become {after}.")

@@ -1,8 +1,9 @@
-"""A waiting message on its way into the run that goes on: what its sandbox says of it.
+"""Steers: waiting messages that are handed over to the active run.
 
-Used by the journal's writer and by whoever ends a run, in their transactions, with the thread
-locked. The waiting run stays queued until the agent has the message, so it goes out in its turn
-if anything goes wrong before; whether the agent has it, the run's own events say, in their order.
+Used by the journal's writer and by the services that end a run, in their transactions, with the
+thread locked. The waiting run stays queued until the agent has the message, so it goes out in its
+turn if the handover fails; the active run's own events say, in their order, whether the agent has
+it.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from threads.run import transitions
 def keep_steers(
     run_id: UUID, decision: Decision, drafts: Iterable[Draft], *, now: datetime
 ) -> list[Draft]:
-    """Keep what an attempt's events say of the messages handed over to it.
+    """Record what an attempt's events say of the messages handed over to it.
 
-    Returns ``drafts`` with the messages' words where the agent took them, and what else readers
-    are told.
+    Returns ``drafts`` with each message inserted where the agent took it, and the other drafts
+    that tell readers.
     """
     steers = _open_steers(run_id)
     by_id = {str(steer.pk): steer for steer in steers}
@@ -44,13 +45,12 @@ def keep_steers(
 
 
 def settle_steers(run: Run, *, is_told: bool, now: datetime) -> list[Draft]:
-    """Settle the messages that were on their way into ``run``, which ends; return what readers
-    are told.
+    """Settle the steers into ``run``, which ends; return the drafts that tell readers.
 
-    What its sandbox has not taken goes out in its turn. What it took, and said no more of, the
-    agent may have read before it died, so it is not sent again: it stands in the answer, whose
-    end says what happened. Without the sandbox's last word (``is_told``), whatever may have
-    reached it counts as taken.
+    A message that its sandbox has not taken goes out in its turn. The agent may have read a taken
+    message before it died, so that one is not sent again: the answer contains it, and the end of
+    the answer says what happened. Unless the sandbox reported the end itself (``is_told``), a
+    message that may have reached it counts as taken.
     """
     drafts: list[Draft] = []
     for steer in _open_steers(run.pk):
@@ -68,19 +68,19 @@ def _open_steers(run_id: UUID) -> list[Steer]:
 
 
 def _steered(steer: Steer, place: Draft, *, now: datetime) -> Sequence[Draft]:
-    """The agent has the message: its own run is over before it began."""
+    """Return the drafts of a message that the agent has: its own run ends without starting."""
     run = steer.run
     Steer.objects.filter(pk=steer.pk).update(applied_at=now)
     if transitions.hand_over(run, now=now) is None:
         return []  # stopped meanwhile, which its readers know
     shown = Draft(steer_chunk(steer), place.run_id, place.fence, place.n)
-    told = status_chunk(run_state.STEERED, run_id=run.pk, message_id=run.prompt.client_id)
-    # Whoever follows the waiting run alone waits for its end.
+    status = status_chunk(run_state.STEERED, run_id=run.pk, message_id=run.prompt.client_id)
+    # A stream of the waiting run alone needs an end.
     ends = ({"type": "start", "messageId": str(run.pk)}, {"type": "finish"})
-    return [shown, Draft(told, run.pk), *(Draft(chunk, run.pk) for chunk in ends)]
+    return [shown, Draft(status, run.pk), *(Draft(chunk, run.pk) for chunk in ends)]
 
 
 def _refused(steer: Steer) -> Draft:
-    """It waits for its turn again, and may be handed over another time."""
+    """Have the message wait for its turn again; return the draft that tells readers."""
     Steer.objects.filter(pk=steer.pk).delete()
     return Draft(steering_chunk(steer.run, "refused"), steer.run_id)

@@ -1,9 +1,10 @@
-"""Every change of a run's state: the only module that writes it.
+"""Every transition of a run's state: the only module that writes it.
 
-Each function follows the table in ``state`` and writes, with the state, all that the change owes:
-that a machine is told to stop, that what waits expires, that a lease is released. It returns what
-it owes, or ``None`` where the run was not there any more to be changed. All of it happens in the
-caller's transaction; whoever changes a run that another process may change has its thread locked.
+Each function follows the table in ``state`` and writes, with the state, all that the transition
+owes: a stop for the machine, a deadline for a run that waits, the release of a lease. It returns
+what it owes, or ``None`` if the run was no longer in a state for it. All of it happens in the
+caller's transaction; a caller that changes a run which another process may change has its thread
+locked.
 """
 
 from __future__ import annotations
@@ -26,25 +27,25 @@ from threads.run.state import Move, WrongMove, check
 
 # How long a message waits for a machine that is away: a weekend, but not a holiday.
 WAIT_FOR_MACHINE: Final = timedelta(days=3)
-# A holder renews three times as often, so a lease lapses only when two renewals failed.
+# The holder renews three times as often, so a lease lapses only after two failed renewals.
 LEASE: Final = timedelta(seconds=12)
-# Waits before a machine is tried again: as long as it could not be reached so far, between these.
-# A tunnel that blinks is back within milliseconds.
+# Bounds of the wait before a machine is tried again: the wait is as long as the machine has been
+# unreachable so far. A tunnel that reconnects is back within milliseconds.
 FIRST_WAIT: Final = timedelta(seconds=0.05)
 LONGEST_WAIT: Final = timedelta(seconds=5)
-WORTH_A_WORD: Final = timedelta(seconds=2)  # what is over sooner, nobody is told of
+SHOWN_AFTER: Final = timedelta(seconds=2)  # pages show no reason for a shorter outage
 
 _AWAKE: Final = {"resting_since": None, "resting_code": "", "retry_at": None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owed:
-    """What a change of a run's state owes.
+    """What a transition of a run's state owes.
 
-    ``stop_machine``: its machine may still work on it; the row says so until it has been told.
-    ``expires_at``: until when it waits for its machine. ``releases_lease``: nobody serves it any
-    more, which is written too. ``notifies``: there is work for the dispatchers, so the caller
-    notifies them after the commit.
+    ``stop_machine``: its machine may still work on it; the row says so until the stop is
+    delivered. ``expires_at``: the end of its wait for its machine. ``releases_lease``: no process
+    serves it any more, which is written too. ``notifies``: there is work for the dispatchers, so
+    the caller notifies them after the commit.
     """
 
     stop_machine: bool = False
@@ -53,8 +54,8 @@ class Owed:
     notifies: bool = False
 
 
-def born(*, may_wait: bool, now: datetime, **facts: Any) -> tuple[Run, Owed]:
-    """Make a queued run. One that ``may_wait`` for a machine that is away has its deadline now,
+def create(*, may_wait: bool, now: datetime, **facts: Any) -> tuple[Run, Owed]:
+    """Make a queued run. One that ``may_wait`` for an offline machine gets its deadline now;
     others get it once they wait."""
     expires_at = now + WAIT_FOR_MACHINE if may_wait else None
     run = Run.objects.create(
@@ -79,7 +80,7 @@ def claim(run_id: UUID, *, node: str, only: Any, now: datetime) -> Owed | None:
             "node": node,
             "leased_until": Case(When(executor=executors.SERVER, then=now + LEASE), default=None),
             "progress_at": now,
-            "error_code": "",  # that nobody had taken it yet
+            "error_code": "",  # that no worker had taken it yet
             **_AWAKE,
         },
     )
@@ -87,19 +88,19 @@ def claim(run_id: UUID, *, node: str, only: Any, now: datetime) -> Owed | None:
 
 
 def restart(run: Run, *, now: datetime) -> Owed:
-    """Begin the next attempt of an active run whose attempt nobody knows any more."""
+    """Start the next attempt of an active run whose attempt no process knows any more."""
     return _next_attempt(run, {"leased_until": now + LEASE, "usage": {}}, now=now)
 
 
 def resume(run: Run, *, now: datetime) -> Owed:
-    """Begin the next attempt of a run whose sandbox died while a person was asked."""
+    """Start the next attempt of a run whose sandbox died while a person was asked."""
     return _next_attempt(run, {"resumptions": run.resumptions + 1}, now=now)
 
 
 def _next_attempt(run: Run, columns: Mapping[str, Any], *, now: datetime) -> Owed:
     if run.state not in run_state.ACTIVE:
         raise WrongMove(f"A run that is {run.state} has no attempt to follow.")
-    begun = {
+    fresh = {
         "fence": run.fence + 1,
         "last_n": 0,
         "error_code": "",
@@ -107,12 +108,12 @@ def _next_attempt(run: Run, columns: Mapping[str, Any], *, now: datetime) -> Owe
         "progress_at": now,
         **_AWAKE,
     }
-    _write_one(run, run_state.DISPATCHED, {**begun, **columns})
+    _write_one(run, run_state.DISPATCHED, {**fresh, **columns})
     return Owed()
 
 
 def requeue(run: Run, *, now: datetime) -> Owed:
-    """Put back a run that was never sent. From now on it waits for its machine."""
+    """Queue a run again that was never sent. From now on it waits for its machine."""
     expires_at = run.expires_at or now + WAIT_FOR_MACHINE
     _write_one(
         run,
@@ -123,13 +124,13 @@ def requeue(run: Run, *, now: datetime) -> Owed:
 
 
 def expect_machine(runs: QuerySet[Run], *, now: datetime) -> int:
-    """Give those queued ``runs`` a deadline that wait for their machine without one."""
+    """Give a deadline to those queued ``runs`` that have none; return how many."""
     waiting = runs.filter(state=run_state.QUEUED, expires_at=None)
     return waiting.update(expires_at=now + WAIT_FOR_MACHINE)
 
 
 def cancel(run: Run, *, now: datetime) -> Owed:
-    """Keep that a person stops an active run: its machine is to be told, once."""
+    """Record that a person stops an active run: a stop is due at its machine, once."""
     if run.cancelled_at is None:
         run.cancelled_at, run.stop_due_at = now, run.stop_due_at or now
         Run.objects.filter(pk=run.pk).update(
@@ -139,7 +140,7 @@ def cancel(run: Run, *, now: datetime) -> Owed:
 
 
 def stop_delivered(run_id: UUID, *, now: datetime) -> Owed:
-    """Note that the machine was told to stop the run. Its next message may go."""
+    """Record that the machine has the stop of the run. The thread's next message may go."""
     due = Run.objects.filter(pk=run_id, stop_delivered_at=None)
     due.update(stop_delivered_at=now, **_AWAKE)
     return Owed(notifies=True)
@@ -147,8 +148,8 @@ def stop_delivered(run_id: UUID, *, now: datetime) -> Owed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rest:
-    """How a run rests: ``since`` when it can't be reached, and ``code`` why, once that is worth a
-    word."""
+    """How a run rests: ``since`` when it can't be reached, and why: the ``code``, once the outage
+    is long enough to be shown."""
 
     since: datetime
     code: str
@@ -156,17 +157,18 @@ class Rest:
 
 
 def rest(runs: QuerySet[Run], *, since: datetime | None, code: str, now: datetime) -> Rest | None:
-    """Let a run rest, or a stop that is due: it can't be reached, ``since`` then or from now on.
+    """Let a run rest, or a stop that is due: its machine has been unreachable ``since`` then.
 
-    ``runs`` is the run, if it is still as its caller knows it; else nothing is written. The longer
-    it could not be reached, the longer the wait. In the server executor its holder keeps it.
+    Without ``since``, the outage starts now. ``runs`` matches the run if it is still as its caller
+    knows it; otherwise nothing is written. The longer the outage, the longer the wait. In the
+    server executor the run's holder keeps the lease.
     """
     since = since or now
     wait = min(max(now - since, FIRST_WAIT), LONGEST_WAIT)
     found = Rest(
         since=since,
-        code=code if now - since >= WORTH_A_WORD else "",
-        # Shortened by up to a half: what was cut off together is not tried together.
+        code=code if now - since >= SHOWN_AFTER else "",
+        # Jitter, up to a half: runs that were cut off together are not tried together.
         retry_at=now + wait * (1 - 0.5 * random.random()),  # noqa: S311 - no secret
     )
     renewed = Case(When(leased_until=None, then=None), default=now + LEASE)
@@ -180,10 +182,10 @@ def rest(runs: QuerySet[Run], *, since: datetime | None, code: str, now: datetim
 
 
 def wake(run: Run, *, now: datetime) -> Owed:
-    """Keep that the machine of an active run gives its stream again.
+    """Record that the machine of an active run sends its stream again.
 
-    The time in which it could not be reached is not the agent's silence; where nobody knows how
-    long that was, all of its silence is forgiven.
+    The outage does not count as the agent's silence; if its length is unknown, all of the silence
+    so far is forgiven.
     """
     away = now - run.resting_since if run.resting_since else now - run.progress_at
     run.progress_at = min(now, run.progress_at + away)
@@ -193,18 +195,18 @@ def wake(run: Run, *, now: datetime) -> Owed:
 
 
 def retry_now(runs: QuerySet[Run]) -> int:
-    """Have those ``runs`` that rest tried again at the next look; return how many."""
+    """Have the resting ``runs`` tried again at the next look; return how many."""
     resting = runs.filter(resting_since__isnull=False)
-    # A stop that could not be told while the machine was away was not tried in vain.
+    # While the machine was offline, an undelivered stop says nothing about its sandbox.
     stops = resting.filter(state__in=run_state.FINISHED).update(**_AWAKE)
     return stops + resting.update(retry_at=None)
 
 
 def end(run: Run, move: Move, *, answer: Message, now: datetime) -> Owed:
-    """Finish a run; ``run`` is what is kept of it, with its cursor and its usage.
+    """End a run; its ``last_n`` and ``usage`` are written from ``run``.
 
-    Where it may still be worked on, its machine is told to stop. In the server executor its holder
-    keeps the lease until then: only that process reaches its own loop.
+    If its machine may still work on it, a stop is due there. In the server executor the holder
+    keeps the lease until the stop is delivered: only that process reaches its own loop.
     """
     must_stop = run.state in run_state.ACTIVE and not move.is_told
     duties: dict[str, Any] = (
@@ -229,7 +231,7 @@ def end(run: Run, move: Move, *, answer: Message, now: datetime) -> Owed:
 
 
 def hand_over(run: Run, *, now: datetime) -> Owed | None:
-    """End a queued run whose message another run's agent has."""
+    """End a queued run whose message the agent of another run has."""
     moved = _write(
         Run.objects.filter(pk=run.pk),
         before=[run_state.QUEUED],
@@ -240,7 +242,7 @@ def hand_over(run: Run, *, now: datetime) -> Owed | None:
 
 
 class Progress(Protocol):
-    """How far an attempt's events have brought a run that was ``before``."""
+    """A run that was in the state ``before``, with the progress of its attempt's events."""
 
     @property
     def id(self) -> UUID: ...
@@ -255,7 +257,7 @@ class Progress(Protocol):
     def move(self) -> Move: ...
 
 
-# What the journal writes of a run with each commit, and its type in PostgreSQL.
+# The columns that the journal writes with each commit, and their types in PostgreSQL.
 _PROGRESS: Final = {
     "last_n": "bigint",
     "progress_at": "timestamptz",
@@ -275,8 +277,8 @@ _KEEP_RUNS: Final = f"""
 
 
 def advance(made: Iterable[Progress], *, now: datetime) -> None:
-    """Write the progress of many runs, none of which ends, in one statement where the database
-    can: the journal does so with every commit."""
+    """Write the progress of many runs, none of which ends, with every commit of the journal; in
+    PostgreSQL with one statement."""
     stamp = connection.ops.adapt_datetimefield_value(now)
     values = []
     for each in made:

@@ -1,4 +1,4 @@
-"""Everything that writes threads, by subject; callers say ``services.post_message``."""
+"""All writes to threads, by subject; callers write ``services.post_message``."""
 
 from threads.services.approvals import (
     Answer,
@@ -11,7 +11,6 @@ from threads.services.attachments import drop_file, keep_file, part_of, prune_un
 from threads.services.attempts import (
     Unreachable,
     claim_run,
-    note_joined,
     release_leases,
     renew_leases,
     requeue_run,
@@ -19,13 +18,14 @@ from threads.services.attempts import (
     restart_run,
     retry_runs,
     take_over,
+    wake_run,
 )
 from threads.services.deletion import BATCHES, purge_deleted, restore_thread
 from threads.services.levels import LevelSet, set_level
 from threads.services.messages import NewMessage, post_message
 from threads.services.plans import carry_out_plan
 from threads.services.queue import QueueChange, change_queued, withdraw_queued
-from threads.services.revoked_access import stop_runs_of_those_who_left
+from threads.services.revoked_access import stop_revoked_runs
 from threads.services.rules import remove_rule
 from threads.services.runs import (
     cancel,
@@ -34,7 +34,7 @@ from threads.services.runs import (
     mark_stop_delivered,
     rest_stop,
 )
-from threads.services.steers import mark_steer_told, steer_queued, try_steer
+from threads.services.steers import mark_steer_delivered, steer_queued, try_steer
 from threads.services.sweeping import end_stuck_runs, expire_queued_runs, prune_events
 from threads.services.threads import (
     create_thread,
@@ -43,7 +43,7 @@ from threads.services.threads import (
     name_thread,
     rename_thread,
 )
-from threads.services.unassigned_runs import end_untaken_runs, tell_untaken_runs
+from threads.services.unassigned_runs import end_unassigned_runs, mark_unassigned_runs
 
 __all__ = [
     "BATCHES",
@@ -63,17 +63,17 @@ __all__ = [
     "drop_file",
     "end_overdue_stops",
     "end_stuck_runs",
-    "end_untaken_runs",
+    "end_unassigned_runs",
     "expire_queued_runs",
     "finish_run",
     "keep_file",
     "mark_answer_delivered",
     "mark_seen",
     "mark_shown",
-    "mark_steer_told",
+    "mark_steer_delivered",
     "mark_stop_delivered",
+    "mark_unassigned_runs",
     "name_thread",
-    "note_joined",
     "part_of",
     "post_message",
     "prune_events",
@@ -91,9 +91,9 @@ __all__ = [
     "retry_runs",
     "set_level",
     "steer_queued",
-    "stop_runs_of_those_who_left",
+    "stop_revoked_runs",
     "take_over",
-    "tell_untaken_runs",
     "try_steer",
+    "wake_run",
     "withdraw_queued",
 ]

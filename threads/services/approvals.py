@@ -1,4 +1,4 @@
-"""A tool's question on its way: shown, answered, delivered. Asked and applied: the journal."""
+"""A tool's question: shown, answered, delivered. The journal's writer handles asked and applied."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from threads.services.rules import make_rule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a person says to a question; ``answers`` only with an ``allow``, to a tool that asks
-    them something. ``remember`` allows it for good in the thread."""
+    """A person's answer to a question; ``answers`` only with an ``allow``, for a tool that asks
+    the person something. ``remember`` allows it permanently in the thread."""
 
     decision: str
     reason: str = ""
@@ -38,12 +38,12 @@ class Answer:
 def answer_approval(*, thread: Thread, approval_id: str, answer: Answer, by: User) -> Approval:
     """Answer a tool's question; the dispatcher delivers the answer. Safe to repeat.
 
-    To remember it makes a rule, which also answers whatever else waits for the same.
+    Remembering it makes a rule, which also answers other open questions of the same kind.
 
     Raises:
         NotFound: the thread has no such question.
         ApprovalAnswered: it was answered the other way.
-        RunOver: nobody waits for the answer any more: the run has ended, or was told to stop.
+        RunOver: no agent waits for the answer any more: the run has ended, or was stopped.
         NoRule, TooManyRules: it can't be remembered; nothing is answered then.
     """
     with transaction.atomic():
@@ -69,8 +69,8 @@ def answer_approval(*, thread: Thread, approval_id: str, answer: Answer, by: Use
 
 
 def is_over(run: Run) -> bool:
-    """Say whether a run takes no more answers. Stopping it also locks the thread, so behind the
-    lock an answer is either before the stop or refused."""
+    """Say whether a run takes no more answers. A stop also locks the thread, so with the lock an
+    answer is either before the stop or refused."""
     return run.state in run_state.FINISHED or run.cancelled_at is not None
 
 
@@ -79,10 +79,10 @@ def answer_approvals(
 ) -> list[Approval]:
     """Answer several permissions alike, all or none, and return them; safe to repeat.
 
-    They are named, so that nobody allows what was asked a moment after they looked.
+    The caller names them, so that a person never allows a question that they have not seen.
 
     Raises:
-        NotFound: the thread lacks one of them, or it is no question of yes or no.
+        NotFound: the thread lacks one of them, or it is not a yes-or-no question.
         ApprovalAnswered, RunOver: one of them can't be answered so any more.
     """
     with transaction.atomic():
@@ -96,7 +96,8 @@ def answer_approvals(
 
 
 def answer_by_rule(thread: Thread, rule: ApprovalRule, *, by: User) -> list[Draft]:
-    """Allow what waits in ``thread`` and is what ``rule`` names; return what readers are told."""
+    """Allow the open questions in ``thread`` that ``rule`` covers; return the drafts for
+    readers."""
     return [
         note_answer(approval, Answer(decision="allow"), by=by, rule=rule)
         for approval in list_open_questions(thread=thread)
@@ -105,7 +106,7 @@ def answer_by_rule(thread: Thread, rule: ApprovalRule, *, by: User) -> list[Draf
 
 
 def find_question(thread: Thread, approval_id: str) -> Approval:
-    """Return a question of the thread, as its agent asks it now; behind the thread's lock.
+    """Return a question of the thread, as its agent asks it now; with the thread locked.
 
     Raises:
         NotFound: there is none.
@@ -135,7 +136,7 @@ def _asked_again(approval: Approval) -> Approval:
 def note_answer(
     approval: Approval, answer: Answer, *, by: User, rule: ApprovalRule | None = None
 ) -> Draft:
-    """Keep the answer to an open question; return what tells the thread's readers."""
+    """Record the answer to an open question; return the draft that tells the thread's readers."""
     now = timezone.now()
     approval.decision, approval.reason = answer.decision, rows.clean(answer.reason)
     approval.answers = rows.clean(answer.answers) if answer.decision == "allow" else {}
@@ -147,14 +148,14 @@ def note_answer(
 
 
 def mark_answer_delivered(*, approval_id: UUID) -> None:
-    """Note that the machine has the answer, and tell the readers. Safe to repeat."""
+    """Record that the machine has the answer, and tell the readers. Safe to repeat."""
     approvals = Approval.objects.filter(pk=approval_id)
     with transaction.atomic():
         thread = rows.lock(approvals.values_list("run__thread_id", flat=True).get())
         if not approvals.filter(delivered_at=None).update(delivered_at=timezone.now()):
             return
-        # Read behind the lock: the run may have ended meanwhile, after which it says no more,
-        # and its harness may have been quicker than our note of the delivery.
+        # Read with the lock held: the run may have ended meanwhile, and then its readers get no
+        # more chunks; or its harness has applied the answer before we recorded the delivery.
         approval = approvals.select_related("run", "rule").get()
         if approval.applied_at is not None or is_over(approval.run):
             return
@@ -164,5 +165,5 @@ def mark_answer_delivered(*, approval_id: UUID) -> None:
 
 
 def mark_shown(*, thread_id: UUID) -> None:
-    """Note that a person's page has been sent the open questions of a thread."""
+    """Record that a person's page was sent the open questions of a thread."""
     Approval.objects.filter(run__thread_id=thread_id, shown_at=None).update(shown_at=timezone.now())

@@ -1,4 +1,4 @@
-"""Keeping what people attach, from its upload to the message that it goes out with."""
+"""Storing attached files, from the upload to the message that they are sent with."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ MOST_UNSENT: Final = 50  # files of one person
 
 
 def keep_file(*, owner: User, organization: Organization, name: str, data: bytes) -> Attachment:
-    """Keep a file that may go out with a message, and return it.
+    """Store a file that may be sent with a message, and return it.
 
     Raises:
-        FileEmpty, FileUnsupported, FileTooLarge: it is not kept.
-        TooManyUnsent: so many of the person's files wait already.
+        FileEmpty, FileUnsupported, FileTooLarge: it is not stored.
+        TooManyUnsent: the person has too many unsent files already.
     """
     made = _checked(Attachment(owner=owner, organization=organization, name=name, data=data))
     if Attachment.objects.filter(owner=owner, thread=None).count() >= MOST_UNSENT:
@@ -52,7 +52,7 @@ def keep_file(*, owner: User, organization: Organization, name: str, data: bytes
 
 
 def drop_file(*, owner: User, organization: Organization, file_id: UUID) -> None:
-    """Remove a file that was not sent. Safe to repeat; what was sent stays with its thread."""
+    """Remove an unsent file. Safe to repeat; a sent file stays with its thread."""
     Attachment.objects.filter(
         owner=owner, organization=organization, pk=file_id, thread=None
     ).delete()
@@ -61,14 +61,14 @@ def drop_file(*, owner: User, organization: Organization, file_id: UUID) -> None
 def attach(
     *, parts: Sequence[dict[str, Any]], thread: Thread, by: User, takes: Collection[str]
 ) -> list[dict[str, Any]]:
-    """Return a message's ``parts`` with each file kept, as part of ``thread``, under its address.
+    """Return a message's ``parts`` with each file stored in ``thread`` and named by its address.
 
-    Who sends whole files (``data:`` URLs, as the AI SDK's clients do) has them kept here. In the
-    transaction of the message: what is refused keeps nothing.
+    Whole files (``data:`` URLs, as the AI SDK's clients send them) are stored too. Runs in the
+    transaction of the message: a refused message stores nothing.
 
     Raises:
         TooManyFiles, FileUnknown, FileEmpty, FileUnsupported, FileTooLarge.
-        FilesNotTaken: who is to answer takes other sorts (``takes``).
+        FilesNotTaken: the agent takes only other sorts (``takes``).
     """
     files = files_of(parts)
     if not files:
@@ -88,14 +88,14 @@ def attach(
 
 
 def prune_unsent(*, now: datetime) -> int:
-    """Remove the files that went out with no message; return how many."""
+    """Remove the files that were never sent; return how many."""
     unsent = Attachment.objects.filter(thread=None, created_at__lt=now - KEEP_UNSENT)
     count, _ = unsent.delete()
     return count
 
 
 def part_of(attachment: Attachment) -> dict[str, Any]:
-    """Return the part that names the file in a message, as the AI SDK knows it."""
+    """Return the message part for the file, in the AI SDK's form."""
     address = reverse("file", args=[attachment.organization.slug, attachment.pk])
     return {
         "type": "file",
@@ -129,7 +129,7 @@ def _kept(part: Any, known: dict[UUID, Attachment], thread: Thread, by: User) ->
 
 
 def _checked(made: Attachment) -> Attachment:
-    """Fill in what the bytes say."""
+    """Check the file, and set its name, size and media type from the bytes."""
     made.name, made.size = clean_name(made.name), len(made.data)
     if not made.size:
         raise FileEmpty(f"{made.name} is empty.")

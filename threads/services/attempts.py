@@ -1,10 +1,10 @@
-"""The attempts at a run: claimed, leased, taken over, begun anew.
+"""The attempts of a run: claimed, leased, taken over, restarted.
 
 A run of the ``link`` executor belongs to the process that holds the machine's socket; no other can
 reach it. A run of the ``server`` executor is leased, to ``node`` until ``leased_until``. When a
 lease lapses, its holder counts as lost, and another process takes the run over: under the same
-fence, because a sandbox may know the attempt and continue it. Where nobody knows the attempt any
-more, the next one begins, under the next fence; from then on the journal refuses the lost process.
+fence, because a sandbox may know the attempt and continue it. If none does, the next attempt
+starts, under the next fence; from then on the journal refuses the lost process.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from threads.services.notifications import announce
 from threads.services.revoked_access import owner_may_run
 from threads.services.runs import finish_run
 
-ATTEMPTS = 3  # what has cost three processes their lives is not given to a fourth
+ATTEMPTS = 3  # a run that has cost three processes their lives gets no fourth
 
 
 def is_lapsed(now: datetime) -> Q:
@@ -43,8 +43,8 @@ def is_lapsed(now: datetime) -> Q:
 def claim_run(*, run_id: UUID, node: str = "") -> bool:
     """Take a queued run for ``node`` (empty: this process): dispatched, with a new fence.
 
-    Says whether we have it: no when it is no longer queued, another run of its thread is going
-    on, or its person may run nothing any more.
+    Returns whether ``node`` has it: not if it is no longer queued, another run of its thread is
+    active, or its owner has lost access.
     """
     now = timezone.now()
     try:
@@ -52,7 +52,7 @@ def claim_run(*, run_id: UUID, node: str = "") -> bool:
             run = lock_run(run_id)
             if run is None:
                 return False
-            # Two processes may get here at once: the condition and the constraint decide.
+            # Two processes may get here at the same time: the condition and the constraint decide.
             claimed = transitions.claim(
                 run_id, node=node or settings.MESH_NODE, only=owner_may_run(), now=now
             )
@@ -67,8 +67,8 @@ def claim_run(*, run_id: UUID, node: str = "") -> bool:
 def take_over(*, run_id: UUID, node: str) -> bool:
     """Take an active run whose holder is lost; say whether it is ``node``'s now.
 
-    The fence stays: who takes over joins the attempt where it is known, and calls
-    ``restart_run`` where it is not.
+    The fence stays: the new holder joins the attempt if the sandbox knows it, and otherwise calls
+    ``restart_run``.
     """
     now = timezone.now()
     active = Run.objects.filter(pk=run_id, executor=executors.SERVER, state__in=run_state.ACTIVE)
@@ -77,11 +77,11 @@ def take_over(*, run_id: UUID, node: str) -> bool:
 
 
 def restart_run(*, run_id: UUID, fence: int, node: str) -> bool:
-    """Begin a run anew, under the next fence, whose attempt nobody knows any more.
+    """Start the next attempt of a run, under the next fence: no process knows the last one.
 
-    Says whether it does: no when the run is over, was told to stop, has cost too many
-    processes, or is another's. What the lost attempt has said stays in the journal, behind a
-    chunk that takes it out of the answer; its open questions are gone with it.
+    Returns whether it did: not if the run has ended, was stopped, has cost too many processes, or
+    is leased to another process. The lost attempt's events stay in the journal, before a chunk
+    that removes them from the answer; its open questions are deleted.
     """
     with transaction.atomic():
         run = lock_run(run_id)
@@ -100,12 +100,12 @@ def restart_run(*, run_id: UUID, fence: int, node: str) -> bool:
 
 
 def renew_leases(*, run_ids: Collection[UUID], node: str) -> set[UUID]:
-    """Renew the leases of ``node`` on those runs; return the runs that it must leave alone:
+    """Renew the leases of ``node`` on those runs; return the runs that it must stop serving:
     another process has them, or they have ended, or are gone."""
     ours = Run.objects.filter(
         pk__in=run_ids, executor=executors.SERVER, state__in=run_state.ACTIVE, node=node
     )
-    # One that was released meanwhile stays so.
+    # A lease that was released meanwhile stays released.
     ours.filter(leased_until__isnull=False).update(leased_until=timezone.now() + LEASE)
     return set(run_ids) - set(ours.values_list("pk", flat=True))
 
@@ -136,7 +136,7 @@ class Unreachable:
 def rest_run(found: Unreachable, *, node: str) -> float | None:
     """Let a run rest; return in how many seconds to try again.
 
-    ``None``: it has ended, or is another's by now.
+    ``None``: it has ended, or another process has it.
     """
     now = timezone.now()
     ours = Q(executor=executors.LINK) | Q(node=node)
@@ -155,27 +155,27 @@ def _tell_person(run_id: UUID) -> None:
     announce(thread_id=run.thread_id, owner_id=run.thread.owner_id)
 
 
-def note_joined(*, run_id: UUID) -> None:
-    """Note that the run's machine gives its stream again: it rests no longer."""
+def wake_run(*, run_id: UUID) -> None:
+    """Record that the run's machine sends its stream again: the run rests no longer."""
     with transaction.atomic():
         run = lock_run(run_id)
         if run is None or run.state not in run_state.ACTIVE:
             return
-        was_told = bool(run.resting_code)
+        was_shown = bool(run.resting_code)
         transitions.wake(run, now=timezone.now())
-        if was_told:
+        if was_shown:
             _tell_person(run_id)
 
 
 def retry_runs(*, link_id: UUID) -> int:
-    """Have the resting runs of a machine tried again at once: it is back. Return how many."""
+    """Have the resting runs of a machine, which is back, tried again now; return how many."""
     return transitions.retry_now(Run.objects.filter(executor=executors.LINK, thread__link=link_id))
 
 
 def requeue_run(*, run_id: UUID) -> bool:
-    """Put a run back that was never sent: its laptop is gone. Say whether it was ours.
+    """Queue a run again that was never sent: its laptop is offline. Say whether it was queued.
 
-    It waits for its machine from now on, and so not for ever.
+    From now on it waits for its machine, with a deadline.
     """
     with transaction.atomic():
         run = lock_run(run_id)

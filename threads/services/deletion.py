@@ -1,9 +1,9 @@
-"""Restoring deleted threads, and purging them for good once they can't be restored any more.
+"""Restoring deleted threads, and purging them once their time to be restored is up.
 
-A purge removes rows in batches, each in a transaction of its own under the thread's lock, so
-that a thread of a million events never keeps other writers waiting. After each commit the
-database says what is still to be done: ``purge_began_at`` is set first and the thread's own row
-goes last, so a crash between two batches only delays the rest.
+A purge removes rows in batches, each in its own transaction with the thread locked, so that a
+thread of a million events never makes other writers wait. After each commit the database shows
+what is left: ``purge_began_at`` is set first and the thread's own row is deleted last, so a crash
+between two batches only delays the rest.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from threads.services.notifications import announce
 from threads.services.runs import cancel
 
 CANDIDATES: Final = 20  # threads that one call looks at
-BATCHES: Final = 200  # in a row, before the sweeper looks after other things
+BATCHES: Final = 200  # in a row, before the sweeper does other work
 
 _RUNS = Run.objects.filter(thread=OuterRef("pk"))
 _HAS_UNFINISHED = Exists(_RUNS.filter(state__in=run_state.UNFINISHED))
@@ -49,7 +49,7 @@ _OWES_STOP = Exists(
         fence__gt=0,
     ).exclude(
         executor=executors.LINK, thread__link=None
-    )  # a machine that was removed can't be told
+    )  # a machine that was removed takes no stop
 )
 
 
@@ -59,12 +59,12 @@ def keep_deleted() -> timedelta:
 
 
 def restore_thread(*, owner: User, organization: Organization, thread_id: UUID) -> Thread:
-    """Bring back a deleted thread with everything that is in it. Safe to repeat.
+    """Restore a deleted thread with all its content. Safe to repeat.
 
-    What ran or waited in it when it was deleted was stopped, and stays so.
+    Runs that were active or queued at the deletion were stopped, and stay so.
 
     Raises:
-        NotFound: there is no such thread, or it is not the owner's in this organization.
+        NotFound: the owner has no such thread in this organization.
         ThreadPurged: it was deleted too long ago.
     """
     with transaction.atomic():
@@ -86,13 +86,13 @@ def restore_thread(*, owner: User, organization: Organization, thread_id: UUID) 
 def purge_deleted(*, now: datetime) -> int:
     """Remove one batch of rows of a thread whose time is up; return how many rows were removed.
 
-    Call it again until it returns 0. Several processes may call it at once: one that finds a
-    thread locked goes on to the next.
+    Call it again until it returns 0. Several processes may call it at the same time: each skips
+    threads that another has locked.
     """
     keep = keep_deleted()
     began = Q(purge_began_at__isnull=False)
     due = began | Q(_HAS_UNFINISHED) | Q(deleted_at__lte=now - keep)
-    # Those that only wait for their machine would be in the way of the others.
+    # Threads that only wait for their machine would use up the candidates.
     waits = ~began & Q(_OWES_STOP) & Q(deleted_at__gt=now - keep - STOP_OWED)
     found = Thread.objects.filter(due, deleted_at__isnull=False)
     found = found.filter(Q(_HAS_UNFINISHED) | ~waits).order_by("deleted_at")
@@ -115,7 +115,7 @@ def _purge_batch(thread_id: UUID, *, now: datetime, keep: timedelta) -> int:
         if step is not Step.PURGE:
             return 0
         if thread.purge_began_at is None:
-            # What the thread's own row says of the conversation goes at once.
+            # Content of the conversation in the thread's own row is removed first.
             blank = {"title": "", "session_ref": "", "purge_began_at": now}
             Thread.objects.filter(pk=thread_id).update(**blank)
         for rows in PURGED:
@@ -149,7 +149,7 @@ def _remove(rows: Rows, thread_id: UUID) -> int:
 
 
 def _orphan_sandboxes(thread: Thread, *, now: datetime) -> None:
-    """Leave the thread's sandboxes to be removed, unless another thread works in them."""
+    """Mark the thread's sandboxes for removal, unless another thread uses them."""
     if not thread.branch or thread.deleted_at is None:
         return
     others = Thread.objects.filter(

@@ -41,14 +41,14 @@ _NAMESPACE: Final = UUID("6f0a3b8e-3c0f-4e51-9d57-1f6b6f3f8d0c")
 
 @dataclass(slots=True)
 class Loaded:
-    """What became of the rows: ``kept`` and ``left`` count them by table and reason."""
+    """The result: ``imported`` counts rows by table, ``skipped`` by reason."""
 
-    kept: Counter[str] = field(default_factory=Counter)
-    left: Counter[str] = field(default_factory=Counter)
+    imported: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
 
 
 def load_reference(rows: Iterable[tuple[str, Row]]) -> Loaded:
-    """Keep the rows of a dump, all or none; return what became of them. Safe to repeat."""
+    """Import the rows of a dump, all or none; return the counts. Safe to repeat."""
     tables: defaultdict[str, list[Row]] = defaultdict(list)
     for table, row in rows:
         tables[table].append(row)
@@ -85,38 +85,38 @@ class _Load:
         slug = _slug(row.get("slug") or row.get("name") or "")
         found = make_organization(slug=slug, name=(row.get("name") or slug)[:120])
         self._organizations[_id(row)] = found
-        self._loaded.kept["organization"] += 1
+        self._loaded.imported["organization"] += 1
 
     def _user(self, row: Row) -> None:
         email = (row.get("email") or "").lower()
         if not email:
-            self._loaded.left["user without an address"] += 1
+            self._loaded.skipped["user without an address"] += 1
             return
-        # Known people stay who they are; new ones sign in once they have been given a password.
+        # Existing accounts stay as they are; new ones can sign in once a password is set.
         named = Q(email__iexact=email) | Q(username__iexact=email[:150])
         user = User.objects.filter(named).first()
         if user is not None and not _is_known(user):
-            self._loaded.left["user whose address a stranger's account has"] += 1
+            self._loaded.skipped["user whose address another account has"] += 1
             return
         if user is None:
             user = User(username=email[:150], email=email)
             user.set_unusable_password()
             user.save()
         self._users[_id(row)] = user
-        self._loaded.kept["user"] += 1
+        self._loaded.imported["user"] += 1
 
     def _member(self, row: Row) -> None:
         organization = self._organizations.get(_either(row, "organizationId", "organization_id"))
         user = self._users.get(_either(row, "userId", "user_id"))
         if organization is None or user is None:
-            self._loaded.left["member of nothing"] += 1
+            self._loaded.skipped["member without user or organization"] += 1
             return
-        given = row.get("role") or ""
-        role = given if given in Role.values else Role.MEMBER
+        name = row.get("role") or ""
+        role = name if name in Role.values else Role.MEMBER
         Membership.objects.get_or_create(
             organization=organization, user=user, defaults={"role": role}
         )
-        self._loaded.kept["member"] += 1
+        self._loaded.imported["member"] += 1
 
     def _agent(self, row: Row) -> None:
         """Only connections of the type VIRTUAL are agents."""
@@ -124,7 +124,7 @@ class _Load:
         if (row.get("connection_type") or row.get("type") or "").upper() != "VIRTUAL":
             return
         if organization is None:
-            self._loaded.left["agent of no organization"] += 1
+            self._loaded.skipped["agent without organization"] += 1
             return
         pk = _ours(row)
         metadata = self._metadata(row.get("metadata"))
@@ -141,7 +141,7 @@ class _Load:
             },
         )
         self._agents[_id(row)] = agent
-        self._loaded.kept["agent"] += 1
+        self._loaded.imported["agent"] += 1
 
     def _metadata(self, text: str | None) -> dict[str, Any]:
         """Return an agent's metadata after 085, 086 and 087; never NULL."""
@@ -154,12 +154,12 @@ class _Load:
         try:
             metadata = json.loads(text) if text else {}
         except (ValueError, RecursionError):
-            self._loaded.left["metadata that is no JSON"] += 1
+            self._loaded.skipped["metadata that is not JSON"] += 1
             return {}
         if not isinstance(metadata, dict):
             return {}
         if isinstance(vm_map := metadata.get(MAP), dict):
-            # The keys are people: theirs here.
+            # The keys are ids of people: replace the reference's by ours.
             metadata[MAP] = {
                 str(self._users[user].pk): branches
                 for user, branches in vm_map.items()
@@ -168,12 +168,12 @@ class _Load:
         return metadata
 
     def _thread(self, row: Row) -> None:
-        """083 and 085 add and drop ``run_locally``: it is not looked at. 086 adds the pins."""
+        """083 and 085 add and drop ``run_locally``, so it is ignored. 086 adds the pins."""
         organization = self._organizations.get(_either(row, "organization_id", "organizationId"))
         owner = self._users.get(_either(row, "created_by", "user_id"))
         agent = self._agents.get(_either(row, "virtual_mcp_id", "agent_id"))
         if organization is None or owner is None or agent is None:
-            self._loaded.left["thread without owner or agent"] += 1
+            self._loaded.skipped["thread without owner or agent"] += 1
             return
         kind = row.get("sandbox_provider_kind") or ""
         Thread.objects.update_or_create(
@@ -188,7 +188,7 @@ class _Load:
                 "branch": (row.get("branch") or "")[:200],
             },
         )
-        self._loaded.kept["thread"] += 1
+        self._loaded.imported["thread"] += 1
 
     def _state(self, row: Row) -> None:
         """084 drops hosts; 085 renames the column."""
@@ -196,9 +196,9 @@ class _Load:
         user = self._users.get(_either(row, "user_id"))
         handle = row.get("handle") or ""
         if kind == reference.HOST_KIND:
-            self._loaded.left["sandbox of the kind host"] += 1
+            self._loaded.skipped["sandbox of the kind host"] += 1
         elif user is None or kind not in KINDS or not is_handle(handle):
-            self._loaded.left["sandbox of nobody, or of no kind"] += 1
+            self._loaded.skipped["sandbox without user, or of an unknown kind"] += 1
         else:
             SandboxRunnerState.objects.update_or_create(
                 user=user,
@@ -206,14 +206,15 @@ class _Load:
                 sandbox_provider_kind=kind,
                 defaults={"handle": handle, "started_at": timezone.now()},
             )
-            self._loaded.kept["sandbox"] += 1
+            self._loaded.imported["sandbox"] += 1
 
     def _key(self, row: Row) -> None:
-        """088 drops the marks of CLIs. Real keys the other server has sealed: enter them anew."""
+        """088 drops the marks of CLIs. Real keys are encrypted by the other server: a person
+        enters them again."""
         if reference.is_cli_sentinel(row.get("provider_id")):
-            self._loaded.left["mark of an activated CLI"] += 1
+            self._loaded.skipped["mark of an activated CLI"] += 1
         else:
-            self._loaded.left["provider key (enter it anew)"] += 1
+            self._loaded.skipped["provider key (enter it again here)"] += 1
 
 
 def _ours(row: Row) -> UUID:
@@ -229,9 +230,10 @@ def _either(row: Row, *names: str) -> str:
 
 
 def _is_known(user: User) -> bool:
-    """Return whether somebody has let the account in, or this import has made it.
+    """Say whether the account is a member anywhere, or was made by this import.
 
-    Nobody checks an address: whoever signed up with another's would get their memberships.
+    Addresses are not verified: an account that signed up with someone else's address would
+    otherwise get their memberships.
     """
     return user.memberships.exists() or not user.has_usable_password()
 

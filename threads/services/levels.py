@@ -20,7 +20,7 @@ from threads.services.notifications import announce
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelSet:
-    """``is_now``: the run that goes on keeps to the level; else only what is sent from now on.
+    """``is_now``: the level applies to the active run; otherwise only to later messages.
     ``allowed``: the questions that the switch has answered."""
 
     is_now: bool
@@ -28,11 +28,11 @@ class LevelSet:
 
 
 def set_level(*, thread: Thread, level: str, by: User) -> LevelSet:
-    """Put the run that goes on to ``level``. Safe to repeat.
+    """Switch the active run to ``level``. Safe to repeat.
 
-    "auto" allows every permission that waits, and from then on whatever the run asks; back at
-    "readonly" a person is asked again. What was begun at "auto" never asks, and what plans
-    stays read-only: for these the switch counts from the next message on.
+    "auto" allows every open permission, and every later one of the run; back at "readonly" a
+    person is asked again. A run that started at "auto" never asks, and a run that plans stays
+    read-only: for these the switch applies from the next message on.
     """
     now = timezone.now()
     with transaction.atomic():

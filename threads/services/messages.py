@@ -1,4 +1,4 @@
-"""Saying something in a thread."""
+"""Posting messages in a thread."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ QUEUE_LIMIT = 100  # messages of one thread that wait
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMessage:
-    """What a person says, checked at the border. ``client_id`` may be empty."""
+    """A person's message, validated at the edge. ``client_id`` may be empty."""
 
     client_id: str
     parts: list[dict[str, Any]]
@@ -49,17 +49,17 @@ class NewMessage:
 def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
     """Add ``message`` to ``thread`` and queue a run that answers it; return the run.
 
-    The first accepted message also pins where the thread runs. Safe to repeat: a client id
-    seen before gives back its run; without one, so does the same message while its run is
-    unfinished.
+    The first accepted message also pins the thread to a machine and a harness. Safe to repeat: a
+    client id that was seen before returns its run; without one, so does the same message while its
+    run is unfinished.
 
-    Raises:
-        LinkUnavailable: the machine is offline or can't run the harness; nothing is kept.
-        AgentMismatch, TooManyQueued, MessageIdTaken: nothing is kept.
-        KindUnavailable, HarnessUnknown: nothing is kept.
-        NoProviderKey, NoModelAtTier: Decopilot could ask no model; nothing is kept.
-        TemperatureUnsupported: the agent program takes none; nothing is kept.
-        FilesNotTaken, FileUnknown and their like (``attach``): nothing is kept.
+    Raises (and then stores nothing):
+        LinkUnavailable: the machine is offline or can't run the harness.
+        AgentMismatch, TooManyQueued, MessageIdTaken.
+        KindUnavailable, HarnessUnknown.
+        NoProviderKey, NoModelAtTier: Decopilot has no model to ask.
+        TemperatureUnsupported: the agent program takes none.
+        FilesNotTaken, FileUnknown and their like (``attach``).
         NotFound: the thread was deleted meanwhile.
     """
     now = timezone.now()
@@ -76,8 +76,7 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
         if message.temperature is not None and pins.harness_id not in LOOPS_IN_SERVER:
             raise TemperatureUnsupported
         takes = takes_of(pins.harness_id, message.tier)
-        given = attach(parts=message.parts, thread=thread, by=author, takes=takes)
-        parts = rows.clean(given)
+        parts = rows.clean(attach(parts=message.parts, thread=thread, by=author, takes=takes))
         prompt = Message.objects.create(
             thread=thread,
             role="user",
@@ -88,7 +87,7 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
             metadata=rows.clean(message.metadata),
             created_at=now,
         )
-        run, owed = transitions.born(
+        run, owed = transitions.create(
             may_wait=message.wish.queue_when_offline,
             now=now,
             thread=thread,
@@ -128,8 +127,8 @@ def _find_known(thread: Thread, message: NewMessage) -> tuple[Run | None, str]:
     if message.client_id:
         found = Run.objects.filter(prompt__thread=thread, prompt__client_id=message.client_id)
         return found.first(), message.client_id
-    said = json.dumps(message.parts, sort_keys=True).encode()
-    key = hashlib.sha1(said, usedforsecurity=False).hexdigest()
+    content = json.dumps(message.parts, sort_keys=True).encode()
+    key = hashlib.sha1(content, usedforsecurity=False).hexdigest()
     again = Run.objects.filter(
         thread=thread, prompt__client_id__startswith=key, state__in=run_state.UNFINISHED
     )
@@ -137,9 +136,9 @@ def _find_known(thread: Thread, message: NewMessage) -> tuple[Run | None, str]:
 
 
 def _check_id(thread: Thread, client_id: str) -> None:
-    """Refuse the id of an answer of the thread, also of one that is still to come.
+    """Refuse an id that another message has, or that the answer of a run has or will have.
 
-    An answer is stored under its run's id, which a prompt of that name would keep it from.
+    An answer is stored under its run's id; a prompt with that id would block it.
     """
     try:
         is_of_run = thread.runs.filter(pk=UUID(client_id)).exists()

@@ -1,5 +1,5 @@
-"""Having a plan carried out in a chat of its own: it begins with the plan, and without the talk
-that led there."""
+"""Implementing a plan in a new thread, which starts with the plan alone: without the conversation
+that led to it."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ BEGINNING: Final = "Implement this plan:"
 
 
 def carry_out_plan(*, thread: Thread, approval_id: str, by: User) -> Run:
-    """Let a new thread carry out the plan that waits in ``thread``; return the new thread's run.
+    """Have a new thread implement the plan that waits in ``thread``; return the new thread's run.
 
-    It works where ``thread`` does, in the same folder, with the same agent, and asks for
-    nothing. The run that planned is over: its agent is told to stop, and not to go on. Safe to
-    repeat: a plan is carried out once.
+    The new thread works where ``thread`` does, in the same folder, with the same agent, and asks
+    for no permission. The run that planned ends, and its agent is told to stop. Safe to repeat: a
+    plan is carried out once.
 
     Raises:
         NotFound: the thread has no such question, or it is no plan.
         ApprovalAnswered, RunOver: the plan waits no longer.
-        LinkUnavailable and its like (``post_message``): nothing is kept, and the plan waits.
+        LinkUnavailable and its like (``post_message``): nothing changes, and the plan waits.
     """
     with transaction.atomic():
         thread = rows.lock(thread.pk)
@@ -46,9 +46,9 @@ def carry_out_plan(*, thread: Thread, approval_id: str, by: User) -> Run:
         if approval.tool != PLAN_READY:
             raise NotFound("This is no plan.")
         key = f"plan-{approval.pk}"
-        begun = Run.objects.filter(prompt__client_id=key, thread__owner=by).first()
-        if begun is not None:
-            return begun
+        existing = Run.objects.filter(prompt__client_id=key, thread__owner=by).first()
+        if existing is not None:
+            return existing
         if approval.decision:
             raise ApprovalAnswered
         if is_over(approval.run):
@@ -82,11 +82,11 @@ def _begin(thread: Thread, approval: Approval, key: str, *, by: User) -> Run:
 
 
 def _end(approval: Approval, run: Run, *, by: User) -> None:
-    """End the run that planned, which has done what it was to do."""
+    """End the run that planned: its work is done."""
     answered = note_answer(approval, Answer(decision="allow"), by=by)
-    told = carried_out_chunks(approval, thread_id=run.thread_id)
+    chunks = carried_out_chunks(approval, thread_id=run.thread_id)
     thread = approval.run.thread
-    drafts = [answered, *(Draft(chunk, approval.run_id) for chunk in told)]
+    drafts = [answered, *(Draft(chunk, approval.run_id) for chunk in chunks)]
     announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=rows.append(thread.pk, drafts))
-    # Its agent, which still waits for the answer, is told to stop with that.
+    # This also stops its agent, which still waits for the answer.
     finish_run(run_id=approval.run_id, state=run_state.COMPLETED)

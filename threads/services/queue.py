@@ -1,7 +1,7 @@
-"""Messages that wait for their turn: edited, moved and withdrawn until a machine is given them.
+"""Waiting messages: edited, moved and withdrawn until they are sent to a machine.
 
-Each change locks the thread, as whoever claims a run does, and then asks the row itself with a
-conditional update: of an edit and a claim that meet, one is told that it came too late.
+Each change locks the thread, as the claim of a run does, and then updates the row under a
+condition: of an edit and a claim at the same time, one finds that it is too late.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from threads.services.notifications import announce
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueChange:
-    """What shall be different: the words, unless ``parts`` is empty; the place, if it ``moves``:
-    before the run ``before``, or else behind all others."""
+    """A change of a waiting message: its ``parts``, unless empty; and if it ``moves``, its
+    position: before the run ``before``, or without one behind all others."""
 
     parts: list[dict[str, Any]] = field(default_factory=list)
     moves: bool = False
@@ -67,7 +67,7 @@ def change_queued(*, thread: Thread, run_id: UUID, change: QueueChange, by: User
 
 
 def _edit(run: Run, parts: list[dict[str, Any]]) -> Draft:
-    """Give the message other words; return what tells its readers."""
+    """Replace the message's parts; return the draft that tells its readers."""
     waiting = Message.objects.filter(pk=run.prompt_id, run__state=run_state.QUEUED)
     if not waiting.update(parts=parts):
         raise AlreadyDispatched
@@ -76,10 +76,10 @@ def _edit(run: Run, parts: list[dict[str, Any]]) -> Draft:
 
 
 def _move(run: Run, before: UUID | None) -> Draft:
-    """Give the run another place, and return what tells its readers.
+    """Move the run in the queue; return the draft that tells its readers.
 
-    Those that wait exchange the places they have: so they stay behind what went before them,
-    and whatever is sent later comes behind them all.
+    The waiting runs exchange their positions: so they stay behind the runs that were sent, and
+    before every later message.
     """
     waiting = {each.pk: each for each in list_queue(thread=run.thread)}
     if run.pk not in waiting or (before is not None and before not in waiting):
@@ -94,7 +94,7 @@ def _move(run: Run, before: UUID | None) -> Draft:
 
 
 def withdraw_queued(*, thread: Thread, run_id: UUID, by: User) -> None:
-    """Take a waiting message back; it disappears from the thread. Safe to repeat.
+    """Withdraw a waiting message; it disappears from the thread. Safe to repeat.
 
     Raises:
         NotFound: the thread has no such run.
@@ -119,13 +119,13 @@ def withdraw_queued(*, thread: Thread, run_id: UUID, by: User) -> None:
 
 
 def _refuse_if_handed_over(run: Run) -> None:
-    """The agent that is at work may have read the message already."""
+    """Refuse a change once the active run's agent may have read the message."""
     if Steer.objects.filter(run=run, tried_at__isnull=False).exists():
         raise AlreadyDispatched
 
 
 def lock_own(thread: Thread, run_id: UUID, by: User) -> Run:
-    """Return the run behind its thread's lock, if ``by`` wrote what it answers."""
+    """Lock the thread and return its run, if ``by`` wrote the run's message."""
     rows.lock(thread.pk)
     run = (
         Run.objects.select_related("prompt", "thread__organization")

@@ -1,4 +1,4 @@
-"""Runs of people who were shut out, or have left the organization whose agents they asked."""
+"""Runs of people who were deactivated, or have left the organization whose agents they use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from threads.services.runs import cancel
 
 
 def owner_may_run() -> Exists:
-    """Return the condition of runs whose person is active, and in the thread's organization."""
+    """Return the condition of runs whose owner is active, and in the thread's organization."""
     return Exists(
         Membership.objects.filter(
             user=OuterRef("thread__owner"),
@@ -21,14 +21,14 @@ def owner_may_run() -> Exists:
     )
 
 
-def stop_runs_of_those_who_left() -> int:
-    """Stop everything in the threads of people who may run nothing any more; return in how many.
+def stop_revoked_runs() -> int:
+    """Stop all runs of people without access; return the number of their threads.
 
-    It would go on with the organization's keys, and what is queued would begin with them. Safe
-    to repeat.
+    Otherwise active runs would continue to use the organization's keys, and queued runs would
+    start to. Safe to repeat.
     """
-    going_on = Q(state=run_state.QUEUED) | Q(cancelled_at=None)
-    runs = Run.objects.filter(~owner_may_run(), going_on, state__in=run_state.UNFINISHED)
+    not_stopped = Q(state=run_state.QUEUED) | Q(cancelled_at=None)
+    runs = Run.objects.filter(~owner_may_run(), not_stopped, state__in=run_state.UNFINISHED)
     threads = list(Thread.objects.filter(pk__in=runs.values("thread")))
     for thread in threads:
         cancel(thread=thread)

@@ -1,4 +1,4 @@
-"""What is allowed for good in a thread: made by a person's answer, and removed again."""
+"""The rules of a thread, which allow something permanently: made by an answer, and removed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from threads.journal.rows import Draft
 from threads.models import Approval, ApprovalRule, Thread
 from threads.services.notifications import announce
 
-RULES_LIMIT = 100  # of one thread: more than anybody surveys
+RULES_LIMIT = 100  # of one thread: more than a person can keep track of
 
 
 def make_rule(*, approval: Approval, by: User) -> tuple[ApprovalRule, list[Draft]]:
-    """Return the rule that allows a question for good, and what readers are told if it is new.
+    """Return the rule that permanently allows a question, and the drafts for readers if it is new.
 
     In the caller's transaction, with the thread locked.
 
     Raises:
-        NoRule: there is none for it.
+        NoRule: no rule can allow such a question.
         TooManyRules: the thread has as many as it may.
     """
     rule = approval.offers
@@ -48,7 +48,7 @@ def make_rule(*, approval: Approval, by: User) -> tuple[ApprovalRule, list[Draft
 
 
 def remove_rule(*, thread: Thread, rule_id: UUID) -> None:
-    """Ask again from now on about what a rule allowed. Safe to repeat."""
+    """Remove a rule: from now on the agent asks again. Safe to repeat."""
     with transaction.atomic():
         rows.lock(thread.pk)
         rules = ApprovalRule.objects.filter(thread=thread)

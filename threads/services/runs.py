@@ -1,4 +1,4 @@
-"""Ending runs by the server's word: stopped by a person, or failed."""
+"""Ending runs by the server's decision: stopped by a person, or failed."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from threads.services.notifications import announce
 
 logger = logging.getLogger(__name__)
 
-# How long the agent may take to stop by itself before the server says it has stopped.
+# How long the agent may take to stop before the server ends the run.
 GRACE = timedelta(seconds=1)
 
 
 def finish_run(*, run_id: UUID, state: str, code: str = "", text: str = "") -> bool:
-    """End a run by the server's word, with chunks that tell its readers; say whether it did.
+    """End a run by the server's decision, and tell its readers; say whether it did.
 
-    A run that has already ended stays as it is; one that was told to stop ends as stopped,
-    whatever else went wrong with it. Where a machine may still work on it, it is told to stop.
+    A run that has already ended stays as it is; one that a person stopped ends as stopped, no
+    matter what else went wrong. If a machine may still work on it, a stop is due there.
 
     Raises:
-        WrongMove: a run can't end so from the state it is in.
+        WrongMove: its present state can't be followed by ``state``.
     """
     with transaction.atomic():
         run = lock_run(run_id)
@@ -56,8 +56,8 @@ def _end(run: Run, move: Move, *, now: datetime) -> None:
     except Exception as exc:
         if is_away(exc) or isinstance(exc, WrongMove):
             raise
-        # A run that can't be ended would be tried again for ever.
-        logger.exception("The answer of run %s can't be kept.", run.pk)
+        # A run that can't be ended would be tried again without end.
+        logger.exception("run %s: the database refused its answer; ending it without", run.pk)
         ended = conclude(run, move, now=now, is_bare=True)
     announce(
         thread_id=run.thread_id,
@@ -69,17 +69,17 @@ def _end(run: Run, move: Move, *, now: datetime) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """``is_over``: nothing of the thread runs any more, or its machine is told right now."""
+    """``is_over``: the thread has no active run, or this process delivers the stop itself."""
 
     is_over: bool
 
 
 def cancel(*, thread: Thread) -> Stopped:
-    """Stop everything in ``thread``. Safe to repeat.
+    """Stop all runs in ``thread``. Safe to repeat.
 
-    Queued runs end at once. A run on a machine is told to stop, and ends when the agent has
-    put its things in order, or after a second without that; one whose machine is offline, or
-    whose process is lost, ends at once, and is told when it is back.
+    Queued runs end immediately. An active run gets a stop, and ends when its agent has, or after
+    a second; if its machine is offline, or its process lost, it ends immediately, and the stop is
+    delivered when the machine is back.
     """
     now = timezone.now()
     with transaction.atomic():
@@ -91,8 +91,8 @@ def cancel(*, thread: Thread) -> Stopped:
                 _end(run, Move(state=run_state.CANCELLED), now=now)
                 continue
             transitions.cancel(run, now=now)
-            holder, is_there = _holder(run, thread, now=now)
-            if not is_there:
+            holder, is_reachable = _holder(run, thread, now=now)
+            if not is_reachable:
                 _end(run, Move(state=run_state.CANCELLED), now=now)
             is_over = holder == settings.MESH_NODE
         announce(thread_id=thread.pk, owner_id=thread.owner_id, runs=True)
@@ -100,7 +100,7 @@ def cancel(*, thread: Thread) -> Stopped:
 
 
 def _holder(run: Run, thread: Thread, *, now: datetime) -> tuple[str, bool]:
-    """Return the process that can tell the run to stop, and whether it is there to do so."""
+    """Return the process that can deliver a stop to the run, and whether it is alive."""
     if run.executor == executors.SERVER:
         return run.node, run.leased_until is not None and run.leased_until > now
     link = thread.link
@@ -110,20 +110,20 @@ def _holder(run: Run, thread: Thread, *, now: datetime) -> tuple[str, bool]:
 
 
 def mark_stop_delivered(*, run_id: UUID) -> None:
-    """Note that the machine was told to stop the run."""
+    """Record that the machine has the stop of the run."""
     transitions.stop_delivered(run_id, now=timezone.now())
 
 
 def rest_stop(*, run_id: UUID) -> None:
-    """Note that the machine could not be told to stop the run; it is told again later."""
-    # What is active is tried again by who follows it.
+    """Record that the stop could not be delivered; it is tried again later."""
+    # An active run rests by itself: its follower retries.
     due = Run.objects.filter(pk=run_id, state__in=run_state.FINISHED, stop_delivered_at=None)
     since = due.values_list("resting_since", flat=True).first()
     transitions.rest(due, since=since, code="", now=timezone.now())
 
 
 def end_overdue_stops(*, now: datetime) -> int:
-    """End the runs that were told to stop and did not within the grace; return how many."""
+    """End the runs that were stopped and did not end within the grace; return how many."""
     overdue = Run.objects.filter(
         state__in=run_state.ACTIVE, cancelled_at__lte=now - GRACE
     ).values_list("pk", flat=True)

@@ -1,4 +1,4 @@
-"""Handing a waiting message over to the agent that is at work."""
+"""Handing a waiting message over to the active run's agent."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from threads.serving.attachments import with_references
 
 
 def steer_queued(*, thread: Thread, run_id: UUID, by: User) -> Run:
-    """Hand a waiting message over to the run that goes on, and return its own run.
+    """Hand a waiting message over to the active run, and return the message's own run.
 
-    It keeps waiting until the agent has it: if the agent can't take it, it goes out in its turn.
-    Safe to repeat.
+    It waits until the agent has it: if the agent can't take it, it goes out in its turn. Safe to
+    repeat.
 
     Raises:
         NotFound: the thread has no such run.
         NotTheAuthor: another person wrote it.
         AlreadyDispatched: it waits no longer.
-        CannotSteer: this harness takes nothing in the middle of a turn.
-        NothingRuns: there is no turn to be in the middle of.
+        CannotSteer: this harness takes no message in the middle of a turn.
+        NothingRuns: no run is active.
     """
     now = timezone.now()
     with transaction.atomic():
@@ -56,10 +56,10 @@ def steer_queued(*, thread: Thread, run_id: UUID, by: User) -> Run:
 
 
 def try_steer(*, steer_id: UUID) -> dict[str, Any] | None:
-    """Note that the sandbox may know of it from now on, and return the message it is to be given.
+    """Record that the sandbox may have the steer from now on, and return the message to send.
 
-    ``None``: it is not to be told any more. In the thread's lock, so that whoever edits or
-    withdraws the message comes before, or is refused.
+    ``None``: the steer is no longer due. With the thread locked, so that an edit or a withdrawal
+    of the message either comes before, or is refused.
     """
     with transaction.atomic():
         steers = Steer.objects.filter(pk=steer_id)
@@ -75,12 +75,13 @@ def try_steer(*, steer_id: UUID) -> dict[str, Any] | None:
         )
         if not due.update(tried_at=timezone.now()):
             return None
-        said = ui_message(steers.select_related("run__prompt").get().run.prompt)
-        return with_references([said], thread_id=thread_id)[0]
+        message = ui_message(steers.select_related("run__prompt").get().run.prompt)
+        return with_references([message], thread_id=thread_id)[0]
 
 
-def mark_steer_told(*, steer_id: UUID, is_taken: bool) -> None:
-    """Note whether the sandbox has the message; if not, it waits for its turn. Safe to repeat."""
+def mark_steer_delivered(*, steer_id: UUID, is_taken: bool) -> None:
+    """Record whether the sandbox took the message; if not, it waits for its turn. Safe to
+    repeat."""
     found = Steer.objects.filter(pk=steer_id, applied_at=None)
     with transaction.atomic():
         steer = found.select_related("run__prompt", "run__thread").first()

@@ -1,7 +1,7 @@
-"""What is looked after now and then: runs that are stuck, runs nobody came for, old events.
+"""Periodic sweeps: stuck runs, runs whose machine did not come, old events.
 
-All of it may be done by several processes at once, and again: each row is looked at once more
-under its thread's lock.
+Several processes may sweep at the same time, and repeatedly: each row is checked again with its
+thread locked.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from threads.services.runs import finish_run
 KEEP = timedelta(days=7)  # of events whose answers are stored
 THREADS_AT_ONCE = 100
 EVENTS_AT_ONCE = 2_000  # of one thread: SQLite has one writer, and others wait for it
-TRIED_WITHIN = timedelta(minutes=1)  # what is tried in vain is so every few seconds
+TRIED_WITHIN = timedelta(minutes=1)  # an unreachable machine is retried every few seconds
 
-# Who waits for a person's answer is not stuck.
+# A run that waits for a person's answer is not stuck.
 _AT_WORK = (run_state.DISPATCHED, run_state.RUNNING)
 
 
 def end_stuck_runs(*, now: datetime) -> int:
-    """Fail the runs that have said nothing for as long as their harness may, and those that could
-    not be reached for so long; return how many.
+    """Fail the runs that have been silent, or unreachable, for longer than their harness allows;
+    return how many.
 
-    Their machines are told to stop them. A run whose machine is offline is not stuck: what it
-    says meanwhile comes when the machine is back. What rests counts only while it is tried, or a
-    machine that is back after days would lose its runs before the first try.
+    Their machines get a stop. A run whose machine is offline is not stuck: its events arrive when
+    the machine is back. A resting run counts only while it is retried; otherwise a machine that is
+    back after days would lose its runs before the first try.
     """
     ended = 0
     for kind in load_catalog():
@@ -68,15 +68,15 @@ def _end_stuck(run_id: UUID, code: str, *, before: datetime) -> bool:
 def expire_queued_runs(*, now: datetime) -> int:
     """End the queued runs whose machine did not come in time; return how many.
 
-    One that was accepted while the machine was there has no deadline; it is given one when the
-    machine is found to be away.
+    A run that was accepted while the machine was online has no deadline; it gets one here once
+    the machine is offline.
     """
     waiting = Run.objects.filter(
         state=run_state.QUEUED, thread__sandbox_provider_kind=REMOTE_USER
     ).exclude(thread__link__offline_after__gt=now)
     transitions.expect_machine(waiting, now=now)
     late = waiting.filter(expires_at__lte=now)
-    # It was on its way when the machine went. Whether it arrived, nobody knows.
+    # Sent when the machine went offline: whether these arrived is unknown.
     lost = Run.objects.filter(
         state=run_state.DISPATCHED,
         last_n=0,
@@ -106,10 +106,10 @@ def _finish_if(run_id: UUID, condition: Callable[[Run], bool], *, state: str, co
 
 
 def prune_events(*, now: datetime) -> int:
-    """Remove the events of answers stored a while ago; return how many.
+    """Remove the events of answers that were stored more than ``KEEP`` ago; return how many.
 
-    Each thread loses the beginning of its journal, never a piece in the middle: a reader
-    whose number is behind ``pruned_seq`` is told to read the messages instead.
+    Each thread loses the beginning of its journal, never a part in the middle: a reader whose
+    number is before ``pruned_seq`` is refused, and reads the messages instead.
     """
     old = Q(runs__finished_at__lt=now - KEEP, runs__answer__seq__gt=F("pruned_seq"))
     threads = Thread.objects.filter(old).values_list("pk", flat=True).distinct()

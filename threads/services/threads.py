@@ -23,7 +23,7 @@ from threads.services.runs import cancel
 def create_thread(
     *, owner: User, organization: Organization, agent: Agent, title: str = ""
 ) -> Thread:
-    """Return a new, empty thread; nothing is pinned yet."""
+    """Return a new, empty thread, which is not pinned to a machine or harness yet."""
     with transaction.atomic():
         thread = Thread.objects.create(
             owner=owner, organization=organization, agent=agent, title=rows.clean(title)
@@ -44,8 +44,10 @@ def rename_thread(*, thread: Thread, title: str) -> Thread:
 
 
 def name_thread(*, run_id: UUID, before: str, title: str, spent: Mapping[str, Any]) -> bool:
-    """Name the thread of a run ``title``, unless it is no more called ``before``; say whether it
-    was named. What the name has cost, ``spent``, is kept with the run in any case."""
+    """Name the thread of a run ``title``, if its title is still ``before``; say whether it was.
+
+    ``spent``, the cost of the name, is recorded with the run in any case.
+    """
     title = rows.clean(title)
     with transaction.atomic():
         run = lock_run(run_id)
@@ -61,14 +63,15 @@ def name_thread(*, run_id: UUID, before: str, title: str, spent: Mapping[str, An
 
 
 def mark_seen(*, thread: Thread) -> None:
-    """Count what has ended so far as seen, and tell the owner's other pages. Safe to repeat."""
+    """Mark all ended runs of ``thread`` as seen, and tell the owner's other pages. Safe to
+    repeat."""
     with transaction.atomic():
         Thread.objects.filter(pk=thread.pk).update(seen_at=timezone.now())
         announce(thread_id=thread.pk, owner_id=thread.owner_id)
 
 
 def delete_thread(*, thread: Thread) -> None:
-    """Stop what runs in ``thread``, then hide it from everybody. Safe to repeat."""
+    """Stop all runs in ``thread``, then hide it from everybody. Safe to repeat."""
     with transaction.atomic():
         cancel(thread=thread)
         Thread.objects.filter(pk=thread.pk, deleted_at=None).update(deleted_at=timezone.now())

@@ -1,1 +1,1 @@
-"""Serving runs: finding work, following what runs, and what stands beside the requests."""
+"""Serving runs: finding work, following runs, and the background tasks of a server process."""

@@ -1,4 +1,4 @@
-"""Files of messages on their way to an agent: named where they travel, read where they are used."""
+"""Files of messages on their way to an agent: references travel, readers fetch the bytes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from threads.core.attachments import ALL_LIMIT, files_of, id_in
 from threads.models import Attachment
 
 Message = dict[str, Any]
-# Bytes of the files of a whole conversation: the newest are remembered, the others by name.
-MOST: Final = ALL_LIMIT
+# Bytes of the files of a whole conversation: the newest are sent, the others by name only.
+MAX_TOTAL: Final = ALL_LIMIT
 
 
 def with_references(messages: Sequence[Message], *, thread_id: UUID) -> list[Message]:
     """Return ``messages`` with a reference to each file of the thread that they name.
 
-    ``read_file`` returns the bytes behind one. One query where there is a file, none elsewhere.
-    A file that is gone keeps its address, which the adapters put into words.
+    ``read_file`` returns the bytes of one. One query if there is a file, otherwise none. A file
+    that is gone keeps its address, which the adapters put into words.
     """
     sizes = _fitting(messages, thread_id)
 
@@ -36,7 +36,7 @@ def with_references(messages: Sequence[Message], *, thread_id: UUID) -> list[Mes
 def with_files(messages: Sequence[Message], *, thread_id: UUID) -> list[Message]:
     """Return ``messages`` with the bytes of the thread's files as ``data:`` URLs.
 
-    Two queries where there is a file, none elsewhere.
+    Two queries if there is a file, otherwise none.
     """
     sizes = _fitting(messages, thread_id)
     files = Attachment.objects.filter(thread=thread_id, pk__in=sizes) if sizes else ()
@@ -45,7 +45,7 @@ def with_files(messages: Sequence[Message], *, thread_id: UUID) -> list[Message]
 
 
 async def read_file(reference: dict[str, Any]) -> bytes | None:
-    """Return the bytes of the file that one of our references names; ``None``: it is gone."""
+    """Return the bytes of the file that a reference of ours names; ``None`` if it is gone."""
     return await database_pool.heavy.run(_read, UUID(reference["thread"]), UUID(reference["id"]))
 
 
@@ -56,16 +56,16 @@ def _read(thread_id: UUID, file_id: UUID) -> bytes | None:
 
 
 def _fitting(messages: Sequence[Message], thread_id: UUID) -> dict[UUID, int]:
-    """Return the sizes of the newest files that the messages name, as far as there is room."""
-    wanted = [id_ for each in reversed(messages) for id_ in _ids(each)]
-    if not wanted:
+    """Return the sizes of the newest files that the messages name, up to ``MAX_TOTAL``."""
+    ids = [id_ for each in reversed(messages) for id_ in _ids(each)]
+    if not ids:
         return {}
-    files = Attachment.objects.filter(thread=thread_id, pk__in=wanted)
+    files = Attachment.objects.filter(thread=thread_id, pk__in=ids)
     sizes = dict(files.values_list("pk", "size"))
-    room, fitting = MOST, {}
-    for id_ in dict.fromkeys(wanted):  # the newest first
-        room -= sizes.get(id_, 0)
-        if room < 0:
+    left, fitting = MAX_TOTAL, {}
+    for id_ in dict.fromkeys(ids):  # the newest first
+        left -= sizes.get(id_, 0)
+        if left < 0:
             break
         if id_ in sizes:
             fitting[id_] = sizes[id_]
@@ -85,7 +85,7 @@ def _url(media_type: str, data: bytes) -> str:
 def _changed(
     messages: Sequence[Message], change: Callable[[UUID | None], Message]
 ) -> list[Message]:
-    """Return ``messages`` with what ``change`` returns put into their parts that are files."""
+    """Return ``messages`` with the result of ``change`` merged into each part that is a file."""
     return [
         {**message, "parts": [_part(part, change) for part in message["parts"]]}
         if isinstance(message.get("parts"), list)
@@ -97,6 +97,6 @@ def _changed(
 def _part(part: Message, change: Callable[[UUID | None], Message]) -> Message:
     if part.get("type") != "file":
         return part
-    # What a client wrote under our own keys names nothing.
+    # A client must not be able to set our own keys.
     kept = {key: value for key, value in part.items() if key not in ("attachment", "digest")}
     return {**kept, **change(id_in(part.get("url")))}

@@ -1,12 +1,11 @@
-"""Sends queued runs to where they are served, and follows what runs there.
+"""Sends queued runs to their sandboxes, follows active runs, and delivers stops and answers.
 
-It serves executors (``core/executors.py``): the machines whose sockets are held here, or what any
-process
-may serve under a lease, or both.
+A dispatcher serves executors (``core/executors.py``): the machines whose sockets this process
+holds, or the runs that any process may serve under a lease, or both.
 
-Nothing is kept in memory that matters: whatever is to be done is read from the rows, at each
-ring of the bell and every few seconds anyway. So a restart, a lost bell or a crash of another
-process needs no treatment of its own.
+It keeps no state in memory that matters: it reads its work from the rows, at each notification
+and every few seconds anyway. So a restart, a lost notification or the crash of another process
+needs no code of its own.
 """
 
 from __future__ import annotations
@@ -39,22 +38,22 @@ from threads.journal.writer import Writer
 from threads.reading import notifications
 from threads.run import state as run_state
 from threads.run.transitions import LEASE
-from threads.serving.orders import Delivery, Job, Scope, is_answer_due, list_work
+from threads.serving.orders import Delivery, Job, WorkScope, is_answer_due, list_work
 from threads.serving.run_follower import RunFollower
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY: Final = 5.0  # seconds: a bell may be lost
-WHO_LEFT_EVERY: Final = 3.0  # seconds, however often it is rung
-RETELL_FIRST: Final = 0.1  # seconds until something young is told again
-LOOK_AGAIN: Final = 0.02  # where something ended while the rows were read
-LOOK_SOON: Final = 0.2  # while a run is being stopped: its grace is a second
-# Refusals of an answer that has nobody waiting for it any more.
+LOOK_EVERY: Final = 5.0  # seconds: a notification may be lost
+REVOKED_EVERY: Final = 3.0  # seconds, at most, whatever the number of notifications
+RETRY_FIRST: Final = 0.1  # seconds until a new delivery is tried again
+LOOK_AGAIN: Final = 0.02  # seconds, after something ended while the rows were read
+LOOK_SOON: Final = 0.2  # seconds, while a run is being stopped: its grace is a second
+# Refusals of an answer for which no agent waits any more.
 NO_LONGER_ASKED: Final = ("unknown_approval", "already_answered")
-# Refusals of a message for a run: its turn is over, or the laptop's program is an older one.
-TAKES_NOTHING: Final = ("not_steerable", "not_found", "method_not_allowed")
+# Refusals of a steer: the turn has ended, or the laptop's program is too old to take one.
+TAKES_NO_STEER: Final = ("not_steerable", "not_found", "method_not_allowed")
 RENEW_EVERY: Final = LEASE.total_seconds() / 3
-CAPACITY: Final = 50  # runs of the server executor that a process follows at once
+CAPACITY: Final = 50  # runs of the server executor that a process follows at the same time
 
 ProviderFor = Callable[[str, str], SandboxProvider]  # of a kind and a harness
 
@@ -80,47 +79,48 @@ class Dispatcher:
         self._links = links
         self._look_every = look_every
         self._renew_every = renew_every
-        self._always: list[asyncio.Task[None]] = []
+        self._loops: list[asyncio.Task[None]] = []
         self._capacity_taken: set[UUID] = set()  # by runs of the server executor,
-        self._leased: dict[UUID, RunFollower] = {}  # once they are ours
+        self._leased: dict[UUID, RunFollower] = {}  # and their followers, once they are leased
         self._started: dict[UUID, int] = {}  # attempts that started here, see RunFollower
         self._look_now = asyncio.Event()
         self._tasks: dict[tuple[str, UUID], asyncio.Task[None]] = {}
-        # What ended while the rows were being read: for it they are out of date already.
+        # Tasks that ended while the rows were being read: what was read of them is out of date.
         self._ended: set[tuple[str, UUID]] = set()
         self._was_outdated = False
-        self._asked_who_left = 0.0  # by the loop's clock
+        self._revoked_checked_at = 0.0  # by the loop's clock
 
     async def start(self) -> None:
-        """Begin to look for work."""
-        self._always = [asyncio.create_task(self._work())]
+        """Start looking for work."""
+        self._loops = [asyncio.create_task(self._work())]
         if SERVER in self._executors:
-            self._always.append(asyncio.create_task(self._renew_for_ever()))
+            self._loops.append(asyncio.create_task(self._renew_periodically()))
 
     async def stop(self) -> None:
-        """Let go of everything. The runs go on; whoever starts next follows them."""
-        tasks = [*self._always, *self._tasks.values()]
+        """Stop following and release the leases. The runs continue; the next process follows
+        them."""
+        tasks = [*self._loops, *self._tasks.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._always = []
+        self._loops = []
         if SERVER in self._executors:
             with contextlib.suppress(*DATABASE_AWAY):  # then the leases lapse
                 if await database_pool.heartbeats.run(services.release_leases, node=self._node):
                     self.notify()
 
     async def link_up(self, link_id: UUID) -> None:
-        """Look at once: what waited for the machine may go, what rests is joined again."""
-        with contextlib.suppress(*DATABASE_AWAY):  # it is tried again soon anyway
+        """Look for work now: queued runs of the machine may go, and its resting runs are due."""
+        with contextlib.suppress(*DATABASE_AWAY):  # each resting run is due soon anyway
             await database_pool.writes.run(services.retry_runs, link_id=link_id)
         self.notify()
 
     async def link_down(self, link_id: UUID, cause: str = "") -> None:
-        """Look at once; the streams through the machine's tunnel have ended by themselves."""
+        """Look for work now; the streams through the machine's tunnel have broken already."""
         self.notify()
 
     def notify(self) -> None:
-        """Look at once."""
+        """Have every dispatcher look for work now."""
         notifications.publish(notifications.RUNS)
 
     async def _work(self) -> None:
@@ -130,13 +130,17 @@ class Dispatcher:
                 try:
                     wait = await self._look() or wait
                 except DATABASE_AWAY:
-                    logger.warning("The dispatcher can't read its work.", exc_info=True)
+                    logger.warning(
+                        "dispatcher: the database can't be read; retrying in %.1f s",
+                        wait,
+                        exc_info=True,
+                    )
                 except Exception:
-                    logger.exception("The dispatcher failed; it goes on.")
+                    logger.exception("dispatcher: a look for work failed; retrying in %.1f s", wait)
                 await self._wait(subscriber, wait)
 
     async def _wait(self, subscriber: notifications.Subscriber, seconds: float) -> None:
-        """Wait for the bell, or until something of our own is due."""
+        """Wait for a notification, for a task of our own that is due, or ``seconds``."""
         waits = [
             asyncio.create_task(subscriber.wait(seconds)),
             asyncio.create_task(self._look_now.wait()),
@@ -149,18 +153,18 @@ class Dispatcher:
             await asyncio.gather(*waits, return_exceptions=True)
             self._look_now.clear()
 
-    async def _stop_those_who_left(self) -> None:
+    async def _stop_revoked_runs(self) -> None:
         now = asyncio.get_running_loop().time()
-        if now >= self._asked_who_left + WHO_LEFT_EVERY:
-            self._asked_who_left = now
-            if count := await database_pool.heavy.run(services.stop_runs_of_those_who_left):
-                logger.info("stopped the runs of people who left, in %s threads", count)
+        if now >= self._revoked_checked_at + REVOKED_EVERY:
+            self._revoked_checked_at = now
+            if count := await database_pool.heavy.run(services.stop_revoked_runs):
+                logger.info("dispatcher: stopped runs of people without access, threads: %d", count)
 
     async def _look(self) -> float | None:
-        """Start whatever is to be done and not begun yet; return when to look again, if soon."""
+        """Start a task for all work that has none; return when to look again, if soon."""
         self._ended.clear()
         self._was_outdated = False
-        await self._stop_those_who_left()
+        await self._stop_revoked_runs()
         work = await database_pool.reads.run(list_work, self._scope())
         for stop in work.stops:
             self._begin("stop", stop.id, self._deliver_stop(stop))
@@ -180,26 +184,32 @@ class Dispatcher:
             return LOOK_AGAIN
         return LOOK_SOON if work.awaits_stop else None
 
-    def _scope(self) -> Scope:
-        return Scope(
+    def _scope(self) -> WorkScope:
+        return WorkScope(
             node=self._node,
             executors=self._executors,
             links=self._links(),
-            room=CAPACITY - len(self._capacity_taken),
+            capacity=CAPACITY - len(self._capacity_taken),
         )
 
-    async def _renew_for_ever(self) -> None:
+    async def _renew_periodically(self) -> None:
         while True:
             await asyncio.sleep(self._renew_every)
             try:
                 await self._renew()
             except DATABASE_AWAY:
-                logger.warning("Leases can't be renewed.", exc_info=True)
+                logger.warning(
+                    "dispatcher: the database took no lease renewal; retrying in %.1f s",
+                    self._renew_every,
+                    exc_info=True,
+                )
             except Exception:
-                logger.exception("The renewing of leases failed; it goes on.")
+                logger.exception(
+                    "dispatcher: renewing leases failed; retrying in %.1f s", self._renew_every
+                )
 
     async def _renew(self) -> None:
-        """Renew what is followed here; leave alone what another process has, or what has ended."""
+        """Renew the leases of runs followed here; stop following runs that are ours no more."""
         if not self._leased:
             return
         lost = await database_pool.heartbeats.run(
@@ -222,8 +232,8 @@ class Dispatcher:
         del self._tasks[key]
         self._ended.add(key)
         if not task.cancelled() and (error := task.exception()):
-            # What it was to do is still in the rows: the next look begins it again.
-            logger.error("A %s of the dispatcher failed (%s).", *key, exc_info=error)
+            # Its work is still in the rows: the next look starts it again.
+            logger.error("%s %s: the dispatcher's task failed; retrying", *key, exc_info=error)
 
     async def _serve(self, job: Job) -> None:
         run_id = job.run_id
@@ -244,12 +254,12 @@ class Dispatcher:
                     self._leased[run_id] = follower
                 wait = await follower.follow(is_fresh=job.how == "claim")
         except DATABASE_AWAY:
-            logger.warning("run %s: the database can't be used; retrying", run_id, exc_info=True)
+            logger.warning("run %s: the database is unavailable; retrying", run_id, exc_info=True)
             return
         except AppError as exc:
             await self._fail(run_id, exc.code, str(exc))
         except Exception:
-            logger.exception("run %s: could not be followed", run_id)
+            logger.exception("run %s: following it failed; ending the run", run_id)
             await self._fail(run_id, "internal_error")
         finally:
             self._leased.pop(run_id, None)
@@ -260,7 +270,7 @@ class Dispatcher:
             self._look_in(wait)
 
     def _look_in(self, seconds: float) -> None:
-        """Look again then: rows say what is due, but nobody rings when it is."""
+        """Look for work again then: nothing notifies us when a row's time has come."""
         asyncio.get_running_loop().call_later(seconds, self._look_now.set)
 
     async def _fail(self, run_id: UUID, code: str, text: str = "") -> None:
@@ -271,10 +281,10 @@ class Dispatcher:
     async def _deliver_stop(self, stop: Delivery) -> None:
         provider = self._provider_for(stop.place.kind, stop.harness_id)
 
-        async def tell() -> None:
+        async def send() -> None:
             await provider.cancel(stop.place, run_id=str(stop.run_id))
 
-        if await self._told(provider, stop, tell):
+        if await self._is_delivered(provider, stop, send):
             await database_pool.writes.run(services.mark_stop_delivered, run_id=stop.run_id)
             self.notify()  # the next message of the thread may go
         elif stop.executor == SERVER or stop.place.link_id in self._links():
@@ -284,7 +294,7 @@ class Dispatcher:
         provider = self._provider_for(answer.place.kind, answer.harness_id)
         is_due = False
 
-        async def tell() -> None:
+        async def send() -> None:
             nonlocal is_due
             # Looked up each time: between two tries the person may have stopped the run.
             is_due = await database_pool.reads.run(is_answer_due, answer.id)
@@ -300,7 +310,7 @@ class Dispatcher:
                 answers=answer.answers,
             )
 
-        if await self._told(provider, answer, tell) and is_due:
+        if await self._is_delivered(provider, answer, send) and is_due:
             await database_pool.writes.run(services.mark_answer_delivered, approval_id=answer.id)
 
     async def _deliver_steer(self, steer: Delivery) -> None:
@@ -310,7 +320,7 @@ class Dispatcher:
         if message is None:
             return
 
-        async def tell() -> None:
+        async def send() -> None:
             nonlocal is_taken
             try:
                 await provider.steer(
@@ -322,28 +332,28 @@ class Dispatcher:
             except UnknownRun:
                 is_taken = False
             except DispatchRefused as exc:
-                is_taken = exc.code not in TAKES_NOTHING
+                is_taken = exc.code not in TAKES_NO_STEER
                 if is_taken:
                     raise
 
-        if await self._told(provider, steer, tell):
+        if await self._is_delivered(provider, steer, send):
             await database_pool.writes.run(
-                services.mark_steer_told, steer_id=steer.id, is_taken=is_taken
+                services.mark_steer_delivered, steer_id=steer.id, is_taken=is_taken
             )
 
-    async def _told(
+    async def _is_delivered(
         self,
         provider: SandboxProvider,
         delivery: Delivery,
-        tell: Callable[[], Coroutine[Any, Any, None]],
+        send: Callable[[], Coroutine[Any, Any, None]],
     ) -> bool:
-        """Tell the sandbox, once; say whether it knows, or no longer cares.
+        """Send the delivery once; say whether the sandbox has it, or needs it no more.
 
-        If not, the row stays as it is, and a later look tries again: soon what is young, and all at
-        once when the machine is back.
+        If not, the row stays as it is, and a later look tries again: soon if the delivery is new,
+        and immediately when the machine is back.
         """
         try:
-            await self._told_running(provider, delivery, tell)
+            await self._send_to_running(provider, delivery, send)
             return True
         except LinkOffline:
             return False
@@ -352,24 +362,31 @@ class Dispatcher:
         except DispatchRefused as exc:
             if exc.code in NO_LONGER_ASKED:
                 return True
-            # Such as a wrong clock: taken for told, the agent would wait or work for ever.
-            logger.info("run %s: the machine refuses a word (%s); retrying", delivery.run_id, exc)
+            # Such as a wrong clock. Counted as delivered, the agent would never stop waiting.
+            self._retry(delivery, "the machine refuses a delivery", exc)
         except (SandboxDown, StreamCut) as exc:
-            logger.info("run %s: the sandbox can't be told (%r); retrying", delivery.run_id, exc)
-        age = (timezone.now() - delivery.since).total_seconds()
-        self._look_in(min(max(age, RETELL_FIRST), self._look_every))
+            self._retry(delivery, "the sandbox can't be reached for a delivery", exc)
         return False
 
-    async def _told_running(
+    def _retry(self, delivery: Delivery, problem: str, exc: Exception) -> None:
+        age = (timezone.now() - delivery.since).total_seconds()
+        wait = min(max(age, RETRY_FIRST), self._look_every)
+        logger.info("run %s: %s; retrying in %.1f s: %r", delivery.run_id, problem, wait, exc)
+        self._look_in(wait)
+
+    async def _send_to_running(
         self,
         provider: SandboxProvider,
         delivery: Delivery,
-        tell: Callable[[], Coroutine[Any, Any, None]],
+        send: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
-        """Tell the sandbox; one that is down is started for it: it looks after what its predecessor
-        left running. If that is refused there is nobody to tell, and nothing waits for it."""
+        """Send the delivery to the sandbox; start one that is down for it.
+
+        A new sandbox takes charge of what its predecessor left running. If the start is refused,
+        nothing runs there that the delivery could be for.
+        """
         try:
-            await tell()
+            await send()
             return
         except SandboxDown:
             pass
@@ -378,6 +395,10 @@ class Dispatcher:
         except NotNow:
             raise
         except DispatchRefused as exc:
-            logger.info("run %s: its sandbox can't be started: %s", delivery.run_id, exc)
+            logger.info(
+                "run %s: the sandbox can't be started; dropping its delivery: %r",
+                delivery.run_id,
+                exc,
+            )
             return
-        await tell()
+        await send()

@@ -1,4 +1,4 @@
-"""What was said in a thread before a run, for a harness that has lost its own memory of it."""
+"""The messages of a thread before a run, for a harness that has lost its own record of them."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ from typing import Any, Final
 
 from threads.models import Message, Run
 
-MOST: Final = 30  # messages
-LONGEST: Final = 4_000  # characters of one
-ALL: Final = 24_000  # characters of all
+MAX_MESSAGES: Final = 30
+MAX_TEXT: Final = 4_000  # characters of one message
+MAX_TOTAL: Final = 24_000  # characters of all messages
 
 
-def earlier(run: Run) -> list[dict[str, Any]]:
-    """Return the newest messages before the run's, the oldest first, as role and text. One query;
-    none for a thread whose harness has nothing to remember yet."""
+def earlier_messages(run: Run) -> list[dict[str, Any]]:
+    """Return the newest messages before the run's, the oldest first, as role and text.
+
+    One query; none for a thread whose harness has no session yet.
+    """
     if not run.thread.session_ref:
         return []
     before = Message.objects.filter(thread=run.thread_id, seq__lt=run.prompt.seq)
     found: list[dict[str, Any]] = []
-    room = ALL
-    for role, parts in before.order_by("-seq").values_list("role", "parts")[:MOST]:
-        text = _text(parts)[:LONGEST]
-        room -= len(text)
-        if room < 0:
+    left = MAX_TOTAL
+    for role, parts in before.order_by("-seq").values_list("role", "parts")[:MAX_MESSAGES]:
+        text = _text(parts)[:MAX_TEXT]
+        left -= len(text)
+        if left < 0:
             break
         if text:
             found.append({"role": role, "text": text})

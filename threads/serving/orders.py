@@ -1,4 +1,4 @@
-"""What there is to do for the dispatcher, read from the rows. It sees all threads."""
+"""The dispatcher's work, read from the rows of all threads."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from threads.targets import place_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class WorkScope:
     """What a dispatcher serves, by ``executors`` (``core/executors.py``): for ``link`` the runs of
-    the machines whose sockets are held here, for ``server`` those ``node`` has leased,
-    and up to ``room`` more."""
+    the machines whose sockets this process holds, for ``server`` those that ``node`` has leased,
+    and up to ``capacity`` more."""
 
     node: str
     executors: Collection[str]
     links: Collection[UUID]
-    room: int = 0
+    capacity: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A run that is to be seen to. ``how``: claim it, follow it, or take it over from a
-    process that is lost."""
+    """A run to serve. ``how``: claim it, follow it, or take it over from a process that is
+    lost."""
 
     run_id: UUID
     executor: str
@@ -48,7 +48,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A run on its way to, or on, a machine: all that its follower needs."""
+    """A run on its way to a machine, or on it: all that its follower needs."""
 
     run_id: UUID
     executor: str
@@ -64,7 +64,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A stop, an answer or a steer that a sandbox has yet to be told, ``since`` then."""
+    """A stop, an answer or a steer that a sandbox has not received yet; it is due ``since``."""
 
     id: UUID  # of the run, or of the row of the approval or the steer
     run_id: UUID
@@ -91,12 +91,12 @@ class Work:
     awaits_stop: bool
 
 
-def list_work(scope: Scope) -> Work:
-    """Return what is to be done by who serves ``scope``."""
+def list_work(scope: WorkScope) -> Work:
+    """Return the work of the process that serves ``scope``."""
     now = timezone.now()
     unfinished = Run.objects.filter(state__in=run_state.UNFINISHED)
     return Work(
-        jobs=_with_room([*_active(scope, now), *_first_queued(scope, now)], scope),
+        jobs=_within_capacity([*_active(scope, now), *_first_queued(scope, now)], scope),
         stops=_stops(scope, now),
         answers=_answers(scope, now),
         steers=_steers(scope, now),
@@ -105,17 +105,17 @@ def list_work(scope: Scope) -> Work:
                 thread__sandbox_provider_kind=REMOTE_USER, thread__link=None
             ).values_list("pk", flat=True)
         ),
-        # Also those of other processes: who finds one overdue ends it.
+        # Stops of other processes too: any process ends a run whose stop is overdue.
         awaits_stop=Run.objects.filter(
             state__in=run_state.ACTIVE, cancelled_at__isnull=False
         ).exists(),
     )
 
 
-# Told to run, and not yet told to stop.
+# The machine may still work on the run, and has not received the stop.
 _STOP_DUE = Q(stop_due_at__isnull=False, stop_delivered_at=None)
-# A sandbox that can't be told to stop for so long, while its machine is there, does not come up:
-# the thread's next message shows that to the person, instead of waiting behind it.
+# A sandbox that takes no stop for so long, while its machine is online, does not come up: the
+# thread's next message no longer waits for it, and shows the person what is wrong.
 STOP_HOLDS_UP = timedelta(minutes=1)
 
 
@@ -123,78 +123,78 @@ def _is_awake(now: datetime) -> Q:
     return Q(retry_at=None) | Q(retry_at__lte=now)
 
 
-def _link_executor(scope: Scope) -> Q:
+def _link_executor(scope: WorkScope) -> Q:
     links = scope.links if executors.LINK in scope.executors else ()
     return Q(executor=executors.LINK, thread__link__pk__among=links)
 
 
-def _ours_to_tell(scope: Scope, now: datetime) -> Q:
-    """Return the condition of runs whose words are given by this process."""
+def _ours_to_serve(scope: WorkScope, now: datetime) -> Q:
+    """Return the condition of active runs that this process serves, or takes over."""
     if executors.SERVER not in scope.executors:
         return _link_executor(scope)
     held = Q(node=scope.node) | is_lapsed(now)
     return _link_executor(scope) | Q(Q(executor=executors.SERVER), held)
 
 
-def _active(scope: Scope, now: datetime) -> list[Job]:
+def _active(scope: WorkScope, now: datetime) -> list[Job]:
     active = Run.objects.filter(
-        _ours_to_tell(scope, now), _is_awake(now), state__in=run_state.ACTIVE
+        _ours_to_serve(scope, now), _is_awake(now), state__in=run_state.ACTIVE
     )
     rows = active.order_by("created_at", "id").values_list(
-        "pk", "executor", "leased_until", *_WHERE
+        "pk", "executor", "leased_until", *_TARGET
     )
     jobs = []
-    for run_id, executor, leased_until, *where in rows:
+    for run_id, executor, leased_until, *target in rows:
         is_lost = executor == executors.SERVER and (leased_until is None or leased_until < now)
-        jobs.append(_job(run_id, executor, *where, how="take over" if is_lost else "follow"))
+        jobs.append(_job(run_id, executor, *target, how="take over" if is_lost else "follow"))
     return jobs
 
 
-def _first_queued(scope: Scope, now: datetime) -> list[Job]:
-    """Return the first queued run of each thread of which nothing else is going on."""
-    where = _link_executor(scope)
-    if executors.SERVER in scope.executors and scope.room > 0:
+def _first_queued(scope: WorkScope, now: datetime) -> list[Job]:
+    """Return the first queued run of each thread that has no active run and no stop due."""
+    servable = _link_executor(scope)
+    if executors.SERVER in scope.executors and scope.capacity > 0:
         # A loop in the server may need the person's machine for its tools.
-        is_there = ~Q(thread__sandbox_provider_kind=REMOTE_USER) | Q(
+        is_online = ~Q(thread__sandbox_provider_kind=REMOTE_USER) | Q(
             thread__link__offline_after__gt=now
         )
-        where |= Q(Q(executor=executors.SERVER), is_there)
-    in_the_way = Run.objects.filter(thread=OuterRef("thread")).filter(
+        servable |= Q(Q(executor=executors.SERVER), is_online)
+    blocking = Run.objects.filter(thread=OuterRef("thread")).filter(
         Q(state__in=run_state.ACTIVE)
         | Q(_STOP_DUE, Q(resting_since=None) | Q(resting_since__gt=now - STOP_HOLDS_UP))
     )
-    queued = Run.objects.filter(where, ~Exists(in_the_way), state=run_state.QUEUED)
+    queued = Run.objects.filter(servable, ~Exists(blocking), state=run_state.QUEUED)
     first: dict[UUID, Job] = {}
     ordered = queued.order_by("position", "created_at")
-    for thread_id, run_id, executor, *rest in ordered.values_list(
-        "thread", "pk", "executor", *_WHERE
+    for thread_id, run_id, executor, *target in ordered.values_list(
+        "thread", "pk", "executor", *_TARGET
     ):
-        first.setdefault(thread_id, _job(run_id, executor, *rest, how="claim"))
+        first.setdefault(thread_id, _job(run_id, executor, *target, how="claim"))
     return list(first.values())
 
 
-_WHERE = ("thread__sandbox_provider_kind", "thread__harness_id")
+_TARGET = ("thread__sandbox_provider_kind", "thread__harness_id")
 
 
 def _job(run_id: UUID, executor: str, kind: str, harness_id: str, *, how: Any) -> Job:
     return Job(run_id=run_id, executor=executor, kind=kind, harness_id=harness_id, how=how)
 
 
-def _with_room(jobs: list[Job], scope: Scope) -> list[Job]:
-    """Leave out what this process has no room for; what it has leased already stays."""
-    room = scope.room
+def _within_capacity(jobs: list[Job], scope: WorkScope) -> list[Job]:
+    """Leave out jobs beyond the capacity of this process; runs that it has leased stay."""
+    left = scope.capacity
     kept = []
     for job in jobs:
         if job.executor == executors.SERVER and job.how != "follow":
-            if room <= 0:
+            if left <= 0:
                 continue
-            room -= 1
+            left -= 1
         kept.append(job)
     return kept
 
 
-def _stops(scope: Scope, now: datetime) -> list[Delivery]:
-    ours = Run.objects.filter(_ours_to_tell(scope, now), _STOP_DUE, _is_awake(now))
+def _stops(scope: WorkScope, now: datetime) -> list[Delivery]:
+    ours = Run.objects.filter(_ours_to_serve(scope, now), _STOP_DUE, _is_awake(now))
     return [
         Delivery(
             id=run.pk,
@@ -208,8 +208,8 @@ def _stops(scope: Scope, now: datetime) -> list[Delivery]:
     ]
 
 
-def _answers(scope: Scope, now: datetime) -> list[Delivery]:
-    ours = Run.objects.filter(_ours_to_tell(scope, now))
+def _answers(scope: WorkScope, now: datetime) -> list[Delivery]:
+    ours = Run.objects.filter(_ours_to_serve(scope, now))
     due = _due_answers().filter(run__in=ours).select_related("run__thread__agent")
     return [
         Delivery(
@@ -231,7 +231,7 @@ def _answers(scope: Scope, now: datetime) -> list[Delivery]:
 
 
 def _due_answers() -> QuerySet[Approval]:
-    """Return the answers that an agent waits for: none of a run that was told to stop."""
+    """Return the answers that an agent waits for; a run that is being stopped has none."""
     return Approval.objects.filter(
         run__state__in=run_state.ACTIVE,
         run__cancelled_at=None,
@@ -246,9 +246,9 @@ def is_answer_due(approval_id: UUID) -> bool:
     return _due_answers().filter(pk=approval_id).exists()
 
 
-def _steers(scope: Scope, now: datetime) -> list[Delivery]:
+def _steers(scope: WorkScope, now: datetime) -> list[Delivery]:
     ours = Run.objects.filter(
-        _ours_to_tell(scope, now), state__in=run_state.ACTIVE, cancelled_at=None
+        _ours_to_serve(scope, now), state__in=run_state.ACTIVE, cancelled_at=None
     )
     due = Steer.objects.filter(
         into__in=ours, run__state=run_state.QUEUED, taken_at=None, applied_at=None
@@ -267,11 +267,10 @@ def _steers(scope: Scope, now: datetime) -> list[Delivery]:
 
 
 def find_order(run_id: UUID, *, node: str = "") -> Order | None:
-    """Return what a process must know of an active run to follow it.
+    """Return the order of an active run for the process ``node``, the holder of its lease.
 
-    ``node`` is its name, under which it holds leases.
-
-    ``None`` when the run has ended, is queued, has lost its machine, or is another's by now.
+    ``None`` when the run has ended, is queued, has lost its machine, or is leased to another
+    process.
     """
     reachable = Q(executor=executors.LINK, thread__link__isnull=False) | Q(
         executor=executors.SERVER, node=node

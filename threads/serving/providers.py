@@ -11,14 +11,14 @@ from sandboxes.providers.base import SandboxProvider
 from threads.decopilot.provider import DecopilotProvider
 from threads.serving.attachments import read_file
 
-# Harnesses whose loop runs in the process that serves the run, wherever its tools work. Each
-# makes the provider that runs it; there is one in a process.
+# Harnesses whose loop runs in the process that serves the run, wherever its tools work, and what
+# makes the provider of each; a process has one.
 IN_PROCESS: Final[dict[str, Callable[[], SandboxProvider]]] = {"decopilot": DecopilotProvider}
 
 
 @cache
 def provider_for(kind: str, harness_id: str) -> SandboxProvider:
-    """Return who runs ``harness_id`` in a sandbox of ``kind``, one for the whole process.
+    """Return the provider that runs ``harness_id`` in a sandbox of ``kind``: one per process.
 
     Raises:
         UnknownKind: there is no such kind of sandbox.

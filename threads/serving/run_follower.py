@@ -206,7 +206,7 @@ class RunFollower:
         async def wake() -> None:
             await asyncio.sleep(HOLDS_AFTER)
             with contextlib.suppress(*DATABASE_AWAY):
-                await database_pool.writes.run(services.note_joined, run_id=order.run_id)
+                await database_pool.writes.run(services.wake_run, run_id=order.run_id)
 
         waking = asyncio.create_task(wake()) if order.last_n or order.resting_since else None
         try:

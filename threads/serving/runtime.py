@@ -1,4 +1,4 @@
-"""What runs beside the requests of a server process: the writer, the dispatcher, the bells."""
+"""The background tasks of a server process: the writer, the dispatcher, the notifications."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from threads.journal.writer import Writer
 from threads.reading import notifications
 from threads.serving.dispatcher import Dispatcher
 from threads.serving.providers import provider_for
-from threads.serving.sweeper import sweep_for_ever, watch_for_ever
+from threads.serving.sweeper import sweep_periodically, watch_periodically
 
-# Seconds. Python's own 5 ms would add to a token whenever the writer's thread computes.
+# Seconds. Python's own 5 ms would delay a token whenever the writer's OS thread computes.
 SWITCH_EVERY: Final = 0.0005
 
 
@@ -41,36 +41,36 @@ class Runtime:
             executors=(LINK,) if settings.ENV.redis_url else ALL,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._hearing: asyncio.Task[None] | None = None
+        self._relaying: asyncio.Task[None] | None = None
         self._sweeping: asyncio.Task[None] | None = None
         self._wal: WalKeeper | None = None
 
     async def start(self) -> None:
-        """Start everything, unless it runs already."""
+        """Start everything, unless it is running."""
         if self._loop is not None:
             return
         self._loop = asyncio.get_running_loop()
         sys.setswitchinterval(SWITCH_EVERY)
         self.writer.start()
-        self._hearing = asyncio.create_task(notifications.relay())
+        self._relaying = asyncio.create_task(notifications.relay())
         if connection.vendor == "sqlite":
             self._wal = WalKeeper(Path(settings.DATABASES["default"]["NAME"]))
             self._wal.start()
-        if settings.MESH_EMBEDDED:  # nobody else can have a lease: its holder was here, and died
+        if settings.MESH_EMBEDDED:  # the only process: whichever holds a lease has died
             with contextlib.suppress(*DATABASE_AWAY):
                 await database_pool.heartbeats.run(services.release_leases)
         await self.dispatcher.start()
         # Where several servers run, Celery does it (tasks.py), if there is a worker.
-        look_after = watch_for_ever if settings.ENV.redis_url else sweep_for_ever
-        self._sweeping = asyncio.create_task(look_after())
+        housekeeping = watch_periodically if settings.ENV.redis_url else sweep_periodically
+        self._sweeping = asyncio.create_task(housekeeping())
 
     async def stop(self) -> None:
-        """End everything; what agents do meanwhile is fetched after the next start."""
+        """Stop everything; what agents do meanwhile is read after the next start."""
         if self._loop is None:
             return
         self._loop = None
         await self.dispatcher.stop()
-        for task in (self._sweeping, self._hearing):
+        for task in (self._sweeping, self._relaying):
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -82,7 +82,7 @@ class Runtime:
 
 
 def ring_link(link_id: UUID) -> None:
-    """Tell the pages of a machine's person that its presence or abilities changed."""
+    """Notify the pages of a machine's owner that its presence or abilities changed."""
     owner_id = links.find_owner(link_id=link_id)
     if owner_id is not None:
         notifications.publish(notifications.of_person(owner_id), ("links", ""))

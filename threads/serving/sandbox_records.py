@@ -1,4 +1,4 @@
-"""Having it recorded which sandbox a run or its tools work in."""
+"""Recording which sandbox a run or its tools work in."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ logger = logging.getLogger(__name__)
 async def note_sandbox(place: Place) -> None:
     """Record the sandbox at ``place``, which answers.
 
-    A run goes on where this fails: the next use of the sandbox says it again.
+    A failure does not stop the run: the next use of the sandbox records it again.
     """
     try:
         await database_pool.writes.run(note_used, place)
     except AnyDatabaseError:
-        logger.warning("sandbox %s: its use was not recorded", place.handle, exc_info=True)
+        logger.warning(
+            "sandbox %s: the database did not record its use; the next use will be recorded",
+            place.handle,
+            exc_info=True,
+        )

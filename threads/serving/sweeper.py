@@ -1,6 +1,7 @@
-"""Looks after runs, journals and used tickets inside a server that runs alone.
+"""Periodic housekeeping of runs, journals and used tickets inside a server that runs alone.
 
-Else Celery does (tasks.py), and servers look only after what no worker takes.
+Where several servers run, Celery does it (tasks.py), and each server watches only for work that
+no worker takes.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from threads import services
 
 logger = logging.getLogger(__name__)
 
-EVERY: Final = 60.0  # seconds
-WATCH_EVERY: Final = 10.0
-PURGE_PAUSE: Final = 0.05  # between two batches, in which others write
+SWEEP_EVERY: Final = 60.0  # seconds
+WATCH_EVERY: Final = 10.0  # seconds
+PURGE_PAUSE: Final = 0.05  # seconds between two batches, in which others write
 
 
 async def sweep() -> None:
-    """Look once at everything there is to look after."""
+    """Do all the housekeeping once."""
     for work in (
         services.end_stuck_runs,
         services.expire_queued_runs,
@@ -34,20 +35,24 @@ async def sweep() -> None:
         single_use.forget_expired,
     ):
         if count := await database_pool.heavy.run(work, now=timezone.now()):
-            logger.info("%s: %s", work.__name__, count)
+            logger.info("sweeper: %s: %d", work.__name__, count)
     await purge()
 
 
 async def watch() -> None:
-    """Look once whether workers take what is theirs."""
-    for work in (services.tell_untaken_runs, services.end_untaken_runs):
+    """Look once for runs that no worker takes, and for sandboxes without a thread."""
+    for work in (services.mark_unassigned_runs, services.end_unassigned_runs):
         if count := await database_pool.heavy.run(work, now=timezone.now()):
-            logger.warning("%s: %s. Does the worker run?", work.__name__, count)
+            logger.warning(
+                "sweeper: no worker takes runs; check that the Celery worker is up: %s: %d",
+                work.__name__,
+                count,
+            )
     await sandboxes.remove_orphans()
 
 
 async def purge() -> None:
-    """Remove what is left of deleted threads whose time is up, and their sandboxes."""
+    """Remove the rows of deleted threads whose time is up, and their sandboxes."""
     total = 0
     for _ in range(services.BATCHES):
         count = await database_pool.heavy.run(services.purge_deleted, now=timezone.now())
@@ -56,31 +61,33 @@ async def purge() -> None:
         total += count
         await asyncio.sleep(PURGE_PAUSE)
     if total:
-        logger.info("purge_deleted: %s rows", total)
+        logger.info("sweeper: purge_deleted: %d rows", total)
     for _ in range(services.BATCHES):
         if not await database_pool.heavy.run(disk.free_pages):
             break
         await asyncio.sleep(PURGE_PAUSE)
     if removed := await sandboxes.remove_orphans():
-        logger.info("removed %s sandboxes of deleted threads", removed)
+        logger.info("sweeper: removed sandboxes of deleted threads: %d", removed)
 
 
-async def sweep_for_ever(*, every: float = EVERY) -> None:
-    """Look after everything; runs as long as the server."""
-    await _for_ever(sweep, every)
+async def sweep_periodically(*, every: float = SWEEP_EVERY) -> None:
+    """Run ``sweep`` every so many seconds, as long as the server runs."""
+    await _repeat(sweep, every)
 
 
-async def watch_for_ever(*, every: float = WATCH_EVERY) -> None:
-    """Look after the workers; runs as long as the server."""
-    await _for_ever(watch, every)
+async def watch_periodically(*, every: float = WATCH_EVERY) -> None:
+    """Run ``watch`` every so many seconds, as long as the server runs."""
+    await _repeat(watch, every)
 
 
-async def _for_ever(look: Callable[[], Awaitable[None]], every: float) -> None:
+async def _repeat(work: Callable[[], Awaitable[None]], every: float) -> None:
     while True:
         try:
-            await look()
+            await work()
         except DATABASE_AWAY:
-            logger.warning("Runs can't be looked after: the store is down.", exc_info=True)
+            logger.warning(
+                "sweeper: the database is unavailable; retrying in %.0f s", every, exc_info=True
+            )
         except Exception:
-            logger.exception("Looking after runs failed; it goes on.")
+            logger.exception("sweeper: %s failed; retrying in %.0f s", work.__name__, every)
         await asyncio.sleep(every)

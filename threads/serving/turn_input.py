@@ -1,4 +1,4 @@
-"""What an agent is given for a turn: the input of a run, read from its rows."""
+"""The input of a run, as its agent receives it for a turn, read from the rows."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Any, Final
 from agents.catalog import models_of, silent_minutes_of
 from agents.selectors import list_mcp_servers
 from threads.journal.chunks import ui_message
-from threads.mcp_gateway import as_told
+from threads.mcp_gateway import server_input
 from threads.models import Run
-from threads.run.resuming import go_on_message
+from threads.run.resuming import resume_message
 from threads.serving.attachments import with_references
-from threads.serving.history import earlier
+from threads.serving.history import earlier_messages
 
-# The wire wants a number. No program that reads it there can use one; Decopilot reads the row.
+# The wire requires a number. No program that reads it there uses it; Decopilot reads the row.
 USUAL_TEMPERATURE: Final = 0.5
 
 
 def harness_input(run: Run) -> dict[str, Any]:
-    """Return the HarnessStreamInput of a run. The harness remembers what was said before.
+    """Return the HarnessStreamInput of a run; the harness remembers the earlier turns.
 
-    Files are named in it, not contained: see ``attachments.py``.
+    It contains references to files, not their bytes: see ``attachments.py``.
     """
     thread, agent = run.thread, run.thread.agent
-    said = go_on_message(run) if run.resumptions else ui_message(run.prompt)
-    messages = with_references([*run.system_messages, said], thread_id=thread.pk)
+    message = resume_message(run) if run.resumptions else ui_message(run.prompt)
+    messages = with_references([*run.system_messages, message], thread_id=thread.pk)
     agent_shown = {"id": str(agent.pk), "slug": agent.slug, "title": agent.title}
     return {
         "threadId": str(thread.pk),
@@ -43,10 +43,10 @@ def harness_input(run: Run) -> dict[str, Any]:
         "virtualMcp": {
             **agent_shown,
             "instructions": agent.instructions,
-            "mcpServers": [as_told(server, run) for server in list_mcp_servers(agent=agent)],
+            "mcpServers": [server_input(server, run) for server in list_mcp_servers(agent=agent)],
         },
         "resumeSessionRef": thread.session_ref or None,
-        "earlier": earlier(run),
+        "earlier": earlier_messages(run),
         "branch": thread.branch,
         "currentThreadTitle": thread.title or None,
     }

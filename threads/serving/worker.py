@@ -1,7 +1,7 @@
 """The server executor in a process that is no web server: a Celery worker.
 
-The dispatcher wants an event loop and the writer a thread; the worker's own thread has neither
-to spare, so both live in a thread of theirs for as long as the worker does.
+The dispatcher needs an event loop, which the worker's main OS thread can't run; so it has an OS
+thread of its own for as long as the worker lives.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class ServerExecutor:
         self._started: Future[None] = Future()
 
     def start(self) -> None:
-        """Return when it is at work; raise what kept it from that."""
+        """Return once it serves runs; raise the error that kept it from starting."""
         self._thread.start()
         self._started.result(START_WITHIN)
 
     def stop(self) -> None:
-        """Let go of the runs, so that others may take them over at once, and end the thread."""
+        """Release the runs, so that others may take them over now, and end the OS thread."""
         if self._loop is not None and self._end is not None:
-            with contextlib.suppress(RuntimeError):  # it has ended by itself
+            with contextlib.suppress(RuntimeError):  # the loop has ended already
                 self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join(STOP_WITHIN)
 
@@ -53,7 +53,7 @@ class ServerExecutor:
             asyncio.run(self._serve())
         except Exception as exc:
             if self._started.done():
-                logger.exception("The server executor has ended; this worker runs no agents.")
+                logger.exception("server executor: failed; this worker serves no runs any more")
             else:
                 self._started.set_exception(exc)
 
@@ -64,14 +64,14 @@ class ServerExecutor:
         dispatcher = Dispatcher(
             provider_for=provider_for, writer=writer, node=settings.MESH_NODE, executors={SERVER}
         )
-        hearing = asyncio.create_task(notifications.relay())
+        relaying = asyncio.create_task(notifications.relay())
         await dispatcher.start()
         self._started.set_result(None)
         try:
             await self._end.wait()
         finally:
             await dispatcher.stop()
-            hearing.cancel()
-            await asyncio.gather(hearing, return_exceptions=True)
+            relaying.cancel()
+            await asyncio.gather(relaying, return_exceptions=True)
             await asyncio.to_thread(writer.stop)
             await asyncio.to_thread(database_pool.close)

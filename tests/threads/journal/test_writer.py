@@ -137,7 +137,7 @@ async def test_a_turn_ends_with_its_answer_stored(writer, run):
     assert '"finish"' in last["chunk"]
 
 
-async def test_the_end_becomes_visible_at_once(writer, run):
+async def test_the_end_becomes_visible_immediately(writer, run):
     """Who reads the finish also finds the answer: neither is there before ``done``."""
     turn = events(*a_turn("a"))
     queue = writer.queue(run_id=run.pk, fence=1)
@@ -269,7 +269,7 @@ async def test_a_question_without_its_facts_is_asked_all_the_same(writer, run, f
 
 
 async def test_long_events_make_their_reader_wait_too(writer, run, monkeypatch):
-    monkeypatch.setattr(journal, "ROOM_SIZE", 100)
+    monkeypatch.setattr(journal, "CAPACITY_SIZE", 100)
     queue = writer.queue(run_id=run.pk, fence=1)
     for event in events(*[chunk("start-step")] * 50):
         queue.put(event, size=60)
@@ -279,7 +279,7 @@ async def test_long_events_make_their_reader_wait_too(writer, run, monkeypatch):
 
 
 async def test_a_long_finish_does_not_keep_its_done_from_coming(writer, run, monkeypatch):
-    monkeypatch.setattr(journal, "ROOM_SIZE", 100)
+    monkeypatch.setattr(journal, "CAPACITY_SIZE", 100)
     queue = writer.queue(run_id=run.pk, fence=1)
     for event in events(*a_turn("a")):
         queue.put(event, size=1_000)

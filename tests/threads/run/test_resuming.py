@@ -1,4 +1,4 @@
-"""A sandbox dies while a person is asked: the agent asks anew, and the answer counts once."""
+"""A sandbox dies while a person is asked: the agent asks again, and the answer counts once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from threads.core.executors import LINK
 from threads.journal import committing
 from threads.journal.committing import Share
 from threads.models import Approval, Run
-from threads.serving.orders import Scope, find_order, list_work
+from threads.serving.orders import WorkScope, find_order, list_work
 
 LS = {"command": "ls"}
 SESSION = chunk("message-metadata", messageMetadata={"codingAgentSessionId": "s1"})
@@ -64,11 +64,11 @@ def decisions():
 
 
 def to_deliver(link):
-    scope = Scope(node="A", executors=[LINK], links=[link.pk])
+    scope = WorkScope(node="A", executors=[LINK], links=[link.pk])
     return [(each.approval_id, each.decision) for each in list_work(scope).answers]
 
 
-def test_the_run_goes_on_with_a_new_attempt(hear, run, thread, chunks):
+def test_the_run_continues_with_a_new_attempt(hear, run, thread, chunks):
     hear(SESSION, ask(), *DEATH)
 
     assert (run.state, run.fence, run.last_n, run.error_code) == ("dispatched", 2, 0, "")

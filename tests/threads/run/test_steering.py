@@ -15,12 +15,12 @@ from threads.core.executors import LINK
 from threads.journal import committing
 from threads.journal.committing import Share
 from threads.models import Run, Steer
-from threads.serving.orders import Scope, list_work
+from threads.serving.orders import WorkScope, list_work
 
 
 @pytest.fixture
 def run(say):
-    """A run that goes on."""
+    """An active run."""
     run = say("first", client_id="first")
     services.claim_run(run_id=run.pk)
     return run
@@ -34,7 +34,7 @@ def waiting(run, say):
 
 @pytest.fixture
 def hear(run):
-    """Return ``hear(*bodies)``: the sandbox says them of the run that goes on."""
+    """Return ``hear(*bodies)``: the sandbox sends them for the active run."""
     numbers = count(1)
 
     def commit(*bodies):
@@ -57,7 +57,7 @@ def steer(thread, waiting):
 
 
 def due(link):
-    scope = Scope(node="A", executors=[LINK], links=[link.pk])
+    scope = WorkScope(node="A", executors=[LINK], links=[link.pk])
     return list_work(scope).steers
 
 
@@ -175,7 +175,7 @@ def test_a_late_refusal_of_what_was_applied_changes_nothing(steer, ada, hear, wa
     row = Steer.objects.get()
     hear(said("taken", row), said("applied", row))
 
-    services.mark_steer_told(steer_id=row.pk, is_taken=False)
+    services.mark_steer_delivered(steer_id=row.pk, is_taken=False)
 
     assert state_of(waiting) == "steered"
 
@@ -231,7 +231,7 @@ def test_a_harness_that_takes_nothing_is_a_409(steer, ada, thread, harness, expe
     assert (answer.status_code, code(answer)) == (409, expected)
 
 
-def test_without_a_run_that_goes_on_it_is_a_409(steer, ada, run):
+def test_without_an_active_run_it_is_a_409(steer, ada, run):
     services.finish_run(run_id=run.pk, state="completed")
 
     assert code(steer(ada)) == "nothing_runs"

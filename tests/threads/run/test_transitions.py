@@ -221,7 +221,7 @@ def test_only_its_own_silence_counts_for_a_run_that_can_be_reached_again(
     assert (run.resting_since, run.resting_code, run.retry_at) == (None, "", None)
 
 
-def test_a_machine_that_is_back_is_tried_at_once(run_in):
+def test_a_machine_that_is_back_is_tried_immediately(run_in):
     run = run_in("running", resting_since=ago_an_hour(), retry_at=NOW + LEASE)
 
     assert transitions.retry_now(Run.objects.filter(pk=run.pk)) == 1

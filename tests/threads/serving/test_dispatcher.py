@@ -229,7 +229,7 @@ async def test_a_stream_that_ends_without_a_finish_is_no_success(serve, post):
 
 
 async def test_a_newer_attempt_of_which_no_row_knows_ends_the_run(serve, post):
-    """The database was set back in time; without an end the thread would be stuck for ever."""
+    """The database was restored from an older copy; without an end the thread would be stuck."""
     run = await post()
     await serve(doubles.StaleSandbox())
 
@@ -271,7 +271,7 @@ async def rests(run, code=None):
 async def test_what_can_not_be_reached_rests_until_it_is_stuck(
     serve, post, kind, code, monkeypatch
 ):
-    monkeypatch.setattr("threads.run.transitions.WORTH_A_WORD", timedelta(0))
+    monkeypatch.setattr("threads.run.transitions.SHOWN_AFTER", timedelta(0))
     # On a busy machine a stream may take a while to break, and has held by then.
     monkeypatch.setattr("threads.serving.run_follower.HOLDS_AFTER", 60)
     run = await post()
@@ -279,9 +279,14 @@ async def test_what_can_not_be_reached_rests_until_it_is_stuck(
     await rests(run, code)
     assert (await state_of(run)) in ("dispatched", "running")
 
+    async def is_ended():
+        # A retry that was under way may write the row behind us: make it old again.
+        await resting.filter(resting_since__isnull=False).aupdate(resting_since=long_ago)
+        return await sync_to_async(services.end_stuck_runs)(now=timezone.now())
+
     long_ago = timezone.now() - timedelta(minutes=11)  # the demo agent's time is ten
-    await Run.objects.filter(pk=run.pk).aupdate(resting_since=long_ago)
-    await sync_to_async(services.end_stuck_runs)(now=timezone.now())
+    resting = Run.objects.filter(pk=run.pk)
+    await auntil(is_ended)
 
     done = await ended(run)
     assert (done.state, done.error_code) == ("failed", code)
@@ -341,7 +346,7 @@ async def test_a_run_rests_no_longer_once_its_stream_holds(serve, post, monkeypa
 
 
 async def test_the_page_says_why_a_run_is_not_followed(serve, post, thread, ada, monkeypatch):
-    monkeypatch.setattr("threads.run.transitions.WORTH_A_WORD", timedelta(0))
+    monkeypatch.setattr("threads.run.transitions.SHOWN_AFTER", timedelta(0))
     run = await post()
     await serve(doubles.DriftedSandbox())
     with notifications.subscribe(notifications.of_person(ada.pk)) as subscriber:
@@ -521,7 +526,7 @@ async def test_an_approval_goes_there_and_back(serve, post, thread, ada, chunks,
         pytest.param(chunk("tool-output-available", toolCallId="c", output="ok"), id="just done"),
     ],
 )
-async def test_an_agent_that_goes_on_without_our_answer_is_stopped(asked, body):
+async def test_an_agent_that_continues_without_our_answer_is_stopped(asked, body):
     sandbox = doubles.ScriptedSandbox(chunk("start"), *A_QUESTION)
     run, _ = await asked(sandbox)
 
@@ -574,7 +579,7 @@ async def test_an_answer_is_not_given_again_once_the_run_is_stopped(asked, allow
     assert (await Approval.objects.aget()).delivered_at is None
 
 
-async def test_a_refused_stop_is_told_again(serve, post, thread):
+async def test_a_refused_stop_is_sent_again(serve, post, thread):
     run = await post()
     sandbox = doubles.DriftingSandbox(*a_turn("a")[:3])
     await serve(sandbox)
@@ -585,7 +590,7 @@ async def test_a_refused_stop_is_told_again(serve, post, thread):
     await auntil(lambda: sandbox.cancelled == [str(run.pk)])
 
 
-async def test_a_stop_that_nobody_can_be_told_holds_up_no_message(serve, post, thread):
+async def test_a_stop_that_can_not_be_delivered_holds_up_no_message(serve, post, thread):
     run = await post()
     sandbox = doubles.ForbiddenSandbox(*a_turn("a")[:3])
     await serve(sandbox)
@@ -634,7 +639,7 @@ async def test_a_deleted_thread_is_stopped_on_its_machine(serve, post, thread):
     assert (await ended(run)).state == "cancelled"
 
 
-async def test_a_lost_bell_delays_but_loses_nothing(serve, post, monkeypatch):
+async def test_a_lost_notification_delays_but_loses_nothing(serve, post, monkeypatch):
     monkeypatch.setattr(notifications, "_publish_here", lambda by_topic: None)
     sandbox = doubles.ScriptedSandbox(*a_turn("a"))
     await serve(sandbox)

@@ -4,7 +4,7 @@ import pytest
 
 from threads.models import Message, Run
 from threads.serving import history as module
-from threads.serving.history import earlier
+from threads.serving.history import earlier_messages
 from threads.serving.turn_input import harness_input
 
 
@@ -32,7 +32,7 @@ def test_the_oldest_first_and_texts_alone(remembered):
     run = remembered("my word is walnut", "Noted.")
 
     said = [{"role": "user", "text": "my word is walnut"}, {"role": "assistant", "text": "Noted."}]
-    assert earlier(run) == said
+    assert earlier_messages(run) == said
     assert harness_input(run)["earlier"] == said
 
 
@@ -40,13 +40,13 @@ def test_nothing_where_the_harness_remembers_nothing_yet(say, django_assert_num_
     run = say()
 
     with django_assert_num_queries(0):
-        assert earlier(run) == []
+        assert earlier_messages(run) == []
 
 
 def test_it_has_a_limit(remembered, monkeypatch):
-    monkeypatch.setattr(module, "ALL", 10)
+    monkeypatch.setattr(module, "MAX_TOTAL", 10)
 
-    assert earlier(remembered("x" * 9, "yes", "no")) == [
+    assert earlier_messages(remembered("x" * 9, "yes", "no")) == [
         {"role": "assistant", "text": "yes"},
         {"role": "user", "text": "no"},
     ]

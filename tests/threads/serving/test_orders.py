@@ -9,7 +9,7 @@ from agents.core.mcp import McpServer
 from agents.services import put_mcp_server
 from threads import services
 from threads.models import Run, Thread
-from threads.serving.orders import Scope, list_work
+from threads.serving.orders import WorkScope, list_work
 from threads.serving.turn_input import harness_input
 
 LINEAR = McpServer("linear", "https://mcp.example/mcp", {"Authorization": "Bearer hunter2"})
@@ -32,7 +32,7 @@ def test_a_harness_is_told_the_agents_mcp_servers(say, agent, settings):
 
 
 def test_a_process_is_given_no_more_than_it_has_room_for(served, say, ada, org, agent):
-    """Some are to be taken over, and some begun; the room is that for both."""
+    """Some are to be taken over, and some started; the capacity is that for both."""
     pins = {"sandbox_provider_kind": "docker", "harness_id": "demo", "branch": "main"}
     for place in range(4):
         thread = services.create_thread(owner=ada, organization=org, agent=agent)
@@ -42,7 +42,7 @@ def test_a_process_is_given_no_more_than_it_has_room_for(served, say, ada, org, 
             services.claim_run(run_id=run.pk, node="lost")
     services.release_leases()
 
-    work = list_work(Scope(node="A", executors=["server"], links=[], room=2))
+    work = list_work(WorkScope(node="A", executors=["server"], links=[], capacity=2))
 
     assert [job.how for job in work.jobs] == ["take over", "take over"]
 
@@ -63,7 +63,7 @@ def test_what_rests_is_left_alone_until_its_time(say, link, retry_at, is_due):
     services.claim_run(run_id=run.pk)
     Run.objects.update(retry_at=retry_at, resting_since=NOW)
 
-    work = list_work(Scope(node="A", executors=["link"], links=[link.pk]))
+    work = list_work(WorkScope(node="A", executors=["link"], links=[link.pk]))
 
     assert [job.run_id for job in work.jobs] == [run.pk] * is_due
 
@@ -76,7 +76,7 @@ def test_what_rests_is_left_alone_until_its_time(say, link, retry_at, is_due):
         pytest.param(2, True, id="tried in vain for long"),
     ],
 )
-def test_a_stop_that_can_not_be_told_holds_up_the_next_message_for_a_minute(
+def test_a_stop_that_can_not_be_delivered_holds_up_the_next_message_for_a_minute(
     say, link, minutes, goes_out
 ):
     given_up, after = say(), say("and now?")
@@ -85,7 +85,7 @@ def test_a_stop_that_can_not_be_told_holds_up_the_next_message_for_a_minute(
     since = minutes and timezone.now() - timedelta(minutes=minutes)
     Run.objects.filter(pk=given_up.pk).update(resting_since=since)
 
-    work = list_work(Scope(node="A", executors=["link"], links=[link.pk]))
+    work = list_work(WorkScope(node="A", executors=["link"], links=[link.pk]))
 
     assert [job.run_id for job in work.jobs] == [after.pk] * goes_out
 

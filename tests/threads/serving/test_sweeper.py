@@ -38,7 +38,7 @@ def sweeps(monkeypatch):
 async def test_it_does_everything_and_outlives_a_failure(sweeps):
     import asyncio
 
-    task = asyncio.create_task(sweeper.sweep_for_ever(every=0.01))
+    task = asyncio.create_task(sweeper.sweep_periodically(every=0.01))
     await auntil(lambda: "prune_events" in sweeps)
     task.cancel()
 

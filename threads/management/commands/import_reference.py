@@ -13,7 +13,7 @@ from threads.services.importing import TABLES, load_reference
 
 class Command(BaseCommand):
     help = (
-        "Load organizations, people, agents, threads and sandboxes from a plain dump "
+        "Import organizations, people, agents, threads and sandboxes from a plain dump "
         "(pg_dump --data-only) of a decocms/studio database. Safe to repeat."
     )
 
@@ -27,8 +27,8 @@ class Command(BaseCommand):
         except (OSError, UnicodeDecodeError) as exc:
             raise CommandError(f"{dump} can't be read: {exc}.") from exc
         except BrokenDump as exc:
-            raise CommandError(f"{exc} Nothing was loaded.") from exc
-        for what, count in sorted(loaded.kept.items()):
-            self.stdout.write(f"{count} × {what}")
-        for why, count in sorted(loaded.left.items()):
-            self.stdout.write(f"{count} × left out: {why}")
+            raise CommandError(f"{exc} Nothing was imported.") from exc
+        for table, count in sorted(loaded.imported.items()):
+            self.stdout.write(f"{count} × {table}")
+        for reason, count in sorted(loaded.skipped.items()):
+            self.stdout.write(f"{count} × left out: {reason}")

@@ -94,7 +94,7 @@ def test_a_stranger_with_an_address_of_another_gets_none_of_it(load, ada, name):
     said = load()
 
     assert not stranger.memberships.exists()
-    assert "1 × left out: user whose address a stranger's account has" in said
+    assert "1 × left out: user whose address another account has" in said
 
 
 def test_vm_maps_have_three_levels_our_people_and_one_kind_field(load, ada):
@@ -117,7 +117,7 @@ def test_one_broken_row_stops_nothing_and_no_metadata_is_null(load):
     said = load()
 
     assert [a.metadata for a in Agent.objects.filter(title__in=["Broken", "Bare"])] == [{}, {}]
-    assert "1 × left out: metadata that is no JSON" in said
+    assert "1 × left out: metadata that is not JSON" in said
 
 
 def test_s122_s123_hosts_and_marks_of_clis_are_left_out(load):
@@ -126,7 +126,7 @@ def test_s122_s123_hosts_and_marks_of_clis_are_left_out(load):
     assert [row.handle for row in SandboxRunnerState.objects.all()] == ["main-2"]
     assert "1 × left out: sandbox of the kind host" in said
     assert "2 × left out: mark of an activated CLI" in said
-    assert "1 × left out: provider key (enter it anew)" in said
+    assert "1 × left out: provider key (enter it again here)" in said
 
 
 def test_s124_nothing_to_leave_out(load):
@@ -145,7 +145,7 @@ def test_loading_twice_adds_nothing(load):
 
 
 def test_a_broken_dump_loads_nothing(load):
-    with pytest.raises(CommandError, match="Nothing was loaded"):
+    with pytest.raises(CommandError, match="Nothing was imported"):
         load(dump_of() + "COPY public.threads (id) FROM stdin;\nx\n")
 
     assert not Thread.objects.exists()

@@ -1,4 +1,4 @@
-"""Allowed once or for good, denied with a reason, several at once, and the level switched."""
+"""Allowed once or permanently, denied with a reason, several at once, and the level switched."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from threads import services
 from threads.journal import committing
 from threads.journal.committing import Share
 from threads.models import Approval, ApprovalRule, Run
-from threads.serving.orders import Scope, list_work
+from threads.serving.orders import WorkScope, list_work
 
 LS = {"command": "ls -l"}
 
 
 @pytest.fixture
 def run(say):
-    """A run at "ask before edit" that goes on."""
+    """An active run at "ask before edit"."""
     run = say(approval_level="readonly")
     services.claim_run(run_id=run.pk)
     return run
@@ -154,7 +154,7 @@ def test_what_a_rule_answers_waits_for_nobody_and_goes_to_the_machine(ask, call,
     ask("a2")
 
     assert state_of(run) == "running"
-    scope = Scope(node="n", executors=["link"], links=[link.pk])
+    scope = WorkScope(node="n", executors=["link"], links=[link.pk])
     assert [each.approval_id for each in list_work(scope).answers] == ["a2"]
 
 
@@ -208,7 +208,7 @@ def test_to_remember_again_makes_no_second_rule(ask, call, ada):
     assert ApprovalRule.objects.count() == 1
 
 
-def test_a_thread_has_no_more_rules_than_can_be_surveyed(ask, call, ada, monkeypatch):
+def test_a_thread_has_no_more_rules_than_the_limit(ask, call, ada, monkeypatch):
     monkeypatch.setattr("threads.services.rules.RULES_LIMIT", 1)
     ask("a1")
     ask("a2", given={"command": "other"})

@@ -1,0 +1,96 @@
+"""A tool's question: answered by a person, and delivered."""
+
+from __future__ import annotations
+
+import pytest
+
+from mesh.selectors import NotFound
+from threads import services
+from threads.errors import ApprovalAnswered, RunOver
+from threads.journal import rows
+from threads.models import Approval
+
+
+@pytest.fixture
+def question(say):
+    run = say()
+    services.claim_run(run_id=run.pk)
+    return Approval.objects.create(
+        run=run, approval_id="a1", tool_call_id="c", tool="Bash", input={}, level="auto"
+    )
+
+
+@pytest.fixture
+def answer(thread, ada):
+    def give(decision="allow", approval_id="a1"):
+        given = services.Answer(decision=decision, reason="so")
+        return services.answer_approval(
+            thread=thread, approval_id=approval_id, answer=given, by=ada
+        )
+
+    return give
+
+
+def test_an_answer_is_stamped_and_told(question, answer, thread, chunks, ada):
+    answer("deny")
+
+    question.refresh_from_db()
+    assert (question.decision, question.reason, question.answered_by) == ("deny", "so", ada)
+    assert question.answered_at is not None
+    assert chunks(thread)[-1]["data"]["state"] == "answered"
+
+
+def test_what_was_answered_is_kept_and_told(question, thread, chunks, ada):
+    given = services.Answer(decision="allow", answers={"Which?": ["a", "b\x00"]})
+    services.answer_approval(thread=thread, approval_id="a1", answer=given, by=ada)
+
+    question.refresh_from_db()
+    assert question.answers == {"Which?": ["a", "b\ufffd"]}
+    assert chunks(thread)[-1]["data"]["answers"] == question.answers
+
+
+def test_the_first_answer_counts(question, answer, thread, chunks):
+    answer("allow")
+    before = chunks(thread)
+
+    assert answer("allow").decision == "allow"
+    with pytest.raises(ApprovalAnswered):
+        answer("deny")
+    assert chunks(thread) == before
+
+
+def test_an_answer_after_the_end_is_refused(question, answer):
+    services.finish_run(run_id=question.run_id, state="cancelled")
+
+    with pytest.raises(RunOver):
+        answer()
+
+
+def test_an_unknown_question_is_not_found(question, answer):
+    with pytest.raises(NotFound):
+        answer(approval_id="a2")
+
+
+def test_a_delivery_is_told_once(question, answer, thread, chunks):
+    answer()
+    services.mark_answer_delivered(approval_id=question.pk)
+    services.mark_answer_delivered(approval_id=question.pk)
+
+    stations = [c["data"]["state"] for c in chunks(thread) if c["type"] == "data-approval"]
+    assert stations == ["answered", "delivered"]
+
+
+def test_a_delivery_says_nothing_after_the_end(question, answer, thread, chunks, monkeypatch):
+    """The run ends while the note of the delivery waits for the thread's lock."""
+    answer()
+    lock = rows.lock
+
+    def lock_late(thread_id):
+        monkeypatch.setattr(rows, "lock", lock)
+        services.finish_run(run_id=question.run_id, state="completed")
+        return lock(thread_id)
+
+    monkeypatch.setattr(rows, "lock", lock_late)
+    services.mark_answer_delivered(approval_id=question.pk)
+
+    assert chunks(thread)[-1]["type"] == "finish"
