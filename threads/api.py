@@ -32,7 +32,7 @@ from threads.services import NewMessage
 from threads.targets import Wish
 
 MODES: Final = ("default", "plan")
-MODES_TO_COME: Final = ("web-search", "gen-image")  # the reference has them; refused by name
+FUTURE_MODES: Final = ("web-search", "gen-image")  # the reference has them; refused by name
 
 
 class MachineShown(serializers.Serializer[Any]):
@@ -57,8 +57,10 @@ class ThreadShown(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     title = serializers.CharField()
     status = serializers.CharField()
-    resting = RestShown(allow_null=True, help_text="Why its run can't be reached just now.")
-    unread = serializers.BooleanField(help_text="Whether an answer ended that nobody has seen.")
+    resting = RestShown(allow_null=True, help_text="Why its run can't be reached at present.")
+    unread = serializers.BooleanField(
+        help_text="Whether it has an answer that its owner has not seen."
+    )
     harnessId = serializers.CharField(allow_null=True)
     machine = MachineShown(allow_null=True)
     branch = serializers.CharField(allow_null=True)
@@ -66,7 +68,7 @@ class ThreadShown(serializers.Serializer[Any]):
     locked = serializers.BooleanField()
     steer = serializers.ChoiceField(
         WHEN,
-        help_text="Whether its agent takes a message in the middle of its work.",
+        help_text="Whether its agent takes a message while it works.",
     )
     hearsReasons = serializers.BooleanField(help_text="Whether it is told why it was denied.")
     agent = AgentOfThread()
@@ -99,7 +101,7 @@ class ThreadsApi(APIView):
         operation_id="threads_list",
     )
     def get(self, request: Request, org: str) -> Response:
-        """The caller's threads, those that changed last first, in pages."""
+        """The caller's threads in pages, the last changed first."""
         user = signed_in(request)
         organization = get_membership(viewer=user, slug=org).organization
         given = checked_query(self.ListQuery, request)
@@ -115,7 +117,7 @@ class ThreadsApi(APIView):
 
     @extend_schema(request=NewThread, responses={201: ThreadShown}, operation_id="threads_create")
     def post(self, request: Request, org: str) -> Response:
-        """Start a thread. Nothing runs before its first message."""
+        """Create a thread. Nothing runs before its first message."""
         user = signed_in(request)
         organization = get_membership(viewer=user, slug=org).organization
         given = _checked(self.NewThread, request)
@@ -137,12 +139,12 @@ class ThreadApi(APIView):
 
     @extend_schema(responses=ThreadShown, operation_id="threads_get")
     def get(self, request: Request, org: str, thread_id: UUID) -> Response:
-        """The thread as lists show it."""
+        """The thread, as in lists."""
         return Response(_shown(request, org, thread_id))
 
     @extend_schema(request=ThreadChange, responses=ThreadShown, operation_id="threads_rename")
     def patch(self, request: Request, org: str, thread_id: UUID) -> Response:
-        """Give the thread another title."""
+        """Change the thread's title."""
         thread = _thread(request, org, thread_id)
         given = _checked(self.ThreadChange, request)
         services.rename_thread(thread=thread, title=given["title"])
@@ -150,24 +152,24 @@ class ThreadApi(APIView):
 
     @extend_schema(responses={204: None}, operation_id="threads_delete")
     def delete(self, request: Request, org: str, thread_id: UUID) -> Response:
-        """Stop what runs in the thread, and hide it. It can be restored for some days
-        (``…/restore``), and is then removed for good."""
+        """Stop all runs of the thread, and hide it. It can be restored for some days
+        (``…/restore``), and is then removed permanently."""
         services.delete_thread(thread=_thread(request, org, thread_id))
         return Response(status=204)
 
 
 class SeenApi(APIView):
-    """``…/threads/<id>/seen``: what was answered so far is known."""
+    """``…/threads/<id>/seen``: the owner has seen the answers so far."""
 
     @extend_schema(request=None, responses={204: None}, operation_id="threads_see")
     def put(self, request: Request, org: str, thread_id: UUID) -> Response:
-        """Count everything that has ended so far as read, on all devices. Safe to repeat."""
+        """Mark all answers so far as read, on all devices. Safe to repeat."""
         services.mark_seen(thread=_thread(request, org, thread_id))
         return Response(status=204)
 
 
 class SaidMessage(Input):
-    """One message of the body; keys beyond these are kept with it."""
+    """One message of the body; other keys are stored with it."""
 
     role = serializers.ChoiceField(["user", "assistant", "system"])
     parts = PartsField()
@@ -185,7 +187,7 @@ class Memory(Input):
 
 
 class MessagesApi(APIView):
-    """``…/threads/<id>/messages``: what was said, and saying something."""
+    """``…/threads/<id>/messages``: reading and posting messages."""
 
     class NewMessageInput(Input):
         messages = SaidMessage(many=True, allow_empty=False)
@@ -198,10 +200,10 @@ class MessagesApi(APIView):
             allow_null=True,
             min_value=0,
             max_value=2,
-            help_text="For Decopilot only; without it, the provider's own counts.",
+            help_text="For Decopilot only; without it, the provider's default applies.",
         )
         toolApprovalLevel = serializers.ChoiceField(LEVELS, default="auto")
-        mode = serializers.ChoiceField([*MODES, *MODES_TO_COME], default="default")
+        mode = serializers.ChoiceField([*MODES, *FUTURE_MODES], default="default")
         branch = serializers.CharField(max_length=200, required=False, allow_null=True)
         sandboxProviderKind = serializers.CharField(max_length=20, required=False, allow_null=True)
         harnessId = serializers.CharField(max_length=60, required=False, allow_null=True)
@@ -209,13 +211,13 @@ class MessagesApi(APIView):
         whenOffline = serializers.ChoiceField(["refuse", "queue"], default="refuse")
 
         def validate_messages(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-            said = [message for message in messages if message["role"] != "system"]
-            if len(said) != 1:
+            prompts = [message for message in messages if message["role"] != "system"]
+            if len(prompts) != 1:
                 raise serializers.ValidationError("Expected exactly one non-system message")
-            if said[0]["role"] != "user":
+            if prompts[0]["role"] != "user":
                 raise serializers.ValidationError("The message must be the user's.")
-            if not said[0]["parts"]:
-                raise serializers.ValidationError("The message says nothing.")
+            if not prompts[0]["parts"]:
+                raise serializers.ValidationError("The message is empty.")
             return messages
 
     class Accepted(serializers.Serializer[Any]):
@@ -234,18 +236,18 @@ class MessagesApi(APIView):
             default="",
             allow_blank=True,
             max_length=100,
-            help_text="A message's id: the page that begins with it, or with what it answers.",
+            help_text="A message's id: the page that starts with its turn.",
         )
         short = serializers.BooleanField(
             default=False,
-            help_text="Cut long outputs of tools; `outputCut` then says where the whole is.",
+            help_text="Cut long outputs of tools; `outputCut` then has the address of the whole.",
         )
 
     class Page(Paged):
         messages = serializers.ListField(child=serializers.DictField())
         cursor = serializers.IntegerField(help_text="Follow the stream from here on.")
         queue = serializers.ListField(
-            child=serializers.DictField(), help_text="What waits, the next one first."
+            child=serializers.DictField(), help_text="The waiting messages, the next one first."
         )
 
     @extend_schema(
@@ -254,7 +256,7 @@ class MessagesApi(APIView):
         operation_id="messages_list",
     )
     def get(self, request: Request, org: str, thread_id: UUID) -> Response:
-        """The newest messages, the answer in the making included; older ones in pages."""
+        """The newest messages, including an unfinished answer; older ones in pages."""
         thread = _thread(request, org, thread_id)
         given = checked_query(self.MessagesQuery, request)
         behind = MessageCursor.parse(given["page"]) if given["page"] else None
@@ -278,7 +280,7 @@ class MessagesApi(APIView):
         operation_id="messages_create",
     )
     def post(self, request: Request, org: str, thread_id: UUID) -> Response:
-        """Say something; the answer comes on the stream. Safe to repeat by message id."""
+        """Post a message; the answer comes on the stream. Safe to repeat with the same id."""
         user = signed_in(request)
         thread = _thread(request, org, thread_id)
         given = _checked(self.NewMessageInput, request)
@@ -302,7 +304,7 @@ class MessagesApi(APIView):
 
 
 class PartApi(APIView):
-    """``…/messages/<id>/part``: what a page of messages had cut, whole."""
+    """``…/messages/<id>/part``: a part that a page of messages had cut, uncut."""
 
     class PartQuery(Input):
         toolCallId = serializers.CharField(max_length=1_000)
@@ -319,11 +321,11 @@ class PartApi(APIView):
 
 
 class CancelApi(APIView):
-    """``…/cancel/<thread>``: stop what runs."""
+    """``…/cancel/<thread>``: stop the runs of a thread."""
 
     class Cancelled(serializers.Serializer[Any]):
         cancelled = serializers.BooleanField()
-        # "async" is a keyword, so the field is put in by hand.
+        # "async" is a keyword, so the field is added here.
 
         def get_fields(self) -> dict[str, Any]:
             return {**super().get_fields(), "async": serializers.BooleanField(required=False)}
@@ -332,7 +334,7 @@ class CancelApi(APIView):
         request=None, responses={200: Cancelled, 202: Cancelled}, operation_id="threads_cancel"
     )
     def post(self, request: Request, org: str, thread_id: UUID) -> Response:
-        """Stop the thread's run and whatever is queued behind it. Safe to repeat."""
+        """Stop the thread's active run and all queued ones. Safe to repeat."""
         stopped = services.cancel(thread=_thread(request, org, thread_id))
         if stopped.is_over:
             return Response({"cancelled": True})
@@ -344,24 +346,24 @@ def _shown(request: Request, org: str, thread_id: UUID) -> dict[str, Any]:
 
 
 def _same_thread(given: dict[str, Any], thread_id: UUID) -> None:
-    named = [given.get("thread_id"), (given.get("memory") or {}).get("thread_id")]
-    if any(name and name != str(thread_id) for name in named):
+    ids = [given.get("thread_id"), (given.get("memory") or {}).get("thread_id")]
+    if any(each and each != str(thread_id) for each in ids):
         raise serializers.ValidationError(
             {"thread_id": ["threadId in URL does not match thread_id in body"]}
         )
 
 
 def _new_message(given: dict[str, Any]) -> NewMessage:
-    said = next(message for message in given["messages"] if message["role"] != "system")
+    prompt = next(message for message in given["messages"] if message["role"] != "system")
     system = [message for message in given["messages"] if message["role"] == "system"]
     return NewMessage(
-        client_id=said.get("id", ""),
-        parts=said["parts"],
-        metadata=said.get("metadata") or {},
+        client_id=prompt.get("id", ""),
+        parts=prompt["parts"],
+        metadata=prompt.get("metadata") or {},
         system_messages=system,
         agent=given.get("agent", {}).get("id", ""),
         tier=given["tier"],
-        # Planning is a level to people, and a mode to agents.
+        # Planning is a level for people, and a mode for agents.
         mode="plan" if given["toolApprovalLevel"] == "plan" else given["mode"],
         approval_level=given["toolApprovalLevel"],
         temperature=given.get("temperature"),

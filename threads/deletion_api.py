@@ -1,4 +1,4 @@
-"""The JSON API of deleted threads: which there are, and the way back."""
+"""The JSON API of deleted threads: listing and restoring them."""
 
 # mypy: disable-error-code="untyped-decorator"
 # (drf-spectacular has no types)
@@ -30,13 +30,13 @@ class DeletedThreadsApi(APIView):
             id = serializers.UUIDField()
             title = serializers.CharField()
             deletedAt = serializers.DateTimeField()
-            removedAt = serializers.DateTimeField(help_text="When it is removed for good.")
+            removedAt = serializers.DateTimeField(help_text="When it is removed permanently.")
 
         threads = DeletedThread(many=True)
 
     @extend_schema(responses=DeletedList, operation_id="threads_list_deleted")
     def get(self, request: Request, org: str) -> Response:
-        """What was deleted a short time ago, the newest first."""
+        """The deleted threads that can still be restored, the newest first."""
         user = signed_in(request)
         organization = get_membership(viewer=user, slug=org).organization
         keep = keep_deleted()
@@ -65,7 +65,7 @@ class RestoreApi(APIView):
         operation_id="threads_restore",
     )
     def post(self, request: Request, org: str, thread_id: UUID) -> Response:
-        """Bring a deleted thread back with everything in it. Safe to repeat.
+        """Restore a deleted thread with all its content. Safe to repeat.
 
         Runs that were stopped when it was deleted stay stopped.
         """

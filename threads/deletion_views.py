@@ -24,7 +24,7 @@ from threads.services.deletion import keep_deleted
 @login_required
 @never_cache
 def deleted(request: HttpRequest, org: str) -> HttpResponse:
-    """The chats that were deleted a short time ago."""
+    """The deleted chats that can still be restored."""
     viewer, organization = _place(request, org)
     keep = keep_deleted()
     found = selectors.list_deleted(

@@ -1,4 +1,4 @@
-"""What threads refuse, and what to do about it."""
+"""The errors of threads, each with a hint at what to do."""
 
 from __future__ import annotations
 
@@ -74,21 +74,21 @@ class KindUnavailable(AppError):
 class ApprovalAnswered(AppError):
     code = "approval_answered"
     text = "The question was already answered differently."
-    hint = "Nothing is to be done; the first answer counts."
+    hint = "You need not do anything: the first answer counts."
     status = 409
 
 
 class NoRule(AppError):
     code = "no_rule"
-    text = "This can't be allowed for good: it is too much to name in one rule, or no permission."
+    text = "This can't be allowed permanently: one rule can't describe it, or it is no permission."
     hint = "Allow it once."
     status = 409
 
 
 class TooManyRules(AppError):
     code = "too_many_rules"
-    text = "So much is allowed for good in this thread already that nobody can survey it."
-    hint = "Remove rules that are not needed, or allow it once."
+    text = "This thread has too many rules already."
+    hint = "Remove rules that you don't need, or allow it once."
     status = 409
 
 
@@ -101,7 +101,7 @@ class RunOver(AppError):
 
 class AlreadyDispatched(AppError):
     code = "already_dispatched"
-    text = "The message does not wait any more: it has gone out to the agent, or was stopped."
+    text = "The message is no longer waiting: it was sent to the agent, or was stopped."
     hint = "Send a new message, or stop the agent."
     status = 409
 
@@ -115,48 +115,48 @@ class NotTheAuthor(AppError):
 
 class CannotSteer(AppError):
     code = "cannot_steer"
-    text = "This agent takes nothing in the middle of its work."
+    text = "This agent takes no messages while it works."
     hint = "The message goes out in its turn, when the answer is done."
     status = 409
 
 
 class NothingRuns(AppError):
     code = "nothing_runs"
-    text = "No agent is at work in this thread, so the message goes out by itself."
-    hint = "Nothing is to be done."
+    text = "No agent is working in this thread, so the message goes out in its turn."
+    hint = "You need not do anything."
     status = 409
 
 
 class TooManyQueued(AppError):
     code = "too_many_queued"
-    text = "Too many messages wait in this thread."
-    hint = "Wait for an answer, or stop the thread; then send again."
+    text = "Too many messages are waiting in this thread."
+    hint = "Wait for an answer, or stop the thread; then send it again."
     status = 429
 
 
 class BadCursor(AppError):
     code = "bad_cursor"
     text = "The number to start from is not a number."
-    hint = "Send the id of the last event you have, or nothing."
+    hint = "Send the id of the last event that you have, or leave it out."
 
 
 class BadPageCursor(AppError):
     code = "bad_page_cursor"
-    text = "The page cursor is not one that this list has given."
-    hint = "Leave page out to begin with the newest, then send `older` or `newer` of an answer."
+    text = "The page cursor is not from this list."
+    hint = "Leave page out to start with the newest, then send `older` or `newer` of a response."
 
 
 class CursorTooOld(AppError):
     code = "cursor_too_old"
-    text = "The events behind that number were removed; their answers are stored."
-    hint = "Read the thread's messages, and go on from the cursor that comes with them."
+    text = "The events after that number were removed; their answers are stored."
+    hint = "Read the thread's messages, and continue from the cursor that comes with them."
     status = 410
 
 
 class BadRunId(AppError):
     code = "bad_run_id"
-    text = "The run's id is not an id."
-    hint = "Send the runId that the message was answered with."
+    text = "The run's id is not valid."
+    hint = "Send the runId from the response to the message."
 
 
 class ThreadPurged(AppError):
@@ -197,25 +197,25 @@ class FileUnsupported(AppError):
 class FileEmpty(AppError):
     code = "file_empty"
     text = "The file is empty."
-    hint = "Send a file with something in it."
+    hint = "Send a file that is not empty."
 
 
 class FileUnknown(AppError):
     code = "unknown_file"
-    text = "A file of the message is not there: it was not kept, or is not yours."
+    text = "A file of the message does not exist: it was not uploaded, or is not yours."
     hint = "Attach it again. Mesh fetches nothing from other addresses."
 
 
 class TooManyFiles(AppError):
     code = "too_many_files"
-    text = "These are too many files for one message."
+    text = "These files are too many, or too large, for one message."
     hint = "Send up to 10 files with a message, 15 MB in all."
 
 
 class TooManyUnsent(AppError):
     code = "too_many_unsent"
-    text = "Too many of your files wait to be sent."
-    hint = "Send or remove some; what is not sent is removed after a day."
+    text = "You have too many unsent files."
+    hint = "Send or remove some; an unsent file is removed after a day."
     status = 429
 
 

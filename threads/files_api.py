@@ -1,4 +1,4 @@
-"""The JSON API of what people attach: keeping a file, and reading it."""
+"""The JSON API of attached files: storing a file, and reading it."""
 
 # mypy: disable-error-code="untyped-decorator"
 # (drf-spectacular has no types)
@@ -33,7 +33,7 @@ HEADERS: Final = {
 
 
 class Bytes(BaseParser):
-    """Takes a body as it is, whatever it is said to be."""
+    """Takes a body as it is, whatever its declared type."""
 
     media_type = "*/*"
 
@@ -47,7 +47,7 @@ class Bytes(BaseParser):
 
 
 class AsItIs(BaseContentNegotiation):
-    """Answers whoever asks: ``<img>`` asks for pictures only."""
+    """Ignores ``Accept``: an ``<img>`` accepts pictures only."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         return parsers[0]
@@ -57,7 +57,7 @@ class AsItIs(BaseContentNegotiation):
 
 
 class FilesApi(APIView):
-    """``…/files``: keep a file that a message is to bring."""
+    """``…/files``: store a file for a message."""
 
     parser_classes = [Bytes]
     content_negotiation_class = AsItIs
@@ -65,11 +65,11 @@ class FilesApi(APIView):
     class Kept(serializers.Serializer[Any]):
         id = serializers.UUIDField()
         size = serializers.IntegerField(help_text="In bytes.")
-        part = serializers.DictField(help_text="What goes into the message's parts.")
+        part = serializers.DictField(help_text="Put it into the message's parts.")
 
     @extend_schema(
         request={"application/octet-stream": OpenApiTypes.BINARY},
-        parameters=[OpenApiParameter("name", str, description="What people call the file.")],
+        parameters=[OpenApiParameter("name", str, description="The file's name.")],
         responses={
             201: Kept,
             413: OpenApiResponse(description="`file_too_large`"),
@@ -78,7 +78,7 @@ class FilesApi(APIView):
         operation_id="files_create",
     )
     def post(self, request: Request, org: str) -> Response:
-        """Keep the body, a picture or a text, until a message brings it: for a day."""
+        """Store the body, a picture or a text. An unsent file is removed after a day."""
         user = signed_in(request)
         organization = get_membership(viewer=user, slug=org).organization
         # An empty body is not parsed.
@@ -99,7 +99,7 @@ class FileApi(APIView):
         operation_id="files_get",
     )
     def get(self, request: Request, org: str, file_id: UUID) -> HttpResponse:
-        """The file's bytes, to whoever may read its thread."""
+        """The file's bytes, for people who may read its thread."""
         file = selectors.get_file(viewer=signed_in(request), org_slug=org, file_id=file_id)
         kind = f"{TEXT}; charset=utf-8" if file.media_type == TEXT else file.media_type
         answer = HttpResponse(bytes(file.data), content_type=kind, headers=HEADERS)

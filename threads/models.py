@@ -1,6 +1,6 @@
 """Threads, their messages and runs, the journal, and approvals.
 
-The tables enforce what the rest relies on; the constraints' names say what that is.
+The tables enforce the invariants that other code relies on; each constraint's name says which.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Thread(models.Model):
     ``sandbox_provider_kind``, ``harness_id``, ``link`` and ``branch`` are the pins: empty
     until the first accepted message, and never changed after. ``last_seq`` is the number of
     the newest event of the journal, ``pruned_seq`` of the newest that was removed because its
-    answer is stored; ``session_ref`` is the harness's own name of the conversation, for the
-    next turn's resume. What ended after ``seen_at``, its owner has not seen. A deleted thread
-    is hidden at once and can be restored for a while; then its rows are removed in steps
-    (``core/deletion.py``), the first of which sets ``purge_began_at``.
+    answer is stored; ``session_ref`` is the harness's own name of the conversation, with which
+    the next turn resumes it. The owner has not seen answers that ended after ``seen_at``. A
+    deleted thread is hidden immediately and can be restored for a while; then its rows are removed
+    in steps (``core/deletion.py``), the first of which sets ``purge_began_at``.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -57,7 +57,7 @@ class Thread(models.Model):
 
     class Meta:
         indexes = [
-            # A page of a person's list, and whatever else begins with their newest threads.
+            # A page of a person's list, and other queries for their newest threads.
             models.Index(
                 fields=["owner", "organization", "-updated_at", "-id"],
                 condition=Q(deleted_at=None),
@@ -75,11 +75,11 @@ class Thread(models.Model):
 
 
 class Message(models.Model):
-    """What a person said, or an agent's whole answer, as the AI SDK's UI message parts.
+    """A person's message, or an agent's whole answer, as the AI SDK's UI message parts.
 
-    ``client_id`` is the browser's key for a message it sends: sending again changes nothing.
-    An answer exists once its run is finished; until then it is the fold of the run's events.
-    ``seq`` is the number of the event that brought the message into the journal.
+    ``client_id`` is the browser's key for a message that it sends: sending again changes nothing.
+    An answer exists once its run has ended; until then it is the fold of the run's events. ``seq``
+    is the number of the event that added the message to the journal.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -107,22 +107,21 @@ class Message(models.Model):
 
 
 class Run(models.Model):
-    """One answer of an agent to a message, whichever number of attempts it takes.
+    """One answer of an agent to a message, in one or more attempts.
 
-    ``fence`` counts the attempts: who comes with an older one is refused. ``last_n`` is the
-    number of the newest event of this attempt that is in the journal, and so the cursor with
-    which its reader comes back. ``executor`` (``core/executors.py``) never changes. ``node`` is the
-    process that executes it; for the ``server`` executor until ``leased_until``.
-    ``cancelled_at``: a person has stopped it, which decides what its end is called.
-    ``stop_due_at``: its machine must be told to stop, whatever the reason, until
-    ``stop_delivered_at`` is set. ``expires_at``: until when it waits for its machine.
-    ``resting_since``: since when it can't be reached, be it to follow it or to stop it; it is tried
-    again at ``retry_at``, and ``resting_code`` says why, once that is worth a word.
-    ``position`` orders the runs of a thread: at first it is the prompt's ``seq``, and queued runs
-    may exchange theirs, so that every run still stands behind those that went before it.
-    ``eased_at`` is set while a person has switched a run that asks to "auto": what it asks from
-    then on is allowed in their name. ``resumptions`` counts how often its sandbox died while it
-    waited for an answer, and the agent was asked to go on: each time it asks anew.
+    ``fence`` counts the attempts; events of an older one are refused. ``last_n`` is the number of
+    this attempt's newest event in the journal, and so the cursor from which its follower reads on.
+    ``executor`` (``core/executors.py``) never changes. ``node`` is the process that executes the
+    run; for the ``server`` executor until ``leased_until``. ``cancelled_at``: when a person
+    stopped it, which makes its end a cancellation. ``stop_due_at``: a stop is due at its machine,
+    for whatever reason, until ``stop_delivered_at`` is set. ``expires_at``: the end of its wait
+    for its machine. ``resting_since``: when it became unreachable, whether to be followed or to
+    be stopped; it is tried again at ``retry_at``, and ``resting_code`` says why, once the outage is
+    long enough to be shown. ``position`` orders the runs of a thread: it starts as the prompt's
+    ``seq``, and queued runs may exchange theirs, so each run stays behind those that were sent.
+    ``eased_at`` is set while a person has switched a run that asks to "auto": its later questions
+    are allowed in their name. ``resumptions`` counts how often its sandbox died while it waited for
+    an answer, and the agent was asked to continue: each time it asks again.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -164,10 +163,10 @@ class Run(models.Model):
         ordering = ["created_at", "id"]
         indexes = [
             models.Index(fields=["state", "created_at"], name="runs_by_state"),
-            # A page of a conversation; what a thread did last. Both cost the same at any length.
+            # A page of a conversation, and a thread's last end; both cost the same at any length.
             models.Index(fields=["thread", "-position"], name="runs_in_order"),
             models.Index(fields=["thread", "-finished_at"], name="newest_ends"),
-            # Both are few, and are asked for at every ring of the bell.
+            # Both have few rows, and are read at every notification.
             models.Index(
                 fields=["thread"],
                 condition=Q(state__in=run_state.UNFINISHED),
@@ -185,7 +184,7 @@ class Run(models.Model):
                 condition=Q(state__in=run_state.ACTIVE),
                 name="one_active_run_per_thread",
             ),
-            # Also keeps out any state that neither list names.
+            # Also refuses a state that is in neither list.
             models.CheckConstraint(
                 condition=Q(state__in=run_state.UNFINISHED, finished_at__isnull=True)
                 | Q(state__in=run_state.FINISHED, finished_at__isnull=False),
@@ -199,12 +198,12 @@ class Run(models.Model):
 
 
 class Attachment(models.Model):
-    """A file that a person attached, whole: rows are the post, so it is backed up, moved and
-    deleted with them, and every process of a cluster has it (ADR 16).
+    """A file that a person attached, with its bytes in the row: so it is backed up, moved and
+    deleted with the other rows, and every process of a cluster has it (ADR 16).
 
     Message parts name it by its address. ``thread`` is empty until it is sent with a message;
-    until then it is its owner's alone, and what is never sent is removed after a day.
-    ``media_type`` was read from the bytes.
+    until then only its owner may read it, and it is removed after a day. ``media_type`` comes from
+    the bytes.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -229,15 +228,15 @@ class Attachment(models.Model):
 
 
 class Event(models.Model):
-    """One line of a thread's journal: an AI SDK UI message chunk under its number.
+    """One row of a thread's journal: an AI SDK UI message chunk with its number.
 
     ``seq`` counts the thread's events from 1 without a gap. ``n`` is the producer's number
-    within (run, fence); empty for what the server itself wrote. ``chunk`` is JSON text: it is
-    written once and handed on to every reader as it is, so no database needs to understand it.
+    within (run, fence); empty for the server's own chunks. ``chunk`` is JSON text: it is written
+    once and passed on to every reader as it is, so no database needs to parse it.
 
-    The database checks neither thread nor run: it would look both up for every row, which costs
-    more than all else about it. Who writes holds the thread's lock, and so does who deletes it
-    (``threads.journal.rows.lock_deleted``). Both are found by the constraints' own indexes.
+    The database has no foreign-key constraint on thread or run: checking both for every row costs
+    more than the insert itself. Writing and deleting both hold the thread's lock instead
+    (``threads.journal.rows.lock_deleted``). The constraints' own indexes serve look-ups by either.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -270,11 +269,11 @@ class Event(models.Model):
 
 
 class Steer(models.Model):
-    """A waiting message handed over to the run that goes on, and each station of it, stamped.
+    """The handover of a waiting message to the active run, with the time of each step.
 
-    ``run`` is the waiting run whose message it is; it stays queued until the agent of ``into``
-    has the message, so whatever goes wrong before, the message goes out in its turn.
-    ``tried_at``: the sandbox may know it from then on; ``taken_at``: it does.
+    ``run`` is the message's own run; it stays queued until the agent of ``into`` has the message,
+    so if the handover fails, the message goes out in its turn. ``tried_at``: from then on the
+    sandbox may have it; ``taken_at``: it does.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -300,7 +299,7 @@ class Steer(models.Model):
 
 
 class ApprovalRule(models.Model):
-    """What a person allowed for good in one thread; ``core/rules.py`` says what it answers."""
+    """A person's permanent permission in one thread; ``core/rules.py`` says what it covers."""
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
     thread = models.ForeignKey(Thread, models.CASCADE, related_name="rules")
@@ -330,13 +329,13 @@ class ApprovalRule(models.Model):
 
 
 class Approval(models.Model):
-    """A tool's question "may I?", and each station of its answer, stamped.
+    """A tool's question "may I?", and its answer, with the time of each step.
 
-    Asked on the laptop, shown to the person, answered, delivered to the laptop, applied by
-    the harness. ``level`` is the approval level in force when it was asked; at "auto", or by a
-    ``rule``, it was answered at once in the name of who set that. ``lost_at``: the sandbox
-    that asked has died, and the agent asks anew; an answer given before, or to this row, goes
-    to the same question then, once: ``carried_at``.
+    It is asked on the laptop, shown to the person, answered, delivered to the laptop, and applied
+    by the harness. ``level`` is the approval level in force when it was asked; at "auto", or by a
+    ``rule``, it was answered immediately in the name of the person who set that. ``lost_at``: the
+    sandbox that asked has died, and the agent asks again; an answer to this row is then used once
+    for the same question: ``carried_at``.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -348,7 +347,7 @@ class Approval(models.Model):
     level = models.CharField(max_length=20)
     decision = models.CharField(max_length=10, blank=True)
     reason = models.TextField(blank=True)
-    # What the person said to a tool that asks them something, by the question's text.
+    # The person's answers to a tool that asks them something, by the question's text.
     answers = models.JSONField(default=dict, blank=True)
     asked_at = models.DateTimeField(default=timezone.now)
     shown_at = models.DateTimeField(null=True)
@@ -382,5 +381,5 @@ class Approval(models.Model):
 
     @property
     def offers(self) -> Rule | None:
-        """The rule with which it may be allowed for good."""
+        """The rule that would allow it permanently."""
         return rule_for(self.tool, self.input)

@@ -1,4 +1,4 @@
-"""Who may open a browser's socket: pages of this very origin, and nobody else."""
+"""The origin check of the browser's socket: only pages of this very origin may open it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mesh.lib.origins import is_same
 
 
 def same_origin_only(app: App) -> App:
-    """Return ``app`` behind a check of ``Origin``, which a socket needs as a form needs CSRF.
+    """Return ``app`` behind a check of ``Origin``: a socket needs it as a form needs a CSRF token.
 
     The port counts too: a preview of an agent's work on another port of this machine gets the
     person's cookie sent along, and must not get the socket.
@@ -30,7 +30,7 @@ def same_origin_only(app: App) -> App:
 
 
 def is_same_origin(scope: Any) -> bool:
-    """Say whether ``Origin`` is the public address's; where there is none, the request's own."""
+    """Say whether ``Origin`` is that of the public address, or without one the request's own."""
     origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
     hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
     if len(origins) != 1 or len(hosts) != 1:

@@ -1,4 +1,4 @@
-"""The JSON API of what agents may do: answers to their questions, rules, the level."""
+"""The JSON API of permissions: answers to agents' questions, rules, the approval level."""
 
 # mypy: disable-error-code="untyped-decorator"
 # (drf-spectacular has no types)
@@ -20,11 +20,11 @@ from threads import selectors, services
 from threads.requests import LEVELS, WHEN, Input, checked, thread_of
 
 DECISIONS = ("allow", "deny")
-AT_ONCE = 100  # questions that one request answers
+MAX_ANSWERS = 100  # questions that one request answers
 
 
 class AnswersField(serializers.JSONField):
-    """What a person answers to a tool's questions: text or texts by the question's text."""
+    """A person's answers to a tool's questions: a text or texts by the question's text."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         try:
@@ -48,7 +48,7 @@ class ApprovalApi(APIView):
         answers = AnswersField(required=False)
         remember = serializers.BooleanField(
             default=False,
-            help_text="With allow: allow it for good in this thread, by the rule it offers.",
+            help_text="With allow: allow it permanently in this thread, by the offered rule.",
         )
 
     @extend_schema(
@@ -62,7 +62,7 @@ class ApprovalApi(APIView):
         operation_id="approvals_answer",
     )
     def post(self, request: Request, org: str, thread_id: UUID, approval_id: str) -> Response:
-        """Allow or deny it. The first answer counts; the same one again is fine."""
+        """Allow or deny it. The first answer counts; the same one may be sent again."""
         thread = thread_of(request, org, thread_id)
         answer = services.Answer(**checked(self.Answer, request))
         approval = services.answer_approval(
@@ -72,7 +72,7 @@ class ApprovalApi(APIView):
 
 
 class CarryOutApi(APIView):
-    """``…/approvals/<approval>/carry-out``: let another thread carry out the plan that waits."""
+    """``…/approvals/<approval>/carry-out``: have a new thread carry out the waiting plan."""
 
     class Begun(serializers.Serializer[Any]):
         taskId = serializers.UUIDField(help_text="The new thread's id.")
@@ -89,8 +89,8 @@ class CarryOutApi(APIView):
         operation_id="approvals_carry_out",
     )
     def post(self, request: Request, org: str, thread_id: UUID, approval_id: str) -> Response:
-        """Begin a thread with the plan, in the same folder, which asks for nothing; the run that
-        planned is over. Safe to repeat."""
+        """Start a thread with the plan, in the same folder, which asks for no permissions. The run
+        that planned ends. Safe to repeat."""
         thread = thread_of(request, org, thread_id)
         run = services.carry_out_plan(thread=thread, approval_id=approval_id, by=signed_in(request))
         return Response({"taskId": str(run.thread_id), "runId": str(run.pk)}, status=202)
@@ -101,7 +101,7 @@ class ApprovalsApi(APIView):
 
     class Answers(Input):
         approvalIds = serializers.ListField(
-            child=serializers.CharField(max_length=100), allow_empty=False, max_length=AT_ONCE
+            child=serializers.CharField(max_length=100), allow_empty=False, max_length=MAX_ANSWERS
         )
         decision = serializers.ChoiceField(DECISIONS)
         reason = serializers.CharField(max_length=2_000, default="", allow_blank=True)
@@ -118,7 +118,7 @@ class ApprovalsApi(APIView):
         operation_id="approvals_answer_all",
     )
     def post(self, request: Request, org: str, thread_id: UUID) -> Response:
-        """Allow or deny those that are named, all or none. Safe to repeat."""
+        """Allow or deny the named ones, all or none. Safe to repeat."""
         thread = thread_of(request, org, thread_id)
         given = checked(self.Answers, request)
         answer = services.Answer(decision=given["decision"], reason=given["reason"])
@@ -129,7 +129,7 @@ class ApprovalsApi(APIView):
 
 
 class RuleShown(serializers.Serializer[Any]):
-    """Something that is allowed for good in a thread."""
+    """Something that is permanently allowed in a thread."""
 
     id = serializers.UUIDField()
     words = serializers.CharField(source="*")
@@ -141,14 +141,14 @@ class RuleShown(serializers.Serializer[Any]):
 
 
 class RulesApi(APIView):
-    """``…/threads/<id>/rules``: what is allowed for good."""
+    """``…/threads/<id>/rules``: the rules of a thread."""
 
     class Rules(serializers.Serializer[Any]):
         rules = RuleShown(many=True)
 
     @extend_schema(responses=Rules, operation_id="rules_list")
     def get(self, request: Request, org: str, thread_id: UUID) -> Response:
-        """What agents need not ask for in this thread, the oldest first."""
+        """The rules by which agents need not ask in this thread, the oldest first."""
         rules = selectors.list_rules(thread=thread_of(request, org, thread_id))
         return Response({"rules": RuleShown(rules, many=True).data})
 
@@ -158,13 +158,13 @@ class RuleApi(APIView):
 
     @extend_schema(responses={204: None}, operation_id="rules_remove")
     def delete(self, request: Request, org: str, thread_id: UUID, rule_id: UUID) -> Response:
-        """Ask again from now on. Safe to repeat."""
+        """Remove the rule: agents ask again from now on. Safe to repeat."""
         services.remove_rule(thread=thread_of(request, org, thread_id), rule_id=rule_id)
         return Response(status=204)
 
 
 class LevelApi(APIView):
-    """``…/threads/<id>/level``: the approval level of the run that goes on."""
+    """``…/threads/<id>/level``: the approval level of the active run."""
 
     class Level(Input):
         level = serializers.ChoiceField(LEVELS)
@@ -177,7 +177,7 @@ class LevelApi(APIView):
 
     @extend_schema(request=Level, responses=Switched, operation_id="level_set")
     def put(self, request: Request, org: str, thread_id: UUID) -> Response:
-        """Switch the level; `auto` allows every permission that waits. Safe to repeat."""
+        """Switch the level; `auto` allows every open permission. Safe to repeat."""
         thread = thread_of(request, org, thread_id)
         level = checked(self.Level, request)["level"]
         switched = services.set_level(thread=thread, level=level, by=signed_in(request))

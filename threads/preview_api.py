@@ -1,6 +1,6 @@
-"""``…/threads/<id>/sandbox/``: the preview of a thread's own sandbox, and how far it is set up.
+"""``…/threads/<id>/sandbox/``: the preview of a thread's own sandbox, and its setup.
 
-The sandbox is the pinned one, wherever vmMap would send somebody else.
+The sandbox is the thread's pinned one, even if vmMap names another for the branch.
 """
 
 # mypy: disable-error-code="untyped-decorator"
@@ -63,14 +63,14 @@ class PreviewApi(APIView):
 
 
 class StepApi(APIView):
-    """``…/sandbox/setup/<step>``: clone, install or start once more."""
+    """``…/sandbox/setup/<step>``: clone, install or start again."""
 
     class Enqueued(serializers.Serializer[Any]):
         enqueued = serializers.ChoiceField(list(STEPS))
 
     @extend_schema(request=None, responses=Enqueued, operation_id="threads_setup")
     def post(self, request: Request, org: str, thread_id: UUID, step: str) -> HttpResponseBase:
-        """Begin the step, and those behind it; a running server is ended first."""
+        """Run this step and those after it; a running server is stopped first."""
         place = _place(thread_of(request, org, thread_id))
         if step not in STEPS:
             raise UnknownStep
@@ -78,7 +78,7 @@ class StepApi(APIView):
 
 
 async def follow_sandbox(request: HttpRequest, org: str, thread_id: UUID) -> HttpResponseBase:
-    """``GET …/sandbox/events``: phases, logs and tasks of the thread's sandbox, as they come."""
+    """``GET …/sandbox/events``: phases, logs and tasks of the thread's sandbox, live."""
     try:
         refuse_to_show(request.headers)
         viewer, place = await database_pool.reads.run(_followed, request, org, thread_id)
@@ -98,7 +98,7 @@ def _place(thread: Thread) -> Place:
     """Return where the thread's sandbox is.
 
     Raises:
-        NotBegun: its first message will decide.
+        NotBegun: it has none yet; its first message decides.
     """
     if not thread.harness_id:
         raise NotBegun

@@ -1,4 +1,4 @@
-"""The JSON API of messages that wait for their turn."""
+"""The JSON API of waiting messages."""
 
 # mypy: disable-error-code="untyped-decorator"
 # (drf-spectacular has no types)
@@ -20,7 +20,7 @@ from threads.requests import Input, PartsField, checked, thread_of
 
 
 class Waiting(serializers.Serializer[Any]):
-    """A message that waits; its run answers it."""
+    """A waiting message, and the run that will answer it."""
 
     runId = serializers.UUIDField(source="pk")
     messageId = serializers.CharField(source="prompt.client_id")
@@ -39,14 +39,14 @@ REFUSALS = {
 
 
 class QueueApi(APIView):
-    """``…/threads/<id>/queue``: what waits."""
+    """``…/threads/<id>/queue``: the waiting messages."""
 
     class Queue(serializers.Serializer[Any]):
         queue = Waiting(many=True)
 
     @extend_schema(responses=Queue, operation_id="queue_list")
     def get(self, request: Request, org: str, thread_id: UUID) -> Response:
-        """The messages that wait, the next one first."""
+        """The waiting messages, the next one first."""
         waiting = selectors.list_queue(thread=thread_of(request, org, thread_id))
         return Response({"queue": Waiting(waiting, many=True).data})
 
@@ -60,17 +60,17 @@ class SteerApi(APIView):
             202: Waiting,
             **REFUSALS,
             409: OpenApiResponse(
-                description="`already_dispatched`, `cannot_steer` (the agent takes nothing in the"
-                " middle of its work) or `nothing_runs`"
+                description="`already_dispatched`, `cannot_steer` (the agent takes no messages"
+                " while it works) or `nothing_runs`"
             ),
         },
         operation_id="queue_steer",
     )
     def post(self, request: Request, org: str, thread_id: UUID, run_id: UUID) -> Response:
-        """Give it to the agent in the middle of its work. Safe to repeat.
+        """Give it to the agent while it works. Safe to repeat.
 
-        What becomes of it comes on the stream: `data-steer` in the answer, or, when the agent
-        could not take it, `data-steering` with `refused`, and it goes out in its turn.
+        The stream reports the outcome: `data-steer` in the answer, or, if the agent could not
+        take it, `data-steering` with `refused`, and the message goes out in its turn.
         """
         thread = thread_of(request, org, thread_id)
         run = services.steer_queued(thread=thread, run_id=run_id, by=signed_in(request))
@@ -78,21 +78,21 @@ class SteerApi(APIView):
 
 
 class QueuedApi(APIView):
-    """``…/threads/<id>/queue/<run>``: one message that waits."""
+    """``…/threads/<id>/queue/<run>``: one waiting message."""
 
     class QueuedChange(Input):
         parts = PartsField(required=False, allow_empty=False)
         before = serializers.UUIDField(
             required=False,
             allow_null=True,
-            help_text="The run before which it shall go; null: behind all others.",
+            help_text="The run to move it before; null: behind all others.",
         )
 
     @extend_schema(
         request=QueuedChange, responses={200: Waiting, **REFUSALS}, operation_id="queue_change"
     )
     def patch(self, request: Request, org: str, thread_id: UUID, run_id: UUID) -> Response:
-        """Give it other words, another place, or both. Safe to repeat."""
+        """Change its parts, its position in the queue, or both. Safe to repeat."""
         thread, by = thread_of(request, org, thread_id), signed_in(request)
         given = checked(self.QueuedChange, request)
         if not given:
@@ -105,7 +105,7 @@ class QueuedApi(APIView):
 
     @extend_schema(responses={204: None, **REFUSALS}, operation_id="queue_withdraw")
     def delete(self, request: Request, org: str, thread_id: UUID, run_id: UUID) -> Response:
-        """Take it back: it is never sent, and the thread shows it no more. Safe to repeat."""
+        """Withdraw it: it is never sent, and disappears from the thread. Safe to repeat."""
         thread = thread_of(request, org, thread_id)
         services.withdraw_queued(thread=thread, run_id=run_id, by=signed_in(request))
         return Response(status=204)

@@ -1,4 +1,4 @@
-"""What every address of the JSON API does with a request: whose thread, and is the body right."""
+"""What every endpoint of the JSON API does with a request: find the thread, check the body."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ class PageQuery(Input):
     page = serializers.CharField(
         default="",
         allow_blank=True,
-        help_text="`older` or `newer` of an answer. Left out: the newest.",
+        help_text="`older` or `newer` of a response. Left out: the newest.",
     )
 
 
 class Paged(serializers.Serializer[Any]):
-    """The pages beside this one."""
+    """The cursors of the adjacent pages."""
 
     older = serializers.CharField(
-        allow_null=True, help_text="Send it as `page` for the page before; null at the beginning."
+        allow_null=True, help_text="Send it as `page` for the older page; null at the beginning."
     )
     newer = serializers.CharField(
-        allow_null=True, help_text="Send it as `page` for the page behind; null at the end."
+        allow_null=True, help_text="Send it as `page` for the newer page; null at the end."
     )
 
 
@@ -65,24 +65,24 @@ def thread_of(request: Request, org: str, thread_id: UUID) -> Thread:
 
 
 def checked(kind: type[Input], request: Request) -> dict[str, Any]:
-    """Return the body as ``kind`` reads it.
+    """Return the body's fields, validated by ``kind``.
 
     Raises:
-        ValidationError: it is not as it should be.
+        ValidationError: the body is not valid.
     """
     return _checked(kind(data=request.data))
 
 
 def checked_query(kind: type[Input], request: Request) -> dict[str, Any]:
-    """Return what stands behind the address's question mark as ``kind`` reads it.
+    """Return the query parameters, validated by ``kind``.
 
     Raises:
-        ValidationError: it is not as it should be.
+        ValidationError: a parameter is not valid.
     """
     return _checked(kind(data=request.query_params))
 
 
-def _checked(given: Input) -> dict[str, Any]:
-    given.is_valid(raise_exception=True)
-    values: dict[str, Any] = given.validated_data
+def _checked(serializer: Input) -> dict[str, Any]:
+    serializer.is_valid(raise_exception=True)
+    values: dict[str, Any] = serializer.validated_data
     return values

@@ -1,4 +1,4 @@
-"""OpenAPI of the one address that is no DRF view: the stream."""
+"""The OpenAPI entry of the stream, the one endpoint that is not a DRF view."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ PATH = "/api/{org}/decopilot/threads/{thread_id}/stream"
 
 
 def add_stream(result: dict[str, Any], **context: Any) -> dict[str, Any]:
-    """Add the stream to the schema; drf-spectacular calls this when the rest is there."""
+    """Add the stream to the schema; drf-spectacular calls this after it has built the rest."""
     result["paths"][PATH] = {
         "get": {
             "operationId": "threads_stream",
             "description": (
                 "The thread's journal as Server-Sent Events: AI SDK UI message chunks, each "
-                "under its number. Ends only with `run`, after that run's `finish` chunk, with "
-                "`data: [DONE]`; that begins behind what a lost attempt has said."
+                "with its number as the id. With `run`, only that run's last attempt: the stream "
+                "ends after its `finish` chunk with `data: [DONE]`."
             ),
             "parameters": [
                 _parameter("org", "path", "string"),
                 _parameter("thread_id", "path", "string", format="uuid"),
-                _parameter("after", "query", "integer", about="Only events behind this number."),
+                _parameter("after", "query", "integer", about="Only events after this number."),
                 _parameter("run", "query", "string", format="uuid", about="Only this run."),
                 _parameter("Last-Event-ID", "header", "integer", about="As `after`."),
             ],
@@ -32,7 +32,7 @@ def add_stream(result: dict[str, Any], **context: Any) -> dict[str, Any]:
                     "content": {"text/event-stream": {"schema": {"type": "string"}}},
                 },
                 "404": {"description": "Unknown, or not the caller's."},
-                "410": {"description": "`cursor_too_old`: go on from the messages."},
+                "410": {"description": "`cursor_too_old`: read the messages, and continue there."},
             },
         }
     }

@@ -1,4 +1,4 @@
-"""Reading threads; every look-up of a person takes the viewer, who sees their own."""
+"""Reading threads; every selector for a person takes the viewer, who sees only their own."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from threads.models import Approval, ApprovalRule, Attachment, Event, Run, Threa
 from threads.reading.message_pages import page_of as page_of
 from threads.run import state as run_state
 
-DELETED_LIMIT = 200  # threads of the list of what was deleted
+DELETED_LIMIT = 200  # threads in the list of deleted ones
 BRANCH_LIMIT = 6  # branches that a new chat offers
-# A reader without a cursor still gets a run that ended this short a time ago.
+# A reader without a cursor still gets a run that ended at most so long ago.
 JUST_ENDED = timedelta(seconds=10)
 
 
@@ -43,7 +43,7 @@ def get_thread(*, viewer: User, org_slug: str, thread_id: UUID) -> Thread:
 
 
 def find_thread(*, viewer: User, thread_id: UUID) -> Thread | None:
-    """Return the viewer's thread, whatever organization it is in; one query."""
+    """Return the viewer's thread, in any organization; one query."""
     return summarised(visible(viewer)).filter(pk=thread_id).first()
 
 
@@ -53,8 +53,8 @@ def find_visible(*, viewer: User, thread_ids: Collection[UUID]) -> set[UUID]:
 
 
 def find_readable(pairs: Collection[tuple[int, UUID]]) -> set[tuple[int, UUID]]:
-    """Return those pairs of a person's and a thread's id where the person may read the thread;
-    one query, for all who follow threads."""
+    """Return those pairs of a person's and a thread's id where the person may read the thread; one
+    query for all open streams."""
     threads = Thread.objects.filter(
         pk__among={thread_id for _, thread_id in pairs},
         deleted_at=None,
@@ -75,17 +75,18 @@ def list_branches(*, viewer: User, agent: Agent) -> list[str]:
     """Return the branches of the viewer's newest threads with ``agent``, each once."""
     here = visible(viewer).filter(organization=agent.organization_id)
     threads = here.filter(agent=agent).exclude(branch="")
-    # A thread with a folder of its own has a key in the place of a branch.
+    # A thread with a folder of its own has a key instead of a branch.
     named = threads.exclude(branch__startswith="thread:").order_by("-updated_at")
     return list(dict.fromkeys(named.values_list("branch", flat=True)[:50]))[:BRANCH_LIMIT]
 
 
 def get_file(*, viewer: User, org_slug: str, file_id: UUID) -> Attachment:
-    """Return an attached file with its bytes: to who may read its thread, and before it is sent
-    to who attached it; one query.
+    """Return an attached file with its bytes; one query.
+
+    It is for the people who may read its thread, and until it is sent, for the one who attached it.
 
     Raises:
-        NotFound: there is none, or it is not for the viewer.
+        NotFound: there is none, or the viewer may not read it.
     """
     may_read = Q(thread__in=visible(viewer)) | Q(
         thread=None, owner=viewer, organization__memberships__user=viewer
@@ -99,7 +100,7 @@ def get_file(*, viewer: User, org_slug: str, file_id: UUID) -> Attachment:
 
 def visible(viewer: User) -> QuerySet[Thread]:
     """Return the threads that the viewer may read."""
-    # Who has left the organization has left its threads.
+    # A person who left the organization may no longer read its threads.
     return Thread.objects.filter(
         owner=viewer, deleted_at=None, organization__memberships__user=viewer
     )
@@ -108,7 +109,7 @@ def visible(viewer: User) -> QuerySet[Thread]:
 def summarised(threads: QuerySet[Thread]) -> QuerySet[Thread]:
     """Return these threads ready for ``thread_summary``."""
     runs = Run.objects.filter(thread=OuterRef("pk")).order_by()
-    # An index in the order of the ends gives the last one at once, however many there are.
+    # An index in the order of the ends finds the last one immediately, however many there are.
     finished = runs.filter(finished_at__isnull=False).exclude(state=run_state.STEERED)
     finished = finished.exclude(error_code=WITHDRAWN)
     active = _unfinished(runs).filter(state__in=run_state.ACTIVE)
@@ -122,15 +123,15 @@ def summarised(threads: QuerySet[Thread]) -> QuerySet[Thread]:
 
 
 def _unfinished(runs: QuerySet[Run]) -> QuerySet[Run]:
-    """Return those that have not ended, in terms of the index ``newest_ends``: among thousands
-    of a thread's runs it finds these few at once. SQLite uses no partial index whose condition
-    is a list, because it compares no bound values with it."""
+    """Return those that have not ended, in terms of the index ``newest_ends``, which finds these
+    few immediately among thousands of a thread's runs. SQLite does not use a partial index whose
+    condition is a list: it can't compare bound values with it."""
     return runs.filter(finished_at__isnull=True)
 
 
 def thread_summary(thread: Thread) -> dict[str, Any]:
-    """Return what lists and headers show of a thread that one of our selectors gave."""
-    row: Any = thread  # carries the annotations of _summarised
+    """Return a thread as lists and headers show it; it must come from one of our selectors."""
+    row: Any = thread  # has the annotations of ``summarised``
     return {
         "id": str(thread.pk),
         "title": str(thread),
@@ -157,12 +158,12 @@ def thread_summary(thread: Thread) -> dict[str, Any]:
 
 
 def _resting(code: str | None) -> dict[str, str] | None:
-    """Return why the run that is active can't be reached, in words; ``None``: it can."""
+    """Return why the active run can't be reached, in words; ``None`` if it can."""
     return {"code": code, "message": explain_rest(code)} if code else None
 
 
 def _abilities(thread: Thread) -> dict[str, Any]:
-    """Return what the catalog says of the thread's harness that pages must not promise wrongly."""
+    """Return the abilities of the thread's harness, by the catalog, that pages depend on."""
     kind = load_catalog().find(thread.harness_id)
     return {
         "steer": kind.steer if kind else "next",
@@ -178,20 +179,22 @@ def _machine(thread: Thread) -> dict[str, Any] | None:
 
 
 def list_queue(*, thread: Thread) -> list[Run]:
-    """Return the runs of ``thread`` that wait, with their prompts, the next one first."""
+    """Return the queued runs of ``thread`` with their prompts, the next one first."""
     queued = _unfinished(Run.objects.filter(thread=thread)).filter(state=run_state.QUEUED)
     return list(queued.select_related("prompt").order_by("position", "created_at"))
 
 
 def list_rules(*, thread: Thread) -> list[ApprovalRule]:
-    """Return what is allowed for good in ``thread``, the oldest first."""
+    """Return the approval rules of ``thread``, the oldest first."""
     return list(ApprovalRule.objects.filter(thread=thread))
 
 
 def list_open_questions(*, thread: Thread) -> list[Approval]:
-    """Return the questions of ``thread`` that nobody has answered, with their runs, the oldest
-    first; none of runs that plan, where nothing can be allowed beforehand, or that are told to
-    stop."""
+    """Return the unanswered questions of ``thread`` with their runs, the oldest first.
+
+    Leaves out those of runs that plan, where nothing can be allowed in advance, and of runs that
+    are being stopped.
+    """
     waiting = Approval.objects.filter(
         run__thread=thread,
         run__finished_at=None,
@@ -205,10 +208,10 @@ def list_open_questions(*, thread: Thread) -> list[Approval]:
 
 
 def list_events(*, thread_id: UUID, after: int, limit: int, size: int) -> list[EventRow]:
-    """Return the journal of a thread behind ``after``: ``limit`` rows, or ``size`` characters.
+    """Return the journal of a thread after ``after``: ``limit`` rows, or ``size`` characters.
 
-    The row that reaches ``size`` is the last one, so there is one however long it is.
-    Takes no viewer: who follows a thread has got it from ``get_thread``.
+    The row that reaches ``size`` is the last one, so even a longer row is returned. Takes no
+    viewer: the caller has checked the thread with ``get_thread``.
     """
     events = Event.objects.filter(thread_id=thread_id, seq__gt=after).order_by("seq")
     found: list[EventRow] = []
@@ -223,9 +226,9 @@ def list_events(*, thread_id: UUID, after: int, limit: int, size: int) -> list[E
 def start_of(*, thread: Thread, run_id: UUID | None = None, now: datetime | None = None) -> int:
     """Return the cursor for a reader that has none.
 
-    With ``run_id``: before that run's first event, or behind what its lost attempts have said,
-    which is not part of the answer. Else before the run that is going on, or that ended just
-    now; else at the journal's end.
+    With ``run_id``: before that run's first event, or after the events of its lost attempts, which
+    are not part of the answer. Otherwise before the active run, or one that has just ended;
+    otherwise at the journal's end.
 
     Raises:
         NotFound: the thread has no such run.
@@ -251,9 +254,9 @@ def start_of(*, thread: Thread, run_id: UUID | None = None, now: datetime | None
 
 
 def _restarted_at(run: Run) -> int | None:
-    """Return the number of the chunk behind which the run's last attempt begins."""
+    """Return the number of the chunk after which the run's last attempt starts."""
     if run.fence < 2:
         return None
-    begin = f'{{"type":"{RESTARTED}"'
-    found = Event.objects.filter(run=run, n=None, chunk__startswith=begin).order_by("-seq")
+    prefix = f'{{"type":"{RESTARTED}"'
+    found = Event.objects.filter(run=run, n=None, chunk__startswith=prefix).order_by("-seq")
     return found.values_list("seq", flat=True).first()

@@ -1,4 +1,4 @@
-"""Where a thread's runs go: its pins, or for the first message what is to be pinned."""
+"""Where a thread's runs execute: its pins, or for its first message, the pins to set."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ from threads.errors import (
 )
 from threads.models import Thread
 
-NO_SANDBOX = ""  # none so far: the next message looks again
+NO_SANDBOX = ""  # none yet: the next message chooses again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What the body of a message asks for; heard only while the thread is unlocked."""
+    """What the body of a message asks for; used only while the thread has no pins."""
 
     kind: str = ""
     harness_id: str = ""
@@ -57,7 +57,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pins:
-    """Where a thread runs, for good."""
+    """Where a thread runs, permanently."""
 
     sandbox_provider_kind: str
     harness_id: str
@@ -69,15 +69,15 @@ class Pins:
 
 
 def choose_pins(*, thread: Thread, wish: Wish, tier: str) -> tuple[Pins, str]:
-    """Return where the next run of ``thread``, at ``tier``, goes, and its executor.
+    """Return the pins and the executor of the next run of ``thread``, at ``tier``.
 
-    It goes where the thread is pinned, else as wished, else by default.
+    The thread's own pins come first, then the wish, then the defaults.
 
     Raises:
         LinkUnavailable: the machine is offline or lacks the capability.
         AgentHasNoFiles, FolderElsewhere: the agent can't work on that machine.
-        KindUnavailable, HarnessUnknown: nobody could run this.
-        NoProviderKey, NoModelAtTier: it would be Decopilot's, who has no model to ask.
+        KindUnavailable, HarnessUnknown: this server can't run it.
+        NoProviderKey, NoModelAtTier: Decopilot would run it, and has no model to ask.
     """
     # A thread without a branch has a folder of its own.
     branch = thread.branch or wish.branch or f"thread:{thread.pk}"
@@ -102,7 +102,7 @@ def choose_pins(*, thread: Thread, wish: Wish, tier: str) -> tuple[Pins, str]:
 
 
 def _check_model(keys: Keys, tier: str) -> None:
-    # A key that is deleted later still ends a message that waits, with ``no_model``.
+    # If the key is deleted later, a waiting message ends with ``no_model``.
     if not keys.has_any:
         raise NoProviderKey
     if not keys.answers_at(tier):
@@ -110,7 +110,7 @@ def _check_model(keys: Keys, tier: str) -> None:
 
 
 def _recorded(thread: Thread, branch: str) -> Mapping[str, VmEntry]:
-    """Return what is recorded of the branch, for a thread that is not pinned yet."""
+    """Return the recorded sandboxes of the branch, for a thread that is not pinned yet."""
     is_settled = bool(thread.sandbox_provider_kind)
     is_fresh = is_key(branch) and not thread.harness_id
     if is_settled or is_fresh:
@@ -125,10 +125,10 @@ def _kind(
     recorded: Mapping[str, VmEntry],
     harness_id: str,
 ) -> str:
-    """Return the kind of an unlocked thread's sandbox, by the resolver's precedence.
+    """Return the kind of sandbox for a thread without pins, by the resolver's precedence.
 
-    A machine that was named, a folder, and an agent program of a machine that is known stay
-    with the machine, also while it is away.
+    A named machine, a folder, or a program on a known machine decides for that machine, even
+    while it is offline.
     """
     harness = load_catalog().find(harness_id)
     is_local = harness is not None and harness.is_local and link is not None
@@ -143,12 +143,12 @@ def _kind(
     )
     is_nowhere = kind == REMOTE_USER and not (link and link.is_online)
     if is_nowhere and harness_id in LOOPS_IN_SERVER and not (wish.kind or names_machine):
-        return NO_SANDBOX  # it can answer, and looks for a machine when a tool needs one
+        return NO_SANDBOX  # it can answer, and chooses a machine when a tool needs one
     return kind
 
 
 def _harness(thread: Thread, wish: Wish, link: LinkView | None) -> str:
-    """Return who is to answer: as wished, or whom the page would show for nobody picked."""
+    """Return the harness: the wished one, or the one that the page shows without a choice."""
     agent, wished = thread.agent, load_catalog().find(wish.harness_id)
     if wished is not None:
         if wished.is_local and not agent.source.has_files:
@@ -163,8 +163,9 @@ def _harness(thread: Thread, wish: Wish, link: LinkView | None) -> str:
 
 
 def _link(thread: Thread, wish: Wish, recorded: VmEntry | None) -> LinkView | None:
-    """Return the machine: the pinned one, the wished one, the one that has the files, the one
-    that is online, any. Who begins elsewhere while the files are away begins without them."""
+    """Return the machine: the pinned one, the wished one, the one that has the files, an online
+    one, or any. A thread that starts while the machine with the files is offline starts without
+    them."""
     owner = thread.owner
     source = thread.agent.source
     chosen = thread.link_id or wish.link_id
@@ -197,7 +198,7 @@ def _resolve(kind: str, harness_id: str, link: LinkView | None, *, may_wait: boo
 
 
 def place_of(thread: Thread) -> Place:
-    """Return where the sandbox of a pinned thread is; its agent must be loaded."""
+    """Return the place of a pinned thread's sandbox; the thread's agent must be loaded."""
     return place_for(
         agent=thread.agent,
         user_id=thread.owner_id,

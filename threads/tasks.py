@@ -1,4 +1,4 @@
-"""What a Celery worker does for threads: the services of the same names."""
+"""The Celery tasks of threads; each calls the service of the same name."""
 
 # mypy: disable-error-code="untyped-decorator"
 # (Celery has no types)
@@ -13,13 +13,13 @@ from threads import services
 
 @shared_task(name="threads.end_stuck_runs")
 def end_stuck_runs() -> int:
-    """Fail the runs that have said nothing for too long. Running it twice does no harm."""
+    """Fail the runs that have been silent for too long. Running it twice does no harm."""
     return services.end_stuck_runs(now=timezone.now())
 
 
 @shared_task(name="threads.expire_queued_runs")
 def expire_queued_runs() -> int:
-    """End the queued runs whose machine did not come in time. Running it twice does no harm."""
+    """End the queued runs whose machine was not back in time. Running it twice does no harm."""
     return services.expire_queued_runs(now=timezone.now())
 
 
@@ -37,7 +37,7 @@ def prune_unsent() -> int:
 
 @shared_task(name="threads.purge_deleted")
 def purge_deleted() -> int:
-    """Remove deleted threads whose time is up, a limited number of batches of them.
+    """Remove a limited number of batches of the deleted threads whose time is up.
 
     Running it twice does no harm.
     """

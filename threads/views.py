@@ -1,4 +1,4 @@
-"""The chat's pages and the fragments that keep them fresh. Reads only: the API writes."""
+"""The chat's pages, and the fragments that update them. They only read: the API writes."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ from threads.models import Thread
 from threads.reading.page_cursors import ThreadCursor
 from threads.reading.thread_pages import list_busy, list_threads
 
-DEFAULT_AGENT = "default"  # who a new chat talks to
+DEFAULT_AGENT = "default"  # of a new chat
 
 
 @require_GET
 @login_required
 @never_cache
 def start(request: HttpRequest) -> HttpResponseBase:
-    """Send the person to their first organization."""
+    """Redirect the person to their first organization."""
     organizations = list_organizations(viewer=_viewer(request))
     if not organizations:
         return render(request, "threads/no_organization.html", status=403)
@@ -59,7 +59,7 @@ def start(request: HttpRequest) -> HttpResponseBase:
 @login_required
 @never_cache
 def home(request: HttpRequest, org: str) -> HttpResponse:
-    """A new chat: one composer, and with whom it is."""
+    """A new chat: a composer, and the agent it is for."""
     context = _context(request, org)
     agent, named = context["agent"], request.GET.get("typed") or request.GET.get("branch", "")
     branches = selectors.list_branches(viewer=_viewer(request), agent=agent)
@@ -77,7 +77,7 @@ def home(request: HttpRequest, org: str) -> HttpResponse:
 @login_required
 @never_cache
 def chat(request: HttpRequest, org: str, thread_id: UUID) -> HttpResponse:
-    """One thread with all that was said, and the cursor to follow on from."""
+    """One thread with its messages, and the cursor from which to follow it."""
     return render(request, "threads/chat.html", _context(request, org, thread_id, whole=True))
 
 
@@ -85,7 +85,7 @@ def chat(request: HttpRequest, org: str, thread_id: UUID) -> HttpResponse:
 @login_required
 @never_cache
 def live(request: HttpRequest, org: str) -> HttpResponse:
-    """What of an open page a change of threads or machines may alter."""
+    """The parts of an open page that show threads and machines, after one has changed."""
     context = _context(request, org, request.GET.get("thread", ""))
     return render(request, "_partials/live.html", context)
 
@@ -94,7 +94,7 @@ def live(request: HttpRequest, org: str) -> HttpResponse:
 @login_required
 @never_cache
 def older_threads(request: HttpRequest, org: str) -> HttpResponse:
-    """The next rows of the list, for a page that has those before them."""
+    """The next rows of the list of chats, for a page that has those before them."""
     organization = _organization(request, org)
     context = {"organization": organization, "thread": None, **_chats(request, organization)}
     return render(request, "_partials/older_threads.html", context)
@@ -104,7 +104,7 @@ def older_threads(request: HttpRequest, org: str) -> HttpResponse:
 @login_required
 @never_cache
 def popover(request: HttpRequest, org: str) -> HttpResponse:
-    """Who can be asked, alone: the pill and its popover, for an agent or an open thread."""
+    """The harness picker alone: the pill and its popover, for an agent or an open thread."""
     organization, thread = _place(request, org, request.GET.get("thread", ""))
     agent = _agent(request, organization, thread)
     context = {
@@ -118,9 +118,9 @@ def popover(request: HttpRequest, org: str) -> HttpResponse:
 @require_POST
 @login_required
 def choose(request: HttpRequest, org: str) -> HttpResponseBase:
-    """Keep what was picked in the popover by a browser without script, and go back.
+    """Store the choice made in the popover by a browser without script, and redirect back.
 
-    What is no pick is left out: the page shows what counts instead.
+    An invalid choice is left out; the page then shows the default.
     """
     _organization(request, org)
     back = request.POST.get("next", "")
@@ -154,7 +154,7 @@ def _organization(request: HttpRequest, org: str) -> Organization:
 
 
 def _as_uuid(text: str) -> UUID | None:
-    """Return the id that ``text`` is."""
+    """Return ``text`` as an id, or None."""
     try:
         return UUID(text)
     except ValueError:
@@ -164,8 +164,8 @@ def _as_uuid(text: str) -> UUID | None:
 def _place(
     request: HttpRequest, org: str, thread_id: UUID | str
 ) -> tuple[Organization, Thread | None]:
-    """Return the organization and, where one is named, the thread; what is not the viewer's is
-    not there."""
+    """Return the organization and, if one is named, the thread; not found unless both are the
+    viewer's."""
     organization = _organization(request, org)
     if not thread_id:
         return organization, None
@@ -180,7 +180,7 @@ def _place(
 
 
 def _agent(request: HttpRequest, organization: Organization, thread: Thread | None) -> Agent:
-    """Return the thread's agent, or who a new chat is to talk to (``?agent=``)."""
+    """Return the thread's agent, or the agent of a new chat (``?agent=``)."""
     if thread is not None:
         return thread.agent
     name = request.GET.get("agent") or DEFAULT_AGENT
@@ -211,7 +211,7 @@ def _chat(
 def _context(
     request: HttpRequest, org: str, thread_id: UUID | str = "", *, whole: bool = False
 ) -> dict[str, Any]:
-    """Return what ``shell.html`` needs; with ``whole`` also the messages of the thread."""
+    """Return the context of ``shell.html``; with ``whole`` also the messages of the thread."""
     viewer = _viewer(request)
     organization, thread = _place(request, org, thread_id)
     agent = _agent(request, organization, thread)
@@ -237,8 +237,8 @@ def _context(
 
 
 def _chats(request: HttpRequest, organization: Organization) -> dict[str, Any]:
-    """Return what the list shows: what is at work before the newest, or, from the address, what
-    was searched for (``?search=``) or comes behind a page (``?chats=``)."""
+    """Return the list of chats: the busy ones and the newest; or by the address, the results of a
+    search (``?search=``), or the page after a cursor (``?chats=``)."""
     viewer, search = _viewer(request), request.GET.get("search", "")[:200].strip()
     behind, down_to = _cursor(request, "chats"), _cursor(request, "upto")
     page = list_threads(
@@ -260,32 +260,32 @@ def _chats(request: HttpRequest, organization: Organization) -> dict[str, Any]:
 
 
 def _cursor(request: HttpRequest, name: str) -> ThreadCursor | None:
-    given = request.GET.get(name)
+    text = request.GET.get(name)
     try:
-        return ThreadCursor.parse(given) if given else None
+        return ThreadCursor.parse(text) if text else None
     except BadPageCursor as exc:
         raise BadRequest(str(exc)) from exc
 
 
 def _wanted(request: HttpRequest, agent: Agent, thread: Thread | None) -> Wanted:
-    """Return what was picked: in the address ("New chat with …", or by an open page), else as
-    this agent begins, else what this browser picked last."""
-    begins = "" if thread and thread.harness_id else agent.default_choice
+    """Return the choice: from the address ("New chat with …", or by an open page), else the
+    agent's default, else this browser's last one."""
+    default = "" if thread and thread.harness_id else agent.default_choice
     return Wanted(
-        choice=request.GET.get("choice") or begins or request.COOKIES.get("mesh_choice", ""),
+        choice=request.GET.get("choice") or default or request.COOKIES.get("mesh_choice", ""),
         link_id=request.GET.get("machine") or request.COOKIES.get("mesh_machine", ""),
     )
 
 
-def _with_query(address: str, **given: str) -> str:
-    """Return ``address`` with these parameters in the place of its own; empty ones are left."""
+def _with_query(address: str, **values: str) -> str:
+    """Return ``address`` with these parameters replaced or added; empty ones change nothing."""
     parts = urlsplit(address)
-    query = dict(parse_qsl(parts.query)) | {name: text for name, text in given.items() if text}
+    query = dict(parse_qsl(parts.query)) | {name: text for name, text in values.items() if text}
     return urlunsplit(parts._replace(query=urlencode(query, safe=":")))
 
 
 def _page_of(thread: Thread) -> dict[str, Any]:
-    """Return what an open thread is begun with: messages, cursor, queue and rules."""
+    """Return the first data of an open thread: messages, cursor, queue and rules."""
     return {
         "rules": rules_chunk(selectors.list_rules(thread=thread))["data"]["rules"],
         **selectors.page_of(thread, is_short=True),

@@ -345,7 +345,7 @@ def test_the_messages_come_with_a_cursor(post, client_of, ada, thread):
     assert page["cursor"] == thread.last_seq
 
 
-def test_stopping_a_queued_run_ends_it_at_once(post, client_of, ada, thread):
+def test_stopping_a_queued_run_ends_it_immediately(post, client_of, ada, thread):
     post(ada)
 
     answer = client_of(ada).post(reverse("cancel", args=["home", thread.pk]))

@@ -1,1 +1,1 @@
-"""Reading threads: live and in pages."""
+"""Reading threads: live, and in pages."""

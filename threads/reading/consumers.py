@@ -39,31 +39,31 @@ PIECE: Final = 32 * 1024
 
 
 class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
-    """One tab. What it follows is its own list of threads; each is a task over ``follow``."""
+    """One browser tab. It follows any number of threads; each is a task that reads ``follow``."""
 
-    # It subscribes to threads.reading.notifications: a channel of its own would be one more Redis
-    # subscription, without which no page could connect.
+    # It subscribes to threads.reading.notifications: with a channel layer of its own, no page could
+    # connect while Redis is down.
     channel_layer_alias = None
 
     def __init__(self) -> None:
         super().__init__()
         self.tasks: dict[UUID, asyncio.Task[None]] = {}
         self.beside: list[asyncio.Task[None]] = []
-        self.watched = ExitStack()  # the rights that it stands on
-        self.has_left = False  # found out by a send, before the server tells
-        self.takes_pieces = False  # as the page says; older ones take whole messages only
-        self.in_pieces = 0  # messages that were sent so
+        self.watched = ExitStack()  # the rights that the connection depends on
+        self.has_left = False  # a send has failed, before the server reports the disconnect
+        self.takes_pieces = False  # the page says so; older pages take whole messages only
+        self.in_pieces = 0  # number of messages that were sent in pieces
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
             await super().__call__(scope, receive, send)
-        finally:  # also when a frame of the page met a bug, or a database that is away
+        finally:  # also after a bug, or while the database is unavailable
             await self.stop()
 
     async def connect(self) -> None:
         self.user = self.scope.get("user")
         await self.accept()
-        # Refused after it was accepted: a browser shows the code only then.
+        # Refuse after accepting: otherwise a browser does not see the code.
         if not isinstance(self.user, User) or not self.user.is_active:
             await self.close(code=NOT_SIGNED_IN)
             return
@@ -71,11 +71,11 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         self.viewer = Viewer(self.user, credential_of(self.user, sign_in=None, session=session))
         self.held = self.watched.enter_context(hold(self.viewer.signed_in))
         await self.say({"type": "hello", "version": settings.MESH_VERSION})
-        for work in (self.tell_news(self.user), self.look_after_rights()):
+        for work in (self.send_news(self.user), self.watch_rights()):
             self.beside.append(asyncio.create_task(work))
 
     async def stop(self) -> None:
-        """Let go of everything that is followed."""
+        """Stop following everything."""
         tasks = [*self.beside, *self.tasks.values()]
         for task in tasks:
             task.cancel()
@@ -95,7 +95,7 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
             case "ping":
                 await self.say({"type": "pong"})
             case _:
-                pass  # a newer page may say more than we know
+                pass  # a newer page may send types that we don't know
 
     async def start(self, frame: dict[str, Any]) -> None:
         """Follow a thread of the viewer's from the number that the page has."""
@@ -110,7 +110,7 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
             return
         thread = await database_pool.reads.run(_find, self.user, thread_id)
         if thread is None:
-            await self.refuse(thread_id, "not_found", "There is no such thing here.")
+            await self.refuse(thread_id, "not_found", NotFound.text)
             return
         if after < thread.pruned_seq:
             await self.refuse(thread_id, CursorTooOld.code, CursorTooOld.hint)
@@ -138,12 +138,12 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         except Exception:
             if self.has_left:
                 return
-            logger.exception("A page's thread could not be followed.")
+            logger.exception("thread %s: following it for a page failed; refusing it", thread_id)
             await self.refuse(thread_id, "internal_error", "Something went wrong on the server.")
             self.tasks.pop(thread_id, None)
 
-    async def look_after_rights(self) -> None:
-        """Close what the viewer may follow no more: signed out, shut out, or no longer a member."""
+    async def watch_rights(self) -> None:
+        """Drop what the viewer may no longer follow: they signed out, or lost access."""
         while True:
             lost = await self.held.wait()
             if self.viewer.signed_in in lost:
@@ -155,7 +155,7 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
             await self.hide(hidden)
 
     async def drop_hidden(self) -> None:
-        """Follow no longer what the viewer may not read any more."""
+        """Drop the threads that the viewer may no longer read."""
         followed = set(self.tasks)
         if followed:
             await self.hide(
@@ -167,36 +167,36 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
             self.drop(thread_id)
             await self.refuse(thread_id, NotFound.code, NotFound.text)
 
-    async def tell_news(self, user: User) -> None:
-        """Tell the page of the viewer's threads and machines whenever one changes."""
+    async def send_news(self, user: User) -> None:
+        """Send the page each change of the viewer's threads and machines."""
         try:
             await self.pass_on_news(user)
         except Exception:
             if self.has_left:
                 return
-            # The page comes back, and asks for everything anew.
-            logger.exception("A page could not be told the news.")
+            # The page reconnects, and reads everything again.
+            logger.exception("user %s: sending changes to a page failed; closing it", user.pk)
             await self.close(code=SERVER_ERROR)
 
     async def pass_on_news(self, user: User) -> None:
         with notifications.subscribe(notifications.of_person(user.pk)) as subscriber:
-            await self.tell_links(user)  # a page that was away has missed the changes
+            await self.send_links(user)  # a page that was disconnected has missed the changes
             while True:
                 news = set(await subscriber.wait(60.0))
                 for kind, thread_id in news:
                     if kind == "thread":
-                        await self.tell_thread(user, UUID(thread_id))
+                        await self.send_thread(user, UUID(thread_id))
                     elif kind == "links":
-                        await self.tell_links(user)
+                        await self.send_links(user)
 
-    async def tell_thread(self, user: User, thread_id: UUID) -> None:
+    async def send_thread(self, user: User, thread_id: UUID) -> None:
         summary = await database_pool.reads.run(_summary, user, thread_id)
         if summary is not None:
             await self.say({"type": "thread", "thread": summary})
         elif thread_id in self.tasks:
             await self.drop_hidden()
 
-    async def tell_links(self, user: User) -> None:
+    async def send_links(self, user: User) -> None:
         views = await database_pool.reads.run(list_links, viewer=user)
         await self.say({"type": "links", "links": [link_as_json(view) for view in views]})
 
@@ -210,10 +210,10 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         await self.say_text(json.dumps(frame))
 
     async def say_text(self, text: str) -> None:
-        """Send a message, in pieces where the page takes them; others may come in between.
+        """Send a message, in pieces if the page takes them; other messages may come in between.
 
-        A page that is slow is waited for. The server's protocol breaks off the connection of one
-        that takes nothing (``mesh/websocket_protocol.py``).
+        Waits for a slow page. The server's protocol closes the connection of a page that takes
+        nothing (``mesh/websocket_protocol.py``).
         """
         if not self.takes_pieces or len(text) <= PIECE:
             await self.say_whole(text)
@@ -227,7 +227,7 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
     async def say_whole(self, text: str) -> None:
         try:
             await self.send(text_data=text)
-        except OSError:  # so ASGI's servers say that nobody is there any more
+        except OSError:  # ASGI servers raise it once the page has disconnected
             self.has_left = True
             raise
 
@@ -259,7 +259,7 @@ def _summary(user: User, thread_id: UUID) -> dict[str, Any] | None:
 
 
 def _events_frame(thread_id: UUID, rows: list[EventRow]) -> str:
-    """Return the frame for ``rows``; the chunks are JSON already and are not parsed for it."""
+    """Return the frame for ``rows``, without parsing the chunks: they are JSON already."""
     events = ",".join(
         f'{{"seq":{row.seq},"runId":{_quoted(row.run_id)},"chunk":{row.text}}}' for row in rows
     )

@@ -1,9 +1,9 @@
-"""Reading a conversation in pages, from its newest messages on.
+"""Reading a conversation in pages, the newest messages first.
 
-A page holds whole turns: a person's message and, behind it, the answer, whatever was sent
-meanwhile. Turns stand in the order of their runs' ``position``. Only runs that wait exchange
-their positions, and those are all on the first page, so no turn moves from one page to another.
-A page costs the same whether the thread has ten turns or ten thousand.
+A page contains whole turns: a person's message directly followed by its answer. Turns are in the
+order of their runs' ``position``. Only waiting runs exchange their positions, and those are all on
+the first page, so no turn moves from one page to another. A page costs the same whether the thread
+has ten turns or ten thousand.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from threads.models import Event, Message, Run, Thread
 from threads.reading.page_cursors import MessageCursor
 from threads.run import state as run_state
 
-TURNS: Final = 30  # of a page that nobody gave another limit
+TURNS: Final = 30  # of a page, unless the reader asks for another limit
 MOST_TURNS: Final = 100
 SIZE: Final = 512 * 1024  # characters of a page's parts; the turn that reaches them is the last
 MOST_WAITING: Final = 100  # ``services.messages`` lets no more wait in a thread
@@ -36,7 +36,7 @@ MOST_WAITING: Final = 100  # ``services.messages`` lets no more wait in a thread
 
 @dataclass(frozen=True, slots=True)
 class _Turns:
-    """The runs of a page, the oldest first, and behind which positions its neighbours begin."""
+    """The runs of a page, the oldest first, and the positions from which its neighbours start."""
 
     runs: list[Run]
     oldest: int | None
@@ -58,12 +58,12 @@ def page_of(
 ) -> dict[str, Any]:
     """Return a page of ``thread``, and the cursor from which to follow its journal.
 
-    Both belong to one moment: an answer that came into the journal after the cursor, or is not
-    finished, is the fold of its run's events up to the cursor. What was withdrawn is left out,
-    and what was handed over stands in the answer it was handed to. ``queue`` names what waits,
-    the next one first. ``older`` and ``newer`` are the cursors of the pages beside this one,
-    None at the thread's ends. With ``is_short``, long outputs of stored answers are cut
-    (``core/shorten.py``). Five queries.
+    Both describe the same moment: an answer that was stored after the cursor, or is not finished,
+    is the fold of its run's events up to the cursor. Withdrawn messages are left out; steers are
+    part of the answer that they were handed over to. ``queue`` lists the waiting messages, the
+    next one first. ``older`` and ``newer`` are the cursors of the adjacent pages, None at the
+    thread's ends. With ``is_short``, long outputs of stored answers are cut (``core/shorten.py``).
+    Five queries.
     """
     cursor = Thread.objects.values_list("last_seq", flat=True).get(pk=thread.pk)
     turns = _turns(thread, behind, limit)
@@ -96,7 +96,7 @@ def _short(answer: dict[str, Any], thread: Thread) -> dict[str, Any]:
 
 
 def get_part(thread: Thread, *, message_id: UUID, call_id: str) -> dict[str, Any]:
-    """Return the part of a stored answer that shows this call of a tool, whole.
+    """Return the part of a stored answer with this tool call, uncut.
 
     Raises:
         NotFound: the thread has no such answer, or the answer no such call.
@@ -142,7 +142,7 @@ def _turns(thread: Thread, behind: MessageCursor | None, limit: int) -> _Turns:
     runs = _shown(thread)
     if behind is None:
         newest = list(runs.order_by("-position")[: limit + MOST_WAITING + 1])
-        # What waits stands above the composer, so it is always known there.
+        # The page shows waiting messages above the composer, so it needs all of them.
         waiting = [run for run in newest if run.state == run_state.QUEUED]
         others = [run for run in newest if run.state != run_state.QUEUED]
         taken = _within(others, limit)
@@ -164,7 +164,7 @@ def _turns(thread: Thread, behind: MessageCursor | None, limit: int) -> _Turns:
 
 
 def _within(runs: list[Run], limit: int) -> list[Run]:
-    """Return as many of the runs, from the first on, as a page takes; at least one."""
+    """Return the first runs, as many as fit on a page; at least one."""
     runs = runs[:limit]
     sizes = dict(
         Message.objects.filter(pk__in=_ids(runs))
@@ -173,12 +173,12 @@ def _within(runs: list[Run], limit: int) -> list[Run]:
         .values_list("pk", "size")
     )
     taken: list[Run] = []
-    room = SIZE
+    left = SIZE
     for run in runs:
-        if taken and room <= 0:
+        if taken and left <= 0:
             break
         taken.append(run)
-        room -= sizes.get(run.prompt_id, 0) + sizes.get(run.pk, 0)
+        left -= sizes.get(run.prompt_id, 0) + sizes.get(run.pk, 0)
     return taken
 
 
@@ -188,7 +188,7 @@ def _ids(runs: Iterable[Run]) -> list[UUID]:
 
 
 def _waiting(run: Run, prompt: Message) -> dict[str, Any]:
-    """Return a run that waits, with the reason that its readers were told, if any."""
+    """Return the queue entry of a waiting run, with the reason that its readers got, if any."""
     waiting = {"runId": str(run.pk), "messageId": prompt.client_id}
     if run.error_code:
         waiting["code"], waiting["message"] = run.error_code, explain(run.error_code)[0]
@@ -196,7 +196,7 @@ def _waiting(run: Run, prompt: Message) -> dict[str, Any]:
 
 
 def _answers_so_far(runs: list[Run], cursor: int) -> tuple[dict[UUID, dict[str, Any]], set[UUID]]:
-    """Return the answers in the making, and the runs that wait, as readers were told."""
+    """Return the unfinished answers, and the waiting runs, as in the journal at ``cursor``."""
     events = Event.objects.filter(run__in=runs, seq__lte=cursor).order_by("seq")
     chunks: dict[UUID, list[dict[str, Any]]] = {run.pk: [] for run in runs}
     for row in as_rows(events):
@@ -205,7 +205,7 @@ def _answers_so_far(runs: list[Run], cursor: int) -> tuple[dict[UUID, dict[str, 
     answers: dict[UUID, dict[str, Any]] = {}
     waiting: set[UUID] = set()
     for run in runs:
-        state = _state_told(chunks[run.pk]) or run.state  # its events may be pruned
+        state = _last_state(chunks[run.pk]) or run.state  # its events may be pruned
         if state == run_state.QUEUED:
             waiting.add(run.pk)
         folded = fold(chunks[run.pk])
@@ -225,7 +225,7 @@ def _answers_so_far(runs: list[Run], cursor: int) -> tuple[dict[UUID, dict[str, 
     return answers, waiting
 
 
-def _state_told(chunks: Iterable[dict[str, Any]]) -> str | None:
-    """Return the state that the run's readers were told last."""
-    told = [c["data"]["state"] for c in chunks if c.get("type") == "data-run-status"]
-    return str(told[-1]) if told else None
+def _last_state(chunks: Iterable[dict[str, Any]]) -> str | None:
+    """Return the newest state of the run in its ``chunks``."""
+    states = [c["data"]["state"] for c in chunks if c.get("type") == "data-run-status"]
+    return str(states[-1]) if states else None

@@ -1,7 +1,7 @@
-"""The cursors of paged lists: the row a page begins behind, and which way it goes, as a text.
+"""The cursors of paged lists: the row after which a page starts, and the direction, as text.
 
-A cursor names a row by its sort key, not by its number in the list, so rows that come and go
-between two pages move nothing. Programs hand it back as they got it; nobody else reads it.
+A cursor names a row by its sort key, not by its number in the list, so rows that are added or
+removed between two pages don't shift the next page. To programs a cursor is opaque.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from uuid import UUID
 
 from threads.errors import BadPageCursor
 
-LONGEST: Final = 200  # characters
-_LARGEST: Final = 2**53  # of a number in a key: it fits every database and every browser
+MAX_LENGTH: Final = 200  # characters
+_LARGEST: Final = 2**53  # number in a key: it fits every database and every browser
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class MessageCursor:
-    """A page of messages begins behind the run with this ``position``."""
+    """A page of messages starts after the run with this ``position``."""
 
     position: int
     is_newer: bool = False
@@ -34,10 +34,10 @@ class MessageCursor:
 
     @classmethod
     def parse(cls, text: str) -> MessageCursor:
-        """Return the cursor that ``text`` is.
+        """Return the cursor in ``text``.
 
         Raises:
-            BadPageCursor: no list of messages gave it out.
+            BadPageCursor: it is not from a list of messages.
         """
         match _decode(text):
             case ["m", 0 | 1 as is_newer, int(position)] if _fits(position):
@@ -47,7 +47,7 @@ class MessageCursor:
 
 @dataclass(frozen=True, slots=True)
 class ThreadCursor:
-    """A page of threads begins behind the thread that was changed ``at`` this moment."""
+    """A page of threads starts after the thread that was changed ``at`` this moment."""
 
     at: datetime
     thread_id: UUID
@@ -59,10 +59,10 @@ class ThreadCursor:
 
     @classmethod
     def parse(cls, text: str) -> ThreadCursor:
-        """Return the cursor that ``text`` is.
+        """Return the cursor in ``text``.
 
         Raises:
-            BadPageCursor: no list of threads gave it out.
+            BadPageCursor: it is not from a list of threads.
         """
         match _decode(text):
             case ["t", 0 | 1 as is_newer, int(at), str(key)] if _fits(at) and _is_hex(key):
@@ -84,7 +84,7 @@ def _encode(value: list[Any]) -> str:
 
 
 def _decode(text: str) -> Any:
-    if len(text) > LONGEST or not text.isascii():
+    if len(text) > MAX_LENGTH or not text.isascii():
         raise BadPageCursor
     try:
         packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

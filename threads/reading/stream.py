@@ -30,15 +30,15 @@ PING_EVERY: Final = 15.0  # seconds
 HEADERS: Final = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",
-    # Keeps nginx and its kind from collecting the stream before they pass it on.
+    # Keeps nginx and other proxies from buffering the stream.
     "X-Accel-Buffering": "no",
     "x-vercel-ai-ui-message-stream": "v1",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a reader is to get: the thread behind a number, or one run of it to its end."""
+class Reading:
+    """A reader's request: the thread's events after a number, or those of one run to its end."""
 
     thread_id: UUID
     after: int
@@ -48,83 +48,83 @@ class Wanted:
 
 
 async def follow_thread(request: HttpRequest, org: str, thread_id: UUID) -> HttpResponseBase:
-    """``GET …/stream``: what is behind ``Last-Event-ID`` (or ``?after=``), then what comes.
+    """``GET …/stream``: the events after ``Last-Event-ID`` (or ``?after=``), then new ones.
 
-    Without a number: the run that goes on, or ended just now, from its start. ``?run=`` sends
+    Without a number: the active run, or one that has just ended, from its start. ``?run=`` sends
     one run only, from its start, and ends after it with ``[DONE]``.
     """
     try:
         if request.method != "GET":
             raise MethodNotAllowed
-        wanted = await database_pool.reads.run(_wanted, request, org, thread_id)
+        reading = await database_pool.reads.run(_reading, request, org, thread_id)
     except AppError as exc:
         return JsonResponse(exc.body(), status=exc.status)
-    return Stream(events(wanted), headers=HEADERS)
+    return Stream(events(reading), headers=HEADERS)
 
 
-def _wanted(request: HttpRequest, org: str, thread_id: UUID) -> Wanted:
+def _reading(request: HttpRequest, org: str, thread_id: UUID) -> Reading:
     viewer = viewer_of(request)
     thread = selectors.get_thread(viewer=viewer.user, org_slug=org, thread_id=thread_id)
     run_id = _run_id(request.GET.get("run"))
-    given = _cursor(request.headers.get("Last-Event-ID") or request.GET.get("after"))
+    cursor = _cursor(request.headers.get("Last-Event-ID") or request.GET.get("after"))
     start = selectors.start_of(thread=thread, run_id=run_id)
-    # Who is ahead of the journal (it was restored from a copy) goes on at its end.
-    after = start if given is None else min(given, thread.last_seq)
+    # A reader ahead of the journal (the database was restored) continues at the journal's end.
+    after = start if cursor is None else min(cursor, thread.last_seq)
     if after < thread.pruned_seq:
         raise CursorTooOld
     if run_id is None:
-        return Wanted(thread.pk, after, viewer)
+        return Reading(thread.pk, after, viewer)
     run = Run.objects.select_related("answer", "prompt").get(pk=run_id)
-    # Its first event is its message's. Of a run that another waited for, only these may be gone.
-    is_cut = given is None and run.prompt.seq <= thread.pruned_seq
+    # Its first event is its message's. If another run waited for it, only that may be pruned.
+    is_cut = cursor is None and run.prompt.seq <= thread.pruned_seq
     if run.answer is not None and (is_cut or run.answer.seq <= thread.pruned_seq):
         raise CursorTooOld("The run's events were removed; its answer is stored.")
     is_over = run.state in run_state.FINISHED and (run.answer is None or run.answer.seq <= after)
-    return Wanted(thread.pk, after, viewer, run_id, is_over)
+    return Reading(thread.pk, after, viewer, run_id, is_over)
 
 
-def _cursor(given: str | None) -> int | None:
-    if not given:
+def _cursor(text: str | None) -> int | None:
+    if not text:
         return None
-    if not given.isascii() or not given.isdecimal() or len(given) > 18:
+    if not text.isascii() or not text.isdecimal() or len(text) > 18:
         raise BadCursor
-    return int(given)
+    return int(text)
 
 
-def _run_id(given: str | None) -> UUID | None:
-    if not given:
+def _run_id(text: str | None) -> UUID | None:
+    if not text:
         return None
     try:
-        return UUID(given)
+        return UUID(text)
     except ValueError as exc:
         raise BadRunId from exc
 
 
-async def events(wanted: Wanted) -> AsyncGenerator[bytes, None]:
-    """Yield the bytes of the stream; the first at once, so that headers leave."""
+async def events(reading: Reading) -> AsyncGenerator[bytes, None]:
+    """Yield the bytes of the stream; the first immediately, so that the headers are sent."""
     yield b": welcome\n\n"
-    if wanted.is_over:
+    if reading.is_over:
         yield b"data: [DONE]\n\n"
         return
-    batches = follow(wanted.thread_id, wanted.after)
-    viewer = wanted.viewer
-    rights = (viewer.signed_in, viewer.reads(wanted.thread_id))
+    batches = follow(reading.thread_id, reading.after)
+    viewer = reading.viewer
+    rights = (viewer.signed_in, viewer.reads(reading.thread_id))
     try:
         async with aclosing(pieces_while_held(batches, *rights)) as held:
-            async for piece in _told(wanted, held):
+            async for piece in _pieces(reading, held):
                 yield piece
     except RightLost as exc:
-        # Who comes back is told with a status.
+        # The status has been sent; the reader's next request gets one.
         refusal = Unauthorized() if viewer.signed_in in exc.lost else NotFound()
         yield f"data: {json.dumps(_error_chunk(refusal))}\n\n".encode()
 
 
-async def _told(
-    wanted: Wanted, batches: AsyncGenerator[list[EventRow], None]
+async def _pieces(
+    reading: Reading, batches: AsyncGenerator[list[EventRow], None]
 ) -> AsyncGenerator[bytes, None]:
     last_sent = time.monotonic()
     async for batch in batches:
-        rows = [row for row in batch if wanted.run_id in (None, row.run_id)]
+        rows = [row for row in batch if reading.run_id in (None, row.run_id)]
         if rows:
             yield b"".join(map(_frame, rows))
             await _note_shown(rows)
@@ -133,7 +133,7 @@ async def _told(
         else:
             continue
         last_sent = time.monotonic()
-        if wanted.run_id is not None and any(map(is_finish, rows)):
+        if reading.run_id is not None and any(map(is_finish, rows)):
             yield b"data: [DONE]\n\n"
             return
 
@@ -152,7 +152,7 @@ def is_finish(row: EventRow) -> bool:
 
 
 async def _note_shown(rows: list[EventRow]) -> None:
-    """Stamp a tool's question as shown, once its reader was sent it."""
+    """Mark a tool's question as shown, once it was sent to a reader."""
     for row in rows:
         if '"tool-approval-request"' in row.text:
             await database_pool.writes.run(services.mark_shown, thread_id=row.thread_id)

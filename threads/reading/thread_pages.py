@@ -1,4 +1,4 @@
-"""The viewer's threads in pages: what lists show, newest first, and what a search finds."""
+"""The viewer's threads in pages, the newest first, for lists and searches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from threads.reading.page_cursors import ThreadCursor
 from threads.run import state as run_state
 from threads.selectors import summarised, visible
 
-THREADS: Final = 50  # of a page that nobody gave another limit
+THREADS: Final = 50  # of a page, unless the reader asks for another limit
 MOST_THREADS: Final = 200
 MOST_BUSY: Final = 100  # threads at work that a page shows before the others
 MOST_WORDS: Final = 10  # of a search
@@ -23,10 +23,10 @@ MOST_WORDS: Final = 10  # of a search
 
 @dataclass(frozen=True, slots=True)
 class ThreadPage:
-    """Threads, the newest first, each ready for ``thread_summary``, and the pages beside them.
+    """Threads, the newest first, each ready for ``thread_summary``, and the adjacent pages.
 
-    ``older`` is None at the list's end. ``newer`` is None for an empty list only: threads that
-    come later, or change, are found behind it.
+    ``older`` is None at the list's end. ``newer`` is None for an empty list only: it leads to
+    threads that are added or change later.
     """
 
     threads: list[Thread]
@@ -45,17 +45,17 @@ def list_threads(
 ) -> ThreadPage:
     """Return a page of the viewer's threads whose titles have all words of ``search``; one query.
 
-    A thread that is changed goes to the list's beginning. Whoever goes on to older pages meets
-    each thread once at most, and behind the first page's ``newer`` what went past them.
-    ``down_to`` asks again for a first page: for as many threads as have come into it since,
-    unless these are more than ``MOST_THREADS``.
+    A thread that changes moves to the top of the list. A reader that continues with older pages
+    gets each thread at most once, and finds those that moved past it through the first page's
+    ``newer``. ``down_to`` reads a first page again, extended by the threads that have moved into
+    it since, unless these are more than ``MOST_THREADS``.
     """
     threads = summarised(visible(viewer)).filter(organization=organization)
     for word in search.split()[:MOST_WORDS]:
         threads = threads.filter(_has_in_title(word))
     if behind is not None and behind.is_newer:
         later = Q(updated_at__gt=behind.at) | Q(updated_at=behind.at, pk__gt=behind.thread_id)
-        # The first condition alone is what an index can begin at.
+        # An index can use the last condition only.
         found = threads.filter(later, updated_at__gte=behind.at).order_by("updated_at", "pk")
         rows = list(found[:limit])[::-1]
         return ThreadPage(rows, _cursor(rows[-1:]), _cursor(rows[:1], is_newer=True) or str(behind))
@@ -78,14 +78,14 @@ def _cursor(row: list[Thread], *, is_newer: bool = False) -> str | None:
 
 
 def _has_in_title(word: str) -> Q:
-    # LIKE of SQLite knows capitals of ASCII only; its REGEXP is Python's.
+    # SQLite's LIKE ignores case for ASCII only; its REGEXP is Python's.
     on_sqlite = connection.vendor == "sqlite"
     found = Q(title__iregex=re.escape(word)) if on_sqlite else Q(title__icontains=word)
     return found | Q(title="") if word.lower() in UNTITLED.lower() else found
 
 
 def list_busy(*, viewer: User, organization: Organization) -> list[Thread]:
-    """Return the viewer's threads in which a run waits or works, the newest first; one query."""
+    """Return the viewer's threads with a queued or active run, the newest first; one query."""
     open_runs = Run.objects.filter(thread__owner=viewer, state__in=run_state.UNFINISHED).order_by()
     threads = summarised(visible(viewer)).filter(
         organization=organization, pk__in=open_runs.values("thread_id")

@@ -1,4 +1,4 @@
-"""Who reads a stream, and by which rights: it outlives a sign-in and a membership."""
+"""The person who reads a stream, and the rights that it needs: a stream may outlive them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from threads import selectors
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """A person, and what they showed: a token, or a browser's session."""
+    """A person, and their credential: a token, or a browser's session."""
 
     user: User
     credential: Credential
 
     @property
     def signed_in(self) -> Right:
-        """The right to be here at all."""
+        """The right that lasts as long as the credential."""
         return Right(find_good, self.credential)
 
     def reads(self, thread_id: UUID) -> Right:
@@ -38,11 +38,11 @@ class Viewer:
 
 
 def viewer_of(request: HttpRequest) -> Viewer:
-    """Return who asks.
+    """Return the viewer who sent the request.
 
     Raises:
-        Unauthorized: nobody we know.
-        PersonsOnly: a machine's token.
+        Unauthorized: the request has no valid credential.
+        PersonsOnly: it has a machine's token.
     """
     token = bearer(request.headers.get("Authorization", ""))
     found = find_persons_sign_in(token) if token else None

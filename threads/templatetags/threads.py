@@ -1,4 +1,4 @@
-"""What templates say of threads: in which group of the list each stands."""
+"""Template filters of threads: the groups of the list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django import template
 register = template.Library()
 
 
-# Whatever asks for the person comes first; an idle thread is as done as a completed one.
+# Threads that wait for the person come first; an idle thread is as done as a completed one.
 _GROUPS = (
     ("needs", "Needs you", ("requires_action",)),
     ("running", "Running", ("queued", "running")),
@@ -30,7 +30,7 @@ class Group:
 
 @register.filter
 def grouped(threads: Iterable[dict[str, Any]]) -> list[Group]:
-    """Return thread summaries in their groups, in the given order; empty groups are left out."""
+    """Return thread summaries in their groups, each in the same order, without empty groups."""
     found = {key: Group(key, title, []) for key, title, _ in _GROUPS}
     key_of = {status: key for key, _, statuses in _GROUPS for status in statuses}
     for thread in threads:

@@ -140,7 +140,7 @@ async def test_a_page_from_before_old_events_were_removed_is_told_so(ada, thread
     assert (error["thread"], error["code"]) == (str(thread.pk), "cursor_too_old")
 
 
-async def test_a_page_is_told_at_once_what_it_may_have_missed(ada, thread, say):
+async def test_a_page_is_sent_immediately_what_it_may_have_missed(ada, thread, say):
     await sync_to_async(say)("hi")
     async with page_of(ada) as page:
         await page.connect()
@@ -163,7 +163,7 @@ async def test_follows_several_threads_at_once(ada, org, agent, thread, say):
     assert heard == {str(thread.pk), str(other.pk)}
 
 
-async def test_following_again_goes_on_from_the_new_number(ada, thread, say):
+async def test_following_again_continues_from_the_new_number(ada, thread, say):
     await sync_to_async(say)("hi")
     async with page_of(ada) as page:
         await page.connect()
@@ -463,4 +463,4 @@ async def test_a_page_that_has_left_is_no_failure(ada, thread, say, monkeypatch,
         await says(page, type="follow", thread=str(thread.pk), after=0)
         await asyncio.wait_for(is_gone.wait(), 10)
 
-    assert "could not be followed" not in caplog.text
+    assert "following it for a page failed" not in caplog.text

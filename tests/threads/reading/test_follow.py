@@ -1,4 +1,4 @@
-"""Following a journal: no gap and no repeat, whatever happens to the bells."""
+"""Following a journal: no gap and no repeat, whatever happens to the notifications."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_rows_are_read_while_large_answers_are_folded(thread, closing):
 
 @pytest.mark.django_db(transaction=True)
 async def test_more_than_one_page_of_rows(thread, closing, monkeypatch):
-    monkeypatch.setattr(follow, "AT_ONCE", 10)
+    monkeypatch.setattr(follow, "BATCH", 10)
     await sync_to_async(append)(thread, 35)
     stream = follow.follow(thread.pk, 0)
 
@@ -85,7 +85,7 @@ async def test_long_events_come_in_batches_that_a_slow_reader_gets_through(threa
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_a_lost_bell_is_made_up_for(thread, closing):
+async def test_a_lost_notification_is_made_up_for(thread, closing):
     stream = follow.follow(thread.pk, 0, look_every=0.05)
     assert await anext(stream) == []
     await sync_to_async(append)(thread, 2)
@@ -112,15 +112,15 @@ LONG = EventRow("t", 1, None, "x" * (notifications.SIZE + 1))
 
 
 @pytest.mark.parametrize(
-    "rings",
+    "deliveries",
     [
         pytest.param([short(notifications.COPIES), short(1)], id="too many"),
         pytest.param([short(1), [LONG], short(1)], id="too long"),
     ],
 )
-async def test_a_slow_subscriber_keeps_no_more_than_its_limit(rings):
+async def test_a_slow_subscriber_keeps_no_more_than_its_limit(deliveries):
     with notifications.subscribe("t") as subscriber:
-        for copies in rings:
+        for copies in deliveries:
             subscriber.take(copies)
         assert len(subscriber._copies) == 0
         assert await subscriber.wait(0) == []  # look for yourself
@@ -157,11 +157,11 @@ STEPS = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=STEPS, seed=st.integers(), starts=st.lists(st.integers(0, 30), max_size=3))
-async def test_no_gap_and_no_repeat_however_the_bells_ring(monkeypatch, steps, seed, starts):
-    """Appends, bells that are lost, doubled, late or without copies; readers from anywhere."""
+async def test_no_gap_and_no_repeat_however_notifications_arrive(monkeypatch, steps, seed, starts):
+    """Notifications are lost, doubled, late or without copies; readers start anywhere."""
     table, chance, thread_id = Table(), random.Random(seed), "t"
     monkeypatch.setattr(follow, "list_events", table.list_events)
-    monkeypatch.setattr(follow, "AT_ONCE", 4)
+    monkeypatch.setattr(follow, "BATCH", 4)
     total = sum(count for count, _ in steps)
 
     async def in_place(work, **given):
@@ -186,12 +186,12 @@ async def test_no_gap_and_no_repeat_however_the_bells_ring(monkeypatch, steps, s
     late = []
     for count, how in steps:
         new = table.grow(thread_id, count)
-        rings = {"ring": [new], "lose": [], "twice": [new, new], "late": [], "empty": [[]]}[how]
+        calls = {"ring": [new], "lose": [], "twice": [new, new], "late": [], "empty": [[]]}[how]
         if how == "late":
             late.append(new)
         elif late and chance.random() < 0.5:
-            rings = [*rings, late.pop()]
-        for copies in rings:
+            calls = [*calls, late.pop()]
+        for copies in calls:
             notifications._publish_here({notifications.of_thread(thread_id): copies})
         await asyncio.sleep(0)
     async with asyncio.timeout(10):

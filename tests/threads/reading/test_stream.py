@@ -203,7 +203,7 @@ async def test_who_had_a_number_is_told_that_the_attempt_was_lost(listen, begun_
     assert "old" in "".join(frames)
 
 
-async def test_a_run_that_was_read_to_its_end_is_done_at_once(listen, answered, thread):
+async def test_a_run_that_was_read_to_its_end_is_done_immediately(listen, answered, thread):
     run = await answered()
     await thread.arefresh_from_db()
 
@@ -212,7 +212,7 @@ async def test_a_run_that_was_read_to_its_end_is_done_at_once(listen, answered, 
     assert frames == [": welcome", "data: [DONE]"]
 
 
-async def test_who_is_ahead_of_the_journal_goes_on_at_its_end(listen, say, thread):
+async def test_a_reader_ahead_of_the_journal_continues_at_its_end(listen, say, thread):
     await sync_to_async(say)("hi")
     frames, _ = await listen("welcome", after="99999")
 
@@ -232,7 +232,7 @@ async def test_a_silent_stream_shows_that_it_is_alive(thread, monkeypatch):
     monkeypatch.setattr(streams, "PING_EVERY", 0)
     follow = streams.follow
     monkeypatch.setattr(streams, "follow", lambda *a: follow(*a, look_every=0.01))
-    stream = streams.events(streams.Wanted(thread.pk, 0, viewer(thread.owner)))
+    stream = streams.events(streams.Reading(thread.pk, 0, viewer(thread.owner)))
 
     assert await anext(stream) == b": welcome\n\n"
     assert await anext(stream) == b": ping\n\n"
@@ -251,9 +251,9 @@ async def test_silence_is_broken_every_fifteen_seconds(thread, monkeypatch):
             yield []
 
     monkeypatch.setattr(streams, "follow", silence)
-    wanted = streams.Wanted(thread.pk, 0, viewer(thread.owner))
+    reading = streams.Reading(thread.pk, 0, viewer(thread.owner))
 
-    assert [piece async for piece in streams.events(wanted)] == [
+    assert [piece async for piece in streams.events(reading)] == [
         b": welcome\n\n",
         *[b": ping\n\n"] * 3,
     ]
@@ -297,7 +297,7 @@ async def test_a_question_that_was_sent_is_stamped_as_shown(thread, answered):
     }
     await answered(events=[ask])
     assert (await Approval.objects.aget()).shown_at is None
-    stream = streams.events(streams.Wanted(thread.pk, 0, viewer(thread.owner)))
+    stream = streams.events(streams.Reading(thread.pk, 0, viewer(thread.owner)))
     assert b"welcome" in await anext(stream)
     assert b"tool-approval-request" in await anext(stream)
     reading = asyncio.ensure_future(anext(stream))
