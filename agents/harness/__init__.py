@@ -1,4 +1,4 @@
-"""How each kind of harness is spoken to: a pure mapping per kind."""
+"""The adapters: one pure protocol mapping for each kind of harness."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agents.harness.demo import DemoAdapter
 Adapters = Mapping[str, Callable[[], Adapter]]
 
 
-# Of programs with a protocol of their own.
+# Programs with a protocol of their own.
 OWN: Final[dict[str, Callable[[], Adapter]]] = {
     "claude-code": ClaudeCodeAdapter,
     "codex": CodexAdapter,
@@ -24,7 +24,7 @@ OWN: Final[dict[str, Callable[[], Adapter]]] = {
 
 
 def built_in_adapters() -> Adapters:
-    """Return the adapter of each agent that Mesh knows; those that speak ACP have one in common."""
+    """Return the adapter of each built-in agent; those that speak ACP share one class."""
     return {**OWN, **{kind: partial(AcpAdapter, agent) for kind, agent in built_in().items()}}
 
 
@@ -32,10 +32,10 @@ ADAPTERS: Final = built_in_adapters()
 
 
 def with_agents(commands: Mapping[str, Sequence[str]]) -> Adapters:
-    """Return the adapters of our own and, as ``acp:<name>``, the agents that a person named.
+    """Return the built-in adapters and, as ``acp:<name>``, a person's own agents.
 
-    ``commands`` are name → argv of a program that speaks ACP on stdio. A name of ours stays
-    ours: its agent is known to ask before it acts.
+    ``commands`` maps names to the argv of a program that speaks ACP on stdio. A built-in name
+    can't be replaced: its agent is known to ask before it acts.
     """
     agents = (Agent(name, name, tuple(command)) for name, command in commands.items() if command)
     named: dict[str, Callable[[], Adapter]] = {

@@ -1,8 +1,8 @@
-"""One answer as AI SDK chunks: whatever the program says, the message stays whole.
+"""One answer as AI SDK chunks: a valid message for any output of the program.
 
-Every adapter writes through ``Answer``, so the order that readers rely on is kept in one
-place: a part is opened before it grows and closed once, a tool call has one end, steps are
-closed, and nothing comes after the one ``finish``.
+Every adapter writes through ``AnswerBuilder``, so one place keeps the order that readers rely
+on: a part is opened before it grows and closed once, a tool call has one end, steps are closed,
+and nothing comes after the one ``finish``.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from typing import Any
 from agents.harness.base import Ask, Chunk, Done, Emit, Fail, Out
 from agents.harness.lines import printable
 
-# One thing to be done: ``text`` and ``status``.
+# One item of a to-do list: ``text`` and ``status``.
 Todo = dict[str, str]
-# The programs' words for it → ours.
+# The programs' statuses → ours.
 _STATUSES = {
     "completed": "completed",
     "in_progress": "in_progress",
     "inProgress": "in_progress",
     "pending": "pending",
 }
-# What an unknown line may cost the journal.
+# Bytes of an unknown line that are kept in the journal.
 NOTICE_LIMIT = 2_000
 
 
 @dataclass(slots=True)
 class _Call:
-    """A tool call without its end."""
+    """A tool call that has not ended."""
 
     name: str
     parent: str = ""
@@ -36,15 +36,15 @@ class _Call:
     denied: bool = False
 
     def head(self, call_id: str) -> Chunk:
-        """Return what the chunks that begin a call have in common."""
+        """Return the fields that the opening chunks of a call share."""
         head: Chunk = {"toolCallId": call_id, "toolName": self.name, "dynamic": True}
         if self.parent:
             head["providerMetadata"] = {"mesh": {"parentToolCallId": self.parent}}
         return head
 
 
-class Answer:
-    """Collects the outputs of one turn; ``take`` hands them over."""
+class AnswerBuilder:
+    """Collects the outputs of one turn; ``take`` returns them."""
 
     def __init__(self, message_id: str) -> None:
         self.message_id = message_id
@@ -52,17 +52,17 @@ class Answer:
         self.finished = False
         self._outs: list[Out] = []
         self._parts: dict[str, str] = {}  # open text and reasoning parts: id → kind
-        self._calls: dict[str, _Call] = {}  # tool calls without an end
+        self._calls: dict[str, _Call] = {}  # tool calls that have not ended
         self._ended_calls: set[str] = set()
         self._in_step = False
 
     def take(self) -> list[Out]:
-        """Return the outputs since the last time, in order."""
+        """Return the outputs since the last ``take``, in order."""
         outs, self._outs = self._outs, []
         return outs
 
     def put(self, out: Out) -> None:
-        """Add an output that is no chunk, such as ``Write``, in its order."""
+        """Add an output that is not a chunk, such as ``Write``, in order."""
         self._outs.append(out)
 
     def emit(self, chunk: Chunk) -> None:
@@ -73,13 +73,13 @@ class Answer:
     # The message and its steps
 
     def start(self) -> None:
-        """Open the message; once, so that a second attempt of a turn goes on with it."""
+        """Open the message; only once, so that a second attempt of a turn continues it."""
         if not self.started:
             self.started = True
             self.emit({"type": "start", "messageId": self.message_id})
 
     def step(self) -> None:
-        """Close the step before, and open the next: one answer of the model."""
+        """Close the previous step, and open the next: one response of the model."""
         self._close_step()
         self._in_step = True
         self.emit({"type": "start-step"})
@@ -88,7 +88,7 @@ class Answer:
         self.emit({"type": "message-metadata", "messageMetadata": values})
 
     def notice(self, source: str, line: bytes) -> None:
-        """Show a line that was not understood, cut to a size; not kept in the message."""
+        """Show a line that was not understood, shortened; not kept in the message."""
         text = printable(line[:NOTICE_LIMIT].decode(errors="replace"))
         self.data("notice", {"source": source, "line": text}, transient=True)
 
@@ -104,15 +104,15 @@ class Answer:
         self.emit(chunk)
 
     def todos(self, todos: list[Todo]) -> None:
-        """Show the list of what is to be done; replaces the last one."""
+        """Show the to-do list; replaces the last one."""
         shown = [todo | {"status": _STATUSES.get(todo["status"], "pending")} for todo in todos]
         self.data("todos", {"todos": shown}, part_id="todos")
 
     def plan(self, plan: str) -> None:
-        """Show a plan that a person is to agree to, as Markdown; replaces the last one."""
+        """Show a plan for a person's approval, as Markdown; replaces the last one."""
         self.data("plan", {"plan": plan}, part_id="plan")
 
-    def titled(self, title: str) -> None:
+    def set_title(self, title: str) -> None:
         """Give the conversation a name; not kept in the message."""
         self.data("thread-title", {"title": title}, transient=True)
 
@@ -127,7 +127,7 @@ class Answer:
         self.emit({"type": f"{kind}-start", "id": part_id})
 
     def grow(self, kind: str, part_id: str, delta: str) -> None:
-        """Add to a part, which is opened when it is not."""
+        """Append to a part, after opening it if necessary."""
         if not delta:
             return
         self.open(kind, part_id)
@@ -139,15 +139,15 @@ class Answer:
 
     # Tool calls
 
-    def knows_call(self, call_id: str) -> bool:
-        """Say whether the call was started, ended or not."""
+    def has_call(self, call_id: str) -> bool:
+        """Return whether the call was started, whether or not it has ended."""
         return call_id in self._calls or call_id in self._ended_calls
 
     def is_ended_call(self, call_id: str) -> bool:
         return call_id in self._ended_calls
 
     def name_of(self, call_id: str) -> str:
-        """Return the tool of a call that has no end yet; empty for any other."""
+        """Return the tool of a call that has not ended; empty for any other."""
         call = self._calls.get(call_id)
         return call.name if call else ""
 
@@ -156,20 +156,20 @@ class Answer:
 
         ``parent`` is the call of the sub-agent that makes this one.
         """
-        if self.knows_call(call_id):
+        if self.has_call(call_id):
             return
         self._need_step()
         call = self._calls[call_id] = _Call(name, parent)
         self.emit({"type": "tool-input-start", **call.head(call_id)})
 
-    def call_grows(self, call_id: str, delta: str) -> None:
-        """Add to the streamed JSON of a call's input."""
+    def grow_call_input(self, call_id: str, delta: str) -> None:
+        """Append to the streamed JSON of a call's input."""
         call = self._calls.get(call_id)
         if delta and call and not call.has_input:
             self.emit({"type": "tool-input-delta", "toolCallId": call_id, "inputTextDelta": delta})
 
     def call_input(self, call_id: str, name: str, value: Any, *, parent: str = "") -> None:
-        """Give the whole input of a call, which is started when it is not; once."""
+        """Set the whole input of a call, after starting it if necessary; only once."""
         self.call(call_id, name, parent=parent)
         call = self._calls.get(call_id)
         if call is None or call.has_input:
@@ -190,12 +190,12 @@ class Answer:
         self.put(Ask(approval_id, call_id, name, value, chunk))
 
     def deny(self, call_id: str) -> None:
-        """Remember that the call was refused: its end, whatever it says, is a denial."""
+        """Mark the call as denied: any later end of it becomes a denial."""
         if call := self._calls.get(call_id):
             call.denied = True
 
     def result(self, call_id: str, output: Any, *, is_preliminary: bool = False) -> None:
-        """Give what the tool gave; a preliminary output is replaced by the next one."""
+        """Add a tool's output; the next one replaces a preliminary output."""
         chunk: Chunk = {
             "type": "tool-output-available",
             "toolCallId": call_id,
@@ -222,7 +222,7 @@ class Answer:
         if call is None:
             return
         self._ended_calls.add(call_id)
-        if not call.has_input:  # readers know no call that ends without an input
+        if not call.has_input:  # readers expect an input before the end
             self.emit({"type": "tool-input-available", **call.head(call_id), "input": {}})
         denial: Chunk = {"type": "tool-output-denied", "toolCallId": call_id}
         self.emit(denial if call.denied else chunk)
@@ -230,7 +230,7 @@ class Answer:
     # The end
 
     def finish(self, reason: str, metadata: dict[str, Any] | None = None) -> None:
-        """End well: ``reason`` is the AI SDK's finish reason."""
+        """End successfully: ``reason`` is the AI SDK's finish reason."""
         self._end([], reason, metadata)
 
     def fail(self, code: str, message: str, metadata: dict[str, Any] | None = None) -> None:
@@ -241,7 +241,7 @@ class Answer:
 
     def abort(self, metadata: dict[str, Any] | None = None) -> None:
         """End because somebody stopped it."""
-        # Without a reason, which readers of the first ai 6.0 refuse as an unknown key.
+        # Without a reason: the first versions of ai 6.0 reject it as an unknown key.
         self._end([Emit({"type": "abort"})], "other", metadata)
 
     def _end(self, outs: list[Out], reason: str, metadata: dict[str, Any] | None) -> None:
@@ -262,8 +262,8 @@ class Answer:
     def _close_step(self, left_open: str = "") -> None:
         """Close the parts and the step; open calls too, with ``left_open`` as their error.
 
-        A call whose input is there may outlive its step: its result comes when the model's
-        next answer has begun (several calls at once), or a sub-agent works in between.
+        A call whose input is complete may outlive its step: its result comes when the model's
+        next response has started (parallel calls), or after a sub-agent's work.
         """
         for part_id in list(self._parts):
             self.close(part_id)

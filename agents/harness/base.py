@@ -1,7 +1,7 @@
-"""What every harness adapter is: one turn's input, the outputs, and the interface.
+"""The interface of a harness adapter, with a turn's input and outputs.
 
 An adapter is a state machine without I/O. A runner owns the program: it starts what ``launch``
-says, hands each line of its stdout to ``feed``, and carries out the outputs in their order.
+returns, passes each line of its stdout to ``feed``, and executes the outputs in order.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Chunk = dict[str, Any]
 
 AUTO = "auto"
 PLAN = "plan"
-SILENT_MINUTES = 60.0  # as long as a tool may take without a word
+SILENT_MINUTES = 60.0  # a tool may run that long without output
 TIERS = ("fast", "smart", "thinking")
 
 
 class BadInput(AppError):
-    """The input of a dispatch has not the shape it must have; the sentence says where."""
+    """The input of a dispatch is malformed; the sentence says where."""
 
     code = "bad_input"
     text = "The input of the run is not valid."
@@ -38,11 +38,11 @@ class TurnInput:
 
     ``messages`` are UI messages, the last of them the person's. ``models`` names the model
     under ``thinking.id``, such as ``claude-code:sonnet``. ``resume_session_ref`` is the
-    harness's own name of the conversation so far, which ``forks_session`` leaves as it is: a
-    copy goes on under a name of its own. ``earlier`` is what was said before, as ``role`` and
-    ``text``, for a harness that no longer has that conversation. Who has said nothing for
-    ``silent_minutes``, asking nobody, hangs. ``folder`` is where the program works: not the
-    server but the runner knows it.
+    harness's own id of the conversation so far, which ``forks_session`` leaves unchanged: a copy
+    continues under an id of its own. ``earlier`` is the history, as ``role`` and ``text``, for a
+    harness that no longer has that conversation. A program that is silent for ``silent_minutes``
+    without an open question is considered hung. ``folder`` is the program's working folder, which
+    the runner sets, not the server.
     """
 
     thread_id: str
@@ -80,9 +80,9 @@ class TurnInput:
 
     @property
     def model(self) -> str:
-        """The model id without the harness in front: ``sonnet`` of ``claude-code:sonnet``.
+        """The model id without its harness prefix: ``sonnet`` of ``claude-code:sonnet``.
 
-        Empty when none is named, or only a tier: then the program's own default counts.
+        Empty if no model is named, or only a tier: then the program's own default applies.
         """
         thinking = self.models.get("thinking")
         model_id = thinking.get("id") if isinstance(thinking, dict) else None
@@ -91,7 +91,7 @@ class TurnInput:
 
     @property
     def instructions(self) -> str:
-        """What the agent is told besides the message."""
+        """The agent's instructions besides the message."""
         for source in (self.agent, self.virtual_mcp):
             value = source.get("instructions") if isinstance(source, dict) else None
             if isinstance(value, str) and value.strip():
@@ -100,7 +100,7 @@ class TurnInput:
 
 
 def parts_of(message: Json) -> list[Json]:
-    """Return the parts of a UI message that are objects; none when there are no parts."""
+    """Return the parts of a UI message that are objects; empty without parts."""
     parts = message.get("parts")
     return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
 
@@ -118,7 +118,7 @@ def parse_input(value: object) -> TurnInput:
     """Return the turn that ``value``, parsed JSON, describes; unknown keys are dropped.
 
     Raises:
-        BadInput: something required is missing, or is of another type.
+        BadInput: something required is missing, or has the wrong type.
     """
     read = _Reader(value, "input")
     user, agent = read.object("user"), read.object("agent")
@@ -129,7 +129,7 @@ def parse_input(value: object) -> TurnInput:
     thread_id = read.text("threadId")
     if read.text("taskId") != thread_id:
         raise BadInput("input.taskId must be the thread's id")
-    # Every turn has one (S32), but no agent program takes it: Decopilot reads its run's row.
+    # Every turn has one (S32), but no agent program accepts it: Decopilot reads its run's row.
     read.number("temperature")
     return TurnInput(
         thread_id=thread_id,
@@ -154,21 +154,21 @@ def parse_input(value: object) -> TurnInput:
 
 
 def _check_models(models: Json) -> None:
-    # An org model may have no provider: null there is as good as absent.
+    # An organization's model may have no provider: null there counts as absent.
     if (thinking := _Reader(models, "models").maybe_object("thinking")) is not None:
         read = _Reader(thinking, "models.thinking")
         read.text("id")
         read.maybe_text("provider")
 
 
-def _tier(given: str | None, models: Json) -> str:
-    """Return the tier: as given, else as the model list names it, else ``smart``."""
-    named = given or models.get("tier")
+def _tier(tier: str | None, models: Json) -> str:
+    """Return the tier: ``tier``, else that of the model list, else ``smart``."""
+    named = tier or models.get("tier")
     return named if named in TIERS else "smart"
 
 
 class _Reader:
-    """Takes typed values out of a JSON object, and says which one is wrong."""
+    """Reads typed values from a JSON object, and names the one that is wrong."""
 
     def __init__(self, value: object, name: str) -> None:
         if not isinstance(value, dict):
@@ -176,9 +176,9 @@ class _Reader:
         self.values: Json = value
         self.name = name
 
-    def _refuse(self, key: str, wanted: str) -> BadInput:
+    def _refuse(self, key: str, expected: str) -> BadInput:
         path = f"{self.name}.{key}"
-        return BadInput(f"{path} must be {wanted}.", detail=path)
+        return BadInput(f"{path} must be {expected}.", detail=path)
 
     def text(self, key: str) -> str:
         value = self.values.get(key)
@@ -233,7 +233,7 @@ class Launch:
     """The program to start: a name the runner knows or finds on PATH, never a shell line.
 
     ``refuses`` are patterns of paths in the working folder, or in one above it, which the program
-    would run by itself, before it asks anybody: where one is there, it must not be started.
+    would execute on its own before asking anybody: if one exists, it must not be started.
     """
 
     program: str
@@ -258,7 +258,7 @@ class Emit:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Emit ``chunk``, a tool-approval-request, with what its row needs to know."""
+    """Emit ``chunk``, a tool-approval-request, with the facts for its row."""
 
     approval_id: str
     tool_call_id: str
@@ -269,7 +269,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The program has been given the answer; ``decision`` is ``allow`` or ``deny``."""
+    """The program has received the answer; ``decision`` is ``allow`` or ``deny``."""
 
     approval_id: str
     decision: str
@@ -277,14 +277,14 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Steered:
-    """The program has the message that was given to it in the middle of its turn."""
+    """The program has received the message that was sent in the middle of its turn."""
 
     steer_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class NotSteered:
-    """The program did not take the message, which goes out in its own turn."""
+    """The program did not accept the message, which gets a turn of its own."""
 
     steer_id: str
 
@@ -299,16 +299,16 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The turn is over; the program may live on for the next one."""
+    """The turn has ended; the program may stay alive for the next one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Not over: end the program, start what ``launch(turn)`` says, and ``begin(turn)`` once more.
+    """Restart: end the program, start what ``launch(turn)`` returns, and ``begin(turn)`` again.
 
-    For a start that could not work as tried, such as resuming a conversation that the
-    program no longer knows. It comes instead of ``Done``, at most once a turn; the same adapter
-    goes on, and what was emitted stays.
+    For a failed start, such as resuming a conversation that the program no longer has. It comes
+    instead of ``Done``, at most once a turn; the adapter stays the same, and the emitted chunks
+    remain valid.
     """
 
     turn: TurnInput
@@ -320,19 +320,19 @@ Out = Write | Emit | Ask | Applied | Steered | NotSteered | Fail | Done | Again
 class Adapter(Protocol):
     """Speaks to one program on behalf of one conversation.
 
-    A turn goes from ``begin`` to the first ``Done``. Whatever is fed, and whenever the program
-    ends, the chunks of a turn are a whole message: one ``start``, every part closed, one
-    ``finish``. After ``Done`` nothing is emitted until the next ``begin``.
+    A turn lasts from ``begin`` to the first ``Done``. For any lines, and any end of the program,
+    the chunks of a turn are a complete message: one ``start``, every part closed, one ``finish``.
+    After ``Done`` nothing is emitted until the next ``begin``.
     """
 
     kind: str
 
     def launch(self, turn: TurnInput) -> Launch:
-        """Return the program for a conversation that goes on with ``turn``."""
+        """Return the program for a conversation that continues with ``turn``."""
         ...
 
     def key(self, turn: TurnInput) -> str:
-        """Return what a living program was started with; another key needs another program."""
+        """Return the key of a program's fixed settings; a turn with another key needs a new one."""
         ...
 
     def begin(self, turn: TurnInput) -> list[Out]:
@@ -346,18 +346,18 @@ class Adapter(Protocol):
     def answer(
         self, approval_id: str, decision: str, reason: str, answers: Answers | None = None
     ) -> list[Out]:
-        """Pass on a person's ``allow`` or ``deny``; nothing when no such question is open.
+        """Pass on a person's ``allow`` or ``deny``; no outputs if no such question is open.
 
-        ``answers`` come with the ``allow`` of a tool that asks the person something, see
+        ``answers`` accompany the ``allow`` of a tool that asks the person a question, see
         ``questions``.
         """
         ...
 
     def steer(self, steer_id: str, message: Json) -> list[Out]:
-        """Pass on a message of the person's in the middle of the turn.
+        """Pass on a person's message in the middle of the turn.
 
-        ``Steered`` follows when the program has it, ``NotSteered`` when it does not take it;
-        one of them before ``Done``, unless the program dies.
+        ``Steered`` follows if the program has received it, ``NotSteered`` if it does not accept
+        it; one of them before ``Done``, unless the program dies.
         """
         ...
 
@@ -366,5 +366,5 @@ class Adapter(Protocol):
         ...
 
     def ended(self, code: int | None, stderr: str) -> list[Out]:
-        """The program is gone: close what is open and, in a turn, say how it failed."""
+        """The program has exited: close what is open and, in a turn, report the failure."""
         ...

@@ -1,11 +1,11 @@
-"""The demo agent's lines (``agents/demo_agent.py``) as outputs."""
+"""The mapping of the demo agent's lines (``agents/demo_agent.py``) to outputs."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from agents.harness.answer import Answer
+from agents.harness.answer import AnswerBuilder
 from agents.harness.base import (
     Applied,
     Json,
@@ -29,12 +29,12 @@ class DemoAdapter:
     kind = "demo"
 
     def __init__(self) -> None:
-        self._answer: Answer | None = None
+        self._answer: AnswerBuilder | None = None
         self._session = ""
         self._part = ("", "")  # kind and id of the open part
         self._parts = 0
         self._questions: dict[str, str] = {}  # open approval → its call
-        self._steers: list[str] = []  # given, and not yet read
+        self._steers: list[str] = []  # sent, and not yet read
         self._interrupted = False
         self._error = ""
 
@@ -46,13 +46,13 @@ class DemoAdapter:
         return "demo"  # level and mode come with each turn
 
     def begin(self, turn: TurnInput) -> list[Out]:
-        self._answer = Answer(turn.run_id)
+        self._answer = AnswerBuilder(turn.run_id)
         self._part, self._parts = ("", ""), 0
         self._questions, self._interrupted, self._error = {}, False, ""
         self._steers = []
         self._answer.start()
-        order = {"prompt": turn.prompt, "level": turn.approval_level, "mode": turn.mode}
-        self._answer.put(_write("turn", **order))
+        request = {"prompt": turn.prompt, "level": turn.approval_level, "mode": turn.mode}
+        self._answer.put(_write("turn", **request))
         return self._answer.take()
 
     def feed(self, line: bytes) -> list[Out]:
@@ -64,7 +64,7 @@ class DemoAdapter:
             self._answer.notice(self.kind, line)
         else:
             handle(self, self._answer, message)
-        return self._taken()
+        return self._outputs()
 
     def answer(
         self, approval_id: str, decision: str, reason: str, answers: Answers | None = None
@@ -96,9 +96,9 @@ class DemoAdapter:
         else:
             said = f": {stderr.strip()[-500:]}" if stderr.strip() else "."
             self._answer.fail("harness_crashed", f"The demo agent ended in the middle{said}")
-        return self._taken()
+        return self._outputs()
 
-    def _taken(self) -> list[Out]:
+    def _outputs(self) -> list[Out]:
         assert self._answer is not None
         outs = self._answer.take()
         if self._answer.finished:
@@ -112,59 +112,59 @@ class DemoAdapter:
 
     # One method for each kind of line
 
-    def _on_session(self, answer: Answer, message: dict[str, Any]) -> None:
+    def _on_session(self, answer: AnswerBuilder, message: dict[str, Any]) -> None:
         self._session = text_of(message, "id")
         if self._session:
             answer.metadata(self._metadata())
 
-    def _on_text(self, answer: Answer, message: dict[str, Any]) -> None:
+    def _on_text(self, answer: AnswerBuilder, message: dict[str, Any]) -> None:
         self._grow(answer, "text", text_of(message, "delta"))
 
-    def _on_thinking(self, answer: Answer, message: dict[str, Any]) -> None:
+    def _on_thinking(self, answer: AnswerBuilder, message: dict[str, Any]) -> None:
         self._grow(answer, "reasoning", text_of(message, "delta"))
 
-    def _grow(self, answer: Answer, kind: str, delta: str) -> None:
+    def _grow(self, answer: AnswerBuilder, kind: str, delta: str) -> None:
         if self._part[0] != kind:
             self._close_part(answer)
             self._parts += 1
             self._part = (kind, f"{answer.message_id}:{self._parts}")
         answer.grow(kind, self._part[1], delta)
 
-    def _close_part(self, answer: Answer) -> None:
+    def _close_part(self, answer: AnswerBuilder) -> None:
         answer.close(self._part[1])
         self._part = ("", "")
 
-    def _on_tool(self, answer: Answer, message: dict[str, Any]) -> None:
+    def _on_tool(self, answer: AnswerBuilder, message: dict[str, Any]) -> None:
         self._close_part(answer)
         answer.call_input(text_of(message, "id"), text_of(message, "name"), message.get("input"))
 
-    def _on_ask(self, answer: Answer, message: dict[str, Any]) -> None:
+    def _on_ask(self, answer: AnswerBuilder, message: dict[str, Any]) -> None:
         approval, call = text_of(message, "id"), text_of(message, "tool")
         self._questions[approval] = call
         answer.ask(approval, call, text_of(message, "name"), message.get("input"))
 
-    def _on_output(self, answer: Answer, message: dict[str, Any]) -> None:
+    def _on_output(self, answer: AnswerBuilder, message: dict[str, Any]) -> None:
         is_preliminary = message.get("partial") is True
         answer.result(text_of(message, "id"), message.get("output"), is_preliminary=is_preliminary)
 
-    def _on_failed(self, answer: Answer, message: dict[str, Any]) -> None:
+    def _on_failed(self, answer: AnswerBuilder, message: dict[str, Any]) -> None:
         answer.call_failed(text_of(message, "id"), text_of(message, "text"))
 
-    def _on_denied(self, answer: Answer, message: dict[str, Any]) -> None:
+    def _on_denied(self, answer: AnswerBuilder, message: dict[str, Any]) -> None:
         answer.deny(text_of(message, "id"))
         answer.call_failed(text_of(message, "id"), "Denied.")
 
-    def _on_steered(self, answer: Answer, message: dict[str, Any]) -> None:
+    def _on_steered(self, answer: AnswerBuilder, message: dict[str, Any]) -> None:
         steer_id = text_of(message, "id")
         if steer_id in self._steers:
             self._steers.remove(steer_id)
             self._close_part(answer)
             answer.put(Steered(steer_id))
 
-    def _on_error(self, answer: Answer, message: dict[str, Any]) -> None:
+    def _on_error(self, answer: AnswerBuilder, message: dict[str, Any]) -> None:
         self._error = text_of(message, "message") or "The demo agent failed."
 
-    def _on_end(self, answer: Answer, message: dict[str, Any]) -> None:
+    def _on_end(self, answer: AnswerBuilder, message: dict[str, Any]) -> None:
         self._close_part(answer)
         for steer_id in self._steers:  # it came too late for this turn
             answer.put(NotSteered(steer_id))

@@ -1,21 +1,21 @@
-"""What changes in files, as people read it: unified diffs with paths of the working folder."""
+"""File changes for people: unified diffs with paths relative to the working folder."""
 
 from __future__ import annotations
 
 import difflib
 
-# Longer files are named, not compared: comparing takes the square of their lines.
-COMPARED = 60_000
+# Characters. Longer files are named, not compared: the comparison takes quadratic time.
+COMPARE_LIMIT = 60_000
 
 
 def relative(path: str, folder: str) -> str:
-    """Return ``path`` as seen from ``folder``; one outside of it stays as it is."""
+    """Return ``path`` relative to ``folder``; one outside of it is returned unchanged."""
     return path.removeprefix(f"{folder.rstrip('/')}/") if folder else path
 
 
 def compare(path: str, old: str, new: str) -> str:
-    """Return the unified diff between two states of a file; an empty old one: it is new."""
-    if len(old) + len(new) > COMPARED:
+    """Return the unified diff between two states of a file; an empty ``old`` means a new file."""
+    if len(old) + len(new) > COMPARE_LIMIT:
         return f"--- a/{path}\n+++ b/{path}\n(too long to compare)\n"
     before = f"a/{path}" if old else "/dev/null"
     lines = difflib.unified_diff(

@@ -1,4 +1,4 @@
-"""Files of a message: what a browser attached, as bytes or as text for the model."""
+"""Files attached to a message, as bytes or as text for the model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 
 def name_of(part: dict[str, Any]) -> str:
-    """Return what people call the file."""
+    """Return the file's name for people."""
     return str(part.get("filename") or "a file")
 
 
@@ -19,7 +19,7 @@ def media_type_of(part: dict[str, Any]) -> str:
 
 
 def read_data_url(url: str) -> bytes | None:
-    """Return what a ``data:`` URL holds; ``None`` for any other address."""
+    """Return the content of a ``data:`` URL; ``None`` for any other URL."""
     head, comma, body = url.partition(",")
     if not head.startswith("data:") or not comma:
         return None
@@ -32,7 +32,7 @@ def read_data_url(url: str) -> bytes | None:
 
 
 def as_text(part: dict[str, Any]) -> str:
-    """Return the file as text under its name, or the sentence why it can't be read."""
+    """Return the file as text after its name, or a sentence that says why it can't be read."""
     name, data = name_of(part), read_data_url(str(part.get("url", "")))
     if data is None:
         return f"[{name} could not be read: it is not part of the message]"

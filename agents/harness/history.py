@@ -1,4 +1,4 @@
-"""What was said before, told again to a program that has lost the conversation."""
+"""The history of a conversation, for a program that has lost it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from agents.harness.lines import text_of
 
 _WHO = {"user": "The person", "assistant": "You"}
 _HEAD = (
-    "The earlier conversation is lost. This is what was said in it, without tool calls; the "
-    "newest message of the person follows."
+    "The earlier conversation is lost. These are its messages, without tool calls; the newest "
+    "message of the person follows."
 )
 
 
-def retold(turn: TurnInput) -> TurnInput:
-    """Return ``turn`` as the first of a new conversation: its newest message begins with what
-    was said before, as far as the server told."""
+def with_history(turn: TurnInput) -> TurnInput:
+    """Return ``turn`` as the first of a new conversation: its newest message begins with the
+    history that the server sent."""
     fresh = replace(turn, resume_session_ref=None, forks_session=False)
-    said = [f"{_WHO[role]}: {text}" for role, text in map(_line, turn.earlier) if text]
-    if not said:
+    lines = [f"{_WHO[role]}: {text}" for role, text in map(_line, turn.earlier) if text]
+    if not lines:
         return fresh
-    body = "\n\n".join([_HEAD, *said])
+    body = "\n\n".join([_HEAD, *lines])
     part = {"type": "text", "text": f"<earlier_conversation>\n{body}\n</earlier_conversation>"}
     newest = turn.last_message
     parts = newest.get("parts")
@@ -30,6 +30,6 @@ def retold(turn: TurnInput) -> TurnInput:
     return replace(fresh, messages=messages)
 
 
-def _line(said: Json) -> tuple[str, str]:
-    role = text_of(said, "role")
-    return role, text_of(said, "text").strip() if role in _WHO else ""
+def _line(message: Json) -> tuple[str, str]:
+    role = text_of(message, "role")
+    return role, text_of(message, "text").strip() if role in _WHO else ""

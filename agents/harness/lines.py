@@ -1,4 +1,4 @@
-"""Reading lines of JSON that others wrote: nothing in them is taken for granted."""
+"""Parsing of untrusted lines of JSON."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import math
 import re
 from typing import Any
 
-# A NUL, or half of a pair: valid in JSON, refused by PostgreSQL and by UTF-8.
+# A NUL, or a lone surrogate: valid in JSON, refused by PostgreSQL and by UTF-8.
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 
 
 def as_object(line: bytes) -> dict[str, Any] | None:
-    """Return the JSON object of a line; ``None`` when it is none."""
+    """Return the JSON object of a line; ``None`` if it is not one."""
     try:
         value = parse(line.decode(errors="replace"))
     except ValueError:
@@ -21,10 +21,10 @@ def as_object(line: bytes) -> dict[str, Any] | None:
 
 
 def parse(text: str) -> Any:
-    """Return a JSON value that can be stored and sent anywhere: texts are made printable.
+    """Return a JSON value that can be stored and sent anywhere: strings are made printable.
 
     Raises:
-        ValueError: it is no JSON, or none that could be written again.
+        ValueError: it is not JSON, or could not be serialised again.
     """
     try:
         value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
@@ -34,18 +34,18 @@ def parse(text: str) -> Any:
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _finite(text: str) -> float:
     value = float(text)
-    if not math.isfinite(value):  # 1e999 is read as infinity, which nobody can write again
+    if not math.isfinite(value):  # 1e999 is parsed as infinity, which JSON can't express
         raise ValueError(f"{text} is too large")
     return value
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with what can't be stored replaced."""
+    """Return ``text`` with the characters replaced that can't be stored."""
     return _UNFIT.sub("\ufffd", text)
 
 
@@ -60,7 +60,7 @@ def _cleaned(value: Any) -> Any:
 
 
 def text_of(message: dict[str, Any], key: str) -> str:
-    """Return the text under ``key``, or an empty one."""
+    """Return the string under ``key``, or an empty one."""
     value = message.get(key)
     return value if isinstance(value, str) else ""
 

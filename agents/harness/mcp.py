@@ -1,8 +1,8 @@
-"""The MCP servers that a turn's agent may use, as they come with the turn's input.
+"""The MCP servers that a turn's agent may use, from the turn's input.
 
-Their headers hold tokens, so they are told to a program over its stdin alone: never in its
+Their headers hold tokens, so a program receives them over its stdin alone: never in its
 arguments, which any process of the machine can read, nor in its environment, which its own
-commands inherit. Each turn brings the tokens anew.
+commands inherit. Each turn brings fresh tokens.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from agents.harness.base import TurnInput
 from agents.harness.lines import list_of, object_of, text_of
 
-OWN = "mesh"  # the server of Mesh itself, where a turn names one
+OWN = "mesh"  # the server of Mesh itself, if the turn has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +29,23 @@ class McpServer:
 
 
 def servers_of(turn: TurnInput) -> tuple[McpServer, ...]:
-    """Return the servers of a turn, in their order; what is none is left out."""
-    given = turn.virtual_mcp if isinstance(turn.virtual_mcp, dict) else {}
-    told = list_of(given, "mcpServers")
+    """Return the servers of a turn, in order; invalid entries are left out."""
+    virtual = turn.virtual_mcp if isinstance(turn.virtual_mcp, dict) else {}
+    entries = list_of(virtual, "mcpServers")
     if turn.mcp is not None:
-        told.append({**turn.mcp, "name": OWN})
-    servers = {text_of(each, "name"): _server(each) for each in told}
+        entries.append({**turn.mcp, "name": OWN})
+    servers = {text_of(each, "name"): _server(each) for each in entries}
     return tuple(server for server in servers.values() if server.name and server.url)
 
 
-def _server(told: dict[str, Any]) -> McpServer:
-    headers = object_of(told, "headers")
+def _server(entry: dict[str, Any]) -> McpServer:
+    headers = object_of(entry, "headers")
     texts = {name: value for name, value in headers.items() if isinstance(value, str)}
-    return McpServer(text_of(told, "name"), text_of(told, "url"), texts)
+    return McpServer(text_of(entry, "name"), text_of(entry, "url"), texts)
 
 
 def digest(turn: TurnInput) -> str:
-    """Return what tells whether a turn's servers are those of another, tokens included; for a
-    program that takes them only when it starts. It gives no token away."""
-    told = [[each.name, each.url, dict(each.headers)] for each in servers_of(turn)]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest() if told else ""
+    """Return a hash of a turn's servers, tokens included, for a program that accepts servers only
+    when it starts. It reveals no token."""
+    facts = [[each.name, each.url, dict(each.headers)] for each in servers_of(turn)]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest() if facts else ""

@@ -1,4 +1,4 @@
-"""What a harness asks a person besides "may I?": a question, and a plan to agree to.
+"""The questions of a harness besides permissions: a choice, and a plan to approve.
 
 Both come as a tool call that asks for approval, under the same names from every harness, so
 that pages can show each as a card of its own.
@@ -10,34 +10,34 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 # Its input: {"questions": [{"question", "header", "options": [{"label", "description"}],
-# "multiSelect"}]}. To allow it is to answer: the answers come with the decision.
+# "multiSelect"}]}. The answers come with the decision to allow it.
 QUESTION = "AskUserQuestion"
-# Its input: {"plan": Markdown}. To allow it lets the agent carry the plan out; the reason of a
-# denial says what to change about it.
+# Its input: {"plan": Markdown}. If allowed, the agent executes the plan; the reason of a denial
+# says what to change in it.
 PLAN_READY = "ExitPlanMode"
 
-# What asks for something else than a yes or no → the card that pages show (approvals.js, asks.js).
+# Tools that ask for more than yes or no → the card that pages show (approvals.js, asks.js).
 CARDS: Final = {PLAN_READY: "plan", QUESTION: "question"}
 
-# The text of a question → the label chosen, words of one's own, or several of them.
+# The text of a question → the chosen label, free text, or a list of these.
 Answers = Mapping[str, str | list[str]]
 
-MOST = 20  # questions at once, and answers to one
+MOST = 20  # questions in one call, and answers to one question
 LONGEST = 4_000  # characters
 
 
 def parse_answers(value: object) -> dict[str, str | list[str]]:
-    """Return the answers that ``value``, parsed JSON, holds; none for ``None``.
+    """Return the answers in ``value``, parsed JSON; empty for ``None``.
 
     Raises:
-        ValueError: it is no object of texts and lists of texts, or too much of them.
+        ValueError: it is not an object of strings and lists of strings, or it is too large.
     """
     if value is None:
         return {}
     if not isinstance(value, dict) or len(value) > MOST:
         raise ValueError(f"answers must be an object of at most {MOST} questions")
-    for question, given in value.items():
-        texts: list[Any] = given if isinstance(given, list) else [given]
+    for question, answer in value.items():
+        texts: list[Any] = answer if isinstance(answer, list) else [answer]
         if len(texts) > MOST or not all(_is_fit(text) for text in (question, *texts)):
             raise ValueError(
                 f"each answer must be a text, or a list of texts, of at most {LONGEST} characters"

@@ -1,7 +1,7 @@
-"""How long a tool ran and a thought took, put into the chunks that end them.
+"""The duration of tool calls and reasoning, added to the chunks that end them.
 
-Whoever runs an adapter has a clock, the adapter has none: so times are added on the way into
-the journal, as ``providerMetadata.mesh.tookMs``, and a reader who comes later has them too.
+Adapters have no clock, their runner has one: so durations are added on the way into the journal,
+as ``providerMetadata.mesh.tookMs``, and later readers have them too.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ _TOOL_ENDS = ("tool-output-available", "tool-output-error")
 
 
 class Stopwatch:
-    """Times the parts of one turn; ``now`` is in seconds, of any clock that only goes on."""
+    """Times the parts of one turn; ``now`` is in seconds, of any monotonic clock."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
 
     def timed(self, chunk: Chunk, *, now: float) -> Chunk:
-        """Return ``chunk``, with the time its part took if it ends one."""
+        """Return ``chunk``, with the duration of its part if it ends one."""
         kind = chunk.get("type")
         if kind == "reasoning-start":
             self._since[f"reasoning {chunk.get('id')}"] = now
@@ -31,7 +31,7 @@ class Stopwatch:
         return chunk
 
     def allowed(self, tool_call_id: str, *, now: float) -> None:
-        """Begin a call's time anew: before, it waited for a person."""
+        """Restart a call's time: until now it waited for a person."""
         self._since[f"tool {tool_call_id}"] = now
 
     def _ended(self, chunk: Chunk, part: str, now: float) -> Chunk:

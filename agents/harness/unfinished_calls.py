@@ -1,19 +1,19 @@
-"""What is said of a tool's call of which nobody has told the end."""
+"""The error of a tool call whose end was never reported."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 INTERRUPTED: Final = (
-    "Interrupted: it was under way when the run ended. Whether it was done, or how much of it, is"
-    " not known."
+    "Interrupted: the run ended while this was in progress. It is not known how much of it was"
+    " done."
 )
-NOT_RUN: Final = "Not run: the run ended before it came to that."
+NOT_RUN: Final = "Not run: the run ended first."
 
 
 def unfinished(call: str, *, has_begun: bool, is_dynamic: bool = True) -> dict[str, Any]:
-    """Return the chunk that ends the call; ``has_begun``: for all we know. Pages and programs
-    find that under ``mesh`` in what the AI SDK keeps with a result."""
+    """Return the chunk that ends the call; ``has_begun``: it may have run. Pages and programs
+    find that under ``mesh`` in the result's provider metadata."""
     ended = "interrupted" if has_begun else "not_run"
     return {
         "type": "tool-output-error",

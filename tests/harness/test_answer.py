@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.harness.answer import Answer
+from agents.harness.answer import AnswerBuilder
 from agents.harness.base import Ask, Done, Fail
 from tests.harness.driver import chunks_of, one, types_of
 from tests.harness.shapes import check_turn
@@ -12,7 +12,7 @@ from tests.harness.shapes import check_turn
 
 @pytest.fixture
 def answer():
-    answer = Answer("run-1")
+    answer = AnswerBuilder("run-1")
     answer.start()
     return answer
 
@@ -31,7 +31,7 @@ def test_an_empty_answer(answer):
 def test_what_is_open_is_closed_at_the_end(answer):
     answer.open("text", "t")
     answer.call("c", "Bash")
-    answer.call_grows("c", '{"comm')
+    answer.grow_call_input("c", '{"comm')
 
     answer.fail("harness_crashed", "It broke.")
 
@@ -140,7 +140,7 @@ def test_a_notice_is_small_and_can_be_stored(answer, line, shown):
 
 
 def test_a_message_is_started_once():
-    answer = Answer("run-1")
+    answer = AnswerBuilder("run-1")
     answer.start()
     answer.start()
     answer.finish("stop")

@@ -1,4 +1,4 @@
-"""What was said before, told again to a program that has lost it."""
+"""The history, sent to a program that has lost its conversation."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from agents.harness import ADAPTERS
 from agents.harness.base import Again, BadInput, Write
-from agents.harness.history import retold
+from agents.harness.history import with_history
 from tests.harness.driver import chunks_of, one, turn
 
 EARLIER = [
@@ -21,7 +21,7 @@ def given(**changes):
 
 
 def test_the_newest_message_begins_with_what_was_said():
-    fresh = retold(given(forkSession=True))
+    fresh = with_history(given(forkSession=True))
 
     history, said = (part["text"] for part in fresh.last_message["parts"])
     assert "The person: my word is walnut\n\nYou: Noted." in history
@@ -31,7 +31,7 @@ def test_the_newest_message_begins_with_what_was_said():
 
 
 def test_where_nothing_is_known_the_message_stays_as_it_is():
-    fresh = retold(turn("go on", resumeSessionRef="s"))
+    fresh = with_history(turn("go on", resumeSessionRef="s"))
 
     assert fresh.prompt == "go on"
     assert fresh.resume_session_ref is None
@@ -68,5 +68,5 @@ def test_the_others_are_told_with_the_message(kind, refused):
     opened = {"thread": {"id": "t"}, "sessionId": "t"}
     outs += adapter.feed(json.dumps({"id": len(refused) + 1, "result": opened}).encode())
 
-    assert "told again" in one(chunks_of(outs), "data-notice")["data"]["text"]
+    assert "messages again" in one(chunks_of(outs), "data-notice")["data"]["text"]
     assert "my word is walnut" in [out.line for out in outs if isinstance(out, Write)][-1].decode()

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from agents.harness.output import SHOWN, GrowingOutput
+from agents.harness.output import TAIL_LIMIT, GrowingOutput
 
 
 def test_the_first_piece_is_shown_at_once():
@@ -14,7 +14,7 @@ def test_all_showings_together_are_a_small_multiple_of_the_output():
 
     assert sum(map(len, shown)) < 6 * len(output.whole)
     assert shown[-1].startswith("…")
-    assert len(shown[-1]) == SHOWN + 1
+    assert len(shown[-1]) == TAIL_LIMIT + 1
     assert output.whole.endswith("line 19999\n")
 
 

@@ -1,4 +1,4 @@
-"""Decopilot's loop: it asks a model with the organization's key, and works on the sandbox.
+"""Decopilot's loop: it queries a model with the organization's key, and works in the sandbox.
 
 Light to import: the model library, which takes seconds, is loaded by ``library``.
 """

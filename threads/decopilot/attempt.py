@@ -1,4 +1,4 @@
-"""One attempt at a run that lives in this process: its events, and the answers it waits for."""
+"""One attempt at a run in this process: its events, and the answers it waits for."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from agents.harness.base import Applied, Ask, Done, Emit, Fail, Out
 from sandboxes.providers.base import DispatchRefused, Json, SandboxEvent
 
 DONE: Final = {"type": "done"}
-EVENT_COST: Final = 100  # characters
+EVENT_COST: Final = 100  # characters, for what a row costs besides its text
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a person said to a question."""
+    """A person's answer to a question."""
 
     decision: str
     reason: str = ""
@@ -28,23 +28,23 @@ class Answered:
 
 
 class Attempt:
-    """Numbers what is told, keeps it until it is acknowledged, and hands answers to who asked."""
+    """Numbers events, keeps them until they are acknowledged, and passes answers to the asker."""
 
     def __init__(self, run_id: str, fence: int) -> None:
         self.run_id = run_id
         self.fence = fence
-        self.is_over = False
-        self.size = 0  # of all that was told: characters, and what a row costs besides
+        self.has_ended = False
+        self.size = 0  # of all events: characters, plus ``EVENT_COST`` each
         self.work: asyncio.Task[None] | None = None
         self._events: list[SandboxEvent] = []
         self._acked = 0
         self._grown = asyncio.Event()
         self._questions: dict[str, asyncio.Future[Answered]] = {}
 
-    # What it tells
+    # Events
 
     def put(self, outs: list[Out]) -> None:
-        """Add outputs to the events, in their order."""
+        """Append outputs to the events, in their order."""
         for out in outs:
             match out:
                 case Emit(chunk):
@@ -65,22 +65,22 @@ class Attempt:
                     self.end()
 
     def end(self) -> None:
-        """Say that there is no more; once."""
-        if not self.is_over:
+        """Append the final event; safe to repeat."""
+        if not self.has_ended:
             self._add(DONE)
-            self.is_over = True
+            self.has_ended = True
 
     def _add(self, body: dict[str, Any]) -> None:
-        if not self.is_over:
+        if not self.has_ended:
             self.size += EVENT_COST + _length(body)
             self._events.append(SandboxEvent(self._acked + len(self._events) + 1, body))
             self._grown.set()
 
     async def read(self, after: int) -> AsyncIterator[SandboxEvent]:
-        """Yield the events behind number ``after``, up to the last one there will be.
+        """Yield the events after number ``after``, up to the final one.
 
         Raises:
-            DispatchRefused: they were acknowledged, so nobody may need them again.
+            DispatchRefused: some of them were acknowledged and are gone.
         """
         if after < self._acked:
             raise DispatchRefused("cursor_too_old", "These events were acknowledged before.")
@@ -95,16 +95,16 @@ class Attempt:
                 await self._grown.wait()
 
     def ack(self, n: int) -> None:
-        """Forget the events up to ``n``."""
+        """Drop the events up to ``n``."""
         count = min(n - self._acked, len(self._events))
         if count > 0:
             del self._events[:count]
             self._acked += count
 
-    # What it asks
+    # Questions
 
     async def ask(self, ask: list[Out], approval_id: str) -> Answered:
-        """Put a question, and return a person's answer, however long it takes."""
+        """Ask a question, and return a person's answer, however long it takes."""
         question = self._questions[approval_id] = asyncio.get_running_loop().create_future()
         self.put(ask)
         answered: Answered = await question
@@ -112,22 +112,22 @@ class Attempt:
         return answered
 
     def answer(self, approval_id: str, answered: Answered) -> None:
-        """Hand over an answer; the same once more changes nothing.
+        """Pass on an answer; repeating the same one changes nothing.
 
         Raises:
-            DispatchRefused: there is no such question, or it was answered otherwise.
+            DispatchRefused: there is no such question, or it has a different answer.
         """
         question = self._questions.get(approval_id)
         if question is None or question.cancelled():
-            raise DispatchRefused("unknown_approval", "This is not asked any more.")
+            raise DispatchRefused("unknown_approval", "This question is no longer open.")
         if not question.done():
             question.set_result(answered)
         elif question.result().decision != answered.decision:
-            raise DispatchRefused("already_answered", "It was answered otherwise before.")
+            raise DispatchRefused("already_answered", "It already has a different answer.")
 
 
 def _length(value: Any) -> int:
-    """Return the characters of the texts in a value."""
+    """Return the total length of the strings in a value."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, dict):

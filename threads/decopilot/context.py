@@ -1,4 +1,4 @@
-"""What Decopilot must know of a run beyond its order, read from the rows."""
+"""The context of a Decopilot run beyond its turn input, read from the database."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from threads.journal.chunks import ui_message
 from threads.models import Event, Message, Run
 from threads.serving.attachments import with_files
 
-NAMED_WITHIN: Final = 3  # messages of a thread: a name that was lost is sought again by the next
-MESSAGES_LIMIT: Final = 300  # of a thread; what is too long of them is cut later
+NAMED_WITHIN: Final = 3  # messages of a thread: if naming fails, the next message tries again
+MESSAGES_LIMIT: Final = 300  # of a thread; ``memory.fit`` drops those that are too long
 
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """A thread that is to be named: by which model, after which text, in place of which name."""
+    """A thread that needs a name: the model, the text to name it after, and its present name."""
 
     chosen: Chosen
     text: str
@@ -39,8 +39,8 @@ class Naming:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """``messages`` were said before this run; ``lost`` are the parts of the steps that a lost
-    attempt of it has done. ``naming`` is ``None`` where the thread has a name of its own."""
+    """``messages`` precede this run; ``lost`` are the parts of the steps that a lost attempt of it
+    completed. ``naming`` is ``None`` if the thread already has a name of its own."""
 
     chosen: Chosen
     messages: Sequence[dict[str, Any]]
@@ -72,9 +72,9 @@ def load_context(turn: TurnInput, *, fence: int) -> Context:
 
 
 def _naming(turn: TurnInput, run: Run) -> Naming | None:
-    """Return how to name a young thread whose name is still the beginning of its message."""
-    said = Message.objects.filter(thread=run.thread_id, role="user", seq__lte=run.prompt.seq)
-    first = list(said.order_by("seq").values_list("parts", flat=True)[: NAMED_WITHIN + 1])
+    """Return how to name a young thread whose name is still the start of its first message."""
+    prompts = Message.objects.filter(thread=run.thread_id, role="user", seq__lte=run.prompt.seq)
+    first = list(prompts.order_by("seq").values_list("parts", flat=True)[: NAMED_WITHIN + 1])
     if not first or len(first) > NAMED_WITHIN:
         return None
     text = text_of(first[0])
@@ -88,8 +88,8 @@ def _naming(turn: TurnInput, run: Run) -> Naming | None:
 
 
 def _lost_parts(run: Run, fence: int) -> list[dict[str, Any]]:
-    """Return what the attempt that came furthest has done; a later one may have died sooner,
-    before it had said again what the one before it had."""
+    """Return the completed steps of the attempt that came furthest; a later one may have died
+    before it had repeated the steps of its predecessor."""
     events = Event.objects.filter(run=run, fence__lt=fence, n__isnull=False).order_by("seq")
     chunks: dict[int, list[dict[str, Any]]] = {}
     for number, text in events.values_list("fence", "chunk"):
@@ -99,9 +99,9 @@ def _lost_parts(run: Run, fence: int) -> list[dict[str, Any]]:
 
 
 def find_link(*, user_id: str, place: Place) -> LinkView | None:
-    """Return the person's machine that has the thread's files, online or not; before there are
-    any, one that is online now; ``None`` when there is none."""
+    """Return the person's machine that has the thread's files, online or not; if there are no
+    files yet, one that is online; ``None`` if there is none."""
     viewer = User.objects.get(pk=user_id)
     recorded = recorded_link_id(place.whose) if place.whose else None
-    known = links.find_link(viewer=viewer, link_id=recorded) if recorded else None
-    return known or links.find_online_link(viewer=viewer)
+    link = links.find_link(viewer=viewer, link_id=recorded) if recorded else None
+    return link or links.find_online_link(viewer=viewer)

@@ -1,4 +1,4 @@
-"""Asking a model, step by step, with pydantic-ai. Loading this takes seconds: see ``library``."""
+"""A loop of model requests, with pydantic-ai. Importing this takes seconds: see ``library``."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ from mesh.egress import AddressRefused, Guard
 from mesh.http_client import MIB, Limits
 from mesh.lib.addresses import Allowed
 from threads.decopilot import files
-from threads.decopilot.toolbox import Result
+from threads.decopilot.toolbox import ToolResult
 from threads.decopilot.transport import guarded_client
 
 logger = logging.getLogger(__name__)
 
-STEPS: Final = 200  # answers of the model in one run
-CALLS: Final = 100  # of tools that one of these answers may make at once
-SILENCE_LIMIT: Final = 180.0  # seconds without a byte: a model may think before it speaks
-LIMITS: Final = Limits(stream=64 * MIB)  # one answer with all that is around its words
-RETRIES: Final = 2  # of a request that was refused for now, by the provider's own client
+STEPS: Final = 200  # model responses in one run
+CALLS: Final = 100  # tool calls in one response
+SILENCE_LIMIT: Final = 180.0  # seconds without a byte: a model may think before it answers
+LIMITS: Final = Limits(stream=64 * MIB)  # one response, including the framing of its text
+RETRIES: Final = 2  # of a request that failed temporarily, by the provider's own client
 TITLE_LIMIT: Final = 60.0  # seconds
 
-CallTool = Callable[[str, str, dict[str, Any]], Awaitable[Result]]
+CallTool = Callable[[str, str, dict[str, Any]], Awaitable[ToolResult]]
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What the engine tells while it works."""
+    """Callbacks of the engine."""
 
     step: Callable[[], None]
     event: Callable[[Any], None]
@@ -64,7 +64,7 @@ class Hooks:
 
 @dataclass(slots=True)
 class Spent:
-    """What was used so far, also of a run that is given up; ``costs`` as ``cost_of`` has them."""
+    """Usage so far, also of a run that fails; ``costs`` as ``cost_of`` returns them."""
 
     usage: RunUsage
     costs: list[float | None] = field(default_factory=list)
@@ -97,10 +97,10 @@ class Engine:
     async def answer(
         self, turns: Sequence[Turn], *, instructions: str, tools: Sequence[Tool], hooks: Hooks
     ) -> None:
-        """Let the model answer, and its tools work, until it has no more to say.
+        """Run the model and its tools until the answer is complete.
 
         Raises:
-            Failed: the provider, or the library, gave up; it says why.
+            Failed: the provider or the library gave up; ``trouble`` says why.
         """
         toolset = FunctionToolset[None]([_library_tool(tool, hooks.call) for tool in tools])
         agent = Agent(self._model, instructions=instructions, toolsets=[toolset], retries=3)
@@ -118,7 +118,7 @@ class Engine:
                         self._is_reading = True
                         async with node.stream(run.ctx) as stream:
                             async for event in stream:
-                                self._is_reading = False  # what fails in here is ours
+                                self._is_reading = False  # an exception in here is a bug of ours
                                 hooks.event(event)
                                 self._is_reading = True
                         self._is_reading = False
@@ -139,21 +139,23 @@ class Engine:
         except Exception as exc:
             if not self._is_reading:
                 raise
-            # The library stumbles in its own ways over answers of another form.
-            logger.warning("An answer of the model can't be read.", exc_info=exc)
+            # The library raises arbitrary exceptions for malformed responses.
+            logger.warning(
+                "model %s: can't parse its response", self._model.model_name, exc_info=exc
+            )
             raise Failed(Trouble(("BadAnswer",))) from exc
 
     def _note(self, response: ModelResponse) -> None:
         self.spent.finish_reason = response.finish_reason or "stop"
-        told = (response.provider_details or {}).get("cost")
+        reported = (response.provider_details or {}).get("cost")
         at_provider = not self._account.base_url
-        self.spent.costs.append(cost_of(told, response.usage.cost, at_provider=at_provider))
+        self.spent.costs.append(cost_of(reported, response.usage.cost, at_provider=at_provider))
 
     def _check_calls(self, response: ModelResponse) -> None:
-        """Raise where the calls can't be told apart, before any of them is made.
+        """Refuse calls whose ids are not unique, before any of them is made.
 
-        What people see of a call, and their answer to it, stands under its id: a second call
-        under the same id would be shown, and allowed, as the first one.
+        A call is shown, and allowed, by its id: a second call with the same id would be shown,
+        and allowed, as the first one.
 
         Raises:
             Failed: an id was used before, or there are too many calls.
@@ -164,8 +166,8 @@ class Engine:
         self._called.update(ids)
 
     async def title(self, text: str) -> str:
-        """Return a few words that name a conversation which begins with ``text``."""
-        # No second try: a model that does what the message asks gives no name.
+        """Return a name of a few words for a conversation that begins with ``text``."""
+        # No retry: a model that does what the message asks gives no name.
         agent = Agent(self._model, instructions=TITLE, retries=0)
         async with asyncio.timeout(TITLE_LIMIT):
             result = await agent.run(text[:4_000], usage=self.spent.usage)
@@ -173,7 +175,7 @@ class Engine:
         return " ".join(result.output.split()).strip("\"'“”.# ")[:80]
 
     def _trouble(self, exc: BaseException) -> Trouble:
-        """Return what is known of a failure; of the provider's answer only its sentence."""
+        """Return the facts of a failure; only the message of the provider's error response."""
         kinds = [kind.__name__ for kind in type(exc).__mro__]
         cause: BaseException | None = exc
         while cause is not None:
@@ -181,22 +183,22 @@ class Engine:
                 return Trouble((type(cause).__name__,))
             cause = cause.__cause__ or cause.__context__
         if isinstance(exc, ModelHTTPError):
-            said = clean_sentence(sentence_of(exc.body), secret=self._account.secret)
-            return Trouble(tuple(kinds), exc.status_code, said)
-        if type(exc) is ModelAPIError:  # told in the middle of an answer that began well
-            said = clean_sentence(
+            message = clean_sentence(sentence_of(exc.body), secret=self._account.secret)
+            return Trouble(tuple(kinds), exc.status_code, message)
+        if type(exc) is ModelAPIError:  # reported in the middle of a successful response
+            message = clean_sentence(
                 sentence_of(getattr(exc.__cause__, "body", None)), secret=self._account.secret
             )
-            return Trouble(("ModelServerError" if said else "BadAnswer",), said=said)
+            return Trouble(("ModelServerError" if message else "BadAnswer",), message=message)
         return Trouble(tuple(kinds))
 
 
 class TemperatureIgnored(Exception):
-    """The library left the temperature out, because the model takes none."""
+    """The library left out the temperature, because the model accepts none."""
 
 
 async def _check_temperature(request: httpx2.Request) -> None:
-    # In what is said, the quotes are escaped.
+    # Inside messages the quotes are escaped.
     if b'"temperature":' not in request.content.replace(b" ", b""):
         raise TemperatureIgnored
 
@@ -208,7 +210,7 @@ TITLE: Final = (
 
 
 class Failed(Exception):
-    """A model could not be asked, or its answer could not be used."""
+    """The model could not be reached, or its response could not be used."""
 
     def __init__(self, trouble: Trouble) -> None:
         super().__init__()
@@ -228,20 +230,20 @@ def _anthropic(name: str, account: Account, client: httpx2.AsyncClient) -> Model
     from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.providers.anthropic import AnthropicProvider
 
-    theirs = AsyncAnthropic(
+    sdk = AsyncAnthropic(
         api_key=account.secret,
         base_url=account.address,
         http_client=client,
         max_retries=RETRIES,
     )
-    return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=theirs))
+    return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=sdk))
 
 
 def _openai_client(account: Account, client: httpx2.AsyncClient) -> Any:
     from openai import AsyncOpenAI
 
     return AsyncOpenAI(
-        api_key=account.secret or "none",  # a server of one's own may take any, but wants one
+        api_key=account.secret or "none",  # a self-hosted server may ignore it, but requires one
         base_url=account.address,
         http_client=client,
         max_retries=RETRIES,
@@ -252,27 +254,25 @@ def _openai(name: str, account: Account, client: httpx2.AsyncClient) -> Model:
     from pydantic_ai.models.openai import OpenAIResponsesModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    theirs = _openai_client(account, client)
-    return OpenAIResponsesModel(name, provider=OpenAIProvider(openai_client=theirs))
+    sdk = _openai_client(account, client)
+    return OpenAIResponsesModel(name, provider=OpenAIProvider(openai_client=sdk))
 
 
 def _chat(name: str, account: Account, client: httpx2.AsyncClient) -> Model:
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    theirs = _openai_client(account, client)
-    return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=theirs))
+    sdk = _openai_client(account, client)
+    return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=sdk))
 
 
 def _openrouter(name: str, account: Account, client: httpx2.AsyncClient) -> Model:
     from pydantic_ai.models.openrouter import OpenRouterModel, OpenRouterModelSettings
     from pydantic_ai.providers.openrouter import OpenRouterProvider
 
-    theirs = _openai_client(account, client)
+    sdk = _openai_client(account, client)
     settings = OpenRouterModelSettings(openrouter_usage={"include": True})
-    return OpenRouterModel(
-        name, provider=OpenRouterProvider(openai_client=theirs), settings=settings
-    )
+    return OpenRouterModel(name, provider=OpenRouterProvider(openai_client=sdk), settings=settings)
 
 
 def _google(name: str, account: Account, client: httpx2.AsyncClient) -> Model:
@@ -292,7 +292,7 @@ _MODELS: Final[dict[str, Callable[[str, Account, httpx2.AsyncClient], Model]]] =
 }
 
 
-# Memory and tools, in the library's classes
+# History and tools, in the library's classes
 
 
 def messages_of(turns: Sequence[Turn]) -> list[ModelMessage]:
@@ -311,17 +311,15 @@ def messages_of(turns: Sequence[Turn]) -> list[ModelMessage]:
     return messages
 
 
-def _content(given: str | Image) -> UserContent:
-    return (
-        given if isinstance(given, str) else BinaryContent(given.data, media_type=given.media_type)
-    )
+def _content(part: str | Image) -> UserContent:
+    return part if isinstance(part, str) else BinaryContent(part.data, media_type=part.media_type)
 
 
 def _reply(text: str, calls: Sequence[Call]) -> list[ModelMessage]:
-    said: list[Any] = [TextPart(text)] if text else []
-    said += [ToolCallPart(call.name, call.input, call.call_id) for call in calls]
+    parts: list[Any] = [TextPart(text)] if text else []
+    parts += [ToolCallPart(call.name, call.input, call.call_id) for call in calls]
     results = [_returned(call) for call in calls]
-    return [ModelResponse(said), *([ModelRequest(results)] if results else [])]
+    return [ModelResponse(parts), *([ModelRequest(results)] if results else [])]
 
 
 def _returned(call: Call) -> ToolReturnPart:
@@ -330,9 +328,9 @@ def _returned(call: Call) -> ToolReturnPart:
 
 
 def _library_tool(tool: Tool, call: CallTool) -> LibraryTool[None]:
-    async def work(ctx: RunContext[None], /, **given: Any) -> Any:
+    async def work(ctx: RunContext[None], /, **arguments: Any) -> Any:
         try:
-            result = await call(ctx.tool_call_id or "", tool.name, given)
+            result = await call(ctx.tool_call_id or "", tool.name, arguments)
         except files.ToolFailed as exc:
             raise ToolFailed(str(exc)) from exc
         if result.image is None:

@@ -1,4 +1,4 @@
-"""Making the engine that asks a model, and saying what it has used."""
+"""Construction of the engine that queries a model, and a report of what it used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from threads.decopilot import library
 
 
 async def open_engine(chosen: Chosen, *, temperature: float | None = None) -> Any:
-    """Return an engine for the model; its provider's client may have to be loaded first."""
+    """Return an engine for the model, after loading its provider's client if necessary."""
     module = await library.module()
     return await library.call(
         module.Engine, chosen, allowed=settings.MESH_PRIVATE_HOSTS, temperature=temperature
@@ -20,7 +20,7 @@ async def open_engine(chosen: Chosen, *, temperature: float | None = None) -> An
 
 
 def spent_by(engine: Any) -> dict[str, Any]:
-    """Return usage and cost as a run's metadata has them; nothing before the first answer."""
+    """Return usage and cost in the form of a run's metadata; empty before the first answer."""
     spent = engine.spent if engine is not None else None
     if spent is None or not spent.usage.requests:
         return {}

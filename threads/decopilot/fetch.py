@@ -1,4 +1,4 @@
-"""Fetching a public page for the model: never from where only this server can go."""
+"""Fetches public pages for the model, and none that only this server can reach."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ TEXT_LIMIT: Final = 50_000  # characters for the model
 REDIRECTS: Final = 5
 WAIT: Final = 20.0  # seconds for each step
 WHOLE_WAIT: Final = 60.0  # seconds for all of it
-LIMITS: Final = Limits(body=2 * BYTES_LIMIT, stream=2 * BYTES_LIMIT)  # what is longer is cut before
+LIMITS: Final = Limits(body=2 * BYTES_LIMIT, stream=2 * BYTES_LIMIT)  # _get cuts before that
 _TEXTUAL: Final = re.compile(r"text/|.*(json|xml|javascript|yaml|toml)")
 _AGENT: Final = "Mesh-Decopilot/1 (fetches what a person's agent asks for)"
 
 
 async def fetch(url: str, *, guard: Guard | None = None) -> str:
-    """Return the text of the page at ``url``, its address in front.
+    """Return the text of the page at ``url``, preceded by its final address.
 
     Raises:
-        ToolFailed: it can't be fetched, or is no text; the sentence says why.
+        ToolFailed: it can't be fetched, or is not text; the sentence says why.
     """
     if not url.startswith(("http://", "https://")):
         raise ToolFailed("Give a whole address that begins with https:// or http://.")
-    # Nobody's allowance counts here: what a model asks for may come from a page it has read.
+    # No allowed private hosts here: the model may have the address from a page it has read.
     transport = GuardedTransport(guard or Guard(plain=True), limits=LIMITS)
     try:
         async with (
@@ -50,11 +50,11 @@ async def fetch(url: str, *, guard: Guard | None = None) -> str:
     except AddressRefused as exc:
         raise ToolFailed("Only public addresses can be fetched.") from exc
     except httpx.TooManyRedirects as exc:
-        raise ToolFailed("The page leads from one address to the next without end.") from exc
+        raise ToolFailed("The page redirects too many times.") from exc
     except httpx.TimeoutException as exc:
         raise ToolFailed(f"There was no answer within {WAIT:.0f} seconds.") from exc
     except TimeoutError as exc:
-        raise ToolFailed(f"The page did not come within {WHOLE_WAIT:.0f} seconds.") from exc
+        raise ToolFailed(f"The page did not load within {WHOLE_WAIT:.0f} seconds.") from exc
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
         raise ToolFailed(f"The page could not be fetched: {str(exc)[:200]}") from exc
 
@@ -72,6 +72,6 @@ async def _get(client: httpx.AsyncClient, url: str) -> str:
             body += piece
             if len(body) > BYTES_LIMIT:
                 break
-        # In a thread: a large page takes a while to understand.
+        # In a worker thread: parsing a large page takes a while.
         shown = await asyncio.to_thread(text_of, bytes(body[:BYTES_LIMIT]), content_type)
         return f"{reply.url}\n\n{cut(shown, TEXT_LIMIT)}"

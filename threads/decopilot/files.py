@@ -1,4 +1,4 @@
-"""The sandbox of a thread as Decopilot's tools see it: there when the first tool needs it."""
+"""The thread's sandbox for Decopilot's tools: started when the first tool needs it."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from sandboxes.providers.base import (
 )
 from threads.serving.sandbox_records import note_sandbox
 
-# What says that the program of the sandbox is not there, whoever says so.
+# Error codes that say that the sandbox's program is not running.
 _GONE: Final = ("sandbox_down", "unknown_handle", "link_offline")
 
 USUAL_LIMIT: Final = 45.0  # seconds
 
-# Returns where the thread's files are, and who reaches them.
+# Returns where the thread's files are, and the provider that reaches them.
 FindPlace = Callable[[], Awaitable[tuple[Place, SandboxProvider]]]
 
 
 class ToolFailed(Exception):
-    """A tool could not do its work; the sentence is for the model, and shown."""
+    """A tool failed; the sentence goes to the model and to the page."""
 
 
 class Files:
-    """Asks the sandbox's routes. ``find`` is called, and the sandbox started, once for all
-    calls, at the first of them; again only after the connection to it broke."""
+    """Requests to the sandbox's routes. The first call finds and starts the sandbox, for all
+    later ones too; that is repeated only after the connection has broken."""
 
     def __init__(self, find: FindPlace) -> None:
         self._find = find
@@ -51,7 +51,7 @@ class Files:
         """Return the sandbox's answer, which may take ``limit`` seconds.
 
         Raises:
-            ToolFailed: it can't be reached, or refuses; the sentence says what and why.
+            ToolFailed: the sandbox can't be reached, or refuses; the sentence says why.
         """
         try:
             return await self._ask(method, route, body, limit)
@@ -60,7 +60,7 @@ class Files:
             if not is_repeatable:
                 raise ToolFailed(
                     "The connection to the sandbox broke, so it is not known whether this was"
-                    " done. Look before you do it again."
+                    " done. Check before you do it again."
                 ) from exc
         try:
             return await self._ask(method, route, body, limit)
@@ -83,7 +83,7 @@ class Files:
             return _object(reply.content) or {}
         error = (_object(reply.content) or {}).get("error")
         if not isinstance(error, dict) or error.get("code") in _GONE:
-            # Nobody of ours said this, or who said it has no sandbox.
+            # Not a program of ours answered, or one that does not have the sandbox.
             raise SandboxDown(f"The sandbox answered {reply.status_code}.")
         raise ToolFailed(f"{error.get('message', 'It was refused.')} {error.get('hint', '')}")
 
@@ -92,10 +92,10 @@ class Files:
             self._ready = asyncio.create_task(self._ensure())
         ready = self._ready
         try:
-            # One call that is given up must not end the start that others wait for.
+            # A cancelled call must not cancel the start that others wait for.
             return await asyncio.shield(ready)
         finally:
-            # A start that failed, in whatever way, is not what the next call waits for.
+            # After a failed or cancelled start the next call starts the sandbox again.
             if self._ready is ready and ready.done() and (ready.cancelled() or ready.exception()):
                 self._ready = None
 

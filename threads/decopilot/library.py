@@ -1,4 +1,4 @@
-"""Loading the model library, and what needs it, beside the event loop and at its first use."""
+"""Lazy import of the model library, and of modules that need it, off the event loop."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Literal
 
-# Two threads that begin in different corners of a library whose modules import each other in
-# rings would each find the other's half made.
-_one: Final = threading.Lock()
+# The library's modules import each other in cycles: two OS threads that start importing at
+# different ends would each find the other's modules half initialised.
+_lock: Final = threading.Lock()
 
 
 async def module(name: Literal["engine", "mcp"] = "engine") -> Any:
-    """Return ``threads.decopilot.<name>``; the first time takes seconds, in a thread of its own."""
+    """Return ``threads.decopilot.<name>``; the first import takes seconds, in a worker thread."""
     return await call(importlib.import_module, f"threads.decopilot.{name}")
 
 
-async def call(work: Callable[..., Any], *args: Any, **given: Any) -> Any:
-    """Return what ``work`` gives, which may have to load something, in a thread of its own.
+async def call(work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Return the result of ``work``, which may import something, from a worker thread.
 
-    One after the other: nothing but the loading takes long.
+    Calls run one after the other: only the imports take long.
     """
 
     def run() -> Any:
-        with _one, _without_collections():
-            return work(*args, **given)
+        with _lock, _without_collections():
+            return work(*args, **kwargs)
 
     return await asyncio.to_thread(run)
 
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Have nobody look for garbage meanwhile.
+    """Suspend garbage collection for the block.
 
-    Loading makes hundreds of thousands of objects that stay. Python would look through all of
-    the process's again and again because of them, and every thread stands still for that, the
-    event loop's too: that was most of what one felt of the loading. Those that came are then
-    left out of each later look, too.
+    The import creates hundreds of thousands of permanent objects. They would trigger full
+    collections again and again, each of which stops every OS thread, including the event loop's:
+    that was most of the delay. Afterwards the new objects are frozen, so that later collections
+    skip them.
     """
     gc.disable()
     before = len(sys.modules)

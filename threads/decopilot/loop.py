@@ -1,4 +1,4 @@
-"""One run of Decopilot, from its message to its last word."""
+"""One run of Decopilot, from its message to the end of its answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agents.core.providers import Provider
 from agents.harness.base import PLAN, Out, TurnInput
 from agents.harness.decopilot.failures import Trouble, failure_of
 from agents.harness.decopilot.memory import fit, replies_of, turns_of
-from agents.harness.decopilot.stream import Telling
+from agents.harness.decopilot.stream import AnswerStream
 from agents.harness.decopilot.tools import offered
 from agents.harness.mcp import servers_of
 from mesh import database_pool
@@ -42,41 +42,41 @@ is left to do."""
 PLANNING = """\
 This chat is in plan mode. Change nothing and run nothing: read, think, and write a plan that
 names files and steps. When it is whole, show it with ExitPlanMode."""
-# Of a model's reasons to stop, those in which the answer is not whole.
+# A model's reasons to stop that leave the answer incomplete.
 _INCOMPLETE = {"length": "length", "content_filter": "content-filter", "error": "error"}
 
 
-# Characters that one run may say: below ``threads.ending.ANSWER_LIMIT``, so that it is kept.
+# Characters of one run's answer: below ``threads.run.ending.ANSWER_LIMIT``, so that it is stored.
 ANSWER_LIMIT = 12 * 1024 * 1024
 
 
 class AnswerTooLarge(AppError):
     code = "answer_too_large"
-    text = "The answer became too large to be kept whole."
-    hint = "Its beginning is stored. Ask for less at once."
+    text = "The answer is too large to be stored whole."
+    hint = "Its beginning is stored. Ask for less in one message."
 
 
 class Loop:
-    """Answers one message. ``run`` ends by itself, or when its task is cancelled."""
+    """Answers one message. ``run`` ends on its own, or when its task is cancelled."""
 
     def __init__(self, turn: TurnInput, *, attempt: Attempt, find: FindPlace) -> None:
         self._turn = turn
         self._attempt = attempt
-        self._telling = Telling(turn.run_id, attempt.fence)
+        self._stream = AnswerStream(turn.run_id, attempt.fence)
         self._files = Files(find)
         self._provider: Provider | None = None
-        # threads.decopilot.engine.Engine and .mcp.Servers, whose modules are heavy.
+        # Really engine.Engine and mcp.Servers, whose modules are slow to import.
         self._engine: Any = None
         self._servers: Any = None
 
     async def run(self) -> None:
-        """Tell a whole answer, whatever happens. Raises nothing but being cancelled."""
+        """Produce a complete answer or an error. Raises nothing but ``CancelledError``."""
         named: asyncio.Task[None] | None = None
         try:
             context = await database_pool.heavy.run(
                 load_context, self._turn, fence=self._attempt.fence
             )
-            self._attempt.put(self._telling.begin(context.lost))
+            self._attempt.put(self._stream.begin(context.lost))
             self._provider = context.chosen.account.provider
             self._engine = await open_engine(context.chosen, temperature=context.temperature)
             if context.naming is not None:
@@ -86,16 +86,16 @@ class Loop:
             await self._answer(context)
             self._finish()
         except asyncio.CancelledError:
-            if named is not None:  # stopped is stopped: nothing is asked of the provider any more
+            if named is not None:  # a stopped run sends no further request to the provider
                 named.cancel()
-            self._telling.answer.abort(self._metadata())
+            self._stream.answer.abort(self._metadata())
             raise
         except AppError as exc:
             self._fail(exc.code, str(exc))
         except Exception as exc:
             self._fail(*self._explained(exc))
         finally:
-            self._attempt.put(self._telling.answer.take())
+            self._attempt.put(self._stream.answer.take())
             self._attempt.end()
             for each in (self._engine, self._servers):
                 if each is not None:
@@ -103,11 +103,11 @@ class Loop:
                         await each.close()
 
     async def _answer(self, context: Context) -> None:
-        turn, telling, attempt = self._turn, self._telling, self._attempt
+        turn, stream, attempt = self._turn, self._stream, self._attempt
         planning = PLAN in (turn.mode, turn.approval_level)
         toolbox = Toolbox(
             attempt=attempt,
-            answer=telling.answer,
+            answer=stream.answer,
             files=self._files,
             level=turn.approval_level,
             planning=planning,
@@ -115,39 +115,39 @@ class Loop:
         )
         engine_module = await library.module()
         hooks = engine_module.Hooks(
-            step=lambda: self._tell(telling.step()),
-            event=lambda event: self._tell(telling.take(event)),
+            step=lambda: self._put(stream.step()),
+            event=lambda event: self._put(stream.take(event)),
             call=toolbox.call,
         )
-        said = fit(turns_of([*context.messages, *turn.messages]))
+        history = fit(turns_of([*context.messages, *turn.messages]))
         await self._engine.answer(
-            [*said, *replies_of(context.lost)],
+            [*history, *replies_of(context.lost)],
             instructions=_instructions(turn, planning=planning),
             tools=[*offered(planning=planning), *toolbox.remote_tools],
             hooks=hooks,
         )
 
-    def _tell(self, outs: list[Out]) -> None:
-        """Tell more of the answer.
+    def _put(self, outs: list[Out]) -> None:
+        """Append to the answer.
 
         Raises:
-            AnswerTooLarge: no more of it would be kept.
+            AnswerTooLarge: no more of it would be stored.
         """
         self._attempt.put(outs)
         if self._attempt.size > ANSWER_LIMIT:
             raise AnswerTooLarge
 
     async def _open_servers(self) -> Any:
-        """Return the MCP servers of the agent, and tell of those that can't be used."""
+        """Return the agent's MCP servers, and report those that can't be used."""
         servers = servers_of(self._turn)
         if not servers:
             return None
         module = await library.module("mcp")
         self._servers = module.Servers(servers, allowed=settings.MESH_PRIVATE_HOSTS)
         for text in await self._servers.open():
-            told = {"source": DECOPILOT, "code": "mcp_server", "text": text}
-            self._telling.answer.data("notice", told)
-        self._attempt.put(self._telling.answer.take())
+            notice = {"source": DECOPILOT, "code": "mcp_server", "text": text}
+            self._stream.answer.data("notice", notice)
+        self._attempt.put(self._stream.answer.take())
         return self._servers
 
     def _finish(self) -> None:
@@ -155,13 +155,13 @@ class Loop:
         if reason == "error":
             self._fail(*failure_of(Trouble(("ModelServerError",)), who=self._who))
         else:
-            self._telling.answer.finish(reason, self._metadata())
+            self._stream.answer.finish(reason, self._metadata())
 
     def _metadata(self) -> dict[str, Any]:
         return spent_by(self._engine)
 
     def _fail(self, code: str, sentence: str) -> None:
-        self._telling.answer.fail(code, sentence, self._metadata())
+        self._stream.answer.fail(code, sentence, self._metadata())
 
     @property
     def _who(self) -> str:
@@ -170,7 +170,7 @@ class Loop:
     def _explained(self, exc: Exception) -> tuple[str, str]:
         trouble = getattr(exc, "trouble", None)
         if not isinstance(trouble, Trouble):
-            logger.error("run %s: Decopilot failed", self._turn.run_id, exc_info=exc)
+            logger.error("run %s: Decopilot raised; the run fails", self._turn.run_id, exc_info=exc)
             trouble = Trouble(tuple(kind.__name__ for kind in type(exc).__mro__))
         return failure_of(trouble, who=self._who)
 

@@ -1,8 +1,8 @@
-"""The MCP servers of a run's agent: which tools they have, and calls of them.
+"""The MCP servers of a run's agent: their tools, and calls of them.
 
-Loading this takes seconds: see ``library``. Only servers at an address: a program on stdio would
-have to run on this server. Their tokens come with the run (ADR 11) and go nowhere but into the
-headers of the requests.
+Importing this takes seconds: see ``library``. Only servers with a URL: a stdio program would have
+to run on this server. Their tokens come with the run (ADR 11) and are used only in the headers of
+the requests.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from mesh.egress import AddressRefused, Guard
 from mesh.http_client import MIB, Limits
 from mesh.lib.addresses import Allowed
 from threads.decopilot.files import ToolFailed
-from threads.decopilot.toolbox import OUTPUT_LIMIT, Result
+from threads.decopilot.toolbox import OUTPUT_LIMIT, ToolResult
 from threads.decopilot.transport import guarded_client
 
 OPEN_LIMIT: Final = 20.0  # seconds until a server has listed its tools
 CALL_LIMIT: Final = 600.0  # seconds that one call may take
-CLOSE_LIMIT: Final = 2.0  # seconds for a server to hear that it is over
+CLOSE_LIMIT: Final = 2.0  # seconds for telling a server that the session ends
 LIMITS: Final = Limits(body=16 * MIB, stream=64 * MIB)
-PAGES: Final = 20  # of a list of tools
-NO_MCP: Final = "It could not be reached, or speaks no MCP."
+PAGES_LIMIT: Final = 20  # of a list of tools
+NO_MCP: Final = "It could not be reached, or does not speak MCP."
 
 
 class Unusable(Exception):
@@ -42,32 +42,32 @@ class Unusable(Exception):
 
 
 class Servers:
-    """All servers of one run. One that can't be used is told of, and the run goes on."""
+    """All servers of one run. One that can't be used is reported, and the run continues."""
 
     def __init__(self, servers: Sequence[McpServer], *, allowed: Allowed) -> None:
         self._connections = {each.name: Connection(each, allowed=allowed) for each in servers}
         self.tools: Mapping[str, RemoteTool] = {}
 
     async def open(self) -> list[str]:
-        """Learn the tools of all servers at once; return a sentence for each unusable one."""
+        """Load the tools of all servers in parallel; return a sentence for each unusable one."""
         connections = self._connections.values()
         opened = await asyncio.gather(
             *(each.open() for each in connections), return_exceptions=True
         )
         tools: dict[str, RemoteTool] = {}
-        troubles = []
+        problems = []
         for name, found in zip(self._connections, opened, strict=True):
             if isinstance(found, list):
                 tools |= {tool.name: tool for tool in found}
             elif isinstance(found, Unusable):
-                troubles.append(f"Decopilot can't use the MCP server {name}: {found}")
+                problems.append(f"Decopilot can't use the MCP server {name}: {found}")
             else:
                 raise found
         self.tools = tools
-        return troubles
+        return problems
 
-    async def call(self, tool: RemoteTool, body: dict[str, Any]) -> Result:
-        """Return what the tool gave.
+    async def call(self, tool: RemoteTool, body: dict[str, Any]) -> ToolResult:
+        """Return the tool's result.
 
         Raises:
             ToolFailed: it failed, or its server can't be reached; the sentence is for the model.
@@ -83,10 +83,10 @@ class Connection:
 
     def __init__(self, server: McpServer, *, allowed: Allowed) -> None:
         self._server = server
-        # Without a secret there is nothing to be read on the way.
+        # Without a secret in the headers, plain HTTP exposes nothing.
         self._guard = Guard(allowed=allowed, plain=not server.headers)
         self._session: _Session | None = None
-        # Of several calls that find the session broken, one opens the next.
+        # If several calls find the session broken, one of them opens the next.
         self._opening = asyncio.Lock()
 
     async def open(self) -> list[RemoteTool]:
@@ -109,7 +109,7 @@ class Connection:
             self._session = session
             return tools
         finally:
-            if self._session is not session:  # it failed, or whoever asked for it was cancelled
+            if self._session is not session:  # it failed, or the caller was cancelled
                 session.end()
 
     async def _ready(self) -> _Session:
@@ -122,41 +122,43 @@ class Connection:
             assert self._session is not None
             return self._session
 
-    async def call(self, tool: RemoteTool, body: dict[str, Any]) -> Result:
-        """Return what the tool gave.
+    async def call(self, tool: RemoteTool, body: dict[str, Any]) -> ToolResult:
+        """Return the tool's result.
 
         Raises:
             ToolFailed
         """
         session = await self._ready()
         try:
-            result = await self._answered(session, tool.remote_name, body)
+            result = await self._call_tool(session, tool.remote_name, body)
         except MCPError as exc:
             if exc.code == CONNECTION_CLOSED and exc.message == "Connection closed":
                 await session.close()
                 raise self._broken(session) from exc
-            if session.status == 404:  # it has forgotten this session: the next call opens another
+            if session.status == 404:  # the server dropped this session: the next call opens one
                 await session.close()
             raise ToolFailed(self._clean(exc.message)[:500] or "It was refused.") from exc
         except (ValueError, RuntimeError) as exc:
-            raise ToolFailed("The tool's answer is not as its server says it would be.") from exc
+            raise ToolFailed(
+                "The tool's answer does not match the schema that its server declares."
+            ) from exc
         text, image = read_result(result)
         text = self._clean(cut(text, OUTPUT_LIMIT))
         if result.is_error:
-            raise ToolFailed(text or "The tool failed, and said nothing.")
-        return Result(text or "(It gave no text.)", image)
+            raise ToolFailed(text or "The tool failed without a message.")
+        return ToolResult(text or "(It returned no text.)", image)
 
-    async def _answered(self, session: _Session, name: str, body: dict[str, Any]) -> Any:
-        if session.client is None:  # it broke since it was looked at
+    async def _call_tool(self, session: _Session, name: str, body: dict[str, Any]) -> Any:
+        if session.client is None:  # it broke since ``_ready`` returned it
             raise self._broken(session)
-        calling = asyncio.create_task(session.client.call_tool(name, body))
+        call = asyncio.create_task(session.client.call_tool(name, body))
         try:
-            await asyncio.wait({calling, session.holding}, return_when=asyncio.FIRST_COMPLETED)
-            if not calling.done():
+            await asyncio.wait({call, session.task}, return_when=asyncio.FIRST_COMPLETED)
+            if not call.done():
                 raise self._broken(session)
-            return await calling
+            return await call
         finally:
-            calling.cancel()
+            call.cancel()
 
     def _broken(self, session: _Session) -> ToolFailed:
         return ToolFailed(
@@ -165,7 +167,7 @@ class Connection:
         )
 
     async def close(self) -> None:
-        """Say goodbye, for a moment at most."""
+        """End the session politely, within ``CLOSE_LIMIT``."""
         if self._session is not None:
             await self._session.close()
 
@@ -174,25 +176,25 @@ class Connection:
 
 
 class _Session:
-    """One session with a server, opened at once. The library's client lives in a task of its own,
-    ``holding``, which also closes it."""
+    """One session with a server, opened immediately. The library's client lives in a task of its
+    own, ``task``, which also closes it."""
 
     def __init__(self, server: McpServer, guard: Guard) -> None:
         self._server = server
         self._guard = guard
-        self._over = asyncio.Event()
+        self._closing = asyncio.Event()
         self._listed: asyncio.Future[list[RemoteTool]] = asyncio.get_running_loop().create_future()
         self.client: Client | None = None
-        self.status = 0  # of the last response that was a refusal
+        self.status = 0  # of the last error response
         self.why = ""
-        self.holding = asyncio.create_task(self._hold(), name=f"mcp {server.name}")
+        self.task = asyncio.create_task(self._serve(), name=f"mcp {server.name}")
 
     @property
     def is_open(self) -> bool:
         return self.client is not None
 
     async def tools(self) -> list[RemoteTool]:
-        """Return the tools that the server has listed.
+        """Return the tools that the server lists.
 
         Raises:
             Unusable
@@ -203,29 +205,29 @@ class _Session:
         return self._listed.result()
 
     async def close(self) -> None:
-        """Say goodbye, for a moment at most."""
-        self.client = None  # no call begins in it any more
-        self._over.set()
-        await asyncio.wait({self.holding}, timeout=CLOSE_LIMIT)
+        """End the session politely, within ``CLOSE_LIMIT``."""
+        self.client = None  # no further call starts in it
+        self._closing.set()
+        await asyncio.wait({self.task}, timeout=CLOSE_LIMIT)
         self.end()
 
     def end(self) -> None:
-        """Close without a goodbye."""
+        """Drop the session without telling the server."""
         self.client = None
-        self.holding.cancel()
+        self.task.cancel()
 
-    async def _hold(self) -> None:
+    async def _serve(self) -> None:
         try:
             async with self._connected() as client:
                 listed = tools_of(self._server.name, await _list(client))
                 self.client = client
                 self._listed.set_result([tool for tool in listed if _is_usable(tool.schema)])
-                await self._over.wait()
+                await self._closing.wait()
         except Exception as exc:
             self.why = self._sentence(exc)
             if not self._listed.done():
                 self._listed.set_exception(Unusable(self.why))
-                self._listed.exception()  # perhaps nobody waits for it any more
+                self._listed.exception()  # retrieved, since perhaps nobody waits for it any more
         finally:
             self.client = None
             self._listed.cancel()
@@ -237,14 +239,14 @@ class _Session:
             silence=CALL_LIMIT,
             limits=LIMITS,
             headers=dict(self._server.headers),
-            event_hooks={"response": [self._look]},
+            event_hooks={"response": [self._record_status]},
         )
         async with http:
             streams = streamable_http_client(self._server.url, http_client=http)
             async with Client(streams, cache=None, read_timeout_seconds=CALL_LIMIT) as client:
                 yield client
 
-    async def _look(self, response: httpx2.Response) -> None:
+    async def _record_status(self, response: httpx2.Response) -> None:
         if response.status_code >= 400:
             self.status = response.status_code
 
@@ -255,14 +257,14 @@ class _Session:
             if isinstance(cause, TimeoutError | httpx2.TimeoutException):
                 return "It did not answer in time."
         if self.status in (401, 403):
-            return f"It refused the token that this agent has for it ({self.status})."
+            return f"It refused this agent's token ({self.status})."
         if self.status:
             return f"It answered {self.status}."
         return NO_MCP
 
 
 def _is_usable(schema: dict[str, Any]) -> bool:
-    """Say whether the model library takes the schema: one that it refuses would end the run."""
+    """Return whether the model library accepts the schema: one it refuses would end the run."""
     try:
         OpenAIJsonSchemaTransformer(schema).walk()
     except UserError:
@@ -273,7 +275,7 @@ def _is_usable(schema: dict[str, Any]) -> bool:
 async def _list(client: Client) -> list[Any]:
     found: list[Any] = []
     cursor = None
-    for _ in range(PAGES):
+    for _ in range(PAGES_LIMIT):
         page = await client.list_tools(cursor=cursor)
         found += page.tools
         cursor = page.next_cursor
@@ -283,7 +285,7 @@ async def _list(client: Client) -> list[Any]:
 
 
 def _causes(exc: BaseException) -> list[BaseException]:
-    """Return the errors inside of groups of errors."""
+    """Return the errors inside nested exception groups."""
     if isinstance(exc, BaseExceptionGroup):
         return [cause for each in exc.exceptions for cause in _causes(each)]
     return [exc]

@@ -1,7 +1,7 @@
 """Naming a thread after its first message, beside the run that answers it.
 
-The answer never waits for the name. A name that is lost, because the process ends or the model
-fails, is sought again by the thread's next messages (``context.NAMED_WITHIN``).
+The answer never waits for the name. If the process ends or the model fails, the thread's next
+messages try again (``context.NAMED_WITHIN``).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from threads.decopilot.engines import open_engine, spent_by
 
 logger = logging.getLogger(__name__)
 
-# By thread: a second message while the first name is being sought asks for none.
-_under_way: dict[str, asyncio.Task[None]] = {}
+# By thread: a second message does not start another task while the first one runs.
+_tasks: dict[str, asyncio.Task[None]] = {}
 
 
 def begin(naming: Naming, *, thread_id: str, run_id: str) -> asyncio.Task[None] | None:
-    """Have the thread named in a task of its own; ``None`` where that is under way already."""
-    if thread_id in _under_way:
+    """Start a task that names the thread, and return it; ``None`` if one is already running."""
+    if thread_id in _tasks:
         return None
     task = asyncio.create_task(_name(naming, run_id), name=f"naming {thread_id}")
-    _under_way[thread_id] = task
-    task.add_done_callback(lambda _: _under_way.pop(thread_id, None))
+    _tasks[thread_id] = task
+    task.add_done_callback(lambda _: _tasks.pop(thread_id, None))
     return task
 
 
@@ -43,8 +43,8 @@ async def _name(naming: Naming, run_id: str) -> None:
             spent = spent_by(engine)
             await engine.close()
     except Exception as exc:
-        # A thread whose name is the beginning of its message is as good to work in.
-        logger.info("run %s: its thread got no name: %s", run_id, type(exc).__name__)
+        # Not worth a warning: the thread keeps the start of its message as its name.
+        logger.info("run %s: the model gave its thread no name: %s", run_id, type(exc).__name__)
     if not title and not spent:
         return
     try:
@@ -56,4 +56,4 @@ async def _name(naming: Naming, run_id: str) -> None:
             spent=spent,
         )
     except Exception:
-        logger.warning("run %s: the name of its thread was not kept", run_id, exc_info=True)
+        logger.warning("run %s: the name of its thread could not be stored", run_id, exc_info=True)

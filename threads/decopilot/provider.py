@@ -1,7 +1,7 @@
 """Decopilot behind the interface of a sandbox: dispatched, followed, answered and stopped alike.
 
-The loop lives in this process. Who attaches elsewhere, or after this process has died, finds
-no such run; the caller then begins the next attempt, which goes on where this one was.
+The loop lives in this process. ``attach`` in another process, or after this one has died, raises
+``UnknownRun``; the caller then starts the next attempt, which continues where this one stopped.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from threads.decopilot.files import FindPlace, ToolFailed
 from threads.decopilot.loop import Loop
 from threads.serving.attachments import read_file
 
-TOMBSTONE: Final = 60.0  # seconds that a run which was stopped can't be started
-KEEP: Final = 60.0  # seconds that a run that is over can be read again
+TOMBSTONE: Final = 60.0  # seconds for which a stopped run can't be started
+KEEP: Final = 60.0  # seconds for which an ended run can be read again
 NO_MACHINE: Final = (
     "No machine of the person is connected, so there are no files and no shell. Say so; they can"
     " link one with deco_link."
 )
 
 AWAY: Final = (
-    "The files of this conversation are on “{}”, which is not connected. Say so, and that it"
-    " must be woken up."
+    "The files of this conversation are on “{}”, which is not connected. Say so, and ask the"
+    " person to wake it up."
 )
 
 ProviderFor = Callable[[str], SandboxProvider]
@@ -71,7 +71,7 @@ class DecopilotProvider(SandboxProvider):
             input = {**input, "messages": await inlined(input["messages"], self.read_file)}
         turn = parse_input(input)
         if self._is_stopped(turn.run_id):
-            raise DispatchRefused("tombstoned", "The run was stopped before it began.")
+            raise DispatchRefused("tombstoned", "The run was stopped before it started.")
         attempt = self._attempts.get(turn.run_id)
         if attempt is not None and attempt.fence > fence:
             raise DispatchRefused("stale_fence", "There is a newer attempt.")
@@ -79,9 +79,9 @@ class DecopilotProvider(SandboxProvider):
             if attempt is not None:
                 _cancel(attempt)
             attempt = self._attempts[turn.run_id] = Attempt(turn.run_id, fence)
-            loop = Loop(turn, attempt=attempt, find=self._finder(place, str(turn.user["id"])))
+            loop = Loop(turn, attempt=attempt, find=self._place_finder(place, str(turn.user["id"])))
             attempt.work = asyncio.create_task(loop.run(), name=f"decopilot {turn.run_id}")
-            attempt.work.add_done_callback(partial(self._over, attempt))
+            attempt.work.add_done_callback(partial(self._ended, attempt))
         yield attempt.read(after)
 
     @asynccontextmanager
@@ -127,7 +127,7 @@ class DecopilotProvider(SandboxProvider):
         if attempt is not None and attempt.fence <= fence:
             _cancel(attempt)
 
-    def _over(self, attempt: Attempt, work: asyncio.Task[None]) -> None:
+    def _ended(self, attempt: Attempt, work: asyncio.Task[None]) -> None:
         attempt.end()  # also when its task was cancelled before its first step
         asyncio.get_running_loop().call_later(KEEP, self._forget, attempt)
 
@@ -141,7 +141,7 @@ class DecopilotProvider(SandboxProvider):
             self._stopped.popitem(last=False)
         return run_id in self._stopped
 
-    def _finder(self, place: Place, user_id: str) -> FindPlace:
+    def _place_finder(self, place: Place, user_id: str) -> FindPlace:
         async def find() -> tuple[Place, SandboxProvider]:
             if place.kind:
                 return place, self._provider_for(place.kind)
@@ -150,8 +150,8 @@ class DecopilotProvider(SandboxProvider):
                 raise ToolFailed(NO_MACHINE)
             if not link.is_online:
                 raise ToolFailed(AWAY.format(link.name))
-            there = replace(place, kind=REMOTE_USER, link_id=link.id)
-            return there, self._provider_for(there.kind)
+            on_machine = replace(place, kind=REMOTE_USER, link_id=link.id)
+            return on_machine, self._provider_for(on_machine.kind)
 
         return find
 

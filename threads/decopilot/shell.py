@@ -1,4 +1,4 @@
-"""A shell command in the sandbox: started, watched, and ended when its run is stopped."""
+"""A shell command in the sandbox: started, polled, and killed when its run is stopped."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from mesh.lib.backoff import Backoff
 from threads.decopilot.files import Files, ToolFailed
 
 DEFAULT_MS: Final = 120_000
-MOST_MS: Final = 15 * 60 * 1000
-KILL_LIMIT: Final = 10.0  # seconds: the sandbox gives a command three to end by itself
+MAX_MS: Final = 15 * 60 * 1000
+KILL_LIMIT: Final = 10.0  # seconds: the sandbox gives a command three to exit on its own
 
-# So that what kills a command outlives the task that was stopped.
-_killing: set[asyncio.Task[None]] = set()
+# References to tasks that kill a command: they outlive the run's own task.
+_kills: set[asyncio.Task[None]] = set()
 
 
 async def run(files: Files, body: dict[str, Any]) -> dict[str, Any]:
     """Return how the command ended: ``stdout``, ``stderr``, ``exitCode`` and ``status``.
 
-    It is a task of the sandbox, so a connection that breaks meanwhile costs nothing: it is
-    looked at again. Only its start is never repeated. Who is cancelled here ends it there.
+    It is a task of the sandbox and is polled, so a broken connection does no harm. Only its start
+    is never repeated. Cancelling this coroutine kills the command in the sandbox.
 
     Raises:
         ToolFailed: it could not be started, or the sandbox is gone.
     """
-    milliseconds = min(max(body.get("timeout", DEFAULT_MS), 1), MOST_MS)
+    milliseconds = min(max(body.get("timeout", DEFAULT_MS), 1), MAX_MS)
     start = {"command": body["command"], "timeout": milliseconds, "background": True}
     started = await files.ask("bash", start, is_repeatable=False)
     task_id = quote(str(started["taskId"]), safe="")  # a sandbox may say anything
     try:
         return await _ended(files, task_id)
     except asyncio.CancelledError:
-        killing = asyncio.create_task(_kill(files, task_id))
-        _killing.add(killing)
-        killing.add_done_callback(_killing.discard)
+        kill = asyncio.create_task(_kill(files, task_id))
+        _kills.add(kill)
+        kill.add_done_callback(_kills.discard)
         raise
 
 
@@ -50,5 +50,5 @@ async def _ended(files: Files, task_id: str) -> dict[str, Any]:
 
 
 async def _kill(files: Files, task_id: str) -> None:
-    with contextlib.suppress(ToolFailed):  # it is over, or nobody is there
+    with contextlib.suppress(ToolFailed):  # it has ended, or the sandbox is gone
         await files.ask(f"tasks/{task_id}/kill", is_repeatable=True, limit=KILL_LIMIT)

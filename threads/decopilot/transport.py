@@ -1,4 +1,4 @@
-"""The model libraries' own httpx behind the egress guard. Loaded with them: see ``library``."""
+"""The model libraries' own httpx behind the egress guard. Loaded along with them: ``library``."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class Transport(httpx2.AsyncBaseTransport):
 def guarded_client(
     guard: Guard, *, silence: float, limits: Limits = DEFAULT, **settings: Any
 ) -> httpx2.AsyncClient:
-    """Return a client whose every request passes the guard, and every answer the limits.
+    """Return a client that sends every request through the guard and limits every response.
 
-    ``silence`` is in seconds.
+    ``silence``: seconds without a byte until a request times out.
     """
     return httpx2.AsyncClient(
         transport=Transport(guard, limits=limits),

@@ -1,6 +1,6 @@
-"""From the bytes of a fetched page to the text that a model reads; without I/O (ADR 24).
+"""The conversion of a fetched page's bytes to text for a model; without I/O (ADR 24).
 
-Loading lxml takes a moment, so it is imported by the first HTML page.
+lxml is slow to import, so the first HTML page imports it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import webencodings
 
-READING_LIMIT: Final = 5.0  # seconds for one page; what comes later is left out
-FED: Final = 16 * 1024  # characters that the parser is given between two looks at the clock
+READING_LIMIT: Final = 5.0  # seconds of parsing for one page; the rest is left out
+CHUNK: Final = 16 * 1024  # characters parsed between two checks of the time
 DECLARED_WITHIN: Final = 1024  # bytes in which a page names its charset, as in browsers
 LINK_LIMIT: Final = 2_000  # characters of one link's target
 
@@ -21,10 +21,10 @@ _META: Final = re.compile(r"<meta[^>]*", re.IGNORECASE)
 
 
 def text_of(body: bytes, content_type: str) -> str:
-    """Return what a person reads of ``body``.
+    """Return the text of ``body`` as a person sees it.
 
-    Of HTML, that is no scripts, no styles, and links with their targets. Any bytes under any
-    label give some text: what can't be decoded becomes U+FFFD.
+    HTML loses its scripts and styles; links keep their targets. Any bytes with any label give
+    some text: what can't be decoded becomes U+FFFD.
     """
     is_html = "html" in content_type.partition(";")[0].lower()
     text = _decoded(body, content_type, is_html=is_html)
@@ -34,9 +34,9 @@ def text_of(body: bytes, content_type: str) -> str:
 def _decoded(body: bytes, content_type: str, *, is_html: bool) -> str:
     """Decode as browsers do: by the byte order mark, the header, the page, else as UTF-8.
 
-    The labels are those of the WHATWG's Encoding Standard. Python's own ``codecs.lookup`` would
-    also take ``punycode``, whose time grows with the square of the length, and would keep each
-    unknown label of a stranger's for ever.
+    The labels are those of the WHATWG Encoding Standard. Python's own ``codecs.lookup`` would
+    also accept ``punycode``, which takes quadratic time, and would cache each unknown label that
+    a stranger sends.
     """
     found = _encoding(content_type)
     if found is None and is_html:
@@ -48,33 +48,33 @@ def _decoded(body: bytes, content_type: str, *, is_html: bool) -> str:
 def _declared(body: bytes) -> webencodings.Encoding | None:
     for meta in _META.findall(body[:DECLARED_WITHIN].decode("latin-1")):
         if found := _encoding(meta):
-            # Its own name was readable as ASCII, so UTF-16 it is not.
+            # The label itself was readable as ASCII, so the page is not UTF-16.
             return webencodings.UTF8 if found.name.startswith("utf-16") else found
     return None
 
 
 def _encoding(text: str) -> webencodings.Encoding | None:
-    """Return what the first ``charset=`` of ``text`` names; ``None`` where it is unknown."""
+    """Return the encoding that the first ``charset=`` of ``text`` names; ``None`` if unknown."""
     label = _LABEL.search(text)
     return webencodings.lookup(label[1]) if label else None
 
 
 def plain_text(html: str) -> str:
-    """Return the text of a page, as far as it is read within ``READING_LIMIT``."""
+    """Return the text of a page, as far as it is parsed within ``READING_LIMIT``."""
     from lxml import etree
 
     reader = _Reader()
-    # No tree is built: of nested formatting, a tree can become far larger than its page.
+    # No tree is built: nested formatting can make a tree far larger than its page.
     parser = etree.HTMLParser(target=reader, encoding="utf-8", no_network=True, huge_tree=False)
     deadline = time.monotonic() + READING_LIMIT
     try:
-        for start in range(0, len(html), FED):
-            parser.feed(html[start : start + FED].encode(errors="replace"))
+        for start in range(0, len(html), CHUNK):
+            parser.feed(html[start : start + CHUNK].encode(errors="replace"))
             if time.monotonic() > deadline:
                 break
         parser.close()
     except etree.LxmlError:
-        pass  # it gave up; what it read until then is shown
+        pass  # it gave up; the text so far is returned
     lines = (" ".join(line.split()) for line in "".join(reader.pieces).splitlines())
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
@@ -118,4 +118,4 @@ class _Reader:
             self.pieces.append(text)
 
     def close(self) -> None:
-        """Nothing is left to do: lxml wants the method."""
+        """Do nothing: lxml requires the method."""

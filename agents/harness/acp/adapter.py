@@ -1,4 +1,4 @@
-"""The adapter: which message goes where, and when a turn is over."""
+"""The adapter: dispatch of messages, and the course of a turn."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FINISH_REASONS = {
 
 
 class AcpAdapter(CliAdapter[Question]):
-    """See ``agents.harness.base.Adapter``; of one agent."""
+    """See ``agents.harness.base.Adapter``; for one agent."""
 
     def __init__(self, agent: Agent) -> None:
         super().__init__()
@@ -34,12 +34,12 @@ class AcpAdapter(CliAdapter[Question]):
         self._stream = Stream(self._answer)
         self._meter = Meter()
         self._rpc = Rpc({"jsonrpc": "2.0"})
-        self._abilities: Message = {}
-        self._modes: tuple[str, str] = ("", "")  # that in which it began, that it is in
+        self._capabilities: Message = {}
+        self._modes: tuple[str, str] = ("", "")  # the session's default mode, the present one
         self._can_plan = False
         self._is_connected = False  # the program has our session
-        self._is_new = False  # and nothing was said in it yet
-        self._is_prompted = False  # what comes is of this turn, not told again from before
+        self._is_new = False  # and no message was sent in it yet
+        self._is_prompted = False  # updates belong to this turn, not to a replayed history
 
     def launch(self, turn: TurnInput) -> Launch:
         return lines.launch(self.agent, turn)
@@ -75,7 +75,7 @@ class AcpAdapter(CliAdapter[Question]):
         outs: list[Out] = []
         if self._is_prompted:
             outs.append(self._rpc.notify("session/cancel", {"sessionId": self._session}))
-        for question in self._questions.values():  # whoever waits for an answer can't stop
+        for question in self._questions.values():  # an agent that waits for an answer can't stop
             outs.append(self._rpc.respond(question.request_id, permissions.CANCELLED))
         self._questions = {}
         return outs
@@ -94,7 +94,7 @@ class AcpAdapter(CliAdapter[Question]):
             return [self._rpc.respond(request_id, permissions.CANCELLED)]
         return [self._rpc.refuse(request_id, "No turn is running.")]
 
-    # The way to a turn: initialize, the session, its mode, the prompt
+    # The steps to a turn: initialize, the session, its mode, the prompt
 
     def _on_response(self, method: str, message: Message) -> None:
         if handle := _STEPS.get(method):
@@ -107,7 +107,7 @@ class AcpAdapter(CliAdapter[Question]):
         if method in ("session/fork", "session/load", "session/resume"):
             self._start_afresh()
         elif method == "session/set_mode":
-            self._prompt()  # what the mode would forbid is refused when it is asked for
+            self._prompt()  # permissions enforce what the mode would forbid
         elif self._is_interrupted:
             self._answer.abort(self._metadata())
         else:
@@ -115,25 +115,25 @@ class AcpAdapter(CliAdapter[Question]):
 
     def _on_initialized(self, result: Message) -> None:
         assert self._turn is not None
-        self._abilities = object_of(result, "agentCapabilities")
+        self._capabilities = object_of(result, "agentCapabilities")
         if not self._turn.resume_session_ref:
             self._open_session()
-        elif method := self._way_back():
+        elif method := self._resume_method():
             self._session = self._turn.resume_session_ref
             params = self._session_params() | {"sessionId": self._session}
             self._answer.put(self._rpc.request(method, params))
         else:
             self._start_afresh()
 
-    def _way_back(self) -> str:
-        """Return how a session is taken up again: best without being told it all once more."""
+    def _resume_method(self) -> str:
+        """Return the method that resumes a session, preferably without replaying its history."""
         assert self._turn is not None
-        abilities = object_of(self._abilities, "sessionCapabilities")
+        methods = object_of(self._capabilities, "sessionCapabilities")
         if self._turn.forks_session:
-            return "session/fork" if "fork" in abilities else ""
-        if "resume" in abilities:
+            return "session/fork" if "fork" in methods else ""
+        if "resume" in methods:
             return "session/resume"
-        return "session/load" if self._abilities.get("loadSession") is True else ""
+        return "session/load" if self._capabilities.get("loadSession") is True else ""
 
     def _open_session(self) -> None:
         assert self._turn is not None
@@ -146,11 +146,11 @@ class AcpAdapter(CliAdapter[Question]):
 
     @property
     def _takes_http(self) -> bool:
-        """Whether it takes MCP servers over HTTP, which no agent need do."""
-        return object_of(self._abilities, "mcpCapabilities").get("http") is True
+        """Whether it accepts MCP servers over HTTP, which the protocol leaves optional."""
+        return object_of(self._capabilities, "mcpCapabilities").get("http") is True
 
     def _start_afresh(self) -> None:
-        self._retell()
+        self._start_over()
         self._open_session()
 
     def _on_session(self, result: Message) -> None:
@@ -168,22 +168,22 @@ class AcpAdapter(CliAdapter[Question]):
         self._answer.metadata(self._metadata())
         assert self._turn is not None
         for server in () if self._takes_http else servers_of(self._turn):
-            self._tell_unreachable(server.name)
+            self._note_unreachable(server.name)
         self._enter_mode()
 
     def _enter_mode(self) -> None:
-        """Let the agent plan, or work again as before, if it has modes.
+        """Switch the agent to plan mode, or back to its default mode, if it has modes.
 
-        In a session that was taken up again the mode is always said: an agent may still tell
-        the earlier conversation, and its answer comes when it has done so.
+        In a resumed session the mode is always set: the agent may still be replaying the earlier
+        conversation, and it responds once that is done.
         """
         assert self._turn is not None
-        usual, current = self._modes
-        wanted = PLAN if self._turn.mode == PLAN and self._can_plan else usual
-        is_told_again = self._turn.resume_session_ref and not self._is_new
-        if wanted and (wanted != current or is_told_again):
-            self._modes = (usual, wanted)
-            params = {"sessionId": self._session, "modeId": wanted}
+        default, current = self._modes
+        mode = PLAN if self._turn.mode == PLAN and self._can_plan else default
+        is_resumed = self._turn.resume_session_ref and not self._is_new
+        if mode and (mode != current or is_resumed):
+            self._modes = (default, mode)
+            params = {"sessionId": self._session, "modeId": mode}
             self._answer.put(self._rpc.request("session/set_mode", params))
         else:
             self._prompt()
@@ -196,37 +196,39 @@ class AcpAdapter(CliAdapter[Question]):
         if self._is_interrupted:
             self._answer.abort(self._metadata())
             return
-        can_see = object_of(self._abilities, "promptCapabilities").get("image") is True
+        can_see = object_of(self._capabilities, "promptCapabilities").get("image") is True
         if not can_see and lines.has_pictures(self._turn):
-            self._tell("files_not_taken", f"{self.title} takes no pictures: it knows their names.")
-        said = lines.prompt(self._turn, can_see=can_see, is_new=self._is_new)
+            self._notice(
+                "files_not_taken", f"{self.title} takes no pictures: it knows their names."
+            )
+        blocks = lines.prompt(self._turn, can_see=can_see, is_new=self._is_new)
         self._is_new, self._is_prompted = False, True
-        params = {"sessionId": self._session, "prompt": said}
+        params = {"sessionId": self._session, "prompt": blocks}
         self._answer.put(self._rpc.request("session/prompt", params))
 
     def _on_prompted(self, result: Message) -> None:
-        metadata = self._metadata() | self._meter.told(result)
+        metadata = self._metadata() | self._meter.metadata(result)
         reason = text_of(result, "stopReason")
         if self._is_interrupted or reason == "cancelled":
             self._answer.abort(metadata)
         else:
             self._answer.finish(FINISH_REASONS.get(reason, "stop"), metadata)
 
-    # What it asks, and what it tells
+    # The agent's requests and updates
 
     def _on_request(self, request_id: RequestId, message: Message) -> None:
         method, params = text_of(message, "method"), object_of(message, "params")
         if method == permissions.METHOD:
             self._on_permission(request_id, params)
-        else:  # opencode, for one, asks us to write files that it has been told we don't
-            self._answer.put(self._rpc.refuse(request_id, "The agent sees to this itself."))
+        else:  # opencode, for one, asks us to write files although we declared that we don't
+            self._answer.put(self._rpc.refuse(request_id, "The agent must do this itself."))
 
     def _on_permission(self, request_id: RequestId, params: Message) -> None:
         assert self._turn is not None
         approval_id = f"{self._turn.run_id}:{request_id}"
         call_id, call = self._stream.call(object_of(params, "toolCall"))
         question = permissions.read(request_id, params, call_id)
-        # What brings a change is none that only reads, whatever its kind is said to be.
+        # A call with a diff is an edit, whatever kind the agent declares.
         decision = permissions.decide(self._turn, "edit" if call.changes else call.kind)
         if self._is_interrupted:
             self._answer.put(self._rpc.respond(request_id, permissions.CANCELLED))
@@ -247,7 +249,7 @@ class AcpAdapter(CliAdapter[Question]):
         if text_of(update, "sessionUpdate") == "usage_update":
             self._meter.update(update)
         if not self._is_prompted:
-            return  # an earlier conversation, told again
+            return  # a replayed history
         if not self._stream.take(update):
             self._answer.notice(self.kind, line)
 

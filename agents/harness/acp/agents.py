@@ -1,7 +1,7 @@
-"""What the adapter has to know of one ACP agent; of ours, ``mesh.agent_programs`` does.
+"""The adapter's description of an ACP agent; built-in ones come from ``mesh.agent_programs``.
 
-An agent only has to ask for what it means to do: whether it does is its own affair. Those of the
-table are started so that they ask; of any other the person must know.
+The protocol lets an agent ask before it acts, but does not force it to. Built-in agents are
+started so that they ask; for any other the person must know.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from mesh.agent_programs import AgentProgram, load
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """An ACP agent: what it is called, and how it is started. See ``mesh.agent_programs.Acp``;
-    for ``runs_unasked`` also ``Launch.refuses``."""
+    """An ACP agent: its names, and how it is started. See ``mesh.agent_programs.Acp``; for
+    ``runs_unasked`` also ``Launch.refuses``."""
 
     name: str
     title: str
@@ -32,7 +32,7 @@ class Agent:
 
 
 def built_in() -> dict[str, Agent]:
-    """Return the agents of the table that speak ACP, by their kind."""
+    """Return the built-in agents that speak ACP, by kind."""
     agents = (_agent(program) for program in load() if program.acp is not None)
     return {agent.kind: agent for agent in agents}
 

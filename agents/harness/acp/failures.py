@@ -1,4 +1,4 @@
-"""What a failed turn is called, and the sentence that says what to do."""
+"""Error codes and sentences for failed turns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AUTH_REQUIRED = -32000
 
 
 def failure_of(agent: Agent, error: dict[str, Any]) -> tuple[str, str]:
-    """Return code and sentence of a request that the agent turned down."""
+    """Return code and sentence of a request that the agent refused."""
     code, words = error.get("code"), words_of(error)
     if code == AUTH_REQUIRED:
         return "not_signed_in", not_signed_in(agent.title, agent.sign_in)
@@ -24,9 +24,9 @@ def failure_of(agent: Agent, error: dict[str, Any]) -> tuple[str, str]:
 
 
 def words_of(error: dict[str, Any]) -> str:
-    """Return what went wrong in the agent's, or the provider's, words."""
+    """Return the error message of the agent, or of the provider."""
     message = text_of(error, "message").removeprefix("Internal error: ")
-    if body := as_object(message.encode()):  # some are passed on as they came
+    if body := as_object(message.encode()):  # some agents pass on the provider's body
         message = text_of(object_of(body, "error"), "message") or message
     details = text_of(object_of(error, "data"), "details")
     return (

@@ -1,4 +1,4 @@
-"""How an ACP agent is started, and what it is told of a session and of a turn."""
+"""The command line of an ACP agent, and the parameters of its sessions and turns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROTOCOL_VERSION = 1
 
 
 def launch(agent: Agent, turn: TurnInput) -> Launch:
-    """Return the program and its arguments for a conversation that goes on with ``turn``."""
+    """Return the program and its arguments for a conversation that continues with ``turn``."""
     program, *args = agent.command
     if agent.model_flag and (model := model_of(agent, turn)):
         args += [agent.model_flag, model]
@@ -29,38 +29,38 @@ def launch(agent: Agent, turn: TurnInput) -> Launch:
 
 
 def _is_free(turn: TurnInput) -> bool:
-    """Say whether nobody need be asked; of an unknown level rather not."""
+    """Return whether the agent may act without asking; never at an unknown level."""
     return turn.mode != PLAN and turn.approval_level == AUTO
 
 
 def key(agent: Agent, turn: TurnInput) -> str:
-    """Return what of a turn is fixed when the program starts."""
+    """Return the settings of a turn that are fixed when the program starts."""
     start = launch(agent, turn)
     return json.dumps([start.args, dict(start.env), turn.instructions, digest(turn)])
 
 
 def model_of(agent: Agent, turn: TurnInput) -> str:
-    """Return the model's own name: of ``acp:gemini:flash`` only ``flash``."""
+    """Return the model's own name: ``flash`` for ``acp:gemini:flash``."""
     model = turn.model.removeprefix(f"{agent.name}:")
     return "" if model in TIERS else model
 
 
 def hello() -> Params:
-    """Return what ``initialize`` says of us: an agent sees to files and terminals itself.
+    """Return the parameters of ``initialize``: the agent accesses files and terminals itself.
 
-    It works on the same machine, in the same folder, so it gains nothing by asking us; and a
-    mapping does no I/O.
+    It works on the same machine, in the same folder, so it gains nothing by asking us; and an
+    adapter does no I/O.
     """
-    files_of_ours = {"readTextFile": False, "writeTextFile": False}
+    no_files = {"readTextFile": False, "writeTextFile": False}
     return {
         "protocolVersion": PROTOCOL_VERSION,
-        "clientCapabilities": {"fs": files_of_ours, "terminal": False},
+        "clientCapabilities": {"fs": no_files, "terminal": False},
         "clientInfo": {"name": "mesh", "title": "Mesh", "version": VERSION},
     }
 
 
 def session(turn: TurnInput, *, takes_http: bool) -> Params:
-    """Return what a session is begun, or taken up again, with."""
+    """Return the parameters that start or resume a session."""
     servers = [
         {
             "type": "http",
@@ -74,22 +74,22 @@ def session(turn: TurnInput, *, takes_http: bool) -> Params:
 
 
 def prompt(turn: TurnInput, *, can_see: bool, is_new: bool) -> list[Params]:
-    """Return what the person said, with their files as far as the agent can read them.
+    """Return the person's message, with the files that the agent can read.
 
-    What the agent is told besides goes before the first message of a session: the protocol
-    has no better place for it.
+    The agent's instructions precede the first message of a session: the protocol has no better
+    place for them.
     """
-    given = [_block(part, can_see=can_see) for part in parts_of(turn.last_message)]
-    said = [block for block in given if block] or [_text("(nothing)")]
+    optional = [_block(part, can_see=can_see) for part in parts_of(turn.last_message)]
+    blocks = [block for block in optional if block] or [_text("(nothing)")]
     if is_new and turn.instructions:
-        said.insert(0, _text(f"<instructions>\n{turn.instructions}\n</instructions>"))
-    return said
+        blocks.insert(0, _text(f"<instructions>\n{turn.instructions}\n</instructions>"))
+    return blocks
 
 
 def has_pictures(turn: TurnInput) -> bool:
-    """Say whether the person's message brings a picture."""
-    files_given = (part for part in parts_of(turn.last_message) if part.get("type") == "file")
-    return any(files.media_type_of(part).startswith("image/") for part in files_given)
+    """Return whether the person's message has a picture."""
+    attached = (part for part in parts_of(turn.last_message) if part.get("type") == "file")
+    return any(files.media_type_of(part).startswith("image/") for part in attached)
 
 
 def _text(text: str) -> Params:
@@ -97,7 +97,7 @@ def _text(text: str) -> Params:
 
 
 def _block(part: Params, *, can_see: bool) -> Params | None:
-    """Return a part as a content block; ``None`` for what says nothing."""
+    """Return a part as a content block; ``None`` for an empty or unknown part."""
     if part.get("type") == "text":
         text = part.get("text")
         return _text(text) if isinstance(text, str) and text.strip() else None

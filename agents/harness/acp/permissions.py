@@ -1,4 +1,4 @@
-"""What an agent asks before it acts: which is allowed, and the answer in its own options."""
+"""An agent's permission requests: the decision, and the answer in its own options."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ METHOD = "session/request_permission"
 
 # Kinds of tools that change nothing and reach nobody outside the machine.
 READ_ONLY = frozenset({"read", "search", "think"})
-# Once, if there is such an option: a person answers for this call alone.
+# Preferably once: a person answers for this call alone.
 _ALLOW = ("allow_once", "allow_always")
 _DENY = ("reject_once", "reject_always")
 
@@ -36,7 +36,7 @@ def read(request_id: RequestId, params: dict[str, Any], call: str) -> Question:
 
 
 def decide(turn: TurnInput, kind: str) -> Literal["allow", "ask", "deny"]:
-    """Return what is to be done when the agent asks whether a tool of ``kind`` may run."""
+    """Return the decision when the agent asks whether a tool of ``kind`` may run."""
     if kind in READ_ONLY:
         return "allow"
     if turn.mode == PLAN:
@@ -45,9 +45,9 @@ def decide(turn: TurnInput, kind: str) -> Literal["allow", "ask", "deny"]:
 
 
 def reply(question: Question, *, is_allowed: bool) -> dict[str, Any]:
-    """Return the answer as the request's result; without a fitting option it is called off."""
-    for wanted in _ALLOW if is_allowed else _DENY:
+    """Return the answer as the request's result; without a matching option it is cancelled."""
+    for preferred in _ALLOW if is_allowed else _DENY:
         for kind, option_id in question.options:
-            if kind == wanted:
+            if kind == preferred:
                 return {"outcome": {"outcome": "selected", "optionId": option_id}}
     return CANCELLED

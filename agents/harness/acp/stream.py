@@ -1,4 +1,4 @@
-"""A session's updates into an Answer."""
+"""The mapping of a session's updates to an answer."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from agents.harness.acp.calls import Call
-from agents.harness.answer import Answer
+from agents.harness.answer import AnswerBuilder
 from agents.harness.lines import list_of, object_of, text_of
 
 Update = dict[str, Any]
 
-# Known, and of no use to a reader.
+# Known kinds that readers do not need.
 QUIET = frozenset(
     {
         "available_commands_update",
@@ -28,27 +28,27 @@ _ENDS = ("completed", "failed")
 class Stream:
     """The updates of one turn."""
 
-    def __init__(self, answer: Answer, folder: str = "") -> None:
+    def __init__(self, answer: AnswerBuilder, folder: str = "") -> None:
         self._answer = answer
         self._folder = folder
         self._calls: dict[str, Call] = {}
-        self._part = ("", "", "")  # kind, the message it is of, and id of the open part
+        self._part = ("", "", "")  # kind, message id and part id of the open part
         self._parts = 0
-        self._is_answered = False  # a tool has ended: what is said next is another answer
+        self._is_answered = False  # a tool has ended: the next text starts another step
 
     def take(self, update: Update) -> bool:
-        """Take one update; say whether it is of a known kind."""
+        """Take one update; return whether its kind is known."""
         kind = text_of(update, "sessionUpdate")
         if handle := _HANDLERS.get(kind):
             handle(self, update)
         return handle is not None or kind in QUIET
 
     def call(self, update: Update) -> tuple[str, Call]:
-        """Take what is told of a call, which may be new; return its id and what is known."""
+        """Merge an update into its call, which may be new; return its id and the call."""
         call_id = text_of(update, "toolCallId")
         call = self._calls.setdefault(call_id, Call(self._folder))
-        call.tell(update)
-        if call.is_told and not call.is_shown:
+        call.update(update)
+        if call.has_input and not call.is_shown:
             call.is_shown = True
             self._close_part()
             self._answer.call_input(call_id, call.name, call.input)

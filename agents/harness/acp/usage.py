@@ -1,4 +1,4 @@
-"""What a turn used, as far as the agent tells."""
+"""A turn's usage, as far as the agent reports it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from agents.harness.usage import count, dollars, usage_of
 
 
 class Meter:
-    """Keeps the running cost of a session, to tell that of a turn."""
+    """Keeps the running cost of a session, to compute that of a turn."""
 
     def __init__(self) -> None:
         self._total: float | None = 0.0
@@ -17,7 +17,7 @@ class Meter:
         self._window = 0
 
     def resume(self) -> None:
-        """The session goes on from before: its first total is not this turn's."""
+        """Continue an earlier session: its first total does not belong to this turn."""
         self._total = self._before = None
 
     def begin(self) -> None:
@@ -30,31 +30,31 @@ class Meter:
         if (amount := dollars(cost.get("amount"))) is not None and cost.get("currency") == "USD":
             self._total = amount
 
-    def told(self, result: dict[str, Any]) -> dict[str, Any]:
+    def metadata(self, result: dict[str, Any]) -> dict[str, Any]:
         """Return ``usage`` and ``costUsd`` of a turn that ended with ``result``."""
-        told: dict[str, Any] = {}
+        metadata: dict[str, Any] = {}
         if usage := self._usage(result):
-            told["usage"] = usage
+            metadata["usage"] = usage
         if self._total is not None and self._before is not None and self._total > self._before:
-            told["costUsd"] = round(self._total - self._before, 6)
-        return told
+            metadata["costUsd"] = round(self._total - self._before, 6)
+        return metadata
 
     def _usage(self, result: dict[str, Any]) -> dict[str, Any]:
-        given = object_of(result, "usage") or _of_gemini(result)
-        if not given:
+        counts = object_of(result, "usage") or _of_gemini(result)
+        if not counts:
             return {}
         return usage_of(
-            plain=count(given, "inputTokens"),
-            read=count(given, "cachedReadTokens"),
-            write=count(given, "cachedWriteTokens"),
-            output=count(given, "outputTokens"),
-            thinking=count(given, "thoughtTokens"),
+            plain=count(counts, "inputTokens"),
+            read=count(counts, "cachedReadTokens"),
+            write=count(counts, "cachedWriteTokens"),
+            output=count(counts, "outputTokens"),
+            thinking=count(counts, "thoughtTokens"),
             window=self._window,
         )
 
 
 def _of_gemini(result: dict[str, Any]) -> dict[str, Any]:
-    """Return what Gemini CLI tells in a place of its own."""
+    """Return the counts that Gemini CLI reports in its own field."""
     counts = object_of(object_of(object_of(result, "_meta"), "quota"), "token_count")
     names = {"input_tokens": "inputTokens", "output_tokens": "outputTokens"}
     return {ours: counts[theirs] for theirs, ours in names.items() if theirs in counts}

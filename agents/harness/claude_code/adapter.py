@@ -1,4 +1,4 @@
-"""The adapter: which line goes where, and when a turn is over."""
+"""The adapter: dispatch of lines, and the course of a turn."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from agents.harness.questions import PLAN_READY, QUESTION, Answers
 Line = dict[str, Any]
 
 FINISH_REASONS = {"max_tokens": "length", "refusal": "content-filter"}
-# Known, and of no use to a reader.
+# Known kinds that readers do not need.
 QUIET = frozenset(
     {
         "auth_status",
@@ -80,11 +80,11 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
         self._is_restarting = False
         self._is_planning = False
         self._version: tuple[int, ...] = ()
-        self._steers: list[str] = []  # given in the middle of the turn, and not yet read
-        self._cost = 0.0  # of the results that were not the turn's last
+        self._steers: list[str] = []  # sent in the middle of the turn, and not yet read
+        self._cost = 0.0  # of the turn's results before its last
         self._is_continued = False
         self._servers: tuple[McpServer, ...] = ()  # that the program has
-        self._setting = ""  # our request to have them, while it is open
+        self._servers_request = ""  # our open request that sets them
 
     def launch(self, turn: TurnInput) -> Launch:
         return lines.launch(turn)
@@ -93,7 +93,7 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
         return lines.key(turn)
 
     def begin(self, turn: TurnInput) -> list[Out]:
-        if self._is_restarting:  # the same answer goes on
+        if self._is_restarting:  # the same answer continues
             self._turn, self._is_restarting, self._questions = turn, False, {}
         else:
             self._open(turn)
@@ -108,9 +108,9 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
         servers = servers_of(turn)
         if servers == self._servers:
             self._answer.put(lines.user_line(turn))
-        else:  # with tokens of this turn; the message waits until the program has them
-            self._servers, self._setting = servers, self._next_id()
-            self._answer.put(lines.set_servers(self._setting, servers))
+        else:  # with this turn's tokens; the message waits until the program has the servers
+            self._servers, self._servers_request = servers, self._next_id()
+            self._answer.put(lines.set_servers(self._servers_request, servers))
         return self._answer.take()
 
     def feed(self, line: bytes) -> list[Out]:
@@ -128,22 +128,22 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
             self._answer.deny(question.call)
             self._answer.put(lines.deny(question.request_id, denial(question.tool, reason)))
             return
-        given = question.input
+        tool_input = question.input
         if question.tool == QUESTION:
-            given = answered(given, answers)
+            tool_input = answered(tool_input, answers)
         elif question.tool == PLAN_READY:
-            # The program works on, and not as it was started: the next turn needs another one.
+            # The program leaves the mode in which it was started: the next turn needs another one.
             self._is_planning = False
-            self._spoiled += 1
-        self._answer.put(lines.allow(question.request_id, given))
+            self._discarded += 1
+        self._answer.put(lines.allow(question.request_id, tool_input))
 
     def steer(self, steer_id: str, message: Json) -> list[Out]:
-        """See ``Adapter``. The program reads a line in the middle of a turn at its next step,
-        and says so; where none follows, it goes on with it by itself after its result. So that
+        """See ``Adapter``. The program reads a line in the middle of a turn at its next step, and
+        reports that; without a further step it continues with the line after its result. So that
         result is not the end of our turn, see ``_on_result``."""
         if self._turn is None:
             return []
-        if self._is_interrupted or self._setting or self._version < lines.STEERS_SINCE:
+        if self._is_interrupted or self._servers_request or self._version < lines.STEERS_SINCE:
             return [NotSteered(steer_id)]
         self._steers.append(steer_id)
         return [lines.user_line(replace(self._turn, messages=(message,)), name=steer_id)]
@@ -152,7 +152,7 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
         if self._turn is None:
             return []
         self._is_interrupted = True
-        # It would go on with what it was given meanwhile: then only signals stop it.
+        # With unread steers it would continue after an interrupt: then only signals stop it.
         return [] if self._steers else [lines.request(self._next_id(), "interrupt")]
 
     def ended(self, code: int | None, stderr: str) -> list[Out]:
@@ -160,7 +160,7 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
 
     def _on_gone(self) -> None:
         self._is_initialized = False
-        self._servers, self._setting = (), ""
+        self._servers, self._servers_request = (), ""
 
     def _on_crash(self, code: int | None, stderr: str) -> None:
         assert self._turn is not None
@@ -185,7 +185,7 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
         for steer_id in self._steers:
             self._answer.put(NotSteered(steer_id))
         self._steers = []
-        self._retell()
+        self._start_over()
         self._answer.put(Again(self._turn))
 
     # One method for each kind of line
@@ -198,15 +198,15 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
         elif subtype == "api_retry":
             self._answer.data("retry", _retry(message), transient=True)
         elif subtype == "informational":
-            told = {"source": self.kind, "code": "warning", "text": text_of(message, "content")}
-            self._answer.data("notice", told, transient=True)
+            notice = {"source": self.kind, "code": "warning", "text": text_of(message, "content")}
+            self._answer.data("notice", notice, transient=True)
         elif subtype == "permission_denied":
             self._answer.deny(text_of(message, "tool_use_id"))
         elif subtype not in QUIET_SYSTEM:
             self._answer.notice(self.kind, line)
 
     def _on_session(self, session: str, model: str) -> None:
-        """Name the conversation as soon as it is known; ``init`` comes in each turn."""
+        """Publish the session id as soon as it is known; ``init`` comes in each turn."""
         if session:
             self._session = session
             self._answer.metadata(self._metadata() | ({"model": model} if model else {}))
@@ -219,7 +219,7 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
             self._stream.event(event)
 
     def _on_command(self, message: Line, line: bytes) -> None:
-        """What became of a line that was given in the middle of the turn."""
+        """Take the report on a line that was sent in the middle of the turn."""
         steer_id = text_of(message, "command_uuid")
         if text_of(message, "state") == "started" and steer_id in self._steers:
             self._steers.remove(steer_id)
@@ -227,9 +227,9 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
 
     def _on_assistant(self, message: Line, line: bytes) -> None:
         if parent := text_of(message, "parent_tool_use_id"):
-            if self._answer.knows_call(parent):
+            if self._answer.has_call(parent):
                 self._stream.of_helper(object_of(message, "message"), parent)
-        elif not message.get("is_api_error_message"):  # the result says it again
+        elif not message.get("is_api_error_message"):  # the result repeats it
             self._stream.whole(object_of(message, "message"))
 
     def _on_user(self, message: Line, line: bytes) -> None:
@@ -249,8 +249,8 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
         decision = decide(tool, self._turn, is_planning=self._is_planning, tool_input=tool_input)
         if self._is_interrupted or decision == "deny":
             self._answer.deny(question.call)
-            told = DENIED if self._is_interrupted else PLAN_ONLY
-            self._answer.put(lines.deny(request_id, told))
+            reason = DENIED if self._is_interrupted else PLAN_ONLY
+            self._answer.put(lines.deny(request_id, reason))
         elif decision == "allow":
             self._answer.put(lines.allow(request_id, tool_input))
         else:
@@ -262,15 +262,15 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
             self._ask(request_id, question, call=question.call, tool=tool, value=shown)
 
     def _on_cancel(self, message: Line, line: bytes) -> None:
-        """The program takes its question back; the call's own result says why."""
+        """Close a question that the program withdraws; the call's own result says why."""
         self._questions.pop(text_of(message, "request_id"), None)
 
     def _on_control_response(self, message: Line, line: bytes) -> None:
-        """Answers to ours; but for one, what they lead to comes on lines of its own."""
+        """Take a response to our request; only the one about the servers matters here."""
         response = object_of(message, "response")
-        if not self._setting or text_of(response, "request_id") != self._setting:
+        if not self._servers_request or text_of(response, "request_id") != self._servers_request:
             return
-        self._setting = ""
+        self._servers_request = ""
         if self._is_interrupted:
             self._answer.abort(self._metadata())
             return
@@ -279,16 +279,16 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
         if text_of(response, "subtype") != "success":  # an older version
             errors = dict.fromkeys((each.name for each in self._servers), "not supported")
         for name in errors:
-            self._tell_unreachable(name)
+            self._note_unreachable(name)
         self._answer.put(lines.user_line(self._turn))
 
-    def _told(self, result: Line) -> Line:
-        """Return what the turn used. Of several results the last knows its own part alone: then
+    def _usage_metadata(self, result: Line) -> Line:
+        """Return the turn's usage. After several results, the last one has only its own part: then
         the steps count."""
-        told = self._meter.told(result | {"usage": {}} if self._is_continued else result)
-        if self._cost and "costUsd" in told:
-            told["costUsd"] = round(told["costUsd"] + self._cost, 6)
-        return told
+        metadata = self._meter.metadata(result | {"usage": {}} if self._is_continued else result)
+        if self._cost and "costUsd" in metadata:
+            metadata["costUsd"] = round(metadata["costUsd"] + self._cost, 6)
+        return metadata
 
     def _on_result(self, message: Line, line: bytes) -> None:
         assert self._turn is not None
@@ -298,17 +298,17 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
             self._start_afresh()
             return
         self._session = text_of(message, "session_id") or self._session
-        if self._steers:  # it goes on by itself with what it was given
+        if self._steers:  # it continues with the unread lines
             self._is_continued = True
             self._cost += self._meter.cost(message) or 0
             return
-        metadata = self._metadata() | self._told(message)
+        metadata = self._metadata() | self._usage_metadata(message)
         if self._is_interrupted or (is_error and failures.was_interrupted(message)):
             self._answer.abort(metadata)
         elif is_error:
             self._fail(*failures.failure_of(message), metadata)
         else:
-            if not self._stream.said_something and words:  # a slash command, say
+            if not self._stream.has_content and words:  # such as a slash command's output
                 self._stream.text("result", words)
             reason = FINISH_REASONS.get(text_of(message, "stop_reason"), "stop")
             self._answer.finish(reason, metadata)

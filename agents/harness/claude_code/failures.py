@@ -1,4 +1,4 @@
-"""What a failed turn is called, and the sentence that says what to do."""
+"""Error codes and sentences for failed turns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from agents.harness.lines import text_of
 from mesh import agent_programs
 
-# What the program says about a conversation it does not have.
+# The program's messages about a conversation that it does not have.
 _UNKNOWN_SESSION = ("No conversation found", "--resume requires a valid session")
 
 
@@ -16,7 +16,7 @@ def is_unknown_session(text: str) -> bool:
 
 
 def errors_of(result: dict[str, Any]) -> str:
-    """Return the program's own words for what went wrong."""
+    """Return the program's own error message."""
     errors = result.get("errors")
     listed = [e for e in errors if isinstance(e, str)] if isinstance(errors, list) else []
     return text_of(result, "result") or "\n".join(listed)
@@ -29,7 +29,7 @@ def was_interrupted(result: dict[str, Any]) -> bool:
 def failure_of(result: dict[str, Any]) -> tuple[str, str]:
     """Return code and sentence of a ``result`` line with ``is_error``.
 
-    ``subtype`` is no help: "Not logged in" comes as a success.
+    ``subtype`` does not help: "Not logged in" comes as a success.
     """
     words = errors_of(result)
     status = result.get("api_error_status")

@@ -1,4 +1,4 @@
-"""How ``claude`` is started, and the lines it is given."""
+"""The command line of ``claude``, and the lines of its stdin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agents.harness.mcp import McpServer
 
 PROGRAM = "claude"
 
-# Tools that need a terminal, leave the sandbox's folder, or go on when the turn is over.
+# Tools that need a terminal, leave the sandbox's folder, or continue after the turn's end.
 UNFIT = (
     "Config",
     "CronCreate",
@@ -29,33 +29,33 @@ UNFIT = (
 )
 
 ENVIRONMENT = {
-    # Each command begins in the working folder: a person who allows one reads no other folder.
+    # Each command starts in the working folder: the question about it names no other folder.
     "CLAUDE_BASH_MAINTAIN_PROJECT_WORKING_DIR": "1",
     "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-    # Newer models get no tools for a list of what is to be done, unless asked for.
+    # Newer models get no tools for a to-do list without this.
     "CLAUDE_CODE_ENABLE_TODO_TOOLS": "1",
     "DISABLE_AUTOUPDATER": "1",
     "DISABLE_ERROR_REPORTING": "1",
     "DISABLE_TELEMETRY": "1",
 }
 
-# Where a person is asked, nothing of the project may run before they are: its own settings name
-# hooks, MCP servers, helpers for keys and variables, and without a terminal the program takes
-# them without a question. Of the settings only the person's own count there; what the project
-# tells the model (CLAUDE.md) is read all the same, as that of a folder which is added.
-OF_THE_PERSON_ONLY = "--setting-sources=user"
+# If a person is asked, nothing of the project may run before that: its settings name hooks, MCP
+# servers, key helpers and variables, and without a terminal the program uses them without a
+# question. So only the person's own settings apply; the project's CLAUDE.md is still read, as
+# that of an added folder.
+USER_SETTINGS_ONLY = "--setting-sources=user"
 READS_MEMORY = {"CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD": "1"}
 
-# The first version known to say what becomes of a line in the middle of a turn; an older one
-# may read it, or begin a turn of its own with it, and nobody is told which.
+# The first version that reports what it does with a line in the middle of a turn; an older one
+# may read it, or start a turn of its own with it, without a report.
 STEERS_SINCE = (2, 1, 330)
 
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
 def launch(turn: TurnInput) -> Launch:
-    """Return the program and its arguments for a conversation that goes on with ``turn``."""
+    """Return the program and its arguments for a conversation that continues with ``turn``."""
     plans = turn.mode == PLAN
     unfit = UNFIT if plans else (*UNFIT, "ExitPlanMode")
     args = [
@@ -63,14 +63,14 @@ def launch(turn: TurnInput) -> Launch:
         *("--input-format", "stream-json", "--output-format", "stream-json", "--verbose"),
         "--include-partial-messages",
         *("--permission-prompt-tool", "stdio"),
-        # Named even when it is the default: the person's settings may say "bypassPermissions".
+        # Named even if it is the default: the person's settings may say "bypassPermissions".
         f"--permission-mode={'plan' if plans else 'default'}",
         f"--disallowedTools={','.join(unfit)}",
     ]
     env = ENVIRONMENT
-    if asks(turn) or plans:  # what the person's settings allow would run unasked, plan or not
+    if asks(turn) or plans:  # otherwise the person's settings would allow tools unasked
         args.append(f"--settings={json.dumps({'permissions': {'ask': list(ASK_RULES)}})}")
-        args += [OF_THE_PERSON_ONLY, f"--add-dir={turn.folder}"]
+        args += [USER_SETTINGS_ONLY, f"--add-dir={turn.folder}"]
         env = ENVIRONMENT | READS_MEMORY
     if turn.model:
         args.append(f"--model={turn.model}")
@@ -84,28 +84,28 @@ def launch(turn: TurnInput) -> Launch:
 
 
 def key(turn: TurnInput) -> str:
-    """Return what of a turn is fixed when the program starts."""
+    """Return the settings of a turn that are fixed when the program starts."""
     return json.dumps([turn.model, turn.mode == PLAN, asks(turn), turn.instructions])
 
 
 def request(request_id: str, subtype: str, **fields: Any) -> Write:
-    """Return a control request of ours."""
+    """Return a control request."""
     request = {"subtype": subtype, **fields}
     return _line({"type": "control_request", "request_id": request_id, "request": request})
 
 
 def set_servers(request_id: str, servers: Sequence[McpServer]) -> Write:
-    """Return the request after which the program has these MCP servers, and none of ours that
-    it had before; those of the person's own settings stay."""
-    told = {
+    """Return the request that replaces the program's MCP servers of earlier requests by
+    ``servers``; those of the person's own settings stay."""
+    config = {
         each.name: {"type": "http", "url": each.url, "headers": dict(each.headers)}
         for each in servers
     }
-    return request(request_id, "mcp_set_servers", servers=told)
+    return request(request_id, "mcp_set_servers", servers=config)
 
 
 def allow(request_id: str, tool_input: Any) -> Write:
-    """Let the tool run with the input it asked for."""
+    """Allow the tool to run with its requested input."""
     return _respond(request_id, {"behavior": "allow", "updatedInput": tool_input})
 
 
@@ -115,7 +115,7 @@ def deny(request_id: str, message: str) -> Write:
 
 
 def refuse(request_id: str, error: str) -> Write:
-    """Answer a control request that we do not know, so that nobody waits for it."""
+    """Refuse an unknown control request, so that the program does not wait."""
     response = {"subtype": "error", "request_id": request_id, "error": error}
     return _line({"type": "control_response", "response": response})
 
@@ -126,14 +126,14 @@ def _respond(request_id: str, answer: dict[str, Any]) -> Write:
 
 
 def version_of(text: str) -> tuple[int, ...]:
-    """Return a version such as ``2.1.330`` for comparing; empty, less than any, if it is none."""
+    """Return a comparable version, such as of ``2.1.330``; empty, the lowest, if it is not one."""
     numbers = text.split(" ")[0].split(".")
     return tuple(map(int, numbers)) if all(n.isdecimal() and len(n) < 9 for n in numbers) else ()
 
 
 def user_line(turn: TurnInput, *, name: str = "") -> Write:
-    """Return what the person said, with its files; the program tells what becomes of a line
-    that has a ``name`` (a UUID)."""
+    """Return the person's message, with its files; the program reports on a line that has a
+    ``name`` (a UUID)."""
     content = [block for part in parts_of(turn.last_message) if (block := _block(part))]
     message = {"role": "user", "content": content or [_text("(nothing)")]}
     return _line(
@@ -156,7 +156,7 @@ def _text(text: str) -> dict[str, Any]:
 
 
 def _block(part: dict[str, Any]) -> dict[str, Any] | None:
-    """Return a part as the API's content block; ``None`` for what says nothing."""
+    """Return a part as the API's content block; ``None`` for an empty or unknown part."""
     if part.get("type") == "text":
         text = part.get("text")
         return _text(text) if isinstance(text, str) and text.strip() else None

@@ -1,4 +1,4 @@
-"""Which tool runs, which is asked for, which is refused: one table by mode and level."""
+"""The permission table by mode and level: which tool runs, asks, or is refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mesh.lib.git_names import is_in_git
 
 Decision = Literal["allow", "ask", "deny"]
 
-# What changes nothing on the machine and reaches nobody outside it.
+# Tools that change nothing on the machine and reach nothing outside it.
 READ_ONLY = frozenset(
     {
         "Glob",
@@ -33,8 +33,8 @@ READ_ONLY = frozenset(
     }
 )
 
-# Asked for even where the person's own settings allow them in a terminal: at "ask before
-# edit" the rules of Mesh are the stricter ones. The program prefers "ask" over "allow".
+# Tools that ask even if the person's own settings allow them in a terminal: at "ask before edit"
+# the rules of Mesh are stricter. The program prefers "ask" over "allow".
 ASK_RULES = (
     "Bash",
     "Edit",
@@ -57,16 +57,16 @@ SKIPPED = "The person did not answer. Go on with what seems best, or ask in othe
 
 
 def asks(turn: TurnInput) -> bool:
-    """Say whether a person is asked in this turn: at any level but ``auto``, so that a level
-    from a newer server is rather too strict than too lax."""
+    """Return whether a person is asked in this turn: at any level but ``auto``, so that an unknown
+    level of a newer server errs on the strict side."""
     return turn.approval_level != AUTO
 
 
 def decide(tool: str, turn: TurnInput, *, is_planning: bool, tool_input: Any = None) -> Decision:
-    """Return what is to be done when the program asks whether ``tool`` may run.
+    """Return the decision when the program asks whether ``tool`` may run.
 
-    A sub-agent (``Task``) may start freely: each of its own tools is asked for in turn. What
-    is a question by itself goes to the person at every level.
+    A sub-agent (``Task``) may start without a question: each of its own tools asks. Tools that are
+    questions themselves go to the person at every level.
     """
     if tool == QUESTION or (tool == PLAN_READY and is_planning):
         return "ask"
@@ -79,8 +79,8 @@ def decide(tool: str, turn: TurnInput, *, is_planning: bool, tool_input: Any = N
 
 
 def _writes_the_plan(tool: str, tool_input: Any, turn: TurnInput) -> bool:
-    """Say whether it is the file, outside of the working folder, in which the program has the
-    model put its plan."""
+    """Return whether the call writes the program's plan file, which is outside of the working
+    folder."""
     if tool not in ("Edit", "Write") or not isinstance(tool_input, dict):
         return False
     path = text_of(tool_input, "file_path")
@@ -89,15 +89,15 @@ def _writes_the_plan(tool: str, tool_input: Any, turn: TurnInput) -> bool:
 
 
 def denial(tool: str, reason: str) -> str:
-    """Return what the model reads when a person has denied ``tool``."""
+    """Return the text that the model reads if a person denies ``tool``."""
     if tool == PLAN_READY:
         return f"{PLAN_TO_CHANGE}{reason}" if reason else PLAN_REFUSED
-    said = SKIPPED if tool == QUESTION else DENIED
-    return f"{said} They said: {reason}" if reason else said
+    text = SKIPPED if tool == QUESTION else DENIED
+    return f"{text} They said: {reason}" if reason else text
 
 
 def answered(tool_input: Any, answers: Answers) -> Any:
-    """Return the input of a question with what the person answered, as the program reads it."""
+    """Return the input of a question with the person's answers, as the program expects it."""
     if not isinstance(tool_input, dict):
         return tool_input
     texts = {q: ", ".join(a) if isinstance(a, list) else a for q, a in answers.items()}

@@ -1,8 +1,8 @@
-"""The model's answer: API stream events, whole messages and tool results, into an Answer.
+"""The mapping of API stream events, whole messages and tool results to an answer.
 
 Each block comes twice: in pieces (``stream_event``), then whole (``assistant``, before its
-``content_block_stop``). The pieces make the parts; of the whole only what they lack is used,
-which is everything when the program had to do without streaming.
+``content_block_stop``). The pieces make the parts; the whole adds only what they lack, which is
+everything if the program fell back to no streaming.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from agents.harness.answer import Answer
+from agents.harness.answer import AnswerBuilder
 from agents.harness.claude_code.todos import Todos
 from agents.harness.lines import list_of, object_of, parse, text_of
 from agents.harness.questions import PLAN_READY
@@ -24,13 +24,13 @@ _WRAPPER = re.compile(r"\A<tool_use_error>(.*)</tool_use_error>\Z", re.DOTALL)
 class Stream:
     """The messages of one turn."""
 
-    def __init__(self, answer: Answer, todos: Todos) -> None:
+    def __init__(self, answer: AnswerBuilder, todos: Todos) -> None:
         self._answer, self._todos = answer, todos
         self._message = ""
-        self._streamed: set[str] = set()  # messages of which pieces came
+        self._streamed: set[str] = set()  # messages that were streamed
         self._calls: dict[int, tuple[str, str]] = {}  # index of a block → its call and tool
         self._json: dict[int, list[str]] = {}  # index of a block → its input so far
-        self.said_something = False
+        self.has_content = False
 
     def event(self, event: dict[str, Any]) -> None:
         """Take one event of the API's stream."""
@@ -57,11 +57,11 @@ class Stream:
     def _block(self, index: int, block: dict[str, Any]) -> None:
         kind = text_of(block, "type")
         if part := _KINDS.get(kind):
-            self.said_something = True
+            self.has_content = True
             self._answer.open(part, self._part(index))
             self._answer.grow(part, self._part(index), text_of(block, kind))
         elif kind in _CALLS:
-            self.said_something = True
+            self.has_content = True
             call, tool = text_of(block, "id"), text_of(block, "name")
             self._calls[index], self._json[index] = (call, tool), []
             self._answer.call(call, tool)
@@ -72,12 +72,12 @@ class Stream:
         kind = text_of(delta, "type")
         if kind in _DELTAS:
             part, key = _DELTAS[kind]
-            self.said_something = True
+            self.has_content = True
             self._answer.grow(part, self._part(index), text_of(delta, key))
         elif kind == "input_json_delta" and index in self._calls:
             piece = text_of(delta, "partial_json")
             self._json[index].append(piece)
-            self._answer.call_grows(self._calls[index][0], piece)
+            self._answer.grow_call_input(self._calls[index][0], piece)
 
     def _stop(self, index: int) -> None:
         self._answer.close(self._part(index))
@@ -96,7 +96,7 @@ class Stream:
     def of_helper(self, message: dict[str, Any], parent: str) -> None:
         """Take a message of a sub-agent: its calls are shown under the call that started it.
 
-        What it says is not: its last words are the result of that call.
+        Its text is not: its last message is the result of that call.
         """
         for block in list_of(message, "content"):
             if text_of(block, "type") in _CALLS:
@@ -104,25 +104,25 @@ class Stream:
                 self._input(text_of(block, "id"), name, block.get("input"), parent=parent)
 
     def whole(self, message: dict[str, Any]) -> None:
-        """Take a message, or a block of one, that the program has put together."""
+        """Take a complete message, or a complete block of one."""
         message_id = text_of(message, "id")
         was_streamed = message_id in self._streamed
         for number, block in enumerate(list_of(message, "content")):
             kind = text_of(block, "type")
             if kind in _CALLS:
-                self.said_something = True
+                self.has_content = True
                 self._input(text_of(block, "id"), text_of(block, "name"), block.get("input"))
             elif kind in _KINDS and not was_streamed:
                 self.text(f"{message_id}:whole:{number}", text_of(block, kind), _KINDS[kind])
 
     def text(self, part_id: str, text: str, kind: str = "text") -> None:
-        """Add a part that comes whole."""
-        self.said_something = True
+        """Add a complete part."""
+        self.has_content = True
         self._answer.grow(kind, part_id, text)
         self._answer.close(part_id)
 
     def results(self, line: dict[str, Any]) -> None:
-        """Take a ``user`` line: what the tools gave."""
+        """Take a ``user`` line: the results of tools."""
         rejected = {
             text_of(meta, "id")
             for meta in list_of(line, "tool_result_meta")
@@ -150,12 +150,12 @@ class Stream:
 def _parsed(text: str) -> Any:
     try:
         return parse(text or "{}")
-    except ValueError:  # cut off: the program will say what became of it
+    except ValueError:  # cut off: the call's result will say how it ended
         return {}
 
 
 def _plain(content: Any) -> str:
-    """Return a result's text; what is no text is named."""
+    """Return a result's text; other blocks are represented by their type."""
     if isinstance(content, str):
         return content
     if isinstance(content, dict):

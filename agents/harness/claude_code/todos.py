@@ -1,7 +1,7 @@
-"""The program's list of what is to be done, out of the calls of the tools that keep it.
+"""The program's to-do list, derived from the calls of the tools that maintain it.
 
 Older models write the whole list each time (``TodoWrite``), newer ones change tasks one by one
-(``TaskCreate``, ``TaskUpdate``): then the list goes on from turn to turn of a program.
+(``TaskCreate``, ``TaskUpdate``): then the list persists from turn to turn of a program.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Todos:
         ]
 
     def changed(self, tool: str, result: dict[str, Any]) -> list[Todo] | None:
-        """Return the list as the ``result`` of ``tool`` leaves it; ``None``: it is as before."""
+        """Return the list after the ``result`` of ``tool``; ``None`` if it is unchanged."""
         change = _CHANGES.get(tool)
         if change is None or not change(self, result):
             return None
@@ -45,7 +45,7 @@ class Todos:
         status = text_of(object_of(result, "statusChange"), "to")
         if status == "deleted":
             return self._tasks.pop(number, None) is not None
-        if not status or number not in self._tasks:  # of before the program was started
+        if not status or number not in self._tasks:  # created before the program started
             return False
         self._tasks[number]["status"] = status
         return True

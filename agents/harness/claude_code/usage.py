@@ -1,4 +1,4 @@
-"""What a turn used: tokens and cost of this turn, never the program's running total."""
+"""A turn's usage: tokens and cost of this turn, never the program's running total."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from agents.harness.usage import count, dollars, usage_of
 
 
 class Meter:
-    """Adds up the steps of a turn, for the turns whose result has no usage."""
+    """Adds up the steps of a turn, for turns whose result has no usage."""
 
     def __init__(self, *, is_resumed: bool = False) -> None:
-        # A program that resumes a conversation goes on with that conversation's total.
+        # A program that resumes a conversation continues that conversation's total.
         self._total_cost: float | None = None if is_resumed else 0.0
         self._steps: dict[str, int] = {}
 
@@ -20,25 +20,25 @@ class Meter:
         self._steps = {}
 
     def step(self, usage: dict[str, Any]) -> None:
-        """Add what one answer of the model used."""
+        """Add the usage of one response of the model."""
         for key in _KEYS:
             self._steps[key] = self._steps.get(key, 0) + count(usage, key)
 
-    def told(self, result: dict[str, Any]) -> dict[str, Any]:
+    def metadata(self, result: dict[str, Any]) -> dict[str, Any]:
         """Return ``usage`` and ``costUsd`` of a turn that ended with ``result``."""
-        told: dict[str, Any] = {"usage": self.usage(result)}
+        metadata: dict[str, Any] = {"usage": self.usage(result)}
         if (cost := self.cost(result)) is not None:
-            told["costUsd"] = cost
-        return told
+            metadata["costUsd"] = cost
+        return metadata
 
     def usage(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Return the turn's usage in the AI SDK's words; an interrupted turn has zeros in
-        its result, so the steps count then."""
-        given = object_of(result, "usage")
-        if not any(count(given, key) for key in _KEYS):
-            given = self._steps
-        plain, read, write, output = (count(given, key) for key in _KEYS)
-        thinking = count(object_of(given, "output_tokens_details"), "thinking_tokens")
+        """Return the turn's usage in the AI SDK's terms; an interrupted turn has zeros in its
+        result, so the steps count then."""
+        counts = object_of(result, "usage")
+        if not any(count(counts, key) for key in _KEYS):
+            counts = self._steps
+        plain, read, write, output = (count(counts, key) for key in _KEYS)
+        thinking = count(object_of(counts, "output_tokens_details"), "thinking_tokens")
         return usage_of(
             plain=plain,
             read=read,
@@ -49,10 +49,10 @@ class Meter:
         )
 
     def cost(self, result: dict[str, Any]) -> float | None:
-        """Return what the turn cost in US dollars; ``None`` when that can't be told.
+        """Return the turn's cost in US dollars; ``None`` if it is unknown.
 
-        ``total_cost_usd`` is a running total. Newer programs say what was added to it; for
-        others it is the total's growth.
+        ``total_cost_usd`` is a running total. Newer programs report the increase; for others it is
+        computed from two totals.
         """
         total, before = dollars(result.get("total_cost_usd")), self._total_cost
         if total is not None:

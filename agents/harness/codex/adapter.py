@@ -1,4 +1,4 @@
-"""The adapter: which message goes where, and when a turn is over."""
+"""The adapter: dispatch of messages, and the course of a turn."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CodexAdapter(CliAdapter[Question]):
         self._folder = ""
         self._codex_turn = ""
         self._is_connected = False  # the program knows our thread
-        self._steers: dict[RequestId, str] = {}  # our request → the message it gives
+        self._steers: dict[RequestId, str] = {}  # our request → the steer that it sends
 
     def launch(self, turn: TurnInput) -> Launch:
         return lines.launch(turn)
@@ -69,9 +69,9 @@ class CodexAdapter(CliAdapter[Question]):
         if self._turn is None:
             return []
         if not self._codex_turn or self._is_interrupted:
-            return [NotSteered(steer_id)]  # its turn has not begun, or is to end
-        said = lines.user_input(replace(self._turn, messages=(message,)))
-        params = {"threadId": self._session, "expectedTurnId": self._codex_turn, "input": said}
+            return [NotSteered(steer_id)]  # the turn has not started, or is being stopped
+        content = lines.user_input(replace(self._turn, messages=(message,)))
+        params = {"threadId": self._session, "expectedTurnId": self._codex_turn, "input": content}
         write = self._rpc.request("turn/steer", params)
         self._steers[self._rpc.newest] = steer_id
         return [write]
@@ -92,7 +92,7 @@ class CodexAdapter(CliAdapter[Question]):
         usage = self._stream.usage()
         return super()._metadata() | ({"usage": usage} if usage else {})
 
-    # The way to a turn: initialize, the thread, the turn
+    # The steps to a turn: initialize, the thread, the turn
 
     def _on_response(self, method: str, message: Message) -> None:
         error = object_of(message, "error")
@@ -130,7 +130,7 @@ class CodexAdapter(CliAdapter[Question]):
 
     def _start_afresh(self) -> None:
         assert self._turn is not None
-        self._retell()
+        self._start_over()
         self._answer.put(self._rpc.request("thread/start", lines.thread(self._turn)))
 
     def _on_thread(self, result: Message) -> None:
@@ -148,7 +148,7 @@ class CodexAdapter(CliAdapter[Question]):
         elif self._is_interrupted:
             self._answer.abort(self._metadata())
         else:
-            # Beside the turn, which without a sign-in would only fail after many tries.
+            # In parallel to the turn, which without a sign-in would only fail after many retries.
             self._answer.put(self._rpc.request("account/read", {"refreshToken": False}))
             self._start_turn()
 
@@ -197,11 +197,11 @@ class CodexAdapter(CliAdapter[Question]):
             self._answer.put(self._rpc.refuse(request_id, "Mesh does not know this request."))
 
     def _reply(self, question: Question, is_allowed: bool, reason: str, answers: Answers) -> None:
-        """See ``CliAdapter``. Codex takes no reason: the model reads only that it was refused."""
+        """See ``CliAdapter``. Codex accepts no reason: the model reads only that it was refused."""
         if not is_allowed:
             self._answer.deny(question.call)
-        if question.tool == QUESTION:  # no item of Codex's ends this call
-            self._answer.result(question.call, approvals.told(answers))
+        if question.tool == QUESTION:  # no item of Codex ends this call
+            self._answer.result(question.call, approvals.result_text(answers))
         result = approvals.reply(question, is_allowed=is_allowed, answers=answers)
         self._answer.put(self._rpc.respond(question.request_id, result))
 
@@ -219,8 +219,8 @@ class CodexAdapter(CliAdapter[Question]):
             self._answer.notice(self.kind, line)
 
     def _is_ours(self, params: Message) -> bool:
-        """Say whether it is about this turn: not of a sub-agent, nor of a turn before, which a
-        resumed thread tells the usage of."""
+        """Return whether it belongs to this turn: not to a sub-agent, nor to an earlier turn, whose
+        usage a resumed thread reports."""
         thread = text_of(params, "threadId")
         turn = text_of(params, "turnId") or text_of(object_of(params, "turn"), "id")
         return (not thread or thread == self._session) and (not turn or turn == self._codex_turn)
@@ -231,13 +231,13 @@ class CodexAdapter(CliAdapter[Question]):
         self._questions.pop(f"{self._turn.run_id}:{params.get('requestId')}", None)
 
     def _on_turn_completed(self, params: Message) -> None:
-        for steer_id in self._steers.values():  # what it took keeps its turn going
+        for steer_id in self._steers.values():  # an accepted one would have kept the turn going
             self._answer.put(NotSteered(steer_id))
         self._steers = {}
         turn = object_of(params, "turn")
         status, error = text_of(turn, "status"), object_of(turn, "error")
         if self._is_interrupted or status == "interrupted":
-            # Commands outlive a stopped turn in terminals of their own, unless told so.
+            # Otherwise commands outlive a stopped turn in terminals of their own.
             params = {"threadId": self._session}
             self._answer.put(self._rpc.request("thread/backgroundTerminals/clean", params))
             self._answer.abort(self._metadata())

@@ -1,4 +1,4 @@
-"""What Codex asks before it acts: read into a question, and answered in its words."""
+"""Codex's approval requests: parsed into a question, and answered in its form."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ ELICITATION = "mcpServer/elicitation/request"
 PERMISSIONS = "item/permissions/requestApproval"
 FORM = "item/tool/requestUserInput"
 
-# What a yes may allow beside the command, or the change, itself; in the words of the card.
-_OF_A_COMMAND = {
+# Fields by which a yes allows more than the command, or the change, itself → keys of the card.
+_COMMAND_EXTRAS = {
     "networkApprovalContext": "network",
     "additionalPermissions": "permissions",
     "skillMetadata": "skill",
 }
-_OF_A_CHANGE = {"grantRoot": "grantRoot"}
+_CHANGE_EXTRAS = {"grantRoot": "grantRoot"}
 
 SKIPPED = "The person did not answer. Go on with what seems best, or ask in your reply."
 
@@ -34,7 +34,7 @@ class Question:
 
     request_id: RequestId
     method: str
-    call: str  # "" when it belongs to no call that is shown
+    call: str  # empty if it belongs to no visible call
     tool: str
     input: Any
     asked: dict[str, Any]
@@ -43,15 +43,15 @@ class Question:
 def read(
     method: str, request_id: RequestId, params: dict[str, Any], items: Items
 ) -> Question | None:
-    """Return the question in a request; ``None`` when it is none for a person."""
+    """Return the question in a request; ``None`` if it is not for a person."""
     call, tool, asked = text_of(params, "itemId"), "", params
-    known = items.find(call)
-    value: Any = known.input if known else None
+    item = items.find(call)
+    value: Any = item.input if item else None
     if method == COMMAND:
-        tool = known.tool if known else "Bash"
+        tool = item.tool if item else "Bash"
         value = _command(params, value, items.folder)
-    elif method == CHANGE:  # it names the item alone: what changes was in the item
-        tool, value = "Edit", _beside(value or {}, params, _OF_A_CHANGE)
+    elif method == CHANGE:  # the request names only the item, which has the diff
+        tool, value = "Edit", _with_extras(value or {}, params, _CHANGE_EXTRAS)
     elif method == PERMISSIONS:
         call, tool, asked = "", "Permissions", object_of(params, "permissions")
         value = {"permissions": asked}
@@ -71,25 +71,25 @@ def read(
     return Question(request_id, method, call, tool, value, asked)
 
 
-def _command(params: dict[str, Any], known: Any, folder: str) -> Any:
-    """Return what is asked for: the request goes before what the item said of the command."""
-    said = command_input(params, folder)
-    value = dict(known) if isinstance(known, dict) else {}
-    if said["command"] or not value:
-        value |= said
-    elif "cwd" in said:
-        value["cwd"] = said["cwd"]
-    return _beside(value, params, _OF_A_COMMAND)
+def _command(params: dict[str, Any], item_input: Any, folder: str) -> Any:
+    """Return the requested command: the request takes precedence over the item."""
+    requested = command_input(params, folder)
+    value = dict(item_input) if isinstance(item_input, dict) else {}
+    if requested["command"] or not value:
+        value |= requested
+    elif "cwd" in requested:
+        value["cwd"] = requested["cwd"]
+    return _with_extras(value, params, _COMMAND_EXTRAS)
 
 
-def _beside(value: Any, params: dict[str, Any], names: dict[str, str]) -> Any:
-    """Return ``value`` with what else is allowed by a yes: a person must see all of it."""
+def _with_extras(value: Any, params: dict[str, Any], names: dict[str, str]) -> Any:
+    """Return ``value`` with everything else that a yes allows: a person must see all of it."""
     more = {ours: params[theirs] for theirs, ours in names.items() if params.get(theirs)}
     return {**value, **more} if isinstance(value, dict) else value
 
 
 def _form(question: dict[str, Any]) -> dict[str, Any]:
-    """Return one question of the model as every harness asks it."""
+    """Return one question of the model in the form of every harness."""
     options = [
         {"label": text_of(option, "label"), "description": text_of(option, "description")}
         for option in list_of(question, "options")
@@ -99,7 +99,7 @@ def _form(question: dict[str, Any]) -> dict[str, Any]:
 
 
 def decide(question: Question, turn: TurnInput) -> Literal["allow", "ask", "deny"]:
-    """Return what is to be done with a question of the turn."""
+    """Return the decision about a question of the turn."""
     if question.tool == QUESTION:
         return "ask"
     if turn.mode == PLAN:
@@ -110,7 +110,7 @@ def decide(question: Question, turn: TurnInput) -> Literal["allow", "ask", "deny
 def reply(
     question: Question, *, is_allowed: bool, answers: Answers | None = None
 ) -> dict[str, Any]:
-    """Return the answer, for this one time, as the request's result."""
+    """Return the answer, for this one request, as its result."""
     if question.method == FORM:
         return {"answers": _filled(question, answers or {})}
     if question.method == ELICITATION:
@@ -122,24 +122,24 @@ def reply(
 
 
 def _filled(question: Question, answers: Answers) -> dict[str, Any]:
-    """Return the answers by the names that Codex gave its questions."""
+    """Return the answers by the ids of Codex's questions."""
     filled = {}
     for asked in list_of(question.asked, "questions"):
-        given = answers.get(text_of(asked, "question"), SKIPPED)
-        filled[text_of(asked, "id")] = {"answers": [given] if isinstance(given, str) else given}
+        answer = answers.get(text_of(asked, "question"), SKIPPED)
+        filled[text_of(asked, "id")] = {"answers": [answer] if isinstance(answer, str) else answer}
     return filled
 
 
-def told(answers: Answers) -> str:
-    """Return what was answered, as the result of the call that asked."""
-    texts = (f"{asked} {_joined(given)}" for asked, given in answers.items())
+def result_text(answers: Answers) -> str:
+    """Return the answers as the result of the call that asked."""
+    texts = (f"{question} {_joined(answer)}" for question, answer in answers.items())
     return "\n".join(texts) or SKIPPED
 
 
-def _joined(given: str | list[str]) -> str:
-    return given if isinstance(given, str) else ", ".join(given)
+def _joined(answer: str | list[str]) -> str:
+    return answer if isinstance(answer, str) else ", ".join(answer)
 
 
 def decline_elicitation() -> dict[str, Any]:
-    """Return the answer to an MCP server that wants something typed in."""
+    """Return the answer to an MCP server that requests input."""
     return {"action": "decline", "content": None, "_meta": None}

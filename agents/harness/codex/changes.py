@@ -1,4 +1,4 @@
-"""File changes as a person reads them: one unified diff."""
+"""File changes for people, as one unified diff."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from agents.harness.lines import object_of, text_of
 
 
 def as_input(changes: list[dict[str, Any]], folder: str) -> dict[str, Any]:
-    """Return the input of an edit: the paths, and what changes in them."""
+    """Return the input of an edit: the paths and the diff."""
     paths = [relative(text_of(change, "path"), folder) for change in changes]
     return {
         "file_path": ", ".join(paths),
@@ -30,7 +30,7 @@ def _unified(change: dict[str, Any], folder: str) -> str:
 
 
 def _whole(text: str, sign: str) -> str:
-    """Return the hunk of a file that is new, or gone: its whole text is given."""
+    """Return the hunk of a new or deleted file, from its whole text."""
     lines = text.splitlines()
     if not lines:
         return ""

@@ -1,4 +1,4 @@
-"""What a failed turn is called, and the sentence that says what to do."""
+"""Error codes and sentences for failed turns."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from agents.harness.lines import as_object, object_of, text_of
 from mesh import agent_programs
 
 NOT_READ_ONLY = (
-    "This version of Codex can't be held to reading only. Update it on that machine: "
+    "This version of Codex can't be restricted to reading. Update it on that machine: "
     f"{agent_programs.get('codex').install}"
 )
-TOO_LONG = "The conversation is too long for the model. Start a new chat to go on."
+TOO_LONG = "The conversation is too long for the model. Start a new chat to continue."
 
 _ADDRESS = re.compile(r",? ?\(?url: \S+")
 
 
 def is_cut_off(error: dict[str, Any]) -> bool:
-    """Say whether the answer only reached the model's length limit."""
+    """Return whether the answer only reached the model's length limit."""
     return "max_output_tokens" in text_of(error, "message")
 
 
@@ -39,20 +39,20 @@ def failure_of(error: dict[str, Any]) -> tuple[str, str]:
 
 
 def refusal_of(method: str, error: dict[str, Any]) -> tuple[str, str]:
-    """Return code and sentence of a request of ours that the program turned down."""
+    """Return code and sentence of our request that the program refused."""
     return "harness_failed", f"Codex refused {method}: {words_of(error)}"
 
 
 def words_of(error: dict[str, Any]) -> str:
-    """Return the provider's own words, without the address they came from."""
+    """Return the provider's own message, without its URL."""
     message = text_of(error, "message")
-    if body := as_object(message.encode()):  # some are passed on as they came
+    if body := as_object(message.encode()):  # some messages are the provider's body
         message = text_of(object_of(body, "error"), "message") or message
     return _ADDRESS.sub("", message).strip() or "no reason given"
 
 
 def _kind(info: Any) -> tuple[str, int | None]:
-    """Return the error's name and the HTTP status, wherever there is one."""
+    """Return the error's name and its HTTP status, if it has one."""
     if isinstance(info, str):
         return info, None
     if not isinstance(info, dict) or not info:

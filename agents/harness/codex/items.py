@@ -1,4 +1,4 @@
-"""A turn's items, begun, grown and completed, into an Answer."""
+"""The mapping of a turn's items to an answer."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from agents.harness.answer import Answer
+from agents.harness.answer import AnswerBuilder
 from agents.harness.codex import changes
 from agents.harness.lines import list_of, object_of, text_of
 from agents.harness.output import GrowingOutput
 
 Item = dict[str, Any]
 
-# Known, and of no use to a reader, or told in another way.
+# Known kinds that readers do not need, or that come in another form.
 QUIET = frozenset(
     {
         "contextCompaction",
@@ -28,17 +28,17 @@ QUIET = frozenset(
         "userMessage",
     }
 )
-# What every item has, and what is told by the call's end.
+# Keys that every item has, or that the call's end reports.
 _NOISE = frozenset(
     {"completedAtMs", "durationMs", "id", "result", "startedAtMs", "status", "success", "type"}
 )
-# A shell of the system's or the person's: a program of that name elsewhere may be anything.
+# The system's or the person's shell: a program of that name elsewhere may be anything.
 _SHELL = re.compile(r"(/bin/|/usr/bin/|/usr/local/bin/|/opt/homebrew/bin/)?(ba|da|fi|z)?sh")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A tool call in the words of Mesh."""
+    """A tool call in the terms of Mesh."""
 
     tool: str
     input: Any
@@ -47,46 +47,48 @@ class Call:
 class Items:
     """The items of one turn."""
 
-    def __init__(self, answer: Answer, folder: str = "") -> None:
+    def __init__(self, answer: AnswerBuilder, folder: str = "") -> None:
         self._folder = folder
         self._answer = answer
         self._calls: dict[str, Call] = {}
         self._outputs: dict[str, GrowingOutput] = {}
-        self._grown: set[str] = set()  # items of which pieces came
-        self._is_answered = False  # the model's answer is whole: what it says next is another
+        self._grown: set[str] = set()  # items that were streamed
+        self._is_answered = (
+            False  # the model's response is complete: the next text starts another step
+        )
 
     @property
     def folder(self) -> str:
-        """The working folder, as the program names it."""
+        """The working folder, as the program reports it."""
         return self._folder
 
     def find(self, item_id: str) -> Call | None:
-        """Return the call that an item is, if it was begun."""
+        """Return the call of an item that has started."""
         return self._calls.get(item_id)
 
     def find_mcp(self, server: str, tool: str) -> str:
         """Return the newest open call of an MCP tool; questions about it don't name it."""
-        wanted = _mcp_name(server, tool)
+        name = _mcp_name(server, tool)
         for item_id, call in reversed(self._calls.items()):
-            if call.tool == wanted and not self._answer.is_ended_call(item_id):
+            if call.tool == name and not self._answer.is_ended_call(item_id):
                 return item_id
         return ""
 
     def answered(self) -> None:
-        """One answer of the model is whole; its calls may still begin."""
+        """Mark the model's response as complete; its calls may still start."""
         self._is_answered = True
 
     def started(self, item: Item) -> bool:
-        """Take an item's beginning; say whether it is of a known kind."""
+        """Take the start of an item; return whether its kind is known."""
         kind, item_id = text_of(item, "type"), text_of(item, "id")
         if kind == "agentMessage":
-            self._speak()
+            self._start_step()
             self._answer.open("text", f"text:{item_id}")
         elif kind in _CALLS:
             self._call(item_id, _CALLS[kind](item, self._folder))
         return kind in _CALLS or kind in _ENDS or kind in QUIET
 
-    def _speak(self) -> None:
+    def _start_step(self) -> None:
         if self._is_answered:
             self._is_answered = False
             self._answer.step()
@@ -102,18 +104,18 @@ class Items:
         self._grow("reasoning", item_id, f"{item_id}:{index}", delta)
 
     def _grow(self, kind: str, item_id: str, part_id: str, delta: str) -> None:
-        self._speak()
+        self._start_step()
         self._grown.add(item_id)
         self._answer.grow(kind, f"{kind}:{part_id}", delta)
 
     def output(self, item_id: str, delta: str) -> None:
-        """Take what a running command wrote."""
+        """Take the output of a running command."""
         output = self._outputs.setdefault(item_id, GrowingOutput())
         if (shown := output.add(delta)) is not None:
             self._answer.result(item_id, shown, is_preliminary=True)
 
     def completed(self, item: Item) -> bool:
-        """Take an item's end; say whether it is of a known kind."""
+        """Take the end of an item; return whether its kind is known."""
         kind = text_of(item, "type")
         if end := _ENDS.get(kind):
             end(self, text_of(item, "id"), item)
@@ -131,7 +133,7 @@ class Items:
         parts = summary if isinstance(summary, list) else []
         for index, text in enumerate(parts):
             if item_id not in self._grown and isinstance(text, str):
-                self._speak()
+                self._start_step()
                 self._answer.grow("reasoning", f"reasoning:{item_id}:{index}", text)
             self._answer.close(f"reasoning:{item_id}:{index}")
 
@@ -187,7 +189,7 @@ class Items:
 
 
 def script_of(command: str) -> str:
-    """Return what a shell was told, without the shell: ``ls`` of ``/bin/bash -lc ls``."""
+    """Return a shell's command without the shell: ``ls`` for ``/bin/bash -lc ls``."""
     try:
         words = shlex.split(command)
     except ValueError:
@@ -200,11 +202,11 @@ def _command(item: Item, folder: str) -> Call:
     return Call("Bash", command_input(item, folder))
 
 
-def command_input(told: dict[str, Any], folder: str) -> dict[str, Any]:
-    """Return the input of a command: what it is, and where unless in the working folder."""
-    where = text_of(told, "cwd")
-    beside = {"cwd": where} if where and where.rstrip("/") != folder.rstrip("/") else {}
-    return {"command": script_of(text_of(told, "command")), **beside}
+def command_input(fields: dict[str, Any], folder: str) -> dict[str, Any]:
+    """Return the input of a command, with its folder unless that is the working folder."""
+    cwd = text_of(fields, "cwd")
+    extra = {"cwd": cwd} if cwd and cwd.rstrip("/") != folder.rstrip("/") else {}
+    return {"command": script_of(text_of(fields, "command")), **extra}
 
 
 def _change(item: Item, folder: str) -> Call:
@@ -229,8 +231,8 @@ def _helper(item: Item, folder: str) -> Call:
 
 
 def _other(item: Item, folder: str) -> Call:
-    given = {key: value for key, value in item.items() if key not in _NOISE and value is not None}
-    return Call(text_of(item, "tool") or text_of(item, "type"), given)
+    value = {key: each for key, each in item.items() if key not in _NOISE and each is not None}
+    return Call(text_of(item, "tool") or text_of(item, "type"), value)
 
 
 _CALLS: dict[str, Callable[[Item, str], Call]] = {

@@ -1,6 +1,6 @@
-"""How ``codex app-server`` is started, and what it is told of a thread and of a turn.
+"""The command line of ``codex app-server``, and the parameters of its threads and turns.
 
-Codex keeps commands in a sandbox of its own. Which one, and when a person is asked:
+Codex runs commands in a sandbox of its own. Which one, and when a person is asked:
 
 | | sandbox | asks |
 |---|---|---|
@@ -25,9 +25,9 @@ PROGRAM = "codex"
 
 Params = dict[str, Any]
 
-# A profile of ours instead of the built-in "read-only": one path that may not be read keeps
-# Codex from ever leaving the sandbox by itself, which it otherwise does for commands that the
-# person's own rules (~/.codex/rules) allow in a terminal. Reading the rest is free.
+# A profile of ours instead of the built-in "read-only": one unreadable path keeps Codex from
+# leaving the sandbox on its own, which it otherwise does for commands that the person's own rules
+# (~/.codex/rules) allow in a terminal. Everything else is readable.
 READ_ONLY = "mesh"
 _READ_ONLY_CONFIG = (
     'permissions.mesh.filesystem={":root"="read","/.mesh-never-read"="deny"}',
@@ -36,19 +36,19 @@ _READ_ONLY_CONFIG = (
 )
 
 
-# Newer versions offer the model no to-do list, unless they are told to; older ones know no such
-# setting, and always do.
+# Newer versions offer the model no to-do list without this setting; older ones ignore it, and
+# always do.
 TODO_LIST = "tools.update_plan.enabled=true"
 
 
 def is_read_only(turn: TurnInput) -> bool:
-    """Say whether nothing may be written unasked: at any level but ``auto``, so that a level
-    from a newer server is rather too strict than too lax."""
+    """Return whether writing needs permission: at any level but ``auto``, so that an unknown level
+    of a newer server errs on the strict side."""
     return turn.mode == PLAN or turn.approval_level != AUTO
 
 
 def launch(turn: TurnInput) -> Launch:
-    """Return the program and its arguments for a conversation that goes on with ``turn``."""
+    """Return the program and its arguments for a conversation that continues with ``turn``."""
     args = ["app-server", "-c", TODO_LIST]
     if is_read_only(turn):
         args += [word for config in _READ_ONLY_CONFIG for word in ("-c", config)]
@@ -56,12 +56,12 @@ def launch(turn: TurnInput) -> Launch:
 
 
 def key(turn: TurnInput) -> str:
-    """Return what of a turn is fixed when the program starts."""
+    """Return the settings of a turn that are fixed when the program starts."""
     return json.dumps([is_read_only(turn), turn.instructions, digest(turn)])
 
 
 def hello() -> Params:
-    """Return what ``initialize`` says of us."""
+    """Return the parameters of ``initialize``."""
     return {
         "clientInfo": {"name": "mesh", "title": "Mesh", "version": VERSION},
         # Without it there are no plan mode and no permission profile by name.
@@ -70,7 +70,7 @@ def hello() -> Params:
 
 
 def thread(turn: TurnInput) -> Params:
-    """Return what a thread is started, or resumed, with."""
+    """Return the parameters that start or resume a thread."""
     sandbox = {"permissions": READ_ONLY} if is_read_only(turn) else {"sandbox": "workspace-write"}
     params: Params = {**_approvals(turn), **sandbox}
     if turn.model:
@@ -78,15 +78,15 @@ def thread(turn: TurnInput) -> Params:
     if turn.instructions:
         params["developerInstructions"] = turn.instructions
     if servers := servers_of(turn):
-        told = {
+        config = {
             each.name: {"url": each.url, "http_headers": dict(each.headers)} for each in servers
         }
-        params["config"] = {"mcp_servers": told}
+        params["config"] = {"mcp_servers": config}
     return params
 
 
 def start(turn: TurnInput, *, thread_id: str, model: str) -> Params:
-    """Return what a turn is started with; ``model`` is the thread's, if the turn names none."""
+    """Return the parameters that start a turn; ``model`` applies if the turn names none."""
     settings = {
         "model": turn.model or model,
         "reasoning_effort": None,
@@ -97,22 +97,22 @@ def start(turn: TurnInput, *, thread_id: str, model: str) -> Params:
         "threadId": thread_id,
         "input": user_input(turn),
         "summary": "auto",
-        # Always said: a thread stays in the mode it was in.
+        # Always set: a thread keeps its last mode.
         "collaborationMode": mode,
         **_approvals(turn),
     }
 
 
 def _approvals(turn: TurnInput) -> Params:
-    # A person, not the model that the person's settings may have put in their place.
+    # A person, even if their settings name a model as the reviewer.
     policy = "never" if turn.mode == PLAN else "on-request"
     return {"approvalPolicy": policy, "approvalsReviewer": "user"}
 
 
 def user_input(turn: TurnInput) -> list[Params]:
-    """Return what the person said, with their files."""
-    given = [_input(part) for part in parts_of(turn.last_message)]
-    return [each for each in given if each] or [text_input("(nothing)")]
+    """Return the person's message, with its files."""
+    optional = [_input(part) for part in parts_of(turn.last_message)]
+    return [each for each in optional if each] or [text_input("(nothing)")]
 
 
 def text_input(text: str) -> Params:
@@ -120,7 +120,7 @@ def text_input(text: str) -> Params:
 
 
 def _input(part: Params) -> Params | None:
-    """Return a part in Codex's words; ``None`` for what says nothing."""
+    """Return a part in Codex's form; ``None`` for an empty or unknown part."""
     if part.get("type") == "text":
         text = part.get("text")
         return text_input(text) if isinstance(text, str) and text.strip() else None

@@ -1,11 +1,11 @@
-"""What Codex tells of a turn, into an Answer."""
+"""The mapping of Codex's notifications to an answer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from agents.harness.answer import Answer
+from agents.harness.answer import AnswerBuilder
 from agents.harness.codex import failures
 from agents.harness.codex.items import Items
 from agents.harness.codex.usage import Meter
@@ -14,9 +14,9 @@ from agents.harness.lines import list_of, object_of, text_of
 Params = dict[str, Any]
 
 SOURCE = "codex"
-# What a diff may cost the journal: it comes again, whole, after each change.
+# Characters of a diff that are kept: it comes again, whole, after each change.
 DIFF_LIMIT = 200_000
-# Known, and of no use to a reader.
+# Known kinds that readers do not need.
 QUIET = frozenset(
     {
         "account/rateLimits/updated",
@@ -52,23 +52,23 @@ QUIET = frozenset(
 class Stream:
     """The notifications of one turn."""
 
-    def __init__(self, answer: Answer, folder: str = "") -> None:
+    def __init__(self, answer: AnswerBuilder, folder: str = "") -> None:
         self.items = Items(answer, folder)
         self._answer = answer
         self._meter = Meter()
         self._diff = ""
 
     def take(self, method: str, params: Params) -> bool:
-        """Take one notification; say whether it is of a known kind."""
+        """Take one notification; return whether its kind is known."""
         if handle := _HANDLERS.get(method):
             return handle(self, params) is not False
         return method in QUIET
 
     def usage(self) -> dict[str, Any]:
-        """Return what the turn used so far; empty when nothing was told."""
+        """Return the turn's usage so far; empty if none was reported."""
         return self._meter.usage()
 
-    # One method for each kind of notification; ``False``: it was not understood
+    # One method for each kind of notification; ``False`` means that it was not understood
 
     def _on_started(self, params: Params) -> bool:
         return self.items.started(object_of(params, "item"))
@@ -110,7 +110,7 @@ class Stream:
         self.items.answered()
 
     def _on_error(self, params: Params) -> None:
-        """Show that it tries again; a last error comes with the turn's end."""
+        """Show a retry; a final error comes with the turn's end."""
         if params.get("willRetry") is True:
             error = object_of(params, "error")
             words = text_of(error, "additionalDetails") or text_of(error, "message")

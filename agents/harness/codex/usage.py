@@ -1,4 +1,4 @@
-"""What a turn used: the tokens of this turn, never the thread's running total."""
+"""A turn's usage: the tokens of this turn, never the thread's running total."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KEYS = (
 
 
 class Meter:
-    """Adds up what each answer of the model used."""
+    """Adds up the usage of the model's responses."""
 
     def __init__(self) -> None:
         self._used = dict.fromkeys(_KEYS, 0)
@@ -33,12 +33,12 @@ class Meter:
         self._window = count(usage, "modelContextWindow") or self._window
 
     def usage(self) -> dict[str, Any]:
-        """Return the turn's usage in the AI SDK's words; empty when nothing was told."""
+        """Return the turn's usage in the AI SDK's terms; empty if none was reported."""
         if not self._has_seen:
             return {}
-        given, read, write, output, thinking = (self._used[key] for key in _KEYS)
-        # Here the cached tokens are part of the input's.
-        plain = max(given - read - write, 0)
+        total_input, read, write, output, thinking = (self._used[key] for key in _KEYS)
+        # Codex counts cached tokens as input tokens, too.
+        plain = max(total_input - read - write, 0)
         return usage_of(
             plain=plain,
             read=read,

@@ -1,4 +1,4 @@
-"""Decopilot, the agent built into Mesh: its tools, its memory and its words, without I/O.
+"""Decopilot, the agent built into Mesh: its tools, history and error texts, without I/O.
 
-The loop that asks a model and works on a sandbox is ``threads.decopilot``.
+The loop that queries a model and works in a sandbox is ``threads.decopilot``.
 """

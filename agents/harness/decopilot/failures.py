@@ -1,4 +1,4 @@
-"""What a failed request to a model is called, and the sentence that says what to do."""
+"""Error codes and sentences for failed requests to a model."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What is known of a failure.
+    """The facts of a failure.
 
-    ``kinds`` are the names of the error's classes in the model library, the most exact first;
-    ``said`` is the provider's own sentence, cleaned of any key, never its whole answer.
+    ``kinds`` are the names of the error's classes in the model library, the most specific first;
+    ``message`` is the provider's own, cleaned of any key, never its whole response.
     """
 
     kinds: tuple[str, ...]
     status: int | None = None
-    said: str = ""
+    message: str = ""
 
 
-# The library's class → our code. The first that fits, from the most exact class on.
+# The library's class → our code. The first match counts, from the most specific class on.
 _KINDS: Final[dict[str, str]] = {
     "AddressRefused": "address_refused",
     "TemperatureIgnored": "temperature_unsupported",  # ours, as AddressRefused is
@@ -44,7 +44,7 @@ _KINDS: Final[dict[str, str]] = {
     "ModelConfused": "model_confused",  # ours: see threads.decopilot.engine
     "ModelRequestRejectedError": "model_api_error",
 }
-# Where a class says nothing: what the status means with every provider.
+# Fallback by status, with the same meaning for every provider.
 _STATUSES: Final[dict[int, str]] = {
     401: "key_refused",
     402: "quota_exceeded",
@@ -60,25 +60,25 @@ _STATUSES: Final[dict[int, str]] = {
 _SENTENCES: Final[dict[str, str]] = {
     "address_refused": "The address of {who} is not public, and this server's operator has not"
     " allowed it.",
-    "temperature_unsupported": "The model takes no temperature.",
+    "temperature_unsupported": "The model accepts no temperature.",
     "key_refused": "{who} refused the organization's key.",
     "quota_exceeded": "The organization's account at {who} has no credit left.",
-    "rate_limited": "{who} takes no more requests from this key for now.",
+    "rate_limited": "{who} accepts no more requests from this key for now.",
     "provider_overloaded": "{who} is overloaded.",
-    "provider_failed": "{who} has a problem of its own.",
+    "provider_failed": "{who} failed on its side.",
     "context_too_long": "This conversation is too long for the model.",
     "model_unknown": "{who} does not know the model, or this key may not use it.",
     "model_timeout": "{who} did not answer in time.",
     "model_unreachable": "{who} could not be reached.",
-    "content_filtered": "{who} stopped the answer because of what it is about.",
-    "output_too_long": "The answer became longer than the model can make it.",
-    "too_many_steps": "The agent took too many steps without coming to an end.",
-    "bad_answer": "{who} gave an answer that can't be read.",
-    "model_confused": "{who} called tools in a way that can't be followed, so none was run.",
+    "content_filtered": "{who} stopped the answer because of its content.",
+    "output_too_long": "The answer is longer than the model allows.",
+    "too_many_steps": "The agent took too many steps without finishing.",
+    "bad_answer": "{who} sent an answer that can't be read.",
+    "model_confused": "{who} sent invalid tool calls, so none was run.",
     "model_api_error": "{who} refused the request.",
     "agent_failed": "Decopilot failed on this message.",
 }
-# Where the provider's own words add nothing for people.
+# Codes for which the provider's own message adds nothing for people.
 _SILENT: Final = ("address_refused", "agent_failed", "too_many_steps")
 
 
@@ -86,8 +86,8 @@ def failure_of(trouble: Trouble, *, who: str) -> tuple[str, str]:
     """Return code and sentence of a failure; ``who`` is the provider, such as ``Anthropic``."""
     code = _code_of(trouble)
     sentence = _SENTENCES[code].format(who=who or "The model's provider")
-    if trouble.said and code not in _SILENT:
-        sentence = f"{sentence} It said: {trouble.said}"
+    if trouble.message and code not in _SILENT:
+        sentence = f"{sentence} It said: {trouble.message}"
     return code, sentence
 
 

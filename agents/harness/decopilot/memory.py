@@ -1,6 +1,6 @@
-"""From the messages of a thread to what a model is told of them (D-HN3 to D-HN8).
+"""The conversion of a thread's messages to a model's history (D-HN3 to D-HN8).
 
-Own classes in between, because those of the model library take seconds to load.
+It has its own classes, because those of the model library take seconds to import.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from agents.harness.base import Json, parts_of
 from agents.harness.files import as_text, media_type_of, read_data_url
 
 OUTPUT_LIMIT: Final = 20_000  # characters of one old tool output
-MEMORY_LIMIT: Final = 600_000  # characters of everything: the oldest turns go first
+MEMORY_LIMIT: Final = 600_000  # characters in total: the oldest turns are dropped first
 IMAGES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 SETTLED: Final = ("output-available", "output-error", "output-denied")
 DENIED: Final = "The person did not allow this."
@@ -40,7 +40,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A tool call with its end: ``outcome`` is ``success``, ``failed`` or ``denied``."""
+    """An ended tool call: ``outcome`` is ``success``, ``failed`` or ``denied``."""
 
     call_id: str
     name: str
@@ -51,7 +51,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer of the model: its text and its calls, which all have their results."""
+    """One response of the model: its text and its calls, which all have results."""
 
     text: str
     calls: tuple[Call, ...] = ()
@@ -61,7 +61,7 @@ Turn = System | User | Reply
 
 
 def turns_of(messages: Iterable[Json]) -> list[Turn]:
-    """Return what was said, in order; a tool call without its end is left out (D-HN5)."""
+    """Return the turns in order; a tool call that has not ended is left out (D-HN5)."""
     turns: list[Turn] = []
     for message in messages:
         role = message.get("role")
@@ -91,7 +91,7 @@ def _content(message: Json) -> tuple[str | Image, ...]:
 
 
 def replies_of(parts: Iterable[Json]) -> list[Reply]:
-    """Return an answer's parts as the answers of the model they were: one for each step."""
+    """Split an answer's parts into the model's responses: one for each step."""
     replies: list[Reply] = []
     text: list[str] = []
     calls: list[Call] = []
@@ -115,7 +115,7 @@ def replies_of(parts: Iterable[Json]) -> list[Reply]:
 
 
 def call_of(part: Json) -> Call | None:
-    """Return the tool call of a part; ``None`` when it is none, or has no end."""
+    """Return the tool call of a part; ``None`` if the part is not one, or it has not ended."""
     kind, state = str(part.get("type")), part.get("state")
     name = part.get("toolName") if kind == "dynamic-tool" else kind.removeprefix("tool-")
     call_id = part.get("toolCallId")
@@ -123,9 +123,9 @@ def call_of(part: Json) -> Call | None:
         _is_call(part) and state in SETTLED and isinstance(call_id, str) and isinstance(name, str)
     ):
         return None
-    given = part.get("input")
+    value = part.get("input")
     output, outcome = _ending(part, str(state))
-    return Call(call_id, name, given if isinstance(given, dict) else {}, output, outcome)
+    return Call(call_id, name, value if isinstance(value, dict) else {}, output, outcome)
 
 
 def _ending(part: Json, state: str) -> tuple[str, str]:
@@ -140,7 +140,7 @@ def _ending(part: Json, state: str) -> tuple[str, str]:
 
 
 def cut(text: str, limit: int = OUTPUT_LIMIT) -> str:
-    """Return ``text``, with its middle left out when it is too long."""
+    """Return ``text``, without its middle if it is too long."""
     if len(text) <= limit:
         return text
     half = limit // 2
@@ -148,10 +148,10 @@ def cut(text: str, limit: int = OUTPUT_LIMIT) -> str:
 
 
 def settled(parts: Iterable[Json]) -> list[Json]:
-    """Return the parts of the steps that were done when an attempt was lost.
+    """Return the parts of the steps that were complete when an attempt was lost.
 
-    Those are the first ones that called tools and have the end of every call. What came behind
-    is said anew: half an answer, or a question that nobody waits for any more.
+    These are the leading steps that called tools and whose calls have all ended. The next attempt
+    repeats the rest: a partial answer, or a question that no longer has an asker.
     """
     steps: list[list[Json]] = []
     for part in parts:
@@ -173,16 +173,16 @@ def _is_call(part: Json) -> bool:
 
 
 def fit(turns: Sequence[Turn], limit: int = MEMORY_LIMIT) -> list[Turn]:
-    """Return the turns without the oldest ones that are too much; never without the last of
-    the person's, and never beginning with an answer to nothing."""
+    """Return the turns without the oldest ones beyond ``limit``. The person's last message always
+    stays, and the first turn is never an answer without its question."""
     size = sum(_size(turn) for turn in turns)
     kept = list(turns)
     while size > limit:
         starts = [i for i, turn in enumerate(kept) if isinstance(turn, User)]
         if len(starts) < 2:
             break
-        gone = [turn for turn in kept[: starts[1]] if not isinstance(turn, System)]
-        size -= sum(_size(turn) for turn in gone)
+        dropped = [turn for turn in kept[: starts[1]] if not isinstance(turn, System)]
+        size -= sum(_size(turn) for turn in dropped)
         kept = [turn for turn in kept[: starts[1]] if isinstance(turn, System)] + kept[starts[1] :]
     return kept
 

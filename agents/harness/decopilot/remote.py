@@ -1,6 +1,6 @@
-"""Tools of other people's MCP servers as tools of Decopilot's; without I/O.
+"""Tools of third-party MCP servers as Decopilot's tools; without I/O.
 
-What the servers say comes as the classes of the MCP library, which is heavy: only the attributes
+The servers' messages are classes of the MCP library, which is slow to import: only attributes
 are read here.
 """
 
@@ -19,33 +19,33 @@ from agents.harness.decopilot.memory import IMAGES, Image
 from agents.harness.decopilot.tools import BadCall, Json, Tool
 from agents.harness.mcp import McpServer
 
-MOST_TOOLS: Final = 100  # of one server
-NAME_LIMIT: Final = 64  # what every provider takes
+TOOLS_LIMIT: Final = 100  # per server
+NAME_LIMIT: Final = 64  # accepted by every provider
 DESCRIPTION_LIMIT: Final = 4_000  # characters
 SCHEMA_LIMIT: Final = 30_000  # characters
 INPUT_LIMIT: Final = 400_000  # characters of one call
-_WILD: Final = re.compile(r"[^A-Za-z0-9_-]")
+_NOT_ALLOWED: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteTool(Tool):
-    """A tool of an MCP server, under whose name ``remote_name`` it is called there."""
+    """A tool of an MCP server, which calls it ``remote_name``."""
 
     server: str = ""
     remote_name: str = ""
-    given_schema: Json = field(default_factory=dict)
+    remote_schema: Json = field(default_factory=dict)
 
     @property
     def schema(self) -> Json:
-        return self.given_schema
+        return self.remote_schema
 
 
 def tools_of(server: str, listed: Iterable[Any]) -> list[RemoteTool]:
-    """Return the tools that ``server`` has listed; what no model would take is left out."""
+    """Return the tools that ``server`` lists, without those no model would accept."""
     found: dict[str, RemoteTool] = {}
     for each in listed:
         tool = _tool(server, each)
-        if tool is not None and len(found) < MOST_TOOLS:
+        if tool is not None and len(found) < TOOLS_LIMIT:
             found.setdefault(tool.name, tool)
     return list(found.values())
 
@@ -55,49 +55,49 @@ def _tool(server: str, each: Any) -> RemoteTool | None:
     schema = {**schema, "type": "object"}
     try:
         size = len(json.dumps(schema, default=str, allow_nan=False))
-    except (ValueError, RecursionError):  # no provider takes a NaN, and the run would end
+    except (ValueError, RecursionError):  # no provider accepts a NaN, and the run would end
         return None
     if not each.name or size > SCHEMA_LIMIT:
         return None
-    # Only what says of itself that it changes nothing is not asked for (U-M).
-    looks = getattr(each.annotations, "read_only_hint", None) is True
+    # Only a tool that declares itself read-only runs without asking (U-M).
+    is_read_only = getattr(each.annotations, "read_only_hint", None) is True
     return RemoteTool(
         name=name_of(server, each.name),
         description=(each.description or each.name)[:DESCRIPTION_LIMIT],
         properties={},
         required=(),
-        effect="look" if looks else "act",
+        effect="look" if is_read_only else "act",
         server=server,
         remote_name=each.name,
-        given_schema=schema,
+        remote_schema=schema,
     )
 
 
 def name_of(server: str, tool: str) -> str:
-    """Return the name by which a model calls a server's tool, as the other agents have it."""
-    name = _WILD.sub("_", f"mcp__{server}__{tool}")
+    """Return the name by which a model calls a server's tool, in the other agents' form."""
+    name = _NOT_ALLOWED.sub("_", f"mcp__{server}__{tool}")
     if len(name) <= NAME_LIMIT and name.endswith(tool):
         return name
-    # Cut or mended, two names could become one.
+    # Without a digest, two names that are cut or cleaned could become the same.
     digest = hashlib.sha256(tool.encode()).hexdigest()[:6]
     return f"{name[: NAME_LIMIT - 7]}_{digest}"
 
 
-def checked_remote(tool: RemoteTool, given: object) -> Json:
-    """Return the input of a call; the server itself knows what it takes.
+def checked_remote(tool: RemoteTool, arguments: object) -> Json:
+    """Return the input of a call; the server itself validates it.
 
     Raises:
-        BadCall: it is no object, or too large.
+        BadCall: it is not an object, or too large.
     """
-    if not isinstance(given, Mapping):
+    if not isinstance(arguments, Mapping):
         raise BadCall(f"{tool.name} takes an object.")
-    if len(json.dumps(given, default=str)) > INPUT_LIMIT:
+    if len(json.dumps(arguments, default=str)) > INPUT_LIMIT:
         raise BadCall(f"The input is longer than {INPUT_LIMIT} characters.")
-    return dict(given)
+    return dict(arguments)
 
 
 def read_result(result: Any) -> tuple[str, Image | None]:
-    """Return what a call gave: its text, and the first picture of it."""
+    """Return the result of a call: its text and its first picture."""
     texts: list[str] = []
     image: Image | None = None
     for block in result.content:
@@ -131,8 +131,8 @@ def _text(block: Any) -> str:
 
 
 def without_secrets(text: str, server: McpServer) -> str:
-    """Return ``text`` with the values of the server's headers taken out: a server may repeat
-    what it was sent."""
+    """Return ``text`` without the values of the server's headers: a server may echo its
+    requests."""
     for value in server.headers.values():
         for secret in (value, value.rpartition(" ")[2]):
             if len(secret) >= 6:

@@ -1,6 +1,6 @@
 """The model library's events as the chunks of an answer.
 
-The events are pydantic-ai's ``AgentStreamEvent``; they are told apart by their own ``kind``
+The events are pydantic-ai's ``AgentStreamEvent``; they are distinguished by their ``kind``
 fields, so that this module loads without the library.
 """
 
@@ -10,31 +10,31 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from agents.harness.answer import Answer
+from agents.harness.answer import AnswerBuilder
 from agents.harness.base import Out
 from agents.harness.decopilot.memory import call_of
 
 _KINDS = {"text": "text", "thinking": "reasoning"}
 
 
-class Telling:
-    """One answer under way; each method returns what is to be told now."""
+class AnswerStream:
+    """One answer in progress; each method returns the outputs to publish now."""
 
     def __init__(self, run_id: str, fence: int) -> None:
-        self.answer = Answer(run_id)
+        self.answer = AnswerBuilder(run_id)
         self._prefix = f"{run_id}:{fence}"
         self._steps = 0
         self._open: dict[int, str] = {}  # index of a part → its id
         self._calls: dict[int, str] = {}  # index of a part → its call
 
     def begin(self, lost: Iterable[dict[str, Any]] = ()) -> list[Out]:
-        """Open the message; with the parts of a ``lost`` attempt, say again what it had said."""
+        """Open the message, and repeat the parts of a ``lost`` attempt."""
         self.answer.start()
         for part in lost:
-            self._say_again(part)
+            self._repeat(part)
         return self.answer.take()
 
-    def _say_again(self, part: dict[str, Any]) -> None:
+    def _repeat(self, part: dict[str, Any]) -> None:
         kind = part.get("type")
         if kind == "step-start":
             self._step()
@@ -52,7 +52,7 @@ class Telling:
                 self.answer.call_failed(call.call_id, call.output)
 
     def step(self) -> list[Out]:
-        """Begin another answer of the model."""
+        """Start another response of the model."""
         self._step()
         return self.answer.take()
 
@@ -66,7 +66,7 @@ class Telling:
         return self._steps
 
     def take(self, event: Any) -> list[Out]:
-        """Take one event; one of an unknown kind tells nothing."""
+        """Take one event; one of an unknown kind has no output."""
         handle = _EVENTS.get(event.event_kind)
         if handle is not None:
             handle(self, event)
@@ -74,7 +74,7 @@ class Telling:
 
     def _on_start(self, event: Any) -> None:
         part = event.part
-        self._on_end(event)  # the same place once more replaces what stood there
+        self._on_end(event)  # the same index again replaces the part that was there
         if part.part_kind in _KINDS:
             self._grow(event.index, _KINDS[part.part_kind], part.content)
         elif part.part_kind == "tool-call":
@@ -96,7 +96,7 @@ class Telling:
     def _input(self, index: int, piece: Any) -> None:
         # Whole objects come with the call itself; only text streams.
         if isinstance(piece, str) and index in self._calls:
-            self.answer.call_grows(self._calls[index], piece)
+            self.answer.grow_call_input(self._calls[index], piece)
 
     def _on_end(self, event: Any) -> None:
         if part_id := self._open.pop(event.index, None):
@@ -119,7 +119,7 @@ class Telling:
 
 
 def input_of(args: Any) -> dict[str, Any]:
-    """Return the input of a call, which may come as text; what is no object is shown as text."""
+    """Return the input of a call, which may come as JSON text; a non-object is wrapped."""
     if isinstance(args, str):
         try:
             args = json.loads(args or "{}")
@@ -129,9 +129,9 @@ def input_of(args: Any) -> dict[str, Any]:
 
 
 _EVENTS = {
-    "part_start": Telling._on_start,
-    "part_delta": Telling._on_delta,
-    "part_end": Telling._on_end,
-    "function_tool_call": Telling._on_call,
-    "function_tool_result": Telling._on_result,
+    "part_start": AnswerStream._on_start,
+    "part_delta": AnswerStream._on_delta,
+    "part_end": AnswerStream._on_end,
+    "function_tool_call": AnswerStream._on_call,
+    "function_tool_result": AnswerStream._on_result,
 }

@@ -1,4 +1,4 @@
-"""Decopilot's tools as a table: what a model reads of them, and who must be asked first."""
+"""Decopilot's tools as a table: their description for a model, and their permissions."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from agents.harness.base import AUTO, PLAN
 from agents.harness.questions import PLAN_READY, QUESTION
 
 Json = dict[str, Any]
-# What a call does to the world. "look": reads the sandbox. "act": changes it, or leaves it.
-# "talk": with the person. "note": keeps a note.
+# The effect of a call. "look": reads the sandbox. "act": changes the sandbox, or reaches outside
+# it. "talk": talks to the person. "note": takes a note.
 Effect = Literal["look", "act", "talk", "note"]
 Permission = Literal["run", "ask", "block"]
 
@@ -26,7 +26,7 @@ class BadCall(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One tool. ``route`` is where in the sandbox it is done, if there."""
+    """One tool. ``route`` is the sandbox's route that executes it, if one does."""
 
     name: str
     description: str
@@ -34,7 +34,7 @@ class Tool:
     required: tuple[str, ...]
     effect: Effect
     route: str = ""
-    # Doing it twice leaves the sandbox as doing it once: it may be tried again after a cut.
+    # Idempotent: it may be retried after a broken connection.
     is_repeatable: bool = False
 
     @property
@@ -55,7 +55,7 @@ _ALL: Final = (
     Tool(
         "read",
         "Read a text file with line numbers, or an image. Long files come 2000 lines at a time:"
-        " go on with offset.",
+        " continue with offset.",
         {
             "file_path": _PATH,
             "offset": {**NUMBER, "description": "First line, from 1"},
@@ -139,7 +139,7 @@ _ALL: Final = (
     ),
     Tool(
         "todo_write",
-        "Keep the list of what is to be done, shown to the person. Send the whole list each time;"
+        "Keep the list of steps to do, shown to the person. Send the whole list each time;"
         " use it for work of three steps or more.",
         {
             "todos": {
@@ -198,17 +198,17 @@ LIMIT: Final = 200_000  # characters of one text in a call
 
 
 def offered(*, planning: bool) -> list[Tool]:
-    """Return the tools that a model is offered; a plan is only shown while one is made."""
+    """Return the tools that a model is offered; the plan tool only in plan mode."""
     return [tool for tool in _ALL if planning or tool.name != PLAN_READY]
 
 
 def permission(tool: Tool, *, level: str, planning: bool) -> Permission:
     """Return whether a call runs, asks first, or is blocked (U-M).
 
-    Anything that is not known to be ``auto`` asks: an unknown level is no licence.
+    Any level other than ``auto`` asks, an unknown one too.
     """
     if tool.effect == "talk":
-        return "ask"  # it is the asking itself
+        return "ask"  # its execution is the question
     if tool.effect in ("look", "note"):
         return "run"
     if planning or level == PLAN:
@@ -216,18 +216,18 @@ def permission(tool: Tool, *, level: str, planning: bool) -> Permission:
     return "run" if level == AUTO else "ask"
 
 
-def checked(tool: Tool, given: object) -> Json:
-    """Return the input of a call; what the tool does not know is left out.
+def checked(tool: Tool, arguments: object) -> Json:
+    """Return the input of a call, without unknown arguments.
 
     Raises:
-        BadCall: something required is missing, or is of another type.
+        BadCall: something required is missing, or has the wrong type.
     """
-    if not isinstance(given, Mapping):
+    if not isinstance(arguments, Mapping):
         raise BadCall(f"{tool.name} takes an object.")
     for name in tool.required:
-        if name not in given:
+        if name not in arguments:
             raise BadCall(f"{tool.name} needs {name}.")
-    found = {name: given[name] for name in tool.properties if given.get(name) is not None}
+    found = {key: arguments[key] for key in tool.properties if arguments.get(key) is not None}
     for name, value in found.items():
         _check(value, tool.properties[name], name)
     return found
@@ -243,10 +243,10 @@ _TYPES: Final[Mapping[str, type]] = {
 
 
 def _check(value: object, schema: Json, where: str) -> None:
-    wanted = schema["type"]
-    is_bool_for_number = wanted == "integer" and isinstance(value, bool)
-    if not isinstance(value, _TYPES[wanted]) or is_bool_for_number:
-        raise BadCall(f"{where} must be of type {wanted}.")
+    kind = schema["type"]
+    is_bool_for_number = kind == "integer" and isinstance(value, bool)
+    if not isinstance(value, _TYPES[kind]) or is_bool_for_number:
+        raise BadCall(f"{where} must be of type {kind}.")
     if isinstance(value, str) and len(value) > LIMIT:
         raise BadCall(f"{where} is longer than {LIMIT} characters.")
     if "enum" in schema and value not in schema["enum"]:

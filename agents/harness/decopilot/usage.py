@@ -1,4 +1,4 @@
-"""What a turn used, in the AI SDK's words; the library's counts already cover every step."""
+"""A turn's usage in the AI SDK's terms; the library's counts already cover every step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class Counts(Protocol):
-    """What the model library counts of a run."""
+    """The model library's counts for a run."""
 
     input_tokens: int
     output_tokens: int
@@ -17,7 +17,7 @@ class Counts(Protocol):
 
 
 def usage_of(counts: Counts) -> dict[str, Any]:
-    """Return the usage of a turn. ``input_tokens`` holds what was read from a cache, too."""
+    """Return the usage of a turn. ``input_tokens`` includes tokens read from a cache."""
     read, write = counts.cache_read_tokens, counts.cache_write_tokens
     usage: dict[str, Any] = {
         "inputTokens": counts.input_tokens,
@@ -35,19 +35,19 @@ def usage_of(counts: Counts) -> dict[str, Any]:
     return usage
 
 
-def cost_of(told: object, listed: object, *, at_provider: bool) -> float | None:
-    """Return what one request cost, in US dollars; ``None`` when nobody knows.
+def cost_of(reported: object, listed: object, *, at_provider: bool) -> float | None:
+    """Return the cost of one request in US dollars; ``None`` if unknown.
 
-    ``told`` is what the provider itself has said. ``listed`` is by the maker's public prices,
-    which count only where the request went to the maker (``at_provider``): a gateway, or a server
-    of one's own, has prices of its own.
+    ``reported`` is the provider's own figure. ``listed`` follows the maker's public prices, which
+    apply only if the request went to the maker (``at_provider``): a gateway or a self-hosted
+    server has its own prices.
     """
-    if isinstance(told, int | float) and not isinstance(told, bool):
-        return float(told)
+    if isinstance(reported, int | float) and not isinstance(reported, bool):
+        return float(reported)
     return float(str(listed)) if at_provider and listed is not None else None
 
 
 def total_cost(costs: Sequence[float | None]) -> float | None:
-    """Return the cost of a turn; unknown as a whole when that of one request is."""
+    """Return the cost of a turn; ``None`` if the cost of any request is unknown."""
     known = [cost for cost in costs if cost is not None]
     return sum(known) if known and len(known) == len(costs) else None

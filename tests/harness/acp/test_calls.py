@@ -9,7 +9,7 @@ DIFF = {"type": "diff", "path": "/folder/a", "oldText": "x\n", "newText": "y\n"}
 
 def call(**told):
     made = Call("/folder")
-    made.tell(told)
+    made.update(told)
     return made
 
 
@@ -91,13 +91,13 @@ def test_name_and_input(told, name, given):
     ],
 )
 def test_a_call_may_begin_before_its_input_is_known(told, is_told):
-    assert call(**told).is_told is is_told
+    assert call(**told).has_input is is_told
 
 
 def test_what_an_update_does_not_name_stays():
     made = call(kind="execute", title="ls", rawInput={"command": "ls"})
 
-    made.tell({"status": "completed", "title": None})
+    made.update({"status": "completed", "title": None})
 
     assert (made.status, made.name, made.input) == ("completed", "Bash", {"command": "ls"})
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.harness.answer import Answer
+from agents.harness.answer import AnswerBuilder
 from agents.harness.codex import approvals
 from agents.harness.codex.items import Items
 from tests.harness.driver import turn
@@ -10,7 +10,7 @@ from tests.harness.driver import turn
 
 @pytest.fixture
 def items():
-    items = Items(Answer("run-1"))
+    items = Items(AnswerBuilder("run-1"))
     items.started({"id": "c", "type": "commandExecution", "command": "/bin/sh -c ls"})
     change = {"path": "a", "kind": {"type": "add"}, "diff": "x\n"}
     items.started({"id": "f", "type": "fileChange", "changes": [change]})

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from agents.harness.answer import Answer
+from agents.harness.answer import AnswerBuilder
 from agents.harness.codex.items import Items, script_of
 from tests.harness.driver import chunks_of, one, text_of, types_of
 
 
 @pytest.fixture
 def answer():
-    answer = Answer("run-1")
+    answer = AnswerBuilder("run-1")
     answer.start()
     return answer
 
@@ -44,7 +44,7 @@ def test_a_shell_of_somebody_s_own_is_shown(shell):
     [("/folder", {}), ("/folder/", {}), ("/folder/sub", {"cwd": "/folder/sub"}), ("", {})],
 )
 def test_where_a_command_runs_is_said_unless_it_is_the_working_folder(cwd, beside):
-    items = Items(Answer("run-1"), "/folder")
+    items = Items(AnswerBuilder("run-1"), "/folder")
     items.started({"id": "c", "type": "commandExecution", "command": "ls", "cwd": cwd})
 
     assert items.find("c").input == {"command": "ls", **beside}

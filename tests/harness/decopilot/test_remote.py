@@ -84,7 +84,7 @@ def test_what_no_model_takes_is_left_out():
     assert [(tool.name, tool.schema) for tool in tools_of("s", odd)] == [
         ("mcp__s__b", {"type": "object"})
     ]
-    assert len(tools_of("s", [listed(f"t{n}") for n in range(500)])) == remote.MOST_TOOLS
+    assert len(tools_of("s", [listed(f"t{n}") for n in range(500)])) == remote.TOOLS_LIMIT
 
 
 def test_a_call_takes_an_object_of_a_sensible_size():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.harness.base import Emit
-from agents.harness.decopilot.stream import Telling, input_of
+from agents.harness.decopilot.stream import AnswerStream, input_of
 from agents.harness.decopilot.usage import usage_of
 from tests.harness.shapes import check_turn
 
@@ -40,12 +40,12 @@ def result(index, outcome="success", content="out"):
 
 
 def told(*events, lost=()):
-    telling = Telling("run", 1)
-    outs = telling.begin(lost) + telling.step()
+    stream = AnswerStream("run", 1)
+    outs = stream.begin(lost) + stream.step()
     for event in events:
-        outs += telling.take(event)
-    telling.answer.finish("stop")
-    return outs + telling.answer.take()
+        outs += stream.take(event)
+    stream.answer.finish("stop")
+    return outs + stream.answer.take()
 
 
 def chunks(outs):

@@ -41,7 +41,7 @@ class AnsweringSandbox(ScriptedSandbox):
 
     @property
     def started(self):
-        """The commands that were started."""
+        """Return the commands that were started."""
         return [json["command"] for path, json in self.asked if path == "bash"]
 
     async def until_asked(self, path):
@@ -154,7 +154,7 @@ class Reader:
         )
 
     async def until(self, kind):
-        """Return when a chunk of that kind was told."""
+        """Return when a chunk of that kind was published."""
         while kind not in [chunk["type"] for chunk in self.chunks]:
             self.grown.clear()
             await asyncio.wait_for(self.grown.wait(), 60)

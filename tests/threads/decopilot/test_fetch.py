@@ -1,4 +1,4 @@
-"""Fetching a page for the model: what it reads of it, and what it can't reach."""
+"""Fetching a page for the model: the text it gets, and the addresses it can't reach."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def test_a_page_that_drips_is_given_up(monkeypatch):
 
     async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        with pytest.raises(ToolFailed, match="did not come within"):
+        with pytest.raises(ToolFailed, match="did not load within"):
             await fetch(url, guard=Guard(allowed=parse_allowed("127.0.0.1"), plain=True))
 
 

@@ -1,4 +1,4 @@
-"""The sandbox behind the tools: started once, at the first call, and again only when it broke."""
+"""The sandbox behind the tools: started once, at the first call, and again only after a break."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_a_start_that_failed_is_not_what_the_next_call_gets(error):
     assert await ask(tools) == {"files": []}
 
 
-async def test_once_more_and_no_third_time():
+async def test_a_call_is_retried_only_once():
     sandbox = AnsweringSandbox(glob=StreamCut())
     with pytest.raises(ToolFailed):
         await ask(files(sandbox))
@@ -75,7 +75,7 @@ async def test_once_more_and_no_third_time():
     assert len(sandbox.asked) == 2
 
 
-async def test_what_may_not_happen_twice_is_not_asked_again():
+async def test_a_call_that_is_not_repeatable_is_not_retried():
     sandbox = AnsweringSandbox(glob=StreamCut())
     with pytest.raises(ToolFailed, match="not known whether"):
         await ask(files(sandbox), is_repeatable=False)
@@ -93,7 +93,7 @@ async def test_a_refusal_is_final_and_said_in_the_sandbox_s_words():
 
 
 @pytest.mark.parametrize("error", [LinkOffline(), DispatchRefused("x", "It can't be started.")])
-async def test_a_machine_that_is_away_is_told_and_tried_again_by_the_next_call(error):
+async def test_an_offline_machine_is_reported_and_the_next_call_tries_again(error):
     sandbox = AnsweringSandbox(glob=[error, {"files": []}])
     tools = files(sandbox)
     with pytest.raises(ToolFailed):
@@ -112,7 +112,7 @@ async def test_the_name_that_a_sandbox_gives_a_task_is_one_segment_of_an_address
     assert [path for path, _ in sandbox.asked] == ["bash", address]
 
 
-async def test_an_address_that_may_not_be_passed_on_is_told_to_the_model():
+async def test_an_address_that_may_not_be_forwarded_is_reported_to_the_model():
     sandbox = AnsweringSandbox(glob=BadTarget())
 
     with pytest.raises(ToolFailed, match="segment"):

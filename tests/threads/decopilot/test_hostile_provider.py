@@ -1,4 +1,4 @@
-"""A provider that means harm: what it says under which id, and how much of it at once."""
+"""A hostile provider: repeated ids of calls, and too many calls."""
 
 from __future__ import annotations
 

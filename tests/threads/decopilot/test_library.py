@@ -1,4 +1,4 @@
-"""The model library takes seconds to load; nobody waits for it but who asked."""
+"""The model library takes seconds to import; only its caller waits for it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_first_use_lets_the_event_loop_run(tmp_path):
 
 
 async def test_two_never_load_at_once():
-    """Each would find modules that the other has half made."""
+    """Each would find modules that the other has half initialised."""
     both = threading.Barrier(2)
 
     def meets():

@@ -87,7 +87,7 @@ async def test_plan_mode_calls_nothing_that_may_change_something(given, ask, ser
 
 
 async def test_a_tool_whose_schema_is_none_is_left_out(given, ask, server):
-    """One that the model library refuses would end every run of the agent's."""
+    """A schema that the model library refuses would end every run of the agent."""
     schema = {"type": "object", "properties": {"a": {"type": "array", "items": 5}}}
     server.tool = {**TOOL, "inputSchema": schema}
     run = await ask(await given("say: on we go"))
@@ -95,7 +95,7 @@ async def test_a_tool_whose_schema_is_none_is_left_out(given, ask, server):
     assert (run.text, notices(run)) == ("on we go", [])
 
 
-async def test_what_the_tool_says_has_no_token_in_it(given, ask, server, caplog):
+async def test_a_tools_output_has_no_token_in_it(given, ask, server, caplog):
     caplog.set_level(logging.DEBUG)
     said = {"type": "text", "text": f"You sent Bearer {TOKEN}, and {TOKEN}"}
     server.result = {"content": [said], "isError": True}
@@ -108,13 +108,15 @@ async def test_what_the_tool_says_has_no_token_in_it(given, ask, server, caplog)
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ({"token": "wrong"}, "It refused the token that this agent has for it (401)."),
+        ({"token": "wrong"}, "It refused this agent's token (401)."),
         ({"url": "http://127.0.0.1:1/mcp"}, "It could not be reached"),
         ({"url": "https://10.0.0.1/mcp"}, "This address is not public"),
         ({"url": "http://169.254.169.254/mcp", "token": ""}, "This address is not public"),
     ],
 )
-async def test_a_server_that_can_t_be_used_is_told_and_the_run_goes_on(given, ask, how, words):
+async def test_a_server_that_can_t_be_used_is_reported_and_the_run_continues(
+    given, ask, how, words
+):
     run = await ask(await given("say: on we go", **how))
 
     check_chunks(run.chunks)
@@ -133,7 +135,7 @@ async def test_a_server_that_breaks_off_is_a_failed_call(given, ask, server):
     assert (calls(server), run.chunks[-1]["finishReason"]) == (1, "stop")
 
 
-async def test_after_a_break_the_next_call_connects_anew(server):
+async def test_after_a_break_the_next_call_reconnects(server):
     server.cuts = 1
     told = McpServer("greeter", server.url, {"Authorization": f"Bearer {TOKEN}"})
     connection = Connection(told, allowed=parse_allowed("127.0.0.1"))
@@ -171,7 +173,7 @@ async def test_calls_that_find_the_session_broken_open_one_together(server):
     assert sessions() == []
 
 
-async def test_whoever_is_cancelled_while_it_connects_leaves_nothing_open():
+async def test_a_cancelled_connection_attempt_leaves_nothing_open():
     async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as silent:
         url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/mcp"
         told = McpServer("greeter", url, {"Authorization": f"Bearer {TOKEN}"})
@@ -185,7 +187,7 @@ async def test_whoever_is_cancelled_while_it_connects_leaves_nothing_open():
         await opening
 
 
-async def test_an_answer_without_end_is_given_up(given, ask, server, monkeypatch):
+async def test_an_endless_answer_is_aborted(given, ask, server, monkeypatch):
     monkeypatch.setattr(mcp, "LIMITS", Limits(body=10_000, stream=10_000))
     server.result = {"content": [{"type": "text", "text": "x" * 20_000}]}
     run = await ask(await given())

@@ -1,4 +1,4 @@
-"""The name of a thread comes beside the answer: late, once, and again where it was lost."""
+"""The name of a thread comes beside the answer: late, once, and retried after a failure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def unnamed(runs):
 
 @pytest.fixture
 def slow(monkeypatch):
-    """Let no name come before the event is set; return the event."""
+    """Block names until the event is set; return the event."""
     gate = asyncio.Event()
     title = engine.Engine.title
 
@@ -48,11 +48,11 @@ def slow(monkeypatch):
 
 
 async def named():
-    await auntil(lambda: not naming._under_way)
+    await auntil(lambda: not naming._tasks)
     return await sync_to_async(Thread.objects.values_list("title", flat=True).get)()
 
 
-async def test_a_thread_is_named_by_the_fast_model_and_its_readers_are_told(unnamed, ask):
+async def test_a_thread_is_named_by_the_fast_model_and_its_readers_are_notified(unnamed, ask):
     await ask(await unnamed())
 
     assert await named() == "A better name"
@@ -65,7 +65,7 @@ async def test_the_answer_does_not_wait_for_the_name(unnamed, ask, slow):
 
     check_chunks(run.chunks)
     assert run.chunks[-1]["type"] == "finish"
-    assert naming._under_way
+    assert naming._tasks
     slow.set()
     assert await named() == "A better name"
 
@@ -88,7 +88,7 @@ async def test_a_name_that_a_person_gave_meanwhile_stays(unnamed, ask, slow):
 
 
 @pytest.mark.parametrize(("messages", "is_named"), [(2, True), (3, True), (4, False)])
-async def test_a_name_that_was_lost_is_sought_again_by_the_next_messages(
+async def test_a_failed_naming_is_retried_by_the_next_messages(
     unnamed, ask, ada, org, agent, monkeypatch, messages, is_named
 ):
     given = await unnamed()
@@ -107,7 +107,7 @@ async def test_a_name_that_was_lost_is_sought_again_by_the_next_messages(
     assert await named() == ("A better name" if is_named else SAID)
 
 
-async def test_a_run_that_is_stopped_asks_for_no_name_any_more(unnamed, provider, slow):
+async def test_a_stopped_run_no_longer_asks_for_a_name(unnamed, provider, slow):
     given = await unnamed("stall now")
     run = Reader(provider, given)
     following = asyncio.create_task(run.follow())

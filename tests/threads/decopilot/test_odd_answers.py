@@ -1,4 +1,4 @@
-"""Odd answers of a server that says it speaks OpenAI's API: each ends the run in an honest way."""
+"""Odd answers of a server that claims to speak OpenAI's API: each ends the run with its cause."""
 
 from __future__ import annotations
 

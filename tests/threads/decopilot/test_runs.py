@@ -1,4 +1,4 @@
-"""Whole runs of Decopilot against the model stand-in: every one is a whole message."""
+"""Whole runs of Decopilot against the model stand-in: each is a complete message."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 async def started(make, *args, **fields):
-    """Rows are made in a thread: the test's own runs the loop."""
+    """Rows are made in a worker thread: the test's own runs the loop."""
     return await sync_to_async(make)(*args, **fields)
 
 
@@ -156,9 +156,9 @@ async def test_a_page_inside_is_not_fetched(runs, ask, standin):
     ("says", "code", "words"),
     [
         ("status 401", "key_refused", "Anthropic refused the organization's key."),
-        ("status 429", "rate_limited", "takes no more requests"),
+        ("status 429", "rate_limited", "accepts no more requests"),
         ("status 529", "provider_overloaded", "Anthropic is overloaded."),
-        ("status 500", "provider_failed", "a problem of its own"),
+        ("status 500", "provider_failed", "failed on its side"),
         ("cut the line", "model_unreachable", "could not be reached"),
     ],
 )
@@ -223,7 +223,7 @@ async def test_a_command_is_watched_over_a_broken_connection(runs, ask, sandbox)
     assert sandbox.started == ["make"]
 
 
-async def test_what_was_stopped_before_it_began_does_not_begin(runs, provider, standin):
+async def test_a_run_stopped_before_its_start_does_not_start(runs, provider, standin):
     given = await started(runs, "hello")
     await provider.cancel(PLACE, run_id=given["runId"])
 
@@ -250,8 +250,8 @@ async def test_another_process_does_not_know_the_run(runs, provider):
             pass
 
 
-async def test_the_next_attempt_goes_on_where_the_lost_one_was(runs, ask, sandbox, standin):
-    """The tool that was done is not done again, and the reader sees its row once more."""
+async def test_the_next_attempt_continues_where_the_lost_one_stopped(runs, ask, sandbox, standin):
+    """A completed tool call is not repeated, and the reader sees its row again."""
     given = await started(runs, "bash: touch made", approval_level="auto")
     first = await ask(given)
     await started(keep, given, first.chunks_until("tool-output-available"))
@@ -264,7 +264,7 @@ async def test_the_next_attempt_goes_on_where_the_lost_one_was(runs, ask, sandbo
     assert "tool_result" in str(standin.messages[-1].body["messages"][-1])
 
 
-async def test_an_answer_that_was_cut_is_said_anew(runs, ask, standin):
+async def test_an_answer_that_was_cut_off_is_repeated(runs, ask, standin):
     given = await started(runs, "say: one two three")
     first = await ask(given)
     await started(keep, given, first.chunks_until("text-delta"))
@@ -274,7 +274,7 @@ async def test_an_answer_that_was_cut_is_said_anew(runs, ask, standin):
     assert second.text == "one two three"
 
 
-async def test_a_question_of_a_lost_attempt_is_asked_anew(runs, ask, sandbox):
+async def test_a_question_of_a_lost_attempt_is_asked_again(runs, ask, sandbox):
     given = await started(runs, "bash: echo hi", approval_level="readonly")
     first = await ask(given, decision="allow")
     await started(keep, given, first.chunks_until("tool-approval-request"))
@@ -287,7 +287,7 @@ async def test_a_question_of_a_lost_attempt_is_asked_anew(runs, ask, sandbox):
 
 
 def keep(given, chunks):
-    """Have the journal hold what the first attempt has told."""
+    """Store the first attempt's events in the journal."""
     import json
 
     thread = Thread.objects.get(pk=given["threadId"])

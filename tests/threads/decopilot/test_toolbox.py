@@ -1,4 +1,4 @@
-"""What goes wrong in a tool is that call's failure: the run goes on, and the log has the cause."""
+"""An exception in a tool fails that call only: the run continues, and the log has the cause."""
 
 from __future__ import annotations
 

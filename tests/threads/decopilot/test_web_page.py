@@ -1,4 +1,4 @@
-"""The text of a page: any bytes, under any label, within bounds."""
+"""The text of a page: any bytes, with any label, within limits."""
 
 from __future__ import annotations
 
