@@ -1,4 +1,4 @@
-"""Machines in Django's admin: looked at, and put out; never a secret."""
+"""Machines in Django's admin: read-only, with actions to disconnect or revoke; no secrets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from links.core.presence import SENTENCES
 from links.models import Link
 from links.selectors import view_of
 
-# Shown of a machine; "secret", its hash and addresses are not among them.
+# The fields to show: never the secret, its hash or addresses.
 _SHOWN = (
     "user",
     "hostname",
@@ -34,7 +34,7 @@ _SHOWN = (
 
 @admin.register(Link)
 class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the checker only
-    """A list to look at, with actions: everything else is the machine's own to change."""
+    """A read-only list with actions: only the machine itself changes its fields."""
 
     list_display = ("__str__", "user", "state", "cause", "cli_version", "can", "seen_at")
     list_filter = ("cause", "cli_version")
@@ -60,29 +60,29 @@ class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the 
     def can(self, link: Link) -> str:
         return ", ".join(view_of(link).capabilities)
 
-    @admin.action(description="Disconnect: it comes back by itself", permissions=["change"])
+    @admin.action(description="Disconnect: it reconnects automatically", permissions=["change"])
     def disconnect(self, request: HttpRequest, links: QuerySet[Link]) -> None:
-        self._do(request, links, services.disconnect, "disconnected")
+        self._apply(request, links, services.disconnect, "disconnected")
 
     @admin.action(description="Rotate the secret: it registers again", permissions=["change"])
     def rotate(self, request: HttpRequest, links: QuerySet[Link]) -> None:
-        self._do(request, links, services.rotate, "given a new secret")
+        self._apply(request, links, services.rotate, "given a new secret")
 
-    @admin.action(description="Revoke: it must be paired anew", permissions=["change"])
+    @admin.action(description="Revoke: it must be paired again", permissions=["change"])
     def revoke(self, request: HttpRequest, links: QuerySet[Link]) -> None:
-        self._do(request, links, services.revoke, "signed out")
+        self._apply(request, links, services.revoke, "signed out")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # only a machine can register itself
 
     def has_change_permission(self, request: HttpRequest, obj: Link | None = None) -> bool:
-        # The list's actions, yes; the fields of a machine, no.
+        # Allows the list's actions, but not editing a machine's fields.
         return obj is None and super().has_change_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # threads are pinned to it; revoke it
+        return False  # threads are pinned to it; revoke it instead
 
-    def _do(
+    def _apply(
         self,
         request: HttpRequest,
         links: QuerySet[Link],

@@ -1,4 +1,4 @@
-"""``/api/links``: machines register, say that they live, and are listed."""
+"""``/api/links``: registration, heartbeats and the list of machines."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ from mesh.tokens import SignIn, find_sign_in
 
 @extend_schema(request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
 class LinksApi(APIView):
-    """``GET``: the viewer's machines. ``POST``: register one; its secret is told once.
+    """``GET``: the viewer's machines. ``POST``: register one; its secret is returned only once.
 
-    A machine sees and registers itself alone.
+    A machine sees and registers only itself.
     """
 
     authentication_classes = OPEN_TO_MACHINES
 
     def get(self, request: Request) -> Response:
-        own = _machine_that_asks(request)
+        own = _requesting_machine(request)
         views = selectors.list_links(viewer=signed_in(request), machine_id=own)
         return Response({"links": [link_as_json(view) for view in views]})
 
     def post(self, request: Request) -> Response:
-        assert isinstance(request.data, dict)  # the parser lets nothing else in
+        assert isinstance(request.data, dict)  # the parser refuses anything else
         registration = Registration.parse(request.data)
         registered = services.register(
             user=signed_in(request),
@@ -60,15 +60,15 @@ class LinksApi(APIView):
 
 @extend_schema(request=None, responses={204: None})
 class HeartbeatApi(APIView):
-    """``POST``: a machine without a tunnel lives."""
+    """``POST``: a machine without a tunnel reports that it is alive."""
 
     authentication_classes = ()
     permission_classes = ()
 
     def post(self, request: Request) -> Response:
         proof = _proof(request)
-        services.prove(**proof)  # before the body is looked at
-        assert isinstance(request.data, dict)  # the parser lets nothing else in
+        services.prove(**proof)  # before the body is read
+        assert isinstance(request.data, dict)  # the parser refuses anything else
         services.heartbeat(
             **proof,
             sign_in=find_sign_in(request.headers.get(LINK_TOKEN, "")),
@@ -82,13 +82,13 @@ class HeartbeatApi(APIView):
 class MyLinkApi(APIView):
     """``GET``: the viewer's machine that is online. ``DELETE``: this machine stops.
 
-    A machine is told of itself alone.
+    A machine sees only itself.
     """
 
     authentication_classes = OPEN_TO_MACHINES
 
     def get(self, request: Request) -> Response:
-        own = _machine_that_asks(request)
+        own = _requesting_machine(request)
         view = selectors.find_online_link(viewer=signed_in(request), machine_id=own)
         if view is None:
             return Response({"status": "offline"})
@@ -109,7 +109,7 @@ class MyLinkApi(APIView):
         return Response(status=204)
 
     def get_authenticators(self) -> Any:
-        # DELETE proves itself by the link's secret, as the heartbeat does.
+        # DELETE is authenticated by the link's secret, like the heartbeat.
         return [] if self._is_delete() else super().get_authenticators()
 
     def get_permissions(self) -> Any:
@@ -121,7 +121,7 @@ class MyLinkApi(APIView):
 
 @extend_schema(request=None, responses={204: None})
 class LinkApi(APIView):
-    """``DELETE``: sign the machine out; it comes back only when it is paired anew."""
+    """``DELETE``: sign the machine out; it must be paired again to reconnect."""
 
     def delete(self, request: Request, link_id: UUID) -> Response:
         services.revoke(link=_own(request, link_id))
@@ -130,7 +130,7 @@ class LinkApi(APIView):
 
 @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
 class ProbeApi(APIView):
-    """``POST``: ask the machine right now whether it is there; it takes 3 s at most."""
+    """``POST``: check now whether the machine answers; takes 3 s at most."""
 
     def post(self, request: Request, link_id: UUID) -> Response:
         link = _own(request, link_id)
@@ -153,7 +153,7 @@ class TokensApi(APIView):
 
 @extend_schema(request=None, responses={204: None})
 class TokenApi(APIView):
-    """``DELETE``: revoke a token; a machine that works by it is signed out."""
+    """``DELETE``: revoke a token; a machine that uses it is signed out."""
 
     def delete(self, request: Request, token_id: UUID) -> Response:
         services.revoke_token(viewer=signed_in(request), token_id=token_id)
@@ -161,7 +161,7 @@ class TokenApi(APIView):
 
 
 class Tool(APIView):
-    """``POST /api/<org>/tools/<NAME>``: one thing that programs do, named as they name it."""
+    """``POST /api/<org>/tools/<NAME>``: one operation for programs, under the name they use."""
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, NotAuthenticated):
@@ -211,12 +211,12 @@ def _own(request: Request, link_id: UUID) -> Link:
 
 
 def _sign_in(request: Request) -> SignIn | None:
-    """Return the token that asks; ``None`` for a browser."""
+    """Return the request's token; ``None`` for a browser."""
     return request.auth if isinstance(request.auth, SignIn) else None
 
 
-def _machine_that_asks(request: Request) -> str | None:
-    """Return the machine whose token asks; ``None`` for a person, who sees all of theirs."""
+def _requesting_machine(request: Request) -> str | None:
+    """Return the machine whose token the request has; ``None`` for a person's request."""
     sign_in = _sign_in(request)
     return sign_in.machine_id if sign_in is not None and sign_in.is_machine else None
 

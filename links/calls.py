@@ -15,11 +15,11 @@ from mesh import database_pool
 
 
 async def client_for(link_id: UUID) -> httpx.AsyncClient:
-    """Return the client whose requests go, signed, through the machine's tunnel.
+    """Return the client that sends signed requests through the machine's tunnel.
 
-    Where another process holds the tunnel, they go through that one. The client is kept: do
-    not close it. Paths are those of the laptop's control plane; answers stream. What breaks on
-    the way is ``httpx.TransportError``.
+    If another process holds the tunnel, they go through that process. The client is cached: do
+    not close it. Paths are those of the laptop's control plane; answers stream. A failure on
+    the way raises ``httpx.TransportError``.
 
     Raises:
         LinkOffline: no process is known to hold a tunnel to the machine.
@@ -36,10 +36,10 @@ def held_here() -> frozenset[UUID]:
 
 
 async def check(link_id: UUID, *, owner: str) -> float | None:
-    """Return how many seconds a signed request to the machine takes now; ``None``: no answer.
+    """Return the round-trip time of a signed request, in seconds; ``None`` if none answers.
 
-    ``owner`` is where the process takes requests that holds the machine, if not this one. A
-    machine that stays silent altogether is marked offline, and its socket is closed.
+    ``owner`` is the address of the process that holds the machine, if not this one. A machine
+    that sends nothing at all is marked offline, and its socket is closed.
     """
     connection = held_machines.find(link_id)
     if connection is not None:
@@ -53,7 +53,7 @@ async def check(link_id: UUID, *, owner: str) -> float | None:
 
 
 def probe(link_id: UUID) -> float | None:
-    """Do as ``check`` from a request's thread; what was found, the machine's row tells now."""
+    """Run ``check`` from synchronous code, and update the machine's row with the result."""
     owner = selectors.find_owner_address(link_id=link_id)
     seconds = async_to_sync(check)(link_id, owner=owner)
     services.expire()
@@ -61,13 +61,13 @@ def probe(link_id: UUID) -> float | None:
 
 
 async def owner_of(link_id: UUID) -> str:
-    """Return where the process takes requests that holds the machine's tunnel.
+    """Return the address of the process that holds the machine's tunnel.
 
     Raises:
         LinkOffline: no other process is known to hold one.
     """
     address: str = await database_pool.reads.run(selectors.find_owner_address, link_id=link_id)
-    # Our own address: the row is older than the end of our connection.
+    # Our own address: the row still names a connection of ours that has ended.
     if not address or address == held_machines.address():
         raise LinkOffline
     return address

@@ -1,4 +1,4 @@
-"""What ``deco_link doctor`` asks of a server beside its ordinary answers."""
+"""The endpoint that exists only for ``deco_link doctor``."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mesh import database_pool
 from mesh.lib.errors import AppError, MethodNotAllowed
 from mesh.tokens import bearer, find_sign_in
 
-HELD_OPEN: Final = 6.0  # seconds: longer than the doctor waits for the event
+HELD_OPEN: Final = 6.0  # seconds, longer than the doctor waits for the event
 
 
 async def stream(request: HttpRequest) -> HttpResponseBase:
-    """Send one event and leave the stream open for a while, as a quiet thread's would be.
+    """Send one event and keep the stream open for a while, like a quiet thread's.
 
-    Whoever has the event before the stream ends knows that nothing on the way holds it back.
+    A client that gets the event before the stream ends knows that nothing buffers it on the way.
     """
     if request.method != "GET":
         refusal: AppError = MethodNotAllowed()
@@ -36,4 +36,4 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
 
 async def _one_event() -> AsyncIterator[bytes]:
     yield b"data: {}\n\n"
-    await asyncio.sleep(HELD_OPEN)  # a reader that leaves ends it
+    await asyncio.sleep(HELD_OPEN)  # cancelled when the reader disconnects

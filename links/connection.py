@@ -31,15 +31,15 @@ from mesh.version import VERSION
 
 logger = logging.getLogger(__name__)
 
-FIRST_ANSWER: Final = 30.0  # for an answer's head, and between two pieces of its body
-CHECK_WITHIN: Final = 2.5  # for the answer to "are you there?", which somebody waits for
+FIRST_ANSWER: Final = 30.0  # seconds to an answer's head, and between two pieces of its body
+CHECK_WITHIN: Final = 2.5  # seconds for the answer to a check, which a person waits for
 
-NOTED_EVERY: Final = 1.0  # seconds in which all words of a machine count as one
+NOTED_EVERY: Final = 1.0  # seconds in which all messages of a machine count as one heartbeat
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """How often a machine is asked whether it is there; see ``links.wire.timing``."""
+    """How often a machine is pinged; see ``links.wire.timing``."""
 
     every: float = timing.PING_EVERY
     missed: int = timing.PINGS_MISSED
@@ -48,14 +48,14 @@ class Pulse:
 
 
 class Connection:
-    """Carries messages between a WebSocket and a ``Peer``, and watches that it lives."""
+    """Carries messages between a WebSocket and a ``Peer``, and closes it when it is silent."""
 
     def __init__(
         self,
         send: Send,
         *,
-        heard: Callable[[Connection], None],
-        status_changed: Callable[[Connection, MachineStatus], None],
+        on_received: Callable[[Connection], None],
+        on_status_change: Callable[[Connection, MachineStatus], None],
         pulse: Pulse,
     ) -> None:
         self.id = secrets.token_hex(16)
@@ -64,13 +64,13 @@ class Connection:
         self.closed_with: tuple[int, str] | None = None
         self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.peer = Peer(Tunnel("server", {"version": VERSION}), self, self._wake)
-        self.ended_by = Fact.BREAK  # until something better is known
-        self.released = asyncio.Event()  # the machine's row says that it is gone
+        self.ended_by = Fact.BREAK  # until the cause is known
+        self.released = asyncio.Event()  # set once the machine's row is released
         self.heard_at = 0.0
         self._pulse = pulse
         self._send = send
-        self._heard = heard
-        self._status_changed = status_changed
+        self._on_received = on_received
+        self._on_status_change = on_status_change
         self._wakeup: asyncio.Future[None] | None = None
         self._unanswered = 0
         self._noted_at = -NOTED_EVERY
@@ -78,7 +78,7 @@ class Connection:
 
     @cached_property
     def client(self) -> httpx.AsyncClient:
-        """The client whose requests go, signed, through this connection."""
+        """The client that sends signed requests through this connection."""
         assert self.claimed is not None
         return bounded_client(
             TunnelTransport(self.peer),
@@ -95,7 +95,7 @@ class Connection:
 
     @property
     def hold(self) -> Hold | None:
-        """What this process says it holds, once the machine is claimed."""
+        """This process's claim, once the machine is claimed."""
         if self.claimed is None:
             return None
         return Hold(self.claimed.link_id, self.id, self.claimed.fingerprint)
@@ -112,19 +112,19 @@ class Connection:
         """
         data = message.get("bytes")
         if data is None:
-            raise TunnelError("Text came where frames are due.")
+            raise TunnelError("A text message arrived; frames are binary.")
         self.heard_at = now = asyncio.get_running_loop().time()
-        self._unanswered = 0  # a pong may stand behind megabytes that move slowly
+        self._unanswered = 0  # a pong may be queued behind megabytes on a slow line
         if now - self._noted_at >= NOTED_EVERY:
             self._noted_at = now
-            self._heard(self)
+            self._on_received(self)
         self.peer.feed(data)
 
     async def write(self) -> None:
-        """Send what the tunnel has to say, for as long as the connection lasts.
+        """Send the tunnel's messages until the connection is closed.
 
-        What piles up while one message is being sent goes out together with the next; the
-        first is never held back.
+        Frames that queue up while one message is being sent go out in the next; the first is
+        never delayed.
         """
         while self.closed_with is None:
             message = self.peer.next_message()
@@ -142,25 +142,25 @@ class Connection:
         """Return a WebSocket to ``target`` of the laptop's control plane.
 
         Raises:
-            Refused: by the laptop, or it can't be reached.
+            Refused: the laptop refused, or can't be reached.
         """
         assert self.claimed is not None
-        asked = [*headers, *handshake_proof(self.claimed.secret, target).items()]
+        sent = [*headers, *handshake_proof(self.claimed.secret, target).items()]
         if protocols:
-            asked.append((PROTOCOLS, ", ".join(protocols)))
+            sent.append((PROTOCOLS, ", ".join(protocols)))
         return await opened(
-            self.peer, RequestHead("GET", target, asked, websocket=True), within=FIRST_ANSWER
+            self.peer, RequestHead("GET", target, sent, websocket=True), within=FIRST_ANSWER
         )
 
     async def check(self) -> float | None:
-        """Return how many seconds a signed request and its answer take just now.
+        """Return the round-trip time of a signed request, in seconds; ``None`` if none answers.
 
-        ``None`` when there is no answer in time. A machine that did not say a single word
-        meanwhile is taken for gone and its socket closed; one that did is slow, not dead.
+        A machine that sent nothing at all meanwhile is considered gone and its socket is closed;
+        one that sent anything is slow, not dead.
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
-        self.peer.tunnel.ping(b"")  # answered even where the control plane has much to do
+        self.peer.tunnel.ping(b"")  # answered even if the control plane is busy
         try:
             answer = await self.client.get("/api/sandboxes", timeout=self._pulse.check_within)
         except httpx.TransportError:
@@ -170,20 +170,20 @@ class Connection:
         return loop.time() - began if answer.is_success else None
 
     def close(self, code: int, reason: str, fact: Fact = Fact.BREAK) -> None:
-        """Say nothing more and close the WebSocket. The first code counts."""
+        """Stop sending and close the WebSocket. Only the first call counts."""
         if self.closed_with is None:
             self.closed_with, self.ended_by = (code, reason), fact
             self.closing.set_result(None)
             self._wake()
 
     def lose(self, reason: str) -> None:
-        """Let go of everything: the WebSocket is gone."""
+        """Release everything: the WebSocket is lost."""
         if self._timer is not None:
             self._timer.cancel()
         self.peer.lose(reason)
 
     def watch(self) -> None:
-        """Ask the machine at each pulse whether it is there, and close when it is not."""
+        """Ping the machine at each pulse, and close the connection if it does not answer."""
         if self._unanswered >= self._pulse.missed:
             logger.info("link %s: no answer to %d pings; closing", self.link_id, self._unanswered)
             self.close(SILENT, "silent", Fact.SILENCE)
@@ -199,17 +199,17 @@ class Connection:
         if self._wakeup is not None and not self._wakeup.done():
             self._wakeup.set_result(None)
 
-    # What the peer tells
+    # Callbacks of the peer
 
     def on_hello(self, info: dict[str, Any]) -> None:
         self.hello = info
 
     def on_status(self, info: dict[str, Any]) -> None:
-        self._status_changed(self, MachineStatus.parse(info))
+        self._on_status_change(self, MachineStatus.parse(info))
 
     def on_pong(self, payload: bytes) -> None:
-        self._heard(self)
+        self._on_received(self)
 
     def on_open(self, stream: Stream) -> None:
-        # The laptop has nothing to ask of the server over the tunnel.
+        # A laptop has no requests for the server over the tunnel.
         stream.close("refused")

@@ -1,8 +1,8 @@
 """Calls machines at their own addresses: the same signed requests, without a tunnel.
 
-A machine that registered such an address and sends heartbeats is taken by one process, which
-asks it now and then whether it answers: only an answer moves its deadline, so that one that
-can't be reached is not called online.
+One process claims each machine that registered such an address and sends heartbeats, and checks
+periodically whether it answers: only an answer extends its deadline, so that an unreachable
+machine is not shown as online.
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ from links.core.presence import Fact
 from links.gateway import Gateway
 from links.services import Claimed
 from links.services.direct_machines import Reachable
-from links.sockets import MAX_MESSAGE, ClientSocket, Parting, Straight, address_of, connected
+from links.sockets import (
+    MAX_MESSAGE,
+    AbortingConnection,
+    ClientSocket,
+    NoRedirectConnect,
+    address_of,
+    connected,
+)
 from links.transport import LAPTOP, Signed, handshake_proof
 from links.wire.closing import SILENT, SUPERSEDED
 from mesh import database_pool
@@ -36,12 +43,12 @@ from mesh.http_client import LITTLE_UNSENT, bounded_client
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY: Final = 3.0  # seconds between two looks for machines that nobody calls
-AGAIN: Final = 2.0  # seconds after an answer that did not come: its deadline is near
+LOOK_EVERY: Final = 3.0  # seconds between two searches for machines that no process calls
+RETRY_AFTER: Final = 2.0  # seconds after a check that failed: the deadline is near
 
 
 class DirectConnection:
-    """To the rest of the server what a tunnel's ``Connection`` is."""
+    """Has the interface of a tunnel's ``Connection`` (``held_machines.Held``)."""
 
     def __init__(self, machine: Reachable) -> None:
         self.id = secrets.token_hex(16)
@@ -54,9 +61,9 @@ class DirectConnection:
 
     @cached_property
     def client(self) -> httpx.AsyncClient:
-        """The client whose requests go, signed, to the machine's address, and nowhere else."""
+        """The client that sends signed requests to the machine's address, and nowhere else."""
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-        # No proxy of ours stands between.
+        # Without the server's HTTP proxy.
         wire = httpx.AsyncHTTPTransport(
             verify=_tls(), limits=limits, trust_env=False, socket_options=LITTLE_UNSENT
         )
@@ -82,13 +89,13 @@ class DirectConnection:
         """Return a WebSocket to ``target`` of the laptop's control plane.
 
         Raises:
-            Refused: by the laptop, or it can't be reached.
+            Refused: the laptop refused, or can't be reached.
         """
         url = self.machine.url.replace("http", "ws", 1)
         proof = handshake_proof(self.machine.secret, target)
-        opening = Straight(
+        opening = NoRedirectConnect(
             address_of(url, target),
-            create_connection=Parting,
+            create_connection=AbortingConnection,
             additional_headers=[*headers, *proof.items()],
             subprotocols=[Subprotocol(name) for name in protocols] or None,
             ssl=_tls() if url.startswith("wss") else None,
@@ -102,7 +109,7 @@ class DirectConnection:
         return await connected(opening)
 
     async def check(self, within: float = CHECK_WITHIN) -> float | None:
-        """Return how many seconds a signed request and its answer take; ``None``: no answer."""
+        """Return the round-trip time of a signed request, in seconds; ``None`` if none answers."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
@@ -112,56 +119,56 @@ class DirectConnection:
         return loop.time() - began if answer.is_success else None
 
     def close(self, code: int, reason: str, fact: Fact = Fact.BREAK) -> None:
-        """Call the machine no more. The first code counts."""
+        """Stop calling the machine. Only the first call counts."""
         if self.closed_with is None:
             self.closed_with, self.ended_by = (code, reason), fact
             self.closing.set()
 
 
 class Directs:
-    """Finds the machines that wait to be called, and calls them for as long as they answer."""
+    """Finds the machines that wait to be called, and holds each as long as it answers."""
 
     def __init__(self, gateway: Gateway, *, pulse: Pulse | None = None) -> None:
         self._gateway = gateway
         self._pulse = pulse or Pulse()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._looking: asyncio.Task[None] | None = None
-        self._kept: dict[UUID, asyncio.Task[None]] = {}
-        self._rung = asyncio.Event()
+        self._searching: asyncio.Task[None] | None = None
+        self._holding: dict[UUID, asyncio.Task[None]] = {}
+        self._changed = asyncio.Event()
 
     async def start(self) -> None:
-        """Begin, once, if the operator lets machines be called."""
-        if self._looking is None and services.is_used():
+        """Start, once, if the operator allows direct machines."""
+        if self._searching is None and services.is_enabled():
             self._loop = asyncio.get_running_loop()
-            self._looking = asyncio.create_task(self._look_around())
+            self._searching = asyncio.create_task(self._search_periodically())
 
     async def stop(self) -> None:
-        """Let go of every machine, so that another process can call it."""
-        tasks = [*filter(None, [self._looking]), *self._kept.values()]
+        """Release every machine, so that another process can claim it."""
+        tasks = [*filter(None, [self._searching]), *self._holding.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._loop = self._looking = None
+        self._loop = self._searching = None
 
     def notify(self, link_id: UUID) -> None:
-        """Look at once: a machine changed. Safe from any thread."""
+        """Search now: a machine changed. Safe from any OS thread."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._rung.set)
+            self._loop.call_soon_threadsafe(self._changed.set)
 
     async def look(self) -> None:
-        """Begin to call every machine that waits for it."""
+        """Start to call every machine that waits for it."""
         for machine in await database_pool.presence.run(services.list_reachable):
-            if machine.link_id not in self._kept:
-                task = asyncio.create_task(self._keep(machine))
-                self._kept[machine.link_id] = task
+            if machine.link_id not in self._holding:
+                task = asyncio.create_task(self._hold(machine))
+                self._holding[machine.link_id] = task
                 task.add_done_callback(partial(self._forget, machine.link_id))
 
     def _forget(self, link_id: UUID, _: asyncio.Task[None]) -> None:
-        self._kept.pop(link_id, None)
+        self._holding.pop(link_id, None)
 
-    async def _look_around(self) -> None:
+    async def _search_periodically(self) -> None:
         while True:
-            self._rung.clear()
+            self._changed.clear()
             try:
                 await self.look()
             except DATABASE_AWAY as exc:
@@ -174,14 +181,14 @@ class Directs:
                 )
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY):
-                    await self._rung.wait()
+                    await self._changed.wait()
 
-    async def _keep(self, machine: Reachable) -> None:
+    async def _hold(self, machine: Reachable) -> None:
         connection = DirectConnection(machine)
         try:
             if await connection.check() is None:
                 await database_pool.presence.run(services.note_unreachable, machine=machine)
-                return  # looked at again in a moment
+                return  # the next search finds it again
             connection.claimed = await database_pool.presence.run(
                 services.claim_reachable,
                 machine=machine,
@@ -189,7 +196,7 @@ class Directs:
                 node_address=held_machines.address(),
             )
             if connection.claimed is not None:
-                self._gateway.took(machine.link_id, connection)
+                self._gateway.register(machine.link_id, connection)
                 await self._watch(connection)
         except DATABASE_AWAY as exc:
             logger.warning("link %s: releasing; database unavailable: %s", machine.link_id, exc)
@@ -199,9 +206,11 @@ class Directs:
             await connection.client.aclose()
 
     async def _watch(self, connection: DirectConnection) -> None:
-        """Return when the machine answers no more, or is not ours any more."""
+        """Return when the machine stops answering, or is no longer ours."""
         missed = 0
-        while not await self._closes_within(connection, AGAIN if missed else self._pulse.every):
+        while not await self._closes_within(
+            connection, RETRY_AFTER if missed else self._pulse.every
+        ):
             if await connection.check(self._pulse.last_wait) is None:
                 missed += 1
                 if missed >= self._pulse.missed:
@@ -222,5 +231,5 @@ class Directs:
 
 @lru_cache(maxsize=1)
 def _tls() -> ssl.SSLContext:
-    # Also honours SSL_CERT_FILE: an operator's own authority.
+    # Honours SSL_CERT_FILE: an operator's own certificate authority.
     return ssl.create_default_context()

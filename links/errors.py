@@ -1,4 +1,4 @@
-"""What can go wrong with a link, for those who call one."""
+"""Errors of links, for their callers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from mesh.lib.errors import AppError
 
 
 class LinkUnavailable(AppError):
-    """A person's machine is needed, and can't do it now."""
+    """A person's machine is required, but not available now."""
 
     status = 409
 
 
 class LinkOffline(LinkUnavailable):
-    """No process is known to hold the machine's tunnel, or the one that is asked does not."""
+    """No process is known to hold the machine's tunnel, or the one asked does not hold it."""
 
     code = "link_offline"
     text = "Your machine is not connected."
@@ -21,7 +21,7 @@ class LinkOffline(LinkUnavailable):
 
 
 class LinkUnknown(AppError):
-    """No such machine of this person: registering makes one."""
+    """This person has no such machine; registering creates one."""
 
     code = "no_link"
     text = "This machine is not registered."
@@ -30,7 +30,7 @@ class LinkUnknown(AppError):
 
 
 class BadProof(AppError):
-    """One answer for a secret that is wrong, old or of nobody: strangers learn nothing."""
+    """The same answer for a wrong, old or unknown secret: strangers learn nothing."""
 
     code = "unauthorized"
     text = "The link's secret is not valid."
@@ -39,18 +39,18 @@ class BadProof(AppError):
 
 
 class MachineRevoked(AppError):
-    """The person signed this machine out after the token was made that it shows."""
+    """The person signed this machine out after its token was issued."""
 
     code = "machine_revoked"
     text = "This machine was signed out."
-    hint = "Pair it anew: start deco_link on it and approve it, or give it a new token."
+    hint = "Pair it again: start deco_link on it and approve it, or give it a new token."
     status = 401
 
 
 class BadToken(AppError):
     code = "unauthorized"
     text = "The token is unknown or has expired."
-    hint = "Make one with manage.py mesh_token --machine NAME, and start deco_link with it."
+    hint = "Create one with manage.py mesh_token --machine NAME, and start deco_link with it."
     status = 401
 
 
@@ -63,7 +63,7 @@ class FromAPage(AppError):
 
 class TokenUnknown(AppError):
     code = "no_token"
-    text = "There is no such token of yours."
+    text = "You have no such token."
     hint = "GET /api/tokens lists them."
     status = 404
 
@@ -77,5 +77,5 @@ class MissingHeader(AppError):
 class ProtocolTooOld(AppError):
     code = "upgrade_required"
     text = "This deco_link is too old for the server."
-    hint = "Update it as installHint says, then start it again."
+    hint = "Update it with the command in installHint, then start it again."
     status = 426

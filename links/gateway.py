@@ -1,7 +1,7 @@
-"""Where laptops dial in: a raw ASGI application for the WebSocket ``/api/links/connect``.
+"""The endpoint for laptops: a raw ASGI application for the WebSocket ``/api/links/connect``.
 
-Raw, because a consumer of Channels would cost seven eighths of the throughput. What is due
-elsewhere when a machine comes or goes is handed in by the composition root.
+Raw, because a Channels consumer would cost seven eighths of the throughput. The composition root
+passes in the callbacks for a machine that connects or disconnects.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ logger = logging.getLogger(__name__)
 
 HELLO_WITHIN: Final = 5.0
 TRY_LATER: Final = 1013
-FLUSH_AFTER: Final = 1.0  # deadlines of all machines heard meanwhile move in one statement
+FLUSH_AFTER: Final = 1.0  # seconds of heartbeats that are stored in one statement
 
 OnUp = Callable[[UUID], Awaitable[None]]
 OnDown = Callable[[UUID, str], Awaitable[None]]
 
 
 def make_gateway(*, on_up: OnUp, on_down: OnDown, pulse: Pulse | None = None) -> Gateway:
-    """Return the application; ``on_up`` and ``on_down`` run beside the connection's own work.
+    """Return the application; ``on_up`` and ``on_down`` run beside the connection.
 
     ``on_down`` gets the cause (``links.core.presence``) and is not called for a connection that
     a newer one of the same machine replaced.
@@ -49,7 +49,7 @@ def make_gateway(*, on_up: OnUp, on_down: OnDown, pulse: Pulse | None = None) ->
 
 
 class Gateway:
-    """Authenticates, greets, and keeps the book of who is connected."""
+    """Authenticates and greets machines, and registers their connections."""
 
     def __init__(self, *, on_up: OnUp, on_down: OnDown, pulse: Pulse) -> None:
         self._on_up = on_up
@@ -57,10 +57,10 @@ class Gateway:
         self._pulse = pulse
         self._tasks: set[asyncio.Task[None]] = set()
         self._sign_ins = SignIns()
-        self._heard: dict[str, Connection] = {}
+        self._heartbeats: dict[str, Connection] = {}
         self._flushing = False
-        self._statuses: dict[str, MachineStatus] = {}  # to be kept, by connection
-        # Two connections of one machine take the row and the book in the same order.
+        self._statuses: dict[str, MachineStatus] = {}  # to be stored, by connection
+        # Two connections of one machine claim the row and ``held_machines`` in the same order.
         self._locks: weakref.WeakValueDictionary[tuple[int, str], asyncio.Lock] = (
             weakref.WeakValueDictionary()
         )
@@ -68,7 +68,7 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         if any(name == b"origin" for name, _ in scope["headers"]):
-            # Programs send none. A browser always does, and no page is a machine.
+            # Programs send no Origin; browsers always do, and a page is not a machine.
             await _refuse(scope, send, FromAPage())
             return
         token = bearer(_header(scope, b"authorization"))
@@ -85,27 +85,30 @@ class Gateway:
 
     async def _serve(self, sign_in: SignIn, receive: Receive, send: Send) -> None:
         connection = Connection(
-            send, heard=self._note, status_changed=self._keep_status, pulse=self._pulse
+            send,
+            on_received=self._note_heartbeat,
+            on_status_change=self._store_status,
+            pulse=self._pulse,
         )
         writer = asyncio.create_task(_write(connection))
         self._sign_ins.add(connection, sign_in)
         try:
-            if await self._is_let_in(sign_in, connection, receive):
-                await _carry_until_closed(connection, receive)
+            if await self._admit(sign_in, connection, receive):
+                await _receive_until_closed(connection, receive)
         finally:
             connection.lose("disconnected")
             self._sign_ins.remove(connection)
             if connection.closed_with is None:
-                connection.close(1000, "", connection.ended_by)  # ends a writer that waits
+                connection.close(1000, "", connection.ended_by)  # ends a waiting writer
             try:
-                # Before the farewell: to a machine that is silent that may take its time.
+                # Before the close frame is sent: to a silent machine that may take a while.
                 await self.release(connection)
             finally:
                 connection.released.set()
                 await asyncio.wait([writer], timeout=5)
                 writer.cancel()
 
-    async def _is_let_in(self, sign_in: SignIn, connection: Connection, receive: Receive) -> bool:
+    async def _admit(self, sign_in: SignIn, connection: Connection, receive: Receive) -> bool:
         try:
             if not await _greeted(connection, receive):
                 return False
@@ -115,7 +118,7 @@ class Gateway:
         except TunnelError as exc:
             connection.close(exc.close_code, exc.code)
             if isinstance(exc, UpgradeRequired):
-                await self._note_outdated(sign_in, _said(exc.extra, "machineId"))
+                await self._note_outdated(sign_in, _text_of(exc.extra, "machineId"))
             return False
         return await self._claim(sign_in, connection)
 
@@ -134,10 +137,10 @@ class Gateway:
             )
 
     async def _claim(self, sign_in: SignIn, connection: Connection) -> bool:
-        """Own the machine from here on, in the table and in the book; tell whether we do."""
+        """Claim the machine, in its row and in ``held_machines``; return whether that succeeded."""
         assert connection.hello is not None
-        machine_id = _said(connection.hello, "machineId")
-        fingerprint = _said(connection.hello, "secretFingerprint")
+        machine_id = _text_of(connection.hello, "machineId")
+        fingerprint = _text_of(connection.hello, "secretFingerprint")
         server_key = connection.hello.get("serverKey")
         lock = self._locks.setdefault((sign_in.user.pk, machine_id), asyncio.Lock())
         async with lock:
@@ -159,12 +162,12 @@ class Gateway:
             except DATABASE_AWAY:
                 connection.close(TRY_LATER, StoreNotReady.code)
                 return False
-            self.took(connection.claimed.link_id, connection)
+            self.register(connection.claimed.link_id, connection)
         connection.watch()
         return True
 
-    def took(self, link_id: UUID, connection: Held) -> None:
-        """Enter a machine that was claimed into the book, and tell that it is up."""
+    def register(self, link_id: UUID, connection: Held) -> None:
+        """Add a claimed machine to ``held_machines``, and announce that it is up."""
         older = held_machines.put(link_id, connection)
         if older is not None:
             older.close(SUPERSEDED, "superseded")
@@ -172,15 +175,15 @@ class Gateway:
         logger.info("link %s: connected", link_id)
 
     async def release(self, connection: Held) -> None:
-        """Strike a machine from the book and the table, and tell that it is down.
+        """Remove a machine from ``held_machines`` and its row, and announce that it is down.
 
-        Does nothing for one that was never claimed.
+        Does nothing for a connection that was never claimed.
         """
         if connection.claimed is None:
             return
         link_id, fact = connection.claimed.link_id, connection.ended_by
         held_machines.remove(link_id, connection)
-        self._heard.pop(connection.id, None)
+        self._heartbeats.pop(connection.id, None)
         try:
             cause = await database_pool.presence.run(
                 services.release, connection_id=connection.id, fact=fact
@@ -194,19 +197,19 @@ class Gateway:
             )
             cause = cause_of(fact)
         logger.info("link %s: disconnected: %s", link_id, cause or fact.value)
-        # Also where the row was not ours any more (it was revoked, say): what runs through this
-        # tunnel must hear of it, unless a newer connection took over.
+        # Also if the row is no longer ours (it was revoked, say): runs on this tunnel must be
+        # notified, unless a newer connection took over.
         is_replaced = connection.is_superseded or held_machines.find(link_id) is not None
         if cause or not is_replaced:
             down = self._on_down(link_id, cause or cause_of(fact))
             self._run(down, what=f"link {link_id}: announcing that it is down")
 
-    # Presence: off the path of the frames
+    # Presence, outside the path of the frames
 
-    def _note(self, connection: Connection) -> None:
+    def _note_heartbeat(self, connection: Connection) -> None:
         if connection.claimed is None:
             return
-        self._heard[connection.id] = connection
+        self._heartbeats[connection.id] = connection
         if not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().call_later(FLUSH_AFTER, self._start_flush)
@@ -215,43 +218,43 @@ class Gateway:
         self._run(self._flush(), what="links: storing heartbeats")
 
     async def _flush(self) -> None:
-        heard, self._heard = self._heard, {}
+        received, self._heartbeats = self._heartbeats, {}
         self._flushing = False
         try:
             lost = await database_pool.heartbeats.run(
-                services.keep_online, connection_ids=heard.keys()
+                services.keep_online, connection_ids=received.keys()
             )
         except DATABASE_AWAY as exc:
             logger.warning(
-                "links: %d heartbeats not stored; database unavailable: %s", len(heard), exc
+                "links: %d heartbeats not stored; database unavailable: %s", len(received), exc
             )
             return
-        await self.judge([heard[connection_id] for connection_id in lost])
+        await self.judge([received[connection_id] for connection_id in lost])
 
     async def judge(self, connections: Collection[Held]) -> None:
-        """Close those whose machines are not ours any more, as their rows say."""
+        """Close the connections whose machines' rows say that they are no longer ours."""
         by_id = {one.id: one for one in connections}
         holds = [one.hold for one in connections if one.hold is not None]
         closing = await database_pool.presence.run(
             services.judge_holds, holds=holds, node_address=held_machines.address()
         )
-        for connection_id, how in closing.items():
-            fact = Fact.SIGN_IN_ENDED if how.code == SIGNED_OUT else Fact.CLOSED_HERE
-            by_id[connection_id].close(how.code, how.reason, fact)
+        for connection_id, verdict in closing.items():
+            fact = Fact.SIGN_IN_ENDED if verdict.code == SIGNED_OUT else Fact.CLOSED_HERE
+            by_id[connection_id].close(verdict.code, verdict.reason, fact)
 
-    def _keep_status(self, connection: Connection, status: MachineStatus) -> None:
-        """Have the newest status kept: one at a time, however often a machine tells of it."""
-        is_at_it = connection.id in self._statuses
+    def _store_status(self, connection: Connection, status: MachineStatus) -> None:
+        """Store the newest status: one write at a time, however often a machine reports one."""
+        is_storing = connection.id in self._statuses
         self._statuses[connection.id] = status
-        if not is_at_it:
-            saving = self._keep_statuses(connection.id)
-            self._run(saving, what=f"link {connection.link_id}: storing its status")
+        if not is_storing:
+            storing = self._store_statuses(connection.id)
+            self._run(storing, what=f"link {connection.link_id}: storing its status")
 
-    async def _keep_statuses(self, connection_id: str) -> None:
-        kept = None
+    async def _store_statuses(self, connection_id: str) -> None:
+        stored = None
         try:
-            while (status := self._statuses[connection_id]) is not kept:
-                kept = status
+            while (status := self._statuses[connection_id]) is not stored:
+                stored = status
                 await database_pool.presence.run(
                     services.change_status, connection_id=connection_id, status=status
                 )
@@ -275,12 +278,12 @@ async def _greeted(connection: Connection, receive: Receive) -> bool:
     return True
 
 
-async def _carry_until_closed(connection: Connection, receive: Receive) -> None:
-    """Feed the tunnel until the WebSocket is gone, or we close it.
+async def _receive_until_closed(connection: Connection, receive: Receive) -> None:
+    """Feed the tunnel until the WebSocket is lost, or we close it.
 
-    A machine that is silent would not answer our close frame for a while: it is not waited for.
+    Does not wait for the answer to our close frame, which a silent machine would delay.
     """
-    reader = asyncio.create_task(_carry(connection, receive))
+    reader = asyncio.create_task(_receive_all(connection, receive))
     try:
         either: set[asyncio.Future[Any]] = {reader, connection.closing}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -290,8 +293,8 @@ async def _carry_until_closed(connection: Connection, receive: Receive) -> None:
         reader.cancel()
 
 
-async def _carry(connection: Connection, receive: Receive) -> None:
-    """Feed the tunnel until the WebSocket is gone; note why."""
+async def _receive_all(connection: Connection, receive: Receive) -> None:
+    """Feed the tunnel until the WebSocket is lost; record why."""
     try:
         while True:
             message = await receive()
@@ -310,7 +313,7 @@ async def _carry(connection: Connection, receive: Receive) -> None:
 async def _write(connection: Connection) -> None:
     try:
         await connection.write()
-    except Exception as exc:  # of the ASGI server: each names a lost connection its own way
+    except Exception as exc:  # each ASGI server has its own exception for a lost connection
         logger.debug("link %s: WebSocket lost while sending: %r", connection.link_id, exc)
 
 
@@ -324,7 +327,7 @@ async def _logged(work: Awaitable[None], *, what: str) -> None:
 
 
 async def _refuse(scope: Scope, send: Send, why: AppError) -> None:
-    """Answer with ``why`` where the server can, else refuse the handshake (403)."""
+    """Answer with ``why`` if the ASGI server supports it, else refuse the handshake (403)."""
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1008})
         return
@@ -334,9 +337,9 @@ async def _refuse(scope: Scope, send: Send, why: AppError) -> None:
     await send({"type": "websocket.http.response.body", "body": json.dumps(why.body()).encode()})
 
 
-def _said(given: Mapping[str, Any], name: str) -> str:
-    """Return a text of a greeting; an empty one for what no database could be asked with."""
-    text = str(given.get(name, ""))
+def _text_of(hello: Mapping[str, Any], name: str) -> str:
+    """Return a field of a greeting as text; empty if a database query can't contain it."""
+    text = str(hello.get(name, ""))
     return text if text.isprintable() else ""
 
 

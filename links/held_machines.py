@@ -1,5 +1,5 @@
-"""The machines that this process holds, by a tunnel's socket or by calling them at an address,
-and where other processes reach it for them."""
+"""The machines that this process holds, through a tunnel's socket or by calling their address,
+and the address at which other processes reach it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from links.sockets import FarSocket
 
 
 class Held(Protocol):
-    """One machine, held here: a tunnel's ``Connection``, or a ``DirectConnection``."""
+    """A machine that this process holds: a tunnel's ``Connection``, or a ``DirectConnection``."""
 
     id: str
     claimed: Claimed | None
@@ -55,16 +55,16 @@ def ids() -> frozenset[UUID]:
     return frozenset(_connections)
 
 
-def all_of_them() -> list[Held]:
+def list_connections() -> list[Held]:
     return list(_connections.values())
 
 
 def address() -> str:
-    """Return where this process takes other processes' requests; empty when it does not."""
+    """Return where this process accepts other processes' requests; empty if it does not."""
     return _address
 
 
-def take_requests_at(address: str) -> None:
+def accept_requests_at(address: str) -> None:
     global _address
     _address = address
 
@@ -77,6 +77,6 @@ def put(link_id: UUID, connection: Held) -> Held | None:
 
 
 def remove(link_id: UUID, connection: Held) -> None:
-    """Forget ``connection``, unless a newer one took its place."""
+    """Forget ``connection``, unless a newer one has replaced it."""
     if _connections.get(link_id) is connection:
         del _connections[link_id]

@@ -1,4 +1,4 @@
-"""WebSockets to what listens on this machine: a sandbox's socket, or a port."""
+"""WebSockets to listeners on this machine: a sandbox's unix socket, or a port."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from websockets.typing import Subprotocol
 from links.sockets import (
     MAX_MESSAGE,
     OF_HANDSHAKE,
+    AbortingConnection,
     ClientSocket,
-    Parting,
-    Straight,
+    NoRedirectConnect,
     address_of,
     connected,
 )
@@ -27,11 +27,11 @@ async def dial_socket(
     """Return a WebSocket to ``target`` at the unix socket ``path``.
 
     Raises:
-        Refused: there is none to be had there.
+        Refused: the connection failed or was refused.
     """
     options = _options(headers, protocols)
     address = address_of("ws://sandbox", target)
-    return await connected(Straight(address, unix=True, path=path, **options))
+    return await connected(NoRedirectConnect(address, unix=True, path=path, **options))
 
 
 async def dial_port(
@@ -45,11 +45,11 @@ async def dial_port(
     """Return a WebSocket to ``target`` at a port of this machine.
 
     Raises:
-        Refused: there is none to be had there.
+        Refused: the connection failed or was refused.
     """
     options = _options(headers, protocols)
     address = address_of(f"ws://localhost:{port}", target)
-    return await connected(Straight(address, host=loopback, proxy=None, **options))
+    return await connected(NoRedirectConnect(address, host=loopback, proxy=None, **options))
 
 
 def _options(headers: Iterable[tuple[bytes, bytes]], protocols: Sequence[str]) -> dict[str, Any]:
@@ -59,12 +59,12 @@ def _options(headers: Iterable[tuple[bytes, bytes]], protocols: Sequence[str]) -
         if name not in OF_HANDSHAKE
     ]
     return {
-        "create_connection": Parting,
+        "create_connection": AbortingConnection,
         "additional_headers": kept,
         "subprotocols": [Subprotocol(name) for name in protocols] or None,
         "compression": None,
         "max_size": MAX_MESSAGE,
-        "ping_interval": None,  # the tunnel's ends watch each other
+        "ping_interval": None,  # the tunnel's ends ping each other
         "open_timeout": OPEN_WITHIN,
         "close_timeout": CLOSE_WITHIN,
         "user_agent_header": None,

@@ -15,10 +15,10 @@ from mesh.models import IssuedToken
 class Link(models.Model):
     """One machine of one person, registered by ``deco_link``.
 
-    ``offline_after`` is the deadline that every good frame moves: the machine is online
-    while it lies ahead. ``node`` and ``connection_id`` name the process and the socket that
-    hold the tunnel; who clears them must still be that owner. ``secret`` is sealed
-    (``mesh.keys``) and signs every request that goes down to the machine.
+    ``offline_after`` is the deadline that every valid frame extends: the machine is online until
+    then. ``node`` and ``connection_id`` name the process and the socket that hold the tunnel;
+    only that owner may clear them. ``secret`` is sealed (``mesh.keys``) and signs every request
+    to the machine.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -31,22 +31,22 @@ class Link(models.Model):
     # From the probe: {"claude-code": {"state": "ready", "version": …, "detail": …}}.
     harnesses = models.JSONField(default=dict)
     secret = models.TextField()
-    # Finds the row of a heartbeat, which proves itself by the secret alone.
+    # Finds the row for a heartbeat, which is authenticated by the secret alone.
     secret_hash = models.CharField(max_length=64, unique=True, null=True)
     tunnel_url = models.CharField(max_length=200, blank=True)
     node = models.CharField(max_length=255, blank=True)
-    # Where that process takes requests for its tunnels (links.internal).
+    # Where that process accepts requests for its tunnels (links.internal).
     node_address = models.CharField(max_length=255, blank=True)
     connection_id = models.CharField(max_length=32, blank=True, db_index=True)
     offline_after = models.DateTimeField(null=True, db_index=True)
     cause = models.CharField(max_length=20, blank=True)
-    # What its last silence turned out to be, by what it said when it was back.
+    # The cause of its last silence, as it reported on reconnecting.
     last_silence = models.CharField(max_length=20, blank=True)
-    # The token that it showed, kept on that machine; it ends when the machine is signed out.
+    # The token it registered with, stored on that machine; revoked when the machine is signed out.
     registered_with = models.ForeignKey(
         IssuedToken, models.SET_NULL, null=True, related_name="registered"
     )
-    # Sign-ins from before this moment may not register the machine again.
+    # Sign-ins issued before this time may not register the machine again.
     revoked_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     seen_at = models.DateTimeField(null=True)

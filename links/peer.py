@@ -1,8 +1,8 @@
-"""A tunnel's end as asyncio sees it: streams to read from and write to. Used at both ends.
+"""A tunnel's end in asyncio: streams to read from and write to. Used at both ends.
 
-Whoever owns the WebSocket gives each message to ``feed`` and sends what ``next_message``
-returns, whenever ``wake`` was called. There is no task and no queue per stream here: a reader
-that waits is one future, and bytes go from the message to the reader without another hop.
+The owner of the WebSocket passes each message to ``feed``, and sends what ``next_message``
+returns whenever ``wake`` is called. There is no task and no queue per stream: a waiting reader is
+one future, and bytes go from the message to the reader without another hop.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from links.wire.tunnel import (
 )
 from mesh.lib.errors import AppError
 
-HIGH_WATER = 256 * 1024  # a writer waits while so much of its stream is queued …
-LOW_WATER = 64 * 1024  # … until no more than this is
-JOINED = 64 * 1024  # bytes that are given to a reader at once, at most, when chunks pile up
-# What waits for a reader costs far more than its bytes where it comes one byte at a time.
-PILE = 256  # chunks of a body that may wait before they are joined
-MESSAGES = 16 * 1024  # of a WebSocket, and pieces of them, that may wait: they can't be joined
+HIGH_WATER = 256 * 1024  # a writer waits once more bytes of its stream are queued …
+LOW_WATER = 64 * 1024  # … until no more than this are
+JOINED = 64 * 1024  # at most so many bytes of queued chunks are joined for one read
+# A queued chunk of one byte costs far more memory than its byte.
+MAX_CHUNKS = 256  # of a body that may be queued before they are joined
+MAX_MESSAGES = 16 * 1024  # of a WebSocket, and their pieces, that may be queued: not joinable
 
 
 class StreamLost(AppError):
-    """The stream can't go on: the other end reset it, or the tunnel is gone."""
+    """The stream was reset by the other end, or the tunnel was lost."""
 
     code = "stream_lost"
-    text = "The connection to the machine broke."
-    hint = "It reconnects by itself; try again in a moment."
+    text = "The connection to the machine was lost."
+    hint = "It reconnects automatically; try again in a moment."
     status = 502
 
     def __init__(self, reason: str) -> None:
@@ -77,12 +77,12 @@ class Stream:
         self.id = number
         self.request_head = request_head  # of a stream that the other end opened
         self.answer_head: AnswerHead | None = None
-        self.end_payload = b""  # of a WebSocket that the other end closed: how
-        self.on_lost: Callable[[], None] | None = None  # called once, when a reset comes
+        self.end_payload = b""  # the close code and reason of a WebSocket
+        self.on_lost: Callable[[], None] | None = None  # called once, when a reset arrives
         self._peer = peer
         self._chunks: deque[Received] = deque()
         self._is_websocket = is_websocket
-        self._join_at = MESSAGES if is_websocket else PILE
+        self._join_at = MAX_MESSAGES if is_websocket else MAX_CHUNKS
         self._ended = False
         self._lost = ""
         self._waiter: asyncio.Future[None] | None = None
@@ -93,24 +93,24 @@ class Stream:
 
     @property
     def moved(self) -> int:
-        """A number that grows whenever what is written here comes further."""
+        """A number that grows whenever written data makes progress."""
         return self._peer.tunnel.moved(self.id)
 
     @property
     def has_unsent(self) -> bool:
-        """Whether something that was written has not left this end."""
+        """Whether written data is still queued at this end."""
         return self._peer.tunnel.queued(self.id) > 0
 
     @property
     def is_complete(self) -> bool:
-        """Whether the other end's direction has come whole (read or not)."""
+        """Whether the other end's direction has arrived completely (read or not)."""
         return self._ended
 
     async def head(self) -> AnswerHead:
-        """Return the answer's head, as soon as it is there.
+        """Return the answer's head once it has arrived.
 
         Raises:
-            StreamLost: none will come.
+            StreamLost: it will not arrive.
         """
         while self.answer_head is None:
             self._check()
@@ -119,13 +119,13 @@ class Stream:
 
     @property
     def has_data(self) -> bool:
-        """Whether ``read`` would return at once."""
+        """Whether ``read`` would return without waiting."""
         return bool(self._chunks) or self._ended
 
     async def read(self) -> bytes:
         """Return the next bytes of the body; empty at its end.
 
-        Small chunks that piled up come as one: a reader that is behind catches up the quicker.
+        Small queued chunks are joined, so that a slow reader catches up faster.
 
         Raises:
             StreamLost: the body is incomplete.
@@ -135,12 +135,12 @@ class Stream:
             return b""
         if not self._chunks:
             return chunk.data
-        parts, room = [chunk.data], JOINED - len(chunk.data)
-        while self._chunks and len(self._chunks[0].data) <= room:
+        parts, remaining = [chunk.data], JOINED - len(chunk.data)
+        while self._chunks and len(self._chunks[0].data) <= remaining:
             data = self._chunks.popleft().data
-            self._peer.took(self.id, data)
+            self._peer.consumed(self.id, data)
             parts.append(data)
-            room -= len(data)
+            remaining -= len(data)
         return b"".join(parts)
 
     async def read_message(self) -> Received | None:
@@ -151,7 +151,7 @@ class Stream:
             self._check()
             await self._wait()
         chunk = self._chunks.popleft()
-        self._peer.took(self.id, chunk.data)
+        self._peer.consumed(self.id, chunk.data)
         return chunk
 
     def answer(self, head: AnswerHead) -> None:
@@ -159,10 +159,10 @@ class Stream:
         self._peer.wake()
 
     async def write(self, data: bytes, kind: int = DATA) -> None:
-        """Queue ``data``; wait only while much of this stream is queued already.
+        """Queue ``data``; wait only while much of this stream is already queued.
 
         Raises:
-            StreamLost: nobody will read it.
+            StreamLost: it can't be delivered.
         """
         if self._lost:
             raise StreamLost(self._lost)
@@ -179,30 +179,29 @@ class Stream:
         self._peer.wake()
 
     def close(self, reason: str) -> None:
-        """Let go of the stream: void it unless both directions are complete. Repeatable."""
-        self._peer.let_go(self, reason)
+        """Release the stream; reset it unless both directions are complete. Repeatable."""
+        self._peer.release(self, reason)
 
     def finish(self) -> None:
-        """Let go of an answered stream: the answer goes out whole, the rest of the request
-        is refused."""
+        """Release an answered stream: the whole answer is sent, the rest of the request refused."""
         self._peer.finish(self)
 
     # Called by the peer
 
     def deliver(self, chunk: Received) -> None:
         if not chunk.data and not self._is_websocket:
-            self._peer.took(self.id, b"")  # of no use, and a reader would take it for the end
+            self._peer.consumed(self.id, b"")  # a reader would take an empty chunk for the end
             return
         self._chunks.append(chunk)
         if len(self._chunks) >= self._join_at:
-            self._shrink()
+            self._reduce_queue()
         self._wake()
 
-    def _shrink(self) -> None:
-        """Make less of what waits: join a body's chunks, give up a WebSocket."""
+    def _reduce_queue(self) -> None:
+        """Join a body's queued chunks; reset a WebSocket."""
         if self._is_websocket:
             self._chunks.clear()
-            self._peer.let_go(self, "too_many_messages")
+            self._peer.release(self, "too_many_messages")
             self.lose("too_many_messages")
             return
         joined: deque[Received] = deque()
@@ -216,7 +215,7 @@ class Stream:
             size += len(chunk.data)
         joined.append(Received(self.id, b"".join(parts), DATA))
         self._chunks = joined
-        self._join_at = len(joined) + PILE
+        self._join_at = len(joined) + MAX_CHUNKS
 
     def deliver_head(self, head: AnswerHead) -> None:
         self.answer_head = head
@@ -237,7 +236,7 @@ class Stream:
             raise StreamLost(self._lost)
 
     async def _wait(self) -> None:
-        # One reader a stream: a second one would overwrite the first one's future.
+        # One reader per stream: a second one would overwrite the first one's future.
         self._waiter = asyncio.get_running_loop().create_future()
         await self._waiter
 
@@ -247,7 +246,7 @@ class Stream:
 
 
 class Handlers(Protocol):
-    """What a peer tells its owner. All are plain calls, made while a message is read."""
+    """A peer's callbacks, called synchronously while it reads a message."""
 
     def on_hello(self, info: dict[str, Any]) -> None: ...
     def on_status(self, info: dict[str, Any]) -> None: ...
@@ -270,7 +269,7 @@ class Peer:
         """Return a new stream whose request begins with ``head``.
 
         Raises:
-            StreamLost: the connection is gone.
+            StreamLost: the connection was lost.
             TooManyStreams, TunnelNotReady: see ``Tunnel.open``.
         """
         if self._lost:
@@ -281,13 +280,13 @@ class Peer:
         return stream
 
     def feed(self, message: bytes) -> None:
-        """Take a message from the WebSocket.
+        """Process a message from the WebSocket.
 
         Raises:
             TunnelError: close the connection with the error's ``close_code``.
         """
         for event in self.tunnel.receive(message):
-            # By how often they come.
+            # The most frequent first.
             if isinstance(event, Received):
                 if stream := self._streams.get(event.stream):
                     stream.deliver(event)
@@ -313,36 +312,36 @@ class Peer:
         message = self.tunnel.pull()
         if self._writers:
             for number in [n for n in self._writers if self.tunnel.queued(n) <= LOW_WATER]:
-                self._release(number)
+                self._wake_writer(number)
         return message
 
     def lose(self, reason: str) -> None:
-        """Tell every stream that the connection is gone."""
+        """Notify every stream that the connection was lost."""
         self._lost = reason
         for number in list(self._writers):
-            self._release(number)
+            self._wake_writer(number)
         streams, self._streams = self._streams, {}
         for stream in streams.values():
             stream.lose(reason)
 
-    def took(self, number: int, data: bytes) -> None:
+    def consumed(self, number: int, data: bytes) -> None:
         self.tunnel.consumed(number, data)
         if self.tunnel.has_output:
             self.wake()
 
     async def drained(self, number: int) -> None:
-        """Wait until little of the stream is queued, or it is void."""
+        """Wait until little of the stream is queued, or it was reset."""
         if self._lost:
             return
         future = self._writers.get(number)
         if future is None:
             future = self._writers[number] = asyncio.get_running_loop().create_future()
-        await asyncio.shield(future)  # one writer that gives up does not wake the others
+        await asyncio.shield(future)  # a cancelled writer must not wake the others
 
-    def let_go(self, stream: Stream, reason: str) -> None:
+    def release(self, stream: Stream, reason: str) -> None:
         if self._streams.pop(stream.id, None) is not None and not self._lost:
             self.tunnel.reset(stream.id, reason)
-            self._release(stream.id)
+            self._wake_writer(stream.id)
             self.wake()
 
     def finish(self, stream: Stream) -> None:
@@ -351,7 +350,7 @@ class Peer:
             self.wake()
 
     def _on_reset(self, event: Reset) -> None:
-        self._release(event.stream)
+        self._wake_writer(event.stream)
         stream = self._streams.pop(event.stream, None)
         if stream is not None:
             stream.lose(event.code)
@@ -364,7 +363,7 @@ class Peer:
         else:
             self._handlers.on_pong(event.payload)
 
-    def _release(self, number: int) -> None:
+    def _wake_writer(self, number: int) -> None:
         future = self._writers.pop(number, None)
         if future is not None and not future.done():
             future.set_result(None)

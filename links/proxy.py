@@ -1,6 +1,6 @@
-"""WebSockets of browsers, joined to ones behind a laptop: an ASGI application's work.
+"""Proxies WebSockets of browsers to ones behind a laptop, for ASGI applications.
 
-Requests without WebSocket need no more than ``links.calls.client_for``.
+Plain requests need only ``links.calls.client_for``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from links.errors import LinkOffline
 from links.internal.signing import signed_headers
 from links.sockets import (
     MAX_MESSAGE,
+    AbortingConnection,
     FarSocket,
-    Parting,
+    NoRedirectConnect,
     Refused,
-    Straight,
     address_of,
     connected,
     join,
@@ -38,51 +38,51 @@ async def proxy_websocket(
     target: str,
     headers: Pairs = (),
 ) -> None:
-    """Join the WebSocket of ``scope`` to ``target`` of the laptop's control plane.
+    """Connect the WebSocket of ``scope`` to ``target`` of the laptop's control plane.
 
-    ``headers`` go along; the caller leaves out what is the server's alone, such as cookies.
-    Refused with 502 where the laptop can't be reached, or with what it answers; with 400 where
-    ``target`` may not be passed on.
+    ``headers`` are forwarded; the caller omits those meant for the server only, such as cookies.
+    Refused with 502 if the laptop can't be reached, with its own status if it refuses, or with 400
+    if ``target`` may not be forwarded.
     """
-    wanted: Sequence[str] = scope.get("subprotocols", [])
-    await join(scope, receive, send, _open(link_id, target, headers, wanted))
+    protocols: Sequence[str] = scope.get("subprotocols", [])
+    await join(scope, receive, send, _open(link_id, target, headers, protocols))
 
 
-async def _open(link_id: UUID, target: str, headers: Pairs, wanted: Sequence[str]) -> FarSocket:
+async def _open(link_id: UUID, target: str, headers: Pairs, protocols: Sequence[str]) -> FarSocket:
     connection = held_machines.find(link_id)
     if connection is not None:
-        return await connection.websocket(target, headers, wanted)
+        return await connection.websocket(target, headers, protocols)
     try:
         address = await calls.owner_of(link_id)
     except LinkOffline as exc:
         raise Refused(502) from exc
-    return await open_far(address, link_id, target, headers, wanted)
+    return await open_through(address, link_id, target, headers, protocols)
 
 
-async def open_far(
-    address: str, link_id: UUID, target: str, headers: Pairs, wanted: Sequence[str]
+async def open_through(
+    address: str, link_id: UUID, target: str, headers: Pairs, protocols: Sequence[str]
 ) -> FarSocket:
     """Return a WebSocket through the process at ``address``, which holds the laptop's socket.
 
     Raises:
-        Refused: by that process or the laptop, or one of them can't be reached.
+        Refused: that process or the laptop refused, or can't be reached.
     """
-    far = f"/links/{link_id}/to{target}"
-    proof = signed_headers(method="GET", target=far, body=b"")
+    outer = f"/links/{link_id}/to{target}"
+    proof = signed_headers(method="GET", target=outer, body=b"")
     options: dict[str, Any] = {
-        "create_connection": Parting,
+        "create_connection": AbortingConnection,
         "additional_headers": [*headers, *proof.items()],
-        "subprotocols": [Subprotocol(name) for name in wanted] or None,
+        "subprotocols": [Subprotocol(name) for name in protocols] or None,
         "compression": None,
         "max_size": MAX_MESSAGE,
         "user_agent_header": None,
         "ping_interval": None,
     }
-    return await connected(_connect(address, far, options))
+    return await connected(_connect(address, outer, options))
 
 
 def _connect(address: str, target: str, options: dict[str, Any]) -> Awaitable[Any]:
     scheme, _, rest = address.partition(":")
     if scheme == "unix":
-        return Straight(address_of("ws://owner", target), unix=True, path=rest, **options)
-    return Straight(address_of(f"ws:{rest}", target), proxy=None, **options)
+        return NoRedirectConnect(address_of("ws://owner", target), unix=True, path=rest, **options)
+    return NoRedirectConnect(address_of(f"ws:{rest}", target), proxy=None, **options)

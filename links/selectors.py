@@ -1,4 +1,4 @@
-"""Reading links; every look-up takes the viewer, who sees their own machines."""
+"""Queries for links; each takes the viewer, who sees only their own machines."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class LinkView:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether its program is older than this server's, and lacks what is new since."""
+        """Whether its program is older than this server's, and lacks newer features."""
         return self.protocol_version < version.CURRENT
 
     @property
@@ -55,7 +55,7 @@ class LinkView:
 def list_links(*, viewer: User, machine_id: str | None = None) -> list[LinkView]:
     """Return the viewer's machines: online ones first, then by when they were last seen.
 
-    With ``machine_id`` only that one, for a machine that asks.
+    With ``machine_id`` only that one, for a machine's own request.
     """
     rows = Link.objects.filter(user=viewer).order_by("-seen_at", "-created_at")
     if machine_id is not None:
@@ -77,7 +77,7 @@ def find_row(*, viewer: User, link_id: UUID) -> Link | None:
 def find_online_link(*, viewer: User, machine_id: str | None = None) -> LinkView | None:
     """Return the viewer's machine that is online and was seen last.
 
-    With ``machine_id`` that one or none, for a machine that asks.
+    With ``machine_id`` that one or none, for a machine's own request.
     """
     rows = Link.objects.filter(user=viewer, offline_after__gt=timezone.now())
     if machine_id is not None:
@@ -87,9 +87,9 @@ def find_online_link(*, viewer: User, machine_id: str | None = None) -> LinkView
 
 
 def find_owner(*, link_id: UUID) -> int | None:
-    """Return the id of the user whose machine it is, to notify that user's pages.
+    """Return the id of the machine's owner, to notify that user's pages.
 
-    Remembered: a machine never changes hands, and it is asked each time one comes or goes.
+    Cached: a machine never changes its owner, and each connect and disconnect asks for it.
     """
     try:
         return _get_owner(link_id)
@@ -103,13 +103,13 @@ def _get_owner(link_id: UUID) -> int:
 
 
 def find_owner_address(*, link_id: UUID) -> str:
-    """Return where the process takes requests that holds the machine's socket, or ""."""
+    """Return the address of the process that holds the machine's socket, or ""."""
     held = Link.objects.filter(pk=link_id, offline_after__gt=timezone.now())
     return held.values_list("node_address", flat=True).first() or ""
 
 
 def link_as_json(view: LinkView) -> dict[str, Any]:
-    """Return a machine as programs and pages see it, asked for and live."""
+    """Return a machine as JSON, for the API and for live updates."""
     return {
         "id": str(view.id),
         "name": view.name,
@@ -123,7 +123,7 @@ def link_as_json(view: LinkView) -> dict[str, Any]:
 
 
 def view_of(row: Link) -> LinkView:
-    """Return ``row`` as its person may see it, at this moment."""
+    """Return ``row`` as its person may see it now."""
     presence = presence_of(
         offline_after=row.offline_after,
         seen_at=row.seen_at,

@@ -1,6 +1,6 @@
-"""Signed requests as an ASGI application takes them: read whole, proven, answered, given up.
+"""Signed requests in an ASGI application: reading, verifying, answering, cancelling.
 
-Used at both ends: by the laptop's control plane, and where one server process asks another.
+Used at both ends: by the laptop's control plane, and between server processes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from links.wire.nonces import Nonces
 from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.errors import BodyTooLarge
 
-# In the scope of a listener: how many bytes are read of a body whose head proves nothing. A tunnel
-# has none: nobody but the server is at its other end.
+# In a listener's scope: how many bytes of a body are read if the head is not proven. A tunnel's
+# scope has none: only the server is at its other end.
 UNPROVEN: Final = "mesh.unproven"
 
 
 class Verifier:
-    """Proves requests against a secret, which may change, and remembers their nonces."""
+    """Verifies requests against a secret, which may change, and remembers their nonces."""
 
     def __init__(
         self, secret: Callable[[], str], *, clock: Callable[[], float] = time.time
@@ -34,21 +34,21 @@ class Verifier:
         self._nonces = Nonces()
 
     async def read(self, scope: Scope, receive: Receive) -> bytes:
-        """Return the body of a request that is proven.
+        """Return the body of a verified request.
 
-        Where strangers may come (``UNPROVEN`` is in the scope), the head alone decides how much of
-        it is read.
+        If strangers may connect (``UNPROVEN`` is in the scope), the head alone decides how much of
+        the body is read.
 
         Raises:
-            BodyTooLarge: it is more than may be signed, or than is read before a proof.
+            BodyTooLarge: it exceeds what may be signed, or what is read before verification.
             MissingHeaders, RequestRefused, TooManyRequests: as ``verify``.
-            CancelledError: whoever asked has gone.
+            CancelledError: the client has disconnected.
         """
         if not self._is_proven(scope):
             body = await read_body(receive, scope.get(UNPROVEN, signing.MAX_BODY))
             self.verify(scope, body)
             return body
-        # Now, because a long body may take minutes; and its nonce counts as used meanwhile.
+        # Before the body, which may take minutes; its nonce counts as used meanwhile.
         headers = _headers(scope)
         signing.admit(headers, now=self._clock(), nonces=self._nonces)
         body = await read_body(receive, signing.MAX_BODY)
@@ -56,15 +56,15 @@ class Verifier:
         return body
 
     def verify(self, scope: Scope, body: bytes) -> None:
-        """Raise unless the request is genuine, timely and new.
+        """Check that the request is genuine, timely and new.
 
         Raises:
             MissingHeaders: also while there is no secret.
             RequestRefused, TooManyRequests: see ``signing.verify``.
         """
         signing.verify(
-            self._known_secret(),
-            method=scope.get("method", "GET"),  # a WebSocket has none to say
+            self._require_secret(),
+            method=scope.get("method", "GET"),  # a WebSocket's scope has none
             target=target_of(scope),
             headers=_headers(scope),
             body=body,
@@ -75,7 +75,7 @@ class Verifier:
     def _is_proven(self, scope: Scope) -> bool:
         try:
             return signing.prove_head(
-                self._known_secret(),
+                self._require_secret(),
                 method=scope.get("method", "GET"),
                 target=target_of(scope),
                 headers=_headers(scope),
@@ -83,7 +83,7 @@ class Verifier:
         except RequestRefused:
             return False
 
-    def _known_secret(self) -> str:
+    def _require_secret(self) -> str:
         secret = self._secret()
         if not secret:
             raise MissingHeaders("This machine is not registered yet.")
@@ -95,8 +95,8 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 
 def target_of(scope: Scope) -> str:
-    """Return path and raw query exactly as they were sent: that is what is signed."""
-    # Some servers leave the query in the raw path of a WebSocket.
+    """Return path and raw query exactly as they were sent, because these are signed."""
+    # Some servers include the query in the raw path of a WebSocket.
     path: str = scope["raw_path"].decode("latin-1").partition("?")[0]
     query: str = scope["query_string"].decode("latin-1")
     return f"{path}?{query}" if query else path
@@ -106,8 +106,8 @@ async def read_body(receive: Receive, limit: int) -> bytes:
     """Return the request's body.
 
     Raises:
-        BodyTooLarge: it is more than ``limit`` bytes; the rest is not read.
-        CancelledError: whoever asked has gone.
+        BodyTooLarge: it exceeds ``limit`` bytes; the rest is not read.
+        CancelledError: the client has disconnected.
     """
     chunks, size = [], 0
     while True:
@@ -128,19 +128,19 @@ async def send_json(
     value: dict[str, Any] | None,
     headers: Iterable[tuple[bytes, bytes]] = (),
 ) -> None:
-    """Answer with ``value``; with nothing at all where it is ``None``."""
+    """Answer with ``value``, or with an empty body if it is ``None``."""
     body = b"" if value is None else json.dumps(value).encode()
-    given = list(headers)
+    sent = list(headers)
     if value is not None:
-        given += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": given})
+        sent += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": sent})
     await send({"type": "http.response.body", "body": body})
 
 
 async def until_disconnect(work: Coroutine[Any, Any, None], receive: Receive) -> None:
-    """Run ``work``, and end it when whoever asked has gone; ``receive`` tells nothing else now."""
+    """Run ``work``, and cancel it when the client disconnects, all that ``receive`` may report."""
     working = asyncio.ensure_future(work)
-    gone = asyncio.create_task(_gone(receive))
+    gone = asyncio.create_task(_disconnected(receive))
     try:
         await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -151,6 +151,6 @@ async def until_disconnect(work: Coroutine[Any, Any, None], receive: Receive) ->
         await working
 
 
-async def _gone(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

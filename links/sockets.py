@@ -1,7 +1,7 @@
-"""WebSockets through the tunnel: one that an ASGI server has, joined to one farther away.
+"""WebSockets through the tunnel: connects one of an ASGI server with one at the far side.
 
-The near one is spoken to in ASGI's words. The far one is a stream of the tunnel
-(``TunnelSocket``), or another connection (``ClientSocket``). Used at both ends.
+The near one is an ASGI scope. The far one is a stream of the tunnel (``TunnelSocket``), or another
+connection (``ClientSocket``). Used at both ends.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from mesh.lib.asgi import Message, Receive, Scope, Send
 from mesh.lib.errors import AppError
 from mesh.lib.targets import checked_target
 
-MAX_MESSAGE: Final = 16 * 1024 * 1024  # of one message, put together from its pieces
-FAREWELL: Final = 5.0  # seconds in which the far end may answer our goodbye
+MAX_MESSAGE: Final = 16 * 1024 * 1024  # bytes of one message, assembled from its pieces
+CLOSE_WITHIN: Final = 5.0  # seconds for the far end to answer our close frame
 PROTOCOLS: Final = "sec-websocket-protocol"
 REFUSALS: Final = "websocket.http.response"
 
-# Made anew for each hop; what the handshake itself says is not a header to pass on.
+# Hop-by-hop headers, and those of the handshake itself: never forwarded.
 OF_HANDSHAKE: Final = frozenset(
     {
         b"connection",
@@ -60,11 +60,11 @@ OF_HANDSHAKE: Final = frozenset(
 )
 
 
-_REFUSING: Final = frozenset(int(one) for one in HTTPStatus if one >= 400)
+_REFUSAL_STATUSES: Final = frozenset(int(one) for one in HTTPStatus if one >= 400)
 
 
 class Refused(Exception):
-    """The far end does not want the WebSocket; ``status`` is what it answered."""
+    """The far end refused the WebSocket with ``status``."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"The WebSocket was refused: HTTP {status}.")
@@ -72,7 +72,7 @@ class Refused(Exception):
 
 
 class FarSocket(Protocol):
-    """A WebSocket that is open, at the other side of a hop."""
+    """An open WebSocket at the far side of a hop."""
 
     subprotocol: str | None
 
@@ -97,7 +97,7 @@ class TunnelSocket:
             await self._stream.write(message, DATA)
 
     async def receive(self) -> str | bytes | Closed:
-        """Return the next message, put together from its pieces, or how it ended."""
+        """Return the next message, assembled from its pieces, or how the WebSocket closed."""
         parts: list[bytes] = []
         size = 0
         while True:
@@ -120,7 +120,7 @@ class TunnelSocket:
             return Closed(NO_TEXT)
 
     async def close(self, closed: Closed) -> None:
-        """Say goodbye; what the other end still says may be received until its own goodbye."""
+        """Close this direction; the other end's messages can be received until it closes too."""
         if not self._is_closed:
             self._is_closed = True
             self._stream.end(pack_close(closed))
@@ -147,50 +147,50 @@ class ClientSocket:
             return Closed(ABNORMAL if code is None else code, self._connection.close_reason or "")
 
     async def close(self, closed: Closed) -> None:
-        said = sendable(closed)
-        await self._connection.close(said.code, cut(said.reason))
+        sent = sendable(closed)
+        await self._connection.close(sent.code, cut(sent.reason))
 
     def drop(self) -> None:
         self._connection.transport.abort()
 
 
-class Parting(ClientConnection):
-    """Hangs up a moment after the other end's goodbye, if that one does not (RFC 6455, 7.1.1)."""
+class AbortingConnection(ClientConnection):
+    """Aborts a few seconds after the other end's close frame, if it does not (RFC 6455, 7.1.1)."""
 
     def process_event(self, event: Event) -> None:
         super().process_event(event)
         if isinstance(event, Frame) and event.opcode is Opcode.CLOSE:
-            self.loop.call_later(FAREWELL, self.transport.abort)
+            self.loop.call_later(CLOSE_WITHIN, self.transport.abort)
 
 
-class Straight(connect):
-    """Connects to where it was told to, and is sent nowhere else: what proves us is for there."""
+class NoRedirectConnect(connect):
+    """Connects without following redirects: our proof is for this address only."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
 
 
 def address_of(base: str, target: str) -> str:
-    """Return the address of ``target`` at ``base`` (``ws://host``): what is asked for is just it.
+    """Return the address that requests exactly ``target`` at ``base`` (``ws://host``).
 
     Raises:
         Refused: it could be read as another target.
     """
-    address = f"{base}{_passable(target)}"
+    address = f"{base}{_checked(target)}"
     try:
-        asked = parse_uri(address).resource_name
+        parsed = parse_uri(address).resource_name
     except (InvalidURI, ValueError) as exc:
         raise Refused(400) from exc
-    if asked != target:
+    if parsed != target:
         raise Refused(400)
     return address
 
 
-def _passable(target: str) -> str:
-    """Return ``target`` as it is.
+def _checked(target: str) -> str:
+    """Return ``target`` unchanged.
 
     Raises:
-        Refused: it may not be passed on (``mesh.lib.targets``).
+        Refused: it may not be forwarded (``mesh.lib.targets``).
     """
     try:
         return checked_target(target)
@@ -199,10 +199,10 @@ def _passable(target: str) -> str:
 
 
 async def connected(connecting: Awaitable[ClientConnection]) -> ClientSocket:
-    """Return the connection that is being made.
+    """Await ``connecting``, and return the connection.
 
     Raises:
-        Refused: there is none to be had there.
+        Refused: the connection failed or was refused.
     """
     try:
         return ClientSocket(await connecting)
@@ -213,12 +213,12 @@ async def connected(connecting: Awaitable[ClientConnection]) -> ClientSocket:
 
 
 async def opened(peer: Peer, head: RequestHead, *, within: float) -> TunnelSocket:
-    """Return the WebSocket that ``head`` asks for, through the tunnel.
+    """Open the WebSocket that ``head`` requests through the tunnel, and return it.
 
     Raises:
-        Refused: by the other end, or it did not answer in time.
+        Refused: the other end refused, or did not answer in time.
     """
-    _passable(head.target)
+    _checked(head.target)
     try:
         stream = peer.open(head)
     except (StreamLost, TooManyStreams, TunnelNotReady) as exc:
@@ -238,7 +238,7 @@ async def opened(peer: Peer, head: RequestHead, *, within: float) -> TunnelSocke
 
 
 async def join(scope: Scope, receive: Receive, send: Send, opening: Awaitable[FarSocket]) -> None:
-    """Accept the near WebSocket once the far one is open, and carry messages until one ends."""
+    """Accept the near WebSocket once the far one is open, and relay messages until one closes."""
     await receive()  # websocket.connect
     try:
         far = await opening
@@ -248,17 +248,17 @@ async def join(scope: Scope, receive: Receive, send: Send, opening: Awaitable[Fa
     try:
         chosen = far.subprotocol if far.subprotocol in scope.get("subprotocols", []) else None
         await send({"type": "websocket.accept", "subprotocol": chosen})
-        await _carry(receive, send, far)
+        await _relay(receive, send, far)
     finally:
         far.drop()
 
 
 async def refuse(scope: Scope, send: Send, status: int) -> None:
-    """Refuse a WebSocket with ``status`` where the server can say it, else with 403.
+    """Refuse a WebSocket with ``status`` if the ASGI server supports it, else with 403.
 
-    A status that refuses nothing, or that HTTP does not know, is told as 502.
+    A status that is no refusal, or unknown to HTTP, becomes 502.
     """
-    status = status if status in _REFUSING else 502
+    status = status if status in _REFUSAL_STATUSES else 502
     if REFUSALS not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1008})
         return
@@ -266,14 +266,14 @@ async def refuse(scope: Scope, send: Send, status: int) -> None:
     await send({"type": f"{REFUSALS}.body", "body": b""})
 
 
-async def _carry(receive: Receive, send: Send, far: FarSocket) -> None:
+async def _relay(receive: Receive, send: Send, far: FarSocket) -> None:
     up = asyncio.create_task(_up(receive, far))
     down = asyncio.create_task(_down(far, send))
     try:
         await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
         if up.done():
             await far.close(up.result())
-            await asyncio.wait({down}, timeout=FAREWELL)
+            await asyncio.wait({down}, timeout=CLOSE_WITHIN)
         else:
             closed = sendable(down.result())
             await far.close(closed)
@@ -287,19 +287,19 @@ async def _carry(receive: Receive, send: Send, far: FarSocket) -> None:
 
 
 async def _up(receive: Receive, far: FarSocket) -> Closed:
-    """Send what the near end says; return how it ended."""
+    """Relay the near end's messages to the far one; return how it closed."""
     while True:
         message = await receive()
         if message["type"] == "websocket.disconnect":
             return Closed(message.get("code") or NO_CODE, message.get("reason") or "")
         try:
-            await far.send(said(message))
+            await far.send(content_of(message))
         except (StreamLost, ConnectionClosed):
-            # The far end is gone: its own messages tell how. The near end may go on a little.
+            # The far end is lost: ``_down`` reports how. Wait to be cancelled.
             await asyncio.get_running_loop().create_future()
 
 
-def said(message: Message) -> str | bytes:
+def content_of(message: Message) -> str | bytes:
     """Return the text or the bytes of an ASGI message."""
     text: str | None = message.get("text")
     data: bytes | None = message.get("bytes")
@@ -307,11 +307,11 @@ def said(message: Message) -> str | bytes:
 
 
 async def _down(far: FarSocket, send: Send) -> Closed:
-    """Send what the far end says to the near one; return how it ended."""
+    """Relay the far end's messages to the near one; return how it closed."""
     while True:
         message = await far.receive()
         if isinstance(message, Closed):
             return message
         key = "text" if isinstance(message, str) else "bytes"
-        with suppress(OSError):  # the near end is gone: its own messages tell how
+        with suppress(OSError):  # the near end is lost: ``_up`` reports how
             await send({"type": "websocket.send", key: message})

@@ -1,4 +1,4 @@
-"""What a Celery worker does for links: the services of the same names."""
+"""Celery tasks for links; each calls the service of its name."""
 
 # mypy: disable-error-code="untyped-decorator"
 # (Celery has no types)
@@ -12,5 +12,5 @@ from links import services
 
 @shared_task(name="links.expire")
 def expire() -> int:
-    """Mark silent machines offline. Each server does it too (``links.upkeep``), while one lives."""
+    """Mark silent machines offline, as each running server does too (``links.upkeep``)."""
     return services.expire()

@@ -1,4 +1,4 @@
-"""A tunnel as an httpx transport: a laptop's programs answer like any HTTP server."""
+"""A tunnel as an httpx transport: a laptop's programs are called like any HTTP server."""
 
 from __future__ import annotations
 
@@ -17,25 +17,32 @@ from links.wire.heads import RequestHead
 from mesh.http_client import MIB, Limits
 from mesh.lib.targets import checked_target
 
-# Of a laptop, which answers as its person likes. Read whole are files, changes, output of tasks.
+# For a laptop's answers, which are not trusted. Files, changes and task output are read whole.
 LAPTOP: Final = Limits(body=32 * MIB)
-# Of one hop: the next one has its own. Host is of no use to a program behind a socket.
-_OWN = {"connection", "keep-alive", "transfer-encoding", "upgrade", "proxy-connection", "host"}
+# Hop-by-hop headers, and Host, which means nothing to a program behind a unix socket.
+_HOP_BY_HOP = {
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "upgrade",
+    "proxy-connection",
+    "host",
+}
 
 
 T = TypeVar("T")
 
 
 def target_of_request(request: httpx.Request) -> str:
-    """Return what is asked for, to the letter: ``request.url`` is what httpx made of it."""
+    """Return the exact target of a request; httpx may have normalised ``request.url``."""
     target: bytes | None = request.extensions.get("target")
     return (request.url.raw_path if target is None else target).decode("ascii")
 
 
 class Signed(httpx.Auth):
-    """Signs each request with the link's secret; so bodies are read whole before they go.
+    """Signs each request with the link's secret, so bodies are read whole before they are sent.
 
-    What may not be passed on (``mesh.lib.targets``) is never signed.
+    A target that may not be forwarded (``mesh.lib.targets``) is never signed.
     """
 
     requires_request_body = True
@@ -57,7 +64,7 @@ class Signed(httpx.Auth):
 
 
 def handshake_proof(secret: str, target: str) -> dict[str, str]:
-    """Return the headers that prove a WebSocket to ``target`` of the laptop to be ours."""
+    """Return the headers that prove that a WebSocket to ``target`` of the laptop is ours."""
     return signing.signed_headers(
         secret,
         method="GET",
@@ -71,9 +78,9 @@ def handshake_proof(secret: str, target: str) -> dict[str, str]:
 class TunnelTransport(httpx.AsyncBaseTransport):
     """Sends requests through ``peer``; bodies stream both ways.
 
-    A caller that gives up resets the stream, and the program at the other end notices. What
-    goes wrong with the tunnel is an ``httpx.TransportError``. Timeouts limit silence: no piece of
-    the request that moves, and no piece of the answer that comes.
+    A cancelled caller resets the stream, which the program at the other end notices. A failure of
+    the tunnel raises ``httpx.TransportError``. Timeouts limit inactivity: no progress of the
+    request, or no data of the answer.
     """
 
     def __init__(self, peer: Peer) -> None:
@@ -100,7 +107,7 @@ class TunnelTransport(httpx.AsyncBaseTransport):
             is_stalled = stream.has_unsent
             _abandon(stream, upload, "timeout")
             if is_stalled:
-                text = "The machine takes no more of the request."
+                text = "The machine stopped reading the request."
                 raise httpx.WriteTimeout(text, request=request) from exc
             raise httpx.ReadTimeout("The machine did not answer.", request=request) from exc
         except StreamLost as exc:
@@ -111,9 +118,11 @@ class TunnelTransport(httpx.AsyncBaseTransport):
             raise
         try:
             headers = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in head.headers]
-        except UnicodeEncodeError as exc:  # JSON holds more than a header can
+        except UnicodeEncodeError as exc:  # JSON allows more characters than a header
             _abandon(stream, upload, "malformed")
-            raise httpx.RemoteProtocolError("A header is not one.", request=request) from exc
+            raise httpx.RemoteProtocolError(
+                "The machine sent a malformed header.", request=request
+            ) from exc
         return httpx.Response(
             head.status,
             headers=headers,
@@ -122,7 +131,7 @@ class TunnelTransport(httpx.AsyncBaseTransport):
 
 
 class AnswerBody(httpx.AsyncByteStream):
-    """An answer's body, as it comes."""
+    """An answer's body, as it arrives."""
 
     def __init__(
         self, stream: Stream, upload: asyncio.Task[None] | None, timeout: float | None
@@ -136,14 +145,14 @@ class AnswerBody(httpx.AsyncByteStream):
             while True:
                 if self._stream.has_data:
                     data = await self._stream.read()
-                else:  # a time limit costs more than many a chunk: only where there is a wait
+                else:  # a timeout costs more than a small chunk: only if it has to wait
                     async with asyncio.timeout(self._timeout):
                         data = await self._stream.read()
                 if not data:
                     return
                 yield data
         except TimeoutError as exc:
-            raise httpx.ReadTimeout("The machine fell silent.") from exc
+            raise httpx.ReadTimeout("The machine stopped sending the answer.") from exc
         except StreamLost as exc:
             raise httpx.ReadError(str(exc)) from exc
 
@@ -159,15 +168,15 @@ def _head_of(request: httpx.Request) -> RequestHead:
     return RequestHead(
         request.method,
         target_of_request(request),
-        [pair for pair in headers if pair[0] not in _OWN],
+        [pair for pair in headers if pair[0] not in _HOP_BY_HOP],
     )
 
 
 async def _while_moving(stream: Stream, work: Coroutine[Any, Any, T], limit: float | None) -> T:
-    """Return what ``work`` returns, however long it takes while the stream's upload moves.
+    """Return the result of ``work``, without a limit as long as the stream's upload progresses.
 
     Raises:
-        TimeoutError: nothing of it moved for ``limit`` seconds.
+        TimeoutError: no progress for ``limit`` seconds.
     """
     working = asyncio.ensure_future(work)
     try:
@@ -183,14 +192,14 @@ async def _while_moving(stream: Stream, work: Coroutine[Any, Any, T], limit: flo
 
 
 async def _pump(stream: Stream, body: Any) -> None:
-    """Send a streamed body; that nobody wants the rest is no failure of the request."""
+    """Send a streamed body; a receiver that does not read the rest does not fail the request."""
     try:
         async for chunk in body:
             await stream.write(chunk)
     except StreamLost:
         return
     except BaseException:
-        # The caller's iterator broke: the other end must not take the half for the whole.
+        # The caller's iterator failed: the other end must not take a partial body for the whole.
         stream.close("cancelled")
         raise
     stream.end()

@@ -1,6 +1,6 @@
-"""What a server process does for links all the time: deadlines, and sockets that are due to close.
+"""A server process's periodic work for links: deadlines, and sockets that must be closed.
 
-The same functions may run in any number of processes at once, and as tasks of a worker.
+The same functions may run concurrently in any number of processes, and as tasks of a worker.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from mesh.database_errors import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 
-EVERY: Final = 2.0  # so that who was put out is gone within five seconds
+EVERY: Final = 2.0  # seconds, so that a revoked machine is disconnected within five
 
 Judge = Callable[[Collection[Held]], Awaitable[None]]
 
 
 class Upkeep:
-    """Runs beside the requests of a server process, from its start to its end."""
+    """Runs beside the requests of a server process, from ``start`` to ``stop``."""
 
     def __init__(
         self, *, judge: Judge, listener: Listener | None = None, every: float = EVERY
@@ -35,27 +35,27 @@ class Upkeep:
         self._judge = judge
         self._listener = listener
         self._every = every
-        self._began = False
+        self._is_started = False
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Mark the machines of this process's former self offline, then begin, once."""
-        if self._began:
+        """Mark the machines that the previous process held offline, then start, once."""
+        if self._is_started:
             return
-        self._began = True
+        self._is_started = True
         if self._listener is not None:
             await self._listener.start()  # before the first machine is claimed
-        began = timezone.now()
+        started_at = timezone.now()
         try:
-            await database_pool.presence.run(services.forget_former, before=began)
+            await database_pool.presence.run(services.release_previous, before=started_at)
         except DATABASE_AWAY as exc:
-            # Their deadlines do it within half a minute.
+            # Their deadlines mark them offline within half a minute.
             logger.warning(
                 "links: previous process's links stay online until their deadlines; database"
                 " unavailable: %s",
                 exc,
             )
-        self._task = asyncio.create_task(self._go_on())
+        self._task = asyncio.create_task(self._run_periodically())
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -66,12 +66,12 @@ class Upkeep:
             await self._listener.stop()
 
     async def once(self) -> None:
-        """Look at every deadline, and at the row of every socket that is held here."""
+        """Check every deadline, and the row of every socket that this process holds."""
         await database_pool.presence.run(services.expire)
-        if connections := held_machines.all_of_them():
+        if connections := held_machines.list_connections():
             await self._judge(connections)
 
-    async def _go_on(self) -> None:
+    async def _run_periodically(self) -> None:
         while True:
             await asyncio.sleep(self._every)
             try:

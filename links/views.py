@@ -1,4 +1,4 @@
-"""The page on which a person sees their machines, asks for one, and signs one out."""
+"""The page on which a person sees their machines, checks one, and signs one out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mesh.selectors import list_tokens
 @login_required
 @never_cache
 def machines(request: HttpRequest) -> HttpResponse:
-    """Every machine of the viewer, how another one is linked, and what signs in by a token."""
+    """Show the viewer's machines, how to link another one, and the tokens in use."""
     tokens = list_tokens(viewer=_viewer(request))
     return render(request, "links/machines.html", {**_context(request), "tokens": tokens})
 
@@ -34,14 +34,14 @@ def machines(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 def machine_list(request: HttpRequest) -> HttpResponse:
-    """What of an open page a change of machines may alter."""
+    """Render the part of an open page that depends on machines."""
     return render(request, "_partials/machine_list.html", _context(request))
 
 
 @require_POST
 @login_required
 def check(request: HttpRequest, link_id: UUID) -> HttpResponseBase:
-    """Ask the machine right now whether it is there; it takes 3 s at most."""
+    """Check now whether the machine answers; takes 3 s at most."""
     link = _own(request, link_id)
     seconds = calls.probe(link.pk)
     if seconds is None:
@@ -54,7 +54,7 @@ def check(request: HttpRequest, link_id: UUID) -> HttpResponseBase:
 @require_POST
 @login_required
 def sign_out(request: HttpRequest, link_id: UUID) -> HttpResponseBase:
-    """Sign the machine out: within seconds it is cut off, until it is linked anew."""
+    """Sign the machine out: it is disconnected within seconds, until it is linked again."""
     link = _own(request, link_id)
     services.revoke(link=link)
     messages.success(request, f"{link} was signed out.")
@@ -64,7 +64,7 @@ def sign_out(request: HttpRequest, link_id: UUID) -> HttpResponseBase:
 @require_POST
 @login_required
 def revoke_token(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
-    """End a token: what works by it is cut off within seconds."""
+    """Revoke a token: the machines that use it are disconnected within seconds."""
     try:
         services.revoke_token(viewer=_viewer(request), token_id=token_id)
     except TokenUnknown as exc:
@@ -74,7 +74,7 @@ def revoke_token(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
 
 
 def _viewer(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # login_required lets nobody else in
+    assert isinstance(request.user, User)  # login_required refuses anybody else
     return request.user
 
 

@@ -1,4 +1,4 @@
-"""What the holder of a machine's socket has to do, by what the machine's row says now."""
+"""What the holder of a machine's socket must do, given the machine's present row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from links.wire import closing
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A socket that this process holds, and the fingerprint of the secret it was given for."""
+    """A socket that this process holds, and the fingerprint of the secret it was opened with."""
 
     link_id: UUID
     connection_id: str
@@ -21,7 +21,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the table says of the machine."""
+    """The ownership columns of the machine's row."""
 
     connection_id: str
     fingerprint: str
@@ -53,6 +53,6 @@ def judge(hold: Hold, row: Row | None) -> Verdict:
         return Close(closing.NOT_REGISTERED, "secret_rotated")
     if row.cause == DISCONNECTED:
         return Close(closing.COME_BACK, "disconnected")
-    # Its deadline passed, because the store was away or this process was stopped for a while:
-    # whoever marked it offline could not know that the socket is fine.
+    # Its deadline passed because the database was unavailable or this process was suspended: the
+    # process that marked it offline could not know that the socket works.
     return "reclaim" if row.cause in REVOCABLE else Close(1000, "stopped")

@@ -1,4 +1,4 @@
-"""Whether a machine can be reached, and if not, why: facts in, state and cause out."""
+"""Whether a machine is reachable, and if not, why: facts in, state and cause out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from links.wire import timing
 
 State = Literal["unknown", "online", "offline"]
 
-# A good frame moves the deadline this far.
+# Each valid frame extends the deadline to this long from now.
 GRACE: Final = timedelta(seconds=timing.GRACE)
 
 ASLEEP: Final = "asleep"
@@ -21,38 +21,38 @@ SERVER_RESTARTED: Final = "server_restarted"
 TOO_OLD: Final = "too_old"
 SIGNED_OUT: Final = "signed_out"
 DISCONNECTED: Final = "disconnected"
-UNREACHABLE: Final = "unreachable"  # of those that are called at an address
+UNREACHABLE: Final = "unreachable"  # for machines that are called at an address
 
 SENTENCES: Final[dict[str, str]] = {
-    ASLEEP: "It fell silent: asleep most likely, or cut off from its network.",
-    NETWORK: "It has lost its connection; it comes back by itself when the network does.",
+    ASLEEP: "It stopped answering: it is probably asleep, or has no network.",
+    NETWORK: "It has lost its connection; it reconnects automatically once its network is back.",
     STOPPED: "deco_link was stopped on it.",
-    SERVER_RESTARTED: "The server was restarted; the machine comes back by itself.",
+    SERVER_RESTARTED: "The server was restarted; the machine reconnects automatically.",
     TOO_OLD: "Its deco_link is too old for this server.",
-    SIGNED_OUT: "It was signed out; start deco_link there again to link it anew.",
-    UNREACHABLE: "Its deco_link runs, but the server can't reach it at its address: check what"
-    " leads there, and its certificate.",
-    DISCONNECTED: "An admin closed its connection; the machine comes back by itself.",
+    SIGNED_OUT: "It was signed out; start deco_link there to link it again.",
+    UNREACHABLE: "Its deco_link is running, but the server can't reach it at its address: check the"
+    " address, its proxy and its certificate.",
+    DISCONNECTED: "An admin closed its connection; the machine reconnects automatically.",
 }
 
 
 class Fact(Enum):
-    """What was noticed when a machine's connection ended, or could not be had."""
+    """Why a machine's connection ended or failed, as the server observed it."""
 
-    GOODBYE = "the machine said that it stops"
-    SILENCE = "pings were answered before, and are no more"
-    BREAK = "the connection broke without a word"
-    SIGN_IN_ENDED = "its sign-in was revoked, or its person shut out"
-    OUTDATED = "it speaks a version that is served no more"
+    GOODBYE = "the machine reported that it stops"
+    SILENCE = "pings are no longer answered"
+    BREAK = "the connection was lost without a close frame"
+    SIGN_IN_ENDED = "its sign-in was revoked, or its person deactivated"
+    OUTDATED = "it uses a protocol version that is no longer supported"
     SERVER_STOPS = "this server closes its connections"
-    HOLDER_GONE = "the process that held its socket is there no more"
-    NO_ANSWER = "it says that it lives, but does not answer at its address"
+    HOLDER_GONE = "the process that held its socket has ended"
+    NO_ANSWER = "it sends heartbeats, but does not answer at its address"
     CLOSED_HERE = "an admin closed the connection"
 
 
 _CAUSES: Final[dict[Fact, str]] = {
     Fact.GOODBYE: STOPPED,
-    # A lid that was closed says nothing, and is by far the most frequent reason.
+    # A closed lid sends nothing, and is by far the most frequent reason.
     Fact.SILENCE: ASLEEP,
     Fact.BREAK: NETWORK,
     Fact.SIGN_IN_ENDED: SIGNED_OUT,
@@ -63,16 +63,16 @@ _CAUSES: Final[dict[Fact, str]] = {
     Fact.CLOSED_HERE: DISCONNECTED,
 }
 
-# Verdicts of a deadline: a holder that is alive after all takes them back.
+# Causes set by a deadline, which a holder that is still alive may reverse.
 REVOCABLE: Final = frozenset({"", ASLEEP, NETWORK, SERVER_RESTARTED, UNREACHABLE})
 
 
 def cause_of(fact: Fact, *, last_silence: str = "") -> str:
     """Return the cause to show for ``fact``.
 
-    From here a machine that sleeps looks like one whose cable was pulled. Only itself can tell,
-    by its clocks, when it is back: ``last_silence`` is what its last silence turned out to be,
-    and the next one is taken for the same.
+    To the server a sleeping machine looks like one whose cable was pulled. Only the machine can
+    tell, by its clocks, once it is back: ``last_silence`` is the cause of its last silence, and
+    the next one is assumed to be the same.
     """
     if fact is Fact.SILENCE and last_silence:
         return last_silence
@@ -80,7 +80,7 @@ def cause_of(fact: Fact, *, last_silence: str = "") -> str:
 
 
 def silence_was(slept: object) -> str:
-    """Return what the machine says of its absence; empty when it says nothing."""
+    """Return the cause that the machine reports for its absence; empty if it reports none."""
     if not isinstance(slept, bool):
         return ""
     return ASLEEP if slept else NETWORK

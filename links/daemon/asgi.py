@@ -7,7 +7,7 @@ import logging
 from urllib.parse import unquote
 
 from links.peer import Stream, StreamLost
-from links.sockets import REFUSALS, TunnelSocket, said
+from links.sockets import REFUSALS, TunnelSocket, content_of
 from links.wire.closing import INTERNAL, NORMAL, Closed
 from links.wire.heads import AnswerHead, RequestHead
 from mesh.lib.asgi import App, Message, Scope
@@ -160,7 +160,7 @@ class _Socket:
                 headers.append(("sec-websocket-protocol", chosen))
             self.stream.answer(AnswerHead(101, headers))
         elif kind == "websocket.send":
-            await self._socket.send(said(message))
+            await self._socket.send(content_of(message))
         elif kind == "websocket.close":
             closed = Closed(message.get("code", NORMAL), message.get("reason") or "")
             await self._end(closed if self._is_accepted else None, 403)

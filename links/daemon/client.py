@@ -15,7 +15,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from links.peer import Peer, Stream
-from links.sockets import Straight
+from links.sockets import NoRedirectConnect
 from links.wire.addresses import LOOPBACK
 from links.wire.errors import TunnelError
 from links.wire.tunnel import Tunnel
@@ -168,7 +168,7 @@ async def dial(server: str, *, token: str) -> TunnelClient:
     """
     url = connect_url(server)
     host = urlsplit(url).hostname or ""
-    connection = await Straight(
+    connection = await NoRedirectConnect(
         url,
         create_connection=TunnelClient,
         additional_headers={"Authorization": f"Bearer {token}"},

@@ -1,4 +1,4 @@
-"""What this server offers a new laptop: its wheel, and the one line that installs and links."""
+"""This server's offer to a new laptop: the wheel, and a one-line command to install and link."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ PREFIX: Final = "/dist/"
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """``uv`` needs nothing installed but uv; ``pip`` only a Python with venv.
+    """``uv`` requires only uv; ``pip`` only a Python with venv.
 
-    Both refuse a wheel that is not ``sha256``. ``uvx --from`` would be shorter, but does not
-    look at a hash.
+    Both refuse a wheel with another hash than ``sha256``. ``uvx --from`` would be shorter, but does
+    not check a hash.
     """
 
     url: str
@@ -31,7 +31,7 @@ class Offer:
 
 @lru_cache(maxsize=1)
 def wheel() -> Wheel:
-    """Return the wheel of this process's own code, built when it is first asked for."""
+    """Return the wheel of this process's own code, built on first use."""
     return build()
 
 
@@ -41,17 +41,17 @@ def _sha256() -> str:
 
 
 def offer_of(server: str) -> Offer:
-    """Return the offer of the server at ``server`` (no slash at its end)."""
+    """Return the offer of the server at ``server`` (no trailing slash)."""
     url = f"{server}{PREFIX}{wheel().name}"
-    proven = shlex.quote(f"{url}#sha256={_sha256()}")
-    # A venv of its own: many systems' Pythons refuse to have anything else installed, and a
-    # machine that is linked to two servers needs the program of each.
+    wheel_url = shlex.quote(f"{url}#sha256={_sha256()}")
+    # A venv of its own: many system Pythons refuse other packages, and a machine that is linked to
+    # two servers needs the program of each.
     name = re.sub(r"[^a-z0-9.]+", "-", urlsplit(server).netloc.lower()).strip("-.")
     venv = f"~/.deco/{name or 'mesh'}"
     link = f"{venv}/bin/{shlex.join(['deco', 'link', server])}"
     return Offer(
         url=url,
         sha256=_sha256(),
-        uv=f"uv venv -q --allow-existing {venv} && uv pip install -q -p {venv} {proven} && {link}",
-        pip=f"python3 -I -m venv {venv} && {venv}/bin/pip install -qU {proven} && {link}",
+        uv=f"uv venv -q --allow-existing {venv} && uv pip install -q -p {venv} {wheel_url} && {link}",
+        pip=f"python3 -I -m venv {venv} && {venv}/bin/pip install -qU {wheel_url} && {link}",
     )

@@ -1,4 +1,4 @@
-"""``/dist/``: the laptop's program of exactly this server. Public: it holds no secret."""
+"""``/dist/``: the laptop's program in this server's version. Public: it contains no secret."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def offer(request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def command(request: HttpRequest) -> HttpResponse:
-    """The one line alone, for a person at a terminal."""
+    """The install command alone, for a person at a terminal."""
     return HttpResponse(f"{offer_of(issuer(request)).uv}\n", content_type="text/plain")
 
 

@@ -1,1 +1,1 @@
-"""From process to process of one server: reaching a laptop whose socket another one holds."""
+"""Requests between processes of one server, for a laptop whose socket another process holds."""

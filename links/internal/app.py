@@ -1,10 +1,10 @@
-"""What other processes may ask of this one: to pass a request on to a laptop it holds.
+"""The application for other processes: forwards requests to a laptop that this process holds.
 
-    ANY  /links/<id>/to/<path>?<query>   passed on, signed for the laptop, and streamed back
-    POST /links/<id>/check               {"seconds": how long a round trip takes now, or null}
+    ANY  /links/<id>/to/<path>?<query>   forwarded, signed for the laptop, and streamed back
+    POST /links/<id>/check               {"seconds": the present round-trip time, or null}
 
-Every request is signed with the cluster's key. What this process says itself, rather than
-the laptop, is marked by the header ``x-mesh-hop``.
+Every request is signed with the cluster's key. The header ``x-mesh-hop`` marks answers of this
+process itself rather than the laptop.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from mesh.lib.targets import checked_target
 
 HOP: Final = "x-mesh-hop"
 OFFLINE: Final = b"offline"  # the laptop's socket is not held here
-LOST: Final = b"lost"  # it was, and broke before there was an answer
+LOST: Final = b"lost"  # its connection was lost before it answered
 REFUSED: Final = b"refused"
 
-# Of one hop, ours, or made anew by the next one.
+# Hop-by-hop headers, and those that we or the next hop set.
 _DROPPED: Final = {
     "connection",
     "content-length",
@@ -48,7 +48,7 @@ _DROPPED: Final = {
 
 
 class InternalApp:
-    """An ASGI application, for a listener that only this cluster's processes can use."""
+    """An ASGI application for a listener that only this cluster's processes can use."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._verifier = Verifier(cluster_key, clock=clock)
@@ -85,13 +85,13 @@ class InternalApp:
             await receive()
             await refuse(scope, send, exc.status)
             return
-        wanted = scope.get("subprotocols", [])
-        opening = connection.websocket(target, kept_headers(scope), wanted)
+        protocols = scope.get("subprotocols", [])
+        opening = connection.websocket(target, forwarded_headers(scope), protocols)
         await join(scope, receive, send, opening)
 
 
 async def check(connection: Held) -> float | None:
-    """Return how long a round trip takes; when it shows the machine gone, its row says so then."""
+    """Return the round-trip time; if the machine is gone, wait until its row says so."""
     seconds = await connection.check()
     if seconds is None and connection.closed_with is not None:
         await connection.released.wait()
@@ -102,11 +102,11 @@ def _parse(target: str) -> tuple[UUID, str, str]:
     """Return link, action and, for the laptop, the target.
 
     Raises:
-        LinkOffline: there is no such address, so no such laptop.
+        LinkOffline: there is no such route, so no such laptop.
     """
     _, _, rest = target.partition("/links/")
-    name, _, what = rest.partition("/")
-    action, _, inner = what.partition("/")
+    name, _, rest = rest.partition("/")
+    action, _, inner = rest.partition("/")
     try:
         return UUID(name), action, f"/{inner}"
     except ValueError as exc:
@@ -116,7 +116,7 @@ def _parse(target: str) -> tuple[UUID, str, str]:
 async def _forward(
     connection: Held, scope: Scope, target: str, body: bytes, receive: Receive, send: Send
 ) -> None:
-    """Pass the request on and its answer back; end it when the asker goes away."""
+    """Forward the request and stream its answer back; cancel it when the client disconnects."""
     await until_disconnect(_exchange(connection, scope, target, body, send), receive)
 
 
@@ -125,9 +125,9 @@ async def _exchange(connection: Held, scope: Scope, target: str, body: bytes, se
     request = client.build_request(
         scope["method"],
         httpx.URL("http://laptop").copy_with(raw_path=target.encode("latin-1")),
-        headers=kept_headers(scope),
+        headers=forwarded_headers(scope),
         content=body,
-        # The asker has limits of its own, but can't see whether its request moves here.
+        # The caller has timeouts of its own, but can't see whether its request progresses here.
         timeout=httpx.Timeout(None, write=FIRST_ANSWER),
         extensions={"target": target.encode("ascii")},
     )
@@ -137,11 +137,11 @@ async def _exchange(connection: Held, scope: Scope, target: str, body: bytes, se
         await send_json(send, 502, LinkOffline(str(exc)).body(), _hop(LOST))
         return
     try:
-        headers = [pair for pair in answer.headers.raw if pair[0].lower() not in _NOT_BACK]
+        headers = [pair for pair in answer.headers.raw if pair[0].lower() not in _NOT_RETURNED]
         await send(
             {"type": "http.response.start", "status": answer.status_code, "headers": headers}
         )
-        # What breaks from here on breaks the connection: never a half for a whole.
+        # A later failure aborts the connection: a partial answer must not pass for the whole.
         async for chunk in answer.aiter_raw():
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
@@ -149,10 +149,10 @@ async def _exchange(connection: Held, scope: Scope, target: str, body: bytes, se
         await answer.aclose()
 
 
-_NOT_BACK: Final = {b"connection", b"keep-alive", b"transfer-encoding", HOP.encode()}
+_NOT_RETURNED: Final = {b"connection", b"keep-alive", b"transfer-encoding", HOP.encode()}
 
 
-def kept_headers(scope: Scope) -> list[tuple[str, str]]:
+def forwarded_headers(scope: Scope) -> list[tuple[str, str]]:
     """Return the request's headers that are meant for the laptop."""
     return [
         (name.decode("latin-1"), value.decode("latin-1"))

@@ -18,9 +18,9 @@ from links.transport import LAPTOP, target_of_request
 from mesh.http_client import BoundedTransport, bounded_client
 from mesh.lib.targets import checked_target
 
-KEPT: Final = 1000  # clients; a process calls few of the laptops that others hold
-SLOWEST: Final = 4 * 1024  # bytes a second of a line that is worth waiting for
-_HOPS_OWN: Final = {"connection", "keep-alive", "transfer-encoding", "upgrade", "host"}
+KEPT: Final = 1000  # cached clients; a process calls few of the laptops that others hold
+SLOWEST: Final = 4 * 1024  # bytes per second of the slowest line to wait for
+_HOP_BY_HOP: Final = {"connection", "keep-alive", "transfer-encoding", "upgrade", "host"}
 
 
 class OwnerTransport(httpx.AsyncBaseTransport):
@@ -32,8 +32,8 @@ class OwnerTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         target = checked_target(self._prefix + target_of_request(request))
-        body = await request.aread()  # it is signed, so it goes whole
-        kept = [pair for pair in request.headers.multi_items() if pair[0] not in _HOPS_OWN]
+        body = await request.aread()  # it is signed, so it is sent whole
+        kept = [pair for pair in request.headers.multi_items() if pair[0] not in _HOP_BY_HOP]
         proof = signed_headers(method=request.method, target=target, body=body)
         outer = httpx.Request(
             request.method,
@@ -50,15 +50,15 @@ class OwnerTransport(httpx.AsyncBaseTransport):
         if hop := answer.headers.get(HOP):
             await answer.aclose()
             raise httpx.ConnectError(
-                f"The process that held the machine can't reach it ({hop}).", request=request
+                f"The server process that held the machine can't reach it ({hop}).", request=request
             )
         return answer
 
 
 def _with_time_for(body: bytes, limits: dict[str, float | None]) -> dict[str, float | None]:
-    """Return ``limits`` with the time that ``body`` may take behind the hop.
+    """Return ``limits`` plus the time that ``body`` may take behind the hop.
 
-    The other process sees it move, and gives up when it does not; here nothing is seen of that.
+    Only the other process sees its progress, and gives up when there is none.
     """
     read = limits.get("read")
     return limits if read is None else {**limits, "read": read + len(body) / SLOWEST}
@@ -88,10 +88,10 @@ class Owners:
         return client
 
     async def check(self, link_id: UUID, address: str) -> float | None:
-        """Let the process at ``address`` ask the laptop; return the seconds it took.
+        """Have the process at ``address`` check the laptop; return the round-trip time in seconds.
 
         Raises:
-            LinkOffline: that process is not there, or holds the laptop no more.
+            LinkOffline: that process is unreachable, or no longer holds the laptop.
         """
         target = f"/links/{link_id}/check"
         request = httpx.Request(
@@ -117,13 +117,13 @@ class Owners:
             wire = self._wires[address] = (
                 httpx.AsyncHTTPTransport(uds=rest, trust_env=False)
                 if scheme == "unix"
-                else _Elsewhere(address)
+                else _TcpTransport(address)
             )
         return wire
 
 
-class _Elsewhere(httpx.AsyncHTTPTransport):
-    """Sends what is for ``owner`` to a host and port."""
+class _TcpTransport(httpx.AsyncHTTPTransport):
+    """Sends requests for ``owner`` to a host and port."""
 
     def __init__(self, address: str) -> None:
         super().__init__(trust_env=False)
@@ -138,7 +138,7 @@ _of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Owners] = WeakKeyDictiona
 
 
 def owners() -> Owners:
-    """Return those of the running event loop."""
+    """Return the ``Owners`` of the running event loop."""
     loop = asyncio.get_running_loop()
     if loop not in _of_loop:
         _of_loop[loop] = Owners()

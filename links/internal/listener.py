@@ -1,4 +1,4 @@
-"""Where this process takes other processes' requests: a unix socket, or an address of its own."""
+"""The listener for other processes' requests: on a unix socket or an address of its own."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from mesh.http_server import HttpServer
 
 logger = logging.getLogger(__name__)
 
-LONGEST: Final = 100  # bytes of a unix socket's path; systems take 104 to 108
+LONGEST: Final = 100  # bytes of a unix socket's path; systems allow 104 to 108
 
 
 class Listener:
-    """Listens from ``start`` to ``stop``; meanwhile ``held_machines.address()`` is where.
+    """Listens from ``start`` to ``stop``, at ``held_machines.address()``.
 
     ``at`` is ``host:port`` (port 0: any free one), or empty for a unix socket below ``home``,
     which reaches processes of the same machine only.
@@ -35,17 +35,17 @@ class Listener:
         self._server: HttpServer | None = None
 
     async def start(self) -> str:
-        """Return the address, as other processes reach it."""
+        """Listen; return the address at which other processes reach it."""
         sock, address = self._tcp() if self._at else self._unix()
-        # The other process may be on another machine, which can vanish without a word.
+        # The other process may be on another machine, which can disappear without closing.
         self._server = HttpServer(InternalApp(), ws_max_size=MAX_MESSAGE, ws_ping_interval=20.0)
         await self._server.start(sock)
-        held_machines.take_requests_at(address)
+        held_machines.accept_requests_at(address)
         logger.info("links: accepting other server processes' requests at %s", address)
         return address
 
     async def stop(self) -> None:
-        held_machines.take_requests_at("")
+        held_machines.accept_requests_at("")
         if self._server is not None:
             await self._server.stop(within=0)
         if self._path is not None:
@@ -66,7 +66,7 @@ class Listener:
         if len(os.fsencode(path)) > LONGEST:
             self._folder = Path(tempfile.mkdtemp(prefix="mesh-node-"))  # 0700 too
             path = self._folder / "node.sock"
-        path.unlink(missing_ok=True)  # of a former process with our number
+        path.unlink(missing_ok=True)  # of an earlier process with our pid
         self._path = path
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.bind(str(path))

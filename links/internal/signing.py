@@ -1,6 +1,6 @@
-"""What one process of the cluster shows another: a signature with a key that only they have.
+"""Signatures between processes of the cluster, with a key that only they have.
 
-It is the control plane's signature (``links.wire.signing``) under another key.
+The scheme is the control plane's (``links.wire.signing``), with another key.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from mesh import keys
 
 
 def cluster_key() -> str:
-    """Return the key: every process with the same settings has it, and nobody else."""
+    """Return the key that only processes with the same secret key can derive."""
     return keys.derive("links between processes")
 
 
 def signed_headers(*, method: str, target: str, body: bytes) -> dict[str, str]:
-    """Return the headers that make another process take the request for one of ours."""
+    """Return the headers that prove to another process that the request is ours."""
     return signing.signed_headers(
         cluster_key(),
         method=method,

@@ -1,8 +1,8 @@
-"""Writing links: registration, ownership of the socket, presence, and putting machines out."""
+"""Writes to links: registration, ownership of the socket, presence, and revocation."""
 
 from links.services.direct_machines import (
     claim_reachable,
-    is_used,
+    is_enabled,
     list_reachable,
     note_unreachable,
 )
@@ -11,10 +11,10 @@ from links.services.ownership import (
     change_status,
     claim,
     expire,
-    forget_former,
     judge_holds,
     keep_online,
     release,
+    release_previous,
 )
 from links.services.presence_events import presence_changed
 from links.services.registration import heartbeat, prove, refuse_outdated, register, stop
@@ -27,9 +27,8 @@ __all__ = [
     "claim_reachable",
     "disconnect",
     "expire",
-    "forget_former",
     "heartbeat",
-    "is_used",
+    "is_enabled",
     "judge_holds",
     "keep_online",
     "list_reachable",
@@ -39,6 +38,7 @@ __all__ = [
     "refuse_outdated",
     "register",
     "release",
+    "release_previous",
     "revoke",
     "revoke_token",
     "rotate",

@@ -1,4 +1,4 @@
-"""Who holds a machine's socket, and the deadline by which it must be heard."""
+"""Which process holds a machine's socket, and the deadline until which it counts as online."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from links.core.ownership import Close, Hold, Row
 from links.core.presence import Fact
 from links.errors import LinkUnknown
 from links.models import Link
-from links.services.presence_events import tell
+from links.services.presence_events import notify_on_commit
 from links.wire.messages import MachineStatus
 from mesh import keys
 from mesh.models import User
 from mesh.tokens import SignIn, bind
 
-EXPIRED_AT_ONCE = 500  # machines that one look marks offline
+EXPIRE_BATCH = 500  # machines that one call marks offline
 _NOBODY = {"node": "", "node_address": "", "connection_id": ""}
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What the holder of a machine's socket needs to know."""
+    """A claimed machine, for the holder of its socket."""
 
     link_id: UUID
     secret: str
@@ -50,14 +50,14 @@ def claim(
 ) -> Claimed:
     """Make this process the owner of the machine's socket: the newest connection wins.
 
-    ``slept`` is what the machine says of its absence, if it was away. ``sign_in`` is the token
-    that it dialled in with. ``server_key`` is the public key of ours that it knows: it learns
-    the present one by registering.
+    ``slept`` is the machine's report about its absence, if it was away. ``sign_in`` is the token
+    of its connection. ``server_key`` is our public key as it knows it: it gets the present one by
+    registering.
 
     Raises:
         WrongMachine: the token is another machine's.
-        LinkUnknown: the person has no such machine, or it registered anew meanwhile; whoever
-            asks must register first, or would take every request of ours for a forgery.
+        LinkUnknown: the person has no such machine, or it has registered again meanwhile, or it
+            knows another key. It must register first, or it would refuse all our requests.
     """
     if server_key is not None and server_key != keys.public_key():
         raise LinkUnknown
@@ -65,27 +65,27 @@ def claim(
         own = Link.objects.filter(
             user=user, machine_id=machine_id, secret_hash=secret_fingerprint
         ).exclude(cause=presence.SIGNED_OUT)
-        # Columns and an update, not a model and its save: a thousand machines may come at once.
+        # Columns and an update, no model instances: a thousand machines may connect at a time.
         facts = own.select_for_update(no_key=True).values_list("pk", "secret", "cause").first()
         if facts is None:
             raise LinkUnknown
         if sign_in is not None:
-            bind(sign_in, machine_id)  # one of an older server may not be bound yet
+            bind(sign_in, machine_id)  # a token of an older server may not be bound yet
         link_id, sealed, cause = facts
         now = timezone.now()
-        learnt = {}
+        learned = {}
         if cause in (presence.ASLEEP, presence.NETWORK) and (was := presence.silence_was(slept)):
-            learnt["last_silence"] = was
-        own.update(**_taken(connection_id, node_address, now), seen_at=now, **learnt)
-        tell(link_id)
+            learned["last_silence"] = was
+        own.update(**_held_here(connection_id, node_address, now), seen_at=now, **learned)
+        notify_on_commit(link_id)
     return Claimed(link_id, keys.unseal(sealed), secret_fingerprint)
 
 
 def release(*, connection_id: str, fact: Fact) -> str:
     """Mark the machine offline if ``connection_id`` still owns it; return the cause, else "".
 
-    A connection that was superseded changes nothing: its successor owns the row. A cause that
-    was told before (the person stopped it) stays.
+    A superseded connection changes nothing: its successor owns the row. A cause that was recorded
+    before (the person stopped it) stays.
     """
     owned = Link.objects.filter(connection_id=connection_id)
     with transaction.atomic():
@@ -95,13 +95,13 @@ def release(*, connection_id: str, fact: Fact) -> str:
         cause = link.cause or presence.cause_of(fact, last_silence=link.last_silence)
         if not owned.update(**_NOBODY, offline_after=None, cause=cause):
             return ""
-        tell(link.pk)
+        notify_on_commit(link.pk)
     return cause
 
 
 def keep_online(*, connection_ids: Collection[str]) -> set[str]:
-    """Move the deadlines of the machines that were heard; return the connections that own
-    theirs no more."""
+    """Extend the deadlines of these connections' machines; return the connections that no longer
+    own theirs."""
     now = timezone.now()
     owned = Link.objects.filter(connection_id__among=connection_ids)
     if owned.update(offline_after=now + presence.GRACE, seen_at=now) == len(connection_ids):
@@ -112,7 +112,7 @@ def keep_online(*, connection_ids: Collection[str]) -> set[str]:
 def judge_holds(*, holds: Collection[Hold], node_address: str = "") -> dict[str, Close]:
     """Return the connections that must be closed, and how.
 
-    One whose machine was marked offline although nobody else took it over takes it back.
+    A machine that was marked offline but not taken over is reclaimed.
     """
     doubtful = _doubtful(holds)
     rows = _rows_of({hold.link_id for hold in doubtful})
@@ -127,44 +127,44 @@ def judge_holds(*, holds: Collection[Hold], node_address: str = "") -> dict[str,
 
 
 def change_status(*, connection_id: str, status: MachineStatus) -> None:
-    """Keep what the machine can do now, if ``connection_id`` still owns it."""
+    """Store the machine's capabilities, if ``connection_id`` still owns it."""
     owned = Link.objects.filter(connection_id=connection_id)
     with transaction.atomic():
         changed = owned.update(capabilities=list(status.capabilities), harnesses=status.harnesses)
         if changed:
-            tell(owned.values_list("pk", flat=True)[0])
+            notify_on_commit(owned.values_list("pk", flat=True)[0])
 
 
 def expire() -> int:
-    """Mark the machines offline whose deadline has passed; return how many there were.
+    """Mark machines whose deadline has passed offline; return how many.
 
-    Safe to repeat, and in several processes at once: a deadline that moved meanwhile, or that
-    another was first to take, is left alone.
+    Safe to repeat, and to run concurrently: a deadline that was extended meanwhile, or handled by
+    another process, is skipped.
     """
     due = Link.objects.filter(offline_after__lte=timezone.now())
     expired = 0
-    for link in due.only("pk", "node", "cause", "last_silence", "offline_after")[:EXPIRED_AT_ONCE]:
-        # A holder that lives moves the deadline, or releases the machine itself.
+    for link in due.only("pk", "node", "cause", "last_silence", "offline_after")[:EXPIRE_BATCH]:
+        # A live holder extends the deadline, or releases the machine itself.
         fact = Fact.HOLDER_GONE if link.node else Fact.SILENCE
-        expired += _let_go(link, fact, Q(offline_after=link.offline_after))
+        expired += _mark_offline(link, fact, Q(offline_after=link.offline_after))
     return expired
 
 
-def forget_former(*, before: datetime) -> int:
-    """Mark the machines offline whose sockets this process's former self held; return how many.
+def release_previous(*, before: datetime) -> int:
+    """Mark machines that this process's predecessor held offline; return how many.
 
-    Only those seen before ``before``, which is when this process began. An embedded Mesh is one
-    process, so there each socket of before is gone, whatever that process was called.
+    Only those seen before ``before``, which is when this process started. An embedded Mesh is one
+    process, so there every earlier socket is closed, whatever that process's name was.
     """
-    former = Link.objects.exclude(node="").filter(seen_at__lt=before)
+    previous = Link.objects.exclude(node="").filter(seen_at__lt=before)
     if not settings.MESH_EMBEDDED:
-        former = former.filter(node=settings.MESH_NODE)
+        previous = previous.filter(node=settings.MESH_NODE)
     unchanged = Q(seen_at__lt=before)
-    return sum(_let_go(link, Fact.HOLDER_GONE, unchanged) for link in former)
+    return sum(_mark_offline(link, Fact.HOLDER_GONE, unchanged) for link in previous)
 
 
 def _doubtful(holds: Collection[Hold]) -> list[Hold]:
-    """Return those of ``holds`` that need a look: as long as all is well, the database counts."""
+    """Return the ``holds`` to judge; usually a single COUNT shows that there are none."""
     if not holds:
         return []
     ids = [hold.connection_id for hold in holds]
@@ -175,7 +175,7 @@ def _doubtful(holds: Collection[Hold]) -> list[Hold]:
     return [hold for hold in holds if hold.connection_id not in known]
 
 
-def _taken(connection_id: str, node_address: str, now: datetime) -> dict[str, Any]:
+def _held_here(connection_id: str, node_address: str, now: datetime) -> dict[str, Any]:
     """Return the fields of a machine whose socket this process holds."""
     return {
         "node": settings.MESH_NODE,
@@ -194,18 +194,18 @@ def _reclaim(hold: Hold, node_address: str) -> None:
         cause__in=presence.REVOCABLE,
     )
     with transaction.atomic():
-        # Where it is not so any more, it is looked at again in a moment.
-        if unheld.update(**_taken(hold.connection_id, node_address, timezone.now())):
-            tell(hold.link_id)
+        # If this no longer applies, the next check judges the hold again.
+        if unheld.update(**_held_here(hold.connection_id, node_address, timezone.now())):
+            notify_on_commit(hold.link_id)
 
 
-def _let_go(link: Link, fact: Fact, unchanged: Q) -> int:
+def _mark_offline(link: Link, fact: Fact, unchanged: Q) -> int:
     cause = link.cause or presence.cause_of(fact, last_silence=link.last_silence)
     with transaction.atomic():
         own = Link.objects.filter(unchanged, pk=link.pk)
         if not own.update(**_NOBODY, offline_after=None, cause=cause):
             return 0
-        tell(link.pk)
+        notify_on_commit(link.pk)
     return 1
 
 

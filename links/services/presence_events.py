@@ -1,4 +1,4 @@
-"""Telling who waits for it that a machine's presence or abilities changed."""
+"""Notifies subscribers that a machine's presence or capabilities changed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from uuid import UUID
 
 from django.db import transaction
 
-# Called with a link's id, on commit. The composition root adds to it; a doorbell, so what a
-# callable raises must not matter to it.
+# Subscribers, called with a link's id after the commit; the composition root adds them. A
+# notification only: an exception in one must not affect the change.
 presence_changed: list[Callable[[UUID], None]] = []
 
 
-def tell(link_id: UUID) -> None:
-    """Ring ``presence_changed`` once what is written now is committed."""
+def notify_on_commit(link_id: UUID) -> None:
+    """Call ``presence_changed`` once the current transaction has committed."""
 
-    def notify() -> None:  # a function: Django logs a robust one that fails by its name
+    def notify() -> None:  # a function: Django logs a failing robust callback by its name
         for hook in presence_changed:
             hook(link_id)
 

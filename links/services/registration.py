@@ -1,4 +1,4 @@
-"""A machine registers, says that it lives, and stops; all proven by token or secret."""
+"""A machine's registration, heartbeats and stop, authenticated by token or secret."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from links.core.presence import Fact
 from links.errors import BadProof, MachineRevoked, ProtocolTooOld
 from links.models import Link
 from links.services.direct_machines import fields_of, permitted_url
-from links.services.presence_events import tell
+from links.services.presence_events import notify_on_commit
 from links.wire import version
 from links.wire.messages import MachineStatus, Registered, Registration
 from links.wire.signing import fingerprint
@@ -29,16 +29,16 @@ def register(
     sign_in: SignIn | None = None,
     install_hint: str = "",
 ) -> Registered:
-    """Make or renew the link of this person's machine; return its new secret.
+    """Create or renew the link of this person's machine; return its new secret.
 
-    ``sign_in`` is the token that asks; a machine's is bound to this machine by it. Safe to
-    repeat: the same machine keeps its link and gets another secret, and the old one is dead at
-    once. ``install_hint`` is the command that a program which is too old is told.
+    ``sign_in`` is the request's token; a machine's token is bound to this machine. Safe to
+    repeat: the same machine keeps its link and gets a new secret, and the old one is invalid
+    immediately. ``install_hint`` is the update command for a program that is too old.
 
     Raises:
-        WrongMachine: the token is another machine's; nothing is kept.
-        ProtocolTooOld: nothing is kept.
-        MachineRevoked: the person signed the machine out after that token was made.
+        WrongMachine: the token is another machine's; nothing is stored.
+        ProtocolTooOld: nothing is stored.
+        MachineRevoked: the person signed the machine out after that token was issued.
     """
     if sign_in is not None and not sign_in.speaks_for(registration.machine_id):
         raise WrongMachine
@@ -57,7 +57,7 @@ def register(
         **fields_of(url, now=timezone.now()),
         "cause": "",
         "revoked_at": None,
-        "registered_with": _issued(sign_in),
+        "registered_with": _issued_token(sign_in),
     }
     with transaction.atomic():
         if sign_in is not None:
@@ -69,7 +69,7 @@ def register(
             if link.revoked_at and sign_in and _is_before(sign_in, link.revoked_at):
                 raise MachineRevoked
             Link.objects.filter(pk=link.pk).update(**fields)
-        tell(link.pk)
+        notify_on_commit(link.pk)
     return Registered(
         link_id=str(link.pk),
         link_secret=secret,
@@ -80,19 +80,19 @@ def register(
 
 
 def refuse_outdated(*, user: User, machine_id: str) -> None:
-    """Show, at a machine that is offline, that its program is too old."""
+    """Record for an offline machine that its program is too old."""
     cause = presence.cause_of(Fact.OUTDATED)
     own = Link.objects.filter(user=user, machine_id=machine_id, connection_id="")
     with transaction.atomic():
         if own.exclude(cause=cause).update(cause=cause, offline_after=None):
-            tell(own.values_list("pk", flat=True)[0])
+            notify_on_commit(own.values_list("pk", flat=True)[0])
 
 
 def prove(*, user_sub: str, secret: str) -> None:
-    """Do nothing if a live link has this secret: what it sends may be read then.
+    """Check that a live link has this secret, before its body is read.
 
     Raises:
-        BadProof: none has.
+        BadProof: no live link has it.
     """
     own = Link.objects.filter(user_id=_user_id(user_sub), secret_hash=fingerprint(secret))
     if not own.exists():
@@ -107,21 +107,21 @@ def heartbeat(
     status: MachineStatus | None = None,
     server_key: str | None = None,
 ) -> None:
-    """Note that a machine without a tunnel lives, and what it can do if it tells.
+    """Record that a machine without a tunnel is alive, and its ``status`` if it sent one.
 
     One that is called at an address stays online only as long as it answers there
-    (``links.direct``). Its heartbeats need ``sign_in`` as well: no socket stands on one, and a
-    machine that was signed out must not be called any longer.
+    (``links.direct``). Its heartbeats need ``sign_in`` as well: it has no socket that depends on a
+    sign-in, and a machine that was signed out must no longer be called.
 
     Raises:
-        BadProof: no live link has this secret, or the sign-in that it needs has ended; or the
-            machine knows another ``server_key`` than ours, which it learns by registering.
+        BadProof: no live link has this secret, or the required sign-in has ended; or the machine
+            knows another ``server_key`` than ours, which it gets by registering.
     """
     if server_key is not None and server_key != keys.public_key():
         raise BadProof
     now = timezone.now()
     alive = Link.objects.filter(user_id=_user_id(user_sub), secret_hash=fingerprint(secret))
-    # One that was stopped has to register again.
+    # A stopped machine must register again.
     alive = alive.exclude(cause=presence.STOPPED)
     with transaction.atomic():
         link = alive.only("pk", "offline_after", "tunnel_url", "user_id", "machine_id").first()
@@ -129,14 +129,14 @@ def heartbeat(
             raise BadProof
         if status is not None:
             alive.update(capabilities=list(status.capabilities), harnesses=status.harnesses)
-            tell(link.pk)
+            notify_on_commit(link.pk)
         if link.tunnel_url:
             alive.update(seen_at=now)
             return
         was_online = link.offline_after is not None and link.offline_after > now
         alive.update(offline_after=now + presence.GRACE, seen_at=now, cause="")
         if not was_online:
-            tell(link.pk)
+            notify_on_commit(link.pk)
 
 
 def stop(*, user_sub: str, secret: str) -> None:
@@ -151,16 +151,16 @@ def stop(*, user_sub: str, secret: str) -> None:
     with transaction.atomic():
         if not own.update(offline_after=None, cause=presence.cause_of(Fact.GOODBYE)):
             raise BadProof
-        tell(own.values_list("pk", flat=True)[0])
+        notify_on_commit(own.values_list("pk", flat=True)[0])
 
 
 def new_secret() -> tuple[str, dict[str, str]]:
-    """Return a new secret, and the fields of a row that keep it."""
+    """Return a new secret, and the row's fields that store it."""
     secret = secrets.token_urlsafe(32)
     return secret, {"secret": keys.seal(secret), "secret_hash": fingerprint(secret)}
 
 
-def _issued(sign_in: SignIn | None) -> IssuedToken | None:
+def _issued_token(sign_in: SignIn | None) -> IssuedToken | None:
     if sign_in is None or sign_in.pairing_id:
         return None
     return IssuedToken.objects.filter(token=sign_in.token_id).first()
@@ -172,7 +172,7 @@ def _is_before(sign_in: SignIn, moment: datetime) -> bool:
 
 
 def _is_signed_in(link: Link, sign_in: SignIn | None) -> bool:
-    """Say whether the token is of the link's person and, if it is a machine's, of that machine."""
+    """Return whether the token is the link's person's and, if a machine's, of that machine."""
     return (
         sign_in is not None
         and sign_in.user.pk == link.user_id

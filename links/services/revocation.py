@@ -1,7 +1,7 @@
-"""A person or an admin puts a machine out: for a moment, until it registers, or for good.
+"""Disconnects, rotates or revokes a machine, for its person or an admin.
 
-Whoever holds the machine's socket looks at its row every few seconds (``links.upkeep``) and
-closes it, whichever process that is.
+The process that holds the machine's socket checks its row every few seconds (``links.upkeep``),
+and closes the socket.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from links.core import presence
 from links.core.presence import Fact
 from links.errors import TokenUnknown
 from links.models import Link
-from links.services.presence_events import tell
+from links.services.presence_events import notify_on_commit
 from links.services.registration import new_secret
 from mesh.models import IssuedToken, Pairing, PairingState, User
 from mesh.pairing.services import end, sign_out_machine
 from mesh.services import revoke_issued_token
 
-_GONE: dict[str, Any] = {
+_RELEASED: dict[str, Any] = {
     "node": "",
     "node_address": "",
     "connection_id": "",
@@ -32,12 +32,12 @@ _GONE: dict[str, Any] = {
 
 
 def revoke(*, link: Link) -> None:
-    """Sign the machine out: tokens and secret are dead at once, the socket within seconds.
+    """Sign the machine out: its tokens and secret end now, its socket within seconds.
 
-    With them ends the token that it last registered with, even where that one is a person's: it
-    lies on the machine.
+    The token that it last registered with is revoked too, even if it is a person's: it is stored
+    on the machine.
 
-    It comes back only with a sign-in made after now: a new pairing, or a new token. The row
+    It can reconnect only with a sign-in issued later: a new pairing, or a new token. The row
     stays, because threads are pinned to it. Safe to repeat.
     """
     _, sealed = new_secret()
@@ -48,7 +48,7 @@ def revoke(*, link: Link) -> None:
         _change(
             link,
             **sealed,
-            **_GONE,
+            **_RELEASED,
             cause=presence.cause_of(Fact.SIGN_IN_ENDED),
             revoked_at=timezone.now(),
             registered_with=None,
@@ -56,9 +56,9 @@ def revoke(*, link: Link) -> None:
 
 
 def revoke_token(*, viewer: User, token_id: UUID) -> None:
-    """End one of the viewer's tokens, and sign out the machines that work by it.
+    """Revoke one of the viewer's tokens, and sign out the machines that use it.
 
-    Connections that stand on it end within five seconds.
+    Connections that depend on it end within five seconds.
 
     Raises:
         TokenUnknown: the viewer has no such token.
@@ -67,10 +67,10 @@ def revoke_token(*, viewer: User, token_id: UUID) -> None:
     paired = Pairing.objects.filter(pk=token_id, user=viewer, state=PairingState.PAIRED)
     machines = [row.machine_id for row in (issued, paired.first()) if row and row.machine_id]
     with transaction.atomic():
-        works_by_it = Q(machine_id__in=machines)
+        uses_it = Q(machine_id__in=machines)
         if issued is not None:
-            works_by_it |= Q(registered_with=issued)
-        for link in Link.objects.select_related("user").filter(works_by_it, user=viewer):
+            uses_it |= Q(registered_with=issued)
+        for link in Link.objects.select_related("user").filter(uses_it, user=viewer):
             revoke(link=link)
         if issued is not None:
             revoke_issued_token(issued=issued)
@@ -79,19 +79,19 @@ def revoke_token(*, viewer: User, token_id: UUID) -> None:
 
 
 def rotate(*, link: Link) -> None:
-    """Make the machine's secret worthless: it registers again, by itself, and gets a new one."""
+    """Invalidate the machine's secret: it registers again automatically, and gets a new one."""
     _, sealed = new_secret()
     cause = presence.cause_of(Fact.CLOSED_HERE) if link.connection_id else link.cause
-    _change(link, **sealed, **_GONE, cause=cause)
+    _change(link, **sealed, **_RELEASED, cause=cause)
 
 
 def disconnect(*, link: Link) -> None:
-    """Close the machine's socket; it comes back by itself."""
+    """Close the machine's socket; it reconnects automatically."""
     if link.connection_id:
-        _change(link, **_GONE, cause=presence.cause_of(Fact.CLOSED_HERE))
+        _change(link, **_RELEASED, cause=presence.cause_of(Fact.CLOSED_HERE))
 
 
 def _change(link: Link, **fields: Any) -> None:
     with transaction.atomic():
         Link.objects.filter(pk=link.pk).update(**fields)
-        tell(link.pk)
+        notify_on_commit(link.pk)

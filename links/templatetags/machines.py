@@ -1,4 +1,4 @@
-"""What templates say of machines: whether they can be reached, and if not, why."""
+"""Template filters about machines: whether they are reachable, and if not, why."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ register = template.Library()
 
 # Why a machine is offline, short enough for a chip; links.core.presence has the sentences.
 _CAUSES = {
-    "disconnected": "coming back",
+    "disconnected": "reconnecting",
     "network": "asleep or no network",
     "stopped": "deco_link was stopped",
-    "server_restarted": "coming back",
+    "server_restarted": "reconnecting",
     "too_old": "needs an update",
     "unreachable": "can't be reached",
     "asleep": "asleep",
@@ -25,7 +25,7 @@ _CAUSES = {
 
 @register.filter
 def state_in_words(machine: Any) -> str:
-    """Return what a machine's chip says of it: nothing alarming while nothing is known."""
+    """Return the text of a machine's chip; neutral while its state is unknown."""
     state, cause = _read(machine, "state"), _read(machine, "cause")
     if state == "offline":
         return f"offline · {_CAUSES.get(cause, cause)}" if cause else "offline"

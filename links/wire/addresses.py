@@ -1,6 +1,7 @@
-"""At which addresses a server may call a machine directly, instead of through the tunnel.
+"""The addresses at which a server may call a machine directly instead of through the tunnel.
 
-The server sends requests wherever a person says: so the rule is narrow, and the operator's.
+The server sends requests to an address that a person chose: so the rule is narrow, and set by the
+operator.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Collection
 from typing import Final
 from urllib.parse import urlsplit
 
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})  # no proxy could reach it
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})  # unreachable through a proxy
 _NAME: Final = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])"
 )
@@ -18,15 +19,15 @@ _PORT: Final = re.compile(r":([1-9][0-9]{0,4})")
 
 
 def is_localhost(url: str) -> bool:
-    """Return whether ``url`` is this very machine: ``http://localhost:PORT``, nothing else."""
+    """Return whether ``url`` is on this machine: exactly ``http://localhost:PORT``."""
     return url.startswith("http://localhost:") and _is_port(url.removeprefix("http://localhost"))
 
 
 def is_own_url(url: str) -> bool:
     """Return whether ``url`` has the form of a person's own address: ``https://name[:port]``.
 
-    A name with a dot and letters, never a number: an address of the inner network can't be
-    meant, and behind a name stands a certificate.
+    A name with a dot and letters, never an IP address: so it can't be an address of the internal
+    network, and it has a certificate.
     """
     return _host_of(url) is not None
 
@@ -46,9 +47,9 @@ def is_permitted(url: str, *, hosts: Collection[str]) -> bool:
 
 
 def parse_hosts(text: str) -> tuple[str, ...]:
-    """Return the hosts of a comma-separated setting; what is no host name is left out."""
-    given = (part.strip().lower() for part in text.split(","))
-    return tuple(host for host in given if _NAME.fullmatch(host.removeprefix("*.")))
+    """Return the hosts of a comma-separated setting; anything but a host name is omitted."""
+    names = (part.strip().lower() for part in text.split(","))
+    return tuple(host for host in names if _NAME.fullmatch(host.removeprefix("*.")))
 
 
 def _host_of(url: str) -> str | None:

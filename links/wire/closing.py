@@ -1,4 +1,4 @@
-"""How a WebSocket was closed, as the END frame of its stream carries it: code and reason."""
+"""How a WebSocket was closed: code and reason, as the END frame of its stream carries them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Final, NamedTuple
 
 NORMAL: Final = 1000
 NO_CODE: Final = 1005  # closed without a code; may not be sent
-ABNORMAL: Final = 1006  # not closed, but gone; may not be sent
+ABNORMAL: Final = 1006  # lost without a close frame; may not be sent
 NO_TEXT: Final = 1007
 TOO_BIG: Final = 1009
 INTERNAL: Final = 1011
-# Ours, with which a server closes a laptop's socket.
-SUPERSEDED: Final = 4001  # a newer connection of the machine took over: do not come back
+# The server's codes for closing a laptop's socket.
+SUPERSEDED: Final = 4001  # a newer connection of the machine took over: do not reconnect
 SIGNED_OUT: Final = 4403
-NOT_REGISTERED: Final = 4404  # register anew, then come back
+NOT_REGISTERED: Final = 4404  # register again, then reconnect
 SILENT: Final = 4408
-TOO_OLD: Final = 4426  # the program has to be updated
+TOO_OLD: Final = 4426  # the program must be updated
 COME_BACK: Final = 1012
 
 LONGEST_REASON: Final = 123  # bytes, RFC 6455 section 5.5
@@ -32,14 +32,14 @@ class Closed(NamedTuple):
 
 
 def pack_close(closed: Closed) -> bytes:
-    """Return the payload that tells ``closed``; empty when there was no code."""
+    """Return ``closed`` as a payload; empty if there was no code."""
     if not _is_sendable(closed.code):
         return b"" if closed.code == NO_CODE else _CODE.pack(INTERNAL)
     return _CODE.pack(closed.code) + cut(closed.reason).encode()
 
 
 def unpack_close(payload: bytes) -> Closed:
-    """Return what ``pack_close`` was given, as far as it could be sent; never fails."""
+    """Return the close code and reason in ``payload``; never fails."""
     if len(payload) < _CODE.size:
         return Closed()
     code: int = _CODE.unpack_from(payload)[0]
@@ -48,7 +48,7 @@ def unpack_close(payload: bytes) -> Closed:
 
 
 def sendable(closed: Closed) -> Closed:
-    """Return ``closed`` as it may be said to a WebSocket's other end."""
+    """Return ``closed`` with a code that may be sent to a WebSocket's other end."""
     if closed.code == NO_CODE:
         return Closed(NORMAL)
     return closed if _is_sendable(closed.code) else Closed(INTERNAL, closed.reason)

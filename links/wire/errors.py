@@ -1,4 +1,4 @@
-"""What can be wrong with what the other end sent."""
+"""Errors in messages from the other end."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class BadMessage(AppError):
     """A message lacks a field, or has one of the wrong type."""
 
     code = "invalid_input"
-    text = "The message is not of the expected form."
+    text = "The message is malformed."
     hint = "See the description of the API at /api/schema/."
 
 
 class RequestRefused(AppError):
-    """A request to the laptop isn't proven to be the server's, timely and new."""
+    """A request to the laptop is not proven to be the server's, timely and new."""
 
     code = "unauthorized"
     hint = "Requests to a laptop are signed with the link's secret."
@@ -35,8 +35,8 @@ class MissingHeaders(RequestRefused):
 
 class BadSignature(RequestRefused):
     code = reason = "bad_signature"
-    text = "The signature does not fit the request."
-    hint = "The link's secret may have changed: the laptop registers again and reconnects."
+    text = "The signature does not match the request."
+    hint = "The link's secret may have changed; the laptop will register again and reconnect."
 
 
 class TimestampDrift(RequestRefused):
@@ -47,35 +47,35 @@ class TimestampDrift(RequestRefused):
 
 class NonceReplay(RequestRefused):
     code = reason = "nonce_replay"
-    text = "This request was carried out before."
-    hint = "Sign each request anew."
+    text = "This request was already executed."
+    hint = "Sign each request with a new nonce."
 
 
 class NotSignedByServer(RequestRefused):
     code = reason = "not_signed_by_server"
     text = "The request does not carry the server's signature."
-    hint = "Only the server may ask a sandbox: answer and send messages on its pages."
+    hint = "Only the server may call a sandbox; answer and send messages on its pages."
 
 
 class BadServerSignature(RequestRefused):
     code = reason = "bad_server_signature"
-    text = "The server's signature does not fit the request."
-    hint = "If the server's secret key was changed, end the sandbox: it starts with the new one."
+    text = "The server's signature does not match the request."
+    hint = "If the server's secret key was changed, stop the sandbox; it restarts with the new key."
 
 
 class TooManyRequests(AppError):
     code = "too_many_requests"
-    text = "More signed requests came in than can be remembered."
+    text = "Too many signed requests arrived."
     hint = "Wait two minutes."
     status = 503
 
 
 class TunnelError(AppError):
-    """The other end broke the rules of the tunnel; it is closed with ``close_code``."""
+    """The other end violated the tunnel's protocol; the tunnel is closed with ``close_code``."""
 
     code = "tunnel_protocol"
-    text = "The other end broke the tunnel's protocol."
-    hint = "Update deco_link, or the server, so that both are of one version."
+    text = "The other end violated the tunnel's protocol."
+    hint = "Update deco_link or the server, so that both have the same version."
     close_code: ClassVar[int] = 1002
 
 
@@ -102,24 +102,24 @@ class UpgradeRequired(TunnelError):
 
 class CreditExceeded(TunnelError):
     code = "credit_exceeded"
-    text = "More was sent on a stream than its credit allowed."
+    text = "More bytes were sent on a stream than its credit allows."
 
 
 class OutOfTurn(TunnelError):
-    """A frame came that its stream's state does not allow."""
+    """A frame arrived that its stream's state does not allow."""
 
     code = "out_of_turn"
 
 
 class TooManyStreams(AppError):
     code = "too_many_streams"
-    text = "The machine has as many requests open as it may have."
-    hint = "Wait until some of them have ended."
+    text = "The machine has too many open requests."
+    hint = "Wait until some of them have finished."
     status = 503
 
 
 class TunnelNotReady(AppError):
     code = "tunnel_not_ready"
-    text = "The machine has not said hello yet."
+    text = "The machine has connected but not greeted yet."
     hint = "Try again in a moment."
     status = 503

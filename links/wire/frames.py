@@ -1,7 +1,7 @@
 """Frames of the tunnel: one kind byte, four bytes of stream id, payload.
 
 A WebSocket message carries one frame, or a *bundle* of several, each preceded by its length:
-frames that pile up travel, and cost, as one.
+frames that queue up are sent, and cost, as one.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from links.wire.errors import FrameTooLarge, MalformedFrame
 
 # Of the connection (stream id 0)
 HELLO: Final = 0x01  # first frame of both ends: JSON with the protocol's version
-STATUS: Final = 0x02  # up: JSON, what the machine can do now
+STATUS: Final = 0x02  # from the laptop: JSON, its present capabilities
 PING: Final = 0x03
-PONG: Final = 0x04  # gives the ping's payload back
+PONG: Final = 0x04  # returns the ping's payload
 BUNDLE: Final = 0x05
 # Of a stream
 OPEN: Final = 0x10  # JSON: a request's head
@@ -26,17 +26,17 @@ DATA: Final = 0x12  # bytes; on a WebSocket stream one binary message, or the en
 TEXT: Final = 0x13  # on a WebSocket stream: one text message, or the end of one
 PART: Final = 0x14  # on a WebSocket stream: more of this message follows
 END: Final = 0x15  # this direction is complete; of a WebSocket: two bytes of code, reason
-RESET: Final = 0x16  # both directions are void; payload: the reason's code
-CREDIT: Final = 0x17  # four bytes: so many more bytes may be sent
+RESET: Final = 0x16  # aborts both directions; payload: the reason's code
+CREDIT: Final = 0x17  # four bytes: how many more bytes may be sent
 
 CARRIES_CREDIT: Final = frozenset({DATA, TEXT, PART})
 KNOWN: Final = frozenset(
     {HELLO, STATUS, PING, PONG, OPEN, HEAD, DATA, TEXT, PART, END, RESET, CREDIT}
 )
 
-PIECE: Final = 64 * 1024  # most payload in one DATA frame: what others wait behind at most
+PIECE: Final = 64 * 1024  # largest payload of a DATA frame, so the most that others wait behind
 MAX_HEAD: Final = 64 * 1024  # of OPEN, HEAD, HELLO and STATUS
-MAX_FRAME: Final = 256 * 1024  # taken from the other end, so that PIECE may grow one day
+MAX_FRAME: Final = 256 * 1024  # accepted from the other end, so that PIECE may grow later
 MAX_MESSAGE: Final = 1024 * 1024
 
 _FRAME = struct.Struct(">BI")
@@ -61,10 +61,10 @@ def pack(frames: Sequence[Frame]) -> bytes:
 
 
 def unpack(message: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield the frames of ``message`` as (kind, stream, payload), of known kinds and unknown.
+    """Yield the frames of ``message`` as (kind, stream, payload), of known and unknown kinds.
 
     Raises:
-        MalformedFrame, FrameTooLarge: at the frame that is so; those before it were yielded.
+        MalformedFrame, FrameTooLarge: at the bad frame; those before it were yielded.
     """
     size = len(message)
     if size > MAX_MESSAGE:
@@ -102,7 +102,7 @@ def unpack_credit(payload: bytes) -> int:
     """Return how many bytes a CREDIT frame grants.
 
     Raises:
-        MalformedFrame: not four bytes, or nothing is granted.
+        MalformedFrame: not four bytes, or zero.
     """
     if len(payload) != _CREDIT.size:
         raise MalformedFrame("A credit is four bytes.")

@@ -1,4 +1,4 @@
-"""The headers of our own that one end sets and the other reads, and those of all proofs."""
+"""Mesh's own headers between the two ends, and the headers of all proofs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Final
 
 from links.wire import server_signature, signing
 
-USER_SUB: Final = "X-Mesh-User-Sub"  # whose laptop it is
+USER_SUB: Final = "X-Mesh-User-Sub"  # the laptop's owner
 LINK_SECRET: Final = "X-Link-Secret"  # noqa: S105  # a name; its proof
-LINK_TOKEN: Final = "X-Link-Token"  # noqa: S105  # the token with which it would register now
-SERVER_KEY: Final = "X-Mesh-Server-Key"  # the public key by which it knows the server
-REFUSAL: Final = "x-mesh-refusal"  # the answer is the laptop's own, not that of what it asked
+LINK_TOKEN: Final = "X-Link-Token"  # noqa: S105  # the token it would register with now
+SERVER_KEY: Final = "X-Mesh-Server-Key"  # the server's public key as the laptop knows it
+REFUSAL: Final = "x-mesh-refusal"  # marks an answer of the laptop itself, not of a sandbox
 
-# Proofs of who asks, which nothing behind a laptop or a sandbox may be shown.
+# Headers with proofs, which programs behind a laptop or a sandbox must never get.
 PROOFS: Final = frozenset({*signing.HEADERS, server_signature.HEADER})

@@ -30,7 +30,7 @@ class RequestHead(NamedTuple):
 
 
 class AnswerHead(NamedTuple):
-    """On a WebSocket stream status 101 accepts, any other refuses."""
+    """On a WebSocket stream status 101 accepts; any other refuses."""
 
     status: int
     headers: Headers
@@ -43,7 +43,7 @@ def unpack_request(payload: bytes) -> RequestHead:
     """Return the head of an OPEN frame.
 
     Raises:
-        MalformedFrame, FrameTooLarge: not the head of a request.
+        MalformedFrame, FrameTooLarge: not a request's head.
     """
     value = unpack_json(payload)
     method, target = value.get("method"), value.get("target")
@@ -56,7 +56,7 @@ def unpack_answer(payload: bytes) -> AnswerHead:
     """Return the head of a HEAD frame.
 
     Raises:
-        MalformedFrame, FrameTooLarge: not the head of an answer.
+        MalformedFrame, FrameTooLarge: not an answer's head.
     """
     value = unpack_json(payload)
     status = value.get("status")

@@ -1,7 +1,7 @@
-"""What is said over HTTP and in greetings, parsed once at the border.
+"""The messages of registrations, heartbeats and greetings, parsed once at the border.
 
-Unknown fields are ignored and unknown capability names dropped, so that an old server does
-not refuse a newer laptop.
+Unknown fields are ignored and unknown capability names dropped, so that an old server does not
+refuse a newer laptop.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from links.wire.errors import BadMessage
 from links.wire.server_signature import is_key
 
 CAPABILITIES: Final = ("claude-code", "codex", "decopilot-sandbox", "body-offload")
-# Any program that speaks ACP, under the name that its person gave it (``deco_link --acp``).
+# Any program that speaks ACP, under the name given with ``deco_link --acp``.
 ACP: Final = re.compile(r"acp:[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
 MOST_CAPABILITIES: Final = 32
 HARNESS_STATES: Final = ("ready", "absent", "not_signed_in", "timed_out")
-# What a harness needs of the machine; others (demo) need nothing.
+# The capability that a harness needs; others (demo) need none.
 _NEEDS: Final[Mapping[str, str]] = {
     "claude-code": "claude-code",
     "codex": "codex",
@@ -31,7 +31,7 @@ Harnesses = dict[str, dict[str, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """``POST /api/links``: a machine tells who it is and what it can do."""
+    """``POST /api/links``: a machine's identity and capabilities."""
 
     machine_id: str
     cli_version: str
@@ -48,21 +48,21 @@ class Registration:
         Raises:
             BadMessage: a required field is missing, or one has the wrong type or size.
         """
-        given = value.get("capabilities")
-        if not isinstance(given, list) or not given:
-            raise BadMessage("capabilities: a list with at least one name is needed.")
+        names = value.get("capabilities")
+        if not isinstance(names, list) or not names:
+            raise BadMessage("capabilities: a list with at least one name is required.")
         return cls(
             machine_id=_text(value, "machineId", most=64),
             cli_version=_text(value, "cliVersion", most=40),
             protocol_version=_version(value),
-            capabilities=parse_capabilities(given),
-            hostname=_text(value, "hostname", most=255, needed=False),
-            tunnel_url=_text(value, "tunnelUrl", most=200, needed=False),
+            capabilities=parse_capabilities(names),
+            hostname=_text(value, "hostname", most=255, required=False),
+            tunnel_url=_text(value, "tunnelUrl", most=200, required=False),
             harnesses=parse_harnesses(value.get("harnesses")),
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return the body of the request; what is empty is left out."""
+        """Return the body of the request, without empty fields."""
         optional = {
             "hostname": self.hostname,
             "tunnelUrl": self.tunnel_url,
@@ -79,29 +79,29 @@ class Registration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
-    """The answer: the secret is told once, here."""
+    """The answer, which alone contains the secret."""
 
     link_id: str
     link_secret: str
-    user_sub: str  # goes with the secret, as X-Mesh-User-Sub
-    # The public half of the key that signs what the server asks of sandboxes, in hex.
+    user_sub: str  # sent with the secret, as X-Mesh-User-Sub
+    # The public half of the key that signs the server's requests to sandboxes, in hex.
     server_key: str
-    tunnel_url: str = ""  # where the server will call the machine, if it honours what was asked
+    tunnel_url: str = ""  # where the server will call the machine, if it accepts the address
 
     @classmethod
     def parse(cls, value: object) -> Registered:
         """Return the answer in ``value``.
 
         Raises:
-            BadMessage: there is no secret or no key in it.
+            BadMessage: it lacks the secret or the key.
         """
         secret = value.get("linkSecret") if isinstance(value, dict) else None
         if not isinstance(value, dict) or not isinstance(secret, str) or not secret:
             raise BadMessage("Registration response missing linkSecret.")
         if not is_key(value.get("serverKey")):
             raise BadMessage(
-                "The server is older than this program, and does not sign what it asks of agents."
-                " Update the server, or use the program that it hands out."
+                "The server is older than this program, and does not sign its requests to agents."
+                " Update the server, or use the deco_link that it offers."
             )
         return cls(
             link_id=str(value.get("linkId", "")),
@@ -123,7 +123,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineStatus:
-    """A STATUS frame: what the machine can do now, and why it can't do the rest."""
+    """A STATUS frame: the machine's present capabilities, and why it lacks others."""
 
     capabilities: tuple[str, ...]
     harnesses: Harnesses
@@ -140,7 +140,7 @@ class MachineStatus:
 
 
 def parse_capabilities(value: object) -> tuple[str, ...]:
-    """Return the known names of ``value``, each once, in its order; anything else is nothing."""
+    """Return the known names in ``value``, each once, in its order; () if it is not a list."""
     if not isinstance(value, list):
         return ()
     known = (name for name in value if isinstance(name, str) and _is_capability(name))
@@ -148,7 +148,7 @@ def parse_capabilities(value: object) -> tuple[str, ...]:
 
 
 def needed_for(harness_id: str) -> str | None:
-    """Return the capability that a machine needs for ``harness_id``; ``None``: it needs none."""
+    """Return the capability that ``harness_id`` needs on a machine; ``None`` if none."""
     return harness_id if ACP.fullmatch(harness_id) else _NEEDS.get(harness_id)
 
 
@@ -157,7 +157,7 @@ def _is_capability(name: str) -> bool:
 
 
 def parse_harnesses(value: object) -> Harnesses:
-    """Return what of ``value`` is a probe's finding; the rest is dropped."""
+    """Return the well-formed findings of a probe in ``value``; others are dropped."""
     if not isinstance(value, dict):
         return {}
     found: Harnesses = {}
@@ -171,12 +171,12 @@ def parse_harnesses(value: object) -> Harnesses:
     return found
 
 
-def _text(value: Mapping[str, Any], name: str, *, most: int, needed: bool = True) -> str:
+def _text(value: Mapping[str, Any], name: str, *, most: int, required: bool = True) -> str:
     text = value.get(name)
-    if text is None and not needed:
+    if text is None and not required:
         return ""
-    if not isinstance(text, str) or (needed and not text):
-        raise BadMessage(f"{name}: a text is needed.")
+    if not isinstance(text, str) or (required and not text):
+        raise BadMessage(f"{name}: a string is required.")
     if len(text) > most or "\x00" in text:
         raise BadMessage(f"{name}: at most {most} characters.")
     return text
@@ -185,5 +185,5 @@ def _text(value: Mapping[str, Any], name: str, *, most: int, needed: bool = True
 def _version(value: Mapping[str, Any]) -> int:
     number = value.get("protocolVersion")
     if type(number) is not int or not 0 <= number < 2**31:
-        raise BadMessage("protocolVersion: a whole number, 0 or more, is needed.")
+        raise BadMessage("protocolVersion: an integer of 0 or more is required.")
     return number

@@ -1,6 +1,7 @@
-"""What sandboxes and branches may be called, for both ends.
+"""The names that sandboxes and branches may have, for both ends.
 
-Here, because the laptop's programs come without ``sandboxes.core`` (``links/dist/wheel.py``).
+It is here because the laptop's wheel does not contain ``sandboxes.core``
+(``links/dist/wheel.py``).
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ from typing import Final
 
 # A label of a host name, and so of a folder.
 HANDLE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
-# A branch of this form names a conversation; it is a key, never something to check out.
+# A branch of this form is a conversation's key, never a branch to check out.
 KEY_BRANCH: Final = re.compile(r"ephemeral|thread:.*", re.DOTALL)
 
 
 def is_handle(value: object) -> bool:
-    """Say whether ``value`` may name a sandbox."""
+    """Return whether ``value`` may name a sandbox."""
     return isinstance(value, str) and HANDLE.fullmatch(value) is not None
 
 
 def is_key(branch: str) -> bool:
-    """Say whether ``branch`` is no branch at all, but the key of one conversation's folder."""
+    """Return whether ``branch`` is not a branch but the key of a conversation's folder."""
     return KEY_BRANCH.fullmatch(branch) is not None

@@ -1,13 +1,13 @@
-"""How a sandbox knows that a request comes from the server, and from nobody on the way.
+"""How a sandbox verifies that a request comes from the server, and from nobody on the way.
 
-Link, sandbox and agents are processes of one user, and an agent may read whatever lies there. So
-the laptop holds nothing that signs: the server's key never leaves the server, and a sandbox gets
-the public half, through a pipe, when it is started.
+Link, sandbox and agents are processes of one user, and an agent may read all of that user's files.
+So the laptop has no signing key: the private key never leaves the server, and a sandbox gets the
+public half, through a pipe, when it is started.
 
 One header, ``X-Mesh-Server-Signature: TIMESTAMP.NONCE.SIGNATURE``. The signature is Ed25519, in
-hex, over a line that names the purpose, one with the sandbox's handle, so that a request is
-worth nothing at another one, and the five lines of ``links.wire.signing``. Their target is the
-sandbox's own path, as it comes in there.
+hex, over a line that names the purpose, one with the sandbox's handle, so that a request is not
+valid for another sandbox, and the five lines of ``links.wire.signing``. Their target is the path
+as the sandbox receives it.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 HEADER: Final = "x-mesh-server-signature"
 PREFIX: Final = "/_sandbox"
-# What the link asks by itself: whether the sandbox lives, and what it is doing.
+# The link's own requests: whether the sandbox is alive, and whether it is idle.
 OPEN: Final = (f"{PREFIX}/health", f"{PREFIX}/idle")
-SLOWEST: Final = 2 * 1024  # bytes a second of a line that a body may come over
-LONG: Final = 8 * 1024  # bytes of a body whose nonce is remembered for as long as it may take
+SLOWEST: Final = 2 * 1024  # bytes per second of the slowest line for a body
+LONG: Final = 8 * 1024  # bytes of a body from which its nonce is kept for the longest transfer
 _PURPOSE: Final = "mesh: a request of the server to a sandbox"
 _HEADER: Final = re.compile(r"([0-9]{1,12})\.([0-9a-f]{32})\.([0-9a-f]{128})", re.ASCII)
 _KEY: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def is_key(text: object) -> bool:
-    """Return whether ``text`` may be a public key: 32 bytes in hex."""
+    """Return whether ``text`` has the form of a public key: 32 bytes in hex."""
     return isinstance(text, str) and _KEY.fullmatch(text) is not None
 
 
@@ -61,7 +61,7 @@ class Verifier:
         """Take the server's public key, in hex.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is malformed.
         """
         if not is_key(public_key):
             raise ValueError("the server's public key is missing or malformed")
@@ -70,17 +70,17 @@ class Verifier:
         self._long_nonces = Nonces(keep=2 * MAX_DRIFT + 1 + MAX_BODY / SLOWEST)
 
     def may_pass(self, header: str) -> bool:
-        """Say whether ``header`` is of the right form: else the body need not be read."""
+        """Return whether ``header`` is well-formed; if not, the body need not be read."""
         return _HEADER.fullmatch(header) is not None
 
     def verify(self, header: str, *, method: str, target: str, body: bytes, now: float) -> None:
-        """Raise unless the request is the server's, timely and new.
+        """Check that the request is the server's, timely and new.
 
         Raises:
             NotSignedByServer, BadServerSignature, TimestampDrift, NonceReplay: in this order.
             TooManyRequests: genuine, but the memory of nonces is full.
         """
-        # Late: a sandbox listens 30 ms sooner, and one that nobody asks never loads it.
+        # Imported late: a sandbox listens 30 ms sooner, and an unused one never loads it.
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -94,9 +94,9 @@ class Verifier:
             key.verify(bytes.fromhex(signature), text)
         except InvalidSignature as exc:
             raise BadServerSignature from exc
-        # The link hands a request on when its body has come whole, which takes its time.
-        on_the_way = len(body) // SLOWEST
-        if not -MAX_DRIFT <= int(now) - int(timestamp) <= MAX_DRIFT + on_the_way:
+        # The link forwards a request once its whole body has arrived, which takes time.
+        transfer_time = len(body) // SLOWEST
+        if not -MAX_DRIFT <= int(now) - int(timestamp) <= MAX_DRIFT + transfer_time:
             raise TimestampDrift
         nonces = self._long_nonces if len(body) > LONG else self._nonces
         if not nonces.add(nonce, now=now):

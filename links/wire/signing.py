@@ -1,12 +1,12 @@
 """How the server proves to a laptop that a request is its own.
 
 Five lines, joined by one LF: method in upper case, path and raw query (``/a?x=1``; the path
-holds the sandbox's handle, so a request is worth nothing at a sibling), whole Unix seconds,
+contains the sandbox's handle, so a request is not valid for another one), whole Unix seconds,
 nonce, SHA-256 of the body. The signature is their HMAC-SHA-256; its key is the *text* of the
 secret, not the bytes it encodes.
 
-The hash of the body also comes as a header, so that the signature is checked before the body is
-read. Without that header (the server is older) only a short body is.
+The hash of the body is also sent as a header, so that the signature is checked before the body
+is read. Without that header (from an older server) only a short body is read.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ NONCE: Final = "x-mesh-nonce"
 DIGEST: Final = "x-mesh-digest"  # SHA-256 of the body in hex
 HEADERS: Final = (SIGNATURE, TIMESTAMP, NONCE, DIGEST)
 
-MAX_DRIFT: Final = 30  # seconds, inclusive: a laptop that just woke may be this far off
-MAX_BODY: Final = 25 * 1024 * 1024  # looked at before hashing
+MAX_DRIFT: Final = 30  # seconds, inclusive: a laptop that has just woken may be this far off
+MAX_BODY: Final = 25 * 1024 * 1024  # checked before hashing
 MAX_UNPROVEN: Final = 64 * 1024  # of a body whose hash is not among the headers
 
 _PLAIN_SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
@@ -44,7 +44,7 @@ def sign(secret: str, *, method: str, target: str, timestamp: str, nonce: str, b
     """Return the signature in lower-case hex.
 
     Raises:
-        ValueError: the secret is empty, which would let anybody sign.
+        ValueError: the secret is empty; anybody could sign.
     """
     return _signature(
         secret, canonical(method=method, target=target, timestamp=timestamp, nonce=nonce, body=body)
@@ -52,9 +52,9 @@ def sign(secret: str, *, method: str, target: str, timestamp: str, nonce: str, b
 
 
 def fingerprint(secret: str) -> str:
-    """Return what names ``secret`` without telling it: its SHA-256 in hex.
+    """Return the SHA-256 of ``secret`` in hex, which identifies it without revealing it.
 
-    It has 256 random bits, so there is no salt and nothing to guess.
+    No salt: the secret has 256 random bits and can't be guessed.
     """
     return hashlib.sha256(secret.encode()).hexdigest()
 
@@ -72,13 +72,13 @@ def signed_headers(
 
 
 def prove_head(secret: str, *, method: str, target: str, headers: Mapping[str, str]) -> bool:
-    """Return whether the headers prove a body that is not read yet; False: they tell no hash.
+    """Check the signature before the body is read; return ``False`` if the headers lack its hash.
 
-    ``verify`` has to follow, or ``admit`` and ``check_digest``: the body may be another one, and
-    the request an old one.
+    ``verify`` must follow, or ``admit`` and ``check_digest``: the body may differ, and the request
+    may be old.
 
     Raises:
-        MissingHeaders, BadSignature: nothing of the body need be read.
+        MissingHeaders, BadSignature: the body need not be read.
     """
     signature, timestamp, nonce = _proof(headers)
     digest = headers.get(DIGEST, "")
@@ -100,23 +100,25 @@ def verify(
     now: float,
     nonces: Nonces,
 ) -> None:
-    """Raise unless the request is genuine, timely and new; ``headers`` have lower-case names.
+    """Check that the request is genuine, timely and new; ``headers`` have lower-case names.
 
-    The signature comes before time and nonce: without the key nobody learns whether those were
-    acceptable, nor can fill or read the memory of nonces.
+    The signature is checked before time and nonce: without the key nobody learns whether those
+    were acceptable, or can fill or query the memory of nonces.
 
     Raises:
         MissingHeaders, BadSignature, TimestampDrift, NonceReplay: in this order.
         TooManyRequests: genuine, but the memory of nonces is full.
     """
     signature, timestamp, nonce = _proof(headers)
-    right = sign(secret, method=method, target=target, timestamp=timestamp, nonce=nonce, body=body)
-    _compare(signature, right)
+    expected = sign(
+        secret, method=method, target=target, timestamp=timestamp, nonce=nonce, body=body
+    )
+    _compare(signature, expected)
     admit(headers, now=now, nonces=nonces)
 
 
 def admit(headers: Mapping[str, str], *, now: float, nonces: Nonces) -> None:
-    """Take a request whose signature is good, once.
+    """Accept a request with a valid signature, once.
 
     Raises:
         TimestampDrift, NonceReplay, TooManyRequests: see ``verify``.
@@ -129,10 +131,10 @@ def admit(headers: Mapping[str, str], *, now: float, nonces: Nonces) -> None:
 
 
 def check_digest(headers: Mapping[str, str], body: bytes) -> None:
-    """Raise unless ``body`` is the one whose hash a proven head tells.
+    """Check that ``body`` has the hash in the verified headers.
 
     Raises:
-        BadSignature: it is another one.
+        BadSignature: it has another one.
     """
     if not hmac.compare_digest(hashlib.sha256(body).hexdigest(), headers.get(DIGEST, "")):
         raise BadSignature
@@ -142,14 +144,14 @@ def _proof(headers: Mapping[str, str]) -> tuple[str, str, str]:
     signature = headers.get(SIGNATURE, "")
     timestamp = headers.get(TIMESTAMP, "")
     nonce = headers.get(NONCE, "")
-    # "1e9" and " 12" are numbers to some parsers: only one spelling is ours.
+    # Some parsers accept "1e9" and " 12" as numbers: we accept only one spelling.
     if not (signature and _PLAIN_SECONDS.fullmatch(timestamp) and _NONCE.fullmatch(nonce)):
         raise MissingHeaders
     return signature, timestamp, nonce
 
 
-def _compare(signature: str, right: str) -> None:
-    if not _HEX_DIGEST.fullmatch(signature) or not hmac.compare_digest(right, signature):
+def _compare(signature: str, expected: str) -> None:
+    if not _HEX_DIGEST.fullmatch(signature) or not hmac.compare_digest(expected, signature):
         raise BadSignature
 
 

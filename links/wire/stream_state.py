@@ -1,8 +1,8 @@
-"""What may be said next in one direction of a stream: the table that both ends obey.
+"""The state machine of one direction of a stream: which frame may follow, at both ends.
 
-A stream is two directions. The opener's begins with OPEN, the answerer's with HEAD; each goes on
-with its body and is over after END. RESET voids both, at any time. CREDIT belongs to the
-direction of the bytes it allows, so it needs no row.
+A stream has two directions. The opener's starts with OPEN, the answerer's with HEAD; each
+continues with its body and ends with END. RESET aborts both, at any time. CREDIT belongs to the
+direction of the bytes that it grants, so it needs no row.
 """
 
 from __future__ import annotations

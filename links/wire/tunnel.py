@@ -1,9 +1,9 @@
-"""The tunnel's rules without its sockets: messages in, events out; calls in, messages out.
+"""The tunnel's protocol without I/O: messages in, events out; calls in, messages out.
 
-One class serves both ends. ``receive`` takes what came over the WebSocket and returns what it
-means; ``open``, ``head``, ``data``, ``end`` and ``reset`` queue what this end has to say, and
-``pull`` returns the next message to send. Bytes of a stream wait until the other end has
-granted credit; streams that have something to say take turns, so that none starves.
+One class serves both ends. ``receive`` parses a message of the WebSocket into events; ``open``,
+``answer``, ``send``, ``end`` and ``reset`` queue this end's frames, and ``pull`` returns the next
+message to send. Bytes of a stream wait until the other end has granted credit; streams with
+queued frames take turns, so that none starves.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from links.wire.frames import CREDIT, DATA, END, HEAD, OPEN, PART, PIECE, RESET,
 from links.wire.heads import AnswerHead, RequestHead, unpack_answer, unpack_request
 from links.wire.stream_state import AWAITS_HEAD, BODY, ENDED, NEXT
 
-WINDOW: Final = 1024 * 1024  # bytes a stream may have under way: 20 MB/s at 50 ms
-# Bytes that a reader takes before it grants them again, if that is less than half a window: the
-# sender of a long body over a slow line sees that it moves.
+WINDOW: Final = 1024 * 1024  # bytes a stream may have in flight: 20 MB/s at 50 ms
+# Bytes that a reader consumes before it grants them again, if less than half a window: so the
+# sender of a long body over a slow line sees progress.
 GRANT: Final = 128 * 1024
 MAX_WINDOW: Final = 16 * 1024 * 1024
-MAX_STREAMS: Final = 1024  # opened by the other end at once
-MAX_FAREWELL: Final = 125  # bytes of an END that are looked at
-MAX_CONTROL: Final = 4096  # answers of the connection's own that may wait
-OVERHEAD: Final = 64  # bytes that a frame which waits costs beside its payload, about
+MAX_STREAMS: Final = 1024  # open at the same time, opened by the other end
+MAX_END_PAYLOAD: Final = 125  # bytes of an END frame that are read
+MAX_CONTROL: Final = 4096  # queued frames of the connection itself
+OVERHEAD: Final = 64  # approximate bytes that a queued frame costs besides its payload
 _CONNECTION: Final = 0
 
 Side = Literal["server", "laptop"]
 
 
 class Hello(NamedTuple):
-    """The other end's greeting; ``info`` is what it says of itself."""
+    """The other end's greeting; ``info`` describes it."""
 
     info: dict[str, Any]
 
@@ -68,7 +68,7 @@ class Answered(NamedTuple):
 
 
 class Received(NamedTuple):
-    """Bytes of a body, or a WebSocket message; its piece if ``kind`` is PART."""
+    """Bytes of a body, or a WebSocket message; a piece of one if ``kind`` is PART."""
 
     stream: int
     data: bytes
@@ -97,10 +97,10 @@ class _Stream:
     websocket: bool
     credit: int  # bytes we may still send
     allowance: int  # bytes the other end may still send
-    consumed: int = 0  # bytes taken by our reader and not yet granted again
+    consumed: int = 0  # bytes consumed by our reader and not yet granted again
     waiting: deque[tuple[int, bytes | memoryview]] = field(default_factory=deque)
-    queued: int = 0  # what ``waiting`` costs: an empty message is not for nothing
-    in_turn: bool = False  # its id is in the round
+    queued: int = 0  # the cost of ``waiting``: an empty message is not free
+    in_turn: bool = False  # whether its id is in the round
     moved: int = 0  # see ``Tunnel.moved``
 
 
@@ -113,7 +113,7 @@ class Tunnel:
         self._next_id = 1 if side == "server" else 2
         self._parity = self._next_id % 2
         self._newest_of_peer = 0
-        self._peer_window = 0  # known from its greeting; until then nothing may be opened
+        self._peer_window = 0  # from its greeting; until then no stream may be opened
         self._streams: dict[int, _Stream] = {}
         self._opened_here = 0
         self._control: deque[frames.Frame] = deque()
@@ -121,7 +121,7 @@ class Tunnel:
         hello = {**info, "protocol": version.CURRENT, "window": window}
         self._control.append((frames.HELLO, _CONNECTION, frames.pack_json(hello)))
 
-    # What this end has to say
+    # Sending
 
     @property
     def is_ready(self) -> bool:
@@ -133,7 +133,7 @@ class Tunnel:
 
         Raises:
             TunnelNotReady: the other end has not greeted yet.
-            TooManyStreams: as many are open as the other end takes.
+            TooManyStreams: the other end accepts no more.
         """
         if not self.is_ready:
             raise TunnelNotReady
@@ -149,34 +149,34 @@ class Tunnel:
         return number
 
     def answer(self, number: int, head: AnswerHead) -> None:
-        """Queue the head of an answer. Does nothing on a stream that is void by now."""
-        self._say(number, HEAD, head.pack())
+        """Queue the head of an answer. Does nothing on a stream that was reset."""
+        self._send_frame(number, HEAD, head.pack())
 
     def send(self, number: int, data: bytes | memoryview, kind: int = DATA) -> None:
-        """Queue body bytes, or a whole WebSocket message; ``data`` may not change any more."""
+        """Queue body bytes, or a whole WebSocket message; ``data`` must not change afterwards."""
         if data or kind == TEXT or self._is_websocket(number):
-            self._say(number, kind, data)
+            self._send_frame(number, kind, data)
 
     def end(self, number: int, payload: bytes = b"") -> None:
-        """Queue the end of this direction. Does nothing on a stream that is void by now."""
-        self._say(number, END, payload)
+        """Queue the end of this direction. Does nothing on a stream that was reset."""
+        self._send_frame(number, END, payload)
 
     def reset(self, number: int, code: str) -> None:
-        """Void a stream: what it had queued is dropped, what still comes is ignored."""
+        """Reset a stream: its queued frames are dropped, and frames still arriving ignored."""
         if number in self._streams:
             self._forget(number)
             self._control.append((RESET, number, code.encode()))
 
     def stop(self, number: int) -> None:
-        """Void a stream after what it has queued went out: the answer is complete, and the
-        rest of the request is of no use."""
+        """Reset a stream after its queued frames were sent: the answer is complete, and the rest
+        of the request is not needed."""
         stream = self._streams.get(number)
         if stream is not None:
             self._queue(number, stream, RESET, b"done")
 
     def consumed(self, number: int, data: bytes) -> None:
-        """Tell that the reader has taken ``data``: its room is granted again, ``GRANT`` bytes or
-        half a window at a time."""
+        """Record that the reader has consumed ``data``, and grant its bytes again: ``GRANT`` bytes
+        or half a window at a time."""
         stream = self._streams.get(number)
         if stream is None or stream.receiving == ENDED:
             return
@@ -187,7 +187,7 @@ class Tunnel:
             stream.consumed = 0
 
     def status(self, info: dict[str, Any]) -> None:
-        """Queue what the machine can do now."""
+        """Queue the machine's present capabilities."""
         self._control.append((frames.STATUS, _CONNECTION, frames.pack_json(info)))
 
     def ping(self, payload: bytes) -> None:
@@ -195,14 +195,14 @@ class Tunnel:
         self._control.append((frames.PING, _CONNECTION, payload))
 
     def queued(self, number: int) -> int:
-        """Return what a stream's frames cost that wait here, for credit or for their turn: their
+        """Return the cost of a stream's frames that wait for credit or for their turn: their
         bytes, and ``OVERHEAD`` for each."""
         stream = self._streams.get(number)
         return stream.queued if stream else 0
 
     def moved(self, number: int) -> int:
-        """Return a number that grows whenever something of the stream leaves this end, or the
-        other end has taken more of it."""
+        """Return a number that grows whenever a frame of the stream leaves this end, or the other
+        end grants more credit."""
         stream = self._streams.get(number)
         return stream.moved if stream else 0
 
@@ -214,23 +214,25 @@ class Tunnel:
     def pull(self) -> bytes | None:
         """Return the next message for the wire; ``None`` when nothing may be sent now.
 
-        It carries about ``PIECE`` bytes at most: what the connection has to say, then one
-        turn of each stream that may speak.
+        It carries about ``PIECE`` bytes at most: frames of the connection, then one turn of
+        each stream that may send.
         """
         batch: list[frames.Frame] = []
-        room = PIECE  # more than one piece may follow when little room is left: twice this at most
-        while self._control and room > 0:
+        budget = PIECE  # a whole piece may follow when little is left: twice this at most
+        while self._control and budget > 0:
             batch.append(self._control.popleft())
-            room -= len(batch[-1][2]) + frames.HEADER
-        while self._round and room > 0:
+            budget -= len(batch[-1][2]) + frames.HEADER
+        while self._round and budget > 0:
             number = self._round.popleft()
-            room = self._take_turn(number, self._streams[number], batch, room)
+            budget = self._take_turn(number, self._streams[number], batch, budget)
         return frames.pack(batch) if batch else None
 
-    def _take_turn(self, number: int, stream: _Stream, batch: list[frames.Frame], room: int) -> int:
-        """Move what the stream may say now into ``batch``; return the room that is left."""
+    def _take_turn(
+        self, number: int, stream: _Stream, batch: list[frames.Frame], budget: int
+    ) -> int:
+        """Move the frames that the stream may send to ``batch``; return the remaining budget."""
         waiting = stream.waiting
-        while waiting and room > 0:
+        while waiting and budget > 0:
             kind, payload = waiting[0]
             size = len(payload)
             if kind in frames.CARRIES_CREDIT:
@@ -250,18 +252,18 @@ class Tunnel:
                 waiting.popleft()
             batch.append((kind, number, payload))
             stream.moved += size + frames.HEADER
-            room -= size + frames.HEADER
+            budget -= size + frames.HEADER
         stream.in_turn = False
         if batch and batch[-1][0] == RESET:
             self._forget(number)
-            return room
+            return budget
         if waiting:
             self._join_round(number, stream)
         else:
-            self._forget_if_over(number, stream)
-        return room
+            self._forget_if_ended(number, stream)
+        return budget
 
-    def _say(self, number: int, kind: int, payload: bytes | memoryview) -> None:
+    def _send_frame(self, number: int, kind: int, payload: bytes | memoryview) -> None:
         stream = self._streams.get(number)
         if stream is None:
             return
@@ -288,19 +290,19 @@ class Tunnel:
         stream = self._streams.get(number)
         return stream is not None and stream.websocket
 
-    # What the other end says
+    # Receiving
 
     def receive(self, message: bytes) -> list[Event]:
-        """Return what ``message`` means, in its order.
+        """Return the events in ``message``, in order.
 
         Raises:
-            TunnelError: the other end broke the protocol; the connection must be closed
-                with the error's ``close_code``, and nothing of the message may be used.
+            TunnelError: the other end violated the protocol; close the connection with the
+                error's ``close_code``, and use nothing of the message.
         """
         events: list[Event] = []
         for kind, number, payload in frames.unpack(message):
             if kind not in frames.KNOWN:
-                continue  # of a later version, which knows that we skip it
+                continue  # of a later version, which expects that we skip it
             if not self.is_ready and kind != frames.HELLO:
                 raise HelloExpected
             if number == _CONNECTION:
@@ -321,7 +323,7 @@ class Tunnel:
         elif kind == frames.STATUS:
             events.append(Status(frames.unpack_json(payload)))
         else:
-            raise OutOfTurn("A stream's frame came without a stream.")
+            raise OutOfTurn("A stream's frame has no stream id.")
 
     def _on_hello(self, payload: bytes) -> Hello:
         if self.is_ready:
@@ -344,8 +346,8 @@ class Tunnel:
         stream = self._streams.get(number)
         if stream is None:
             if not self._was_opened(number):
-                raise OutOfTurn("A frame came on a stream that nobody opened.")
-            return  # void by now; these were under way
+                raise OutOfTurn("A frame arrived on a stream that was never opened.")
+            return  # was reset meanwhile; the frame was in flight
         if kind == CREDIT:
             granted = frames.unpack_credit(payload)
             stream.credit += granted
@@ -361,9 +363,9 @@ class Tunnel:
 
     def _on_open(self, number: int, payload: bytes, events: list[Event]) -> None:
         if number % 2 == self._parity or number <= self._newest_of_peer:
-            raise OutOfTurn("A stream was opened under a number that is not free.")
+            raise OutOfTurn("A stream was opened under a number that is not available.")
         head = unpack_request(payload)
-        self._check_listens()  # a refusal of the stream is an answer, too
+        self._check_is_reading()  # refusing the stream is an answer too
         self._newest_of_peer = number
         if len(self._streams) - self._opened_here >= MAX_STREAMS:
             self._reply((RESET, number, b"too_many_streams"))
@@ -387,20 +389,20 @@ class Tunnel:
             if stream.websocket or kind == DATA:
                 events.append(Received(number, payload, kind))
                 return
-            raise OutOfTurn("A WebSocket frame came on a stream that is none.")
+            raise OutOfTurn("A WebSocket frame arrived on a plain stream.")
         if kind == HEAD:
             events.append(Answered(number, unpack_answer(payload)))
         else:
-            events.append(Ended(number, payload[:MAX_FAREWELL]))
-            self._forget_if_over(number, stream)
+            events.append(Ended(number, payload[:MAX_END_PAYLOAD]))
+            self._forget_if_ended(number, stream)
 
     def _reply(self, frame: frames.Frame) -> None:
-        self._check_listens()
+        self._check_is_reading()
         self._control.append(frame)
 
-    def _check_listens(self) -> None:
+    def _check_is_reading(self) -> None:
         if len(self._control) >= MAX_CONTROL:
-            raise OutOfTurn("The other end asks more than it listens.")
+            raise OutOfTurn("The other end sends requests without reading the answers.")
 
     # Both
 
@@ -409,7 +411,7 @@ class Tunnel:
             return number < self._next_id
         return number <= self._newest_of_peer
 
-    def _forget_if_over(self, number: int, stream: _Stream) -> None:
+    def _forget_if_ended(self, number: int, stream: _Stream) -> None:
         if stream.sending == ENDED and stream.receiving == ENDED and not stream.waiting:
             self._forget(number)
 

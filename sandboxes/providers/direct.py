@@ -14,7 +14,15 @@ import httpx
 from websockets.typing import Subprotocol
 
 from agents.repositories import check_from_here
-from links.sockets import MAX_MESSAGE, FarSocket, Refused, Straight, address_of, connected, join
+from links.sockets import (
+    MAX_MESSAGE,
+    FarSocket,
+    NoRedirectConnect,
+    Refused,
+    address_of,
+    connected,
+    join,
+)
 from links.transport import LAPTOP
 from mesh.http_client import LITTLE_UNSENT, bounded_client
 from mesh.lib.asgi import Receive, Scope, Send
@@ -185,7 +193,7 @@ class DirectProvider(SpeakingProvider):
         wanted = [Subprotocol(name) for name in scope.get("subprotocols", [])]
         proof = ("authorization", f"Bearer {self.token_of(place.handle)}")
         return await connected(
-            Straight(  # a redirect would lead us, with the token, wherever an agent likes
+            NoRedirectConnect(  # a redirect would send the token wherever an agent likes
                 address_of(address, target),
                 additional_headers=[*headers, proof, handshake(target, handle=place.handle)],
                 subprotocols=wanted or None,

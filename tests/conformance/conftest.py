@@ -20,7 +20,7 @@ import pytest
 from links import held_machines
 from links.internal.caller import Owners
 from links.internal.listener import Listener
-from links.proxy import open_far
+from links.proxy import open_through
 from links.sockets import FarSocket
 from links.transport import TunnelTransport
 from links.wire import signing
@@ -82,7 +82,7 @@ async def by_another_process(given):
     way = await by_tunnel(given)
     link_id, address = await given.connected(), await given.listener.start()
     way.client = Owners().client(link_id, address)
-    way.websocket = partial(open_far, address, link_id)
+    way.websocket = partial(open_through, address, link_id)
     return way
 
 

@@ -17,7 +17,7 @@ async def connection(laptop):
         raise AssertionError("nobody writes here")
 
     made = Connection(
-        send, heard=notes.append, status_changed=lambda *_: None, pulse=Pulse(every=3600)
+        send, on_received=notes.append, on_status_change=lambda *_: None, pulse=Pulse(every=3600)
     )
     notes.clear()
     made.take({"bytes": laptop.pull()})

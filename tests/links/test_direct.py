@@ -258,7 +258,7 @@ async def test_one_that_was_signed_out_is_called_no_more(caller, program):
     link = await sync_to_async(Link.objects.select_related("user").get)(pk=link_id)
 
     await sync_to_async(services.revoke)(link=link)
-    await caller.gateway.judge(held_machines.all_of_them())  # what the upkeep does all the time
+    await caller.gateway.judge(held_machines.list_connections())  # as the upkeep does
 
     await auntil(lambda: caller.downs == [(link_id, presence.SIGNED_OUT)])
 

@@ -298,7 +298,7 @@ async def test_a_connection_of_another_process_wins_too(laptop, ada, monkeypatch
     monkeypatch.setattr(gateway, "FLUSH_AFTER", 0)
     await Link.objects.aupdate(connection_id="elsewhere")
     ours = held_machines.find(next(iter(held_here())))
-    ours._heard(ours)
+    ours._on_received(ours)
 
     assert await laptop.closed() == (4001, "superseded")
 
@@ -324,7 +324,7 @@ async def test_deadlines_move_while_everything_else_is_stuck(laptop, ada, monkey
 
     async with stuck(*others):
         ours = held_machines.find(next(iter(held_here())))
-        ours._heard(ours)
+        ours._on_received(ours)
         await auntil(is_later)
 
 

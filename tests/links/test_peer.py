@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from links.peer import HIGH_WATER, JOINED, MESSAGES, PILE, Peer, StreamLost
+from links.peer import HIGH_WATER, JOINED, MAX_CHUNKS, MAX_MESSAGES, Peer, StreamLost
 from links.wire.frames import DATA
 from links.wire.heads import AnswerHead, RequestHead
 from links.wire.tunnel import OVERHEAD, WINDOW, Tunnel
@@ -99,7 +99,7 @@ async def test_a_body_of_single_bytes_does_not_pile_up(joined):
         await here.write(b"%d" % (n % 10))
         joined.carry()
 
-    assert len(there._chunks) <= 2 * PILE
+    assert len(there._chunks) <= 2 * MAX_CHUNKS
     size = 0
     while size < 20_000:
         size += len(await there.read())
@@ -123,7 +123,7 @@ async def write_bytes(stream, count, *, size):
 
 async def test_an_empty_chunk_is_not_the_end_of_a_body(joined):
     here, there = await joined.opened()
-    here._peer.tunnel._say(here.id, DATA, b"")
+    here._peer.tunnel._send_frame(here.id, DATA, b"")
     await here.write(b"more")
     joined.carry()
 
@@ -132,7 +132,7 @@ async def test_an_empty_chunk_is_not_the_end_of_a_body(joined):
 
 async def test_a_socket_whose_messages_pile_up_is_given_up(joined):
     here, there = await joined.opened(SOCKET)
-    for _ in range(MESSAGES):
+    for _ in range(MAX_MESSAGES):
         await here.write(b"x")
     joined.carry()
 

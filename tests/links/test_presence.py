@@ -96,13 +96,13 @@ def test_a_deadline_that_moves_at_the_last_moment_counts(link, monkeypatch):
     overdue(link)
     from links.services import ownership
 
-    real = ownership._let_go
+    real = ownership._mark_offline
 
     def heard_meanwhile(*args):
         services.keep_online(connection_ids={"c1"})
         return real(*args)
 
-    monkeypatch.setattr(ownership, "_let_go", heard_meanwhile)
+    monkeypatch.setattr(ownership, "_mark_offline", heard_meanwhile)
 
     assert services.expire() == 0
     assert presence(link) == ("online", "")
@@ -121,7 +121,7 @@ def test_a_machine_marked_offline_by_mistake_is_taken_back(link):
 def test_a_start_clears_what_the_former_process_held(link, settings):
     connect(link)
 
-    assert services.forget_former(before=timezone.now()) == 1
+    assert services.release_previous(before=timezone.now()) == 1
     assert presence(link) == ("offline", "server_restarted")
 
 
@@ -130,7 +130,7 @@ def test_a_start_leaves_the_sockets_of_others_alone(link, settings):
     connect(link)
     settings.MESH_NODE = "another"
 
-    assert services.forget_former(before=timezone.now()) == 0
+    assert services.release_previous(before=timezone.now()) == 0
     assert presence(link) == ("online", "")
 
 
@@ -138,7 +138,7 @@ def test_a_start_leaves_alone_who_was_quicker_than_it(link):
     began = timezone.now()
     connect(link)
 
-    assert services.forget_former(before=began) == 0
+    assert services.release_previous(before=began) == 0
 
 
 def test_the_next_silence_is_taken_for_what_the_last_one_was(link):

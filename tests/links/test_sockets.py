@@ -16,7 +16,7 @@ from links.daemon.control import ControlPlane
 from links.daemon.errors import UnknownHandle
 from links.internal.listener import Listener
 from links.local_websockets import dial_port
-from links.proxy import open_far
+from links.proxy import open_through
 from links.services import Claimed
 from links.sockets import MAX_MESSAGE, Refused, join, opened, refuse
 from links.upstream import Pool
@@ -321,7 +321,7 @@ async def test_a_server_that_can_not_say_a_status_closes(joined):
 
 
 async def test_a_program_that_says_goodbye_and_does_not_hang_up_is_left(monkeypatch):
-    monkeypatch.setattr(sockets, "FAREWELL", 0.05)
+    monkeypatch.setattr(sockets, "CLOSE_WITHIN", 0.05)
 
     async def never_hangs_up(reader, writer):
         protocol = ServerProtocol()
@@ -348,7 +348,10 @@ async def far(request, joined, tmp_path):
     """Return ``far(target, …)``: a WebSocket that takes the hop."""
     link_id = new_id()
     connection = Connection(
-        lambda message: None, heard=lambda _: None, status_changed=lambda *_: None, pulse=Pulse()
+        lambda message: None,
+        on_received=lambda _: None,
+        on_status_change=lambda *_: None,
+        pulse=Pulse(),
     )
     connection.claimed = Claimed(link_id, SECRET, "")
     connection.peer = joined.server.peer
@@ -357,7 +360,7 @@ async def far(request, joined, tmp_path):
     held_machines.put(link_id, connection)
 
     async def dial(target, *, link=link_id, wanted=()):
-        return await open_far(address, link, target, [("x-some", "1")], wanted)
+        return await open_through(address, link, target, [("x-some", "1")], wanted)
 
     yield dial
     held_machines.remove(link_id, connection)

@@ -78,7 +78,7 @@ def test_it_says_why_a_machine_is_offline_and_since_when(page, link):
     shown = page()
 
     assert "offline · asleep" in shown
-    assert "It fell silent" in shown
+    assert "It stopped answering" in shown
     assert "3\xa0hours ago" in shown
 
 

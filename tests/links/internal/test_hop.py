@@ -72,7 +72,7 @@ async def test_the_laptops_own_refusal_comes_through(far):
 
 async def test_a_tunnel_that_breaks_is_a_transport_error(far):
     async with far.stream("GET", "/_sandbox/echo-1/ticks") as answer:
-        held_machines.all_of_them()[0].close(1012, "cut")
+        held_machines.list_connections()[0].close(1012, "cut")
         with pytest.raises(httpx.TransportError):
             await answer.aread()
 

@@ -16,7 +16,7 @@ from links.wire.frames import CREDIT, DATA, END, HEAD, OPEN, PART, RESET, TEXT
 from links.wire.heads import RequestHead
 from links.wire.tunnel import (
     MAX_CONTROL,
-    MAX_FAREWELL,
+    MAX_END_PAYLOAD,
     MAX_STREAMS,
     OVERHEAD,
     Ended,
@@ -392,10 +392,10 @@ def test_a_stream_too_many_is_reset_by_the_receiver(greeted):
 
 def test_a_farewell_is_looked_at_up_to_its_limit(pair):
     stream = pair.opened()
-    pair.server.tunnel.end(stream, bytes(MAX_FAREWELL + 1))
+    pair.server.tunnel.end(stream, bytes(MAX_END_PAYLOAD + 1))
     pair.carry()
 
-    assert pair.laptop.events[-1] == Ended(stream, bytes(MAX_FAREWELL))
+    assert pair.laptop.events[-1] == Ended(stream, bytes(MAX_END_PAYLOAD))
 
 
 def test_who_asks_and_never_listens_is_cut_off(greeted):
