@@ -1,4 +1,4 @@
-"""Sandboxes and vmMap in Django's admin: looked at, stopped, forgotten; never typed."""
+"""Sandboxes and vmMap in Django's admin: read-only, with actions to stop and forget."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from sandboxes import selectors, services
 from sandboxes.core import vm_map
 from sandboxes.core.kinds import REMOTE_USER
 from sandboxes.models import SandboxRunnerState, VmMap
-from sandboxes.selectors import Recorded
+from sandboxes.selectors import SandboxRecord
 
 
-def stop(found: Recorded) -> None:
+def stop(found: SandboxRecord) -> None:
     """End the process or container; the record stays, and so do a machine's files."""
     async_to_sync(services.stop_sandbox)(
         agent=found.agent, user_id=found.user_id, branch=found.branch, entry=found.entry
     )
 
 
-def forget(found: Recorded) -> None:
-    """Remove the record; what runs goes on until it is stopped or idle."""
+def forget(found: SandboxRecord) -> None:
+    """Remove the record; a running sandbox continues until it is stopped or idle."""
     services.forget_sandbox(
         agent=found.agent, user_id=found.user_id, branch=found.branch, kind=found.entry.kind
     )
 
 
-class LookedAt(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the checker only
-    """Nothing can be added, typed or deleted; who may change may use the actions."""
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the checker only
+    """Objects can't be added, edited or deleted; the change permission allows the actions."""
 
     class Media:
         css = {"all": ["mesh/css/admin-sandboxes.css"]}
@@ -64,22 +64,26 @@ class LookedAt(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the c
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def try_to(
-        self, request: HttpRequest, act: Callable[[Recorded], None], found: Recorded, done: str
+    def perform(
+        self,
+        request: HttpRequest,
+        act: Callable[[SandboxRecord], None],
+        found: SandboxRecord,
+        done: str,
     ) -> bool:
-        """Do it, and tell what became of it."""
+        """Run the action on one sandbox, log it, and show an error; return whether it worked."""
         try:
             act(found)
         except AppError as exc:
-            said = f"Sandbox {found.entry.vm_id}: {exc} {exc.hint}"
-            self.message_user(request, said, messages.ERROR)
+            text = f"Sandbox {found.entry.vm_id}: {exc} {exc.hint}"
+            self.message_user(request, text, messages.ERROR)
             return False
         self.log_change(request, found.agent, f"{done}: {found.entry.vm_id}.")
         return True
 
 
-def look_up(rows: Sequence[Any]) -> list[Any]:
-    """Put the names of agents and machines onto the rows: two queries for a page of them."""
+def add_names(rows: Sequence[Any]) -> list[Any]:
+    """Add the names of agents and machines to the rows: two queries for a page of them."""
     names = selectors.machine_names(row.link_id for row in rows)
     for row, found in zip(rows, selectors.find_all_recorded(rows), strict=True):
         row.agent_name = str(found.agent) if found else ""
@@ -88,16 +92,16 @@ def look_up(rows: Sequence[Any]) -> list[Any]:
     return list(rows)
 
 
-class WithWhatTheyAreOf(ChangeList):
-    """The list, whose rows know what they are of."""
+class AnnotatedChangeList(ChangeList):
+    """A list whose rows have the names of their agents and machines."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.result_list = look_up(list(self.result_list))
+        self.result_list = add_names(list(self.result_list))
 
 
 @admin.register(SandboxRunnerState)
-class SandboxRunnerStateAdmin(LookedAt):
+class SandboxRunnerStateAdmin(ReadOnlyAdmin):
     """The rows, newest use first."""
 
     list_display = ("handle", "user", "agent", "branch", "where", "used")
@@ -121,11 +125,11 @@ class SandboxRunnerStateAdmin(LookedAt):
     actions = ("stop", "forget")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return WithWhatTheyAreOf
+        return AnnotatedChangeList
 
     def get_object(self, request: HttpRequest, *args: Any) -> SandboxRunnerState | None:
         row: SandboxRunnerState | None = super().get_object(request, *args)
-        return look_up([row])[0] if row else None
+        return add_names([row])[0] if row else None
 
     @admin.display(description="agent")
     def agent(self, row: Any) -> str:
@@ -138,7 +142,7 @@ class SandboxRunnerStateAdmin(LookedAt):
     @admin.display(description="state")
     def state_of(self, row: Any) -> str:
         if row.started_at is None:
-            return "starting, or did not start"
+            return "starting, or failed to start"
         return f"started {localtime(row.started_at):%Y-%m-%d %H:%M}"
 
     @admin.display(description="kind", ordering="sandbox_provider_kind")
@@ -157,7 +161,7 @@ class SandboxRunnerStateAdmin(LookedAt):
 
     @admin.display(description="provider's notes")
     def notes(self, row: SandboxRunnerState) -> str:
-        # What a provider notes is its own: a later one might need a secret there.
+        # Only the names: a later provider might store a secret there.
         return ", ".join(sorted(row.state)) or "–"
 
     @admin.display(description="last used", ordering="used_at")
@@ -170,7 +174,7 @@ class SandboxRunnerStateAdmin(LookedAt):
     def stop(self, request: HttpRequest, rows: QuerySet[SandboxRunnerState]) -> None:
         self._do(request, rows, stop, "Stopped")
 
-    @admin.action(description="Forget: the record goes, files stay", permissions=["change"])
+    @admin.action(description="Forget: remove the record, keep the files", permissions=["change"])
     def forget(self, request: HttpRequest, rows: QuerySet[SandboxRunnerState]) -> None:
         self._do(request, rows, forget, "Forgot")
 
@@ -178,38 +182,38 @@ class SandboxRunnerStateAdmin(LookedAt):
         self,
         request: HttpRequest,
         rows: QuerySet[SandboxRunnerState],
-        act: Callable[[Recorded], None],
+        act: Callable[[SandboxRecord], None],
         done: str,
     ) -> None:
         count = 0
         listed = list(rows)
         for row, found in zip(listed, selectors.find_all_recorded(listed), strict=True):
             if found is not None:
-                count += self.try_to(request, act, found, done)
+                count += self.perform(request, act, found, done)
             elif act is forget:
                 row.delete()
                 count += 1
             else:
-                why = "its agent was removed: nobody can be asked to stop it. Forget it instead."
+                why = "its agent was removed, so it can't be stopped from here. Forget it instead."
                 self.message_user(request, f"Sandbox {row.handle}: {why}", messages.ERROR)
         if count:
             sandboxes = "sandbox" if count == 1 else "sandboxes"
             self.message_user(request, f"{done} {count} {sandboxes}.", messages.SUCCESS)
 
 
-ACTS: dict[str, tuple[Callable[[Recorded], None], str, str]] = {
-    "stop": (stop, "Stopped", "Its process ends now; it starts again when it is used."),
+ACTS: dict[str, tuple[Callable[[SandboxRecord], None], str, str]] = {
+    "stop": (stop, "Stopped", "Its process ends now. It starts again when it is used."),
     "forget": (
         forget,
         "Forgot",
-        "The record goes. Files on a machine stay; the next start finds them again.",
+        "The record is removed. Files on a machine stay; the next start finds them again.",
     ),
 }
 
 
 @admin.register(VmMap)
-class VmMapAdmin(LookedAt):
-    """Each agent's map as a tree: who, which branch, which kind."""
+class VmMapAdmin(ReadOnlyAdmin):
+    """Each agent's map as a tree of people, branches and kinds."""
 
     list_display = ("title", "organization", "sandboxes", "people")
     list_select_related = ("organization",)
@@ -251,7 +255,7 @@ class VmMapAdmin(LookedAt):
         return [path("<uuid:pk>/act", act, name="sandboxes_vmmap_act"), *super().get_urls()]
 
     def act(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        """Ask whether one sandbox is to be stopped or forgotten; a POST does it."""
+        """Ask for confirmation to stop or forget one sandbox; a POST does it."""
         agent = get_object_or_404(VmMap, pk=pk)
         if not super().has_change_permission(request):
             return HttpResponse(status=403)
@@ -264,10 +268,10 @@ class VmMapAdmin(LookedAt):
         act, done, meaning = ACTS[do]
         found = selectors.find_cell(agent=agent, **cell)
         if found is None:
-            self.message_user(request, "That sandbox is not recorded any more.", messages.WARNING)
+            self.message_user(request, "That sandbox is no longer recorded.", messages.WARNING)
             return redirect(back)
         if request.method == "POST":
-            if self.try_to(request, act, found, done):
+            if self.perform(request, act, found, done):
                 self.message_user(request, f"{done} {found.entry.vm_id}.", messages.SUCCESS)
             return redirect(back)
         context = {
@@ -285,9 +289,9 @@ class VmMapAdmin(LookedAt):
 
 
 def _without_secrets(url: str) -> str:
-    """Return the address without user, password, query and fragment; empty if it is no page's.
+    """Return the address without user, password, query and fragment; empty unless it is HTTP.
 
-    Metadata is not ours alone to write: no javascript: behind a link either.
+    Other programs write metadata, too: a link must not be a javascript: address either.
     """
     try:
         parts = urlsplit(url)

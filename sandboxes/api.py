@@ -25,7 +25,7 @@ from mesh.selectors import NotFound, get_membership
 from sandboxes import services
 from sandboxes.core.kinds import KINDS
 from sandboxes.core.preview import port_of
-from sandboxes.services import Started
+from sandboxes.services import StartResult
 
 
 class AgentUnknown(NotFound):
@@ -40,7 +40,7 @@ class Input(serializers.Serializer[Any]):
 
 
 class BranchField(serializers.CharField):
-    """A branch that git would take, or the key of a conversation."""
+    """A valid branch name, or the key of a conversation."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=200, **options)
@@ -48,7 +48,7 @@ class BranchField(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         branch: str = super().to_internal_value(data)
         if not is_key(branch) and not is_branch(branch):
-            raise serializers.ValidationError("This is not the name of a branch.")
+            raise serializers.ValidationError("This is not a valid branch name.")
         return branch
 
 
@@ -155,7 +155,7 @@ def _preview_url(request: Request) -> str:
     return origin_pattern(mesh_url=settings.MESH_URL, port=port_of(host)) + "/"
 
 
-def _shown(started: Started) -> dict[str, Any]:
+def _shown(started: StartResult) -> dict[str, Any]:
     return {
         "previewUrl": started.entry.preview_url,
         "vmId": started.entry.vm_id,

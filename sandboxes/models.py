@@ -1,4 +1,4 @@
-"""What the server keeps of sandboxes beside vmMap, which is on the agents."""
+"""The server's rows about sandboxes, besides vmMap in the agents' metadata."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mesh.lib.ids import new_id
 
 
 class SandboxRunnerState(models.Model):
-    """One sandbox that was started, by whomever: a run, a tool, a preview.
+    """One sandbox that was started, by a run, a tool or a preview.
 
-    ``project_ref`` names organization, agent and branch (``core/handle.py``). ``link_id`` is the
-    machine it is on, a name and no key: what lies there outlives the machine's row. ``state`` is
-    what the provider needs to find it again; never a secret. ``started_at`` is empty while it
-    starts for the first time, and ``used_at`` is when it was last started or joined.
-    ``orphaned_at``: the last thread that worked in it was purged, so it is to be removed unless
-    it is used again; ``removal_tried_at`` is when that was last tried.
+    ``project_ref`` names organization, agent and branch (``core/handle.py``). ``link_id`` is its
+    machine, and no foreign key: the files there outlive the machine's row. ``state`` is what the
+    provider needs to find it again, never a secret. ``started_at`` is empty during the first start,
+    and ``used_at`` is the time of the last start or use.
+    ``orphaned_at``: its last thread was purged, so it will be removed unless it is used again;
+    ``removal_tried_at`` is the time of the last attempt.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -60,7 +60,7 @@ class SandboxRunnerState(models.Model):
 
 
 class VmMap(Agent):
-    """An agent seen as what is on its ``metadata["vmMap"]``; no table of its own."""
+    """A proxy of an agent for the admin of its ``metadata["vmMap"]``."""
 
     class Meta:
         proxy = True

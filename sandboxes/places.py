@@ -1,4 +1,4 @@
-"""Where a person's sandbox of an agent is, made in one place for whoever needs it."""
+"""Makes the ``Place`` of a person's sandbox of an agent, for all callers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from links.wire.names import is_key
 from sandboxes.core.handle import handle_for
 from sandboxes.core.kinds import REMOTE_USER
 from sandboxes.core.workload import workload_of
-from sandboxes.providers.base import Place, Whose
+from sandboxes.providers.base import Place, RecordKey
 
 
 def place_for(
@@ -18,8 +18,8 @@ def place_for(
 ) -> Place:
     """Return the place of one person's sandbox of ``agent``, for a branch and a kind.
 
-    Everybody who ensures, asks or removes a sandbox gets it from here: chat, tools, proxy
-    and preview share one sandbox because they share this function.
+    Chat, tools, proxy and preview share one sandbox because all of them get its place from this
+    function.
     """
     metadata = agent.metadata if isinstance(agent.metadata, dict) else {}
     return Place(
@@ -33,14 +33,14 @@ def place_for(
         branch=None if is_key(branch) else branch,
         application=workload_of(metadata).as_config(),
         title=agent.title,
-        whose=Whose(
+        record_key=RecordKey(
             user_id=int(user_id), org_id=agent.organization_id, agent_id=agent.pk, branch=branch
         ),
     )
 
 
 def _repo_of(metadata: dict[str, Any]) -> dict[str, str] | None:
-    """Return what to clone: the agent's source, whose URL is a text (chat-ui.md §1)."""
+    """Return the repository to clone: the agent's source, if it has a URL."""
     source = metadata.get("githubRepo")
     url = _text(source.get("url")) if isinstance(source, dict) else None
     return {"cloneUrl": url} if url else None

@@ -1,6 +1,6 @@
-"""``/api/<org>/vm/<vmId>/<branch>/*``: one's sandbox of an agent, through one door.
+"""``/api/<org>/vm/<vmId>/<branch>/*``: forwards requests to the viewer's sandbox of an agent.
 
-It is routed by the kind that is recorded in vmMap, never by another one. ``vmId`` is an agent.
+The kind that is recorded in vmMap decides the provider. ``vmId`` is an agent.
 """
 
 # mypy: disable-error-code="untyped-decorator"
@@ -41,14 +41,14 @@ from mesh.tokens import bearer, find_persons_sign_in
 from sandboxes import providers
 from sandboxes.api import AgentUnknown
 from sandboxes.core.preview import origin_of
-from sandboxes.core.vm_routes import FETCHED, Asked, is_step, parse_rest
+from sandboxes.core.vm_routes import FETCHED, VmRequest, is_step, parse_rest
 from sandboxes.preview.tickets import TICKET_LIVES, Grant, make_ticket
 from sandboxes.providers.base import LinkOffline, Place, SandboxDown, StreamCut
 from sandboxes.resolution import find_sandbox
 
-LONG: Final = 150.0  # seconds: a task of two minutes, and its answer
-READY_WITHIN: Final = 60.0  # seconds in which a sandbox that is starting may appear
-LOOK_EVERY: Final = 0.5
+LONG: Final = 150.0  # seconds: a task of two minutes, and its response
+READY_WITHIN: Final = 60.0  # seconds to wait for a sandbox that is starting
+POLL_EVERY: Final = 0.5
 KEEPALIVE: Final = 15.0
 SSE: Final = {
     **foreign_content.HEADERS,
@@ -62,40 +62,40 @@ SSE: Final = {
 class IncompleteAddress(AppError):
     code = "invalid_input"
     text = "vmId and branch are required"
-    hint = "Ask /api/<org>/vm/<agent>/<branch>/<route>."
+    hint = "Use /api/<org>/vm/<agent>/<branch>/<route>."
 
 
 class NoSuchRoute(AppError):
     code = "not_found"
-    text = "The sandbox's door has no such route."
-    hint = "See /api/schema/ for what it takes."
+    text = "The sandbox has no such route here."
+    hint = "See /api/schema/ for the available routes."
     status = 404
 
 
 class UnknownStep(AppError):
     code = "invalid_input"
     text = "step must be one of: clone, install, start"
-    hint = "Ask setup/clone, setup/install or setup/start."
+    hint = "Use setup/clone, setup/install or setup/start."
 
 
 class NoRunner(AppError):
     code = "no_sandbox_runner"
     text = "No sandbox runner configured"
-    hint = "Start deco_link on your machine, or have the operator turn a kind of sandbox on."
+    hint = "Start deco_link on your machine, or ask the operator to enable a kind of sandbox."
     status = 503
 
 
 class DaemonUnreachable(AppError):
     code = "daemon_unreachable"
     text = "Daemon unreachable"
-    hint = "It is started again when it is used; try again in a moment."
+    hint = "It starts again when it is used; try again in a moment."
     status = 502
 
 
 class HandleGone(AppError):
     code = "handle_gone"
     text = "Sandbox handle is gone. The sandbox needs to be re-provisioned."
-    hint = "Start it again: VM_START."
+    hint = "Start it again with VM_START."
     status = 410
 
 
@@ -105,7 +105,7 @@ class PathNotFetched(AppError):
     hint = "Everything else is on the preview's own origin."
 
 
-@extend_schema(exclude=True)  # bodies and answers are the sandbox's own
+@extend_schema(exclude=True)  # bodies and responses are the sandbox's own
 class VmApi(Tool):
     """Every route but the events; the events are ``follow_events``."""
 
@@ -136,8 +136,8 @@ class VmApi(Tool):
             return async_to_sync(_fetch)(place, request.query_params.get("path", ""))
         body = request.data if request.method != "GET" else None
         method = request.method or "GET"
-        # The name of a script is any text: in an address it is one segment.
-        answer = ask(place, method, quote(asked.route), body, goes=rule.goes)
+        # A script's name may be any text; quoted, it is one segment of the address.
+        answer = ask(place, method, quote(asked.route), body, gone_on_404=rule.gone_on_404)
         rights = _rights(_credential(request), agent)
         try:
             return async_to_sync(while_held)(answer, *rights)  # a task may take minutes
@@ -150,7 +150,7 @@ async def follow_events(
 ) -> HttpResponseBase:
     """``GET …/events`` and ``/vm-events?virtualMcpId=&branch=``: a sandbox's events as they come.
 
-    A machine that is away is one event, not a status: EventSource shows no status.
+    An unreachable machine is reported as an event, because EventSource hides the status.
     """
     vm_id = vm_id or request.GET.get("virtualMcpId", "")
     branch = branch or request.GET.get("branch", "")
@@ -169,7 +169,7 @@ async def follow_events(
 
 
 async def events_of(place: Place) -> AsyncGenerator[bytes, None]:
-    """Yield the sandbox's events byte for byte, ours before and behind them."""
+    """Yield the sandbox's events byte for byte, with ours before and after them."""
     waited = 0.0
     while True:
         try:
@@ -197,9 +197,9 @@ async def events_of(place: Place) -> AsyncGenerator[bytes, None]:
             return
         if waited == 0:
             yield _event("phase", {"kind": "claiming"})
-        # It may be on its way: a send, or VM_START, is starting it.
-        await asyncio.sleep(LOOK_EVERY)
-        waited += LOOK_EVERY
+        # It may be starting: a message, or VM_START, starts it.
+        await asyncio.sleep(POLL_EVERY)
+        waited += POLL_EVERY
 
 
 async def _kept_alive(reply: httpx.Response) -> AsyncGenerator[bytes, None]:
@@ -217,16 +217,16 @@ async def _kept_alive(reply: httpx.Response) -> AsyncGenerator[bytes, None]:
             yield piece
             upcoming = asyncio.ensure_future(anext(pieces, None))
     except httpx.TransportError:
-        return  # EventSource comes back by itself
+        return  # EventSource reconnects automatically
     finally:
         upcoming.cancel()
 
 
 def place_of(*, viewer: User, agent: Agent, branch: str, needs: bool = True) -> Place:
-    """Return where the viewer's sandbox of a branch is: as recorded, else by default.
+    """Return the place of the viewer's sandbox of a branch: as recorded, else the default.
 
     Raises:
-        NoRunner: nobody could run it; without ``needs`` an unconnected machine is a place, too.
+        NoRunner: nothing can run it; with ``needs`` false, an unconnected machine is accepted.
     """
     found = find_sandbox(viewer=viewer, agent=agent, branch=branch)
     if found.place.kind not in providers.offered_kinds() or (needs and found.is_away):
@@ -235,14 +235,14 @@ def place_of(*, viewer: User, agent: Agent, branch: str, needs: bool = True) -> 
 
 
 async def ask(
-    place: Place, method: str, route: str, body: Any, *, goes: bool = True
+    place: Place, method: str, route: str, body: Any, *, gone_on_404: bool = True
 ) -> HttpResponse:
-    """Return what a sandbox answers: its status, and its body as data (``mesh.foreign_content``).
+    """Return a sandbox's response: its status, and its body as data (``mesh.foreign_content``).
 
     Raises:
         NoRunner: its machine is not connected.
-        DaemonUnreachable: it does not run, or the way there broke.
-        HandleGone: nobody knows it; only where that ``goes`` for its 404.
+        DaemonUnreachable: it is not running, or the connection broke.
+        HandleGone: it answered 404 and ``gone_on_404`` is true.
     """
     provider = providers.provider_for(place.kind)
     try:
@@ -253,13 +253,13 @@ async def ask(
         raise DaemonUnreachable(f"Daemon unreachable: {exc}") from exc
     if reply.status_code == 502 and REFUSAL in reply.headers:
         raise DaemonUnreachable("Daemon unreachable: it is not running")
-    if reply.status_code == 404 and goes:
+    if reply.status_code == 404 and gone_on_404:
         raise HandleGone
     return _as_data(reply)
 
 
 async def _fetch(place: Place, path: str) -> HttpResponse:
-    """Return one of the two files of an app that a page may read; as data, whatever they are."""
+    """Return one of the two files of an app that a page may read, as data of any type."""
     if path not in FETCHED:
         raise PathNotFetched
     try:
@@ -271,7 +271,7 @@ async def _fetch(place: Place, path: str) -> HttpResponse:
 
 
 def _as_data(reply: httpx.Response) -> HttpResponse:
-    """Return status and body of what a sandbox answered, and no header that it chose."""
+    """Return the status and body of a sandbox's response, without any of its headers."""
     return HttpResponse(
         reply.content,
         status=reply.status_code,
@@ -298,18 +298,18 @@ def _ticket(
 def preview_offer(grant: Grant, *, host: str) -> dict[str, Any]:
     """Return the origin of a preview and the address that opens it, once.
 
-    ``host`` is the Host of the request, whose port is the preview's where Mesh is local.
+    ``host`` is the Host of the request; the preview of a local Mesh has its port.
     """
     origin = origin_of(grant.handle, mesh_url=settings.MESH_URL, host=host)
     return {
         "origin": origin.own,
-        # Behind "#", a ticket is in nobody's log.
+        # After "#", a ticket appears in no log.
         "url": f"{origin.entry}/{grant.handle}#ticket={make_ticket(grant)}",
         "expiresIn": TICKET_LIVES,
     }
 
 
-def _find(viewer: User, org: str, vm_id: str, rest: str) -> tuple[Agent, Asked]:
+def _find(viewer: User, org: str, vm_id: str, rest: str) -> tuple[Agent, VmRequest]:
     asked = parse_rest(rest)
     if asked is None:
         raise IncompleteAddress
@@ -325,7 +325,7 @@ def _agent(viewer: User, org: str, vm_id: str) -> Agent:
 
 
 def sealed_sign_in(request: Request) -> str:
-    """Return what the viewer signed in with, for a ``Grant`` that ends with it."""
+    """Return the viewer's sealed sign-in, for a ``Grant`` that ends with it."""
     return _credential(request).sealed()
 
 
@@ -334,7 +334,7 @@ def _credential(request: Request) -> Credential:
 
 
 def _rights(credential: Credential, agent: Agent) -> tuple[Right, Right]:
-    """Return what a connection to a sandbox of ``agent`` stands on."""
+    """Return the rights that a connection to a sandbox of ``agent`` needs."""
     member = (credential.user_id, agent.organization_id)
     return Right(find_good, credential), Right(find_members, member)
 

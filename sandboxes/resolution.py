@@ -1,5 +1,5 @@
-"""Which sandbox a person has, or would get, of an agent and a branch: asked by tools, proxy,
-events and previews alike, so that all of them see the one that the chat works in."""
+"""Finds the sandbox that a person has, or would get, of an agent and a branch: for tools, proxy,
+events and previews, so that all of them see the one that the thread works in."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from sandboxes.selectors import recorded_cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A sandbox that is recorded, or that would be started. ``link``: the machine it is on."""
+class ResolvedSandbox:
+    """A sandbox that is recorded, or that would be started. ``link`` is its machine."""
 
     place: Place
     entry: VmEntry | None
@@ -28,15 +28,15 @@ class Found:
 
     @property
     def is_away(self) -> bool:
-        """Say whether it is on a machine that can't be reached now."""
+        """Whether it is on a machine that can't be reached now."""
         return self.place.kind == REMOTE_USER and not (self.link and self.link.is_online)
 
 
-def find_sandbox(*, viewer: User, agent: Agent, branch: str, kind: str = "") -> Found:
-    """Return the viewer's sandbox of ``agent`` and ``branch``: of ``kind``, else as recorded,
-    else by default; whether it can be had is for the caller to say.
+def find_sandbox(*, viewer: User, agent: Agent, branch: str, kind: str = "") -> ResolvedSandbox:
+    """Return the viewer's sandbox of ``agent`` and ``branch``: of ``kind``, else the recorded kind,
+    else the default; the caller checks whether it is available.
 
-    What is on a machine stays there: another one has none of its files.
+    A sandbox stays on its machine, because no other one has its files.
     """
     cell = recorded_cell(agent=agent, user_id=viewer.pk, branch=branch)
     online = None if kind or cell else links.find_online_link(viewer=viewer)
@@ -58,12 +58,12 @@ def find_sandbox(*, viewer: User, agent: Agent, branch: str, kind: str = "") -> 
         kind=chosen,
         link_id=link.id if link else None,
     )
-    return Found(place=place, entry=entry, link=link)
+    return ResolvedSandbox(place=place, entry=entry, link=link)
 
 
 def place_of_entry(*, agent: Agent, user_id: int, branch: str, entry: VmEntry) -> Place:
-    """Return the place of a sandbox by its record: its kind and machine, whatever is preferred
-    by now."""
+    """Return the place of a recorded sandbox: its own kind and machine, even if others are now
+    preferred."""
     return place_for(
         agent=agent,
         user_id=user_id,

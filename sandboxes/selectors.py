@@ -1,4 +1,4 @@
-"""Reading what is recorded of sandboxes."""
+"""Reads the records of sandboxes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from sandboxes.core.handle import parse_project_ref, project_ref
 from sandboxes.core.kinds import KINDS, REMOTE_USER
 from sandboxes.core.vm_map import VmEntry
 from sandboxes.models import SandboxRunnerState
-from sandboxes.providers.base import Whose
+from sandboxes.providers.base import RecordKey
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """One sandbox, and whose it is."""
+class SandboxRecord:
+    """One recorded sandbox, and its owner."""
 
     agent: Agent
     user_id: int
@@ -30,7 +30,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class UserTree:
-    """What a person has of an agent: branch → entries. ``name``: who that is, if known."""
+    """A person's sandboxes of an agent: branch → entries. ``name`` is the person's, if known."""
 
     key: str
     name: str
@@ -38,10 +38,9 @@ class UserTree:
 
 
 def recorded_cell(*, agent: Agent, user_id: int, branch: str) -> dict[str, VmEntry]:
-    """Return what is recorded of a person's branch: kind → sandbox. A record does not say that
-    it lives.
+    """Return the recorded sandboxes of a person's branch: kind → sandbox, running or not.
 
-    No query but for the key of a conversation, whose sandboxes are rows only.
+    Makes no query, except for a conversation's key, whose sandboxes are only rows.
     """
     cell = vm_map.find_cell(agent.metadata, user=str(user_id), branch=branch) or {}
     if not is_key(branch):
@@ -55,7 +54,7 @@ def recorded_cell(*, agent: Agent, user_id: int, branch: str) -> dict[str, VmEnt
 
 
 def entry_of_row(row: SandboxRunnerState) -> VmEntry:
-    """Return a row as an entry of vmMap would say it."""
+    """Return a row in the form of an entry of vmMap."""
     return VmEntry(
         vm_id=row.handle,
         kind=row.sandbox_provider_kind,
@@ -64,28 +63,28 @@ def entry_of_row(row: SandboxRunnerState) -> VmEntry:
     )
 
 
-def recorded_link_id(whose: Whose) -> UUID | None:
-    """Return the machine that has the files of a person's branch, if one is known."""
-    ref = project_ref(org_id=whose.org_id, agent_id=whose.agent_id, branch=whose.branch)
+def recorded_link_id(key: RecordKey) -> UUID | None:
+    """Return the machine that has the files of a person's branch, if one is recorded."""
+    ref = project_ref(org_id=key.org_id, agent_id=key.agent_id, branch=key.branch)
     rows = SandboxRunnerState.objects.filter(
-        user_id=whose.user_id, project_ref=ref, sandbox_provider_kind=REMOTE_USER
+        user_id=key.user_id, project_ref=ref, sandbox_provider_kind=REMOTE_USER
     )
     return rows.filter(started_at__isnull=False).values_list("link_id", flat=True).first()
 
 
-def find_recorded(row: SandboxRunnerState) -> Recorded | None:
-    """Return what a row is of; ``None`` when its agent is gone."""
+def find_recorded(row: SandboxRunnerState) -> SandboxRecord | None:
+    """Return the record of a row; ``None`` if its agent no longer exists."""
     return next(iter(find_all_recorded([row])))
 
 
-def find_all_recorded(rows: Sequence[SandboxRunnerState]) -> list[Recorded | None]:
-    """Return what each row is of, in their order. One query for all."""
-    wanted = {_agent_id(row) for row in rows} - {None}
-    agents = Agent.objects.in_bulk([one for one in wanted if one is not None])
+def find_all_recorded(rows: Sequence[SandboxRunnerState]) -> list[SandboxRecord | None]:
+    """Return the record of each row, in their order. One query for all."""
+    ids = {_agent_id(row) for row in rows} - {None}
+    agents = Agent.objects.in_bulk([one for one in ids if one is not None])
     return [_recorded(row, agents) for row in rows]
 
 
-def _recorded(row: SandboxRunnerState, agents: Mapping[UUID, Agent]) -> Recorded | None:
+def _recorded(row: SandboxRunnerState, agents: Mapping[UUID, Agent]) -> SandboxRecord | None:
     agent_id, parts = _agent_id(row), parse_project_ref(row.project_ref)
     agent = agents.get(agent_id) if agent_id else None
     if agent is None or parts is None:
@@ -93,7 +92,7 @@ def _recorded(row: SandboxRunnerState, agents: Mapping[UUID, Agent]) -> Recorded
     entry = vm_map.find_entry(
         agent.metadata, user=str(row.user_id), branch=parts[2], kind=row.sandbox_provider_kind
     )
-    return Recorded(agent, row.user_id, parts[2], entry or entry_of_row(row))
+    return SandboxRecord(agent, row.user_id, parts[2], entry or entry_of_row(row))
 
 
 def _agent_id(row: SandboxRunnerState) -> UUID | None:
@@ -105,21 +104,21 @@ def _agent_id(row: SandboxRunnerState) -> UUID | None:
 
 
 def machine_names(ids: Iterable[UUID | None]) -> dict[UUID, str]:
-    """Return what the machines are called, of those that are still known. One query."""
+    """Return the names of the machines that still exist. One query."""
     rows = Link.objects.filter(pk__in={one for one in ids if one is not None})
     return {row.pk: str(row) for row in rows}
 
 
-def find_cell(*, agent: Agent, user: str, branch: str, kind: str) -> Recorded | None:
-    """Return one sandbox by its place in vmMap."""
+def find_cell(*, agent: Agent, user: str, branch: str, kind: str) -> SandboxRecord | None:
+    """Return the sandbox in a cell of vmMap."""
     entry = vm_map.find_entry(agent.metadata, user=user, branch=branch, kind=kind)
     if entry is None or not (user.isascii() and user.isdecimal()):
         return None
-    return Recorded(agent, int(user), branch, entry)
+    return SandboxRecord(agent, int(user), branch, entry)
 
 
 def tree_of(agent: Agent) -> list[UserTree]:
-    """Return an agent's vmMap with people's names, for who looks after it. One query."""
+    """Return an agent's vmMap with people's names, for the admin. One query."""
     read = vm_map.normalize_vm_map(agent.metadata)
     names = _names(read)
     return [

@@ -11,34 +11,34 @@ from links.wire.headers import PROOFS
 Pairs = list[tuple[str, str]]
 
 COOKIE: Final = "mesh_preview"
-HOST_COOKIE: Final = f"__Host-{COOKIE}"  # only the host itself can set it, and over TLS
-# No app gets ours, and none sets one that looks like ours.
+HOST_COOKIE: Final = f"__Host-{COOKIE}"  # only the host itself can set it, and only over TLS
+# Apps never get Mesh's cookies, and can't set one of a similar name.
 _OURS: Final = re.compile(r"(?:__(?:Host|Secure)-)?mesh_[a-z]+", re.IGNORECASE)
-# Of one hop, or made anew on the way.
+# Hop-by-hop headers, or headers that each hop sets itself.
 _OF_HOP: Final = {
     *("connection", "content-length", "host", "keep-alive", "te", "trailer", "upgrade"),
     *("transfer-encoding", "proxy-authorization", "proxy-connection", "accept-encoding"),
     *("sec-websocket-accept", "sec-websocket-extensions", "sec-websocket-key"),
     *("sec-websocket-protocol", "sec-websocket-version"),
 }
-# A browser does not send these; who asks for a preview has no use for them there.
+# Browsers do not send these, and other clients don't need them for a preview.
 _OF_MESH: Final = {"authorization", *PROOFS}
 _NOT_OUT: Final = {
     *("connection", "keep-alive", "transfer-encoding", "upgrade", "server", "alt-svc"),
     *("x-frame-options", "content-security-policy", "content-security-policy-report-only"),
     *("strict-transport-security", "clear-site-data", "service-worker-allowed"),
     "cross-origin-resource-policy",
-    # Orders to a proxy: to send a file of its own, or to ask another address, in the place of this.
+    # Instructions to a proxy to send a file of its own, or to fetch another address, instead.
     *("x-sendfile", "x-lighttpd-send-file", "x-litespeed-location", "x-reproxy-url"),
 }
-# Nobody but the app's own pages reads its answers, and they need no leave for it. What begins
-# with the second are orders to nginx; that it should not collect a stream is a harmless one.
+# Only the app's own pages read its responses, and they need no CORS. The second prefix is for
+# instructions to nginx; the one not to buffer a stream is harmless.
 _NOT_OUT_PREFIXES: Final = ("access-control-", "x-accel-")
 _HARMLESS: Final = "x-accel-buffering"
 
 
 def inbound(headers: Iterable[tuple[bytes, bytes]], *, host: str, scheme: str) -> Pairs:
-    """Return what the app is told: the browser's headers without those of Mesh."""
+    """Return the headers that the app gets: the browser's without Mesh's own."""
     kept: Pairs = []
     for raw_name, raw_value in headers:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
@@ -53,10 +53,10 @@ def inbound(headers: Iterable[tuple[bytes, bytes]], *, host: str, scheme: str) -
 
 
 def outbound(headers: Iterable[tuple[str, str]], *, frame_ancestors: str) -> Pairs:
-    """Return what the browser is told: the app's headers, that only Mesh frames it, and that no
-    page of another origin loads or reads any of it.
+    """Return the headers that the browser gets: the app's, and the rules that only Mesh may frame
+    it and no page of another origin may load or read it.
 
-    Cookies stay with the preview's own host, whatever domain the app names.
+    Cookies are limited to the preview's own host, even if the app names another domain.
     """
     kept: Pairs = []
     for name, value in headers:

@@ -17,11 +17,11 @@ Hint = Literal["remote-user", "default"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KindFacts:
-    """What the choice of a kind looks at, in the order of precedence.
+    """The inputs of the choice of a kind, in the order of precedence.
 
-    ``explicit``: what the caller or the thread's pin names. ``hint``: what the run says of
-    itself. ``recorded``: the first kind that vmMap has for the person and the branch.
-    ``default``: the server's setting. "" stands for none of them.
+    ``explicit``: the kind that the caller or the thread's pin names. ``hint``: the run's own.
+    ``recorded``: the first kind that vmMap has for the person and the branch. ``default``: the
+    server's setting. An empty string means that there is none.
     """
 
     explicit: str = ""
@@ -32,14 +32,14 @@ class KindFacts:
 
 
 class NoLink(LinkOffline):
-    """The sandbox is on the person's machine, and none of theirs is connected."""
+    """The sandbox is on the person's machine, but none of theirs is connected."""
 
     text = "No link daemon registered for you: none of your machines is connected."
     hint = "Start it on your machine with: deco link"
 
 
 def choose_kind(facts: KindFacts) -> str:
-    """Return the kind that ``facts`` ask for; whether it can be had is not looked at."""
+    """Return the kind that ``facts`` select, even if it is unavailable."""
     if facts.explicit:
         return facts.explicit
     if facts.hint == REMOTE_USER and facts.is_link_online:

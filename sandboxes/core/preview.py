@@ -1,4 +1,4 @@
-"""Whose preview a request is for, by its Host (``mesh.lib.origins``)."""
+"""The preview that a request is for, by its Host (``mesh.lib.origins``)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from links.wire.names import is_handle
 from mesh.lib.origins import ENTRY, PREVIEW, entry_pattern, is_local, origin_pattern
 from sandboxes.core.headers import COOKIE, HOST_COOKIE
 
-# "empty" is what the preview's own service worker makes of a navigation that it lets through.
-# No page can send that: fetch takes no such mode.
+# "empty" is the value for a navigation that the preview's own service worker passes on. No page can
+# send it, because fetch refuses the mode "navigate".
 _SHOWN: Final = ("document", "iframe", "frame", "empty")
 _HOST: Final = re.compile(r"(?P<name>[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
 
 
 def handle_of_host(host: str, *, mesh_url: str) -> str | None:
-    """Return the handle whose preview ``host`` names.
+    """Return the handle of the preview at ``host``.
 
-    "" for a host below the previews' that is no sandbox's; ``None``: it is not a preview's.
+    "" for a host under the previews' domain that is no sandbox's; ``None`` for any other host.
     """
     found = _HOST.fullmatch(host.lower().rstrip("."))
     if found is None:
@@ -36,7 +36,7 @@ def handle_of_host(host: str, *, mesh_url: str) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where one preview is, and where the page is by which it is entered."""
+    """The origin of one preview, and the origin of its entry page."""
 
     own: str
     entry: str
@@ -49,29 +49,29 @@ class Origin:
     def cookie_name(self) -> str:
         return HOST_COOKIE if self.is_https else COOKIE
 
-    def lets_ask(self, method: str, told: Mapping[str, str]) -> bool:
-        """Say whether a request with the headers ``told`` is let in.
+    def lets_ask(self, method: str, headers: Mapping[str, str]) -> bool:
+        """Return whether a request with these headers is allowed.
 
-        The preview's own pages may do what they like, and so may who is no page. All previews
-        are of one site, so that a browser sends the cookie for a page of another one as well:
-        that page may only lead here, as a link does.
+        The preview's own pages may send any request, and so may clients that are not pages. All
+        previews are on one site, so a browser also sends the cookie for a page of another preview:
+        such a page may only navigate here, as a link does.
         """
-        if site := told.get("sec-fetch-site", ""):
-            leads = told.get("sec-fetch-mode") == "navigate" and method == "GET"
+        if site := headers.get("sec-fetch-site", ""):
+            navigates = headers.get("sec-fetch-mode") == "navigate" and method == "GET"
             return site in ("same-origin", "none") or (
-                leads and told.get("sec-fetch-dest") in _SHOWN
+                navigates and headers.get("sec-fetch-dest") in _SHOWN
             )
-        return self.is_own(told.get("origin", ""))
+        return self.is_own(headers.get("origin", ""))
 
     def is_own(self, origin: str) -> bool:
-        """Say whether a header Origin is the preview's, or there was none."""
+        """Return whether an Origin header is the preview's or empty."""
         return not origin or origin == self.own
 
     def set_cookie(self, value: str, *, lives: int) -> str:
         """Return the header that sets the preview's cookie.
 
-        Under a public name Mesh's page and the preview are of one site. ``*.localhost`` is
-        another site than ``localhost``: there the frame gets a cookie only so.
+        Under a public name, Mesh's page and the preview are on the same site. ``*.localhost`` is
+        another site than ``localhost``, where a frame only gets a partitioned cookie.
         """
         if urlsplit(self.own).netloc.partition(":")[0].endswith(".localhost"):
             kind = "SameSite=None; Secure; Partitioned"
@@ -89,7 +89,7 @@ def origin_of(handle: str, *, mesh_url: str, host: str) -> Origin:
 
 
 def is_entry(host: str, *, handle: str, mesh_url: str) -> bool:
-    """Say whether ``host`` is where the preview of ``handle`` is entered."""
+    """Return whether ``host`` is the entry of the preview of ``handle``."""
     found = _HOST.fullmatch(host.lower().rstrip("."))
     if found is None or not is_handle(handle):
         return False

@@ -1,4 +1,4 @@
-"""Where a run goes, decided from its kind, its harness and what is known of the machine."""
+"""Decides where a run goes, from its kind, its harness and its machine's capabilities."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from links.wire.messages import needed_for
 
 REMOTE_USER = "remote-user"
 
-# Their loop runs in the server; only their tools go to the machine.
+# Their loop runs in the server; only their tools run on the machine.
 LOOPS_IN_SERVER = {"decopilot"}
 
 
 @dataclass(frozen=True, slots=True)
 class LinkFacts:
-    """What the decision needs to know of a machine that is online."""
+    """A machine that is online, as the decision needs it."""
 
     capabilities: Sequence[str]
     machine: str = ""
@@ -34,18 +34,17 @@ class Target:
 
 class CapabilityMissing(LinkUnavailable):
     code = "capability_missing"
-    text = "Your machine does not have what this agent needs."
+    text = "Your machine lacks a program that this agent needs."
     hint = "Install it there and sign in, or choose another agent."
 
 
 def resolve_target(*, kind: str, harness_id: str, link: LinkFacts | None) -> Target:
     """Return where a run of ``harness_id`` in a sandbox of ``kind`` goes.
 
-    ``link`` is ``None`` when the machine is offline or there is none; it is looked at only
-    for ``remote-user``.
+    ``link`` is ``None`` if the machine is offline or there is none; only ``remote-user`` needs it.
 
     Raises:
-        LinkUnavailable: no machine, or one without the capability (``activeCapabilities``).
+        LinkUnavailable: no machine, or it lacks the capability (``activeCapabilities``).
     """
     if kind != REMOTE_USER:
         return Target("local", "default")

@@ -1,4 +1,4 @@
-"""Reads server-sent events out of bytes that arrive in pieces of any size."""
+"""Parses server-sent events from bytes that arrive in pieces of any size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ EVENT_LIMIT = 64 * 1024 * 1024
 
 
 class EventTooLong(Exception):
-    """An event exceeds the limit; the stream can't be read on."""
+    """An event exceeds the limit; the rest of the stream can't be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,10 @@ class Event:
 
 
 class SseReader:
-    """Cuts a stream at its blank lines. Comments and fields unknown to us are left out.
+    """Splits a stream at its blank lines. Comments and unknown fields are ignored.
 
-    Text is decoded a whole event at a time, so a character cut in two by the network is
-    whole again; a byte that is no UTF-8 becomes U+FFFD, and the stream goes on.
+    Text is decoded one whole event at a time, so that a character split by the network is intact;
+    a byte that is not UTF-8 becomes U+FFFD, and the stream continues.
     """
 
     def __init__(self, limit: int = EVENT_LIMIT) -> None:
@@ -35,7 +35,7 @@ class SseReader:
         """Return the events that ``piece`` completes.
 
         Raises:
-            EventTooLong: the event that is being read exceeds the limit.
+            EventTooLong: the current event exceeds the limit.
         """
         self._buffer += piece
         start = 0
@@ -52,7 +52,7 @@ class SseReader:
         return events
 
     def close(self) -> list[Event]:
-        """Return what is left as a last event, if it is one: the blank line may be missing."""
+        """Return the rest as a last event, if it is one: its blank line may be missing."""
         events = _event(self._buffer)
         self._buffer.clear()
         self._searched = 0
@@ -61,7 +61,7 @@ class SseReader:
 
 def _event(block: bytes | bytearray) -> list[Event]:
     event_id, data = "", []
-    # Not splitlines(): it would also cut at characters such as U+2028.
+    # Not splitlines(), which also splits at characters such as U+2028.
     for line in block.decode("utf-8", errors="replace").split("\n"):
         if line.startswith("data: "):
             data.append(line[6:])

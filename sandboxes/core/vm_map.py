@@ -1,8 +1,8 @@
-"""vmMap: which sandbox a person has of an agent, by branch and kind.
+"""vmMap: the sandboxes that people have of an agent, by branch and kind.
 
-Kept on the agent's ``metadata["vmMap"]`` as user → branch → kind → entry. Reading forgives
-whatever was ever written there; writing changes one cell and keeps all else. A record says
-that a sandbox was made, never that it lives.
+Stored in the agent's ``metadata["vmMap"]`` as user → branch → kind → entry. Reading accepts every
+form that was ever written; writing changes one cell and keeps the rest. An entry means that a
+sandbox was made, not that it is running.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ MAP: Final = reference.MAP
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedWith:
-    """What the sandbox's dev server was told; ``None``: it finds out by itself."""
+    """The configured options of the sandbox's dev server; ``None``: the sandbox detects it."""
 
     package_manager: str | None = None
     port: str | None = None
     path: str | None = None
 
     def as_json(self) -> Object:
-        """Return the form on ``metadata``."""
+        """Return its form in ``metadata``."""
         return {"packageManager": self.package_manager, "port": self.port, "path": self.path}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VmEntry:
-    """One sandbox. ``created_at`` in ms since 1970, 0: unknown; ``link_id``: whose machine."""
+    """One sandbox. ``created_at`` in ms since 1970, 0: unknown; ``link_id`` is its machine."""
 
     vm_id: str
     kind: str
@@ -46,14 +46,14 @@ class VmEntry:
 
     @property
     def machine(self) -> UUID | None:
-        """The machine's id, if ``link_id`` is one: metadata is not ours alone to write."""
+        """The machine's id, if ``link_id`` is valid: other programs write metadata, too."""
         try:
             return UUID(self.link_id) if self.link_id else None
         except ValueError:
             return None
 
     def as_json(self) -> Object:
-        """Return the form on ``metadata``."""
+        """Return its form in ``metadata``."""
         machine = {"linkId": self.link_id} if self.link_id else {}
         return {
             "vmId": self.vm_id,
@@ -71,10 +71,10 @@ VmMap = dict[str, dict[str, Cell]]  # user → branch → cell
 
 
 def normalize_vm_map(metadata: object) -> VmMap:
-    """Return the map of any ``metadata``; empty if there is none that can be read.
+    """Return the map of any ``metadata``; empty if there is none, or none that can be read.
 
-    Entries that can't be read and kinds that nobody knows are left out, their siblings kept;
-    two-level cells and kind-less ones are read as migration 087 would make them.
+    Malformed entries and unknown kinds are skipped, their siblings kept; two-level cells and cells
+    without a kind are read as migration 087 would convert them.
     """
     vm_map = metadata.get(MAP) if isinstance(metadata, dict) else None
     return {
@@ -84,8 +84,8 @@ def normalize_vm_map(metadata: object) -> VmMap:
 
 
 def find_cell(metadata: object, *, user: str, branch: str) -> Cell | None:
-    """Return what a person has of a branch; ``None`` if the map does not know of it."""
-    # Not through the whole map: it has everybody's, and this is asked for each message.
+    """Return a person's sandboxes of a branch; ``None`` if the map has none."""
+    # Without reading the whole map, which has everybody's: this runs for each message.
     branches = _object(_object(_object(metadata).get(MAP)).get(user))
     cell = branches.get(branch)
     return _cell(cell) if isinstance(cell, dict) else None
@@ -97,9 +97,9 @@ def find_entry(metadata: object, *, user: str, branch: str, kind: str) -> VmEntr
 
 
 def set_entry(metadata: object, *, user: str, branch: str, entry: VmEntry) -> Object:
-    """Return ``metadata`` with the entry in its cell; sibling kinds and all else are kept.
+    """Return ``metadata`` with the entry in its cell; sibling kinds and everything else are kept.
 
-    ``created_at`` of the same sandbox stays the first one.
+    A sandbox keeps its first ``created_at``.
     """
     before = find_entry(metadata, user=user, branch=branch, kind=entry.kind)
     written = entry.as_json()
@@ -111,7 +111,7 @@ def set_entry(metadata: object, *, user: str, branch: str, entry: VmEntry) -> Ob
 
 
 def remove_entry(metadata: object, *, user: str, branch: str, kind: str) -> Object:
-    """Return ``metadata`` without the entry, and without a branch or user left empty by it."""
+    """Return ``metadata`` without the entry, and without a branch or user that becomes empty."""
     whole, vm_map, branches, cell = _opened(metadata, user, branch)
     if kind not in cell:
         return whole

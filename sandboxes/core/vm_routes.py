@@ -1,4 +1,4 @@
-"""Which routes of a sandbox the server passes on, and what their refusals become. A table."""
+"""The table of a sandbox's routes that the server forwards."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import Final
 
 STEPS: Final = ("clone", "install", "start")
-# A page may ask an app for these and no others; the rest it sees on the preview's own origin.
+# The only files of an app that a page may fetch; the rest is on the preview's own origin.
 FETCHED: Final = ("/.decofile", "/live/_meta")
 _NAME: Final = r"[^/]+"
 
 
 @dataclass(frozen=True, slots=True)
 class VmRoute:
-    """``goes``: a sandbox that does not know the handle is gone for good, as far as we know."""
+    """``gone_on_404``: a 404 of this route means that the sandbox no longer exists."""
 
     pattern: str
     methods: tuple[str, ...]
-    goes: bool = False
+    gone_on_404: bool = False
 
 
 ROUTES: Final = (
@@ -27,8 +27,8 @@ ROUTES: Final = (
     VmRoute("glob", ("POST",)),
     VmRoute(rf"exec/{_NAME}", ("POST",)),
     VmRoute(rf"exec/{_NAME}/kill", ("POST",)),
-    VmRoute("config", ("GET", "PUT"), goes=True),
-    VmRoute(rf"setup/{_NAME}", ("POST",), goes=True),
+    VmRoute("config", ("GET", "PUT"), gone_on_404=True),
+    VmRoute(rf"setup/{_NAME}", ("POST",), gone_on_404=True),
     VmRoute("scripts", ("GET",)),
     VmRoute("events", ("GET",)),
     VmRoute("preview-fetch", ("GET",)),
@@ -40,27 +40,27 @@ _SPLIT: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A branch, and what is asked of its sandbox. ``rule`` is empty for what nobody may ask."""
+class VmRequest:
+    """A branch, and the route of its sandbox. ``rule`` is ``None`` if it may not be requested."""
 
     branch: str
     route: str
     rule: VmRoute | None
 
 
-def parse_rest(rest: str) -> Asked | None:
-    """Return what stands behind the agent in the address; ``None`` without branch or route.
+def parse_rest(rest: str) -> VmRequest | None:
+    """Parse the part of the address after the agent; ``None`` without a branch or a route.
 
-    A branch may have slashes, and so may a route: the branch takes as much as it can.
+    Both may have slashes; the branch is as long as possible.
     """
     if found := _SPLIT.fullmatch(rest):
         route = found["route"]
         rule = next(one for one in ROUTES if re.fullmatch(one.pattern, route))
-        return Asked(found["branch"], route, rule)
+        return VmRequest(found["branch"], route, rule)
     branch, slash, route = rest.rpartition("/")
-    return Asked(branch, route, None) if branch and slash and route else None
+    return VmRequest(branch, route, None) if branch and slash and route else None
 
 
 def is_step(route: str) -> bool:
-    """Say whether ``setup/<step>`` names a step there is."""
+    """Return whether ``setup/<step>`` names an existing step."""
     return route.removeprefix("setup/") in STEPS

@@ -1,4 +1,4 @@
-"""What an agent's metadata says of its project: how it is installed and served."""
+"""An agent's project according to its metadata: how it is installed and served."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ RUNTIMES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Empty: the sandbox finds it out by itself, from lockfiles and scripts."""
+    """How a project is served; the sandbox detects empty values from lock files and scripts."""
 
     package_manager: str = ""
     port: int = 0
     path: str = ""
 
     def started_with(self) -> StartedWith:
-        """Return what vmMap keeps of it."""
+        """Return the part that vmMap stores."""
         return StartedWith(
             package_manager=self.package_manager or None,
             port=str(self.port) if self.port else None,
@@ -36,7 +36,7 @@ class Workload:
         )
 
     def as_config(self) -> dict[str, Any] | None:
-        """Return the ``application`` of a sandbox's configuration; ``None``: nothing is known."""
+        """Return the ``application`` of a sandbox's configuration; ``None`` if all is empty."""
         application: dict[str, Any] = {}
         if self.package_manager:
             application["runtime"] = RUNTIMES[self.package_manager]
@@ -48,7 +48,7 @@ class Workload:
 
 
 def workload_of(metadata: object) -> Workload:
-    """Return what ``metadata["runtime"]`` says; what has another form counts as missing.
+    """Return the workload in ``metadata["runtime"]``; malformed values count as missing.
 
     ``selected`` or ``packageManager`` is a name, or an object with ``name`` and ``path``.
     """
@@ -73,5 +73,5 @@ def _port(value: object) -> int:
 
 
 def _is_inside(path: str) -> bool:
-    """Say whether ``path`` is below the repository by its letters; the sandbox looks again."""
+    """Return whether ``path`` looks as if inside the repository; the sandbox checks it again."""
     return not path.startswith(("/", "~", "-")) and ".." not in path.split("/")

@@ -1,1 +1,1 @@
-"""Previews: what a sandbox's dev server shows, on an origin of its own."""
+"""Previews: a sandbox's dev server on an origin of its own."""

@@ -1,4 +1,4 @@
-"""The few pages that a preview's origin shows itself. Plain HTML: they must work without Mesh."""
+"""Mesh's own pages on a preview's origin. Plain HTML: they must work without Mesh's files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _STYLE: Final = (
     "@media(prefers-color-scheme:dark){body{color:#f5f5f4;background:#1c1917}p{color:#a8a29e}}"
 )
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"
-# The ticket stands behind "#", which no server and no log sees. It goes to the preview's origin
-# in the body of a request that no service worker of the app is asked about: this page is of
-# another origin. Only then does the browser go there, with nothing in the address.
+# The ticket is after "#", which reaches no server and no log. This page sends it to the preview's
+# origin in the body of a request that no service worker of the app handles, because the page is on
+# another origin. Only then does the browser navigate there, with nothing in the address.
 _ENTER: Final = """(async () => {
   const { preview } = document.documentElement.dataset;
   const given = new URLSearchParams(location.hash.slice(1));
@@ -41,7 +41,7 @@ _ENTER_HASH: Final = b64encode(sha256(_ENTER.encode()).digest()).decode()
 
 
 def page(title: str, text: str, *, reload_after: int = 0) -> bytes:
-    """Return a page that says ``text``; ``reload_after``: seconds until it looks again."""
+    """Return a page with ``text``, which reloads after ``reload_after`` seconds if that is set."""
     refresh = f'<meta http-equiv="refresh" content="{reload_after}">' if reload_after else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -53,7 +53,7 @@ def page(title: str, text: str, *, reload_after: int = 0) -> bytes:
 
 
 def entry_page(preview: str) -> bytes:
-    """Return the page by which a browser enters the preview at the origin ``preview``."""
+    """Return the entry page of the preview at the origin ``preview``."""
     return (
         f'<!doctype html><html lang="en" data-preview="{escape(preview)}"><head>'
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, '
@@ -64,5 +64,5 @@ def entry_page(preview: str) -> bytes:
 
 
 def entry_policy(preview: str) -> str:
-    """Return what that page may do: run its own script, and ask the preview's origin."""
+    """Return that page's CSP: it may run its own script and call the preview's origin."""
     return f"{POLICY}; script-src 'sha256-{_ENTER_HASH}'; connect-src {preview}; form-action 'none'"

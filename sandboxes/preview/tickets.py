@@ -1,7 +1,7 @@
-"""Who may see a preview: a ticket, good once and for a minute, becomes a cookie of its origin.
+"""Access to previews: a ticket, valid once and for a minute, becomes a cookie of its origin.
 
-Both are signed and say whose sandbox it is, and by which sign-in it was opened; whether that
-holds, and the person may still see it, is looked up.
+Both are signed and contain the sandbox, its owner and the sign-in that opened it. Whether the
+sign-in is still valid and the person may still see the sandbox is checked in the database.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _TICKET, _COOKIE = "mesh.preview.ticket", "mesh.preview.cookie"
 
 class TicketUsed(AppError):
     code = "bad_ticket"
-    text = "This link to the preview was used, or is too old."
+    text = "This link to the preview was already used or has expired."
     hint = "Open the preview from Mesh again."
     status = 401
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a person may see: one sandbox, under its handle's origin."""
+    """A person's access to one sandbox, at its handle's origin."""
 
     handle: str
     user_id: int
@@ -57,24 +57,24 @@ def make_ticket(grant: Grant) -> str:
 
 
 def use_ticket(ticket: str, *, handle: str) -> str:
-    """Return the cookie for a ticket, which is used up by it.
+    """Redeem a ticket; return the cookie for it.
 
     Raises:
-        TicketUsed: it was used, is too old, for another origin, or none at all.
+        TicketUsed: it was used, has expired, is for another origin, or is not a ticket.
     """
     given = _read(ticket, salt=_TICKET, max_age=TICKET_LIVES)
     nonce = str(given.pop("nonce", ""))
     grant = _grant(given)
     if grant is None or grant.handle != handle or not nonce:
         raise TicketUsed
-    # Of several who come with it at once, one finds it unused.
+    # Of concurrent requests with the same ticket, only one succeeds.
     if not use_once("preview ticket", nonce, expires_at=timezone.now() + REMEMBERED):
         raise TicketUsed
     return signing.dumps(asdict(grant), salt=_COOKIE, compress=True)
 
 
 def read_cookie(cookie: str, *, handle: str) -> Grant | None:
-    """Return what a cookie grants at the origin of ``handle``; ``None``: nothing."""
+    """Return the grant of a cookie at the origin of ``handle``, if it is valid there."""
     try:
         grant = _grant(_read(cookie, salt=_COOKIE, max_age=COOKIE_LIVES))
     except TicketUsed:
@@ -83,18 +83,18 @@ def read_cookie(cookie: str, *, handle: str) -> Grant | None:
 
 
 def rights_of(grant: Grant) -> tuple[Right, ...]:
-    """Return what a connection by this grant stands on."""
+    """Return the rights that a connection by this grant needs."""
     shared = Right(find_shared, (grant.user_id, UUID(grant.agent_id)))
     return Right(find_good, _credential(grant)), shared
 
 
 def is_signed_in(grant: Grant) -> bool:
-    """Say whether the sign-in that the grant was made with still holds. Two queries at most."""
+    """Return whether the grant's sign-in is still valid. Two queries at most."""
     return bool(find_good([_credential(grant)]))
 
 
 def find_place(grant: Grant) -> Place | None:
-    """Return where the granted sandbox is; ``None`` when the person may not see it any more."""
+    """Return the granted sandbox's place; ``None`` if the person may no longer see it."""
     agent = Agent.objects.filter(
         pk=UUID(grant.agent_id), organization__memberships__user=grant.user_id
     ).first()
@@ -111,7 +111,7 @@ def find_place(grant: Grant) -> Place | None:
 
 
 def _credential(grant: Grant) -> Credential:
-    # One that can't be read any more holds never.
+    # A credential that can't be unsealed any more is never valid.
     found = unseal(grant.sign_in, user_id=grant.user_id)
     return found or Credential(grant.user_id)
 

@@ -19,11 +19,11 @@ from sandboxes.providers.remote_user import RemoteUserProvider
 class UnknownKind(AppError):
     code = "unknown_kind"
     text = "There is no such kind of sandbox."
-    hint = "Use “remote-user”, or a kind that the operator has turned on."
+    hint = "Use “remote-user” or a kind that the operator has enabled."
 
 
 def offered_kinds() -> tuple[str, ...]:
-    """Return the kinds that this server starts: the operator's, and each person's machine."""
+    """Return the kinds that this server can start: the operator's, and each person's machine."""
     on = {REMOTE_USER, settings.STUDIO_SANDBOX_RUNNER, *settings.MESH_SANDBOX_KINDS}
     return tuple(kind for kind in KINDS if kind in on)
 
@@ -32,7 +32,7 @@ def provider_for(kind: str) -> SandboxProvider:
     """Return the provider of ``kind``, one for the whole process.
 
     Raises:
-        UnknownKind: there is none, or it is not turned on.
+        UnknownKind: there is no such kind, or it is not enabled.
     """
     if kind not in offered_kinds():
         raise UnknownKind
@@ -62,8 +62,8 @@ def _agent_sandbox() -> SandboxProvider:
 
 
 def token_of(handle: str) -> str:
-    """Return the token of a sandbox that the server starts: no row keeps it, each process of
-    the server knows it."""
+    """Return the token of a sandbox that the server starts; it is derived, not stored, so that each
+    process of the server has it."""
     return keys.derive(f"token of sandbox {handle}")
 
 

@@ -1,9 +1,9 @@
 """Sandboxes in a Kubernetes cluster that has the agent-sandbox controller (SIG Apps).
 
-One SandboxClaim per handle asks for a pod of a warm pool, whose template runs our image with
-``--root /sandbox --listen 0.0.0.0:9000`` and lets claims set its environment. A claim that
-nobody has used for a day ends by itself, even when no server is left to end it. To stop one
-is to suspend the Sandbox behind its claim: the pod goes, and the volume of its template stays.
+One SandboxClaim per handle requests a pod of a warm pool, whose template runs our image with
+``--root /sandbox --listen 0.0.0.0:9000`` and lets claims set its environment. A claim that was
+unused for a day expires, even if no server is left to delete it. Stopping a sandbox suspends the
+Sandbox behind its claim: the pod is deleted, and the volume of its template stays.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from mesh import keys
 from sandboxes.providers.base import DispatchRefused, Json, NotOffered, Place, StreamCut
-from sandboxes.providers.direct import LOOK_EVERY, PORT, DirectProvider
+from sandboxes.providers.direct import POLL_EVERY, PORT, DirectProvider
 from sandboxes.providers.sandbox_client import spec_of
 
 GROUP: Final = "extensions.agents.x-k8s.io"
@@ -26,15 +26,15 @@ RUNNING: Final = "Running"
 SUSPENDED: Final = "Suspended"
 VERSION: Final = "v1beta1"
 PLURAL: Final = "sandboxclaims"
-LIVES: Final = timedelta(hours=24)  # after the last ensure that renewed it
-RENEWS: Final = timedelta(hours=12)  # so that not every ensure writes
-REPLY_LIMIT: Final = 10  # seconds for an answer of the API
-NOTICED_WITHIN: Final = 30.0  # seconds in which the controller notices that one is suspended
+LIVES: Final = timedelta(hours=24)  # of a claim, after the last ensure that renewed it
+RENEWS: Final = timedelta(hours=12)  # renewed no more often, so that not every ensure writes
+REPLY_LIMIT: Final = 10  # seconds for a response of the API
+NOTICED_WITHIN: Final = 30.0  # seconds within which the controller notices a suspension
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """Which cluster, and where in it. ``config``: a kubeconfig file; empty: the pod's own."""
+    """The cluster and the namespace. ``config`` is a kubeconfig file; empty: the pod's own."""
 
     config: str = ""
     namespace: str = "mesh-sandboxes"
@@ -43,23 +43,23 @@ class Cluster:
 
 
 class ClusterAway(StreamCut):
-    """The Kubernetes API can't be reached; it may be back soon."""
+    """The Kubernetes API can't be reached; the caller may retry."""
 
     code = "cluster_unreachable"
     text = "The Kubernetes API can't be reached."
-    hint = "Look whether it runs, and at KUBECONFIG of the server."
+    hint = "Check that it is running, and check the server's KUBECONFIG."
 
 
 class NoVolume(NotOffered):
-    """Stopping it would delete its files."""
+    """Stopping the sandbox would delete its files."""
 
-    text = "This sandbox of the cluster has no volume: it can only be deleted, with its files."
-    hint = "Give the pool's template a volumeClaimTemplate at /sandbox (docs/sandbox-kinds.md)."
+    text = "This cluster sandbox has no volume, so it can only be deleted together with its files."
+    hint = "Add a volumeClaimTemplate at /sandbox to the pool's template (docs/sandbox-kinds.md)."
 
 
 class AgentSandboxProvider(DirectProvider):
-    """``agent-sandbox``: one SandboxClaim per sandbox. It can be stopped if its pool's template
-    has a volume: without one its files would go with the pod."""
+    """``agent-sandbox``: one SandboxClaim per sandbox. It can only be stopped if its pool's
+    template has a volume; otherwise its files would be deleted with the pod."""
 
     start_limit = 90.0  # the cluster may have to pull the image, or add a machine
 
@@ -81,12 +81,12 @@ class AgentSandboxProvider(DirectProvider):
 
     async def restart(self, place: Place) -> None:
         await self._in_thread(self._suspend, place.handle)
-        # Told to run before the controller has seen that it should not, the old pod would stay.
+        # Resumed before the controller notices the suspension, the old pod would stay.
         async with asyncio.timeout(NOTICED_WITHIN):
             while True:
                 if not await self.address_of(place.handle):
                     break
-                await asyncio.sleep(LOOK_EVERY)
+                await asyncio.sleep(POLL_EVERY)
         await self.start(place)
 
     async def address_of(self, handle: str) -> str:
@@ -106,16 +106,16 @@ class AgentSandboxProvider(DirectProvider):
     async def take_down(self, place: Place, *, removes: bool) -> None:
         await self._in_thread(self._delete if removes else self._suspend, place.handle)
 
-    async def why_not(self, handle: str) -> str:
+    async def failure_reason(self, handle: str) -> str:
         claim = await self._in_thread(self._find, handle)
         return "its claim was removed." if claim is None else refusal_of(claim)
 
     async def _in_thread(self, work: Callable[..., Any], *args: Any) -> Any:
-        """Ask the API.
+        """Call the API on a worker thread.
 
         Raises:
             ClusterAway: it can't be reached.
-            DispatchRefused: it says no.
+            DispatchRefused: it refuses the request.
         """
         from kubernetes.client.exceptions import ApiException
         from kubernetes.config import ConfigException
@@ -130,11 +130,11 @@ class AgentSandboxProvider(DirectProvider):
         except (HTTPError, OSError, ConfigException) as exc:
             raise ClusterAway from exc
 
-    # What follows runs in threads.
+    # The methods below run on worker threads.
 
     def _claims(self) -> Any:
         if self._api is None:
-            # At first use: the import takes over a second.
+            # Imported at first use, because that takes over a second.
             from kubernetes import client, config
 
             settings = client.Configuration()
@@ -172,11 +172,11 @@ class AgentSandboxProvider(DirectProvider):
         try:
             self._claims().create_namespaced_custom_object(**self._where(), body=self.body(place))
         except ApiException as exc:
-            if exc.status != 409:  # it is there: made before, or by another server process
+            if exc.status != 409:  # it exists: made before, or by another server process
                 raise
 
     def body(self, place: Place) -> Json:
-        """Return the claim of a place."""
+        """Return the SandboxClaim for ``place``."""
         spec = {"handle": place.handle, **spec_of(place)}
         return {
             "apiVersion": f"{GROUP}/{VERSION}",
@@ -218,10 +218,10 @@ class AgentSandboxProvider(DirectProvider):
                 raise
 
     def _suspend(self, handle: str) -> None:
-        """Have the pod ended, and its volume kept."""
+        """Delete the pod and keep its volume."""
         sandbox = self._sandbox(handle)
         if sandbox is None:
-            return  # none there yet, or no more
+            return  # it does not exist yet, or no longer
         if not _object(sandbox.get("spec")).get("volumeClaimTemplates"):
             raise NoVolume
         self._set_mode(sandbox, SUSPENDED)
@@ -237,7 +237,7 @@ class AgentSandboxProvider(DirectProvider):
         self._claims().patch_namespaced_custom_object(**where, body=body)
 
     def _sandbox(self, handle: str) -> Json | None:
-        """Return the Sandbox that the claim was given; its name may be one of the pool's."""
+        """Return the Sandbox bound to the claim; its name may be one of the pool's."""
         from kubernetes.client.exceptions import ApiException
 
         name = _object(_object(_object(self._find(handle)).get("status")).get("sandbox")).get(
@@ -262,27 +262,27 @@ class AgentSandboxProvider(DirectProvider):
 
 
 def name_of(handle: str) -> str:
-    """Return the claim's name: a handle is a label of a host name, as names here must be."""
+    """Return the claim's name; a handle is a valid host name label, as Kubernetes requires."""
     return handle
 
 
 def is_ready(claim: object) -> bool:
-    """Say whether the claim's sandbox is there, by its condition ``Ready``."""
+    """Return whether the claim's condition ``Ready`` is true."""
     return any(
-        one.get("type") == "Ready" and one.get("status") == "True" for one in _said_of(claim)
+        one.get("type") == "Ready" and one.get("status") == "True" for one in _conditions_of(claim)
     )
 
 
 def refusal_of(claim: object) -> str:
-    """Return why a claim will never be ready, or "" while it may."""
+    """Return why a claim will never be ready, or "" while it still may be."""
     final = {"TemplateNotFound", "WarmPoolNotFound", "InvalidClaim", "ClaimExpired"}
-    for one in _said_of(claim):
+    for one in _conditions_of(claim):
         if one.get("type") == "Ready" and one.get("reason") in final:
             return str(one.get("message") or one.get("reason"))
     return ""
 
 
-def _said_of(claim: object) -> list[Json]:
+def _conditions_of(claim: object) -> list[Json]:
     conditions = _object(_object(claim).get("status")).get("conditions")
     return [c for c in conditions if isinstance(c, dict)] if isinstance(conditions, list) else []
 
@@ -299,7 +299,7 @@ def _time(value: object) -> datetime | None:
 
 
 def _said(error: Any) -> str:
-    """Return the API's own sentence."""
+    """Return the API's own message."""
     try:
         return str(json.loads(error.body)["message"])
     except (TypeError, ValueError, KeyError):

@@ -1,9 +1,9 @@
-"""Files of messages on their way to a sandbox: sent once each, in pieces, and named afterwards.
+"""Uploads the files of messages to a sandbox: each file once, in pieces.
 
 A part of a message that names a file of the server has a *reference* under ``attachment``, which
 only the server's own code puts there. In a dispatch it becomes the file's digest, type and size.
-The sandbox keeps the bytes, so the next attempt, and a transfer that broke off, continue where
-this one was.
+The sandbox keeps the bytes, so that an interrupted transfer or another attempt continues where
+this one stopped.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from urllib.parse import urlencode
 
 from sandboxes.providers.base import DispatchRefused, Json, ReadFile, StreamCut
 
-# Bytes of one request. It grows on a fast line and shrinks on a slow one, so that each takes
-# a few seconds at most: a limit on one request is then a limit on silence.
-LEAST_PIECE: Final = 16 * 1024  # the first one, too: nobody knows how fast the line is
+# Bytes of one request. Pieces grow on a fast connection and shrink on a slow one, so that each
+# takes a few seconds at most and a limit on one request is a limit on silence.
+LEAST_PIECE: Final = 16 * 1024  # also the first one: the speed is unknown
 MOST_PIECE: Final = 1024 * 1024
 QUICK, SLOW = 0.5, 5.0  # seconds
-IDLE_ANSWERS: Final = 3  # answers that bring a file no further, then the sandbox is at fault
-DIGESTS: Final = 10_000  # of files, remembered so that a file need not be read to be named
+IDLE_ANSWERS: Final = 3  # responses without progress, after which the sandbox is at fault
+DIGESTS: Final = 10_000  # cached, so that a file need not be read to be named
 
 Ask = Callable[[str, str, bytes], Awaitable[Any]]
 
@@ -36,7 +36,7 @@ def names_files(messages: Sequence[Json]) -> bool:
 
 
 async def inlined(messages: Sequence[Json], read: ReadFile) -> list[Json]:
-    """Return ``messages`` with the bytes of their files in them, as ``data:`` URLs."""
+    """Return ``messages`` with the bytes of their files inside, as ``data:`` URLs."""
 
     async def put_in(part: Json, reference: Json) -> Json | None:
         data = await read(reference)
@@ -49,7 +49,7 @@ async def inlined(messages: Sequence[Json], read: ReadFile) -> list[Json]:
 
 
 class AttachmentSender:
-    """Sends files to sandboxes, and remembers the digests of those that it has read."""
+    """Sends files to sandboxes, and caches the digests of the files that it read."""
 
     def __init__(self) -> None:
         self._digests: OrderedDict[str, str] = OrderedDict()
@@ -57,13 +57,13 @@ class AttachmentSender:
     async def by_reference(self, messages: Sequence[Json], read: ReadFile, ask: Ask) -> list[Json]:
         """Return ``messages`` with their files named by digest, once the sandbox has them all.
 
-        ``read`` gives the bytes behind a reference. ``ask`` asks the sandbox (method, path,
-        body) and returns the JSON of a good answer. A file that is gone keeps its address, which
-        the harness puts into words.
+        ``read`` returns the bytes behind a reference. ``ask`` sends a request to the sandbox
+        (method, path, body) and returns the JSON of a successful response. A deleted file keeps
+        its address, which the harness explains to the agent.
 
         Raises:
-            DispatchRefused: the sandbox does not take a file.
-            StreamCut, SandboxDown: see ``ask``; what has arrived is kept there.
+            DispatchRefused: the sandbox refuses a file.
+            StreamCut, SandboxDown: see ``ask``; the sandbox keeps the bytes that arrived.
         """
         files: dict[str, _File] = {}
 
@@ -100,18 +100,20 @@ class AttachmentSender:
             return
         data = file.data or await read(file.reference)
         if data is None:
-            raise DispatchRefused("unknown_file", "A file of the message was removed meanwhile.")
+            raise DispatchRefused(
+                "unknown_file", "A file of the message was deleted in the meantime."
+            )
         clock = asyncio.get_running_loop().time
         offset, length, idle = held if held < len(data) else 0, LEAST_PIECE, 0
         while offset < len(data):
             began = clock()
             query = f"size={len(data)}&offset={offset}"
             piece = data[offset : offset + length]
-            told = _number(await ask("PUT", f"attachments/{file.digest}?{query}", piece), "held")
-            idle += told <= offset
-            if idle > IDLE_ANSWERS or told > len(data):
-                raise StreamCut("The sandbox does not keep the files that it is sent.")
-            offset, length = told, _next_length(length, clock() - began)
+            stored = _number(await ask("PUT", f"attachments/{file.digest}?{query}", piece), "held")
+            idle += stored <= offset
+            if idle > IDLE_ANSWERS or stored > len(data):
+                raise StreamCut("The sandbox does not store the files that it receives.")
+            offset, length = stored, _next_length(length, clock() - began)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +134,11 @@ def _next_length(length: int, took: float) -> int:
 
 
 def _number(answer: Any, *path: str) -> int:
-    """Return a number of the sandbox's answer, which may be anything."""
+    """Return a number from the sandbox's response, which may be anything."""
     for key in path:
         answer = answer.get(key) if isinstance(answer, dict) else None
     if not isinstance(answer, int) or isinstance(answer, bool) or answer < 0:
-        raise DispatchRefused("bad_answer", "The sandbox does not say which files it has.")
+        raise DispatchRefused("bad_answer", "The sandbox does not report which files it has.")
     return answer
 
 
@@ -149,7 +151,7 @@ def _reference(part: Any) -> Json | None:
 async def _changed(
     messages: Sequence[Json], change: Callable[[Json, Json], Awaitable[Json | None]]
 ) -> list[Json]:
-    """Return ``messages`` with what ``change`` returns in the place of each reference."""
+    """Return ``messages`` with each reference replaced by the result of ``change``."""
     found = []
     for message in messages:
         parts = []

@@ -1,4 +1,4 @@
-"""What every kind of sandbox offers to the server, and how it fails."""
+"""The interface of every kind of sandbox, and its errors."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.errors import AppError
 
 Json = dict[str, Any]
-# Returns the bytes of a message's file; ``None`` for one that is gone.
+# Returns the bytes of a message's file; ``None`` if it was deleted.
 ReadFile = Callable[[Json], Awaitable[bytes | None]]
 Pairs = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Whose:
-    """What a sandbox's record is kept under. ``branch`` may be a conversation's key."""
+class RecordKey:
+    """The key of a sandbox's record. ``branch`` may be a conversation's key."""
 
     user_id: int
     org_id: UUID
@@ -33,11 +33,11 @@ class Whose:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which sandbox, and what it is made from should it not be there yet.
+    """Identifies a sandbox, and says how to make it if it does not exist.
 
     ``link_id`` is the person's machine; ``None`` for a kind that needs none. ``application``
-    is how the project is served (``core/workload.py``); ``title`` is for people. ``whose`` is
-    for the server's records: providers have no use for it.
+    is how the project is served (``core/workload.py``); ``title`` is for people. ``record_key``
+    is for the server's records; providers ignore it.
     """
 
     kind: str
@@ -48,14 +48,14 @@ class Place:
     branch: str | None = None
     application: Json | None = None
     title: str = ""
-    whose: Whose | None = None
+    record_key: RecordKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxEvent:
     """Event number ``n`` of a run; ``body["type"]`` is ``done`` for the last one.
 
-    ``size`` is how much of it came over the wire, for those who keep it in memory.
+    ``size`` is its length on the wire, for callers that hold it in memory.
     """
 
     n: int
@@ -73,11 +73,11 @@ Reply = AbstractAsyncContextManager[httpx.Response]
 
 
 class SandboxDown(AppError):
-    """The sandbox's process is gone. ``ensure`` starts it again; then attach after the last n."""
+    """The sandbox's process is gone. Call ``ensure``, then attach after the last stored number."""
 
     code = "sandbox_down"
     text = "The sandbox is not running."
-    hint = "It is started again by itself; if not, look into its log."
+    hint = "It is restarted automatically; if it stays down, check its log."
     status = 502
 
 
@@ -91,22 +91,22 @@ class UnknownRun(AppError):
 
 
 class DispatchRefused(AppError):
-    """The sandbox, or who starts it, says no. Asking again would give the same answer."""
+    """The sandbox, or the program that starts it, refuses. A retry would be refused as well."""
 
     status = 502
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
-        self.code = code  # type: ignore[misc]  # theirs, not one of the class
-        self.hint = hint or "Send the message again; the link's log says more."  # type: ignore[misc]
+        self.code = code  # type: ignore[misc]  # the sandbox's own, not one of the class
+        self.hint = hint or "Send the message again; see the link's log for details."  # type: ignore[misc]
 
 
 class NotNow(DispatchRefused):
-    """Refused for a reason that passes, such as a wrong clock or too many requests: ask again."""
+    """Refused for a temporary reason, such as a wrong clock or too many requests: retry."""
 
 
 class NotOffered(AppError):
-    """This kind of sandbox can't do that at all."""
+    """This kind of sandbox does not support that."""
 
     code = "not_offered"
     text = "This kind of sandbox does not offer that."
@@ -115,68 +115,68 @@ class NotOffered(AppError):
 
 
 class StreamCut(AppError):
-    """The stream ended before ``done``: attach again after the last number that is kept."""
+    """The stream ended before ``done``: attach again after the last stored number."""
 
     code = "stream_truncated"
     text = "The connection to the sandbox broke."
-    hint = "It is joined again by itself."
+    hint = "Mesh reconnects automatically."
     status = 502
 
 
 class UploadStalled(StreamCut):
     code = "upload_stalled"
-    text = "The connection to the machine took no more of what was sent."
-    hint = "It is tried again by itself; look at the machine's network if it stays so."
+    text = "The connection to the machine stopped accepting data."
+    hint = "Mesh retries automatically; check the machine's network if this continues."
 
 
 class NoAnswer(StreamCut):
     code = "no_answer"
     text = "The sandbox did not answer in time."
-    hint = "It is asked again by itself; look whether its machine is busy if it stays so."
+    hint = "Mesh retries automatically; check whether its machine is busy if this continues."
     status = 504
 
 
 async def no_files(reference: Json) -> bytes | None:
-    """Return ``None``: whoever made the provider gave it no way to read files of messages."""
+    """Return ``None``; the default of a provider that can't read files of messages."""
     return None
 
 
 class SandboxProvider(ABC):
     """One kind of sandbox, such as a folder on a person's machine or a container.
 
-    A subclass must define the six abstract methods. Everything it raises is one of the errors of
-    this module, of which only ``DispatchRefused`` is final, and not its ``NotNow``: for all
-    others the caller tries again, so each method must be safe to repeat, and a run is started
-    once however often it is dispatched with the same fence.
+    A subclass must define the six abstract methods. It raises only the errors of this module. Only
+    ``DispatchRefused`` is final (and not its ``NotNow``): after all others the caller retries, so
+    each method must be safe to repeat, and a run starts only once however often it is dispatched
+    with the same fence.
 
-    A provider may also run the agent's loop in this very process. Then ``attach`` in a process
+    A provider may also run the agent's loop in the server process. Then ``attach`` in a process
     that does not have the run raises ``UnknownRun``: the process that had it is lost, and the
     caller dispatches the run again, with the next fence.
 
-    The methods behind them reach what else a sandbox has: its files, tasks, setup and
-    dev server. A kind whose sandboxes are the ``deco_sandbox`` program gets most
-    of them from ``speaking.SpeakingProvider``; who leaves them out answers ``not_offered``.
+    The other methods give access to a sandbox's files, tasks, setup and dev server. A kind whose
+    sandboxes are the ``deco_sandbox`` program gets most of them from
+    ``sandbox_client.HttpProvider``; without them, a provider raises ``NotOffered``.
 
-    It may keep connections and caches between calls, for any number of runs at once. It need
-    not number events, store them, or find out whether a run is over: the sandbox does that.
-    ``tests.sandboxes.providers.conformance`` holds it to all this.
+    It may keep connections and caches between calls, for any number of concurrent runs. It need
+    not number events, store them, or find out whether a run has ended: the sandbox does that.
+    ``tests.sandboxes.providers.conformance`` checks all of this.
     """
 
-    # Whether ``ensure`` has a sandbox started, which is then recorded. A loop in this process
-    # has none; its tools ensure one when they need it.
+    # Whether ``ensure`` starts a sandbox, which is then recorded. A loop in the server process has
+    # none; its tools ensure one when they need it.
     has_sandboxes: ClassVar[bool] = True
 
-    # How the files are read that messages refer to (``providers/attachments.py``).
+    # Reads the files that messages refer to (``providers/attachments.py``).
     read_file: ReadFile = staticmethod(no_files)
 
     @abstractmethod
     async def ensure(self, place: Place) -> None:
-        """Return when the sandbox answers; start it if need be.
+        """Return once the sandbox answers; start it if necessary.
 
         Raises:
             LinkOffline: its machine is not connected to this process.
             DispatchRefused: it can't be started.
-            StreamCut: the connection broke meanwhile.
+            StreamCut: the connection broke.
         """
 
     @abstractmethod
@@ -185,12 +185,12 @@ class SandboxProvider(ABC):
     ) -> Stream:
         """Start the run unless this attempt is known, and follow its events after ``after``.
 
-        Entering the context says that the run is in the sandbox's journal. The iterator ends
-        after ``done``; leaving the context early doesn't stop the run.
+        Once the context is entered, the run is in the sandbox's journal. The iterator ends after
+        ``done``; leaving the context early does not stop the run.
 
         Raises:
-            LinkOffline, SandboxDown, DispatchRefused, StreamCut: on entering or, the last
-                one, while reading.
+            LinkOffline, SandboxDown, DispatchRefused, StreamCut: on entering; the last one also
+                while reading.
         """
 
     @abstractmethod
@@ -198,12 +198,12 @@ class SandboxProvider(ABC):
         """Follow a run that was dispatched before; otherwise as ``dispatch``.
 
         Raises:
-            UnknownRun: on entering; also all that ``dispatch`` raises.
+            UnknownRun: on entering; also everything that ``dispatch`` raises.
         """
 
     @abstractmethod
     async def ack(self, place: Place, *, run_id: str, fence: int, n: int) -> None:
-        """Tell the sandbox that the events up to ``n`` are kept here."""
+        """Tell the sandbox that the server has stored the events up to ``n``."""
 
     @abstractmethod
     async def cancel(self, place: Place, *, run_id: str) -> None:
@@ -221,48 +221,50 @@ class SandboxProvider(ABC):
         reason: str,
         answers: Json | None = None,
     ) -> None:
-        """Give a person's ``allow`` or ``deny`` to the agent, and what they answered to it.
+        """Pass a person's ``allow`` or ``deny`` to the agent, with their answers to its questions.
 
-        It is for the attempt ``fence``, whose question ``approval_id`` names.
+        ``approval_id`` names the question of the attempt ``fence``.
 
         Raises:
-            UnknownRun: it isn't there.
-            DispatchRefused: with ``unknown_approval``, it is not asked any more.
+            UnknownRun: the sandbox does not know the run.
+            DispatchRefused: with ``unknown_approval``, the question is no longer open.
         """
 
     async def steer(self, place: Place, *, run_id: str, steer_id: str, message: Json) -> None:
-        """Give the agent a person's message in the middle of its turn; once for each ``steer_id``.
+        """Pass the agent a person's message in the middle of its turn; once for each ``steer_id``.
 
-        What becomes of it comes with the run's events: ``steer-taken`` at once, and then
+        The run's events report the outcome: ``steer-taken`` immediately, and then
         ``steer-applied`` or ``steer-refused``.
 
         Raises:
-            UnknownRun: it isn't there.
-            DispatchRefused: with ``not_steerable``, its turn is over, or this kind of
-                sandbox takes nothing in the middle of one.
+            UnknownRun: the sandbox does not know the run.
+            DispatchRefused: with ``not_steerable``, its turn has ended, or this kind of sandbox
+                accepts no message in the middle of one.
         """
-        raise DispatchRefused("not_steerable", "Nothing is taken in the middle of a turn here.")
+        raise DispatchRefused(
+            "not_steerable", "This sandbox accepts no messages in the middle of a turn."
+        )
 
     def open(
         self, place: Place, method: str, path: str, *, headers: Pairs = (), body: bytes = b""
     ) -> Reply:
-        """Ask the sandbox's program for ``path``, which may have a query; give its answer as
-        it streams, whatever its status. ``path`` is what follows ``/_sandbox/``.
+        """Request ``path`` from the sandbox's program; give its response, with any status, as a
+        stream. ``path`` is the part after ``/_sandbox/`` and may have a query.
 
         Raises:
             LinkOffline: its machine is not connected.
-            StreamCut: nothing answers there, or the connection broke. Ask again only for
-                what is safe to repeat.
-            BadTarget, TargetTooLong: ``path`` may not be passed on (``mesh.lib.targets``).
+            StreamCut: nothing answers, or the connection broke. Retry only a request that is
+                safe to repeat.
+            BadTarget, TargetTooLong: ``path`` may not be forwarded (``mesh.lib.targets``).
         """
         raise NotOffered
 
     async def request(
         self, place: Place, method: str, path: str, *, json: Any = None, limit: float | None = None
     ) -> httpx.Response:
-        """Ask as ``open`` does, with ``json`` as body; return the whole answer.
+        """Send a request as ``open`` does, with ``json`` as body; return the whole response.
 
-        ``limit`` is how many seconds it may take, where the usual 15 are too few.
+        ``limit`` is the number of seconds that it may take instead of the usual 15.
         """
         raise NotOffered
 
@@ -276,46 +278,46 @@ class SandboxProvider(ABC):
         send: Send,
         headers: Pairs = (),
     ) -> None:
-        """Join a browser's WebSocket to ``path`` of the sandbox's program until one ends.
+        """Connect a browser's WebSocket to ``path`` of the sandbox's program until one side ends.
 
-        Refused with 502 where it can't be reached, or with what it answers.
+        Refuses it with 502 if the program can't be reached, or with the program's own status.
 
         Raises:
-            BadTarget, TargetTooLong: before anything else, as ``open``.
+            BadTarget, TargetTooLong: before anything else, as in ``open``.
         """
         raise NotOffered
 
     async def stop(self, place: Place, *, force: bool = False) -> None:
         """End the sandbox's process; its files stay, and ``ensure`` starts it again.
 
-        Safe to repeat: none there is as good as ended.
+        Safe to repeat: succeeds if there is no process.
 
         Raises:
-            DispatchRefused: an agent is at work, and ``force`` was not given.
-            LinkOffline, StreamCut: as ``ensure``.
+            DispatchRefused: an agent is working in it, and ``force`` is false.
+            LinkOffline, StreamCut: as in ``ensure``.
         """
         raise NotOffered
 
-    async def let_go(self, place: Place, *, run_id: str, fence: int) -> None:
-        """Hear that another process has the run, or a newer attempt of it.
+    async def release(self, place: Place, *, run_id: str, fence: int) -> None:
+        """Release an attempt, because another process has the run or a newer attempt of it.
 
-        For a provider whose runs live in this process: end this attempt, nobody reads it any
-        more. A sandbox needs no word, it goes on, or hears of the newer attempt by itself.
+        A provider whose runs live in this process ends the attempt, which has no reader any more.
+        A sandbox continues, or learns of the newer attempt when that is dispatched.
         """
         return
 
     async def remove(self, place: Place, *, force: bool = False) -> None:
-        """End the sandbox for good. On a person's machine the files stay even so; a container
-        takes them along. Otherwise as ``stop``."""
+        """End the sandbox for good. A container is removed with its files; on a person's machine
+        they stay. Otherwise as ``stop``."""
         await self.stop(place, force=force)
 
     async def discard(self, place: Place) -> None:
-        """Remove a sandbox that nobody needs any more, with its files; on a person's machine
-        only what is kept elsewhere, too.
+        """Remove a sandbox that is no longer needed, with its files; on a person's machine, only
+        files that are stored elsewhere as well.
 
-        Safe to repeat: none there is as good as removed.
+        Safe to repeat: succeeds if there is no sandbox.
 
         Raises:
-            AppError: it can't be reached, or an agent is at work in it.
+            AppError: it can't be reached, or an agent is working in it.
         """
         await self.remove(place)

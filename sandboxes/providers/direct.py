@@ -1,4 +1,4 @@
-"""Sandboxes that the server reaches at an address of their own, with a token."""
+"""Sandboxes that the server reaches directly at their own address, with a token."""
 
 from __future__ import annotations
 
@@ -36,59 +36,62 @@ from sandboxes.providers.base import (
     SandboxDown,
     StreamCut,
 )
-from sandboxes.providers.draining_connections import RetiringTransport
-from sandboxes.providers.sandbox_client import SpeakingProvider, Way
+from sandboxes.providers.draining_connections import DrainingTransport
+from sandboxes.providers.sandbox_client import Endpoint, HttpProvider
 from sandboxes.providers.signature import handshake
 
 logger = logging.getLogger(__name__)
 
-PORT: Final = 9000  # at which the sandbox listens
-LOOK_EVERY: Final = 0.1  # seconds, while one starts
-KEPT: Final = 200  # sandboxes whose connections are kept; the least recently used lose theirs
+PORT: Final = 9000  # on which the sandbox listens
+POLL_EVERY: Final = 0.1  # seconds, while a sandbox starts
+KEPT: Final = (
+    200  # sandboxes whose connections are kept; those of the least recently used are closed
+)
 
 
-class DirectProvider(SpeakingProvider):
+class DirectProvider(HttpProvider):
     """A kind whose sandboxes are reached over the network, at ``address_of`` their handle.
 
-    ``token_of`` gives the token of a handle, the same in each server process, so that any of
-    them reaches what another one started. A subclass must find and start a sandbox, end and
-    remove one, and say whether one that does not answer may still come.
+    ``token_of`` returns the token of a handle. It is the same in each server process, so that each
+    can reach a sandbox that another one started. A subclass must find, start, end and remove a
+    sandbox, and say whether one that does not answer has failed.
     """
 
-    unreachable = SandboxDown  # an address at which nobody listens is a sandbox that has ended
-    start_limit = 30.0  # seconds from start to the first good health
-    hung_after = 20.0  # seconds without an answer, then what ran before is started anew
+    unreachable = SandboxDown  # if nothing listens at the address, the sandbox has ended
+    start_limit = 30.0  # seconds from the start to the first successful health check
+    hung_after = 20.0  # seconds without an answer, after which one that ran before is restarted
 
     def __init__(self, *, token_of: Callable[[str], str]) -> None:
         self.token_of = token_of
-        self._ways: OrderedDict[str, tuple[Way, RetiringTransport]] = OrderedDict()
-        # One at a time for each handle: ensure and remove never cross. Kept while one is held.
+        self._endpoints: OrderedDict[str, tuple[Endpoint, DrainingTransport]] = OrderedDict()
+        # One operation at a time for each handle, so that ensure and remove don't interleave. A
+        # lock exists while it is in use.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._starting: set[str] = set()
-        self._ending: Counter[str] = Counter()  # who waits to end a sandbox
+        self._ending: Counter[str] = Counter()  # callers waiting to end a sandbox, by handle
 
     @abstractmethod
     async def address_of(self, handle: str) -> str:
-        """Return host:port of a sandbox that runs, or ""."""
+        """Return host:port of a running sandbox, or ""."""
 
     @abstractmethod
     async def start(self, place: Place) -> None:
-        """Have the sandbox started, made first if need be. Safe to repeat."""
+        """Start the sandbox, which is created if necessary. Safe to repeat."""
 
     @abstractmethod
     async def take_down(self, place: Place, *, removes: bool) -> None:
-        """End the sandbox; ``removes``: with its files. Safe to repeat."""
+        """End the sandbox, with ``removes`` also its files. Safe to repeat."""
 
     @abstractmethod
-    async def why_not(self, handle: str) -> str:
-        """Return why a sandbox will not come any more, or "" while it may."""
+    async def failure_reason(self, handle: str) -> str:
+        """Return why a sandbox will not start, or "" while it still may."""
 
     async def restart(self, place: Place) -> None:
         """End a sandbox that hangs, and start it again with its files.
 
         Raises:
             NotOffered: its files would be lost.
-            TimeoutError: it does not end.
+            TimeoutError: it did not end.
         """
         await self.take_down(place, removes=False)
         await self.start(place)
@@ -109,21 +112,23 @@ class DirectProvider(SpeakingProvider):
         await self.forget(place.handle)
         ran_before = bool(await self.address_of(place.handle))
         await self.start(place)
-        # One that another process starts just now runs, too, and is only given its time.
+        # One that another process is starting runs as well; it only needs more time.
         if ran_before and not await self._answers(place, within=self.hung_after):
             await self._restart(place)
         if not await self._answers(place, within=self.start_limit):
-            why = f"it does not answer after {self.start_limit:.0f} s"
+            why = f"it did not answer within {self.start_limit:.0f} s"
             raise _failed(why)
 
     async def _restart(self, place: Place) -> None:
-        logger.warning("Sandbox %s hangs, and is started again.", place.handle)
+        logger.warning(
+            "sandbox %s: no answer within %.0f s, restarting it", place.handle, self.hung_after
+        )
         try:
             await self.restart(place)
         except NotOffered as exc:
-            raise _failed(f"it hangs, and can't be started again. {exc}") from exc
+            raise _failed(f"it hangs and can't be restarted. {exc}") from exc
         except TimeoutError as exc:
-            raise _failed("it hangs, and does not end.") from exc
+            raise _failed("it hangs and could not be ended.") from exc
 
     async def stop(self, place: Place, *, force: bool = False) -> None:
         await self._end(place, force=force, removes=False)
@@ -131,23 +136,23 @@ class DirectProvider(SpeakingProvider):
     async def remove(self, place: Place, *, force: bool = False) -> None:
         await self._end(place, force=force, removes=True)
 
-    async def way(self, place: Place) -> Way:
-        if place.handle not in self._ways:
+    async def endpoint(self, place: Place) -> Endpoint:
+        if place.handle not in self._endpoints:
             address = await self.address_of(place.handle)
             if not address:
                 raise SandboxDown
-            if place.handle not in self._ways:  # another caller may have been first
-                self._ways[place.handle] = self._way_to(place.handle, address)
-        self._ways.move_to_end(place.handle)
-        way, _ = self._ways[place.handle]
-        if len(self._ways) > KEPT:
-            await self.forget(next(iter(self._ways)))
-        return way
+            if place.handle not in self._endpoints:  # another caller may have been faster
+                self._endpoints[place.handle] = self._connect_to(place.handle, address)
+        self._endpoints.move_to_end(place.handle)
+        endpoint, _ = self._endpoints[place.handle]
+        if len(self._endpoints) > KEPT:
+            await self.forget(next(iter(self._endpoints)))
+        return endpoint
 
-    def _way_to(self, handle: str, address: str) -> tuple[Way, RetiringTransport]:
-        wire = RetiringTransport(
+    def _connect_to(self, handle: str, address: str) -> tuple[Endpoint, DrainingTransport]:
+        wire = DrainingTransport(
             httpx.AsyncHTTPTransport(
-                trust_env=False,  # no proxy of this machine has a part in it
+                trust_env=False,  # ignore this machine's proxy settings
                 socket_options=LITTLE_UNSENT,
             )
         )
@@ -157,7 +162,7 @@ class DirectProvider(SpeakingProvider):
             base_url=f"http://{address}",
             headers={"authorization": f"Bearer {self.token_of(handle)}"},
         )
-        return Way(client, "/_sandbox"), wire
+        return Endpoint(client, "/_sandbox"), wire
 
     async def join(
         self,
@@ -173,30 +178,30 @@ class DirectProvider(SpeakingProvider):
         await join(scope, receive, send, self._socket(place, target, scope, headers))
 
     async def forget(self, handle: str) -> None:
-        """Look up the address anew at the next use; it may be another one by then.
+        """Drop the cached address, which may have changed, so that the next use looks it up.
 
-        The connections are closed when the streams that read through them have ended.
+        Its connections are closed once the streams that use them have ended.
         """
-        _, wire = self._ways.pop(handle, (None, None))
+        _, wire = self._endpoints.pop(handle, (None, None))
         if wire is not None:
-            await wire.retire()
+            await wire.drain()
 
     def _lock(self, handle: str) -> asyncio.Lock:
         return self._locks.setdefault(handle, asyncio.Lock())
 
     async def _socket(self, place: Place, target: str, scope: Scope, headers: Pairs) -> FarSocket:
         try:
-            way = await self.way(place)
+            endpoint = await self.endpoint(place)
         except AppError as exc:
             raise Refused(502) from exc
-        address = str(way.client.base_url).replace("http", "ws", 1).rstrip("/")
-        wanted = [Subprotocol(name) for name in scope.get("subprotocols", [])]
+        address = str(endpoint.client.base_url).replace("http", "ws", 1).rstrip("/")
+        subprotocols = [Subprotocol(name) for name in scope.get("subprotocols", [])]
         proof = ("authorization", f"Bearer {self.token_of(place.handle)}")
         return await connected(
-            NoRedirectConnect(  # a redirect would send the token wherever an agent likes
+            NoRedirectConnect(  # a redirect could send the token to any address that an agent chooses
                 address_of(address, target),
                 additional_headers=[*headers, proof, handshake(target, handle=place.handle)],
-                subprotocols=wanted or None,
+                subprotocols=subprotocols or None,
                 compression=None,
                 max_size=MAX_MESSAGE,
                 user_agent_header=None,
@@ -206,14 +211,14 @@ class DirectProvider(SpeakingProvider):
         )
 
     async def _end(self, place: Place, *, force: bool, removes: bool) -> None:
-        # Its start gives way, and nobody can be at work in what has not started.
+        # Ending outranks starting, and no agent works in a sandbox that has not started.
         force = force or place.handle in self._starting
         self._ending[place.handle] += 1
         try:
             async with self._lock(place.handle):
                 if not force and await self._is_at_work(place):
                     raise DispatchRefused(
-                        "sandbox_busy", "An agent is at work in the sandbox.", "Stop its run first."
+                        "sandbox_busy", "An agent is working in the sandbox.", "Stop its run first."
                     )
                 await self.forget(place.handle)
                 await self.take_down(place, removes=removes)
@@ -236,13 +241,13 @@ class DirectProvider(SpeakingProvider):
         except SandboxDown:
             return False
         except (StreamCut, ValueError, AttributeError, RecursionError):
-            return True  # slow: it may be at work, and is not ended on a guess
+            return True  # slow: an agent may be working, so don't end it on a guess
 
     async def _answers(self, place: Place, *, within: float) -> bool:
-        """Wait until the sandbox answers; say whether it does.
+        """Wait until the sandbox answers; return whether it did.
 
         Raises:
-            DispatchRefused: it will not, or somebody ends it meanwhile.
+            DispatchRefused: it has failed, or a caller ends it.
         """
         try:
             async with asyncio.timeout(within):
@@ -250,12 +255,12 @@ class DirectProvider(SpeakingProvider):
                     if self._ending[place.handle]:
                         raise DispatchRefused(
                             "sandbox_deleted",
-                            "The sandbox was ended while it started.",
-                            "Start it again if it is still needed.",
+                            "The sandbox was ended while it was starting.",
+                            "Start it again if you still need it.",
                         )
-                    if why := await self.why_not(place.handle):
+                    if why := await self.failure_reason(place.handle):
                         raise _failed(why)
-                    await asyncio.sleep(LOOK_EVERY)
+                    await asyncio.sleep(POLL_EVERY)
         except TimeoutError:
             return False
         return True

@@ -1,8 +1,8 @@
 """Sandboxes in containers of a Docker-compatible engine, such as Docker or Podman.
 
-One container per handle; its name, labels and token follow from the handle, so any server
-process finds what another one started. A sandbox that is idle for half an hour ends by itself,
-and its container with it; files stay in it until it is removed.
+One container per handle; its name, labels and token are derived from the handle, so that each
+server process finds the containers of the others. A sandbox exits after half an hour of being
+idle, and its container stops; files stay in the container until it is removed.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from sandboxes.providers.base import DispatchRefused, Json, Place, StreamCut
 from sandboxes.providers.direct import PORT, DirectProvider
 from sandboxes.providers.sandbox_client import spec_of
 
-ROOT: Final = "/sandbox"  # the image makes it, and gives it to its user
+ROOT: Final = "/sandbox"  # made by the image and owned by its user
 STOP_WAIT: Final = 8  # seconds from SIGTERM to SIGKILL; the sandbox itself takes five
 LOG_LINES: Final = 20
-LOG_LOOKS: Final = 4
-START_LOOKS: Final = 20  # at a container that another process may be starting
-LOOK_EVERY: Final = 0.3  # seconds
+LOG_TRIES: Final = 4
+START_TRIES: Final = 20  # for a container that another process may be starting
+POLL_EVERY: Final = 0.3  # seconds
 LABEL: Final = "mesh.handle"
-# -I: the image's modules only. The agents' home and folder outlive a stop, and are theirs to fill.
+# -I: the image's modules only, because agents can write into their home and folder.
 COMMAND: Final = ("python", "-I", "-m", "sandboxes.daemon")
 HOST: Final = "host"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """Which engine, and what its containers are like.
+    """The engine, and the options of its containers.
 
-    ``network`` empty: a port of this machine's loopback leads to the container. "host": the
+    ``network`` empty: the container's port is published on this machine's loopback. "host": the
     container shares this machine's network. Else the name of a network that the server is on.
-    ``init``: a process of the engine's reaps what agents leave behind; Podman needs catatonit.
+    ``init``: the engine's init process reaps what agents leave behind; Podman needs catatonit.
     """
 
     url: str = ""
@@ -52,15 +52,15 @@ class Engine:
 
 
 class EngineAway(StreamCut):
-    """The engine can't be reached; it may be back soon."""
+    """The engine can't be reached; the caller may retry."""
 
     code = "engine_unreachable"
     text = "The container engine can't be reached."
-    hint = "Look whether it runs, and at DOCKER_HOST of the server."
+    hint = "Check that it is running, and check the server's DOCKER_HOST."
 
 
 class DockerProvider(DirectProvider):
-    """``docker``: one container per sandbox. The engine is asked in threads, for it may be slow."""
+    """``docker``: one container per sandbox. Calls of the engine run on worker threads."""
 
     def __init__(self, engine: Engine, *, token_of: Callable[[str], str]) -> None:
         super().__init__(token_of=token_of)
@@ -76,15 +76,15 @@ class DockerProvider(DirectProvider):
     async def take_down(self, place: Place, *, removes: bool) -> None:
         await self._in_thread(self._take_down, place.handle, removes)
 
-    async def why_not(self, handle: str) -> str:
-        return str(await self._in_thread(self._why_not, handle))
+    async def failure_reason(self, handle: str) -> str:
+        return str(await self._in_thread(self._failure_reason, handle))
 
     async def _in_thread(self, work: Callable[..., Any], *args: Any) -> Any:
-        """Ask the engine.
+        """Call the engine on a worker thread.
 
         Raises:
             EngineAway: it can't be reached.
-            DispatchRefused: it says no.
+            DispatchRefused: it refuses the request.
         """
         from docker.errors import APIError, DockerException, ImageNotFound
         from requests.exceptions import RequestException
@@ -96,20 +96,20 @@ class DockerProvider(DirectProvider):
             raise DispatchRefused(
                 "no_image",
                 f"The engine does not have the image “{image}”.",
-                f"Build it: docker build -f sandboxes/Dockerfile -t {image} .",
+                f"Build it with: docker build -f sandboxes/Dockerfile -t {image} .",
             ) from exc
         except APIError as exc:
             raise DispatchRefused("engine_refused", exc.explanation or str(exc), "") from exc
         except (DockerException, RequestException, OSError) as exc:
             raise EngineAway from exc
 
-    # What follows runs in threads.
+    # The methods below run on worker threads.
 
     def _client(self) -> Any:
         if self._docker is None:
             import docker
 
-            # At first use: the import alone takes a third of a second.
+            # Imported at first use, because that alone takes a third of a second.
             url = self._engine.url
             self._docker = docker.DockerClient(base_url=url) if url else docker.from_env()
         return self._docker
@@ -128,20 +128,20 @@ class DockerProvider(DirectProvider):
         container, is_ours = self._find(place.handle), False
         if container is None:
             container, is_ours = self._create(place)
-        for looks_left in reversed(range(START_LOOKS)):
+        for tries_left in reversed(range(START_TRIES)):
             container.reload()
-            # The process that made it also starts it: an engine refuses files for a container
-            # that starts just then. If that process went away, one of the others takes over.
+            # The process that created it also starts it: an engine refuses files for a container
+            # that is just starting. If that process died, another one takes over.
             is_anothers = container.status == "created" and not is_ours
-            if is_anothers and looks_left > START_LOOKS // 2:
-                time.sleep(LOOK_EVERY)
+            if is_anothers and tries_left > START_TRIES // 2:
+                time.sleep(POLL_EVERY)
                 continue
             try:
                 self._wake(container, place)
             except APIError:
-                if not looks_left:
+                if not tries_left:
                     raise
-                time.sleep(LOOK_EVERY)  # another process may be starting it
+                time.sleep(POLL_EVERY)  # another process may be starting it
             else:
                 return
 
@@ -155,13 +155,13 @@ class DockerProvider(DirectProvider):
         container.start()
 
     def _create(self, place: Place) -> tuple[Any, bool]:
-        """Return the container, and whether it was made here."""
+        """Return the container, and whether this call created it."""
         from docker.errors import APIError
         from docker.types import Ulimit
 
         engine = self._engine
         port = _free_port() if engine.network == HOST else PORT
-        # Only this machine reaches a container that shares its network, or a published port.
+        # Only this machine can reach a container on the host network, or a published port.
         listen = f"127.0.0.1:{port}" if engine.network == HOST else f"0.0.0.0:{port}"
         options: Json = {
             "name": name_of(place.handle),
@@ -187,13 +187,13 @@ class DockerProvider(DirectProvider):
         try:
             return self._client().containers.create(engine.image, **options), True
         except APIError:
-            # Another server process may have been first; Docker says 409 then, Podman 500.
+            # Another server process may have been faster: Docker answers 409, Podman 500.
             if (container := self._find(place.handle)) is not None:
                 return container, False
             raise
 
     def _files(self, place: Place) -> bytes:
-        """Return what the sandbox begins with; token and key go again as soon as they are read."""
+        """Return a tar of the startup files; the sandbox deletes token and key after reading."""
         spec = {"handle": place.handle, **spec_of(place)}
         return packed(
             {
@@ -222,23 +222,23 @@ class DockerProvider(DirectProvider):
         if container is None:
             return
         if container.status == "paused":
-            container.unpause()  # else it could not end by itself
+            container.unpause()  # else it could not react to SIGTERM
         if container.status in {"running", "paused"}:
             container.stop(timeout=STOP_WAIT)
         if removes:
             container.remove(force=True, v=True)
 
-    def _why_not(self, handle: str) -> str:
+    def _failure_reason(self, handle: str) -> str:
         container = self._find(handle)
         if container is None:
             return "its container was removed."
         if container.status in {"running", "restarting", "created"}:
             return ""
-        for _ in range(LOG_LOOKS):
+        for _ in range(LOG_TRIES):
             if text := container.logs(tail=LOG_LINES).decode(errors="replace").strip():
                 return str(text)
-            time.sleep(LOOK_EVERY)  # an engine may say that it ended before it has its last words
-        return "it left no word."
+            time.sleep(POLL_EVERY)  # an engine may report the exit before it has the last output
+        return "it exited without any output."
 
 
 def name_of(handle: str) -> str:

@@ -1,4 +1,4 @@
-"""Connections that are closed once nobody reads from them any more."""
+"""Connections that are closed once their last response has been read."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 
 
-class RetiringTransport(httpx.AsyncBaseTransport):
-    """Sends through ``inner`` until it is retired, and closes it when its last answer is read.
+class DrainingTransport(httpx.AsyncBaseTransport):
+    """Sends through ``inner``; after ``drain``, closes it once its last response has been read.
 
-    A run's stream may outlast the moment at which its sandbox is looked up anew.
+    A run's stream may still be open when the address of its sandbox is looked up again.
     """
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
-        self._open = 0  # requests and answers that are under way
+        self._open = 0  # requests and responses in progress
         self._is_retired = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -29,8 +29,8 @@ class RetiringTransport(httpx.AsyncBaseTransport):
         answer.stream = _Counted(answer.stream, self._leave)
         return answer
 
-    async def retire(self) -> None:
-        """Close the connections: now, or when the last answer has been read. Safe to repeat."""
+    async def drain(self) -> None:
+        """Close the connections: now, or once the last response was read. Safe to repeat."""
         self._is_retired = True
         await self._close_unused()
 
@@ -47,7 +47,7 @@ class RetiringTransport(httpx.AsyncBaseTransport):
 
 
 class _Counted(httpx.AsyncByteStream):
-    """An answer's body that tells, once, when it is closed."""
+    """A response's body that calls ``leave`` once when it is closed."""
 
     def __init__(self, inner: httpx.AsyncByteStream, leave: Callable[[], Awaitable[None]]) -> None:
         self._inner, self._leave = inner, leave

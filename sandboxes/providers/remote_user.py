@@ -21,19 +21,19 @@ from sandboxes.providers.base import (
     Place,
     SandboxDown,
 )
-from sandboxes.providers.sandbox_client import START_LIMIT, SpeakingProvider, Way, refusal, spec_of
+from sandboxes.providers.sandbox_client import START_LIMIT, Endpoint, HttpProvider, refusal, spec_of
 from sandboxes.providers.signature import handshake
 
 
 class UnknownHandle(SandboxDown):
-    """The machine has no folder of that handle."""
+    """The machine has no folder for that handle."""
 
 
 UNSAVED: Final = "unsaved_work"  # a machine's refusal to remove a folder
 ClientFor = Callable[[UUID], Awaitable[httpx.AsyncClient]]
 
 
-class RemoteUserProvider(SpeakingProvider):
+class RemoteUserProvider(HttpProvider):
     """``remote-user``: one process on the laptop, behind signed requests through the tunnel."""
 
     def __init__(self, client_for: ClientFor = client_for) -> None:
@@ -52,10 +52,10 @@ class RemoteUserProvider(SpeakingProvider):
         )
 
     async def discard(self, place: Place) -> None:
-        """Have the machine put the folder aside, from where it can be restored for seven days.
+        """Let the machine put the folder aside; it can be restored for seven days.
 
-        Where something in it would be lost, the folder stays, without the journal of its runs:
-        that holds the words of chats that are gone.
+        If unsaved work would be lost, the folder stays, but without the journal of its runs, which
+        contains the messages of deleted threads.
         """
         path = f"/api/sandboxes/{place.handle}"
         try:
@@ -67,8 +67,8 @@ class RemoteUserProvider(SpeakingProvider):
         except UnknownHandle:
             return
 
-    async def way(self, place: Place) -> Way:
-        return Way(await self._client(place), f"/_sandbox/{place.handle}")
+    async def endpoint(self, place: Place) -> Endpoint:
+        return Endpoint(await self._client(place), f"/_sandbox/{place.handle}")
 
     async def join(
         self,
@@ -101,7 +101,7 @@ class RemoteUserProvider(SpeakingProvider):
     async def _ask_link(
         self, place: Place, method: str, path: str, body: object = None, *, limit: float
     ) -> None:
-        """Ask the link program itself, and return when the answer is a good one."""
+        """Send a request to the link program itself; return if the response is a success."""
         client = await self._client(place)
         try:
             reply = await client.request(method, checked_target(path), json=body, timeout=limit)

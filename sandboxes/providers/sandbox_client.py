@@ -1,4 +1,4 @@
-"""How the server speaks to the ``deco_sandbox`` program, whichever way leads to it."""
+"""The client of the ``deco_sandbox`` program, for every kind of sandbox that runs it."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ from sandboxes.providers.signature import sign_request
 
 logger = logging.getLogger(__name__)
 
-# Seconds in which nothing moves; none of them limits a whole transfer.
+# Seconds without progress; none of them limits a whole transfer.
 START_LIMIT = 30.0  # until a sandbox must answer after it was started
 REPLY_LIMIT = 15.0  # for anything else
-OPEN_LIMIT = 75.0  # until an answer begins: a dev server may compile a page for a minute
-SILENCE_LIMIT = 45.0  # a stream says something, if only a comment, every 15 seconds
+OPEN_LIMIT = 75.0  # until a response starts: a dev server may compile a page for a minute
+SILENCE_LIMIT = 45.0  # a stream sends at least a comment every 15 seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """A client that is kept, and what stands before the program's own paths there."""
+class Endpoint:
+    """Where a sandbox is reached: a client, and the prefix of the program's own paths."""
 
     client: httpx.AsyncClient
     prefix: str
 
     def target(self, path: str) -> str:
-        """Return the target of ``path``, which has no slash before it.
+        """Return the request target of ``path``, which has no leading slash.
 
         Raises:
-            BadTarget, TargetTooLong: it would not stay below the prefix, or can't be sent.
+            BadTarget, TargetTooLong: it would leave the prefix, or can't be sent.
         """
         return checked_target(f"{self.prefix}/{path}")
 
@@ -70,10 +70,10 @@ class Way:
         body: bytes | None = None,
         json: Any = None,
     ) -> httpx.Request:
-        """Return the request for ``path``, to be sent with ``client``; it is signed, once.
+        """Return a signed request for ``path``, to be sent once with ``client``.
 
-        httpx tidies addresses: it takes dot segments out and encodes some characters. So the
-        target is given to it once more, as it is to be sent and signed.
+        httpx normalizes addresses: it removes dot segments and encodes some characters. So the
+        target is also passed separately, exactly as it is to be sent and signed.
 
         Raises:
             BadTarget, TargetTooLong: see ``target``.
@@ -89,35 +89,35 @@ class Way:
             extensions={"target": target.encode("ascii")},
         )
         if not request.url.raw_path.startswith(f"{self.prefix}/".encode("ascii")):
-            raise BadTarget  # should the rule have missed what this client does
+            raise BadTarget  # if the check above missed a normalization of this client
         return sign_request(request, handle=place.handle, prefix=self.prefix)
 
 
-class SpeakingProvider(SandboxProvider):
-    """A kind whose sandboxes are the ``deco_sandbox`` program, spoken to over HTTP.
+class HttpProvider(SandboxProvider):
+    """A kind whose sandboxes are the ``deco_sandbox`` program, called over HTTP.
 
-    A subclass must say which way leads to a sandbox, and start and remove one.
+    A subclass must return the endpoint of a sandbox, and start and remove one.
     """
 
-    # What it means when nothing can be connected to: by default, that the way there is broken.
+    # The error for a refused connection: by default, that the connection broke.
     unreachable: type[AppError] = StreamCut
 
     @abstractmethod
-    async def way(self, place: Place) -> Way:
-        """Return how to reach the program; it need not be there.
+    async def endpoint(self, place: Place) -> Endpoint:
+        """Return the program's endpoint; the program need not be running.
 
         Raises:
             LinkOffline: its machine is not connected.
-            SandboxDown: there is no address, for it does not run.
+            SandboxDown: there is no address because it is not running.
         """
 
     def dispatch(
         self, place: Place, *, harness_id: str, fence: int, input: Json, after: int = 0
     ) -> Stream:
-        return self._dispatched(place, harness_id, fence, input, after)
+        return self._dispatch(place, harness_id, fence, input, after)
 
     @asynccontextmanager
-    async def _dispatched(
+    async def _dispatch(
         self, place: Place, harness_id: str, fence: int, input: Json, after: int
     ) -> AsyncIterator[Events]:
         if names_files(input.get("messages", [])):
@@ -165,11 +165,11 @@ class SpeakingProvider(SandboxProvider):
     async def open(
         self, place: Place, method: str, path: str, *, headers: Pairs = (), body: bytes = b""
     ) -> AsyncIterator[httpx.Response]:
-        way = await self.way(place)
+        endpoint = await self.endpoint(place)
         timeout = httpx.Timeout(REPLY_LIMIT, read=OPEN_LIMIT)
-        request = way.request(place, method, path, headers=headers, body=body, timeout=timeout)
+        request = endpoint.request(place, method, path, headers=headers, body=body, timeout=timeout)
         try:
-            reply = await way.client.send(request, stream=True)
+            reply = await endpoint.client.send(request, stream=True)
         except httpx.TransportError as exc:
             raise self._broken(exc) from exc
         try:
@@ -192,18 +192,18 @@ class SpeakingProvider(SandboxProvider):
         body: bytes | None = None,
         limit: float | None = None,
     ) -> httpx.Response:
-        way = await self.way(place)
+        endpoint = await self.endpoint(place)
         timeout = limit or REPLY_LIMIT
-        request = way.request(place, method, path, json=json, body=body, timeout=timeout)
+        request = endpoint.request(place, method, path, json=json, body=body, timeout=timeout)
         try:
-            return await way.client.send(request)
+            return await endpoint.client.send(request)
         except httpx.TransportError as exc:
             raise self._broken(exc) from exc
 
     async def _with_files(self, place: Place, messages: list[Json]) -> list[Json]:
-        """Return ``messages`` as the sandbox takes them, with their files there already.
+        """Return ``messages`` in the form that the sandbox accepts, after uploading their files.
 
-        A sandbox of an older program takes files only within the messages.
+        An older version of the program accepts files only inside the messages.
         """
         if not names_files(messages):
             return messages
@@ -220,7 +220,7 @@ class SpeakingProvider(SandboxProvider):
         return AttachmentSender()
 
     async def _ask(self, place: Place, method: str, path: str, body: bytes) -> Any:
-        """Return the JSON of a good answer; ``None`` for one that is no JSON."""
+        """Return the JSON of a successful response; ``None`` if it is not JSON."""
         reply = await self._sent(place, method, path, body=body)
         if not reply.is_success:
             raise refusal(reply.status_code, reply.content)
@@ -230,7 +230,7 @@ class SpeakingProvider(SandboxProvider):
             return None
 
     async def _call(self, place: Place, method: str, path: str, body: Json | None = None) -> None:
-        """Ask, and return when the answer is a good one."""
+        """Send a request; return if the response is a success."""
         reply = await self.request(place, method, path, json=body)
         if not reply.is_success:
             raise refusal(reply.status_code, reply.content)
@@ -239,18 +239,20 @@ class SpeakingProvider(SandboxProvider):
     async def _stream(
         self, place: Place, method: str, path: str, after: int, body: Json | None = None
     ) -> AsyncIterator[Events]:
-        way = await self.way(place)
+        endpoint = await self.endpoint(place)
         headers = [("accept", "text/event-stream"), ("last-event-id", str(after))]
         timeout = httpx.Timeout(REPLY_LIMIT, read=SILENCE_LIMIT)
-        request = way.request(place, method, path, json=body, headers=headers, timeout=timeout)
-        reply = await self._accepted(way.client, request)
+        request = endpoint.request(place, method, path, json=body, headers=headers, timeout=timeout)
+        reply = await self._send_checked(endpoint.client, request)
         try:
             yield _events(reply, after)
         finally:
             await reply.aclose()
 
-    async def _accepted(self, client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
-        """Return the answer, which is a good one."""
+    async def _send_checked(
+        self, client: httpx.AsyncClient, request: httpx.Request
+    ) -> httpx.Response:
+        """Return the response, which is a success."""
         try:
             reply = await client.send(request, stream=True)
             if reply.is_success:
@@ -269,7 +271,7 @@ class SpeakingProvider(SandboxProvider):
 
 
 def cut(error: Exception) -> StreamCut:
-    """Return what happened on the way to a sandbox that was reached."""
+    """Return the error for a connection that broke after it was established."""
     if isinstance(error, httpx.WriteTimeout):
         return UploadStalled()
     return NoAnswer() if isinstance(error, httpx.ReadTimeout) else StreamCut()
@@ -286,32 +288,32 @@ def _takes_attachments(health: bytes) -> bool:
 
 
 def spec_of(place: Place) -> Json:
-    """Return what a sandbox is made from, as its link or its ``spec.json`` is told."""
-    wanted = {
+    """Return the spec of a sandbox, as its link or its ``spec.json`` gets it."""
+    spec = {
         "folder": place.folder,
         "repo": place.repo,
         "branch": place.branch,
         "application": place.application,
     }
-    return {key: value for key, value in wanted.items() if value is not None}
+    return {key: value for key, value in spec.items() if value is not None}
 
 
 def refusal(status: int, body: bytes) -> Exception:
-    """Return the error that an answer other than 2xx stands for."""
+    """Return the error for a response other than 2xx."""
     code, message, hint = _said(body)
     if code == "unknown_run":
         return UnknownRun(message)
     if code in ("sandbox_down", "unknown_handle") or status in (502, 503, 504):
         return SandboxDown(message)
-    # A signature is refused for a clock, a restart or a new secret: all of them pass.
-    # Files that it has lost are sent again.
+    # A signature is refused because of a clock, a restart or a new secret, all of them temporary.
+    # Files that the sandbox lost are sent again.
     passes = status in (401, 408, 425, 429) or code in _SENT_AGAIN
     kind = NotNow if passes else DispatchRefused
     return kind(code or f"http_{status}", message or f"The machine answered {status}.", hint)
 
 
 def _said(body: bytes) -> tuple[str, str, str]:
-    """Return code, sentence and hint of an answer in the one form; empty ones of any other."""
+    """Return code, message and hint of an error response; empty ones if it has another form."""
     try:
         error: Any = jsonlib.loads(body)["error"]
         return str(error["code"]), str(error["message"]), str(error.get("hint", ""))
@@ -323,14 +325,14 @@ async def _events(reply: httpx.Response, after: int) -> Events:
     """Yield the events of an open stream, the last of them ``done``.
 
     Raises:
-        StreamCut: it ended before, or can't be read.
+        StreamCut: the stream ended before that, or can't be read.
     """
     reader = SseReader()
     try:
         async for piece in reply.aiter_raw():
             for event in reader.feed(piece):
                 if (parsed := _parse(event)) is not None and parsed.n > after:
-                    after = parsed.n  # what is there already is never given twice
+                    after = parsed.n  # never yield an event twice
                     yield parsed
                     if parsed.is_last:
                         return
@@ -346,11 +348,11 @@ async def _events(reply: httpx.Response, after: int) -> Events:
 
 
 def _parse(event: Event) -> SandboxEvent | None:
-    """Return what the event says; ``None`` for one that is not of ours."""
+    """Return the parsed event; ``None`` if it is malformed."""
     try:
         body = jsonlib.loads(event.data)
         n = int(event.id)
     except (ValueError, RecursionError):
-        logger.warning("Left out an event that can't be read: id %r.", event.id[:40])
+        logger.warning("skipping a malformed event from the sandbox: id %r", event.id[:40])
         return None
     return SandboxEvent(n, body, len(event.data)) if isinstance(body, dict) else None

@@ -1,4 +1,4 @@
-"""The server's signature on what it asks of a sandbox, whichever way leads there."""
+"""The server's signature on requests to a sandbox."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from mesh import keys
 
 
 def sign_request(request: httpx.Request, *, handle: str, prefix: str = PREFIX) -> httpx.Request:
-    """Put the signature for the sandbox ``handle`` on ``request``, and return it.
+    """Sign ``request`` for the sandbox ``handle``, and return it.
 
-    ``prefix`` stands before the sandbox's own paths on the way there. A signature is taken
-    once: a request that is sent again is signed again.
+    ``prefix`` precedes the sandbox's own paths on the wire. A signature is accepted once: a
+    request must be signed again before it is sent again.
     """
     sent: bytes = request.extensions.get("target", request.url.raw_path)
     target = sent.decode("ascii")
-    if target.startswith(f"{prefix}/"):  # as the sandbox sees it
+    if target.startswith(f"{prefix}/"):  # the path as the sandbox sees it
         target = PREFIX + target.removeprefix(prefix)
     request.headers[HEADER] = _signature(request.method, target, request.content, handle=handle)
     return request
 
 
 def handshake(target: str, *, handle: str) -> tuple[str, str]:
-    """Return the header under which the sandbox takes a WebSocket to ``target``, its own path."""
+    """Return the header that signs a WebSocket handshake for ``target``, the sandbox's own path."""
     return HEADER, _signature("GET", target, b"", handle=handle)
 
 

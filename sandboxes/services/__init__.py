@@ -1,7 +1,7 @@
-"""Writing what is known of sandboxes, and starting and ending them."""
+"""Writes the records of sandboxes, and starts and ends them."""
 
 from sandboxes.services.lifecycle import (
-    Started,
+    StartResult,
     delete_vm,
     ensure_vm,
     start_vm,
@@ -12,7 +12,7 @@ from sandboxes.services.records import forget_sandbox, note_used, record_sandbox
 from sandboxes.services.removal import orphan_sandboxes, remove_orphans
 
 __all__ = [
-    "Started",
+    "StartResult",
     "delete_vm",
     "ensure_vm",
     "forget_sandbox",

@@ -1,6 +1,6 @@
-"""Starting and ending a person's sandbox of an agent: what the VM tools do.
+"""Starts and ends a person's sandbox of an agent, for the VM tools.
 
-Only rows are written in a transaction; the provider is asked outside of any.
+Transactions only write rows; the provider is called outside of them.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ logger = logging.getLogger(__name__)
 
 
 class SandboxBusy(AppError):
-    """An agent works in it: ending it would end that."""
+    """An agent is working in the sandbox; ending it would end the run."""
 
     code = "sandbox_busy"
-    text = "An agent is at work in the sandbox."
-    hint = "Stop its run first, or say force."
+    text = "An agent is working in the sandbox."
+    hint = "Stop its run first, or set force."
     status = 409
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
-    """A sandbox that was ensured, or that was there."""
+class StartResult:
+    """A sandbox that was started, or already recorded."""
 
     entry: VmEntry
     branch: str
@@ -55,15 +55,15 @@ class Started:
 
 async def start_vm(
     *, viewer: User, agent: Agent, branch: str = "", kind: str = "", preview_url: str = ""
-) -> Started:
+) -> StartResult:
     """Ensure the viewer's sandbox of ``agent``, and record it. Safe to repeat.
 
-    ``branch`` empty: a made-up one. ``kind`` empty: as recorded, else by default; where it
-    can't be had, no other one stands in. ``preview_url`` has ``{handle}`` in it.
+    ``branch`` empty: a generated one. ``kind`` empty: the recorded one, else the default; if that
+    is unavailable, no other kind replaces it. ``preview_url`` contains ``{handle}``.
 
     Raises:
-        NoLink: it is to be on the viewer's machine, and that is not connected.
-        DeletedMeanwhile: somebody deleted it before it had started; it is ended again.
+        NoLink: its kind needs the viewer's machine, which is not connected.
+        DeletedMeanwhile: it was deleted before it had started; it is ended again.
         AppError: the provider can't start it; nothing is recorded.
     """
     branch = branch or new_branch(secrets.choice)
@@ -91,30 +91,30 @@ async def start_vm(
             user_id=viewer.pk,
             branch=branch,
             entry=entry,
-            must_be_begun=True,
+            must_be_starting=True,
         )
     except DeletedMeanwhile:
         with contextlib.suppress(AppError):
             await provider.remove(place)
         raise
-    return Started(entry=entry, branch=branch, is_new=is_new)
+    return StartResult(entry=entry, branch=branch, is_new=is_new)
 
 
 async def ensure_vm(
     *, viewer: User, agent: Agent, branch: str, kind: str, preview_url: str = ""
-) -> Started:
-    """Return the viewer's recorded sandbox of that kind; start one only where there is none.
+) -> StartResult:
+    """Return the viewer's recorded sandbox of that kind; start one only if none is recorded.
 
-    A record does not say that it lives: whoever uses it starts it again if need be.
+    A record does not mean that it is running: it is started again when it is used.
 
     Raises:
-        NoLink, AppError: as ``start_vm``.
+        NoLink, AppError: as in ``start_vm``.
     """
     cell = await database_pool.reads.run(
         recorded_cell, agent=agent, user_id=viewer.pk, branch=branch
     )
     if (entry := cell.get(kind)) is not None:
-        return Started(entry=entry, branch=branch, is_new=False)
+        return StartResult(entry=entry, branch=branch, is_new=False)
     return await start_vm(
         viewer=viewer, agent=agent, branch=branch, kind=kind, preview_url=preview_url
     )
@@ -123,51 +123,61 @@ async def ensure_vm(
 async def delete_vm(
     *, viewer: User, agent: Agent, branch: str, kind: str, force: bool = False
 ) -> None:
-    """Forget the viewer's sandbox, then end it; that it can't be ended is only logged.
+    """Remove the record of the viewer's sandbox, then end it; a failure to end it is only logged.
 
-    Safe to repeat. One that is still being started is ended, too.
+    Safe to repeat. A sandbox that is still starting is ended, too.
 
     Raises:
-        SandboxBusy: an agent works in it, and ``force`` was not given; nothing has changed.
+        SandboxBusy: an agent is working in it, and ``force`` is false; nothing has changed.
     """
     cell: dict[str, Any] = {"agent": agent, "user_id": viewer.pk, "branch": branch}
-    forgotten = await database_pool.writes.run(forget_sandbox, **cell, kind=kind)
-    if forgotten is None:
+    removed = await database_pool.writes.run(forget_sandbox, **cell, kind=kind)
+    if removed is None:
         return
-    entry = forgotten.entry
+    entry = removed.entry
     place = place_of_entry(**cell, entry=entry)
     try:
-        # In one that is only starting nobody works, though it may not be able to say so yet.
-        is_forced = force or not forgotten.has_started
+        # No agent works in a sandbox that is still starting, even if it can't report that yet.
+        is_forced = force or not removed.has_started
         await providers.provider_for(kind).remove(place, force=is_forced)
     except DispatchRefused as exc:
         if exc.code == SandboxBusy.code:
             await database_pool.writes.run(record_sandbox, **cell, entry=entry)
             raise SandboxBusy from exc
-        logger.warning("Sandbox %s is forgotten but not ended: %s", entry.vm_id, exc)
+        _log_not_ended(entry, exc)
     except AppError as exc:
-        logger.warning("Sandbox %s is forgotten but not ended: %s", entry.vm_id, exc)
+        _log_not_ended(entry, exc)
+
+
+def _log_not_ended(entry: VmEntry, error: AppError) -> None:
+    logger.warning(
+        "sandbox %s: record removed, but the %s provider could not end it, leaving it to its idle"
+        " timeout: %s",
+        entry.vm_id,
+        entry.kind,
+        error,
+    )
 
 
 async def stop_sandbox(*, agent: Agent, user_id: int, branch: str, entry: VmEntry) -> None:
     """End a recorded sandbox and keep its record: it starts again when it is used.
 
     Raises:
-        AppError: an agent is at work in it, or it can't be reached.
+        AppError: an agent is working in it, or it can't be reached.
     """
     place = place_of_entry(agent=agent, user_id=user_id, branch=branch, entry=entry)
     await providers.provider_for(entry.kind).stop(place)
 
 
 def _choose(*, viewer: User, agent: Agent, branch: str, kind: str) -> Place:
-    """Return where the sandbox is to be.
+    """Return the place for the sandbox.
 
     Raises:
-        NoLink: on a machine that is not connected, or none of the viewer's is.
+        NoLink: its machine, or every machine of the viewer's, is not connected.
     """
     found = find_sandbox(viewer=viewer, agent=agent, branch=branch, kind=kind)
     if found.is_away and found.link is not None:
-        raise NoLink(f"“{found.link.name}”, where this sandbox is, is not connected.")
+        raise NoLink(f"This sandbox is on “{found.link.name}”, which is not connected.")
     if found.is_away:
         raise NoLink
     return found.place

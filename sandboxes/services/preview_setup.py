@@ -1,4 +1,4 @@
-"""Having a sandbox's project set up and served: what a preview needs."""
+"""Lets a sandbox set up and serve its project, for a preview."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ logger = logging.getLogger(__name__)
 
 
 async def serve_project(provider: SandboxProvider, place: Place) -> None:
-    """Have the sandbox started, recorded, and told of its project, which it then sets up by itself.
+    """Start and record the sandbox, and send it the configuration of its project.
 
-    Safe to repeat: told the same again, a sandbox changes nothing.
+    The sandbox then sets the project up. Safe to repeat: the same configuration changes nothing.
 
     Raises:
         AppError: it can't be started, or was made for another repository.
@@ -27,7 +27,7 @@ async def serve_project(provider: SandboxProvider, place: Place) -> None:
 
 
 async def configure(provider: SandboxProvider, place: Place) -> None:
-    """Tell a sandbox that runs of its project.
+    """Send a running sandbox the configuration of its project.
 
     Raises:
         AppError: it can't be reached, or refuses (``immutable``: another repository).
@@ -37,18 +37,21 @@ async def configure(provider: SandboxProvider, place: Place) -> None:
     except NotOffered:
         return
     if reply.status_code == 404:
-        logger.info("Sandbox %s is of a version without setup.", place.handle)
+        logger.info(
+            "sandbox %s: its version has no /config route, continuing without a project setup",
+            place.handle,
+        )
     elif not reply.is_success:
         raise refusal(reply.status_code, reply.content)
 
 
 def has_project(place: Place) -> bool:
-    """Say whether something is known that could be set up; a scratch folder is empty at first."""
+    """Return whether there is a project to set up; a scratch folder is empty at first."""
     return any((place.repo, place.folder, place.application))
 
 
 def config_of(place: Place) -> dict[str, Any]:
-    """Return what a sandbox is told of its project, whole: what is left out would be guessed."""
+    """Return the complete configuration of a sandbox's project; it would guess missing parts."""
     config: dict[str, Any] = {"application": place.application or {}}
     if place.repo:
         branch = {"branch": place.branch} if place.branch else {}

@@ -1,4 +1,4 @@
-"""Removing the sandboxes that no thread works in any more.
+"""Removes the sandboxes that have no thread any more.
 
 =============  ==========================================  =====================================
 Kind           Branch                                      What happens once it is orphaned
@@ -12,8 +12,8 @@ a container    any, unless it was used since the deletion  it is removed with it
                                                            chat's
 =============  ==========================================  =====================================
 
-The row says what is to be done (``orphaned_at``) until it is done, so nothing is forgotten when
-the machine or the engine is away, or when this process dies.
+The row keeps the task (``orphaned_at``) until it is done, so that nothing is forgotten if the
+machine or the engine can't be reached, or if this process dies.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 RETRY_AFTER: Final = timedelta(minutes=10)
 AT_ONCE: Final = 20
-# How long after a thread was deleted a run that was being stopped may still note its sandbox.
+# How long after a thread's deletion a run that is stopping may still record its sandbox.
 AFTERMATH: Final = timedelta(minutes=5)
 
 
@@ -57,58 +57,58 @@ def orphan_sandboxes(
     unused_since: datetime,
     now: datetime,
 ) -> int:
-    """Have a person's sandboxes of a branch removed, of which no thread is left; return how many.
+    """Mark a person's sandboxes of a branch without threads for removal; return how many.
 
-    One with the name of a branch that was used since its last thread was deleted is left alone:
-    a tool or a preview needs it. The caller's transaction decides.
+    A sandbox of a named branch that was used since the deletion of its last thread is kept,
+    because a tool or a preview uses it. Part of the caller's transaction.
     """
     ref = project_ref(org_id=org_id, agent_id=agent_id, branch=branch)
     rows = SandboxRunnerState.objects.filter(user_id=user_id, project_ref=ref)
-    if not is_key(branch):  # others than its threads may use it
+    if not is_key(branch):  # not only its threads may use it
         rows = rows.exclude(sandbox_provider_kind=REMOTE_USER)
         rows = rows.filter(used_at__lte=unused_since + AFTERMATH)
     return rows.update(orphaned_at=now, removal_tried_at=None)
 
 
 async def remove_orphans() -> int:
-    """Remove sandboxes that are orphaned; return how many are done with. Safe to repeat.
+    """Remove orphaned sandboxes; return how many were removed. Safe to repeat.
 
-    What can't be reached, or in which an agent is at work, is tried again later.
+    A sandbox that can't be reached, or in which an agent is working, is retried later.
     """
     done = 0
     for row in await database_pool.writes.run(_claim, now=timezone.now()):
         try:
             await _remove(row)
         except AppError as exc:
-            logger.info("Sandbox %s can't be removed yet: %s", row.handle, exc)
+            logger.info("sandbox %s: can't be removed yet, retrying later: %s", row.handle, exc)
         except Exception:
-            logger.exception("Sandbox %s can't be removed; it is tried again.", row.handle)
+            logger.exception("sandbox %s: removing it failed, retrying later", row.handle)
         else:
             done += await database_pool.writes.run(_forget, row)
     return done
 
 
 def _claim(*, now: datetime) -> list[SandboxRunnerState]:
-    """Return the sandboxes that this process is to remove now.
+    """Claim and return the sandboxes that this process removes now.
 
-    Each is another's only after ``RETRY_AFTER``: the conditional update decides.
+    Another process can claim them only after ``RETRY_AFTER``: the conditional update decides.
     """
     due = Q(removal_tried_at=None) | Q(removal_tried_at__lte=now - RETRY_AFTER)
     rows = SandboxRunnerState.objects.filter(due, orphaned_at__isnull=False)
-    # Those that were not tried yet first: some may never be reached.
+    # Those that were never tried come first, because some may never be reachable.
     found = list(rows.order_by(F("removal_tried_at").asc(nulls_first=True))[:AT_ONCE])
     return [row for row in found if rows.filter(pk=row.pk).update(removal_tried_at=now)]
 
 
 async def _remove(row: SandboxRunnerState) -> None:
-    """Remove the sandbox from where it is.
+    """Remove the sandbox itself.
 
     Raises:
-        AppError: that can't be done now.
+        AppError: it can't be removed now.
     """
     place = Place(kind=row.sandbox_provider_kind, link_id=row.link_id, handle=row.handle)
     if place.kind == REMOTE_USER and not await database_pool.reads.run(_is_known, row.link_id):
-        return  # its machine was removed: nobody is left to ask
+        return  # its machine was removed, so there is nothing to call
     await providers.provider_for(place.kind).discard(place)
 
 
@@ -117,10 +117,10 @@ def _is_known(link_id: UUID | None) -> bool:
 
 
 def _forget(row: SandboxRunnerState) -> bool:
-    """Remove the record of a sandbox that was removed, unless it is in use again by now."""
+    """Remove the record of a removed sandbox, unless it has been used again since."""
     recorded = find_recorded(row)
     with transaction.atomic():
-        if recorded is not None:  # the order in which a record is written, too
+        if recorded is not None:  # locks in the same order as record_sandbox
             Agent.objects.select_for_update().only("pk").get(pk=recorded.agent.pk)
         orphans = SandboxRunnerState.objects.select_for_update()
         if not orphans.filter(pk=row.pk, orphaned_at=row.orphaned_at).exists():

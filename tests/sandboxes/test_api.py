@@ -363,7 +363,7 @@ def test_a_machine_that_has_the_files_and_is_away_is_named(api, acme, ada, provi
     answer = start(api)
 
     assert code(answer) == (409, "link_offline")
-    assert "where this sandbox is" in answer.json()["error"]["message"]
+    assert "This sandbox is on “m1”" in answer.json()["error"]["message"]
 
 
 def test_the_folder_of_a_conversation_is_found_again_by_the_tools(api, acme, ada, provider):

@@ -313,7 +313,7 @@ async def test_the_recorded_machine_is_asked_and_its_absence_is_one_phase(reader
 
 
 async def test_a_sandbox_that_is_starting_is_waited_for(reader, answering, monkeypatch):
-    monkeypatch.setattr(proxy, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(proxy, "POLL_EVERY", 0.01)
     answering.provider.answer = [
         SandboxDown(),
         httpx.Response(404),
@@ -331,7 +331,7 @@ async def test_a_sandbox_that_is_starting_is_waited_for(reader, answering, monke
 
 
 async def test_one_that_never_comes_is_gone(reader, answering, monkeypatch):
-    monkeypatch.setattr(proxy, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(proxy, "POLL_EVERY", 0.01)
     monkeypatch.setattr(proxy, "READY_WITHIN", 0.03)
     answering.provider.answer = httpx.Response(404)
 
@@ -360,11 +360,11 @@ def test_one_persons_record_is_not_anothers(api, answering, agent, bob):
     assert set(answering.kinds) == {"docker"}
 
 
-# Those who stay connected
+# Long connections
 
 
 class Silent(AnsweringProvider):
-    """Takes what it is asked, and never answers; a stream of it says one thing first."""
+    """Accepts requests and never answers; its streams send one event first."""
 
     async def request(self, place, method, path, *, json=None, limit=None):
         self.asked.append(path)

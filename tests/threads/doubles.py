@@ -118,7 +118,7 @@ class LostProcess(ScriptedSandbox):
         super().__init__(*script)
         self.let_gone: list[tuple[str, int]] = []
 
-    async def let_go(self, place, *, run_id, fence):
+    async def release(self, place, *, run_id, fence):
         self.let_gone.append((run_id, fence))
 
 

@@ -102,6 +102,6 @@ def find_link(*, user_id: str, place: Place) -> LinkView | None:
     """Return the person's machine that has the thread's files, online or not; if there are no
     files yet, one that is online; ``None`` if there is none."""
     viewer = User.objects.get(pk=user_id)
-    recorded = recorded_link_id(place.whose) if place.whose else None
-    link = links.find_link(viewer=viewer, link_id=recorded) if recorded else None
-    return link or links.find_online_link(viewer=viewer)
+    recorded = recorded_link_id(place.record_key) if place.record_key else None
+    known = links.find_link(viewer=viewer, link_id=recorded) if recorded else None
+    return known or links.find_online_link(viewer=viewer)

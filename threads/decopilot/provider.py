@@ -121,7 +121,7 @@ class DecopilotProvider(SandboxProvider):
             raise UnknownRun
         attempt.answer(approval_id, Answered(decision, reason, answers or {}))
 
-    async def let_go(self, place: Place, *, run_id: str, fence: int) -> None:
+    async def release(self, place: Place, *, run_id: str, fence: int) -> None:
         """End an attempt that another process has taken over."""
         attempt = self._attempts.get(run_id)
         if attempt is not None and attempt.fence <= fence:

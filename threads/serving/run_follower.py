@@ -265,7 +265,7 @@ class RunFollower:
         order = self._attempt.order if self._attempt else None
         if order is not None and order.executor == executors.SERVER:
             with contextlib.suppress(LinkOffline, SandboxDown, StreamCut, DispatchRefused):
-                await self._provider.let_go(
+                await self._provider.release(
                     order.place, run_id=str(order.run_id), fence=order.fence
                 )
 

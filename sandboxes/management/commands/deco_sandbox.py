@@ -11,7 +11,7 @@ from sandboxes.daemon import cli
 
 
 class Command(BaseCommand):
-    help = "Serve one sandbox; the link program and containers start this."
+    help = "Serve one sandbox. The link program and containers run this."
     requires_system_checks: list[str] = []  # a laptop has no database to check
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -46,7 +46,7 @@ class Everywhere(DirectProvider):
     async def take_down(self, place, *, removes):
         pass
 
-    async def why_not(self, handle):
+    async def failure_reason(self, handle):
         return ""
 
 
@@ -103,7 +103,9 @@ async def test_nothing_is_kept_of_sandboxes_that_are_gone(provider):
         await provider.remove(place_of(f"s{number}"))
 
     gc.collect()
-    assert [len(each) for each in (provider._ways, provider._locks, provider._ending)] == [0] * 3
+    assert [len(each) for each in (provider._endpoints, provider._locks, provider._ending)] == [
+        0
+    ] * 3
 
 
 async def test_of_many_sandboxes_the_least_recently_used_lose_their_connections(
@@ -113,11 +115,11 @@ async def test_of_many_sandboxes_the_least_recently_used_lose_their_connections(
     for number in (0, 1, 2, 0, 3):
         await provider.request(place_of(f"s{number}"), "GET", "health")
 
-    assert sorted(provider._ways) == ["s0", "s2", "s3"]
+    assert sorted(provider._endpoints) == ["s0", "s2", "s3"]
     await auntil(lambda: len(server._state.connections) == 3, what="the fourth is closed")
 
 
 async def test_two_callers_at_once_make_one_client(provider):
-    ways = await asyncio.gather(*(provider.way(place_of("one")) for _ in range(5)))
+    endpoints = await asyncio.gather(*(provider.endpoint(place_of("one")) for _ in range(5)))
 
-    assert len({id(way.client) for way in ways}) == 1
+    assert len({id(endpoint.client) for endpoint in endpoints}) == 1
