@@ -6,7 +6,7 @@ from tests.sandboxes.doubles import NotingProvider
 
 @pytest.fixture
 def provider(monkeypatch):
-    """What stands behind every kind."""
+    """The provider of every kind."""
     provider = NotingProvider()
     use(monkeypatch, provider)
     return provider

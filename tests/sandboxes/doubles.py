@@ -1,4 +1,4 @@
-"""Providers that start nothing, each named for what it does."""
+"""Providers that start nothing, each named for its behaviour."""
 
 from contextlib import asynccontextmanager
 
@@ -9,7 +9,7 @@ from tests.threads.doubles import ScriptedSandbox
 
 
 class NotingProvider(ScriptedSandbox):
-    """Notes what it is asked for."""
+    """Records its calls."""
 
     def __init__(self):
         super().__init__()
@@ -26,7 +26,7 @@ class NotingProvider(ScriptedSandbox):
 
 
 class FailingProvider(NotingProvider):
-    """Starts and ends nothing."""
+    """Fails to start and to end."""
 
     async def ensure(self, place):
         raise DispatchRefused("sandbox_failed", "It did not start.")
@@ -40,7 +40,7 @@ class FailingProvider(NotingProvider):
 
 
 class BusyProvider(NotingProvider):
-    """An agent is at work in its sandboxes."""
+    """An agent is working in its sandboxes."""
 
     async def remove(self, place, *, force=False):
         if not force:
@@ -49,7 +49,7 @@ class BusyProvider(NotingProvider):
 
 
 class AnsweringProvider(NotingProvider):
-    """Gives ``answer`` to whatever is asked, or raises it."""
+    """Returns ``answer`` to every request, or raises it."""
 
     def __init__(self, answer=None):
         super().__init__()

@@ -107,13 +107,13 @@ def escape(how):
 
 
 def silence():
-    """Hear everything, say nothing, until nobody is left who could say anything."""
+    """Read everything and write nothing until stdin is closed."""
     for _ in sys.stdin:
         pass
 
 
 def forever():
-    """Outlive even the one who started us."""
+    """Outlive even the parent process."""
     while True:
         signal.pause()
 

@@ -10,7 +10,7 @@ from tests.waiting import auntil
 
 
 class Told:
-    """What was told so far, as (name, data)."""
+    """The events so far, as (name, data)."""
 
     def __init__(self):
         self.events = []
@@ -44,7 +44,7 @@ class Told:
 
 @asynccontextmanager
 async def looking_on(sandbox):
-    """``async with looking_on(sandbox) as told``: what is told from now on, with the replay."""
+    """``async with looking_on(sandbox) as told``: the events from now on, including the replay."""
     told = Told()
     reading = asyncio.create_task(_read(sandbox, told))
     try:

@@ -1,4 +1,4 @@
-"""The files that a sandbox keeps: by digest, in pieces, and never on somebody's word."""
+"""The files that a sandbox stores: by digest, in pieces, and never without a check."""
 
 from __future__ import annotations
 

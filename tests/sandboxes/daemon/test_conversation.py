@@ -1,4 +1,4 @@
-"""A conversation's program is ended, whoever asked and whatever became of them."""
+"""A conversation's program is ended, even if the caller is cancelled."""
 
 from __future__ import annotations
 

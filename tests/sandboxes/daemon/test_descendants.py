@@ -20,7 +20,7 @@ ESCAPES = ["attached", "orphan", "hidden"]
 
 
 async def stopped(sandbox, *steps, harness="plain"):
-    """Return the pids that a run told before it was stopped, and its last events."""
+    """Return the pids that a run printed before it was stopped, and its last events."""
     async with sandbox.dispatch("r1", *steps, harness=harness) as events:
         told = await read_words(events, len(steps) - 1)
         await sandbox.cancel("r1")

@@ -10,7 +10,7 @@ from sandboxes.daemon.git import Git, GitFailed
 
 
 class Slow:
-    """Every command takes a moment, whatever it is."""
+    """Every command takes a moment."""
 
     def call(self, args, parent):
         return Call(("sleep", "0.3"), parent, Path("/"))

@@ -83,7 +83,7 @@ async def test_a_newer_run_of_the_thread_stops_the_older_ones(sandbox):
 
 
 async def test_no_run_begins_beside_one_that_still_lives(sandbox):
-    """Whoever was waiting in between, and was stopped."""
+    """Also if a run between them waited and was stopped."""
     async with sandbox.dispatch("r1", ["pid"], ["forever"], harness="deaf") as first:
         pid = int(text_of(await read_words(first, 1)))
         async with sandbox.dispatch("r2", ["say", "x"], harness="deaf") as second:

@@ -1,4 +1,4 @@
-"""vmMap's cells, written by several at once; on PostgreSQL they really are."""
+"""Concurrent writes to vmMap's cells; they are really concurrent on PostgreSQL."""
 
 import threading
 

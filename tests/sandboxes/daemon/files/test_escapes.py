@@ -1,4 +1,4 @@
-"""No path leads out of the working folder: not by itself, not by a link, not in a race."""
+"""No path leads out of the working folder: not directly, not through a link, not in a race."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ async def test_what_the_start_changes_is_nobody_s_work(sandbox, tmp_path):
 
 
 async def test_a_second_start_s_changes_are_its_own_again(sandbox, tmp_path):
-    """Also where another process of the sandbox has begun meanwhile."""
+    """Also if another process of the sandbox has started since."""
     async with looking_on(sandbox) as told:
         await sandbox.post("/config", config(repository(tmp_path / "origin", FILES)))
         await told.phase("running")

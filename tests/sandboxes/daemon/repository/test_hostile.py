@@ -40,7 +40,7 @@ async def test_no_program_that_the_repository_names_is_started(sandbox, repo, tm
     assert refused == list(trap.stops)
     (repo / "a.txt").write_text("changed again\n")
     spring(repo, trap.springs)
-    assert mark.exists()  # it is a trap: who runs plain git there falls into it
+    assert mark.exists()  # the trap works: plain git runs the program
 
 
 async def test_the_work_is_published_to_where_it_was_cloned_from(sandbox, repo, tmp_path):

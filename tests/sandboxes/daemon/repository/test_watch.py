@@ -1,4 +1,4 @@
-"""Who looks on hears of changed files, whoever has changed them."""
+"""Readers get changed files, no matter which program changed them."""
 
 from __future__ import annotations
 

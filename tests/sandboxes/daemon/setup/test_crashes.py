@@ -23,7 +23,7 @@ def sandbox(make_sandbox, tmp_path):
 
 @asynccontextmanager
 async def serving(sandbox, tmp_path):
-    """``async with serving(…) as told``: the server runs, and what is told from now on."""
+    """``async with serving(…) as told``: the running server's events from now on."""
     async with looking_on(sandbox) as told:
         await sandbox.post("/config", config(repository(tmp_path / "origin", FILES)))
         await told.phase("running")

@@ -1,7 +1,7 @@
 """Real package managers set a real project up, and its server is seen: nothing else is changed.
 
 npm, uv and pip are tried in ``test_setup.py``. Of corepack and of Yarn 2 only the command lines are
-held: there, by the program ``RECORDING_MANAGER``, and in ``test_pure.py``.
+held: there, by the program ``RECORDING_MANAGER``, and in ``test_project.py``.
 """
 
 from __future__ import annotations

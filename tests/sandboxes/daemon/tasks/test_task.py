@@ -14,7 +14,7 @@ from tests.waiting import auntil
 
 
 class Audience:
-    """Writes down what it is told."""
+    """Records its notifications."""
 
     def __init__(self):
         self.text, self.ends = "", 0

@@ -23,7 +23,7 @@ async def begin(sandbox, command):
 
 
 async def ended(sandbox, task_id):
-    """Wait for the end of the task; return what is told of it."""
+    """Wait for the end of the task; return its entry in the list."""
 
     async def look():
         task = (await sandbox.get(f"/tasks/{task_id}")).json()

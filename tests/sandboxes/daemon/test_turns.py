@@ -1,0 +1,301 @@
+"""One turn: what it journals of an adapter's outputs, and how it answers, steers and ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agents.harness.base import (
+    Again,
+    Applied,
+    Ask,
+    Done,
+    Emit,
+    Fail,
+    NotSteered,
+    Steered,
+    TurnInput,
+    Write,
+)
+from sandboxes.daemon.conversation import HarnessCrashed
+from sandboxes.daemon.journal import Journal
+from sandboxes.daemon.streams import RunStream
+from sandboxes.daemon.turns import AlreadyAnswered, NotSteerable, Turn, UnknownApproval
+from sandboxes.daemon.writer import Writer
+
+REQUEST = TurnInput(
+    thread_id="t1",
+    run_id="r1",
+    messages=({"role": "user", "parts": [{"type": "text", "text": "hi"}]},),
+    models={},
+    mode="default",
+    approval_level="ask",
+    user={},
+    organization_id="o1",
+    agent={},
+)
+QUESTION = Ask(
+    approval_id="a1",
+    tool_call_id="c1",
+    tool="Bash",
+    input={"command": "ls"},
+    chunk={"type": "tool-approval-request", "approvalId": "a1", "toolCallId": "c1"},
+)
+
+
+class ScriptedAdapter:
+    """Answers each call with the outputs that the test has put there, or raises them."""
+
+    def __init__(self):
+        self.outs = {"begin": [], "answer": [], "steer": [], "interrupt": [Done()]}
+        self.calls = []
+
+    def _reply(self, name):
+        self.calls.append(name)
+        if isinstance(self.outs[name], Exception):
+            raise self.outs[name]
+        return self.outs[name]
+
+    def begin(self, turn):
+        return self._reply("begin")
+
+    def answer(self, approval_id, decision, reason, answers):
+        return self._reply("answer")
+
+    def steer(self, steer_id, message):
+        return self._reply("steer")
+
+    def interrupt(self):
+        return self._reply("interrupt")
+
+
+class LivingProgram:
+    """A program that runs until it is ended."""
+
+    def __init__(self):
+        self.is_alive = True
+
+    def end(self):
+        self.is_alive = False
+
+
+class Conversation:
+    """The part of a conversation that a turn uses, around a program that does nothing."""
+
+    def __init__(self):
+        self.adapter = ScriptedAdapter()
+        self.program = LivingProgram()
+        self.cwd, self.turn, self.heard_at = Path("."), None, 0.0
+        self.lines, self.starts = [], 0
+
+    def start(self, request):
+        self.starts += 1
+        self.program = LivingProgram()
+
+    def write(self, line):
+        self.lines.append(line)
+
+    async def end(self):
+        self.program.end()
+
+
+@pytest.fixture
+def journal(tmp_path):
+    journal = Journal(tmp_path / "journal.db")
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+async def turn(journal):
+    writer = Writer(journal)
+    row = journal.open_run("r1", 1, thread_id="t1", harness="scripted")
+    yield Turn(RunStream(journal, row), writer, REQUEST)
+    await writer.close()
+
+
+@pytest.fixture
+def conversation():
+    return Conversation()
+
+
+@pytest.fixture
+def events(turn, journal):
+    """Return the events of the run, as the journal has them."""
+
+    def read():
+        turn._writer.flush()
+        return [json.loads(raw) for _, raw in journal.read(turn.stream.key, after=0)]
+
+    return read
+
+
+@pytest.fixture
+async def asked(turn, conversation):
+    """A turn whose agent has asked the question ``a1`` and not ended."""
+    conversation.turn = turn
+    turn._conversation = conversation
+    turn.apply([QUESTION])
+    return turn
+
+
+async def test_outputs_reach_the_program_and_the_journal_in_order(turn, conversation, events):
+    chunk = {"type": "start", "messageId": "r1"}
+    conversation.adapter.outs["begin"] = [Write(b"prompt"), Emit(chunk), Done()]
+
+    await turn.run(conversation)
+
+    assert conversation.lines == [b"prompt"]
+    assert [event["chunk"]["type"] for event in events()] == ["start"]
+
+
+async def test_nothing_follows_the_end_of_a_turn(turn, conversation, events):
+    conversation.adapter.outs["begin"] = [Done(), Write(b"late"), Fail("late", "Too late.")]
+
+    await turn.run(conversation)
+
+    assert (conversation.lines, events()) == ([], [])
+
+
+async def test_a_dead_program_is_started_before_the_turn(turn, conversation):
+    conversation.program.is_alive = False
+    conversation.adapter.outs["begin"] = [Done()]
+
+    await turn.run(conversation)
+
+    assert conversation.starts == 1
+
+
+async def test_a_turn_that_begins_again_gets_a_new_program(turn, conversation):
+    replies = iter([[Again(REQUEST)], [Done()]])
+    conversation.adapter.begin = lambda request: next(replies)
+
+    await turn.run(conversation)
+
+    assert (conversation.starts, conversation.turn) == (1, turn)
+
+
+async def test_a_crash_ends_the_program_and_is_raised(turn, conversation):
+    conversation.adapter.begin = lambda request: turn.crash(HarnessCrashed()) or []
+
+    with pytest.raises(HarnessCrashed):
+        await turn.run(conversation)
+    assert not conversation.program.is_alive
+
+
+@pytest.mark.parametrize(
+    ("error", "types", "codes"),
+    [
+        pytest.param(None, ["start", "abort", "finish"], [], id="stopped"),
+        pytest.param(
+            HarnessCrashed(), ["start", "error", "finish"], [HarnessCrashed.code], id="failed"
+        ),
+    ],
+)
+async def test_closing_completes_the_message_and_ends_with_done(turn, events, error, types, codes):
+    turn.close(error)
+
+    *before, last = events()
+    assert last["type"] == "done"
+    chunks = [event["chunk"]["type"] for event in before if event["type"] == "ui-message-chunk"]
+    assert chunks == types
+    assert [event["code"] for event in before if event["type"] == "error"] == codes
+
+
+async def test_a_program_that_dies_after_a_stop_is_no_failure(turn, conversation, events):
+    conversation.adapter.outs["interrupt"] = [Fail("died", "It died."), Done()]
+    turn._conversation = conversation
+
+    await turn.stop()
+
+    assert (turn.is_over, events()) == (True, [])
+
+
+async def test_stopping_a_program_that_does_not_obey_ends_it(turn, conversation):
+    conversation.adapter.outs["interrupt"] = []
+    turn._conversation = conversation
+
+    await turn.stop(grace=0)
+
+    assert (turn.is_over, conversation.program.is_alive) == (True, False)
+
+
+async def test_an_answer_is_in_the_journal_before_the_program_gets_it(asked, conversation, events):
+    conversation.adapter.outs["answer"] = [Write(b"yes"), Applied("a1", "allow")]
+    journalled = []
+    conversation.write = lambda line: journalled.extend(event["type"] for event in events())
+
+    asked.answer("a1", "allow", "")
+
+    assert journalled[-1] == "approval-applied"
+
+
+async def test_the_same_answer_again_changes_nothing(asked, conversation):
+    asked.answer("a1", "allow", "")
+    asked.answer("a1", "allow", "")
+
+    assert conversation.adapter.calls == ["answer"]
+
+
+@pytest.mark.parametrize(
+    ("approval_id", "error"),
+    [
+        pytest.param("a2", UnknownApproval, id="a question that was never asked"),
+        pytest.param("a1", AlreadyAnswered, id="the opposite answer"),
+    ],
+)
+async def test_answers_that_are_refused(asked, approval_id, error):
+    asked.answer("a1", "allow", "")
+
+    with pytest.raises(error):
+        asked.answer(approval_id, "deny", "")
+
+
+async def test_an_open_question_can_t_be_answered_after_the_turn(asked):
+    asked.apply([Done()])
+
+    with pytest.raises(UnknownApproval):
+        asked.answer("a1", "allow", "")
+
+
+async def test_an_adapter_that_fails_on_an_answer_ends_the_turn(asked, conversation):
+    conversation.adapter.outs["answer"] = RuntimeError("a bug")
+
+    with pytest.raises(HarnessCrashed):
+        asked.answer("a1", "allow", "")
+    assert (asked.is_over, conversation.program.is_alive) == (True, False)
+
+
+async def test_a_message_is_passed_on_once_and_its_outcome_journalled(asked, conversation, events):
+    conversation.adapter.outs["steer"] = [Steered("s1"), NotSteered("s2")]
+    for _ in range(2):
+        asked.steer("s1", {"role": "user"})
+
+    assert conversation.adapter.calls == ["steer"]
+    outcome = [(event["type"], event["steerId"]) for event in events()[1:]]
+    assert outcome == [("steer-taken", "s1"), ("steer-applied", "s1"), ("steer-refused", "s2")]
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        pytest.param(lambda turn: None, id="before the turn has started"),
+        pytest.param(lambda turn: turn.apply([Done()]), id="after its end"),
+    ],
+)
+async def test_no_message_is_taken_outside_a_turn(turn, prepare):
+    prepare(turn)
+
+    with pytest.raises(NotSteerable):
+        turn.steer("s1", {"role": "user"})
+
+
+async def test_a_program_hangs_only_while_no_question_is_open(asked, conversation):
+    conversation.heard_at = asked._clock() - asked.request.silent_minutes * 60 - 1
+    assert not asked.is_silent
+
+    asked.answer("a1", "allow", "")
+
+    assert asked.is_silent
