@@ -1,4 +1,4 @@
-"""Who may open an account: allauth's questions, and Mesh's answers."""
+"""Who may make an account: Mesh's adapter for allauth."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def owners() -> QuerySet[Membership]:
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
-    """Who may open an account: those who were invited, and all whom the operator lets."""
+    """Lets invited people make an account, and everybody if the operator opens sign-up."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """Return whether sign-up is open; never before there is an owner.
+        """Return whether sign-up is open.
 
-        Nor on an embedded Mesh, which has one person.
+        Never before there is an owner, nor on an embedded Mesh, which has one person.
         """
         if settings.MESH_EMBEDDED or not owners().exists():
             return False
@@ -38,8 +38,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """Save a new account, as a member of the organization that it was invited to.
 
         Raises:
-            ImmediateHttpResponse: somebody else has used the invitation meanwhile; no account
-                was made.
+            ImmediateHttpResponse: somebody else has used the invitation in the meantime; no
+                account was made.
         """
         text = request.session.get(IN_SESSION, "")
         try:
@@ -57,12 +57,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return saved
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """Return what allauth's limits count the caller as."""
+        """Return the key under which allauth's rate limits count the caller."""
         return address_of(request) or "unknown"
 
     def is_safe_url(self, url: str) -> bool:
         """Return whether people may be sent to ``url`` once they are signed in."""
         try:
             return bool(super().is_safe_url(url))
-        except ValueError:  # half an IPv6 address, which allauth takes apart unguarded
+        except ValueError:  # half an IPv6 address, which allauth parses without a guard
             return False

@@ -1,6 +1,7 @@
-"""What the admin shows of the models of others: who and when, never a secret.
+"""The admin's pages for third-party models: who and when, never a secret.
 
-Their own pages show, and let staff type, second factors, hashes of tokens and their data.
+The packages' own pages show second factors, hashes of tokens and their data, and let staff edit
+them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from django.http import HttpRequest
 
 
 class ToDelete(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the checker only
-    """Nothing can be added or typed: what stands here is looked at, or ended."""
+    """Read-only: rows can be viewed and deleted, but not added or changed."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -26,7 +27,7 @@ class ToDelete(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the c
 
 
 class AuthenticatorAdmin(ToDelete):
-    """Whose second factor; to delete it lets who has lost it set up another."""
+    """Second factors by person; deleting one lets a person who has lost it set up another."""
 
     list_display = fields = readonly_fields = ("user", "type", "created_at", "last_used_at")
     list_filter = ("type",)
@@ -36,7 +37,7 @@ class AuthenticatorAdmin(ToDelete):
 
 
 class TokenAdmin(ToDelete):
-    """Whose token; to delete it ends what it opens."""
+    """Tokens by person; deleting one revokes it."""
 
     list_display = fields = readonly_fields = ("user", "client", "type", "created_at", "expires_at")
     list_filter = ("type",)
@@ -45,7 +46,7 @@ class TokenAdmin(ToDelete):
     ordering = ("-created_at",)
 
 
-# With None, there is no page of it: clients are made by us alone, and mails are never sent.
+# None: no page. Only Mesh itself makes clients, and it never sends mail.
 PAGES: Final[dict[type[Model], type[ToDelete] | None]] = {
     Authenticator: AuthenticatorAdmin,
     Token: TokenAdmin,
@@ -55,7 +56,7 @@ PAGES: Final[dict[type[Model], type[ToDelete] | None]] = {
 
 
 def replace_pages(site: admin.AdminSite) -> None:
-    """Put our pages in the place of theirs; called once they are all registered."""
+    """Replace the packages' pages with ours; call it once they are all registered."""
     for model, page in PAGES.items():
         if site.is_registered(model):
             site.unregister(model)

@@ -1,4 +1,4 @@
-"""Django's admin behind Mesh's own sign-in, with its limits on tries and its second factor."""
+"""Django's admin behind Mesh's own sign-in, with its rate limits and its second factor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mesh import second_factor
 
 
 class AdminSite(admin.AdminSite):
-    """Takes no password itself: neither to sign in nor to change one."""
+    """Never asks for a password itself, neither to sign in nor to change one."""
 
     site_header = site_title = "Mesh"
 
@@ -28,7 +28,7 @@ class AdminSite(admin.AdminSite):
         return super().has_permission(request) and not second_factor.is_missing(request)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Guard ``view`` as Django does, and refuse a query that names a field there is not."""
+        """Guard ``view`` as Django does, and refuse a query that names an unknown field."""
 
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             try:

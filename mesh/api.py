@@ -1,4 +1,4 @@
-"""What every JSON edge shares: one form of error, and who is asking."""
+"""What every JSON edge shares: one form of error, and the signed-in person."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ logger = logging.getLogger(__name__)
 
 class StalePage(AppError):
     code = "stale_page"
-    text = "The page's token against forged requests is missing, or older than your sign-in."
+    text = "This page is out of date: its CSRF token is missing, or older than your sign-in."
     hint = "Reload the page; what you wrote is kept. Programs send a bearer token instead."
     status = 403
 
 
 class UnstorableText(AppError):
     code = "invalid_input"
-    text = "A text holds a character that can't be kept: a NUL, or half of a surrogate pair."
+    text = "A text contains a character that can't be stored: a NUL or half a surrogate pair."
     hint = "Send it without that character."
 
 
-# Of DRF's refusals: (code, sentence, hint).
+# DRF's refusals: (code, sentence, hint).
 _REFUSALS: dict[type[exceptions.APIException], tuple[str, str, str]] = {
     exceptions.NotAuthenticated: (
         "unauthorized",
@@ -48,7 +48,7 @@ _REFUSALS: dict[type[exceptions.APIException], tuple[str, str, str]] = {
     ),
     exceptions.PermissionDenied: (
         "forbidden",
-        "You may not do this.",
+        "You are not allowed to do this.",
         "Ask an admin of the organization.",
     ),
     exceptions.MethodNotAllowed: (
@@ -61,7 +61,7 @@ _REFUSALS: dict[type[exceptions.APIException], tuple[str, str, str]] = {
         "The body is not JSON.",
         "Send an object, with Content-Type: application/json.",
     ),
-    exceptions.NotFound: ("not_found", "There is no such thing here.", "Check the address."),
+    exceptions.NotFound: ("not_found", "There is nothing here.", "Check the address."),
     exceptions.Throttled: ("too_many_requests", "Too many requests.", "Wait, then try again."),
 }
 
@@ -82,7 +82,7 @@ def answer_error(exc: Exception, context: dict[str, Any]) -> Response | None:
     elif isinstance(exc, PermissionDenied):
         exc = exceptions.PermissionDenied()
     if isinstance(exc, exceptions.PermissionDenied) and str(exc).startswith("CSRF Failed"):
-        exc = StalePage()  # who signed in again in another tab has a new one there
+        exc = StalePage()  # perhaps the person signed in again in another tab
         return Response(exc.body(), status=exc.status)
     answer = exception_handler(exc, context)
     if answer is None:
@@ -125,13 +125,13 @@ def answer_server_error(request: HttpRequest, *args: Any) -> JsonResponse:
         return JsonResponse(away.body(), status=away.status, headers=away.headers())
     return JsonResponse(
         error_body(
-            "internal_error", "Something went wrong on the server.", "Try again; it was logged."
+            "internal_error", "Something went wrong on the server.", "Try again. It was logged."
         ),
         status=500,
     )
 
 
 def signed_in(request: Request) -> User:
-    """Return who is asking, for views that let nobody else in."""
+    """Return the signed-in person, in views that require a sign-in."""
     assert isinstance(request.user, User)
     return request.user

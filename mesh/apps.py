@@ -1,4 +1,4 @@
-"""The project's own app: people, organizations, and what every page shares."""
+"""The project's own app: people, organizations, and code that all pages share."""
 
 from django.apps import AppConfig
 from django.contrib import admin
@@ -20,7 +20,7 @@ class MeshConfig(AppConfig):
 
 
 class MeshAdminConfig(admin_apps.AdminConfig):
-    """Django's admin on our site; installed in the place of ``django.contrib.admin``."""
+    """Django's admin on our site; installed instead of ``django.contrib.admin``."""
 
     default = False
     default_site = "mesh.admin_site.AdminSite"

@@ -1,7 +1,7 @@
-"""The server's ASGI application: pages and API, sockets, and what runs beside them.
+"""The server's ASGI application: pages and API, sockets, and background services.
 
-This is the composition root: only here do the apps learn of each other. Events go up from
-``links`` to ``threads`` through the handlers given to the gateway.
+This is the composition root: the apps are connected only here. Events go up from ``links`` to
+``threads`` through the handlers given to the gateway.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mesh.settings")
 
 from django.core.asgi import get_asgi_application
 
-_django = get_asgi_application()  # first: what follows needs the apps loaded
+_django = get_asgi_application()  # first: the imports below need the apps loaded
 
 from channels.auth import AuthMiddlewareStack
 from django.conf import settings
@@ -38,7 +38,7 @@ from threads.serving.runtime import Runtime, ring_link
 
 
 async def is_known(scope: dict[str, Any]) -> bool:
-    """Say whether a request shows a sign-in, or the token of the thread whose servers it asks."""
+    """Return whether a request is signed in, or carries the token of a thread's MCP servers."""
     return has_token_of_thread(scope) or await is_signed_in(scope)
 
 
@@ -52,7 +52,7 @@ pages = impatient(
 runtime = Runtime()
 presence_changed.append(ring_link)
 laptops = make_gateway(on_up=runtime.dispatcher.link_up, on_down=runtime.dispatcher.link_down)
-# Embedded, there is no other process that could call.
+# An embedded Mesh has no other process that could call this one.
 internal = (
     None
     if settings.MESH_EMBEDDED
@@ -69,11 +69,11 @@ browsers = same_origin_only(AuthMiddlewareStack(BrowserConsumer.as_asgi()))
 
 
 async def _serve(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    """Hand a connection to whom it is for."""
+    """Pass a connection to the application that handles it."""
     if scope["type"] == "lifespan":
         await _live(receive, send)
         return
-    await _start()  # for servers that know no lifespan, such as daphne
+    await _start()  # for servers without the lifespan protocol, such as daphne
     if (handle := preview_of(scope, mesh_url=settings.MESH_URL)) is not None:
         await previews.serve(scope, receive, send, handle=handle)
     elif scope["type"] == "http":

@@ -1,4 +1,4 @@
-"""How a request to the API shows whose it is: a bearer token, or a browser's session."""
+"""How a request to the API is authenticated: by a bearer token, or by a browser's session."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from mesh.tokens import PersonsOnly, SignIn, bearer, find_sign_in
 class TokenAuthentication(BaseAuthentication):
     """``Authorization: Bearer <token>`` of a person; a machine's token is refused with 403.
 
-    The default of every view, so that a new one is closed to machines. A wrong token is
-    refused, not passed over. ``request.auth`` is the ``SignIn``.
+    The default of every view, so that new views are closed to machines. A wrong token is
+    refused, not ignored. ``request.auth`` is the ``SignIn``.
     """
 
     takes_machines: ClassVar[bool] = False
@@ -51,5 +51,5 @@ class MachineTokenAuthentication(TokenAuthentication):
     takes_machines = True
 
 
-# The authentication of a view that machines use, too; it is declared there and nowhere else.
+# The authentication of views that machines use, too; only those views name it.
 OPEN_TO_MACHINES = (MachineTokenAuthentication, SessionAuthentication)

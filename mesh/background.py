@@ -1,4 +1,4 @@
-"""Work that nobody waits for: kept from being collected, and its failure is logged."""
+"""Tasks that nobody awaits: kept from garbage collection, and their failures are logged."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def run_in_background(work: Coroutine[Any, Any, T], *, what: str) -> asyncio.Tas
     task = asyncio.get_running_loop().create_task(work)
     _running.add(task)
 
-    def over(task: asyncio.Task[T]) -> None:
+    def on_done(task: asyncio.Task[T]) -> None:
         _running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("%s failed: %r", what, error, exc_info=error)
 
-    task.add_done_callback(over)
+    task.add_done_callback(on_done)
     return task
 
 
@@ -36,12 +36,12 @@ async def keep_running(
     what: str,
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
 ) -> T:
-    """Do ``work`` until it returns, and return that; when it raises, log it and begin again."""
+    """Run ``work`` until it returns, and return its result; if it raises, log and start again."""
     backoff = Backoff()
     while True:
         try:
             return await work()
         except Exception:
             wait = backoff.next()
-            logger.exception("%s failed; starting it again in %.1f s", what, wait)
+            logger.exception("%s failed; restarting in %.1f s", what, wait)
         await sleep(wait)

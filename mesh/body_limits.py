@@ -1,9 +1,9 @@
-"""Limits on request bodies that are kept before they are read.
+"""Limits on request bodies, enforced before they are read.
 
-Django collects a whole body, on disk where it is large, before any view sees the request, and a
-view that parses one first may make thirty times its size of it: what Python has taken for that
-is not given back. So a limit in the view comes too late, and so does a proof. Whoever has not
-shown a good token or session may send little.
+Django collects a whole body, on disk if it is large, before any view sees the request, and parsing
+it may take thirty times its size in memory, which Python does not give back. So a limit in the
+view comes too late, and so does authentication. A request without a valid token or session may
+send little.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from mesh.lib.asgi import App, Message, Receive, Send
 from mesh.lib.errors import BodyTooLarge
 
 UNPROVEN: Final = 64 * 1024  # bytes: the longest form or registration is a tenth of it
-SMALL: Final = "/api/links"  # below it nobody has more to say, proven or not
+SMALL: Final = "/api/links"  # nothing below it needs more, authenticated or not
 
 IsKnown = Callable[[Any], Awaitable[bool]]
 
 
 class BodyUnproven(BodyTooLarge):
-    text = "The body is larger than 64 KiB, which is all that is read here before a sign-in."
-    hint = "Sign in, or send a good token: Authorization: Bearer …"
+    text = "The body is larger than 64 KiB, the limit for requests that are not signed in."
+    hint = "Sign in, or send a valid token: Authorization: Bearer …"
 
 
 class LinkBodyTooLarge(BodyTooLarge):
@@ -33,22 +33,22 @@ class LinkBodyTooLarge(BodyTooLarge):
 
 
 def limited(app: App, limit: int, *, is_known: IsKnown, unproven: int = UNPROVEN) -> App:
-    """Return ``app`` behind a border that answers 413 to bodies of more than ``limit`` bytes.
+    """Return ``app``, answering 413 to bodies of more than ``limit`` bytes.
 
-    Of more than ``unproven`` bytes nothing is read unless ``is_known`` says of the connection's
-    scope that it shows a good token or session.
+    More than ``unproven`` bytes are read only if ``is_known`` returns that the connection's
+    scope carries a valid token or session.
     """
 
-    async def bordered(scope: Any, receive: Receive, send: Send) -> None:
+    async def serve(scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        border = _Border(scope, limit=limit, unproven=unproven, is_known=is_known)
+        body_limit = _BodyLimit(scope, limit=limit, unproven=unproven, is_known=is_known)
         has_answered = False
 
         async def counted() -> Message:
             message = await receive()
-            await border.pass_on(len(message.get("body", b"")))
+            await body_limit.pass_on(len(message.get("body", b"")))
             return message
 
         async def noted(message: Message) -> None:
@@ -57,18 +57,18 @@ def limited(app: App, limit: int, *, is_known: IsKnown, unproven: int = UNPROVEN
             await send(message)
 
         try:
-            await border.look_at(_announced(scope))
+            await body_limit.look_at(_announced(scope))
             await app(scope, counted, noted)
         except BodyTooLarge as exc:
             if has_answered:
                 raise
             await _refuse(send, exc)
 
-    return bordered
+    return serve
 
 
-class _Border:
-    """How much of one request's body has come, and whether more of it may."""
+class _BodyLimit:
+    """Counts one request's body and decides whether more of it may be read."""
 
     def __init__(self, scope: Any, *, limit: int, unproven: int, is_known: IsKnown) -> None:
         self._scope, self._is_known = scope, is_known
@@ -80,7 +80,7 @@ class _Border:
         """Count ``size`` further bytes.
 
         Raises:
-            BodyTooLarge: they may not be taken.
+            BodyTooLarge: they may not be read.
         """
         self._size += size
         await self.look_at(self._size)
@@ -102,7 +102,7 @@ def _is_below(path: str, prefix: str) -> bool:
 
 
 def _announced(scope: Any) -> int:
-    """Return how long the body says it is; 0 where it does not say so."""
+    """Return the body's declared length; 0 if it declares none."""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit():
             return int(value)

@@ -1,7 +1,7 @@
-"""Files that a project's installer and dev server have changed, told apart from a person's work.
+"""Tells files that a project's installer and dev server changed apart from a person's work.
 
-The sandbox notes them with what they looked like (``boot.json`` beside the working folder). One
-that looks the same still is nobody's work; one that was changed since is.
+The sandbox records such files with their state (``boot.json`` beside the working folder). A file
+in the same state is nobody's work; one that has changed since is.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from mesh.lib.git_status import Change
 from mesh.plain_files import open_plain, read_plain
 
 NAME: Final = "boot.json"
-MOST: Final = 1000  # files; who makes more should have git ignore them
-HASHED: Final = 1024 * 1024  # bytes; of a bigger file size and time must do
+MOST: Final = 1000  # files; a project that makes more should have git ignore them
+HASHED: Final = 1024 * 1024  # bytes; a larger file is compared by size and time
 
 
 def load(root: Path) -> dict[str, str]:
-    """Return the marks that were noted in a sandbox's folder, by path. Blocking."""
+    """Return the marks recorded in a sandbox's folder, by path. Blocking."""
     try:
         noted = json.loads(read_plain(root / NAME))
     except (OSError, ValueError, RecursionError):
@@ -39,7 +39,7 @@ def without(changes: Iterable[Change], top: Path, noted: Mapping[str, str]) -> l
 
 
 def mark(top: Path, change: Change) -> str:
-    """Return what stands for a change as it is now; an empty text if that can't be said."""
+    """Return a fingerprint of a change as it is now; empty if there is none."""
     path = top / change.path
     try:
         facts = path.lstat()
@@ -52,7 +52,7 @@ def mark(top: Path, change: Change) -> str:
     if facts.st_size > HASHED:
         return f"{change.status} {facts.st_size} {facts.st_mtime_ns}"
     try:
-        # Whatever was put there since we looked: see ``plain_files``.
+        # The file may have been replaced since ``lstat``: see ``plain_files``.
         handle = open_plain(path, os.O_RDONLY | os.O_NOFOLLOW)
         with os.fdopen(handle, "rb") as file:
             digest = hashlib.sha256(file.read(HASHED + 1)).hexdigest()

@@ -1,12 +1,12 @@
-"""Sets up what Mesh needs on a fresh machine, then starts one of its commands.
+"""Set up what Mesh needs on a fresh machine, then start one of its commands.
 
     python3 -m mesh.bootstrap run|test|check|bench|fmt [more words]
 
-As a module and not by its path, which would put ``mesh/`` before Python's own modules.
+Run it as a module and not by its path, which would put ``mesh/`` before Python's own modules.
 
-Only the standard library, and only syntax that Python 3.7 can read, so that a machine with too
-old a Python gets a sentence instead of a traceback. Everything goes into ``.venv``; a
-stamp there says which requirements it holds, so that a second start installs nothing.
+It uses only the standard library, and only syntax that Python 3.7 can read, so that a machine
+whose Python is too old shows a sentence instead of a traceback. Everything goes into ``.venv``; a
+stamp file there says which requirements it holds, so that a second start installs nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OLDEST = (3, 11)
 
 
 def main() -> int:
-    """Set up, then become the command; return an exit code where that can't be done."""
+    """Set up, then replace this process with the command; return an exit code if that fails."""
     command, words = (sys.argv[1:2] or ["run"])[0], sys.argv[2:]
     if sys.version_info < OLDEST:
         return become_newer_python()
@@ -43,16 +43,16 @@ def main() -> int:
 
 
 def say(text: str) -> None:
-    """Print to the person."""
+    """Print ``text`` for the person."""
     print(text, file=sys.stderr, flush=True)
 
 
 class SetUpFailed(Exception):
-    """The sentence a person reads: what failed, and what to do."""
+    """Set-up failed; the text tells the person what failed and what to do."""
 
 
 def become_newer_python() -> int:
-    """Start again under a newer Python of this machine, or say that there is none."""
+    """Start again with a newer Python of this machine, or say that there is none."""
     for minor in (14, 13, 12, 11):
         found = shutil.which(f"python3.{minor}")
         if found:
@@ -95,7 +95,7 @@ def stamp_path(names: list[str]) -> str:
 
 
 def stamp_of(names: list[str]) -> str | None:
-    """Return what the last set-up with these files left, or None."""
+    """Return the stamp of the last set-up with these files, or None."""
     try:
         with open(stamp_path(names)) as file:
             return file.read()
@@ -104,22 +104,22 @@ def stamp_of(names: list[str]) -> str | None:
 
 
 def broken(python: str) -> bool:
-    """Say whether the environment's Python no longer starts, as after a system upgrade."""
+    """Return whether the environment's Python no longer starts, as after a system upgrade."""
     return quietly(*launch.python("-c", "import pip", executable=python)).returncode != 0
 
 
 def make_venv() -> None:
     answer = quietly(*launch.python("-m", "venv", "--clear", VENV))
     if answer.returncode != 0:
-        said = (answer.stdout + answer.stderr)[-500:]
+        output = (answer.stdout + answer.stderr)[-500:]
         raise SetUpFailed(
-            f"A virtual environment could not be made:\n{said}\n"
+            f"A virtual environment could not be made:\n{output}\n"
             "On Debian and Ubuntu: apt install python3-venv"
         )
 
 
 def install(names: list[str]) -> None:
-    """Install the files with uv, which is ten times as quick, or with pip where uv won't come."""
+    """Install the files with uv, which is ten times as fast, or with pip if uv is unavailable."""
     files = [word for name in names for word in ("-r", os.path.join(ROOT, name))]
     run = launch.python("-m", executable=PYTHON)
     pip = [*run, "pip", "--disable-pip-version-check", "install", "--quiet"]
@@ -135,7 +135,7 @@ def install(names: list[str]) -> None:
 
 
 def quietly(*argv: str) -> subprocess.CompletedProcess[str]:
-    """Run a program, keep what it says, and return both."""
+    """Run a program, capture its output, and return the result."""
     return subprocess.run(argv, capture_output=True, text=True, check=False)
 
 

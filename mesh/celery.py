@@ -1,6 +1,6 @@
 """The Celery application of a clustered Mesh: ``celery -A mesh.celery worker`` and ``beat``.
 
-The server never loads it: what a task does is a service, and only the clock is Celery's.
+The server never loads it: each task calls a service, and Celery only schedules it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 if not settings.ENV.redis_url:
-    raise ImproperlyConfigured("Celery needs REDIS_URL. Without it, the one server does it all.")
+    raise ImproperlyConfigured(
+        "Celery needs REDIS_URL. Without Redis, a single server does its work and needs no worker."
+    )
 
 app = Celery("mesh", broker=settings.ENV.redis_url)
 app.conf.update(
     task_ignore_result=True,
     task_default_queue="mesh",
-    # A sweep that was missed is not made up for: the next one does the same.
+    # A missed sweep is not repeated: the next one does the same work.
     beat_schedule={
         name: {"task": name, "schedule": every, "options": {"expires": every}}
         for name, every in {
@@ -42,7 +44,7 @@ app.autodiscover_tasks(["mesh", "links", "threads"])
 
 
 def join(**_: Any) -> None:
-    """Let the apps learn of each other, as ``mesh.asgi`` does: pages hear of a machine's end."""
+    """Connect the apps as ``mesh.asgi`` does, so that pages are notified of machines' changes."""
     from links.services import presence_changed
     from threads.serving.runtime import ring_link
 
@@ -54,7 +56,7 @@ signals.import_modules.connect(join, weak=False)
 
 
 class ExecutorStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
-    """Has the worker also run the agents whose loop is not on a person's machine (ADR 10)."""
+    """Makes the worker also run the agents whose loop is not on a person's machine (ADR 10)."""
 
     requires = ("celery.worker.components:Pool",)
 
@@ -63,7 +65,7 @@ class ExecutorStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has
         self.executor: Any = None
 
     def start(self, parent: Any) -> None:
-        from threads.serving.worker import ServerExecutor  # the apps are loaded only by now
+        from threads.serving.worker import ServerExecutor  # the apps are loaded only now
 
         self.executor = ServerExecutor()
         self.executor.start()

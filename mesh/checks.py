@@ -1,4 +1,4 @@
-"""What ``manage.py check --deploy`` says about the people of a Mesh."""
+"""Checks of ``manage.py check --deploy``: the owner, and sign-up."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_DATABASE: Final = "mesh.I001"
 
 @register(Tags.security, deploy=True)
 def check_people(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Say when nobody owns this Mesh, and when anybody may sign up."""
+    """Warn if this Mesh has no owner, and if anybody may sign up."""
     found: list[CheckMessage] = []
     try:
         if not _has_owner():
@@ -27,7 +27,7 @@ def check_people(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             found.append(Warning("This Mesh has no owner.", hint=hint, id=NO_OWNER))
     except AnyDatabaseError:
         hint = "Check that the database runs, and run: manage.py migrate"
-        text = "The database can't be asked whether this Mesh has an owner."
+        text = "The database is unreachable, so it is unknown whether this Mesh has an owner."
         found.append(Info(text, hint=hint, id=NO_DATABASE))
     if settings.MESH_OPEN_SIGNUP:
         hint = "Set MESH_OPEN_SIGNUP=0 once your people have signed up."
@@ -45,7 +45,7 @@ def _has_owner() -> bool:
 
 @contextmanager
 def _quick_connection() -> Iterator[str]:
-    """Yield an alias whose connection fails soon: the pool waits for half a minute."""
+    """Yield an alias whose connection fails quickly: the pool would wait for half a minute."""
     if connection.connection is not None or connection.vendor != "postgresql":
         yield DEFAULT_DB_ALIAS
         return

@@ -1,4 +1,4 @@
-"""Child processes of this program: those that it started, told apart from those that it adopted.
+"""Child processes of this program: which ones it started, and which ones it adopted.
 
 On Linux a process may ask to adopt the orphans among its descendants ("child subreaper"), which
 would otherwise become children of init. It must then reap them, and it may end them; it must
@@ -20,14 +20,14 @@ from typing import AnyStr, Final
 HAS_PROC: Final = Path("/proc/self/stat").exists()
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
-# Held while a process is started: until it is noted, a new child looks like an adopted one.
+# Held while a process is started: until it is recorded, a new child looks like an adopted one.
 _starting = threading.RLock()
 _started: dict[int, str] = {}  # pid → start time
 _adopts = False
 
 
 def start(make: Callable[[], subprocess.Popen[AnyStr]]) -> subprocess.Popen[AnyStr]:
-    """Return the process that ``make`` starts, noted as a child of our own.
+    """Return the process that ``make`` starts, recorded as our own child.
 
     Every child process of a program that adopts orphans must be started through this.
     """
@@ -40,7 +40,7 @@ def start(make: Callable[[], subprocess.Popen[AnyStr]]) -> subprocess.Popen[AnyS
 
 
 def adopt_orphans() -> bool:
-    """Ask the system to make us the parent of orphaned descendants; say whether it will."""
+    """Ask the system to make us the parent of orphaned descendants; return whether it does."""
     global _adopts
     if sys.platform == "linux" and HAS_PROC:
         with contextlib.suppress(OSError, AttributeError):
@@ -63,20 +63,20 @@ def list_adopted() -> list[tuple[int, str]]:
 
 
 def reap_adopted() -> None:
-    """Collect the exit codes of adopted processes that have ended; nobody else waits for them."""
+    """Reap adopted processes that have ended; nothing else waits for them."""
     for pid, state in list_adopted():
         if state == "Z":
-            with contextlib.suppress(ChildProcessError):  # it was reaped in between
+            with contextlib.suppress(ChildProcessError):  # already reaped
                 os.waitpid(pid, os.WNOHANG)
 
 
 def stat_of(pid: int) -> list[str]:
-    """Return the fields of /proc/<pid>/stat from the third (the state) on; none if it is gone."""
+    """Return the fields of /proc/<pid>/stat from the third (the state) on; [] if it is gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
-    # The name, in brackets, may itself hold spaces and brackets.
+    # The name, in brackets, may itself contain spaces and brackets.
     return text.rpartition(")")[2].split()
 
 

@@ -1,7 +1,7 @@
-"""The one place that believes, or refuses to believe, what proxies say of a client.
+"""The one place that decides whether to trust what proxies say about a client.
 
-Behind it ``scope["client"]`` and ``scope["scheme"]`` are true, for HTTP and for WebSockets, and
-the headers are gone, so that nothing else can be tempted to read them.
+After it, ``scope["client"]`` and ``scope["scheme"]`` are right, for HTTP and for WebSockets, and
+the headers are removed, so that no other code can read them.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ logger = logging.getLogger(__name__)
 
 _FOR: Final = b"x-forwarded-for"
 _PROTO: Final = b"x-forwarded-proto"
-_SPOKEN: Final = frozenset(
+_FORWARDED: Final = frozenset(
     {_FOR, _PROTO, b"forwarded", b"x-real-ip", b"x-client-ip", b"x-forwarded"}
 )
 
 
 class UnknownProxy(AppError):
     code = "unknown_proxy"
-    text = "This server does not know the proxy that the request came through."
-    hint = "Whoever runs the server names the proxy in MESH_PROXIES; its log says the address."
+    text = "This server does not trust the proxy that the request came through."
+    hint = "The server's operator must name the proxy in MESH_PROXIES; the log shows its address."
 
 
 class Proxied:
     """``app`` behind the trusted ``proxies``.
 
-    ``needs_tls``: the server's own address is https. A request that an unnamed proxy calls
-    https is then refused, for a redirect to https would come back the same way for ever.
+    ``needs_tls``: the server's own address is https. A request that an untrusted proxy calls
+    https is then refused, because a redirect to https would come back the same way and loop.
     """
 
     def __init__(self, app: App, proxies: Proxies, *, needs_tls: bool = False) -> None:
@@ -44,43 +44,43 @@ class Proxied:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        told = [(name, value) for name, value in scope["headers"] if _is_spoken(name)]
+        forwarded = [(name, value) for name, value in scope["headers"] if _is_forwarded(name)]
         peer, port = scope.get("client") or ("", 0)
-        if told:
-            kept = [pair for pair in scope["headers"] if not _is_spoken(pair[0])]
+        if forwarded:
+            kept = [pair for pair in scope["headers"] if not _is_forwarded(pair[0])]
             scope = {**scope, "headers": kept}
         if not self._proxies.trusts(peer):
-            self._warn(peer, told)
-            if self._needs_tls and scope["scheme"] == "http" and (_PROTO, b"https") in told:
+            self._warn(peer, forwarded)
+            if self._needs_tls and scope["scheme"] == "http" and (_PROTO, b"https") in forwarded:
                 await _refuse(send)
                 return
-        elif told:
-            client = self._proxies.client(peer, _values(told, _FOR))
+        elif forwarded:
+            client = self._proxies.client(peer, _values(forwarded, _FOR))
             scope["client"] = (client, port if client == peer else 0) if client else None
-            scope["scheme"] = _scheme(scope, _values(told, _PROTO))
+            scope["scheme"] = _scheme(scope, _values(forwarded, _PROTO))
         await self._app(scope, receive, send)
 
-    def _warn(self, peer: str, told: list[tuple[bytes, bytes]]) -> None:
-        """Say once that a proxy is perhaps not named: a client may send the header, too."""
-        if self._has_warned or not any(name in (_FOR, _PROTO) for name, _ in told):
+    def _warn(self, peer: str, forwarded: list[tuple[bytes, bytes]]) -> None:
+        """Warn once that a proxy may be missing from MESH_PROXIES; a client can send these, too."""
+        if self._has_warned or not any(name in (_FOR, _PROTO) for name, _ in forwarded):
             return
         self._has_warned = True
         logger.warning(
-            "A request from %s carried X-Forwarded-… headers, but MESH_PROXIES does not name that"
-            " address: they are ignored, and limits count all clients of a proxy as one."
-            " If it is your proxy, set MESH_PROXIES=%s.",
+            "request from %s: ignoring its X-Forwarded-… headers, because MESH_PROXIES does not"
+            " name that address; rate limits count all clients of a proxy as one."
+            " If it is your proxy, set MESH_PROXIES=%s",
             peer or "a unix socket",
             peer or "unix",
         )
 
 
 def address_of(request: Any) -> str:
-    """Return what limits count the caller of a Django request as."""
+    """Return the key under which rate limits count the caller of a Django request."""
     return limit_key(str(request.META.get("REMOTE_ADDR") or ""))
 
 
-def _is_spoken(name: bytes) -> bool:
-    return name in _SPOKEN or name.startswith(b"x-forwarded-")
+def _is_forwarded(name: bytes) -> bool:
+    return name in _FORWARDED or name.startswith(b"x-forwarded-")
 
 
 def _values(headers: list[tuple[bytes, bytes]], name: bytes) -> list[str]:
@@ -90,14 +90,14 @@ def _values(headers: list[tuple[bytes, bytes]], name: bytes) -> list[str]:
 def _scheme(scope: Any, lines: list[str]) -> str:
     """Return the scheme by which the client called the outermost proxy.
 
-    Several proxies may each add their word: only if all say TLS was it TLS all the way.
+    Each of several proxies may add a value: only if all of them say TLS was it TLS all the way.
     """
-    words = {word.strip().lower() for line in lines for word in line.split(",")}
-    if not words:
-        given: str = scope["scheme"]
-        return given
+    schemes = {word.strip().lower() for line in lines for word in line.split(",")}
+    if not schemes:
+        direct: str = scope["scheme"]
+        return direct
     plain = "ws" if scope["type"] == "websocket" else "http"
-    return f"{plain}s" if words <= {"https", "wss"} else plain
+    return f"{plain}s" if schemes <= {"https", "wss"} else plain
 
 
 async def _refuse(send: Send) -> None:

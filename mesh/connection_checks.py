@@ -1,8 +1,8 @@
-"""Whether those who stay connected may go on: asked every few seconds, for all of them together.
+"""Whether open connections may stay open: checked every few seconds, for all of them together.
 
-A connection names the rights that it stands on. One look asks for every right of the process at
-once, so that a thousand readers cost a few queries and not a thousand. Where the database can't
-be reached, everybody stays: nothing new could be read then either.
+A connection names the rights that it depends on. One check covers every right in the process, so
+that a thousand readers cost a few queries and not a thousand. While the database can't be
+reached, every connection stays open: nothing new could be read then either.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from mesh import database_pool
 from mesh.database_errors import DATABASE_AWAY
 
 T = TypeVar("T")
-Key = Any  # hashable; what a check makes of it is its own matter
+Key = Any  # hashable; only its check knows what it means
 Check = Callable[[Collection[Key]], set[Key]]
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY: Final = 3.0  # seconds, so that who lost a right has lost the connection within five
+LOOK_EVERY: Final = 3.0  # seconds; a connection ends within five after losing a right
 
 
 class RightLost(Exception):
-    """What a connection stood on has ended; ``lost`` says which rights."""
+    """A connection has lost a right that it depends on; ``lost`` says which ones."""
 
     def __init__(self, lost: Collection[Right] = ()) -> None:
         super().__init__("a right was lost")
@@ -38,7 +38,7 @@ class RightLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """``check`` is given many keys, and returns those that still hold."""
+    """``check`` takes many keys and returns those that are still valid."""
 
     check: Check
     key: Hashable
@@ -53,13 +53,13 @@ class Held:
         self._changed = asyncio.Event()
 
     def lose(self, lost: set[Right]) -> None:
-        """Note that these have ended, and wake who waits."""
+        """Record that these were lost, and wake ``wait``."""
         self.rights -= lost
         self.lost |= lost
         self._changed.set()
 
     async def wait(self) -> set[Right]:
-        """Return the rights that were lost since the last call, once there are some."""
+        """Wait for rights to be lost, and return those lost since the last call."""
         await self._changed.wait()
         self._changed.clear()
         lost, self.lost = self.lost, set()
@@ -68,7 +68,7 @@ class Held:
 
 @contextmanager
 def hold(*rights: Right) -> Iterator[Held]:
-    """Give the rights of a connection, which are asked for until the block ends."""
+    """Check these rights of a connection until the block ends; yield them."""
     watch = _of_this_loop()
     held = Held(rights)
     watch.add(held)
@@ -79,10 +79,10 @@ def hold(*rights: Right) -> Iterator[Held]:
 
 
 async def while_held(work: Coroutine[Any, Any, T], *rights: Right) -> T:
-    """Return what ``work`` returns; end it as soon as one of ``rights`` is lost.
+    """Return the result of ``work``; cancel it as soon as one of ``rights`` is lost.
 
     Raises:
-        RightLost: it was, and ``work`` is cancelled.
+        RightLost: one was lost, and ``work`` has been cancelled.
     """
     with hold(*rights) as held:
         working = asyncio.ensure_future(work)
@@ -134,7 +134,7 @@ async def until_lost(pieces: AsyncGenerator[T, None], *rights: Right) -> AsyncGe
 
 
 class Watch:
-    """All connections of one event loop. It looks only while there is one."""
+    """All connections of one event loop. It checks only while there are any."""
 
     def __init__(self) -> None:
         self._held: set[Held] = set()
@@ -143,13 +143,13 @@ class Watch:
     def add(self, held: Held) -> None:
         self._held.add(held)
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.get_running_loop().create_task(self._go_on())
+            self._looking = asyncio.get_running_loop().create_task(self._run())
 
     def remove(self, held: Held) -> None:
         self._held.discard(held)
 
     async def look(self) -> None:
-        """Ask for every right once, and tell each connection what it has lost."""
+        """Check every right once, and tell each connection which ones it has lost."""
         asked: defaultdict[Check, set[Key]] = defaultdict(set)
         for held in self._held:
             for right in held.rights:
@@ -164,15 +164,22 @@ class Watch:
             if lost:
                 held.lose(lost)
 
-    async def _go_on(self) -> None:
+    async def _run(self) -> None:
         while self._held:
             await asyncio.sleep(LOOK_EVERY)
             try:
                 await self.look()
             except DATABASE_AWAY as exc:
-                logger.warning("who is connected can't be looked at: the store is down: %s", exc)
+                logger.warning(
+                    "open connections: rights not checked, the database is unreachable;"
+                    " will retry in %.0f s: %s",
+                    LOOK_EVERY,
+                    exc,
+                )
             except Exception:
-                logger.exception("looking at who is connected failed")
+                logger.exception(
+                    "open connections: rights check failed; will retry in %.0f s", LOOK_EVERY
+                )
 
 
 _watches: WeakKeyDictionary[asyncio.AbstractEventLoop, Watch] = WeakKeyDictionary()

@@ -1,6 +1,6 @@
-"""A border against content types that Django fails at, before any view could answer.
+"""Refuses content types on which Django fails before any view runs.
 
-It looks the charset up while it makes the request, and decodes query and form with it.
+Django looks up the charset while it builds the request, and decodes query and form with it.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from mesh.lib.errors import AppError
 
 class BadContentType(AppError):
     code = "bad_content_type"
-    text = "The Content-Type can't be read."
+    text = "The Content-Type header can't be read."
     hint = "Send one such as application/json."
 
 
 def with_readable_type(app: App) -> App:
-    """Return ``app`` behind a border that answers 400 where ``Content-Type`` makes no sense."""
+    """Return ``app``, answering 400 where ``Content-Type`` makes no sense."""
 
-    async def bordered(scope: Any, receive: Receive, send: Send) -> None:
+    async def serve(scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not all(is_readable(value) for value in _types(scope)):
             await _refuse(send)
         else:
             await app(scope, receive, send)
 
-    return bordered
+    return serve
 
 
 def is_readable(content_type: str) -> bool:
-    """Return whether the header can be taken apart, and its charset is one of text, or unknown."""
+    """Return whether the header can be parsed, and its charset is a text encoding or unknown."""
     try:
         charset = parse_header_parameters(content_type)[1].get("charset")
         if charset is None:
             return True
         return bool(getattr(codecs.lookup(charset), "_is_text_encoding", True))
     except LookupError:
-        return True  # UTF-8 is taken in its place
+        return True  # Django then uses UTF-8
     except (ValueError, TypeError):
         return False
 

@@ -1,7 +1,7 @@
-"""What somebody signed in with, and whether it still holds, for those who stay connected.
+"""The credential behind an open connection, and whether it is still valid.
 
-A request is checked when it begins. A stream or a socket outlives a sign-out, a new password, a
-revoked token: what opened it is asked for again (``mesh.connection_checks``).
+A request is checked when it starts. A stream or a socket may outlive a sign-out, a new password or
+a revoked token, so its credential is checked again and again (``mesh.connection_checks``).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from mesh.tokens import SignIn
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A person, and the token or the browser's session by which they came; never both.
+    """A person, and the token or the browser session that they signed in with; never both.
 
-    One without either holds never.
+    One without either is never valid.
     """
 
     user_id: int
@@ -35,14 +35,14 @@ class Credential:
     session_key: str = ""
 
     def sealed(self) -> str:
-        """Return it as text that tells nobody the session's key."""
+        """Return it as text that does not reveal the session's key."""
         if self.token_id:
             return f"token:{self.token_id}"
         return f"session:{keys.seal(self.session_key)}"
 
 
 def unseal(text: str, *, user_id: int) -> Credential | None:
-    """Return the credential that ``sealed`` wrote; ``None`` if it can't be read any more."""
+    """Return the credential that ``sealed`` wrote; ``None`` if it can no longer be read."""
     kind, _, value = text.partition(":")
     if kind == "token" and value.isascii() and value.isdecimal() and len(value) < 19:
         return Credential(user_id, token_id=int(value))
@@ -50,22 +50,22 @@ def unseal(text: str, *, user_id: int) -> Credential | None:
         return None
     try:
         return Credential(user_id, session_key=keys.unseal(value))
-    except InvalidToken:  # the key that it was sealed with was retired
+    except InvalidToken:  # its encryption key was retired
         return None
 
 
 def credential_of(user: User, *, sign_in: object, session: Any) -> Credential:
-    """Return by what ``user`` came: the token ``sign_in`` if there is one, else the session."""
+    """Return the credential of ``user``: their token if ``sign_in`` is one, else the session."""
     if isinstance(sign_in, SignIn):
         return Credential(user.pk, token_id=sign_in.token_id)
     return Credential(user.pk, session_key=getattr(session, "session_key", None) or "")
 
 
 def find_good(credentials: Collection[Credential]) -> set[Credential]:
-    """Return those that still hold: the token is good, or the session exists, has not expired and
-    was opened with the person's present password; and the person is active.
+    """Return those that are still valid; at most three queries.
 
-    At most three queries.
+    The token is valid, or the session exists, has not expired and was opened with the person's
+    current password; and the person is active.
     """
     by_token = [one for one in credentials if one.token_id]
     by_session = [one for one in credentials if one.session_key and not one.token_id]
@@ -100,9 +100,9 @@ def _good_sessions(credentials: list[Credential]) -> set[Credential]:
     users = _active(one.user_id for one in credentials)
     return {
         one
-        for key, said in opened.items()
+        for key, data in opened.items()
         for one in by_key[key]
-        if one.user_id in users and _is_of(said, users[one.user_id])
+        if one.user_id in users and _is_of(data, users[one.user_id])
     }
 
 
@@ -111,10 +111,10 @@ def _active(ids: Iterable[int]) -> dict[int, User]:
     return {user.pk: user for user in users}
 
 
-def _is_of(said: dict[str, Any], user: User) -> bool:
-    """Say whether a session is the person's, and of their present password."""
-    if said.get(SESSION_KEY) != str(user.pk):
+def _is_of(data: dict[str, Any], user: User) -> bool:
+    """Return whether a session is the person's, opened with their current password."""
+    if data.get(SESSION_KEY) != str(user.pk):
         return False
-    known = str(said.get(HASH_SESSION_KEY, ""))
+    stored = str(data.get(HASH_SESSION_KEY, ""))
     hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
-    return any(constant_time_compare(known, each) for each in hashes)
+    return any(constant_time_compare(stored, each) for each in hashes)

@@ -1,4 +1,4 @@
-"""What a database's errors say about the work that met them."""
+"""Which database errors are worth a retry."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mesh.lib.errors import AppError, DiskFull, StoreNotReady
 
 __all__ = ["DATABASE_AWAY", "AnyDatabaseError", "is_away", "unavailable", "unavailable_now"]
 
-# The database is away or busy, and the same work may succeed later. All others say that the work
-# itself is wrong. Drivers raise the first for a connection that is closed, the second for one
-# that breaks, can't be made, or has waited too long for a lock.
+# The database is unreachable or busy, and the same work may succeed later. All other errors mean
+# that the work itself is wrong. Drivers raise the first for a closed connection, the second for
+# one that breaks, can't be opened, or has waited too long for a lock.
 DATABASE_AWAY: Final = (InterfaceError, OperationalError)
 
 # SQLite raises OperationalError for wrong SQL too; these result codes are about its file.

@@ -1,16 +1,16 @@
-"""Where the event loop's database work is done: pools of workers, each for one kind of work.
+"""Pools of workers that do the event loop's database work, one pool for each kind of work.
 
-A worker is an OS thread with a connection of its own, which stays open. ``sync_to_async`` would
-open one for each call and close it again, which costs more than most calls do. What waits for
+A worker is an OS thread with its own connection, which stays open. ``sync_to_async`` would
+open and close one for each call, which costs more than most calls do. Work that waits for
 one pool never delays another:
 
 - ``heartbeats``: leases and deadlines that must be renewed in time. Short statements only.
-- ``presence``: machines that come and go, and what is done about their deadlines.
-- ``rights``: whether those who are connected, or want to be, still may.
+- ``presence``: machines that connect and disconnect, and their deadlines.
+- ``rights``: checks whether people and machines may connect, or stay connected.
 - ``reads``: everything that reads and computes little.
 - ``writes``: everything else that writes. SQLite has one writer at a time: a second worker
   would only wait for its lock.
-- ``heavy``: what folds answers, encodes attached files, or looks after many rows at once.
+- ``heavy``: folding answers, encoding attached files, and maintenance of many rows at a time.
 
 Embedded, the database is SQLite, whose readers do not wait for a writer. On PostgreSQL the pools
 of a process hold at most ``CONNECTIONS`` connections (``DATABASES`` in ``mesh/settings.py`` says
@@ -47,7 +47,7 @@ class Pool:
         """Return ``work(*args, **kwargs)``, done by a worker, which may use the database."""
         if self._executor is None:
             self._executor = ThreadPoolExecutor(self.size, thread_name_prefix=f"db-{self.name}")
-        call = partial(_with_a_good_connection, work, *args, **kwargs)
+        call = partial(_with_good_connection, work, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     def close(self) -> None:
@@ -55,7 +55,7 @@ class Pool:
         executor, self._executor = self._executor, None
         if executor is None:
             return
-        together = threading.Barrier(self.size)  # so that each worker gets one, and none two
+        together = threading.Barrier(self.size)  # so that each worker runs exactly one ``leave``
 
         def leave() -> None:
             together.wait(timeout=60)
@@ -66,11 +66,11 @@ class Pool:
         executor.shutdown()
 
 
-def _with_a_good_connection(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def _with_good_connection(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
         return work(*args, **kwargs)
     except AnyDatabaseError:
-        # The database may have been restarted: the next call connects anew.
+        # The database may have been restarted: the next call reconnects.
         connections.close_all()
         raise
 
@@ -93,6 +93,6 @@ heavy: Final = POOLS["heavy"]
 
 
 def close() -> None:
-    """Close every pool. Blocks until the work that is being done has ended."""
+    """Close every pool. Blocks until running work has ended."""
     for pool in POOLS.values():
         pool.close()

@@ -1,7 +1,7 @@
 """The developer's commands behind ``make``: test, check, fmt and bench.
 
-``test`` first puts in place what some suites need (the agent CLIs from npm, Chromium, …).
-Where that can't be had it says which tests are left out and why; with CI=true that is a failure.
+``test`` first installs what some suites need (the agent CLIs from npm, Chromium, …). If that
+fails, it says which tests are left out and why; with CI=true, it exits with an error.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from mesh import agent_programs
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
-# Exact versions: of the agents those that the recorded lines in tests/harness were taken from. Vite
-# is the dev server of which the tests see a page change; bun, deno, pnpm and yarn set projects up.
+# Exact versions; the agents' are those that the recorded lines in tests/harness were taken from.
+# Vite is the dev server whose page the tests watch; bun, deno, pnpm and yarn set up projects.
 NPM_PACKAGES = tuple(
     sorted(
         (
@@ -41,16 +41,16 @@ def main() -> int:
     commands = {"test": test, "check": check, "fmt": fmt, "bench": bench}
     name, words = (sys.argv[1:2] or ["test"])[0], sys.argv[2:]
     if name not in commands:
-        print(f"make {name}? There are: run, {', '.join(commands)}.", file=sys.stderr)
+        print(f"There is no command {name!r}. Use run, {', '.join(commands)}.", file=sys.stderr)
         return 2
     return commands[name](words)
 
 
 STARTS = "containers or faults or programs or real_cli or whole"  # programs, by pytest's markers
-# Each in a pytest of its own: Playwright keeps an event loop that asyncio's tests can't share.
-# What hypothesis makes up is tried a few times by "quick", and a hundred times by "thorough".
+# Each in its own pytest process: Playwright's event loop can't be shared with asyncio's tests.
+# "quick" tries a few of hypothesis' examples, "thorough" a hundred.
 QUICKLY = ["--hypothesis-profile=quick", "-p", "no:playwright"]
-# Folders without a quick test: not even what they import is loaded.
+# Folders without a quick test: not even their imports are loaded.
 SLOW = ("browser", "cluster", "doors", "faults", "whole")
 NOT_QUICK = [f"--ignore=tests/{folder}" for folder in SLOW]
 SUITES = {
@@ -62,7 +62,7 @@ SUITES = {
 
 
 def test(words: list[str]) -> int:
-    """Run the whole test suite, one part by its name, or with ``words`` what they tell pytest."""
+    """Run the whole test suite, one part by its name, or pytest with the arguments ``words``."""
     found = (_have_clis(), _have_chromium(), _have_ripgrep(), _have_engine())
     missing = [reason for reason in found if reason]
     for reason in missing:
@@ -74,7 +74,7 @@ def test(words: list[str]) -> int:
     if words:
         return _run(sys.executable, "-m", "pytest", *words)
     codes = {name: _run_suite(name) for name in SUITES}
-    print("— the database's suites once more, on PostgreSQL —", flush=True)
+    print("— the database's suites again, on PostgreSQL —", flush=True)
     codes["PostgreSQL"] = _run(sys.executable, "-m", "tests.on_postgres")
     if failed := [name for name, code in codes.items() if code]:
         print(f"FAILED: {', '.join(failed)}", file=sys.stderr)
@@ -100,7 +100,7 @@ def _compiling_once(suite: str) -> dict[str, str]:
 
 
 def check(words: list[str]) -> int:
-    """Run everything that reads the code without running it; return the first failure's code."""
+    """Run all static checks; return the highest exit code."""
     manage = [sys.executable, "manage.py"]
     steps = [
         ["ruff", "check", "."],
@@ -116,7 +116,7 @@ def check(words: list[str]) -> int:
 
 
 def fmt(words: list[str]) -> int:
-    """Format the code and mend what ruff can mend."""
+    """Format the code and fix what ruff can fix."""
     return _run("ruff", "format", ".") or _run("ruff", "check", "--fix", ".")
 
 
@@ -151,7 +151,7 @@ def _have_clis() -> str:
 
 
 def _have_chromium() -> str:
-    """See to a Chromium for the browser tests; return why there is none, or an empty string."""
+    """Provide Chromium for the browser tests; return why that failed, or an empty string."""
     if shutil.which("chromium-browser") or _have_programs("chromium"):
         return ""
     if _run(sys.executable, "-m", "playwright", "install", "chromium") == 0:
@@ -160,14 +160,14 @@ def _have_chromium() -> str:
 
 
 def _have_ripgrep() -> str:
-    """See to ripgrep; return why there is none, or an empty string."""
+    """Provide ripgrep; return why that failed, or an empty string."""
     if _have_programs("rg", packages=["ripgrep"]):
         return ""
-    return "the searches with ripgrep (our own program is tried): it could not be installed."
+    return "the searches with ripgrep (our own search is tested): it could not be installed."
 
 
 def _have_engine() -> str:
-    """See to a container engine; return why there is none, or an empty string."""
+    """Provide a container engine; return why that failed, or an empty string."""
     programs = ["podman", "runc", "debootstrap", "iptables"]
     if os.environ.get("MESH_TEST_ENGINE"):
         return ""
@@ -177,9 +177,9 @@ def _have_engine() -> str:
 
 
 def _have_programs(*names: str, packages: Sequence[str] = ()) -> bool:
-    """Say whether the programs are there, at the latest after installing Debian's packages.
+    """Return whether the programs are available, after installing Debian's packages if needed.
 
-    These have the programs' own names unless ``packages`` gives others.
+    These have the programs' names unless ``packages`` gives others.
     """
     if all(map(shutil.which, names)):
         return True
@@ -193,7 +193,7 @@ def _have_programs(*names: str, packages: Sequence[str] = ()) -> bool:
 
 
 def _run(*argv: str, environ: Mapping[str, str] | None = None) -> int:
-    # The tools of this environment first, also where it was not activated.
+    # The tools of this environment first, even if it is not activated.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environment = os.environ | {"PATH": path, "DEBIAN_FRONTEND": "noninteractive"}
     environment |= environ or {}

@@ -1,8 +1,8 @@
-"""Giving disk space back that deleted rows of a SQLite database took.
+"""Frees the disk space of deleted rows of a SQLite database.
 
-SQLite keeps the pages of deleted rows for later ones and never shrinks its file by itself. A file
-with ``auto_vacuum=INCREMENTAL`` shrinks when it is asked to, piece by piece. ``migrate`` gives that
-to a new file; an older one has to be rebuilt once (``manage.py mesh_compact``). PostgreSQL has its
+SQLite keeps the pages of deleted rows for new ones and never shrinks its file on its own. A file
+with ``auto_vacuum=INCREMENTAL`` shrinks on request, piece by piece. ``migrate`` makes new files
+that way; an older one has to be rebuilt once (``manage.py mesh_compact``). PostgreSQL has
 autovacuum.
 """
 
@@ -19,7 +19,7 @@ _INCREMENTAL: Final = 2
 
 
 def free_pages() -> int:
-    """Give a limited number of a SQLite database's unused pages back; return how many.
+    """Free a limited number of a SQLite database's unused pages; return how many.
 
     Call it again until it returns 0. Not for use inside a transaction.
     """
@@ -29,7 +29,7 @@ def free_pages() -> int:
     spare = min(unused - RESERVE, PAGES_AT_ONCE)
     if spare <= 0:
         return 0
-    # A page is freed with each step of the statement. The driver's ``execute`` makes one step,
+    # Each step of the statement frees one page. The driver's ``execute`` makes a single step,
     # because the rows have no columns; a script runs to its end.
     with connection.wrap_database_errors:
         connection.connection.executescript(f"PRAGMA incremental_vacuum({spare})")
@@ -37,15 +37,15 @@ def free_pages() -> int:
 
 
 def connect() -> None:
-    """Have each new SQLite file made so that it can shrink."""
+    """Make each new SQLite file so that it can shrink."""
     pre_migrate.connect(_prepare, dispatch_uid="mesh.disk")
 
 
 def _prepare(*, using: str, **_: Any) -> None:
     """Rebuild a file without tables, which takes a moment.
 
-    Not with each connection: the setting is written into the file each time, so that a connection
-    would wait for whoever writes.
+    Not with each connection: that would write the setting into the file each time, and wait for
+    any other writer.
     """
     new = connections[using]
     if new.vendor != "sqlite" or new.introspection.table_names():
@@ -56,14 +56,14 @@ def _prepare(*, using: str, **_: Any) -> None:
 
 
 def can_shrink() -> bool:
-    """Say whether the SQLite file can be made smaller without being rebuilt."""
+    """Return whether the SQLite file can shrink without being rebuilt."""
     return _pragma("auto_vacuum") == _INCREMENTAL
 
 
 def rebuild() -> None:
-    """Write the whole SQLite file anew, without unused pages, so that it can shrink from then on.
+    """Rewrite the whole SQLite file without unused pages, so that it can shrink from then on.
 
-    It needs as much free disk again as the file has, and nobody else may use the database.
+    It needs free disk space of the file's size, and no other process may use the database.
     """
     with connection.cursor() as cursor:
         cursor.execute(f"PRAGMA auto_vacuum={_INCREMENTAL}")

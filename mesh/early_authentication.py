@@ -1,4 +1,4 @@
-"""Whether a request shows a good token or session, asked before its body is read."""
+"""Whether a request carries a valid token or session, checked before its body is read."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from mesh.tokens import bearer, find_sign_in
 
 
 async def is_signed_in(scope: Any) -> bool:
-    """Say whether an HTTP connection's headers hold a good token, or a good session's cookie.
+    """Return whether an HTTP request's headers carry a valid token or session cookie.
 
-    False where the database can't be reached: the request would come to nothing.
+    False if the database can't be reached: the request would fail anyway.
     """
     token = bearer(_header(scope, b"authorization"))
     session = parse_cookie(_header(scope, b"cookie")).get(settings.SESSION_COOKIE_NAME, "")

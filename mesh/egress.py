@@ -1,9 +1,8 @@
 """Requests to addresses that people or models wrote: only to public hosts, or allowed ones.
 
-The name is resolved here, every address of it is looked at, and the connection goes to one of
-the addresses that were looked at. So a name that points elsewhere a moment later gains nothing,
-and each hop of a redirect, being a request of its own, is looked at again. What comes back is
-taken within limits (``mesh.http_client``).
+The name is resolved here, all its addresses are checked, and the connection goes to one of the
+checked addresses. So a name that points elsewhere a moment later gains nothing, and each hop of a
+redirect is a new request and is checked again. Responses are limited (``mesh.http_client``).
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 
 class BadAddress(AppError):
     code = "bad_address"
-    text = "This is no address of a server."
-    hint = "Give a whole one, such as https://llm.example/v1, without a user name in it."
+    text = "This is not a valid server address."
+    hint = "Enter a complete one, such as https://llm.example/v1, without a user name in it."
 
 
 class AddressRefused(AppError):
@@ -41,11 +40,11 @@ class AddressRefused(AppError):
 
     code = "address_refused"
     text = "This address is not public, and the operator of this server has not allowed it."
-    hint = "Use a public address, or have the operator name the host in MESH_PRIVATE_HOSTS."
+    hint = "Use a public address, or ask the operator to add the host to MESH_PRIVATE_HOSTS."
 
 
 async def resolve(host: str, port: int) -> Sequence[Address]:
-    """Return every address of ``host``; none when there is no such name."""
+    """Return every address of ``host``; none if the name does not exist."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -58,10 +57,10 @@ async def resolve(host: str, port: int) -> Sequence[Address]:
 def split_address(text: str, *, allowed: Allowed = NONE_ALLOWED) -> SplitResult:
     """Return the parts of an http(s) address that a person typed.
 
-    Only ``https``, unless the operator allowed the host: a key would go over the wire in clear.
+    A public address needs https, or a key would be sent in clear: ``Guard.addresses`` checks that.
 
     Raises:
-        BadAddress: it is none.
+        BadAddress: it is not valid.
         AddressRefused: the host is written as an address that may not be reached.
     """
     if len(text) > ADDRESS_LIMIT or not text.isprintable() or " " in text or "\\" in text:
@@ -75,9 +74,9 @@ def split_address(text: str, *, allowed: Allowed = NONE_ALLOWED) -> SplitResult:
     if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
         raise BadAddress
     if parts.query or parts.fragment:
-        raise BadAddress("A base URL has no “?” and no “#” in it.")
+        raise BadAddress("A base URL may not contain “?” or “#”.")
     if is_odd_number(host):
-        raise BadAddress("Write the IP address as four numbers with dots between them.")
+        raise BadAddress("Write the IP address as four numbers separated by dots.")
     address = parse_address(host)
     if address is not None and first_refused(host, [address], port, allowed):
         raise AddressRefused
@@ -85,9 +84,9 @@ def split_address(text: str, *, allowed: Allowed = NONE_ALLOWED) -> SplitResult:
 
 
 class Guard:
-    """Says where a request may go; every transport of ours asks it, for every request.
+    """Decides where a request may go; each of our transports asks it for every request.
 
-    ``plain`` allows http to public hosts too, for reading what is public anyway.
+    ``plain`` also allows http to public hosts, for reading public pages.
     """
 
     def __init__(
@@ -98,10 +97,10 @@ class Guard:
         self._resolve = resolve
 
     async def addresses(self, scheme: str, host: str, port: int | None) -> Sequence[Address]:
-        """Return the addresses to connect to, the first one first; none for an unknown name.
+        """Return the addresses to connect to, in order; none for an unknown name.
 
         Raises:
-            AddressRefused: one of them may not be reached, or not in clear.
+            AddressRefused: one of them may not be reached, or not without https.
         """
         number = port or (443 if scheme == "https" else 80)
         if is_odd_number(host):
@@ -113,7 +112,7 @@ class Guard:
         is_open = first_refused(host, found, number, NONE_ALLOWED) is None
         if found and scheme != "https" and is_open and not self._plain:
             raise AddressRefused(
-                "A public address must begin with https, or the key could be read on its way."
+                "A public address must start with https, or others could read the key on its way."
             )
         return found
 
@@ -121,9 +120,9 @@ class Guard:
 class Sender:
     """Sends requests where the guard lets them go, and keeps the connections.
 
-    ``library`` is httpx, or one that has its classes: model libraries bring their own, which
-    must not be loaded before it is used. Each wraps this as a transport of its own, and brings
-    its ``kind`` of bounded answer.
+    ``library`` is httpx, or another with the same classes: model libraries bring their own, which
+    must not be loaded before it is used. Each wraps this in its own transport, and brings its own
+    class (``kind``) of bounded response.
     """
 
     def __init__(self, guard: Guard, library: Any, *, kind: Any, limits: Limits) -> None:
@@ -131,8 +130,8 @@ class Sender:
         self._library = library
         self._kind = kind
         self._limits = limits
-        # One for each name: a connection that was opened to one is never used for another
-        # that happens to have the same address.
+        # One for each name: a connection opened to one name is never used for another name
+        # with the same address.
         self._inner: dict[str, Any] = {}
 
     async def send(self, request: Any) -> Any:
@@ -140,11 +139,11 @@ class Sender:
 
         Raises:
             AddressRefused: one of them may not be reached.
-            The library's own errors: none could be, the host has none, or its answer has too
-                many headers or does not begin in time.
+            The library's own errors: no address could be reached, the host has none, or its
+                response has too many headers or does not start in time.
         """
         try:
-            # The library waits anew for each piece of a head: one a second would never end.
+            # The library's timeout restarts with each piece of a head: a slow drip would not end.
             async with asyncio.timeout(_time_for_head(request)):
                 answer = await self._first(request)
         except TimeoutError as exc:
@@ -160,19 +159,19 @@ class Sender:
             try:
                 return await self._send(request, address)
             except (self._library.ConnectError, self._library.ConnectTimeout):
-                continue  # nothing was sent: the next address may answer
+                continue  # nothing was sent, so try the next address
         return await self._send(request, addresses[-1])
 
     async def _send(self, request: Any, address: Address) -> Any:
         inner = self._inner.get(request.url.host)
         if inner is None:
-            # Without the environment's proxy: it would do the resolving for us.
+            # Without the environment's proxy, which would resolve the name itself.
             inner = self._library.AsyncHTTPTransport(verify=ssl_context(), trust_env=False)
             self._inner[request.url.host] = inner
         return await inner.handle_async_request(self._pinned(request, address))
 
     def _pinned(self, request: Any, address: Address) -> Any:
-        """Return the request for one address; certificate and ``Host`` stay the name's."""
+        """Return the request with one address; certificate and ``Host`` stay those of the name."""
         headers = request.headers.copy()  # with the Host of the name
         headers["accept-encoding"] = UNASKED
         return self._library.Request(
@@ -189,7 +188,7 @@ class Sender:
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
-    """An httpx transport that goes nowhere it may not; see the module."""
+    """An httpx transport that reaches only permitted hosts; see the module."""
 
     def __init__(self, guard: Guard, *, limits: Limits = DEFAULT) -> None:
         self._sender = Sender(guard, httpx, kind=Bounded, limits=limits)
@@ -203,17 +202,17 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
 
 def _time_for_head(request: Any) -> float | None:
-    """Return the seconds in which an answer has to begin; ``None``: the caller waits for ever."""
-    given = request.extensions.get("timeout", {}).values()
-    if not given or None in given:
+    """Return the seconds in which a response has to start; ``None`` if the caller set no limit."""
+    timeouts = request.extensions.get("timeout", {}).values()
+    if not timeouts or None in timeouts:
         return None
-    told = str(request.headers.get("content-length", "0"))
-    return float(sum(given)) + (int(told) / SLOWEST if told.isdigit() else 0)
+    length = str(request.headers.get("content-length", "0"))
+    return float(sum(timeouts)) + (int(length) / SLOWEST if length.isdigit() else 0)
 
 
 @cache
 def ssl_context() -> ssl.SSLContext:
-    """Return how servers prove who they are; making it takes a while, so there is one."""
+    """Return the TLS context for all connections; making one is slow, so it is shared."""
     return httpx.create_ssl_context(trust_env=False)
 
 
@@ -224,6 +223,6 @@ def guarded_client(
     limits: Limits = DEFAULT,
     **settings: Any,
 ) -> httpx.AsyncClient:
-    """Return a client whose every request passes the guard, and every answer the limits."""
+    """Return a client whose requests all pass the guard, and whose responses are limited."""
     transport = GuardedTransport(Guard(allowed=allowed, plain=plain), limits=limits)
     return httpx.AsyncClient(transport=transport, trust_env=False, **settings)

@@ -1,7 +1,7 @@
-"""The only reader of the environment: typed, loud, with ``NAME_FILE`` for secrets.
+"""The only reader of the environment: typed and strict, with ``NAME_FILE`` for secrets.
 
-Every setting is a field of ``Env`` with its variable, default and meaning, so that the
-README's table can be checked against it. Nothing else of the server may touch ``os.environ``.
+Every setting is a field of ``Env`` with its variable, default and meaning, so that a test can
+check the README's table against it. No other module of the server may read ``os.environ``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class BadEnvironment(Exception):
-    """A variable has a value that Mesh can't use; the text says which and why."""
+    """A variable has a value that Mesh can't use; the text says which one and why."""
 
 
 def _var(
@@ -26,16 +26,16 @@ def _var(
     choices: tuple[str, ...] = (),
     between: tuple[int, int] | None = None,
 ) -> Any:
-    """Describe a variable; one that takes a number says ``between`` which two, both included."""
+    """Describe a variable; a number has to lie ``between`` two limits, both included."""
     about = {"name": name, "help": help, "secret": secret, "choices": choices, "between": between}
     return field(default=default, metadata=about)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Env:
-    """The settings an operator can make."""
+    """The settings of an operator."""
 
-    home: Path = _var("MESH_HOME", Path("~/.mesh"), "Where embedded Mesh keeps all its state.")
+    home: Path = _var("MESH_HOME", Path("~/.mesh"), "Folder where `make run` keeps all its state.")
     port: int = _var("MESH_PORT", 8321, "Port of `make run`; 0: any free one.", between=(0, 65_535))
     folder: str = _var(
         "MESH_FOLDER", "", "Folder in which `make run`'s agents work; empty: a scratch folder."
@@ -45,8 +45,8 @@ class Env:
     hsts: str = _var(
         "MESH_HSTS",
         "host",
-        "Whom Strict-Transport-Security binds to https for a year: off, host (this host alone),"
-        " subdomains (and all below it), preload (and browsers ship it).",
+        "Which hosts Strict-Transport-Security restricts to https for a year: off, host (this host"
+        " alone), subdomains (its subdomains, too), preload (for browsers' preload lists).",
         choices=("off", "host", "subdomains", "preload"),
     )
     secret_key: str = _var(
@@ -65,24 +65,24 @@ class Env:
     admin_second_factor: bool = _var(
         "MESH_ADMIN_SECOND_FACTOR",
         True,
-        "Let staff into /admin/ with a second factor only. `make run` without MESH_URL asks for"
-        " one only where it was set up.",
+        "Require a second factor of staff at /admin/. `make run` without MESH_URL asks only those"
+        " who have set one up.",
     )
     open_signup: bool = _var(
         "MESH_OPEN_SIGNUP",
         False,
-        "Let anybody who reaches the server make an account, once it has an owner.",
+        "Let anybody who reaches the server make an account, once there is an owner.",
     )
     proxies: str = _var(
         "MESH_PROXIES",
         "",
-        "Trusted proxies before the server: their addresses and networks, comma-separated, or how"
-        " many there are; empty: none, and no X-Forwarded header is believed.",
+        "Trusted proxies in front of the server: their addresses and networks, comma-separated, or"
+        " how many there are; empty: none, and no X-Forwarded header is trusted.",
     )
     database_url: str = _var("DATABASE_URL", "", "postgres://… ; empty: SQLite.", secret=True)
     redis_url: str = _var("REDIS_URL", "", "redis://… ; empty: one process only.", secret=True)
     allow_localhost_links: bool = _var(
-        "MESH_ALLOW_LOCALHOST_LINKS", False, "Honour http://localhost link addresses (dev)."
+        "MESH_ALLOW_LOCALHOST_LINKS", False, "Accept http://localhost link addresses (dev)."
     )
     link_hosts: str = _var(
         "MESH_LINK_HOSTS",
@@ -92,40 +92,39 @@ class Env:
     private_hosts: str = _var(
         "MESH_PRIVATE_HOSTS",
         "",
-        "Hosts, addresses or networks that are not public and that AI providers' base URLs and"
-        " agents' MCP servers may name, comma-separated (`*.internal`, `10.0.0.0/8`,"
-        " `localhost:11434`); empty: none.",
+        "Private hosts, addresses or networks that AI providers' base URLs and agents' MCP servers"
+        " may name, comma-separated (`*.internal`, `10.0.0.0/8`, `localhost:11434`); empty: none.",
     )
     cluster_url: str = _var(
         "MESH_CLUSTER_URL", "", "Server of `deco_link` when its command line names none."
     )
-    data_dir: str = _var("DATA_DIR", "", "Home of `deco_link` where MESH_HOME is not set.")
-    decocms_home: str = _var("DECOCMS_HOME", "", "The same, where DATA_DIR is not set either.")
+    data_dir: str = _var("DATA_DIR", "", "Home of `deco_link` if MESH_HOME is not set.")
+    decocms_home: str = _var("DECOCMS_HOME", "", "The same, if DATA_DIR is not set either.")
     token_seconds: int = _var(
         "MESH_TOKEN_SECONDS",
         3600,
-        "How long a machine's access token lives; it renews itself.",
+        "How long a machine's access token is valid; the machine renews it automatically.",
         between=(1, 90 * 24 * 3600),  # as long as the token that renews it
     )
     keep_deleted_days: int = _var(
         "MESH_KEEP_DELETED_DAYS",
         7,
-        "Days in which a deleted chat can be restored; then it is removed for good. 0: at once.",
+        "Days in which a deleted chat can be restored; then it is removed. 0: immediately.",
         between=(0, 3650),
     )
     sandbox_runner: str = _var(
         "STUDIO_SANDBOX_RUNNER",
         "remote-user",
-        "Kind of sandbox for who has no machine online: remote-user, docker or agent-sandbox.",
+        "Sandbox kind for people with no machine online: remote-user, docker or agent-sandbox.",
         choices=("remote-user", "docker", "agent-sandbox"),
     )
     sandbox_kinds: str = _var(
         "MESH_SANDBOX_KINDS",
         "",
-        "Kinds offered besides remote-user and STUDIO_SANDBOX_RUNNER, comma-separated.",
+        "Kinds to offer besides remote-user and STUDIO_SANDBOX_RUNNER, comma-separated.",
     )
     docker_host: str = _var(
-        "DOCKER_HOST", "", "Engine of docker sandboxes, as Docker's own programs take it."
+        "DOCKER_HOST", "", "Engine for docker sandboxes, in the form Docker's own programs take."
     )
     sandbox_image: str = _var(
         "MESH_SANDBOX_IMAGE", "mesh-sandbox", "Image of docker sandboxes (sandboxes/Dockerfile)."
@@ -133,13 +132,13 @@ class Env:
     sandbox_network: str = _var(
         "MESH_SANDBOX_NETWORK",
         "",
-        "Network of docker sandboxes, one the server is on; empty: published on loopback.",
+        "Network of docker sandboxes, shared with the server; empty: ports published on loopback.",
     )
     sandbox_memory: str = _var(
         "MESH_SANDBOX_MEMORY", "", "Memory limit of a docker sandbox, such as 2g; empty: none."
     )
     kubeconfig: str = _var(
-        "KUBECONFIG", "", "Cluster of agent-sandbox sandboxes; empty: the one the server runs in."
+        "KUBECONFIG", "", "Cluster for agent-sandbox sandboxes; empty: the one the server runs in."
     )
     sandbox_namespace: str = _var(
         "MESH_SANDBOX_NAMESPACE", "mesh-sandboxes", "Namespace of the cluster's sandboxes."
@@ -156,7 +155,7 @@ class Env:
     catalog: str = _var(
         "MESH_CATALOG",
         "",
-        "TOML file whose agents, tiers and models are laid over the shipped ones.",
+        "TOML file that overrides the shipped agents, tiers and models.",
     )
     log_level: str = _var("MESH_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.")
 
@@ -184,12 +183,12 @@ def read(environ: Mapping[str, str] | None = None) -> Env:
 
 
 def refuse_halves(env: Env) -> None:
-    """Refuse what is neither a Mesh of one machine nor a cluster; only servers ask.
+    """Refuse settings that are neither an embedded Mesh nor a complete server; for servers only.
 
-    PostgreSQL without Redis is no half: that is one server process, which needs no doorbells.
+    PostgreSQL without Redis is complete: one server process needs no notifications from others.
 
     Raises:
-        BadEnvironment: what is missing, by name.
+        BadEnvironment: a variable is missing or wrong; the text names it.
     """
     if env.database_url:
         needed = {
@@ -246,7 +245,7 @@ def _convert(name: str, text: str, default: Any, between: tuple[int, int] | None
 
 
 def _number(name: str, text: str, least: int, most: int) -> int:
-    # A text longer than the largest number is none that fits; Python refuses to read the longest.
+    # A longer text can't be a valid number; Python refuses to read very long ones.
     if text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most:
         return int(text)
     raise BadEnvironment(

@@ -1,7 +1,7 @@
-"""Bytes that others made, on Mesh's own origin: a program reads them, no browser shows them.
+"""Content from others on Mesh's own origin: programs may read it, no browser shows it.
 
-What a sandbox, a laptop or an MCP server answers would otherwise run as a page or a script of
-Mesh, with the session of whoever looks at it.
+Otherwise the response of a sandbox, a laptop or an MCP server would run as a page or a script of
+Mesh, with the session of the person who opens it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ JSON: Final = "application/json"
 BYTES: Final = "application/octet-stream"
 EVENTS: Final = "text/event-stream"
 HEADERS: Final = {
-    # Shown in spite of all, it runs nothing, loads nothing and has no origin.
+    # Even if it is shown, it runs nothing, loads nothing and has no origin.
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -25,16 +25,16 @@ _OF_PROGRAMS: Final = ("", "empty")  # fetch and EventSource; or no browser, or 
 
 class NotAPage(AppError):
     code = "not_a_page"
-    text = "This address answers programs with data. A browser does not open it."
-    hint = "Open the preview to see the app of a sandbox."
+    text = "This address serves data to programs. It can't be opened in a browser."
+    hint = "To see a sandbox's app, open its preview."
     status = 403
 
 
 def refuse_to_show(headers: Mapping[str, str]) -> None:
-    """Return if a request is a program's, or a page's that reads the answer.
+    """Return if a program sent the request, or a page that reads the response as data.
 
     Raises:
-        NotAPage: a browser would show the answer, or load it as a script, style or picture.
+        NotAPage: a browser would show the response, or load it as a script, style or picture.
     """
     wants = headers.get("Sec-Fetch-Dest", "").lower()
     if wants not in _OF_PROGRAMS or headers.get("Sec-Fetch-Mode", "").lower() == "navigate":
@@ -42,7 +42,7 @@ def refuse_to_show(headers: Mapping[str, str]) -> None:
 
 
 def data_type(given: str) -> str:
-    """Return as what to pass a body on whose maker calls it ``given``: JSON or bytes."""
+    """Return the content type, JSON or bytes, for a body that its sender labels ``given``."""
     kind = given.partition(";")[0].strip().lower()
     return (
         JSON

@@ -1,9 +1,9 @@
-"""Where an answer ends is never in doubt, whoever made it.
+"""Makes sure that every response ends where it says, whatever program wrote it.
 
-A proxy sends the requests of many people over one connection, and takes what comes on it for their
-answers, one after the other. What an application, a laptop or a sandbox adds behind the end of its
-answer would be the answer to somebody else's request. So an answer has the length that it told, or
-none where HTTP knows none, and it is over as soon as that has been sent.
+A proxy sends many people's requests over one connection and matches the responses to them in
+order. Bytes that an application, a laptop or a sandbox adds after the end of its response would be
+taken for the response to somebody else's request. So a response has exactly the length that it
+declared, or no body where HTTP allows none, and nothing more is sent after that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 Raw = list[tuple[bytes, bytes]]
 
-# 1xx is no answer: a proxy passes it on, and waits for the answer behind it.
+# 1xx is not final: a proxy passes it on, and waits for the response that follows.
 STATUSES: Final = range(200, 600)
 _BODILESS: Final = (204, 304)
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -32,48 +32,48 @@ _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 
 class BadAnswer(AppError):
     code = "bad_answer"
-    text = "The answer could not be passed on: it is not HTTP."
-    hint = "Look at the program that made it."
+    text = "The response could not be passed on because it is not valid HTTP."
+    hint = "Check the program that sent it."
     status = 502
 
 
 def framed(app: App) -> App:
-    """Return ``app``, of whose answers no more is sent than one answer.
+    """Return ``app``, with nothing sent after the end of each of its responses.
 
-    An answer that is not HTTP becomes a 502.
+    A response that is not valid HTTP becomes a 502.
     """
 
     async def serve(scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        answer = _Answer(send, method=scope["method"])
+        answer = _Response(send, method=scope["method"])
         try:
             await app(scope, receive, answer.send)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if not answer.has_begun or (task is not None and task.cancelling()):
                 raise
-            # It was broken off: the server finds it unfinished, and closes the connection.
+            # Cut short: the server sees an unfinished response and closes the connection.
         except Exception:
-            # The server would close the connection, on which the next request may have come.
-            if not answer.is_over:
+            # The server would close the connection, where the next request may already wait.
+            if not answer.is_complete:
                 raise
-            logger.exception("An application failed behind the end of its answer.")
+            logger.exception("%r: failed after its response had been sent", scope["path"])
 
     return serve
 
 
-class _Answer:
-    """One answer; what comes behind its end is dropped."""
+class _Response:
+    """One response; anything after its end is dropped."""
 
     def __init__(self, send: Send, *, method: str) -> None:
         self._send, self._method = send, method
-        self._left: int | None = None  # bytes of the body; None: it ends when it is said to
-        self.has_begun = self.is_over = False
+        self._left: int | None = None  # bytes of the body; None: until the application ends it
+        self.has_begun = self.is_complete = False
 
     async def send(self, message: Message) -> None:
-        if self.is_over:
+        if self.is_complete:
             return
         if message["type"] == "http.response.start":
             await self._start(message)
@@ -88,7 +88,7 @@ class _Answer:
         try:
             headers, self._left = checked(status, message.get("headers", ()))
         except BadAnswer as exc:
-            logger.info("An answer is not HTTP: %s", exc)
+            logger.info("response is not valid HTTP; sending a 502 instead: %s", exc)
             await self._refuse(exc)
             return
         await self._send({**message, "headers": headers})
@@ -102,15 +102,15 @@ class _Answer:
         self._left = room - len(body)
         is_last = not message.get("more_body")
         await self._pass({**message, "body": body, "more_body": self._left > 0})
-        # Shorter than it was told: left unfinished, so that the server breaks it off.
-        self.is_over = self.is_over or is_last
+        # Shorter than declared: left unfinished, so that the server closes the connection.
+        self.is_complete = self.is_complete or is_last
 
     async def _pass(self, message: Message) -> None:
-        self.is_over = not message.get("more_body")
+        self.is_complete = not message.get("more_body")
         await self._send(message)
 
     async def _refuse(self, exc: BadAnswer) -> None:
-        self.is_over = True
+        self.is_complete = True
         body = json.dumps(exc.body()).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         start = {"type": "http.response.start", "status": exc.status, "headers": headers}
@@ -119,18 +119,18 @@ class _Answer:
 
 
 def checked(status: int, headers: Iterable[tuple[bytes, bytes]]) -> tuple[Raw, int | None]:
-    """Return the headers to send and the length of the body; ``None`` where they tell none.
+    """Return the headers to send and the length of the body; ``None`` if they declare none.
 
     Raises:
-        BadAnswer: the status is none of an answer, or a header can't be sent.
+        BadAnswer: the status is not that of a final response, or a header can't be sent.
     """
     if status not in STATUSES:
-        raise BadAnswer(f"The status {status} is none of an answer.")
+        raise BadAnswer(f"{status} is not the status of a final response.")
     kept: Raw = []
     lengths: set[bytes] = set()
     for name, value in headers:
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise BadAnswer("A header holds a character that no header may hold.")
+            raise BadAnswer("A header contains a character that headers may not contain.")
         match name.lower():
             case b"content-length":
                 lengths.add(value.strip())
@@ -140,9 +140,9 @@ def checked(status: int, headers: Iterable[tuple[bytes, bytes]]) -> tuple[Raw, i
                 kept.append((name, value))
     if not lengths:
         return kept, None
-    told = lengths.pop()
-    if lengths or not _LENGTH.fullmatch(told):
-        raise BadAnswer("The length of the body is in doubt.")
+    declared = lengths.pop()
+    if lengths or not _LENGTH.fullmatch(declared):
+        raise BadAnswer("The length of the body is ambiguous.")
     if status in _BODILESS:
         return kept, 0
-    return [*kept, (b"content-length", told)], int(told)
+    return [*kept, (b"content-length", declared)], int(declared)

@@ -1,6 +1,6 @@
-"""``python -m mesh.health PORT``: exits 0 when the server there says that it is well.
+"""``python -m mesh.health PORT``: exit 0 if the server there is healthy.
 
-For a container's health check. It names the host that the server answers to, MESH_URL's.
+For a container's health check. The request names the host that the server accepts, MESH_URL's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mesh import env
 
 
 def main(port: int) -> int:
-    """Return 0 when ``/healthz`` on this machine answers 200, else 1."""
+    """Return 0 if ``/healthz`` on this machine answers 200, else 1."""
     host = urlsplit(env.read().url).netloc or "localhost"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=4)
     try:

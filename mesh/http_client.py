@@ -1,10 +1,10 @@
-"""Answers of other HTTP servers, within limits. Every client that the server uses is made here.
+"""Responses of other HTTP servers, within limits. Every client that the server uses is made here.
 
-Whoever answers may mean harm: a provider or an MCP server that somebody named, a page, a
-sandbox in which an agent works, a colleague's laptop. ``BoundedTransport`` asks for bodies that
-are not compressed, and what it returns unpacks itself in small pieces, counts them, lets the
-event loop run in between, and breaks off at a limit. It does so for whoever reads the body,
-whole or in pieces, also for the model libraries; only ``aiter_raw`` gives the bytes as they came.
+The other server may be hostile: a provider or an MCP server that somebody entered, a web page, a
+sandbox in which an agent works, a colleague's laptop. ``BoundedTransport`` asks for uncompressed
+bodies, and its responses decompress in small pieces, count them, let the event loop run in
+between, and stop at a limit. This holds for every reader of the body, whole or in pieces, also for
+the model libraries; only ``aiter_raw`` returns the bytes as they arrived.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from mesh.lib.unpacking import BadPacking, EventMeter, Unpacker, packing_of
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
-UNASKED: Final = "identity"  # how a body is to be compressed
-# Options of a connection on which long bodies go out: the system takes only so much ahead that
-# the wait for the answer does not begin while megabytes are still on their way.
+UNASKED: Final = "identity"  # the compression that requests ask for
+# Options of a connection that sends long bodies: the system buffers so little that the wait for
+# the response does not start while megabytes still have to be sent.
 LITTLE_UNSENT: Final = (
     [(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 128 * 1024)]
     if hasattr(socket, "TCP_NOTSENT_LOWAT")
     else []
 )
-WRITTEN: Final = 64 * KIB  # bytes of a body that are written at once
-REST_EVERY: Final = 16  # pieces, then other tasks have their turn
+WRITTEN: Final = 64 * KIB  # bytes of a body in one write
+REST_EVERY: Final = 16  # pieces, then other tasks run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much of an answer is taken, in bytes of its unpacked body, and in headers.
+    """How much of a response is accepted: its headers, and bytes of its decompressed body.
 
     ``refusal`` is for a status of 400 and above. ``stream`` is for a whole stream of events;
-    ``event`` and ``pieces`` are for one of them.
+    ``event`` and ``pieces`` are for one event.
     """
 
     headers: int = 200
@@ -55,7 +55,7 @@ DEFAULT: Final = Limits()
 
 
 class Bounded(httpx.Response):
-    """A response whose body is unpacked within limits; see ``bounded``."""
+    """A response whose body is decompressed within limits; see ``bounded``."""
 
     limits: Limits
 
@@ -70,28 +70,28 @@ class Bounded(httpx.Response):
 
 
 async def bounded(answer: Any, limits: Limits, *, kind: Any, library: Any) -> Any:
-    """Return ``answer`` as one of ``kind``, whose body is read by ``pieces_of``.
+    """Return ``answer`` as a response of class ``kind``, whose body ``pieces_of`` reads.
 
     ``kind`` is ``Bounded``, or its twin for a ``library`` that is not httpx but has its classes.
 
     Raises:
-        library.ReadError: it has more headers than anybody needs.
+        library.ReadError: it has too many headers.
     """
     if len(answer.headers.raw) > limits.headers:
         await answer.aclose()
         raise library.ReadError(f"The answer has more than {limits.headers} headers.")
-    taken = kind(
+    response = kind(
         answer.status_code,
         headers=answer.headers,
         stream=answer.stream,
         extensions=answer.extensions,
     )
-    taken.limits = limits
-    return taken
+    response.limits = limits
+    return response
 
 
 async def pieces_of(answer: Any, limits: Limits, library: Any) -> AsyncGenerator[bytes, None]:
-    """Yield the unpacked body of ``answer``, at most ``PIECE`` bytes at a time.
+    """Yield the decompressed body of ``answer``, at most ``PIECE`` bytes at a time.
 
     Raises:
         library.ReadError: it is larger than its limit, compressed twice, or damaged.
@@ -109,16 +109,16 @@ async def pieces_of(answer: Any, limits: Limits, library: Any) -> AsyncGenerator
                     if count % REST_EVERY == 0:
                         await asyncio.sleep(0)
     except (BadPacking, _TooMuch) as exc:
-        request = getattr(answer, "_request", None)  # none where no client stands between
+        request = getattr(answer, "_request", None)  # None if no client is involved
         raise library.ReadError(str(exc), request=request) from exc
 
 
 class _TooMuch(Exception):
-    """A limit is reached; the sentence says which."""
+    """A limit was exceeded; the text says which."""
 
 
 class _Reading:
-    """Counts what is read of one body."""
+    """Counts what has been read of one body."""
 
     def __init__(self, answer: Any, limits: Limits) -> None:
         kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -152,9 +152,9 @@ def _in_words(size: int) -> str:
 
 
 def in_pieces(request: Any, library: Any = httpx) -> Any:
-    """Return the stream of ``request``, of whose body each piece has a write timeout of its own.
+    """Return the stream of ``request``, with a separate write timeout for each piece of its body.
 
-    ``library`` writes a body that it has whole at once, and limits the time for all of it.
+    ``library`` would write the whole body in one call, with one timeout for all of it.
     """
     if not isinstance(request.stream, library.ByteStream) or len(request.content) <= WRITTEN:
         return request.stream
@@ -174,7 +174,7 @@ async def _each_piece(stream: Any) -> AsyncIterator[bytes]:
 
 
 class BoundedTransport(httpx.AsyncBaseTransport):
-    """Sends through ``inner``, and returns answers within limits.
+    """Sends through ``inner``, and returns responses within limits.
 
     Timeouts limit silence, not a whole transfer: a large body is written in pieces.
     """
@@ -186,8 +186,8 @@ class BoundedTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         request.stream = in_pieces(request)
         answer = await self._inner.handle_async_request(request)
-        taken: Bounded = await bounded(answer, self._limits, kind=Bounded, library=httpx)
-        return taken
+        response: Bounded = await bounded(answer, self._limits, kind=Bounded, library=httpx)
+        return response
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -196,10 +196,10 @@ class BoundedTransport(httpx.AsyncBaseTransport):
 def bounded_client(
     inner: httpx.AsyncBaseTransport, *, limits: Limits = DEFAULT, **settings: Any
 ) -> httpx.AsyncClient:
-    """Return a client that sends through ``inner`` and takes answers within ``limits``.
+    """Return a client that sends through ``inner`` and accepts responses within ``limits``.
 
-    It asks for bodies that are not compressed; a request may ask for others and then pass them
-    on as they come. Redirects are answers, and the environment's proxy has no part in it.
+    It asks for uncompressed bodies; a request may ask for others and pass them on as they arrive.
+    Redirects are not followed, and the environment's proxy settings are ignored.
     """
     client = httpx.AsyncClient(
         transport=BoundedTransport(inner, limits), trust_env=False, **settings

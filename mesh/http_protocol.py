@@ -1,9 +1,9 @@
 """uvicorn's HTTP protocol with the limits it has no option for.
 
-uvicorn keeps a request head however long it is: one of 50 MB takes a gigabyte. It waits for ever
-for the rest of a head, for the next piece of a body, and for a reader that takes nothing: a few
-hundred idle sockets then hold a server's file descriptors for good. Here every connection either
-makes progress or is closed. Nor does uvicorn look where an answer ends: see ``mesh.framing``.
+uvicorn buffers a request head of any length: one of 50 MB takes a gigabyte. It waits without limit
+for the rest of a head, for the next piece of a body, and for a client that reads nothing: a few
+hundred idle sockets then use up a server's file descriptors. Here every connection either makes
+progress or is closed. Nor does uvicorn check where a response ends: see ``mesh.framing``.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from mesh.framing import framed
 from mesh.lib.proxies import limit_key
 from mesh.write_watch import WriteWatch, keep_little_unsent
 
-HEAD_WITHIN: Final = 20.0  # seconds for a whole request head, however it trickles in
+HEAD_WITHIN: Final = 20.0  # seconds for a whole request head, however slowly it arrives
 BODY_SILENCE: Final = 30.0  # seconds between two pieces of a body
-WRITE_SILENCE: Final = 60.0  # seconds in which a reader must take some of what waits for it
-HEAD_BYTES: Final = 64 * 1024  # of a head, of trailers, or of anything else that is no body
-# After an answer that came before the whole body: what still comes is read and thrown away. Were
-# the connection closed at once, the client's system would throw away the answer instead (RFC 9112,
-# section 9.6), and a proxy would make a 502 of it.
-LINGER_WITHIN: Final = 30.0  # seconds, all in all
+WRITE_SILENCE: Final = 60.0  # seconds in which a client must read some of what waits for it
+HEAD_BYTES: Final = 64 * 1024  # of a head, of trailers, or of anything else outside a body
+# After a response that was sent before the whole body had arrived: the rest is read and discarded.
+# If the connection were closed immediately, the client's system would discard the response instead
+# (RFC 9112, section 9.6), and a proxy would turn it into a 502.
+LINGER_WITHIN: Final = 30.0  # seconds in total
 LINGER_SILENCE: Final = 5.0  # seconds between two pieces
 LINGER_BYTES: Final = 64 * 1024 * 1024
 MOST_PER_ADDRESS: Final = 500  # connections; an office behind one address has fewer
@@ -44,12 +44,12 @@ class Crowd:
         self._open: dict[str, set[asyncio.BaseTransport]] = {}
 
     def admits(self, address: str, transport: asyncio.BaseTransport) -> bool:
-        """Count a new connection; say whether it may stay."""
+        """Count a new connection; return whether it may stay."""
         if self._is_exempt(address):
             return True
         mine = self._open.setdefault(limit_key(address), set())
         if len(mine) >= self._most:
-            # One that became a WebSocket leaves without our being told.
+            # A connection that became a WebSocket ends without a call of ``leave``.
             mine.difference_update([each for each in mine if each.is_closing()])
         if len(mine) >= self._most:
             return False
@@ -66,7 +66,7 @@ class Crowd:
 
 
 class Lingering:
-    """Throws away what still comes, up to a limit, and closes the connection then."""
+    """Discards further input, up to a limit, and then closes the connection."""
 
     def __init__(
         self, transport: asyncio.Transport, *, within: float, silence: float, left: int
@@ -77,7 +77,7 @@ class Lingering:
         self._silent = self._loop.call_later(silence, transport.abort)
 
     def take(self, size: int) -> None:
-        """Throw ``size`` bytes away."""
+        """Discard ``size`` bytes."""
         self._left -= size
         self._silent.cancel()
         if self._left < 0:
@@ -91,7 +91,7 @@ class Lingering:
 
 
 class Ending:
-    """A transport as one request's answer sees it; ``end`` is called in the place of its close."""
+    """A transport as one request's response sees it; ``end`` is called instead of its close."""
 
     def __init__(self, transport: asyncio.Transport, end: Callable[[], None]) -> None:
         self._transport = transport
@@ -100,7 +100,7 @@ class Ending:
 
 
 class GuardedHttp(HttpToolsProtocol):
-    """Closes connections that are silent in the middle of a request or an answer."""
+    """Closes connections that stall in the middle of a request or a response."""
 
     head_within: ClassVar[float] = HEAD_WITHIN
     body_silence: ClassVar[float] = BODY_SILENCE
@@ -110,15 +110,15 @@ class GuardedHttp(HttpToolsProtocol):
     linger_bytes: ClassVar[int] = LINGER_BYTES
     crowd: ClassVar[Crowd | None] = None
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.app = framed(self.app)
 
     _guard: asyncio.TimerHandle | None = None
     _writes: WriteWatch | None = None
     _lingering: Lingering | None = None
-    _heard_at = 0.0
-    _beside_body = 0  # bytes since the last that were a body's, or since a head was complete
+    _received_at = 0.0
+    _beside_body = 0  # bytes since the last piece of a body, or since a head was complete
     _is_websocket = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -127,7 +127,7 @@ class GuardedHttp(HttpToolsProtocol):
         if self.crowd is not None and not self.crowd.admits(address, transport):
             transport.abort()
             return
-        keep_little_unsent(transport)  # or a slow reader's progress shows in steps of megabytes
+        keep_little_unsent(transport)  # or a slow client's progress shows in steps of megabytes
         self._writes = WriteWatch(transport, within=self.write_silence)
         self._await_head()
 
@@ -144,7 +144,7 @@ class GuardedHttp(HttpToolsProtocol):
         if self._lingering is not None:
             self._lingering.take(len(data))
             return
-        self._heard_at = self.loop.time()
+        self._received_at = self.loop.time()
         self._beside_body += len(data)
         super().data_received(data)
         if self._beside_body > HEAD_BYTES and not self.transport.is_closing():
@@ -152,7 +152,7 @@ class GuardedHttp(HttpToolsProtocol):
             return
         is_idle = not self._is_websocket and (self.cycle is None or self.cycle.response_complete)
         if is_idle and self._guard is None and self.timeout_keep_alive_task is None:
-            self._await_head()  # something came, but no request began: empty lines perhaps
+            self._await_head()  # data arrived, but no request started: perhaps empty lines
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -166,7 +166,7 @@ class GuardedHttp(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not before:  # not so for a WebSocket
             ending = Ending(self.transport, partial(self._end, self.cycle))
-            self.cycle.transport = ending  # type: ignore[assignment]  # all of it that is used
+            self.cycle.transport = ending  # type: ignore[assignment]  # it has all that is used
         self._guard = self.loop.call_later(self.body_silence, self._look_at_body)
 
     def on_body(self, body: bytes) -> None:
@@ -181,7 +181,7 @@ class GuardedHttp(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         if self._lingering is None:
             super().on_response_complete()
-        else:  # no other request is read from this connection
+        else:  # this connection reads no further request
             self.server_state.total_requests += 1
 
     def handle_websocket_upgrade(self) -> None:
@@ -200,17 +200,17 @@ class GuardedHttp(HttpToolsProtocol):
             self._writes.stop()
 
     def timeout_keep_alive_handler(self) -> None:
-        self.transport.abort()  # a close would wait for a reader that takes nothing
+        self.transport.abort()  # a close would wait for a client that reads nothing
 
     def _end(self, cycle: RequestResponseCycle) -> None:
-        """Close the connection behind an answer, at once where the whole request has come."""
+        """Close the connection after a response: immediately if the whole request has arrived."""
         is_early = cycle.response_complete and cycle.more_body
         if not is_early or self.pipeline or not self.transport.can_write_eof():
             self.transport.close()
             return
         self._relax()
         self.flow.resume_reading()
-        self.transport.write_eof()  # the client knows that nothing more comes
+        self.transport.write_eof()  # tells the client that nothing follows
         self._lingering = Lingering(
             self.transport,
             within=self.linger_within,
@@ -223,7 +223,7 @@ class GuardedHttp(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete:
             self.transport.write(_TOO_LARGE)
             self.transport.close()
-        else:  # in the middle of another answer
+        else:  # in the middle of another response
             self.transport.abort()
 
     def _await_head(self) -> None:
@@ -233,8 +233,8 @@ class GuardedHttp(HttpToolsProtocol):
     def _look_at_body(self) -> None:
         waits_for_us = self.flow.read_paused or self.cycle.waiting_for_100_continue
         if waits_for_us:
-            self._heard_at = self.loop.time()
-        left = self._heard_at + self.body_silence - self.loop.time()
+            self._received_at = self.loop.time()
+        left = self._received_at + self.body_silence - self.loop.time()
         if left <= 0:
             self.transport.abort()
         else:

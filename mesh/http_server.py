@@ -1,8 +1,8 @@
-"""How Mesh serves HTTP: one configuration of uvicorn for all its servers, and one of their kinds.
+"""How Mesh serves HTTP: one uvicorn configuration for all servers, and a small server class.
 
-A server process is uvicorn's own ``Server``, with ``process_config``. That one wakes ten times a
-second to look at a flag, takes the process's signals, and is made for one port. What listens
-beside it, or on a laptop, whose programs rest when nobody asks, is an ``HttpServer``: uvicorn's
+A server process is uvicorn's own ``Server``, with ``process_config``. That class wakes ten times a
+second to check a flag, handles the process's signals, and is made for one port. Listeners beside
+it, and on a laptop, whose programs should be idle between requests, use ``HttpServer``: uvicorn's
 protocol on a socket of our own.
 """
 
@@ -19,30 +19,30 @@ from uvicorn.server import ServerState
 KEEP_ALIVE: Final = 75  # seconds that an unused connection stays open
 
 
-# Of every server of ours.
+# For every server.
 _COMMON: Final[Mapping[str, Any]] = {
     "log_config": None,
     "access_log": False,
     "server_header": False,
     "proxy_headers": False,  # mesh.client_address reads them, by MESH_PROXIES
-    # The tunnel's frames are data already packed or tokens too short to pack.
+    # The tunnel's frames are compressed already, or tokens too short to compress.
     "ws_per_message_deflate": False,
-    # Whoever talks through a WebSocket finds out by its own pings who is still there.
+    # Each protocol on a WebSocket sends its own pings.
     "ws_ping_interval": None,
     "timeout_keep_alive": KEEP_ALIVE,
 }
-PAGES_MESSAGE: Final = 4 * 1024 * 1024  # bytes of a WebSocket's message, from a laptop or a page
+PAGES_MESSAGE: Final = 4 * 1024 * 1024  # bytes of a WebSocket message from a laptop or a page
 
 
 def process_config(app: Any, **options: Any) -> Config:
-    """Return how a process of the server serves ``app``; ``options`` are uvicorn's own."""
-    given: dict[str, Any] = {
+    """Return the configuration of a server process; ``options`` are uvicorn's own."""
+    defaults: dict[str, Any] = {
         "http": _http_protocol(),
         "ws": _websocket_protocol,  # called as a class would be
         "lifespan": "on",
         "ws_max_size": PAGES_MESSAGE,
     }
-    return Config(app, **{**_COMMON, **given, **options})
+    return Config(app, **{**_COMMON, **defaults, **options})
 
 
 class HttpServer:
@@ -52,18 +52,18 @@ class HttpServer:
     """
 
     def __init__(self, app: Any, **options: Any) -> None:
-        given: dict[str, Any] = {
+        defaults: dict[str, Any] = {
             "http": _http_protocol(),
             "ws": _websocket_protocol,  # called as a class would be
             "lifespan": "off",
             "date_header": False,
         }
-        self._config = Config(app, **{**_COMMON, **given, **options})
+        self._config = Config(app, **{**_COMMON, **defaults, **options})
         self._state = ServerState()
         self._server: asyncio.Server | None = None
 
     async def start(self, sock: socket.socket) -> None:
-        """Listen on ``sock``, which is bound already."""
+        """Listen on ``sock``, which is already bound."""
         self._config.load()
         self._state.default_headers = self._config.encoded_headers
         loop = asyncio.get_running_loop()
@@ -75,12 +75,12 @@ class HttpServer:
         return make(config=self._config, server_state=self._state, app_state={})
 
     def refuse_new(self) -> None:
-        """Take no more connections; those that are open go on."""
+        """Accept no more connections; open ones continue."""
         if self._server is not None:
             self._server.close()
 
     async def stop(self, *, within: float) -> None:
-        """End every connection: answers have ``within`` seconds, then they are broken off.
+        """Close every connection: responses have ``within`` seconds, then they are cut off.
 
         Safe to repeat, and without a start.
         """
@@ -96,14 +96,14 @@ class HttpServer:
 
 
 def _http_protocol() -> type[asyncio.Protocol]:
-    """Return our protocol, loaded by the first server: most programs that import this have none."""
+    """Return our HTTP protocol, loaded on first use: most importers start no server."""
     from mesh.http_protocol import GuardedHttp
 
     return GuardedHttp
 
 
 def _websocket_protocol(**options: Any) -> asyncio.Protocol:
-    """Return our protocol of WebSockets, loaded by the first one: few programs have any."""
+    """Return our WebSocket protocol, loaded with the first connection: few programs have any."""
     from mesh.websocket_protocol import GuardedWebSocket
 
     return GuardedWebSocket(**options)

@@ -1,6 +1,6 @@
 """Invitations: a link that lets one person into an organization, once and for a week.
 
-The link carries what it grants, signed. That it was used is a row (``single_use``).
+The link carries what it grants, signed. A row (``single_use``) records that it was used.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _KIND: Final = "invitation"
 
 class InvitationRefused(AppError):
     code = "invitation_refused"
-    text = "This invitation was used, is too old, or was cut."
-    hint = "Ask whoever invited you for a new one: each is good once, for seven days."
+    text = "This invitation has been used, has expired, or is incomplete."
+    hint = "Ask the person who invited you for a new one. It works once, within seven days."
     status = 403
 
 
@@ -42,7 +42,7 @@ class Invitation:
 
 
 def make_invitation(*, organization: Organization, role: Role) -> str:
-    """Return the text of a new invitation, which stands in the link."""
+    """Return the text of a new invitation, which the link carries."""
     made = Invitation(
         organization=str(organization.pk), role=role.value, nonce=secrets.token_urlsafe(12)
     )
@@ -50,10 +50,10 @@ def make_invitation(*, organization: Organization, role: Role) -> str:
 
 
 def read_invitation(text: str) -> tuple[Invitation, Organization]:
-    """Return what ``text`` grants, and where; it is not used up by that.
+    """Return what ``text`` grants, and where; this does not use it up.
 
     Raises:
-        InvitationRefused: it is none, too old, used, or for an organization that is gone.
+        InvitationRefused: it is invalid, expired, used, or for an organization that is gone.
     """
     try:
         invitation = Invitation(**signing.loads(text, salt=_SALT, max_age=LIFE))
@@ -67,15 +67,15 @@ def read_invitation(text: str) -> tuple[Invitation, Organization]:
 
 
 def join(*, user: User, text: str) -> Organization:
-    """Use an invitation up and return the organization that ``user`` is a member of by it.
+    """Use up an invitation and return the organization that ``user`` has joined.
 
-    A member who has joined already keeps their role, and the invitation.
+    A person who is already a member keeps their role, and the invitation stays unused.
 
     Raises:
-        InvitationRefused: as ``read_invitation``, or somebody else was first.
+        InvitationRefused: as ``read_invitation``, or somebody else used it first.
     """
     invitation, organization = read_invitation(text)
-    with transaction.atomic():  # a member or not: never an invitation that is used for nothing
+    with transaction.atomic():  # both or neither: no invitation is used up without a member
         _, is_new = Membership.objects.get_or_create(
             organization=organization, user=user, defaults={"role": invitation.role}
         )
@@ -86,7 +86,7 @@ def join(*, user: User, text: str) -> Organization:
 
 
 def invitation_in(request: HttpRequest) -> Organization | None:
-    """Return where the invitation that was opened in this session leads; ``None`` without one."""
+    """Return the organization of the invitation opened in this session; ``None`` without one."""
     text = request.session.get(IN_SESSION, "")
     try:
         return read_invitation(text)[1] if text else None

@@ -1,6 +1,6 @@
-"""Secrets that an embedded Mesh makes for itself, and the box that keeps others at rest.
+"""Secrets that an embedded Mesh makes for itself, and encryption of stored secrets.
 
-Imported by the settings, so nothing here may read them at import.
+The settings import this module, so it must not read them at import.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def make_fernet() -> str:
 def read_or_make(path: Path, make: Callable[[], str]) -> str:
     """Return the text of ``path``; make it first, readable by the owner only, if it is missing.
 
-    Several may start at once: the first to put the file in place decides for all.
+    Several processes may start at the same time: the first to create the file decides for all.
     """
     try:
         return path.read_text(encoding="ascii").strip()
@@ -45,7 +45,7 @@ def read_or_make(path: Path, make: Callable[[], str]) -> str:
         file.flush()
         os.fsync(file.fileno())
     try:
-        os.link(draft, path)  # fails where the other process was first, and never overwrites
+        os.link(draft, path)  # fails if another process was first, and never overwrites
     except FileExistsError:
         pass
     finally:
@@ -54,20 +54,20 @@ def read_or_make(path: Path, make: Callable[[], str]) -> str:
 
 
 def seal(text: str) -> str:
-    """Return ``text`` encrypted under the newest of the settings' keys."""
+    """Return ``text`` encrypted with the newest of the settings' keys."""
     return _box().encrypt(text.encode()).decode()
 
 
 def unseal(sealed: str) -> str:
-    """Return what ``seal`` was given; any of the settings' keys opens it."""
+    """Return the text that ``seal`` encrypted with any of the settings' keys."""
     return _box().decrypt(sealed.encode()).decode()
 
 
 def reseal(sealed: str) -> str:
-    """Return the same secret under the newest key.
+    """Return the same secret encrypted with the newest key.
 
     Raises:
-        cryptography.fernet.InvalidToken: none of the settings' keys opens it.
+        cryptography.fernet.InvalidToken: none of the settings' keys decrypts it.
     """
     return _box().rotate(sealed.encode()).decode()
 
@@ -88,14 +88,14 @@ def _derive(secret_key: str, purpose: str) -> str:
 
 
 def signing_key() -> Ed25519PrivateKey:
-    """Return the key that signs what the server asks of sandboxes: one for each SECRET_KEY."""
+    """Return the key that signs the server's requests to sandboxes: one for each SECRET_KEY."""
     from django.conf import settings
 
     return _signing_key(settings.SECRET_KEY)
 
 
 def public_key() -> str:
-    """Return the half of ``signing_key`` that laptops and containers are given, in hex."""
+    """Return the public half of ``signing_key``, for laptops and containers, in hex."""
     return signing_key().public_key().public_bytes_raw().hex()
 
 
@@ -108,7 +108,7 @@ def _signing_key(secret_key: str) -> Ed25519PrivateKey:
 
 
 def _box() -> MultiFernet:
-    # Only the server has secrets to seal: the settings' import stays cheap for the rest.
+    # Imported here to keep the settings' import cheap: only the server encrypts.
     from cryptography.fernet import Fernet, MultiFernet
     from django.conf import settings
 

@@ -1,11 +1,11 @@
-"""How each Python program of ours is started: with our modules, and with nobody else's.
+"""How each of our Python programs is started: with our modules, and with nobody else's.
 
     python -I mesh/launch.py MODULE [WORD …]
 
 Agents write into the folders in which our programs start, and into the home of the person they
-work for. Without ``-I`` Python would take modules from there before it takes ours: from the
-working folder, from PYTHONPATH, from ``~/.local``. Whoever starts a Python asks ``python`` or
-``command`` for the command line; a test looks for other ways.
+work for. Without ``-I`` Python would import modules from there before ours: from the working
+folder, from PYTHONPATH, from ``~/.local``. All code that starts a Python gets the command line
+from ``python`` or ``command``; a test looks for exceptions.
 
 Only the standard library, in syntax that Python 3.7 can read: ``mesh.bootstrap`` imports it.
 """
@@ -22,24 +22,24 @@ FOLDER = "/"
 
 
 def python(*words: str, executable: str = sys.executable) -> list[str]:
-    """Return the command line of a Python that takes no module from its folder or its user."""
+    """Return the command line of a Python that imports nothing from its folder or its user's."""
     return [executable, "-I", *words]
 
 
 def command(module: str, *words: str, executable: str = sys.executable) -> list[str]:
-    """Return the command line that runs ``module`` of ours with ``words``."""
+    """Return the command line that runs our ``module`` with ``words``."""
     return python(_FILE, module, *words, executable=executable)
 
 
 def make_path_safe(*folders: str) -> None:
-    """Take out of this process's PATH what an agent can fill: see ``safe_path``."""
+    """Remove the folders that an agent can write from this process's PATH: see ``safe_path``."""
     os.environ["PATH"] = safe_path(os.environ.get("PATH", ""), *folders)
 
 
 def safe_path(path: str, *folders: str) -> str:
     """Return ``path`` without relative entries, and without those in one of ``folders``.
 
-    A relative entry, and an empty one, means the folder in which a program happens to run.
+    A relative or empty entry means the folder in which a program happens to run.
     """
     entries = [entry for entry in path.split(os.pathsep) if os.path.isabs(entry)]
     kept = [entry for entry in entries if not any(_is_in(entry, folder) for folder in folders)]

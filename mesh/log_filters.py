@@ -1,4 +1,4 @@
-"""What does not go into the log: a traceback for a request that was merely refused."""
+"""Keeps tracebacks of requests that were merely refused out of the log."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import logging
 
 
 class OneLine(logging.Filter):
-    """Makes one warning of a refused request; a failure of ours keeps its traceback.
+    """Turns the record of a refused request into a one-line warning; our bugs keep the traceback.
 
-    Django logs a traceback for each form of odd shape and each unknown host, so that any
-    stranger could bury what matters in the log.
+    Django logs a traceback for each malformed form and each unknown host, so any stranger could
+    bury important lines of the log.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -1,4 +1,4 @@
-"""The look-up of a value among many, in a statement that is the same however many they are."""
+"""A look-up of a value among many, whose SQL is the same however many there are."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ Parts = tuple[str, tuple[Any, ...]]
 class Among(In):
     """``pk__among=ids``: as ``in``, with all the values in one parameter.
 
-    ``in`` has a placeholder for each. SQLite takes a limited number of them, and its driver keeps
-    the last 128 statements: a process that holds 2,000 laptops would make a statement of 2,000
-    parameters at each look, another one whenever a laptop comes or goes, which took 50 kB for
-    each laptop. So here a list needs no cutting up, however long it is.
+    ``in`` has a placeholder for each. SQLite accepts a limited number of them, and its driver
+    caches the last 128 statements: a process with 2,000 laptops would make a statement of 2,000
+    parameters at each check, and a different one whenever a laptop connects or disconnects, which
+    took 50 kB for each laptop. Here a list needs no splitting, however long it is.
 
-    For columns of numbers, texts and UUIDs; of a relation, name the key: ``user__pk__among``.
+    For columns of numbers, texts and UUIDs; for a relation, name the key: ``user__pk__among``.
     """
 
     lookup_name = "among"
 
     def values(self, connection: BaseDatabaseWrapper) -> list[Any]:
-        """Return the values as the column keeps them."""
+        """Return the values as the column stores them."""
         prepared = self.lhs.output_field.get_db_prep_value
-        # NULL is among nothing, as with ``in``.
+        # NULL never matches, as with ``in``.
         return [prepared(one, connection, prepared=True) for one in self.rhs if one is not None]
 
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Parts:
@@ -47,5 +47,5 @@ class Among(In):
 
 
 def register() -> None:
-    """Let every field be looked up so."""
+    """Register the look-up for every field."""
     models.Field.register_lookup(Among)

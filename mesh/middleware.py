@@ -1,4 +1,4 @@
-"""Headers that every page carries, and requests that no page can answer."""
+"""Headers of every response, and requests that no view can answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.views.defaults import bad_request
 from mesh.lib.origins import preview_sources
 from mesh.unstorable import is_unstorable
 
-# Scripts, styles and fonts are ours alone: nothing inline, nothing evaluated, nothing from afar.
+# Scripts, styles and fonts are ours alone: nothing inline, evaluated, or from another host.
 POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -36,10 +36,10 @@ POLICY = "; ".join(
 
 @sync_and_async_middleware
 def content_security_policy(get_response: Callable[[HttpRequest], HttpResponseBase]):  # type: ignore[no-untyped-def]
-    """Add the policy to every answer that has none of its own, and that nobody keeps it.
+    """Add the policy and ``Cache-Control: no-store`` to every response that has none of its own.
 
-    Pages of others' (allauth's, with the second factor's secret) and the API's answers would
-    otherwise still lie in the browser after a sign-out.
+    Otherwise allauth's pages (with the second factor's secret) and the API's responses would
+    stay in the browser's cache after a sign-out.
     """
 
     def add(response: HttpResponseBase) -> HttpResponseBase:
@@ -60,10 +60,10 @@ def content_security_policy(get_response: Callable[[HttpRequest], HttpResponseBa
 
 @sync_and_async_middleware
 def unstorable_text(get_response: Callable[[HttpRequest], HttpResponseBase]):  # type: ignore[no-untyped-def]
-    """Refuse text that PostgreSQL takes in no query: a NUL, or half a surrogate pair.
+    """Refuse text that PostgreSQL accepts in no query: a NUL, or half a surrogate pair.
 
-    In address, query and cookies it is looked for, because middleware already asks the database
-    by those. From a form or a body it comes back as an error of the view's own query.
+    Address, query and cookies are checked here, because other middleware queries the database
+    with them. From a form or a body, such text shows up as an error of the view's own query.
     """
 
     def check(request: HttpRequest) -> None:
@@ -84,9 +84,9 @@ def unstorable_text(get_response: Callable[[HttpRequest], HttpResponseBase]):  #
         middleware.process_exception = process_exception  # type: ignore[attr-defined]
         return middleware
 
-    def middleware_of_threads(request: HttpRequest) -> HttpResponseBase:
+    def sync_middleware(request: HttpRequest) -> HttpResponseBase:
         check(request)
         return get_response(request)
 
-    middleware_of_threads.process_exception = process_exception  # type: ignore[attr-defined]
-    return middleware_of_threads
+    sync_middleware.process_exception = process_exception  # type: ignore[attr-defined]
+    return sync_middleware

@@ -13,11 +13,11 @@ from mesh.lib.ids import new_id
 
 
 class User(AbstractUser):
-    """A person. Ours from the first migration on, because it can't be swapped later."""
+    """A person. Our own model from the first migration, because it can't be swapped later."""
 
 
 class Organization(models.Model):
-    """A team: owns threads, agents and provider keys. ``slug`` stands in every URL."""
+    """A team: owns threads, agents and provider keys. ``slug`` is part of every URL."""
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
     slug = models.SlugField(max_length=60, unique=True)
@@ -30,7 +30,7 @@ class Organization(models.Model):
 
 
 class Role(models.TextChoices):
-    """What a member may do; each includes what follows it."""
+    """What a member may do; each role includes those that follow it."""
 
     OWNER = "owner", "Owner"
     ADMIN = "admin", "Admin"
@@ -61,7 +61,7 @@ class Membership(models.Model):
 
 
 class PairingState(models.TextChoices):
-    """How far a machine has come: asked, then approved or denied by a person, then paired."""
+    """The states of a pairing: asked, then approved or denied by a person, then paired."""
 
     ASKED = "asked"
     APPROVED = "approved"
@@ -70,16 +70,16 @@ class PairingState(models.TextChoices):
 
 
 class Pairing(models.Model):
-    """A machine's request to be one of a person's and, once it is granted, its sign-in.
+    """A machine's request to become one of a person's and, once it is granted, its sign-in.
 
-    A row and not an entry of a cache: it outlives a restart, every process sees it, and "a code
-    is used once" is an update whose count is looked at. All tokens of a paired machine name
-    the row (``Token.data``); a machine whose row is gone is signed out.
+    A row and not a cache entry: it survives a restart, every process sees it, and "a code works
+    once" is a conditional update whose count is checked. All tokens of a paired machine name the
+    row (``Token.data``); a machine whose row is gone is signed out.
 
-    ``machine_id`` is the one machine that its tokens work for; where the machine told none when it
-    asked, the first registration decides.
+    ``machine_id`` is the only machine that its tokens work for; if the request named none, the
+    first registration decides.
 
-    Of the codes only hashes are kept. ``expires_at`` is theirs; a paired machine has none.
+    Only hashes of the codes are kept. ``expires_at`` is theirs; a paired machine has none.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -89,7 +89,7 @@ class Pairing(models.Model):
     user = models.ForeignKey(User, models.CASCADE, null=True, related_name="pairings")
     device_code = models.CharField(max_length=64, unique=True, null=True)
     user_code = models.CharField(max_length=64, unique=True, null=True)
-    # What the machine says of itself. Nobody has checked it: a person judges by it.
+    # The machine's own claims, unverified; the person decides by them.
     hostname = models.CharField(max_length=255, blank=True)
     platform = models.CharField(max_length=100, blank=True)
     machine_id = models.CharField(max_length=64, blank=True)
@@ -123,10 +123,10 @@ class Pairing(models.Model):
 
 
 class IssuedToken(models.Model):
-    """A bearer token made by ``mesh_token`` or ``make run``, beside allauth's own row of it.
+    """A bearer token made by ``mesh_token`` or ``make run``, beside allauth's own row for it.
 
     allauth keeps its hash, scope and expiry; deleting that row revokes the token. A machine's
-    token works for ``machine_id`` alone, which the first registration decides where it is empty.
+    token works only for ``machine_id``; if that is empty, the first registration sets it.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -140,7 +140,7 @@ class IssuedToken(models.Model):
 
 
 class WrongCode(models.Model):
-    """A try at a pairing code that was none; the newest of a person and address are counted."""
+    """A wrong pairing code that was entered; recent ones of a person or an address are counted."""
 
     user = models.ForeignKey(User, models.CASCADE, related_name="+")
     address = models.CharField(max_length=45, db_index=True)
@@ -151,7 +151,7 @@ class WrongCode(models.Model):
 
 
 class UsedTicket(models.Model):
-    """Something that was good once and has been used (``single_use``), by its hash."""
+    """A ticket that works once and has been used (``single_use``), by its hash."""
 
     digest = models.CharField(max_length=64, primary_key=True)
     expires_at = models.DateTimeField(db_index=True)
@@ -161,7 +161,7 @@ class UsedTicket(models.Model):
 
 
 class CacheEntry(models.Model):
-    """A row of Django's database cache, whose table this is: the counters of limits.
+    """A row of Django's database cache, which holds the rate limits' counters.
 
     Only ``single_use.forget_expired`` reads it as a model; the columns are Django's.
     """

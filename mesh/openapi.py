@@ -1,4 +1,4 @@
-"""How OpenAPI names the kinds of tokens; drf-spectacular finds the classes once they are loaded."""
+"""OpenAPI's names for the kinds of tokens; drf-spectacular finds the classes when imported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]  # it h
 
 
 class MachineTokenScheme(TokenScheme):
-    """A token of addresses that take a machine's, too."""
+    """A token for addresses that also accept a machine's."""
 
     target_class = MachineTokenAuthentication
     name = "machineToken"

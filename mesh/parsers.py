@@ -1,7 +1,7 @@
 """The one parser of JSON requests.
 
-A module of its own: DRF imports what its settings name in the middle of importing its views, so
-this must need none of those.
+A module of its own: DRF imports the classes in its settings while it imports its views, so this
+module must not import those.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class BadJson(AppError):
 
 
 class JSONParser(BaseParser):
-    """Reads a JSON object; the limit is looked at before the body is."""
+    """Reads a JSON object; checks the size limit before it parses the body."""
 
     media_type = "application/json"
 
@@ -44,11 +44,11 @@ class JSONParser(BaseParser):
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(constant)  # NaN and Infinity are no JSON
+    raise ValueError(constant)  # NaN and Infinity are not JSON
 
 
 def _finite(number: str) -> float:
     value = float(number)
-    if not math.isfinite(value):  # 1e999 is JSON, but no number that could be kept or sent on
+    if not math.isfinite(value):  # 1e999 is JSON, but can't be stored or sent on
         raise ValueError(number)
     return value

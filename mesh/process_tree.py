@@ -1,8 +1,8 @@
-"""The processes that descend from a process, and how all of them are ended.
+"""The descendants of a process, and how all of them are ended.
 
-A process group is not enough: whatever puts itself into a group or session of its own leaves it.
-Looking at every process of the machine takes milliseconds (on macOS a program, ``ps``), so this is
-for the end of something, never for a request.
+A process group is not enough: a process can leave it for a group or session of its own.
+Reading every process of the machine takes milliseconds (on macOS it starts ``ps``), so this is for
+ending things, never for a request.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A living process; pid and start time name it, the rest may change."""
+    """A living process; pid and start time identify it, the rest may change."""
 
     pid: int
     started: str
@@ -43,7 +43,7 @@ Table = Mapping[int, Process]
 
 
 def now() -> float:
-    """Return the time by the clock of ``Process.began``."""
+    """Return the time on the clock of ``Process.began``."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if HAS_PROC else time.time()
 
 
@@ -54,7 +54,7 @@ def table() -> dict[int, Process]:
 
 
 def below(processes: Table, roots: Iterable[int]) -> set[Process]:
-    """Return all descendants of the processes ``roots``, without these."""
+    """Return all descendants of the processes ``roots``, excluding these."""
     children = defaultdict(list)
     for process in processes.values():
         children[process.parent].append(process)
@@ -69,28 +69,29 @@ def below(processes: Table, roots: Iterable[int]) -> set[Process]:
 
 
 async def end_all(find: Callable[[Table], set[Process]], *, grace: float) -> None:
-    """End every process that ``find`` names and all below them; returns when they are gone.
+    """End every process that ``find`` returns and all below them; return when they are gone.
 
-    SIGTERM, ``grace`` seconds, SIGKILL. Looks again until nothing new has appeared: a process may
-    start another one while it ends. ``find`` is called in a thread.
+    SIGTERM, ``grace`` seconds, SIGKILL. Repeats until nothing new appears: a process may start
+    another one while it ends. ``find`` is called in a worker thread.
     """
     clock = asyncio.get_running_loop().time
     deadline = clock() + grace
     known: set[Process] = set()
-    told: set[Process] = set()
+    signaled: set[Process] = set()
     while living := await asyncio.to_thread(_find_living, find, known):
         is_late = clock() >= deadline
         if is_late and clock() >= deadline + KILL_WITHIN:
-            logger.warning("processes %s survived SIGKILL", sorted(one.pid for one in living))
+            pids = sorted(one.pid for one in living)
+            logger.warning("processes %s: survived SIGKILL; no longer waiting for them", pids)
             return
-        for process in living if is_late else living - told:
+        for process in living if is_late else living - signaled:
             _signal(process.pid, signal.SIGKILL if is_late else signal.SIGTERM)
-        told |= living
+        signaled |= living
         await _gone(living, until=clock() + _LOOK_STEP if is_late else deadline)
 
 
 async def end_tree(pid: int, started: str, *, after: float) -> None:
-    """Wait ``after`` seconds for a process to end by itself; else kill it and all below it."""
+    """Wait ``after`` seconds for a process to exit; then kill it and all below it."""
     clock = asyncio.get_running_loop().time
     itself = Process(pid, started, parent=0, group=0, session=0, began=0)
     await _gone({itself}, until=clock() + after)
@@ -98,15 +99,15 @@ async def end_tree(pid: int, started: str, *, after: float) -> None:
 
 
 def of_process(processes: Table, itself: Process) -> set[Process]:
-    """Return the process, if it lives, its group, and all that is below these."""
+    """Return the process, if it lives, its group, and all descendants of these."""
     if processes.get(itself.pid, itself) != itself:
-        return set()  # another process has its number
+        return set()  # its pid belongs to another process now
     members = {one for one in processes.values() if itself.pid in (one.pid, one.group)}
     return members | below(processes, [one.pid for one in members])
 
 
 def _find_living(find: Callable[[Table], set[Process]], known: set[Process]) -> set[Process]:
-    """Add to ``known`` what is found now; return those of ``known`` that live."""
+    """Add the processes found now to ``known``; return those of ``known`` that still live."""
     processes = table()
     known |= {one for one in known if processes.get(one.pid) == one} | find(processes)
     known |= below(processes, [one.pid for one in known if processes.get(one.pid) == one])
@@ -114,7 +115,7 @@ def _find_living(find: Callable[[Table], set[Process]], known: set[Process]) -> 
 
 
 async def _gone(living: set[Process], *, until: float) -> None:
-    """Wait for their end, until a time of the loop's clock."""
+    """Wait until they have ended, or until a time on the loop's clock."""
     clock = asyncio.get_running_loop().time
     while clock() < until:
         if HAS_PROC:
@@ -148,7 +149,7 @@ def _from_ps() -> Iterable[Process]:
 
 
 def read_ps(text: str, *, now: float) -> list[Process]:
-    """Return the processes that ``ps -o pid=,ppid=,pgid=,stat=,etime=,lstart=`` tells of."""
+    """Return the processes that ``ps -o pid=,ppid=,pgid=,stat=,etime=,lstart=`` has listed."""
     found = []
     for line in text.splitlines():
         words = line.split(None, 5)
@@ -179,4 +180,4 @@ def _signal(pid: int, number: signal.Signals) -> None:
     try:
         os.kill(pid, number)
     except (ProcessLookupError, PermissionError):
-        pass  # it ended by itself, or became another user's
+        pass  # it has ended, or belongs to another user now

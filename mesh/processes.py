@@ -1,6 +1,6 @@
-"""Processes and process groups: who still lives, and how one is ended for good.
+"""Processes and process groups: whether they are alive, and how to end them.
 
-A process is named by its pid *and* its start time: pids are used again.
+A process is identified by its pid *and* its start time, because pids are reused.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import time
 
 from mesh.children import HAS_PROC, stat_of
 
-STEP = 0.02  # seconds between two looks; the system has no event for another's child
-KILL_WITHIN = 2.0  # seconds that a group may take to vanish after SIGKILL
+STEP = 0.02  # seconds between two checks; the system has no event for another's child
+KILL_WITHIN = 2.0  # seconds that a group may take to end after SIGKILL
 
 
 def started_at(pid: int) -> str:
-    """Return when process ``pid`` started, in the system's own terms; empty if there is none.
+    """Return when process ``pid`` started, in the system's own format; empty if there is none.
 
-    A zombie counts as none: it only waits to be collected.
+    A zombie counts as none: it only waits to be reaped.
     """
     if HAS_PROC:
         fields = stat_of(pid)
@@ -35,32 +35,32 @@ def started_at(pid: int) -> str:
 
 
 def is_same(pid: int, started: str) -> bool:
-    """Say whether the process that started at ``started`` still lives under ``pid``."""
+    """Return whether ``pid`` is still the process that started at ``started``."""
     return bool(started) and started_at(pid) == started
 
 
 async def find_start(pid: int) -> str:
-    """Return ``started_at``; where that starts a program, the event loop is not blocked."""
+    """Return ``started_at`` without blocking the event loop, even where it starts a program."""
     return started_at(pid) if HAS_PROC else await asyncio.to_thread(started_at, pid)
 
 
 async def is_alive(pid: int, started: str) -> bool:
-    """Say the same as ``is_same``, without blocking the event loop."""
+    """Return the same as ``is_same``, without blocking the event loop."""
     return bool(started) and await find_start(pid) == started
 
 
 class Handle:
-    """Tells again and again whether one living process still lives; starts no program for it.
+    """Watches whether one living process is still alive, without starting a program.
 
-    Exact where the system has pidfds. Elsewhere another process may have got the number
-    meanwhile, which ``is_alive`` tells apart.
+    Exact where the system has pidfds. Elsewhere the pid may have been reused in the meantime,
+    which ``is_alive`` detects.
     """
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._fd: int | None = None
         if hasattr(os, "pidfd_open"):
-            with contextlib.suppress(OSError):  # none left: then by its number
+            with contextlib.suppress(OSError):  # no descriptor left: fall back to the pid
                 self._fd = os.pidfd_open(pid)
 
     @property
@@ -74,7 +74,7 @@ class Handle:
         except ProcessLookupError:
             return False
         except PermissionError:
-            pass  # another user's: whoever asks it will see
+            pass  # it is alive, and another user's
         return True
 
     def close(self) -> None:
@@ -84,9 +84,9 @@ class Handle:
 
 
 def end(pid: int, started: str, *, within: float = 5) -> None:
-    """End that process: SIGTERM, and SIGKILL when it still lives after ``within`` seconds.
+    """End that process: SIGTERM, then SIGKILL if it is still alive after ``within`` seconds.
 
-    Blocks until it is gone. Does nothing to a process that only has its number.
+    Blocks until it is gone. Does nothing to another process that has reused the pid.
     """
     if not is_same(pid, started):
         return
@@ -99,27 +99,27 @@ def end(pid: int, started: str, *, within: float = 5) -> None:
 
 
 def group_lives(pgid: int) -> bool:
-    """Say whether any process of the group is left that isn't merely waiting to be reaped."""
+    """Return whether the group has a process that isn't merely waiting to be reaped."""
     try:
         os.killpg(pgid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    # The leader first: looking at every process takes milliseconds that others' tokens wait for.
+    # The leader first: reading every process takes milliseconds in which tokens are delayed.
     return not HAS_PROC or bool(started_at(pgid)) or _has_living_members(pgid)
 
 
 def signal_group(pgid: int, number: signal.Signals) -> None:
-    """Send a signal to every process of the group; nothing when it is gone."""
+    """Send a signal to every process of the group; do nothing if it is gone."""
     try:
         os.killpg(pgid, number)
     except (ProcessLookupError, PermissionError):
-        pass  # gone between the look and the signal
+        pass  # it ended before the signal
 
 
 async def end_group(pgid: int, *, grace: float) -> None:
-    """End the whole group: SIGTERM, ``grace`` seconds, SIGKILL; returns when it is gone."""
+    """End the whole group: SIGTERM, ``grace`` seconds, SIGKILL; return when it is gone."""
     signal_group(pgid, signal.SIGTERM)
     if not await _gone(pgid, within=grace):
         signal_group(pgid, signal.SIGKILL)
@@ -127,7 +127,7 @@ async def end_group(pgid: int, *, grace: float) -> None:
 
 
 async def end_group_of(pid: int, started: str, *, grace: float) -> None:
-    """End the group that this process leads; do nothing if another has its number by now."""
+    """End the group that this process leads; do nothing if its pid has been reused."""
     if await is_alive(pid, started):
         await end_group(pid, grace=grace)
 
@@ -151,4 +151,4 @@ def _signal(pid: int, number: signal.Signals) -> None:
     try:
         os.kill(pid, number)
     except ProcessLookupError:
-        pass  # it ended by itself in between
+        pass  # it ended before the signal

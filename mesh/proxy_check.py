@@ -11,22 +11,22 @@ from django.core import checks
 from mesh.lib.origins import is_local
 from mesh.lib.proxies import Proxies
 
-UNNAMED = "MESH_URL is a public https address, but MESH_PROXIES names no proxy that ends TLS."
+UNNAMED = "MESH_URL is a public https address, but MESH_PROXIES names no proxy that terminates TLS."
 HINT = (
     "Set MESH_PROXIES to the address that the proxy calls from, such as 127.0.0.1, or to the"
-    " number of proxies. Without it every request that came by https is refused."
+    " number of proxies. Otherwise every request that arrives over https is refused."
 )
 
 
 def lacks_proxies(*, mesh_url: str, proxies: Proxies) -> bool:
-    """Say whether a server that only a proxy can make reachable by https names none."""
+    """Return whether a server that needs a proxy for https names none."""
     parts = urlsplit(mesh_url)
     return parts.scheme == "https" and not is_local(parts.hostname or "") and not proxies
 
 
 @checks.register(checks.Tags.security, deploy=True)
 def name_the_proxies(app_configs: Any, **options: Any) -> list[checks.CheckMessage]:
-    """Warn where nobody's X-Forwarded headers are believed although a proxy must be there."""
+    """Warn if no X-Forwarded header is trusted although there must be a proxy."""
     if lacks_proxies(mesh_url=settings.MESH_URL, proxies=settings.MESH_PROXIES):
         return [checks.Warning(UNNAMED, hint=HINT, id="mesh.W013")]
     return []

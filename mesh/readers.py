@@ -1,8 +1,8 @@
-"""Readers of streams: how long one is waited for, and what ends with it.
+"""Readers of streams: how long the server waits for a slow one, and what it then releases.
 
-A server holds an answer back while the connection's buffer is full, without end. Behind a stream
-stand a listener and, where it is proxied, another connection: who takes nothing for two
-minutes is let go, and comes back with the number it has.
+A server waits without limit while a connection's buffer is full. Each stream holds a subscription
+and, if it is proxied, another connection. So a client that reads nothing for two minutes is
+disconnected; it reconnects with the last number that it received.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from mesh.lib.asgi import App, Message, Receive, Send
 
 logger = logging.getLogger(__name__)
 
-# Seconds, of one piece. The server's own protocol looks whether a reader takes anything at all
-# (``mesh/write_watch.py``); a piece may stand behind what a proxy's buffers hold.
+# Seconds for each piece. The server's own protocol checks whether a client reads anything at all
+# (``mesh/write_watch.py``); a piece may have to wait until a proxy's buffers drain.
 WITHIN: Final = 120.0
 PIECE: Final = 64 * 1024  # bytes: a kB a second is fast enough, however long an event is
 
 
 class TooSlow(Exception):
-    """The reader has taken nothing for too long."""
+    """The client has read nothing for too long."""
 
 
 def impatient(app: App, within: float = WITHIN) -> App:
-    """Return ``app``, whose answers are broken off when a piece is not taken ``within`` seconds."""
+    """Return ``app``, whose responses are cut off if a piece is not read ``within`` seconds."""
 
     async def serve(scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,8 +47,12 @@ def impatient(app: App, within: float = WITHIN) -> App:
         try:
             await app(scope, receive, hurried)
         except TooSlow:
-            # The server finds the answer unfinished, and closes the connection.
-            logger.info("A reader of %s took nothing for %s s.", scope["path"], within)
+            # The server sees an unfinished response and closes the connection.
+            logger.info(
+                "%r: closing the connection: its client read nothing for %s s",
+                scope["path"],
+                within,
+            )
 
     return serve
 
@@ -65,8 +69,8 @@ def _pieces(message: Message) -> Iterator[Message]:
 
 
 class Stream(StreamingHttpResponse):
-    """An answer whose generator ends with its reader; Django's own leaves that to the collector
-    of garbage when the reader goes while a piece is being sent."""
+    """A response that closes its generator when the client disconnects; Django's own leaves that
+    to the garbage collector if the client disconnects while a piece is being sent."""
 
     def __init__(
         self, pieces: AsyncGenerator[bytes, None], *, headers: Mapping[str, str], status: int = 200

@@ -1,4 +1,4 @@
-"""Whether a session has proven a second factor, and what a person must do if it has not."""
+"""Whether a session has proven a second factor, and whether the admin requires that."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.http import HttpRequest
 
 from mesh.models import User
 
-# Recovery codes stand in for one of these; alone they are no second factor.
+# Recovery codes replace one of these; alone they are not a second factor.
 _KINDS: Final = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
@@ -24,9 +24,9 @@ def has_second_factor(user: User | AnonymousUser) -> bool:
 
 
 def is_proven(request: HttpRequest) -> bool:
-    """Return whether this session gave a second factor that its person still has.
+    """Return whether this session has proven a second factor that its person still has.
 
-    A session may be older than the second factor: it must prove it like any other.
+    A session older than the second factor must prove it like any other.
     """
     if not isinstance(request.user, User) or not has_second_factor(request.user):
         return False
@@ -35,14 +35,14 @@ def is_proven(request: HttpRequest) -> bool:
 
 
 def is_missing(request: HttpRequest) -> bool:
-    """Return whether the admin must ask this session for a second factor first."""
+    """Return whether this session must prove a second factor before it may use the admin."""
     assert isinstance(request.user, User)
     is_asked_for = settings.MESH_ADMIN_SECOND_FACTOR or has_second_factor(request.user)
     return is_asked_for and not is_proven(request)
 
 
 def connect() -> None:
-    """Count setting up a second factor as proof: its first code was checked just then."""
+    """Count setting up a second factor as proof, because its first code has just been checked."""
     signals.authenticator_added.connect(_record, dispatch_uid="mesh.second_factor")
 
 
@@ -51,5 +51,5 @@ def _record(
 ) -> None:
     if authenticator.type in _KINDS:
         about = {"id": authenticator.pk, "type": str(authenticator.type)}
-        # Who has just typed a code sees the recovery codes without typing another.
+        # So a person who has just entered a code sees the recovery codes without another one.
         record_authentication(request, user, "mfa", reauthenticated=True, **about)

@@ -34,7 +34,7 @@ def get_membership(*, viewer: User, slug: str) -> Membership:
 
 
 class NotAllowed(AppError):
-    """The viewer may see this, and not change it."""
+    """The viewer may see this, but not change it."""
 
     code = "forbidden"
     text = "Only owners and admins of the organization may do this."
@@ -43,7 +43,7 @@ class NotAllowed(AppError):
 
 
 def get_managing_membership(*, viewer: User, slug: str) -> Membership:
-    """Return the viewer's membership, for what owners and admins alone may do.
+    """Return the viewer's membership, for actions of owners and admins only.
 
     Raises:
         NotFound: as ``get_membership``.
@@ -64,9 +64,9 @@ def list_organizations(*, viewer: User) -> list[Organization]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenView:
-    """A token as its person sees it: never its value, of which only a hash is kept.
+    """A token as its owner sees it; without its value, of which only a hash is kept.
 
-    ``id`` is that of the ``IssuedToken``, or of the ``Pairing`` whose tokens renew themselves.
+    ``id`` is that of the ``IssuedToken``, or of the ``Pairing`` if the machine renews its tokens.
     """
 
     id: UUID
@@ -80,7 +80,7 @@ class TokenView:
 
 
 def list_tokens(*, viewer: User) -> list[TokenView]:
-    """Return the viewer's tokens that are still good, the newest first; three queries."""
+    """Return the viewer's valid tokens, the newest first; three queries."""
     found = [*_issued(viewer), *_paired(viewer)]
     return sorted(found, key=lambda view: view.created_at, reverse=True)
 

@@ -26,7 +26,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 MESH_HOME = ENV.home.expanduser()
 MESH_VERSION = VERSION
 MESH_EMBEDDED = not ENV.database_url
-# Two processes never share this name: it marks who holds a laptop's socket.
+# Each process has its own name, which marks the process that holds a laptop's socket.
 MESH_NODE = ENV.node or f"{socket.gethostname()}:{os.getpid()}"
 MESH_INTERNAL_ADDRESS = ENV.internal_address
 MESH_CATALOG = ENV.catalog
@@ -43,7 +43,7 @@ try:
 except ValueError as exc:
     raise ImproperlyConfigured(f"MESH_PROXIES: {exc}") from exc
 
-# Embedded, both are made at the first start and kept beside the database, 0600.
+# An embedded Mesh makes both at its first start and keeps them beside the database, 0600.
 SECRET_KEY = ENV.secret_key or _keys.read_or_make(MESH_HOME / "secret-key", _keys.make_secret)
 MESH_ENCRYPTION_KEYS = [
     key.strip()
@@ -120,12 +120,12 @@ def _database(url: str) -> dict[str, Any]:
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": MESH_HOME / "mesh.sqlite3",
-            # A file, not memory: the journal's writer has a connection of its own.
+            # A file, not memory: the journal's writer has its own connection.
             "TEST": {"NAME": MESH_HOME / "test.sqlite3"},
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
-                # Checkpoints are made beside the commits (mesh/wal.py).
+                # Checkpoints run outside the commits (mesh/wal.py).
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
                 "PRAGMA wal_autocheckpoint=0;"
                 "PRAGMA cache_size=-20000; PRAGMA mmap_size=134217728;",
@@ -135,13 +135,13 @@ def _database(url: str) -> dict[str, Any]:
     if parts.scheme not in {"postgres", "postgresql"}:
         raise ImproperlyConfigured("DATABASE_URL takes postgres://user:password@host/name.")
     # The connections of one process: 12 of mesh/database_pool.py, one of the journal's writer, and
-    # 12 of requests, which wait for one another when there are more of them.
-    # While the database is away a request waits ``timeout`` seconds, then it is refused with 503. A
-    # connection that can't be made is given up after ``reconnect_timeout``, and the next request
-    # tries at once. By default the pool doubles its pauses for five minutes, and requests that come
-    # after the database has returned wait for the end of such a pause.
+    # 12 for requests; further requests wait for a free one. After ``timeout`` seconds a request is
+    # refused with 503, also while the database is unavailable. A connection attempt is given up
+    # after ``reconnect_timeout``, and the next request starts a new one immediately. By default
+    # the pool doubles the pause between attempts for five minutes, and requests that arrive when
+    # the database is back wait for the end of such a pause.
     options: dict[str, Any] = {
-        "pool": {"min_size": 1, "max_size": 25, "timeout": 5, "reconnect_timeout": 4}
+        "pool": {"min_size": 1, "max_size": 25, "timeout": 10, "reconnect_timeout": 5}
     }
     query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
     return {
@@ -149,7 +149,7 @@ def _database(url: str) -> dict[str, Any]:
         "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
-        # A socket's folder can't stand as a host in a URL: ?host=/run/postgresql
+        # A socket's folder can't be the host of a URL: ?host=/run/postgresql
         "HOST": unquote(query.get("host", parts.hostname or "")),
         "PORT": str(parts.port or ""),
         # A connection that broke in the pool is replaced before a request fails on it.
@@ -189,10 +189,10 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-# Not the console: what stands in such mails opens accounts, and the console is the log.
+# Not the console: such mails contain keys to accounts, and the console is the log.
 EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
-# Where only this machine reaches Mesh, whoever has the printed ticket has the machine and its
-# database. A second factor that its owner has set up is asked for there, too.
+# If only this machine can reach Mesh, a person with the printed ticket has the machine and its
+# database anyway. A second factor that the owner has set up is still required.
 MESH_ADMIN_SECOND_FACTOR = ENV.admin_second_factor and not (MESH_EMBEDDED and not MESH_URL)
 MFA_TOTP_ISSUER = "Mesh"
 # Mesh sends no mail, so no address is ever verified.
@@ -206,14 +206,14 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 if _url.scheme == "https":
-    # mesh.client_address decides whether a request came by TLS: only a trusted proxy is believed.
+    # mesh.client_address decides whether a request came over TLS: it trusts named proxies only.
     SECURE_SSL_REDIRECT = True
     SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
-    # An app in a preview, below this host, can set no cookie of such a name for it.
+    # An app in a preview, on a subdomain, can't set a cookie with such a name for this host.
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-mesh_session", "__Host-mesh_csrf"
     SECURE_HSTS_SECONDS = 0 if ENV.hsts == "off" else 60 * 60 * 24 * 365
-    # What it says of other hosts can't be taken back for a year: only the operator can know them.
+    # What it says about other hosts can't be undone for a year: only the operator knows them.
     SECURE_HSTS_INCLUDE_SUBDOMAINS = ENV.hsts in {"subdomains", "preload"}
     SECURE_HSTS_PRELOAD = ENV.hsts == "preload"
 
@@ -221,16 +221,16 @@ if _url.scheme == "https":
 IDP_OIDC_DEVICE_CODE_EXPIRES_IN = 600
 IDP_OIDC_DEVICE_CODE_INTERVAL = 2
 IDP_OIDC_ACCESS_TOKEN_EXPIRES_IN = ENV.token_seconds
-# A machine that was off for so long pairs again; each renewal starts the time anew.
+# A machine that was off for so long must pair again; each renewal restarts the time.
 IDP_OIDC_REFRESH_TOKEN_EXPIRES_IN = 60 * 60 * 24 * 90
 
-# allauth counts tries of sign-in, and remembers used codes of second factors, in the default
-# cache: rows, which every process sees, no restart forgets and other entries never push out.
+# allauth counts sign-in attempts, and stores used codes of second factors, in the default cache:
+# rows, which every process sees, which survive a restart, and which other entries don't evict.
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "mesh_cache",
-        "OPTIONS": {"MAX_ENTRIES": 1_000_000},  # those that have expired are removed each minute
+        "OPTIONS": {"MAX_ENTRIES": 1_000_000},  # expired ones are removed every minute
     }
 }
 
@@ -296,10 +296,10 @@ LOGGING = {
     "loggers": {
         "httpx": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
-        "mcp": {"level": "CRITICAL"},  # what another's server does wrong is told in the chat
+        "mcp": {"level": "CRITICAL"},  # the chat reports errors of other people's servers
         "asyncio": {"level": "WARNING"},
-        "oauthlib": {"level": "INFO"},  # at DEBUG it writes tokens down
+        "oauthlib": {"level": "INFO"},  # at DEBUG it logs tokens
     },
 }
-# That HSTS says nothing of other hosts is for the operator to choose: MESH_HSTS.
+# Whether HSTS covers other hosts is the operator's choice: MESH_HSTS.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]

@@ -1,4 +1,4 @@
-"""The address that signs the owner in once, as Jupyter prints it."""
+"""The address that signs the owner in once, like the one that Jupyter prints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIFE = timedelta(hours=12)
 
 
 def make_ticket(*, user: User) -> str:
-    """Return a ticket that ``redeem`` takes once; kept as a hash, like every token."""
+    """Return a ticket that ``redeem`` accepts once; only its hash is stored."""
     value = secrets.token_urlsafe(24)
     token = Token(
         type=Token.Type.AUTHORIZATION_CODE,
@@ -28,7 +28,7 @@ def make_ticket(*, user: User) -> str:
 
 
 def redeem(value: str) -> User | None:
-    """Return whose ticket ``value`` is and use it up; ``None`` if it is unknown, old or used."""
+    """Use up the ticket ``value`` and return its owner; ``None`` if unknown, expired or used."""
     found = (
         Token.objects.valid()
         .by_value(value)
@@ -36,7 +36,7 @@ def redeem(value: str) -> User | None:
         .select_related("user")
         .first()
     )
-    # Two browsers may come at once: who deletes the row has it.
+    # Two browsers may use it at the same time: the one that deletes the row wins.
     if found is None or Token.objects.filter(pk=found.pk).delete()[0] != 1:
         return None
     user: User = found.user

@@ -1,7 +1,7 @@
-"""What may be used once: remembered as rows until it would have expired anyway.
+"""Tickets that work once: used ones are kept as rows until they would have expired anyway.
 
-Rows and not entries of a cache: a cache forgets what it has no room for, and all of it when it
-restarts, and then a ticket that was used is good again.
+Rows and not cache entries: a cache drops entries when it is full and when it restarts, and then a
+used ticket would work again.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from mesh.models import CacheEntry, UsedTicket
 
 
 def use_once(kind: str, value: str, *, expires_at: datetime) -> bool:
-    """Use ``value`` up; return whether nobody had used it before.
+    """Use up ``value``; return whether this was its first use.
 
-    ``expires_at`` is a moment after which it is refused for its age. Of several processes at
-    once, the insert lets one through. Call it outside of a transaction that may be rolled back.
+    ``expires_at`` is a time after which it would be refused anyway. If several processes use it at
+    the same time, the insert lets only one through. Call it outside of a transaction that may be
+    rolled back.
     """
     try:
         with transaction.atomic():
@@ -30,13 +31,12 @@ def use_once(kind: str, value: str, *, expires_at: datetime) -> bool:
 
 
 def digest_of(kind: str, value: str) -> str:
-    """Return what is kept of a value that was used."""
+    """Return the hash that is stored for a used value."""
     return hashlib.sha256(f"{kind}\n{value}".encode()).hexdigest()
 
 
 def forget_expired(*, now: datetime) -> int:
-    """Remove what is too old to matter, also the cache's entries and the sessions of browsers;
-    return how many rows."""
+    """Remove expired tickets, cache entries and browser sessions; return how many rows."""
     tickets, _ = UsedTicket.objects.filter(expires_at__lt=now).delete()
     entries, _ = CacheEntry.objects.filter(expires__lt=now).delete()
     sessions, _ = Session.objects.filter(expire_date__lt=now).delete()

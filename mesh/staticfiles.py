@@ -1,4 +1,4 @@
-"""How the pages' files are named and kept: by a hash of their content, for ever."""
+"""Static files whose names contain a hash of their content, so browsers cache them forever."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from servestatic.storage import CompressedManifestStaticFilesStorage
 
 
 class HashedFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # has no types
-    """Also names the modules that scripts import by their hash.
+    """Also puts the hash into the names of modules that scripts import.
 
-    So a page never mixes modules of two versions, however long a browser keeps them.
+    So a page never mixes modules of two versions, however long a browser caches them.
     """
 
     support_js_module_import_aggregation = True

@@ -1,4 +1,4 @@
-"""What a Celery worker does for the project's own app: the services of the same names."""
+"""The Celery tasks of the project's own app; each calls the function of the same name."""
 
 # mypy: disable-error-code="untyped-decorator"
 # (Celery has no types)
@@ -13,5 +13,5 @@ from mesh import single_use
 
 @shared_task(name="mesh.forget_expired")
 def forget_expired() -> int:
-    """Remove used tickets and counters that are too old. Running it twice does no harm."""
+    """Remove expired tickets, counters and sessions. Safe to repeat."""
     return single_use.forget_expired(now=timezone.now())

@@ -1,7 +1,7 @@
-"""Bearer tokens: whose one is, what it may do, which machine it is bound to, when it was used.
+"""Bearer tokens: their owner, scope and machine, and when they were last used.
 
-A token's scope is ``user`` (whatever its person may do) or that of a machine (the work of one
-machine). Whatever is not plainly a person's token is treated as a machine's.
+A token's scope is ``user`` (everything that its owner may do) or ``machine`` (the work of one
+machine). A token that is not clearly a person's is treated as a machine's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mesh.lib.errors import AppError
 from mesh.models import IssuedToken, Pairing, PairingState, User
 from mesh.pairing.tokens import pairing_of
 
-LIFE: Final = timedelta(days=90)  # a machine's begins anew whenever it is used
+LIFE: Final = timedelta(days=90)  # a machine's token is extended each time it is used
 NOTED_EVERY: Final = timedelta(minutes=1)
 _RENEWED_EVERY: Final = timedelta(days=1)
 
@@ -37,14 +37,14 @@ class WrongMachine(AppError):
 
 class PersonsOnly(AppError):
     code = "forbidden"
-    text = "A machine's own token is not enough for this."
-    hint = "Do it in the browser, or with a token of mesh_token."
+    text = "A machine's token may not do this."
+    hint = "Do it in the browser, or with a person's token from manage.py mesh_token."
     status = 403
 
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """Whose token it is; ``pairing_id`` for a paired machine's, whose tokens renew themselves."""
+    """A token's owner and scope; ``pairing_id`` if it is a paired machine's, which renews it."""
 
     user: User
     token_id: int
@@ -57,14 +57,14 @@ class SignIn:
         return self.scope != "user"
 
     def speaks_for(self, machine_id: str) -> bool:
-        """Say whether the token may do the work of that machine, or may yet be bound to it."""
+        """Return whether the token works for that machine, or can still be bound to it."""
         return not self.is_machine or self.machine_id in ("", machine_id)
 
 
 def find_sign_in(value: str) -> SignIn | None:
-    """Return what the unexpired access token ``value`` stands for, if its person is active.
+    """Return the sign-in of the unexpired access token ``value``, if its owner is active.
 
-    Its use is noted, once a minute at most.
+    Records the token's use, at most once a minute.
     """
     token = (
         Token.objects.valid()
@@ -109,7 +109,7 @@ def bearer(header: str) -> str:
 
 
 def note_use(sign_ins: Collection[SignIn]) -> None:
-    """Note that these tokens are in use, each at most once a minute; a machine's lives on by it."""
+    """Record that these tokens are in use, at most once a minute each; extend machines' tokens."""
     now = timezone.now()
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - NOTED_EVERY)
     if pairings := [one.pairing_id for one in sign_ins if one.pairing_id]:
@@ -122,12 +122,12 @@ def note_use(sign_ins: Collection[SignIn]) -> None:
 
 
 def bind(sign_in: SignIn, machine_id: str) -> None:
-    """Let a machine's token work for ``machine_id`` from now on, and for no other.
+    """Bind a machine's token to ``machine_id``, so that it works for no other machine.
 
-    Does nothing for a person's token, which may register any machine of theirs.
+    Does nothing for a person's token, which may register any of that person's machines.
 
     Raises:
-        WrongMachine: it is bound to another machine already.
+        WrongMachine: it is already bound to another machine.
     """
     if not sign_in.is_machine:
         return
@@ -136,7 +136,7 @@ def bind(sign_in: SignIn, machine_id: str) -> None:
         rows = Pairing.objects.filter(pk=sign_in.pairing_id)
     else:
         rows = IssuedToken.objects.filter(token=sign_in.token_id)
-    # Two machines may come with one token at once: the update decides whose it is.
+    # Two machines may register with one token at the same time: the update decides.
     if not rows.filter(machine_id__in=["", machine_id]).update(machine_id=machine_id):
         raise WrongMachine
 
@@ -153,10 +153,10 @@ def signed_in_at(sign_in: SignIn) -> datetime | None:
 
 
 def find_ended(sign_ins: Collection[SignIn]) -> set[SignIn]:
-    """Return those that were revoked since, or whose person was shut out.
+    """Return those that have been revoked since, or whose owner is no longer active.
 
-    A paired machine's access token that merely expired ends nothing: the machine renews it, and
-    works on meanwhile. Any other token ends with its expiry.
+    An expired access token of a paired machine does not count: the machine renews it, and works
+    on in the meantime. Any other token ends when it expires.
     """
     alive: set[object] = set()
     if pairings := [one.pairing_id for one in sign_ins if one.pairing_id]:

@@ -1,4 +1,4 @@
-"""Text that a database can't be asked with, which outsiders send and nothing of ours contains."""
+"""Text that a database query can't contain; only outside senders produce it."""
 
 from __future__ import annotations
 

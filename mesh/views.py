@@ -1,4 +1,4 @@
-"""Pages and answers that belong to no app."""
+"""Pages and responses that belong to no app."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @require_GET
 @never_cache
 def enter(request: HttpRequest) -> HttpResponseBase:
-    """Sign the owner in by the address that ``make run`` printed; it works once.
+    """Sign the owner in with the address that ``make run`` printed; it works once.
 
-    Through allauth like any sign-in: an owner who has set up a second factor is asked for it.
+    It goes through allauth like any sign-in, which asks for a second factor if one is set up.
     """
     user = sign_in_link.redeem(request.GET.get("ticket", "")) if settings.MESH_EMBEDDED else None
     if user is not None:
@@ -60,7 +60,7 @@ def enter(request: HttpRequest) -> HttpResponseBase:
         return answer
     if request.user.is_authenticated:
         return redirect("/")
-    # After the look-up: a page of anybody's may send wrong tickets, and must lock nobody out.
+    # After the look-up: any web page may send wrong tickets, and must not lock the owner out.
     limit = {"app": "mesh", "action": "enter", "config": {"enter": "10/m/ip"}, "limit_get": True}
     if refusal := ratelimit.consume_or_429(request, **limit):
         too_many: HttpResponseBase = refusal
@@ -71,9 +71,10 @@ def enter(request: HttpRequest) -> HttpResponseBase:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def join(request: HttpRequest) -> HttpResponseBase:
-    """Open an invitation; let whoever is signed in accept it, and others make an account first.
+    """Open an invitation: a signed-in person may accept it, others make an account first.
 
-    It leaves the address at once, and opening it uses nothing up: chat programs open links, too.
+    A redirect removes it from the address. Opening it does not use it up: chat programs open
+    links, too.
     """
     try:
         if text := request.GET.get("invitation"):
@@ -93,7 +94,7 @@ def join(request: HttpRequest) -> HttpResponseBase:
 
 @never_cache
 def sign_up(request: HttpRequest) -> HttpResponseBase:
-    """Let people sign up where the operator has opened it; else say what to do instead."""
+    """Let people sign up if the operator allows it or an invitation does; else say what to do."""
     if not get_adapter(request).is_open_for_signup(request):
         context = {"has_owner": owners().exists()}
         return render(request, "account/signup_closed.html", context, status=403)
@@ -102,15 +103,15 @@ def sign_up(request: HttpRequest) -> HttpResponseBase:
 
 
 def no_mail(request: HttpRequest, rest: str = "") -> HttpResponse:
-    """Say that Mesh sends no mail, in the place of allauth's pages that promise one."""
+    """Say that Mesh sends no mail; replaces the pages of allauth that promise one."""
     return render(request, "account/no_mail.html")
 
 
 class SchemaView(SpectacularAPIView):  # type: ignore[misc]  # it has no types
-    """The API as OpenAPI; of one version, whatever a query asks for."""
+    """The API as OpenAPI; always the one version, even if a query asks for another."""
 
     def _get_version_parameter(self, request: Request) -> None:
-        # It would stand in the name of the file, which is a header.
+        # It would become part of the file's name, which is sent in a header.
         return None
 
 
@@ -123,7 +124,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def forged(request: HttpRequest, reason: str = "") -> HttpResponseBase:
-    """Answer who lacks the token against forged requests: programs in JSON, people by Django."""
+    """Answer a request without a good CSRF token: programs in JSON, people with Django's page."""
     if request.path.startswith("/api/"):
         return JsonResponse(StalePage().body(), status=StalePage.status)
     return csrf_failure(request, reason)
@@ -133,7 +134,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer programs in JSON and people with a page."""
     if request.path.startswith("/api/"):
         return JsonResponse(
-            error_body("not_found", "There is no such thing here.", "See /api/schema/."), status=404
+            error_body("not_found", "There is nothing here.", "See /api/schema/."), status=404
         )
     return render(request, "404.html", status=404)
 

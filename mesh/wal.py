@@ -1,12 +1,12 @@
-"""Keeps the WAL of the server's SQLite database short, however many connections write it.
+"""Keeps the WAL of the server's SQLite database short, however many connections write to it.
 
-SQLite's own checkpoints are switched off (``wal_autocheckpoint=0``): made by whichever commit
-makes the WAL too long, they would delay a token by the sync of the whole file. And they give
-up where a reader is in the way: with readers that overlap, the WAL would grow without end.
+SQLite's automatic checkpoints are switched off (``wal_autocheckpoint=0``): they run in whichever
+commit makes the WAL too long, and would delay a token by the sync of the whole file. They also
+give up if a reader is in the way: with overlapping readers, the WAL would grow without limit.
 
-So checkpoints are made here, on a connection of their own. A passive one makes nobody wait.
-When passive ones do not keep up, one RESTART checkpoint holds all writers, those of other
-processes too, until the last reader of the WAL has left; the next commit overwrites it.
+So checkpoints run here, on their own connection. A passive one blocks nobody. When passive ones
+do not keep up, a RESTART checkpoint blocks all writers, also those of other processes, until the
+last reader has finished with the WAL; the next commit then overwrites it.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = 1.0  # seconds
 SHORT: Final = 2 * 1024 * 1024  # bytes of WAL that need no checkpoint
-TOO_LONG: Final = 16 * 1024 * 1024  # bytes of WAL for which writers are held
-HOLD: Final = 0.25  # seconds that writers are held at most
-HOLD_AGAIN: Final = 10.0  # seconds until the next try, after a reader that stayed longer
+TOO_LONG: Final = 16 * 1024 * 1024  # bytes of WAL for which writers are blocked
+HOLD: Final = 0.25  # seconds that writers are blocked at most
+HOLD_AGAIN: Final = 10.0  # seconds until the next attempt, after a reader that took longer
 PAGE: Final = 4096
 MEGABYTE: Final = 1024 * 1024
 
 
 class WalKeeper:
-    """Looks after the WAL of the database at ``path`` while the event loop runs."""
+    """Keeps the WAL of the database at ``path`` short while the event loop runs."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._wal = path.with_name(f"{path.name}-wal")
         self._timer: asyncio.TimerHandle | None = None
         self._running: asyncio.Future[None] | None = None
-        self._seen = 0  # when the WAL was last written, at the last checkpoint
-        self._hold_from = 0.0  # no writer is held before this time
+        self._seen = 0  # the WAL's modification time at the last checkpoint
+        self._hold_from = 0.0  # writers are not blocked before this time
 
     def start(self) -> None:
-        """Begin to look at the WAL, every second."""
+        """Start to check the WAL every second."""
         self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)
 
     def stop(self) -> None:
-        """Stop looking; a checkpoint that is running ends by itself."""
+        """Stop checking; a running checkpoint finishes on its own."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -55,7 +55,7 @@ class WalKeeper:
         except FileNotFoundError:
             wal = None
         is_running = self._running is not None and not self._running.done()
-        # The file never shrinks: only if it was written since is there anything to move.
+        # The file never shrinks: there is something to move only if it was written since.
         if wal and wal.st_size > SHORT and wal.st_mtime_ns != self._seen and not is_running:
             self._seen = wal.st_mtime_ns
             loop = asyncio.get_running_loop()
@@ -66,7 +66,7 @@ class WalKeeper:
         try:
             db = sqlite3.connect(self._path, timeout=HOLD)
             try:
-                # Moves nearly everything, so that the writers are held for the rest alone.
+                # Moves nearly everything, so that writers are blocked only for the rest.
                 _, pages, _ = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 if pages * PAGE > TOO_LONG and time.monotonic() >= self._hold_from:
                     self._restart(db, pages)

@@ -1,7 +1,7 @@
-"""uvicorn's WebSocket protocol, for readers that are slow and for readers that are gone.
+"""uvicorn's WebSocket protocol with a limit for clients that stop reading.
 
-uvicorn waits without end for a reader that takes nothing. Whoever wrote last then waits, too, and
-so does the goodbye of whoever gives up.
+uvicorn waits without limit for a client that reads nothing. The task that wrote last then waits,
+too, and so does the close frame.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from mesh.write_watch import WriteWatch, keep_little_unsent
 
-WRITE_SILENCE: Final = 60.0  # seconds in which a reader must take some of what waits for it
+WRITE_SILENCE: Final = 60.0  # seconds in which a client must read some of what waits for it
 
 
 class GuardedWebSocket(WebSocketsSansIOProtocol):
-    """Breaks a connection off whose reader takes nothing, however large a message is."""
+    """Aborts a connection whose client reads nothing, however large the message is."""
 
     write_silence: ClassVar[float] = WRITE_SILENCE
     _watch: WriteWatch | None = None

@@ -1,8 +1,8 @@
-"""How a server notices that the other end of a connection takes nothing any more.
+"""How a server notices that the other end of a connection has stopped reading.
 
-What limits a transfer is silence, not its length: a phone on a slow line may take minutes for one
-message of megabytes. So while something waits to be sent, the watch looks now and then whether
-there is less of it, in the program's buffer and in the system's.
+The limit is on silence, not on the length of a transfer: a phone on a slow line may take minutes
+for one message of megabytes. So while data waits to be sent, the watch checks from time to time
+whether it is getting less, in the program's buffer and in the system's.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import termios
 from contextlib import suppress
 from typing import Final
 
-LEAST: Final = 1024  # bytes between two looks: less would let a few hundred readers hold a server
-UNSENT: Final = 128 * 1024  # bytes the system may hold back: what a ping waits behind at most
+LEAST: Final = 1024  # bytes between two checks: with less, some hundred clients block a server
+UNSENT: Final = 128 * 1024  # bytes that the system may buffer: a ping waits behind no more
 _SO_NWRITE: Final = 0x1024  # of macOS; Python has no name for it
 
 
 class WriteWatch:
-    """Aborts ``transport`` when its other end takes nothing for ``within`` seconds.
+    """Aborts ``transport`` when its other end reads nothing for ``within`` seconds.
 
-    ``start`` it when more waits than may, ``stop`` it when there is room again.
+    ``start`` it when the write buffer is full, ``stop`` it when there is room again.
     """
 
     def __init__(self, transport: asyncio.Transport, *, within: float) -> None:
@@ -34,12 +34,12 @@ class WriteWatch:
         self._left = 0
 
     def start(self) -> None:
-        """Look from now on. Safe to repeat."""
+        """Start checking. Safe to repeat."""
         if self._timer is None:
             self._look_later(unsent(self._transport))
 
     def stop(self) -> None:
-        """Look no more. Safe to repeat."""
+        """Stop checking. Safe to repeat."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -58,23 +58,23 @@ class WriteWatch:
 
 
 def unsent(transport: asyncio.Transport) -> int:
-    """Return how many bytes the other end has not taken yet, as far as the system tells."""
+    """Return how many bytes the other end has not read yet, as far as the system knows."""
     sock = transport.get_extra_info("socket")
     return transport.get_write_buffer_size() + (_queued(sock) if sock is not None else 0)
 
 
 def _queued(sock: socket.socket) -> int:
-    """Return how many bytes the system still holds for the other end; 0 where it does not tell."""
+    """Return how many bytes the system still buffers for the other end; 0 if it is unknown."""
     with suppress(OSError):
         if sys.platform == "darwin":
             return sock.getsockopt(socket.SOL_SOCKET, _SO_NWRITE)
-        told = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, struct.pack("i", 0))
-        return int(struct.unpack("i", told)[0])
+        queued = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, struct.pack("i", 0))
+        return int(struct.unpack("i", queued)[0])
     return 0
 
 
 def keep_little_unsent(transport: asyncio.BaseTransport) -> None:
-    """Have the system take only so much ahead that a ping is not stuck behind megabytes."""
+    """Limit the system's send buffer, so that a ping is not stuck behind megabytes."""
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
     sock = transport.get_extra_info("socket")
     if option is not None and sock is not None:

@@ -1,6 +1,6 @@
-"""What laptops and server know of the agents' programs: ``catalog.toml``, checked when it is read.
+"""The agents' programs, as laptops and server know them: ``catalog.toml``, checked when read.
 
-What people see of an agent stands in the same file, and is the server's alone (``agents.catalog``).
+The same file says what people see of an agent; only the server uses that (``agents.catalog``).
 """
 
 from mesh.agent_programs.environment import is_passed

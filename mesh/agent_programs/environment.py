@@ -1,4 +1,4 @@
-"""Which of the person's variables an agent's program sees, beside those that all programs see."""
+"""Which of the person's variables an agent's program sees, besides those that all programs see."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _NAME: Final = re.compile(r"[A-Z0-9_]+", re.ASCII)
 
 
 def is_passed(variable: str, *, program: str = "") -> bool:
-    """Say whether ``program``, by its name, may see ``variable`` because of the agent it is.
+    """Return whether the agent program named ``program`` may see ``variable``.
 
-    A program that is not in the table (``deco_link --acp``) sees what any agent may see: nobody
-    knows which keys it needs. What one agent's session leaves behind is withheld from all.
+    A program that is not in the table (``deco_link --acp``) sees what any agent may see, because
+    the keys that it needs are unknown. Variables of one agent's session are withheld from all.
     """
     programs = load()
     if any(_matches(variable, each.withheld) for each in programs):

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 PATH: Final = Path(__file__).with_name("catalog.toml")
-# Where npm and Homebrew put programs for everybody. A link that was not started from a terminal
-# may not have them, nor the folders of a program's own installer, on its PATH.
+# Where npm and Homebrew install programs. A link that was not started from a terminal may not have
+# these folders, nor those of a program's own installer, on its PATH.
 SHARED: Final = ("/usr/local/bin", "/opt/homebrew/bin")
 
 Judge = Literal["exit_code", "logged_in", "starts"]
 
 _KIND: Final = re.compile(r"(acp:)?[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
-# No agent may see ours; and what stands before a "*" has to name the agent.
+# No agent may see our variables; and the part before a "*" has to name the agent.
 _VARIABLE: Final = re.compile(
     r"(?!MESH|DJANGO|DECO|DATABASE|REDIS)[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)*(?:_?\*)?", re.ASCII
 )
@@ -28,9 +28,9 @@ _VARIABLE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """How a program is asked whether it can work, and what must be there for that to be worth it.
+    """How a program is asked whether it is ready, and what must exist before it is asked.
 
-    ``signed_in_files`` are looked for below the home, or below what ``home_variable`` says.
+    ``signed_in_files`` are paths below the home, or below the folder in ``home_variable``.
     """
 
     ask: tuple[str, ...]
@@ -42,11 +42,10 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acp:
-    """How a program is started that speaks the Agent Client Protocol on stdio.
+    """How to start a program that speaks the Agent Client Protocol on stdio.
 
-    ``careful`` and ``planning`` are environments in which it asks before it changes anything,
-    and in which it changes nothing. ``runs_unasked`` are the paths in a project that it runs all
-    the same.
+    ``careful`` is an environment in which it asks before it changes anything, ``planning`` one in
+    which it changes nothing. ``runs_unasked`` are paths in a project that it runs without asking.
     """
 
     arguments: tuple[str, ...]
@@ -58,8 +57,8 @@ class Acp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentProgram:
-    """One agent's program. ``environment`` and ``withheld`` are names of variables, or beginnings
-    of names with a ``*``; ``probe`` is ``None`` for a program that is always there."""
+    """One agent's program. ``environment`` and ``withheld`` are names of variables, or prefixes
+    of names with a ``*``; ``probe`` is ``None`` for a program that is always available."""
 
     kind: str
     title: str
@@ -76,15 +75,15 @@ class AgentProgram:
 
     @property
     def install(self) -> str:
-        """The command that installs it; empty where there is none."""
+        """The command that installs it; empty if there is none."""
         return f"npm install -g {self.npm}" if self.npm else ""
 
     def sign_in_at(self, where: str) -> str:
-        """Return what a person does to sign in; ``where`` is "there" or "on this machine"."""
+        """Return how a person signs in; ``where`` is "there" or "on this machine"."""
         return self.sign_in.replace("{where}", where)
 
     def not_signed_in(self) -> str:
-        """Return what an answer says where nobody is signed in."""
+        """Return the sentence for a run that failed because nobody is signed in."""
         return not_signed_in(self.title, self.sign_in_at("there"))
 
     def search_path(self, path: str, home: Path) -> str:
@@ -94,7 +93,7 @@ class AgentProgram:
 
 
 def entries(path: Path | None = None) -> list[dict[str, Any]]:
-    """Return the table's entries as they stand in the file, without their programs."""
+    """Return the table's entries as they are in the file, without their programs."""
     return [_without_program(entry) for entry in _read(path or PATH)]
 
 
@@ -103,7 +102,7 @@ def load() -> tuple[AgentProgram, ...]:
     """Return the programs of all agents that have one, in the table's order.
 
     Raises:
-        ValueError: the table would not work; the sentence says where.
+        ValueError: the table is invalid; the text says where.
     """
     return read_programs(_read(PATH))
 
@@ -118,7 +117,7 @@ def get(kind: str) -> AgentProgram:
 
 
 def not_signed_in(title: str, sign_in: str) -> str:
-    """Return the sentence of a turn that failed because nobody is signed in."""
+    """Return the sentence for a turn that failed because nobody is signed in."""
     words = [f"{title} is not signed in on this machine.", sign_in, "Then send the message again."]
     return " ".join(words if sign_in else words[:1])
 
@@ -132,7 +131,7 @@ def read_programs(given: list[dict[str, Any]]) -> tuple[AgentProgram, ...]:
     """Return the programs that ``given``, the table's entries, describe.
 
     Raises:
-        ValueError: one would not work; the sentence says which and why.
+        ValueError: one is invalid; the text says which and why.
     """
     for entry in given:
         if entry.get("needs") == "capability" and "probe" not in entry.get("program", {}):
@@ -141,7 +140,7 @@ def read_programs(given: list[dict[str, Any]]) -> tuple[AgentProgram, ...]:
     for what in ("kind", "name"):
         known = [getattr(program, what) for program in programs]
         if len(known) != len(set(known)):
-            raise ValueError(f"agents: each {what} once; there is {known}")
+            raise ValueError(f"agents: each {what} may appear only once: {known}")
     return programs
 
 
@@ -151,7 +150,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 
 def _without_program(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return what people see of an agent; how it is installed is said once, by its package."""
+    """Return what people see of an agent; the install hint comes from its npm package."""
     shown = {name: value for name, value in entry.items() if name != "program"}
     if npm := entry.get("program", {}).get("npm"):
         shown.setdefault("install", f"Install it there: npm install -g {npm}")
@@ -172,7 +171,7 @@ def _read_program(entry: dict[str, Any]) -> AgentProgram:
             acp=None if acp is None else Acp(**_environments(_tuples(acp))),
             **_tuples(given),
         )
-    except (KeyError, TypeError) as exc:  # a word that is none of ours, or one that is missing
+    except (KeyError, TypeError) as exc:  # an unknown key, or a missing one
         raise ValueError(f"{kind}: {str(exc).partition('.__init__() ')[2] or exc}") from exc
     _check(program)
     return program
@@ -195,7 +194,7 @@ def _texts(given: dict[str, Any]) -> dict[str, str]:
 
 
 def _check(program: AgentProgram) -> None:
-    """Raise ``ValueError`` for what no type says."""
+    """Raise ``ValueError`` for errors that the types don't catch."""
     kind = program.kind
     if not _KIND.fullmatch(kind) or kind.startswith("acp:") != (program.acp is not None):
         raise ValueError(f"{kind}: a name of a-z, 0-9 and -; “acp:” goes with program.acp")
@@ -205,7 +204,7 @@ def _check(program: AgentProgram) -> None:
         raise ValueError(f"{kind}: program.npm_version is missing")
     for name in (*program.environment, *program.withheld):
         if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
-            raise ValueError(f"{kind}: program.environment: {name!r} is no variable of an agent")
+            raise ValueError(f"{kind}: program.environment: {name!r} is no agent's variable")
     if any(not folder.startswith("~/") for folder in program.folders):
         raise ValueError(f"{kind}: program.folders are below the home, such as ~/.local/bin")
     if program.probe is not None and program.probe.judge not in get_args(Judge):

@@ -1,4 +1,4 @@
-"""Plain words about what is missing on this machine, and what to do."""
+"""Tells the person what is missing on this machine, and how to fix it."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ def about_claude() -> str:
         signed_in = bool(json.loads(answer.stdout).get("loggedIn"))
     except (OSError, subprocess.TimeoutExpired, ValueError, AttributeError):
         return (
-            "Claude Code is here but did not say whether it is signed in. Try: claude auth status"
+            "Claude Code is installed but did not say whether it is signed in."
+            " Try: claude auth status"
         )
     if signed_in:
         return ""
     return (
-        "Claude Code is here but not signed in, so the Demo agent answers.\n"
+        "Claude Code is installed but not signed in, so the Demo agent answers.\n"
         "  Sign in with: claude     Mesh notices within a minute."
     )

@@ -1,4 +1,4 @@
-"""The link of this very machine, which ``make run`` starts beside the server."""
+"""The link of this machine, which ``make run`` starts beside the server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mesh.plain_files import read_plain
 
 
 class LocalLink:
-    """Keeps one ``deco_link`` running until ``stop``; says so when it has to start it again."""
+    """Keeps one ``deco_link`` running until ``stop``; tells the person about restarts."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class LocalLink:
         while True:
             begun = time.monotonic()
             with (self._home / "link" / "output").open("wb") as output:
-                # A session of its own: Ctrl-C reaches us alone, and we end it in our order.
+                # In its own session: Ctrl-C reaches only us, and we choose when to end it.
                 process = await asyncio.create_subprocess_exec(
                     *self._argv,
                     cwd=launch.FOLDER,
@@ -54,18 +54,18 @@ class LocalLink:
             self._on_start({"pid": process.pid, "started": processes.started_at(process.pid)})
             code = await process.wait()
             if code == Superseded.exit_code:
-                self._say("Another link of this machine has taken over; this one rests.")
+                self._say("Another link of this machine has taken over, so this one has stopped.")
                 return
             backoff.connected_for(time.monotonic() - begun)
             wait = backoff.next()
             self._say(
-                f"The link of this machine ended (code {code}); again in {wait:.0f} s."
-                f" Its last words are in {self._home / 'link'}."
+                f"The link of this machine ended (exit code {code}); restarting in {wait:.0f} s."
+                f" Its output is in {self._home / 'link' / 'output'}."
             )
             await asyncio.sleep(wait)
 
     async def stop(self) -> None:
-        """End the link, waiting up to 5 s for it to sign off."""
+        """Stop the link; wait up to 5 s for it to exit cleanly."""
         if self._keeper is not None:
             self._keeper.cancel()
         process = self._process
@@ -80,7 +80,7 @@ class LocalLink:
 
 
 def argv_of(*, port: int, token: Path, name: str, folder: str = "") -> list[str]:
-    """Return the command line of this machine's own link, which allows ``folder``."""
+    """Return the command line of this machine's link, with ``folder`` allowed."""
     address = f"http://127.0.0.1:{port}"
     allowed = ["--allow", folder] if folder else []
     words = [address, "--token-file", str(token), "--name", name, *allowed]
@@ -90,7 +90,7 @@ def argv_of(*, port: int, token: Path, name: str, folder: str = "") -> list[str]
 def end_sandboxes(home: Path) -> int:
     """End every sandbox process of this machine; return how many there were. Blocks ≤ 10 s.
 
-    Their folders stay as they are; each journals the end of its runs first.
+    Their folders stay as they are; each sandbox first journals the end of its runs.
     """
     living = [
         (int(facts["pid"]), str(facts["started"]))

@@ -32,28 +32,28 @@ class NoSuchFolder(AppError):
 
 class AlreadyRunning(AppError):
     code = "already_running"
-    hint = "Open it there, or stop it first. MESH_HOME=… keeps a second one apart."
+    hint = "Open it, or stop it first. To run a second one, set another MESH_HOME."
 
 
 FACTS_BYTES = 1024
-LINK_TOKEN = "link of this machine"  # noqa: S105  # what the token is called, in every version
+LINK_TOKEN = "link of this machine"  # noqa: S105  # the token's name, in every version
 
 
 @dataclass(slots=True)
 class Lock:
-    """The right to use this MESH_HOME, held until the process ends, however it ends."""
+    """An exclusive lock on this MESH_HOME, held until the process ends, even by a crash."""
 
     path: Path
     file: int
 
     def write(self, facts: dict[str, Any]) -> None:
-        """Tell the next start what runs here."""
-        # One write of always the same length: whoever reads meanwhile gets the old or the new.
+        """Write down for the next start what runs here."""
+        # Always one write of the same length: a reader sees the old facts or the new ones.
         os.pwrite(self.file, json.dumps(facts).encode().ljust(FACTS_BYTES), 0)
 
 
 def lock() -> Lock:
-    """Return the lock of MESH_HOME, after ending a link that a killed server left behind.
+    """Lock MESH_HOME, end a link that a killed server left behind, and return the lock.
 
     Raises:
         AlreadyRunning: another ``make run`` holds it.
@@ -66,7 +66,7 @@ def lock() -> Lock:
     except BlockingIOError as exc:
         port = _read(file).get("port", "?")
         os.close(file)
-        raise AlreadyRunning(f"Mesh runs already: http://127.0.0.1:{port}/") from exc
+        raise AlreadyRunning(f"Mesh is already running: http://127.0.0.1:{port}/") from exc
     _end_orphan(_read(file).get("link"))
     return Lock(path=path, file=file)
 
@@ -80,7 +80,7 @@ def _read(file: int) -> dict[str, Any]:
 
 
 def _end_orphan(facts: Any) -> None:
-    """End the link of a server that was killed, unless its number belongs to another by now."""
+    """End the link of a server that was killed, unless its pid now belongs to another process."""
     if not isinstance(facts, dict):
         return
     pid, started = facts.get("pid"), facts.get("started")
@@ -92,20 +92,20 @@ def chosen_folder() -> str:
     """Return the real path of the folder that MESH_FOLDER names; empty if it names none.
 
     Raises:
-        NoSuchFolder: it is no folder.
+        NoSuchFolder: it is not a folder.
     """
     if not settings.ENV.folder:
         return ""
     folder = Path(settings.ENV.folder).expanduser().resolve()
     if not folder.is_dir():
-        raise NoSuchFolder(f"{folder} is no folder.")
+        raise NoSuchFolder(f"{folder} is not a folder.")
     return str(folder)
 
 
 def prepare(*, folder: str = "") -> User:
-    """Bring database and files up to date; return the owner. Safe to repeat.
+    """Bring the database and static files up to date; return the owner. Safe to repeat.
 
-    ``folder`` is where the default agent works.
+    ``folder`` is the one that the default agent works in.
     """
     _migrate()
     _collect_static()
@@ -123,7 +123,7 @@ def _migrate() -> None:
 
 
 def _collect_static() -> None:
-    """Copy and compress the pages' files, unless no source changed since the last time."""
+    """Copy and compress the static files, unless no source has changed since the last time."""
     from django.contrib.staticfiles.finders import get_finders
 
     newest = 0.0
@@ -140,9 +140,9 @@ def _collect_static() -> None:
 
 
 def mint_session(owner: User, *, address: str) -> Path:
-    """Write the session that ``deco_link --local-sandbox-provider`` signs in with; return it.
+    """Write the session file with which ``deco_link --local-sandbox-provider`` signs in.
 
-    Only for development, where MESH_ALLOW_LOCALHOST_LINKS says so.
+    Return its path. Only for development, with MESH_ALLOW_LOCALHOST_LINKS.
     """
     path: Path = settings.MESH_HOME / "session.json"
     session = {
@@ -157,10 +157,10 @@ def mint_session(owner: User, *, address: str) -> Path:
 
 
 def link_token(owner: User) -> Path:
-    """Return the 0600 file with the token of this machine's own link; make it if needed.
+    """Return the 0600 file with the token of this machine's link; make it if needed.
 
     It is a machine's token, because agents run as the same user and can read the file. Older
-    versions kept a person's token there: it is revoked, with every copy of it.
+    versions kept a person's token there, which is revoked.
     """
     path: Path = settings.MESH_HOME / "link" / "token"
     this_machine = machine_id(settings.MESH_HOME)
@@ -177,7 +177,7 @@ def link_token(owner: User) -> Path:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+    """Write a file that only its owner can read; replace it atomically."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_suffix(".new")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

@@ -1,4 +1,4 @@
-"""Where an embedded Mesh writes what happens: a file for later, errors in one line for now."""
+"""Logging of an embedded Mesh: everything to a file, errors in one line to the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class OneLine(logging.Formatter):
-    """Says what failed and where the rest stands, instead of a traceback on the terminal."""
+    """Says what failed and which file has the details, instead of printing a traceback."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class OneLine(logging.Formatter):
 
 
 def write_to(path: Path, *, logger: logging.Logger | None = None) -> None:
-    """Send all that is logged to ``path``, rotated, and errors to the terminal too."""
+    """Log everything to ``path``, rotated, and errors to the terminal, too."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = RotatingFileHandler(path, maxBytes=FILE_BYTES, backupCount=FILES, encoding="utf-8")
     file.setFormatter(logging.Formatter(LINE))

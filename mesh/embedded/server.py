@@ -1,4 +1,4 @@
-"""The server process of an embedded Mesh: uvicorn, told when it is ready and how to end."""
+"""The server process of an embedded Mesh: uvicorn with hooks for its start and its end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def listen(port: int) -> socket.socket:
     """Return a socket that listens on 127.0.0.1 at ``port`` (0: any free one).
 
     Raises:
-        PortTaken: another program has the port.
+        PortTaken: another program uses the port.
     """
     server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -30,7 +30,7 @@ def listen(port: int) -> socket.socket:
         server.bind(("127.0.0.1", port))
     except OSError as exc:
         server.close()
-        error = PortTaken(f"Port {port} of this machine is taken: {exc.strerror}.")
+        error = PortTaken(f"Mesh can't listen on port {port} of this machine: {exc.strerror}.")
         error.hint = f"Start Mesh on another: MESH_PORT={port + 1} make run"  # type: ignore[misc]
         raise error from exc
     server.listen(1024)
@@ -38,7 +38,7 @@ def listen(port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """uvicorn that says when it answers, and lets others end before it does."""
+    """uvicorn that calls ``on_ready`` once it serves, and ``before_exit`` before it stops."""
 
     def __init__(
         self,
@@ -58,12 +58,12 @@ class Server(uvicorn.Server):
             await self._on_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end on the first signal; end at once on the second Ctrl-C."""
+        """Start to stop on the first signal; exit immediately on the second Ctrl-C."""
         if self._leaving is not None or not self.started:
             self.should_exit = True
             self.force_exit = sig == signal.SIGINT
             return
-        # A signal handler may only leave a note for the loop.
+        # A signal handler may only schedule work on the loop.
         self._loop.call_soon_threadsafe(self._leave)
 
     def _leave(self) -> None:

@@ -1,9 +1,9 @@
-"""Every call of git that Mesh makes is put together in this package, and nowhere else.
+"""Every call of git that Mesh makes is built in this package, and nowhere else.
 
-The folders that git is called for are written by agents. So no call of ours reads a
-repository's own configuration, runs its hooks, or looks for a repository by itself:
+Agents write to the folders that git works in. So none of our calls reads a repository's own
+configuration, runs its hooks, or searches for a repository:
 
-- ``calls``: the program, its environment, and the settings that every call has;
-- ``own``: which git directory belongs to a sandbox, remembered beside its working folder;
-- ``view``: a repository seen through a configuration of ours.
+- ``calls``: the program, its environment, and the settings of every call;
+- ``own``: which git directory belongs to a sandbox, recorded beside its working folder;
+- ``view``: a repository seen through our own configuration.
 """

@@ -1,4 +1,4 @@
-"""One call of git: its program, arguments and environment. Nothing is started here."""
+"""One call of git: its program, arguments and environment. This module starts nothing."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-# These ask another machine, or another repository; every other command works without.
+# These contact another machine or repository; no other command does.
 OF_NETWORK: Final = frozenset({"clone", "fetch", "ls-remote", "push"})
 NO_REDIRECT: Final = "http.followRedirects=false"
 PROTOCOLS: Final = ("https", "ssh")
 # The person's own choice of an ssh; no other variable of git's is passed on.
 _PASSED: Final = frozenset({"GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT"})
-# Nobody would see a question, in a terminal or in a window.
+# Nobody would see a prompt, in a terminal or in a window.
 _QUIET: Final = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ASKPASS": "",
@@ -23,12 +23,12 @@ _QUIET: Final = {
     "GIT_EDITOR": ":",
     "GIT_SEQUENCE_EDITOR": ":",
     "GIT_PAGER": "cat",
-    "GIT_OPTIONAL_LOCKS": "0",  # a look must not get into the way of what the person does
+    "GIT_OPTIONAL_LOCKS": "0",  # reading must not get in the way of the person's own work
     "GIT_NO_LAZY_FETCH": "1",
     "LC_ALL": "C.UTF-8",
 }
-# Above every configuration, the person's own included: what would start a program where nobody
-# looks on, and what would make git look into repositories that lie in the working folder.
+# These override every configuration, including the person's own: settings that would start a
+# program unseen, or make git look into repositories inside the working folder.
 _SETTINGS: Final = (
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
@@ -44,7 +44,7 @@ _SETTINGS: Final = (
     "status.submoduleSummary=false",
     "gc.auto=0",
     "maintenance.auto=false",
-    # A dead line is given up.
+    # Give up a dead connection.
     "http.lowSpeedLimit=1",
     "http.lowSpeedTime=10",
 )
@@ -52,7 +52,7 @@ _SETTINGS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is to be started, where, and in which environment."""
+    """A command line, its working folder and its environment."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
@@ -60,11 +60,11 @@ class Call:
 
 
 class GitMissing(Exception):
-    """There is no git on this machine."""
+    """Git is not installed on this machine."""
 
 
 def command_of(args: tuple[str, ...]) -> str:
-    """Return the command among ``args``; settings (``-c``) for this one call may stand before."""
+    """Return the command among ``args``; settings (``-c``) for this one call may precede it."""
     at = 0
     while args[at] == "-c":
         at += 2
@@ -79,10 +79,10 @@ def build(
     protocols: Iterable[str] = (),
     places: Mapping[str, str] | None = None,
 ) -> Call:
-    """Return a call; ``protocols`` are those by which it may ask others.
+    """Return a call; ``protocols`` are those by which it may contact others.
 
     Raises:
-        GitMissing: there is no git on the PATH.
+        GitMissing: git is not on the PATH.
     """
     env = _environment(parent) | dict(places or {})
     # An empty list would mean all of them.
@@ -90,13 +90,13 @@ def build(
     program = shutil.which("git", path=env["PATH"])
     if program is None:
         raise GitMissing
-    given = (word for setting in _SETTINGS for word in ("-c", setting))
-    return Call((program, "--no-pager", *given, *args), env, cwd)
+    settings = (word for setting in _SETTINGS for word in ("-c", setting))
+    return Call((program, "--no-pager", *settings, *args), env, cwd)
 
 
 def _environment(parent: Mapping[str, str]) -> dict[str, str]:
     kept = {k: v for k, v in parent.items() if not k.startswith("GIT_") or k in _PASSED}
-    # A relative folder on the PATH would be one in the agent's folder.
+    # A relative folder on the PATH would be inside the agent's folder.
     path = parent.get("PATH", os.defpath).split(os.pathsep)
     kept["PATH"] = os.pathsep.join(folder for folder in path if os.path.isabs(folder))
     return kept | _QUIET
@@ -104,13 +104,13 @@ def _environment(parent: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Where git works in no repository: it clones, begins one, or reads one file."""
+    """Git outside a repository: it clones one, creates one, or reads one file."""
 
     cwd: Path
     protocols: tuple[str, ...] = PROTOCOLS
 
     def call(self, args: tuple[str, ...], parent: Mapping[str, str]) -> Call:
-        """Return the call; a repository is never looked for."""
+        """Return the call; git never searches for a repository."""
         command = command_of(args)
         makes_one = command in ("clone", "init")
         ceiling = {"GIT_CEILING_DIRECTORIES": str(self.cwd.parent)}
@@ -123,7 +123,7 @@ class Outside:
         )
 
     def explain(self, said: str) -> str:
-        """Return git's words as a person is to read them."""
+        """Return git's message for a person."""
         return said
 
 
@@ -131,13 +131,13 @@ def version_call(parent: Mapping[str, str]) -> Call:
     """Return the call that asks git for its version.
 
     Raises:
-        GitMissing: there is no git on the PATH.
+        GitMissing: git is not on the PATH.
     """
     return build(["--version"], cwd=Path("/"), parent=parent)
 
 
 def protocols_for(address: str) -> tuple[str, ...]:
-    """Return the protocols for a repository whose address a person has given."""
+    """Return the protocols for a repository whose address a person entered."""
     scheme, mark, _ = address.partition("://")
     if not mark:
         scheme = "file" if address.startswith("/") else "ssh"

@@ -1,7 +1,7 @@
-"""Which git directory belongs to a sandbox; remembered beside its working folder. Blocking.
+"""Which git directory belongs to a sandbox; recorded beside its working folder. Blocking.
 
-``git.json`` is written by the checkout, before any agent is at work, and lies where git does
-not look. Whatever is called ``.git`` in the working folder later on counts for nothing.
+The checkout writes ``git.json`` before any agent runs, in a place where git does not look. Any
+``.git`` that appears in the working folder later is ignored.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _WALKED: Final = ("refs", "logs")
 
 class ForeignGit(AppError):
     code = "foreign_git"
-    text = "The folder's .git is not the one that Mesh made, so Mesh does not look into it."
-    hint = "Work with it in the shell, or put the first one back."
+    text = "The folder's .git is not the one that Mesh made, so Mesh does not use it."
+    hint = "Work with it in a terminal, or put the original back."
     status = 409
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """A work tree, its git directory, and the one that it shares with other work trees.
+    """A work tree, its git directory, and the common one that it shares with other work trees.
 
-    ``origin`` is the address of a clone that Mesh has made; empty for a person's repository.
+    ``origin`` is the address that Mesh cloned it from; empty for a person's repository.
     """
 
     top: Path
@@ -43,15 +43,15 @@ class Own:
     origin: str = ""
 
     def is_worktree_in(self, root: Path) -> bool:
-        """Say whether it is a worktree, made in the sandbox's folder, of a person's repository."""
+        """Return whether it is a worktree of a person's repository, in the sandbox's folder."""
         is_made_there = self.top == root / "repo"
         return is_made_there and self.git_dir.parent == self.common / "worktrees"
 
     def check(self) -> None:
-        """Look whether the git directory is still what it was.
+        """Check that the git directory is still what it was.
 
         Raises:
-            ForeignGit: it is gone, or something else has taken its place.
+            ForeignGit: it is gone, or has been replaced.
         """
         if self.origin:
             _check_clone(self.git_dir)
@@ -60,7 +60,7 @@ class Own:
 
 
 def is_known(root: Path) -> bool:
-    """Say whether it was settled which git directory the sandbox in ``root`` has, if any."""
+    """Return whether it is recorded which git directory the sandbox in ``root`` has, if any."""
     return (root / RECORD).is_file()
 
 
@@ -75,11 +75,11 @@ def load(root: Path) -> Own | None:
 
 
 def save(root: Path, own: Own | None) -> None:
-    """Remember which git directory the sandbox in ``root`` has, or that it has none."""
+    """Record which git directory the sandbox in ``root`` has, or that it has none."""
     value: dict[str, Any] = {}
     if own is not None:
         named = {"top": own.top, "gitDir": own.git_dir, "commonDir": own.common}
-        # Relative where it can be: the sandbox's folder may be moved.
+        # Relative where possible: the sandbox's folder may be moved.
         value = {key: _seen_from(root, path) for key, path in named.items()}
         value |= {"origin": own.origin} if own.origin else {}
     draft = root / f".{RECORD}.new"
@@ -88,14 +88,14 @@ def save(root: Path, own: Own | None) -> None:
 
 
 def of_clone(repo: Path, origin: str) -> Own:
-    """Return what belongs to a clone that Mesh has made of ``origin``."""
+    """Return the git directories of a clone that Mesh made of ``origin``."""
     return Own(repo, repo / ".git", repo / ".git", origin)
 
 
 def find(folder: Path) -> Own | None:
     """Return the repository that a person's ``folder`` lies in; ``None`` when it is in none.
 
-    No program is asked, so that no configuration is read.
+    It starts no program, so that no configuration is read.
     """
     for top in (folder.resolve(), *folder.resolve().parents):
         entry = top / ".git"
@@ -109,9 +109,9 @@ def find(folder: Path) -> Own | None:
 
 
 def of_worktree(repo: Path, main: Own) -> Own | None:
-    """Return what belongs to the worktree ``repo`` of a person's repository.
+    """Return the git directories of the worktree ``repo`` of a person's repository.
 
-    The repository itself must know of it: the file ``.git`` in the folder proves nothing.
+    The repository itself must list it: the file ``.git`` in the folder proves nothing.
     """
     name = _named_in(repo / ".git", repo, mark="gitdir: ")
     if name is None:
@@ -124,7 +124,7 @@ def of_worktree(repo: Path, main: Own) -> Own | None:
 
 
 def mend_worktree(root: Path) -> None:
-    """Tell the person's repository where its worktree is, after ``root`` was moved."""
+    """Update the worktree's path in the person's repository after ``root`` was moved."""
     own = load(root)
     if own is not None and own.is_worktree_in(root) and _is_folder(own.git_dir):
         write_plain(own.git_dir / "gitdir", f"{own.top / '.git'}\n", 0o666)
@@ -136,11 +136,11 @@ def point_to(own: Own) -> None:
 
 
 def _check_clone(git_dir: Path) -> None:
-    """Raise unless it is a whole git directory of its own, no link in it leading elsewhere."""
+    """Raise unless it is a complete git directory without links that lead elsewhere."""
     if not _is_folder(git_dir) or os.path.lexists(git_dir / "commondir"):
         raise ForeignGit
     if os.path.lexists(git_dir / "objects/info/alternates"):
-        raise ForeignGit("The clone's objects are to come from another repository.")
+        raise ForeignGit("The clone takes its objects from another repository.")
     for entry in _entries(git_dir):
         if entry.is_symlink():
             raise ForeignGit(f"In the clone's .git, {entry.name} is a link that leads elsewhere.")

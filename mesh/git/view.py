@@ -1,9 +1,9 @@
-"""A repository as calls of ours see it: its history and its files, and a configuration of ours.
+"""A repository as our calls see it: its history and files, with our own configuration.
 
-Git takes all that work trees share, the configuration and the hooks among it, from
+Git takes everything that work trees share, including configuration and hooks, from
 ``GIT_COMMON_DIR``. Ours is a folder beside the working folder, where no agent's own sandbox lets
 it write: links to the repository's references and objects, and a configuration made of the
-repository's harmless settings. So there is no moment between the look at a setting and its use.
+repository's harmless settings. So a setting can't change between our check and git's use of it.
 """
 
 from __future__ import annotations
@@ -36,31 +36,31 @@ from mesh.plain_files import read_plain, write_plain
 FOLDER: Final = "git"  # beside the working folder
 CONFIG_LIMIT: Final = 1024 * 1024
 WITHIN: Final = 30.0  # seconds
-NAMED: Final = 5  # settings that a sentence names
+NAMED: Final = 5  # settings that a sentence lists
 _FOLDERS: Final = ("refs", "objects", "logs", "worktrees", "reftable", "lfs")
-_FILES: Final = ("packed-refs", "shallow")  # git may make them yet
-# What stores contents: a file whose filter is missing must not be stored as it is.
+_FILES: Final = ("packed-refs", "shallow")  # git may create them later
+# Commands that store contents: a file whose filter is missing must not be stored unfiltered.
 _STORING: Final = frozenset({"add", "update-index", "stash"})
-# Settings for want of which a command may fail that works in the person's terminal.
+# Settings without which a command may fail that works in the person's terminal.
 _MISSED: Final = (
     *("core.sshcommand", "core.gitproxy", "credential.", "http.", "remote.", "url."),
     *("filter.", "lfs."),
 )
 _LEFT_OUT: Final = (
-    "Mesh leaves out what this repository's own configuration says of {names}."
-    " Say it for all your repositories instead: git config --global."
+    "Mesh ignores these settings of the repository's own configuration: {names}."
+    " Set them for all your repositories instead: git config --global."
 )
 
 
 class ConfigUnreadable(ForeignGit):
     code = "git_config_unreadable"
     text = "The repository's own configuration can't be read."
-    hint = "Look at it with: git config --local --list"
+    hint = "Check it with: git config --local --list"
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What of a repository a call may use. ``judged`` is its configuration, sifted."""
+    """What a call may use of a repository. ``judged`` is its filtered configuration."""
 
     own: Own
     place: Path
@@ -68,11 +68,11 @@ class View:
 
     @classmethod
     def open(cls, own: Own, root: Path, parent: Mapping[str, str]) -> View:
-        """Lay out the sandbox's view of its repository, in ``root``. Safe to repeat. Blocking.
+        """Set up the sandbox's view of its repository in ``root``. Safe to repeat. Blocking.
 
         Raises:
-            ForeignGit: the git directory is not what it was, or its configuration is unreadable.
-            GitMissing: there is no git.
+            ForeignGit: the git directory was replaced, or its configuration is unreadable.
+            GitMissing: git is not installed.
         """
         own.check()
         judged = judge(_settings_of(own, root, parent), origin=own.origin)
@@ -83,7 +83,7 @@ class View:
         for name in (*_FOLDERS, *_FILES):
             is_wanted = name in _FILES or (own.common / name).is_dir()
             _link(own.common / name, place / name, is_wanted=is_wanted)
-        # Of work trees that share a repository, each must know what the first has checked out.
+        # Each work tree of a repository must know what the main one has checked out.
         has_main = not own.origin and judged.value("core.bare") != "true"
         _link(own.common / "HEAD", place / "HEAD", is_wanted=has_main)
         _write(place / "config", text_of(judged.kept))
@@ -94,7 +94,7 @@ class View:
         command = command_of(args)
         strict = _numbered(self.judged.filters) if command in _STORING else {}
         may_ask = command in OF_NETWORK or self.judged.is_partial
-        # A clone is asked for where it was found, and nowhere else.
+        # A clone is fetched from its own address, and from no redirect's.
         settings = ("-c", NO_REDIRECT) if self.own.origin else ()
         return build(
             (*settings, *args),
@@ -111,7 +111,7 @@ class View:
         )
 
     def explain(self, said: str) -> str:
-        """Return git's words as a person is to read them, with what was left out."""
+        """Return git's message for a person, with the settings that were left out."""
         said = said.replace(str(self.place), str(self.own.common.parent))
         missed = [key for key in self.judged.left_out if key.startswith(_MISSED)]
         if not missed:
@@ -122,19 +122,19 @@ class View:
     @property
     def _protocols(self) -> tuple[str, ...]:
         origin = self.judged.value("remote.origin.url")
-        # A person's folder may come from another one, but not from one that agents write.
+        # A person's repository may come from another folder, but not from one that agents write.
         inside = origin.removeprefix("file://").startswith(str(self.place.parent))
         is_given = bool(self.own.origin) or not inside
         return protocols_for(origin) if origin and is_given else PROTOCOLS
 
 
 def _numbered(filters: Sequence[str]) -> dict[str, str]:
-    """Return the variables that make git refuse what one of these filters should have changed."""
-    told = {"GIT_CONFIG_COUNT": str(len(filters))}
+    """Return the variables that make git refuse files which one of these filters should change."""
+    variables = {"GIT_CONFIG_COUNT": str(len(filters))}
     for number, name in enumerate(filters):
-        told[f"GIT_CONFIG_KEY_{number}"] = f"filter.{name}.required"
-        told[f"GIT_CONFIG_VALUE_{number}"] = "true"
-    return told
+        variables[f"GIT_CONFIG_KEY_{number}"] = f"filter.{name}.required"
+        variables[f"GIT_CONFIG_VALUE_{number}"] = "true"
+    return variables
 
 
 def _settings_of(own: Own, root: Path, parent: Mapping[str, str]) -> list[tuple[str, str]]:

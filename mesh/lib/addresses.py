@@ -1,4 +1,4 @@
-"""Which addresses a server may be sent to by what people and models write; pure."""
+"""Which addresses the server may be sent to by what people and models write; pure."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def _networks(*texts: str) -> tuple[Network, ...]:
     return tuple(ip_network(text) for text in texts)
 
 
-# IPv6 that is given out to be reached from everywhere (IANA IPv6 Address Space). What lies outside
-# of it is private, reserved, or another form of an IPv4 address: ::/96, ::ffff:0:0:0/96 (SIIT,
-# RFC 2765), 64:ff9b:1::/48 (RFC 8215), fec0::/10 (site-local, RFC 3879).
-_GIVEN_OUT: Final = ip_network("2000::/3")
-# NAT64's own prefix (RFC 6052) is for everybody's use: what counts is where it leads.
+# IPv6 addresses allocated for global use (IANA IPv6 Address Space). All others are private,
+# reserved, or another form of an IPv4 address: ::/96, ::ffff:0:0:0/96 (SIIT, RFC 2765),
+# 64:ff9b:1::/48 (RFC 8215), fec0::/10 (site-local, RFC 3879).
+_GLOBAL: Final = ip_network("2000::/3")
+# NAT64's well-known prefix (RFC 6052): judged by the IPv4 address that it leads to.
 _NAT64: Final = ip_network("64:ff9b::/96")
-# Not public whatever `is_global` says, which differs from one Python to the next: the special
-# purpose registries of IANA (RFC 6890), with the tunnels among them.
+# Never public, whatever `is_global` returns, which differs between Python versions: IANA's
+# special-purpose registries (RFC 6890), including tunnels.
 _SPECIAL: Final = _networks(
     *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
     *("172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16"),
     *("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
-    "2001::/23",  # the IETF's protocols, Teredo at their head
+    "2001::/23",  # IETF protocols, such as Teredo
     "2001:db8::/32",
     "2002::/16",  # 6to4
     "3fff::/20",
@@ -43,7 +43,7 @@ _METADATA: Final = _networks(
     "fd00:42::42/128",  # Scaleway
     "fd20:ce::254/128",  # Google Cloud
 )
-# Only an entry that writes the very address opens one of these: no name, and no range.
+# Only an entry with exactly that address allows one of these: no name, and no range.
 _EXACTLY_ONLY: Final = _METADATA + _networks(
     *("169.254.0.0/16", "fe80::/10", "fec0::/10", "0.0.0.0/8", "::/128"),
     *("224.0.0.0/4", "240.0.0.0/4", "ff00::/8"),
@@ -55,24 +55,24 @@ _NETWORK = re.compile(r"[0-9a-fA-F:.]+/\d{1,3}")
 
 
 def is_public(address: Address) -> bool:
-    """Say whether anybody on the internet reaches the same host under ``address``.
+    """Return whether ``address`` is the same host for everybody on the internet.
 
-    An IPv6 address that a system, or a translator, takes for an IPv4 one is judged as that one,
-    or refused.
+    An IPv6 address that a system or a translator maps to an IPv4 address is judged as that
+    address, or refused.
     """
     meant = _meant(address)
     if _is_in(meant, _SPECIAL) or _is_in(meant, _METADATA):
         return False
     if isinstance(meant, IPv6Address) and (
-        meant not in _GIVEN_OUT or (int(meant) >> 32) & 0xFFFFFFFF in _ISATAP
+        meant not in _GLOBAL or (int(meant) >> 32) & 0xFFFFFFFF in _ISATAP
     ):
         return False
     return meant.is_global and not meant.is_multicast
 
 
 def is_off_limits(address: Address) -> bool:
-    """Say whether an address is one that nobody is sent to by a name that others wrote: this
-    machine's own, link-local, a cloud's metadata."""
+    """Return whether no name that others wrote may lead to ``address``: this machine's own,
+    link-local, a cloud's metadata service."""
     meant = _meant(address)
     return _is_in(meant, _EXACTLY_ONLY) or _is_in(meant, _LOOPBACK)
 
@@ -100,8 +100,8 @@ class BadEntry(ValueError):
 class _Entry:
     """``name`` (perhaps ``*.suffix``) or ``network``; any port without ``port``.
 
-    A name opens no link-local address, no metadata of a cloud, and nothing else in
-    ``_EXACTLY_ONLY``; nor does a range. ``*.suffix`` does not open this machine either.
+    Neither a name nor a range allows a link-local address, a cloud's metadata service, or anything
+    else in ``_EXACTLY_ONLY``. ``*.suffix`` does not allow this machine either.
     """
 
     name: str = ""
@@ -113,7 +113,7 @@ class _Entry:
             return False
         if self.network is not None and self.network.num_addresses == 1:
             return address in self.network
-        # Whoever writes a name's record, and whoever is in a network, is not the operator.
+        # A name's DNS record and the hosts of a network are not under the operator's control.
         if _is_in(address, _EXACTLY_ONLY):
             return False
         if self.network is not None:
@@ -137,22 +137,22 @@ class Allowed:
     entries: tuple[_Entry, ...] = ()
 
     def names(self, host: str, port: int) -> bool:
-        """Say whether an entry names the host by its name, whatever its address is."""
+        """Return whether an entry allows the host by its name, whatever its address is."""
         meant = host.lower().rstrip(".")
         return any(entry.covers_name(meant, port) for entry in self.entries)
 
     def covers(self, host: str, address: Address, port: int) -> bool:
-        """Say whether an entry names the host, or the network of its address."""
+        """Return whether an entry allows the host, or the network of its address."""
         meant = host.lower().rstrip(".")
         inner = _meant(address)
         return any(entry.covers(meant, inner, port) for entry in self.entries)
 
 
 def parse_allowed(text: str) -> Allowed:
-    """Return the list that ``text`` writes with commas: names, ``*.names``, addresses, networks.
+    """Parse a comma-separated list of names, ``*.names``, addresses and networks.
 
     Raises:
-        BadEntry: one of them is none of these.
+        BadEntry: an entry is none of these.
     """
     parts = [part.strip() for part in text.split(",")]
     return Allowed(tuple(_parse(part) for part in parts if part))
@@ -167,11 +167,11 @@ def _parse(text: str) -> _Entry:
     bare = host.strip("[]").lower().rstrip(".")
     number = int(port) if port else None
     if number is not None and not 0 < number < 65536:
-        raise BadEntry(f"{text!r} has no such port.")
+        raise BadEntry(f"{text!r} has an invalid port.")
     if re.fullmatch(r"[0-9.]+", bare) or ":" in bare:
         return _Entry(network=_network(bare, text), port=number)
     if not re.fullmatch(r"(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", bare):
-        raise BadEntry(f"{text!r} is no host, address or network.")
+        raise BadEntry(f"{text!r} is not a host, address or network.")
     return _Entry(name=bare, port=number)
 
 
@@ -179,15 +179,15 @@ def _network(text: str, entry: str) -> Network:
     try:
         return ip_network(text, strict=False)
     except ValueError as exc:
-        raise BadEntry(f"{entry!r} is no address or network.") from exc
+        raise BadEntry(f"{entry!r} is not an address or network.") from exc
 
 
 def first_refused(
     host: str, addresses: Iterable[Address], port: int, allowed: Allowed
 ) -> Address | None:
-    """Return the first address that may not be reached; ``None`` when all may be.
+    """Return the first address that may not be reached; ``None`` if all may be.
 
-    All, not any: a name with one public and one private address would be a way in.
+    All, not any: otherwise a name with one public and one private address would be a way in.
     """
     for address in addresses:
         if not is_public(address) and not allowed.covers(host, address, port):
@@ -196,9 +196,9 @@ def first_refused(
 
 
 def parse_address(text: str) -> Address | None:
-    """Return the IP address that ``text`` is, without a zone; ``None`` for a name.
+    """Return the IP address in ``text``, without a zone; ``None`` for a name.
 
-    Digits and dots of other scripts are read as resolvers read them.
+    Digits and dots of other scripts are normalized, as resolvers do.
     """
     plain = unicodedata.normalize("NFKC", text).replace("\u3002", ".")
     try:
@@ -208,8 +208,8 @@ def parse_address(text: str) -> Address | None:
 
 
 def is_odd_number(host: str) -> bool:
-    """Say whether ``host`` is neither a name nor a written address, but a number that resolvers
-    take for an IPv4 one: ``127.1``, ``0x7f000001``, ``0177.0.0.1``."""
+    """Return whether ``host`` is a number that resolvers read as an IPv4 address, in an unusual
+    form: ``127.1``, ``0x7f000001``, ``0177.0.0.1``."""
     plain = unicodedata.normalize("NFKC", host).replace("\u3002", ".").rstrip(".")
     last = plain.rpartition(".")[2]
     is_number = re.fullmatch(r"[0-9]+|0[xX][0-9a-fA-F]*", last) is not None

@@ -1,4 +1,4 @@
-"""The types that ASGI applications are made of."""
+"""Types of ASGI applications."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-# Django, channels and starlette each narrow these three in a way of their own.
+# Django, channels and starlette each narrow these three differently.
 App = Callable[[Any, Any, Any], Awaitable[Any]]

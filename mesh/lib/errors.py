@@ -8,13 +8,13 @@ from typing import Any, ClassVar, Self
 class AppError(Exception):
     """An expected failure: ``code`` for programs, sentence and ``hint`` for people.
 
-    The sentence is ``text``, or what the raiser gives instead. ``extra`` holds further
-    fields of the answer (such as ``activeCapabilities``). Anything else that escapes
-    is a bug: logged whole, and shown outside only as ``internal_error``.
+    The sentence is ``text``, unless the raiser gives another. ``extra`` holds further
+    fields of the response (such as ``activeCapabilities``). Any other exception that escapes
+    is a bug: logged with its traceback, and shown outside only as ``internal_error``.
     """
 
     code: ClassVar[str] = "error"
-    text: ClassVar[str] = "The request could not be carried out."
+    text: ClassVar[str] = "The request failed."
     hint: ClassVar[str] = "Try again."
     status: ClassVar[int] = 400
     retry_after: ClassVar[int] = 0  # seconds after which the same request may succeed; 0: never
@@ -43,18 +43,18 @@ class Unauthorized(AppError):
 
 
 class NotFound(AppError):
-    """No such thing, or none that the viewer may know of: the two look the same."""
+    """It does not exist, or the viewer may not know that it does: the two look the same."""
 
     code = "not_found"
-    text = "There is no such thing here."
+    text = "There is nothing here."
     hint = "Check the address, and that you are signed in as the right person."
     status = 404
 
 
 class MethodNotAllowed(AppError):
     code = "method_not_allowed"
-    text = "This address does not take that method."
-    hint = "See /api/schema/ for what it takes."
+    text = "This address does not accept that method."
+    hint = "See /api/schema/ for the methods that it accepts."
     status = 405
 
 

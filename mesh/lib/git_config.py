@@ -1,8 +1,8 @@
-"""Which settings of a repository's own configuration Mesh lets its calls of git see. Pure.
+"""Which settings of a repository's own configuration Mesh's calls of git may use. Pure.
 
-An agent can write that configuration, and many of its keys name a program. So it is never given
-to git as it is: it is read as data, and only what is on the list below goes into a
-configuration of ours. What the person has set for all of their repositories is not touched.
+An agent can write that configuration, and many of its keys name a program. So git never gets it
+as it is: Mesh reads it as data, and copies only the settings listed below into its own
+configuration. The person's global settings are not touched.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _Check = Callable[[str], object]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What is kept, the keys that are left out, and the filters among them by name."""
+    """The settings that are kept, and the keys that are left out."""
 
     kept: tuple[Pair, ...] = ()
     left_out: tuple[str, ...] = ()
 
     @property
     def filters(self) -> tuple[str, ...]:
-        """The names of filters whose programs are left out."""
+        """The names of the filters whose programs are left out."""
         names = (key.split(".", 1)[1].rpartition(".") for key in self.left_out if _is_filter(key))
         return tuple(sorted({name for name, _, what in names if what != "required"}))
 
@@ -34,7 +34,7 @@ class Judged:
         return any(key.endswith(".promisor") and value == "true" for key, value in self.kept)
 
     def value(self, key: str) -> str:
-        """Return the last value of a key; empty where there is none."""
+        """Return the last value of a key; empty if there is none."""
         return next((value for name, value in reversed(self.kept) if name == key), "")
 
 
@@ -48,12 +48,12 @@ _NAME: _Check = re.compile(r"[\w.][\w./-]*").fullmatch
 _REF: _Check = re.compile(r"refs/[^\s:]+").fullmatch
 _REFSPEC: _Check = re.compile(r"[+^]?[\w*][^\s:]*(:[\w*][^\s:]*)?").fullmatch
 _NO_OPTION: _Check = re.compile(r"[^-].*", re.DOTALL).fullmatch
-# No option, and no name of a helper (“ext::…”): those are programs.
+# Not an option, and not a remote helper (“ext::…”): those start programs.
 _ADDRESS: _Check = re.compile(
     r"(https?|ssh|git|file)://[^-\s]\S*|([\w.+-]+@)?\w[\w.-]*:(?!//)[^:\s-]\S*|/\S.*"
 ).fullmatch
 
-# By section, and by name in it; the part between the two may be anything.
+# By section, and by name within it; the subsection between them may be anything.
 _INERT: dict[str, dict[str, _Check]] = {
     "core": {
         **dict.fromkeys(("repositoryformatversion", "compression", "abbrev", "eol"), _WORD),
@@ -89,16 +89,16 @@ _LFS = {
 
 
 def parse(listing: str) -> tuple[Pair, ...]:
-    """Return what ``git config --list -z`` printed; a key without a value is a switch."""
+    """Parse the output of ``git config --list -z``; a key without a value is a switch."""
     pairs = (record.partition("\n") for record in listing.split("\0") if record)
     return tuple((key, value if mark else "true") for key, mark, value in pairs)
 
 
 def judge(pairs: Iterable[Pair], *, origin: str = "") -> Judged:
-    """Return what of a repository's settings is harmless.
+    """Return which of a repository's settings are harmless.
 
-    With ``origin`` it is a clone of ours: it has that one remote, at that address, whatever the
-    settings say by now.
+    With ``origin``, it is a clone that Mesh made: it has only that remote, at that address,
+    whatever the settings say now.
     """
     kept: list[Pair] = []
     left_out: dict[str, None] = {}
@@ -118,7 +118,7 @@ def _is_inert(key: str, value: str) -> bool:
     if "\n" in key or "\0" in value:
         return False
     if section == "extensions":
-        # They say how the repository is stored; git refuses one that it does not know.
+        # They say how the repository is stored; git refuses unknown ones.
         return not middle and name != "worktreeconfig"
     if (section, middle) == ("filter", "lfs"):
         return value in _LFS.get(name, ())
@@ -128,7 +128,7 @@ def _is_inert(key: str, value: str) -> bool:
 
 
 def _is_of_another(key: str) -> bool:
-    """Say whether a setting is of a remote that a clone of ours does not have."""
+    """Return whether a setting is of a remote that a clone made by Mesh does not have."""
     own = ("remote.origin.fetch", "remote.origin.prune", "remote.origin.tagopt")
     return key.startswith("remote.") and key not in own
 
@@ -144,8 +144,8 @@ def text_of(pairs: Iterable[Pair]) -> str:
         section, _, rest = key.partition(".")
         middle, _, name = rest.rpartition(".")
         head = f'{section} "{_escaped(middle)}"' if middle else section
-        told = _escaped(value).replace("\n", "\\n").replace("\t", "\\t")
-        lines.append(f'[{head}]\n\t{name} = "{told}"\n')
+        quoted = _escaped(value).replace("\n", "\\n").replace("\t", "\\t")
+        lines.append(f'[{head}]\n\t{name} = "{quoted}"\n')
     return "".join(lines)
 
 

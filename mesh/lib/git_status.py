@@ -1,4 +1,4 @@
-"""What ``git status`` says of a working folder, read into plain facts. Pure."""
+"""Parses what ``git status`` says about a working folder. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A file that is not as it was committed: ``status`` as git's two letters, ``??`` if new."""
+    """A file that differs from its commit: ``status`` is git's two letters, ``??`` if new."""
 
     path: str
     status: str
@@ -18,7 +18,7 @@ class Change:
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is a folder that git does not look into: a repository of its own."""
+        """Whether it is a folder that git does not read: a repository of its own."""
         return self.path.endswith("/")
 
 
@@ -32,7 +32,7 @@ class Status:
 
 
 def parse_status(text: str) -> Status:
-    """Return what the command printed, as facts; lines of a kind unknown to us are left out."""
+    """Return the command's output as a ``Status``; lines of an unknown kind are left out."""
     branch = head = ""
     changes: list[Change] = []
     records = iter(text.split("\0"))

@@ -1,4 +1,4 @@
-"""What server and laptop must call by the same name when a machine signs in (RFC 6749, 8628)."""
+"""Names that server and laptop share when a machine signs in (RFC 6749, 8628)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ USER_SCOPE: Final = "user"  # a person's own token: it may do what its person ma
 DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 REFRESH_GRANT: Final = "refresh_token"
 
-# Below the server's address. The first is the one that people open.
+# Paths below the server's address. People open the first.
 DEVICE_PAGE: Final = "identity/o/device"
 DEVICE_CODE: Final = "identity/o/api/device/code"
 TOKEN: Final = "identity/o/api/token"  # noqa: S105  # an address

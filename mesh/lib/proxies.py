@@ -1,8 +1,8 @@
-"""Who the client of a request is when it came through proxies; pure.
+"""The client's address of a request that came through proxies; pure.
 
-Each proxy appends the address that it was called from to ``X-Forwarded-For``. What the
-client itself sent stands to the left of that, so the header is read from the right and no
-further than the trusted proxies reach.
+Each proxy appends the address that called it to ``X-Forwarded-For``. Entries that the client
+itself sent come before those, so the header is read from the right, and only as far as the
+trusted proxies go.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 from mesh.lib.addresses import Address, Network
 
-MOST: Final = 16  # proxies one behind the other
+MOST: Final = 16  # proxies in a row
 LIMIT_PREFIX: Final = 64  # bits of an IPv6 address: the rest is the client's own choice
 UNIX: Final = "unix"
 
@@ -30,7 +30,7 @@ class BadProxy(ValueError):
 class Proxies:
     """The trusted proxies, by their networks or by their number; by default none.
 
-    ``takes_unix``: whoever calls through a unix socket is trusted.
+    ``takes_unix``: callers through a unix socket are trusted.
     """
 
     networks: tuple[Network, ...] = ()
@@ -41,7 +41,7 @@ class Proxies:
         return bool(self.networks or self.count or self.takes_unix)
 
     def trusts(self, peer: str) -> bool:
-        """Say whether headers about the client are believed from ``peer`` ("": a unix socket)."""
+        """Return whether ``peer``'s headers about the client are trusted ("": a unix socket)."""
         if self.count:
             return True
         address = parse_hop(peer)
@@ -50,9 +50,9 @@ class Proxies:
     def client(self, peer: str, forwarded: Sequence[str]) -> str:
         """Return the client's address; ``forwarded`` holds the lines of X-Forwarded-For.
 
-        From the right, that is the first address that is no trusted proxy's, or the
-        ``count``-th. Where an entry is no address, the proxy that wrote it counts as the
-        client: better one limit for all its clients than a client that names itself.
+        From the right, it is the first address that is not a trusted proxy's, or the ``count``-th.
+        If an entry is not an address, the proxy that wrote it counts as the client: one limit for
+        all its clients is better than a client that chooses its own address.
         """
         if not self.trusts(peer):
             return peer
@@ -70,7 +70,7 @@ class Proxies:
 
 
 def parse_proxies(text: str) -> Proxies:
-    """Return what ``text`` writes: a number, or addresses, networks and ``unix`` with commas.
+    """Parse ``text``: a number, or a comma-separated list of addresses, networks and ``unix``.
 
     Raises:
         BadProxy: it is none of these, or trusts the whole internet.
@@ -78,7 +78,7 @@ def parse_proxies(text: str) -> Proxies:
     entries = [part.strip() for part in text.split(",") if part.strip()]
     if len(entries) == 1 and entries[0].isascii() and entries[0].isdecimal():
         if not 0 <= (count := int(entries[0])) <= MOST:
-            raise BadProxy(f"{entries[0]!r} is too many; {MOST} proxies at most.")
+            raise BadProxy(f"{entries[0]!r} is too many; at most {MOST} proxies are allowed.")
         return Proxies(count=count)
     named = [entry for entry in entries if entry != UNIX]
     networks = tuple(_network(entry) for entry in named)
@@ -86,7 +86,7 @@ def parse_proxies(text: str) -> Proxies:
 
 
 def limit_key(address: str) -> str:
-    """Return what a limit counts ``address`` as: itself, or an IPv6 client's /64 network."""
+    """Return the key under which limits count ``address``: itself, or an IPv6 /64 network."""
     found = parse_hop(address)
     if not isinstance(found, IPv6Address):
         return str(found) if found is not None else address[:45]
@@ -94,9 +94,9 @@ def limit_key(address: str) -> str:
 
 
 def parse_hop(text: str) -> Address | None:
-    """Return the address in an entry of X-Forwarded-For; ``None`` if it holds none.
+    """Return the address in an entry of X-Forwarded-For; ``None`` if it has none.
 
-    A port, brackets and a zone are taken off; IPv4 written as IPv6 is IPv4 again.
+    Without port, brackets and zone; an IPv4-mapped IPv6 address is returned as IPv4.
     """
     bare = text.strip()
     if bare.startswith("["):
@@ -124,7 +124,7 @@ def _hops(lines: Sequence[str], *, limit: int) -> Iterator[Address | None]:
 
 
 def _from_the_right(line: str) -> Iterator[str]:
-    # Not split at once: a client may send tens of thousands of entries.
+    # Split lazily: a client may send tens of thousands of entries.
     while line:
         line, _, entry = line.rpartition(",")
         yield entry
@@ -135,7 +135,7 @@ def _network(entry: str) -> Network:
         network = ip_network(entry)
     except ValueError as exc:
         hint = "a number, addresses and networks (with their host bits zero), or unix"
-        raise BadProxy(f"{entry!r} is no proxy; it takes {hint}.") from exc
+        raise BadProxy(f"{entry!r} is not a proxy; use {hint}.") from exc
     if network.prefixlen == 0:
-        raise BadProxy(f"{entry!r} is everybody: any client could choose its own address.")
+        raise BadProxy(f"{entry!r} trusts everybody: any client could choose its own address.")
     return network

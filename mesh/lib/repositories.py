@@ -1,21 +1,21 @@
-"""Which addresses git may clone from; pure. Server, link and sandbox all ask here.
+"""Which addresses git may clone from; pure. Server, link and sandbox all use this module.
 
-An agent's repository is written by whoever manages its organization, and cloned on each person's
-machine, with that person's own sign-in. So three parties look at it:
+An owner or admin of the organization sets an agent's repository, and each person's machine clones
+it with that person's own sign-in. So three parties check it:
 
-- The *server* demands what it demands of providers' addresses: https or ssh, at a public host
-  or at one that the operator named. It looks when an agent is saved, and again when a sandbox
-  is started, for an older row or an import may hold anything.
-- The *laptop* refuses in any case what no server has a good reason to ask for: another protocol
-  (``file:``, ``git:``, ``http:``, ``ext:``), what git or ssh would take for an option, and hosts
-  that are the machine itself, link-local, or a cloud's metadata. Private addresses it does not
-  refuse: a company's own git server is often on the network that the laptop is in, and only
-  the operator can tell, who has been asked above.
-- A *container* is in the server's network. There the server looks at what the name leads to,
-  before it starts one.
+- The *server* requires the same as of providers' addresses: https or ssh, at a public host or at
+  one that the operator allowed. It checks when an agent is saved, and again when a sandbox is
+  started, because an older row or an import may contain anything.
+- The *laptop* always refuses what no server has a good reason to ask for: another protocol
+  (``file:``, ``git:``, ``http:``, ``ext:``), text that git or ssh would take for an option, and
+  hosts that are the machine itself, link-local, or a cloud's metadata service. It does not refuse
+  private addresses: a company's git server is often in the laptop's network, and only the
+  operator can decide that, on the server.
+- A *container* is in the server's network. Before it starts one, the server checks the addresses
+  that the name resolves to.
 
-git is given the addresses that were looked at, so that a name which leads elsewhere a moment
-later gains nothing; and it follows no redirect, for that would be another address.
+git gets the checked addresses, so that a name which leads elsewhere a moment later gains nothing;
+and it follows no redirect, because that would be another address.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class CloneUrl:
 
 
 def read_clone_url(text: str) -> CloneUrl | None:
-    """Return what the address names; ``None`` for one that git must not be given."""
+    """Parse an address; return ``None`` for one that git must not get."""
     if len(text) > LONGEST or not text.isprintable():
         return None
     found = _URL.fullmatch(text) or _SCP.fullmatch(text)
@@ -59,6 +59,6 @@ def read_clone_url(text: str) -> CloneUrl | None:
 
 
 def is_local_name(host: str) -> bool:
-    """Say whether a name means something only on one machine or in one network."""
+    """Return whether a name has a meaning only on one machine or in one network."""
     bare = host.rstrip(".")
     return "." not in bare or bare == "localhost" or bare.endswith(_LOCAL)

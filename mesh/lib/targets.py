@@ -1,19 +1,18 @@
 """Which request targets (a path, and perhaps ``?`` and a query) are passed on to a laptop.
 
-A request passes several programs: an HTTP client, the link, the sandbox, a dev server. Each may
-read an address in its own way: take dot segments out, decode once more, take a backslash for a
-slash. What one program allowed would then be something else to the next. So a target is passed on
-only if every reading of it stays below the path it was given.
+A request passes through several programs: an HTTP client, the link, the sandbox, a dev server. Each
+may read an address in its own way: remove dot segments, decode it again, treat a backslash as a
+slash. What one program allowed would then mean something else to the next. So a target is passed
+on only if every reading of it stays below its path.
 
-How a path is judged. It is decoded from percent-encoding until nothing changes, however often it
-was encoded. A backslash then counts as a slash. Of each segment, what begins with ``;``, ``?`` or
-``#`` is left out (parameters, or the end of a path that was encoded), and so are spaces and
-control characters. The target is refused if what is left is ``.`` or ``..``, and also if it does
-not begin with a slash or holds a space, a control character or ``#`` as it stands.
+How a path is checked: it is percent-decoded until nothing changes, however often it was encoded.
+A backslash then counts as a slash. In each segment, everything from the first ``;``, ``?`` or
+``#`` is ignored (parameters, or the end of an encoded path), and so are spaces and control
+characters. The target is refused if the rest of a segment is ``.`` or ``..``, and also if it does
+not begin with a slash or contains an unencoded space, control character or ``#``.
 
-A target that passes is changed in nothing: neither ``//`` nor ``%2F`` nor any name with dots in
-it. What stands behind the first ``?`` is the query, which nobody takes for a path: it is not
-judged.
+A target that passes is not changed at all: neither ``//`` nor ``%2F`` nor a name with dots.
+Everything after the first ``?`` is the query, which no program reads as a path: it is not checked.
 """
 
 from __future__ import annotations
@@ -36,22 +35,22 @@ class BadTarget(AppError):
     """The address could be read in two ways."""
 
     code = "bad_target"
-    text = "The address holds a “.” or “..” segment, or a character that no address may hold."
-    hint = "Ask for the path itself, without such segments."
+    text = "The address contains a “.” or “..” segment, or a character that is not allowed."
+    hint = "Request the path itself, without such segments or characters."
 
 
 class TargetTooLong(AppError):
     code = "uri_too_long"
     text = "The address is longer than 32 KiB."
-    hint = "Send what is long in the body."
+    hint = "Send long values in the body instead."
     status = 414
 
 
 def checked_target(target: str) -> str:
-    """Return ``target`` as it is.
+    """Return ``target`` unchanged.
 
     Raises:
-        BadTarget: a program on the way could read it as another one.
+        BadTarget: a program on the way could read it as a different target.
         TargetTooLong: it has more than ``LONGEST`` characters.
     """
     if len(target) > LONGEST:
@@ -62,7 +61,7 @@ def checked_target(target: str) -> str:
 
 
 def has_dot_segments(path: str) -> bool:
-    """Say whether any reading of ``path`` has a segment ``.`` or ``..``."""
+    """Return whether any reading of ``path`` has a segment ``.`` or ``..``."""
     if "." not in path and "%" not in path:
         return False
     segments = _decoded(path).replace("\\", "/").split("/")
@@ -70,7 +69,7 @@ def has_dot_segments(path: str) -> bool:
 
 
 def target_from(path: bytes, query: bytes) -> str:
-    """Return the target that a server took apart, with what is not ASCII percent-encoded."""
+    """Return the target that a server split, with non-ASCII bytes percent-encoded."""
     # Some servers leave the query in the raw path of a WebSocket.
     whole = path.partition(b"?")[0] + (b"?" + query if query else b"")
     return quote(whole, safe=_ASCII)

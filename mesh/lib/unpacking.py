@@ -1,6 +1,6 @@
-"""Unpacking what an HTTP server sent, in small pieces, and measuring its events; pure.
+"""Decompresses what an HTTP server sent, in small pieces, and measures its events; pure.
 
-A few hundred bytes of gzip can stand for gigabytes. So nothing here returns more than ``PIECE``
+A few hundred bytes of gzip can expand to gigabytes. So nothing here returns more than ``PIECE``
 bytes at a time: the caller counts them, and stops.
 """
 
@@ -11,21 +11,21 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-PIECE: Final = 64 * 1024  # bytes that are unpacked at once
+PIECE: Final = 64 * 1024  # bytes in one piece of output
 _GZIP: Final = zlib.MAX_WBITS | 16
 # Also the end of an event where a line ends with CR and LF: "\r\n\r\n" has "\n\r\n" in it.
 _BLANK_LINE: Final = re.compile(rb"\n\r?\n|\r\r")
 
 
 class BadPacking(ValueError):
-    """The bytes can't be unpacked; the sentence says why."""
+    """The bytes can't be decompressed; the text says why."""
 
 
 def packing_of(headers: Iterable[str]) -> str:
-    """Return the one encoding that values of ``Content-Encoding`` name; "" for none.
+    """Return the one encoding in the values of ``Content-Encoding``; "" for none.
 
     Raises:
-        BadPacking: there are several, one inside of the other, or it is not one of ours.
+        BadPacking: there are several, or it is not a supported one.
     """
     names = [name.strip().lower() for value in headers for name in value.split(",")]
     packed = [name for name in names if name not in ("", "identity")]
@@ -37,7 +37,7 @@ def packing_of(headers: Iterable[str]) -> str:
 
 
 class Unpacker:
-    """Unpacks one body, fed in pieces of any size."""
+    """Decompresses one body, fed in pieces of any size."""
 
     def __init__(self, packing: str) -> None:
         self._packing = packing
@@ -45,9 +45,9 @@ class Unpacker:
         self._head = b""  # of a deflated body, until its form is known
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what ``data`` unpacks to, at most ``PIECE`` bytes at a time.
+        """Yield the decompressed ``data``, at most ``PIECE`` bytes at a time.
 
-        What stands behind the packed body's own end is left out.
+        Bytes after the compressed body's own end are ignored.
 
         Raises:
             BadPacking: it is damaged.
@@ -72,15 +72,15 @@ class Unpacker:
 
 
 def _window_of(head: bytes) -> int:
-    """Return how to inflate a body that is called deflate: some servers leave zlib's frame out."""
+    """Return how to inflate a ``deflate`` body: some servers leave out zlib's header."""
     is_framed = head[0] & 0x0F == 8 and int.from_bytes(head[:2]) % 31 == 0
     return zlib.MAX_WBITS if is_framed else -zlib.MAX_WBITS
 
 
 class EventMeter:
-    """Measures the event that is being received: its bytes, and the pieces that it comes in.
+    """Measures the event that is being received: its bytes, and the pieces that it arrives in.
 
-    Lines count as pieces: some readers copy an event once for each of them.
+    Lines count as pieces: some parsers copy an event once for each of them.
     """
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class EventMeter:
         self._tail = b""  # of the last piece: the blank line may be cut
 
     def feed(self, data: bytes) -> tuple[int, int]:
-        """Return the most bytes and pieces that an event which ``data`` belongs to has so far."""
+        """Return the size in bytes and in pieces, so far, of the largest event in ``data``."""
         window = self._tail + data
         ends = [found.end() for found in _BLANK_LINE.finditer(window)]
         first = ends[0] - len(self._tail) if ends else len(data)

@@ -1,6 +1,6 @@
-"""The pages' one stylesheet: a file for each component, joined, so that it is one request.
+"""The pages' one stylesheet: a file for each component, joined into one request.
 
-It carries its own hash in its address and may be kept for ever; nothing is built beforehand.
+Its address contains its hash, so browsers may cache it without limit; there is no build step.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.staticfiles import finders
 
-# The order of the cascade.
+# In the order of the cascade.
 PIECES = (
     "tokens",
     "base",
@@ -48,7 +48,7 @@ class Stylesheet:
 
 
 def current() -> Stylesheet:
-    """Return the stylesheet; while developing (DEBUG) it is read again each time."""
+    """Return the stylesheet; with DEBUG, it is read again each time."""
     if settings.DEBUG:
         _read.cache_clear()
     return _read()

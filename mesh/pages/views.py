@@ -12,7 +12,7 @@ from mesh.pages import stylesheet
 @require_GET
 @cache_control(public=True, max_age=31536000, immutable=True)
 def style(request: HttpRequest, digest: str) -> HttpResponse:
-    """The joined stylesheet. An old page may ask for an old one: it gets what there is."""
+    """The joined stylesheet. An old page that asks for an old one gets the current one."""
     sheet = stylesheet.current()
     packed = "gzip" in request.headers.get("Accept-Encoding", "")
     response = HttpResponse(sheet.packed if packed else sheet.plain, content_type="text/css")

@@ -1,4 +1,4 @@
-"""Why a code is not taken, or not given."""
+"""Why a code is refused, or not issued."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ class CodeTooOld(AppError):
 
 class CodeUsed(AppError):
     code = "code_used"
-    text = "This code was used already."
+    text = "This code has already been used."
     hint = "Start deco_link again on the machine; it shows a new one."
     status = 410
 
 
 class TooManyTries(AppError):
     code = "too_many_tries"
-    text = "There were ten wrong codes in a row; no more are taken for ten minutes."
-    hint = "Wait, start deco_link again, and type the code that it shows then."
+    text = "Ten wrong codes were entered in a row, so no code is accepted for ten minutes."
+    hint = "Wait, start deco_link again, and type the new code that it shows."
     status = 429
 
 
 class TooManyAsks(AppError):
     code = "too_many_asks"
-    text = "Too many machines asked for a code."
+    text = "Too many machines have asked for a code."
     hint = "Wait ten minutes, then start deco_link again."
     status = 429

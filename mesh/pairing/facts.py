@@ -1,4 +1,4 @@
-"""What a machine says of itself when it asks for a code."""
+"""What a machine reports about itself when it asks for a code."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _MACHINE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Claims, not truths, shown to the person who approves.
+    """Unverified claims, shown to the person who approves.
 
-    Only ``machine_id`` decides anything: which machine the tokens will work for.
+    Only ``machine_id`` has an effect: it is the machine that the tokens will work for.
     """
 
     hostname: str = ""
@@ -23,7 +23,7 @@ class Facts:
 
     @classmethod
     def parse(cls, form: Mapping[str, str]) -> Facts:
-        """Return what the form says; what is missing or odd becomes empty, never an error."""
+        """Return the facts in the form; a missing or invalid one becomes empty, never an error."""
         machine_id = form.get("machine_id", "")
         return cls(
             hostname=_plain(form.get("hostname", ""), 64),
@@ -34,9 +34,9 @@ class Facts:
 
 
 def _plain(text: str, limit: int) -> str:
-    """Return ``text`` on one line, without what can't be seen or turns the text around it.
+    """Return ``text`` on one line, without invisible characters and those that reverse text.
 
-    And short: a name that is a paragraph could talk its reader into approving.
+    And short: a name as long as a paragraph could persuade its reader to approve.
     """
     seen = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(seen.split())[:limit].rstrip()

@@ -1,7 +1,7 @@
-"""Ten wrong codes, and a person, or an address, may try no more for a while.
+"""After ten wrong codes, a person or an address may not try again for a while.
 
-A code has 34 bits and lives ten minutes, so nobody guesses one anyway; but who tries is up to
-no good, and must not be able to try from many sessions or processes at once either.
+A code has 34 bits and is valid for ten minutes, so guessing one is hopeless anyway; but anybody who
+tries is an attacker, and must not get around the limit with many sessions or parallel requests.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ WINDOW: Final = timedelta(minutes=10)
 
 @contextmanager
 def guarded(*, user: User, address: str) -> Iterator[None]:
-    """Count what happens in the block as a try; only ``UnknownCode`` stays counted.
+    """Count the block as an attempt; it stays counted only if it raises ``UnknownCode``.
 
-    The try is written down before the code is looked at: however many come at once, no more
-    than ``MOST`` of them are answered.
+    The attempt is recorded before the code is checked: of any number of simultaneous attempts,
+    no more than ``MOST`` are answered.
 
     Raises:
         TooManyTries: the block is not entered.

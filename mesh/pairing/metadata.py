@@ -1,4 +1,4 @@
-"""What OAuth clients may read about this server, at exactly its well-known paths."""
+"""The server's OAuth metadata, at its well-known paths."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from mesh.lib import oauth
 def authorization_server(request: HttpRequest) -> JsonResponse:
     """RFC 8414. Also served at OpenID's path, for clients that look there first.
 
-    There is no ``authorization_endpoint`` and no ``jwks_uri``: no browser is sent here with a
-    redirect, and no ID token is signed, so that there is no private key to lose either.
+    There is no ``authorization_endpoint`` and no ``jwks_uri``: no flow redirects a browser here,
+    and no ID token is signed, so there is no private key to lose.
     """
     root = issuer(request)
     return JsonResponse(
@@ -38,7 +38,7 @@ def authorization_server(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def protected_resource(request: HttpRequest) -> JsonResponse:
-    """RFC 9728: whose tokens the API takes, and where they go."""
+    """RFC 9728: which authorization server's tokens the API accepts, and how they are sent."""
     root = issuer(request)
     body: dict[str, Any] = {
         "resource": root,
@@ -51,5 +51,5 @@ def protected_resource(request: HttpRequest) -> JsonResponse:
 
 
 def issuer(request: HttpRequest | Request) -> str:
-    """Return the server's public address, without a slash at its end."""
+    """Return the server's public address, without a trailing slash."""
     return str(settings.MESH_URL) or request.build_absolute_uri("/").rstrip("/")

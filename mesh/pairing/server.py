@@ -1,9 +1,8 @@
-"""allauth's OAuth server, which here also knows device codes and machines.
+"""allauth's OAuth server, extended with device codes and machines.
 
-oauthlib 4 asks its validator about a device code; allauth 65 answers by an older way, which
-that oauthlib does not take any more. So the question is answered here, and with it everything
-that happens to a machine's tokens: each is labelled with its pairing, and renewed as
-``tokens`` says.
+oauthlib 4 asks its validator about a device code; allauth 65 still implements an older interface
+for that. So this validator answers, and also handles a machine's tokens: each is labelled with its
+pairing, and renewed by the rules of ``tokens``.
 """
 
 from __future__ import annotations
@@ -37,16 +36,16 @@ def make_server() -> Server:
 
 
 class Validator(OAuthLibRequestValidator):  # type: ignore[misc]  # allauth has no types
-    """Answers oauthlib's questions about one request, and remembers what it answered."""
+    """Answers oauthlib's questions about one request, and remembers its answers."""
 
     _pairing: Pairing | None = None
     _used: Token | None = None
 
     def validate_device_code(self, client_id: str, device_code: str, request: Request) -> str:
-        """Return that the code is approved, which uses it up.
+        """Use up an approved code; return that it is authorized.
 
         Raises:
-            OAuth2Error: it is not, as RFC 8628 names the reasons.
+            OAuth2Error: it is not approved; the reasons are those of RFC 8628.
         """
         interval = app_settings.DEVICE_CODE_INTERVAL
         self._pairing = services.collect(device_code=device_code, interval=interval)

@@ -1,4 +1,4 @@
-"""A machine asks for a code, a person answers, the machine collects its sign-in."""
+"""A machine asks for a code, a person answers, and the machine collects its sign-in."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from mesh.models import IssuedToken, Pairing, PairingState, User
 from mesh.pairing.errors import CodeTooOld, CodeUsed, TooManyAsks, UnknownCode
 from mesh.pairing.facts import Facts
 
-ASKS_PER_ADDRESS: Final = 20  # in ten minutes; a whole office may stand behind one address
+ASKS_PER_ADDRESS: Final = 20  # in ten minutes; a whole office may share one address
 OPEN_AT_MOST: Final = 1000
-KEPT: Final = timedelta(hours=1)  # so that "too old" can be told from "no such code"
-EARLY: Final = timedelta(seconds=1)  # the network may bring two polls closer together
+KEPT: Final = timedelta(hours=1)  # so that "too old" can be distinguished from "no such code"
+EARLY: Final = timedelta(seconds=1)  # the network may deliver two polls closer together
 
 
 def ensure_client() -> Client:
@@ -78,7 +78,7 @@ def ask(*, device_code: str, user_code: str, life: int, facts: Facts, address: s
 
 
 def get_asked(*, viewer: User, user_code: str) -> Pairing:
-    """Return the request of that code: one that waits, or one that ``viewer`` has answered.
+    """Return the request with that code: unanswered, or answered by ``viewer``.
 
     Raises:
         UnknownCode, CodeTooOld, CodeUsed: there is nothing to show.
@@ -97,7 +97,7 @@ def answer(*, user: User, pairing: Pairing, approve: bool) -> None:
     """Approve or deny a request; the first answer counts.
 
     Raises:
-        CodeUsed: somebody answered meanwhile, or the code is too old by now.
+        CodeUsed: somebody has answered in the meantime, or the code has expired.
     """
     state = PairingState.APPROVED if approve else PairingState.DENIED
     waiting = Pairing.objects.filter(
@@ -109,12 +109,12 @@ def answer(*, user: User, pairing: Pairing, approve: bool) -> None:
 
 
 def collect(*, device_code: str, interval: int) -> Pairing:
-    """Turn the approved request of that code into a sign-in, once, and return it.
+    """Turn the approved request with that code into a sign-in, once, and return it.
 
-    The machine's earlier sign-ins of the same person end with it: it has lost their tokens.
+    This ends the person's earlier sign-ins of the same machine, which has lost their tokens.
 
     Raises:
-        OAuth2Error: as RFC 8628 section 3.5 names them.
+        OAuth2Error: the errors of RFC 8628, section 3.5.
     """
     now = timezone.now()
     found = (
@@ -136,7 +136,7 @@ def collect(*, device_code: str, interval: int) -> Pairing:
         raise AccessDenied
     approved = Pairing.objects.filter(pk=found.pk, state=PairingState.APPROVED)
     if not approved.update(state=PairingState.PAIRED, device_code=None, expires_at=None):
-        raise InvalidGrantError  # two polls at once: the other was first
+        raise InvalidGrantError  # two simultaneous polls: the other was first
     found.state, found.device_code, found.expires_at = PairingState.PAIRED, None, None
     if found.machine_id:
         end(
@@ -150,7 +150,7 @@ def collect(*, device_code: str, interval: int) -> Pairing:
 def sign_out_machine(*, user: User, machine_id: str) -> int:
     """End every sign-in of the person's machine; return how many there were.
 
-    Its tokens, paired or issued, are dead at once, and whoever holds its socket drops it within
+    Its tokens, paired or issued, stop working immediately, and its open connections end within
     seconds.
     """
     issued = IssuedToken.objects.filter(token__user=user, machine_id=machine_id)
@@ -165,7 +165,7 @@ def end(pairings: Iterable[Pairing]) -> int:
     ended = 0
     for pairing in pairings:
         with transaction.atomic():
-            # First the machine, then its tokens: the order in which a renewal takes them too.
+            # First the machine, then its tokens: a renewal locks them in the same order.
             if not Pairing.objects.select_for_update().filter(pk=pairing.pk).exists():
                 continue
             Token.objects.filter(user_id=pairing.user_id, data__pairing=str(pairing.pk)).delete()
@@ -175,13 +175,13 @@ def end(pairings: Iterable[Pairing]) -> int:
 
 
 def hash_device_code(value: str) -> str:
-    """Return what is kept of a device code, which has bits enough for a plain hash."""
+    """Return the hash stored for a device code, which is long enough for a plain hash."""
     hashed: str = get_adapter().hash_token(value)
     return hashed
 
 
 def hash_user_code(value: str) -> str:
-    """Return what is kept of a user code: keyed, because so short a one is soon tried out."""
+    """Return the hash stored for a user code: keyed, because short codes are soon guessed."""
     return salted_hmac("mesh.pairing", normalize_user_code(value), algorithm="sha256").hexdigest()
 
 

@@ -1,10 +1,10 @@
 """Refresh tokens that rotate, and that no crash can lose.
 
-allauth ends a refresh token the moment it is used. A laptop whose power fails between the
-server's answer and its own ``fsync`` would be locked out, however long the grace for repeats
-were: it may come back after a week. So a token here ends when its *successor* is first used,
-for that alone proves that the successor has arrived. A stolen token is worth no more than
-under plain rotation: as soon as either holder uses the next one, the other's is dead.
+allauth revokes a refresh token as soon as it is used. A laptop whose power fails between the
+server's response and its own ``fsync`` would be locked out, whatever grace period there is: it may
+come back after a week. So here a token is revoked when its *successor* is first used, because only
+that proves that the successor has arrived. A stolen token is worth no more than under plain
+rotation: as soon as either holder uses the next one, the other's stops working.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from oauthlib.oauth2.rfc6749.errors import InvalidGrantError
 
 from mesh.models import Pairing
 
-UNCONFIRMED: Final = 5  # successors kept of a token that is used again and again
+UNCONFIRMED: Final = 5  # successors kept of a token that is used repeatedly
 
 
 def label(issued: dict[str, Any], *, pairing_id: UUID, generation: int) -> None:
-    """Write into the tokens just issued which machine's they are."""
+    """Label the tokens just issued with their pairing and generation."""
     values = [issued[name] for name in ("access_token", "refresh_token") if name in issued]
     hashes = [get_adapter().hash_token(value) for value in values]
     data = {"pairing": str(pairing_id), "generation": generation}
@@ -32,9 +32,9 @@ def label(issued: dict[str, Any], *, pairing_id: UUID, generation: int) -> None:
 
 
 def take(value: str) -> Token | None:
-    """Return the refresh token that is about to be used; its machine's others wait meanwhile.
+    """Return the refresh token that is about to be used; lock its machine until the commit.
 
-    ``None`` if there is none such: allauth answers that. Call it in a transaction.
+    ``None`` if it is unknown, which allauth then refuses. Call it in a transaction.
 
     Raises:
         InvalidGrantError: the machine was signed out.
@@ -43,7 +43,7 @@ def take(value: str) -> Token | None:
     if found is None:
         return None
     pairing_id = pairing_of(found)
-    # A lock on the machine, not on the token: that one is deleted and made again below.
+    # Lock the machine, not the token, which is deleted and made again below.
     if pairing_id is None or not Pairing.objects.select_for_update().filter(pk=pairing_id).exists():
         raise InvalidGrantError
     return Token.objects.filter(pk=found.pk).first()
@@ -65,7 +65,7 @@ def succeed(used: Token, issued: dict[str, Any]) -> None:
 
 
 def pairing_of(token: Token) -> UUID | None:
-    """Return the id of the machine's sign-in that the token belongs to, if it is a machine's."""
+    """Return the id of the pairing that the token belongs to, if it belongs to one."""
     data = token.data if isinstance(token.data, dict) else {}
     return UUID(data["pairing"]) if "pairing" in data else None
 

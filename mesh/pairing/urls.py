@@ -1,4 +1,4 @@
-"""Exactly the addresses that pairing needs, under the names by which allauth looks for them."""
+"""Only the addresses that pairing needs, under the names that allauth expects."""
 
 from django.urls import include, path
 

@@ -1,4 +1,4 @@
-"""The page where a person answers, and the three addresses that machines call."""
+"""The page where a person answers a pairing request, and the three addresses for machines."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ PAGES = {
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def device(request: HttpRequest) -> HttpResponse:
-    """Ask for the code, show who asks, and take the answer.
+    """Ask for the code, show which machine asks, and take the person's answer.
 
-    Not allauth's own view: that one takes the answer without Django's CSRF check.
+    Not allauth's own view, which takes the answer without Django's CSRF check.
     """
     assert isinstance(request.user, User)
     code = (request.POST.get("code") or request.GET.get("code") or "").strip()[:40]
@@ -69,12 +69,12 @@ def ago(pairing: Pairing) -> str:
 
 
 def _answer(user: User, pairing: Pairing, action: str) -> None:
-    # Anything else is the code form, which only looks.
+    # Any other action comes from the code form, which only looks up the request.
     if action in {"approve", "deny"}:
         services.answer(user=user, pairing=pairing, approve=action == "approve")
 
 
-@csrf_exempt  # machines have no cookies, and nothing here is done in anybody's name
+@csrf_exempt  # machines have no cookies, and this acts in nobody's name
 @never_cache
 @require_POST
 def device_code(request: HttpRequest) -> HttpResponse:
@@ -130,7 +130,7 @@ def _refusal(exc: OAuth2Error) -> HttpResponse:
 
 
 def _quiet(response: HttpResponse) -> HttpResponse:
-    # Django logs each 4xx; a machine that waits for its person is told 400 each two seconds.
+    # Django logs each 4xx, and a machine that waits for its person gets a 400 every two seconds.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 

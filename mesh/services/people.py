@@ -38,8 +38,8 @@ RESERVED_SLUGS: Final = frozenset(
 class AccountExists(AppError):
     code = "account_exists"
     hint = (
-        "Somebody may have signed up with that name. Choose another, or take the account over"
-        " with --existing: that sets a new password and signs out whoever uses it."
+        "Somebody may have signed up with that name. Choose another, or take over the account"
+        " with --existing, which sets a new password and signs its user out everywhere."
     )
 
 
@@ -80,7 +80,7 @@ def make_home(*, username: str) -> User:
 
 
 def check_owner_name(*, username: str, is_existing: bool) -> None:
-    """Refuse a name that ``make_owner`` would refuse, before anybody is asked for a password.
+    """Refuse a name that ``make_owner`` would refuse, before asking for a password.
 
     Raises:
         AccountExists, NoSuchAccount, BadUserName: as ``make_owner``.
@@ -89,9 +89,9 @@ def check_owner_name(*, username: str, is_existing: bool) -> None:
         if not User.objects.filter(username=username).exists():
             raise NoSuchAccount(f"There is no account called {username!r}.")
         return
-    # Whatever its case: people sign in with either.
+    # Ignore case, as sign-in does.
     if taken := User.objects.filter(username__iexact=username).first():
-        raise AccountExists(f"There is an account called {taken.username!r} already.")
+        raise AccountExists(f"There is already an account called {taken.username!r}.")
     try:
         User(username=username).clean_fields(exclude=["password"])
     except ValidationError as exc:
@@ -102,13 +102,13 @@ def check_owner_name(*, username: str, is_existing: bool) -> None:
 def make_owner(*, username: str, password: str, is_existing: bool = False) -> User:
     """Return the new owner of the organization ``home``, which is made if it is missing.
 
-    An existing account is taken over only where the caller says so. Whoever used it until now
-    is signed out everywhere: sessions, tokens and machines end, and so does a second factor.
+    An existing account is taken over only with ``is_existing``. Its user is then signed out
+    everywhere: sessions, tokens, machines and the second factor are removed.
 
     Raises:
         AccountExists: the name is taken, and ``is_existing`` is not set.
         NoSuchAccount: ``is_existing`` is set, and there is no such account.
-        BadUserName: nobody could sign in with that name.
+        BadUserName: the name is not valid for an account.
     """
     check_owner_name(username=username, is_existing=is_existing)
     user = User.objects.get(username=username) if is_existing else User(username=username)
@@ -117,8 +117,8 @@ def make_owner(*, username: str, password: str, is_existing: bool = False) -> Us
     try:
         with transaction.atomic():
             user.save()
-    except IntegrityError as exc:  # somebody signed up with it this very moment
-        raise AccountExists(f"There is an account called {username!r} already.") from exc
+    except IntegrityError as exc:  # somebody signed up with it at the same time
+        raise AccountExists(f"There is already an account called {username!r}.") from exc
     pairing.end(Pairing.objects.filter(user=user))
     Token.objects.filter(user=user).delete()
     Authenticator.objects.filter(user=user).delete()

@@ -1,4 +1,4 @@
-"""Tokens that a person makes, for themselves or for a machine."""
+"""Bearer tokens that a person makes, for themselves or for a machine."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def make_token(
     machine_id: str = "",
     life: timedelta = LIFE,
 ) -> str:
-    """Return a new bearer token of ``user``; only its hash is kept, so it is shown once.
+    """Return a new bearer token of ``user``; only its hash is stored, so it is shown once.
 
-    A token of the scope ``machine`` does the work of ``machine_id``, or of the first machine
-    that registers with it.
+    A token with the scope ``machine`` works for ``machine_id``, or for the first machine that
+    registers with it.
     """
     client, _ = Client.objects.get_or_create(
         id=CLI_CLIENT, defaults={"name": "Mesh command line", "type": Client.Type.PUBLIC}
@@ -48,8 +48,8 @@ def make_token(
 
 
 def revoke_issued_token(*, issued: IssuedToken) -> None:
-    """End a token that was made by ``make_token``. Safe to repeat.
+    """Revoke a token that ``make_token`` made. Safe to repeat.
 
-    Connections that stand on it end within five seconds.
+    Connections that use it end within five seconds.
     """
     Token.objects.filter(pk=issued.token_id).delete()

@@ -125,7 +125,7 @@ def test_the_printed_address_works_once(mesh):
 
 def test_a_second_start_in_the_same_home_says_where_mesh_runs(mesh):
     second = RunningMesh(mesh.home)
-    with pytest.raises(AssertionError, match=f"runs already: http://127.0.0.1:{mesh.port}/"):
+    with pytest.raises(AssertionError, match=f"is already running: http://127.0.0.1:{mesh.port}/"):
         second.start()
 
 

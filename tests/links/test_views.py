@@ -87,7 +87,7 @@ def test_it_says_when_a_machine_s_program_is_older_than_the_server(page, link, b
     online(link)
     Link.objects.update(protocol_version=version.CURRENT - behind)
 
-    assert ("Its program is older than this server" in page()) is is_told
+    assert ("Its deco_link is older than this server" in page()) is is_told
 
 
 def test_without_a_machine_it_says_how_to_link_one(page):

@@ -29,8 +29,8 @@ class Sender:
             self.asked += 1
             return known
 
-        bordered = limited(app, LIMIT, is_known=is_known, unproven=unproven)
-        await bordered(self.scope, self.receive, self.send)
+        guarded = limited(app, LIMIT, is_known=is_known, unproven=unproven)
+        await guarded(self.scope, self.receive, self.send)
         return self.sent[0]["status"], self.sent[-1].get("body", b"")
 
 

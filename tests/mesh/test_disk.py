@@ -115,7 +115,7 @@ def test_a_mesh_that_runs_is_not_rebuilt_under_its_feet(old, tmp_path):
         refused = compact(tmp_path)
 
     assert refused.returncode == 1
-    assert "Mesh runs already" in refused.stderr
+    assert "Mesh is already running" in refused.stderr
     assert old.stat().st_size == before
 
 

@@ -24,7 +24,7 @@ def told(status, headers=(), *pieces, method="GET", ends=True):
     async def keep(message):
         sent.append(message)
 
-    asyncio.run(framed(app)({"type": "http", "method": method}, None, keep))
+    asyncio.run(framed(app)({"type": "http", "method": method, "path": "/"}, None, keep))
     return sent
 
 
@@ -121,7 +121,7 @@ def test_a_failure_behind_the_end_closes_no_connection(caplog):
     async def keep(message):
         pass
 
-    asyncio.run(framed(app)({"type": "http", "method": "GET"}, None, keep))
+    asyncio.run(framed(app)({"type": "http", "method": "GET", "path": "/"}, None, keep))
 
     assert "a bug" in caplog.text
 
@@ -136,7 +136,7 @@ async def test_an_answer_that_is_broken_off_does_not_look_whole():
     async def keep(message):
         sent.append(message)
 
-    await framed(app)({"type": "http", "method": "GET"}, None, keep)
+    await framed(app)({"type": "http", "method": "GET", "path": "/"}, None, keep)
 
     assert [message["type"] for message in sent] == ["http.response.start"]
 
@@ -146,7 +146,7 @@ async def test_a_failure_before_the_end_is_the_servers_to_see():
         raise asyncio.CancelledError  # how an answer is broken off
 
     with pytest.raises(asyncio.CancelledError):
-        await framed(app)({"type": "http", "method": "GET"}, None, None)
+        await framed(app)({"type": "http", "method": "GET", "path": "/"}, None, None)
 
 
 @given(

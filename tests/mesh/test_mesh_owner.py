@@ -113,7 +113,7 @@ def test_without_a_terminal_it_names_the_option(monkeypatch):
 
 @pytest.mark.parametrize("name", ["ada", "Ada"])
 def test_an_account_that_somebody_made_does_not_become_the_owner(mallory, password_file, name):
-    with pytest.raises(CommandError, match="account called 'ada' already") as refused:
+    with pytest.raises(CommandError, match="already an account called 'ada'") as refused:
         call_command("mesh_owner", name, password_file=password_file)
 
     mallory.refresh_from_db()

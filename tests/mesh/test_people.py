@@ -158,7 +158,7 @@ def test_mesh_token_prints_anothers(ada, bob, capsys):
 
 
 def test_mesh_token_knows_no_strangers(ada):
-    with pytest.raises(CommandError, match="no one called 'mallory'"):
+    with pytest.raises(CommandError, match="no user 'mallory'"):
         call_command("mesh_token", "mallory")
 
 

@@ -44,7 +44,7 @@ def test_a_deleted_chat_is_listed_and_restored(client, deleted, ada):
 def test_where_nothing_is_kept_the_page_says_so(client, ada, settings):
     settings.MESH_KEEP_DELETED_DAYS = 0
 
-    assert "for good, at once" in sign_in(client, ada).get(PATH).content.decode()
+    assert "for good immediately" in sign_in(client, ada).get(PATH).content.decode()
 
 
 def test_it_says_when_it_is_too_late(client, deleted, ada):

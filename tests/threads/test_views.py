@@ -50,7 +50,7 @@ def test_who_is_in_no_organization_is_told_what_to_do(client, django_user_model)
     answer = client.get("/")
 
     assert answer.status_code == 403
-    assert b"Ask someone" in answer.content
+    assert b"Ask the person who runs this server" in answer.content
 
 
 def test_home_is_a_composer_and_the_list(client, ada, thread, link):

@@ -16,13 +16,13 @@ from mesh.lib.errors import AppError
 
 class Command(BaseCommand):
     help = (
-        "Give the disk space of deleted chats back, for a SQLite database that was made by an"
-        " older version: newer ones shrink by themselves. Stop Mesh first. Safe to repeat."
+        "Free the disk space of deleted chats, for a SQLite database that an older version made."
+        " Newer ones shrink automatically. Stop Mesh first. Safe to repeat."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if connection.vendor != "sqlite":
-            raise CommandError("PostgreSQL looks after its disk space by itself (autovacuum).")
+            raise CommandError("Not needed: PostgreSQL frees disk space itself (autovacuum).")
         file = Path(settings.DATABASES["default"]["NAME"])
         if not file.exists():
             raise CommandError(f"There is no database at {file}.")

@@ -1,4 +1,4 @@
-"""``manage.py mesh_invite``: a link that lets one person into an organization."""
+"""``manage.py mesh_invite``: print a link with which one person can join an organization."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mesh.models import Organization, Role
 
 
 class Command(BaseCommand):
-    help = "Print a link that lets one person join an organization, once and for seven days."
+    help = "Print a link with which one person can join an organization, once, within seven days."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--org", default="home", help="slug (default: %(default)s)")
@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, org: str, role: str, **options: Any) -> None:
         if settings.MESH_EMBEDDED:
-            raise CommandError("`make run` is for one person. A server for a team has accounts.")
+            raise CommandError("`make run` serves one person only. Invite people to a team server.")
         organization = Organization.objects.filter(slug=org).first()
         if organization is None:
             raise CommandError(f"There is no organization {org!r}.")

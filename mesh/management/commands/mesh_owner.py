@@ -1,4 +1,4 @@
-"""``manage.py mesh_owner``: the first person of a Mesh that serves a team."""
+"""``manage.py mesh_owner``: make the owner of a Mesh that serves a team."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--existing",
             action="store_true",
-            help="take over an account that exists: a new password, everything signed out",
+            help="take over an existing account: new password, signed out everywhere",
         )
         parser.add_argument(
             "--password-file",
             metavar="FILE",
-            help="read the password from this file's first line; -: from standard input",
+            help="read the password from the first line of this file; -: from standard input",
         )
 
     def handle(
@@ -51,16 +51,16 @@ class Command(BaseCommand):
             raise CommandError(f"{exc}\n{exc.hint}", returncode=3) from exc
         self.stdout.write(f"{user} owns this Mesh.")
         if existing:
-            self.stdout.write("The account was signed out everywhere; it has no second factor now.")
+            self.stdout.write("The account is signed out everywhere and has no second factor now.")
 
 
 def _ask(user: str) -> str:
     if not sys.stdin.isatty():
         raise CommandError("There is no terminal to ask for a password: use --password-file FILE.")
     for _ in range(TRIES):
-        password = getpass(f"Password of {user}: ")
-        if password != getpass("The same again: "):
-            print("The two differ.", file=sys.stderr)
+        password = getpass(f"Password for {user}: ")
+        if password != getpass("Repeat it: "):
+            print("The passwords differ. Try again.", file=sys.stderr)
         elif refusal := _refusal(password, user):
             print(refusal, file=sys.stderr)
         else:
@@ -80,7 +80,7 @@ def _read(file: str, user: str) -> str:
 
 
 def _refusal(password: str, user: str) -> str:
-    """Return why ``password`` is not taken, or an empty string."""
+    """Return why ``password`` is refused, or an empty string."""
     if not password:
         return "The password is empty."
     try:

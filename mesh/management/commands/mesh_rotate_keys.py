@@ -1,4 +1,4 @@
-"""``manage.py mesh_rotate_keys``: seal every secret anew under the newest encryption key."""
+"""``manage.py mesh_rotate_keys``: encrypt every stored secret with the newest key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agents.models import McpServerRow, ProviderKey
 from links.models import Link
 from mesh import keys
 
-# Everything that is sealed, and where.
+# Every encrypted column.
 SEALED: Final[tuple[tuple[type[Model], str], ...]] = (
     (ProviderKey, "sealed_key"),
     (McpServerRow, "sealed_headers"),
@@ -22,8 +22,8 @@ SEALED: Final[tuple[tuple[type[Model], str], ...]] = (
 
 class Command(BaseCommand):
     help = (
-        "Seal every secret anew under the first of MESH_ENCRYPTION_KEYS. Put the new key in front"
-        " of the old one, restart, run this, then take the old one out. Safe to repeat."
+        "Encrypt every stored secret with the first of MESH_ENCRYPTION_KEYS. Put the new key in"
+        " front of the old one, restart, run this, then remove the old one. Safe to repeat."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -33,15 +33,15 @@ class Command(BaseCommand):
                 if not sealed:
                     continue
                 try:
-                    anew = keys.reseal(sealed)
+                    resealed = keys.reseal(sealed)
                 except InvalidToken:
                     lost.append(f"{model.__name__} {row_id}")
                     continue
-                # Who changed it meanwhile sealed it under the newest key already.
+                # If it has changed in the meantime, it is already under the newest key.
                 same = model._default_manager.filter(pk=row_id, **{field: sealed})
-                done += same.update(**{field: anew})
-        self.stdout.write(f"{done} secrets are sealed under the newest key.")
+                done += same.update(**{field: resealed})
+        self.stdout.write(f"{done} secrets are encrypted with the newest key.")
         if lost:
             raise CommandError(
-                f"None of MESH_ENCRYPTION_KEYS opens: {', '.join(lost)}. Keep the old key."
+                f"None of MESH_ENCRYPTION_KEYS decrypts: {', '.join(lost)}. Keep the old key."
             )

@@ -26,7 +26,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.MESH_EMBEDDED:
             raise CommandError(
-                "DATABASE_URL is set: that is the clustered Mesh, which compose.yaml starts."
+                "DATABASE_URL is set, so this is a team server: start it with compose.yaml or"
+                " mesh_serve, or unset DATABASE_URL for `make run`."
             )
         try:
             folder = home.chosen_folder()
@@ -35,7 +36,7 @@ class Command(BaseCommand):
         except AppError as exc:
             raise CommandError(f"{exc}\n{exc.hint}", returncode=3) from exc
         owner = home.prepare(folder=folder)
-        # After the files are in place, which it looks for. It sets logging up, so ours follows.
+        # Imported after its files are in place. It configures logging, so ours comes after it.
         from mesh.asgi import application
 
         logs.write_to(settings.MESH_HOME / "log" / "server.log")
@@ -66,7 +67,7 @@ class Command(BaseCommand):
             await link.stop()
 
         server = Server(application, on_ready=ready, before_exit=leave)
-        gc.freeze()  # what is loaded stays: the collector need not walk it again and again
+        gc.freeze()  # loaded modules stay: the collector need not scan them each time
         server.run(sockets=[socket])
 
 

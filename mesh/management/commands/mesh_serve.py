@@ -1,4 +1,4 @@
-"""One server process of a Mesh for a team: uvicorn with the limits that Mesh needs."""
+"""``manage.py mesh_serve``: one server process of a team's Mesh, uvicorn with Mesh's limits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Serve Mesh at an address, or at a unix socket, until SIGTERM."
+    help = "Serve Mesh on an address, or on a unix socket, until SIGTERM."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -36,11 +36,11 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             pass  # uvicorn raises the signal again once everything is closed
         if not server.started:
-            raise CommandError("The server did not start; the log says why.", returncode=3)
+            raise CommandError("The server did not start. The log says why.", returncode=3)
 
 
 def config(host: str, port: int, uds: str | None) -> uvicorn.Config:
-    """Return how a server process listens."""
+    """Return the uvicorn configuration of a server process."""
     return process_config(
         "mesh.asgi:application",
         host=host,
@@ -52,7 +52,7 @@ def config(host: str, port: int, uds: str | None) -> uvicorn.Config:
 
 
 def _is_exempt(peer: str) -> bool:
-    """Say whether many clients may stand behind ``peer``: a proxy, or this machine."""
+    """Return whether ``peer`` may stand for many clients: a proxy, or this machine."""
     address = parse_address(peer)
     is_here = address is None or address.is_loopback
     return is_here or settings.MESH_PROXIES.trusts(peer)

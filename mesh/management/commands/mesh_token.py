@@ -1,4 +1,4 @@
-"""``manage.py mesh_token``: bearer tokens for programs and machines: made, listed, revoked."""
+"""``manage.py mesh_token``: make, list and revoke bearer tokens for programs and machines."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from mesh.tokens import LIFE
 
 class Command(BaseCommand):
     help = (
-        "Print a new API token (bearer) of a person; without a name the owner's."
-        " It may do whatever the person may; with --machine only one machine's work."
+        "Print a new API token (bearer) for a person; by default for the owner."
+        " It may do everything that the person may; with --machine, only one machine's work."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -29,11 +29,11 @@ class Command(BaseCommand):
             "--machine",
             metavar="NAME",
             help="make a token for deco_link --token-file; it works for the first machine that"
-            " registers with it, and is good until it was not used for the given days",
+            " registers with it, and expires after --days without use",
         )
-        parser.add_argument("--name", default="mesh_token", help="what the list calls the token")
+        parser.add_argument("--name", default="mesh_token", help="name of the token in the list")
         parser.add_argument(
-            "--days", type=int, default=LIFE.days, help="how long it is good (default: %(default)s)"
+            "--days", type=int, default=LIFE.days, help="days until it expires (%(default)s)"
         )
         parser.add_argument("--list", action="store_true", help="list the person's tokens")
         parser.add_argument(
@@ -47,7 +47,9 @@ class Command(BaseCommand):
         owner = _find(user)
         if owner is None:
             raise CommandError(
-                f"There is no one called {user!r} here." if user else "No owner yet: make run"
+                f"There is no user {user!r}."
+                if user
+                else "There is no owner yet. Start Mesh with `make run`, or use mesh_owner."
             )
         if options["list"]:
             for view in list_tokens(viewer=owner):
@@ -61,7 +63,7 @@ class Command(BaseCommand):
         try:
             revoke_token(viewer=owner, token_id=token_id)
         except TokenUnknown as exc:
-            raise CommandError(f"{owner} has no token {token_id}: see --list.") from exc
+            raise CommandError(f"{owner} has no token {token_id}. See --list.") from exc
         self.stdout.write(f"Revoked {token_id}.")
 
 

@@ -1,4 +1,4 @@
-"""What every page's templates need beyond Django's own tags."""
+"""Tags and filters for the templates of all apps."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ register = template.Library()
 
 @register.simple_tag
 def stylesheet_url() -> str:
-    """Return the address of the one stylesheet, which changes when it does."""
+    """Return the address of the stylesheet, which changes with its content."""
     return reverse("stylesheet", args=[stylesheet.current().digest])
 
 
 @register.simple_tag
 @lru_cache(maxsize=16)
 def qr_of(address: str) -> SafeString:
-    """Return the QR code of an address as inline SVG, without size: the stylesheet gives one."""
+    """Return the QR code of an address as inline SVG, without a size: the stylesheet sets it."""
     code = segno.make(address, error="m", micro=False)
     return SafeString(code.svg_inline(omitsize=True, border=2, svgclass=None, lineclass=None))
 
 
 @register.filter
 def as_input(field: BoundField) -> SafeString:
-    """Return the field's widget in our look, and named as wrong when it is."""
+    """Return the field's widget with our style, marked as invalid if it has errors."""
     attrs: dict[str, str | bool] = {"class": "input"}
     if field.errors:
         attrs["aria-invalid"] = "true"
@@ -43,7 +43,7 @@ def as_input(field: BoundField) -> SafeString:
 
 @register.filter
 def ago(moment: datetime) -> str:
-    """Return how long ago it was, in words."""
+    """Return how long ago ``moment`` was, in words."""
     now = timezone.now()
     if now - moment < timedelta(minutes=1):
         return "just now"

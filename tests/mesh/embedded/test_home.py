@@ -165,7 +165,7 @@ def test_a_folder_that_is_none_is_refused(settings, tmp_path, monkeypatch, given
     (tmp_path / "file").touch()
     settings.ENV = replace(settings.ENV, folder=given)
 
-    with pytest.raises(home.NoSuchFolder, match="is no folder"):
+    with pytest.raises(home.NoSuchFolder, match="is not a folder"):
         home.chosen_folder()
 
 

@@ -259,7 +259,7 @@ def test_the_first_person_to_answer_has_the_machine(machine, adas, bob, ada):
 
     late = Browser(bob).answer(machine.codes["user_code"], "approve")
 
-    assert (late.status_code, "used already" in late.content.decode()) == (410, True)
+    assert (late.status_code, "already been used" in late.content.decode()) == (410, True)
     assert Pairing.objects.get().user == ada
 
 
