@@ -18,7 +18,7 @@ from sandboxes.core.handle import handle_for
 from sandboxes.core.vm_map import VmEntry
 from sandboxes.models import SandboxRunnerState
 from sandboxes.services import record_sandbox
-from tests.mesh.pairing.test_races import in_parallel
+from tests.mesh.pairing.test_races import at_once
 from tests.sandboxes.conftest import use
 from tests.sandboxes.doubles import (
     AnsweringProvider,
@@ -313,7 +313,7 @@ def test_deleting_what_is_only_starting_ends_it_and_the_start_says_so(api, acme,
         provider.go.set()
         return answer
 
-    started, deleted = in_parallel(lambda: start(api), delete)
+    started, deleted = at_once(lambda: start(api), delete)
 
     assert (code(started), deleted) == ((409, "sandbox_deleted"), {"success": True})
     assert provider.removed[0][1] is True  # without asking whether anybody works in it

@@ -8,7 +8,7 @@ from agents.models import Agent
 from sandboxes.core.vm_map import VmEntry, find_entry, list_entries
 from sandboxes.models import SandboxRunnerState
 from sandboxes.services import forget_sandbox, record_sandbox
-from tests.mesh.pairing.test_races import in_parallel
+from tests.mesh.pairing.test_races import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,7 +56,7 @@ def test_of_writers_at_once_none_loses_a_cell(agent, ada, bob):
         together.wait(timeout=20)
         return record(agent, user, branch, kind)
 
-    in_parallel(*(lambda cell=cell: write(*cell) for cell in cells))
+    at_once(*(lambda cell=cell: write(*cell) for cell in cells))
 
     assert recorded(agent) == {(str(user.pk), branch, kind) for user, branch, kind in cells}
 
@@ -72,7 +72,7 @@ def test_writing_while_another_key_of_the_metadata_is_written_loses_neither(agen
             return record(agent, ada, branch=f"b{n}")
         return set_metadata(agent=Agent.objects.get(pk=agent.pk), values={f"k{n}": n})
 
-    in_parallel(*(lambda n=n: write(n) for n in range(6)))
+    at_once(*(lambda n=n: write(n) for n in range(6)))
 
     assert recorded(agent) == {(str(ada.pk), f"b{n}", "docker") for n in (1, 3, 5)}
     assert {f"k{n}" for n in (0, 2, 4)} < set(agent.metadata)
@@ -81,7 +81,7 @@ def test_writing_while_another_key_of_the_metadata_is_written_loses_neither(agen
 def test_one_who_writes_and_one_who_forgets_a_sibling_do_not_meet(agent, ada):
     record(agent, ada, kind="docker")
 
-    in_parallel(
+    at_once(
         lambda: record(agent, ada, kind="remote-user"),
         lambda: forget_sandbox(
             agent=Agent.objects.get(pk=agent.pk), user_id=ada.pk, branch="main", kind="docker"
