@@ -1,4 +1,4 @@
-"""A thread's status, the table of states, and the error texts."""
+"""A thread's status, and the table of states."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from threads.core.run_errors import explain
 from threads.core.thread_status import is_unread, thread_status
 from threads.run.state import AFTER, FINISHED, UNFINISHED, states_before
 
@@ -33,11 +32,6 @@ def test_the_table_of_states_is_complete():
     assert set(AFTER) == {*UNFINISHED, *FINISHED}
     assert all(not AFTER[state] for state in FINISHED)
     assert states_before("dispatched") == ("queued", "dispatched", "running", "waiting")
-
-
-def test_every_code_has_a_sentence_and_a_hint():
-    assert all(explain("anything"))
-    assert explain("sandbox_died", "Its own words.")[0] == "Its own words."
 
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -1,0 +1,128 @@
+"""Codex's messages, one by one; recorded and real ones are the kit's."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from agents.harness.base import Fail, NotSteered, Steered, Write
+from agents.harness.codex import CodexAdapter
+from tests.harness.driver import chunks_of, one, text_of, turn
+from tests.harness.shapes import check_turn
+
+MESSAGE = {"id": "m2", "role": "user", "parts": [{"type": "text", "text": "and now"}]}
+WRITABLE = {"type": "workspaceWrite"}
+
+
+@pytest.fixture
+def adapter():
+    return CodexAdapter()
+
+
+def tell(adapter, **message):
+    return adapter.feed(json.dumps(message).encode())
+
+
+def written(outs):
+    return [json.loads(out.line) for out in outs if isinstance(out, Write)]
+
+
+def begin(adapter, given=None, *, sandbox=None):
+    """Take a turn to its start; return all outputs."""
+    outs = adapter.begin(given or turn("hi"))
+    outs += tell(adapter, id=1, result={})
+    thread = {"thread": {"id": "t"}, "cwd": "/folder", "sandbox": sandbox or WRITABLE}
+    outs += tell(adapter, id=2, result=thread)
+    requests = {line["method"]: line.get("id") for line in written(outs)}
+    return outs + tell(adapter, id=requests.get("turn/start"), result={"turn": {"id": "u"}})
+
+
+def completed(adapter, status="completed", **turn_fields):
+    params = {"threadId": "t", "turn": {"id": "u", "status": status, **turn_fields}}
+    return tell(adapter, method="turn/completed", params=params)
+
+
+def test_a_turn_is_reached_by_initialize_and_a_thread(adapter):
+    outs = begin(adapter) + completed(adapter)
+
+    check_turn(outs)
+    methods = [line["method"] for line in written(outs)]
+    assert methods == ["initialize", "initialized", "thread/start", "account/read", "turn/start"]
+    metadata = one(chunks_of(outs), "finish")["messageMetadata"]
+    assert metadata["codingAgentSessionId"] == "t"
+
+
+def test_a_second_turn_of_a_living_program_only_starts_the_turn(adapter):
+    begin(adapter)
+    completed(adapter)
+
+    assert [line["method"] for line in written(adapter.begin(turn("again")))] == ["turn/start"]
+
+
+def test_a_version_that_can_write_in_a_read_only_turn_is_refused(adapter):
+    outs = begin(adapter, turn("hi", toolApprovalLevel="readonly"), sandbox=WRITABLE)
+
+    (failure,) = [out for out in outs if isinstance(out, Fail)]
+    assert failure.code == "harness_too_old"
+    assert "turn/start" not in [line["method"] for line in written(outs)]
+
+
+def test_an_account_that_is_not_signed_in_ends_the_turn(adapter):
+    outs = begin(adapter)
+    (request,) = [line for line in written(outs) if line["method"] == "account/read"]
+
+    outs = tell(adapter, id=request["id"], result={"requiresOpenaiAuth": True, "account": None})
+
+    assert [out.code for out in outs if isinstance(out, Fail)] == ["not_signed_in"]
+
+
+@pytest.mark.parametrize("params", [{"threadId": "other"}, {"threadId": "t", "turnId": "before"}])
+def test_notifications_of_other_threads_and_turns_are_ignored(adapter, params):
+    begin(adapter)
+
+    item = {"itemId": "m", "delta": "not ours"}
+    outs = tell(adapter, method="item/agentMessage/delta", params={**params, **item})
+
+    assert text_of(chunks_of(outs)) == ""
+
+
+def test_a_steer_is_reported_by_the_response_to_it(adapter):
+    begin(adapter)
+    (taken,) = written(adapter.steer("s1", MESSAGE))
+    (refused,) = written(adapter.steer("s2", MESSAGE))
+
+    outs = tell(adapter, id=taken["id"], result={})
+    outs += tell(adapter, id=refused["id"], error={"message": "no"})
+
+    assert [out for out in outs if isinstance(out, Steered | NotSteered)] == [
+        Steered("s1"),
+        NotSteered("s2"),
+    ]
+
+
+def test_a_steer_without_a_response_at_the_end_was_not_taken(adapter):
+    begin(adapter)
+    adapter.steer("s1", MESSAGE)
+
+    assert NotSteered("s1") in completed(adapter)
+
+
+def test_a_stopped_turn_also_ends_its_background_terminals(adapter):
+    begin(adapter)
+    assert [line["method"] for line in written(adapter.interrupt())] == ["turn/interrupt"]
+
+    outs = completed(adapter, "interrupted")
+
+    assert written(outs)[0]["method"] == "thread/backgroundTerminals/clean"
+    assert one(chunks_of(outs), "abort")
+
+
+def test_an_unknown_request_is_refused_in_a_turn_and_between_turns(adapter):
+    begin(adapter)
+    (during,) = written(tell(adapter, id=9, method="new/request", params={}))
+    completed(adapter)
+    (after,) = written(tell(adapter, id=10, method="new/request", params={}))
+
+    assert (during["id"], during["error"]["code"]) == (9, -32601)
+    assert (after["id"], after["error"]["message"]) == (10, "No turn is running.")
