@@ -198,7 +198,7 @@ class DirectProvider(HttpProvider):
         subprotocols = [Subprotocol(name) for name in scope.get("subprotocols", [])]
         proof = ("authorization", f"Bearer {self.token_of(place.handle)}")
         return await connected(
-            NoRedirectConnect(  # a redirect could send the token to any address that an agent chooses
+            NoRedirectConnect(  # a redirect could send the token to an address that an agent chose
                 address_of(address, target),
                 additional_headers=[*headers, proof, handshake(target, handle=place.handle)],
                 subprotocols=subprotocols or None,
