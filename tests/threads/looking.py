@@ -20,5 +20,5 @@ class LookingDispatcher(Dispatcher):
     async def looked(self):
         """Return once a look is over that began after this call."""
         wanted = self.looks + 2
-        self.ring()
+        self.notify()
         await auntil(lambda: self.looks >= wanted, what="a look")
