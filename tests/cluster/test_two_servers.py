@@ -148,7 +148,7 @@ def deltas_of_all(chat):
 
 def test_after_redis_came_back_bells_ring_again(chat):
     """The test before has killed it; whoever hears comes back by itself."""
-    until(lambda: is_live(chat), within=30, what="a bell that is heard")
+    until(lambda: is_live(chat), within=30, what="a notification that is received")
 
 
 def is_live(chat):
