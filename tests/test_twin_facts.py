@@ -70,7 +70,7 @@ def test_the_model_is_told_the_times_that_count():
     said = str(TOOLS["bash"])
 
     assert f"{shell.DEFAULT_MS} unless given" in said
-    assert f"{shell.MOST_MS} at most" in said
+    assert f"{shell.MAX_MS} at most" in said
 
 
 def test_a_browser_that_is_signed_out_is_told_in_one_way():
@@ -87,7 +87,7 @@ def test_the_page_offers_to_send_what_the_server_takes():
     ("path", "words"),
     [
         ("docs/link.md", f"default: {PORT}"),
-        ("docs/link.md", f"{signing.MAX_DRIFT} s apart at most"),
+        ("docs/link.md", f"at most {signing.MAX_DRIFT} s apart"),
         ("docs/sandbox.md", f"`timestamp_drift` ({signing.MAX_DRIFT} s)"),
         ("docs/sandbox.md", f"Repeated each {events.REPEAT_EVERY:g} s"),
         ("docs/sandbox-kinds.md", f'"0.0.0.0:{direct.PORT}"'),
