@@ -1,8 +1,8 @@
-"""Loads a database of the reference, of any version, for an organization that moves here (ADR 14).
+"""Imports a database of the reference, of any version, for an organization moving here (ADR 14).
 
 Each row goes through the steps that our migrations share (``sandboxes.core.reference``), as if the
-reference's migrations 083 to 088 had run. It is kept under an id made from the reference's own, so
-loading a second time updates what has changed and adds nothing twice.
+reference's migrations 083 to 088 had run. It is stored under an id made from the reference's own,
+so that a second import updates what has changed and adds nothing twice.
 """
 
 from __future__ import annotations

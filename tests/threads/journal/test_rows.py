@@ -5,7 +5,6 @@ import re
 from uuid import uuid4
 
 import pytest
-from django.db import OperationalError
 
 from mesh.selectors import NotFound
 from threads import selectors
@@ -79,24 +78,3 @@ def test_what_is_nested_too_deep_is_replaced():
 
     assert text.count("[") == rows.MAX_DEPTH
     assert "deep" not in text
-
-
-def failed_with(sqlstate):
-    cause = Exception()
-    cause.sqlstate = sqlstate
-    error = OperationalError()
-    error.__cause__ = cause
-    return error
-
-
-@pytest.mark.parametrize(
-    ("error", "is_passing"),
-    [
-        pytest.param(OperationalError(), True, id="the database is away"),
-        pytest.param(failed_with("57P01"), True, id="it shuts down"),
-        pytest.param(failed_with("54000"), False, id="the work is beyond its limits"),
-        pytest.param(ValueError(), False, id="a bug of ours"),
-    ],
-)
-def test_only_work_that_may_succeed_later_is_tried_again(error, is_passing):
-    assert rows.is_passing(error) is is_passing
