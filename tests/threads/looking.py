@@ -7,7 +7,7 @@ from threads.serving.dispatcher import Dispatcher
 
 
 class LookingDispatcher(Dispatcher):
-    """Ends one look before it begins the next, as it always does: two that overlap, as when a test
+    """Ends one look before it starts the next, as it always does: two that overlap, as when a test
     calls ``_look`` itself, would each forget what ended during the other."""
 
     looks = 0
@@ -18,7 +18,7 @@ class LookingDispatcher(Dispatcher):
         return wait
 
     async def looked(self):
-        """Return once a look is over that began after this call."""
+        """Return once a look has ended that started after this call."""
         wanted = self.looks + 2
         self.notify()
         await auntil(lambda: self.looks >= wanted, what="a look")

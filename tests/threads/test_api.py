@@ -159,7 +159,7 @@ def test_an_unknown_thread_looks_like_a_foreign_one(client_of, ada, eve, thread)
             {"messages": [{"role": "user", "parts": []}]},
             400,
             "invalid_input",
-            "says nothing",
+            "is empty",
             id="nothing said",
         ),
         pytest.param({"messages": 5}, 400, "invalid_input", "", id="messages are no list"),

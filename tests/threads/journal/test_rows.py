@@ -55,7 +55,10 @@ def test_a_thread_that_was_purged_takes_no_rows(db):
 
 
 def nested(depth):
-    return [nested(depth - 1)] if depth else "deep"
+    value = "deep"
+    for _ in range(depth):
+        value = [value]
+    return value
 
 
 @pytest.mark.parametrize(
