@@ -7,6 +7,7 @@ import json
 
 import httpx
 import pytest
+from asgiref.sync import sync_to_async
 
 from agents.keys import services as keys
 from agents.keys.services import NewKey
@@ -117,6 +118,11 @@ def runs(transactional_db, ada, org, agent, standin):
         return harness_input(make_run(ada, org, agent, text, **fields))
 
     return make
+
+
+async def started(make, *args, **fields):
+    """Rows are made in a worker thread: the test's own runs the loop."""
+    return await sync_to_async(make)(*args, **fields)
 
 
 PLACE = Place(kind="docker", link_id=None, handle="main-0123456789abcdef")

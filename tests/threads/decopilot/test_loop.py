@@ -1,4 +1,4 @@
-"""Whole runs of Decopilot against the model stand-in: each is a complete message."""
+"""Decopilot's loop: whole runs against the model stand-in: each is a complete message."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from agents.keys.selectors import Account
 from agents.keys.services import delete_key
 from agents.models import Agent, DefaultModel, ProviderKey
 from mesh.models import Membership
-from sandboxes.providers.base import DispatchRefused, StreamCut, UnknownRun
+from sandboxes.providers.base import StreamCut
 from tests.harness.shapes import check_chunks
 from tests.secrecy import MARK
-from tests.threads.decopilot.conftest import PLACE, SECRET, Reader, add_key, make_run
+from tests.threads.decopilot.conftest import PLACE, SECRET, Reader, add_key, make_run, started
 from tests.threads.test_files import PIXEL
 from threads import services as threads
 from threads.core.run_errors import explain
@@ -29,11 +29,6 @@ from threads.serving.turn_input import harness_input
 from threads.targets import Wish
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-async def started(make, *args, **fields):
-    """Rows are made in a worker thread: the test's own runs the loop."""
-    return await sync_to_async(make)(*args, **fields)
 
 
 async def test_an_answer_streams_and_says_what_it_used(runs, ask, sandbox):
@@ -221,33 +216,6 @@ async def test_a_command_is_watched_over_a_broken_connection(runs, ask, sandbox)
 
     assert run.of("tool-output-available")[0]["output"] == "hi"
     assert sandbox.started == ["make"]
-
-
-async def test_a_run_stopped_before_its_start_does_not_start(runs, provider, standin):
-    given = await started(runs, "hello")
-    await provider.cancel(PLACE, run_id=given["runId"])
-
-    with pytest.raises(DispatchRefused) as refused:
-        await Reader(provider, given).follow()
-    assert refused.value.code == "tombstoned"
-    assert standin.requests == []
-
-
-async def test_the_same_dispatch_joins_the_run_and_an_older_one_is_refused(runs, provider):
-    given = await started(runs, "hello")
-    first = await Reader(provider, given, fence=2).follow()
-    again = await Reader(provider, given, fence=2).follow()
-
-    assert again.bodies == first.bodies
-    with pytest.raises(DispatchRefused):
-        await Reader(provider, given, fence=1).follow()
-
-
-async def test_another_process_does_not_know_the_run(runs, provider):
-    given = await started(runs, "hello")
-    with pytest.raises(UnknownRun):
-        async with provider.attach(PLACE, run_id=given["runId"], fence=1, after=0):
-            pass
 
 
 async def test_the_next_attempt_continues_where_the_lost_one_stopped(runs, ask, sandbox, standin):
