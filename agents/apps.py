@@ -7,7 +7,7 @@ class AgentsConfig(AppConfig):
     name = "agents"
 
     def ready(self) -> None:
-        """Read the catalog now: an operator's mistake in it is told at the start."""
+        """Read the catalog now, so that an operator's mistake in it fails at startup."""
         from agents.catalog import load_catalog
 
         load_catalog()

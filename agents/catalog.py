@@ -1,4 +1,4 @@
-"""The catalog of agents: what ships (``mesh.agent_programs``), with the operator's changes."""
+"""The catalog of agents: the built-in one (``mesh.agent_programs``) with the operator's changes."""
 
 from __future__ import annotations
 
@@ -36,28 +36,28 @@ def load_catalog() -> Catalog:
 
 @lru_cache(maxsize=1)
 def load_runnable() -> Catalog:
-    """Return the agents that this version can run: those with an adapter, the one whose loop is
-    the server's own, and whatever speaks ACP, which a machine may bring (``deco_link --acp``)."""
-    known = {*built_in_adapters(), DECOPILOT}
-    kinds = (kind for kind in load_catalog() if kind.kind in known or kind.kind[:4] == "acp:")
+    """Return the agents that this version can run: those with an adapter, Decopilot, and any that
+    speaks ACP, since a machine may offer it (``deco_link --acp``)."""
+    built_in = {*built_in_adapters(), DECOPILOT}
+    kinds = (kind for kind in load_catalog() if kind.kind in built_in or kind.kind[:4] == "acp:")
     return Catalog(tuple(kinds))
 
 
 def silent_minutes_of(harness_id: str) -> float:
-    """Return for how long an agent may say nothing before its run is ended as stuck."""
+    """Return how many minutes an agent may be silent before its run is ended as stuck."""
     kind = load_catalog().find(harness_id)
     return kind.stuck_minutes if kind else SILENT_MINUTES
 
 
 def takes_of(harness_id: str, tier: str) -> tuple[str, ...]:
-    """Return which sorts of files may go out with a message to that agent at that tier."""
+    """Return the sorts of files that the agent accepts at this tier."""
     kind = load_catalog().find(harness_id)
     return kind.tier(tier).takes if kind else ()
 
 
 def models_of(harness_id: str, tier: str) -> dict[str, Any]:
-    """Return ``models`` of a HarnessStreamInput: a program on the person's machine is told
-    the model of the tier, and pays with the person's own sign-in."""
+    """Return ``models`` of a HarnessStreamInput: a program on the person's machine gets the model
+    of the tier, and pays with the person's own sign-in."""
     kind = load_catalog().find(harness_id)
     row = kind.tier(tier) if kind else None
     model_id = (row.model_id if row else None) or f"{harness_id}:{tier}"

@@ -1,7 +1,7 @@
-"""The chat context: who can be asked, at which tier, on which machine, and why not.
+"""The chat context: the available agents, tiers and machines, and reasons for unavailable ones.
 
-One object a request; the page shows it and the handler of a message checks against it, so what
-is shown is what is sent. Pure but for the catalog, which is data.
+One object per request; the page shows it and the handler of a message checks against it, so that
+both agree. Pure except for the catalog, which is data.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from links.core.presence import SENTENCES
 from links.selectors import LinkView
 
 REMOVED: Final = "The machine of this thread was removed."
-NEW_CHAT: Final = "Start a new chat to go on elsewhere."
+NEW_CHAT: Final = "Start a new chat to continue elsewhere."
 NOT_HERE: Final = "This server can't run it."
 NO_FILES: Final = "Not available for this agent: it has no repository."
 GIVE_FILES: Final = "Choose another agent, or give this one a repository or folder."
@@ -37,7 +37,7 @@ SET_MODEL: Final = "Choose one in the settings, under AI providers."
 
 
 class Pins(Protocol):
-    """What a thread's first message fixed. No harness: not locked yet."""
+    """The choices fixed by a thread's first message. Without a harness it is not locked yet."""
 
     @property
     def harness_id(self) -> str: ...
@@ -47,8 +47,8 @@ class Pins(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What a person picked last: kind and tier (``claude-code:smart``), and a machine's id."""
+class LastPick:
+    """A person's last choice: kind and tier (``claude-code:smart``), and a machine's id."""
 
     choice: str = ""
     link_id: str = ""
@@ -56,24 +56,23 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """What the organization's provider keys give: whether there is one, and tier → model."""
+    """The organization's provider keys: whether there is one, and tier → model."""
 
     has_any: bool = False
     models: Mapping[str, str] = field(default_factory=dict)
 
     def answers_at(self, tier: str) -> bool:
-        """Say whether Decopilot has a model at ``tier``: what the page offers, and what is taken
-        of a message."""
+        """Return whether Decopilot has a model at ``tier``, for the page and for messages."""
         return self.has_any and tier in self.models
 
 
 @dataclass(frozen=True, slots=True)
 class ChatContext:
-    """``active`` is kind and tier of who answers now; it may be unavailable, and says so.
+    """``active`` is the chosen kind and tier, whose section may be unavailable.
 
-    ``machine`` is where local agents would work; ``machines`` are those to choose among, and
-    empty where there is no choice. ``needs_provider``: nobody but the demo can answer before a
-    key is added or a machine with an agent is connected (chat-ui.md §4).
+    ``machine`` is where local agents would work; ``machines`` are the alternatives, empty without
+    a choice. ``needs_provider``: only the demo can answer until a key is added or a machine with
+    an agent is connected (chat-ui.md §4).
     """
 
     sections: tuple[Section, ...]
@@ -89,7 +88,7 @@ class ChatContext:
         return next((section for section in self.sections if section.kind == kind), None)
 
     def allows(self, kind: str, tier: str) -> bool:
-        """Say whether a message may be sent to ``kind`` at ``tier`` now."""
+        """Return whether a message may be sent to ``kind`` at ``tier`` now."""
         section = self.find(kind)
         return (
             section is not None
@@ -103,14 +102,14 @@ def chat_context(
     agent: Agent,
     links: Sequence[LinkView],
     pins: Pins | None,
-    wanted: Wanted | None = None,
+    wanted: LastPick | None = None,
     keys: Keys | None = None,
 ) -> ChatContext:
-    """Return who can be asked in a thread, or in a new one.
+    """Return the chat context of a thread, or of a new one.
 
-    ``links`` are the person's machines, the one to use first. Does no query.
+    ``links`` are the person's machines, the preferred one first. Does no query.
     """
-    wanted, keys, source = wanted or Wanted(), keys or Keys(), agent.source
+    wanted, keys, source = wanted or LastPick(), keys or Keys(), agent.source
     locked_kind = pins.harness_id if pins else ""
     offered = _offered_links(links, source)
     link = (
@@ -139,14 +138,14 @@ def chat_context(
 
 
 def choose_link(links: Sequence[LinkView], wanted_id: str) -> LinkView | None:
-    """Return the machine that is picked, also while it is away: nothing moves elsewhere behind
-    the person's back. Without a pick the first, which is an online one if any is."""
+    """Return the picked machine, even if it is offline: work never moves to another machine
+    silently. Without a pick return the first, which is online if any is."""
     picked = next((link for link in links if str(link.id) == wanted_id), None)
     return picked or next(iter(links), None)
 
 
 def choose_kind(*, agent: Agent, kind: str, machine: Machine | None, keys: Keys) -> str:
-    """Return who answers where ``kind`` was picked (empty: nobody): what is shown and sent."""
+    """Return the harness that answers for a picked ``kind`` (empty: none); page and API use it."""
     by_default, _ = parse_choice(agent.default_choice)
     kind, has_files = kind or by_default, agent.source.has_files
     if kind:
@@ -167,14 +166,14 @@ def machine_of(link: LinkView) -> Machine:
 
 
 def _offered_links(links: Sequence[LinkView], source: Source) -> list[LinkView]:
-    """Return the machines on which this agent's files can be."""
+    """Return the machines that can have this agent's files."""
     if source.kind == "folder" and source.link_id:
         return [link for link in links if str(link.id) == source.link_id]
     return list(links)
 
 
 def _offered(locked_kind: str) -> Catalog:
-    """Return what can be run here, and what a thread is pinned to even if it can't."""
+    """Return the agents that can run here, plus the one that the thread is pinned to."""
     runnable = load_runnable()
     pinned = load_catalog().find(locked_kind)
     if pinned is None or runnable.find(locked_kind):
@@ -206,7 +205,7 @@ def _has_cli(source: Source, machine: Machine | None) -> bool:
 
 
 def _corrected(section: Section, locked_kind: str, *, is_removed: bool) -> Section:
-    """Say of a locked thread's own section what no other thread has."""
+    """Return a section with the reasons that apply only to a locked thread's own one."""
     if section.kind != locked_kind:
         return section
     if load_runnable().find(locked_kind) is None:
@@ -217,7 +216,7 @@ def _corrected(section: Section, locked_kind: str, *, is_removed: bool) -> Secti
 
 
 def _restricted(section: Section, source: Source, *, has_link: bool) -> Section:
-    """Say of a new thread's section what the agent's files rule out."""
+    """Return a new thread's section, unavailable if the agent's files rule it out."""
     if not section.is_local:
         return section
     if not source.has_files:
@@ -228,8 +227,8 @@ def _restricted(section: Section, source: Source, *, has_link: bool) -> Section:
 
 
 def _with_models(section: Section, keys: Keys) -> Section:
-    """Name the models of the organization's keys, where the server picks them; a tier that has
-    none is not offered."""
+    """Add the names of the organization's models to Decopilot's tiers; a tier without a model is
+    not offered."""
     if section.kind != DECOPILOT or section.state != "enabled":
         return section
     tiers = tuple(_named(tier, keys.models) for tier in section.tiers if keys.answers_at(tier.key))
@@ -250,8 +249,8 @@ def _active(
     machine: Machine | None,
     keys: Keys,
 ) -> tuple[str, str] | None:
-    """Return the pinned kind, else the pick (also while it is unavailable: it comes back by
-    itself), else the agent's own, else the default."""
+    """Return the pinned kind, else the pick (even if unavailable: that may pass), else the agent's
+    own, else the default."""
     by_kind = {section.kind: section for section in sections}
     kind, tier = parse_choice(choice)
     by_default, default_tier = parse_choice(agent.default_choice)

@@ -76,7 +76,7 @@ class Interrupted(Exception):
 
 
 class Agent:
-    """One conversation: reads orders in a thread, plays the turns in the main one."""
+    """One conversation: one OS thread reads the orders, the main one plays the turns."""
 
     def __init__(self, session: str) -> None:
         self.session = session
@@ -125,7 +125,7 @@ class Agent:
             say("end", reason="interrupted")
 
     def pause(self, seconds: float) -> dict[str, Any] | None:
-        """Wait, and return an answer that came meanwhile.
+        """Wait, and return an answer that arrived in the meantime.
 
         Raises:
             Interrupted: the person pressed stop, or stdin ended.
@@ -135,10 +135,10 @@ class Agent:
         except queue.Empty:
             return None
         if order is None:
-            self.signals.put((turn, None))  # also for those who ask later
+            self.signals.put((turn, None))  # later calls must see it, too
             raise Interrupted
         if turn < self.turn:
-            return None  # meant for a turn that ended meanwhile
+            return None  # meant for a turn that has ended
         if order.get("type") == "interrupt":
             raise Interrupted
         if order.get("type") == "steer":
@@ -153,7 +153,7 @@ class Agent:
             self.pause(pace)
 
     def call(self, command: str, *, ask: bool) -> None:
-        """Run one shell command as a tool call, after asking if told so."""
+        """Run one shell command as a tool call, after asking if ``ask`` is set."""
         self.calls += 1
         call = f"call-{self.session[:8]}-{os.getpid()}-{self.calls}"
         say("tool", id=call, name="shell", input={"command": command})
@@ -164,7 +164,7 @@ class Agent:
         self.execute(call, command)
 
     def refused(self, call: str, command: str) -> str | None:
-        """Ask, and return how the refusal was put; ``None`` when it was allowed."""
+        """Ask, and return the reason of a refusal; ``None`` if it was allowed."""
         say("ask", id=f"ask-{call}", tool=call, name="shell", input={"command": command})
         while True:
             order = self.pause(3600)
@@ -174,7 +174,7 @@ class Agent:
                 return f" (“{order['reason']}”)" if order.get("reason") else ""
 
     def execute(self, call: str, command: str) -> None:
-        child = subprocess.Popen(  # noqa: S602 - running what the person typed is the point
+        child = subprocess.Popen(  # noqa: S602 - a shell command is what the person asked for
             command,
             shell=True,
             stdin=subprocess.DEVNULL,
@@ -225,9 +225,9 @@ def _pump(child: subprocess.Popen[bytes], pieces: queue.Queue[bytes]) -> None:
 
 
 def end_group(child: subprocess.Popen[bytes]) -> None:
-    """End a command with all it started: they are in our own process group."""
+    """End a command and its descendants: they are in our own process group."""
     if os.name == "posix" and os.getpgrp() == os.getpid():
-        # Ours is the group, so this reaches us too.
+        # The signal reaches this process, too.
         before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.killpg(0, signal.SIGTERM)
         signal.signal(signal.SIGTERM, before)
@@ -255,8 +255,8 @@ def count(agent: Agent, found: re.Match[str], order: dict[str, Any]) -> None:
             agent.pause(pace)
 
 
-def go_on(agent: Agent, found: re.Match[str], order: dict[str, Any]) -> None:
-    """Ask again for what was asked when the program was ended from outside."""
+def resume(agent: Agent, found: re.Match[str], order: dict[str, Any]) -> None:
+    """Repeat the questions that were open when the program was killed from outside."""
     for call in json.loads(found["calls"]):
         agent.type_out("I was started again, so I ask once more.")
         agent.call(str(call.get("input", {}).get("command", HARMLESS)), ask=True)
@@ -298,7 +298,7 @@ def crash(agent: Agent, found: re.Match[str], order: dict[str, Any]) -> None:
 
 
 def ticks(agent: Agent, found: re.Match[str], order: dict[str, Any]) -> None:
-    """For measuring: each delta is the time at which it was written."""
+    """For benchmarks: each delta is the time at which it was written."""
     number, gap = int(found["n"]), int(found["ms"]) / 1000
     due = time.monotonic()
     for _ in range(number):
@@ -317,7 +317,7 @@ Script = Callable[[Agent, "re.Match[str]", dict[str, Any]], None]
 SCRIPTS: list[tuple[re.Pattern[str], Script]] = [
     (re.compile(pattern, re.IGNORECASE), play)
     for pattern, play in (
-        (r"^\(Your program was ended from outside.*?\)\n(?P<calls>\[.*\])$", go_on),
+        (r"^\(Your program was ended from outside.*?\)\n(?P<calls>\[.*\])$", resume),
         (r"\bcount (?P<slowly>slowly )?to (?P<n>\w+)(?: every (?P<ms>\d+) ?ms)?", count),
         (r"\bticks (?P<n>\d+) (?P<ms>\d+)", ticks),
         (r"\bbig (?P<n>\d+)", big),

@@ -1,4 +1,4 @@
-"""What agents refuse, and what to do about it."""
+"""Errors about agents."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class BadTitle(AppError):
 class BadIcon(AppError):
     code = "bad_icon"
     text = "There is no such icon."
-    hint = "Choose one of those that the page offers, or none."
+    hint = "Choose one of the icons on the page, or none."
 
 
 class BadChoice(AppError):
     code = "bad_choice"
     text = "There is no such agent program or tier."
-    hint = "Give a program and a tier, such as claude-code:smart, or nothing."
+    hint = "Give a program and a tier, such as claude-code:smart, or leave it empty."
 
 
 class AgentIsDefault(AppError):

@@ -1,5 +1,4 @@
-"""Forms of the agents' pages. What an agent can be is decided in core and services; here a
-refusal finds its field."""
+"""Forms of the agents' pages. Core and services validate; forms assign an error to its field."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ SOURCES = [
 
 
 class AgentForm(forms.Form):
-    """All that a person can say of an agent."""
+    """Every field of an agent that a person can set."""
 
     title = forms.CharField(label="Name", max_length=120)
     icon = forms.ChoiceField(
@@ -40,7 +39,7 @@ class AgentForm(forms.Form):
         required=False,
         max_length=100_000,
         widget=forms.Textarea(attrs={"rows": 7}),
-        help_text="What it is for, and how it should work. Every chat with it begins with this.",
+        help_text="What it is for, and how it should work. Every chat with it starts with this.",
     )
     source = forms.ChoiceField(label="Works on", choices=SOURCES, widget=forms.RadioSelect)
     repository = forms.CharField(
@@ -61,7 +60,7 @@ class AgentForm(forms.Form):
     default_choice = forms.ChoiceField(
         label="Begins with",
         required=False,
-        help_text="Who answers in a new chat, until the person picks another.",
+        help_text="The agent that answers in a new chat, until the person picks another.",
     )
 
     def __init__(self, *args: Any, links: Sequence[LinkView], **kwargs: Any) -> None:
@@ -82,7 +81,7 @@ class AgentForm(forms.Form):
 
     @classmethod
     def initial_of(cls, agent: Agent) -> dict[str, Any]:
-        """Return what the form shows of an agent."""
+        """Return the initial values of the form for an agent."""
         source = agent.source
         return {
             "title": agent.title,
@@ -108,19 +107,19 @@ class AgentForm(forms.Form):
         return given
 
     def given(self) -> AgentFields:
-        """Return what a valid form says."""
-        said = self.cleaned_data
-        kind = said["source"]
+        """Return the fields of a valid form."""
+        data = self.cleaned_data
+        kind = data["source"]
         return AgentFields(
-            title=said["title"],
-            icon=said["icon"],
-            instructions=said["instructions"],
-            default_choice=said["default_choice"],
+            title=data["title"],
+            icon=data["icon"],
+            instructions=data["instructions"],
+            default_choice=data["default_choice"],
             source=Source(
                 kind,
-                url=said["repository"] if kind == "repository" else "",
-                folder=said["folder"] if kind == "folder" else "",
-                link_id=said["link_id"] if kind == "folder" else "",
+                url=data["repository"] if kind == "repository" else "",
+                folder=data["folder"] if kind == "folder" else "",
+                link_id=data["link_id"] if kind == "folder" else "",
             ),
         )
 
@@ -152,13 +151,13 @@ class McpServerForm(forms.Form):
         return given
 
     def without_secrets(self) -> McpServerForm:
-        """Return the form as it may be shown again: what was typed as headers is left out."""
+        """Return the form for display, without the headers that were entered."""
         if self.is_bound:
             self.data = {name: self.data.get(name, "") for name in ("name", "url")}
         return self
 
     def server(self) -> McpServer:
-        """Return what a valid form says."""
+        """Return the server of a valid form."""
         server: McpServer = self.cleaned_data["server"]
         return server
 

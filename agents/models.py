@@ -14,14 +14,15 @@ from mesh.models import Organization
 
 
 class Agent(models.Model):
-    """Who a thread talks to: a name, instructions, and perhaps a repository.
+    """The agent of a thread: a name, instructions, and optionally a repository.
 
     ``metadata`` keeps the reference's shape: ``githubRepo`` (clonable source), ``folder`` (an
     allowed folder) and ``folderLink`` (the machine that has it), ``files`` ("none": it needs
-    none), ``vmMap``. Several write it, so it is written key by key (``services.set_metadata``).
+    none), ``vmMap``. It has several writers, so each one writes single keys
+    (``services.set_metadata``).
 
-    ``default_choice`` is who answers when a person has picked nobody, such as
-    ``claude-code:smart``. A removed agent is hidden; its threads go on.
+    ``default_choice`` is the program and tier for a person who has picked none, such as
+    ``claude-code:smart``. A removed agent is hidden; its threads continue.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -47,13 +48,13 @@ class Agent(models.Model):
 
     @property
     def source(self) -> Source:
-        """Where its files come from."""
+        """The source of its files."""
         return source_of(self.metadata)
 
 
 class McpServerRow(models.Model):
-    """An MCP server that an agent may use. Headers carry tokens, so they are kept sealed
-    (``mesh.keys.seal``) and never shown again: pages and the API say their names alone."""
+    """An MCP server that an agent may use. Headers contain tokens, so they are stored encrypted
+    (``mesh.keys.seal``) and never shown again: pages and the API show only their names."""
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
     agent = models.ForeignKey(Agent, models.CASCADE, related_name="mcp_servers")
@@ -74,7 +75,7 @@ class McpServerRow(models.Model):
 
 
 class Outcome(models.TextChoices):
-    """What the last test of a key showed."""
+    """The result of the last test of a key."""
 
     UNTESTED = ""
     WORKS = "works"
@@ -85,9 +86,9 @@ class Outcome(models.TextChoices):
 class ProviderKey(models.Model):
     """An organization's key of an AI provider.
 
-    ``sealed_key`` is encrypted (``mesh.keys``); empty where a server of one's own takes none.
+    ``sealed_key`` is encrypted (``mesh.keys``); empty for a self-hosted server without keys.
     ``base_url`` is empty for the provider's own address. ``outcome``, ``said`` (the provider's
-    own sentence, cleaned) and ``listed`` (the models it offers) are from the last test.
+    message, without secrets) and ``listed`` (the models it offers) are from the last test.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -115,7 +116,7 @@ class ProviderKey(models.Model):
 
 
 class DefaultModel(models.Model):
-    """Which model of which key answers at a tier, for a whole organization."""
+    """The model and key of a tier, for a whole organization."""
 
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="default_models")
     tier = models.CharField(max_length=20)

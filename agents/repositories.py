@@ -1,4 +1,4 @@
-"""Which repositories an agent may have: public ones, and those whose host the operator named."""
+"""The repositories that an agent may have: public ones, and those on hosts the operator allowed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from mesh.lib.repositories import CloneUrl, is_local_name, read_clone_url
 
 class RepositoryRefused(AppError):
     code = "repository_refused"
-    text = "This repository's host is not public, and the operator of this server has not named it."
-    hint = "Use a public address, or have the operator name the host in MESH_PRIVATE_HOSTS."
+    text = (
+        "This repository's host is not public, and the operator of this server has not allowed it."
+    )
+    hint = "Use a public address, or ask the operator to add the host to MESH_PRIVATE_HOSTS."
 
 
 def allowed_repository(text: str) -> Repository:
     """Return the repository that a person means by ``text``.
 
     Raises:
-        BadRepository: git could not clone it, or it carries a secret.
-        RepositoryRefused: its host is private, and not named by the operator.
+        BadRepository: git could not clone it, or it contains a secret.
+        RepositoryRefused: its host is private, and not allowed by the operator.
     """
     repository = read_repository(text)
     check_clone_url(repository.url)
@@ -30,7 +32,7 @@ def allowed_repository(text: str) -> Repository:
 
 
 def check_clone_url(url: str) -> CloneUrl:
-    """Return what an agent's stored address names.
+    """Return the parts of an agent's stored address, checked.
 
     Raises:
         BadRepository, RepositoryRefused
@@ -49,7 +51,7 @@ def check_clone_url(url: str) -> CloneUrl:
 
 
 async def check_from_here(url: str) -> None:
-    """Look at what the address leads to in this server's network, where containers clone it.
+    """Check the address in this server's network, where containers clone it.
 
     Raises:
         BadRepository, RepositoryRefused

@@ -1,4 +1,4 @@
-"""Reading agents; who asks has an organization from ``mesh.selectors.get_membership``."""
+"""Selectors of agents; callers get the organization from ``mesh.selectors.get_membership``."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mesh.selectors import NotFound
 
 
 def find_shared(pairs: Collection[tuple[int, UUID]]) -> set[tuple[int, UUID]]:
-    """Return those pairs of a person's and an agent's id where the agent's organization has the
-    person as a member; one query."""
+    """Return the pairs of a person's and an agent's id where the person is a member of the agent's
+    organization; one query."""
     agents = Agent.objects.filter(pk__among={agent_id for _, agent_id in pairs})
     found = agents.values_list("organization__memberships__user", "pk")
     return {(user, agent) for user, agent in found if user is not None} & set(pairs)
@@ -43,17 +43,17 @@ def get_agent(*, organization: Organization, name: str, removed: bool = False) -
 
 
 def list_agents(*, organization: Organization, with_servers: bool = False) -> list[Agent]:
-    """Return the organization's agents, the one that answers by default first; one query, or
+    """Return the organization's agents, the default one first; one query, or
     two with their MCP servers."""
     agents = Agent.objects.filter(organization=organization, removed_at=None)
     if with_servers:
         agents = agents.prefetch_related("mcp_servers")
-    # Booleans sort in every database; by name in the reader's eyes, whatever the collation.
+    # Sorted here: case-insensitively, independent of the database's collation.
     return sorted(agents, key=lambda agent: (agent.slug != "default", agent.title.casefold()))
 
 
 def list_mcp_rows(*, agent: Agent) -> list[McpServerRow]:
-    """Return the MCP servers of an agent as people may see them: without their headers."""
+    """Return the MCP servers of an agent without their headers, for people."""
     return list(agent.mcp_servers.defer("sealed_headers"))
 
 
@@ -68,7 +68,7 @@ def list_mcp_servers(*, agent: Agent) -> list[McpServer]:
 
 
 def get_keys(*, organization: Organization) -> Keys:
-    """Return what the organization's provider keys give to a chat; two queries."""
+    """Return the models that the organization's provider keys offer to a chat; two queries."""
     slots = list_defaults(organization)
     has_any = bool(slots) or has_any_key(organization)
     return Keys(has_any=has_any, models={tier: slot.model_id for tier, slot in slots.items()})

@@ -1,4 +1,4 @@
-"""Making, changing and removing agents."""
+"""Services that create, change and remove agents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from agents.catalog import load_runnable
-from agents.core.mcp import MOST_SERVERS, BadMcpServer, McpServer
+from agents.core.mcp import SERVERS_LIMIT, BadMcpServer, McpServer
 from agents.core.options import parse_choice
 from agents.core.source import Source
 from agents.errors import AgentIsDefault, BadChoice, BadIcon, BadTitle
@@ -33,7 +33,7 @@ ICONS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentFields:
-    """What a person gives of an agent; ``None``: it stays as it is."""
+    """The fields of an agent that a person sets; ``None`` leaves a field unchanged."""
 
     title: str | None = None
     icon: str | None = None
@@ -43,9 +43,9 @@ class AgentFields:
 
 
 def make_default_agent(*, organization: Organization) -> Agent:
-    """Return the agent that answers when none is named; make it if missing.
+    """Return the organization's default agent; create it if missing.
 
-    Safe to repeat: what the organization has made of it stays.
+    Safe to repeat: the organization's changes to it stay.
     """
     agent, _ = Agent.objects.get_or_create(
         organization=organization, slug=DEFAULT_SLUG, defaults={"title": DEFAULT_TITLE}
@@ -54,7 +54,7 @@ def make_default_agent(*, organization: Organization) -> Agent:
 
 
 def create_agent(*, organization: Organization, given: AgentFields) -> Agent:
-    """Return a new agent; its slug is made of its title.
+    """Return a new agent; its slug is derived from its title.
 
     Raises:
         BadTitle, BadIcon, BadChoice: nothing is kept.
@@ -63,7 +63,7 @@ def create_agent(*, organization: Organization, given: AgentFields) -> Agent:
     if "title" not in values:
         raise BadTitle
     with transaction.atomic():
-        # Two who choose one title at once: the second waits here, and gets the next slug.
+        # Two requests with the same title: the second waits here, and gets the next slug.
         Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
         return Agent.objects.create(
             organization=organization,
@@ -78,11 +78,11 @@ def import_agent(
 ) -> Agent:
     """Return a new agent that works on the repository at that address, named after it.
 
-    Nothing is fetched: each person's machine clones it, with its person's own sign-in.
+    Nothing is fetched: each person's machine clones it, with that person's own sign-in.
 
     Raises:
-        BadRepository: the address is none that git clones from, or carries a secret.
-        RepositoryRefused: its host is private, and not named by the operator.
+        BadRepository: git can't clone from the address, or it contains a secret.
+        RepositoryRefused: its host is private, and not allowed by the operator.
     """
     source = allowed_repository(repository)
     given = given or AgentFields()
@@ -96,7 +96,7 @@ def import_agent(
 
 
 def change_agent(*, agent: Agent, given: AgentFields) -> Agent:
-    """Change what is given; new threads see it at once, running ones at their next message.
+    """Change the given fields; new threads use them immediately, others from their next message.
 
     Raises:
         BadTitle, BadIcon, BadChoice: nothing is kept.
@@ -114,10 +114,10 @@ def change_agent(*, agent: Agent, given: AgentFields) -> Agent:
 
 
 def remove_agent(*, agent: Agent) -> None:
-    """Hide the agent from new chats; its threads go on. Safe to repeat, and to be undone.
+    """Hide the agent from new chats; its threads continue. Safe to repeat; can be undone.
 
     Raises:
-        AgentIsDefault: someone has to answer when nobody is named.
+        AgentIsDefault: the organization needs its default agent.
     """
     if agent.slug == DEFAULT_SLUG:
         raise AgentIsDefault
@@ -130,22 +130,22 @@ def restore_agent(*, agent: Agent) -> None:
 
 
 def put_mcp_server(*, agent: Agent, server: McpServer, keep_headers: bool = False) -> McpServerRow:
-    """Give the agent an MCP server, in the place of its one of that name; return its row.
+    """Add an MCP server to the agent, or replace its server of that name; return the row.
 
-    With ``keep_headers`` the known headers stay, unless the address goes to another host: a
-    token is never sent where it was not meant for.
+    With ``keep_headers`` the stored headers stay, unless the address has another host: a token is
+    never sent to a host it was not meant for.
 
     Raises:
-        BadMcpServer: the agent has its full number of servers, or needs its headers anew.
+        BadMcpServer: the agent has too many servers, or the headers must be given again.
     """
     with transaction.atomic():
         Agent.objects.select_for_update(no_key=True).get(pk=agent.pk)
-        known = McpServerRow.objects.filter(agent=agent, name=server.name).first()
-        if known is None and agent.mcp_servers.count() >= MOST_SERVERS:
-            raise BadMcpServer(f"An agent takes at most {MOST_SERVERS} MCP servers.")
+        existing = McpServerRow.objects.filter(agent=agent, name=server.name).first()
+        if existing is None and agent.mcp_servers.count() >= SERVERS_LIMIT:
+            raise BadMcpServer(f"An agent can have at most {SERVERS_LIMIT} MCP servers.")
         values: dict[str, Any] = {"url": server.url}
-        if keep_headers and known is not None and known.sealed_headers:
-            if _origin(known.url) != _origin(server.url):
+        if keep_headers and existing is not None and existing.sealed_headers:
+            if _origin(existing.url) != _origin(server.url):
                 raise BadMcpServer("The address has changed: give the server's headers again.")
         else:
             values["header_names"] = list(server.headers)
@@ -157,14 +157,14 @@ def put_mcp_server(*, agent: Agent, server: McpServer, keep_headers: bool = Fals
 
 
 def remove_mcp_server(*, agent: Agent, name: str) -> None:
-    """Take an MCP server from the agent, and forget its headers. Safe to repeat."""
+    """Remove an MCP server from the agent, and delete its headers. Safe to repeat."""
     McpServerRow.objects.filter(agent=agent, name=name).delete()
 
 
 def set_folder(*, agent: Agent, folder: str) -> None:
-    """Have the agent's new threads work in ``folder`` of the machine; empty: in a scratch folder.
+    """Make the agent's new threads work in ``folder`` on the machine; empty: in a scratch folder.
 
-    Safe to repeat. The machine's own person must have allowed the folder (``--allow``).
+    Safe to repeat. The machine's owner must have allowed the folder (``--allow``).
     """
     set_metadata(agent=agent, values={"folder": folder or None})
 
@@ -172,7 +172,7 @@ def set_folder(*, agent: Agent, folder: str) -> None:
 def set_metadata(*, agent: Agent, values: Mapping[str, Any]) -> None:
     """Set the given keys of the agent's metadata, and no others; ``None`` removes a key.
 
-    Others write keys of their own at the same time, so the row is read again under a lock.
+    Other code writes other keys concurrently, so the row is read again under a lock.
     """
     with transaction.atomic():
         row = Agent.objects.select_for_update(no_key=True).only("metadata").get(pk=agent.pk)
@@ -196,7 +196,7 @@ def _metadata_of(source: Source) -> dict[str, Any]:
 
 
 def _checked(given: AgentFields) -> dict[str, Any]:
-    """Return the columns that are given, as they are kept."""
+    """Return the given columns, in their stored form."""
     columns = [one.name for one in fields(given) if one.name != "source"]
     values = {name: getattr(given, name) for name in columns}
     values = {name: value.strip() for name, value in values.items() if value is not None}
@@ -207,8 +207,8 @@ def _checked(given: AgentFields) -> dict[str, Any]:
         raise BadIcon
     if choice := values.get("default_choice"):
         kind, tier = parse_choice(choice)
-        known = load_runnable().find(kind)
-        if known is None or tier not in {each.key for each in known.tiers}:
+        entry = load_runnable().find(kind)
+        if entry is None or tier not in {each.key for each in entry.tiers}:
             raise BadChoice
     return values
 

@@ -1,4 +1,4 @@
-"""What new agents can be made of, from ``templates.toml``."""
+"""Templates of new agents, from ``templates.toml``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATH = Path(__file__).with_name("templates.toml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """``title`` and ``description`` are for who chooses; ``name`` is the new agent's."""
+    """``title`` and ``description`` describe the template; ``name`` is the new agent's."""
 
     id: str
     title: str
@@ -36,7 +36,7 @@ class Template:
         }
 
     def filled(self, given: AgentFields) -> AgentFields:
-        """Return ``given`` with what it leaves out."""
+        """Return ``given``, with missing fields from the template."""
         own = None
         if self.repository:
             own = Source("repository", url=self.repository)
@@ -64,7 +64,7 @@ def find_template(template_id: str) -> Template:
     """Return the template.
 
     Raises:
-        NotFound: there is none of that id.
+        NotFound: there is no template with this id.
     """
     for template in list_templates():
         if template.id == template_id:

@@ -1,4 +1,4 @@
-"""The settings' pages of agents. They need no script: forms in, redirects out."""
+"""The settings pages of agents: plain forms and redirects, without scripts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mesh.selectors import NotFound, get_membership
 @login_required
 @never_cache
 def agents(request: HttpRequest, org: str) -> HttpResponse:
-    """Every agent of the organization, and what new ones can be made of."""
+    """Every agent of the organization, and the templates of new ones."""
     member = _member(request, org)
     context = {
         **_frame(member),
@@ -41,7 +41,7 @@ def agents(request: HttpRequest, org: str) -> HttpResponse:
 @require_POST
 @login_required
 def import_agent(request: HttpRequest, org: str) -> HttpResponseBase:
-    """Make an agent of a repository's address, or of a template."""
+    """Create an agent from a repository's address, or from a template."""
     organization = _manager(request, org).organization
     try:
         if name := request.POST.get("template"):
@@ -61,7 +61,7 @@ def import_agent(request: HttpRequest, org: str) -> HttpResponseBase:
 @login_required
 @never_cache
 def new_agent(request: HttpRequest, org: str) -> HttpResponseBase:
-    """Make an agent from nothing."""
+    """Create an agent from an empty form."""
     member = _manager(request, org)
     form = _form(request, None)
     if request.method == "POST" and form.is_valid():
@@ -90,7 +90,7 @@ def agent(request: HttpRequest, org: str, slug: str) -> HttpResponseBase:
         except AppError as refused:
             form.add_error(None, f"{refused} {refused.hint}")
         else:
-            messages.success(request, "Saved. New chats see it at once.")
+            messages.success(request, "Saved. New chats use it immediately.")
             return redirect("settings_agent", org, slug)
     return _page(request, member, shown, form, McpServerForm())
 
@@ -98,7 +98,7 @@ def agent(request: HttpRequest, org: str, slug: str) -> HttpResponseBase:
 @require_POST
 @login_required
 def put_mcp_server(request: HttpRequest, org: str, slug: str) -> HttpResponseBase:
-    """Give the agent an MCP server."""
+    """Add an MCP server to the agent."""
     member = _manager(request, org)
     shown = _agent(member, slug)
     form = McpServerForm(request.POST)
@@ -116,9 +116,9 @@ def put_mcp_server(request: HttpRequest, org: str, slug: str) -> HttpResponseBas
 @require_POST
 @login_required
 def remove_mcp_server(request: HttpRequest, org: str, slug: str, name: str) -> HttpResponseBase:
-    """Take an MCP server from the agent."""
+    """Remove an MCP server from the agent."""
     services.remove_mcp_server(agent=_agent(_manager(request, org), slug), name=name)
-    messages.success(request, f"{name} was removed, and its headers forgotten.")
+    messages.success(request, f"{name} was removed, and its headers were deleted.")
     return redirect("settings_agent", org, slug)
 
 
@@ -132,8 +132,8 @@ def remove_agent(request: HttpRequest, org: str, slug: str) -> HttpResponseBase:
     except AppError as refused:
         messages.error(request, f"{refused} {refused.hint}")
         return redirect("settings_agent", org, slug)
-    # The tag names whom the page offers to bring back.
-    messages.info(request, f"{gone.title} was removed. Its chats go on.", extra_tags=gone.slug)
+    # The tag names the agent that the page offers to restore.
+    messages.info(request, f"{gone.title} was removed. Its chats continue.", extra_tags=gone.slug)
     return redirect("settings_agents", org)
 
 

@@ -23,7 +23,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from agents.catalog import load_runnable
-from agents.context import ChatContext, Wanted, chat_context
+from agents.context import ChatContext, LastPick, chat_context
 from agents.core.branches import is_branch, new_branch
 from agents.core.options import parse_choice
 from agents.models import Agent
@@ -267,11 +267,11 @@ def _cursor(request: HttpRequest, name: str) -> ThreadCursor | None:
         raise BadRequest(str(exc)) from exc
 
 
-def _wanted(request: HttpRequest, agent: Agent, thread: Thread | None) -> Wanted:
+def _wanted(request: HttpRequest, agent: Agent, thread: Thread | None) -> LastPick:
     """Return the choice: from the address ("New chat with …", or by an open page), else the
     agent's default, else this browser's last one."""
     default = "" if thread and thread.harness_id else agent.default_choice
-    return Wanted(
+    return LastPick(
         choice=request.GET.get("choice") or default or request.COOKIES.get("mesh_choice", ""),
         link_id=request.GET.get("machine") or request.COOKIES.get("mesh_machine", ""),
     )

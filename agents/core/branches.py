@@ -1,4 +1,4 @@
-"""Names of branches: which git takes, and made-up ones."""
+"""Names of branches: validation, and generated ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-LONGEST: Final = 200
+LENGTH_LIMIT: Final = 200
 
 # git-check-ref-format(1), rules 1 to 10; "-" at the start would be read as an option.
 _REFUSED: Final = re.compile(
@@ -32,10 +32,10 @@ _NOUNS: Final = (
 
 
 def is_branch(name: str) -> bool:
-    """Say whether git would take ``name`` as a branch's."""
-    return 0 < len(name) <= LONGEST and name.isprintable() and _REFUSED.search(name) is None
+    """Return whether git accepts ``name`` as a branch name."""
+    return 0 < len(name) <= LENGTH_LIMIT and name.isprintable() and _REFUSED.search(name) is None
 
 
 def new_branch(pick: Callable[[Sequence[str]], str]) -> str:
-    """Return a name that nobody has to think of, such as ``deco/quiet-otter``."""
+    """Return a generated name, such as ``deco/quiet-otter``."""
     return f"deco/{pick(_ADJECTIVES)}-{pick(_NOUNS)}"

@@ -1,4 +1,4 @@
-"""MCP servers that an agent may use: what is a usable name, address and header."""
+"""MCP servers that an agent may use: rules for names, addresses and headers."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 
 from mesh.lib.errors import AppError
 
-MOST_SERVERS: Final = 20  # of one agent
-MOST_HEADERS: Final = 20
-LONGEST_URL: Final = 1_000
-LONGEST_VALUE: Final = 4_000
-# It becomes a part of the tools' names, which no model's API takes longer or wilder.
+SERVERS_LIMIT: Final = 20  # per agent
+HEADERS_LIMIT: Final = 20
+URL_LIMIT: Final = 1_000
+VALUE_LIMIT: Final = 4_000
+# It becomes part of the tools' names, for which the models' APIs have these limits.
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # RFC 9110 §5.6.2
-# What belongs to the connection, or to the protocol, and not to the person.
-_TAKEN: Final = frozenset(
+# Headers that belong to the connection or the protocol.
+_RESERVED: Final = frozenset(
     {"host", "content-length", "content-type", "connection", "transfer-encoding", "mcp-session-id"}
 )
 
@@ -26,7 +26,7 @@ _TAKEN: Final = frozenset(
 class BadMcpServer(AppError):
     code = "bad_mcp_server"
     text = "This MCP server can't be used."
-    hint = "Mend what the sentence names, and send it again."
+    hint = "Correct what the sentence names, and send it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class McpServer:
     headers: dict[str, str] = field(default_factory=dict, repr=False)
 
     def as_input(self) -> dict[str, Any]:
-        """Return what a harness is told (``virtualMcp.mcpServers``)."""
+        """Return the harness's input (``virtualMcp.mcpServers``)."""
         headers = {"headers": self.headers} if self.headers else {}
         return {"name": self.name, "url": self.url, **headers}
 
@@ -51,11 +51,12 @@ def read_mcp_server(*, name: str, url: str, headers: Mapping[str, str]) -> McpSe
     """
     if not _NAME.fullmatch(name):
         raise BadMcpServer(
-            "A server's name begins with a letter and has at most 40 small letters, digits, - or _."
+            "A server's name starts with a letter and has at most 40 lowercase letters, digits, "
+            "- and _."
         )
     _check_url(url)
-    if len(headers) > MOST_HEADERS:
-        raise BadMcpServer(f"A server takes at most {MOST_HEADERS} headers.")
+    if len(headers) > HEADERS_LIMIT:
+        raise BadMcpServer(f"A server can have at most {HEADERS_LIMIT} headers.")
     for header, value in headers.items():
         _check_header(header, value)
     return McpServer(name, url, dict(headers))
@@ -67,25 +68,25 @@ def _check_url(url: str) -> None:
         is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         is_usable = False
-    if not is_usable or len(url) > LONGEST_URL or not url.isprintable() or " " in url:
+    if not is_usable or len(url) > URL_LIMIT or not url.isprintable() or " " in url:
         raise BadMcpServer(
-            "A server's address begins with https:// or http://, such as https://mcp.example/mcp."
+            "A server's address starts with https:// or http://, such as https://mcp.example/mcp."
         )
     if parts.username or parts.password:
         raise BadMcpServer(
-            "The address carries a user name or password: put it into a header instead."
+            "The address contains a user name or password: put it into a header instead."
         )
 
 
 def _check_header(name: str, value: str) -> None:
     if not _HEADER.fullmatch(name):
         raise BadMcpServer(f"“{name[:40]}” can't be the name of a header.")
-    if name.lower() in _TAKEN:
+    if name.lower() in _RESERVED:
         raise BadMcpServer(f"The header {name} is set by the agent's program: leave it out.")
-    # A line break would begin another header.
-    if len(value) > LONGEST_VALUE or not value.isprintable() or not value.isascii():
+    # A line break would start another header.
+    if len(value) > VALUE_LIMIT or not value.isprintable() or not value.isascii():
         raise BadMcpServer(
-            f"The value of the header {name} is too long, or has characters that no header takes."
+            f"The value of the header {name} is too long, or has invalid characters."
         )
 
 
@@ -101,9 +102,9 @@ def read_header_lines(text: str) -> dict[str, str]:
             continue
         name, colon, value = line.partition(":")
         name = name.strip()
-        if not colon or not name or name.lower() in {known.lower() for known in found}:
+        if not colon or not name or name.lower() in {each.lower() for each in found}:
             raise BadMcpServer(
-                "Each header stands on a line of its own, once, such as Authorization: Bearer …"
+                "Put each header on a line of its own, once, such as Authorization: Bearer …"
             )
         found[name] = value.strip()
     return found

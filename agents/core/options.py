@@ -1,4 +1,4 @@
-"""Who answers, of those who could; chat-ui.md §1."""
+"""The choice of the agent that answers; chat-ui.md §1."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ REMOTE_USER: Final = "remote-user"
 
 
 def effective_harness(harness: str, *, is_local: bool, has_files: bool) -> str:
-    """Return who answers: an agent without files has nothing for a program on a machine to work
-    on, so Decopilot does."""
+    """Return the harness that answers: Decopilot instead of a program on a machine if the agent
+    has no files."""
     return DECOPILOT if is_local and not has_files else harness
 
 
 def has_local_cli(*, is_online: bool, capabilities: Collection[str]) -> bool:
-    """Say whether a coding agent can work on the machine now (U-F)."""
+    """Return whether a coding agent can work on the machine now (U-F)."""
     return is_online and not set(_coding_agents()).isdisjoint(capabilities)
 
 
@@ -33,11 +33,11 @@ def default_harness(
     has_any_key: bool = False,
     is_online: bool = True,
 ) -> str:
-    """Return who answers when nobody was named.
+    """Return the harness that answers if none was picked.
 
     That is Claude Code, or else another coding agent of the machine; on a machine without any,
-    and without a machine, Decopilot where the organization has a key. The demo comes last.
-    ``capabilities`` is ``None`` when no machine is known.
+    and without a machine, Decopilot if the organization has a key. The demo comes last.
+    ``capabilities`` is ``None`` without a machine.
     """
     if not has_files:
         return DECOPILOT
@@ -51,12 +51,12 @@ def default_harness(
 
 
 def _coding_agents() -> tuple[str, ...]:
-    """Return the programs that make a machine worth more than its files, the first choice first."""
+    """Return the programs that are coding agents, in order of preference."""
     return tuple(each.kind for each in agent_programs.load() if each.probe is not None)
 
 
 def parse_choice(value: str | None) -> tuple[str, str]:
-    """Return kind and tier of a choice such as ``claude-code:smart``; empty where not given.
+    """Return kind and tier of a choice such as ``claude-code:smart``; empty if missing.
 
     A kind may have a colon of its own (``acp:gemini``), so the last one counts.
     """

@@ -1,4 +1,4 @@
-"""AI providers and their keys, as far as a table and a look at the text decide."""
+"""AI providers and their keys: the rules that need no I/O."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ KEY_LIMIT: Final = 500  # characters; the longest key known has 220
 SENTENCE_LIMIT: Final = 300
 REFILLED_FROM: Final = 3  # keys, the oldest ones (chat-ui.md §12)
 
-# What looks like a key wherever it stands; providers quote a piece of it in their refusals.
+# Anything that looks like a key; providers quote parts of it in their refusals.
 _KEYLIKE = re.compile(r"\b(?:sk-[\w*.…-]{4,}|AIza[\w*-]{4,}|AQ\.[\w*-]{4,})")
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A provider, as people see it and as its API is called."""
+    """A provider: its texts for people, and how to call its API."""
 
     kind: str
     title: str
@@ -49,7 +49,7 @@ class Providers:
         return next((each for each in self.all if each.kind == kind), None)
 
     def owner_of(self, key: str) -> Provider | None:
-        """Return whose key it is by its beginning: the longest that fits (sk-ant-, then sk-)."""
+        """Return the provider of a key by its longest matching prefix (sk-ant- before sk-)."""
         fits = [
             (len(prefix), each)
             for each in self.all
@@ -84,13 +84,13 @@ def _read(entry: dict[str, Any]) -> Provider:
 
 
 def is_malformed(key: str) -> bool:
-    """Say whether ``key`` can't stand in a header: blanks, line feeds, other than ASCII."""
+    """Return whether ``key`` is invalid in a header: blanks, line feeds, non-ASCII."""
     return not (key.isascii() and key.isprintable()) or " " in key
 
 
-def clean_sentence(said: object, *, secret: str = "") -> str:
-    """Return a provider's own words fit for a person: one line, short, without any key."""
-    text = _BLANK.sub(" ", said if isinstance(said, str) else "").strip()
+def clean_sentence(message: object, *, secret: str = "") -> str:
+    """Return a provider's message for people: one short line, without any key."""
+    text = _BLANK.sub(" ", message if isinstance(message, str) else "").strip()
     if secret:
         text = text.replace(secret, "…")
     text = _KEYLIKE.sub("…", text)
@@ -98,16 +98,16 @@ def clean_sentence(said: object, *, secret: str = "") -> str:
 
 
 def sentence_of(body: Any) -> str:
-    """Return what an error's body says to people: all of these APIs nest it in ``error``."""
+    """Return the message of an error's body: all of these APIs nest it in ``error``."""
     error = body[0] if isinstance(body, list) and body else body
     error = error.get("error", error) if isinstance(error, dict) else error
-    said = error.get("message") if isinstance(error, dict) else error
-    return said if isinstance(said, str) else ""
+    message = error.get("message") if isinstance(error, dict) else error
+    return message if isinstance(message, str) else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a key can fill an empty slot with: its provider's proposal and its own list."""
+    """A key's models for an empty slot: its provider's proposal and its own list."""
 
     key_id: Any
     proposed: dict[str, str]
@@ -123,7 +123,7 @@ class Offer:
 
 
 def names(listed: Iterable[str], model: str) -> bool:
-    """Say whether a list has the model, perhaps under its date (``claude-x-20260101``)."""
+    """Return whether a list has the model, possibly with a date (``claude-x-20260101``)."""
     return any(name == model or name.startswith(f"{model}-20") for name in listed)
 
 

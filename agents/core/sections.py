@@ -1,4 +1,4 @@
-"""Which agents can be picked, and why not: from keys, machine and pins alone."""
+"""The agents that can be picked, and reasons for the others, from keys, machine and pins."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ LOCKED: Final = "Fixed for this thread: start a new chat to change."
 CONNECT: Final = "Run deco_link on your machine to connect it."
 CONNECTED_AGAIN: Final = "Wake it up, or run deco_link on it."
 UPDATE: Final = "Update deco_link there and start it again."
-LOOK_AGAIN: Final = "Start it once by hand there. It is looked for again within a minute."
+LOOK_AGAIN: Final = "Start it once by hand there. Mesh checks again within a minute."
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The person's machine as far as agents care. ``cause`` is a sentence: why it is offline.
+    """The person's machine, for agents. ``cause`` is a sentence: why it is offline.
 
-    ``programs`` is what the probe found: kind → ``ready``, ``absent``, ``not_signed_in`` or
+    ``programs`` is the probe's result: kind → ``ready``, ``absent``, ``not_signed_in`` or
     ``timed_out``.
     """
 
@@ -56,7 +56,7 @@ class Section:
 def usable_sections(
     catalog: Catalog, *, has_any_key: bool, is_online: bool, capabilities: Collection[str]
 ) -> list[Section]:
-    """Return the sections that can be used right now, and no others (U-A1 to U-A8)."""
+    """Return the sections that can be used now (U-A1 to U-A8)."""
     met = {
         "key": lambda kind: has_any_key,
         "capability": lambda kind: is_online and kind.kind in capabilities,
@@ -68,7 +68,7 @@ def usable_sections(
 def all_sections(
     catalog: Catalog, *, has_any_key: bool, machine: Machine | None, locked_kind: str = ""
 ) -> list[Section]:
-    """Return every section with its state: what can't be picked says why, and what to do.
+    """Return every section with its state; one that can't be picked has a reason and an action.
 
     In a locked thread only the section of its harness can be enabled.
     """
@@ -79,14 +79,14 @@ def all_sections(
         capabilities=machine.capabilities if machine else (),
     )
     kinds = {section.kind for section in usable}
-    return [_stated(kind, kind.kind in kinds, machine, locked_kind) for kind in catalog]
+    return [_with_state(kind, kind.kind in kinds, machine, locked_kind) for kind in catalog]
 
 
 def _section(kind: Kind) -> Section:
     return Section(kind.kind, kind.title, kind.is_local, kind.tiers, kind.symbol)
 
 
-def _stated(kind: Kind, is_usable: bool, machine: Machine | None, locked_kind: str) -> Section:
+def _with_state(kind: Kind, is_usable: bool, machine: Machine | None, locked_kind: str) -> Section:
     section = replace(_section(kind), machine=machine if kind.is_local else None)
     if locked_kind and kind.kind != locked_kind:
         return replace(section, state="locked", reason=LOCKED)
@@ -102,7 +102,7 @@ def _why_not(kind: Kind, machine: Machine | None) -> tuple[str, str]:
         return "No AI provider is connected.", kind.install
     if machine is None:
         return "No machine is connected.", CONNECT
-    if machine.state == "unknown":  # nothing alarming while nothing is known
+    if machine.state == "unknown":  # no alarm while the state is unknown
         return f"Waiting for {machine.name}.", CONNECTED_AGAIN
     if not machine.is_online:
         return f"{machine.name} is offline. {machine.cause}".rstrip(), CONNECTED_AGAIN

@@ -1,7 +1,7 @@
-"""Where an agent's files come from: its metadata read, and a repository's address understood.
+"""The source of an agent's files, from its metadata, and the parsing of repository addresses.
 
-Metadata keeps the reference's shape (``githubRepo.url``), so it is read without trust: what has
-another type counts as missing (chat-ui.md §1).
+Metadata keeps the reference's shape (``githubRepo.url``), so it is not trusted: a value of the
+wrong type counts as missing (chat-ui.md §1).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mesh.lib.repositories import read_clone_url
 # none: it needs no files, so there is nothing for a program on a machine to work on.
 SourceKind = Literal["repository", "folder", "scratch", "none"]
 
-LONGEST: Final = 500  # characters of an address or a folder
+LENGTH_LIMIT: Final = 500  # characters of an address or a folder
 _SCP: Final = re.compile(r"(?P<user>[\w.-]+)@(?P<host>[\w.-]+):(?P<path>[^\s:][^\s]*)")
 _SHORT: Final = re.compile(r"(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)")
 _SAFE_PATH: Final = re.compile(r"[\w.~/-]+")
@@ -47,7 +47,7 @@ class Source:
 
     @property
     def has_files(self) -> bool:
-        """Whether a program on a machine has something to work on."""
+        """Whether there are files for a program on a machine."""
         return self.kind != "none"
 
     @property
@@ -71,8 +71,8 @@ class Repository:
 def source_of(metadata: dict[str, Any]) -> Source:
     """Return where the files of an agent with this metadata come from.
 
-    A repository goes before a folder, and who has neither works in an empty folder for each
-    chat, unless the agent says that it needs none.
+    A repository takes precedence over a folder; an agent with neither has an empty folder for each
+    chat, unless its metadata says that it needs none.
     """
     if url := _clone_url(metadata):
         return Source("repository", url=url)
@@ -93,21 +93,21 @@ def _text(value: object) -> str:
 def read_repository(text: str) -> Repository:
     """Return the repository that a person means by ``text``.
 
-    Taken are ``https://…``, ``ssh://…``, ``git@host:owner/name`` and, for GitHub, ``owner/name``
-    and the address of a page within the repository. A password or token in the address is
-    refused, not dropped: who pasted it must learn that it is not kept and not needed.
+    Accepted are ``https://…``, ``ssh://…``, ``git@host:owner/name`` and, for GitHub,
+    ``owner/name`` and the address of a page within the repository. A password or token in the
+    address is refused, not dropped: the person must learn that it is not stored and not needed.
 
     Raises:
-        BadRepository: git could not clone it, or it carries a secret.
+        BadRepository: git could not clone it, or it contains a secret.
     """
     text = text.strip()
-    if not text or len(text) > LONGEST or text.startswith("-"):
+    if not text or len(text) > LENGTH_LIMIT or text.startswith("-"):
         raise BadRepository
     if short := _SHORT.fullmatch(text):
-        return _made(f"https://github.com/{text}", short["owner"], short["name"])
+        return _repository(f"https://github.com/{text}", short["owner"], short["name"])
     if scp := _SCP.fullmatch(text):
         owner, name = _owner_and_name(scp["path"])
-        return _made(f"{scp['user']}@{scp['host'].lower()}:{owner}/{name}", owner, name)
+        return _repository(f"{scp['user']}@{scp['host'].lower()}:{owner}/{name}", owner, name)
     return _read_url(text)
 
 
@@ -118,22 +118,24 @@ def _read_url(text: str) -> Repository:
     except ValueError as exc:
         raise BadRepository from exc
     if parts.scheme == "http":
-        raise BadRepository("Over http, others on the way could change what is cloned. Use https.")
+        raise BadRepository(
+            "Over http, others on the network could change what is cloned. Use https."
+        )
     if parts.scheme not in ("https", "ssh") or not host:
         raise BadRepository
     if parts.password or (parts.username and parts.scheme != "ssh"):
         raise BadRepository(
-            "The address carries a user name or a token. Leave it out: each person's machine "
+            "The address contains a user name or a token. Leave it out: each person's machine "
             "clones with its own sign-in."
         )
     path = parts.path
-    for page in _PAGES:  # a page of the repository, as it stands in the browser
+    for page in _PAGES:  # a page of the repository, copied from the browser
         path = path.partition(page)[0] if parts.scheme != "ssh" else path
     owner, name = _owner_and_name(path)
     user = f"{parts.username}@" if parts.username else ""
     host = f"[{host}]" if ":" in host else host
     where = f"{user}{host}{f':{port}' if port else ''}"
-    return _made(f"{parts.scheme}://{where}/{owner}/{name}", owner, name)
+    return _repository(f"{parts.scheme}://{where}/{owner}/{name}", owner, name)
 
 
 def _owner_and_name(path: str) -> tuple[str, str]:
@@ -145,7 +147,7 @@ def _owner_and_name(path: str) -> tuple[str, str]:
     return owner, name
 
 
-def _made(url: str, owner: str, name: str) -> Repository:
+def _repository(url: str, owner: str, name: str) -> Repository:
     name = name.removesuffix(".git")
     words = [*owner.split("/"), name]
     if any(word in ("", ".", "..") or word.startswith("-") for word in words):
@@ -157,14 +159,14 @@ def _made(url: str, owner: str, name: str) -> Repository:
 
 
 def read_folder(text: str) -> str:
-    """Return the path of a folder on a machine; only the machine can say whether it is there.
+    """Return the path of a folder on a machine; only the machine can check whether it exists.
 
     Raises:
-        BadFolder: it is no whole path.
+        BadFolder: it is not an absolute path.
     """
     text = text.strip()
     is_whole = text.startswith(("/", "~/")) or re.match(r"[A-Za-z]:[\\/]", text)
-    if not is_whole or len(text) > LONGEST or not text.isprintable():
+    if not is_whole or len(text) > LENGTH_LIMIT or not text.isprintable():
         raise BadFolder
     if ".." in re.split(r"[\\/]", text):
         raise BadFolder

@@ -1,4 +1,4 @@
-"""The catalog's shape: agents and their tiers, read from data and checked once."""
+"""The catalog's classes: agents and their tiers, parsed from data and validated once."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Steers = Literal["now", "next"]
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """One row of an agent: ``model_id`` is empty where the server picks the model by key.
-    ``takes``: which sorts of files it takes with a message, of ``SORTS``."""
+    """One row of an agent: ``model_id`` is empty if the server picks the model by key.
+    ``takes``: the sorts of files that it accepts with a message, of ``SORTS``."""
 
     key: str
     label: str
@@ -33,8 +33,8 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that an agent's program offers, as people see it. ``capabilities`` are some of
-    ``text``, ``reasoning`` and ``vision``; ``context`` is in tokens, 0: not known."""
+    """A model that an agent's program offers, for people. ``capabilities`` are some of ``text``,
+    ``reasoning`` and ``vision``; ``context`` is in tokens, 0 if unknown."""
 
     id: str
     title: str
@@ -45,7 +45,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of agent, as people see it."""
+    """A kind of agent, for people."""
 
     kind: str
     title: str
@@ -54,16 +54,16 @@ class Kind:
     models: tuple[Model, ...] = ()
     install: str = ""
     sign_in: str = ""
-    # Minutes without any event after which a run is stuck: the longest silent tool call.
+    # Minutes without an event after which a run is stuck: the longest silent tool call.
     stuck_minutes: int = 60
-    # Whether it takes a message in the middle of its work, or the next turn brings it.
+    # Whether it accepts a message in the middle of a turn ("now"), or with the next one.
     steer: Steers = "next"
-    # Whether it is told why a person denied what it asked for.
+    # Whether it receives a person's reason for a denial.
     hears_reasons: bool = True
-    # Which sorts of files it takes, unless its model is known: that sees, or it does not.
+    # The sorts of files it accepts, if its model is unknown: a known one has vision or not.
     takes: tuple[str, ...] = TEXT_ONLY
-    icon: str = ""  # a symbol of the pages; empty: that of where it works
-    mcp_note: str = ""  # what to know before giving it MCP servers
+    icon: str = ""  # a symbol of the pages; empty: a laptop or a cloud
+    mcp_note: str = ""  # a note for people who add MCP servers
 
     @property
     def symbol(self) -> str:
@@ -76,7 +76,7 @@ class Kind:
         return self.needs != "key"
 
     def model_of(self, tier: Tier) -> Model | None:
-        """Return what is known of the model that answers at ``tier``."""
+        """Return the catalog's model of ``tier``; ``None`` if it is not listed."""
         return next((model for model in self.models if model.id == tier.model_id), None)
 
     def tier(self, key: str) -> Tier:
@@ -112,30 +112,30 @@ def read_catalog(data: dict[str, Any]) -> Catalog:
 
 
 def override(data: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return the catalog's ``data`` with an operator's ``changes`` laid over it.
+    """Return the catalog's ``data`` with an operator's ``changes`` merged into it.
 
-    An entry of a known kind changes what it names and leaves the rest; so does a tier of a
-    known key. Models replace the list. ``hidden`` takes an agent out; an unknown kind is added.
+    An entry of an existing kind changes only the keys it has; so does a tier of an existing key.
+    Models replace the list. ``hidden`` removes an agent; a new kind is added.
 
     Raises:
-        ValueError: the changes are no catalog; the sentence says where.
+        ValueError: the changes are not a catalog; the sentence says where.
     """
     entries = {entry["kind"]: entry for entry in data["agents"]}
     unknown = sorted(changes.keys() - {"agents"})
-    given = changes.get("agents", [])
-    if unknown or not isinstance(given, list) or not all(map(_is_named, given)):
+    changed = changes.get("agents", [])
+    if unknown or not isinstance(changed, list) or not all(map(_is_named, changed)):
         raise ValueError(f"there may be [[agents]] with a kind each, and nothing else: {unknown}")
-    for entry in given:
-        known = entries.get(entry["kind"], {})
-        merged = {**known, **entry}
+    for entry in changed:
+        original = entries.get(entry["kind"], {})
+        merged = {**original, **entry}
         if "tiers" in entry:
-            merged["tiers"] = _override_tiers(known.get("tiers", []), entry)
+            merged["tiers"] = _override_tiers(original.get("tiers", []), entry)
         entries[entry["kind"]] = merged
     return {"agents": list(entries.values())}
 
 
-def _override_tiers(known: list[dict[str, Any]], entry: dict[str, Any]) -> list[dict[str, Any]]:
-    tiers = {tier["key"]: tier for tier in known}
+def _override_tiers(original: list[dict[str, Any]], entry: dict[str, Any]) -> list[dict[str, Any]]:
+    tiers = {tier["key"]: tier for tier in original}
     for tier in entry["tiers"]:
         if not isinstance(tier, dict) or tier.get("key") not in KEYS:
             raise ValueError(f"{entry['kind']}: each tier has one of the keys {KEYS}")
@@ -156,10 +156,10 @@ def _read_kind(entry: dict[str, Any]) -> Kind:
     try:
         tiers = tuple(Tier(**tier) for tier in entry.get("tiers", []))
         models = tuple(_read_model(model) for model in entry.get("models", []))
-        given = {key: value for key, value in entry.items() if key != "hidden"}
+        values = {key: value for key, value in entry.items() if key != "hidden"}
         takes = tuple(entry.get("takes", TEXT_ONLY))
-        kind = Kind(**{**given, "tiers": tiers, "models": models, "takes": takes})
-    except TypeError as exc:  # a word that is none of ours, or one that is missing
+        kind = Kind(**{**values, "tiers": tiers, "models": models, "takes": takes})
+    except TypeError as exc:  # an unknown key, or a missing one
         raise ValueError(f"{name}: {str(exc).partition('.__init__() ')[2] or exc}") from exc
     if kind.needs not in get_args(Needs):
         raise ValueError(f"{kind.kind}: needs must be one of {get_args(Needs)}")

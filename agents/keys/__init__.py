@@ -1,1 +1,1 @@
-"""Keys of AI providers: kept sealed, tested, chosen for a tier."""
+"""Keys of AI providers: stored encrypted, tested, assigned to tiers."""

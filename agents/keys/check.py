@@ -1,4 +1,4 @@
-"""Asking a provider whether it takes a key: one small request that costs nothing."""
+"""The test of a provider's key: one small request that costs nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WAIT: Final = 10.0  # seconds for each step
 WHOLE_WAIT: Final = 30.0  # seconds for all of it
 MODELS_LIMIT: Final = 1_000
 
-# Where each API lists its models. OpenRouter's list is public, so it is asked for the key itself.
+# Each API's list of models. OpenRouter's list is public, so its key endpoint is used instead.
 _PATHS: Final[dict[Speaks, str]] = {
     "anthropic": "/v1/models?limit=1000",
     "openai": "/models",
@@ -33,7 +33,7 @@ _PATHS: Final[dict[Speaks, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a test showed; ``said`` is the provider's own sentence, without any key in it."""
+    """The result of a test; ``said`` is the provider's own message, without any key."""
 
     outcome: Outcome
     said: str = ""
@@ -41,9 +41,9 @@ class Result:
 
 
 async def check(account: Account) -> Result:
-    """Return whether the provider takes the key, with its own words if it does not.
+    """Return whether the provider accepts the key, with its message if it does not.
 
-    Does not raise for anything the other side does.
+    Never raises because of the provider's behaviour.
     """
     url = account.address + _PATHS[account.provider.speaks]
     try:
@@ -75,7 +75,7 @@ async def check(account: Account) -> Result:
 
 
 def headers_of(account: Account) -> dict[str, str]:
-    """Return the headers that carry the key, as the provider's API has them."""
+    """Return the headers that contain the key, in the provider's form."""
     if account.provider.speaks == "anthropic":
         return {"x-api-key": account.secret, "anthropic-version": "2023-06-01"}
     if account.provider.speaks == "google":
@@ -84,7 +84,7 @@ def headers_of(account: Account) -> dict[str, str]:
 
 
 def _json(body: bytes) -> Any:
-    """Return what a body says; ``None`` where it is no JSON."""
+    """Return the JSON of a body; ``None`` if it is not JSON."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -92,7 +92,7 @@ def _json(body: bytes) -> Any:
 
 
 def _models(body: Any) -> tuple[str, ...]:
-    """Return the models' names of a list; Google writes ``models/NAME``."""
+    """Return the names in a list of models; Google writes ``models/NAME``."""
     rows = body.get("data", body.get("models")) if isinstance(body, dict) else None
     found = []
     for row in rows if isinstance(rows, list) else ():

@@ -1,4 +1,4 @@
-"""Why a key, an address or a default model is not taken."""
+"""Errors about keys, addresses and default models."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from mesh.lib.errors import AppError
 
 class OnlyAdmins(AppError):
     code = "forbidden"
-    text = "Only owners and admins of the organization manage its AI providers."
-    hint = "Ask one of them."
+    text = "Only owners and admins of the organization can manage its AI providers."
+    hint = "Ask an owner or an admin."
     status = 403
 
 
@@ -32,25 +32,25 @@ class KeyTooLong(AppError):
 
 class KeyMalformed(AppError):
     code = "key_malformed"
-    text = "An API key has no blanks, line feeds or special characters in it."
+    text = "An API key contains no spaces, line breaks or special characters."
     hint = "Copy only the key, without anything around it."
 
 
 class KeyOfAnotherProvider(AppError):
     code = "key_of_another_provider"
     text = "This key belongs to another provider."
-    hint = "Choose that provider, or copy the key once more."
+    hint = "Choose that provider, or copy the key again."
 
 
 class AddressMissing(AppError):
     code = "address_missing"
     text = "The base URL is missing."
-    hint = "Give the address under which the server's API stands, such as https://llm.example/v1."
+    hint = "Give the address of the server's API, such as https://llm.example/v1."
 
 
 class TooManyKeys(AppError):
     code = "too_many_keys"
-    text = "The organization has as many keys as it can have."
+    text = "The organization has reached its limit of keys."
     hint = "Delete one that is no longer used."
     status = 409
 
@@ -70,19 +70,19 @@ class UnknownTier(AppError):
 
 class ModelMalformed(AppError):
     code = "model_malformed"
-    text = "This is no model's name."
-    hint = "Use the name that the provider gives it, such as claude-sonnet-5-5."
+    text = "This is not a model's name."
+    hint = "Use the provider's name for it, such as claude-sonnet-5-5."
 
 
 class NoModel(AppError):
     code = "no_model"
     text = "No model is set for this tier."
-    hint = "An admin adds a key, or chooses a model, in the settings under AI providers."
+    hint = "Ask an admin to add a key, or to choose a model, in the settings under AI providers."
     status = 409
 
 
 class KeyUnreadable(AppError):
     code = "key_unreadable"
-    text = "The key can't be opened with this server's encryption keys."
-    hint = "Delete it and add it again, or give MESH_ENCRYPTION_KEYS the key it was sealed with."
+    text = "The key can't be decrypted with this server's encryption keys."
+    hint = "Delete it and add it again, or add its encryption key to MESH_ENCRYPTION_KEYS."
     status = 409

@@ -1,4 +1,4 @@
-"""What is shown of providers, keys and default models: the page and the API say the same."""
+"""Providers, keys and default models as JSON, for the page and the API alike."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def provider_shown(provider: Provider) -> dict[str, Any]:
 
 
 def key_shown(key: ProviderKey) -> dict[str, Any]:
-    """Return all that anybody may see of a key: not one character of the key itself."""
+    """Return the public facts of a key, without any character of the key itself."""
     provider = load_providers().find(key.provider)
     return {
         "id": str(key.pk),
@@ -40,7 +40,7 @@ def key_shown(key: ProviderKey) -> dict[str, Any]:
 
 
 def models_of(key: ProviderKey) -> list[str]:
-    """Return the models that can be chosen: the provider's own list, else those we know."""
+    """Return the models that can be chosen: the provider's list, else those of its tiers."""
     if key.listed:
         return list(key.listed)
     provider = load_providers().find(key.provider)

@@ -1,4 +1,4 @@
-"""Reading keys; who asks has an organization from ``mesh.selectors.get_membership``."""
+"""Selectors of keys; callers get the organization from ``mesh.selectors.get_membership``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mesh.models import Organization
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """How to call a provider. ``secret`` shows in no ``repr``: it is for one header only."""
+    """How to call a provider. ``secret`` is left out of ``repr``: it is for one header only."""
 
     provider: Provider
     base_url: str
@@ -25,7 +25,7 @@ class Account:
 
     @property
     def address(self) -> str:
-        """Where its API stands, without a slash at the end."""
+        """The address of its API, without a trailing slash."""
         return (self.base_url or self.provider.address).rstrip("/")
 
 
@@ -38,7 +38,7 @@ class Chosen:
 
 
 def has_any_key(organization: Organization) -> bool:
-    """Say whether the organization has a key of any provider that this version knows."""
+    """Return whether the organization has a key of any provider that this version knows."""
     known = [provider.kind for provider in load_providers()]
     return ProviderKey.objects.filter(organization=organization, provider__in=known).exists()
 
@@ -53,7 +53,7 @@ def get_key(*, organization: Organization, key_id: UUID) -> ProviderKey:
     """Return one key.
 
     Raises:
-        UnknownKey: the organization has none of that id.
+        UnknownKey: the organization has no key with this id.
     """
     found = (
         ProviderKey.objects.filter(organization=organization, pk=key_id)
@@ -66,16 +66,16 @@ def get_key(*, organization: Organization, key_id: UUID) -> ProviderKey:
 
 
 def list_defaults(organization: Organization) -> dict[str, DefaultModel]:
-    """Return tier → slot, for the slots that are filled."""
+    """Return tier → slot, for the filled slots."""
     slots = DefaultModel.objects.filter(organization=organization).select_related("key")
     return {slot.tier: slot for slot in slots}
 
 
 def account_of(key: ProviderKey) -> Account:
-    """Return the account that ``key`` opens.
+    """Return the account of ``key``.
 
     Raises:
-        KeyUnreadable: none of the settings' encryption keys opens it.
+        KeyUnreadable: none of the settings' encryption keys decrypts it.
         UnknownKey: this version doesn't know its provider.
     """
     provider = load_providers().find(key.provider)
@@ -89,7 +89,7 @@ def account_of(key: ProviderKey) -> Account:
 
 
 def choose_model(*, organization_id: UUID, tier: str) -> Chosen:
-    """Return the model for ``tier``, with the key that opens it.
+    """Return the model for ``tier``, with its account.
 
     Raises:
         NoModel: the slot is empty.

@@ -1,4 +1,4 @@
-"""Adding, testing, renaming and deleting keys; choosing the organization's default models."""
+"""Services that add, test, rename and delete keys, and choose default models."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ from mesh.egress import split_address
 from mesh.models import Membership, Organization, Role
 
 DEFAULT_LABEL: Final = "Personal key"
-KEYS_LIMIT: Final = 50  # of one organization
+KEYS_LIMIT: Final = 50  # per organization
 _MODEL = re.compile(r"[A-Za-z0-9][\w.:/@+-]{0,199}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewKey:
-    """What a person gave for a key; ``secret`` shows in no ``repr``."""
+    """A person's input for a new key; ``secret`` is left out of ``repr``."""
 
     provider: str
     label: str = ""
@@ -58,7 +58,7 @@ class NewKey:
 
 
 def add_key(*, member: Membership, new: NewKey) -> ProviderKey:
-    """Keep a key, sealed, and let it fill the default models that are empty.
+    """Store a key, encrypted, and use it for the tiers without a default model.
 
     Raises:
         OnlyAdmins, TooManyKeys: nothing is kept.
@@ -103,7 +103,7 @@ def rename_key(*, member: Membership, key_id: UUID, label: str) -> ProviderKey:
 
 
 def delete_key(*, member: Membership, key_id: UUID) -> None:
-    """Forget a key. Default models of it are cleared, and filled again from the other keys.
+    """Delete a key. Its default models are replaced by models of the other keys, if possible.
 
     Safe to repeat.
 
@@ -119,11 +119,11 @@ def delete_key(*, member: Membership, key_id: UUID) -> None:
 
 
 def keep_result(*, member: Membership, key_id: UUID, result: Result) -> ProviderKey:
-    """Keep what a test of the key showed; the list of models may fill empty slots.
+    """Store the result of a key's test; the list of models may fill empty slots.
 
     Raises:
         OnlyAdmins
-        UnknownKey: it was deleted meanwhile.
+        UnknownKey: it was deleted in the meantime.
     """
     check_may(member)
     facts = {
@@ -147,7 +147,7 @@ def keep_result(*, member: Membership, key_id: UUID, result: Result) -> Provider
 def set_default_model(
     *, member: Membership, tier: str, key_id: UUID, model_id: str
 ) -> DefaultModel:
-    """Have ``model_id`` of the key answer at ``tier`` for the whole organization.
+    """Make ``model_id`` of the key the model of ``tier`` for the whole organization.
 
     Raises:
         OnlyAdmins, UnknownTier, UnknownKey, ModelMalformed
@@ -168,7 +168,7 @@ def set_default_model(
 
 
 def check_may(member: Membership) -> None:
-    """Let owners and admins pass.
+    """Check that the member may manage keys.
 
     Raises:
         OnlyAdmins
@@ -178,12 +178,12 @@ def check_may(member: Membership) -> None:
 
 
 def _lock(organization: Organization) -> None:
-    # Two admins at once: who comes second sees what the first one left in the slots.
+    # Two admins at the same time: the second one sees the first one's slots.
     Organization.objects.select_for_update().get(pk=organization.pk)
 
 
 def _label(given: str) -> str:
-    # One line: it stands in menus.
+    # One line, for menus.
     return " ".join(given.replace("\x00", "").split())[:80] or DEFAULT_LABEL
 
 
@@ -205,7 +205,7 @@ def _checked_secret(provider: Provider, secret: str, *, own_address: bool) -> st
         raise KeyTooLong
     if is_malformed(secret):
         raise KeyMalformed
-    # Whoever stands between (a gateway) gives out keys of a form of its own.
+    # A gateway has keys of its own form.
     owner = load_providers().owner_of(secret) if own_address else None
     if owner is not None and owner.kind != provider.kind:
         raise KeyOfAnotherProvider(f"This is a key of {owner.title}, not of {provider.title}.")
@@ -213,7 +213,7 @@ def _checked_secret(provider: Provider, secret: str, *, own_address: bool) -> st
 
 
 def _drop_unlisted(key: ProviderKey) -> None:
-    """Empty the slots that hold our own proposal although the key's provider lacks that model."""
+    """Empty the slots with our proposed model if the key's provider does not list it."""
     provider = load_providers().find(key.provider)
     if provider is None or not key.listed:
         return

@@ -1,4 +1,4 @@
-"""What templates say of agents: which there are, which a machine has, and who answers now."""
+"""Template tags about agents: a machine's programs, and a chat's present choice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ register = template.Library()
 
 @register.simple_tag
 def mcp_notes() -> list[str]:
-    """Return what a person should know before they give an agent MCP servers."""
+    """Return notes for a person who adds MCP servers to an agent."""
     return [kind.mcp_note for kind in load_catalog() if kind.mcp_note]
 
 
@@ -35,13 +35,13 @@ def agents_on(machine: Any) -> list[str]:
 
 @register.filter
 def lacks_agents(machine: Any) -> bool:
-    """Return whether a machine was looked at and no program on it can work."""
+    """Return whether a machine was probed and no program on it can work."""
     return bool(machine.harnesses) and not ready_agents(machine)
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """An agent's program on a machine, as its person reads of it."""
+    """An agent's program on a machine, for its owner."""
 
     title: str
     words: str  # version and account, or what is wrong with it
@@ -53,7 +53,7 @@ _STATES = {"not_signed_in": "not signed in", "timed_out": "does not answer"}
 
 @register.filter
 def programs(machine: Any) -> list[Program]:
-    """Return the programs that a machine was found to have: those that can work there first."""
+    """Return the programs found on a machine, those that can work there first."""
     found = []
     for kind in _programs():
         report = machine.harnesses.get(kind.kind, {})
@@ -68,7 +68,7 @@ def programs(machine: Any) -> list[Program]:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A program that can't work on a machine: the command that installs it, or what to do."""
+    """A program that can't work on a machine: the command that installs it, or a hint."""
 
     title: str
     command: str = ""
@@ -77,7 +77,7 @@ class Missing:
 
 @register.filter
 def missing_agents(machine: Any) -> list[Missing]:
-    """Return what its person can do there, for each program that is absent or not signed in."""
+    """Return the remedy for each program that is absent or not signed in on a machine."""
     found = []
     for kind in _programs():
         state = _state_of(machine, kind)
@@ -105,7 +105,7 @@ def tier_icon(tier: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the closed pill says: who answers now, and where."""
+    """The label of the closed pill: the chosen agent and its machine."""
 
     section: Any
     tier: Any

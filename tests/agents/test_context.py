@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from agents.context import ELSEWHERE, NO_FILES, Keys, Wanted, chat_context
+from agents.context import ELSEWHERE, NO_FILES, Keys, LastPick, chat_context
 from agents.models import Agent
 from links.selectors import LinkView
 
@@ -39,7 +39,7 @@ def link(**changes):
 
 
 def context(*links, pins=None, choice="", agent=AGENT, machine="", keys=None):
-    wanted = Wanted(choice=choice, link_id=str(machine))
+    wanted = LastPick(choice=choice, link_id=str(machine))
     return chat_context(agent=agent, links=links, pins=pins, wanted=wanted, keys=keys)
 
 

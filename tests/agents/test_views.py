@@ -97,7 +97,7 @@ def test_start_website_is_one_click(as_ada):
 def test_a_removal_can_be_undone(as_ada):
     make(as_ada)
     _, html = post(as_ada, "/of/shop/remove")
-    assert "Shop was removed. Its chats go on." in html
+    assert "Shop was removed. Its chats continue." in html
     assert 'action="/home/settings/agents/of/shop/restore"' in html
     assert as_ada.get(f"{PATH}/of/shop").status_code == 404
 
