@@ -1,7 +1,6 @@
 """A real laptop, reached over the internal address as another process would."""
 
 import asyncio
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -10,7 +9,7 @@ from asgiref.sync import sync_to_async
 from links import held_machines
 from links.errors import LinkOffline
 from links.internal import signing
-from links.internal.caller import Owners, OwnerTransport
+from links.internal.caller import Owners
 from links.internal.listener import Listener
 from links.internal.signing import signed_headers
 from links.models import Link
@@ -132,20 +131,3 @@ async def test_many_at_once(far):
     )
 
     assert [answer.json()["body"] for answer in answers] == [str(n) for n in range(50)]
-
-
-@pytest.mark.parametrize(
-    ("size", "expected"),
-    [pytest.param(0, 15.0, id="nothing"), pytest.param(4 * 1024 * 1024, 1039.0, id="4 MiB")],
-)
-async def test_a_long_body_has_its_time_behind_the_hop(size, expected):
-    class Wire(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request):
-            self.limits = request.extensions["timeout"]
-            return httpx.Response(200)
-
-    wire = Wire()
-    async with httpx.AsyncClient(transport=OwnerTransport(uuid4(), wire)) as client:
-        await client.post("http://laptop/x", content=bytes(size), timeout=15)
-
-    assert (wire.limits["read"], wire.limits["write"]) == (expected, 15)
