@@ -135,11 +135,11 @@ def _database(url: str) -> dict[str, Any]:
     if parts.scheme not in {"postgres", "postgresql"}:
         raise ImproperlyConfigured("DATABASE_URL takes postgres://user:password@host/name.")
     # The connections of one process: 12 of mesh/database_pool.py, one of the journal's writer, and
-    # 12 for requests; further requests wait for a free one. After ``timeout`` seconds a request is
-    # refused with 503, also while the database is unavailable. A connection attempt is given up
-    # after ``reconnect_timeout``, and the next request starts a new one immediately. By default
-    # the pool doubles the pause between attempts for five minutes, and requests that arrive when
-    # the database is back wait for the end of such a pause.
+    # 12 for requests; further requests wait for a free one.
+    # While the database is unreachable, a request waits ``timeout`` seconds, and is then refused
+    # with 503. A connection attempt is abandoned after ``reconnect_timeout``, and the next request
+    # tries again immediately. By default the pool doubles its pauses for five minutes, and requests
+    # that arrive after the database is back wait for the end of such a pause.
     options: dict[str, Any] = {
         "pool": {"min_size": 1, "max_size": 25, "timeout": 10, "reconnect_timeout": 5}
     }
