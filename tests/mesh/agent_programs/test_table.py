@@ -84,5 +84,5 @@ def test_a_good_entry_is_read():
 
 
 def test_no_two_agents_have_one_program():
-    with pytest.raises(ValueError, match="each name once"):
+    with pytest.raises(ValueError, match="each name may appear only once"):
         read_programs([GOOD, GOOD | {"kind": "acp:polly"}])
