@@ -1,25 +1,25 @@
-// What the open thread holds: its messages, its runs, and what of them changed.
-// Stored messages and live events end in the same places; nothing here touches the document.
+// The state of the open thread: its messages, its runs, and what has changed in them.
+// Stored messages and live events update the same state; nothing here touches the document.
 
 import { Fold, RESTARTED, toolName } from "./fold.js";
 
 const FINISHED = new Set(["completed", "failed", "cancelled", "expired", "steered"]);
 const ACTIVE = new Set(["dispatched", "running", "waiting"]);
 const RANK = ["queued", "dispatched", "running", "waiting"];
-// A page that comes late knows the thread's status before it knows its run.
+// A page that is opened during a run knows the thread's status before it knows the run.
 const AS_STATE = { queued: "queued", running: "running", requires_action: "waiting" };
 
 export class Chat {
   /** `onChange(message, part)`: part is null when more than one part may have changed. */
   constructor({ messages = [], thread = null, queue = [], rules = [], older = null }, { onChange, onStatus, onTitle }) {
-    // Nobody paints yet, so nobody is told before everything stored is in its place.
+    // Nothing is painted yet, so no change is reported until all stored messages are in place.
     Object.assign(this, { onChange: () => {}, onStatus, onTitle, thread, rules, older, messages: [], known: new Map(), runs: new Map() });
-    this.gap = null; // what is missing in the middle: {before: message, newer: cursor}
+    this.gap = null; // messages missing in the middle: {before: message, newer: cursor}
     this.since = Date.now();
     this.expected = null;
-    this.line = queue.map(({ messageId }) => messageId); // whose runs wait, the next one first
+    this.line = queue.map(({ messageId }) => messageId); // messages of queued runs, the next one first
     this.queue = []; // those of them that are not part of the conversation yet
-    this.gone = new Set(); // runs whose message was taken back, or stands in another answer
+    this.gone = new Set(); // runs whose message was withdrawn, or is part of another answer
     this.away = false;
     for (const stored of messages) this.take(stored);
     for (const { runId, messageId, message: why } of queue) this.runs.set(runId, { id: runId, state: "queued", since: Date.now(), prompt: messageId, why });
@@ -29,12 +29,12 @@ export class Chat {
     if (!this.current() && this.messages.at(-1)?.role !== "assistant") this.expect(thread?.status);
   }
 
-  /** Take what the thread's summary says of it, for as long as no run has spoken. */
+  /** Use the status in the thread's summary until a run reports its own. */
   expect(status) {
     this.expected = AS_STATE[status] ?? null;
   }
 
-  /** Take a stored message; an answer in the making goes on from where it stands. */
+  /** Add a stored message; an unfinished answer continues from where it is. */
   take(stored) {
     const before = this.messages.at(-1);
     const message = this.insert(fromStored(stored));
@@ -45,7 +45,7 @@ export class Chat {
     this.expected = null;
   }
 
-  /** Put stored messages before the one at `index`; return those that were not known. */
+  /** Insert stored messages before the one at `index`; return the new ones. */
   fill(stored, index) {
     const fresh = stored.filter(({ id }) => !this.known.has(id)).map(fromStored);
     for (const message of fresh) this.known.set(message.id, message);
@@ -53,7 +53,7 @@ export class Chat {
     return fresh;
   }
 
-  /** Say whether a run belongs to messages that are not loaded: their page will bring all of it. */
+  /** Return whether a run belongs to messages that are not loaded: their page will contain it. */
   isElsewhere(runId, messageId) {
     if (!this.older && !this.gap) return false;
     return !this.runs.has(runId) && !this.known.has(runId) && !this.known.has(messageId);
@@ -65,7 +65,7 @@ export class Chat {
     return message;
   }
 
-  /** Take events of the journal, in their order. */
+  /** Apply events of the journal, in order. */
   apply(events) {
     for (const { runId, chunk } of events) this.applyOne(runId, chunk);
     this.arrange();
@@ -81,7 +81,7 @@ export class Chat {
     if (chunk.type === "data-run-status") return this.move(chunk.data);
     if (chunk.type === "data-thread-title") return this.onTitle(chunk.data.title);
     if (!runId || this.isElsewhere(runId)) return null;
-    // It is still asked anew until something else comes.
+    // The provider is still being retried until another chunk arrives.
     this.runOf(runId).retry = chunk.type === "data-retry" ? chunk.data : null;
     const message = this.answerOf(runId);
     if (chunk.type === "error") message.error ??= { message: chunk.errorText };
@@ -93,7 +93,7 @@ export class Chat {
     return this.onChange(message, chunk.type === RESTARTED ? null : part);
   }
 
-  /** What a person said: here, in another tab, or through the API. */
+  /** A person's message: from here, another tab, or the API. */
   hear(message) {
     const known = this.known.get(message.id);
     if (!known) return this.onChange(this.insert(fromStored(message)), null);
@@ -127,7 +127,7 @@ export class Chat {
     if (message.state === null) message.state = message.error ? "failed" : "completed";
     const run = this.runOf(message.id);
     if (!FINISHED.has(run.state)) run.state = message.state;
-    // The whole row changes when its run is over: timers end, "Stopped" appears.
+    // The whole row changes when its run ends: timers stop, "Stopped" appears.
     this.onChange(message, null);
   }
 
@@ -136,7 +136,7 @@ export class Chat {
     return this.runs.get(runId);
   }
 
-  /** The answer of a run, growing: its id is the run's. */
+  /** The growing answer of a run: its id is the run's. */
   answerOf(runId) {
     const run = this.runOf(runId);
     const known = this.known.get(runId);
@@ -148,7 +148,7 @@ export class Chat {
     return this.place(fresh, run.prompt);
   }
 
-  /** Put an answer behind its question, before questions that were queued meanwhile. */
+  /** Put an answer after its question, before questions that were queued in the meantime. */
   place(answer, promptId) {
     this.known.set(answer.id, answer);
     const at = this.messages.findIndex((message) => message.id === promptId);
@@ -156,7 +156,7 @@ export class Chat {
     return answer;
   }
 
-  /** Add a message that is on its way; while an agent works, behind what waits. */
+  /** Add a message that is being sent; while an agent works, at the end of the queue. */
   addOwn(id, parts) {
     if (this.current()) this.line.push(id);
     const message = this.insert({ id, role: "user", parts, metadata: {}, sending: "sending" });
@@ -165,9 +165,9 @@ export class Chat {
     return message;
   }
 
-  // What waits for its turn
+  // The queue
 
-  /** Keep what waits behind something else out of the conversation, until its turn comes. */
+  /** Keep queued messages out of the conversation until their turn comes. */
   arrange() {
     const waits = this.line.filter((id) => this.known.has(id) && this.known.get(id).sending !== "failed");
     const isBusy = [...this.runs.values()].some(({ state }) => ACTIVE.has(state));
@@ -181,7 +181,7 @@ export class Chat {
     }
   }
 
-  /** The message goes out: it is part of the conversation now. */
+  /** The message has been sent to the agent: it is part of the conversation now. */
   release(id) {
     this.line = this.line.filter((other) => other !== id);
     this.queue = this.queue.filter((other) => other.id !== id);
@@ -204,7 +204,7 @@ export class Chat {
     if (message) message.steering = state;
   }
 
-  /** The message was taken back, or stands in the answer that it was handed to. */
+  /** The message was withdrawn, or is part of the answer that it was steered into. */
   vanish(runId, messageId) {
     this.gone.add(runId);
     this.runs.delete(runId);
@@ -212,7 +212,7 @@ export class Chat {
     for (const id of [runId, messageId]) if (this.known.has(id)) this.remove(id);
   }
 
-  /** Say whether the machine is away: then nothing is on its way to it. */
+  /** Note whether the machine is offline: then no message is on its way to it. */
   setAway(away) {
     if (this.away === away) return;
     this.away = away;
@@ -240,7 +240,7 @@ export class Chat {
     this.onChange(message, null);
   }
 
-  /** The run to speak of: the furthest of those that are not over, or null. */
+  /** The current run: the furthest of those that have not ended, or null. */
   current() {
     const open = [...this.runs.values()].filter((run) => !FINISHED.has(run.state));
     const place = (run) => this.line.indexOf(run.prompt);
@@ -249,7 +249,7 @@ export class Chat {
     return this.expected ? { id: null, state: this.expected, since: this.since, prompt: null } : null;
   }
 
-  /** The questions of tools that wait for an answer of ours, the oldest first. */
+  /** The tools' questions that wait for the person's answer, the oldest first. */
   questions() {
     const live = this.messages.filter((message) => message.live);
     const found = live.flatMap((message) => openQuestions(message.parts));
@@ -271,12 +271,12 @@ function openQuestions(parts) {
   return parts
     .filter((part) => part.approval && ["approval-requested", "approval-responded"].includes(part.state))
     .map((part) => ({ part, told: answers.get(part.approval.id) ?? null }))
-    // What a rule or the level has answered asks for nobody.
+    // Questions that a rule or the level has answered need nobody.
     .filter(({ told }) => told?.state !== "applied" && (told?.by ?? "person") === "person")
     .map(({ part, told }) => ({ part: asAsked(part, told), rule: told?.rule ?? null, answer: told?.decision ? told : null }));
 }
 
-/** What is asked is what the answer allows; the call may have said less, or something else. */
+/** Show the input that an answer would allow; the call may contain less, or something else. */
 function asAsked(part, told) {
   if (!told || !("input" in told)) return part;
   return { ...part, type: "dynamic-tool", toolName: told.tool, input: told.input };

@@ -1,7 +1,6 @@
-// Where a message is written, and to whom: draft, growing, send or stop, level; and the popover
-// that says who answers, how hard it thinks, and on which machine (templates/_partials/agents.html).
-// One module, because a cold page has few requests to spend.
-// And, at the end, what is kept of it until the server has it.
+// The message box: draft, growing, send or stop, approval level; and the popover that chooses
+// agent, tier and machine (templates/_partials/agents.html). One module, to save requests on a
+// cold page. At the end: what the browser keeps of a message until the server has it.
 
 import { byId, el, icon, morphChildren, read, readList, remember, say, write } from "./dom.js";
 
@@ -55,7 +54,7 @@ export class Composer {
     });
     this.text.addEventListener("paste", (event) => {
       const { files, types } = event.clipboardData;
-      // A table comes as a picture, too: then its words are meant.
+      // A copied table also comes as a picture: then the text is meant.
       if (!files.length || types.includes("text/plain")) return;
       event.preventDefault();
       this.attach([...files]);
@@ -76,7 +75,7 @@ export class Composer {
     this.onSend(text, this.files?.take() ?? []);
   }
 
-  /** Put a message back into the box; what stands there is kept. */
+  /** Put a message back into the box, and keep the text that is already there. */
   giveBack(text, files = []) {
     this.write([text, this.text.value].filter((value) => value.trim()).join("\n\n"));
     if (files.length) this.withFiles((row) => row.giveBack(files));
@@ -87,7 +86,7 @@ export class Composer {
     if (files.length) this.withFiles((row) => row.add(files));
   }
 
-  /** Do something with the row of files, which is loaded with the first of them. */
+  /** Call `act` with the row of files, whose module is loaded with the first file. */
   async withFiles(act) {
     const { Attachments } = await import("./attach.js");
     await this.opened;
@@ -96,7 +95,7 @@ export class Composer {
     act(this.files);
   }
 
-  /** Another agent may take other files. */
+  /** Check the files again: another agent may accept other types. */
   judge() {
     const { takes, title } = this.takes();
     this.files?.judge(takes, title);
@@ -129,7 +128,7 @@ export class Composer {
     if (this.draftKey) write(localStorage, this.draftKey, text);
   }
 
-  /** The new chat has become a thread: what is typed from now on is its draft. */
+  /** The new chat has become a thread: from now on the draft belongs to it. */
   moveDraft(key) {
     const text = this.text.value;
     this.write("");
@@ -145,10 +144,10 @@ export class Composer {
     this.paintButtons();
   }
 
-  /** While an agent works one can stop it, and what is written can be sent behind it. */
+  /** While an agent works, it can be stopped, and a written message can be queued. */
   paintButtons() {
     const isEmpty = this.isEmpty();
-    // The button that goes must not take the focus with it.
+    // A button that disappears must not take the focus with it.
     if (this.busy && isEmpty && document.activeElement === this.button) this.text.focus();
     if (!this.busy && document.activeElement === this.stop) this.text.focus();
     this.stop.hidden = !this.busy;
@@ -156,7 +155,7 @@ export class Composer {
     this.button.disabled = isEmpty || Boolean(this.files?.trouble());
   }
 
-  /** Say that the level counts from the next message on: what works was begun at another one. */
+  /** Show that the level applies from the next message on: the current run has another one. */
   levelHint(isLater) {
     byId("level-later").hidden = !isLater;
   }

@@ -1,4 +1,4 @@
-// The tab's one WebSocket: follows a thread from a cursor, and comes back by itself.
+// The tab's one WebSocket: follows a thread from a cursor, and reconnects automatically.
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 15_000;
@@ -7,7 +7,7 @@ const PATIENCE = 8_000;
 const SIGNED_OUT = 4401;
 const MOST_UNFINISHED = 8;
 
-/** Tells `onMessage(message)` what comes down, and `onState("open" | "away" | "signed-out")`. */
+/** Calls `onMessage(message)` for each message, and `onState("open" | "away" | "signed-out")`. */
 export class Socket {
   constructor(path, { onMessage, onState }) {
     this.url = new URL(path, location.href);
@@ -32,7 +32,7 @@ export class Socket {
     const socket = (this.socket = new WebSocket(this.url));
     socket.onmessage = (event) => this.socket === socket && this.receive(JSON.parse(event.data));
     socket.onclose = ({ code }) => this.socket === socket && this.lost(code);
-    // A network that swallows everything gives no error, before the server's hello or after.
+    // A network that drops all packets gives no error, before the server's hello or after.
     this.watch = setTimeout(() => this.drop(), PATIENCE);
   }
 
@@ -57,12 +57,12 @@ export class Socket {
     }
   }
 
-  /** Put a long message together. Each piece has shown that the line is alive. */
+  /** Reassemble a long message. Each piece shows that the connection is alive. */
   receivePiece({ of, last, text }) {
     const texts = this.pieces.get(of) ?? [];
     texts.push(text);
     this.pieces.set(of, texts);
-    // A thread that is followed no more leaves its last message unfinished.
+    // A thread that is no longer followed leaves its last message unfinished.
     if (this.pieces.size > MOST_UNFINISHED) this.pieces.delete(this.pieces.keys().next().value);
     if (!last) return;
     this.pieces.delete(of);
@@ -90,7 +90,7 @@ export class Socket {
     this.failures += 1;
     this.onState("away");
     const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (this.failures - 1));
-    // Not all tabs of a team at once when the server is back.
+    // Jitter: not all tabs of a team reconnect in the same moment when the server is back.
     this.retry = setTimeout(() => this.connect(), longest * (0.5 + Math.random() / 2));
   }
 

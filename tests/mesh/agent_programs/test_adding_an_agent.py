@@ -115,7 +115,7 @@ def test_nobody_can_give_its_name_to_another_program(add):
     assert cli._agents(["parrot=other"])[0].kind == KIND
 
     add()
-    with pytest.raises(ValueError, match="there is an agent of that name"):
+    with pytest.raises(ValueError, match="an agent of this name exists"):
         cli._agents(["parrot=other"])
 
 
