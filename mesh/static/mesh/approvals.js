@@ -21,9 +21,9 @@ export class Approvals {
   constructor(url) {
     this.url = url;
     this.slot = byId("approvals");
-    this.sent = new Map(); // answers of this tab: decision, or what refused it
-    this.seen = new Set(); // permissions of which everything was on the screen
-    this.at = null; // the one that is looked at
+    this.sent = new Map(); // answers of this tab: the decision, or the error
+    this.seen = new Set(); // permissions that have been shown in full
+    this.at = null; // the one that is shown
     this.why = false; // whether a reason is being written
   }
 
@@ -36,7 +36,7 @@ export class Approvals {
     this.key = key;
     if (this.at !== shown?.part.approval.id) this.why = false;
     this.at = shown?.part.approval.id ?? null;
-    // Its buttons are about to go: the next question, or the message box, takes the focus.
+    // Its buttons are about to disappear: the next question, or the message box, takes the focus.
     const hadFocus = this.slot.contains(document.activeElement);
     this.slot.replaceChildren(...(shown ? [this.card(shown, open)] : []));
     this.guardAll(shown);
@@ -172,7 +172,7 @@ export class Approvals {
     );
   }
 
-  /** What doesn't fit must be opened before it can be allowed. */
+  /** Input that doesn't fit must be expanded before it can be allowed. */
   guardAll(shown) {
     if (!shown || kindOf(shown.part) !== "permission" || !this.isOpen(shown)) return;
     const { id } = shown.part.approval;
@@ -197,7 +197,7 @@ export class Approvals {
     return this.send([id], this.url(id), answer);
   }
 
-  /** A new chat carries the plan out: there the person goes, too. */
+  /** Carry out the plan in a new chat, and open that chat. */
   async carryOut(id) {
     const begun = await this.send([id], `${this.url(id)}/carry-out`, undefined, "allow");
     if (begun) location.assign(begun.taskId); // beside this chat's own address
@@ -218,7 +218,7 @@ export class Approvals {
   }
 }
 
-/** Shut the buttons that allow while `pre` hides something; say whether it does. */
+/** Disable the buttons that allow while `pre` hides something; return whether it does. */
 function guard(pre, slot, onSeen) {
   const rest = pre.parentElement.querySelector(".block__more");
   if (pre.scrollHeight <= pre.clientHeight + 4 && !rest) return false;

@@ -3,7 +3,7 @@
 import { el } from "./dom.js";
 import { Markdown } from "./markdown.js";
 
-/** A plan: carried out in a chat of its own or in this one, or worked on with what is said about it. */
+/** A plan: carried out in a new chat or in this one, or revised with the person's comments. */
 export class PlanCard {
   constructor({ plan = "" }, onAnswer, onCarryOut) {
     const text = el("div", { class: "approval__plan", tabindex: "0" });
@@ -27,7 +27,7 @@ export class PlanCard {
   }
 }
 
-/** Questions, one after the other, each with choices and a line of one's own. */
+/** Questions, one after the other, each with choices and a free text. */
 export class QuestionCard {
   constructor({ questions = [] }, onAnswer) {
     this.questions = Array.isArray(questions) ? questions.filter((each) => each && typeof each === "object") : [];

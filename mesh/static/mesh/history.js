@@ -28,7 +28,7 @@ export class History {
     transcript.watchTop();
   }
 
-  /** Show the message with this id; what lies between it and the end is fetched when it is reached. */
+  /** Show the message with this id; messages between it and the end are fetched when reached. */
   async goTo(name) {
     const { transcript, chat } = this;
     const id = decode(name);
@@ -81,7 +81,7 @@ export class History {
     if (!isClosed) this.watchGap();
   }
 
-  /** Observed anew, or a button that is still near would not be told of again. */
+  /** Observe it again, or a button that is still near would not be reported again. */
   watchGap() {
     this.nearGap.unobserve(this.between);
     this.nearGap.observe(this.between);
@@ -93,7 +93,7 @@ export class History {
     this.chat.gap = this.between = this.transcript.gapButton = null;
   }
 
-  /** Forget what lies before the gap: whoever goes to the end reads on from there. */
+  /** Drop the messages before the gap: the reader has gone to the end. */
   leaveGap() {
     const { transcript, chat } = this;
     if (!chat.gap) return;
@@ -109,7 +109,7 @@ export class History {
     transcript.showsEarlier();
   }
 
-  /** Fetch a page, with `button` saying so; null when it did not come, or one is on its way. */
+  /** Fetch a page, and show that on `button`; null if it failed, or one is already being fetched. */
   async fetch(button, query) {
     if (button.hasAttribute("aria-busy")) return null;
     const quiet = (button.dataset.words ??= button.textContent);

@@ -1,5 +1,5 @@
-// The chat page: joins the store, the conversation, the composer, the list and the socket.
-// Runs are put into words here.
+// The chat page: connects the store, the conversation, the composer, the list and the socket.
+// It also describes the current run in words.
 
 import { Chat, filesOf, textOf } from "./chat.js";
 import { Agents, Composer, Outbox, inherit, keyOf as keyOfTab, newName, offlineNotice, openTab } from "./composer.js";
@@ -79,14 +79,14 @@ function send(text, files = []) {
   return post(id, parts);
 }
 
-/** Send again what was taken back, to the place that it had. */
+/** Send a withdrawn message again, at its old place in the queue. */
 async function restore({ parts }, before) {
   const id = newId();
   chat.addOwn(id, parts);
   paintStatus();
   const answer = await post(id, parts);
   if (!answer || !before) return;
-  // It may be the next one by now, or the other one has gone out: then it stays where it is.
+  // It may be the next one by now, or the other one has been sent: then it stays where it is.
   await api("PATCH", `${base}/threads/${thread.id}/queue/${answer.runId}`, { before }).catch(() => {});
 }
 
@@ -131,7 +131,7 @@ async function post(id, parts) {
   }
 }
 
-/** What the first message fixes for good; the server decides what is not said. */
+/** The choices that the first message fixes; the server decides those that are left out. */
 function firstPins(choice) {
   const here = choice?.isLocal ? { sandboxProviderKind: "remote-user", linkId: agents.machine() } : {};
   return { ...(branch() ? { branch: branch() } : {}), ...(choice ? { harnessId: choice.harness, ...here } : {}) };
@@ -142,15 +142,15 @@ function chosen(choice) {
   warmUp(choice);
 }
 
-/** Have the sandbox started while the person writes. It is a courtesy: the first message does
-    without it, so nobody hears of a failure. */
+/** Start the sandbox while the person writes. The first message works without it, so a failure
+    is not reported. */
 function warmUp(choice) {
   if (!choice.isLocal || !branch() || thread?.locked) return;
   const wanted = { virtualMcpId: agent, branch: branch(), sandboxProviderKind: "remote-user" };
   api("POST", `/api/${data.org}/tools/VM_START`, wanted).catch(() => {});
 }
 
-/** Show again what was sent from a page that was closed before the server answered. */
+/** Show messages again that were sent from a page that was closed before the server answered. */
 function takeUp() {
   const waiting = outbox.all();
   if (!thread && waiting.length) composer.giveBack(waiting.map(({ text }) => text).join("\n\n"), waiting.flatMap(({ files = [] }) => files));
@@ -177,7 +177,7 @@ async function openThread() {
   return thread;
 }
 
-/** While an agent works, the level counts for it as far as that is possible. */
+/** While an agent works, the level applies to it as far as possible. */
 async function switchLevel(level) {
   if (!thread || !chat.current()) return;
   try {
@@ -198,13 +198,13 @@ async function stop() {
     await apiWithPatience("POST", `${base}/cancel/${thread.id}`, {});
   } catch (refused) {
     stopping = null;
-    // 404: it had ended already, which the page is about to hear.
+    // 404: it had already ended, which the page will receive in a moment.
     if (refused.status !== 404) say(`The agent could not be stopped. ${refused.message}`);
   }
   paintStatus();
 }
 
-// What is happening, in words
+// The current run in words
 
 let away = false;
 
@@ -216,7 +216,7 @@ function words({ state, retry, why }) {
   const where = machine()?.name;
   if (stopping) return "Stopping…";
   if (state === "queued") {
-    if (why) return why; // nobody takes it
+    if (why) return why; // why no process can take it
     if (machine()?.state === "offline") return `Waiting for ${where}, which is offline. Your message is sent when the machine is back.`;
     return where ? `Waiting for ${where}…` : "Waiting for its turn…";
   }
@@ -274,7 +274,7 @@ function ended() {
 
 let panels = null;
 
-/** What stands above the composer, once there is something. */
+/** Paint the panels above the composer, once there is something to show. */
 async function paintPanels() {
   if (!panels && !chat.questions().length && !chat.queue.length && !chat.rules.length) return;
   if (!panels) {
@@ -339,7 +339,7 @@ function onState(state) {
   }
   if (away) return null;
   away = true;
-  // A blink of the connection is not worth a word.
+  // A short interruption is not worth a message.
   patience = setTimeout(() => paintAway("Reconnecting…"), 800);
   return null;
 }
@@ -368,13 +368,13 @@ function onMessage(message) {
     sidebar.refreshSoon();
   } else if (message.type === "error" && message.thread === thread?.id) {
     if (message.code === "not_found") paintAway("This chat was deleted");
-    // Away for so long that the events in between are gone: the page brings the answers.
+    // Offline for so long that the events in between are gone: reload to get the answers.
     else if (message.code === "cursor_too_old") location.reload();
     else setTimeout(() => socket.follow(thread.id, socket.cursor), 3000);
   }
 }
 
-/** What the person has before their eyes is read; the server tells their other pages. */
+/** Mark the thread as read while it is visible; the server notifies the person's other pages. */
 function see() {
   if (!thread?.unread || document.hidden) return;
   thread.unread = false;
@@ -412,7 +412,7 @@ addEventListener("click", async ({ target }) => {
   });
   rows.open(button);
 });
-// The dialog that connects a desktop, from wherever it is offered.
+// The dialog that connects a desktop, opened from several places.
 let connect = null;
 addEventListener("click", async ({ target }) => {
   if (!target.closest?.("[data-connect]")) return;
@@ -428,17 +428,17 @@ byId("preview-open").addEventListener("click", async () => {
   preview ??= new Preview(() => `${base}/threads/${thread.id}/sandbox`);
   preview.toggle();
 });
-// A link to a place of this page is no other page.
+// A link to a place on this page is not a new page.
 let shown = location.pathname;
 addEventListener("popstate", () => location.pathname === shown || location.reload());
 
-// "New chat with …" carries its choice in the address; from now on it is the last one.
+// "New chat with …" has its choice in the address; from now on it is the last choice.
 if (location.search) {
   agents.keep();
   history.replaceState(null, "", location.pathname);
 }
 
-// A phone's keyboard covers the page unless the browser makes it smaller by itself.
+// A phone's keyboard covers the page unless the browser shrinks the page itself.
 window.visualViewport?.addEventListener("resize", () => {
   document.documentElement.style.setProperty("--height", `${visualViewport.height}px`);
 });

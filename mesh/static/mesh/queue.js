@@ -1,5 +1,5 @@
-// What waits for its turn, above the composer: changed, moved, taken back, or handed over now.
-// Loaded when the first message waits.
+// Queued messages above the composer: they can be edited, moved, withdrawn, or sent now.
+// Loaded with the first queued message.
 
 import { filesOf, textOf } from "./chat.js";
 import { api, byId, el, icon, say } from "./dom.js";
@@ -12,12 +12,12 @@ export class Queue {
     Object.assign(this, { url, onUndo, onLost });
     this.slot = byId("queue");
     this.editing = null; // {id, box}: the message that is being edited
-    this.taken = null; // {message, before, timer}: what was taken back just now
-    this.refused = new Map(); // what went wrong, by message
+    this.taken = null; // {message, before, timer}: the message that was just withdrawn
+    this.refused = new Map(); // the error of each message
     this.slot.addEventListener("keydown", (event) => this.pressed(event));
   }
 
-  /** Show `items` ({message, runId}); `steer` says whether one may be handed over now. */
+  /** Show `items` ({message, runId}); `steer` says whether one may be sent now. */
   paint(items, { steer, harness }) {
     this.items = items;
     if (this.editing && !items.some(({ message }) => message.id === this.editing.id)) this.lose();
@@ -123,7 +123,7 @@ export class Queue {
     this.focus({ id });
   }
 
-  /** It went out while it was being edited: what was written is not lost. */
+  /** It was sent while it was being edited: keep the edited text. */
   lose() {
     const text = this.editing.box.value;
     this.editing = null;

@@ -44,7 +44,7 @@ export class Sidebar {
     byId("user-menu").addEventListener("change", ({ target }) => target.name === "theme" && paint(target.value));
   }
 
-  /** Fetch once for whatever changes within a moment. */
+  /** Fetch once for all changes within a moment. */
   refreshSoon() {
     this.pending ??= setTimeout(() => this.refresh(), 200);
   }
@@ -67,12 +67,12 @@ export class Sidebar {
     const fresh = new DOMParser().parseFromString(html, "text/html");
     for (const id of FRESH) {
       const found = fresh.getElementById(id);
-      // A name that is being written is not taken from under the hand.
+      // Don't replace a row while it is being renamed.
       if (id === "threads" && document.querySelector(".row__rename")) continue;
       if (id === "threads") this.showRows(fresh, words);
       if (found && id !== "agents") morphChildren(byId(id), found);
     }
-    // What was picked while the answer was on its way is not taken back by it.
+    // A late response must not undo a choice made in the meantime.
     if (this.picked() === picked) this.agents.refresh(fresh.getElementById("agents"));
     if (this.picked() !== picked || this.words !== words) this.refreshSoon();
     this.filter();
@@ -109,7 +109,7 @@ export class Sidebar {
     for (const row of document.querySelectorAll("#chats .row")) {
       row.hidden = this.gone.has(row.id.slice("row-".length)) || !wanted.every((word) => row.dataset.title.includes(word));
     }
-    // What the server said of another search is not true of this one.
+    // Notes about another search don't apply to this one.
     for (const note of document.querySelectorAll("#threads .sidebar__empty")) note.hidden = this.words !== this.searched;
     for (const group of document.querySelectorAll(".group")) group.hidden = !group.querySelector(".row:not([hidden])");
   }
@@ -165,7 +165,7 @@ export class Sidebar {
     if (this.link) this.nearEnd.observe(this.link);
   }
 
-  /** An older row is not rendered anew by the server: take its name from what is told of it. */
+  /** The server does not render older rows again: update the name from the notification. */
   rename({ id, title, unread }) {
     const row = this.older.querySelector(`#row-${id}`);
     if (!row) return;

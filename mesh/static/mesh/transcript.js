@@ -1,5 +1,5 @@
-// The conversation on the screen: one paint a frame, the reader's place kept, and only as
-// much of a long thread in the document as is being read.
+// The conversation on the screen: one paint a frame, the reader's position kept, and only the
+// part of a long thread in the document that is being read.
 
 import { filesOf, textOf } from "./chat.js";
 import { byId, copy, duration, el, icon, withCode } from "./dom.js";
@@ -179,7 +179,7 @@ export class Transcript {
     });
   }
 
-  /** Observe the button anew, or one that is still near would not be told of again. */
+  /** Observe the button again, or one that is still near would not be reported again. */
   watchTop() {
     this.nearTop.unobserve(this.earlier);
     this.nearTop.observe(this.earlier);
@@ -263,7 +263,7 @@ class OwnMessage {
   }
 }
 
-/** An answer: its parts, and what came of its run. */
+/** An answer: its parts, and how its run ended. */
 class Answer {
   constructor(message, transcript) {
     Object.assign(this, { message, transcript, painters: new Map(), attempt: message.attempt });
@@ -287,12 +287,12 @@ class Answer {
       this.node.classList.toggle("message--live", live);
       this.foot.replaceChildren(...this.ending());
     }
-    // Only what was over when the page came: under the reader's eyes nothing folds.
+    // Only answers that had ended when the page was opened: nothing folds while it is being read.
     this.folds ??= !live;
     if (this.folds && changed === null) this.foldSteps();
   }
 
-  /** Take away what a lost attempt has said; the next one says it anew. */
+  /** Remove the output of a lost attempt; the next one writes it again. */
   begin() {
     this.attempt = this.message.attempt;
     this.painters.clear();
