@@ -72,9 +72,9 @@ async def test_an_attempt_that_was_taken_over_ends_and_a_newer_one_does_not(runs
     following = asyncio.create_task(run.follow())
     await run.until("text-delta")
 
-    await provider.let_go(PLACE, run_id=given["runId"], fence=1)
+    await provider.release(PLACE, run_id=given["runId"], fence=1)
     assert not following.done()
-    await provider.let_go(PLACE, run_id=given["runId"], fence=2)
+    await provider.release(PLACE, run_id=given["runId"], fence=2)
     await asyncio.wait_for(following, 10)
 
     assert run.of("abort")
