@@ -84,7 +84,7 @@ def test_a_link_of_the_map_leads_somewhere(link):
         "an agent that speaks ACP",
         "a kind of question to a person",
         "a chunk that readers see",
-        "another heartbeat",
+        "another heartbeat interval",
         "a column on links",
     ],
 )

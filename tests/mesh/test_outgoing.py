@@ -27,7 +27,7 @@ OPENERS = {
 # The same, by the name that it is imported under.
 NAMES = {
     *("AsyncClient", "AsyncHTTPTransport", "urlopen", "build_opener", "HTTPConnection"),
-    *("connect", "unix_connect", "Straight", "create_connection", "HttpResponseParser"),
+    *("connect", "unix_connect", "NoRedirectConnect", "create_connection", "HttpResponseParser"),
     *("AsyncAnthropic", "AsyncOpenAI", "GoogleProvider", "streamable_http_client", "Client"),
 }
 
@@ -48,11 +48,11 @@ EXPECTED = {
     ("links/direct.py", "httpx.AsyncHTTPTransport"): GUARDED,
     ("links/internal/caller.py", "httpx.AsyncHTTPTransport"): GUARDED,
     ("sandboxes/providers/direct.py", "httpx.AsyncHTTPTransport"): GUARDED,
-    ("links/direct.py", "Straight"): ON_MESSAGES,
-    ("links/local_websockets.py", "Straight"): ON_MESSAGES,
-    ("links/proxy.py", "Straight"): ON_MESSAGES,
-    ("sandboxes/providers/direct.py", "Straight"): ON_MESSAGES,
-    ("links/daemon/client.py", "Straight"): "the tunnel, whose frames are limited",
+    ("links/direct.py", "NoRedirectConnect"): ON_MESSAGES,
+    ("links/local_websockets.py", "NoRedirectConnect"): ON_MESSAGES,
+    ("links/proxy.py", "NoRedirectConnect"): ON_MESSAGES,
+    ("sandboxes/providers/direct.py", "NoRedirectConnect"): ON_MESSAGES,
+    ("links/daemon/client.py", "NoRedirectConnect"): "the tunnel, whose frames are limited",
     ("links/upstream.py", "loop.create_connection"): "nothing is unpacked; head and body limited",
     ("links/upstream.py", "loop.create_unix_connection"): "nothing is unpacked; the same",
     ("links/upstream.py", "httptools.HttpResponseParser"): "nothing is unpacked; the same",

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.threads.decopilot.conftest import Reader
-from tests.threads.decopilot.test_runs import started
+from tests.threads.decopilot.test_loop import started
 from threads.decopilot.engine import CALLS
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 
 from tests.harness.shapes import check_chunks
 from tests.threads.decopilot.conftest import PLACE, Reader, make_run
-from tests.threads.decopilot.test_runs import started
+from tests.threads.decopilot.test_loop import started
 from tests.waiting import auntil
 from threads.decopilot import engine, naming
 from threads.models import Event, Run, Thread

@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 from agents.models import DefaultModel
 from tests.harness.shapes import check_chunks
 from tests.threads.decopilot.conftest import add_key, make_run
-from tests.threads.decopilot.test_runs import started
+from tests.threads.decopilot.test_loop import started
 from threads.serving.orders import harness_input
 
 pytestmark = pytest.mark.django_db(transaction=True)

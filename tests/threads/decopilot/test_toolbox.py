@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from tests.harness.shapes import check_chunks
-from tests.threads.decopilot.test_runs import started
+from tests.threads.decopilot.test_loop import started
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,7 +6,7 @@ import contextlib
 import pytest
 
 from sandboxes.daemon.preview import probe
-from sandboxes.daemon.preview.probe import Seen, look
+from sandboxes.daemon.preview.probe import ProbeResult, look
 
 
 @contextlib.asynccontextmanager
@@ -43,7 +43,7 @@ def answer_of(status=b"200 OK", *headers):
 )
 async def test_a_server_that_answers_is_seen_whatever_it_says(answer, is_page):
     async with serving(answer) as (port, asked):
-        assert await look(port) == Seen("127.0.0.1", is_page)
+        assert await look(port) == ProbeResult("127.0.0.1", is_page)
 
     assert asked[0].startswith(b"HEAD / HTTP/1.1\r\nhost: localhost:%d\r\n" % port)
 
