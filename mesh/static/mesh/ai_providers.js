@@ -1,4 +1,5 @@
-// The settings page of AI providers: keys through the API, then the server paints what changed.
+// The settings page of AI providers: saves keys through the API, then shows the page that the
+// server renders.
 
 import { api, byId, morphChildren, say } from "./dom.js";
 import { CLOSED, reduce, title } from "./provider_dialog.js";
@@ -7,7 +8,7 @@ const base = `/api/${location.pathname.split("/")[1]}`;
 const page = byId("ai-providers");
 const dialog = byId("provider-dialog");
 const error = byId("provider-dialog-error");
-const WAIT = 250; // milliseconds until a choice is saved
+const WAIT = 250; // milliseconds before a choice is saved
 
 let state = CLOSED;
 
@@ -62,7 +63,7 @@ function refuse(refused) {
   error.textContent = refused ? `${refused.message} ${refused.hint}` : "";
 }
 
-/** Take the page as the server has it now; what is the same stays, with its focus. */
+/** Fetch the page and apply what changed; unchanged elements keep their focus. */
 async function refresh() {
   const response = await fetch("?fragment", { headers: { Accept: "text/html" } });
   if (!response.ok) return location.reload();
@@ -93,7 +94,7 @@ const submits = {
   async form(form) {
     const given = Object.fromEntries(new FormData(form));
     const key = await api("POST", `${base}/ai-keys`, { ...given, provider: state.provider.kind });
-    form.reset(); // the key stays nowhere in the page
+    form.reset(); // so that the key does not stay in the page
     go({ type: "saved" });
     await refresh();
     await test(key.id);
@@ -155,7 +156,7 @@ function click({ target }) {
   else if (what) go({ type: what });
 }
 
-// Default models save themselves
+// Default models are saved on change
 
 const waiting = new Map();
 

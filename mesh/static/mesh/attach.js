@@ -1,22 +1,22 @@
-// Files that go out with the next message: chosen, pasted or dropped, kept by the server at once,
-// and shown above the words until they are sent. Loaded with the first of them.
+// Files for the next message: chosen, pasted or dropped, uploaded immediately, and shown above
+// the text until they are sent. Loaded with the first file.
 
 import { api, byId, el, icon, readList, say, size, write } from "./dom.js";
 
-const MOST = 10; // files of one message, as the server has it
-const LONGEST = 2576; // pixels of a picture's longer side: no model sees more
-const HEAVY = 4_500_000; // bytes; the server takes a little more
-const SHRINKS = new Set(["image/png", "image/jpeg", "image/webp"]); // a GIF would stand still
+const MOST = 10; // files per message; the server has the same limit
+const LONGEST = 2576; // pixels of a picture's longer side; models use no more
+const HEAVY = 4_500_000; // bytes; the server's limit is a little higher
+const SHRINKS = new Set(["image/png", "image/jpeg", "image/webp"]); // not GIF: it would lose its animation
 
 export class Attachments {
-  /** `onChange()` is called whenever `parts()` or `trouble()` may say something else. */
+  /** `onChange()` is called when the results of `parts()` or `trouble()` may have changed. */
   constructor({ url, key, onChange }) {
     Object.assign(this, { url, key, onChange, items: [], takes: null, title: "" });
     this.list = byId("files");
     this.giveBack(readList(key));
   }
 
-  /** Keep files on the server; each has its place in the row from now on. */
+  /** Upload files; each appears in the row immediately. */
   add(files) {
     for (const file of files) {
       if (this.items.length >= MOST) return this.complain(`A message takes up to ${MOST} files.`);
@@ -44,14 +44,14 @@ export class Attachments {
   remove(item) {
     const at = this.items.indexOf(item);
     this.items = this.items.filter((other) => other !== item);
-    // What nobody sends is removed after a day anyway.
+    // If this fails, the server removes the unsent file after a day.
     if (item.part && !item.isSent) api("DELETE", item.part.url).catch(() => {});
     this.changed();
     say(`${item.name} removed.`);
     (this.list.querySelectorAll("button[data-remove]")[Math.min(at, this.items.length - 1)] ?? byId("text")).focus();
   }
 
-  /** Hand the parts over: they go out now. */
+  /** Return the parts for sending, and empty the row. */
   take() {
     const parts = this.parts();
     this.items = [];
@@ -59,7 +59,7 @@ export class Attachments {
     return parts;
   }
 
-  /** Take back the files of a message that was not sent. */
+  /** Restore the files of a message that was not sent. */
   giveBack(parts) {
     for (const part of parts) this.items.push({ name: part.filename, state: "ready", part, isSent: true });
     if (parts.length) this.changed();
@@ -69,14 +69,14 @@ export class Attachments {
     return this.items.filter(({ part }) => part).map(({ part }) => part);
   }
 
-  /** Take in what the agent `title` takes with a message: null while nobody is picked. */
+  /** Set the kinds of file that the agent `title` accepts; null while no agent is picked. */
   judge(takes, title) {
     if (String(takes) === String(this.takes) && title === this.title) return;
     Object.assign(this, { takes, title });
     this.changed();
   }
 
-  /** Say why the message can't go out like this; empty when it can. */
+  /** Return why the message can't be sent with these files; empty if it can. */
   trouble() {
     if (this.items.some(({ state }) => state === "uploading")) return "Uploading the files…";
     if (this.items.some(({ state }) => state === "failed")) return "Remove the files that could not be attached, or try them again.";
@@ -124,7 +124,7 @@ export class Attachments {
     return item.node;
   }
 
-  /** The new chat has become a thread: what is attached from now on is its draft. */
+  /** Move the draft's files to the thread that the new chat has become. */
   moveDraft(key) {
     store(this.key, []);
     this.key = key;
@@ -136,11 +136,11 @@ const sortOf = (part) => (part.mediaType.startsWith("image/") ? "image" : "text"
 
 const store = (key, parts) => write(localStorage, key, parts.length ? JSON.stringify(parts) : null);
 
-/** Return a photo as small as models see it anyway, and anything else as it is. */
+/** Return a photo scaled down to the size that models use; any other file unchanged. */
 async function shrunk(file) {
   if (!SHRINKS.has(file.type)) return file;
   const picture = await createImageBitmap(file).catch(() => null);
-  if (!picture) return file; // the server says what is wrong with it
+  if (!picture) return file; // the server reports what is wrong with it
   const scale = Math.min(1, LONGEST / Math.max(picture.width, picture.height));
   if (scale === 1 && file.size <= HEAVY) return file;
   const canvas = Object.assign(document.createElement("canvas"), { width: Math.round(picture.width * scale), height: Math.round(picture.height * scale) });

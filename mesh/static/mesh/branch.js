@@ -1,11 +1,11 @@
-// The branch of a new chat: what the popover beside the agent's name says. Loaded with it.
+// The branch of a new chat: the popover beside the agent's name. Loaded only if the page has it.
 
 import { byId } from "./dom.js";
 
 const menu = byId("branch-menu");
 const typed = byId("branch-typed");
 
-/** The branch that the first message pins; "": Mesh makes one for the chat. */
+/** Return the branch for the first message to pin; "": Mesh creates one for the chat. */
 export function branch() {
   return typed.value.trim() || menu.querySelector("[name=branch]:checked")?.value || "";
 }

@@ -1,9 +1,9 @@
-// The dialog that connects a desktop. Loaded when it is first asked for; what it shows comes
-// from the server (templates/_partials/connect_state.html) and is kept fresh by the sidebar.
+// The dialog that connects a desktop. Loaded when it is first opened; its content comes from the
+// server (templates/_partials/connect_state.html), and the sidebar keeps it up to date.
 
 import { byId, copy, say } from "./dom.js";
 
-const SHOWN = 1400; // milliseconds that a found desktop is seen before the dialog closes
+const SHOWN = 1400; // milliseconds that a found desktop is shown before the dialog closes
 
 export class Connect {
   constructor() {
@@ -19,21 +19,21 @@ export class Connect {
     byId("connect-uv").parentElement.querySelector("button").focus();
   }
 
-  /** The sidebar has painted what is new: a desktop that came online is what we waited for. */
+  /** Called when the sidebar was repainted: closes the dialog if the desktop has come online. */
   refreshed() {
     if (!this.dialog.open) return;
     const found = online().find((node) => !this.known.has(node.id));
     if (!found) return;
     say(`${found.dataset.online} is online.`);
     clearTimeout(this.closing);
-    // Without any agent the person has something left to do there, and reads it here.
+    // If no agent is installed, the dialog stays open and says what to do.
     if (!("lacksAgents" in found.dataset)) this.closing = setTimeout(() => this.dialog.close(), SHOWN);
   }
 
   click({ target }) {
     const button = target.closest("[data-copy]");
     if (button) copy(button, byId(button.dataset.copy).textContent);
-    // A click on the dialog itself, and on nothing in it, is one beside it.
+    // A click whose target is the dialog element itself is a click on its backdrop.
     if (target === this.dialog || target.closest("[data-dialog-close]")) this.dialog.close();
   }
 }

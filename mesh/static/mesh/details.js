@@ -1,5 +1,5 @@
-// What a tool was given and what it gave back. Loaded when a row is first opened, or a
-// question is asked.
+// The input and output of a tool call. Loaded when a row is first opened, or a question is
+// asked.
 
 import { api, copy, el, say, size, visible } from "./dom.js";
 import { edits } from "./parts.js";
@@ -7,7 +7,7 @@ import { edits } from "./parts.js";
 const LONG_LINES = 18;
 const LONG_TEXT = 6_000;
 
-/** Return the whole of a call for its opened row; what the row says already is left out. */
+/** Return the details of a call for its opened row, without what the row already shows. */
 export function detailsOf(part, said) {
   const { cwd } = part.input ?? {};
   const output = outputText(part);
@@ -20,7 +20,7 @@ function isSaid(input, said) {
   return values.length === 1 && values[0] === said;
 }
 
-/** Show the whole input of a call: a command, a change, or JSON; and all that is given beside it. */
+/** Show the whole input of a call: a command, a change, or JSON; then the remaining fields. */
 export function inputView(given) {
   const input = visible(given);
   if (input === undefined || input === null || (typeof input === "object" && !Object.keys(input).length)) return "";
@@ -30,12 +30,12 @@ export function inputView(given) {
   return Object.keys(rest).length ? el("div", {}, view, section("Other input", JSON.stringify(rest, null, 2))) : view;
 }
 
-// Whoever shows the input says these beside it.
+// The caller of inputView() shows these fields itself.
 const isBeside = (key, value) => ["cwd", "description"].includes(key) && typeof value === "string";
 
 const OF_AN_EDIT = ["old_string", "new_string", "replace_all"];
 
-/** Return what shows the most of an input, and the keys of which nothing is left to show. */
+/** Return the element for the main part of an input, and the keys that it shows in full. */
 function mainOf(input) {
   const { file_path: path, command, diff, prompt, content, edits: several } = input;
   const name = typeof path === "string" ? path : "Change";
@@ -61,7 +61,7 @@ function changeView(name, found) {
   return el("div", { class: "block" }, heading(name, ""), el("pre", { class: "diff", tabindex: "0" }, ...rows));
 }
 
-/** Return the output of a call as text, whichever shape its tool gave it. */
+/** Return the output of a call as text, for every output format of the tools. */
 export function outputText({ output }) {
   if (output === null || output === undefined) return "";
   if (typeof output === "string") return output;
@@ -81,8 +81,8 @@ function heading(title, text) {
   return el("div", { class: "block__head" }, el("span", {}, title), button || "");
 }
 
-/** A titled block of plain text; a long one is cut, with a button for the rest. Of a very long
-    output the page has only the head: `whole` says how long it is, and where the rest is. */
+/** Return a titled block of plain text. A long text is cut, with a button for the rest. The page
+    has only the start of a very long output: `whole` gives its length and where the rest is. */
 export function section(title, text, whole = null) {
   const code = el("code");
   const pre = el("pre", { tabindex: "0" }, code);

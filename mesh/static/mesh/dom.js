@@ -1,8 +1,8 @@
-// Small helpers: elements, icons, morphing, words for numbers, and calls to the API.
+// Small helpers: elements, icons, morphing, formatted numbers, and calls to the API.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Make an element; a property that starts with "on" is a listener, null and false are left out. */
+/** Create an element; a property that starts with "on" is a listener, null and false are skipped. */
 export function el(name, props = {}, ...children) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(props)) {
@@ -14,7 +14,7 @@ export function el(name, props = {}, ...children) {
   return node;
 }
 
-/** One of the symbols of templates/_partials/icons.html; says nothing to a screen reader. */
+/** Return a symbol of templates/_partials/icons.html, hidden from screen readers. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", "icon");
@@ -25,14 +25,14 @@ export function icon(name) {
   return svg;
 }
 
-/** Text with its `code` set as code. */
+/** Return a text's nodes, with <code> for what is between backticks. */
 export const withCode = (text) => text.split("`").map((piece, index) => (index % 2 ? el("code", {}, piece) : piece));
 
-// What shows nothing, or turns around what stands beside it: control characters except the tab and
-// the line feed, marks of direction, joiners, fillers, variation selectors except the emoji's, tags.
+// Characters that are invisible or reverse the text around them: control characters except tab and
+// line feed, direction marks, joiners, fillers, variation selectors except the emoji's, tags.
 const UNSEEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\u{e0000}-\u{e0fff}]/gu;
 
-/** Return `value`, a text or what has texts in it, with the name of each character that is not seen. */
+/** Return `value`, a string or JSON value, with each invisible character replaced by its code point. */
 export function visible(value) {
   if (typeof value === "string") return value.replace(UNSEEN, (found) => `⟨U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
   if (Array.isArray(value)) return value.map(visible);
@@ -42,8 +42,8 @@ export function visible(value) {
 
 export const byId = (id) => document.getElementById(id);
 
-/** Change `from` into `to` in place: what is the same stays, with its focus and selection, and with
-    what a reader has typed, chosen or opened. Why this is no library: docs/adr/0026. */
+/** Change `from` into `to` in place: unchanged nodes keep focus, selection, and what the reader has
+    typed, chosen or opened. Why we use no library: docs/adr/0026. */
 export function morph(from, to) {
   if (from.nodeType !== to.nodeType || from.nodeName !== to.nodeName) {
     from.replaceWith(to);
@@ -62,7 +62,7 @@ export function morph(from, to) {
 
 function morphAttributes(from, to) {
   for (const { name } of [...from.attributes]) {
-    // An open <details> or dialog is the reader's own doing.
+    // The reader opened the <details> or dialog, so it stays open.
     if (!to.hasAttribute(name) && name !== "open") from.removeAttribute(name);
   }
   for (const { name, value } of to.attributes) {
@@ -71,14 +71,14 @@ function morphAttributes(from, to) {
   if (from.nodeName === "INPUT" && from.type === "radio") from.checked = to.checked;
 }
 
-/** Make the children of `from` those of `to`; children with an id are found wherever they are. */
+/** Make the children of `from` equal to those of `to`; a child with an id is matched by it. */
 export function morphChildren(from, to) {
-  let named = null; // most elements have no child with an id
+  let named = null; // filled on first use: most elements have no child with an id
   let here = from.firstChild;
   for (const child of [...to.childNodes]) {
     if (child.id) named ??= new Map([...from.children].map((node) => [node.id, node]));
     const known = child.id ? named.get(child.id) : null;
-    named?.delete(child.id); // a second child of that name is a new one
+    named?.delete(child.id); // a second child with the same id is a new one
     if (known && known !== here) move(from, known, here);
     const old = known ?? (here?.id ? null : here);
     if (old) {
@@ -103,7 +103,7 @@ function move(parent, node, before) {
   return node;
 }
 
-/** A duration as a person says it: "12 s", "3 min", "1 h 5 min". */
+/** Format a duration: "12 s", "3 min", "1 h 5 min". */
 export function duration(milliseconds) {
   const seconds = Math.max(0, Math.round(milliseconds / 1000));
   if (seconds < 60) return `${seconds} s`;
@@ -113,14 +113,14 @@ export function duration(milliseconds) {
   return minutes % 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${minutes / 60} h`;
 }
 
-/** A size with its unit: "812 B", "4.2 kB", "5 MB". */
+/** Format a size with its unit: "812 B", "4.2 kB", "5 MB". */
 export function size(bytes) {
   if (bytes < 1000) return `${bytes} B`;
   if (bytes < 1e6) return `${(bytes / 1e3).toFixed(bytes < 1e4 ? 1 : 0)} kB`;
   return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }
 
-/** What the API refused, in its words: code, message, hint. */
+/** An error from the API, with its code, message and hint. */
 export class Refused extends Error {
   constructor({ code, message, hint }, status, retryAfter = 0) {
     super(message);
@@ -130,12 +130,12 @@ export class Refused extends Error {
 
 const csrf = () => document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
 
-const SILENCE = 60_000; // milliseconds in which something of a request or its answer must move
+const SILENCE = 60_000; // milliseconds without progress after which a request is aborted
 
-/** Resolve with the finished request. Rejects when the server can't be reached, or nothing moves. */
+/** Resolve with the finished request. Rejects if the server can't be reached, or on a stall. */
 function exchange(method, path, headers, body) {
   return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest(); // fetch tells nothing of how far an upload is
+    const request = new XMLHttpRequest(); // fetch does not report the progress of an upload
     let watch = null;
     const moved = () => {
       clearTimeout(watch);
@@ -160,7 +160,7 @@ function parsed(text) {
   }
 }
 
-/** Call the API and return its JSON; a Blob is sent as it is. Throws Refused, also when the server
+/** Call the API and return its JSON; a Blob is sent unchanged. Throws Refused, also if the server
     can't be reached. */
 export async function api(method, path, body) {
   const isWhole = body instanceof Blob;
@@ -190,10 +190,10 @@ export async function api(method, path, body) {
   );
 }
 
-const PATIENCE = 90_000; // milliseconds in which a server that asks for patience is asked again
+const PATIENCE = 90_000; // milliseconds for which a 503 with Retry-After is retried
 
-/** Call the API, and again while it answers 503 with Retry-After: its database is away. Only for
-    what is safe to repeat. `onWait(refused)` is called before each pause. */
+/** Call the API, and retry while it answers 503 with Retry-After: its database is unavailable. Only
+    for requests that are safe to repeat. `onWait(refused)` is called before each pause. */
 export async function apiWithPatience(method, path, body, onWait = () => {}) {
   for (const until = Date.now() + PATIENCE; ; ) {
     try {
@@ -206,47 +206,47 @@ export async function apiWithPatience(method, path, body, onWait = () => {}) {
   }
 }
 
-/** Keep a choice (plain letters, no ";") for a year where the server reads it too. */
+/** Store a choice (plain letters, no ";") for a year in a cookie, which the server reads too. */
 export function remember(name, value) {
   const secure = location.protocol === "https:" ? "; Secure" : "";
   document.cookie = `${name}=${value}; Path=/; Max-Age=${value ? 31536000 : 0}; SameSite=Lax${secure}`;
 }
 
-/** Return a text that the browser keeps; empty where there is none. */
+/** Return a stored text; empty if there is none. */
 export function read(storage, key) {
   try {
     return storage.getItem(key) ?? "";
   } catch {
-    return ""; // a browser that keeps nothing: the words are still on the page
+    return ""; // storage is blocked: the text is still on the page
   }
 }
 
-/** Return a list that was kept as JSON. */
+/** Return a list that was stored as JSON. */
 export function readList(key) {
   try {
     return JSON.parse(read(localStorage, key)) ?? [];
   } catch {
-    return []; // none, or nothing of ours
+    return []; // missing, or not our JSON
   }
 }
 
-/** Keep a text, or with none forget it. */
+/** Store a text, or remove it if it is empty. */
 export function write(storage, key, text) {
   try {
     if (text) storage.setItem(key, text);
     else storage.removeItem(key);
   } catch {
-    // As above.
+    // Storage is blocked, as above.
   }
 }
 
-/** Say something to people who use a screen reader. */
+/** Announce a text to screen readers. */
 export function say(text) {
   const live = byId("say");
   if (live && live.textContent !== text) live.textContent = text;
 }
 
-/** Copy text, and let the button say so for a moment. */
+/** Copy a text, and confirm it on the button for a moment. */
 export async function copy(button, text) {
   const label = button.querySelector("span") ?? button;
   const before = label.textContent;

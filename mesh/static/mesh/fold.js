@@ -1,20 +1,20 @@
-// From chunks to what a reader sees: the AI SDK's UI message, built chunk by chunk.
-// The same function as threads/core/fold.py; tests/threads/fold_cases.json holds both to it.
+// Folds chunks into the message that a reader sees, the AI SDK's UI message.
+// Does the same as threads/core/fold.py; tests/threads/fold_cases.json tests both.
 
-/** A new attempt begins: what the lost one said is not part of the answer. */
+/** Starts a new attempt: the output of the lost one is not part of the answer. */
 export const RESTARTED = "data-run-restarted";
 const TEXT = /^(text|reasoning)-(start|delta|end)$/;
 
 /** A message under construction; apply() takes the next chunk and returns the part it changed. */
 export class Fold {
-  /** Begins empty, or goes on from the parts and metadata of an answer in the making. */
+  /** Starts empty, or continues from the parts and metadata of an unfinished answer. */
   constructor(messageId = "", parts = [], metadata = {}) {
     Object.assign(this, { messageId, parts, metadata });
     this.texts = new Map(); // open text and reasoning parts, by kind and id
     this.inputs = new Map(); // text of a tool's input while it streams, by call
     this.tools = new Map(); // part of each call
     this.data = new Map(); // data parts that have an id
-    this.left = new Map(); // what was open in the given parts: their ids are not kept
+    this.left = new Map(); // parts that were still streaming, by type: their ids are not stored
     for (const part of parts) {
       if (part.toolCallId) this.tools.set(part.toolCallId, part);
       else if (part.type.startsWith("data-") && part.id != null) this.data.set(`${part.type} ${part.id}`, part);
@@ -55,10 +55,10 @@ export class Fold {
   applyText(kind, step, chunk) {
     const key = `${kind} ${chunk.id}`;
     let part = this.texts.get(key) ?? (step === "start" ? null : this.takeLeft(kind, key));
-    // A delta without its start is kept too: nothing that was said may be lost.
+    // A delta without its start is kept too: no text may be lost.
     if (step === "start" || !part) {
       if (step === "end") return null;
-      // A second start of the same id begins anew for every open text, as finish-step does.
+      // A second start of the same id forgets every open text, as finish-step does.
       if (part) this.texts.clear();
       part = this.add({ type: kind, text: "", state: "streaming" });
       this.texts.set(key, part);
@@ -88,14 +88,14 @@ export class Fold {
       this.tools.set(id, part);
     }
     for (const name of ["title", "providerExecuted"]) if (chunk[name] != null) part[name] = chunk[name];
-    // The AI SDK keeps what was said with a call apart from what was said with its result.
+    // The AI SDK keeps the metadata of a call and of its result apart.
     const isCall = kind === "tool-input-start" || kind === "tool-input-available";
     if (chunk.providerMetadata != null) part[isCall ? "callProviderMetadata" : "resultProviderMetadata"] = chunk.providerMetadata;
     if (kind === "tool-input-start") {
       part.state = "input-streaming";
       this.inputs.set(id, "");
     } else if (kind === "tool-input-delta") {
-      // What came before the page did is not known: then the whole input is awaited.
+      // The page may have missed earlier deltas: then it waits for the whole input.
       if (!this.inputs.has(id) && part.input !== undefined) return part;
       const text = (this.inputs.get(id) ?? "") + (chunk.inputTextDelta ?? "");
       this.inputs.set(id, text);
@@ -159,7 +159,7 @@ const toolSteps = {
     if (chunk.preliminary) part.preliminary = true;
   },
   "tool-output-error": (part, chunk) => {
-    // What it had put out so far goes: the error says what became of it.
+    // The preliminary output is dropped: the error replaces it.
     delete part.output;
     delete part.preliminary;
     Object.assign(part, { state: "output-error", errorText: chunk.errorText ?? "" });
@@ -172,7 +172,7 @@ export const toolName = (part) => part.toolName ?? part.type.slice("tool-".lengt
 
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
-/** Return `old` overlaid with `new`: objects key by key, anything else replaced. */
+/** Return `old` merged with `fresh`: objects key by key, any other value replaced. */
 export function merge(old, fresh) {
   const merged = { ...old };
   for (const [key, value] of Object.entries(fresh)) {
@@ -181,12 +181,12 @@ export function merge(old, fresh) {
   return merged;
 }
 
-/** Return what the beginning `text` of a JSON value says so far, null if nothing. */
+/** Parse the beginning `text` of a JSON value; null if there is no value yet. */
 export function parsePartial(text) {
   try {
     return JSON.parse(text);
   } catch {
-    // Not whole yet.
+    // Not complete yet.
   }
   try {
     const value = new Beginning(text).value();
@@ -200,7 +200,7 @@ const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const NUMBER_BEGUN = /^-?\d*\.?\d*(?:[eE][+-]?\d*)?$/;
 const ESCAPE_CUT = /(?<!\\)((?:\\\\)*)\\(?:u[0-9a-fA-F]{0,3})?$/;
 
-/** Reads JSON that may end anywhere: a cut string counts, a key without its value does not. */
+/** Parses JSON that may end anywhere: keeps a cut string, drops a key without a value. */
 class Beginning {
   constructor(text) {
     this.text = text;

@@ -1,4 +1,4 @@
-// The page of the person's machines: what changes is fetched as the server renders it.
+// The page of the person's machines: changes are fetched as HTML from the server.
 
 import { byId, copy, morphChildren } from "./dom.js";
 import { Socket } from "./socket.js";
@@ -6,7 +6,7 @@ import { Socket } from "./socket.js";
 const list = byId("machine-list");
 let pending = null;
 
-/** Fetch once for whatever changes within a moment. */
+/** Fetch once for all changes that come within a moment. */
 function refreshSoon() {
   pending ??= setTimeout(refresh, 200);
 }
@@ -14,7 +14,7 @@ function refreshSoon() {
 async function refresh() {
   pending = null;
   const response = await fetch("/accounts/machines/list").catch(() => null);
-  if (response?.redirected) return location.reload(); // signed out meanwhile
+  if (response?.redirected) return location.reload(); // signed out in the meantime
   if (!response?.ok) return null;
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   return morphChildren(list, fresh.getElementById("machine-list"));
@@ -36,10 +36,10 @@ new Socket("/ws", {
       clearTimeout(patience);
       away = false;
       paintAway("");
-      refreshSoon(); // what changed while nobody could tell
+      refreshSoon(); // catch up on changes while the socket was closed
     } else if (!away) {
       away = true;
-      // A blink of the connection is not worth a word.
+      // A very short interruption needs no message.
       patience = setTimeout(() => paintAway("Reconnecting… This page may be out of date."), 800);
     }
   },
@@ -50,7 +50,7 @@ list.addEventListener("click", ({ target }) => {
   if (button) copy(button, byId(button.dataset.copy).textContent);
 });
 list.addEventListener("submit", ({ target }) => {
-  // An answer takes up to three seconds: say that it is being waited for, and ask once.
+  // The response takes up to three seconds: show that it is pending, and send it only once.
   const button = target.querySelector("button");
   setTimeout(() => (button.disabled = true));
   if (target.action.endsWith("/check")) button.lastChild.data = "Checking…";

@@ -1,12 +1,12 @@
-// Markdown while it is being written: finished blocks are never touched again, the last one
-// is morphed, so that selected text stays selected and a frame costs what is new.
+// Markdown while it is being written: finished blocks are never touched again, and the last one
+// is morphed, so selected text stays selected and the cost of a frame depends on the new text.
 
 import markdownit from "./vendor/markdown-it.js";
 import "./vendor/purify.js";
 import { el, morph, size } from "./dom.js";
 
-const LARGEST = 200_000; // characters set as Markdown; of more the beginning is shown plainly
-const DEAR = 8; // milliseconds: a block that costs more is not painted in every frame
+const LARGEST = 200_000; // characters; of a longer text only the beginning is shown, as plain text
+const DEAR = 8; // milliseconds: a block that takes longer is not painted in every frame
 const REFERENCE = /^ {0,3}\[[^\]]+\]:\s/m;
 
 const md = markdownit({ html: false, linkify: true, typographer: false });
@@ -19,7 +19,7 @@ rules.fence = rules.code_block = (tokens, index) => {
   const named = language ? ` class="language-${escape(language)}"` : "";
   return `<figure class="code"><figcaption><span>${escape(language || "text")}</span><button type="button" class="code__copy">Copy</button></figcaption><pre tabindex="0"><code${named}>${escape(content)}</code></pre></figure>`;
 };
-// Columns are aligned by class: the page's policy takes no style attributes.
+// Columns are aligned by class: the page's content security policy allows no style attributes.
 rules.th_open = rules.td_open = (tokens, index) => {
   const side = /text-align:(\w+)/.exec(tokens[index].attrGet("style") ?? "")?.[1];
   return `<${tokens[index].tag}${side ? ` class="align-${side}"` : ""}>`;
@@ -31,7 +31,7 @@ rules.link_open = (tokens, index, options, env, self) => {
   tokens[index].attrSet("rel", "noopener noreferrer nofollow");
   return self.renderToken(tokens, index, options);
 };
-// A picture from afar would tell its server who reads this: it becomes a link.
+// Loading a remote picture would reveal the reader to its server, so it becomes a link.
 rules.image = (tokens, index) => {
   const source = tokens[index].attrGet("src") ?? "";
   const words = tokens[index].content || source;
@@ -49,7 +49,7 @@ const SAFE = {
 
 const PROTOCOLS = ["http:", "https:", "mailto:"];
 
-/** Say whether a link leads out of Mesh. One into it would be opened with the reader's session. */
+/** Return whether a link leaves Mesh. A link into Mesh would open with the reader's session. */
 export function leadsOut(address) {
   if (!URL.canParse(address, location.href)) return false;
   const { protocol, origin } = new URL(address, location.href);
@@ -86,7 +86,7 @@ export class Markdown {
       this.later = setTimeout(() => this.update(text, done), this.restUntil - now);
       return;
     }
-    // A reference may stand after its use: then, once, at the end, everything is set anew.
+    // A reference may be defined after its use: then the whole text is rendered again once, at the end.
     const late = done && !this.done && this.settled && REFERENCE.test(text);
     if (late || !text.startsWith(this.text)) this.reset();
     this.text = text;
@@ -115,7 +115,7 @@ export class Markdown {
     else if (done) this.settled = this.text.length;
   }
 
-  /** Show the beginning of a very long text, and all of it when asked to. */
+  /** Show the beginning of a very long text, and a button that shows all of it. */
   plain(text) {
     this.text = text;
     this.done = true;
@@ -140,7 +140,7 @@ function lineStart(text, line) {
   return at;
 }
 
-// Colours for code come later, when nothing else is to be done, and only where there is code.
+// Code is highlighted when the browser is idle; the library is loaded only if there is code.
 const waiting = [];
 let library = null;
 

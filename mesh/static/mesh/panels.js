@@ -1,9 +1,9 @@
-// What stands above the composer while there is something: questions, what waits, what is always
-// allowed. Loaded with the first of them, and each of them when it is there.
+// The panels above the composer: questions, queued messages, and what is always allowed. Loaded
+// with the first of them; the module of each panel is loaded when it is first needed.
 
 export class Panels {
-  /** `base()` is the address of the open thread; `facts()` gives {thread, machine}. `onUndo`,
-      `onLost` as for Queue; `onQuestions()` hears that what is asked may have changed. */
+  /** `base()` returns the URL of the open thread, `facts()` returns {thread, machine}. `onUndo` and
+      `onLost` as for Queue; `onQuestions()` is called when the open questions may have changed. */
   constructor(chat, { base, facts, onUndo, onLost, onQuestions }) {
     Object.assign(this, { chat, base, facts, onUndo, onLost, onQuestions });
   }

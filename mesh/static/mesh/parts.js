@@ -5,15 +5,15 @@ import { byId, duration, el, icon, visible } from "./dom.js";
 import { isTool, toolName } from "./fold.js";
 import { Markdown } from "./markdown.js";
 
-// Parts that have no element: a question stands on its card, steps and sources nowhere.
+// Parts that have no element: a question is shown on its card; steps and sources are not shown.
 const NOT_SHOWN = ["data-approval", "source-document", "source-url", "step-start"];
 
-/** The name of a message in an address: a link to it opens there. */
+/** The id of a message's element, and the fragment of a link to the message. */
 export const nodeId = ({ id }) => `message-${id}`;
 
 /**
  * Return {node, update(part, run)} for a part, or null for one that shows nothing.
- * `loadDetails()` gives the module details.js when a row is first opened.
+ * `loadDetails()` imports details.js when a row is first opened.
  */
 export function makePart(part, loadDetails) {
   if (part.type === "text") return new TextPart();
@@ -28,7 +28,7 @@ export function makePart(part, loadDetails) {
   return null;
 }
 
-/** The call of the helper that made this call, if one did. */
+/** Return the id of the call whose subagent made this call, or null. */
 export const parentOf = (part) => part.callProviderMetadata?.mesh?.parentToolCallId ?? null;
 
 const tookOf = (metadata) => metadata?.mesh?.tookMs;
@@ -47,7 +47,7 @@ class TextPart {
   }
 }
 
-/** Why the text that stood here begins anew. */
+/** Says that the answer was restarted, and why. */
 class RestartedPart {
   constructor() {
     const words = "The process that wrote this answer was lost, so the answer was started again.";
@@ -57,7 +57,7 @@ class RestartedPart {
   update() {}
 }
 
-/** Where the plan went. */
+/** A link to the chat that carries out the plan. */
 class CarriedOutPart {
   constructor() {
     this.link = el("a", {}, "a new chat");
@@ -66,11 +66,11 @@ class CarriedOutPart {
 
   update(part) {
     const id = String(part.data?.threadId ?? "");
-    this.link.href = /^[-0-9a-f]+$/.test(id) ? id : ""; // beside this chat's own address
+    this.link.href = /^[-0-9a-f]+$/.test(id) ? id : ""; // relative to this chat's address
   }
 }
 
-/** What the person said in the middle of the answer. */
+/** A message that the person sent during the answer. */
 class SteerPart {
   constructor() {
     this.bubble = el("div", { class: "bubble" });
@@ -102,7 +102,7 @@ class ReasoningPart {
   update(part, run) {
     const open = run.live && part.state === "streaming";
     if (!open) this.took ??= tookOf(part.providerMetadata) ?? performance.now() - this.started;
-    // Some models hand out their thoughts sealed: there is nothing to read then.
+    // Some models return their reasoning encrypted: there is nothing to read then.
     this.text = part.text.includes("REDACTED") ? "" : part.text.trim();
     const lines = this.text.split("\n").filter(Boolean);
     this.what.textContent = open ? "Thinking…" : this.took > 1500 ? `Thought for ${duration(this.took)}` : "Thought";
@@ -116,7 +116,7 @@ class ReasoningPart {
   }
 }
 
-// What stands beside the words of an answer; painted by progress.js.
+// Data parts shown beside the text of an answer; painted by progress.js.
 const BESIDE = { "data-todos": "todos", "data-plan": "plan", "data-diff": "diff", "data-notice": "notice" };
 
 class BesidePart {
@@ -143,7 +143,7 @@ class FilePart {
   }
 }
 
-/** A file as people see it: a picture, or its name. Only what the server keeps is a link. */
+/** Return the element for a file: a picture, or its name. Only files stored on the server are links. */
 export function fileNode(part) {
   const url = String(part.url ?? "");
   const isKept = /^\/api\/[-\w]+\/decopilot\/files\/[-0-9a-f]+$/.test(url);
@@ -164,12 +164,12 @@ const STATES = {
   "output-denied": ["denied", "Denied by you"],
 };
 
-/** Return the state of a tool's row and its word; `live` says whether its run goes on. */
+/** Return the state of a tool's row and its label; `live` says whether its run is still going. */
 export function toolState(part, live) {
   const [state, word] = STATES[part.state] ?? ["running", "Running"];
   if (part.preliminary && part.state === "output-available") return live ? ["running", "Running"] : ["stopped", "Stopped"];
   if (state === "ok" && (part.output?.isError || part.output?.exitCode > 0)) return ["failed", "Failed"];
-  const ended = state === "failed" ? part.resultProviderMetadata?.mesh?.ended : null; // nobody told how: agents/harness/unfinished_calls.py
+  const ended = state === "failed" ? part.resultProviderMetadata?.mesh?.ended : null; // no result was reported: agents/harness/unfinished_calls.py
   if (ended) return ended === "not_run" ? ["stopped", "Not run"] : ["stopped", "Interrupted"];
   if (part.approval?.approved === false && state === "running") return ["denied", "Denied by you"];
   if (!live && ["preparing", "running", "waiting"].includes(state)) return ["stopped", "Stopped"];
@@ -197,7 +197,7 @@ class ToolPart {
     this.node.addEventListener("toggle", () => this.node.open && this.fill());
   }
 
-  /** Put what the helper does that this call started under its row, open while it works. */
+  /** Add a step of the subagent that this call started; the row is open while it works. */
   nest(node, isLive) {
     if (isLive && !this.nested.firstChild) this.node.open = true;
     this.nested.append(node);
@@ -222,7 +222,7 @@ class ToolPart {
     if (this.node.open) this.fill();
   }
 
-  /** Time what runs while we look on; what has ended knows how long it took. */
+  /** Show a running timer, or once the call has ended the duration: `told`, else as timed here. */
   clock(state, told) {
     if (state === "running") {
       this.started ??= performance.now();
@@ -251,14 +251,14 @@ function stateMark(state, part, word) {
   return [...(picture ? [icon(picture)] : []), el("span", {}, word)];
 }
 
-/** The mark of a row that can be opened. */
+/** Return the chevron of a row that can be opened. */
 export const chevron = () => {
   const mark = icon("chevron-right");
   mark.classList.add("tool__open");
   return mark;
 };
 
-// Icon; what it did, is doing, wants to do; to what; and which input says where.
+// Icon; verb for done, running and waiting; object; and the input that holds the path or target.
 const TOOLS = {
   bash: ["terminal", ["Ran", "Running", "Run"], "a command", "command"],
   read: ["file-text", ["Read", "Reading", "Read"], "a file", "file_path"],
@@ -280,7 +280,7 @@ const TOOLS = {
 Object.assign(TOOLS, { shell: TOOLS.bash, web_fetch: TOOLS.webfetch, todo_write: TOOLS.todowrite, multiedit: TOOLS.edit, agent: TOOLS.task, taskupdate: TOOLS.todowrite });
 const TENSE = { running: 1, preparing: 1, waiting: 2, denied: 2, stopped: 2 };
 
-/** Return icon, what, to what (object) and where of a tool call in words, as fits its `state`. */
+/** Describe a tool call for its `state`: icon, what it does, to which object, and where. */
 export function describe(part, state) {
   const name = visible(toolName(part));
   const title = part.title ? visible(String(part.title)) : null;
@@ -298,7 +298,7 @@ export function describe(part, state) {
   return { icon: "wrench", what: title ?? what, object: "", where: oneLine(first) };
 }
 
-/** Say in one line what several calls did: "Read 4 files · ran 2 commands · 1 failed". */
+/** Summarise several calls in one line: "Read 4 files · ran 2 commands · 1 failed". */
 export function summarise(parts) {
   const counts = new Map();
   for (const part of parts.filter(isTool)) {
@@ -324,7 +324,7 @@ const SUMS = {
 
 const oneLine = (value) => visible(String(value).replace(/\s+/g, " ").trim().slice(0, 300));
 
-/** Return the pairs of old and new lines of a change, from the input of whichever tool. */
+/** Return the pairs of old and new lines of a change, from the input of any editing tool. */
 export function edits(input) {
   if (!input || typeof input !== "object") return [];
   if (Array.isArray(input.edits)) return input.edits.flatMap(edits);
@@ -341,7 +341,7 @@ function changes(part) {
   return [el("span", { class: "plus" }, `+${added}`), " ", el("span", { class: "minus" }, `−${removed}`)];
 }
 
-// One clock for all that run.
+// One interval updates all running timers.
 setInterval(() => {
   for (const node of byId("messages")?.querySelectorAll("[data-since]") ?? []) {
     const took = performance.now() - Number(node.dataset.since);

@@ -1,9 +1,9 @@
-// The preview beside the conversation: a frame on an origin of its own, and what is going on there.
-// The frame's pages look again by themselves while the project starts; nothing of theirs is read here.
+// The preview beside the conversation: a frame on an origin of its own, and the sandbox's status.
+// The frame's pages reload on their own while the project starts; this script reads nothing in them.
 
 import { api, byId, el, icon, say } from "./dom.js";
 
-// Phase of the sandbox → what the bar says; null: nothing.
+// Phase of the sandbox → the text in the bar; null: none.
 const WORDS = {
   claiming: "Reserving sandbox…",
   cloning: "Cloning your repo…",
@@ -14,7 +14,7 @@ const WORDS = {
   running: null,
   ready: null,
 };
-// Phase → [what its card says, the step that is tried again].
+// Phase → [title of its card, the step to retry].
 const TROUBLES = {
   "clone-failed": ["The repository could not be cloned.", "clone"],
   "install-failed": ["The packages could not be installed.", "install"],
@@ -24,13 +24,13 @@ const TROUBLES = {
 const LOG_LINES = 400;
 const PEEK = 5;
 
-/** What the sandbox says of a phase, in the words of this page. */
+/** Return this page's name for a phase that the sandbox reported. */
 function kindOf({ phase, inSeconds }) {
   return phase === "crashed" && inSeconds ? "restarting" : phase;
 }
 
 export class Preview {
-  /** `base()` is the address of the open thread's sandbox. */
+  /** `base()` returns the URL of the open thread's sandbox. */
   constructor(base) {
     this.base = base;
     this.root = byId("preview");
@@ -61,13 +61,13 @@ export class Preview {
     document.body.classList.remove("has-preview");
     this.events?.close();
     this.events = null;
-    byId("preview-stage").replaceChildren(); // an app that nobody sees should not go on
+    byId("preview-stage").replaceChildren(); // a hidden app should not keep running
     const opener = byId("preview-open");
     opener?.setAttribute("aria-expanded", "false");
     opener?.focus();
   }
 
-  /** Show the app anew, through a fresh ticket. */
+  /** Load the app again with a new ticket. */
   async load() {
     this.card(null);
     try {
@@ -84,7 +84,7 @@ export class Preview {
       tab.href = origin;
       this.isRefused = false;
     } catch (refused) {
-      this.isRefused = true; // no phase of the sandbox takes that back
+      this.isRefused = true; // a later phase of the sandbox doesn't clear this
       this.card({ title: refused.message, text: refused.hint, again: () => this.load() });
     }
   }
@@ -104,7 +104,7 @@ export class Preview {
     const phase = typeof given === "string" ? { kind: given } : (given ?? {});
     if (phase.kind === "failed") {
       this.phase("Not available");
-      this.events?.close(); // it would ask again and again; "Try again" does
+      this.events?.close(); // or it would keep reconnecting; "Try again" opens it again
       this.card({ title: phase.message, again: () => this.open() });
       return;
     }
@@ -146,7 +146,7 @@ export class Preview {
     }
   }
 
-  /** Show what is wrong and what can be done, with the log's last lines; null: nothing is. */
+  /** Show the problem and a retry button, with the last lines of the log; null hides the card. */
   card(trouble) {
     const place = byId("preview-card");
     place.hidden = !trouble;
@@ -172,13 +172,13 @@ export class Preview {
     }
   }
 
-  /** A tab needs a ticket of its own; where the cookie is partitioned, it has none yet. */
+  /** Open the app in a tab with a ticket of its own: a partitioned cookie is not sent there. */
   async openTab() {
     const tab = window.open("", "_blank");
     try {
       const { url } = await api("POST", `${this.base()}/preview`, {});
       if (tab) {
-        tab.opener = null; // the app must not lead this page elsewhere
+        tab.opener = null; // the app must not be able to navigate this page
         tab.location = url;
       }
     } catch {

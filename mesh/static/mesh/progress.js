@@ -1,5 +1,5 @@
-// What an agent shows beside its words: what is to be done, a plan, the changes so far, a notice.
-// Loaded when the first of them comes.
+// What an agent shows beside its text: a to-do list, a plan, the changes so far, a notice.
+// Loaded with the first of them.
 
 import { el, icon } from "./dom.js";
 import { Markdown } from "./markdown.js";
@@ -7,7 +7,7 @@ import { Markdown } from "./markdown.js";
 const MARKS = { completed: ["check", "Done"], in_progress: ["clock", "In progress"], pending: ["square", "To do"] };
 const MOST_LINES = 2_000; // of a diff in the document
 
-/** Paint the `data` of a part of `kind` into `node`; nothing to show hides it. */
+/** Paint the `data` of a part of `kind` into `node`; hide `node` if there is nothing to show. */
 export function paint(node, kind, data) {
   const children = painters[kind](data ?? {}, node);
   node.hidden = !children.length;

@@ -1,5 +1,5 @@
 // The dialog of the AI providers as a pure reducer (chat-ui.md §12): closed → grid → form; rename
-// and delete stand beside it. What is not expected in a state changes nothing.
+// and delete are separate states. An event that a state does not expect changes nothing.
 
 export const CLOSED = { step: "closed" };
 
@@ -9,7 +9,7 @@ export function reduce(state, event) {
     case "open":
       return state.step === "closed" ? { step: "grid" } : state;
     case "choose":
-      // From the grid of the empty page the dialog opens at its form.
+      // Picked from the grid of the empty page, the dialog opens at its form.
       return state.step === "grid" || state.step === "closed" ? { step: "form", provider: event.provider } : state;
     case "back":
       return state.step === "form" ? { step: "grid" } : state;
@@ -24,7 +24,7 @@ export function reduce(state, event) {
   }
 }
 
-/** What the dialog's heading says. */
+/** Return the heading of the dialog. */
 export function title({ step, provider, key }) {
   if (step === "form") return `Connect ${provider.title}`;
   if (step === "rename") return `Rename “${key.label}”`;

@@ -1,12 +1,12 @@
-// What can be done to a chat in the list: rename, and delete with a way back. Loaded when it is
-// first asked for.
+// Actions on a chat in the list: rename, and delete with undo. Loaded when a menu is first
+// opened.
 
 import { api, byId, el, say } from "./dom.js";
 
-const PATIENCE = 6000; // milliseconds in which a deletion can be taken back
+const PATIENCE = 6000; // milliseconds in which a deletion can be undone
 
 export class Rows {
-  /** `base` is the API's address; `gone` holds the ids that the list leaves out. */
+  /** `base` is the API's URL; `gone` holds the ids that the list hides. */
   constructor({ base, gone, onChanged, onDeleted }) {
     Object.assign(this, { base, gone, onChanged, onDeleted, last: null });
     this.menu = byId("row-menu");
@@ -14,7 +14,7 @@ export class Rows {
     addEventListener("pagehide", () => this.last?.finish());
   }
 
-  /** Open the menu beside the button of a row. */
+  /** Open the menu next to a row's button. */
   open(button) {
     this.id = button.dataset.row;
     const box = button.getBoundingClientRect();
@@ -42,7 +42,7 @@ export class Rows {
     row.prepend(input);
     input.focus();
     input.select();
-    let isDone = false; // to remove the box is to blur it, which would come here again
+    let isDone = false; // removing the input blurs it, which calls done() again
     const done = async (wanted) => {
       if (isDone) return;
       isDone = true;
@@ -68,7 +68,7 @@ export class Rows {
     input.addEventListener("blur", () => done(input.value.trim()));
   }
 
-  /** Take the row out now, and the chat itself when nobody took it back. */
+  /** Hide the row immediately, and delete the chat unless that is undone in time. */
   remove(row, id) {
     this.last?.finish();
     const title = row.querySelector(".row__title").textContent;

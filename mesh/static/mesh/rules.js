@@ -1,8 +1,8 @@
-// What is allowed for good in the open thread: listed, and taken back. Loaded with the first rule.
+// Lists what is always allowed in the open thread, and revokes it. Loaded with the first rule.
 
 import { api, byId, el, icon, say, visible } from "./dom.js";
 
-/** `url(ruleId)` is where a rule is removed. */
+/** `url(ruleId)` returns the URL that deletes a rule. */
 export class Rules {
   constructor(url) {
     this.url = url;
