@@ -67,7 +67,7 @@ def test_a_refusal_says_why_and_the_dialog_stays(visit, ada, provider):
     page = visit(ada)
     add(page, provider, "two words")
 
-    expect(page.get_by_role("alert")).to_contain_text("no blanks")
+    expect(page.get_by_role("alert")).to_contain_text("no spaces")
     expect(page.get_by_role("heading", name="Connect Anthropic")).to_be_visible()
     assert not ProviderKey.objects.exists()
 

@@ -155,4 +155,4 @@ def test_a_sandbox_that_dies_right_after_allow_leaves_a_call_that_is_told_as_int
     )
     assert tool["errorText"].startswith("Interrupted:")
     assert answer["metadata"]["error"]["code"] == "sandbox_died"
-    assert "what its last steps have done" in answer["metadata"]["error"]["hint"]
+    assert "what its last steps did" in answer["metadata"]["error"]["hint"]

@@ -432,7 +432,7 @@ def test_the_operator_decides(settings, localhost, hosts, url, permitted):
 
 
 def reachable(url):
-    return services.calling.Reachable(uuid4(), url, "s" * 43, "f")
+    return services.direct_machines.Reachable(uuid4(), url, "s" * 43, "f")
 
 
 async def test_a_redirect_is_not_followed():

@@ -30,10 +30,9 @@ export class Sidebar {
       event.preventDefault();
       this.more();
     });
-    this.nearEnd = new IntersectionObserver((seen) => seen.at(-1).isIntersecting && this.more(), {
-      root: byId("chats"),
-      rootMargin: "0px 0px 200px",
-    });
+    // A focused link waits for Enter: otherwise the key could reach the row that replaces it.
+    const load = (seen) => seen.at(-1).isIntersecting && document.activeElement !== this.link && this.more();
+    this.nearEnd = new IntersectionObserver(load, { root: byId("chats"), rootMargin: "0px 0px 200px" });
     this.watchEnd();
     this.search.addEventListener("keydown", (event) => this.walk(event));
     this.opener.addEventListener("click", () => this.open(true));

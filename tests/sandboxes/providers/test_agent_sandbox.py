@@ -190,7 +190,7 @@ async def test_one_that_takes_too_long_says_so(api, monkeypatch):
     api.ready = False
     monkeypatch.setattr(AgentSandboxProvider, "start_limit", 0.3)
 
-    with pytest.raises(DispatchRefused, match="does not answer"):
+    with pytest.raises(DispatchRefused, match="did not answer"):
         await provider_of(api).ensure(SCRATCH)
 
 
