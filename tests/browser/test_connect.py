@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import made_up
+from tests.browser.moments import shown_once
 from tests.browser.scripted_server import ScriptedServer
 
 ONLINE = {"state": "online", "cause": ""}
@@ -74,9 +75,9 @@ def test_the_command_is_copied(page, opened):
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     opened()
 
-    page.get_by_role("button", name="Copy the command", exact=True).click()
+    with shown_once(page, "[data-copy=connect-uv]", "Copied"):
+        page.get_by_role("button", name="Copy the command", exact=True).click()
 
-    expect(page.locator("[data-copy=connect-uv]")).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == made_up.OFFER.uv
 
 

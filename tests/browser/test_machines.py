@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import made_up
+from tests.browser.moments import shown_once
 from tests.browser.scripted_server import ScriptedServer
 from tests.waiting import until
 
@@ -104,9 +105,9 @@ def test_a_server_that_is_away_is_said(page, serve):
 def test_the_command_is_copied(page, serve):
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(serve().url + PAGE)
-    page.get_by_role("button", name="Copy the command").click()
+    with shown_once(page, "[data-copy]", "Copied"):
+        page.get_by_role("button", name="Copy the command").click()
 
-    expect(page.locator("[data-copy]")).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == made_up.OFFER.uv
 
 

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import made_up
+from tests.browser.moments import shown_once
 from tests.waiting import until
 
 CHAT = f"/home/threads/{made_up.THREAD}"
@@ -254,8 +255,8 @@ def test_a_long_output_that_does_not_come_says_so(cut, server):
 
 def test_a_long_output_is_copied_whole(cut, server):
     cut.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    cut.locator(".block").filter(has_text="Output").locator(".copies").click()
-    expect(cut.locator(".copies", has_text="Copied")).to_be_visible()
+    with shown_once(cut, ".copies", "Copied"):
+        cut.locator(".block").filter(has_text="Output").locator(".copies").click()
 
     assert cut.evaluate("navigator.clipboard.readText()") == server.whole
 

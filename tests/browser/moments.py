@@ -1,0 +1,24 @@
+"""Texts that a page shows for a moment only, seen however slow the test is."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+_WATCH = """([selector, text]) => {
+  window.wasShown = false;
+  const look = () => {
+    for (const node of document.querySelectorAll(selector)) {
+      if (node.textContent.trim() === text) window.wasShown = true;
+    }
+  };
+  const everything = { subtree: true, childList: true, characterData: true };
+  new MutationObserver(look).observe(document.body, everything);
+}"""
+
+
+@contextmanager
+def shown_once(page, selector, text):
+    """Wait, at the end of the block, until an element of ``selector`` has shown ``text`` in it."""
+    page.evaluate(_WATCH, [selector, text])
+    yield
+    page.wait_for_function("window.wasShown", timeout=30_000)
