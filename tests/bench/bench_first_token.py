@@ -120,8 +120,8 @@ async def through(
                 return
 
 
-async def measure(url: str, token: str, session: str) -> tuple[Seen, Seen]:
-    """Return what was seen through everything and directly."""
+async def measure(url: str, token: str, session: str, *, origin: str) -> tuple[Seen, Seen]:
+    """Return what was seen through everything and directly; ``origin`` is the public address."""
     async with httpx.AsyncClient(
         base_url=f"{url}/api/home/decopilot",
         headers={"Authorization": f"Bearer {token}"},
@@ -132,7 +132,7 @@ async def measure(url: str, token: str, session: str) -> tuple[Seen, Seen]:
         async with connect(
             url.replace("http", "ws") + "/ws",
             additional_headers={"Cookie": f"mesh_session={session}"},
-            origin=url,  # type: ignore[arg-type]
+            origin=origin,  # type: ignore[arg-type]
             proxy=None,
         ) as socket:
             await socket.send(json.dumps({"type": "follow", "thread": thread, "after": 0}))
@@ -152,7 +152,7 @@ def on_sqlite(home: Path) -> tuple[Seen, Seen]:
     mesh = RunningMesh(home)
     try:
         mesh.start().online()
-        return asyncio.run(measure(mesh.url, mesh.token, mesh.session()))
+        return asyncio.run(measure(mesh.url, mesh.token, mesh.session(), origin=mesh.url))
     finally:
         mesh.close()
 
@@ -169,7 +169,7 @@ def on_postgresql(home: Path) -> tuple[Seen, Seen]:
                 return any(link["state"] == "online" for link in links["links"])
 
             until(is_online, within=30, what="the laptop online")
-            return asyncio.run(measure(url, token, session))
+            return asyncio.run(measure(url, token, session, origin=made.environ["MESH_URL"]))
         finally:
             laptop.close()
 
