@@ -20,7 +20,7 @@ from threads.journal.rows import Draft
 from threads.models import Approval, ApprovalRule, Run, Thread
 from threads.run import state as run_state
 from threads.selectors import list_open_questions
-from threads.services.notifications import announce
+from threads.services.announcements import announce
 from threads.services.rules import make_rule
 
 

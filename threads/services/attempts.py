@@ -28,7 +28,7 @@ from threads.run import state as run_state
 from threads.run import transitions
 from threads.run.locking import lock_run
 from threads.run.transitions import LEASE
-from threads.services.notifications import announce
+from threads.services.announcements import announce
 from threads.services.revoked_access import owner_may_run
 from threads.services.runs import finish_run
 

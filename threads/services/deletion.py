@@ -34,7 +34,7 @@ from threads.core.deletion import (
 from threads.errors import ThreadPurged
 from threads.models import Run, Thread
 from threads.run import state as run_state
-from threads.services.notifications import announce
+from threads.services.announcements import announce
 from threads.services.runs import cancel
 
 CANDIDATES: Final = 20  # threads that one call looks at

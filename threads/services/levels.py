@@ -14,8 +14,8 @@ from threads.journal.approval_status import AUTO, PLAN
 from threads.models import Run, Thread
 from threads.run import state as run_state
 from threads.selectors import list_open_questions
+from threads.services.announcements import announce
 from threads.services.approvals import Answer, note_answer
-from threads.services.notifications import announce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,8 @@ from threads.journal.rows import Draft
 from threads.models import Message, Run, Thread
 from threads.run import state as run_state
 from threads.run import transitions
+from threads.services.announcements import announce
 from threads.services.attachments import attach
-from threads.services.notifications import announce
 from threads.targets import Wish, choose_pins
 
 QUEUE_LIMIT = 100  # messages of one thread that wait

@@ -18,9 +18,9 @@ from threads.journal.chunks import carried_out_chunks
 from threads.journal.rows import Draft
 from threads.models import Approval, Run, Thread
 from threads.run import state as run_state
+from threads.services.announcements import announce
 from threads.services.approvals import Answer, find_question, is_over, note_answer
 from threads.services.messages import NewMessage, post_message
-from threads.services.notifications import announce
 from threads.services.runs import finish_run
 from threads.services.threads import create_thread
 from threads.targets import Wish

@@ -28,8 +28,8 @@ from threads.run import state as run_state
 from threads.run.ending import conclude
 from threads.run.state import Move
 from threads.selectors import list_queue
+from threads.services.announcements import announce
 from threads.services.attachments import attach
-from threads.services.notifications import announce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from threads.journal import rows
 from threads.journal.chunks import rules_chunk
 from threads.journal.rows import Draft
 from threads.models import Approval, ApprovalRule, Thread
-from threads.services.notifications import announce
+from threads.services.announcements import announce
 
 RULES_LIMIT = 100  # of one thread: more than a person can keep track of
 

@@ -21,7 +21,7 @@ from threads.run import transitions
 from threads.run.ending import conclude
 from threads.run.locking import lock_run
 from threads.run.state import Move, WrongMove
-from threads.services.notifications import announce
+from threads.services.announcements import announce
 
 logger = logging.getLogger(__name__)
 

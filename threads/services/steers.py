@@ -16,7 +16,7 @@ from threads.journal.chunks import steering_chunk, ui_message
 from threads.journal.rows import Draft
 from threads.models import Run, Steer, Thread
 from threads.run import state as run_state
-from threads.services.notifications import announce
+from threads.services.announcements import announce
 from threads.services.queue import lock_own
 from threads.serving.attachments import with_references
 

@@ -16,7 +16,7 @@ from threads.journal.chunks import title_chunk
 from threads.journal.rows import Draft
 from threads.models import Run, Thread
 from threads.run.locking import lock_run
-from threads.services.notifications import announce
+from threads.services.announcements import announce
 from threads.services.runs import cancel
 
 

@@ -20,7 +20,7 @@ from threads.journal.rows import Draft
 from threads.models import Run
 from threads.run import state as run_state
 from threads.run.locking import lock_run
-from threads.services.notifications import announce
+from threads.services.announcements import announce
 from threads.services.runs import finish_run
 
 MARK_AFTER = timedelta(seconds=30)  # a free worker takes a run within seconds

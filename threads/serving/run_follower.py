@@ -34,7 +34,7 @@ from threads.journal.committing import Missing, Refused, StaleFence
 from threads.journal.writer import Writer
 from threads.run import state as run_state
 from threads.run.transitions import FIRST_WAIT
-from threads.serving.attempt import Attempt
+from threads.serving.attempt_reader import AttemptReader
 from threads.serving.orders import Order, find_order
 from threads.serving.sandbox_records import note_sandbox
 
@@ -69,12 +69,12 @@ class RunFollower:
         self._started = started
         self._task: asyncio.Task[float | None] | None = None
         self._is_lost = False
-        self._attempt: Attempt | None = None
+        self._reader: AttemptReader | None = None
         self._recording: asyncio.Task[None] | None = None
 
     def lose(self) -> None:
         """Stop following, and serving: the run has ended, or another process has it."""
-        has_all = self._attempt is not None and self._attempt.has_all
+        has_all = self._reader is not None and self._reader.has_all
         if self._task is not None and not has_all:
             logger.warning(
                 "run %s: ended, or taken over by another process; stopping its agent here",
@@ -118,13 +118,13 @@ class RunFollower:
 
     async def _follow(self, is_fresh: bool) -> float | None:
         while (order := await self._order()) is not None:
-            self._attempt = attempt = self._attempt_of(order)
+            self._reader = reader = self._reader_of(order)
             try:
                 if is_fresh and not await self._may_be_sent(order):
                     return None
-                await self._read(attempt, is_ensured=is_fresh)
+                await self._read(reader, is_ensured=is_fresh)
             except (StreamCut, SandboxDown, NotNow, Missing, LinkOffline) as exc:
-                wait = await self._rest(attempt, exc)
+                wait = await self._rest(reader, exc)
                 if wait is None or wait > SHORT_WAIT:
                     return wait
                 await asyncio.sleep(wait)
@@ -146,7 +146,7 @@ class RunFollower:
     async def _order(self) -> Order | None:
         return await database_pool.heavy.run(find_order, self.run_id, node=self._node)
 
-    def _attempt_of(self, order: Order) -> Attempt:
+    def _reader_of(self, order: Order) -> AttemptReader:
         queue = self._writer.queue(
             run_id=order.run_id,
             fence=order.fence,
@@ -154,7 +154,7 @@ class RunFollower:
             # A machine is told to stop; what it still sends is acknowledged, and dropped.
             on_over=self.lose if order.executor == executors.SERVER else None,
         )
-        return Attempt(order, provider=self._provider, queue=queue)
+        return AttemptReader(order, provider=self._provider, queue=queue)
 
     async def _may_be_sent(self, order: Order) -> bool:
         """Say whether a run that was just claimed is to be sent, and start its sandbox."""
@@ -171,16 +171,16 @@ class RunFollower:
             raise
         return True
 
-    async def _read(self, attempt: Attempt, *, is_ensured: bool) -> None:
+    async def _read(self, reader: AttemptReader, *, is_ensured: bool) -> None:
         """Open the attempt's stream and read it into the journal, up to its end."""
-        order = attempt.order
+        order = reader.order
         if not is_ensured:
             await self._provider.ensure(order.place)
         if self._provider.has_sandboxes and order.last_n == 0 and self._recording is None:
             # In a task of its own: the run's first words don't wait for it.
             self._recording = asyncio.create_task(note_sandbox(order.place))
         async with self._stream(order) as events, self._waking(order):
-            await attempt.read(events)
+            await reader.read(events)
 
     def _stream(self, order: Order) -> Stream:
         is_ours = order.executor == executors.LINK or self._started.get(order.run_id) == order.fence
@@ -216,15 +216,15 @@ class RunFollower:
                 waking.cancel()
                 await asyncio.gather(waking, return_exceptions=True)
 
-    async def _rest(self, attempt: Attempt, exc: Exception) -> float | None:
-        order = attempt.order
-        if attempt.has_progress and order.resting_since is None:
+    async def _rest(self, reader: AttemptReader, exc: Exception) -> float | None:
+        order = reader.order
+        if reader.has_progress and order.resting_since is None:
             return FIRST_WAIT.total_seconds()  # a connection that broke: not worth a row
         code = exc.code if isinstance(exc, EXPLAINED) else TRUNCATED[0]
         found = services.Unreachable(
             run_id=order.run_id,
             fence=order.fence,
-            since=None if attempt.has_progress else order.resting_since,
+            since=None if reader.has_progress else order.resting_since,
             shown_code=order.resting_code,
             code=code,
         )
@@ -262,7 +262,7 @@ class RunFollower:
 
     async def _release(self) -> None:
         """Have the provider end the attempt in this process, without a word to the journal."""
-        order = self._attempt.order if self._attempt else None
+        order = self._reader.order if self._reader else None
         if order is not None and order.executor == executors.SERVER:
             with contextlib.suppress(LinkOffline, SandboxDown, StreamCut, DispatchRefused):
                 await self._provider.release(

@@ -25,7 +25,7 @@ ACK_EVENTS: Final = 256  # acknowledge at the latest after so many,
 ACK_SECONDS: Final = 1.0  # or when the last time is so long ago
 
 
-class Attempt:
+class AttemptReader:
     """Reads the attempt that ``order`` describes into ``queue`` and acknowledges what is committed.
 
     ``has_all``: the sandbox has sent the run's last event.
