@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import made_up
+from tests.browser.searching import search_in_vain_and_leave
 from tests.waiting import until
 
 CHAT = f"/home/threads/{made_up.THREAD}"
@@ -79,13 +80,7 @@ def test_the_keys_work_while_the_tab_has_no_name_yet(page, server):
     page.add_init_script(SLOW_LOCKS)
     server.add_thread(title="Fix the login")
     page.goto(f"{server.url}/home/")
-    page.keyboard.press("Control+k")
-    page.keyboard.type("zzz")
-    expect(page.get_by_text("No chat has these words")).to_be_visible()
-    page.keyboard.press("Escape")
-
-    expect(page.locator(".row:visible")).to_have_count(1)
-    expect(page.locator("#text")).to_be_focused()
+    search_in_vain_and_leave(page)
 
 
 def test_a_message_goes_out_as_soon_as_the_tab_has_its_name(page, server):

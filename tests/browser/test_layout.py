@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import made_up
+from tests.browser.searching import search_in_vain_and_leave
 
 CHAT = f"/home/threads/{made_up.THREAD}"
 
@@ -90,13 +91,7 @@ def test_search_by_keyboard(page, server):
 def test_escape_leaves_the_search_and_shows_all(page, server):
     server.add_thread(title="Fix the login")
     page.goto(f"{server.url}/home/")
-    page.keyboard.press("Control+k")
-    page.keyboard.type("zzz")
-    expect(page.get_by_text("No chat has these words")).to_be_visible()
-    page.keyboard.press("Escape")
-
-    expect(page.locator(".row:visible")).to_have_count(1)
-    expect(page.locator("#text")).to_be_focused()
+    search_in_vain_and_leave(page)
 
 
 def test_control_l_goes_to_the_message_box(page, server):

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from sandboxes.daemon.journal import Journal
 from tests.sandboxes.daemon.sandbox import SSH, Sandbox
 
 
@@ -12,6 +13,14 @@ from tests.sandboxes.daemon.sandbox import SSH, Sandbox
 def ssh_to_this_machine(monkeypatch):
     """git finds the tests' ssh; a sandbox's own process does so by itself."""
     monkeypatch.setenv("PATH", f"{SSH}:{os.environ['PATH']}")
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """An empty journal, closed with the test."""
+    journal = Journal(tmp_path / "journal.db")
+    yield journal
+    journal.close()
 
 
 @pytest.fixture

@@ -5,16 +5,8 @@ import pytest
 
 from sandboxes.daemon import checkpoints
 from sandboxes.daemon.frames import Row
-from sandboxes.daemon.journal import Journal
 from sandboxes.daemon.streams import RunStream
 from sandboxes.daemon.writer import Writer
-
-
-@pytest.fixture
-def journal(tmp_path):
-    journal = Journal(tmp_path / "journal.db")
-    yield journal
-    journal.close()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from mesh import keys
 from sandboxes.daemon import recovery
 from sandboxes.daemon.descendants import Marks
-from sandboxes.daemon.journal import Journal, Row
+from sandboxes.daemon.journal import Row
 from tests.sandboxes.daemon.sandbox import (
     ROOT_OF_THE_CODE,
     is_alive,
@@ -125,13 +125,6 @@ async def test_a_reader_that_has_more_than_the_journal_gets_an_end(make_sandbox)
 
 
 # In the process
-
-
-@pytest.fixture
-def journal(tmp_path):
-    journal = Journal(tmp_path / "journal.db")
-    yield journal
-    journal.close()
 
 
 def put(journal, *bodies):

@@ -17,13 +17,6 @@ from tests.examples import up_to
 
 
 @pytest.fixture
-def journal(tmp_path):
-    journal = Journal(tmp_path / "journal.db")
-    yield journal
-    journal.close()
-
-
-@pytest.fixture
 def stream(journal):
     return RunStream(journal, journal.open_run("r1", 1, thread_id="t", harness="plain"))
 

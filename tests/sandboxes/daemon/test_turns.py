@@ -20,7 +20,6 @@ from agents.harness.base import (
     Write,
 )
 from sandboxes.daemon.conversation import HarnessCrashed
-from sandboxes.daemon.journal import Journal
 from sandboxes.daemon.streams import RunStream
 from sandboxes.daemon.turns import AlreadyAnswered, NotSteerable, Turn, UnknownApproval
 from sandboxes.daemon.writer import Writer
@@ -99,13 +98,6 @@ class Conversation:
 
     async def end(self):
         self.program.end()
-
-
-@pytest.fixture
-def journal(tmp_path):
-    journal = Journal(tmp_path / "journal.db")
-    yield journal
-    journal.close()
 
 
 @pytest.fixture
