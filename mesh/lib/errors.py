@@ -76,7 +76,7 @@ class BodyTooLarge(AppError):
 class StoreNotReady(AppError):
     code = "store_not_ready"
     text = "The server's database can't be reached."
-    hint = "Nothing was changed. Try again in a few seconds."
+    hint = "Try again in a few seconds."
     status = 503
     retry_after = 2
 
@@ -84,7 +84,7 @@ class StoreNotReady(AppError):
 class DiskFull(AppError):
     code = "disk_full"
     text = "The disk of the server's database is full."
-    hint = "Nothing was changed. Ask the server's operator to free space, then try again."
+    hint = "Ask the server's operator to free space, then try again."
     status = 503
     retry_after = 10
 

@@ -290,7 +290,7 @@ AWAY = {
         "error": {
             "code": "store_not_ready",
             "message": "The server's database can't be reached.",
-            "hint": "Nothing was changed. Try again in a few seconds.",
+            "hint": "Try again in a few seconds.",
         }
     },
 }
