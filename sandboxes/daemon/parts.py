@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.routing import Router
 
-from sandboxes.daemon.checkout import Checkout
+from sandboxes.daemon.checkout.checkout import Checkout
 from sandboxes.daemon.descendants import Marks
 from sandboxes.daemon.events import Events
 from sandboxes.daemon.files import routes as file_routes

@@ -17,6 +17,7 @@ from mesh.lib.errors import AppError
 from sandboxes.daemon.conversation import Conversation, HarnessCrashed
 from sandboxes.daemon.descendants import Marks
 from sandboxes.daemon.journal import Journal, RunRow
+from sandboxes.daemon.notices import Notices
 from sandboxes.daemon.recovery import close_run, end_again
 from sandboxes.daemon.streams import RunStream
 from sandboxes.daemon.turns import (
@@ -108,6 +109,7 @@ class Runs:
         adapters: Mapping[str, Callable[[], Adapter]],
         warm: WarmPrograms,
         marks: Marks,
+        notices: Notices,
         leftovers_gone: asyncio.Future[None] | asyncio.Task[None],
     ) -> None:
         self._journal, self._writer = journal, writer
@@ -115,6 +117,7 @@ class Runs:
         self._adapters = adapters
         self._warm = warm
         self._marks = marks
+        self._notices = notices
         self._leftovers_gone = leftovers_gone
         self._is_closing = False
         self.started = 0  # runs, since the process started
@@ -251,7 +254,7 @@ class Runs:
     def _start(self, harness: str, fence: int, turn: TurnInput) -> RunStream:
         row = self._journal.open_run(turn.run_id, fence, thread_id=turn.thread_id, harness=harness)
         stream = RunStream(self._journal, row)
-        live = LiveRun(Turn(stream, self._writer, turn), harness)
+        live = LiveRun(Turn(stream, self._writer, turn, self._notices), harness)
         self.started += 1
         older = set(self._live_of_thread[turn.thread_id])
         if (attempt := self._live.get(turn.run_id)) is not None:

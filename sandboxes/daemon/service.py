@@ -19,9 +19,10 @@ from mesh.version import VERSION
 from sandboxes.daemon import recovery
 from sandboxes.daemon.app import PREFIX, Identity, make_app
 from sandboxes.daemon.attachments import Attachments
-from sandboxes.daemon.checkout import Checkout
+from sandboxes.daemon.checkout.checkout import Checkout
 from sandboxes.daemon.descendants import Marks, end_everything
 from sandboxes.daemon.journal import Journal
+from sandboxes.daemon.notices import Notices
 from sandboxes.daemon.program import all_ended
 from sandboxes.daemon.runs import Runs
 from sandboxes.daemon.sandbox_folder import SandboxFolder
@@ -84,7 +85,8 @@ class Sandbox:
             what="ending programs of an earlier process",
         )
         self._writer = Writer(self._journal)
-        self._checkout = Checkout(folder.spec, folder.root / "repo")
+        notices = Notices(folder.root)
+        self._checkout = Checkout(folder.spec, folder.root / "repo", notices)
         self._runs = Runs(
             journal=self._journal,
             writer=self._writer,
@@ -92,6 +94,7 @@ class Sandbox:
             adapters=adapters,
             warm=WarmPrograms(),
             marks=self._marks,
+            notices=notices,
             leftovers_gone=self._leftovers,
         )
         self._last_request = self._loop.time()

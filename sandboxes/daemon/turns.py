@@ -29,6 +29,7 @@ from mesh import process_tree
 from mesh.lib.errors import AppError
 from sandboxes.daemon.conversation import Conversation, HarnessCrashed
 from sandboxes.daemon.frames import Body, chunk_event, error_event
+from sandboxes.daemon.notices import Notices
 from sandboxes.daemon.outline import Outline
 from sandboxes.daemon.streams import RunStream
 from sandboxes.daemon.writer import Writer
@@ -86,10 +87,13 @@ class Silent(AppError):
 class Turn:
     """A run from its input to its last event."""
 
-    def __init__(self, stream: RunStream, writer: Writer, request: TurnInput) -> None:
+    def __init__(
+        self, stream: RunStream, writer: Writer, request: TurnInput, notices: Notices
+    ) -> None:
         self.stream = stream
         self.request = request
         self._writer = writer
+        self._notices = notices
         self._conversation: Conversation | None = None
         self._outline = Outline(stream.run_id)
         self._steers: set[str] = set()
@@ -210,6 +214,15 @@ class Turn:
     def _emit(self, chunk: Body) -> None:
         self._outline.see(chunk)
         self._put(chunk_event(self._stopwatch.timed(chunk, now=self._clock())))
+        if chunk["type"] == "start":
+            self._tell_notices()
+
+    def _tell_notices(self) -> None:
+        pending = self._notices.pending
+        for notice in pending:
+            value = {"source": "mesh", "code": notice.code, "text": notice.text}
+            self._put(chunk_event({"type": "data-notice", "data": value}))
+        self._notices.note_told(pending)
 
     def _ask(self, ask: Ask) -> None:
         self._answers[ask.approval_id] = ""

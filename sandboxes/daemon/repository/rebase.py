@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from agents.harness.base import BadInput
 from mesh.git.view import View
+from sandboxes.daemon.checkout.branches import is_branch
 from sandboxes.daemon.git import NO_SUCH_REF, PLAIN, Git, GitFailed
 from sandboxes.daemon.repository.errors import (
     Conflicts,
@@ -16,7 +17,6 @@ from sandboxes.daemon.repository.errors import (
     UnknownBase,
 )
 from sandboxes.daemon.repository.state import Facts
-from sandboxes.daemon.sources import is_branch
 
 # Files in git's folder while such an operation is in progress.
 _REBASING = ("rebase-merge", "rebase-apply")

@@ -16,6 +16,7 @@ from mesh.git import own
 from mesh.git.own import ForeignGit
 from mesh.git.view import View
 from mesh.lib.git_status import Change, parse_status
+from sandboxes.daemon.checkout.branches import track
 from sandboxes.daemon.files.errors import PathOutside
 from sandboxes.daemon.files.tree import Tree, path_of
 from sandboxes.daemon.git import PLAIN, Git, view_of
@@ -28,7 +29,6 @@ from sandboxes.daemon.repository.errors import (
 )
 from sandboxes.daemon.repository.state import Facts
 from sandboxes.daemon.setup import store
-from sandboxes.daemon.sources import track
 from sandboxes.daemon.working_folder import NotReady
 
 DIFF_LIMIT = 1024 * 1024  # characters of a diff

@@ -17,10 +17,11 @@ import pytest
 from mesh.git import own
 from mesh.git.calls import Outside, protocols_for
 from mesh.git.view import View
+from sandboxes.daemon.checkout.sources import prepare
 from sandboxes.daemon.files.tree import Tree
 from sandboxes.daemon.git import Git, GitFailed, view_of
+from sandboxes.daemon.notices import Notices
 from sandboxes.daemon.repository.repository import Repository
-from sandboxes.daemon.sources import prepare
 from sandboxes.daemon.spec import Spec
 from tests.mesh.git.test_own import git
 
@@ -67,7 +68,7 @@ def worktree(tmp_path, project):
     def make():
         root = tmp_path / "root"
         root.mkdir(exist_ok=True)
-        prepare(Spec("h", folder=str(project), branch="work"), root / "repo", Git())
+        prepare(Spec("h", folder=str(project), branch="work"), root / "repo", Git(), Notices(root))
         return Repository(Tree(root / "repo"), root)
 
     return make
@@ -175,7 +176,9 @@ def test_a_clone_that_fetches_what_it_lacks(project, origin, home, tmp_path):
     root = tmp_path / "root"
     root.mkdir()
 
-    prepare(Spec("h", folder=str(tmp_path / "part"), branch="work"), root / "repo", Git())
+    prepare(
+        Spec("h", folder=str(tmp_path / "part"), branch="work"), root / "repo", Git(), Notices(root)
+    )
 
     assert (root / "repo/a.txt").read_text() == "one\n"
 
@@ -187,7 +190,7 @@ def test_a_repository_of_another_hash(home, tmp_path):
     git(folder, "init", "-q", "--object-format=sha256")
     git(folder, "commit", "-qm", "x", "--allow-empty")
 
-    prepare(Spec("h", folder=str(folder), branch="work"), root / "repo", Git())
+    prepare(Spec("h", folder=str(folder), branch="work"), root / "repo", Git(), Notices(root))
 
     assert len(Repository(Tree(root / "repo"), root).facts().status.head) == 64
 

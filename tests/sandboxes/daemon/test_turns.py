@@ -20,6 +20,7 @@ from agents.harness.base import (
     Write,
 )
 from sandboxes.daemon.conversation import HarnessCrashed
+from sandboxes.daemon.notices import Notices
 from sandboxes.daemon.streams import RunStream
 from sandboxes.daemon.turns import AlreadyAnswered, NotSteerable, Turn, UnknownApproval
 from sandboxes.daemon.writer import Writer
@@ -101,10 +102,15 @@ class Conversation:
 
 
 @pytest.fixture
-async def turn(journal):
+def notices(tmp_path):
+    return Notices(tmp_path)
+
+
+@pytest.fixture
+async def turn(journal, notices):
     writer = Writer(journal)
     row = journal.open_run("r1", 1, thread_id="t1", harness="scripted")
-    yield Turn(RunStream(journal, row), writer, REQUEST)
+    yield Turn(RunStream(journal, row), writer, REQUEST, notices)
     await writer.close()
 
 
@@ -131,6 +137,21 @@ async def asked(turn, conversation):
     turn._conversation = conversation
     turn.apply([QUESTION])
     return turn
+
+
+async def test_what_the_checkout_has_to_say_follows_the_start_of_the_answer_once(
+    turn, conversation, notices, events
+):
+    notices.add("lfs_missing", "Large files are missing.")
+    start = {"type": "start", "messageId": "r1"}
+    conversation.adapter.outs["begin"] = [Emit(start), Emit({"type": "start-step"}), Done()]
+
+    await turn.run(conversation)
+
+    chunks = [event["chunk"] for event in events() if "chunk" in event]
+    assert [chunk["type"] for chunk in chunks] == ["start", "data-notice", "start-step"]
+    assert chunks[1]["data"]["text"] == "Large files are missing."
+    assert notices.pending == ()
 
 
 async def test_outputs_reach_the_program_and_the_journal_in_order(turn, conversation, events):

@@ -9,9 +9,11 @@ import subprocess
 import pytest
 
 from mesh.git.calls import Outside
-from sandboxes.daemon.checkout import Checkout
+from sandboxes.daemon.checkout.checkout import Checkout
+from sandboxes.daemon.checkout.clones import clone_limits
+from sandboxes.daemon.checkout.sources import prepare
 from sandboxes.daemon.git import Git, GitFailed, redact
-from sandboxes.daemon.sources import clone_limits, prepare
+from sandboxes.daemon.notices import Notices
 from sandboxes.daemon.spec import Spec, parse_spec
 from tests.sandboxes.daemon.projects import address_of
 from tests.sandboxes.daemon.sandbox import is_alive
@@ -19,7 +21,16 @@ from tests.waiting import auntil
 
 pytestmark = pytest.mark.programs
 
+CLONES = "sandboxes.daemon.checkout.clones"
 HANDLE = "main-0123456789abcdef"
+
+
+def prepared(given, repo):
+    return prepare(given, repo, Git(), Notices(repo.parent))
+
+
+def checkout_of(given, repo):
+    return Checkout(given, repo, Notices(repo.parent))
 
 
 def git(folder, *args):
@@ -54,17 +65,17 @@ def spec(**given):
 
 
 def test_a_scratch_folder(repo):
-    assert prepare(spec(), repo, Git()) == repo
-    assert prepare(spec(branch="thread:1"), repo, Git()) == repo
+    assert prepared(spec(), repo) == repo
+    assert prepared(spec(branch="thread:1"), repo) == repo
     assert list(repo.iterdir()) == []
 
 
 def test_a_folder_without_a_repository_is_used_as_it_is(repo, tmp_path):
-    assert prepare(spec(folder=str(tmp_path)), repo, Git()) == tmp_path
+    assert prepared(spec(folder=str(tmp_path)), repo) == tmp_path
 
 
 def test_a_new_branch_is_a_worktree_of_the_folder(repo, project):
-    where = prepare(spec(folder=str(project), branch="feature"), repo, Git())
+    where = prepared(spec(folder=str(project), branch="feature"), repo)
 
     assert where == repo
     assert git(repo, "branch", "--show-current") == "feature"
@@ -76,53 +87,53 @@ def test_a_new_branch_is_a_worktree_of_the_folder(repo, project):
 def test_a_branch_that_is_there_is_checked_out(repo, project):
     git(project, "branch", "there")
 
-    prepare(spec(folder=str(project), branch="there"), repo, Git())
+    prepared(spec(folder=str(project), branch="there"), repo)
 
     assert git(repo, "branch", "--show-current") == "there"
 
 
 @pytest.mark.parametrize("branch", ["", "thread:0190", "ephemeral"])
 def test_without_a_branch_the_work_has_one_named_for_the_sandbox(repo, project, branch):
-    prepare(spec(folder=str(project), branch=branch), repo, Git())
+    prepared(spec(folder=str(project), branch=branch), repo)
 
     assert git(repo, "branch", "--show-current") == f"mesh/{HANDLE}"
 
 
 def test_the_same_folder_again_keeps_what_was_done(repo, project):
     given = spec(folder=str(project), branch="feature")
-    prepare(given, repo, Git())
+    prepared(given, repo)
     (repo / "new.txt").write_text("work")
 
-    assert prepare(given, repo, Git()) == repo
+    assert prepared(given, repo) == repo
     assert (repo / "new.txt").read_text() == "work"
 
 
 def test_a_subfolder_leads_to_the_same_subfolder(repo, project):
-    assert prepare(spec(folder=str(project / "sub"), branch="b"), repo, Git()) == repo / "sub"
+    assert prepared(spec(folder=str(project / "sub"), branch="b"), repo) == repo / "sub"
 
 
 def test_a_branch_in_use_is_refused_in_git_s_words(repo, project):
     with pytest.raises(GitFailed, match="main"):
-        prepare(spec(folder=str(project), branch="main"), repo, Git())
+        prepared(spec(folder=str(project), branch="main"), repo)
 
 
 def test_a_folder_that_is_gone(repo):
     with pytest.raises(GitFailed, match="does not exist"):
-        prepare(spec(folder="/no/such/folder"), repo, Git())
+        prepared(spec(folder="/no/such/folder"), repo)
 
 
 def test_a_clone_on_a_new_branch(repo, project):
     given = spec(repo={"cloneUrl": address_of(project), "branch": "feature"})
 
-    assert prepare(given, repo, Git()) == repo
-    assert prepare(given, repo, Git()) == repo
+    assert prepared(given, repo) == repo
+    assert prepared(given, repo) == repo
     assert git(repo, "branch", "--show-current") == "feature"
 
 
 def test_a_clone_of_a_branch_that_is_there(repo, project):
     git(project, "branch", "there")
 
-    prepare(spec(repo={"cloneUrl": address_of(project)}, branch="there"), repo, Git())
+    prepared(spec(repo={"cloneUrl": address_of(project)}, branch="there"), repo)
 
     assert git(repo, "rev-parse", "--abbrev-ref", "@{upstream}") == "origin/there"
 
@@ -138,7 +149,7 @@ def test_a_clone_of_a_branch_that_is_there(repo, project):
 )
 def test_addresses_that_git_is_never_given(repo, url):
     with pytest.raises(GitFailed, match="address"):
-        prepare(Spec(HANDLE, clone_url=url or " "), repo, Git())
+        prepared(Spec(HANDLE, clone_url=url or " "), repo)
 
 
 @pytest.fixture
@@ -158,10 +169,12 @@ def as_git(tmp_path, monkeypatch):
 
 def test_git_goes_to_the_addresses_that_were_looked_at_and_nowhere_else(repo, as_git, monkeypatch):
     found = [(0, 0, 0, "", (address, 0)) for address in ("93.184.216.34", "2606:4700::1111")]
-    monkeypatch.setattr("sandboxes.daemon.sources.socket.getaddrinfo", lambda *a, **k: found)
+    monkeypatch.setattr(
+        "sandboxes.daemon.checkout.clones.socket.getaddrinfo", lambda *a, **k: found
+    )
     asked = as_git("echo 'fatal: returned error: 404' >&2; exit 128")
     with pytest.raises(GitFailed, match="git clone failed"):
-        prepare(spec(repo={"cloneUrl": "https://git.example/a/b"}), repo, Git())
+        prepared(spec(repo={"cloneUrl": "https://git.example/a/b"}), repo)
 
     words = asked()[0]
     assert "-c http.curloptResolve=git.example:443:93.184.216.34,[2606:4700::1111] " in words
@@ -172,16 +185,18 @@ def test_git_goes_to_the_addresses_that_were_looked_at_and_nowhere_else(repo, as
 
 def test_a_name_that_leads_to_this_machine_is_not_cloned(repo, as_git, monkeypatch):
     found = [(0, 0, 0, "", (address, 0)) for address in ("93.184.216.34", "127.0.0.1")]
-    monkeypatch.setattr("sandboxes.daemon.sources.socket.getaddrinfo", lambda *a, **k: found)
+    monkeypatch.setattr(
+        "sandboxes.daemon.checkout.clones.socket.getaddrinfo", lambda *a, **k: found
+    )
     as_git("exit 0")
     with pytest.raises(GitFailed, match="leads to this machine"):
-        prepare(spec(repo={"cloneUrl": "https://git.example/a/b"}), repo, Git())
+        prepared(spec(repo={"cloneUrl": "https://git.example/a/b"}), repo)
 
 
 def test_who_has_moved_is_asked_once_more_with_the_ending(repo, as_git):
     asked = as_git("echo 'fatal: The requested URL returned error: 301' >&2; exit 128")
     with pytest.raises(GitFailed, match="301"):
-        prepare(spec(repo={"cloneUrl": "https://git.example/a/b"}), repo, Git())
+        prepared(spec(repo={"cloneUrl": "https://git.example/a/b"}), repo)
 
     assert [" -- https://git.example/a/b.git " in line for line in asked()] == [False, True]
 
@@ -195,7 +210,7 @@ def test_git_itself_refuses_other_protocols(repo, project, helper):
 
 
 def test_a_clone_follows_no_redirect_later_either(repo, project):
-    prepare(spec(repo={"cloneUrl": address_of(project)}), repo, Git())
+    prepared(spec(repo={"cloneUrl": address_of(project)}), repo)
 
     assert git(repo, "config", "--local", "http.followRedirects") == "false"
 
@@ -206,7 +221,7 @@ def test_a_clone_follows_no_redirect_later_either(repo, project):
 )
 def test_branches_that_are_no_names(repo, project, branch, tmp_path):
     with pytest.raises(GitFailed):
-        prepare(spec(folder=str(project), branch=branch), repo, Git())
+        prepared(spec(folder=str(project), branch=branch), repo)
 
     assert not list(tmp_path.rglob("hacked"))
     assert git(project, "branch", "--list") == "* main"
@@ -214,7 +229,7 @@ def test_branches_that_are_no_names(repo, project, branch, tmp_path):
 
 async def test_callers_share_one_attempt_and_a_failure_is_tried_again(repo, tmp_path):
     folder = tmp_path / "later"
-    checkout = Checkout(Spec(HANDLE, folder=str(folder)), repo)
+    checkout = checkout_of(Spec(HANDLE, folder=str(folder)), repo)
     failures = await asyncio.gather(checkout.ready(), checkout.ready(), return_exceptions=True)
     folder.mkdir()
 
@@ -229,7 +244,7 @@ async def test_closing_ends_a_clone_that_hangs(repo, tmp_path, monkeypatch):
     slow.write_text("#!/bin/sh\nexec sleep 600\n")
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
-    checkout = Checkout(Spec(HANDLE, clone_url="https://mesh.example/x"), repo)
+    checkout = checkout_of(Spec(HANDLE, clone_url="https://mesh.example/x"), repo)
     waiting = asyncio.create_task(checkout.ready())
     while checkout._git._running is None:
         await asyncio.sleep(0)
@@ -257,7 +272,7 @@ def change(checkout, url="", branch="", **options):
 async def test_a_folder_with_files_becomes_a_clone_around_them(repo, project):
     repo.mkdir()
     (repo / "notes.txt").write_text("mine")
-    checkout = Checkout(Spec(HANDLE), repo)
+    checkout = checkout_of(Spec(HANDLE), repo)
     await checkout.ready()
 
     await change(checkout, address_of(project), "feature", identity=("Ada", "ada@mesh.example"))
@@ -272,7 +287,7 @@ async def test_a_folder_with_files_becomes_a_clone_around_them(repo, project):
 async def test_a_file_in_the_way_of_a_clone_is_not_overwritten(repo, project):
     (repo / "sub").mkdir(parents=True)
     (repo / "sub" / "file.txt").write_text("mine")
-    checkout = Checkout(Spec(HANDLE), repo)
+    checkout = checkout_of(Spec(HANDLE), repo)
 
     with pytest.raises(GitFailed):
         await change(checkout, address_of(project), "main")
@@ -284,7 +299,7 @@ async def test_a_file_in_the_way_of_a_clone_is_not_overwritten(repo, project):
 
 async def test_to_another_branch_and_back(repo, project):
     git(project, "branch", "there")
-    checkout = Checkout(Spec(HANDLE, clone_url=address_of(project), branch="main"), repo)
+    checkout = checkout_of(Spec(HANDLE, clone_url=address_of(project), branch="main"), repo)
     for branch in ("there", "new", "main", "there"):
         await change(checkout, "", branch, to_branch=True)
         assert git(repo, "branch", "--show-current") == branch
@@ -293,7 +308,7 @@ async def test_to_another_branch_and_back(repo, project):
 async def test_work_in_the_way_of_another_branch_stays(repo, project):
     git(project, "checkout", "-qb", "there")
     git(project, "commit", "-qam", "changed")
-    checkout = Checkout(Spec(HANDLE, clone_url=address_of(project), branch="main"), repo)
+    checkout = checkout_of(Spec(HANDLE, clone_url=address_of(project), branch="main"), repo)
     await checkout.ready()
     (repo / "sub/file.txt").write_text("work")
 
@@ -320,10 +335,10 @@ def test_what_passes_is_tried_three_times(repo, tmp_path, monkeypatch, said, tri
     failing.write_text(f'#!/bin/sh\necho try >> "{tmp_path}/tries"\necho "{said}" >&2\nexit 128\n')
     failing.chmod(0o755)
     monkeypatch.setenv("PATH", f"{failing.parent}:{os.environ['PATH']}")
-    monkeypatch.setattr("sandboxes.daemon.sources.RETRY_AFTER", 0)
+    monkeypatch.setattr("sandboxes.daemon.checkout.branches.RETRY_AFTER", 0)
 
     with pytest.raises(GitFailed):
-        prepare(Spec(HANDLE, clone_url="https://mesh.example/x"), repo, Git())
+        prepared(Spec(HANDLE, clone_url="https://mesh.example/x"), repo)
 
     assert len((tmp_path / "tries").read_text().split()) == tries
 
@@ -334,7 +349,7 @@ async def test_a_clone_that_is_cancelled_ends_and_can_be_tried_again(repo, tmp_p
     slow.write_text(f'#!/bin/sh\necho $$ > "{tmp_path}/pid"\nexec sleep 600\n')
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
-    checkout = Checkout(Spec(HANDLE), repo)
+    checkout = checkout_of(Spec(HANDLE), repo)
     changing = asyncio.create_task(change(checkout, "https://mesh.example/x"))
     pid = int(await auntil(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
     changing.cancel()

@@ -14,8 +14,11 @@ from pathlib import Path
 from links.wire.names import is_key
 from mesh.git import own
 from mesh.lib.repositories import read_clone_url
+from sandboxes.daemon.checkout.branches import go_to
+from sandboxes.daemon.checkout.clones import set_identity
+from sandboxes.daemon.checkout.sources import prepare
 from sandboxes.daemon.git import Git, GitFailed, redact, view_of
-from sandboxes.daemon.sources import go_to, prepare, set_identity
+from sandboxes.daemon.notices import Notices
 from sandboxes.daemon.spec import Spec
 
 logger = logging.getLogger(__name__)
@@ -24,8 +27,8 @@ logger = logging.getLogger(__name__)
 class Checkout:
     """Prepares the working folder once, on a worker thread; the next caller retries a failure."""
 
-    def __init__(self, spec: Spec, repo: Path) -> None:
-        self._spec, self._repo = spec, repo
+    def __init__(self, spec: Spec, repo: Path, notices: Notices) -> None:
+        self._spec, self._repo, self._notices = spec, repo, notices
         self._git = Git()
         self._work: asyncio.Task[Path] | None = None
 
@@ -61,7 +64,8 @@ class Checkout:
     def begin(self, job: Job | None = None) -> None:
         """Start preparing the folder; ``ready`` raises its failure."""
         job = job or Job(self._spec)
-        self._work = asyncio.create_task(asyncio.to_thread(run_job, job, self._repo, self._git))
+        work = asyncio.to_thread(run_job, job, self._repo, self._git, self._notices)
+        self._work = asyncio.create_task(work)
         self._work.add_done_callback(_note)
 
     async def change(
@@ -131,8 +135,10 @@ class Job:
     say: Callable[[str], None] = lambda text: None
 
 
-def run_job(job: Job, repo: Path, git: Git) -> Path:
+def run_job(job: Job, repo: Path, git: Git, notices: Notices) -> Path:
     """Make the working folder, check out its branch, and return it.
+
+    ``notices`` gets what the person must be told about the folder.
 
     Raises:
         GitFailed: the folder can't be made.
@@ -141,7 +147,7 @@ def run_job(job: Job, repo: Path, git: Git) -> Path:
     spec, root = job.spec, repo.parent
     if spec.clone_url and own.load(root) is None:
         job.say(f"Cloning {redact(spec.clone_url)}")
-    folder = prepare(spec, repo, git)
+    folder = prepare(spec, repo, git, notices)
     made = own.load(root)
     if made is None or made.top != repo:
         return folder

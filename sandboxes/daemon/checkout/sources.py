@@ -1,0 +1,36 @@
+"""Makes a working folder from its source: a worktree of a folder, a clone, or nothing.
+
+Blocking: for a worker thread. Nothing is committed, pushed, overwritten or deleted here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mesh.git import own
+from sandboxes.daemon.checkout.branches import has_git
+from sandboxes.daemon.checkout.clones import from_clone
+from sandboxes.daemon.checkout.worktrees import from_folder
+from sandboxes.daemon.git import Git
+from sandboxes.daemon.notices import Notices
+from sandboxes.daemon.spec import Spec
+
+
+def prepare(spec: Spec, repo: Path, git: Git, notices: Notices) -> Path:
+    """Make the working folder unless it exists, and return it.
+
+    ``notices`` gets what the person must be told about it. Its git directory is recorded here,
+    before an agent starts to work.
+
+    Raises:
+        GitFailed: the folder can't be made.
+        ForeignGit: its git directory is not the one that Mesh made.
+    """
+    if spec.folder:
+        return from_folder(spec, Path(spec.folder), repo, git, notices)
+    if spec.clone_url:
+        return from_clone(spec, repo, git, notices)
+    repo.mkdir(exist_ok=True)
+    if not own.is_known(repo.parent) and not has_git(repo):
+        own.save(repo.parent, None)
+    return repo
