@@ -244,7 +244,7 @@ def _chats(request: HttpRequest, organization: Organization) -> dict[str, Any]:
     page = list_threads(
         viewer=viewer, organization=organization, behind=behind, down_to=down_to, search=search
     )
-    busy = list_busy(viewer=viewer, organization=organization)
+    busy = list_busy(viewer=viewer, organization=organization, known=page.threads)
     shown = {thread.pk: thread for thread in page.threads}
     if not search and behind is None:
         shown |= {thread.pk: thread for thread in busy}

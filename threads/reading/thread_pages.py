@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -84,10 +85,26 @@ def _has_in_title(word: str) -> Q:
     return found | Q(title="") if word.lower() in UNTITLED.lower() else found
 
 
-def list_busy(*, viewer: User, organization: Organization) -> list[Thread]:
-    """Return the viewer's threads with a queued or active run, the newest first; one query."""
-    open_runs = Run.objects.filter(thread__owner=viewer, state__in=run_state.UNFINISHED).order_by()
-    threads = summarised(visible(viewer)).filter(
-        organization=organization, pk__in=open_runs.values("thread_id")
+def list_busy(
+    *, viewer: User, organization: Organization, known: Iterable[Thread] = ()
+) -> list[Thread]:
+    """Return the viewer's threads with a queued or active run, the newest first.
+
+    ``known`` are threads that a page of this request already has. One query, and one more if a
+    busy thread is not among them: a summary is the dearest query of a page.
+    """
+    open_runs = Run.objects.filter(
+        state__in=run_state.UNFINISHED,
+        thread__owner=viewer,
+        thread__organization=organization,
+        thread__organization__memberships__user=viewer,
+        thread__deleted_at=None,
     )
-    return list(threads.order_by("-updated_at", "-pk")[:MOST_BUSY])
+    newest_first = open_runs.order_by("-thread__updated_at", "-thread_id")
+    ids = list(newest_first.values_list("thread_id", flat=True).distinct()[:MOST_BUSY])
+    found = {thread.pk: thread for thread in known}
+    if missing := [pk for pk in ids if pk not in found]:
+        found |= {
+            thread.pk: thread for thread in summarised(visible(viewer)).filter(pk__in=missing)
+        }
+    return [found[pk] for pk in ids if pk in found]
