@@ -10,13 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+os.environ["DJANGO_SETTINGS_MODULE"] = "mesh.settings"
+os.environ["MESH_HOME"] = tempfile.mkdtemp(prefix="mesh-bench-")
+
+import django
 import httpx
+
+django.setup()
+logging.disable(logging.INFO)  # a line per request costs more than the request
 
 from links.daemon.spec import SandboxSpec
 from links.daemon.supervisor import Supervisor

@@ -197,7 +197,10 @@ async def measure():
         await receive()
         await send({"type": "websocket.accept"})
         connection = Connection(
-            send, heard=lambda _: None, status_changed=lambda *_: None, pulse=Pulse()
+            send,
+            on_received=lambda _: None,
+            on_status_change=lambda *_: None,
+            pulse=Pulse(),
         )
         connection.claimed = Claimed(link_id=new_id(), secret=SECRET, fingerprint="")
         writer = asyncio.create_task(connection.write())
