@@ -24,7 +24,8 @@ LOOK_EVERY: Final = 1.0  # seconds
 SHORT: Final = 2 * 1024 * 1024  # bytes of WAL that need no checkpoint
 TOO_LONG: Final = 16 * 1024 * 1024  # bytes of WAL for which writers are blocked
 HOLD: Final = 0.25  # seconds that writers are blocked at most
-HOLD_AGAIN: Final = 10.0  # seconds until the next attempt, after a reader that took longer
+HOLD_AGAIN: Final = 10.0  # seconds until the next attempt, after a reader that took longer;
+# sooner if the WAL has grown by ``TOO_LONG`` again
 PAGE: Final = 4096
 MEGABYTE: Final = 1024 * 1024
 
@@ -38,7 +39,8 @@ class WalKeeper:
         self._timer: asyncio.TimerHandle | None = None
         self._running: asyncio.Future[None] | None = None
         self._seen = 0  # the WAL's modification time at the last checkpoint
-        self._hold_from = 0.0  # writers are not blocked before this time
+        self._hold_from = 0.0  # writers are not blocked before this time,
+        self._hold_above = 0  # nor while the WAL is shorter than this, in bytes
 
     def start(self) -> None:
         """Start to check the WAL every second."""
@@ -68,8 +70,10 @@ class WalKeeper:
             try:
                 # Moves nearly everything, so that writers are blocked only for the rest.
                 _, pages, _ = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                if pages * PAGE > TOO_LONG and time.monotonic() >= self._hold_from:
-                    self._restart(db, pages)
+                size = pages * PAGE
+                is_time = time.monotonic() >= self._hold_from or size > self._hold_above
+                if size > TOO_LONG and is_time:
+                    self._restart(db, size)
             finally:
                 db.close()
         except sqlite3.Error:
@@ -77,13 +81,15 @@ class WalKeeper:
                 "SQLite checkpoint failed; will retry in %s s", LOOK_EVERY, exc_info=True
             )
 
-    def _restart(self, db: sqlite3.Connection, pages: int) -> None:
+    def _restart(self, db: sqlite3.Connection, size: int) -> None:
         is_busy, _, _ = db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         if is_busy:
             self._hold_from = time.monotonic() + HOLD_AGAIN
+            self._hold_above = size + TOO_LONG
             logger.warning(
                 "SQLite's WAL has %d MB and can't be overwritten while a transaction is open;"
-                " will retry in %d s",
-                pages * PAGE // MEGABYTE,
+                " will retry in %d s, or when it has grown by %d MB",
+                size // MEGABYTE,
                 HOLD_AGAIN,
+                TOO_LONG // MEGABYTE,
             )

@@ -133,3 +133,20 @@ async def test_a_reader_who_stays_is_told_of_and_does_not_hold_the_writers_for_e
     await auntil(lambda: "while a transaction is open; will retry in 10 s" in caplog.text)
     database.execute("INSERT INTO note VALUES ('newer')")
     reader.close()
+
+
+async def test_a_wal_that_keeps_growing_is_tried_again_before_the_pause_is_over(
+    database, keeper, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(wal, "SHORT", 0)
+    monkeypatch.setattr(wal, "TOO_LONG", 64 * 1024)
+    monkeypatch.setattr(wal, "HOLD", 0.01)
+    monkeypatch.setattr(wal, "HOLD_AGAIN", 3600.0)
+    reader = connect(tmp_path / "db")
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM note").fetchall()
+
+    with working(lambda: database.execute("INSERT INTO note VALUES (?)", ["x" * 1000])):
+        keeper.start()
+        await auntil(lambda: caplog.text.count("while a transaction is open") > 1)
+    reader.close()
