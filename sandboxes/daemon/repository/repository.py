@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -16,29 +15,17 @@ from mesh.git import own
 from mesh.git.own import ForeignGit
 from mesh.git.view import View
 from mesh.lib.git_status import Change, parse_status
-from sandboxes.daemon.checkout.branches import track
 from sandboxes.daemon.files.errors import PathOutside
 from sandboxes.daemon.files.tree import Tree, path_of
 from sandboxes.daemon.git import PLAIN, Git, view_of
-from sandboxes.daemon.repository import rebase
-from sandboxes.daemon.repository.errors import (
-    DefaultBranch,
-    Diverged,
-    MessageNeeded,
-    NothingToPublish,
-)
-from sandboxes.daemon.repository.state import Facts
+from sandboxes.daemon.repository import publish, rebase
+from sandboxes.daemon.repository.state import STATUS, Facts
 from sandboxes.daemon.setup import store
 from sandboxes.daemon.working_folder import NotReady
 
 DIFF_LIMIT = 1024 * 1024  # characters of a diff
 NEW_FILES = 200  # whose contents are shown
-_STATUS = (
-    *("status", "--porcelain=v2", "--branch", "-z"),
-    *("--untracked-files=all", "--ignore-submodules=dirty"),
-)
 _BASES = ("origin/main", "origin/master", "main", "master")
-_SHARED = ("main", "master")  # branches that are never published, even if not the default
 
 
 class Repository:
@@ -65,7 +52,7 @@ class Repository:
         Raises:
             NotReady: the folder is not a repository, or not yet.
         """
-        status = self._git.ask(self._view, *_STATUS)
+        status = self._git.ask(self._view, *STATUS)
         if status is None:
             raise NotReady("The working folder is not a repository, or not yet.", notReady=True)
         found = parse_status(status)
@@ -170,56 +157,11 @@ class Repository:
     def publish(self, message: str, *, replace: bool) -> dict[str, object]:
         """Push the branch, after a commit of everything that somebody changed.
 
-        Only at a person's request. The project's own pre-push hook is skipped: nobody would see
-        its output.
-
         Raises:
-            MessageNeeded, DefaultBranch, NothingToPublish: as their texts say.
-            Diverged: published commits would be lost, and ``replace`` is false.
-            GitFailed: with the last line of git's own message.
+            NotReady, and what ``publish.publish`` raises.
         """
-        facts = self.facts()
-        branch = facts.status.branch
-        if not branch or self._git.ask(self._view, "remote", "get-url", "origin") is None:
-            raise NothingToPublish
-        if branch in (*_SHARED, facts.base.removeprefix("origin/"), self._default()):
-            raise DefaultBranch
-        published = f"refs/remotes/origin/{branch}"
-        is_known = self._git.ask(self._view, "rev-parse", "-q", "--verify", published) is not None
-        is_ahead = not is_known or (
-            self._git.ask(self._view, "merge-base", "--is-ancestor", published, "HEAD") is not None
-        )
-        if not is_ahead and not replace:
-            raise Diverged
-        if facts.is_dirty:
-            if not message.strip():
-                raise MessageNeeded
-            self._stage(facts.by_start)
-            self._git.run(self._view, "commit", "--quiet", f"--message={message}")
-        target = f"refs/heads/{branch}:refs/heads/{branch}"
-        # Overwrites only commits that this branch once had itself, never somebody else's.
-        force = [] if is_ahead else ["--force-with-lease", "--force-if-includes"]
-        self._git.run(self._view, "push", "--no-verify", *force, "origin", target)
-        track(branch, self._view, self._git)
+        publish.publish(self._git, self._view, self.facts(), message, replace=replace)
         return {"ok": True, **self.facts().meta()}
-
-    def _stage(self, left_out: Sequence[Change]) -> None:
-        """Add everything that somebody changed to the index, path by path.
-
-        ``git add --all`` would query the status of each nested repository, which reads that
-        repository's configuration.
-        """
-        names = {change.path for change in left_out}
-        changes = parse_status(self._git.exact(self._view, *_STATUS)).changes
-        chosen = [c.path for c in changes if not c.is_folder and _shown(c.path) not in names]
-        text = "".join(f"{path}\0" for path in chosen)
-        self._git.give(self._view, "update-index", "--add", "--remove", "-z", "--stdin", text=text)
-
-    def _default(self) -> str:
-        """Ask the server for its default branch; return it, or an empty string."""
-        said = self._git.ask(self._view, "ls-remote", "--symref", "origin", "HEAD") or ""
-        found = re.match(r"ref: refs/heads/(\S+)\tHEAD", said)
-        return found[1] if found else ""
 
     def _base(self) -> str:
         """Return the shared branch that this work is compared with, such as origin/main."""
@@ -274,11 +216,6 @@ def _view(tree: Tree, root: Path) -> View:
             raise ForeignGit
         raise NotReady("The working folder is not a repository, or not yet.", notReady=True)
     return view_of(made, root)
-
-
-def _shown(path: str) -> str:
-    """Return a path as people see it: bytes that are not UTF-8 are replaced."""
-    return path.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _all_but(changes: Sequence[Change]) -> list[str]:

@@ -7,6 +7,12 @@ from typing import Any
 
 from mesh.lib.git_status import Change, Status
 
+# The command that says which files differ from the last commit, and on which branch.
+STATUS = (
+    *("status", "--porcelain=v2", "--branch", "-z"),
+    *("--untracked-files=all", "--ignore-submodules=dirty"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
