@@ -200,11 +200,11 @@ async def unsaved(root: Path) -> list[str]:
         view = await asyncio.to_thread(View.open, made, root, environment(os.environ))
     except (ForeignGit, GitMissing, OSError):
         return [UNKNOWN]
-    text = await _git(view, *_STATUS)
-    if text is None:
+    output = await _git(view, *_STATUS)
+    if output is None:
         return [UNKNOWN]
     noted = await asyncio.to_thread(boot_files.load, root)
-    changes = parse_status(text).changes
+    changes = parse_status(output).changes
     is_worktree = made.is_worktree_in(root)
     # Files that the project's setup created are created again by the next one.
     is_dirty = await asyncio.to_thread(boot_files.without, changes, repo, noted)
@@ -212,7 +212,7 @@ async def unsaved(root: Path) -> list[str]:
     # A worktree's branches and stashes stay in the person's own repository.
     mine = ["HEAD", "--not", "--remotes", "--branches"] if is_worktree else None
     mine = mine or ["HEAD", "--branches", "--not", "--remotes"]
-    if (await _git(view, "rev-list", "--count", *mine) or "0") != "0":
+    if int(await _git(view, "rev-list", "--count", *mine) or 0):
         reasons.append(UNPUSHED)
     if not is_worktree and await _git(view, "stash", "list"):
         reasons.append(STASHED)
@@ -231,8 +231,8 @@ def _has_git(repo: Path) -> bool:
     return os.path.lexists(repo / ".git")
 
 
-async def _git(view: View, *args: str) -> str | None:
-    """Return git's output, stripped; ``None`` if it fails or takes too long."""
+async def _git(view: View, *args: str) -> bytes | None:
+    """Return git's output as it is; ``None`` if it fails or takes too long."""
     try:
         call = view.call(args, environment(os.environ))
         process = await asyncio.create_subprocess_exec(
@@ -252,4 +252,4 @@ async def _git(view: View, *args: str) -> str | None:
         process.kill()
         await process.wait()
         return None
-    return out.decode(errors="replace").strip() if process.returncode == 0 else None
+    return out if process.returncode == 0 else None

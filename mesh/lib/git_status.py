@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A file that differs from its commit: ``status`` is git's two letters, ``??`` if new."""
+    """A file that differs from its commit: ``status`` is git's two letters, ``??`` if new.
+
+    Bytes of the path that are not UTF-8 are surrogates, as ``os.fsdecode`` makes them;
+    ``quoted_names.quote`` makes a text of it that others can read.
+    """
 
     path: str
     status: str
@@ -31,26 +36,33 @@ class Status:
     changes: tuple[Change, ...] = ()
 
 
-def parse_status(text: str) -> Status:
+def parse_status(output: bytes) -> Status:
     """Return the command's output as a ``Status``; lines of an unknown kind are left out."""
     branch = head = ""
     changes: list[Change] = []
-    records = iter(text.split("\0"))
+    records = iter(output.split(b"\0"))
     for record in records:
-        kind, _, rest = record.partition(" ")
-        if kind == "#":
-            name, _, value = rest.partition(" ")
-            if name == "branch.oid" and value != "(initial)":
-                head = value
-            elif name == "branch.head" and value != "(detached)":
-                branch = value
-        elif kind == "?":
-            changes.append(Change(rest, "??"))
-        elif kind in ("1", "u"):
-            fields = rest.split(" ", 7 if kind == "1" else 9)
-            changes.append(Change(fields[-1], fields[0]))
-        elif kind == "2":
-            fields = rest.split(" ", 8)
-            changes.append(Change(fields[-1], fields[0]))
+        kind, _, rest = record.partition(b" ")
+        if kind == b"#":
+            name, _, value = rest.partition(b" ")
+            if name == b"branch.oid" and value != b"(initial)":
+                head = os.fsdecode(value)
+            elif name == b"branch.head" and value != b"(detached)":
+                branch = os.fsdecode(value)
+        elif change := _change_in(kind, rest):
+            changes.append(change)
+        if kind == b"2":
             next(records, None)  # the name that it had before
     return Status(branch, head, tuple(changes))
+
+
+_FIELDS = {b"1": 7, b"2": 8, b"u": 9}  # before the path, by kind of line
+
+
+def _change_in(kind: bytes, rest: bytes) -> Change | None:
+    if kind == b"?":
+        return Change(os.fsdecode(rest), "??")
+    if kind not in _FIELDS:
+        return None
+    fields = rest.split(b" ", _FIELDS[kind])
+    return Change(os.fsdecode(fields[-1]), os.fsdecode(fields[0]))

@@ -7,9 +7,10 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from mesh import children
 from mesh.git.calls import Call, GitMissing, command_of
@@ -19,12 +20,14 @@ from mesh.lib.errors import AppError
 from mesh.processes import signal_group
 from sandboxes.daemon.descendants import OURS, marked
 from sandboxes.daemon.env import tool_env
+from sandboxes.daemon.process_pipes import Take, exchange
 
 NO_SUCH_REF = 2  # exit code of ls-remote --exit-code when no ref matches
 LIMIT = 600.0  # seconds for one command
 # For a transfer: git itself ends one that stalls (``mesh/git/calls.py``); this limit is for one
 # that keeps trickling.
 TRANSFER_LIMIT = 3600.0
+CUT_WITHIN = 5.0  # seconds that a command whose output is no longer wanted has to end
 TRANSFERS = frozenset({"clone", "fetch", "push"})
 
 # A diff that starts no program and ignores repositories inside the working folder.
@@ -62,55 +65,93 @@ def view_of(own: Own, root: Path) -> View:
 
 
 class Git:
-    """Runs one command at a time, and can be stopped from another OS thread."""
+    """Runs one command at a time, and can be stopped from another OS thread.
+
+    Output is bytes, exactly as git wrote it. Names that are not UTF-8 are text with surrogates
+    (as ``os.fsdecode`` makes it), which every argument accepts.
+    """
 
     def __init__(self) -> None:
-        self._running: subprocess.Popen[str] | None = None
+        self._running: subprocess.Popen[bytes] | None = None
         self._is_closed = False
         self._stopped = threading.Event()
         self._lock = threading.Lock()  # guards _running and _is_closed
 
-    def run(self, where: Where, *args: str) -> str:
-        """Return the command's output.
+    def run(self, where: Where, *args: str, given: bytes = b"") -> None:
+        """Run a command for its effect; it reads ``given``.
 
         Raises:
             GitFailed: it failed, took too long, or was stopped.
         """
-        code, out, err = self._run(where, args)
-        if code != 0:
-            raise _failed(where, args, code, err)
-        return out
+        self.stream(where, *args, take=_ignore, given=given)
 
-    def give(self, where: Where, *args: str, text: str) -> None:
-        """Run a command that reads ``text``.
+    def output(self, where: Where, *args: str, given: bytes = b"") -> bytes:
+        """Return the command's output.
 
         Raises:
             GitFailed: as for ``run``.
         """
-        code, _, err = self._run(where, args, text, errors="surrogateescape")
-        if code != 0:
-            raise _failed(where, args, code, err)
+        pieces = _Pieces()
+        self.stream(where, *args, take=pieces.take, given=given)
+        return pieces.whole
 
-    def exact(self, where: Where, *args: str) -> str:
-        """Return the command's output; names that are not UTF-8 can be passed back to git.
+    def words(self, where: Where, *args: str) -> str:
+        """Return an answer of one line, such as a branch, without the end of the line.
 
         Raises:
             GitFailed: as for ``run``.
         """
-        code, out, err = self._run(where, args, errors="surrogateescape")
-        if code != 0:
-            raise _failed(where, args, code, err)
-        return out
+        return _words(self.output(where, *args))
 
-    def ask(self, where: Where, *args: str, text: str = "") -> str | None:
-        """Return the output of a command that reads ``text``, or ``None`` if it fails."""
-        code, out, _ = self._run(where, args, text)
-        return out if code == 0 else None
+    def names(self, where: Where, *args: str, given: bytes = b"") -> list[str]:
+        """Return the names in the output of a command that separates them by NUL (``-z``).
+
+        Raises:
+            GitFailed: as for ``run``.
+        """
+        return [os.fsdecode(name) for name in self.output(where, *args, given=given).split(b"\0")][
+            :-1
+        ]
+
+    def ask(self, where: Where, *args: str) -> str | None:
+        """Return the same as ``words``, or ``None`` if the command fails."""
+        code, said = self.code(where, *args)
+        return said if code == 0 else None
 
     def code(self, where: Where, *args: str) -> tuple[int, str]:
-        """Return the command's exit code and output."""
-        code, out, _ = self._run(where, args)
-        return code, out
+        """Return the command's exit code, and its answer of one line."""
+        pieces = _Pieces()
+        code, _ = self._run(where, args, pieces.take)
+        assert code is not None  # everything is taken
+        return code, _words(pieces.whole)
+
+    def stream(
+        self,
+        where: Where,
+        *args: str,
+        take: Take,
+        given: bytes = b"",
+        succeeds: Container[int] = (0,),
+    ) -> None:
+        """Pass the command's output to ``take``, piece by piece; end it when it wants no more.
+
+        Raises:
+            GitFailed: as for ``run``; exit codes in ``succeeds`` are no failure.
+        """
+        code, errors = self._run(where, args, take, given)
+        if code is not None and code not in succeeds:
+            raise _failed(where, args, code, errors)
+
+    def save(self, where: Where, *args: str, file: IO[bytes]) -> None:
+        """Write the command's output to the end of ``file``: git itself does, whatever its size.
+
+        Raises:
+            GitFailed: as for ``run``.
+        """
+        file.flush()
+        code, errors = self._run(where, args, _ignore, out=file.fileno())
+        if code != 0:
+            raise _failed(where, args, code or 0, errors)
 
     def pause(self, seconds: float) -> None:
         """Wait between two attempts.
@@ -139,21 +180,51 @@ class Git:
         self.stop()
 
     def _run(
-        self, where: Where, args: tuple[str, ...], text: str = "", *, errors: str = "replace"
-    ) -> tuple[int, str, str]:
-        process = self._start(where, args, errors)
+        self,
+        where: Where,
+        args: tuple[str, ...],
+        take: Take,
+        given: bytes = b"",
+        *,
+        out: int = subprocess.PIPE,
+    ) -> tuple[int | None, bytes]:
+        """Return the exit code and the last errors; ``None`` when ``take`` wanted no more."""
+        is_cut = False
+
+        def take_noting(piece: bytes) -> bool:
+            nonlocal is_cut
+            is_cut = not take(piece)
+            return not is_cut
+
         limit = TRANSFER_LIMIT if command_of(args) in TRANSFERS else LIMIT
+        deadline = time.monotonic() + limit
+        process = self._start(where, args, out)
         try:
-            out, err = process.communicate(text, timeout=limit)
-        except subprocess.TimeoutExpired as exc:
-            signal_group(process.pid, signal.SIGKILL)
+            errors = exchange(process, given, take_noting, timeout=limit)
+            if is_cut:
+                signal_group(process.pid, signal.SIGTERM)
+                deadline = time.monotonic() + CUT_WITHIN
+            process.wait(max(0.1, deadline - time.monotonic()))
+        except (TimeoutError, subprocess.TimeoutExpired) as exc:
+            if is_cut:
+                return None, b""
             raise GitFailed(f"git {command_of(args)} took longer than {limit:.0f} s.") from exc
         finally:
-            with self._lock:
-                self._running = None
-        return process.returncode, out.strip(), err
+            self._end(process)
+        return None if is_cut else process.returncode, errors
 
-    def _start(self, where: Where, args: tuple[str, ...], errors: str) -> subprocess.Popen[str]:
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """Close the pipes of a process, and end it if it is still running."""
+        if process.poll() is None:
+            signal_group(process.pid, signal.SIGKILL)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+        with self._lock:
+            self._running = None
+        process.wait()
+
+    def _start(self, where: Where, args: tuple[str, ...], out: int) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._is_closed:
                 raise GitFailed("The sandbox is stopping.")
@@ -165,11 +236,9 @@ class Git:
                         cwd=call.cwd,
                         env=marked(call.env, OURS),
                         stdin=subprocess.PIPE,
-                        stdout=subprocess.PIPE,
+                        stdout=out,
                         stderr=subprocess.PIPE,
-                        text=True,
-                        encoding="utf-8",
-                        errors=errors,
+                        bufsize=0,
                         start_new_session=True,
                     )
                 )
@@ -178,13 +247,36 @@ class Git:
             return self._running
 
 
+class _Pieces:
+    """Collects an output that is known to be short."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def take(self, piece: bytes) -> bool:
+        self._pieces.append(piece)
+        return True
+
+    @property
+    def whole(self) -> bytes:
+        return b"".join(self._pieces)
+
+
+def _ignore(_: bytes) -> bool:
+    return True
+
+
+def _words(output: bytes) -> str:
+    return os.fsdecode(output.removesuffix(b"\n"))
+
+
 def _why_not(exc: GitMissing | OSError) -> str:
     why = exc.strerror if isinstance(exc, OSError) else "it is not on the PATH"
     return f"git could not be started: {why}."
 
 
-def _failed(where: Where, args: tuple[str, ...], code: int, err: str) -> GitFailed:
-    said = redact(err).strip().splitlines()
+def _failed(where: Where, args: tuple[str, ...], code: int, errors: bytes) -> GitFailed:
+    said = redact(errors.decode(errors="replace")).strip().splitlines()
     return GitFailed(
         where.explain(f"git {command_of(args)} failed: {said[-1] if said else f'exit {code}'}")
     )

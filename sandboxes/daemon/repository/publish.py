@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 
@@ -62,10 +63,10 @@ def _stage(git: Git, view: View, left_out: Sequence[Change]) -> None:
     repository's configuration.
     """
     names = {change.path for change in left_out}
-    changes = parse_status(git.exact(view, *STATUS)).changes
-    chosen = [c.path for c in changes if not c.is_folder and _shown(c.path) not in names]
-    text = "".join(f"{path}\0" for path in chosen)
-    git.give(view, "update-index", "--add", "--remove", "-z", "--stdin", text=text)
+    changes = parse_status(git.output(view, *STATUS)).changes
+    chosen = [c.path for c in changes if not c.is_folder and c.path not in names]
+    given = b"".join(os.fsencode(path) + b"\0" for path in chosen)
+    git.run(view, "update-index", "--add", "--remove", "-z", "--stdin", given=given)
 
 
 def _default(git: Git, view: View) -> str:
@@ -73,8 +74,3 @@ def _default(git: Git, view: View) -> str:
     said = git.ask(view, "ls-remote", "--symref", "origin", "HEAD") or ""
     found = re.match(r"ref: refs/heads/(\S+)\tHEAD", said)
     return found[1] if found else ""
-
-
-def _shown(path: str) -> str:
-    """Return a path as people see it: bytes that are not UTF-8 are replaced."""
-    return path.encode(errors="surrogateescape").decode(errors="replace")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from agents.harness.base import BadInput
 from mesh.git.view import View
+from mesh.lib.quoted_names import quote
 from sandboxes.daemon.checkout.branches import is_branch
 from sandboxes.daemon.git import NO_SUCH_REF, PLAIN, Git, GitFailed
 from sandboxes.daemon.repository.errors import (
@@ -37,7 +38,7 @@ def rebase(git: Git, view: View, facts: Facts, base: str, put_aside: Callable[[]
     if _exists(view, *_REBASING, *_OTHERS):
         raise UnderWay
     if facts.is_dirty:
-        raise UncommittedChanges(files=[change.path for change in facts.own])
+        raise UncommittedChanges(files=[quote(change.path) for change in facts.own])
     if not (facts.status.head and facts.status.branch) or facts.status.branch == base:
         raise NothingToRebase
     remote = _fetched(git, view, base)
@@ -47,12 +48,10 @@ def rebase(git: Git, view: View, facts: Facts, base: str, put_aside: Callable[[]
     except GitFailed:
         if not _exists(view, *_REBASING):
             raise  # it did not start
-        conflicts = git.run(view, "diff", *PLAIN, "--name-only", "--diff-filter=U", "-z").split(
-            "\0"
-        )
+        conflicts = git.names(view, "diff", *PLAIN, "--name-only", "--diff-filter=U", "-z")
         git.run(view, "rebase", "--abort")
-        if files := [path for path in conflicts if path]:
-            raise Conflicts(files=files) from None
+        if conflicts:
+            raise Conflicts(files=[quote(path) for path in conflicts]) from None
         raise
 
 

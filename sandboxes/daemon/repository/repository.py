@@ -15,6 +15,8 @@ from mesh.git import own
 from mesh.git.own import ForeignGit
 from mesh.git.view import View
 from mesh.lib.git_status import Change, parse_status
+from mesh.lib.quoted_names import quote
+from mesh.plain_files import new_plain
 from sandboxes.daemon.files.errors import PathOutside
 from sandboxes.daemon.files.tree import Tree, path_of
 from sandboxes.daemon.git import PLAIN, Git, view_of
@@ -50,12 +52,9 @@ class Repository:
         """Return the state of the work.
 
         Raises:
-            NotReady: the folder is not a repository, or not yet.
+            GitFailed: git can't read the repository.
         """
-        status = self._git.ask(self._view, *STATUS)
-        if status is None:
-            raise NotReady("The working folder is not a repository, or not yet.", notReady=True)
-        found = parse_status(status)
+        found = parse_status(self._git.output(self._view, *STATUS))
         base = self._base()
         ahead = behind = 0
         if base and found.head:
@@ -76,7 +75,7 @@ class Repository:
         """Return the paths of the files that somebody changed.
 
         Raises:
-            NotReady: see ``facts``.
+            GitFailed: see ``facts``.
         """
         return frozenset(change.path for change in self.facts().own)
 
@@ -84,7 +83,7 @@ class Repository:
         """Record that the project's start made the changes that were not there ``before``.
 
         Raises:
-            NotReady, NotKept: as their texts say.
+            GitFailed, NotKept: as their texts say.
         """
         facts = self.facts()
         new = [change for change in facts.own if change.path not in before]
@@ -97,7 +96,7 @@ class Repository:
         facts = self.facts()
         against = ["HEAD"] if facts.status.head else ["--cached"]
         options = ["--no-color", *PLAIN, *against, "--", *_all_but(facts.by_start)]
-        parts = [self._git.run(self._view, "diff", *options)]
+        parts = [self._git.output(self._view, "diff", *options).decode(errors="replace")]
         size = len(parts[0])
         # A nested repository is listed, but its contents are not read.
         new = [change.path for change in facts.own if change.is_new and not change.is_folder]
@@ -108,13 +107,14 @@ class Repository:
             _, text = self._git.code(
                 self._view, "diff", "--no-color", *PLAIN, "--no-index", "--", os.devnull, path
             )
+            text = os.fsencode(text).decode(errors="replace")
             parts.append(text)
             size += len(text)
-        whole = "\n".join(part for part in parts if part)
+        whole = "\n".join(part.removesuffix("\n") for part in parts if part)
         return {
             "diff": whole[:DIFF_LIMIT],
             "truncated": len(whole) > DIFF_LIMIT or len(new) > NEW_FILES,
-            "files": [{"path": c.path, "status": c.status} for c in facts.own],
+            "files": [{"path": quote(c.path), "status": c.status} for c in facts.own],
         }
 
     def discard(self, paths: Sequence[str]) -> dict[str, object]:
@@ -132,7 +132,7 @@ class Repository:
         if len(chosen) != len(paths):
             raise BadInput("One of the paths has no changes.", detail="paths")
         kept = self._put_aside(chosen)
-        return {"ok": True, "discarded": [change.path for change in chosen], "kept": kept}
+        return {"ok": True, "discarded": [quote(change.path) for change in chosen], "kept": kept}
 
     def rebase(self, base: str) -> dict[str, object]:
         """Rebase the branch's commits on origin's ``base``, completely or not at all.
@@ -189,10 +189,10 @@ class Repository:
         if not paths:
             return
         options = ["--binary", *PLAIN, "HEAD", "--", *_literal(paths)]
-        patch = self._git.run(self._view, "diff", *options)
-        (place / "changes.patch").write_text(f"{patch}\n", encoding="utf-8")
+        with os.fdopen(new_plain(place / "changes.patch"), "wb") as file:
+            self._git.save(self._view, "diff", *options, file=file)
         self._git.run(self._view, "reset", "--quiet", "HEAD", "--", *_literal(paths))
-        known = set(self._git.run(self._view, "ls-tree", "-rz", "--name-only", "HEAD").split("\0"))
+        known = set(self._git.names(self._view, "ls-tree", "-rz", "--name-only", "HEAD"))
         if old := [path for path in paths if path in known]:
             self._git.run(self._view, "checkout", "HEAD", "--", *_literal(old))
         for path in set(paths) - known:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from agents.harness.base import BadInput
 from mesh.background import run_in_background
 from mesh.lib.errors import AppError
+from mesh.lib.quoted_names import quote, unquote
 from sandboxes.daemon.events import Events
 from sandboxes.daemon.fields import fields_of
 from sandboxes.daemon.repository.repository import Repository
@@ -55,8 +56,8 @@ class RepositoryRoutes:
 
     async def status(self, request: Request) -> Response:
         facts = await self.ask(Repository.facts)
-        files = [{"path": c.path, "status": c.status} for c in facts.own]
-        started = [change.path for change in facts.by_start]
+        files = [{"path": quote(c.path), "status": c.status} for c in facts.own]
+        started = [quote(change.path) for change in facts.by_start]
         return JSONResponse({**facts.meta(), "files": files, "changedByStart": started})
 
     async def diff(self, request: Request) -> Response:
@@ -64,7 +65,10 @@ class RepositoryRoutes:
 
     async def discard(self, request: Request) -> Response:
         body = await fields_of(request)
-        paths = body.list_of_texts("paths", most=MOST_PATHS)
+        try:
+            paths = [unquote(path) for path in body.list_of_texts("paths", most=MOST_PATHS)]
+        except ValueError as exc:
+            raise BadInput("One of the paths can't be a name.", detail="paths") from exc
         done = await self.ask(partial(Repository.discard, paths=paths))
         self.look_soon()
         for path in paths:

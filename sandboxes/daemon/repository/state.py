@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mesh.lib.git_status import Change, Status
+from mesh.lib.quoted_names import quote
 
 # The command that says which files differ from the last commit, and on which branch.
 STATUS = (
@@ -38,8 +39,8 @@ class Facts:
         """Return the branch's published state."""
         return {
             "kind": "ready",
-            "branch": self.status.branch,
-            "base": self.base,
+            "branch": quote(self.status.branch),
+            "base": quote(self.base),
             "workingTreeDirty": self.is_dirty,
             "unpushed": self.unpushed,
             "aheadOfBase": self.ahead,

@@ -23,7 +23,7 @@ from mesh.lib.errors import AppError
 from sandboxes.daemon.files.tools import OURS
 from sandboxes.daemon.files.tree import Tree
 from sandboxes.daemon.files.walking import is_excluded
-from sandboxes.daemon.git import Git, view_of
+from sandboxes.daemon.git import Git, GitFailed, view_of
 from sandboxes.daemon.working_folder import Workplace
 
 logger = logging.getLogger(__name__)
@@ -153,27 +153,43 @@ class Watch:
         if not files:
             return []
         view = _view(tree, self._root)
-        asked = "".join(f"{path}\0" for path in files)
-        ignored = Git().ask(view, "check-ignore", "-z", "--stdin", text=asked) if view else ""
-        left_out = set((ignored or "").split("\0"))
-        return [path for path in files if path not in left_out]
+        ignored = _ignored(view, files) if view else frozenset()
+        return [path for path in files if path not in ignored]
 
 
 def survey(tree: Tree, root: Path) -> WatchPlan:
     """Return the folders to watch in a working folder. Blocking."""
     view = _view(tree, root)
-    listed = Git().ask(view, *_LISTED) if view else None
-    if listed is None:
+    try:
+        folders = _folders_of(view, tree.top) if view else None
+    except GitFailed:
+        folders = None
+    if folders is None:
         folders = set(islice(_walked(tree.top), MOST_FOLDERS))  # it may be a person's whole home
-    else:
-        folders = {tree.top}
-        for path in filter(None, listed.split("\0")):
-            folders.update(
-                tree.top / parent for parent in Path(path).parents if not _is_excluded(parent)
-            )
     existing = [folder for folder in folders if folder.is_dir() and not folder.is_symlink()]
     existing.sort(key=lambda folder: (len(folder.parts), folder))
     return WatchPlan(tree, tuple(existing[:MOST_FOLDERS]), view.own.git_dir if view else None)
+
+
+def _folders_of(view: View, top: Path) -> set[Path]:
+    """Return the folders with files of the work.
+
+    Raises:
+        GitFailed: git can't list them.
+    """
+    folders = {top}
+    for path in Git().names(view, *_LISTED):
+        folders.update(top / parent for parent in Path(path).parents if not _is_excluded(parent))
+    return folders
+
+
+def _ignored(view: View, files: list[str]) -> frozenset[str]:
+    """Return those of the files that git ignores."""
+    asked = b"".join(os.fsencode(path) + b"\0" for path in files)
+    try:
+        return frozenset(Git().names(view, "check-ignore", "-z", "--stdin", given=asked))
+    except GitFailed:
+        return frozenset()  # git fails too when it ignores none of them
 
 
 def _view(tree: Tree, root: Path) -> View | None:

@@ -156,7 +156,7 @@ async def test_a_repository_around_the_sandbox_is_not_its_own(make_sandbox, tmp_
 
 @given(text=st.text(st.sampled_from("12u?# .\0abMAD"), max_size=60))
 def test_any_status_is_read(text):
-    parse_status(text)
+    parse_status(text.encode())
 
 
 def test_a_renamed_file():
@@ -164,7 +164,7 @@ def test_a_renamed_file():
         "# branch.oid abc\0# branch.head x\0" + "2 R. N... 1 1 1 h h R100 new name\0old\0? other\0"
     )
 
-    status = parse_status(text)
+    status = parse_status(text.encode())
 
     assert (status.branch, status.head) == ("x", "abc")
     assert status.changes == (Change("new name", "R."), Change("other", "??"))
