@@ -127,6 +127,30 @@ class Outside:
         return said
 
 
+@dataclass(frozen=True, slots=True)
+class InPlace:
+    """Git that looks for a repository in ``folder`` itself, as it does in the person's terminal.
+
+    Only this way does git check who owns the repository. It reads the repository's configuration,
+    but ``rev-parse`` starts no program that it names.
+    """
+
+    folder: Path
+
+    def call(self, parent: Mapping[str, str]) -> Call:
+        """Return the call that prints the git directory, or fails with git's reason.
+
+        Raises:
+            GitMissing: git is not on the PATH.
+        """
+        return build(
+            ("-c", "safe.bareRepository=all", "rev-parse", "--git-dir"),
+            cwd=self.folder,
+            parent=parent,
+            places={"GIT_CEILING_DIRECTORIES": str(self.folder.parent)},
+        )
+
+
 def version_call(parent: Mapping[str, str]) -> Call:
     """Return the call that asks git for its version.
 

@@ -30,6 +30,54 @@ class ForeignGit(AppError):
     status = 409
 
 
+class NotReadable(AppError):
+    """The person's folder is in a repository, but git can't work with it.
+
+    Never treated as "no repository": the chat would then work in the person's own folder.
+    """
+
+    code = "repository_unreadable"
+    text = "Git can't read the repository of this folder."
+    hint = "Check it in a terminal with “git status” and “git fsck”, then send the message again."
+    status = 409
+
+
+class RepositoryMissing(NotReadable):
+    code = "repository_missing"
+    text = "The folder's .git points to a repository that is not there."
+    hint = (
+        "Connect the drive that it is on, or run “git worktree repair” in the repository;"
+        " then send the message again."
+    )
+
+
+class InsideGitFolder(NotReadable):
+    code = "inside_git_folder"
+    text = "The folder is inside a repository's git directory."
+    hint = "Choose the project's folder, the one that contains .git."
+
+
+class OwnedByAnother(NotReadable):
+    code = "repository_owned_by_another"
+    text = "The repository belongs to another user of this machine, so git refuses to use it."
+    hint = (
+        "If you trust its owner, run the command “git config --global --add safe.directory …”"
+        " that git names, then send the message again."
+    )
+
+
+class UnsupportedFormat(NotReadable):
+    code = "repository_format_unsupported"
+    text = "The repository's format is newer than the git on this machine supports."
+    hint = "Update git on this machine, then send the message again."
+
+
+class NoGit(NotReadable):
+    code = "git_missing"
+    text = "Git is not installed on this machine, or not on the PATH, and the folder needs it."
+    hint = "Install git on this machine, then send the message again."
+
+
 @dataclass(frozen=True, slots=True)
 class Own:
     """A work tree, its git directory, and the common one that it shares with other work trees.
@@ -41,6 +89,11 @@ class Own:
     git_dir: Path
     common: Path
     origin: str = ""
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether the person's folder is the git directory itself."""
+        return self.top == self.git_dir
 
     def is_worktree_in(self, root: Path) -> bool:
         """Return whether it is a worktree of a person's repository, in the sandbox's folder."""
@@ -62,6 +115,17 @@ class Own:
 def is_known(root: Path) -> bool:
     """Return whether it is recorded which git directory the sandbox in ``root`` has, if any."""
     return (root / RECORD).is_file()
+
+
+def is_none(root: Path) -> bool:
+    """Return whether it is recorded that the sandbox in ``root`` has no git directory.
+
+    A record that can't be read says nothing.
+    """
+    try:
+        return bool(json.loads(read_plain(root / RECORD)) == {})
+    except (OSError, ValueError, RecursionError):
+        return False
 
 
 def load(root: Path) -> Own | None:
@@ -95,17 +159,77 @@ def of_clone(repo: Path, origin: str) -> Own:
 def find(folder: Path) -> Own | None:
     """Return the repository that a person's ``folder`` lies in; ``None`` when it is in none.
 
-    It starts no program, so that no configuration is read.
+    Of a bare repository, ``top`` is its own folder. It starts no program, so that no configuration
+    is read. Like git, it stops where another file system begins.
+
+    Raises:
+        InsideGitFolder: the folder is a repository's .git, or in a git directory.
+        RepositoryMissing: the file .git names a git directory that is not there.
+        NotReadable: there is a .git that can't be read as a repository's.
     """
-    for top in (folder.resolve(), *folder.resolve().parents):
-        entry = top / ".git"
-        if entry.is_dir():
-            return Own(top, entry, _common_of(entry)) if _is_git_dir(entry) else None
-        if entry.is_file():
-            git_dir = _named_in(entry, top, mark="gitdir: ")
-            found = git_dir is not None and _is_git_dir(git_dir)
-            return Own(top, git_dir, _common_of(git_dir)) if git_dir and found else None
+    start = folder.resolve()
+    device = start.stat().st_dev
+    for top in (start, *start.parents):
+        if top.stat().st_dev != device:
+            return None
+        if _is_git_dir(top):
+            return _bare(top, start)
+        found = _found_at(top)
+        if found is not None:
+            return found
     return None
+
+
+def _bare(top: Path, start: Path) -> Own:
+    is_inner = any(_is_git_dir(parent) for parent in top.parents)
+    if top != start or top.name == ".git" or is_inner:
+        raise InsideGitFolder(f"{start} is inside the git directory of a repository.")
+    return Own(top, top, _common_of(top))
+
+
+def _found_at(top: Path) -> Own | None:
+    """Return the repository whose work tree is ``top``; ``None`` where there is no ``.git``."""
+    entry = top / ".git"
+    try:
+        entry.lstat()
+        mode = entry.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        if not os.path.lexists(entry):
+            return None
+        raise RepositoryMissing(f"{entry} is a link to a folder that is not there.") from exc
+    except OSError as exc:
+        raise NotReadable(f"{entry} can't be read: {exc.strerror}.") from exc
+    if stat.S_ISDIR(mode):
+        if not _is_git_dir(entry):
+            if _is_empty(entry):
+                return None  # ignored by git too; some programs leave one behind
+            raise NotReadable(f"{entry} is not a complete git directory.")
+        return Own(top, entry, _common_of(entry))
+    git_dir = _named_in(entry, top, mark="gitdir: ")
+    if git_dir is None:
+        raise NotReadable(f"{entry} does not name a git directory.")
+    if not _is_git_dir(git_dir):
+        raise RepositoryMissing(f"{entry} names {git_dir}, where there is no repository.")
+    return Own(top, git_dir, _common_of(git_dir))
+
+
+def place_of(folder: Path) -> Path | None:
+    """Return the nearest folder, from ``folder`` upwards, with a ``.git`` that is not empty."""
+    start = folder.resolve()
+    tops = (top for top in (start, *start.parents) if os.path.lexists(top / ".git"))
+    return next((top for top in tops if not _is_empty(top / ".git")), None)
+
+
+def is_mine(found: Own) -> bool:
+    """Return whether a repository belongs to this user, as git checks it.
+
+    What can't be examined counts as somebody else's.
+    """
+    parts = {found.git_dir, *((found.top, found.top / ".git") if not found.is_bare else ())}
+    try:
+        return {part.stat().st_uid for part in parts} == {os.geteuid()}
+    except OSError:
+        return False
 
 
 def of_worktree(repo: Path, main: Own) -> Own | None:
@@ -163,8 +287,18 @@ def _entries(git_dir: Path) -> Iterator[os.DirEntry[str]]:
                 waiting.append(Path(entry.path))
 
 
+def _is_empty(folder: Path) -> bool:
+    try:
+        return not os.listdir(folder)
+    except OSError:
+        return False
+
+
 def _is_git_dir(folder: Path) -> bool:
-    return os.path.lexists(folder / "HEAD") and (_common_of(folder) / "objects").is_dir()
+    """Return whether git would take ``folder`` for a git directory, as far as its files say."""
+    common = _common_of(folder)
+    parts = (common / "objects", common / "refs")
+    return os.path.lexists(folder / "HEAD") and all(os.path.isdir(part) for part in parts)
 
 
 def _common_of(git_dir: Path) -> Path:

@@ -157,19 +157,20 @@ def _listed(file: Path, root: Path, parent: Mapping[str, str]) -> list[tuple[str
                 env=call.env,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
             )
         )
     except OSError as exc:
         raise ConfigUnreadable from exc
     with process:
         try:
-            said, _ = process.communicate(data, timeout=WITHIN)
+            said, why = process.communicate(data, timeout=WITHIN)
         except subprocess.TimeoutExpired as exc:
             process.kill()
             raise ConfigUnreadable from exc
     if process.returncode != 0:
-        raise ConfigUnreadable
+        reason = why.decode(errors="replace").strip().replace("standard input", str(file))
+        raise ConfigUnreadable(f"Git can't read the repository's configuration: {reason}")
     return list(parse(said.decode(errors="replace")))
 
 

@@ -25,6 +25,7 @@ def prepare(spec: Spec, repo: Path, git: Git, notices: Notices) -> Path:
     Raises:
         GitFailed: the folder can't be made.
         ForeignGit: its git directory is not the one that Mesh made.
+        NotReadable: the person's folder is in a repository that git can't work with.
     """
     if spec.folder:
         return from_folder(spec, Path(spec.folder), repo, git, notices)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mesh.git import own
+from mesh.git.look import Repository, Unborn, look
 from mesh.git.own import ForeignGit, Own
 from sandboxes.daemon.checkout.branches import check_branch, has_git, knows
+from sandboxes.daemon.env import tool_env
 from sandboxes.daemon.git import Git, GitFailed, view_of
 from sandboxes.daemon.notices import Notices
 from sandboxes.daemon.spec import Spec
@@ -17,19 +20,21 @@ def from_folder(spec: Spec, folder: Path, repo: Path, git: Git, notices: Notices
 
     Raises:
         GitFailed, ForeignGit: see ``sources.prepare``.
+        NotReadable: the folder is in a repository that git can't work with.
     """
     if not folder.is_dir():
         raise GitFailed(f"The folder {folder} does not exist on this machine.")
     root = repo.parent
-    if own.is_known(root) and own.load(root) is None:
+    if own.is_none(root):
         return folder  # it was in no repository; one that an agent made since does not count
-    main = own.find(folder)
-    has_commit = main is not None and knows(git, view_of(main, root), "HEAD")
-    if main is None or not has_commit:
+    found = look(folder, root, tool_env(os.environ, {}))
+    if not isinstance(found, Repository):
         # No repository, or one without a commit: there is nothing to branch from.
+        main = found.own if isinstance(found, Unborn) else None
         is_top = main is not None and main.top == folder.resolve()
         own.save(root, main if is_top else None)
         return folder
+    main = found.own
     if not has_git(repo):
         _add_worktree(spec, main, repo, git, notices)
     if own.load(root) is None:
