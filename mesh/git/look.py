@@ -104,7 +104,7 @@ class _Asked:
         self._view = View.open(found, root, parent)
 
     def result(self) -> Unborn | Repository:
-        is_bare = self._view.judged.value("core.bare") == "true"
+        is_bare = self._view.is_bare
         code, head, _ = self._ask("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
         if code == 0:
             _, ref, _ = self._ask("symbolic-ref", "--quiet", "HEAD")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mesh.lib.errors import AppError
-from mesh.plain_files import read_plain, write_plain
+from mesh.plain_files import new_plain, read_plain, write_plain
 
 RECORD: Final = "git.json"
 _MOST: Final = 4096  # bytes of a file that names a folder
@@ -240,23 +240,62 @@ def of_worktree(repo: Path, main: Own) -> Own | None:
     name = _named_in(repo / ".git", repo, mark="gitdir: ")
     if name is None:
         return None
-    git_dir = main.common / "worktrees" / name.name
-    back = _named_in(git_dir / "gitdir", git_dir)
-    if back is None or back.resolve() != (repo / ".git").resolve():
+    entry = _entry(main, name.name)
+    return Own(repo, entry.git_dir, main.common) if entry and entry.top == repo.resolve() else None
+
+
+def entry_of(repo: Path, main: Own) -> Own | None:
+    """Return the worktree that the person's repository lists for ``repo``.
+
+    The folder itself may be gone, or lack its file ``.git``.
+    """
+    top = repo.parent.resolve() / repo.name
+    found = next((entry for entry in entries(main) if entry.top == top), None)
+    return Own(repo, found.git_dir, main.common) if found else None
+
+
+def entries(main: Own) -> Iterator[Own]:
+    """Yield every worktree that a person's repository lists, except for its main one."""
+    folder = main.common / "worktrees"
+    try:
+        names = sorted(os.listdir(folder)) if _is_folder(folder) else []
+    except OSError:
+        names = []
+    for name in names:
+        if entry := _entry(main, name):
+            yield entry
+
+
+def _entry(main: Own, name: str) -> Own | None:
+    git_dir = main.common / "worktrees" / name
+    back = _named_in(git_dir / "gitdir", git_dir) if _is_folder(git_dir) else None
+    if back is None or back.name != ".git" or not os.path.lexists(git_dir / "HEAD"):
         return None
-    return Own(repo, git_dir, main.common)
+    # The folder may be gone, but what is above it may be a link.
+    return Own(back.parent.parent.resolve() / back.parent.name, git_dir, main.common)
 
 
 def mend_worktree(root: Path) -> None:
     """Update the worktree's path in the person's repository after ``root`` was moved."""
     own = load(root)
     if own is not None and own.is_worktree_in(root) and _is_folder(own.git_dir):
-        write_plain(own.git_dir / "gitdir", f"{own.top / '.git'}\n", 0o666)
+        list_at(own)
+
+
+def list_at(own: Own) -> None:
+    """Make the person's repository list the worktree at its path."""
+    _write_path(own.git_dir / "gitdir", "", own.top / ".git")
 
 
 def point_to(own: Own) -> None:
     """Make the file ``.git`` of a new worktree name its git directory."""
-    write_plain(own.top / ".git", f"gitdir: {own.git_dir}\n", 0o666)
+    _write_path(own.top / ".git", "gitdir: ", own.git_dir)
+
+
+def _write_path(file: Path, mark: str, path: Path) -> None:
+    """Write a file that names a path, whose name may not be UTF-8."""
+    with os.fdopen(new_plain(file, 0o666), "wb") as stream:
+        stream.write(os.fsencode(f"{mark}{path}\n"))
 
 
 def _check_clone(git_dir: Path) -> None:

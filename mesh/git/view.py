@@ -41,6 +41,7 @@ _FOLDERS: Final = ("refs", "objects", "logs", "worktrees", "reftable", "lfs")
 _FILES: Final = ("packed-refs", "shallow")  # git may create them later
 # Commands that store contents: a file whose filter is missing must not be stored unfiltered.
 _STORING: Final = frozenset({"add", "update-index", "stash"})
+_WORKTREE_CONFIG: Final = ("extensions.worktreeconfig", "true")
 # Settings without which a command may fail that works in the person's terminal.
 _MISSED: Final = (
     *("core.sshcommand", "core.gitproxy", "credential.", "http.", "remote.", "url."),
@@ -60,11 +61,15 @@ class ConfigUnreadable(ForeignGit):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a call may use of a repository. ``judged`` is its filtered configuration."""
+    """What a call may use of a repository. ``judged`` is its filtered configuration.
+
+    A bare one has no main work tree; it may have others.
+    """
 
     own: Own
     place: Path
     judged: Judged = field(default_factory=Judged)
+    is_bare: bool = False
 
     @classmethod
     def open(cls, own: Own, root: Path, parent: Mapping[str, str]) -> View:
@@ -84,10 +89,11 @@ class View:
             is_wanted = name in _FILES or (own.common / name).is_dir()
             _link(own.common / name, place / name, is_wanted=is_wanted)
         # Each work tree of a repository must know what the main one has checked out.
-        has_main = not own.origin and judged.value("core.bare") != "true"
+        is_bare = _is_bare(own, judged, root, parent)
+        has_main = not own.origin and not is_bare
         _link(own.common / "HEAD", place / "HEAD", is_wanted=has_main)
         _write(place / "config", text_of(judged.kept))
-        return cls(own, place, judged)
+        return cls(own, place, judged, is_bare)
 
     def call(self, args: tuple[str, ...], parent: Mapping[str, str]) -> Call:
         """Return the call of a command in the repository."""
@@ -140,9 +146,17 @@ def _numbered(filters: Sequence[str]) -> dict[str, str]:
 def _settings_of(own: Own, root: Path, parent: Mapping[str, str]) -> list[tuple[str, str]]:
     files = [own.common / "config"]
     pairs = _listed(files[0], root, parent)
-    if ("extensions.worktreeconfig", "true") in pairs:
+    if _WORKTREE_CONFIG in pairs:
         pairs += _listed(own.git_dir / "config.worktree", root, parent)
     return pairs
+
+
+def _is_bare(own: Own, judged: Judged, root: Path, parent: Mapping[str, str]) -> bool:
+    main = own.common / "config.worktree"  # the main work tree's own, which may say so instead
+    pairs = judged.kept
+    if _WORKTREE_CONFIG[0] in judged.left_out and own.git_dir != own.common and main.exists():
+        pairs = (*pairs, *_listed(main, root, parent))
+    return Judged(pairs).value("core.bare") == "true"
 
 
 def _listed(file: Path, root: Path, parent: Mapping[str, str]) -> list[tuple[str, str]]:

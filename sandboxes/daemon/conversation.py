@@ -73,6 +73,7 @@ class Conversation:
         self._journal = journal
         self._mark = mark
         self._key = ""
+        self._folder: tuple[int, int] | None = None  # in which the program was started
 
     def can_serve(self, harness: str, turn: TurnInput, cwd: Path) -> bool:
         """Return whether the running program can take ``turn`` as its next one."""
@@ -80,6 +81,8 @@ class Conversation:
             self.program is not None
             and self.program.is_alive
             and (self.harness, self.cwd) == (harness, cwd)
+            # A folder that was deleted and made again is another one, under the same path.
+            and self._folder == _identity(cwd)
             and self.adapter.key(turn) == self._key
         )
 
@@ -104,6 +107,7 @@ class Conversation:
         # Before its first input: if this process dies, the next one finds the program.
         self._journal.add_process(self.program.pid, self.program.started)
         self._key = self.adapter.key(turn)
+        self._folder = _identity(self.cwd)
 
     def write(self, line: bytes) -> None:
         self._note_activity()
@@ -201,6 +205,14 @@ class Conversation:
             self.turn.crash(error)
         elif self.program is not None:
             self.program.end()
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        facts = folder.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 def _strays(program: int, since: float) -> set[process_tree.Process]:

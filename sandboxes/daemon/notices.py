@@ -18,6 +18,7 @@ from mesh.plain_files import read_plain, write_plain
 logger = logging.getLogger(__name__)
 
 NAME: Final = "notices.json"
+REMADE: Final = "folder_remade"  # of a working folder that was gone
 MOST: Final = 100  # notices kept; the oldest go first
 
 
@@ -47,6 +48,11 @@ class Notices:
             while len(self._kept) > MOST:
                 del self._kept[next(iter(self._kept))]
             self._save()
+
+    def renew(self, code: str, text: str) -> None:
+        """Keep a notice of something that happened again, even if the same one was told before."""
+        self.forget(code)
+        self.add(code, text)
 
     def forget(self, code: str) -> None:
         """Drop the notices of a kind: what they say is no longer so, and may be said again."""

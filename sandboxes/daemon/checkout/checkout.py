@@ -17,6 +17,7 @@ from mesh.lib.repositories import read_clone_url
 from sandboxes.daemon.checkout.branches import go_to
 from sandboxes.daemon.checkout.clones import set_identity
 from sandboxes.daemon.checkout.sources import prepare
+from sandboxes.daemon.checkout.worktrees import is_whole
 from sandboxes.daemon.git import Git, GitFailed, redact, view_of
 from sandboxes.daemon.notices import Notices
 from sandboxes.daemon.spec import Spec
@@ -31,6 +32,7 @@ class Checkout:
         self._spec, self._repo, self._notices = spec, repo, notices
         self._git = Git()
         self._work: asyncio.Task[Path] | None = None
+        self.on_made_again: Callable[[], None] = lambda: None
 
     @property
     def cloned_from(self) -> str:
@@ -52,14 +54,32 @@ class Checkout:
     async def ready(self) -> Path:
         """Return the folder to work in; several callers share one attempt.
 
+        A folder that was deleted since is made again.
+
         Raises:
             GitFailed: with the last line of git's own message.
         """
         if self._work is None or (self._work.done() and self._work.exception()):
             self.begin()
         assert self._work is not None
+        work = self._work
         # Shielded: a run that is stopped while it waits must not stop the clone.
-        return await asyncio.shield(self._work)
+        folder = await asyncio.shield(work)
+        if await asyncio.to_thread(is_whole, self._repo.parent, folder):
+            return folder
+        return await self._made_again(work)
+
+    async def _made_again(self, gone: asyncio.Task[Path]) -> Path:
+        """Return the folder after it was made again; ``gone`` made the one that is not there."""
+        is_first = self._work is gone  # of several callers
+        if is_first:
+            logger.warning("the working folder is gone, making it again: %s", self._repo)
+            self.begin()
+        assert self._work is not None
+        folder = await asyncio.shield(self._work)
+        if is_first:
+            self.on_made_again()
+        return folder
 
     def begin(self, job: Job | None = None) -> None:
         """Start preparing the folder; ``ready`` raises its failure."""

@@ -14,13 +14,17 @@ from mesh.lib.addresses import Address, is_odd_number, is_off_limits, parse_addr
 from mesh.lib.repositories import read_clone_url
 from sandboxes.daemon.checkout.branches import go_to, has_git, knows, setting_in, with_retries
 from sandboxes.daemon.git import Git, GitFailed, view_of
-from sandboxes.daemon.notices import Notices
+from sandboxes.daemon.notices import REMADE, Notices
 from sandboxes.daemon.spec import Spec
 
 _PROTOCOLS = (
     *("-c", "protocol.allow=never"),
     *("-c", "protocol.https.allow=always"),
     *("-c", "protocol.ssh.allow=always"),
+)
+_LOST = (
+    "The working folder was gone, so the repository was cloned again; work that was not pushed"
+    " went with the folder."
 )
 _MOVED = re.compile(r"returned error: 30\d")
 
@@ -62,8 +66,11 @@ def from_clone(spec: Spec, repo: Path, git: Git, notices: Notices) -> Path:
         GitFailed, ForeignGit: see ``sources.prepare``.
     """
     root = repo.parent
-    if own.load(root) is not None:
+    made = own.load(root)
+    if made is not None and repo.is_dir() and any(repo.iterdir()):
         return repo
+    if made is not None:
+        notices.renew(REMADE, _LOST)
     if has_git(repo):
         if own.is_known(root):
             raise ForeignGit("The folder already has a .git that Mesh did not make.")

@@ -12,7 +12,7 @@ from sandboxes.daemon.checkout.branches import has_git
 from sandboxes.daemon.checkout.clones import from_clone
 from sandboxes.daemon.checkout.worktrees import from_folder
 from sandboxes.daemon.git import Git
-from sandboxes.daemon.notices import Notices
+from sandboxes.daemon.notices import REMADE, Notices
 from sandboxes.daemon.spec import Spec
 
 
@@ -31,6 +31,8 @@ def prepare(spec: Spec, repo: Path, git: Git, notices: Notices) -> Path:
         return from_folder(spec, Path(spec.folder), repo, git, notices)
     if spec.clone_url:
         return from_clone(spec, repo, git, notices)
+    if own.is_known(repo.parent) and not repo.exists():
+        notices.renew(REMADE, "The working folder was gone with the files in it; it is empty now.")
     repo.mkdir(exist_ok=True)
     if not own.is_known(repo.parent) and not has_git(repo):
         own.save(repo.parent, None)

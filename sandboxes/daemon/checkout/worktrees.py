@@ -1,18 +1,66 @@
-"""Makes the working folder of a person's folder: a worktree of its repository. Blocking."""
+"""Makes the working folder of a person's folder: a worktree of its repository. Blocking.
+
+A worktree has two parts, its folder and its entry in the repository, and either may be gone: people
+delete folders by hand, and their own git may prune entries. What is left is kept, and the rest is
+made again.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from mesh.git import own
-from mesh.git.look import Repository, Unborn, look
-from mesh.git.own import ForeignGit, Own
+from mesh.git.look import NoRepository, Unborn, look
+from mesh.git.own import ForeignGit, NotReadable, Own
+from sandboxes.daemon.checkout import entries
 from sandboxes.daemon.checkout.branches import check_branch, has_git, knows
 from sandboxes.daemon.env import tool_env
 from sandboxes.daemon.git import Git, GitFailed, view_of
-from sandboxes.daemon.notices import Notices
+from sandboxes.daemon.notices import REMADE, Notices
 from sandboxes.daemon.spec import Spec
+
+_LOST: Final = (
+    "The working folder was gone. It was made again on the branch “{branch}”, from its last"
+    " commit; changes that were not committed went with the folder."
+)
+_REFILLED: Final = (
+    "The working folder was gone. It was made again as it was last committed or staged; other"
+    " changes went with the folder."
+)
+_UNLISTED: Final = (
+    "The repository no longer listed the working folder as a worktree. It was added again, on the"
+    " branch “{branch}”. Its files are as they were, but nothing is staged."
+)
+
+
+class FolderMissing(GitFailed):
+    code = "folder_missing"
+    text = "The folder does not exist on this machine."
+    hint = "Put it back, or connect the drive that it is on; then send the message again."
+    status = 409
+
+
+class DiskRefused(GitFailed):
+    code = "disk_refused"
+    text = "The working folder could not be written."
+    hint = "Free space on that machine's disk, or make the folder writable; then send it again."
+    status = 409
+
+
+class NothingToStartFrom(NotReadable):
+    code = "nothing_to_start_from"
+    text = "The repository's HEAD names a branch that has no commit."
+    hint = (
+        "Name a branch that exists, or set HEAD: git symbolic-ref HEAD refs/heads/<branch>."
+        " Then send the message again."
+    )
 
 
 def from_folder(spec: Spec, folder: Path, repo: Path, git: Git, notices: Notices) -> Path:
@@ -22,45 +70,199 @@ def from_folder(spec: Spec, folder: Path, repo: Path, git: Git, notices: Notices
         GitFailed, ForeignGit: see ``sources.prepare``.
         NotReadable: the folder is in a repository that git can't work with.
     """
-    if not folder.is_dir():
-        raise GitFailed(f"The folder {folder} does not exist on this machine.")
+    _check_is_there(folder)
+    try:
+        return _from_folder(spec, folder, repo, git, notices)
+    except OSError as exc:
+        where = exc.filename or repo.parent
+        raise DiskRefused(f"{where} could not be written: {exc.strerror}.") from exc
+
+
+def _from_folder(spec: Spec, folder: Path, repo: Path, git: Git, notices: Notices) -> Path:
     root = repo.parent
     if own.is_none(root):
         return folder  # it was in no repository; one that an agent made since does not count
     found = look(folder, root, tool_env(os.environ, {}))
-    if not isinstance(found, Repository):
-        # No repository, or one without a commit: there is nothing to branch from.
-        main = found.own if isinstance(found, Unborn) else None
-        is_top = main is not None and main.top == folder.resolve()
-        own.save(root, main if is_top else None)
+    branch = spec.branch or f"mesh/{spec.handle}"
+    if isinstance(found, NoRepository):
+        own.save(root, None)
         return folder
-    main = found.own
-    if not has_git(repo):
-        _add_worktree(spec, main, repo, git, notices)
-    if own.load(root) is None:
-        own.save(root, _worktree_of(repo, main))
-    inside = repo / folder.resolve().relative_to(main.top)
+    if isinstance(found, Unborn) and not _has_branch(branch, found.own, root, git):
+        if found.is_bare:
+            raise NothingToStartFrom(f"The branch “{found.branch}” has no commit to start from.")
+        # There is nothing to branch from.
+        own.save(root, found.own if found.own.top == folder.resolve() else None)
+        return folder
+    _Worktree(branch, found.own, repo, git, notices).ensure()
+    inside = repo / folder.resolve().relative_to(found.own.top)
     # The branch may lack the subfolder that the person chose.
     return inside if inside.is_dir() else repo
 
 
-def _add_worktree(spec: Spec, main: Own, repo: Path, git: Git, notices: Notices) -> None:
-    branch = spec.branch or f"mesh/{spec.handle}"
-    check_branch(branch, repo.parent, git)
-    (main.common / "worktrees").mkdir(exist_ok=True)  # else git would make it in our view only
-    view = view_of(main, repo.parent)
-    git.run(view, "worktree", "prune")  # forgets worktrees whose folder is gone
-    if knows(git, view, f"refs/heads/{branch}"):
-        git.run(view, "worktree", "add", "--", str(repo), branch)
-    else:
-        git.run(view, "worktree", "add", "-b", branch, "--", str(repo), "HEAD")
-    made = _worktree_of(repo, main)
-    own.point_to(made)  # git recorded its path as seen in our view
-    own.save(repo.parent, made)
+def is_whole(root: Path, folder: Path) -> bool:
+    """Return whether the working folder ``folder``, and its worktree's entry, are still there."""
+    made = own.load(root)
+    if made is not None and made.is_worktree_in(root):
+        parts = (made.top / ".git", made.git_dir / "HEAD")
+        return folder.is_dir() and all(os.path.lexists(part) for part in parts)
+    return folder.is_dir()
 
 
-def _worktree_of(repo: Path, main: Own) -> Own:
-    found = own.of_worktree(repo, main)
-    if found is None:
+def _check_is_there(folder: Path) -> None:
+    try:
+        mode = folder.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        raise FolderMissing(f"The folder {folder} does not exist on this machine.") from exc
+    except OSError as exc:
+        raise FolderMissing(f"The folder {folder} can't be read: {exc.strerror}.") from exc
+    if not stat.S_ISDIR(mode):
+        raise FolderMissing(f"{folder} is not a folder.")
+
+
+def _has_branch(branch: str, main: Own, root: Path, git: Git) -> bool:
+    return knows(git, view_of(main, root), f"refs/heads/{branch}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Worktree:
+    """The worktree ``repo`` of the repository ``main``, on ``branch``."""
+
+    branch: str
+    main: Own
+    repo: Path
+    git: Git
+    notices: Notices
+
+    @property
+    def root(self) -> Path:
+        return self.repo.parent
+
+    def ensure(self) -> None:
+        """Make the worktree, or what is gone of it, and record its git directory.
+
+        Raises:
+            GitFailed, ForeignGit: as for ``from_folder``; nothing is changed.
+        """
+        known = own.load(self.root)
+        was_there = known is not None and known.is_worktree_in(self.root)
+        entry = self._entry(was_there=was_there)
+        if entry is None and was_there and self._has_files:
+            self._register()
+            self._tell(_UNLISTED)
+        elif entry is None:
+            self._add()
+            if was_there:
+                self._tell(_LOST)
+        elif not self._has_files and not has_git(self.repo):
+            self._fill(entry)
+            own.save(self.root, entry)
+            self._tell(_REFILLED)
+        else:
+            if not has_git(self.repo):
+                own.point_to(entry)
+            if entry != known:
+                own.save(self.root, entry)
+
+    def _tell(self, what: str) -> None:
+        self.notices.renew(REMADE, what.format(branch=self.branch))
+
+    def _entry(self, *, was_there: bool) -> Own | None:
+        """Return the repository's entry of the worktree, if it has one."""
+        if self.repo.is_symlink():
+            raise ForeignGit("The working folder was replaced by a link.")
+        entry = own.entry_of(self.repo, self.main)
+        if entry is not None and not was_there and entries.is_unfinished(entry):
+            # Git was interrupted while it made the worktree: no agent has worked in it.
+            shutil.rmtree(self.repo, ignore_errors=True)
+            entries.remove(entry)
+            return None
+        if entry is None and (self.repo / ".git").is_dir():
+            raise ForeignGit
+        return entry
+
+    @property
+    def _has_files(self) -> bool:
+        return self.repo.is_dir() and any(entry.name != ".git" for entry in self.repo.iterdir())
+
+    def _add(self) -> None:
+        """Make the worktree: of the branch, or of a new one."""
+        check_branch(self.branch, self.root, self.git)
+        if not self._has_files:
+            (self.repo / ".git").unlink(missing_ok=True)  # names an entry that is gone
+        with self._added(self.repo) as made:
+            own.point_to(made)  # git recorded its path as seen in our view
+            own.save(self.root, made)
+
+    @contextmanager
+    def _added(self, place: Path, *options: str) -> Iterator[Own]:
+        """Add a worktree in ``place``, and yield it; a failure until the end undoes everything."""
+        entries.check_not_busy(self.branch, self.main)
+        entries.release(self.branch, self.main, self.root)
+        view, ref = view_of(self.main, self.root), f"refs/heads/{self.branch}"
+        is_old = knows(self.git, view, ref)
+        start = (self.branch,) if is_old else ("HEAD",)
+        new = () if is_old else ("-b", self.branch)
+        folder = self.main.common / "worktrees"
+        has_folder = folder.is_dir()
+        try:
+            folder.mkdir(exist_ok=True)  # else git would make it in our view only
+            view = view_of(self.main, self.root)
+            self.git.run(view, "worktree", "add", *options, *new, "--", str(place), *start)
+            yield _found(place, self.main)
+        except (GitFailed, ForeignGit, OSError):
+            if (entry := own.entry_of(place, self.main)) is not None:
+                entries.remove(entry)
+                shutil.rmtree(place, ignore_errors=True)
+            if not is_old and (head := self.git.ask(view, "rev-parse", "-q", "--verify", ref)):
+                self.git.ask(view, "update-ref", "-d", ref, head)
+            if not has_folder:
+                with suppress(OSError):
+                    folder.rmdir()
+            raise
+
+    def _fill(self, entry: Own) -> None:
+        """Make the folder again, as its index says: with what was staged, but not committed."""
+        part = self._part()
+        try:
+            there = replace(entry, top=part)
+            view = view_of(there, self.root)
+            (entry.git_dir / "index.lock").unlink(missing_ok=True)  # of a command that was killed
+            if not (entry.git_dir / "index").exists():
+                self.git.run(view, "read-tree", "HEAD")
+            self.git.run(view, "checkout-index", "--all", "--force", "--index", "--quiet")
+            own.point_to(there)
+            if self.repo.is_dir():
+                self.repo.rmdir()
+            part.rename(self.repo)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+
+    def _register(self) -> None:
+        """Add an entry for a folder that has lost its own. Its files are not touched."""
+        part = self._part()
+        try:
+            with self._added(part, "--no-checkout") as made:
+                self.git.run(view_of(made, self.root), "read-tree", "HEAD")
+                entry = replace(made, top=self.repo)
+                own.list_at(entry)
+                own.point_to(entry)
+                own.save(self.root, entry)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        # Only makes later calls faster.
+        self.git.ask(view_of(entry, self.root), "update-index", "-q", "--refresh")
+
+    def _part(self) -> Path:
+        """Return a new empty folder beside the working folder."""
+        part = self.root / entries.PART
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        return part
+
+
+def _found(repo: Path, main: Own) -> Own:
+    entry = own.entry_of(repo, main)
+    if entry is None:
         raise ForeignGit
-    return found
+    return entry

@@ -103,6 +103,11 @@ class Setup:
         if self._known is not None:
             self.enqueue("clone")
 
+    def reinstall(self) -> None:
+        """Install and start the project again, if it is set up: its folder was made again."""
+        if self._known is not None:
+            self.enqueue("install")
+
     def as_json(self) -> dict[str, Any]:
         """Return the public state of the configuration and of the steps."""
         return {
