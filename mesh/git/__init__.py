@@ -5,5 +5,6 @@ configuration, runs its hooks, or searches for a repository:
 
 - ``calls``: the program, its environment, and the settings of every call;
 - ``own``: which git directory belongs to a sandbox, recorded beside its working folder;
-- ``view``: a repository seen through our own configuration.
+- ``view``: a repository seen through our own configuration;
+- ``failures`` and ``errors``: what git's failures say, and the error for each kind of failure.
 """

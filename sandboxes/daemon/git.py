@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import threading
@@ -14,9 +13,11 @@ from typing import IO, Protocol
 
 from mesh import children
 from mesh.git.calls import Call, GitMissing, command_of
+from mesh.git.errors import GitFailed as GitFailed
+from mesh.git.failures import read_failure
+from mesh.git.failures import redact as redact
 from mesh.git.own import Own
 from mesh.git.view import View
-from mesh.lib.errors import AppError
 from mesh.processes import signal_group
 from sandboxes.daemon.descendants import OURS, marked
 from sandboxes.daemon.env import tool_env
@@ -32,16 +33,6 @@ TRANSFERS = frozenset({"clone", "fetch", "push"})
 
 # A diff that starts no program and ignores repositories inside the working folder.
 PLAIN = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", "--submodule=short")
-
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
-
-
-class GitFailed(AppError):
-    """git failed; the sentence is the last line of its own message."""
-
-    code = "checkout_failed"
-    text = "The working folder could not be prepared."
-    hint = "Check the folder or repository named above, then send the message again."
 
 
 class Where(Protocol):
@@ -276,12 +267,18 @@ def _why_not(exc: GitMissing | OSError) -> str:
 
 
 def _failed(where: Where, args: tuple[str, ...], code: int, errors: bytes) -> GitFailed:
-    said = redact(errors.decode(errors="replace")).strip().splitlines()
-    return GitFailed(
-        where.explain(f"git {command_of(args)} failed: {said[-1] if said else f'exit {code}'}")
-    )
+    failure = read_failure(command_of(args), errors, code)
+    age = _age_of(failure.lock) if failure.lock else ""
+    return failure.error(where.explain(f"{failure.sentence}{age}"))
 
 
-def redact(text: str) -> str:
-    """Return ``text`` without the user and password before the @ of an address."""
-    return _CREDENTIALS.sub("…", text)
+def _age_of(lock: str) -> str:
+    """Return how old a lock file is, in words; empty when it is gone."""
+    try:
+        minutes = max(0, time.time() - os.lstat(lock).st_mtime) / 60
+    except (OSError, ValueError):
+        return ""
+    for size, unit in ((24 * 60, "days"), (60, "hours"), (1, "minutes")):
+        if minutes >= 2 * size:
+            return f" (the lock is {minutes // size:.0f} {unit} old)"
+    return " (the lock is new)"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from pathlib import Path
 
 from mesh.git.calls import Outside
+from mesh.git.errors import ServerUnreachable
 from mesh.git.own import Own
 from mesh.git.view import View
 from sandboxes.daemon.git import NO_SUCH_REF, Git, GitFailed, Where
@@ -16,12 +16,6 @@ logger = logging.getLogger(__name__)
 
 TRIES = 3
 RETRY_AFTER = 3.0  # seconds
-_PASSING = re.compile(
-    r"could not resolve host|temporary failure|timed? ?out|connection (was )?(reset|refused|closed)"
-    r"|failed to connect|couldn't connect|early eof|rpc failed|unexpected disconnect|error: 5\d\d"
-    r"|operation too slow|remote end hung up|gnutls|ssl_",
-    re.IGNORECASE,
-)
 
 
 def go_to(branch: str, view: View, git: Git) -> None:
@@ -83,14 +77,18 @@ def with_retries(git: Git, where: Where, *args: str, limits: tuple[str, ...] = (
     """Run a command that needs the network; up to three times if it fails temporarily.
 
     ``limits`` are global options of git, put before the command.
+
+    Raises:
+        ServerUnreachable: the network failed each time; the sentence says how often.
+        GitFailed: it failed for another reason.
     """
     for attempt in range(1, TRIES + 1):
         try:
             git.run(where, *limits, *args)
             return
-        except GitFailed as exc:
-            if attempt == TRIES or not _PASSING.search(str(exc)):
-                raise
+        except ServerUnreachable as exc:
+            if attempt == TRIES:
+                raise ServerUnreachable(f"{exc} (gave up after {TRIES} tries)") from exc
             logger.info("git %s failed, retrying in %.0f s: %s", args[0], RETRY_AFTER, exc)
         git.pause(RETRY_AFTER)
 

@@ -57,7 +57,7 @@ class Checkout:
         A folder that was deleted since is made again.
 
         Raises:
-            GitFailed: with the last line of git's own message.
+            GitFailed: with git's own words; see ``mesh.git.errors``.
         """
         if self._work is None or (self._work.done() and self._work.exception()):
             self.begin()
@@ -102,7 +102,7 @@ class Checkout:
         A sandbox made from the person's own folder stays so.
 
         Raises:
-            GitFailed: with the last line of git's own message.
+            GitFailed: with git's own words; see ``mesh.git.errors``.
         """
         if self._work is not None and not self._work.done():
             await asyncio.wait([self._work])

@@ -32,7 +32,7 @@ def rebase(git: Git, view: View, facts: Facts, base: str, put_aside: Callable[[]
     Raises:
         BadInput: ``base`` can't be the name of a branch.
         UnderWay, UncommittedChanges, NothingToRebase, UnknownBase, Conflicts: as their texts say.
-        GitFailed: with the last line of git's own message.
+        GitFailed: with git's own words; see ``mesh.git.errors``.
     """
     _check_name(git, view, base)
     if _exists(view, *_REBASING, *_OTHERS):
@@ -60,7 +60,7 @@ def abort(git: Git, view: View) -> None:
 
     Raises:
         NotUnderWay: no rebase is in progress.
-        GitFailed: with the last line of git's own message.
+        GitFailed: with git's own words; see ``mesh.git.errors``.
     """
     if not _exists(view, *_REBASING):
         raise NotUnderWay

@@ -1,16 +1,20 @@
-"""What is read from one command of git, and how long it may take."""
+"""What is read from one command of git, how long it may take, and what a failure raises."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from mesh.git.calls import Call
+from mesh.git.errors import Locked
+from mesh.git.own import find
 from sandboxes.daemon import git
-from sandboxes.daemon.git import Git, GitFailed
+from sandboxes.daemon.git import Git, GitFailed, view_of
 
 
 class Slow:
@@ -114,3 +118,20 @@ def test_which_exit_codes_are_no_failure(code):
     Git().stream(Shell(), f"exit {code}", take=lambda piece: True, succeeds=(0, 1))
     with pytest.raises(GitFailed, match="exit 2"):
         Git().stream(Shell(), "exit 2", take=lambda piece: True, succeeds=(0, 1))
+
+
+@pytest.mark.programs
+@pytest.mark.parametrize(
+    ("seconds", "age"),
+    [(0, "is new"), (300, "is 5 minutes old"), (7300, "is 2 hours old"), (9e5, "is 10 days old")],
+)
+def test_a_lock_that_is_in_the_way_is_named_with_its_age(tmp_path, seconds, age):
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    lock = tmp_path / ".git/index.lock"
+    lock.touch()
+    os.utime(lock, (time.time() - seconds,) * 2)
+    (tmp_path / "root").mkdir()
+    view = view_of(find(tmp_path), tmp_path / "root")
+
+    with pytest.raises(Locked, match=f"'{lock}'.*the lock {age}"):
+        Git().run(view, "add", ".")

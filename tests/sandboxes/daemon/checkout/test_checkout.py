@@ -337,10 +337,11 @@ def test_what_passes_is_tried_three_times(repo, tmp_path, monkeypatch, said, tri
     monkeypatch.setenv("PATH", f"{failing.parent}:{os.environ['PATH']}")
     monkeypatch.setattr("sandboxes.daemon.checkout.branches.RETRY_AFTER", 0)
 
-    with pytest.raises(GitFailed):
+    with pytest.raises(GitFailed) as failed:
         prepared(Spec(HANDLE, clone_url="https://mesh.example/x"), repo)
 
     assert len((tmp_path / "tries").read_text().split()) == tries
+    assert ("(gave up after 3 tries)" in str(failed.value)) is (tries == 3)
 
 
 async def test_a_clone_that_is_cancelled_ends_and_can_be_tried_again(repo, tmp_path, monkeypatch):
