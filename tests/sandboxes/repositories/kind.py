@@ -1,0 +1,31 @@
+"""What a kind of repository is, and what may differ from a plain one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.sandboxes.repositories.gits import AGit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """``make(folder)`` makes the repository in the empty ``folder``, and returns the folder that
+    the person chooses for their chat."""
+
+    make: Callable[[Path], Path]
+    says: str  # what it is, for docs/git.md
+    branch: str = "work"  # that the chat is to have
+    remote: str = ""  # that the branch is published to; empty where there is none
+    is_isolated: bool = True  # whether the chat gets a worktree of its own
+    refused: str = ""  # the code of the error that the start ends with
+    since: tuple[int, int] = (2, 34)  # of git
+    gitconfig: str = ""  # the person's own settings, for all their repositories
+    runs: frozenset[str] = frozenset()  # the person's programs that Mesh may start
+    as_root: bool = False  # whether only root can make it
+
+    def is_for(self, git: AGit) -> bool:
+        """Return whether it can be made with ``git``, by this user."""
+        return self.since <= git.version and (not self.as_root or os.geteuid() == 0)
