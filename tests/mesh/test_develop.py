@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from mesh import develop
@@ -34,3 +36,16 @@ def test_what_is_compiled_is_kept(suite, forbidden, written, monkeypatch):
     prefix = str(develop.ROOT / "build" / "pycache")
     forced = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": prefix}
     assert environ == (forced if written else {})
+
+
+def test_a_git_from_a_wheel_finds_its_scripts_wherever_it_is(tmp_path):
+    place = tmp_path / "a git"
+    (place / "bin").mkdir(parents=True)
+    (place / "libexec/git-core").mkdir(parents=True)
+    (place / "bin/git").write_text('#!/bin/sh\necho "$GIT_EXEC_PATH" "$GIT_TEMPLATE_DIR" "$@"\n')
+    (place / "bin/git").chmod(0o755)
+
+    develop.complete_git(place)
+
+    said = subprocess.run([place / "path/git", "x y"], capture_output=True, text=True, check=True)
+    assert said.stdout == (f"{place}/libexec/git-core {place}/share/git-core/templates x y\n")

@@ -9,6 +9,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from mesh.develop import NEWER_GIT, TOOLS
+
 
 @dataclass(frozen=True, slots=True)
 class AGit:
@@ -28,7 +30,9 @@ def _found(program: Path) -> AGit:
 
 
 def all_gits() -> list[AGit]:
-    """Return the git on the PATH, then those in the folders that MESH_TEST_GITS lists."""
-    folders = os.environ.get("MESH_TEST_GITS", "").split(os.pathsep)
-    programs = [shutil.which("git"), *(str(Path(folder) / "git") for folder in folders if folder)]
-    return [_found(Path(program)) for program in programs if program]
+    """Return the git on the PATH, the one that ``make test`` installs, and those in the folders
+    that MESH_TEST_GITS lists, as a PATH does."""
+    named = os.environ.get("MESH_TEST_GITS", "").split(os.pathsep)
+    folders = [TOOLS / f"git-{NEWER_GIT}" / "path", *map(Path, filter(None, named))]
+    programs = [Path(shutil.which("git") or "git"), *(folder / "git" for folder in folders)]
+    return [_found(program) for program in dict.fromkeys(programs) if program.exists()]
