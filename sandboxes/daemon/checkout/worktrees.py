@@ -21,6 +21,7 @@ from mesh.git.look import NoRepository, Unborn, look
 from mesh.git.own import ForeignGit, NotReadable, Own
 from sandboxes.daemon.checkout import entries
 from sandboxes.daemon.checkout.branches import check_branch, has_git, knows
+from sandboxes.daemon.checkout.included_files import copy_included
 from sandboxes.daemon.env import tool_env
 from sandboxes.daemon.git import Git, GitFailed, view_of
 from sandboxes.daemon.notices import REMADE, Notices
@@ -93,7 +94,9 @@ def _from_folder(spec: Spec, folder: Path, repo: Path, git: Git, notices: Notice
         # There is nothing to branch from.
         own.save(root, found.own if found.own.top == folder.resolve() else None)
         return folder
-    _Worktree(branch, found.own, repo, git, notices).ensure()
+    made, is_new = _Worktree(branch, found.own, repo, git, notices).ensure()
+    if is_new:
+        copy_included(folder, found.own, made, git, notices)
     inside = repo / folder.resolve().relative_to(found.own.top)
     # The branch may lack the subfolder that the person chose.
     return inside if inside.is_dir() else repo
@@ -137,8 +140,10 @@ class _Worktree:
     def root(self) -> Path:
         return self.repo.parent
 
-    def ensure(self) -> None:
+    def ensure(self) -> tuple[Own, bool]:
         """Make the worktree, or what is gone of it, and record its git directory.
+
+        Return it, and whether its files were just made.
 
         Raises:
             GitFailed, ForeignGit: as for ``from_folder``; nothing is changed.
@@ -146,6 +151,7 @@ class _Worktree:
         known = own.load(self.root)
         was_there = known is not None and known.is_worktree_in(self.root)
         entry = self._entry(was_there=was_there)
+        had_files = self._has_files
         if entry is None and was_there and self._has_files:
             self._register()
             self._tell(_UNLISTED)
@@ -162,6 +168,10 @@ class _Worktree:
                 own.point_to(entry)
             if entry != known:
                 own.save(self.root, entry)
+        made = own.load(self.root)
+        if made is None:
+            raise ForeignGit
+        return made, not had_files
 
     def _tell(self, what: str) -> None:
         self.notices.renew(REMADE, what.format(branch=self.branch))

@@ -68,8 +68,7 @@ class Project:
 def understand(files: Mapping[str, str], *, manager: str = "", has_uv: bool = False) -> Project:
     """Return the project; ``manager`` is a person's choice, without which the files decide."""
     package, deno = _json(files.get("package.json")), _json(_deno(files))
-    python = _toml(files.get("pyproject.toml"))
-    settings = _toml(files.get("mesh.toml")) or python.get("tool", {}).get("mesh", {})
+    python, settings = _toml(files.get("pyproject.toml")), settings_of(files)
     dev, port = settings.get("dev"), settings.get("port")
     scripts = package.get("scripts") or deno.get("tasks") or {}
     dependencies = python.get("project", {}).get("dependencies", [])
@@ -81,6 +80,15 @@ def understand(files: Mapping[str, str], *, manager: str = "", has_uv: bool = Fa
         dependencies=_argv(dependencies),
         files=dict(files),
     )
+
+
+def settings_of(files: Mapping[str, str]) -> dict[str, Any]:
+    """Return a project's settings for Mesh: mesh.toml, else [tool.mesh] in pyproject.toml."""
+    if settings := _toml(files.get("mesh.toml")):
+        return settings
+    tool = _toml(files.get("pyproject.toml")).get("tool")
+    found = tool.get("mesh") if isinstance(tool, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _manager(files: Mapping[str, str], package: Mapping[str, Any], *, has_uv: bool) -> str:
