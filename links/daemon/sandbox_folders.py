@@ -19,7 +19,7 @@ from links.daemon.errors import AlreadyThere, SandboxDown, UnknownHandle, Unsave
 from links.daemon.sandbox_process import environment
 from links.daemon.supervisor import Supervisor
 from mesh import boot_files
-from mesh.git import own
+from mesh.git import own, submodules
 from mesh.git.calls import GitMissing
 from mesh.git.own import ForeignGit
 from mesh.git.view import View
@@ -216,7 +216,42 @@ async def unsaved(root: Path) -> list[str]:
         reasons.append(UNPUSHED)
     if not is_worktree and await _git(view, "stash", "list"):
         reasons.append(STASHED)
-    return reasons
+    return reasons + await _unsaved_in_submodules(view, root, known=reasons)
+
+
+async def _unsaved_in_submodules(view: View, root: Path, *, known: list[str]) -> list[str]:
+    """Return the reasons, other than those ``known``, that the submodules give."""
+    record = submodules.load(root)
+    modules = submodules.modules_in(await _git(view, *submodules.LISTED) or b"")
+    filled = record.filled if record else ()
+    # Git's own place for submodules: Mesh puts none there.
+    is_foreign = submodules.is_filled(view.own.git_dir / "modules")
+    is_foreign |= bool(submodules.unknown_in(list(modules), record, view.own.top))
+    found = {UNKNOWN} if is_foreign else set()
+    for each in filled:
+        if not submodules.is_filled(view.own.top / each.path):
+            continue
+        try:
+            inner = await asyncio.to_thread(
+                submodules.view_of, each, view.own.top, root, environment(os.environ)
+            )
+        except (ForeignGit, GitMissing, OSError):
+            found.add(UNKNOWN)
+            continue
+        found.update(await _unsaved_in(inner, each.commit))
+    return [reason for reason in REASONS if reason in found and reason not in known]
+
+
+async def _unsaved_in(view: View, commit: str) -> list[str]:
+    """Return why work would be lost with a submodule that was filled with ``commit``."""
+    changes = await _git(view, *_STATUS)
+    mine = ["HEAD", "--branches", "--not", "--remotes", commit]
+    count = await _git(view, "rev-list", "--count", *mine)
+    if changes is None or count is None:
+        return [UNKNOWN]
+    stashes = await _git(view, "stash", "list")
+    reasons = {DIRTY: changes, UNPUSHED: count.strip() != b"0", STASHED: stashes}
+    return [reason for reason, is_so in reasons.items() if is_so]
 
 
 def _delete(folder: Path) -> None:

@@ -74,6 +74,7 @@ class Checkout(Protocol):
     """Where the agents work."""
 
     async def ready(self) -> Path: ...
+    def skip_submodules(self) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -343,6 +344,9 @@ class Runs:
     async def _stopping(self, live: LiveRun, grace: float) -> None:
         if not live.preparing.done():
             live.preparing.cancel()
+            others = (run for run in self._live.values() if run is not live)
+            if all(run.preparing.done() for run in others):
+                self._checkout.skip_submodules()
             return
         await live.turn.stop(grace=grace)
 

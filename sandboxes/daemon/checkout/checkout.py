@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from links.wire.names import is_key
@@ -17,6 +18,7 @@ from mesh.lib.repositories import read_clone_url
 from sandboxes.daemon.checkout.branches import go_to
 from sandboxes.daemon.checkout.clones import set_identity
 from sandboxes.daemon.checkout.sources import prepare
+from sandboxes.daemon.checkout.submodules import Filler
 from sandboxes.daemon.checkout.worktrees import is_whole
 from sandboxes.daemon.git import Git, GitFailed, redact, view_of
 from sandboxes.daemon.notices import Notices
@@ -33,6 +35,7 @@ class Checkout:
         self._git = Git()
         self._work: asyncio.Task[Path] | None = None
         self.on_made_again: Callable[[], None] = lambda: None
+        self._job: Job | None = None
 
     @property
     def cloned_from(self) -> str:
@@ -83,7 +86,8 @@ class Checkout:
 
     def begin(self, job: Job | None = None) -> None:
         """Start preparing the folder; ``ready`` raises its failure."""
-        job = job or Job(self._spec)
+        job = self._job = job or Job(self._spec)
+        self._git.begin()
         work = asyncio.to_thread(run_job, job, self._repo, self._git, self._notices)
         self._work = asyncio.create_task(work)
         self._work.add_done_callback(_note)
@@ -117,7 +121,6 @@ class Checkout:
         def say_here(text: str) -> None:
             loop.call_soon_threadsafe(say, text)
 
-        self._git.begin()
         self.begin(
             Job(
                 spec,
@@ -134,6 +137,11 @@ class Checkout:
             raise
         self._spec = spec  # only now: after a failure, the next change may name another source
         return folder
+
+    def skip_submodules(self) -> None:
+        """Stop fetching submodules, if it is at that: the folder is ready without them."""
+        if self._job is not None and self._job.is_filling.is_set():
+            self._git.stop()
 
     def close(self) -> None:
         """Stop the preparation; its results so far stay."""
@@ -153,6 +161,8 @@ class Job:
     to_branch: bool = False  # also if the folder exists already
     identity: tuple[str, str] = ("", "")
     say: Callable[[str], None] = lambda text: None
+    # Set while submodules are fetched: the folder is complete without them.
+    is_filling: threading.Event = field(default_factory=threading.Event)
 
 
 def run_job(job: Job, repo: Path, git: Git, notices: Notices) -> Path:
@@ -174,6 +184,12 @@ def run_job(job: Job, repo: Path, git: Git, notices: Notices) -> Path:
     if job.to_branch and spec.branch:
         go_to(spec.branch, view_of(made, root), git)
         job.say(f"On branch {spec.branch}")
+    main = own.find(Path(spec.folder)) if spec.folder else None
+    job.is_filling.set()
+    try:
+        Filler(main, made, git, notices, job.say).fill()
+    finally:
+        job.is_filling.clear()
     if made.origin and all(job.identity):
         # In a clone of our own only: a worktree shares its settings with the person's folder.
         made.check()

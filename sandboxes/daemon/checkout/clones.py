@@ -10,8 +10,8 @@ from pathlib import Path
 from mesh.git import own
 from mesh.git.calls import NO_REDIRECT, Outside
 from mesh.git.own import ForeignGit, Own
-from mesh.lib.addresses import Address, is_odd_number, is_off_limits, parse_address
-from mesh.lib.repositories import read_clone_url
+from mesh.lib.addresses import Address, is_odd_number, is_off_limits, is_public, parse_address
+from mesh.lib.repositories import is_local_name, read_clone_url
 from sandboxes.daemon.checkout.branches import go_to, has_git, knows, setting_in, with_retries
 from sandboxes.daemon.git import Git, GitFailed, view_of
 from sandboxes.daemon.notices import REMADE, Notices
@@ -29,8 +29,11 @@ _LOST = (
 _MOVED = re.compile(r"returned error: 30\d")
 
 
-def clone_limits(clone_url: str) -> tuple[str, ...]:
+def clone_limits(clone_url: str, *, is_public_only: bool = False) -> tuple[str, ...]:
     """Return options that limit git to the address's own host; see ``mesh.lib.repositories``.
+
+    With ``is_public_only``, its host must be the same for everybody on the internet: for an address
+    that no server has checked.
 
     Raises:
         GitFailed: git may not clone from the address, or its host is this machine or network.
@@ -40,7 +43,10 @@ def clone_limits(clone_url: str) -> tuple[str, ...]:
         raise GitFailed("Git may not clone from the repository's address.")
     literal = parse_address(parts.host)
     found = [literal] if literal else _addresses_of(parts.host)
-    if any(is_off_limits(address) for address in found):
+    if any(is_off_limits(address) for address in found) or (
+        is_public_only
+        and (is_local_name(parts.host) if not found else not all(map(is_public, found)))
+    ):
         raise GitFailed("The repository's address leads to this machine or to its own network.")
     limits = [*_PROTOCOLS, "-c", NO_REDIRECT]
     if literal is None and found and parts.scheme == "https":

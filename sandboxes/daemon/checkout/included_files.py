@@ -12,21 +12,18 @@ name any ignored file of the person's and would get it. Contents are never logge
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import re
-import stat
-from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from mesh.git.own import Own
 from mesh.lib.errors import AppError
 from mesh.plain_files import new_plain
+from sandboxes.daemon.checkout.plain_walk import folder_of, opened, reason_of
 from sandboxes.daemon.git import Git, GitFailed, view_of
 from sandboxes.daemon.notices import Notices
 from sandboxes.daemon.setup.project import settings_of
@@ -44,7 +41,6 @@ _PIECE: Final = 256 * 1024  # bytes read at once
 _DRAFT: Final = "included"  # the patterns, in the sandbox's own folder
 # What an installer makes, and has to make again in each folder.
 _INSTALLED: Final = frozenset({"node_modules", ".venv"})
-_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _GLOB: Final = re.compile(r"([\\*?\[])")
 
 
@@ -162,12 +158,12 @@ def _below(inside: Path, pattern: str) -> str:
 def _text(top: Path, path: str, outcome: _Outcome) -> str:
     """Return the text of a file in the person's checkout; empty if it is none or can't be read."""
     try:
-        with _opened(top, path) as file:
+        with opened(top, path) as file:
             data = os.read(file, LIST_LIMIT + 1)
     except FileNotFoundError:
         return ""
     except OSError as exc:
-        outcome.leave(path, _reason(exc))
+        outcome.leave(path, reason_of(exc))
         return ""
     if len(data) > LIST_LIMIT:
         outcome.leave(path, "too large to be read")
@@ -177,14 +173,14 @@ def _text(top: Path, path: str, outcome: _Outcome) -> str:
 
 def _copy(path: str, source: Path, target: Path, outcome: _Outcome) -> None:
     try:
-        with _opened(source, path) as file:
+        with opened(source, path) as file:
             facts = os.fstat(file)
             if outcome.bytes + facts.st_size > MOST_BYTES:
                 outcome.leave(path, f"more than {MOST_BYTES // 1024 // 1024} MB")
                 return
             _write(file, facts, path, source, target)
     except OSError as exc:
-        outcome.leave(path, _reason(exc))
+        outcome.leave(path, reason_of(exc))
     else:
         outcome.bytes += facts.st_size
         outcome.copied.append(path)
@@ -192,7 +188,7 @@ def _copy(path: str, source: Path, target: Path, outcome: _Outcome) -> None:
 
 def _write(file: int, facts: os.stat_result, path: str, source: Path, target: Path) -> None:
     """Write a new file with the contents and the mode of ``file``; never through a link."""
-    with _folder_of(target, path, like=source) as (folder, name):
+    with folder_of(target, path, like=source) as (folder, name):
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         made = os.open(name, flags, 0o600, dir_fd=folder)
         try:
@@ -206,58 +202,6 @@ def _write(file: int, facts: os.stat_result, path: str, source: Path, target: Pa
         except OSError:
             os.unlink(name, dir_fd=folder)
             raise
-
-
-@contextmanager
-def _opened(top: Path, path: str) -> Iterator[int]:
-    """Yield a descriptor for reading a regular file; no link on the way is followed."""
-    with _folder_of(top, path) as (folder, name):
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        file = os.open(name, flags, dir_fd=folder)
-        try:
-            if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise OSError(errno.EINVAL, "not a file")
-            yield file
-        finally:
-            os.close(file)
-
-
-@contextmanager
-def _folder_of(top: Path, path: str, *, like: Path | None = None) -> Iterator[tuple[int, str]]:
-    """Yield a descriptor of the folder of ``path``, and the last part's name.
-
-    With ``like``, missing folders are made with the modes that they have below it.
-    """
-    *folders, name = PurePosixPath(path).parts
-    handle = os.open(top, _FOLDER)
-    try:
-        ahead, behind = deque(folders), Path()
-        while ahead:
-            part = ahead.popleft()
-            behind /= part
-            is_new = like is not None and _make(part, handle)
-            inner = os.open(part, _FOLDER, dir_fd=handle)
-            os.close(handle)
-            handle = inner
-            if like is not None and is_new:
-                os.fchmod(handle, ((like / behind).lstat().st_mode & 0o777) | 0o700)
-        yield handle, name
-    finally:
-        os.close(handle)
-
-
-def _make(name: str, folder: int) -> bool:
-    try:
-        os.mkdir(name, 0o700, dir_fd=folder)
-    except FileExistsError:
-        return False
-    return True
-
-
-def _reason(exc: OSError) -> str:
-    if exc.errno in (errno.ELOOP, errno.ENOTDIR, errno.EMLINK):
-        return "a link, or behind one"
-    return (exc.strerror or "it can't be read").lower()
 
 
 def _tell(outcome: _Outcome, notices: Notices) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from mesh.git import own
+from mesh.git import own, submodules
 from mesh.git.look import NoRepository, Unborn, look
 from mesh.git.own import ForeignGit, NotReadable, Own
 from sandboxes.daemon.checkout import entries
@@ -96,6 +96,7 @@ def _from_folder(spec: Spec, folder: Path, repo: Path, git: Git, notices: Notice
         return folder
     made, is_new = _Worktree(branch, found.own, repo, git, notices).ensure()
     if is_new:
+        submodules.forget(root)
         copy_included(folder, found.own, made, git, notices)
     inside = repo / folder.resolve().relative_to(found.own.top)
     # The branch may lack the subfolder that the person chose.

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from links.daemon.errors import AlreadyThere, SandboxBusy, UnknownHandle, UnsavedWork
 from links.daemon.sandbox_folders import KEPT_FOR, SandboxFolders, unsaved
 from links.daemon.spec import SandboxSpec
-from mesh.git import own
+from mesh.git import own, submodules
+from mesh.git.submodules import Filled, Record
 from mesh.lib.errors import AppError
 from tests.links.daemon.conftest import is_running
 from tests.waiting import auntil
@@ -309,3 +311,95 @@ async def test_the_journal_of_an_agent_at_work_stays(folders, supervisor, fault,
 async def test_nothing_is_forgotten_of_a_folder_that_is_not_there(folders):
     with pytest.raises(UnknownHandle):
         await folders.forget_journal("none")
+
+
+@pytest.fixture
+def filled(root, origin, worktree, tmp_path):
+    """A worktree with a submodule that Mesh filled."""
+    library = tmp_path / "lib"
+    library.mkdir()
+    git(library, "init", "-qb", "main")
+    commit(library)
+    git(worktree, "-c", "protocol.file.allow=always", "clone", "-q", str(library), "lib")
+    for key, value in (("path", "lib"), ("url", str(library))):
+        git(worktree, "config", "--file", ".gitmodules", f"submodule.lib.{key}", value)
+    git(worktree, "-c", "advice.addEmbeddedRepo=false", "add", ".")
+    git(worktree, "commit", "-qm", "with a submodule")
+    first = Filled("lib", git(worktree / "lib", "rev-parse", "HEAD"), str(library))
+    submodules.save(root, Record((first,), is_complete=True))
+    return worktree / "lib"
+
+
+async def test_a_submodule_as_it_was_filled_would_lose_nothing(filled, root):
+    assert await unsaved(root) == []
+
+
+async def test_a_submodule_that_was_emptied_would_lose_nothing(filled, root):
+    shutil.rmtree(filled)
+    filled.mkdir()
+
+    assert await unsaved(root) == []
+
+
+async def test_what_git_keeps_of_a_submodule_that_was_put_away_is_not_known(filled, root):
+    git(root / "repo", "submodule", "absorbgitdirs")
+    shutil.rmtree(filled)
+    filled.mkdir()
+
+    assert await unsaved(root) == ["not_known"]
+
+
+@pytest.mark.parametrize(
+    ("do", "reason"),
+    [
+        pytest.param(lambda lib: (lib / "new").write_text("x"), "uncommitted_changes", id="new"),
+        pytest.param(
+            lambda lib: (git(lib, "checkout", "-qb", "work"), commit(lib, "b")),
+            "unpushed_commits",
+            id="ahead on a branch",
+        ),
+        pytest.param(
+            lambda lib: ((lib / "file").write_text("y"), git(lib, "stash")),
+            "stashed_changes",
+            id="stashed",
+        ),
+        pytest.param(
+            lambda lib: (lib / ".git/objects/info/alternates").write_text("/x"),
+            "not_known",
+            id="tampered with",
+        ),
+    ],
+)
+async def test_work_inside_a_submodule_is_not_removed(filled, root, folders, do, reason):
+    do(filled)
+
+    with pytest.raises(UnsavedWork) as caught:
+        await folders.remove("h", force=False)
+
+    assert reason in caught.value.extra["reasons"]
+    assert filled.is_dir()
+
+
+async def test_a_submodule_that_an_agent_filled_is_not_looked_into(filled, root, tmp_path):
+    git(filled, "config", "core.fsmonitor", f"touch {tmp_path / 'ran'}; false")
+    submodules.forget(root)
+
+    assert await unsaved(root) == ["not_known"]
+    assert not (tmp_path / "ran").exists()
+
+
+async def test_a_worktree_with_submodules_is_removed_and_comes_back(filled, root, folders):
+    await folders.remove("h", force=False)
+    await folders.restore("h")
+
+    assert git(root / "repo", "status", "--porcelain") == ""
+    assert git(filled, "status", "--porcelain") == ""
+    assert await unsaved(root) == []
+
+
+async def test_of_submodules_nothing_is_left_after_seven_days(filled, root, folders, origin, clock):
+    await folders.remove("h", force=False)
+    clock.now += KEPT_FOR + 1
+    await folders.prune()
+
+    assert git(origin, "worktree", "list", "--porcelain").count("worktree ") == 1
