@@ -91,6 +91,17 @@ def own_of(filled: Filled, top: Path) -> Own:
     return found
 
 
+def owns_in(root: Path, top: Path) -> list[Own]:
+    """Return the git directories of all submodules that Mesh filled and that are still there."""
+    found: list[Own] = []
+    for filled in (load(root) or Record()).filled:
+        try:
+            found.append(own_of(filled, top))
+        except ForeignGit:
+            continue
+    return found
+
+
 def view_of(filled: Filled, top: Path, root: Path, parent: Mapping[str, str]) -> View:
     """Return a filled submodule as our calls see it; ``root`` is the sandbox's own folder.
 

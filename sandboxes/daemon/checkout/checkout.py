@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from links.wire.names import is_key
-from mesh.git import own
+from mesh.git import own, submodules
 from mesh.lib.repositories import read_clone_url
 from sandboxes.daemon.checkout.branches import go_to
 from sandboxes.daemon.checkout.clones import set_identity
@@ -181,17 +181,19 @@ def run_job(job: Job, repo: Path, git: Git, notices: Notices) -> Path:
     made = own.load(root)
     if made is None or made.top != repo:
         return folder
-    if job.to_branch and spec.branch:
+    is_moved = bool(job.to_branch and spec.branch)
+    if is_moved:
         go_to(spec.branch, view_of(made, root), git)
         job.say(f"On branch {spec.branch}")
     main = own.find(Path(spec.folder)) if spec.folder else None
     job.is_filling.set()
     try:
-        Filler(main, made, git, notices, job.say).fill()
+        Filler(main, made, git, notices, job.say).fill(is_other_commit=is_moved)
     finally:
         job.is_filling.clear()
     if made.origin and all(job.identity):
         # In a clone of our own only: a worktree shares its settings with the person's folder.
         made.check()
-        set_identity(*job.identity, made, root, git)
+        for repository in (made, *submodules.owns_in(root, repo)):
+            set_identity(*job.identity, repository, root, git)
     return folder

@@ -34,6 +34,7 @@ from sandboxes.daemon.checkout.submodule_sources import (
     Parent,
     address_of,
     git_dirs_of,
+    has_commit,
     local_source,
 )
 from sandboxes.daemon.env import tool_env
@@ -43,7 +44,7 @@ from sandboxes.daemon.notices import Notices
 logger = logging.getLogger(__name__)
 
 # Codes of the notices.
-EMPTY, FETCHED = "submodule_empty", "submodules_fetched"
+EMPTY, BEHIND, FETCHED = "submodule_empty", "submodule_behind", "submodules_fetched"
 MOST: Final = 500
 DEEPEST: Final = 10  # submodules of submodules
 LIST_LIMIT: Final = 1024 * 1024  # bytes of .gitmodules
@@ -93,15 +94,18 @@ class Filler:
         self._is_complete = True
         self._fetched: list[str] = []
 
-    def fill(self) -> None:
+    def fill(self, *, is_other_commit: bool = False) -> None:
         """Fill them all, the submodules of submodules too.
 
-        A failure ends nothing: the notices say which submodule is empty, and why.
+        With ``is_other_commit``, the folder was moved to another branch: those that nobody has
+        changed follow it. A failure ends nothing: the notices say which submodule is empty, or at
+        another commit, and why.
         """
         record = submodules.load(self._root) or Record()
-        if record.is_complete:
+        if record.is_complete and not is_other_commit:
             return
         self._notices.forget(EMPTY)
+        self._notices.forget(BEHIND)
         self._filled = {filled.path: filled for filled in record.filled}
         try:
             self._fill_all()
@@ -178,12 +182,33 @@ class Filler:
                 self._leave(wanted.path, str(exc))
                 return None
         filled = self._filled[wanted.path]
+        if not submodules.is_filled(self._made.top / wanted.path):
+            return None  # somebody emptied it
         env = tool_env(os.environ, {})
         view = submodules.view_of(filled, self._made.top, self._root, env)
+        if filled.commit != wanted.commit:
+            self._follow(wanted, filled, view, level.parent)
         modules = tuple(folder / "modules" for folder in git_dirs_of(wanted.found, level.parent))
         checkout = level.parent.checkout / wanted.found.path if level.parent.checkout else None
         parent = replace(level.parent, url=filled.origin, modules=modules, checkout=checkout)
         return _Level(view, parent, f"{wanted.path}/", level.depth + 1)
+
+    def _follow(self, wanted: _Wanted, filled: Filled, view: View, parent: Parent) -> None:
+        """Check out the commit that the branch names now, unless somebody works in there."""
+        git = self._git
+        if git.ask(view, "rev-parse", "--verify", "-q", "HEAD") != filled.commit:
+            return
+        try:
+            if not has_commit(git, view, wanted.commit):
+                limits = address_of(wanted.found, parent).limits
+                self._say(f"Fetching the submodule {wanted.path} from {redact(filled.origin)}")
+                with_retries(git, view, *_FETCH, "origin", limits=limits)
+            git.run(view, "checkout", "--quiet", "--detach", wanted.commit)
+        except AppError as exc:
+            text = f"The submodule {wanted.path} is at another commit than the branch names: {exc}"
+            self._notices.add(BEHIND, redact(text))
+        else:
+            self._filled[wanted.path] = replace(filled, commit=wanted.commit)
 
     def _make(self, wanted: _Wanted, parent: Parent) -> None:
         part = self._root / _PART

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 
@@ -297,3 +298,47 @@ async def test_stopping_the_only_run_ends_the_fetch_and_the_chat_goes_on(
     assert await checkout.ready() == clone.repo
     assert (clone.repo / "app.txt").exists()
     assert any("submodule lib is empty" in notice.text for notice in clone.notices.pending)
+
+
+def switch(chat, branch):
+    """Check another branch out, as a changed configuration does."""
+    spec = dataclasses.replace(chat.spec, branch=branch)
+    job = Job(spec, to_branch=True, identity=("Ada", "ada@mesh.example"), say=chat.said.append)
+    run_job(job, chat.repo, chat.git, chat.notices)
+
+
+@pytest.fixture
+def newer(server, library):
+    """A branch of the project's that has a newer commit of the library."""
+    (library / "lib.txt").write_text("two\n")
+    git(library, "commit", "-qam", "two")
+    git(server, "checkout", "-qb", "newer")
+    git(server, "update-index", "--cacheinfo", f"160000,{git(library, 'rev-parse', 'HEAD')},lib")
+    git(server, "commit", "-qm", "newer")
+    git(server, "checkout", "-q", "main", "--")
+    return "newer"
+
+
+def test_on_another_branch_a_submodule_is_at_the_commit_it_names(clone, newer):
+    clone.begin()
+    switch(clone, newer)
+
+    assert (clone.repo / "lib/lib.txt").read_text() == "two\n"
+    assert git(clone.repo, "status", "--porcelain") == ""
+    assert git(clone.repo / "lib", "config", "user.email") == "ada@mesh.example"
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        pytest.param(lambda lib: (lib / "lib.txt").write_text("work\n"), id="a changed file"),
+        pytest.param(lambda lib: git(lib, "commit", "-q", "--allow-empty", "-m", "x"), id="commit"),
+    ],
+)
+def test_a_submodule_that_somebody_works_in_stays(clone, newer, work):
+    clone.begin()
+    work(clone.repo / "lib")
+    before = git(clone.repo / "lib", "rev-parse", "HEAD")
+    switch(clone, newer)
+
+    assert git(clone.repo / "lib", "rev-parse", "HEAD") == before
