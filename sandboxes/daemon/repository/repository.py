@@ -22,6 +22,7 @@ from sandboxes.daemon.files.tree import Tree, path_of
 from sandboxes.daemon.git import PLAIN, Git, view_of
 from sandboxes.daemon.repository import publish, rebase
 from sandboxes.daemon.repository.state import STATUS, Facts
+from sandboxes.daemon.repository.submodules import SubmoduleState, states
 from sandboxes.daemon.setup import store
 from sandboxes.daemon.working_folder import NotReady
 
@@ -70,6 +71,10 @@ class Repository:
         noted = boot_files.load(self._root)
         own = tuple(boot_files.without(found.changes, self._top, noted))
         return Facts(found, own, base, ahead, behind, unpushed)
+
+    def submodules(self) -> list[SubmoduleState]:
+        """Return the state of the work inside each submodule."""
+        return states(self._git, self._view, self._root)
 
     def changed(self) -> frozenset[str]:
         """Return the paths of the files that somebody changed.

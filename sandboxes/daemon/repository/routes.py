@@ -58,7 +58,9 @@ class RepositoryRoutes:
         facts = await self.ask(Repository.facts)
         files = [{"path": quote(c.path), "status": c.status} for c in facts.own]
         started = [quote(change.path) for change in facts.by_start]
-        return JSONResponse({**facts.meta(), "files": files, "changedByStart": started})
+        inner = [state.as_json() for state in await self.ask(Repository.submodules)]
+        told = {"files": files, "changedByStart": started, "submodules": inner}
+        return JSONResponse({**facts.meta(), **told})
 
     async def diff(self, request: Request) -> Response:
         return JSONResponse(await self.ask(Repository.diff))
