@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from links.daemon.errors import AlreadyThere, SandboxDown, UnknownHandle, UnsavedWork
+from links.daemon.removed_folders import RemovedFolders, has_work
 from links.daemon.sandbox_process import environment
 from links.daemon.supervisor import Supervisor
 from mesh import boot_files
@@ -27,10 +27,8 @@ from mesh.lib.git_status import parse_status
 
 logger = logging.getLogger(__name__)
 
-KEPT_FOR: Final = 7 * 24 * 3600.0  # seconds
 PRUNE_EVERY: Final = 3600.0
 GIT_WITHIN: Final = 30.0
-REMOVED: Final = ".removed"
 # The journal of a sandbox's runs, as SQLite keeps it.
 JOURNAL: Final = ("journal.db", "journal.db-wal", "journal.db-shm")
 
@@ -55,15 +53,12 @@ class SandboxFolders:
     """Describes, removes, restores and prunes the folders of ``supervisor``'s sandboxes."""
 
     def __init__(self, supervisor: Supervisor, *, clock: Callable[[], float] = time.time) -> None:
-        self._supervisor, self._clock = supervisor, clock
+        self._supervisor = supervisor
+        self._removed = RemovedFolders(supervisor.home, clock=clock)
 
     @property
     def _home(self) -> Path:
         return self._supervisor.home
-
-    @property
-    def _removed(self) -> Path:
-        return self._home / REMOVED
 
     async def describe(self, handle: str) -> dict[str, Any]:
         """Return a sandbox's disk usage, and what work would be lost with it.
@@ -93,13 +88,7 @@ class SandboxFolders:
             if not force and (reasons := await unsaved(root)):
                 raise UnsavedWork(reasons=reasons)
             await self._supervisor.end_locked(handle, force=force)
-            until = self._clock() + KEPT_FOR
-            self._removed.mkdir(mode=0o700, exist_ok=True)
-            removed = self._removed / f"{handle}.{time.time_ns()}"
-            root.rename(removed)
-            # The modification time records when it was removed, across restarts of the link.
-            os.utime(removed, (self._clock(), self._clock()))
-            own.mend_worktree(removed)
+            until = await asyncio.to_thread(self._removed.put_aside, handle)
         await self.prune()
         return until
 
@@ -120,26 +109,27 @@ class SandboxFolders:
                 (root / name).unlink(missing_ok=True)
 
     async def restore(self, handle: str) -> None:
-        """Restore the most recently removed folder. Its process is started when it is needed.
+        """Restore the folder that was removed last, of several the last one with work.
+
+        Its process is started when it is needed. A newer folder without work is put aside.
 
         Raises:
             UnknownHandle: no folder of that handle was removed within seven days.
-            AlreadyThere: a newer sandbox has that handle.
+            AlreadyThere: a newer sandbox has that handle, and work in it.
+            SandboxBusy: an agent is working in the newer one.
         """
         async with self._supervisor.lock(handle):
-            found = sorted(self._removed.glob(f"{handle}.*"))
-            if not found:
+            found = await asyncio.to_thread(self._removed.find, handle)
+            if found is None:
                 raise UnknownHandle
-            if (self._home / handle).exists():
+            if await asyncio.to_thread(has_work, self._home / handle):
                 raise AlreadyThere
-            found[-1].rename(self._home / handle)
-            own.mend_worktree(self._home / handle)
+            await self._supervisor.end_locked(handle, force=False)
+            await asyncio.to_thread(self._removed.bring_back, handle, is_told=False)
 
     async def prune(self) -> None:
         """Delete the folders that were removed more than seven days ago."""
-        for folder in list(self._removed.glob("*.*")):
-            if self._clock() - folder.stat().st_mtime > KEPT_FOR:
-                await asyncio.to_thread(_delete, folder)
+        await asyncio.to_thread(self._removed.prune)
 
     async def prune_periodically(self, *, every: float = PRUNE_EVERY) -> None:
         """Prune now and every hour: a link may run for months."""
@@ -196,6 +186,8 @@ async def unsaved(root: Path) -> list[str]:
     if made is None or made.top != repo:
         # A repository that an agent created itself is not inspected.
         return [IN_NO_REPOSITORY if own.is_known(root) or not _has_git(repo) else UNKNOWN]
+    if made.is_worktree_in(root) and not own.is_listed(made):
+        return [UNKNOWN]  # its entry is gone, or is another worktree's by now
     try:
         view = await asyncio.to_thread(View.open, made, root, environment(os.environ))
     except (ForeignGit, GitMissing, OSError):
@@ -252,14 +244,6 @@ async def _unsaved_in(view: View, commit: str) -> list[str]:
     stashes = await _git(view, "stash", "list")
     reasons = {DIRTY: changes, UNPUSHED: count.strip() != b"0", STASHED: stashes}
     return [reason for reason, is_so in reasons.items() if is_so]
-
-
-def _delete(folder: Path) -> None:
-    """Delete a folder, and its worktree's entry in the person's repository. Blocks."""
-    made = own.load(folder)
-    shutil.rmtree(folder, ignore_errors=True)
-    if made is not None and made.is_worktree_in(folder):
-        shutil.rmtree(made.git_dir, ignore_errors=True)
 
 
 def _has_git(repo: Path) -> bool:

@@ -25,6 +25,7 @@ from links.daemon.errors import (
     TooManySandboxes,
     UnknownHandle,
 )
+from links.daemon.removed_folders import RemovedFolders
 from links.daemon.spec import SandboxSpec
 from links.upstream import Headers, Pool, UpstreamError
 from links.wire.names import is_handle
@@ -81,6 +82,7 @@ class Supervisor:
     ) -> None:
         self.home = home
         self._server_key = server_key
+        self._removed = RemovedFolders(home)
         self._command = tuple(command)
         self._limit = limit
         self._healthy_within = healthy_within
@@ -130,6 +132,8 @@ class Supervisor:
     async def ensure(self, spec: SandboxSpec) -> Sandbox:
         """Return the sandbox of ``spec``, healthy; adopt or start it first. Safe to repeat.
 
+        If its folder was removed, it is brought back.
+
         Raises:
             SandboxFailed: it did not become healthy; ``logTail`` has its last lines.
             TooManySandboxes: the limit is reached and all are busy.
@@ -137,7 +141,11 @@ class Supervisor:
         async with self._locks[spec.handle]:
             try:
                 sandbox = self.find(spec.handle)
-                if self._trusts_our_server(sandbox, await self.health(sandbox)):
+                health = await self.health(sandbox)
+                if self._trusts_our_server(sandbox, health) and not (
+                    _has_no_runs(health)
+                    and await asyncio.to_thread(self._removed.is_wanted, spec.handle)
+                ):
                     return sandbox
                 await self._end(sandbox)
             except (SandboxDown, UnknownHandle):
@@ -223,6 +231,7 @@ class Supervisor:
 
     async def _spawn(self, spec: SandboxSpec) -> Sandbox:
         root = self.home / spec.handle
+        await asyncio.to_thread(self._bring_back, spec.handle)
         sandbox_process.prepare(root, spec)
         key = self._server_key()
         child = await asyncio.to_thread(sandbox_process.spawn, self._command, root, server_key=key)
@@ -241,6 +250,16 @@ class Supervisor:
         await end_sandbox(child.pid, started, grace=self._term_wait)
         self._sandboxes.pop(spec.handle, None)
         raise SandboxFailed(logTail=sandbox_process.log_tail(root))
+
+    def _bring_back(self, handle: str) -> None:
+        """Bring a removed folder back. Blocking."""
+        if not self._removed.is_wanted(handle):
+            return
+        try:
+            self._removed.bring_back(handle, is_told=True)
+        except OSError as exc:
+            why = f"Its removed folder can't be brought back: {exc.strerror}."
+            raise SandboxFailed(why, logTail="") from exc
 
     async def _is_healthy(self, sandbox: Sandbox) -> bool:
         try:

@@ -10,7 +10,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -275,10 +275,26 @@ def _entry(main: Own, name: str) -> Own | None:
     return Own(back.parent.parent.resolve() / back.parent.name, git_dir, main.common)
 
 
-def mend_worktree(root: Path) -> None:
-    """Update the worktree's path in the person's repository after ``root`` was moved."""
+def is_listed(own: Own) -> bool:
+    """Return whether the person's repository lists the worktree ``own`` at its path.
+
+    If it doesn't, the entry is gone, or is another worktree's by now.
+    """
+    entry = entry_named(own)
+    return entry is not None and entry.top == own.top.parent.resolve() / own.top.name
+
+
+def entry_named(own: Own) -> Own | None:
+    """Return the entry that has the name of a worktree's, whatever its path is."""
+    return _entry(own, own.git_dir.name) if own.git_dir.parent == own.common / "worktrees" else None
+
+
+def follow_worktree(root: Path, before: Path) -> None:
+    """Update the worktree's path in the person's repository after ``before`` became ``root``."""
     own = load(root)
-    if own is not None and own.is_worktree_in(root) and _is_folder(own.git_dir):
+    if own is None or not own.is_worktree_in(root):
+        return
+    if is_listed(replace(own, top=before / "repo")):
         list_at(own)
 
 

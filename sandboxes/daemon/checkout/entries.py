@@ -48,6 +48,22 @@ def remove(entry: Own) -> None:
     shutil.rmtree(entry.git_dir, ignore_errors=True)
 
 
+def left_behind(known: Own, root: Path) -> Own | None:
+    """Return the entry of the worktree ``known``, if it has not followed the sandbox's folder.
+
+    The folder was removed or brought back, and the link died, or the repository was away.
+    """
+    entry = own.entry_named(known)
+    if entry is None or os.path.lexists(entry.top.parent):
+        return None
+    home = root.resolve().parent
+    handle, where = entry.top.parent.name.split(".")[0], entry.top.parent.parent
+    if entry.top.name != "repo" or handle != root.name or where not in (home, home / ".removed"):
+        return None
+    own.list_at(known)
+    return known
+
+
 def release(branch: str, main: Own, root: Path) -> None:
     """Remove the entries that hold ``branch`` for sandboxes that are no more.
 

@@ -107,8 +107,7 @@ def is_whole(root: Path, folder: Path) -> bool:
     """Return whether the working folder ``folder``, and its worktree's entry, are still there."""
     made = own.load(root)
     if made is not None and made.is_worktree_in(root):
-        parts = (made.top / ".git", made.git_dir / "HEAD")
-        return folder.is_dir() and all(os.path.lexists(part) for part in parts)
+        return folder.is_dir() and own.is_listed(made) and os.path.lexists(made.top / ".git")
     return folder.is_dir()
 
 
@@ -151,17 +150,18 @@ class _Worktree:
         """
         known = own.load(self.root)
         was_there = known is not None and known.is_worktree_in(self.root)
-        entry = self._entry(was_there=was_there)
-        had_files = self._has_files
+        entry = self._entry(known if was_there else None)
+        is_new = False
         if entry is None and was_there and self._has_files:
-            self._register()
+            entry = self._register()
             self._tell(_UNLISTED)
         elif entry is None:
-            self._add()
+            entry, is_new = self._add(), True
             if was_there:
                 self._tell(_LOST)
         elif not self._has_files and not has_git(self.repo):
             self._fill(entry)
+            is_new = True
             own.save(self.root, entry)
             self._tell(_REFILLED)
         else:
@@ -169,20 +169,22 @@ class _Worktree:
                 own.point_to(entry)
             if entry != known:
                 own.save(self.root, entry)
-        made = own.load(self.root)
-        if made is None:
-            raise ForeignGit
-        return made, not had_files
+        return entry, is_new
 
     def _tell(self, what: str) -> None:
         self.notices.renew(REMADE, what.format(branch=self.branch))
 
-    def _entry(self, *, was_there: bool) -> Own | None:
-        """Return the repository's entry of the worktree, if it has one."""
+    def _entry(self, known: Own | None) -> Own | None:
+        """Return the repository's entry of the worktree, if it has one.
+
+        ``known`` is the worktree that is recorded; none if it was never completed.
+        """
         if self.repo.is_symlink():
             raise ForeignGit("The working folder was replaced by a link.")
         entry = own.entry_of(self.repo, self.main)
-        if entry is not None and not was_there and entries.is_unfinished(entry):
+        if entry is None and known is not None and known.common == self.main.common:
+            entry = entries.left_behind(known, self.root)
+        if entry is not None and known is None and entries.is_unfinished(entry):
             # Git was interrupted while it made the worktree: no agent has worked in it.
             shutil.rmtree(self.repo, ignore_errors=True)
             entries.remove(entry)
@@ -195,7 +197,7 @@ class _Worktree:
     def _has_files(self) -> bool:
         return self.repo.is_dir() and any(entry.name != ".git" for entry in self.repo.iterdir())
 
-    def _add(self) -> None:
+    def _add(self) -> Own:
         """Make the worktree: of the branch, or of a new one."""
         check_branch(self.branch, self.root, self.git)
         if not self._has_files:
@@ -203,6 +205,7 @@ class _Worktree:
         with self._added(self.repo) as made:
             own.point_to(made)  # git recorded its path as seen in our view
             own.save(self.root, made)
+            return made
 
     @contextmanager
     def _added(self, place: Path, *options: str) -> Iterator[Own]:
@@ -249,7 +252,7 @@ class _Worktree:
             shutil.rmtree(part, ignore_errors=True)
             raise
 
-    def _register(self) -> None:
+    def _register(self) -> Own:
         """Add an entry for a folder that has lost its own. Its files are not touched."""
         part = self._part()
         try:
@@ -263,6 +266,7 @@ class _Worktree:
             shutil.rmtree(part, ignore_errors=True)
         # Only makes later calls faster.
         self.git.ask(view_of(entry, self.root), "update-index", "-q", "--refresh")
+        return entry
 
     def _part(self) -> Path:
         """Return a new empty folder beside the working folder."""

@@ -8,7 +8,8 @@ import subprocess
 import pytest
 
 from links.daemon.errors import AlreadyThere, SandboxBusy, UnknownHandle, UnsavedWork
-from links.daemon.sandbox_folders import KEPT_FOR, SandboxFolders, unsaved
+from links.daemon.removed_folders import KEPT_FOR
+from links.daemon.sandbox_folders import SandboxFolders, unsaved
 from links.daemon.spec import SandboxSpec
 from mesh.git import own, submodules
 from mesh.git.submodules import Filled, Record
@@ -235,12 +236,14 @@ async def test_a_disk_that_fails_once_is_pruned_later(folders, monkeypatch):
     pruning.cancel()
 
 
-async def test_a_new_one_is_not_overwritten(root, folders, supervisor):
+async def test_a_new_one_with_work_is_not_overwritten(root, folders):
     await folders.remove("h", force=False)
-    await supervisor.ensure(SandboxSpec("h"))
+    (root / "repo").mkdir(parents=True)
+    (root / "repo/new").write_text("newer work")
 
     with pytest.raises(AlreadyThere):
         await folders.restore("h")
+    assert (root / "repo/new").read_text() == "newer work"
 
 
 async def test_one_at_work_is_not_removed(supervisor, fault, folders):

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from links.daemon.removed_folders import RemovedFolders
 from tests.sandboxes.daemon.events_reader import looking_on
 from tests.sandboxes.daemon.projects import config, git, python_project, repository
 from tests.sandboxes.daemon.sandbox import chunks_of, text_of
@@ -52,6 +53,24 @@ async def test_the_next_run_works_in_a_folder_that_is_there(sandbox, is_running)
     assert text_of(events) == str(repo)
     assert (repo / "a.txt").read_text() == "one\n"
     assert notices_in(events) == ["folder_remade"]
+    assert notices_in(await sandbox.run("r3", ["where"])) == []
+
+
+async def test_a_removed_sandbox_continues_where_it_was(sandbox):
+    await sandbox.run("r1", ["where"])
+    (sandbox.root / "repo/new.txt").write_text("work")
+    sandbox.stop()
+    removed = RemovedFolders(sandbox.root.parent)
+    removed.put_aside(sandbox.root.name)
+    removed.bring_back(sandbox.root.name, is_told=True)
+    sandbox.start()
+
+    events = await sandbox.run("r2", ["where"])
+
+    assert notices_in(events) == ["restored"]
+    assert git(sandbox.root / "repo", "status", "--porcelain") == "?? new.txt"
+    sandbox.stop()
+    sandbox.start()
     assert notices_in(await sandbox.run("r3", ["where"])) == []
 
 

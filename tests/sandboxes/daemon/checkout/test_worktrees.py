@@ -16,7 +16,7 @@ from mesh.git import own
 from mesh.git.own import ForeignGit, NotReadable
 from sandboxes.daemon.checkout.entries import BranchBusy
 from sandboxes.daemon.checkout.sources import prepare
-from sandboxes.daemon.checkout.worktrees import FolderMissing, NothingToStartFrom
+from sandboxes.daemon.checkout.worktrees import FolderMissing, NothingToStartFrom, is_whole
 from sandboxes.daemon.git import Git, GitFailed
 from sandboxes.daemon.notices import Notices
 from sandboxes.daemon.spec import Spec
@@ -250,6 +250,33 @@ def test_a_sandbox_whose_whole_folder_was_deleted_finds_its_work(
 
     assert (worktree / "sub/file").read_text() == "staged"
     assert own.load(worktree.parent).is_worktree_in(worktree.parent)
+
+
+def test_an_entry_that_did_not_follow_a_moved_sandbox_follows_now(prepared, worktree, project):
+    before = git(worktree, "status", "--porcelain")
+    [entry] = (project / ".git/worktrees").iterdir()
+    removed = worktree.parent.parent / ".removed/root.1/repo/.git"
+    (entry / "gitdir").write_text(f"{removed}\n")
+
+    prepared(project)
+
+    assert (entry / "gitdir").read_text() == f"{worktree / '.git'}\n"
+    assert git(worktree, "status", "--porcelain") == before
+    assert len(entries(project)) == 1
+
+
+def test_an_entry_that_is_another_worktree_s_by_now_stays(prepared, worktree, project, tmp_path):
+    [entry] = (project / ".git/worktrees").iterdir()
+    shutil.rmtree(entry)
+    git(project, "worktree", "add", "-qb", "theirs", str(tmp_path / "theirs/repo"))
+    before = tree_of(entry)
+
+    assert not is_whole(worktree.parent, worktree)
+    prepared(project)
+
+    assert tree_of(entry) == before
+    assert git(worktree, "branch", "--show-current") == "work"
+    assert is_whole(worktree.parent, worktree)
 
 
 def test_a_detached_commit_is_not_lost_with_the_folder(prepared, worktree, project):

@@ -1,0 +1,175 @@
+"""Folders of removed sandboxes: brought back by the next start, by hand, or freed after a week."""
+
+import os
+import shutil
+
+import pytest
+
+from links.daemon.errors import AlreadyThere
+from links.daemon.removed_folders import KEPT_FOR, REMOVED, RemovedFolders
+from links.daemon.sandbox_folders import SandboxFolders
+from links.daemon.spec import SandboxSpec
+from links.wire.names import RESTORED
+from mesh.git import own
+from tests.links.daemon.test_sandbox_folders import Clock, commit, git
+
+pytestmark = pytest.mark.programs
+
+SPEC = SandboxSpec("h")
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path / "sandboxes"
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def folders(supervisor, clock):
+    return SandboxFolders(supervisor, clock=clock)
+
+
+@pytest.fixture
+def origin(tmp_path):
+    folder = tmp_path / "origin"
+    folder.mkdir()
+    git(folder, "init", "-qb", "main")
+    commit(folder)
+    return folder
+
+
+def work_in(root, origin, branch="work"):
+    git(origin, "worktree", "add", "-qb", branch, str(root / "repo"))
+    own.save(root, own.of_worktree(root / "repo", own.find(origin)))
+    (root / "repo/new").write_text("work")
+
+
+@pytest.fixture
+async def removed(supervisor, folders, home, origin):
+    """The folder of a sandbox that was removed with work in it."""
+    await supervisor.ensure(SPEC)
+    work_in(home / "h", origin)
+    await folders.remove("h", force=True)
+    return home / "h"
+
+
+def listed(origin):
+    return git(origin, "worktree", "list")
+
+
+async def test_the_next_start_brings_the_folder_back_and_says_so(removed, supervisor, origin):
+    await supervisor.ensure(SPEC)
+
+    assert (removed / "repo/new").read_text() == "work"
+    assert git(removed / "repo", "status", "--porcelain", "--branch") == "## work\n?? new"
+    assert str(removed / "repo") in listed(origin)
+    assert (removed / RESTORED).exists()
+    assert os.listdir(removed.parent / REMOVED) == []
+
+
+async def test_who_restores_it_by_hand_is_not_told(removed, folders):
+    await folders.restore("h")
+
+    assert (removed / "repo/new").read_text() == "work"
+    assert not (removed / RESTORED).exists()
+
+
+@pytest.fixture
+async def hidden(removed, supervisor):
+    """The same, with a newer and empty folder that an earlier version made."""
+    removed.mkdir()
+    (removed / "spec.json").write_text('{"handle": "h"}')
+    return removed
+
+
+async def test_an_empty_newer_folder_does_not_hide_it_from_the_next_start(hidden, supervisor):
+    await supervisor.ensure(SPEC)
+
+    assert (hidden / "repo/new").read_text() == "work"
+    assert len(os.listdir(hidden.parent / REMOVED)) == 1
+
+
+async def test_an_empty_newer_folder_does_not_block_a_restore(hidden, folders):
+    await folders.restore("h")
+
+    assert (hidden / "repo/new").read_text() == "work"
+
+
+async def test_an_empty_newer_folder_that_is_removed_too_does_not_hide_it(hidden, folders):
+    await folders.remove("h", force=True)
+    assert len(os.listdir(hidden.parent / REMOVED)) == 2
+
+    await folders.restore("h")
+
+    assert (hidden / "repo/new").read_text() == "work"
+
+
+async def test_a_sandbox_that_runs_in_an_empty_newer_folder_is_replaced(removed, supervisor, home):
+    put_away = next((home / REMOVED).iterdir())
+    shutil.move(put_away, home / "elsewhere")
+    pid = (await supervisor.ensure(SPEC)).pid
+    shutil.move(home / "elsewhere", put_away)
+
+    assert (await supervisor.ensure(SPEC)).pid != pid
+    assert (removed / "repo/new").read_text() == "work"
+
+
+async def test_of_two_with_work_the_next_start_brings_the_later_one(removed, folders, home, origin):
+    removed.mkdir()
+    (removed / "spec.json").write_text('{"handle": "h"}')
+    work_in(removed, origin, "later")
+    await folders.remove("h", force=True)
+
+    await folders.restore("h")
+
+    assert git(removed / "repo", "branch", "--show-current") == "later"
+    assert len(os.listdir(home / REMOVED)) == 1
+    with pytest.raises(AlreadyThere):
+        await folders.restore("h")
+
+
+async def test_a_removed_folder_of_another_sandbox_stays(removed, supervisor, home):
+    await supervisor.ensure(SandboxSpec("h-2"))
+
+    assert len(os.listdir(home / REMOVED)) == 1
+
+
+async def test_what_is_deleted_after_a_week_frees_its_branch(
+    removed, supervisor, folders, clock, origin
+):
+    clock.now += KEPT_FOR + 1
+    await folders.prune()
+    await supervisor.ensure(SPEC)
+
+    assert not (removed / "repo").exists()
+    git(origin, "worktree", "add", str(removed / "repo"), "work")
+
+
+async def test_the_entry_of_another_worktree_is_never_touched(
+    removed, folders, clock, origin, tmp_path
+):
+    git(origin, "worktree", "prune")
+    for entry in (origin / ".git/worktrees").iterdir():
+        shutil.rmtree(entry)  # as the person's git does, if the folder was away
+    git(origin, "worktree", "add", "-qb", "theirs", str(tmp_path / "theirs/repo"))
+    before = listed(origin)
+
+    await folders.restore("h")
+    await folders.remove("h", force=True)
+    clock.now += KEPT_FOR + 1
+    await folders.prune()
+
+    assert listed(origin) == before
+    assert git(tmp_path / "theirs/repo", "status", "--porcelain") == ""
+
+
+def test_a_folder_without_a_working_folder_wants_none(home):
+    home.mkdir(exist_ok=True)
+    removed = RemovedFolders(home)
+
+    assert not removed.is_wanted("h")
+    assert not removed.bring_back("h", is_told=True)
