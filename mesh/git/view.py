@@ -106,7 +106,7 @@ class View:
             (*settings, *args),
             cwd=self.own.top,
             parent=parent,
-            protocols=self._protocols if may_ask else (),
+            protocols=self._protocols(args) if may_ask else (),
             places={
                 **strict,
                 "GIT_DIR": str(self.own.git_dir),
@@ -125,13 +125,17 @@ class View:
         names = ", ".join(missed[:NAMED]) + (", …" if len(missed) > NAMED else "")
         return f"{said} {_LEFT_OUT.format(names=names)}"
 
-    @property
-    def _protocols(self) -> tuple[str, ...]:
-        origin = self.judged.value("remote.origin.url")
+    def _protocols(self, args: Sequence[str]) -> tuple[str, ...]:
+        """Return the protocols of the remote that a command names; else those of origin."""
+        value = self.judged.value
+        remote = next((arg for arg in args if value(f"remote.{arg}.url")), "origin")
+        address = value(f"remote.{remote}.url")
+        if command_of(tuple(args)) == "push":
+            address = value(f"remote.{remote}.pushurl") or address
         # A person's repository may come from another folder, but not from one that agents write.
-        inside = origin.removeprefix("file://").startswith(str(self.place.parent))
+        inside = address.removeprefix("file://").startswith(str(self.place.parent))
         is_given = bool(self.own.origin) or not inside
-        return protocols_for(origin) if origin and is_given else PROTOCOLS
+        return protocols_for(address) if address and is_given else PROTOCOLS
 
 
 def _numbered(filters: Sequence[str]) -> dict[str, str]:

@@ -120,6 +120,8 @@ def _is_inert(key: str, value: str) -> bool:
     if section == "extensions":
         # They say how the repository is stored; git refuses unknown ones.
         return not middle and name != "worktreeconfig"
+    if key == "remote.pushdefault":
+        return _NAME(value) is not None
     if (section, middle) == ("filter", "lfs"):
         return value in _LFS.get(name, ())
     check = _INERT.get(section, {}).get(name)

@@ -23,7 +23,6 @@ from sandboxes.daemon.descendants import OURS, marked
 from sandboxes.daemon.env import tool_env
 from sandboxes.daemon.process_pipes import Take, exchange
 
-NO_SUCH_REF = 2  # exit code of ls-remote --exit-code when no ref matches
 LIMIT = 600.0  # seconds for one command
 # For a transfer: git itself ends one that stalls (``mesh/git/calls.py``); this limit is for one
 # that keeps trickling.
@@ -86,13 +85,17 @@ class Git:
         self.stream(where, *args, take=pieces.take, given=given)
         return pieces.whole
 
-    def words(self, where: Where, *args: str) -> str:
+    def words(self, where: Where, *args: str, within: float = 0) -> str:
         """Return an answer of one line, such as a branch, without the end of the line.
+
+        ``within`` is another limit than usual, in seconds.
 
         Raises:
             GitFailed: as for ``run``.
         """
-        return _words(self.output(where, *args))
+        pieces = _Pieces()
+        self.stream(where, *args, take=pieces.take, within=within)
+        return _words(pieces.whole)
 
     def names(self, where: Where, *args: str, given: bytes = b"") -> list[str]:
         """Return the names in the output of a command that separates them by NUL (``-z``).
@@ -123,13 +126,14 @@ class Git:
         take: Take,
         given: bytes = b"",
         succeeds: Container[int] = (0,),
+        within: float = 0,
     ) -> None:
         """Pass the command's output to ``take``, piece by piece; end it when it wants no more.
 
         Raises:
             GitFailed: as for ``run``; exit codes in ``succeeds`` are no failure.
         """
-        code, errors = self._run(where, args, take, given)
+        code, errors = self._run(where, args, take, given, within=within)
         if code is not None and code not in succeeds:
             raise _failed(where, args, code, errors)
 
@@ -152,6 +156,11 @@ class Git:
         """
         if self._stopped.wait(seconds):
             raise GitFailed("The git command was stopped.")
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody stopped it: a failure may be the result of that."""
+        return self._stopped.is_set()
 
     def begin(self) -> None:
         """Accept commands again after ``stop``."""
@@ -183,6 +192,7 @@ class Git:
         given: bytes = b"",
         *,
         out: int = subprocess.PIPE,
+        within: float = 0,
     ) -> tuple[int | None, bytes]:
         """Return the exit code and the last errors; ``None`` when ``take`` wanted no more."""
         is_cut = False
@@ -192,7 +202,7 @@ class Git:
             is_cut = not take(piece)
             return not is_cut
 
-        limit = TRANSFER_LIMIT if command_of(args) in TRANSFERS else LIMIT
+        limit = within or (TRANSFER_LIMIT if command_of(args) in TRANSFERS else LIMIT)
         deadline = time.monotonic() + limit
         process = self._start(where, args, out)
         try:

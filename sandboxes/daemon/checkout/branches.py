@@ -10,36 +10,100 @@ from mesh.git.calls import Outside
 from mesh.git.errors import ServerUnreachable
 from mesh.git.own import Own
 from mesh.git.view import View
-from sandboxes.daemon.git import NO_SUCH_REF, Git, GitFailed, Where
+from sandboxes.daemon.checkout.remotes import (
+    ONE_BRANCH,
+    has_branch,
+    offers,
+    remote_of,
+    remotes,
+    sources,
+    tracking,
+)
+from sandboxes.daemon.git import Git, GitFailed, Where
+from sandboxes.daemon.notices import Notices
 
 logger = logging.getLogger(__name__)
 
 TRIES = 3
 RETRY_AFTER = 3.0  # seconds
+NEW = "HEAD"  # where a branch starts that no remote has
+BRANCH_NOT_ASKED, BRANCH_ELSEWHERE = "branch_not_asked", "branch_elsewhere"  # of notices
 
 
-def go_to(branch: str, view: View, git: Git) -> None:
-    """Check out ``branch``: the local one, else origin's, else a new one. Keeps all changes."""
+def go_to(branch: str, view: View, git: Git, notices: Notices, *, may_ask: bool = True) -> None:
+    """Check out ``branch``: the local one, else the remote's, else a new one. Keeps all changes.
+
+    Without ``may_ask``, no server is asked: for a clone that was made a moment ago.
+    """
     check_branch(branch, view.place, git)
     if git.ask(view, "symbolic-ref", "--short", "-q", "HEAD") == branch:
         return
     if knows(git, view, f"refs/heads/{branch}"):
         git.run(view, "checkout", branch, "--")
         return
-    remote = f"refs/remotes/origin/{branch}"
-    if not knows(git, view, remote) and _offers(git, view, branch):
-        with_retries(git, view, "fetch", "origin", f"refs/heads/{branch}:{remote}")
-    if knows(git, view, remote):
-        git.run(view, "checkout", "-b", branch, "--no-track", f"origin/{branch}")
+    start = start_of(branch, view, git, notices, may_ask=may_ask)
+    if start == NEW:
+        git.run(view, "checkout", "-b", branch)  # also where there is no commit yet
+        return
+    git.run(view, "checkout", "-b", branch, "--no-track", start)
+    if view.own.origin:  # the settings of a person's own repository are left as they are
         track(branch, view, git)
-    else:
-        git.run(view, "checkout", "-b", branch)
+
+
+def start_of(branch: str, view: View, git: Git, notices: Notices, *, may_ask: bool = True) -> str:
+    """Return the commit that a new local ``branch`` starts from: the remote's branch, or ``NEW``.
+
+    The remote's branch is fetched, alone, if only its server knows it. A server that can't be
+    asked is told by a notice: the branch is then a new one.
+    """
+    wanted = sources(git, view, branch)
+    known = next((remote for remote in wanted if has_branch(git, view, remote, branch)), "")
+    if not known and may_ask:
+        known = _fetched(branch, wanted, view, git, notices)
+    if known:
+        return tracking(known, branch)
+    others = [name for name in remotes(git, view) if has_branch(git, view, name, branch)]
+    if others:
+        notices.add(
+            BRANCH_ELSEWHERE,
+            f"The branch “{branch}” is a new one here, although {_listed(others)} has a branch of"
+            f" that name: the repository has several remotes, and its settings don't say which one"
+            f" to take. To start from it: git reset --hard {others[0]}/{branch}",
+        )
+    return NEW
+
+
+def _fetched(branch: str, wanted: list[str], view: View, git: Git, notices: Notices) -> str:
+    """Fetch the branch from the first of these remotes that has it; return the remote."""
+    notices.forget(BRANCH_NOT_ASKED)
+    for remote in wanted:
+        try:
+            if offers(git, view, remote, branch):
+                refspec = f"+refs/heads/{branch}:{tracking(remote, branch)}"
+                with_retries(git, view, *ONE_BRANCH, remote, refspec)
+                return remote
+        except GitFailed as exc:
+            if git.is_stopped:
+                raise
+            notices.add(
+                BRANCH_NOT_ASKED,
+                f"Whether “{remote}” has a branch “{branch}” could not be found out, so"
+                f" it is a new one, from the commit that is checked out. {exc} {exc.hint}",
+            )
+    return ""
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(f"“{name}”" for name in names)
 
 
 def track(branch: str, view: View, git: Git) -> None:
-    """Make the branch track origin's of the same name, also for people who use git themselves."""
+    """Make the branch track its remote's of the same name, also for people who use git there."""
+    remote = remote_of(git, view, branch)
+    if not remote:
+        return
     outside = Outside(view.place)
-    for key, value in (("remote", "origin"), ("merge", f"refs/heads/{branch}")):
+    for key, value in (("remote", remote), ("merge", f"refs/heads/{branch}")):
         git.run(outside, *setting_in(view.own, f"branch.{branch}.{key}", value))
 
 
@@ -57,20 +121,6 @@ def has_git(repo: Path) -> bool:
 def knows(git: Git, view: View, ref: str) -> bool:
     """Return whether the repository has ``ref``."""
     return git.ask(view, "rev-parse", "--verify", "--quiet", ref) is not None
-
-
-def _offers(git: Git, view: View, branch: str) -> bool:
-    """Return whether origin has the branch; ``False`` without an origin.
-
-    Raises:
-        GitFailed: origin can't be asked.
-    """
-    if git.ask(view, "remote", "get-url", "origin") is None:
-        return False
-    code, _ = git.code(view, "ls-remote", "--exit-code", "origin", f"refs/heads/{branch}")
-    if code not in (0, NO_SUCH_REF):
-        raise GitFailed("The repository's server could not be asked about the branch.")
-    return code == 0
 
 
 def with_retries(git: Git, where: Where, *args: str, limits: tuple[str, ...] = ()) -> None:

@@ -183,7 +183,7 @@ def run_job(job: Job, repo: Path, git: Git, notices: Notices) -> Path:
         return folder
     is_moved = bool(job.to_branch and spec.branch)
     if is_moved:
-        go_to(spec.branch, view_of(made, root), git)
+        go_to(spec.branch, view_of(made, root), git, notices)
         job.say(f"On branch {spec.branch}")
     main = own.find(Path(spec.folder)) if spec.folder else None
     job.is_filling.set()

@@ -84,13 +84,14 @@ def from_clone(spec: Spec, repo: Path, git: Git, notices: Notices) -> Path:
         return repo
     limits = clone_limits(spec.clone_url)
     if repo.exists() and any(repo.iterdir()):
-        _clone_around(spec, repo, git, limits)
+        _clone_around(spec, repo, git, limits, notices)
         return repo
     # Into a new folder beside it, so that an interrupted clone never looks complete.
     part = _unused(repo.with_name("clone"))
     origin = _cloned(spec.clone_url, part, git, limits)
     if spec.branch:
-        go_to(spec.branch, view_of(own.of_clone(part, origin), root), git)
+        view = view_of(own.of_clone(part, origin), root)
+        go_to(spec.branch, view, git, notices, may_ask=False)
     try:
         if repo.exists():
             repo.rmdir()  # a scratch folder that nobody has used
@@ -104,7 +105,8 @@ def from_clone(spec: Spec, repo: Path, git: Git, notices: Notices) -> Path:
 
 def _cloned(address: str, part: Path, git: Git, limits: tuple[str, ...]) -> str:
     """Clone into ``part``; return the address that worked."""
-    clone = ("clone", "--no-recurse-submodules", "--config", NO_REDIRECT)
+    # Whatever the person's clone.defaultRemoteName: our clones have one remote, called origin.
+    clone = ("clone", "--no-recurse-submodules", "--origin", "origin", "--config", NO_REDIRECT)
     outside = Outside(part.parent)
     try:
         with_retries(git, outside, *clone, "--", address, str(part), limits=limits)
@@ -118,7 +120,9 @@ def _cloned(address: str, part: Path, git: Git, limits: tuple[str, ...]) -> str:
     return address
 
 
-def _clone_around(spec: Spec, repo: Path, git: Git, limits: tuple[str, ...]) -> None:
+def _clone_around(
+    spec: Spec, repo: Path, git: Git, limits: tuple[str, ...], notices: Notices
+) -> None:
     """Turn a folder that already holds files into a clone; none of them is overwritten."""
     outside = Outside(repo.parent)
     git.run(outside, "init", "--quiet", "--", str(repo))
@@ -134,9 +138,9 @@ def _clone_around(spec: Spec, repo: Path, git: Git, limits: tuple[str, ...]) -> 
         head = git.ask(view, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
         default = (head or "origin/main").removeprefix("origin/")
         is_theirs = knows(git, view, f"refs/remotes/origin/{spec.branch}")
-        go_to(spec.branch if is_theirs else default, view, git)
+        go_to(spec.branch if is_theirs else default, view, git, notices, may_ask=False)
         if spec.branch:
-            go_to(spec.branch, view, git)
+            go_to(spec.branch, view, git, notices, may_ask=False)
     except GitFailed:
         shutil.rmtree(repo / ".git")  # ours, and incomplete
         raise

@@ -19,8 +19,9 @@ from typing import Final
 from mesh.git import own, submodules
 from mesh.git.look import NoRepository, Unborn, look
 from mesh.git.own import ForeignGit, NotReadable, Own
+from mesh.git.view import View
 from sandboxes.daemon.checkout import entries
-from sandboxes.daemon.checkout.branches import check_branch, has_git, knows
+from sandboxes.daemon.checkout.branches import NEW, check_branch, has_git, knows, start_of
 from sandboxes.daemon.checkout.included_files import copy_included
 from sandboxes.daemon.env import tool_env
 from sandboxes.daemon.git import Git, GitFailed, view_of
@@ -94,7 +95,7 @@ def _from_folder(spec: Spec, folder: Path, repo: Path, git: Git, notices: Notice
         # There is nothing to branch from.
         own.save(root, found.own if found.own.top == folder.resolve() else None)
         return folder
-    made, is_new = _Worktree(branch, found.own, repo, git, notices).ensure()
+    made, is_new = _Worktree(branch, bool(spec.branch), found.own, repo, git, notices).ensure()
     if is_new:
         submodules.forget(root)
         copy_included(folder, found.own, made, git, notices)
@@ -128,9 +129,13 @@ def _has_branch(branch: str, main: Own, root: Path, git: Git) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Worktree:
-    """The worktree ``repo`` of the repository ``main``, on ``branch``."""
+    """The worktree ``repo`` of the repository ``main``, on ``branch``.
+
+    ``is_chosen``: a person chose the branch; else it is named after the sandbox.
+    """
 
     branch: str
+    is_chosen: bool
     main: Own
     repo: Path
     git: Git
@@ -214,14 +219,14 @@ class _Worktree:
         entries.release(self.branch, self.main, self.root)
         view, ref = view_of(self.main, self.root), f"refs/heads/{self.branch}"
         is_old = knows(self.git, view, ref)
-        start = (self.branch,) if is_old else ("HEAD",)
-        new = () if is_old else ("-b", self.branch)
+        start = self.branch if is_old else self._start(view)
+        new = () if is_old else ("--no-track", "-b", self.branch)
         folder = self.main.common / "worktrees"
         has_folder = folder.is_dir()
         try:
             folder.mkdir(exist_ok=True)  # else git would make it in our view only
             view = view_of(self.main, self.root)
-            self.git.run(view, "worktree", "add", *options, *new, "--", str(place), *start)
+            self.git.run(view, "worktree", "add", *options, *new, "--", str(place), start)
             yield _found(place, self.main)
         except (GitFailed, ForeignGit, OSError):
             if (entry := own.entry_of(place, self.main)) is not None:
@@ -233,6 +238,12 @@ class _Worktree:
                 with suppress(OSError):
                     folder.rmdir()
             raise
+
+    def _start(self, view: View) -> str:
+        """Return what a new branch starts from; the servers are asked only for a chosen one."""
+        if not self.is_chosen:
+            return NEW
+        return start_of(self.branch, view, self.git, self.notices)
 
     def _fill(self, entry: Own) -> None:
         """Make the folder again, as its index says: with what was staged, but not committed."""

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from agents.harness.base import BadInput
 from mesh.git.view import View
 from mesh.lib.quoted_names import quote
-from sandboxes.daemon.checkout.branches import is_branch
-from sandboxes.daemon.git import NO_SUCH_REF, PLAIN, Git, GitFailed
+from sandboxes.daemon.checkout.branches import is_branch, with_retries
+from sandboxes.daemon.checkout.remotes import ONE_BRANCH, base_remote, offers, tracking
+from sandboxes.daemon.git import PLAIN, Git, GitFailed
 from sandboxes.daemon.repository.errors import (
     Conflicts,
     NothingToRebase,
@@ -25,7 +26,7 @@ _OTHERS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 
 
 def rebase(git: Git, view: View, facts: Facts, base: str, put_aside: Callable[[], object]) -> None:
-    """Rebase the branch on origin's ``base``; on conflicts, restore the earlier state.
+    """Rebase the branch on the shared remote's ``base``; on conflicts, restore the earlier state.
 
     ``put_aside`` removes the changes that the project's start made: git refuses to start with them.
 
@@ -75,15 +76,15 @@ def _check_name(git: Git, view: View, base: str) -> None:
 
 
 def _fetched(git: Git, view: View, base: str) -> str:
-    """Fetch origin's branch; return the name of its tracking branch."""
-    if git.ask(view, "remote", "get-url", "origin") is None:
+    """Fetch the shared remote's branch; return the name of its tracking branch."""
+    remote = base_remote(git, view)
+    if not remote:
         raise NothingToRebase
-    code, _ = git.code(view, "ls-remote", "--exit-code", "origin", f"refs/heads/{base}")
-    if code == NO_SUCH_REF:
+    if not offers(git, view, remote, base):
         raise UnknownBase
-    remote = f"refs/remotes/origin/{base}"
-    git.run(view, "fetch", "--quiet", "origin", f"+refs/heads/{base}:{remote}")
-    return remote
+    branch = tracking(remote, base)
+    with_retries(git, view, *ONE_BRANCH, remote, f"+refs/heads/{base}:{branch}")
+    return branch
 
 
 def _exists(view: View, *names: str) -> bool:

@@ -17,6 +17,7 @@ from mesh.git.view import View
 from mesh.lib.git_status import Change, parse_status
 from mesh.lib.quoted_names import quote
 from mesh.plain_files import new_plain
+from sandboxes.daemon.checkout.remotes import base_remote
 from sandboxes.daemon.files.errors import PathOutside
 from sandboxes.daemon.files.tree import Tree, path_of
 from sandboxes.daemon.git import PLAIN, Git, view_of
@@ -28,7 +29,7 @@ from sandboxes.daemon.working_folder import NotReady
 
 DIFF_LIMIT = 1024 * 1024  # characters of a diff
 NEW_FILES = 200  # whose contents are shown
-_BASES = ("origin/main", "origin/master", "main", "master")
+_SHARED = ("main", "master")
 
 
 class Repository:
@@ -170,10 +171,13 @@ class Repository:
 
     def _base(self) -> str:
         """Return the shared branch that this work is compared with, such as origin/main."""
-        head = self._git.ask(
-            self._view, "symbolic-ref", "-q", "--short", "refs/remotes/origin/HEAD"
-        )
-        for name in [head, *_BASES]:
+        remote = base_remote(self._git, self._view)
+        names = list(_SHARED)
+        if remote:
+            ref = f"refs/remotes/{remote}/HEAD"
+            head = self._git.ask(self._view, "symbolic-ref", "-q", "--short", ref)
+            names = [head or "", *(f"{remote}/{name}" for name in _SHARED), *names]
+        for name in names:
             if name and self._git.ask(self._view, "rev-parse", "-q", "--verify", name, "--"):
                 return name
         return ""
