@@ -46,8 +46,9 @@ class AgentForm(forms.Form):
         label="Repository",
         required=False,
         max_length=500,
-        help_text="Such as https://github.com/acme/app. Each person's machine clones it, with"
-        " that person's own sign-in.",
+        help_text="Such as https://github.com/acme/app or git@git.example.com:app.git: any address"
+        " that git clones over https or ssh. Each person's machine clones it, with that person's"
+        " own sign-in.",
     )
     folder = forms.CharField(
         label="Folder",

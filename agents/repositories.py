@@ -8,7 +8,7 @@ from agents.core.source import BadRepository, Repository, read_repository
 from mesh.egress import AddressRefused, Guard
 from mesh.lib.addresses import first_refused, is_odd_number, parse_address
 from mesh.lib.errors import AppError
-from mesh.lib.repositories import CloneUrl, is_local_name, read_clone_url
+from mesh.lib.repositories import CloneUrl, Unclonable, is_local_name, parse_clone_url
 
 
 class RepositoryRefused(AppError):
@@ -37,9 +37,12 @@ def check_clone_url(url: str) -> CloneUrl:
     Raises:
         BadRepository, RepositoryRefused
     """
-    parts = read_clone_url(url)
-    if parts is None or is_odd_number(parts.host):
-        raise BadRepository
+    try:
+        parts = parse_clone_url(url)
+    except Unclonable as exc:
+        raise BadRepository(str(exc)) from exc
+    if is_odd_number(parts.host):
+        raise BadRepository("The host is a number in a form that not all programs read alike.")
     allowed = settings.MESH_PRIVATE_HOSTS
     address = parse_address(parts.host)
     if address is not None:

@@ -9,25 +9,37 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any, Final, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from mesh.lib.errors import AppError
-from mesh.lib.repositories import read_clone_url
+from mesh.lib.repositories import CloneUrl, Unclonable, parse_clone_url
 
 # none: it needs no files, so there is nothing for a program on a machine to work on.
 SourceKind = Literal["repository", "folder", "scratch", "none"]
 
 LENGTH_LIMIT: Final = 500  # characters of an address or a folder
-_SCP: Final = re.compile(r"(?P<user>[\w.-]+)@(?P<host>[\w.-]+):(?P<path>[^\s:][^\s]*)")
-_SHORT: Final = re.compile(r"(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)")
-_SAFE_PATH: Final = re.compile(r"[\w.~/-]+")
-_PAGES: Final = ("/tree/", "/blob/", "/pull/", "/issues", "/actions", "/commit/", "/-/")
+_SHORT: Final = re.compile(r"(?P<owner>\w[\w.-]*)/(?P<name>\w[\w.-]*|\.[\w-][\w.-]*)")
+# A page of a repository, copied from the browser: git could not clone from it.
+_PAGE: Final = re.compile(
+    # GitHub has nothing but pages below an owner's repository, and no service calls one “-”.
+    r"(?P<github>https://(?:www\.)?github\.com/[^/?#]+/[^/?#]+)(?:/[^?#]+)"
+    r"|(?P<dash>https://[^/?#]+(?:/[^/?#]+){2,})/-/.*"
+    r"|(?P<other>https://[^/?#]+/[^/?#]+/[^/?#]+)/(?:tree|blob|src|commit|pulls?)/.*(?<!\.git)",
+    re.IGNORECASE,
+)
+_SECRET: Final = re.compile(r"token|secret|password|key", re.IGNORECASE)
 
 
 class BadRepository(AppError):
     code = "bad_repository"
     text = "This is not the address of a repository."
     hint = "Give an address such as https://github.com/acme/app."
+
+
+_WITHOUT_SECRETS: Final = (
+    "The address contains a user name or a token. Leave it out: each person's machine "
+    "clones with its own sign-in."
+)
 
 
 class BadFolder(AppError):
@@ -93,69 +105,49 @@ def _text(value: object) -> str:
 def read_repository(text: str) -> Repository:
     """Return the repository that a person means by ``text``.
 
-    Accepted are ``https://…``, ``ssh://…``, ``git@host:owner/name`` and, for GitHub,
-    ``owner/name`` and the address of a page within the repository. A password or token in the
-    address is refused, not dropped: the person must learn that it is not stored and not needed.
+    Accepted is what git clones over https or ssh, unchanged. For people's convenience, also
+    ``owner/name`` for GitHub, and the address of a page within a repository. A password or token
+    in the address is refused, not dropped: the person must learn that it is not stored and not
+    needed.
 
     Raises:
         BadRepository: git could not clone it, or it contains a secret.
     """
     text = text.strip()
-    if not text or len(text) > LENGTH_LIMIT or text.startswith("-"):
+    if not text or len(text) > LENGTH_LIMIT:
         raise BadRepository
-    if short := _SHORT.fullmatch(text):
-        return _repository(f"https://github.com/{text}", short["owner"], short["name"])
-    if scp := _SCP.fullmatch(text):
-        owner, name = _owner_and_name(scp["path"])
-        return _repository(f"{scp['user']}@{scp['host'].lower()}:{owner}/{name}", owner, name)
-    return _read_url(text)
-
-
-def _read_url(text: str) -> Repository:
+    if _SHORT.fullmatch(text):
+        text = f"https://github.com/{text}"
+    url = _without_page(text)
     try:
-        parts = urlsplit(text)
-        host, port = parts.hostname, parts.port
-    except ValueError as exc:
-        raise BadRepository from exc
-    if parts.scheme == "http":
-        raise BadRepository(
-            "Over http, others on the network could change what is cloned. Use https."
-        )
-    if parts.scheme not in ("https", "ssh") or not host:
-        raise BadRepository
-    if parts.password or (parts.username and parts.scheme != "ssh"):
-        raise BadRepository(
-            "The address contains a user name or a token. Leave it out: each person's machine "
-            "clones with its own sign-in."
-        )
-    path = parts.path
-    for page in _PAGES:  # a page of the repository, copied from the browser
-        path = path.partition(page)[0] if parts.scheme != "ssh" else path
-    owner, name = _owner_and_name(path)
-    user = f"{parts.username}@" if parts.username else ""
-    host = f"[{host}]" if ":" in host else host
-    where = f"{user}{host}{f':{port}' if port else ''}"
-    return _repository(f"{parts.scheme}://{where}/{owner}/{name}", owner, name)
-
-
-def _owner_and_name(path: str) -> tuple[str, str]:
-    """Return the folders (a group may have groups) and the name of a repository's path."""
-    path = unquote(path).strip("/").removesuffix(".git")
-    owner, slash, name = path.rpartition("/")
-    if not slash or not owner or not _SAFE_PATH.fullmatch(path):
-        raise BadRepository
-    return owner, name
-
-
-def _repository(url: str, owner: str, name: str) -> Repository:
-    name = name.removesuffix(".git")
-    words = [*owner.split("/"), name]
-    if any(word in ("", ".", "..") or word.startswith("-") for word in words):
-        raise BadRepository
-    url = url.removesuffix(".git")
-    if read_clone_url(url) is None:
-        raise BadRepository
+        parts = parse_clone_url(url)
+    except Unclonable as exc:
+        raise BadRepository(str(exc)) from exc
+    if parts.user and parts.scheme == "https":
+        raise BadRepository(_WITHOUT_SECRETS)
+    owner, name = _owner_and_name(parts)
     return Repository(url, owner, name)
+
+
+def _without_page(text: str) -> str:
+    """Return the repository's address of one that was copied from a browser."""
+    if not text.startswith("https://"):
+        return text
+    url, mark, query = text.replace("#", "?", 1).partition("?")
+    if mark and _SECRET.search(query):
+        raise BadRepository(_WITHOUT_SECRETS)
+    found = _PAGE.fullmatch(url)
+    return next(filter(None, found.groups()), url) if found else url
+
+
+def _owner_and_name(parts: CloneUrl) -> tuple[str, str]:
+    """Return the folders (a group may have groups) and the name of a repository, as people see
+    them."""
+    path = parts.path if parts.scheme == "ssh" else unquote(parts.path)
+    owner, _, name = path.strip("/").removesuffix(".git").rpartition("/")
+    if parts.host in ("github.com", "www.github.com") and not owner.strip("/"):
+        raise BadRepository("The address names an account of GitHub, but no repository of it.")
+    return owner, name or parts.host
 
 
 def read_folder(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from links.daemon.errors import BadHandle, BadSpec, FolderNotAllowed, MissingHandle
 from links.wire.names import is_handle
-from mesh.lib.repositories import read_clone_url
+from mesh.lib.repositories import Unclonable, parse_clone_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,10 @@ def _repo(value: object) -> dict[str, str] | None:
     if not isinstance(value, dict):
         raise BadSpec
     repo = {key: _text(value, key) for key in ("cloneUrl", "branch")}
-    if read_clone_url(repo["cloneUrl"]) is None:
-        raise BadSpec("A repository can be cloned over https or ssh only.")
+    try:
+        parse_clone_url(repo["cloneUrl"])
+    except Unclonable as exc:
+        raise BadSpec(f"The repository can't be cloned. {exc}") from exc
     return {key: text for key, text in repo.items() if text}
 
 

@@ -165,4 +165,5 @@ def protocols_for(address: str) -> tuple[str, ...]:
     scheme, mark, _ = address.partition("://")
     if not mark:
         scheme = "file" if address.startswith("/") else "ssh"
-    return tuple(dict.fromkeys((*PROTOCOLS, scheme)))
+    # Nothing else: what is allowed here may be the name of a program that git starts.
+    return (*PROTOCOLS, scheme) if scheme in ("file", "git", "http") else PROTOCOLS

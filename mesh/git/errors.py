@@ -13,6 +13,13 @@ class GitFailed(AppError):
     hint = "Check the folder or repository named above, then try again."
 
 
+class AddressRefused(GitFailed):
+    """Mesh does not give the address to git."""
+
+    code = "git_address_refused"
+    hint = "Use the https or ssh address that the server shows for cloning."
+
+
 class SignInNeeded(GitFailed):
     code = "git_sign_in_needed"
     hint = (

@@ -50,7 +50,8 @@ _REFSPEC: _Check = re.compile(r"[+^]?[\w*][^\s:]*(:[\w*][^\s:]*)?").fullmatch
 _NO_OPTION: _Check = re.compile(r"[^-].*", re.DOTALL).fullmatch
 # Not an option, and not a remote helper (“ext::…”): those start programs.
 _ADDRESS: _Check = re.compile(
-    r"(https?|ssh|git|file)://[^-\s]\S*|([\w.+-]+@)?\w[\w.-]*:(?!//)[^:\s-]\S*|/\S.*"
+    r"(https?|ssh|git|file|git\+ssh|ssh\+git)://[^-\s].*"
+    r"|([\w.+@-]+@)?(\w[\w.-]*|\[[0-9A-Fa-f:.]+\]):(?!//)[^:\s-].*|/\S.*"
 ).fullmatch
 
 # By section, and by name within it; the subsection between them may be anything.

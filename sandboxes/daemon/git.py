@@ -166,11 +166,6 @@ class Git:
         """Accept commands again after ``stop``."""
         self._stopped.clear()
 
-    @property
-    def is_stopped(self) -> bool:
-        """Whether ``stop`` was called, and ``begin`` not since."""
-        return self._stopped.is_set()
-
     def stop(self) -> None:
         """End the running command, and the wait between two attempts."""
         with self._lock:

@@ -35,7 +35,7 @@ def test_a_repository_alone_is_enough(as_ada):
     assert (status, made["title"], made["repository"]["url"]) == (
         201,
         "app",
-        "git@github.com:acme/app",
+        "git@github.com:acme/app.git",
     )
 
 

@@ -84,7 +84,7 @@ def test_a_bad_address_comes_back_with_its_reason(as_ada):
     answer, html = post(as_ada, "/import", repository="file:///etc")
 
     assert answer.redirect_chain[-1][0] == PATH
-    assert "not the address of a repository" in html
+    assert "can be cloned over https or ssh only" in html
 
 
 def test_start_website_is_one_click(as_ada):

@@ -74,14 +74,15 @@ def start_of(branch: str, view: View, git: Git, notices: Notices, *, may_ask: bo
 
 
 def _fetched(branch: str, wanted: list[str], view: View, git: Git, notices: Notices) -> str:
-    """Fetch the branch from the first of these remotes that has it; return the remote."""
+    """Fetch the branch from the first of these remotes that has it; return the remote.
+
+    Raises:
+        GitFailed: a server has the branch, but it can't be fetched.
+    """
     notices.forget(BRANCH_NOT_ASKED)
     for remote in wanted:
         try:
-            if offers(git, view, remote, branch):
-                refspec = f"+refs/heads/{branch}:{tracking(remote, branch)}"
-                with_retries(git, view, *ONE_BRANCH, remote, refspec)
-                return remote
+            is_there = offers(git, view, remote, branch)
         except GitFailed as exc:
             if git.is_stopped:
                 raise
@@ -90,6 +91,11 @@ def _fetched(branch: str, wanted: list[str], view: View, git: Git, notices: Noti
                 f"Whether “{remote}” has a branch “{branch}” could not be found out, so"
                 f" it is a new one, from the commit that is checked out. {exc} {exc.hint}",
             )
+            continue
+        if is_there:
+            refspec = f"+refs/heads/{branch}:{tracking(remote, branch)}"
+            with_retries(git, view, *ONE_BRANCH, remote, refspec)
+            return remote
     return ""
 
 

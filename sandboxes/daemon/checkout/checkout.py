@@ -14,13 +14,12 @@ from pathlib import Path
 
 from links.wire.names import is_key
 from mesh.git import own, submodules
-from mesh.lib.repositories import read_clone_url
 from sandboxes.daemon.checkout.branches import go_to
-from sandboxes.daemon.checkout.clones import set_identity
+from sandboxes.daemon.checkout.clones import checked_address, set_identity
 from sandboxes.daemon.checkout.sources import prepare
 from sandboxes.daemon.checkout.submodules import Filler
 from sandboxes.daemon.checkout.worktrees import is_whole
-from sandboxes.daemon.git import Git, GitFailed, redact, view_of
+from sandboxes.daemon.git import Git, redact, view_of
 from sandboxes.daemon.notices import Notices
 from sandboxes.daemon.spec import Spec
 
@@ -114,8 +113,8 @@ class Checkout:
         spec = self._spec if has_source else replace(self._spec, clone_url=clone_url)
         if branch and not is_key(branch):
             spec = replace(spec, branch=branch)
-        if spec.clone_url and read_clone_url(spec.clone_url) is None:
-            raise GitFailed("Git may not clone from the repository's address.")
+        if spec.clone_url:
+            checked_address(spec.clone_url)
         loop = asyncio.get_running_loop()
 
         def say_here(text: str) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from mesh.git import own
 from mesh.git.calls import NO_REDIRECT, Outside
+from mesh.git.errors import AddressRefused
 from mesh.git.own import ForeignGit, Own
 from mesh.lib.addresses import Address, is_odd_number, is_off_limits, is_public, parse_address
-from mesh.lib.repositories import is_local_name, read_clone_url
+from mesh.lib.repositories import CloneUrl, Unclonable, is_local_name, parse_clone_url
 from sandboxes.daemon.checkout.branches import go_to, has_git, knows, setting_in, with_retries
 from sandboxes.daemon.git import Git, GitFailed, view_of
 from sandboxes.daemon.notices import REMADE, Notices
@@ -26,6 +27,7 @@ _LOST = (
     "The working folder was gone, so the repository was cloned again; work that was not pushed"
     " went with the folder."
 )
+_REFUSED = "Git may not clone from the repository's address."
 _MOVED = re.compile(r"returned error: 30\d")
 
 
@@ -36,23 +38,37 @@ def clone_limits(clone_url: str, *, is_public_only: bool = False) -> tuple[str, 
     that no server has checked.
 
     Raises:
-        GitFailed: git may not clone from the address, or its host is this machine or network.
+        AddressRefused: git may not clone from the address, or its host is this machine or network.
     """
-    parts = read_clone_url(clone_url)
-    if parts is None or is_odd_number(parts.host):
-        raise GitFailed("Git may not clone from the repository's address.")
+    parts = checked_address(clone_url)
+    if is_odd_number(parts.host):
+        raise AddressRefused(f"{_REFUSED} Its host is a number in an odd form.")
     literal = parse_address(parts.host)
     found = [literal] if literal else _addresses_of(parts.host)
     if any(is_off_limits(address) for address in found) or (
         is_public_only
         and (is_local_name(parts.host) if not found else not all(map(is_public, found)))
     ):
-        raise GitFailed("The repository's address leads to this machine or to its own network.")
+        raise AddressRefused(
+            "The repository's address leads to this machine or to its own network."
+        )
     limits = [*_PROTOCOLS, "-c", NO_REDIRECT]
     if literal is None and found and parts.scheme == "https":
         pinned = ",".join(f"[{one}]" if one.version == 6 else str(one) for one in found)
         limits += ["-c", f"http.curloptResolve={parts.host}:{parts.port}:{pinned}"]
     return tuple(limits)
+
+
+def checked_address(clone_url: str) -> CloneUrl:
+    """Return the parts of an address that git may clone from.
+
+    Raises:
+        AddressRefused: git must not get it.
+    """
+    try:
+        return parse_clone_url(clone_url)
+    except Unclonable as exc:
+        raise AddressRefused(f"{_REFUSED} {exc}") from exc
 
 
 def _addresses_of(host: str) -> list[Address]:
