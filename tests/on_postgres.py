@@ -19,6 +19,7 @@ SUITES = [
     "tests/agents",
     "tests/threads",
     "tests/migrations",
+    "tests/sandboxes/services/test_lifecycle.py",
     "tests/sandboxes/services/test_records.py",
     "tests/sandboxes/test_api.py",
     "tests/sandboxes/test_admin.py",

@@ -1,30 +1,19 @@
 """VM_START, VM_DELETE and ensure_vm: S110–S116 and their refusals."""
 
-import asyncio
-import threading
 import time
-from datetime import timedelta
 
-import httpx
 import pytest
-from django.utils import timezone
 from rest_framework.test import APIClient
 
 from agents.models import Agent
-from links import services as links
-from links.models import Link
-from links.wire.messages import Registration
 from sandboxes.core.handle import handle_for
 from sandboxes.core.vm_map import VmEntry
 from sandboxes.models import SandboxRunnerState
 from sandboxes.services import record_sandbox
-from tests.mesh.pairing.test_races import at_once
-from tests.sandboxes.conftest import use
+from tests.sandboxes.conftest import connect, use
 from tests.sandboxes.doubles import (
-    AnsweringProvider,
     BusyProvider,
     FailingProvider,
-    NotingProvider,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,16 +31,6 @@ def api(ada):
     return client
 
 
-@pytest.fixture
-def acme(agent):
-    agent.metadata = {
-        "githubRepo": {"url": "https://github.com/acme/app", "owner": "acme", "name": "app"},
-        "runtime": {"selected": "npm", "port": "3000"},
-    }
-    agent.save()
-    return agent
-
-
 def call(api, tool, org="home", **body):
     return api.post(f"/api/{org}/tools/{tool}", {"virtualMcpId": "default", **body})
 
@@ -63,18 +42,6 @@ def start(api, **body):
 def cell(agent, user, branch="main"):
     agent.refresh_from_db()
     return agent.metadata["vmMap"][str(user.pk)][branch]
-
-
-def connect(user):
-    links.register(
-        user=user,
-        registration=Registration(
-            machine_id="m1", cli_version="1.0.0", protocol_version=1, capabilities=()
-        ),
-    )
-    link = Link.objects.get(user=user)
-    links.claim(user=user, machine_id="m1", secret_fingerprint=link.secret_hash, connection_id="c1")
-    return link
 
 
 def code(answer):
@@ -98,27 +65,6 @@ def test_s110_the_provider_is_asked_once_with_everything_it_needs(api, acme, ada
         "packageManager": {"name": "npm"},
         "port": 3000,
     }
-
-
-def test_a_sandbox_is_told_of_its_project_whole(api, acme, monkeypatch):
-    provider = AnsweringProvider()
-    use(monkeypatch, provider)
-
-    start(api)
-
-    ((_, method, path, config),) = provider.asked
-    assert (method, path) == ("POST", "config")
-    assert config == {
-        "git": {"repository": {"cloneUrl": "https://github.com/acme/app", "branch": "main"}},
-        "application": {"runtime": "node", "packageManager": {"name": "npm"}, "port": 3000},
-    }
-
-
-def test_one_that_was_made_for_another_repository_says_so(api, acme, monkeypatch):
-    error = {"error": {"code": "immutable", "message": "Of another repository.", "hint": "h"}}
-    use(monkeypatch, AnsweringProvider(httpx.Response(409, json=error)))
-
-    assert code(start(api)) == (502, "immutable")
 
 
 def test_s111_it_is_recorded_under_user_branch_and_kind(api, acme, ada, provider):
@@ -183,13 +129,6 @@ def test_a_branch_with_a_shells_characters_is_only_a_name(api, acme, provider):
     assert provider.places[0].branch == name
 
 
-def test_two_kinds_of_one_branch_stand_beside_each_other(api, acme, ada, provider):
-    start(api)
-    start(api, sandboxProviderKind="agent-sandbox")
-
-    assert set(cell(acme, ada)) == {"docker", "agent-sandbox"}
-
-
 def test_the_machine_that_is_online_is_the_default(api, acme, ada, provider):
     link = connect(ada)
 
@@ -208,38 +147,6 @@ def test_what_is_recorded_goes_before_the_machine(api, acme, ada, provider):
     connect(ada)
 
     assert start(api).json()["sandboxProviderKind"] == "agent-sandbox"
-
-
-def test_no_container_stands_in_for_a_machine_that_is_away(api, acme, provider):
-    answer = start(api, sandboxProviderKind="remote-user")
-
-    assert code(answer) == (409, "link_offline")
-    assert provider.places == []
-
-
-def test_ensuring_what_is_recorded_asks_no_provider(api, acme, provider):
-    first = call(api, "ensure_vm", branch="main", sandboxProviderKind="docker").json()
-    again = call(api, "ensure_vm", branch="main", sandboxProviderKind="docker").json()
-
-    assert (first["isNewVm"], again["isNewVm"]) == (True, False)
-    assert first["vmId"] == again["vmId"]
-    assert len(provider.places) == 1
-
-
-def test_deleting_forgets_first_and_is_safe_to_repeat(api, acme, ada, monkeypatch):
-    provider = FailingProvider()
-    use(monkeypatch, provider)
-    record_sandbox(
-        agent=acme, user_id=ada.pk, branch="main", entry=VmEntry(vm_id="m-1", kind="docker")
-    )
-    body = {"branch": "main", "sandboxProviderKind": "docker"}
-
-    answers = [call(api, "VM_DELETE", **body).json() for _ in range(2)]
-
-    assert answers == [{"success": True}] * 2
-    acme.refresh_from_db()
-    assert acme.metadata["vmMap"] == {}
-    assert len(provider.removed) == 1
 
 
 def test_deleting_of_an_unknown_agent_is_a_success(api, agent, provider):
@@ -289,46 +196,6 @@ def test_a_person_never_gets_another_ones_sandbox(api, acme, bob, provider):
     assert start(api).json()["vmId"] != start(bobs).json()["vmId"]
 
 
-class Waiting(NotingProvider):
-    """Is slow to start: until ``go``. What is removed meanwhile is gone."""
-
-    def __init__(self):
-        super().__init__()
-        self.begun, self.go = threading.Event(), threading.Event()
-
-    async def ensure(self, place):
-        await super().ensure(place)
-        self.begun.set()
-        await asyncio.to_thread(self.go.wait, 20)
-
-
-def test_deleting_what_is_only_starting_ends_it_and_the_start_says_so(api, acme, ada, monkeypatch):
-    provider = Waiting()
-    use(monkeypatch, provider)
-    body = {"branch": "main", "sandboxProviderKind": "docker"}
-
-    def delete():
-        provider.begun.wait(20)
-        answer = call(api, "VM_DELETE", **body).json()
-        provider.go.set()
-        return answer
-
-    started, deleted = at_once(lambda: start(api), delete)
-
-    assert (code(started), deleted) == ((409, "sandbox_deleted"), {"success": True})
-    assert provider.removed[0][1] is True  # without asking whether anybody works in it
-    acme.refresh_from_db()
-    assert "vmMap" not in acme.metadata
-    assert not SandboxRunnerState.objects.exists()
-
-
-def test_a_start_that_failed_leaves_no_row(api, acme, monkeypatch):
-    use(monkeypatch, FailingProvider())
-    start(api)
-
-    assert not SandboxRunnerState.objects.exists()
-
-
 @pytest.mark.parametrize(
     ("force", "expected", "left"),
     [({}, 409, 1), ({"force": False}, 409, 1), ({"force": True}, 200, 0)],
@@ -346,33 +213,3 @@ def test_one_in_which_an_agent_works_is_deleted_by_force_only(
     if left:
         assert code(answer) == (409, "sandbox_busy")
         assert cell(acme, ada)["docker"]["previewUrl"] == first["previewUrl"]
-
-
-def test_a_machine_that_has_the_files_and_is_away_is_named(api, acme, ada, provider):
-    link = connect(ada)
-    start(api)
-    Link.objects.filter(pk=link.pk).update(offline_after=None)
-    Link.objects.create(
-        user=ada,
-        machine_id="m2",
-        cli_version="1",
-        protocol_version=1,
-        offline_after=timezone.now() + timedelta(minutes=5),
-    )
-
-    answer = start(api)
-
-    assert code(answer) == (409, "link_offline")
-    assert "This sandbox is on “m1”" in answer.json()["error"]["message"]
-
-
-def test_the_folder_of_a_conversation_is_found_again_by_the_tools(api, acme, ada, provider):
-    branch = "thread:0190a0b0-0000-7000-8000-000000000000"
-    started = call(api, "VM_START", branch=branch).json()
-    again = call(api, "ensure_vm", branch=branch, sandboxProviderKind="docker").json()
-
-    assert (again["vmId"], again["isNewVm"]) == (started["vmId"], False)
-    call(api, "VM_DELETE", branch=branch, sandboxProviderKind="docker")
-    assert len(provider.removed) == 1
-    acme.refresh_from_db()
-    assert "vmMap" not in acme.metadata

@@ -105,7 +105,7 @@ def test_codes_that_were_answered_count_for_their_address(ada, monkeypatch):
 
 def test_only_codes_that_wait_for_an_answer_are_open(ada, monkeypatch, later):
     monkeypatch.setattr(services, "OPEN_AT_MOST", 2)
-    pair(ada, code="1")
+    services.answer(user=ada, pairing=ask(), approve=False)
     for code in "23":
         services.check_rate(address="198.51.100.1")
         ask(code=code)
