@@ -1,4 +1,4 @@
-"""The repositories that an agent may have: public ones, and those on hosts the operator allowed."""
+"""Decides which repositories an agent may use: those on public hosts, or on hosts allowed here."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from mesh.lib.repositories import CloneUrl, Unclonable, is_local_name, parse_clo
 
 class RepositoryRefused(AppError):
     code = "repository_refused"
-    text = (
-        "This repository's host is not public, and the operator of this server has not allowed it."
-    )
+    text = "This repository is on a private host, which this server's operator has not allowed."
     hint = "Use a public address, or ask the operator to add the host to MESH_PRIVATE_HOSTS."
 
 
@@ -32,7 +30,7 @@ def allowed_repository(text: str) -> Repository:
 
 
 def check_clone_url(url: str) -> CloneUrl:
-    """Return the parts of an agent's stored address, checked.
+    """Check an agent's stored address, and return its parts.
 
     Raises:
         BadRepository, RepositoryRefused
@@ -54,7 +52,7 @@ def check_clone_url(url: str) -> CloneUrl:
 
 
 async def check_from_here(url: str) -> None:
-    """Check the address in this server's network, where containers clone it.
+    """Check the address as this server resolves it, because containers clone from its network.
 
     Raises:
         BadRepository, RepositoryRefused

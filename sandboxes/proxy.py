@@ -88,7 +88,7 @@ class NoRunner(AppError):
 class DaemonUnreachable(AppError):
     code = "daemon_unreachable"
     text = "Daemon unreachable"
-    hint = "It starts again when it is used; try again in a moment."
+    hint = "It is restarted when it is used; try again in a moment."
     status = 502
 
 
@@ -102,42 +102,42 @@ class HandleGone(AppError):
 class PathNotFetched(AppError):
     code = "invalid_input"
     text = "path must be /.decofile or /live/_meta"
-    hint = "Everything else is on the preview's own origin."
+    hint = "Fetch other files from the preview's own origin."
 
 
 @extend_schema(exclude=True)  # bodies and responses are the sandbox's own
 class VmApi(Tool):
-    """Every route but the events; the events are ``follow_events``."""
+    """Every route except the events, which ``follow_events`` serves."""
 
     def get(self, request: Request, org: str, vm_id: str, rest: str) -> HttpResponseBase:
-        return self._pass(request, org, vm_id, rest)
+        return self._serve(request, org, vm_id, rest)
 
     def post(self, request: Request, org: str, vm_id: str, rest: str) -> HttpResponseBase:
-        return self._pass(request, org, vm_id, rest)
+        return self._serve(request, org, vm_id, rest)
 
     def put(self, request: Request, org: str, vm_id: str, rest: str) -> HttpResponseBase:
-        return self._pass(request, org, vm_id, rest)
+        return self._serve(request, org, vm_id, rest)
 
-    def _pass(self, request: Request, org: str, vm_id: str, rest: str) -> HttpResponseBase:
+    def _serve(self, request: Request, org: str, vm_id: str, rest: str) -> HttpResponseBase:
         viewer = signed_in(request)
         refuse_to_show(request.headers)
-        agent, asked = _find(viewer, org, vm_id, rest)
-        rule = asked.rule
+        agent, target = _find(viewer, org, vm_id, rest)
+        rule = target.rule
         if rule is None:
             raise NoSuchRoute
         if request.method not in rule.methods:
             raise MethodNotAllowed
-        if asked.route.startswith("setup/") and not is_step(asked.route):
+        if target.route.startswith("setup/") and not is_step(target.route):
             raise UnknownStep
-        place = place_of(viewer=viewer, agent=agent, branch=asked.branch)
-        if asked.route == "preview":
-            return Response(_ticket(request, viewer, agent, asked.branch, place))
-        if asked.route == "preview-fetch":
+        place = place_of(viewer=viewer, agent=agent, branch=target.branch)
+        if target.route == "preview":
+            return Response(_ticket(request, viewer, agent, target.branch, place))
+        if target.route == "preview-fetch":
             return async_to_sync(_fetch)(place, request.query_params.get("path", ""))
         body = request.data if request.method != "GET" else None
         method = request.method or "GET"
-        # A script's name may be any text; quoted, it is one segment of the address.
-        answer = ask(place, method, quote(asked.route), body, gone_on_404=rule.gone_on_404)
+        # A script's name may be any text; quoting makes it one segment of the address.
+        answer = forward(place, method, quote(target.route), body, gone_on_404=rule.gone_on_404)
         rights = _rights(_credential(request), agent)
         try:
             return async_to_sync(while_held)(answer, *rights)  # a task may take minutes
@@ -148,7 +148,7 @@ class VmApi(Tool):
 async def follow_events(
     request: HttpRequest, org: str, vm_id: str = "", branch: str = ""
 ) -> HttpResponseBase:
-    """``GET …/events`` and ``/vm-events?virtualMcpId=&branch=``: a sandbox's events as they come.
+    """``GET …/events`` and ``/vm-events?virtualMcpId=&branch=``: streams a sandbox's events.
 
     An unreachable machine is reported as an event, because EventSource hides the status.
     """
@@ -161,7 +161,7 @@ async def follow_events(
             raise IncompleteAddress
         agent = await database_pool.reads.run(_agent, viewer, org, vm_id)
         place = await database_pool.reads.run(
-            place_of, viewer=viewer, agent=agent, branch=branch, needs=False
+            place_of, viewer=viewer, agent=agent, branch=branch, must_be_online=False
         )
     except AppError as exc:
         return JsonResponse(exc.body(), status=exc.status)
@@ -169,7 +169,10 @@ async def follow_events(
 
 
 async def events_of(place: Place) -> AsyncGenerator[bytes, None]:
-    """Yield the sandbox's events byte for byte, with ours before and after them."""
+    """Yield the sandbox's events unchanged, after a ``phase`` event that says that it is ready.
+
+    If it can't be reached, a ``phase`` or ``gone`` event says so.
+    """
     waited = 0.0
     while True:
         try:
@@ -222,22 +225,23 @@ async def _kept_alive(reply: httpx.Response) -> AsyncGenerator[bytes, None]:
         upcoming.cancel()
 
 
-def place_of(*, viewer: User, agent: Agent, branch: str, needs: bool = True) -> Place:
+def place_of(*, viewer: User, agent: Agent, branch: str, must_be_online: bool = True) -> Place:
     """Return the place of the viewer's sandbox of a branch: as recorded, else the default.
 
     Raises:
-        NoRunner: nothing can run it; with ``needs`` false, an unconnected machine is accepted.
+        NoRunner: nothing can run it, or its machine is offline and ``must_be_online`` is true.
     """
     found = find_sandbox(viewer=viewer, agent=agent, branch=branch)
-    if found.place.kind not in providers.offered_kinds() or (needs and found.is_away):
+    if found.place.kind not in providers.offered_kinds() or (must_be_online and found.is_away):
         raise NoRunner
     return found.place
 
 
-async def ask(
+async def forward(
     place: Place, method: str, route: str, body: Any, *, gone_on_404: bool = True
 ) -> HttpResponse:
-    """Return a sandbox's response: its status, and its body as data (``mesh.foreign_content``).
+    """Forward a request; return the response's status, and its body as data
+    (``mesh.foreign_content``).
 
     Raises:
         NoRunner: its machine is not connected.
@@ -310,10 +314,10 @@ def preview_offer(grant: Grant, *, host: str) -> dict[str, Any]:
 
 
 def _find(viewer: User, org: str, vm_id: str, rest: str) -> tuple[Agent, VmRequest]:
-    asked = parse_rest(rest)
-    if asked is None:
+    target = parse_rest(rest)
+    if target is None:
         raise IncompleteAddress
-    return _agent(viewer, org, vm_id), asked
+    return _agent(viewer, org, vm_id), target
 
 
 def _agent(viewer: User, org: str, vm_id: str) -> Agent:

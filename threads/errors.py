@@ -29,7 +29,7 @@ class ModeUnavailable(AppError):
 
 class TemperatureUnsupported(AppError):
     code = "temperature_unsupported"
-    text = "This agent's program takes no temperature."
+    text = "This agent's program does not accept a temperature."
     hint = "Leave temperature out, or ask Decopilot."
 
 

@@ -28,7 +28,7 @@ from mesh.readers import Stream
 from sandboxes.core.vm_routes import STEPS
 from sandboxes.preview.tickets import Grant
 from sandboxes.providers.base import Place
-from sandboxes.proxy import SSE, UnknownStep, ask, events_of, preview_offer, sealed_sign_in
+from sandboxes.proxy import SSE, UnknownStep, events_of, forward, preview_offer, sealed_sign_in
 from threads import selectors
 from threads.errors import NotBegun
 from threads.models import Thread
@@ -74,7 +74,7 @@ class StepApi(APIView):
         place = _place(thread_of(request, org, thread_id))
         if step not in STEPS:
             raise UnknownStep
-        return async_to_sync(ask)(place, "POST", f"setup/{step}", {})
+        return async_to_sync(forward)(place, "POST", f"setup/{step}", {})
 
 
 async def follow_sandbox(request: HttpRequest, org: str, thread_id: UUID) -> HttpResponseBase:

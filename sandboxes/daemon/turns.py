@@ -79,7 +79,7 @@ class Silent(AppError):
     """The program wrote nothing for its harness's time limit, and no question was open."""
 
     code = "stuck"
-    text = "The agent said nothing for too long, so it was stopped."
+    text = "The agent sent nothing for too long, so it was stopped."
     hint = "Check on the machine whether its program hangs, then send the message again."
     status = 504
 

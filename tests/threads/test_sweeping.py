@@ -53,7 +53,7 @@ def test_readers_are_told_why(working, thread, chunks):
     end_stuck()
 
     *_, error, status, finish = chunks(thread)
-    assert "said nothing for too long" in error["errorText"]
+    assert "sent nothing for too long" in error["errorText"]
     assert (status["data"]["state"], status["data"]["code"]) == ("failed", "stuck")
     assert finish["type"] == "finish"
 

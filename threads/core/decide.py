@@ -25,7 +25,7 @@ JOINABLE: Final = {
 JOIN_LIMIT: Final = 64 * 1024  # characters of one joined delta: a row stays small
 HOLD_LIMIT: Final = 64  # events between ``finish`` and ``done``
 
-TRUNCATED: Final = ("stream_truncated", "The agent's stream broke off.")
+TRUNCATED: Final = ("stream_truncated", "The connection to the agent broke.")
 DIED: Final = "sandbox_died"  # a sandbox reports it for the runs of its predecessor
 RESUMPTIONS: Final = 3  # per run, whose prompt may be what kills its sandbox
 STEER: Final = "data-steer"  # a person's message in the middle of an answer

@@ -12,7 +12,7 @@ _PROVIDERS: Final = "Ask an admin to check the settings under AI providers, then
 
 # The sentence is used when the sandbox or the agent gave none of its own.
 _TEXTS: Final[dict[str, tuple[str, str]]] = {
-    "stream_truncated": ("The agent's stream broke off.", _AGAIN),
+    "stream_truncated": ("The connection to the agent broke.", _AGAIN),
     "upload_stalled": (
         "The connection to the machine stalled while the message was sent.",
         "Check the machine's network. " + _AGAIN,
@@ -49,11 +49,11 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The project contains programs that this agent would run without asking you.",
         "Remove them, choose another agent, or send the message with “Auto approve”.",
     ),
-    "model_api_error": ("The model's provider refused the request.", "Wait a little. " + _AGAIN),
+    "model_api_error": ("The model's provider refused the request.", "Wait a moment. " + _AGAIN),
     # For models that the organization's own key pays for.
     "no_model": ("No model is set for this tier.", _PROVIDERS),
     "key_refused": ("The model's provider refused the organization's key.", _PROVIDERS),
-    "key_unreadable": ("The key can't be opened with this server's encryption keys.", _PROVIDERS),
+    "key_unreadable": ("The key can't be decrypted with the server's encryption keys.", _PROVIDERS),
     "quota_exceeded": (
         "The organization's account has no credit left.",
         "Add credit there, or choose another model in the settings under AI providers.",
@@ -65,7 +65,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "provider_overloaded": ("The model's provider is overloaded.", "Wait a minute. " + _AGAIN),
     "provider_failed": (
         "The model's provider failed on its side.",
-        "Wait a little. " + _AGAIN,
+        "Wait a moment. " + _AGAIN,
     ),
     "model_unknown": ("The provider does not know the model.", _PROVIDERS),
     "model_timeout": ("The model's provider did not answer in time.", _AGAIN),
@@ -73,9 +73,9 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The model's provider could not be reached.",
         "Check the server's network. " + _AGAIN,
     ),
-    "address_refused": ("The address of the provider is not public.", _PROVIDERS),
+    "address_refused": ("The provider's address is not public.", _PROVIDERS),
     "temperature_unsupported": (
-        "The model takes no temperature.",
+        "The model does not accept a temperature.",
         "Send the message without one, or choose another tier.",
     ),
     "context_too_long": (
@@ -89,7 +89,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "too_many_steps": (
         "The agent took too many steps without finishing.",
-        "Say what to do next, in smaller pieces.",
+        "Say what to do next, in smaller steps.",
     ),
     "bad_answer": (
         "The model's provider sent an answer that can't be read.",
@@ -99,7 +99,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The model's tool calls are invalid: too many at the same time, or two with the same id.",
         "Try again, or choose another tier.",
     ),
-    "agent_failed": ("Decopilot failed on this message.", "Try again; it was logged."),
+    "agent_failed": ("Decopilot failed on this message.", "Try again; the error was logged."),
     "journal_broken": (
         "The sandbox could not write its journal.",
         "Check whether that machine's disk is full.",
@@ -119,7 +119,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "answer_too_large": (
         "The answer is too large to be stored whole.",
-        "Its beginning is stored, and the sandbox has the files. Ask for less in one message.",
+        "Its start is stored, and the sandbox has the files. Ask for less in one message.",
     ),
     "answer_not_kept": (
         "The database could not store the answer.",
@@ -130,7 +130,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Link it again with deco_link, or start a new chat.",
     ),
     "stuck": (
-        "The agent said nothing for too long, so it was stopped.",
+        "The agent sent nothing for too long, so it was stopped.",
         "Check on the machine whether its program hangs, then send the message again.",
     ),
     "expired": (
@@ -147,18 +147,18 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     WITHDRAWN: (
         "The message was withdrawn before it was sent.",
-        "Nothing to do.",
+        "You need not do anything.",
     ),
-    "internal_error": ("Something went wrong on the server.", "Try again; it was logged."),
+    "internal_error": ("Something went wrong on the server.", "Try again; the error was logged."),
 }
 
 
 # For runs that can't be reached at the moment and are retried.
 _RESTING: Final = {
-    "link_offline": "Your machine is not connected. The answer comes when it is back online.",
+    "link_offline": "Your machine is not connected. The answer arrives when it is back online.",
     "timestamp_drift": (
-        "The clock of your machine is wrong, so it refuses requests. The answer comes when the"
-        " clock is right."
+        "Your machine's clock is wrong, so it refuses requests. The answer arrives when the clock"
+        " is right."
     ),
     "sandbox_down": "The sandbox does not answer. Trying again…",
     "upload_stalled": "The connection to your machine has stalled. Trying again…",

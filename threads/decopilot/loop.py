@@ -53,7 +53,7 @@ ANSWER_LIMIT = 12 * 1024 * 1024
 class AnswerTooLarge(AppError):
     code = "answer_too_large"
     text = "The answer is too large to be stored whole."
-    hint = "Its beginning is stored. Ask for less in one message."
+    hint = "Its start is stored. Ask for less in one message."
 
 
 class Loop:

@@ -1,4 +1,4 @@
-"""The browser's socket: any number of threads on one connection, each from its own number."""
+"""The browser's WebSocket: follows many threads on one connection, each from its own number."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ BAD_FRAME: Final = 1008
 SERVER_ERROR: Final = 1011
 FOLLOWED_AT_ONCE: Final = 50
 FRAME_LIMIT: Final = 4_096  # characters of a frame from the browser: they are all short
-# Characters of one message where the page takes pieces: it sees that a long one is on its way.
+# Characters of each piece of a long message, if the page accepts pieces: each shows the page that
+# the connection is alive.
 PIECE: Final = 32 * 1024
 
 
 class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
-    """One browser tab. It follows any number of threads; each is a task that reads ``follow``."""
+    """One browser tab. It follows up to ``FOLLOWED_AT_ONCE`` threads, with a task for each."""
 
     # It subscribes to threads.reading.notifications: with a channel layer of its own, no page could
     # connect while Redis is down.
@@ -48,11 +49,11 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
     def __init__(self) -> None:
         super().__init__()
         self.tasks: dict[UUID, asyncio.Task[None]] = {}
-        self.beside: list[asyncio.Task[None]] = []
+        self.own_tasks: list[asyncio.Task[None]] = []
         self.watched = ExitStack()  # the rights that the connection depends on
         self.has_left = False  # a send has failed, before the server reports the disconnect
-        self.takes_pieces = False  # the page says so; older pages take whole messages only
-        self.in_pieces = 0  # number of messages that were sent in pieces
+        self.accepts_pieces = False  # older pages accept whole messages only
+        self.split_messages = 0  # number of messages that were sent in pieces
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
@@ -71,12 +72,12 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         self.viewer = Viewer(self.user, credential_of(self.user, sign_in=None, session=session))
         self.held = self.watched.enter_context(hold(self.viewer.signed_in))
         await self.say({"type": "hello", "version": settings.MESH_VERSION})
-        for work in (self.send_news(self.user), self.watch_rights()):
-            self.beside.append(asyncio.create_task(work))
+        for work in (self.report_changes(self.user), self.watch_rights()):
+            self.own_tasks.append(asyncio.create_task(work))
 
     async def stop(self) -> None:
         """Stop following everything."""
-        tasks = [*self.beside, *self.tasks.values()]
+        tasks = [*self.own_tasks, *self.tasks.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -98,15 +99,15 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
                 pass  # a newer page may send types that we don't know
 
     async def start(self, frame: dict[str, Any]) -> None:
-        """Follow a thread of the viewer's from the number that the page has."""
+        """Start to follow a thread of the viewer's after the page's last number."""
         thread_id, after = _uuid(frame.get("thread")), frame.get("after", 0)
         if thread_id is None or not isinstance(after, int) or isinstance(after, bool) or after < 0:
-            await self.refuse(frame.get("thread"), "bad_frame", "thread or after is not valid.")
+            await self.refuse(frame.get("thread"), "bad_frame", "thread or after is invalid.")
             return
-        self.takes_pieces = frame.get("pieces") is True
+        self.accepts_pieces = frame.get("pieces") is True
         self.drop(thread_id)
         if len(self.tasks) >= FOLLOWED_AT_ONCE:
-            await self.refuse(thread_id, "too_many_threads", "Unfollow a thread first.")
+            await self.refuse(thread_id, "too_many_threads", "Unfollow another thread first.")
             return
         thread = await database_pool.reads.run(_find, self.user, thread_id)
         if thread is None:
@@ -117,7 +118,7 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
             return
         await self.say({"type": "thread", "thread": selectors.thread_summary(thread)})
         self.held.rights.add(self.viewer.reads(thread_id))
-        task = asyncio.create_task(self.pass_on(thread_id, min(after, thread.last_seq)))
+        task = asyncio.create_task(self.send_events(thread_id, min(after, thread.last_seq)))
         self.tasks[thread_id] = task
 
     def drop(self, thread_id: UUID | None) -> None:
@@ -126,8 +127,8 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
             self.held.rights.discard(self.viewer.reads(thread_id))
             task.cancel()
 
-    async def pass_on(self, thread_id: UUID, after: int) -> None:
-        """Send the thread's events as they come, until the task is cancelled."""
+    async def send_events(self, thread_id: UUID, after: int) -> None:
+        """Send the thread's events as they are committed, until the task is cancelled."""
         try:
             async with aclosing(follow(thread_id, after)) as batches:
                 async for rows in batches:
@@ -143,7 +144,7 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
             self.tasks.pop(thread_id, None)
 
     async def watch_rights(self) -> None:
-        """Drop what the viewer may no longer follow: they signed out, or lost access."""
+        """Stop following threads once the viewer has signed out or lost access to them."""
         while True:
             lost = await self.held.wait()
             if self.viewer.signed_in in lost:
@@ -155,7 +156,7 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
             await self.hide(hidden)
 
     async def drop_hidden(self) -> None:
-        """Drop the threads that the viewer may no longer read."""
+        """Stop following the threads that the viewer may no longer read."""
         followed = set(self.tasks)
         if followed:
             await self.hide(
@@ -167,10 +168,10 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
             self.drop(thread_id)
             await self.refuse(thread_id, NotFound.code, NotFound.text)
 
-    async def send_news(self, user: User) -> None:
+    async def report_changes(self, user: User) -> None:
         """Send the page each change of the viewer's threads and machines."""
         try:
-            await self.pass_on_news(user)
+            await self.send_changes(user)
         except Exception:
             if self.has_left:
                 return
@@ -178,12 +179,12 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
             logger.exception("user %s: sending changes to a page failed; closing it", user.pk)
             await self.close(code=SERVER_ERROR)
 
-    async def pass_on_news(self, user: User) -> None:
+    async def send_changes(self, user: User) -> None:
         with notifications.subscribe(notifications.of_person(user.pk)) as subscriber:
             await self.send_links(user)  # a page that was disconnected has missed the changes
             while True:
-                news = set(await subscriber.wait(60.0))
-                for kind, thread_id in news:
+                changes = set(await subscriber.wait(60.0))
+                for kind, thread_id in changes:
                     if kind == "thread":
                         await self.send_thread(user, UUID(thread_id))
                     elif kind == "links":
@@ -210,15 +211,15 @@ class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels
         await self.say_text(json.dumps(frame))
 
     async def say_text(self, text: str) -> None:
-        """Send a message, in pieces if the page takes them; other messages may come in between.
+        """Send a message, in pieces if the page accepts them; other messages may come in between.
 
         Waits for a slow page. The server's protocol closes the connection of a page that takes
         nothing (``mesh/websocket_protocol.py``).
         """
-        if not self.takes_pieces or len(text) <= PIECE:
+        if not self.accepts_pieces or len(text) <= PIECE:
             await self.say_whole(text)
             return
-        self.in_pieces = number = self.in_pieces + 1
+        self.split_messages = number = self.split_messages + 1
         for at in range(0, len(text), PIECE):
             is_last = at + PIECE >= len(text)
             piece = {"type": "piece", "of": number, "last": is_last, "text": text[at : at + PIECE]}

@@ -356,7 +356,7 @@ async def test_the_page_says_why_a_run_is_not_followed(serve, post, thread, ada,
     found = await sync_to_async(selectors.find_thread)(viewer=ada, thread_id=thread.pk)
     shown = await sync_to_async(selectors.thread_summary)(found)
     assert shown["status"] == "running"
-    assert shown["resting"]["message"].startswith("The clock of your machine is wrong")
+    assert shown["resting"]["message"].startswith("Your machine's clock is wrong")
 
 
 async def test_an_offline_machine_gets_the_run_when_it_is_back(serve, post):
