@@ -92,8 +92,8 @@ async function test(id) {
 
 const submits = {
   async form(form) {
-    const given = Object.fromEntries(new FormData(form));
-    const key = await api("POST", `${base}/ai-keys`, { ...given, provider: state.provider.kind });
+    const fields = Object.fromEntries(new FormData(form));
+    const key = await api("POST", `${base}/ai-keys`, { ...fields, provider: state.provider.kind });
     form.reset(); // so that the key does not stay in the page
     go({ type: "saved" });
     await refresh();

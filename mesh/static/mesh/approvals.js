@@ -41,8 +41,8 @@ export class Approvals {
     this.slot.replaceChildren(...(shown ? [this.card(shown, open)] : []));
     this.guardAll(shown);
     if (hadFocus) (this.slot.querySelector(this.why ? "textarea" : ".card") ?? byId("text")).focus();
-    if (!shown || !this.isOpen(shown) || this.told === this.at) return;
-    this.told = this.at;
+    if (!shown || !this.isOpen(shown) || this.announced === this.at) return;
+    this.announced = this.at;
     const { what, where } = describe(shown.part, "waiting");
     say(kindOf(shown.part) === "permission" ? `Approval needed: ${what} ${where}` : TITLES[kindOf(shown.part)]);
   }
@@ -199,8 +199,8 @@ export class Approvals {
 
   /** Carry out the plan in a new chat, and open that chat. */
   async carryOut(id) {
-    const begun = await this.send([id], `${this.url(id)}/carry-out`, undefined, "allow");
-    if (begun) location.assign(begun.taskId); // beside this chat's own address
+    const started = await this.send([id], `${this.url(id)}/carry-out`, undefined, "allow");
+    if (started) location.assign(started.taskId); // beside this chat's own address
   }
 
   async send(ids, path, body, decision = body.decision) {

@@ -77,7 +77,7 @@ export class Chat {
     if (chunk.type === "data-queue") return this.reorder(chunk.data.order);
     if (chunk.type === "data-rules") return (this.rules = chunk.data.rules);
     if (chunk.type === "data-steering") return this.steering(chunk.data);
-    if (chunk.type === "data-user-message") return this.hear(chunk.data.message);
+    if (chunk.type === "data-user-message") return this.addPosted(chunk.data.message);
     if (chunk.type === "data-run-status") return this.move(chunk.data);
     if (chunk.type === "data-thread-title") return this.onTitle(chunk.data.title);
     if (!runId || this.isElsewhere(runId)) return null;
@@ -94,7 +94,7 @@ export class Chat {
   }
 
   /** A person's message: from here, another tab, or the API. */
-  hear(message) {
+  addPosted(message) {
     const known = this.known.get(message.id);
     if (!known) return this.onChange(this.insert(fromStored(message)), null);
     Object.assign(known, { parts: message.parts, metadata: message.metadata ?? {}, sending: null });
@@ -167,7 +167,7 @@ export class Chat {
 
   // The queue
 
-  /** Keep queued messages out of the conversation until their turn comes. */
+  /** Keep queued messages out of the conversation until it is their turn. */
   arrange() {
     const waits = this.line.filter((id) => this.known.has(id) && this.known.get(id).sending !== "failed");
     const isBusy = [...this.runs.values()].some(({ state }) => ACTIVE.has(state));
@@ -264,22 +264,22 @@ function fromStored({ id, role, parts, metadata = {}, createdAt }) {
   return { id, role, parts, metadata: facts, state, live, error: metadata.error ?? null, reason: metadata.finishReason, sending: null };
 }
 
-/** Asked and not answered, or answered and not yet known to the agent. */
+/** Return the questions that are not answered, or whose answer the agent does not have yet. */
 function openQuestions(parts) {
-  const answers = new Map();
-  for (const part of parts) if (part.type === "data-approval") answers.set(part.data.approvalId, part.data);
+  const statuses = new Map();
+  for (const part of parts) if (part.type === "data-approval") statuses.set(part.data.approvalId, part.data);
   return parts
     .filter((part) => part.approval && ["approval-requested", "approval-responded"].includes(part.state))
-    .map((part) => ({ part, told: answers.get(part.approval.id) ?? null }))
-    // Questions that a rule or the level has answered need nobody.
-    .filter(({ told }) => told?.state !== "applied" && (told?.by ?? "person") === "person")
-    .map(({ part, told }) => ({ part: asAsked(part, told), rule: told?.rule ?? null, answer: told?.decision ? told : null }));
+    .map((part) => ({ part, status: statuses.get(part.approval.id) ?? null }))
+    // Questions that a rule or the level has answered need no person.
+    .filter(({ status }) => status?.state !== "applied" && (status?.by ?? "person") === "person")
+    .map(({ part, status }) => ({ part: asAsked(part, status), rule: status?.rule ?? null, answer: status?.decision ? status : null }));
 }
 
 /** Show the input that an answer would allow; the call may contain less, or something else. */
-function asAsked(part, told) {
-  if (!told || !("input" in told)) return part;
-  return { ...part, type: "dynamic-tool", toolName: told.tool, input: told.input };
+function asAsked(part, status) {
+  if (!status || !("input" in status)) return part;
+  return { ...part, type: "dynamic-tool", toolName: status.tool, input: status.input };
 }
 
 // Approvals first, then the plan, then questions.

@@ -1,13 +1,13 @@
 // The message box: draft, growing, send or stop, approval level; and the popover that chooses
 // agent, tier and machine (templates/_partials/agents.html). One module, to save requests on a
-// cold page. At the end: what the browser keeps of a message until the server has it.
+// cold page. At the end: drafts and unsent messages, which the browser keeps.
 
 import { byId, el, icon, morphChildren, read, readList, remember, say, write } from "./dom.js";
 
 export class Composer {
-  /** `opened`: when it is done, `keepAs` was called; `onSend(text, files)` takes the message over;
-      `onStop()` ends the run; `onLevel(level)` switches; `takes()` says which files go with a
-      message, and `filesUrl` is where they are kept. */
+  /** `opened` resolves after `keepAs()` was called; `onSend(text, files)` sends the message;
+      `onStop()` ends the run; `onLevel(level)` switches; `takes()` returns which kinds of file the
+      agent accepts; they are uploaded to `filesUrl`. */
   constructor({ opened, filesUrl, onSend, onStop, onLevel, takes }) {
     Object.assign(this, { opened, filesUrl, onSend, onStop, takes, draftKey: null, busy: false, files: null });
     this.form = byId("composer");
@@ -16,16 +16,16 @@ export class Composer {
     this.stop = byId("stop");
     this.level = byId("level");
     this.listen(onLevel);
-    this.changed(); // a person may write before this script is there
-    // Who is writing elsewhere by now, as in the search, stays there.
+    this.changed(); // a person may type before this script is loaded
+    // If the person already types elsewhere, such as in the search, the focus stays there.
     if (matchMedia("(pointer: fine)").matches && document.activeElement === document.body) this.text.focus({ preventScroll: true });
   }
 
-  /** Keep what is written under this key from now on; what was kept there stands before it. */
+  /** Store the draft under `key` from now on; a draft that is stored there is put before it. */
   keepAs(key) {
     this.draftKey = key;
     const kept = read(localStorage, key);
-    const isThere = !kept || this.text.value === kept; // a browser may have put it back itself
+    const isThere = !kept || this.text.value === kept; // the browser may have restored it
     if (isThere) this.changed();
     else this.write([kept, this.text.value].filter((value) => value.trim()).join("\n\n"));
     if (read(localStorage, `${key}:files`)) this.withFiles(() => {});
@@ -177,13 +177,13 @@ function grow(text) {
 export const offlineNotice = (machine) =>
   el("span", {}, icon("wifi-off"), el("span", {}, el("b", {}, `${machine.name} is offline. `), "This chat runs there. Your messages are sent when it is back."));
 
-// Who answers
+// The choice of agent, tier and machine
 
 const picked = (name) => byId("agents").querySelector(`[name=${name}]:checked`);
 
 export class Agents {
-  /** `onMachine()`: another machine was picked, so what can run there is to be asked anew;
-      `onChoice(choice)`: another agent or tier. */
+  /** `onMachine()` is called when another machine is picked, which may have other agents;
+      `onChoice(choice)` when another agent or tier is. */
   constructor({ onMachine, onChoice }) {
     Object.assign(this, { onMachine, onChoice });
     const agents = byId("agents");
@@ -197,30 +197,30 @@ export class Agents {
     document.addEventListener("toggle", place, true);
   }
 
-  /** What the person picked: {harness, tier, isLocal}, or null when there is nothing to pick. */
+  /** Return the person's choice, {harness, tier, isLocal}; null if there is nothing to choose. */
   choice() {
     const input = picked("choice");
     if (!input) return null;
-    // The harness may have a colon in its name ("acp:gemini"), a tier never has.
+    // A harness's name may contain a colon ("acp:gemini"); a tier's never does.
     const at = input.value.lastIndexOf(":");
     return { harness: input.value.slice(0, at), tier: input.value.slice(at + 1), isLocal: "local" in input.dataset };
   }
 
-  /** Which sorts of files go with a message now: {takes: null} when there is nobody to ask. */
+  /** Return the kinds of file that the agent accepts, and its title; {takes: null} without an agent. */
   takes() {
     const { takes, title } = picked("choice")?.dataset ?? {};
     return { takes: takes === undefined ? null : takes.split(" ").filter(Boolean), title: title ?? "The agent" };
   }
 
-  /** The machine's id where there are several, else null: the server knows the only one. */
+  /** Return the chosen machine's id; null if there is no choice: the server knows the only one. */
   machine() {
     return picked("machine")?.value ?? null;
   }
 
-  /** What an open page tells the server when it asks for fresh rows. */
+  /** Return the query parameters with which the page requests fresh rows. */
   query() {
-    const given = { choice: picked("choice")?.value, machine: this.machine() };
-    return Object.entries(given).filter(([, value]) => value);
+    const choices = { choice: picked("choice")?.value, machine: this.machine() };
+    return Object.entries(choices).filter(([, value]) => value);
   }
 
   keep() {
@@ -252,24 +252,24 @@ export class Agents {
     say(`${pill.title} answers from now on.`);
   }
 
-  /** A click on a row chooses and closes; the arrow keys "click" the button itself, and don't.
-      A machine is picked for what is on it, so the rows stay to be seen. */
+  /** A click on a row chooses it and closes the menu. The arrow keys "click" the radio button, which
+      doesn't close it; nor does a click on a machine, whose agents are shown next. */
   closeSoon(target) {
     if (target.closest("fieldset").disabled || target.matches("input") || target.closest(".tier--machine")) return;
     requestAnimationFrame(() => byId("agent-menu")?.hidePopover());
   }
 
-  /** Show fresh rows. Focus stays where it is, and the row under the hand does not move. */
+  /** Show fresh rows. The focus stays where it is, and the row under the pointer does not move. */
   refresh(fresh) {
     const menu = byId("agent-menu");
     const isOpen = menu?.matches(":popover-open");
-    const held = isOpen ? (menu.querySelector(".tier:hover") ?? menu.querySelector(".tier:focus-within")) : null;
-    const before = held?.getBoundingClientRect().top;
+    const anchor = isOpen ? (menu.querySelector(".tier:hover") ?? menu.querySelector(".tier:focus-within")) : null;
+    const before = anchor?.getBoundingClientRect().top;
     const style = menu?.style.cssText;
     morphChildren(byId("agents"), fresh);
     if (!isOpen) return;
-    byId("agent-menu").style.cssText = style; // where it stands is this page's own doing
-    if (held?.isConnected) byId("agent-menu").scrollTop += held.getBoundingClientRect().top - before;
+    byId("agent-menu").style.cssText = style; // this page's script has placed it
+    if (anchor?.isConnected) byId("agent-menu").scrollTop += anchor.getBoundingClientRect().top - before;
   }
 }
 
@@ -292,29 +292,29 @@ function place(event) {
   row?.focus();
 }
 
-// What is typed, and what is sent and no server is known to have, is kept for one tab: no other
-// one shows it, or sends it. What a closed tab has left goes to the next page of the same chat.
+// Drafts and unsent messages belong to one tab: no other tab shows or sends them. Those of a closed
+// tab go to the next page of the same chat.
 
-const LEFT_FOR = 5_000; // ms: a tab that reloads is away for a moment
-const SILENT_FOR = 24 * 3600 * 1000; // ms: a tab that crashed says no goodbye
+const RELOAD_TIME = 5_000; // ms that a tab may take to reload
+const CRASHED_AFTER = 24 * 3600 * 1000; // ms: a tab that crashes does not record that it leaves
 
-/** Return this tab's id, the same after a reload. A copy of a tab, which the browser makes with
-    everything the tab remembers, gets one of its own. */
+/** Return this tab's id, which survives a reload. A duplicated tab, which starts with a copy of the
+    session storage, gets an id of its own. */
 export async function openTab() {
   let id = read(sessionStorage, "mesh:tab");
   if (!id || !(await hold(id))) {
-    id = newName();
+    id = newTabId();
     write(sessionStorage, "mesh:tab", id);
     await hold(id);
   }
   return id;
 }
 
-/** Return a name that no tab has. */
-export const newName = () => Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+/** Return an id that no tab has. */
+export const newTabId = () => Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-/** Move to this tab what closed tabs have left of a chat; `base(kind)` begins the keys of each
-    kind. All that was sent is taken, and one draft, if this tab has none. */
+/** Move to this tab what closed tabs left of a chat: all unsent messages, and one draft if this tab
+    has none. `base(kind)` returns the prefix of each kind's keys. */
 export async function inherit(tab, base) {
   for (const other of tabsOf(base)) {
     if (other === tab) continue;
@@ -333,7 +333,7 @@ export async function inherit(tab, base) {
   }
 }
 
-/** Return the key of a tab. Those that older versions wrote name no tab. */
+/** Return the key of a tab. The keys of older versions contain no tab. */
 export const keyOf = (base, tab) => (tab ? `${base}@${tab}` : base);
 
 function tabsOf(base) {
@@ -352,15 +352,15 @@ function tabsOf(base) {
   return tabs;
 }
 
-// Whether a tab is there: it holds a lock of the browser's. Pages that came by plain http have
-// no locks; there each tab notes when it was last there, and that it leaves.
+// An open tab holds a lock of the browser's. Pages loaded over plain http have no locks: there, each
+// tab records when it was last used, and when it is left.
 
 const lockOf = (tab) => `mesh:tab:${tab}`;
 
-/** Hold the tab's lock as long as the page lives; return whether it could be had. */
+/** Hold the tab's lock until the page closes; return whether it was free. */
 async function hold(tab) {
   if (!navigator.locks) return note(tab);
-  // The page before in this tab may still have it, for a moment.
+  // This tab's previous page may hold it for a moment longer.
   const signal = AbortSignal.timeout(500);
   return new Promise((resolve) => {
     const held = () => {
@@ -383,12 +383,12 @@ function note(tab) {
 async function ifClosed(tab, act) {
   if (navigator.locks) return navigator.locks.request(lockOf(tab), { ifAvailable: true }, (lock) => lock && act());
   const { at = 0, left = true } = JSON.parse(read(localStorage, lockOf(tab)) || "{}");
-  if (Date.now() - at < (left ? LEFT_FOR : SILENT_FOR)) return null;
+  if (Date.now() - at < (left ? RELOAD_TIME : CRASHED_AFTER)) return null;
   act();
   return write(localStorage, lockOf(tab), null);
 }
 
-/** What was sent and no server is known to have: it outlives the page, as a draft does. */
+/** Messages that the server has not confirmed: they outlive the page, as a draft does. */
 export class Outbox {
   constructor(key = null) {
     this.key = key;
@@ -407,7 +407,7 @@ export class Outbox {
     this.keep(this.all().filter((message) => message.id !== id));
   }
 
-  /** The new chat has become a thread: what waits is for that. */
+  /** The new chat has become a thread: its unsent messages belong to that. */
   move(key) {
     const waiting = this.all();
     this.keep([]);

@@ -8,32 +8,33 @@ const LONG_LINES = 18;
 const LONG_TEXT = 6_000;
 
 /** Return the details of a call for its opened row, without what the row already shows. */
-export function detailsOf(part, said) {
+export function detailsOf(part, summary) {
   const { cwd } = part.input ?? {};
   const output = outputText(part);
   const result = part.errorText ? section("Error", part.errorText) : output ? section("Output", output, part.outputCut) : "";
-  return [cwd ? el("p", { class: "hint" }, `in ${cwd}`) : "", isSaid(part.input, said) ? "" : inputView(part.input), result];
+  return [cwd ? el("p", { class: "hint" }, `in ${cwd}`) : "", isWhole(part.input, summary) ? "" : inputView(part.input), result];
 }
 
-function isSaid(input, said) {
+/** Return whether the row's `summary` shows the whole input. */
+function isWhole(input, summary) {
   const values = Object.values(input ?? {});
-  return values.length === 1 && values[0] === said;
+  return values.length === 1 && values[0] === summary;
 }
 
 /** Show the whole input of a call: a command, a change, or JSON; then the remaining fields. */
-export function inputView(given) {
-  const input = visible(given);
+export function inputView(raw) {
+  const input = visible(raw);
   if (input === undefined || input === null || (typeof input === "object" && !Object.keys(input).length)) return "";
-  const [view, told] = mainOf(input);
+  const [view, keys] = mainOf(input);
   if (!view) return section("Input", typeof input === "string" ? input : JSON.stringify(input, null, 2));
-  const rest = Object.fromEntries(Object.entries(input).filter(([key, value]) => !told.includes(key) && !isBeside(key, value)));
+  const rest = Object.fromEntries(Object.entries(input).filter(([key, value]) => !keys.includes(key) && !isBeside(key, value)));
   return Object.keys(rest).length ? el("div", {}, view, section("Other input", JSON.stringify(rest, null, 2))) : view;
 }
 
 // The caller of inputView() shows these fields itself.
 const isBeside = (key, value) => ["cwd", "description"].includes(key) && typeof value === "string";
 
-const OF_AN_EDIT = ["old_string", "new_string", "replace_all"];
+const EDIT_FIELDS = ["old_string", "new_string", "replace_all"];
 
 /** Return the element for the main part of an input, and the keys that it shows in full. */
 function mainOf(input) {
@@ -42,9 +43,9 @@ function mainOf(input) {
   const ofPath = typeof path === "string" ? ["file_path"] : [];
   const found = edits(input);
   if (found.length) {
-    const isPlain = Array.isArray(several) && several.every((edit) => Object.keys(edit ?? {}).every((key) => OF_AN_EDIT.includes(key)));
-    const said = Array.isArray(several) ? (isPlain ? ["edits"] : []) : ["old_string", "new_string"];
-    return [changeView(name, found), [...ofPath, ...said]];
+    const isPlain = Array.isArray(several) && several.every((edit) => Object.keys(edit ?? {}).every((key) => EDIT_FIELDS.includes(key)));
+    const ofEdits = Array.isArray(several) ? (isPlain ? ["edits"] : []) : ["old_string", "new_string"];
+    return [changeView(name, found), [...ofPath, ...ofEdits]];
   }
   if (typeof command === "string") return [section("Command", command), ["command"]];
   if (typeof diff === "string" && diff) return [section(name, diff), [...ofPath, "diff"]];

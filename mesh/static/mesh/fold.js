@@ -14,11 +14,11 @@ export class Fold {
     this.inputs = new Map(); // text of a tool's input while it streams, by call
     this.tools = new Map(); // part of each call
     this.data = new Map(); // data parts that have an id
-    this.left = new Map(); // parts that were still streaming, by type: their ids are not stored
+    this.unclosed = new Map(); // stored parts that were still streaming, by type: their ids are not stored
     for (const part of parts) {
       if (part.toolCallId) this.tools.set(part.toolCallId, part);
       else if (part.type.startsWith("data-") && part.id != null) this.data.set(`${part.type} ${part.id}`, part);
-      else if (part.state === "streaming") this.left.set(part.type, part);
+      else if (part.state === "streaming") this.unclosed.set(part.type, part);
     }
   }
 
@@ -39,7 +39,7 @@ export class Fold {
   restart() {
     this.parts.length = 0;
     this.metadata = {};
-    for (const known of [this.texts, this.inputs, this.tools, this.data, this.left]) known.clear();
+    for (const known of [this.texts, this.inputs, this.tools, this.data, this.unclosed]) known.clear();
   }
 
   add(part) {
@@ -54,7 +54,7 @@ export class Fold {
 
   applyText(kind, step, chunk) {
     const key = `${kind} ${chunk.id}`;
-    let part = this.texts.get(key) ?? (step === "start" ? null : this.takeLeft(kind, key));
+    let part = this.texts.get(key) ?? (step === "start" ? null : this.takeUnclosed(kind, key));
     // A delta without its start is kept too: no text may be lost.
     if (step === "start" || !part) {
       if (step === "end") return null;
@@ -72,9 +72,9 @@ export class Fold {
     return part;
   }
 
-  takeLeft(kind, key) {
-    const part = this.left.get(kind);
-    this.left.delete(kind);
+  takeUnclosed(kind, key) {
+    const part = this.unclosed.get(kind);
+    this.unclosed.delete(kind);
     if (part) this.texts.set(key, part);
     return part;
   }
@@ -181,7 +181,7 @@ export function merge(old, fresh) {
   return merged;
 }
 
-/** Parse the beginning `text` of a JSON value; null if there is no value yet. */
+/** Parse `text`, which may be cut anywhere, as JSON; null if there is no value yet. */
 export function parsePartial(text) {
   try {
     return JSON.parse(text);
@@ -189,7 +189,7 @@ export function parsePartial(text) {
     // Not complete yet.
   }
   try {
-    const value = new Beginning(text).value();
+    const value = new PartialJson(text).value();
     return value === undefined ? null : value;
   } catch {
     return null;
@@ -197,11 +197,11 @@ export function parsePartial(text) {
 }
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
-const NUMBER_BEGUN = /^-?\d*\.?\d*(?:[eE][+-]?\d*)?$/;
-const ESCAPE_CUT = /(?<!\\)((?:\\\\)*)\\(?:u[0-9a-fA-F]{0,3})?$/;
+const CUT_NUMBER = /^-?\d*\.?\d*(?:[eE][+-]?\d*)?$/;
+const CUT_ESCAPE = /(?<!\\)((?:\\\\)*)\\(?:u[0-9a-fA-F]{0,3})?$/;
 
 /** Parses JSON that may end anywhere: keeps a cut string, drops a key without a value. */
-class Beginning {
+class PartialJson {
   constructor(text) {
     this.text = text;
     this.at = 0;
@@ -271,7 +271,7 @@ class Beginning {
     const whole = end < this.text.length;
     this.at = whole ? end + 1 : this.text.length;
     const body = this.text.slice(start + 1, whole ? end : undefined);
-    return { value: unescape(whole ? body : body.replace(ESCAPE_CUT, "$1")), whole };
+    return { value: unescape(whole ? body : body.replace(CUT_ESCAPE, "$1")), whole };
   }
 
   literal() {
@@ -284,7 +284,7 @@ class Beginning {
     }
     NUMBER.lastIndex = this.at;
     const number = NUMBER.exec(this.text);
-    if (NUMBER_BEGUN.test(rest)) {
+    if (CUT_NUMBER.test(rest)) {
       this.at = this.text.length;
       return number ? Number(number[0]) : undefined;
     }

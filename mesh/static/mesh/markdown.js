@@ -5,8 +5,8 @@ import markdownit from "./vendor/markdown-it.js";
 import "./vendor/purify.js";
 import { el, morph, size } from "./dom.js";
 
-const LARGEST = 200_000; // characters; of a longer text only the beginning is shown, as plain text
-const DEAR = 8; // milliseconds: a block that takes longer is not painted in every frame
+const LARGEST = 200_000; // characters; of a longer text only the start is shown, as plain text
+const SLOW = 8; // milliseconds: a block that takes longer is not painted in every frame
 const REFERENCE = /^ {0,3}\[[^\]]+\]:\s/m;
 
 const md = markdownit({ html: false, linkify: true, typographer: false });
@@ -93,7 +93,7 @@ export class Markdown {
     this.done = done;
     this.paint(text.slice(this.settled), done);
     const took = performance.now() - now;
-    this.restUntil = took > DEAR ? now + 4 * took : 0;
+    this.restUntil = took > SLOW ? now + 4 * took : 0;
   }
 
   paint(tail, done) {
@@ -115,7 +115,7 @@ export class Markdown {
     else if (done) this.settled = this.text.length;
   }
 
-  /** Show the beginning of a very long text, and a button that shows all of it. */
+  /** Show the start of a very long text, and a button that shows all of it. */
   plain(text) {
     this.text = text;
     this.done = true;

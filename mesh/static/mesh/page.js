@@ -2,7 +2,7 @@
 // It also describes the current run in words.
 
 import { Chat, filesOf, textOf } from "./chat.js";
-import { Agents, Composer, Outbox, inherit, keyOf as keyOfTab, newName, offlineNotice, openTab } from "./composer.js";
+import { Agents, Composer, Outbox, inherit, keyOf as keyOfTab, newTabId, offlineNotice, openTab } from "./composer.js";
 import { api, apiWithPatience, byId, duration, el, icon, say } from "./dom.js";
 import { Sidebar } from "./sidebar.js";
 import { Socket } from "./socket.js";
@@ -14,12 +14,12 @@ const agent = data.agent ?? "default";
 let thread = data.thread;
 let tab = null;
 let branch = () => "";
-// What a person does is heard at once; what is kept of it waits until the tab has its name.
+// The page reacts immediately; what it stores waits until the tab has its id.
 const opened = openDrafts();
 
 async function openDrafts() {
   tab = await openTab();
-  await inherit(tab, baseOf).catch(() => {}); // what a closed tab has left is there the next time
+  await inherit(tab, baseOf).catch(() => {}); // what a closed tab left stays for the next page
   if (byId("branch-menu")) ({ branch } = await import("./branch.js"));
   outbox.key = keyOf("outbox");
   composer.keepAs(keyOf("draft"));
@@ -31,7 +31,7 @@ let statusFrame = null;
 const chat = new Chat(data, {
   onChange: (message, part) => transcript.change(message, part),
   onStatus: () => (statusFrame ??= requestAnimationFrame(paintStatus)),
-  onTitle: (title) => nameIt(title),
+  onTitle: (title) => showTitle(title),
 });
 const transcript = new Transcript(chat, {
   onRetry: (message) => post(message.id, message.parts),
@@ -58,8 +58,8 @@ const composer = new Composer({
 });
 const outbox = new Outbox();
 
-// Whoever leaves before the tab has its name leaves a draft as a closed tab does.
-addEventListener("pagehide", () => composer.draftKey ?? composer.keepAs(keyOfTab(baseOf("draft"), newName())));
+// A person who leaves before the tab has its id leaves a draft as a closed tab does.
+addEventListener("pagehide", () => composer.draftKey ?? composer.keepAs(keyOfTab(baseOf("draft"), newTabId())));
 
 function baseOf(kind) {
   return `mesh:${kind}:${data.org}:${thread?.id ?? "new"}`;
@@ -86,11 +86,11 @@ async function restore({ parts }, before) {
   paintStatus();
   const answer = await post(id, parts);
   if (!answer || !before) return;
-  // It may be the next one by now, or the other one has been sent: then it stays where it is.
+  // If it is the next one by now, or the other one has been sent, it stays where it is.
   await api("PATCH", `${base}/threads/${thread.id}/queue/${answer.runId}`, { before }).catch(() => {});
 }
 
-// crypto.randomUUID is missing where a page came by plain http from another machine.
+// crypto.randomUUID is missing on a page that was loaded over plain http from another machine.
 function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return `m-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
@@ -115,7 +115,7 @@ async function post(id, parts) {
       agent: { id: thread.agent?.id ?? agent },
       tier: choice?.tier ?? "smart",
       toolApprovalLevel: composer.level.value,
-      // The composer says so before anything is sent to a machine that is away.
+      // The composer says so before a message is sent to an offline machine.
       ...(machine()?.state === "offline" ? { whenOffline: "queue" } : {}),
       ...(thread.locked ? {} : firstPins(choice)),
     };
@@ -146,12 +146,12 @@ function chosen(choice) {
     is not reported. */
 function warmUp(choice) {
   if (!choice.isLocal || !branch() || thread?.locked) return;
-  const wanted = { virtualMcpId: agent, branch: branch(), sandboxProviderKind: "remote-user" };
-  api("POST", `/api/${data.org}/tools/VM_START`, wanted).catch(() => {});
+  const body = { virtualMcpId: agent, branch: branch(), sandboxProviderKind: "remote-user" };
+  api("POST", `/api/${data.org}/tools/VM_START`, body).catch(() => {});
 }
 
 /** Show messages again that were sent from a page that was closed before the server answered. */
-function takeUp() {
+function restoreUnsent() {
   const waiting = outbox.all();
   if (!thread && waiting.length) composer.giveBack(waiting.map(({ text }) => text).join("\n\n"), waiting.flatMap(({ files = [] }) => files));
   for (const { id, text, files = [] } of waiting) {
@@ -296,10 +296,10 @@ setInterval(() => chat.current() && !document.hidden && paintStatus(), 1000);
 
 const favicon = document.querySelector("link[rel=icon]");
 const quiet = favicon.href;
-// The same picture with an amber dot; the address keeps it as text.
-const calling = quiet.replace(/%3C\/svg%3E$/i, "%3Ccircle cx='24' cy='8' r='7.5' fill='%23f5a524' stroke='%23fff' stroke-width='2'/%3E%3C/svg%3E");
+// The same picture with an amber dot: the address contains the SVG as text.
+const needsPerson = quiet.replace(/%3C\/svg%3E$/i, "%3Ccircle cx='24' cy='8' r='7.5' fill='%23f5a524' stroke='%23fff' stroke-width='2'/%3E%3C/svg%3E");
 
-function nameIt(title) {
+function showTitle(title) {
   document.body.dataset.title = title;
   byId("title").textContent = title;
   paintTitle();
@@ -310,8 +310,8 @@ function paintTitle() {
   const listed = Number(byId("needs").dataset.count);
   const needs = Math.max(listed, chat.questions().some(({ answer }) => !answer) ? 1 : 0);
   document.title = `${needs ? `(${needs}) ` : ""}${document.body.dataset.title} · Mesh`;
-  const wanted = needs ? calling : quiet;
-  if (favicon.href !== wanted) favicon.href = wanted;
+  const picture = needs ? needsPerson : quiet;
+  if (favicon.href !== picture) favicon.href = picture;
 }
 
 // The server
@@ -356,7 +356,7 @@ function onMessage(message) {
       byId("preview-open").hidden = !thread.locked;
       if (!AS_ACTIVE.has(thread.status)) chat.expect(null);
       see();
-      if (thread.title && thread.title !== document.body.dataset.title) nameIt(thread.title);
+      if (thread.title && thread.title !== document.body.dataset.title) showTitle(thread.title);
       paintStatus();
     }
     sidebar.rename(message.thread);
@@ -378,7 +378,7 @@ function onMessage(message) {
 function see() {
   if (!thread?.unread || document.hidden) return;
   thread.unread = false;
-  api("PUT", `${base}/threads/${thread.id}/seen`).catch(() => {}); // then it is said at the next look
+  api("PUT", `${base}/threads/${thread.id}/seen`).catch(() => {}); // retried when the page is next visible
 }
 document.addEventListener("visibilitychange", see);
 
@@ -395,7 +395,7 @@ const sidebar = new Sidebar({
   onSignedOut: signedOut,
   focusComposer: () => composer.text.focus(),
 });
-// What can be done to a chat in the list.
+// The actions on a chat in the list, loaded when a menu is first opened.
 let rows = null;
 addEventListener("click", async ({ target }) => {
   const button = target.closest?.("[data-row]");
@@ -421,7 +421,7 @@ addEventListener("click", async ({ target }) => {
   for (const menu of document.querySelectorAll(":popover-open")) menu.hidePopover();
   connect.open();
 });
-// The project's own page, once somebody wants to see it.
+// The preview, loaded when it is first opened.
 let preview = null;
 byId("preview-open").addEventListener("click", async () => {
   const { Preview } = await import("./preview.js");
@@ -450,5 +450,5 @@ see();
 paintStatus();
 paintTitle();
 await opened;
-takeUp();
+restoreUnsent();
 if (thread) socket.follow(thread.id, data.cursor);

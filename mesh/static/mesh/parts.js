@@ -164,7 +164,7 @@ const STATES = {
   "output-denied": ["denied", "Denied by you"],
 };
 
-/** Return the state of a tool's row and its label; `live` says whether its run is still going. */
+/** Return the state of a tool's row and its label; `live` says whether its run is active. */
 export function toolState(part, live) {
   const [state, word] = STATES[part.state] ?? ["running", "Running"];
   if (part.preliminary && part.state === "output-available") return live ? ["running", "Running"] : ["stopped", "Stopped"];
@@ -222,14 +222,14 @@ class ToolPart {
     if (this.node.open) this.fill();
   }
 
-  /** Show a running timer, or once the call has ended the duration: `told`, else as timed here. */
-  clock(state, told) {
+  /** Show a running timer, or once the call has ended the duration: `reported`, else as timed here. */
+  clock(state, reported) {
     if (state === "running") {
       this.started ??= performance.now();
       this.time.dataset.since = this.started;
     } else {
       delete this.time.dataset.since;
-      const took = told ?? (this.started ? performance.now() - this.started : 0);
+      const took = reported ?? (this.started ? performance.now() - this.started : 0);
       this.time.textContent = took >= 950 ? duration(took) : "";
     }
   }

@@ -100,8 +100,8 @@ export class Preview {
     on("gone", () => this.phase("The sandbox is gone"));
   }
 
-  onPhase(given) {
-    const phase = typeof given === "string" ? { kind: given } : (given ?? {});
+  onPhase(reported) {
+    const phase = typeof reported === "string" ? { kind: reported } : (reported ?? {});
     if (phase.kind === "failed") {
       this.phase("Not available");
       this.events?.close(); // or it would keep reconnecting; "Try again" opens it again

@@ -55,7 +55,7 @@ export class Queue {
     const row = el(
       "li",
       { class: "queue__item", tabindex: "-1", "data-id": message.id },
-      isEdited ? this.editor(message, runId) : said(message),
+      isEdited ? this.editor(message, runId) : contentOf(message),
       isEdited ? null : this.tools(message, runId, at),
       refused ? el("p", { class: "card__refused", role: "alert" }, refused) : null,
       !refused && message.steering === "refused" ? el("p", { class: "card__hint" }, "The agent could not read it during its work. It is sent when the answer is done.") : null,
@@ -143,7 +143,7 @@ export class Queue {
     this.focus({ id: message.id });
   }
 
-  // Moving, handing over, taking back
+  // Moving, steering, withdrawing
 
   async move(at, by) {
     const { message, runId } = this.items[at] ?? {};
@@ -217,7 +217,7 @@ export class Queue {
   }
 }
 
-function said(message) {
+function contentOf(message) {
   const text = textOf(message);
   const files = filesOf(message).map(({ filename }) => el("span", { class: "chip" }, icon("paperclip"), filename ?? "file"));
   return el("div", { class: "queue__said" }, text ? el("p", { class: "queue__text" }, text) : null, files.length ? el("p", { class: "queue__files" }, ...files) : null);

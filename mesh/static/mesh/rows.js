@@ -43,16 +43,16 @@ export class Rows {
     input.focus();
     input.select();
     let isDone = false; // removing the input blurs it, which calls done() again
-    const done = async (wanted) => {
+    const done = async (title) => {
       if (isDone) return;
       isDone = true;
       input.remove();
       link.hidden = false;
       link.focus();
-      if (!wanted || wanted === before) return;
-      row.querySelector(".row__title").textContent = wanted;
+      if (!title || title === before) return;
+      row.querySelector(".row__title").textContent = title;
       try {
-        await api("PATCH", `${this.base}/threads/${id}`, { title: wanted });
+        await api("PATCH", `${this.base}/threads/${id}`, { title });
       } catch (refused) {
         row.querySelector(".row__title").textContent = before;
         say(`Not renamed. ${refused.message}`);

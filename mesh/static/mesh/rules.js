@@ -22,8 +22,8 @@ export class Rules {
     );
   }
 
-  row({ id, words: given }) {
-    const words = visible(given);
+  row({ id, words: raw }) {
+    const words = visible(raw);
     const remove = el("button", { class: "button button--bare button--icon", type: "button", "aria-label": `Ask again about ${words}`, title: "Ask again" }, icon("x"));
     const row = el("li", { class: "rules__row" }, el("span", {}, words), remove);
     remove.addEventListener("click", async () => {

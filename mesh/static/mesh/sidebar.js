@@ -3,23 +3,23 @@
 
 import { byId, morphChildren, remember, say } from "./dom.js";
 
-// What of the page a change of threads or machines may alter: templates/_partials/live.html.
+// The parts of the page that a change of threads or machines may alter: templates/_partials/live.html.
 const FRESH = ["threads", "machines", "thread-machine", "connect-hint", "connect-state", "welcome", "agents"];
 
 export class Sidebar {
-  /** `thread()` is the open one or null; `onRefreshed` and `onSignedOut` are told. */
+  /** `thread()` returns the open thread or null; `onRefreshed()` and `onSignedOut()` are called. */
   constructor({ org, agent, thread, agents, onRefreshed, onSignedOut, focusComposer }) {
     Object.assign(this, { org, agent, thread, agents, onRefreshed, onSignedOut, focusComposer });
-    this.asked = this.shown = 0; // numbers of the newest refresh that was begun, and of the one shown
-    this.gone = new Set(); // chats that were deleted a moment ago, and may be taken back
+    this.asked = this.shown = 0; // numbers of the newest refresh that was started, and of the one shown
+    this.gone = new Set(); // chats that were just deleted, which can still be undone
     this.search = byId("search");
-    this.searched = this.search.defaultValue.trim(); // what the rows on the page are found by
+    this.searched = this.search.defaultValue.trim(); // the search that the rows on the page match
     this.older = byId("older-threads");
-    this.upto = this.link?.dataset.older ?? null; // where the list ends and the older rows begin
+    this.upto = this.link?.dataset.older ?? null; // the cursor where the list ends and the older rows start
     this.opener = document.querySelector('[data-open="sidebar"]');
     if (/Mac|iP/.test(navigator.platform)) byId("search-key").textContent = "⌘K";
     this.listen();
-    if (this.words !== this.searched) this.searchSoon(); // typed before this script was there
+    if (this.words !== this.searched) this.searchSoon(); // typed before this script was loaded
   }
 
   listen() {
@@ -79,14 +79,14 @@ export class Sidebar {
     return this.onRefreshed();
   }
 
-  /** The thread, and what is picked just now. */
+  /** Return the open thread and the current choice, as text to compare. */
   picked() {
     const open = this.thread();
     const who = open ? ["thread", open.id] : ["agent", this.agent];
     return new URLSearchParams([who, ...this.agents.query()]).toString();
   }
 
-  /** What of this page the server has to know. */
+  /** Return the parameters that the server needs to render this page's list. */
   query() {
     const search = this.words ? [["search", this.words]] : [];
     const upto = this.upto && this.words === this.searched ? [["upto", this.upto]] : [];
@@ -104,9 +104,9 @@ export class Sidebar {
   }
 
   filter() {
-    const wanted = this.words === this.searched ? [] : this.words.toLowerCase().split(/\s+/);
+    const terms = this.words === this.searched ? [] : this.words.toLowerCase().split(/\s+/);
     for (const row of document.querySelectorAll("#chats .row")) {
-      row.hidden = this.gone.has(row.id.slice("row-".length)) || !wanted.every((word) => row.dataset.title.includes(word));
+      row.hidden = this.gone.has(row.id.slice("row-".length)) || !terms.every((word) => row.dataset.title.includes(word));
     }
     // Notes about another search don't apply to this one.
     for (const note of document.querySelectorAll("#threads .sidebar__empty")) note.hidden = this.words !== this.searched;
@@ -122,7 +122,7 @@ export class Sidebar {
   /** Keep the older rows below the fresh list, unless it ends elsewhere or is of another search. */
   showRows(fresh, words) {
     const older = fresh.getElementById("older-threads");
-    if (!older) return; // of a server that is older than this page
+    if (!older) return; // the server is older than this page
     const upto = older.querySelector("[data-older]")?.dataset.older ?? null;
     if (upto !== this.upto || words !== this.searched) {
       Object.assign(this, { upto, searched: words });

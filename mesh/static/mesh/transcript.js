@@ -1,5 +1,5 @@
-// The conversation on the screen: one paint a frame, the reader's position kept, and only the
-// part of a long thread in the document that is being read.
+// Paints the conversation: once per frame, without moving the reader. The document contains only the
+// part of a long thread that is being read.
 
 import { filesOf, textOf } from "./chat.js";
 import { byId, copy, duration, el, icon, withCode } from "./dom.js";
@@ -12,7 +12,7 @@ const NEAR = 48; // pixels that still count as the end
 const loadDetails = () => import("./details.js");
 
 export class Transcript {
-  /** `fetchPage(query)` gives another page of the messages. */
+  /** `fetchPage(query)` fetches another page of the messages. */
   constructor(chat, { onRetry, onEdit, onAgain, fetchPage }) {
     Object.assign(this, { chat, onRetry, onEdit, onAgain, fetchPage });
     this.scroller = byId("transcript");
@@ -39,7 +39,7 @@ export class Transcript {
       rootMargin: "800px 0px 0px",
     });
     this.nearTop.observe(this.earlier);
-    // The column grows by itself too: a picture loads, a row is opened, the keyboard comes.
+    // The column's height also changes without a paint: a picture loads, a row or the keyboard opens.
     const sizes = new ResizeObserver(() => this.follows && this.jump());
     sizes.observe(this.column);
     sizes.observe(this.scroller);
@@ -49,13 +49,13 @@ export class Transcript {
   clicked({ target }) {
     const button = target.closest(".code__copy");
     if (button) copy(button, button.closest("figure").querySelector("code").textContent);
-    // Opening a row is reading: the end must not run away with it.
+    // A person who opens a row is reading: don't scroll to the end.
     if (target.closest("summary")) this.follows = false;
   }
 
   scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
-    // The window may have become lower, or a card come up: only going up is leaving the end.
+    // A lower window or a new card also moves the end: only scrolling up means leaving it.
     if (scrollHeight - scrollTop - clientHeight < NEAR) this.follows = true;
     else if (scrollTop < this.lastTop) this.follows = false;
     this.lastTop = scrollTop;
@@ -73,7 +73,7 @@ export class Transcript {
     this.jump();
   }
 
-  /** Paint all that is stored, from the end on; or the message that the address names. */
+  /** Paint the stored messages from the end; scroll to the message that the address names. */
   start() {
     const { messages } = this.chat;
     let rows = 0;
@@ -93,7 +93,7 @@ export class Transcript {
     if (location.hash.startsWith("#message-")) (await this.loadHistory()).goTo(location.hash.slice("#message-".length));
   }
 
-  /** The pages that are not loaded, and how to get them: needed in long conversations only. */
+  /** Load the module that fetches older pages, which only long conversations need. */
   async loadHistory() {
     const { History } = await import("./history.js");
     return (this.history ??= new History(this));
@@ -154,7 +154,7 @@ export class Transcript {
     if (this.earlier.hidden !== hidden) this.earlier.hidden = hidden;
   }
 
-  /** Put older rows above, and leave what is being read where it is. */
+  /** Add older rows at the top without moving the text that is being read. */
   showEarlier() {
     const view = this.views.get(this.chat.messages[this.first]?.id);
     if (this.first === 0 && !(view?.from > 0)) {
@@ -185,7 +185,7 @@ export class Transcript {
     this.nearTop.observe(this.earlier);
   }
 
-  /** Have all messages from this one on in the document, and stay there. */
+  /** Paint all messages from this one on, and stop following the end. */
   showFrom(index) {
     this.follows = false;
     while (this.first > index) this.paintMessage(this.chat.messages[(this.first -= 1)], null);
@@ -194,7 +194,7 @@ export class Transcript {
     this.showsEarlier();
   }
 
-  /** While the end is followed, what is far above leaves the document. */
+  /** While the page follows the end, remove rows far above it from the document. */
   trim() {
     if (this.chat.gap) return;
     let rows = [...this.views.values()].reduce((sum, view) => sum + view.rows, 0);
@@ -215,7 +215,7 @@ export class Transcript {
   }
 }
 
-/** What the person said, and how far it has come. */
+/** A person's message, and whether it has been sent. */
 class OwnMessage {
   constructor(message, transcript) {
     Object.assign(this, { message, transcript, rows: 1, from: 0 });
@@ -268,7 +268,7 @@ class Answer {
   constructor(message, transcript) {
     Object.assign(this, { message, transcript, painters: new Map(), attempt: message.attempt });
     this.from = Math.max(0, message.parts.length - FIRST);
-    this.painted = this.from; // parts before this index have had their turn
+    this.painted = this.from; // parts before this index have been painted
     this.body = el("div", { class: "message__parts" });
     this.foot = el("div", { class: "message__foot" });
     this.node = el("article", { id: nodeId(message), class: "message message--answer", "aria-label": "Agent" }, this.body, this.foot);
@@ -300,7 +300,7 @@ class Answer {
     this.from = this.painted = 0;
   }
 
-  /** Put three and more calls in a row behind one line. */
+  /** Fold three or more consecutive calls into one row. */
   foldSteps() {
     const { parts } = this.message;
     let run = [];
@@ -314,7 +314,7 @@ class Answer {
       if ((isTool(part) || part.type === "reasoning") && painter.node.parentNode === this.body) run.push(part);
       else close();
     }
-    // The last steps stay open where no words follow them.
+    // The last steps stay open if no text follows them.
   }
 
   wrap(run) {
@@ -335,7 +335,7 @@ class Answer {
     else this.body.insertBefore(painter.node, before);
   }
 
-  /** The row of the call that started the helper which made this call, while it is painted. */
+  /** Return the row of the call whose subagent made this call, if it is painted. */
   helperOf(part) {
     const id = parentOf(part);
     const call = id && this.message.parts.find((other) => other.toolCallId === id);
