@@ -20,6 +20,7 @@ from threads.core import executors
 from threads.journal import committing
 from threads.models import Approval, Event, Message, Run, Steer, Thread
 from threads.run import state as run_state
+from threads.run.unfinished_answer import UnfinishedAnswer
 from threads.serving.orders import WorkScope, list_work
 
 pytestmark = pytest.mark.django_db
@@ -146,11 +147,13 @@ def test_the_journal_is_found_by_the_indexes_of_its_numbers(many):
     """Neither thread nor run has an index of its own there: the constraints begin with them."""
     run = many[2]
     followed = plans_of(lambda: read(run))
-    folded = plans_of(lambda: list(Event.objects.filter(run=run).order_by("seq")))
+    folded = plans_of(lambda: UnfinishedAnswer().read(run))
+    rest = plans_of(lambda: UnfinishedAnswer(last_seq=9).read(run))
 
     if connection.vendor == "postgresql":
-        assert indexes_of(followed) == {"one_event_per_number"}
+        assert indexes_of(followed) == indexes_of(rest) == {"one_event_per_number"}
         assert indexes_of(folded) == {"no_event_twice"}
     else:
         assert "(thread_id=? AND seq>?)" in followed[0]
+        assert "(thread_id=? AND seq>?)" in rest[0]
         assert "(run_id=?)" in folded[0]

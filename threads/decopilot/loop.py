@@ -46,7 +46,8 @@ names files and steps. When it is whole, show it with ExitPlanMode."""
 _INCOMPLETE = {"length": "length", "content_filter": "content-filter", "error": "error"}
 
 
-# Characters of one run's answer: below ``threads.run.ending.ANSWER_LIMIT``, so that it is stored.
+# Characters of one run's answer: below the ``ANSWER_LIMIT`` of ``threads.run.unfinished_answer``,
+# so that it is stored.
 ANSWER_LIMIT = 12 * 1024 * 1024
 
 

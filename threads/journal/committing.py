@@ -32,6 +32,7 @@ from threads.run.ending import conclude
 from threads.run.resuming import resume_run
 from threads.run.state import Move
 from threads.run.steering import keep_steers
+from threads.run.unfinished_answer import UnfinishedAnswer
 
 logger = logging.getLogger(__name__)
 
@@ -50,11 +51,15 @@ class Missing(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The events that one queue brings to a commit."""
+    """The events that one queue brings to a commit.
+
+    ``ahead`` is the fold of the events before, if the last of these ends a long answer.
+    """
 
     run_id: UUID
     fence: int
     events: Sequence[Numbered]
+    ahead: UnfinishedAnswer | None = None
 
 
 @dataclass(slots=True)
@@ -120,6 +125,7 @@ class _Run:
     resumptions: int
     can_resume: bool
     has_session: bool
+    ahead: UnfinishedAnswer | None = None
 
 
 _LOCK = """
@@ -219,6 +225,7 @@ class _Commit:
 
     def take(self, run: _Run, share: Share, waits_for: Mapping[str, Question]) -> None:
         """Decide on a share, and collect what follows from it."""
+        run.ahead = share.ahead
         # Few shares contain a question: only they read what the person allows.
         approvals = approval_status_of(run.id) if any(map(is_question, share.events)) else NO_STATUS
         facts = RunFacts(
@@ -290,7 +297,9 @@ class _Commit:
         row = Run.objects.select_related("prompt").get(pk=run.id)
         row.usage = {**row.usage, **rows.clean(decision.usage)}
         move = _clean(decision.move)
-        ended = conclude(row, move, before=drafts, finish=decision.finish, now=self.now)
+        ended = conclude(
+            row, move, before=drafts, finish=decision.finish, ahead=run.ahead, now=self.now
+        )
         if ended.owed.stop_machine:
             logger.warning(
                 "run %s: the agent continued with an answer that Mesh did not give; stopping it",

@@ -23,6 +23,7 @@ from mesh.lib.backoff import Backoff
 from threads.core.decide import Numbered, hold_from
 from threads.journal.committing import Missing, Outcome, Refused, Share, StaleFence, commit
 from threads.reading import notifications
+from threads.run.unfinished_answer import UnfinishedAnswer
 
 __all__ = ["Refused", "RunQueue", "StaleFence", "Writer"]
 
@@ -39,7 +40,8 @@ class RunQueue:
 
     ``committed`` is the producer's number up to which everything is committed. ``is_over``: the
     run has ended; later events are dropped, but counted, so that they can be acknowledged.
-    ``on_over`` is called once when the writer finds that.
+    ``on_over`` is called once when the writer finds that. ``ahead`` is the fold of what is
+    committed, set before the last event of a long answer is put.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class RunQueue:
     ) -> None:
         self.run_id, self.fence, self.committed = run_id, fence, committed
         self.is_over = False
+        self.ahead: UnfinishedAnswer | None = None
         self._on_over = on_over
         self.error: Exception | None = None
         self.loop = asyncio.get_running_loop()
@@ -222,7 +225,9 @@ class Writer:
             events = list(queue.waiting)
             decidable = 0 if queue.error else hold_from(events)
             if decidable:
-                shares.append(Share(queue.run_id, queue.fence, events[:decidable]))
+                shares.append(
+                    Share(queue.run_id, queue.fence, events[:decidable], ahead=queue.ahead)
+                )
                 taken.append((queue, decidable))
             if sum(len(share.events) for share in shares) >= EVENTS_PER_COMMIT:
                 self._commit(shares, taken)

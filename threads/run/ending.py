@@ -6,7 +6,6 @@ ends a run, in their transactions, with the thread locked.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,16 +16,14 @@ from threads.core.run_errors import explain
 from threads.journal import rows
 from threads.journal.chunks import status_chunk
 from threads.journal.rows import Draft, EventRow
-from threads.models import Event, Message, Run, Thread
+from threads.models import Message, Run, Thread
 from threads.run import state as run_state
 from threads.run import transitions
 from threads.run.state import Move
 from threads.run.steering import settle_steers
 from threads.run.transitions import Owed
+from threads.run.unfinished_answer import UnfinishedAnswer
 
-# Characters of an answer's chunks. The answer is one value of one row, and all other runs wait
-# while it is folded; PostgreSQL's own limit is 256 MB.
-ANSWER_LIMIT: Final = 16 * 1024 * 1024
 TOO_LARGE: Final = "answer_too_large"
 NOT_KEPT: Final = "answer_not_kept"
 
@@ -48,18 +45,18 @@ def conclude(
     now: datetime,
     before: Sequence[Draft] = (),
     finish: Finish | None = None,
+    ahead: UnfinishedAnswer | None = None,
     is_bare: bool = False,
 ) -> Concluded:
     """Write ``before`` and the last chunks, store the answer, and end ``run``.
 
     The agent's ``finish``, or one of ours, is the run's last event: a reader that has it finds
     the answer stored. Parts that the agent left open are closed. If the answer is larger than
-    ``ANSWER_LIMIT``, its beginning is stored and the run has failed; ``is_bare`` stores no part
-    of it, because that failed already.
+    ``ANSWER_LIMIT``, its start is stored and the run has failed; ``is_bare`` stores no part
+    of it, because that failed already. ``ahead`` is what was folded before the thread was locked.
     """
     before = [*before, *settle_steers(run, is_told=move.is_told, now=now)]
-    folded = Fold(is_started=True)
-    is_whole = not is_bare and _fold(run, before, into=folded)
+    folded, is_whole = (Fold(is_started=True), False) if is_bare else _fold(run, before, ahead)
     if not is_whole and move.state == run_state.COMPLETED:  # that would hide the loss
         code = NOT_KEPT if is_bare else TOO_LARGE
         move, finish = Move(state=run_state.FAILED, code=code, is_told=move.is_told), None
@@ -73,22 +70,14 @@ def conclude(
     return Concluded(written, owed)
 
 
-def _fold(run: Run, before: Sequence[Draft], *, into: Fold) -> bool:
-    """Fold the run's events, and ``before``, up to ``ANSWER_LIMIT``; say whether that is all."""
-    into.is_started = False
-    texts = Event.objects.filter(run=run).order_by("seq").values_list("chunk", flat=True)
-    left = ANSWER_LIMIT
-    for text in texts.iterator(chunk_size=500):
-        left -= len(text)
-        if left < 0:
-            return False
-        into.apply(json.loads(text))
-    for draft in before:
-        left -= len(rows.encode(draft.chunk))
-        if left < 0:
-            return False
-        into.apply(draft.chunk)
-    return True
+def _fold(run: Run, before: Sequence[Draft], ahead: UnfinishedAnswer | None) -> tuple[Fold, bool]:
+    """Fold the run's events, and ``before``, up to the limit; return whether that is all, too."""
+    if ahead is None or ahead.is_used:  # the commit is tried again: the first try has changed it
+        ahead = UnfinishedAnswer()
+    ahead.is_used = True
+    ahead.read(run)
+    ahead.add(before)
+    return ahead.fold, ahead.is_whole
 
 
 def _last_drafts(

@@ -21,6 +21,7 @@ from threads.run import transitions
 from threads.run.ending import conclude
 from threads.run.locking import lock_run
 from threads.run.state import Move, WrongMove
+from threads.run.unfinished_answer import UnfinishedAnswer, fold_ahead
 from threads.services.announcements import announce
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def finish_run(*, run_id: UUID, state: str, code: str = "", text: str = "") -> b
     Raises:
         WrongMove: its present state can't be followed by ``state``.
     """
+    ahead = fold_ahead(run_id)
     with transaction.atomic():
         run = lock_run(run_id)
         if run is None or run.state in run_state.FINISHED:
@@ -45,14 +47,14 @@ def finish_run(*, run_id: UUID, state: str, code: str = "", text: str = "") -> b
         move = Move(state=state, code=code, text=text)
         if run.cancelled_at is not None:
             move = Move(state=run_state.CANCELLED)
-        _end(run, move, now=timezone.now())
+        _end(run, move, ahead=ahead, now=timezone.now())
     return True
 
 
-def _end(run: Run, move: Move, *, now: datetime) -> None:
+def _end(run: Run, move: Move, *, now: datetime, ahead: UnfinishedAnswer | None = None) -> None:
     try:
         with transaction.atomic():
-            ended = conclude(copy.copy(run), move, now=now)
+            ended = conclude(copy.copy(run), move, ahead=ahead, now=now)
     except Exception as exc:
         if is_away(exc) or isinstance(exc, WrongMove):
             raise
@@ -82,6 +84,7 @@ def cancel(*, thread: Thread) -> Stopped:
     delivered when the machine is back.
     """
     now = timezone.now()
+    lost = []
     with transaction.atomic():
         thread = rows.lock(thread.pk)
         runs = thread.runs.filter(state__in=run_state.UNFINISHED).select_related("prompt")
@@ -93,9 +96,11 @@ def cancel(*, thread: Thread) -> Stopped:
             transitions.cancel(run, now=now)
             holder, is_reachable = _holder(run, thread, now=now)
             if not is_reachable:
-                _end(run, Move(state=run_state.CANCELLED), now=now)
+                lost.append(run.pk)
             is_over = holder == settings.MESH_NODE
         announce(thread_id=thread.pk, owner_id=thread.owner_id, runs=True)
+    for run_id in lost:  # without the lock, for as long as folding the answer takes
+        finish_run(run_id=run_id, state=run_state.CANCELLED)
     return Stopped(is_over=is_over)
 
 

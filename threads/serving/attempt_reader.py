@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import Final
 
+from mesh import database_pool
+from mesh.database_errors import DATABASE_AWAY
 from sandboxes.providers.base import (
     DispatchRefused,
     Events,
@@ -17,12 +20,14 @@ from sandboxes.providers.base import (
     UnknownRun,
 )
 from threads.journal.writer import RunQueue
+from threads.run.unfinished_answer import fold_ahead
 from threads.serving.orders import Order
 
 logger = logging.getLogger(__name__)
 
 ACK_EVENTS: Final = 256  # acknowledge at the latest after so many,
 ACK_SECONDS: Final = 1.0  # or when the last time is so long ago
+LONG_ANSWER: Final = 500  # events: folding fewer takes less time than handing them to another pool
 
 
 class AttemptReader:
@@ -55,8 +60,10 @@ class AttemptReader:
         last = self.order.last_n
         try:
             async for event in events:
-                self._queue.put(event, size=event.size)
                 last, self.has_all = event.n, event.is_last
+                if event.is_last and event.n > LONG_ANSWER:
+                    await self._fold_ahead()
+                self._queue.put(event, size=event.size)
                 await self._queue.room()
                 self._acknowledge_if_due()
         except StreamCut:
@@ -67,6 +74,12 @@ class AttemptReader:
         if self._acking is not None:
             await self._acking
         await self._acknowledge(last)
+
+    async def _fold_ahead(self) -> None:
+        """Fold the answer so far, so that the commit of its end holds the thread's lock briefly."""
+        await self._queue.settled(self._queue.decidable_n())
+        with contextlib.suppress(*DATABASE_AWAY):  # then the commit folds it
+            self._queue.ahead = await database_pool.heavy.run(fold_ahead, self.order.run_id)
 
     def _acknowledge_if_due(self) -> None:
         """Let the sandbox forget committed events: one request at a time, while reading."""

@@ -21,7 +21,7 @@ from threads.journal import writer as journal
 from threads.journal.committing import Missing, Refused, Share, StaleFence
 from threads.journal.writer import Writer
 from threads.models import Approval, Event, Message, Run, Thread
-from threads.run import ending
+from threads.run import unfinished_answer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -360,7 +360,7 @@ async def test_what_the_agent_left_open_is_closed(writer, run):
 
 
 async def test_of_an_answer_that_is_too_large_the_beginning_is_kept(writer, run, monkeypatch):
-    monkeypatch.setattr(ending, "ANSWER_LIMIT", 2_000)
+    monkeypatch.setattr(unfinished_answer, "ANSWER_LIMIT", 2_000)
     words = [chunk("text-delta", id=f"t{n}", delta=str(n) * 400) for n in range(8)]
 
     await writer.append(run.pk, 1, events(chunk("start"), *words, chunk("finish"), DONE))

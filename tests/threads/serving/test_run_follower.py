@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 from asgiref.sync import sync_to_async
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from mesh import database_pool
@@ -23,6 +24,7 @@ from tests.threads.doubles import (
     chunk,
 )
 from tests.waiting import auntil
+from threads.core.fold import Fold
 from threads.journal.writer import Writer
 from threads.models import Run
 from threads.serving.run_follower import RunFollower
@@ -222,3 +224,54 @@ async def test_losing_a_run_whose_last_event_has_come_changes_nothing(follower_o
 
     assert not asyncio.current_task().cancelling()
     assert sandbox.let_gone == []
+
+
+# Long answers
+
+
+@pytest.fixture
+def folded_inside(monkeypatch):
+    """The types of the chunks that are folded in a transaction."""
+    types, apply = [], Fold.apply
+
+    def note(self, chunk):
+        if connection.in_atomic_block:
+            types.append(chunk["type"])
+        apply(self, chunk)
+
+    monkeypatch.setattr(Fold, "apply", note)
+    return types
+
+
+async def test_a_long_answer_is_folded_before_its_end_is_committed(
+    follower_of, post, folded_inside, monkeypatch
+):
+    monkeypatch.setattr("threads.serving.attempt_reader.LONG_ANSWER", 100)
+    words = [f"word {n} " for n in range(200)]
+    run, sandbox = await post(), ScriptedSandbox(*a_turn(*words))
+    follower = follower_of(run, sandbox)
+    await follower.begin("claim")
+
+    assert await follower.follow(is_fresh=True) is None
+
+    ended = await Run.objects.select_related("answer").aget(pk=run.pk)
+    assert (ended.state, ended.answer.parts[0]["text"]) == ("completed", "".join(words))
+    assert folded_inside == ["data-run-status", "finish"]
+
+
+async def test_an_answer_that_can_not_be_folded_before_is_folded_with_its_end(
+    follower_of, post, monkeypatch
+):
+    def fail(run_id):
+        raise OperationalError("The database is away.")
+
+    monkeypatch.setattr("threads.serving.attempt_reader.LONG_ANSWER", 1)
+    monkeypatch.setattr("threads.serving.attempt_reader.fold_ahead", fail)
+    run = await post()
+    follower = follower_of(run, ScriptedSandbox(*a_turn("a", "b")))
+    await follower.begin("claim")
+
+    assert await follower.follow(is_fresh=True) is None
+
+    ended = await Run.objects.select_related("answer").aget(pk=run.pk)
+    assert (ended.state, ended.answer.parts[0]["text"]) == ("completed", "ab")
