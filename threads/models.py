@@ -164,6 +164,8 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=["state", "created_at"], name="runs_by_state"),
             # A page of a conversation, and a thread's last end; both cost the same at any length.
+            # The second also finds a thread's unfinished runs, which have no end yet: SQLite makes
+            # no use of a partial index whose condition is a list. So ask for ``finished_at=None``.
             models.Index(fields=["thread", "-position"], name="runs_in_order"),
             models.Index(fields=["thread", "-finished_at"], name="newest_ends"),
             # Both have few rows, and are read at every notification.

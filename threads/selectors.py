@@ -112,21 +112,15 @@ def summarised(threads: QuerySet[Thread]) -> QuerySet[Thread]:
     # An index in the order of the ends finds the last one immediately, however many there are.
     finished = runs.filter(finished_at__isnull=False).exclude(state=run_state.STEERED)
     finished = finished.exclude(error_code=WITHDRAWN)
-    active = _unfinished(runs).filter(state__in=run_state.ACTIVE)
+    unfinished = runs.filter(finished_at=None)
+    active = unfinished.filter(state__in=run_state.ACTIVE)
     return threads.select_related("agent", "link", "organization").annotate(
         active_state=Subquery(active.values("state")[:1]),
         resting_code=Subquery(active.values("resting_code")[:1]),
-        has_queued=Exists(_unfinished(runs).filter(state=run_state.QUEUED)),
+        has_queued=Exists(unfinished.filter(state=run_state.QUEUED)),
         last_state=Subquery(finished.order_by("-finished_at").values("state")[:1]),
         last_end=Subquery(finished.order_by("-finished_at").values("finished_at")[:1]),
     )
-
-
-def _unfinished(runs: QuerySet[Run]) -> QuerySet[Run]:
-    """Return those that have not ended, in terms of the index ``newest_ends``, which finds these
-    few immediately among thousands of a thread's runs. SQLite does not use a partial index whose
-    condition is a list: it can't compare bound values with it."""
-    return runs.filter(finished_at__isnull=True)
 
 
 def thread_summary(thread: Thread) -> dict[str, Any]:
@@ -180,7 +174,7 @@ def _machine(thread: Thread) -> dict[str, Any] | None:
 
 def list_queue(*, thread: Thread) -> list[Run]:
     """Return the queued runs of ``thread`` with their prompts, the next one first."""
-    queued = _unfinished(Run.objects.filter(thread=thread)).filter(state=run_state.QUEUED)
+    queued = Run.objects.filter(thread=thread, finished_at=None, state=run_state.QUEUED)
     return list(queued.select_related("prompt").order_by("position", "created_at"))
 
 
@@ -243,7 +237,7 @@ def start_of(*, thread: Thread, run_id: UUID | None = None, now: datetime | None
     else:
         since = (now or timezone.now()) - JUST_ENDED
         run = (
-            runs.filter(state__in=run_state.UNFINISHED).order_by("created_at").first()
+            runs.filter(finished_at=None).order_by("created_at").first()
             or runs.filter(finished_at__gte=since).order_by("-created_at").first()
         )
     if run is not None:

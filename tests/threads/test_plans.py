@@ -22,6 +22,7 @@ from threads.models import Approval, Event, Message, Run, Steer, Thread
 from threads.run import state as run_state
 from threads.run.unfinished_answer import UnfinishedAnswer
 from threads.serving.orders import WorkScope, list_work
+from threads.targets import Wish
 
 pytestmark = pytest.mark.django_db
 
@@ -157,3 +158,45 @@ def test_the_journal_is_found_by_the_indexes_of_its_numbers(many):
         assert "(thread_id=? AND seq>?)" in followed[0]
         assert "(thread_id=? AND seq>?)" in rest[0]
         assert "(run_id=?)" in folded[0]
+
+
+UNFINISHED_OF_A_THREAD = {
+    "stopping": lambda thread, _: services.cancel(thread=thread),
+    "a change of level": lambda thread, _: services.set_level(
+        thread=thread, level="auto", by=thread.owner
+    ),
+    "a message of a client without ids": lambda thread, _: services.post_message(
+        author=thread.owner,
+        thread=thread,
+        message=services.NewMessage(
+            client_id="", parts=[{"type": "text", "text": "hi"}], wish=Wish(harness_id="demo")
+        ),
+    ),
+    "the start of a reader": lambda thread, _: selectors.start_of(thread=thread),
+    "runs without a worker": lambda *_: services.mark_unassigned_runs(now=timezone.now()),
+    "the dispatcher's look": lambda _, link: list_work(at_work(link)),
+    "a list of threads": lambda thread, _: list(
+        selectors.summarised(selectors.visible(thread.owner))
+    ),
+}
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL has unfinished_runs")
+@pytest.mark.parametrize("look", UNFINISHED_OF_A_THREAD.values(), ids=UNFINISHED_OF_A_THREAD)
+def test_a_threads_unfinished_runs_are_found_without_its_finished_ones(many, link, look):
+    with connection.cursor() as cursor:
+        indexes = connection.introspection.get_constraints(cursor, Run._meta.db_table)
+
+    plans = plans_of(lambda: look(many[0].thread, link))
+
+    by_thread_only = re.compile(r"INDEX (\w+) \(thread_id=\?\)")
+    read = {name for plan in plans for name in by_thread_only.findall(plan)} & set(indexes)
+    assert read == set()
+    assert any("newest_ends (thread_id=? AND finished_at=?)" in plan for plan in plans)
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL has unfinished_runs")
+def test_a_purge_finds_unfinished_runs_in_the_index_alone(many):
+    plans = plans_of(lambda: services.purge_deleted(now=timezone.now()))
+
+    assert "COVERING INDEX newest_ends (thread_id=? AND finished_at=?)" in plans[0]

@@ -33,7 +33,6 @@ from threads.core.deletion import (
 )
 from threads.errors import ThreadPurged
 from threads.models import Run, Thread
-from threads.run import state as run_state
 from threads.services.announcements import announce
 from threads.services.runs import cancel
 
@@ -41,7 +40,7 @@ CANDIDATES: Final = 20  # threads that one call looks at
 BATCHES: Final = 200  # in a row, before the sweeper does other work
 
 _RUNS = Run.objects.filter(thread=OuterRef("pk"))
-_HAS_UNFINISHED = Exists(_RUNS.filter(state__in=run_state.UNFINISHED))
+_HAS_UNFINISHED = Exists(_RUNS.filter(finished_at=None))
 _OWES_STOP = Exists(
     _RUNS.filter(
         stop_due_at__isnull=False,

@@ -37,7 +37,7 @@ def set_level(*, thread: Thread, level: str, by: User) -> LevelSet:
     now = timezone.now()
     with transaction.atomic():
         rows.lock(thread.pk)
-        active = Run.objects.filter(thread=thread, state__in=run_state.ACTIVE)
+        active = Run.objects.filter(thread=thread, finished_at=None, state__in=run_state.ACTIVE)
         run = active.first()
         if run is None or level == PLAN or PLAN in (run.mode, run.approval_level):
             return LevelSet(is_now=False, allowed=[])

@@ -129,9 +129,7 @@ def _find_known(thread: Thread, message: NewMessage) -> tuple[Run | None, str]:
         return found.first(), message.client_id
     content = json.dumps(message.parts, sort_keys=True).encode()
     key = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-    again = Run.objects.filter(
-        thread=thread, prompt__client_id__startswith=key, state__in=run_state.UNFINISHED
-    )
+    again = Run.objects.filter(thread=thread, prompt__client_id__startswith=key, finished_at=None)
     return again.first(), f"{key}-{thread.last_seq + 1}"
 
 

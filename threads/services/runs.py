@@ -87,7 +87,7 @@ def cancel(*, thread: Thread) -> Stopped:
     lost = []
     with transaction.atomic():
         thread = rows.lock(thread.pk)
-        runs = thread.runs.filter(state__in=run_state.UNFINISHED).select_related("prompt")
+        runs = thread.runs.filter(finished_at=None).select_related("prompt")
         is_over = True
         for run in runs.order_by("created_at"):
             if run.state == run_state.QUEUED:

@@ -42,7 +42,7 @@ def steer_queued(*, thread: Thread, run_id: UUID, by: User) -> Run:
         kind = load_catalog().find(run.thread.harness_id)
         if kind is None or kind.steer != "now":
             raise CannotSteer
-        active = Run.objects.filter(thread=thread, state__in=run_state.ACTIVE)
+        active = Run.objects.filter(thread=thread, finished_at=None, state__in=run_state.ACTIVE)
         into = active.filter(cancelled_at=None).first()
         if into is None:
             raise NothingRuns

@@ -45,7 +45,7 @@ def mark_unassigned_runs(*, now: datetime) -> int:
 
 def _first_in_line(now: datetime) -> QuerySet[Run]:
     """Return the queued runs that any worker could take."""
-    others = Run.objects.filter(thread=OuterRef("thread"))
+    others = Run.objects.filter(thread=OuterRef("thread"), finished_at=None)
     before = Q(state=run_state.QUEUED, position__lt=OuterRef("position"))
     blocking = others.filter(Q(state__in=run_state.ACTIVE) | before)
     # Some need the person's machine for their tools.

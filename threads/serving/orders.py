@@ -159,11 +159,15 @@ def _first_queued(scope: WorkScope, now: datetime) -> list[Job]:
             thread__link__offline_after__gt=now
         )
         servable |= Q(Q(executor=executors.SERVER), is_online)
-    blocking = Run.objects.filter(thread=OuterRef("thread")).filter(
-        Q(state__in=run_state.ACTIVE)
-        | Q(_STOP_DUE, Q(resting_since=None) | Q(resting_since__gt=now - STOP_HOLDS_UP))
+    # Two subqueries, because each has an index of its own.
+    active = Run.objects.filter(
+        thread=OuterRef("thread"), finished_at=None, state__in=run_state.ACTIVE
     )
-    queued = Run.objects.filter(servable, ~Exists(blocking), state=run_state.QUEUED)
+    being_stopped = Run.objects.filter(
+        Q(resting_since=None) | Q(resting_since__gt=now - STOP_HOLDS_UP), _STOP_DUE
+    )
+    is_blocked = Exists(active) | Q(thread__in=being_stopped.values("thread"))
+    queued = Run.objects.filter(servable, ~is_blocked, state=run_state.QUEUED)
     first: dict[UUID, Job] = {}
     ordered = queued.order_by("position", "created_at")
     for thread_id, run_id, executor, *target in ordered.values_list(
