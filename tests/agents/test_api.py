@@ -77,7 +77,7 @@ def test_bad_input_has_a_code_and_keeps_nothing(as_ada, body, code):
     assert not Agent.objects.exists()
 
 
-def test_a_source_is_taken_back(as_ada):
+def test_a_source_can_be_removed(as_ada):
     send(as_ada, "post", PATH, {"title": "Shop", "repository": "a/b"})
 
     assert send(as_ada, "patch", f"{PATH}/shop", {"needsFiles": False})[1]["needsFiles"] is False

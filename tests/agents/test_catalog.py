@@ -25,7 +25,7 @@ def test_the_order_is_that_of_the_popover():
 @pytest.mark.parametrize(
     ("tier", "model"), [("fast", "haiku"), ("smart", "sonnet"), ("thinking", "opus")]
 )
-def test_the_adapter_is_told_the_model_of_the_tier(tier, model):
+def test_the_adapter_gets_the_model_of_the_tier(tier, model):
     models = models_of("claude-code", tier)
 
     assert turn(models=models).model == model
@@ -33,7 +33,7 @@ def test_the_adapter_is_told_the_model_of_the_tier(tier, model):
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_a_harness_without_models_is_told_the_tier(tier):
+def test_a_harness_without_models_gets_the_tier(tier):
     assert models_of("acp:opencode", tier)["thinking"]["id"] == f"acp:opencode:{tier}"
 
 

@@ -67,7 +67,7 @@ def test_only_agents_that_can_be_run_are_shown():
         pytest.param([], ("claude-code", "smart"), id="no machine"),
     ],
 )
-def test_who_answers_when_nobody_was_picked(links, active):
+def test_the_agent_that_answers_when_none_was_picked(links, active):
     assert context(*links).active == active
 
 

@@ -93,7 +93,7 @@ def test_another_source_leaves_what_others_keep_in_the_metadata(org):
     assert agent.metadata == stale.metadata == {"vmMap": {"1": {}}, "files": "none"}
 
 
-def test_a_folder_is_set_and_taken_back(org):
+def test_a_folder_is_set_and_removed(org):
     agent = make(org)
 
     services.set_folder(agent=agent, folder="/code")
@@ -120,7 +120,7 @@ def test_the_default_agent_can_not_be_removed(org):
         services.remove_agent(agent=make_default_agent(organization=org))
 
 
-def test_the_list_begins_with_who_answers_by_default(org):
+def test_the_list_starts_with_the_default_agent(org):
     for title in ("zebra", "Ant"):
         make(org, title=title)
     make_default_agent(organization=org)
@@ -175,7 +175,7 @@ def test_headers_never_go_to_another_host(org):
     assert list_mcp_servers(agent=agent)[0].url == "https://mcp.example/mcp"
 
 
-def test_headers_are_forgotten_when_told_so_and_with_their_server(org):
+def test_headers_are_removed_on_request_and_with_their_server(org):
     agent = make(org)
     put(agent)
 

@@ -51,7 +51,7 @@ def test_an_agent_is_made_and_shown(as_ada):
         ({"link_id": "someone-elses"}, "Select a valid choice"),
     ],
 )
-def test_a_mistake_is_said_at_its_field_and_nothing_is_kept(as_ada, given, said):
+def test_a_mistake_is_shown_at_its_field_and_nothing_is_saved(as_ada, given, said):
     _, html = make(as_ada, **given)
 
     assert said in html

@@ -50,7 +50,7 @@ def test_title_and_favicon_call_the_person(asked, page):
     assert "f5a524" in page.locator("link[rel=icon]").get_attribute("href")
 
 
-def test_the_card_takes_no_focus_from_who_is_writing(asked, server, page):
+def test_the_card_takes_no_focus_from_a_person_who_is_writing(asked, server, page):
     asked(*made_up.ask("ls"))
 
     expect(page.locator("#text")).to_be_focused()
@@ -94,7 +94,7 @@ def test_a_refused_answer_can_be_given_again(asked, server):
     expect(page.get_by_role("button", name="Allow", exact=True)).to_be_visible()
 
 
-def test_when_the_run_is_over_nothing_is_asked_any_more(asked, server):
+def test_an_ended_run_asks_nothing(asked, server):
     page = asked(*made_up.ask("ls"))
     server.say({"type": "abort"}, *made_up.end("cancelled"))
 
@@ -339,7 +339,7 @@ def test_a_plan_is_agreed_to_or_worked_on(asked, server, button, words, decision
     assert server.answers[0].get("reason") == reason
 
 
-def test_lets_go_opens_the_chat_in_which_the_plan_is_carried_out(asked, server):
+def test_approving_a_plan_opens_the_chat_that_carries_it_out(asked, server):
     page = asked(*plan())
     expect(page.locator(".approval")).to_contain_text("a new chat that carries out the plan")
     server.add_thread(made_up.NEW_THREAD, title="Do it")
@@ -379,7 +379,7 @@ def test_the_level_is_switched_while_it_works(asked, server):
     assert server.asked[1] == ("PUT", "level", {"level": "readonly"})
 
 
-def test_rules_are_listed_and_taken_back(page, server):
+def test_rules_are_listed_and_revoked(page, server):
     server.add_thread(messages=[made_up.mine("hi")])
     server.rules = [{"id": "r-1", "words": "the command “ls”, exactly as it stands"}]
     page.goto(f"{server.url}/home/threads/{made_up.THREAD}")

@@ -115,7 +115,7 @@ def test_without_any_agent_it_stays_and_says_what_to_install(page, opened):
     expect(page.locator("#connect")).to_be_visible()
 
 
-def test_a_program_of_another_version_is_said(page, opened):
+def test_a_program_of_another_version_is_shown(page, opened):
     opened(offline(cause="too_old"))
 
     expect(page.locator("#connect-state")).to_contain_text("mbp needs an update")

@@ -140,7 +140,7 @@ def test_a_machine_that_goes_away_is_named(page, server):
     expect(page.locator("#notice")).to_contain_text("mbp is offline.")
 
 
-def test_a_page_that_was_away_for_too_long_begins_anew(page, server):
+def test_a_page_that_was_offline_for_too_long_reloads(page, server):
     opened(page, server)
     page.evaluate("window.isOld = true")
 

@@ -42,7 +42,7 @@ def coming(page, server):
     return go
 
 
-def test_who_searches_meanwhile_goes_on_searching(page, server, coming):
+def test_a_person_who_types_in_the_search_keeps_the_focus(page, server, coming):
     server.add_thread(title="Fix the login")
     arrive = coming()
     page.locator("#search").click()
@@ -102,7 +102,7 @@ def test_a_message_goes_out_as_soon_as_the_tab_has_its_name(page, server):
     expect(page.locator("#text")).to_have_value("and then")
 
 
-def test_whoever_leaves_before_the_tab_has_its_name_finds_the_draft(page, server):
+def test_a_draft_survives_leaving_before_the_tab_has_its_id(page, server):
     page.add_init_script(SLOW_LOCKS)
     page.goto(f"{server.url}/home/")
     page.locator("#text").fill("precious words")

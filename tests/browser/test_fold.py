@@ -41,7 +41,7 @@ def test_the_same_cases_as_on_the_server(evaluate, case):
 
 
 @pytest.mark.parametrize("cut", range(1, 12))
-def test_it_goes_on_wherever_the_page_was_loaded(evaluate, cut):
+def test_the_fold_continues_wherever_the_page_was_loaded(evaluate, cut):
     chunks = [
         {"type": "start", "messageId": "m1"},
         {"type": "reasoning-start", "id": "r"},

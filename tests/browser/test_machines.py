@@ -90,7 +90,7 @@ def test_a_machine_is_asked_whether_it_is_there(page, serve):
     assert [post["action"] for post in server.posts] == ["check"]
 
 
-def test_a_server_that_is_away_is_said(page, serve):
+def test_an_unreachable_server_is_reported(page, serve):
     server = serve(made_up.machine())
     page.goto(server.url + PAGE)
     server._run(server._send_all({"type": "links", "links": []}))  # it is connected

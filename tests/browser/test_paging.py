@@ -148,7 +148,7 @@ def test_live_words_arrive_once_while_older_messages_are_loaded(opened, server):
     expect(page.locator(".bubble").last).to_have_text("now")
 
 
-def test_what_is_told_of_an_answer_further_up_does_not_appear_at_the_end(opened, server):
+def test_events_of_an_answer_further_up_do_not_appear_at_the_end(opened, server):
     page = opened()
     server.say({"type": "data-carried-out", "data": {"threadId": "x"}}, run="a-3")
     server.say(made_up.status("completed", prompt="m-3", run="a-3"), run="a-3")
@@ -195,7 +195,7 @@ def test_from_a_message_far_up_the_way_to_the_end_is_one_click(opened, server):
 
 
 @pytest.mark.parametrize("name", ["m-58", "m-20"])
-def test_a_link_on_the_page_goes_to_its_message_without_loading_the_page_anew(opened, name):
+def test_a_link_on_the_page_goes_to_its_message_without_a_reload(opened, name):
     page = opened(60, per_page=10)
     page.evaluate("window.isSame = true")
 
@@ -361,7 +361,7 @@ def test_a_search_without_the_server_says_what_was_searched(listed, page):
     expect(page.locator(".row:visible")).to_have_text(["Chat 59"])
 
 
-def test_the_title_counts_who_needs_the_person_also_while_they_search(listed, server):
+def test_the_title_counts_chats_that_need_the_person_during_a_search(listed, server):
     server.add_thread(title="Waiting", status="requires_action")
     page = listed(3)
     expect(page).to_have_title(re.compile(r"^\(1\)"))

@@ -83,7 +83,7 @@ def lifecycle(phase, **detail):
         ),
     ],
 )
-def test_what_is_going_on_is_said(server, page, sandbox, event, words):
+def test_the_phase_of_the_sandbox_is_shown(server, page, sandbox, event, words):
     sandbox.events = [event]
     sandbox.open(server)
 

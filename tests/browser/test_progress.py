@@ -80,7 +80,7 @@ def test_a_diff_is_counted_and_opened(opened, server):
     expect(page.locator(".diff__plus")).to_have_count(3)  # and it stays open
 
 
-def test_what_is_known_to_be_lost_is_said(opened, server):
+def test_a_lost_session_is_shown_as_a_notice(opened, server):
     page = opened()
     lost = {"source": "codex", "code": "session_lost", "text": "It starts afresh."}
     server.say(*made_up.begin(), {"type": "data-notice", "data": lost})

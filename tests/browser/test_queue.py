@@ -108,7 +108,7 @@ def test_it_is_moved_by_button_and_by_keyboard(queue, server):
     expect(item(queue, "first").get_by_role("button", name="Move down")).to_be_focused()
 
 
-def test_it_is_taken_back_and_that_can_be_undone(queue, server):
+def test_a_message_is_withdrawn_and_that_can_be_undone(queue, server):
     item(queue, "first").get_by_role("button", name="Take back").click()
     until(lambda: server.asked)
     assert server.asked.pop() == ("DELETE", f"queue/{RUNS[0]}", None)
@@ -126,7 +126,7 @@ def test_it_is_taken_back_and_that_can_be_undone(queue, server):
     assert server.asked[-1][2] == {"before": RUNS[1]}
 
 
-def test_what_has_gone_out_meanwhile_is_said_at_the_row(queue, server):
+def test_a_message_sent_in_the_meantime_says_so_at_its_row(queue, server):
     refusal = {"code": "already_dispatched", "message": "It has gone out.", "hint": "Stop it."}
     server.refusal = (409, refusal)
     item(queue, "second").get_by_role("button", name="Take back").click()

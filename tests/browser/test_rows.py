@@ -65,7 +65,7 @@ def test_fresh_rows_do_not_take_a_name_that_is_being_written(page, server, liste
     expect(page.get_by_label("New name")).to_be_focused()
 
 
-def test_a_deletion_can_be_taken_back(page, server, listed):
+def test_a_deletion_can_be_undone(page, server, listed):
     listed()
     act(page, "Old", "Delete")
     expect(row(page, "Old")).to_be_hidden()
@@ -95,7 +95,7 @@ def test_a_page_that_is_left_deletes_at_once(page, server, listed):
     until(lambda: len(server.threads) == 1)
 
 
-def test_who_deletes_the_open_chat_gets_a_new_one(page, server, listed):
+def test_deleting_the_open_chat_opens_a_new_one(page, server, listed):
     listed(f"/home/threads/{made_up.THREAD}")
     act(page, "Fix it", "Delete")
     page.clock.run_for(7_000)

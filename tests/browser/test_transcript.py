@@ -55,7 +55,7 @@ def test_a_lost_attempt_goes_and_the_next_one_says_why(opened, server):
     expect(page.get_by_text("so the answer was started again")).to_be_visible()
 
 
-def test_who_reads_above_is_left_there_until_they_ask(opened, server):
+def test_a_reader_above_the_end_is_not_moved(opened, server):
     page = opened([made_up.mine("hi")])
     server.say(*made_up.begin(), made_up.delta(paragraphs(60)))
     page.get_by_text("line 59", exact=True).wait_for()
@@ -149,7 +149,7 @@ def test_a_tool_row_says_what_where_and_how_it_went(opened, server):
 
 
 @pytest.mark.parametrize(("has_begun", "word"), [(True, "Interrupted"), (False, "Not run")])
-def test_a_call_whose_end_nobody_told_says_what_is_known_of_it(opened, server, has_begun, word):
+def test_a_call_without_a_reported_end_shows_what_is_known(opened, server, has_begun, word):
     page = opened([made_up.mine("hi")])
     call = {"toolCallId": "c", "toolName": "Bash", "dynamic": True}
     server.say(
@@ -210,7 +210,7 @@ def test_a_reload_in_the_middle_shows_the_same_text(opened, server):
     expect(page.locator(".status")).to_be_hidden()
 
 
-def test_an_answer_stored_in_the_making_goes_on_where_it_stands(opened, server):
+def test_an_unfinished_answer_continues_where_it_was_stored(opened, server):
     part = {"type": "text", "text": "one, two, ", "state": "streaming"}
     stored = made_up.answer(part, id=made_up.RUN, state="running")
     page = opened([made_up.mine("hi"), stored], status="running")
@@ -237,7 +237,7 @@ def test_states_are_said_in_words(opened, server):
 NOBODY = "No worker of this server has taken the message yet."
 
 
-def test_that_nobody_takes_a_message_is_said_until_somebody_does(opened, server):
+def test_a_message_without_a_worker_says_so_until_one_takes_it(opened, server):
     page = opened([made_up.mine("hi")], status="queued")
     server.say(made_up.status("queued", code="waits_for_worker", message=NOBODY, hint="…"))
     expect(page.locator(".status")).to_contain_text(NOBODY)

@@ -61,7 +61,7 @@ async def test_files_shell_and_tasks(call):
     assert tasks.json() == {"tasks": []}
 
 
-async def test_events_are_heard_as_they_happen(way, call):
+async def test_events_arrive_as_they_happen(way, call):
     names = []
     reply = await way.client.send(signed(way.client, "GET", "/events"), stream=True)
     async with AsyncExitStack() as stack:

@@ -170,7 +170,7 @@ def test_the_servers_answer_is_taken(front, question):
     until(question.proof.exists, within=30, what="the file that the agent was allowed to make")
 
 
-def test_a_run_that_goes_on_without_the_servers_answer_is_stopped_and_told(question):
+def test_a_run_that_continues_without_the_servers_answer_is_stopped_and_reported(question):
     """Past the sandbox, into the agent's own standard input: its user can't be kept from that."""
     with closing(sqlite3.connect(f"file:{question.root / 'journal.db'}?mode=ro", uri=True)) as db:
         pids = [pid for (pid,) in db.execute("SELECT pid FROM process")]

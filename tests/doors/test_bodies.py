@@ -35,7 +35,7 @@ def test_a_stranger_s_large_body_is_refused_before_it_comes(front, method, path)
     assert (answer.status, answer.code) == (413, "body_too_large")
 
 
-def test_who_sends_all_of_it_first_reads_the_refusal(front):
+def test_a_client_that_sends_the_whole_body_first_reads_the_refusal(front):
     """And not a broken connection, or a proxy's 502."""
     # Caddy reads a quarter of a megabyte behind an answer, and then hangs up by itself.
     size = 100_000 if front.kind == "proxied" else 2_000_000
@@ -44,7 +44,7 @@ def test_who_sends_all_of_it_first_reads_the_refusal(front):
     assert (answer.status, answer.code) == (413, "body_too_large")
 
 
-def test_one_whose_length_is_not_told_is_read_no_further(front):
+def test_a_body_without_a_length_is_read_no_further(front):
     pieces = b"10000\r\n" + b"x" * 65_536 + b"\r\n" + b"1\r\nx\r\n"
     chunked = {**JSON, "Transfer-Encoding": "chunked"}
     answer = front.rude().request("POST", "/api/links/heartbeat", chunked, pieces)
@@ -58,7 +58,7 @@ def test_a_machine_s_api_takes_no_more_from_a_person(front):
     assert answer.status == 413
 
 
-def test_who_is_signed_in_sends_a_long_message(front):
+def test_a_signed_in_person_sends_a_long_message(front):
     body = json.dumps({"title": "x" * 70_000}).encode()
     answer = front.rude().request(
         "POST", "/api/home/decopilot/threads", front.ada.bearer | JSON, body

@@ -48,7 +48,7 @@ def look_on(front, thread):
     return told
 
 
-def test_a_program_in_a_made_up_git_is_not_started_by_who_looks_on(front, tmp_path):
+def test_looking_at_a_forged_git_folder_starts_no_program_of_it(front, tmp_path):
     trap, proof = tmp_path / "trap", tmp_path / "proof"
     trap.write_text(f"#!/bin/sh\ntouch {proof}\n")
     trap.chmod(0o755)
@@ -71,7 +71,7 @@ def test_no_route_goes_into_it(front, route, more, path):
     assert (answer.status, answer.code) == (403, "git_folder")
 
 
-def test_the_card_is_told_all_that_is_asked_and_in_which_folder_always_counts(front):
+def test_the_card_gets_the_whole_request_and_the_folder_of_a_rule(front):
     with front.client() as api:
         thread = api.post("/threads", json={}).json()["id"]
         say(api, thread, "run echo hello", harnessId="demo", toolApprovalLevel="readonly")

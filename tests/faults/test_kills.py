@@ -52,7 +52,7 @@ def kill(pid, started):
     until(lambda: not processes.is_same(pid, started), what="killed")
 
 
-def test_the_server_is_killed_and_the_run_goes_on(midway):
+def test_a_run_survives_its_server(midway):
     mesh, thread, seen = midway
 
     mesh.kill_server()
@@ -61,7 +61,7 @@ def test_the_server_is_killed_and_the_run_goes_on(midway):
     assert_nothing_lost(seen, whole(mesh, thread))
 
 
-def test_the_link_is_killed_and_the_run_goes_on(midway):
+def test_a_run_survives_its_link(midway):
     mesh, thread, seen = midway
     sandboxes = mesh.sandboxes()
 
@@ -71,7 +71,7 @@ def test_the_link_is_killed_and_the_run_goes_on(midway):
     assert mesh.sandboxes() == sandboxes  # adopted, not started again
 
 
-def test_the_sandbox_is_killed_and_the_reader_is_told(midway):
+def test_a_reader_learns_that_the_sandbox_was_killed(midway):
     mesh, thread, seen = midway
 
     [sandbox] = mesh.sandboxes()

@@ -80,7 +80,7 @@ def test_an_answer_survives(asked, who, when, decision):
     assert ("You said no" in text_of(seen)) is (decision == "deny")
 
 
-def test_a_rule_survives_and_answers_by_itself(asked):
+def test_a_rule_survives_and_answers_automatically(asked):
     with asked.mesh.client() as client:
         path = f"/threads/{asked.thread}/approvals/{asked.approval}"
         client.post(path, json={"decision": "allow", "remember": True})
@@ -134,9 +134,7 @@ def test_a_sandbox_that_dies_unanswered_asks_the_person_again(asked):
     assert asked.runs == 1
 
 
-def test_a_sandbox_that_dies_right_after_allow_leaves_a_call_that_is_told_as_interrupted(
-    breakable, tmp_path
-):
+def test_a_call_is_marked_interrupted_if_its_sandbox_dies_right_after_allow(breakable, tmp_path):
     """It has run once here; who reads the chat is told that nobody can know, and to look."""
     asked = Asked(breakable, tmp_path / "proof", more="; sleep 60")
     asked.answer("allow")

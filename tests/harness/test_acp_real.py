@@ -230,7 +230,7 @@ async def test_a_new_process_resumes_the_conversation(agent, say, home):
     assert chunks[-1]["messageMetadata"]["codingAgentSessionId"] == session
 
 
-async def test_a_lost_session_is_told_again_and_says_so(agent, say, standin):
+async def test_a_lost_session_is_replayed_and_says_so(agent, say, standin):
     driver = agent()
     earlier = [{"role": "user", "text": "my word is walnut"}]
 
@@ -283,7 +283,7 @@ async def test_interrupt_while_a_question_is_open(agent, say, tmp_path):
 
 
 @pytest.mark.parametrize(("status", "words"), [(401, "invalid x-api-key"), (400, "as told")])
-async def test_a_refusal_of_the_api_is_told_in_its_words(agent, say, status, words):
+async def test_a_refusal_of_the_api_is_shown_in_its_words(agent, say, status, words):
     driver = agent()
     before = driver.adapter.key(say(""))
 
@@ -378,7 +378,7 @@ class TestOpencode:
 
         assert path.read_text() == "x"
 
-    async def test_a_fork_goes_on_and_leaves_the_conversation_as_it_was(self, agent, say):
+    async def test_a_fork_continues_and_leaves_the_conversation_as_it_was(self, agent, say):
         first = agent()
         chunks = await first.run(say("my word is walnut"))
         session = chunks[-1]["messageMetadata"]["codingAgentSessionId"]

@@ -383,7 +383,7 @@ async def test_a_new_process_resumes_the_conversation(claude):
     assert metadata["costUsd"] == before["costUsd"]  # not the conversation's total
 
 
-async def test_a_fork_goes_on_and_leaves_the_conversation_as_it_was(claude):
+async def test_a_fork_continues_and_leaves_the_conversation_as_it_was(claude):
     first = claude()
     chunks = await first.run(turn("my word is walnut"))
     session = chunks[-1]["messageMetadata"]["codingAgentSessionId"]
@@ -404,7 +404,7 @@ async def test_a_fork_goes_on_and_leaves_the_conversation_as_it_was(claude):
         pytest.param("--help", id="looks like a flag"),
     ],
 )
-async def test_a_lost_session_is_told_again_and_says_so(claude, standin, session):
+async def test_a_lost_session_is_replayed_and_says_so(claude, standin, session):
     driver = claude()
     earlier = [{"role": "user", "text": "my word is walnut"}]
 
@@ -479,7 +479,7 @@ async def test_after_a_failure_another_process_is_wanted(claude):
 @pytest.mark.parametrize(
     ("status", "words"), [(401, "Invalid API key"), (529, "Overloaded"), (400, "as told")]
 )
-async def test_a_refusal_of_the_api_is_told_in_its_words(claude, status, words):
+async def test_a_refusal_of_the_api_is_shown_in_its_words(claude, status, words):
     driver = claude()
 
     chunks = await driver.run(turn(f"status {status}"))
@@ -601,7 +601,7 @@ async def test_what_is_said_in_the_last_step_is_answered_in_the_same_run(claude)
     assert chunks[-1]["messageMetadata"]["usage"]["outputTokens"] == 60  # of both results
 
 
-async def test_stopped_it_does_not_go_on_with_what_it_was_told(claude, tmp_path):
+async def test_a_stopped_agent_does_not_continue_its_task(claude, tmp_path):
     driver = claude()
 
     def act():

@@ -344,7 +344,7 @@ async def test_a_question_of_the_model_is_answered(codex, decision, answers, wor
     assert one(chunks, ended)
 
 
-async def test_a_fork_goes_on_and_leaves_the_conversation_as_it_was(codex):
+async def test_a_fork_continues_and_leaves_the_conversation_as_it_was(codex):
     first = codex()
     chunks = await first.run(say("my word is walnut"))
     session = chunks[-1]["messageMetadata"]["codingAgentSessionId"]
@@ -379,7 +379,7 @@ async def test_a_new_process_resumes_the_conversation(codex):
         pytest.param("nonsense", id="of another harness"),
     ],
 )
-async def test_a_lost_session_is_told_again_and_says_so(codex, standin, session):
+async def test_a_lost_session_is_replayed_and_says_so(codex, standin, session):
     driver = codex()
     earlier = [{"role": "user", "text": "my word is walnut"}]
 
@@ -477,7 +477,7 @@ async def test_after_a_failure_another_process_is_wanted(codex):
     ("status", "words"),
     [(401, "invalid x-api-key"), (529, "Overloaded"), (400, "as told"), (429, "Too Many")],
 )
-async def test_a_refusal_of_the_api_is_told_in_its_words(codex, status, words):
+async def test_a_refusal_of_the_api_is_shown_in_its_words(codex, status, words):
     driver = codex()
 
     chunks = await driver.run(say(f"status {status}"))
@@ -501,7 +501,7 @@ async def test_the_models_limit_is_no_error(codex):
     assert chunks[-1]["finishReason"] == "length"
 
 
-async def test_a_dropped_connection_is_told(codex):
+async def test_a_dropped_connection_is_reported(codex):
     driver = codex()
 
     chunks = await driver.run(say("cut the line"))
@@ -522,7 +522,7 @@ async def test_killed_in_the_middle(codex):
     assert text_of(chunks).startswith("I")
 
 
-async def test_settings_that_are_not_valid_are_told(codex, home):
+async def test_invalid_settings_are_reported(codex, home):
     (home / ".codex/config.toml").write_text('model_provider = "nowhere"\n')
     driver = codex()
 

@@ -275,7 +275,7 @@ async def test_a_huge_line(speech, played):
         pytest.param("z" * 10_000 + "\n", id="long"),
     ],
 )
-async def test_an_unknown_line_is_shown_and_the_run_goes_on(speech, played, line):
+async def test_an_unknown_line_is_shown_and_the_run_continues(speech, played, line):
     driver = played(*speech.hello(), line, *speech.text("hi"), *speech.end())
 
     chunks = await driver.run(turn())

@@ -43,7 +43,7 @@ def test_what_is_no_history_is_refused(earlier):
         turn("hi", earlier=earlier)
 
 
-def test_claude_code_is_told_when_it_starts_again():
+def test_claude_code_gets_the_history_when_it_starts_again():
     adapter = ADAPTERS["claude-code"]()
     adapter.begin(given())
 
@@ -60,7 +60,7 @@ def test_claude_code_is_told_when_it_starts_again():
         ("acp:gemini", [{"id": 1, "result": {}}]),  # it can't take any session up again
     ],
 )
-def test_the_others_are_told_with_the_message(kind, refused):
+def test_other_agents_get_the_history_with_the_message(kind, refused):
     adapter = ADAPTERS[kind]()
     outs = adapter.begin(given())
     for message in refused:

@@ -83,7 +83,7 @@ class TestClaudeCode:
 
         assert said["type"] == "user"
 
-    def test_they_are_told_again_when_a_token_has_changed(self, adapter):
+    def test_the_servers_are_sent_again_when_a_token_has_changed(self, adapter):
         _, asked = written(adapter.begin(given()))
         self.answer(adapter, asked)
         self.say(adapter, type="result", subtype="success")
@@ -97,7 +97,7 @@ class TestClaudeCode:
         assert again["request"]["subtype"] == "mcp_set_servers"
         assert adapter.key(given(headers={})) == key
 
-    def test_one_that_can_not_be_reached_is_told_and_the_turn_goes_on(self, adapter):
+    def test_an_unreachable_server_is_reported_and_the_turn_continues(self, adapter):
         _, asked = written(adapter.begin(given()))
 
         outs = self.answer(adapter, asked, response={"errors": {"mail": f"401 {SECRET}"}})
@@ -106,7 +106,7 @@ class TestClaudeCode:
         assert (notice["code"], SECRET in notice["text"]) == ("mcp_server", False)
         assert written(outs)[-1]["type"] == "user"
 
-    def test_an_older_version_goes_on_without(self, adapter):
+    def test_an_older_version_runs_without_servers(self, adapter):
         _, asked = written(adapter.begin(given()))
 
         outs = self.answer(adapter, asked, subtype="error", error="unknown")
@@ -123,7 +123,7 @@ class TestClaudeCode:
         assert [chunk["type"] for chunk in chunks_of(outs)] == ["abort", "finish"]
 
 
-def test_codex_is_told_with_the_thread():
+def test_codex_gets_the_servers_with_the_thread():
     adapter = ADAPTERS["codex"]()
     adapter.begin(given())
 
@@ -134,7 +134,7 @@ def test_codex_is_told_with_the_thread():
 
 
 @pytest.mark.parametrize("takes_http", [True, False])
-def test_an_acp_agent_is_told_with_the_session_if_it_takes_them(takes_http):
+def test_an_acp_agent_gets_the_servers_with_the_session_if_it_accepts_them(takes_http):
     adapter = ADAPTERS["acp:gemini"]()
     adapter.begin(given())
     abilities = {"mcpCapabilities": {"http": takes_http}}
@@ -151,7 +151,7 @@ def test_an_acp_agent_is_told_with_the_session_if_it_takes_them(takes_http):
 
 
 @pytest.mark.parametrize("kind", ["codex", "acp:gemini", "acp:opencode"])
-def test_who_takes_them_only_at_the_start_gets_another_program_for_a_new_token(kind):
+def test_an_agent_that_takes_servers_only_at_its_start_is_restarted_for_a_new_token(kind):
     adapter = ADAPTERS[kind]()
 
     assert adapter.key(given()) == adapter.key(given())

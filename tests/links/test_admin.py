@@ -86,7 +86,7 @@ def test_actions(admin, secret, ada, action, said, cause):
     assert (view.state, view.cause) == ("offline", cause)
 
 
-def test_who_may_not_change_machines_has_no_action(secret, bob):
+def test_a_person_who_may_not_change_machines_has_no_action(secret, bob):
     bob.is_staff = True
     bob.save()
     client = Client()

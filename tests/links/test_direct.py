@@ -168,7 +168,7 @@ async def test_its_person_sees_it_online_and_then_stopped(caller, program, ada):
     assert (view.state, view.cause) == ("offline", presence.STOPPED)
 
 
-async def test_one_that_hangs_is_let_go_and_comes_back(caller, program):
+async def test_a_machine_that_hangs_is_dropped_and_reconnects(caller, program):
     process = program("--no-tunnel")
     link_id = await up(caller)
 
@@ -326,7 +326,7 @@ def test_one_process_calls_it(registered):
     assert services.list_reachable() == []
 
 
-def test_registering_anew_frees_it(registered, ada):
+def test_registering_again_frees_it(registered, ada):
     (machine,) = services.list_reachable()
     services.claim_reachable(machine=machine, connection_id="a")
 

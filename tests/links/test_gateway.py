@@ -209,7 +209,7 @@ async def test_a_store_that_is_down_at_the_end_is_no_reason_to_keep_silent(
     assert held_here() == frozenset()
 
 
-async def test_who_does_not_greet_is_closed(dial, monkeypatch):  # S66
+async def test_a_connection_without_a_greeting_is_closed(dial, monkeypatch):  # S66
     monkeypatch.setattr(gateway, "HELLO_WITHIN", 0.01)
     silent = await dial().accepted()
     while (message := await silent.sent.get())["type"] != "websocket.close":

@@ -134,7 +134,7 @@ def test_a_machine_that_was_bound_when_its_token_was_made(ada):
     assert bound.post("/api/links", M1).status_code == 200
 
 
-def test_a_machine_is_told_of_itself_alone(laptop, person, ada):
+def test_a_machine_learns_only_about_itself(laptop, person, ada):
     person.post("/api/links", M2)
     other = Link.objects.get(machine_id="m2")
     services.claim(

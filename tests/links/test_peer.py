@@ -142,7 +142,7 @@ async def test_a_socket_whose_messages_pile_up_is_given_up(joined):
     assert here.is_lost
 
 
-async def test_who_writes_empty_messages_waits_for_a_reader_too(joined):
+async def test_a_writer_of_empty_messages_waits_for_a_reader_too(joined):
     here, _ = await joined.opened(SOCKET)
     here._peer.tunnel._streams[here.id].credit = 0
 
@@ -201,7 +201,7 @@ async def test_a_reset_reaches_a_writer_that_waits(joined):
         await writing
 
 
-async def test_a_reset_is_told_once_to_who_asked(joined):
+async def test_a_reset_is_reported_once_to_its_requester(joined):
     here, there = await joined.opened()
     told = []
     there.on_lost = lambda: told.append(1)

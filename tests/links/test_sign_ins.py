@@ -96,7 +96,7 @@ async def test_it_looks_again_after_a_failure(monkeypatch):
     await auntil(lambda: connection.closed == SIGNED_OUT)
 
 
-async def test_who_left_is_not_looked_at(monkeypatch):
+async def test_disconnected_machines_are_not_checked(monkeypatch):
     looks = []
     monkeypatch.setattr(sign_ins, "find_ended", lambda held: looks.append(held) or set())
     book, connection = SignIns(), Held()

@@ -263,7 +263,7 @@ async def test_what_was_said_before_leaving_arrives(near, program):
     await auntil(lambda: program.closes == [(1001, "away")])
 
 
-async def test_a_proxy_that_is_cancelled_lets_go_of_the_program(near, program):
+async def test_a_cancelled_proxy_releases_the_program(near, program):
     near.task.cancel()
 
     await auntil(lambda: program.closes)

@@ -167,7 +167,7 @@ async def test_a_lid_that_was_closed_reconnects_at_once(away, server, ada):
     assert link.cause == ""
 
 
-async def test_who_wakes_does_not_wait_for_the_rest_of_a_pause(away, server):
+async def test_a_machine_that_wakes_does_not_wait_for_the_rest_of_a_pause(away, server):
     server.refusing = 503
     cut(away.link_id)
     await lasts(away, 3 * MINUTE, asked=lambda: server.refused)  # pauses are long by now

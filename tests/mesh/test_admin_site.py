@@ -60,7 +60,7 @@ def test_the_admin_takes_no_password(client, staff, path):
     assert "_auth_user_id" not in client.session
 
 
-def test_who_is_no_staff_is_refused_without_a_second_sign_in(client, bob):
+def test_a_person_who_is_no_staff_is_refused_without_a_second_sign_in(client, bob):
     client.force_login(bob)
 
     assert client.get(ADMIN, follow=True).status_code == 403
@@ -86,7 +86,9 @@ def test_staff_without_a_second_factor_are_led_to_set_it_up(transactional_db, cl
     assert opens(client)
 
 
-def test_who_has_no_password_sees_the_recovery_codes_at_once(transactional_db, client, staff):
+def test_a_person_without_a_password_sees_the_recovery_codes_immediately(
+    transactional_db, client, staff
+):
     staff.set_unusable_password()
     staff.save()
     client.force_login(staff)
@@ -125,7 +127,7 @@ def test_a_session_older_than_the_second_factor_must_prove_it(client, staff, ask
     assert opens(client)
 
 
-def test_who_gives_the_second_factor_up_is_asked_for_it_again(client, staff, asked):
+def test_a_person_who_removes_the_second_factor_must_set_one_again(client, staff, asked):
     secret = set_up(staff)
     sign_in(client)
     authenticate(client, code_of(secret))

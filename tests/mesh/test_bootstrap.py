@@ -36,7 +36,7 @@ def test_the_makefile_starts_it_as_a_module():
     assert "-m mesh.bootstrap" in (ROOT / "Makefile").read_text()
 
 
-def test_too_old_a_python_is_told_in_words(monkeypatch, capsys):
+def test_an_outdated_python_is_refused_in_words(monkeypatch, capsys):
     monkeypatch.setattr(sys, "version_info", (3, 9, 2))
     monkeypatch.setattr(bootstrap.shutil, "which", lambda name: None)
 
@@ -92,7 +92,7 @@ def test_new_requirements_are_installed(monkeypatch, tmp_path):
         ),
     ],
 )
-def test_what_fails_is_said_with_what_to_do(monkeypatch, step, said):
+def test_a_failure_says_what_to_do(monkeypatch, step, said):
     def fail(*argv):
         return subprocess.CompletedProcess(argv, 1, stdout="", stderr="It went wrong.")
 

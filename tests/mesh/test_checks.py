@@ -11,7 +11,7 @@ def told():
     return {message.id for message in checks.check_people(None)}
 
 
-def test_a_mesh_without_an_owner_is_told(db):
+def test_a_mesh_without_an_owner_is_reported(db):
     assert told() == {checks.NO_OWNER}
 
 
@@ -26,7 +26,7 @@ def test_who_only_belongs_to_it_or_was_shut_out_owns_nothing(ada, bob):
     assert told() == {checks.NO_OWNER}
 
 
-def test_open_sign_up_is_told(ada, settings):
+def test_open_sign_up_is_reported(ada, settings):
     settings.MESH_OPEN_SIGNUP = True
 
     assert told() == {checks.OPEN_SIGN_UP}

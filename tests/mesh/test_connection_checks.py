@@ -70,7 +70,7 @@ async def test_the_same_right_of_many_is_asked_for_once(rights):
     assert rights.asked == [1]
 
 
-async def test_who_lost_a_right_is_told_which(rights):
+async def test_a_connection_learns_which_right_it_lost(rights):
     first, second = Right(rights, 1), Right(rights, 2)
     with hold(first, second) as held:
         rights.gone = {2}
@@ -133,7 +133,7 @@ async def test_a_stream_that_says_nothing_ends_too(rights):
     assert [piece async for piece in until_lost(silent(), Right(rights, 1))] == []
 
 
-async def test_a_stream_ends_by_itself(rights):
+async def test_a_stream_ends_on_its_own(rights):
     async def short():
         yield 1
         yield 2

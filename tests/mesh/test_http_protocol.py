@@ -75,7 +75,7 @@ async def until_closed(reader):
         pytest.param(POST + b"ab", id="half a body"),
     ],
 )
-async def test_half_a_request_is_not_waited_for_for_ever(sent):
+async def test_half_a_request_times_out(sent):
     async with serving(Hurried, timeout_keep_alive=600) as (_, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)
@@ -109,7 +109,7 @@ async def test_a_head_that_trickles_in_has_no_more_time():
         writer.close()
 
 
-async def test_a_reader_that_takes_nothing_is_let_go():
+async def test_a_reader_that_takes_nothing_is_disconnected():
     async with serving(Hurried) as (server, port):
         _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
         writer.write(WHOLE.replace(b"/ ", b"/large "))
@@ -335,7 +335,7 @@ async def refused(protocol, head):
         pytest.param(CHUNKED, b"%x\r\n%b\r\n0\r\n\r\n" % (LONG, bytes(LONG)), id="in chunks"),
     ],
 )
-async def test_who_sends_a_whole_body_first_still_reads_the_refusal(head, body):
+async def test_a_client_that_sends_a_whole_body_first_still_reads_the_refusal(head, body):
     async with refused(Lingering, head) as (reader, writer, _):
         writer.write(body)
         await asyncio.wait_for(writer.drain(), PATIENCE)

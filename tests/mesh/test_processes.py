@@ -52,7 +52,7 @@ def test_end_ends(child):
     assert process.wait() == -15
 
 
-def test_who_minds_no_sigterm_is_killed(child):
+def test_a_process_that_ignores_sigterm_is_killed(child):
     ignoring = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True)"
     process = child(f"{ignoring}; input()")
     process.stdout.readline()

@@ -40,7 +40,7 @@ class Reader:
 
 
 @pytest.mark.parametrize("patience", [0, 1, 2])
-async def test_who_takes_nothing_is_let_go(patience):
+async def test_a_client_that_takes_nothing_is_disconnected(patience):
     taken = await Reader(patience).read(answering(b"a", b"b", b"c"))
 
     assert len(taken) == patience

@@ -92,7 +92,7 @@ async def test_no_wal_is_no_trouble(keeper, monkeypatch):
     await auntil(lambda: len(looks) > 2)
 
 
-async def test_the_wal_begins_anew_while_writer_and_readers_never_rest(
+async def test_the_wal_is_overwritten_while_writer_and_readers_never_pause(
     database, keeper, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(wal, "SHORT", 0)
@@ -117,7 +117,7 @@ async def test_the_wal_begins_anew_while_writer_and_readers_never_rest(
     other.close()
 
 
-async def test_a_reader_who_stays_is_told_of_and_does_not_hold_the_writers_for_ever(
+async def test_a_reader_that_stays_is_logged_and_does_not_block_writers_for_long(
     database, keeper, tmp_path, monkeypatch, caplog
 ):
     monkeypatch.setattr(wal, "SHORT", 0)
@@ -135,7 +135,7 @@ async def test_a_reader_who_stays_is_told_of_and_does_not_hold_the_writers_for_e
     reader.close()
 
 
-async def test_a_wal_that_keeps_growing_is_tried_again_before_the_pause_is_over(
+async def test_a_wal_that_keeps_growing_is_tried_again_before_the_pause_ends(
     database, keeper, tmp_path, monkeypatch, caplog
 ):
     monkeypatch.setattr(wal, "SHORT", 0)

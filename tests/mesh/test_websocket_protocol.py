@@ -64,7 +64,7 @@ async def test_a_reader_that_is_slow_gets_all_of_a_large_message():
     assert not page.is_over
 
 
-async def test_a_reader_that_takes_nothing_is_let_go():
+async def test_a_reader_that_takes_nothing_is_disconnected():
     page = Page()
     async with reader_of(page):
         await page.is_sent.wait()

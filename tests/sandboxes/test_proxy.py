@@ -139,7 +139,7 @@ def test_what_went_wrong_behind_it(api, answering, answer, rest, expected):
     assert code(api.post(at(rest), {}, format="json")) == expected
 
 
-def test_a_gone_handle_is_said_for_config_and_not_for_files(api, answering):
+def test_a_gone_handle_is_reported_for_config_and_not_for_files(api, answering):
     answering.provider.answer = httpx.Response(404, json={"error": {"code": "unknown_handle"}})
 
     assert code(api.get(at("main/config"))) == (410, "handle_gone")
@@ -426,7 +426,7 @@ async def test_a_sandbox_s_events_end_with_the_token(ada, silent):
 
 
 @pytest.mark.parametrize("end", ENDS)
-async def test_a_task_s_answer_is_not_for_who_signed_out_meanwhile(ada, silent, end):
+async def test_a_person_who_signed_out_gets_no_response_of_a_task(ada, silent, end):
     client = AsyncClient()
     await client.aforce_login(ada)
     asking = asyncio.ensure_future(

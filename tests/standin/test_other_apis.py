@@ -144,7 +144,7 @@ async def test_a_file_is_a_patch_where_there_is_only_a_shell(ask, api):
 
 
 @pytest.mark.parametrize("status", [401, 529])
-async def test_refuses_as_told(standin, api, status):
+async def test_refuses_as_scripted(standin, api, status):
     async with httpx.AsyncClient(trust_env=False) as client:
         answer = await client.post(standin.url + api.path, json=api.body(f"status {status}"))
 

@@ -86,14 +86,14 @@ async def test_reminders_are_not_what_was_said(standin):
     assert text_of(await post(standin, said("", messages=messages))) == "yes"
 
 
-async def test_refuses_as_told(standin):
+async def test_refuses_as_scripted(standin):
     response = await post(standin, said("status 401"))
 
     assert response.status_code == 401
     assert response.json()["error"]["message"] == "invalid x-api-key"
 
 
-async def test_drops_the_connection_as_told(standin):
+async def test_drops_the_connection_as_scripted(standin):
     with pytest.raises(httpx.TransportError):
         await post(standin, said("cut the line"))
 

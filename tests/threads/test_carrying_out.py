@@ -71,9 +71,7 @@ def test_a_new_thread_begins_with_the_plan_where_the_old_one_works(ask, thread, 
 
 
 @pytest.mark.django_db
-def test_the_run_that_planned_is_over_and_its_agent_is_stopped_and_not_told_to_go_on(
-    ask, thread, run, ada, link
-):
+def test_the_planning_run_ends_and_its_agent_is_stopped(ask, thread, run, ada, link):
     ask()
     begun = carry_out(thread, ada)
 

@@ -69,7 +69,7 @@ def test_nobody_else_restores_it(deleted, bob, eve):
     assert APIClient().post(reverse("restore-thread", args=["home", deleted.pk])).status_code == 401
 
 
-def test_who_has_left_the_organization_restores_nothing(deleted, ada):
+def test_a_former_member_restores_nothing(deleted, ada):
     Membership.objects.filter(user=ada).delete()
 
     assert code(restore(ada, deleted)) == (404, "not_found")

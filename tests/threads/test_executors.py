@@ -169,7 +169,7 @@ async def test_a_lost_process_is_replaced_and_nothing_is_read_twice(process, pos
     await lost.stop()
 
 
-async def test_who_wakes_up_late_is_refused_and_ends_its_attempt(process, post):
+async def test_a_process_that_wakes_late_is_refused_and_ends_its_attempt(process, post):
     """The stale fence: what a lost process still says does not get into the journal."""
     asleep = LostProcess(*a_turn("old")[:3])
     await process("A", asleep, renew_every=3600)
@@ -184,7 +184,7 @@ async def test_who_wakes_up_late_is_refused_and_ends_its_attempt(process, post):
     assert text_of(await row(run)) == "new"
 
 
-async def test_who_cannot_renew_any_more_lets_go(process, post):
+async def test_a_process_that_can_not_renew_its_leases_releases_them(process, post):
     asleep = LostProcess(*a_turn("old")[:3])
     dispatcher = await process("A", asleep, renew_every=3600)
     run = await in_state(await post(), "running")

@@ -99,7 +99,7 @@ def test_a_file_is_refused_with_what_to_do(ada, org, data, status, expected):
     ("who", "status"),
     [pytest.param(None, 401, id="nobody"), pytest.param("eve", 404, id="a stranger")],
 )
-def test_who_is_not_in_the_organization_keeps_nothing(request, org, who, status):
+def test_a_stranger_uploads_nothing(request, org, who, status):
     assert upload(request.getfixturevalue(who) if who else None).status_code == status
 
 

@@ -61,7 +61,7 @@ def test_active_runs_are_stopped(say, ada, link, go):
     assert run.cancelled_at is not None
 
 
-def test_the_runs_of_members_go_on(say):
+def test_the_runs_of_members_continue(say):
     waiting, running = say(), say()
     services.claim_run(run_id=waiting.pk)
 

@@ -52,7 +52,7 @@ def test_before_the_first_message_there_is_nothing_to_see(api, thread, answering
     assert answering.asked == []
 
 
-def test_a_step_is_begun_once_more(api, thread, say, answering):
+def test_a_step_is_started_again(api, thread, say, answering):
     say()
     answering.answer = httpx.Response(200, json={"enqueued": "start"})
 

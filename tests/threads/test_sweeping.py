@@ -47,7 +47,7 @@ def test_a_run_without_progress_is_failed_and_its_machine_told_to_stop(working, 
     assert (run.stop_delivered_at, run.cancelled_at) == (None, None)
 
 
-def test_readers_are_told_why(working, thread, chunks):
+def test_readers_learn_why(working, thread, chunks):
     working()
 
     end_stuck()
@@ -118,7 +118,7 @@ def _unreachable(run):
     )
 
 
-def test_a_run_that_is_joined_again_gets_its_time_anew(working):
+def test_a_run_that_is_joined_again_gets_its_whole_time_again(working):
     run = working(silent=timedelta(days=3))
 
     services.wake_run(run_id=run.pk)
@@ -300,7 +300,7 @@ def client(async_client):
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_a_reader_from_before_is_told_how_to_go_on(answered, get, thread):
+async def test_a_reader_with_an_old_cursor_learns_what_to_do(answered, get, thread):
     from asgiref.sync import sync_to_async
 
     from mesh import database_pool

@@ -35,7 +35,7 @@ def test_its_readers_are_told_once_and_the_message_still_waits(say, served, chun
     assert (waiting["runId"], waiting["message"]) == (str(run.pk), said["message"])
 
 
-def test_whoever_takes_it_then_begins_as_with_any_other(say, served):
+def test_a_marked_run_is_claimed_like_any_other(say, served):
     run = say()
     told()
 
@@ -70,7 +70,7 @@ def test_a_message_behind_another_is_not_the_workers_fault(say, served):
     assert second.error_code == "waits_for_worker"
 
 
-def test_only_the_first_of_several_is_told_of(say, served):
+def test_only_the_first_of_several_is_reported(say, served):
     say("a")
     say("b")
 

@@ -45,7 +45,7 @@ def test_the_start_is_the_first_organization(client, ada):
     assert client.get("/").headers["Location"] == "/home/"
 
 
-def test_who_is_in_no_organization_is_told_what_to_do(client, django_user_model):
+def test_a_person_in_no_organization_learns_what_to_do(client, django_user_model):
     client.force_login(django_user_model.objects.create_user("lone"))
     answer = client.get("/")
 
@@ -144,7 +144,7 @@ def test_a_page_asks_the_database_as_often_for_many_threads_as_for_one(
         client.get("/home/live")
 
 
-def test_the_stylesheet_is_one_file_that_may_be_kept_for_ever(client, db):
+def test_the_stylesheet_is_one_file_that_may_be_cached_forever(client, db):
     address = re.search(
         r'href="(/style\.\w+\.css)"', client.get("/accounts/login/").content.decode()
     )

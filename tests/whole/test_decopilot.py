@@ -106,7 +106,7 @@ def test_a_path_that_leads_out_is_refused_by_the_sandbox(api, thread):
     assert "leads out of the working folder" in errors[0]
 
 
-def test_a_conversation_goes_on(api, thread):
+def test_a_conversation_continues(api, thread):
     ask(api, thread, "say: one")
 
     assert text_of(ask(api, thread, "recall")) == "First you said: say: one"
@@ -129,7 +129,7 @@ def test_a_refused_key_is_told_without_the_key(api, thread, mesh):
     assert SECRET not in stored + str(seen) + "\n".join(mesh.lines)
 
 
-def test_a_killed_server_goes_on_with_the_answer_and_does_nothing_twice(own):
+def test_a_killed_server_continues_the_answer_and_does_nothing_twice(own):
     """The tool that was done before the kill is not done again by the next attempt."""
     with own.client() as api:
         thread = api.post("/threads", json={}).json()["id"]

@@ -13,7 +13,7 @@ def read(name="linear", url=URL, headers=None):
     return read_mcp_server(name=name, url=url, headers=headers or {})
 
 
-def test_a_server_is_told_to_a_harness_with_its_headers():
+def test_a_harness_gets_a_server_with_its_headers():
     server = read(headers={"Authorization": "Bearer hunter2"})
 
     assert server.as_input() == {

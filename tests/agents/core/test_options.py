@@ -37,7 +37,7 @@ def test_local_cli(is_online, capabilities, answer):
         pytest.param([], "demo", id="nobody is there"),
     ],
 )
-def test_who_answers_when_nobody_is_named(capabilities, harness):
+def test_the_agent_that_answers_when_none_is_named(capabilities, harness):
     assert default_harness(capabilities) == harness
 
 

@@ -54,7 +54,7 @@ def test_a_provider_s_words_are_cleaned(said, shown):
 
 
 @given(st.text(max_size=1000), st.text(min_size=8, max_size=40))
-def test_whatever_is_said_is_one_short_line_without_the_key(said, secret):
+def test_an_error_becomes_one_short_line_without_the_key(said, secret):
     shown = clean_sentence(said + secret + said, secret=secret)
 
     assert len(shown) <= SENTENCE_LIMIT

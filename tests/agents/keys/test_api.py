@@ -146,7 +146,7 @@ def test_the_schema_names_every_address(client, ada):
     assert "writeOnly" in schema["components"]["schemas"]["NewAiKey"]["properties"]["key"]
 
 
-def test_secrets_are_sealed_anew_and_the_old_key_can_go(call, ada, settings):
+def test_secrets_are_encrypted_again_and_the_old_key_can_go(call, ada, settings):
     added(call, ada)
     sealed = keys.seal("link")
     Link.objects.create(

@@ -65,7 +65,7 @@ def test_what_was_said_before_is_not_said_again(adapter):
     assert [line["method"] for line in written(prompted)] == ["session/prompt"]
 
 
-def test_a_session_is_resumed_rather_than_told_again(adapter):
+def test_a_session_is_resumed_rather_than_replayed(adapter):
     adapter.begin(turn("hi", resumeSessionRef="s"))
     abilities = {"loadSession": True, "sessionCapabilities": {"resume": {}}}
 
@@ -199,7 +199,7 @@ def test_a_fork_leaves_the_conversation_as_it_is(adapter, abilities, method):
 
 
 @pytest.mark.parametrize("sees", [True, False])
-def test_a_picture_goes_to_who_can_see_and_else_the_person_is_told(adapter, sees):
+def test_a_picture_goes_to_agents_that_accept_it_or_is_reported_as_left_out(adapter, sees):
     picture = {"type": "file", "mediaType": "image/png", "filename": "a.png", "url": PICTURE}
     given = turn(messages=[{"id": "m", "role": "user", "parts": [picture]}])
 

@@ -27,7 +27,7 @@ def test_in_the_ai_sdks_words():
     }
 
 
-def test_thinking_is_counted_where_it_is_told():
+def test_thinking_is_counted_where_it_is_reported():
     usage = Meter().usage({"usage": STEP | {"output_tokens_details": {"thinking_tokens": 7}}})
 
     assert usage["reasoningTokens"] == 7

@@ -55,6 +55,6 @@ def test_the_providers_words_without_the_wrapping(message, words):
     assert words_of({"message": message}) == words
 
 
-def test_the_models_limit_is_told_apart():
+def test_the_models_limit_has_its_own_code():
     assert is_cut_off(error("Incomplete response returned, reason: max_output_tokens"))
     assert not is_cut_off(error("no"))

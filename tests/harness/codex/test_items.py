@@ -43,14 +43,14 @@ def test_a_shell_of_somebody_s_own_is_shown(shell):
     ("cwd", "beside"),
     [("/folder", {}), ("/folder/", {}), ("/folder/sub", {"cwd": "/folder/sub"}), ("", {})],
 )
-def test_where_a_command_runs_is_said_unless_it_is_the_working_folder(cwd, beside):
+def test_a_commands_folder_is_shown_unless_it_is_the_working_folder(cwd, beside):
     items = Items(AnswerBuilder("run-1"), "/folder")
     items.started({"id": "c", "type": "commandExecution", "command": "ls", "cwd": cwd})
 
     assert items.find("c").input == {"command": "ls", **beside}
 
 
-def test_an_item_that_comes_whole_is_said_once(items, answer):
+def test_an_item_that_comes_whole_is_shown_once(items, answer):
     items.completed({"id": "m", "type": "agentMessage", "text": "hi"})
     items.completed({"id": "r", "type": "reasoning", "summary": ["hm", "well"]})
 
@@ -104,7 +104,7 @@ def test_calls_of_other_tools(items, answer, item, tool, given):
     assert one(chunks, "tool-output-available")["toolCallId"] == "c"
 
 
-def test_unknown_items_are_told_apart_from_those_of_no_use(items):
+def test_unknown_items_are_distinguished_from_ignored_ones(items):
     assert not items.started({"id": "x", "type": "quantum"})
     assert not items.completed({"id": "x", "type": "quantum"})
     assert items.started({"id": "x", "type": "userMessage"})

@@ -54,7 +54,7 @@ def test_other_instructions_need_another_process():
 
 
 @pytest.mark.parametrize(("mode", "codex"), [("default", "default"), (PLAN, "plan")])
-def test_the_mode_is_said_in_each_turn_with_the_threads_model(mode, codex):
+def test_each_turn_names_the_mode_and_the_threads_model(mode, codex):
     given = turn("hi", mode=mode, models={})
 
     said = launch.start(given, thread_id="t", model="gpt-5.5")["collaborationMode"]

@@ -40,7 +40,7 @@ def test_the_provider_s_own_sentence_comes_after_ours():
     )
 
 
-def test_what_went_wrong_inside_is_not_told():
+def test_internal_errors_are_not_shown():
     trouble = Trouble(("KeyError",), None, "secret detail")
 
     assert "secret" not in failure_of(trouble, who="X")[1]

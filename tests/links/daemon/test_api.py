@@ -91,7 +91,7 @@ async def test_registering_fails(server, status, body, error, text):
         await register(server)
 
 
-async def test_a_program_that_is_too_old_is_told_the_exact_command(server):
+async def test_an_outdated_program_gets_the_exact_command(server):
     server.script = (426, {}, b'{"error": {"installHint": "uvx this"}}')
 
     with pytest.raises(TooOld) as refused:

@@ -87,7 +87,7 @@ def test_the_command_of_django_is_the_same_program(ran, tmp_path):
     [[], ["mesh.example"], ["ftp://mesh.example"], ["https://x", "--allow", "/absent"]],
     ids=["no server", "no scheme", "another scheme", "no such folder"],
 )
-def test_wrong_use_is_said_at_once(argv, ran, capsys):
+def test_wrong_usage_is_reported_immediately(argv, ran, capsys):
     with pytest.raises(SystemExit) as stopped:
         cli.main(argv)
 
@@ -142,7 +142,7 @@ def test_a_machine_id_is_made_once(tmp_path):
 
 
 @pytest.mark.parametrize(("kept", "made"), [("  abc \n", False), (" \n", True)])
-def test_a_machine_id_is_trimmed_and_a_blank_one_made_anew(tmp_path, kept, made):
+def test_a_machine_id_is_trimmed_and_a_blank_one_replaced(tmp_path, kept, made):
     (tmp_path / "machine-id").write_text(kept)
 
     assert (machine_id(tmp_path) == "abc") is not made

@@ -152,7 +152,7 @@ async def test_streams_are_lost_with_the_connection(connection, far_end):
     assert stream.is_lost
 
 
-async def test_a_refusal_is_told():
+async def test_a_refusal_is_reported():
     async def refuse(connection, request):
         return connection.respond(401, "no")
 

@@ -36,14 +36,14 @@ def hands():
         pytest.param(5, 1, False, id="the clock was corrected"),
     ],
 )
-def test_sleep_is_told_from_time(hands, wall, steady, slept):
+def test_sleep_is_distinguished_from_passing_time(hands, wall, steady, slept):
     detector = SleepDetector(hands.clock)
     hands.move(wall=wall, steady=steady)
 
     assert detector.slept() is slept
 
 
-def test_one_sleep_is_told_once(hands):
+def test_a_sleep_is_reported_once(hands):
     detector = SleepDetector(hands.clock)
     hands.move(wall=300)
 
@@ -56,7 +56,7 @@ async def test_a_wait_takes_its_time(hands):
     assert hands.naps == [1.0, 1.0, 0.5]
 
 
-async def test_who_wakes_waits_no_longer(hands):
+async def test_a_machine_that_wakes_stops_waiting(hands):
     async def nap(seconds):
         hands.naps.append(seconds)
         hands.move(wall=3600, steady=1)  # the lid was closed meanwhile
@@ -66,7 +66,7 @@ async def test_who_wakes_waits_no_longer(hands):
     assert hands.naps == [1.0]
 
 
-async def test_who_slept_before_the_wait_began_does_not_wait(hands):
+async def test_a_machine_that_slept_before_the_wait_does_not_wait(hands):
     detector = SleepDetector(hands.clock)
     hands.move(wall=3600)
 

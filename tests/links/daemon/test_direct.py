@@ -96,7 +96,7 @@ async def test_a_server_that_forgot_us_is_told_apart(beats):
         await heart(naps=0).beat(registration(), lambda: None)
 
 
-async def test_two_programs_of_one_machine_do_not_fight_for_ever(beats):
+async def test_two_programs_of_one_machine_do_not_fight_endlessly(beats):
     one = heart(naps=0)
     for number in (1, 2):
         beats[1].append(api.NotRegistered())

@@ -47,7 +47,7 @@ def options():
     return [name for action in parser._actions for name in action.option_strings]
 
 
-def test_every_option_is_told_and_no_other():
+def test_every_option_is_documented_and_no_other():
     told = re.findall(r"^\| `(--[a-z-]+)", PAGE, re.MULTILINE)
 
     assert sorted(told) == sorted(options())
@@ -62,7 +62,7 @@ def checks():
                 yield node.args[1].value
 
 
-def test_every_check_of_the_doctor_is_told_and_no_other():
+def test_every_check_of_the_doctor_is_documented_and_no_other():
     table = PAGE.partition("| Line | Says |")[2].partition("\n\n")[0]
     told = re.findall(r"^\| ([\w-]+)", table, re.MULTILINE)
 

@@ -90,7 +90,7 @@ async def test_more_at_once_than_the_limit_are_refused(port, client, monkeypatch
     assert waiting.done()  # broken off: nobody waits for what is being stopped
 
 
-async def test_a_port_that_is_taken_is_said(listening, port):
+async def test_a_port_in_use_is_reported(listening, port):
     with pytest.raises(PortTaken, match=str(port)):
         await Listener(None, port=port).start()
 

@@ -185,7 +185,7 @@ async def test_a_server_that_refuses_all_does_not_end_the_program(paired, status
 
 
 @pytest.mark.parametrize("has_been_up", [True, False])
-async def test_who_was_signed_out_is_told_how_to_come_back(paired, has_been_up):
+async def test_a_signed_out_person_learns_how_to_return(paired, has_been_up):
     daemon, server = paired
     daemon._has_been_up = has_been_up
     server.script = [(401, b""), scripted.refusal("invalid_grant")]

@@ -133,7 +133,7 @@ def test_what_is_sent_when_asking(server):
         pytest.param((200, b"hello"), UnexpectedAnswer, id="a login page of the hotel"),
     ],
 )
-def test_refusals_are_told_from_bad_days(server, answer, raised):
+def test_refusals_are_distinguished_from_outages(server, answer, raised):
     server.script = [answer]
 
     with pytest.raises(raised):

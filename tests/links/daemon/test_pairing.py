@@ -111,7 +111,7 @@ async def test_how_it_may_end_without_tokens(run, answer, raised):
     assert ended.value.hint
 
 
-async def test_who_never_answers_is_not_waited_for_for_ever(run):
+async def test_pairing_gives_up_if_nobody_answers(run):
     with pytest.raises(CodeExpired):
         await run(PENDING)
 
@@ -155,7 +155,7 @@ async def test_the_tokens_are_kept_and_the_next_start_asks_nobody(config, server
     assert "access-1" not in shown
 
 
-async def test_who_has_a_token_file_is_not_asked(server, tmp_path):
+async def test_a_machine_with_a_token_file_does_not_pair(server, tmp_path):
     file = tmp_path / "token"
 
     await ensure_paired(Config(server=server.url, home=tmp_path, name="x", token_file=file))

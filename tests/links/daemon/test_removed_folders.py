@@ -71,7 +71,7 @@ async def test_the_next_start_brings_the_folder_back_and_says_so(removed, superv
     assert os.listdir(removed.parent / REMOVED) == []
 
 
-async def test_who_restores_it_by_hand_is_not_told(removed, folders):
+async def test_a_folder_restored_by_hand_is_not_reported(removed, folders):
     await folders.restore("h")
 
     assert (removed / "repo/new").read_text() == "work"

@@ -30,7 +30,7 @@ def test_a_whole_one_is_read(mint, tmp_path):
     assert session.read_session(tmp_path).target == "http://127.0.0.1:8321"
 
 
-async def test_its_token_is_read_anew_for_each_connection(mint, tmp_path):
+async def test_its_token_is_read_again_for_each_connection(mint, tmp_path):
     mint(WHOLE)
     tokens = TokenFile(tmp_path / "session.json")
     assert await tokens.token() == "t0ken"

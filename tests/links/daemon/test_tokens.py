@@ -245,7 +245,7 @@ def test_two_processes_that_renew_at_once_ask_once(tmp_path, store, server):
     assert len(server.asked) == 1
 
 
-async def test_who_holds_the_lock_for_too_long_is_not_waited_for(keeper, store, monkeypatch):
+async def test_a_lock_that_is_held_too_long_is_not_waited_for(keeper, store, monkeypatch):
     monkeypatch.setattr(tokens, "LOCK_WITHIN", 0.0)
     keeper.mark_refused("access-0")
 
@@ -321,7 +321,7 @@ async def test_a_machine_that_is_signed_out_renews_no_more(keeper, server, clock
 # A token file
 
 
-async def test_a_token_file_is_read_anew_each_time(tmp_path):
+async def test_a_token_file_is_read_each_time(tmp_path):
     file = TokenFile(tmp_path / "token")
     with pytest.raises(NoToken, match="can't be read"):
         await file.token()

@@ -98,7 +98,7 @@ async def test_a_process_that_is_gone_is_a_transport_error(address, tmp_path, db
         await Owners().check(new_id(), nobody)
 
 
-async def test_who_has_not_the_clusters_key_is_refused(far, monkeypatch):
+async def test_a_request_without_the_clusters_key_is_refused(far, monkeypatch):
     monkeypatch.setattr(signing, "cluster_key", lambda: "another server's")
 
     with pytest.raises(httpx.ConnectError, match="refused"):

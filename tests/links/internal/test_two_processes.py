@@ -60,7 +60,7 @@ def test_the_process_that_does_not_hold_the_socket_reaches_the_laptop(two, lapto
     assert probed["roundTripMs"] > 0
 
 
-def test_a_revoked_machine_is_dropped_whichever_process_was_told(two, laptop):
+def test_a_revoked_machine_is_dropped_whichever_process_revokes_it(two, laptop):
     _, first, second, token = two
     one = until(lambda: machine(second, token), within=20, what="online")
 

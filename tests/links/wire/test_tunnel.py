@@ -398,7 +398,7 @@ def test_a_farewell_is_looked_at_up_to_its_limit(pair):
     assert pair.laptop.events[-1] == Ended(stream, bytes(MAX_END_PAYLOAD))
 
 
-def test_who_asks_and_never_listens_is_cut_off(greeted):
+def test_a_client_that_never_reads_its_responses_is_cut_off(greeted):
     sent(greeted)
     for _ in range(MAX_CONTROL):
         greeted.receive(frame(frames.PING))
@@ -407,7 +407,7 @@ def test_who_asks_and_never_listens_is_cut_off(greeted):
         greeted.receive(frame(frames.PING))
 
 
-def test_who_opens_streams_and_never_hears_of_their_refusal_is_cut_off(greeted):
+def test_a_client_that_never_reads_the_refusal_of_its_streams_is_cut_off(greeted):
     sent(greeted)
     for number in range(3, 2 * MAX_CONTROL + 3, 2):
         greeted.receive(frame(OPEN, number, GET.pack()))

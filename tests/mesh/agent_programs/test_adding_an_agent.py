@@ -227,7 +227,7 @@ async def test_it_is_started_with_its_arguments_and_the_tier_s_model(say):
 @pytest.mark.parametrize(
     ("level", "may"), [("auto", None), ("readonly", '{"*": "ask"}')], ids=["auto", "readonly"]
 )
-async def test_it_is_told_to_ask_unless_nobody_need_be_asked(say, level, may):
+async def test_an_agent_is_started_so_that_it_asks_unless_it_need_not(say, level, may):
     assert (await say(toolApprovalLevel=level))["env"].get("PARROT_MAY") == may
 
 

@@ -86,7 +86,7 @@ def test_the_links_token_is_kept_while_it_works(mesh_home, ada):
     assert find_user_by_token(first.strip()) == ada
 
 
-def test_a_token_that_works_no_more_is_made_anew(mesh_home, ada):
+def test_an_invalid_token_is_replaced(mesh_home, ada):
     home.link_token(ada).write_text("revoked")
 
     assert find_user_by_token(home.link_token(ada).read_text().strip()) == ada

@@ -35,7 +35,7 @@ def test_a_person_is_counted_wherever_they_are(adas, ada):
     assert wrong(Browser(ada, address="198.51.100.2")) == 429
 
 
-def test_an_address_is_counted_whoever_it_is(adas, bob, eve):
+def test_an_address_is_counted_for_all_its_people(adas, bob, eve):
     wrong(adas, 5)
     wrong(Browser(bob), 5)
 

@@ -33,7 +33,7 @@ def test_behind_a_proxy_the_public_address_counts(client):
     )
 
 
-def test_every_address_told_is_there(client, db):
+def test_every_advertised_address_exists(client, db):
     told = client.get("/.well-known/oauth-authorization-server").json()
 
     for name, url in told.items():
@@ -79,7 +79,7 @@ def test_they_are_only_read(client, name):
     assert client.post(f"/.well-known/{name}").status_code == 405
 
 
-def test_who_is_refused_is_told_where_it_stands(client, db):
+def test_a_refusal_names_the_metadata(client, db):
     answer = client.get("/api/links", headers={"Authorization": "Bearer x"})
 
     assert answer.status_code == 401

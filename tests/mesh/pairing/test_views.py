@@ -38,20 +38,20 @@ def test_until_a_person_answers_it_is_pending(machine):
     assert (answer.status_code, answer.json()["error"]) == (400, "authorization_pending")
 
 
-def test_who_polls_too_fast_is_told_to_slow_down(machine):
+def test_a_machine_that_polls_too_fast_must_slow_down(machine):
     machine.ask().poll()
 
     assert machine.poll().json()["error"] == "slow_down"
 
 
-def test_who_waits_the_interval_is_not(machine, later):
+def test_a_machine_that_waits_the_interval_need_not_slow_down(machine, later):
     machine.ask().poll()
     later(2)
 
     assert machine.poll().json()["error"] == "authorization_pending"
 
 
-def test_a_denied_machine_is_told_so(machine, adas):
+def test_a_denied_machine_learns_it(machine, adas):
     machine.ask()
     shown = adas.answer(machine.codes["user_code"], "deny")
 

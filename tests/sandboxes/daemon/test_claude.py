@@ -89,7 +89,7 @@ async def test_a_question_is_answered_through_the_sandbox(sandbox, decision):
     assert kinds_of(seen).count("approval-applied") == 1
 
 
-async def test_after_a_restart_the_conversation_goes_on(sandbox, standin):
+async def test_the_conversation_continues_after_a_restart(sandbox, standin):
     first = await run(sandbox, "r1", "say: one")
     sandbox.kill()
     sandbox.start()

@@ -47,7 +47,7 @@ async def conversation(tmp_path):
     journal.close()
 
 
-async def test_the_program_is_ended_though_who_asked_was_cancelled(conversation):
+async def test_the_program_is_ended_even_if_its_caller_was_cancelled(conversation):
     asking = asyncio.create_task(conversation.end())
     await asyncio.sleep(0)
     asking.cancel()

@@ -18,7 +18,7 @@ async def names_in(feed):
     return [line.removeprefix("event: ") for line in block.splitlines() if line[:6] == "event:"]
 
 
-async def test_who_comes_gets_what_is_known_in_order(sandbox):  # D-SB1
+async def test_a_new_reader_gets_the_known_events_in_order(sandbox):  # D-SB1
     async with looking_on(sandbox) as told:
         assert [name for name, _ in told.events] == ["lifecycle", "tasks", "status", "branch"]
         assert told.of("status") == [{"state": "running"}]
@@ -51,7 +51,7 @@ async def test_what_happens_goes_to_all():
     events.close()
 
 
-async def test_the_lifecycle_is_told_again(monkeypatch):
+async def test_the_lifecycle_is_sent_repeatedly(monkeypatch):
     monkeypatch.setattr(module, "REPEAT_EVERY", 0.01)
     events = Events()
     feed = events.subscribe()
@@ -86,7 +86,7 @@ async def test_of_a_long_log_the_end_is_kept():
     events.close()
 
 
-async def test_a_reader_that_lags_too_far_is_let_go():
+async def test_a_reader_that_lags_too_far_is_dropped():
     feed = Feed()
     for _ in range(3):
         feed.put_raw(b"x" * (QUEUE_LIMIT // 2))

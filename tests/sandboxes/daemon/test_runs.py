@@ -40,7 +40,7 @@ async def test_the_same_fence_twice_is_one_program(sandbox):
             assert [e async for e in first] == [e async for e in second]
 
 
-async def test_a_finished_run_is_told_again_not_done_again(sandbox):
+async def test_a_finished_run_is_replayed_not_repeated(sandbox):
     first = await sandbox.run("r1", ["pid"])
 
     assert await sandbox.run("r1", ["pid"]) == first
@@ -114,7 +114,7 @@ async def test_an_older_attempt_that_comes_late_leaves_the_newer_run_alone(sandb
     assert is_alive(pid)
 
 
-async def test_a_run_goes_on_while_nobody_reads(sandbox):  # D-DS4
+async def test_a_run_continues_while_nobody_reads(sandbox):  # D-DS4
     async with sandbox.dispatch("r1", ["slowly", 50]) as events:
         await anext(events)
 
@@ -335,7 +335,7 @@ async def test_a_program_that_hangs_is_ended_and_said_to(make_sandbox):
     assert text_of(again) == "again"
 
 
-async def test_who_waits_for_a_person_does_not_hang(make_sandbox):
+async def test_an_agent_that_waits_for_a_person_does_not_count_as_hanging(make_sandbox):
     sandbox = make_sandbox(env={"TEST_CHECK_EVERY": "0.05"})
     steps = (["ask", "q1"], ["say", "done"])
     async with sandbox.dispatch("r1", *steps, silentMinutes=0.005) as events:

@@ -30,7 +30,7 @@ async def test_it_waits_for_its_thread():
     assert one.is_alive
 
 
-async def test_it_is_ended_when_its_time_is_over():
+async def test_a_warm_program_is_ended_after_its_time():
     warm, one = WarmPrograms(idle_for=0), StandIn("one")
     warm.keep(one)
     while warm:

@@ -116,7 +116,7 @@ async def test_nothing_follows_done(journal, writer, stream):
     assert journal.find_run("r1").done_n == 2
 
 
-async def test_a_run_that_no_longer_fits_is_told_and_the_others_go_on(journal, writer, stream):
+async def test_a_run_that_no_longer_fits_is_failed_and_the_others_continue(journal, writer, stream):
     other = open_stream(journal, "r2")
     errors = []
     stream.on_broken = errors.append
@@ -132,7 +132,7 @@ async def test_a_run_that_no_longer_fits_is_told_and_the_others_go_on(journal, w
     assert stored(journal, stream) == [{"type": "done"}]
 
 
-async def test_a_journal_that_can_t_be_written_is_told(journal, writer, stream, monkeypatch):
+async def test_an_unwritable_journal_is_reported(journal, writer, stream, monkeypatch):
     errors = []
     stream.on_broken = errors.append
 
@@ -147,7 +147,7 @@ async def test_a_journal_that_can_t_be_written_is_told(journal, writer, stream, 
     assert stream.read(0) == (b"", 0)
 
 
-async def test_readers_of_an_end_that_can_t_be_written_are_let_go(
+async def test_readers_of_an_end_that_can_t_be_written_are_released(
     writer, stream, journal, monkeypatch
 ):
     def full_disk(*args, **kwargs):

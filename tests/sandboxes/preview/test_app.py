@@ -219,7 +219,7 @@ async def test_in_public_the_cookie_is_the_hosts_alone(site, dev_server):
     assert not [one for one in attributes if one.startswith("Domain")]
 
 
-async def test_while_the_sandbox_starts_the_page_looks_again_by_itself(site, dev_server):
+async def test_while_the_sandbox_starts_the_page_reloads_automatically(site, dev_server):
     dev_server.error = SandboxDown()
     async with site.client() as client:
         client.headers["cookie"] = await site.cookie()

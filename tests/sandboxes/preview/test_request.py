@@ -143,7 +143,7 @@ async def test_a_websocket_is_refused_before_it_is_accepted():
 
 
 @pytest.mark.parametrize("accept", [PAGE, ANY, TEXT])
-async def test_who_has_to_wait_is_told_how_long(accept):
+async def test_a_client_that_has_to_wait_learns_how_long(accept):
     asked = Asked(accept=accept)
 
     await asked.request.waiting("starting", "Starting…", "", 2)

@@ -106,7 +106,7 @@ class ProviderConformance(ABC):
         assert await self.run(provider, place, run_id, ["pid"]) == first
         assert await self.run(provider, place, run_id, ["pid"], after=2) == first[2:]
 
-    async def test_attaching_goes_on_behind_the_cursor(self, provider, place, run_id):
+    async def test_attaching_continues_after_the_cursor(self, provider, place, run_id):
         whole = await self.run(provider, place, run_id, ["notes", 100])
 
         async with provider.attach(place, run_id=run_id, fence=1, after=50) as events:
@@ -169,7 +169,7 @@ class ProviderConformance(ABC):
             f"steer-{became}",
         ]
 
-    async def test_when_its_turn_is_over_nothing_is_taken(self, provider, place, run_id):
+    async def test_a_message_after_the_turn_is_refused(self, provider, place, run_id):
         await self.run(provider, place, run_id, ["say", "hi"])
         message = {"id": "m", "role": "user", "parts": []}
 

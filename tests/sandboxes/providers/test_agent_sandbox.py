@@ -166,7 +166,7 @@ async def test_one_that_hangs_is_started_again_unless_its_files_would_go(
         hung.kill()
 
 
-async def test_who_deletes_does_not_wait_for_the_start(api):
+async def test_a_deletion_does_not_wait_for_the_start(api):
     api.ready = False
     provider = provider_of(api)
     starting = asyncio.create_task(provider.ensure(SCRATCH))

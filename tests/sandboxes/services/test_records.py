@@ -28,7 +28,7 @@ def recorded(agent):
     return {(user, branch, e.kind) for user, branch, e in list_entries(agent.metadata)}
 
 
-def test_a_record_is_new_once_and_anew_for_another_sandbox(agent, ada):
+def test_a_record_is_new_once_and_again_for_another_sandbox(agent, ada):
     assert record(agent, ada) is True
     assert record(agent, ada) is False
     assert record(agent, ada, vm_id="main-2") is True

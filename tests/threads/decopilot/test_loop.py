@@ -74,7 +74,7 @@ async def test_a_tool_asks_first(runs, ask, sandbox, decision, end, asked):
     assert [body["decision"] for body in applied] == [decision]
 
 
-async def test_the_model_is_told_why_it_was_denied(runs, provider, standin):
+async def test_the_model_learns_why_it_was_denied(runs, provider, standin):
     given = await started(runs, "bash: echo hi", approval_level="readonly")
     run = Reader(provider, given)
     following = asyncio.create_task(run.follow())

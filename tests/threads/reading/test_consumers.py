@@ -289,7 +289,7 @@ def looks_often(monkeypatch):
     monkeypatch.setattr(connection_checks, "LOOK_EVERY", 0.05)
 
 
-async def test_who_leaves_the_organization_reads_no_further(ada, org, thread, looks_often):
+async def test_a_person_who_leaves_the_organization_reads_no_further(ada, org, thread, looks_often):
     async with page_of(ada) as page:
         await page.connect()
         await says(page, type="follow", thread=str(thread.pk), after=0)
@@ -330,7 +330,7 @@ def change_password(ada):
         pytest.param(lambda ada: User.objects.update(is_active=False), id="shut out"),
     ],
 )
-async def test_who_is_no_longer_signed_in_is_turned_away(ada, thread, looks_often, end):
+async def test_a_person_who_is_no_longer_signed_in_is_refused(ada, thread, looks_often, end):
     async with page_of(ada) as page:
         await page.connect()
         await hears(page, "links")

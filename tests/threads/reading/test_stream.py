@@ -84,7 +84,7 @@ def chunks_of(frames):
     return [(int(a[4:]), json.loads(b[6:])) for a, b in pairs]
 
 
-async def test_a_running_thread_is_told_from_its_runs_start(listen, say):
+async def test_a_running_thread_is_sent_from_its_runs_start(listen, say):
     run = await sync_to_async(say)("hi")
 
     frames, answer = await listen("data-run-status")
@@ -105,7 +105,9 @@ async def test_a_running_thread_is_told_from_its_runs_start(listen, say):
         pytest.param(Token.objects.all().delete, "unauthorized", id="revoked"),
     ],
 )
-async def test_who_may_read_no_more_is_told_and_let_go(listen, say, lose, code, monkeypatch):
+async def test_a_reader_who_loses_access_is_told_and_disconnected(
+    listen, say, lose, code, monkeypatch
+):
     monkeypatch.setattr(connection_checks, "LOOK_EVERY", 0.05)
     await sync_to_async(say)("hi")
     follow = streams.follow
@@ -130,7 +132,7 @@ async def test_a_post_is_refused_in_the_one_form(thread, ada):
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "stale_page")
 
 
-async def test_a_run_that_ended_just_now_is_told_too(listen, answered):
+async def test_a_run_that_has_just_ended_is_sent_too(listen, answered):
     await answered()
     frames, _ = await listen('"type":"finish"')
 
@@ -195,7 +197,7 @@ async def test_one_run_is_read_from_behind_its_lost_attempts(listen, begun_anew)
     assert "new" in "".join(frames)
 
 
-async def test_who_had_a_number_is_told_that_the_attempt_was_lost(listen, begun_anew):
+async def test_a_reader_with_a_cursor_learns_that_the_attempt_was_lost(listen, begun_anew):
     frames, _ = await listen("[DONE]", run=str(begun_anew.pk), after="2")
 
     kinds = [chunk["type"] for _, chunk in chunks_of(frames)]
@@ -260,7 +262,7 @@ async def test_silence_is_broken_every_fifteen_seconds(thread, monkeypatch):
     database_pool.close()
 
 
-async def test_a_reader_that_takes_nothing_is_let_go_and_comes_back(listen, say, thread, ada):
+async def test_a_reader_that_takes_nothing_is_disconnected_and_reconnects(listen, say, thread, ada):
     run = await sync_to_async(say)("hi")
     token = await sync_to_async(make_token)(user=ada)
     request, stuck = [{"type": "http.request", "body": b""}], asyncio.Event()

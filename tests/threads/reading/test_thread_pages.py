@@ -95,7 +95,7 @@ def test_the_first_page_asked_again_has_what_has_come_into_it(full, listed):
     assert titles(listed(again.older)) == ["chat 3", "chat 2"]
 
 
-def test_a_first_page_that_has_grown_too_long_begins_anew(full, listed, monkeypatch):
+def test_a_first_page_that_has_grown_too_long_starts_again(full, listed, monkeypatch):
     monkeypatch.setattr(thread_pages, "MOST_THREADS", 3)
     full(5)
     oldest = listed(limit=4).older

@@ -77,7 +77,7 @@ def state_of(run):
     return Run.objects.get(pk=run.pk).state
 
 
-def test_it_is_handed_over_and_goes_on_waiting(steer, ada, waiting, run, link, thread, chunks):
+def test_a_steered_message_still_waits(steer, ada, waiting, run, link, thread, chunks):
     for _ in range(2):  # safe to repeat
         assert steer(ada).status_code == 202
 
@@ -107,7 +107,7 @@ def test_when_the_agent_has_it_it_stands_in_the_answer(
     assert page["messages"][-1]["parts"][-1]["type"] == "data-steer"
 
 
-def test_whoever_follows_the_waiting_run_sees_its_end(steer, ada, hear, waiting, thread, chunks):
+def test_a_reader_of_the_waiting_run_sees_its_end(steer, ada, hear, waiting, thread, chunks):
     steer(ada)
     hear(said("taken", Steer.objects.get()), said("applied", Steer.objects.get()))
 
@@ -180,7 +180,7 @@ def test_a_late_refusal_of_what_was_applied_changes_nothing(steer, ada, hear, wa
     assert state_of(waiting) == "steered"
 
 
-def test_what_may_have_been_read_is_neither_edited_nor_taken_back(
+def test_a_message_that_may_have_been_read_is_neither_edited_nor_withdrawn(
     steer, ada, waiting, thread, link
 ):
     steer(ada)
@@ -205,7 +205,7 @@ def test_what_is_given_is_what_it_says_at_that_moment(steer, ada, waiting, threa
     assert given["parts"][0]["text"] == "edited"
 
 
-def test_a_message_taken_back_is_not_handed_over(steer, ada, waiting, thread, link):
+def test_a_withdrawn_message_is_not_steered(steer, ada, waiting, thread, link):
     steer(ada)
     services.withdraw_queued(thread=thread, run_id=waiting.pk, by=ada)
 

@@ -31,7 +31,7 @@ def answer(thread, ada):
     return give
 
 
-def test_an_answer_is_stamped_and_told(question, answer, thread, chunks, ada):
+def test_an_answer_is_stamped_and_announced(question, answer, thread, chunks, ada):
     answer("deny")
 
     question.refresh_from_db()
@@ -71,7 +71,7 @@ def test_an_unknown_question_is_not_found(question, answer):
         answer(approval_id="a2")
 
 
-def test_a_delivery_is_told_once(question, answer, thread, chunks):
+def test_a_delivery_is_announced_once(question, answer, thread, chunks):
     answer()
     services.mark_answer_delivered(approval_id=question.pk)
     services.mark_answer_delivered(approval_id=question.pk)

@@ -26,7 +26,7 @@ def test_a_run_that_was_never_sent_goes_back(say, thread, chunks):
     assert run.fence == 2
 
 
-def test_a_run_that_has_begun_does_not_go_back(say):
+def test_a_started_run_is_not_queued_again(say):
     run = say()
     services.claim_run(run_id=run.pk)
     Run.objects.update(last_n=1)

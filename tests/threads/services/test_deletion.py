@@ -317,7 +317,7 @@ LATE = [
 
 
 @pytest.mark.parametrize("act", LATE)
-def test_who_acts_on_a_thread_that_was_purged_meanwhile_is_told_so(due, ada, act):
+def test_acting_on_a_purged_thread_says_that_it_is_gone(due, ada, act):
     purge_all()
 
     with pytest.raises(NotFound):

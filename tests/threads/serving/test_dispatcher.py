@@ -405,7 +405,7 @@ async def test_machines_of_other_processes_are_left_alone(serve, post):
     assert (await ended(run)).state == "completed"
 
 
-async def test_a_restarted_server_joins_what_goes_on(serve, post):
+async def test_a_restarted_server_joins_its_active_runs(serve, post):
     run = await post()
     sandbox = doubles.ScriptedSandbox(*a_turn("a", "b")[:3])
     first = await serve(sandbox)
@@ -432,7 +432,7 @@ async def test_stop(serve, post, thread):
     assert sandbox.cancelled == [str(run.pk)]
 
 
-async def test_a_stop_that_is_not_heard_ends_the_run_anyway(serve, post, thread, chunks):
+async def test_an_ignored_stop_ends_the_run_anyway(serve, post, thread, chunks):
     run = await post()
     sandbox = doubles.DeafSandbox(*a_turn("a", "b")[:3])
     await serve(sandbox)

@@ -90,7 +90,7 @@ async def test_what_is_none_is_neither_removed_nor_restored(one, command, handle
     assert f"{handle}: " in capsys.readouterr().err
 
 
-async def test_one_that_does_not_run_is_said(one, capsys):
+async def test_a_sandbox_that_does_not_run_is_shown_as_such(one, capsys):
     assert await run("stop", "two") == 1
     assert "two: it is not running." in capsys.readouterr().err
 

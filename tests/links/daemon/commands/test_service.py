@@ -80,7 +80,7 @@ def test_no_token_is_in_it(home):
     assert "s3cret" not in unit(home).read_text()
 
 
-def test_without_systemd_the_rest_is_said(home, capsys):
+def test_without_systemd_the_remaining_steps_are_printed(home, capsys):
     assert install(home) == 1
 
     said = capsys.readouterr().err

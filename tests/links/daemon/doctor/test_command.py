@@ -24,7 +24,7 @@ def doctor(fake, token_file, capsys):
     return code, capsys.readouterr().out
 
 
-def test_it_goes_on_to_the_machine_with_the_server_away(token_file, capsys):
+def test_the_machine_is_checked_even_if_the_server_is_unreachable(token_file, capsys):
     code = cli.main(["doctor", "http://127.0.0.1:1", "--token-file", str(token_file)])
 
     said = capsys.readouterr().out

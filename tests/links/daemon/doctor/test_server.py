@@ -169,7 +169,7 @@ class Connection:
 
 
 @pytest.mark.parametrize(("days", "state"), [(90, "ok"), (13, "warn")])
-def test_a_certificate_that_ends_soon_is_said(days, state):
+def test_a_certificate_that_expires_soon_is_reported(days, state):
     ends = ssl.cert_time_to_seconds("Jan  5 09:34:43 2030 GMT")
 
     assert server.judge_certificate(Connection(), now=ends - days * 86400).state == state

@@ -108,7 +108,7 @@ def test_what_can_t_be_a_pattern(grep):
     assert caught.value.code == "bad_pattern"
 
 
-def test_a_search_for_ever_is_ended(tree, monkeypatch):
+def test_an_endless_search_is_ended(tree, monkeypatch):
     monkeypatch.setattr(search.shutil, "which", lambda name: None)
     monkeypatch.setattr(search, "SECONDS", 1.0)
     (tree.top / "evil").write_text("a" * 100)

@@ -35,7 +35,7 @@ async def sandbox(make_sandbox, tmp_path):
     return sandbox
 
 
-async def test_an_edit_is_told_to_the_page(sandbox):
+async def test_an_edit_reaches_the_page(sandbox):
     page = (await sandbox.get("/preview/")).text
     await sandbox.get("/preview/main.js")  # as the page does; else Vite has nobody to tell
     client = (await sandbox.get("/preview/@vite/client")).text

@@ -412,7 +412,7 @@ async def test_a_branch_s_name_is_never_run(sandbox, tmp_path, branch):
     assert not list(sandbox.root.rglob("pwned"))
 
 
-async def test_it_goes_on_after_a_restart(sandbox, tmp_path):
+async def test_setup_continues_after_a_restart(sandbox, tmp_path):
     url = repository(tmp_path / "origin", python_project())
     async with looking_on(sandbox) as told:
         await sandbox.post("/config", config(url))

@@ -37,7 +37,7 @@ async def test_what_it_prints_and_its_exit_code(sandbox):  # D-SB4
     }
 
 
-async def test_it_takes_no_longer_than_told(sandbox):  # D-SB4
+async def test_a_command_is_ended_after_its_limit(sandbox):  # D-SB4
     done = await bash(sandbox, "echo begun; sleep 30", timeout=500)
 
     assert (done["exitCode"], done["timedOut"], done["stdout"]) == (-1, True, "begun\n")

@@ -85,7 +85,7 @@ async def test_output_that_nobody_can_take_loses_no_end(watch):
     assert (task.status, audience.ends) == ("exited", 1)
 
 
-async def test_it_is_killed_though_who_asked_was_cancelled(watch):
+async def test_it_is_killed_even_if_its_caller_was_cancelled(watch):
     task, process, _ = watch("trap '' TERM; echo up; while :; do sleep 1; done")
     asking = asyncio.create_task(task.kill(grace=0.2))
     await asyncio.sleep(0)

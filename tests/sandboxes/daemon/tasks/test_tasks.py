@@ -127,7 +127,7 @@ async def test_a_stream_ends_with_the_task(sandbox):  # D-SB7
     assert events[-1] == ("end", {"status": "failed", "exitCode": 4})
 
 
-async def test_a_stream_of_what_is_over(sandbox):
+async def test_a_stream_of_an_ended_task(sandbox):
     task_id = await begin(sandbox, "echo gone")
     await ended(sandbox, task_id)
 
