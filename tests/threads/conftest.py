@@ -83,3 +83,36 @@ def chunks():
         return [json.loads(text) for text in rows.values_list("chunk", flat=True)]
 
     return read
+
+
+@pytest.fixture
+def asking_run(say):
+    """An active run whose agent asks before it edits."""
+    from threads import services
+
+    run = say(approval_level="readonly")
+    services.claim_run(run_id=run.pk)
+    return run
+
+
+@pytest.fixture
+def ask(asking_run):
+    """Return ``ask(id, tool, input)``: the agent of ``asking_run`` asks; returns the outcome."""
+    from itertools import count
+
+    from sandboxes.providers.base import SandboxEvent
+    from tests.threads.doubles import chunk
+    from threads.journal import committing
+
+    numbers = count(1)
+
+    def commit(approval="a1", tool="Bash", given=None):
+        event = {
+            **chunk("tool-approval-request", approvalId=approval, toolCallId=f"c-{approval}"),
+            "approval": {"tool": tool, "input": {"command": "ls -l"} if given is None else given},
+        }
+        events = [SandboxEvent(next(numbers), event)]
+        [outcome] = committing.commit([committing.Share(asking_run.pk, 1, events)])
+        return outcome
+
+    return commit

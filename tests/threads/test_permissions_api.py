@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
-
 import pytest
 from django.urls import reverse
 from rest_framework.test import APIClient
@@ -17,31 +15,6 @@ from threads.models import Approval, ApprovalRule, Run
 from threads.serving.orders import WorkScope, list_work
 
 LS = {"command": "ls -l"}
-
-
-@pytest.fixture
-def run(say):
-    """An active run at "ask before edit"."""
-    run = say(approval_level="readonly")
-    services.claim_run(run_id=run.pk)
-    return run
-
-
-@pytest.fixture
-def ask(run):
-    """Return ``ask(id, tool, input)``: the agent asks; gives back what became of its share."""
-    numbers = count(1)
-
-    def commit(approval="a1", tool="Bash", given=LS, run=run):
-        event = {
-            **chunk("tool-approval-request", approvalId=approval, toolCallId=f"c-{approval}"),
-            "approval": {"tool": tool, "input": given},
-        }
-        share = Share(run.pk, 1, [SandboxEvent(next(numbers), event)])
-        [outcome] = committing.commit([share])
-        return outcome
-
-    return commit
 
 
 @pytest.fixture
@@ -87,7 +60,9 @@ def test_a_question_of_words_offers_no_rule(ask, thread, chunks, call, ada):
     assert decisions() == {"a1": ""}  # nothing half-written
 
 
-def test_always_allows_the_same_from_then_on_and_nothing_else(ask, call, ada, run, thread, chunks):
+def test_always_allows_the_same_from_then_on_and_nothing_else(
+    ask, call, ada, asking_run, thread, chunks
+):
     ask("a1")
     assert call(ada, "post", "approval", "a1", decision="allow", remember=True).status_code == 200
 
@@ -145,7 +120,9 @@ def test_a_write_below_git_is_asked_each_time(ask, call, ada):
     assert decisions() == {"a1": "", "a2": ""}
 
 
-def test_what_a_rule_answers_waits_for_nobody_and_goes_to_the_machine(ask, call, ada, run, link):
+def test_what_a_rule_answers_waits_for_nobody_and_goes_to_the_machine(
+    ask, call, ada, asking_run, link
+):
     ask("a1")
     call(ada, "post", "approval", "a1", decision="allow", remember=True)
     Approval.objects.update(delivered_at="2026-01-01T00:00Z", applied_at="2026-01-01T00:00Z")
@@ -153,7 +130,7 @@ def test_what_a_rule_answers_waits_for_nobody_and_goes_to_the_machine(ask, call,
 
     ask("a2")
 
-    assert state_of(run) == "running"
+    assert state_of(asking_run) == "running"
     scope = WorkScope(node="n", executors=["link"], links=[link.pk])
     assert [each.approval_id for each in list_work(scope).answers] == ["a2"]
 
@@ -253,7 +230,7 @@ def test_all_are_answered_or_none(ask, call, ada, wrong):
     assert decisions()["a1"] == ""
 
 
-def test_switching_to_auto_allows_what_waits_and_what_comes(ask, call, ada, run):
+def test_switching_to_auto_allows_what_waits_and_what_comes(ask, call, ada, asking_run):
     ask("a1")
     ask("question", tool="AskUserQuestion", given={"questions": []})
 
@@ -307,10 +284,10 @@ def test_without_a_run_a_switch_counts_from_the_next_message(call, ada):
     assert call(ada, "put", "level", level="auto").json() == {"applies": "next", "allowed": []}
 
 
-def test_in_plan_mode_nothing_is_allowed_beforehand(ask, call, ada, run):
+def test_in_plan_mode_nothing_is_allowed_beforehand(ask, call, ada, asking_run):
     ask("a1")
     call(ada, "post", "approval", "a1", decision="allow", remember=True)
-    Run.objects.filter(pk=run.pk).update(mode="plan")
+    Run.objects.filter(pk=asking_run.pk).update(mode="plan")
 
     call(ada, "put", "level", level="auto")
     ask("a2")

@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import count
-
 import pytest
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from sandboxes.providers.base import SandboxEvent
-from tests.threads.doubles import chunk
 from tests.threads.races import in_parallel
 from threads import services
 from threads.errors import RunOver
-from threads.journal import committing
-from threads.journal.committing import Share
 from threads.models import Approval, ApprovalRule
 from threads.serving.orders import WorkScope, is_answer_due, list_work
 
 ALLOW = services.Answer(decision="allow")
-
-
-@pytest.fixture
-def run(say):
-    """An active run at "ask before edit"."""
-    run = say(approval_level="readonly")
-    services.claim_run(run_id=run.pk)
-    return run
-
-
-@pytest.fixture
-def ask(run):
-    """Return ``ask(id)``: the agent asks whether it may list a folder."""
-    numbers = count(1)
-
-    def commit(approval="a1"):
-        event = {
-            **chunk("tool-approval-request", approvalId=approval, toolCallId=f"c-{approval}"),
-            "approval": {"tool": "Bash", "input": {"command": "ls"}},
-        }
-        committing.commit([Share(run.pk, 1, [SandboxEvent(next(numbers), event)])])
-
-    return commit
 
 
 @pytest.fixture
