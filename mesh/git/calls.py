@@ -104,22 +104,28 @@ def _environment(parent: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Git outside a repository: it clones one, creates one, or reads one file."""
+    """Git outside a repository: it clones one, creates one, or reads one file.
+
+    With ``trace``, git writes what servers answer to that file, without contents or credentials.
+    """
 
     cwd: Path
     protocols: tuple[str, ...] = PROTOCOLS
+    trace: Path | None = None
 
     def call(self, args: tuple[str, ...], parent: Mapping[str, str]) -> Call:
         """Return the call; git never searches for a repository."""
         command = command_of(args)
         makes_one = command in ("clone", "init")
         ceiling = {"GIT_CEILING_DIRECTORIES": str(self.cwd.parent)}
+        traced = {"GIT_TRACE_CURL": str(self.trace), "GIT_TRACE_CURL_NO_DATA": "1"}
         return build(
             args,
             cwd=self.cwd,
             parent=parent,
             protocols=self.protocols if command in OF_NETWORK else (),
-            places=ceiling if makes_one else {"GIT_DIR": os.devnull},
+            places=(ceiling if makes_one else {"GIT_DIR": os.devnull})
+            | (traced if self.trace else {}),
         )
 
     def explain(self, said: str) -> str:

@@ -112,10 +112,13 @@ class Git:
         code, said = self.code(where, *args)
         return said if code == 0 else None
 
-    def code(self, where: Where, *args: str) -> tuple[int, str]:
-        """Return the command's exit code, and its answer of one line."""
+    def code(self, where: Where, *args: str, within: float = 0) -> tuple[int, str]:
+        """Return the command's exit code, and its answer of one line.
+
+        ``within`` is another limit than usual, in seconds.
+        """
         pieces = _Pieces()
-        code, _ = self._run(where, args, pieces.take)
+        code, _ = self._run(where, args, pieces.take, within=within)
         assert code is not None  # everything is taken
         return code, _words(pieces.whole)
 

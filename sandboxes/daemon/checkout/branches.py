@@ -36,14 +36,16 @@ def go_to(branch: str, view: View, git: Git, notices: Notices, *, may_ask: bool 
     Without ``may_ask``, no server is asked: for a clone that was made a moment ago.
     """
     check_branch(branch, view.place, git)
-    if git.ask(view, "symbolic-ref", "--short", "-q", "HEAD") == branch:
+    is_there = git.ask(view, "symbolic-ref", "--short", "-q", "HEAD") == branch
+    if is_there and knows(git, view, "HEAD"):
         return
     if knows(git, view, f"refs/heads/{branch}"):
         git.run(view, "checkout", branch, "--")
         return
     start = start_of(branch, view, git, notices, may_ask=may_ask)
     if start == NEW:
-        git.run(view, "checkout", "-b", branch)  # also where there is no commit yet
+        if not is_there:
+            git.run(view, "checkout", "-b", branch)  # also where there is no commit yet
         return
     git.run(view, "checkout", "-b", branch, "--no-track", start)
     if view.own.origin:  # the settings of a person's own repository are left as they are

@@ -256,19 +256,17 @@ def test_an_address_over_ssh_is_refused_or_git_dials_what_was_read(dialled, star
 def proxy():
     """Return ``proxy(address)``: what git asks an https proxy to connect it to."""
     server = socket.create_server(("127.0.0.1", 0))
-    asked = []
+    where, asked = server.getsockname(), []
 
     def serve():
-        while True:
-            try:
-                connection, _ = server.accept()
-            except OSError:
-                return
+        while not asked or asked[-1]:  # an empty request ends it
+            connection, _ = server.accept()
             with connection:
                 asked.append(connection.recv(4096).split(b"\r\n")[0].decode())
 
-    threading.Thread(target=serve, daemon=True).start()
-    to = f"http.proxy=http://127.0.0.1:{server.getsockname()[1]}"
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    to = f"http.proxy=http://127.0.0.1:{where[1]}"
 
     def connect(address, folder):
         asked.clear()
@@ -279,6 +277,8 @@ def proxy():
         return asked[0] if asked else ""
 
     yield connect
+    socket.create_connection(where).close()
+    thread.join()
     server.close()
 
 

@@ -8,9 +8,7 @@ import subprocess
 
 import pytest
 
-from mesh.git.calls import Outside
 from sandboxes.daemon.checkout.checkout import Checkout
-from sandboxes.daemon.checkout.clones import clone_limits
 from sandboxes.daemon.checkout.sources import prepare
 from sandboxes.daemon.git import Git, GitFailed, redact
 from sandboxes.daemon.notices import Notices
@@ -122,99 +120,6 @@ def test_a_folder_that_is_gone(repo):
         prepared(spec(folder="/no/such/folder"), repo)
 
 
-def test_a_clone_on_a_new_branch(repo, project):
-    given = spec(repo={"cloneUrl": address_of(project), "branch": "feature"})
-
-    assert prepared(given, repo) == repo
-    assert prepared(given, repo) == repo
-    assert git(repo, "branch", "--show-current") == "feature"
-
-
-def test_a_clone_of_a_branch_that_is_there(repo, project):
-    git(project, "branch", "there")
-
-    prepared(spec(repo={"cloneUrl": address_of(project)}, branch="there"), repo)
-
-    assert git(repo, "rev-parse", "--abbrev-ref", "@{upstream}") == "origin/there"
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        *("ext::sh -c id", "--upload-pack=touch x", "/etc", "", "https:", "a b@c:d\n--x"),
-        *("file:///etc", "http://git.example/a", "git://git.example/a", "git@-h:a"),
-        *("https://127.0.0.1/a/b", "https://localhost/a/b", "ssh://[::1]/a/b", "https://127.1/a"),
-        *("https://169.254.169.254/a/b", "https://[fd00:ec2::254]/a/b", "git@169.254.169.254:a/b"),
-    ],
-)
-def test_addresses_that_git_is_never_given(repo, url):
-    with pytest.raises(GitFailed, match="address"):
-        prepared(Spec(HANDLE, clone_url=url or " "), repo)
-
-
-@pytest.fixture
-def as_git(tmp_path, monkeypatch):
-    """Return ``as_git(script)``: a program called git that notes its words, then runs it."""
-
-    def make(script):
-        program = tmp_path / "bin" / "git"
-        program.parent.mkdir()
-        program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> {tmp_path}/asked\n{script}\n')
-        program.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-        return lambda: (tmp_path / "asked").read_text().splitlines()
-
-    return make
-
-
-def test_git_goes_to_the_addresses_that_were_looked_at_and_nowhere_else(repo, as_git, monkeypatch):
-    found = [(0, 0, 0, "", (address, 0)) for address in ("93.184.216.34", "2606:4700::1111")]
-    monkeypatch.setattr(
-        "sandboxes.daemon.checkout.clones.socket.getaddrinfo", lambda *a, **k: found
-    )
-    asked = as_git("echo 'fatal: returned error: 404' >&2; exit 128")
-    with pytest.raises(GitFailed, match="git clone failed"):
-        prepared(spec(repo={"cloneUrl": "https://git.example/a/b"}), repo)
-
-    words = asked()[0]
-    assert "-c http.curloptResolve=git.example:443:93.184.216.34,[2606:4700::1111] " in words
-    assert "-c protocol.allow=never " in words
-    assert "-c http.followRedirects=false " in words
-    assert " -- https://git.example/a/b " in words
-
-
-def test_a_name_that_leads_to_this_machine_is_not_cloned(repo, as_git, monkeypatch):
-    found = [(0, 0, 0, "", (address, 0)) for address in ("93.184.216.34", "127.0.0.1")]
-    monkeypatch.setattr(
-        "sandboxes.daemon.checkout.clones.socket.getaddrinfo", lambda *a, **k: found
-    )
-    as_git("exit 0")
-    with pytest.raises(GitFailed, match="leads to this machine"):
-        prepared(spec(repo={"cloneUrl": "https://git.example/a/b"}), repo)
-
-
-def test_who_has_moved_is_asked_once_more_with_the_ending(repo, as_git):
-    asked = as_git("echo 'fatal: The requested URL returned error: 301' >&2; exit 128")
-    with pytest.raises(GitFailed, match="301"):
-        prepared(spec(repo={"cloneUrl": "https://git.example/a/b"}), repo)
-
-    assert [" -- https://git.example/a/b.git " in line for line in asked()] == [False, True]
-
-
-@pytest.mark.parametrize("helper", ["file", "http", "git", "ext"])
-def test_git_itself_refuses_other_protocols(repo, project, helper):
-    limits = clone_limits("https://93.184.216.34/a/b")
-    url = {"file": f"file://{project}", "ext": "ext::true"}.get(helper, f"{helper}://127.0.0.1/a")
-    with pytest.raises(GitFailed, match="not allowed"):
-        Git().run(Outside(project, ("https", "ssh")), *limits, "ls-remote", url)
-
-
-def test_a_clone_follows_no_redirect_later_either(repo, project):
-    prepared(spec(repo={"cloneUrl": address_of(project)}), repo)
-
-    assert git(repo, "config", "--local", "http.followRedirects") == "false"
-
-
 @pytest.mark.parametrize(
     "branch",
     ["--help", "-b", "a..b", "x; touch hacked", "$(touch hacked)", "a b", "@{-1}", "x.lock"],
@@ -317,31 +222,6 @@ async def test_work_in_the_way_of_another_branch_stays(repo, project):
 
     assert (repo / "sub/file.txt").read_text() == "work"
     assert git(repo, "branch", "--show-current") == "main"
-
-
-@pytest.mark.parametrize(
-    ("said", "tries"),
-    [
-        ("fatal: unable to access 'x': Could not resolve host: x", 3),
-        ("fatal: early EOF", 3),
-        ("fatal: unable to access 'x': The requested URL returned error: 503", 3),
-        ("fatal: Authentication failed for 'x'", 1),
-        ("fatal: repository 'x' not found", 1),
-    ],
-)
-def test_what_passes_is_tried_three_times(repo, tmp_path, monkeypatch, said, tries):
-    failing = tmp_path / "bin" / "git"
-    failing.parent.mkdir()
-    failing.write_text(f'#!/bin/sh\necho try >> "{tmp_path}/tries"\necho "{said}" >&2\nexit 128\n')
-    failing.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{failing.parent}:{os.environ['PATH']}")
-    monkeypatch.setattr("sandboxes.daemon.checkout.branches.RETRY_AFTER", 0)
-
-    with pytest.raises(GitFailed) as failed:
-        prepared(Spec(HANDLE, clone_url="https://mesh.example/x"), repo)
-
-    assert len((tmp_path / "tries").read_text().split()) == tries
-    assert ("(gave up after 3 tries)" in str(failed.value)) is (tries == 3)
 
 
 async def test_a_clone_that_is_cancelled_ends_and_can_be_tried_again(repo, tmp_path, monkeypatch):
