@@ -165,8 +165,9 @@ def _is_bare(own: Own, judged: Judged, root: Path, parent: Mapping[str, str]) ->
 
 def _listed(file: Path, root: Path, parent: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the settings in one file, which git reads as data: it follows no include."""
+    # Of a file it follows none by itself, but of its input it does.
     data = _read(file)
-    call = Outside(root).call(("config", "--file", "-", "--list", "-z"), parent)
+    call = Outside(root).call(("config", "--file", "-", "--no-includes", "--list", "-z"), parent)
     try:
         process = children.start(
             lambda: subprocess.Popen(

@@ -164,11 +164,9 @@ class Filler:
         if int(size) > LIST_LIMIT:
             raise SubmoduleFailed("The file .gitmodules is too large.")
         given = self._git.output(view, "cat-file", "blob", "HEAD:.gitmodules")
-        outside = Outside(self._root)
+        asked = ("config", "--file", "-", "--no-includes", "--list", "-z")
         try:
-            listing = self._git.output(
-                outside, "config", "--file", "-", "--list", "-z", given=given
-            )
+            listing = self._git.output(Outside(self._root), *asked, given=given)
         except GitFailed as exc:
             raise SubmoduleFailed("The file .gitmodules can't be read.") from exc
         return {found.path: found for found in read_gitmodules(os.fsdecode(listing))}

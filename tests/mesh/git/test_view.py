@@ -278,3 +278,12 @@ def test_two_who_look_at_once_see_the_same(project, tmp_path):
         thread.join()
 
     assert failures == []
+
+
+@pytest.mark.parametrize("where", ["../more", "{project}/more"])
+def test_a_file_that_the_configuration_includes_is_not_read(project, tmp_path, where):
+    (project / "more").write_text("[core]\n\tabbrev = 13\n")
+    git(project, "config", "include.path", where.format(project=project))
+    (tmp_path / "root").mkdir()
+
+    assert view_of(own.find(project), tmp_path / "root").judged.value("core.abbrev") == ""

@@ -232,6 +232,15 @@ def test_nothing_that_gitmodules_says_is_run(clone, server, tmp_path, more):
     assert not (tmp_path / "lib").exists()
 
 
+def test_gitmodules_includes_no_other_file(clone, server, tmp_path):
+    (tmp_path / "more").write_text('[submodule "lib"]\n\tupdate = none\n')
+    git(server, "config", "--file", ".gitmodules", "include.path", str(tmp_path / "more"))
+    git(server, "commit", "-qam", "more")
+    clone.begin()
+
+    assert (clone.repo / "lib/lib.txt").exists()
+
+
 def test_nothing_that_the_person_s_copy_is_configured_with_is_run(worktree, project, tmp_path):
     program = tmp_path / "program"
     program.write_text(f"#!/bin/sh\necho >> {tmp_path}/ran\n")
