@@ -9,6 +9,7 @@ from pathlib import Path
 from mesh.git.calls import Outside
 from mesh.git.errors import ServerUnreachable
 from mesh.git.own import Own
+from mesh.git.separate import config_of
 from mesh.git.view import View
 from sandboxes.daemon.checkout.remotes import (
     ONE_BRANCH,
@@ -117,8 +118,8 @@ def track(branch: str, view: View, git: Git) -> None:
 
 def setting_in(made: Own, key: str, value: str) -> tuple[str, ...]:
     """Return the arguments that write a setting into a repository's own configuration, which only
-    people who use git there themselves read."""
-    return ("config", "--file", str(made.common / "config"), key, value)
+    people who use git there themselves read. That of a worktree is not the person's."""
+    return ("config", "--file", str(config_of(made)), key, value)
 
 
 def has_git(repo: Path) -> bool:

@@ -23,6 +23,7 @@ from mesh.git.view import View
 from sandboxes.daemon.checkout import entries
 from sandboxes.daemon.checkout.branches import NEW, check_branch, has_git, knows, start_of
 from sandboxes.daemon.checkout.included_files import copy_included
+from sandboxes.daemon.checkout.separation import separate_programs
 from sandboxes.daemon.env import tool_env
 from sandboxes.daemon.git import Git, GitFailed, view_of
 from sandboxes.daemon.notices import REMADE, Notices
@@ -96,6 +97,7 @@ def _from_folder(spec: Spec, folder: Path, repo: Path, git: Git, notices: Notice
         own.save(root, found.own if found.own.top == folder.resolve() else None)
         return folder
     made, is_new = _Worktree(branch, bool(spec.branch), found.own, repo, git, notices).ensure()
+    separate_programs(found.own, made, git, notices)
     if is_new:
         submodules.forget(root)
         copy_included(folder, found.own, made, git, notices)

@@ -144,7 +144,7 @@ def test_settings_that_projects_have_are_in_nobody_s_way(
     publish(worktree(), tmp_path)
 
     assert git(origin, "show", "work:a.txt") == "two"
-    assert before in (project / ".git/config").read_text()  # and the branch that is followed
+    assert (project / ".git/config").read_text() == before
 
 
 def test_the_person_s_own_git_goes_on_as_before(project, origin, worktree, tmp_path):
