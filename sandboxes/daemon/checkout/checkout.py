@@ -15,6 +15,7 @@ from pathlib import Path
 from links.wire.names import is_key
 from mesh.git import own, submodules
 from sandboxes.daemon.checkout.branches import go_to
+from sandboxes.daemon.checkout.checkout_hooks import tell_of_hooks
 from sandboxes.daemon.checkout.clones import checked_address, set_identity
 from sandboxes.daemon.checkout.sources import prepare
 from sandboxes.daemon.checkout.submodules import Filler
@@ -184,6 +185,7 @@ def run_job(job: Job, repo: Path, git: Git, notices: Notices) -> Path:
     if is_moved:
         go_to(spec.branch, view_of(made, root), git, notices)
         job.say(f"On branch {spec.branch}")
+    tell_of_hooks(made, git, notices)
     main = own.find(Path(spec.folder)) if spec.folder else None
     job.is_filling.set()
     try:
