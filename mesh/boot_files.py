@@ -35,7 +35,12 @@ def load(root: Path) -> dict[str, str]:
 
 def without(changes: Iterable[Change], top: Path, noted: Mapping[str, str]) -> list[Change]:
     """Return the changes that are somebody's work. Blocking."""
-    return [c for c in changes if c.path not in noted or noted[c.path] != mark(top, c)]
+    return [change for change in changes if not is_noted(change, top, noted)]
+
+
+def is_noted(change: Change, top: Path, noted: Mapping[str, str]) -> bool:
+    """Return whether a file is still as the project's start left it. Blocking."""
+    return change.path in noted and noted[change.path] == mark(top, change)
 
 
 def mark(top: Path, change: Change) -> str:

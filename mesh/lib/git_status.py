@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -36,24 +37,53 @@ class Status:
     changes: tuple[Change, ...] = ()
 
 
+class Records:
+    """Splits an output that arrives in pieces into the records that NULs end."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """Return the records that this piece completes."""
+        *records, self._rest = (self._rest + piece).split(b"\0")
+        return records
+
+
+class StatusReader:
+    """Reads the output of the command piece by piece; lines of an unknown kind are left out."""
+
+    def __init__(self) -> None:
+        self.branch = ""
+        self.head = ""
+        self._records = Records()
+        self._is_old_name = False  # the next record is a renamed file's former name
+
+    def feed(self, piece: bytes) -> Iterator[Change]:
+        """Yield the changes that this piece completes."""
+        for record in self._records.feed(piece):
+            if self._is_old_name:
+                self._is_old_name = False
+                continue
+            kind, _, rest = record.partition(b" ")
+            self._is_old_name = kind == b"2"
+            if kind == b"#":
+                self._note(rest)
+            elif change := _change_in(kind, rest):
+                yield change
+
+    def _note(self, rest: bytes) -> None:
+        name, _, value = rest.partition(b" ")
+        if name == b"branch.oid" and value != b"(initial)":
+            self.head = os.fsdecode(value)
+        elif name == b"branch.head" and value != b"(detached)":
+            self.branch = os.fsdecode(value)
+
+
 def parse_status(output: bytes) -> Status:
-    """Return the command's output as a ``Status``; lines of an unknown kind are left out."""
-    branch = head = ""
-    changes: list[Change] = []
-    records = iter(output.split(b"\0"))
-    for record in records:
-        kind, _, rest = record.partition(b" ")
-        if kind == b"#":
-            name, _, value = rest.partition(b" ")
-            if name == b"branch.oid" and value != b"(initial)":
-                head = os.fsdecode(value)
-            elif name == b"branch.head" and value != b"(detached)":
-                branch = os.fsdecode(value)
-        elif change := _change_in(kind, rest):
-            changes.append(change)
-        if kind == b"2":
-            next(records, None)  # the name that it had before
-    return Status(branch, head, tuple(changes))
+    """Return the command's whole output as a ``Status``."""
+    reader = StatusReader()
+    changes = tuple(reader.feed(output))
+    return Status(reader.branch, reader.head, changes)
 
 
 _FIELDS = {b"1": 7, b"2": 8, b"u": 9}  # before the path, by kind of line

@@ -30,8 +30,12 @@ TRANSFER_LIMIT = 3600.0
 CUT_WITHIN = 5.0  # seconds that a command whose output is no longer wanted has to end
 TRANSFERS = frozenset({"clone", "fetch", "push"})
 
-# A diff that starts no program and ignores repositories inside the working folder.
-PLAIN = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", "--submodule=short")
+# A diff that starts no program, ignores repositories inside the working folder, and has the same
+# form for everybody; ``mesh.git.calls`` has the settings that belong to it.
+PLAIN = (
+    *("--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", "--submodule=short"),
+    *("--no-color", "--no-renames", "--full-index", "--src-prefix=a/", "--dst-prefix=b/"),
+)
 
 
 class Where(Protocol):

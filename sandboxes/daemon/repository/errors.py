@@ -66,6 +66,27 @@ class UnderWay(AppError):
     status = 409
 
 
+class InTheWay(AppError):
+    code = "in_the_way"
+    text = "A file is in the place of one that would be restored, so nothing was discarded."
+    hint = "Discard both, or move the file that is in the way."
+    status = 409
+
+
+class CopyNotKept(AppError):
+    code = "copy_not_kept"
+    text = "No copy of the changes could be kept, so nothing was discarded."
+    hint = "Free space on that machine, and check who owns the files; then try again."
+    status = 507
+
+
+class TooManyChanges(AppError):
+    code = "too_many_changes"
+    text = "More files have changed than can be told apart."
+    hint = "Let git ignore files that programs make, or commit the others."
+    status = 409
+
+
 class NotUnderWay(AppError):
     code = "no_rebase"
     text = "No rebase is in progress."

@@ -36,7 +36,7 @@ def rebase(git: Git, view: View, facts: Facts, base: str, put_aside: Callable[[]
         GitFailed: with git's own words; see ``mesh.git.errors``.
     """
     _check_name(git, view, base)
-    if _exists(view, *_REBASING, *_OTHERS):
+    if is_under_way(view):
         raise UnderWay
     if facts.is_dirty:
         raise UncommittedChanges(files=[quote(change.path) for change in facts.own])
@@ -54,6 +54,11 @@ def rebase(git: Git, view: View, facts: Facts, base: str, put_aside: Callable[[]
         if conflicts:
             raise Conflicts(files=[quote(path) for path in conflicts]) from None
         raise
+
+
+def is_under_way(view: View) -> bool:
+    """Return whether a rebase, merge, cherry-pick or revert is in progress."""
+    return _exists(view, *_REBASING, *_OTHERS)
 
 
 def abort(git: Git, view: View) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from agents.harness.base import BadInput
@@ -14,21 +12,21 @@ from mesh import boot_files
 from mesh.git import own
 from mesh.git.own import ForeignGit
 from mesh.git.view import View
-from mesh.lib.git_status import Change, parse_status
+from mesh.lib.git_status import Change, Status, StatusReader
 from mesh.lib.quoted_names import quote
-from mesh.plain_files import new_plain
 from sandboxes.daemon.checkout.remotes import base_remote
-from sandboxes.daemon.files.errors import PathOutside
-from sandboxes.daemon.files.tree import Tree, path_of
-from sandboxes.daemon.git import PLAIN, Git, view_of
+from sandboxes.daemon.files.tree import Tree
+from sandboxes.daemon.git import Git, view_of
 from sandboxes.daemon.repository import publish, rebase
+from sandboxes.daemon.repository.diff import read_diff
+from sandboxes.daemon.repository.discard import Discard
+from sandboxes.daemon.repository.errors import TooManyChanges
 from sandboxes.daemon.repository.state import STATUS, Facts
 from sandboxes.daemon.repository.submodules import SubmoduleState, states
 from sandboxes.daemon.setup import store
 from sandboxes.daemon.working_folder import NotReady
 
-DIFF_LIMIT = 1024 * 1024  # characters of a diff
-NEW_FILES = 200  # whose contents are shown
+MOST_LISTED = 10_000  # changed files
 _SHARED = ("main", "master")
 
 
@@ -56,7 +54,9 @@ class Repository:
         Raises:
             GitFailed: git can't read the repository.
         """
-        found = parse_status(self._git.output(self._view, *STATUS))
+        reader, listed = StatusReader(), _Listed(self._top, boot_files.load(self._root))
+        self._git.stream(self._view, *STATUS, take=lambda piece: listed.add(reader.feed(piece)))
+        found = Status(reader.branch, reader.head)
         base = self._base()
         ahead = behind = 0
         if base and found.head:
@@ -69,9 +69,8 @@ class Repository:
             unpushed = int(
                 self._git.ask(self._view, "rev-list", "--count", "HEAD", "--not", "--remotes") or 0
             )
-        noted = boot_files.load(self._root)
-        own = tuple(boot_files.without(found.changes, self._top, noted))
-        return Facts(found, own, base, ahead, behind, unpushed)
+        mine, by_start = tuple(listed.own), tuple(listed.by_start)
+        return Facts(found, mine, by_start, listed.unlisted, base, ahead, behind, unpushed)
 
     def submodules(self) -> list[SubmoduleState]:
         """Return the state of the work inside each submodule."""
@@ -81,64 +80,62 @@ class Repository:
         """Return the paths of the files that somebody changed.
 
         Raises:
+            TooManyChanges: there are more than ``MOST_LISTED``.
             GitFailed: see ``facts``.
         """
-        return frozenset(change.path for change in self.facts().own)
+        facts = self.facts()
+        if facts.unlisted:
+            raise TooManyChanges
+        return frozenset(change.path for change in facts.own)
 
     def note_started(self, before: frozenset[str]) -> None:
         """Record that the project's start made the changes that were not there ``before``.
 
         Raises:
-            GitFailed, NotKept: as their texts say.
+            TooManyChanges, GitFailed, NotKept: as their texts say.
         """
         facts = self.facts()
+        if facts.unlisted:
+            raise TooManyChanges
         new = [change for change in facts.own if change.path not in before]
-        noted = facts.by_start + new[: boot_files.MOST]
+        noted = [*facts.by_start, *new[: boot_files.MOST]]
         marks = {change.path: boot_files.mark(self._top, change) for change in noted}
         store.save(self._root, boot_files.NAME, json.dumps(marks))
 
     def diff(self) -> dict[str, object]:
-        """Return what somebody changed since the last commit, new files included."""
+        """Return what somebody changed since the last commit, new files included.
+
+        Raises:
+            GitFailed: git can't read the repository.
+        """
         facts = self.facts()
-        against = ["HEAD"] if facts.status.head else ["--cached"]
-        options = ["--no-color", *PLAIN, *against, "--", *_all_but(facts.by_start)]
-        parts = [self._git.output(self._view, "diff", *options).decode(errors="replace")]
-        size = len(parts[0])
-        # A nested repository is listed, but its contents are not read.
-        new = [change.path for change in facts.own if change.is_new and not change.is_folder]
-        for path in new[:NEW_FILES]:
-            if size > DIFF_LIMIT:
-                break
-            # Exit code 1 says that they differ, as intended.
-            _, text = self._git.code(
-                self._view, "diff", "--no-color", *PLAIN, "--no-index", "--", os.devnull, path
-            )
-            text = os.fsencode(text).decode(errors="replace")
-            parts.append(text)
-            size += len(text)
-        whole = "\n".join(part.removesuffix("\n") for part in parts if part)
-        return {
-            "diff": whole[:DIFF_LIMIT],
-            "truncated": len(whole) > DIFF_LIMIT or len(new) > NEW_FILES,
-            "files": [{"path": quote(c.path), "status": c.status} for c in facts.own],
-        }
+        return {**read_diff(self._git, self._view, facts), **facts.files()}
 
     def discard(self, paths: Sequence[str]) -> dict[str, object]:
-        """Restore files to the last commit, and remove new ones.
+        """Restore files to the last commit, and remove new ones: all of them, or none.
 
-        The sandbox's own folder keeps what was discarded: a patch, and the new files.
+        The sandbox's own folder keeps everything that was discarded; see ``discard``.
 
         Raises:
             BadInput: ``paths`` is empty, or one of them has no changes.
+            UnderWay, InTheWay, CopyNotKept: as their texts say.
+            GitFailed: git can't restore the files.
         """
         if not paths:
             raise BadInput("paths must name at least one file.", detail="paths")
-        changes = {change.path: change for change in self.facts().status.changes}
-        chosen = [changes[path] for path in paths if path in changes]
-        if len(chosen) != len(paths):
+        wanted = frozenset(paths)
+        reader = StatusReader()
+        chosen: list[Change] = []
+
+        def take(piece: bytes) -> bool:
+            chosen.extend(change for change in reader.feed(piece) if change.path in wanted)
+            return True
+
+        self._git.stream(self._view, *STATUS, take=take)
+        if {change.path for change in chosen} != wanted:
             raise BadInput("One of the paths has no changes.", detail="paths")
-        kept = self._put_aside(chosen)
-        return {"ok": True, "discarded": [quote(change.path) for change in chosen], "kept": kept}
+        kept = self._put_aside(chosen, has_commit=bool(reader.head))
+        return {"ok": True, "discarded": [quote(path) for path in paths], "kept": kept}
 
     def rebase(self, base: str) -> dict[str, object]:
         """Rebase the branch's commits on origin's ``base``, completely or not at all.
@@ -147,7 +144,13 @@ class Repository:
             BadInput, NotReady, and what ``rebase.rebase`` raises.
         """
         facts = self.facts()
-        rebase.rebase(self._git, self._view, facts, base, lambda: self._put_aside(facts.by_start))
+        rebase.rebase(
+            self._git,
+            self._view,
+            facts,
+            base,
+            lambda: self._put_aside(facts.by_start, has_commit=True),
+        )
         return {"ok": True, "previousHead": facts.status.head, **self.facts().meta()}
 
     def abort_rebase(self) -> dict[str, object]:
@@ -182,39 +185,31 @@ class Repository:
                 return name
         return ""
 
-    def _put_aside(self, changes: Sequence[Change]) -> str:
-        """Undo changes; return the name of the folder that keeps a copy, if any."""
-        if not changes:
-            return ""
-        place = self._discarded / str(time.time_ns())
-        place.mkdir(parents=True, mode=0o700)
-        self._restore([change.path for change in changes if not change.is_new], place)
+    def _put_aside(self, changes: Sequence[Change], *, has_commit: bool) -> str:
+        """Undo changes; return the name of the folder that keeps them, if any."""
+        discard = Discard(self._git, self._view, self._tree, self._discarded)
+        return discard.run(changes, has_commit=has_commit)
+
+
+class _Listed:
+    """The changes of a status: those of the project's start, and so many of somebody's."""
+
+    def __init__(self, top: Path, noted: Mapping[str, str]) -> None:
+        self.own: list[Change] = []
+        self.by_start: list[Change] = []
+        self.unlisted = 0
+        self._top, self._noted = top, noted
+
+    def add(self, changes: Iterable[Change]) -> bool:
+        """Add changes. There may be any number."""
         for change in changes:
-            if change.is_new:
-                self._move_away(change.path, place)
-        return place.name
-
-    def _restore(self, paths: list[str], place: Path) -> None:
-        if not paths:
-            return
-        options = ["--binary", *PLAIN, "HEAD", "--", *_literal(paths)]
-        with os.fdopen(new_plain(place / "changes.patch"), "wb") as file:
-            self._git.save(self._view, "diff", *options, file=file)
-        self._git.run(self._view, "reset", "--quiet", "HEAD", "--", *_literal(paths))
-        known = set(self._git.names(self._view, "ls-tree", "-rz", "--name-only", "HEAD"))
-        if old := [path for path in paths if path in known]:
-            self._git.run(self._view, "checkout", "HEAD", "--", *_literal(old))
-        for path in set(paths) - known:
-            self._move_away(path, place)
-
-    def _move_away(self, path: str, place: Path) -> None:
-        target = place / "new" / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with self._tree.at(str(self._top / path), follow=False) as spot:
-            if not spot.name:
-                raise PathOutside
-            # From the open folder: another one may have its name by now.
-            shutil.move(path_of(spot.folder) / spot.name, target)
+            if boot_files.is_noted(change, self._top, self._noted):
+                self.by_start.append(change)
+            elif len(self.own) < MOST_LISTED:
+                self.own.append(change)
+            else:
+                self.unlisted += 1
+        return True
 
 
 def _view(tree: Tree, root: Path) -> View:
@@ -225,13 +220,3 @@ def _view(tree: Tree, root: Path) -> View:
             raise ForeignGit
         raise NotReady("The working folder is not a repository, or not yet.", notReady=True)
     return view_of(made, root)
-
-
-def _all_but(changes: Sequence[Change]) -> list[str]:
-    """Return the pathspecs for everything except these paths."""
-    return [":/", *[f":(top,exclude,literal){change.path}" for change in changes]]
-
-
-def _literal(paths: Sequence[str]) -> list[str]:
-    """Return pathspecs that git takes literally."""
-    return [f":(literal){path}" for path in paths]

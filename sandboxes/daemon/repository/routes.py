@@ -56,11 +56,10 @@ class RepositoryRoutes:
 
     async def status(self, request: Request) -> Response:
         facts = await self.ask(Repository.facts)
-        files = [{"path": quote(c.path), "status": c.status} for c in facts.own]
         started = [quote(change.path) for change in facts.by_start]
         inner = [state.as_json() for state in await self.ask(Repository.submodules)]
-        told = {"files": files, "changedByStart": started, "submodules": inner}
-        return JSONResponse({**facts.meta(), **told})
+        told = {"changedByStart": started, "submodules": inner}
+        return JSONResponse({**facts.meta(), **facts.files(), **told})
 
     async def diff(self, request: Request) -> Response:
         return JSONResponse(await self.ask(Repository.diff))

@@ -11,7 +11,7 @@ from mesh.lib.quoted_names import quote
 # The command that says which files differ from the last commit, and on which branch.
 STATUS = (
     *("status", "--porcelain=v2", "--branch", "-z"),
-    *("--untracked-files=all", "--ignore-submodules=dirty"),
+    *("--untracked-files=all", "--ignore-submodules=dirty", "--no-renames"),
 )
 
 
@@ -19,21 +19,23 @@ STATUS = (
 class Facts:
     """The state of the work in a sandbox, compared with its base branch."""
 
-    status: Status
+    status: Status  # without the changes
     own: tuple[Change, ...] = ()  # the changes without those that the project's start made
+    by_start: tuple[Change, ...] = ()  # those that its installation or the server's start made
+    unlisted: int = 0  # further changes that are not in ``own``: there are too many
     base: str = ""  # such as origin/main
     ahead: int = 0
     behind: int = 0
     unpushed: int = 0  # commits that no remote has
 
     @property
-    def by_start(self) -> list[Change]:
-        """The changes that the project's installation or the start of its server made."""
-        return [change for change in self.status.changes if change not in self.own]
-
-    @property
     def is_dirty(self) -> bool:
         return bool(self.own)
+
+    def files(self) -> dict[str, Any]:
+        """Return the list of changed files, and how many more there are."""
+        listed = [{"path": quote(change.path), "status": change.status} for change in self.own]
+        return {"files": listed, "filesLeftOut": self.unlisted}
 
     def meta(self) -> dict[str, Any]:
         """Return the branch's published state."""

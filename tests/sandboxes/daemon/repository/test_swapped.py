@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 from sandboxes.daemon.files.tree import Tree
-from sandboxes.daemon.repository.repository import Repository
+from sandboxes.daemon.repository.discard import move_away
 
 
 class Swapping(Tree):
@@ -27,11 +27,10 @@ def test_what_is_discarded_is_never_another_folders_file(tmp_path):
         folder.mkdir(parents=True)
     (top / "folder" / "new.txt").write_text("an agent's")
     (outside / "new.txt").write_text("a person's")
-    repository = object.__new__(Repository)
-    repository._top, repository._tree = top, Swapping(top)
-    repository._tree.outside = outside
+    tree = Swapping(top)
+    tree.outside = outside
 
-    repository._move_away("folder/new.txt", place)
+    move_away(tree, "folder/new.txt", place / "new.txt")
 
     assert (outside / "new.txt").read_text() == "a person's"
-    assert (place / "new" / "folder" / "new.txt").read_text() == "an agent's"
+    assert (place / "new.txt").read_text() == "an agent's"

@@ -1,0 +1,134 @@
+"""Shows what somebody changed since the last commit, in bounded memory. Blocking."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mesh.git.view import View
+from mesh.lib.git_status import Change
+from mesh.lib.quoted_names import quote
+from sandboxes.daemon.git import PLAIN, Git, GitFailed
+from sandboxes.daemon.repository.state import Facts
+
+LIMIT = 1024 * 1024  # bytes that are shown
+NEW_FILES = 200  # whose contents are shown
+COUNT_WITHIN = 10.0  # seconds for counting what is left out
+_HEADER = b"diff --git "
+
+
+def read_diff(git: Git, view: View, facts: Facts) -> dict[str, Any]:
+    """Return the diff as text for people, and how much of it is left out.
+
+    ``leftOut`` counts files that are not shown in full, and bytes: of the diff, and of new files
+    that are not shown at all. If counting takes too long, ``isExact`` is false and both numbers
+    are the least that it can be. Bytes that are not UTF-8 are replaced: the text is not for
+    ``git apply``.
+
+    Raises:
+        GitFailed: git can't read the repository.
+    """
+    shown = _Shown()
+    against = "HEAD" if facts.status.head else _empty_tree(git, view)
+    options = (*PLAIN, against, "--", *_all_but(facts.by_start))
+    git.stream(view, "diff", *options, take=shown.take)
+    # A nested repository is listed, but its contents are not read.
+    new = [change.path for change in facts.own if change.is_new and not change.is_folder]
+    for number, path in enumerate(new):
+        if shown.is_full or number >= NEW_FILES or not _show_new(git, view, path, shown):
+            shown.leave_out(view.own.top / path)
+    return shown.result()
+
+
+def _show_new(git: Git, view: View, path: str, shown: _Shown) -> bool:
+    """Show a new file; return whether git could read it."""
+    file = view.own.top / path
+    if file.is_symlink():
+        shown.take(_new_link(path, os.readlink(file)))
+        return True
+    name = "./-" if path == "-" else path  # “-” alone would be the standard input
+    command = ("diff", *PLAIN, "--no-index", "--", os.devnull, name)
+    before = shown.files
+    try:
+        # Exit code 1 says that they differ, as intended.
+        git.stream(view, *command, take=shown.take, succeeds=(0, 1))
+    except GitFailed:
+        pass  # it is gone, or may not be read
+    return shown.files > before
+
+
+def _new_link(path: str, target: str) -> bytes:
+    """Return the diff of a new symbolic link: git would follow one that leads to a folder."""
+    name = quote(path)
+    lines = [f"diff --git a/{name} b/{name}", "new file mode 120000", "--- /dev/null"]
+    added = [f"+{line}" for line in target.split("\n")]
+    lines += [f"+++ b/{name}", f"@@ -0,0 +1,{len(added)} @@", *added]
+    return os.fsencode("\n".join([*lines, "\\ No newline at end of file", ""]))
+
+
+class _Shown:
+    """The beginning of a diff, and the size of the rest."""
+
+    def __init__(self) -> None:
+        self.files = 0  # headers so far
+        self._kept = bytearray()  # and the next few bytes, which may be a header
+        self._size = 0  # of the whole diff
+        self._end = b"\n"  # of the last piece: a header may begin in one and end in the next
+        self._unread_files = self._unread_bytes = 0
+        self._is_exact = True
+        self._deadline = 0.0
+
+    @property
+    def is_full(self) -> bool:
+        return self._size > LIMIT
+
+    def take(self, piece: bytes) -> bool:
+        """Add a piece of git's output; return whether the next one is wanted."""
+        self._kept += piece[: max(0, LIMIT + len(_HEADER) - len(self._kept))]
+        self._size += len(piece)
+        seen = self._end + piece
+        self.files += seen.count(b"\n" + _HEADER)
+        self._end = seen[-len(_HEADER) :]
+        if not self.is_full:
+            return True
+        self._deadline = self._deadline or time.monotonic() + COUNT_WITHIN
+        self._is_exact = self._is_exact and time.monotonic() < self._deadline
+        return self._is_exact
+
+    def leave_out(self, file: Path) -> None:
+        """Count a new file that is not shown."""
+        self._unread_files += 1
+        try:
+            self._unread_bytes += file.lstat().st_size
+        except OSError:
+            pass  # it is gone
+
+    def result(self) -> dict[str, Any]:
+        # Without the first bytes of a character that the limit cuts.
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        text = decoder.decode(bytes(self._kept[:LIMIT]), final=not self.is_full)
+        pending, _ = decoder.getstate()
+        begun = (b"\n" + self._kept).count(b"\n" + _HEADER)
+        # The last one that begins before the limit is cut, or the next one begins just there.
+        whole = begun - 1 if self.is_full else self.files
+        files = self.files - whole + self._unread_files
+        rest = max(0, self._size - LIMIT) + len(pending) + self._unread_bytes
+        return {
+            "diff": text,
+            "truncated": files > 0,
+            "leftOut": {"files": files, "bytes": rest, "isExact": self._is_exact},
+        }
+
+
+def _empty_tree(git: Git, view: View) -> str:
+    """Return the name of the tree without files, which every repository has."""
+    return git.words(view, "hash-object", "-t", "tree", "--stdin")
+
+
+def _all_but(changes: Sequence[Change]) -> list[str]:
+    """Return the pathspecs for everything except these paths."""
+    return [":/", *[f":(top,exclude,literal){change.path}" for change in changes]]
