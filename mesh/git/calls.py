@@ -25,11 +25,16 @@ _QUIET: Final = {
     "GIT_PAGER": "cat",
     "GIT_OPTIONAL_LOCKS": "0",  # reading must not get in the way of the person's own work
     "GIT_NO_LAZY_FETCH": "1",
+    # Traces and advice would stand among the lines of an error.
+    "GIT_ADVICE": "0",
+    "GIT_TRACE2": "0",
+    "GIT_TRACE2_EVENT": "0",
+    "GIT_TRACE2_PERF": "0",
     "LC_ALL": "C.UTF-8",
 }
 # These override every configuration, including the person's own: settings that would start a
 # program unseen, or make git look into repositories inside the working folder.
-_SETTINGS: Final = (
+_SAFE: Final = (
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
     "core.protectHFS=true",
@@ -48,6 +53,99 @@ _SETTINGS: Final = (
     "http.lowSpeedLimit=1",
     "http.lowSpeedTime=10",
 )
+# A person sets these for their own use in a terminal. Each has git's default here, because our
+# calls rely on it: on the form of an output, or on which branches and tags a command touches.
+# What files are and where they come from stays the person's own choice: filters, attributes, ends
+# of lines, what is ignored, credentials, signing.
+_PLAIN: Final = (
+    # The form of a diff; ``PLAIN`` in ``sandboxes.daemon.git`` has what only an option can say.
+    "diff.noprefix=false",
+    "diff.mnemonicPrefix=false",
+    "diff.srcPrefix=a/",
+    "diff.dstPrefix=b/",
+    "diff.algorithm=myers",
+    "diff.indentHeuristic=true",
+    "diff.context=3",
+    "diff.interHunkContext=0",
+    "diff.renames=false",
+    "diff.orderFile=/dev/null",
+    "diff.relative=false",
+    "diff.suppressBlankEmpty=false",
+    "diff.autoRefreshIndex=true",
+    "diff.wsErrorHighlight=none",
+    "diff.colorMoved=no",
+    "core.quotePath=false",
+    "core.bigFileThreshold=512m",
+    "core.abbrev=auto",
+    # Colors and columns, also in the messages of errors.
+    "color.ui=false",
+    *(f"color.{command}=false" for command in ("advice", "branch", "diff", "interactive", "push")),
+    *(f"color.{command}=false" for command in ("remote", "showBranch", "status", "transport")),
+    "column.ui=never",
+    "column.status=never",
+    "column.branch=never",
+    # What a status counts as changed.
+    "status.showUntrackedFiles=all",
+    "status.renames=false",
+    "status.relativePaths=true",
+    "status.showStash=false",
+    "status.branch=false",
+    "status.short=false",
+    "status.aheadBehind=false",
+    "core.ignoreStat=false",
+    # How commits are moved and merged, and which references follow.
+    "rebase.updateRefs=false",
+    "rebase.autoSquash=false",
+    "rebase.autoStash=false",
+    "rebase.abbreviateCommands=false",
+    "rebase.backend=merge",
+    "rebase.forkPoint=false",
+    "rebase.rebaseMerges=false",
+    "rebase.instructionFormat=",
+    "rebase.missingCommitsCheck=ignore",
+    "rebase.rescheduleFailedExec=false",
+    "rebase.stat=false",
+    "notes.rewrite.rebase=false",
+    "notes.rewrite.amend=false",
+    "merge.conflictStyle=merge",
+    "merge.renames=true",
+    "merge.directoryRenames=conflict",
+    "merge.autoStash=false",
+    "merge.stat=false",
+    "merge.log=false",
+    "merge.ff=true",
+    "merge.verifySignatures=false",
+    "rerere.enabled=false",
+    "rerere.autoUpdate=false",
+    "apply.whitespace=warn",
+    "apply.ignoreWhitespace=no",
+    # The messages of commits.
+    "commit.cleanup=whitespace",
+    "commit.verbose=false",
+    "commit.status=false",
+    "core.commentChar=#",
+    "i18n.commitEncoding=UTF-8",
+    "i18n.logOutputEncoding=UTF-8",
+    "log.showSignature=false",
+    # Which branches, tags and remotes a command makes, moves or removes.
+    "branch.autoSetupMerge=false",
+    "branch.autoSetupRebase=never",
+    "checkout.guess=false",
+    "checkout.defaultRemote=origin",
+    "clone.defaultRemoteName=origin",
+    "worktree.guessRemote=false",
+    "worktree.useRelativePaths=false",
+    "fetch.prune=false",
+    "fetch.pruneTags=false",
+    "fetch.output=full",
+    "push.default=simple",
+    "push.followTags=false",
+    "push.autoSetupRemote=false",
+    "push.useForceIfIncludes=false",
+    "tag.gpgSign=false",
+    "tag.forceSignAnnotated=false",
+)
+_SETTINGS: Final = (*_SAFE, *_PLAIN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,12 @@ from sandboxes.daemon.repository.state import Facts
 # Files in git's folder while such an operation is in progress.
 _REBASING = ("rebase-merge", "rebase-apply")
 _OTHERS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
+# No other branch follows, and messages stay as they are, whatever a person has set for their own
+# use; ``mesh.git.calls`` has the settings that belong to it.
+_REBASE = (
+    *("-c", "commit.cleanup=verbatim", "rebase", "--no-verify", "--no-autostash"),
+    *("--no-autosquash", "--no-fork-point", "--no-rebase-merges", "--no-stat", "--merge"),
+)
 
 
 def rebase(git: Git, view: View, facts: Facts, base: str, put_aside: Callable[[], object]) -> None:
@@ -45,7 +51,7 @@ def rebase(git: Git, view: View, facts: Facts, base: str, put_aside: Callable[[]
     remote = _fetched(git, view, base)
     put_aside()
     try:
-        git.run(view, "rebase", "--no-verify", "--no-autostash", remote)
+        git.run(view, *_REBASE, remote)
     except GitFailed:
         if not _exists(view, *_REBASING):
             raise  # it did not start

@@ -19,6 +19,7 @@ class Work:
 
     def __init__(self, root):
         self.root, self.repo = root, root / "repo"
+        self.env = None  # of plain git
         self.repo.mkdir(parents=True)
         git(self.repo, "init", "-qb", "main")
         own.save(root, own.find(self.repo))
@@ -38,7 +39,11 @@ class Work:
         """Run plain git; arguments may be bytes. Return its output, as it is."""
         identity = ("-c", "user.name=Ada", "-c", "user.email=ada@mesh.example")
         return subprocess.run(
-            ["git", *identity, *args], cwd=self.repo, check=True, capture_output=True
+            ["git", *identity, *args],
+            cwd=self.repo,
+            env=self.env,
+            check=True,
+            capture_output=True,
         ).stdout
 
     def commit(self):
