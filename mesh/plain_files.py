@@ -53,8 +53,10 @@ def new_plain(path: Path, mode: int = 0o600) -> int:
 def write_plain(path: Path, text: str, mode: int = 0o600) -> None:
     """Make a new file with ``text`` at ``path``; an existing file is removed.
 
+    Surrogates become the bytes that they stand for in names (``os.fsdecode``).
+
     Raises:
         OSError: see ``new_plain``.
     """
-    with os.fdopen(new_plain(path, mode), "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(new_plain(path, mode), "wb") as file:
+        file.write(text.encode(errors="surrogateescape"))

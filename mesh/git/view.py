@@ -190,7 +190,7 @@ def _listed(file: Path, root: Path, parent: Mapping[str, str]) -> list[tuple[str
     if process.returncode != 0:
         reason = why.decode(errors="replace").strip().replace("standard input", str(file))
         raise ConfigUnreadable(f"Git can't read the repository's configuration: {reason}")
-    return list(parse(said.decode(errors="replace")))
+    return list(parse(os.fsdecode(said)))
 
 
 def _read(file: Path) -> bytes:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mesh.lib.errors import AppError
+from mesh.lib.quoted_names import quote
 from sandboxes.daemon.feeds import Feed, event
 from sandboxes.daemon.tasks.output import RING_LIMIT, Ring
 from sandboxes.daemon.tasks.task import Task
@@ -158,7 +159,7 @@ class Events:
 
     def _publish_changed(self) -> None:
         for path in sorted(self._changed):
-            self._publish("file-changed", {"path": path})
+            self._publish("file-changed", {"path": quote(path)})
         self._changed.clear()
 
 

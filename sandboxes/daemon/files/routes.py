@@ -12,8 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from mesh.lib.quoted_names import unquote
 from sandboxes.daemon.fields import Fields, fields_of
 from sandboxes.daemon.files import search
+from sandboxes.daemon.files.errors import BadPath
 from sandboxes.daemon.files.search import Search
 from sandboxes.daemon.files.tools import LINES, FileTools
 from sandboxes.daemon.working_folder import Workplace
@@ -41,29 +43,45 @@ def _endpoint(
         call = TOOLS[name](FileTools(await workplace.tree(), changing), body)
         done = await asyncio.to_thread(call)
         for field in CHANGES.get(name, ()):
-            on_change(body.path(field))
+            on_change(_path(body, field))
         return JSONResponse(done)
 
     return endpoint
 
 
+def _path(body: Fields, field: str = "path") -> str:
+    """Return the name that a required path means; see ``mesh.lib.quoted_names``."""
+    return _name(body.path(field))
+
+
+def _folder(body: Fields) -> str:
+    return _name(body.text("path", ""))
+
+
+def _name(text: str) -> str:
+    try:
+        return unquote(text)
+    except ValueError as exc:
+        raise BadPath from exc
+
+
 def _read(tools: FileTools, body: Fields) -> Call:
     return partial(
         tools.read,
-        body.path(),
+        _path(body),
         offset=body.number("offset", 1, least=1, most=2**31),
         limit=body.number("limit", LINES, least=1, most=2**31),
     )
 
 
 def _write(tools: FileTools, body: Fields) -> Call:
-    return partial(tools.write, body.path(), body.text("content"))
+    return partial(tools.write, _path(body), body.text("content"))
 
 
 def _edit(tools: FileTools, body: Fields) -> Call:
     return partial(
         tools.edit,
-        body.path(),
+        _path(body),
         body.text("old_string"),
         body.text("new_string"),
         everywhere=body.flag("replace_all"),
@@ -75,7 +93,7 @@ def _glob(tools: FileTools, body: Fields) -> Call:
         search.glob,
         tools.tree,
         body.path("pattern", most=PATTERN_LIMIT),
-        path=body.text("path", ""),
+        path=_folder(body),
         limit=body.number("limit", search.GLOB_LIMIT, least=1, most=search.GLOB_MOST),
     )
 
@@ -89,7 +107,7 @@ def _grep(tools: FileTools, body: Fields) -> Call:
         context=body.number("context", 0, least=0, most=20),
         limit=body.number("limit", search.GREP_LIMIT, least=1, most=search.GREP_MOST),
     )
-    return partial(search.grep, tools.tree, wanted, path=body.text("path", ""))
+    return partial(search.grep, tools.tree, wanted, path=_folder(body))
 
 
 TOOLS: dict[str, Tool] = {
@@ -98,9 +116,9 @@ TOOLS: dict[str, Tool] = {
     "edit": _edit,
     "glob": _glob,
     "grep": _grep,
-    "unlink": lambda tools, body: partial(tools.unlink, body.path()),
-    "mkdir": lambda tools, body: partial(tools.mkdir, body.path()),
-    "rename": lambda tools, body: partial(tools.rename, body.path("from"), body.path("to")),
+    "unlink": lambda tools, body: partial(tools.unlink, _path(body)),
+    "mkdir": lambda tools, body: partial(tools.mkdir, _path(body)),
+    "rename": lambda tools, body: partial(tools.rename, _path(body, "from"), _path(body, "to")),
 }
 # The fields with the paths that a tool changes.
 CHANGES = {"write": ["path"], "edit": ["path"], "unlink": ["path"], "rename": ["from", "to"]}

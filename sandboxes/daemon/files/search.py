@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from mesh import children, launch
+from mesh.lib.quoted_names import quote
 from mesh.processes import signal_group
 from sandboxes.daemon.env import tool_env
 from sandboxes.daemon.files.errors import (
@@ -69,7 +70,7 @@ def glob(tree: Tree, pattern: str, *, path: str = "", limit: int = GLOB_LIMIT) -
             if fits(name):
                 if len(found) == limit:
                     return {"files": found, "truncated": True}
-                found.append(name)
+                found.append(quote(name))
             if looked_at == WALK_LIMIT:
                 return {"files": found, "truncated": True}
     return {"files": found, "truncated": False}
@@ -190,18 +191,18 @@ def _records(stdout: IO[bytes], mode: str) -> Iterator[bytes]:
 
 def _line(record: bytes, label: str) -> str | None:
     """Return the record as ``path:number:text``; ``None`` if it is not one of ours."""
-    text = record.decode(errors="replace").rstrip("\r\n")
-    name, mark, what = text.partition("\0")
-    if not mark and "\n" in text:
+    file, mark, rest = record.rstrip(b"\r\n").partition(b"\0")
+    name, what = os.fsdecode(file), rest.decode(errors="replace")
+    if not mark and "\n" in name:
         return None
-    if text == "--":
-        return text
+    if name == "--" and not mark:
+        return name
     if name == "<stdin>":
         name = label
     else:
         name = name.removeprefix("./")
         name = f"{label}/{name}" if label not in ("", ".") else name
-    return f"{name}:{what}" if mark else name
+    return f"{quote(name)}:{what}" if mark else quote(name)
 
 
 def _judge(process: subprocess.Popen[bytes], lines: list[str]) -> None:

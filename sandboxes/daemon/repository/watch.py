@@ -20,6 +20,7 @@ from mesh.git import own
 from mesh.git.own import ForeignGit
 from mesh.git.view import View
 from mesh.lib.errors import AppError
+from mesh.lib.quoted_names import quote
 from sandboxes.daemon.files.tools import OURS
 from sandboxes.daemon.files.tree import Tree
 from sandboxes.daemon.files.walking import is_excluded
@@ -70,6 +71,7 @@ class Watch:
         self._watching: asyncio.Task[None] | None = None
         self._published: dict[str, int] = {}  # path of a change that a tool published → its time
         self._base: Path | None = None
+        self._odd: dict[str, int] = {}  # file whose name is not UTF-8 → when it was changed
 
     def begin(self) -> None:
         """Watch while there are readers. Safe to repeat."""
@@ -95,6 +97,8 @@ class Watch:
                 plan = await asyncio.to_thread(survey, tree, self._root)
                 self._base = tree.base
                 await self._publish_new(plan, seen)
+                if not seen:
+                    self._odd = await asyncio.to_thread(_odd_files_in, plan.folders)
                 seen = set(plan.folders)
                 await self._follow(plan)
             except (AppError, OSError) as exc:
@@ -108,7 +112,24 @@ class Watch:
         self._published.clear()
 
     async def _follow(self, plan: WatchPlan) -> None:
-        """Publish changes until a new folder appears or there are no readers."""
+        """Publish changes until a new folder appears or there are no readers.
+
+        ``watchfiles`` fails at a name that is not UTF-8; such files are compared instead.
+        """
+        try:
+            await self._follow_names(plan)
+        except ExceptionGroup as group:
+            reason = str(group.exceptions[0])
+            if "decode path" not in reason:
+                raise OSError(reason) from group
+            files = await asyncio.to_thread(_odd_files_in, plan.folders)
+            changed = {path for path in files | self._odd if files.get(path) != self._odd.get(path)}
+            self._odd = files
+            self._on_git()  # it may have changed together with these
+            await self._publish(plan.tree, changed)
+            await asyncio.sleep(QUIET_MS / 1000)
+
+    async def _follow_names(self, plan: WatchPlan) -> None:
         from watchfiles import Change, awatch
 
         folders = [*plan.folders, *([plan.git] if plan.git else [])]
@@ -215,6 +236,19 @@ def _is_excluded(folder: Path) -> bool:
 
 def _files_in(folders: Iterable[Path]) -> list[str]:
     return [entry.path for folder in folders for entry in os.scandir(folder) if entry.is_file()]
+
+
+def _odd_files_in(folders: Iterable[Path]) -> dict[str, int]:
+    """Return the files whose names are not UTF-8, and when each was changed."""
+    entries = (os.path.join(folder, name) for folder in folders for name in _names_in(folder))
+    return {path: _changed_at(path) for path in entries if quote(path) != path}
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []  # it is gone
 
 
 def _as_tools_take(path: str, base: Path) -> str:

@@ -158,6 +158,19 @@ def test_the_person_s_own_git_goes_on_as_before(project, origin, worktree, tmp_p
     assert git(project, "log", "-g", "--format=%gs", "work").splitlines()[0] == "commit: work"
 
 
+def test_a_setting_that_is_not_utf_8_reaches_git_as_it_is(project, origin, worktree, tmp_path):
+    with open(project / ".git/config", "ab") as file:
+        file.write(b'[user]\n\tname = "Ren\xe9"\n')
+
+    publish(worktree(), tmp_path)
+
+    shown = subprocess.run(
+        ["git", "cat-file", "commit", "work"], cwd=origin, capture_output=True, check=True
+    )
+    # As in a terminal: git takes such a name for Latin-1, and stores it as UTF-8.
+    assert b"author Ren\xc3\xa9 <ada@mesh.example>" in shown.stdout
+
+
 def test_a_repository_of_which_a_part_is_checked_out(project, worktree, tmp_path):
     (project / "big").mkdir()
     (project / "big/file").write_text("x")
