@@ -17,7 +17,7 @@ from sandboxes.daemon.repository.state import Facts
 
 LIMIT = 1024 * 1024  # bytes that are shown
 NEW_FILES = 200  # whose contents are shown
-COUNT_WITHIN = 10.0  # seconds for counting what is left out
+COUNT_WITHIN = 5.0  # seconds for counting what is left out
 _HEADER = b"diff --git "
 
 
@@ -32,7 +32,7 @@ def read_diff(git: Git, view: View, facts: Facts) -> dict[str, Any]:
     Raises:
         GitFailed: git can't read the repository.
     """
-    shown = _Shown()
+    shown = _Shown(LIMIT)
     against = "HEAD" if facts.status.head else _empty_tree(git, view)
     options = (*PLAIN, against, "--", *_all_but(facts.by_start))
     git.stream(view, "diff", *options, take=shown.take)
@@ -41,7 +41,10 @@ def read_diff(git: Git, view: View, facts: Facts) -> dict[str, Any]:
     for number, path in enumerate(new):
         if shown.is_full or number >= NEW_FILES or not _show_new(git, view, path, shown):
             shown.leave_out(view.own.top / path)
-    return shown.result()
+    result = shown.result()
+    if facts.unlisted:  # files of which not even the names are known
+        result["truncated"], result["leftOut"]["isExact"] = True, False
+    return result
 
 
 def _show_new(git: Git, view: View, path: str, shown: _Shown) -> bool:
@@ -73,7 +76,8 @@ def _new_link(path: str, target: str) -> bytes:
 class _Shown:
     """The beginning of a diff, and the size of the rest."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self.files = 0  # headers so far
         self._kept = bytearray()  # and the next few bytes, which may be a header
         self._size = 0  # of the whole diff
@@ -84,11 +88,11 @@ class _Shown:
 
     @property
     def is_full(self) -> bool:
-        return self._size > LIMIT
+        return self._size > self._limit
 
     def take(self, piece: bytes) -> bool:
         """Add a piece of git's output; return whether the next one is wanted."""
-        self._kept += piece[: max(0, LIMIT + len(_HEADER) - len(self._kept))]
+        self._kept += piece[: max(0, self._limit + len(_HEADER) - len(self._kept))]
         self._size += len(piece)
         seen = self._end + piece
         self.files += seen.count(b"\n" + _HEADER)
@@ -110,13 +114,13 @@ class _Shown:
     def result(self) -> dict[str, Any]:
         # Without the first bytes of a character that the limit cuts.
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        text = decoder.decode(bytes(self._kept[:LIMIT]), final=not self.is_full)
+        text = decoder.decode(bytes(self._kept[: self._limit]), final=not self.is_full)
         pending, _ = decoder.getstate()
         begun = (b"\n" + self._kept).count(b"\n" + _HEADER)
         # The last one that begins before the limit is cut, or the next one begins just there.
-        whole = begun - 1 if self.is_full else self.files
+        whole = max(0, begun - 1) if self.is_full else self.files
         files = self.files - whole + self._unread_files
-        rest = max(0, self._size - LIMIT) + len(pending) + self._unread_bytes
+        rest = max(0, self._size - self._limit) + len(pending) + self._unread_bytes
         return {
             "diff": text,
             "truncated": files > 0,
