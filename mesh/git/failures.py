@@ -154,7 +154,7 @@ def read_failure(command: str, err: bytes, exit_code: int) -> Failure:
     lines = _lines(err)
     words = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
     own = _telling([line for line in lines if not line.startswith("remote:")])
-    said = "; ".join(dict.fromkeys(_bare(line) for line in own))
+    said = "; ".join(dict.fromkeys(_bare(line) for line in own)).replace(":; ", ": ")
     theirs = " ".join(word for word in words if word)
     if theirs and _is_weak(own):
         said = ""  # the server has said why

@@ -8,7 +8,6 @@ reads the configuration, but starts none of the programs that it names.
 
 from __future__ import annotations
 
-import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,20 +17,12 @@ from typing import Final
 from mesh import children
 from mesh.git import own
 from mesh.git.calls import Call, GitMissing, InPlace
-from mesh.git.own import (
-    InsideGitFolder,
-    NoGit,
-    NotReadable,
-    Own,
-    OwnedByAnother,
-    UnsupportedFormat,
-)
+from mesh.git.errors import FormatUnknown, GitFailed, OwnerUnknown
+from mesh.git.failures import read_failure
+from mesh.git.own import InsideGitFolder, NoGit, NotReadable, Own
 from mesh.git.view import View
 
 WITHIN: Final = 30.0  # seconds for one question
-_FORMAT: Final = re.compile(r"repo(sitory)? version|extensions?\b.*found|ref storage format")
-_OWNER: Final = re.compile(r"dubious ownership|unsafe repository")
-_LONGEST: Final = 500  # characters of git's message that a sentence repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +58,8 @@ def look(folder: Path, root: Path, parent: Mapping[str, str]) -> Found:
     Nothing is changed, except for the view of the repository that is kept in ``root``.
 
     Raises:
-        NotReadable: it is in a repository, but git can't work with it; subclasses say why.
+        OwnerUnknown, FormatUnknown: git refuses the repository.
+        NotReadable: it is in a repository that git can't work with for other reasons.
         ForeignGit: its configuration is unreadable.
     """
     try:
@@ -85,14 +77,13 @@ def _find(folder: Path, parent: Mapping[str, str]) -> Own | None:
     except NotReadable as exc:
         # Its owner may be the reason: only git checks that, and says what to do.
         place = own.place_of(folder)
-        said = _refusal(place, parent) if place is not None else ""
-        if _OWNER.search(said) and place is not None:
-            raise _worded(place, said) from exc
-        if not said:
-            raise
-        raise type(exc)(f"{exc} Git says: {_sentence(said)}") from exc
-    if found is not None and not own.is_mine(found) and (said := _refusal(found.top, parent)):
-        raise _worded(found.top, said)
+        refusal = _refusal(place, parent) if place is not None else None
+        if isinstance(refusal, OwnerUnknown):
+            raise refusal from exc
+        raise type(exc)(f"{exc} {refusal or ''}".rstrip()) from exc
+    is_another_s = found is not None and not own.is_mine(found)
+    if found is not None and is_another_s and (refusal := _refusal(found.top, parent)):
+        raise refusal
     return found
 
 
@@ -115,37 +106,27 @@ class _Asked:
             code, listed, said = self._ask("for-each-ref", "--count=1", "--", ref)
             if code == 0 and not listed and not said:
                 return Unborn(self._own, ref.removeprefix("refs/heads/"), is_bare)
-        _, _, why = self._ask("rev-list", "-1", "HEAD", "--")
-        raise _worded(self._own.top, why or said)
+        code, _, why = self._ask("rev-list", "-1", "HEAD", "--")
+        raise _error(self._own.top, "rev-list", why or said, code)
 
-    def _ask(self, *args: str) -> tuple[int, str, str]:
-        code, out, err = _run(self._view.call(args, self._parent))
-        return code, out, self._view.explain(err)
-
-
-def _refusal(place: Path, parent: Mapping[str, str]) -> str:
-    """Return git's reason not to use the repository in ``place``; empty if it would."""
-    code, _, err = _run(InPlace(place).call(parent))
-    return err if code != 0 else ""
+    def _ask(self, *args: str) -> tuple[int, str, bytes]:
+        return _run(self._view.call(args, self._parent))
 
 
-def _worded(top: Path, said: str) -> NotReadable:
-    """Return the error for git's message."""
-    kind: type[NotReadable] = NotReadable
-    if _OWNER.search(said):
-        kind = OwnedByAnother
-    elif _FORMAT.search(said):
-        kind = UnsupportedFormat
-    return kind(f"Git can't use the repository in {top}: {_sentence(said)}")
+def _refusal(place: Path, parent: Mapping[str, str]) -> GitFailed | None:
+    """Return why git would not use the repository in ``place``; ``None`` if it would."""
+    code, _, said = _run(InPlace(place).call(parent))
+    return _error(place, "rev-parse", said, code) if code != 0 else None
 
 
-def _sentence(said: str) -> str:
-    """Return git's message on one line."""
-    lines = (line.strip() for line in said.splitlines() if not line.startswith("hint:"))
-    return " ".join(line for line in lines if line)[:_LONGEST] or "it gives no reason."
+def _error(top: Path, command: str, said: bytes, code: int) -> GitFailed:
+    """Return the error for git's message about the repository in ``top``."""
+    failure = read_failure(command, said, code)
+    kind = failure.error if failure.error in (OwnerUnknown, FormatUnknown) else NotReadable
+    return kind(f"Git can't use the repository in {top}: {failure.sentence}.")
 
 
-def _run(call: Call) -> tuple[int, str, str]:
+def _run(call: Call) -> tuple[int, str, bytes]:
     """Return a call's exit code, output and messages.
 
     Raises:
@@ -170,8 +151,4 @@ def _run(call: Call) -> tuple[int, str, str]:
         except subprocess.TimeoutExpired as exc:
             process.kill()
             raise NotReadable(f"Git took longer than {WITHIN:.0f} s to read {call.cwd}.") from exc
-    return (
-        process.returncode,
-        out.decode(errors="surrogateescape").rstrip("\n"),
-        err.decode(errors="replace").strip(),
-    )
+    return process.returncode, out.decode(errors="surrogateescape").rstrip("\n"), err

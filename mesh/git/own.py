@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from mesh.git.errors import GitFailed
 from mesh.lib.errors import AppError
 from mesh.plain_files import new_plain, read_plain, write_plain
 
@@ -30,7 +31,7 @@ class ForeignGit(AppError):
     status = 409
 
 
-class NotReadable(AppError):
+class NotReadable(GitFailed):
     """The person's folder is in a repository, but git can't work with it.
 
     Never treated as "no repository": the chat would then work in the person's own folder.
@@ -55,21 +56,6 @@ class InsideGitFolder(NotReadable):
     code = "inside_git_folder"
     text = "The folder is inside a repository's git directory."
     hint = "Choose the project's folder, the one that contains .git."
-
-
-class OwnedByAnother(NotReadable):
-    code = "repository_owned_by_another"
-    text = "The repository belongs to another user of this machine, so git refuses to use it."
-    hint = (
-        "If you trust its owner, run the command “git config --global --add safe.directory …”"
-        " that git names, then send the message again."
-    )
-
-
-class UnsupportedFormat(NotReadable):
-    code = "repository_format_unsupported"
-    text = "The repository's format is newer than the git on this machine supports."
-    hint = "Update git on this machine, then send the message again."
 
 
 class NoGit(NotReadable):

@@ -7,6 +7,7 @@ made again.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from mesh.git import own, submodules
+from mesh.git.errors import NoSpace, ReadOnly
 from mesh.git.look import NoRepository, Unborn, look
 from mesh.git.own import ForeignGit, NotReadable, Own
 from mesh.git.view import View
@@ -29,6 +31,10 @@ from sandboxes.daemon.git import Git, GitFailed, view_of
 from sandboxes.daemon.notices import REMADE, Notices
 from sandboxes.daemon.spec import Spec
 
+_OF_THE_DISK: Final = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), NoSpace),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), ReadOnly),
+}
 _LOST: Final = (
     "The working folder was gone. It was made again on the branch “{branch}”, from its last"
     " commit; changes that were not committed went with the folder."
@@ -47,13 +53,6 @@ class FolderMissing(GitFailed):
     code = "folder_missing"
     text = "The folder does not exist on this machine."
     hint = "Put it back, or connect the drive that it is on; then send the message again."
-    status = 409
-
-
-class DiskRefused(GitFailed):
-    code = "disk_refused"
-    text = "The working folder could not be written."
-    hint = "Free space on that machine's disk, or make the folder writable; then send it again."
     status = 409
 
 
@@ -77,8 +76,9 @@ def from_folder(spec: Spec, folder: Path, repo: Path, git: Git, notices: Notices
     try:
         return _from_folder(spec, folder, repo, git, notices)
     except OSError as exc:
+        kind = _OF_THE_DISK.get(exc.errno or 0, GitFailed)
         where = exc.filename or repo.parent
-        raise DiskRefused(f"{where} could not be written: {exc.strerror}.") from exc
+        raise kind(f"{where} could not be written: {exc.strerror}.") from exc
 
 
 def _from_folder(spec: Spec, folder: Path, repo: Path, git: Git, notices: Notices) -> Path:

@@ -8,14 +8,13 @@ import subprocess
 
 import pytest
 
+from mesh.git.errors import FormatUnknown, OwnerUnknown
 from mesh.git.look import NoRepository, Repository, Unborn, look
 from mesh.git.own import (
     InsideGitFolder,
     NoGit,
     NotReadable,
-    OwnedByAnother,
     RepositoryMissing,
-    UnsupportedFormat,
 )
 from mesh.git.view import ConfigUnreadable
 
@@ -158,13 +157,13 @@ def into_link(project, target):
 BROKEN = [
     pytest.param(
         lambda p: set_format(p, core_repositoryformatversion="7"),
-        UnsupportedFormat,
+        FormatUnknown,
         "Expected git repo version <= 1, found 7",
         id="newer format",
     ),
     pytest.param(
         lambda p: set_format(p, core_repositoryformatversion="1", extensions_unheard="of"),
-        UnsupportedFormat,
+        FormatUnknown,
         "unknown repository extension found: unheard",
         id="unknown extension",
     ),
@@ -260,7 +259,7 @@ def test_a_repository_of_another_user_is_refused(request, seen, project, make):
     folder = make(project)
     request.getfixturevalue("of_another")
 
-    with pytest.raises(OwnedByAnother, match="dubious ownership in repository at"):
+    with pytest.raises(OwnerUnknown, match="dubious ownership in repository at"):
         seen(folder)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mesh.git import own
+from mesh.git.errors import NoSpace
 from mesh.git.own import ForeignGit, NotReadable
 from sandboxes.daemon.checkout.entries import BranchBusy
 from sandboxes.daemon.checkout.sources import prepare
@@ -452,7 +453,7 @@ def full_disk(tmp_path, monkeypatch):
 
 
 def test_no_space_left_for_the_files(refused, full_disk):
-    assert "No space left on device" in refused(GitFailed)
+    assert "No space left on device" in refused(NoSpace)
 
 
 def test_no_space_left_for_the_record(refused, monkeypatch):
@@ -461,7 +462,7 @@ def test_no_space_left_for_the_record(refused, monkeypatch):
 
     monkeypatch.setattr("sandboxes.daemon.checkout.worktrees.own.save", full)
 
-    assert "No space left on device" in refused(GitFailed)
+    assert "No space left on device" in refused(NoSpace)
 
 
 # Root may write everywhere, unless it gives that right up.
@@ -494,7 +495,7 @@ def test_a_folder_that_cannot_be_written(project, repo, where):
     finally:
         place.chmod(0o700)
 
-    assert json.loads(told)["error"]["code"] == "disk_refused"
+    assert json.loads(told)["error"]["code"] == "git_read_only"
     assert "Permission denied" in told
     after = snapshot(project, repo.parent)
     assert {name for name in after[1] if name.parts[0] != "git"} == set(before[1])
