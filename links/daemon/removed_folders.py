@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from links.daemon import freed_branches
 from links.wire.names import RESTORED
 from mesh.git import own
 from mesh.plain_files import write_plain
@@ -37,6 +38,7 @@ class RemovedFolders:
     def put_aside(self, handle: str) -> float:
         """Move the sandbox's folder aside; return until when it can be restored."""
         self._removed.mkdir(mode=0o700, exist_ok=True)
+        freed_branches.free(self._home / handle)
         place = self._removed / f"{handle}.{time.time_ns()}"
         _move(self._home / handle, place)
         # The modification time records when it was removed, across restarts of the link.
@@ -67,9 +69,10 @@ class RemovedFolders:
         root, found = self._home / handle, self.find(handle)
         if found is None:
             return False
-        if is_told:
-            # Before the move: a link that dies in between has lost nothing.
-            write_plain(found / RESTORED, "")
+        # Before the move: a link that dies in between has lost nothing.
+        lacks = freed_branches.take_again(found)
+        if is_told or lacks:
+            write_plain(found / RESTORED, lacks)
         if os.path.lexists(root):
             self.put_aside(handle)
         _move(found, root)

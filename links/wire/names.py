@@ -13,7 +13,8 @@ from typing import Final
 HANDLE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 # A branch of this form is a conversation's key, never a branch to check out.
 KEY_BRANCH: Final = re.compile(r"ephemeral|thread:.*", re.DOTALL)
-# A file in a sandbox's folder: the link brought it back, and the person is still to be told.
+# A file in a sandbox's folder: the link brought it back, and the person is still to be told. It
+# contains the name of the worktree's branch if that could not be taken again.
 RESTORED: Final = "restored"
 
 

@@ -8,21 +8,17 @@ reads the configuration, but starts none of the programs that it names.
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-from mesh import children
 from mesh.git import own
-from mesh.git.calls import Call, GitMissing, InPlace
+from mesh.git.calls import GitMissing, InPlace
 from mesh.git.errors import FormatUnknown, GitFailed, OwnerUnknown
 from mesh.git.failures import read_failure
 from mesh.git.own import InsideGitFolder, NoGit, NotReadable, Own
+from mesh.git.quick import run
 from mesh.git.view import View
-
-WITHIN: Final = 30.0  # seconds for one question
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +106,12 @@ class _Asked:
         raise _error(self._own.top, "rev-list", why or said, code)
 
     def _ask(self, *args: str) -> tuple[int, str, bytes]:
-        return _run(self._view.call(args, self._parent))
+        return run(self._view.call(args, self._parent))
 
 
 def _refusal(place: Path, parent: Mapping[str, str]) -> GitFailed | None:
     """Return why git would not use the repository in ``place``; ``None`` if it would."""
-    code, _, said = _run(InPlace(place).call(parent))
+    code, _, said = run(InPlace(place).call(parent))
     return _error(place, "rev-parse", said, code) if code != 0 else None
 
 
@@ -124,31 +120,3 @@ def _error(top: Path, command: str, said: bytes, code: int) -> GitFailed:
     failure = read_failure(command, said, code)
     kind = failure.error if failure.error in (OwnerUnknown, FormatUnknown) else NotReadable
     return kind(f"Git can't use the repository in {top}: {failure.sentence}.")
-
-
-def _run(call: Call) -> tuple[int, str, bytes]:
-    """Return a call's exit code, output and messages.
-
-    Raises:
-        NotReadable: git could not be started, or took too long.
-    """
-    try:
-        process = children.start(
-            lambda: subprocess.Popen(
-                call.argv,
-                cwd=call.cwd,
-                env=call.env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-        )
-    except OSError as exc:
-        raise NotReadable(f"Git could not be started: {exc.strerror}.") from exc
-    with process:
-        try:
-            out, err = process.communicate(timeout=WITHIN)
-        except subprocess.TimeoutExpired as exc:
-            process.kill()
-            raise NotReadable(f"Git took longer than {WITHIN:.0f} s to read {call.cwd}.") from exc
-    return process.returncode, out.decode(errors="surrogateescape").rstrip("\n"), err

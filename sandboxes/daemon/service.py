@@ -8,17 +8,15 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from agents.harness.base import Adapter
-from links.wire.names import RESTORED
 from mesh import children
 from mesh.background import run_in_background
 from mesh.http_server import HttpServer
 from mesh.version import VERSION
-from sandboxes.daemon import recovery
+from sandboxes.daemon import recovery, restored
 from sandboxes.daemon.app import PREFIX, Identity, make_app
 from sandboxes.daemon.attachments import Attachments
 from sandboxes.daemon.checkout.checkout import Checkout
@@ -67,13 +65,6 @@ async def serve(
         await sandbox.stop()
 
 
-def _note_restored(root: Path, notices: Notices) -> None:
-    """Tell the person that the link brought the removed folder back, if it did."""
-    if (root / RESTORED).exists():
-        notices.renew(RESTORED, "This sandbox was removed. Its folder was brought back as it was.")
-        (root / RESTORED).unlink(missing_ok=True)
-
-
 class Sandbox:
     """All parts of the process, and the order in which they start and end."""
 
@@ -95,7 +86,7 @@ class Sandbox:
         )
         self._writer = Writer(self._journal)
         notices = Notices(folder.root)
-        _note_restored(folder.root, notices)
+        restored.note(folder.root, notices)
         self._checkout = Checkout(folder.spec, folder.root / "repo", notices)
         self._runs = Runs(
             journal=self._journal,

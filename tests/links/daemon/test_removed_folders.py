@@ -173,3 +173,76 @@ def test_a_folder_without_a_working_folder_wants_none(home):
 
     assert not removed.is_wanted("h")
     assert not removed.bring_back("h", is_told=True)
+
+
+# The branch of a removed folder
+
+
+async def test_a_removed_folder_s_branch_is_free(removed, origin, tmp_path):
+    git(origin, "worktree", "add", str(tmp_path / "other"), "work")
+    git(origin, "worktree", "remove", str(tmp_path / "other"))
+    git(origin, "branch", "-D", "work")
+
+
+async def test_the_branch_comes_back_with_the_folder(removed, folders):
+    await folders.restore("h")
+
+    assert git(removed / "repo", "branch", "--show-current") == "work"
+    assert not (removed / "branch").exists()
+
+
+def move_on(origin, elsewhere):
+    git(origin, "worktree", "add", "-q", str(elsewhere), "work")
+    commit(elsewhere, "theirs")
+    git(origin, "worktree", "remove", str(elsewhere))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        pytest.param(move_on, id="moved on"),
+        pytest.param(lambda o, to: git(o, "worktree", "add", "-q", str(to), "work"), id="in use"),
+        pytest.param(lambda o, to: git(o, "checkout", "-q", "work"), id="in the person's folder"),
+        pytest.param(lambda o, to: git(o, "branch", "-D", "work"), id="deleted"),
+    ],
+)
+async def test_a_branch_that_changed_or_is_in_use_is_left_alone(
+    removed, supervisor, origin, tmp_path, use
+):
+    use(origin, tmp_path / "elsewhere")
+    before = git(origin, "for-each-ref"), git(origin, "symbolic-ref", "HEAD")
+
+    await supervisor.ensure(SPEC)
+
+    assert git(removed / "repo", "status", "--porcelain", "--branch").splitlines() == [
+        "## HEAD (no branch)",
+        "?? new",
+    ]
+    assert (removed / RESTORED).read_text() == "work"
+    assert (git(origin, "for-each-ref"), git(origin, "symbolic-ref", "HEAD")) == before
+
+
+async def test_a_commit_on_no_branch_stays_so(supervisor, folders, home, origin):
+    await supervisor.ensure(SPEC)
+    work_in(home / "h", origin)
+    git(home / "h/repo", "checkout", "-q", "--detach")
+    commit(home / "h/repo", "detached")
+    head = git(home / "h/repo", "rev-parse", "HEAD")
+
+    await folders.remove("h", force=True)
+    await folders.restore("h")
+
+    assert git(home / "h/repo", "rev-parse", "HEAD") == head
+    assert git(home / "h/repo", "branch", "--show-current") == ""
+
+
+async def test_a_sandbox_without_git_is_removed_and_restored_all_the_same(
+    removed, supervisor, folders, monkeypatch
+):
+    await folders.restore("h")
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    await folders.remove("h", force=True)
+    await folders.restore("h")
+
+    assert (removed / "repo/new").read_text() == "work"
