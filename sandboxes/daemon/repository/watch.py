@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -100,7 +101,8 @@ class Watch:
                 if not seen:
                     self._odd = await asyncio.to_thread(_odd_files_in, plan.folders)
                 seen = set(plan.folders)
-                await self._follow(plan)
+                with _opened(tree.top) as top:
+                    await self._follow(plan, top)
             except (AppError, OSError) as exc:
                 # A folder has disappeared, or the system's limit of watches is reached.
                 logger.info(
@@ -111,13 +113,14 @@ class Watch:
         self._base = None
         self._published.clear()
 
-    async def _follow(self, plan: WatchPlan) -> None:
+    async def _follow(self, plan: WatchPlan, top: int) -> None:
         """Publish changes until a new folder appears or there are no readers.
 
-        ``watchfiles`` fails at a name that is not UTF-8; such files are compared instead.
+        Or until the top, open as ``top``, was deleted and made again: the system would go on
+        watching the old one. ``watchfiles`` fails at a name that is not UTF-8; such files are compared instead.
         """
         try:
-            await self._follow_names(plan)
+            await self._follow_names(plan, top)
         except ExceptionGroup as group:
             reason = str(group.exceptions[0])
             if "decode path" not in reason:
@@ -129,7 +132,7 @@ class Watch:
             await self._publish(plan.tree, changed)
             await asyncio.sleep(QUIET_MS / 1000)
 
-    async def _follow_names(self, plan: WatchPlan) -> None:
+    async def _follow_names(self, plan: WatchPlan, top: int) -> None:
         from watchfiles import Change, awatch
 
         folders = [*plan.folders, *([plan.git] if plan.git else [])]
@@ -142,7 +145,7 @@ class Watch:
             rust_timeout=int(CHECK_EVERY * 1000),
             yield_on_timeout=True,
         ):
-            if not self._has_readers():
+            if not self._has_readers() or _is_another(plan.tree.top, top):
                 return
             of_git = {path for _, path in changes if _is_in(path, plan.git)}
             if any(Path(path).name in OF_GIT for path in of_git):
@@ -262,6 +265,24 @@ def _is_in(path: str, folder: Path | None) -> bool:
 
 def _is_folder(path: str) -> bool:
     return os.path.isdir(path) and not os.path.islink(path)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """Yield a descriptor of a folder, whose inode no other one gets meanwhile."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _is_another(folder: Path, handle: int) -> bool:
+    """Return whether the path leads to another folder than the open one; not if it is gone."""
+    try:
+        return not os.path.samestat(folder.stat(), os.fstat(handle))
+    except OSError:
+        return False
 
 
 def _is_draft(path: str) -> bool:

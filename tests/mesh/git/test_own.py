@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -91,6 +92,22 @@ def test_a_folder_in_no_repository(root):
     (root / ".git").mkdir()
 
     assert own.find(root) is None
+
+
+def test_another_file_system_s_repository_is_not_that_of_a_folder_mounted_in_it(
+    project, monkeypatch
+):
+    real = Path.stat
+
+    def stat(path, **options):
+        facts = list(real(path, **options))
+        mounted = path == project / "sub"
+        return os.stat_result([*facts[:2], facts[2] + mounted, *facts[3:]])
+
+    monkeypatch.setattr(Path, "stat", stat)
+
+    assert own.find(project / "sub") is None
+    assert own.find(project).top == project
 
 
 def test_a_worktree_is_what_the_repository_knows_as_one(worktree, project):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -51,6 +52,18 @@ async def test_files_in_new_folders_are_heard_of(sandbox, repo):
         await auntil(lambda: "deep/er/new.txt" in changed(told))
         (repo / "deep/er/later.txt").write_text("x")
         await auntil(lambda: "deep/er/later.txt" in changed(told))
+
+
+async def test_a_folder_that_was_deleted_and_made_again_is_heard_of(sandbox, repo):
+    async with watching(sandbox, repo) as told:
+        shutil.rmtree(repo)
+        await sandbox.run("r1", ["where"])
+
+        async def is_heard():
+            (repo / "after.txt").write_text(f"{len(told.events)}\n")
+            return "after.txt" in changed(told)
+
+        await auntil(is_heard, within=20)
 
 
 async def test_another_branch_is_told_with_its_files(sandbox, repo):
