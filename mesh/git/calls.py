@@ -146,6 +146,11 @@ _PLAIN: Final = (
     "tag.forceSignAnnotated=false",
 )
 _SETTINGS: Final = (*_SAFE, *_PLAIN)
+# Without git-lfs its files stay what the repository stores: pointers, unchanged in both directions.
+_WITHOUT_LFS: Final = (
+    *("filter.lfs.process=", "filter.lfs.smudge=", "filter.lfs.clean="),
+    "filter.lfs.required=false",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,16 +193,25 @@ def build(
     program = shutil.which("git", path=env["PATH"])
     if program is None:
         raise GitMissing
-    settings = (word for setting in _SETTINGS for word in ("-c", setting))
-    return Call((program, "--no-pager", *settings, *args), env, cwd)
+    settings = _SETTINGS if has_lfs(env) else (*_SETTINGS, *_WITHOUT_LFS)
+    words = (word for setting in settings for word in ("-c", setting))
+    return Call((program, "--no-pager", *words, *args), env, cwd)
+
+
+def has_lfs(env: Mapping[str, str]) -> bool:
+    """Return whether git-lfs is on the PATH."""
+    return shutil.which("git-lfs", path=_path_of(env)) is not None
 
 
 def _environment(parent: Mapping[str, str]) -> dict[str, str]:
     kept = {k: v for k, v in parent.items() if not k.startswith("GIT_") or k in _PASSED}
+    return kept | _QUIET | {"PATH": _path_of(parent)}
+
+
+def _path_of(env: Mapping[str, str]) -> str:
     # A relative folder on the PATH would be inside the agent's folder.
-    path = parent.get("PATH", os.defpath).split(os.pathsep)
-    kept["PATH"] = os.pathsep.join(folder for folder in path if os.path.isabs(folder))
-    return kept | _QUIET
+    path = env.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(folder for folder in path if os.path.isabs(folder))
 
 
 @dataclass(frozen=True, slots=True)

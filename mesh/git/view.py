@@ -126,12 +126,16 @@ class View:
         return f"{said} {_LEFT_OUT.format(names=names)}"
 
     def _protocols(self, args: Sequence[str]) -> tuple[str, ...]:
-        """Return the protocols of the remote that a command names; else those of origin."""
+        """Return the protocols of the remote that a command names; else those of origin.
+
+        It may name a remote by the address that is pushed to.
+        """
         value = self.judged.value
         remote = next((arg for arg in args if value(f"remote.{arg}.url")), "origin")
         address = value(f"remote.{remote}.url")
         if command_of(tuple(args)) == "push":
             address = value(f"remote.{remote}.pushurl") or address
+        address = next((arg for arg in args if arg in self.judged.addresses), address)
         # A person's repository may come from another folder, but not from one that agents write.
         inside = address.removeprefix("file://").startswith(str(self.place.parent))
         is_given = bool(self.own.origin) or not inside

@@ -17,10 +17,14 @@ _Check = Callable[[str], object]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The settings that are kept, and the keys that are left out."""
+    """The settings that are kept, and the keys that are left out.
+
+    ``hooks_path`` is the folder of hooks that they name; git never gets it.
+    """
 
     kept: tuple[Pair, ...] = ()
     left_out: tuple[str, ...] = ()
+    hooks_path: str = ""
 
     @property
     def filters(self) -> tuple[str, ...]:
@@ -33,9 +37,17 @@ class Judged:
         """Whether objects may be missing, which git fetches when it needs them."""
         return any(key.endswith(".promisor") and value == "true" for key, value in self.kept)
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses of all remotes."""
+        return tuple(value for key, value in self.kept if _OF_REMOTE(key))
+
     def value(self, key: str) -> str:
         """Return the last value of a key; empty if there is none."""
         return next((value for name, value in reversed(self.kept) if name == key), "")
+
+
+_OF_REMOTE = re.compile(r"remote\..*\.(push)?url", re.DOTALL).fullmatch
 
 
 def _any(_: str) -> bool:
@@ -68,7 +80,7 @@ _INERT: dict[str, dict[str, _Check]] = {
     "index": dict.fromkeys(("version", "threads", "sparse", "skiphash"), _SWITCH),
     "feature": dict.fromkeys(("manyfiles", "experimental"), _SWITCH),
     "user": {"name": _any, "email": _any, "useconfigonly": _SWITCH, "signingkey": _NO_OPTION},
-    "branch": {"remote": _NAME, "merge": _REF, "description": _any},
+    "branch": {"remote": _NAME, "pushremote": _NAME, "merge": _REF, "description": _any},
     "remote": {
         **{"url": _ADDRESS, "pushurl": _ADDRESS, "fetch": _REFSPEC, "tagopt": _any},
         **{"prune": _SWITCH, "promisor": _SWITCH, "partialclonefilter": _any},
@@ -103,14 +115,17 @@ def judge(pairs: Iterable[Pair], *, origin: str = "") -> Judged:
     """
     kept: list[Pair] = []
     left_out: dict[str, None] = {}
+    hooks_path = ""
     for key, value in pairs:
+        if key == "core.hookspath":
+            hooks_path = value
         if origin and key == "remote.origin.url":
             kept.append((key, origin))
         elif not _is_inert(key, value) or (origin and _is_of_another(key)):
             left_out[key] = None
         else:
             kept.append((key, value))
-    return Judged(tuple(kept), tuple(left_out))
+    return Judged(tuple(kept), tuple(left_out), hooks_path)
 
 
 def _is_inert(key: str, value: str) -> bool:

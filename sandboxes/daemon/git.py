@@ -28,7 +28,7 @@ LIMIT = 600.0  # seconds for one command
 # that keeps trickling.
 TRANSFER_LIMIT = 3600.0
 CUT_WITHIN = 5.0  # seconds that a command whose output is no longer wanted has to end
-TRANSFERS = frozenset({"clone", "fetch", "push"})
+TRANSFERS = frozenset({"clone", "fetch", "lfs", "push"})
 
 # A diff that starts no program, ignores repositories inside the working folder, and has the same
 # form for everybody; ``mesh.git.calls`` has the settings that belong to it.

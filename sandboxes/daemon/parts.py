@@ -54,8 +54,10 @@ class Parts:
             self.workplace,
             root,
             self.events,
+            self.tasks,
             must_clone=self._must_clone,
             has_runs=lambda: runs()[0] > 0,
+            environment=lambda: self.setup.environment(),
         )
         self.boot = Boot(self.repository.ask, runs)
         self.tasks.listeners.append(self.boot)

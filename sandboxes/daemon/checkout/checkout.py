@@ -14,6 +14,7 @@ from pathlib import Path
 
 from links.wire.names import is_key
 from mesh.git import own, submodules
+from sandboxes.daemon import lfs
 from sandboxes.daemon.checkout.branches import go_to
 from sandboxes.daemon.checkout.checkout_hooks import tell_of_hooks
 from sandboxes.daemon.checkout.clones import checked_address, set_identity
@@ -181,6 +182,7 @@ def run_job(job: Job, repo: Path, git: Git, notices: Notices) -> Path:
     made = own.load(root)
     if made is None or made.top != repo:
         return folder
+    lfs.note(git, view_of(made, root), notices)
     is_moved = bool(job.to_branch and spec.branch)
     if is_moved:
         go_to(spec.branch, view_of(made, root), git, notices)

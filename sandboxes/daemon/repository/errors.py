@@ -32,6 +32,48 @@ class Diverged(AppError):
     status = 409
 
 
+class OthersCommits(AppError):
+    code = "others_commits"
+    text = "The published branch has commits that this branch never had: somebody else's."
+    hint = "Rebase the work on them, or publish it from a branch with another name."
+    status = 409
+
+
+class NestedRepository(AppError):
+    code = "nested_repository"
+    text = "The folder contains repositories of their own; their files are not part of this one."
+    hint = "Publish with “nested”: “include” adds their files as plain files, “leave” does not."
+    status = 409
+
+
+class Unmerged(AppError):
+    code = "unmerged_paths"
+    text = "Some files have conflicts that nobody has resolved."
+    hint = "Ask the agent to resolve the conflicts in these files, and publish again."
+    status = 409
+
+
+class HookRefused(AppError):
+    code = "hook_refused"
+    text = "A hook refused."
+    hint = "Fix what it says, or publish with “skipHooks”."
+    status = 409
+
+
+class SigningFailed(AppError):
+    code = "signing_failed"
+    text = "The commit could not be signed without a prompt."
+    hint = "Unlock the key, for example by signing in a terminal; or publish with “unsigned”."
+    status = 409
+
+
+class LfsMissing(AppError):
+    code = "lfs_missing"
+    text = "Files of Git LFS changed, but git-lfs is not installed on this machine."
+    hint = "Install git-lfs, then publish again."
+    status = 409
+
+
 class NothingToRebase(AppError):
     code = "nothing_to_rebase"
     text = "There is no branch, no commit, or no remote to rebase on."

@@ -17,7 +17,7 @@ from mesh.lib.quoted_names import quote
 from sandboxes.daemon.checkout.remotes import base_remote
 from sandboxes.daemon.files.tree import Tree
 from sandboxes.daemon.git import Git, view_of
-from sandboxes.daemon.repository import publish, rebase
+from sandboxes.daemon.repository import hooks, nested, publish, rebase
 from sandboxes.daemon.repository.diff import read_diff
 from sandboxes.daemon.repository.discard import Discard
 from sandboxes.daemon.repository.errors import TooManyChanges
@@ -47,6 +47,16 @@ class Repository:
         self._discarded = root / "discarded"  # keeps a copy of discarded changes
         self._git = Git()
         self._view = _view(tree, root)
+
+    @property
+    def top(self) -> Path:
+        """The top folder of the work tree."""
+        return self._top
+
+    def files(self, facts: Facts) -> dict[str, object]:
+        """Return the list of changed files; a nested repository says how many files it has."""
+        listed = [nested.entry(self._top, change) for change in facts.own]
+        return {"files": listed, "filesLeftOut": facts.unlisted}
 
     def facts(self) -> Facts:
         """Return the state of the work.
@@ -109,7 +119,7 @@ class Repository:
             GitFailed: git can't read the repository.
         """
         facts = self.facts()
-        return {**read_diff(self._git, self._view, facts), **facts.files()}
+        return {**read_diff(self._git, self._view, facts), **self.files(facts)}
 
     def discard(self, paths: Sequence[str]) -> dict[str, object]:
         """Restore files to the last commit, and remove new ones: all of them, or none.
@@ -163,14 +173,14 @@ class Repository:
         rebase.abort(self._git, self._view)
         return {"ok": True, **self.facts().meta()}
 
-    def publish(self, message: str, *, replace: bool) -> dict[str, object]:
+    def publish(self, options: publish.Options, run: hooks.Run) -> dict[str, object]:
         """Push the branch, after a commit of everything that somebody changed.
 
         Raises:
             NotReady, and what ``publish.publish`` raises.
         """
-        publish.publish(self._git, self._view, self.facts(), message, replace=replace)
-        return {"ok": True, **self.facts().meta()}
+        done = publish.publish(self._git, self._view, self.facts(), options, run)
+        return {"ok": True, **done, **self.facts().meta()}
 
     def _base(self) -> str:
         """Return the shared branch that this work is compared with, such as origin/main."""

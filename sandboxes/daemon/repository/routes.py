@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -18,9 +18,13 @@ from mesh.lib.errors import AppError
 from mesh.lib.quoted_names import quote, unquote
 from sandboxes.daemon.events import Events
 from sandboxes.daemon.fields import fields_of
+from sandboxes.daemon.repository import hook_tasks
+from sandboxes.daemon.repository.hook_tasks import Environment
+from sandboxes.daemon.repository.publish import Nested, Options
 from sandboxes.daemon.repository.repository import Repository
 from sandboxes.daemon.repository.state import UNKNOWN
 from sandboxes.daemon.setup.errors import AgentAtWork
+from sandboxes.daemon.tasks.tasks import Tasks
 from sandboxes.daemon.working_folder import NotReady, Workplace
 
 CHECK_EVERY = 5.0  # seconds
@@ -36,12 +40,17 @@ class RepositoryRoutes:
         workplace: Workplace,
         root: Path,
         events: Events,
+        tasks: Tasks,
         must_clone: Callable[[], bool],
         has_runs: Callable[[], bool],
+        environment: Environment,
     ) -> None:
+        """``environment`` returns the variables of the project's programs."""
         self._workplace, self._root, self._events = workplace, root, events
         self._must_clone, self._has_runs = must_clone, has_runs
+        self._tasks, self._environment = tasks, environment
         self._one_at_a_time = asyncio.Lock()
+        self._changing = asyncio.Lock()  # a hook may take minutes: others read meanwhile
         self._watching: asyncio.Task[None] | None = None
         self._soon = asyncio.Event()
 
@@ -55,11 +64,7 @@ class RepositoryRoutes:
         ]
 
     async def status(self, request: Request) -> Response:
-        facts = await self.ask(Repository.facts)
-        started = [quote(change.path) for change in facts.by_start]
-        inner = [state.as_json() for state in await self.ask(Repository.submodules)]
-        told = {"changedByStart": started, "submodules": inner}
-        return JSONResponse({**facts.meta(), **facts.files(), **told})
+        return JSONResponse(await self.ask(_state_of))
 
     async def diff(self, request: Request) -> Response:
         return JSONResponse(await self.ask(Repository.diff))
@@ -70,7 +75,7 @@ class RepositoryRoutes:
             paths = [unquote(path) for path in body.list_of_texts("paths", most=MOST_PATHS)]
         except ValueError as exc:
             raise BadInput("One of the paths can't be a name.", detail="paths") from exc
-        done = await self.ask(partial(Repository.discard, paths=paths))
+        done = await self.change(partial(Repository.discard, paths=paths))
         self.look_soon()
         for path in paths:
             self._events.publish_changed(path)
@@ -81,10 +86,10 @@ class RepositoryRoutes:
         if self._has_runs():
             raise AgentAtWork("An agent is working in the folder, so it can't be rebased now.")
         if body.flag("abort"):
-            done = await self.ask(Repository.abort_rebase)
+            done = await self.change(Repository.abort_rebase)
         else:
             base = body.text("base", most=NAME_LIMIT)
-            done = await self.ask(partial(Repository.rebase, base=base))
+            done = await self.change(partial(Repository.rebase, base=base))
         self.look_soon()
         return JSONResponse(done)
 
@@ -93,10 +98,23 @@ class RepositoryRoutes:
         message = body.text("message", "", most=10_000)
         if "\0" in message:
             raise BadInput("message must not contain a NUL.", detail="message")
-        publish = partial(Repository.publish, message=message, replace=body.flag("replace"))
-        done = await self.ask(publish)
+        options = Options(
+            message,
+            replaces=body.flag("replace"),
+            skips_hooks=body.flag("skipHooks"),
+            is_unsigned=body.flag("unsigned"),
+            nested=cast(Nested, body.choice("nested", "", "leave", "include")),
+        )
+        done = await self._publish(options)
         self.look_soon()
         return JSONResponse(done)
+
+    async def _publish(self, options: Options) -> dict[str, object]:
+        """Publish; the hooks are tasks of this loop, so other requests are served meanwhile."""
+        async with self._changing:
+            repository = await self._repository()
+            run = hook_tasks.runner(self._tasks, self._environment, str(repository.top))
+            return await asyncio.to_thread(repository.publish, options, run)
 
     def look_soon(self) -> None:
         """Publish the branch now, and again while there are readers."""
@@ -130,8 +148,27 @@ class RepositoryRoutes:
             NotReady: there is no repository yet.
             ForeignGit: its git directory is not the one that Mesh made.
         """
+        async with self._one_at_a_time:
+            repository = await self._repository()
+            return await asyncio.to_thread(call, repository)
+
+    async def change(self, call: Callable[[Repository], Any]) -> Any:
+        """Return the same as ``ask``, for a ``call`` that changes files or branches."""
+        async with self._changing:
+            return await self.ask(call)
+
+    async def _repository(self) -> Repository:
         if self._must_clone():
             raise NotReady(notReady=True)
         tree = await self._workplace.tree()
-        async with self._one_at_a_time:
-            return await asyncio.to_thread(lambda: call(Repository(tree, self._root)))
+        return await asyncio.to_thread(Repository, tree, self._root)
+
+
+def _state_of(repository: Repository) -> dict[str, Any]:
+    facts = repository.facts()
+    return {
+        **facts.meta(),
+        **repository.files(facts),
+        "changedByStart": [quote(change.path) for change in facts.by_start],
+        "submodules": [state.as_json() for state in repository.submodules()],
+    }

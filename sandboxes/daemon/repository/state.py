@@ -32,11 +32,6 @@ class Facts:
     def is_dirty(self) -> bool:
         return bool(self.own)
 
-    def files(self) -> dict[str, Any]:
-        """Return the list of changed files, and how many more there are."""
-        listed = [{"path": quote(change.path), "status": change.status} for change in self.own]
-        return {"files": listed, "filesLeftOut": self.unlisted}
-
     def meta(self) -> dict[str, Any]:
         """Return the branch's published state."""
         return {

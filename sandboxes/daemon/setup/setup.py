@@ -205,6 +205,16 @@ class Setup:
         project, _ = await self._look(config)
         return sorted(project.scripts)
 
+    async def environment(self) -> dict[str, str]:
+        """Return the environment of the project's programs, configured or not.
+
+        Raises:
+            NotReady, GitFailed: the working folder is not available.
+        """
+        config = self.config or Config()
+        project, folder = await self._look(config)
+        return toolbox.project_env(config, project, folder)
+
     # The steps
 
     async def _work(self) -> None:

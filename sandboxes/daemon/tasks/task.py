@@ -10,9 +10,10 @@ import os
 import pty
 import struct
 import subprocess
+import tempfile
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
@@ -46,6 +47,7 @@ class TaskSpec:
     env: Mapping[str, str]
     cwd: str = ""
     timeout: float | None = None  # seconds
+    input: bytes = b""  # what it reads; not with a terminal
     has_terminal: bool = False
     is_kept: bool = True  # stays listed after its end
     is_logged: bool = False  # its output is published among the events
@@ -247,21 +249,33 @@ def start(spec: TaskSpec, tree: Tree) -> tuple[subprocess.Popen[bytes], dict[str
     with tree.open_folder(spec.cwd) as (folder, _):
         if spec.has_terminal:
             return _start_with_terminal(spec, path_of(folder))
-        process = children.start(
-            lambda: subprocess.Popen(
-                spec.argv,
-                cwd=path_of(folder),
-                env=dict(spec.env),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                start_new_session=True,
+        with _input_of(spec) as stdin:
+            process = children.start(
+                lambda: subprocess.Popen(
+                    spec.argv,
+                    cwd=path_of(folder),
+                    env=dict(spec.env),
+                    stdin=stdin,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    bufsize=0,
+                    start_new_session=True,
+                )
             )
-        )
     assert process.stdout is not None
     assert process.stderr is not None
     return process, {"stdout": process.stdout, "stderr": process.stderr}
+
+
+@contextlib.contextmanager
+def _input_of(spec: TaskSpec) -> Iterator[IO[bytes] | int]:
+    if not spec.input:
+        yield subprocess.DEVNULL
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(spec.input)
+        file.seek(0)
+        yield file
 
 
 def _start_with_terminal(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,25 @@ def test_only_what_needs_others_may_reach_them():
 
     assert Outside(Path("/")).call(("clone", "x"), parent).env["GIT_ALLOW_PROTOCOL"] == "https:ssh"
     assert version_call(parent).env["GIT_ALLOW_PROTOCOL"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("folder", "is_found"),
+    [
+        pytest.param("{bin}", True, id="on the PATH"),
+        pytest.param("/nowhere", False, id="not there"),
+        pytest.param("bin", False, id="in the folder that git works in"),
+    ],
+)
+def test_git_calls_git_lfs_only_where_it_is(tmp_path, monkeypatch, folder, is_found):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git-lfs").write_text("")
+    (tmp_path / "bin/git-lfs").chmod(0o755)
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only/git").symlink_to(shutil.which("git"))
+    path = os.pathsep.join([folder.format(bin=tmp_path / "bin"), str(tmp_path / "only")])
+
+    call = build(["status"], cwd=tmp_path, parent={"PATH": path})
+
+    assert ("filter.lfs.required=false" not in call.argv) == is_found

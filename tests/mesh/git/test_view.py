@@ -21,6 +21,7 @@ from sandboxes.daemon.checkout.sources import prepare
 from sandboxes.daemon.files.tree import Tree
 from sandboxes.daemon.git import Git, GitFailed, view_of
 from sandboxes.daemon.notices import Notices
+from sandboxes.daemon.repository.publish import Options
 from sandboxes.daemon.repository.repository import Repository
 from sandboxes.daemon.spec import Spec
 from tests.mesh.git.test_own import git
@@ -83,7 +84,7 @@ def program(home, name):
 
 def publish(repository, tmp_path, text="two\n"):
     (tmp_path / "root/repo/a.txt").write_text(text)
-    repository.publish("work", replace=False)
+    repository.publish(Options("work"), lambda call: pytest.fail(f"{call.name} is no hook"))
 
 
 @pytest.mark.parametrize("level", ["--global", "--local"])
@@ -147,7 +148,7 @@ def test_settings_that_projects_have_are_in_nobody_s_way(
     assert (project / ".git/config").read_text() == before
 
 
-def test_the_person_s_own_git_goes_on_as_before(project, origin, worktree, tmp_path):
+def test_the_person_s_own_git_works_as_before(project, origin, worktree, tmp_path):
     publish(worktree(), tmp_path)
     repo = tmp_path / "root/repo"
 

@@ -22,6 +22,7 @@ ORIGIN = "https://mesh.example/a.git"
         ("extensions.objectformat", "sha256"),
         ("user.name", "Ada; $(id)\n"),
         ("branch.fix/a.b.remote", "origin"),
+        ("branch.fix/a.b.pushremote", "fork"),
         ("branch.fix/a.b.merge", "refs/heads/fix/a.b"),
         ("remote.origin.url", "git@mesh.example:a/b.git"),
         ("remote.origin.url", "/srv/git/a.git"),
@@ -80,6 +81,7 @@ def test_what_is_kept(key, value):
         ("remote.origin.proxy", "x"),
         ("remote.origin.fetch", "-x"),
         ("branch.a.remote", "ext::x"),
+        ("branch.a.pushremote", "ext::x"),
         ("branch.a.remote", "-x"),
         ("lfs.customtransfer.x.path", "x"),
         ("lfs.standalonetransferagent", "x"),
@@ -138,3 +140,15 @@ def test_git_reads_what_was_written(given_pairs):
 @given(st.text(st.sampled_from("ab.\n\0 =")))
 def test_any_listing_is_read(listing):
     judge(parse(listing), origin=ORIGIN)
+
+
+def test_the_folder_of_hooks_is_known_but_not_given_to_git():
+    judged = judge([("core.hookspath", "first"), ("core.hookspath", ".husky/_")])
+
+    assert (judged.hooks_path, judged.kept) == (".husky/_", ())
+
+
+def test_the_addresses_of_all_remotes():
+    pairs = [("remote.a.url", "/srv/a"), ("remote.b.pushurl", "git@x:b"), ("remote.a.fetch", "a")]
+
+    assert judge(pairs).addresses == ("/srv/a", "git@x:b")

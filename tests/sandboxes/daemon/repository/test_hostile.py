@@ -21,7 +21,7 @@ async def ask_everything(sandbox, repo):
         "status": await sandbox.get("/git/status"),
         "diff": await sandbox.get("/git/diff"),
         "discard": await sandbox.post("/git/discard", {"paths": ["b.txt"]}),
-        "publish": await sandbox.post("/git/publish", {"message": "work"}),
+        "publish": await sandbox.post("/git/publish", {"message": "work", "nested": "include"}),
         "rebase": await sandbox.post("/git/rebase", {"base": "main"}),
     }
     refused = {name: reply for name, reply in replies.items() if reply.status_code != 200}
@@ -103,23 +103,6 @@ async def test_a_repository_of_the_agent_s_own_is_not_looked_into(make_sandbox, 
 
     assert (status.status_code, status.json()["error"]["code"]) == (409, "foreign_git")
     assert not mark.exists()
-
-
-async def test_work_in_a_repository_inside_is_named_and_not_taken_along(sandbox, repo):
-    (repo / "inner").mkdir()
-    git(repo / "inner", "init", "-q")
-    (repo / "inner/file").write_text("x\n")
-    (repo / "new.txt").write_text("work\n")
-
-    files = (await sandbox.get("/git/status")).json()["files"]
-    await sandbox.post("/git/publish", {"message": "work"})
-
-    assert {file["path"] for file in files} == {"inner/", "new.txt"}
-    assert git(repo, "ls-tree", "-r", "--name-only", "HEAD").split() == [
-        "a.txt",
-        "b.txt",
-        "new.txt",
-    ]
 
 
 async def test_names_that_are_no_utf8_are_published_too(sandbox, repo):

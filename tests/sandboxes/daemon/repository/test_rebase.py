@@ -149,5 +149,5 @@ async def test_what_somebody_else_has_published_is_never_replaced(sandbox, repo,
     reply = await sandbox.post("/git/publish", {"replace": True})
 
     assert reply.status_code == 409
-    assert reply.json()["error"]["code"] == "git_branch_outdated"
+    assert reply.json()["error"]["code"] == "others_commits"
     assert git(origin, "rev-parse", "feature") == theirs

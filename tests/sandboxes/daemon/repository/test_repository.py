@@ -86,14 +86,16 @@ async def test_what_can_t_be_discarded(sandbox, repo, paths):  # D-SB9
     assert (repo / "a.txt").read_text() == "changed\n"
 
 
-async def test_publish_goes_past_a_hook_that_fails(sandbox, repo, tmp_path):  # D-SB9
+async def test_a_person_publishes_past_a_hook_that_fails(sandbox, repo, tmp_path):  # D-SB9
     hook = repo / ".git/hooks/pre-push"
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
     (repo / "new.txt").write_text("work\n")
 
-    done = (await sandbox.post("/git/publish", {"message": "Add; $(touch pwned)"})).json()
+    body = {"message": "Add; $(touch pwned)", "skipHooks": True}
+    done = (await sandbox.post("/git/publish", body)).json()
 
+    assert done["hooksSkipped"] is True
     assert (done["workingTreeDirty"], done["unpushed"], done["aheadOfBase"]) == (False, 0, 1)
     origin = tmp_path / "origin"
     assert git(origin, "log", "-1", "--format=%s %an", "feature") == "Add; $(touch pwned) Ada"

@@ -251,7 +251,7 @@ def ask_everything(work):
     ]
     answers = [{k: v for k, v in one.items() if "ead" not in k} for one in (rebased, facts.meta())]
     return {
-        "answers": [*answers, facts.files(), diff, done],
+        "answers": [*answers, repository.files(facts), diff, done],
         "subjects": subjects,
         "kept": files_in(kept),
         "files": files_in(work.repo),

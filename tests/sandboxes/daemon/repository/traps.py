@@ -1,4 +1,7 @@
-"""Settings and files by which a repository starts a program; each is shown to work in plain git."""
+"""Settings and files by which a repository starts a program; each is shown to work in plain git.
+
+The hooks that people expect at a commit and a push are not among them: see ``test_hooks``.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,7 @@ def hook(name: str) -> Lay:
 
 def hooks_path(repo: Path, program: str) -> None:
     (repo / "hooks").mkdir()
-    (repo / "hooks/pre-commit").symlink_to(program)
+    (repo / "hooks/post-index-change").symlink_to(program)
     git(repo, "config", "core.hooksPath", "hooks")
 
 
@@ -126,15 +129,15 @@ def shared(repo: Path, program: str) -> None:
 
 
 STATUS, COMMIT = ("status",), ("commit", "-qam", "x")
+INSIDE = ("-C", "inner", "status")
 ALL = ("status", "diff", "discard", "publish", "rebase")
 EVERYWHERE = tuple(f"{route}: foreign_git" for route in ALL)
 
 TRAPS = [
     Trap("fsmonitor", setting("core.fsmonitor"), STATUS),
-    Trap("a hook", hook("pre-commit"), COMMIT),
     Trap("a hook after the index", hook("post-index-change"), ("add", "a.txt")),
     Trap("a hook for references", hook("reference-transaction"), COMMIT),
-    Trap("a hook of another folder", hooks_path, COMMIT),
+    Trap("a hook of another folder", hooks_path, ("add", "a.txt")),
     Trap("an editor", setting("core.editor"), ("commit", "-a")),
     Trap("an external diff", setting("diff.external"), ("diff",)),
     Trap("a diff driver", driver("diff=evil", "diff.evil.command"), ("diff",)),
@@ -210,8 +213,8 @@ TRAPS = [
     Trap("an included file", include("include.path"), STATUS),
     Trap("a file included for a folder", include("includeIf.gitdir:**.path"), STATUS),
     Trap("a configuration of the worktree", worktree_config, STATUS),
-    Trap("a repository inside, by fsmonitor", nested("core.fsmonitor"), STATUS),
-    Trap("a repository inside, by a filter", nested("filter.evil.clean"), STATUS),
+    Trap("a repository inside, by fsmonitor", nested("core.fsmonitor"), INSIDE),
+    Trap("a repository inside, by a filter", nested("filter.evil.clean"), INSIDE),
     Trap("a .git that leads elsewhere", elsewhere, STATUS, EVERYWHERE),
     Trap("a shared folder elsewhere", shared, STATUS, EVERYWHERE),
 ]

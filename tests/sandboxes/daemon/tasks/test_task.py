@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mesh.processes import group_lives, started_at
-from sandboxes.daemon.tasks.task import Task, TaskSpec
+from sandboxes.daemon.files.tree import Tree
+from sandboxes.daemon.tasks.task import Task, TaskSpec, start
 from tests.waiting import auntil
 
 
@@ -96,3 +97,15 @@ async def test_it_is_killed_even_if_its_caller_was_cancelled(watch):
     assert task.status == "killed"
     # It is over with its leader; what the leader started ends in the background.
     await auntil(lambda: not group_lives(process.pid), what="its whole group ends")
+
+
+def test_a_program_reads_its_input_to_the_end(tmp_path):
+    text = b"refs/heads/work\n" * 10_000  # more than a pipe holds
+    spec = TaskSpec(argv=["cat"], command="cat", name="hook", env={}, input=text)
+
+    process, pipes = start(spec, Tree(tmp_path))
+
+    assert pipes["stdout"].read() == text
+    assert process.wait(10) == 0
+    for pipe in pipes.values():
+        pipe.close()
