@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from mesh.git.calls import Outside
+from mesh.git.separate import place_of
 from mesh.git.view import View
-from sandboxes.daemon.git import Git, redact
+from mesh.plain_files import read_plain
+from sandboxes.daemon.git import Git, GitFailed, redact
 from sandboxes.daemon.repository.errors import HookRefused
 
 WITHIN: Final = 15 * 60.0  # seconds; some run a project's tests
@@ -45,13 +48,14 @@ class Outcome:
 
 
 Run = Callable[[HookCall], Outcome]
+Place = tuple[Path, ...]  # folders, the first of which that has a hook counts
 
 
 class Hooks:
     """The hooks of one commit and push."""
 
-    def __init__(self, folders: tuple[Path, ...], env: Mapping[str, str], run: Run) -> None:
-        self._folders, self._env, self._run = folders, env, run
+    def __init__(self, places: tuple[Place, ...], env: Mapping[str, str], run: Run) -> None:
+        self._places, self._env, self._run = places, env, run
 
     def call(
         self,
@@ -69,7 +73,10 @@ class Hooks:
         env = dict(self._env)
         if index is not None:
             env["GIT_INDEX_FILE"] = str(index)
-        for program in filter(_is_program, (folder / name for folder in self._folders)):
+        for place in self._places:
+            program = next(filter(_is_program, (folder / name for folder in place)), None)
+            if program is None:
+                continue
             outcome = self._run(HookCall(name, program, args, input, env))
             if outcome.why and may_refuse:
                 said = shown(outcome.output)
@@ -81,20 +88,40 @@ class Hooks:
 
 
 def find(git: Git, view: View, run: Run) -> Hooks:
-    """Return the person's own hooks, then the repository's."""
-    own = view.own
+    """Return the person's own hooks, then the repository's, then those that only programs in the
+    worktree set up (ADR 28)."""
+    own, named = view.own, view.judged.hooks_path
+    inner = _named_in_worktree(git, view)
     theirs = _global_folder(git, view)
-    has_own_folder = theirs is not None and theirs.is_absolute()
-    folders: list[Path] = []
-    if theirs is not None:
-        folders.append(own.top / theirs)
-    if view.judged.hooks_path:
-        # Git would run these only. But an agent may have named them, to get past a person's own.
-        named = own.top / os.path.expanduser(view.judged.hooks_path)
-        folders = [*(folders if has_own_folder else ()), named]
+    places: list[Place] = []
+    # Git would run the last only. But an agent may have named it, to get past a person's own.
+    if theirs is not None and (theirs.is_absolute() or not (named or inner)):
+        places.append((own.top / theirs,))
+    if named:
+        places.append((own.top / os.path.expanduser(named),))
     elif theirs is None:
-        folders.append(own.common / "hooks")
-    return Hooks(tuple(dict.fromkeys(folders)), _env(view), run)
+        # The worktree's folder is a copy, to which programs may have added.
+        places.append((own.common / "hooks", *(() if inner else (place_of(own) / "hooks",))))
+    if inner:
+        places.append((own.top / os.path.expanduser(inner),))
+    return Hooks(tuple(dict.fromkeys(places)), _env(view), run)
+
+
+def _named_in_worktree(git: Git, view: View) -> str:
+    """Return the folder of hooks that the worktree's copy of the configuration names, if any.
+
+    Git reads the copy as data: programs in the worktree write it.
+    """
+    try:
+        text = read_plain(place_of(view.own) / "config")
+        options = ("--file", "-", "--get", "core.hooksPath")
+        return (
+            git.output(Outside(view.place), "config", *options, given=os.fsencode(text))
+            .decode(errors="surrogateescape")
+            .rstrip("\n")
+        )
+    except (OSError, GitFailed):
+        return ""  # no copy, or it names none
 
 
 def none() -> Hooks:

@@ -9,7 +9,7 @@ import pytest
 from mesh.lib.errors import AppError
 from sandboxes.daemon.repository.hooks import SHOWN
 from tests.sandboxes.daemon.projects import config, git, repository
-from tests.sandboxes.daemon.repository.publishing import BRANCH
+from tests.sandboxes.daemon.repository.publishing import BRANCH, place_of
 from tests.sandboxes.daemon.sandbox import is_alive
 from tests.waiting import auntil
 
@@ -154,6 +154,40 @@ def test_where_hooks_are(place, clone, home, where):
 
     with pytest.raises(AppError, match="mine"):
         place.publish()
+
+
+def husky(place):
+    """Set a folder of hooks in the worktree, as an installation there does."""
+    git(place.repo, "config", "core.hooksPath", ".husky/_")
+    return place.repo / ".husky/_"
+
+
+def lefthook(place):
+    """Write hooks to where git in the worktree looks for them."""
+    return place.repo / git(place.repo, "rev-parse", "--git-path", "hooks")
+
+
+@pytest.mark.parametrize("install", [husky, lefthook])
+def test_hooks_that_an_installation_in_the_worktree_sets_up(place, hooks, install):
+    hook(install(place), "pre-commit", "echo installed", "exit 1")
+    place.write("new.txt", "work\n")
+
+    with pytest.raises(AppError, match="installed"):
+        place.publish()
+
+    hook(hooks, "pre-commit", "echo 'of the person'", "exit 1")
+    with pytest.raises(AppError, match="of the person"):  # nobody gets past these
+        place.publish()
+
+
+def test_a_hook_that_the_worktree_has_a_copy_of_runs_once(tmp_path, clone, hooks):
+    hook(hooks, "pre-commit", f"echo ran >> {tmp_path}/said")
+    place = place_of(clone, tmp_path / "sandbox")
+    place.write("new.txt", "work\n")
+
+    place.publish()
+
+    assert (tmp_path / "said").read_text() == "ran\n"
 
 
 # What a hook may do, in a real sandbox
