@@ -17,6 +17,7 @@ import shutil
 import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,6 +89,7 @@ class Discard:
             self._undo(plan, moved)
             shutil.rmtree(place, ignore_errors=True)
             raise
+        self._remove_emptied(plan)
         return place.name
 
     # Reading
@@ -221,6 +223,16 @@ class Discard:
             given = b"".join(os.fsencode(path) + b"\0" for path in plan.restored)
             files = ("checkout-index", "--force", "--index", "--quiet", "-z", "--stdin")
             self._git.run(self._view, *files, given=given)
+
+    def _remove_emptied(self, plan: _Plan) -> None:
+        """Remove the folders of which the last file was moved away."""
+        folders = {parent for path in plan.moves for parent in _parents(path)}
+        for folder in sorted(folders, key=len, reverse=True):
+            with (
+                suppress(OSError, AppError),  # it is not empty, or gone
+                self._tree.at(str(self._tree.top / folder), follow=False) as spot,
+            ):
+                os.rmdir(spot.name, dir_fd=spot.folder)
 
     def _undo(self, plan: _Plan, moved: list[tuple[str, Path]]) -> None:
         """Return the index and the files to what they were before ``_restore``."""

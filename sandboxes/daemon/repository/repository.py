@@ -13,7 +13,7 @@ from mesh.git import own
 from mesh.git.own import ForeignGit
 from mesh.git.view import View
 from mesh.lib.git_status import Change, Status, StatusReader
-from mesh.lib.quoted_names import quote
+from mesh.lib.quoted_names import unquote
 from sandboxes.daemon.checkout.remotes import base_remote
 from sandboxes.daemon.files.tree import Tree
 from sandboxes.daemon.git import Git, view_of
@@ -124,16 +124,20 @@ class Repository:
     def discard(self, paths: Sequence[str]) -> dict[str, object]:
         """Restore files to the last commit, and remove new ones: all of them, or none.
 
-        The sandbox's own folder keeps everything that was discarded; see ``discard``.
+        ``paths`` are in the form in which ``diff`` lists them. The sandbox's own folder keeps
+        everything that was discarded; see ``discard``.
 
         Raises:
-            BadInput: ``paths`` is empty, or one of them has no changes.
+            BadInput: ``paths`` is empty, or one of them can't be a name, or has no changes.
             UnderWay, InTheWay, CopyNotKept: as their texts say.
             GitFailed: git can't restore the files.
         """
         if not paths:
             raise BadInput("paths must name at least one file.", detail="paths")
-        wanted = frozenset(paths)
+        try:
+            wanted = frozenset(map(unquote, paths))
+        except ValueError as exc:
+            raise BadInput("One of the paths can't be a name.", detail="paths") from exc
         reader = StatusReader()
         chosen: list[Change] = []
 
@@ -145,7 +149,7 @@ class Repository:
         if {change.path for change in chosen} != wanted:
             raise BadInput("One of the paths has no changes.", detail="paths")
         kept = self._put_aside(chosen, has_commit=bool(reader.head))
-        return {"ok": True, "discarded": [quote(path) for path in paths], "kept": kept}
+        return {"ok": True, "discarded": list(paths), "kept": kept}
 
     def rebase(self, base: str) -> dict[str, object]:
         """Rebase the branch's commits on origin's ``base``, completely or not at all.

@@ -71,14 +71,11 @@ class RepositoryRoutes:
 
     async def discard(self, request: Request) -> Response:
         body = await fields_of(request)
-        try:
-            paths = [unquote(path) for path in body.list_of_texts("paths", most=MOST_PATHS)]
-        except ValueError as exc:
-            raise BadInput("One of the paths can't be a name.", detail="paths") from exc
+        paths = body.list_of_texts("paths", most=MOST_PATHS)
         done = await self.change(partial(Repository.discard, paths=paths))
         self.look_soon()
         for path in paths:
-            self._events.publish_changed(path)
+            self._events.publish_changed(unquote(path))
         return JSONResponse(done)
 
     async def rebase(self, request: Request) -> Response:

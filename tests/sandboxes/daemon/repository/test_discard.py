@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mesh.lib.quoted_names import unquote
 from sandboxes.daemon.git import GitFailed
 from sandboxes.daemon.repository import discard
 from sandboxes.daemon.repository.errors import CopyNotKept, InTheWay, UnderWay
@@ -201,7 +200,7 @@ def check_round_trip(work, fresh):
     before = files_in(work.repo)
     repository = work.repository()
 
-    done = repository.discard([unquote(path) for path in dict.fromkeys(work.listed())])
+    done = repository.discard(list(dict.fromkeys(work.listed())))
 
     assert work.status() == b""
     assert files_in(work.repo) == files_in(fresh)
@@ -225,7 +224,7 @@ def test_also_where_git_changes_the_ends_of_lines(work, tmp_path, home, kind):
     tree = git(work.repo, "rev-parse", f"{committed}^{{tree}}") if committed else ""
     git(work.root, "clone", "-q", str(work.repo), str(tmp_path / "fresh"))
 
-    done = work.repository().discard([unquote(path) for path in work.listed()])
+    done = work.repository().discard(work.listed())
 
     restore(work.root / "discarded" / done["kept"], tmp_path / "fresh")
     git(tmp_path / "fresh", "add", "--all")
@@ -278,6 +277,19 @@ def test_before_the_first_commit(work):
     assert (kept / "new/new").read_bytes() == BYTES
     assert (kept / "new/staged").read_bytes() == b"two\n"
     assert b"+one" in (kept / "staged.patch").read_bytes()
+
+
+def test_folders_that_are_emptied_are_gone_and_no_others(work):
+    work.write("kept/file", b"one\n")
+    work.commit()
+    work.write("new/deep/file", b"new\n")
+    work.write("kept/deep/file", b"new\n")
+    (work.repo / "empty").mkdir()
+
+    work.repository().discard(["new/deep/file", "kept/deep/file"])
+
+    assert sorted(entry.name for entry in work.repo.iterdir()) == [".git", "empty", "kept"]
+    assert [entry.name for entry in (work.repo / "kept").iterdir()] == ["file"]
 
 
 CONTENTS = st.one_of(

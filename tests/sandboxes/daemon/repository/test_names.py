@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from mesh.lib.quoted_names import quote, unquote
+from mesh.lib.quoted_names import quote
 from tests.sandboxes.daemon.events_reader import looking_on
 from tests.sandboxes.daemon.projects import git
 from tests.sandboxes.daemon.repository.work import Work, files_in, restore
@@ -77,7 +77,7 @@ def test_what_is_listed_is_discarded_and_nothing_else(work, tmp_path, name, is_n
     listed = {file["path"]: file["status"] for file in work.repository().diff()["files"]}
     text = quote(os.fsdecode(name))
 
-    done = work.repository().discard([unquote(text.encode().decode())])
+    done = work.repository().discard([text.encode().decode()])
 
     after = files_in(work.repo)
     assert listed == {"decoy": ".M", "decoy.new": "??", text: "??" if is_new else ".M"}

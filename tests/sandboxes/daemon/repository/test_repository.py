@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from mesh.lib.git_status import Change, parse_status
 from tests.sandboxes.daemon.events_reader import looking_on
 from tests.sandboxes.daemon.projects import git
 from tests.waiting import auntil
@@ -154,19 +151,3 @@ async def test_a_repository_around_the_sandbox_is_not_its_own(make_sandbox, tmp_
     sandbox = make_sandbox()
 
     assert (await sandbox.get("/git/status")).status_code == 409
-
-
-@given(text=st.text(st.sampled_from("12u?# .\0abMAD"), max_size=60))
-def test_any_status_is_read(text):
-    parse_status(text.encode())
-
-
-def test_a_renamed_file():
-    text = (
-        "# branch.oid abc\0# branch.head x\0" + "2 R. N... 1 1 1 h h R100 new name\0old\0? other\0"
-    )
-
-    status = parse_status(text.encode())
-
-    assert (status.branch, status.head) == ("x", "abc")
-    assert status.changes == (Change("new name", "R."), Change("other", "??"))

@@ -6,7 +6,6 @@ import os
 
 import pytest
 
-from mesh.lib.quoted_names import unquote
 from tests.sandboxes.daemon.projects import git
 from tests.sandboxes.daemon.repository.work import Work, files_in
 
@@ -242,7 +241,7 @@ def ask_everything(work):
     change(work)
     facts = repository.facts()
     diff = repository.diff()
-    done = repository.discard([unquote(file["path"]) for file in diff["files"]])
+    done = repository.discard([file["path"] for file in diff["files"]])
     kept = work.root / "discarded" / done.pop("kept")
     own = (b"refs/heads/feature", b"refs/remotes/origin/main")
     others = [
