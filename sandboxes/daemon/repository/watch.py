@@ -117,7 +117,8 @@ class Watch:
         """Publish changes until a new folder appears or there are no readers.
 
         Or until the top, open as ``top``, was deleted and made again: the system would go on
-        watching the old one. ``watchfiles`` fails at a name that is not UTF-8; such files are compared instead.
+        watching the old one. ``watchfiles`` fails at a name that is not UTF-8; such files are
+        compared instead.
         """
         try:
             await self._follow_names(plan, top)
