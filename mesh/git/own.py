@@ -254,7 +254,8 @@ def entries(main: Own) -> Iterator[Own]:
 
 def _entry(main: Own, name: str) -> Own | None:
     git_dir = main.common / "worktrees" / name
-    back = _named_in(git_dir / "gitdir", git_dir) if _is_folder(git_dir) else None
+    is_there = _is_folder(git_dir.parent) and _is_folder(git_dir)
+    back = _named_in(git_dir / "gitdir", git_dir) if is_there else None
     if back is None or back.name != ".git" or not os.path.lexists(git_dir / "HEAD"):
         return None
     # The folder may be gone, but what is above it may be a link.

@@ -5,15 +5,23 @@ Blocking: for a worker thread. Nothing is committed, pushed, overwritten or dele
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from typing import Final
 
 from mesh.git import own
+from mesh.git.errors import NoSpace, ReadOnly
 from sandboxes.daemon.checkout.branches import has_git
 from sandboxes.daemon.checkout.clones import from_clone
 from sandboxes.daemon.checkout.worktrees import from_folder
-from sandboxes.daemon.git import Git
+from sandboxes.daemon.git import Git, GitFailed
 from sandboxes.daemon.notices import REMADE, Notices
 from sandboxes.daemon.spec import Spec
+
+_OF_THE_DISK: Final = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), NoSpace),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), ReadOnly),
+}
 
 
 def prepare(spec: Spec, repo: Path, git: Git, notices: Notices) -> Path:
@@ -27,6 +35,15 @@ def prepare(spec: Spec, repo: Path, git: Git, notices: Notices) -> Path:
         ForeignGit: its git directory is not the one that Mesh made.
         NotReadable: the person's folder is in a repository that git can't work with.
     """
+    try:
+        return _prepare(spec, repo, git, notices)
+    except OSError as exc:
+        kind = _OF_THE_DISK.get(exc.errno or 0, GitFailed)
+        where = exc.filename or repo.parent
+        raise kind(f"{where} could not be written: {exc.strerror}.") from exc
+
+
+def _prepare(spec: Spec, repo: Path, git: Git, notices: Notices) -> Path:
     if spec.folder:
         return from_folder(spec, Path(spec.folder), repo, git, notices)
     if spec.clone_url:

@@ -7,7 +7,6 @@ made again.
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import stat
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Final
 
 from mesh.git import own, submodules
-from mesh.git.errors import NoSpace, ReadOnly
 from mesh.git.look import NoRepository, Unborn, look
 from mesh.git.own import ForeignGit, NotReadable, Own
 from mesh.git.view import View
@@ -31,10 +29,6 @@ from sandboxes.daemon.git import Git, GitFailed, view_of
 from sandboxes.daemon.notices import REMADE, Notices
 from sandboxes.daemon.spec import Spec
 
-_OF_THE_DISK: Final = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), NoSpace),
-    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), ReadOnly),
-}
 _LOST: Final = (
     "The working folder was gone. It was made again on the branch “{branch}”, from its last"
     " commit; changes that were not committed went with the folder."
@@ -73,15 +67,6 @@ def from_folder(spec: Spec, folder: Path, repo: Path, git: Git, notices: Notices
         NotReadable: the folder is in a repository that git can't work with.
     """
     _check_is_there(folder)
-    try:
-        return _from_folder(spec, folder, repo, git, notices)
-    except OSError as exc:
-        kind = _OF_THE_DISK.get(exc.errno or 0, GitFailed)
-        where = exc.filename or repo.parent
-        raise kind(f"{where} could not be written: {exc.strerror}.") from exc
-
-
-def _from_folder(spec: Spec, folder: Path, repo: Path, git: Git, notices: Notices) -> Path:
     root = repo.parent
     if own.is_none(root):
         return folder  # it was in no repository; one that an agent made since does not count

@@ -130,6 +130,32 @@ def test_another_sandbox_s_worktree_is_not_this_one_s(worktree, project, root):
     assert own.of_worktree(worktree, own.find(project)) is None
 
 
+def test_entries_that_a_link_leads_to_are_nobody_s(worktree, project, tmp_path):
+    made = own.of_worktree(worktree, own.find(project))
+    assert own.is_listed(made)
+    os.rename(project / ".git/worktrees", tmp_path / "elsewhere")
+    (project / ".git/worktrees").symlink_to(tmp_path / "elsewhere")
+
+    assert list(own.entries(own.find(project))) == []
+    assert not own.is_listed(made)
+
+
+def test_a_repository_with_a_name_that_is_not_utf_8(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    git(folder, "init", "-qb", "main")
+    git(folder, "commit", "-qm", "x", "--allow-empty")
+    git(folder, "worktree", "add", "-qb", "work", str(tmp_path / "repo"))
+    made = own.of_worktree(tmp_path / "repo", own.find(folder))
+
+    own.point_to(made)
+    own.list_at(made)
+
+    assert git(tmp_path / "repo", "branch", "--show-current") == "work"
+    own.save(tmp_path, made)
+    assert own.load(tmp_path) == made
+
+
 def test_a_whole_clone_is_as_it_was(clone):
     clone.check()
 

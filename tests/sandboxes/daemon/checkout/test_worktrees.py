@@ -465,6 +465,16 @@ def test_no_space_left_for_the_record(refused, monkeypatch):
     assert "No space left on device" in refused(NoSpace)
 
 
+def test_no_space_left_for_a_scratch_folder(repo, notices, monkeypatch):
+    def full(path, **options):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+
+    with pytest.raises(NoSpace, match="No space left on device"):
+        prepare(Spec(HANDLE), repo, Git(), notices)
+
+
 # Root may write everywhere, unless it gives that right up.
 OBEY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.getuid() == 0 else ()
 PREPARE = """
