@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 
 import pytest
@@ -13,6 +12,7 @@ from sandboxes.daemon.git import Git
 from sandboxes.daemon.notices import Notices
 from sandboxes.daemon.spec import parse_spec
 from tests.sandboxes.daemon.projects import address_of, git, repository
+from tests.sandboxes.daemon.sandbox import text_of
 from tests.waiting import auntil
 
 pytestmark = pytest.mark.programs
@@ -292,14 +292,18 @@ exec sh -c "$last"
 """
 
 
-async def test_stopping_the_only_run_ends_the_fetch_and_the_chat_goes_on(
-    clone, tmp_path, monkeypatch
-):
-    slow = tmp_path / "bin/ssh"
-    slow.parent.mkdir()
-    slow.write_text(SLOW_SSH.format(asked=tmp_path / "asked"))
-    slow.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+@pytest.fixture
+def slow(tmp_path):
+    """An ssh that hangs when it is asked for the library."""
+    program = tmp_path / "bin/ssh"
+    program.parent.mkdir()
+    program.write_text(SLOW_SSH.format(asked=tmp_path / "asked"))
+    program.chmod(0o755)
+    return program
+
+
+async def test_a_fetch_that_is_stopped_leaves_the_folder_ready(clone, slow, tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_SSH_COMMAND", str(slow))
     checkout = Checkout(clone.spec, clone.repo, clone.notices)
     checkout.begin()
     await auntil(lambda: (tmp_path / "asked").exists())
@@ -308,6 +312,19 @@ async def test_stopping_the_only_run_ends_the_fetch_and_the_chat_goes_on(
     assert await checkout.ready() == clone.repo
     assert (clone.repo / "app.txt").exists()
     assert any("submodule lib is empty" in notice.text for notice in clone.notices.pending)
+
+
+async def test_stopping_the_only_run_stops_the_fetch(make_sandbox, server, slow, tmp_path):
+    named = {"cloneUrl": address_of(server), "branch": "feature"}
+    sandbox = make_sandbox(spec={"repo": named}, env={"GIT_SSH_COMMAND": str(slow)})
+    async with sandbox.dispatch("r1", ["say", "never"]) as waiting:
+        await auntil(lambda: (tmp_path / "asked").exists())
+        await sandbox.cancel("r1")
+        assert [body["type"] async for _, body in waiting][-1] == "done"
+    events = await sandbox.run("r2", ["say", "hello"])
+
+    assert text_of(events) == "hello"
+    assert "submodule_empty" in str(events)
 
 
 def switch(chat, branch):
