@@ -91,7 +91,7 @@ def test_very_many_changed_files(work):
         for file in range(1000):
             work.write(f"folder {number}/a file with a long name {file}", b"")
 
-    answer = measured(work, "{**repository.facts().files(), **repository.facts().meta()}")
+    answer = measured(work, "{**repository.files(repository.facts()), **repository.facts().meta()}")
     shown = measured(work, "repository.diff()")
 
     assert (answer["files"], answer["filesLeftOut"]) == (10_000, 90_000)

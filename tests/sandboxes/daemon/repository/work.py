@@ -55,7 +55,8 @@ class Work:
 
     def listed(self):
         """Return the paths of the status, as the API names them."""
-        return [file["path"] for file in self.repository().facts().files()["files"]]
+        repository = self.repository()
+        return [file["path"] for file in repository.files(repository.facts())["files"]]
 
 
 def files_in(folder):
