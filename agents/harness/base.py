@@ -42,7 +42,8 @@ class TurnInput:
     continues under an id of its own. ``earlier`` is the history, as ``role`` and ``text``, for a
     harness that no longer has that conversation. A program that is silent for ``silent_minutes``
     without an open question is considered hung. ``folder`` is the program's working folder, which
-    the runner sets, not the server.
+    the runner sets, not the server. ``folder_choices`` answer in advance what the person would be
+    asked about that folder (``questions.FOLDER_CHOICES``).
     """
 
     thread_id: str
@@ -64,6 +65,7 @@ class TurnInput:
     earlier: tuple[Json, ...] = ()
     silent_minutes: float = SILENT_MINUTES
     folder: str = "."
+    folder_choices: tuple[str, ...] = ()
 
     @property
     def last_message(self) -> Json:
@@ -150,6 +152,7 @@ def parse_input(value: object) -> TurnInput:
         current_thread_title=read.maybe_text("currentThreadTitle"),
         earlier=read.objects("earlier") if "earlier" in read.values else (),
         silent_minutes=read.positive("silentMinutes", SILENT_MINUTES),
+        folder_choices=read.texts("folderChoices"),
     )
 
 
@@ -218,6 +221,12 @@ class _Reader:
         value = self.values.get(key)
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise self._refuse(key, "a list of objects")
+        return tuple(value)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self.values.get(key) or []
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self._refuse(key, "a list of texts, null or absent")
         return tuple(value)
 
 

@@ -1,7 +1,7 @@
-"""The questions of a harness besides permissions: a choice, and a plan to approve.
+"""The questions besides permissions: a choice, a plan to approve, and where an agent may work.
 
-Both come as a tool call that asks for approval, under the same names from every harness, so
-that pages can show each as a card of its own.
+Each comes as a tool call that asks for approval, under the same name from every harness, so
+that pages can show it as a card of its own.
 """
 
 from __future__ import annotations
@@ -16,8 +16,19 @@ QUESTION = "AskUserQuestion"
 # says what to change in it.
 PLAN_READY = "ExitPlanMode"
 
+# Mesh's own question, before the agent gets the message: how it may work in the folder. Its input
+# is that of QUESTION; ``other`` is the hint for a free text, or false where there is none.
+WORKING_FOLDER = "WorkingFolder"
+# Its answers, by which a request may also choose in advance.
+START_REPOSITORY: Final = "start_repository"
+WORK_HERE: Final = "work_here"
+WORK_THERE: Final = "work_there"
+NEW_BRANCH: Final = "new_branch"
+CANCEL: Final = "cancel"
+FOLDER_CHOICES: Final = (START_REPOSITORY, WORK_HERE, WORK_THERE, NEW_BRANCH)
+
 # Tools that ask for more than yes or no → the card that pages show (approvals.js, asks.js).
-CARDS: Final = {PLAN_READY: "plan", QUESTION: "question"}
+CARDS: Final = {PLAN_READY: "plan", QUESTION: "question", WORKING_FOLDER: "folder"}
 
 # The text of a question → the chosen label, free text, or a list of these.
 Answers = Mapping[str, str | list[str]]

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 from agents.harness.base import Adapter, Json, TurnInput
-from agents.harness.questions import Answers
+from agents.harness.questions import CANCEL, Answers
 from mesh.lib.errors import AppError
+from sandboxes.daemon.checkout.choices import Choice, Question
+from sandboxes.daemon.checkout.kept_choices import ChoiceNeeded
 from sandboxes.daemon.conversation import Conversation, HarnessCrashed
 from sandboxes.daemon.descendants import Marks
 from sandboxes.daemon.journal import Journal, RunRow
@@ -75,6 +77,7 @@ class Checkout(Protocol):
 
     async def ready(self) -> Path: ...
     def skip_submodules(self) -> None: ...
+    def choose(self, question: Question, choice: Choice) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -121,6 +124,7 @@ class Runs:
         self._notices = notices
         self._leftovers_gone = leftovers_gone
         self._is_closing = False
+        self._choosing = asyncio.Lock()  # two runs must not ask the same
         self.started = 0  # runs, since the process started
         self._live: dict[str, LiveRun] = {}
         self._live_of_thread: defaultdict[str, set[LiveRun]] = defaultdict(set)
@@ -315,7 +319,8 @@ class Runs:
         if older:
             await asyncio.wait([run.task for run in older])
         await asyncio.wait([self._leftovers_gone])
-        cwd = await self._checkout.ready()
+        async with self._choosing:
+            cwd = await self._working_folder(live.turn)
         waiting = self._warm.take(request.thread_id)
         if waiting is not None:
             if waiting.can_serve(live.harness, request, cwd):
@@ -330,6 +335,25 @@ class Runs:
             journal=self._journal,
             mark=self._marks.new(),
         )
+
+    async def _working_folder(self, turn: Turn) -> Path:
+        """Return the folder to work in; the person is asked first if they must choose.
+
+        Cancelled if they choose not to start the agent.
+        """
+        in_advance = set(turn.request.folder_choices)
+        while True:
+            try:
+                return await self._checkout.ready()
+            except ChoiceNeeded as exc:
+                question = exc.question
+            choice = question.named_in(in_advance)
+            if choice is None:
+                choice = question.chosen(*await turn.ask_first(question.as_input()))
+            if choice.id == CANCEL:
+                raise asyncio.CancelledError
+            in_advance.discard(choice.id)  # once: if it can't be followed, a person must say more
+            self._checkout.choose(question, choice)
 
     def _stop(
         self, live: LiveRun, error: AppError | None = None, *, grace: float = INTERRUPT_GRACE

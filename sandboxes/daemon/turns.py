@@ -23,7 +23,7 @@ from agents.harness.base import (
     TurnInput,
     Write,
 )
-from agents.harness.questions import Answers
+from agents.harness.questions import WORKING_FOLDER, Answers
 from agents.harness.stopwatch import Stopwatch
 from mesh import process_tree
 from mesh.lib.errors import AppError
@@ -99,6 +99,9 @@ class Turn:
         self._steers: set[str] = set()
         self._answers: dict[str, str] = {}  # approval id → decision, "" while it is open
         self._asked: dict[str, str] = {}  # approval id → the call it is about
+        # Our own questions, asked before the agent gets the message: approval id → its answer.
+        self._own: dict[str, asyncio.Future[tuple[str, Answers | None]]] = {}
+        self._has_started = False
         self._clock = asyncio.get_running_loop().time
         self._stopwatch = Stopwatch()
         self._next: asyncio.Future[TurnInput | None] = asyncio.get_running_loop().create_future()
@@ -121,6 +124,35 @@ class Turn:
         return silence >= self.request.silent_minutes * 60
 
     # The course of the turn
+
+    async def ask_first(self, asked: Json) -> tuple[str, Answers | None]:
+        """Ask the person something before the agent gets the message.
+
+        Returns the decision and the answers; ``asked`` is the input of the card.
+        """
+        # Of this attempt: the next one asks again, and the answer's parts must differ.
+        approval_id = call_id = f"working-folder-{self.stream.fence}-{len(self._own) + 1}"
+        answer = self._own[approval_id] = asyncio.get_running_loop().create_future()
+        if not self._has_started:
+            self._emit({"type": "start", "messageId": self.stream.run_id})
+        head = {"toolCallId": call_id, "toolName": WORKING_FOLDER, "dynamic": True}
+        self._emit({"type": "start-step"})
+        self._emit({"type": "tool-input-start", **head})
+        self._emit({"type": "tool-input-available", **head, "input": asked})
+        request = {
+            "type": "tool-approval-request",
+            "approvalId": approval_id,
+            "toolCallId": call_id,
+        }
+        self._ask(Ask(approval_id, call_id, WORKING_FOLDER, asked, request))
+        decision, answers = await answer
+        if decision == "allow":
+            output = {"type": "tool-output-available", "toolCallId": call_id, "dynamic": True}
+            self._emit(output | {"output": {"answers": dict(answers or {})}})
+        else:
+            self._emit({"type": "tool-output-denied", "toolCallId": call_id})
+        self._emit({"type": "finish-step"})
+        return decision, answers
 
     async def run(self, conversation: Conversation) -> None:
         """Run the turn with ``conversation``; returns when the adapter has ended it.
@@ -212,9 +244,13 @@ class Turn:
         self.crash(error)
 
     def _emit(self, chunk: Body) -> None:
-        self._outline.see(chunk)
-        self._put(chunk_event(self._stopwatch.timed(chunk, now=self._clock())))
-        if chunk["type"] == "start":
+        is_start = chunk["type"] == "start"
+        # The answer may have been started by a question of ours.
+        if not (is_start and self._has_started):
+            self._outline.see(chunk)
+            self._put(chunk_event(self._stopwatch.timed(chunk, now=self._clock())))
+        if is_start:
+            self._has_started = True
             self._tell_notices()
 
     def _tell_notices(self) -> None:
@@ -258,8 +294,12 @@ class Turn:
             raise AlreadyAnswered
         if given:
             return
-        assert self._conversation is not None
         self._answers[approval_id] = decision
+        if (own := self._own.get(approval_id)) is not None:
+            self._journal_first(lambda: [Applied(approval_id, decision)])
+            own.set_result((decision, answers))
+            return
+        assert self._conversation is not None
         answer = partial(self._conversation.adapter.answer, approval_id, decision, reason, answers)
         self._apply_input(partial(self._journal_first, answer))
 

@@ -315,6 +315,63 @@ def test_several_choices_are_a_list_and_skipping_all_is_a_no(asked, server):
     assert server.answers[0]["answers"] == {"Which colour?": ["Blue", "Green"]}
 
 
+def about_the_folder(other=False):
+    options = [
+        {"label": "Start a repository", "description": "Runs git init in /home/ada/notes."},
+        {"label": "Work here without history", "description": "Changes your files directly."},
+        {"label": "Cancel", "description": "Nothing is changed."},
+    ]
+    asked = {"question": "How should it work?", "header": "No history", "options": options}
+    call = {"toolCallId": "f-1", "toolName": "WorkingFolder", "dynamic": True}
+    given = {"questions": [{**asked, "multiSelect": False, "other": other}]}
+    return [
+        {"type": "tool-input-available", **call, "input": given},
+        {"type": "tool-approval-request", "approvalId": "ask-1", "toolCallId": "f-1"},
+        made_up.status("waiting"),
+    ]
+
+
+def test_the_question_about_the_folder_comes_from_mesh_and_is_one_of_its_choices(asked, server):
+    page = asked(*about_the_folder())
+    card = page.get_by_role("region", name="Before the agent starts")
+    expect(card.get_by_role("textbox")).to_have_count(0)
+    expect(card.get_by_role("button", name="Skip")).to_have_count(0)
+    card.get_by_role("button", name="Submit").click()
+    assert server.answers == []  # nothing is chosen yet
+    card.get_by_role("radio", name="Work here without history").check()
+    card.get_by_role("button", name="Submit").click()
+
+    until(lambda: server.answers)
+    chosen = {"How should it work?": "Work here without history"}
+    assert (server.answers[0]["decision"], server.answers[0]["answers"]) == ("allow", chosen)
+
+
+def test_the_question_about_a_branch_takes_another_name(asked, server):
+    page = asked(*about_the_folder(other="Another name for the new branch…"))
+    page.get_by_role("textbox", name="Another name for the new branch").fill("mine")
+    page.keyboard.press("Enter")
+
+    until(lambda: server.answers)
+    assert server.answers[0]["answers"] == {"How should it work?": "mine"}
+
+
+def test_an_answered_question_about_the_folder_stays_a_row_of_the_answer(asked, server):
+    page = asked(*about_the_folder())
+    server.say(
+        made_up.answered("applied"),
+        {
+            "type": "tool-output-available",
+            "toolCallId": "f-1",
+            "dynamic": True,
+            "output": {"answers": {"How should it work?": "Work here without history"}},
+        },
+        made_up.delta("Done."),
+    )
+
+    expect(page.locator(".approval")).to_have_count(0)
+    expect(page.locator(".tool__what").first).to_have_text("Asked how to work here")
+
+
 def plan():
     call = {"toolCallId": "t-1", "toolName": "ExitPlanMode", "dynamic": True}
     return [

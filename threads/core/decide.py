@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol
 
+from agents.harness.questions import WORKING_FOLDER
 from threads.core.rules import Policy, Rule
 from threads.run import state as run_state
 from threads.run.state import Move
@@ -59,11 +60,12 @@ class Numbered(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question whose answer the agent does not have yet: the ``call`` of the tool that it is
+    """A question whose answer the agent does not have yet: the ``call`` of the ``tool`` that it is
     about, and the server's ``decision``; empty while nobody has answered."""
 
     call: str = ""
     decision: str = ""
+    tool: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +266,7 @@ class _Turn:
         self.decision.asked.append(asked)
         if asked.answered_by is not None:
             return
-        self.waits_for[asked.approval_id] = Question(call=asked.tool_call_id)
+        self.waits_for[asked.approval_id] = Question(call=asked.tool_call_id, tool=asked.tool)
         if self.decision.move.state != run_state.WAITING:
             self.change_state(run_state.WAITING)
 
@@ -301,11 +303,13 @@ class _Turn:
 
     def resumes(self) -> bool:
         """Return whether the sandbox died while a person was being asked: nothing else was in
-        progress, so the agent may be told to continue."""
+        progress, so the agent may be told to continue; or it has not even had the message."""
         move = self.decision.move
         is_lost = (move.code, move.state) == (DIED, run_state.WAITING)
         has_session = self.has_session or bool(self.decision.session_ref)
-        return is_lost and bool(self.waits_for) and self.may_resume and has_session
+        is_before = all(each.tool == WORKING_FOLDER for each in self.waits_for.values())
+        can_continue = bool(self.waits_for) and (has_session or is_before)
+        return is_lost and self.may_resume and can_continue
 
     def stored_id(self, approval_id: str) -> str:
         """Return the id under which a question is stored: a resumed agent may number its

@@ -208,9 +208,9 @@ def _open_approvals(runs: Iterable[_Run]) -> dict[UUID, dict[str, Question]]:
         return {}
     found: dict[UUID, dict[str, Question]] = defaultdict(dict)
     open_ones = Approval.objects.filter(run__in=waiting, applied_at=None, lost_at=None)
-    fields = ("run_id", "approval_id", "tool_call_id", "decision")
-    for run_id, approval_id, call, decision in open_ones.values_list(*fields):
-        found[run_id][approval_id] = Question(call, decision)
+    fields = ("run_id", "approval_id", "tool_call_id", "decision", "tool")
+    for run_id, approval_id, *question in open_ones.values_list(*fields):
+        found[run_id][approval_id] = Question(*question)
     return found
 
 

@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from threads.journal.chunks import status_chunk
+from agents.harness.questions import WORKING_FOLDER
+from threads.journal.chunks import status_chunk, ui_message
 from threads.journal.rows import Draft
 from threads.models import Approval, Run
 from threads.run import transitions
@@ -39,9 +40,13 @@ def resume_run(run_id: UUID, *, now: datetime) -> list[Draft]:
 
 
 def resume_message(run: Run) -> dict[str, Any]:
-    """Return the message that the agent of a resumed run gets instead of the person's."""
+    """Return the message that the agent of a resumed run gets: a request to repeat its calls, or
+    the person's message if only the question about the working folder was lost."""
     lost = Approval.objects.filter(run=run, lost_at__isnull=False).order_by("asked_at")
-    calls = [{"tool": each.tool, "input": each.input} for each in lost if not each.carried_at]
+    of_agent = [each for each in lost if each.tool != WORKING_FOLDER]
+    if not of_agent:
+        return ui_message(run.prompt)
+    calls = [{"tool": each.tool, "input": each.input} for each in of_agent if not each.carried_at]
     text = f"{_GO_ON}\n{json.dumps(calls, ensure_ascii=False)}"
     return {
         "id": f"{run.pk}:{run.resumptions}",

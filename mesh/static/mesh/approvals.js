@@ -1,5 +1,5 @@
 // The card above the composer when the agent waits for the person: permissions, one or several,
-// a plan, or a question. Loaded when the first one does.
+// a plan, or a question; or when Mesh asks how the agent may work in a folder. Loaded when the first one does.
 
 import { kindOf } from "./chat.js";
 import { apiWithPatience, byId, el, icon, say, visible } from "./dom.js";
@@ -11,7 +11,7 @@ const STATION = {
   answered: "Your answer is on its way to the machine…",
   delivered: "The machine has your answer; the agent continues in a moment…",
 };
-const TITLES = { permission: "May the agent do this?", plan: "A plan for you to read", question: "The agent asks you" };
+const TITLES = { permission: "May the agent do this?", plan: "A plan for you to read", question: "The agent asks you", folder: "Before the agent starts" };
 
 /**
  * Show what waits in the open thread; `url(approvalId)` is where an answer goes, `url()` where
@@ -76,7 +76,7 @@ export class Approvals {
   title(question, open) {
     const { cwd } = visible(question.part.input ?? {});
     const where = [this.machine ? `on ${this.machine.name}` : "", cwd ? `in ${cwd}` : ""].filter(Boolean).join(", ");
-    const picture = { permission: "hand", plan: "list-todo", question: "message-circle" }[kindOf(question.part)];
+    const picture = { permission: "hand", plan: "list-todo", question: "message-circle", folder: "git-branch" }[kindOf(question.part)];
     return el("p", { class: "card__title" }, icon(picture), el("b", {}, TITLES[kindOf(question.part)]), el("span", { class: "card__hint" }, where), this.pager(question, open));
   }
 
@@ -104,14 +104,14 @@ export class Approvals {
     );
   }
 
-  /** A plan or a question: their modules are loaded with the first of them. */
+  /** A plan or questions: their module is loaded with the first of them. */
   other(question, kind) {
     const body = el("div", { class: "approval__body" });
     const { id } = question.part.approval;
     import("./asks.js").then(({ PlanCard, QuestionCard }) => {
       const Card = kind === "plan" ? PlanCard : QuestionCard;
       this.bodies ??= new Map();
-      if (!this.bodies.has(id)) this.bodies.set(id, new Card(question.part.input ?? {}, (answer) => this.answer(id, answer), () => this.carryOut(id)));
+      if (!this.bodies.has(id)) this.bodies.set(id, new Card(question.part.input ?? {}, (answer) => this.answer(id, answer), () => this.carryOut(id), kind === "folder"));
       body.replaceChildren(this.bodies.get(id).node);
       this.bodies.get(id).enable(this.isOpen(question));
     });

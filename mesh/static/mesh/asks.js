@@ -27,9 +27,10 @@ export class PlanCard {
   }
 }
 
-/** Questions, one after the other, each with choices and a free text. */
+/** Questions, one after the other, each with choices and a free text. `isOurs`: Mesh asks, and one choice is to cancel. */
 export class QuestionCard {
-  constructor({ questions = [] }, onAnswer) {
+  constructor({ questions = [] }, onAnswer, _, isOurs) {
+    this.isOurs = isOurs;
     this.questions = Array.isArray(questions) ? questions.filter((each) => each && typeof each === "object") : [];
     Object.assign(this, { onAnswer, at: 0, answers: {}, isOpen: true });
     this.node = el("div", { class: "approval__body" });
@@ -53,7 +54,8 @@ export class QuestionCard {
     const many = this.questions.length > 1 ? el("span", { class: "card__count" }, `Question ${this.at + 1} of ${this.questions.length}`) : null;
     const options = Array.isArray(asked.options) ? asked.options : [];
     const kind = asked.multiSelect ? "checkbox" : "radio";
-    this.own = el("input", { class: "input", type: "text", maxlength: "4000", placeholder: "Something else…", "aria-label": "Something else" });
+    const hint = (this.isOurs && asked.other) || "Something else…";
+    this.own = el("input", { class: "input", type: "text", maxlength: "4000", placeholder: hint, "aria-label": hint.replace("…", ""), hidden: this.isOurs && !asked.other });
     this.own.addEventListener("input", () => this.own.value && kind === "radio" && this.inputs.forEach((each) => (each.checked = false)));
     const rows = options.map((option, index) => this.row(option, index, kind));
     this.inputs = rows.map((row) => row.querySelector("input"));
@@ -74,7 +76,7 @@ export class QuestionCard {
   }
 
   buttons(isLast) {
-    const skip = el("button", { class: "button button--bare", type: "button", onclick: () => this.next(false) }, "Skip");
+    const skip = this.isOurs ? null : el("button", { class: "button button--bare", type: "button", onclick: () => this.next(false) }, "Skip");
     const next = el("button", { class: "button button--primary", type: "button", onclick: () => this.next(true) }, isLast ? "Submit" : "Next");
     return el("div", { class: "card__actions" }, skip, next);
   }
@@ -97,7 +99,7 @@ export class QuestionCard {
       const own = this.own.value.trim();
       const chosen = this.inputs.filter((input) => input.checked).map((input) => input.value);
       const all = own ? [...chosen, own] : chosen;
-      if (!all.length) return this.own.focus();
+      if (!all.length) return (this.own.hidden ? this.inputs[0] : this.own)?.focus();
       this.answers[String(asked.question ?? "")] = asked.multiSelect ? all : all.at(-1);
     }
     this.at += 1;

@@ -283,10 +283,10 @@ function asAsked(part, status) {
 }
 
 // Approvals first, then the plan, then questions.
-const RANKS = ["permission", "plan", "question"];
-const KINDS = { ExitPlanMode: "plan", AskUserQuestion: "question" };
+const RANKS = ["permission", "folder", "plan", "question"];
+const KINDS = { ExitPlanMode: "plan", AskUserQuestion: "question", WorkingFolder: "folder" };
 
-/** What a part that waits for the person is: a permission, a plan or a question. */
+/** What a part that waits for the person is: a permission, a plan, a question, or how to work in their folder. */
 export const kindOf = (part) => KINDS[toolName(part)] ?? "permission";
 
 /** The answer as Markdown, for copying. */

@@ -275,6 +275,7 @@ const TOOLS = {
   taskcreate: ["list-todo", ["Added to the list", "Adding to the list", "Add to the list"], "", "subject"],
   tasklist: ["list-todo", ["Looked at the list", "Looking at the list", "Look at the list"], "", ""],
   askuserquestion: ["message-circle", ["Asked you", "Asking you", "Ask you"], "", ""],
+  workingfolder: ["git-branch", ["Asked how to work here", "Asking how to work here", "Choose how to work here"], "", ""],
   exitplanmode: ["list-todo", ["Proposed a plan", "Proposing a plan", "Propose a plan"], "", ""],
 };
 Object.assign(TOOLS, { shell: TOOLS.bash, web_fetch: TOOLS.webfetch, todo_write: TOOLS.todowrite, multiedit: TOOLS.edit, agent: TOOLS.task, taskupdate: TOOLS.todowrite });

@@ -17,7 +17,9 @@ from mesh.git import own, submodules
 from sandboxes.daemon import lfs
 from sandboxes.daemon.checkout.branches import go_to
 from sandboxes.daemon.checkout.checkout_hooks import tell_of_hooks
+from sandboxes.daemon.checkout.choices import Choice, Question
 from sandboxes.daemon.checkout.clones import checked_address, set_identity
+from sandboxes.daemon.checkout.kept_choices import ChoiceNeeded, keep
 from sandboxes.daemon.checkout.sources import prepare
 from sandboxes.daemon.checkout.submodules import Filler
 from sandboxes.daemon.checkout.worktrees import is_whole
@@ -61,6 +63,7 @@ class Checkout:
         A folder that was deleted since is made again.
 
         Raises:
+            ChoiceNeeded: the person must first choose how to work there.
             GitFailed: with git's own words; see ``mesh.git.errors``.
         """
         if self._work is None or (self._work.done() and self._work.exception()):
@@ -84,6 +87,10 @@ class Checkout:
         if is_first:
             self.on_made_again()
         return folder
+
+    def choose(self, question: Question, choice: Choice) -> None:
+        """Keep the person's answer to ``question``; the next ``ready`` follows it."""
+        keep(self._repo.parent, question.key, choice)
 
     def begin(self, job: Job | None = None) -> None:
         """Start preparing the folder; ``ready`` raises its failure."""
@@ -150,7 +157,8 @@ class Checkout:
 
 
 def _note(work: asyncio.Task[Path]) -> None:
-    if not work.cancelled() and (error := work.exception()):
+    error = None if work.cancelled() else work.exception()
+    if error is not None and not isinstance(error, ChoiceNeeded):
         logger.warning("preparing the working folder failed, the next run retries: %s", error)
 
 

@@ -31,6 +31,7 @@ def prepare(spec: Spec, repo: Path, git: Git, notices: Notices) -> Path:
     before an agent starts to work.
 
     Raises:
+        ChoiceNeeded: the person must first choose how to work in their folder.
         GitFailed: the folder can't be made.
         ForeignGit: its git directory is not the one that Mesh made.
         NotReadable: the person's folder is in a repository that git can't work with.

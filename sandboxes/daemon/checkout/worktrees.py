@@ -20,7 +20,7 @@ from mesh.git import own, submodules
 from mesh.git.look import NoRepository, Unborn, look
 from mesh.git.own import ForeignGit, NotReadable, Own
 from mesh.git.view import View
-from sandboxes.daemon.checkout import entries
+from sandboxes.daemon.checkout import entries, history
 from sandboxes.daemon.checkout.branches import NEW, check_branch, has_git, knows, start_of
 from sandboxes.daemon.checkout.included_files import copy_included
 from sandboxes.daemon.checkout.separation import separate_programs
@@ -63,7 +63,7 @@ def from_folder(spec: Spec, folder: Path, repo: Path, git: Git, notices: Notices
     """Return the person's ``folder``, or the worktree that is made of its repository.
 
     Raises:
-        GitFailed, ForeignGit: see ``sources.prepare``.
+        ChoiceNeeded, GitFailed, ForeignGit: see ``sources.prepare``.
         NotReadable: the folder is in a repository that git can't work with.
     """
     _check_is_there(folder)
@@ -72,15 +72,17 @@ def from_folder(spec: Spec, folder: Path, repo: Path, git: Git, notices: Notices
         return folder  # it was in no repository; one that an agent made since does not count
     found = look(folder, root, tool_env(os.environ, {}))
     branch = spec.branch or f"mesh/{spec.handle}"
-    if isinstance(found, NoRepository):
-        own.save(root, None)
-        return folder
-    if isinstance(found, Unborn) and not _has_branch(branch, found.own, root, git):
-        if found.is_bare:
-            raise NothingToStartFrom(f"The branch “{found.branch}” has no commit to start from.")
+    is_orphan = isinstance(found, Unborn) and not _has_branch(branch, found.own, root, git)
+    if isinstance(found, Unborn) and is_orphan and found.is_bare:
+        raise NothingToStartFrom(f"The branch “{found.branch}” has no commit to start from.")
+    if isinstance(found, NoRepository) or (is_orphan and not history.can_make_orphans(root, git)):
         # There is nothing to branch from.
-        own.save(root, found.own if found.own.top == folder.resolve() else None)
-        return folder
+        main = None if isinstance(found, NoRepository) else found.own
+        if (place := history.settle(folder, main, root, git, notices)) is not None:
+            return place
+        found = look(folder, root, tool_env(os.environ, {}))
+        if isinstance(found, NoRepository):
+            raise ForeignGit
     made, is_new = _Worktree(branch, bool(spec.branch), found.own, repo, git, notices).ensure()
     separate_programs(found.own, made, git, notices)
     if is_new:
@@ -206,14 +208,16 @@ class _Worktree:
         entries.release(self.branch, self.main, self.root)
         view, ref = view_of(self.main, self.root), f"refs/heads/{self.branch}"
         is_old = knows(self.git, view, ref)
-        start = self.branch if is_old else self._start(view)
-        new = () if is_old else ("--no-track", "-b", self.branch)
+        start = [self.branch if is_old else self._start(view)]
+        new = [] if is_old else ["--no-track", "-b", self.branch]
+        if start == [NEW] and not knows(self.git, view, NEW):
+            start, new = [], ["--orphan", "-b", self.branch]  # there is no commit yet
         folder = self.main.common / "worktrees"
         has_folder = folder.is_dir()
         try:
             folder.mkdir(exist_ok=True)  # else git would make it in our view only
             view = view_of(self.main, self.root)
-            self.git.run(view, "worktree", "add", *options, *new, "--", str(place), start)
+            self.git.run(view, "worktree", "add", *options, *new, "--", str(place), *start)
             yield _found(place, self.main)
         except (GitFailed, ForeignGit, OSError):
             if (entry := own.entry_of(place, self.main)) is not None:

@@ -14,6 +14,7 @@ from mesh.git.own import ForeignGit
 from mesh.git.view import View
 from mesh.lib.git_status import Change, Status, StatusReader
 from mesh.lib.quoted_names import unquote
+from sandboxes.daemon.checkout.history import NoHistory, works_without
 from sandboxes.daemon.checkout.remotes import base_remote
 from sandboxes.daemon.files.tree import Tree
 from sandboxes.daemon.git import Git, view_of
@@ -37,6 +38,7 @@ class Repository:
 
     Raises:
         NotReady: the folder is not a repository that the checkout made, or not yet.
+        NoHistory: the person chose to work in a folder without one.
         ForeignGit: its git directory is not the one that Mesh made.
     """
 
@@ -228,6 +230,8 @@ class _Listed:
 
 def _view(tree: Tree, root: Path) -> View:
     made = own.load(root)
+    if made is None and works_without(root):
+        raise NoHistory
     # A person may work in a subfolder of a repository; such a repository is not ours.
     if made is None or made.top.resolve() != tree.top:
         if os.path.lexists(tree.top / ".git"):

@@ -76,6 +76,7 @@ def test_the_rule_of_a_question(tool, value, rule):
     ("tool", "value"),
     [
         ("AskUserQuestion", {"questions": []}),
+        ("WorkingFolder", {"questions": []}),
         ("ExitPlanMode", {"plan": "x"}),
         ("Permissions", {"permissions": {"network": True}}),
         ("", BASH),
@@ -181,6 +182,7 @@ def test_a_rule_that_was_wider_when_it_was_made_has_become_narrower(stored, tool
         pytest.param(Policy(), "Bash", None, id="nothing allowed"),
         pytest.param(Policy(is_eased=True), "Bash", "level", id="U-M auto: never asks"),
         pytest.param(Policy(is_eased=True), "AskUserQuestion", None, id="a question stays one"),
+        pytest.param(Policy(is_eased=True), "WorkingFolder", None, id="their files stay theirs"),
         pytest.param(Policy(is_eased=True), "ExitPlanMode", None, id="a plan waits for a person"),
         pytest.param(
             Policy(rules=[rule_for("Bash", BASH)]), "Bash", rule_for("Bash", BASH), id="by a rule"

@@ -12,6 +12,7 @@ from threads.journal import committing
 from threads.journal.committing import Share
 from threads.models import Approval, Run
 from threads.serving.orders import WorkScope, find_order, list_work
+from threads.serving.turn_input import harness_input
 
 LS = {"command": "ls"}
 SESSION = chunk("message-metadata", messageMetadata={"codingAgentSessionId": "s1"})
@@ -166,3 +167,34 @@ def test_cut_anywhere_the_sandboxs_last_words_lead_to_the_same(hear, run):
         hear(body)
 
     assert (Run.objects.get(pk=run.pk).state, run.fence) == ("dispatched", 2)
+
+
+def asks_first(tool="WorkingFolder"):
+    return ask("f", tool=tool, given={"questions": []})
+
+
+def test_a_run_whose_agent_had_no_message_yet_asks_again_without_a_session(hear, run):
+    hear(asks_first(), *DEATH)
+
+    assert (run.state, run.fence, run.error_code) == ("dispatched", 2, "")
+
+
+def test_any_other_question_needs_a_session_to_continue(hear, run):
+    hear(asks_first(tool="AskUserQuestion"), *DEATH)
+
+    assert (run.state, run.error_code) == ("failed", "sandbox_died")
+
+
+def test_the_agent_then_gets_the_person_s_own_message(hear, run):
+    hear(asks_first(), *DEATH)
+
+    assert harness_input(run)["messages"][-1]["parts"] == run.prompt.parts
+
+
+def test_an_answer_for_the_folder_that_was_given_meanwhile_counts_once(hear, answer, link):
+    hear(asks_first(), *DEATH)
+    answer(approval="f")
+    hear(asks_first())
+
+    assert decisions() == {"f": "allow", "1:f": "allow"}
+    assert to_deliver(link) == [("f", "allow")]  # as its sandbox calls it

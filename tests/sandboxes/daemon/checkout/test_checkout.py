@@ -8,7 +8,9 @@ import subprocess
 
 import pytest
 
+from agents.harness.questions import WORK_HERE
 from sandboxes.daemon.checkout.checkout import Checkout
+from sandboxes.daemon.checkout.choices import Choice, Folder, about_history
 from sandboxes.daemon.checkout.sources import prepare
 from sandboxes.daemon.git import Git, GitFailed, redact
 from sandboxes.daemon.notices import Notices
@@ -66,10 +68,6 @@ def test_a_scratch_folder(repo):
     assert prepared(spec(), repo) == repo
     assert prepared(spec(branch="thread:1"), repo) == repo
     assert list(repo.iterdir()) == []
-
-
-def test_a_folder_without_a_repository_is_used_as_it_is(repo, tmp_path):
-    assert prepared(spec(folder=str(tmp_path)), repo) == tmp_path
 
 
 def test_a_new_branch_is_a_worktree_of_the_folder(repo, project):
@@ -137,6 +135,7 @@ async def test_callers_share_one_attempt_and_a_failure_is_tried_again(repo, tmp_
     checkout = checkout_of(Spec(HANDLE, folder=str(folder)), repo)
     failures = await asyncio.gather(checkout.ready(), checkout.ready(), return_exceptions=True)
     folder.mkdir()
+    checkout.choose(about_history(Folder(str(folder))), Choice(WORK_HERE))
 
     assert failures[0] is failures[1]
     assert isinstance(failures[0], GitFailed)
