@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 
 from agents.core.branches import is_branch
 from agents.core.tiers import KEYS as TIER_KEYS
+from agents.harness.questions import FOLDER_CHOICES
 from agents.selectors import get_agent
 from agents.services import DEFAULT_SLUG, make_default_agent
 from mesh.api import signed_in
@@ -208,6 +209,16 @@ class MessagesApi(APIView):
         sandboxProviderKind = serializers.CharField(max_length=20, required=False, allow_null=True)
         harnessId = serializers.CharField(max_length=60, required=False, allow_null=True)
         linkId = serializers.UUIDField(required=False, allow_null=True)
+        folderChoices = serializers.ListField(
+            child=serializers.ChoiceField(FOLDER_CHOICES),
+            required=False,
+            max_length=len(FOLDER_CHOICES),
+            help_text="Answers in advance to what a person is asked before an agent works in their"
+            " folder, at any approval level. Without the one that fits, the run waits for a person."
+            " `start_repository` (git init and one commit of what is there) or `work_here` in a"
+            " folder without history; `work_there` or `new_branch` when the branch is checked out"
+            " elsewhere.",
+        )
         whenOffline = serializers.ChoiceField(["refuse", "queue"], default="refuse")
 
         def validate_messages(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -367,6 +378,7 @@ def _new_message(given: dict[str, Any]) -> NewMessage:
         mode="plan" if given["toolApprovalLevel"] == "plan" else given["mode"],
         approval_level=given["toolApprovalLevel"],
         temperature=given.get("temperature"),
+        folder_choices=given.get("folderChoices", []),
         wish=Wish(
             kind=given.get("sandboxProviderKind") or "",
             harness_id=given.get("harnessId") or "",

@@ -121,7 +121,8 @@ class Run(models.Model):
     ``seq``, and queued runs may exchange theirs, so each run stays behind those that were sent.
     ``eased_at`` is set while a person has switched a run that asks to "auto": its later questions
     are allowed in their name. ``resumptions`` counts how often its sandbox died while it waited for
-    an answer, and the agent was asked to continue: each time it asks again.
+    an answer, and the agent was asked to continue: each time it asks again. ``folder_choices``
+    answer in advance what its sandbox may ask about the working folder.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -144,6 +145,7 @@ class Run(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
     )
     temperature = models.FloatField(null=True)
+    folder_choices = models.JSONField(default=list)
     system_messages = models.JSONField(default=list)
     cancelled_at = models.DateTimeField(null=True)
     stop_due_at = models.DateTimeField(null=True)

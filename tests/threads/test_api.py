@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 from agents.models import Agent, DefaultModel
 from threads import services
 from threads.models import Approval, Message, Run, Thread
+from threads.serving.turn_input import harness_input
 
 
 @pytest.fixture
@@ -193,6 +194,8 @@ def test_an_unknown_thread_looks_like_a_foreign_one(client_of, ada, eve, thread)
         pytest.param({"mode": "gen-image"}, 400, "mode_unavailable", "", id="no pictures"),
         pytest.param({"mode": "dance"}, 400, "invalid_input", "", id="mode"),
         pytest.param({"toolApprovalLevel": "yolo"}, 400, "invalid_input", "", id="level"),
+        pytest.param({"folderChoices": ["cancel"]}, 400, "invalid_input", "", id="no choice"),
+        pytest.param({"folderChoices": "work_here"}, 400, "invalid_input", "", id="no list"),
     ],
 )
 def test_refuses_bad_input(post, ada, body, status, expected, text):
@@ -316,6 +319,11 @@ def test_decopilot_at_a_tier_without_a_model_is_refused(post, ada, key):
 def test_decopilot_takes_a_temperature(post, ada, key):
     assert post(ada, harnessId="decopilot", temperature=0.25).status_code == 202
     assert Run.objects.get().temperature == 0.25
+
+
+def test_a_message_may_choose_in_advance_how_to_work_in_the_folder(post, ada):
+    assert post(ada, folderChoices=["work_here", "new_branch"]).status_code == 202
+    assert harness_input(Run.objects.get())["folderChoices"] == ["work_here", "new_branch"]
 
 
 def test_a_message_may_wait_for_an_offline_machine(post, ada, thread, link):

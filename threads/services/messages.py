@@ -43,6 +43,7 @@ class NewMessage:
     mode: str = "default"
     approval_level: str = "auto"
     temperature: float | None = None
+    folder_choices: list[str] = field(default_factory=list)
     wish: Wish = field(default_factory=Wish)
 
 
@@ -98,6 +99,7 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
             mode=message.mode,
             approval_level=message.approval_level,
             temperature=message.temperature,
+            folder_choices=message.folder_choices,
             system_messages=rows.clean(message.system_messages),
         )
         written = rows.append(thread.pk, _drafts(thread, prompt, run))

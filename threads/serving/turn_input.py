@@ -48,5 +48,6 @@ def harness_input(run: Run) -> dict[str, Any]:
         "resumeSessionRef": thread.session_ref or None,
         "earlier": earlier_messages(run),
         "branch": thread.branch,
+        "folderChoices": run.folder_choices,
         "currentThreadTitle": thread.title or None,
     }
