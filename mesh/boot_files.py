@@ -22,10 +22,10 @@ MOST: Final = 1000  # files; a project that makes more should have git ignore th
 HASHED: Final = 1024 * 1024  # bytes; a larger file is compared by size and time
 
 
-def load(root: Path) -> dict[str, str]:
+def load(root: Path, name: str = NAME) -> dict[str, str]:
     """Return the marks recorded in a sandbox's folder, by path. Blocking."""
     try:
-        noted = json.loads(read_plain(root / NAME))
+        noted = json.loads(read_plain(root / name))
     except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(noted, dict):

@@ -20,10 +20,12 @@ class SandboxSpec:
     folder: str = ""
     repo: dict[str, str] | None = None
     branch: str = ""
+    allowed: tuple[str, ...] = ()  # by this machine: never the server's
 
     def as_json(self) -> dict[str, Any]:
         optional = {"folder": self.folder, "repo": self.repo, "branch": self.branch}
-        return {"handle": self.handle, **{k: v for k, v in optional.items() if v}}
+        allowed = {"allowed": list(self.allowed)} if self.folder else {}
+        return {"handle": self.handle, **{k: v for k, v in optional.items() if v}, **allowed}
 
 
 def parse_spec(value: dict[str, Any], *, allowed: Sequence[Path]) -> SandboxSpec:
@@ -40,6 +42,7 @@ def parse_spec(value: dict[str, Any], *, allowed: Sequence[Path]) -> SandboxSpec
         folder=allowed_folder(folder, allowed) if folder else "",
         repo=_repo(value.get("repo")),
         branch=_text(value, "branch"),
+        allowed=tuple(map(str, allowed)),
     )
 
 

@@ -10,12 +10,13 @@ from links.wire.names import is_key
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """The contents of ``spec.json``."""
+    """The contents of ``spec.json``. ``allowed`` are the folders that the link program allows."""
 
     handle: str
     folder: str = ""
     clone_url: str = ""
     branch: str = ""
+    allowed: tuple[str, ...] = ()
 
 
 def parse_spec(value: Any) -> Spec:
@@ -28,11 +29,16 @@ def parse_spec(value: Any) -> Spec:
         folder=_text(given.get("folder")),
         clone_url=_text(repo.get("cloneUrl")),
         branch="" if is_key(branch) else branch,
+        allowed=tuple(filter(None, map(_text, _list(given.get("allowed"))))),
     )
 
 
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str:

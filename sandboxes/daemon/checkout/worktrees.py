@@ -20,7 +20,7 @@ from mesh.git import own, submodules
 from mesh.git.look import NoRepository, Unborn, look
 from mesh.git.own import ForeignGit, NotReadable, Own
 from mesh.git.view import View
-from sandboxes.daemon.checkout import entries, history
+from sandboxes.daemon.checkout import entries, history, in_use
 from sandboxes.daemon.checkout.branches import NEW, check_branch, has_git, knows, start_of
 from sandboxes.daemon.checkout.included_files import copy_included
 from sandboxes.daemon.checkout.separation import separate_programs
@@ -70,6 +70,8 @@ def from_folder(spec: Spec, folder: Path, repo: Path, git: Git, notices: Notices
     root = repo.parent
     if own.is_none(root):
         return folder  # it was in no repository; one that an agent made since does not count
+    if (chosen := in_use.chosen_folder(root)) is not None:
+        return chosen
     found = look(folder, root, tool_env(os.environ, {}))
     branch = spec.branch or f"mesh/{spec.handle}"
     is_orphan = isinstance(found, Unborn) and not _has_branch(branch, found.own, root, git)
@@ -83,7 +85,11 @@ def from_folder(spec: Spec, folder: Path, repo: Path, git: Git, notices: Notices
         found = look(folder, root, tool_env(os.environ, {}))
         if isinstance(found, NoRepository):
             raise ForeignGit
-    made, is_new = _Worktree(branch, bool(spec.branch), found.own, repo, git, notices).ensure()
+    target = in_use.target_of(branch, found.own, repo, spec, git, notices)
+    if target.folder is not None:
+        return target.folder
+    start = target.start or ("" if spec.branch else NEW)
+    made, is_new = _Worktree(target.branch, start, found.own, repo, git, notices).ensure()
     separate_programs(found.own, made, git, notices)
     if is_new:
         submodules.forget(root)
@@ -120,11 +126,12 @@ def _has_branch(branch: str, main: Own, root: Path, git: Git) -> bool:
 class _Worktree:
     """The worktree ``repo`` of the repository ``main``, on ``branch``.
 
-    ``is_chosen``: a person chose the branch; else it is named after the sandbox.
+    ``start`` is what a new branch starts from. Empty: the remote's branch of that name, as a
+    person chose it.
     """
 
     branch: str
-    is_chosen: bool
+    start: str
     main: Own
     repo: Path
     git: Git
@@ -232,9 +239,7 @@ class _Worktree:
 
     def _start(self, view: View) -> str:
         """Return what a new branch starts from; the servers are asked only for a chosen one."""
-        if not self.is_chosen:
-            return NEW
-        return start_of(self.branch, view, self.git, self.notices)
+        return self.start or start_of(self.branch, view, self.git, self.notices)
 
     def _fill(self, entry: Own) -> None:
         """Make the folder again, as its index says: with what was staged, but not committed."""

@@ -25,6 +25,15 @@ class NothingToPublish(AppError):
     status = 409
 
 
+class ChangedBefore(AppError):
+    """Only what the agent changed is discarded; the person's own edits never are."""
+
+    code = "changed_before"
+    text = "The file had changes of your own before the agent came."
+    hint = "Discard them in your own editor or terminal."
+    status = 409
+
+
 class Diverged(AppError):
     code = "diverged"
     text = "The published branch has commits that this one lacks: it was rebased, or is shared."

@@ -13,15 +13,20 @@ from mesh.git import own
 from mesh.git.own import ForeignGit
 from mesh.git.view import View
 from mesh.lib.git_status import Change, Status, StatusReader
-from mesh.lib.quoted_names import unquote
+from mesh.lib.quoted_names import quote, unquote
 from sandboxes.daemon.checkout.history import NoHistory, works_without
+from sandboxes.daemon.checkout.in_use import load_baseline
 from sandboxes.daemon.checkout.remotes import base_remote
 from sandboxes.daemon.files.tree import Tree
 from sandboxes.daemon.git import Git, view_of
 from sandboxes.daemon.repository import hooks, nested, publish, rebase
 from sandboxes.daemon.repository.diff import read_diff
 from sandboxes.daemon.repository.discard import Discard
-from sandboxes.daemon.repository.errors import TooManyChanges
+from sandboxes.daemon.repository.errors import (
+    ChangedBefore,
+    TooManyChanges,
+    UncommittedChanges,
+)
 from sandboxes.daemon.repository.state import STATUS, Facts
 from sandboxes.daemon.repository.submodules import SubmoduleState, states
 from sandboxes.daemon.setup import store
@@ -49,6 +54,8 @@ class Repository:
         self._discarded = root / "discarded"  # keeps a copy of discarded changes
         self._git = Git()
         self._view = _view(tree, root)
+        self._baseline = load_baseline(root)
+        self._noted = boot_files.load(root) | self._baseline
 
     @property
     def top(self) -> Path:
@@ -66,7 +73,7 @@ class Repository:
         Raises:
             GitFailed: git can't read the repository.
         """
-        reader, listed = StatusReader(), _Listed(self._top, boot_files.load(self._root))
+        reader, listed = StatusReader(), _Listed(self._top, self._noted)
         self._git.stream(self._view, *STATUS, take=lambda piece: listed.add(reader.feed(piece)))
         found = Status(reader.branch, reader.head)
         base = self._base()
@@ -131,6 +138,7 @@ class Repository:
 
         Raises:
             BadInput: ``paths`` is empty, or one of them can't be a name, or has no changes.
+            ChangedBefore: one of them had changes of the person's before the agent came.
             UnderWay, InTheWay, CopyNotKept: as their texts say.
             GitFailed: git can't restore the files.
         """
@@ -140,6 +148,8 @@ class Repository:
             wanted = frozenset(map(unquote, paths))
         except ValueError as exc:
             raise BadInput("One of the paths can't be a name.", detail="paths") from exc
+        if theirs := next((path for path in wanted if path in self._baseline), ""):
+            raise ChangedBefore(f"“{quote(theirs)}” was changed before the agent came.")
         reader = StatusReader()
         chosen: list[Change] = []
 
@@ -160,6 +170,8 @@ class Repository:
             BadInput, NotReady, and what ``rebase.rebase`` raises.
         """
         facts = self.facts()
+        if any(change.path in self._baseline for change in facts.by_start):
+            raise UncommittedChanges
         rebase.rebase(
             self._git,
             self._view,
@@ -183,9 +195,15 @@ class Repository:
         """Push the branch, after a commit of everything that somebody changed.
 
         Raises:
+            ChangedBefore: the person had staged something before the agent came.
             NotReady, and what ``publish.publish`` raises.
         """
-        done = publish.publish(self._git, self._view, self.facts(), options, run)
+        facts = self.facts()
+        every = (*facts.own, *facts.by_start)
+        before = [change for change in every if change.path in self._baseline]
+        if staged := [change.path for change in before if change.status[0] not in ".?"]:
+            raise ChangedBefore(f"“{quote(staged[0])}” was staged before the agent came.")
+        done = publish.publish(self._git, self._view, facts, options, run)
         return {"ok": True, **done, **self.facts().meta()}
 
     def _base(self) -> str:

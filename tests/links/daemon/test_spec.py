@@ -21,6 +21,14 @@ def test_what_is_parsed_is_what_the_sandbox_is_told():
     assert spec.as_json() == {key: value[key] for key in ("handle", "repo", "branch")}
 
 
+def test_a_sandbox_of_a_folder_is_told_which_folders_this_machine_allows(code):
+    value = {"handle": "h", "folder": str(code), "allowed": ["/"]}
+
+    spec = parse_spec(value, allowed=[code])
+
+    assert spec.as_json()["allowed"] == [str(code)]  # never what the server says
+
+
 @pytest.mark.parametrize("handle", [None, "", ["h"], {"h": 1}, 7], ids=repr)
 def test_a_missing_handle(handle):
     with pytest.raises(MissingHandle):

@@ -108,11 +108,6 @@ def test_a_subfolder_leads_to_the_same_subfolder(repo, project):
     assert prepared(spec(folder=str(project / "sub"), branch="b"), repo) == repo / "sub"
 
 
-def test_a_branch_in_use_is_refused_in_git_s_words(repo, project):
-    with pytest.raises(GitFailed, match="main"):
-        prepared(spec(folder=str(project), branch="main"), repo)
-
-
 def test_a_folder_that_is_gone(repo):
     with pytest.raises(GitFailed, match="does not exist"):
         prepared(spec(folder="/no/such/folder"), repo)

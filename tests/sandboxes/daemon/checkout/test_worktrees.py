@@ -16,9 +16,10 @@ from mesh.git import own
 from mesh.git.errors import NoSpace
 from mesh.git.own import ForeignGit, NotReadable
 from sandboxes.daemon.checkout.entries import BranchBusy
+from sandboxes.daemon.checkout.kept_choices import ChoiceNeeded
 from sandboxes.daemon.checkout.sources import prepare
 from sandboxes.daemon.checkout.worktrees import FolderMissing, NothingToStartFrom, is_whole
-from sandboxes.daemon.git import Git, GitFailed
+from sandboxes.daemon.git import Git
 from sandboxes.daemon.notices import Notices
 from sandboxes.daemon.spec import Spec
 from tests.mesh.git.test_look import (
@@ -196,7 +197,7 @@ def test_of_other_sandboxes_only_those_that_are_no_more_give_their_branch_up(
     git(project, "worktree", "remove", str(repo))
     (repo.parent / own.RECORD).unlink()
     for branch in ("sandbox-that-is-there", "elsewhere/sandbox"):
-        with pytest.raises(GitFailed, match="already"):
+        with pytest.raises(ChoiceNeeded):
             prepared(project, branch)
 
 
@@ -481,6 +482,7 @@ PREPARE = """
 import json, sys
 from pathlib import Path
 from mesh.lib.errors import AppError
+from sandboxes.daemon.checkout.kept_choices import ChoiceNeeded
 from sandboxes.daemon.checkout.sources import prepare
 from sandboxes.daemon.git import Git
 from sandboxes.daemon.notices import Notices
