@@ -58,6 +58,7 @@ class Parts:
             must_clone=self._must_clone,
             has_runs=lambda: runs()[0] > 0,
             environment=lambda: self.setup.environment(),
+            folder=checkout.folder,
         )
         self.boot = Boot(self.repository.ask, runs)
         self.tasks.listeners.append(self.boot)

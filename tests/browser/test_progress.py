@@ -88,6 +88,48 @@ def test_a_lost_session_is_shown_as_a_notice(opened, server):
     expect(page.locator(".part--notice")).to_have_text("It starts afresh.")
 
 
+LACKS = {
+    "source": "mesh",
+    "code": "starts_without_changes",
+    "text": "Starts from 1a2b3c4 “first”: 2 uncommitted changes of yours are not in it.",
+}
+SPLIT = {"source": "mesh", "code": "shared_folder", "text": "Another chat works in it, too."}
+
+
+def test_what_a_copy_lacks_can_be_taken_along_from_its_notice(opened, server):
+    page = opened()
+    refusal = {"code": "changes_conflict", "message": "Some files differ.", "hint": "Commit."}
+    answers = [(409, {"error": refusal}), (200, {"ok": True, "taken": ["a.txt", "b.txt"]})]
+    asked = []
+
+    def answer(route):
+        asked.append(route.request.url.removeprefix(server.url))
+        status, body = answers.pop(0)
+        route.fulfill(status=status, json=body)
+
+    page.route("**/sandbox/take-along", answer)
+    server.say(*made_up.begin(), {"type": "data-notice", "data": LACKS})
+    button = page.get_by_role("button", name="Take them along")
+    button.click()
+    expect(page.locator(".note__outcome")).to_have_text("Some files differ. Commit.")
+    button.click()
+
+    expect(page.locator(".note__outcome")).to_have_text("Taken along: 2 files.")
+    expect(button).to_be_hidden()
+    assert asked == [f"/api/home/decopilot/threads/{made_up.THREAD}/sandbox/take-along"] * 2
+
+
+def test_each_notice_of_mesh_is_a_line_and_only_the_one_offers_to_act(opened, server):
+    page = opened()
+    server.say(
+        *made_up.begin(), *({"type": "data-notice", "data": each} for each in (SPLIT, LACKS))
+    )
+
+    expect(page.locator(".note")).to_have_count(2)
+    expect(page.locator(".note").first).to_have_text(SPLIT["text"])
+    expect(page.locator(".note button")).to_have_count(1)
+
+
 def test_a_helpers_calls_are_under_its_own(opened, server):
     page = opened()
     server.say(*made_up.begin(), call("p", "Task", {"description": "Look around"}))

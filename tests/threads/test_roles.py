@@ -112,6 +112,7 @@ API = {
     "decopilot/threads/<uuid:thread_id>/level": OWN,
     "decopilot/threads/<uuid:thread_id>/sandbox/preview": OWN,
     "decopilot/threads/<uuid:thread_id>/sandbox/setup/<str:step>": OWN,
+    "decopilot/threads/<uuid:thread_id>/sandbox/take-along": OWN,
     "decopilot/threads/<uuid:thread_id>/sandbox/events": OWN,
     "decopilot/files": MEMBER,
     "decopilot/files/<uuid:file_id>": OWN,

@@ -421,6 +421,13 @@ addEventListener("click", async ({ target }) => {
   for (const menu of document.querySelectorAll(":popover-open")) menu.hidePopover();
   connect.open();
 });
+// A notice says that the agent's copy lacks what the person has not committed.
+addEventListener("click", async ({ target }) => {
+  const button = target.closest?.("[data-take-along]");
+  if (!button) return;
+  const { takeAlong } = await import("./take_along.js");
+  takeAlong(button, `${base}/threads/${thread.id}/sandbox/take-along`);
+});
 // The preview, loaded when it is first opened.
 let preview = null;
 byId("preview-open").addEventListener("click", async () => {

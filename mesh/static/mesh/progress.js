@@ -53,7 +53,21 @@ const painters = {
     return [el("details", { class: "tool", open }, row, body)];
   },
 
-  "data-notice": ({ text, code }) => (text ? [el("p", { class: "note" }, icon(code === "session_lost" ? "triangle-alert" : "circle-alert"), text)] : []),
+  "data-notice": ({ text, code }) => {
+    if (!text) return [];
+    const take = code === "starts_without_changes" ? el("button", { class: "button", type: "button", "data-take-along": "" }, "Take them along") : null;
+    return [el("p", { class: "note note--text" }, icon(NOTICES[code] ?? "circle-alert"), el("span", {}, text), take)];
+  },
+};
+
+// Of the notices about the working folder; any other has a neutral icon.
+const NOTICES = {
+  session_lost: "triangle-alert",
+  branch_renamed: "git-branch",
+  repository_started: "git-branch",
+  starts_behind: "git-branch",
+  starts_without_changes: "git-branch",
+  shared_folder: "message-circle",
 };
 
 function todoRow({ text, status }) {

@@ -45,6 +45,11 @@ class Checkout:
         """The repository that the folder is cloned from; empty if it is not a clone."""
         return self._spec.clone_url
 
+    @property
+    def folder(self) -> str:
+        """The person's own folder that it was made from; empty without one."""
+        return self._spec.folder
+
     def must_clone(self, clone_url: str) -> bool:
         """Return whether the folder still has to be cloned from a repository."""
         url = self._spec.clone_url or clone_url

@@ -20,7 +20,7 @@ from mesh.git import own, submodules
 from mesh.git.look import NoRepository, Unborn, look
 from mesh.git.own import ForeignGit, NotReadable, Own
 from mesh.git.view import View
-from sandboxes.daemon.checkout import entries, history, in_use
+from sandboxes.daemon.checkout import entries, history, in_use, start_point
 from sandboxes.daemon.checkout.branches import NEW, check_branch, has_git, knows, start_of
 from sandboxes.daemon.checkout.included_files import copy_included
 from sandboxes.daemon.checkout.separation import separate_programs
@@ -88,12 +88,15 @@ def from_folder(spec: Spec, folder: Path, repo: Path, git: Git, notices: Notices
     target = in_use.target_of(branch, found.own, repo, spec, git, notices)
     if target.folder is not None:
         return target.folder
+    is_first = own.load(root) is None
     start = target.start or ("" if spec.branch else NEW)
     made, is_new = _Worktree(target.branch, start, found.own, repo, git, notices).ensure()
     separate_programs(found.own, made, git, notices)
     if is_new:
         submodules.forget(root)
         copy_included(folder, found.own, made, git, notices)
+    if is_first:
+        start_point.tell(found.own, made, root, git, notices)
     inside = repo / folder.resolve().relative_to(found.own.top)
     # The branch may lack the subfolder that the person chose.
     return inside if inside.is_dir() else repo

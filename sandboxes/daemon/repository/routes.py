@@ -18,11 +18,13 @@ from mesh.lib.errors import AppError
 from mesh.lib.quoted_names import quote, unquote
 from sandboxes.daemon.events import Events
 from sandboxes.daemon.fields import fields_of
+from sandboxes.daemon.git import Git
 from sandboxes.daemon.repository import hook_tasks
 from sandboxes.daemon.repository.hook_tasks import Environment
 from sandboxes.daemon.repository.publish import Nested, Options
 from sandboxes.daemon.repository.repository import Repository
 from sandboxes.daemon.repository.state import UNKNOWN
+from sandboxes.daemon.repository.take_along import take_along
 from sandboxes.daemon.setup.errors import AgentAtWork
 from sandboxes.daemon.tasks.tasks import Tasks
 from sandboxes.daemon.working_folder import NotReady, Workplace
@@ -44,11 +46,15 @@ class RepositoryRoutes:
         must_clone: Callable[[], bool],
         has_runs: Callable[[], bool],
         environment: Environment,
+        folder: str,
     ) -> None:
-        """``environment`` returns the variables of the project's programs."""
+        """``environment`` returns the variables of the project's programs.
+
+        ``folder`` is the person's own, whose worktree this is; empty if there is none.
+        """
         self._workplace, self._root, self._events = workplace, root, events
         self._must_clone, self._has_runs = must_clone, has_runs
-        self._tasks, self._environment = tasks, environment
+        self._tasks, self._environment, self._folder = tasks, environment, folder
         self._one_at_a_time = asyncio.Lock()
         self._changing = asyncio.Lock()  # a hook may take minutes: others read meanwhile
         self._watching: asyncio.Task[None] | None = None
@@ -61,6 +67,7 @@ class RepositoryRoutes:
             Route(f"{prefix}/git/discard", self.discard, methods=["POST"]),
             Route(f"{prefix}/git/rebase", self.rebase, methods=["POST"]),
             Route(f"{prefix}/git/publish", self.publish, methods=["POST"]),
+            Route(f"{prefix}/git/take-along", self.take_along, methods=["POST"]),
         ]
 
     async def status(self, request: Request) -> Response:
@@ -112,6 +119,19 @@ class RepositoryRoutes:
             repository = await self._repository()
             run = hook_tasks.runner(self._tasks, self._environment, str(repository.top))
             return await asyncio.to_thread(repository.publish, options, run)
+
+    async def take_along(self, request: Request) -> Response:
+        """Copy the uncommitted changes of the person's folder into its worktree."""
+        if not self._folder:
+            raise NotReady("The working folder is not a worktree of your folder.")
+        tree = await self._workplace.tree()
+        async with self._changing, self._one_at_a_time:
+            call = partial(take_along, Path(self._folder), tree, self._root, Git())
+            done = await asyncio.to_thread(call)
+        self.look_soon()
+        for path in done["taken"]:
+            self._events.publish_changed(unquote(path))
+        return JSONResponse(done)
 
     def look_soon(self) -> None:
         """Publish the branch now, and again while there are readers."""

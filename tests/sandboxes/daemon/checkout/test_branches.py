@@ -13,6 +13,7 @@ from mesh.git.errors import ProtocolRefused
 from sandboxes.daemon.checkout import remotes
 from sandboxes.daemon.checkout.branches import BRANCH_ELSEWHERE, BRANCH_NOT_ASKED
 from sandboxes.daemon.checkout.sources import prepare
+from sandboxes.daemon.checkout.start_point import BEHIND
 from sandboxes.daemon.files.tree import Tree
 from sandboxes.daemon.git import Git, GitFailed, view_of
 from sandboxes.daemon.notices import Notices
@@ -72,7 +73,9 @@ def start(root, folder, branch):
     """Make the working folder of a chat; return it and the codes of what the person is told."""
     notices = Notices(root)
     repo = prepare(Spec(HANDLE, folder=str(folder), branch=branch), root / "repo", Git(), notices)
-    return repo, {notice.code: notice.text for notice in notices.pending}
+    told = {notice.code: notice.text for notice in notices.pending}
+    told.pop(BEHIND, None)  # how far the branch is behind another: test_start_point.py
+    return repo, told
 
 
 def subject(repo):

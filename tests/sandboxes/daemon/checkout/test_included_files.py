@@ -46,7 +46,9 @@ def worktree(project, tmp_path):
         spec = parse_spec({"handle": "h-0123456789abcdef", "folder": str(folder), "branch": branch})
         notices = Notices(root)
         prepare(spec, root / "repo", Git(), notices)
-        return root / "repo", {notice.text for notice in notices.pending}
+        mine = (included_files.COPIED, included_files.NOT_COPIED)
+        told = {notice.text for notice in notices.pending if notice.code in mine}
+        return root / "repo", told
 
     return make
 
