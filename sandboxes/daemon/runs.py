@@ -19,7 +19,7 @@ from sandboxes.daemon.checkout.kept_choices import ChoiceNeeded
 from sandboxes.daemon.conversation import Conversation, HarnessCrashed
 from sandboxes.daemon.descendants import Marks
 from sandboxes.daemon.journal import Journal, RunRow
-from sandboxes.daemon.notices import Notices
+from sandboxes.daemon.notices import Notice, Notices
 from sandboxes.daemon.recovery import close_run, end_again
 from sandboxes.daemon.streams import RunStream
 from sandboxes.daemon.turns import (
@@ -78,6 +78,7 @@ class Checkout(Protocol):
     async def ready(self) -> Path: ...
     def skip_submodules(self) -> None: ...
     def choose(self, question: Question, choice: Choice) -> None: ...
+    async def met(self, thread_id: str) -> list[Notice]: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -321,6 +322,7 @@ class Runs:
         await asyncio.wait([self._leftovers_gone])
         async with self._choosing:
             cwd = await self._working_folder(live.turn)
+        live.turn.notes += await self._checkout.met(request.thread_id)
         waiting = self._warm.take(request.thread_id)
         if waiting is not None:
             if waiting.can_serve(live.harness, request, cwd):

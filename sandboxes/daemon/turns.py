@@ -29,7 +29,7 @@ from mesh import process_tree
 from mesh.lib.errors import AppError
 from sandboxes.daemon.conversation import Conversation, HarnessCrashed
 from sandboxes.daemon.frames import Body, chunk_event, error_event
-from sandboxes.daemon.notices import Notices
+from sandboxes.daemon.notices import Notice, Notices
 from sandboxes.daemon.outline import Outline
 from sandboxes.daemon.streams import RunStream
 from sandboxes.daemon.writer import Writer
@@ -102,6 +102,7 @@ class Turn:
         # Our own questions, asked before the agent gets the message: approval id → its answer.
         self._own: dict[str, asyncio.Future[tuple[str, Answers | None]]] = {}
         self._has_started = False
+        self.notes: list[Notice] = []  # for this chat alone, beside those of the folder
         self._clock = asyncio.get_running_loop().time
         self._stopwatch = Stopwatch()
         self._next: asyncio.Future[TurnInput | None] = asyncio.get_running_loop().create_future()
@@ -255,7 +256,8 @@ class Turn:
 
     def _tell_notices(self) -> None:
         pending = self._notices.pending
-        for notice in pending:
+        notes, self.notes = self.notes, []
+        for notice in (*pending, *notes):
             value = {"source": "mesh", "code": notice.code, "text": notice.text}
             self._put(chunk_event({"type": "data-notice", "data": value}))
         self._notices.note_told(pending)

@@ -24,7 +24,8 @@ from sandboxes.daemon.checkout.sources import prepare
 from sandboxes.daemon.checkout.submodules import Filler
 from sandboxes.daemon.checkout.worktrees import is_whole
 from sandboxes.daemon.git import Git, redact, view_of
-from sandboxes.daemon.notices import Notices
+from sandboxes.daemon.neighbours import meet, shared_with
+from sandboxes.daemon.notices import Notice, Notices
 from sandboxes.daemon.spec import Spec
 
 logger = logging.getLogger(__name__)
@@ -96,6 +97,20 @@ class Checkout:
     def choose(self, question: Question, choice: Choice) -> None:
         """Keep the person's answer to ``question``; the next ``ready`` follows it."""
         keep(self._repo.parent, question.key, choice)
+
+    async def met(self, thread_id: str) -> list[Notice]:
+        """Return what a chat must know of the others that use the folder, once it works there."""
+
+        def look() -> list[Notice]:
+            root = self._repo.parent
+            for notice in shared_with(root, self._spec):
+                self._notices.add(notice.code, notice.text)
+            # An empty folder of Mesh's own holds nothing but what its chats were told to share.
+            is_shared = bool(self._spec.folder or self.cloned_from)
+            mine = meet(root, thread_id) if is_shared else None
+            return [] if mine is None else [mine]
+
+        return await asyncio.to_thread(look)
 
     def begin(self, job: Job | None = None) -> None:
         """Start preparing the folder; ``ready`` raises its failure."""
