@@ -203,8 +203,9 @@ def _folders_of(view: View, top: Path) -> set[Path]:
         GitFailed: git can't list them.
     """
     folders = {top}
-    for path in Git().names(view, *_LISTED):
-        folders.update(top / parent for parent in Path(path).parents if not _is_excluded(parent))
+    names = {os.path.dirname(path) for path in Git().names(view, *_LISTED)}
+    for folder in map(Path, names):
+        folders.update(top / each for each in (folder, *folder.parents) if not _is_excluded(each))
     return folders
 
 
