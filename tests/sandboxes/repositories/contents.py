@@ -8,9 +8,14 @@ import random
 from pathlib import Path
 
 from tests.sandboxes.repositories.kind import Kind
-from tests.sandboxes.repositories.making import commit, git, shared, write
+from tests.sandboxes.repositories.making import commit, git, program, shared, write
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 5\n"
+NO_LFS = tuple(
+    word
+    for key in ("clean", "smudge", "process", "required")
+    for word in ("-c", f"filter.lfs.{key}=")
+)
 LARGE = 8 * 1024 * 1024
 ODD_NAMES: tuple[str | bytes, ...] = (
     *(" first", "last ", "a b", "new\nline", "tab\there", 'quo"te', "back\\slash", "-dash"),
@@ -89,18 +94,25 @@ def _lfs(folder: Path) -> Path:
         ("required", "true"),
     ):
         git(project, "config", f"filter.lfs.{key}", value)
-    off = ("-c", "filter.lfs.clean=", "-c", "filter.lfs.process=", "-c", "filter.lfs.required=")
-    git(project, *off, "add", "--all")
-    git(project, *off, "commit", "-q", "-m", "a picture")
+    git(project, *NO_LFS, "add", "--all")
+    git(project, *NO_LFS, "commit", "-q", "-m", "a picture")
     git(project, "push", "-q", "--no-verify")
     return project
+
+
+UPPER = {"clean": "tr a-z A-Z", "smudge": "tr A-Z a-z"}
 
 
 def _filter(folder: Path) -> Path:
     """A filter that is set in the repository's own configuration."""
     project = shared(folder)
-    git(project, "config", "filter.upper.clean", "tr a-z A-Z")
-    git(project, "config", "filter.upper.smudge", "tr A-Z a-z")
+    for key, value in UPPER.items():
+        made = program(folder, f"filter-{key}", does=value)
+        git(project, "config", f"filter.upper.{key}", str(made))
+    return _filtered(project)
+
+
+def _filtered(project: Path) -> Path:
     commit(project, {".gitattributes": b"*.up filter=upper\n", "word.up": b"word\n"})
     git(project, "push", "-q")
     return project
@@ -169,17 +181,48 @@ KINDS = {
         make=_odd_names, says="names with spaces, line breaks and bytes", remote="origin"
     ),
     "encodings": Kind(make=_encodings, says="Latin-1, UTF-16 and binary files", remote="origin"),
-    "line endings": Kind(make=_line_endings, says="CRLF by attributes", remote="origin"),
-    "attributes": Kind(make=_attributes, says="ident and other encodings", remote="origin"),
-    "LFS": Kind(make=_lfs, says="large files kept by git-lfs", remote="origin"),
-    "filter": Kind(make=_filter, says="a filter of the repository's own", remote="origin"),
+    "line endings": Kind(
+        make=_line_endings, says="CRLF by attributes", remote="origin", is_converted=True
+    ),
+    "attributes": Kind(
+        make=_attributes, says="ident and other encodings", remote="origin", is_converted=True
+    ),
+    "LFS": Kind(
+        make=_lfs,
+        says="large files kept by git-lfs, which is not installed",
+        remote="origin",
+        is_whole=False,
+        plainly=NO_LFS,
+        without="git-lfs",
+        publish_refused="lfs_missing",
+    ),
+    "filter": Kind(
+        make=lambda folder: _filtered(shared(folder)),
+        says="a filter of the person's",
+        remote="origin",
+        gitconfig="".join(f'[filter "upper"]\n\t{key} = {UPPER[key]}\n' for key in UPPER),
+    ),
+    "filter of the repository": Kind(
+        make=_filter,
+        says="a filter of the repository's own",
+        remote="origin",
+        is_whole=False,
+        is_converted=True,
+        plainly=("-c", "filter.upper.clean=", "-c", "filter.upper.smudge="),
+        publish_refused="checkout_failed",
+    ),
     "large file": Kind(make=_large, says="a large binary file", remote="origin"),
     "links": Kind(make=_links, says="symbolic links", remote="origin"),
     "modes": Kind(make=_modes, says="files that can be run", remote="origin"),
-    "no modes": Kind(make=_no_modes, says="modes that git ignores", remote="origin"),
+    "no modes": Kind(
+        make=_no_modes, says="modes that git ignores", remote="origin", is_converted=True
+    ),
     "cases": Kind(make=_cases, says="names that differ in case only", remote="origin"),
     "ignored files needed": Kind(
-        make=_needed, says="ignored files that the project needs", remote="origin"
+        make=_needed,
+        says="ignored files that the project needs",
+        remote="origin",
+        brings=(".env", "config/dev.local"),
     ),
     "deep paths": Kind(make=_deep, says="deep folders and long names", remote="origin"),
 }

@@ -230,15 +230,28 @@ KINDS = {
         make=_branch_named_mesh, says="a branch named mesh", branch="", remote="origin"
     ),
     "branch checked out": Kind(
-        make=_checked_out, says="the wanted branch is in another worktree", refused="?"
+        make=_checked_out,
+        says="the wanted branch is in another worktree",
+        refused="git_branch_in_use",
     ),
     "branch of the server": Kind(
-        make=_theirs, says="the wanted branch is only on the server", remote="origin"
+        make=_theirs,
+        says="the wanted branch is only on the server",
+        remote="origin",
+        starts_from_server=True,
+        publish_refused="diverged",  # its published commits were rebased
+        is_whole=False,
     ),
     "behind": Kind(make=_behind, says="a branch that is behind its upstream", remote="origin"),
     "replaced commits": Kind(make=_replaced, says="grafted history", remote="origin"),
     "notes and tags": Kind(make=_notes, says="notes and annotated tags", remote="origin"),
-    "server gone": Kind(make=_server_gone, says="a server that can't be reached"),
+    "server gone": Kind(
+        make=_server_gone,
+        says="a server that is not there any more",
+        remote="origin",
+        rebase_refused="git_repository_not_found",
+        publish_refused="git_repository_not_found",
+    ),
     "other refspec": Kind(make=_mirror, says="a fetch into other references", remote="origin"),
     "unrelated branch": Kind(make=_unrelated, says="a branch of its own history", remote="origin"),
 }

@@ -45,8 +45,8 @@ def _hub(folder: Path, name: str = ".git") -> Path:
 
 
 def _bare(folder: Path) -> Path:
-    project = shared(folder)
-    git(folder, "clone", "-q", "--bare", project, folder / "project.git")
+    shared(folder).rename(folder / "unused")
+    git(folder, "clone", "-q", "--bare", folder / "server.git", folder / "project.git")
     return folder / "project.git"
 
 
@@ -54,8 +54,10 @@ def _with_submodules(folder: Path) -> Path:
     library = folder / "library"
     git(folder, "init", "-q", "-b", "main", library)
     commit(library, {"lib.py": b"LIB = 1\n"}, "library")
+    git(folder, "clone", "-q", "--bare", library, folder / "library.git")
     project = shared(folder)
-    git(project, "-c", "protocol.file.allow=always", "submodule", "add", "-q", library, "lib")
+    allowed = ("-c", "protocol.file.allow=always")
+    git(project, *allowed, "submodule", "add", "-q", folder / "library.git", "lib")
     commit(project, {}, "with a library")
     git(project, "push", "-q")
     return project
@@ -147,6 +149,14 @@ def _other_owner(folder: Path) -> Path:
     return project
 
 
+def _read_only(folder: Path) -> Path:
+    project = shared(folder)
+    for where, folders, _ in os.walk(project):
+        for name in (where, *(os.path.join(where, name) for name in folders)):
+            os.chmod(name, 0o555)
+    return project
+
+
 def _folder_gone_below(folder: Path) -> Path:
     """The chosen subfolder is in no commit."""
     project = shared(folder)
@@ -182,7 +192,10 @@ KINDS = {
     "plain": Kind(make=shared, says="a repository with a server", remote="origin"),
     "no remote": Kind(make=_local, says="a repository that is nowhere else"),
     "empty server": Kind(
-        make=_empty_server, says="a server that nothing was pushed to", remote="origin"
+        make=_empty_server,
+        says="a server that nothing was pushed to",
+        remote="origin",
+        rebase_refused="unknown_base",
     ),
     "subfolder": Kind(make=_subfolder, says="a folder inside a repository", remote="origin"),
     "ignored subfolder": Kind(
@@ -206,12 +219,21 @@ KINDS = {
     "separate git directory": Kind(
         make=_separate, says="a .git that is kept elsewhere", remote="origin"
     ),
-    "submodule": Kind(make=_submodule, says="a submodule of a project", remote="origin"),
-    "with submodules": Kind(make=_with_submodules, says="submodules", remote="origin"),
+    "submodule": Kind(
+        make=_submodule, says="a submodule of a project", remote="origin", server="library.git"
+    ),
+    "with submodules": Kind(
+        make=_with_submodules, says="submodules", remote="origin", brings=("lib/lib.py",)
+    ),
     "nested repository": Kind(
         make=_nested, says="another repository inside that no commit names", remote="origin"
     ),
-    "fork": Kind(make=_fork, says="two remotes, one of them a fork", remote="origin"),
+    "fork": Kind(
+        make=_fork,
+        says="two remotes, one of them a fork",
+        remote="origin",
+        server="fork.git",
+    ),
     "other remote": Kind(
         make=lambda folder: shared(folder, remote="hub"),
         says="a remote that is not called origin",
@@ -233,10 +255,24 @@ KINDS = {
     "no repository": Kind(make=_no_repository, says="no repository", is_isolated=False),
     "unborn": Kind(make=_unborn, says="no commit yet", is_isolated=False),
     "broken configuration": Kind(
-        make=_broken_config, says="a configuration that git can't read", refused="?"
+        make=_broken_config,
+        says="a configuration that git can't read",
+        refused="git_config_unreadable",
     ),
     "newer format": Kind(
-        make=_newer_format, says="a format that this git doesn't know", refused="?"
+        make=_newer_format,
+        says="a format that this git doesn't know",
+        refused="git_too_old",
     ),
-    "other owner": Kind(make=_other_owner, says="files of another user", refused="?", as_root=True),
+    "other owner": Kind(
+        make=_other_owner,
+        says="files of another user",
+        refused="git_foreign_owner",
+        as_root=True,
+    ),
+    "read-only": Kind(
+        make=_read_only,
+        says="a folder that can't be written",
+        refused="git_read_only",
+    ),
 }

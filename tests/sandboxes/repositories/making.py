@@ -87,10 +87,10 @@ def shared(
 
 
 def cloned(folder: Path, *options: str, name: str = "project") -> Path:
-    """Make a server with three commits and a branch more; return a clone of it."""
+    """Make a server with three commits and another branch; return a clone of it."""
     first = shared(folder)
-    commit(first, {"src/app.py": b"print('two')\n"}, "second")
-    commit(first, {"src/app.py": b"print('three')\n"}, "third")
+    commit(first, {"second.txt": b"two\n"}, "second")
+    commit(first, {"third.txt": b"three\n"}, "third")
     git(first, "push", "-q", "origin", "main", "main:refs/heads/other")
     first.rename(folder / "elsewhere")
     git(folder, "clone", "-q", *options, f"file://{folder}/server.git", folder / name)

@@ -43,7 +43,6 @@ PORCELAIN = {
     "diff.interHunkContext": "9",
     "diff.mnemonicPrefix": "true",
     "diff.noprefix": "true",
-    "diff.orderFile": "order",
     "diff.relative": "true",
     "diff.renames": "copies",
     "diff.statGraphWidth": "5",
@@ -87,8 +86,6 @@ PORCELAIN = {
     "status.showUntrackedFiles": "no",
     "submodule.recurse": "true",
     "tag.gpgSign": "false",
-    "transfer.hideRefs": "refs/tags",
-    "uploadpack.hideRefs": "refs/tags",
     "worktree.guessRemote": "true",
 }
 
@@ -97,7 +94,9 @@ def _as_gitconfig(pairs: dict[str, str]) -> str:
     lines = []
     for key, value in pairs.items():
         section, name = key.rsplit(".", 1)
-        lines.append(f'[{section}]\n\t{name} = "{value}"\n')
+        section, mark, subsection = section.partition(".")
+        head = f'{section} "{subsection}"' if mark else section
+        lines.append(f'[{head}]\n\t{name} = "{value}"\n')
     return "".join(lines)
 
 
@@ -120,7 +119,8 @@ def _branches(folder: Path) -> Path:
 
 def _porcelain(folder: Path) -> Path:
     project = _branches(folder)
-    _set(project, PORCELAIN)
+    (folder / "order").write_text("src/*\n")
+    _set(project, PORCELAIN | {"diff.orderFile": str(folder / "order")})
     return project
 
 
@@ -265,7 +265,12 @@ KINDS = {
         make=_programs, says="programs that show, convert, edit and merge", remote="origin"
     ),
     "fsmonitor": Kind(make=_fsmonitor, says="a program that watches files", remote="origin"),
-    "hooks": Kind(make=_hooks, says="all kinds of hooks", remote="origin"),
+    "hooks": Kind(
+        make=_hooks,
+        says="all kinds of hooks",
+        remote="origin",
+        runs=frozenset(HOOKS[:4]) | {"pre-push"},
+    ),
     "husky": Kind(make=_husky, says="hooks that an installation sets up", remote="origin"),
     "signing": Kind(make=_signing, says="commits that are to be signed", remote="origin"),
     "worktree settings": Kind(
