@@ -50,6 +50,8 @@ def base_remote(git: Git, view: View) -> str:
     Not ``remote.pushDefault``, which names a fork: its main branch is often an old one.
     """
     names = remotes(git, view)
+    if len(names) < 2:
+        return _first(names, names)  # the settings could name no other
     return _first([*(_tracked(git, view, branch) for branch in _MAIN), *_usual(names)], names)
 
 
