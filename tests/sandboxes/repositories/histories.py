@@ -227,12 +227,17 @@ KINDS = {
     "stash": Kind(make=_stash, says="stashed work", remote="origin"),
     "edited": Kind(make=_edited, says="work that is not committed", remote="origin"),
     "branch named mesh": Kind(
-        make=_branch_named_mesh, says="a branch named mesh", branch="", remote="origin"
+        make=_branch_named_mesh,
+        says="a branch named mesh",
+        branch="",
+        named="mesh-main-0123456789abcdef",
+        remote="origin",
     ),
     "branch checked out": Kind(
         make=_checked_out,
         says="the wanted branch is in another worktree",
-        refused="git_branch_in_use",
+        refused="choice_needed",
+        is_asked=True,
     ),
     "branch of the server": Kind(
         make=_theirs,

@@ -19,6 +19,7 @@ class Kind:
     make: Callable[[Path], Path]
     says: str  # what it is, for docs/git.md
     branch: str = "work"  # that the chat is to have
+    named: str = ""  # the branch that it gets, if that is another one
     remote: str = ""  # that the branch is published to; empty where there is none
     server: str = "server.git"  # the remote's repository, in the folder
     starts_from_server: bool = False  # from the branch that the server has
@@ -27,9 +28,10 @@ class Kind:
     is_whole: bool = True  # whether the worktree is as plain git makes it
     is_converted: bool = False  # whether git stores other bytes than the files have
     brings: tuple[str, ...] = ()  # what it has beside, as the person's checkout has it
-    is_isolated: bool = True  # whether the chat gets a worktree of its own
+    is_asked: bool = False  # whether the start ends with a question to the person
     refused: str = ""  # the code of the error that the start ends with
     since: tuple[int, int] = (2, 34)  # of git
+    until: tuple[int, int] = (99, 0)  # the first git with which it is not so any more
     gitconfig: str = ""  # the person's own settings, for all their repositories
     runs: frozenset[str] = frozenset()  # the person's programs that Mesh may start
     plainly: tuple[str, ...] = ()  # options of git for the tests' own commands in the worktree
@@ -39,7 +41,7 @@ class Kind:
     def is_for(self, git: AGit) -> bool:
         """Return whether it can be made with ``git``, by this user on this machine."""
         is_missing = not self.without or shutil.which(self.without) is None
-        return self.since <= git.version and is_missing and self._may_make
+        return self.since <= git.version < self.until and is_missing and self._may_make
 
     @property
     def _may_make(self) -> bool:

@@ -252,8 +252,16 @@ KINDS = {
     "worktree away": Kind(
         make=_away, says="another worktree on a drive that is away", remote="origin"
     ),
-    "no repository": Kind(make=_no_repository, says="no repository", is_isolated=False),
-    "unborn": Kind(make=_unborn, says="no commit yet", is_isolated=False),
+    "no repository": Kind(
+        make=_no_repository, says="no repository", refused="choice_needed", is_asked=True
+    ),
+    "unborn": Kind(
+        make=_unborn,
+        says="no commit yet",
+        refused="choice_needed",
+        is_asked=True,
+        until=(2, 42),
+    ),
     "broken configuration": Kind(
         make=_broken_config,
         says="a configuration that git can't read",

@@ -56,7 +56,7 @@ class Life:
         self.made.mkdir()
         self.root.mkdir(parents=True)
         self.chosen = self.kind.make(self.made)
-        self.branch = self.kind.branch or f"mesh/{HANDLE}"
+        self.branch = self.kind.named or self.kind.branch or f"mesh/{HANDLE}"
         spec = {"handle": HANDLE, "folder": str(self.chosen), "branch": self.kind.branch}
         (self.root / "spec.json").write_text(json.dumps(spec))
         self.spec = parse_spec(spec)
@@ -241,7 +241,7 @@ class Life:
     def _base(self) -> str:
         if self.kind.starts_from_server:
             return git(self._server, "rev-parse", f"refs/heads/{self.branch}")
-        if self.kind.refused or not self.kind.is_isolated:
+        if self.kind.refused:
             return ""
         there = git(
             self.chosen, "for-each-ref", "--format=%(objectname)", f"refs/heads/{self.branch}"
@@ -285,7 +285,7 @@ class Life:
         assert refused.value.code == code, refused.value
 
     def _persons(self) -> snapshot.Persons:
-        repository = self.chosen if self.kind.is_isolated and not self.kind.refused else None
+        repository = None if self.kind.refused else self.chosen
         return snapshot.Persons.of(self.made, repository, branch=self.branch)
 
 

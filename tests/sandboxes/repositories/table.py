@@ -16,16 +16,22 @@ def lines() -> list[str]:
 
 
 def _holds(kind: Kind) -> str:
+    if kind.is_asked:
+        return f"what you answer to a question{_with_which_git(kind)}"
     if kind.refused:
         return f"nothing: refused (`{kind.refused}`)"
-    if not kind.is_isolated:
-        return "what you answer to a question"
     return "; ".join(["everything", *_differences(kind)])
+
+
+def _with_which_git(kind: Kind) -> str:
+    return " (before git {}.{})".format(*kind.until) if kind.until < (99, 0) else ""
 
 
 def _differences(kind: Kind) -> Iterator[str]:
     if kind.since > (2, 34):
         yield "from git {}.{} on".format(*kind.since)
+    if kind.named:
+        yield "on a branch of another name"
     if kind.brings:
         yield "takes along " + ", ".join(f"`{name}`" for name in kind.brings)
     if not kind.remote:

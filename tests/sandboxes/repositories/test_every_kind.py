@@ -9,7 +9,6 @@ import pytest
 from tests.sandboxes.repositories.gits import all_gits
 from tests.sandboxes.repositories.kinds import KINDS
 from tests.sandboxes.repositories.life import Life
-from tests.sandboxes.repositories.not_yet import not_yet
 
 pytestmark = pytest.mark.programs
 
@@ -17,7 +16,7 @@ LIVES = [
     pytest.param((git, name), id=f"{git}-{name}")
     for git in all_gits()
     for name, kind in KINDS.items()
-    if kind.is_for(git) and kind.is_isolated and not kind.refused
+    if kind.is_for(git) and not kind.refused
 ]
 
 
@@ -34,13 +33,6 @@ def life(request, tmp_path_factory):
         life = Life(name, folder)
         life.live()
         yield life
-
-
-@pytest.fixture(autouse=True)
-def _not_yet(request, life):
-    row = not_yet(life.name, request.function.__name__.removeprefix("test_"))
-    if row:
-        request.applymarker(pytest.mark.xfail(strict=True, reason=f"row {row}"))
 
 
 WHO = "[user]\n\tname = Ada\n\temail = ada@mesh.example\n"
