@@ -44,8 +44,10 @@ def _facts(entry: os.DirEntry[str], *, times: bool) -> tuple[object, ...]:
         return ("link", os.readlink(entry.path))
     with open(entry.path, "rb") as file:
         digest = hashlib.sha1(file.read()).hexdigest()
-    # Git touches an object when it would write the same one again.
-    when = (found.st_mtime_ns,) if times and "/objects/" not in entry.path else ()
+    # Git touches an object when it would write the same one again,
+    # and the shared part of a split index when it reads it.
+    is_touched = "/objects/" in entry.path or entry.name.startswith("sharedindex.")
+    when = (found.st_mtime_ns,) if times and not is_touched else ()
     return ("file", stat.S_IMODE(found.st_mode), digest, *when)
 
 
