@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 os.environ.setdefault("MESH_HOME", tempfile.mkdtemp(prefix="mesh-bench-"))
@@ -47,6 +48,7 @@ class OneSandbox:
     """A supervisor in whose care is one sandbox, always alive."""
 
     def __init__(self, socket):
+        self.home = Path(socket).parent
         self.sandbox = SimpleNamespace(pool=Pool(socket), token="none")
 
     def find(self, handle):

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -68,6 +69,7 @@ class OneSandbox:
     """A supervisor in whose care is one sandbox, "s"."""
 
     def __init__(self, socket):
+        self.home = Path(socket).parent
         self.sandbox = SimpleNamespace(pool=Pool(socket), token="its token")
 
     def find(self, handle):

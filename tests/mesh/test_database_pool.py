@@ -20,6 +20,7 @@ HEARTBEATS = {"renew_leases", "release_leases", "keep_online"}
 HEAVY = {
     "end_overdue_stops",
     "finish_run",
+    "fold_ahead",
     "restart_run",
     "stop_revoked_runs",
     "find_order",

@@ -143,7 +143,7 @@ def commit(git: Git, draft: Draft, message: str, hooks: Hooks, *, is_unsigned: b
 def undo(git: Git, view: View, branch: str, *, before: str, commit: str) -> bool:
     """Take the branch back to ``before``; return whether it was still at ``commit``."""
     ref = f"refs/heads/{branch}"
-    words = ("update-ref", "-m", "publish: undone", *(() if before else ("-d",)))
+    words = ("update-ref", "-mpublish: undone", *(() if before else ("-d",)))
     return git.ask(view, *words, ref, *((before,) if before else ()), commit) is not None
 
 

@@ -7,10 +7,10 @@ program is started by a small script beside the working folder, which ends it af
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Final
 
+from mesh import launch
 from mesh.git.view import View
 from mesh.plain_files import write_plain
 from sandboxes.daemon.git import Git
@@ -52,7 +52,7 @@ def settings(git: Git, view: View) -> tuple[str, ...]:
 
 
 def _write(script: Path, program: str, *, quiet: bool) -> None:
-    argv = (sys.executable, "-I", "-S", "-c", _LIMITED, str(WITHIN), program)
+    argv = launch.python("-S", "-c", _LIMITED, str(WITHIN), program)
     words = shlex.join((*argv, *(_NO_PROMPT if quiet else ())))
     draft = script.with_suffix(".new")
     write_plain(draft, f'#!/bin/sh\nexec {words} "$@"\n', 0o700)
