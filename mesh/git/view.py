@@ -84,7 +84,9 @@ class View:
         place = root / FOLDER
         place.mkdir(mode=0o700, exist_ok=True)
         (place / "info").mkdir(exist_ok=True)
-        _link(own.common / "info/exclude", place / "info/exclude", is_wanted=True)
+        # Git would wait for ever for a pipe in its place.
+        ignored = own.common / "info/exclude"
+        _link(ignored, place / "info/exclude", is_wanted=ignored.is_file())
         for name in (*_FOLDERS, *_FILES):
             is_wanted = name in _FILES or (own.common / name).is_dir()
             _link(own.common / name, place / name, is_wanted=is_wanted)
@@ -137,7 +139,7 @@ class View:
             address = value(f"remote.{remote}.pushurl") or address
         address = next((arg for arg in args if arg in self.judged.addresses), address)
         # A person's repository may come from another folder, but not from one that agents write.
-        inside = address.removeprefix("file://").startswith(str(self.place.parent))
+        inside = Path(address.removeprefix("file://")).is_relative_to(self.place.parent)
         is_given = bool(self.own.origin) or not inside
         return protocols_for(address) if address and is_given else PROTOCOLS
 

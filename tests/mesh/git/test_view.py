@@ -301,3 +301,12 @@ def test_a_file_that_the_configuration_includes_is_not_read(project, tmp_path, w
     (tmp_path / "root").mkdir()
 
     assert view_of(own.find(project), tmp_path / "root").judged.value("core.abbrev") == ""
+
+
+def test_a_pipe_in_place_of_what_is_ignored_is_not_waited_for(project, worktree):
+    worktree()
+    ignored = project / ".git/info/exclude"
+    ignored.unlink(missing_ok=True)
+    os.mkfifo(ignored)
+
+    assert worktree().facts().own == ()
