@@ -83,6 +83,13 @@ class LfsMissing(AppError):
     status = 409
 
 
+class SubmoduleUnpublished(AppError):
+    code = "submodule_unpublished"
+    text = "A submodule has commits that its own server lacks, so nobody else could get this work."
+    hint = "Push them first: ask the agent, or use the shell in the submodule's folder."
+    status = 409
+
+
 class NothingToRebase(AppError):
     code = "nothing_to_rebase"
     text = "There is no branch, no commit, or no remote to rebase on."

@@ -24,6 +24,7 @@ from sandboxes.daemon.repository.diff import read_diff
 from sandboxes.daemon.repository.discard import Discard
 from sandboxes.daemon.repository.errors import (
     ChangedBefore,
+    SubmoduleUnpublished,
     TooManyChanges,
     UncommittedChanges,
 )
@@ -196,6 +197,7 @@ class Repository:
 
         Raises:
             ChangedBefore: the person had staged something before the agent came.
+            SubmoduleUnpublished: a submodule has commits that its server lacks.
             NotReady, and what ``publish.publish`` raises.
         """
         facts = self.facts()
@@ -203,6 +205,8 @@ class Repository:
         before = [change for change in every if change.path in self._baseline]
         if staged := [change.path for change in before if change.status[0] not in ".?"]:
             raise ChangedBefore(f"“{quote(staged[0])}” was staged before the agent came.")
+        if behind := [quote(state.path) for state in self.submodules() if state.unpushed]:
+            raise SubmoduleUnpublished(submodules=behind)
         done = publish.publish(self._git, self._view, facts, options, run)
         return {"ok": True, **done, **self.facts().meta()}
 

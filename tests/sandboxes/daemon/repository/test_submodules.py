@@ -11,6 +11,8 @@ from sandboxes.daemon.checkout.checkout import Job, run_job
 from sandboxes.daemon.files.tree import Tree
 from sandboxes.daemon.git import Git
 from sandboxes.daemon.notices import Notices
+from sandboxes.daemon.repository.errors import SubmoduleUnpublished
+from sandboxes.daemon.repository.publish import Options
 from sandboxes.daemon.repository.repository import Repository
 from sandboxes.daemon.spec import parse_spec
 from tests.sandboxes.daemon.projects import address_of, git, repository
@@ -108,3 +110,15 @@ def test_a_project_without_submodules_has_none(tmp_path):
     run_job(Job(spec), tmp_path / "root/repo", Git(), Notices(tmp_path / "root"))
 
     assert states(tmp_path / "root") == []
+
+
+def test_a_commit_that_only_this_machine_has_is_not_published(root):
+    git(root / "repo/lib", "commit", "-q", "--allow-empty", "-m", "work")
+    repo = Repository(Tree(root / "repo"), root)
+    before = git(root / "repo", "rev-parse", "HEAD")
+
+    with pytest.raises(SubmoduleUnpublished) as caught:
+        repo.publish(Options("work"), lambda call: pytest.fail(f"{call.name} is no hook"))
+
+    assert caught.value.extra["submodules"] == ["lib"]
+    assert git(root / "repo", "rev-parse", "HEAD") == before
