@@ -50,6 +50,15 @@ class AccessRefused(GitFailed):
     hint = "You are signed in, but not allowed to do this. Ask the repository's owner for access."
 
 
+class FilterFailed(GitFailed):
+    code = "git_filter_failed"
+    hint = (
+        "Check that the filter's program works on the machine that the sandbox runs on. Mesh takes"
+        " filters, except that of Git LFS, only from your global configuration."
+    )
+    status = 409
+
+
 class PushRefused(GitFailed):
     code = "git_push_refused"
     hint = "Do what the server's rule asks for, or publish to another branch."

@@ -24,6 +24,7 @@ from mesh.git.errors import (
     CertificateRefused,
     Corrupt,
     FilesInTheWay,
+    FilterFailed,
     FormatUnknown,
     GitFailed,
     HostUnknown,
@@ -56,6 +57,7 @@ _TOKEN = re.compile(
 # asked. What a server or a hook says may contain any of these words, so its refusals are first.
 _KINDS: Final[tuple[tuple[type[GitFailed], str], ...]] = (
     (BranchOutdated, r"! \[rejected\].*\((fetch first|non-fast-forward|stale info|remote ref)"),
+    (FilterFailed, r"(clean|smudge) filter '?\S+'? failed|external filter .* failed"),
     (PushRefused, r"! \[(remote )?rejected\]|hook declined|denying |protected branch"),
     (CertificateRefused, r"certificate (problem|verif|subject)|server certificate|CAfile"),
     (CertificateRefused, r"unable to get local issuer|self[- ]signed"),

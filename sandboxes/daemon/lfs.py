@@ -12,10 +12,16 @@ from typing import Final
 from mesh.git.calls import has_lfs
 from mesh.git.view import View
 from sandboxes.daemon.env import tool_env
-from sandboxes.daemon.git import Git
+from sandboxes.daemon.git import Git, GitFailed
 from sandboxes.daemon.notices import Notices
 
 MISSING: Final = "lfs_missing"
+NOT_FETCHED: Final = "lfs_not_fetched"
+# Options with which git checks out pointers in place of files' contents.
+POINTERS: Final = (
+    *("-c", "filter.lfs.process=", "-c", "filter.lfs.smudge="),
+    *("-c", "filter.lfs.required=false"),
+)
 _ATTRIBUTES: Final = ":(glob)**/.gitattributes"
 _ADAPTER: Final = "lfs.customtransfer.lfs-standalone-file.path"
 
@@ -61,6 +67,22 @@ def note(git: Git, view: View, notices: Notices) -> None:
             f"git-lfs is not installed on this machine: {files} only a pointer to the contents."
             " Install git-lfs, then run “git lfs pull” in the working folder.",
         )
+
+
+def note_not_fetched(failure: GitFailed, notices: Notices) -> None:
+    """Tell the person that files are only pointers, because their contents did not come.
+
+    Raises:
+        GitFailed: ``failure``, if it is not of Git LFS.
+    """
+    if "filter lfs failed" not in str(failure) and "git-lfs" not in str(failure):
+        raise failure
+    why = str(failure).rstrip(".")
+    notices.renew(
+        NOT_FETCHED,
+        f"The contents of the project's Git LFS files could not be fetched, so they are only"
+        f" pointers: {why}. Run “git lfs pull” in the working folder when it works again.",
+    )
 
 
 def push(git: Git, view: View, remote: str, address: str, branch: str) -> None:

@@ -9,11 +9,18 @@ from pathlib import Path
 
 from mesh.git import own
 from mesh.git.calls import NO_REDIRECT, Outside
-from mesh.git.errors import AddressMoved, AddressRefused, NotAGitServer, RepositoryUnknown
+from mesh.git.errors import (
+    AddressMoved,
+    AddressRefused,
+    FilterFailed,
+    NotAGitServer,
+    RepositoryUnknown,
+)
 from mesh.git.own import ForeignGit, Own
 from mesh.git.view import View
 from mesh.lib.addresses import Address, is_odd_number, is_off_limits, is_public, parse_address
 from mesh.lib.repositories import CloneUrl, Unclonable, is_local_name, parse_clone_url
+from sandboxes.daemon import lfs
 from sandboxes.daemon.checkout.branches import go_to, has_git, knows, setting_in, with_retries
 from sandboxes.daemon.checkout.remotes import tracking
 from sandboxes.daemon.checkout.servers import answer_of
@@ -170,7 +177,13 @@ class _Clone:
         # Whatever the person's clone.defaultRemoteName: ours have one remote, called origin.
         options = ("--no-recurse-submodules", "--origin", "origin", "--config", NO_REDIRECT)
         command = ("clone", *options, "--", address, str(part))
-        with_retries(self.git, Outside(self.root), *command, limits=self.limits)
+        try:
+            with_retries(self.git, Outside(self.root), *command, limits=self.limits)
+        except FilterFailed as exc:
+            lfs.note_not_fetched(exc, self.notices)
+            shutil.rmtree(part, ignore_errors=True)
+            limits = (*self.limits, *lfs.POINTERS)
+            with_retries(self.git, Outside(self.root), *command, limits=limits)
 
     def _moved(self) -> AddressMoved:
         answer = answer_of(self.spec.clone_url, self.root, self.git, self.limits)

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Final
 
 from mesh.git import own, submodules
+from mesh.git.errors import FilterFailed
 from mesh.git.look import NoRepository, Unborn, look
 from mesh.git.own import ForeignGit, NotReadable, Own
 from mesh.git.view import View
+from sandboxes.daemon import lfs
 from sandboxes.daemon.checkout import entries, history, in_use, start_point
 from sandboxes.daemon.checkout.branches import NEW, check_branch, has_git, knows, start_of
 from sandboxes.daemon.checkout.included_files import copy_included
@@ -206,13 +208,20 @@ class _Worktree:
         check_branch(self.branch, self.root, self.git)
         if not self._has_files:
             (self.repo / ".git").unlink(missing_ok=True)  # names an entry that is gone
-        with self._added(self.repo) as made:
+        try:
+            return self._add_with()
+        except FilterFailed as exc:
+            lfs.note_not_fetched(exc, self.notices)
+            return self._add_with(*lfs.POINTERS)
+
+    def _add_with(self, *settings: str) -> Own:
+        with self._added(self.repo, settings=settings) as made:
             own.point_to(made)  # git recorded its path as seen in our view
             own.save(self.root, made)
             return made
 
     @contextmanager
-    def _added(self, place: Path, *options: str) -> Iterator[Own]:
+    def _added(self, place: Path, *options: str, settings: tuple[str, ...] = ()) -> Iterator[Own]:
         """Add a worktree in ``place``, and yield it; a failure until the end undoes everything."""
         entries.check_not_busy(self.branch, self.main)
         entries.release(self.branch, self.main, self.root)
@@ -227,7 +236,9 @@ class _Worktree:
         try:
             folder.mkdir(exist_ok=True)  # else git would make it in our view only
             view = view_of(self.main, self.root)
-            self.git.run(view, "worktree", "add", *options, *new, "--", str(place), *start)
+            self.git.run(
+                view, *settings, "worktree", "add", *options, *new, "--", str(place), *start
+            )
             yield _found(place, self.main)
         except (GitFailed, ForeignGit, OSError):
             if (entry := own.entry_of(place, self.main)) is not None:

@@ -20,6 +20,7 @@ from mesh.lib.git_names import is_in_git
 from mesh.lib.git_status import Change, parse_status
 from mesh.lib.quoted_names import quote
 from mesh.plain_files import open_plain
+from sandboxes.daemon import lfs
 from sandboxes.daemon.files.errors import NoSuchFile, translated
 from sandboxes.daemon.files.tree import Tree
 from sandboxes.daemon.git import Git, view_of
@@ -86,17 +87,22 @@ def take_along(folder: Path, tree: Tree, root: Path, git: Git) -> dict[str, Any]
 def uncommitted(repository: Own, root: Path, git: Git) -> list[Change]:
     """Return the files of the work tree that are not as they were committed.
 
-    Without nested repositories and submodules, which can't be copied as files.
+    Without nested repositories and submodules, which can't be copied as files; and without files
+    of Git LFS if git-lfs is missing, because nobody can compare them then.
 
     Raises:
         ForeignGit, GitFailed: see ``take_along``.
     """
-    said = git.output(view_of(repository, root), *STATUS, "--no-renames")
-    return [
+    view = view_of(repository, root)
+    changes = [
         change
-        for change in parse_status(said).changes
+        for change in parse_status(git.output(view, *STATUS, "--no-renames")).changes
         if not (change.is_folder or is_in_git(change.path) or _is_folder(repository, change))
     ]
+    if lfs.is_installed():
+        return changes
+    left_out = set(lfs.of_lfs(git, view, [change.path for change in changes]))
+    return [change for change in changes if change.path not in left_out]
 
 
 def _is_folder(repository: Own, change: Change) -> bool:

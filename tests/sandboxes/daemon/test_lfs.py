@@ -107,6 +107,20 @@ def test_without_git_lfs_a_chat_starts_and_says_so(tmp_path, clone, server, with
     assert place.repository.facts().own == ()
 
 
+@pytest.mark.parametrize("source", [source_folder, source_clone])
+def test_a_server_of_contents_that_is_away_does_not_keep_a_chat_from_starting(
+    tmp_path, clone, server, source
+):
+    (server / "lfs/gone").touch()
+
+    place = prepared(tmp_path / "fresh", **source(clone, server))
+
+    assert (place.repo / "one.bin").read_text().startswith(POINTER)
+    assert [notice.code for notice in place.notices.pending] == ["lfs_not_fetched"]
+    assert "smudge filter lfs failed. Run" in place.notices.pending[0].text
+    assert place.repository.facts().own == ()
+
+
 def test_the_notice_goes_when_git_lfs_comes(tmp_path, clone, server, without_lfs, monkeypatch):
     place = prepared(tmp_path / "fresh", folder=str(clone))
 

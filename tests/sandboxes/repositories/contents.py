@@ -209,7 +209,7 @@ KINDS = {
         is_whole=False,
         is_converted=True,
         plainly=("-c", "filter.upper.clean=", "-c", "filter.upper.smudge="),
-        publish_refused="checkout_failed",
+        publish_refused="git_filter_failed",
     ),
     "large file": Kind(make=_large, says="a large binary file", remote="origin"),
     "links": Kind(make=_links, says="symbolic links", remote="origin"),

@@ -151,19 +151,19 @@ TRAPS = [
         "a clean filter",
         driver("filter=evil", "filter.evil.clean"),
         ("add", "a.txt"),
-        ("publish: checkout_failed", "rebase: uncommitted_changes"),
+        ("publish: git_filter_failed", "rebase: uncommitted_changes"),
     ),
     Trap(
         "a filter that goes on",
         driver("filter=evil", "filter.evil.process"),
         ("add", "a.txt"),
-        ("publish: checkout_failed", "rebase: uncommitted_changes"),
+        ("publish: git_filter_failed", "rebase: uncommitted_changes"),
     ),
     Trap(
         "a smudge filter",
         driver("filter=evil", "filter.evil.smudge"),
         ("checkout", "HEAD", "--", "a.txt"),
-        ("publish: checkout_failed", "rebase: uncommitted_changes"),
+        ("publish: git_filter_failed", "rebase: uncommitted_changes"),
     ),
     Trap(
         "a merge driver",
