@@ -91,6 +91,7 @@ class Parts:
         self.events.on_reader = self._on_reader
         self.events.on_end_of_task = self.repository.look_soon
         checkout.on_made_again = self.setup.reinstall
+        checkout.on_chosen = self.setup.retry
         self.setup.resume()
 
     def router(self) -> Router:

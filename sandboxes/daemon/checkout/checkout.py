@@ -39,6 +39,8 @@ class Checkout:
         self._git = Git()
         self._work: asyncio.Task[Path] | None = None
         self.on_made_again: Callable[[], None] = lambda: None
+        self.on_chosen: Callable[[], None] = lambda: None  # the folder is ready after an answer
+        self._is_chosen = False
         self._job: Job | None = None
 
     @property
@@ -78,9 +80,12 @@ class Checkout:
         work = self._work
         # Shielded: a run that is stopped while it waits must not stop the clone.
         folder = await asyncio.shield(work)
-        if await asyncio.to_thread(is_whole, self._repo.parent, folder):
-            return folder
-        return await self._made_again(work)
+        if not await asyncio.to_thread(is_whole, self._repo.parent, folder):
+            folder = await self._made_again(work)
+        if self._is_chosen:
+            self._is_chosen = False
+            self.on_chosen()
+        return folder
 
     async def _made_again(self, gone: asyncio.Task[Path]) -> Path:
         """Return the folder after it was made again; ``gone`` made the one that is not there."""
@@ -97,6 +102,7 @@ class Checkout:
     def choose(self, question: Question, choice: Choice) -> None:
         """Keep the person's answer to ``question``; the next ``ready`` follows it."""
         keep(self._repo.parent, question.key, choice)
+        self._is_chosen = True
 
     async def met(self, thread_id: str) -> list[Notice]:
         """Return what a chat must know of the others that use the folder, once it works there."""

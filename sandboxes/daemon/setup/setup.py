@@ -108,6 +108,11 @@ class Setup:
         if self._known is not None:
             self.enqueue("install")
 
+    def retry(self) -> None:
+        """Prepare the project again if its folder could not be had: it can be now."""
+        if self._known is not None and self.phases.kind == FAILED["clone"]:
+            self.enqueue("clone")
+
     def as_json(self) -> dict[str, Any]:
         """Return the public state of the configuration and of the steps."""
         return {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.sandboxes.daemon.events_reader import looking_on
+from tests.sandboxes.daemon.projects import python_project
 from tests.sandboxes.daemon.sandbox import chunks_of, kinds_of, read_until, text_of
 
 pytestmark = pytest.mark.programs
@@ -160,3 +162,17 @@ async def test_git_s_routes_say_that_there_is_no_history(chooser, notes):
     discarded = await chooser.post("/git/discard", {"paths": ["plan.txt"]})
     assert (discarded.status_code, discarded.json()["error"]["code"]) == (409, "no_history")
     assert (notes / "plan.txt").read_text() == "mine"
+
+
+async def test_the_project_is_started_once_the_person_has_chosen(chooser, notes):
+    for name, text in python_project().items():
+        (notes / name).write_text(text)
+
+    async with looking_on(chooser) as told:
+        await chooser.post("/config", {"application": {}})
+        await told.phase("clone-failed")
+        async with chooser.dispatch("r1", ["say", "x"]) as events:
+            await answer(chooser, events, "Work here without history")
+        running = await told.phase("running")
+
+    assert running["htmlSupport"] is True
