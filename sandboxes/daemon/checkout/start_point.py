@@ -37,8 +37,8 @@ class StartPoint:
         """Return what the person must know; empty if it lacks nothing."""
         lacks = []
         if self.changes:
-            words = "uncommitted changes of yours are" if self.changes > 1 else "of your changes is"
-            lacks.append(f"{self.changes:,} {words} not in it")
+            words = "changes of yours are" if self.changes > 1 else "change of yours is"
+            lacks.append(f"{self.changes:,} uncommitted {words} not in it")
         if self.behind:
             commits = f"{self.behind:,} commit{'' if self.behind == 1 else 's'}"
             when = f", as of your last fetch on {self.fetched_at}" if self.fetched_at else ""

@@ -22,7 +22,7 @@ HANDLE = "main-0123456789abcdef"
         pytest.param(StartPoint("1a2b3c4 “first”"), "", id="it lacks nothing"),
         pytest.param(
             StartPoint("1a2b3c4 “first”", changes=1),
-            "Starts from 1a2b3c4 “first”: 1 of your changes is not in it.",
+            "Starts from 1a2b3c4 “first”: 1 uncommitted change of yours is not in it.",
             id="a change",
         ),
         pytest.param(
