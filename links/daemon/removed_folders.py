@@ -40,10 +40,12 @@ class RemovedFolders:
         self._removed.mkdir(mode=0o700, exist_ok=True)
         freed_branches.free(self._home / handle)
         place = self._removed / f"{handle}.{time.time_ns()}"
-        _move(self._home / handle, place)
-        # The modification time records when it was removed, across restarts of the link.
+        # The modification time records when it was removed, across restarts of the link. Before
+        # the move: a folder that nobody has changed for a week would else be deleted at once, if
+        # the link dies in between or the move is not completed.
         now = self._clock()
-        os.utime(place, (now, now))
+        os.utime(self._home / handle, (now, now))
+        _move(self._home / handle, place)
         return now + KEPT_FOR
 
     def find(self, handle: str) -> Path | None:

@@ -71,6 +71,28 @@ async def test_the_next_start_brings_the_folder_back_and_says_so(removed, superv
     assert os.listdir(removed.parent / REMOVED) == []
 
 
+async def test_a_removal_that_was_cut_off_leaves_the_folder_its_week(
+    supervisor, folders, home, origin, clock, monkeypatch
+):
+    await supervisor.ensure(SPEC)
+    work_in(home / "h", origin)
+    git(home / "h/repo", "checkout", "-q", "--detach")
+    clock.now = (home / "h").stat().st_mtime + 2 * KEPT_FOR  # nothing was made there since
+    with monkeypatch.context() as patched:
+        patched.setattr(own, "list_at", _cut_off)
+        with pytest.raises(OSError, match="cut off"):
+            await folders.remove("h", force=True)
+
+    await folders.prune()
+    await folders.restore("h")
+
+    assert (home / "h/repo/new").read_text() == "work"
+
+
+def _cut_off(_):
+    raise OSError("cut off")
+
+
 async def test_a_folder_restored_by_hand_is_not_reported(removed, folders):
     await folders.restore("h")
 
