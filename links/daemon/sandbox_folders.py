@@ -192,21 +192,27 @@ async def unsaved(root: Path) -> list[str]:
         view = await asyncio.to_thread(View.open, made, root, environment(os.environ))
     except (ForeignGit, GitMissing, OSError):
         return [UNKNOWN]
-    output = await _git(view, *_STATUS)
+    output = await _git(view, *_STATUS, "--branch")
     if output is None:
         return [UNKNOWN]
     noted = await asyncio.to_thread(boot_files.load, root)
-    changes = parse_status(output).changes
+    found = parse_status(output)
     is_worktree = made.is_worktree_in(root)
     # Files that the project's setup created are created again by the next one.
-    is_dirty = await asyncio.to_thread(boot_files.without, changes, repo, noted)
+    is_dirty = await asyncio.to_thread(boot_files.without, found.changes, repo, noted)
     reasons = [DIRTY] if is_dirty else []
     # A worktree's branches and stashes stay in the person's own repository.
-    mine = ["HEAD", "--not", "--remotes", "--branches"] if is_worktree else None
-    mine = mine or ["HEAD", "--branches", "--not", "--remotes"]
-    if int(await _git(view, "rev-list", "--count", *mine) or 0):
+    mine = ["HEAD"] if found.head else []
+    kept = ["--remotes", "--branches"] if is_worktree else ["--remotes"]
+    if not is_worktree:
+        mine.append("--branches")
+    count = await _git(view, "rev-list", "--count", *mine, "--not", *kept) if mine else b"0"
+    stashes = b"" if is_worktree else await _git(view, "stash", "list")
+    if count is None or stashes is None:
+        return [*reasons, UNKNOWN]
+    if int(count):
         reasons.append(UNPUSHED)
-    if not is_worktree and await _git(view, "stash", "list"):
+    if stashes:
         reasons.append(STASHED)
     return reasons + await _unsaved_in_submodules(view, root, known=reasons)
 

@@ -99,6 +99,15 @@ async def test_a_clean_clone_would_lose_nothing(clone, root):
         ),
         pytest.param(
             lambda repo: (
+                commit(repo, "b"),
+                git(repo, "checkout", "-q", "--orphan", "next"),
+                git(repo, "rm", "-rqf", "."),
+            ),
+            "unpushed_commits",
+            id="ahead on another branch than the one without a commit",
+        ),
+        pytest.param(
+            lambda repo: (
                 (repo / "file").write_text("y"),
                 git(repo, "stash"),
             ),
@@ -163,6 +172,29 @@ async def test_of_a_worktree_the_branch_stays(worktree, root, origin, folders):
     await folders.remove("h", force=False)
 
     assert git(origin, "log", "-1", "--format=%s", "work") == "b"
+
+
+async def test_commits_that_git_can_t_count_may_be_lost(worktree, root, origin):
+    git(worktree, "checkout", "-q", "--detach")
+    commit(worktree, "on-no-branch")
+    (origin / ".git/refs/heads/broken").write_text("1" * 40 + "\n")  # as a power cut leaves it
+
+    assert await unsaved(root) == ["not_known"]
+
+
+async def test_stashes_that_git_can_t_list_may_be_lost(clone, root):
+    (clone / "file").write_text("y")
+    git(clone, "stash")
+    (clone / ".git/refs/stash").write_text("1" * 40 + "\n")
+
+    assert await unsaved(root) == ["not_known"]
+
+
+async def test_a_repository_without_a_commit_has_none_to_lose(root, origin):
+    git(root, "init", "-q", "repo")
+    own.save(root, own.of_clone(root / "repo", str(origin)))
+
+    assert await unsaved(root) == []
 
 
 async def test_a_worktree_with_changes_is_not_removed(worktree, root):
