@@ -230,7 +230,8 @@ class _Worktree:
         start = [self.branch if is_old else self._start(view)]
         new = [] if is_old else ["--no-track", "-b", self.branch]
         if start == [NEW] and not knows(self.git, view, NEW):
-            start, new = [], ["--orphan", "-b", self.branch]  # there is no commit yet
+            # There is no commit yet; git refuses --no-checkout here, where nothing is checked out.
+            start, new, options = [], ["--orphan", "-b", self.branch], ()
         folder = self.main.common / "worktrees"
         has_folder = folder.is_dir()
         try:
@@ -262,8 +263,8 @@ class _Worktree:
             there = replace(entry, top=part)
             view = view_of(there, self.root)
             (entry.git_dir / "index.lock").unlink(missing_ok=True)  # of a command that was killed
-            if not (entry.git_dir / "index").exists():
-                self.git.run(view, "read-tree", "HEAD")
+            if not (entry.git_dir / "index").exists() and knows(self.git, view, NEW):
+                self.git.run(view, "read-tree", NEW)
             self.git.run(view, "checkout-index", "--all", "--force", "--index", "--quiet")
             own.point_to(there)
             if self.repo.is_dir():
@@ -278,7 +279,9 @@ class _Worktree:
         part = self._part()
         try:
             with self._added(part, "--no-checkout") as made:
-                self.git.run(view_of(made, self.root), "read-tree", "HEAD")
+                view = view_of(made, self.root)
+                if knows(self.git, view, NEW):
+                    self.git.run(view, "read-tree", NEW)
                 entry = replace(made, top=self.repo)
                 own.list_at(entry)
                 own.point_to(entry)

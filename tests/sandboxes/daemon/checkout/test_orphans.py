@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 
@@ -78,4 +79,14 @@ def test_a_deleted_folder_comes_back(root, unborn):
 
     again = prepare(Spec(HANDLE, folder=str(unborn)), root / "repo", Git(), Notices(root))
 
+    assert git(again, "branch", "--show-current") == f"mesh/{HANDLE}"
+
+
+def test_a_folder_is_listed_again_after_the_person_s_git_forgot_it(root, unborn):
+    (root / "repo" / "work.txt").write_text("the agent's")
+    shutil.rmtree(unborn / ".git/worktrees")
+
+    again = prepare(Spec(HANDLE, folder=str(unborn)), root / "repo", Git(), Notices(root))
+
+    assert git(again, "status", "--porcelain") == "?? work.txt"
     assert git(again, "branch", "--show-current") == f"mesh/{HANDLE}"
