@@ -49,6 +49,12 @@ class _Plan:
     indexed: list[bytes] = field(default_factory=list)  # “mode hash stage TAB path”
 
     @property
+    def links(self) -> set[str]:
+        """The nested repositories that are staged as links."""
+        entries = map(_without_stage, self.indexed)
+        return {os.fsdecode(path) for mode, _, path in entries if mode == _SUBMODULE}
+
+    @property
     def restored(self) -> list[str]:
         """The files to write; a submodule's folder is left as it is."""
         return [path for path, entry in self.committed.items() if not _is_submodule(entry)]
@@ -136,8 +142,8 @@ class Discard:
         facts = self._facts(path)
         if facts is None or _is_submodule(plan.committed.get(path, b"")):
             return False
-        # A folder in the place of a committed file: its files are discarded by their own names.
-        return not (stat.S_ISDIR(facts.st_mode) and path in plan.committed)
+        # A folder in the place of a file: what is in it is discarded by its own names.
+        return not stat.S_ISDIR(facts.st_mode) or path.endswith("/") or path in plan.links
 
     def _facts(self, path: str) -> os.stat_result | None:
         """Return the stat of what is at ``path``; ``None`` if there is nothing.

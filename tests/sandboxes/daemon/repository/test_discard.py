@@ -442,3 +442,20 @@ def test_nothing_is_discarded_in_the_middle_of_a_merge(work):
 
     work.repository().discard(["new"])
     assert not (work.repo / "new").exists()
+
+
+def test_a_staged_file_whose_place_a_folder_has_taken_is_discarded(work):
+    work.write("place/inner", b"committed\n")
+    work.commit()
+    shutil.rmtree(work.path("place"))
+    work.write("place", b"staged\n")
+    work.git("add", "--all")
+    os.unlink(work.path("place"))
+    work.write("place/inner", b"written anew\n")
+
+    kept = work.repository().discard(sorted(set(work.listed())))["kept"]
+
+    assert work.status() == b""
+    folder = work.root / "discarded" / kept
+    assert (folder / "new/place/inner").read_bytes() == b"written anew\n"
+    assert b"+staged" in (folder / "staged.patch").read_bytes()
