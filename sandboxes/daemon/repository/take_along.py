@@ -94,6 +94,8 @@ def uncommitted(repository: Own, root: Path, git: Git) -> list[Change]:
         ForeignGit, GitFailed: see ``take_along``.
     """
     view = view_of(repository, root)
+    if view.is_bare:
+        return []  # also of a hub: a folder with a bare .git, and checkouts beside it
     changes = [
         change
         for change in parse_status(git.output(view, *STATUS, "--no-renames")).changes

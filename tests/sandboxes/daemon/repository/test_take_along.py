@@ -205,3 +205,18 @@ async def test_a_sandbox_without_a_person_s_folder_has_nothing_to_take(make_sand
     refused = await make_sandbox().post("/git/take-along", {})
 
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "not_ready")
+
+
+def test_a_hub_has_no_files_of_its_own_to_take(shop, tmp_path):
+    hub, root = tmp_path / "hub", tmp_path / "other-root"
+    hub.mkdir()
+    root.mkdir()
+    git(tmp_path, "clone", "-q", "--bare", str(shop), str(hub / ".git"))
+    git(hub, "worktree", "add", "-q", str(hub / "main"), "main")
+    notices = Notices(root)
+    prepare(Spec(HANDLE, folder=str(hub)), root / "repo", Git(), notices)
+
+    assert notices.pending == ()
+    with pytest.raises(NothingToTake):
+        take_along(hub, Tree(root / "repo"), root, Git())
+    assert git(root / "repo", "status", "--porcelain") == ""
