@@ -190,8 +190,9 @@ def _found_at(top: Path) -> Own | None:
             if _is_empty(entry):
                 return None  # ignored by git too; some programs leave one behind
             raise NotReadable(f"{entry} is not a complete git directory.")
-        return Own(top, entry, _common_of(entry))
-    git_dir = _named_in(entry, top, mark="gitdir: ")
+        git_dir = entry.resolve()  # a person may keep it elsewhere, and have a link to it
+        return Own(top, git_dir, _common_of(git_dir))
+    git_dir = _named_in(entry.resolve(), top, mark="gitdir: ")
     if git_dir is None:
         raise NotReadable(f"{entry} does not name a git directory.")
     if not _is_git_dir(git_dir):

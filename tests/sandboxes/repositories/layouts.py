@@ -94,6 +94,13 @@ def _separate(folder: Path) -> Path:
     return project
 
 
+def _git_by_a_link(folder: Path) -> Path:
+    project = shared(folder)
+    (project / ".git").rename(folder / "kept.git")
+    (project / ".git").symlink_to(Path("..") / "kept.git")
+    return project
+
+
 def _odd_folder(folder: Path) -> Path:
     project = shared(folder)
     odd = folder / "Ada's  projects – ünï" / "the 'one' [a]"
@@ -218,6 +225,9 @@ KINDS = {
     "bare": Kind(make=_bare, says="a repository without a checkout", remote="origin"),
     "separate git directory": Kind(
         make=_separate, says="a .git that is kept elsewhere", remote="origin"
+    ),
+    "git directory by a link": Kind(
+        make=_git_by_a_link, says="a .git that is a link to a folder", remote="origin"
     ),
     "submodule": Kind(
         make=_submodule, says="a submodule of a project", remote="origin", server="library.git"
