@@ -81,6 +81,13 @@ class Own:
         """Whether the person's folder is the git directory itself."""
         return self.top == self.git_dir
 
+    @property
+    def main_top(self) -> Path:
+        """The main work tree, as far as it is known: its git directory may be anywhere."""
+        if self.git_dir == self.common:
+            return self.top
+        return self.common.parent if self.common.name == ".git" else self.common
+
     def is_worktree_in(self, root: Path) -> bool:
         """Return whether it is a worktree of a person's repository, in the sandbox's folder."""
         is_made_there = self.top == root / "repo"

@@ -95,8 +95,7 @@ def check_not_busy(branch: str, main: Own) -> None:
 
 
 def _places(main: Own) -> Iterator[tuple[Path, Path]]:
-    common = main.common
-    yield common, common.parent if common.name == ".git" else common
+    yield main.common, main.main_top
     for entry in own.entries(main):
         yield entry.git_dir, entry.top
 

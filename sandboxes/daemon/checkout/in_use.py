@@ -140,7 +140,7 @@ def _place_of(branch: str, view: View, repo: Path, git: Git) -> Path | None:
             continue
         place = Path(fields.get("worktree", ""))
         if place == view.place:  # as the main work tree looks from our view
-            place = view.own.common.parent
+            place = view.own.main_top
         if place.resolve() != repo.resolve():
             return place
     return None

@@ -67,6 +67,14 @@ def test_the_question_names_the_folder_of_the_person(root, shop):
     assert [option.id for option in question.options] == [WORK_THERE, NEW_BRANCH, "cancel"]
 
 
+def test_the_folder_is_named_also_if_its_git_directory_is_elsewhere(root, shop, tmp_path):
+    git(shop, "init", "-q", f"--separate-git-dir={tmp_path / 'kept.git'}")
+
+    assert f"checked out in {shop}," in asked(shop, root).text
+    keep(root, asked(shop, root).key, Choice(WORK_THERE))
+    assert prepared(shop, root) == shop
+
+
 def test_another_worktree_is_named_and_offered_only_if_it_is_allowed(root, shop, tmp_path):
     git(shop, "worktree", "add", "-q", "-b", "feature", str(tmp_path / "other"))
 
