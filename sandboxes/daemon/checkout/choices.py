@@ -19,6 +19,7 @@ from agents.harness.questions import (
     Answers,
 )
 from mesh.lib.errors import AppError
+from mesh.lib.quoted_names import quote
 
 NO_HISTORY: Final = "no_history"
 BRANCH_IN_USE: Final = "branch_in_use"
@@ -53,7 +54,8 @@ class Choice:
 class Question:
     """A question with options. ``key`` names what it is about: its answer is kept under it.
 
-    A text that is typed counts as the option ``typed``; without it, none can be typed.
+    A text that is typed counts as the option ``typed``; without it, none can be typed. Names in its
+    texts are quoted: the texts come back with the answer, and the server stores only UTF-8.
     """
 
     key: str
@@ -118,9 +120,9 @@ class Folder:
 
 def about_history(folder: Folder) -> Question:
     """Return the question of a folder whose changes can't be told apart or undone."""
-    what = f"The repository in {folder.top} has no commit yet"
+    what = f"The repository in {quote(folder.top)} has no commit yet"
     if not folder.top:
-        what = f"The folder {folder.path} has no history: it is not in a repository"
+        what = f"The folder {quote(folder.path)} has no history: it is not in a repository"
     text = f"{what}, so the agent’s changes can’t be told apart from your files, or undone."
     if folder.obstacle:
         text += f" Mesh can’t make the first commit for you: {folder.obstacle}."
@@ -137,10 +139,11 @@ def _start(folder: Folder) -> Option:
         commit = "one empty commit"
     then = "The agent then works in a copy, on a branch of its own."
     if folder.top:
+        top = quote(folder.top)
         return Option(
-            START_REPOSITORY, "Make the first commit", f"Makes {commit}, in {folder.top}. {then}"
+            START_REPOSITORY, "Make the first commit", f"Makes {commit}, in {top}. {then}"
         )
-    does = f"Runs git init in {folder.path}, and makes {commit}."
+    does = f"Runs git init in {quote(folder.path)}, and makes {commit}."
     return Option(START_REPOSITORY, "Start a repository", f"{does} {then}")
 
 
@@ -150,6 +153,8 @@ def about_branch(branch: str, place: str, *, new: str, obstacle: str = "") -> Qu
     ``new`` is the name that a new branch would get; ``obstacle`` is why the agent may not work in
     ``place``, ``""`` if it may.
     """
+    key = f"{BRANCH_IN_USE}:{branch}"
+    branch, place = quote(branch), quote(place)
     text = f"The branch {branch} is checked out in {place}, and git allows that only once."
     there = Option(
         WORK_THERE,
@@ -160,10 +165,12 @@ def about_branch(branch: str, place: str, *, new: str, obstacle: str = "") -> Qu
     if obstacle:
         text += f" The agent can’t work there: {obstacle}."
     fresh = Option(
-        NEW_BRANCH, f"New branch {new}", f"Starts where {branch} is now, in a folder of its own."
+        NEW_BRANCH,
+        f"New branch {quote(new)}",
+        f"Starts where {branch} is now, in a folder of its own.",
     )
     return Question(
-        f"{BRANCH_IN_USE}:{branch}",
+        key,
         "Branch in use",
         f"{text} How should the agent work?",
         (*([] if obstacle else [there]), fresh, _CANCEL),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -85,6 +86,19 @@ def test_another_worktree_is_named_and_offered_only_if_it_is_allowed(root, shop,
     assert "does not allow that folder" in refused.text
     assert WORK_THERE not in [option.id for option in refused.options]
     assert WORK_THERE in [option.id for option in offered.options]
+
+
+def test_a_question_about_a_folder_whose_name_is_not_utf_8_can_be_answered(root, shop):
+    """Its words come back from the server, which stores no half characters."""
+    git(shop, "worktree", "add", "-q", "-b", "feature", shop.with_name("caf\udce9"))
+
+    question = asked(shop, root, "feature")
+    words = question.as_input()["questions"][0]
+
+    assert str(shop.with_name("caf\\351")) in words["question"]
+    assert json.dumps(words, ensure_ascii=False).encode()
+    answers = {words["question"]: words["options"][0]["label"]}
+    assert question.chosen("allow", answers).id == NEW_BRANCH
 
 
 def test_the_folder_of_another_chat_is_named_as_that_and_not_offered(root, shop):
