@@ -130,6 +130,9 @@ class Turn:
         """Ask the person something before the agent gets the message.
 
         Returns the decision and the answers; ``asked`` is the input of the card.
+
+        Raises:
+            AppError: the question can't be stored, so nobody will see it.
         """
         # Of this attempt: the next one asks again, and the answer's parts must differ.
         approval_id = call_id = f"working-folder-{self.stream.fence}-{len(self._own) + 1}"
@@ -236,6 +239,9 @@ class Turn:
             return
         self._error = error
         self._next.set_result(None)
+        for own in self._own.values():
+            if not own.done():
+                own.set_exception(error)
         if self._conversation is not None and self._conversation.program is not None:
             self._conversation.program.end()
 
@@ -299,7 +305,8 @@ class Turn:
         self._answers[approval_id] = decision
         if (own := self._own.get(approval_id)) is not None:
             self._journal_first(lambda: [Applied(approval_id, decision)])
-            own.set_result((decision, answers))
+            if not own.done():  # the journal may have refused the event
+                own.set_result((decision, answers))
             return
         assert self._conversation is not None
         answer = partial(self._conversation.adapter.answer, approval_id, decision, reason, answers)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from agents.harness.base import (
     TurnInput,
     Write,
 )
+from mesh.lib.errors import AppError
 from sandboxes.daemon.conversation import HarnessCrashed
 from sandboxes.daemon.notices import Notices
 from sandboxes.daemon.streams import RunStream
@@ -312,3 +315,24 @@ async def test_a_program_hangs_only_while_no_question_is_open(asked, conversatio
     asked.answer("a1", "allow", "")
 
     assert asked.is_silent
+
+
+@pytest.mark.parametrize("is_answered", [False, True])
+async def test_a_question_of_ours_that_can_t_be_stored_ends_the_turn(turn, journal, is_answered):
+    asking = asyncio.create_task(turn.ask_first({"questions": []}))
+    await asyncio.sleep(0)
+    if is_answered:
+        turn._writer.flush()
+    journal.append = refuse
+    if is_answered:
+        turn.answer("working-folder-1-1", "allow", "")
+    else:
+        turn._writer.flush()
+
+    with pytest.raises(AppError) as refused:
+        await asyncio.wait_for(asking, 10)
+    assert refused.value.code == "journal_broken"
+
+
+def refuse(*args, **kwargs):
+    raise sqlite3.OperationalError("database or disk is full")
