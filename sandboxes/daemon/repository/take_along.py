@@ -87,7 +87,8 @@ def take_along(folder: Path, tree: Tree, root: Path, git: Git) -> dict[str, Any]
 def uncommitted(repository: Own, root: Path, git: Git) -> list[Change]:
     """Return the files of the work tree that are not as they were committed.
 
-    Without nested repositories and submodules, which can't be copied as files; and without files
+    Each once: git lists a file twice whose removal is staged, and which is there again. Without
+    nested repositories and submodules, which can't be copied as files; and without files
     of Git LFS if git-lfs is missing, because nobody can compare them then.
 
     Raises:
@@ -96,9 +97,10 @@ def uncommitted(repository: Own, root: Path, git: Git) -> list[Change]:
     view = view_of(repository, root)
     if view.is_bare:
         return []  # also of a hub: a folder with a bare .git, and checkouts beside it
+    listed = parse_status(git.output(view, *STATUS, "--no-renames")).changes
     changes = [
         change
-        for change in parse_status(git.output(view, *STATUS, "--no-renames")).changes
+        for change in {each.path: each for each in reversed(listed)}.values()
         if not (change.is_folder or is_in_git(change.path) or _is_folder(repository, change))
     ]
     if lfs.is_installed():

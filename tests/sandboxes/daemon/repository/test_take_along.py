@@ -96,6 +96,15 @@ def test_every_kind_of_change_is_taken_and_the_person_s_folder_is_not_touched(ta
     assert not (root / module.STAGE).exists()
 
 
+def test_a_file_that_was_moved_and_written_anew_is_one_change_and_no_conflict(take, shop, root):
+    git(shop, "mv", "edited", "moved")
+    (shop / "edited").write_text("anew\n")
+
+    assert sorted(take()["taken"]) == ["edited", "moved"]
+    assert (root / "repo/edited").read_text() == "anew\n"
+    assert (root / "repo/moved").read_text() == "edited\n"
+
+
 def test_taking_again_takes_only_what_is_new(take, shop, root):
     edit(shop)
     first = take()
