@@ -42,7 +42,7 @@ def answer_approval(*, thread: Thread, approval_id: str, answer: Answer, by: Use
 
     Raises:
         NotFound: the thread has no such question.
-        ApprovalAnswered: it was answered the other way.
+        ApprovalAnswered: it was answered otherwise.
         RunOver: no agent waits for the answer any more: the run has ended, or was stopped.
         NoRule, TooManyRules: it can't be remembered; nothing is answered then.
     """
@@ -54,7 +54,7 @@ def answer_approval(*, thread: Thread, approval_id: str, answer: Answer, by: Use
         if answer.remember and answer.decision == "allow":
             rule, drafts = make_rule(approval=approval, by=by)
         if approval.decision:
-            if approval.decision != answer.decision:
+            if not is_same(approval, answer):
                 raise ApprovalAnswered
         elif is_over(approval.run):
             raise RunOver
@@ -66,6 +66,12 @@ def answer_approval(*, thread: Thread, approval_id: str, answer: Answer, by: Use
         if written:
             announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written, runs=True)
     return approval
+
+
+def is_same(approval: Approval, answer: Answer) -> bool:
+    """Say whether an answer repeats the one that counts; the reason does not matter."""
+    said = rows.clean(answer.answers) if answer.decision == "allow" else {}
+    return approval.decision == answer.decision and approval.answers == said
 
 
 def is_over(run: Run) -> bool:

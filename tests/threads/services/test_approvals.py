@@ -59,6 +59,17 @@ def test_the_first_answer_counts(question, answer, thread, chunks):
     assert chunks(thread) == before
 
 
+def test_the_same_decision_with_another_choice_is_another_answer(question, thread, ada):
+    def choose(choice):
+        given = services.Answer(decision="allow", answers={"How?": choice})
+        return services.answer_approval(thread=thread, approval_id="a1", answer=given, by=ada)
+
+    choose("Start a repository")
+    assert choose("Start a repository").answers == {"How?": "Start a repository"}
+    with pytest.raises(ApprovalAnswered):
+        choose("Work here without history")
+
+
 def test_an_answer_after_the_end_is_refused(question, answer):
     services.finish_run(run_id=question.run_id, state="cancelled")
 
