@@ -346,6 +346,21 @@ def test_the_question_about_the_folder_comes_from_mesh_and_is_one_of_its_choices
     assert (server.answers[0]["decision"], server.answers[0]["answers"]) == ("allow", chosen)
 
 
+def test_a_question_shows_characters_that_reverse_text_and_is_answered_with_them(asked, server):
+    called, *rest = about_the_folder()
+    question = called["input"]["questions"][0]
+    question["question"] = "Checked out in /home/ada/\u202eshop. How?"
+    question["options"][1]["label"] = "New branch \u202emain-2"
+    page = asked(called, *rest)
+    expect(page.locator(".ask__question")).to_contain_text("/home/ada/⟨U+202E⟩shop")
+    page.get_by_role("radio", name="New branch ⟨U+202E⟩main-2").check()
+    page.get_by_role("button", name="Submit").click()
+
+    until(lambda: server.answers)
+    chosen = {question["question"]: question["options"][1]["label"]}
+    assert server.answers[0]["answers"] == chosen
+
+
 def test_the_question_about_a_branch_takes_another_name(asked, server):
     page = asked(*about_the_folder(other="Another name for the new branch…"))
     page.get_by_role("textbox", name="Another name for the new branch").fill("mine")

@@ -88,6 +88,15 @@ def test_a_lost_session_is_shown_as_a_notice(opened, server):
     expect(page.locator(".part--notice")).to_have_text("It starts afresh.")
 
 
+def test_a_notice_shows_markup_and_characters_that_reverse_text_as_what_they_are(opened, server):
+    page = opened()
+    text = "From “<b>x</b>\u202e”: it is behind."
+    odd = {"source": "mesh", "code": "starts_behind", "text": text}
+    server.say(*made_up.begin(), {"type": "data-notice", "data": odd})
+
+    expect(page.locator(".note")).to_have_text("From “<b>x</b>⟨U+202E⟩”: it is behind.")
+
+
 LACKS = {
     "source": "mesh",
     "code": "starts_without_changes",

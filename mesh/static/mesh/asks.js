@@ -1,6 +1,6 @@
 // The two cards that ask for more than a yes or no: a plan to agree to, and questions.
 
-import { el } from "./dom.js";
+import { el, visible } from "./dom.js";
 import { Markdown } from "./markdown.js";
 
 /** A plan: carried out in a new chat or in this one, or revised with the person's comments. */
@@ -60,8 +60,8 @@ export class QuestionCard {
     const rows = options.map((option, index) => this.row(option, index, kind));
     this.inputs = rows.map((row) => row.querySelector("input"));
     this.node.replaceChildren(
-      el("p", { class: "ask__question" }, asked.header ? el("b", {}, `${asked.header}: `) : null, String(asked.question ?? ""), many),
-      el("div", { class: "ask__options", role: kind === "radio" ? "radiogroup" : "group", "aria-label": String(asked.question ?? "Choices") }, ...rows),
+      el("p", { class: "ask__question" }, asked.header ? el("b", {}, `${visible(asked.header)}: `) : null, visible(String(asked.question ?? "")), many),
+      el("div", { class: "ask__options", role: kind === "radio" ? "radiogroup" : "group", "aria-label": visible(String(asked.question ?? "Choices")) }, ...rows),
       this.own,
       this.isOpen ? this.buttons(isLast) : el("span"),
     );
@@ -72,7 +72,7 @@ export class QuestionCard {
     const input = el("input", { type: kind, name: "ask", value: label });
     input.addEventListener("change", () => kind === "radio" && (this.own.value = ""));
     const key = index < 9 ? el("kbd", { class: "ask__key" }, String(index + 1)) : null;
-    return el("label", { class: "ask__option" }, input, el("span", { class: "ask__words" }, el("b", {}, label), description ? el("span", { class: "card__hint" }, description) : null), key);
+    return el("label", { class: "ask__option" }, input, el("span", { class: "ask__words" }, el("b", {}, visible(label)), description ? el("span", { class: "card__hint" }, visible(description)) : null), key);
   }
 
   buttons(isLast) {

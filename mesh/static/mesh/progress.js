@@ -1,7 +1,7 @@
 // What an agent shows beside its text: a to-do list, a plan, the changes so far, a notice.
 // Loaded with the first of them.
 
-import { el, icon } from "./dom.js";
+import { el, icon, visible } from "./dom.js";
 import { Markdown } from "./markdown.js";
 
 const MARKS = { completed: ["check", "Done"], in_progress: ["clock", "In progress"], pending: ["square", "To do"] };
@@ -56,7 +56,7 @@ const painters = {
   "data-notice": ({ text, code }) => {
     if (!text) return [];
     const take = code === "starts_without_changes" ? el("button", { class: "button", type: "button", "data-take-along": "" }, "Take them along") : null;
-    return [el("p", { class: "note note--text" }, icon(NOTICES[code] ?? "circle-alert"), el("span", {}, text), take)];
+    return [el("p", { class: "note note--text" }, icon(NOTICES[code] ?? "circle-alert"), el("span", {}, visible(text)), take)];
   },
 };
 
