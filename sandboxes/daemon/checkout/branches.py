@@ -43,6 +43,7 @@ def go_to(branch: str, view: View, git: Git, notices: Notices, *, may_ask: bool 
     if knows(git, view, f"refs/heads/{branch}"):
         git.run(view, "checkout", branch, "--")
         return
+    check_unlike_remote(branch, view, git)
     start = start_of(branch, view, git, notices, may_ask=may_ask)
     if start == NEW:
         if not is_there:
@@ -160,6 +161,21 @@ def check_branch(branch: str, cwd: Path, git: Git) -> None:
     """
     if branch.startswith("-") or not is_branch(branch, cwd, git):
         raise GitFailed(f"“{branch}” can't be the name of a branch.")
+
+
+def check_unlike_remote(branch: str, view: View, git: Git) -> None:
+    """Check that a new ``branch`` would not be called like a remote's, such as “origin/main”.
+
+    By that name, git would then find ours, also in the person's own commands.
+
+    Raises:
+        GitFailed: it would.
+    """
+    if knows(git, view, f"refs/remotes/{branch}"):
+        raise GitFailed(
+            f"“{branch}” is a branch of a server, which a new branch of that name would hide."
+            " Name the branch without the server."
+        )
 
 
 def is_branch(name: str, cwd: Path, git: Git) -> bool:

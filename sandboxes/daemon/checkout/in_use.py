@@ -20,7 +20,7 @@ from mesh.git.view import View
 from mesh.lib.git_status import parse_status
 from mesh.plain_files import write_plain
 from sandboxes.daemon.checkout import entries
-from sandboxes.daemon.checkout.branches import check_branch
+from sandboxes.daemon.checkout.branches import check_branch, check_unlike_remote
 from sandboxes.daemon.checkout.choices import (
     BRANCH_IN_USE,
     Choice,
@@ -101,6 +101,8 @@ def target_of(branch: str, main: Own, repo: Path, spec: Spec, git: Git, notices:
         wanted, start = name, wanted
     try:
         check_branch(wanted, root, git)
+        if wanted not in known:
+            check_unlike_remote(wanted, view, git)
     except GitFailed as exc:
         raise _refused(str(exc), asked, root) from exc
     name = wanted if wanted in known else free_name(wanted, known)

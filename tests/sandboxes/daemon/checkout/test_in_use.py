@@ -130,6 +130,16 @@ def test_a_new_branch_may_have_a_name_of_the_person_s(root, shop):
     assert git(prepared(shop, root), "branch", "--show-current") == "mine/too"
 
 
+def test_no_branch_gets_the_name_of_a_remote_s_which_it_would_hide(root, shop):
+    git(shop, "update-ref", "refs/remotes/origin/main", "main")
+
+    with pytest.raises(GitFailed, match="a branch of a server"):
+        prepared(shop, root, "origin/main")
+
+    assert git(shop, "branch", "--format=%(refname:short)") == "main"
+    assert not (root / "repo").exists()
+
+
 @pytest.mark.parametrize("name", ["a..b", "--help", "main"])
 def test_a_name_that_can_t_be_used_is_refused_and_asked_for_again(root, shop, name):
     keep(root, IN_USE, Choice(NEW_BRANCH, name))
