@@ -108,13 +108,15 @@ _WORK_HERE: Final = Option(
 class Folder:
     """A folder without a commit. ``top`` is its repository's; empty if it is in none.
 
-    ``files`` is the number of files that the first commit would contain, and ``obstacle`` is why
-    there should be none: ``""`` if it can be made.
+    ``files`` is the number of files that the first commit would contain, ``nested`` that of
+    repositories inside, which it can't contain, and ``obstacle`` is why there should be none:
+    ``""`` if it can be made.
     """
 
     path: str
     top: str = ""
     files: int = 0
+    nested: int = 0
     obstacle: str = ""
 
 
@@ -138,6 +140,14 @@ def _start(folder: Folder) -> Option:
     if not folder.files:
         commit = "one empty commit"
     then = "The agent then works in a copy, on a branch of its own."
+    if folder.nested:
+        inside = "The repository inside is left out, so the agent won’t have it."
+        if folder.nested > 1:
+            inside = (
+                f"The {folder.nested:,} repositories inside are left out, so the agent won’t have"
+                " them."
+            )
+        then = f"{inside} {then}"
     if folder.top:
         top = quote(folder.top)
         return Option(

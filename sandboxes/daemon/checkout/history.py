@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -106,16 +107,18 @@ def _look(folder: Path, main: Own | None, root: Path, git: Git) -> Folder:
         return Folder(str(folder), shown, obstacle=why_not)
     try:
         view = view_of(main if main is not None else _draft(top, root, git), root)
-        names = _listed(view, git)
+        gone = set(git.names(view, "ls-files", "-z", "--deleted"))
+        listed = set(git.names(view, *_LISTED, "--cached")) - gone
     except GitFailed as exc:
         return Folder(str(folder), shown, obstacle=str(exc).rstrip("."))
     finally:
         shutil.rmtree(root / DRAFT, ignore_errors=True)
+    names = _files_in(listed)
     if len(names) > MOST_FILES:
         return Folder(str(folder), shown, obstacle=f"it has more than {MOST_FILES:,} files")
     if sum(_size(top / name) for name in names) > MOST_BYTES:
         return Folder(str(folder), shown, obstacle="its files take more than 1 GB")
-    return Folder(str(folder), shown, len(names))
+    return Folder(str(folder), shown, len(names), nested=len(listed) - len(names))
 
 
 def _too_large(top: Path) -> str:
@@ -146,12 +149,13 @@ def _draft(top: Path, root: Path, git: Git) -> Own:
 
 
 def _listed(view: View, git: Git) -> list[str]:
-    """Return the files that the first commit would contain, besides those in the index.
+    """Return the files that the first commit would contain, besides those in the index."""
+    return _files_in(dict.fromkeys(git.names(view, *_LISTED)))
 
-    A nested repository is listed as a folder, and left out.
-    """
-    names = dict.fromkeys(git.names(view, *_LISTED))
-    return [name for name in names if not name.endswith("/")]
+
+def _files_in(listed: Iterable[str]) -> list[str]:
+    """Return the files of a listing, in which a nested repository is a folder."""
+    return [name for name in listed if not name.endswith("/")]
 
 
 def _commit(view: View, git: Git) -> int:

@@ -85,6 +85,30 @@ def test_the_person_is_asked_before_anything_is_done(root, kind, request):
     assert not own.is_known(root)
 
 
+def offered(folder, root):
+    """Return what the question says of starting a repository."""
+    with pytest.raises(ChoiceNeeded) as asked:
+        prepared(folder, root)
+    return asked.value.question.options[0].description
+
+
+def test_files_that_were_added_but_not_committed_are_counted(root, unborn):
+    git(unborn, "add", ".")
+    (unborn / "gone.txt").write_text("x")
+    git(unborn, "add", "gone.txt")
+    (unborn / "gone.txt").unlink()
+
+    assert "one commit with all 2 files in it" in offered(unborn, root)
+
+
+def test_the_question_says_that_repositories_inside_are_left_out(root, notes):
+    git(notes, "init", "-q", "one")
+    assert "The repository inside is left out" in offered(notes, root)
+    git(notes, "init", "-q", "other")
+
+    assert "The 2 repositories inside are left out" in offered(notes, root)
+
+
 @pytest.mark.parametrize("kind", ["notes", "unborn"])
 def test_nothing_in_a_folder_without_history_counts_as_the_agents(root, kind, request):
     folder = request.getfixturevalue(kind)
