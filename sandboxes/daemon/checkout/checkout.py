@@ -100,7 +100,11 @@ class Checkout:
         return folder
 
     def choose(self, question: Question, choice: Choice) -> None:
-        """Keep the person's answer to ``question``; the next ``ready`` follows it."""
+        """Keep the person's answer to ``question``; the next ``ready`` follows it.
+
+        Raises:
+            AnswerNotKept: the disk does not take it.
+        """
         keep(self._repo.parent, question.key, choice)
         self._is_chosen = True
 

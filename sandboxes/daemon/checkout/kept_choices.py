@@ -30,6 +30,15 @@ class ChoiceNeeded(AppError):
         self.question = question
 
 
+class AnswerNotKept(AppError):
+    """The answer can't be written, such as on a full disk; the person will be asked again."""
+
+    code = "answer_not_kept"
+    text = "Your answer could not be kept."
+    hint = "Check whether that machine's disk is full, then send the message again."
+    status = 507
+
+
 def needed(root: Path, question: Question) -> Choice:
     """Return the answer to a question.
 
@@ -53,7 +62,11 @@ def load(root: Path) -> dict[str, Choice]:
 
 
 def keep(root: Path, key: str, choice: Choice) -> None:
-    """Keep an answer."""
+    """Keep an answer.
+
+    Raises:
+        AnswerNotKept: it can't be written.
+    """
     _save(root, load(root) | {key: choice})
 
 
@@ -66,5 +79,8 @@ def forget(root: Path, key: str) -> None:
 
 def _save(root: Path, kept: dict[str, Choice]) -> None:
     draft = root / f".{NAME}.new"
-    write_plain(draft, json.dumps({key: asdict(choice) for key, choice in kept.items()}))
-    draft.replace(root / NAME)
+    try:
+        write_plain(draft, json.dumps({key: asdict(choice) for key, choice in kept.items()}))
+        draft.replace(root / NAME)
+    except OSError as exc:
+        raise AnswerNotKept(f"Your answer could not be kept: {exc.strerror}.") from exc

@@ -99,6 +99,15 @@ async def test_an_answer_that_is_no_option_ends_the_run_and_is_not_kept(chooser)
     assert not (chooser.root / "choices.json").exists()
 
 
+async def test_an_answer_that_can_t_be_kept_ends_the_run_and_says_why(chooser):
+    """A folder in the file's place stands for a disk that takes nothing."""
+    async with chooser.dispatch("r1", ["say", "x"]) as events:
+        (chooser.root / ".choices.json.new").mkdir()
+        seen = await answer(chooser, events, "Work here without history")
+
+    assert [body["code"] for _, body in seen if body["type"] == "error"] == ["answer_not_kept"]
+
+
 async def test_a_stopped_run_asks_nothing_any_more(chooser):
     async with chooser.dispatch("r1", ["say", "x"]) as events:
         await read_until(events, ASKED)
