@@ -199,12 +199,12 @@ def _found_at(top: Path) -> Own | None:
             raise NotReadable(f"{entry} is not a complete git directory.")
         git_dir = entry.resolve()  # a person may keep it elsewhere, and have a link to it
         return Own(top, git_dir, _common_of(git_dir))
-    git_dir = _named_in(entry.resolve(), top, mark="gitdir: ")
-    if git_dir is None:
+    named = _named_in(entry.resolve(), top, mark="gitdir: ")
+    if named is None:
         raise NotReadable(f"{entry} does not name a git directory.")
-    if not _is_git_dir(git_dir):
-        raise RepositoryMissing(f"{entry} names {git_dir}, where there is no repository.")
-    return Own(top, git_dir, _common_of(git_dir))
+    if not _is_git_dir(named):
+        raise RepositoryMissing(f"{entry} names {named}, where there is no repository.")
+    return Own(top, named, _common_of(named))
 
 
 def place_of(folder: Path) -> Path | None:
