@@ -79,8 +79,7 @@ def target_of(branch: str, main: Own, repo: Path, spec: Spec, git: Git, notices:
     root = repo.parent
     if (kept := load(root).get(_made(branch))) is not None:
         return Target(kept.text)
-    made = own.load(root)
-    if made is not None and made.is_worktree_in(root):
+    if _has_worktree(main, repo):
         return Target(branch)
     entries.release(branch, main, root)  # what holds it for sandboxes that are no more
     view = view_of(main, root)
@@ -120,6 +119,19 @@ def target_of(branch: str, main: Own, repo: Path, spec: Spec, git: Git, notices:
 def load_baseline(root: Path) -> dict[str, str]:
     """Return the marks of the changes that were there before the agent, by path."""
     return boot_files.load(root, BASELINE)
+
+
+def _has_worktree(main: Own, repo: Path) -> bool:
+    """Return whether the chat still has its worktree, and with it the right to its branch.
+
+    Without the entry in the repository, the person may have checked the branch out themselves.
+    """
+    made = own.load(repo.parent)
+    if made is None or not made.is_worktree_in(repo.parent):
+        return False
+    if own.entry_of(repo, main) is not None:
+        return True
+    return made.common == main.common and entries.left_behind(made, repo.parent) is not None
 
 
 def _made(branch: str) -> str:

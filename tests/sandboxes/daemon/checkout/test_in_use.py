@@ -184,6 +184,22 @@ def test_a_chat_that_has_its_folder_is_not_asked_when_the_branch_moves(root, sho
     assert prepared(shop, root, "feature") == where
 
 
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_a_chat_whose_branch_the_person_took_over_is_asked(root, shop, is_deleted):
+    where = prepared(shop, root, "feature")
+    (where / "work.txt").write_text("the agent's\n")
+    shutil.rmtree(where if is_deleted else shop / ".git/worktrees")
+    git(shop, "worktree", "prune")
+    git(shop, "checkout", "-q", "feature")
+
+    question = asked(shop, root, "feature")
+    keep(root, question.key, Choice(NEW_BRANCH))
+
+    assert f"checked out in {shop}" in question.text
+    assert git(prepared(shop, root, "feature"), "branch", "--show-current") == "feature-2"
+    assert (where / "work.txt").exists() is not is_deleted
+
+
 @pytest.fixture
 def there(root, shop):
     """The repository as its routes see it while the agent works in the person's own checkout."""
