@@ -81,10 +81,10 @@ def _link(place: int, common: Path) -> None:
 
 def _copy_hooks(place: int, main: Own) -> None:
     """Copy the person's hooks once; afterwards they are the worktree's own."""
-    if not _make(place, "hooks"):
+    if _is_there(place, "hooks"):
         return
     source = main.common / "hooks"
-    with _opened("hooks", place) as hooks:
+    with _new_folder(place, "hooks") as hooks:
         names = [name for name in _names(source) if not name.endswith(".sample")]
         for name in names[:MOST_HOOKS]:
             _copy_hook(source / name, hooks, main)
@@ -105,9 +105,9 @@ def _copy_hook(hook: Path, hooks: int, main: Own) -> None:
 
 
 def _copy_info(place: int, common: Path) -> None:
-    if not _make(place, "info"):
+    if _is_there(place, "info"):
         return
-    with _opened("info", place) as info:
+    with _new_folder(place, "info") as info:
         for name in ("exclude", "attributes"):
             try:
                 _write(info, name, _read(common / "info" / name, CONFIG_LIMIT), 0o644)
@@ -184,6 +184,24 @@ def _make(folder: int, name: str) -> bool:
     try:
         os.mkdir(name, dir_fd=folder)
     except FileExistsError:
+        return False
+    return True
+
+
+@contextmanager
+def _new_folder(within: int, name: str) -> Iterator[int]:
+    """Yield a new folder, which gets its name when it is complete: a half of it would stay."""
+    draft = f".{name}.{secrets.token_hex(4)}"
+    os.mkdir(draft, dir_fd=within)
+    with _opened(draft, within) as folder:
+        yield folder
+    os.rename(draft, name, src_dir_fd=within, dst_dir_fd=within)
+
+
+def _is_there(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
         return False
     return True
 

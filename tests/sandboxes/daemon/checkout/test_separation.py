@@ -123,6 +123,22 @@ INSTALLERS = [
 ]
 
 
+def test_a_start_that_was_cut_off_leaves_no_hook_out(made, project, monkeypatch):
+    write_hook(project / ".git/hooks/pre-commit", "exit 0")
+    with monkeypatch.context() as patched:
+        patched.setattr(separation, "_copy_hook", _power_cut)
+        with pytest.raises(KeyboardInterrupt):
+            made()
+
+    repo = made()
+
+    assert sorted(os.listdir(hooks_of(repo))) == ["post-commit", "pre-commit"]
+
+
+def _power_cut(*_):
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("install", INSTALLERS)
 def test_the_person_s_repository_stays_as_it_was(project, made, install):
     repo = made()
