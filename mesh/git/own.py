@@ -103,6 +103,8 @@ class Own:
             _check_clone(self.git_dir)
         elif not (_is_folder(self.git_dir) and _is_folder(self.common)):
             raise ForeignGit("The repository that the folder belongs to is gone.")
+        elif self.git_dir != self.common:
+            _check_worktree(self.git_dir, self.common)
 
 
 def is_known(root: Path) -> bool:
@@ -318,6 +320,40 @@ def _check_clone(git_dir: Path) -> None:
     for entry in _entries(git_dir):
         if entry.is_symlink():
             raise ForeignGit(f"In the clone's .git, {entry.name} is a link that leads elsewhere.")
+
+
+def _check_worktree(git_dir: Path, common: Path) -> None:
+    """Raise if git would follow a link in a worktree's own part of a repository.
+
+    Git makes none there, but an agent may. Elsewhere in the repository a person may have links.
+    """
+    written = [git_dir / "logs", *_in_folder(git_dir), *_in_folder(git_dir / "logs")]
+    head = _named_in(git_dir / "HEAD", common / "logs", mark="ref: ")
+    if head is not None and head.is_relative_to(common / "logs/refs"):
+        above = [path for path in head.parents if path.is_relative_to(common / "logs/refs/heads")]
+        written += [head, *above]
+    for path in written:
+        if path.is_symlink() and not _is_reference(path):
+            raise ForeignGit(f"In the worktree's git directory, {path.name} is a link.")
+
+
+def _is_reference(path: Path) -> bool:
+    """Return whether it is HEAD as core.preferSymlinkRefs has it: replaced, never followed."""
+    return path.name == "HEAD" and _leads_to(path, "refs/heads/") and path.parent.name != "logs"
+
+
+def _leads_to(link: Path, start: str) -> bool:
+    try:
+        return os.readlink(link).startswith(start)
+    except OSError:
+        return False
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _entries(git_dir: Path) -> Iterator[os.DirEntry[str]]:

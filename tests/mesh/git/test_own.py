@@ -196,6 +196,31 @@ def test_a_clone_in_which_something_leads_elsewhere_is_refused(clone, change):
         clone.check()
 
 
+@pytest.mark.parametrize(
+    "name", ["index", "HEAD", "logs", "logs/HEAD", "COMMIT_EDITMSG", "../../logs/refs/heads/work"]
+)
+def test_a_worktree_in_whose_own_part_something_leads_elsewhere_is_refused(
+    worktree, project, tmp_path, name
+):
+    made = own.of_worktree(worktree, own.find(project))
+    made.check()
+    there = made.git_dir / name
+    if os.path.lexists(there):
+        there.rename(tmp_path / "moved")
+    there.symlink_to(tmp_path / "moved")
+
+    with pytest.raises(ForeignGit, match="is a link"):
+        made.check()
+
+
+def test_a_worktree_s_head_may_be_a_link_to_a_branch(worktree, project):
+    made = own.of_worktree(worktree, own.find(project))
+    git(worktree, "-c", "core.preferSymlinkRefs=true", "symbolic-ref", "HEAD", "refs/heads/work")
+
+    assert (made.git_dir / "HEAD").is_symlink()
+    made.check()
+
+
 def test_a_person_s_repository_may_have_links(project):
     (project / ".git/hooks/x").symlink_to("/bin/true")
     os.rename(project / ".git/objects", project / "objects")
