@@ -185,7 +185,7 @@ def _identity(view: View, git: Git) -> tuple[str, ...]:
 
 def _move(git_dir: Path, target: Path) -> None:
     """Move a complete repository into the person's folder; it appears there whole."""
-    if os.path.lexists(target):
+    if os.path.lexists(target) and not _is_empty_folder(target):
         raise GitFailed(f"{target} appeared meanwhile.")
     try:
         git_dir.rename(target)
@@ -199,6 +199,11 @@ def _move(git_dir: Path, target: Path) -> None:
     except OSError as exc:
         shutil.rmtree(part, ignore_errors=True)
         raise GitFailed(f"{target} could not be made: {exc.strerror}.") from exc
+
+
+def _is_empty_folder(path: Path) -> bool:
+    """Return whether it is a folder that git ignores as a repository; a rename replaces it."""
+    return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
 
 
 def _size(path: Path) -> int:

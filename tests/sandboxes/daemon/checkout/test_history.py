@@ -208,6 +208,13 @@ def test_a_repository_that_appeared_meanwhile_is_left_alone(root, notes):
     assert contents(notes) == before
 
 
+def test_an_empty_git_folder_is_no_repository_and_not_in_the_way_of_one(root, notes):
+    (notes / ".git").mkdir()
+
+    assert prepared(notes, root, START_REPOSITORY) == root / "repo"
+    assert git(notes, "status", "--porcelain") == ""
+
+
 def test_a_repository_comes_whole_from_another_file_system(root, notes, monkeypatch):
     rename = type(root).rename
 
