@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,8 +141,23 @@ def _patterns(top: Path, folder: Path, outcome: _Outcome) -> str:
         texts = {name: _text(top, str(inside / name), outcome) for name in SETTINGS}
         include = settings_of({name: text for name, text in texts.items() if text}).get("include")
         given = include if isinstance(include, list) else []
+        for name, text in texts.items():
+            if why := _why_no_patterns(name, text, include):
+                outcome.leave(f"what {inside / name} names", why)
         lines += [_below(inside, word) for word in given if isinstance(word, str) and word]
     return "".join(f"{line}\n" for line in lines if line)
+
+
+def _why_no_patterns(name: str, text: str, include: object) -> str:
+    """Return why a file that is to have patterns names none; empty if it does, or is not to."""
+    if name == SETTINGS[1] and "tool.mesh" not in text:
+        return ""
+    try:
+        tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return "it is not valid TOML"
+    is_wrong = text and include is not None and not isinstance(include, list)
+    return "its “include” is not a list" if is_wrong else ""
 
 
 def _below(inside: Path, pattern: str) -> str:

@@ -94,6 +94,28 @@ def test_what_the_lists_name_and_git_ignores_is_copied(project, worktree, lists,
     assert all(any(name in text for text in told) for name in copied)
 
 
+@pytest.mark.parametrize(
+    ("lists", "why"),
+    [
+        pytest.param({"mesh.toml": 'include = [".env"'}, "it is not valid TOML", id="no TOML"),
+        pytest.param(
+            {"mesh.toml": 'include = ".env"'}, "its “include” is not a list", id="no list"
+        ),
+    ],
+)
+def test_settings_that_can_t_be_followed_are_told(project, worktree, lists, why):
+    write(project, lists)
+    _, told = worktree()
+
+    assert told == {f"Not copied from your folder: what mesh.toml names ({why})."}
+
+
+def test_broken_settings_of_others_are_not_told(project, worktree):
+    write(project, {"pyproject.toml": "[project\n"})
+
+    assert worktree()[1] == set()
+
+
 def test_a_subfolder_s_settings_count_in_the_subfolder(project, worktree):
     write(project, {"apps/web/mesh.toml": 'include = [".env"]'})
 
