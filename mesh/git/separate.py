@@ -40,6 +40,7 @@ def config_of(made: Own) -> Path:
 def links_of(common: Path) -> dict[str, str]:
     """Return name → target of the links in a worktree's common directory."""
     present = [name for name in IF_THERE if os.path.lexists(common / name)]
-    if any(common.glob("sharedindex.*")):
-        present = [name for name in present if name != "index"]  # it has parts of other names
-    return {name: f"{_UP}/{name}" for name in (*ALWAYS, *present)}
+    # Parts of an index in several files. While one is missing here, git clears nothing up, which is
+    # better than what the person staged.
+    parts = [part.name for part in common.glob("sharedindex.*")]
+    return {name: f"{_UP}/{name}" for name in (*ALWAYS, *present, *parts)}

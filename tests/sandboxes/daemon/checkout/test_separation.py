@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -206,6 +207,18 @@ def test_what_the_person_staged_survives_a_clean_up_in_the_worktree(project, mad
     (project / "staged.txt").write_text("staged\n")
     git(project, "add", "staged.txt")
     git(repo, "gc", "--prune=now", "-q")
+
+    assert git(project, "show", ":staged.txt") == "staged"
+
+
+@pytest.mark.parametrize("is_split_later", [False, True])
+def test_what_is_staged_in_a_split_index_survives_too(project, made, is_split_later):
+    (project / "staged.txt").write_text("staged\n")
+    git(project, "add", "staged.txt")
+    repo = made() if is_split_later else None
+    git(project, "update-index", "--split-index")
+    repo = repo or made()
+    subprocess.run(["git", "-C", repo, "prune", "--expire=now"], check=not is_split_later)
 
     assert git(project, "show", ":staged.txt") == "staged"
 
