@@ -265,7 +265,12 @@ class _Worktree:
             (entry.git_dir / "index.lock").unlink(missing_ok=True)  # of a command that was killed
             if not (entry.git_dir / "index").exists() and knows(self.git, view, NEW):
                 self.git.run(view, "read-tree", NEW)
-            self.git.run(view, "checkout-index", "--all", "--force", "--index", "--quiet")
+            files = ("checkout-index", "--all", "--force", "--index", "--quiet")
+            try:
+                self.git.run(view, *files)
+            except FilterFailed as exc:
+                lfs.note_not_fetched(exc, self.notices)
+                self.git.run(view, *lfs.POINTERS, *files)
             own.point_to(there)
             if self.repo.is_dir():
                 self.repo.rmdir()

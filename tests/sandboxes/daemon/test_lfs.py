@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,20 @@ def test_without_git_lfs_a_chat_starts_and_says_so(tmp_path, clone, server, with
     assert notice.code == "lfs_missing"
     assert "git-lfs" in notice.text
     assert "2 files" in notice.text
+    assert place.repository.facts().own == ()
+
+
+def test_nor_does_it_keep_a_deleted_folder_from_coming_back(tmp_path, clone, server):
+    place = prepared(tmp_path / "fresh", **source_folder(clone, server))
+    shutil.rmtree(place.repo)
+    shutil.rmtree(clone / ".git/lfs", ignore_errors=True)
+    (server / "lfs/gone").touch()
+
+    spec = Spec(handle="work-0123456789abcdef", **source_folder(clone, server))
+    run_job(Job(spec), place.repo, Git(), place.notices)
+
+    assert (place.repo / "one.bin").read_text().startswith(POINTER)
+    assert "lfs_not_fetched" in [notice.code for notice in place.notices.pending]
     assert place.repository.facts().own == ()
 
 
