@@ -12,13 +12,12 @@ import os
 import secrets
 import shutil
 import stat
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from mesh import children
+from mesh.git import quick
 from mesh.git.calls import (
     NO_REDIRECT,
     OF_NETWORK,
@@ -29,13 +28,12 @@ from mesh.git.calls import (
     command_of,
     protocols_for,
 )
-from mesh.git.own import ForeignGit, Own
+from mesh.git.own import ForeignGit, NotReadable, Own
 from mesh.lib.git_config import Judged, judge, parse, text_of
 from mesh.plain_files import read_plain, write_plain
 
 FOLDER: Final = "git"  # beside the working folder
 CONFIG_LIMIT: Final = 1024 * 1024
-WITHIN: Final = 30.0  # seconds
 NAMED: Final = 5  # settings that a sentence lists
 _FOLDERS: Final = ("refs", "objects", "logs", "worktrees", "reftable", "lfs")
 _FILES: Final = ("packed-refs", "shallow")  # git may create them later
@@ -175,25 +173,10 @@ def _listed(file: Path, root: Path, parent: Mapping[str, str]) -> list[tuple[str
     data = _read(file)
     call = Outside(root).call(("config", "--file", "-", "--no-includes", "--list", "-z"), parent)
     try:
-        process = children.start(
-            lambda: subprocess.Popen(
-                call.argv,
-                cwd=call.cwd,
-                env=call.env,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-        )
-    except OSError as exc:
+        code, said, why = quick.exchange(call, data)
+    except NotReadable as exc:
         raise ConfigUnreadable from exc
-    with process:
-        try:
-            said, why = process.communicate(data, timeout=WITHIN)
-        except subprocess.TimeoutExpired as exc:
-            process.kill()
-            raise ConfigUnreadable from exc
-    if process.returncode != 0:
+    if code != 0:
         reason = why.decode(errors="replace").strip().replace("standard input", str(file))
         raise ConfigUnreadable(f"Git can't read the repository's configuration: {reason}")
     return list(parse(os.fsdecode(said)))
