@@ -206,7 +206,9 @@ async def unsaved(root: Path) -> list[str]:
     kept = ["--remotes", "--branches"] if is_worktree else ["--remotes"]
     if not is_worktree:
         mine.append("--branches")
-    count = await _git(view, "rev-list", "--count", *mine, "--not", *kept) if mine else b"0"
+    # A file may have the name of a commit: what follows the dashes are files.
+    listed = ("rev-list", "--count", *mine, "--not", *kept, "--")
+    count = await _git(view, *listed) if mine else b"0"
     stashes = b"" if is_worktree else await _git(view, "stash", "list")
     if count is None or stashes is None:
         return [*reasons, UNKNOWN]
@@ -243,7 +245,7 @@ async def _unsaved_in_submodules(view: View, root: Path, *, known: list[str]) ->
 async def _unsaved_in(view: View, commit: str) -> list[str]:
     """Return why work would be lost with a submodule that was filled with ``commit``."""
     changes = await _git(view, *_STATUS)
-    mine = ["HEAD", "--branches", "--not", "--remotes", commit]
+    mine = ["HEAD", "--branches", "--not", "--remotes", commit, "--"]
     count = await _git(view, "rev-list", "--count", *mine)
     if changes is None or count is None:
         return [UNKNOWN]

@@ -86,9 +86,8 @@ class Repository:
             behind, ahead = map(int, (counts or "0\t0").split())
         unpushed = 0
         if found.head:
-            unpushed = int(
-                self._git.ask(self._view, "rev-list", "--count", "HEAD", "--not", "--remotes") or 0
-            )
+            unknown = ("rev-list", "--count", "HEAD", "--not", "--remotes", "--")
+            unpushed = int(self._git.ask(self._view, *unknown) or 0)
         mine, by_start = tuple(listed.own), tuple(listed.by_start)
         return Facts(found, mine, by_start, listed.unlisted, base, ahead, behind, unpushed)
 

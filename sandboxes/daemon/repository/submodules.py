@@ -67,6 +67,6 @@ def _state(filled: Filled, git: Git, top: Path, root: Path) -> SubmoduleState:
         found = parse_status(git.output(view, *STATUS))
     except (AppError, OSError):
         return SubmoduleState(filled.path, is_known=False)
-    mine = ("rev-list", "--count", "HEAD", "--not", "--remotes", filled.commit)
+    mine = ("rev-list", "--count", "HEAD", "--not", "--remotes", filled.commit, "--")
     unpushed = int(git.ask(view, *mine) or 0)
     return SubmoduleState(filled.path, found.head, found.changes, unpushed)

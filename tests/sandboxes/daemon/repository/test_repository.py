@@ -43,6 +43,14 @@ async def test_the_branch_and_its_changes(sandbox, repo):  # D-SB9
     }
 
 
+async def test_commits_are_counted_beside_a_file_that_has_the_name_of_one(sandbox, repo):
+    (repo / "HEAD").write_text("no commit\n")
+    git(repo, "add", "HEAD")
+    git(repo, "commit", "-qm", "work")
+
+    assert (await sandbox.get("/git/status")).json()["unpushed"] == 1
+
+
 async def test_the_diff_shows_new_files_too(sandbox, repo):  # D-SB9
     (repo / "a.txt").write_text("changed\n")
     (repo / "new.txt").write_text("brand new\n")
