@@ -44,7 +44,10 @@ class ChangesConflict(AppError):
     """``files`` says which; nothing was changed."""
 
     code = "changes_conflict"
-    text = "Some of the files differ in the agent's copy, so nothing was taken along."
+    text = (
+        "Some of the files differ in the agent's copy, or a folder is in their place there, so"
+        " nothing was taken along."
+    )
     hint = "Commit your changes, and ask the agent to merge them."
     status = 409
 
