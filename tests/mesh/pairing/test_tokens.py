@@ -139,6 +139,7 @@ def test_everything_of_someone_shut_out_has_ended(machine, adas, ada):
     assert find_ended([paired, plain]) == {paired, plain}
 
 
+@pytest.mark.thorough
 @settings(
     max_examples=up_to(15),
     deadline=None,

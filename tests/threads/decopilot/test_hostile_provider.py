@@ -42,6 +42,7 @@ async def followed(provider, given, *, allow):
     return run
 
 
+@pytest.mark.thorough
 async def test_each_of_two_calls_with_long_ids_has_an_answer_of_its_own(runs, provider, sandbox):
     text = f"as {LONG}a {LONG}b: ls; rm -rf x"
     run = await followed(

@@ -156,6 +156,7 @@ def test_deleted_and_foreign_threads_are_on_no_page(full, listed, ada, bob, org,
 STEPS = st.lists(st.sampled_from(["page", "page", "add", "delete", "touch"]), max_size=30)
 
 
+@pytest.mark.thorough
 @settings(
     deadline=None,
     max_examples=40,

@@ -648,6 +648,7 @@ async def test_a_lost_notification_delays_but_loses_nothing(serve, post, monkeyp
     assert (await ended(run)).state == "completed"
 
 
+@pytest.mark.thorough
 async def test_many_runs_at_once(serve, post, ada, org, agent):
     make = sync_to_async(services.create_thread)
     threads = [await make(owner=ada, organization=org, agent=agent) for _ in range(15)]
