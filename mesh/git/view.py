@@ -8,6 +8,7 @@ repository's harmless settings. So a setting can't change between our check and 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -29,7 +30,7 @@ from mesh.git.calls import (
     protocols_for,
 )
 from mesh.git.own import ForeignGit, NotReadable, Own
-from mesh.lib.git_config import Judged, judge, parse, text_of
+from mesh.lib.git_config import Judged, Pair, judge, parse, text_of
 from mesh.plain_files import read_plain, write_plain
 
 FOLDER: Final = "git"  # beside the working folder
@@ -45,6 +46,10 @@ _MISSED: Final = (
     *("core.sshcommand", "core.gitproxy", "credential.", "http.", "remote.", "url."),
     *("filter.", "lfs."),
 )
+# The same bytes have the same settings, and each view of a repository reads them: to make a new
+# chat's folder takes ten. By digest, so that large files are not kept.
+_MOST_PARSED: Final = 16
+_PARSED: Final[dict[bytes, tuple[Pair, ...]]] = {}
 _LEFT_OUT: Final = (
     "Mesh ignores these settings of the repository's own configuration: {names}."
     " Set them for all your repositories instead: git config --global."
@@ -171,6 +176,9 @@ def _listed(file: Path, root: Path, parent: Mapping[str, str]) -> list[tuple[str
     """Return the settings in one file, which git reads as data: it follows no include."""
     # Of a file it follows none by itself, but of its input it does.
     data = _read(file)
+    digest = hashlib.sha256(data).digest()
+    if digest in _PARSED:
+        return list(_PARSED[digest])
     call = Outside(root).call(("config", "--file", "-", "--no-includes", "--list", "-z"), parent)
     try:
         code, said, why = quick.exchange(call, data)
@@ -179,7 +187,10 @@ def _listed(file: Path, root: Path, parent: Mapping[str, str]) -> list[tuple[str
     if code != 0:
         reason = why.decode(errors="replace").strip().replace("standard input", str(file))
         raise ConfigUnreadable(f"Git can't read the repository's configuration: {reason}")
-    return list(parse(os.fsdecode(said)))
+    while len(_PARSED) >= _MOST_PARSED:
+        _PARSED.pop(next(iter(_PARSED)), None)
+    _PARSED[digest] = parse(os.fsdecode(said))
+    return list(_PARSED[digest])
 
 
 def _read(file: Path) -> bytes:

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from mesh.git import own
+from mesh.git import own, quick
 from mesh.git.calls import Outside, protocols_for
 from mesh.git.view import View
 from sandboxes.daemon.checkout.sources import prepare
@@ -310,3 +310,24 @@ def test_a_pipe_in_place_of_what_is_ignored_is_not_waited_for(project, worktree)
     os.mkfifo(ignored)
 
     assert worktree().facts().own == ()
+
+
+def test_settings_that_have_not_changed_are_read_by_one_process_of_git(
+    project, worktree, monkeypatch
+):
+    worktree()
+    read = []
+    exchange = quick.exchange
+
+    def exchange_noting(call, given):
+        read.extend([given] if "--list" in call.argv else [])
+        return exchange(call, given)
+
+    monkeypatch.setattr(quick, "exchange", exchange_noting)
+    worktree()
+    assert read == []
+
+    git(project, "config", "core.abbrev", "9")
+    worktree()
+
+    assert read == [(project / ".git/config").read_bytes()]
