@@ -31,6 +31,7 @@ app.conf.update(
             "mesh.forget_expired": 60.0,
             "threads.end_stuck_runs": 60.0,
             "threads.expire_queued_runs": 60.0,
+            "threads.forget_background": 600.0,
             "threads.prune_events": 600.0,
             "threads.prune_unsent": 600.0,
             "threads.purge_deleted": 60.0,

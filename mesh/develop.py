@@ -25,15 +25,21 @@ NPM_PACKAGES = tuple(
     sorted(
         (
             *(f"{each.npm}@{each.npm_version}" for each in agent_programs.load() if each.npm),
+            "@agentclientprotocol/sdk@2.4.0",
+            "@modelcontextprotocol/sdk@1.32.2",  # of the protocol with sessions
             "ai@6.0.324",
+            "ai7@npm:ai@7.0.173",
             "bun@1.4.5",
             "deno@2.9.6",
+            "node@22.23.3",  # what some agents need; the system's may be older
             "pnpm@12.21.0",
             "vite@8.3.8",
             "yarn@1.22.22",
         )
     )
 )
+PYPI_AGENTS = tuple(each for each in agent_programs.load() if each.pypi)
+OLDEST_PYTHON = (3, 12)  # that the agents of PyPI run on; ours may be older
 NEWER_GIT = "2.50.1"  # that of the wheel; the git on the PATH may be years older
 OURS = ("mesh", "links", "agents", "sandboxes", "threads")
 
@@ -68,7 +74,14 @@ WORKERS = {"quick": 5}
 
 def test(words: list[str]) -> int:
     """Run the whole test suite, one part by its name, or pytest with the arguments ``words``."""
-    found = (_have_clis(), _have_chromium(), _have_ripgrep(), _have_newer_git(), _have_engine())
+    found = (
+        _have_clis(),
+        _have_python_clis(),
+        _have_chromium(),
+        _have_ripgrep(),
+        _have_newer_git(),
+        _have_engine(),
+    )
     missing = [reason for reason in found if reason]
     for reason in missing:
         print(f"LEFT OUT: {reason}", file=sys.stderr, flush=True)
@@ -153,6 +166,39 @@ def _have_clis() -> str:
     if code != 0:
         return f"the tests with the real agent CLIs (marker real_cli): npm ended with {code}."
     stamp.write_text(wanted)
+    return ""
+
+
+def _have_python_clis() -> str:
+    """Install the agent CLIs of PyPI, each in an environment of its own; return why that failed,
+    or an empty string."""
+    for agent in PYPI_AGENTS:
+        place = TOOLS / f"{agent.pypi}-{agent.pypi_version}"
+        if (place / "bin" / agent.name).exists():
+            continue
+        python = _newer_python()
+        if not python:
+            return f"the tests with {agent.title}: no Python of at least {OLDEST_PYTHON} was found."
+        print(f"Installing {agent.title} for the tests …", file=sys.stderr, flush=True)
+        words = ["--disable-pip-version-check", "install", "--quiet", "--only-binary=:all:"]
+        wanted = f"{agent.pypi}=={agent.pypi_version}"
+        code = _run(python, "-m", "venv", str(place)) or _run(
+            str(place / "bin" / "python"), "-m", "pip", *words, wanted
+        )
+        if code != 0:
+            return f"the tests with {agent.title}: pip ended with {code}."
+    return ""
+
+
+def _newer_python() -> str:
+    """Return the path of a Python of at least ``OLDEST_PYTHON``; empty if none was found."""
+    named = (shutil.which(f"python3.{minor}") for minor in range(OLDEST_PYTHON[1], 20))
+    pyenv = sorted(Path.home().glob(".pyenv/versions/3.*/bin/python3"))
+    asked = "import sys; print(sys.version_info[:2] >= " + repr(OLDEST_PYTHON) + ")"
+    for path in (sys.executable, *filter(None, named), *map(str, pyenv)):
+        answer = subprocess.run([path, "-c", asked], capture_output=True, text=True, check=False)
+        if answer.stdout.strip() == "True":
+            return path
     return ""
 
 

@@ -40,6 +40,17 @@ class Env:
     folder: str = _var(
         "MESH_FOLDER", "", "Folder in which `make run`'s agents work; empty: a scratch folder."
     )
+    acp: str = _var(
+        "MESH_ACP",
+        "",
+        "Agents that speak ACP, for `make run`: NAME=COMMAND, separated by semicolons.",
+    )
+    acp_env: str = _var(
+        "MESH_ACP_ENV",
+        "",
+        "Variables that those see besides what Mesh knows them to need: NAME=VARIABLE,…, separated"
+        " by semicolons.",
+    )
     open_browser: bool = _var("MESH_OPEN_BROWSER", True, "Open the browser when Mesh is ready.")
     debug: bool = _var("MESH_DEBUG", False, "Django's debug pages. Never on a server others reach.")
     hsts: str = _var(
@@ -94,6 +105,12 @@ class Env:
         "",
         "Private hosts, addresses or networks that AI providers' base URLs and agents' MCP servers"
         " may name, comma-separated (`*.internal`, `10.0.0.0/8`, `localhost:11434`); empty: none.",
+    )
+    cors_origins: str = _var(
+        "MESH_CORS_ORIGINS",
+        "",
+        "Origins whose pages may use the API of threads with a token, comma-separated"
+        " (`https://app.example`); empty: none. Cookies are never taken from them.",
     )
     cluster_url: str = _var(
         "MESH_CLUSTER_URL", "", "Server of `deco_link` when its command line names none."

@@ -16,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from mesh.children import HAS_PROC, stat_of
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _LOOK_STEP: Final = 0.1  # seconds between two looks at the whole machine
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
+TICK: Final = 1 / _TICKS  # seconds; the precision of a start time in /proc
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,10 @@ def below(processes: Table, roots: Iterable[int]) -> set[Process]:
     return found
 
 
-async def end_all(find: Callable[[Table], set[Process]], *, grace: float) -> None:
+async def end_all(find: Callable[[Table], set[Process]], *, grace: float) -> dict[Process, str]:
     """End every process that ``find`` returns and all below them; return when they are gone.
+
+    Returns the command line of each one that it ended.
 
     SIGTERM, ``grace`` seconds, SIGKILL. Repeats until nothing new appears: a process may start
     another one while it ends. ``find`` is called in a worker thread.
@@ -77,17 +81,24 @@ async def end_all(find: Callable[[Table], set[Process]], *, grace: float) -> Non
     clock = asyncio.get_running_loop().time
     deadline = clock() + grace
     known: set[Process] = set()
-    signaled: set[Process] = set()
+    ended: dict[Process, str] = {}
     while living := await asyncio.to_thread(_find_living, find, known):
         is_late = clock() >= deadline
         if is_late and clock() >= deadline + KILL_WITHIN:
             pids = sorted(one.pid for one in living)
             logger.warning("processes %s: survived SIGKILL; no longer waiting for them", pids)
-            return
-        for process in living if is_late else living - signaled:
+            return ended
+        fresh = living - ended.keys()
+        ended |= await asyncio.to_thread(commands_of, fresh)
+        for process in living if is_late else fresh:
             _signal(process.pid, signal.SIGKILL if is_late else signal.SIGTERM)
-        signaled |= living
         await _gone(living, until=clock() + _LOOK_STEP if is_late else deadline)
+    return ended
+
+
+def commands_of(living: Iterable[Process]) -> dict[Process, str]:
+    """Return the command line of each process; empty if it hides it. Blocking."""
+    return {process: _command_of(process.pid) for process in living}
 
 
 async def end_tree(pid: int, started: str, *, after: float) -> None:
@@ -132,6 +143,18 @@ async def _gone(living: set[Process], *, until: float) -> None:
 def _is_there(process: Process) -> bool:
     stat = stat_of(process.pid)
     return bool(stat) and stat[0] not in "ZX" and stat[19] == process.started
+
+
+def _command_of(pid: int) -> str:
+    if not HAS_PROC:
+        asked = ["ps", "-o", "command=", "-p", str(pid)]
+        answer = subprocess.run(asked, capture_output=True, check=False)
+        return answer.stdout.decode(errors="replace").strip()
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return ""
+    return b" ".join(words).decode(errors="replace").strip()
 
 
 def _from_proc() -> Iterable[Process]:

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from mesh import env as _env
 from mesh import keys as _keys
 from mesh.lib.addresses import parse_allowed as _parse_allowed
+from mesh.lib.cors import parse_origins as _parse_origins
 from mesh.lib.proxies import parse_proxies as _parse_proxies
 from mesh.version import VERSION
 
@@ -42,6 +43,17 @@ try:
     MESH_PROXIES = _parse_proxies(ENV.proxies)
 except ValueError as exc:
     raise ImproperlyConfigured(f"MESH_PROXIES: {exc}") from exc
+
+try:
+    CORS_ALLOWED_ORIGINS = list(_parse_origins(ENV.cors_origins))
+except ValueError as exc:
+    raise ImproperlyConfigured(f"MESH_CORS_ORIGINS: {exc}") from exc
+# What a client of threads needs, and nothing else; a page of another origin never gets cookies.
+CORS_URLS_REGEX = r"^/api/[^/]+/decopilot/"
+CORS_ALLOW_CREDENTIALS = False
+CORS_ALLOW_METHODS = ("DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT")
+CORS_ALLOW_HEADERS = ("authorization", "content-type", "last-event-id", "user-agent")
+CORS_EXPOSE_HEADERS = ("retry-after", "x-vercel-ai-ui-message-stream")
 
 # An embedded Mesh makes both at its first start and keeps them beside the database, 0600.
 SECRET_KEY = ENV.secret_key or _keys.read_or_make(MESH_HOME / "secret-key", _keys.make_secret)
@@ -83,6 +95,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
     "servestatic.middleware.ServeStaticMiddleware",
     "mesh.middleware.content_security_policy",
     "mesh.middleware.unstorable_text",

@@ -12,16 +12,20 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 PATH: Final = Path(__file__).with_name("catalog.toml")
+POLICIES: Final = PATH.with_name("policies")
 # Where npm and Homebrew install programs. A link that was not started from a terminal may not have
 # these folders, nor those of a program's own installer, on its PATH.
 SHARED: Final = ("/usr/local/bin", "/opt/homebrew/bin")
 
-Judge = Literal["exit_code", "logged_in", "starts"]
+Judge = Literal["codex", "exit_code", "logged_in", "starts"]
+Usage = Literal["session", "turn"]
+Level = Literal["plan", "readonly", "auto"]
+OwnQuestions = Literal["", "all", "built_in", "once"]
 
 _KIND: Final = re.compile(r"(acp:)?[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 # No agent may see our variables; and the part before a "*" has to name the agent.
-_VARIABLE: Final = re.compile(
+VARIABLE: Final = re.compile(
     r"(?!MESH|DJANGO|DECO|DATABASE|REDIS)[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)*(?:_?\*)?", re.ASCII
 )
 
@@ -31,12 +35,15 @@ class Probe:
     """How a program is asked whether it is ready, and what must exist before it is asked.
 
     ``signed_in_files`` are paths below the home, or below the folder in ``home_variable``.
+    ``signed_in_settings`` are JSON or TOML files, by path, with the keys of which one has to be
+    there; without keys, any. A path may begin with a variable that names a file or folder.
     """
 
     ask: tuple[str, ...]
     judge: Judge
     signed_in_variables: tuple[str, ...] = ()
     signed_in_files: tuple[str, ...] = ()
+    signed_in_settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     home_variable: str = ""
 
 
@@ -46,13 +53,33 @@ class Acp:
 
     ``careful`` is an environment in which it asks before it changes anything, ``planning`` one in
     which it changes nothing. ``runs_unasked`` are paths in a project that it runs without asking.
+    ``usage`` says of what the counts of a response to a prompt are the total. ``levels`` names what
+    a session is set to at each approval level: its mode, and other options by their ids.
+    ``agent_info`` is the name by which it introduces itself. ``careful_session`` is metadata for
+    a session in which it has to ask, or to change nothing. ``free`` and ``free_session`` are the
+    same at auto, and ``free_arguments`` more arguments. ``own_questions`` says which of its
+    questions come there from the person's own settings: all of them, those about tools of no MCP
+    server, or those that it lets nobody answer for good.
     """
 
     arguments: tuple[str, ...]
+    free_arguments: tuple[str, ...] = ()
+    agent_info: str = ""
     model_flag: str = ""
     careful: Mapping[str, str] = field(default_factory=dict)
     planning: Mapping[str, str] = field(default_factory=dict)
+    careful_session: Mapping[str, Any] = field(default_factory=dict)
+    free: Mapping[str, str] = field(default_factory=dict)
+    free_session: Mapping[str, Any] = field(default_factory=dict)
+    own_questions: OwnQuestions = ""
     runs_unasked: tuple[str, ...] = ()
+    usage: Usage = "turn"
+    levels: Mapping[str, Mapping[str, str | bool]] = field(default_factory=dict)
+
+    @property
+    def can_plan(self) -> bool:
+        """Whether it has anything that keeps it from changing files in "Plan only"."""
+        return "plan" in self.levels or bool(self.planning)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +93,8 @@ class AgentProgram:
     sign_in: str = ""
     npm: str = ""
     npm_version: str = ""
+    pypi: str = ""
+    pypi_version: str = ""
     folders: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
@@ -76,6 +105,8 @@ class AgentProgram:
     @property
     def install(self) -> str:
         """The command that installs it; empty if there is none."""
+        if self.pypi:
+            return f"uv tool install {self.pypi}"
         return f"npm install -g {self.npm}" if self.npm else ""
 
     def sign_in_at(self, where: str) -> str:
@@ -127,6 +158,13 @@ def find_by_name(name: str) -> AgentProgram | None:
     return next((program for program in load() if program.name == name), None)
 
 
+def find_by_agent_info(name: str) -> AgentProgram | None:
+    """Return the agent that introduces itself as ``name`` in ACP; ``None`` for any other."""
+    return next(
+        (each for each in load() if name and each.acp and each.acp.agent_info == name), None
+    )
+
+
 def read_programs(given: list[dict[str, Any]]) -> tuple[AgentProgram, ...]:
     """Return the programs that ``given``, the table's entries, describe.
 
@@ -152,8 +190,11 @@ def _read(path: Path) -> list[dict[str, Any]]:
 def _without_program(entry: dict[str, Any]) -> dict[str, Any]:
     """Return what people see of an agent; the install hint comes from its npm package."""
     shown = {name: value for name, value in entry.items() if name != "program"}
-    if npm := entry.get("program", {}).get("npm"):
+    program = entry.get("program", {})
+    if npm := program.get("npm"):
         shown.setdefault("install", f"Install it there: npm install -g {npm}")
+    if pypi := program.get("pypi"):
+        shown.setdefault("install", f"Install it there: uv tool install {pypi}")
     if "sign_in" in shown:
         shown["sign_in"] = shown["sign_in"].replace("{where}", "there")
     return shown
@@ -167,7 +208,7 @@ def _read_program(entry: dict[str, Any]) -> AgentProgram:
             kind=kind,
             title=entry["title"],
             sign_in=entry.get("sign_in", ""),
-            probe=None if probe is None else Probe(**_tuples(probe)),
+            probe=None if probe is None else Probe(**_settings(_tuples(probe))),
             acp=None if acp is None else Acp(**_environments(_tuples(acp))),
             **_tuples(given),
         )
@@ -181,16 +222,30 @@ def _tuples(given: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
 
 
+def _settings(probe: dict[str, Any]) -> dict[str, Any]:
+    if "signed_in_settings" in probe:
+        return probe | {"signed_in_settings": _tuples(probe["signed_in_settings"])}
+    return probe
+
+
 def _environments(acp: dict[str, Any]) -> dict[str, Any]:
-    """Return ``acp`` with the values of its environments as texts: a table as JSON."""
-    return {key: _texts(value) if isinstance(value, dict) else value for key, value in acp.items()}
+    """Return ``acp`` with the values of its environments as texts: a table as JSON, and the folder
+    of our policies where ``{policies}`` stands."""
+    is_environment = ("careful", "free", "planning")
+    return {key: _texts(v) if key in is_environment else v for key, v in acp.items()}
 
 
-def _texts(given: dict[str, Any]) -> dict[str, str]:
+def _texts(given: Any) -> Any:
+    if not isinstance(given, dict):
+        return given
     return {
-        name: json.dumps(value) if isinstance(value, dict) else value
+        name: json.dumps(value) if isinstance(value, dict) else _placed(value)
         for name, value in given.items()
     }
+
+
+def _placed(value: Any) -> Any:
+    return value.replace("{policies}", str(POLICIES)) if isinstance(value, str) else value
 
 
 def _check(program: AgentProgram) -> None:
@@ -200,15 +255,40 @@ def _check(program: AgentProgram) -> None:
         raise ValueError(f"{kind}: a name of a-z, 0-9 and -; “acp:” goes with program.acp")
     if not _NAME.fullmatch(program.name):
         raise ValueError(f"{kind}: program.name must be a plain file name, not {program.name!r}")
-    if program.npm and not program.npm_version:
-        raise ValueError(f"{kind}: program.npm_version is missing")
+    for name in ("npm", "pypi"):
+        if getattr(program, name) and not getattr(program, f"{name}_version"):
+            raise ValueError(f"{kind}: program.{name}_version is missing")
     for name in (*program.environment, *program.withheld):
-        if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+        if not isinstance(name, str) or not VARIABLE.fullmatch(name):
             raise ValueError(f"{kind}: program.environment: {name!r} is no agent's variable")
     if any(not folder.startswith("~/") for folder in program.folders):
         raise ValueError(f"{kind}: program.folders are below the home, such as ~/.local/bin")
     if program.probe is not None and program.probe.judge not in get_args(Judge):
         raise ValueError(f"{kind}: program.probe.judge must be one of {get_args(Judge)}")
-    for environment in (program.acp.careful, program.acp.planning) if program.acp else ():
+    if program.acp is not None and program.acp.usage not in get_args(Usage):
+        raise ValueError(f"{kind}: program.acp.usage must be one of {get_args(Usage)}")
+    if program.acp is not None:
+        _check_acp(kind, program.acp)
+
+
+def _check_acp(kind: str, acp: Acp) -> None:
+    for environment in (acp.careful, acp.planning, acp.free):
         if not all(isinstance(value, str) for value in environment.values()):
             raise ValueError(f"{kind}: program.acp: an environment has texts and tables")
+    for name in ("careful_session", "free_session"):
+        if not isinstance(getattr(acp, name), dict):
+            raise ValueError(f"{kind}: program.acp.{name} is a table")
+    if acp.own_questions not in get_args(OwnQuestions):
+        raise ValueError(
+            f"{kind}: program.acp.own_questions must be one of {get_args(OwnQuestions)}"
+        )
+    _check_levels(kind, acp.levels)
+
+
+def _check_levels(kind: str, levels: Any) -> None:
+    if not isinstance(levels, dict) or not levels.keys() <= set(get_args(Level)):
+        raise ValueError(f"{kind}: program.acp.levels is a table of {get_args(Level)}")
+    for level, settings in levels.items():
+        values = settings.values() if isinstance(settings, dict) else ()
+        if not values or not all(isinstance(each, str | bool) and each != "" for each in values):
+            raise ValueError(f"{kind}: program.acp.levels.{level} names a mode or options")

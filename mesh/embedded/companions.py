@@ -6,11 +6,12 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from links.daemon.errors import Superseded
+from links.daemon.named_agents import read_agents, split
 from mesh import launch, processes
 from mesh.lib.backoff import Backoff
 from mesh.plain_files import read_plain
@@ -79,11 +80,32 @@ class LocalLink:
             await process.wait()
 
 
-def argv_of(*, port: int, token: Path, name: str, folder: str = "") -> list[str]:
-    """Return the command line of this machine's link, with ``folder`` allowed."""
+def acp_words(commands: str, variables: str) -> list[str]:
+    """Return the link's options for the agents that MESH_ACP and MESH_ACP_ENV name.
+
+    Raises:
+        ValueError: one is invalid; the text says which and why.
+    """
+    named, seen = _values("MESH_ACP", commands), _values("MESH_ACP_ENV", variables)
+    read_agents(named, seen, options=("MESH_ACP", "MESH_ACP_ENV"))
+    return [*(f"--acp={each}" for each in named), *(f"--acp-env={each}" for each in seen)]
+
+
+def _values(name: str, text: str) -> list[str]:
+    try:
+        return split(text)
+    except ValueError as exc:
+        raise ValueError(f"{name} {text}: a quote is not closed.") from exc
+
+
+def argv_of(
+    *, port: int, token: Path, name: str, folder: str = "", acp: Sequence[str] = ()
+) -> list[str]:
+    """Return the command line of this machine's link, with ``folder`` allowed and the options
+    ``acp``."""
     address = f"http://127.0.0.1:{port}"
     allowed = ["--allow", folder] if folder else []
-    words = [address, "--token-file", str(token), "--name", name, *allowed]
+    words = [address, "--token-file", str(token), "--name", name, *allowed, *acp]
     return launch.command("manage", "deco_link", *words)
 
 

@@ -12,6 +12,7 @@ import signal
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from mesh.git.errors import (
@@ -110,7 +111,6 @@ _KINDS: Final[tuple[tuple[type[GitFailed], str], ...]] = (
     (Corrupt, r"failed to traverse|did not send all|unresolved deltas|bad packed object"),
     (NoRepository, r"not a git repository|not in a git directory|bad config|bad git config"),
 )
-_RULES: Final = tuple((kind, re.compile(words, re.IGNORECASE)) for kind, words in _KINDS)
 # What no line of advice or progress tells.
 _NOISE: Final = re.compile(
     r"hint:|Cloning into |To \S+$|From \S+$|Preparing worktree|Switched to |HEAD is now at "
@@ -230,10 +230,16 @@ def _bare(line: str) -> str:
 def _kind(own: Iterable[str], words: Iterable[str]) -> type[GitFailed]:
     for lines in (own, words):
         text = "\n".join(lines)
-        for kind, rule in _RULES:
+        for kind, rule in _rules():
             if rule.search(text):
                 return kind
     return GitFailed
+
+
+@cache
+def _rules() -> list[tuple[type[GitFailed], re.Pattern[str]]]:
+    """Return the compiled ``_KINDS``: at the first failure, because most processes see none."""
+    return [(kind, re.compile(words, re.IGNORECASE)) for kind, words in _KINDS]
 
 
 def _cut(text: str) -> str:

@@ -20,6 +20,7 @@ _BY_LETTER: Final = {
 _BY_CODE: Final = {code: letter for letter, code in _BY_LETTER.items()}
 # Control characters, the two that have a meaning, and bytes that are not UTF-8.
 _ESCAPED: Final = re.compile('[\x00-\x1f"\\\\\x7f\udc80-\udcff]')
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
 _PIECE: Final = re.compile(r'\\([abtnvfr"\\]|[0-3][0-7]{2})|([^"\\]+)')
 _QUOTED: Final = re.compile(f'"(?:{_PIECE.pattern})*+"')
 
@@ -29,6 +30,11 @@ def quote(name: str) -> str:
     if _is_text(name) and not name.startswith('"'):
         return name
     return f'"{_ESCAPED.sub(_escape, name)}"'
+
+
+def quote_in_line(name: str) -> str:
+    """Return a name for a list with a name, or more, in each line: without control characters."""
+    return f'"{_ESCAPED.sub(_escape, name)}"' if _CONTROL.search(name) else quote(name)
 
 
 def unquote(text: str) -> str:

@@ -11,12 +11,14 @@ from django.db.models import Model
 from agents.models import McpServerRow, ProviderKey
 from links.models import Link
 from mesh import keys
+from threads.models import Approval
 
 # Every encrypted column.
 SEALED: Final[tuple[tuple[type[Model], str], ...]] = (
     (ProviderKey, "sealed_key"),
     (McpServerRow, "sealed_headers"),
     (Link, "secret"),
+    (Approval, "sealed_answers"),
 )
 
 

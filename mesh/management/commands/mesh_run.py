@@ -30,6 +30,10 @@ class Command(BaseCommand):
                 " mesh_serve, or unset DATABASE_URL for `make run`."
             )
         try:
+            acp = companions.acp_words(settings.ENV.acp, settings.ENV.acp_env)
+        except ValueError as exc:
+            raise CommandError(str(exc), returncode=3) from exc
+        try:
             folder = home.chosen_folder()
             lock = home.lock()
             socket = listen(settings.ENV.port)
@@ -48,6 +52,7 @@ class Command(BaseCommand):
                 token=home.link_token(owner),
                 name=platform.node() or "this machine",
                 folder=folder,
+                acp=acp,
             ),
             home=settings.MESH_HOME,
             on_start=lambda facts: lock.write({"pid": os.getpid(), "port": port, "link": facts}),

@@ -12,7 +12,8 @@ from agents.catalog import load_catalog, load_runnable
 from agents.core.options import default_harness
 from agents.harness import with_agents
 from agents.harness.base import Done, Emit, Write
-from links.daemon import cli, probe
+from links.daemon import probe
+from links.daemon.named_agents import read_agents
 from mesh.agent_programs import load, table
 from mesh.models import Organization
 from sandboxes.daemon.conversation import Conversation, ProjectRunsPrograms
@@ -112,11 +113,11 @@ async def test_its_sign_in_is_looked_for(parrot, monkeypatch):
 
 
 def test_nobody_can_give_its_name_to_another_program(add):
-    assert cli._agents(["parrot=other"])[0].kind == KIND
+    assert read_agents(["parrot=other"])[0].kind == KIND
 
     add()
     with pytest.raises(ValueError, match="an agent of this name exists"):
-        cli._agents(["parrot=other"])
+        read_agents(["parrot=other"])
 
 
 def popover(*links):

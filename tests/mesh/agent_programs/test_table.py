@@ -10,7 +10,7 @@ from agents.core.options import DECOPILOT
 from agents.harness import ADAPTERS
 from links.wire.messages import needed_for, parse_capabilities
 from mesh.agent_programs import entries, load
-from mesh.agent_programs.table import read_programs
+from mesh.agent_programs.table import POLICIES, read_programs
 
 ICONS = Path(__file__).parents[3] / "templates/_partials/icons.html"
 GOOD = {
@@ -53,6 +53,15 @@ def test_people_are_not_shown_programs():
     assert entries()[0]["kind"] == DECOPILOT
 
 
+def test_programs_are_pointed_to_each_policy_that_ships_and_to_no_other_file():
+    acp = [program.acp for program in load() if program.acp]
+    named = {value for each in acp for value in (each.careful | each.planning).values()}
+
+    assert {value for value in named if value.startswith(str(POLICIES))} == {
+        str(path) for path in POLICIES.iterdir()
+    }
+
+
 def changed(**changes):
     return GOOD | {"program": GOOD["program"] | changes}
 
@@ -71,6 +80,24 @@ def changed(**changes):
         pytest.param(changed(folders=["/opt"]), "below the home", id="a folder of all"),
         pytest.param(changed(probe={"ask": [], "judge": "x"}), "judge", id="an unknown judge"),
         pytest.param(changed(acp={"arguments": [], "careful": {"A": 1}}), "texts", id="a number"),
+        pytest.param(
+            changed(acp={"arguments": [], "levels": {"yolo": {"mode": "a"}}}),
+            "levels is a table",
+            id="an unknown level",
+        ),
+        pytest.param(
+            changed(acp={"arguments": [], "levels": {"plan": {}}}),
+            "levels.plan names",
+            id="a level that sets nothing",
+        ),
+        pytest.param(
+            changed(acp={"arguments": [], "levels": {"plan": {"mode": 1}}}),
+            "levels.plan names",
+            id="a level that sets a number",
+        ),
+        pytest.param(
+            changed(acp={"arguments": [], "careful_session": "x"}), "a table", id="metadata as text"
+        ),
         pytest.param(GOOD | {"program": {"name": "parrot"}}, "probe", id="no probe"),
     ],
 )

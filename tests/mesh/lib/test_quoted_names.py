@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.lib.quoted_names import quote, unquote
+from mesh.lib.quoted_names import quote, quote_in_line, unquote
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,14 @@ from mesh.lib.quoted_names import quote, unquote
 )
 def test_a_name_that_is_not_utf_8_is_quoted_as_git_quotes_it(name, text):
     assert quote(os.fsdecode(name)) == text
+
+
+@given(st.binary(min_size=1, max_size=12))
+def test_a_name_in_a_list_of_lines_is_one_line_and_leads_back(name):
+    text = quote_in_line(os.fsdecode(name))
+
+    assert os.fsencode(unquote(text)) == name
+    assert not set(text) & set("\n\r\t\x0b\x1b")
 
 
 @given(st.lists(st.binary(min_size=1, max_size=12), min_size=2, max_size=2, unique=True))
