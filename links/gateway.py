@@ -235,6 +235,8 @@ class Gateway:
         """Close the connections whose machines' rows say that they are no longer ours."""
         by_id = {one.id: one for one in connections}
         holds = [one.hold for one in connections if one.hold is not None]
+        if not holds:
+            return
         closing = await database_pool.presence.run(
             services.judge_holds, holds=holds, node_address=held_machines.address()
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -41,15 +42,18 @@ async def dial_port(
     protocols: Sequence[str],
     *,
     loopback: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
 ) -> ClientSocket:
-    """Return a WebSocket to ``target`` at a port of this machine.
+    """Return a WebSocket to ``target`` at a port of this machine, over ``tls`` if it is given.
 
     Raises:
         Refused: the connection failed or was refused.
     """
     options = _options(headers, protocols)
-    address = address_of(f"ws://localhost:{port}", target)
-    return await connected(NoRedirectConnect(address, host=loopback, proxy=None, **options))
+    scheme = "wss" if tls else "ws"
+    address = address_of(f"{scheme}://localhost:{port}", target)
+    connecting = NoRedirectConnect(address, host=loopback, proxy=None, ssl=tls, **options)
+    return await connected(connecting)
 
 
 def _options(headers: Iterable[tuple[bytes, bytes]], protocols: Sequence[str]) -> dict[str, Any]:

@@ -53,11 +53,12 @@ class LinkView:
 
 
 def list_links(*, viewer: User, machine_id: str | None = None) -> list[LinkView]:
-    """Return the viewer's machines: online ones first, then by when they were last seen.
+    """Return the viewer's machines: online ones first, then by when they were last seen; the order
+    is always the same.
 
     With ``machine_id`` only that one, for a machine's own request.
     """
-    rows = Link.objects.filter(user=viewer).order_by("-seen_at", "-created_at")
+    rows = Link.objects.filter(user=viewer).order_by("-seen_at", "-created_at", "pk")
     if machine_id is not None:
         rows = rows.filter(machine_id=machine_id)
     return sorted((view_of(row) for row in rows), key=lambda view: not view.is_online)

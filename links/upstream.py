@@ -12,11 +12,14 @@ import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import httptools
 
 from mesh.framing import STATUSES
+
+if TYPE_CHECKING:
+    import ssl
 
 HIGH_WATER: Final = 256 * 1024  # bytes not yet taken: reading stops until they are
 JOINED: Final = 64 * 1024  # bytes handed on at once, at most, when chunks pile up
@@ -74,9 +77,11 @@ class Answer:
 class Pool:
     """The connections to one unix socket, or to one port of this machine."""
 
-    def __init__(self, path: str | int, *, loopback: str = "127.0.0.1") -> None:
+    def __init__(
+        self, path: str | int, *, loopback: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    ) -> None:
         self.path = path
-        self._loopback = loopback
+        self._loopback, self._tls = loopback, tls
         self._host = "sandbox" if isinstance(path, str) else f"localhost:{path}"
         self._idle: deque[_Wire] = deque()
 
@@ -122,7 +127,10 @@ class Pool:
             if isinstance(self.path, str):
                 _, wire = await loop.create_unix_connection(_Wire, self.path)
             else:
-                _, wire = await loop.create_connection(_Wire, self._loopback, self.path)
+                name = "localhost" if self._tls else None
+                _, wire = await loop.create_connection(
+                    _Wire, self._loopback, self.path, ssl=self._tls, server_hostname=name
+                )
         except OSError as exc:
             raise UpstreamError(f"nobody listens there: {exc}") from exc
         return wire

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import logging
 import os
-import shlex
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -19,14 +18,14 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from links.daemon.commands import COMMANDS
-from links.daemon.config import PORT, Agent, Config, program
+from links.daemon.config import PORT, Config, program
 from links.daemon.errors import Stop
 from links.daemon.home import home_of
+from links.daemon.named_agents import read_agents
 from links.daemon.servers import checked_server, only_server
 from links.daemon.session import Session, wait_for_session
 from links.wire.addresses import is_own_url
-from links.wire.messages import ACP
-from mesh import agent_programs, env
+from mesh import env
 from mesh.version import VERSION
 
 LOG_BYTES = 2_000_000  # and two older files
@@ -63,6 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a program that speaks ACP on stdio, offered as the agent acp:NAME; repeatable. The"
         " server's operator describes it in the catalog (MESH_CATALOG)",
     )
+    parser.add_argument(
+        "--acp-env",
+        action="append",
+        default=[],
+        metavar="NAME=VARIABLE,…",
+        help="variables of yours that the agent of this name may see, besides those that Mesh knows"
+        " it to need; repeatable",
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--no-tunnel",
@@ -88,6 +95,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="for development, beside a server on this machine: with MESH_ALLOW_LOCALHOST_LINKS=1,"
         " sign in with the session that the server minted",
+    )
+    parser.add_argument(
+        "--as-service",
+        action="store_true",
+        help="no terminal started it: take PATH and variables from your login shell, and from what"
+        " “service env” keeps; the service file has it",
     )
     parser.add_argument(
         "--name", default=socket.gethostname(), help="name of this machine in the chat"
@@ -142,7 +155,8 @@ def config_of(given: argparse.Namespace) -> Config:
         port=given.port,
         name=str(given.name)[:255],
         allowed=tuple(allowed),
-        acp=_agents(given.acp),
+        acp=read_agents(given.acp, given.acp_env),
+        as_service=given.as_service,
     )
 
 
@@ -150,20 +164,6 @@ def _session(given: argparse.Namespace, home: Path) -> Session | None:
     """Return the local session, if it is requested and this machine allows it."""
     is_requested = given.local_sandbox_provider and given.token_file is None
     return wait_for_session(home) if is_requested and env.read().allow_localhost_links else None
-
-
-def _agents(given: Sequence[str]) -> tuple[Agent, ...]:
-    agents: dict[str, Agent] = {}
-    ours = {program.kind for program in agent_programs.load()}  # these ask before they act
-    for text in given:
-        name, _, command = text.partition("=")
-        agent = Agent(name, tuple(shlex.split(command)))  # raises ValueError for an open quote
-        if not ACP.fullmatch(agent.kind) or not agent.command:
-            raise ValueError(f"--acp {text}: use NAME=COMMAND, with a name of a-z, 0-9 and -.")
-        if agent.kind in ours or name in agents:
-            raise ValueError(f"--acp {text}: an agent of this name exists already.")
-        agents[name] = agent
-    return tuple(agents.values())
 
 
 def _address(given: argparse.Namespace) -> str:

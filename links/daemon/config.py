@@ -17,10 +17,12 @@ PORT: Final = 5174
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A program that speaks ACP on stdio, and its name."""
+    """A program that speaks ACP on stdio, its name, and the variables that it may see besides what
+    Mesh knows of it."""
 
     name: str
     command: tuple[str, ...]
+    variables: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -40,6 +42,12 @@ class Config:
     port: int = PORT  # where this machine listens for that, on 127.0.0.1
     sandbox_command: tuple[str, ...] | None = None  # None: the real one
     acp: tuple[Agent, ...] = ()  # programs given with --acp
+    as_service: bool = False  # nobody started it in a terminal: it asks the login shell
+
+    @property
+    def named_variables(self) -> frozenset[str]:
+        """What the person named for the agents of --acp."""
+        return frozenset(name for agent in self.acp for name in agent.variables)
 
     @property
     def sandboxes(self) -> Path:

@@ -43,8 +43,11 @@ _NOT_FORWARDED: Final = {
     b"upgrade",
     *(name.encode() for name in signing.HEADERS),
 }
-# The event with which a sandbox ends a run whose agent is not signed in.
-SIGN_IN_MISSING: Final = b'"type":"error","code":"not_signed_in"'
+# The events with which a sandbox ends a run whose agent is not signed in, or not there.
+NOT_READY: Final = (
+    b'"type":"error","code":"not_signed_in"',
+    b'"type":"error","code":"cli_missing"',
+)
 _HOP_BY_HOP: Final = {b"connection", b"keep-alive", b"transfer-encoding"}
 
 
@@ -66,14 +69,14 @@ class ControlPlane:
         secret: Callable[[], str],
         supervisor: Supervisor,
         allowed: Sequence[Path] = (),
-        on_sign_in_missing: Callable[[], None] = lambda: None,
+        on_not_ready: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._verifier = Verifier(secret, clock=clock)
         self._supervisor = supervisor
         self._folders = SandboxFolders(supervisor)
         self._allowed = tuple(allowed)
-        self._on_sign_in_missing = on_sign_in_missing
+        self._on_not_ready = on_not_ready
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -187,8 +190,8 @@ class ControlPlane:
             kept = [pair for pair in answer.headers if pair[0] not in _HOP_BY_HOP]
             await send({"type": "http.response.start", "status": answer.status, "headers": kept})
             async for chunk in answer.chunks():
-                if SIGN_IN_MISSING in chunk:  # a false match costs one probe
-                    self._on_sign_in_missing()
+                if any(event in chunk for event in NOT_READY):  # a false match costs one probe
+                    self._on_not_ready()
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         except UpstreamError as exc:

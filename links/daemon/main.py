@@ -24,6 +24,7 @@ from links.daemon.listener import Listener
 from links.daemon.pairing import ensure_paired
 from links.daemon.sandbox_folders import SandboxFolders
 from links.daemon.sandbox_process import COMMAND, with_agents
+from links.daemon.service_environment import ServiceEnvironment
 from links.daemon.state import StateFile
 from links.daemon.supervisor import Supervisor
 from links.daemon.tokens import RenewalFailed, source_of
@@ -40,12 +41,19 @@ logger = logging.getLogger(__name__)
 
 PROBE_AGAIN: Final = 60.0
 PROBE_READY: Final = 3600.0  # a signed-in program may have been signed out since
+ASK_AGAIN: Final = 300.0  # between two questions to the login shell while no program is ready
 
 
 class Daemon:
     """One run of the program, from the first registration to the last goodbye."""
 
-    def __init__(self, config: Config, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: Clock | None = None,
+        environment: ServiceEnvironment | None = None,
+    ) -> None:
         self._config = config
         self._clock = clock or Clock()
         self._absence = Absence(self._clock)
@@ -56,21 +64,27 @@ class Daemon:
         self._probing: asyncio.Task[None] | None = None
         self._probed_at = -PROBE_READY  # when the ready programs were last probed too
         self._is_reprobe_due = False
+        self._environment = environment  # None: a terminal gave ours
+        self._asked_at = self._clock.steady()  # when the login shell was last asked
+        self._wanted = asyncio.Event()  # somebody wants the programs to be probed now
         self._connection: TunnelClient | None = None
         self._has_been_up = False
         self._up_at: float | None = None
-        self._state = StateFile(config.home, server=config.server, name=config.name)
+        self._state = StateFile(
+            config.home, server=config.server, name=config.name, is_service=environment is not None
+        )
         command = with_agents(config.sandbox_command or COMMAND, config.acp)
         self._supervisor = Supervisor(
             config.sandboxes,
             server_key=lambda: self._registered.server_key if self._registered else "",
             command=command,
+            environment=lambda: environment.digest if environment else "",
         )
         control = ControlPlane(
             secret=lambda: self._registered.link_secret if self._registered else "",
             supervisor=self._supervisor,
             allowed=config.allowed,
-            on_sign_in_missing=self._reprobe_ready,
+            on_not_ready=self._reprobe_ready,
         )
         self._server = Server(control)
         # Instead of the tunnel, if the server calls us at an address:
@@ -257,26 +271,53 @@ class Daemon:
             self._probing = self._in_background(self._probe, what="probing the agents' programs")
 
     def _reprobe_ready(self) -> None:
-        """Probe the ready programs again too: a run showed that one is not signed in."""
+        """Probe the ready programs again too: a run showed that one is not ready."""
         self._is_reprobe_due = True
+
+    def look_again(self) -> None:
+        """Ask the login shell and probe all programs, as soon as possible."""
+        self._is_reprobe_due = True
+        self._wanted.set()
 
     async def _probe(self) -> None:
         """Probe the agents' programs until cancelled.
 
-        Those that were not ready each minute; the others each hour, or after a run has shown
-        that one of them is not signed in.
+        Those that were not ready each minute; the others each hour, after a run has shown that
+        one of them is not signed in or not there, and when one is gone, such as after an upgrade.
         """
         while True:
-            now = self._clock.steady()
-            is_due = self._is_reprobe_due or now >= self._probed_at + PROBE_READY
+            self._wanted.clear()
+            now, probes = self._clock.steady(), probe.probes_for(self._config.acp)
+            is_gone = probe.is_one_gone(self._status, probes)
+            is_due = self._is_reprobe_due or is_gone or now >= self._probed_at + PROBE_READY
             if is_due:
                 self._is_reprobe_due, self._probed_at = False, now
+                await self._ask_shell(now)
+            elif not probe.is_any_ready(self._status) and now >= self._asked_at + ASK_AGAIN:
+                await self._ask_shell(now)
             if is_due or not probe.is_complete(self._status):
-                probes = probe.probes_for(self._config.acp)
                 self._take_status(
                     await probe.look(self._status, probes=probes, include_ready=is_due)
                 )
-            await self._clock.sleep(PROBE_AGAIN)
+            await self._rest()
+
+    async def _ask_shell(self, now: float) -> None:
+        is_fresh = self._status is None  # asked just now, before the link was made
+        if self._environment is not None and not is_fresh:
+            self._asked_at = now
+            await self._environment.refresh()
+
+    async def _rest(self) -> None:
+        """Wait until the next probe is due, or somebody wants one."""
+        waits = [
+            asyncio.ensure_future(self._clock.sleep(PROBE_AGAIN)),
+            asyncio.ensure_future(self._wanted.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
 
     def _take_status(self, found: MachineStatus) -> None:
         if found != self._status:
@@ -323,9 +364,16 @@ async def run(config: Config) -> None:
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stopping.set)
+    environment = None
+    if config.as_service:
+        environment = ServiceEnvironment(config.home, named=config.named_variables)
+        await environment.refresh()  # before anything needs a proxy or a program
     if await _paired(config, stopping):
         try:
-            await Daemon(config).run(stopping)
+            daemon = Daemon(config, environment=environment)
+            if environment is not None:
+                loop.add_signal_handler(signal.SIGHUP, daemon.look_again)
+            await daemon.run(stopping)
         except TooOld as exc:
             raise TooOld(
                 str(exc), command=exc.command or await api.find_command(config.server)

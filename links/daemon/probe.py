@@ -10,8 +10,10 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -69,10 +71,39 @@ def judge_logged_in(ran: ProgramResult) -> tuple[str, str]:
 
 
 def judge_exit_code(ran: ProgramResult) -> tuple[str, str]:
-    """Read the exit code, as ``codex login status`` reports it."""
+    """Read the exit code: 0 if somebody is signed in."""
     if ran.code == 0:
         return "ready", ""
     return "not_signed_in", ""
+
+
+def judge_codex(ran: ProgramResult) -> tuple[str, str]:
+    """Read the exit code of ``codex login status``, which knows only OpenAI's sign-in."""
+    if ran.code == 1 and (provider := _own_provider(os.environ)):
+        return "ready", provider
+    return judge_exit_code(ran)
+
+
+def _own_provider(environ: Mapping[str, str]) -> str:
+    """Return the model provider of the person's own in Codex's settings, if its key is set and
+    reaches the program; empty otherwise."""
+    home = environ.get("CODEX_HOME") or Path(environ.get("HOME") or Path.home()) / ".codex"
+    try:
+        settings = tomllib.loads((Path(home) / "config.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    name, providers = settings.get("model_provider"), settings.get("model_providers")
+    if not isinstance(name, str) or not isinstance(providers, dict):
+        return ""
+    provider = providers.get(name)
+    if not isinstance(provider, dict):
+        return ""
+    key = provider.get("env_key")
+    if isinstance(key, str) and key:
+        is_usable = bool(environ.get(key)) and agent_programs.is_passed(key, command=("codex",))
+    else:
+        is_usable = provider.get("requires_openai_auth") is False
+    return name if is_usable else ""
 
 
 def judge_start(ran: ProgramResult) -> tuple[str, str]:
@@ -83,15 +114,41 @@ def judge_start(ran: ProgramResult) -> tuple[str, str]:
 def is_signed_in(sign_in: ProgramProbe, environ: Mapping[str, str]) -> bool:
     """Return whether a sign-in was found, or the program leaves no trace of one."""
     variables, files = sign_in.signed_in_variables, sign_in.signed_in_files
-    if not variables and not files:
+    settings = sign_in.signed_in_settings
+    if not variables and not files and not settings:
         return True
-    home = environ.get(sign_in.home_variable) or environ.get("HOME") or Path.home()
-    return any(environ.get(name) for name in variables) or any(
-        (Path(home) / name).is_file() for name in files
+    home = Path(environ.get(sign_in.home_variable) or environ.get("HOME") or Path.home())
+    return (
+        any(environ.get(name) for name in variables)
+        or any(_place(name, home, environ).is_file() for name in files)
+        or any(_has(_place(name, home, environ), keys) for name, keys in settings.items())
     )
 
 
+def _place(name: str, home: Path, environ: Mapping[str, str]) -> Path:
+    """Return the path of a sign-in's file; one that is not there where its variable is unset."""
+    first, _, rest = name.partition("/")
+    if not first.startswith("$"):
+        return home / name
+    return Path(environ.get(first[1:]) or os.devnull, rest)
+
+
+def _has(path: Path, keys: Sequence[str]) -> bool:
+    """Return whether the settings in ``path`` have one of ``keys`` with a value; without keys,
+    whether they have anything."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        if path.suffix == ".toml":
+            found = tomllib.loads(text)
+        else:  # programs allow comments in it
+            found = json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and any(found.get(key) for key in keys or found)
+
+
 _JUDGES: Final[Mapping[Judge, Callable[[ProgramResult], tuple[str, str]]]] = {
+    "codex": judge_codex,
     "exit_code": judge_exit_code,
     "logged_in": judge_logged_in,
     "starts": judge_start,
@@ -166,6 +223,18 @@ async def look(
     return MachineStatus(capabilities=(*BASE, *ready), harnesses=harnesses)
 
 
+def is_any_ready(status: MachineStatus | None) -> bool:
+    """Return whether an agent can work here."""
+    return status is not None and any(map(_is_ready, status.harnesses.values()))
+
+
+def is_one_gone(status: MachineStatus | None, probes: Sequence[Probe]) -> bool:
+    """Return whether a program that was ready is no longer found: it was moved, or removed."""
+    known = status.harnesses if status else {}
+    ready = [probe for probe in probes if probe.name in known and _is_ready(known[probe.name])]
+    return any(find(probe) is None for probe in ready)
+
+
 def is_complete(status: MachineStatus | None) -> bool:
     """Return whether every program is ready, so that another probe could find nothing new."""
     return status is not None and all(map(_is_ready, status.harnesses.values()))
@@ -176,7 +245,7 @@ def _is_ready(report: Mapping[str, str]) -> bool:
 
 
 async def _ask(probe: Probe, limit: float) -> dict[str, str]:
-    path = _find(probe)
+    path = find(probe)
     if path is None:
         return _report("absent", detail=f"{probe.program} was not found on the PATH.")
     if not probe.ask:
@@ -196,8 +265,10 @@ async def _ask(probe: Probe, limit: float) -> dict[str, str]:
     return _report(state, version=words, detail=detail)
 
 
-def _find(probe: Probe) -> str | None:
-    path = probe.search_path(os.environ.get("PATH", os.defpath), Path.home())
+def find(probe: Probe, path: str | None = None) -> str | None:
+    """Return where the program is, through ``path`` or else our own PATH; ``None`` if nowhere."""
+    path = os.environ.get("PATH", os.defpath) if path is None else path
+    path = probe.search_path(path, Path.home())
     return shutil.which(probe.program, path=path)
 
 

@@ -53,6 +53,11 @@ class RemovedFolders:
         found = sorted(self._removed.glob(f"{handle}.*"), reverse=True)
         return next(filter(has_work, found), found[0] if found else None)
 
+    def may_be_wanted(self, handle: str) -> bool:
+        """Return ``False`` if ``is_wanted`` would, as far as two system calls tell: nothing was
+        removed yet, or the sandbox has work. They need no worker thread."""
+        return self._removed.exists() and not has_work(self._home / handle)
+
     def is_wanted(self, handle: str) -> bool:
         """Return whether a start of the sandbox must bring a folder back.
 
@@ -91,7 +96,8 @@ class RemovedFolders:
 def has_work(root: Path) -> bool:
     """Return whether a sandbox's folder holds a working folder with anything in it."""
     try:
-        return any((root / "repo").iterdir())
+        with os.scandir(root / "repo") as entries:
+            return next(entries, None) is not None
     except OSError:
         return False
 

@@ -38,14 +38,29 @@ class PidFile:
     token: str = ""
 
 
-def prepare(root: Path, spec: SandboxSpec) -> None:
-    """Create the sandbox's folder and spec, without an earlier process's pid file and token."""
+def prepare(root: Path, spec: SandboxSpec, *, environment: str = "") -> None:
+    """Create the sandbox's folder and spec, without an earlier process's pid file and token.
+
+    ``environment`` tells the one that it is started in from others.
+    """
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     (root / "token").unlink(missing_ok=True)  # of an older version
     draft = root / ".spec.json"
     write_plain(draft, json.dumps(spec.as_json()))
     draft.replace(root / "spec.json")
+    if environment:
+        write_plain(root / "environment", environment)
+    else:
+        (root / "environment").unlink(missing_ok=True)
     (root / "pid").unlink(missing_ok=True)
+
+
+def read_environment(root: Path) -> str:
+    """Return what ``prepare`` was told of the environment; empty if nothing."""
+    try:
+        return read_plain(root / "environment")
+    except OSError:
+        return ""
 
 
 def spawn(command: Sequence[str], root: Path, *, server_key: str) -> subprocess.Popen[bytes]:
@@ -80,11 +95,14 @@ def _log_of(root: Path) -> int:
 
 
 def with_agents(command: Sequence[str], agents: Sequence[Agent]) -> tuple[str, ...]:
-    """Return ``command`` with the programs that the person gave with --acp."""
+    """Return ``command`` with the programs that the person gave with --acp, and their
+    variables."""
     if not agents:
         return tuple(command)
-    named = {agent.name: list(agent.command) for agent in agents}
-    return (*command, "--acp", json.dumps(named))
+    commands = {agent.name: agent.command for agent in agents}
+    variables = {agent.name: agent.variables for agent in agents if agent.variables}
+    words = ["--acp-env", json.dumps(variables)] if variables else []
+    return (*command, "--acp", json.dumps(commands), *words)
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -12,13 +12,18 @@ from urllib.parse import urlsplit
 
 from mesh import launch
 
+# The flag by which the program knows that no terminal started it.
+AS_SERVICE: Final = "--as-service"
 # Exit codes that need a person: a restart would change nothing (links.daemon.cli).
 NEEDS_A_PERSON: Final = (2, 3, 4, 5)
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """``argv`` is the program with absolute paths; ``environ`` is its whole environment."""
+    """``argv`` is the program with absolute paths.
+
+    ``environ`` has no secret: the system's programs show it.
+    """
 
     server: str
     argv: tuple[str, ...]

@@ -37,12 +37,13 @@ class LinkState:
     detail: str = ""
     version: str = ""
     harnesses: dict[str, dict[str, str]] = field(default_factory=dict)
+    is_service: bool = False  # it looks again at SIGHUP, which would end another
 
 
 class StateFile:
     """The file of one process, kept up to date until ``close``."""
 
-    def __init__(self, home: Path, *, server: str, name: str) -> None:
+    def __init__(self, home: Path, *, server: str, name: str, is_service: bool = False) -> None:
         self._path = _path(home, server)
         self._state = LinkState(
             server=server,
@@ -52,6 +53,7 @@ class StateFile:
             phase="connecting",
             since=time.time(),
             version=VERSION,
+            is_service=is_service,
         )
 
     def set_phase(self, phase: Phase, detail: str = "") -> None:

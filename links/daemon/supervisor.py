@@ -30,6 +30,7 @@ from links.daemon.spec import SandboxSpec
 from links.upstream import Headers, Pool, UpstreamError
 from links.wire.names import is_handle
 from mesh import processes
+from mesh.lib.patience import Patience
 from mesh.process_tree import end_tree
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,9 @@ class Sandbox:
 class Supervisor:
     """All sandboxes below ``home``; ``command`` starts one (``--root DIR`` is added).
 
+    ``environment`` tells ours from an earlier one; empty: it does not matter. One that was started
+    in another is started again once it has no runs: it would look for programs where none are.
+
     ``server_key`` is the public key of the server whose requests they accept; without it none
     can be started.
     """
@@ -76,6 +80,7 @@ class Supervisor:
         *,
         server_key: Callable[[], str] = lambda: "",
         command: Sequence[str] = sandbox_process.COMMAND,
+        environment: Callable[[], str] = lambda: "",
         limit: int = LIMIT,
         healthy_within: float = HEALTHY_WITHIN,
         term_wait: float = TERM_WAIT,
@@ -84,6 +89,7 @@ class Supervisor:
         self._server_key = server_key
         self._removed = RemovedFolders(home)
         self._command = tuple(command)
+        self._environment = environment
         self._limit = limit
         self._healthy_within = healthy_within
         self._term_wait = term_wait
@@ -142,10 +148,14 @@ class Supervisor:
             try:
                 sandbox = self.find(spec.handle)
                 health = await self.health(sandbox)
-                if self._trusts_our_server(sandbox, health) and not (
-                    _has_no_runs(health)
-                    and await asyncio.to_thread(self._removed.is_wanted, spec.handle)
-                ):
+                is_outdated = _has_no_runs(health) and (
+                    self._has_other_environment(spec.handle)
+                    or (
+                        self._removed.may_be_wanted(spec.handle)
+                        and await asyncio.to_thread(self._removed.is_wanted, spec.handle)
+                    )
+                )
+                if self._trusts_our_server(sandbox, health) and not is_outdated:
                     return sandbox
                 await self._end(sandbox)
             except (SandboxDown, UnknownHandle):
@@ -158,6 +168,10 @@ class Supervisor:
                 )
                 return sandbox
             return await self._start(spec)
+
+    def _has_other_environment(self, handle: str) -> bool:
+        ours = self._environment()
+        return bool(ours) and ours != sandbox_process.read_environment(self.home / handle)
 
     def _trusts_our_server(self, sandbox: Sandbox, health: dict[str, Any]) -> bool:
         """Return whether a sandbox that an earlier link started can still be used.
@@ -232,13 +246,13 @@ class Supervisor:
     async def _spawn(self, spec: SandboxSpec) -> Sandbox:
         root = self.home / spec.handle
         await asyncio.to_thread(self._bring_back, spec.handle)
-        sandbox_process.prepare(root, spec)
+        sandbox_process.prepare(root, spec, environment=self._environment())
         key = self._server_key()
         child = await asyncio.to_thread(sandbox_process.spawn, self._command, root, server_key=key)
         started = await processes.find_start(child.pid)
-        end = time.monotonic() + self._healthy_within
+        patience = Patience(self._healthy_within)
         try:
-            while child.poll() is None and time.monotonic() < end:
+            while child.poll() is None and not patience.is_over:
                 sandbox = self._find_running(spec.handle)
                 if sandbox is not None and await self._is_healthy(sandbox):
                     logger.info("sandbox %s: started (pid %d)", spec.handle, sandbox.pid)
@@ -285,7 +299,7 @@ class Supervisor:
         Raises:
             TooManySandboxes: an agent is working in each.
         """
-        end = time.monotonic() + self._healthy_within
+        patience = Patience(self._healthy_within)
         while True:
             alive = [sandbox for sandbox in self._sandboxes.values() if sandbox.is_alive]
             # A starting one is alive before it is healthy: count it once.
@@ -293,7 +307,7 @@ class Supervisor:
                 return
             if await self._evict_one(alive):
                 continue
-            if not self._starting or time.monotonic() > end:
+            if not self._starting or patience.is_over:
                 raise TooManySandboxes
             await asyncio.sleep(_STEP)  # one that is starting may turn out to be idle
 

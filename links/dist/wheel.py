@@ -36,6 +36,8 @@ FILES: Final = (
     "mesh/__init__.py",
     "mesh/agent_programs/*.py",
     "mesh/agent_programs/catalog.toml",
+    "mesh/agent_programs/policies/*",
+    "mesh/agent_programs/registry.toml",
     "mesh/background.py",
     "mesh/boot_files.py",
     "mesh/children.py",

@@ -71,7 +71,7 @@ class Dialled:
 
     async def hears(self):
         """Return the events of the next message, or how the socket was closed."""
-        message = await asyncio.wait_for(self.sent.get(), 10)
+        message = await asyncio.wait_for(self.sent.get(), 60)
         if message["type"] == "websocket.close":
             return message["code"], message["reason"]
         events = self.tunnel.receive(message["bytes"])
@@ -480,3 +480,9 @@ async def test_bad_input_closes_the_connection_and_nothing_else(
     await auntil(lambda: len(handlers.ups) == 2)
     assert token not in caplog.text
     assert hello["secretFingerprint"] not in caplog.text
+
+
+async def test_the_database_is_asked_about_no_machine_if_none_is_in_doubt(app, monkeypatch):
+    monkeypatch.setattr(services, "judge_holds", lambda **_: pytest.fail("asked"))
+
+    await app.judge([])

@@ -127,7 +127,7 @@ class Near:
         self.to_us.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
 
     async def hears(self):
-        return await asyncio.wait_for(self.heard.get(), 10)
+        return await asyncio.wait_for(self.heard.get(), 60)
 
 
 @pytest.fixture
@@ -338,7 +338,7 @@ async def test_a_program_that_says_goodbye_and_does_not_hang_up_is_left(monkeypa
     port = server.sockets[0].getsockname()[1]
     socket = await dial_port(port, "/", [], [])
 
-    assert await asyncio.wait_for(socket.receive(), 10) == Closed(4002, "enough")
+    assert await asyncio.wait_for(socket.receive(), 60) == Closed(4002, "enough")
     server.close()
 
 

@@ -1,7 +1,7 @@
-"""``deco_link service install [SERVER] [flags] | uninstall [SERVER]``: start with the machine.
+"""``deco_link service install | uninstall | refresh [SERVER] | env …``: start with the machine.
 
-Exit codes: 0 done; 1 written, but it could not be started or stopped; 2 wrong use;
-3 the machine is not linked yet.
+Exit codes: 0 done; 1 written, but it could not be started or stopped, or no link runs; 2 wrong
+use; 3 the machine is not linked yet.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from links.daemon import service_files as files
+from links.daemon.commands import service_env
 from links.daemon.config import own_command
 from links.daemon.home import home_of
 from links.daemon.servers import checked_server, only_server
@@ -22,10 +23,10 @@ from links.daemon.service_files import Service
 from links.daemon.tokens import RenewalFailed, TokenStore
 
 DESCRIPTION = "Start the link when you sign in to this machine, and restart it whenever it ends."
-# The variables of the installing person's environment that an agent needs.
-KEPT = ("PATH", "MESH_HOME", "DATA_DIR", "DECOCMS_HOME", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+# What the link itself needs before it can read anything else. No secret may be among them: the
+# system's programs show a service's environment. The rest is kept in a file of its own.
 FOLDERS = ("MESH_HOME", "DATA_DIR", "DECOCMS_HOME")
-KEPT_TOO = (*(name.lower() for name in KEPT[-3:]), "SSL_CERT_FILE", "MESH_ALLOW_LOCALHOST_LINKS")
+KEPT = (*FOLDERS, "MESH_ALLOW_LOCALHOST_LINKS")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -37,17 +38,28 @@ def main(argv: Sequence[str]) -> int:
     install.add_argument("--no-start", action="store_true", help="only write the file")
     uninstall = commands.add_parser("uninstall", help="stop the service, and remove its file")
     uninstall.add_argument("server", nargs="?")
+    refresh = commands.add_parser(
+        "refresh", help="look for programs and variables again, as a new terminal would find them"
+    )
+    refresh.add_argument("server", nargs="?")
+    service_env.add_arguments(commands)
     given, flags = parser.parse_known_args(argv)
-    if flags and given.command == "uninstall":
+    if flags and given.command != "install":
         parser.error(f"unknown arguments: {' '.join(flags)}")
+    if given.command == "env":
+        return service_env.run(given)
     try:
         server = checked_server(given.server or only_server(home_of()))
         words = _checked_words(server, flags)
     except ValueError as exc:
         parser.error(str(exc))
+    if given.command == "refresh":
+        return _refresh(server)
     service = Service(
         server=server,
-        argv=files.argv_of(words, executable=sys.executable, program=sys.argv[0]),
+        argv=files.argv_of(
+            [*words, files.AS_SERVICE], executable=sys.executable, program=sys.argv[0]
+        ),
         environ=_environment(),
     )
     if given.command == "uninstall":
@@ -60,9 +72,17 @@ def main(argv: Sequence[str]) -> int:
 
 def _environment() -> dict[str, str]:
     """Return the service's environment, with absolute paths: it starts in another folder."""
-    kept = {name: os.environ[name] for name in (*KEPT, *KEPT_TOO) if name in os.environ}
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     folders = {name: _absolute(kept[name]) for name in FOLDERS if kept.get(name)}
     return kept | folders
+
+
+def _refresh(server: str) -> int:
+    if service_env.refresh(only=server):
+        print("The link asks your login shell again, and looks for the agents' programs.")
+        return 0
+    print(f"No link to {server} runs as a service.", file=sys.stderr)
+    return 1
 
 
 def _absolute(path: str) -> str:
@@ -108,8 +128,9 @@ def _install(service: Service, *, start: bool) -> int:
     path = _path(service)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(files.plist(service) if is_mac else files.unit(service).encode())
-    path.chmod(0o600)  # the environment may contain a proxy's password
+    path.chmod(0o600)
     print(f"Written: {path}")
+    service_env.keep_for_install(home_of())
     if files.is_temporary(sys.executable):
         print("uvx fetched this copy and may delete it. Install deco_link with the command that")
         print("“Connect your desktop” shows, and run this command again from there.")

@@ -13,7 +13,7 @@ from pathlib import Path
 from links.daemon import probe
 from links.daemon.clock import Clock
 from links.daemon.config import Config
-from links.daemon.doctor import machine, server
+from links.daemon.doctor import machine, server, service
 from links.daemon.doctor.finding import Finding
 from links.daemon.home import home_of
 from links.daemon.servers import checked_server, only_server
@@ -60,7 +60,13 @@ async def examine(config: Config, tokens: TokenSource) -> AsyncIterator[Finding]
     yield machine.check_git()
     for finding in machine.check_home(config.home):
         yield finding
+    for finding in await asyncio.to_thread(_of_service, config):
+        yield finding
     yield machine.check_link(config.home, config.server)
+
+
+def _of_service(config: Config) -> list[Finding]:
+    return list(service.check_service(config.home, config.server, probe.PROBES))
 
 
 def _summary(failed: int, warned: int) -> str:

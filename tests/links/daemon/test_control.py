@@ -275,12 +275,13 @@ async def test_another_process_that_has_got_its_number_is_found_out(ask, asked_p
     ("event", "times"),
     [
         pytest.param(error_event("not_signed_in", "Sign in."), 1, id="not signed in"),
+        pytest.param(error_event("cli_missing", "No such program."), 1, id="not there"),
         pytest.param(error_event("harness_crashed", "not_signed_in"), 0, id="another error"),
     ],
 )
 async def test_a_run_that_failed_for_want_of_a_sign_in_is_noticed(ask, control, event, times):
     noticed = []
-    control._on_sign_in_missing = lambda: noticed.append(True)
+    control._on_not_ready = lambda: noticed.append(True)
     await ask("POST", "/api/sandboxes", json={"handle": "h"})
 
     await ask("PUT", "/_sandbox/h/raw", content=to_json(event))

@@ -80,7 +80,7 @@ class Looks:
 
     def __init__(self, now, *found):
         self.found, self.include_ready, self.at = list(found), [], []
-        self.now = now
+        self.now, self.is_there = now, "/bin/program"
 
     async def __call__(self, before, *, probes, include_ready):
         self.include_ready.append(include_ready)
@@ -104,6 +104,7 @@ async def probing(daemon, monkeypatch):
 
     def begin(*found):
         looks = Looks(now, *found)
+        monkeypatch.setattr(main.probe, "find", lambda probe: looks.is_there)
         monkeypatch.setattr(main.probe, "look", looks)
         daemon._start_probing()
         return looks
@@ -136,6 +137,64 @@ async def test_what_is_missing_is_asked_each_minute(probing):
     await auntil(lambda: len(looks.include_ready) >= 4)
 
     assert looks.include_ready[:4] == [True, False, False, False]
+
+
+async def test_what_is_gone_is_looked_for_at_once(probing, daemon):
+    asked = []
+    daemon._environment = Asked(asked)
+    looks = probing("ready", "absent")
+    await auntil(lambda: daemon._status)
+    looks.is_there = None  # an upgrade moved it
+    gone_at = looks.now[0]
+
+    await auntil(lambda: daemon._status.harnesses["codex"]["state"] == "absent")
+
+    assert looks.at[1] - gone_at <= main.PROBE_AGAIN
+    assert looks.include_ready[1]
+    assert asked
+
+
+class Asked:
+    """An environment that notes when the login shell was asked."""
+
+    digest = "d"
+
+    def __init__(self, asked, now=lambda: 0.0):
+        self.asked, self.now = asked, now
+
+    async def refresh(self):
+        self.asked.append(self.now())
+
+
+async def test_while_no_program_is_ready_the_login_shell_is_asked_now_and_then(probing, daemon):
+    asked = []
+    daemon._environment = Asked(asked, daemon._clock.steady)
+    probing("absent")
+
+    await auntil(lambda: len(asked) >= 3)
+
+    assert asked[1] - asked[0] >= main.ASK_AGAIN
+
+
+async def test_a_link_of_a_terminal_asks_no_shell(probing, daemon):
+    looks = probing("ready")
+
+    await auntil(lambda: len(looks.include_ready) >= 2)
+
+    assert daemon._environment is None
+
+
+async def test_who_asks_for_it_need_not_wait(daemon, monkeypatch):
+    looks = Looks([0.0], "ready")
+    monkeypatch.setattr(main.probe, "look", looks)
+    monkeypatch.setattr(main.probe, "find", lambda probe: "/bin/program")
+    daemon._start_probing()
+    await auntil(lambda: len(looks.include_ready) == 1)
+
+    daemon.look_again()  # SIGHUP
+
+    await auntil(lambda: looks.include_ready == [True, True])
+    daemon._probing.cancel()
 
 
 async def test_what_turned_out_not_to_be_signed_in_is_asked_at_the_next_look(probing, daemon):

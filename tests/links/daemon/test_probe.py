@@ -56,6 +56,43 @@ async def test_codex_that_is_signed_in(program):  # D-CA3
     assert (await probe.look()).capabilities == ("decopilot-sandbox", "codex")
 
 
+OWN = """
+model_provider = "mine"
+[model_providers.mine]
+env_key = "{key}"
+"""
+WITHOUT_KEY = """
+model_provider = "mine"
+[model_providers.mine]
+requires_openai_auth = false
+"""
+
+
+@pytest.mark.parametrize(
+    ("config", "state"),
+    [
+        pytest.param(OWN.format(key="OPENAI_MINE"), "ready", id="a key that is set"),
+        pytest.param(OWN.format(key="OPENAI_ABSENT"), "not_signed_in", id="a key that is not"),
+        pytest.param(OWN.format(key="MINE"), "not_signed_in", id="a key that Codex does not get"),
+        pytest.param(WITHOUT_KEY, "ready", id="no key needed"),
+        pytest.param('model_provider = "absent"', "not_signed_in", id="no such provider"),
+        pytest.param("model_provider = 1\nmodel_providers = 2", "not_signed_in", id="odd"),
+        pytest.param("= no TOML", "not_signed_in", id="no TOML"),
+    ],
+)
+async def test_codex_with_a_provider_of_the_persons_own(
+    program, tmp_path, monkeypatch, config, state
+):
+    program("codex", "exit 1")
+    monkeypatch.delenv("OPENAI_ABSENT", raising=False)
+    monkeypatch.setenv("OPENAI_MINE", "k")
+    monkeypatch.setenv("MINE", "k")
+    monkeypatch.setenv("CODEX_HOME", str(tmp_path))
+    (tmp_path / "config.toml").write_text(config)
+
+    assert (await probe.look()).harnesses["codex"]["state"] == state
+
+
 async def test_a_program_that_the_person_named_is_ready_where_it_is_found(program):
     program("goose", "exit 1")  # nothing is known of how it could be asked
     agents = (Agent("goose", ("goose", "acp")), Agent("other", ("absent-program",)))
@@ -170,10 +207,70 @@ async def test_a_gemini_that_is_signed_in(program, tmp_path, monkeypatch, sign):
     assert found.harnesses["acp:gemini"]["version"] == "2.1.330"
 
 
-async def test_opencode_needs_no_sign_in(program):
-    program("opencode", "exit 1")
+SIGN_INS = [
+    (
+        "opencode",
+        "acp:opencode",
+        ".local/share/opencode/auth.json",
+        '{"anthropic": {"key": "k"}}',
+        "",
+    ),
+    ("opencode", "acp:opencode", "data/opencode/auth.json", '{"x": 1}', "XDG_DATA_HOME=data"),
+    ("opencode", "acp:opencode", ".config/opencode/opencode.json", '{"provider": {"x": 1}}', ""),
+    ("opencode", "acp:opencode", ".config/opencode/opencode.jsonc", '// Mine\n{"model": "m"}', ""),
+    ("opencode", "acp:opencode", "o.json", '{"provider": {"x": 1}}', "OPENCODE_CONFIG=o.json"),
+    ("opencode", "acp:opencode", "", "", "OPENAI_API_KEY=k"),
+    ("claude-agent-acp", "acp:claude-code", ".claude/.credentials.json", "{}", ""),
+    ("claude-agent-acp", "acp:claude-code", "c/.credentials.json", "{}", "CLAUDE_CONFIG_DIR=c"),
+    ("claude-agent-acp", "acp:claude-code", ".claude.json", '{"oauthAccount": {"a": 1}}', ""),
+    ("claude-agent-acp", "acp:claude-code", "", "", "CLAUDE_CODE_OAUTH_TOKEN=k"),
+    ("claude-agent-acp", "acp:claude-code", "", "", "ANTHROPIC_API_KEY=k"),
+    ("codex-acp", "acp:codex", ".codex/auth.json", "{}", ""),
+    ("codex-acp", "acp:codex", "c/config.toml", 'model_provider = "x"', "CODEX_HOME=c"),
+    ("codex-acp", "acp:codex", ".codex/config.toml", 'model_provider = "x"', ""),
+    ("codex-acp", "acp:codex", "", "", "CODEX_API_KEY=k"),
+]
+NO_SIGN_INS = [
+    ("opencode", "acp:opencode", ".local/share/opencode/auth.json", "{}", ""),
+    ("opencode", "acp:opencode", ".config/opencode/opencode.json", '{"theme": "dark"}', ""),
+    ("opencode", "acp:opencode", ".config/opencode/opencode.json", '{"provider": {}}', ""),
+    ("opencode", "acp:opencode", ".config/opencode/opencode.json", "[" * 100, ""),
+    ("opencode", "acp:opencode", ".config/opencode/opencode.json", '["provider"]', ""),
+    ("opencode", "acp:opencode", "", "", "OPENCODE_CONFIG=nowhere.json"),
+    ("opencode", "acp:opencode", "", "", ""),
+    ("claude-agent-acp", "acp:claude-code", ".claude.json", '{"numStartups": 3}', ""),
+    ("claude-agent-acp", "acp:claude-code", "", "", "OPENAI_API_KEY=k"),
+    ("codex-acp", "acp:codex", ".codex/config.toml", 'model = "x"', ""),
+    ("codex-acp", "acp:codex", ".codex/config.toml", "= no TOML", ""),
+    ("codex-acp", "acp:codex", "", "", "ANTHROPIC_API_KEY=k"),
+]
 
-    assert (await probe.look()).capabilities == ("decopilot-sandbox", "acp:opencode")
+
+async def report_of(program, tmp_path, monkeypatch, name, kind, file, text, variable):
+    program(name, "exit 1")
+    for each in {part for case in SIGN_INS for part in (case[4].partition("=")[0],) if part}:
+        monkeypatch.delenv(each, raising=False)
+    if file:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(text)
+    if variable:
+        key, _, value = variable.partition("=")
+        monkeypatch.setenv(key, value if value == "k" else str(tmp_path / value))
+    return (await probe.look()).harnesses[kind]
+
+
+@pytest.mark.parametrize("case", SIGN_INS, ids=lambda case: " ".join(case[1:3] + case[4:]))
+async def test_a_sign_in_that_leaves_a_trace_is_found(program, tmp_path, monkeypatch, case):
+    assert (await report_of(program, tmp_path, monkeypatch, *case))["state"] == "ready"
+
+
+@pytest.mark.parametrize("case", NO_SIGN_INS, ids=lambda case: " ".join(case[1:]))
+async def test_without_a_sign_in_it_is_not_ready_and_it_says_how(
+    program, tmp_path, monkeypatch, case
+):
+    report = await report_of(program, tmp_path, monkeypatch, *case)
+
+    assert (report["state"], report["detail"][:4]) == ("not_signed_in", "Run ")
 
 
 async def test_claude_is_found_where_its_installer_puts_it(program, tmp_path):

@@ -189,6 +189,13 @@ async def test_the_entry_of_another_worktree_is_never_touched(
     assert git(tmp_path / "theirs/repo", "status", "--porcelain") == ""
 
 
+async def test_a_warm_sandbox_costs_no_worker_thread(removed, supervisor, origin, monkeypatch):
+    await supervisor.ensure(SPEC)  # it has work now, and nothing is left in ``.removed``
+    monkeypatch.setattr("asyncio.to_thread", _cut_off)
+
+    await supervisor.ensure(SPEC)
+
+
 def test_a_folder_without_a_working_folder_wants_none(home):
     home.mkdir(exist_ok=True)
     removed = RemovedFolders(home)

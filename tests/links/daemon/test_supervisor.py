@@ -1,6 +1,7 @@
 """R7 of the lessons: one lock per handle, cap, adoption, escalation."""
 
 import asyncio
+import itertools
 import json
 import os
 import stat
@@ -8,11 +9,13 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from links.daemon import sandbox_process
+from links.daemon import supervisor as module
 from links.daemon.errors import (
     SandboxBusy,
     SandboxDown,
@@ -22,6 +25,7 @@ from links.daemon.errors import (
 )
 from links.daemon.spec import SandboxSpec
 from mesh import processes
+from mesh.lib.patience import Patience
 from tests.links.daemon.conftest import is_running
 from tests.waiting import auntil
 
@@ -64,6 +68,24 @@ async def test_the_next_link_adopts_it(supervise):
 
     assert later.listing() == [{"handle": "h", "state": "ready", "pid": sandbox.pid}]
     assert (await later.ensure(SandboxSpec("h"))).pid == sandbox.pid
+
+
+async def test_a_sandbox_of_another_environment_is_started_again(supervise):
+    first = await supervise(environment=lambda: "node 22").ensure(SandboxSpec("h"))
+    same = await supervise(environment=lambda: "node 22").ensure(SandboxSpec("h"))
+    other = await supervise(environment=lambda: "node 24").ensure(SandboxSpec("h"))
+    terminal = await supervise().ensure(SandboxSpec("h"))
+
+    assert first.pid == same.pid != other.pid == terminal.pid
+
+
+async def test_an_agent_at_work_keeps_its_environment(supervise, fault):
+    fault("busy")
+    first = await supervise(environment=lambda: "node 22").ensure(SandboxSpec("h"))
+
+    other = await supervise(environment=lambda: "node 24").ensure(SandboxSpec("h"))
+
+    assert first.pid == other.pid
 
 
 @pytest.mark.parametrize("name", ["pid", "token"])
@@ -160,6 +182,16 @@ async def test_one_that_never_listens_is_ended(supervise, fault, monkeypatch):
     with pytest.raises(SandboxFailed):
         await supervise(healthy_within=0.2).ensure(SandboxSpec("h"))
     assert not is_running(started[0].pid)
+
+
+async def test_a_link_that_was_frozen_does_not_blame_the_sandbox(supervise, monkeypatch):
+    looks = itertools.count()
+    # Between any two looks, the link stood still for a quarter of an hour.
+    frozen = partial(Patience, clock=lambda: 1000.0 * next(looks))
+    monkeypatch.setattr(module, "Patience", frozen)
+    sandbox = await supervise(healthy_within=2000).ensure(SandboxSpec("h"))
+
+    assert sandbox.is_alive
 
 
 async def test_a_failed_start_can_be_tried_again(supervisor, fault):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from links.daemon import cli
+from links.daemon import cli, kept_variables
 
 SERVER = "https://mesh.example"
 
@@ -80,6 +80,24 @@ def test_no_token_is_in_it(home):
     assert "s3cret" not in unit(home).read_text()
 
 
+def test_what_agents_need_is_kept_in_a_file_of_its_own(home, monkeypatch, capsys):
+    monkeypatch.setenv("OPENAI_API_KEY", "s3cret-key")
+    monkeypatch.setenv("HTTPS_PROXY", "http://ada:s3cret-proxy@proxy.example")
+
+    install(home, "--no-start")
+
+    said = capsys.readouterr().out
+    text = unit(home).read_text()
+    assert "s3cret" not in text + said
+    assert "PATH=" not in text
+    assert '"--as-service"' in text
+    assert "HTTPS_PROXY" in said
+    assert "OPENAI_API_KEY" in said
+    kept = kept_variables.read(home / "mesh")
+    assert kept["OPENAI_API_KEY"] == "s3cret-key"
+    assert kept["PATH"] == str(home / "bin")  # where the shell does not answer
+
+
 def test_without_systemd_the_remaining_steps_are_printed(home, capsys):
     assert install(home) == 1
 
@@ -124,6 +142,9 @@ def test_removing_what_is_not_there_is_done_at_once():
         ["install", SERVER, "--allow", "/absent"],
         ["install", SERVER, "--nonsense"],
         ["uninstall", SERVER, "--allow", "/"],
+        ["refresh", SERVER, "--allow", "/"],
+        ["env", "set"],
+        ["env", "dance"],
     ],
     ids=str,
 )
