@@ -141,8 +141,11 @@ class Previews:
             return
         try:
             provider = self.provider_for(place.kind)
-            serve = self._join if request.is_socket else self._carry
-            await while_held(serve(request, provider, place), *rights_of(grant))
+            if request.is_socket:
+                serving = self._join(request, provider, place)
+            else:
+                serving = self._carry(request, provider, place, origin)
+            await while_held(serving, *rights_of(grant))
         except RightLost:
             await request.cut()
         except (SandboxDown, StreamCut) as exc:
@@ -163,7 +166,7 @@ class Previews:
         )
 
     async def _carry(
-        self, request: PreviewRequest, provider: SandboxProvider, place: Place
+        self, request: PreviewRequest, provider: SandboxProvider, place: Place, origin: Origin
     ) -> None:
         body = await request.body(BODY_LIMIT)
         if body is None:
@@ -177,7 +180,11 @@ class Previews:
                 raise SandboxDown
             # Byte for byte: httpx reads UTF-8 in them, which could not be written as it came.
             told = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in reply.headers.raw]
-            out = outbound(told, frame_ancestors=request.frame_ancestors)
+            out = outbound(
+                told,
+                frame_ancestors=request.frame_ancestors,
+                is_partitioned=origin.is_of_another_site,
+            )
             await request.stream(reply.status_code, out, reply.aiter_raw())
 
     async def _place(self, grant: Grant) -> Place | None:

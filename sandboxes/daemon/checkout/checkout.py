@@ -12,18 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from agents.harness.base import GitFolders
 from links.wire.names import is_key
-from mesh.git import own, submodules
-from sandboxes.daemon import lfs
-from sandboxes.daemon.checkout.branches import go_to
-from sandboxes.daemon.checkout.checkout_hooks import tell_of_hooks
+from mesh.git import own
 from sandboxes.daemon.checkout.choices import Choice, Question
-from sandboxes.daemon.checkout.clones import checked_address, set_identity
+from sandboxes.daemon.checkout.commit_folders import commit_folders
 from sandboxes.daemon.checkout.kept_choices import ChoiceNeeded, keep
-from sandboxes.daemon.checkout.sources import prepare
-from sandboxes.daemon.checkout.submodules import Filler
-from sandboxes.daemon.checkout.worktrees import is_whole
-from sandboxes.daemon.git import Git, redact, view_of
+from sandboxes.daemon.checkout.sources import is_whole, prepare
+from sandboxes.daemon.git import Git, redact
 from sandboxes.daemon.neighbours import meet, shared_with
 from sandboxes.daemon.notices import Notice, Notices
 from sandboxes.daemon.spec import Spec
@@ -122,6 +118,10 @@ class Checkout:
 
         return await asyncio.to_thread(look)
 
+    async def commit_folders(self) -> GitFolders | None:
+        """Return what git writes for a commit in the folder; see ``commit_folders``."""
+        return await asyncio.to_thread(commit_folders, self._repo.parent)
+
     def begin(self, job: Job | None = None) -> None:
         """Start preparing the folder; ``ready`` raises its failure."""
         job = self._job = job or Job(self._spec)
@@ -153,6 +153,8 @@ class Checkout:
         if branch and not is_key(branch):
             spec = replace(spec, branch=branch)
         if spec.clone_url:
+            from sandboxes.daemon.checkout.clones import checked_address
+
             checked_address(spec.clone_url)
         loop = asyncio.get_running_loop()
 
@@ -218,23 +220,9 @@ def run_job(job: Job, repo: Path, git: Git, notices: Notices) -> Path:
         job.say(f"Cloning {redact(spec.clone_url)}")
     folder = prepare(spec, repo, git, notices)
     made = own.load(root)
-    if made is None or made.top != repo:
-        return folder
-    lfs.note(git, view_of(made, root), notices)
-    is_moved = bool(job.to_branch and spec.branch)
-    if is_moved:
-        go_to(spec.branch, view_of(made, root), git, notices)
-        job.say(f"On branch {spec.branch}")
-    tell_of_hooks(made, git, notices)
-    main = own.find(Path(spec.folder)) if spec.folder else None
-    job.is_filling.set()
-    try:
-        Filler(main, made, git, notices, job.say).fill(is_other_commit=is_moved)
-    finally:
-        job.is_filling.clear()
-    if made.origin and all(job.identity):
-        # In a clone of our own only: a worktree shares its settings with the person's folder.
-        made.check()
-        for repository in (made, *submodules.owns_in(root, repo)):
-            set_identity(*job.identity, repository, root, git)
+    if made is not None and made.top == repo:
+        # Imported here: an empty folder has no use for it.
+        from sandboxes.daemon.checkout.completion import complete
+
+        complete(job, made, git, notices)
     return folder

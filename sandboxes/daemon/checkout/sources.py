@@ -6,14 +6,13 @@ Blocking: for a worker thread. Nothing is committed, pushed, overwritten or dele
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 from typing import Final
 
 from mesh.git import own
 from mesh.git.errors import NoSpace, ReadOnly
 from sandboxes.daemon.checkout.branches import has_git
-from sandboxes.daemon.checkout.clones import from_clone
-from sandboxes.daemon.checkout.worktrees import from_folder
 from sandboxes.daemon.git import Git, GitFailed
 from sandboxes.daemon.notices import REMADE, Notices
 from sandboxes.daemon.spec import Spec
@@ -45,9 +44,14 @@ def prepare(spec: Spec, repo: Path, git: Git, notices: Notices) -> Path:
 
 
 def _prepare(spec: Spec, repo: Path, git: Git, notices: Notices) -> Path:
+    # Each source is loaded where it is used: a sandbox has one, and many have none.
     if spec.folder:
+        from sandboxes.daemon.checkout.worktrees import from_folder
+
         return from_folder(spec, Path(spec.folder), repo, git, notices)
     if spec.clone_url:
+        from sandboxes.daemon.checkout.clones import from_clone
+
         return from_clone(spec, repo, git, notices)
     if own.is_known(repo.parent) and not repo.exists():
         notices.renew(REMADE, "The working folder was gone with the files in it; it is empty now.")
@@ -55,3 +59,11 @@ def _prepare(spec: Spec, repo: Path, git: Git, notices: Notices) -> Path:
     if not own.is_known(repo.parent) and not has_git(repo):
         own.save(repo.parent, None)
     return repo
+
+
+def is_whole(root: Path, folder: Path) -> bool:
+    """Return whether the working folder ``folder``, and its worktree's entry, are still there."""
+    made = own.load(root)
+    if made is not None and made.is_worktree_in(root):
+        return folder.is_dir() and own.is_listed(made) and os.path.lexists(made.top / ".git")
+    return folder.is_dir()

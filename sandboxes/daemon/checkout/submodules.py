@@ -49,6 +49,7 @@ MOST: Final = 500
 DEEPEST: Final = 10  # submodules of submodules
 LIST_LIMIT: Final = 1024 * 1024  # bytes of .gitmodules
 _PART: Final = "submodule"  # beside the working folder, while it is made
+_STOPPED: Final = "it was stopped"
 _MOVED: Final = re.compile(r"returned error: 30\d|moved|redirect", re.IGNORECASE)
 _FETCH: Final = ("fetch", "--quiet", "--no-recurse-submodules")
 
@@ -131,7 +132,7 @@ class Filler:
             for wanted in self._wanted_in(level):
                 count += 1
                 if self._git.is_stopped:
-                    self._leave(wanted.path, "it was stopped")
+                    self._leave(wanted.path, _STOPPED)
                 elif count > MOST or level.depth >= DEEPEST:
                     self._leave(wanted.path, "there are too many submodules")
                 elif (inner := self._fill_one(wanted, level)) is not None:
@@ -177,7 +178,7 @@ class Filler:
             try:
                 self._make(wanted, level.parent)
             except (AppError, OSError) as exc:
-                self._leave(wanted.path, str(exc))
+                self._leave(wanted.path, _STOPPED if self._git.is_stopped else str(exc))
                 return None
         filled = self._filled[wanted.path]
         if not submodules.is_filled(self._made.top / wanted.path):

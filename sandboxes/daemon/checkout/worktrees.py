@@ -104,14 +104,6 @@ def from_folder(spec: Spec, folder: Path, repo: Path, git: Git, notices: Notices
     return inside if inside.is_dir() else repo
 
 
-def is_whole(root: Path, folder: Path) -> bool:
-    """Return whether the working folder ``folder``, and its worktree's entry, are still there."""
-    made = own.load(root)
-    if made is not None and made.is_worktree_in(root):
-        return folder.is_dir() and own.is_listed(made) and os.path.lexists(made.top / ".git")
-    return folder.is_dir()
-
-
 def _check_is_there(folder: Path) -> None:
     try:
         mode = folder.stat().st_mode

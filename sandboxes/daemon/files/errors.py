@@ -82,20 +82,45 @@ class FileTooLarge(AppError):
 
 class BinaryFile(AppError):
     code = "binary_file"
-    text = "The file is binary: it has a NUL byte near its beginning."
+    text = "The file is binary, not a text."
     hint = "Inspect it with bash: file, xxd, strings."
 
 
 class NothingToReplace(AppError):
     code = "no_match"
     text = "old_string does not occur in the file."
-    hint = "Read the file again: spaces, tabs and line endings must match."
+    hint = "Read the file again: every character must match, blanks too. Line ends match any."
 
 
 class Ambiguous(AppError):
     code = "several_matches"
     text = "old_string occurs more than once."
     hint = "Include more of the surrounding lines, or set replace_all."
+
+
+class ChangedMeanwhile(AppError):
+    code = "changed_meanwhile"
+    text = "Somebody else changed the file at the same moment, so nothing was written."
+    hint = "Read the file again, then repeat the edit."
+    status = 409
+
+
+class NotInEncoding(AppError):
+    code = "not_in_encoding"
+    text = "The text has characters that the file's encoding doesn't."
+    hint = "Nothing was written. Write it without them, or write the file anew with encoding utf-8."
+
+
+class EncodingUnknown(AppError):
+    code = "encoding_unknown"
+    text = "The file is not UTF-8, and its encoding isn't known."
+    hint = "Name it in encoding, such as shift_jis, gb18030 or windows-1252."
+
+
+class NotInThatEncoding(AppError):
+    code = "other_encoding"
+    text = "The file is not in that encoding."
+    hint = "Leave encoding out to see what the file seems to be in, or name another one."
 
 
 class BadPattern(AppError):

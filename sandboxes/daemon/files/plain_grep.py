@@ -1,7 +1,9 @@
-"""A small search for machines without ripgrep: the same results, more slowly.
+"""A small search for machines without ripgrep, and for files whose encoding ripgrep can't read:
+the same results, more slowly.
 
 ``python -m sandboxes.daemon.files.plain_grep WHAT WHERE``: WHAT is JSON, WHERE is ``.`` for all
-files below the working folder or ``-`` for stdin. Prints as ``rg --null`` does.
+files below the working folder, or those that WHAT names as ``only``, or ``-`` for stdin. Prints as
+``rg --null`` does.
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from sandboxes.daemon.files.encodings import NotText, lines_of, read_text
 from sandboxes.daemon.files.walking import matcher, walk
 
 MOST_BYTES = 10 * 1024 * 1024
-PROBE_BYTES = 8 * 1024
 
 
 def main() -> int:
@@ -30,7 +32,7 @@ def main() -> int:
         print(f"invalid regex or glob: {exc}", file=sys.stderr)
         return 2
     found = False
-    for name, data in _stdin() if sys.argv[2] == "-" else _files(takes):
+    for name, data in _stdin() if sys.argv[2] == "-" else _files(takes, wanted["only"]):
         found = _tell(name, data, fits, wanted) or found
     return 0 if found else 1
 
@@ -48,9 +50,9 @@ def _stdin() -> Iterator[tuple[str, bytes]]:
     yield "<stdin>", sys.stdin.buffer.read(MOST_BYTES)
 
 
-def _files(takes: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+def _files(takes: Callable[[str], bool], only: list[str]) -> Iterator[tuple[str, bytes]]:
     here = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
-    for path in walk(here):
+    for path in only or walk(here):
         if not takes(path):
             continue
         try:
@@ -64,9 +66,10 @@ def _files(takes: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
 
 def _tell(name: str, data: bytes, fits: Callable[[str], object], wanted: dict[str, Any]) -> bool:
     """Print the matches of one file; return whether there are any."""
-    if b"\0" in data[:PROBE_BYTES]:
+    try:
+        lines = lines_of(read_text(data).shown)
+    except NotText:
         return False
-    lines = data.decode(errors="replace").splitlines()
     hits = [number for number, line in enumerate(lines, start=1) if fits(line)]
     if not hits:
         return False

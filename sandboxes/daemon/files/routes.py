@@ -12,9 +12,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from agents.harness.base import BadInput
 from mesh.lib.quoted_names import unquote
+from sandboxes.daemon.calls import Calls, call_id_of
 from sandboxes.daemon.fields import Fields, fields_of
 from sandboxes.daemon.files import search
+from sandboxes.daemon.files.encodings import codec_of
 from sandboxes.daemon.files.errors import BadPath
 from sandboxes.daemon.files.search import Search
 from sandboxes.daemon.files.tools import LINES, FileTools
@@ -26,27 +29,38 @@ Call = Callable[[], dict[str, Any]]
 Tool = Callable[[FileTools, Fields], Call]
 
 
-def routes(prefix: str, workplace: Workplace, on_change: Callable[[str], None]) -> list[Route]:
+def routes(
+    prefix: str, workplace: Workplace, calls: Calls, on_change: Callable[[str], None]
+) -> list[Route]:
     """Return the routes over the working folder; ``on_change`` gets each changed path."""
-    changing = threading.Lock()
+    edge = _FileRoutes(workplace, calls, on_change)
     return [
-        Route(f"{prefix}/{name}", _endpoint(name, workplace, changing, on_change), methods=["POST"])
-        for name in TOOLS
+        Route(f"{prefix}/{name}", partial(edge.answer, name), methods=["POST"]) for name in TOOLS
     ]
 
 
-def _endpoint(
-    name: str, workplace: Workplace, changing: threading.Lock, on_change: Callable[[str], None]
-) -> Callable[[Request], Any]:
-    async def endpoint(request: Request) -> Response:
-        body = await fields_of(request)
-        call = TOOLS[name](FileTools(await workplace.tree(), changing), body)
-        done = await asyncio.to_thread(call)
-        for field in CHANGES.get(name, ()):
-            on_change(_path(body, field))
-        return JSONResponse(done)
+class _FileRoutes:
+    def __init__(
+        self, workplace: Workplace, calls: Calls, on_change: Callable[[str], None]
+    ) -> None:
+        self._workplace, self._calls, self._on_change = workplace, calls, on_change
+        self._changing = threading.Lock()
 
-    return endpoint
+    async def answer(self, name: str, request: Request) -> Response:
+        body = await fields_of(request)
+        work = partial(self._work, name, body)
+        call_id = call_id_of(body) if name in CHANGES else ""
+        if not call_id:
+            return JSONResponse(await work())
+        asked = {"route": name, **body.values}
+        return JSONResponse((await self._calls.once(call_id, asked, work)).reply)
+
+    async def _work(self, name: str, body: Fields) -> dict[str, Any]:
+        tools = FileTools(await self._workplace.tree(), self._changing)
+        done = await asyncio.to_thread(TOOLS[name](tools, body))
+        for field in CHANGES.get(name, ()):
+            self._on_change(_path(body, field))
+        return done
 
 
 def _path(body: Fields, field: str = "path") -> str:
@@ -65,17 +79,28 @@ def _name(text: str) -> str:
         raise BadPath from exc
 
 
+def _encoding(body: Fields) -> str:
+    """Return the codec of the encoding that the caller names, or nothing."""
+    name = body.text("encoding", "", most=40)
+    try:
+        return codec_of(name) if name else ""
+    except LookupError as exc:
+        sentence = "encoding names none that is known here, such as utf-8, shift_jis or gb18030."
+        raise BadInput(sentence, detail="encoding") from exc
+
+
 def _read(tools: FileTools, body: Fields) -> Call:
     return partial(
         tools.read,
         _path(body),
         offset=body.number("offset", 1, least=1, most=2**31),
         limit=body.number("limit", LINES, least=1, most=2**31),
+        named=_encoding(body),
     )
 
 
 def _write(tools: FileTools, body: Fields) -> Call:
-    return partial(tools.write, _path(body), body.text("content"))
+    return partial(tools.write, _path(body), body.text("content"), named=_encoding(body))
 
 
 def _edit(tools: FileTools, body: Fields) -> Call:
@@ -85,6 +110,7 @@ def _edit(tools: FileTools, body: Fields) -> Call:
         body.text("old_string"),
         body.text("new_string"),
         everywhere=body.flag("replace_all"),
+        named=_encoding(body),
     )
 
 

@@ -1,7 +1,8 @@
 """Finds files by name and by content. Blocking: for a worker thread.
 
 Contents are searched by ``rg`` if it is installed, else by a small program of our own: a process
-in both cases, because an expression may take forever.
+in both cases, because an expression may take forever. ``rg`` reads UTF-8, and UTF-16 with a mark:
+texts in other encodings are searched by our program.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from mesh import children, launch
-from mesh.lib.quoted_names import quote
+from mesh.lib.quoted_names import quote, quote_in_line
 from mesh.processes import signal_group
 from sandboxes.daemon.env import tool_env
 from sandboxes.daemon.files.errors import (
@@ -28,6 +29,7 @@ from sandboxes.daemon.files.errors import (
     NotADirectory,
     SearchTooLong,
 )
+from sandboxes.daemon.files.odd_files import is_odd, is_odd_name
 from sandboxes.daemon.files.tree import Tree, path_of
 from sandboxes.daemon.files.walking import EXCLUDED, matcher, walk
 
@@ -36,6 +38,9 @@ GREP_LIMIT, GREP_MOST = 250, 2000  # lines of an answer
 WALK_LIMIT = 500_000  # files looked at by one glob
 SECONDS = 30.0
 COLUMNS = 500  # shown of one line
+MOST_ODD = 16 * 1024  # bytes of names of files in other encodings: they are an argument
+STDIN = "<stdin>"
+NOT_UTF8 = ("--text", "--invert-match", "--regexp", r"^[^\x00]*$")
 
 Mode = Literal["files", "count", "content"]
 
@@ -83,37 +88,88 @@ def grep(tree: Tree, search: Search, *, path: str = "") -> dict[str, Any]:
         BadPattern: the expression is invalid.
         GrepFailed, SearchTooLong: as their texts say; also everything that ``Tree.at`` raises.
     """
-    argv = _rg(search) if shutil.which("rg") else _own(search)
+    with _scope(tree, path) as scope:
+        if not shutil.which("rg"):
+            lines = _run(_own(search), scope, search)
+        else:
+            odd, found = _in_odd_files(scope, search)
+            lines = _run(_rg(search), scope, search, without=odd)
+            lines += found
+    more = len(lines) > search.limit
+    return {"mode": search.mode, "lines": lines[: search.limit], "truncated": more}
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """The folder to start in, a file to search instead, and that file's shown name."""
+
+    cwd: Path
+    file: int | None
+    label: str
+
+
+def _run(
+    argv: list[str], scope: _Scope, search: Search, *, without: Collection[str] = ()
+) -> list[str]:
+    """Return the lines of a search's result, at most one more than its limit."""
     lines: list[str] = []
-    with _scope(tree, path) as (cwd, file, label), _started([*argv, _where(file)], cwd, file) as p:
-        assert p.stdout is not None
-        for record in _records(p.stdout, search.mode):
-            if (line := _line(record, label)) is None:
+    where = "." if scope.file is None else "-"
+    with _started([*argv, where], scope.cwd, scope.file) as process:
+        assert process.stdout is not None
+        for record in _records(process.stdout, search.mode):
+            if _name(record) not in without:
+                lines.append(_line(record, scope.label))
+            if len(lines) > search.limit:
+                signal_group(process.pid, signal.SIGTERM)
+                return lines
+        _judge(process, lines)
+    return lines
+
+
+def _in_odd_files(scope: _Scope, search: Search) -> tuple[set[str], list[str]]:
+    """Return the files whose encoding ``rg`` doesn't read, and the lines of the result in them;
+    none if our program does not take the expression."""
+    odd = _odd_files(scope, search)
+    if not odd:
+        return set(), []
+    try:
+        return odd, _run(_own(search, only=sorted(odd)), scope, search)
+    except (BadPattern, SearchTooLong):
+        return set(), []
+
+
+def _odd_files(scope: _Scope, search: Search) -> set[str]:
+    if scope.file is not None:
+        return {STDIN} if is_odd(scope.file) else set()
+    # Files with a line that is not UTF-8, or has a NUL; most of them are pictures and programs.
+    argv = [*_rg(replace(search, mode="files", ignore_case=False), *NOT_UTF8), "."]
+    odd: set[str] = set()
+    size = 0
+    with _started(argv, scope.cwd, None) as process:
+        assert process.stdout is not None
+        for record in _records(process.stdout, "files"):
+            name = _name(record)
+            if not is_odd_name(scope.cwd, name):
                 continue
-            if len(lines) == search.limit:
-                signal_group(p.pid, signal.SIGTERM)
-                return {"mode": search.mode, "lines": lines, "truncated": True}
-            lines.append(line)
-        _judge(p, lines)
-    return {"mode": search.mode, "lines": lines, "truncated": False}
+            odd.add(name)
+            size += len(record)
+            if size > MOST_ODD:
+                signal_group(process.pid, signal.SIGTERM)
+                break
+    return odd
 
 
 @contextmanager
-def _scope(tree: Tree, path: str) -> Iterator[tuple[Path, int | None, str]]:
-    """Yield the folder to start in, a file to search instead, and that file's shown name."""
+def _scope(tree: Tree, path: str) -> Iterator[_Scope]:
     try:
         with tree.open_folder(path) as (folder, _):
-            yield path_of(folder), None, path.rstrip("/")
+            yield _Scope(path_of(folder), None, path.rstrip("/"))
     except NotADirectory:
         with tree.open_file(path) as (file, _):
-            yield tree.top, file, path
+            yield _Scope(tree.top, file, path)
 
 
-def _where(file: int | None) -> str:
-    return "." if file is None else "-"
-
-
-def _rg(search: Search) -> list[str]:
+def _rg(search: Search, *more: str) -> list[str]:
     modes = {
         "files": ["--files-with-matches"],
         "count": ["--count"],
@@ -129,11 +185,12 @@ def _rg(search: Search) -> list[str]:
         *only,
         *(f"--glob=!**/{name}/**" for name in sorted(EXCLUDED)),
         *(f"--iglob=!**/{name}" for name in (".git", "git~[0-9]")),
-        *("--regexp", search.pattern, "--"),
+        *(more or ("--regexp", search.pattern)),
+        "--",
     ]
 
 
-def _own(search: Search) -> list[str]:
+def _own(search: Search, *, only: Sequence[str] = ()) -> list[str]:
     request = {
         "pattern": search.pattern,
         "mode": search.mode,
@@ -141,6 +198,7 @@ def _own(search: Search) -> list[str]:
         "ignoreCase": search.ignore_case,
         "context": search.context,
         "columns": COLUMNS,
+        "only": list(only),
     }
     return launch.command("sandboxes.daemon.files.plain_grep", json.dumps(request))
 
@@ -181,7 +239,7 @@ def _started(argv: list[str], cwd: Path, file: int | None) -> Iterator[subproces
 def _records(stdout: IO[bytes], mode: str) -> Iterator[bytes]:
     """Yield a record for each file or line; ``name NUL text`` for a line."""
     if mode != "files":
-        yield from stdout
+        yield from _lines_of(stdout)
         return
     rest = b""
     while chunk := stdout.read1(65536) if hasattr(stdout, "read1") else stdout.read():
@@ -189,20 +247,35 @@ def _records(stdout: IO[bytes], mode: str) -> Iterator[bytes]:
         yield from whole
 
 
-def _line(record: bytes, label: str) -> str | None:
-    """Return the record as ``path:number:text``; ``None`` if it is not one of ours."""
+def _lines_of(stdout: IO[bytes]) -> Iterator[bytes]:
+    """Yield the lines, each with the whole of its file's name, which may contain line feeds."""
+    begun = b""
+    for line in stdout:
+        if b"\0" in line or (not begun and line == b"--\n"):
+            yield begun + line
+            begun = b""
+        else:
+            begun += line
+
+
+def _name(record: bytes) -> str:
+    """Return the file's name of a record, relative to the folder of the search."""
+    return os.fsdecode(record.partition(b"\0")[0]).removeprefix("./")
+
+
+def _line(record: bytes, label: str) -> str:
+    """Return the record as ``path:number:text``."""
     file, mark, rest = record.rstrip(b"\r\n").partition(b"\0")
     name, what = os.fsdecode(file), rest.decode(errors="replace")
-    if not mark and "\n" in name:
-        return None
     if name == "--" and not mark:
         return name
-    if name == "<stdin>":
+    if name == STDIN:
         name = label
     else:
         name = name.removeprefix("./")
         name = f"{label}/{name}" if label not in ("", ".") else name
-    return f"{quote(name)}:{what}" if mark else quote(name)
+    shown = quote_in_line(name)
+    return f"{shown}:{what}" if mark else shown
 
 
 def _judge(process: subprocess.Popen[bytes], lines: list[str]) -> None:

@@ -10,15 +10,24 @@ import threading
 from typing import Any
 
 from agents.harness.base import BadInput
+from sandboxes.daemon.files import rewriting
+from sandboxes.daemon.files.encodings import (
+    PROBE_BYTES,
+    NotText,
+    Text,
+    lines_of,
+    read_text,
+)
 from sandboxes.daemon.files.errors import (
     AlreadyExists,
-    Ambiguous,
     BadPath,
     BinaryFile,
+    ChangedMeanwhile,
     FileTooLarge,
     IsADirectory,
     NoSuchFile,
-    NothingToReplace,
+    NotAFile,
+    NotInThatEncoding,
 )
 from sandboxes.daemon.files.tree import Spot, Tree, check_file
 
@@ -27,7 +36,6 @@ TEXT_LIMIT = 10 * MIB  # of a file to read as text or to edit
 IMAGE_LIMIT = 5 * MIB
 LINES = 2000  # read by default
 CONTENT_LIMIT = 256 * 1024  # characters of one response; an agent can't use more
-PROBE_BYTES = 8 * 1024  # searched for the NUL of a binary file
 OURS = ".mesh-"  # prefix of temporary files that replace others
 
 Answer = dict[str, Any]
@@ -47,11 +55,14 @@ class FileTools:
         self.tree = tree
         self._changing = changing
 
-    def read(self, path: str, *, offset: int = 1, limit: int = LINES) -> Answer:
+    def read(self, path: str, *, offset: int = 1, limit: int = LINES, named: str = "") -> Answer:
         """Return ``limit`` numbered lines from line ``offset``, or an image in base64.
+
+        ``encoding`` and ``lineEnds`` say what is not as usual. ``named`` is the codec to read with.
 
         Raises:
             NoSuchFile, IsADirectory, NotAFile, PathOutside, BinaryFile, FileTooLarge.
+            NotInThatEncoding: the text is none in the encoding ``named``.
         """
         with self.tree.open_file(path) as (file, _):
             size = os.fstat(file).st_size
@@ -60,42 +71,49 @@ class FileTools:
                 if size > IMAGE_LIMIT:
                     raise FileTooLarge("The image is larger than 5 MiB.")
                 return _image(kind, head + _rest(file, IMAGE_LIMIT))
-            _check_text(head, size)
-            raw = head + _rest(file, TEXT_LIMIT)
-        return _numbered(raw.decode(errors="replace"), offset, limit)
+            text = _text_in(file, head, size, named)
+        return _numbered(text.shown, offset, limit) | _facts(text)
 
-    def write(self, path: str, content: str) -> Answer:
-        """Write ``content`` into the file; it and its folders are created if missing."""
-        data = _encoded("content", content)
+    def write(self, path: str, content: str, *, named: str = "") -> Answer:
+        """Write ``content`` into the file; it and its folders are created if missing.
+
+        A file that exists keeps its encoding, and its line ends unless ``content`` has carriage
+        returns of its own; ``changed`` says what it doesn't keep.
+
+        Raises:
+            NotInEncoding: ``content`` has characters that the file's encoding doesn't.
+        """
+        _check_characters("content", content)
         with self._changing, self.tree.at(path, make_parents=True) as spot:
+            data, facts = rewriting.rewritten(_old_text(spot), content, named=named)
             _replace(spot, data)
-        return {"ok": True, "bytesWritten": len(data)}
+        return {"ok": True, "bytesWritten": len(data), **facts}
 
-    def edit(self, path: str, old: str, new: str, *, everywhere: bool = False) -> Answer:
+    def edit(
+        self, path: str, old: str, new: str, *, everywhere: bool = False, named: str = ""
+    ) -> Answer:
         """Replace the one occurrence of ``old`` with ``new``; with ``everywhere``, all of them.
 
-        Bytes that are not UTF-8 stay as they are.
+        Line feeds in both stand for the file's line ends. All other bytes stay as they are.
 
         Raises:
             BadInput: ``old`` is empty, or the same as ``new``.
             NothingToReplace, Ambiguous: it occurs nowhere, or more than once.
+            NotInEncoding, EncodingUnknown: ``new`` can't be written into this file.
+            ChangedMeanwhile: another program wrote the file at the same time.
             BinaryFile, FileTooLarge, …: as for ``read``.
         """
         if not old:
             raise BadInput("old_string must not be empty.", detail="old_string")
         if old == new:
             raise BadInput("old_string and new_string are the same.", detail="new_string")
-        before, after = _encoded("old_string", old), _encoded("new_string", new)
+        _check_characters("old_string", old)
+        _check_characters("new_string", new)
         with self._changing, self.tree.at(path) as spot:
-            raw = _text_of(spot)
-            count = raw.count(before)
-            if not count:
-                raise NothingToReplace
-            if count > 1 and not everywhere:
-                raise Ambiguous(f"old_string occurs {count} times.", count=count)
-            raw = raw.replace(before, after)
-            _replace(spot, raw)
-        return {"ok": True, "replacements": count, "content": raw.decode(errors="replace")}
+            text, before = _text_of(spot, named)
+            text, count = rewriting.edited(text, old, new, everywhere=everywhere)
+            _replace(spot, text.raw, read=before)
+        return {"ok": True, "replacements": count, "content": text.shown, **_facts(text)}
 
     def unlink(self, path: str) -> Answer:
         """Remove a file, or a link itself; ``existed`` says if it existed. Safe to repeat."""
@@ -150,8 +168,12 @@ def _exists(spot: Spot) -> bool:
     return True
 
 
-def _replace(spot: Spot, data: bytes) -> None:
-    """Replace the file's content atomically: readers see the old or the new one."""
+def _replace(spot: Spot, data: bytes, *, read: os.stat_result | None = None) -> None:
+    """Replace the file's content atomically: readers see the old or the new one.
+
+    Raises:
+        ChangedMeanwhile: it is no longer as it was ``read``.
+    """
     if not spot.name:
         raise IsADirectory
     mode = None
@@ -166,29 +188,46 @@ def _replace(spot: Spot, data: bytes) -> None:
             stream.write(data)
             if mode is not None:
                 os.fchmod(stream.fileno(), mode)
+        if read is not None and _state(spot.facts()) != _state(read):
+            raise ChangedMeanwhile
         os.rename(draft.name, spot.name, src_dir_fd=spot.folder, dst_dir_fd=spot.folder)
     except BaseException:
         os.unlink(draft.name, dir_fd=draft.folder)
         raise
 
 
-def _text_of(spot: Spot) -> bytes:
+def _state(facts: os.stat_result) -> tuple[int, int, int]:
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+
+def _text_of(spot: Spot, named: str = "") -> tuple[Text, os.stat_result]:
+    """Return the file's text, and its stat from before it was read."""
     file = spot.open()
     try:
         facts = os.fstat(file)
         check_file(facts)
-        head = os.read(file, PROBE_BYTES)
-        _check_text(head, facts.st_size)
-        return head + _rest(file, TEXT_LIMIT)
+        return _text_in(file, os.read(file, PROBE_BYTES), facts.st_size, named), facts
     finally:
         os.close(file)
 
 
-def _check_text(head: bytes, size: int) -> None:
-    if b"\x00" in head:
-        raise BinaryFile
+def _text_in(file: int, head: bytes, size: int, named: str) -> Text:
     if size > TEXT_LIMIT:
+        if b"\x00" in head:
+            raise BinaryFile
         raise FileTooLarge("The file is larger than 10 MiB.")
+    try:
+        return read_text(head + _rest(file, TEXT_LIMIT), named=named)
+    except NotText as exc:
+        raise (NotInThatEncoding if named else BinaryFile) from exc
+
+
+def _old_text(spot: Spot) -> Text | None:
+    """Return the text of the file that is written anew, if it is one."""
+    try:
+        return _text_of(spot)[0]
+    except (OSError, BinaryFile, FileTooLarge, IsADirectory, NotAFile):
+        return None  # ``_replace`` refuses what is no file
 
 
 def _rest(file: int, limit: int) -> bytes:
@@ -202,11 +241,25 @@ def _rest(file: int, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _encoded(name: str, text: str) -> bytes:
+def _check_characters(name: str, text: str) -> None:
     try:
-        return text.encode()
+        text.encode()
     except UnicodeEncodeError as exc:
         raise BadInput(f"{name} contains half a surrogate pair.", detail=name) from exc
+
+
+def _facts(text: Text) -> Answer:
+    """Return what is not as usual in a text, for the caller to name."""
+    facts: Answer = {}
+    if not text.encoding.is_usual:
+        facts["encoding"] = text.encoding.title
+    if text.encoding.is_guess:
+        facts["encodingIsGuess"] = True
+    if text.encoding.rivals:
+        facts["encodingMaybe"] = text.encoding.maybe
+    if text.line_ends not in ("", "LF"):
+        facts["lineEnds"] = text.line_ends
+    return facts
 
 
 def _image_kind(head: bytes) -> str:
@@ -221,23 +274,21 @@ def _image(kind: str, data: bytes) -> Answer:
 
 
 def _numbered(text: str, offset: int, limit: int) -> Answer:
-    lines = text.split("\n")
-    if lines[-1] == "":
-        lines.pop()  # the last line feed does not start another line
-    shown: list[str] = []
+    lines = lines_of(text)
+    found: list[str] = []
     room = CONTENT_LIMIT
     selected = lines[offset - 1 : offset - 1 + limit]
     for number, line in enumerate(selected, start=offset):
-        numbered = f"{number}\t{line.removesuffix(chr(13))}"
+        numbered = f"{number}\t{line}"
         room -= len(numbered) + 1
         if room < 0:
-            if not shown:
-                shown.append(numbered[:CONTENT_LIMIT])
+            if not found:
+                found.append(numbered[:CONTENT_LIMIT])
             break
-        shown.append(numbered)
+        found.append(numbered)
     return {
         "kind": "text",
-        "content": "\n".join(shown),
+        "content": "\n".join(found),
         "lineCount": len(lines),
         "truncated": room < 0 or offset - 1 + limit < len(lines),
     }

@@ -1,46 +1,83 @@
-"""Probes the dev server: every second while it starts, less often once it runs."""
+"""Probes the dev server: often while it starts, seldom once it runs."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from links.upstream import Pool, UpstreamError
 from mesh.background import keep_running, run_in_background
 from sandboxes.daemon.events import Events
+from sandboxes.daemon.preview.address import Address
 from sandboxes.daemon.preview.rules import is_html
+from sandboxes.daemon.setup.candidates import Candidate
 from sandboxes.daemon.setup.setup import Setup
 
 SECONDS = 5.0  # for one response
-STARTING_EVERY, RUNNING_EVERY = 1.0, 30.0
+STARTING_EVERY, ALERT_EVERY, RUNNING_EVERY = 0.3, 1.0, 30.0
+UNSEEN_AFTER = 20.0  # seconds of a start after which a person is told that nothing answers
 ALERT = 10  # probes at the faster pace after news of the server
 MISSES = 3  # in a row, after which a running server counts as crashed
 LOOPBACKS = ("127.0.0.1", "::1")
 _CLOSING = ((b"connection", b"close"),)
+_REFUSES_HEAD = (405, 501)
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """A server that answered, with any status."""
+    """A server that answered, with any status; or that took the request and is slow to answer."""
 
-    loopback: str
+    address: Address
     is_html: bool
+    is_slow: bool = False
 
 
-async def look(port: int) -> ProbeResult | None:
-    """Return what answers HEAD / on the port within five seconds; ``None`` if nothing does."""
-    for loopback in LOOPBACKS:
-        pool = Pool(port, loopback=loopback)
-        try:
-            async with asyncio.timeout(SECONDS):
-                answer = await pool.request("HEAD", "/", headers=_CLOSING, body=b"")
-        except (UpstreamError, TimeoutError):
-            continue
-        answer.close()
-        pool.close()
-        return ProbeResult(loopback, is_html(answer.headers))
+async def look(one: Candidate) -> ProbeResult | None:
+    """Return what answers a request for / within five seconds; ``None`` if nothing listens there
+    or speaks HTTP."""
+    for is_secure in (one.is_secure, not one.is_secure):
+        for loopback in LOOPBACKS:
+            address = Address(one.port, loopback, is_secure, one.path)
+            try:
+                async with asyncio.timeout(SECONDS):
+                    return await _ask(address)
+            except TimeoutError:
+                if is_secure == one.is_secure:
+                    return ProbeResult(address, is_html=False, is_slow=True)
+            except UpstreamError:
+                pass  # the other family, or the other scheme, may be what it speaks
     return None
+
+
+async def _ask(address: Address) -> ProbeResult:
+    pool = Pool(address.port, loopback=address.loopback, tls=address.tls)
+    try:
+        for method in ("HEAD", "GET"):
+            answer = await pool.request(method, "/", headers=_CLOSING, body=b"")
+            answer.close()
+            if answer.status not in _REFUSES_HEAD:
+                break
+        return ProbeResult(address, is_html(answer.headers))
+    finally:
+        pool.close()
+
+
+def best(seen: Sequence[ProbeResult | None], *, wanted: int | None) -> ProbeResult | None:
+    """Return the server to show, of those seen at the candidates, in their order.
+
+    That at the port ``wanted`` by a person, if it is there; else the first with a page, the first
+    that answers, the first at all.
+    """
+    found = [one for one in seen if one is not None]
+    ranks: list[Callable[[ProbeResult], bool]] = [
+        lambda one: one.address.port == wanted,
+        lambda one: one.is_html and not one.is_slow,
+        lambda one: not one.is_slow,
+        lambda one: True,
+    ]
+    return next((one for rank in ranks for one in found if rank(one)), None)
 
 
 class Probe:
@@ -51,17 +88,25 @@ class Probe:
         self._phases = setup.phases
         self._work: asyncio.Task[None] | None = None
         self._soon = asyncio.Event()
-        self._ran_at: int | None = None  # the port that answered last
+        self._clock = asyncio.get_running_loop().time
+        self._begun = 0.0
         self._alert = 0
+        self._seen_at: Address | None = None  # where the server of this start answered last
         self.on_up: Callable[[], None] = lambda: None
-        self.loopback = LOOPBACKS[0]
         setup.server.on_start = self.begin
         setup.server.on_news = self.look_now
+
+    @property
+    def address(self) -> Address | None:
+        """Where requests go: where the server answered, or else the port that is written down."""
+        wanted = self._server.wanted
+        return self._seen_at or (None if wanted is None else Address(wanted))
 
     def begin(self) -> None:
         """Probe a server that is being started, and forget the one before."""
         self.stop()
-        self._ran_at = None
+        self._seen_at = None
+        self._begun = self._clock()
         what = "probing the dev server"
         self._work = run_in_background(keep_running(self._watch, what=what), what=what)
 
@@ -77,50 +122,55 @@ class Probe:
 
     async def _watch(self) -> None:
         misses = 0
-        while self._phases.kind in ("starting", "running", "crashed"):
-            port = self._server.port
-            seen = await look(port) if port is not None else None
-            if port != self._server.port:
-                continue  # another port was announced meanwhile: probe that one
-            if seen is None and (seen := await self._look_elsewhere()):
-                port = self._server.port
+        while self._phases.kind in ("starting", "unseen", "running", "crashed"):
+            seen = await self._look()
             if seen is not None:
                 misses = 0
-                self._is_up(port, seen)
+                self._is_up(seen)
             else:
                 misses += 1
-                if misses >= MISSES and not self._server.is_silent():
-                    self._is_down(port)
+                has_left = misses >= MISSES or self._server.has_failed
+                if has_left and not self._server.is_silent():
+                    self._is_down(misses)
             self._alert = max(0, self._alert - 1)
-            await self._wait(STARTING_EVERY if misses or self._alert else RUNNING_EVERY)
+            await self._wait(self._pause(misses))
 
-    async def _look_elsewhere(self) -> ProbeResult | None:
-        """Switch to the port that the server announced later, if something answers there."""
-        port = self._server.moved_to
-        seen = await look(port) if port is not None else None
-        if seen is None or port != self._server.moved_to:
-            return None
-        self._server.port, self._server.moved_to = port, None
-        self._publish_up(port, seen)
-        return seen
+    def _pause(self, misses: int) -> float:
+        if self._phases.kind == "starting":
+            return STARTING_EVERY
+        return ALERT_EVERY if misses or self._alert else RUNNING_EVERY
 
-    def _is_up(self, port: int | None, seen: ProbeResult) -> None:
-        self.loopback = seen.loopback
-        kind = self._phases.kind
-        if kind == "running" or (kind == "crashed" and port != self._ran_at):
+    async def _look(self) -> ProbeResult | None:
+        """Look where the server was, and if it is there no more, at all that it may be."""
+        if self._seen_at is not None and self._phases.kind == "running":
+            known = Candidate(self._seen_at.port, self._seen_at.path, self._seen_at.is_secure)
+            if seen := await look(known):
+                return seen
+        candidates = await self._server.candidates()
+        found = await asyncio.gather(*map(look, candidates))
+        return best(found, wanted=self._server.wanted)
+
+    def _is_up(self, seen: ProbeResult) -> None:
+        is_same = self._seen_at is not None and self._seen_at.port == seen.address.port
+        self._seen_at = seen.address
+        if is_same and self._phases.kind == "running":
             return
-        self._publish_up(port, seen)
-
-    def _publish_up(self, port: int | None, seen: ProbeResult) -> None:
-        self._ran_at = port
+        port, path = seen.address.port, seen.address.path
+        detail: dict[str, Any] = {"port": port, "htmlSupport": seen.is_html}
+        if path != "/":
+            detail["path"] = path
+        if self._server.is_open(port):
+            detail["isOpen"] = True
         self._events.publish_reload()
-        self._phases.enter("running", port=port, htmlSupport=seen.is_html)
+        self._phases.enter("running", **detail)
         self.on_up()
 
-    def _is_down(self, port: int | None) -> None:
-        if self._phases.kind == "running":
-            reason = "The dev server no longer answers."
-            self._phases.enter("crashed", port=port, reason=reason)
+    def _is_down(self, misses: int) -> None:
+        if self._phases.kind == "running" and misses >= MISSES:
+            port = self._seen_at.port if self._seen_at else None
+            self._phases.enter("crashed", port=port, reason="The dev server no longer answers.")
+        elif self._phases.kind == "starting" and self._clock() - self._begun > UNSEEN_AFTER:
+            self._phases.enter("unseen", **self._server.why_unseen())
 
     async def _wait(self, seconds: float) -> None:
         self._soon.clear()

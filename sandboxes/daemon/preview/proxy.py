@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -14,17 +14,21 @@ from links.signed_requests import read_body
 from links.sockets import ClientSocket, Refused, join
 from links.upstream import Answer, Pool, UpstreamError
 from mesh.lib.errors import AppError
+from mesh.lib.unpacking import BadPacking, Unpacker
 from sandboxes.daemon.feeds import unless_disconnected
 from sandboxes.daemon.guard import BODY_LIMIT, answer
+from sandboxes.daemon.preview.address import Address
 from sandboxes.daemon.preview.rules import (
     Inserter,
+    gets_script,
     inbound,
-    is_html,
     outbound,
+    unpacker_of,
     waiting_page,
     wants_page,
 )
 from sandboxes.daemon.setup.phases import Phases
+from sandboxes.daemon.setup.server import PORT_HINT
 
 HEAD_WITHIN = 60.0  # seconds until the dev server must have started its response
 NO_SERVER, UNREACHABLE = "no upstream dev server", "upstream not reachable"
@@ -46,6 +50,12 @@ class NotRunning(AppError):
     status = 503
 
 
+class NothingAnswers(NotRunning):
+    """It runs, and nothing of it answers at any port."""
+
+    hint = PORT_HINT
+
+
 class DevServerSlow(AppError):
     code = "dev_server_slow"
     text = "The dev server did not start to answer within 60 s."
@@ -60,26 +70,27 @@ class Preview:
         self,
         prefix: str,
         *,
-        port: Callable[[], int | None],
-        loopback: Callable[[], str],
+        address: Callable[[], Address | None],
         phases: Phases,
         on_failure: Callable[[], object],
     ) -> None:
         self._prefix = prefix.encode()
-        self._port, self._loopback = port, loopback
+        self._address = address
         self._phases, self._on_failure = phases, on_failure
-        self._pools: dict[tuple[int, str], Pool] = {}
+        self._pools: dict[Address, Pool] = {}
         self.open_sockets = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         target = self._target(scope)
-        port = self._port()
+        address = self._address()
+        if address is None:
+            self._on_failure()  # it may be there by now
         if scope["type"] == "websocket":
-            await self._join(scope, receive, send, target, port)
-        elif port is None:
+            await self._join(scope, receive, send, target, address)
+        elif address is None:
             await self._waiting(scope, again_in=2)(scope, receive, send)
         else:
-            await self._forward(scope, receive, send, target, port)
+            await self._forward(scope, receive, send, target, address)
 
     def close(self) -> None:
         for pool in self._pools.values():
@@ -96,15 +107,14 @@ class Preview:
         return (raw + (b"?" + query if query else b"")).decode("latin-1")
 
     async def _forward(
-        self, scope: Scope, receive: Receive, send: Send, target: str, port: int
+        self, scope: Scope, receive: Receive, send: Send, target: str, address: Address
     ) -> None:
         body = await read_body(receive, BODY_LIMIT)
-        pool = self._pool(port)
+        pool = self._pool(address)
+        headers = inbound(scope["headers"], address.origin)
         try:
             async with asyncio.timeout(HEAD_WITHIN):
-                reply = await pool.request(
-                    scope["method"], target, headers=inbound(scope["headers"], port), body=body
-                )
+                reply = await pool.request(scope["method"], target, headers=headers, body=body)
         except TimeoutError as exc:
             raise DevServerSlow from exc
         except UpstreamError:
@@ -114,17 +124,17 @@ class Preview:
             await failed(scope, receive, send)
             return
         try:
-            passing = _pass_on(reply, send, port, method=scope["method"])
+            passing = _pass_on(reply, send, address.port, method=scope["method"])
             await unless_disconnected(receive, passing)  # an event stream has no end of its own
         finally:
             reply.close()
 
-    def _pool(self, port: int) -> Pool:
-        key = (port, self._loopback())
-        if key not in self._pools:
+    def _pool(self, address: Address) -> Pool:
+        if address not in self._pools:
             self.close()
-            self._pools = {key: Pool(port, loopback=key[1])}
-        return self._pools[key]
+            pool = Pool(address.port, loopback=address.loopback, tls=address.tls)
+            self._pools = {address: pool}
+        return self._pools[address]
 
     def _waiting(self, scope: Scope, *, again_in: int) -> Response:
         """Return the progress: as a page for a browser, as an error's JSON for a program."""
@@ -134,6 +144,10 @@ class Preview:
             title, again_in = "The preview is not running", 5
             said = str(dict(phase.detail).get("reason", ""))
             error = NotRunning(said or title, phase=phase.kind)
+        elif phase is not None and phase.kind == "unseen":
+            detail = dict(phase.detail)
+            title, again_in, said = "Nothing answers yet", 5, f"{detail['reason']} {detail['hint']}"
+            error = NothingAnswers(detail["reason"], phase=phase.kind)
         elif phase is not None:
             said = f"{phase.kind.capitalize()}…"
             error = NotRunning(phase=phase.kind)
@@ -144,18 +158,19 @@ class Preview:
         return Response(page, 503, headers, "text/html; charset=utf-8")
 
     async def _join(
-        self, scope: Scope, receive: Receive, send: Send, target: str, port: int | None
+        self, scope: Scope, receive: Receive, send: Send, target: str, address: Address | None
     ) -> None:
-        if port is None:
+        if address is None:
             await _close(receive, send, NO_SERVER)
             return
         try:
             far = await dial_port(
-                port,
+                address.port,
                 target,
-                inbound(scope["headers"], port),
+                inbound(scope["headers"], address.origin),
                 scope.get("subprotocols", []),
-                loopback=self._loopback(),
+                loopback=address.loopback,
+                tls=address.tls,
             )
         except Refused:
             self._on_failure()
@@ -180,13 +195,29 @@ async def _close(receive: Receive, send: Send, reason: str) -> None:
 
 
 async def _pass_on(reply: Answer, send: Send, port: int, *, method: str) -> None:
-    inserter = Inserter() if is_html(reply.headers) and method != "HEAD" else None
-    headers = outbound(reply.headers, port, is_changed=inserter is not None)
+    """Send the dev server's answer as it comes: its bytes as they are, or a page with our script.
+
+    A page that is compressed in a way we can't read goes without the script.
+    """
+    unpacker = (
+        unpacker_of(reply.headers) if gets_script(method, reply.status, reply.headers) else None
+    )
+    headers = outbound(reply.headers, port, is_changed=unpacker is not None)
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    async for piece in reply.chunks():
-        if inserter is not None:
-            piece = inserter.feed(piece)
-        if piece:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-    rest = inserter.end() if inserter is not None else b""
+    inserter = Inserter()
+    async for chunk in reply.chunks():
+        if unpacker is None:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            continue
+        for piece in _unpacked(unpacker, chunk):
+            if told := inserter.feed(piece):
+                await send({"type": "http.response.body", "body": told, "more_body": True})
+    rest = inserter.end() if unpacker is not None else b""
     await send({"type": "http.response.body", "body": rest, "more_body": False})
+
+
+def _unpacked(unpacker: Unpacker, chunk: bytes) -> Iterator[bytes]:
+    try:
+        yield from unpacker.feed(chunk)
+    except BadPacking as exc:
+        raise UpstreamError(str(exc)) from exc

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from mesh.git.view import View
 from mesh.lib.git_status import Change
 from mesh.lib.quoted_names import quote
+from sandboxes.daemon.files.encodings import NotText, read_text
 from sandboxes.daemon.git import PLAIN, Git, GitFailed
 from sandboxes.daemon.repository.state import Facts
 
@@ -26,8 +29,8 @@ def read_diff(git: Git, view: View, facts: Facts) -> dict[str, Any]:
 
     ``leftOut`` counts files that are not shown in full, and bytes: of the diff, and of new files
     that are not shown at all. If counting takes too long, ``isExact`` is false and both numbers
-    are the least that it can be. Bytes that are not UTF-8 are replaced: the text is not for
-    ``git apply``.
+    are the least that it can be. Each file is shown in the characters of its encoding, so the text
+    is not for ``git apply``.
 
     Raises:
         GitFailed: git can't read the repository.
@@ -113,9 +116,12 @@ class _Shown:
 
     def result(self) -> dict[str, Any]:
         # Without the first bytes of a character that the limit cuts.
+        kept = bytes(self._kept[: self._limit])
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        text = decoder.decode(bytes(self._kept[: self._limit]), final=not self.is_full)
+        text = decoder.decode(kept, final=not self.is_full)
         pending, _ = decoder.getstate()
+        if "\ufffd" in text:
+            text = _in_characters(kept.removesuffix(pending))
         begun = (b"\n" + self._kept).count(b"\n" + _HEADER)
         # The last one that begins before the limit is cut, or the next one begins just there.
         whole = max(0, begun - 1) if self.is_full else self.files
@@ -126,6 +132,22 @@ class _Shown:
             "truncated": files > 0,
             "leftOut": {"files": files, "bytes": rest, "isExact": self._is_exact},
         }
+
+
+def _in_characters(diff: bytes) -> str:
+    """Return the text of a diff, in which each file may be in an encoding of its own."""
+    starts = [0, *(found.start() + 1 for found in re.finditer(b"\n" + _HEADER, diff)), len(diff)]
+    return "".join(_file_text(diff[start:end]) for start, end in pairwise(starts))
+
+
+def _file_text(part: bytes) -> str:
+    # The names in the header are of another encoding than the lines.
+    at = part.find(b"\n@@ ") + 1
+    try:
+        lines = read_text(part[at:]).shown
+    except NotText:
+        lines = part[at:].decode(errors="replace")
+    return part[:at].decode(errors="replace") + lines
 
 
 def _empty_tree(git: Git, view: View) -> str:

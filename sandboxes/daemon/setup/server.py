@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from mesh import children, process_tree
 from mesh.background import run_in_background
 from mesh.lib.errors import AppError
+from sandboxes.daemon.descendants import mark_of
 from sandboxes.daemon.events import Events
 from sandboxes.daemon.setup import toolbox
 from sandboxes.daemon.setup.announced_ports import PortSniffer
+from sandboxes.daemon.setup.candidates import Candidate, candidates, own_processes
 from sandboxes.daemon.setup.config import Config
+from sandboxes.daemon.setup.listening_ports import Listener, listeners_of
 from sandboxes.daemon.setup.phases import Phases
 from sandboxes.daemon.setup.project import (
     HOST,
@@ -29,32 +35,43 @@ from sandboxes.daemon.tasks.task import Task, TaskSpec
 from sandboxes.daemon.tasks.tasks import Tasks
 
 INSTALL_LIMIT = 15 * 60.0  # seconds
+UNSEEN = "{command} runs, but nothing of the project answers at any port yet."
+PORT_HINT = (
+    "It may still be building. If its page is at a port that Mesh does not find, write it into "
+    "mesh.toml, as in: port = 3000. If another script serves the page, write that as dev."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """The task and the expected port of a server; reused after a crash."""
+    """The task of a server, and where it is expected; reused after a crash.
+
+    ``port`` is the one that it was given, ``wanted`` the one that a person wrote down, if any.
+    """
 
     spec: TaskSpec
+    folder: Path
     port: int
+    wanted: int | None
 
 
 class DevServer:
-    """At most one server; ``port`` is the expected one until it announces another.
+    """At most one server, and where it may be found (``candidates``).
 
     A server that ran and crashed is restarted a few times (``restarts.py``). One that never ran is
     not: it would only fail again.
     """
 
     def __init__(self, tasks: Tasks, events: Events, phases: Phases) -> None:
-        self.port: int | None = None
-        self.moved_to: int | None = None  # announced later; used when ``port`` does not answer
         self.on_start: Callable[[], None] = lambda: None
         self.on_news: Callable[[], None] = lambda: None  # a port or an exit is worth a probe
         self._tasks, self._events, self._phases = tasks, events, phases
         self._sniffer = PortSniffer()
         self._starter: Task | None = None
-        self._exited: Task | None = None  # exited without an error; its children may still answer
+        self._exited: Task | None = None  # its children, or a server that was there, may answer
+        self._sought: Launch | None = None  # of the server that was started last
+        self._mark = ""
+        self._open_ports: set[int] = set()
         self._launch: Launch | None = None
         self._restarts = Restarts()
         self._timer: asyncio.TimerHandle | None = None
@@ -72,7 +89,8 @@ class DevServer:
         """
         self._events.publish_scripts(sorted(project.scripts))
         self._phases.enter("starting")
-        port = config.port or project.port or free_port()
+        wanted = config.port or project.port
+        port = wanted or free_port()
         if script:
             name, command = script, script_command(project, script)
         else:
@@ -83,7 +101,10 @@ class DevServer:
         env = toolbox.server_env(toolbox.project_env(config, project, folder), port)
         self._restarts = Restarts()
         self._launch = Launch(
-            task_spec(name, argv, env, config, is_server=True, shown_as=command), port
+            task_spec(name, argv, env, config, is_server=True, shown_as=command),
+            folder,
+            port,
+            wanted,
         )
         return await self._run(self._launch)
 
@@ -92,7 +113,7 @@ class DevServer:
         await self.give_up()
         for name in STARTERS:
             await self._tasks.kill_all(named=name, intended=True)
-        self.port = None
+        self._sought = None
 
     async def give_up(self) -> None:
         """Stop restarting it; a running server continues. Safe to repeat."""
@@ -103,6 +124,53 @@ class DevServer:
             await asyncio.wait(
                 [self._restarting]
             )  # to its end, so that the task it starts can be ended
+
+    @property
+    def wanted(self) -> int | None:
+        """The port that a person wrote down."""
+        return self._sought.wanted if self._sought else None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it has exited with an error."""
+        return self._exited is not None and self._exited.exit_code != 0
+
+    async def candidates(self) -> list[Candidate]:
+        """Return the ports at which it may be found, the likeliest first."""
+        sought, sniffer = self._sought, self._sniffer
+        if sought is None:
+            return []
+        listening = await asyncio.to_thread(self._listeners, sought.folder)
+        self._open_ports = {one.port for one in listening or () if one.is_open}
+        return candidates(
+            wanted=sought.wanted, given=sought.port, announced=sniffer.found, listening=listening
+        )
+
+    def is_open(self, port: int) -> bool:
+        """Return whether the whole network reaches the port, as of the last look."""
+        return port in self._open_ports
+
+    def why_unseen(self) -> dict[str, Any]:
+        """Return the details for a person of a server that runs, and answers nowhere."""
+        command = self._sought.spec.command if self._sought else ""
+        lines = self._starter.output.last_lines() if self._starter else []
+        return {"reason": UNSEEN.format(command=command), "hint": PORT_HINT, "lastLines": lines}
+
+    def _listeners(self, folder: Path) -> list[Listener] | None:
+        """Return what the project's own processes listen on. Blocking."""
+        processes = process_tree.table()
+        sandbox, tasks = os.getpid(), {task.pid for task in self._tasks.running}
+        adopted = {pid for pid, _ in children.list_adopted()}
+        ours = {one.pid for one in processes.values() if one.parent == sandbox}
+        mark = self._mark
+        own = own_processes(
+            processes,
+            starter=self._starter.pid if self._starter else None,
+            programs=ours - tasks - adopted,
+            marked={pid for pid in processes if mark and mark_of(pid) == mark},
+            inside={pid for pid in processes if _works_inside(pid, folder)},
+        )
+        return listeners_of(own - {sandbox})
 
     def is_silent(self) -> bool:
         """Handle that nothing answers any more; return whether the server has exited as well."""
@@ -120,29 +188,22 @@ class DevServer:
         self._starter = None
         if task.is_intended:
             return
-        if task.exit_code == 0:  # its children may still be a server that answers
-            self._exited = task
-            self.on_news()
-        else:
-            self._crashed(task)
+        # What it left may answer, or the server that was there already and made it leave.
+        self._exited = task
+        self.on_news()
 
     def on_task_output(self, task: Task, stream: str, text: str) -> None:
         if task is not self._starter:
             return
-        is_first = self._sniffer.port is None
-        for port in self._sniffer.feed(text):
-            if is_first:
-                self.port, is_first = port, False
-            else:
-                self.moved_to = None if port == self.port else port
+        if self._sniffer.feed(text):
             self.on_news()
 
     async def _run(self, launch: Launch) -> Task:
         self._sniffer, self._exited = PortSniffer(), None
-        self.port, self.moved_to = launch.port, None
+        self._sought, self._mark = launch, ""
         self.on_start()
         task = await self._tasks.start(launch.spec)
-        self._starter = task
+        self._starter, self._mark = task, task.mark
         if task.status != "running":  # it exited before it was registered here
             self.on_task(task)
         return task
@@ -212,3 +273,11 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def _works_inside(pid: int, folder: Path) -> bool:
+    """Return whether a process's working folder is ``folder`` or below it. Linux only."""
+    try:
+        return Path(os.readlink(f"/proc/{pid}/cwd")).is_relative_to(folder)
+    except OSError:
+        return False

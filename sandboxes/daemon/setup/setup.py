@@ -240,7 +240,7 @@ class Setup:
                     await self._boot.begin()
                 await self._run_step(step)
         except AppError as exc:
-            self._fail(step, str(exc))
+            self._fail(step, str(exc), hint=exc.hint)
         except asyncio.CancelledError:
             self._fail(step, "It was cancelled.")
             raise
@@ -258,10 +258,10 @@ class Setup:
             project, folder = await self._look(config)
             await self.server.start(config, project, folder)
 
-    def _fail(self, step: Step, reason: str) -> None:
+    def _fail(self, step: Step, reason: str, *, hint: str = "") -> None:
         self._boot.abandon()
         self._events.log("setup", f"{FAILED[step]}: {reason}\n")
-        self.phases.enter(FAILED[step], reason=reason)
+        self.phases.enter(FAILED[step], reason=reason, **({"hint": hint} if hint else {}))
 
     async def _clone(self, config: Config) -> None:
         if self._checkout.must_clone(config.clone_url):

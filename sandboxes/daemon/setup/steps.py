@@ -16,6 +16,7 @@ PhaseKind = Literal[
     "installing",
     "install-failed",
     "starting",
+    "unseen",  # it runs, and answers nowhere
     "start-failed",
     "running",
     "crashed",

@@ -84,9 +84,11 @@ async def test_the_apps_cookies_and_frame_rules_stay_with_it(site):
         client.headers["cookie"] = await site.cookie()
         answer = await client.get("/")
 
-    assert answer.headers.get_list("set-cookie") == ["app=1; Path=/"]
+    assert answer.headers.get_list("set-cookie") == [
+        "app=1; Path=/; SameSite=None; Secure; Partitioned"
+    ]
     assert "x-frame-options" not in answer.headers
-    assert answer.headers["content-security-policy"] == "frame-ancestors http://localhost:*"
+    assert answer.headers["content-security-policy"] == "frame-ancestors 'self' http://localhost:*"
     assert answer.headers.get_list("cross-origin-resource-policy") == ["same-origin"]
     assert "access-control-allow-origin" not in answer.headers
 

@@ -89,7 +89,7 @@ async def test_an_open_websocket_is_closed(site, dev_server, end):
         await sync_to_async(end)()
 
         with pytest.raises(ConnectionClosed) as closed:
-            await asyncio.wait_for(near.recv(), 10)
+            await asyncio.wait_for(near.recv(), 60)
     assert closed.value.rcvd.code == 4401
 
 
@@ -114,7 +114,7 @@ async def test_an_open_stream_is_cut(site, dev_server, end):
         await sync_to_async(end)()
 
         with pytest.raises(httpx.RemoteProtocolError):  # it must not look whole
-            await asyncio.wait_for(anext(pieces), 10)
+            await asyncio.wait_for(anext(pieces), 60)
 
 
 async def test_an_upload_on_its_way_is_refused(site):
@@ -125,5 +125,5 @@ async def test_an_upload_on_its_way_is_refused(site):
 
     await sync_to_async(Session.objects.all().delete)()
 
-    assert b" 401 " in await asyncio.wait_for(reader.readline(), 10)
+    assert b" 401 " in await asyncio.wait_for(reader.readline(), 60)
     writer.close()

@@ -17,8 +17,8 @@ from mesh.git.errors import NoSpace
 from mesh.git.own import ForeignGit, NotReadable
 from sandboxes.daemon.checkout.entries import BranchBusy
 from sandboxes.daemon.checkout.kept_choices import ChoiceNeeded
-from sandboxes.daemon.checkout.sources import prepare
-from sandboxes.daemon.checkout.worktrees import FolderMissing, NothingToStartFrom, is_whole
+from sandboxes.daemon.checkout.sources import is_whole, prepare
+from sandboxes.daemon.checkout.worktrees import FolderMissing, NothingToStartFrom
 from sandboxes.daemon.git import Git
 from sandboxes.daemon.notices import Notices
 from sandboxes.daemon.spec import Spec

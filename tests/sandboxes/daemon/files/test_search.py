@@ -168,6 +168,59 @@ def test_a_pattern_means_what_its_expression_means(parts, path):
     )
 
 
+ODD = {
+    "latin": "Café = 1\n".encode("latin-1"),
+    "shift_jis": 'x = "設定を読み込む" # Cafe\n'.encode("shift_jis"),
+    "utf-16": "\ufeffCafé = 1\r\n".encode("utf-16-le"),
+    "utf-16 without mark": "Café = 1\r\n".encode("utf-16-be"),
+    "utf-8": "Café = 1\r\n".encode(),
+    "a picture": b"\x89PNG\r\n\x1a\n\0\0Caf\xe9 = 1\n",
+}
+
+
+@pytest.fixture
+def odd(tree):
+    for name, raw in ODD.items():
+        (tree.top / name).write_bytes(raw)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("Café", ["latin", "utf-16", "utf-16 without mark", "utf-8"]),
+        ("^Caf. = 1", ["latin", "utf-16", "utf-16 without mark", "utf-8"]),
+        ("設定", ["shift_jis"]),
+        (r'x = ".+" # Cafe$', ["shift_jis"]),
+    ],
+)
+def test_what_is_in_files_of_any_encoding_is_found(grep, odd, pattern, names):
+    assert sorted(grep(pattern)["lines"]) == names
+
+
+@pytest.mark.parametrize("path", ["", "shift_jis"], ids=["a folder", "a file"])
+def test_lines_in_any_encoding_are_shown_in_their_characters(grep, odd, path):
+    line = 'shift_jis:1:x = "設定を読み込む" # Cafe'
+
+    assert grep("設定", mode="content", path=path)["lines"] == [line]
+
+
+def test_files_in_any_encoding_are_counted_and_limited(grep, odd):
+    counted = grep("Café", mode="count")["lines"]
+
+    assert sorted(counted) == ["latin:1", "utf-16 without mark:1", "utf-16:1", "utf-8:1"]
+    assert grep("Café", limit=3)["truncated"] is True
+    assert len(grep("Café", limit=3)["lines"]) == 3
+
+
+def test_an_expression_of_ripgrep_alone_finds_what_ripgrep_reads(tree, odd):
+    if not shutil.which("rg"):
+        pytest.skip("ripgrep is not installed")
+
+    lines = search.grep(tree, Search(r"\p{Lu}afé"))["lines"]
+
+    assert lines == ["utf-16", "utf-8"]
+
+
 async def test_over_the_socket(call, repo):  # D-SB5
     (repo / "a.py").write_text("needle\n")
 

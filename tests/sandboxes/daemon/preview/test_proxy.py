@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import socket
 
 import pytest
@@ -12,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 from sandboxes.providers.signature import handshake
 from tests.sandboxes.daemon.events_reader import looking_on
-from tests.sandboxes.daemon.preview.upstream import Upstream
+from tests.sandboxes.daemon.preview.upstream import PAGE, Upstream
 from tests.waiting import auntil
 
 pytestmark = pytest.mark.programs
@@ -88,7 +89,8 @@ async def test_what_the_dev_server_is_told(sandbox, upstream):
     assert seen["origin"] == f"http://localhost:{upstream.port}"
     assert (seen["cookie"], seen["x-own"]) == ("theirs=1", "kept")
     assert "x-mesh-server-signature" not in seen
-    assert "accept-encoding" not in seen
+    assert seen["accept-encoding"] == "gzip"
+    assert "x-forwarded-host" not in seen
 
 
 async def test_a_foreign_origin_stays_foreign(sandbox, upstream):
@@ -130,6 +132,49 @@ async def test_a_page_is_given_the_script_and_nothing_else(sandbox, upstream):
     assert data == '{"html": "<head>"}'
 
 
+@pytest.mark.parametrize("kind", ["application/javascript", "text/event-stream"])
+async def test_a_compressed_answer_arrives_as_it_was(sandbox, upstream, kind):
+    packed = gzip.compress(b"x" * 10_000)
+    headers = {"content-type": kind, "content-encoding": "gzip", "etag": '"1"'}
+    upstream.pages["/packed"] = (200, headers, packed)
+
+    async with sandbox.client.stream("GET", "/preview/packed") as reply:
+        raw = b"".join([piece async for piece in reply.aiter_raw()])
+
+    assert raw == packed
+    assert (reply.headers["content-encoding"], reply.headers["etag"]) == ("gzip", '"1"')
+    assert reply.headers["content-length"] == str(len(packed))
+
+
+async def test_a_page_that_is_compressed_unasked_gets_the_script(sandbox, upstream):
+    headers = {"content-type": "text/html", "content-encoding": "gzip"}
+    upstream.pages["/packed"] = (200, headers, gzip.compress(PAGE))
+
+    reply = await sandbox.client.get("/preview/packed", headers={"accept": "text/html"})
+
+    assert "content-encoding" not in reply.headers
+    assert "<head lang=en><script>" in reply.text
+
+
+async def test_a_page_in_a_compression_we_cannot_read_goes_without_the_script(sandbox, upstream):
+    headers = {"content-type": "text/html", "content-encoding": "zstd"}
+    upstream.pages["/packed"] = (200, headers, b"\x28\xb5\x2f\xfd\x20\x02\x11\x00\x00hi")
+
+    async with sandbox.client.stream("GET", "/preview/packed") as reply:
+        raw = b"".join([piece async for piece in reply.aiter_raw()])
+
+    assert raw == upstream.pages["/packed"][2]
+    assert reply.headers["content-encoding"] == "zstd"
+
+
+async def test_a_page_that_did_not_change_is_not_sent_again(sandbox, upstream):
+    upstream.pages["/same"] = (304, {"content-type": "text/html", "etag": '"1"'}, b"")
+
+    reply = await sandbox.client.get("/preview/same")
+
+    assert (reply.status_code, reply.headers["etag"], reply.text) == (304, '"1"', "")
+
+
 async def test_a_body_goes_up_and_down(make_sandbox):
     sandbox = make_sandbox()
 
@@ -165,7 +210,7 @@ async def test_an_endless_answer_ends_when_its_reader_leaves(make_sandbox):
         await auntil(lambda: _is_up(sandbox))
         async with sandbox.client.stream("GET", "/preview/endless") as reply:
             assert await anext(reply.aiter_raw()) == b"data: 1\n\n"
-        await asyncio.wait_for(gone.wait(), 10)
+        await asyncio.wait_for(gone.wait(), 60)
 
 
 async def _is_up(sandbox):

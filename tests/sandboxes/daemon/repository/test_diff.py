@@ -37,13 +37,26 @@ def limit(monkeypatch):
 
 def test_a_diff_that_fits_is_whole(work):
     work.write("a", "gr\u00fc\u00df\r\n\n".encode())
-    work.write("b", b"caf\xe9\n")
 
     shown = work.repository().diff()
 
-    assert shown["diff"] == plain_diff(work).decode(errors="replace")
+    assert shown["diff"] == plain_diff(work).decode()
     assert shown["leftOut"] == {"files": 0, "bytes": 0, "isExact": True}
     assert shown["truncated"] is False
+
+
+def test_each_file_is_shown_in_its_own_characters(work):
+    work.write("a", b"caf\xe9\r\n")
+    work.write("b", "日本語のテキストです。\n".encode("shift_jis"))
+    work.write("c", "gr\u00fc\u00df\n".encode())
+    work.write("new", "日本語のテキストです。\n".encode("euc_jp"))
+
+    shown = work.repository().diff()
+
+    added = [line for line in shown["diff"].split("\n") if line.startswith("+") and line[1] != "+"]
+    text = "+日本語のテキストです。"
+    assert added == ["+café\r", text, "+grüß", text]
+    assert shown["leftOut"] == {"files": 0, "bytes": 0, "isExact": True}
 
 
 @pytest.mark.parametrize("size", [1, 50, 300, 550, 551, 552, 800, 1100])
