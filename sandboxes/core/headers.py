@@ -17,7 +17,7 @@ _OURS: Final = re.compile(r"(?:__(?:Host|Secure)-)?mesh_[a-z]+", re.IGNORECASE)
 # Hop-by-hop headers, or headers that each hop sets itself.
 _OF_HOP: Final = {
     *("connection", "content-length", "host", "keep-alive", "te", "trailer", "upgrade"),
-    *("transfer-encoding", "proxy-authorization", "proxy-connection", "accept-encoding"),
+    *("transfer-encoding", "proxy-authorization", "proxy-connection"),
     *("sec-websocket-accept", "sec-websocket-extensions", "sec-websocket-key"),
     *("sec-websocket-protocol", "sec-websocket-version"),
 }
@@ -31,6 +31,8 @@ _NOT_OUT: Final = {
     # Instructions to a proxy to send a file of its own, or to fetch another address, instead.
     *("x-sendfile", "x-lighttpd-send-file", "x-litespeed-location", "x-reproxy-url"),
 }
+_OF_SITE: Final = ("samesite", "secure", "partitioned")
+_PARTITIONED: Final = " SameSite=None; Secure; Partitioned"
 # Only the app's own pages read its responses, and they need no CORS. The second prefix is for
 # instructions to nginx; the one not to buffer a stream is harmless.
 _NOT_OUT_PREFIXES: Final = ("access-control-", "x-accel-")
@@ -52,11 +54,14 @@ def inbound(headers: Iterable[tuple[bytes, bytes]], *, host: str, scheme: str) -
     return [*kept, ("x-forwarded-host", host), ("x-forwarded-proto", scheme)]
 
 
-def outbound(headers: Iterable[tuple[str, str]], *, frame_ancestors: str) -> Pairs:
-    """Return the headers that the browser gets: the app's, and the rules that only Mesh may frame
-    it and no page of another origin may load or read it.
+def outbound(
+    headers: Iterable[tuple[str, str]], *, frame_ancestors: str, is_partitioned: bool = False
+) -> Pairs:
+    """Return the headers that the browser gets: the app's, and the rules that only Mesh and the
+    app itself may frame it and no page of another origin may load or read it.
 
-    Cookies are limited to the preview's own host, even if the app names another domain.
+    Cookies are limited to the preview's own host, even if the app names another domain, and with
+    ``is_partitioned`` to the site that shows it (see ``of_this_host``).
     """
     kept: Pairs = []
     for name, value in headers:
@@ -65,12 +70,12 @@ def outbound(headers: Iterable[tuple[str, str]], *, frame_ancestors: str) -> Pai
         if is_held_back and lower != _HARMLESS:
             continue
         if lower == "set-cookie":
-            cookie = of_this_host(value)
+            cookie = of_this_host(value, is_partitioned=is_partitioned)
             if cookie:
                 kept.append((lower, cookie))
             continue
         kept.append((lower, value))
-    policy = ("content-security-policy", f"frame-ancestors {frame_ancestors}")
+    policy = ("content-security-policy", f"frame-ancestors 'self' {frame_ancestors}")
     return [*kept, ("cross-origin-resource-policy", "same-origin"), policy]
 
 
@@ -91,13 +96,19 @@ def find_cookie(headers: Iterable[tuple[bytes, bytes]], name: str) -> str:
     return ""
 
 
-def of_this_host(set_cookie: str) -> str:
-    """Return a Set-Cookie header for this host alone; "" for one named like Mesh's."""
+def of_this_host(set_cookie: str, *, is_partitioned: bool = False) -> str:
+    """Return a Set-Cookie header for this host alone; "" for one named like Mesh's.
+
+    ``is_partitioned``: the frame is of another site than Mesh's page, as below ``localhost``. There
+    browsers accept no cookie but a partitioned one, so forms and sign-ins of the app would fail.
+    Mesh itself refuses the requests from which SameSite would protect it.
+    """
     first, *attributes = set_cookie.split(";")
     if _is_ours(first):
         return ""
-    kept = [one for one in attributes if one.partition("=")[0].strip().lower() != "domain"]
-    return ";".join([first, *kept])
+    dropped = {"domain", *(_OF_SITE if is_partitioned else ())}
+    kept = [one for one in attributes if one.partition("=")[0].strip().lower() not in dropped]
+    return ";".join([first, *kept, *([_PARTITIONED] if is_partitioned else [])])
 
 
 def _is_ours(pair: str) -> bool:

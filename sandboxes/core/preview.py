@@ -46,6 +46,15 @@ class Origin:
         return self.own.startswith("https:")
 
     @property
+    def is_of_another_site(self) -> bool:
+        """Whether browsers take Mesh's page and the preview for two sites.
+
+        Under a public name they are one. ``*.localhost`` is another than ``localhost``, where a
+        frame only gets partitioned cookies.
+        """
+        return urlsplit(self.own).netloc.partition(":")[0].endswith(".localhost")
+
+    @property
     def cookie_name(self) -> str:
         return HOST_COOKIE if self.is_https else COOKIE
 
@@ -68,12 +77,8 @@ class Origin:
         return not origin or origin == self.own
 
     def set_cookie(self, value: str, *, lives: int) -> str:
-        """Return the header that sets the preview's cookie.
-
-        Under a public name, Mesh's page and the preview are on the same site. ``*.localhost`` is
-        another site than ``localhost``, where a frame only gets a partitioned cookie.
-        """
-        if urlsplit(self.own).netloc.partition(":")[0].endswith(".localhost"):
+        """Return the header that sets the preview's cookie."""
+        if self.is_of_another_site:
             kind = "SameSite=None; Secure; Partitioned"
         else:
             kind = "SameSite=Lax; Secure" if self.is_https else "SameSite=Lax"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,8 @@ from links.wire.server_signature import Verifier
 from mesh.lib import errors
 from mesh.lib.errors import AppError, error_body
 from sandboxes.daemon.attachments import Attachments
-from sandboxes.daemon.feeds import SSE_HEADERS, close_on_disconnect
+from sandboxes.daemon.disk import DiskFull, broken_by, is_full
+from sandboxes.daemon.feeds import SSE_HEADERS, FeedResponse, close_on_disconnect
 from sandboxes.daemon.frames import ACCEPTED
 from sandboxes.daemon.guard import (
     BODY_LIMIT,
@@ -32,6 +34,7 @@ from sandboxes.daemon.guard import (
     answer,
     read_json,
 )
+from sandboxes.daemon.journal import RunRow
 from sandboxes.daemon.runs import Runs
 from sandboxes.daemon.streams import RunStream
 
@@ -93,6 +96,14 @@ def make_app(
             Route(f"{PREFIX}/idle", routes.idle, methods=["GET"]),
             Route(f"{PREFIX}/attachments", routes.held, methods=["GET"]),
             Route(f"{PREFIX}/attachments/{{digest}}", routes.keep, methods=["PUT"]),
+            Route(f"{PREFIX}/background", routes.background, methods=["GET"]),
+            Route(f"{PREFIX}/background/events", routes.watch_background, methods=["GET"]),
+            Route(f"{PREFIX}/background/{{thread_id}}", routes.end_thread, methods=["DELETE"]),
+            Route(
+                f"{PREFIX}/background/{{thread_id}}/{{task_id}}",
+                routes.stop_task,
+                methods=["DELETE"],
+            ),
             Route(f"{PREFIX}/dispatch", routes.dispatch, methods=["POST"]),
             Route(f"{PREFIX}/runs", routes.list, methods=["GET"]),
             Route(f"{PREFIX}/runs/{{run_id}}", routes.cancel, methods=["DELETE"]),
@@ -103,6 +114,7 @@ def make_app(
         ],
         exception_handlers={
             AppError: _refused,
+            sqlite3.Error: _broken_journal,
             HTTPException: _no_route,
             Exception: _bug,
         },
@@ -117,7 +129,13 @@ def make_app(
 class ActivityTracker:
     """Calls ``on_request`` for each request that is not mere observation."""
 
-    OBSERVING = (f"{PREFIX}/health", f"{PREFIX}/idle", f"{PREFIX}/events")
+    OBSERVING = (
+        f"{PREFIX}/background",
+        f"{PREFIX}/background/events",
+        f"{PREFIX}/health",
+        f"{PREFIX}/idle",
+        f"{PREFIX}/events",
+    )
 
     def __init__(self, app: ASGIApp, on_request: Callable[[], None]) -> None:
         self._app, self._on_request = app, on_request
@@ -207,10 +225,30 @@ class Routes:
                 "fence": run.fence,
                 "lastN": run.last_n,
                 "state": "done" if run.is_done else "running",
+                **({} if run.unasked is None else _unasked(run)),
             }
             for run in self._runs.list()
         ]
         return JSONResponse({"runs": runs})
+
+    async def background(self, request: Request) -> Response:
+        """Return what programs do beside the turns that the server gave them, by thread."""
+        return JSONResponse(self._runs.background.state())
+
+    async def watch_background(self, request: Request) -> Response:
+        """Send the same as ``background``, now and after each change."""
+        return FeedResponse(self._runs.background.watch(), self._runs.background.unwatch)
+
+    async def end_thread(self, request: Request) -> Response:
+        """End all that runs for a thread, such as one that was deleted."""
+        self._runs.end_thread(request.path_params["thread_id"])
+        return Response(status_code=204)
+
+    async def stop_task(self, request: Request) -> Response:
+        self._runs.background.stop_task(
+            request.path_params["thread_id"], request.path_params["task_id"]
+        )
+        return Response(status_code=204)
 
     async def events(self, request: Request) -> Response:
         fence = _number(request.query_params, "fence", least=1)
@@ -284,6 +322,11 @@ class EventStream(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+def _unasked(run: RunRow) -> dict[str, Any]:
+    """Return what the server must know to adopt a run that a program began by itself."""
+    return {"threadId": run.thread_id, "harnessId": run.harness, "unasked": run.unasked}
+
+
 async def _object(request: Request) -> dict[str, Any]:
     body = await read_json(request)
     if not isinstance(body, dict):
@@ -316,12 +359,21 @@ async def _refused(request: Request, exc: Exception) -> Response:
     return answer(exc)
 
 
+async def _broken_journal(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, sqlite3.Error)
+    logger.error("%s %s: writing the journal failed: %s", request.method, request.url.path, exc)
+    return answer(broken_by(exc))
+
+
 async def _no_route(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)
     return answer(MethodNotAllowed() if exc.status_code == 405 else NotFound())
 
 
 async def _bug(request: Request, exc: Exception) -> Response:
+    if is_full(exc):
+        logger.error("%s %s: the disk is full: %s", request.method, request.url.path, exc)
+        return answer(DiskFull())
     logger.error(
         "%s %s: unexpected error, answered 500", request.method, request.url.path, exc_info=exc
     )

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,10 @@ from sandboxes.daemon import container
 from sandboxes.daemon.startup_secrets import StartupSecrets, read_startup_secrets
 
 if TYPE_CHECKING:
+    from agents.harness import Adapters
     from sandboxes.daemon.sandbox_folder import SandboxFolder
+
+_Lists = Mapping[str, Sequence[str]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,15 +36,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Runs outlive the link's terminal. A handler, because child programs would inherit SIG_IGN.
     signal.signal(signal.SIGHUP, lambda *_: None)
     try:
-        return _serve(arguments.root.expanduser().resolve(), arguments.listen, arguments.acp)
+        adapters = partial(_adapters, arguments.acp, arguments.acp_env)
+        return _serve(arguments.root.expanduser().resolve(), arguments.listen, adapters)
     except AppError as exc:
         print(f"{exc} ({exc.code})\n{exc.hint}", file=sys.stderr)
         return 3
 
 
-def _serve(root: Path, listen: tuple[str, int] | None, agents: Mapping[str, Sequence[str]]) -> int:
-    # Imported here, so that a wrong argument is reported before half a second of imports.
+def _adapters(agents: _Lists, variables: _Lists) -> Adapters:
     from agents.harness import with_agents
+
+    return with_agents(agents, variables)
+
+
+def _serve(root: Path, listen: tuple[str, int] | None, adapters: Callable[[], Adapters]) -> int:
+    # Imported here, so that a wrong argument is reported before half a second of imports.
     from sandboxes.daemon.sandbox_folder import SandboxFolder
     from sandboxes.daemon.service import serve
 
@@ -49,7 +59,7 @@ def _serve(root: Path, listen: tuple[str, int] | None, agents: Mapping[str, Sequ
     container.close_memory()
     make_path_safe(*_writable_by_agents(folder))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(folder, with_agents(agents), is_whole_process=True))
+        runner.run(serve(folder, adapters(), is_whole_process=True))
     return 0
 
 
@@ -91,6 +101,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default={},
         metavar="JSON",
         help="programs that speak ACP and are available as acp:NAME: {NAME: [COMMAND, …]}",
+    )
+    parser.add_argument(
+        "--acp-env",
+        type=json.loads,
+        default={},
+        metavar="JSON",
+        help="the variables that each of them sees besides what Mesh knows: {NAME: [VARIABLE, …]}",
     )
 
 

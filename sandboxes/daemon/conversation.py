@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from agents.harness.base import Adapter, Out, TurnInput, Write
+from agents.harness.base import Adapter, Background, Out, TurnInput, Unasked, Write
 from mesh import process_tree
+from mesh.background import run_in_background
 from mesh.lib.errors import AppError
+from mesh.process_tree import Process
 from sandboxes.daemon import descendants
+from sandboxes.daemon.background import BackgroundWork
+from sandboxes.daemon.descendants import Moments
+from sandboxes.daemon.disk import broken_by
 from sandboxes.daemon.env import child_env
 from sandboxes.daemon.journal import Journal
 from sandboxes.daemon.program import Program
@@ -44,6 +51,9 @@ class ProjectRunsPrograms(AppError):
 class CurrentTurn(Protocol):
     """The turn that a conversation is in."""
 
+    @property
+    def is_over(self) -> bool: ...
+
     def apply(self, outs: Sequence[Out]) -> None: ...
 
     def crash(self, error: AppError) -> None: ...
@@ -67,11 +77,18 @@ class Conversation:
         self.cwd = cwd
         self.program: Program | None = None
         self.turn: CurrentTurn | None = None
+        self.background = BackgroundWork()
+        # The settings of the last turn, with which one that the program begins by itself runs.
+        self.request: TurnInput | None = None
+        self.on_unasked: Callable[[Conversation, str], None] = lambda conversation, reason: None
+        self.on_background: Callable[[], None] = lambda: None
         # When the program last read or wrote something, by the loop's clock, which stops while
         # the machine sleeps.
         self.heard_at = asyncio.get_running_loop().time()
         self._journal = journal
         self._mark = mark
+        self._began = self.turn_began = process_tree.now()  # this, and its last turn
+        self._cleaning: asyncio.Task[dict[Process, str]] | None = None  # after a crash
         self._key = ""
         self._folder: tuple[int, int] | None = None  # in which the program was started
 
@@ -93,19 +110,25 @@ class Conversation:
             ProgramMissing: it isn't on this machine.
             ProjectRunsPrograms: it would run programs from the folder without asking.
             HarnessCrashed: the system can't start it.
+            JournalBroken: such as on a full disk.
         """
         launch = self.adapter.launch(turn)
         if found := _find_any(launch.refuses, self.cwd):
             raise ProjectRunsPrograms(f"This agent would run {found} without asking you.")
-        env = child_env(os.environ, launch.env, program=launch.program)
+        command = (launch.program, *launch.args)
+        env = child_env(os.environ, launch.env, command=command, named=launch.variables)
         env = descendants.marked(env, self._mark)
         argv = [*find_program(launch.program, env), *launch.args]
         try:
+            self._cleaning = None
             self.program = Program.start(argv, env=env, cwd=self.cwd, listener=self)
         except OSError as exc:
             raise HarnessCrashed(f"The agent's program could not be started: {exc}.") from exc
         # Before its first input: if this process dies, the next one finds the program.
-        self._journal.add_process(self.program.pid, self.program.started)
+        try:
+            self._journal.add_process(self.program.pid, self.program.started)
+        except sqlite3.Error as exc:  # its run fails, and that ends it
+            raise broken_by(exc) from exc
         self._key = self.adapter.key(turn)
         self._folder = _identity(self.cwd)
 
@@ -113,6 +136,20 @@ class Conversation:
         self._note_activity()
         if self.program is not None:
             self.program.write(line)
+
+    def stop_task(self, task_id: str) -> None:
+        """Ask the program to end what runs in the background, if it can be asked."""
+        for out in self.adapter.stop_task(task_id):
+            if isinstance(out, Write):
+                self.write(out.line)
+
+    def note(self, out: Background | Unasked) -> None:
+        """Take what the program tells of itself, in a turn or outside."""
+        if isinstance(out, Background):
+            self.background.update(out.tasks)
+            self.on_background()
+        else:
+            self.on_unasked(self, out.reason)
 
     async def end(self) -> None:
         """End the program and its descendants; returns once they are gone.
@@ -122,20 +159,42 @@ class Conversation:
         if self.program is not None:
             await asyncio.shield(self.program.end())
 
-    async def end_turn_leftovers(self, since: float) -> None:
-        """End the processes that a stopped turn left behind; ``since`` is when the turn started.
+    @property
+    def has_crashed(self) -> bool:
+        """Whether its program exited by itself, and in a way that it should not."""
+        return self._cleaning is not None
+
+    async def end_turn_leftovers(self, moments: Moments) -> list[str]:
+        """End the processes that a stopped or failed turn left behind; return their commands.
 
         The program itself may stay for the next turn, unless it keeps a command running.
         """
-        if self.program is not None and self.program.is_alive and not await self._is_tidy(since):
+        if self.program is None:
+            return []
+        program = self.program
+        if program.is_ending or (program.is_alive and not await self._is_tidy(moments)):
             await self.end()
-        await asyncio.shield(descendants.end_orphans(self._mark, since=since))
+        ended = dict(program.ended)
+        if self._cleaning is not None:
+            ended |= await asyncio.shield(self._cleaning)
+        else:
+            ended |= await asyncio.shield(descendants.end_orphans(self._mark, since=moments.turn))
+        commands = [one for one in ended if moments.has_command(one, program.pid)]
+        return [ended[one] for one in sorted(commands, key=lambda one: one.began)]
 
-    async def _is_tidy(self, since: float) -> bool:
-        """Return whether the program ends in time what it started in sessions of their own."""
+    async def _clean(self) -> dict[Process, str]:
+        """End everything that a crashed program has left; return it with its commands."""
+        assert self.program is not None
+        await self.program.end()
+        return await descendants.end_orphans(
+            self._mark, since=self.turn_began, marked_since=self._began
+        )
+
+    async def _is_tidy(self, moments: Moments) -> bool:
+        """Return whether the program ends in time the commands that it started."""
         assert self.program is not None
         until = asyncio.get_running_loop().time() + TIDY_WITHIN
-        while strays := await asyncio.to_thread(_strays, self.program.pid, since):
+        while strays := await asyncio.to_thread(_strays, self.program.pid, moments):
             if asyncio.get_running_loop().time() >= until:
                 logger.info(
                     "thread %s: the stopped %s program keeps %d commands running, ending it",
@@ -167,6 +226,10 @@ class Conversation:
         assert self.program is not None
         # Once its children are gone too, the next sandbox process has nothing to end.
         forget = partial(self._forget, self.program.pid)
+        is_in_turn = self.turn is not None and not self.turn.is_over
+        if not self.program.is_ending and (code != 0 or is_in_turn):
+            what = f"ending what process {self.program.pid} has left"
+            self._cleaning = run_in_background(self._clean(), what=what)
         self.program.end().add_done_callback(forget)
         try:
             outs = self.adapter.ended(code, stderr)
@@ -186,7 +249,8 @@ class Conversation:
         self.heard_at = asyncio.get_running_loop().time()
 
     def _forget(self, pid: int, _: object) -> None:
-        self._journal.remove_process(pid)
+        with contextlib.suppress(sqlite3.Error):  # then the next process finds that it is gone
+            self._journal.remove_process(pid)
 
     def on_flood(self) -> None:
         self._crash(HarnessCrashed("The agent wrote a line longer than 64 MiB."), None)
@@ -198,6 +262,8 @@ class Conversation:
         for out in outs:  # between two turns a program may still ask for something
             if isinstance(out, Write):
                 self.write(out.line)
+            elif isinstance(out, Background | Unasked):
+                self.note(out)
 
     def _crash(self, error: AppError, cause: Exception | None) -> None:
         error.__cause__ = cause
@@ -215,8 +281,8 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     return facts.st_dev, facts.st_ino
 
 
-def _strays(program: int, since: float) -> set[process_tree.Process]:
-    return descendants.strays(process_tree.table(), program, since=since)
+def _strays(program: int, moments: Moments) -> set[Process]:
+    return descendants.strays(process_tree.table(), program, moments)
 
 
 def _find_any(patterns: Sequence[str], folder: Path) -> Path | None:

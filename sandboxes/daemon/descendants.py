@@ -13,16 +13,18 @@ import hashlib
 import os
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from mesh import children
-from mesh.process_tree import Process, Table, below, end_all, now
+from mesh.process_tree import TICK, Process, Table, below, end_all, now
 
 VARIABLE: Final = "DECO_STARTED_BY"
 OURS: Final = "sandbox"  # the mark of processes of no run, such as a repack that git starts
 GRACE: Final = 0.5  # seconds between SIGTERM and SIGKILL for leftover processes
-_SLACK: Final = 0.1 if children.HAS_PROC else 1.0  # seconds; the precision of a start time
+# Seconds by which a start time may be too early: /proc rounds it down to a tick.
+_SLACK: Final = TICK if children.HAS_PROC else 1.0
 
 
 class Marks:
@@ -52,35 +54,62 @@ def mark_of(pid: int) -> str:
     return found[len(name) :].decode(errors="replace")
 
 
-def orphans(processes: Table, mark: str, *, since: float) -> set[Process]:
+def orphans(
+    processes: Table, mark: str, *, since: float, marked_since: float | None = None
+) -> set[Process]:
     """Return the adopted processes with that mark, or with none, that started since ``since``.
 
-    A process without a mark has cleared its environment or hides it. It counts as an orphan of
-    the program that is being ended; otherwise clearing it would be a way to outlive the program.
+    Those with the mark count since ``marked_since``, if it is given. A process without a mark has
+    cleared its environment or hides it. It counts as an orphan of the program that is being ended;
+    otherwise clearing it would be a way to outlive the program.
     """
     adopted = [processes[pid] for pid, _ in children.list_adopted() if pid in processes]
-    return {
-        one for one in adopted if one.began >= since - _SLACK and mark_of(one.pid) in ("", mark)
-    }
-
-
-async def end_orphans(mark: str, *, since: float) -> None:
-    """End a program's orphans that started since ``since``, and their descendants."""
-    if children.HAS_PROC:
-        await end_all(lambda processes: orphans(processes, mark, since=since), grace=GRACE)
-        await asyncio.to_thread(children.reap_adopted)
-
-
-def strays(processes: Table, program: int, *, since: float) -> set[Process]:
-    """Return a program's descendants in other sessions that started since ``since``."""
-    if program not in processes:
-        return set()
-    session = processes[program].session
+    begins = {"": since, mark: since if marked_since is None else marked_since}
     return {
         one
-        for one in below(processes, [program])
-        if one.session != session and one.began >= since - _SLACK
+        for one in adopted
+        if (begin := begins.get(mark_of(one.pid))) is not None and one.began >= begin - _SLACK
     }
+
+
+async def end_orphans(
+    mark: str, *, since: float, marked_since: float | None = None
+) -> dict[Process, str]:
+    """End a program's orphans (see ``orphans``) and their descendants; return their commands."""
+    if not children.HAS_PROC:
+        return {}
+
+    def find(processes: Table) -> set[Process]:
+        return orphans(processes, mark, since=since, marked_since=marked_since)
+
+    ended = await end_all(find, grace=GRACE)
+    await asyncio.to_thread(children.reap_adopted)
+    return ended
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """When a turn began, and when its agent first called a tool, if it did."""
+
+    turn: float
+    call: float | None = None
+
+    def has_command(self, process: Process, program: int) -> bool:
+        """Return whether a process below a program is a command that the turn has started.
+
+        The program's own helpers share its session, and are there before it calls a tool.
+        """
+        if process.pid == program or process.began < self.turn - _SLACK:
+            return False
+        is_after_call = self.call is not None and process.began >= self.call - _SLACK
+        return process.session != program or is_after_call
+
+
+def strays(processes: Table, program: int, moments: Moments) -> set[Process]:
+    """Return the living commands of a turn below the program, which leads its session."""
+    if program not in processes:
+        return set()
+    return {one for one in below(processes, [program]) if moments.has_command(one, program)}
 
 
 async def end_everything() -> None:

@@ -32,6 +32,11 @@ class Fields:
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
 
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The object as it came."""
+        return self._values
+
     def text(self, name: str, default: str | None = None, *, most: int | None = None) -> str:
         """Return a string; required without ``default``."""
         value = self._values.get(name)

@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS run (
     acked_n INTEGER NOT NULL DEFAULT 0,
     done_acked_at REAL,
     done_at REAL,
+    unasked TEXT,  -- why the program began it by itself
     UNIQUE (run_id, fence)
 );
 -- id = run.key * 2^32 + n: one number keeps a run's events together and in order.
@@ -55,7 +56,7 @@ SELECT key, run_id, fence,
         SELECT MAX(id) & 4294967295 FROM event
         WHERE id BETWEEN run.key << 32 AND (run.key << 32) + 4294967295
     ), 0),
-    COALESCE(done_n, 0)
+    COALESCE(done_n, 0), thread_id, harness, unasked
 FROM run """
 
 
@@ -70,13 +71,19 @@ class JournalFull(AppError):
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One attempt of a run as the journal has it; ``done_n`` is 0 until it has ended."""
+    """One attempt of a run as the journal has it; ``done_n`` is 0 until it has ended.
+
+    ``unasked`` is why the program began it by itself; ``None``: the server dispatched it.
+    """
 
     key: int
     run_id: str
     fence: int
     last_n: int
     done_n: int
+    thread_id: str = ""
+    harness: str = ""
+    unasked: str | None = None
 
     @property
     def is_done(self) -> bool:
@@ -107,6 +114,7 @@ class Journal:
         self._db.execute("PRAGMA wal_autocheckpoint=0")
         self._db.executescript(_SCHEMA)
         _add_missing(self._db, "run", "done_at", "REAL")
+        _add_missing(self._db, "run", "unasked", "TEXT")
         # Summed over the rows once; from here on it is kept up to date.
         self._bytes: dict[int, int] = dict(
             self._db.execute(
@@ -123,12 +131,14 @@ class Journal:
 
     # Runs
 
-    def open_run(self, run_id: str, fence: int, *, thread_id: str, harness: str) -> RunRow:
+    def open_run(
+        self, run_id: str, fence: int, *, thread_id: str, harness: str, unasked: str | None = None
+    ) -> RunRow:
         """Return the row of a run's attempt, which is added unless it exists."""
         self._db.execute(
-            "INSERT OR IGNORE INTO run (run_id, fence, thread_id, harness, created_at)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (run_id, fence, thread_id, harness, time.time()),
+            "INSERT OR IGNORE INTO run (run_id, fence, thread_id, harness, created_at, unasked)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (run_id, fence, thread_id, harness, time.time(), unasked),
         )
         return self.get_run(run_id, fence)
 
@@ -150,6 +160,11 @@ class Journal:
         """Return all attempts, the oldest first."""
         return self._runs("ORDER BY key")
 
+    def list_unclaimed(self) -> list[RunRow]:
+        """Return the runs that programs began by themselves and whose end the server has not
+        acknowledged, the oldest first."""
+        return self._runs("WHERE unasked IS NOT NULL AND done_acked_at IS NULL ORDER BY key")
+
     def _runs(self, where: str, values: Sequence[object] = ()) -> list[RunRow]:
         return [RunRow(*row) for row in self._db.execute(_SELECT_RUNS + where, values)]
 
@@ -158,6 +173,10 @@ class Journal:
         self._db.execute(
             "UPDATE run SET done_n = ?, done_at = ? WHERE key = ?", (done_n, time.time(), key)
         )
+
+    def disclaim(self, run_id: str) -> None:
+        """Let nobody take the run, which its program began by itself: there is nothing in it."""
+        self._db.execute("UPDATE run SET unasked = NULL WHERE run_id = ?", (run_id,))
 
     # Events
 

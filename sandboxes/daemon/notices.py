@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from agents.harness.failures import redact
+from agents.harness.lines import printable
 from mesh.plain_files import read_plain, write_plain
 
 logger = logging.getLogger(__name__)
@@ -102,3 +105,23 @@ def _read(entry: Any) -> Notice | None:
         return None
     code, text = entry.get("code"), entry.get("text")
     return Notice(code, text) if isinstance(code, str) and isinstance(text, str) else None
+
+
+_NAMED = 3  # commands that a notice names
+_LENGTH = 80  # characters of a command line that it shows
+
+
+def ended_text(commands: Sequence[str]) -> str:
+    """Return the sentence about commands that were ended with a turn, by their command lines."""
+    named = [f"`{_short(command)}`" for command in dict.fromkeys(filter(None, commands))][:_NAMED]
+    more = len(commands) - len(named)
+    if not named:
+        return f"Stopped with it: {more} command{'s' if more > 1 else ''}."
+    if more:
+        return f"Stopped with it: {', '.join(named)} and {more} more."
+    return f"Stopped with it: {', '.join(named)}."
+
+
+def _short(command: str) -> str:
+    text = " ".join(printable(redact(command)).replace("`", "'").split())
+    return text if len(text) <= _LENGTH else f"{text[: _LENGTH - 1]}…"

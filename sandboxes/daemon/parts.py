@@ -12,6 +12,7 @@ from typing import Any
 
 from starlette.routing import Router
 
+from sandboxes.daemon.calls import Calls
 from sandboxes.daemon.checkout.checkout import Checkout
 from sandboxes.daemon.descendants import Marks
 from sandboxes.daemon.events import Events
@@ -48,6 +49,7 @@ class Parts:
         self._checkout = checkout
         self.workplace = Workplace(checkout, root / "repo")
         self.events = Events()
+        self.calls = Calls(root, boot_id)
         self.tasks = Tasks(self.workplace, root / "tmp", marks)
         self.tasks.listeners.append(self.events)
         self.repository = RepositoryRoutes(
@@ -74,8 +76,7 @@ class Parts:
         self.probe = Probe(self.setup, self.events)
         self.preview = Preview(
             prefix,
-            port=lambda: self.setup.server.port,
-            loopback=lambda: self.probe.loopback,
+            address=lambda: self.probe.address,
             phases=self.setup.phases,
             on_failure=self.probe.look_now,
         )
@@ -98,8 +99,8 @@ class Parts:
         """Return the routes of all parts; the preview takes every path that no other matches."""
         prefix = self._prefix
         routes = [
-            *file_routes.routes(prefix, self.workplace, self._on_tool_change),
-            *task_routes.routes(prefix, self.tasks),
+            *file_routes.routes(prefix, self.workplace, self.calls, self._on_tool_change),
+            *task_routes.routes(prefix, self.tasks, self.calls),
             *setup_routes.routes(prefix, self.setup, self.events, self._boot_id),
             *self.repository.routes(prefix),
         ]
@@ -147,3 +148,4 @@ class Parts:
         )
         self.preview.close()
         self.events.close()
+        self.calls.close()

@@ -71,6 +71,7 @@ class Program:
         self._stdout, self._stderr = process.stdout, process.stderr
         self._stderr_tail = bytearray()
         self._ending: asyncio.Task[None] | None = None
+        self.ended: dict[Process, str] = {}  # what was ended with it, itself too → its command
         for pipe, read in ((self._stdout, self._read_stdout), (self._stderr, self._read_stderr)):
             os.set_blocking(pipe.fileno(), False)
             self._loop.add_reader(pipe.fileno(), read)
@@ -109,6 +110,10 @@ class Program:
     def is_alive(self) -> bool:
         return not self.gone.done() and self._ending is None
 
+    @property
+    def is_ending(self) -> bool:
+        return self._ending is not None
+
     def write(self, line: bytes) -> None:
         """Write one line to stdin; ignored if the program no longer reads."""
         self._stdin.write(line + b"\n")
@@ -116,7 +121,8 @@ class Program:
     def end(self, *, grace: float = TERM_GRACE) -> asyncio.Task[None]:
         """End it and its descendants, by force if needed; a second call waits for the first.
 
-        Once it has exited on its own, only its process group is known to be left over.
+        Once it has exited on its own, only its process group, with what is below, is known to be
+        left over.
         """
         if self._ending is None:
             self._stdin.close()
@@ -126,11 +132,8 @@ class Program:
         return self._ending
 
     async def _end(self, grace: float) -> None:
-        if self.gone.done():
-            await processes.end_group(self.pid, grace=grace)
-            return
         itself = Process(self.pid, self.started, parent=0, group=0, session=0, began=0)
-        await end_all(lambda table: of_process(table, itself), grace=grace)
+        self.ended = await end_all(lambda table: of_process(table, itself), grace=grace)
         await self.gone
 
     def _read_stdout(self) -> None:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
+import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from agents.harness.base import Adapter, Json, TurnInput
+from agents.harness.base import Adapter, GitFolders, Json, TurnInput
 from agents.harness.questions import CANCEL, Answers
+from mesh.background import run_in_background
 from mesh.lib.errors import AppError
+from sandboxes.daemon.background_service import BackgroundService
 from sandboxes.daemon.checkout.choices import Choice, Question
 from sandboxes.daemon.checkout.kept_choices import ChoiceNeeded
 from sandboxes.daemon.conversation import Conversation, HarnessCrashed
 from sandboxes.daemon.descendants import Marks
+from sandboxes.daemon.disk import DiskFull, is_full
 from sandboxes.daemon.journal import Journal, RunRow
 from sandboxes.daemon.notices import Notice, Notices
 from sandboxes.daemon.recovery import close_run, end_again
@@ -79,6 +84,7 @@ class Checkout(Protocol):
     def skip_submodules(self) -> None: ...
     def choose(self, question: Question, choice: Choice) -> None: ...
     async def met(self, thread_id: str) -> list[Notice]: ...
+    async def commit_folders(self) -> GitFolders | None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -128,7 +134,10 @@ class Runs:
         self._choosing = asyncio.Lock()  # two runs must not ask the same
         self.started = 0  # runs, since the process started
         self._live: dict[str, LiveRun] = {}
+        self._buried: set[str] = set()  # cancelled while the disk took nothing
+        self._unwritten: dict[str, RunStream] = {}  # ended, and the disk does not take their ends
         self._live_of_thread: defaultdict[str, set[LiveRun]] = defaultdict(set)
+        self.background = BackgroundService(journal, self._conversations)
 
     @property
     def active(self) -> int:
@@ -150,7 +159,7 @@ class Runs:
             StaleFence: a newer attempt is known.
             SandboxStopped: the sandbox is stopping.
         """
-        if self._journal.is_buried(turn.run_id, now=time.time()):
+        if turn.run_id in self._buried or self._journal.is_buried(turn.run_id, now=time.time()):
             raise Tombstoned
         if harness not in self._adapters:
             raise UnknownHarness(f"Mesh on this machine does not support the agent “{harness}”.")
@@ -183,6 +192,7 @@ class Runs:
     def ack(self, run_id: str, *, fence: int, n: int) -> None:
         """Record that the server has stored the run's events up to ``n``."""
         self._journal.ack(run_id, fence, n)
+        self.background.tell()
 
     def answer(
         self,
@@ -232,7 +242,22 @@ class Runs:
         """Start stopping the run and refuse it for a minute, known or not. Safe to repeat."""
         if live := self._live.get(run_id):
             self._stop(live)  # first: it must be stopped even if the journal can't be written
-        self._journal.bury(run_id, now=time.time())
+        try:
+            self._journal.bury(run_id, now=time.time())
+        except sqlite3.Error as exc:
+            logger.warning("run %s: its stop is kept in memory only: %s", run_id, exc)
+            self._buried.add(run_id)
+
+    def write_ends(self) -> None:
+        """Store the ends of runs that the disk did not take before."""
+        for run_id, stream in list(self._unwritten.items()):
+            try:
+                self._journal.append(stream.unwritten, force=True)
+                self._journal.finish_run(stream.key, done_n=stream.last_n)
+            except sqlite3.Error as exc:
+                logger.debug("run %s: its end can't be stored yet: %s", run_id, exc)
+                return
+            del self._unwritten[run_id]
 
     def end_silent(self) -> None:
         """Stop the runs whose programs hang. The server does so too, but may be unreachable."""
@@ -244,9 +269,77 @@ class Runs:
                 )
                 self._stop(live, Silent())
 
+    # What programs do beside the turns that they are given
+
+    def end_thread(self, thread_id: str) -> None:
+        """Start ending all that runs for a thread: its runs, its program and what that has in the
+        background. Safe to repeat."""
+        live = list(self._live_of_thread.get(thread_id, ()))
+        for run in live:
+            self._stop(run)
+        what = f"ending what runs for thread {thread_id}"
+        run_in_background(self._end_thread(thread_id, live), what=what)
+
+    async def _end_thread(self, thread_id: str, live: Sequence[LiveRun]) -> None:
+        if live:
+            await asyncio.wait([run.task for run in live])
+        # Unless it has got a new message meanwhile.
+        if thread_id not in self._live_of_thread and (left := self._warm.take(thread_id)):
+            await left.end()
+        self.background.tell()
+
+    def _conversations(self) -> Iterator[Conversation]:
+        yield from self._warm.all()
+        for live in list(self._live.values()):
+            if live.turn.conversation is not None:
+                yield live.turn.conversation
+
+    def _open_unasked(self, conversation: Conversation, reason: str) -> None:
+        """Open a run for the turn that a program has begun by itself.
+
+        It comes after the thread's runs that have not ended, and gives way to the next one that
+        the server dispatches, as any run that the server does not follow.
+        """
+        if self._is_closing or conversation.request is None:
+            return
+        request = replace(
+            conversation.request, run_id=str(uuid.uuid4()), messages=(), resume_session_ref=None
+        )
+        try:
+            row = self._journal.open_run(
+                request.run_id,
+                1,
+                thread_id=request.thread_id,
+                harness=conversation.harness,
+                unasked=reason,
+            )
+        except sqlite3.Error as exc:  # such as a full disk
+            what = "thread %s: what its program does by itself can't be kept: %s"
+            logger.warning(what, request.thread_id, exc)
+            return
+        stream = RunStream(self._journal, row)
+        turn = Turn(stream, self._writer, request, self._notices, is_unasked=True)
+        live = LiveRun(turn, conversation.harness)
+        older = self._enter(live)
+        self.background.tell()
+        self._launch(live, self._continue(live, conversation, older))
+
+    async def _continue(
+        self, live: LiveRun, conversation: Conversation, older: set[LiveRun]
+    ) -> Conversation:
+        """Return the conversation once the runs before have ended."""
+        if older:
+            await asyncio.wait([run.task for run in older])
+        if self._warm.take(conversation.thread_id) is not conversation or (
+            conversation.program is None or not conversation.program.is_alive
+        ):
+            raise HarnessCrashed("The agent's program ended before it was heard.")
+        return conversation
+
     async def close(self) -> None:
         """Stop all runs, each with a final event that says why, and end all programs."""
         self._is_closing = True
+        self.background.close()
         stopped = [
             self._stop(live, SandboxStopped(), grace=STOP_GRACE) for live in self._live.values()
         ]
@@ -254,25 +347,43 @@ class Runs:
             *stopped, *[live.task for live in self._live.values()], return_exceptions=True
         )
         await self._warm.close()
+        self.write_ends()
 
     # One run
 
     def _start(self, harness: str, fence: int, turn: TurnInput) -> RunStream:
         row = self._journal.open_run(turn.run_id, fence, thread_id=turn.thread_id, harness=harness)
         stream = RunStream(self._journal, row)
-        live = LiveRun(Turn(stream, self._writer, turn, self._notices), harness)
+        has_unclaimed = any(
+            each.thread_id == turn.thread_id for each in self._journal.list_unclaimed()
+        )
+        live = LiveRun(
+            Turn(stream, self._writer, turn, self._notices, has_unclaimed=has_unclaimed), harness
+        )
         self.started += 1
-        older = set(self._live_of_thread[turn.thread_id])
-        if (attempt := self._live.get(turn.run_id)) is not None:
-            older.add(attempt)
-        self._live[turn.run_id] = live
-        self._live_of_thread[turn.thread_id].add(live)
-        loop = asyncio.get_running_loop()
+        attempt = self._live.get(turn.run_id)
+        older = self._enter(live)
         for run in older:
             self._stop(run, None if run is attempt else Superseded())
-        live.preparing = loop.create_task(self._prepare(live, older))
-        live.task = loop.create_task(self._drive(live))
+        self._launch(live, self._prepare(live, older))
         return stream
+
+    def _enter(self, live: LiveRun) -> set[LiveRun]:
+        """Count the run as live; return those that must end before it: of its thread, and an older
+        attempt of it."""
+        request = live.turn.request
+        siblings = self._live_of_thread[request.thread_id]
+        older = set(siblings)
+        if (attempt := self._live.get(request.run_id)) is not None:
+            older.add(attempt)
+        self._live[request.run_id] = live
+        siblings.add(live)
+        return older
+
+    def _launch(self, live: LiveRun, preparing: Coroutine[Any, Any, Conversation]) -> None:
+        loop = asyncio.get_running_loop()
+        live.preparing = loop.create_task(preparing)
+        live.task = loop.create_task(self._drive(live))
 
     async def _drive(self, live: LiveRun) -> None:
         """Drive a run to its last event; no failure keeps it from getting one."""
@@ -285,13 +396,36 @@ class Runs:
             pass  # stopped while it was still being prepared
         except AppError as exc:
             error = exc
-        except Exception:
+        except Exception as exc:
             logger.exception("run %s: unexpected error, ending the run", live.stream.run_id)
-            error = HarnessCrashed()
+            error = DiskFull() if is_full(exc) else HarnessCrashed()
+        has_failed = error is not None
         try:
-            live.turn.close(live.error or error)
+            if conversation is not None:
+                await self._end_leftovers(live, conversation, has_failed=has_failed)
+            # Its turn may have been over when the disk refused its last events.
+            live.turn.close(live.error or error or live.turn.broken)
+            if conversation is None and isinstance(live.error, Superseded):
+                # Only a turn that its program began by itself is announced again.
+                self._journal.disclaim(live.stream.run_id)
         finally:
-            await self._leave(live, conversation, has_failed=error is not None)
+            if live.stream.unwritten:
+                self._unwritten[live.stream.run_id] = live.stream
+            await self._leave(live, conversation, has_failed=has_failed)
+
+    async def _end_leftovers(
+        self, live: LiveRun, conversation: Conversation, *, has_failed: bool
+    ) -> None:
+        """End the commands of a run that was stopped or has failed, and say so in its answer."""
+        has_crashed = live.turn.has_crashed or conversation.has_crashed
+        if self._is_closing or not (has_failed or live.is_cut or has_crashed):
+            return
+        try:
+            if has_failed:
+                await conversation.end()
+            live.turn.tell_ended(await conversation.end_turn_leftovers(live.turn.moments))
+        except Exception:
+            logger.exception("run %s: ending its commands failed, continuing", live.stream.run_id)
 
     async def _leave(
         self, live: LiveRun, conversation: Conversation | None, *, has_failed: bool
@@ -304,8 +438,6 @@ class Runs:
                 return
             if has_failed or self._is_closing:
                 await conversation.end()
-            if (has_failed or live.is_cut) and not self._is_closing:
-                await conversation.end_turn_leftovers(live.turn.began)
             self._warm.keep(conversation)  # if it is alive
         except Exception:
             logger.exception(
@@ -322,6 +454,9 @@ class Runs:
         await asyncio.wait([self._leftovers_gone])
         async with self._choosing:
             cwd = await self._working_folder(live.turn)
+        request = live.turn.request = replace(
+            request, folder=str(cwd), git=await self._checkout.commit_folders()
+        )
         live.turn.notes += await self._checkout.met(request.thread_id)
         waiting = self._warm.take(request.thread_id)
         if waiting is not None:
@@ -329,7 +464,7 @@ class Runs:
                 return waiting
             live.replaced = waiting
             await waiting.end()
-        return Conversation(
+        conversation = Conversation(
             thread_id=request.thread_id,
             harness=live.harness,
             adapter=self._adapters[live.harness](),
@@ -337,6 +472,10 @@ class Runs:
             journal=self._journal,
             mark=self._marks.new(),
         )
+        conversation.on_background = self.background.tell
+        if request.takes_unasked:
+            conversation.on_unasked = self._open_unasked
+        return conversation
 
     async def _working_folder(self, turn: Turn) -> Path:
         """Return the folder to work in; the person is asked first if they must choose.
@@ -385,11 +524,15 @@ class Runs:
         siblings.discard(live)
         if not siblings:
             del self._live_of_thread[request.thread_id]
+        self.background.tell()
 
     def _stream_of(self, row: RunRow, after: int) -> RunStream:
         live = self._live.get(row.run_id)
         if live is not None and live.stream.fence == row.fence:
             return live.stream
+        kept = self._unwritten.get(row.run_id)
+        if kept is not None and kept.fence == row.fence:
+            return kept
         if not row.is_done:  # nothing works on it any more: its end could not be written
             close_run(self._journal, row)
             row = self._journal.get_run(row.run_id, row.fence)

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -173,7 +174,11 @@ class Sandbox:
         self._last_request = self._loop.time()
 
     def _check(self) -> None:
-        self._prune()
+        try:
+            self._runs.write_ends()
+            self._prune()
+        except sqlite3.Error as exc:  # such as a full disk, which is no reason to stop looking
+            logger.warning("tidying the journal failed, trying again later: %s", exc)
         self._runs.end_silent()
         run_in_background(asyncio.to_thread(children.reap_adopted), what="reaping orphans")
         if not self._is_idle:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from mesh.lib.errors import AppError
-from sandboxes.daemon.frames import PING, Body, frame
+from sandboxes.daemon.frames import PING, Body, Row, frame
 from sandboxes.daemon.journal import Journal, RunRow
 
 TAIL_BYTES = 512 * 1024  # of the newest events in memory, so that a live reader needs no query
@@ -28,6 +28,7 @@ class RunStream:
         self.is_done = row.is_done
         self.is_closing = row.is_done  # the done event is pending: nothing may follow it
         self.is_forced = False  # the final events are stored past the journal's limit
+        self.unwritten: list[Row] = []  # final events that the disk has not taken yet
         self.on_broken: Callable[[AppError], None] | None = None
         self._journal = journal
         self._tail: deque[bytes] = deque()
@@ -41,18 +42,14 @@ class RunStream:
         framed = frame(n, raw)
         self._tail.append(framed)
         self._tail_bytes += len(framed)
-        while self._tail_bytes > TAIL_BYTES and len(self._tail) > 1:
+        # What is not on the disk stays in memory.
+        while self._tail_bytes > TAIL_BYTES and len(self._tail) > max(1, len(self.unwritten)):
             self._tail_bytes -= len(self._tail.popleft())
 
     def wake(self) -> None:
         """Notify the readers of new events."""
         for reader in self._readers:
             reader.wake()
-
-    def cut(self) -> None:
-        """Close the readers without an end; they reconnect and ask what became of the run."""
-        for reader in self._readers:
-            reader.close()
 
     def read(self, after: int) -> tuple[bytes, int]:
         """Return a block of the frames after number ``after``, and the new cursor."""

@@ -10,9 +10,11 @@ from functools import partial
 from typing import Literal
 
 from agents.harness.base import (
+    START_MINUTES,
     Again,
     Applied,
     Ask,
+    Background,
     Done,
     Emit,
     Fail,
@@ -21,21 +23,24 @@ from agents.harness.base import (
     Out,
     Steered,
     TurnInput,
+    Unasked,
     Write,
 )
-from agents.harness.questions import WORKING_FOLDER, Answers
+from agents.harness.questions import WORKING_FOLDER, Answers, has_secrets, redact, secrets_in
 from agents.harness.stopwatch import Stopwatch
 from mesh import process_tree
 from mesh.lib.errors import AppError
 from sandboxes.daemon.conversation import Conversation, HarnessCrashed
+from sandboxes.daemon.descendants import Moments
 from sandboxes.daemon.frames import Body, chunk_event, error_event
-from sandboxes.daemon.notices import Notice, Notices
+from sandboxes.daemon.notices import Notice, Notices, ended_text
 from sandboxes.daemon.outline import Outline
 from sandboxes.daemon.streams import RunStream
 from sandboxes.daemon.writer import Writer
 
 logger = logging.getLogger(__name__)
 
+_CRASHES = ("harness_crashed", "harness_failed")
 INTERRUPT_GRACE = 2.0  # seconds for a program to stop on request before it gets signals
 
 
@@ -88,15 +93,26 @@ class Turn:
     """A run from its input to its last event."""
 
     def __init__(
-        self, stream: RunStream, writer: Writer, request: TurnInput, notices: Notices
+        self,
+        stream: RunStream,
+        writer: Writer,
+        request: TurnInput,
+        notices: Notices,
+        *,
+        is_unasked: bool = False,
+        has_unclaimed: bool = False,
     ) -> None:
         self.stream = stream
         self.request = request
+        self._is_unasked = is_unasked  # the program has begun it by itself
+        self._has_unclaimed = has_unclaimed  # the server has yet to take such turns of the thread
         self._writer = writer
         self._notices = notices
         self._conversation: Conversation | None = None
         self._outline = Outline(stream.run_id)
         self._steers: set[str] = set()
+        self._secret_cards: dict[str, object] = {}  # approval id → input that asks for a secret
+        self._secrets: dict[str, tuple[str, ...]] = {}  # call → what it was told, never journaled
         self._answers: dict[str, str] = {}  # approval id → decision, "" while it is open
         self._asked: dict[str, str] = {}  # approval id → the call it is about
         # Our own questions, asked before the agent gets the message: approval id → its answer.
@@ -107,9 +123,16 @@ class Turn:
         self._stopwatch = Stopwatch()
         self._next: asyncio.Future[TurnInput | None] = asyncio.get_running_loop().create_future()
         self._is_stopping = False
-        self.began = process_tree.now()
+        self.moments = Moments(process_tree.now())
+        self.broken: AppError | None = None  # events of it could not be stored
+        self.has_crashed = False  # the agent's program, or one that it drives
+        self._finish: Body | None = None  # kept back: what was ended is told before
         self._error: AppError | None = None
         stream.on_broken = self._break
+
+    @property
+    def conversation(self) -> Conversation | None:
+        return self._conversation
 
     @property
     def is_over(self) -> bool:
@@ -122,7 +145,10 @@ class Turn:
         if self._conversation is None or self.is_over or "" in self._answers.values():
             return False
         silence = self._clock() - self._conversation.heard_at
-        return silence >= self.request.silent_minutes * 60
+        minutes = self.request.silent_minutes
+        if self._conversation.adapter.is_starting:
+            minutes = min(minutes, START_MINUTES)
+        return silence >= minutes * 60
 
     # The course of the turn
 
@@ -165,10 +191,20 @@ class Turn:
             AppError: the turn failed; ``close`` puts that into the journal.
         """
         conversation.heard_at = self._clock()
-        self.began = process_tree.now()
+        self.moments = Moments(process_tree.now())
+        conversation.turn_began = self.moments.turn
         self._conversation = conversation
         conversation.turn = self
-        request: TurnInput | None = replace(self.request, folder=str(conversation.cwd))
+        if conversation.background or self._has_unclaimed:
+            self._tell_background(conversation)
+        if self._is_unasked:
+            self.apply(conversation.adapter.begin_unasked(self.request))
+            await self._next
+            if self._error is not None:
+                raise self._error
+            return
+        conversation.request = self.request
+        request: TurnInput | None = self.request
         while request is not None and not self._is_stopping:
             if conversation.program is None or not conversation.program.is_alive:
                 conversation.start(request)
@@ -190,17 +226,34 @@ class Turn:
         text = str(error) if error is not None else "The run was stopped."
         if error is not None:
             self._writer.put(self.stream, error_event(error.code, text))
+        if self._finish is not None:
+            self._pass_on(self._finish)
         for chunk in self._outline.closing(how, text):
-            self._emit(chunk)
+            self._pass_on(chunk)
         self._writer.finish(self.stream)
+
+    def tell_ended(self, commands: Sequence[str]) -> None:
+        """Say in the answer which commands were ended with it, if any were."""
+        if not commands:
+            return
+        if not self._has_started:
+            self._emit({"type": "start", "messageId": self.stream.run_id})
+        value = {"source": "mesh", "code": "ended_commands", "text": ended_text(commands)}
+        self._emit({"type": "data-notice", "data": value})
 
     # Outputs of the adapter
 
     def apply(self, outs: Sequence[Out]) -> None:
         """Apply the adapter's outputs in order."""
         for out in outs:
+            if isinstance(out, Background | Unasked):
+                if self._conversation is not None:
+                    self._conversation.note(out)
+                    if isinstance(out, Background):
+                        self._tell_background(self._conversation)
+                continue
             if self._next.done():
-                return  # nothing follows the end of a turn
+                continue  # nothing else follows the end of a turn
             match out:
                 case Emit(chunk):
                     self._emit(chunk)
@@ -226,12 +279,17 @@ class Turn:
                 case NotSteered(steer_id):
                     self._put({"type": "steer-refused", "steerId": steer_id})
                 case Fail(code, message):
+                    self.has_crashed |= code in _CRASHES
                     if not self._is_stopping:  # a program that dies after a stop is no failure
                         self._put(error_event(code, message))
                 case Again(turn):
                     self._next.set_result(turn)
                 case Done():
                     self._next.set_result(None)
+
+    def _tell_background(self, conversation: Conversation) -> None:
+        body: Body = {"type": "background", "tasks": conversation.background.as_json()}
+        self._put(body | ({"hasUnclaimed": True} if self._has_unclaimed else {}))
 
     def crash(self, error: AppError) -> None:
         """End the turn, unless it has ended: the adapter or its program can't continue."""
@@ -248,9 +306,18 @@ class Turn:
     def _break(self, error: AppError) -> None:
         """The journal refused an event: the final events are stored past its limit."""
         self.stream.is_forced = True
+        self.broken = error
         self.crash(error)
 
     def _emit(self, chunk: Body) -> None:
+        if chunk["type"] == "finish":
+            self._finish = chunk
+            return
+        if chunk["type"] == "tool-input-start" and self.moments.call is None:
+            self.moments = replace(self.moments, call=process_tree.now())
+        self._pass_on(chunk)
+
+    def _pass_on(self, chunk: Body) -> None:
         is_start = chunk["type"] == "start"
         # The answer may have been started by a question of ours.
         if not (is_start and self._has_started):
@@ -271,16 +338,23 @@ class Turn:
     def _ask(self, ask: Ask) -> None:
         self._answers[ask.approval_id] = ""
         self._asked[ask.approval_id] = ask.tool_call_id
+        if has_secrets(ask.input):
+            self._secret_cards[ask.approval_id] = ask.input
         self._outline.see(ask.chunk)
         question = {
             "approvalId": ask.approval_id,
             "toolCallId": ask.tool_call_id,
             "tool": ask.tool,
             "input": ask.input,
+            **({} if ask.is_known else {"isKnown": False}),
+            **({"because": ask.because} if ask.because else {}),
         }
         self._put({**chunk_event(ask.chunk), "approval": question})
 
     def _put(self, body: Body) -> None:
+        for call, secrets in self._secrets.items():
+            is_own = body.get("chunk", {}).get("toolCallId") == call
+            body = redact(body, secrets, is_own=is_own)
         self._writer.put(self.stream, body)
 
     # Input from people
@@ -303,6 +377,8 @@ class Turn:
         if given:
             return
         self._answers[approval_id] = decision
+        if secrets := secrets_in(self._secret_cards.pop(approval_id, None), answers or {}):
+            self._secrets[self._asked[approval_id]] = secrets
         if (own := self._own.get(approval_id)) is not None:
             self._journal_first(lambda: [Applied(approval_id, decision)])
             if not own.done():  # the journal may have refused the event

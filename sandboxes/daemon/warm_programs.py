@@ -33,10 +33,11 @@ class WarmPrograms:
         self._drop_exited()
         if conversation.program is None or not conversation.program.is_alive:
             return
-        while len(self._idle) >= self._most:
-            self._end(next(iter(self._idle)))
+        idle = [name for name, (kept, _) in self._idle.items() if not kept.background.keeps()]
+        for name in idle[: max(len(idle) - self._most + 1, 0)]:
+            self._end(name)
         timer = asyncio.get_running_loop().call_later(
-            self._idle_for, self._end, conversation.thread_id
+            self._idle_for, self._end_if_idle, conversation
         )
         self._idle[conversation.thread_id] = (conversation, timer)
 
@@ -44,6 +45,19 @@ class WarmPrograms:
         """End them all."""
         endings = [c.end() for thread_id in list(self._idle) if (c := self.take(thread_id))]
         await asyncio.gather(*endings)
+
+    def all(self) -> list[Conversation]:
+        """Return the conversations whose programs are alive."""
+        self._drop_exited()
+        return [conversation for conversation, _ in self._idle.values()]
+
+    def _end_if_idle(self, conversation: Conversation) -> None:
+        """End the program, unless it still works in the background: then look again later."""
+        self.take(conversation.thread_id)
+        if conversation.background.keeps():
+            self.keep(conversation)
+        elif conversation.program is not None:
+            conversation.program.end()
 
     def _end(self, thread_id: str) -> None:
         conversation = self.take(thread_id)

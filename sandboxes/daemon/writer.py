@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from mesh.lib.errors import AppError
 from sandboxes.daemon.checkpoints import Checkpoints
+from sandboxes.daemon.disk import broken_by
 from sandboxes.daemon.frames import DONE, Body, Row, part_of_delta, to_json
 from sandboxes.daemon.journal import Journal, JournalFull
 from sandboxes.daemon.streams import RunStream
@@ -16,15 +17,6 @@ from sandboxes.daemon.streams import RunStream
 logger = logging.getLogger(__name__)
 
 JOIN_LIMIT = 64 * 1024  # characters: a joined delta stays a small event
-
-
-class JournalBroken(AppError):
-    """The journal can't be written, such as on a full disk."""
-
-    code = "journal_broken"
-    text = "The sandbox could not write its journal."
-    hint = "Check whether this machine's disk is full."
-    status = 507
 
 
 @dataclass(slots=True)
@@ -98,9 +90,11 @@ class Writer:
         except JournalFull as exc:
             self._store_without_the_greedy(pending, exc)
         except sqlite3.Error as exc:
-            logger.exception("writing the journal failed, ending the runs whose events were lost")
-            for stream in {entry.stream for entry in pending}:
-                _broken(stream, JournalBroken(f"The sandbox could not write its journal: {exc}."))
+            logger.error(
+                "writing the journal failed, ending the runs whose events are lost: %s", exc
+            )
+            for stream, mine in _by_stream(pending):
+                _lose(stream, mine, broken_by(exc))
 
     def _store(self, pending: list[_Pending], *, force: bool = False) -> None:
         next_n: dict[int, int] = {}
@@ -117,19 +111,26 @@ class Writer:
             stream.stored(n, body, raw)
         for stream in {entry.stream for entry in pending}:
             if stream.is_done:
-                self._journal.finish_run(stream.key, done_n=stream.last_n)
+                self._note_done(stream)
             stream.wake()
         self.checkpoints.look()
 
+    def _note_done(self, stream: RunStream) -> None:
+        try:
+            self._journal.finish_run(stream.key, done_n=stream.last_n)
+        except sqlite3.Error as exc:  # the last event says it too: whoever asks next finds that
+            logger.warning("run %s: marking it as done failed, continuing: %s", stream.run_id, exc)
+
     def _store_without_the_greedy(self, pending: list[_Pending], error: JournalFull) -> None:
         """Store run by run what still fits; a run that no longer fits is ended with ``error``."""
-        for stream in {entry.stream for entry in pending}:
-            mine = [entry for entry in pending if entry.stream is stream]
+        for stream, mine in _by_stream(pending):
             try:
                 # How a run ended is stored even in a full journal.
                 self._store(mine, force=stream.is_closing or stream.is_forced)
             except JournalFull:
-                _broken(stream, error)
+                _lose(stream, mine, error)
+            except sqlite3.Error as exc:
+                _lose(stream, mine, broken_by(exc))
 
     async def close(self) -> None:
         """Store what is pending, and wait for a running checkpoint."""
@@ -137,8 +138,28 @@ class Writer:
         await self.checkpoints.settled()
 
 
-def _broken(stream: RunStream, error: AppError) -> None:
+def _by_stream(pending: list[_Pending]) -> list[tuple[RunStream, list[_Pending]]]:
+    streams = dict.fromkeys(entry.stream for entry in pending)
+    return [(one, [entry for entry in pending if entry.stream is one]) for one in streams]
+
+
+def _lose(stream: RunStream, pending: list[_Pending], error: AppError) -> None:
+    """Handle events that can't be stored: final ones are published, for others the run ends."""
     if stream.is_closing:
-        stream.cut()  # not even its final events could be stored
+        _publish_unwritten(stream, pending)
     elif stream.on_broken is not None:
         stream.on_broken(error)
+
+
+def _publish_unwritten(stream: RunStream, pending: list[_Pending]) -> None:
+    """Publish the final events of a run, which the disk does not take, from memory.
+
+    The server is waiting for them, and stores them itself. Without, the run would be at work for
+    as long as the disk is full.
+    """
+    for entry in pending:
+        body, n = entry.joined(), stream.last_n + 1
+        raw = to_json(body)
+        stream.unwritten.append(Row(stream.key, n, raw))
+        stream.stored(n, body, raw)
+    stream.wake()

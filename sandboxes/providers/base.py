@@ -69,6 +69,7 @@ class SandboxEvent:
 
 Events = AsyncIterator[SandboxEvent]
 Stream = AbstractAsyncContextManager[Events]
+States = AbstractAsyncContextManager[AsyncIterator[Json]]
 Reply = AbstractAsyncContextManager[httpx.Response]
 
 
@@ -79,6 +80,10 @@ class SandboxDown(AppError):
     text = "The sandbox is not running."
     hint = "It is restarted automatically; if it stays down, check its log."
     status = 502
+
+
+class SandboxRemoved(SandboxDown):
+    """The sandbox has been removed with its journal; ``ensure`` would make a new one."""
 
 
 class UnknownRun(AppError):
@@ -244,6 +249,28 @@ class SandboxProvider(ABC):
         raise DispatchRefused(
             "not_steerable", "This sandbox accepts no messages in the middle of a turn."
         )
+
+    def watch(self, place: Place) -> States:
+        """Follow what runs in the sandbox beside the runs of the server: its state as JSON, now
+        and after each change, in the form of GET ``/background``. It starts no sandbox.
+
+        Raises:
+            LinkOffline, SandboxDown, DispatchRefused, StreamCut: as ``dispatch``.
+            NotOffered: nothing can run there.
+        """
+        raise NotOffered
+
+    async def stop_task(self, place: Place, *, thread_id: str, task_id: str) -> None:
+        """End one task that a thread's program runs in the background.
+
+        Raises:
+            DispatchRefused: with ``unknown_task``, nothing of that name runs.
+        """
+        raise NotOffered
+
+    async def end_thread(self, place: Place, *, thread_id: str) -> None:
+        """Start ending all that runs for a thread, with its program."""
+        raise NotOffered
 
     def open(
         self, place: Place, method: str, path: str, *, headers: Pairs = (), body: bytes = b""

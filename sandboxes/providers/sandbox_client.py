@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 
@@ -28,6 +29,7 @@ from sandboxes.providers.base import (
     SandboxDown,
     SandboxEvent,
     SandboxProvider,
+    SandboxRemoved,
     Stream,
     StreamCut,
     UnknownRun,
@@ -41,6 +43,7 @@ logger = logging.getLogger(__name__)
 START_LIMIT = 30.0  # until a sandbox must answer after it was started
 REPLY_LIMIT = 15.0  # for anything else
 OPEN_LIMIT = 75.0  # until a response starts: a dev server may compile a page for a minute
+STATE_LIMIT = 4 * 1024 * 1024  # bytes of one state of the background
 SILENCE_LIMIT = 45.0  # a stream sends at least a comment every 15 seconds
 
 
@@ -162,6 +165,18 @@ class HttpProvider(SandboxProvider):
         await self._call(place, "POST", f"runs/{run_id}/steers", body)
 
     @asynccontextmanager
+    async def watch(self, place: Place) -> AsyncIterator[AsyncIterator[Json]]:
+        async with self._opened(place, "GET", "background/events", 0) as reply:
+            yield _states(reply)
+
+    async def stop_task(self, place: Place, *, thread_id: str, task_id: str) -> None:
+        path = f"background/{quote(thread_id, safe='')}/{quote(task_id, safe='')}"
+        await self._call(place, "DELETE", path)
+
+    async def end_thread(self, place: Place, *, thread_id: str) -> None:
+        await self._call(place, "DELETE", f"background/{quote(thread_id, safe='')}")
+
+    @asynccontextmanager
     async def open(
         self, place: Place, method: str, path: str, *, headers: Pairs = (), body: bytes = b""
     ) -> AsyncIterator[httpx.Response]:
@@ -239,13 +254,21 @@ class HttpProvider(SandboxProvider):
     async def _stream(
         self, place: Place, method: str, path: str, after: int, body: Json | None = None
     ) -> AsyncIterator[Events]:
+        async with self._opened(place, method, path, after, body) as reply:
+            yield _events(reply, after)
+
+    @asynccontextmanager
+    async def _opened(
+        self, place: Place, method: str, path: str, after: int, body: Json | None = None
+    ) -> AsyncIterator[httpx.Response]:
+        """Give the response, a success, of a request for a stream of events."""
         endpoint = await self.endpoint(place)
         headers = [("accept", "text/event-stream"), ("last-event-id", str(after))]
         timeout = httpx.Timeout(REPLY_LIMIT, read=SILENCE_LIMIT)
         request = endpoint.request(place, method, path, json=body, headers=headers, timeout=timeout)
         reply = await self._send_checked(endpoint.client, request)
         try:
-            yield _events(reply, after)
+            yield reply
         finally:
             await reply.aclose()
 
@@ -303,7 +326,9 @@ def refusal(status: int, body: bytes) -> Exception:
     code, message, hint = _said(body)
     if code == "unknown_run":
         return UnknownRun(message)
-    if code in ("sandbox_down", "unknown_handle") or status in (502, 503, 504):
+    if code == "unknown_handle":
+        return SandboxRemoved(message)
+    if code == "sandbox_down" or status in (502, 503, 504):
         return SandboxDown(message)
     # A signature is refused because of a clock, a restart or a new secret, all of them temporary.
     # Files that the sandbox lost are sent again.
@@ -344,6 +369,29 @@ async def _events(reply: httpx.Response, after: int) -> Events:
         if (parsed := _parse(event)) is not None and parsed.is_last:
             yield parsed
             return
+    raise StreamCut
+
+
+async def _states(reply: httpx.Response) -> AsyncIterator[Json]:
+    """Yield the states of an open feed.
+
+    Raises:
+        StreamCut: the feed has ended, or can't be read.
+    """
+    reader = SseReader(limit=STATE_LIMIT)
+    try:
+        async for piece in reply.aiter_raw():
+            for event in reader.feed(piece):
+                try:
+                    state = jsonlib.loads(event.data)
+                except (ValueError, RecursionError):
+                    continue
+                if isinstance(state, dict):
+                    yield state
+    except httpx.TransportError as exc:
+        raise cut(exc) from exc
+    except EventTooLong as exc:
+        raise StreamCut from exc
     raise StreamCut
 
 

@@ -35,6 +35,21 @@ def test_an_app_sets_cookies_for_its_own_host_only(given_, kept):
     assert of_this_host(given_) == kept
 
 
+@pytest.mark.parametrize(
+    ("given_", "kept"),
+    [
+        ("a=1", "a=1; SameSite=None; Secure; Partitioned"),
+        (
+            "a=1; Path=/x; HttpOnly; SameSite=Lax; secure; Max-Age=9; Domain=a.example",
+            "a=1; Path=/x; HttpOnly; Max-Age=9; SameSite=None; Secure; Partitioned",
+        ),
+        ("mesh_session=x", ""),
+    ],
+)
+def test_in_a_frame_of_another_site_an_app_s_cookies_are_partitioned(given_, kept):
+    assert of_this_host(given_, is_partitioned=True) == kept
+
+
 def test_signatures_and_hops_do_not_reach_the_app():
     headers = [(b"Authorization", b"x"), (b"X-Mesh-Nonce", b"x"), (b"Connection", b"x")]
     headers += [(b"X-Forwarded-For", b"1.2.3.4"), (b"Accept", b"*/*")]
@@ -59,7 +74,7 @@ names = st.sampled_from(["cookie", "set-cookie", "content-security-policy", "x-a
 def test_whatever_an_app_says_it_frames_nobody_and_takes_nobodys_cookie(headers):
     told = outbound(headers, frame_ancestors="x")
 
-    assert told[-1] == ("content-security-policy", "frame-ancestors x")
+    assert told[-1] == ("content-security-policy", "frame-ancestors 'self' x")
     assert [name for name, _ in told].count("content-security-policy") == 1
     assert ("cross-origin-resource-policy", "same-origin") in told
     assert not [v for n, v in told if n == "set-cookie" and v.startswith("mesh_session=")]

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 
@@ -84,18 +85,21 @@ def grandchild():
 
 def escape(how):
     """Start a process that leaves our group: ``attached`` to us, or an ``orphan``, or a ``hidden``
-    one, which has no environment either; tell its pid.
+    one, which has no environment either; tell its pid. A ``grouped`` one stays in our group, a
+    ``cleared`` one is attached and has no environment.
     """
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True);"
     argv = [sys.executable, "-c", code + "time.sleep(600)"]
     options = {"stdout": subprocess.PIPE, "start_new_session": True}
-    if how == "attached":
+    if how == "grouped":
+        options["start_new_session"] = False
+    if how in ("hidden", "cleared"):
+        options["env"] = {}
+    if how in ("attached", "grouped", "cleared"):
         escaped = subprocess.Popen(argv, **options)
         escaped.stdout.readline()
         show(text=f"{escaped.pid} ")
         return
-    if how == "hidden":
-        options["env"] = {}
     read, write = os.pipe()
     if (middle := os.fork()) == 0:  # whose end makes an orphan of the other
         escaped = subprocess.Popen(argv, **options)
@@ -104,6 +108,11 @@ def escape(how):
         os._exit(0)
     os.waitpid(middle, 0)
     show(text=os.read(read, 100).decode())
+
+
+def call():
+    """Tell that a tool is called."""
+    show(call="c1")
 
 
 def silence():
@@ -128,6 +137,23 @@ def until_told():
     """Work until a line comes: what a polite program does about an interrupt."""
     sys.stdin.readline()
     show(stopped=True)
+
+
+def wait_for(path):
+    """Work until there is a file."""
+    while not os.path.exists(path):
+        time.sleep(0.01)
+
+
+def later(path, text):
+    """Say something by itself, outside of any turn, once there is a file."""
+
+    def wait():
+        wait_for(path)
+        show(text=text)
+        show(end=True)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def main():

@@ -10,12 +10,15 @@ from pathlib import Path
 from agents.harness.base import (
     Applied,
     Ask,
+    Background,
+    BackgroundTask,
     Done,
     Emit,
     Fail,
     Launch,
     NotSteered,
     Steered,
+    Unasked,
     Write,
 )
 from agents.harness.files import read_data_url
@@ -31,6 +34,7 @@ class PlainHarness:
     """Does what an adapter must do, and no more. The message is a list of the child's steps."""
 
     kind = "plain"
+    is_starting = False
     flags: tuple[str, ...] = ()
 
     def __init__(self):
@@ -61,6 +65,12 @@ class PlainHarness:
             return [Emit({"type": "text-delta", "id": "t", "delta": said["text"]})]
         if "note" in said:
             return [Emit({"type": "data-note", "data": said["note"]})]
+        if "call" in said:
+            head = {"toolCallId": said["call"], "toolName": "shell", "dynamic": True}
+            return [
+                Emit({"type": "tool-input-start", **head}),
+                Emit({"type": "tool-input-available", **head, "input": {"command": "sleep"}}),
+            ]
         if "ask" in said:
             question = said["ask"]
             self.questions.add(question)
@@ -185,6 +195,34 @@ class AgainHarness(PlainHarness):
         return super().begin(turn)
 
 
+class UnaskedHarness(PlainHarness):
+    """Its program works in the background, and then begins a turn by itself."""
+
+    kind = "unasked"
+
+    def __init__(self):
+        super().__init__()
+        self.kept = []
+
+    def begin(self, turn):
+        return [*super().begin(turn), Background((BackgroundTask("b1", "Waits"),))]
+
+    def feed(self, line):
+        if self.is_in_turn:
+            return super().feed(line)
+        self.kept.append(line)
+        return [Background(), Unasked("The command ended.")] if len(self.kept) == 1 else []
+
+    def begin_unasked(self, turn):
+        self.is_in_turn, lines, self.kept = True, self.kept, []
+        start = Emit({"type": "start", "messageId": turn.run_id})
+        outs = [start, Emit({"type": "text-start", "id": "t"})]
+        return outs + [out for line in lines for out in self.feed(line)]
+
+    def stop_task(self, task_id):
+        return [Write(b'"stop"')] if task_id == "b1" else []
+
+
 ADAPTERS = {
     harness.kind: harness
     for harness in (
@@ -196,5 +234,6 @@ ADAPTERS = {
         TemptedHarness,
         ConfusedHarness,
         AgainHarness,
+        UnaskedHarness,
     )
 }

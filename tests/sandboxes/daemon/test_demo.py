@@ -69,3 +69,65 @@ async def test_its_failure_is_a_failure(sandbox):
     assert kinds.count("error") == 2  # the run's, and the one that people read
     assert kinds[-1] == "done"
     assert kinds.count("finish") == 1
+
+
+# Work in the background
+
+
+async def tasks_of(sandbox):
+    threads = (await sandbox.get("/background")).json()["threads"]
+    return threads.get(f"{sandbox.scope}thread-1", {"tasks": []})["tasks"]
+
+
+async def own_run(sandbox):
+    """Return the events of the turn that the agent began by itself."""
+    runs = (await sandbox.get("/runs")).json()["runs"]
+    mine = [run for run in runs if run.get("threadId") == f"{sandbox.scope}thread-1"]
+    if not mine or mine[0]["state"] != "done":
+        return None
+    async with sandbox._stream("GET", f"/runs/{mine[0]['runId']}/events?fence=1", 0) as events:
+        return [event async for event in events]
+
+
+async def test_a_command_in_the_background_outlives_its_answer_and_is_reported(sandbox, tmp_path):
+    go = tmp_path / "go"
+    command = f"until [ -e {go} ]; do sleep 0.02; done"
+    await run(sandbox, "r1", f"background {command}", takesUnasked=True)
+    (task,) = await tasks_of(sandbox)
+    go.touch()
+
+    events = await auntil(lambda: own_run(sandbox), what="its report")
+
+    assert task["title"] == command
+    assert text_of(events) == f"`{command}` has ended. It went well."
+    assert await tasks_of(sandbox) == []
+
+
+async def test_a_command_in_the_background_is_stopped(sandbox):
+    await run(sandbox, "r1", "background exec sleep 600", takesUnasked=True)
+    (task,) = await tasks_of(sandbox)
+
+    await sandbox.client.delete(f"/background/{sandbox.scope}thread-1/{task['id']}")
+
+    async def is_over():
+        return not await tasks_of(sandbox)
+
+    await auntil(is_over, what="it has ended")
+    assert await own_run(sandbox) is None
+
+
+async def test_a_message_of_a_person_goes_before_what_the_agent_began(sandbox, tmp_path):
+    command = f"until [ -e {tmp_path}/go ]; do sleep 0.02; done # then count slowly to fifty"
+    await run(sandbox, "r1", f"background {command}", takesUnasked=True)
+    (tmp_path / "go").touch()
+
+    async def is_live():
+        runs = (await sandbox.get("/runs")).json()["runs"]
+        return [each for each in runs if each.get("unasked") and each["state"] == "running"]
+
+    await auntil(is_live, what="it begins by itself")
+    events = await run(sandbox, "r2", "count to three", takesUnasked=True)
+
+    assert text_of(events) == "1, 2, 3"
+    own = await auntil(lambda: own_run(sandbox), what="what it had begun")
+    assert "superseded" in {body.get("code") for _, body in own}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mesh.children import HAS_PROC
+from mesh.process_tree import TICK, now
 from sandboxes.daemon.descendants import Marks, mark_of, marked
 from tests.sandboxes.daemon.sandbox import is_alive, kinds_of, read_words, text_of
 from tests.waiting import auntil
@@ -53,6 +54,9 @@ async def test_a_polite_program_stays_when_only_its_orphans_had_to_go(sandbox, h
 async def test_what_a_completed_run_has_left_stays_until_the_sandbox_ends(make_sandbox):
     sandbox = make_sandbox()
     left = int(text_of(await sandbox.run("r0", ["escape", "orphan"])))
+    over = now()
+    # Only what began more than a tick before the next run is known to be of an earlier one.
+    await auntil(lambda: now() > over + TICK)
 
     await stopped(sandbox, ["pid"], ["until_told"])
     assert is_alive(left)

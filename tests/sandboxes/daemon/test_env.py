@@ -6,16 +6,14 @@ from sandboxes.daemon.env import child_env, is_allowed, tool_env
 
 ALLOWED = """
 PATH HOME USER LANG LC_ALL TERM TMPDIR SHELL SSH_AUTH_SOCK XDG_CONFIG_HOME HTTPS_PROXY no_proxy
-ANTHROPIC_API_KEY ANTHROPIC_BASE_URL CLAUDE_CONFIG_DIR CLAUDE_CODE_USE_BEDROCK
-CLAUDE_CODE_OAUTH_TOKEN DISABLE_TELEMETRY SSL_CERT_FILE
-CODEX_HOME CODEX_API_KEY OPENAI_API_KEY OPENAI_BASE_URL GEMINI_API_KEY GOOGLE_API_KEY
-GOOGLE_CLOUD_PROJECT GOOGLE_GEMINI_BASE_URL OPENCODE_CONFIG
+SSL_CERT_FILE
 """
 KEPT_BACK = """
 MESH_HOME MESH_SECRET_KEY DATABASE_URL REDIS_URL DJANGO_SETTINGS_MODULE AWS_SECRET_ACCESS_KEY
 GITHUB_TOKEN PYTHONPATH LD_PRELOAD VIRTUAL_ENV PATHX XPATH path
 CLAUDECODE CLAUDE_CODE_ENTRYPOINT CLAUDE_CODE_SSE_PORT CLAUDE_CODE_SESSION_ID
 CODEX_SANDBOX CODEX_SANDBOX_NETWORK_DISABLED CODEX_THREAD_ID GEMINI_CLI OPENCODE_PERMISSION
+ANTHROPIC_API_KEY CODEX_API_KEY OPENAI_API_KEY GEMINI_API_KEY GOOGLE_API_KEY CLAUDE_CONFIG_DIR
 """
 
 
@@ -27,6 +25,13 @@ def test_what_the_person_s_tools_need_passes(name):
 @pytest.mark.parametrize("name", KEPT_BACK.split())
 def test_everything_else_stays(name):
     assert not is_allowed(name)
+
+
+def test_an_agent_sees_its_own_key_and_what_was_named_for_it():
+    parent = {"PATH": "/bin", "ANTHROPIC_API_KEY": "k", "OPENAI_API_KEY": "k", "MY_KEY": "k"}
+
+    assert child_env(parent, {}, command=["claude"]).keys() == {"PATH", "ANTHROPIC_API_KEY"}
+    assert child_env(parent, {}, command=["other"], named=["MY_KEY"]).keys() == {"PATH", "MY_KEY"}
 
 
 def test_additions_win():

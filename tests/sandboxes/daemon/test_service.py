@@ -14,7 +14,11 @@ from tests.sandboxes.daemon.sandbox import ROOT_OF_THE_CODE
 from tests.sandboxes.daemon.test_sandbox_folder import SECRETS, make_root
 from tests.waiting import auntil
 
-FORBIDDEN = ("django", "rest_framework", "channels", "celery", "httpx", "pydantic", "links.daemon")
+FORBIDDEN = (
+    *("django", "rest_framework", "channels", "celery", "httpx", "pydantic", "links.daemon"),
+    # Loaded where the folder has such a source.
+    *("sandboxes.daemon.checkout.clones", "sandboxes.daemon.checkout.worktrees"),
+)
 
 
 @pytest.mark.programs

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agents.harness.base import (
+    START_MINUTES,
     Again,
     Applied,
     Ask,
@@ -22,6 +23,7 @@ from agents.harness.base import (
     Write,
 )
 from mesh.lib.errors import AppError
+from sandboxes.daemon.background import BackgroundWork
 from sandboxes.daemon.conversation import HarnessCrashed
 from sandboxes.daemon.notices import Notices
 from sandboxes.daemon.streams import RunStream
@@ -51,9 +53,12 @@ QUESTION = Ask(
 class ScriptedAdapter:
     """Answers each call with the outputs that the test has put there, or raises them."""
 
+    is_starting = False
+
     def __init__(self):
         self.outs = {"begin": [], "answer": [], "steer": [], "interrupt": [Done()]}
         self.calls = []
+        self.answered = None
 
     def _reply(self, name):
         self.calls.append(name)
@@ -65,6 +70,7 @@ class ScriptedAdapter:
         return self._reply("begin")
 
     def answer(self, approval_id, decision, reason, answers):
+        self.answered = answers
         return self._reply("answer")
 
     def steer(self, steer_id, message):
@@ -92,6 +98,7 @@ class Conversation:
         self.program = LivingProgram()
         self.cwd, self.turn, self.heard_at = Path("."), None, 0.0
         self.lines, self.starts = [], 0
+        self.background = BackgroundWork()
 
     def start(self, request):
         self.starts += 1
@@ -248,6 +255,21 @@ async def test_an_answer_is_in_the_journal_before_the_program_gets_it(asked, con
     assert journalled[-1] == "approval-applied"
 
 
+async def test_a_secret_answer_reaches_the_agent_and_no_journal(asked, conversation, events):
+    secret = {"questions": [{"question": "Key?", "secret": True}]}
+    chunk = {"type": "tool-approval-request", "approvalId": "a2", "toolCallId": "c2"}
+    asked.apply([Ask("a2", "c2", "AskUserQuestion", secret, chunk)])
+    output = {"type": "tool-output-available", "toolCallId": "c2", "output": "Key? hunter2"}
+    said = {"type": "text-delta", "id": "t", "delta": "I use hunter2 now"}
+    conversation.adapter.outs["answer"] = [Emit(output), Emit(said), Applied("a2", "allow")]
+
+    asked.answer("a2", "allow", "", {"Key?": "hunter2"})
+
+    assert conversation.adapter.answered == {"Key?": "hunter2"}
+    assert "hunter2" not in str(events())
+    assert "I use (answered) now" in str(events())
+
+
 async def test_the_same_answer_again_changes_nothing(asked, conversation):
     asked.answer("a1", "allow", "")
     asked.answer("a1", "allow", "")
@@ -317,6 +339,17 @@ async def test_a_program_hangs_only_while_no_question_is_open(asked, conversatio
     assert asked.is_silent
 
 
+@pytest.mark.parametrize("is_starting", [True, False])
+async def test_a_program_that_does_not_get_to_the_message_hangs_sooner(
+    turn, conversation, is_starting
+):
+    turn._conversation = conversation
+    conversation.adapter.is_starting = is_starting
+    conversation.heard_at = turn._clock() - START_MINUTES * 60 - 1
+
+    assert turn.is_silent is is_starting
+
+
 @pytest.mark.parametrize("is_answered", [False, True])
 async def test_a_question_of_ours_that_can_t_be_stored_ends_the_turn(turn, journal, is_answered):
     asking = asyncio.create_task(turn.ask_first({"questions": []}))
@@ -330,9 +363,24 @@ async def test_a_question_of_ours_that_can_t_be_stored_ends_the_turn(turn, journ
         turn._writer.flush()
 
     with pytest.raises(AppError) as refused:
-        await asyncio.wait_for(asking, 10)
+        await asyncio.wait_for(asking, 60)
     assert refused.value.code == "journal_broken"
 
 
 def refuse(*args, **kwargs):
     raise sqlite3.OperationalError("database or disk is full")
+
+
+async def test_a_question_that_is_only_described_says_so(asked, events):
+    chunk = {"type": "tool-approval-request", "approvalId": "a3", "toolCallId": "c3"}
+    asked.apply([Ask("a3", "c3", "Add a note", {}, chunk, is_known=False)])
+
+    assert events()[-1]["approval"]["isKnown"] is False
+    assert "because" not in events()[-1]["approval"]
+
+
+async def test_a_question_of_the_persons_settings_says_why(asked, events):
+    chunk = {"type": "tool-approval-request", "approvalId": "a3", "toolCallId": "c3"}
+    asked.apply([Ask("a3", "c3", "Bash", {}, chunk, because="A rule of yours asks.")])
+
+    assert events()[-1]["approval"]["because"] == "A rule of yours asks."

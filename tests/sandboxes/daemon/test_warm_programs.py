@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 
+from agents.harness.base import BackgroundTask
+from sandboxes.daemon.background import BackgroundWork
 from sandboxes.daemon.warm_programs import WarmPrograms
 
 
@@ -12,6 +14,7 @@ class StandIn:
         self.thread_id = thread_id
         self.program = self
         self.is_alive = True
+        self.background = BackgroundWork()
 
     def end(self):
         self.is_alive = False
@@ -37,6 +40,19 @@ async def test_a_warm_program_is_ended_after_its_time():
         await asyncio.sleep(0)
 
     assert not one.is_alive
+
+
+async def test_a_program_that_works_in_the_background_is_not_ended():
+    warm, one = WarmPrograms(idle_for=0, most=1), StandIn("one")
+    one.background.update([BackgroundTask("b1", "wait")])
+    warm.keep(one)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    warm.keep(StandIn("two"))
+
+    assert one.is_alive
+    assert one in warm.all()
+    await warm.close()
 
 
 async def test_the_longest_waiting_goes_first():

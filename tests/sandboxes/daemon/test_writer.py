@@ -147,9 +147,7 @@ async def test_an_unwritable_journal_is_reported(journal, writer, stream, monkey
     assert stream.read(0) == (b"", 0)
 
 
-async def test_readers_of_an_end_that_can_t_be_written_are_released(
-    writer, stream, journal, monkeypatch
-):
+async def test_readers_get_an_end_that_can_t_be_written(writer, stream, journal, monkeypatch):
     def full_disk(*args, **kwargs):
         raise sqlite3.OperationalError("database or disk is full")
 
@@ -157,5 +155,7 @@ async def test_readers_of_an_end_that_can_t_be_written_are_released(
         monkeypatch.setattr(journal, "append", full_disk)
         writer.finish(stream)
 
+        assert b'{"type":"done"}' in await reader.next()
         assert await reader.next() == b""
-    assert not stream.is_done
+    assert [row.n for row in stream.unwritten] == [1]
+    assert not journal.get_run(stream.run_id, stream.fence).is_done

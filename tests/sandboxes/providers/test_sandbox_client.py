@@ -14,6 +14,7 @@ from sandboxes.providers.base import (
     NotNow,
     Place,
     SandboxDown,
+    SandboxRemoved,
     StreamCut,
     UnknownRun,
     UploadStalled,
@@ -31,7 +32,7 @@ def body(code):
     ("status", "code", "kind"),
     [
         pytest.param(404, "unknown_run", UnknownRun, id="a run that it does not know"),
-        pytest.param(404, "unknown_handle", SandboxDown, id="a machine without the folder"),
+        pytest.param(404, "unknown_handle", SandboxRemoved, id="a machine without the folder"),
         pytest.param(502, "sandbox_down", SandboxDown, id="a process that is gone"),
         pytest.param(503, "anything", SandboxDown, id="a gateway that says unavailable"),
         pytest.param(401, "timestamp_drift", NotNow, id="a wrong clock"),
