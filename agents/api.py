@@ -35,6 +35,9 @@ class McpServerShown(serializers.Serializer[Any]):
     headers = serializers.ListField(
         child=serializers.CharField(), help_text="Their names; a value is never shown again."
     )
+    silentUntil = serializers.DateTimeField(
+        allow_null=True, help_text="It did not answer, and is not asked before; put it to ask now."
+    )
 
 
 class AgentShown(serializers.Serializer[Any]):
@@ -211,7 +214,12 @@ def agent_shown(agent: Agent) -> dict[str, Any]:
 
 
 def _server_shown(row: McpServerRow) -> dict[str, Any]:
-    return {"name": row.name, "url": row.url, "headers": row.header_names}
+    return {
+        "name": row.name,
+        "url": row.url,
+        "headers": row.header_names,
+        "silentUntil": row.silent_until,
+    }
 
 
 def _fields(given: dict[str, Any]) -> AgentFields:

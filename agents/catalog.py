@@ -55,6 +55,13 @@ def takes_of(harness_id: str, tier: str) -> tuple[str, ...]:
     return kind.tier(tier).takes if kind else ()
 
 
+def can_plan(harness_id: str) -> bool:
+    """Return whether the agent has a way to plan; of one that the table doesn't know, its program
+    says so later."""
+    program = next((each for each in agent_programs.load() if each.kind == harness_id), None)
+    return program is None or program.acp is None or program.acp.can_plan
+
+
 def models_of(harness_id: str, tier: str) -> dict[str, Any]:
     """Return ``models`` of a HarnessStreamInput: a program on the person's machine gets the model
     of the tier, and pays with the person's own sign-in."""

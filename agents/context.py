@@ -6,20 +6,23 @@ both agree. Pure except for the catalog, which is data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 from uuid import UUID
 
 from agents.catalog import load_catalog, load_runnable
+from agents.core.offers import Offer
 from agents.core.options import (
     DECOPILOT,
+    Fine,
     default_harness,
     effective_harness,
     has_local_cli,
     parse_choice,
+    parse_fine,
 )
-from agents.core.sections import Machine, Section, all_sections
+from agents.core.sections import Known, Machine, Section, all_sections, trouble_of
 from agents.core.source import Source
 from agents.core.tiers import Catalog, Tier
 from agents.models import Agent
@@ -34,6 +37,9 @@ GIVE_FILES: Final = "Choose another agent, or give this one a repository or fold
 ELSEWHERE: Final = "This agent's folder is on a machine that is not yours."
 NO_MODEL: Final = "No model is set for it."
 SET_MODEL: Final = "Choose one in the settings, under AI providers."
+
+
+Offers = Callable[[LinkView | None], Mapping[str, Known]]
 
 
 class Pins(Protocol):
@@ -68,7 +74,8 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class ChatContext:
-    """``active`` is the chosen kind and tier, whose section may be unavailable.
+    """``active`` is the chosen kind and tier, whose section may be unavailable; ``fine`` is the
+    model and effort of its program.
 
     ``machine`` is where local agents would work; ``machines`` are the alternatives, empty without
     a choice. ``needs_provider``: only the demo can answer until a key is added or a machine with
@@ -78,6 +85,7 @@ class ChatContext:
     sections: tuple[Section, ...]
     active: tuple[str, str] | None
     locked: bool
+    fine: Fine = Fine()
     machine: Machine | None = None
     machines: tuple[Machine, ...] = ()
     needs_provider: bool = False
@@ -104,10 +112,12 @@ def chat_context(
     pins: Pins | None,
     wanted: LastPick | None = None,
     keys: Keys | None = None,
+    offers: Offers | None = None,
 ) -> ChatContext:
     """Return the chat context of a thread, or of a new one.
 
-    ``links`` are the person's machines, the preferred one first. Does no query.
+    ``links`` are the person's machines, the preferred one first; ``offers`` returns what each
+    kind's program offers on one of them. Does no query itself.
     """
     wanted, keys, source = wanted or LastPick(), keys or Keys(), agent.source
     locked_kind = pins.harness_id if pins else ""
@@ -119,16 +129,24 @@ def chat_context(
     )
     machine = _machine(link) if link else None
     sections = all_sections(
-        _offered(locked_kind), has_any_key=keys.has_any, machine=machine, locked_kind=locked_kind
+        _offered(locked_kind, machine),
+        has_any_key=keys.has_any,
+        machine=machine,
+        locked_kind=locked_kind,
     )
     if locked_kind:
         sections = [_corrected(s, locked_kind, is_removed=link is None) for s in sections]
     else:
         sections = [_restricted(s, source, has_link=link is not None) for s in sections]
     sections = [_with_models(section, keys) for section in sections]
+    if offers is not None:
+        known = offers(link)
+        sections = [_with_offer(section, known.get(section.kind, Known())) for section in sections]
+    active = _active(sections, agent, locked_kind, wanted.choice, machine, keys)
     return ChatContext(
         sections=tuple(sections),
-        active=_active(sections, agent, locked_kind, wanted.choice, machine, keys),
+        active=active,
+        fine=_fine(sections, active, wanted.choice),
         locked=bool(locked_kind),
         machine=machine,
         machines=() if locked_kind or len(offered) < 2 else tuple(map(_machine, offered)),
@@ -172,13 +190,22 @@ def _offered_links(links: Sequence[LinkView], source: Source) -> list[LinkView]:
     return list(links)
 
 
-def _offered(locked_kind: str) -> Catalog:
+def _offered(locked_kind: str, machine: Machine | None) -> Catalog:
     """Return the agents that can run here, plus the one that the thread is pinned to."""
     runnable = load_runnable()
+    shown = tuple(
+        kind
+        for kind in runnable
+        if kind.kind == locked_kind or kind.listed == "always" or _is_found(kind.kind, machine)
+    )
     pinned = load_catalog().find(locked_kind)
     if pinned is None or runnable.find(locked_kind):
-        return runnable
-    return Catalog((*runnable.kinds, pinned))
+        return Catalog(shown)
+    return Catalog((*shown, pinned))
+
+
+def _is_found(kind: str, machine: Machine | None) -> bool:
+    return machine is not None and machine.programs.get(kind, "absent") != "absent"
 
 
 def _pinned(links: Sequence[LinkView], pins: Pins) -> LinkView | None:
@@ -237,6 +264,39 @@ def _with_models(section: Section, keys: Keys) -> Section:
     return replace(section, state="unavailable", reason=NO_MODEL, action=SET_MODEL)
 
 
+def _with_offer(section: Section, known: Known) -> Section:
+    """Add what the program offers. A tier whose model it does not list can't be chosen."""
+    if not section.is_local or section.state != "enabled":
+        return section
+    tiers = tuple(_listed(tier, section, known.offer) for tier in section.tiers)
+    trouble = trouble_of(section, known.trouble)
+    return replace(section, tiers=tiers, offer=known.offer, trouble=trouble)
+
+
+def _listed(tier: Tier, section: Section, offer: Offer) -> Tier:
+    model = (tier.model_id or "").removeprefix(f"{section.kind}:")
+    if not model or offer.lists(model):
+        return tier
+    return replace(tier, description=f"{section.title} does not offer it here", is_missing=True)
+
+
+def _fine(sections: Sequence[Section], active: tuple[str, str] | None, choice: str) -> Fine:
+    """Return the chosen model and effort, as far as the active program has them; and where it has
+    none of the models that its tiers name, the model with which it works by itself."""
+    section = next((each for each in sections if active and each.kind == active[0]), None)
+    if section is None or active is None:
+        return Fine()
+    offer, tier = section.offer, next(each for each in section.tiers if each.key == active[1])
+    picked = parse_fine(choice) if parse_choice(choice)[0] == section.kind else Fine()
+    model = picked.model if offer.find(picked.model) else ""
+    if not model and tier.is_missing:
+        current = next((each for each in offer.models if each.is_current), offer.models[0])
+        model = current.id
+    own = model or (tier.model_id or "").removeprefix(f"{section.kind}:")
+    efforts = {each.id for each in offer.efforts_of(own)}
+    return Fine(model=model, effort=picked.effort if picked.effort in efforts else "")
+
+
 def _named(tier: Tier, models: Mapping[str, str]) -> Tier:
     return replace(tier, description=f"{tier.description} · {models[tier.key]}")
 
@@ -269,4 +329,5 @@ def _active(
 def _tier(section: Section, wanted: str) -> str:
     kind = load_catalog().find(section.kind)
     assert kind is not None
-    return replace(kind, tiers=section.tiers).tier(wanted).key
+    there = tuple(tier for tier in section.tiers if not tier.is_missing)
+    return replace(kind, tiers=there or section.tiers).tier(wanted).key

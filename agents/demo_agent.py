@@ -5,8 +5,10 @@ stdout; ``agents/harness/demo.py`` is the other end. It does what a few words in
 tell it (see ``HELP``), so that a first look and the tests need nothing else.
 
 In:  {"type": "turn", "prompt", "level", "mode"} · {"type": "answer", "id", "decision", "reason"} ·
-     {"type": "steer", "id", "text"} · {"type": "interrupt"}
-Out: session · text · thinking · tool · ask · output · failed · denied · steered · end, see ``say``.
+     {"type": "steer", "id", "text"} · {"type": "interrupt"} · {"type": "stop", "id"}
+Out: session · text · thinking · tool · ask · output · failed · denied · steered · end ·
+     background · unasked, see ``say``. When a command in the background ends, the agent begins a
+     turn by itself: an ``unasked`` line, then a turn's lines.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 PACE = 0.25  # seconds between two numbers of "count slowly"
@@ -35,6 +38,7 @@ OUTPUT_LIMIT = 256 * 1024  # of one command, in bytes
 PARTIAL_LIMIT = 16 * 1024  # output so long is shown whole at the end only
 LARGEST = 64 * 1024 * 1024
 HARMLESS = "echo approved"
+SAYING = threading.Lock()
 
 UNITS = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
@@ -57,6 +61,7 @@ Try one of these:
 - `run ls -la` to see a tool call (at "ask before edit" I ask first)
 - while I count, send another message and press “send now”: I read it at once
 - `ask` to see a question for your approval
+- `background sleep 20` to see a command outlive its answer; I tell you when it has ended
 - `think` to see how thinking is shown
 - `fail` to see an error
 
@@ -75,6 +80,15 @@ class Interrupted(Exception):
     """The person pressed stop."""
 
 
+@dataclass
+class Background:
+    """A command that runs in the background."""
+
+    command: str
+    child: subprocess.Popen[bytes]
+    is_stopped: bool = False
+
+
 class Agent:
     """One conversation: one OS thread reads the orders, the main one plays the turns."""
 
@@ -85,12 +99,13 @@ class Agent:
         self.signals: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
         self.turn = 0  # the number of the turn that is played
         self.calls = 0
+        self.background: dict[str, Background] = {}
 
     def run(self) -> None:
         """Play turns until stdin ends."""
         threading.Thread(target=self._read, daemon=True).start()
         while (order := self.turns.get()) is not None:
-            self.turn += 1
+            self.turn += order.get("type") == "turn"
             self._play(order)
 
     def _read(self) -> None:
@@ -105,24 +120,66 @@ class Agent:
             if order.get("type") == "turn":
                 given += 1
                 self.turns.put(order)
+            elif order.get("type") == "stop":
+                self.stop(str(order.get("id")))
             else:
                 self.signals.put((given, order))
         self.turns.put(None)
         self.signals.put((given, None))
 
+    def start(self, command: str) -> None:
+        """Run a command in the background; when it has ended, begin a turn by itself."""
+        self.calls += 1
+        task = f"task-{self.calls}"
+        child = subprocess.Popen(  # noqa: S602 - a shell command is what the person asked for
+            command,
+            shell=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.background[task] = Background(command, child)
+        self.tell()
+        threading.Thread(target=self._await, args=(task, child), daemon=True).start()
+
+    def _await(self, task: str, child: subprocess.Popen[bytes]) -> None:
+        code = child.wait()
+        ended = self.background.pop(task)
+        self.tell()
+        if not ended.is_stopped:
+            self.turns.put({"type": "unasked", "command": ended.command, "code": code})
+
+    def stop(self, task: str) -> None:
+        """End a command in the background."""
+        if (running := self.background.get(task)) is not None:
+            running.is_stopped = True
+            os.killpg(running.child.pid, signal.SIGTERM)
+
+    def tell(self) -> None:
+        """Say what runs in the background."""
+        tasks = [{"id": task, "title": each.command} for task, each in self.background.items()]
+        say("background", tasks=tasks)
+
     def _play(self, order: dict[str, Any]) -> None:
+        if order.get("type") == "unasked":
+            say("unasked", reason=f"The background command “{order['command']}” has ended.")
+            order["prompt"] = f"report {order['code']}"
         say("session", id=self.session)
-        prompt = str(order.get("prompt", ""))
         try:
-            for pattern, play in SCRIPTS:
-                if found := pattern.search(prompt):
-                    play(self, found, order)
-                    break
-            else:
-                self.type_out(HELP)
+            self.follow(order)
             say("end", reason="stop")
         except Interrupted:
             say("end", reason="interrupted")
+
+    def follow(self, order: dict[str, Any]) -> None:
+        """Do what the words in the order's prompt say."""
+        prompt = str(order.get("prompt", ""))
+        for pattern, play in SCRIPTS:
+            if found := pattern.search(prompt):
+                play(self, found, order)
+                return
+        self.type_out(HELP)
 
     def pause(self, seconds: float) -> dict[str, Any] | None:
         """Wait, and return an answer that arrived in the meantime.
@@ -241,8 +298,10 @@ def end_group(child: subprocess.Popen[bytes]) -> None:
 
 def say(kind: str, **fields: Any) -> None:
     """Write one line and flush it."""
-    sys.stdout.write(json.dumps({"type": kind, **fields}, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    line = json.dumps({"type": kind, **fields}, ensure_ascii=False) + "\n"
+    with SAYING:
+        sys.stdout.write(line)
+        sys.stdout.flush()
 
 
 def count(agent: Agent, found: re.Match[str], order: dict[str, Any]) -> None:
@@ -277,6 +336,25 @@ def ask(agent: Agent, found: re.Match[str], order: dict[str, Any]) -> None:
         return
     agent.type_out("May I run a harmless command?")
     agent.call(HARMLESS, ask=True)
+
+
+def background(agent: Agent, found: re.Match[str], order: dict[str, Any]) -> None:
+    command = found["command"].strip().strip("`")
+    if order.get("mode") == "plan":
+        agent.type_out(f"In plan mode I run nothing. I would run `{command}`.")
+        return
+    agent.start(command)
+    agent.type_out(f"I run `{command}` in the background, and tell you when it has ended.")
+
+
+def report(agent: Agent, found: re.Match[str], order: dict[str, Any]) -> None:
+    """Played when a command in the background has ended."""
+    words = "went well" if found["code"] == "0" else f"failed with exit code {found['code']}"
+    agent.type_out(f"`{order['command']}` has ended. It {words}.")
+    if then := re.search(r"# then (?P<then>.+)", order["command"]):
+        agent.type_out(" Now I go on. ")
+        order["prompt"] = then["then"]
+        agent.follow(order)
 
 
 def think(agent: Agent, found: re.Match[str], order: dict[str, Any]) -> None:
@@ -318,6 +396,8 @@ SCRIPTS: list[tuple[re.Pattern[str], Script]] = [
     (re.compile(pattern, re.IGNORECASE), play)
     for pattern, play in (
         (r"^\(Your program was ended from outside.*?\)\n(?P<calls>\[.*\])$", resume),
+        (r"^\s*background (?P<command>\S.*)", background),
+        (r"^report (?P<code>-?\d+)$", report),
         (r"\bcount (?P<slowly>slowly )?to (?P<n>\w+)(?: every (?P<ms>\d+) ?ms)?", count),
         (r"\bticks (?P<n>\d+) (?P<ms>\d+)", ticks),
         (r"\bbig (?P<n>\d+)", big),

@@ -54,7 +54,10 @@ class Agent(models.Model):
 
 class McpServerRow(models.Model):
     """An MCP server that an agent may use. Headers contain tokens, so they are stored encrypted
-    (``mesh.keys.seal``) and never shown again: pages and the API show only their names."""
+    (``mesh.keys.seal``) and never shown again: pages and the API show only their names.
+
+    One that did not answer is not asked before ``silent_until``.
+    """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
     agent = models.ForeignKey(Agent, models.CASCADE, related_name="mcp_servers")
@@ -62,6 +65,7 @@ class McpServerRow(models.Model):
     url = models.CharField(max_length=1000)
     sealed_headers = models.TextField(blank=True)
     header_names = models.JSONField(default=list, blank=True)
+    silent_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -60,11 +60,14 @@ def list_mcp_rows(*, agent: Agent) -> list[McpServerRow]:
 def list_mcp_servers(*, agent: Agent) -> list[McpServer]:
     """Return the MCP servers of an agent with their secrets, for a run; one query."""
     return [
-        McpServer(row.name, row.url, json.loads(unseal(row.sealed_headers)))
-        if row.sealed_headers
-        else McpServer(row.name, row.url)
+        McpServer(row.name, row.url, _headers(row), row.silent_until)
         for row in agent.mcp_servers.all()
     ]
+
+
+def _headers(row: McpServerRow) -> dict[str, str]:
+    headers: dict[str, str] = json.loads(unseal(row.sealed_headers)) if row.sealed_headers else {}
+    return headers
 
 
 def get_keys(*, organization: Organization) -> Keys:

@@ -8,12 +8,13 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
 from agents.catalog import load_runnable
-from agents.core.mcp import SERVERS_LIMIT, BadMcpServer, McpServer
+from agents.core.mcp import SERVERS_LIMIT, SILENT_FOR, BadMcpServer, McpServer
 from agents.core.options import parse_choice
 from agents.core.source import Source
 from agents.errors import AgentIsDefault, BadChoice, BadIcon, BadTitle
@@ -143,7 +144,7 @@ def put_mcp_server(*, agent: Agent, server: McpServer, keep_headers: bool = Fals
         existing = McpServerRow.objects.filter(agent=agent, name=server.name).first()
         if existing is None and agent.mcp_servers.count() >= SERVERS_LIMIT:
             raise BadMcpServer(f"An agent can have at most {SERVERS_LIMIT} MCP servers.")
-        values: dict[str, Any] = {"url": server.url}
+        values: dict[str, Any] = {"url": server.url, "silent_until": None}
         if keep_headers and existing is not None and existing.sealed_headers:
             if _origin(existing.url) != _origin(server.url):
                 raise BadMcpServer("The address has changed: give the server's headers again.")
@@ -159,6 +160,21 @@ def put_mcp_server(*, agent: Agent, server: McpServer, keep_headers: bool = Fals
 def remove_mcp_server(*, agent: Agent, name: str) -> None:
     """Remove an MCP server from the agent, and delete its headers. Safe to repeat."""
     McpServerRow.objects.filter(agent=agent, name=name).delete()
+
+
+def note_silent_server(*, agent_id: UUID, name: str, url: str) -> None:
+    """Record that a server does not answer: it is not asked for ``SILENT_FOR``.
+
+    Nothing changes if it has another address by now. Safe to repeat.
+    """
+    silent_until = timezone.now() + SILENT_FOR
+    found = McpServerRow.objects.filter(agent=agent_id, name=name, url=url)
+    found.update(silent_until=silent_until)
+
+
+def ask_server_again(*, agent: Agent, name: str) -> None:
+    """Let the next message ask a server that did not answer. Safe to repeat."""
+    McpServerRow.objects.filter(agent=agent, name=name).update(silent_until=None)
 
 
 def set_folder(*, agent: Agent, folder: str) -> None:

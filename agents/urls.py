@@ -17,4 +17,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
         views.remove_mcp_server,
         name="settings_agent_server_remove",
     ),
+    path(
+        "agents/of/<slug:slug>/servers/<slug:name>/again",
+        views.ask_server_again,
+        name="settings_agent_server_again",
+    ),
 ]

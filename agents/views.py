@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -124,6 +125,15 @@ def remove_mcp_server(request: HttpRequest, org: str, slug: str, name: str) -> H
 
 @require_POST
 @login_required
+def ask_server_again(request: HttpRequest, org: str, slug: str, name: str) -> HttpResponseBase:
+    """Let the next message ask a server that did not answer; members may, it changes no setting."""
+    services.ask_server_again(agent=_agent(_member(request, org), slug), name=name)
+    messages.success(request, f"The next message asks {name} again.")
+    return redirect("settings_agent", org, slug)
+
+
+@require_POST
+@login_required
 def remove_agent(request: HttpRequest, org: str, slug: str) -> HttpResponseBase:
     """Hide the agent from new chats."""
     gone = _agent(_manager(request, org), slug, removed=True)
@@ -155,6 +165,7 @@ def _page(
         "agent": shown,
         "form": form,
         "servers": selectors.list_mcp_rows(agent=shown),
+        "now": timezone.now(),
         "server_form": server.without_secrets(),
         "is_default": shown.slug == DEFAULT_SLUG,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -14,6 +15,10 @@ SERVERS_LIMIT: Final = 20  # per agent
 HEADERS_LIMIT: Final = 20
 URL_LIMIT: Final = 1_000
 VALUE_LIMIT: Final = 4_000
+# Seconds in which a server must begin to answer; less than programs wait, of which some wait for
+# minutes, so that our answer comes first.
+ANSWER_LIMIT: Final = 8.0
+SILENT_FOR: Final = timedelta(minutes=5)  # that a server is not asked which did not answer
 # It becomes part of the tools' names, for which the models' APIs have these limits.
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # RFC 9110 §5.6.2
@@ -31,16 +36,36 @@ class BadMcpServer(AppError):
 
 @dataclass(frozen=True, slots=True)
 class McpServer:
-    """``headers`` may hold secrets: it is left out of ``repr``."""
+    """``headers`` may hold secrets: it is left out of ``repr``.
+
+    A server that did not answer is not asked before ``silent_until``.
+    """
 
     name: str
     url: str
     headers: dict[str, str] = field(default_factory=dict, repr=False)
+    silent_until: datetime | None = None
+
+    def is_silent(self, now: datetime) -> bool:
+        return self.silent_until is not None and now < self.silent_until
 
     def as_input(self) -> dict[str, Any]:
         """Return the harness's input (``virtualMcp.mcpServers``)."""
         headers = {"headers": self.headers} if self.headers else {}
         return {"name": self.name, "url": self.url, **headers}
+
+
+def silence_in_words(name: str, *, is_known: bool) -> str:
+    """Return what a person is told about a server that does not answer; ``is_known`` if it was
+    not even asked."""
+    if is_known:
+        said = f"The MCP server {name} did not answer a few minutes ago: this message goes without"
+        return f"{said} it. “Try again” is in the agent's settings."
+    minutes = int(SILENT_FOR.total_seconds() // 60)
+    return (
+        f"The MCP server {name} does not answer. This message goes without it, and so do those of"
+        f" the next {minutes} minutes. “Try again” is in the agent's settings."
+    )
 
 
 def read_mcp_server(*, name: str, url: str, headers: Mapping[str, str]) -> McpServer:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
+from urllib.parse import parse_qs, urlencode
 
 from mesh import agent_programs
 
@@ -60,5 +62,28 @@ def parse_choice(value: str | None) -> tuple[str, str]:
 
     A kind may have a colon of its own (``acp:gemini``), so the last one counts.
     """
-    kind, colon, tier = (value or "").rpartition(":")
+    kind, colon, tier = (value or "").partition("?")[0].rpartition(":")
     return (kind, tier) if colon else ("", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fine:
+    """The model and the effort of a choice, by the program's own ids; empty if not chosen."""
+
+    model: str = ""
+    effort: str = ""
+
+    def after(self, choice: str) -> str:
+        """Return ``choice`` with these: ``codex:smart?model=gpt-5.5``."""
+        chosen = {"model": self.model, "effort": self.effort}
+        words = urlencode({name: value for name, value in chosen.items() if value})
+        return f"{choice}?{words}" if words else choice
+
+
+def parse_fine(value: str | None) -> Fine:
+    """Return model and effort of a choice such as ``codex:smart?model=gpt-5.5&effort=high``."""
+    try:
+        found = parse_qs((value or "").partition("?")[2], max_num_fields=4)
+    except ValueError:
+        return Fine()
+    return Fine(model=found.get("model", [""])[0][:200], effort=found.get("effort", [""])[0][:40])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+from agents.core.offers import NOTHING, Offer, OfferedModel
 from agents.core.tiers import Catalog, Kind, Tier
 from mesh.agent_programs import load
 
@@ -15,7 +16,28 @@ LOCKED: Final = "Fixed for this thread: start a new chat to change."
 CONNECT: Final = "Run deco_link on your machine to connect it."
 CONNECTED_AGAIN: Final = "Wake it up, or run deco_link on it."
 UPDATE: Final = "Update deco_link there and start it again."
+# Of an agent that speaks ACP and is not in the table: only its program can say what it has.
+UNKNOWN: Final = {
+    "readonly": "Mesh does not know this agent: it may not ask. What it does unasked is marked.",
+    "plan": "Mesh does not know this agent. Your message is refused if it has no plan mode.",
+}
 LOOK_AGAIN: Final = "Start it once by hand there. Mesh checks again within a minute."
+
+
+# Codes of runs that say that the program can't be used on its machine.
+TROUBLES: Final = {
+    "agent_key_refused": "The key of {title} was refused when it last ran on {machine}.",
+    "cli_missing": "{title} was not found when it last ran on {machine}.",
+    "not_signed_in": "{title} was not signed in when it last ran on {machine}.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a program on a machine: what it offers, and the code of its trouble."""
+
+    offer: Offer = NOTHING
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +73,19 @@ class Section:
     state: State = "enabled"
     reason: str = ""
     action: str = ""
+    # By approval level: what a person should know before they send, and why one can't be chosen.
+    level_notes: Mapping[str, str] = field(default_factory=dict)
+    missing_levels: Mapping[str, str] = field(default_factory=dict)
+    # What the program offers besides the tiers, and the chosen model's efforts.
+    offer: Offer = NOTHING
+    # Why its last run on the machine could not begin, as a sentence, though it seems ready.
+    trouble: str = ""
+
+    @property
+    def models(self) -> tuple[OfferedModel, ...]:
+        """The models that no tier names."""
+        named = {(tier.model_id or "").removeprefix(f"{self.kind}:") for tier in self.tiers}
+        return tuple(each for each in self.offer.models if each.id not in named)
 
 
 def usable_sections(
@@ -82,8 +117,40 @@ def all_sections(
     return [_with_state(kind, kind.kind in kinds, machine, locked_kind) for kind in catalog]
 
 
+def trouble_of(section: Section, code: str) -> str:
+    """Return the sentence of a code, with what to do; empty for any other code."""
+    words, kind = TROUBLES.get(code, ""), section.kind
+    if not words or section.machine is None:
+        return ""
+    program = next((each for each in load() if each.kind == kind), None)
+    does = program.sign_in_at("there") if program and code != "cli_missing" else ""
+    return f"{words.format(title=section.title, machine=section.machine.name)} {does}".rstrip()
+
+
 def _section(kind: Kind) -> Section:
-    return Section(kind.kind, kind.title, kind.is_local, kind.tiers, kind.symbol)
+    return Section(
+        kind.kind,
+        kind.title,
+        kind.is_local,
+        kind.tiers,
+        kind.symbol,
+        level_notes=_level_notes(kind),
+        missing_levels=_missing_levels(kind),
+    )
+
+
+def _level_notes(kind: Kind) -> Mapping[str, str]:
+    """Return what a person should know before they send at a level."""
+    is_known = not kind.kind.startswith("acp:") or kind.kind in {each.kind for each in load()}
+    return kind.level_notes if is_known else {**UNKNOWN, **kind.level_notes}
+
+
+def _missing_levels(kind: Kind) -> dict[str, str]:
+    """Return why a level can't be chosen: a message would be refused (``level_unavailable``)."""
+    program = next((each for each in load() if each.kind == kind.kind), None)
+    if program is None or program.acp is None or program.acp.can_plan:
+        return {}
+    return {"plan": f"{kind.title} has no mode in which it changes nothing."}
 
 
 def _with_state(kind: Kind, is_usable: bool, machine: Machine | None, locked_kind: str) -> Section:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, get_args
 
 FAST: Final = "fast"
@@ -16,6 +16,7 @@ TEXT_ONLY: Final = ("text",)
 
 Needs = Literal["key", "capability", "machine"]
 Steers = Literal["now", "next"]
+Listed = Literal["always", "found"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Tier:
     icon: str
     model_id: str | None = None
     takes: tuple[str, ...] = ()
+    # Whether the program says that it does not have this model.
+    is_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,10 @@ class Kind:
     takes: tuple[str, ...] = TEXT_ONLY
     icon: str = ""  # a symbol of the pages; empty: a laptop or a cloud
     mcp_note: str = ""  # a note for people who add MCP servers
+    # What a person should know before they send at an approval level, by the level.
+    level_notes: Mapping[str, str] = field(default_factory=dict)
+    # Whether the popover has it "always", or only where its program was "found".
+    listed: Listed = "always"
 
     @property
     def symbol(self) -> str:
@@ -165,6 +172,8 @@ def _read_kind(entry: dict[str, Any]) -> Kind:
         raise ValueError(f"{kind.kind}: needs must be one of {get_args(Needs)}")
     if kind.steer not in get_args(Steers):
         raise ValueError(f"{kind.kind}: steer must be one of {get_args(Steers)}")
+    if kind.listed not in get_args(Listed):
+        raise ValueError(f"{kind.kind}: listed must be one of {get_args(Listed)}")
     if not set(takes) <= set(SORTS):
         raise ValueError(f"{kind.kind}: takes must be some of {SORTS}; there is {takes}")
     keys = [tier.key for tier in tiers]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from agents.harness.acp import AcpAdapter, Agent, built_in
+from agents.harness.acp import AcpAdapter, built_in, named
 from agents.harness.base import Adapter
 from agents.harness.claude_code import ClaudeCodeAdapter
 from agents.harness.codex import CodexAdapter
@@ -31,14 +31,21 @@ def built_in_adapters() -> Adapters:
 ADAPTERS: Final = built_in_adapters()
 
 
-def with_agents(commands: Mapping[str, Sequence[str]]) -> Adapters:
+def with_agents(
+    commands: Mapping[str, Sequence[str]], variables: Mapping[str, Sequence[str]] | None = None
+) -> Adapters:
     """Return the built-in adapters and, as ``acp:<name>``, a person's own agents.
 
-    ``commands`` maps names to the argv of a program that speaks ACP on stdio. A built-in name
+    ``commands`` maps names to the argv of a program that speaks ACP on stdio, ``variables`` to
+    what it may see of the person's environment besides what Mesh knows of it. A built-in name
     can't be replaced: its agent is known to ask before it acts.
     """
-    agents = (Agent(name, name, tuple(command)) for name, command in commands.items() if command)
-    named: dict[str, Callable[[], Adapter]] = {
+    agents = [
+        named(name, command, (variables or {}).get(name, ()))
+        for name, command in commands.items()
+        if command
+    ]
+    own: dict[str, Callable[[], Adapter]] = {
         agent.kind: partial(AcpAdapter, agent) for agent in agents
     }
-    return {**named, **built_in_adapters()}
+    return {**own, **built_in_adapters()}

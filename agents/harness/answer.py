@@ -7,11 +7,15 @@ and nothing comes after the one ``finish``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agents.harness.base import Ask, Chunk, Done, Emit, Fail, Out
+from agents.harness.failures import plain, redact
 from agents.harness.lines import printable
+from agents.harness.pictures import Gallery, Picture
+from agents.harness.unfinished_calls import unfinished
 
 # One item of a to-do list: ``text`` and ``status``.
 Todo = dict[str, str]
@@ -34,12 +38,21 @@ class _Call:
     parent: str = ""
     has_input: bool = False
     denied: bool = False
+    is_asked: bool = False  # a question about it is open
+    is_unasked: bool = False  # it ran without a question
+    title: str = ""
+    input: Any = None
 
     def head(self, call_id: str) -> Chunk:
         """Return the fields that the opening chunks of a call share."""
         head: Chunk = {"toolCallId": call_id, "toolName": self.name, "dynamic": True}
-        if self.parent:
-            head["providerMetadata"] = {"mesh": {"parentToolCallId": self.parent}}
+        if self.title:
+            head["title"] = self.title
+        ours: dict[str, Any] = {"parentToolCallId": self.parent} if self.parent else {}
+        if self.is_unasked:
+            ours["unasked"] = True
+        if ours:
+            head["providerMetadata"] = {"mesh": ours}
         return head
 
 
@@ -50,11 +63,14 @@ class AnswerBuilder:
         self.message_id = message_id
         self.started = False
         self.finished = False
+        self.is_silent = True  # it has neither words nor calls, nor a plan
         self._outs: list[Out] = []
         self._parts: dict[str, str] = {}  # open text and reasoning parts: id → kind
         self._calls: dict[str, _Call] = {}  # tool calls that have not ended
         self._ended_calls: set[str] = set()
         self._in_step = False
+        self._is_interrupted = False
+        self._gallery = Gallery()
 
     def take(self) -> list[Out]:
         """Return the outputs since the last ``take``, in order."""
@@ -110,11 +126,34 @@ class AnswerBuilder:
 
     def plan(self, plan: str) -> None:
         """Show a plan for a person's approval, as Markdown; replaces the last one."""
+        self.is_silent = False
         self.data("plan", {"plan": plan}, part_id="plan")
 
     def set_title(self, title: str) -> None:
         """Give the conversation a name; not kept in the message."""
         self.data("thread-title", {"title": title}, transient=True)
+
+    def waiting(self, servers: Sequence[str]) -> None:
+        """Say which MCP servers the program waits for; not kept in the message."""
+        self.data("waiting", {"servers": list(servers)}, transient=True)
+
+    def retry(
+        self,
+        *,
+        attempt: Any = None,
+        of: Any = None,
+        in_ms: Any = None,
+        status: Any = None,
+        reason: str = "",
+    ) -> None:
+        """Say that the model's provider is asked again, and why; replaces the last retry.
+
+        It stays in the message: a long answer shows afterwards what it waited for. The numbers
+        are as the program wrote them; what is not a number becomes ``None``.
+        """
+        numbers = {"attempt": attempt, "of": of, "inMs": in_ms, "status": status}
+        told = {name: _number(value) for name, value in numbers.items()}
+        self.data("retry", told | {"reason": plain(reason)}, part_id="retry")
 
     # Text and reasoning
 
@@ -130,6 +169,7 @@ class AnswerBuilder:
         """Append to a part, after opening it if necessary."""
         if not delta:
             return
+        self.is_silent &= kind != "text"
         self.open(kind, part_id)
         self.emit({"type": f"{self._parts[part_id]}-delta", "id": part_id, "delta": delta})
 
@@ -146,20 +186,31 @@ class AnswerBuilder:
     def is_ended_call(self, call_id: str) -> bool:
         return call_id in self._ended_calls
 
+    def calls_of_helpers(self) -> list[str]:
+        """Return the calls of sub-agents that have not ended."""
+        return [call_id for call_id, call in self._calls.items() if call.parent]
+
     def name_of(self, call_id: str) -> str:
         """Return the tool of a call that has not ended; empty for any other."""
         call = self._calls.get(call_id)
         return call.name if call else ""
 
-    def call(self, call_id: str, name: str, *, parent: str = "") -> None:
+    def input_of(self, call_id: str) -> Any:
+        """Return the input of a call that has not ended; ``None`` for any other."""
+        call = self._calls.get(call_id)
+        return call.input if call else None
+
+    def call(self, call_id: str, name: str, *, parent: str = "", title: str = "") -> None:
         """Start a tool call, whose input may stream in; a known id changes nothing.
 
-        ``parent`` is the call of the sub-agent that makes this one.
+        ``parent`` is the call of the sub-agent that makes this one; ``title`` what it does, for
+        people.
         """
         if self.has_call(call_id):
             return
         self._need_step()
-        call = self._calls[call_id] = _Call(name, parent)
+        self.is_silent = False
+        call = self._calls[call_id] = _Call(name, parent, title=title)
         self.emit({"type": "tool-input-start", **call.head(call_id)})
 
     def grow_call_input(self, call_id: str, delta: str) -> None:
@@ -168,17 +219,38 @@ class AnswerBuilder:
         if delta and call and not call.has_input:
             self.emit({"type": "tool-input-delta", "toolCallId": call_id, "inputTextDelta": delta})
 
-    def call_input(self, call_id: str, name: str, value: Any, *, parent: str = "") -> None:
+    def call_input(
+        self, call_id: str, name: str, value: Any, *, parent: str = "", title: str = ""
+    ) -> None:
         """Set the whole input of a call, after starting it if necessary; only once."""
-        self.call(call_id, name, parent=parent)
+        self.call(call_id, name, parent=parent, title=title)
         call = self._calls.get(call_id)
         if call is None or call.has_input:
             return
-        call.has_input = True
+        call.has_input, call.input = True, value
         self.emit({"type": "tool-input-available", **call.head(call_id), "input": value})
 
-    def ask(self, approval_id: str, call_id: str, name: str, value: Any) -> None:
-        """Ask a person whether the call may run."""
+    def ran_unasked(self, call_id: str) -> None:
+        """Mark an open call: it ran without the question that its level asks for."""
+        call = self._calls.get(call_id)
+        if call is None or call.is_unasked:
+            return
+        call.is_unasked = True
+        if call.has_input:  # said again, with the mark
+            head = call.head(call_id)
+            self.emit({"type": "tool-input-available", **head, "input": call.input})
+
+    def ask(
+        self,
+        approval_id: str,
+        call_id: str,
+        name: str,
+        value: Any,
+        *,
+        is_known: bool = True,
+        because: str = "",
+    ) -> None:
+        """Ask a person whether the call may run; for ``is_known`` and ``because`` see ``Ask``."""
         self.call_input(call_id, name, value)
         if call_id not in self._calls or self.finished:
             return
@@ -187,15 +259,45 @@ class AnswerBuilder:
             "approvalId": approval_id,
             "toolCallId": call_id,
         }
-        self.put(Ask(approval_id, call_id, name, value, chunk))
+        self._calls[call_id].is_asked = True
+        self.put(Ask(approval_id, call_id, name, value, chunk, is_known, printable(because)))
+
+    def allow(self, call_id: str) -> None:
+        """Mark the call as allowed: from now on it may run."""
+        if call := self._calls.get(call_id):
+            call.is_asked = False
 
     def deny(self, call_id: str) -> None:
-        """Mark the call as denied: any later end of it becomes a denial."""
-        if call := self._calls.get(call_id):
+        """Mark the call as denied: any later end of it becomes a denial.
+
+        After ``interrupt`` nobody denies anything: the programs only call it so.
+        """
+        if (call := self._calls.get(call_id)) and not self._is_interrupted:
             call.denied = True
 
-    def result(self, call_id: str, output: Any, *, is_preliminary: bool = False) -> None:
-        """Add a tool's output; the next one replaces a preliminary output."""
+    def interrupt(self) -> None:
+        """Mark the turn as stopped by a person: a call that fails from now on was interrupted.
+
+        The programs say that it failed, was rejected or denied, or even that it is done. A result
+        still counts: the adapter passes on only one that is complete.
+        """
+        self._is_interrupted = True
+
+    def result(
+        self,
+        call_id: str,
+        output: Any,
+        *,
+        is_preliminary: bool = False,
+        pictures: Sequence[Picture] = (),
+    ) -> None:
+        """Add a tool's output; the next one replaces a preliminary output.
+
+        With ``pictures``, ``output`` is the text beside them: the call's output becomes an object
+        with ``text`` and ``pictures``, see ``Gallery``.
+        """
+        if pictures and call_id in self._calls:
+            output = self._gallery.output(output, pictures)
         chunk: Chunk = {
             "type": "tool-output-available",
             "toolCallId": call_id,
@@ -215,12 +317,14 @@ class AnswerBuilder:
             "errorText": text,
             "dynamic": True,
         }
-        self._end_call(call_id, chunk)
+        self._end_call(call_id, None if self._is_interrupted else chunk)
 
-    def _end_call(self, call_id: str, chunk: Chunk) -> None:
+    def _end_call(self, call_id: str, chunk: Chunk | None) -> None:
+        """End a call; without a chunk it is unfinished."""
         call = self._calls.pop(call_id, None)
         if call is None:
             return
+        chunk = chunk or unfinished(call_id, has_begun=call.has_input and not call.is_asked)
         self._ended_calls.add(call_id)
         if not call.has_input:  # readers expect an input before the end
             self.emit({"type": "tool-input-available", **call.head(call_id), "input": {}})
@@ -235,7 +339,7 @@ class AnswerBuilder:
 
     def fail(self, code: str, message: str, metadata: dict[str, Any] | None = None) -> None:
         """End with an error, for people as a chunk and for programs as a code."""
-        message = printable(message)  # may quote a program's stderr
+        message = redact(printable(message))  # may quote a program's stderr
         error = Emit({"type": "error", "errorText": message})
         self._end([error, Fail(code, message)], "error", metadata)
 
@@ -248,10 +352,15 @@ class AnswerBuilder:
         if self.finished:
             return
         self.start()
-        self._close_step("This was not finished." if reason != "stop" else "No result came.")
-        self._outs.extend(outs)
+        self._is_interrupted |= reason != "stop"
+        self._close_step("No result came.")
         chunk: Chunk = {"type": "finish", "finishReason": reason}
-        self.emit(chunk | {"messageMetadata": metadata} if metadata else chunk)
+        if metadata and reason == "error":  # the AI SDK reads nothing after an error
+            self.metadata(metadata)
+        elif metadata:
+            chunk["messageMetadata"] = metadata
+        self._outs.extend(outs)
+        self.emit(chunk)
         self.finished = True
         self._outs.append(Done())
 
@@ -273,3 +382,8 @@ class AnswerBuilder:
         if self._in_step:
             self._in_step = False
             self.emit({"type": "finish-step"})
+
+
+def _number(value: Any) -> int | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return round(value) if is_number else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from agents.harness.questions import Answers
 from mesh.lib.errors import AppError
@@ -21,6 +21,7 @@ Chunk = dict[str, Any]
 AUTO = "auto"
 PLAN = "plan"
 SILENT_MINUTES = 60.0  # a tool may run that long without output
+START_MINUTES = 10.0  # a program may load what it needs, but has nothing to do yet
 TIERS = ("fast", "smart", "thinking")
 
 
@@ -33,17 +34,31 @@ class BadInput(AppError):
 
 
 @dataclass(frozen=True, slots=True)
+class GitFolders:
+    """What git writes for a commit, as absolute paths. ``protected`` are those in the writable
+    ones that must stay as they are: whoever uses git there next would run what they say."""
+
+    writable: tuple[str, ...]
+    protected: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TurnInput:
     """One turn of a conversation, as the server dispatched it.
 
     ``messages`` are UI messages, the last of them the person's. ``models`` names the model
-    under ``thinking.id``, such as ``claude-code:sonnet``. ``resume_session_ref`` is the
+    under ``thinking.id``, such as ``claude-code:sonnet``; ``effort`` says how hard it thinks, by
+    the program's own names, and is empty for its default. ``resume_session_ref`` is the
     harness's own id of the conversation so far, which ``forks_session`` leaves unchanged: a copy
     continues under an id of its own. ``earlier`` is the history, as ``role`` and ``text``, for a
-    harness that no longer has that conversation. A program that is silent for ``silent_minutes``
+    harness that no longer has that conversation; if it ``begins_afresh``, what it has must not be
+    used any more, because the model refuses it. A program that is silent for ``silent_minutes``
     without an open question is considered hung. ``folder`` is the program's working folder, which
     the runner sets, not the server. ``folder_choices`` answer in advance what the person would be
-    asked about that folder (``questions.FOLDER_CHOICES``).
+    asked about that folder (``questions.FOLDER_CHOICES``). ``takes_unasked``: the server takes
+    runs that a program begins by itself, so work in the background may outlive its turn. ``git``
+    is what a commit in the folder writes, which the runner sets for a program with a sandbox of
+    its own; ``None`` where commits are not its business.
     """
 
     thread_id: str
@@ -58,14 +73,18 @@ class TurnInput:
     mcp: Json | None = None
     virtual_mcp: Any = None
     tier: str = "smart"
+    effort: str = ""
     resume_session_ref: str | None = None
     forks_session: bool = False
     branch: str | None = None
     current_thread_title: str | None = None
     earlier: tuple[Json, ...] = ()
+    begins_afresh: bool = False
     silent_minutes: float = SILENT_MINUTES
     folder: str = "."
     folder_choices: tuple[str, ...] = ()
+    takes_unasked: bool = False
+    git: GitFolders | None = None
 
     @property
     def last_message(self) -> Json:
@@ -146,13 +165,16 @@ def parse_input(value: object) -> TurnInput:
         mcp=read.maybe_object("mcp"),
         virtual_mcp=read.values.get("virtualMcp"),
         tier=_tier(read.maybe_text("tier"), models),
+        effort=read.maybe_text("effort") or "",
         resume_session_ref=read.maybe_text("resumeSessionRef") or None,
         forks_session=read.values.get("forkSession") is True,
         branch=read.maybe_text("branch"),
         current_thread_title=read.maybe_text("currentThreadTitle"),
         earlier=read.objects("earlier") if "earlier" in read.values else (),
+        begins_afresh=read.values.get("beginsAfresh") is True,
         silent_minutes=read.positive("silentMinutes", SILENT_MINUTES),
         folder_choices=read.texts("folderChoices"),
+        takes_unasked=read.values.get("takesUnasked") is True,
     )
 
 
@@ -243,12 +265,14 @@ class Launch:
 
     ``refuses`` are patterns of paths in the working folder, or in one above it, which the program
     would execute on its own before asking anybody: if one exists, it must not be started.
+    ``variables`` are those of the person's that it may see besides what Mesh knows of it.
     """
 
     program: str
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     refuses: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,13 +291,20 @@ class Emit:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Emit ``chunk``, a tool-approval-request, with the facts for its row."""
+    """Emit ``chunk``, a tool-approval-request, with the facts for its row.
+
+    ``is_known``: ``tool`` and ``input`` say what would run. Otherwise they only describe it, such
+    as a title, and two different calls may look the same: then no answer may apply to another.
+    ``because`` says what in the person's own settings asks: then no level and no rule answers.
+    """
 
     approval_id: str
     tool_call_id: str
     tool: str
     input: Any
     chunk: Chunk
+    is_known: bool = True
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +354,36 @@ class Again:
     turn: TurnInput
 
 
-Out = Write | Emit | Ask | Applied | Steered | NotSteered | Fail | Done | Again
+@dataclass(frozen=True, slots=True)
+class BackgroundTask:
+    """Something that the program does beside its turns; ``title`` is for people."""
+
+    id: str
+    title: str
+    kind: Literal["command", "agent"] = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """All that runs in the background now, in a turn or outside; sent whenever it changes."""
+
+    tasks: tuple[BackgroundTask, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """Outside of a turn: the program has begun one by itself, for a ``reason`` in words.
+
+    The adapter keeps what the program says until ``begin_unasked``. It may directly follow
+    ``Done``.
+    """
+
+    reason: str
+
+
+Out = (
+    Write | Emit | Ask | Applied | Steered | NotSteered | Fail | Done | Again | Background | Unasked
+)
 
 
 class Adapter(Protocol):
@@ -331,10 +391,15 @@ class Adapter(Protocol):
 
     A turn lasts from ``begin`` to the first ``Done``. For any lines, and any end of the program,
     the chunks of a turn are a complete message: one ``start``, every part closed, one ``finish``.
-    After ``Done`` nothing is emitted until the next ``begin``.
+    After ``Done`` nothing is emitted until the next ``begin`` or ``begin_unasked``.
     """
 
     kind: str
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether the program has not got the turn's message yet, so that nothing can take long."""
+        ...
 
     def launch(self, turn: TurnInput) -> Launch:
         """Return the program for a conversation that continues with ``turn``."""
@@ -346,6 +411,17 @@ class Adapter(Protocol):
 
     def begin(self, turn: TurnInput) -> list[Out]:
         """Start a turn, the first or a later one on a living program."""
+        ...
+
+    def begin_unasked(self, turn: TurnInput) -> list[Out]:
+        """Start the turn that the program has begun by itself, after ``Unasked``.
+
+        ``turn`` is the settings of the turn before, with a run id of its own and no messages.
+        """
+        ...
+
+    def stop_task(self, task_id: str) -> list[Out]:
+        """Ask the program to end what runs in the background; no outputs if it can't."""
         ...
 
     def feed(self, line: bytes) -> list[Out]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar
 
+from agents.harness import commands
 from agents.harness.answer import AnswerBuilder
-from agents.harness.base import Applied, NotSteered, Out, TurnInput
+from agents.harness.base import Applied, NotSteered, Out, TurnInput, words_of
+from agents.harness.failures import REFUSED, SENTENCES, SPOILING, crashed, plain
 from agents.harness.history import with_history
 from agents.harness.lines import as_object
 from agents.harness.questions import Answers
@@ -15,7 +16,15 @@ from agents.harness.questions import Answers
 Message = dict[str, Any]
 Q = TypeVar("Q")
 
-_COLOUR = re.compile(r"\x1b\[[\d;]*m")  # some programs colour their log without a terminal
+
+def other_model(wanted: str, now: str) -> str:
+    """Return what a person reads if another model answers than the chosen one."""
+    return f"Another model answers: {now or 'unknown'} instead of {wanted}."
+
+
+def other_effort(title: str, wanted: str, now: str) -> str:
+    """Return what a person reads if a program works with another effort than the chosen one."""
+    return f"{title} works at its effort “{now or 'default'}” instead of “{wanted}”."
 
 
 class CliAdapter(ABC, Generic[Q]):
@@ -35,12 +44,20 @@ class CliAdapter(ABC, Generic[Q]):
         self._session = ""  # the program's own id of the conversation
         self._is_interrupted = False
         self._discarded = 0  # programs that must not serve another turn
+        self._afresh = ""  # the newest run that began a new conversation
         self._questions: dict[str, Q] = {}
+        self._asked: dict[str, str] = {}  # approval id → the call that it is about
+        self._unasked_calls: set[str] = set()  # of this turn, that ran without a question
 
     # The runner's interface; see ``Adapter``
 
+    @property
+    def is_starting(self) -> bool:
+        return False
+
     def key(self, turn: TurnInput) -> str:
-        return f"{self._discarded}:{self._key(turn)}"
+        afresh = turn.run_id if turn.begins_afresh else self._afresh
+        return f"{self._discarded}:{afresh}:{self._key(turn)}"
 
     def feed(self, line: bytes) -> list[Out]:
         if not line.strip():
@@ -60,6 +77,8 @@ class CliAdapter(ABC, Generic[Q]):
         question = self._questions.pop(approval_id, None)
         if question is None:
             return []
+        if decision == "allow":
+            self._answer.allow(self._asked.get(approval_id, ""))
         self._reply(question, decision == "allow", reason, answers or {})
         self._answer.put(Applied(approval_id, decision))
         return self._answer.take()
@@ -68,6 +87,23 @@ class CliAdapter(ABC, Generic[Q]):
         """Refuse: by default a program accepts no message in the middle of a turn. The catalog
         says which ones do."""
         return [NotSteered(steer_id)] if self._turn is not None else []
+
+    def interrupt(self) -> list[Out]:
+        if self._turn is None:
+            return []
+        self._is_interrupted = True
+        self._answer.interrupt()
+        return self._request_stop()
+
+    def begin_unasked(self, turn: TurnInput) -> list[Out]:
+        """Start and end an empty turn: by default no program begins one by itself."""
+        self._open(turn)
+        self._answer.finish("stop", self._metadata())
+        return self._outputs()
+
+    def stop_task(self, task_id: str) -> list[Out]:
+        """Do nothing: by default a program has nothing in the background."""
+        return []
 
     def ended(self, code: int | None, stderr: str) -> list[Out]:
         self._on_gone()
@@ -98,22 +134,33 @@ class CliAdapter(ABC, Generic[Q]):
         """Pass on a person's decision."""
 
     @abstractmethod
+    def _request_stop(self) -> list[Out]:
+        """Return the lines by which the program is asked to stop its turn."""
+
+    @abstractmethod
     def _on_gone(self) -> None:
         """The program has exited: reset the state that it held."""
 
     def _on_crash(self, code: int | None, stderr: str) -> None:
         """The program ended in the middle of a turn that nobody stopped."""
-        self._answer.fail(*crash(self.title, code, stderr), self._metadata())
+        failure = crashed(self.title, code, stderr)
+        self._answer.fail(failure.code, failure.sentence, self._metadata())
 
     # What they share
 
     def _open(self, turn: TurnInput) -> None:
         """Start a turn with a new message and no open question."""
-        self._turn = turn
+        self._turn = with_history(turn) if turn.begins_afresh else turn
         self._answer = AnswerBuilder(turn.run_id)
-        self._questions = {}
+        self._questions, self._asked = {}, {}
+        self._unasked_calls = set()
         self._is_interrupted = False
         self._answer.start()
+        if turn.begins_afresh:
+            self._afresh = turn.run_id
+            knows = "the earlier messages without what was refused" if turn.earlier else "no others"
+            text = f"{self.title} begins a new conversation with this message. It knows {knows}."
+            self._notice("began_afresh", text)
 
     def _outputs(self) -> list[Out]:
         if self._answer.finished:
@@ -121,16 +168,37 @@ class CliAdapter(ABC, Generic[Q]):
             self._questions = {}
         return self._answer.take()
 
-    def _ask(self, approval_id: str, question: Q, *, call: str, tool: str, value: Any) -> None:
-        """Ask a person to decide about a call."""
+    def _ask(
+        self,
+        approval_id: str,
+        question: Q,
+        *,
+        call: str,
+        tool: str,
+        value: Any,
+        is_known: bool = True,
+        because: str = "",
+    ) -> None:
+        """Ask a person to decide about a call; for ``is_known`` and ``because`` see ``Ask``."""
         if not call or self._answer.is_ended_call(call):
             call = approval_id  # the question becomes a call of its own
-        self._questions[approval_id] = question
-        self._answer.ask(approval_id, call, tool, value)
+        self._questions[approval_id], self._asked[approval_id] = question, call
+        self._answer.ask(approval_id, call, tool, value, is_known=is_known, because=because)
 
-    def _fail(self, code: str, sentence: str, metadata: Message | None = None) -> None:
-        # The next turn needs a new program, which reads its sign-in and settings again.
-        self._discarded += 1
+    def _refuse(self, words: str = "", metadata: Message | None = None) -> None:
+        """End the turn: the model refused to answer, and perhaps said why."""
+        sentence = SENTENCES[REFUSED]
+        if words and words not in sentence:
+            sentence = f"{sentence} It said: {plain(words)}"
+        self._fail(REFUSED, sentence, metadata)
+
+    def _fail(
+        self, code: str, sentence: str, metadata: Message | None = None, *, is_start: bool = False
+    ) -> None:
+        """End the turn with a failure. A new program for the next turn reads sign-in and settings
+        again; it is needed as well when the program ``is_start``: still on its way to a turn."""
+        if is_start or code in SPOILING:
+            self._discarded += 1
         self._answer.fail(code, sentence, metadata or self._metadata())
 
     def _start_over(self) -> None:
@@ -142,24 +210,37 @@ class CliAdapter(ABC, Generic[Q]):
         self._turn = with_history(self._turn)
         self._notice("session_lost", f"{lost} {does}.")
 
-    def _note_unreachable(self, server: str) -> None:
+    def _note_unreachable(self, server: str, *, is_silent: bool = False) -> None:
         """Notify the person that an MCP server of the agent can't be used in this turn."""
-        self._notice("mcp_server", f"{self.title} can't use the MCP server {server} here.")
+        why = ": it does not answer" if is_silent else ""
+        self._notice("mcp_server", f"{self.title} can't use the MCP server {server} here{why}.")
+
+    def _note_silence(self) -> None:
+        """Say why the answer is empty, if it is and the message explains it."""
+        assert self._turn is not None
+        why = commands.said_nothing(words_of(self._turn.last_message))
+        if why and self._answer.is_silent:
+            self._notice("said_nothing", why)
 
     def _notice(self, code: str, text: str) -> None:
         """Add a notice for the person beside the answer."""
         self._answer.data("notice", {"source": self.kind, "code": code, "text": text})
 
+    def _note_unasked(self, call_id: str) -> None:
+        """Mark an open call that ran without the question that its level asks for; tell it once."""
+        if call_id in self._unasked_calls:
+            return
+        self._answer.ran_unasked(call_id)
+        if not self._unasked_calls:
+            text = f"{self.title} ran something without asking first. It is marked below."
+            self._notice("ran_unasked", text)
+        self._unasked_calls.add(call_id)
+
     def _metadata(self) -> Message:
-        """Return a message's metadata about its conversation."""
+        """Return a message's metadata about its conversation, with the number of calls that ran
+        without a question."""
+        unasked = {"unaskedCalls": len(self._unasked_calls)} if self._unasked_calls else {}
         if not self._session:
-            return {}
-        return {"codingAgentSessionId": self._session, "codingAgentProvider": self.kind}
-
-
-def crash(title: str, code: int | None, stderr: str) -> tuple[str, str]:
-    """Return code and sentence of a program that ended in the middle of a turn."""
-    how = f"with exit code {code}" if code is not None and code >= 0 else "by a signal"
-    lines = _COLOUR.sub("", stderr).strip().splitlines()
-    last = f" Its last words: {lines[-1][:500]}" if lines else ""
-    return "harness_crashed", f"{title} ended {how} in the middle of the answer.{last}"
+            return unasked
+        named = {"codingAgentSessionId": self._session, "codingAgentProvider": self.kind}
+        return named | unasked

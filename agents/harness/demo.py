@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from typing import Any
 
 from agents.harness.answer import AnswerBuilder
 from agents.harness.base import (
     Applied,
+    Background,
+    BackgroundTask,
     Json,
     Launch,
     NotSteered,
     Out,
     Steered,
     TurnInput,
+    Unasked,
     Write,
     words_of,
 )
-from agents.harness.lines import as_object, text_of
+from agents.harness.lines import as_object, list_of, text_of
 from agents.harness.questions import Answers
 
 PROGRAM = "mesh-demo-agent"
+
+
+@dataclass(slots=True)
+class UnaskedTurn:
+    """A turn that the program began by itself: why, and its lines until it has an answer."""
+
+    reason: str
+    lines: list[bytes] = field(default_factory=list)
+    is_announced: bool = False
 
 
 class DemoAdapter:
     """See ``agents.harness.base.Adapter``."""
 
     kind = "demo"
+    is_starting = False
 
     def __init__(self) -> None:
         self._answer: AnswerBuilder | None = None
@@ -37,6 +51,10 @@ class DemoAdapter:
         self._steers: list[str] = []  # sent, and not yet read
         self._interrupted = False
         self._error = ""
+        self._tasks: dict[str, BackgroundTask] = {}
+        # Turns that the program began by itself and that are not begun here, with their lines.
+        self._unasked: list[UnaskedTurn] = []
+        self._keeps = False  # the lines to come belong to the last of them
 
     def launch(self, turn: TurnInput) -> Launch:
         resume = turn.resume_session_ref
@@ -46,19 +64,71 @@ class DemoAdapter:
         return "demo"  # level and mode come with each turn
 
     def begin(self, turn: TurnInput) -> list[Out]:
-        self._answer = AnswerBuilder(turn.run_id)
-        self._part, self._parts = ("", ""), 0
-        self._questions, self._interrupted, self._error = {}, False, ""
-        self._steers = []
-        self._answer.start()
+        for unasked in self._unasked:  # this turn comes first
+            unasked.is_announced = False
+        self._answer = self._open(turn)
         request = {"prompt": turn.prompt, "level": turn.approval_level, "mode": turn.mode}
         self._answer.put(_write("turn", **request))
         return self._answer.take()
 
+    def _open(self, turn: TurnInput) -> AnswerBuilder:
+        answer = AnswerBuilder(turn.run_id)
+        self._part, self._parts = ("", ""), 0
+        self._questions, self._interrupted, self._error = {}, False, ""
+        self._steers = []
+        answer.start()
+        return answer
+
+    def begin_unasked(self, turn: TurnInput) -> list[Out]:
+        self._answer = self._open(turn)
+        if not self._unasked:
+            self._answer.finish("stop", self._metadata())
+            return self._outputs()
+        unasked = self._unasked.pop(0)
+        self._keeps &= bool(self._unasked)
+        self._answer.data("unasked", {"reason": unasked.reason}, part_id="unasked")
+        outs = self._answer.take()
+        for line in unasked.lines:
+            outs += self._take(as_object(line), line)
+        return outs
+
+    def stop_task(self, task_id: str) -> list[Out]:
+        return [_write("stop", id=task_id)] if task_id in self._tasks else []
+
     def feed(self, line: bytes) -> list[Out]:
+        message = as_object(line)
+        kind = text_of(message, "type") if message is not None else ""
+        if message is not None and kind == "background":
+            return [self._note_background(message)]
+        if message is not None and kind == "unasked":
+            self._unasked.append(UnaskedTurn(text_of(message, "reason")))
+            self._keeps = True
+            return self._announce()
+        if self._keeps:
+            self._unasked[-1].lines.append(line)
+            self._keeps = kind != "end"
+            return []
+        return self._take(message, line)
+
+    def _note_background(self, message: dict[str, Any]) -> Background:
+        tasks = list_of(message, "tasks")
+        self._tasks = {
+            text_of(each, "id"): BackgroundTask(text_of(each, "id"), text_of(each, "title"))
+            for each in tasks
+        }
+        return Background(tuple(self._tasks.values()))
+
+    def _announce(self) -> list[Out]:
+        """Return the output that asks for an answer to the first of the program's own turns, once,
+        and not in another turn."""
+        if self._answer is not None or not self._unasked or self._unasked[0].is_announced:
+            return []
+        self._unasked[0].is_announced = True
+        return [Unasked(self._unasked[0].reason)]
+
+    def _take(self, message: dict[str, Any] | None, line: bytes) -> list[Out]:
         if self._answer is None or not line.strip():
             return []
-        message = as_object(line)
         handle = _HANDLERS.get(text_of(message, "type")) if message is not None else None
         if message is None or handle is None:
             self._answer.notice(self.kind, line)
@@ -72,6 +142,8 @@ class DemoAdapter:
         call = self._questions.pop(approval_id, None)
         if self._answer is None or call is None:
             return []
+        if decision == "allow":
+            self._answer.allow(call)
         self._answer.put(_write("answer", id=approval_id, decision=decision, reason=reason))
         self._answer.put(Applied(approval_id, decision))
         return self._answer.take()
@@ -86,9 +158,15 @@ class DemoAdapter:
         if self._answer is None:
             return []
         self._interrupted = True
+        self._answer.interrupt()
         return [_write("interrupt")]
 
     def ended(self, code: int | None, stderr: str) -> list[Out]:
+        gone: list[Out] = [Background()] if self._tasks else []
+        self._tasks, self._unasked, self._keeps = {}, [], False
+        return [*gone, *self._on_gone(stderr)]
+
+    def _on_gone(self, stderr: str) -> list[Out]:
         if self._answer is None:
             return []
         if self._interrupted:
@@ -103,6 +181,7 @@ class DemoAdapter:
         outs = self._answer.take()
         if self._answer.finished:
             self._answer = None
+            outs += self._announce()
         return outs
 
     def _metadata(self) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 # Characters. Longer files are named, not compared: the comparison takes quadratic time.
 COMPARE_LIMIT = 60_000
 
@@ -17,6 +15,8 @@ def compare(path: str, old: str, new: str) -> str:
     """Return the unified diff between two states of a file; an empty ``old`` means a new file."""
     if len(old) + len(new) > COMPARE_LIMIT:
         return f"--- a/{path}\n+++ b/{path}\n(too long to compare)\n"
+    import difflib  # here: an idle sandbox has nothing to compare
+
     before = f"a/{path}" if old else "/dev/null"
     lines = difflib.unified_diff(
         old.splitlines(), new.splitlines(), before, f"b/{path}", lineterm=""

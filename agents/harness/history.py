@@ -1,4 +1,4 @@
-"""The history of a conversation, for a program that has lost it."""
+"""The history of a conversation, for a program that has lost it, or must begin afresh."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from agents.harness.lines import text_of
 
 _WHO = {"user": "The person", "assistant": "You"}
 _HEAD = (
-    "The earlier conversation is lost. These are its messages, without tool calls; the newest "
-    "message of the person follows."
+    "Your record of the earlier conversation is gone. These are its messages, without tool calls;"
+    " the newest message of the person follows."
 )
 
 

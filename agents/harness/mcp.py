@@ -16,16 +16,19 @@ from typing import Any
 from agents.harness.base import TurnInput
 from agents.harness.lines import list_of, object_of, text_of
 
+SILENT = "mcp_silent"  # the code of the gateway's answer for a server that does not answer
 OWN = "mesh"  # the server of Mesh itself, if the turn has one
 
 
 @dataclass(frozen=True, slots=True)
 class McpServer:
-    """One server over HTTP; ``headers`` are kept out of ``repr``."""
+    """One server over HTTP; ``headers`` are kept out of ``repr``. One that ``is_silent`` did not
+    answer a few minutes ago, and is not asked."""
 
     name: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    is_silent: bool = False
 
 
 def servers_of(turn: TurnInput) -> tuple[McpServer, ...]:
@@ -41,7 +44,8 @@ def servers_of(turn: TurnInput) -> tuple[McpServer, ...]:
 def _server(entry: dict[str, Any]) -> McpServer:
     headers = object_of(entry, "headers")
     texts = {name: value for name, value in headers.items() if isinstance(value, str)}
-    return McpServer(text_of(entry, "name"), text_of(entry, "url"), texts)
+    is_silent = entry.get("isSilent") is True
+    return McpServer(text_of(entry, "name"), text_of(entry, "url"), texts, is_silent)
 
 
 def digest(turn: TurnInput) -> str:

@@ -23,7 +23,8 @@ class Stopwatch:
         if kind == "reasoning-start":
             self._since[f"reasoning {chunk.get('id')}"] = now
         elif kind == "tool-input-available":
-            self._since[f"tool {chunk.get('toolCallId')}"] = now
+            # It comes again for a call that ran unasked: the time goes on.
+            self._since.setdefault(f"tool {chunk.get('toolCallId')}", now)
         elif kind == "reasoning-end":
             return self._ended(chunk, f"reasoning {chunk.get('id')}", now)
         elif kind in _TOOL_ENDS and not chunk.get("preliminary"):

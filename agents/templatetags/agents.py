@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from django import template
 
 from agents.catalog import load_catalog
+from agents.core.offers import Effort, OfferedModel
+from agents.core.options import Fine
 from agents.core.tiers import Kind
 
 register = template.Library()
@@ -109,6 +112,20 @@ class Choice:
 
     section: Any
     tier: Any
+    fine: Fine = Fine()
+
+    @property
+    def label(self) -> str:
+        """The tier or the model, with the effort; empty if nothing is chosen."""
+        if self.tier is None:
+            return ""
+        model = self.section.offer.find(self.fine.model)
+        efforts = self.section.offer.efforts_of(
+            model.id if model else _own(self.section, self.tier)
+        )
+        effort = next((each.title for each in efforts if each.id == self.fine.effort), "")
+        name = model.title if model else self.tier.label
+        return f"{name} · {effort}" if effort else str(name)
 
     @property
     def icon(self) -> str:
@@ -120,7 +137,7 @@ class Choice:
 
     @property
     def words(self) -> str:
-        words = f"{self.title} · {self.tier.label}" if self.tier else self.title
+        words = f"{self.title} · {self.label}" if self.tier else self.title
         machine = self.section.machine if self.section and self.section.is_local else None
         return f"{words} on {getattr(machine, 'name', machine)}" if machine else words
 
@@ -131,7 +148,34 @@ def active_choice(chat: Any) -> Choice:
     kind, key = chat.active or (None, None)
     section = next((each for each in chat.sections if each.kind == kind), None)
     tiers = section.tiers if section else ()
-    return Choice(section, next((tier for tier in tiers if tier.key == key), None))
+    return Choice(section, next((tier for tier in tiers if tier.key == key), None), chat.fine)
+
+
+@register.filter
+def efforts_at(section: Any, row: Any) -> str:
+    """Return the ids of the efforts that a tier or a model of the section has, as JSON."""
+    model = row.id if isinstance(row, OfferedModel) else _own(section, row)
+    return json.dumps([each.id for each in section.offer.efforts_of(model)])
+
+
+@register.filter
+def efforts(section: Any) -> list[Effort]:
+    """Return all efforts of the section's program, each once."""
+    offer = section.offer
+    every = [*offer.efforts, *(each for m in offer.models for each in offer.efforts_of(m.id))]
+    return list({each.id: each for each in every}.values())
+
+
+@register.simple_tag
+def model_choice(chat: Any, section: Any, model: OfferedModel) -> str:
+    """Return the value that chooses a model: it keeps the tier, for when it is left."""
+    is_active_one = chat.active is not None and chat.active[0] == section.kind
+    key = chat.active[1] if is_active_one else section.tiers[0].key
+    return Fine(model=model.id).after(f"{section.kind}:{key}")
+
+
+def _own(section: Any, tier: Any) -> str:
+    return str(tier.model_id or "").removeprefix(f"{section.kind}:")
 
 
 @register.filter

@@ -138,7 +138,12 @@ def test_an_mcp_servers_headers_are_never_shown(as_ada, agent):
 
     assert (status, shown) == (
         200,
-        {"name": "linear", "url": "https://mcp.example/mcp", "headers": ["Authorization"]},
+        {
+            "name": "linear",
+            "url": "https://mcp.example/mcp",
+            "headers": ["Authorization"],
+            "silentUntil": None,
+        },
     )
     everything = as_ada.get(PATH).content + as_ada.get(f"{PATH}/default").content
     assert b"hunter2" not in everything

@@ -18,6 +18,12 @@ def test_the_order_is_that_of_the_popover():
         "codex",
         "acp:gemini",
         "acp:opencode",
+        "acp:qwen",
+        "acp:copilot",
+        "acp:vibe",
+        "acp:fast-agent",
+        "acp:claude-code",
+        "acp:codex",
         "demo",
     ]
 

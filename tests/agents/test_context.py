@@ -58,6 +58,14 @@ def test_only_agents_that_can_be_run_are_shown():
     }
 
 
+def test_an_agent_that_few_people_have_is_listed_where_its_program_was_found():
+    found = link(harnesses={"acp:qwen": {"state": "not_signed_in"}})
+
+    assert states(context(found))["acp:qwen"] == "unavailable"
+    assert "acp:copilot" not in states(context(found))
+    assert context(link(), pins=Pinned(harness_id="acp:qwen")).find("acp:qwen")
+
+
 @pytest.mark.parametrize(
     ("links", "active"),
     [

@@ -1,7 +1,10 @@
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from agents import services
-from agents.core.mcp import BadMcpServer, McpServer
+from agents.core.mcp import SILENT_FOR, BadMcpServer, McpServer
 from agents.core.source import BadRepository, Source
 from agents.errors import AgentIsDefault, BadChoice, BadIcon, BadTitle
 from agents.models import Agent, McpServerRow
@@ -183,6 +186,32 @@ def test_headers_are_removed_on_request_and_with_their_server(org):
     services.remove_mcp_server(agent=agent, name="linear")
     services.remove_mcp_server(agent=agent, name="linear")
     assert not McpServerRow.objects.exists()
+
+
+def test_a_server_that_does_not_answer_is_not_asked_for_a_while(agent):
+    server = McpServer("linear", "https://mcp.example/mcp")
+    services.put_mcp_server(agent=agent, server=server)
+    now = timezone.now()
+
+    services.note_silent_server(agent_id=agent.pk, name="linear", url=server.url)
+
+    (noted,) = list_mcp_servers(agent=agent)
+    assert noted.is_silent(now)
+    assert not noted.is_silent(now + SILENT_FOR + timedelta(seconds=60))
+
+
+@pytest.mark.parametrize("how", ["again", "put", "another address"])
+def test_a_silent_server_is_asked_again(agent, how):
+    server = McpServer("linear", "https://mcp.example/mcp")
+    services.put_mcp_server(agent=agent, server=server)
+    noted = "https://mcp.example/old" if how == "another address" else server.url
+    services.note_silent_server(agent_id=agent.pk, name="linear", url=noted)
+    if how == "again":
+        services.ask_server_again(agent=agent, name="linear")
+    elif how == "put":
+        services.put_mcp_server(agent=agent, server=server)
+
+    assert list_mcp_servers(agent=agent) == [server]
 
 
 def test_there_is_a_limit_to_servers(org):

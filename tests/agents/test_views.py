@@ -5,6 +5,7 @@ import re
 import pytest
 
 from agents.models import Agent, McpServerRow
+from agents.services import note_silent_server
 from links.models import Link
 
 PATH = "/home/settings/agents"
@@ -123,6 +124,18 @@ def test_an_mcp_servers_headers_are_written_and_never_shown(as_ada):
 
     post(as_ada, "/of/default/servers/linear/remove")
     assert not McpServerRow.objects.exists()
+
+
+def test_a_member_has_a_silent_server_asked_again(client, as_ada, bob, agent):
+    post(as_ada, "/of/default/servers", **SERVER)
+    note_silent_server(agent_id=agent.pk, name="linear", url=SERVER["url"])
+    client.force_login(bob)
+    assert "chats go on without it for" in page(client.get(f"{PATH}/of/default"))
+
+    _, html = post(client, "/of/default/servers/linear/again")
+
+    assert "The next message asks linear again." in html
+    assert "chats go on without it" not in html
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh.develop import NPM_PACKAGES
+from mesh.develop import NPM_PACKAGES, PYPI_AGENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = (ROOT / ".tools").resolve()  # programs name it so
@@ -19,10 +19,11 @@ INSTALL = f"npm install --prefix .tools {' '.join(NPM_PACKAGES)}"
 
 
 def find(program: str) -> str | None:
-    """Return the path of ``claude``, ``codex``, ``gemini`` or ``opencode``, or ``None``."""
-    named = os.environ.get(f"MESH_TEST_{program.upper()}")
-    path = Path(named) if named else TOOLS / "node_modules/.bin" / program
-    return str(path) if path.exists() else None
+    """Return the path of an agent's program, such as ``claude``, or ``None``."""
+    named = os.environ.get(f"MESH_TEST_{program.upper().replace('-', '_')}")
+    own = (TOOLS / f"{each.pypi}-{each.pypi_version}/bin" / program for each in PYPI_AGENTS)
+    places = [Path(named)] if named else [TOOLS / "node_modules/.bin" / program, *own]
+    return next((str(path) for path in places if path.exists()), None)
 
 
 def need(program: str) -> str:

@@ -25,12 +25,13 @@ from agents.harness.base import (
     Fail,
     Out,
     TurnInput,
+    Unasked,
     Write,
     parse_input,
 )
 
 LIMIT = 64 * 1024 * 1024
-PATIENCE = 60
+PATIENCE = 300  # seconds: on a busy machine a program takes one to start
 STEER = "11111111-1111-4111-8111-111111111111"
 
 
@@ -90,6 +91,17 @@ class Driver:
                     self.outs.remove(again)
                     await self.stop()
                     await self._start(again.turn)
+                await self._step()
+        return self.chunks
+
+    async def run_unasked(self, turn: TurnInput) -> list[dict[str, Any]]:
+        """Wait until the program begins a turn by itself, and play it as ``turn``."""
+        async with asyncio.timeout(PATIENCE):
+            while not any(isinstance(out, Unasked) for out in self.outs):
+                await self._step()
+            self.outs = []
+            self.carry_out(self.adapter.begin_unasked(turn))
+            while not any(isinstance(out, Done) for out in self.outs):
                 await self._step()
         return self.chunks
 

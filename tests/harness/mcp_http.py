@@ -35,6 +35,8 @@ class McpServer:
     )
     asked: list[tuple[str, str]] = field(default_factory=list)
     cuts: int = 0
+    headers: list[dict[str, str]] = field(default_factory=list)  # of each request, in lower case
+    bodies: list[bytes] = field(default_factory=list)
     stop: Callable[[], None] = lambda: None
 
     def reply(self, message: dict[str, Any]) -> dict[str, Any] | None:
@@ -66,6 +68,8 @@ def serving_mcp(token: str) -> Iterator[McpServer]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", "0")))
             message = json.loads(body)
+            server.headers.append({name.lower(): value for name, value in self.headers.items()})
+            server.bodies.append(body)
             given = (self.headers.get("authorization") or "").removeprefix("Bearer ")
             server.asked.append((str(message.get("method")), given))
             if given != server.token:

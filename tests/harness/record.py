@@ -1,6 +1,7 @@
 """Record the real programs anew: python -m tests.harness.record [KIND [name …]]
 
-Needs the programs (``make test`` installs them). Look at the difference before keeping it: what
+``--replay`` makes only the chunks anew, from the lines that are kept. Without it this needs the
+programs (``make test`` installs them). Look at the difference before keeping it: what
 changed in ``*.stdout.jsonl`` is the program's doing, what changed in ``*.chunks.jsonl`` ours.
 """
 
@@ -114,9 +115,13 @@ async def record(kind: str, name: str, scenario: Scenario) -> None:
     target = folder_of(kind)
     target.mkdir(parents=True, exist_ok=True)
     (target / f"{name}.stdout.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
+    replay(kind, name, scenario)
+
+
+def replay(kind: str, name: str, scenario: Scenario) -> None:
     outs = play(ADAPTERS[kind](), scenario, load(kind, name))
-    (target / f"{name}.chunks.jsonl").write_text(dump(outs))
-    print(f"{kind} {name}: {len(lines)} lines, {len(outs)} outputs")
+    (folder_of(kind) / f"{name}.chunks.jsonl").write_text(dump(outs))
+    print(f"{kind} {name}: {len(outs)} outputs")
 
 
 def _act(driver: Driver, scenario: Scenario, action: str) -> None:
@@ -130,12 +135,16 @@ def _act(driver: Driver, scenario: Scenario, action: str) -> None:
         driver.kill()
 
 
-async def main(kinds: list[str], names: list[str]) -> None:
+async def main(kinds: list[str], names: list[str], *, is_replay: bool) -> None:
     for kind in kinds:
         for name, scenario in SCENARIOS[kind].items():
-            if not names or name in names:
+            if is_replay and (not names or name in names):
+                replay(kind, name, scenario)
+            elif not names or name in names:
                 await record(kind, name, scenario)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:2] or list(SCENARIOS), sys.argv[2:]))
+    words = [word for word in sys.argv[1:] if word != "--replay"]
+    is_replay = "--replay" in sys.argv
+    asyncio.run(main(words[:1] or list(SCENARIOS), words[1:], is_replay=is_replay))

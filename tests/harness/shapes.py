@@ -34,7 +34,7 @@ KEYS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "tool-approval-request": ({"approvalId", "toolCallId"}, set()),
     "tool-output-available": ({"toolCallId", "output", "dynamic"}, {"preliminary"}),
-    "tool-output-error": ({"toolCallId", "errorText", "dynamic"}, set()),
+    "tool-output-error": ({"toolCallId", "errorText", "dynamic"}, {"providerMetadata"}),
     "tool-output-denied": ({"toolCallId"}, set()),
     "message-metadata": ({"messageMetadata"}, set()),
     "finish-step": (set(), set()),
@@ -142,7 +142,10 @@ class _Reader:
             assert not state
             self.calls[call] = "streaming"
         elif kind in ("tool-input-delta", "tool-input-available"):
-            assert state == "streaming", f"{kind} in state {state!r}"
+            # Said again of a call that turned out to run without a question.
+            mesh = chunk.get("providerMetadata", {}).get("mesh", {})
+            is_mark = state in ("called", "asked") and mesh.get("unasked") is True
+            assert state == "streaming" or is_mark, f"{kind} in state {state!r}"
             if kind == "tool-input-available":
                 self.calls[call] = "called"
         else:

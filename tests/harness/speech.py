@@ -228,6 +228,7 @@ class AcpSpeech:
     session = "s-1"
     question = "run-1:q-1"  # their number of it, after the run
     told = {"allow": "yes-once", "deny": "no-once", "interrupt": "session/cancel"}
+    level = "auto"  # at which its session begins
 
     def __init__(self) -> None:
         self.prompts = 2  # our requests before the first
@@ -237,10 +238,21 @@ class AcpSpeech:
         return ADAPTERS[cls.kind]()
 
     def hello(self) -> list[str]:
+        opened = {"sessionId": self.session} | self._settings()
         return _lines(
             {"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": 1}},
-            {"jsonrpc": "2.0", "id": 2, "result": {"sessionId": self.session}},
+            {"jsonrpc": "2.0", "id": 2, "result": opened},
         )
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the modes and options of a session that is set to its level."""
+        settings = dict((built_in()[self.kind].levels or {}).get(self.level, {}))
+        mode = settings.pop("mode", "")
+        options = [
+            {"id": name, "type": "select", "currentValue": value, "options": [{"value": value}]}
+            for name, value in settings.items()
+        ]
+        return {"modes": {"currentModeId": mode}, "configOptions": options}
 
     def _update(self, what: str, **fields: Any) -> dict[str, Any]:
         update = {"sessionUpdate": what} | fields

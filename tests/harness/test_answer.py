@@ -6,6 +6,7 @@ import pytest
 
 from agents.harness.answer import AnswerBuilder
 from agents.harness.base import Ask, Done, Fail
+from agents.harness.unfinished_calls import INTERRUPTED, NOT_RUN
 from tests.harness.driver import chunks_of, one, types_of
 from tests.harness.shapes import check_turn
 
@@ -148,3 +149,77 @@ def test_a_message_is_started_once():
     outs = answer.take()
     assert types_of(chunks_of(outs)) == ["start", "finish"]
     assert isinstance(outs[-1], Done)
+
+
+def test_a_retry_stays_in_the_message_and_replaces_the_last_one(answer):
+    answer.retry(attempt=1, of=10, in_ms=500.4, status=529, reason="Overloaded")
+    answer.retry(attempt="2", of=True, status=None)
+    answer.finish("stop")
+
+    first, second = (c for c in chunks_of(answer.take()) if c["type"] == "data-retry")
+    assert (first["id"], "transient" in first) == (second["id"], False)
+    told = {"attempt": 1, "of": 10, "inMs": 500, "status": 529, "reason": "Overloaded"}
+    assert first["data"] == told
+    assert second["data"] == dict.fromkeys(("attempt", "of", "inMs", "status")) | {"reason": ""}
+
+
+def end_of(answer):
+    """Return how the only call of an answer ended."""
+    (end,) = (c for c in chunks_of(answer.take()) if c["type"].startswith("tool-output"))
+    return end.get("errorText", end["type"])
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(lambda answer: answer.call_failed("c", "was rejected"), id="failed"),
+        pytest.param(lambda answer: answer.deny("c") or answer.call_failed("c", ""), id="denied"),
+        pytest.param(lambda answer: answer.abort(), id="never ended"),
+    ],
+)
+def test_a_call_of_a_stopped_turn_was_interrupted_whatever_the_program_calls_it(answer, end):
+    answer.call_input("c", "Bash", {})
+    answer.interrupt()
+
+    end(answer)
+
+    assert end_of(answer) == INTERRUPTED
+
+
+def test_a_complete_result_of_a_stopped_turn_is_kept(answer):
+    answer.call_input("c", "Bash", {})
+    answer.interrupt()
+
+    answer.result("c", "done")
+
+    assert end_of(answer) == "tool-output-available"
+
+
+def test_what_a_person_denied_before_the_stop_stays_denied(answer):
+    answer.call_input("c", "Bash", {})
+    answer.deny("c")
+    answer.interrupt()
+
+    answer.call_failed("c", "Denied.")
+
+    assert end_of(answer) == "tool-output-denied"
+
+
+@pytest.mark.parametrize(("allowed", "ended"), [(True, INTERRUPTED), (False, NOT_RUN)])
+def test_a_stopped_call_that_nobody_allowed_has_not_run(answer, allowed, ended):
+    answer.ask("q", "c", "Bash", {})
+    if allowed:
+        answer.allow("c")
+    answer.interrupt()
+
+    answer.abort()
+
+    assert end_of(answer) == ended
+
+
+def test_a_call_without_an_end_in_a_failed_turn_was_interrupted(answer):
+    answer.call_input("c", "Bash", {})
+
+    answer.fail("harness_crashed", "It broke.")
+
+    assert end_of(answer) == INTERRUPTED

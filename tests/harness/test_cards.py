@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "mesh/static/mesh"
 # Which kinds a harness can ask: ACP has no word for either, and Codex shows its plan as text.
 ASKED_BY = {
-    "acp": set(),
+    "acp": {QUESTION},
     "claude_code": {PLAN_READY, QUESTION},
     "codex": {QUESTION},
     "decopilot": {PLAN_READY, QUESTION},

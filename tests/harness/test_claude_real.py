@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from agents.harness.base import Ask, Emit, NotSteered, Steered
+from agents.harness.base import Ask, Background, Emit, NotSteered, Steered
 from agents.harness.claude_code import ClaudeCodeAdapter
+from agents.harness.unfinished_calls import INTERRUPTED
+from tests.harness.agents_table import cell
 from tests.harness.cli import need
 from tests.harness.driver import STEER, Driver, one, text_of, turn, types_of
 from tests.harness.shapes import check_turn
-from tests.standin import serving
 
 pytestmark = pytest.mark.real_cli
 MCP_SERVER = Path(__file__).parent / "mcp_server.py"
-
-
-@pytest.fixture
-async def standin():
-    async with serving() as running:
-        yield running
 
 
 @pytest.fixture
@@ -318,6 +315,56 @@ async def test_what_is_to_be_done_is_shown(claude):
     ]
 
 
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "YPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
+
+
+async def test_a_picture_that_it_reads_is_shown(claude, tmp_path):
+    (tmp_path / "work/a.png").write_bytes(base64.b64decode(PIXEL))
+
+    chunks = await claude().run(turn('tool: Read {"file_path": "a.png"}'))
+
+    (picture,) = one(chunks, "tool-output-available")["output"]["pictures"]
+    assert picture == {"mediaType": "image/png", "data": PIXEL}
+
+
+async def test_a_hook_that_denies_is_named(claude, tmp_path):
+    hook = {"type": "command", "command": "echo 'Not today.' >&2; exit 2"}
+    hooks = {"hooks": {"PreToolUse": [{"matcher": "Bash", "hooks": [hook]}]}}
+    (tmp_path / "home/.claude").mkdir()
+    (tmp_path / "home/.claude/settings.json").write_text(json.dumps(hooks))
+
+    chunks = await claude().run(turn("bash: touch made"))
+
+    assert (
+        one(chunks, "tool-output-error")["errorText"] == "Denied by a PreToolUse hook: Not today."
+    )
+    assert not (tmp_path / "work/made").exists()
+
+
+async def test_a_refused_key_is_told_at_once(claude):
+    driver = claude(CLAUDE_CODE_MAX_RETRIES="")  # ten, in more than a minute
+
+    chunks = await driver.run(turn("status 401"))
+
+    check_turn(driver.outs)
+    assert one(chunks, "data-retry")["data"]["attempt"] == 1
+    assert chunks[-1]["finishReason"] == "error"
+
+
+async def test_compacting_by_hand_answers_something(claude):
+    driver = claude()
+    await driver.run(turn("hello"))
+
+    chunks = await driver.run(turn("/compact"))
+
+    check_turn(driver.outs)
+    assert text_of(chunks) == "The conversation was shortened."
+    assert one(chunks, "data-notice")["data"]["code"] == "compacted"
+
+
 async def test_two_tools_at_once_keep_their_results(claude):
     driver = claude()
 
@@ -365,6 +412,90 @@ async def test_what_a_sub_agent_may_not_do_alone_is_asked(claude, tmp_path):
         "Task",
         "Bash",
     ]
+
+
+def in_background(text):
+    """Return a turn that starts a command in the background, for a server that takes the rest."""
+    task = {"command": text, "run_in_background": True, "description": "Waits"}
+    return turn(f"tool: Bash {json.dumps(task)}", takesUnasked=True)
+
+
+async def test_without_a_server_that_takes_it_nothing_runs_in_the_background(claude, tmp_path):
+    driver = claude()
+
+    chunks = await driver.run(replace(in_background("touch made"), takes_unasked=False))
+
+    assert "unexpected parameter" in one(chunks, "tool-output-error")["errorText"]
+    assert not any(isinstance(out, Background) for out in driver.outs)
+    assert not (tmp_path / "work/made").exists()
+
+
+@cell("claude-code", "background", "A command goes on after the answer, and is shown.")
+@cell("claude-code", "background", "When it ends, Claude Code reports it in an answer of its own.")
+async def test_what_the_program_says_by_itself_is_an_answer_of_its_own(claude, tmp_path):
+    driver = claude()
+    await driver.run(in_background("while [ ! -e go ]; do sleep 0.1; done"))
+    told = [out.tasks for out in driver.outs if isinstance(out, Background)]
+    (tmp_path / "work/go").touch()
+
+    unasked = await driver.run_unasked(turn(messages=[], runId="run-2"))
+    check_turn(driver.outs)
+    after = await driver.run(turn("say: next"))
+
+    assert [[task.title for task in tasks] for tasks in told] == [["Waits"]]
+    assert one(unasked, "data-unasked")["data"]["reason"].endswith("completed (exit code 0)")
+    assert text_of(unasked).startswith("The tool said: ")
+    assert (text_of(after), driver.launches) == ("next", 1)
+
+
+async def test_a_message_beside_a_turn_that_began_by_itself_gets_its_own_answer(claude, tmp_path):
+    driver = claude()
+    await driver.run(in_background("while [ ! -e go ]; do sleep 0.1; done"))
+    (tmp_path / "work/go").touch()
+    while not driver.adapter._unasked.has_begun:  # the runner has not reacted yet
+        await driver._step()
+
+    second = await driver.run(turn("say: second", takesUnasked=True))
+    third = await driver.run(turn("say: third", takesUnasked=True))
+
+    assert (text_of(second), text_of(third)) == ("second", "third")
+
+
+@cell("claude-code", "background", "It can be stopped.")
+async def test_a_command_in_the_background_is_stopped(claude):
+    driver = claude()
+    await driver.run(in_background("sleep 1000"))
+    ((task,),) = (out.tasks for out in driver.outs if isinstance(out, Background))
+
+    driver.carry_out(driver.adapter.stop_task(task.id))
+    while Background(()) not in driver.outs:
+        await driver._step()
+
+    assert driver.process.returncode is None
+
+
+@cell("claude-code", "background", "A sub-agent goes on as well, and still asks.")
+async def test_a_sub_agent_goes_on_after_the_turn_and_asks_at_any_time(claude, tmp_path):
+    """Whether it asks before its turn has ended or after, a person is asked."""
+    driver = claude()
+    asked = []
+
+    def on_out(out):
+        if isinstance(out, Ask):
+            asked.append(out.tool)
+            driver.answer("allow")
+
+    driver.on_out = on_out
+    task = '{"description":"d","prompt":"bash: touch made","subagent_type":"general-purpose"}'
+    settings = {"toolApprovalLevel": "readonly", "takesUnasked": True}
+
+    await driver.run(turn(f"tool: Task {task}", **settings))
+    check_turn(driver.outs)
+    while not (tmp_path / "work/made").exists():
+        await driver.run_unasked(turn(messages=[], runId="run-2", **settings))
+        check_turn(driver.outs)
+
+    assert asked == ["Bash"]
 
 
 async def test_a_new_process_resumes_the_conversation(claude):
@@ -439,6 +570,7 @@ async def test_interrupt_ends_a_running_tool(claude):
 
     check_turn(driver.outs)
     assert "abort" in types_of(chunks)
+    assert one(chunks, "tool-output-error")["errorText"] == INTERRUPTED
 
 
 async def test_interrupt_while_a_question_is_open(claude, tmp_path):
@@ -477,15 +609,20 @@ async def test_after_a_failure_another_process_is_wanted(claude):
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(401, "Invalid API key"), (529, "Overloaded"), (400, "as told")]
+    ("status", "code", "words"),
+    [
+        (401, "agent_key_refused", "Invalid API key"),
+        (529, "provider_overloaded", "Overloaded"),
+        (400, "model_api_error", "as told"),
+    ],
 )
-async def test_a_refusal_of_the_api_is_shown_in_its_words(claude, status, words):
+async def test_a_refusal_of_the_api_is_shown_in_its_words(claude, status, code, words):
     driver = claude()
 
     chunks = await driver.run(turn(f"status {status}"))
 
     check_turn(driver.outs)
-    assert driver.failure().code == "model_api_error"
+    assert driver.failure().code == code
     assert words in driver.failure().message
     assert str(status) in driver.failure().message
     retries = [c["data"] for c in chunks if c["type"] == "data-retry"]
@@ -631,7 +768,8 @@ async def test_killed_while_it_asks_it_takes_the_conversation_up_and_asks_again(
     first = claude()
     when(first, "tool-approval-request", first.kill)
     chunks = await first.run(turn("bash: touch made", toolApprovalLevel="readonly"))
-    session = one(chunks, "message-metadata")["messageMetadata"]["codingAgentSessionId"]
+    told = [chunk for chunk in chunks if chunk["type"] == "message-metadata"]
+    session = told[0]["messageMetadata"]["codingAgentSessionId"]
     second = claude()
     when(second, "tool-approval-request", lambda: second.answer("allow"))
 

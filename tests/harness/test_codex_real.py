@@ -8,30 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from agents.harness.base import Ask, NotSteered, Steered
+from agents.harness.base import Ask, Background, NotSteered, Steered
 from agents.harness.codex import CodexAdapter
-from tests.harness.cli import a_home, need
+from agents.harness.unfinished_calls import INTERRUPTED
+from tests.harness.agents_table import cell
+from tests.harness.cli import need
 from tests.harness.driver import STEER, Driver, one, text_of, turn, types_of
 from tests.harness.real import codex_env, running, when
 from tests.harness.shapes import check_turn
-from tests.standin import serving
 from tests.waiting import auntil
 
 pytestmark = pytest.mark.real_cli
 MCP_SERVER = Path(__file__).parent / "mcp_server.py"
 MODELS = {"thinking": {"id": "codex:gpt-5.4-mini", "title": "GPT-5.4 Mini"}}
-
-
-@pytest.fixture
-async def standin():
-    async with serving() as running:
-        yield running
-
-
-@pytest.fixture
-def home():
-    with a_home() as home:
-        yield home
 
 
 @pytest.fixture
@@ -60,6 +49,10 @@ def escalated(command):
     """Return what makes the model ask for a command outside the sandbox."""
     call = {"cmd": command, "sandbox_permissions": "require_escalated", "justification": "May I?"}
     return f"tool: exec_command {json.dumps(call)}"
+
+
+def notices_of(chunks):
+    return [c["data"]["code"] for c in chunks if c["type"] == "data-notice"]
 
 
 async def test_text_is_streamed(codex):
@@ -413,8 +406,38 @@ async def test_interrupt_ends_a_running_command(codex, nap):
 
     check_turn(driver.outs)
     assert "abort" in types_of(chunks)
+    assert one(chunks, "tool-output-error")["errorText"] == INTERRUPTED
     await driver.run(say("say: still here"))
     await auntil(lambda: not running(nap))
+
+
+@cell("codex", "background", "A command goes on after the answer, is shown, and can be stopped.")
+async def test_a_command_that_outlives_its_turn_can_be_stopped(codex, nap):
+    driver = codex()
+    call = json.dumps({"cmd": nap, "yield_time_ms": 300})
+
+    chunks = await driver.run(say(f"tool: exec_command {call}"))
+
+    check_turn(driver.outs)
+    assert "still running" in one(chunks, "tool-output-available")["output"]
+    assert "runs_on" in notices_of(chunks)
+    (told,) = [out for out in driver.outs if isinstance(out, Background)]
+    assert running(nap)
+    driver.carry_out(driver.adapter.stop_task(told.tasks[0].id))
+    await driver.run(say("bash: sleep 0.5"))
+    await auntil(lambda: not running(nap))
+    assert Background() in driver.outs
+
+
+async def test_a_server_that_does_not_start_is_told(codex, home):
+    driver = codex()
+    config = home / ".codex/config.toml"
+    config.write_text(f'{config.read_text()}\n[mcp_servers.absent]\ncommand = "/absent/program"\n')
+
+    chunks = await driver.run(say("say: hi"))
+
+    texts = [c["data"]["text"] for c in chunks if c["type"] == "data-notice"]
+    assert "Codex can't use the MCP server absent here." in texts
 
 
 async def test_interrupt_while_a_question_is_open(codex, tmp_path):
@@ -468,22 +491,27 @@ async def test_after_a_failure_another_process_is_wanted(codex):
     driver = codex()
     before = driver.adapter.key(say("hello"))
 
-    await driver.run(say("status 400"))
+    await driver.run(say("status 401"))
 
     assert driver.adapter.key(say("hello")) != before
 
 
 @pytest.mark.parametrize(
-    ("status", "words"),
-    [(401, "invalid x-api-key"), (529, "Overloaded"), (400, "as told"), (429, "Too Many")],
+    ("status", "code", "words"),
+    [
+        (401, "agent_key_refused", "invalid x-api-key"),
+        (529, "provider_overloaded", "Overloaded"),
+        (400, "model_api_error", "as told"),
+        (429, "rate_limited", "Too Many"),
+    ],
 )
-async def test_a_refusal_of_the_api_is_shown_in_its_words(codex, status, words):
+async def test_a_refusal_of_the_api_is_shown_in_its_words(codex, status, code, words):
     driver = codex()
 
     chunks = await driver.run(say(f"status {status}"))
 
     check_turn(driver.outs)
-    assert driver.failure().code == "model_api_error"
+    assert driver.failure().code == code
     assert words in driver.failure().message
     assert str(status) in driver.failure().message
     assert "127.0.0.1" not in driver.failure().message
@@ -507,8 +535,9 @@ async def test_a_dropped_connection_is_reported(codex):
     chunks = await driver.run(say("cut the line"))
 
     check_turn(driver.outs)
-    assert text_of(chunks).startswith("I begin")
-    assert driver.failure().code == "model_api_error"
+    assert text_of(chunks) == "I beginI begin"
+    assert "repeated" in notices_of(chunks)
+    assert driver.failure().code == "provider_unreachable"
 
 
 async def test_killed_in_the_middle(codex):
@@ -572,7 +601,7 @@ async def test_the_tiers_model_and_the_agents_instructions_are_used(codex, stand
 
 async def test_without_a_model_the_persons_own_counts(codex, home, standin):
     config = (home / ".codex/config.toml").read_text()
-    (home / ".codex/config.toml").write_text(f'model = "gpt-5.5"\n{config}')
+    (home / ".codex/config.toml").write_text(config.replace("gpt-5.3-codex", "gpt-5.5"))
     driver = codex()
 
     await driver.run(turn("say: hello", models={}))

@@ -69,4 +69,31 @@ def test_other_agents_get_the_history_with_the_message(kind, refused):
     outs += adapter.feed(json.dumps({"id": len(refused) + 1, "result": opened}).encode())
 
     assert "messages again" in one(chunks_of(outs), "data-notice")["data"]["text"]
-    assert "my word is walnut" in [out.line for out in outs if isinstance(out, Write)][-1].decode()
+    written = [out.line.decode() for out in outs if isinstance(out, Write)]
+    assert [line for line in written if "my word is walnut" in line]
+
+
+@pytest.mark.parametrize("kind", ["claude-code", "codex", "acp:gemini"])
+def test_a_turn_that_begins_afresh_needs_a_new_program_which_the_next_turn_keeps(kind):
+    adapter = ADAPTERS[kind]()
+    first, afresh, last = (turn("hi"), turn("hi", beginsAfresh=True), turn("hi"))
+    keys = []
+    for each in (first, afresh, last):
+        keys.append(adapter.key(each))
+        adapter.begin(each)
+
+    assert keys[0] != keys[1]
+    assert keys[1] == keys[2]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "knows"),
+    [(EARLIER, "the earlier messages without what was refused"), ([], "no others")],
+)
+def test_a_turn_that_begins_afresh_says_what_the_agent_knows(earlier, knows):
+    adapter = ADAPTERS["claude-code"]()
+
+    outs = adapter.begin(turn("go on", beginsAfresh=True, earlier=earlier))
+
+    notice = one(chunks_of(outs), "data-notice")["data"]
+    assert (notice["code"], knows in notice["text"]) == ("began_afresh", True)

@@ -106,6 +106,32 @@ class TestClaudeCode:
         assert (notice["code"], SECRET in notice["text"]) == ("mcp_server", False)
         assert written(outs)[-1]["type"] == "user"
 
+    def test_the_page_learns_what_it_waits_for(self, adapter):
+        begun = adapter.begin(given())
+        _, asked = written(begun)
+
+        answered = self.answer(adapter, asked)
+
+        told = [one(chunks_of(outs), "data-waiting") for outs in (begun, answered)]
+        assert [chunk["data"]["servers"] for chunk in told] == [["mail"], []]
+        assert all(chunk["transient"] for chunk in told)
+
+    @pytest.mark.parametrize(
+        ("why", "texts"),
+        [
+            ("timed out after 10000ms", ["can't use the MCP server mail here: it does not answer"]),
+            ('POSTing to endpoint: {"error":{"code":"mcp_silent"}}', []),
+        ],
+        ids=["it does not answer", "the gateway tells it"],
+    )
+    def test_why_a_server_can_t_be_used_is_told_once(self, adapter, why, texts):
+        _, asked = written(adapter.begin(given()))
+
+        outs = self.answer(adapter, asked, response={"errors": {"mail": why}})
+
+        told = [each["data"]["text"] for each in chunks_of(outs) if each["type"] == "data-notice"]
+        assert told == [f"Claude Code {text}." for text in texts]
+
     def test_an_older_version_runs_without_servers(self, adapter):
         _, asked = written(adapter.begin(given()))
 

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.harness.questions import LONGEST, MOST, parse_answers
+from agents.harness.questions import (
+    ANSWERED,
+    LONGEST,
+    MOST,
+    has_secrets,
+    parse_answers,
+    redact,
+    secrets_in,
+    without_secrets,
+)
 
 
 @pytest.mark.parametrize("value", [{}, {"Which?": "this"}, {"Which?": ["a", "b"], "Why?": ""}])
@@ -45,3 +54,40 @@ def test_what_passes_is_texts_alone(value):
     for question, given_to_it in answers.items():
         assert isinstance(question, str)
         assert all(isinstance(text, str) for text in given_to_it)
+
+
+SECRET = {"questions": [{"question": "Key?", "secret": True}, {"question": "Which?"}]}
+
+
+def test_of_a_secret_answer_only_a_marker_is_kept():
+    given = {"Key?": "hunter2", "Which?": "this"}
+
+    assert has_secrets(SECRET)
+    assert without_secrets(SECRET, given) == {"Key?": ANSWERED, "Which?": "this"}
+    assert secrets_in(SECRET, given) == ("hunter2",)
+
+
+def test_an_answer_to_no_known_question_is_secret_beside_one_that_is():
+    assert without_secrets(SECRET, {"key?": "hunter2"}) == {"key?": ANSWERED}
+
+
+@pytest.mark.parametrize("asked", [None, [], {}, {"questions": 1}, {"questions": [None]}])
+def test_what_asks_for_no_secret_keeps_its_answers(asked):
+    assert not has_secrets(asked)
+    assert without_secrets(asked, {"Which?": "this"}) == {"Which?": "this"}
+    assert secrets_in(asked, {"Which?": "this"}) == ()
+
+
+def test_a_secret_is_replaced_in_any_text():
+    value = {"a": ["say hunter2 twice: hunter2"], "b": '{"it": "a\\"b42"}', "n": 1}
+
+    assert redact(value, ["hunter2", 'a"b42']) == {
+        "a": [f"say {ANSWERED} twice: {ANSWERED}"],
+        "b": f'{{"it": "{ANSWERED}"}}',
+        "n": 1,
+    }
+
+
+def test_a_short_secret_is_replaced_only_where_it_belongs():
+    assert redact("on", ["on"]) == "on"
+    assert redact("on", ["on"], is_own=True) == ANSWERED

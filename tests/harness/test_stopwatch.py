@@ -62,3 +62,11 @@ def test_other_metadata_stays():
 
 def test_an_end_without_a_beginning_stays_as_it_is():
     assert Stopwatch().timed(RESULT, now=1) == RESULT
+
+
+def test_a_call_that_is_shown_again_goes_on():
+    watch = Stopwatch()
+    watch.timed(CALL, now=0)
+    watch.timed(CALL, now=1)
+
+    assert took(watch.timed(RESULT, now=2)) == 2000

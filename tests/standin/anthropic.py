@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.standin.scripts import REFUSALS, Stop, Text, Thinking, Tool
+from tests.standin.scripts import Decline, Refuse, Stop, Text, Thinking, Tool, refusal
 from tests.standin.tools import as_offered
 
 Json = dict[str, Any]
 _numbers = itertools.count(1)
+TOO_LONG = ("invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum")
 USAGE = {
     "input_tokens": 100,
     "cache_creation_input_tokens": 10,
@@ -61,8 +62,8 @@ def _text(content: Any) -> str:
     return "".join(block.get("text", "") for block in content or [])
 
 
-def error(status: int) -> Json:
-    kind, message = REFUSALS.get(status, ("api_error", f"Status {status}, as told."))
+def error(refused: Refuse) -> Json:
+    kind, message = refusal(refused, TOO_LONG)
     return {"type": "error", "error": {"type": kind, "message": message}}
 
 
@@ -75,9 +76,13 @@ class Message:
 
     def __init__(self, body: Json) -> None:
         self.model = str(body.get("model"))
-        self.offered = {tool.get("name", "") for tool in body.get("tools", [])}
+        self.offered = {
+            tool.get("name", ""): tuple((tool.get("input_schema") or {}).get("properties") or ())
+            for tool in body.get("tools", [])
+        }
         self.content: list[Json] = []
         self.stop = "end_turn"
+        self.details: Json | None = None
 
     def begin(self) -> Iterator[Json]:
         yield {"type": "message_start", "message": self.whole() | {"stop_reason": None}}
@@ -93,10 +98,17 @@ class Message:
             "stop_reason": self.stop,
             "stop_sequence": None,
             "usage": USAGE,
-        }
+        } | self._details()
 
-    def block(self, step: Text | Thinking | Tool | Stop) -> Iterator[tuple[Json, float]]:
+    def _details(self) -> Json:
+        return {"stop_details": self.details} if self.details else {}
+
+    def block(self, step: Text | Thinking | Tool | Stop | Decline) -> Iterator[tuple[Json, float]]:
         """Yield the events of one block, each with the seconds to wait before it."""
+        if isinstance(step, Decline):
+            self.stop = "refusal"
+            self.details = {"type": "refusal", "category": "cyber", "explanation": step.words}
+            return
         if isinstance(step, Stop):
             self.stop = step.reason
             return
@@ -114,7 +126,7 @@ class Message:
         yield {"type": "content_block_stop", "index": index}, 0
 
     def end(self) -> Iterator[Json]:
-        delta = {"stop_reason": self.stop, "stop_sequence": None}
+        delta = {"stop_reason": self.stop, "stop_sequence": None} | self._details()
         usage = USAGE | {"output_tokens": OUTPUT_TOKENS}
         yield {"type": "message_delta", "delta": delta, "usage": usage}
         yield {"type": "message_stop"}

@@ -7,11 +7,16 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.standin.scripts import REFUSALS, Stop, Text, Thinking, Tool
+from tests.standin.scripts import Decline, Refuse, Stop, Text, Thinking, Tool, refusal
 from tests.standin.tools import as_offered
 
 Json = dict[str, Any]
 _numbers = itertools.count(1)
+TOO_LONG = (
+    "context_length_exceeded",
+    "This model's maximum context length is 100000 tokens. However, your messages resulted in"
+    " 210000 tokens.",
+)
 USAGE = {
     "prompt_tokens": 130,
     "completion_tokens": 30,
@@ -46,8 +51,8 @@ def _is_said(text: str) -> bool:
     return not text.lstrip().startswith("<system-reminder>")
 
 
-def error(status: int) -> Json:
-    kind, message = REFUSALS.get(status, ("api_error", f"Status {status}, as told."))
+def error(refused: Refuse) -> Json:
+    kind, message = refusal(refused, TOO_LONG)
     return {"error": {"type": kind, "message": message, "code": kind}}
 
 
@@ -55,12 +60,17 @@ def sse(event: Json) -> bytes:
     return f"data: {json.dumps(event)}\n\n".encode()
 
 
+def _arguments(function: Json) -> tuple[str, ...]:
+    return tuple((function.get("parameters") or {}).get("properties") or ())
+
+
 class Message:
     """The chunks of one streamed completion."""
 
     def __init__(self, body: Json) -> None:
         self.model = str(body.get("model"))
-        self.offered = {tool.get("function", {}).get("name", "") for tool in body.get("tools", [])}
+        functions = [tool.get("function", {}) for tool in body.get("tools", [])]
+        self.offered = {each.get("name", ""): _arguments(each) for each in functions}
         self.id = f"chatcmpl-{next(_numbers):06}"
         self.message: Json = {"role": "assistant", "content": ""}
         self.reason = "stop"
@@ -82,8 +92,12 @@ class Message:
         head = {"id": self.id, "object": "chat.completion", "model": self.model}
         return head | {"created": 1, "choices": [choice], "usage": self.usage}
 
-    def block(self, step: Text | Thinking | Tool | Stop) -> Iterator[tuple[Json, float]]:
+    def block(self, step: Text | Thinking | Tool | Stop | Decline) -> Iterator[tuple[Json, float]]:
         """Yield the chunks of one step, each with the seconds to wait before it."""
+        if isinstance(step, Decline):
+            # As a filter in front of the model does; the model itself sends a ``refusal``.
+            self.reason = "content_filter"
+            return
         if isinstance(step, Stop):
             self.reason = "length"
         elif isinstance(step, Text):

@@ -6,10 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.standin.scripts import REFUSALS, Stop, Text, Thinking, Tool
+from tests.standin.scripts import Decline, Refuse, Stop, Text, Thinking, Tool, refusal
 from tests.standin.tools import as_offered
 
 Json = dict[str, Any]
+TOO_LONG = (
+    "invalid_argument",
+    "The input token count (2100000) exceeds the maximum number of tokens allowed (1048576).",
+)
 USAGE = {
     "promptTokenCount": 130,
     "cachedContentTokenCount": 20,
@@ -46,9 +50,9 @@ def _text(response: Json) -> str:
     return str(next((response[key] for key in keys if response.get(key)), ""))
 
 
-def error(status: int) -> Json:
-    kind, message = REFUSALS.get(status, ("api_error", f"Status {status}, as told."))
-    return {"error": {"code": status, "status": kind.upper(), "message": message}}
+def error(refused: Refuse) -> Json:
+    kind, message = refusal(refused, TOO_LONG)
+    return {"error": {"code": refused.status, "status": kind.upper(), "message": message}}
 
 
 def sse(event: Json) -> bytes:
@@ -60,7 +64,7 @@ class Message:
 
     def __init__(self, body: Json) -> None:
         declared = [d for t in body.get("tools", []) for d in t.get("functionDeclarations", [])]
-        self.offered = {each["name"] for each in declared}
+        self.offered = {each["name"]: () for each in declared}
         self.parts: list[Json] = []
         self.reason = "STOP"
 
@@ -74,8 +78,12 @@ class Message:
     def _event(self, parts: list[Json], **more: str) -> Json:
         return {"candidates": [{"index": 0, "content": {"role": "model", "parts": parts}} | more]}
 
-    def block(self, step: Text | Thinking | Tool | Stop) -> Iterator[tuple[Json, float]]:
+    def block(self, step: Text | Thinking | Tool | Stop | Decline) -> Iterator[tuple[Json, float]]:
         """Yield the events of one step, each with the seconds to wait before it."""
+        if isinstance(step, Decline):
+            # In the middle it is the answer that is blocked, else the prompt.
+            self.reason = "SAFETY" if self.parts else ""
+            return
         if isinstance(step, Stop):
             self.reason = "MAX_TOKENS"
             return
@@ -85,11 +93,15 @@ class Message:
             yield self._event([part]), gap
 
     def end(self) -> Iterator[Json]:
+        if not self.reason:
+            blocked = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
+            yield blocked | {"usageMetadata": USAGE}
+            return
         empty: list[Json] = [{"text": ""}]
         yield self._event(empty, finishReason=self.reason) | {"usageMetadata": USAGE}
 
 
-def _parts(step: Text | Thinking | Tool, offered: set[str]) -> list[Json]:
+def _parts(step: Text | Thinking | Tool, offered: dict[str, tuple[str, ...]]) -> list[Json]:
     if isinstance(step, Text):
         return [{"text": piece} for piece in step.pieces]
     if isinstance(step, Thinking):

@@ -7,11 +7,15 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.standin.scripts import REFUSALS, Stop, Text, Thinking, Tool
+from tests.standin.scripts import Decline, Refuse, Stop, Text, Thinking, Tool, refusal
 from tests.standin.tools import as_offered
 
 Json = dict[str, Any]
 _numbers = itertools.count(1)
+TOO_LONG = (
+    "context_length_exceeded",
+    "Your input exceeds the context window of this model. Please adjust your input and try again.",
+)
 USAGE = {
     "input_tokens": 130,
     "input_tokens_details": {"cached_tokens": 20},
@@ -43,7 +47,8 @@ def read(body: Json) -> tuple[list[str], list[str]]:
 
 
 def _is_said(part: Json) -> bool:
-    return "text" in part and not part["text"].lstrip().startswith(("<", "# AGENTS.md"))
+    text = part.get("text", "<").lstrip()
+    return text.startswith("<message>") or not text.startswith(("<", "# AGENTS.md"))
 
 
 def _text(output: Any) -> str:
@@ -52,8 +57,8 @@ def _text(output: Any) -> str:
     return str(output)
 
 
-def error(status: int) -> Json:
-    kind, message = REFUSALS.get(status, ("api_error", f"Status {status}, as told."))
+def error(refused: Refuse) -> Json:
+    kind, message = refusal(refused, TOO_LONG)
     return {"error": {"type": kind, "message": message, "code": kind}}
 
 
@@ -68,7 +73,7 @@ class Message:
     """The events of one streamed response, item by item."""
 
     def __init__(self, body: Json) -> None:
-        self.offered = {tool.get("name", "") for tool in body.get("tools", [])}
+        self.offered = {tool.get("name", ""): () for tool in body.get("tools", [])}
         self.output: list[Json] = []
         self.id = f"resp_{next(_numbers):06}"
         self.reason = ""
@@ -87,7 +92,7 @@ class Message:
             "usage": USAGE,
         } | cut
 
-    def block(self, step: Text | Thinking | Tool | Stop) -> Iterator[tuple[Json, float]]:
+    def block(self, step: Text | Thinking | Tool | Stop | Decline) -> Iterator[tuple[Json, float]]:
         """Yield the events of one item, each with the seconds to wait before it."""
         if isinstance(step, Stop):
             self.reason = step.reason
@@ -106,9 +111,20 @@ class Message:
         yield {"type": f"response.{kind}", "response": self.whole()}
 
 
-def _parts(step: Text | Thinking | Tool, offered: set[str]) -> tuple[Json, list[Json], Json]:
+def _parts(
+    step: Text | Thinking | Tool | Decline, offered: dict[str, tuple[str, ...]]
+) -> tuple[Json, list[Json], Json]:
     """Return an item when it starts, the deltas, and the item when it is whole."""
     number = next(_numbers)
+    if isinstance(step, Decline):
+        begun: Json = {"type": "message", "id": f"msg_{number:06}", "role": "assistant"}
+        said = {"content_index": 0}
+        parts = [
+            said | {"type": "response.refusal.delta", "delta": step.words},
+            said | {"type": "response.refusal.done", "refusal": step.words},
+        ]
+        refused = [{"type": "refusal", "refusal": step.words}]
+        return begun | {"content": []}, parts, begun | {"content": refused}
     if isinstance(step, Text):
         start: Json = {"type": "message", "id": f"msg_{number:06}", "role": "assistant"}
         text = "".join(step.pieces) or step.text

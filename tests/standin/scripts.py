@@ -27,7 +27,10 @@ The last user text decides (elsewhere in the text is fine):
   say nothing          never begins
   cut the line         begins, and drops the connection
   reach the limit      ends for max_tokens
-  status N             refuses with that status
+  status N [after S]   refuses with that status, and asks to wait S seconds
+  decline now          the model refuses, as long as these words are in the conversation
+  decline in the middle  begins, and then the model refuses
+  too long             refuses a conversation that is longer than the model takes
 Anything else is repeated to you."""
 
 
@@ -63,6 +66,9 @@ class Cut:
 @dataclass(frozen=True, slots=True)
 class Refuse:
     status: int
+    retry_after: int = 0  # seconds, if any
+    is_too_long: bool = False  # each API has words of its own for it
+    words: str = ""  # the provider's, if not the usual ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,14 @@ class Stop:
     reason: str
 
 
-Step = Text | Thinking | Tool | Stall | Cut | Refuse | Stop
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """The model, or a filter in front of it, refuses to answer, in each API's own way."""
+
+    words: str = "This request was declined because it could enable cyber harm."
+
+
+Step = Text | Thinking | Tool | Stall | Cut | Refuse | Stop | Decline
 
 # What people see of a refusal: the provider's own words for it.
 REFUSALS = {
@@ -80,6 +93,15 @@ REFUSALS = {
     429: ("rate_limit_error", "This request would exceed your rate limit."),
     529: ("overloaded_error", "Overloaded"),
 }
+
+
+def refusal(refused: Refuse, too_long: tuple[str, str]) -> tuple[str, str]:
+    """Return kind and message of a refusal; ``too_long`` are those of an API's length limit."""
+    if refused.is_too_long:
+        return too_long
+    if refused.words:
+        return "invalid_request_error", refused.words
+    return REFUSALS.get(refused.status, ("api_error", f"Status {refused.status}, as told."))
 
 
 def words(text: str) -> Text:
@@ -92,7 +114,7 @@ def steps_for(texts: list[str], tool_results: list[str]) -> list[Step]:
     ``texts`` is what the person said, the newest last; ``tool_results`` is what the tools
     gave since, if the model is asked to go on after them.
     """
-    if tool_results:
+    if tool_results and not any("decline now" in text for text in texts):
         # What is to be done after the tool, if that was said.
         if texts and len(tool_results) == 1 and (then := _THEN.search(texts[-1])):
             return [_bash(then[1])]
@@ -100,6 +122,8 @@ def steps_for(texts: list[str], tool_results: list[str]) -> list[Step]:
             return _under_ids(then[1], then[2])
         return [words("The tool said: " + " | ".join(result[:200] for result in tool_results))]
     said = texts[-1] if texts else ""
+    if any("decline now" in text for text in texts):  # what was refused once is refused again
+        return [Decline()]
     for pattern, make in _SCRIPTS:
         if found := pattern.search(said):
             return make(found, texts)
@@ -131,7 +155,13 @@ Maker = Callable[["re.Match[str]", list[str]], list[Step]]
 _SCRIPTS: list[tuple[re.Pattern[str], Maker]] = [
     (re.compile(pattern, re.DOTALL), make)
     for pattern, make in (
-        (r"\bstatus (\d+)", lambda m, t: [Refuse(int(m[1]))]),
+        # What Claude Code asks when it shortens a conversation.
+        (r"\bdetailed summary of the conversation", lambda m, t: [words("They said hello.")]),
+        (r"\btoo long\b", lambda m, t: [Refuse(400, is_too_long=True)]),
+        (
+            r"\bstatus (\d+)(?: after (\d+))?",
+            lambda m, t: [Refuse(int(m[1]), int(m[2] or 0))],
+        ),
         (r"\btool: (\w+) (\{.*\})", lambda m, t: [Tool(m[1], json.loads(m[2]))]),
         (r"\bsay: (.+)", lambda m, t: [words(m[1])]),
         (
@@ -161,6 +191,7 @@ _SCRIPTS: list[tuple[re.Pattern[str], Maker]] = [
         (r"\bsay nothing\b", lambda m, t: [Stall()]),
         (r"\bstall now\b", lambda m, t: [words("I begin"), Stall()]),
         (r"\bcut the line\b", lambda m, t: [words("I begin"), Cut()]),
+        (r"\bdecline in the middle\b", lambda m, t: [words("I begin"), Decline()]),
         (r"\breach the limit\b", lambda m, t: [words("There is no room"), Stop("max_tokens")]),
         (r"\brecall\b", lambda m, t: [words(f"First you said: {t[0]}")]),
         (

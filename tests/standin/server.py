@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from tests.standin import anthropic, chat, gemini, responses
+from tests.standin.rules import complaint_of
 from tests.standin.scripts import Cut, Refuse, Stall, Step, steps_for
 
 HEAD_LIMIT = 64 * 1024
@@ -35,10 +36,15 @@ class Request:
 
 @dataclass(slots=True)
 class Standin:
-    """A running stand-in; ``requests`` is what it was asked, in order."""
+    """A running stand-in; ``requests`` is what it was asked, in order. If ``is_strict``, it refuses
+    what the real providers refuse (``rules``); ``refusals`` are its sentences."""
 
     url: str = ""
     requests: list[Request] = field(default_factory=list)
+    is_strict: bool = False
+    longest: int = 0  # characters of a request's body that its model takes, if it has a limit
+    is_blind: bool = False  # its model refuses any picture
+    refusals: list[str] = field(default_factory=list)
     # Set when a client has left in the middle of an answer that stalls.
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -60,7 +66,12 @@ class Standin:
         self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         path = request.path.partition("?")[0]
-        if api := _api_of(request):
+        if (api := _api_of(request)) and (complaint := self._complaint(request)):
+            self.refusals.append(complaint)
+            await _json(writer, 400, api.error(Refuse(400, words=complaint)))
+        elif api and 0 < self.longest < len(json.dumps(request.body)):
+            await _json(writer, 400, api.error(Refuse(400, is_too_long=True)))
+        elif api:
             if not await _answer_of_the_model(api, request, writer):
                 await reader.read()  # it stalls, until the other side leaves
                 self.left.set()
@@ -68,6 +79,15 @@ class Standin:
             await _json(writer, 200, {"input_tokens": 100})
         else:
             await _json(writer, 200 if request.method == "HEAD" else 404, {})
+
+    def _complaint(self, request: Request) -> str:
+        if self.is_blind and _SEEN.search(json.dumps(request.body)):
+            return "This model does not support image input."
+        path = request.path.partition("?")[0]
+        return complaint_of(path, request.body) if self.is_strict else ""
+
+
+_SEEN = re.compile(r'"(image|image_url|input_image|inlineData)"')
 
 
 async def _read(reader: asyncio.StreamReader) -> Request:
@@ -83,10 +103,13 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     return Request(method, path, headers, body if isinstance(body, dict) else {})
 
 
-async def _json(writer: asyncio.StreamWriter, status: int, body: dict[str, Any]) -> None:
+async def _json(
+    writer: asyncio.StreamWriter, status: int, body: dict[str, Any], *, retry_after: int = 0
+) -> None:
     data = json.dumps(body).encode()
+    wait = f"retry-after: {retry_after}\r\n" if retry_after else ""
     head = (
-        f"HTTP/1.1 {status} As Told\r\ncontent-type: application/json\r\n"
+        f"HTTP/1.1 {status} As Told\r\ncontent-type: application/json\r\n{wait}"
         f"content-length: {len(data)}\r\nconnection: close\r\n\r\n"
     )
     writer.write(head.encode() + data)
@@ -107,7 +130,9 @@ async def _answer_of_the_model(
     steps = steps_for(*api.read(request.body))
     message = api.Message(request.body)
     if isinstance(steps[0], Refuse):
-        await _json(writer, steps[0].status, api.error(steps[0].status))
+        refused = steps[0]
+        error = api.error(refused)
+        await _json(writer, refused.status, error, retry_after=refused.retry_after)
     elif request.body.get("stream") or ":stream" in request.path:
         return await _stream(api, message, steps, writer)
     else:

@@ -5,28 +5,43 @@ Each CLI offers its model tools of its own names; a request says which.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from tests.standin.scripts import Tool
 
 # Of whom → the tool that runs a command, and the name of its argument.
-_SHELLS = {"exec_command": "cmd", "bash": "command", "run_shell_command": "command"}
-# The tool that writes a file, and the name of the path's argument.
-_WRITERS = {"write": "filePath", "write_file": "file_path"}
+_SHELLS = {
+    "exec_command": "cmd",
+    "bash": "command",
+    "run_shell_command": "command",
+    "execute": "command",
+}
+# The tool that writes a file, and the names of its arguments: of the path, and of the content.
+_WRITERS = {
+    "write": (("filePath",), "content"),
+    "write_file": (("file_path", "path"), "content"),
+    "write_text_file": (("path",), "content"),
+    "create": (("path",), "file_text"),
+}
 
 
-def as_offered(tool: Tool, offered: Collection[str]) -> Tool:
-    """Return ``tool`` under the name that the program offers it by."""
+def as_offered(tool: Tool, offered: Mapping[str, Collection[str]]) -> Tool:
+    """Return ``tool`` under the name, and with the arguments, that the program offers it by.
+
+    ``offered`` maps the names of tools to those of their arguments, none if these are unknown.
+    """
     if tool.name == "Bash":
         for name, argument in _SHELLS.items():
             if name in offered:
-                given = {argument: tool.input["command"]} | _described(name)
+                given = {argument: tool.input["command"]}
+                if name != "exec_command" and "description" in (offered[name] or ["description"]):
+                    given["description"] = "As told"
                 return Tool(name, given, tool.call_id)
     if tool.name == "Write":
-        for name, path in _WRITERS.items():
+        for name, (paths, content) in _WRITERS.items():
             if name in offered:
-                content = {"content": tool.input["content"]}
-                return Tool(name, {path: tool.input["file_path"]} | content)
+                path = next((each for each in paths if each in offered[name]), paths[0])
+                return Tool(name, {path: tool.input["file_path"], content: tool.input["content"]})
         if "exec_command" in offered:
             return Tool("exec_command", {"cmd": _patch(**tool.input)})
     if tool.name.startswith("mcp__") and tool.name not in offered:
@@ -34,10 +49,6 @@ def as_offered(tool: Tool, offered: Collection[str]) -> Tool:
         joined = (f"mcp_{server}_{name}", f"{server}_{name}")
         return next((Tool(each, tool.input) for each in joined if each in offered), tool)
     return tool
-
-
-def _described(name: str) -> dict[str, str]:
-    return {} if name == "exec_command" else {"description": "As told"}
 
 
 def _patch(*, file_path: str, content: str) -> str:

@@ -5,6 +5,6 @@ session id, if the agent can.
 """
 
 from agents.harness.acp.adapter import AcpAdapter
-from agents.harness.acp.agents import Agent, built_in
+from agents.harness.acp.agents import Agent, built_in, named
 
-__all__ = ["AcpAdapter", "Agent", "built_in"]
+__all__ = ["AcpAdapter", "Agent", "built_in", "named"]

@@ -1,218 +1,98 @@
-"""The adapter: dispatch of messages, and the course of a turn."""
+"""The adapter: dispatch of an agent's messages. The course of a turn is in ``steps``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from dataclasses import replace
 
-from agents.harness.acp import failures, permissions
-from agents.harness.acp import launch as lines
+from agents.harness.acp import elicitation, permissions, version2
 from agents.harness.acp.agents import Agent
+from agents.harness.acp.elicitation import Asked
+from agents.harness.acp.endings import RETRYING, Endings
+from agents.harness.acp.levels import level_of
 from agents.harness.acp.permissions import Question
 from agents.harness.acp.stream import Stream
-from agents.harness.acp.usage import Meter
-from agents.harness.base import PLAN, Launch, Out, TurnInput
-from agents.harness.cli_adapter import CliAdapter, Message
-from agents.harness.lines import list_of, object_of, text_of
-from agents.harness.mcp import servers_of
-from agents.harness.questions import Answers
-from agents.harness.rpc import RequestId, Rpc, id_of
+from agents.harness.acp.subagents import Subagents
+from agents.harness.acp.unasked_steps import UnaskedSteps
+from agents.harness.base import AUTO, Out, TurnInput
+from agents.harness.cli_adapter import Message
+from agents.harness.lines import object_of, text_of
+from agents.harness.questions import QUESTION, Answers
+from agents.harness.rpc import RequestId, id_of
 
-FINISH_REASONS = {
-    "max_tokens": "length",
-    "max_turn_requests": "length",
-    "refusal": "content-filter",
-}
+# An agent asks no more what it has asked.
+WITHDRAWN = "$/cancel_request"
 
 
-class AcpAdapter(CliAdapter[Question]):
+class AcpAdapter(UnaskedSteps):
     """See ``agents.harness.base.Adapter``; for one agent."""
 
     def __init__(self, agent: Agent) -> None:
-        super().__init__()
-        self.agent = agent
-        self.kind, self.title = agent.kind, agent.title
+        super().__init__(agent)
         self._stream = Stream(self._answer)
-        self._meter = Meter()
-        self._rpc = Rpc({"jsonrpc": "2.0"})
-        self._capabilities: Message = {}
-        self._modes: tuple[str, str] = ("", "")  # the session's default mode, the present one
-        self._can_plan = False
-        self._is_connected = False  # the program has our session
-        self._is_new = False  # and no message was sent in it yet
-        self._is_prompted = False  # updates belong to this turn, not to a replayed history
+        self._subagents = Subagents(self._answer, lambda call: self._stream)
+        self._endings = Endings(agent, self._answer, self._stream, self._find_facts)
+        self._has_told_unasked = False  # that a call ran without a question
+        self._past: deque[str] = deque(maxlen=1000)  # calls of earlier turns
 
-    def launch(self, turn: TurnInput) -> Launch:
-        return lines.launch(self.agent, turn)
-
-    def _key(self, turn: TurnInput) -> str:
-        return lines.key(self.agent, turn)
-
-    def begin(self, turn: TurnInput) -> list[Out]:
-        self._open(turn)
-        self._stream = Stream(self._answer, turn.folder)
-        self._is_prompted = False
-        if self._is_connected:
-            self._meter.begin()
-            self._enter_mode()
-        else:
-            self._answer.put(self._rpc.request("initialize", lines.hello()))
-        return self._answer.take()
+    def _open(self, turn: TurnInput) -> None:
+        super()._open(turn)
+        self._past.extend([*self._stream.calls, *self._subagents.calls])
+        past, asks = frozenset(self._past), level_of(turn) != AUTO
+        stream = Stream(self._answer, turn.folder, past, asks=asks)
+        self._stream = stream
+        self._subagents = Subagents(
+            self._answer,
+            lambda call: Stream(
+                self._answer, turn.folder, past, asks=asks, parent=call, unasked=stream.unasked
+            ),
+        )
+        self._has_told_unasked = False
+        self._endings = Endings(self.agent, self._answer, self._stream, self._find_facts)
 
     def _take(self, message: Message, line: bytes) -> None:
         if (request_id := id_of(message)) is not None:
             self._on_request(request_id, message)
         elif text_of(message, "method") == "session/update":
             self._on_update(object_of(message, "params"), line)
+        elif text_of(message, "method") == RETRYING:
+            self._endings.retry(object_of(message, "params"))
+        elif text_of(message, "method") == WITHDRAWN:
+            self._on_withdrawn(object_of(message, "params").get("requestId"))
         elif "id" in message and "method" not in message:
             self._on_response(self._rpc.take(message), message)
-        else:
+        elif "method" not in message:  # other notifications are an extension's
             self._answer.notice(self.kind, line)
 
-    def interrupt(self) -> list[Out]:
-        if self._turn is None:
-            return []
-        self._is_interrupted = True
+    def _request_stop(self) -> list[Out]:
+        for stream in (self._stream, *self._subagents.streams):
+            stream.is_interrupted = True
         outs: list[Out] = []
         if self._is_prompted:
             outs.append(self._rpc.notify("session/cancel", {"sessionId": self._session}))
         for question in self._questions.values():  # an agent that waits for an answer can't stop
-            outs.append(self._rpc.respond(question.request_id, permissions.CANCELLED))
+            outs.append(self._rpc.respond(question.request_id, _cancelled(question)))
         self._questions = {}
         return outs
-
-    def _on_gone(self) -> None:
-        self._is_connected = False
-        self._rpc.forget()
 
     def _between_turns(self, message: Message | None) -> list[Out]:
         if message is None:
             return []
         if (request_id := id_of(message)) is None:
             self._rpc.take(message)
+            params = object_of(message, "params")
+            update = object_of(params, "update")
+            if (session := text_of(params, "sessionId")) and session != self._session:
+                return []
+            if self._version == version2.VERSION:
+                update = version2.updated(update)
+            self._has_news |= self._facts.take(update)
             return []
         if text_of(message, "method") == permissions.METHOD:
             return [self._rpc.respond(request_id, permissions.CANCELLED)]
+        if text_of(message, "method") == elicitation.METHOD:
+            return [self._rpc.respond(request_id, elicitation.CANCELLED)]
         return [self._rpc.refuse(request_id, "No turn is running.")]
-
-    # The steps to a turn: initialize, the session, its mode, the prompt
-
-    def _on_response(self, method: str, message: Message) -> None:
-        if handle := _STEPS.get(method):
-            if "error" in message:
-                self._on_refusal(method, object_of(message, "error"))
-            else:
-                handle(self, object_of(message, "result"))
-
-    def _on_refusal(self, method: str, error: Message) -> None:
-        if method in ("session/fork", "session/load", "session/resume"):
-            self._start_afresh()
-        elif method == "session/set_mode":
-            self._prompt()  # permissions enforce what the mode would forbid
-        elif self._is_interrupted:
-            self._answer.abort(self._metadata())
-        else:
-            self._fail(*failures.failure_of(self.agent, error))
-
-    def _on_initialized(self, result: Message) -> None:
-        assert self._turn is not None
-        self._capabilities = object_of(result, "agentCapabilities")
-        if not self._turn.resume_session_ref:
-            self._open_session()
-        elif method := self._resume_method():
-            self._session = self._turn.resume_session_ref
-            params = self._session_params() | {"sessionId": self._session}
-            self._answer.put(self._rpc.request(method, params))
-        else:
-            self._start_afresh()
-
-    def _resume_method(self) -> str:
-        """Return the method that resumes a session, preferably without replaying its history."""
-        assert self._turn is not None
-        methods = object_of(self._capabilities, "sessionCapabilities")
-        if self._turn.forks_session:
-            return "session/fork" if "fork" in methods else ""
-        if "resume" in methods:
-            return "session/resume"
-        return "session/load" if self._capabilities.get("loadSession") is True else ""
-
-    def _open_session(self) -> None:
-        assert self._turn is not None
-        self._session = ""
-        self._answer.put(self._rpc.request("session/new", self._session_params()))
-
-    def _session_params(self) -> Message:
-        assert self._turn is not None
-        return lines.session(self._turn, takes_http=self._takes_http)
-
-    @property
-    def _takes_http(self) -> bool:
-        """Whether it accepts MCP servers over HTTP, which the protocol leaves optional."""
-        return object_of(self._capabilities, "mcpCapabilities").get("http") is True
-
-    def _start_afresh(self) -> None:
-        self._start_over()
-        self._open_session()
-
-    def _on_session(self, result: Message) -> None:
-        self._is_new = not self._session
-        self._session = text_of(result, "sessionId") or self._session
-        self._is_connected = True
-        modes = object_of(result, "modes")
-        current = text_of(modes, "currentModeId")
-        self._modes = (current, current)
-        self._can_plan = any(text_of(m, "id") == PLAN for m in list_of(modes, "availableModes"))
-        self._meter = Meter()
-        if not self._is_new:
-            self._meter.resume()
-        self._meter.begin()
-        self._answer.metadata(self._metadata())
-        assert self._turn is not None
-        for server in () if self._takes_http else servers_of(self._turn):
-            self._note_unreachable(server.name)
-        self._enter_mode()
-
-    def _enter_mode(self) -> None:
-        """Switch the agent to plan mode, or back to its default mode, if it has modes.
-
-        In a resumed session the mode is always set: the agent may still be replaying the earlier
-        conversation, and it responds once that is done.
-        """
-        assert self._turn is not None
-        default, current = self._modes
-        mode = PLAN if self._turn.mode == PLAN and self._can_plan else default
-        is_resumed = self._turn.resume_session_ref and not self._is_new
-        if mode and (mode != current or is_resumed):
-            self._modes = (default, mode)
-            params = {"sessionId": self._session, "modeId": mode}
-            self._answer.put(self._rpc.request("session/set_mode", params))
-        else:
-            self._prompt()
-
-    def _on_mode(self, result: Message) -> None:
-        self._prompt()
-
-    def _prompt(self) -> None:
-        assert self._turn is not None
-        if self._is_interrupted:
-            self._answer.abort(self._metadata())
-            return
-        can_see = object_of(self._capabilities, "promptCapabilities").get("image") is True
-        if not can_see and lines.has_pictures(self._turn):
-            self._notice(
-                "files_not_taken", f"{self.title} takes no pictures: it knows their names."
-            )
-        blocks = lines.prompt(self._turn, can_see=can_see, is_new=self._is_new)
-        self._is_new, self._is_prompted = False, True
-        params = {"sessionId": self._session, "prompt": blocks}
-        self._answer.put(self._rpc.request("session/prompt", params))
-
-    def _on_prompted(self, result: Message) -> None:
-        metadata = self._metadata() | self._meter.metadata(result)
-        reason = text_of(result, "stopReason")
-        if self._is_interrupted or reason == "cancelled":
-            self._answer.abort(metadata)
-        else:
-            self._answer.finish(FINISH_REASONS.get(reason, "stop"), metadata)
 
     # The agent's requests and updates
 
@@ -220,46 +100,155 @@ class AcpAdapter(CliAdapter[Question]):
         method, params = text_of(message, "method"), object_of(message, "params")
         if method == permissions.METHOD:
             self._on_permission(request_id, params)
+        elif method == elicitation.METHOD:
+            self._on_elicitation(request_id, params)
         else:  # opencode, for one, asks us to write files although we declared that we don't
             self._answer.put(self._rpc.refuse(request_id, "The agent must do this itself."))
 
+    def _on_withdrawn(self, request_id: object) -> None:
+        """Close a question that the agent asks no more; what comes of its call says the rest."""
+        for approval_id, question in list(self._questions.items()):
+            if question.request_id == request_id:
+                del self._questions[approval_id]
+                for stream in (self._stream, *self._subagents.streams):
+                    stream.withdraw(question.call)
+                self._answer.put(self._rpc.respond(question.request_id, _cancelled(question)))
+
     def _on_permission(self, request_id: RequestId, params: Message) -> None:
         assert self._turn is not None
+        if self._version == version2.VERSION:
+            params = version2.asked(params)
         approval_id = f"{self._turn.run_id}:{request_id}"
-        call_id, call = self._stream.call(object_of(params, "toolCall"))
+        stream = self._subagents.stream_of(text_of(params, "sessionId")) or self._stream
+        call_id, call = stream.call(object_of(params, "toolCall"))
+        stream.note_question(call_id)
         question = permissions.read(request_id, params, call_id)
         # A call with a diff is an edit, whatever kind the agent declares.
         decision = permissions.decide(self._turn, "edit" if call.changes else call.kind)
+        because = self._asked_by_settings(question, call.name)
+        if because and decision == "allow":
+            decision = "ask"
         if self._is_interrupted:
             self._answer.put(self._rpc.respond(request_id, permissions.CANCELLED))
         elif decision == "ask":
-            self._ask(approval_id, question, call=call_id, tool=call.name, value=call.input)
+            self._ask(
+                approval_id,
+                question,
+                call=call_id,
+                tool=call.name,
+                value=call.input,
+                is_known=call.is_known,
+                because=because,
+            )
         else:
+            stream.show(call_id)  # some agents report nothing more until it has ended
             self._reply(question, decision == "allow", "", {})
+
+    def _asked_by_settings(self, question: Question, tool: str) -> str:
+        """Return why the person's own settings ask, as far as the agent lets us know it: at any
+        other level it asks more."""
+        is_auto = self._level == self._opened_at == AUTO
+        which = self.agent.own_questions if is_auto else ""
+        is_own = permissions.is_own(question, tool, which)
+        return f"Your settings for {self.title} ask about this." if is_own else ""
 
     def _reply(self, question: Question, is_allowed: bool, reason: str, answers: Answers) -> None:
         """See ``CliAdapter``. The protocol has no place for a reason."""
+        if isinstance(question, Asked):
+            self._reply_to_form(question, is_allowed, answers)
+            return
         if not is_allowed:
             self._answer.deny(question.call)
         result = permissions.reply(question, is_allowed=is_allowed)
         self._answer.put(self._rpc.respond(question.request_id, result))
 
+    def _on_elicitation(self, request_id: RequestId, params: Message) -> None:
+        asked = elicitation.read(request_id, params)
+        if asked is None:
+            self._answer.put(self._rpc.respond(request_id, elicitation.DECLINED))
+        elif self._is_interrupted:
+            self._answer.put(self._rpc.respond(request_id, elicitation.CANCELLED))
+        else:
+            self._ask_form(asked)
+
+    def _ask_form(self, asked: Asked, complaint: str = "") -> None:
+        assert self._turn is not None
+        approval_id = f"{self._turn.run_id}:{asked.request_id}"
+        if asked.attempt:
+            approval_id += f":{asked.attempt}"
+        asked = replace(asked, call=approval_id)
+        value = asked.as_input(complaint)
+        self._ask(approval_id, asked, call=approval_id, tool=QUESTION, value=value)
+
+    def _reply_to_form(self, asked: Asked, is_allowed: bool, answers: Answers) -> None:
+        """Pass on what a person filled in; ask again, with the reason, if it does not fit."""
+        result = elicitation.DECLINED
+        if is_allowed:
+            try:
+                content = asked.form.content(answers) if asked.form else None
+            except ValueError as exc:
+                self._answer.call_failed(asked.call, str(exc))
+                self._ask_form(replace(asked, attempt=asked.attempt + 1), str(exc))
+                return
+            is_no = asked.form is not None and content is None
+            result = elicitation.DECLINED if is_no else elicitation.accepted(content)
+            self._answer.result(asked.call, "Answered.")
+        else:
+            self._answer.deny(asked.call)
+            self._answer.result(asked.call, "")
+        self._answer.put(self._rpc.respond(asked.request_id, result))
+
     def _on_update(self, params: Message, line: bytes) -> None:
         update = object_of(params, "update")
+        if (session := text_of(params, "sessionId")) and self._session not in ("", session):
+            self._on_subagent(session, update)
+            return
+        if self._version == version2.VERSION and not self._take_new(update, line):
+            return
+        update = version2.updated(update) if self._version == version2.VERSION else update
         if text_of(update, "sessionUpdate") == "usage_update":
             self._meter.update(update)
+        if self._facts.take(update):
+            self._offer()
+        self._watch_level()
         if not self._is_prompted:
             return  # a replayed history
+        if self._endings.take(update):
+            return
+        self._subagents.take(self._session, update)
         if not self._stream.take(update):
             self._answer.notice(self.kind, line)
+        for code, text in self._stream.take_notices():
+            self._notice(code, text)
+        self._tell_unasked()
+
+    def _on_subagent(self, session: str, update: Message) -> None:
+        """Take what a sub-agent tells of its own session; in version 1 its work is a call."""
+        if self._version == version2.VERSION and self._is_prompted:
+            if title := self._background.title_of(session):  # it may be of an earlier turn
+                self._subagents.announce(session, title)
+            self._subagents.take(session, version2.updated(update))
+            self._tell_unasked()
+
+    def _finish_calls(self) -> None:
+        undecided = {question.call for question in self._questions.values()}
+        self._stream.finish(undecided)
+        self._subagents.finish(undecided)
+        self._tell_unasked()
+
+    def _tell_unasked(self) -> None:
+        if self._stream.unasked and not self._has_told_unasked:
+            self._has_told_unasked = True
+            text = f"{self.title} ran something without asking first. It is marked below."
+            self._notice("ran_unasked", text)
+
+    def _metadata(self) -> Message:
+        """See ``CliAdapter``; with the number of calls that ran without a question."""
+        unasked = len(self._stream.unasked)
+        return super()._metadata() | ({"unaskedCalls": unasked} if unasked else {})
 
 
-_STEPS: dict[str, Callable[[AcpAdapter, Message], None]] = {
-    "initialize": AcpAdapter._on_initialized,
-    "session/fork": AcpAdapter._on_session,
-    "session/load": AcpAdapter._on_session,
-    "session/new": AcpAdapter._on_session,
-    "session/prompt": AcpAdapter._on_prompted,
-    "session/resume": AcpAdapter._on_session,
-    "session/set_mode": AcpAdapter._on_mode,
-}
+def _cancelled(question: Question) -> Message:
+    """Return the result for a question that nobody answers any more."""
+    is_asked = isinstance(question, Asked)
+    return elicitation.CANCELLED if is_asked else permissions.CANCELLED

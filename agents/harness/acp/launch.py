@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 from agents.harness import files
@@ -23,9 +24,10 @@ def launch(agent: Agent, turn: TurnInput) -> Launch:
     if agent.model_flag and (model := model_of(agent, turn)):
         args += [agent.model_flag, model]
     if _is_free(turn):
-        return Launch(program, tuple(args))
+        args += [each for each in agent.free_arguments if each not in args]
+        return Launch(program, tuple(args), agent.free, variables=agent.variables)
     env = agent.planning if turn.mode == PLAN else agent.careful
-    return Launch(program, tuple(args), env, agent.runs_unasked)
+    return Launch(program, tuple(args), env, agent.runs_unasked, agent.variables)
 
 
 def _is_free(turn: TurnInput) -> bool:
@@ -33,10 +35,17 @@ def _is_free(turn: TurnInput) -> bool:
     return turn.mode != PLAN and turn.approval_level == AUTO
 
 
-def key(agent: Agent, turn: TurnInput) -> str:
-    """Return the settings of a turn that are fixed when the program starts."""
-    start = launch(agent, turn)
-    return json.dumps([start.args, dict(start.env), turn.instructions, digest(turn)])
+def key(agent: Agent, turn: TurnInput, model: str) -> str:
+    """Return the settings of a turn that are fixed when the program starts; of the model only if
+    it was started with one."""
+    start = launch(replace(agent, model_flag=""), turn)
+    fixed = [start.args, model if agent.model_flag else "", dict(start.env)]
+    return json.dumps([*fixed, session_meta(agent, turn), turn.instructions, digest(turn)])
+
+
+def session_meta(agent: Agent, turn: TurnInput) -> Params:
+    """Return the metadata with which a session of this turn is opened; it keeps them."""
+    return dict(agent.free_session if _is_free(turn) else agent.careful_session)
 
 
 def model_of(agent: Agent, turn: TurnInput) -> str:
@@ -45,21 +54,32 @@ def model_of(agent: Agent, turn: TurnInput) -> str:
     return "" if model in TIERS else model
 
 
-def hello() -> Params:
+def hello(version: int = PROTOCOL_VERSION) -> Params:
     """Return the parameters of ``initialize``: the agent accesses files and terminals itself.
 
     It works on the same machine, in the same folder, so it gains nothing by asking us; and an
-    adapter does no I/O.
+    adapter does no I/O. A newer ``version`` is asked for in the shapes of both: an agent that does
+    not speak it reads its own.
     """
-    no_files = {"readTextFile": False, "writeTextFile": False}
-    return {
-        "protocolVersion": PROTOCOL_VERSION,
-        "clientCapabilities": {"fs": no_files, "terminal": False},
-        "clientInfo": {"name": "mesh", "title": "Mesh", "version": VERSION},
+    info = {"name": "mesh", "title": "Mesh", "version": VERSION}
+    forms: Params = {"form": {}, "url": {}}
+    first = {
+        "protocolVersion": version,
+        "clientCapabilities": {
+            "fs": {"readTextFile": False, "writeTextFile": False},
+            "terminal": False,
+            "auth": {"terminal": True},
+            "elicitation": forms,
+        },
+        "clientInfo": info,
     }
+    if version == PROTOCOL_VERSION:
+        return first
+    capabilities = {"auth": {"terminal": {}}, "elicitation": forms}
+    return first | {"info": info, "capabilities": capabilities}
 
 
-def session(turn: TurnInput, *, takes_http: bool) -> Params:
+def session(agent: Agent, turn: TurnInput, *, takes_http: bool) -> Params:
     """Return the parameters that start or resume a session."""
     servers = [
         {
@@ -70,7 +90,8 @@ def session(turn: TurnInput, *, takes_http: bool) -> Params:
         }
         for each in (servers_of(turn) if takes_http else ())
     ]
-    return {"cwd": turn.folder, "mcpServers": servers}
+    meta = session_meta(agent, turn)
+    return {"cwd": turn.folder, "mcpServers": servers} | ({"_meta": meta} if meta else {})
 
 
 def prompt(turn: TurnInput, *, can_see: bool, is_new: bool) -> list[Params]:

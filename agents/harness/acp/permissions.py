@@ -35,6 +35,16 @@ def read(request_id: RequestId, params: dict[str, Any], call: str) -> Question:
     return Question(request_id, call, pairs)
 
 
+def is_own(question: Question, tool: str, own_questions: str) -> bool:
+    """Return whether, at "auto", the question about ``tool`` comes from the person's own settings;
+    see ``mesh.agent_programs.Acp``."""
+    if own_questions == "once":
+        return all(kind != "allow_always" for kind, _ in question.options)
+    if own_questions == "built_in":
+        return not tool.startswith("mcp__")
+    return own_questions == "all"
+
+
 def decide(turn: TurnInput, kind: str) -> Literal["allow", "ask", "deny"]:
     """Return the decision when the agent asks whether a tool of ``kind`` may run."""
     if kind in READ_ONLY:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from agents.harness.failures import Facts, classify
 from agents.harness.lines import text_of
 from mesh import agent_programs
 
+_PROGRAM = agent_programs.get("claude-code")
+FACTS = Facts(title=_PROGRAM.title, sign_in=_PROGRAM.sign_in_at("there"))
 # The program's messages about a conversation that it does not have.
 _UNKNOWN_SESSION = ("No conversation found", "--resume requires a valid session")
 
@@ -26,21 +30,15 @@ def was_interrupted(result: dict[str, Any]) -> bool:
     return text_of(result, "terminal_reason").startswith("aborted")
 
 
-def failure_of(result: dict[str, Any]) -> tuple[str, str]:
-    """Return code and sentence of a ``result`` line with ``is_error``.
+def failure_of(result: dict[str, Any], model: str = "") -> tuple[str, str]:
+    """Return code and sentence of a ``result`` line with ``is_error``; ``model`` was asked for.
 
     ``subtype`` does not help: "Not logged in" comes as a success.
     """
-    words = errors_of(result)
-    status = result.get("api_error_status")
-    if "/login" in words:
-        return "not_signed_in", agent_programs.get("claude-code").not_signed_in()
-    if isinstance(status, int) or text_of(result, "terminal_reason") == "api_error":
-        named = (
-            f" (status {status})" if isinstance(status, int) and str(status) not in words else ""
-        )
-        return (
-            "model_api_error",
-            f"The model's provider refused: {words or 'no reason given'}{named}",
-        )
-    return "harness_failed", f"Claude Code stopped: {words or text_of(result, 'subtype')}"
+    failure = classify(
+        replace(FACTS, model=model),
+        words=errors_of(result) or text_of(result, "subtype"),
+        status=result.get("api_error_status"),
+        is_provider=text_of(result, "terminal_reason") == "api_error",
+    )
+    return failure.code, failure.sentence

@@ -9,8 +9,8 @@ from typing import Any
 
 from agents.harness import files
 from agents.harness.base import PLAN, Launch, TurnInput, Write, parts_of
-from agents.harness.claude_code.permissions import ASK_RULES, asks
-from agents.harness.mcp import McpServer
+from agents.harness.claude_code.permissions import ALLOW_RULES, ASK_RULES, asks
+from agents.harness.mcp import McpServer, servers_of
 
 PROGRAM = "claude"
 
@@ -31,7 +31,6 @@ UNFIT = (
 ENVIRONMENT = {
     # Each command starts in the working folder: the question about it names no other folder.
     "CLAUDE_BASH_MAINTAIN_PROJECT_WORKING_DIR": "1",
-    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     # Newer models get no tools for a to-do list without this.
     "CLAUDE_CODE_ENABLE_TODO_TOOLS": "1",
@@ -39,6 +38,13 @@ ENVIRONMENT = {
     "DISABLE_ERROR_REPORTING": "1",
     "DISABLE_TELEMETRY": "1",
 }
+
+# For a server that does not take what the program says when a task in the background has ended.
+NO_BACKGROUND = {"CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1"}
+
+# Milliseconds in which a server must answer, instead of 30 s: the message waits for all of them.
+# The servers of the person's own settings have no more either, so it applies only with ours.
+IMPATIENT = {"MCP_TIMEOUT": "10000"}
 
 # If a person is asked, nothing of the project may run before that: its settings name hooks, MCP
 # servers, key helpers and variables, and without a terminal the program uses them without a
@@ -67,13 +73,19 @@ def launch(turn: TurnInput) -> Launch:
         f"--permission-mode={'plan' if plans else 'default'}",
         f"--disallowedTools={','.join(unfit)}",
     ]
-    env = ENVIRONMENT
+    env = ENVIRONMENT if turn.takes_unasked else ENVIRONMENT | NO_BACKGROUND
+    if servers_of(turn):
+        env = env | IMPATIENT
     if asks(turn) or plans:  # otherwise the person's settings would allow tools unasked
-        args.append(f"--settings={json.dumps({'permissions': {'ask': list(ASK_RULES)}})}")
+        args.append(_rules(ask=ASK_RULES))
         args += [USER_SETTINGS_ONLY, f"--add-dir={turn.folder}"]
-        env = ENVIRONMENT | READS_MEMORY
+        env = env | READS_MEMORY
+    else:
+        args.append(_rules(allow=ALLOW_RULES))
     if turn.model:
         args.append(f"--model={turn.model}")
+    if turn.effort:
+        args.append(f"--effort={turn.effort}")
     if turn.instructions:
         args.append(f"--append-system-prompt={turn.instructions}")
     if turn.resume_session_ref:
@@ -83,9 +95,14 @@ def launch(turn: TurnInput) -> Launch:
     return Launch(PROGRAM, tuple(args), env)
 
 
+def _rules(**permissions: Sequence[str]) -> str:
+    return f"--settings={json.dumps({'permissions': permissions})}"
+
+
 def key(turn: TurnInput) -> str:
     """Return the settings of a turn that are fixed when the program starts."""
-    return json.dumps([turn.model, turn.mode == PLAN, asks(turn), turn.instructions])
+    fixed = [turn.model, turn.mode == PLAN, asks(turn), turn.instructions, turn.takes_unasked]
+    return json.dumps([*fixed, bool(servers_of(turn)), turn.effort])
 
 
 def request(request_id: str, subtype: str, **fields: Any) -> Write:
@@ -112,6 +129,11 @@ def allow(request_id: str, tool_input: Any) -> Write:
 def deny(request_id: str, message: str) -> Write:
     """Refuse the tool; the model reads ``message``."""
     return _respond(request_id, {"behavior": "deny", "message": message})
+
+
+def cancel_form(request_id: str) -> Write:
+    """Answer a form of an MCP server: the person has not seen it."""
+    return _respond(request_id, {"action": "cancel"})
 
 
 def refuse(request_id: str, error: str) -> Write:

@@ -6,7 +6,7 @@ import re
 from typing import Any, Literal
 
 from agents.harness.base import AUTO, TurnInput
-from agents.harness.lines import text_of
+from agents.harness.lines import object_of, text_of
 from agents.harness.questions import PLAN_READY, QUESTION, Answers
 from mesh.lib.git_names import is_in_git
 
@@ -47,6 +47,18 @@ ASK_RULES = (
     "mcp__*",
 )
 
+# Tools that the program would else ask about before it asks us at "auto". With these allowed, it
+# asks only what the person's own rules and hooks ask, or what it protects itself.
+ALLOW_RULES = tuple(rule for rule in ASK_RULES if not rule.startswith("mcp__"))
+# Where a rule comes from; "flagSettings" are ours.
+_OURS = "flagSettings"
+_SETTINGS = {
+    "userSettings": "your settings",
+    "projectSettings": "the project's settings",
+    "localSettings": "your settings for the project",
+    "policySettings": "your organization's settings",
+}
+
 _PLAN_FILE = re.compile(r"\A/(?!.*/\.\./).+/\.claude/plans/[\w-]+\.md\Z")
 
 DENIED = "The person did not allow this tool call. Offer other ways."
@@ -86,6 +98,34 @@ def _writes_the_plan(tool: str, tool_input: Any, turn: TurnInput) -> bool:
     path = text_of(tool_input, "file_path")
     is_plan = bool(_PLAN_FILE.search(path)) and not is_in_git(path)
     return is_plan and not path.startswith(f"{turn.folder}/")
+
+
+def must_ask(tool: str, tool_input: Any, turn: TurnInput, *, is_planning: bool) -> bool:
+    """Return whether ``tool`` may run in this turn only after a question: what the program is told
+    to ask about. Its plan file it writes by itself."""
+    if not (asks(turn) or is_planning) or (
+        is_planning and _writes_the_plan(tool, tool_input, turn)
+    ):
+        return False
+    return tool in ASK_RULES or tool.startswith("mcp__")
+
+
+def asked_by_settings(request: dict[str, Any], turn: TurnInput) -> str:
+    """Return why the person's own settings ask for a permission; empty if they don't."""
+    kind, rule = text_of(request, "decision_reason_type"), object_of(request, "matched_ask_rule")
+    source = text_of(request, "decision_reason_rule_source") if kind == "rule" else ""
+    source = source if source not in ("", _OURS) else text_of(rule, "source")
+    if kind == "hook":
+        return f"A hook of Claude Code asks: {text_of(request, 'decision_reason')}".rstrip(": ")
+    if source not in ("", _OURS):
+        where, what = _SETTINGS.get(source, "your settings"), text_of(rule, "rule_content")
+        named = f": {text_of(rule, 'tool_name')}({what})" if what else "."
+        return f"A rule in {where} for Claude Code asks{named}"
+    if kind == "subcommandResults" and not asks(turn):
+        # It does not say which command: without a reason, one that a rule is about.
+        why = text_of(request, "decision_reason")
+        return why or "A rule in your settings for Claude Code asks about one of these commands."
+    return ""
 
 
 def denial(tool: str, reason: str) -> str:

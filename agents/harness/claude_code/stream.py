@@ -8,35 +8,55 @@ everything if the program fell back to no streaming.
 from __future__ import annotations
 
 import re
+import textwrap
+from collections.abc import Callable
 from typing import Any
 
 from agents.harness.answer import AnswerBuilder
 from agents.harness.claude_code.todos import Todos
 from agents.harness.lines import list_of, object_of, parse, text_of
+from agents.harness.pictures import Picture, picture_of
 from agents.harness.questions import PLAN_READY
 
 _KINDS = {"text": "text", "thinking": "reasoning"}
 _CALLS = ("tool_use", "server_tool_use", "mcp_tool_use")
 _DELTAS = {"text_delta": ("text", "text"), "thinking_delta": ("reasoning", "thinking")}
+# The text around the report of a sub-agent that it hands back to the model.
+_HANDED_BACK = re.compile(
+    r"\A\s*(?:<tools-used-before-summary>.*?</tools-used-before-summary>\s*)?"
+    r"(?:\[Subagent hand-back\][^\n]*\n)?(?P<report>.*?)"
+    r"(?:\s*\bagentId: \S+[^\n]*)?(?:\s*<usage>.*?</usage>)?\s*\Z",
+    re.DOTALL,
+)
+_HELPERS = ("Agent", "Task")
+_HOOK = re.compile(r"\A(\w+):\S+ hook error: \[.*?\]: (.*)\Z", re.DOTALL)
+# Any other error may be one before the call ran.
+_RAN = re.compile(r"\s*Exit code \d")
 _WRAPPER = re.compile(r"\A<tool_use_error>(.*)</tool_use_error>\Z", re.DOTALL)
 
 
 class Stream:
     """The messages of one turn."""
 
-    def __init__(self, answer: AnswerBuilder, todos: Todos) -> None:
-        self._answer, self._todos = answer, todos
+    def __init__(
+        self, answer: AnswerBuilder, todos: Todos, on_run: Callable[[str], None] = lambda call: None
+    ) -> None:
+        """``on_run`` is called with a call that has run, before its end."""
+        self._answer, self._todos, self._on_run = answer, todos, on_run
         self._message = ""
         self._streamed: set[str] = set()  # messages that were streamed
         self._calls: dict[int, tuple[str, str]] = {}  # index of a block → its call and tool
         self._json: dict[int, list[str]] = {}  # index of a block → its input so far
         self.has_content = False
+        self.is_speaking = False  # the model has said something in a message that is not complete
 
     def event(self, event: dict[str, Any]) -> None:
         """Take one event of the API's stream."""
         kind, index = text_of(event, "type"), event.get("index")
         if kind == "message_start":
             self._start(text_of(object_of(event, "message"), "id"))
+        elif kind == "message_stop":
+            self.is_speaking = False
         elif isinstance(index, int):
             if kind == "content_block_start":
                 self._block(index, object_of(event, "content_block"))
@@ -47,6 +67,7 @@ class Stream:
 
     def _start(self, message_id: str) -> None:
         self._message = message_id
+        self.is_speaking = False
         self._streamed.add(message_id)
         self._calls, self._json = {}, {}
         self._answer.step()
@@ -72,7 +93,7 @@ class Stream:
         kind = text_of(delta, "type")
         if kind in _DELTAS:
             part, key = _DELTAS[kind]
-            self.has_content = True
+            self.has_content = self.is_speaking = True
             self._answer.grow(part, self._part(index), text_of(delta, key))
         elif kind == "input_json_delta" and index in self._calls:
             piece = text_of(delta, "partial_json")
@@ -89,7 +110,7 @@ class Stream:
         if tool == PLAN_READY:  # the plan is in a file: the question about it brings its text
             self._answer.call(call, tool)
             return
-        self._answer.call_input(call, tool, value, parent=parent)
+        self._answer.call_input(call, tool, _readable(value), parent=parent)
         if (todos := self._todos.written(tool, value)) is not None:
             self._answer.todos(todos)
 
@@ -123,14 +144,19 @@ class Stream:
 
     def results(self, line: dict[str, Any]) -> None:
         """Take a ``user`` line: the results of tools."""
-        rejected = {
-            text_of(meta, "id")
+        decisions = {
+            text_of(meta, "id"): object_of(meta, "permission_decision")
             for meta in list_of(line, "tool_result_meta")
-            if text_of(object_of(meta, "permission_decision"), "decision") == "reject"
+        }
+        rejected = {
+            call: text_of(decision, "source")
+            for call, decision in decisions.items()
+            if text_of(decision, "decision") == "reject"
         }
         for block in list_of(object_of(line, "message"), "content"):
             if text_of(block, "type") == "tool_result":
-                if text_of(block, "tool_use_id") in rejected:
+                # What a hook denied, no person did: its words are the error.
+                if rejected.get(text_of(block, "tool_use_id"), "hook") != "hook":
                     self._answer.deny(text_of(block, "tool_use_id"))
                 tool = self._answer.name_of(text_of(block, "tool_use_id"))
                 self.result(block)
@@ -139,12 +165,16 @@ class Stream:
                     self._answer.todos(todos)
 
     def result(self, block: dict[str, Any]) -> None:
-        call, text = text_of(block, "tool_use_id"), _plain(block.get("content"))
+        call, content = text_of(block, "tool_use_id"), block.get("content")
+        pictures, text = _pictures(content), _plain(content)
+        if block.get("is_error") is not True or _RAN.match(text):
+            self._on_run(call)
         if block.get("is_error") is True:
-            found = _WRAPPER.match(text)
-            self._answer.call_failed(call, (found[1] if found else text) or "Failed.")
-        else:
-            self._answer.result(call, text)
+            self._answer.call_failed(call, _error(text) or "Failed.")
+            return
+        if self._answer.name_of(call) in _HELPERS and (found := _HANDED_BACK.match(text)):
+            text = textwrap.dedent(found["report"]) or text
+        self._answer.result(call, text, pictures=pictures)
 
 
 def _parsed(text: str) -> Any:
@@ -154,16 +184,39 @@ def _parsed(text: str) -> Any:
         return {}
 
 
+def _readable(value: Any) -> Any:
+    """Return a call's input; one that was cut off is shown as far as it came."""
+    cut = value.get("__unparsedToolInput") if isinstance(value, dict) else None
+    return {"cut off": text_of(cut, "raw")} if isinstance(cut, dict) else value
+
+
+def _error(text: str) -> str:
+    """Return the words of a failed call without the program's wrapping."""
+    if found := _WRAPPER.match(text):
+        return found[1]
+    if found := _HOOK.match(text):
+        return f"Denied by a {found[1]} hook: {found[2].strip()}"
+    return text
+
+
+def _blocks(content: Any) -> list[dict[str, Any]]:
+    listed = content if isinstance(content, list) else [content]
+    return [block for block in listed if isinstance(block, dict)]
+
+
+def _pictures(content: Any) -> list[Picture]:
+    """Return the pictures of a result that are in the line itself."""
+    sources = [object_of(b, "source") for b in _blocks(content) if text_of(b, "type") == "image"]
+    found = (picture_of(source.get("media_type"), source.get("data")) for source in sources)
+    return [picture for picture in found if picture]
+
+
 def _plain(content: Any) -> str:
-    """Return a result's text; other blocks are represented by their type."""
+    """Return a result's text; blocks that are neither text nor picture by their type."""
     if isinstance(content, str):
         return content
-    if isinstance(content, dict):
-        content = [content]
-    if not isinstance(content, list):
-        return ""
     return "\n".join(
         text_of(block, "text") or f"[{text_of(block, 'type') or 'something'}]"
-        for block in content
-        if isinstance(block, dict)
+        for block in _blocks(content)
+        if not _pictures(block)
     )

@@ -15,12 +15,14 @@ class Meter:
         # A program that resumes a conversation continues that conversation's total.
         self._total_cost: float | None = None if is_resumed else 0.0
         self._steps: dict[str, int] = {}
+        self._context = 0  # tokens of the last response and of all that was before it
 
     def begin(self) -> None:
-        self._steps = {}
+        self._steps, self._context = {}, 0
 
     def step(self, usage: dict[str, Any]) -> None:
         """Add the usage of one response of the model."""
+        self._context = sum(count(usage, key) for key in _KEYS) or self._context
         for key in _KEYS:
             self._steps[key] = self._steps.get(key, 0) + count(usage, key)
 
@@ -39,7 +41,8 @@ class Meter:
             counts = self._steps
         plain, read, write, output = (count(counts, key) for key in _KEYS)
         thinking = count(object_of(counts, "output_tokens_details"), "thinking_tokens")
-        return usage_of(
+        used = {"contextUsed": self._context} if self._context else {}
+        return used | usage_of(
             plain=plain,
             read=read,
             write=write,

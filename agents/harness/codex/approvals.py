@@ -38,6 +38,8 @@ class Question:
     tool: str
     input: Any
     asked: dict[str, Any]
+    is_known: bool = True  # see ``base.Ask``
+    because: str = ""
 
 
 def read(
@@ -45,6 +47,7 @@ def read(
 ) -> Question | None:
     """Return the question in a request; ``None`` if it is not for a person."""
     call, tool, asked = text_of(params, "itemId"), "", params
+    is_known = True
     item = items.find(call)
     value: Any = item.input if item else None
     if method == COMMAND:
@@ -64,11 +67,26 @@ def read(
         server, name = text_of(params, "serverName"), text_of(about, "tool_name")
         call, tool = items.find_mcp(server, name), f"mcp__{server}__{name}"
         value = object_of(about, "tool_params")
+        # What the server says of the tool is for display; its name alone says which one it is.
+        is_known = bool(server and name)
     else:
         return None
-    if reason := text_of(params, "reason"):
+    because = _asked_by_a_rule(params) if method == COMMAND else ""
+    if (reason := text_of(params, "reason")) and not because:
         value = {**value, "reason": reason} if isinstance(value, dict) else value
-    return Question(request_id, method, call, tool, value, asked)
+    return Question(request_id, method, call, tool, value, asked, is_known, because)
+
+
+def _asked_by_a_rule(params: dict[str, Any]) -> str:
+    """Return why the person's own rules (``~/.codex/rules``) ask about a command; empty if they
+    don't. The request says so only in its reason, which a model might imitate: then a person is
+    asked once more."""
+    command, reason = text_of(params, "command"), text_of(params, "reason")
+    asks = f"`{command}` requires approval"
+    if not command or not reason.startswith(asks):
+        return ""
+    why = reason.removeprefix(asks).removeprefix(" by policy").removeprefix(": ")
+    return f"A rule of yours for Codex asks: {why}" if why else "A rule of yours for Codex asks."
 
 
 def _command(params: dict[str, Any], item_input: Any, folder: str) -> Any:
@@ -95,7 +113,16 @@ def _form(question: dict[str, Any]) -> dict[str, Any]:
         for option in list_of(question, "options")
     ]
     texts = {key: text_of(question, key) for key in ("question", "header")}
-    return {**texts, "options": options, "multiSelect": False}
+    secret = {"secret": True} if question.get("isSecret") is True else {}
+    # Without options there is only the free text.
+    other = {"other": question["isOther"]} if isinstance(question.get("isOther"), bool) else {}
+    return {
+        **texts,
+        "options": options,
+        "multiSelect": False,
+        **secret,
+        **(other if options else {}),
+    }
 
 
 def decide(question: Question, turn: TurnInput) -> Literal["allow", "ask", "deny"]:
@@ -104,7 +131,7 @@ def decide(question: Question, turn: TurnInput) -> Literal["allow", "ask", "deny
         return "ask"
     if turn.mode == PLAN:
         return "deny"
-    return "allow" if turn.approval_level == AUTO else "ask"
+    return "allow" if turn.approval_level == AUTO and not question.because else "ask"
 
 
 def reply(

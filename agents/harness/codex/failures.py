@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
-from agents.harness.lines import as_object, object_of, text_of
+from agents.harness.failures import Facts, classify, plain
+from agents.harness.lines import object_of, text_of
 from mesh import agent_programs
 
 NOT_READ_ONLY = (
     "This version of Codex can't be restricted to reading. Update it on that machine: "
     f"{agent_programs.get('codex').install}"
 )
-TOO_LONG = "The conversation is too long for the model. Start a new chat to continue."
+_PROGRAM = agent_programs.get("codex")
+# Its next turn shortens the conversation first.
+FACTS = Facts(title=_PROGRAM.title, sign_in=_PROGRAM.sign_in_at("there"), compacts=True)
 
-_ADDRESS = re.compile(r",? ?\(?url: \S+")
+# It passes no refusal on; an answer without a word is all that is seen of one.
+SILENT = "Codex ended without a word, as it does when the model refuses to answer."
+
+_ATTEMPT = re.compile(r"\bReconnecting\D{1,5}(\d{1,4})/(\d{1,4})", re.ASCII)
+# The address that Codex puts behind a provider's words.
+ADDRESS = re.compile(r",? ?\(?url: \S+")
 
 
 def is_cut_off(error: dict[str, Any]) -> bool:
@@ -22,33 +31,52 @@ def is_cut_off(error: dict[str, Any]) -> bool:
     return "max_output_tokens" in text_of(error, "message")
 
 
-def failure_of(error: dict[str, Any]) -> tuple[str, str]:
-    """Return code and sentence of a turn's error."""
+def failure_of(error: dict[str, Any], model: str = "") -> tuple[str, str]:
+    """Return code and sentence of a turn's error; ``model`` was asked for."""
     kind, status = _kind(error.get("codexErrorInfo"))
-    words = words_of(error)
-    if kind == "unauthorized":
-        return "not_signed_in", agent_programs.get("codex").not_signed_in()
-    if kind == "usageLimitExceeded":
-        return "usage_limit", f"The limit of the Codex account is reached: {words}"
-    if kind == "contextWindowExceeded":
-        return "context_full", TOO_LONG
-    if kind == "sandboxError":
-        return "harness_failed", f"Codex stopped: {words}"
-    named = f" (status {status})" if status is not None and str(status) not in words else ""
-    return "model_api_error", f"The model's provider refused: {words}{named}"
+    failure = classify(
+        replace(FACTS, model=model),
+        words=words_of(error),
+        status=status,
+        name=kind,
+        is_provider=kind != "other",
+    )
+    return failure.code, failure.sentence
 
 
-def refusal_of(method: str, error: dict[str, Any]) -> tuple[str, str]:
+def retried_failure_of(error: dict[str, Any]) -> tuple[str, str] | None:
+    """Return code and sentence of an error that no later try can mend: a refused sign-in."""
+    kind, status = _kind(error.get("codexErrorInfo"))
+    if kind != "unauthorized" and status != 401:
+        return None
+    return failure_of(error | {"message": _retried(error)})
+
+
+def _retried(error: dict[str, Any]) -> str:
+    """Return the words of an error whose message may only say that it is tried again."""
+    return text_of(error, "additionalDetails") or text_of(error, "message")
+
+
+def retry_of(error: dict[str, Any]) -> dict[str, Any]:
+    """Return the retry that an error announces, as ``AnswerBuilder.retry`` takes it."""
+    _, status = _kind(error.get("codexErrorInfo"))
+    counted = _ATTEMPT.search(text_of(error, "message"))
+    attempt, of = (int(counted[1]), int(counted[2])) if counted else (None, None)
+    reason = words_of({"message": _retried(error)})
+    return {"attempt": attempt, "of": of, "status": status, "reason": reason}
+
+
+def refusal_of(method: str, error: dict[str, Any], model: str = "") -> tuple[str, str]:
     """Return code and sentence of our request that the program refused."""
-    return "harness_failed", f"Codex refused {method}: {words_of(error)}"
+    failure = classify(replace(FACTS, model=model), words=words_of(error))
+    if failure.code == "harness_failed":
+        return failure.code, f"Codex refused {method}: {words_of(error)}"
+    return failure.code, failure.sentence
 
 
 def words_of(error: dict[str, Any]) -> str:
     """Return the provider's own message, without its URL."""
-    message = text_of(error, "message")
-    if body := as_object(message.encode()):  # some messages are the provider's body
-        message = text_of(object_of(body, "error"), "message") or message
-    return _ADDRESS.sub("", message).strip() or "no reason given"
+    return ADDRESS.sub("", plain(text_of(error, "message"))).strip() or "no reason given"
 
 
 def _kind(info: Any) -> tuple[str, int | None]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.harness.answer import AnswerBuilder
-from agents.harness.codex import changes
+from agents.harness.codex import changes, contents
+from agents.harness.codex.terminals import Terminal
 from agents.harness.lines import list_of, object_of, text_of
 from agents.harness.output import GrowingOutput
 
@@ -18,7 +19,7 @@ Item = dict[str, Any]
 # Known kinds that readers do not need, or that come in another form.
 QUIET = frozenset(
     {
-        "contextCompaction",
+        "contextCompaction",  # a notice
         "enteredReviewMode",
         "exitedReviewMode",
         "functionCallOutput",
@@ -28,9 +29,22 @@ QUIET = frozenset(
         "userMessage",
     }
 )
+# The result of a command that outlives its turn; what it has written follows.
+RUNS_ON = "It is still running in the background."
 # Keys that every item has, or that the call's end reports.
 _NOISE = frozenset(
-    {"completedAtMs", "durationMs", "id", "result", "startedAtMs", "status", "success", "type"}
+    {
+        "completedAtMs",
+        "contentItems",
+        "durationMs",
+        "failure",
+        "id",
+        "result",
+        "startedAtMs",
+        "status",
+        "success",
+        "type",
+    }
 )
 # The system's or the person's shell: a program of that name elsewhere may be anything.
 _SHELL = re.compile(r"(/bin/|/usr/bin/|/usr/local/bin/|/opt/homebrew/bin/)?(ba|da|fi|z)?sh")
@@ -53,6 +67,8 @@ class Items:
         self._calls: dict[str, Call] = {}
         self._outputs: dict[str, GrowingOutput] = {}
         self._grown: set[str] = set()  # items that were streamed
+        self._running: dict[str, Terminal] = {}
+        self._is_speaking = False
         self._is_answered = (
             False  # the model's response is complete: the next text starts another step
         )
@@ -61,6 +77,11 @@ class Items:
     def folder(self) -> str:
         """The working folder, as the program reports it."""
         return self._folder
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether the model has said something in a response that is not complete."""
+        return self._is_speaking
 
     def find(self, item_id: str) -> Call | None:
         """Return the call of an item that has started."""
@@ -75,8 +96,8 @@ class Items:
         return ""
 
     def answered(self) -> None:
-        """Mark the model's response as complete; its calls may still start."""
-        self._is_answered = True
+        """Mark the model's response as complete, or given up; its calls may still start."""
+        self._is_answered, self._is_speaking = True, False
 
     def started(self, item: Item) -> bool:
         """Take the start of an item; return whether its kind is known."""
@@ -86,6 +107,9 @@ class Items:
             self._answer.open("text", f"text:{item_id}")
         elif kind in _CALLS:
             self._call(item_id, _CALLS[kind](item, self._folder))
+        if kind == "commandExecution":
+            script, process = script_of(text_of(item, "command")), text_of(item, "processId")
+            self._running[item_id] = Terminal(item_id, script, process)
         return kind in _CALLS or kind in _ENDS or kind in QUIET
 
     def _start_step(self) -> None:
@@ -95,6 +119,7 @@ class Items:
 
     def _call(self, item_id: str, call: Call) -> None:
         self._calls.setdefault(item_id, call)
+        self._is_speaking = False
         self._answer.call_input(item_id, call.tool, call.input)
 
     def text(self, item_id: str, delta: str) -> None:
@@ -106,6 +131,7 @@ class Items:
     def _grow(self, kind: str, item_id: str, part_id: str, delta: str) -> None:
         self._start_step()
         self._grown.add(item_id)
+        self._is_speaking = self._is_speaking or bool(delta)
         self._answer.grow(kind, f"{kind}:{part_id}", delta)
 
     def output(self, item_id: str, delta: str) -> None:
@@ -113,6 +139,16 @@ class Items:
         output = self._outputs.setdefault(item_id, GrowingOutput())
         if (shown := output.add(delta)) is not None:
             self._answer.result(item_id, shown, is_preliminary=True)
+
+    def run_on(self) -> list[Terminal]:
+        """End the calls of the commands that still run, at the turn's end; return these."""
+        running = [each for each in self._running.values() if self._answer.name_of(each.item_id)]
+        for each in running:
+            output = self._outputs.pop(each.item_id, None)
+            shown = f"{RUNS_ON}\n{output.whole if output else ''}".rstrip()
+            self._answer.result(each.item_id, shown)
+        self._running = {}
+        return running
 
     def completed(self, item: Item) -> bool:
         """Take the end of an item; return whether its kind is known."""
@@ -143,6 +179,7 @@ class Items:
 
     def _end_command(self, item_id: str, item: Item) -> None:
         self.started(item)
+        self._running.pop(item_id, None)
         streamed = self._outputs.pop(item_id, None)
         output = text_of(item, "aggregatedOutput") or (streamed.whole if streamed else "")
         code = item.get("exitCode")
@@ -170,11 +207,27 @@ class Items:
         if error or text_of(item, "status") == "failed":
             self._answer.call_failed(item_id, error or "Failed.")
         else:
-            content = list_of(object_of(item, "result"), "content")
-            texts = [
-                text_of(b, "text") or f"[{text_of(b, 'type') or 'something'}]" for b in content
-            ]
-            self._answer.result(item_id, "\n".join(texts))
+            self._end_blocks(item_id, list_of(object_of(item, "result"), "content"))
+
+    def _end_tool(self, item_id: str, item: Item) -> None:
+        blocks = list_of(item, "contentItems")
+        if not blocks or text_of(item, "status") == "failed":
+            self._end_other(item_id, item)
+        else:
+            self.started(item)
+            self._end_blocks(item_id, blocks)
+
+    def _end_blocks(self, item_id: str, blocks: list[Item]) -> None:
+        pictures = contents.pictures_in(blocks)
+        self._answer.result(item_id, contents.text_in(blocks), pictures=pictures)
+
+    def _end_picture(self, item_id: str, item: Item) -> None:
+        pictures = contents.generated(text_of(item, "result"))
+        if not pictures or text_of(item, "status") == "failed":
+            self._end_other(item_id, item)
+        else:
+            self.started(item)
+            self._answer.result(item_id, text_of(item, "savedPath"), pictures=pictures)
 
     def _end_other(self, item_id: str, item: Item) -> None:
         self.started(item)
@@ -249,9 +302,9 @@ _ENDS: dict[str, Callable[[Items, str, Item], None]] = {
     "agentMessage": Items._end_message,
     "collabAgentToolCall": Items._end_other,
     "commandExecution": Items._end_command,
-    "dynamicToolCall": Items._end_other,
+    "dynamicToolCall": Items._end_tool,
     "fileChange": Items._end_change,
-    "imageGeneration": Items._end_other,
+    "imageGeneration": Items._end_picture,
     "imageView": Items._end_other,
     "mcpToolCall": Items._end_mcp,
     "plan": Items._end_plan,

@@ -9,6 +9,9 @@ Codex runs commands in a sandbox of its own. Which one, and when a person is ask
 | auto | the folder may be written | the adapter says yes |
 
 In the read-only sandbox commands run unasked: they can change nothing and reach no network.
+
+Its sandbox for work keeps every git directory read-only. So at auto, in a worktree or clone of
+Mesh, a permission profile of ours takes its place, in which commands can commit.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ import json
 from typing import Any
 
 from agents.harness import files
-from agents.harness.base import AUTO, PLAN, Launch, TurnInput, parts_of
+from agents.harness.base import AUTO, PLAN, GitFolders, Launch, TurnInput, parts_of
+from agents.harness.lines import object_of
 from agents.harness.mcp import digest, servers_of
 from mesh.version import VERSION
 
@@ -35,6 +39,20 @@ _READ_ONLY_CONFIG = (
     'web_search="cached"',
 )
 
+
+# Another one of ours, in which a commit can be made.
+COMMITTING = "mesh-commits"
+# What it takes from the person's settings for the sandbox that it replaces.
+SANDBOX = "sandbox_workspace_write"
+# What Codex itself protects in a folder that may be written.
+_KEPT = (".git", ".codex", ".agents")
+
+# Without it some models only report that they can't write.
+ASKING = (
+    "The sandbox is read-only: to run a command that writes or needs the network, outside of plan"
+    ' mode, set sandbox_permissions to "require_escalated" and give a justification, so that the'
+    " person is asked."
+)
 
 # Newer versions offer the model no to-do list without this setting; older ones ignore it, and
 # always do.
@@ -57,7 +75,8 @@ def launch(turn: TurnInput) -> Launch:
 
 def key(turn: TurnInput) -> str:
     """Return the settings of a turn that are fixed when the program starts."""
-    return json.dumps([is_read_only(turn), turn.instructions, digest(turn)])
+    git = [turn.git.writable, turn.git.protected] if turn.git and can_commit(turn) else None
+    return json.dumps([is_read_only(turn), turn.instructions, digest(turn), git])
 
 
 def hello() -> Params:
@@ -69,33 +88,76 @@ def hello() -> Params:
     }
 
 
-def thread(turn: TurnInput) -> Params:
-    """Return the parameters that start or resume a thread."""
-    sandbox = {"permissions": READ_ONLY} if is_read_only(turn) else {"sandbox": "workspace-write"}
-    params: Params = {**_approvals(turn), **sandbox}
+def can_commit(turn: TurnInput) -> bool:
+    """Return whether commands may commit in the turn's folder, for which ``thread`` needs the
+    person's settings."""
+    return turn.git is not None and not is_read_only(turn)
+
+
+def thread(turn: TurnInput, settings: Params | None = None) -> Params:
+    """Return the parameters that start or resume a thread; ``settings`` are the person's own, as
+    Codex has read them."""
+    config: Params = {}
+    params: Params = {**_approvals(turn)}
+    if is_read_only(turn):
+        params["permissions"] = READ_ONLY
+    elif turn.git is not None and settings is not None:
+        params["permissions"] = COMMITTING
+        sandbox = object_of(settings, SANDBOX)
+        config["permissions"] = {COMMITTING: _committing(turn.git, turn.folder, sandbox)}
+    else:
+        params["sandbox"] = "workspace-write"
     if turn.model:
         params["model"] = turn.model
-    if turn.instructions:
-        params["developerInstructions"] = turn.instructions
+    if instructions := _instructions(turn):
+        params["developerInstructions"] = instructions
     if servers := servers_of(turn):
-        config = {
+        config["mcp_servers"] = {
             each.name: {"url": each.url, "http_headers": dict(each.headers)} for each in servers
         }
-        params["config"] = {"mcp_servers": config}
-    return params
+    return params | ({"config": config} if config else {})
 
 
-def start(turn: TurnInput, *, thread_id: str, model: str) -> Params:
-    """Return the parameters that start a turn; ``model`` applies if the turn names none."""
+def _committing(git: GitFolders, folder: str, sandbox: Params) -> Params:
+    """Return the profile: the sandbox for work as the person set it up, and what git writes."""
+    here = {name: "read" for name in _KEPT if f"{folder}/{name}" not in git.writable}
+    files: Params = {":root": "read", ":workspace_roots": {".": "write"} | here}
+    if sandbox.get("exclude_tmpdir_env_var") is not True:
+        files[":tmpdir"] = "write"
+    if sandbox.get("exclude_slash_tmp") is not True:
+        files[":slash_tmp"] = "write"
+    roots = sandbox.get("writable_roots")
+    for root in roots if isinstance(roots, list) else []:
+        files |= {str(root): "write"} | {f"{root}/{name}": "read" for name in _KEPT}
+    files |= dict.fromkeys(git.writable, "write") | dict.fromkeys(git.protected, "read")
+    network = {"network": {"enabled": True}} if sandbox.get("network_access") is True else {}
+    return {"filesystem": files} | network
+
+
+def _instructions(turn: TurnInput) -> str:
+    asking = ASKING if is_read_only(turn) else ""
+    return "\n\n".join(text for text in (turn.instructions, asking) if text)
+
+
+def start(
+    turn: TurnInput,
+    *,
+    thread_id: str,
+    model: str,
+    effort: str = "",
+    skill: tuple[Params, str] | None = None,
+) -> Params:
+    """Return the parameters that start a turn with ``model`` and ``effort``, which may be empty;
+    ``skill`` is the one that the message calls, with its words."""
     settings = {
-        "model": turn.model or model,
-        "reasoning_effort": None,
+        "model": model,
+        "reasoning_effort": effort or None,
         "developer_instructions": None,
     }
     mode = {"mode": "plan" if turn.mode == PLAN else "default", "settings": settings}
     return {
         "threadId": thread_id,
-        "input": user_input(turn),
+        "input": user_input(turn, skill),
         "summary": "auto",
         # Always set: a thread keeps its last mode.
         "collaborationMode": mode,
@@ -109,9 +171,13 @@ def _approvals(turn: TurnInput) -> Params:
     return {"approvalPolicy": policy, "approvalsReviewer": "user"}
 
 
-def user_input(turn: TurnInput) -> list[Params]:
+def user_input(turn: TurnInput, skill: tuple[Params, str] | None = None) -> list[Params]:
     """Return the person's message, with its files."""
-    optional = [_input(part) for part in parts_of(turn.last_message)]
+    parts = parts_of(turn.last_message)
+    if skill is not None:
+        files_only = [_input(part) for part in parts if part.get("type") == "file"]
+        return [text_input(skill[1]), skill[0], *(each for each in files_only if each)]
+    optional = [_input(part) for part in parts]
     return [each for each in optional if each] or [text_input("(nothing)")]
 
 

@@ -36,13 +36,13 @@ _KINDS: Final[dict[str, str]] = {
     "ModelRequestTimeout": "model_timeout",
     "TimeoutError": "model_timeout",
     "ModelConnectionError": "model_unreachable",
-    "ContentFilterError": "content_filtered",
+    "ContentFilterError": "model_refused",
     "OutputTokenLimitExceeded": "output_too_long",
     "UsageLimitExceeded": "too_many_steps",
     "UnexpectedModelBehavior": "bad_answer",
     "BadAnswer": "bad_answer",  # ours, as the next one is
     "ModelConfused": "model_confused",  # ours: see threads.decopilot.engine
-    "ModelRequestRejectedError": "model_api_error",
+    "ModelRequestRejectedError": "request_refused",
 }
 # Fallback by status, with the same meaning for every provider.
 _STATUSES: Final[dict[int, str]] = {
@@ -70,12 +70,12 @@ _SENTENCES: Final[dict[str, str]] = {
     "model_unknown": "{who} does not know the model, or this key may not use it.",
     "model_timeout": "{who} did not answer in time.",
     "model_unreachable": "{who} could not be reached.",
-    "content_filtered": "{who} stopped the answer because of its content.",
+    "model_refused": "The model refused to answer.",
     "output_too_long": "The answer is longer than the model allows.",
     "too_many_steps": "The agent took too many steps without finishing.",
     "bad_answer": "{who} sent an answer that can't be read.",
     "model_confused": "{who} sent invalid tool calls, so none was run.",
-    "model_api_error": "{who} refused the request.",
+    "request_refused": "{who} refused the request.",
     "agent_failed": "Decopilot failed on this message.",
 }
 # Codes for which the provider's own message adds nothing for people.
@@ -96,6 +96,6 @@ def _code_of(trouble: Trouble) -> str:
         if kind in _KINDS:
             return _KINDS[kind]
     if trouble.status is not None:
-        by_class = "provider_failed" if trouble.status >= 500 else "model_api_error"
+        by_class = "provider_failed" if trouble.status >= 500 else "request_refused"
         return _STATUSES.get(trouble.status, by_class)
     return "agent_failed"

@@ -12,7 +12,7 @@ from typing import Any
 
 from agents.harness.answer import AnswerBuilder
 from agents.harness.base import Out
-from agents.harness.decopilot.memory import call_of
+from agents.harness.decopilot.memory import begun_call_of, call_of
 
 _KINDS = {"text": "text", "thinking": "reasoning"}
 
@@ -50,6 +50,8 @@ class AnswerStream:
                 if call.outcome == "denied":
                     self.answer.deny(call.call_id)
                 self.answer.call_failed(call.call_id, call.output)
+        elif (begun := begun_call_of(part)) is not None:
+            self.answer.call_input(begun.call_id, begun.name, begun.input)
 
     def step(self) -> list[Out]:
         """Start another response of the model."""

@@ -49,6 +49,10 @@ class Tool:
 
 
 _PATH: Final[Json] = {**TEXT, "description": "Path, relative to the working folder"}
+_ENCODING: Final[Json] = {
+    **TEXT,
+    "description": "The file's encoding, such as shift_jis; leave it out unless read can't tell it",
+}
 _FOLDER: Final[Json] = {**TEXT, "description": "Folder to look in; the working folder if empty"}
 
 _ALL: Final = (
@@ -60,6 +64,7 @@ _ALL: Final = (
             "file_path": _PATH,
             "offset": {**NUMBER, "description": "First line, from 1"},
             "limit": {**NUMBER, "description": "Number of lines"},
+            "encoding": _ENCODING,
         },
         ("file_path",),
         "look",
@@ -68,8 +73,13 @@ _ALL: Final = (
     ),
     Tool(
         "write",
-        "Write a whole file; what was there is replaced. To change a part of a file use edit.",
-        {"file_path": _PATH, "content": TEXT},
+        "Write a whole file; what was there is replaced, in the same encoding and with the same"
+        " line ends. To change a part of a file use edit.",
+        {
+            "file_path": _PATH,
+            "content": TEXT,
+            "encoding": {**TEXT, "description": "Another encoding for the file, such as utf-8"},
+        },
         ("file_path", "content"),
         "act",
         "write",
@@ -78,12 +88,14 @@ _ALL: Final = (
     Tool(
         "edit",
         "Replace old_string by new_string in a file. Read the file first; old_string must stand"
-        " there exactly, and once, unless replace_all is set.",
+        " there exactly, and once, unless replace_all is set. A line feed stands for the file's own"
+        " line end; line ends and encoding stay as they are.",
         {
             "file_path": _PATH,
             "old_string": TEXT,
             "new_string": TEXT,
             "replace_all": FLAG,
+            "encoding": _ENCODING,
         },
         ("file_path", "old_string", "new_string"),
         "act",

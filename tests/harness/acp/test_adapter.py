@@ -85,7 +85,7 @@ def test_an_agent_that_can_not_resume_says_so(adapter):
 
 
 def test_it_plans_in_its_own_mode_and_works_again_as_before(adapter):
-    modes = {"currentModeId": "usual", "availableModes": [{"id": "usual"}, {"id": "plan"}]}
+    modes = {"currentModeId": "default", "availableModes": [{"id": "default"}, {"id": "plan"}]}
     outs = begin(adapter, turn("hi", mode="plan"), session={"modes": modes})
     assert written(outs)[-1]["params"]["modeId"] == "plan"
     tell(adapter, id=3, result={})
@@ -93,7 +93,7 @@ def test_it_plans_in_its_own_mode_and_works_again_as_before(adapter):
 
     again = adapter.begin(turn("hi"))
 
-    assert written(again)[-1]["params"]["modeId"] == "usual"
+    assert written(again)[-1]["params"]["modeId"] == "default"
 
 
 def test_its_list_of_what_is_to_be_done_is_shown(adapter):
@@ -122,7 +122,7 @@ def test_a_file_it_wants_us_to_write_is_refused(adapter):
         ("end_turn", "stop"),
         ("max_tokens", "length"),
         ("max_turn_requests", "length"),
-        ("refusal", "content-filter"),
+        ("refusal", "error"),
         ("of next year", "stop"),
     ],
 )
@@ -139,7 +139,7 @@ def test_why_it_stopped(adapter, reason, finish):
     ("error", "code"),
     [
         ({"code": -32000, "message": "Authentication required"}, "not_signed_in"),
-        ({"code": 401, "message": "no"}, "model_api_error"),
+        ({"code": 401, "message": "no"}, "agent_key_refused"),
         ({"code": -32603, "message": "x", "data": {"errorName": "APIError"}}, "model_api_error"),
         ({"code": -32603, "message": "Internal error", "data": {"details": "d"}}, "harness_failed"),
     ],
@@ -227,3 +227,106 @@ def test_a_person_is_asked_for_a_change_that_is_called_reading(adapter, content,
     outs = tell(adapter, id=9, method="session/request_permission", params=params)
 
     assert any(isinstance(out, Ask) for out in outs) is is_asked
+
+
+def test_a_prompt_is_answered_by_the_response_to_it_alone(adapter):
+    first = [line["id"] for line in written(begin(adapter)) if line["method"] == "session/prompt"]
+    tell(adapter, id=first[0], result={"stopReason": "end_turn"})
+    (prompt,) = (
+        line["id"]
+        for line in written(adapter.begin(turn("again")))
+        if line["method"] == "session/prompt"
+    )
+
+    late = tell(adapter, id=first[0], result={"stopReason": "end_turn"})
+    ours = tell(adapter, id=prompt, result={"stopReason": "end_turn"})
+
+    assert not any(isinstance(out, Done) for out in late)
+    assert isinstance(ours[-1], Done)
+
+
+def test_what_a_person_can_choose_is_told_at_once_and_again_when_it_changes(adapter):
+    modes = {"currentModeId": "a", "availableModes": [{"id": "a", "name": "Ask"}]}
+    outs = begin(adapter, session={"modes": modes})
+    told = one(chunks_of(outs), "data-agent-options")
+
+    again = update(adapter, "available_commands_update", availableCommands=[{"name": "init"}])
+
+    assert told["transient"]
+    assert [mode["title"] for mode in told["data"]["modes"]] == ["Ask"]
+    (command,) = one(chunks_of(again), "data-agent-options")["data"]["commands"]
+    assert command["name"] == "init"
+
+
+def test_commands_that_come_between_two_turns_are_told_in_the_next(adapter):
+    begin(adapter)
+    tell(adapter, id=3, result={"stopReason": "end_turn"})
+    late = update(adapter, "available_commands_update", availableCommands=[{"name": "init"}])
+
+    outs = adapter.begin(turn("again"))
+
+    assert late == []
+    assert one(chunks_of(outs), "data-agent-options")["data"]["commands"][0]["name"] == "init"
+
+
+def prompts(outs):
+    """Return the text of each prompt, its blocks joined."""
+    sent = [each["params"]["prompt"] for each in written(outs) if each.get("method") == PROMPT]
+    return ["\n".join(block["text"] for block in blocks) for blocks in sent]
+
+
+PROMPT = "session/prompt"
+INIT = [{"name": "init", "description": "Sets up"}]
+
+
+def announce(adapter):
+    return update(adapter, "available_commands_update", availableCommands=INIT)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("/init here", "/init here", id="a command"),
+        pytest.param("/foo bar", "<message>\n/foo bar\n</message>", id="none of its"),
+        pytest.param("/etc/hosts", "<message>\n/etc/hosts\n</message>", id="a path"),
+    ],
+)
+def test_only_what_is_announced_is_sent_as_a_command(adapter, text, expected):
+    adapter.begin(turn(text))
+    tell(adapter, id=1, result={"agentCapabilities": {}})
+    announce(adapter)
+
+    assert prompts(tell(adapter, id=2, result={"sessionId": "s"})) == [expected]
+
+
+@pytest.mark.parametrize("end", [{"result": {"stopReason": "end_turn"}}, {"error": {"code": 1}}])
+def test_what_was_no_command_after_all_is_sent_again_as_words(adapter, end):
+    first = prompts(begin(adapter, turn("/foo bar")))
+
+    again = tell(adapter, id=3, **end)
+    over = tell(adapter, id=4, result={"stopReason": "end_turn"})
+
+    assert (first, prompts(again)) == (["/foo bar"], ["<message>\n/foo bar\n</message>"])
+    assert isinstance(over[-1], Done)
+
+
+def test_a_command_that_says_nothing_is_explained_and_not_sent_again(adapter):
+    begin(adapter, turn("/init"))
+    announce(adapter)
+
+    outs = tell(adapter, id=3, result={"stopReason": "end_turn"})
+
+    assert prompts(outs) == []
+    assert one(chunks_of(outs), "data-notice")["data"]["code"] == "said_nothing"
+
+
+def test_instructions_wait_for_the_first_words(adapter):
+    instructed = {"id": "default", "instructions": "Be brief."}
+    first = prompts(begin(adapter, turn("/init", agent=instructed)))
+    announce(adapter)
+    tell(adapter, id=3, result={"stopReason": "end_turn"})
+
+    second = prompts(adapter.begin(turn("hi", agent=instructed)))
+
+    assert first == ["/init"]
+    assert second == ["<instructions>\nBe brief.\n</instructions>\nhi"]

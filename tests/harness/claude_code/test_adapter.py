@@ -127,3 +127,46 @@ def test_a_line_of_an_unknown_kind_is_a_notice_and_a_known_quiet_one_is_not(adap
 
     assert one(chunks_of(tell(adapter, "brand_new")), "data-notice")
     assert tell(adapter, "keep_alive") == []
+
+
+def run_tool(adapter, tool, *, error="", asks=False, **changes):
+    """Play a turn in which ``tool`` runs; return the number of calls that are marked."""
+    outs = adapter.begin(turn("hi", **changes)) + init(adapter)
+    call = {"type": "tool_use", "id": "c", "name": tool, "input": {"a": 1}}
+    outs += tell(adapter, "assistant", message={"id": "m", "content": [call]})
+    if asks:
+        outs += ask(adapter, tool) + adapter.answer("q", "allow", "")
+    result = {"type": "tool_result", "tool_use_id": "c", "content": error or "ok"}
+    failed = {"is_error": True} if error else {}
+    outs += tell(adapter, "user", message={"content": [result | failed]})
+    outs += tell(adapter, "result", result="Done.")
+    check_turn(outs)
+    chunks = chunks_of(outs)
+    marked = [c for c in chunks if c.get("providerMetadata", {}).get("mesh", {}).get("unasked")]
+    assert len(marked) == one(chunks, "finish")["messageMetadata"].get("unaskedCalls", 0)
+    codes = [c["data"].get("code") for c in chunks if c["type"] == "data-notice"]
+    assert codes.count("ran_unasked") == bool(marked)
+    return len(marked)
+
+
+READONLY = {"toolApprovalLevel": "readonly"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "case", "marked"),
+    [
+        pytest.param("Bash", {}, 1, id="a command"),
+        pytest.param("mcp__mail__send", {}, 1, id="a server's tool"),
+        pytest.param("Bash", {"mode": "plan"}, 1, id="a command while it plans"),
+        pytest.param("Bash", {"error": "Exit code 3"}, 1, id="a command that failed"),
+        pytest.param("Bash", {"asks": True}, 0, id="asked about"),
+        pytest.param("Read", {}, 0, id="reading"),
+        pytest.param("ToolOfNextYear", {}, 0, id="not known to ask"),
+        pytest.param("Bash", {"error": "No such tool."}, 0, id="never ran"),
+        pytest.param("Bash", {"toolApprovalLevel": "auto"}, 0, id="at auto"),
+    ],
+)
+def test_what_ran_without_the_question_that_its_level_asks_for_is_marked(
+    adapter, tool, case, marked
+):
+    assert run_tool(adapter, tool, **READONLY | case) == marked

@@ -22,19 +22,19 @@ from agents.harness.claude_code.failures import failure_of, is_unknown_session
         ),
         pytest.param(
             {"result": "Invalid API key", "api_error_status": 401},
-            "model_api_error",
+            "agent_key_refused",
             "Invalid API key (status 401)",
             id="a key refused",
         ),
         pytest.param(
             {"result": "API Error: 529 Overloaded", "api_error_status": 529},
-            "model_api_error",
+            "provider_overloaded",
             "API Error: 529 Overloaded",
             id="overloaded",
         ),
         pytest.param(
             {"terminal_reason": "api_error", "result": "Connection lost"},
-            "model_api_error",
+            "provider_unreachable",
             "Connection lost",
             id="without a status",
         ),
@@ -55,6 +55,15 @@ def test_failure(result, code, words):
 
     assert found == code
     assert words in sentence
+
+
+def test_a_model_that_is_not_available_is_named():
+    words = "There's an issue with the selected model. It may not exist."
+
+    code, sentence = failure_of({"result": words, "api_error_status": 404}, "opus")
+
+    assert code == "model_unavailable"
+    assert sentence.startswith("The model opus is not available to this account.")
 
 
 @pytest.mark.parametrize(

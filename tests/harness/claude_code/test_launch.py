@@ -24,7 +24,7 @@ def test_the_usual_start():
     assert given.args[0] == "-p"
     assert option(given.args, "model") == "sonnet"
     assert option(given.args, "permission-mode") == "default"
-    assert option(given.args, "settings") is None
+    assert json.loads(option(given.args, "settings"))["permissions"].keys() == {"allow"}
     assert option(given.args, "resume") is None
     assert "AskUserQuestion" not in option(given.args, "disallowedTools")
     assert "ExitPlanMode" in option(given.args, "disallowedTools")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from agents.harness.claude_code.permissions import answered, decide, denial
+from agents.harness.claude_code.permissions import answered, asked_by_settings, decide, denial
 from tests.harness.driver import turn
 
 CASES = [
@@ -80,3 +80,53 @@ def test_answers_go_into_the_input_of_the_question():
     given = answered({"questions": []}, {"Which?": "this", "And?": ["a", "b"]})
 
     assert given == {"questions": [], "answers": {"Which?": "this", "And?": "a, b"}}
+
+
+RULE = {"source": "userSettings", "tool_name": "Bash", "rule_content": "rm *"}
+OURS = {"source": "flagSettings", "tool_name": "Bash"}
+
+
+@pytest.mark.parametrize(
+    ("told", "because"),
+    [
+        pytest.param({}, "", id="it asks by itself"),
+        pytest.param(
+            {"decision_reason_type": "rule", "decision_reason_rule_source": "projectSettings"},
+            "A rule in the project's settings for Claude Code asks.",
+            id="a rule",
+        ),
+        pytest.param(
+            {"decision_reason_type": "other", "matched_ask_rule": RULE},
+            "A rule in your settings for Claude Code asks: Bash(rm *)",
+            id="a rule beside another reason",
+        ),
+        pytest.param({"matched_ask_rule": OURS}, "", id="a rule of ours"),
+        pytest.param(
+            {"decision_reason_type": "hook", "decision_reason": "Look first."},
+            "A hook of Claude Code asks: Look first.",
+            id="a hook",
+        ),
+        pytest.param(
+            {"decision_reason_type": "hook"}, "A hook of Claude Code asks", id="a silent hook"
+        ),
+        pytest.param(
+            {"decision_reason_type": "safetyCheck", "decision_reason": "A sensitive file."},
+            "",
+            id="a file that it protects",
+        ),
+        pytest.param(
+            {"decision_reason_type": "subcommandResults"},
+            "A rule in your settings for Claude Code asks about one of these commands.",
+            id="one of several commands",
+        ),
+        pytest.param({"decision_reason_type": 7, "matched_ask_rule": "x"}, "", id="other types"),
+    ],
+)
+def test_why_the_persons_settings_ask_at_auto(told, because):
+    assert asked_by_settings(told, turn()) == because
+
+
+def test_where_more_is_asked_several_commands_need_no_rule():
+    told = {"decision_reason_type": "subcommandResults"}
+
+    assert asked_by_settings(told, turn(toolApprovalLevel="readonly")) == ""

@@ -118,3 +118,63 @@ def test_a_rejected_call_is_denied(stream, answer):
     chunk = result(stream, answer, [meta], content="no", is_error=True)
 
     assert chunk["type"] == "tool-output-denied"
+
+
+def of_call(stream, answer, tool, **block):
+    """Return the last chunk of a call of ``tool`` whose result is ``block``."""
+    stream.whole({"id": "m1", "content": [{"type": "tool_use", "id": "c", "name": tool}]})
+    stream.result({"tool_use_id": "c", **block})
+    return chunks_of(answer.take())[-1]
+
+
+def test_a_picture_of_a_tool_is_a_picture(stream, answer):
+    source = {"type": "base64", "media_type": "image/png", "data": "eHh4"}
+    content = [{"type": "text", "text": "A pixel."}, {"type": "image", "source": source}]
+
+    ended = of_call(stream, answer, "Read", content=content)
+
+    pictures = [{"mediaType": "image/png", "data": "eHh4"}]
+    assert ended["output"] == {"text": "A pixel.", "pictures": pictures}
+
+
+def test_a_picture_that_is_only_named_stays_a_word(stream, answer):
+    content = [{"type": "image", "source": {"type": "url", "url": "https://mesh.example/a.png"}}]
+
+    assert of_call(stream, answer, "Read", content=content)["output"] == "[image]"
+
+
+HANDED_BACK = (
+    "<tools-used-before-summary>Bash</tools-used-before-summary>\n \n"
+    "[Subagent hand-back] The report follows:\n  # Done\n    indented\n"
+    "agentId: a1 (for later)\n<usage>total_tokens: 3</usage>"
+)
+
+
+@pytest.mark.parametrize("tool", ["Agent", "Task"])
+def test_the_report_of_a_sub_agent_is_peeled(stream, answer, tool):
+    assert of_call(stream, answer, tool, content=HANDED_BACK)["output"] == "# Done\n  indented"
+
+
+def test_the_output_of_another_tool_is_left_alone(stream, answer):
+    assert of_call(stream, answer, "Bash", content=HANDED_BACK)["output"] == HANDED_BACK
+
+
+def test_what_a_hook_denied_is_not_denied_by_the_person(stream, answer):
+    stream.whole({"id": "m1", "content": [{"type": "tool_use", "id": "c", "name": "Bash"}]})
+    words = "PreToolUse:Bash hook error: [./check.sh]: No network, please.\n"
+    block = {"type": "tool_result", "tool_use_id": "c", "is_error": True, "content": words}
+    decision = {"decision": "reject", "source": "hook"}
+    meta = [{"id": "c", "permission_decision": decision}]
+    stream.results({"message": {"content": [block]}, "tool_result_meta": meta})
+
+    ended = chunks_of(answer.take())[-1]
+    assert ended["type"] == "tool-output-error"
+    assert ended["errorText"] == "Denied by a PreToolUse hook: No network, please."
+
+
+def test_an_input_that_was_cut_off_is_shown_as_far_as_it_came(stream, answer):
+    value = {"__unparsedToolInput": {"raw": '{"command": "ec', "len": 15}}
+    content = [{"type": "tool_use", "id": "c", "name": "Bash", "input": value}]
+    stream.whole({"id": "m1", "content": content})
+
+    assert chunks_of(answer.take())[-1]["input"] == {"cut off": '{"command": "ec'}

@@ -8,6 +8,7 @@ import pytest
 
 from agents.harness.base import Fail, NotSteered, Steered, Write
 from agents.harness.codex import CodexAdapter
+from agents.harness.codex.failures import SILENT
 from tests.harness.driver import chunks_of, one, text_of, turn
 from tests.harness.shapes import check_turn
 
@@ -38,9 +39,11 @@ def begin(adapter, given=None, *, sandbox=None):
     return outs + tell(adapter, id=requests.get("turn/start"), result={"turn": {"id": "u"}})
 
 
-def completed(adapter, status="completed", **turn_fields):
+def completed(adapter, status="completed", *, says="Done.", **turn_fields):
     params = {"threadId": "t", "turn": {"id": "u", "status": status, **turn_fields}}
-    return tell(adapter, method="turn/completed", params=params)
+    said = {"threadId": "t", "turnId": "u", "itemId": "said", "delta": says}
+    outs = tell(adapter, method="item/agentMessage/delta", params=said) if says else []
+    return outs + tell(adapter, method="turn/completed", params=params)
 
 
 def test_a_turn_is_reached_by_initialize_and_a_thread(adapter):
@@ -48,9 +51,18 @@ def test_a_turn_is_reached_by_initialize_and_a_thread(adapter):
 
     check_turn(outs)
     methods = [line["method"] for line in written(outs)]
-    assert methods == ["initialize", "initialized", "thread/start", "account/read", "turn/start"]
+    opened = ["initialize", "initialized", "thread/start", "account/read"]
+    assert methods == [*opened, "turn/start", "model/list", "skills/list"]
     metadata = one(chunks_of(outs), "finish")["messageMetadata"]
     assert metadata["codingAgentSessionId"] == "t"
+
+
+def test_a_turn_without_a_word_was_refused_by_the_model(adapter):
+    """Codex drops a refusal, and its words."""
+    outs = begin(adapter) + completed(adapter, says="")
+
+    failure = next(out for out in outs if isinstance(out, Fail))
+    assert failure == Fail("model_refused", SILENT)
 
 
 def test_a_second_turn_of_a_living_program_only_starts_the_turn(adapter):
@@ -126,3 +138,29 @@ def test_an_unknown_request_is_refused_in_a_turn_and_between_turns(adapter):
 
     assert (during["id"], during["error"]["code"]) == (9, -32601)
     assert (after["id"], after["error"]["message"]) == (10, "No turn is running.")
+
+
+def change(adapter, *, asks):
+    """Take a change of a file to its end, in a turn that must ask."""
+    read_only = {"type": "readOnly"}
+    outs = begin(adapter, turn("hi", toolApprovalLevel="readonly"), sandbox=read_only)
+    diff = [{"path": "a", "kind": {"type": "add"}, "diff": "x\n"}]
+    item = {"id": "f", "type": "fileChange", "changes": diff}
+    ids = {"threadId": "t", "turnId": "u"}
+    outs += tell(adapter, method="item/started", params=ids | {"item": item})
+    if asks:
+        method = "item/fileChange/requestApproval"
+        outs += tell(adapter, id=9, method=method, params=ids | {"itemId": "f"})
+        outs += adapter.answer("run-1:9", "allow", "")
+    done = ids | {"item": item | {"status": "completed"}}
+    outs += tell(adapter, method="item/completed", params=done)
+    return chunks_of(outs + completed(adapter))
+
+
+@pytest.mark.parametrize(("asks", "count"), [(True, None), (False, 1)])
+def test_a_change_that_was_not_asked_about_is_marked(adapter, asks, count):
+    chunks = change(adapter, asks=asks)
+
+    marked = [c for c in chunks if c.get("providerMetadata", {}).get("mesh", {}).get("unasked")]
+    assert len(marked) == (count or 0)
+    assert chunks[-1]["messageMetadata"].get("unaskedCalls") == count

@@ -109,6 +109,22 @@ def test_what_is_asked(items, method, params, call, tool, given):
 
 
 @pytest.mark.parametrize(
+    ("told", "is_known"),
+    [
+        pytest.param({"serverName": "s", "_meta": MCP}, True, id="by server and tool"),
+        pytest.param({"_meta": MCP}, False, id="no server"),
+        pytest.param(
+            {"serverName": "s", "message": "t?", "_meta": MCP | {"tool_name": ""}},
+            False,
+            id="only the server's own words",
+        ),
+    ],
+)
+def test_a_tool_of_a_server_is_known_by_both_names(items, told, is_known):
+    assert approvals.read(approvals.ELICITATION, 7, told, items).is_known is is_known
+
+
+@pytest.mark.parametrize(
     ("method", "params"),
     [
         pytest.param(approvals.ELICITATION, {"_meta": None}, id="a form of an MCP server"),
@@ -179,3 +195,53 @@ def test_a_form_is_filled_by_the_names_of_its_questions(items):
 
     assert reply["answers"]["q1"] == {"answers": ["Red", "Blue"]}
     assert reply["answers"]["q2"] == {"answers": [approvals.SKIPPED]}
+
+
+@pytest.mark.parametrize(("told", "is_secret"), [({"isSecret": True}, True), ({}, False)])
+def test_codex_says_which_answer_is_secret(items, told, is_secret):
+    asked = {"questions": [{"id": "q", "question": "Key?", "header": "Key", **told}]}
+    question = approvals.read(approvals.FORM, 1, asked, items)
+
+    assert question.input["questions"][0].get("secret", False) is is_secret
+
+
+OPTIONS = {"options": [{"label": "Red", "description": ""}]}
+
+
+@pytest.mark.parametrize(
+    ("told", "other"),
+    [
+        pytest.param({"isOther": False} | OPTIONS, False, id="only the options"),
+        pytest.param({"isOther": True} | OPTIONS, True, id="a free text as well"),
+        pytest.param({"isOther": False, "options": None}, None, id="nothing to choose from"),
+        pytest.param(OPTIONS, None, id="nothing said"),
+    ],
+)
+def test_codex_says_whether_another_answer_may_be_given(items, told, other):
+    asked = {"questions": [{"id": "q", "question": "Which?", "header": "", **told}]}
+    question = approvals.read(approvals.FORM, 1, asked, items)
+
+    assert question.input["questions"][0].get("other") is other
+
+
+@pytest.mark.parametrize(
+    ("reason", "because"),
+    [
+        ("`ls -l` requires approval by policy", "A rule of yours for Codex asks."),
+        (
+            "`ls -l` requires approval: Each.",
+            "A rule of yours for Codex asks: Each.",
+        ),
+        ("`rm x` requires approval by policy", ""),
+        ("May I?", ""),
+        ("", ""),
+    ],
+)
+def test_the_persons_own_rules_ask_at_auto(items, reason, because):
+    params = {"itemId": "c", "command": "ls -l", "reason": reason}
+
+    question = approvals.read(approvals.COMMAND, 1, params, items)
+
+    assert question.because == because
+    assert approvals.decide(question, turn()) == ("ask" if because else "allow")
+    assert approvals.decide(question, turn(mode="plan")) == "deny"

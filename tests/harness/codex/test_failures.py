@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.harness.codex.failures import failure_of, is_cut_off, words_of
+from agents.harness.codex.failures import failure_of, is_cut_off, refusal_of, words_of
 
 
 def error(message="no", info=None):
@@ -17,19 +17,19 @@ def error(message="no", info=None):
             error("Try again at 5.", "usageLimitExceeded"), "usage_limit", "Try again", id="limit"
         ),
         pytest.param(
-            error(info="contextWindowExceeded"), "context_full", "Start a new chat", id="too long"
+            error(info="contextWindowExceeded"), "context_full", "sent again", id="too long"
         ),
         pytest.param(error("bwrap", "sandboxError"), "harness_failed", "bwrap", id="sandbox"),
         pytest.param(
             error("Overloaded", {"httpConnectionFailed": {"httpStatusCode": 529}}),
-            "model_api_error",
+            "provider_overloaded",
             "Overloaded (status 529)",
             id="status",
         ),
         pytest.param(
             error("status 401: no", {"httpConnectionFailed": {"httpStatusCode": 401}}),
-            "model_api_error",
-            "refused: status 401: no",
+            "agent_key_refused",
+            "It said: status 401: no",
             id="status said already",
         ),
         pytest.param(error(info={"new": 1}), "model_api_error", "no", id="an error of next year"),
@@ -41,6 +41,16 @@ def test_what_a_failed_turn_is_called(given, code, words):
 
     assert named == code
     assert words in sentence
+
+
+def test_a_model_that_is_not_available_is_named():
+    words = "The model `big` does not exist or you do not have access to it."
+
+    found = [failure_of(error(words), "big"), refusal_of("turn/start", error(words), "big")]
+
+    for code, sentence in found:
+        assert code == "model_unavailable"
+        assert sentence.startswith("The model big is not available to this account.")
 
 
 @pytest.mark.parametrize(

@@ -119,3 +119,43 @@ def test_a_question_about_an_mcp_tool_finds_its_newest_open_call(items):
     items.completed({"id": "c2", "type": "mcpToolCall", "server": "s", "tool": "t"})
     assert items.find_mcp("s", "t") == "c1"
     assert items.find_mcp("s", "other") == ""
+
+
+PNG = "iVBORw0KGgoAAAA"
+BLOCKS = [
+    {"type": "text", "text": "Look:"},
+    {"type": "image", "mimeType": "image/png", "data": PNG},
+]
+PARTS = [
+    {"type": "inputText", "text": "Look:"},
+    {"type": "inputImage", "imageUrl": f"data:image/png;base64,{PNG}"},
+]
+
+
+@pytest.mark.parametrize(
+    ("item", "text"),
+    [
+        ({"type": "mcpToolCall", "result": {"content": BLOCKS}}, "Look:"),
+        ({"type": "dynamicToolCall", "contentItems": PARTS}, "Look:"),
+        ({"type": "imageGeneration", "result": PNG, "savedPath": "/a.png"}, "/a.png"),
+    ],
+)
+def test_pictures_are_shown(items, answer, item, text):
+    items.completed({"id": "c", "status": "completed"} | item)
+
+    output = one(chunks_of(answer.take()), "tool-output-available")["output"]
+    assert output == {"text": text, "pictures": [{"mediaType": "image/png", "data": PNG}]}
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ({"type": "imageGeneration", "result": "AAAA"}, "its type is unknown"),
+        ({"type": "mcpToolCall", "result": {"content": [{"type": "image"}]}}, "[image]"),
+        ({"type": "imageGeneration", "result": ""}, "completed"),
+    ],
+)
+def test_a_picture_that_can_not_be_shown_is_said(items, answer, item, words):
+    items.completed({"id": "c", "status": "completed"} | item)
+
+    assert words in one(chunks_of(answer.take()), "tool-output-available")["output"]

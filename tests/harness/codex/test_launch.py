@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from agents.harness.base import PLAN
+from agents.harness.base import PLAN, GitFolders
 from agents.harness.codex import launch
 from tests.harness.driver import turn
 
@@ -91,3 +93,59 @@ def test_what_the_person_said(parts, said):
     given = launch.user_input(message(*parts))
 
     assert [(each["type"], each.get("text")) for each in given] == said
+
+
+@pytest.mark.parametrize(("changes", "is_read_only", "policy"), TABLE)
+def test_a_model_that_may_not_write_is_told_how_to_ask(changes, is_read_only, policy):
+    agent = {"id": "a", "instructions": "Speak like a pirate."}
+
+    told = launch.thread(turn("hi", agent=agent, **changes))["developerInstructions"]
+
+    assert told.startswith("Speak like a pirate.")
+    assert (launch.ASKING in told) is is_read_only
+
+
+def committing(settings, **changes):
+    git = GitFolders(("/p/.git/worktrees/repo",), ("/p/.git/worktrees/repo/mesh",))
+    return launch.thread(replace(turn("hi", **changes), folder="/sandbox/repo", git=git), settings)
+
+
+def test_at_auto_a_commit_can_be_made_but_not_what_git_runs():
+    thread = committing({})
+
+    assert (thread["permissions"], "sandbox" in thread) == ("mesh-commits", False)
+    profile = thread["config"]["permissions"]["mesh-commits"]
+    assert profile["filesystem"]["/p/.git/worktrees/repo"] == "write"
+    assert profile["filesystem"]["/p/.git/worktrees/repo/mesh"] == "read"
+    assert profile["filesystem"][":workspace_roots"][".git"] == "read"
+    assert "network" not in profile
+
+
+def test_the_persons_settings_for_the_sandbox_still_count():
+    own = {"writable_roots": ["/data"], "network_access": True, "exclude_slash_tmp": True}
+
+    profile = committing({"sandbox_workspace_write": own})["config"]["permissions"]["mesh-commits"]
+
+    assert (profile["filesystem"]["/data"], profile["filesystem"]["/data/.git"]) == (
+        "write",
+        "read",
+    )
+    assert ":slash_tmp" not in profile["filesystem"]
+    assert profile["network"] == {"enabled": True}
+
+
+def test_a_clone_writes_its_own_git_directory():
+    git = GitFolders(("/sandbox/repo/.git",), ("/sandbox/repo/.git/hooks",))
+    thread = launch.thread(replace(turn("hi"), folder="/sandbox/repo", git=git), {})
+
+    files = thread["config"]["permissions"]["mesh-commits"]["filesystem"]
+    assert ".git" not in files[":workspace_roots"]
+    assert (files["/sandbox/repo/.git"], files["/sandbox/repo/.git/hooks"]) == ("write", "read")
+
+
+def test_where_a_person_is_asked_nothing_is_written():
+    assert committing({}, **READONLY)["permissions"] == "mesh"
+
+
+def test_without_the_persons_settings_the_programs_own_sandbox_counts():
+    assert committing(None)["sandbox"] == "workspace-write"

@@ -20,7 +20,7 @@ from agents.harness.decopilot.failures import Trouble, failure_of
         (Trouble(("ModelHTTPError",), 402), "quota_exceeded"),
         (Trouble(("ModelHTTPError",), 529), "provider_overloaded"),
         (Trouble(("ModelHTTPError",), 500), "provider_failed"),
-        (Trouble(("ModelHTTPError",), 418), "model_api_error"),
+        (Trouble(("ModelHTTPError",), 418), "request_refused"),
         (Trouble(("KeyError", "Exception")), "agent_failed"),
     ],
 )

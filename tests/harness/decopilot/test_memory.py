@@ -12,16 +12,19 @@ from agents.harness.decopilot.memory import (
     OUTPUT_LIMIT,
     Call,
     Image,
+    Lost,
     Reply,
     System,
     User,
     cut,
     fit,
+    has_agreed_to_plan,
+    lost_of,
     replies_of,
-    settled,
     text_of,
     turns_of,
 )
+from agents.harness.questions import PLAN_READY
 
 
 def said(role, *parts):
@@ -108,15 +111,30 @@ def test_pictures_are_looked_at_and_other_files_read():
     ]
     (turn,) = turns_of([said("user", *files)])
 
-    assert turn.content == (Image("image/png", b"\x89PNG"), "a.txt:\n\nhi")
+    assert turn.content == (Image("image/png", b"\x89PNG", "a file"), "a.txt:\n\nhi")
 
 
 def test_of_a_lost_attempt_the_steps_that_were_done_are_kept():
-    done = [STEP, text("I look."), tool()]
-    assert settled([*done, STEP, text("half an ans")]) == done
-    assert settled([*done, STEP, tool("approval-requested", call="c2")]) == done
-    assert settled([STEP, tool(), tool("input-available", call="c2")]) == []
-    assert settled([STEP, text("whole, but not known to be")]) == []
+    done = (STEP, text("I look."), tool())
+    assert lost_of([*done, STEP, text("half an ans")]) == Lost(done)
+    assert lost_of([STEP, text("whole, but not known to be")]) == Lost()
+
+
+@pytest.mark.parametrize("state", ["input-available", "approval-requested", "approval-responded"])
+def test_of_a_lost_attempt_the_calls_that_were_made_are_carried_on(state):
+    done, made = (STEP, text("I look."), tool()), tool(state, call="c2")
+    streaming = tool("input-streaming", call="c3")
+
+    assert lost_of([*done, STEP, made]) == Lost(done, (STEP, made))
+    assert lost_of([STEP, tool(), made, streaming]) == Lost((), (STEP, tool(), made))
+    assert lost_of([STEP, tool("input-streaming")]) == Lost()
+
+
+def test_a_plan_that_was_agreed_to_is_known_again():
+    agreed = tool() | {"toolName": PLAN_READY, "type": "dynamic-tool"}
+
+    assert has_agreed_to_plan([STEP, tool(), agreed])
+    assert not has_agreed_to_plan([STEP, tool(), agreed | {"state": "output-denied"}])
 
 
 def test_what_is_too_long_loses_its_middle():
@@ -143,7 +161,7 @@ PARTS = st.lists(
 
 @given(PARTS)
 def test_any_parts_give_replies_whose_calls_have_ends(parts):
-    for reply in replies_of(settled(parts)):
+    for reply in replies_of(lost_of(parts).settled):
         assert reply.calls
     for reply in replies_of(parts):
         assert reply.text or reply.calls
