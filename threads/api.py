@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -22,6 +22,7 @@ from agents.services import DEFAULT_SLUG, make_default_agent
 from mesh.api import signed_in
 from mesh.selectors import get_membership
 from threads import selectors, services
+from threads.core import ai_sdk
 from threads.errors import BadBranch, ModeUnavailable, TierUnavailable
 from threads.reading.message_pages import MOST_TURNS, TURNS, cursor_at, get_part
 from threads.reading.page_cursors import MessageCursor, ThreadCursor
@@ -48,6 +49,14 @@ class RestShown(serializers.Serializer[Any]):
     message = serializers.CharField()
 
 
+class BackgroundTaskShown(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    title = serializers.CharField()
+    kind = serializers.ChoiceField(["command", "agent"])
+    startedAt = serializers.FloatField(help_text="By its machine's clock, in seconds since 1970.")
+    isStopping = serializers.BooleanField(help_text="A stop is on its way.")
+
+
 class AgentOfThread(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     slug = serializers.CharField()
@@ -59,12 +68,25 @@ class ThreadShown(serializers.Serializer[Any]):
     title = serializers.CharField()
     status = serializers.CharField()
     resting = RestShown(allow_null=True, help_text="Why its run can't be reached at present.")
+    stopDue = serializers.BooleanField(
+        help_text="Whether a run has ended that its machine has not been told to stop yet."
+    )
     unread = serializers.BooleanField(
         help_text="Whether it has an answer that its owner has not seen."
+    )
+    background = BackgroundTaskShown(
+        many=True, help_text="What its agent runs in the background, beside its answers."
     )
     harnessId = serializers.CharField(allow_null=True)
     machine = MachineShown(allow_null=True)
     branch = serializers.CharField(allow_null=True)
+    level = serializers.ChoiceField(
+        LEVELS, allow_null=True, help_text="Its approval level; null before the first message."
+    )
+    model = serializers.CharField(allow_null=True, help_text="As it was chosen; null: the tier's.")
+    effort = serializers.CharField(
+        allow_null=True, help_text="As it was chosen; null: the program's own."
+    )
     runsOnMachine = serializers.BooleanField(help_text="Whether its agent is a program there.")
     locked = serializers.BooleanField()
     steer = serializers.ChoiceField(
@@ -175,7 +197,12 @@ class SaidMessage(Input):
     role = serializers.ChoiceField(["user", "assistant", "system"])
     parts = PartsField()
     id = serializers.CharField(max_length=100, required=False, allow_blank=True)
-    metadata = serializers.DictField(required=False, allow_null=True)
+    metadata = serializers.DictField(
+        required=False,
+        allow_null=True,
+        help_text="Stored with the message. With `withoutEarlier: true` the agent is sent none of"
+        " the earlier messages, from then on.",
+    )
 
 
 class AgentNamed(Input):
@@ -194,6 +221,20 @@ class MessagesApi(APIView):
         messages = SaidMessage(many=True, allow_empty=False)
         agent = AgentNamed(required=False)
         tier = serializers.CharField(max_length=40, default="smart")
+        model = serializers.CharField(
+            max_length=200,
+            required=False,
+            allow_null=True,
+            allow_blank=True,
+            help_text="An id of `agent-options`. Left out: the thread's; empty: the tier decides.",
+        )
+        effort = serializers.CharField(
+            max_length=40,
+            required=False,
+            allow_null=True,
+            allow_blank=True,
+            help_text="An id of `agent-options`. Left out: the thread's; empty: the program's.",
+        )
         thread_id = serializers.CharField(required=False, allow_null=True)
         memory = Memory(required=False, allow_null=True)
         temperature = serializers.FloatField(
@@ -203,7 +244,12 @@ class MessagesApi(APIView):
             max_value=2,
             help_text="For Decopilot only; without it, the provider's default applies.",
         )
-        toolApprovalLevel = serializers.ChoiceField(LEVELS, default="auto")
+        toolApprovalLevel = serializers.ChoiceField(
+            LEVELS,
+            default="",
+            help_text="Left out: the thread's level, and `auto` in a new thread. It becomes the"
+            " thread's level.",
+        )
         mode = serializers.ChoiceField([*MODES, *FUTURE_MODES], default="default")
         branch = serializers.CharField(max_length=200, required=False, allow_null=True)
         sandboxProviderKind = serializers.CharField(max_length=20, required=False, allow_null=True)
@@ -253,6 +299,11 @@ class MessagesApi(APIView):
             default=False,
             help_text="Cut long outputs of tools; `outputCut` then has the address of the whole.",
         )
+        sdk = serializers.ChoiceField(
+            ai_sdk.VERSIONS,
+            default=ai_sdk.VERSIONS[0],
+            help_text="The version of the AI SDK whose message parts are wanted.",
+        )
 
     class Page(Paged):
         messages = serializers.ListField(child=serializers.DictField())
@@ -274,7 +325,7 @@ class MessagesApi(APIView):
         if behind is None and given["at"]:
             behind = cursor_at(thread, given["at"])
         page = selectors.page_of(
-            thread, behind=behind, limit=given["limit"], is_short=given["short"]
+            thread, behind=behind, limit=given["limit"], is_short=given["short"], sdk=given["sdk"]
         )
         return Response(page)
 
@@ -284,9 +335,13 @@ class MessagesApi(APIView):
             202: Accepted,
             400: OpenApiResponse(
                 description="`tier_unavailable`: no such tier, or Decopilot has no model at it;"
-                " `mode_unavailable`; `temperature_unsupported`: the agent's program takes none"
+                " `mode_unavailable`; `temperature_unsupported`: the agent's program takes none;"
+                " `model_not_offered`, `effort_not_offered`: the agent's program does not have it"
             ),
-            409: OpenApiResponse(description="`link_offline` or `capability_missing`"),
+            409: OpenApiResponse(
+                description="`link_offline`, `capability_missing`, or `level_unavailable`: the"
+                " agent's program has no way to plan"
+            ),
         },
         operation_id="messages_create",
     )
@@ -334,22 +389,68 @@ class PartApi(APIView):
 class CancelApi(APIView):
     """``…/cancel/<thread>``: stop the runs of a thread."""
 
+    class StoppedRun(serializers.Serializer[Any]):
+        runId = serializers.UUIDField(source="run_id")
+        messageId = serializers.CharField(source="message_id")
+        became = serializers.ChoiceField(
+            get_args(services.Became),
+            help_text="`stopping`: the agent is told, and the run ends within a second; `stopped`;"
+            " `never_sent`: its message waited; `handed_over`: it waited, but the agent may have"
+            " read it in the middle of its work.",
+        )
+
     class Cancelled(serializers.Serializer[Any]):
         cancelled = serializers.BooleanField()
+        background = BackgroundTaskShown(
+            many=True,
+            required=False,
+            help_text="What is stopped of the agent's background work, if anything.",
+        )
         # "async" is a keyword, so the field is added here.
 
         def get_fields(self) -> dict[str, Any]:
-            return {**super().get_fields(), "async": serializers.BooleanField(required=False)}
+            return {
+                **super().get_fields(),
+                "async": serializers.BooleanField(required=False),
+                "runs": CancelApi.StoppedRun(many=True),
+            }
 
     @extend_schema(
         request=None, responses={200: Cancelled, 202: Cancelled}, operation_id="threads_cancel"
     )
     def post(self, request: Request, org: str, thread_id: UUID) -> Response:
-        """Stop the thread's active run and all queued ones. Safe to repeat."""
+        """Stop the thread's active run and all queued ones; without any, what its agent runs in
+        the background. Safe to repeat.
+
+        `runs` says what became of each, in the order in which they would have been sent.
+        """
         stopped = services.cancel(thread=_thread(request, org, thread_id))
+        tasks = [{**task, "isStopping": True} for task in stopped.background]
+        answer = {
+            "cancelled": True,
+            "runs": self.StoppedRun(stopped.runs, many=True).data,
+            **({"background": tasks} if tasks else {}),
+        }
         if stopped.is_over:
-            return Response({"cancelled": True})
-        return Response({"cancelled": True, "async": True}, status=202)
+            return Response(answer)
+        return Response({**answer, "async": True}, status=202)
+
+
+class BackgroundTaskApi(APIView):
+    """``…/threads/<id>/background/<task>``: one thing that an agent runs in the background."""
+
+    @extend_schema(
+        responses={
+            202: BackgroundTaskShown,
+            404: OpenApiResponse(description="`unknown_task`: nothing of that name runs"),
+        },
+        operation_id="background_stop",
+    )
+    def delete(self, request: Request, org: str, thread_id: UUID, task_id: str) -> Response:
+        """Stop it: now, or when its machine is back. Safe to repeat."""
+        thread = _thread(request, org, thread_id)
+        task = services.stop_task(thread=thread, task_id=task_id)
+        return Response({**task, "isStopping": True}, status=202)
 
 
 def _shown(request: Request, org: str, thread_id: UUID) -> dict[str, Any]:
@@ -374,8 +475,9 @@ def _new_message(given: dict[str, Any]) -> NewMessage:
         system_messages=system,
         agent=given.get("agent", {}).get("id", ""),
         tier=given["tier"],
-        # Planning is a level for people, and a mode for agents.
-        mode="plan" if given["toolApprovalLevel"] == "plan" else given["mode"],
+        model=given.get("model"),
+        effort=given.get("effort"),
+        mode=given["mode"],
         approval_level=given["toolApprovalLevel"],
         temperature=given.get("temperature"),
         folder_choices=given.get("folderChoices", []),

@@ -21,10 +21,29 @@ class NoModelAtTier(TierUnavailable):
     hint = "Choose another tier, or have an admin set a model in the settings, under AI providers."
 
 
+class ModelUnavailable(AppError):
+    code = "model_not_offered"
+    text = "The agent's program does not offer this model."
+    hint = "Choose one that it offers, or send an empty model: then the tier decides."
+
+
+class EffortUnavailable(AppError):
+    code = "effort_not_offered"
+    text = "The agent's program has no such effort."
+    hint = "Choose one that it has, or send an empty effort: then the program's own applies."
+
+
 class ModeUnavailable(AppError):
     code = "mode_unavailable"
     text = "Mesh has no such mode."
     hint = "Send default or plan as mode, or leave it out."
+
+
+class LevelUnavailable(AppError):
+    code = "level_unavailable"
+    text = "This agent's program can't plan without changing anything."
+    hint = "Choose “Ask before edit”, or another agent."
+    status = 409
 
 
 class TemperatureUnsupported(AppError):
@@ -159,6 +178,19 @@ class BadRunId(AppError):
     hint = "Send the runId from the response to the message."
 
 
+class BadSdkVersion(AppError):
+    code = "bad_sdk_version"
+    text = "Mesh does not speak that version of the AI SDK."
+    hint = "Send sdk=6 or sdk=7, or leave it out for 6."
+
+
+class MessageChanged(AppError):
+    code = "message_changed"
+    text = "A message with that id was sent before, with other words."
+    hint = "Send the message under an id of its own."
+    status = 409
+
+
 class ThreadPurged(AppError):
     code = "thread_purged"
     text = "This chat was deleted too long ago to be restored."
@@ -183,14 +215,30 @@ class NotBegun(AppError):
 class FileTooLarge(AppError):
     code = "file_too_large"
     text = "The file is too large."
-    hint = "Send a picture of up to 5 MB, or a text of up to 256 kB."
+    hint = "Send a picture of up to 9 MB, or a text of up to 256 kB."
+    status = 413
+
+
+class PictureDamaged(AppError):
+    code = "picture_damaged"
+    text = "The picture is damaged or incomplete."
+    hint = (
+        "Open it in another program. If it looks right there, save it as PNG or JPEG and send that."
+    )
+    status = 422
+
+
+class PictureTooLarge(AppError):
+    code = "picture_too_large"
+    text = "The picture has more than 50 megapixels."
+    hint = "Scale it down, then send it again: models see no more than a few megapixels."
     status = 413
 
 
 class FileUnsupported(AppError):
     code = "file_unsupported"
     text = "This is neither a picture nor a text."
-    hint = "Send PNG, JPEG, GIF or WebP, or a text file in UTF-8."
+    hint = "Send PNG, JPEG, GIF, WebP, HEIC or AVIF, or a text file in UTF-8."
     status = 415
 
 
@@ -224,3 +272,10 @@ class FilesNotTaken(AppError):
     text = "This agent can't take such files."
     hint = "Choose another agent, or send the message without them."
     status = 409
+
+
+class UnknownTask(AppError):
+    code = "unknown_task"
+    text = "Nothing of that name runs in the background."
+    hint = "It may have ended; look at the chat again."
+    status = 404

@@ -64,7 +64,11 @@ class FilesApi(APIView):
 
     class Kept(serializers.Serializer[Any]):
         id = serializers.UUIDField()
-        size = serializers.IntegerField(help_text="In bytes.")
+        size = serializers.IntegerField(help_text="In bytes, as it is stored.")
+        note = serializers.CharField(
+            help_text="How the stored picture differs from what was sent: scaled down, converted."
+            " Empty if it doesn't."
+        )
         part = serializers.DictField(help_text="Put it into the message's parts.")
 
     @extend_schema(
@@ -72,20 +76,27 @@ class FilesApi(APIView):
         parameters=[OpenApiParameter("name", str, description="The file's name.")],
         responses={
             201: Kept,
-            413: OpenApiResponse(description="`file_too_large`"),
+            413: OpenApiResponse(
+                description="`file_too_large`; `picture_too_large`: too many pixels."
+            ),
             415: OpenApiResponse(description="`file_unsupported`: neither picture nor text."),
+            422: OpenApiResponse(description="`picture_damaged`: it can't be decoded whole."),
         },
         operation_id="files_create",
     )
     def post(self, request: Request, org: str) -> Response:
-        """Store the body, a picture or a text. An unsent file is removed after a day."""
+        """Store the body, a picture or a text. An unsent file is removed after a day.
+
+        A picture is read whole, and stored as PNG or JPEG in a size that every model accepts.
+        """
         user = signed_in(request)
         organization = get_membership(viewer=user, slug=org).organization
         # An empty body is not parsed.
         data = request.data.get("body", b"") if isinstance(request.data, dict) else b""
         name = request.query_params.get("name", "")
         kept = services.keep_file(owner=user, organization=organization, name=name, data=data)
-        shown = {"id": kept.pk, "size": kept.size, "part": services.part_of(kept)}
+        row = kept.row
+        shown = {"id": row.pk, "size": row.size, "note": kept.note, "part": kept.part}
         return Response(shown, status=201)
 
 

@@ -2,13 +2,14 @@
 
 The program gets our address and a token of its thread. The servers' own tokens stay here and are
 read again for each request, so a token that is renewed in the middle of a turn applies
-immediately; ours is valid only while a run of the thread is active, and only here (ADR 18).
+immediately; ours is valid only while an agent of the thread works, and only here (ADR 18).
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import AsyncExitStack
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,14 +17,15 @@ from uuid import UUID
 
 import httpx
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, Q
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.views.decorators.csrf import csrf_exempt
 
-from agents.core.mcp import McpServer
+from agents.core.mcp import ANSWER_LIMIT, McpServer
 from agents.selectors import list_mcp_servers
 from mesh import database_pool, foreign_content
 from mesh.connection_checks import Right, until_lost
@@ -35,16 +37,25 @@ from mesh.readers import Stream
 from mesh.selectors import NotFound
 from mesh.tokens import bearer
 from threads.core import executors
+from threads.mcp_waiting import beginning, is_at_hand, told_if_slow
 from threads.models import Run, Thread
 from threads.run import state as run_state
+from threads.services import mcp_silence
 
 # Headers to pass on, of a request and of a response: the protocol's, none of the connection's.
-ASKED: Final = ("accept", "content-type", "mcp-session-id", "mcp-protocol-version", "last-event-id")
+ASKED: Final = (
+    *("accept", "content-type", "last-event-id"),
+    *("mcp-session-id", "mcp-protocol-version"),
+    *("mcp-method", "mcp-name"),  # of 2026-07-28, as those with the prefix
+)
+ASKED_PREFIX: Final = "mcp-param-"
+MOST_PARAMS: Final = 100  # of the latter in one request
 ANSWERED: Final = ("mcp-session-id", "mcp-protocol-version")
 _PATH: Final = re.compile(
     r"/api/[^/]+/decopilot/threads/(?P<thread>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/mcp/[^/]+"
 )
-WITHIN: Final = httpx.Timeout(20.0, read=600.0)  # seconds; a tool may take long
+WITHIN: Final = httpx.Timeout(ANSWER_LIMIT, read=600.0)  # seconds; a tool may take long
+
 # Events are passed on unread: one with a large picture in it does no harm here.
 LIMITS: Final = Limits(event=16 * MIB, pieces=100_000)
 # Names that mean the asking machine, or its private network.
@@ -65,10 +76,19 @@ class McpUnreachable(AppError):
     status = 502
 
 
+class McpSilent(AppError):
+    code = "mcp_silent"
+    text = "The MCP server does not answer."
+    hint = "It is asked again in a few minutes, or with “Try again” in the agent's settings."
+    status = 504
+
+
 def server_input(server: McpServer, run: Run) -> dict[str, Any]:
     """Return a server as the program of ``run`` gets it: with our address and token instead of
     its own, if it has a token to protect and the gateway serves it."""
     is_on_machine = run.executor == executors.LINK
+    if run.executor == executors.SERVER and server.is_silent(timezone.now()):
+        return {**server.as_input(), "isSilent": True}
     if not (settings.MESH_URL and is_on_machine and is_stood_in_for(server)):
         return server.as_input()
     path = reverse("mcp", args=[run.thread.organization.slug, run.thread_id, server.name])
@@ -146,22 +166,39 @@ def _find(token: str, org: str, thread_id: UUID, name: str) -> McpServer:
 
 
 def find_open(thread_ids: Collection[UUID]) -> set[UUID]:
-    """Return those of the threads whose tokens are valid: a run is active on a machine, and the
-    owner is still a member. One query."""
+    """Return those of the threads whose tokens are valid: a run is active on a machine, or the
+    agent works there in the background, and the owner is still a member. One query."""
     threads = Thread.objects.filter(pk__among=thread_ids, deleted_at=None, owner__is_active=True)
     threads = threads.filter(organization__memberships__user=F("owner"))
-    running = threads.filter(runs__state__in=run_state.ACTIVE, runs__executor=executors.LINK)
+    is_active = Q(runs__state__in=run_state.ACTIVE, runs__executor=executors.LINK)
+    running = threads.filter(is_active | Q(background__executor=executors.LINK))
     return set(running.values_list("pk", flat=True))
 
 
 async def _passed_on(server: McpServer, request: HttpRequest, thread_id: UUID) -> HttpResponseBase:
+    if not is_at_hand(request):
+        return await _asked(server, request, thread_id)
+    # With a session, the server has answered lately.
+    if server.is_silent(timezone.now()) and "mcp-session-id" not in request.headers:
+        await database_pool.writes.run(mcp_silence.tell_silent, thread_id=thread_id, server=server)
+        raise McpSilent
+    try:
+        async with asyncio.timeout(ANSWER_LIMIT), told_if_slow(server.name, thread_id):
+            return await _asked(server, request, thread_id)
+    except TimeoutError as exc:
+        await database_pool.writes.run(mcp_silence.note_silent, thread_id=thread_id, server=server)
+        raise McpSilent from exc
+
+
+async def _asked(server: McpServer, request: HttpRequest, thread_id: UUID) -> HttpResponseBase:
+    """Return the server's response once it has begun."""
     client = guarded_client(
         allowed=settings.MESH_PRIVATE_HOSTS,
         plain=not server.headers,
         limits=LIMITS,
         timeout=WITHIN,
     )
-    headers = {key: value for key in ASKED if (value := request.headers.get(key))}
+    headers = _passed_headers(request)
     asked = client.build_request(
         request.method or "POST",
         server.url,
@@ -177,24 +214,43 @@ async def _passed_on(server: McpServer, request: HttpRequest, thread_id: UUID) -
         opened.push_async_callback(answer.aclose)
         if answer.is_redirect:  # it would lead the program past us, with our token
             raise McpUnreachable("The MCP server has moved.")
+        kind = answer.headers.get("content-type", "")
+        is_events = kind.partition(";")[0].strip().lower() == foreign_content.EVENTS
+        pieces = answer.aiter_bytes()
+        try:
+            begun = await beginning(pieces, is_events=is_events) if is_at_hand(request) else b""
+        except httpx.HTTPError as exc:
+            raise McpUnreachable from exc
         opened.pop_all()  # ``_pieces`` closes them
     passed = {key: value for key in ANSWERED if (value := answer.headers.get(key))}
-    kind = answer.headers.get("content-type", "")
-    is_events = kind.partition(";")[0].strip().lower() == foreign_content.EVENTS
     passed["Content-Type"] = (
         foreign_content.EVENTS if is_events else foreign_content.data_type(kind)
     )
     own = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Stream(
-        until_lost(_pieces(answer, client), Right(find_open, thread_id)),
+        until_lost(_pieces(begun, pieces, answer, client), Right(find_open, thread_id)),
         status=answer.status_code,
         headers={**passed, **foreign_content.HEADERS, **own},
     )
 
 
-async def _pieces(answer: httpx.Response, client: httpx.AsyncClient) -> AsyncGenerator[bytes, None]:
+def _passed_headers(request: HttpRequest) -> dict[str, str]:
+    """Return the protocol's headers of a request."""
+    found = {key: value for key in ASKED if (value := request.headers.get(key))}
+    params = [key for key in request.headers if key.lower().startswith(ASKED_PREFIX)]
+    return found | {key: request.headers[key] for key in params[:MOST_PARAMS]}
+
+
+async def _pieces(
+    begun: bytes,
+    pieces: AsyncIterator[bytes],
+    answer: httpx.Response,
+    client: httpx.AsyncClient,
+) -> AsyncGenerator[bytes, None]:
     try:
-        async for piece in answer.aiter_bytes():
+        if begun:
+            yield begun
+        async for piece in pieces:
             yield piece
     finally:
         await answer.aclose()

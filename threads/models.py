@@ -5,7 +5,8 @@ The tables enforce the invariants that other code relies on; each constraint's n
 
 from __future__ import annotations
 
-from typing import Final, cast
+import json
+from typing import Any, Final, cast
 from uuid import UUID
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from django.utils import timezone
 
 from agents.models import Agent
 from links.models import Link
+from mesh import keys
 from mesh.lib.ids import new_id
 from mesh.models import Organization
 from threads.core import executors
@@ -31,9 +33,11 @@ class Thread(models.Model):
     until the first accepted message, and never changed after. ``last_seq`` is the number of
     the newest event of the journal, ``pruned_seq`` of the newest that was removed because its
     answer is stored; ``session_ref`` is the harness's own name of the conversation, with which
-    the next turn resumes it. The owner has not seen answers that ended after ``seen_at``. A
-    deleted thread is hidden immediately and can be restored for a while; then its rows are removed
-    in steps (``core/deletion.py``), the first of which sets ``purge_began_at``.
+    the next turn resumes it. ``approval_level`` is that of the last message, or what the person
+    chose since; empty before both. ``model`` and ``effort`` are the program's own, as they were
+    last chosen; empty where the tier decides. The owner has not seen answers that ended after
+    ``seen_at``. A deleted thread is hidden immediately and can be restored for a while; then its
+    rows are removed in steps (``core/deletion.py``), the first of which sets ``purge_began_at``.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -47,6 +51,9 @@ class Thread(models.Model):
     link = models.ForeignKey(Link, models.SET_NULL, null=True, related_name="threads")
     branch = models.CharField(max_length=200, blank=True)
     session_ref = models.CharField(max_length=200, blank=True)
+    approval_level = models.CharField(max_length=20, default="", blank=True)
+    model = models.CharField(max_length=200, default="", blank=True)
+    effort = models.CharField(max_length=40, default="", blank=True)
     last_seq = models.PositiveBigIntegerField(default=0)
     pruned_seq = models.PositiveBigIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
@@ -87,6 +94,9 @@ class Message(models.Model):
     role = models.CharField(max_length=10)
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True)
     client_id = models.CharField(max_length=100)
+    # Of the parts as they were sent, before files are stored and the waiting message is edited.
+    # Empty for answers, and for older messages.
+    sent_digest = models.CharField(max_length=64, default="", blank=True)
     seq = models.PositiveBigIntegerField()
     parts = models.JSONField()
     metadata = models.JSONField(default=dict)
@@ -119,6 +129,7 @@ class Run(models.Model):
     be stopped; it is tried again at ``retry_at``, and ``resting_code`` says why, once the outage is
     long enough to be shown. ``position`` orders the runs of a thread: it starts as the prompt's
     ``seq``, and queued runs may exchange theirs, so each run stays behind those that were sent.
+    ``never_sent``: it ended while it waited, so no agent has seen its message.
     ``eased_at`` is set while a person has switched a run that asks to "auto": its later questions
     are allowed in their name. ``resumptions`` counts how often its sandbox died while it waited for
     an answer, and the agent was asked to continue: each time it asks again. ``folder_choices``
@@ -137,6 +148,8 @@ class Run(models.Model):
     node = models.CharField(max_length=255, blank=True)
     leased_until = models.DateTimeField(null=True)
     tier = models.CharField(max_length=20, default="smart")
+    model = models.CharField(max_length=200, default="", blank=True)
+    effort = models.CharField(max_length=40, default="", blank=True)
     mode = models.CharField(max_length=20, default="default")
     approval_level = models.CharField(max_length=20, default="auto")
     resumptions = models.PositiveSmallIntegerField(default=0)
@@ -154,6 +167,7 @@ class Run(models.Model):
     resting_code = models.CharField(max_length=60, blank=True, default="")
     retry_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
+    never_sent = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(default=timezone.now)
     progress_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True)
@@ -207,7 +221,8 @@ class Attachment(models.Model):
 
     Message parts name it by its address. ``thread`` is empty until it is sent with a message;
     until then only its owner may read it, and it is removed after a day. ``media_type`` comes from
-    the bytes.
+    the bytes. ``width`` and ``height`` in pixels are empty for a text, and for a picture that an
+    older version stored without reading it; both are 0 if it turned out to be unreadable.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -217,6 +232,8 @@ class Attachment(models.Model):
     name = models.CharField(max_length=200)
     media_type = models.CharField(max_length=40)
     size = models.PositiveIntegerField()
+    width = models.PositiveIntegerField(null=True)
+    height = models.PositiveIntegerField(null=True)
     data = models.BinaryField()
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -229,6 +246,35 @@ class Attachment(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class AgentOptions(models.Model):
+    """What an agent's program offers (``agents.core.offers``), as it said last: in one thread, and
+    on one machine, for new threads there.
+
+    A machine's row has no ``thread``. ``version`` is the program's when it said so; what another
+    version offers is not known. ``trouble`` is the code with which its last run there ended, if
+    that says that the program can't be used; a run that completes clears it.
+    """
+
+    thread = models.OneToOneField(Thread, models.CASCADE, null=True, related_name="agent_options")
+    link = models.ForeignKey(Link, models.CASCADE, null=True, related_name="+")
+    harness_id = models.CharField(max_length=60)
+    version = models.CharField(max_length=300, blank=True)
+    trouble = models.CharField(max_length=60, blank=True, default="")
+    options = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["link", "harness_id"],
+                condition=Q(thread=None),
+                name="what_a_machines_agent_offers",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.harness_id}: {self.thread_id or self.link_id}"
 
 
 class Event(models.Model):
@@ -302,6 +348,29 @@ class Steer(models.Model):
         return f"steer {self.run_id} into {self.into_id}"
 
 
+class BackgroundWork(models.Model):
+    """What the agent of a thread does beside its runs, as its sandbox last told it (ADR 30).
+
+    While the row exists, the sandbox is watched. ``tasks`` run now; those in ``stops`` are to be
+    stopped. ``quiet_since``: since when nothing runs; the program may still begin a turn by
+    itself, so the row stays for a moment. ``executor`` is that of the thread's last run; for
+    ``server``, the process ``node`` watches until ``leased_until``.
+    """
+
+    thread = models.OneToOneField(
+        Thread, models.CASCADE, primary_key=True, related_name="background"
+    )
+    executor = models.CharField(max_length=10, default=executors.LINK)
+    tasks = models.JSONField(default=list)
+    stops = models.JSONField(default=list)
+    quiet_since = models.DateTimeField(null=True)
+    node = models.CharField(max_length=255, blank=True)
+    leased_until = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"background of thread {self.thread_id}: {len(self.tasks)} tasks"
+
+
 class ApprovalRule(models.Model):
     """A person's permanent permission in one thread; ``core/rules.py`` says what it covers."""
 
@@ -339,7 +408,8 @@ class Approval(models.Model):
     by the harness. ``level`` is the approval level in force when it was asked; at "auto", or by a
     ``rule``, it was answered immediately in the name of the person who set that. ``lost_at``: the
     sandbox that asked has died, and the agent asks again; an answer to this row is then used once
-    for the same question: ``carried_at``.
+    for the same question: ``carried_at``. ``is_known``: tool and input say what would run, instead
+    of only describing it. ``because``: what in the settings of the person's own program asks.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -348,11 +418,15 @@ class Approval(models.Model):
     tool_call_id = models.CharField(max_length=100)
     tool = models.CharField(max_length=200)
     input = models.JSONField()
+    is_known = models.BooleanField(default=True, db_default=True)
+    because = models.CharField(max_length=500, blank=True, default="", db_default="")
     level = models.CharField(max_length=20)
     decision = models.CharField(max_length=10, blank=True)
     reason = models.TextField(blank=True)
-    # The person's answers to a tool that asks them something, by the question's text.
+    # The person's answers to a tool that asks them something, by the question's text; secret ones
+    # only as a marker. All of them, encrypted, until the agent has them: see ADR 29.
     answers = models.JSONField(default=dict, blank=True)
+    sealed_answers = models.TextField(default="", blank=True)
     asked_at = models.DateTimeField(default=timezone.now)
     shown_at = models.DateTimeField(null=True)
     answered_at = models.DateTimeField(null=True)
@@ -384,6 +458,15 @@ class Approval(models.Model):
         return f"{self.tool}: {self.decision or 'open'}"
 
     @property
+    def whole_answers(self) -> dict[str, Any]:
+        """The answers for the agent, with what is secret as long as it is kept."""
+        if not self.sealed_answers:
+            return cast(dict[str, Any], self.answers)
+        return cast(dict[str, Any], json.loads(keys.unseal(self.sealed_answers)))
+
+    @property
     def offers(self) -> Rule | None:
         """The rule that would allow it permanently."""
+        if self.because or not self.is_known:
+            return None
         return rule_for(self.tool, self.input)

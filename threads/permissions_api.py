@@ -164,7 +164,7 @@ class RuleApi(APIView):
 
 
 class LevelApi(APIView):
-    """``…/threads/<id>/level``: the approval level of the active run."""
+    """``…/threads/<id>/level``: the approval level of the thread and of its active run."""
 
     class Level(Input):
         level = serializers.ChoiceField(LEVELS)

@@ -77,6 +77,39 @@ class SteerApi(APIView):
         return Response(Waiting(run).data, status=202)
 
 
+class SendAgainApi(APIView):
+    """``…/threads/<id>/queue/<run>/send``: send a message that was never sent."""
+
+    class Again(Input):
+        whenOffline = serializers.ChoiceField(["refuse", "queue"], default="refuse")
+
+    @extend_schema(
+        request=Again,
+        responses={
+            202: Waiting,
+            **REFUSALS,
+            409: OpenApiResponse(
+                description="`already_dispatched`: it waits, or was sent; `link_offline`"
+            ),
+        },
+        operation_id="queue_send",
+    )
+    def post(self, request: Request, org: str, thread_id: UUID, run_id: UUID) -> Response:
+        """Send it after all, behind the waiting messages. Safe to repeat.
+
+        It becomes a new message with the same parts, and the old one disappears.
+        """
+        thread = thread_of(request, org, thread_id)
+        when_offline = checked(self.Again, request)["whenOffline"]
+        run = services.send_unsent(
+            thread=thread,
+            run_id=run_id,
+            by=signed_in(request),
+            queue_when_offline=when_offline == "queue",
+        )
+        return Response(Waiting(run).data, status=202)
+
+
 class QueuedApi(APIView):
     """``…/threads/<id>/queue/<run>``: one waiting message."""
 
@@ -105,7 +138,10 @@ class QueuedApi(APIView):
 
     @extend_schema(responses={204: None, **REFUSALS}, operation_id="queue_withdraw")
     def delete(self, request: Request, org: str, thread_id: UUID, run_id: UUID) -> Response:
-        """Withdraw it: it is never sent, and disappears from the thread. Safe to repeat."""
+        """Withdraw it: it is never sent, and disappears from the thread. Safe to repeat.
+
+        So is one that Stop or a lost machine has kept from being sent.
+        """
         thread = thread_of(request, org, thread_id)
         services.withdraw_queued(thread=thread, run_id=run_id, by=signed_in(request))
         return Response(status=204)

@@ -7,7 +7,16 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import (
+    BooleanField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
 from django.utils import timezone
 
 from agents.catalog import load_catalog
@@ -20,7 +29,15 @@ from threads.core.fold import RESTARTED
 from threads.core.run_errors import WITHDRAWN, explain_rest
 from threads.core.thread_status import is_unread, thread_status
 from threads.journal.rows import EventRow, as_rows
-from threads.models import Approval, ApprovalRule, Attachment, Event, Run, Thread
+from threads.models import (
+    Approval,
+    ApprovalRule,
+    Attachment,
+    BackgroundWork,
+    Event,
+    Run,
+    Thread,
+)
 from threads.reading.message_pages import page_of as page_of
 from threads.run import state as run_state
 
@@ -114,13 +131,23 @@ def summarised(threads: QuerySet[Thread]) -> QuerySet[Thread]:
     finished = finished.exclude(error_code=WITHDRAWN)
     unfinished = runs.filter(finished_at=None)
     active = unfinished.filter(state__in=run_state.ACTIVE)
-    return threads.select_related("agent", "link", "organization").annotate(
+    stops = Run.objects.filter(stop_due_at__isnull=False, stop_delivered_at=None).order_by()
+    stops = stops.exclude(state__in=run_state.ACTIVE)
+    return threads.select_related("agent", "link", "organization", "background").annotate(
         active_state=Subquery(active.values("state")[:1]),
         resting_code=Subquery(active.values("resting_code")[:1]),
+        # Few stops are due: they are read by an index of their own, once for all threads.
+        is_stop_due=ExpressionWrapper(Q(pk__in=stops.values("thread")), BooleanField()),
         has_queued=Exists(unfinished.filter(state=run_state.QUEUED)),
         last_state=Subquery(finished.order_by("-finished_at").values("state")[:1]),
         last_end=Subquery(finished.order_by("-finished_at").values("finished_at")[:1]),
     )
+
+
+def last_tier(*, thread: Thread) -> str:
+    """Return the tier of the thread's last message; empty if it has none."""
+    tiers = Run.objects.filter(thread=thread).order_by("-position").values_list("tier", flat=True)
+    return tiers.first() or ""
 
 
 def thread_summary(thread: Thread) -> dict[str, Any]:
@@ -133,12 +160,17 @@ def thread_summary(thread: Thread) -> dict[str, Any]:
             active=row.active_state, queued=row.has_queued, last=row.last_state
         ),
         "resting": _resting(row.resting_code),
+        "stopDue": row.is_stop_due,
         "unread": is_unread(last=row.last_state, ended=row.last_end, seen=thread.seen_at),
+        "background": _background(thread),
         "harnessId": thread.harness_id or None,
         "machine": _machine(thread),
         "runsOnMachine": thread.sandbox_provider_kind == REMOTE_USER
         and thread.harness_id not in LOOPS_IN_SERVER,
         "branch": thread.branch or None,
+        "level": thread.approval_level or None,
+        "model": thread.model or None,
+        "effort": thread.effort or None,
         "locked": bool(thread.harness_id),
         **_abilities(thread),
         "agent": {
@@ -154,6 +186,15 @@ def thread_summary(thread: Thread) -> dict[str, Any]:
 def _resting(code: str | None) -> dict[str, str] | None:
     """Return why the active run can't be reached, in words; ``None`` if it can."""
     return {"code": code, "message": explain_rest(code)} if code else None
+
+
+def _background(thread: Thread) -> list[dict[str, Any]]:
+    """Return what its agent runs in the background; ``isStopping``: a stop is on its way."""
+    try:
+        row = thread.background
+    except BackgroundWork.DoesNotExist:
+        return []
+    return [{**task, "isStopping": task["id"] in row.stops} for task in row.tasks]
 
 
 def _abilities(thread: Thread) -> dict[str, Any]:
@@ -217,25 +258,19 @@ def list_events(*, thread_id: UUID, after: int, limit: int, size: int) -> list[E
     return found
 
 
-def start_of(*, thread: Thread, run_id: UUID | None = None, now: datetime | None = None) -> int:
+def start_of(*, thread: Thread, run: Run | None = None, now: datetime | None = None) -> int:
     """Return the cursor for a reader that has none.
 
-    With ``run_id``: before that run's first event, or after the events of its lost attempts, which
-    are not part of the answer. Otherwise before the active run, or one that has just ended;
-    otherwise at the journal's end.
-
-    Raises:
-        NotFound: the thread has no such run.
+    With ``run``, one of the thread: before its first event, or after the events of its lost
+    attempts, which are not part of the answer. Otherwise before the active run, or one that has
+    just ended; otherwise at the journal's end.
     """
-    runs = Run.objects.filter(thread=thread)
-    if run_id is not None:
-        run = runs.filter(pk=run_id).first()
-        if run is None:
-            raise NotFound("The thread has no such run.")
+    if run is not None:
         if (restarted := _restarted_at(run)) is not None:
             return restarted
     else:
         since = (now or timezone.now()) - JUST_ENDED
+        runs = Run.objects.filter(thread=thread)
         run = (
             runs.filter(finished_at=None).order_by("created_at").first()
             or runs.filter(finished_at__gte=since).order_by("-created_at").first()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -12,11 +12,12 @@ from django.conf import settings
 from agents.catalog import load_catalog, load_runnable
 from agents.context import Keys, machine_of
 from agents.context import choose_kind as choose_harness
-from agents.core.options import DECOPILOT
+from agents.core.options import DECOPILOT, parse_choice
 from agents.selectors import get_keys
 from links import selectors as links
 from links.errors import LinkUnavailable
 from links.selectors import LinkView
+from links.wire.messages import needed_for
 from links.wire.names import is_key
 from sandboxes.core.kinds import REMOTE_USER, KindFacts, choose_kind
 from sandboxes.core.resolve import (
@@ -164,8 +165,8 @@ def _harness(thread: Thread, wish: Wish, link: LinkView | None) -> str:
 
 def _link(thread: Thread, wish: Wish, recorded: VmEntry | None) -> LinkView | None:
     """Return the machine: the pinned one, the wished one, the one that has the files, an online
-    one, or any. A thread that starts while the machine with the files is offline starts without
-    them."""
+    one that has the agent, an online one, or any. A thread that starts while the machine with the
+    files is offline starts without them."""
     owner = thread.owner
     source = thread.agent.source
     chosen = thread.link_id or wish.link_id
@@ -181,8 +182,15 @@ def _link(thread: Thread, wish: Wish, recorded: VmEntry | None) -> LinkView | No
         known = links.find_link(viewer=owner, link_id=recorded.machine)
         if known is not None and (known.is_online or thread.harness_id):
             return known
-    online = links.find_online_link(viewer=owner)
-    return online or next(iter(links.list_links(viewer=owner)), None)
+    return _with_agent(links.list_links(viewer=owner), thread, wish)
+
+
+def _with_agent(machines: Sequence[LinkView], thread: Thread, wish: Wish) -> LinkView | None:
+    """Return the first of the ``machines`` that is online and has the agent, else the first."""
+    by_default, _ = parse_choice(thread.agent.default_choice)
+    needed = needed_for(thread.harness_id or wish.harness_id or by_default)
+    able = (each for each in machines if each.is_online and needed in each.capabilities)
+    return next(able, None) or next(iter(machines), None)
 
 
 def _resolve(kind: str, harness_id: str, link: LinkView | None, *, may_wait: bool) -> Target:

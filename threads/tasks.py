@@ -23,6 +23,12 @@ def expire_queued_runs() -> int:
     return services.expire_queued_runs(now=timezone.now())
 
 
+@shared_task(name="threads.forget_background")
+def forget_background() -> int:
+    """Forget the background work of machines that were removed. Running it twice does no harm."""
+    return services.forget_background(now=timezone.now())
+
+
 @shared_task(name="threads.prune_events")
 def prune_events() -> int:
     """Remove old events of stored answers. Running it twice does no harm."""

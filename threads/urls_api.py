@@ -8,6 +8,7 @@ from threads import (
     files_api,
     folder_api,
     mcp_gateway,
+    options_api,
     permissions_api,
     preview_api,
     queue_api,
@@ -31,6 +32,17 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="part",
     ),
     path("threads/<uuid:thread_id>/stream", stream.follow_thread, name="stream"),
+    path(
+        "threads/<uuid:thread_id>/background/<str:task_id>",
+        api.BackgroundTaskApi.as_view(),
+        name="background-task",
+    ),
+    path("agent-options", options_api.MachineOptionsApi.as_view(), name="machine-options"),
+    path(
+        "threads/<uuid:thread_id>/agent-options",
+        options_api.ThreadOptionsApi.as_view(),
+        name="thread-options",
+    ),
     path("threads/<uuid:thread_id>/queue", queue_api.QueueApi.as_view(), name="queue"),
     path(
         "threads/<uuid:thread_id>/queue/<uuid:run_id>",
@@ -41,6 +53,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "threads/<uuid:thread_id>/queue/<uuid:run_id>/steer",
         queue_api.SteerApi.as_view(),
         name="steer",
+    ),
+    path(
+        "threads/<uuid:thread_id>/queue/<uuid:run_id>/send",
+        queue_api.SendAgainApi.as_view(),
+        name="send_again",
     ),
     path(
         "threads/<uuid:thread_id>/approvals",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID
@@ -25,7 +27,8 @@ from django.views.decorators.http import require_GET, require_POST
 from agents.catalog import load_runnable
 from agents.context import ChatContext, LastPick, chat_context
 from agents.core.branches import is_branch, new_branch
-from agents.core.options import parse_choice
+from agents.core.options import Fine, parse_choice, parse_fine
+from agents.core.sections import Known
 from agents.models import Agent
 from agents.selectors import get_agent, get_keys, list_agents
 from agents.services import make_default_agent
@@ -35,6 +38,7 @@ from mesh.models import Organization, User
 from mesh.pairing.metadata import issuer
 from mesh.selectors import NotFound, get_membership, list_organizations
 from threads import selectors
+from threads.choices import known_in, known_on
 from threads.errors import BadPageCursor
 from threads.journal.chunks import rules_chunk
 from threads.models import Thread
@@ -128,7 +132,11 @@ def choose(request: HttpRequest, org: str) -> HttpResponseBase:
         back = reverse("home", args=[org])
     kind, tier = parse_choice(request.POST.get("choice"))
     known = load_runnable().find(kind)
-    picked = f"{kind}:{tier}" if known and tier in {each.key for each in known.tiers} else ""
+    picked = ""
+    if known and tier in {each.key for each in known.tiers}:
+        model = parse_fine(request.POST.get("choice")).model
+        effort = request.POST.get(f"effort:{kind}", "")[:40]
+        picked = Fine(model=model, effort=effort).after(f"{kind}:{tier}")
     machine = _as_uuid(request.POST.get("machine", ""))
     # Not redirect(), which takes an address without a slash for the name of a view.
     response = HttpResponseRedirect(_with_query(back, choice=picked, machine=str(machine or "")))
@@ -205,7 +213,15 @@ def _chat(
         pins=thread,
         wanted=_wanted(request, agent, thread),
         keys=get_keys(organization=organization),
+        offers=partial(_offers, thread),
     )
+
+
+def _offers(thread: Thread | None, link: LinkView | None) -> Mapping[str, Known]:
+    """Return what is known of the programs: in the thread, or on the machine of a new one."""
+    if thread is not None and thread.harness_id:
+        return {thread.harness_id: known_in(thread)}
+    return known_on(link.id) if link else {}
 
 
 def _context(
@@ -226,7 +242,8 @@ def _context(
         "server": issuer(request),
         "agent": agent,
         "chat": _chat(request, organization, agent, thread, links),
-        "level": request.COOKIES.get("mesh_level"),
+        # The cookie is for new chats: a thread has the same level in every browser.
+        "level": (thread and thread.approval_level) or request.COOKIES.get("mesh_level"),
         "data": {
             "org": organization.slug,
             "agent": str(agent.pk),
@@ -244,7 +261,8 @@ def _chats(request: HttpRequest, organization: Organization) -> dict[str, Any]:
     page = list_threads(
         viewer=viewer, organization=organization, behind=behind, down_to=down_to, search=search
     )
-    busy = list_busy(viewer=viewer, organization=organization, known=page.threads)
+    are_all = not search and behind is None and page.older is None
+    busy = list_busy(viewer=viewer, organization=organization, known=page.threads, are_all=are_all)
     shown = {thread.pk: thread for thread in page.threads}
     if not search and behind is None:
         shown |= {thread.pk: thread for thread in busy}
@@ -269,10 +287,13 @@ def _cursor(request: HttpRequest, name: str) -> ThreadCursor | None:
 
 def _wanted(request: HttpRequest, agent: Agent, thread: Thread | None) -> LastPick:
     """Return the choice: from the address ("New chat with …", or by an open page), else the
-    agent's default, else this browser's last one."""
-    default = "" if thread and thread.harness_id else agent.default_choice
+    thread's own, the agent's default, and for a new chat this browser's last one."""
+    own = agent.default_choice
+    if thread and thread.harness_id:
+        chosen = f"{thread.harness_id}:{selectors.last_tier(thread=thread)}"
+        own = Fine(model=thread.model, effort=thread.effort).after(chosen)
     return LastPick(
-        choice=request.GET.get("choice") or default or request.COOKIES.get("mesh_choice", ""),
+        choice=request.GET.get("choice") or own or request.COOKIES.get("mesh_choice", ""),
         link_id=request.GET.get("machine") or request.COOKIES.get("mesh_machine", ""),
     )
 

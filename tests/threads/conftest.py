@@ -97,7 +97,8 @@ def asking_run(say):
 
 @pytest.fixture
 def ask(asking_run):
-    """Return ``ask(id, tool, input)``: the agent of ``asking_run`` asks; returns the outcome."""
+    """Return ``ask(id, tool, input, **facts)``: the agent of ``asking_run`` asks; returns the
+    outcome."""
     from itertools import count
 
     from sandboxes.providers.base import SandboxEvent
@@ -106,10 +107,14 @@ def ask(asking_run):
 
     numbers = count(1)
 
-    def commit(approval="a1", tool="Bash", given=None):
+    def commit(approval="a1", tool="Bash", given=None, **facts):
         event = {
             **chunk("tool-approval-request", approvalId=approval, toolCallId=f"c-{approval}"),
-            "approval": {"tool": tool, "input": {"command": "ls -l"} if given is None else given},
+            "approval": {
+                "tool": tool,
+                "input": {"command": "ls -l"} if given is None else given,
+                **facts,
+            },
         }
         events = [SandboxEvent(next(numbers), event)]
         [outcome] = committing.commit([committing.Share(asking_run.pk, 1, events)])

@@ -13,6 +13,7 @@ from sandboxes.providers.base import (
     SandboxDown,
     SandboxEvent,
     SandboxProvider,
+    SandboxRemoved,
     StreamCut,
     UnknownRun,
 )
@@ -365,3 +366,69 @@ class ForbiddenSandbox(ScriptedSandbox):
     async def cancel(self, place, *, run_id):
         if self.is_gone:
             raise SandboxDown
+
+
+class BackgroundSandbox(ScriptedSandbox):
+    """Works in the background: ``state`` is what it tells. While ``is_down`` it has no process,
+    while ``is_away`` its machine is not connected."""
+
+    is_down = is_away = is_removed = False
+
+    def __init__(self, *script):
+        super().__init__(*script)
+        self.state: dict = {}
+        self.watched = 0
+        self.stopped: list[tuple[str, str]] = []
+        self.ended: list[str] = []
+        self.changed = asyncio.Event()
+
+    async def ensure(self, place):
+        await super().ensure(place)
+        self.is_down = False
+
+    def tell(self, thread, *tasks, runs=()):
+        self.state[str(thread.pk)] = {"tasks": list(tasks), "runs": list(runs)}
+        self.changed.set()
+
+    def begin(self, thread, run_id, *words, reason="The build ended."):
+        """Begin a turn by itself, which says ``words``."""
+        self.runs[str(run_id)] = Told(1, {})
+        self.runs[str(run_id)].say(*words)
+        run = {"runId": str(run_id), "fence": 1, "reason": reason, "doneN": 0}
+        self.tell(thread, runs=[run])
+
+    def break_feed(self):
+        self.changed.set()
+        self.is_cut = True
+
+    is_cut = False
+
+    @asynccontextmanager
+    async def watch(self, place):
+        if self.is_away:
+            raise LinkOffline
+        if self.is_down:
+            raise SandboxRemoved if self.is_removed else SandboxDown
+        self.watched += 1
+        yield self._states()
+
+    async def _states(self):
+        while not self.is_down and not self.is_away and not self.is_cut:
+            self.changed.clear()
+            yield {"threads": dict(self.state)}
+            await self.changed.wait()
+        self.is_cut = False
+        raise StreamCut
+
+    async def ack(self, place, *, run_id, fence, n):
+        await super().ack(place, run_id=run_id, fence=fence, n=n)
+        if n >= len(self.runs[run_id].events):
+            for each in self.state.values():
+                each["runs"] = [run for run in each["runs"] if run["runId"] != run_id]
+            self.changed.set()
+
+    async def stop_task(self, place, *, thread_id, task_id):
+        self.stopped.append((thread_id, task_id))
+
+    async def end_thread(self, place, *, thread_id):
+        self.ended.append(thread_id)

@@ -104,6 +104,7 @@ class AnyLife(RuleBasedStateMachine):
             assert run_id not in self.order
         else:
             self.order = [each for each in self.order if each != run_id]
+            self.ended.pop(run_id, None)  # one that was never sent is hidden after its end
 
     @rule()
     def stop(self):

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from agents.models import Agent, DefaultModel
 from threads import services
-from threads.models import Approval, Message, Run, Thread
+from threads.models import Approval, BackgroundWork, Message, Run, Thread
 from threads.serving.turn_input import harness_input
 
 
@@ -238,6 +238,17 @@ def test_the_checks_come_in_their_order_and_keep_nothing(post, ada, link, thread
     assert post(ada, **body).status_code == 202
 
 
+def test_an_agent_that_can_not_plan_is_not_asked_to(post, ada, link):
+    link.capabilities = ["decopilot-sandbox", "acp:vibe"]
+    link.save()
+
+    refused = post(ada, harnessId="acp:vibe", toolApprovalLevel="plan")
+    assert (refused.status_code, code(refused)) == (409, "level_unavailable")
+    assert Message.objects.count() == Run.objects.count() == 0
+
+    assert post(ada, harnessId="acp:vibe", toolApprovalLevel="readonly").status_code == 202
+
+
 def test_what_the_reference_still_sends_is_dropped(post, ada, thread):
     answer = post(ada, runLocally=True, thread_id=str(thread.pk), whatever={"x": 1})
 
@@ -358,7 +369,8 @@ def test_stopping_a_queued_run_ends_it_immediately(post, client_of, ada, thread)
 
     answer = client_of(ada).post(reverse("cancel", args=["home", thread.pk]))
 
-    assert (answer.status_code, answer.json()) == (200, {"cancelled": True})
+    assert answer.status_code == 200
+    assert [run["became"] for run in answer.json().pop("runs")] == ["never_sent"]
     assert Run.objects.get().state == "cancelled"
 
 
@@ -368,8 +380,43 @@ def test_stopping_a_run_elsewhere_is_202(post, client_of, ada, thread):
 
     answer = client_of(ada).post(reverse("cancel", args=["home", thread.pk]))
 
-    assert (answer.status_code, answer.json()) == (202, {"cancelled": True, "async": True})
+    body = answer.json()
+    assert [run["became"] for run in body.pop("runs")] == ["stopping"]
+    assert (answer.status_code, body) == (202, {"cancelled": True, "async": True})
     assert Run.objects.get().cancelled_at is not None
+
+
+@pytest.fixture
+def working(thread):
+    """Ada's thread, whose agent runs the tests in the background."""
+    task = {"id": "b1", "title": "npm test", "kind": "command", "startedAt": 5.0}
+    BackgroundWork.objects.create(thread=thread, tasks=[task])
+    return task
+
+
+def test_a_thread_names_what_runs_in_the_background(client_of, ada, thread, working):
+    shown = client_of(ada).get(reverse("thread", args=["home", thread.pk])).json()
+
+    assert shown["background"] == [working | {"isStopping": False}]
+
+
+def test_stopping_an_idle_thread_names_what_was_stopped(client_of, ada, thread, working):
+    answer = client_of(ada).post(reverse("cancel", args=["home", thread.pk]))
+
+    stopped = [working | {"isStopping": True}]
+    assert answer.json() == {"cancelled": True, "runs": [], "background": stopped}
+    shown = client_of(ada).get(reverse("thread", args=["home", thread.pk])).json()
+    assert shown["background"] == stopped
+
+
+@pytest.mark.parametrize(
+    ("task", "status"), [pytest.param("b1", 202, id="it"), pytest.param("b2", 404, id="another")]
+)
+def test_one_thing_in_the_background_is_stopped(client_of, ada, thread, working, task, status):
+    answer = client_of(ada).delete(reverse("background-task", args=["home", thread.pk, task]))
+
+    assert answer.status_code == status
+    assert BackgroundWork.objects.get().stops == (["b1"] if status == 202 else [])
 
 
 def test_stopping_a_foreign_thread_is_404(client_of, eve, thread):

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from tests.pictures import declaring, half, picture
 from threads import services
 from threads.core.attachments import IMAGE_LIMIT, MOST, TEXT_LIMIT
 from threads.models import Attachment, Message, Run
@@ -20,10 +21,9 @@ from threads.services.attachments import KEEP_UNSENT, MOST_UNSENT
 from threads.serving.attachments import read_file, with_files, with_references
 from threads.serving.turn_input import harness_input
 
-PIXEL = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8BQDwAEgAF/pooBPQAAAABJRU5ErkJggg=="
-)
+PIXEL = picture("PNG", (1, 1))
 PNG = b"\x89PNG\r\n\x1a\n"
+PHOTO = picture("JPEG", (800, 600))
 
 
 def client_of(user):
@@ -85,6 +85,9 @@ def test_a_picture_is_kept_and_named_as_a_part(ada, org):
         pytest.param(b"%PDF-1.7\n\xe2\xe3", 415, "file_unsupported", id="no picture, no text"),
         pytest.param(PNG + bytes(IMAGE_LIMIT), 413, "file_too_large", id="a huge picture"),
         pytest.param(b"a" * (TEXT_LIMIT + 1), 413, "file_too_large", id="a long text"),
+        pytest.param(PIXEL[:28], 422, "picture_damaged", id="28 bytes of a picture"),
+        pytest.param(half(PHOTO), 422, "picture_damaged", id="half a photo"),
+        pytest.param(declaring(60_000, 60_000), 413, "picture_too_large", id="too many pixels"),
     ],
 )
 def test_a_file_is_refused_with_what_to_do(ada, org, data, status, expected):
@@ -93,6 +96,29 @@ def test_a_file_is_refused_with_what_to_do(ada, org, data, status, expected):
     assert (answer.status_code, code(answer)) == (status, expected)
     assert answer.json()["error"]["hint"]
     assert not Attachment.objects.exists()
+
+
+def test_a_picture_is_scaled_to_what_models_take_and_that_is_said(ada, org):
+    answer = upload(ada, picture("HEIF", (3000, 2000)), name="IMG_1.HEIC").json()
+
+    kept = Attachment.objects.get()
+    note = "Converted from HEIC to JPEG; scaled down from 3000 × 2000 to 2000 × 1333 pixels"
+    assert answer["note"] == note
+    assert answer["part"]["providerMetadata"] == {"mesh": {"note": note}}
+    assert (answer["part"]["filename"], answer["part"]["mediaType"]) == ("IMG_1.jpg", "image/jpeg")
+    assert (kept.width, kept.height, kept.size) == (2000, 1333, answer["size"])
+    assert client_of(ada).get(answer["part"]["url"]).content == bytes(kept.data)
+
+
+def test_a_picture_in_a_message_is_scaled_too_and_the_message_says_so(ada, send):
+    given = {"type": "file", "filename": "a.png", "url": data_url(picture("PNG", (300, 8570)))}
+
+    assert send(given).status_code == 202
+
+    (_, part) = Message.objects.get().parts
+    note = "Scaled down from 300 × 8570 to 70 × 2000 pixels"
+    assert part["providerMetadata"] == {"mesh": {"note": note}}
+    assert Attachment.objects.get().height == 2000
 
 
 @pytest.mark.parametrize(
@@ -194,13 +220,14 @@ def test_messages_without_files_cost_no_query(thread, django_assert_num_queries,
         assert change(said, thread_id=thread.pk) == said
 
 
-def test_of_a_long_conversation_the_newest_files_are_remembered(ada, thread, send, monkeypatch):
+def test_of_a_long_conversation_the_newest_files_are_remembered(ada, thread, send):
     for _ in range(3):
         send(upload(ada).json()["part"])
-    monkeypatch.setattr("threads.serving.attachments.MAX_TOTAL", 2 * len(PIXEL))
     said = [{"parts": m.parts} for m in Message.objects.order_by("seq")]
 
-    urls = [message["parts"][1]["url"] for message in with_files(said, thread_id=thread.pk)]
+    sent = with_files(said, thread_id=thread.pk, room=2 * len(PIXEL))
+
+    urls = [message["parts"][1]["url"] for message in sent]
 
     assert [url.startswith("data:") for url in urls] == [False, True, True]
 
@@ -220,6 +247,7 @@ def test_a_message_may_be_a_picture_alone(ada, thread, send):
         pytest.param("data:image/png;base64,AA=A", "unknown_file", id="no base64"),
         pytest.param("data:application/pdf;base64,JVBERuI=", "file_unsupported", id="sort"),
         pytest.param("data:,", "file_empty", id="empty"),
+        pytest.param(data_url(PIXEL[:28]), "picture_damaged", id="damaged"),
     ],
 )
 def test_a_message_with_a_bad_file_is_refused_whole(send, url, expected):

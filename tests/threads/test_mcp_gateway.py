@@ -21,7 +21,7 @@ from tests.secrecy import MARK
 from tests.waiting import auntil
 from threads import mcp_gateway, services
 from threads.mcp_gateway import is_elsewhere, server_input, token_of
-from threads.models import Run
+from threads.models import BackgroundWork, Run
 
 SECRET = {"Authorization": f"Bearer {MARK}"}
 LINEAR = McpServer("linear", "https://mcp.example/mcp", SECRET)
@@ -113,17 +113,46 @@ def keep(agent):
     return put
 
 
-async def ask(thread, *, token=None, name="greeter", method="post"):
+async def ask(thread, *, token=None, name="greeter", method="post", message=LIST, **more):
     url = reverse("mcp", args=["home", thread.pk, name])
     given = token_of(thread.pk) if token is None else token
     send = getattr(AsyncClient(), method)
-    headers = {"Authorization": f"Bearer {given}", "X-Other": "y", "Cookie": "a=b"}
-    answer = await send(url, json.dumps(LIST), content_type="application/json", headers=headers)
+    headers = {"Authorization": f"Bearer {given}", "X-Other": "y", "Cookie": "a=b", **more}
+    answer = await send(url, json.dumps(message), content_type="application/json", headers=headers)
     if answer.streaming:
         body = b"".join([piece async for piece in answer.streaming_content])
     else:
         body = answer.content
     return answer.status_code, json.loads(body)
+
+
+STATELESS = {
+    "MCP-Protocol-Version": "2026-07-28",
+    "Mcp-Method": "tools/list",
+    "Mcp-Name": "greet",
+    "Mcp-Param-Region": "eu",
+}
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_request_of_the_newest_protocol_arrives_as_it_was_sent(say, thread, upstream, keep):
+    await database_pool.writes.run(running_of, say, keep, upstream)
+    meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}
+    message = LIST | {"params": {"_meta": meta}}
+
+    status, _ = await ask(thread, message=message, **STATELESS)
+
+    [headers] = upstream.headers
+    assert status == 200
+    assert {name.lower(): value for name, value in STATELESS.items()}.items() <= headers.items()
+    assert not {"x-other", "cookie"} & headers.keys()
+    assert json.loads(upstream.bodies[0]) == message
+
+
+def running_of(say, keep, upstream):
+    """Have a run of the thread active, whose agent has the server."""
+    keep(upstream.url, FIRST)
+    return services.claim_run(run_id=say().pk)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -153,6 +182,16 @@ async def test_our_token_lives_as_long_as_a_run(say, thread, upstream, keep):
     assert (await ask(thread))[0] == 200
 
     await database_pool.writes.run(services.finish_run, run_id=run.pk, state="failed", code="stuck")
+    assert (await ask(thread))[1]["error"]["code"] == "mcp_closed"
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_our_token_lives_as_long_as_work_in_the_background(thread, upstream, keep):
+    await database_pool.writes.run(keep, upstream.url, FIRST)
+    work = await BackgroundWork.objects.acreate(thread=thread)
+    assert (await ask(thread))[0] == 200
+
+    await work.adelete()
     assert (await ask(thread))[1]["error"]["code"] == "mcp_closed"
 
 

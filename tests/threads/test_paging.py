@@ -214,7 +214,7 @@ def test_a_stranger_sees_no_older_rows(client, eve, org, full):
 def test_the_schema_knows_the_pages(client, db):
     paths = client.get("/api/schema/", headers={"accept": "application/json"}).json()["paths"]
 
-    for path, extra in (("", {"search"}), ("/{thread_id}/messages", {"at", "short"})):
+    for path, extra in (("", {"search"}), ("/{thread_id}/messages", {"at", "short", "sdk"})):
         get = paths[f"/api/{{org}}/decopilot/threads{path}"]["get"]
         names = {each["name"] for each in get["parameters"] if each["in"] == "query"}
         assert names == {"page", "limit", *extra}

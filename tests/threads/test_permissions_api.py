@@ -50,6 +50,23 @@ def test_the_card_is_told_the_rule_that_always_would_write(ask, thread, chunks):
     assert (asked["tool"], asked["input"]) == ("Bash", LS)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param({"isKnown": False}, id="only a title describes it"),
+        pytest.param({"tool": "x" * 201}, id="its name is cut"),
+        pytest.param({"because": "A rule asks."}, id="the person's settings ask"),
+    ],
+)
+def test_what_may_look_like_another_call_offers_no_rule(ask, thread, chunks, call, ada, said):
+    ask(**said)
+
+    answer = call(ada, "post", "approval", "a1", decision="allow", remember=True)
+
+    assert "rule" not in told(chunks, thread, "data-approval")[0]
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "no_rule")
+
+
 def test_a_question_of_words_offers_no_rule(ask, thread, chunks, call, ada):
     ask(tool="AskUserQuestion", given={"questions": []})
 
@@ -305,6 +322,19 @@ def test_planning_is_a_level_to_people_and_a_mode_to_agents(call, ada, link):
     assert (run.mode, run.approval_level) == ("plan", "plan")
 
 
+def test_a_message_without_a_level_gets_the_threads(call, ada, link):
+    def send(id, **fields):
+        said = {"id": id, "role": "user", "parts": [{"type": "text", "text": "hi"}]}
+        call(ada, "post", "messages", messages=[said], harnessId="demo", **fields)
+        return Run.objects.get(prompt__client_id=id)
+
+    assert send("m1").approval_level == "auto"
+    assert send("m2", toolApprovalLevel="readonly").approval_level == "readonly"
+    assert send("m3").approval_level == "readonly"
+    call(ada, "put", "level", level="plan")
+    assert (send("m4").mode, send("m5").approval_level) == ("plan", "plan")
+
+
 def test_strangers_find_nothing(ask, call, eve, ada):
     ask("a1")
     call(ada, "post", "approval", "a1", decision="allow", remember=True)
@@ -319,3 +349,17 @@ def test_strangers_find_nothing(ask, call, eve, ada):
 
     assert [answer.status_code for answer in answers] == [404] * 4
     assert ApprovalRule.objects.exists()
+
+
+def test_what_the_persons_settings_ask_is_asked_at_every_level(ask, thread, chunks, call, ada):
+    ask()
+    ask("a2", because="A rule of yours asks.")
+
+    switched = call(ada, "put", "level", level="auto").json()
+    ask("a3", because="A rule of yours asks.")
+
+    assert switched["allowed"] == ["a1"]
+    open_ones = Approval.objects.filter(decision="").order_by("approval_id")
+    assert [each.approval_id for each in open_ones] == ["a2", "a3"]
+    asked = [each for each in told(chunks, thread, "data-approval") if each["approvalId"] == "a3"]
+    assert asked[0]["because"] == "A rule of yours asks."

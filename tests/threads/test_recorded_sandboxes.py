@@ -18,7 +18,8 @@ from tests.sandboxes.conftest import use
 from tests.sandboxes.doubles import NotingProvider
 from tests.threads import doubles
 from tests.threads.doubles import a_turn
-from tests.threads.serving.test_dispatcher import ended, serve  # noqa: F401  (a fixture)
+from tests.threads.serving.conftest import serve  # noqa: F401  (a fixture)
+from tests.threads.serving.test_dispatcher import ended
 from tests.waiting import auntil
 from threads import services
 from threads.decopilot.context import find_link

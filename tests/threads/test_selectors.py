@@ -84,6 +84,21 @@ def test_a_summary(thread, say, ada, link):
     assert (summary["runsOnMachine"], summary["resting"]) == (True, None)
 
 
+def test_a_run_that_ended_here_before_its_machine_was_told_has_a_stop_due(thread, say, hear, ada):
+    run = say("Hello there")
+    hear(run, *a_turn("a")[:3])
+    services.cancel(thread=thread)
+    services.finish_run(run_id=run.pk, state="cancelled")
+
+    def is_due():
+        found = selectors.get_thread(viewer=ada, org_slug="home", thread_id=thread.pk)
+        return selectors.thread_summary(found)["stopDue"]
+
+    assert is_due()
+    services.mark_stop_delivered(run_id=run.pk)
+    assert not is_due()
+
+
 @pytest.mark.parametrize("count", [1, 5])
 def test_a_page_takes_five_queries(thread, say, hear, count, django_assert_num_queries):
     for _ in range(count):

@@ -100,6 +100,46 @@ def test_the_machine_that_is_wished_is_pinned(thread, ada, link):
     assert {pins(thread, link_id=each.pk).link_id for each in (link, other)} == {link.pk, other.pk}
 
 
+@pytest.fixture
+def others(ada, link):
+    """Machines that were seen after Ada's laptop: one with Codex, and one with Claude Code that is
+    away now."""
+    common = {"user": ada, "cli_version": "1", "protocol_version": 1}
+    for name, capability, minutes in (("codex", "codex", 5), ("away", "claude-code", -1)):
+        Link.objects.create(
+            **common,
+            machine_id=name,
+            capabilities=[capability],
+            offline_after=timezone.now() + timedelta(minutes=minutes),
+            seen_at=timezone.now() + timedelta(minutes=1),
+        )
+
+
+@pytest.mark.parametrize(
+    ("default", "wished", "machine"),
+    [
+        pytest.param("", "claude-code", "m1", id="online with the agent"),
+        pytest.param("", "codex", "codex", id="the other one"),
+        pytest.param("claude-code:smart", "", "m1", id="with the agent's own choice"),
+        pytest.param("codex:smart", "claude-code", "m1", id="a wish before the agent's own"),
+        pytest.param("", "demo", "codex", id="any that is online, where none is needed"),
+    ],
+)
+def test_without_a_machine_it_goes_to_one_that_has_the_agent(
+    thread, others, default, wished, machine
+):
+    of(thread.agent, default_choice=default)
+
+    assert Link.objects.get(pk=pins(thread, harness_id=wished).link_id).machine_id == machine
+
+
+def test_where_none_has_the_agent_the_refusal_names_one_that_is_online(thread, others):
+    with pytest.raises(LinkUnavailable) as refused:
+        pins(thread, harness_id="acp:gemini")
+
+    assert refused.value.extra["machine"] == "codex"
+
+
 def test_decopilot_answers_without_a_machine_and_takes_one_that_comes(thread, link, key):
     Link.objects.update(offline_after=timezone.now() - timedelta(minutes=1))
     first, executor = choose_pins(thread=thread, wish=Wish(harness_id="decopilot"), tier="smart")

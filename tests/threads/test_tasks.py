@@ -13,7 +13,13 @@ from threads import services, tasks
 
 pytestmark = pytest.mark.programs
 
-NAMES = ["end_stuck_runs", "expire_queued_runs", "prune_events", "prune_unsent"]
+NAMES = [
+    "end_stuck_runs",
+    "expire_queued_runs",
+    "forget_background",
+    "prune_events",
+    "prune_unsent",
+]
 SHOW = """
 import json
 from mesh.celery import app

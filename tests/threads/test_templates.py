@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from django.template.loader import render_to_string
 
+from agents.core.options import Fine
 from tests.browser import made_up
 
 ORGANIZATION = SimpleNamespace(slug="home")
@@ -154,7 +155,7 @@ def test_the_pill_of_the_cloud_is_not_green():
 
 
 def test_without_any_agent_the_pill_says_so():
-    chat = SimpleNamespace(sections=(), active=None, locked=False, machine=None)
+    chat = SimpleNamespace(sections=(), active=None, fine=Fine(), locked=False, machine=None)
 
     assert "No agent available" in pill(chat)
     assert "Connect your desktop" in pill(chat)

@@ -125,6 +125,26 @@ def test_the_last_choice_is_what_the_page_shows(client, ada, agent, link):
     assert '<option value="readonly" selected>' in html
 
 
+def test_a_thread_shows_its_own_level_whatever_the_browsers_last_one_was(client, ada, thread):
+    Thread.objects.filter(pk=thread.pk).update(approval_level="readonly")
+    client.force_login(ada)
+    client.cookies["mesh_level"] = "auto"
+
+    html = client.get(f"/home/threads/{thread.pk}").content.decode()
+
+    assert '<option value="readonly" selected>' in html
+
+
+def test_a_thread_shows_its_own_tier_whatever_the_browsers_last_one_was(client, ada, thread, say):
+    Run.objects.filter(pk=say("hi", may_wait=True).pk).update(tier="fast")
+    Thread.objects.filter(pk=thread.pk).update(harness_id="claude-code")
+    client.force_login(ada)
+    client.cookies["mesh_choice"] = "claude-code:thinking"
+    html = client.get(f"/home/threads/{thread.pk}").content.decode()
+
+    assert re.search(r'value="claude-code:fast"[^>]* checked', html)
+
+
 def test_a_choice_in_the_address_goes_before_the_last_one(client, ada, agent, link):
     client.force_login(ada)
     client.cookies["mesh_choice"] = "claude-code:thinking"
@@ -140,7 +160,8 @@ def test_a_page_asks_the_database_as_often_for_many_threads_as_for_one(
     for number in range(30):
         Thread.objects.create(organization=org, owner=ada, agent=agent, title=f"t{number}")
 
-    with django_assert_max_num_queries(9):
+    # session, user, membership, agent, machines, threads, default models, any key
+    with django_assert_max_num_queries(8):
         client.get("/home/live")
 
 
@@ -190,8 +211,8 @@ def test_the_popover_asks_the_database_a_constant_number_of_times(
     client, ada, full_house, django_assert_num_queries
 ):
     client.force_login(ada)
-    # session, user, membership, agent, machines, default models, any key
-    with django_assert_num_queries(7):
+    # session, user, membership, agent, machines, default models, any key, what is offered there
+    with django_assert_num_queries(8):
         html = client.get("/home/popover").content.decode()
 
     assert html.count('name="machine"') == 5

@@ -1,13 +1,17 @@
-"""The files a person may attach to a message, judged by their bytes: names and headers lie."""
+"""The files a person may attach to a message, read from their bytes: names and headers lie."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-IMAGE_LIMIT: Final = 5 * 1024 * 1024  # bytes: the models' APIs accept no larger picture
+from threads.core.pictures import is_picture, name_with_suffix, read_picture
+
+# Bytes of a picture as it is uploaded; it is stored with at most ``pictures.BYTES``.
+IMAGE_LIMIT: Final = 9 * 1024 * 1024
 TEXT_LIMIT: Final = 256 * 1024  # bytes: all of it goes into the model's context
 MOST: Final = 10  # files per message
 # Bytes of all files of one message: an older link program takes them in one request, as base64.
@@ -17,36 +21,60 @@ NAME_LIMIT: Final = 200
 TEXT: Final = "text/plain"
 IMAGE, WORDS = "image", "text"  # as ``takes`` of the catalog names them
 
-_SIGNATURES: Final = (
-    (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
-    (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
-    (re.compile(rb"GIF8[79]a"), "image/gif"),
-    (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp"),
-)
 # The only control characters of a text are tab, line feed, form feed, carriage return and escape.
 _NOT_TEXT: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
 _NOT_A_NAME: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _ADDRESS: Final = re.compile(r"/api/[-\w]+/decopilot/files/([0-9a-f-]{36})")
 
 
-def media_type_of(data: bytes) -> str:
-    """Return the media type of ``data``: a picture's, ``text/plain``, or empty if unknown.
+class Unsupported(Exception):
+    """The bytes are neither a picture nor a text."""
+
+
+class TooLarge(Exception):
+    """The file has more bytes than one of its sort may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file as it is stored: a ``Picture``, or a text with neither size in pixels nor note."""
+
+    name: str
+    data: bytes
+    media_type: str
+    width: int | None = None
+    height: int | None = None
+    note: str = ""
+
+
+def read_file(name: object, data: bytes) -> File:
+    """Return the file as it is stored and sent to agents, whatever it is called.
 
     All text is plain text, including markup, so a browser never renders it as a page.
+
+    Raises:
+        Unsupported, TooLarge.
+        BadPicture: it is a picture that no model could see; see ``read_picture``.
     """
-    for signature, media_type in _SIGNATURES:
-        if signature.match(data):
-            return media_type
+    if is_picture(data):
+        if len(data) > IMAGE_LIMIT:
+            raise TooLarge
+        picture = read_picture(data)
+        suffixed = name_with_suffix(name_of(name), picture.media_type)
+        size = picture.width, picture.height
+        return File(suffixed, picture.data, picture.media_type, *size, picture.note)
+    if not _is_text(data):
+        raise Unsupported
+    if len(data) > TEXT_LIMIT:
+        raise TooLarge
+    return File(name_of(name), data, TEXT)
+
+
+def _is_text(data: bytes) -> bool:
     try:
-        text = data.decode()
+        return not _NOT_TEXT.search(data.decode())
     except UnicodeDecodeError:
-        return ""
-    return "" if _NOT_TEXT.search(text) else TEXT
-
-
-def limit_of(media_type: str) -> int:
-    """Return how many bytes a file of this type may have."""
-    return TEXT_LIMIT if media_type == TEXT else IMAGE_LIMIT
+        return False
 
 
 def sort_of(media_type: str) -> str:

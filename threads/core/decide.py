@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol
 
 from agents.harness.questions import WORKING_FOLDER
+from threads.core.background import read_tasks
 from threads.core.rules import Policy, Rule
 from threads.run import state as run_state
 from threads.run.state import Move
@@ -87,15 +88,33 @@ class RunFacts:
     has_session: bool = False
 
 
+BECAUSE_LIMIT: Final = 500  # characters of the reason why the person's settings ask
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A tool's question, for its row. ``answered_by``: what has already answered it, if any."""
+    """A tool's question, for its row. ``answered_by``: what has already answered it, if any.
+
+    ``is_known``: tool and input say what would run; otherwise they only describe it. ``because``:
+    what in the person's own settings asks.
+    """
 
     approval_id: str
     tool_call_id: str
     tool: str
     input: Any
+    is_known: bool = True
+    because: str = ""
     answered_by: Rule | Literal["level", "earlier"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What runs beside the turns of the run's thread now. ``has_unclaimed``: its sandbox has turns
+    that the agent's program began by itself, and that the server has not stored."""
+
+    tasks: tuple[dict[str, Any], ...] = ()
+    has_unclaimed: bool = False
 
 
 @dataclass(slots=True)
@@ -112,6 +131,7 @@ class Decision:
     session_ref: str = ""
     usage: dict[str, Any] = field(default_factory=dict)
     title: str = ""
+    options: Any = None  # what the agent's program offers, if it said so
     asked: list[Asked] = field(default_factory=list)
     applied: list[str] = field(default_factory=list)
     # Messages sent in the middle of the turn: ids of their steers, by outcome.
@@ -119,6 +139,7 @@ class Decision:
     steered: list[str] = field(default_factory=list)
     not_steered: list[str] = field(default_factory=list)
     finish: tuple[Chunk, int] | None = None
+    background: Background | None = None
 
 
 def resumed_id(approval_id: str, resumptions: int) -> str:
@@ -197,6 +218,9 @@ class _Turn:
                 decision.chunks.append(({"type": STEER, "id": steer_id}, event.n))
             case "steer-refused":
                 decision.not_steered.append(str(body.get("steerId")))
+            case "background":
+                has_unclaimed = body.get("hasUnclaimed") is True
+                decision.background = Background(read_tasks(body.get("tasks")), has_unclaimed)
             case "error":
                 code = str(body.get("code") or "harness_crashed")[:60]
                 self.change_move(code=code, text=str(body.get("message") or ""))
@@ -231,6 +255,8 @@ class _Turn:
             data = chunk.get("data")
             title = data.get("title") if isinstance(data, Mapping) else ""
             decision.title = str(title or "")[:200]
+        elif kind == "data-agent-options":
+            decision.options = chunk.get("data")
         elif "messageMetadata" in chunk:
             self.keep_metadata(chunk)
 
@@ -254,14 +280,20 @@ class _Turn:
     def ask(self, body: Mapping[str, Any], chunk: Chunk) -> None:
         approval = body.get("approval")
         facts = approval if isinstance(approval, Mapping) else {}
-        tool = str(facts.get("tool", ""))[:200]
+        name = str(facts.get("tool", ""))
+        tool = name[:200]
+        is_known = facts.get("isKnown") is not False and tool == name  # a cut name names others too
         value = facts.get("input") or {}  # a tool without parameters
+        because = str(facts.get("because") or "")[:BECAUSE_LIMIT]
+        is_forced = bool(because)
         asked = Asked(
             approval_id=str(chunk.get("approvalId"))[:100],
             tool_call_id=str(chunk.get("toolCallId"))[:100],
             tool=tool,
             input=value,
-            answered_by=self.policy.answers(tool, value),
+            is_known=is_known,
+            because=because,
+            answered_by=self.policy.answers(tool, value, is_known=is_known, is_forced=is_forced),
         )
         self.decision.asked.append(asked)
         if asked.answered_by is not None:

@@ -89,6 +89,8 @@ PURGED: Final = (
     Rows("Steer", "run__thread", 200),
     Rows("Approval", "run__thread", 200),
     Rows("ApprovalRule", "thread", 200),
+    Rows("BackgroundWork", "thread", 200),
+    Rows("AgentOptions", "thread", 200),
     Rows("Attachment", "thread", 10),
     Rows("Run", "thread", 100),
     Rows("Message", "thread", 50),

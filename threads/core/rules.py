@@ -6,6 +6,9 @@ an MCP server, or exactly this input. It answers only a question that would make
 there is no pattern that somebody could slip through. A question that names more, such as a
 variable for a command or a second file for a change, makes a rule for exactly this input only.
 
+A question that only describes what would run, such as by a title, makes no rule: another call may
+look the same. Its adapter says so.
+
 There is no rule for paths below a ``.git``: the next person or program that uses git may run what
 is written there, so a person is asked each time.
 """
@@ -26,6 +29,7 @@ Scope = Literal["command", "file", "host", "tool", "input"]
 
 # Tools that ask a person something other than "may I?", or for several things together.
 UNRULED: Final = frozenset({*CARDS, "Permissions"})
+_UNNAMED: Final = "Tool"  # a call whose agent does not name its tool
 VALUE_LIMIT: Final = 1_000  # bytes of value and folder: a person must be able to read the rule
 
 # Keys of an input that do not change what is done, or to what. Any other key makes it a
@@ -95,6 +99,8 @@ def rule_for(tool: str, value: Any) -> Rule | None:
         return None
     rule = _command(tool, fields) or _file(tool, fields) or _page(tool, fields)
     rule = rule or _server(tool) or _whole(tool, value)
+    if rule is None:
+        return None
     size = len(rule.value.encode(errors="replace")) + len(rule.folder.encode(errors="replace"))
     return rule if size <= VALUE_LIMIT else None
 
@@ -172,7 +178,10 @@ def _server(tool: str) -> Rule | None:
     return Rule(tool, "tool") if _OF_A_SERVER.fullmatch(tool) else None
 
 
-def _whole(tool: str, value: Any) -> Rule:
+def _whole(tool: str, value: Any) -> Rule | None:
+    """Return the rule for exactly this input; none where only a title says what is done."""
+    if tool == _UNNAMED or (isinstance(value, Mapping) and value.keys() == {"title"}):
+        return None
     return Rule(tool, "input", json.dumps(value, sort_keys=True, separators=(",", ":")))
 
 
@@ -194,7 +203,8 @@ class Policy:
 
     First those a person answered before the sandbox that asked them died (``earlier``: tool and
     input). Else all permissions, once the person has eased the run; else what a rule names. In
-    plan mode nothing is allowed in advance: the run is read-only.
+    plan mode nothing is allowed in advance: the run is read-only. Nor is what the settings of the
+    person's own program ask.
     """
 
     is_plan: bool = False
@@ -202,13 +212,19 @@ class Policy:
     rules: Collection[Rule] = ()
     earlier: Collection[tuple[str, str]] = ()
 
-    def answers(self, tool: str, value: Any) -> Rule | Literal["level", "earlier"] | None:
-        """Return what answers the question; ``None`` if a person must be asked."""
-        if same(tool, value) in self.earlier:
+    def answers(
+        self, tool: str, value: Any, *, is_known: bool = True, is_forced: bool = False
+    ) -> Rule | Literal["level", "earlier"] | None:
+        """Return what answers the question; ``None`` if a person must be asked.
+
+        One that is not ``is_known`` may look like another, so no answer to that one counts. One
+        that ``is_forced``, by the settings of the person's program, goes to a person each time.
+        """
+        if is_known and same(tool, value) in self.earlier:
             return "earlier"
-        if self.is_plan or not is_permission(tool):
+        if self.is_plan or is_forced or not is_permission(tool):
             return None
         if self.is_eased:
             return "level"
-        rule = rule_for(tool, value)
+        rule = rule_for(tool, value) if is_known else None
         return rule if rule is not None and rule in self.rules else None

@@ -10,6 +10,9 @@ WITHDRAWN: Final = "withdrawn"
 _AGAIN: Final = "Send the message again."
 _PROVIDERS: Final = "Ask an admin to check the settings under AI providers, then send it again."
 
+# Codes of runs whose message and answer no model is sent again: it would refuse what follows, too.
+REFUSED: Final = ("model_refused", "content_filtered", "file_refused")
+
 # The sentence is used when the sandbox or the agent gave none of its own.
 _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "stream_truncated": ("The connection to the agent broke.", _AGAIN),
@@ -39,17 +42,71 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "harness_crashed": ("The agent's program ended unexpectedly.", _AGAIN),
     "not_signed_in": (
         "The agent is not signed in on the machine.",
-        "Sign in there, for example with `claude auth login`, then send the message again.",
+        "Sign in there, then send the message again.",
     ),
     "cli_missing": (
         "The agent's program is not installed on the machine.",
         "Install it there, then send the message again.",
     ),
+    "level_unavailable": (
+        "The agent can't plan without changing anything.",
+        "Choose “Ask before edit” or another agent, then send the message again.",
+    ),
+    "level_not_held": (
+        "The agent did not switch to the approval level, so nothing was sent to it.",
+        "Send the message again. If it happens again, choose another level or another agent.",
+    ),
     "project_runs_programs": (
         "The project contains programs that this agent would run without asking you.",
         "Remove them, choose another agent, or send the message with “Auto approve”.",
     ),
+    "agent_key_refused": (
+        "The model's provider refused the agent's key or sign-in.",
+        "Sign in again on the machine, or set another key there and start the link anew. " + _AGAIN,
+    ),
+    "usage_limit": (
+        "The limit of the agent's plan is reached.",
+        "Wait until it resets, or choose another agent. Nothing has to be signed in again.",
+    ),
+    "context_full": (
+        "This conversation is too long for the model.",
+        "Send the message again: the agent shortens the conversation first.",
+    ),
+    "model_refused": (
+        "The model refused to answer.",
+        "Say it in other words. The chat goes on: your message and this answer are left out of what"
+        " the model is sent from now on.",
+    ),
+    "file_refused": (
+        "The model's provider refused a picture.",
+        "Send the message again without it. The chat goes on: this message and its answer are left"
+        " out of what the model is sent from now on.",
+    ),
+    "model_unavailable": (
+        "The model is not available to the agent's account.",
+        "Choose another tier or model, then send the message again.",
+    ),
+    "provider_unreachable": (
+        "The model's provider could not be reached from the machine.",
+        "Check the machine's network, its proxy and its certificates. " + _AGAIN,
+    ),
+    "harness_too_old": (
+        "The agent's program is too old.",
+        "Update it on the machine, then send the message again.",
+    ),
+    "harness_failed": (
+        "The agent's program stopped.",
+        "Send the message again. If it stops again, run the program in a terminal there.",
+    ),
+    "disk_full": (
+        "The disk of the machine is full.",
+        "Free some space there, then send the message again.",
+    ),
     "model_api_error": ("The model's provider refused the request.", "Wait a moment. " + _AGAIN),
+    "request_refused": (
+        "The model's provider refused the request.",
+        "It would be refused again: change the message, or choose another tier.",
+    ),
     # For models that the organization's own key pays for.
     "no_model": ("No model is set for this tier.", _PROVIDERS),
     "key_refused": ("The model's provider refused the organization's key.", _PROVIDERS),
@@ -80,7 +137,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "context_too_long": (
         "This conversation is too long for the model.",
-        "Start a new chat, or choose another tier.",
+        "Shorten the message, start a new chat, or choose another tier.",
     ),
     "content_filtered": ("The provider stopped the answer.", "Rephrase the message."),
     "output_too_long": (

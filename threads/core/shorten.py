@@ -19,8 +19,17 @@ def shortened(part: dict[str, Any], *, url: Callable[[str], str]) -> dict[str, A
     size = _size(part.get("output"))
     if size <= LONG or not isinstance(call, str):
         return part
-    head, _ = _head(part["output"], HEAD)
+    head, _ = _head(_without_pictures(part["output"]), HEAD)
     return {**part, "output": head, "outputCut": {"size": size, "url": url(call)}}
+
+
+def _without_pictures(output: Any) -> Any:
+    """Return the output with empty pictures: the beginning of one shows nothing."""
+    pictures = output.get("pictures") if isinstance(output, dict) else None
+    if not isinstance(pictures, list):
+        return output
+    kept = [{**each, "data": ""} if isinstance(each, dict) else "" for each in pictures]
+    return {**output, "pictures": kept}
 
 
 def _size(value: Any) -> int:

@@ -8,6 +8,8 @@ from typing import Any
 
 LIMIT = 60
 _MARKS = re.compile(r"^[#>\-*`\s]+|[`*]+")
+# Of a pair that turns text around and back, a title may have the first one only.
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def text_of(parts: Iterable[Mapping[str, Any]]) -> str:
@@ -18,7 +20,7 @@ def text_of(parts: Iterable[Mapping[str, Any]]) -> str:
 def title_of(text: str) -> str:
     """Return the first line of ``text`` that is not blank, shortened for a list."""
     for line in text.splitlines():
-        line = " ".join(_MARKS.sub("", line).split())
+        line = " ".join(_MARKS.sub("", _TURNS.sub("", line)).split())
         if not line:
             continue
         if len(line) <= LIMIT:

@@ -10,7 +10,12 @@ from typing import Any, Final
 
 import httpx2
 from pydantic_ai import Agent, BinaryContent, RunContext, ToolFailed, ToolReturn
-from pydantic_ai.exceptions import AgentRunError, ModelAPIError, ModelHTTPError
+from pydantic_ai.exceptions import (
+    AgentRunError,
+    ContentFilterError,
+    ModelAPIError,
+    ModelHTTPError,
+)
 from pydantic_ai.messages import (
     ModelMessage,
     ModelRequest,
@@ -19,7 +24,6 @@ from pydantic_ai.messages import (
     TextPart,
     ToolCallPart,
     ToolReturnPart,
-    UserContent,
     UserPromptPart,
 )
 from pydantic_ai.models import Model
@@ -38,6 +42,7 @@ from mesh.egress import AddressRefused, Guard
 from mesh.http_client import MIB, Limits
 from mesh.lib.addresses import Allowed
 from threads.decopilot import files
+from threads.decopilot.request_files import RequestFiles, without
 from threads.decopilot.toolbox import ToolResult
 from threads.decopilot.transport import guarded_client
 
@@ -55,11 +60,13 @@ CallTool = Callable[[str, str, dict[str, Any]], Awaitable[ToolResult]]
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """Callbacks of the engine."""
+    """Callbacks of the engine. ``left_out`` gets the pictures that the provider refused, so that
+    the request was sent again without them, and the provider's words."""
 
     step: Callable[[], None]
     event: Callable[[Any], None]
     call: CallTool
+    left_out: Callable[[Sequence[Image], str], None]
 
 
 @dataclass(slots=True)
@@ -69,6 +76,7 @@ class Spent:
     usage: RunUsage
     costs: list[float | None] = field(default_factory=list)
     finish_reason: str = "stop"
+    refusal: str = ""  # the model's words, if it refused
 
 
 class Engine:
@@ -89,6 +97,8 @@ class Engine:
         self._model = _make_model(chosen, self._client)
         self._called: set[str] = set()
         self._is_reading = False  # an answer of the model
+        self._files = RequestFiles()
+        self._sent: list[ModelMessage] = []  # the run's messages so far
         self.spent = Spent(RunUsage())
 
     async def close(self) -> None:
@@ -102,32 +112,56 @@ class Engine:
         Raises:
             Failed: the provider or the library gave up; ``trouble`` says why.
         """
-        toolset = FunctionToolset[None]([_library_tool(tool, hooks.call) for tool in tools])
+        toolset = FunctionToolset[None]([self._library_tool(tool, hooks.call) for tool in tools])
         agent = Agent(self._model, instructions=instructions, toolsets=[toolset], retries=3)
+        messages, is_again = messages_of(turns, self._files.add), False
+        while True:
+            try:
+                await self._answer(agent, messages, hooks, is_again=is_again)
+                return
+            except Failed as failed:
+                refused = self._files.refused(failed.__cause__, self._sent)
+                if not refused:
+                    raise
+                messages, is_again = without(self._sent, refused), True
+                hooks.left_out(refused, failed.trouble.message)
+
+    async def _answer(
+        self,
+        agent: Agent[None, str],
+        messages: Sequence[ModelMessage],
+        hooks: Hooks,
+        *,
+        is_again: bool,
+    ) -> None:
+        """Run the model from ``messages`` on; ``is_again``: the last step is repeated.
+
+        Raises:
+            Failed
+        """
         limits = UsageLimits(request_limit=STEPS)
         try:
             async with agent.iter(
-                message_history=messages_of(turns),
+                message_history=messages,
                 model_settings=self._settings,
                 usage=self.spent.usage,
                 usage_limits=limits,
             ) as run:
-                async for node in run:
-                    if Agent.is_model_request_node(node):
-                        hooks.step()
-                        self._is_reading = True
-                        async with node.stream(run.ctx) as stream:
-                            async for event in stream:
-                                self._is_reading = False  # an exception in here is a bug of ours
-                                hooks.event(event)
-                                self._is_reading = True
-                        self._is_reading = False
-                    elif Agent.is_call_tools_node(node):
-                        self._note(node.model_response)
-                        self._check_calls(node.model_response)
-                        async with node.stream(run.ctx) as events:
-                            async for call in events:
-                                hooks.event(call)
+                try:
+                    async for node in run:
+                        if Agent.is_model_request_node(node):
+                            if not is_again:
+                                hooks.step()
+                            is_again = False
+                            await self._request(node, run.ctx, hooks)
+                        elif Agent.is_call_tools_node(node):
+                            self._note(node.model_response)
+                            self._check_calls(node.model_response)
+                            async with node.stream(run.ctx) as events:
+                                async for call in events:
+                                    hooks.event(call)
+                finally:
+                    self._sent = run.all_messages()
         except (
             AgentRunError,
             AddressRefused,
@@ -145,9 +179,34 @@ class Engine:
             )
             raise Failed(Trouble(("BadAnswer",))) from exc
 
+    async def _request(self, node: Any, ctx: Any, hooks: Hooks) -> None:
+        self._is_reading = True
+        async with node.stream(ctx) as stream:
+            async for event in stream:
+                self._is_reading = False  # an exception in here is a bug of ours
+                hooks.event(event)
+                self._is_reading = True
+        self._is_reading = False
+
+    def _library_tool(self, tool: Tool, call: CallTool) -> LibraryTool[None]:
+        async def work(ctx: RunContext[None], /, **arguments: Any) -> Any:
+            try:
+                result = await call(ctx.tool_call_id or "", tool.name, arguments)
+            except files.ToolFailed as exc:
+                raise ToolFailed(str(exc)) from exc
+            if result.image is None:
+                return result.text
+            return ToolReturn(return_value=result.text, content=[self._files.add(result.image)])
+
+        return LibraryTool.from_schema(
+            work, tool.name, tool.description, tool.schema, takes_ctx=True
+        )
+
     def _note(self, response: ModelResponse) -> None:
         self.spent.finish_reason = response.finish_reason or "stop"
-        reported = (response.provider_details or {}).get("cost")
+        details = response.provider_details or {}
+        self.spent.refusal = clean_sentence(details.get("refusal"), secret=self._account.secret)
+        reported = details.get("cost")
         at_provider = not self._account.base_url
         self.spent.costs.append(cost_of(reported, response.usage.cost, at_provider=at_provider))
 
@@ -190,7 +249,8 @@ class Engine:
                 sentence_of(getattr(exc.__cause__, "body", None)), secret=self._account.secret
             )
             return Trouble(("ModelServerError" if message else "BadAnswer",), message=message)
-        return Trouble(tuple(kinds))
+        refusal = self.spent.refusal if isinstance(exc, ContentFilterError) else ""
+        return Trouble(tuple(kinds), message=refusal)
 
 
 class TemperatureIgnored(Exception):
@@ -295,24 +355,25 @@ _MODELS: Final[dict[str, Callable[[str, Account, httpx2.AsyncClient], Model]]] =
 # History and tools, in the library's classes
 
 
-def messages_of(turns: Sequence[Turn]) -> list[ModelMessage]:
-    """Return the turns as the library's messages; the last one is what the model answers."""
+def messages_of(
+    turns: Sequence[Turn], add: Callable[[Image], BinaryContent] | None = None
+) -> list[ModelMessage]:
+    """Return the turns as the library's messages; the last one is what the model answers.
+
+    ``add`` gets each picture, and returns it in the library's class.
+    """
+    add = add or RequestFiles().add
     messages: list[ModelMessage] = []
     for turn in turns:
         match turn:
             case System(text):
                 messages.append(ModelRequest([SystemPromptPart(text)]))
             case User(content):
-                messages.append(
-                    ModelRequest([UserPromptPart([_content(each) for each in content])])
-                )
+                said = [each if isinstance(each, str) else add(each) for each in content]
+                messages.append(ModelRequest([UserPromptPart(said)]))
             case Reply(text, calls):
                 messages += _reply(text, calls)
     return messages
-
-
-def _content(part: str | Image) -> UserContent:
-    return part if isinstance(part, str) else BinaryContent(part.data, media_type=part.media_type)
 
 
 def _reply(text: str, calls: Sequence[Call]) -> list[ModelMessage]:
@@ -325,17 +386,3 @@ def _reply(text: str, calls: Sequence[Call]) -> list[ModelMessage]:
 def _returned(call: Call) -> ToolReturnPart:
     outcome: Any = call.outcome
     return ToolReturnPart(call.name, call.output, call.call_id, outcome=outcome)
-
-
-def _library_tool(tool: Tool, call: CallTool) -> LibraryTool[None]:
-    async def work(ctx: RunContext[None], /, **arguments: Any) -> Any:
-        try:
-            result = await call(ctx.tool_call_id or "", tool.name, arguments)
-        except files.ToolFailed as exc:
-            raise ToolFailed(str(exc)) from exc
-        if result.image is None:
-            return result.text
-        picture = BinaryContent(result.image.data, media_type=result.image.media_type)
-        return ToolReturn(return_value=result.text, content=[picture])
-
-    return LibraryTool.from_schema(work, tool.name, tool.description, tool.schema, takes_ctx=True)

@@ -15,10 +15,16 @@ from typing import Any, Final
 import httpx2
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import CONNECTION_CLOSED
+from mcp.types import (
+    CONNECTION_CLOSED,
+    ElicitRequestParams,
+    ElicitRequestURLParams,
+    ElicitResult,
+)
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.profiles.openai import OpenAIJsonSchemaTransformer
 
+from agents.core.mcp import ANSWER_LIMIT
 from agents.harness.decopilot.memory import cut
 from agents.harness.decopilot.remote import RemoteTool, read_result, tools_of, without_secrets
 from agents.harness.mcp import McpServer
@@ -26,14 +32,14 @@ from mesh.egress import AddressRefused, Guard
 from mesh.http_client import MIB, Limits
 from mesh.lib.addresses import Allowed
 from threads.decopilot.files import ToolFailed
-from threads.decopilot.toolbox import OUTPUT_LIMIT, ToolResult
+from threads.decopilot.toolbox import OUTPUT_LIMIT, Elicit, Elicitation, ToolResult
 from threads.decopilot.transport import guarded_client
 
-OPEN_LIMIT: Final = 20.0  # seconds until a server has listed its tools
 CALL_LIMIT: Final = 600.0  # seconds that one call may take
 CLOSE_LIMIT: Final = 2.0  # seconds for telling a server that the session ends
 LIMITS: Final = Limits(body=16 * MIB, stream=64 * MIB)
 PAGES_LIMIT: Final = 20  # of a list of tools
+SILENT: Final = "It did not answer in time."
 NO_MCP: Final = "It could not be reached, or does not speak MCP."
 
 
@@ -41,26 +47,37 @@ class Unusable(Exception):
     """A server can't be used; the sentence says why, without any secret."""
 
 
-class Servers:
-    """All servers of one run. One that can't be used is reported, and the run continues."""
+class Silent(Unusable):
+    """A server does not answer."""
 
-    def __init__(self, servers: Sequence[McpServer], *, allowed: Allowed) -> None:
-        self._connections = {each.name: Connection(each, allowed=allowed) for each in servers}
+
+class Servers:
+    """All servers of one run. One that can't be used is reported, and the run continues.
+
+    ``elicit`` asks the run's person what a server wants to know in the middle of a call.
+    """
+
+    def __init__(
+        self, servers: Sequence[McpServer], *, allowed: Allowed, elicit: Elicit | None = None
+    ) -> None:
+        self._connections = {
+            each.name: Connection(each, allowed=allowed, elicit=elicit) for each in servers
+        }
         self.tools: Mapping[str, RemoteTool] = {}
 
-    async def open(self) -> list[str]:
-        """Load the tools of all servers in parallel; return a sentence for each unusable one."""
+    async def open(self) -> dict[str, Unusable]:
+        """Load the tools of all servers in parallel; return the unusable ones, with the reason."""
         connections = self._connections.values()
         opened = await asyncio.gather(
             *(each.open() for each in connections), return_exceptions=True
         )
         tools: dict[str, RemoteTool] = {}
-        problems = []
+        problems: dict[str, Unusable] = {}
         for name, found in zip(self._connections, opened, strict=True):
             if isinstance(found, list):
                 tools |= {tool.name: tool for tool in found}
             elif isinstance(found, Unusable):
-                problems.append(f"Decopilot can't use the MCP server {name}: {found}")
+                problems[name] = found
             else:
                 raise found
         self.tools = tools
@@ -81,8 +98,11 @@ class Servers:
 class Connection:
     """One server. Its session may break between two calls; the next call opens another."""
 
-    def __init__(self, server: McpServer, *, allowed: Allowed) -> None:
+    def __init__(
+        self, server: McpServer, *, allowed: Allowed, elicit: Elicit | None = None
+    ) -> None:
         self._server = server
+        self._elicit = elicit
         # Without a secret in the headers, plain HTTP exposes nothing.
         self._guard = Guard(allowed=allowed, plain=not server.headers)
         self._session: _Session | None = None
@@ -99,12 +119,12 @@ class Connection:
             return await self._open()
 
     async def _open(self) -> list[RemoteTool]:
-        session = _Session(self._server, self._guard)
+        session = _Session(self._server, self._guard, self._elicit)
         try:
-            async with asyncio.timeout(OPEN_LIMIT):
+            async with asyncio.timeout(ANSWER_LIMIT):
                 tools = await session.tools()
         except TimeoutError as exc:
-            raise Unusable("It did not answer in time.") from exc
+            raise Silent(SILENT) from exc
         else:
             self._session = session
             return tools
@@ -179,9 +199,10 @@ class _Session:
     """One session with a server, opened immediately. The library's client lives in a task of its
     own, ``task``, which also closes it."""
 
-    def __init__(self, server: McpServer, guard: Guard) -> None:
+    def __init__(self, server: McpServer, guard: Guard, elicit: Elicit | None) -> None:
         self._server = server
         self._guard = guard
+        self._elicit = elicit
         self._closing = asyncio.Event()
         self._listed: asyncio.Future[list[RemoteTool]] = asyncio.get_running_loop().create_future()
         self.client: Client | None = None
@@ -226,7 +247,8 @@ class _Session:
         except Exception as exc:
             self.why = self._sentence(exc)
             if not self._listed.done():
-                self._listed.set_exception(Unusable(self.why))
+                kind = Silent if self.why == SILENT else Unusable
+                self._listed.set_exception(kind(self.why))
                 self._listed.exception()  # retrieved, since perhaps nobody waits for it any more
         finally:
             self.client = None
@@ -243,8 +265,26 @@ class _Session:
         )
         async with http:
             streams = streamable_http_client(self._server.url, http_client=http)
-            async with Client(streams, cache=None, read_timeout_seconds=CALL_LIMIT) as client:
+            async with Client(
+                streams,
+                cache=None,
+                read_timeout_seconds=CALL_LIMIT,
+                elicitation_callback=self._ask if self._elicit else None,
+            ) as client:
                 yield client
+
+    async def _ask(self, context: Any, params: ElicitRequestParams) -> ElicitResult:
+        """Answer a server that needs to know something before it can go on with a call."""
+        assert self._elicit is not None
+        if isinstance(params, ElicitRequestURLParams):
+            wanted = Elicitation(self._server.name, params.message, address=str(params.url))
+        else:
+            schema = dict(params.requested_schema)
+            wanted = Elicitation(self._server.name, params.message, schema=schema)
+        content = await self._elicit(wanted)
+        if content is None:
+            return ElicitResult(action="decline")
+        return ElicitResult(action="accept", content=content if wanted.schema else None)
 
     async def _record_status(self, response: httpx2.Response) -> None:
         if response.status_code >= 400:
@@ -255,7 +295,7 @@ class _Session:
             if isinstance(cause, AddressRefused):
                 return str(cause)
             if isinstance(cause, TimeoutError | httpx2.TimeoutException):
-                return "It did not answer in time."
+                return SILENT
         if self.status in (401, 403):
             return f"It refused this agent's token ({self.status})."
         if self.status:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from agents.harness.questions import has_secrets
 from threads.core.decide import Asked, Numbered
 from threads.core.rules import Policy, Rule, same
 from threads.journal import rows
@@ -61,9 +62,13 @@ def approval_status_of(run_id: UUID) -> ApprovalStatus:
 
 def _earlier(run_id: UUID) -> dict[tuple[str, str], Approval]:
     """Return the answers to questions of a sandbox that died, by tool and input."""
-    lost = Approval.objects.filter(run=run_id, lost_at__isnull=False, carried_at=None)
+    lost = Approval.objects.filter(
+        run=run_id, lost_at__isnull=False, carried_at=None, is_known=True
+    )
     answered = lost.filter(answered_at__isnull=False).order_by("asked_at")
-    return {same(each.tool, each.input): each for each in answered}
+    # A secret is erased once a sandbox has it: then the person is asked again.
+    known = (each for each in answered if each.sealed_answers or not has_secrets(each.input))
+    return {same(each.tool, each.input): each for each in known}
 
 
 def keep_questions(
@@ -79,6 +84,8 @@ def keep_questions(
                 "tool_call_id": rows.clean(question.tool_call_id),
                 "tool": rows.clean(question.tool),
                 "input": rows.clean(question.input),
+                "is_known": question.is_known,
+                "because": rows.clean(question.because),
                 "level": status.level,
                 "asked_at": now,
                 **_answer(question, status, now),
@@ -104,6 +111,7 @@ def _answer(question: Asked, status: ApprovalStatus, now: datetime) -> dict[str,
 
 def _carried(earlier: Approval, now: datetime) -> dict[str, Any]:
     """Return the answer from before the sandbox died; it is used once."""
-    Approval.objects.filter(pk=earlier.pk).update(carried_at=now)
-    names = ("decision", "reason", "answers", "answered_at", "answered_by_id", "rule_id")
+    Approval.objects.filter(pk=earlier.pk).update(carried_at=now, sealed_answers="")
+    answer = ("decision", "reason", "answers", "sealed_answers")
+    names = (*answer, "answered_at", "answered_by_id", "rule_id")
     return {name: getattr(earlier, name) for name in names}

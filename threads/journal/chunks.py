@@ -14,10 +14,18 @@ from threads.models import Approval, ApprovalRule, Message, Run, Steer
 
 
 def status_chunk(
-    state: str, *, run_id: UUID, message_id: str, code: str = "", text: str = ""
+    state: str,
+    *,
+    run_id: UUID,
+    message_id: str,
+    code: str = "",
+    text: str = "",
+    never_sent: bool = False,
 ) -> dict[str, Any]:
     """Return the chunk that tells readers of a run's new state; it answers ``message_id``."""
-    data = {"runId": str(run_id), "messageId": message_id, "state": state}
+    data: dict[str, Any] = {"runId": str(run_id), "messageId": message_id, "state": state}
+    if never_sent:
+        data["neverSent"] = True
     if code:
         data["code"] = code
         data["message"], data["hint"] = explain(code, text)
@@ -37,8 +45,9 @@ def approval_chunk(approval: Approval, state: str) -> dict[str, Any]:
     """Return the chunk that tells readers the state of a tool's question.
 
     In the state ``asked`` it contains the question, which may say more than the tool call did,
-    and the ``rule``, in words, that would allow it permanently. In later states ``by`` says what
-    answered: a person, a rule, or the level.
+    and the ``rule``, in words, that would allow it permanently; or ``because``, what in the
+    person's own settings asks. In later states ``by`` says what answered: a person, a rule, or the
+    level.
     """
     offered = approval.offers if state == "asked" else None
     rule = approval.rule.rule if approval.rule else offered
@@ -56,6 +65,7 @@ def approval_chunk(approval: Approval, state: str) -> dict[str, Any]:
             **({"by": by} if approval.decision else {}),
             **({"rule": in_words(rule)} if rule else {}),
             **({"tool": approval.tool, "input": approval.input} if state == "asked" else {}),
+            **({"because": approval.because} if approval.because else {}),
             **({"answers": approval.answers} if approval.answers else {}),
         },
     }
@@ -66,6 +76,17 @@ def carried_out_chunks(approval: Approval, *, thread_id: UUID) -> list[dict[str,
     call, words = approval.tool_call_id, "The plan is carried out in a chat of its own."
     done = {"type": "tool-output-available", "toolCallId": call, "output": words, "dynamic": True}
     return [done, {"type": "data-carried-out", "data": {"threadId": str(thread_id)}}]
+
+
+def waiting_chunk(servers: Sequence[str]) -> dict[str, Any]:
+    """Return the chunk that tells readers which MCP servers a run waits for; none: no longer."""
+    return {"type": "data-waiting", "data": {"servers": list(servers)}, "transient": True}
+
+
+def mcp_notice_chunk(server: str, text: str, *, source: str) -> dict[str, Any]:
+    """Return the notice about an MCP server; an answer has one for each."""
+    data = {"source": source, "code": "mcp_server", "text": text}
+    return {"type": "data-notice", "id": f"mcp-{server}", "data": data}
 
 
 def queue_chunk(message_ids: Sequence[str]) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.utils import timezone
 
+from threads.core import executors
 from threads.core.decide import Decision, Gap, Numbered, Question, RunFacts, decide
 from threads.journal import rows
+from threads.journal.agent_options import keep_options, note_end
 from threads.journal.approval_status import (
     NO_STATUS,
     ApprovalStatus,
@@ -23,6 +25,7 @@ from threads.journal.approval_status import (
     is_question,
     keep_questions,
 )
+from threads.journal.background import keep_background
 from threads.journal.chunks import approval_chunk, status_chunk
 from threads.journal.rows import Draft, EventRow
 from threads.models import Approval, Run, Thread
@@ -65,12 +68,13 @@ class Share:
 @dataclass(slots=True)
 class Outcome:
     """The result of a share. ``has_moved``: the run's state has changed; ``has_answered``: there
-    is an answer to deliver."""
+    is an answer to deliver; ``has_background``: what runs in the background has changed."""
 
     last_n: int = 0
     is_over: bool = False
     has_moved: bool = False
     has_answered: bool = False
+    has_background: bool = False
     error: Exception | None = None
     rows: list[EventRow] = field(default_factory=list)
     thread_id: UUID | None = None
@@ -275,6 +279,16 @@ class _Commit:
         self.runs[run.id] = run
         if decision.session_ref or decision.title:
             self.thread_facts(run, decision)
+        if decision.options is not None:
+            keep_options(thread_id=run.thread.id, data=decision.options)
+        if decision.background is not None:
+            outcome.has_background = keep_background(
+                thread_id=run.thread.id,
+                tasks=decision.background.tasks,
+                executor=executors.LINK if run.can_resume else executors.SERVER,
+                has_unclaimed=decision.background.has_unclaimed,
+                now=self.now,
+            )
         if decision.move.ends:
             outcome.rows = self.end(run, decision, drafts)
             return
@@ -307,6 +321,7 @@ class _Commit:
             )
         run.before, run.thread.last_seq = row.state, ended.rows[-1].seq
         run.move = replace(move, state=row.state)
+        note_end(thread_id=run.thread.id, state=row.state, code=move.code)
         return ended.rows
 
     def resume(self, run: _Run, drafts: list[Draft]) -> list[EventRow]:
@@ -331,7 +346,8 @@ class _Commit:
             approval.delivered_at = approval.delivered_at or self.now
             # Another process may have stamped it since this commit began.
             approval.applied_at = max(self.now, approval.delivered_at)
-            approval.save(update_fields=["applied_at", "delivered_at"])
+            approval.sealed_answers = ""
+            approval.save(update_fields=["applied_at", "delivered_at", "sealed_answers"])
             drafts.append(Draft(approval_chunk(approval, "applied"), run.id))
         return drafts
 

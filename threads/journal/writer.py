@@ -283,12 +283,16 @@ class Writer:
     def _notify(self, outcomes: Sequence[Outcome]) -> None:
         notifications.publish_rows([row for outcome in outcomes for row in outcome.rows])
         for outcome in outcomes:
-            if outcome.owner_id is not None and outcome.has_moved:
+            has_changed = outcome.has_moved or outcome.has_background
+            if outcome.owner_id is not None and has_changed:
                 notifications.publish(
                     notifications.of_person(outcome.owner_id), ("thread", str(outcome.thread_id))
                 )
-        # The next run may go, or a question was answered by a rule.
-        if any(each.has_answered or (each.is_over and each.has_moved) for each in outcomes):
+        # The next run may go, a question was answered by a rule, or there is something to watch.
+        if any(
+            each.has_answered or each.has_background or (each.is_over and each.has_moved)
+            for each in outcomes
+        ):
             notifications.publish(notifications.RUNS)
 
 

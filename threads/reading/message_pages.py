@@ -19,6 +19,7 @@ from django.db.models.functions import Cast, Length
 from django.urls import reverse
 
 from mesh.selectors import NotFound
+from threads.core import ai_sdk
 from threads.core.fold import fold
 from threads.core.run_errors import WITHDRAWN, explain
 from threads.core.shorten import shortened
@@ -55,14 +56,17 @@ def page_of(
     behind: MessageCursor | None = None,
     limit: int = TURNS,
     is_short: bool = False,
+    sdk: str = ai_sdk.VERSIONS[0],
 ) -> dict[str, Any]:
     """Return a page of ``thread``, and the cursor from which to follow its journal.
 
     Both describe the same moment: an answer that was stored after the cursor, or is not finished,
     is the fold of its run's events up to the cursor. Withdrawn messages are left out; steers are
-    part of the answer that they were handed over to. ``queue`` lists the waiting messages, the
+    part of the answer that they were handed over to. A message that was never sent has no answer:
+    its metadata says why, as ``neverSent``. ``queue`` lists the waiting messages, the
     next one first. ``older`` and ``newer`` are the cursors of the adjacent pages, None at the
     thread's ends. With ``is_short``, long outputs of stored answers are cut (``core/shorten.py``).
+    ``sdk`` is the version of the AI SDK whose forms of the parts are wanted.
     Five queries.
     """
     cursor = Thread.objects.values_list("last_seq", flat=True).get(pk=thread.pk)
@@ -76,12 +80,18 @@ def page_of(
     answers, waiting = _answers_so_far(open_runs, cursor)
     page: list[dict[str, Any]] = []
     for run in runs:
-        page.append(ui_message(stored[run.prompt_id]))
+        prompt = ui_message(stored[run.prompt_id])
+        if run.pk in stored and run.never_sent:
+            page.append(prompt | {"metadata": prompt["metadata"] | {"neverSent": _unsent(run)}})
+            continue
+        page.append(prompt)
         if run.pk in stored:
             answer = ui_message(stored[run.pk])
             page.append(_short(answer, thread) if is_short else answer)
         elif run.pk in answers:
             page.append(answers[run.pk])
+    if sdk == "7":
+        page = [each | {"parts": ai_sdk.parts_for_version_7(each["parts"])} for each in page]
     queue = [_waiting(run, stored[run.prompt_id]) for run in runs if run.pk in waiting]
     return {"messages": page, "cursor": cursor, "queue": queue, **turns.cursors()}
 
@@ -134,8 +144,9 @@ def _as_uuid(text: str) -> UUID | None:
 def _shown(thread: Thread) -> QuerySet[Run]:
     """Return the runs whose messages the conversation shows."""
     gone = Q(error_code=WITHDRAWN) | Q(state=run_state.STEERED)
-    fields = ("id", "thread_id", "prompt_id", "created_at", "position", "error_code", "state")
-    return Run.objects.filter(thread=thread).exclude(gone).only(*fields)
+    fields = ("id", "thread_id", "prompt_id", "created_at", "position", "error_code", "error_text")
+    shown = Run.objects.filter(thread=thread).exclude(gone)
+    return shown.only(*fields, "state", "never_sent")
 
 
 def _turns(thread: Thread, behind: MessageCursor | None, limit: int) -> _Turns:
@@ -193,6 +204,15 @@ def _waiting(run: Run, prompt: Message) -> dict[str, Any]:
     if run.error_code:
         waiting["code"], waiting["message"] = run.error_code, explain(run.error_code)[0]
     return waiting
+
+
+def _unsent(run: Run) -> dict[str, Any]:
+    """Return why the run's message was never sent, as its readers were told."""
+    facts = {"runId": str(run.pk)}
+    if run.error_code:
+        message, hint = explain(run.error_code, run.error_text)
+        facts |= {"code": run.error_code, "message": message, "hint": hint}
+    return facts
 
 
 def _answers_so_far(runs: list[Run], cursor: int) -> tuple[dict[UUID, dict[str, Any]], set[UUID]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 from django.db.models import Q
@@ -86,13 +86,20 @@ def _has_in_title(word: str) -> Q:
 
 
 def list_busy(
-    *, viewer: User, organization: Organization, known: Iterable[Thread] = ()
+    *,
+    viewer: User,
+    organization: Organization,
+    known: Iterable[Thread] = (),
+    are_all: bool = False,
 ) -> list[Thread]:
     """Return the viewer's threads with a queued or active run, the newest first.
 
-    ``known`` are threads that a page of this request already has. One query, and one more if a
-    busy thread is not among them: a summary is the dearest query of a page.
+    ``known`` are threads that a page of this request already has, the newest first. If they
+    ``are_all`` of the viewer's threads, no query. Otherwise one, and one more if a busy thread is
+    not among them: a summary is the dearest query of a page.
     """
+    if are_all:
+        return [thread for thread in known if _is_busy(thread)]
     open_runs = Run.objects.filter(
         state__in=run_state.UNFINISHED,
         thread__owner=viewer,
@@ -108,3 +115,8 @@ def list_busy(
             thread.pk: thread for thread in summarised(visible(viewer)).filter(pk__in=missing)
         }
     return [found[pk] for pk in ids if pk in found]
+
+
+def _is_busy(thread: Thread) -> bool:
+    row: Any = thread  # has the annotations of ``summarised``
+    return row.active_state is not None or row.has_queued

@@ -16,7 +16,7 @@ from threads.core.run_errors import explain
 from threads.journal import rows
 from threads.journal.chunks import status_chunk
 from threads.journal.rows import Draft, EventRow
-from threads.models import Message, Run, Thread
+from threads.models import Approval, Message, Run, Thread
 from threads.run import state as run_state
 from threads.run import transitions
 from threads.run.state import Move
@@ -66,6 +66,8 @@ def conclude(
     written = rows.append(run.thread_id, drafts)
     answer = _store_answer(run, move, folded, seq=written[-1].seq, now=now)
     owed = transitions.end(run, move, answer=answer, now=now)
+    # A secret that waited for the agent: no agent will get it now.
+    Approval.objects.filter(run=run).exclude(sealed_answers="").update(sealed_answers="")
     Thread.objects.filter(pk=run.thread_id).update(updated_at=now)
     return Concluded(written, owed)
 
@@ -83,7 +85,18 @@ def _fold(run: Run, before: Sequence[Draft], ahead: UnfinishedAnswer | None) -> 
 def _last_drafts(
     run: Run, move: Move, folded: Fold, *, finish: Finish | None, closes: bool
 ) -> list[Draft]:
-    chunks: list[Chunk] = []
+    never_sent = run.state == run_state.QUEUED
+    status = status_chunk(
+        move.state,
+        run_id=run.pk,
+        message_id=run.prompt.client_id,
+        code=move.code,
+        text=move.text,
+        never_sent=never_sent,
+    )
+    # Readers of the thread show no answer to a message that was never sent. Those of the run alone
+    # get an empty one.
+    chunks: list[Chunk] = [status] if never_sent else []
     if not folded.is_started:
         chunks.append({"type": "start", "messageId": str(run.pk)})
     if closes:  # part of the chunks would not say what is open
@@ -92,15 +105,8 @@ def _last_drafts(
         chunks.append({"type": "abort"})
     elif finish is None and move.state != run_state.COMPLETED:
         chunks.append({"type": "error", "errorText": explain(move.code, move.text)[0]})
-    chunks.append(
-        status_chunk(
-            move.state,
-            run_id=run.pk,
-            message_id=run.prompt.client_id,
-            code=move.code,
-            text=move.text,
-        )
-    )
+    if not never_sent:
+        chunks.append(status)
     drafts = [Draft(chunk, run.pk) for chunk in chunks]
     if finish is not None:
         chunk, n = finish

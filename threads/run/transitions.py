@@ -20,6 +20,7 @@ from django.db import connection
 from django.db.models import Case, F, Q, QuerySet, When
 
 from threads.core import executors
+from threads.core.run_errors import WITHDRAWN
 from threads.journal import rows
 from threads.models import Message, Run
 from threads.run import state as run_state
@@ -223,11 +224,19 @@ def end(run: Run, move: Move, *, answer: Message, now: datetime) -> Owed:
             "error_text": move.text,
             "last_n": run.last_n,
             "usage": run.usage,
+            # A dispatched run is queued again only if it was not sent.
+            "never_sent": run.state == run_state.QUEUED,
             **_AWAKE,
             **duties,
         },
     )
     return Owed(stop_machine=must_stop, releases_lease=not must_stop, notifies=True)
+
+
+def withdraw_unsent(run: Run) -> None:
+    """Record that a person has withdrawn a message that was never sent, after its run ended."""
+    run.error_code = WITHDRAWN
+    run.save(update_fields=["error_code"])
 
 
 def hand_over(run: Run, *, now: datetime) -> Owed | None:

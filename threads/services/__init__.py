@@ -20,6 +20,13 @@ from threads.services.attempts import (
     take_over,
     wake_run,
 )
+from threads.services.background import (
+    Due,
+    forget_background,
+    hold_background,
+    review_background,
+    stop_task,
+)
 from threads.services.deletion import BATCHES, purge_deleted, restore_thread
 from threads.services.levels import LevelSet, set_level
 from threads.services.messages import NewMessage, post_message
@@ -28,6 +35,7 @@ from threads.services.queue import QueueChange, change_queued, withdraw_queued
 from threads.services.revoked_access import stop_revoked_runs
 from threads.services.rules import remove_rule
 from threads.services.runs import (
+    Became,
     cancel,
     end_overdue_stops,
     finish_run,
@@ -44,10 +52,13 @@ from threads.services.threads import (
     rename_thread,
 )
 from threads.services.unassigned_runs import end_unassigned_runs, mark_unassigned_runs
+from threads.services.unsent import send_unsent
 
 __all__ = [
     "BATCHES",
     "Answer",
+    "Became",
+    "Due",
     "LevelSet",
     "NewMessage",
     "QueueChange",
@@ -66,6 +77,8 @@ __all__ = [
     "end_unassigned_runs",
     "expire_queued_runs",
     "finish_run",
+    "forget_background",
+    "hold_background",
     "keep_file",
     "mark_answer_delivered",
     "mark_seen",
@@ -89,9 +102,12 @@ __all__ = [
     "restart_run",
     "restore_thread",
     "retry_runs",
+    "review_background",
+    "send_unsent",
     "set_level",
     "steer_queued",
     "stop_revoked_runs",
+    "stop_task",
     "take_over",
     "try_steer",
     "wake_run",

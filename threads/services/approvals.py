@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,8 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from agents.harness.questions import without_secrets
+from mesh import keys
 from mesh.models import User
 from mesh.selectors import NotFound
 from threads.core.rules import is_permission, same
@@ -70,7 +73,7 @@ def answer_approval(*, thread: Thread, approval_id: str, answer: Answer, by: Use
 
 def is_same(approval: Approval, answer: Answer) -> bool:
     """Say whether an answer repeats the one that counts; the reason does not matter."""
-    said = rows.clean(answer.answers) if answer.decision == "allow" else {}
+    said = _kept_answers(approval, answer)
     return approval.decision == answer.decision and approval.answers == said
 
 
@@ -130,9 +133,11 @@ def _find(thread: Thread, approval_id: str) -> Approval:
 
 def _asked_again(approval: Approval) -> Approval:
     """Return the same question as its agent asks it now, if the sandbox that asked has died."""
-    if approval.lost_at is None or approval.decision:
+    if approval.lost_at is None or approval.decision or not approval.is_known:
         return approval
-    now_open = Approval.objects.filter(run=approval.run, lost_at=None, tool=approval.tool)
+    now_open = Approval.objects.filter(
+        run=approval.run, lost_at=None, tool=approval.tool, is_known=True
+    )
     for each in now_open.select_related("run", "rule").order_by("asked_at"):
         if same(each.tool, each.input) == same(approval.tool, approval.input):
             return each
@@ -145,12 +150,20 @@ def note_answer(
     """Record the answer to an open question; return the draft that tells the thread's readers."""
     now = timezone.now()
     approval.decision, approval.reason = answer.decision, rows.clean(answer.reason)
-    approval.answers = rows.clean(answer.answers) if answer.decision == "allow" else {}
+    approval.answers = _kept_answers(approval, answer)
+    if approval.answers != rows.clean(answer.answers) and answer.decision == "allow":
+        approval.sealed_answers = keys.seal(json.dumps(rows.clean(answer.answers)))
     approval.answered_at, approval.answered_by, approval.rule = now, by, rule
     approval.shown_at = approval.shown_at or now
     fields = ("decision", "reason", "answers", "answered_at", "answered_by", "shown_at", "rule")
-    approval.save(update_fields=fields)
+    approval.save(update_fields=(*fields, "sealed_answers"))
     return Draft(approval_chunk(approval, "answered"), approval.run_id)
+
+
+def _kept_answers(approval: Approval, answer: Answer) -> dict[str, Any]:
+    """Return the answers as rows and readers get them: without what is secret."""
+    said = rows.clean(answer.answers) if answer.decision == "allow" else {}
+    return without_secrets(approval.input, said)
 
 
 def mark_answer_delivered(*, approval_id: UUID) -> None:
@@ -158,7 +171,8 @@ def mark_answer_delivered(*, approval_id: UUID) -> None:
     approvals = Approval.objects.filter(pk=approval_id)
     with transaction.atomic():
         thread = rows.lock(approvals.values_list("run__thread_id", flat=True).get())
-        if not approvals.filter(delivered_at=None).update(delivered_at=timezone.now()):
+        is_first = approvals.filter(delivered_at=None)
+        if not is_first.update(delivered_at=timezone.now(), sealed_answers=""):
             return
         # Read with the lock held: the run may have ended meanwhile, and then its readers get no
         # more chunks; or its harness has applied the answer before we recorded the delivery.

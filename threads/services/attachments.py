@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -12,22 +13,17 @@ from django.urls import reverse
 
 from agents.harness.files import read_data_url
 from mesh.models import Organization, User
-from threads.core.attachments import (
-    ALL_LIMIT,
-    MOST,
-    files_of,
-    id_in,
-    limit_of,
-    media_type_of,
-    sort_of,
-)
-from threads.core.attachments import name_of as clean_name
+from threads.core import attachments as files
+from threads.core import pictures
+from threads.core.attachments import ALL_LIMIT, MOST, File, files_of, id_in, name_of, sort_of
 from threads.errors import (
     FileEmpty,
     FilesNotTaken,
     FileTooLarge,
     FileUnknown,
     FileUnsupported,
+    PictureDamaged,
+    PictureTooLarge,
     TooManyFiles,
     TooManyUnsent,
 )
@@ -37,18 +33,31 @@ KEEP_UNSENT: Final = timedelta(days=1)
 MOST_UNSENT: Final = 50  # files of one person
 
 
-def keep_file(*, owner: User, organization: Organization, name: str, data: bytes) -> Attachment:
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A stored file. ``note`` says how it differs from what was given; empty if it doesn't."""
+
+    row: Attachment
+    note: str
+
+    @property
+    def part(self) -> dict[str, Any]:
+        return part_of(self.row, self.note)
+
+
+def keep_file(*, owner: User, organization: Organization, name: str, data: bytes) -> KeptFile:
     """Store a file that may be sent with a message, and return it.
 
     Raises:
-        FileEmpty, FileUnsupported, FileTooLarge: it is not stored.
+        FileEmpty, FileUnsupported, FileTooLarge, PictureDamaged, PictureTooLarge: it is not stored.
         TooManyUnsent: the person has too many unsent files already.
     """
-    made = _checked(Attachment(owner=owner, organization=organization, name=name, data=data))
     if Attachment.objects.filter(owner=owner, thread=None).count() >= MOST_UNSENT:
         raise TooManyUnsent
+    file = _read(name, data)
+    made = _row(file, owner=owner, organization=organization)
     made.save()
-    return made
+    return KeptFile(made, file.note)
 
 
 def drop_file(*, owner: User, organization: Organization, file_id: UUID) -> None:
@@ -58,33 +67,56 @@ def drop_file(*, owner: User, organization: Organization, file_id: UUID) -> None
     ).delete()
 
 
+# The files of a message: the id of a stored one, or a whole one that is not yet stored.
+Given = Sequence[UUID | File]
+
+
+def read_files(parts: Sequence[Mapping[str, Any]]) -> Given:
+    """Return the files in a message's ``parts``.
+
+    Whole files (``data:`` URLs, as the AI SDK's clients send them) are read here, before the
+    message's transaction: a large picture takes a second.
+
+    Raises:
+        TooManyFiles, FileUnknown, FileEmpty, FileUnsupported, FileTooLarge, PictureDamaged,
+        PictureTooLarge.
+    """
+    given = files_of(parts)
+    if len(given) > MOST:
+        raise TooManyFiles
+    return [_given(part) for part in given]
+
+
 def attach(
-    *, parts: Sequence[dict[str, Any]], thread: Thread, by: User, takes: Collection[str]
+    *,
+    parts: Sequence[dict[str, Any]],
+    given: Given,
+    thread: Thread,
+    by: User,
+    takes: Collection[str],
 ) -> list[dict[str, Any]]:
     """Return a message's ``parts`` with each file stored in ``thread`` and named by its address.
 
-    Whole files (``data:`` URLs, as the AI SDK's clients send them) are stored too. Runs in the
-    transaction of the message: a refused message stores nothing.
+    ``given`` are the parts' files, as ``read_files`` returns them. Runs in the transaction of the
+    message: a refused message stores nothing.
 
     Raises:
-        TooManyFiles, FileUnknown, FileEmpty, FileUnsupported, FileTooLarge.
+        TooManyFiles, FileUnknown.
         FilesNotTaken: the agent takes only other sorts (``takes``).
     """
-    files = files_of(parts)
-    if not files:
+    if not given:
         return list(parts)
-    if len(files) > MOST:
+    known = _known([each for each in given if isinstance(each, UUID)], thread, by)
+    kept = [_kept(each, known, thread, by) for each in given]
+    rows = [each.row for each in kept]
+    if sum(row.size for row in rows) > ALL_LIMIT:
         raise TooManyFiles
-    known = _known([id_ for part in files if (id_ := id_in(part.get("url")))], thread, by)
-    kept = [_kept(part, known, thread, by) for part in files]
-    if sum(each.size for each in kept) > ALL_LIMIT:
-        raise TooManyFiles
-    if refused := [each.name for each in kept if sort_of(each.media_type) not in takes]:
+    if refused := [row.name for row in rows if sort_of(row.media_type) not in takes]:
         raise FilesNotTaken(f"This agent can't take {', '.join(refused)}.", files=refused)
-    Attachment.objects.bulk_create([each for each in kept if each.pk not in known])
+    Attachment.objects.bulk_create([row for row in rows if row.pk not in known])
     Attachment.objects.filter(pk__in=known).update(thread=thread)
     named = iter(kept)
-    return [_named(part, next(named)) if part.get("type") == "file" else part for part in parts]
+    return [part | next(named).part if part.get("type") == "file" else part for part in parts]
 
 
 def prune_unsent(*, now: datetime) -> int:
@@ -94,15 +126,16 @@ def prune_unsent(*, now: datetime) -> int:
     return count
 
 
-def part_of(attachment: Attachment) -> dict[str, Any]:
+def part_of(attachment: Attachment, note: str = "") -> dict[str, Any]:
     """Return the message part for the file, in the AI SDK's form."""
     address = reverse("file", args=[attachment.organization.slug, attachment.pk])
-    return {
+    part: dict[str, Any] = {
         "type": "file",
         "mediaType": attachment.media_type,
         "filename": attachment.name,
         "url": address,
     }
+    return part | ({"providerMetadata": {"mesh": {"note": note}}} if note else {})
 
 
 def _known(ids: Sequence[UUID], thread: Thread, by: User) -> dict[UUID, Attachment]:
@@ -112,34 +145,54 @@ def _known(ids: Sequence[UUID], thread: Thread, by: User) -> dict[UUID, Attachme
     return mine.select_related("organization").defer("data").in_bulk(ids)
 
 
-def _kept(part: Any, known: dict[UUID, Attachment], thread: Thread, by: User) -> Attachment:
-    """Return the row of a part: a known one, or a new one, not yet saved."""
+def _given(part: Mapping[str, Any]) -> UUID | File:
     url = str(part.get("url", ""))
     if id_ := id_in(url):
-        if id_ not in known:
-            raise FileUnknown
-        return known[id_]
+        return id_
     data = read_data_url(url)
     if data is None:
         raise FileUnknown
-    name = part.get("filename") or "file"
-    return _checked(
-        Attachment(owner=by, organization=thread.organization, thread=thread, name=name, data=data)
+    return _read(part.get("filename") or "file", data)
+
+
+def _kept(
+    given: UUID | File, known: Mapping[UUID, Attachment], thread: Thread, by: User
+) -> KeptFile:
+    """Return the row of a file: a known one, or a new one, not yet saved."""
+    if isinstance(given, UUID):
+        if given not in known:
+            raise FileUnknown
+        return KeptFile(known[given], "")
+    row = _row(given, owner=by, organization=thread.organization)
+    row.thread = thread
+    return KeptFile(row, given.note)
+
+
+def _read(name: object, data: bytes) -> File:
+    """Return the file as it is stored; its type comes from the bytes."""
+    called = name_of(name)
+    if not data:
+        raise FileEmpty(f"{called} is empty.")
+    try:
+        return files.read_file(called, data)
+    except files.Unsupported as exc:
+        raise FileUnsupported(f"{called} is neither a picture nor a text.") from exc
+    except files.TooLarge as exc:
+        raise FileTooLarge(f"{called} is too large.") from exc
+    except pictures.PictureDamaged as exc:
+        raise PictureDamaged(f"{called} is damaged or incomplete.") from exc
+    except pictures.PictureTooLarge as exc:
+        raise PictureTooLarge(f"{called} has more than 50 megapixels.") from exc
+
+
+def _row(file: File, *, owner: User, organization: Organization) -> Attachment:
+    return Attachment(
+        owner=owner,
+        organization=organization,
+        name=file.name,
+        media_type=file.media_type,
+        size=len(file.data),
+        data=file.data,
+        width=file.width,
+        height=file.height,
     )
-
-
-def _checked(made: Attachment) -> Attachment:
-    """Check the file, and set its name, size and media type from the bytes."""
-    made.name, made.size = clean_name(made.name), len(made.data)
-    if not made.size:
-        raise FileEmpty(f"{made.name} is empty.")
-    made.media_type = media_type_of(bytes(made.data))
-    if not made.media_type:
-        raise FileUnsupported(f"{made.name} is neither a picture nor a text.")
-    if made.size > limit_of(made.media_type):
-        raise FileTooLarge(f"{made.name} is too large.")
-    return made
-
-
-def _named(part: dict[str, Any], attachment: Attachment) -> dict[str, Any]:
-    return {**part, **part_of(attachment)}

@@ -32,7 +32,7 @@ from threads.core.deletion import (
     step_of,
 )
 from threads.errors import ThreadPurged
-from threads.models import Run, Thread
+from threads.models import BackgroundWork, Run, Thread
 from threads.services.announcements import announce
 from threads.services.runs import cancel
 
@@ -50,6 +50,8 @@ _OWES_STOP = Exists(
         executor=executors.LINK, thread__link=None
     )  # a machine that was removed takes no stop
 )
+# Its agent works in the background, or was not seen to have ended that.
+_WORKS_ON = Exists(BackgroundWork.objects.filter(thread=OuterRef("pk")))
 
 
 def keep_deleted() -> timedelta:
@@ -92,7 +94,7 @@ def purge_deleted(*, now: datetime) -> int:
     began = Q(purge_began_at__isnull=False)
     due = began | Q(_HAS_UNFINISHED) | Q(deleted_at__lte=now - keep)
     # Threads that only wait for their machine would use up the candidates.
-    waits = ~began & Q(_OWES_STOP) & Q(deleted_at__gt=now - keep - STOP_OWED)
+    waits = ~began & (Q(_OWES_STOP) | Q(_WORKS_ON)) & Q(deleted_at__gt=now - keep - STOP_OWED)
     found = Thread.objects.filter(due, deleted_at__isnull=False)
     found = found.filter(Q(_HAS_UNFINISHED) | ~waits).order_by("deleted_at")
     for thread_id in found.values_list("pk", flat=True)[:CANDIDATES]:
@@ -126,13 +128,15 @@ def _purge_batch(thread_id: UUID, *, now: datetime, keep: timedelta) -> int:
 
 
 def _facts(thread: Thread) -> Facts:
-    found = Thread.objects.filter(pk=thread.pk).values_list(_HAS_UNFINISHED, _OWES_STOP)
-    has_unfinished, owes_stop = found.get()
+    found = Thread.objects.filter(pk=thread.pk)
+    has_unfinished, owes_stop, works_on = found.values_list(
+        _HAS_UNFINISHED, _OWES_STOP, _WORKS_ON
+    ).get()
     return Facts(
         deleted_at=thread.deleted_at,
         purge_began_at=thread.purge_began_at,
         has_unfinished_run=has_unfinished,
-        owes_stop=owes_stop,
+        owes_stop=owes_stop or works_on,
     )
 
 

@@ -28,15 +28,17 @@ class LevelSet:
 
 
 def set_level(*, thread: Thread, level: str, by: User) -> LevelSet:
-    """Switch the active run to ``level``. Safe to repeat.
+    """Switch the thread and its active run to ``level``. Safe to repeat.
 
-    "auto" allows every open permission, and every later one of the run; back at "readonly" a
-    person is asked again. A run that started at "auto" never asks, and a run that plans stays
-    read-only: for these the switch applies from the next message on.
+    "auto" allows every open permission, and every later one of the run, except for what the
+    person's own settings ask; back at "readonly" a person is asked again. A run that started at
+    "auto" asks nothing else, and a run that plans stays read-only: for these the switch applies
+    from the next message on.
     """
     now = timezone.now()
     with transaction.atomic():
         rows.lock(thread.pk)
+        Thread.objects.filter(pk=thread.pk).update(approval_level=level)
         active = Run.objects.filter(thread=thread, finished_at=None, state__in=run_state.ACTIVE)
         run = active.first()
         if run is None or level == PLAN or PLAN in (run.mode, run.approval_level):
@@ -50,7 +52,7 @@ def set_level(*, thread: Thread, level: str, by: User) -> LevelSet:
         waiting = [
             approval
             for approval in list_open_questions(thread=thread)
-            if is_permission(approval.tool)
+            if is_permission(approval.tool) and not approval.because
         ]
         drafts = [note_answer(each, Answer(decision="allow"), by=by) for each in waiting]
         if drafts:

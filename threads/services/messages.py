@@ -11,28 +11,40 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from agents.catalog import takes_of
+from agents.catalog import can_plan, takes_of
+from agents.core.offers import NOTHING
 from mesh.models import User
 from mesh.selectors import NotFound
 from sandboxes.core.resolve import LOOPS_IN_SERVER
+from threads.choices import choose, offer_in, offers_on
 from threads.core.title import title_from
-from threads.errors import AgentMismatch, MessageIdTaken, TemperatureUnsupported, TooManyQueued
+from threads.errors import (
+    AgentMismatch,
+    LevelUnavailable,
+    MessageChanged,
+    MessageIdTaken,
+    TemperatureUnsupported,
+    TooManyQueued,
+)
 from threads.journal import rows
+from threads.journal.approval_status import AUTO, PLAN
 from threads.journal.chunks import status_chunk, title_chunk, user_message_chunk
 from threads.journal.rows import Draft
 from threads.models import Message, Run, Thread
 from threads.run import state as run_state
 from threads.run import transitions
 from threads.services.announcements import announce
-from threads.services.attachments import attach
-from threads.targets import Wish, choose_pins
+from threads.services.attachments import attach, read_files
+from threads.targets import Pins, Wish, choose_pins
 
 QUEUE_LIMIT = 100  # messages of one thread that wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMessage:
-    """A person's message, validated at the edge. ``client_id`` may be empty."""
+    """A person's message, validated at the edge. ``client_id`` may be empty; without an
+    ``approval_level`` the thread's applies, and "auto" in a new one. So do the thread's ``model``
+    and ``effort``; empty ones leave them to the tier and to the program."""
 
     client_id: str
     parts: list[dict[str, Any]]
@@ -40,8 +52,10 @@ class NewMessage:
     system_messages: list[dict[str, Any]] = field(default_factory=list)
     agent: str = ""
     tier: str = "smart"
+    model: str | None = None
+    effort: str | None = None
     mode: str = "default"
-    approval_level: str = "auto"
+    approval_level: str = ""
     temperature: float | None = None
     folder_choices: list[str] = field(default_factory=list)
     wish: Wish = field(default_factory=Wish)
@@ -57,13 +71,17 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
     Raises (and then stores nothing):
         LinkUnavailable: the machine is offline or can't run the harness.
         AgentMismatch, TooManyQueued, MessageIdTaken.
+        MessageChanged: the client id was sent with other parts.
         KindUnavailable, HarnessUnknown.
         NoProviderKey, NoModelAtTier: Decopilot has no model to ask.
         TemperatureUnsupported: the agent program takes none.
-        FilesNotTaken, FileUnknown and their like (``attach``).
+        LevelUnavailable: the agent program can't plan.
+        ModelUnavailable, EffortUnavailable: the agent program does not offer it.
+        FilesNotTaken, FileUnknown and their like (``read_files``, ``attach``).
         NotFound: the thread was deleted meanwhile.
     """
     now = timezone.now()
+    given = read_files(message.parts)
     with transaction.atomic():
         thread = rows.lock(thread.pk)
         if thread.deleted_at is not None:
@@ -76,13 +94,19 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
         pins, executor = choose_pins(thread=thread, wish=message.wish, tier=message.tier)
         if message.temperature is not None and pins.harness_id not in LOOPS_IN_SERVER:
             raise TemperatureUnsupported
+        level = message.approval_level or thread.approval_level or AUTO
+        if PLAN in (level, message.mode) and not can_plan(pins.harness_id):
+            raise LevelUnavailable
+        model, effort = _chosen(thread, pins, message)
         takes = takes_of(pins.harness_id, message.tier)
-        parts = rows.clean(attach(parts=message.parts, thread=thread, by=author, takes=takes))
+        parts = attach(parts=message.parts, given=given, thread=thread, by=author, takes=takes)
+        parts = rows.clean(parts)
         prompt = Message.objects.create(
             thread=thread,
             role="user",
             author=author,
             client_id=client_id,
+            sent_digest=_digest(message),
             seq=thread.last_seq + 1,
             parts=parts,
             metadata=rows.clean(message.metadata),
@@ -96,14 +120,18 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
             position=prompt.seq,
             executor=executor,
             tier=message.tier,
-            mode=message.mode,
-            approval_level=message.approval_level,
+            model=model,
+            effort=effort,
+            # Planning is a level for people, and a mode for agents.
+            mode=PLAN if level == PLAN else message.mode,
+            approval_level=level,
             temperature=message.temperature,
             folder_choices=message.folder_choices,
             system_messages=rows.clean(message.system_messages),
         )
         written = rows.append(thread.pk, _drafts(thread, prompt, run))
-        changed = {**pins.as_fields(), "updated_at": now}
+        changed = {**pins.as_fields(), "approval_level": level, "updated_at": now}
+        changed |= {"model": model, "effort": effort}
         if not thread.title:
             changed["title"] = title_from(parts)
         for name, value in changed.items():
@@ -111,6 +139,20 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
         thread.save(update_fields=list(changed))
         announce(thread_id=thread.pk, owner_id=thread.owner_id, rows=written, runs=owed.notifies)
     return run
+
+
+def _chosen(thread: Thread, pins: Pins, message: NewMessage) -> tuple[str, str]:
+    if thread.harness_id:
+        offer = offer_in(thread)
+    else:
+        offer = offers_on(pins.link_id).get(pins.harness_id, NOTHING) if pins.link_id else NOTHING
+    return choose(
+        thread=thread,
+        harness_id=pins.harness_id,
+        offer=offer,
+        model=message.model,
+        effort=message.effort,
+    )
 
 
 def _drafts(thread: Thread, prompt: Message, run: Run) -> list[Draft]:
@@ -127,12 +169,21 @@ def _drafts(thread: Thread, prompt: Message, run: Run) -> list[Draft]:
 def _find_known(thread: Thread, message: NewMessage) -> tuple[Run | None, str]:
     """Return the run of this message if it was sent before, and the message's key."""
     if message.client_id:
-        found = Run.objects.filter(prompt__thread=thread, prompt__client_id=message.client_id)
-        return found.first(), message.client_id
+        runs = Run.objects.filter(prompt__thread=thread, prompt__client_id=message.client_id)
+        known = runs.select_related("prompt").first()
+        if known is not None and known.prompt.sent_digest not in ("", _digest(message)):
+            raise MessageChanged
+        return known, message.client_id
     content = json.dumps(message.parts, sort_keys=True).encode()
     key = hashlib.sha1(content, usedforsecurity=False).hexdigest()
     again = Run.objects.filter(thread=thread, prompt__client_id__startswith=key, finished_at=None)
     return again.first(), f"{key}-{thread.last_seq + 1}"
+
+
+def _digest(message: NewMessage) -> str:
+    """Return the digest of the parts as they were sent."""
+    content = json.dumps(message.parts, sort_keys=True).encode()
+    return hashlib.sha256(content).hexdigest()
 
 
 def _check_id(thread: Thread, client_id: str) -> None:

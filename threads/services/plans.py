@@ -74,6 +74,8 @@ def _begin(thread: Thread, approval: Approval, key: str, *, by: User) -> Run:
         client_id=key,
         parts=[{"type": "text", "text": f"{BEGINNING}\n\n{plan}"}],
         tier=approval.run.tier,
+        model=approval.run.model,
+        effort=approval.run.effort,
         approval_level=AUTO,
         temperature=approval.run.temperature,
         wish=Wish(queue_when_offline=True),

@@ -21,15 +21,16 @@ from threads.core.queue import moved
 from threads.core.run_errors import WITHDRAWN
 from threads.errors import AlreadyDispatched, NotTheAuthor
 from threads.journal import rows
-from threads.journal.chunks import queue_chunk, user_message_chunk
+from threads.journal.chunks import queue_chunk, status_chunk, user_message_chunk
 from threads.journal.rows import Draft
 from threads.models import Message, Run, Steer, Thread
 from threads.run import state as run_state
+from threads.run import transitions
 from threads.run.ending import conclude
 from threads.run.state import Move
 from threads.selectors import list_queue
 from threads.services.announcements import announce
-from threads.services.attachments import attach
+from threads.services.attachments import attach, read_files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +50,17 @@ def change_queued(*, thread: Thread, run_id: UUID, change: QueueChange, by: User
         NotFound: the thread has no such run.
         NotTheAuthor: another person wrote it.
         AlreadyDispatched: it, or the one before which it should go, waits no longer.
-        FilesNotTaken, FileUnknown and their like: see ``attach``.
+        FilesNotTaken, FileUnknown and their like: see ``read_files`` and ``attach``.
     """
+    given = read_files(change.parts)
     with transaction.atomic():
         run = lock_own(thread, run_id, by)
         drafts = []
         if change.parts:
             _refuse_if_handed_over(run)
             takes = takes_of(run.thread.harness_id, run.tier)
-            parts = attach(parts=change.parts, thread=run.thread, by=by, takes=takes)
+            thread = run.thread
+            parts = attach(parts=change.parts, given=given, thread=thread, by=by, takes=takes)
             drafts.append(_edit(run, rows.clean(parts)))
         if change.moves:
             drafts.append(_move(run, change.before))
@@ -94,17 +97,21 @@ def _move(run: Run, before: UUID | None) -> Draft:
 
 
 def withdraw_queued(*, thread: Thread, run_id: UUID, by: User) -> None:
-    """Withdraw a waiting message; it disappears from the thread. Safe to repeat.
+    """Withdraw a message that waits, or was never sent; it disappears from the thread. Safe to
+    repeat.
 
     Raises:
         NotFound: the thread has no such run.
         NotTheAuthor: another person wrote it.
-        AlreadyDispatched: it waits no longer.
+        AlreadyDispatched: it was sent.
     """
     now = timezone.now()
     with transaction.atomic():
         run = lock_own(thread, run_id, by)
         if run.error_code == WITHDRAWN:
+            return
+        if run.never_sent:
+            withdraw_unsent(run)
             return
         _refuse_if_handed_over(run)
         if run.state != run_state.QUEUED:
@@ -116,6 +123,21 @@ def withdraw_queued(*, thread: Thread, run_id: UUID, by: User) -> None:
             rows=ended.rows,
             runs=ended.owed.notifies,
         )
+
+
+def withdraw_unsent(run: Run) -> None:
+    """Withdraw a message that was never sent, and tell its readers. The thread must be locked."""
+    transitions.withdraw_unsent(run)
+    chunk = status_chunk(
+        run.state,
+        run_id=run.pk,
+        message_id=run.prompt.client_id,
+        code=WITHDRAWN,
+        never_sent=True,
+    )
+    # Not an event of the run: that has ended, for its readers too.
+    written = rows.append(run.thread_id, [Draft(chunk)])
+    announce(thread_id=run.thread_id, owner_id=run.thread.owner_id, rows=written)
 
 
 def _refuse_if_handed_over(run: Run) -> None:

@@ -93,7 +93,10 @@ def expire_queued_runs(*, now: datetime) -> int:
             state=run_state.EXPIRED,
             code="expired",
         )
-        for run_id in [*late.values_list("pk", flat=True), *lost.values_list("pk", flat=True)]
+        for run_id in [
+            *late.order_by("position").values_list("pk", flat=True),
+            *lost.values_list("pk", flat=True),
+        ]
     )
 
 

@@ -38,7 +38,8 @@ from threads.journal.writer import Writer
 from threads.reading import notifications
 from threads.run import state as run_state
 from threads.run.transitions import LEASE
-from threads.serving.orders import Delivery, Job, WorkScope, is_answer_due, list_work
+from threads.serving.background_watcher import BackgroundWatcher
+from threads.serving.orders import Delivery, Job, Watch, WorkScope, is_answer_due, list_work
 from threads.serving.run_follower import RunFollower
 
 logger = logging.getLogger(__name__)
@@ -84,9 +85,10 @@ class Dispatcher:
         self._leased: dict[UUID, RunFollower] = {}  # and their followers, once they are leased
         self._started: dict[UUID, int] = {}  # attempts that started here, see RunFollower
         self._look_now = asyncio.Event()
-        self._tasks: dict[tuple[str, UUID], asyncio.Task[None]] = {}
+        self._tasks: dict[tuple[str, UUID | str], asyncio.Task[None]] = {}
+        self._watchers: dict[tuple[str, str], BackgroundWatcher] = {}
         # Tasks that ended while the rows were being read: what was read of them is out of date.
-        self._ended: set[tuple[str, UUID]] = set()
+        self._ended: set[tuple[str, UUID | str]] = set()
         self._was_outdated = False
         self._revoked_checked_at = 0.0  # by the loop's clock
 
@@ -174,6 +176,8 @@ class Dispatcher:
             self._begin("steer", steer.id, self._deliver_steer(steer))
         for job in work.jobs:
             self._begin("run", job.run_id, self._serve(job))
+        for watch in work.watches:
+            self._watch(watch)
         for run_id in work.orphans:
             await database_pool.heavy.run(
                 services.finish_run, run_id=run_id, state=run_state.FAILED, code="link_removed"
@@ -210,6 +214,11 @@ class Dispatcher:
 
     async def _renew(self) -> None:
         """Renew the leases of runs followed here; stop following runs that are ours no more."""
+        for key, watcher in list(self._watchers.items()):
+            if watcher.is_leased and not await database_pool.heartbeats.run(
+                services.hold_background, thread_ids=watcher.thread_ids, node=self._node
+            ):
+                self._tasks[key].cancel()
         if not self._leased:
             return
         lost = await database_pool.heartbeats.run(
@@ -219,7 +228,22 @@ class Dispatcher:
             if (follower := self._leased.get(run_id)) is not None:
                 follower.lose()
 
-    def _begin(self, kind: str, id: UUID, work: Coroutine[Any, Any, None]) -> None:
+    def _watch(self, watch: Watch) -> None:
+        if (watcher := self._watchers.get(watch.key)) is not None:
+            watcher.update(watch)
+            return
+        provider = self._provider_for(watch.place.kind, watch.harness_id)
+        watcher = BackgroundWatcher(watch, provider=provider, node=self._node)
+        self._begin(*watch.key, self._keep_watching(watch.key, watcher))
+
+    async def _keep_watching(self, key: tuple[str, str], watcher: BackgroundWatcher) -> None:
+        self._watchers[key] = watcher
+        try:
+            await watcher.watch()
+        finally:
+            del self._watchers[key]
+
+    def _begin(self, kind: str, id: UUID | str, work: Coroutine[Any, Any, None]) -> None:
         key = (kind, id)
         if key in self._tasks or key in self._ended:
             self._was_outdated |= key in self._ended
@@ -228,7 +252,7 @@ class Dispatcher:
         task = self._tasks[key] = asyncio.create_task(work)
         task.add_done_callback(lambda _: self._end(key, task))
 
-    def _end(self, key: tuple[str, UUID], task: asyncio.Task[None]) -> None:
+    def _end(self, key: tuple[str, UUID | str], task: asyncio.Task[None]) -> None:
         del self._tasks[key]
         self._ended.add(key)
         if not task.cancelled() and (error := task.exception()):

@@ -15,9 +15,10 @@ from sandboxes.core.resolve import REMOTE_USER
 from sandboxes.providers.base import Place
 from threads.core import executors
 from threads.core.decide import resumed_id
-from threads.models import Approval, Run, Steer
+from threads.models import Approval, BackgroundWork, Run, Steer, Thread
 from threads.run import state as run_state
 from threads.services.attempts import is_lapsed
+from threads.services.revoked_access import owner_may_run
 from threads.serving.turn_input import harness_input
 from threads.targets import place_of
 
@@ -57,6 +58,7 @@ class Order:
     fence: int
     last_n: int
     is_stopping: bool
+    is_unasked: bool  # the agent's program began it by itself: it can be followed, never sent
     resting_since: datetime | None
     resting_code: str
     input: dict[str, Any]
@@ -80,6 +82,22 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """A sandbox to watch, because agents work there in the background. ``threads``: for each of
+    its threads with such work what its row says, and whether that must end."""
+
+    executor: str
+    place: Place
+    harness_id: str
+    threads: dict[UUID, tuple[Any, ...]]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        place = self.place
+        return "watch", f"{place.kind} {place.link_id} {place.handle}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """``orphans`` have lost their machine for good; ``awaits_stop``: look again soon."""
 
@@ -87,6 +105,7 @@ class Work:
     stops: list[Delivery]
     answers: list[Delivery]
     steers: list[Delivery]
+    watches: list[Watch]
     orphans: list[UUID]
     awaits_stop: bool
 
@@ -100,10 +119,11 @@ def list_work(scope: WorkScope) -> Work:
         stops=_stops(scope, now),
         answers=_answers(scope, now),
         steers=_steers(scope, now),
+        watches=_watches(scope, now),
         orphans=list(
-            unfinished.filter(
-                thread__sandbox_provider_kind=REMOTE_USER, thread__link=None
-            ).values_list("pk", flat=True)
+            unfinished.filter(thread__sandbox_provider_kind=REMOTE_USER, thread__link=None)
+            .order_by("position")
+            .values_list("pk", flat=True)
         ),
         # Stops of other processes too: any process ends a run whose stop is overdue.
         awaits_stop=Run.objects.filter(
@@ -228,7 +248,7 @@ def _answers(scope: WorkScope, now: datetime) -> list[Delivery]:
             approval_id=approval.approval_id.removeprefix(resumed_id("", approval.run.resumptions)),
             decision=approval.decision,
             reason=approval.reason,
-            answers=approval.answers,
+            answers=approval.whole_answers,
         )
         for approval in due
     ]
@@ -270,6 +290,26 @@ def _steers(scope: WorkScope, now: datetime) -> list[Delivery]:
     ]
 
 
+def _watches(scope: WorkScope, now: datetime) -> list[Watch]:
+    ours = _link_executor(scope)
+    if executors.SERVER in scope.executors:
+        ours |= Q(Q(executor=executors.SERVER), Q(node=scope.node) | is_lapsed(now))
+    found = BackgroundWork.objects.filter(ours).select_related("thread__agent")
+    watches: dict[tuple[str, str], Watch] = {}
+    for row in found.annotate(may_go_on=owner_may_run()).order_by("pk"):
+        thread: Thread = row.thread
+        watch = Watch(
+            executor=row.executor,
+            place=place_of(thread),
+            harness_id=thread.harness_id,
+            threads={},
+        )
+        must_end = thread.deleted_at is not None or not row.may_go_on
+        facts = (row.tasks, row.stops, must_end)
+        watches.setdefault(watch.key, watch).threads[thread.pk] = facts
+    return list(watches.values())
+
+
 def find_order(run_id: UUID, *, node: str = "") -> Order | None:
     """Return the order of an active run for the process ``node``, the holder of its lease.
 
@@ -296,6 +336,7 @@ def find_order(run_id: UUID, *, node: str = "") -> Order | None:
         fence=run.fence,
         last_n=run.last_n,
         is_stopping=run.cancelled_at is not None,
+        is_unasked=run.prompt.role == "system" and run.fence == 1,
         resting_since=run.resting_since,
         resting_code=run.resting_code,
         input=harness_input(run),

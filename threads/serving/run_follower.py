@@ -184,7 +184,7 @@ class RunFollower:
 
     def _stream(self, order: Order) -> Stream:
         is_ours = order.executor == executors.LINK or self._started.get(order.run_id) == order.fence
-        if order.last_n == 0 and is_ours:
+        if order.last_n == 0 and is_ours and not order.is_unasked:
             # Under the same fence, this joins an attempt that was started already.
             return self._provider.dispatch(
                 order.place,
@@ -240,7 +240,7 @@ class RunFollower:
 
     async def _may_restart(self, order: Order) -> bool:
         """Say whether to continue with a new attempt of a run that its sandbox does not know."""
-        if order.executor != executors.SERVER:
+        if order.executor != executors.SERVER or order.is_unasked:
             # The machine has lost its journal. What the agent did there it might do twice.
             await self._end(run_state.FAILED, *TRUNCATED)
             return False

@@ -30,6 +30,7 @@ async def sweep() -> None:
     for work in (
         services.end_stuck_runs,
         services.expire_queued_runs,
+        services.forget_background,
         services.prune_events,
         services.prune_unsent,
         single_use.forget_expired,

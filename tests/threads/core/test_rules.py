@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threads.core.rules import VALUE_LIMIT, Policy, Rule, in_words, rule_for
+from threads.core.rules import VALUE_LIMIT, Policy, Rule, in_words, rule_for, same
 
 BASH = {"command": "npm test"}
 EDIT = {"file_path": "src/a.py", "old_string": "a", "new_string": "b"}
@@ -197,6 +197,19 @@ def test_a_rule_that_was_wider_when_it_was_made_has_become_narrower(stored, tool
 )
 def test_what_needs_nobody(policy, tool, by):
     assert policy.answers(tool, BASH) == by
+    assert policy.answers(tool, BASH, is_forced=True) is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "by"),
+    [
+        pytest.param(Policy(rules=[rule_for("Bash", BASH)]), None, id="no rule"),
+        pytest.param(Policy(earlier=[same("Bash", BASH)]), None, id="no answer to a lost question"),
+        pytest.param(Policy(is_eased=True), "level", id="but the level"),
+    ],
+)
+def test_what_is_only_described_may_be_another_call_of_the_same_look(policy, by):
+    assert policy.answers("Bash", BASH, is_known=False) == by
 
 
 JSON = st.recursive(
@@ -215,3 +228,14 @@ def test_any_input_has_a_rule_that_answers_itself_or_none(tool, value):
     rule = rule_for(tool, value)
 
     assert Policy(rules=[rule] if rule else []).answers(tool, value) == rule
+
+
+@pytest.mark.parametrize(
+    ("tool", "value"),
+    [
+        pytest.param("Tool", {"city": "Rome"}, id="its tool is not named"),
+        pytest.param("weather", {"title": "Rome"}, id="only a title says what is done"),
+    ],
+)
+def test_a_call_that_nothing_identifies_makes_no_rule(tool, value):
+    assert rule_for(tool, value) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.harness.decopilot import failures
+from agents.harness.failures import CODES
 from threads.core import run_errors
 from threads.core.decide import ANSWERED_ELSEWHERE, DIED, TRUNCATED
 from threads.core.run_errors import WITHDRAWN, explain, explain_rest
@@ -25,7 +26,7 @@ def test_the_sandbox_s_own_sentence_takes_precedence_and_the_hint_stays():
 
 @pytest.mark.parametrize(
     "code",
-    [ANSWERED_ELSEWHERE, DIED, TRUNCATED[0], WITHDRAWN, *sorted(failures._SENTENCES)],
+    [ANSWERED_ELSEWHERE, DIED, TRUNCATED[0], WITHDRAWN, *sorted(failures._SENTENCES), *CODES],
 )
 def test_a_code_that_the_server_gives_is_not_explained_as_an_unknown_one(code):
     assert explain(code) != UNKNOWN

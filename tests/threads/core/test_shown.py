@@ -4,13 +4,10 @@ import json
 import re
 from pathlib import Path
 
-from threads.core.decide import OURS
-
 ROOT = Path(__file__).parents[3]
 SCRIPTS = ROOT / "mesh/static/mesh"
 CASES = json.loads((ROOT / "tests/threads/fold_cases.json").read_text("utf-8"))
 # An agent may send these, too; the server only passes them on.
-NOT_OURS_ALONE = {"data-thread-title"}
 
 
 def script(name):
@@ -64,11 +61,3 @@ def test_every_data_chunk_that_is_made_reaches_the_page():
 
 def test_nothing_is_both_shown_and_listed_as_not_shown():
     assert not shown() & named(script("parts.js"), "NOT_SHOWN")
-
-
-def test_no_agent_chunk_is_listed_as_the_servers_own():
-    ours = set(
-        re.findall(r'"(data-[a-z-]+)"', (ROOT / "threads/journal/chunks.py").read_text("utf-8"))
-    )
-
-    assert ours - NOT_OURS_ALONE <= OURS

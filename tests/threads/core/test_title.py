@@ -14,6 +14,7 @@ from threads.core.title import LIMIT, text_of, title_from, title_of
         pytest.param("\n\n  # Plan\nfirst this", "Plan", id="a heading"),
         pytest.param("- `run` *this*", "run this", id="marks"),
         pytest.param("a  b\tc", "a b c", id="spaces"),
+        pytest.param("\u2067שלום\u2069, \u202eabc", "שלום, abc", id="what turns text around"),
         pytest.param("", "", id="nothing"),
         pytest.param("  \n\n---\n", "", id="nothing but marks"),
         pytest.param("word " * 40, " ".join(["word"] * 11) + "…", id="long"),

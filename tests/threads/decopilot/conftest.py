@@ -8,18 +8,22 @@ import json
 import httpx
 import pytest
 from asgiref.sync import sync_to_async
+from django.utils import timezone
 
 from agents.keys import services as keys
 from agents.keys.services import NewKey
 from mesh.lib.addresses import parse_allowed
 from mesh.models import Membership
 from sandboxes.providers.base import Place
+from tests.harness.shapes import check_chunks
 from tests.secrecy import MARK
 from tests.standin.server import serving
 from tests.threads.doubles import ScriptedSandbox
 from threads import services as threads
+from threads.core.fold import fold
 from threads.decopilot.provider import DecopilotProvider
-from threads.models import Run, Thread
+from threads.models import Attachment, Message, Run, Thread
+from threads.services.attachments import part_of
 from threads.serving.turn_input import harness_input
 
 SECRET = f"sk-ant-{MARK}"
@@ -35,6 +39,8 @@ class AnsweringSandbox(ScriptedSandbox):
             "bash": {"taskId": "task1", "status": "running"},
             "tasks/task1": {"status": "exited", "stdout": "hi\n", "stderr": "", "exitCode": 0},
             "tasks/task1/kill": {"ok": True},
+            # It is of an older version, which knows no calls by their ids.
+            "calls": (404, {"error": {"code": "not_found", "message": "There is no such route."}}),
             **replies,
         }
         self.asked = []
@@ -53,7 +59,7 @@ class AnsweringSandbox(ScriptedSandbox):
     async def request(self, place, method, path, *, json=None, limit=None):
         self.asked.append((path, json))
         self.was_asked.set()
-        reply = self.replies[path]
+        reply = self.replies["calls" if path.startswith("calls/") else path]
         reply = reply.pop(0) if isinstance(reply, list) and len(reply) > 1 else reply
         reply = reply[0] if isinstance(reply, list) else reply
         if isinstance(reply, BaseException):
@@ -68,6 +74,7 @@ class AnsweringSandbox(ScriptedSandbox):
 async def standin(settings):
     settings.MESH_PRIVATE_HOSTS = parse_allowed("127.0.0.1")
     async with serving() as running:
+        running.is_strict = True
         yield running
 
 
@@ -92,7 +99,7 @@ def add_key(user, standin, *, secret=SECRET, provider="anthropic"):
     return key
 
 
-def make_run(user, org, agent, text, *, thread=None, files=(), **fields):
+def make_run(user, org, agent, text, *, thread=None, files=(), metadata=None, **fields):
     """Return a dispatched run of Decopilot for a message of ``user``."""
     if thread is None:
         thread = threads.create_thread(owner=user, organization=org, agent=agent)
@@ -104,8 +111,10 @@ def make_run(user, org, agent, text, *, thread=None, files=(), **fields):
         client_id=f"m{thread.messages.count()}",
         seq=thread.messages.count() * 1000 + 1,
         parts=[{"type": "text", "text": text}, *files],
+        metadata=metadata or {},
     )
-    run = Run.objects.create(thread=thread, prompt=message, fence=1, state="dispatched", **fields)
+    facts = {"position": message.seq, "fence": 1, "state": "dispatched", **fields}
+    run = Run.objects.create(thread=thread, prompt=message, **facts)
     return Run.objects.select_related("prompt", "thread__agent", "thread__owner").get(pk=run.pk)
 
 
@@ -198,3 +207,68 @@ def ask(provider):
         return await Reader(provider, given, **how).follow()
 
     return go
+
+
+class Chat:
+    """One thread of Ada's, whose messages are asked one after the other and stored."""
+
+    def __init__(self, ada, org, agent, ask):
+        self.ada, self.org, self.agent, self.ask = ada, org, agent, ask
+        self.thread = threads.create_thread(owner=ada, organization=org, agent=agent)
+        Thread.objects.filter(pk=self.thread.pk).update(harness_id="decopilot", branch="main")
+
+    def file(self, data, name="a.png", *, size=None):
+        """Return the part of a file, stored as it is; without ``size`` as older versions did."""
+        row = Attachment.objects.create(
+            organization=self.org,
+            owner=self.ada,
+            thread=self.thread,
+            name=name,
+            media_type="image/png" if data.startswith(b"\x89PNG") else "image/jpeg",
+            size=len(data),
+            data=data,
+            width=size and size[0],
+            height=size and size[1],
+        )
+        return part_of(row)
+
+    async def send(self, text, *files, **fields):
+        run = await self.ask(await sync_to_async(self._input)(text, files, fields))
+        check_chunks(run.chunks)
+        await sync_to_async(self._store)(run)
+        return run
+
+    def _input(self, text, files, fields):
+        run = make_run(
+            self.ada, self.org, self.agent, text, thread=self.thread, files=files, **fields
+        )
+        return harness_input(run)
+
+    def _store(self, read):
+        run = Run.objects.select_related("prompt").get(pk=read.given["runId"])
+        code = read.error["code"] if read.error else ""
+        answer = Message.objects.create(
+            pk=run.pk,
+            thread=self.thread,
+            role="assistant",
+            client_id=str(run.pk),
+            seq=run.prompt.seq + 1,
+            parts=fold(read.chunks).parts(),
+        )
+        state = "failed" if code else "completed"
+        Run.objects.filter(pk=run.pk).update(
+            state=state, finished_at=timezone.now(), answer=answer, error_code=code
+        )
+
+
+@pytest.fixture(params=["anthropic", "openai", "openai-compatible", "google", "openrouter"])
+def kind(request):
+    """Each kind of provider; a test may choose with ``indirect``."""
+    return request.param
+
+
+@pytest.fixture
+def chat(transactional_db, ada, org, agent, standin, ask, kind):
+    """A ``Chat`` with a model of such a provider."""
+    add_key(ada, standin, provider=kind)
+    return Chat(ada, org, agent, ask)

@@ -52,7 +52,7 @@ def engine():
     """An engine without a model: its checks and counts need none."""
     engine = Engine.__new__(Engine)
     engine._called = set()
-    engine._account = SimpleNamespace(base_url="https://gateway.example")
+    engine._account = SimpleNamespace(base_url="https://gateway.example", secret="")
     engine.spent = SimpleNamespace(usage=RunUsage(), costs=[], finish_reason="stop")
     return engine
 

@@ -11,7 +11,7 @@ from mesh.lib.targets import BadTarget
 from sandboxes.providers.base import DispatchRefused, LinkOffline, SandboxDown, StreamCut
 from tests.threads.decopilot.conftest import PLACE, AnsweringSandbox
 from threads.decopilot import shell
-from threads.decopilot.files import Files, ToolFailed
+from threads.decopilot.files import Files, Made, ToolFailed
 
 
 def files(sandbox):
@@ -108,7 +108,7 @@ async def test_the_name_that_a_sandbox_gives_a_task_is_one_segment_of_an_address
     ended = {"status": "exited", "exitCode": 0}
     sandbox = AnsweringSandbox(**{"bash": {"taskId": task}, address: ended})
 
-    assert await shell.run(files(sandbox), {"command": "true"}) == ended
+    assert await shell.run(files(sandbox), {"command": "true"}, Made("r.c")) == ended
     assert [path for path, _ in sandbox.asked] == ["bash", address]
 
 

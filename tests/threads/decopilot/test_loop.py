@@ -17,13 +17,21 @@ from mesh.models import Membership
 from sandboxes.providers.base import StreamCut
 from tests.harness.shapes import check_chunks
 from tests.secrecy import MARK
-from tests.threads.decopilot.conftest import PLACE, SECRET, Reader, add_key, make_run, started
+from tests.threads.decopilot.conftest import (
+    PLACE,
+    SECRET,
+    AnsweringSandbox,
+    Reader,
+    add_key,
+    make_run,
+    started,
+)
 from tests.threads.test_files import PIXEL
 from threads import services as threads
 from threads.core.run_errors import explain
 from threads.decopilot import engine
 from threads.decopilot.provider import DecopilotProvider
-from threads.models import Attachment, Event, Run, Thread
+from threads.models import Approval, Attachment, Event, Run, Thread
 from threads.services import NewMessage
 from threads.serving.turn_input import harness_input
 from threads.targets import Wish
@@ -116,7 +124,19 @@ async def test_a_cut_is_tried_again_only_for_what_may_be_done_twice(runs, ask, s
 
     assert "not known whether" in shell.of("tool-output-error")[0]["errorText"]
     assert listing.of("tool-output-available")[0]["output"] == "a.py"
-    assert [path for path, _ in sandbox.asked] == ["bash", "glob", "glob"]
+    asked = [path.partition("/")[0] for path, _ in sandbox.asked]
+    assert asked == ["bash", "calls", "glob", "glob"]
+
+
+async def test_after_a_cut_a_sandbox_that_knows_the_call_is_asked_again(runs, ask, sandbox):
+    reply = {"taskId": "task1", "status": "running", "callId": "any"}
+    ended = {"status": "exited", "stdout": "hi\n", "stderr": "", "exitCode": 0}
+    sandbox.replies |= {"bash": [StreamCut(), reply], "calls": [{"status": "running"}, ended]}
+    run = await ask(await started(runs, "bash: make", approval_level="auto"))
+
+    first, again = [json for path, json in sandbox.asked if path == "bash"]
+    assert first == again
+    assert run.of("tool-output-available")[0]["output"] == "hi"
 
 
 async def test_a_question_is_answered_by_the_person(runs, ask):
@@ -189,11 +209,11 @@ async def test_stopping_closes_the_provider_s_connection_at_once(runs, provider,
     following = asyncio.create_task(run.follow())
     await run.until("text-delta")
     await provider.cancel(PLACE, run_id=given["runId"])
-    await asyncio.wait_for(following, 10)
+    await asyncio.wait_for(following, 60)
 
     check_chunks(run.chunks)
     assert run.of("abort")
-    await asyncio.wait_for(standin.left.wait(), 10)
+    await asyncio.wait_for(standin.left.wait(), 60)
 
 
 async def test_stopping_ends_the_command_in_the_sandbox(runs, provider, sandbox):
@@ -203,7 +223,7 @@ async def test_stopping_ends_the_command_in_the_sandbox(runs, provider, sandbox)
     following = asyncio.create_task(run.follow())
     await sandbox.until_asked("tasks/task1")
     await provider.cancel(PLACE, run_id=given["runId"])
-    await asyncio.wait_for(following, 10)
+    await asyncio.wait_for(following, 60)
     await sandbox.until_asked("tasks/task1/kill")
 
     check_chunks(run.chunks)
@@ -242,6 +262,84 @@ async def test_an_answer_that_was_cut_off_is_repeated(runs, ask, standin):
     assert second.text == "one two three"
 
 
+REFUSED = {"message": "m", "hint": "h"}
+KNOWN = {"status": "running"}
+
+
+@pytest.mark.parametrize(
+    ("known", "count", "says"),
+    [
+        pytest.param(KNOWN, 1, "hi", id="it is under way"),
+        pytest.param((404, {"error": REFUSED | {"code": "unknown_call"}}), 1, "hi", id="not made"),
+        pytest.param((409, {"error": REFUSED | {"code": "lost_call"}}), 0, "not known", id="lost"),
+        pytest.param((404, {"error": REFUSED | {"code": "not_found"}}), 0, "not known", id="old"),
+    ],
+)
+async def test_a_call_of_a_lost_attempt_is_done_once(runs, ask, sandbox, known, count, says):
+    """The model is not asked for the call again: it gets the result of the one that it made."""
+    given = await started(runs, "bash: touch made", approval_level="auto")
+    first = await ask(given)
+    await started(keep, given, first.chunks_until("tool-input-available"))
+    again = AnsweringSandbox(calls=known)
+    second = await Reader(DecopilotProvider(lambda kind: again), given, fence=2).follow()
+
+    check_chunks(second.chunks)
+    assert len(again.started) == count
+    ids = {json["callId"] for path, json in sandbox.asked + again.asked if path == "bash"}
+    assert len(ids) == 1
+    assert says in second.text
+    assert [c["toolCallId"] for c in second.of("tool-input-available")] == [
+        c["toolCallId"] for c in first.of("tool-input-available")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("decision", "count", "end"),
+    [("allow", 1, "tool-output-available"), ("deny", 0, "tool-output-denied")],
+)
+async def test_an_answer_to_a_lost_attempt_s_question_holds(
+    runs, ask, sandbox, decision, count, end
+):
+    given = await started(runs, "bash: echo hi", approval_level="readonly")
+    first = await ask(given, decision="allow")
+    await started(keep, given, first.chunks_until("tool-approval-request"))
+    await started(answered, given, first, decision)
+    again = AnsweringSandbox(calls=KNOWN)
+    second = await Reader(DecopilotProvider(lambda kind: again), given, fence=2).follow()
+
+    check_chunks(second.chunks)
+    assert not second.of("tool-approval-request")
+    assert second.of(end)
+    assert len(again.started) == count
+
+
+async def test_an_answer_to_another_call_of_that_id_does_not_count(runs, ask, sandbox):
+    given = await started(runs, "bash: echo hi", approval_level="readonly")
+    first = await ask(given, decision="allow")
+    await started(keep, given, first.chunks_until("tool-approval-request"))
+    await started(answered, given, first, "allow", command="echo something else")
+    elsewhere = DecopilotProvider(lambda kind: sandbox)
+    second = await Reader(elsewhere, given, fence=2, decision="deny").follow()
+
+    assert second.of("tool-approval-request")
+    assert second.of("tool-output-denied")
+
+
+def answered(given, first, decision, **other):
+    """Store the person's answer to the first attempt's question; ``other``: about another input."""
+    asked = next(body["approval"] for body in first.bodies if "approval" in body)
+    Approval.objects.create(
+        run_id=given["runId"],
+        approval_id=asked["approvalId"],
+        tool_call_id=asked["toolCallId"],
+        tool=asked["tool"],
+        input=asked["input"] | other,
+        level="readonly",
+        decision=decision,
+        answered_at=timezone.now(),
+    )
+
+
 async def test_a_question_of_a_lost_attempt_is_asked_again(runs, ask, sandbox):
     given = await started(runs, "bash: echo hi", approval_level="readonly")
     first = await ask(given, decision="allow")
@@ -272,6 +370,7 @@ async def test_a_conversation_is_remembered(runs, ask, ada, org, agent, standin)
 
     def answer_and_ask():
         thread.messages.create(
+            id=given["runId"],
             role="assistant",
             client_id="a1",
             seq=500,
@@ -393,8 +492,8 @@ def two_pictures(ada, org, agent):
     Thread.objects.filter(pk=thread.pk).update(harness_id="decopilot", branch="main")
     for state in ("completed", "dispatched"):
         kept = threads.keep_file(owner=ada, organization=org, name="a.png", data=PIXEL)
-        Attachment.objects.filter(pk=kept.pk).update(thread=thread)
-        run = make_run(ada, org, agent, "say: a", thread=thread, files=[threads.part_of(kept)])
+        Attachment.objects.filter(pk=kept.row.pk).update(thread=thread)
+        run = make_run(ada, org, agent, "say: a", thread=thread, files=[kept.part])
         if state == "completed":
             Run.objects.filter(pk=run.pk).update(state=state, finished_at=timezone.now())
     return harness_input(run)

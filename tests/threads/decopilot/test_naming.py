@@ -113,7 +113,7 @@ async def test_a_stopped_run_no_longer_asks_for_a_name(unnamed, provider, slow):
     following = asyncio.create_task(run.follow())
     await run.until("text-delta")
     await provider.cancel(PLACE, run_id=given["runId"])
-    await asyncio.wait_for(following, 10)
+    await asyncio.wait_for(following, 60)
 
     assert await named() == "stall now"
 

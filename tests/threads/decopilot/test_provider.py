@@ -75,7 +75,7 @@ async def test_an_attempt_that_was_taken_over_ends_and_a_newer_one_does_not(runs
     await provider.release(PLACE, run_id=given["runId"], fence=1)
     assert not following.done()
     await provider.release(PLACE, run_id=given["runId"], fence=2)
-    await asyncio.wait_for(following, 10)
+    await asyncio.wait_for(following, 60)
 
     assert run.of("abort")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 
 import pytest
 
 from tests.harness.shapes import check_chunks
+from tests.pictures import half, picture
 from tests.threads.decopilot.test_loop import started
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,7 +51,8 @@ async def test_something_cancelled_inside_a_tool_is_not_a_stop_of_the_run(runs, 
 @pytest.mark.parametrize(
     ("reply", "shown"),
     [
-        pytest.param(rb'{"files": ["a\ud800b\u0000"]}', "a�b�", id="what no text may hold"),
+        pytest.param(rb'{"files": ["a\ud800b\u0000"]}', '"a�b\\000"', id="what no text may hold"),
+        pytest.param({"files": ["a\nb", '"a\\nb"']}, '"a\\nb"\n"a\\nb"', id="two lines"),
         pytest.param({"files": [{"a": 1}, None]}, "{'a': 1}\nNone", id="no names"),
     ],
 )
@@ -68,3 +71,68 @@ async def test_an_image_that_no_model_takes_is_not_sent(runs, ask, sandbox, kind
 
     check_chunks(run.chunks)
     assert "can't be shown" in run.of("tool-output-error")[0]["errorText"]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        pytest.param(half(picture("JPEG", (800, 600))), "damaged, so it is left out", id="half"),
+        pytest.param(picture("PNG", (300, 8570)), "Scaled down from 300 × 8570", id="large"),
+    ],
+)
+async def test_an_image_of_a_tool_is_read_before_the_model_gets_it(
+    runs, ask, sandbox, standin, data, said
+):
+    image = {"kind": "image", "data": base64.b64encode(data).decode(), "mediaType": "image/png"}
+    sandbox.replies["read"] = image
+    run = await ask(await started(runs, 'tool: read {"file_path": "a"}'))
+
+    assert said in run.of("tool-output-available")[0]["output"]
+    assert (run.error, standin.refusals) == (None, [])
+
+
+TEXT = {"kind": "text", "content": "1\ta", "lineCount": 1, "truncated": False}
+SJIS = {"encoding": "Shift-JIS", "encodingIsGuess": True}
+UNKNOWN = {"encoding": "unknown", "encodingMaybe": ["Big5", "GB18030"]}
+WRITE = 'tool: write {"file_path": "a", "content": "b"}'
+EDIT = 'tool: edit {"file_path": "a", "old_string": "b", "new_string": "c"}'
+
+
+@pytest.mark.parametrize(
+    ("call", "reply", "told"),
+    [
+        pytest.param('tool: read {"file_path": "a"}', TEXT, "1\ta", id="as usual"),
+        pytest.param(
+            'tool: read {"file_path": "a"}',
+            {**TEXT, **SJIS, "lineEnds": "CRLF"},
+            "1\ta\n(The file is Shift-JIS, which is a guess and has CRLF line ends.)",
+            id="both",
+        ),
+        pytest.param(
+            'tool: read {"file_path": "a"}',
+            {**TEXT, **UNKNOWN},
+            "1\ta\n(The file is not UTF-8; it may be Big5 or GB18030: name the encoding to see its"
+            " characters.)",
+            id="unknown",
+        ),
+        pytest.param(
+            EDIT,
+            {"replacements": 1, "lineEnds": "mixed"},
+            "Replaced 1 place in a. The file has mixed line ends.",
+            id="edited",
+        ),
+        pytest.param(
+            WRITE,
+            {"bytesWritten": 3, "changed": ["its line ends, from LF to CRLF"]},
+            "Wrote 3 bytes to a. This changed its line ends, from LF to CRLF.",
+            id="written",
+        ),
+    ],
+)
+async def test_the_model_is_told_what_is_not_as_usual_in_a_file(
+    runs, ask, sandbox, call, reply, told
+):
+    sandbox.replies[call.split()[1]] = reply
+    run = await ask(await started(runs, call, approval_level="auto"))
+
+    assert run.of("tool-output-available")[0]["output"] == told

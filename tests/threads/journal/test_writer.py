@@ -283,7 +283,7 @@ async def test_a_long_finish_does_not_keep_its_done_from_coming(writer, run, mon
     queue = writer.queue(run_id=run.pk, fence=1)
     for event in events(*a_turn("a")):
         queue.put(event, size=1_000)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await queue.room()
     await queue.settled(event.n)
 

@@ -53,7 +53,7 @@ async def page_of(user, *, origin="http://testserver"):
 
 async def hears(page, kind):
     """Return the next frame of ``kind``, passing over others."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             frame = json.loads(await page.receive_from(timeout=10))
             if frame["type"] == kind:
@@ -440,7 +440,7 @@ async def test_a_page_that_is_closed_in_the_middle_of_a_batch_leaves_no_listener
         monkeypatch.setattr(consumers.BrowserConsumer, "say_text", stuck)
         monkeypatch.setattr(consumers.BrowserConsumer, "say", AsyncMock())
         await says(page, type="follow", thread=str(thread.pk), after=0)
-        await asyncio.wait_for(is_sending.wait(), 10)
+        await asyncio.wait_for(is_sending.wait(), 60)
 
     await auntil(lambda: not notifications._subscribers)
 
@@ -461,6 +461,6 @@ async def test_a_page_that_has_left_is_no_failure(ada, thread, say, monkeypatch,
     async with page_of(ada) as page:
         await page.connect()
         await says(page, type="follow", thread=str(thread.pk), after=0)
-        await asyncio.wait_for(is_gone.wait(), 10)
+        await asyncio.wait_for(is_gone.wait(), 60)
 
     assert "following it for a page failed" not in caplog.text

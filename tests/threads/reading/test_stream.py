@@ -53,7 +53,7 @@ async def listen(thread, ada):
         )
         assert answer.status_code == 200, answer.content
         frames, stream = [], answer.streaming_content
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             async for piece in stream:
                 frames += [frame for frame in piece.decode().split("\n\n") if frame]
                 if any(until in frame for frame in frames):
@@ -279,7 +279,7 @@ async def test_a_reader_that_takes_nothing_is_disconnected_and_reconnects(listen
         **{"path": reverse("stream", args=["home", thread.pk]), "query_string": b"after=0"},
         "headers": [(b"host", b"testserver"), (b"authorization", f"Bearer {token}".encode())],
     }
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await impatient(get_asgi_application(), within=0.05)(scope, receive, send)
     await auntil(
         lambda: notifications.of_thread(thread.pk) not in notifications._subscribers,
@@ -313,6 +313,18 @@ async def test_a_question_that_was_sent_is_stamped_as_shown(thread, answered):
 
 
 @pytest.mark.parametrize(
+    "run", [pytest.param("current", id="none is active"), pytest.param(str(uuid4()), id="unknown")]
+)
+async def test_where_there_is_nothing_to_resume_the_sdk_gets_its_204(thread, ada, run):
+    client = AsyncClient()
+    await client.aforce_login(ada)
+
+    answer = await client.get(reverse("stream", args=["home", thread.pk]), {"run": run})
+
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+@pytest.mark.parametrize(
     ("who", "query", "status", "code"),
     [
         pytest.param(None, {}, 401, "unauthorized", id="nobody"),
@@ -322,7 +334,7 @@ async def test_a_question_that_was_sent_is_stamped_as_shown(thread, answered):
         pytest.param("ada", {"after": "-1"}, 400, "bad_cursor", id="below zero"),
         pytest.param("ada", {"after": "9" * 40}, 400, "bad_cursor", id="beyond all numbers"),
         pytest.param("ada", {"run": "x"}, 400, "bad_run_id", id="no id"),
-        pytest.param("ada", {"run": str(uuid4())}, 404, "not_found", id="an unknown run"),
+        pytest.param("ada", {"sdk": "5"}, 400, "bad_sdk_version", id="another SDK"),
     ],
 )
 async def test_refusals_come_before_the_stream(request, thread, ada, eve, who, query, status, code):

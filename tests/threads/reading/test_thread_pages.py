@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.threads.filled import fill_list, plan_of
 from threads import services
-from threads.models import Thread
+from threads.models import Run, Thread
 from threads.reading import thread_pages
 from threads.reading.page_cursors import ThreadCursor
 from threads.reading.thread_pages import list_busy, list_threads
@@ -140,6 +140,23 @@ def test_what_is_at_work_is_listed_however_old_it_is(full, ada, org, say):
     Thread.objects.filter(pk=old.pk).update(updated_at=timezone.now() - timedelta(days=300))
 
     assert list_busy(viewer=ada, organization=org) == [old]
+
+
+def test_what_is_at_work_is_found_in_a_page_of_all_threads_without_a_query(
+    full, listed, ada, org, say, django_assert_num_queries
+):
+    waiting, active, ended, _ = full(4)
+    for thread, state in ((waiting, "queued"), (active, "running"), (ended, "completed")):
+        run = say(to=thread)
+        Run.objects.filter(pk=run.pk).update(
+            state=state, finished_at=timezone.now() if state == "completed" else None
+        )
+    page = listed()
+
+    with django_assert_num_queries(0):
+        busy = list_busy(viewer=ada, organization=org, known=page.threads, are_all=True)
+    assert busy == list_busy(viewer=ada, organization=org)
+    assert {thread.pk for thread in busy} == {waiting.pk, active.pk}
 
 
 def test_deleted_and_foreign_threads_are_on_no_page(full, listed, ada, bob, org, agent, say):

@@ -198,3 +198,23 @@ def test_an_answer_for_the_folder_that_was_given_meanwhile_counts_once(hear, ans
 
     assert decisions() == {"f": "allow", "1:f": "allow"}
     assert to_deliver(link) == [("f", "allow")]  # as its sandbox calls it
+
+
+SECRET = {"questions": [{"question": "Key?", "secret": True}]}
+
+
+@pytest.mark.parametrize(("is_delivered", "answers"), [(False, ["hunter2"]), (True, [])])
+def test_a_secret_that_a_sandbox_took_to_its_end_is_asked_for_again(
+    hear, run, thread, ada, link, is_delivered, answers
+):
+    hear(SESSION, ask(tool="AskUserQuestion", given=SECRET))
+    given = services.Answer(decision="allow", answers={"Key?": "hunter2"})
+    services.answer_approval(thread=thread, approval_id="a", answer=given, by=ada)
+    if is_delivered:
+        services.mark_answer_delivered(approval_id=Approval.objects.get().pk)
+    hear(*DEATH)
+    hear(ask(tool="AskUserQuestion", given=SECRET))
+
+    scope = WorkScope(node="A", executors=[LINK], links=[link.pk])
+    assert [each.answers["Key?"] for each in list_work(scope).answers] == answers
+    assert Approval.objects.get(lost_at__isnull=False).sealed_answers == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agents.harness.questions import ANSWERED
 from mesh.selectors import NotFound
 from threads import services
 from threads.errors import ApprovalAnswered, RunOver
@@ -105,3 +106,50 @@ def test_a_delivery_says_nothing_after_the_end(question, answer, thread, chunks,
     services.mark_answer_delivered(approval_id=question.pk)
 
     assert chunks(thread)[-1]["type"] == "finish"
+
+
+SECRET = {"questions": [{"question": "Key?", "secret": True, "options": []}]}
+
+
+@pytest.fixture
+def told(question, thread, ada):
+    """A question for a secret, answered."""
+    Approval.objects.filter(pk=question.pk).update(tool="AskUserQuestion", input=SECRET)
+    given = services.Answer(decision="allow", answers={"Key?": "hunter2"})
+    services.answer_approval(thread=thread, approval_id="a1", answer=given, by=ada)
+    question.refresh_from_db()
+    return question
+
+
+def everywhere(approval, chunks):
+    fields = {field.attname: getattr(approval, field.attname) for field in Approval._meta.fields}
+    return f"{fields} {chunks(approval.run.thread)}"
+
+
+def test_a_secret_waits_encrypted_and_readers_get_a_marker(told, chunks):
+    assert told.answers == {"Key?": ANSWERED}
+    assert told.whole_answers == {"Key?": "hunter2"}
+    assert "hunter2" not in everywhere(told, chunks)
+
+
+def test_a_secret_is_erased_once_the_agent_has_it(told, chunks):
+    services.mark_answer_delivered(approval_id=told.pk)
+
+    told.refresh_from_db()
+    assert (told.sealed_answers, told.whole_answers) == ("", {"Key?": ANSWERED})
+
+
+def test_a_secret_is_erased_when_its_run_ends_before(told):
+    services.finish_run(run_id=told.run_id, state="cancelled")
+
+    told.refresh_from_db()
+    assert told.sealed_answers == ""
+
+
+def test_a_secret_may_be_sent_again(told, thread, ada):
+    given = services.Answer(decision="allow", answers={"Key?": "hunter2"})
+
+    services.answer_approval(thread=thread, approval_id="a1", answer=given, by=ada)
+
+    told.refresh_from_db()
+    assert told.whole_answers == {"Key?": "hunter2"}

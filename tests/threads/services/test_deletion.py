@@ -21,9 +21,11 @@ from threads.errors import ThreadPurged
 from threads.journal import committing
 from threads.journal.committing import Share
 from threads.models import (
+    AgentOptions,
     Approval,
     ApprovalRule,
     Attachment,
+    BackgroundWork,
     Event,
     Message,
     Run,
@@ -78,6 +80,7 @@ def full(say, thread, ada, org):
     first, second = say("hi"), say("and?")
     answer(first)
     Steer.objects.create(run=second, into=first, asked_by=ada)
+    AgentOptions.objects.create(thread=thread, harness_id="codex")
     rule = ApprovalRule.objects.create(thread=thread, tool="Bash", scope="tool", created_by=ada)
     Approval.objects.create(
         run=first, approval_id="a", tool_call_id="c", input={}, level="auto", rule=rule
@@ -107,6 +110,9 @@ def test_every_model_that_refers_to_a_thread_is_purged():
 
 
 def test_no_row_is_left(due):
+    # Its agent was still at work when the purge began: nobody waits for that machine any more.
+    BackgroundWork.objects.create(thread=due)
+    Thread.objects.filter(pk=due.pk).update(purge_began_at=timezone.now())
     rows = models_of_a_thread()
     assert all(model.objects.exists() for model in rows)
 

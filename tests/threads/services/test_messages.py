@@ -6,8 +6,8 @@ import pytest
 
 from mesh.selectors import NotFound
 from threads import services
-from threads.errors import MessageIdTaken, TooManyQueued
-from threads.models import Message
+from threads.errors import MessageChanged, MessageIdTaken, TooManyQueued
+from threads.models import Message, Run
 from threads.reading import notifications
 from threads.services import messages
 
@@ -51,6 +51,22 @@ def test_notifications_go_out_only_after_the_commit(
         notifications.of_person(ada.pk),
         notifications.RUNS,
     ]
+
+
+def test_the_same_client_id_with_other_words_is_refused_and_not_answered_with_the_old_run(say):
+    say("hi", client_id="c1")
+
+    with pytest.raises(MessageChanged):
+        say("bye", client_id="c1")
+    assert Run.objects.count() == 1
+
+
+def test_a_waiting_message_that_was_edited_may_still_be_sent_again(say, ada):
+    run = say("hi", client_id="c1")
+    change = services.QueueChange(parts=[{"type": "text", "text": "bye"}])
+    services.change_queued(thread=run.thread, run_id=run.pk, change=change, by=ada)
+
+    assert say("hi", client_id="c1") == run
 
 
 def test_the_same_client_id_gives_the_same_run(say):

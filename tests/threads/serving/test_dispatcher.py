@@ -7,47 +7,17 @@ from functools import partial
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
-from mesh import database_pool
 from tests.threads import doubles
 from tests.threads.doubles import DONE, a_turn, chunk
-from tests.threads.looking import LookingDispatcher
 from tests.waiting import auntil
 from threads import selectors, services
-from threads.journal.writer import Writer
 from threads.models import Approval, Message, Run, Steer
 from threads.reading import notifications
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest_asyncio.fixture
-async def serve(link):
-    """Return ``serve(sandbox)``: a dispatcher for Ada's laptop; ended with the test."""
-    writer = Writer()
-    writer.start()
-    dispatchers = []
-
-    async def start(sandbox, *, links=None):
-        dispatcher = LookingDispatcher(
-            provider_for=lambda kind, harness: sandbox,
-            writer=writer,
-            node="A",
-            links=links or (lambda: {link.pk}),
-            look_every=0.05,
-        )
-        await dispatcher.start()
-        dispatchers.append(dispatcher)
-        return dispatcher
-
-    yield start
-    for dispatcher in dispatchers:
-        await dispatcher.stop()
-    writer.stop()
-    database_pool.close()
 
 
 @pytest.fixture
@@ -668,7 +638,6 @@ def hand_over(thread, ada):
 
     async def steer(run):
         await sync_to_async(services.steer_queued)(thread=thread, run_id=run.pk, by=ada)
-        return await Steer.objects.aget(run=run)
 
     return steer
 
@@ -680,7 +649,8 @@ async def test_a_message_is_handed_over_once(serve, post, hand_over):
     await in_state(run, "running")
     second = await post("two")
 
-    steer = await hand_over(second)
+    await hand_over(second)
+    steer = await Steer.objects.aget(run=second)  # it stays, also once the agent has it
     await auntil(lambda: sandbox.steers, what="it is told")
     applied = {"type": "steer-applied", "steerId": str(steer.pk)}
     sandbox.runs[str(run.pk)].say(applied, chunk("finish"), DONE)

@@ -28,7 +28,8 @@ def sweeps(monkeypatch):
         work.__name__ = name
         return work
 
-    for name in ("end_stuck_runs", "expire_queued_runs", "prune_events", "prune_unsent"):
+    works = ("end_stuck_runs", "expire_queued_runs", "forget_background", "prune_events")
+    for name in (*works, "prune_unsent"):
         monkeypatch.setattr(services, name, note(name))
     monkeypatch.setattr(sweeper, "purge", quiet)
     yield done
@@ -42,7 +43,8 @@ async def test_it_does_everything_and_outlives_a_failure(sweeps):
     await auntil(lambda: "prune_events" in sweeps)
     task.cancel()
 
-    assert sweeps[:4] == ["end_stuck_runs", "end_stuck_runs", "expire_queued_runs", "prune_events"]
+    order = ["end_stuck_runs", "expire_queued_runs", "forget_background", "prune_events"]
+    assert sweeps[:5] == ["end_stuck_runs", *order]
 
 
 @pytest.fixture
