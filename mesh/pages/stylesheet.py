@@ -25,6 +25,7 @@ PIECES = (
     "messages",
     "markdown",
     "tools",
+    "terminal",
     "progress",
     "cards",
     "queue",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+from agents.core.offers import NOTHING
+from agents.core.options import Fine
 from links.core.presence import SENTENCES
 
 THREAD = "11111111-1111-4111-8111-111111111111"
@@ -49,7 +51,9 @@ def summary(**fields):
         "title": "New chat",
         "status": "idle",
         "resting": None,
+        "stopDue": False,
         "unread": False,
+        "background": [],
         "harnessId": "claude-code",
         "machine": as_json(machine()),
         "runsOnMachine": True,
@@ -81,6 +85,9 @@ def section(
     reason="",
     action="",
     takes=("text", "image"),
+    level_notes=None,
+    missing_levels=None,
+    offer=NOTHING,
 ):
     tiers = tuple(
         SimpleNamespace(
@@ -96,6 +103,8 @@ def section(
     return SimpleNamespace(
         kind=kind,
         title=title,
+        level_notes=level_notes or {},
+        missing_levels=missing_levels or {},
         machine=machine() if is_local else None,
         is_local=is_local,
         icon="laptop" if is_local else "cloud",
@@ -103,6 +112,8 @@ def section(
         reason=reason,
         action=action,
         tiers=tiers,
+        offer=offer,
+        models=offer.models,
     )
 
 
@@ -111,7 +122,7 @@ def chat(*sections, active=("claude-code", "smart"), locked=False, **fields):
         section("claude-code", "Claude Code", ("Haiku", "Sonnet", "Opus")),
         section("demo", "Demo", ("Fast", "Smart", "Thinking"), takes=()),
     )
-    given = {"machine": machine(), "machines": (), "source": source(), **fields}
+    given = {"fine": Fine(), "machine": machine(), "machines": (), "source": source(), **fields}
     return SimpleNamespace(sections=sections, active=active, locked=locked, **given)
 
 
@@ -131,6 +142,11 @@ def mine(text, id="m-1"):
         "parts": [{"type": "text", "text": text}],
         "metadata": {"createdAt": AT},
     }
+
+
+def began(text, id="s-1"):
+    """Return Mesh's own words about an answer that the agent began by itself."""
+    return {**mine(text, id), "role": "system"}
 
 
 def answer(*parts, id="a-1", **metadata):

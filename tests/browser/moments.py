@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
+from tests.waiting import until
+
 _WATCH = """([selector, text]) => {
   window.wasShown = false;
   const look = () => {
@@ -21,4 +23,4 @@ def shown_once(page, selector, text):
     """Wait, at the end of the block, until an element of ``selector`` has shown ``text`` in it."""
     page.evaluate(_WATCH, [selector, text])
     yield
-    page.wait_for_function("window.wasShown", timeout=30_000)
+    until(lambda: page.evaluate("window.wasShown"), within=30)

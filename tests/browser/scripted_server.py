@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 import uvicorn
 from django.conf import settings
 from django.template.loader import render_to_string
+from playwright.sync_api import expect
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -28,7 +29,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from mesh.middleware import POLICY
 from tests.browser import made_up
 from tests.waiting import until
-from threads.core.attachments import media_type_of
+from threads.core.attachments import read_file
 
 STATIC = Path(settings.BASE_DIR) / "mesh/static"
 
@@ -61,6 +62,7 @@ class ScriptedServer:
     cancelled: list[str] = field(default_factory=list)
     takes_pieces: bool = False
     in_pieces: int = 0  # characters of a piece of a message; 0: all are whole
+    commands: list[dict[str, str]] = field(default_factory=list)
     asked: list[tuple[str, str, Any]] = field(default_factory=list)  # method, path, body
     rules: list[dict[str, str]] = field(default_factory=list)
     queue: list[dict[str, str]] = field(default_factory=list)
@@ -123,6 +125,11 @@ class ScriptedServer:
     def wait_until_followed(self, thread=made_up.THREAD):
         until(lambda: any(followed == thread for followed, _ in self._follows.values()))
 
+    def open(self, page, path="/home/"):
+        """Show a page, and wait until its scripts react to everything."""
+        page.goto(self.url + path)
+        expect(page.locator("body")).to_have_attribute("data-ready", "")
+
     def cut(self, *, away=False):
         """Drop every socket; with ``away`` refuse new ones until ``come_back``."""
         self.is_away = away
@@ -178,6 +185,8 @@ class ScriptedServer:
                     self._note,
                     methods=["POST", "PUT", "PATCH", "DELETE"],
                 ),
+                Route(f"{api}/threads/{{thread}}/agent-options", self._options, methods=["GET"]),
+                Route(f"{api}/agent-options", self._options, methods=["GET"]),
                 Route(f"{api}/files", self._keep_file, methods=["POST"]),
                 Route(f"{api}/files/{{file}}", self._file, methods=["GET", "DELETE"]),
                 Route(f"{api}/cancel/{{thread}}", self._cancel, methods=["POST"]),
@@ -335,6 +344,10 @@ class ScriptedServer:
     async def _create(self, request):
         return JSONResponse(self.add_thread(made_up.NEW_THREAD, locked=False), status_code=201)
 
+    async def _options(self, request):
+        self.asked.append(("GET", str(request.url).partition("/decopilot")[2], None))
+        return JSONResponse({"models": [], "efforts": [], "commands": self.commands})
+
     async def _post(self, request):
         body = await request.json()
         if self.refusal:
@@ -391,11 +404,14 @@ class ScriptedServer:
         if self.refusal:
             status, error = self.refusal
             return JSONResponse({"error": error}, status_code=status)
-        kind, file_id = media_type_of(data), f"{len(self.files):032x}"
-        self.files[file_id] = (kind, data)
+        file, file_id = read_file(name, data), f"{len(self.files):032x}"
+        self.files[file_id] = (file.media_type, file.data)
         url = f"/api/home/decopilot/files/{file_id}"
-        part = {"type": "file", "mediaType": kind, "filename": name, "url": url}
-        return JSONResponse({"id": file_id, "size": len(data), "part": part}, status_code=201)
+        part = {"type": "file", "mediaType": file.media_type, "filename": file.name, "url": url}
+        if file.note:
+            part["providerMetadata"] = {"mesh": {"note": file.note}}
+        facts = {"id": file_id, "size": len(file.data), "note": file.note}
+        return JSONResponse({**facts, "part": part}, status_code=201)
 
     async def _file(self, request):
         if request.method == "DELETE":

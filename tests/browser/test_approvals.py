@@ -145,6 +145,19 @@ def test_always_names_the_rule_and_asks_for_it(asked, server):
     assert server.answers[0]["remember"] is True
 
 
+def test_the_card_says_which_settings_of_the_person_ask(asked, server):
+    page = asked(*made_up.ask("git push"))
+    told = offered({"command": "git push"})
+    told["data"]["because"] = "A hook of Claude Code asks: It is \u202eyadirF."
+    del told["data"]["rule"]
+
+    server.say(told)
+
+    because = page.locator(".approval__because")
+    expect(because).to_have_text("A hook of Claude Code asks: It is ⟨U+202E⟩yadirF.")
+    expect(page.get_by_role("button", name="Always")).to_have_count(0)
+
+
 def offered(given, tool="Bash", rule="exactly this"):
     """Return what tells of a question's rule, and of all that is asked."""
     offer = {"approvalId": "ask-1", "toolCallId": "t-1", "state": "asked", "decision": ""}
@@ -464,3 +477,79 @@ def test_rules_are_listed_and_revoked(page, server):
     assert server.asked == [("DELETE", "rules/r-1", None)]
     server.say({"type": "data-rules", "data": {"rules": []}, "transient": True}, run=None)
     expect(page.get_by_role("button", name="1 rule")).to_have_count(0)
+
+
+def asks(*questions):
+    """Return the chunks of a card with questions."""
+    call = {"toolCallId": "q-1", "toolName": "AskUserQuestion", "dynamic": True}
+    return [
+        {"type": "tool-input-available", **call, "input": {"questions": list(questions)}},
+        {"type": "tool-approval-request", "approvalId": "ask-1", "toolCallId": "q-1"},
+        made_up.status("waiting"),
+    ]
+
+
+def test_a_secret_is_typed_into_a_password_field(asked, server):
+    page = asked(*asks({"question": "Which key?", "header": "Key", "secret": True}))
+    field = page.get_by_label("Hidden while you type")
+    expect(field).to_have_attribute("type", "password")
+    field.fill("hunter2")
+    page.get_by_role("button", name="Submit").click()
+
+    until(lambda: server.answers)
+    assert server.answers[0]["answers"] == {"Which key?": "hunter2"}
+    expect(page.locator("body")).not_to_contain_text("hunter2")
+    expect(page.locator("input[type=password]")).to_have_count(0)
+
+
+def test_a_plan_says_where_its_links_lead_and_hides_nothing(asked):
+    plan = "Read [the guide](https://evil.example/x)\u202e and https://a.example/"
+    call = {"toolCallId": "p-1", "toolName": "ExitPlanMode", "dynamic": True}
+    page = asked(
+        {"type": "tool-input-available", **call, "input": {"plan": plan}},
+        {"type": "tool-approval-request", "approvalId": "ask-1", "toolCallId": "p-1"},
+        made_up.status("waiting"),
+    )
+
+    expect(page.locator(".approval__plan")).to_have_text(
+        "Read the guide (https://evil.example/x)⟨U+202E⟩ and https://a.example/"
+    )
+
+
+def test_white_space_pushes_nothing_out_of_sight(asked):
+    page = asked(*made_up.ask("ls" + " " * 5_000 + "; rm -rf /tmp/x" + "\n" * 500 + "reboot"))
+
+    expect(page.locator(".approval pre")).to_have_text(
+        "ls ⟨5000 spaces⟩ ; rm -rf /tmp/x\n⟨499 empty lines⟩\nreboot"
+    )
+
+
+def test_an_edit_is_a_diff_whatever_the_agent_calls_its_fields(asked):
+    edit = {"filePath": "a.py", "oldString": "x = 1\ny = 2", "newString": "x = 1\ny = 3"}
+    call = {"toolCallId": "e-1", "toolName": "edit", "dynamic": True}
+    page = asked(
+        {"type": "tool-input-available", **call, "input": edit},
+        {"type": "tool-approval-request", "approvalId": "ask-1", "toolCallId": "e-1"},
+        made_up.status("waiting"),
+    )
+
+    expect(page.locator(".approval .diff__minus")).to_have_text("− y = 2\n")
+    expect(page.locator(".approval .diff__plus")).to_have_text("+ y = 3\n")
+    expect(page.locator(".approval")).not_to_contain_text("oldString")
+    expect(page.locator(".tool .tool__count")).to_have_text("+1 −1")
+
+
+def test_a_long_change_is_seen_before_it_is_allowed(asked):
+    call = {"toolCallId": "e-1", "toolName": "Write", "dynamic": True}
+    text = "\n".join(f"line {number}" for number in range(1_000))
+    page = asked(
+        {"type": "tool-input-available", **call, "input": {"file_path": "a", "content": text}},
+        {"type": "tool-approval-request", "approvalId": "ask-1", "toolCallId": "e-1"},
+        made_up.status("waiting"),
+    )
+    allow = page.get_by_role("button", name="Allow", exact=True)
+    expect(allow).to_be_disabled()
+    page.get_by_role("button", name="Show all of it").click()
+
+    expect(allow).to_be_enabled()
+    expect(page.locator(".approval .diff__plus")).to_have_count(1_000)

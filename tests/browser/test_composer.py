@@ -257,14 +257,41 @@ def test_a_locked_section_fires_nothing(page, server):
     expect(page.locator("#agent-pill")).to_have_text("Claude Code · Sonnet")
 
 
-def test_the_level_is_sent_and_remembered(page, server):
-    server.add_thread()
-    page.goto(server.url + CHAT)
+def send(page, text="hi"):
+    page.locator("#text").fill(text)
+    page.keyboard.press("Enter")
+
+
+def test_the_level_of_a_new_chat_is_sent_and_remembered(page, server):
+    page.goto(server.url + "/home/")
     page.get_by_label("Approval").select_option("Ask before edit")
     page.reload()
     expect(page.get_by_label("Approval")).to_have_value("readonly")
-    page.locator("#text").fill("hi")
-    page.keyboard.press("Enter")
+    send(page)
+
+    until(lambda: server.posts)
+    assert server.posts[0]["toolApprovalLevel"] == "readonly"
+
+
+def test_a_page_that_was_left_open_does_not_set_the_level_back(page, server):
+    server.add_thread()
+    page.goto(server.url + CHAT)
+    server.wait_until_followed()
+    server.change(level="readonly")  # by another page
+    expect(page.get_by_label("Approval")).to_have_value("readonly")
+    send(page)
+
+    until(lambda: server.posts)
+    assert "toolApprovalLevel" not in server.posts[0]
+
+
+def test_a_switch_of_the_level_that_did_not_arrive_goes_with_the_next_message(page, server):
+    server.add_thread()
+    page.goto(server.url + CHAT)
+    page.route("**/level", lambda route: route.fulfill(status=503))
+    page.get_by_label("Approval").select_option("Ask before edit")
+    expect(page.get_by_text("The approval level could not be changed.").first).to_be_attached()
+    send(page)
 
     until(lambda: server.posts)
     assert server.posts[0]["toolApprovalLevel"] == "readonly"

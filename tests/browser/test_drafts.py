@@ -18,7 +18,7 @@ def tab(page, server):
     def opened(path="/home/"):
         new = page.context.new_page()
         new.goto(server.url + path)
-        expect(new.locator("#text")).to_be_visible()
+        expect(new.locator("body")).to_have_attribute("data-ready", "")
         return new
 
     return opened
@@ -51,10 +51,10 @@ def test_sending_in_one_tab_leaves_the_draft_of_another(tab, server):
 
 
 def test_the_draft_of_a_closed_tab_is_found_by_one_new_chat(tab):
-    closed = tab()
+    closed, heir = tab(), tab()
     closed.locator("#text").fill("precious words")
-    closed.close()
-    heir = tab()
+    close(closed, seen_by=heir)
+    heir.reload()
 
     expect(heir.locator("#text")).to_have_value("precious words")
     expect(tab().locator("#text")).to_have_value("")
@@ -70,7 +70,7 @@ def test_what_a_tab_could_not_send_no_other_tab_shows_until_it_is_closed(tab, se
     other = tab(THREAD)
     expect(other.locator(".bubble")).to_have_count(0)
 
-    sending.close()
+    close(sending, seen_by=other)
     other.reload()
     other.get_by_role("button", name="Try again").click()
 
@@ -89,6 +89,14 @@ def test_a_copy_of_a_tab_is_a_tab_of_its_own(tab):
     until(lambda: remembered(copy) != remembered(first))
     expect(copy.locator("#text")).to_have_value("")
     expect(first.locator("#text")).to_have_value("in the first")
+
+
+def close(page, *, seen_by):
+    """Close a tab. Its lock goes with it, which the other tabs hear a moment later."""
+    gone = f"mesh:tab:{remembered(page)}"
+    page.close()
+    held = "async () => (await navigator.locks.query()).held.map(({ name }) => name)"
+    until(lambda: gone not in seen_by.evaluate(held), what="the closed tab's lock is free")
 
 
 def remembered(page):

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import made_up
+from tests.pictures import picture
 from tests.threads.test_files import PIXEL
 from tests.waiting import until
 
@@ -43,9 +44,9 @@ def test_files_are_kept_shown_and_sent_with_the_words(chat, server):
     chat.keyboard.press("Enter")
 
     until(lambda: server.posts)
-    words, picture, notes = server.posts[0]["messages"][0]["parts"]
+    words, image, notes = server.posts[0]["messages"][0]["parts"]
     assert words == {"type": "text", "text": "look"}
-    assert (picture["mediaType"], notes["filename"]) == ("image/png", "notes.md")
+    assert (image["mediaType"], notes["filename"]) == ("image/png", "notes.md")
     expect(chat.locator(".message--mine img.picture")).to_have_js_property("naturalWidth", 1)
     expect(chat.locator(".message--mine .chip")).to_have_text("notes.md")
     expect(chat.locator("#files")).to_be_hidden()
@@ -153,7 +154,22 @@ def test_a_photo_is_made_as_small_as_models_see_it(chat, server):
     }""")
     attach(chat, {"name": "big.png", "mimeType": "image/png", "buffer": bytes(photo)})
 
-    expect(chat.locator(".file__picture")).to_have_js_property("naturalWidth", 2576)
+    note = "Scaled down from 4000 × 1000 to 2000 × 500 pixels"
+    expect(chat.locator(".file__picture")).to_have_js_property("naturalWidth", 2000)
+    expect(chat.locator(".file__note")).to_have_text(note)
+    chat.keyboard.press("Enter")
+    expect(chat.locator(".message--mine figcaption")).to_have_text(note)
+
+
+def test_a_picture_that_the_browser_can_not_show_is_converted(chat, server):
+    heic = picture("HEIF", (300, 200))
+    attach(chat, {"name": "IMG_1.HEIC", "mimeType": "image/heic", "buffer": heic})
+
+    expect(chat.locator(".file__picture")).to_have_js_property("naturalWidth", 300)
+    expect(chat.locator(".file__note")).to_have_text("Converted from HEIC to JPEG")
+    chat.keyboard.press("Enter")
+    until(lambda: server.posts)
+    assert server.posts[0]["messages"][0]["parts"][0]["filename"] == "IMG_1.jpg"
 
 
 def test_a_picture_of_an_answer_opens_and_no_other_address_is_a_link(page, server):
@@ -202,8 +218,9 @@ def slow_upload(page, server):
     page.clock.install()
     server.add_thread(locked=False)
     page.goto(server.url + CHAT)
+    server.wait_until_followed()  # the page has no request of its own under way
     page.evaluate(SLOW_REQUEST)
-    page.wait_for_function("window.slow")
+    until(lambda: page.evaluate("Boolean(window.slow)"))
     return page
 
 
@@ -213,11 +230,123 @@ def test_an_upload_may_take_minutes_while_it_moves(slow_upload):
         slow_upload.evaluate("window.slow.moves()")
     slow_upload.evaluate("window.slow.ends()")
 
-    slow_upload.wait_for_function("window.told.ok")
+    until(lambda: slow_upload.evaluate("window.told.ok"))
 
 
 def test_an_upload_that_does_not_move_is_given_up(slow_upload):
     slow_upload.clock.run_for(61_000)
 
-    slow_upload.wait_for_function("window.told === 'unreachable'")
+    until(lambda: slow_upload.evaluate("window.told === 'unreachable'"))
     assert slow_upload.evaluate("window.slow.isAborted")
+
+
+PASTE = """([text, kind]) => {
+  const data = new DataTransfer();
+  data.setData(kind, text);
+  const box = document.querySelector("#text");
+  const how = { clipboardData: data, bubbles: true, cancelable: true };
+  const event = new ClipboardEvent("paste", how);
+  if (box.dispatchEvent(event)) document.execCommand("insertText", false, text);
+}"""
+LINES = "\n".join(f"line {n}" for n in range(21))
+LONG = "word " * 801
+
+
+@pytest.fixture
+def box(chat, server):
+    """The message box of a chat, with some words in it."""
+    server.wait_until_followed()
+    chat.locator("#text").fill("before after")
+    chat.locator("#text").evaluate("box => { box.focus(); box.setSelectionRange(7, 7); }")
+    return chat.locator("#text")
+
+
+def paste(page, text):
+    page.evaluate(PASTE, [text, "text/plain"])
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [(LINES, "21 lines (157 B)"), (LONG, "one line (4.0 kB)")],
+    ids=["lines", "long"],
+)
+def test_a_long_paste_is_offered_as_a_file_and_put_back(chat, server, box, text, what):
+    paste(chat, text)
+    expect(box).to_have_value(f"before {text}after")
+    expect(chat.locator("#paste")).to_contain_text(f"You pasted {what}.")
+
+    chat.get_by_role("button", name="Attach as a file").click()
+    expect(chat.locator(".file--ready")).to_contain_text("pasted-text.txt")
+    expect(box).to_have_value("before after")
+    assert [data for _, data in server.files.values()] == [text.encode()]
+
+    chat.get_by_role("button", name="Put it back").click()
+    expect(box).to_have_value(f"before {text}after")
+    expect(chat.locator("#paste")).to_be_hidden()
+    until(lambda: server.files == {})
+
+
+def test_a_pasted_file_goes_out_with_the_words(chat, server, box):
+    paste(chat, LINES)
+    chat.get_by_role("button", name="Attach as a file").click()
+    expect(box).to_have_value("before after")
+    expect(box).to_be_focused()
+    chat.keyboard.press("Enter")
+
+    until(lambda: server.posts)
+    words, file = server.posts[0]["messages"][0]["parts"]
+    assert (words["text"], file["filename"]) == ("before after", "pasted-text.txt")
+    expect(chat.locator("#paste")).to_be_hidden()
+
+
+@pytest.mark.parametrize("text", ["a few words", "\n".join("12345678901234567890")])
+def test_a_short_paste_is_a_paste(chat, box, text):
+    paste(chat, text)
+
+    expect(box).to_have_value(f"before {text}after")
+    expect(chat.locator("#paste")).to_be_hidden()
+
+
+@pytest.mark.parametrize("how", ["Close", "edit"])
+def test_the_offer_forces_nobody(chat, server, box, how):
+    paste(chat, LINES)
+    expect(chat.locator("#paste")).to_be_visible()
+    if how == "Close":
+        chat.get_by_role("button", name="Close").click()
+    else:
+        box.fill("something else")
+
+    expect(chat.locator("#paste")).to_be_hidden()
+    assert server.files == {}
+
+
+def test_a_text_that_can_not_be_kept_stays_in_the_message(chat, server, box):
+    refusal = {"code": "file_too_large", "message": "The file is too large.", "hint": "Cut it."}
+    paste(chat, LINES)
+    server.refusal = (413, refusal)
+    chat.get_by_role("button", name="Attach as a file").click()
+
+    expect(chat.locator("#paste")).to_contain_text("stays in the message. The file is too large.")
+    expect(box).to_have_value(f"before {LINES}after")
+    expect(chat.locator(".file")).to_have_count(0)
+
+
+def test_an_agent_without_files_is_offered_none(page, server):
+    page.context.add_cookies([{"name": "mesh_choice", "value": "demo:smart", "url": server.url}])
+    server.chat = made_up.chat(active=("demo", "smart"))
+    server.open(page)
+    page.locator("#text").focus()
+    paste(page, LINES)
+
+    expect(page.locator("#text")).to_have_value(LINES)
+    expect(page.locator("#paste")).to_be_hidden()
+
+
+def test_the_person_s_own_undo_goes_past_it(chat, box):
+    paste(chat, LINES)
+    chat.get_by_role("button", name="Attach as a file").click()
+    expect(box).to_have_value("before after")
+    expect(box).to_be_focused()
+    chat.keyboard.press("Control+z")
+
+    expect(box).to_have_value(f"before {LINES}after")

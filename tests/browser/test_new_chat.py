@@ -22,7 +22,7 @@ def send(page, server):
 
 
 def test_without_a_choice_no_branch_is_sent(page, with_repository):
-    page.goto(f"{with_repository.url}/home/")
+    with_repository.open(page)
 
     expect(page.locator("#branch-words")).to_have_text("New branch")
     assert "branch" not in send(page, with_repository)
@@ -30,7 +30,7 @@ def test_without_a_choice_no_branch_is_sent(page, with_repository):
 
 @pytest.mark.parametrize("name", ["deco/quiet-otter", "fix/login"])
 def test_a_picked_branch_is_pinned_by_the_first_message(page, with_repository, name):
-    page.goto(f"{with_repository.url}/home/")
+    with_repository.open(page)
     page.locator("#branch-pill").click()
     page.get_by_text(name, exact=True).click()
 
@@ -40,7 +40,7 @@ def test_a_picked_branch_is_pinned_by_the_first_message(page, with_repository, n
 
 
 def test_a_typed_branch_goes_before_a_picked_one(page, with_repository):
-    page.goto(f"{with_repository.url}/home/")
+    with_repository.open(page)
     page.locator("#branch-pill").click()
     page.locator("#branch-typed").fill("topic/x")
     page.keyboard.press("Enter")
@@ -51,7 +51,7 @@ def test_a_typed_branch_goes_before_a_picked_one(page, with_repository):
 
 def test_one_click_starts_the_sandbox_and_its_failure_disturbs_nobody(page, with_repository):
     """W7."""
-    page.goto(f"{with_repository.url}/home/")
+    with_repository.open(page)
     page.locator("#branch-pill").click()
     page.get_by_text("fix/login", exact=True).click()
     page.locator("#agent-pill").click()
@@ -66,7 +66,7 @@ def test_one_click_starts_the_sandbox_and_its_failure_disturbs_nobody(page, with
 
 
 def test_without_a_branch_no_sandbox_is_started(page, server):
-    page.goto(f"{server.url}/home/")
+    server.open(page)
     page.locator("#agent-pill").click()
     page.get_by_text("Opus", exact=True).click()
 
@@ -76,7 +76,7 @@ def test_without_a_branch_no_sandbox_is_started(page, server):
 
 def test_the_agents_are_links_that_need_no_script(page, server):
     server.agents = [made_up.agent(), made_up.agent("shop", "Shop")]
-    page.goto(f"{server.url}/home/")
+    server.open(page)
     page.locator("#who-pill").click()
 
     expect(page.get_by_role("link", name="Shop")).to_have_attribute("href", "/home/?agent=shop")
@@ -84,7 +84,7 @@ def test_the_agents_are_links_that_need_no_script(page, server):
 
 def test_with_one_agent_there_is_nothing_to_choose(page, server):
     server.agents = [made_up.agent()]
-    page.goto(f"{server.url}/home/")
+    server.open(page)
 
     expect(page.locator("#who-pill")).to_have_count(0)
     expect(page.get_by_text("What shall we work on?")).to_be_visible()
@@ -93,7 +93,7 @@ def test_with_one_agent_there_is_nothing_to_choose(page, server):
 def test_where_nobody_can_answer_it_says_what_to_connect(page, server):
     server.links = []
     server.chat = made_up.chat(needs_provider=True, machine=None)
-    page.goto(f"{server.url}/home/")
+    server.open(page)
 
     expect(page.get_by_role("heading", name="Home is ready for agents")).to_be_visible()
     expect(page.locator(".tile")).to_have_count(2)
@@ -104,7 +104,7 @@ def test_where_nobody_can_answer_it_says_what_to_connect(page, server):
 def test_the_way_is_free_as_soon_as_a_desktop_with_an_agent_is_there(page, server):
     """The empty state goes by itself; chat-ui.md §4."""
     server.chat = made_up.chat(needs_provider=True)
-    page.goto(f"{server.url}/home/")
+    server.open(page)
     expect(page.locator("#ready")).to_contain_text("Desktop connected")
 
     server.chat = made_up.chat()
@@ -116,7 +116,7 @@ def test_the_way_is_free_as_soon_as_a_desktop_with_an_agent_is_there(page, serve
 
 def test_the_header_names_the_desktop_and_what_is_on_it(page, server):
     server.links = [made_up.machine(capabilities=("claude-code", "codex"))]
-    page.goto(f"{server.url}/home/")
+    server.open(page)
 
     desk = page.locator(".bar__desktop")
     expect(desk).to_have_attribute("title", "mbp: Claude Code, Codex")
@@ -126,7 +126,7 @@ def test_the_header_names_the_desktop_and_what_is_on_it(page, server):
 
 def test_a_locked_branch_is_no_dead_end(page, server):
     server.add_thread(branch="fix/login")
-    page.goto(f"{server.url}/home/threads/{made_up.THREAD}")
+    server.open(page, f"/home/threads/{made_up.THREAD}")
 
     chip = page.locator(".branch")
     expect(chip).to_have_attribute(

@@ -109,14 +109,10 @@ def test_what_is_read_stays_where_it_is_when_older_messages_come(opened, server)
 def test_older_messages_by_keyboard(opened, server):
     page = opened(25, per_page=10)
     button = page.get_by_role("button", name="Older messages")
-    for _ in range(5):
-        if not button.is_visible():
-            break
+    for oldest in (6, 1):  # ten turns to a page
         button.focus()
         page.keyboard.press("Enter")
-        page.wait_for_timeout(50)
-
-    expect(bubble(page, "question 1")).to_have_count(1)
+        expect(bubble(page, f"question {oldest}")).to_have_count(1)
 
 
 def test_older_messages_that_do_not_come_say_so_and_are_asked_for_again(opened, server):
@@ -130,6 +126,21 @@ def test_older_messages_that_do_not_come_say_so_and_are_asked_for_again(opened, 
     again.click()
 
     expect(bubble(page, "question 45")).to_have_count(1)
+
+
+def test_going_up_in_the_moment_of_a_jump_to_the_end_is_going_up(opened, server):
+    page = opened(30, per_page=30)
+    page.evaluate("document.querySelector('#transcript').scrollTop = 0")
+    server.say(made_up.heard("m-new", [{"type": "text", "text": "now"}]))
+    page.locator("#newer").wait_for()
+    page.evaluate("""() => {
+      document.querySelector('#newer').click();
+      document.querySelector('#transcript').scrollTop = 0;
+    }""")
+    server.say(made_up.heard("m-2", [{"type": "text", "text": "and now"}]), run="r-2")
+    bubble(page, "and now").wait_for(state="attached")
+
+    expect(bubble(page, "question 1")).to_be_in_viewport()
 
 
 def test_live_words_arrive_once_while_older_messages_are_loaded(opened, server):
@@ -283,7 +294,7 @@ def test_older_chats_come_when_the_list_is_scrolled_to_its_end(listed):
 def test_older_chats_by_keyboard(listed):
     page = listed(60)
     page.get_by_role("link", name="Older chats").focus()
-    page.wait_for_function("document.getElementById('chats').scrollTop > 0")
+    until(lambda: page.evaluate("document.getElementById('chats').scrollTop > 0"))
     page.keyboard.press("Enter")
 
     expect(page.locator(".row")).to_have_count(60)
@@ -337,6 +348,20 @@ def test_a_search_asks_the_server_for_all_chats(listed, server):
     expect(page.locator(".row:visible")).to_have_text(["The needle"])
     page.keyboard.press("Escape")
     expect(page.locator(".row:visible")).to_have_count(40)
+
+
+def test_older_chats_are_not_loaded_while_the_server_searches(listed, page):
+    listed(200)
+    page.route("**/live?*search=*", lambda route: None)  # an answer that does not come
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.keyboard.press("Control+k")
+    page.keyboard.type("nothing of the kind")
+    expect(page.locator(".row:visible")).to_have_count(0)
+    page.keyboard.press("Escape")
+
+    expect(page.locator(".row:visible")).to_have_count(40)
+    assert not [url for url in asked if "/older" in url]
 
 
 def test_a_search_has_older_chats_too(listed):

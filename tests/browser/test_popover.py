@@ -3,10 +3,20 @@
 import pytest
 from playwright.sync_api import expect
 
+from agents.core.offers import read_offer
 from tests.browser import made_up
 from tests.waiting import until
 
 BIRCH = "55555555-5555-4555-8555-555555555555"
+OFFER = read_offer(
+    {
+        "models": [
+            {"id": "opus[1m]", "title": "Opus 1M", "efforts": ["low", "high"]},
+            {"id": "fable", "title": "Fable", "description": "For the hardest tasks"},
+        ],
+        "efforts": [{"id": "low", "title": "Low"}, {"id": "max", "title": "Max"}],
+    }
+)
 CLAUDE = ("claude-code", "Claude Code", ("Haiku", "Sonnet", "Opus"))
 DEMO = ("demo", "Demo", ("Alpha", "Beta", "Gamma"))
 
@@ -210,3 +220,70 @@ def test_without_script_it_opens_beside_its_button_and_can_be_sent(browser, serv
     assert f"machine={BIRCH}" in sent
     assert "next=" in sent
     context.close()
+
+
+def test_before_sending_the_page_says_what_an_agent_lacks_at_a_level(page, server, opened):
+    agents = [
+        made_up.section(*CLAUDE),
+        made_up.section(
+            *("acp:vibe", "Mistral Vibe", ("Alpha", "Beta", "Gamma")),
+            missing_levels={"plan": "Mistral Vibe has no mode in which it changes nothing."},
+            level_notes={"readonly": "Mistral Vibe works slowly here."},
+        ),
+    ]
+    opened(made_up.chat(*agents))
+    note, plan = page.locator("#level-note"), page.locator("#level option[value=plan]")
+    page.locator("#level").select_option("plan")
+    expect(note).to_be_hidden()
+
+    page.locator("[value='acp:vibe:smart']").check(force=True)
+
+    expect(note).to_have_text(
+        "Mistral Vibe has no mode in which it changes nothing."
+        " Choose another level, or another agent."
+    )
+    expect(plan).to_be_disabled()
+    page.locator("#level").select_option("readonly")
+    expect(note).to_have_text("Mistral Vibe works slowly here.")
+    page.locator("#level").select_option("auto")
+    expect(note).to_be_hidden()
+
+
+@pytest.fixture
+def offered(opened):
+    """The popover of an agent that lists models and efforts of its own."""
+    opened(made_up.chat(made_up.section(*CLAUDE, offer=OFFER), made_up.section(*DEMO)))
+
+
+def test_a_model_of_the_programs_own_goes_with_the_message(page, server, offered):
+    page.locator(".more__head").click()
+    page.get_by_text("Fable", exact=True).click()
+
+    expect(page.locator("#agent-pill")).to_have_text("Claude Code · Fable")
+    body = send(page, server)
+    assert (body["harnessId"], body["tier"], body["model"]) == ("claude-code", "smart", "fable")
+
+
+def test_an_effort_goes_with_the_message_and_stands_in_the_pill(page, server, offered):
+    page.get_by_label("Effort").select_option("Max")
+
+    expect(page.locator("#agent-pill")).to_have_text("Claude Code · Sonnet · Max")
+    page.keyboard.press("Escape")
+    body = send(page, server)
+    assert (body["tier"], body["model"], body["effort"]) == ("smart", "", "max")
+
+
+def test_only_the_efforts_of_the_chosen_model_are_offered(page, offered):
+    page.get_by_label("Effort").select_option("Max")
+    page.locator(".more__head").click()
+    page.locator("[value*='opus']").evaluate("node => node.click()")
+
+    shown = page.get_by_label("Effort").locator("option:not([disabled])")
+    assert shown.all_inner_texts() == ["Default", "Low", "High"]
+    expect(page.get_by_label("Effort")).to_have_value("")
+
+
+def test_an_agent_without_efforts_shows_none(page, offered):
+    page.locator("#tier-demo-smart input").evaluate("node => node.click()")
+
+    expect(page.locator(".effort:visible")).to_have_count(0)

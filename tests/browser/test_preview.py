@@ -1,6 +1,7 @@
 """The preview beside the conversation: its frame, what is told of the sandbox, and its cards."""
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -116,6 +117,23 @@ def test_a_server_that_did_not_start_says_why_and_is_tried_again(server, page, s
     assert "setup/start" in sandbox.asked
 
 
+def test_the_log_is_shown_as_a_terminal_would(server, page, sandbox):
+    lines = [
+        "\x1b[2m10%\r\x1b[32mdone\x1b[0m",
+        "built \u202ein 3 s",
+        "\x1b[1mReady\x1b[0m on \x1b]8;;x\x07here",
+    ]
+    failed = {"state": {"phase": "start-failed", "reason": "dev exited with code 1"}}
+    log = ("log", {"source": "dev", "data": "\n".join([*lines, ""])})
+    sandbox.events = [log, ("lifecycle", failed)]
+    sandbox.open(server)
+
+    expect(page.locator("#preview-log summary")).to_have_text("Log · Ready on here")
+    for place in ("#preview-log pre", "#preview-card pre"):
+        expect(page.locator(place)).to_have_text("done\nbuilt ⟨U+202E⟩in 3 s\nReady on here")
+        expect(page.locator(f"{place} .ansi-2")).to_have_text("done")
+
+
 def test_a_machine_that_is_away_is_a_card_and_not_a_storm(server, page, sandbox):
     failed = {"kind": "failed", "reason": "unknown", "message": "Your machine is not connected."}
     sandbox.events = [("phase", failed)]
@@ -161,3 +179,34 @@ def test_on_a_phone_it_covers_the_page(server, page, sandbox):
     expect(page.locator("#preview")).to_be_visible()
     box = page.locator("#preview").bounding_box()
     assert (box["x"], box["width"]) == (0, 390)
+
+
+def test_it_opens_at_the_page_that_the_dev_server_announced(server, page, sandbox):
+    sandbox.events = [lifecycle("running", port=8888, path="/lab?token=1&x")]
+    sandbox.open(server)
+
+    frame = page.locator(".preview__frame")
+    expect(frame).to_have_attribute("src", re.compile(r"#ticket=t\d+&path=%2Flab%3Ftoken%3D1%26x$"))
+
+
+def test_a_dev_server_that_the_whole_network_reaches_is_named(server, page, sandbox):
+    sandbox.events = [lifecycle("running", port=3000, isOpen=True)]
+    sandbox.open(server)
+
+    expect(page.get_by_text("Everybody on your network can open this dev server")).to_be_visible()
+
+
+def test_one_that_answers_nowhere_is_told_with_its_last_lines_and_what_to_do(server, page, sandbox):
+    detail = {
+        "reason": "npm run dev runs.",
+        "hint": "Write port = 3000.",
+        "lastLines": ["building"],
+    }
+    sandbox.events = [lifecycle("unseen", **detail)]
+    sandbox.open(server)
+
+    card = page.locator("#preview-card")
+    expect(card).to_contain_text("Nothing answers yet.")
+    for words in ("npm run dev runs.", "Write port = 3000.", "building"):
+        expect(card).to_contain_text(words)
+    expect(page.locator("#preview-note")).to_be_hidden()

@@ -173,14 +173,46 @@ def test_how_long_it_took_is_known_of_what_was_not_watched(opened):
     expect(page.locator(".reasoning .tool__what")).to_have_text("Thought for 1 min 5 s")
 
 
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        pytest.param([" same\r", "-old\r", "+new\r"], [" same", "-old", "+new"], id="CRLF"),
+        pytest.param([" same", "-old", "+old\r"], [" same", "-old", "+old⟨U+000D⟩"], id="changed"),
+    ],
+)
+def test_line_ends_are_shown_in_a_diff_where_they_are_what_has_changed(
+    opened, server, lines, shown
+):
+    page = opened()
+    diff = "\n".join(["--- a/x", "+++ b/x", "@@ -1,2 +1,2 @@", *lines, ""])
+    server.say(*made_up.begin(), {"type": "data-diff", "id": "diff", "data": {"diff": diff}})
+    page.locator(".part--diff summary").click()
+
+    expect(page.locator(".diff__line")).to_have_text(
+        ["--- a/x", "+++ b/x", "@@ -1,2 +1,2 @@", *shown]
+    )
+
+
 def test_that_the_provider_is_asked_again_is_the_status_until_it_answers(opened, server):
     page = opened()
     retry = {"attempt": 2, "of": 10, "status": 529}
-    server.say(*made_up.begin(), {"type": "data-retry", "data": retry, "transient": True})
+    server.say(*made_up.begin(), {"type": "data-retry", "id": "retry", "data": retry})
     status = page.locator(".status")
-    expect(status).to_contain_text("The model's provider is overloaded. Trying again (2 of 10)…")
+    expect(status).to_contain_text("Trying again (attempt 2 of 10): the provider said 529")
 
     server.say(made_up.delta("Here"))
+
+    expect(status).to_contain_text("Working on mbp")
+
+
+def test_the_servers_that_it_waits_for_are_the_status_until_it_goes_on(opened, server):
+    page = opened()
+    waiting = {"type": "data-waiting", "data": {"servers": ["mail", "files"]}, "transient": True}
+    server.say(*made_up.begin(), waiting)
+    status = page.locator(".status")
+    expect(status).to_contain_text("Waiting for the MCP servers mail, files…")
+
+    server.say(waiting | {"data": {"servers": []}})
 
     expect(status).to_contain_text("Working on mbp")
 
@@ -205,3 +237,18 @@ def test_while_its_machine_is_offline_a_run_says_so(opened, server):
     server.change_link(state="offline")
 
     expect(page.locator(".status")).to_contain_text("mbp is offline. The answer arrives when it")
+
+
+def test_a_stop_that_its_machine_has_not_heard_of_is_not_over(opened, server):
+    page = opened()
+    server.say(*made_up.begin())
+    server.say(*made_up.end("cancelled"))
+    server.change(status="cancelled", stopDue=True)
+    server.change_link(state="offline")
+    status = page.locator(".status")
+
+    expect(status).to_contain_text("mbp is offline: what the agent does there goes on until")
+    server.change_link(state="online")
+    expect(status).to_contain_text("Stopping the agent on mbp…")
+    server.change(status="cancelled", stopDue=False)
+    expect(status).to_be_hidden()

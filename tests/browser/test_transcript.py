@@ -190,6 +190,19 @@ def test_a_failed_run_says_what_happened_and_what_to_do(opened, server):
     expect(page.locator(".bubble")).to_have_text(["say hello", "say hello"])
 
 
+def test_a_missing_sign_in_has_its_command_to_copy(opened, context):
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    words = "Mine is not signed in on this machine. Run `mine login` in a terminal there."
+    error = {"code": "not_signed_in", "message": words, "hint": "Sign in."}
+    page = opened([made_up.mine("hi"), made_up.answer(state="failed", error=error)])
+
+    card = page.locator(".card--bad")
+    expect(card.locator(".card__title code")).to_have_text("mine login")
+    card.get_by_role("button", name="Copy the command").click()
+
+    until(lambda: page.evaluate("navigator.clipboard.readText()") == "mine login")
+
+
 def test_a_stored_failure_looks_the_same(opened):
     error = {"code": "sandbox_died", "message": "The sandbox was ended.", "hint": "Send it again."}
     page = opened([made_up.mine("hi"), made_up.answer(state="failed", error=error)])

@@ -15,13 +15,14 @@ from tests.stuck import stuck
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("mesh", "links", "agents", "sandboxes", "threads")
-HEARTBEATS = {"renew_leases", "release_leases", "keep_online"}
+HEARTBEATS = {"renew_leases", "release_leases", "keep_online", "hold_background"}
 # What ends runs folds their answers; an order has its attached files in it, encoded.
 HEAVY = {
     "end_overdue_stops",
     "finish_run",
     "fold_ahead",
     "restart_run",
+    "review_background",
     "stop_revoked_runs",
     "find_order",
     "load_context",

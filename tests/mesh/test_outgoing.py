@@ -58,6 +58,7 @@ EXPECTED = {
     ("links/upstream.py", "httptools.HttpResponseParser"): "nothing is unpacked; the same",
     ("links/daemon/web.py", "request.build_opener"): "nothing is unpacked, at most 1 MiB is read",
     ("links/daemon/doctor/server.py", "asyncio.open_connection"): "nothing is read",
+    ("links/daemon/ssh_agent.py", "sock.connect"): "the person's SSH agent, at a unix socket",
     ("mesh/health.py", "client.HTTPConnection"): "this server itself, on loopback",
     ("sandboxes/providers/docker.py", "docker.DockerClient"): "the operator's engine",
     ("sandboxes/providers/docker.py", "docker.from_env"): "the operator's engine",

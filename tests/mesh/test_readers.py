@@ -34,7 +34,7 @@ class Reader:
         self.taken.append(message)
 
     async def read(self, app, scope=HTTP, within=0.05):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await impatient(app, within=within)(scope, None, self.send)
         return self.taken
 

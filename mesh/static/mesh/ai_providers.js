@@ -1,7 +1,7 @@
 // The settings page of AI providers: saves keys through the API, then shows the page that the
 // server renders.
 
-import { api, byId, morphChildren, say } from "./dom.js";
+import { api, byId, marked, morphChildren, readable, readableText, say } from "./dom.js";
 import { CLOSED, reduce, title } from "./provider_dialog.js";
 
 const base = `/api/${location.pathname.split("/")[1]}`;
@@ -25,7 +25,7 @@ function paint(before) {
     dialog.close();
     return;
   }
-  byId("provider-dialog-title").textContent = title(state);
+  byId("provider-dialog-title").replaceChildren(...marked(readable(title(state))));
   if (state.step === "form") fillForm(state.provider);
   if (state.step === "rename") byId("key-rename").value = state.key.label;
   if (!dialog.open) dialog.showModal();
@@ -82,7 +82,7 @@ async function test(id) {
   if (row) row.querySelector("[data-state]").textContent = "Testing…";
   try {
     const key = await api("POST", `${base}/ai-keys/${id}/test`, {});
-    say(key.outcome === "works" ? "The key works." : `The key could not be used. ${key.said}`);
+    say(key.outcome === "works" ? "The key works." : `The key could not be used. ${readableText(key.said)}`);
   } catch (refused) {
     say(refused.message);
   }
@@ -108,7 +108,7 @@ const submits = {
     const { label, id } = state.key;
     await api("DELETE", `${base}/ai-keys/${id}`);
     go({ type: "saved" });
-    say(`“${label}” was deleted.`);
+    say(`“${readableText(label)}” was deleted.`);
     await refresh();
   },
 };

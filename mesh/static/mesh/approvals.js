@@ -2,8 +2,9 @@
 // a plan, or a question; or when Mesh asks how the agent may work in a folder. Loaded when the first one does.
 
 import { kindOf } from "./chat.js";
-import { apiWithPatience, byId, el, icon, say, visible } from "./dom.js";
+import { apiWithPatience, asName, asWords, byId, el, icon, marksIn, meaningOf, pressed, say, visible, visibleText } from "./dom.js";
 import { inputView } from "./details.js";
+import { toolName } from "./fold.js";
 import { describe } from "./parts.js";
 
 const STATION = {
@@ -31,7 +32,7 @@ export class Approvals {
     Object.assign(this, { questions, machine, hearsReasons });
     const open = questions.filter((question) => this.isOpen(question));
     const shown = open.find(({ part }) => part.approval.id === this.at) ?? open[0] ?? questions[0];
-    const key = shown && JSON.stringify([questions.map(({ part }) => part.approval.id), shown.part.approval.id, shown.rule, open.length, shown.answer?.state, machine, this.sent.get(shown.part.approval.id), this.why, this.seen.size]);
+    const key = shown && JSON.stringify([questions.map(({ part }) => part.approval.id), shown.part.approval.id, shown.rule, shown.because, open.length, shown.answer?.state, machine, this.sent.get(shown.part.approval.id), this.why, this.seen.size]);
     if (key === this.key) return;
     this.key = key;
     if (this.at !== shown?.part.approval.id) this.why = false;
@@ -61,23 +62,23 @@ export class Approvals {
     const kind = kindOf(part);
     const sent = this.sent.get(part.approval.id);
     const station = answer ? answer.state : sent?.decision ? "sending" : null;
-    const away = this.machine?.state === "offline" ? `${this.machine.name} is offline. Your answer is kept, and sent when it is back.` : null;
+    const away = this.machine?.state === "offline" ? [asName(this.machine.name), " is offline. Your answer is kept, and sent when it is back."] : null;
     return el(
       "section",
       { class: `card card--needs approval approval--${kind}`, tabindex: "-1", "aria-label": kind === "permission" ? "Approval needed" : TITLES[kind] },
       this.title(question, open),
       kind === "permission" ? this.permission(question) : this.other(question, kind),
-      away ? el("p", { class: "card__hint" }, icon("wifi-off"), ` ${away}`) : null,
+      away ? el("p", { class: "card__hint" }, icon("wifi-off"), " ", ...away) : null,
       sent?.refused ? el("p", { class: "card__refused", role: "alert" }, `${sent.refused.message} ${sent.refused.hint}`) : null,
       station ? this.station(station, answer?.decision ?? sent.decision, kind) : kind === "permission" ? this.buttons(question, open) : null,
     );
   }
 
   title(question, open) {
-    const { cwd } = visible(question.part.input ?? {});
-    const where = [this.machine ? `on ${this.machine.name}` : "", cwd ? `in ${cwd}` : ""].filter(Boolean).join(", ");
+    const { cwd } = question.part.input ?? {};
+    const where = [...(this.machine ? ["on ", asName(this.machine.name)] : []), this.machine && cwd ? ", " : "", ...(cwd ? ["in ", asName(cwd)] : [])];
     const picture = { permission: "hand", plan: "list-todo", question: "message-circle", folder: "git-branch" }[kindOf(question.part)];
-    return el("p", { class: "card__title" }, icon(picture), el("b", {}, TITLES[kindOf(question.part)]), el("span", { class: "card__hint" }, where), this.pager(question, open));
+    return el("p", { class: "card__title" }, icon(picture), el("b", {}, TITLES[kindOf(question.part)]), el("span", { class: "card__hint" }, ...where), this.pager(question, open));
   }
 
   pager(question, open) {
@@ -91,16 +92,17 @@ export class Approvals {
     return el("span", { class: "card__pager" }, button("Previous request", "chevron-left", -1), el("span", { class: "card__count" }, `${at + 1} of ${open.length}`), button("Next request", "chevron-right", 1));
   }
 
-  permission({ part, rule: words }) {
-    const rule = visible(words);
+  permission({ part, rule: words, because }) {
+    const rule = words && visible(words);
     const { icon: picture, what, object } = describe(part, "waiting");
-    const { description } = visible(part.input ?? {});
+    const { description } = part.input ?? {};
     return el(
       "div",
       { class: "approval__body" },
-      el("p", { class: "approval__what" }, icon(picture), `${what} ${object}`, description ? el("span", { class: "card__hint" }, description) : null),
+      el("p", { class: "approval__what" }, icon(picture), el("span", {}, asName(what), ` ${object}`), description ? el("span", { class: "card__hint" }, asWords(description)) : null),
+      because ? el("p", { class: "approval__because card__hint" }, icon("info"), el("span", {}, asWords(because))) : null,
       inputView(part.input),
-      rule ? el("p", { class: "approval__rule card__hint" }, icon("shield-check"), el("span", {}, el("b", {}, "Always"), " allows, in this chat, ", rule, ".")) : null,
+      rule ? el("p", { class: "approval__rule card__hint" }, icon("shield-check"), el("span", {}, el("b", {}, "Always"), " allows, in this chat, ", asName(rule), ".")) : null,
     );
   }
 
@@ -139,7 +141,7 @@ export class Approvals {
       permissions.length > 1
         ? button(`Allow all ${permissions.length}`, () => this.allowAll(permissions), { disabled: !isAllSeen, title: isAllSeen ? null : "Look at each request first", class: "button approval__all" })
         : null,
-      rule ? button("Always", () => this.answer(id, { decision: "allow", remember: true }), { class: "button approval__yes", title: `Allow ${visible(rule)}, from now on in this chat` }) : null,
+      rule ? button("Always", () => this.answer(id, { decision: "allow", remember: true }), { class: "button approval__yes", title: `Allow ${visibleText(rule)}, from now on in this chat` }) : null,
       button("Allow", () => this.answer(id, { decision: "allow" }), { class: "button button--primary approval__yes" }),
     );
   }
@@ -151,15 +153,16 @@ export class Approvals {
   }
 
   reason(id) {
-    const box = el("textarea", { class: "queue__box", rows: "2", maxlength: "2000", "aria-label": "Why not?", placeholder: "What should it do instead?" });
+    const box = el("textarea", { class: "queue__box", dir: "auto", rows: "2", maxlength: "2000", "aria-label": "Why not?", placeholder: "What should it do instead?" });
     const back = () => {
       this.why = false;
       this.again();
     };
     const deny = () => this.answer(id, { decision: "deny", reason: box.value.trim() });
     box.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") back();
-      else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) deny();
+      const key = pressed(event);
+      if (key === "Escape") back();
+      else if (key === "Enter") deny();
       else return;
       event.preventDefault();
     });
@@ -172,7 +175,7 @@ export class Approvals {
     );
   }
 
-  /** Input that doesn't fit must be expanded before it can be allowed. */
+  /** What doesn't fit, and what can't be seen, must be opened before it can be allowed. */
   guardAll(shown) {
     if (!shown || kindOf(shown.part) !== "permission" || !this.isOpen(shown)) return;
     const { id } = shown.part.approval;
@@ -181,8 +184,12 @@ export class Approvals {
       this.seen.add(id);
       this.again();
     };
+    const marks = marksIn([shown.part.input, shown.rule ?? "", toolName(shown.part), shown.part.title ?? ""]);
+    const body = this.slot.querySelector(".approval__body");
+    if (marks.size && this.seen.has(id)) body.append(marksList(marks));
+    if (marks.size && !this.seen.has(id)) body.append(guardMarks(marks, this.slot, seen));
     const closed = this.seen.has(id) ? [] : [...this.slot.querySelectorAll("pre")].filter((pre) => guard(pre, this.slot, seen));
-    if (!closed.length) {
+    if (this.seen.has(id) || (!closed.length && !marks.size)) {
       for (const pre of this.slot.querySelectorAll("pre")) open(pre);
       seen();
     }
@@ -222,7 +229,7 @@ export class Approvals {
 function guard(pre, slot, onSeen) {
   const rest = pre.parentElement.querySelector(".block__more");
   if (pre.scrollHeight <= pre.clientHeight + 4 && !rest) return false;
-  for (const button of slot.querySelectorAll(".approval__yes")) Object.assign(button, { disabled: true, title: "Show all of it first" });
+  forbid(slot, "Show all of it first");
   const more = el("button", { class: "button approval__more", type: "button" }, icon("chevron-down"), "Show all of it");
   more.addEventListener("click", () => {
     open(pre);
@@ -234,6 +241,30 @@ function guard(pre, slot, onSeen) {
   pre.after(more);
   return true;
 }
+
+/** As guard(), for characters that can't be seen, or look like others. */
+function guardMarks(marks, slot, onSeen) {
+  forbid(slot, "Look at what is marked first");
+  const count = [...marks.values()].reduce((sum, [, times]) => sum + times, 0);
+  const words = count === 1 ? "1 character here can’t be seen, or looks like another." : `${count} characters here can’t be seen, or look like others.`;
+  const more = el("button", { class: "button approval__more", type: "button" }, "Show what is marked");
+  const note = el("div", { class: "approval__odd", role: "note" }, el("p", {}, icon("triangle-alert"), words), more);
+  more.addEventListener("click", () => {
+    note.replaceWith(marksList(marks));
+    if (!slot.querySelector(".approval__more")) onSeen();
+    slot.querySelector(".card")?.focus();
+  });
+  return note;
+}
+
+const marksList = (marks) =>
+  el(
+    "ul",
+    { class: "approval__odd", "aria-label": "Marked characters" },
+    ...[...marks].map(([code, [mark, times]]) => el("li", {}, el("span", { class: "odd" }, mark), ` ${meaningOf(code)}${times > 1 ? ` (${times} times)` : ""}`)),
+  );
+
+const forbid = (slot, why) => slot.querySelectorAll(".approval__yes").forEach((button) => Object.assign(button, { disabled: true, title: why }));
 
 function open(pre) {
   pre.parentElement.querySelector(".block__more")?.click();

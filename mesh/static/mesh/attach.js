@@ -1,11 +1,12 @@
 // Files for the next message: chosen, pasted or dropped, uploaded immediately, and shown above
 // the text until they are sent. Loaded with the first file.
 
-import { api, byId, el, icon, readList, say, size, write } from "./dom.js";
+import { noteOf } from "./chat.js";
+import { api, asName, asWords, byId, el, icon, readList, readableText, say, size, visibleText, write } from "./dom.js";
 
 const MOST = 10; // files per message; the server has the same limit
-const LONGEST = 2576; // pixels of a picture's longer side; models use no more
-const HEAVY = 4_500_000; // bytes; the server's limit is a little higher
+const LONGEST = 2000; // pixels of a picture's longer side, as the server stores it
+const HEAVY = 3_700_000; // bytes; the server's limit is a little higher
 const SHRINKS = new Set(["image/png", "image/jpeg", "image/webp"]); // not GIF: it would lose its animation
 
 export class Attachments {
@@ -27,16 +28,27 @@ export class Attachments {
     return this.changed();
   }
 
+  /** Upload one file; resolve with its item when that has ended, with null if there is no room. */
+  async attach(file) {
+    if (this.items.length >= MOST) return null;
+    const item = { name: file.name, state: "uploading", file, node: null };
+    this.items.push(item);
+    await this.upload(item);
+    return item;
+  }
+
   async upload(item) {
     Object.assign(item, { state: "uploading", refused: null });
     this.changed();
     try {
-      const body = await shrunk(item.file);
+      const { body, note } = await shrunk(item.file);
       const kept = await api("POST", `${this.url}?name=${encodeURIComponent(item.name)}`, body);
-      Object.assign(item, { state: "ready", part: kept.part, size: kept.size, file: null });
+      const part = note && !noteOf(kept.part) ? { ...kept.part, providerMetadata: { mesh: { note } } } : kept.part;
+      Object.assign(item, { state: "ready", name: part.filename, part, size: kept.size, file: null });
+      if (noteOf(part)) say(`${visibleText(item.name)}: ${readableText(noteOf(part))}.`);
     } catch (refused) {
       Object.assign(item, { state: "failed", refused });
-      say(`${item.name} was not attached. ${refused.message}`);
+      say(`${visibleText(item.name)} was not attached. ${refused.message}`);
     }
     this.changed();
   }
@@ -47,7 +59,7 @@ export class Attachments {
     // If this fails, the server removes the unsent file after a day.
     if (item.part && !item.isSent) api("DELETE", item.part.url).catch(() => {});
     this.changed();
-    say(`${item.name} removed.`);
+    say(`${visibleText(item.name)} removed.`);
     (this.list.querySelectorAll("button[data-remove]")[Math.min(at, this.items.length - 1)] ?? byId("text")).focus();
   }
 
@@ -107,17 +119,19 @@ export class Attachments {
   }
 
   row(item) {
-    const { name, state, part, refused } = item;
+    const { state, part, refused } = item;
+    const name = visibleText(item.name);
     const isPicture = part && sortOf(part) === "image";
     item.shown = state;
     item.node = el(
       "li",
       { class: `file file--${state}`, title: name },
       isPicture ? el("img", { class: "file__picture", src: part.url, alt: "" }) : icon(state === "failed" ? "circle-alert" : "file-text"),
-      el("span", { class: isPicture || refused?.message.includes(name) ? "unseen" : "file__name" }, name),
+      el("span", { class: isPicture || refused?.message.includes(item.name) ? "unseen" : "file__name" }, asName(item.name)),
       state === "uploading" ? el("span", { class: "file__facts" }, el("span", { class: "pulse", "aria-hidden": "true" }), "Uploading…") : null,
       state === "ready" && !isPicture && item.size ? el("span", { class: "file__facts" }, size(item.size)) : null,
-      refused ? el("span", { class: "file__facts", role: "alert" }, `${refused.message} ${refused.hint}`) : null,
+      part && noteOf(part) ? el("span", { class: "file__facts file__note" }, asWords(noteOf(part))) : null,
+      refused ? el("span", { class: "file__facts", role: "alert" }, asWords(refused.message), ` ${refused.hint}`) : null,
       refused && item.file ? el("button", { class: "button button--bare button--icon", type: "button", "aria-label": `Try ${name} again`, title: "Try again", onclick: () => this.upload(item) }, icon("rotate-cw")) : null,
       el("button", { class: "button button--bare button--icon file__remove", type: "button", "data-remove": true, "aria-label": `Remove ${name}`, title: "Remove", onclick: () => this.remove(item) }, icon("x")),
     );
@@ -136,16 +150,20 @@ const sortOf = (part) => (part.mediaType.startsWith("image/") ? "image" : "text"
 
 const store = (key, parts) => write(localStorage, key, parts.length ? JSON.stringify(parts) : null);
 
-/** Return a photo scaled down to the size that models use; any other file unchanged. */
+/** Return the body to upload: a photo scaled down, with a note that says so, or the file as it is. */
 async function shrunk(file) {
-  if (!SHRINKS.has(file.type)) return file;
+  const asItIs = { body: file, note: "" };
+  if (!SHRINKS.has(file.type)) return asItIs;
   const picture = await createImageBitmap(file).catch(() => null);
-  if (!picture) return file; // the server reports what is wrong with it
+  if (!picture) return asItIs; // the server reports what is wrong with it
   const scale = Math.min(1, LONGEST / Math.max(picture.width, picture.height));
-  if (scale === 1 && file.size <= HEAVY) return file;
+  if (scale === 1 && file.size <= HEAVY) return asItIs;
   const canvas = Object.assign(document.createElement("canvas"), { width: Math.round(picture.width * scale), height: Math.round(picture.height * scale) });
   canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
   const as = (type) => new Promise((done) => canvas.toBlob(done, type, 0.9));
   const same = await as(file.type);
-  return same && same.size <= HEAVY ? same : ((await as("image/jpeg")) ?? file);
+  const body = same && same.size <= HEAVY ? same : await as("image/jpeg");
+  if (!body) return asItIs;
+  const note = scale < 1 ? `Scaled down from ${picture.width} × ${picture.height} to ${canvas.width} × ${canvas.height} pixels` : "";
+  return { body, note };
 }

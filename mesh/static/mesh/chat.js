@@ -26,7 +26,8 @@ export class Chat {
     this.arrange();
     this.onChange = onChange;
     // The status is a little older than the messages: a question without its answer decides.
-    if (!this.current() && this.messages.at(-1)?.role !== "assistant") this.expect(thread?.status);
+    const last = this.messages.at(-1);
+    if (!this.current() && last?.role !== "assistant" && !last?.unsent) this.expect(thread?.status);
   }
 
   /** Use the status in the thread's summary until a run reports its own. */
@@ -73,16 +74,18 @@ export class Chat {
   }
 
   applyOne(runId, chunk) {
+    if (chunk.type === "data-run-status") return this.move(chunk.data);
     if (this.gone.has(runId)) return null;
     if (chunk.type === "data-queue") return this.reorder(chunk.data.order);
     if (chunk.type === "data-rules") return (this.rules = chunk.data.rules);
     if (chunk.type === "data-steering") return this.steering(chunk.data);
     if (chunk.type === "data-user-message") return this.addPosted(chunk.data.message);
-    if (chunk.type === "data-run-status") return this.move(chunk.data);
     if (chunk.type === "data-thread-title") return this.onTitle(chunk.data.title);
     if (!runId || this.isElsewhere(runId)) return null;
-    // The provider is still being retried until another chunk arrives.
-    this.runOf(runId).retry = chunk.type === "data-retry" ? chunk.data : null;
+    // The provider is still being retried, or a server waited for, until another chunk arrives.
+    this.runOf(runId).retry = chunk.type === "data-retry" ? { ...chunk.data, at: Date.now() } : null;
+    const servers = chunk.type === "data-waiting" ? [chunk.data?.servers ?? []].flat().map(String) : [];
+    this.runOf(runId).awaits = servers.length ? { servers, at: Date.now() } : null;
     const message = this.answerOf(runId);
     if (chunk.type === "error") message.error ??= { message: chunk.errorText };
     if (chunk.type === "abort") message.state = "cancelled";
@@ -101,9 +104,10 @@ export class Chat {
     return this.onChange(known, null);
   }
 
-  move({ runId, messageId, state, code, message, hint }) {
-    if (this.isElsewhere(runId, messageId)) return;
+  move({ runId, messageId, state, code, message, hint, neverSent }) {
     if (state === "steered" || code === "withdrawn") return this.vanish(runId, messageId);
+    if (this.gone.has(runId) || this.isElsewhere(runId, messageId)) return;
+    if (neverSent) return this.unsend(messageId, { runId, code, message, hint });
     const run = this.runOf(runId);
     if (run.state !== state) run.since = Date.now();
     Object.assign(run, { state, prompt: messageId, why: state === "queued" ? message : null });
@@ -141,6 +145,8 @@ export class Chat {
     const run = this.runOf(runId);
     const known = this.known.get(runId);
     if (known?.fold) return known;
+    // An answer stands behind its question, so that must be part of the conversation by now.
+    if (run.prompt) this.release(run.prompt);
     const fold = new Fold(runId);
     const metadata = { createdAt: new Date(run.since).toISOString() };
     const fresh = { id: runId, role: "assistant", parts: fold.parts, metadata, fold, live: !FINISHED.has(run.state), state: null, error: null };
@@ -157,12 +163,31 @@ export class Chat {
   }
 
   /** Add a message that is being sent; while an agent works, at the end of the queue. */
-  addOwn(id, parts) {
+  addOwn(id, parts, metadata = {}) {
     if (this.current()) this.line.push(id);
-    const message = this.insert({ id, role: "user", parts, metadata: {}, sending: "sending" });
+    const message = this.insert({ id, role: "user", parts, metadata, sending: "sending" });
     this.arrange();
     this.onChange(message, null);
     return message;
+  }
+
+  /** Return the person's message that an answer belongs to, if the page has it. */
+  askedBy(answer) {
+    const before = this.messages.slice(0, this.messages.indexOf(answer));
+    return before.findLast(({ role }) => role === "user");
+  }
+
+  /** Whether no model is sent this message again, because one refused to answer it. */
+  isLeftOut(message) {
+    if (message.role !== "user") return isRefusal(message.error);
+    const after = this.messages[this.messages.indexOf(message) + 1];
+    return after?.role === "assistant" && isRefusal(after.error);
+  }
+
+  /** Whether the model was sent other messages with this one. */
+  hasEarlier(message) {
+    if (message.metadata?.withoutEarlier) return false;
+    return this.older || this.messages.slice(0, this.messages.indexOf(message)).some((other) => !other.unsent && !this.isLeftOut(other));
   }
 
   // The queue
@@ -219,6 +244,17 @@ export class Chat {
     this.arrange();
   }
 
+  /** Its run ended while the message waited: it gets no answer, and can still be sent. */
+  unsend(id, why) {
+    this.gone.add(why.runId);
+    this.runs.delete(why.runId);
+    this.expected = null;
+    const message = this.known.get(id);
+    if (message) message.unsent = why;
+    this.release(id);
+    if (message) this.onChange(message, null);
+  }
+
   runOfPrompt(id) {
     return [...this.runs.values()].find((run) => run.prompt === id) ?? null;
   }
@@ -261,7 +297,8 @@ function fromStored({ id, role, parts, metadata = {}, createdAt }) {
   const state = metadata.state ?? null;
   const live = role === "assistant" && state !== null && !FINISHED.has(state);
   const facts = { createdAt, ...metadata };
-  return { id, role, parts, metadata: facts, state, live, error: metadata.error ?? null, reason: metadata.finishReason, sending: null };
+  const unsent = metadata.neverSent ?? null;
+  return { id, role, parts, metadata: facts, state, live, error: metadata.error ?? null, reason: metadata.finishReason, sending: null, unsent };
 }
 
 /** Return the questions that are not answered, or whose answer the agent does not have yet. */
@@ -273,7 +310,7 @@ function openQuestions(parts) {
     .map((part) => ({ part, status: statuses.get(part.approval.id) ?? null }))
     // Questions that a rule or the level has answered need no person.
     .filter(({ status }) => status?.state !== "applied" && (status?.by ?? "person") === "person")
-    .map(({ part, status }) => ({ part: asAsked(part, status), rule: status?.rule ?? null, answer: status?.decision ? status : null }));
+    .map(({ part, status }) => ({ part: asAsked(part, status), rule: status?.rule ?? null, because: status?.because ?? "", answer: status?.decision ? status : null }));
 }
 
 /** Show the input that an answer would allow; the call may contain less, or something else. */
@@ -294,4 +331,10 @@ export const textOf = (message) =>
   message.parts.filter((part) => part.type === "text").map((part) => part.text).join("\n\n").trim();
 
 /** The files that the message brought. */
+/** Whether a run ended because the model or its provider refused the message; the server has the same codes (REFUSED). */
+export const isRefusal = (error) => ["model_refused", "content_filtered", "file_refused"].includes(error?.code);
+
+/** Return how a stored file differs from the one that was attached; empty if it doesn't. */
+export const noteOf = (part) => String(part.providerMetadata?.mesh?.note ?? "");
+
 export const filesOf = (message) => message.parts.filter((part) => part.type === "file");

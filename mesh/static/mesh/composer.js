@@ -2,14 +2,14 @@
 // agent, tier and machine (templates/_partials/agents.html). One module, to save requests on a
 // cold page. At the end: drafts and unsent messages, which the browser keeps.
 
-import { byId, el, icon, morphChildren, read, readList, remember, say, write } from "./dom.js";
+import { asName, byId, el, icon, marked, morphChildren, pressed, read, readList, readable, readableText, remember, say, write } from "./dom.js";
 
 export class Composer {
   /** `opened` resolves after `keepAs()` was called; `onSend(text, files)` sends the message;
       `onStop()` ends the run; `onLevel(level)` switches; `takes()` returns which kinds of file the
       agent accepts; they are uploaded to `filesUrl`. */
-  constructor({ opened, filesUrl, onSend, onStop, onLevel, takes }) {
-    Object.assign(this, { opened, filesUrl, onSend, onStop, takes, draftKey: null, busy: false, files: null });
+  constructor({ opened, filesUrl, onSend, onStop, onLevel, takes, levels }) {
+    Object.assign(this, { opened, filesUrl, onSend, onStop, takes, levels, draftKey: null, busy: false, files: null });
     this.form = byId("composer");
     this.text = byId("text");
     this.button = byId("send");
@@ -38,8 +38,7 @@ export class Composer {
     });
     this.text.addEventListener("input", () => this.changed());
     this.text.addEventListener("keydown", (event) => {
-      // While an input method composes, Enter belongs to it.
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+      if (pressed(event) !== "Enter") return;
       event.preventDefault();
       this.act();
     });
@@ -55,7 +54,8 @@ export class Composer {
     this.text.addEventListener("paste", (event) => {
       const { files, types } = event.clipboardData;
       // A copied table also comes as a picture: then the text is meant.
-      if (!files.length || types.includes("text/plain")) return;
+      if (types.includes("text/plain")) return this.pasted(event.clipboardData.getData("text/plain").replace(/\r\n?/g, "\n"));
+      if (!files.length) return;
       event.preventDefault();
       this.attach([...files]);
     });
@@ -63,6 +63,7 @@ export class Composer {
     this.level.addEventListener("change", () => {
       remember("mesh_level", this.level.value);
       onLevel(this.level.value);
+      this.explainLevel();
     });
   }
 
@@ -72,6 +73,7 @@ export class Composer {
     if (trouble) say(trouble);
     if (this.isEmpty() || trouble) return;
     this.write("");
+    this.paste?.hide();
     this.onSend(text, this.files?.take() ?? []);
   }
 
@@ -80,6 +82,15 @@ export class Composer {
     this.write([text, this.text.value].filter((value) => value.trim()).join("\n\n"));
     if (files.length) this.withFiles((row) => row.giveBack(files));
     this.text.focus();
+  }
+
+  /** Offer to attach a long text as a file; it is pasted in any case. */
+  async pasted(text) {
+    if (!isLong(text) || this.takes().takes?.includes("text") === false) return;
+    const at = this.text.selectionStart;
+    const { LongPaste } = await import("./paste.js");
+    this.paste ??= new LongPaste(this.text, () => new Promise((resolve) => this.withFiles(resolve)));
+    this.paste.offer(text, at);
   }
 
   attach(files) {
@@ -139,6 +150,8 @@ export class Composer {
 
   setBusy(busy, stopping = false) {
     Object.assign(this, { busy });
+    // A button that is switched off loses the focus: the next key would go nowhere.
+    if (stopping && document.activeElement === this.stop) this.text.focus();
     this.stop.disabled = stopping;
     this.stop.title = stopping ? "Stopping…" : "Stop the agent";
     this.paintButtons();
@@ -160,11 +173,28 @@ export class Composer {
     byId("level-later").hidden = !isLater;
   }
 
+  /** Say before the person sends what their agent has, or lacks, at the level. */
+  explainLevel() {
+    const { missing, notes } = this.levels();
+    for (const option of this.level.options) {
+      option.disabled = Boolean(missing(option.value));
+      option.title = missing(option.value);
+    }
+    const { value } = this.level;
+    const words = missing(value) ? `${missing(value)} Choose another level, or another agent.` : notes(value);
+    const line = byId("level-note");
+    if (line.textContent === words) return;
+    line.hidden = !words;
+    line.replaceChildren(...(words ? [icon("triangle-alert"), el("span", {}, words)] : []));
+  }
+
   notice(...content) {
     byId("notice").hidden = !content.length;
     byId("notice").replaceChildren(...content);
   }
 }
+
+const isLong = (text) => text.split("\n").length > 20 || new Blob([text]).size > 4000;
 
 const growsItself = CSS.supports("field-sizing", "content");
 
@@ -175,9 +205,20 @@ function grow(text) {
 }
 
 export const offlineNotice = (machine) =>
-  el("span", {}, icon("wifi-off"), el("span", {}, el("b", {}, `${machine.name} is offline. `), "This chat runs there. Your messages are sent when it is back."));
+  el("span", {}, icon("wifi-off"), el("span", {}, el("b", {}, asName(machine.name), " is offline. "), "This chat runs there. Your messages are sent when it is back."));
 
 // The choice of agent, tier and machine
+
+/** Return the list of efforts of an agent; null if it has none. */
+const effortOf = (input) => input.closest("fieldset").querySelector(".effort__select");
+
+/** Return the choice as the server reads it: agent and tier, with model and effort. */
+function wholeChoice() {
+  const input = picked("choice");
+  const effort = input && effortOf(input)?.value;
+  if (!effort) return input?.value;
+  return `${input.value}${input.value.includes("?") ? "&" : "?"}${new URLSearchParams({ effort })}`;
+}
 
 const picked = (name) => byId("agents").querySelector(`[name=${name}]:checked`);
 
@@ -190,26 +231,36 @@ export class Agents {
     agents.addEventListener("change", ({ target }) => this.change(target));
     agents.addEventListener("click", ({ target }) => target.closest(".tier") && this.closeSoon(target));
     agents.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || !event.target.matches("[type=radio]")) return;
+      if (pressed(event) !== "Enter" || !event.target.matches("[type=radio]")) return;
       event.preventDefault();
       byId("agent-menu").hidePopover();
     });
+    if (picked("choice")) this.fit(picked("choice"));
     document.addEventListener("toggle", place, true);
   }
 
-  /** Return the person's choice, {harness, tier, isLocal}; null if there is nothing to choose. */
+  /** Return the person's choice, {harness, tier, model, effort, isLocal}; null if there is nothing to
+      choose. */
   choice() {
     const input = picked("choice");
     if (!input) return null;
+    const [named, fine] = input.value.split("?");
     // A harness's name may contain a colon ("acp:gemini"); a tier's never does.
-    const at = input.value.lastIndexOf(":");
-    return { harness: input.value.slice(0, at), tier: input.value.slice(at + 1), isLocal: "local" in input.dataset };
+    const at = named.lastIndexOf(":");
+    const model = new URLSearchParams(fine).get("model") ?? "";
+    return { harness: named.slice(0, at), tier: named.slice(at + 1), model, effort: effortOf(input)?.value ?? "", isLocal: "local" in input.dataset };
   }
 
   /** Return the kinds of file that the agent accepts, and its title; {takes: null} without an agent. */
   takes() {
     const { takes, title } = picked("choice")?.dataset ?? {};
-    return { takes: takes === undefined ? null : takes.split(" ").filter(Boolean), title: title ?? "The agent" };
+    return { takes: takes === undefined ? null : takes.split(" ").filter(Boolean), title: readableText(title ?? "The agent") };
+  }
+
+  /** Return what the agent lacks, and what to know of it, at an approval level: functions of the level. */
+  levels() {
+    const of = (kind) => (level) => picked("choice")?.getAttribute(`data-${kind}-${level}`) ?? "";
+    return { missing: of("missing"), notes: of("note") };
   }
 
   /** Return the chosen machine's id; null if there is no choice: the server knows the only one. */
@@ -219,12 +270,12 @@ export class Agents {
 
   /** Return the query parameters with which the page requests fresh rows. */
   query() {
-    const choices = { choice: picked("choice")?.value, machine: this.machine() };
+    const choices = { choice: wholeChoice(), machine: this.machine() };
     return Object.entries(choices).filter(([, value]) => value);
   }
 
   keep() {
-    if (picked("choice")) remember("mesh_choice", picked("choice").value);
+    if (picked("choice")) remember("mesh_choice", wholeChoice());
   }
 
   change(input) {
@@ -232,20 +283,33 @@ export class Agents {
       remember("mesh_machine", input.value);
       return this.onMachine();
     }
-    if (input.name !== "choice") return null;
-    remember("mesh_choice", input.value);
-    this.paint(input);
+    const isEffort = input.matches(".effort__select");
+    if (input.name !== "choice" && !isEffort) return null;
+    this.fit(picked("choice"));
+    remember("mesh_choice", wholeChoice());
+    this.paint(picked("choice"));
     return this.onChoice?.(this.choice());
+  }
+
+  /** Offer only the efforts that the chosen model has. */
+  fit(input) {
+    const select = effortOf(input);
+    if (!select) return;
+    const known = JSON.parse(input.dataset.efforts);
+    for (const option of select.options) option.hidden = option.disabled = option.value !== "" && !known.includes(option.value);
+    if (select.selectedOptions[0]?.disabled) select.value = "";
+    select.closest(".effort").hidden = !known.length;
   }
 
   paint(input) {
     const { title, label, icon: picture } = input.dataset;
     const pill = byId("agent-pill");
-    const words = `${title} · ${label}`;
+    const select = effortOf(input);
+    const words = readable([title, label, select?.value && select.selectedOptions[0].textContent].filter(Boolean).join(" · "));
     pill.classList.toggle("pill--local", "local" in input.dataset);
     pill.classList.remove("pill--off");
     pill.querySelector("use").setAttribute("href", `#i-${picture}`);
-    pill.querySelector(".pill__words").textContent = words;
+    pill.querySelector(".pill__words").replaceChildren(...marked(words));
     const where = input.closest("fieldset").querySelector(".agent__where")?.textContent.replace("· ", "") ?? "";
     pill.title = [words, where].filter(Boolean).join(" ");
     pill.setAttribute("aria-label", `Agent: ${pill.title}`);
@@ -267,6 +331,7 @@ export class Agents {
     const before = anchor?.getBoundingClientRect().top;
     const style = menu?.style.cssText;
     morphChildren(byId("agents"), fresh);
+    if (picked("choice")) this.fit(picked("choice"));
     if (!isOpen) return;
     byId("agent-menu").style.cssText = style; // this page's script has placed it
     if (anchor?.isConnected) byId("agent-menu").scrollTop += anchor.getBoundingClientRect().top - before;

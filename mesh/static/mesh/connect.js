@@ -1,7 +1,7 @@
 // The dialog that connects a desktop. Loaded when it is first opened; its content comes from the
 // server (templates/_partials/connect_state.html), and the sidebar keeps it up to date.
 
-import { byId, copy, say } from "./dom.js";
+import { byId, copy, say, visibleText } from "./dom.js";
 
 const SHOWN = 1400; // milliseconds that a found desktop is shown before the dialog closes
 
@@ -24,7 +24,7 @@ export class Connect {
     if (!this.dialog.open) return;
     const found = online().find((node) => !this.known.has(node.id));
     if (!found) return;
-    say(`${found.dataset.online} is online.`);
+    say(`${visibleText(found.dataset.online)} is online.`);
     clearTimeout(this.closing);
     // If no agent is installed, the dialog stays open and says what to do.
     if (!("lacksAgents" in found.dataset)) this.closing = setTimeout(() => this.dialog.close(), SHOWN);

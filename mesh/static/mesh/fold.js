@@ -170,6 +170,9 @@ const toolSteps = {
 export const isTool = (part) => part.type === "dynamic-tool" || part.type.startsWith("tool-");
 export const toolName = (part) => part.toolName ?? part.type.slice("tool-".length);
 
+/** Return the pictures in a call's output. */
+export const picturesOf = ({ output }) => (Array.isArray(output?.pictures) ? output.pictures.filter((each) => typeof each?.data === "string") : []);
+
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
 /** Return `old` merged with `fresh`: objects key by key, any other value replaced. */

@@ -3,7 +3,7 @@
 
 import markdownit from "./vendor/markdown-it.js";
 import "./vendor/purify.js";
-import { el, morph, size } from "./dom.js";
+import { el, marked, morph, readable, size, visible, visibleText } from "./dom.js";
 
 const LARGEST = 200_000; // characters; of a longer text only the start is shown, as plain text
 const SLOW = 8; // milliseconds: a block that takes longer is not painted in every frame
@@ -14,11 +14,19 @@ const { rules } = md.renderer;
 const escape = md.utils.escapeHtml;
 
 rules.fence = rules.code_block = (tokens, index) => {
-  const { info = "", content } = tokens[index];
+  const { info = "" } = tokens[index];
+  const content = readable(tokens[index].content);
   const language = /^[\w+#.-]+/.exec(info.trim())?.[0] ?? "";
   const named = language ? ` class="language-${escape(language)}"` : "";
   return `<figure class="code"><figcaption><span>${escape(language || "text")}</span><button type="button" class="code__copy">Copy</button></figcaption><pre tabindex="0"><code${named}>${escape(content)}</code></pre></figure>`;
 };
+rules.code_inline = (tokens, index) => `<code>${escape(readable(tokens[index].content))}</code>`;
+// A list's marks stand at the side at which its text begins.
+rules.bullet_list_open = rules.ordered_list_open = (tokens, index, options, env, self) => {
+  tokens[index].attrSet("dir", "auto");
+  return self.renderToken(tokens, index, options);
+};
+
 // Columns are aligned by class: the page's content security policy allows no style attributes.
 rules.th_open = rules.td_open = (tokens, index) => {
   const side = /text-align:(\w+)/.exec(tokens[index].attrGet("style") ?? "")?.[1];
@@ -42,7 +50,7 @@ const SAFE = {
   RETURN_DOM_FRAGMENT: true,
   ALLOWED_TAGS:
     "a b blockquote br button code del div em figcaption figure h1 h2 h3 h4 h5 h6 hr i li ol p pre s span strong table tbody td th thead tr ul".split(" "),
-  ALLOWED_ATTR: ["class", "href", "rel", "start", "tabindex", "target", "title", "type"],
+  ALLOWED_ATTR: ["class", "dir", "href", "rel", "start", "tabindex", "target", "title", "type"],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
 };
@@ -56,18 +64,39 @@ export function leadsOut(address) {
   return PROTOCOLS.includes(protocol) && origin !== location.origin;
 }
 
-function clean(html) {
+function clean(html, namesLinks = false) {
   const fragment = globalThis.DOMPurify.sanitize(html, SAFE);
   for (const link of fragment.querySelectorAll("a")) {
-    if (!leadsOut(link.getAttribute("href") ?? "")) link.replaceWith(...link.childNodes);
+    const address = link.getAttribute("href") ?? "";
+    if (!leadsOut(address)) {
+      link.replaceWith(...link.childNodes);
+      continue;
+    }
+    link.title = visibleText(address);
+    const where = whereTo(link.textContent, address, namesLinks);
+    if (where) link.append(el("span", { class: "link__where" }, " (", ...marked(visible(where)), ")"));
   }
   return fragment;
 }
 
-/** One text part in `root`. update() takes the whole text so far and whether it is finished. */
+const AN_ADDRESS = /^\s*(?:[a-z][a-z+.-]*:\/\/|www\.|[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}(?:[/:?#]|\s*$))/i;
+const bare = (address) => address.trim().replace(/^[a-z]+:\/*/i, "").replace(/\/$/, "").toLowerCase();
+
+/** Return where a link leads if its words don't say it: always with `isNamed`, else if they look
+    like another address. */
+function whereTo(words, address, isNamed) {
+  if (bare(words) === bare(address)) return "";
+  if (isNamed) return address;
+  if (!AN_ADDRESS.test(words)) return "";
+  const { host } = new URL(address, location.href);
+  const said = bare(words).split(/[/?#]/)[0];
+  return said === host.toLowerCase() ? "" : host || address;
+}
+
+/** One text part in `root`; with `namesLinks` each link says where it leads. update() takes the whole text so far and whether it is finished. */
 export class Markdown {
-  constructor(root) {
-    this.root = root;
+  constructor(root, { namesLinks = false } = {}) {
+    Object.assign(this, { root, namesLinks });
     root.classList.add("prose");
     this.reset();
   }
@@ -99,7 +128,7 @@ export class Markdown {
   paint(tail, done) {
     const tokens = md.parse(tail, this.env);
     const blocks = tokens.filter((token) => token.level === 0 && token.nesting >= 0 && token.map);
-    const fresh = [...clean(md.renderer.render(tokens, md.options, this.env)).children];
+    const fresh = [...clean(md.renderer.render(tokens, md.options, this.env), this.namesLinks).children];
     const nodes = fresh.map((node, index) => {
       const old = this.live[index];
       if (old) return morph(old, node);

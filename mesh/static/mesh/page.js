@@ -3,7 +3,8 @@
 
 import { Chat, filesOf, textOf } from "./chat.js";
 import { Agents, Composer, Outbox, inherit, keyOf as keyOfTab, newTabId, offlineNotice, openTab } from "./composer.js";
-import { api, apiWithPatience, byId, duration, el, icon, say } from "./dom.js";
+import { api, apiWithPatience, asWords, byId, duration, el, icon, marked, readableText, say, visibleText } from "./dom.js";
+import { providerSaid } from "./parts.js";
 import { Sidebar } from "./sidebar.js";
 import { Socket } from "./socket.js";
 import { Transcript } from "./transcript.js";
@@ -35,16 +36,10 @@ const chat = new Chat(data, {
 });
 const transcript = new Transcript(chat, {
   onRetry: (message) => post(message.id, message.parts),
-  onEdit: (message) => {
-    outbox.drop(message.id);
-    chat.remove(message.id);
-    composer.giveBack(textOf(message), filesOf(message));
-  },
-  onAgain: (answer) => {
-    const before = chat.messages.slice(0, chat.messages.indexOf(answer)).reverse();
-    const asked = before.find((message) => message.role === "user");
-    if (asked) send(textOf(asked), filesOf(asked));
-  },
+  onEdit: edit,
+  onSend: sendUnsent,
+  onAgain: (asked, { files = filesOf(asked), metadata } = {}) => send(textOf(asked), files, metadata),
+  onRephrase: (asked) => composer.giveBack(textOf(asked), filesOf(asked)),
   fetchPage: (query) => api("GET", `${base}/threads/${thread.id}/messages?${query}&short=true`),
 });
 const agents = new Agents({ onMachine: () => sidebar.refresh(), onChoice: chosen });
@@ -55,8 +50,27 @@ const composer = new Composer({
   onStop: stop,
   onLevel: switchLevel,
   takes: () => agents.takes(),
+  levels: () => agents.levels(),
 });
 const outbox = new Outbox();
+
+// The menu of the agent's commands, loaded with the first message that begins with "/".
+let commands = null;
+byId("text").addEventListener("input", async ({ target }) => {
+  if (commands || !target.value.startsWith("/")) return;
+  commands = {};
+  const { Commands } = await import("./commands.js");
+  commands = new Commands({ text: target, load: loadCommands });
+});
+
+/** Return what the chosen agent announces: in this chat, or on the machine of a new one. */
+async function loadCommands() {
+  const choice = agents.choice();
+  if (thread?.locked) return (await api("GET", `${base}/threads/${thread.id}/agent-options`)).commands;
+  if (!choice?.isLocal) return [];
+  const where = { harnessId: choice.harness, ...(agents.machine() ? { linkId: agents.machine() } : {}) };
+  return (await api("GET", `${base}/agent-options?${new URLSearchParams(where)}`)).commands;
+}
 
 // A person who leaves before the tab has its id leaves a draft as a closed tab does.
 addEventListener("pagehide", () => composer.draftKey ?? composer.keepAs(keyOfTab(baseOf("draft"), newTabId())));
@@ -69,14 +83,44 @@ function keyOf(kind) {
   return keyOfTab(baseOf(kind), tab);
 }
 
-function send(text, files = []) {
+function send(text, files = [], metadata = {}) {
   const id = newId();
   const parts = [...(text ? [{ type: "text", text }] : []), ...files];
   document.body.dataset.view = "thread";
-  chat.addOwn(id, parts);
+  chat.addOwn(id, parts, metadata);
   paintStatus();
   transcript.toEnd();
   return post(id, parts);
+}
+
+/** Put a message that was not sent back into the message box. */
+function edit(message) {
+  composer.giveBack(textOf(message), filesOf(message));
+  if (message.unsent) return askUnsent(message, "DELETE", "");
+  outbox.drop(message.id);
+  return chat.remove(message.id);
+}
+
+/** Send a message whose turn never came; the server replaces it by a new one, on all pages. */
+async function sendUnsent(message) {
+  const whenOffline = machine()?.state === "offline" ? "queue" : "refuse";
+  transcript.toEnd();
+  if (await askUnsent(message, "POST", "/send", { whenOffline })) composer.text.focus();
+}
+
+async function askUnsent(message, method, path, body) {
+  const show = (facts) => {
+    Object.assign(message.unsent, { isSending: false, refused: null }, facts);
+    transcript.change(message, null);
+  };
+  show({ isSending: true });
+  try {
+    await apiWithPatience(method, `${base}/threads/${thread.id}/queue/${message.unsent.runId}${path}`, body);
+    return true;
+  } catch (refused) {
+    show({ refused });
+    return false;
+  }
 }
 
 /** Send a withdrawn message again, at its old place in the queue. */
@@ -111,10 +155,12 @@ async function post(id, parts) {
     const fresh = thread ? null : await (opening ??= openThread().finally(() => (opening = null)));
     const choice = agents.choice();
     const body = {
-      messages: [{ id, role: "user", parts }],
+      messages: [{ id, role: "user", parts, ...(message.metadata?.withoutEarlier ? { metadata: { withoutEarlier: true } } : {}) }],
       agent: { id: thread.agent?.id ?? agent },
       tier: choice?.tier ?? "smart",
-      toolApprovalLevel: composer.level.value,
+      ...(choice ? { model: choice.model, effort: choice.effort } : {}),
+      // Left out, the thread's applies: another page may have switched it since this one was opened.
+      ...(thread.locked && !isLevelOwn ? {} : { toolApprovalLevel: composer.level.value }),
       // The composer says so before a message is sent to an offline machine.
       ...(machine()?.state === "offline" ? { whenOffline: "queue" } : {}),
       ...(thread.locked ? {} : firstPins(choice)),
@@ -138,7 +184,9 @@ function firstPins(choice) {
 }
 
 function chosen(choice) {
+  commands?.forget?.();
   composer.judge();
+  composer.explainLevel();
   warmUp(choice);
 }
 
@@ -177,11 +225,17 @@ async function openThread() {
   return thread;
 }
 
-/** While an agent works, the level applies to it as far as possible. */
+// Whether the person switched the level here and the server has not confirmed it.
+let isLevelOwn = false;
+
+/** The level is the thread's; while an agent works, it applies to it as far as possible. */
 async function switchLevel(level) {
-  if (!thread || !chat.current()) return;
+  if (!thread) return;
+  isLevelOwn = true;
   try {
     const { applies } = await api("PUT", `${base}/threads/${thread.id}/level`, { level });
+    if (composer.level.value === level) isLevelOwn = false;
+    if (!chat.current()) return;
     say(applies === "now" ? "The approval level applies from now on." : "The approval level applies from your next message on.");
     composer.levelHint(applies === "next");
   } catch (refused) {
@@ -212,27 +266,43 @@ function machine() {
   return thread?.machine ?? null;
 }
 
-function words({ state, retry, why }) {
-  const where = machine()?.name;
+function words({ state, retry, awaits, why }) {
+  const where = machine() && visibleText(machine().name);
   if (stopping) return "Stopping…";
   if (state === "queued") {
-    if (why) return why; // why no process can take it
+    if (why) return readableText(why); // why no process can take it
     if (machine()?.state === "offline") return `Waiting for ${where}, which is offline. Your message is sent when the machine is back.`;
     return where ? `Waiting for ${where}…` : "Waiting for its turn…";
   }
   if (thread?.runsOnMachine && machine()?.state === "offline") return `${where} is offline. The answer arrives when it is back.`;
-  if (thread?.resting) return thread.resting.message; // it can't be reached just now
+  if (thread?.resting) return readableText(thread.resting.message); // it can't be reached just now
   if (state === "dispatched") return where ? `Starting the agent on ${where}…` : "Starting the agent…";
   if (state === "waiting") return "Waiting for your answer";
   if (retry) return retryWords(retry);
+  // A server that answers is not worth a word that is read aloud.
+  if (awaits && Date.now() - awaits.at >= 1000) return awaitsWords(awaits.servers);
   return where ? `Working on ${where}` : "Working";
 }
 
-const REFUSALS = { 429: "is limiting requests", 503: "is overloaded", 529: "is overloaded" };
+/** The run has ended here, but what runs it has not been told: it may go on. */
+function stopDueWords() {
+  const where = machine() && visibleText(machine().name);
+  if (thread.runsOnMachine && machine()?.state === "offline") return `Stopped here. ${where} is offline: what the agent does there goes on until it is back.`;
+  return where ? `Stopping the agent on ${where}…` : "Stopping the agent…";
+}
 
-function retryWords({ attempt, of, status }) {
-  const many = attempt ? ` (${attempt}${of ? ` of ${of}` : ""})` : "";
-  return `The model's provider ${REFUSALS[status] ?? "did not answer"}. Trying again${many}…`;
+const awaitsWords = (servers) => `Waiting for the MCP server${servers.length > 1 ? "s" : ""} ${visibleText(servers.join(", "))}…`;
+
+function retryWords(retry) {
+  const { attempt, of } = retry;
+  const many = attempt ? ` (attempt ${attempt}${of ? ` of ${of}` : ""})` : "";
+  return `Trying again${many}: ${providerSaid(retry)}`;
+}
+
+/** Return the seconds until the provider is asked again, as words; not announced as they pass. */
+function retryIn({ inMs, at }) {
+  const left = Math.ceil((at + inMs - Date.now()) / 1000);
+  return inMs && left > 0 ? `in ${left} s` : "";
 }
 
 function paintStatus() {
@@ -243,32 +313,47 @@ function paintStatus() {
   if (!current || (stopping && stopping.id !== current.id)) stopping = null;
   composer.setBusy(Boolean(current), Boolean(stopping));
   const line = transcript.statusLine;
-  line.hidden = !current;
+  const text = current ? words(current) : thread?.stopDue ? stopDueWords() : "";
+  line.hidden = !text;
+  if (text && line.dataset.words !== text) {
+    line.dataset.words = text;
+    line.dataset.state = current?.state ?? "stopping";
+    line.replaceChildren(mark(line.dataset.state), el("span", {}, ...marked(text)), el("span", { class: "status__time" }));
+    say(text);
+  }
   if (current) {
-    const text = words(current);
-    if (line.dataset.words !== text) {
-      line.dataset.words = text;
-      line.dataset.state = current.state;
-      line.replaceChildren(mark(current.state), el("span", {}, text), el("span", { class: "status__time" }));
-      say(text);
-    }
     const took = Date.now() - current.since;
-    line.lastChild.textContent = current.state !== "waiting" && took >= 2000 ? duration(took) : "";
-  } else if (line.dataset.words) {
+    const isRetry = current.retry && text.startsWith("Trying again");
+    line.lastChild.textContent = isRetry ? retryIn(current.retry) : current.state !== "waiting" && took >= 2000 ? duration(took) : "";
+  } else if (!text && line.dataset.words) {
     delete line.dataset.words;
     say(ended());
   }
   if (!current) composer.levelHint(false);
+  paintContext();
   paintPanels();
   const offline = machine()?.state === "offline" && !current;
   composer.notice(...(offline ? [offlineNotice(machine())] : []));
+  composer.explainLevel();
 }
 
 const mark = (state) => (state === "waiting" ? icon("hand") : state === "queued" ? icon("clock") : el("span", { class: "pulse", "aria-hidden": "true" }));
 
+let ring = null;
+
+/** Show how full the model's context was after the last answer that says so. */
+async function paintContext() {
+  const told = chat.messages.findLast(({ metadata }) => metadata?.usage?.contextWindow && metadata.usage.contextUsed);
+  if (!told && !ring) return;
+  ring ??= await import("./context.js");
+  ring.paint(byId("context"), told?.metadata.usage);
+}
+
 function ended() {
-  const last = chat.messages.at(-1);
-  if (last?.state === "failed") return `The run failed. ${last.error?.message ?? ""}`;
+  const last = chat.messages.findLast(({ role }) => role === "assistant");
+  const unsent = chat.messages.slice(chat.messages.indexOf(last)).filter((message) => message.unsent).length;
+  if (unsent) return `Stopped. ${unsent === 1 ? "1 message was" : `${unsent} messages were`} not sent.`;
+  if (last?.state === "failed") return `The run failed. ${readableText(last.error?.message ?? "")}`;
   return last?.state === "cancelled" ? "Stopped." : "The answer is complete.";
 }
 
@@ -276,7 +361,7 @@ let panels = null;
 
 /** Paint the panels above the composer, once there is something to show. */
 async function paintPanels() {
-  if (!panels && !chat.questions().length && !chat.queue.length && !chat.rules.length) return;
+  if (!panels && !chat.questions().length && !chat.queue.length && !chat.rules.length && !thread?.background?.length) return;
   if (!panels) {
     const { Panels } = await import("./panels.js");
     panels ??= new Panels(chat, {
@@ -301,7 +386,7 @@ const needsPerson = quiet.replace(/%3C\/svg%3E$/i, "%3Ccircle cx='24' cy='8' r='
 
 function showTitle(title) {
   document.body.dataset.title = title;
-  byId("title").textContent = title;
+  byId("title").replaceChildren(asWords(title));
   paintTitle();
   sidebar.refreshSoon();
 }
@@ -309,7 +394,7 @@ function showTitle(title) {
 function paintTitle() {
   const listed = Number(byId("needs").dataset.count);
   const needs = Math.max(listed, chat.questions().some(({ answer }) => !answer) ? 1 : 0);
-  document.title = `${needs ? `(${needs}) ` : ""}${document.body.dataset.title} · Mesh`;
+  document.title = `${needs ? `(${needs}) ` : ""}${readableText(document.body.dataset.title)} · Mesh`;
   const picture = needs ? needsPerson : quiet;
   if (favicon.href !== picture) favicon.href = picture;
 }
@@ -353,6 +438,7 @@ function onMessage(message) {
   } else if (message.type === "thread") {
     if (message.thread.id === thread?.id) {
       thread = message.thread;
+      if (thread.level && !isLevelOwn) composer.level.value = thread.level;
       byId("preview-open").hidden = !thread.locked;
       if (!AS_ACTIVE.has(thread.status)) chat.expect(null);
       see();
@@ -459,3 +545,4 @@ paintTitle();
 await opened;
 restoreUnsent();
 if (thread) socket.follow(thread.id, data.cursor);
+document.body.dataset.ready = ""; // for programs that drive the page, such as its tests

@@ -1,5 +1,5 @@
-// The panels above the composer: questions, queued messages, and what is always allowed. Loaded
-// with the first of them; the module of each panel is loaded when it is first needed.
+// The panels above the composer: questions, what runs in the background, queued messages, and what is
+// always allowed. Loaded with the first of them; the module of each is loaded when it is first needed.
 
 export class Panels {
   /** `base()` returns the URL of the open thread, `facts()` returns {thread, machine}. `onUndo` and
@@ -10,6 +10,7 @@ export class Panels {
 
   paint() {
     this.paintQuestions();
+    this.paintBackground();
     this.paintQueue();
     this.paintRules();
   }
@@ -25,6 +26,16 @@ export class Panels {
     const { thread, machine } = this.facts();
     this.approvals.paint(this.chat.questions(), { machine, hearsReasons: thread?.hearsReasons ?? true });
     this.onQuestions();
+  }
+
+  async paintBackground() {
+    if (!this.background && !this.facts().thread?.background?.length) return;
+    if (!this.background) {
+      const { Background } = await import("./background.js");
+      this.background ??= new Background((taskId) => `${this.base()}/background/${encodeURIComponent(taskId)}`);
+    }
+    const { thread, machine } = this.facts();
+    this.background.paint(thread?.background ?? [], { machine });
   }
 
   async paintQueue() {

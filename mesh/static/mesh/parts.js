@@ -1,12 +1,15 @@
 // One element for each part of an answer: text, thinking, tool calls, files, notices.
 // Stored parts and parts that are still growing are painted by the same code.
 
-import { byId, duration, el, icon, visible } from "./dom.js";
-import { isTool, toolName } from "./fold.js";
+import { noteOf } from "./chat.js";
+import { asName, asWords, byId, duration, el, icon, marked, readable, visible, visibleText } from "./dom.js";
+import { isTool, picturesOf, toolName } from "./fold.js";
 import { Markdown } from "./markdown.js";
 
-// Parts that have no element: a question is shown on its card; steps and sources are not shown.
-const NOT_SHOWN = ["data-approval", "source-document", "source-url", "step-start"];
+// Parts that have no element: a question is shown on its card, and why an agent began by itself above
+// its answer; steps and sources are not shown. What an agent lets a person choose is for programs that
+// read the stream.
+const NOT_SHOWN = ["data-agent-options", "data-approval", "data-unasked", "source-document", "source-url", "step-start"];
 
 /** The id of a message's element, and the fragment of a link to the message. */
 export const nodeId = ({ id }) => `message-${id}`;
@@ -23,6 +26,7 @@ export function makePart(part, loadDetails) {
   if (part.type === "data-run-restarted") return new RestartedPart();
   if (part.type === "data-carried-out") return new CarriedOutPart();
   if (part.type === "data-steer") return new SteerPart();
+  if (part.type === "data-retry") return new RetryPart();
   if (Object.hasOwn(BESIDE, part.type)) return new BesidePart(part.type);
   if (!NOT_SHOWN.includes(part.type)) console.debug(`nothing shows a part of the kind ${part.type}`);
   return null;
@@ -84,6 +88,29 @@ class SteerPart {
   }
 }
 
+const SAID = { 401: "the key was refused", 403: "not allowed", 408: "timed out", 429: "too many requests", 500: "an error of its own", 502: "not reachable", 503: "overloaded", 504: "timed out", 529: "overloaded" };
+
+/** What the model's provider said before it was asked again. */
+export function providerSaid({ status, reason }) {
+  const words = SAID[status] ?? readable(String(reason ?? "").slice(0, 200));
+  if (status) return `the provider said ${[status, words].filter(Boolean).join(", ")}`;
+  return words ? `the provider said: ${words}` : "the provider did not answer";
+}
+
+/** Says after the answer that the provider was asked again; meanwhile the status line does. */
+class RetryPart {
+  constructor() {
+    this.words = el("span", {});
+    this.node = el("p", { class: "note note--text", hidden: true }, icon("rotate-cw"), this.words);
+  }
+
+  update({ data }, run) {
+    const times = Number(data?.attempt) > 1 ? `${data.attempt} times` : "once";
+    this.words.replaceChildren(...marked(`Tried again ${times}: ${providerSaid(data ?? {})}.`));
+    this.node.hidden = run.live;
+  }
+}
+
 class ReasoningPart {
   constructor() {
     this.started = performance.now();
@@ -106,7 +133,7 @@ class ReasoningPart {
     this.text = part.text.includes("REDACTED") ? "" : part.text.trim();
     const lines = this.text.split("\n").filter(Boolean);
     this.what.textContent = open ? "Thinking…" : this.took > 1500 ? `Thought for ${duration(this.took)}` : "Thought";
-    this.line.textContent = ((open ? lines.at(-1) : lines[0]) ?? "").replace(/[*_#`]/g, "").slice(0, 100);
+    this.line.textContent = readable(((open ? lines.at(-1) : lines[0]) ?? "").replace(/[*_#`]/g, "").slice(0, 100));
     this.node.hidden = !open && !this.text;
     if (this.node.open) this.fill();
   }
@@ -148,10 +175,13 @@ export function fileNode(part) {
   const url = String(part.url ?? "");
   const isKept = /^\/api\/[-\w]+\/decopilot\/files\/[-0-9a-f]+$/.test(url);
   const isPicture = part.mediaType?.startsWith("image/") && (isKept || url.startsWith("data:image/"));
-  const name = part.filename ?? part.mediaType ?? "file";
-  const shown = isPicture ? el("img", { class: "picture", src: url, alt: name, loading: "lazy" }) : el("span", { class: "chip" }, icon("file-text"), name);
+  const given = String(part.filename ?? part.mediaType ?? "file");
+  const name = visibleText(given);
+  const shown = isPicture ? el("img", { class: "picture", src: url, alt: name, loading: "lazy" }) : el("span", { class: "chip" }, icon("file-text"), asName(given));
   if (!isKept) return shown;
-  return el("a", { class: isPicture ? "picture__link" : "chip__link", href: url, target: "_blank", rel: "noopener", title: `Open ${name}` }, shown);
+  const link = el("a", { class: isPicture ? "picture__link" : "chip__link", href: url, target: "_blank", rel: "noopener", title: `Open ${name}` }, shown);
+  const note = noteOf(part);
+  return note ? el("figure", { class: "noted" }, link, el("figcaption", { class: "hint" }, asWords(note))) : link;
 }
 
 const STATES = {
@@ -185,12 +215,14 @@ class ToolPart {
     this.count = el("span", { class: "tool__count" });
     this.time = el("span", { class: "tool__time" });
     this.word = el("span", { class: "tool__state" });
+    this.unasked = el("span", { class: "tool__unasked", hidden: true }, icon("triangle-alert"), el("span", {}, "Ran without asking"));
+    this.pictures = el("span", { class: "tool__pictures", hidden: true });
     this.body = el("div", { class: "tool__body" });
     this.nested = el("div", { class: "steps__rows" });
     this.node = el(
       "details",
       { class: "part tool" },
-      el("summary", { class: "tool__row" }, this.picture, this.what, this.where, this.count, this.time, this.word, chevron()),
+      el("summary", { class: "tool__row" }, this.picture, this.what, this.where, this.count, this.time, this.unasked, this.word, chevron(), this.pictures),
       this.nested,
       this.body,
     );
@@ -214,12 +246,32 @@ class ToolPart {
       this.word.replaceChildren(...stateMark(state, part, word));
     }
     if (this.shown !== picture) this.picture.replaceChildren(icon((this.shown = picture)));
-    this.what.textContent = what;
-    this.where.textContent = where;
+    if (this.said !== `${what}\n${where}`) {
+      this.said = `${what}\n${where}`;
+      this.what.replaceChildren(asName(what));
+      this.where.replaceChildren(...marked(where));
+    }
+    this.unasked.hidden = !isUnasked(part);
+    if (picturesOf(part).length && this.pictured !== part.output) this.showPictures((this.pictured = part.output));
     this.where.hidden = !where;
     this.where.title = where.length > 60 ? where : "";
-    if (!this.nested.firstChild) this.count.replaceChildren(...changes(part));
+    if (!this.nested.firstChild && this.counted !== part.input) this.countChanges((this.counted = part.input));
     if (this.node.open) this.fill();
+  }
+
+  async showPictures() {
+    const { thumbnails } = await import("./pictures.js");
+    this.pictures.replaceChildren(...thumbnails(this.part));
+    this.pictures.hidden = false;
+  }
+
+  async countChanges(input) {
+    if (!mayChange(input)) return;
+    const { changesOf, countsOf } = await import("./changes.js");
+    const { files } = changesOf(input);
+    if (this.nested.firstChild || this.counted !== input || !files.length) return;
+    const { added, removed } = countsOf(files);
+    this.count.replaceChildren(el("span", { class: "plus" }, `+${added}`), " ", el("span", { class: "minus" }, `−${removed}`));
   }
 
   /** Show a running timer, or once the call has ended the duration: `reported`, else as timed here. */
@@ -243,6 +295,8 @@ class ToolPart {
     this.body.replaceChildren(...detailsOf(part, this.where.textContent));
   }
 }
+
+const isUnasked = (part) => part.callProviderMetadata?.mesh?.unasked === true;
 
 function stateMark(state, part, word) {
   if (state === "ok") return [icon("check"), part.approval ? el("span", {}, "Allowed") : el("span", { class: "unseen" }, "Done")];
@@ -278,8 +332,11 @@ const TOOLS = {
   workingfolder: ["git-branch", ["Asked how to work here", "Asking how to work here", "Choose how to work here"], "", ""],
   exitplanmode: ["list-todo", ["Proposed a plan", "Proposing a plan", "Propose a plan"], "", ""],
 };
-Object.assign(TOOLS, { shell: TOOLS.bash, web_fetch: TOOLS.webfetch, todo_write: TOOLS.todowrite, multiedit: TOOLS.edit, agent: TOOLS.task, taskupdate: TOOLS.todowrite });
+Object.assign(TOOLS, { shell: TOOLS.bash, web_fetch: TOOLS.webfetch, todo_write: TOOLS.todowrite, multiedit: TOOLS.edit, apply_patch: TOOLS.edit, agent: TOOLS.task, taskupdate: TOOLS.todowrite });
 const TENSE = { running: 1, preparing: 1, waiting: 2, denied: 2, stopped: 2 };
+
+/** Return the index of the verb's form. What failed was not done, except a command, which ran. */
+const tenseOf = (state, part, picture) => TENSE[state] ?? (state === "failed" && part.state !== "output-available" && picture !== "terminal" ? 2 : 0);
 
 /** Describe a tool call for its `state`: icon, what it does, to which object, and where. */
 export function describe(part, state) {
@@ -289,8 +346,8 @@ export function describe(part, state) {
   const known = Object.hasOwn(TOOLS, name.toLowerCase()) ? TOOLS[name.toLowerCase()] : null;
   if (known) {
     const [picture, tenses, object, key] = known;
-    const where = oneLine(input[key] ?? input.path ?? "");
-    return { icon: picture, what: title ?? tenses[TENSE[state] ?? 0], object: title ? "" : object, where };
+    const where = oneLine(input[key] ?? input.path ?? input.filePath ?? patched(input));
+    return { icon: picture, what: title ?? tenses[tenseOf(state, part, picture)], object: title ? "" : object, where };
   }
   const [, server, tool] = /^mcp__(.+?)__(.+)$/.exec(name) ?? [null, "", name];
   const words = tool.replace(/([a-z\d])([A-Z])/g, "$1 $2").replace(/[_-]+/g, " ").trim();
@@ -299,16 +356,23 @@ export function describe(part, state) {
   return { icon: "wrench", what: title ?? what, object: "", where: oneLine(first) };
 }
 
-/** Summarise several calls in one line: "Read 4 files · ran 2 commands · 1 failed". */
+/** Summarise several ended calls in one line: "Read 4 files · ran 2 commands · 1 failed". What was
+    denied, stopped, or failed to happen is not counted as done. */
 export function summarise(parts) {
   const counts = new Map();
-  for (const part of parts.filter(isTool)) {
+  const others = { failed: 0, denied: 0, stopped: 0 };
+  const calls = parts.filter(isTool);
+  for (const part of calls) {
+    const [state] = toolState(part, false);
+    if (state in others) others[state] += 1;
     const { icon: kind } = describe(part, "ok");
-    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    const isDone = state === "ok" || (state === "failed" && (part.state === "output-available" || kind === "terminal"));
+    if (isDone) counts.set(kind, (counts.get(kind) ?? 0) + 1);
   }
   const words = [...counts].map(([kind, count]) => `${SUMS[kind]?.[0] ?? "used"} ${count} ${SUMS[kind]?.[1] ?? "tool"}${count > 1 ? "s" : ""}`);
-  const failed = parts.filter((part) => isTool(part) && toolState(part, false)[0] === "failed").length;
-  if (failed) words.push(`${failed} failed`);
+  const unasked = calls.filter(isUnasked).length;
+  words.push(...Object.entries(others).filter(([, count]) => count).map(([state, count]) => `${count} ${state === "stopped" ? "not finished" : state}`));
+  if (unasked) words.push(`${unasked} without asking`);
   const line = words.join(" · ");
   return line.charAt(0).toUpperCase() + line.slice(1);
 }
@@ -323,23 +387,25 @@ const SUMS = {
   bot: ["asked", "helper"],
 };
 
-const oneLine = (value) => visible(String(value).replace(/\s+/g, " ").trim().slice(0, 300));
-
-/** Return the pairs of old and new lines of a change, from the input of any editing tool. */
-export function edits(input) {
-  if (!input || typeof input !== "object") return [];
-  if (Array.isArray(input.edits)) return input.edits.flatMap(edits);
-  const hasText = typeof input.old_string === "string" || typeof input.new_string === "string";
-  return hasText ? [[lines(input.old_string), lines(input.new_string)]] : [];
+/** Name the files of a patch in the form that Codex and others use; empty without one. */
+function patched(input) {
+  const text = Object.values(input).find((value) => typeof value === "string" && value.startsWith("*** Begin Patch")) ?? "";
+  return [...text.matchAll(/^\*\*\* (?:Add|Update|Delete) File: (.+)$/gm)].map(([, path]) => path).join(", ");
 }
 
-const lines = (text) => (text ? String(text).replace(/\n$/, "").split("\n") : []);
+function oneLine(value) {
+  // Other white space is marked: it may look like the end of what is named.
+  const line = String(value).replace(/[ \t\n]+/g, " ").trim();
+  return visible(line.length > 300 ? `${line.slice(0, 300)}…` : line);
+}
 
-function changes(part) {
-  const found = edits(part.input);
-  if (!found.length) return [];
-  const [removed, added] = found.reduce(([a, b], [old, fresh]) => [a + old.length, b + fresh.length], [0, 0]);
-  return [el("span", { class: "plus" }, `+${added}`), " ", el("span", { class: "minus" }, `−${removed}`)];
+// Keys of the inputs that changes.js, loaded with the first of them, may read as a change.
+const OF_CHANGES = ["command", "edits", "changes", "content", "contents", "file_text", "diff", "patch", "patchText", "input", "old_string", "new_string", "oldString", "newString", "oldText", "newText", "old_str", "new_str", "new_source"];
+
+function mayChange(input) {
+  if (!input || typeof input !== "object" || !OF_CHANGES.some((key) => Object.hasOwn(input, key))) return false;
+  const { command } = input;
+  return command === undefined || String(command).includes("*** Begin Patch");
 }
 
 // One interval updates all running timers.

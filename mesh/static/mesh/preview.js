@@ -1,7 +1,8 @@
 // The preview beside the conversation: a frame on an origin of its own, and the sandbox's status.
 // The frame's pages reload on their own while the project starts; this script reads nothing in them.
 
-import { api, byId, el, icon, say } from "./dom.js";
+import { api, asWords, byId, el, icon, pressed, say } from "./dom.js";
+import { paintRows, rowsOf, textOfRows } from "./terminal.js";
 
 // Phase of the sandbox → the text in the bar; null: none.
 const WORDS = {
@@ -20,7 +21,9 @@ const TROUBLES = {
   "install-failed": ["The packages could not be installed.", "install"],
   "start-failed": ["The dev server did not start.", "start"],
   crashed: ["The dev server has stopped.", "start"],
+  unseen: ["Nothing answers yet.", "start"],
 };
+const OPEN = "Everybody on your network can open this dev server: it listens on all addresses, not only on this machine's own.";
 const LOG_LINES = 400;
 const PEEK = 5;
 
@@ -29,6 +32,9 @@ function kindOf({ phase, inSeconds }) {
   return phase === "crashed" && inSeconds ? "restarting" : phase;
 }
 
+/** Return the nodes for lines of the log, with colours where the programs wrote sequences for them. */
+const painted = (lines) => paintRows(rowsOf(lines.join("\n")));
+
 export class Preview {
   /** `base()` returns the URL of the open thread's sandbox. */
   constructor(base) {
@@ -36,7 +42,7 @@ export class Preview {
     this.root = byId("preview");
     this.lines = [];
     this.root.addEventListener("click", (event) => this.onClick(event));
-    this.root.addEventListener("keydown", (event) => event.key === "Escape" && this.close());
+    this.root.addEventListener("keydown", (event) => pressed(event) === "Escape" && this.close());
   }
 
   get isOpen() {
@@ -75,7 +81,7 @@ export class Preview {
       const frame = el("iframe", {
         class: "preview__frame",
         title: "The project's own page",
-        src: url,
+        src: this.at(url),
         sandbox: "allow-scripts allow-same-origin allow-forms allow-popups allow-modals allow-downloads",
         referrerpolicy: "no-referrer",
       });
@@ -87,6 +93,11 @@ export class Preview {
       this.isRefused = true; // a later phase of the sandbox doesn't clear this
       this.card({ title: refused.message, text: refused.hint, again: () => this.load() });
     }
+  }
+
+  /** Return the entry's address for the page that the dev server announced, with its token if any. */
+  at(url) {
+    return this.path ? `${url}&path=${encodeURIComponent(this.path)}` : url;
   }
 
   follow() {
@@ -110,10 +121,17 @@ export class Preview {
     }
     const trouble = TROUBLES[phase.kind];
     this.root.dataset.phase = phase.kind ?? "";
+    byId("preview-note").hidden = !phase.isOpen;
+    byId("preview-note").textContent = phase.isOpen ? OPEN : "";
+    if (phase.kind === "running" && phase.path !== this.path) {
+      this.path = phase.path;
+      this.load();
+    }
     if (trouble) {
       const [title, step] = trouble;
+      const { reason: text, hint, lastLines } = phase;
       this.phase(title);
-      this.card({ title, text: phase.reason, again: () => this.again(step) });
+      this.card({ title, text, hint, lines: lastLines, again: () => this.again(step) });
     } else {
       this.phase(WORDS[phase.kind] ?? "");
       if (!this.isRefused) this.card(null);
@@ -132,8 +150,9 @@ export class Preview {
     this.lines.splice(0, this.lines.length - LOG_LINES);
     const log = byId("preview-log");
     log.hidden = false;
-    log.querySelector("summary").textContent = `Log · ${this.lines.at(-1).slice(0, 120)}`;
-    log.querySelector("pre").textContent = this.lines.join("\n");
+    const newest = textOfRows(rowsOf(this.lines.at(-1)));
+    log.querySelector("summary").replaceChildren("Log · ", asWords(newest.slice(0, 120)));
+    log.querySelector("pre").replaceChildren(...painted(this.lines));
   }
 
   async again(step) {
@@ -153,11 +172,11 @@ export class Preview {
     if (!trouble) return place.replaceChildren();
     const again = el("button", { class: "button", type: "button" }, icon("rotate-cw"), "Try again");
     again.addEventListener("click", trouble.again);
-    const peek = this.lines.slice(-PEEK).join("\n");
+    const peek = (trouble.lines ?? this.lines).slice(-PEEK);
     return place.replaceChildren(
-      el("h3", {}, trouble.title),
-      ...(trouble.text ? [el("p", {}, trouble.text)] : []),
-      ...(peek ? [el("pre", { class: "preview__peek" }, peek)] : []),
+      el("h3", {}, asWords(trouble.title)),
+      ...[trouble.text, trouble.hint].filter(Boolean).map((words) => el("p", {}, asWords(words))),
+      ...(peek.length ? [el("pre", { class: "preview__peek" }, ...painted(peek))] : []),
       again,
     );
   }
@@ -179,7 +198,7 @@ export class Preview {
       const { url } = await api("POST", `${this.base()}/preview`, {});
       if (tab) {
         tab.opener = null; // the app must not be able to navigate this page
-        tab.location = url;
+        tab.location = this.at(url);
       }
     } catch {
       tab?.close();

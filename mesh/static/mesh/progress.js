@@ -1,7 +1,7 @@
 // What an agent shows beside its text: a to-do list, a plan, the changes so far, a notice.
 // Loaded with the first of them.
 
-import { el, icon, visible } from "./dom.js";
+import { asWords, el, icon, marked, readable, visible } from "./dom.js";
 import { Markdown } from "./markdown.js";
 
 const MARKS = { completed: ["check", "Done"], in_progress: ["clock", "In progress"], pending: ["square", "To do"] };
@@ -28,14 +28,14 @@ const painters = {
   "data-plan": ({ plan }) => {
     if (!plan?.trim()) return [];
     const text = el("div", { class: "plan__text" });
-    new Markdown(text).update(plan, true);
+    new Markdown(text, { namesLinks: true }).update(readable(plan), true);
     return [el("p", { class: "plan__head" }, icon("list-todo"), el("b", {}, "Plan")), text];
   },
 
   "data-diff": ({ diff, cut }, node) => {
     if (!diff) return [];
     const open = node.querySelector("details")?.open ?? false;
-    const lines = diff.split("\n").filter((line) => line && !/^(diff --git|index) /.test(line));
+    const lines = withoutUsualEnds(diff.split("\n").filter((line) => line && !/^(diff --git|index) /.test(line)));
     const files = new Set(lines.filter((line) => line.startsWith("+++ ")).map((line) => line.slice(4)));
     const count = (sign) => lines.filter((line) => line.startsWith(sign) && !line.startsWith(sign.repeat(3))).length;
     const what = `Changed ${files.size} file${files.size === 1 ? "" : "s"}`;
@@ -56,11 +56,11 @@ const painters = {
   "data-notice": ({ text, code }) => {
     if (!text) return [];
     const take = code === "starts_without_changes" ? el("button", { class: "button", type: "button", "data-take-along": "" }, "Take them along") : null;
-    return [el("p", { class: "note note--text" }, icon(NOTICES[code] ?? "circle-alert"), el("span", {}, visible(text)), take)];
+    return [el("p", { class: "note note--text" }, icon(NOTICES[code] ?? "circle-alert"), el("span", {}, asWords(text)), take)];
   },
 };
 
-// Of the notices about the working folder; any other has a neutral icon.
+// Any other notice has a neutral icon.
 const NOTICES = {
   session_lost: "triangle-alert",
   branch_renamed: "git-branch",
@@ -68,11 +68,19 @@ const NOTICES = {
   starts_behind: "git-branch",
   starts_without_changes: "git-branch",
   shared_folder: "message-circle",
+  warning: "triangle-alert",
+  ran_unasked: "triangle-alert",
+  refused_unseen: "triangle-alert",
+  model_changed: "sparkles",
+  compacted: "list-todo",
+  mcp_server: "wrench",
+  hook: "zap",
+  ended_commands: "square",
 };
 
 function todoRow({ text, status }) {
   const [picture, word] = MARKS[status] ?? MARKS.pending;
-  return el("li", { class: "todo", "data-status": status }, icon(picture), el("span", { class: "unseen" }, `${word}: `), el("span", {}, text));
+  return el("li", { class: "todo", "data-status": status }, icon(picture), el("span", { class: "unseen" }, `${word}: `), el("span", {}, asWords(text)));
 }
 
 const DIFF = [
@@ -82,9 +90,24 @@ const DIFF = [
   [/^-/, "diff__minus"],
 ];
 
-function diffLine(line) {
+/** Leave out the CR of a file whose lines all end with CR LF. Elsewhere it is what has changed, and shown. */
+function withoutUsualEnds(lines) {
+  const files = [];
+  for (const line of lines) {
+    if (line.startsWith("--- ") || !files.length) files.push([]);
+    files.at(-1).push(line);
+  }
+  return files.flatMap((file) => {
+    const isText = (line, at) => /^[-+ ]/.test(line) && !/^(---|\+\+\+) /.test(line) && !file[at + 1]?.startsWith("\\");
+    const texts = file.filter(isText);
+    return texts.length && texts.every((line) => line.endsWith("\r")) ? file.map((line) => line.replace(/\r$/, "")) : file;
+  });
+}
+
+function diffLine(raw) {
+  const line = visible(raw);
   const [, name] = DIFF.find(([pattern]) => pattern.test(line)) ?? [null, null];
-  return el("span", { class: name ? `diff__line ${name}` : "diff__line" }, `${line}\n`);
+  return el("span", { class: name ? `diff__line ${name}` : "diff__line" }, ...marked(`${line}\n`));
 }
 
 function chevron() {

@@ -2,7 +2,7 @@
 // Loaded with the first queued message.
 
 import { filesOf, textOf } from "./chat.js";
-import { api, byId, el, icon, say } from "./dom.js";
+import { api, asName, asWords, byId, el, icon, pressed, say } from "./dom.js";
 
 const UNDO_FOR = 10_000;
 
@@ -14,7 +14,7 @@ export class Queue {
     this.editing = null; // {id, box}: the message that is being edited
     this.taken = null; // {message, before, timer}: the message that was just withdrawn
     this.refused = new Map(); // the error of each message
-    this.slot.addEventListener("keydown", (event) => this.pressed(event));
+    this.slot.addEventListener("keydown", (event) => this.walk(event));
   }
 
   /** Show `items` ({message, runId}); `steer` says whether one may be sent now. */
@@ -86,7 +86,7 @@ export class Queue {
   // Editing in place
 
   edit(message) {
-    const box = el("textarea", { class: "queue__box", rows: "1", "aria-label": "Edit the message", maxlength: "1000000" });
+    const box = el("textarea", { class: "queue__box", dir: "auto", rows: "1", "aria-label": "Edit the message", maxlength: "1000000" });
     box.value = textOf(message);
     this.editing = { id: message.id, box };
     this.again();
@@ -97,8 +97,9 @@ export class Queue {
     const { box } = this.editing;
     const save = () => this.save(message, runId);
     box.onkeydown = (event) => {
-      if (event.key === "Escape") this.leave();
-      else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) save();
+      const key = pressed(event);
+      if (key === "Escape") this.leave();
+      else if (key === "Enter") save();
       else return;
       event.preventDefault();
       event.stopPropagation();
@@ -173,7 +174,7 @@ export class Queue {
       this.forget();
       this.onUndo(message, before);
     };
-    return el("p", { class: "queue__undo", role: "status" }, `Taken back: ${short(wordsOf(this.taken.message))}`, el("button", { class: "button button--bare", type: "button", onclick: undo }, "Undo"));
+    return el("p", { class: "queue__undo", role: "status" }, "Taken back: ", asWords(short(wordsOf(this.taken.message))), el("button", { class: "button button--bare", type: "button", onclick: undo }, "Undo"));
   }
 
   forget() {
@@ -194,11 +195,11 @@ export class Queue {
 
   // The keyboard
 
-  pressed(event) {
+  walk(event) {
     const row = event.target.closest(".queue__item");
     if (!row || this.editing) return;
     const at = this.items.findIndex(({ message }) => message.id === row.dataset.id);
-    const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    const by = { ArrowUp: -1, ArrowDown: 1 }[pressed(event)];
     if (by && event.altKey) this.move(at, by);
     else if (by) this.focus({ id: this.items[at + by]?.message.id });
     else return;
@@ -219,7 +220,7 @@ export class Queue {
 
 function contentOf(message) {
   const text = textOf(message);
-  const files = filesOf(message).map(({ filename }) => el("span", { class: "chip" }, icon("paperclip"), filename ?? "file"));
+  const files = filesOf(message).map(({ filename }) => el("span", { class: "chip" }, icon("paperclip"), asName(filename ?? "file")));
   return el("div", { class: "queue__said" }, text ? el("p", { class: "queue__text" }, text) : null, files.length ? el("p", { class: "queue__files" }, ...files) : null);
 }
 

@@ -1,7 +1,7 @@
 // Actions on a chat in the list: rename, and delete with undo. Loaded when a menu is first
 // opened.
 
-import { api, byId, el, say } from "./dom.js";
+import { api, asWords, byId, el, pressed, readableText, say } from "./dom.js";
 
 const PATIENCE = 6000; // milliseconds in which a deletion can be undone
 
@@ -35,8 +35,9 @@ export class Rows {
 
   rename(row, id) {
     const link = row.querySelector(".row__link");
-    const before = row.querySelector(".row__title").textContent;
-    const input = el("input", { class: "input row__rename", "aria-label": "New name", maxlength: "200" });
+    const before = row.dataset.name;
+    const show = (title) => row.querySelector(".row__title").replaceChildren(asWords(title));
+    const input = el("input", { class: "input row__rename", dir: "auto", "aria-label": "New name", maxlength: "200" });
     input.value = before;
     link.hidden = true;
     row.prepend(input);
@@ -50,18 +51,19 @@ export class Rows {
       link.hidden = false;
       link.focus();
       if (!title || title === before) return;
-      row.querySelector(".row__title").textContent = title;
+      show((row.dataset.name = title));
       try {
         await api("PATCH", `${this.base}/threads/${id}`, { title });
       } catch (refused) {
-        row.querySelector(".row__title").textContent = before;
+        show((row.dataset.name = before));
         say(`Not renamed. ${refused.message}`);
       }
       this.onChanged();
     };
     input.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && !event.isComposing) done(input.value.trim());
-      if (event.key !== "Escape") return;
+      const key = pressed(event);
+      if (key === "Enter") done(input.value.trim());
+      if (key !== "Escape") return;
       event.stopPropagation();
       done(null);
     });
@@ -71,7 +73,7 @@ export class Rows {
   /** Hide the row immediately, and delete the chat unless that is undone in time. */
   remove(row, id) {
     this.last?.finish();
-    const title = row.querySelector(".row__title").textContent;
+    const title = row.dataset.name;
     this.gone.add(id);
     this.onChanged();
     const toast = byId("toast");
@@ -83,7 +85,7 @@ export class Rows {
         .catch(() => {
           this.gone.delete(id);
           this.onChanged();
-          say(`“${title}” could not be deleted.`);
+          say(`“${readableText(title)}” could not be deleted.`);
         });
     };
     const timer = setTimeout(finish, PATIENCE);
@@ -94,7 +96,7 @@ export class Rows {
       this.onChanged();
       byId(`row-${id}`)?.querySelector("a").focus();
     });
-    toast.replaceChildren(el("span", {}, `“${title}” was deleted.`), undo);
+    toast.replaceChildren(el("span", {}, "“", asWords(title), "” was deleted."), undo);
     toast.hidden = false;
     undo.focus();
   }

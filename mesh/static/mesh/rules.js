@@ -1,6 +1,6 @@
 // Lists what is always allowed in the open thread, and revokes it. Loaded with the first rule.
 
-import { api, byId, el, icon, say, visible } from "./dom.js";
+import { api, asName, byId, el, icon, say, visibleText } from "./dom.js";
 
 /** `url(ruleId)` returns the URL that deletes a rule. */
 export class Rules {
@@ -22,10 +22,9 @@ export class Rules {
     );
   }
 
-  row({ id, words: raw }) {
-    const words = visible(raw);
-    const remove = el("button", { class: "button button--bare button--icon", type: "button", "aria-label": `Ask again about ${words}`, title: "Ask again" }, icon("x"));
-    const row = el("li", { class: "rules__row" }, el("span", {}, words), remove);
+  row({ id, words }) {
+    const remove = el("button", { class: "button button--bare button--icon", type: "button", "aria-label": `Ask again about ${visibleText(words)}`, title: "Ask again" }, icon("x"));
+    const row = el("li", { class: "rules__row" }, el("span", {}, asName(words)), remove);
     remove.addEventListener("click", async () => {
       remove.disabled = true;
       try {

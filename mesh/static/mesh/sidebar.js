@@ -1,7 +1,7 @@
 // The left column: kept fresh by what the server renders, searched, a sheet on the phone.
 // With it the keys of the page and the theme.
 
-import { byId, morphChildren, remember, say } from "./dom.js";
+import { asWords, byId, morphChildren, pressed, readableText, remember, say } from "./dom.js";
 
 // The parts of the page that a change of threads or machines may alter: templates/_partials/live.html.
 const FRESH = ["threads", "machines", "thread-machine", "connect-hint", "connect-state", "welcome", "agents"];
@@ -30,8 +30,7 @@ export class Sidebar {
       event.preventDefault();
       this.more();
     });
-    // A focused link waits for Enter: otherwise the key could reach the row that replaces it.
-    const load = (seen) => seen.at(-1).isIntersecting && document.activeElement !== this.link && this.more();
+    const load = (seen) => seen.at(-1).isIntersecting && this.mayLoad() && this.more();
     this.nearEnd = new IntersectionObserver(load, { root: byId("chats"), rootMargin: "0px 0px 200px" });
     this.watchEnd();
     this.search.addEventListener("keydown", (event) => this.walk(event));
@@ -159,6 +158,14 @@ export class Sidebar {
     this.watchEnd();
   }
 
+  /** Return whether the next older chats are loaded without a click. */
+  mayLoad() {
+    // A focused link waits for Enter: otherwise the key could reach the row that replaces it.
+    if (document.activeElement === this.link) return false;
+    // The list is short while the server searches: its end in view is not the reader's doing.
+    return this.words === this.searched;
+  }
+
   watchEnd() {
     this.nearEnd.disconnect();
     if (this.link) this.nearEnd.observe(this.link);
@@ -168,15 +175,17 @@ export class Sidebar {
   rename({ id, title, unread }) {
     const row = this.older.querySelector(`#row-${id}`);
     if (!row) return;
-    row.dataset.title = title.toLowerCase();
-    row.querySelector(".row__title").textContent = title;
+    Object.assign(row.dataset, { name: title, title: title.toLowerCase() });
+    row.querySelector(".row__title").replaceChildren(asWords(title));
+    row.querySelector(".row__more").ariaLabel = `Rename or delete ${readableText(title)}`;
     if (!unread) row.querySelector(".mark--unread")?.remove();
   }
 
   walk(event) {
     const first = document.querySelector(".row:not([hidden]) .row__link");
-    if (event.key === "Enter" && this.words) first?.click();
-    if (event.key !== "ArrowDown") return;
+    const key = pressed(event);
+    if (key === "Enter" && this.words) first?.click();
+    if (key !== "ArrowDown") return;
     event.preventDefault();
     first?.focus();
   }
@@ -194,16 +203,17 @@ export class Sidebar {
 
   key(event) {
     const mod = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
-    if (mod && event.key.toLowerCase() === "k") {
+    const key = pressed(event);
+    if (mod && key.toLowerCase() === "k") {
       event.preventDefault();
       if (this.isSheet) this.open(true);
       this.search.focus();
       this.search.select();
-    } else if (mod && event.key.toLowerCase() === "l") {
+    } else if (mod && key.toLowerCase() === "l") {
       event.preventDefault();
       this.open(false);
       this.focusComposer();
-    } else if (event.key === "Escape") {
+    } else if (key === "Escape") {
       this.escape();
     }
   }

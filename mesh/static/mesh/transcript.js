@@ -1,8 +1,8 @@
 // Paints the conversation: once per frame, without moving the reader. The document contains only the
 // part of a long thread that is being read.
 
-import { filesOf, textOf } from "./chat.js";
-import { byId, copy, duration, el, icon, withCode } from "./dom.js";
+import { filesOf, isRefusal, textOf } from "./chat.js";
+import { asWords, byId, copy, duration, el, icon, marked, readable, visibleText, withCode } from "./dom.js";
 import { chevron, fileNode, isTool, makePart, nodeId, parentOf, summarise } from "./parts.js";
 
 const FIRST = 80; // rows of a thread that are painted at first; older ones when scrolled to
@@ -13,8 +13,8 @@ const loadDetails = () => import("./details.js");
 
 export class Transcript {
   /** `fetchPage(query)` fetches another page of the messages. */
-  constructor(chat, { onRetry, onEdit, onAgain, fetchPage }) {
-    Object.assign(this, { chat, onRetry, onEdit, onAgain, fetchPage });
+  constructor(chat, { onRetry, onEdit, onAgain, onRephrase, onSend, fetchPage }) {
+    Object.assign(this, { chat, onRetry, onEdit, onAgain, onRephrase, onSend, fetchPage });
     this.scroller = byId("transcript");
     this.column = byId("messages");
     this.newer = byId("newer");
@@ -64,6 +64,8 @@ export class Transcript {
 
   jump() {
     this.scroller.scrollTop = this.scroller.scrollHeight;
+    // The reader may go up before the browser tells of this jump: that is a move, too.
+    this.lastTop = this.scroller.scrollTop;
   }
 
   toEnd() {
@@ -134,7 +136,7 @@ export class Transcript {
       this.views.delete(message.id);
     } else if (at >= this.first) {
       if (!view) {
-        view = message.role === "user" ? new OwnMessage(message, this) : new Answer(message, this);
+        view = new VIEWS[message.role](message, this);
         this.views.set(message.id, view);
         this.put(view, at);
       }
@@ -238,10 +240,26 @@ class OwnMessage {
       this.files.hidden = !files.length;
     }
     this.node.classList.toggle("message--sending", message.sending === "sending");
-    const foot = [];
+    this.node.classList.toggle("message--unsent", Boolean(message.unsent));
+    const isLeftOut = this.transcript.chat.isLeftOut(message);
+    this.node.classList.toggle("message--left-out", isLeftOut);
+    const foot = isLeftOut ? [el("p", { class: "note" }, icon("ban"), "Not sent to the model again")] : [];
     if (message.sending === "failed") foot.push(...this.failed());
+    else if (message.unsent) foot.push(...this.unsent());
     else if (message.sending && message.delayed) foot.push(el("p", { class: "card__hint", role: "status" }, `${message.delayed.message} Sending again…`));
     this.foot.replaceChildren(...foot);
+  }
+
+  /** Its run ended while it waited: no agent has it. */
+  unsent() {
+    const { message, transcript } = this;
+    const { message: words = "You pressed Stop before it was sent.", hint = "", isSending, refused } = message.unsent;
+    const button = (act, ...content) => el("button", { class: "button button--bare", type: "button", disabled: isSending, onclick: () => act(message) }, ...content);
+    const why = el("p", {}, el("b", {}, "Not sent. "), [words, hint].filter(Boolean).join(" "));
+    return [
+      el("div", { class: "unsent", role: "group", "aria-label": "Not sent" }, why, el("span", { class: "unsent__acts" }, button(transcript.onEdit, icon("pencil"), "Edit"), button(transcript.onSend, icon("arrow-up"), "Send"))),
+      refused ? el("p", { class: "card__refused", role: "alert" }, `${refused.message} ${refused.hint}`) : "",
+    ];
   }
 
   failed() {
@@ -260,6 +278,19 @@ class OwnMessage {
         ),
       ),
     ];
+  }
+}
+
+/** Words of Mesh itself: why an agent began the answer that follows. */
+class Note {
+  constructor(message) {
+    Object.assign(this, { message, rows: 1, from: 0 });
+    this.words = el("span", {});
+    this.node = el("article", { id: nodeId(message), class: "message message--note", "aria-label": "Note" }, el("p", { class: "note note--text" }, icon("bot"), this.words));
+  }
+
+  paint() {
+    this.words.replaceChildren(asWords(textOf(this.message)));
   }
 }
 
@@ -285,6 +316,7 @@ class Answer {
     for (const part of changed ?? this.painters.keys()) this.painters.get(part)?.update(part, this.message);
     if (changed === null) {
       this.node.classList.toggle("message--live", live);
+      this.node.classList.toggle("message--left-out", isRefusal(this.message.error));
       this.foot.replaceChildren(...this.ending());
     }
     // Only answers that had ended when the page was opened: nothing folds while it is being read.
@@ -384,7 +416,11 @@ class Answer {
   }
 }
 
+const VIEWS = { user: OwnMessage, system: Note, assistant: Answer };
+
 const isShown = (part) => (part.type === "text" ? part.text.trim() : part.type !== "step-start" && !part.type.startsWith("data-"));
+
+const isUnasked = (answer, { messages }) => messages[messages.indexOf(answer) - 1]?.role === "system";
 
 function errorCard(message, transcript) {
   const { code, message: words, hint } = message.error;
@@ -393,12 +429,43 @@ function errorCard(message, transcript) {
     .join("\n");
   const copies = el("button", { class: "button button--bare", type: "button" }, icon("copy"), el("span", {}, "Copy"));
   copies.addEventListener("click", () => copy(copies, details));
+  const actions = waysOn(message, transcript);
   return el(
     "div",
     { class: "card card--bad", role: "group", "aria-label": "The run failed" },
-    el("p", { class: "card__title" }, icon("circle-alert"), el("b", {}, words || "The run failed.")),
+    el("p", { class: "card__title" }, icon("circle-alert"), el("b", {}, el("bdi", {}, ...withCode(words || "The run failed.")))),
     el("p", { class: "card__hint" }, ...withCode(hint ?? ""), hint ? " " : "", "Everything above is kept."),
-    el("div", { class: "card__actions" }, el("button", { class: "button", type: "button", onclick: () => transcript.onAgain(message) }, icon("rotate-cw"), "Try again")),
-    el("details", { class: "card__details" }, el("summary", {}, "Show details"), el("pre", { tabindex: "0" }, details), copies),
+    actions.length ? el("div", { class: "card__actions" }, ...actions) : null,
+    el("details", { class: "card__details" }, el("summary", {}, "Show details"), el("pre", { tabindex: "0" }, ...marked(readable(details))), copies),
   );
 }
+
+/** Return what a person can do after a failure. */
+function waysOn(message, transcript) {
+  const { code, message: words } = message.error;
+  const asked = transcript.chat.askedBy(message);
+  const ways = [];
+  // What the agent began by itself was no message that could be sent again.
+  if (asked && !isUnasked(message, transcript.chat)) {
+    if (isRefusal(message.error)) ways.push(...afterRefusal(asked, transcript));
+    else ways.push(action("Try again", () => transcript.onAgain(asked), "rotate-cw"));
+  }
+  const command = code === "not_signed_in" && /`([^`]+)`/.exec(words)?.[1];
+  if (command) {
+    const takes = el("button", { class: "button button--bare", type: "button", title: visibleText(command) }, icon("copy"), el("span", {}, "Copy the command"));
+    takes.addEventListener("click", () => copy(takes, command));
+    ways.push(takes);
+  }
+  return ways;
+}
+
+/** Return the ways on after a refusal: the same words alone would be refused again. */
+function afterRefusal(asked, transcript) {
+  const actions = [action("Edit and send again", () => transcript.onRephrase(asked), "pencil")];
+  const files = filesOf(asked);
+  if (files.length && textOf(asked)) actions.push(action(files.length > 1 ? "Send again without the files" : "Send again without the file", () => transcript.onAgain(asked, { files: [] })));
+  if (transcript.chat.hasEarlier(asked)) actions.push(action("Send again without the earlier messages", () => transcript.onAgain(asked, { metadata: { withoutEarlier: true } })));
+  return actions;
+}
+
+const action = (words, onclick, name) => el("button", { class: "button", type: "button", onclick }, name ? icon(name) : null, words);
