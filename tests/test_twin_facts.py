@@ -18,7 +18,8 @@ from sandboxes.daemon.tasks import task
 from sandboxes.preview import app as preview
 from sandboxes.preview.request import NOT_SIGNED_IN
 from sandboxes.providers import direct, sandbox_client
-from threads.core import attachments
+from threads.core import attachments, pictures
+from threads.core.run_errors import REFUSED
 from threads.decopilot import provider, shell
 from threads.reading import consumers
 
@@ -78,9 +79,16 @@ def test_a_browser_that_is_signed_out_is_told_in_one_way():
     assert constant("socket.js", "SIGNED_OUT") == consumers.NOT_SIGNED_IN
 
 
+def test_the_page_marks_what_the_server_leaves_out():
+    script = text("mesh/static/mesh/chat.js")
+
+    assert all(f'"{code}"' in script for code in REFUSED)
+
+
 def test_the_page_offers_to_send_what_the_server_takes():
     assert constant("attach.js", "MOST") == attachments.MOST
-    assert constant("attach.js", "HEAVY") < attachments.IMAGE_LIMIT
+    assert constant("attach.js", "HEAVY") < pictures.BYTES
+    assert constant("attach.js", "LONGEST") == pictures.SIDE
 
 
 @pytest.mark.parametrize(

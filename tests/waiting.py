@@ -8,9 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 STEP = 0.01
+# Seconds after which a condition counts as one that never comes true: a busy machine may stand
+# still for many.
+PATIENCE = 60.0
 
 
-def until(condition: Callable[[], Any], *, within: float = 10, what: str = "") -> Any:
+def until(condition: Callable[[], Any], *, within: float = PATIENCE, what: str = "") -> Any:
     """Return the first true value of ``condition``; fail after ``within`` seconds."""
     end = time.monotonic() + within
     while True:
@@ -20,7 +23,7 @@ def until(condition: Callable[[], Any], *, within: float = 10, what: str = "") -
         time.sleep(STEP)
 
 
-async def auntil(condition: Callable[[], Any], *, within: float = 10, what: str = "") -> Any:
+async def auntil(condition: Callable[[], Any], *, within: float = PATIENCE, what: str = "") -> Any:
     """Return the first true value of ``condition`` (plain or awaitable); the loop goes on."""
     end = time.monotonic() + within
     while True:

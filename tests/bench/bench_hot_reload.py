@@ -92,7 +92,7 @@ def connect(page, url):
 
 def wait(page, expression):
     """Return the first true value; by a timer, for a page that nobody sees paints nothing."""
-    return page.wait_for_function(expression, polling=10, timeout=60_000).json_value()
+    return until(lambda: page.evaluate(expression), within=60)
 
 
 def begun(mesh):

@@ -68,3 +68,25 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_done_twice(chat, sta
     stored = chat.get("/messages")["messages"][-1]
     assert "The tool said" in str(stored["parts"][-1])
     assert MARK not in str(reader.seen) + str(stored)
+
+
+def test_a_command_that_runs_while_its_worker_is_killed_is_run_once(
+    chat, standin, workers, tmp_path
+):
+    """The sandbox knows the call by its id: the next attempt follows it to its end."""
+    began, go = tmp_path / "began", tmp_path / "go"
+    command = f"echo x >> {began}; until [ -e {go} ]; do sleep 0.1; done; cat {began}"
+    first = workers.start()
+    with chat.reader() as reader:
+        chat.say(f"bash: {command}", harnessId="decopilot", toolApprovalLevel="auto")
+        until(began.exists, within=90, what="the command runs")
+        workers.kill(first)
+        workers.start()
+        until(lambda: chunks(reader, "data-run-restarted"), within=120, what="another attempt")
+        go.touch()
+        until(lambda: reader.is_done, within=120, what="the end")
+
+    assert began.read_text() == "x\n"
+    assert [chunk["output"] for chunk in chunks(reader, "tool-output-available")] == ["x"]
+    stored = chat.get("/messages")["messages"][-1]
+    assert stored["parts"][-1]["text"] == "The tool said: x"

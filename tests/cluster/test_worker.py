@@ -44,9 +44,8 @@ def test_a_task_ends_what_waited_too_long(chat, late, worker):
 
         until(lambda: reader.is_done, within=60, what="the end")  # told live, from the worker
 
-    answer = chat.get("/messages")["messages"][-1]
-    assert (answer["id"], answer["metadata"]["state"]) == (late, "expired")
-    assert answer["metadata"]["error"]["code"] == "expired"
+    why = chat.get("/messages")["messages"][-1]["metadata"]["neverSent"]
+    assert (why["runId"], why["code"]) == (late, "expired")
 
 
 def test_a_message_that_may_not_wait_is_refused_meanwhile(chat, late):

@@ -262,7 +262,7 @@ async def joined(way, **how):
 
 
 async def hears(socket):
-    return await asyncio.wait_for(socket.receive(), 30)
+    return await asyncio.wait_for(socket.receive(), 60)
 
 
 async def test_messages_come_back_as_they_were_and_in_order(way):

@@ -3,6 +3,7 @@ page, server, link, sandbox and the real program; only the model is a stand-in."
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -136,3 +137,72 @@ def test_it_answers_acts_when_allowed_is_stopped_and_taken_up_again(chat, person
 
     for path in chat.mesh.home.glob("sandboxes/*/repo/made"):
         path.unlink()  # threads without a branch of their own may share a folder
+
+
+# What goes on beside the answers
+
+
+@pytest.fixture
+def at_auto(page, mesh):
+    """Return ``at_auto(kind)``: a new chat in which the agent may do all without asking."""
+
+    def begin(kind):
+        chat = Chat(page, mesh, kind)
+        page.locator("#level").select_option("auto")
+        return chat
+
+    return begin
+
+
+def rows(page):
+    return page.locator(".background__row")
+
+
+def test_what_claude_begins_when_a_command_has_ended_is_an_answer_of_its_own(at_auto, tmp_path):
+    chat = at_auto("claude-code")
+    command = f"while [ ! -e {tmp_path}/go ]; do sleep 0.1; done"
+    task = {"command": command, "run_in_background": True, "description": "Waits for you"}
+    chat.say(f"tool: Bash {json.dumps(task)}")
+    chat.hears("The tool said:")
+    expect(rows(chat.page)).to_contain_text("Running in the background: Waits for you")
+    chat.page.reload()
+    expect(rows(chat.page)).to_have_count(1, timeout=PATIENCE)
+
+    (tmp_path / "go").touch()
+
+    note = chat.page.locator(".message--note")
+    expect(note).to_contain_text("Claude Code began this by itself:", timeout=PATIENCE)
+    expect(chat.page.locator(".message--answer")).to_have_count(2, timeout=PATIENCE)
+    expect(rows(chat.page)).to_have_count(0, timeout=PATIENCE)
+    expect(chat.page.locator("#stop")).to_be_hidden(timeout=PATIENCE)
+    chat.say("say: still here")
+    chat.hears("still here")
+    expect(chat.page.locator(".message--note")).to_have_count(1)
+
+
+def test_a_sub_agent_of_claude_that_works_on_asks_and_reports(at_auto, page):
+    chat = at_auto("claude-code")
+    page.locator("#level").select_option("readonly")
+    task = {"description": "Looks", "subagent_type": "general-purpose"}
+    chat.say(f"tool: Task {json.dumps(task | {'prompt': 'bash: touch made'})}")
+
+    chat.decide("Allow")
+
+    note = page.locator(".message--note").last
+    expect(note).to_contain_text("The sub-agent “Looks” has ended.", timeout=PATIENCE)
+    assert chat.files() == ["made"]
+    for path in chat.mesh.home.glob("sandboxes/*/repo/made"):
+        path.unlink()
+
+
+def test_a_command_that_codex_leaves_running_is_stopped(at_auto):
+    chat = at_auto("codex")
+    call = {"cmd": "sleep 600", "yield_time_ms": 300}
+    chat.say(f"tool: exec_command {json.dumps(call)}")
+    expect(rows(chat.page)).to_have_count(1, timeout=PATIENCE)
+
+    rows(chat.page).get_by_role("button").click()
+
+    expect(rows(chat.page)).to_have_count(0, timeout=PATIENCE)
+    chat.say("say: still here")
+    chat.hears("still here")

@@ -39,11 +39,42 @@ FILES = {
     """,
 }
 
+# A form as Django and Flask make one: its token must come back with the cookie.
+FORM = {
+    "mesh.toml": 'dev = ["python3", "server.py"]',
+    "server.py": """
+import http.server, http.cookies, os, urllib.parse
+PAGE = "<html><head></head><body><h1>{}</h1><form method=post><button name=t value=s3>Send</button>"
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self, said="form"):
+        page = (PAGE + "<script>document.cookie = 'script=1; path=/'</script>").format(said)
+        self.send_response(200)
+        self.send_header("content-type", "text/html")
+        self.send_header("set-cookie", "csrf=s3; Path=/; HttpOnly; SameSite=Lax")
+        self.end_headers()
+        self.wfile.write(page.encode())
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"])).decode()
+        cookies = http.cookies.SimpleCookie(self.headers.get("cookie", ""))
+        given = {name: one.value for name, one in cookies.items()}
+        is_own = self.headers["origin"] == "http://" + self.headers["host"]
+        token = urllib.parse.parse_qs(body).get("t")
+        is_taken = is_own and token == [given.get("csrf")] and given.get("script") == "1"
+        self.do_GET("accepted" if is_taken else f"refused {given} {self.headers['origin']}")
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+""",
+}
+
 
 @pytest.fixture
-def mesh(tmp_path):
+def files():
+    return FILES
+
+
+@pytest.fixture
+def mesh(tmp_path, files):
     """A Mesh whose agent works in the project's folder."""
-    repository(tmp_path / "project", FILES)
+    repository(tmp_path / "project", files)
     running = RunningMesh(tmp_path / "home", MESH_FOLDER=str(tmp_path / "project"))
     try:
         running.start().online()
@@ -123,3 +154,29 @@ def test_the_app_s_service_worker_sees_nothing_of_the_entry(mesh, thread, page):
     assert f"{origin}/" in urls  # the browser did pass it, once it had entered
     assert not [url for url in urls if "ticket" in url or "/.mesh/" in url]
     assert {url.rpartition("/")[0] for url in urls if not url.startswith(origin)} == set()
+
+
+@pytest.mark.parametrize("files", [FORM], ids=["a form"])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param([], id="cookies of third parties allowed"),
+        pytest.param(["--test-third-party-cookie-phaseout"], id="and blocked"),
+    ],
+)
+def test_a_form_that_compares_a_cookie_is_taken_in_the_frame_and_in_a_tab(
+    mesh, thread, browser_type, browser_type_launch_args, flags
+):
+    args = [*browser_type_launch_args.get("args", []), *flags]
+    with browser_type.launch(**{**browser_type_launch_args, "args": args}) as browser:
+        page = browser.new_page()
+        show_preview(mesh, thread, page)
+        frame = page.frame_locator(".preview__frame")
+        frame.get_by_role("button", name="Send").click(timeout=60_000)
+        expect(frame.get_by_role("heading")).to_have_text("accepted")
+
+        with page.context.expect_page() as opening:
+            page.locator("[data-preview=window]").click()
+        tab = opening.value
+        tab.get_by_role("button", name="Send").click(timeout=60_000)
+        expect(tab.get_by_role("heading")).to_have_text("accepted")
