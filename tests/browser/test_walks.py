@@ -272,6 +272,30 @@ def test_back_and_forward(page, server):
     expect(page.locator("#text")).to_have_value("half a thought")
 
 
+def test_forward_before_the_page_s_script_has_run(page, server):
+    server.open(page)
+    page.keyboard.type("a new one")
+    press(page, "Enter")
+    until(lambda: server.posts)
+    page.wait_for_url(f"**{NEW}")
+    server.messages[made_up.NEW_THREAD] = [
+        made_up.mine("a new one", server.posts[0]["messages"][0]["id"])
+    ]
+    page.reload()  # so that Back and Forward change the address alone, and the script reloads
+    expect(page.locator("body")).to_have_attribute("data-ready", "")
+    held = []
+    page.route("**/page.js", lambda route: held.append(route), times=1)
+    with page.expect_request("**/page.js"):
+        page.evaluate("history.back()")
+    expect(page.locator("#welcome")).to_be_attached()
+
+    page.evaluate("history.forward()")
+    page.wait_for_url(f"**{NEW}", wait_until="commit")
+    held[0].continue_()
+
+    expect(page.locator(".bubble")).to_have_text("a new one")
+
+
 @pytest.fixture(params=["two tabs", "two devices"])
 def two(request, page, browser, server):
     """Two pages on one chat: of one browser, or of two."""

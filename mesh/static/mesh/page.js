@@ -521,9 +521,11 @@ byId("preview-open").addEventListener("click", async () => {
   preview ??= new Preview(() => `${base}/threads/${thread.id}/sandbox`);
   preview.toggle();
 });
-// A link to a place on this page is not a new page.
+// A link to a place on this page is not a new page. Back and Forward may have changed the address
+// before this script ran: then the page is not that of its address either.
 let shown = location.pathname;
 addEventListener("popstate", () => location.pathname === shown || location.reload());
+if ((shown.split("/threads/")[1] ?? "") !== (data.thread?.id ?? "")) location.reload();
 
 // "New chat with …" has its choice in the address; from now on it is the last choice.
 if (location.search) {
