@@ -89,7 +89,7 @@ async def end_orphans(
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """When a turn began, and when its agent first called a tool, if it did."""
+    """When a turn began, and a moment shortly before its agent first called a tool, if it did."""
 
     turn: float
     call: float | None = None

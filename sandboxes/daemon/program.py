@@ -18,7 +18,7 @@ from typing import IO, Protocol
 
 from mesh import children, processes
 from mesh.background import run_in_background
-from mesh.process_tree import Process, end_all, of_process
+from mesh.process_tree import Process, end_all, now, of_process
 from sandboxes.daemon.lines import LineSplitter, LineTooLong
 
 if sys.platform == "linux":
@@ -71,6 +71,8 @@ class Program:
         self._stdout, self._stderr = process.stdout, process.stderr
         self._stderr_tail = bytearray()
         self._ending: asyncio.Task[None] | None = None
+        # What it writes now was written after this, by ``process_tree.now()``.
+        self.read_until = now()
         self.ended: dict[Process, str] = {}  # what was ended with it, itself too → its command
         for pipe, read in ((self._stdout, self._read_stdout), (self._stderr, self._read_stderr)):
             os.set_blocking(pipe.fileno(), False)
@@ -137,12 +139,15 @@ class Program:
         await self.gone
 
     def _read_stdout(self) -> None:
+        begun = now()
         if (chunk := read_some(self._stdout)) is None:
             return
         if not chunk:
             self._loop.remove_reader(self._stdout.fileno())
             return
         self._give(chunk)
+        if len(chunk) < READ_BYTES:  # there was no more
+            self.read_until = begun
 
     def _give(self, chunk: bytes) -> None:
         if self._is_flooded:

@@ -314,8 +314,16 @@ class Turn:
             self._finish = chunk
             return
         if chunk["type"] == "tool-input-start" and self.moments.call is None:
-            self.moments = replace(self.moments, call=process_tree.now())
+            self.moments = replace(self.moments, call=self._called_after())
         self._pass_on(chunk)
+
+    def _called_after(self) -> float:
+        """Return a moment before the call that the program tells of now.
+
+        A busy sandbox may read of a call when the command runs already.
+        """
+        program = self._conversation and self._conversation.program
+        return program.read_until if program else process_tree.now()
 
     def _pass_on(self, chunk: Body) -> None:
         is_start = chunk["type"] == "start"

@@ -139,6 +139,11 @@ def until_told():
     show(stopped=True)
 
 
+def make(path):
+    """Make an empty file."""
+    open(path, "w").close()
+
+
 def wait_for(path):
     """Work until there is a file."""
     while not os.path.exists(path):

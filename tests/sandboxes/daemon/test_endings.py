@@ -12,7 +12,7 @@ import pytest
 from mesh.children import HAS_PROC
 from sandboxes.daemon.notices import ended_text
 from tests.sandboxes.daemon.sandbox import chunks_of, is_alive, kinds_of, read_words, text_of
-from tests.waiting import auntil
+from tests.waiting import auntil, until
 
 pytestmark = [
     pytest.mark.programs,
@@ -73,6 +73,28 @@ async def test_a_program_killed_in_its_turn_leaves_no_command(sandbox, neighbour
     assert is_alive(neighbour)
     assert [notice["code"] for notice in notices_of(events)] == ["ended_commands"]
     assert {"error", "finish", "done"} <= set(kinds_of(events))
+
+
+@pytest.mark.parametrize("how", ["grouped", "attached"])
+async def test_a_command_is_ended_also_if_the_sandbox_reads_of_its_call_late(
+    sandbox, neighbour, how, tmp_path
+):
+    go, started = tmp_path / "go", tmp_path / "started"
+    steps = (["pid"], ["wait_for", str(go)], ["call"], ["escape", how], ["make", str(started)])
+    async with sandbox.dispatch("r1", *steps, ["forever"]) as events:
+        told = await read_words(events, 1)
+        sandbox.process.send_signal(signal.SIGSTOP)
+        go.touch()
+        until(started.exists)
+        sandbox.process.send_signal(signal.SIGCONT)
+        told += await read_words(events, 1)
+        await sandbox.cancel("r1")
+        rest = [event async for event in events]
+
+    _, command = map(int, text_of(told).split())
+    assert not is_alive(command)
+    assert is_alive(neighbour)
+    assert [notice["code"] for notice in notices_of(rest)] == ["ended_commands"]
 
 
 @pytest.mark.parametrize("how", STARTS)
