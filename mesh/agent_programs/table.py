@@ -52,18 +52,19 @@ class Acp:
     """How to start a program that speaks the Agent Client Protocol on stdio.
 
     ``careful`` is an environment in which it asks before it changes anything, ``planning`` one in
-    which it changes nothing. ``runs_unasked`` are paths in a project that it runs without asking.
-    ``usage`` says of what the counts of a response to a prompt are the total. ``levels`` names what
-    a session is set to at each approval level: its mode, and other options by their ids.
-    ``agent_info`` is the name by which it introduces itself. ``careful_session`` is metadata for
-    a session in which it has to ask, or to change nothing. ``free`` and ``free_session`` are the
-    same at auto, and ``free_arguments`` more arguments. ``own_questions`` says which of its
-    questions come there from the person's own settings: all of them, those about tools of no MCP
-    server, or those that it lets nobody answer for good.
+    which it changes nothing; ``careful_arguments`` are more arguments in both. ``runs_unasked`` are
+    paths in a project that it runs without asking. ``usage`` says of what the counts of a response
+    to a prompt are the total. ``levels`` names what a session is set to at each approval level: its
+    mode, and other options by their ids. ``agent_info`` is the name by which it introduces itself.
+    ``careful_session`` is metadata for a session in which it has to ask, or to change nothing.
+    ``free`` and ``free_session`` are the same at auto, and ``free_arguments`` more arguments.
+    ``own_questions`` says which of its questions come there from the person's own settings: all of
+    them, those about tools of no MCP server, or those that it lets nobody answer for good.
     """
 
     arguments: tuple[str, ...]
     free_arguments: tuple[str, ...] = ()
+    careful_arguments: tuple[str, ...] = ()
     agent_info: str = ""
     model_flag: str = ""
     careful: Mapping[str, str] = field(default_factory=dict)
@@ -230,9 +231,11 @@ def _settings(probe: dict[str, Any]) -> dict[str, Any]:
 
 def _environments(acp: dict[str, Any]) -> dict[str, Any]:
     """Return ``acp`` with the values of its environments as texts: a table as JSON, and the folder
-    of our policies where ``{policies}`` stands."""
+    of our policies where ``{policies}`` stands, also in arguments."""
     is_environment = ("careful", "free", "planning")
-    return {key: _texts(v) if key in is_environment else v for key, v in acp.items()}
+    texts = {key: _texts(v) if key in is_environment else v for key, v in acp.items()}
+    arguments = acp.get("careful_arguments", ())
+    return texts | {"careful_arguments": tuple(_placed(each) for each in arguments)}
 
 
 def _texts(given: Any) -> Any:

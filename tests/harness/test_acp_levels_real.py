@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agents.harness import ADAPTERS, with_agents
 from agents.harness.base import Ask
+from mesh.agent_programs.table import POLICIES
 from tests.harness import real
 from tests.harness.agents_table import cells
 from tests.harness.cli import a_home, need
@@ -19,6 +23,7 @@ from tests.standin import anthropic
 pytestmark = pytest.mark.real_cli
 
 PROGRAMS = [kind for kind in real.PROGRAMS if kind.startswith("acp:")]
+NOBODY = 65534
 NO_PLAN = "Refused before anything is sent: it has no such mode."
 ASKS = "A command and a write ask first."
 
@@ -30,9 +35,29 @@ async def driver(kind, standin, tmp_path):
     (tmp_path / "work").mkdir()
     with a_home() as home:
         adapter = ADAPTERS[kind]()
+        adapter.launch = with_policies_in(policies_of_a_person(tmp_path), adapter.launch)
         environment = program.env(home, standin.url)
         async with Driver(adapter, [path], env=environment, cwd=tmp_path / "work") as made:
             yield made
+
+
+def policies_of_a_person(folder):
+    """Return a copy of our policies that root does not own, as in a person's installation."""
+    policies = Path(shutil.copytree(POLICIES, folder / "policies"))
+    if os.geteuid() == 0:
+        for path in (policies, *policies.iterdir()):
+            os.chown(path, NOBODY, NOBODY)
+    return policies
+
+
+def with_policies_in(folder, launch):
+    def launch_there(turn):
+        given = launch(turn)
+        args = tuple(word.replace(str(POLICIES), str(folder)) for word in given.args)
+        env = {name: v.replace(str(POLICIES), str(folder)) for name, v in given.env.items()}
+        return replace(given, args=args, env=env)
+
+    return launch_there
 
 
 def say(kind, text, **changes):

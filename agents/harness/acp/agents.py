@@ -26,6 +26,7 @@ class Agent:
     title: str
     command: tuple[str, ...]
     model_flag: str = ""
+    careful_arguments: tuple[str, ...] = ()
     careful: Mapping[str, str] = field(default_factory=dict)
     planning: Mapping[str, str] = field(default_factory=dict)
     careful_session: Mapping[str, Any] = field(default_factory=dict)
@@ -92,6 +93,7 @@ def _held_as(agent: Agent, program: AgentProgram) -> Agent:
         return agent
     return replace(
         agent,
+        careful_arguments=program.acp.careful_arguments,
         careful=program.acp.careful,
         planning=program.acp.planning,
         careful_session=program.acp.careful_session,

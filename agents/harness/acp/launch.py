@@ -26,6 +26,7 @@ def launch(agent: Agent, turn: TurnInput) -> Launch:
     if _is_free(turn):
         args += [each for each in agent.free_arguments if each not in args]
         return Launch(program, tuple(args), agent.free, variables=agent.variables)
+    args += agent.careful_arguments
     env = agent.planning if turn.mode == PLAN else agent.careful
     return Launch(program, tuple(args), env, agent.runs_unasked, agent.variables)
 

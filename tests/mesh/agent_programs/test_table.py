@@ -56,6 +56,7 @@ def test_people_are_not_shown_programs():
 def test_programs_are_pointed_to_each_policy_that_ships_and_to_no_other_file():
     acp = [program.acp for program in load() if program.acp]
     named = {value for each in acp for value in (each.careful | each.planning).values()}
+    named |= {word for each in acp for word in each.careful_arguments}
 
     assert {value for value in named if value.startswith(str(POLICIES))} == {
         str(path) for path in POLICIES.iterdir()
