@@ -296,9 +296,11 @@ class Daemon:
             elif not probe.is_any_ready(self._status) and now >= self._asked_at + ASK_AGAIN:
                 await self._ask_shell(now)
             if is_due or not probe.is_complete(self._status):
-                self._take_status(
-                    await probe.look(self._status, probes=probes, include_ready=is_due)
+                # The first look may be at a busy time, such as when the machine has just started.
+                before = self._status or MachineStatus(
+                    capabilities=(), harnesses=self._state.found_before
                 )
+                self._take_status(await probe.look(before, probes=probes, include_ready=is_due))
             await self._rest()
 
     async def _ask_shell(self, now: float) -> None:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from links.wire.messages import parse_harnesses
 from mesh import processes
 from mesh.plain_files import read_plain, write_plain
 from mesh.version import VERSION
@@ -21,6 +22,7 @@ from mesh.version import VERSION
 logger = logging.getLogger(__name__)
 
 Phase = Literal["connecting", "connected", "waiting"]
+NOBODY: Final = 0  # the pid of a link that has ended in order
 _PHASES: Final = ("connecting", "connected", "waiting")
 
 
@@ -41,10 +43,15 @@ class LinkState:
 
 
 class StateFile:
-    """The file of one process, kept up to date until ``close``."""
+    """The file of one process, kept up to date until ``close``.
+
+    ``found_before`` is what the process before this one knew of the machine's programs.
+    """
 
     def __init__(self, home: Path, *, server: str, name: str, is_service: bool = False) -> None:
         self._path = _path(home, server)
+        earlier = _read(self._path)
+        self.found_before = parse_harnesses(earlier.harnesses) if earlier else {}
         self._state = LinkState(
             server=server,
             name=name,
@@ -67,10 +74,10 @@ class StateFile:
         self._write(harnesses=harnesses)
 
     def close(self) -> None:
-        """Remove the file, unless a newer link of this machine has replaced it."""
+        """Write that no process has the link, unless a newer one of this machine has."""
         found = _read(self._path)
         if found is not None and found.pid == self._state.pid:
-            self._path.unlink(missing_ok=True)
+            self._write(pid=NOBODY)
 
     def _write(self, **changes: Any) -> None:
         self._state = replace(self._state, **changes)
@@ -91,7 +98,11 @@ class StateFile:
 def list_running(home: Path) -> list[LinkState]:
     """Return the states of this machine's links whose processes are alive."""
     found = map(_read, sorted((home / "link" / "state").glob("*.json")))
-    return [state for state in found if state and processes.is_same(state.pid, state.started)]
+    return [state for state in found if state and _is_running(state)]
+
+
+def _is_running(state: LinkState) -> bool:
+    return state.pid != NOBODY and processes.is_same(state.pid, state.started)
 
 
 def _path(home: Path, server: str) -> Path:

@@ -79,11 +79,12 @@ class Looks:
     """Replaces the probe: scripted findings, and whether each probe included ready programs."""
 
     def __init__(self, now, *found):
-        self.found, self.include_ready, self.at = list(found), [], []
+        self.found, self.include_ready, self.at, self.before = list(found), [], [], []
         self.now, self.is_there = now, "/bin/program"
 
     async def __call__(self, before, *, probes, include_ready):
         self.include_ready.append(include_ready)
+        self.before.append(before.harnesses)
         self.at.append(self.now[0])
         found = self.found.pop(0) if len(self.found) > 1 else self.found[0]
         if isinstance(found, Exception):
@@ -120,6 +121,15 @@ async def test_a_probe_that_fails_is_tried_again(probing, daemon, caplog):
 
     assert daemon._status.harnesses == {"codex": {"state": "ready"}}
     assert "probing the agents' programs failed" in caplog.text
+
+
+async def test_the_first_probe_knows_what_the_link_before_this_one_has_found(probing, daemon):
+    daemon._state.found_before = {"codex": {"state": "ready"}}
+    looks = probing("absent")
+
+    await auntil(lambda: len(looks.before) >= 2)
+
+    assert looks.before[:2] == [{"codex": {"state": "ready"}}, {"codex": {"state": "absent"}}]
 
 
 async def test_what_is_ready_is_asked_again_each_hour(probing):

@@ -58,11 +58,24 @@ def test_only_its_owner_reads_it(file, tmp_path):
     assert stat.S_IMODE(path_of(tmp_path).stat().st_mode) == 0o600
 
 
-def test_closing_leaves_nothing(file, tmp_path):
+def test_no_link_is_running_once_it_is_closed(file, tmp_path):
     file.set_phase("connected")
     file.close()
 
-    assert list((tmp_path / "link" / "state").iterdir()) == []
+    assert state.list_running(tmp_path) == []
+
+
+@pytest.mark.parametrize("ending", ["closed", "killed"])
+def test_the_next_link_knows_what_the_one_before_has_found(file, tmp_path, ending):
+    found = {"claude-code": {"state": "ready", "version": "2.1.332", "detail": "Ada"}}
+    file.set_harnesses(found)
+    if ending == "closed":
+        file.close()
+
+    following = StateFile(tmp_path, server=SERVER, name="lap")
+
+    assert following.found_before == found
+    assert StateFile(tmp_path, server="https://other.example", name="lap").found_before == {}
 
 
 def test_the_file_of_a_newer_link_stays(file, tmp_path):
