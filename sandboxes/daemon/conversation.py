@@ -58,6 +58,8 @@ class CurrentTurn(Protocol):
 
     def crash(self, error: AppError) -> None: ...
 
+    def begin_anew(self) -> bool: ...
+
 
 class Conversation:
     """One thread's adapter and, while it runs, its program."""
@@ -67,13 +69,14 @@ class Conversation:
         *,
         thread_id: str,
         harness: str,
-        adapter: Adapter,
+        make_adapter: Callable[[], Adapter],
         cwd: Path,
         journal: Journal,
         mark: str,
     ) -> None:
         self.thread_id, self.harness = thread_id, harness
-        self.adapter = adapter
+        self._make_adapter = make_adapter
+        self.adapter = make_adapter()
         self.cwd = cwd
         self.program: Program | None = None
         self.turn: CurrentTurn | None = None
@@ -159,6 +162,14 @@ class Conversation:
         if self.program is not None:
             await asyncio.shield(self.program.end())
 
+    async def renew(self) -> None:
+        """Make it ready for another program after its own has crashed."""
+        if self._cleaning is not None:
+            await asyncio.shield(self._cleaning)
+        self.adapter = self._make_adapter()
+        self.background.update(())
+        self.on_background()
+
     @property
     def has_crashed(self) -> bool:
         """Whether its program exited by itself, and in a way that it should not."""
@@ -231,6 +242,8 @@ class Conversation:
             what = f"ending what process {self.program.pid} has left"
             self._cleaning = run_in_background(self._clean(), what=what)
         self.program.end().add_done_callback(forget)
+        if self.turn is not None and self.has_crashed and self.turn.begin_anew():
+            return
         try:
             outs = self.adapter.ended(code, stderr)
         except Exception as exc:

@@ -467,7 +467,7 @@ class Runs:
         conversation = Conversation(
             thread_id=request.thread_id,
             harness=live.harness,
-            adapter=self._adapters[live.harness](),
+            make_adapter=self._adapters[live.harness],
             cwd=cwd,
             journal=self._journal,
             mark=self._marks.new(),

@@ -41,6 +41,7 @@ from sandboxes.daemon.writer import Writer
 logger = logging.getLogger(__name__)
 
 _CRASHES = ("harness_crashed", "harness_failed")
+_SAYS_NOTHING = ("start", "message-metadata")
 INTERRUPT_GRACE = 2.0  # seconds for a program to stop on request before it gets signals
 
 
@@ -123,6 +124,9 @@ class Turn:
         self._stopwatch = Stopwatch()
         self._next: asyncio.Future[TurnInput | None] = asyncio.get_running_loop().create_future()
         self._is_stopping = False
+        self._is_kept = False  # the program served an earlier turn, and may have ended meanwhile
+        self._has_shown = False  # anything of the agent's
+        self._begins_anew = False
         self.moments = Moments(process_tree.now())
         self.broken: AppError | None = None  # events of it could not be stored
         self.has_crashed = False  # the agent's program, or one that it drives
@@ -204,6 +208,7 @@ class Turn:
                 raise self._error
             return
         conversation.request = self.request
+        self._is_kept = conversation.program is not None and conversation.program.is_alive
         request: TurnInput | None = self.request
         while request is not None and not self._is_stopping:
             if conversation.program is None or not conversation.program.is_alive:
@@ -214,6 +219,9 @@ class Turn:
                 self._next = asyncio.get_running_loop().create_future()
                 conversation.turn = None  # the first program's exit must not end the turn
                 await conversation.end()
+                if self._begins_anew:
+                    self._begins_anew = False
+                    await conversation.renew()
                 conversation.turn = self
         if self._error is not None:
             raise self._error
@@ -287,6 +295,17 @@ class Turn:
                 case Done():
                     self._next.set_result(None)
 
+    def begin_anew(self) -> bool:
+        """Give the turn to a new program, if the one that was kept for it has ended before
+        anything came of the message; return whether it was given. At most once."""
+        has_begun = self._has_shown or self._steers or self._is_stopping
+        if self._next.done() or not self._is_kept or has_begun:
+            return False
+        logger.info("run %s: its kept program has ended, starting another", self.stream.run_id)
+        self._is_kept, self._begins_anew = False, True
+        self._next.set_result(self.request)
+        return True
+
     def _tell_background(self, conversation: Conversation) -> None:
         body: Body = {"type": "background", "tasks": conversation.background.as_json()}
         self._put(body | ({"hasUnclaimed": True} if self._has_unclaimed else {}))
@@ -313,6 +332,7 @@ class Turn:
         if chunk["type"] == "finish":
             self._finish = chunk
             return
+        self._has_shown |= chunk["type"] not in _SAYS_NOTHING
         if chunk["type"] == "tool-input-start" and self.moments.call is None:
             self.moments = replace(self.moments, call=self._called_after())
         self._pass_on(chunk)

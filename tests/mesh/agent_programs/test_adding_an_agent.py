@@ -185,6 +185,9 @@ class Turn:
     def crash(self, error):
         self.over.set_exception(error)
 
+    def begin_anew(self):
+        return False
+
 
 @pytest.fixture
 async def say(parrot, tmp_path):
@@ -195,7 +198,7 @@ async def say(parrot, tmp_path):
     conversation = Conversation(
         thread_id="t",
         harness=KIND,
-        adapter=with_agents({})[KIND](),
+        make_adapter=with_agents({})[KIND],
         cwd=folder,
         journal=journal,
         mark="parrot.1",

@@ -133,6 +133,13 @@ def crash(code, last_words):
     os._exit(code)
 
 
+def crash_once(path):
+    """Crash, but not where there is a file, which is made."""
+    if not os.path.exists(path):
+        open(path, "w").close()
+        crash(1, "")
+
+
 def until_told():
     """Work until a line comes: what a polite program does about an interrupt."""
     sys.stdin.readline()

@@ -136,6 +136,25 @@ class DeafHarness(PlainHarness):
     flags = ("--deaf",)
 
 
+class QuietHarness(PlainHarness):
+    """Begins its text with the program's first words."""
+
+    kind = "quiet"
+
+    def begin(self, turn):
+        self.has_spoken = False
+        return [out for out in super().begin(turn) if not _begins_text(out)]
+
+    def feed(self, line):
+        begins = [] if self.has_spoken else [Emit({"type": "text-start", "id": "t"})]
+        self.has_spoken = True
+        return begins + super().feed(line)
+
+
+def _begins_text(out):
+    return isinstance(out, Emit) and out.chunk["type"] == "text-start"
+
+
 class CrashingHarness(PlainHarness):
     """Raises on the first line it is fed."""
 
@@ -228,6 +247,7 @@ ADAPTERS = {
     for harness in (
         PlainHarness,
         DeafHarness,
+        QuietHarness,
         CrashingHarness,
         ForgetfulHarness,
         MissingHarness,

@@ -37,7 +37,12 @@ async def conversation(tmp_path):
     journal = Journal(tmp_path / "journal.db")
     adapter = Adapter()
     conversation = Conversation(
-        thread_id="t", harness="h", adapter=adapter, cwd=tmp_path, journal=journal, mark="m.1"
+        thread_id="t",
+        harness="h",
+        make_adapter=lambda: adapter,
+        cwd=tmp_path,
+        journal=journal,
+        mark="m.1",
     )
     argv = [sys.executable, "-c", f"{DEAF}; time.sleep(600)"]
     conversation.program = Program.start(argv, env=os.environ, cwd=tmp_path, listener=conversation)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -95,3 +98,27 @@ async def test_a_killed_program_leaves_no_command_and_that_is_said(sandbox, disp
     (notice,) = notices_of(seen)
     assert wait.split()[0] in notice["text"]
     assert {"error", "finish", "done"} <= set(kinds_of(seen))
+
+
+def has_unread(pid):
+    """Return whether a program has not read all of its stdin."""
+    with open(f"/proc/{pid}/fd/0", "rb", buffering=0) as stdin:
+        unread = fcntl.ioctl(stdin, termios.FIONREAD, bytes(4))
+    return int.from_bytes(unread, sys.byteorder) > 0
+
+
+@pytest.mark.parametrize("kind", ["claude-code", "codex", "acp:opencode"])
+async def test_one_that_is_killed_with_a_message_unread_is_replaced(sandbox, dispatch):
+    async with dispatch("r1", "say: first") as events:
+        assert text_of([event async for event in events]) == "first"
+    program = program_of(sandbox)
+    os.kill(program, signal.SIGSTOP)
+
+    async with dispatch("r2", "say: second") as events:
+        await auntil(lambda: has_unread(program))
+        os.kill(program, signal.SIGKILL)
+        seen = [event async for event in events]
+
+    assert "error" not in kinds_of(seen)
+    assert text_of(seen) == "second"
+    assert program_of(sandbox) != program

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 
 import pytest
 
@@ -209,6 +211,60 @@ async def test_a_program_that_dies_is_a_clear_failure(sandbox):
     assert error["code"] == "harness_crashed"
     assert "out of luck" in error["message"]
     assert text_of(events) == "half"
+
+
+def failures_of(events):
+    return [body["code"] for _, body in events if body["type"] == "error"]
+
+
+async def test_a_kept_program_that_dies_before_it_says_a_word_is_replaced_once(sandbox, tmp_path):
+    first = await sandbox.run("r1", ["pid"], harness="quiet")
+
+    again = ["crash_once", str(tmp_path / "crashed")]
+    second = await sandbox.run("r2", again, ["pid"], harness="quiet")
+    third = await sandbox.run("r3", ["crash", 1, ""], ["pid"], harness="quiet")
+
+    assert failures_of(second) == []
+    assert kinds_of(second).count("start") == kinds_of(second).count("finish") == 1
+    assert text_of(second) not in ("", text_of(first))
+    assert failures_of(third) == ["harness_crashed"]
+    assert kinds_of(third)[-2:] == ["finish", "done"]
+
+
+async def test_a_program_that_is_killed_right_after_its_answer_does_not_fail_the_next(sandbox):
+    for number in range(5):
+        events = await sandbox.run(f"r{number}", ["pid"], harness="quiet")
+        assert failures_of(events) == []
+        os.kill(int(text_of(events)), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param([["say", "half"]], id="after a word"),
+        pytest.param([["call"]], id="after a call"),
+    ],
+)
+async def test_one_that_has_begun_to_answer_is_not_replaced(sandbox, tmp_path, steps):
+    await sandbox.run("r1", ["pid"], harness="quiet")
+
+    crash = ["crash_once", str(tmp_path / "crashed")]
+    events = await sandbox.run("r2", *steps, crash, ["say", "again"], harness="quiet")
+
+    assert failures_of(events) == ["harness_crashed"]
+    assert "again" not in text_of(events)
+
+
+async def test_a_stop_is_no_reason_for_another_program(sandbox):
+    await sandbox.run("r1", ["pid"], harness="quiet")
+
+    async with sandbox.dispatch("r2", ["silence"], harness="quiet") as events:
+        await read_until(events, "start")
+        await sandbox.cancel("r2")
+        rest = [event async for event in events]
+
+    assert failures_of(rest) == []
+    assert kinds_of(rest)[-2:] == ["finish", "done"]
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,10 @@ class Conversation:
     async def end(self):
         self.program.end()
 
+    async def renew(self):
+        self.adapter = ScriptedAdapter()
+        self.adapter.outs["begin"] = [Emit({"type": "text-start", "id": "t"}), Done()]
+
 
 @pytest.fixture
 def notices(tmp_path):
@@ -172,6 +176,37 @@ async def test_outputs_reach_the_program_and_the_journal_in_order(turn, conversa
 
     assert conversation.lines == [b"prompt"]
     assert [event["chunk"]["type"] for event in events()] == ["start"]
+
+
+async def test_a_kept_program_that_ends_before_a_word_is_replaced_once(turn, conversation, events):
+    conversation.adapter.outs["begin"] = [Emit({"type": "start", "messageId": "r1"})]
+    running = asyncio.create_task(turn.run(conversation))
+    await asyncio.sleep(0)
+
+    assert turn.begin_anew()
+    assert not turn.begin_anew()
+    await running
+
+    assert conversation.starts == 1
+    assert [event["chunk"]["type"] for event in events()] == ["start", "text-start"]
+
+
+@pytest.mark.parametrize("happened", ["shown", "steered", "over"])
+async def test_it_is_not_replaced_once_something_came_of_the_message(turn, conversation, happened):
+    conversation.adapter.outs["begin"] = {
+        "shown": [Emit({"type": "text-start", "id": "t"})],
+        "over": [Done()],
+    }.get(happened, [])
+    running = asyncio.create_task(turn.run(conversation))
+    await asyncio.sleep(0)
+    if happened == "steered":
+        conversation.adapter.outs["steer"] = []
+        turn.steer("s1", {})
+
+    assert not turn.begin_anew()
+
+    turn.apply([Done()])
+    await running
 
 
 async def test_nothing_follows_the_end_of_a_turn(turn, conversation, events):
