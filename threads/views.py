@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import BadRequest
 from django.http import (
@@ -246,6 +247,7 @@ def _context(
         "level": (thread and thread.approval_level) or request.COOKIES.get("mesh_level"),
         "data": {
             "org": organization.slug,
+            "version": settings.MESH_VERSION,
             "agent": str(agent.pk),
             "thread": summary,
             **(_page_of(thread) if thread and whole else {}),

@@ -19,6 +19,7 @@ from django.utils import timezone
 import agents.services
 from links.daemon.config import machine_id
 from mesh import processes, services
+from mesh.embedded import static_files
 from mesh.lib import oauth
 from mesh.lib.errors import AppError
 from mesh.models import IssuedToken, Organization, User
@@ -135,7 +136,7 @@ def _collect_static() -> None:
     stamp = settings.MESH_HOME / "static.stamp"
     wanted = f"{settings.MESH_VERSION} {count} {newest}"
     if not stamp.exists() or stamp.read_text() != wanted:
-        call_command("collectstatic", verbosity=0, interactive=False, clear=True)
+        static_files.collect(settings.STATIC_ROOT, settings.MESH_HOME / "static.history.json")
         stamp.write_text(wanted)
 
 

@@ -28,7 +28,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mesh.middleware import POLICY
 from tests.browser import made_up
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 from threads.core.attachments import read_file
 
 STATIC = Path(settings.BASE_DIR) / "mesh/static"
@@ -71,6 +71,7 @@ class ScriptedServer:
     turns: int = 1000  # and turns of a page of messages
     whole: str = ""  # output of which the page has the head
     page_refusal: tuple[int, dict[str, str]] | None = None  # of older threads and messages
+    version: str = "1"
     is_away: bool = False
     is_silent: bool = False  # takes a socket and says nothing
     chat: Any = None
@@ -152,7 +153,7 @@ class ScriptedServer:
 
     def stop(self):
         self._server.should_exit = True
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=PATIENCE)
 
     def _app(self):
         api = "/api/home/decopilot"
@@ -196,7 +197,7 @@ class ScriptedServer:
 
     def _run(self, coroutine):
         until(lambda: self._loop, what="a page connects")
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=10)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=PATIENCE)
 
     def _summary(self, thread_id):
         return next(thread for thread in self.threads if thread["id"] == thread_id)
@@ -221,7 +222,13 @@ class ScriptedServer:
             "suggested": "deco/quiet-otter",
             "chat": self.chat,
             "level": cookies.get("mesh_level", self.level),
-            "data": {"org": "home", "agent": "default", "thread": thread, **(page or {})},
+            "data": {
+                "org": "home",
+                "version": self.version,
+                "agent": "default",
+                "thread": thread,
+                **(page or {}),
+            },
         }
 
     def _listed(self, request: Request):
@@ -435,7 +442,7 @@ class ScriptedServer:
             return
         self._follows[socket] = ("", 0)
         try:
-            await socket.send_json({"type": "hello", "version": "scripted"})
+            await socket.send_json({"type": "hello", "version": self.version})
             while True:
                 message = await socket.receive_json()
                 if message["type"] == "follow":

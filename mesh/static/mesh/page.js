@@ -8,6 +8,7 @@ import { providerSaid } from "./parts.js";
 import { Sidebar } from "./sidebar.js";
 import { Socket } from "./socket.js";
 import { Transcript } from "./transcript.js";
+import { compare } from "./upgrade.js";
 
 const data = JSON.parse(byId("page-data").textContent);
 const base = `/api/${data.org}/decopilot`;
@@ -538,7 +539,8 @@ window.visualViewport?.addEventListener("resize", () => {
   document.documentElement.style.setProperty("--height", `${visualViewport.height}px`);
 });
 
-const socket = new Socket(data.socket ?? "/ws", { onMessage, onState });
+const onHello = ({ version }) => compare(data.version, version);
+const socket = new Socket(data.socket ?? "/ws", { onMessage, onState, onHello });
 transcript.start();
 composer.judge();
 see();

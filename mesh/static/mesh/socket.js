@@ -7,12 +7,13 @@ const PATIENCE = 8_000;
 const SIGNED_OUT = 4401;
 const MOST_UNFINISHED = 8;
 
-/** Calls `onMessage(message)` for each message, and `onState("open" | "away" | "signed-out")`. */
+/** Calls `onMessage(message)` for each message, `onHello(message)` for the first of each connection,
+    and `onState("open" | "away" | "signed-out")`. */
 export class Socket {
-  constructor(path, { onMessage, onState }) {
+  constructor(path, { onMessage, onState, onHello = () => {} }) {
     this.url = new URL(path, location.href);
     this.url.protocol = this.url.protocol === "https:" ? "wss:" : "ws:";
-    Object.assign(this, { onMessage, onState, thread: null, cursor: 0, failures: 0 });
+    Object.assign(this, { onMessage, onState, onHello, thread: null, cursor: 0, failures: 0 });
     addEventListener("online", () => this.retryNow());
     document.addEventListener("visibilitychange", () => document.hidden || this.retryNow());
     this.connect();
@@ -44,6 +45,7 @@ export class Socket {
     } else if (message.type === "hello") {
       this.failures = 0;
       this.onState("open");
+      this.onHello(message);
       if (this.thread) this.follow(this.thread, this.cursor);
     } else if (message.type === "events") {
       if (message.thread !== this.thread) return;
