@@ -22,7 +22,7 @@ import httpx
 
 from mesh import processes
 from tests.secrecy import MARK, found_in
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -121,7 +121,7 @@ class RunningMesh:
     def session(self) -> str:
         """The owner's session cookie, as a browser gets it by the printed address; kept."""
         if not self._session:
-            entered = httpx.get(self.address, trust_env=False)
+            entered = httpx.get(self.address, trust_env=False, timeout=PATIENCE)
             self._session = entered.cookies["mesh_session"]
         return self._session
 
@@ -130,7 +130,7 @@ class RunningMesh:
         return httpx.Client(
             base_url=f"{self.url}/api/home/decopilot",
             headers={"Authorization": f"Bearer {self.token}"},
-            timeout=30,
+            timeout=PATIENCE,
             trust_env=False,
         )
 
@@ -145,7 +145,7 @@ class RunningMesh:
             )
             return answer.status_code == 200 and answer.json().get("status") == "online"
 
-        until(is_online, within=30, what="link online")
+        until(is_online, what="link online")
 
     def facts(self) -> dict[str, Any]:
         """What ``run.json`` says: pid, port and the link's process; nothing before it is ready."""

@@ -22,7 +22,7 @@ import httpx
 import psutil
 from cryptography.fernet import Fernet
 
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -183,7 +183,11 @@ class Cluster:
         url = f"http://127.0.0.1:{port}"
         named = {"Host": urlsplit(self.environ["MESH_URL"]).netloc}  # it answers to no other name
         until(
-            lambda: httpx.get(f"{url}/healthz", headers=named, trust_env=False).is_success,
+            lambda: (
+                httpx.get(
+                    f"{url}/healthz", headers=named, trust_env=False, timeout=PATIENCE
+                ).is_success
+            ),
             what=name,
         )
         return url

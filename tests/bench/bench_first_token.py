@@ -168,7 +168,7 @@ def on_postgresql(home: Path) -> tuple[Seen, Seen]:
                 links = httpx.get(f"{url}/api/links", headers=headers, trust_env=False).json()
                 return any(link["state"] == "online" for link in links["links"])
 
-            until(is_online, within=30, what="the laptop online")
+            until(is_online, what="the laptop online")
             return asyncio.run(measure(url, token, session, origin=made.environ["MESH_URL"]))
         finally:
             laptop.close()

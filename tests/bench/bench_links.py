@@ -155,7 +155,7 @@ async def measure(server: Server) -> None:
     print(f"idle: {each:.1f} kB each, {idle:.1f} % of a core for all (alone {alone / 1e6:.0f} MB)")
 
     server.kill()
-    await auntil(lambda: laptops.up == 0, within=30)
+    await auntil(lambda: laptops.up == 0)
     server.start()
     began = time.monotonic()
     await auntil(lambda: listening(server), within=120)

@@ -76,7 +76,7 @@ async def measure():
     socket = tempfile.mkdtemp(prefix="mesh-bench-") + "/s"
     child = Popen([sys.executable, "-m", "tests.bench.bench_upstream", socket])
     try:
-        await auntil(Path(socket).exists, within=20)
+        await auntil(Path(socket).exists)
         ways = [Ours(socket), Httpcore(socket)]
         for path, times in (("/small", REQUESTS), ("/events", 4), ("/download", 1)):
             found = {way.name: [] for way in ways}

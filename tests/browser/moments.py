@@ -23,4 +23,4 @@ def shown_once(page, selector, text):
     """Wait, at the end of the block, until an element of ``selector`` has shown ``text`` in it."""
     page.evaluate(_WATCH, [selector, text])
     yield
-    until(lambda: page.evaluate("window.wasShown"), within=30)
+    until(lambda: page.evaluate("window.wasShown"))

@@ -241,7 +241,7 @@ def test_on_slow_3g(slow, server):
     expect(slow.locator(".message").last).to_be_in_viewport()
     press(slow, "Enter")
     expect(slow.locator(".message--sending")).to_have_count(1)
-    until(lambda: server.posts, within=30)
+    until(lambda: server.posts)
     expect(slow.locator(".message--sending")).to_have_count(0)
 
 

@@ -16,7 +16,7 @@ from tests.faults.reader import Reader
 from tests.faults.relay import Relay
 from tests.running import say
 from tests.servers import ROOT, Cluster, cluster
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 CELERY = [sys.executable, "-m", "celery", "-A", "mesh.celery"]
 
@@ -50,13 +50,15 @@ class Two:
         return httpx.Client(
             base_url=f"{self.urls[name]}/api/home/decopilot",
             headers={"Authorization": f"Bearer {self.token}"},
-            timeout=20,
+            timeout=PATIENCE,
             trust_env=False,
         )
 
     def links(self, name="A"):
         headers = {"Authorization": f"Bearer {self.token}"}
-        answer = httpx.get(f"{self.urls[name]}/api/links", headers=headers, trust_env=False)
+        answer = httpx.get(
+            f"{self.urls[name]}/api/links", headers=headers, trust_env=False, timeout=PATIENCE
+        )
         return answer.json()["links"]
 
 
@@ -174,7 +176,6 @@ def chat(two, tmp_path):
                     for one in two.links()
                     if one["id"] not in known and one["state"] == "online"
                 ],
-                within=30,
                 what="the laptop online",
             )[0]
             with two.client() as client:

@@ -23,7 +23,7 @@ from tests.containers import ROOT, engine
 from tests.running import events, say, text_of, until_finish
 from tests.servers import Cluster, free_port, listens, postgres, redis
 from tests.standin import serving_in_thread
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 SERVICES = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 SECRET = "sk-ant-Zq7-never-shown-anywhere"
@@ -98,7 +98,7 @@ class Containers:
         """Ask it to end, as compose does; return its exit code."""
         container = self.running.pop(name)
         container.stop(timeout=40)
-        code = container.wait(timeout=10)["StatusCode"]
+        code = container.wait(timeout=PATIENCE)["StatusCode"]
         container.remove()
         return code
 
@@ -191,10 +191,10 @@ def test_each_is_nobody_special_and_well(containers, server):
 
 
 def test_the_pages_find_their_files(server):
-    page = httpx.get(f"{server}/accounts/login/", trust_env=False)
+    page = httpx.get(f"{server}/accounts/login/", trust_env=False, timeout=PATIENCE)
     style = page.text.partition('rel="stylesheet" href="')[2].partition('"')[0]
 
-    assert httpx.get(f"{server}{style}", trust_env=False).status_code == 200
+    assert httpx.get(f"{server}{style}", trust_env=False, timeout=PATIENCE).status_code == 200
 
 
 def test_no_layer_of_the_image_keeps_a_key(image):

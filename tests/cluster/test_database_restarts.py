@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.servers import Cluster, Postgres, redis
+from tests.waiting import PATIENCE
 
 
 class Mesh:
@@ -20,7 +21,7 @@ class Mesh:
         self.http = httpx.Client(
             base_url=f"{cluster.serve('A')}/api/home/decopilot",
             headers={"Authorization": f"Bearer {cluster.token()}"},
-            timeout=30,
+            timeout=PATIENCE,
             trust_env=False,
         )
         self.thread = self.http.post("/threads", json={}).json()["id"]

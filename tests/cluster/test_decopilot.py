@@ -5,7 +5,7 @@ import pytest
 
 from tests.secrecy import MARK
 from tests.standin import serving_in_thread
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 TOUCH = 'tool: bash {"command": "echo x >> times"}'
 
@@ -18,7 +18,7 @@ def standin(two):
         httpx.Client(
             base_url=f"{two.urls['A']}/api/home",
             headers={"Authorization": f"Bearer {two.token}"},
-            timeout=20,
+            timeout=PATIENCE,
             trust_env=False,
         ) as api,
     ):

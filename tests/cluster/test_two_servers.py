@@ -25,7 +25,7 @@ def test_the_text_arrives_while_it_is_written(chat):
             until(lambda one=one: deltas(one), what="the first piece")
         assert len(chat.laptop.said) < PIECES  # not only at the next look
         for one in (reader, page):
-            until(lambda one=one: one.is_done, within=30, what="the end")
+            until(lambda one=one: one.is_done, what="the end")
 
     assert_whole(reader.seen, chat.laptop.said)
     assert page.seen == reader.seen
@@ -39,7 +39,7 @@ def test_a_stop_at_the_other_process(chat):
         told = chat.post(f"/cancel/{chat.id}").json()
         assert (told["cancelled"], told["async"]) == (True, True)
 
-        until(lambda: reader.is_done, within=5, what="the end")
+        until(lambda: reader.is_done, what="the end")
     assert chat.get()["status"] == "cancelled"
     assert len(chat.laptop.said) < 100
 
@@ -66,7 +66,7 @@ def test_the_process_that_holds_the_laptop_is_killed(chat):
 
         chat.two.cluster.kill("B")
 
-        until(lambda: reader.is_done, within=40, what="the end")
+        until(lambda: reader.is_done, what="the end")
     assert_whole(reader.seen, chat.laptop.said)
     assert chat.get()["status"] == "completed"
     assert len(chat.laptop.prompts) == 1
@@ -92,7 +92,7 @@ def test_the_process_of_the_reader_is_killed(chat):
 
         chat.two.cluster.kill("A")
 
-        until(lambda: reader.is_done, within=40, what="the end")
+        until(lambda: reader.is_done, what="the end")
     assert reader.returns > 0
     assert_whole(reader.seen, chat.laptop.said)
 
@@ -118,7 +118,7 @@ def test_redis_forgets_everything(chat):
 
         chat.two.cluster.redis.flush()
 
-        until(lambda: reader.is_done, within=30, what="the end")
+        until(lambda: reader.is_done, what="the end")
     assert_whole(reader.seen, chat.laptop.said)
 
 
@@ -130,11 +130,11 @@ def test_redis_is_killed_and_comes_back(chat):
 
         redis.kill()
         try:
-            until(lambda: reader.is_done, within=30, what="the end")
+            until(lambda: reader.is_done, what="the end")
             assert_whole(reader.seen, chat.laptop.said)
             # Nobody rings: what is said is found by looking.
             chat.say("count to three")
-            until(lambda: "1, 2, 3" in str(deltas_of_all(chat)), within=30, what="the answer")
+            until(lambda: "1, 2, 3" in str(deltas_of_all(chat)), what="the answer")
         finally:
             redis.start()
 
@@ -149,7 +149,7 @@ def deltas_of_all(chat):
 
 def test_after_redis_came_back_bells_ring_again(chat):
     """The test before has killed it; whoever hears comes back by itself."""
-    until(lambda: is_live(chat), within=30, what="a notification that is received")
+    until(lambda: is_live(chat), what="a notification that is received")
 
 
 def is_live(chat):
@@ -160,5 +160,5 @@ def is_live(chat):
         chat.say("pieces 100 10")
         until(lambda: deltas(reader), what="the first piece")
         in_time = len(chat.laptop.said) < before + 100
-        until(lambda: reader.is_done, within=30, what="the end")
+        until(lambda: reader.is_done, what="the end")
     return in_time

@@ -40,6 +40,7 @@ from tests.links.test_direct import (  # noqa: F401  # fixtures
     own_url,
     program,
 )
+from tests.waiting import PATIENCE
 
 
 @dataclass
@@ -72,7 +73,7 @@ async def by_tunnel(given):
     one = given.laptop()
     connection = held_machines.find(await given.connected())
     bare = httpx.AsyncClient(
-        base_url="http://laptop", transport=TunnelTransport(connection.peer), timeout=30
+        base_url="http://laptop", transport=TunnelTransport(connection.peer), timeout=PATIENCE
     )
     return _way(connection, bare, one.home)
 
@@ -90,7 +91,7 @@ async def by_address(given):
     """No tunnel: the laptop listens on loopback, and is called there."""
     given.program("--no-tunnel")
     connection = held_machines.find(await given.connected())
-    bare = httpx.AsyncClient(base_url=connection.machine.url, trust_env=False, timeout=30)
+    bare = httpx.AsyncClient(base_url=connection.machine.url, trust_env=False, timeout=PATIENCE)
     return _way(connection, bare, given.home)
 
 
@@ -100,7 +101,7 @@ async def by_own_url(given):
     connection = held_machines.find(await given.connected())
     assert connection.machine.url == given.own_url
     tls = ssl.create_default_context(cafile=given.authority.file)
-    bare = httpx.AsyncClient(base_url=given.own_url, verify=tls, trust_env=False, timeout=30)
+    bare = httpx.AsyncClient(base_url=given.own_url, verify=tls, trust_env=False, timeout=PATIENCE)
     return _way(connection, bare, given.home)
 
 

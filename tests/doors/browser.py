@@ -7,6 +7,7 @@ from http.cookies import SimpleCookie
 import httpx
 
 from tests.doors.front import Front
+from tests.waiting import PATIENCE
 
 
 class Browser:
@@ -45,7 +46,7 @@ class Browser:
             self._front.client_url + path,
             data=form,
             headers={"Origin": self._origin, "Cookie": jar},
-            timeout=30,
+            timeout=PATIENCE,
             trust_env=False,
         )
         for line in answer.headers.get_list("set-cookie"):

@@ -18,7 +18,7 @@ from tests.faults.laptop import end_link
 from tests.rude import RudeClient
 from tests.running import ROOT, RunningMesh, say
 from tests.servers import Cluster, Proxy
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 # Makes a person of an organization of their own, or returns the one there is.
 PERSON = """
@@ -119,14 +119,16 @@ class Front(ABC):
         return httpx.Client(
             base_url=f"{self.client_url}/api/{who.org}/decopilot",
             headers=who.bearer,
-            timeout=30,
+            timeout=PATIENCE,
             trust_env=False,
         )
 
     def links(self, person: Person | None = None) -> list[dict[str, Any]]:
         """Return the machines that the person has linked."""
         headers = (person or self.ada).bearer
-        answer = httpx.get(f"{self.client_url}/api/links", headers=headers, trust_env=False)
+        answer = httpx.get(
+            f"{self.client_url}/api/links", headers=headers, trust_env=False, timeout=PATIENCE
+        )
         return list(answer.json()["links"])
 
     @cached_property
@@ -153,7 +155,7 @@ class Front(ABC):
         def find() -> str:
             return next((one["id"] for one in self.links() if one["state"] == "online"), "")
 
-        return str(until(find, within=30, what="the laptop online"))
+        return str(until(find, what="the laptop online"))
 
 
 @dataclass

@@ -33,7 +33,6 @@ def test_an_answer_right_after_the_stop_is_refused_and_runs_nothing(front, tmp_p
         assert {(answer.status, answer.code) for answer in answers} == {(409, "run_over")}
         until(
             lambda: api.get(f"/threads/{thread}").json()["status"] == "cancelled",
-            within=30,
             what="the run's end",
         )
     assert not proof.exists()

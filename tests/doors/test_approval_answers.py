@@ -167,7 +167,7 @@ def test_the_servers_answer_is_taken(front, question):
     answer = front.rude().request("POST", path, headers, b'{"decision": "allow"}')
 
     assert answer.status == 200
-    until(question.proof.exists, within=30, what="the file that the agent was allowed to make")
+    until(question.proof.exists, what="the file that the agent was allowed to make")
 
 
 def test_a_run_that_continues_without_the_servers_answer_is_stopped_and_reported(question):
@@ -180,13 +180,12 @@ def test_a_run_that_continues_without_the_servers_answer_is_stopped_and_reported
 
     until(
         lambda: question.api.get(f"/threads/{question.thread}").json()["status"] == "failed",
-        within=30,
         what="the run's end",
     )
 
     messages = question.api.get(f"/threads/{question.thread}/messages").json()["messages"]
     assert messages[-1]["metadata"]["error"]["code"] == "answered_elsewhere"
-    until(lambda: not is_at_work(question), within=30, what="the agent's end")
+    until(lambda: not is_at_work(question), what="the agent's end")
 
 
 def is_at_work(question):

@@ -34,10 +34,10 @@ def test_runs_end_with_the_membership(front, name, go):
             for text in ("one", "two"):
                 assert say(api, thread, text, harnessId="demo").status_code == 202
         states = STATES.format(thread=thread)
-        until(lambda: front.shell(states) != ["queued", "queued"], within=30, what="a run")
+        until(lambda: front.shell(states) != ["queued", "queued"], what="a run")
 
         front.shell(go.format(name=name))
 
-        until(lambda: front.shell(states) == ["cancelled"] * 2, within=30, what="the end of both")
+        until(lambda: front.shell(states) == ["cancelled"] * 2, what="the end of both")
     finally:
         laptop.close()

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from mesh import processes
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -61,13 +61,15 @@ class Laptop:
 
         def find() -> str:
             headers = {"Authorization": f"Bearer {(self.home / 'token').read_text()}"}
-            answer = httpx.get(f"{self.server}/api/links", headers=headers, trust_env=False)
+            answer = httpx.get(
+                f"{self.server}/api/links", headers=headers, trust_env=False, timeout=PATIENCE
+            )
             states = {
                 one["id"]: one["state"] for one in answer.json()["links"] if one["name"] == NAME
             }
             return next((id for id, state in states.items() if state == "online"), "")
 
-        return str(until(find, within=30, what="the laptop online"))
+        return str(until(find, what="the laptop online"))
 
     def kill_link(self) -> None:
         """End the link program as a power cut would; its sandboxes live on."""

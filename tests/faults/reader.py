@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 
+from tests.waiting import PATIENCE
+
 
 class Reader:
     """Reads in a thread of its own until ``until`` finishes have passed."""
@@ -48,7 +50,7 @@ class Reader:
         headers = {"Authorization": f"Bearer {self._token}", "Last-Event-ID": str(self.last)}
         url = f"{self._url()}/api/home/decopilot/threads/{self._thread_id}/stream"
         seq = 0
-        with httpx.stream("GET", url, headers=headers, timeout=20, trust_env=False) as answer:
+        with httpx.stream("GET", url, headers=headers, timeout=PATIENCE, trust_env=False) as answer:
             answer.raise_for_status()
             for line in answer.iter_lines():
                 if line.startswith("id: "):

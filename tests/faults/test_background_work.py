@@ -27,7 +27,7 @@ class Working:
             words = f"background {command} {then}".strip()
             say(client, self.thread, words, harnessId="demo", **where)
             until_finish(events(client, self.thread, after=0))
-        until(self.shown, within=30, what="it is shown")
+        until(self.shown, what="it is shown")
         until(lambda: self.pid_file.exists() and self.pid_file.read_text(), what="it runs")
 
     def summary(self):
@@ -112,7 +112,7 @@ def test_what_happened_while_the_server_was_down_is_told_after(working):
 def test_a_turn_of_its_own_survives(breakable, tmp_path, who):
     working = Working(breakable, tmp_path, then="# then count slowly to ten")
     working.go.touch()
-    until(lambda: working.summary()["status"] == "running", within=30, what="its own turn")
+    until(lambda: working.summary()["status"] == "running", what="its own turn")
     working.lose(who)
 
     assert working.own_text().endswith(", ".join(map(str, range(1, 11))))
@@ -121,7 +121,7 @@ def test_a_turn_of_its_own_survives(breakable, tmp_path, who):
 def test_a_turn_of_its_own_ends_with_its_sandbox(breakable, tmp_path):
     working = Working(breakable, tmp_path, then="# then count slowly to a hundred")
     working.go.touch()
-    until(lambda: working.summary()["status"] == "running", within=30, what="its own turn")
+    until(lambda: working.summary()["status"] == "running", what="its own turn")
     working.lose("sandbox")
 
     answer = until(working.own_answer, within=60, what="its own answer")
@@ -132,7 +132,7 @@ def test_nothing_runs_on_without_its_sandbox(working):
     working.lose("sandbox")
 
     until(lambda: not working.shown(), within=60, what="it is shown no more")
-    until(lambda: not working.runs_on, within=30, what="it has ended")
+    until(lambda: not working.runs_on, what="it has ended")
     assert [message["role"] for message in working.messages()] == ["user", "assistant"]
 
 
@@ -141,7 +141,7 @@ def test_a_stop_ends_it(working):
         answer = client.post(f"/cancel/{working.thread}").json()
 
     assert len(answer["background"]) == 1
-    until(lambda: not working.runs_on, within=30, what="it has ended")
+    until(lambda: not working.runs_on, what="it has ended")
     until(lambda: not working.shown(), what="it is shown no more")
 
 
@@ -151,14 +151,14 @@ def test_a_stop_that_nobody_could_deliver_is_delivered_later(working):
         client.delete(f"/threads/{working.thread}/background/{task['id']}")
     working.lose("server")
 
-    until(lambda: not working.runs_on, within=30, what="it has ended")
+    until(lambda: not working.runs_on, what="it has ended")
 
 
 def test_a_deleted_chat_leaves_nothing_running(working):
     with working.mesh.client() as client:
         client.delete(f"/threads/{working.thread}")
 
-    until(lambda: not working.runs_on, within=30, what="it has ended")
+    until(lambda: not working.runs_on, what="it has ended")
 
 
 def test_a_message_and_a_turn_of_its_own_at_the_same_moment_both_get_an_answer(working):

@@ -142,7 +142,7 @@ async def test_stop_ends_a_running_command(agent, say, kind, nap):
     driver = agent()
     wait = f"tail -s {nap.split()[-1]} -f /dev/null"  # some programs refuse a command that sleeps
     turn_of_it = asyncio.create_task(driver.run(say(f"bash: {wait}")))
-    await auntil(lambda: running(wait), within=30)
+    await auntil(lambda: running(wait))
 
     driver.interrupt()
     chunks = await turn_of_it
@@ -151,7 +151,7 @@ async def test_stop_ends_a_running_command(agent, say, kind, nap):
     assert "abort" in types_of(chunks)
     if kind in LIVES_ON:
         await driver.stop()
-    await auntil(lambda: not running(wait), within=10)
+    await auntil(lambda: not running(wait))
 
 
 NO_REASON = {"acp:codex"}  # it says "Authentication required" of a refused key, too

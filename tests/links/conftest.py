@@ -159,7 +159,7 @@ class Laptop:
         def has_ended():
             return self.process.poll() is not None and (self.process.returncode,)
 
-        return await auntil(has_ended, within=30, what=self.said())
+        return await auntil(has_ended, what=self.said())
 
     def end(self):
         if self.process and self.process.poll() is None:
@@ -199,6 +199,6 @@ def connected(server):
     async def wait():
         from links.calls import held_here
 
-        return next(iter(await auntil(held_here, within=30, what="a laptop to connect")))
+        return next(iter(await auntil(held_here, what="a laptop to connect")))
 
     return wait

@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from links.daemon.doctor import server as doctor
+from tests.waiting import PATIENCE
 
 
 async def test_a_working_way_is_found_working(server, token):
@@ -33,7 +34,7 @@ async def test_a_wrong_token_is_refused_everywhere(server):
     ],
 )
 async def test_the_stream_refuses_in_json(server, method, status, code):
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
         answer = await client.request(method, f"{server.url}/api/links/stream")
 
     assert answer.status_code == status

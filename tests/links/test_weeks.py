@@ -23,7 +23,7 @@ from links.wire import version
 from tests.links.conftest import Laptop
 from tests.links.fault_proxy import FaultProxy
 from tests.mesh.pairing.conftest import Browser, Machine
-from tests.waiting import auntil
+from tests.waiting import PATIENCE, auntil
 
 pytestmark = pytest.mark.programs
 
@@ -93,7 +93,7 @@ async def away(server, door, connected, tmp_path, ada, token, signed_in_by):
 
 async def is_back(away):
     """Wait until it is linked again, and see that its work went on."""
-    await auntil(held_here, within=20, what=away.laptop.log())
+    await auntil(held_here, what=away.laptop.log())
     assert await away.work() == away.pid
     os.kill(away.pid, 0)
 
@@ -105,7 +105,7 @@ async def comes_back(away):
         away.hands.pass_time(2)
         return held_here()
 
-    await auntil(is_linked, within=20, what=away.laptop.log())
+    await auntil(is_linked, what=away.laptop.log())
     await is_back(away)
 
 
@@ -244,7 +244,7 @@ async def test_a_server_that_needs_a_later_program_says_which(
         command = away.laptop.said().rpartition("Start the matching version: ")[2].strip()
         words = shlex.split(command)
         assert (words[:2], words[-2:]) == (["uv", "venv"], ["link", door.url])
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
             wheel = await client.get(next(word for word in words if "#sha256=" in word))
             assert (wheel.status_code, wheel.content[:2]) == (200, b"PK")
         (view,) = await sync_to_async(selectors.list_links)(viewer=ada)

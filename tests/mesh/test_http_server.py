@@ -12,6 +12,7 @@ from mesh.embedded.server import Server
 from mesh.http_protocol import GuardedHttp
 from mesh.http_server import HttpServer, process_config
 from mesh.management.commands import mesh_serve
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 # Where uvicorn's own Server runs: each is a whole process.
@@ -67,7 +68,7 @@ async def test_it_answers_on_its_socket_until_it_is_stopped():
     sock = socket.create_server(("127.0.0.1", 0))
     server = HttpServer(app)
     await server.start(sock)
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
         port = sock.getsockname()[1]
         assert (await client.get(f"http://127.0.0.1:{port}/")).status_code == 204
 
@@ -87,7 +88,7 @@ async def test_what_is_not_answered_in_time_is_broken_off():
     sock = socket.create_server(("127.0.0.1", 0))
     server = HttpServer(slow)
     await server.start(sock)
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
         asked = asyncio.create_task(client.get(f"http://127.0.0.1:{sock.getsockname()[1]}/"))
         await begun.wait()
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.standin import serving
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def ask(standin, api):
     """Return ``ask(*said, …)``: the events of the model's answer."""
 
     async def post(*said, **more):
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
             answer = await client.post(standin.url + api.path, json=api.body(*said, **more))
         data = (line[6:] for line in answer.text.splitlines() if line.startswith("data: "))
         return [json.loads(text) for text in data if text != "[DONE]"]
@@ -145,7 +146,7 @@ async def test_a_file_is_a_patch_where_there_is_only_a_shell(ask, api):
 
 @pytest.mark.parametrize("status", [401, 529])
 async def test_refuses_as_scripted(standin, api, status):
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
         answer = await client.post(standin.url + api.path, json=api.body(f"status {status}"))
 
     assert answer.status_code == status

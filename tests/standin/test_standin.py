@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.standin import serving, serving_in_thread
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def said(text, **more):
 
 
 async def post(standin, body, path="/v1/messages?beta=true"):
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
         return await client.post(standin.url + path, json=body)
 
 
@@ -114,6 +115,8 @@ async def test_remembers_what_it_was_asked(standin):
 
 def test_serves_those_without_a_loop():
     with serving_in_thread() as standin:
-        response = httpx.post(f"{standin.url}/v1/messages", json=said("say: hi"), trust_env=False)
+        response = httpx.post(
+            f"{standin.url}/v1/messages", json=said("say: hi"), trust_env=False, timeout=PATIENCE
+        )
 
     assert text_of(response) == "hi"

@@ -18,7 +18,7 @@ from mesh.lib.addresses import parse_allowed
 from mesh.models import Membership, User
 from tests.harness.mcp_http import serving_mcp
 from tests.secrecy import MARK
-from tests.waiting import auntil
+from tests.waiting import PATIENCE, auntil
 from threads import mcp_gateway, services
 from threads.mcp_gateway import is_elsewhere, server_input, token_of
 from threads.models import BackgroundWork, Run
@@ -287,7 +287,7 @@ async def test_whatever_happens_before_an_answer_the_connection_is_closed(
     await auntil(lambda: wire.is_asked)
     if outcome == "the asker leaves":
         asking.cancel()
-    await asyncio.wait({asking}, timeout=10)
+    await asyncio.wait({asking}, timeout=PATIENCE)
     asking.cancelled() or asking.exception()
 
     assert client.is_closed

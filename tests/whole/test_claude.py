@@ -36,7 +36,7 @@ def mesh(tmp_path_factory, standin):
     )
     try:
         running.start().online()
-        until(lambda: "claude-code" in capabilities(running), within=30, what="probed")
+        until(lambda: "claude-code" in capabilities(running), what="probed")
         yield running
     finally:
         running.close()

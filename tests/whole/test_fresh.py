@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.running import RunningMesh, events, say, text_of, until_finish
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +33,7 @@ def test_mesh_runs(python, tmp_path):
             thread = api.post("/threads", json={}).json()["id"]
             say(api, thread, "count slowly to two", harnessId="demo")
             assert "1, 2" in text_of(until_finish(events(api, thread)))
-        with httpx.Client(trust_env=False, follow_redirects=True) as browser:
+        with httpx.Client(trust_env=False, follow_redirects=True, timeout=PATIENCE) as browser:
             assert browser.get(mesh.address).status_code == 200
             assert browser.get(f"{mesh.url}/healthz").json()["status"] == "ok"
         assert not [line for line in mesh.lines if line.startswith("Error")], mesh.lines

@@ -46,4 +46,4 @@ def test_an_interrupt_ends_the_command_of_opencode(mesh, nap):
 
     mesh.interrupt()
 
-    until(lambda: not real.running(nap), within=30, what="the command is gone")
+    until(lambda: not real.running(nap), what="the command is gone")

@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from tests.running import events, say, text_of, until_finish
+from tests.waiting import PATIENCE
 
 TWENTY = ", ".join(map(str, range(1, 21)))
 
@@ -141,7 +142,9 @@ def test_a_tool_runs_once_after_allow_and_never_after_deny(api, thread, decision
 
 def test_who_is_not_signed_in_sees_nothing(mesh, thread):
     for path in [f"/threads/{thread}", f"/threads/{thread}/stream", "/threads"]:
-        answer = httpx.get(f"{mesh.url}/api/home/decopilot{path}", trust_env=False)
+        answer = httpx.get(
+            f"{mesh.url}/api/home/decopilot{path}", trust_env=False, timeout=PATIENCE
+        )
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
 
 

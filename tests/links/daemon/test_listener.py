@@ -12,6 +12,7 @@ from links.daemon.errors import PortTaken
 from links.daemon.listener import Listener
 from links.daemon.supervisor import Supervisor
 from links.wire import signing
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -32,7 +33,9 @@ async def listening(port, tmp_path):
 
 @pytest.fixture
 async def client(port):
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE
+    ) as client:
         yield client
 
 
@@ -86,7 +89,7 @@ async def test_more_at_once_than_the_limit_are_refused(port, client, monkeypatch
 
     assert (await client.get("/")).status_code == 503
     await one.stop()
-    await asyncio.wait([waiting], timeout=10)
+    await asyncio.wait([waiting], timeout=PATIENCE)
     assert waiting.done()  # broken off: nobody waits for what is being stopped
 
 

@@ -28,7 +28,7 @@ from links.daemon.tokens import (
 from mesh.lib.backoff import Backoff
 from tests.links.daemon import scripted
 from tests.links.daemon.scripted import ScriptedServer, refusal
-from tests.waiting import auntil
+from tests.waiting import PATIENCE, auntil
 
 NOON = 1_000_000.0
 HELD = Tokens(access="access-0", refresh="refresh-0", renew_at=NOON + 80, expires_at=NOON + 100)
@@ -241,7 +241,7 @@ def test_two_processes_that_renew_at_once_ask_once(tmp_path, store, server):
 
     both = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(2)]
 
-    assert [one.communicate(timeout=30)[0] for one in both] == ["access-1\n"] * 2
+    assert [one.communicate(timeout=PATIENCE)[0] for one in both] == ["access-1\n"] * 2
     assert len(server.asked) == 1
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 
-from tests.waiting import auntil
+from tests.waiting import PATIENCE, auntil
 
 
 class Told:
@@ -38,7 +38,7 @@ class Told:
         except AssertionError as exc:
             raise AssertionError(f"no phase {kind}: {self.phases}\n{self.log}") from exc
 
-    async def event(self, name, *, within=10):
+    async def event(self, name, *, within=PATIENCE):
         return (await auntil(lambda: self.of(name), within=within, what=name))[0]
 
 

@@ -15,7 +15,7 @@ import httpx
 from mesh import keys
 from sandboxes.core.sse import SseReader
 from sandboxes.providers.signature import sign_request
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 ROOT_OF_THE_CODE = Path(__file__).parents[3]
 
@@ -97,7 +97,7 @@ class Sandbox:
             transport=httpx.AsyncHTTPTransport(uds=self.facts["socket"], verify=False),
             base_url="http://sandbox/_sandbox",
             auth=Server(self.handle),
-            timeout=20,
+            timeout=PATIENCE,
         )
 
     def _is_up(self):

@@ -74,7 +74,7 @@ def test_a_sandbox_at_a_port_answers_with_its_token_which_no_file_has_any_more(t
         [*argv, "--listen", f"127.0.0.1:{port}"], cwd=ROOT_OF_THE_CODE, env=environ
     )
     try:
-        until(lambda: is_open(port), what="the sandbox listens", within=20)
+        until(lambda: is_open(port), what="the sandbox listens")
         url = f"http://127.0.0.1:{port}/_sandbox/health"
 
         assert httpx.get(url).status_code == 401

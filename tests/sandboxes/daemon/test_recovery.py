@@ -22,7 +22,7 @@ from tests.sandboxes.daemon.sandbox import (
     read_words,
     text_of,
 )
-from tests.waiting import auntil
+from tests.waiting import PATIENCE, auntil
 
 pytestmark = pytest.mark.programs
 
@@ -104,7 +104,7 @@ async def test_a_second_process_for_the_same_folder_is_refused(sandbox):
         cwd=ROOT_OF_THE_CODE,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
     )
 
     assert second.returncode == 3

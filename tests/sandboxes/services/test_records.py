@@ -9,6 +9,7 @@ from sandboxes.core.vm_map import VmEntry, find_entry, list_entries
 from sandboxes.models import SandboxRunnerState
 from sandboxes.services import forget_sandbox, record_sandbox
 from tests.mesh.pairing.test_races import at_once
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -53,7 +54,7 @@ def test_of_writers_at_once_none_loses_a_cell(agent, ada, bob):
     ]
 
     def write(user, branch, kind):
-        together.wait(timeout=20)
+        together.wait(timeout=PATIENCE)
         return record(agent, user, branch, kind)
 
     at_once(*(lambda cell=cell: write(*cell) for cell in cells))
@@ -67,7 +68,7 @@ def test_writing_while_another_key_of_the_metadata_is_written_loses_neither(agen
     together = threading.Barrier(6)
 
     def write(n):
-        together.wait(timeout=20)
+        together.wait(timeout=PATIENCE)
         if n % 2:
             return record(agent, ada, branch=f"b{n}")
         return set_metadata(agent=Agent.objects.get(pk=agent.pk), values={f"k{n}": n})

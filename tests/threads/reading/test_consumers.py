@@ -22,7 +22,7 @@ from mesh import connection_checks, database_pool
 from mesh.asgi import browsers
 from mesh.models import User
 from tests.servers import free_port
-from tests.waiting import auntil
+from tests.waiting import PATIENCE, auntil
 from threads import selectors, services
 from threads.models import Thread
 from threads.reading import consumers, notifications
@@ -55,13 +55,13 @@ async def hears(page, kind):
     """Return the next frame of ``kind``, passing over others."""
     async with asyncio.timeout(60):
         while True:
-            frame = json.loads(await page.receive_from(timeout=10))
+            frame = json.loads(await page.receive_from(timeout=PATIENCE))
             if frame["type"] == kind:
                 return frame
 
 
 async def hears_any(page):
-    return json.loads(await page.receive_from(timeout=10))
+    return json.loads(await page.receive_from(timeout=PATIENCE))
 
 
 async def says(page, **frame):
@@ -254,7 +254,7 @@ async def test_a_change_of_a_thread_is_news_to_its_owner_only(ada, eve, thread, 
         assert summary["machine"]["name"] == "adas-laptop"
         # Whatever was to come to her stands before the answer to her own word.
         await says(stranger, type="ping")
-        assert json.loads(await stranger.receive_from(timeout=10))["type"] == "pong"
+        assert json.loads(await stranger.receive_from(timeout=PATIENCE))["type"] == "pong"
 
 
 async def test_a_machine_is_the_same_asked_for_and_live(ada, link, thread, say):
@@ -336,7 +336,7 @@ async def test_a_person_who_is_no_longer_signed_in_is_refused(ada, thread, looks
         await hears(page, "links")
         await sync_to_async(end)(ada)
 
-        assert (await page.receive_output(timeout=10))["code"] == consumers.NOT_SIGNED_IN
+        assert (await page.receive_output(timeout=PATIENCE))["code"] == consumers.NOT_SIGNED_IN
 
 
 async def follow_to_the_end(user, thread):
@@ -344,7 +344,7 @@ async def follow_to_the_end(user, thread):
         await page.connect()
         await hears(page, "links")
         await says(page, type="follow", thread=str(thread.pk), after=0)
-        await page.wait(timeout=10)
+        await page.wait(timeout=PATIENCE)
 
 
 async def test_a_socket_that_fails_leaves_nobody_listening(ada, thread, monkeypatch):

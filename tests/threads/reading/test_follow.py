@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mesh import database_pool
 from tests.examples import up_to
 from tests.stuck import stuck
+from tests.waiting import PATIENCE
 from threads.journal import rows
 from threads.journal.rows import Draft, EventRow
 from threads.reading import follow, notifications
@@ -29,7 +30,7 @@ async def take(stream, count):
     """Return the numbers of the next ``count`` events."""
     seqs = []
     while len(seqs) < count:
-        batch = await asyncio.wait_for(anext(stream), timeout=10)
+        batch = await asyncio.wait_for(anext(stream), timeout=PATIENCE)
         seqs += [row.seq for row in batch]
     return seqs
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 from channels.layers import get_channel_layer
 
 from tests.servers import free_port
-from tests.waiting import auntil
+from tests.waiting import PATIENCE, auntil
 from threads.reading import notifications
 
 
@@ -73,7 +73,7 @@ async def test_a_server_that_stops_while_the_layer_is_flushed_stops(redis_away, 
 
     hearing.cancel()
 
-    await asyncio.wait({hearing}, timeout=10)
+    await asyncio.wait({hearing}, timeout=PATIENCE)
     assert hearing.cancelled()
 
 

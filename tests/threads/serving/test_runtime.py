@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from mesh import asgi
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,7 +23,7 @@ class Lifespan:
 
     async def say(self, kind):
         await self.to_app.put({"type": kind})
-        return (await asyncio.wait_for(self.from_app.get(), timeout=20))["type"]
+        return (await asyncio.wait_for(self.from_app.get(), timeout=PATIENCE))["type"]
 
 
 async def test_the_writer_and_the_dispatcher_live_as_long_as_the_server():

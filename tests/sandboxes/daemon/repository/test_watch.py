@@ -63,7 +63,7 @@ async def test_a_folder_that_was_deleted_and_made_again_is_heard_of(sandbox, rep
             (repo / "after.txt").write_text(f"{len(told.events)}\n")
             return "after.txt" in changed(told)
 
-        await auntil(is_heard, within=20)
+        await auntil(is_heard)
 
 
 async def test_another_branch_is_told_with_its_files(sandbox, repo):
@@ -75,7 +75,7 @@ async def test_another_branch_is_told_with_its_files(sandbox, repo):
     async with watching(sandbox, repo) as told:
         git(repo, "checkout", "-q", "-f", "other")
         await auntil(lambda: "b.txt" in changed(told))
-        await auntil(lambda: told.of("branch")[-1]["meta"]["branch"] == "other", within=4)
+        await auntil(lambda: told.of("branch")[-1]["meta"]["branch"] == "other")
 
 
 async def test_what_git_ignores_is_not_told(sandbox, repo):
@@ -112,7 +112,7 @@ async def test_nobody_watches_when_nobody_looks_on(sandbox, repo):
 
     async with watching(sandbox, repo):
         assert is_watching()
-    await auntil(lambda: not is_watching(), within=20)
+    await auntil(lambda: not is_watching())
 
 
 @pytest.mark.parametrize("is_repository", [True, False])

@@ -38,7 +38,7 @@ async def phases_are(told, *expected):
         return list(seen.values())[-len(expected) :] == list(expected)
 
     try:
-        await auntil(look, within=30)
+        await auntil(look)
     except AssertionError as exc:
         raise AssertionError(f"not {expected}: {states(told)}\n{told.log}") from exc
 
@@ -115,7 +115,7 @@ async def test_one_that_goes_elsewhere_is_followed(sandbox, tmp_path):
     async with serving(sandbox, tmp_path) as told:
         port = state(told)["port"]
         await sandbox.get("/preview/move")
-        await auntil(lambda: state(told)["port"] != port, within=30)
+        await auntil(lambda: state(told)["port"] != port)
         page = await sandbox.get("/preview/")
 
     assert page.text.endswith(f"at {state(told)['port']}")
