@@ -47,6 +47,18 @@ class MachineRevoked(AppError):
     status = 401
 
 
+class MachineInUse(AppError):
+    """A copy of the machine's files is linked now; only one of the two can be this machine."""
+
+    code = "machine_in_use"
+    text = "Another machine that has this one's identity is online."
+    hint = (
+        "If this one is a copy, delete the file machine-id in its Mesh folder and link it again:"
+        " it is a machine of its own then."
+    )
+    status = 409
+
+
 class BadToken(AppError):
     code = "unauthorized"
     text = "The token is unknown or has expired."

@@ -33,6 +33,8 @@ class Link(models.Model):
     secret = models.TextField()
     # Finds the row for a heartbeat, which is authenticated by the secret alone.
     secret_hash = models.CharField(max_length=64, unique=True, null=True)
+    # Of the files that registered last (links.daemon.installation); empty: an older program.
+    installation = models.CharField(max_length=64, blank=True)
     tunnel_url = models.CharField(max_length=200, blank=True)
     node = models.CharField(max_length=255, blank=True)
     # Where that process accepts requests for its tunnels (links.internal).

@@ -17,6 +17,10 @@ class RegistrationFailed(Exception):
     """The server is unreachable or refuses for now; a retry may succeed."""
 
 
+class IdentityInUse(RegistrationFailed):
+    """Another machine with this one's identity is online."""
+
+
 class NotRegistered(Exception):
     """The link's secret is no longer valid: register again."""
 
@@ -26,6 +30,7 @@ async def register(server: str, registration: Registration, *, token: str) -> Re
 
     Raises:
         SignedOut, TooOld: a retry will not succeed.
+        IdentityInUse: once the other machine counts as offline, a retry will succeed.
         RegistrationFailed: a retry may succeed.
     """
     status, body = await _send(
@@ -49,6 +54,8 @@ async def register(server: str, registration: Registration, *, token: str) -> Re
             f"Protocol too old (link v{registration.protocol_version}).",
             command=str(error.get("installHint", "")),
         )
+    if error.get("code") == "machine_in_use":
+        raise IdentityInUse(str(error.get("message", "")))
     raise RegistrationFailed(f"Registration failed: HTTP {status} {error.get('message', '')}")
 
 

@@ -1,7 +1,8 @@
 """``deco_link SERVER``: link this machine to a Mesh server, until Ctrl-C.
 
 Exit codes: 0 stopped by the person; 1 something unexpected; 2 wrong use, or no token;
-3 the token is not accepted; 4 this program is too old; 5 another deco_link took over.
+3 the token is not accepted; 4 this program is too old; 5 another deco_link took over,
+or another machine has this one's identity.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from mesh.lib import errors
@@ -169,6 +170,19 @@ class Superseded(Stop):
     text = "Another deco_link took over this machine's link."
     hint = "Only one can run per machine; stop the other one to use this one."
     exit_code = 5
+
+
+class MachineCopied(Stop):
+    code = "machine_in_use"
+    text = "Another machine that has this one's identity is online: one of them is a copy."
+    exit_code = 5
+
+    def __init__(self, home: Path) -> None:
+        super().__init__()
+        self.hint = (  # type: ignore[misc]
+            f"If this one is the copy, delete {home / 'machine-id'} and link it again: it is a"
+            " machine of its own then."
+        )
 
 
 class PortTaken(Stop):

@@ -19,7 +19,16 @@ from links.daemon.clock import TICK, Clock, SleepDetector
 from links.daemon.config import Config, machine_id
 from links.daemon.control import ControlPlane
 from links.daemon.direct import Heartbeats
-from links.daemon.errors import NoToken, PairAgain, RetryLater, SignedOut, Superseded, TooOld
+from links.daemon.errors import (
+    MachineCopied,
+    NoToken,
+    PairAgain,
+    RetryLater,
+    SignedOut,
+    Superseded,
+    TooOld,
+)
+from links.daemon.installation import installation
 from links.daemon.listener import Listener
 from links.daemon.pairing import ensure_paired
 from links.daemon.sandbox_folders import SandboxFolders
@@ -28,7 +37,7 @@ from links.daemon.service_environment import ServiceEnvironment
 from links.daemon.state import StateFile
 from links.daemon.supervisor import Supervisor
 from links.daemon.tokens import RenewalFailed, source_of
-from links.wire import version
+from links.wire import timing, version
 from links.wire.closing import NOT_REGISTERED, SUPERSEDED, TOO_OLD
 from links.wire.messages import MachineStatus, Registered, Registration
 from links.wire.signing import fingerprint
@@ -70,6 +79,7 @@ class Daemon:
         self._connection: TunnelClient | None = None
         self._has_been_up = False
         self._up_at: float | None = None
+        self._in_use_since: float | None = None  # refused, as another has this one's identity
         self._state = StateFile(
             config.home, server=config.server, name=config.name, is_service=environment is not None
         )
@@ -200,10 +210,29 @@ class Daemon:
             hostname=self._config.name,
             tunnel_url=self._config.address,
             harnesses=status.harnesses if status else {},
+            installation=installation(self._config.home),
         )
-        registered = await api.register(self._config.server, registration, token=token)
+        try:
+            registered = await api.register(self._config.server, registration, token=token)
+        except api.IdentityInUse as exc:
+            self._stop_if_copied()
+            raise RetryLater(str(exc)) from exc
+        self._in_use_since = None
         logger.info("link to %s: registered as %s", self._config.server, self._config.name)
         return registered
+
+    def _stop_if_copied(self) -> None:
+        """Stop once another machine with this one's identity has been online for too long.
+
+        After a new start of this one the server may count the earlier as online for a while.
+
+        Raises:
+            MachineCopied: one of the two is a copy.
+        """
+        now = self._clock.steady()
+        self._in_use_since = self._in_use_since or now
+        if now >= self._in_use_since + 2 * timing.GRACE:
+            raise MachineCopied(self._config.home)
 
     async def _serve_directly(self, registered: Registered) -> None:
         """Serve requests at our address until the server no longer knows this machine."""
@@ -343,7 +372,7 @@ class Daemon:
         if self._probing is not None:
             self._probing.cancel()
         # After a refusal don't deregister: "stopped" would replace the cause that the page shows.
-        sent_away = isinstance(_error_of(work), Superseded | PairAgain | TooOld)
+        sent_away = isinstance(_error_of(work), MachineCopied | Superseded | PairAgain | TooOld)
         if self._registered is not None and not sent_away:
             with contextlib.suppress(api.RegistrationFailed):
                 await api.deregister(self._config.server, self._registered)

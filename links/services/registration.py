@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from links.core import presence
 from links.core.presence import Fact
-from links.errors import BadProof, MachineRevoked, ProtocolTooOld
+from links.errors import BadProof, MachineInUse, MachineRevoked, ProtocolTooOld
 from links.models import Link
 from links.services.direct_machines import fields_of, permitted_url
 from links.services.presence_events import notify_on_commit
@@ -39,6 +39,7 @@ def register(
         WrongMachine: the token is another machine's; nothing is stored.
         ProtocolTooOld: nothing is stored.
         MachineRevoked: the person signed the machine out after that token was issued.
+        MachineInUse: another copy of the machine's files is linked now, and stays so.
     """
     if sign_in is not None and not sign_in.speaks_for(registration.machine_id):
         raise WrongMachine
@@ -53,6 +54,7 @@ def register(
         "protocol_version": registration.protocol_version,
         "capabilities": list(registration.capabilities),
         "harnesses": registration.harnesses,
+        "installation": registration.installation,
         **sealed,
         **fields_of(url, now=timezone.now()),
         "cause": "",
@@ -68,6 +70,8 @@ def register(
         if not is_new:
             if link.revoked_at and sign_in and _is_before(sign_in, link.revoked_at):
                 raise MachineRevoked
+            if _is_used_by_another(link, registration):
+                raise MachineInUse
             Link.objects.filter(pk=link.pk).update(**fields)
         notify_on_commit(link.pk)
     return Registered(
@@ -164,6 +168,16 @@ def _issued_token(sign_in: SignIn | None) -> IssuedToken | None:
     if sign_in is None or sign_in.pairing_id:
         return None
     return IssuedToken.objects.filter(token=sign_in.token_id).first()
+
+
+def _is_used_by_another(link: Link, registration: Registration) -> bool:
+    """Return whether the machine is online from other files than those that register.
+
+    One that has just started anew looks the same, until it counts as offline.
+    """
+    installations = {link.installation, registration.installation}
+    is_online = link.offline_after is not None and link.offline_after > timezone.now()
+    return is_online and len(installations) > 1 and "" not in installations
 
 
 def _is_before(sign_in: SignIn, moment: datetime) -> bool:

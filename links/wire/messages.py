@@ -39,6 +39,7 @@ class Registration:
     capabilities: tuple[str, ...]
     hostname: str = ""
     tunnel_url: str = ""
+    installation: str = ""  # differs for a copy of the machine's files; older programs send none
     harnesses: Harnesses = field(default_factory=dict)
 
     @classmethod
@@ -58,6 +59,7 @@ class Registration:
             capabilities=parse_capabilities(names),
             hostname=_text(value, "hostname", most=255, required=False),
             tunnel_url=_text(value, "tunnelUrl", most=200, required=False),
+            installation=_text(value, "installation", most=64, required=False),
             harnesses=parse_harnesses(value.get("harnesses")),
         )
 
@@ -66,6 +68,7 @@ class Registration:
         optional = {
             "hostname": self.hostname,
             "tunnelUrl": self.tunnel_url,
+            "installation": self.installation,
             "harnesses": self.harnesses,
         }
         return {

@@ -11,12 +11,12 @@ from links.selectors import LinkView, link_as_json
 # Of the row: secrets, addresses, and what the server alone works with.
 NOT_FOR_PEOPLE = {
     *("id", "secret", "secret_hash", "tunnel_url", "node", "node_address", "connection_id"),
-    *("offline_after", "last_silence", "registered_with", "revoked_at", "user"),
+    *("offline_after", "last_silence", "registered_with", "revoked_at", "user", "installation"),
 }
 IN_ANOTHER_FORM = {"hostname": "name"}
 NOT_IN_ADMIN = {
     *("id", "secret", "secret_hash", "tunnel_url", "node_address", "connection_id"),
-    *("offline_after", "last_silence", "registered_with", "cause"),
+    *("offline_after", "last_silence", "registered_with", "cause", "installation"),
 }
 # Of the view: what neither programs nor open pages are told.
 NOT_TOLD = {"protocol_version", "created_at", "seen_at"}

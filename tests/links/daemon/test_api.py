@@ -91,6 +91,14 @@ async def test_registering_fails(server, status, body, error, text):
         await register(server)
 
 
+async def test_a_copy_is_told_that_the_machine_is_in_use(server):
+    error = {"code": "machine_in_use", "message": "Another machine is online."}
+    server.script = (409, {}, json.dumps({"error": error}).encode())
+
+    with pytest.raises(api.IdentityInUse, match="Another machine is online"):
+        await register(server)
+
+
 async def test_an_outdated_program_gets_the_exact_command(server):
     server.script = (426, {}, b'{"error": {"installHint": "uvx this"}}')
 

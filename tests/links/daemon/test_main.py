@@ -4,13 +4,14 @@ import asyncio
 
 import pytest
 
-from links.daemon import main
+from links.daemon import api, main
 from links.daemon.clock import Clock
 from links.daemon.config import Config
-from links.daemon.errors import NoToken, PairAgain, SignedOut, Superseded, TooOld
+from links.daemon.errors import MachineCopied, NoToken, PairAgain, SignedOut, Superseded, TooOld
 from links.daemon.main import Daemon, RetryLater
 from links.daemon.oauth import Tokens
 from links.daemon.tokens import TokenStore
+from links.wire import timing
 from links.wire.messages import MachineStatus
 from tests.links.daemon import scripted
 from tests.links.daemon.scripted import ScriptedServer
@@ -44,6 +45,27 @@ def daemon(tmp_path):
 def test_how_a_connection_ended_decides(daemon, code, error):
     with pytest.raises(error):
         daemon._raise_for_close(code, "")
+
+
+async def test_a_copy_waits_for_a_while_and_then_stops_and_says_so(daemon, monkeypatch):
+    now = [1.0]
+    daemon._clock = Clock(wall=lambda: 0.0, steady=lambda: now[0], sleep=asyncio.sleep)
+
+    async def refuse(*args, **named):
+        raise api.IdentityInUse("Another machine is online.")
+
+    monkeypatch.setattr(api, "register", refuse)
+    with pytest.raises(RetryLater, match="is online"):
+        await daemon._link_once()
+    now[0] += 2 * timing.GRACE - 1
+    with pytest.raises(RetryLater):
+        await daemon._link_once()
+    now[0] += 1
+
+    with pytest.raises(MachineCopied) as stopped:
+        await daemon._link_once()
+
+    assert str(daemon._config.home / "machine-id") in stopped.value.hint
 
 
 def test_a_machine_the_server_does_not_know_registers_again(daemon):

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from links import services
-from links.errors import BadProof, LinkUnknown, ProtocolTooOld
+from links.errors import BadProof, LinkUnknown, MachineInUse, ProtocolTooOld
 from links.models import Link
 from links.wire.signing import fingerprint
 from mesh import keys
@@ -37,6 +37,45 @@ def test_the_old_secret_is_invalid_immediately(ada, registered):
 
     with pytest.raises(BadProof):
         services.heartbeat(user_sub=registered.user_sub, secret=registered.link_secret)
+
+
+FIRST, COPY = replace(M1, installation="first"), replace(M1, installation="copy")
+
+
+def online(registered):
+    services.heartbeat(user_sub=registered.user_sub, secret=registered.link_secret)
+
+
+def test_a_copy_of_the_machine_s_files_is_refused_while_it_is_online(ada):
+    first = services.register(user=ada, registration=FIRST)
+    online(first)
+
+    with pytest.raises(MachineInUse):
+        services.register(user=ada, registration=replace(COPY, hostname="copy"))
+
+    assert Link.objects.get().hostname == "laptop"
+    online(first)  # with its secret, which is still the link's
+
+
+def test_the_machine_itself_is_not_refused(ada):
+    online(services.register(user=ada, registration=FIRST))
+
+    services.register(user=ada, registration=FIRST)
+
+
+def test_once_the_machine_is_offline_a_copy_may_be_it(ada):
+    first = services.register(user=ada, registration=FIRST)
+    services.stop(user_sub=first.user_sub, secret=first.link_secret)
+
+    services.register(user=ada, registration=COPY)
+    assert Link.objects.get().installation == "copy"
+
+
+@pytest.mark.parametrize(("first", "second"), [(M1, COPY), (FIRST, M1)])
+def test_a_program_that_tells_no_installation_is_not_refused(ada, first, second):
+    online(services.register(user=ada, registration=first))
+
+    services.register(user=ada, registration=second)
 
 
 def test_a_person_may_have_several_machines(ada, registered):  # S5, as design §11 has it
