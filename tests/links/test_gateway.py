@@ -422,7 +422,7 @@ async def test_a_handler_that_breaks_does_not_end_the_connection(
     await newer.task
 
 
-@pytest.mark.parametrize("pulse", [Pulse(check_within=0.1)])
+@pytest.mark.parametrize("pulse", [Pulse(check_within=1)])
 async def test_a_machine_that_is_slow_is_not_dead(laptop, handlers, ada):
     connection = held_machines.find(handlers.ups[0])
     listening = asyncio.create_task(laptop.closed())  # answers pings, and no request

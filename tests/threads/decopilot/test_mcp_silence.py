@@ -81,7 +81,8 @@ async def test_it_is_asked_again_when(message, agent, how):
     assert told(again)[0].startswith(NEW)
 
 
-async def test_the_others_are_used_meanwhile(message, agent):
+async def test_the_others_are_used_meanwhile(message, agent, monkeypatch):
+    monkeypatch.setattr(mcp, "ANSWER_LIMIT", 5.0)  # for the others, on a busy machine
     with serving_mcp("") as greeter:
         async with serving_faulty() as server:
             await put(agent, "slow", server.url)
@@ -92,8 +93,9 @@ async def test_the_others_are_used_meanwhile(message, agent):
     assert len(told(run)) == 1
 
 
-async def test_one_that_refuses_is_asked_by_each_message(message, agent):
+async def test_one_that_refuses_is_asked_by_each_message(message, agent, monkeypatch):
     """That takes no time, and it may work again."""
+    monkeypatch.setattr(mcp, "ANSWER_LIMIT", 60.0)
     async with serving_faulty("unwell") as server:
         await put(agent, "slow", server.url)
         await message()
