@@ -250,6 +250,8 @@ CACHES = {
 # Files of the pages
 STATIC_URL = "/static/"
 STATIC_ROOT = MESH_HOME / "static"
+# Not the manifest's files alone: pages of the last versions may be open, and load theirs.
+SERVESTATIC_USE_STATIC_ROOT = True
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

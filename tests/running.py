@@ -54,8 +54,10 @@ class RunningMesh:
     What it starts it ends, by process id, in ``close``.
     """
 
-    def __init__(self, home: Path, *, python: str = sys.executable, **environ: str) -> None:
-        self.home, self.python, self.environ = home, python, environ
+    def __init__(
+        self, home: Path, *, python: str = sys.executable, root: Path = ROOT, **environ: str
+    ) -> None:
+        self.home, self.python, self.root, self.environ = home, python, root, environ
         self.process: subprocess.Popen[str] | None = None
         self.lines: list[str] = []
         self.port = 0
@@ -76,7 +78,7 @@ class RunningMesh:
         self.lines = []
         self.process = subprocess.Popen(
             [self.python, "manage.py", "mesh_run"],
-            cwd=ROOT,
+            cwd=self.root,
             env=environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -141,6 +143,7 @@ class RunningMesh:
             answer = httpx.get(
                 f"{self.url}/api/links/me",
                 headers={"Authorization": f"Bearer {self.token}"},
+                timeout=PATIENCE,
                 trust_env=False,
             )
             return answer.status_code == 200 and answer.json().get("status") == "online"

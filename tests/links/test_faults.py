@@ -10,7 +10,7 @@ from links import selectors
 from links.calls import client_for, held_here
 from links.connection import Pulse
 from tests.links.fault_proxy import FaultProxy
-from tests.waiting import auntil
+from tests.waiting import PATIENCE, auntil
 
 pytestmark = pytest.mark.programs
 
@@ -55,7 +55,7 @@ async def api(server, token):
     """A program of ada's, which does not come through the faulty network."""
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(
-        base_url=f"{server.url}/api/links", headers=headers, trust_env=False
+        base_url=f"{server.url}/api/links", headers=headers, timeout=PATIENCE, trust_env=False
     ) as client:
         yield client
 

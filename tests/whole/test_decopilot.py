@@ -18,6 +18,7 @@ def add_key(mesh, standin):
     """Give the organization a key whose provider is the stand-in."""
     with httpx.Client(
         base_url=f"{mesh.url}/api/home",
+        timeout=60,
         headers={"Authorization": f"Bearer {mesh.token}"},
         trust_env=False,
     ) as api:

@@ -149,9 +149,8 @@ def test_who_is_not_signed_in_sees_nothing(mesh, thread):
 
 
 def test_the_schema_names_the_contract(api, mesh):
-    answer = httpx.get(
-        f"{mesh.url}/api/schema/", headers={"Accept": "application/vnd.oai.openapi+json"}
-    )
+    accepted = {"Accept": "application/vnd.oai.openapi+json"}
+    answer = httpx.get(f"{mesh.url}/api/schema/", headers=accepted, timeout=PATIENCE)
 
     assert answer.status_code == 200
     assert {
