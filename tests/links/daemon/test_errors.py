@@ -1,13 +1,14 @@
-"""What every error of the link program tells, and the two whose hint is a command."""
+"""What every error of the link program tells, and those whose hint names something."""
 
 import inspect
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from links.daemon import errors
-from links.daemon.errors import PairAgain, TooOld
+from links.daemon.errors import MachineCopied, PairAgain, TooOld
 
 KINDS = [
     kind
@@ -17,7 +18,8 @@ KINDS = [
 
 
 def made(kind):
-    return kind("https://mesh.example", "deco_link x") if kind is PairAgain else kind()
+    given = {PairAgain: ("https://mesh.example", "deco_link x"), MachineCopied: (Path("/mesh"),)}
+    return kind(*given.get(kind, ()))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
