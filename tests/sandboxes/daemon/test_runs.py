@@ -238,6 +238,18 @@ async def test_a_program_that_is_killed_right_after_its_answer_does_not_fail_the
         os.kill(int(text_of(events)), signal.SIGKILL)
 
 
+@pytest.mark.parametrize("harness", ["plain", "quiet"])
+async def test_one_that_is_killed_as_its_answer_ends_has_answered(sandbox, harness):
+    for number in range(5):
+        steps = (["say", "all of it"], ["end_and_die"])
+        events = await sandbox.run(f"r{number}", *steps, harness=harness)
+
+        assert failures_of(events) == []
+        assert text_of(events) == "all of it"
+        assert "abort" not in kinds_of(events)
+        assert kinds_of(events)[-2:] == ["finish", "done"]
+
+
 @pytest.mark.parametrize(
     "steps",
     [
