@@ -172,12 +172,12 @@ class RunningMesh:
     def kill_server(self) -> None:
         """End the server as a power cut would: no signal it could handle."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
 
     def interrupt(self) -> int:
         """Do what Ctrl-C does; return the exit code."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE)
 
     def close(self) -> None:
         """End everything this Mesh started, whatever state it is in."""
@@ -187,7 +187,7 @@ class RunningMesh:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(10)
+                self.process.wait(PATIENCE)
         for pid, started in self._left_over():
             processes.end(pid, started, within=1)
         assert not found_in(self.home), f"a secret stands in {found_in(self.home)}"

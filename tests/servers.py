@@ -97,7 +97,7 @@ class Redis:
         """End it as a power cut would."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(PATIENCE)
 
     def close(self) -> None:
         self.kill()
@@ -196,7 +196,7 @@ class Cluster:
         """End that process as a power cut would."""
         process = self.processes.pop(name)
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE)
 
     def close(self) -> None:
         for process in self.processes.values():
@@ -207,7 +207,7 @@ class Cluster:
                 process.wait(15)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(10)
+                process.wait(PATIENCE)
 
 
 @contextmanager

@@ -125,7 +125,7 @@ class Workers:
     def kill(self, process):
         """End it as a power cut would."""
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE)
 
     def close(self):
         for process in self._processes:

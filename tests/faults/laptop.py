@@ -74,7 +74,7 @@ class Laptop:
     def kill_link(self) -> None:
         """End the link program as a power cut would; its sandboxes live on."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
 
     def set_clock(self, ahead: float) -> None:
         """Put the laptop's clock so many seconds ahead of the server's."""

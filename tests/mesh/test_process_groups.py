@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from mesh import processes
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 DEAF = """
 import signal, sys, time
@@ -45,13 +45,13 @@ async def test_a_deaf_group_is_killed():
 
     await processes.end_group(process.pid, grace=0.1)
 
-    assert process.wait(5) == -9
+    assert process.wait(PATIENCE) == -9
 
 
 async def test_a_group_lives_on_without_its_leader_and_is_still_ended():
     code = f"import subprocess,sys; subprocess.Popen([sys.executable,'-c',{DEAF!r}])"
     process = start(code)
-    process.wait(10)
+    process.wait(PATIENCE)
     assert processes.group_lives(process.pid)
 
     await processes.end_group(process.pid, grace=0.1)
@@ -73,4 +73,4 @@ async def test_a_group_whose_leaders_number_another_has_is_left_alone():
 
     assert processes.group_lives(process.pid)
     await processes.end_group_of(process.pid, processes.started_at(process.pid), grace=5)
-    assert process.wait(5) == -15
+    assert process.wait(PATIENCE) == -15

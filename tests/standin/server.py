@@ -15,6 +15,7 @@ from typing import Any
 from tests.standin import anthropic, chat, gemini, responses
 from tests.standin.rules import complaint_of
 from tests.standin.scripts import Cut, Refuse, Stall, Step, steps_for
+from tests.waiting import PATIENCE
 
 HEAD_LIMIT = 64 * 1024
 # Path → the module that speaks that API.
@@ -222,7 +223,7 @@ def serving_in_thread(*, port: int = 0) -> Iterator[Standin]:
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
     thread.start()
-    assert is_ready.wait(10)
+    assert is_ready.wait(PATIENCE)
     try:
         yield ready[0]
     finally:

@@ -25,6 +25,7 @@ from mesh import database_pool
 from mesh.develop import ROOT, TOOLS
 from sandboxes.providers.base import SandboxEvent
 from tests.threads.doubles import a_turn, chunk
+from tests.waiting import PATIENCE
 from threads import services
 from threads.journal import committing
 from threads.journal.committing import Share
@@ -124,7 +125,7 @@ class Handler(BaseHTTPRequestHandler):
             self.server.has_come.set()
             return self.answer("text/event-stream", self.server.late)
         self.answer("text/event-stream", self.server.live[0])
-        self.server.has_come.wait(20)
+        self.server.has_come.wait(PATIENCE)
         return self.wfile.write(self.server.live[1])
 
     def answer(self, kind, body):

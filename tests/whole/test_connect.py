@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.browser
 
@@ -120,6 +120,6 @@ def test_a_machine_is_checked_and_signed_out_on_its_page(mesh, terminal, page):
     page.get_by_role("dialog").get_by_role("button", name="Sign new laptop out").click()
 
     expect(page.locator(".notes")).to_contain_text("new laptop was signed out")
-    assert terminal.process.wait(30) == 3
+    assert terminal.process.wait(PATIENCE) == 3
     until(lambda: "This machine was signed out" in "\n".join(terminal.lines))
     expect(desk).to_contain_text("signed out")

@@ -185,7 +185,7 @@ def test_signed_out_it_loses_its_socket_and_says_how_to_come_back(paired, person
     answer = paired.logout()
 
     assert (answer.returncode, answer.stdout) == (0, f"Signed out of {mesh.url}.\n")
-    assert paired.process.wait(20) == 3
+    assert paired.process.wait(PATIENCE) == 3
     until(lambda: f"deco_link {mesh.url}" in paired.said, what=paired.said)
     until(lambda: person.sees("new laptop") == ("offline", "signed_out"))
     assert list((paired.home / "link" / "tokens").glob("*.json")) == []
@@ -204,7 +204,7 @@ def test_revoked_at_the_server_it_stops_too(paired, person, mesh):
         check=True,
     )
 
-    assert paired.process.wait(20) == 3
+    assert paired.process.wait(PATIENCE) == 3
     until(lambda: "signed out of" in paired.said)
     until(lambda: person.sees("new laptop") == ("offline", "signed_out"))
 
@@ -214,5 +214,5 @@ def test_denied_it_says_so_and_ends(laptop, person):
 
     person.answers(laptop.code(), "deny")
 
-    assert laptop.process.wait(20) == 3
+    assert laptop.process.wait(PATIENCE) == 3
     until(lambda: "denied in the browser" in laptop.said)

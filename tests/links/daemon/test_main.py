@@ -16,7 +16,7 @@ from links.wire.messages import MachineStatus
 from tests.links.daemon import scripted
 from tests.links.daemon.scripted import ScriptedServer
 from tests.links.daemon.test_oauth import CODES
-from tests.waiting import auntil
+from tests.waiting import PATIENCE, auntil
 
 
 @pytest.fixture
@@ -311,7 +311,7 @@ async def test_stopping_while_the_code_is_shown_is_no_error(tmp_path):
         await auntil(lambda: server.asked)
         stopping.set()
 
-        assert await asyncio.wait_for(pairing, 5) is False
+        assert await asyncio.wait_for(pairing, PATIENCE) is False
 
 
 async def test_stopping_in_the_middle_of_waiting_is_at_once(daemon):
@@ -320,4 +320,4 @@ async def test_stopping_in_the_middle_of_waiting_is_at_once(daemon):
     await asyncio.sleep(0)
     stopping.set()
 
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, PATIENCE)

@@ -260,7 +260,7 @@ async def test_an_answer_is_stored_though_nobody_waits_for_it_any_more(
 
     def slow():
         asked.set()
-        go.wait(10)
+        go.wait(PATIENCE)
         return scripted.tokens("1")
 
     server.script = [slow]

@@ -20,6 +20,7 @@ from sandboxes.daemon.conversation import Conversation, ProjectRunsPrograms
 from sandboxes.daemon.journal import Journal
 from tests.agents.test_context import context, link
 from tests.harness.driver import turn
+from tests.waiting import PATIENCE
 
 PARROT = Path(__file__).parents[2] / "harness/parrot.py"
 KIND = "acp:parrot"
@@ -209,7 +210,7 @@ async def say(parrot, tmp_path):
         conversation.start(given)
         conversation.turn = Turn(conversation)
         conversation.turn.apply(conversation.adapter.begin(given))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             return json.loads(await conversation.turn.over)
 
     yield said

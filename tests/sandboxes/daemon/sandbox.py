@@ -124,12 +124,12 @@ class Sandbox:
 
     def kill(self):
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
 
     def stop(self):
         """End it in order; return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10)
+        return self.process.wait(PATIENCE)
 
     def close(self):
         if self.process is not None and self.process.poll() is None:

@@ -11,7 +11,7 @@ from sandboxes.daemon import container
 from sandboxes.daemon.startup_secrets import StartupSecrets
 from tests.sandboxes.daemon.sandbox import ROOT_OF_THE_CODE
 from tests.servers import free_port
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 KEY = "ab" * 32
 
@@ -84,7 +84,7 @@ def test_a_sandbox_at_a_port_answers_with_its_token_which_no_file_has_any_more(t
         assert asked.json()["error"]["code"] == "not_signed_by_server"
     finally:
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def is_open(port):

@@ -109,7 +109,7 @@ async def test_a_malformed_message_ends_nothing(caplog):
         task = asyncio.create_task(
             notifications._receive(Layer({}, {"topics": 1}, {"topics": {"a": [1]}}, good))
         )
-        assert await subscriber.wait(10) == [("thread", "1")]
+        assert await subscriber.wait(PATIENCE) == [("thread", "1")]
 
     task.cancel()
     assert caplog.text.count("ignored a malformed message on Redis") == 3

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from tests.threads import doubles
 from tests.threads.doubles import DONE, a_turn, chunk
-from tests.waiting import auntil
+from tests.waiting import PATIENCE, auntil
 from threads import selectors, services
 from threads.models import Approval, Message, Run, Steer
 from threads.reading import notifications
@@ -321,7 +321,7 @@ async def test_the_page_says_why_a_run_is_not_followed(serve, post, thread, ada,
     await serve(doubles.DriftedSandbox())
     with notifications.subscribe(notifications.of_person(ada.pk)) as subscriber:
         await rests(run, "timestamp_drift")
-        assert ("thread", str(thread.pk)) in await subscriber.wait(5)
+        assert ("thread", str(thread.pk)) in await subscriber.wait(PATIENCE)
 
     found = await sync_to_async(selectors.find_thread)(viewer=ada, thread_id=thread.pk)
     shown = await sync_to_async(selectors.thread_summary)(found)

@@ -11,7 +11,7 @@ import pytest
 from mesh.processes import group_lives, started_at
 from sandboxes.daemon.files.tree import Tree
 from sandboxes.daemon.tasks.task import Task, TaskSpec, start
-from tests.waiting import auntil
+from tests.waiting import PATIENCE, auntil
 
 
 class Audience:
@@ -57,7 +57,7 @@ async def watch(tmp_path):
 async def test_a_task_without_a_log_ends_as_any_other(watch, tmp_path):
     task, _, audience = watch("echo hi", log=tmp_path / "missing" / "task1.log")
 
-    await task.wait(10)
+    await task.wait(PATIENCE)
 
     assert (task.status, task.exit_code, audience.text, audience.ends) == ("exited", 0, "hi\n", 1)
 
@@ -71,7 +71,7 @@ async def test_a_log_on_a_full_disk_loses_no_end(watch):
     await auntil(lambda: audience.text == "hi\n")
     process.stdin.write(b"\n")
 
-    await task.wait(10)
+    await task.wait(PATIENCE)
 
     assert (task.status, audience.text, audience.ends) == ("exited", "hi\nthere\n", 1)
 
@@ -81,7 +81,7 @@ async def test_output_that_nobody_can_take_loses_no_end(watch):
     audience.on_output = None  # raises
     process.stdin.write(b"\n")
 
-    await task.wait(10)
+    await task.wait(PATIENCE)
 
     assert (task.status, audience.ends) == ("exited", 1)
 
@@ -92,7 +92,7 @@ async def test_it_is_killed_even_if_its_caller_was_cancelled(watch):
     await asyncio.sleep(0)
     asking.cancel()
 
-    await task.wait(10)
+    await task.wait(PATIENCE)
 
     assert task.status == "killed"
     # It is over with its leader; what the leader started ends in the background.
@@ -106,6 +106,6 @@ def test_a_program_reads_its_input_to_the_end(tmp_path):
     process, pipes = start(spec, Tree(tmp_path))
 
     assert pipes["stdout"].read() == text
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE) == 0
     for pipe in pipes.values():
         pipe.close()
