@@ -245,8 +245,8 @@ def test_on_slow_3g(slow, server):
     expect(slow.locator(".message--sending")).to_have_count(0)
 
 
-def test_back_and_forward(page, server):
-    server.add_thread(OTHER, messages=[made_up.mine("long ago")], title="Old")
+def begin_chat(page, server):
+    """Make the empty page a chat by its first message, and keep that at the server."""
     server.open(page)
     page.keyboard.type("a new one")
     press(page, "Enter")
@@ -255,6 +255,11 @@ def test_back_and_forward(page, server):
     server.messages[made_up.NEW_THREAD] = [
         made_up.mine("a new one", server.posts[0]["messages"][0]["id"])
     ]
+
+
+def test_back_and_forward(page, server):
+    server.add_thread(OTHER, messages=[made_up.mine("long ago")], title="Old")
+    begin_chat(page, server)
     page.locator(f"#row-{OTHER} a").click()
     expect(page.locator(".bubble")).to_have_text("long ago")
     page.locator("#text").fill("half a thought")
@@ -273,14 +278,7 @@ def test_back_and_forward(page, server):
 
 
 def test_forward_before_the_page_s_script_has_run(page, server):
-    server.open(page)
-    page.keyboard.type("a new one")
-    press(page, "Enter")
-    until(lambda: server.posts)
-    page.wait_for_url(f"**{NEW}")
-    server.messages[made_up.NEW_THREAD] = [
-        made_up.mine("a new one", server.posts[0]["messages"][0]["id"])
-    ]
+    begin_chat(page, server)
     page.reload()  # so that Back and Forward change the address alone, and the script reloads
     expect(page.locator("body")).to_have_attribute("data-ready", "")
     held = []
