@@ -14,6 +14,7 @@ import http.server
 import io
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -146,7 +147,7 @@ def _podman(folder: Path) -> Iterator[str]:
     ]
     with base_tar().open("rb") as tar:
         subprocess.run([*argv, "import", "-q", "-", "localhost/mesh-base"], stdin=tar, check=True)
-    socket, config = folder / "podman.sock", folder / "containers.conf"
+    address, config = folder / "podman.sock", folder / "containers.conf"
     # There may be no journald. The network, made first, has a range that nobody else uses.
     config.write_text(
         f'[containers]\nlog_driver = "k8s-file"\n[network]\ndefault_network = "{NETWORK}"\n'
@@ -154,20 +155,26 @@ def _podman(folder: Path) -> Iterator[str]:
     subprocess.run([*argv, "network", "create", NETWORK], check=True, capture_output=True)
     log = (folder / "podman.log").open("wb")
     service = subprocess.Popen(
-        [*argv, "system", "service", "--time=0", f"unix://{socket}"],
+        [*argv, "system", "service", "--time=0", f"unix://{address}"],
         stdout=log,
         stderr=log,
         env={**os.environ, "CONTAINERS_CONF": str(config)},
         start_new_session=True,
     )
     try:
-        until(socket.exists, what="Podman to listen")
-        yield f"unix://{socket}"
+        until(lambda: _listens(address), what="Podman to listen")
+        yield f"unix://{address}"
     finally:
         subprocess.run([*argv, "rm", "-fa", "-t", "0"], capture_output=True, check=False)
         service.terminate()
         service.wait(10)
         log.close()
+
+
+def _listens(path: Path) -> bool:
+    """Return whether a server accepts connections; its socket's file is there before it does."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def _driver(root: Path) -> str:
