@@ -423,6 +423,15 @@ export function write(storage, key, text) {
   }
 }
 
+/** Offer to load the page anew, and say why. */
+export function offerReload(why) {
+  const notice = byId("stale");
+  if (notice.hidden) say(why);
+  notice.hidden = false;
+  notice.querySelector("span").textContent = why;
+  notice.querySelector("button").onclick = () => location.reload();
+}
+
 /** Announce a text to screen readers. */
 export function say(text) {
   const live = byId("say");

@@ -3,12 +3,11 @@
 
 import { Chat, filesOf, textOf } from "./chat.js";
 import { Agents, Composer, Outbox, inherit, keyOf as keyOfTab, newTabId, offlineNotice, openTab } from "./composer.js";
-import { api, apiWithPatience, asWords, byId, duration, el, icon, marked, readableText, say, visibleText } from "./dom.js";
+import { api, apiWithPatience, asWords, byId, duration, el, icon, marked, offerReload, readableText, say, visibleText } from "./dom.js";
 import { providerSaid } from "./parts.js";
 import { Sidebar } from "./sidebar.js";
 import { Socket } from "./socket.js";
 import { Transcript } from "./transcript.js";
-import { compare } from "./upgrade.js";
 
 const data = JSON.parse(byId("page-data").textContent);
 const base = `/api/${data.org}/decopilot`;
@@ -539,7 +538,14 @@ window.visualViewport?.addEventListener("resize", () => {
   document.documentElement.style.setProperty("--height", `${visualViewport.height}px`);
 });
 
-const onHello = ({ version }) => compare(data.version, version);
+// The server was upgraded under this page, or a script that is loaded late is gone with its version,
+// for which each browser has its own words. Neither may depend on a script that is loaded late.
+const STAYS = "What you have written stays.";
+const onHello = ({ version }) => version !== data.version && offerReload(`Mesh has been upgraded. ${STAYS}`);
+addEventListener("unhandledrejection", ({ reason }) => {
+  const isMissing = reason instanceof TypeError && /\bmodule\b/i.test(reason.message);
+  if (isMissing) offerReload(`A part of this page could not be loaded. ${STAYS}`);
+});
 const socket = new Socket(data.socket ?? "/ws", { onMessage, onState, onHello });
 transcript.start();
 composer.judge();
