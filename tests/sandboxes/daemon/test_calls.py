@@ -166,8 +166,10 @@ async def ended(sandbox, call_id):
 
 
 async def test_a_command_runs_once(sandbox):
-    first = await bash(sandbox, "echo x >> once; cat once", "c1")
-    again = await bash(sandbox, "echo x >> once; cat once", "c1")
+    command = "echo x >> once; until [ -e go ]; do sleep 0.05; done; cat once"
+    first = await bash(sandbox, command, "c1")
+    again = await bash(sandbox, command, "c1")
+    (sandbox.root / "repo/go").touch()
     found = await ended(sandbox, "c1")
 
     assert first.json() == again.json() == {
