@@ -40,9 +40,10 @@ EXPECTED = {
     ("mesh/egress.py", "_library.AsyncHTTPTransport"): GUARDED,
     ("threads/decopilot/fetch.py", "httpx.AsyncClient"): GUARDED,
     ("threads/decopilot/transport.py", "httpx2.AsyncClient"): GUARDED,
-    ("threads/decopilot/engine.py", "AsyncAnthropic"): WITH_OURS,
-    ("threads/decopilot/engine.py", "AsyncOpenAI"): WITH_OURS,
-    ("threads/decopilot/engine.py", "GoogleProvider"): WITH_OURS,
+    ("threads/decopilot/provider_clients.py", "AsyncAnthropic"): WITH_OURS,
+    ("threads/decopilot/provider_clients.py", "AsyncOpenAI"): WITH_OURS,
+    ("threads/decopilot/provider_clients.py", "Client"): WITH_OURS,
+    ("threads/decopilot/provider_clients.py", "GoogleProvider"): WITH_OURS,
     ("threads/decopilot/mcp.py", "streamable_http_client"): WITH_OURS,
     ("threads/decopilot/mcp.py", "Client"): WITH_OURS,
     ("links/direct.py", "httpx.AsyncHTTPTransport"): GUARDED,
@@ -113,9 +114,10 @@ def test_every_place_that_opens_a_connection_is_known():
         ("mesh/egress.py", "httpx.AsyncClient", "transport"),
         ("threads/decopilot/fetch.py", "httpx.AsyncClient", "transport"),
         ("threads/decopilot/transport.py", "httpx2.AsyncClient", "Transport"),
-        ("threads/decopilot/engine.py", "AsyncAnthropic", "client"),
-        ("threads/decopilot/engine.py", "AsyncOpenAI", "client"),
-        ("threads/decopilot/engine.py", "GoogleProvider", "client"),
+        ("threads/decopilot/provider_clients.py", "AsyncAnthropic", "client"),
+        ("threads/decopilot/provider_clients.py", "AsyncOpenAI", "client"),
+        ("threads/decopilot/provider_clients.py", "HttpOptions", "client"),
+        ("threads/decopilot/provider_clients.py", "GoogleProvider", "sdk"),
         ("threads/decopilot/mcp.py", "streamable_http_client", "http"),
     ],
 )
@@ -123,7 +125,8 @@ def test_each_client_has_a_transport_or_a_client_of_ours(file, call, given):
     for node in calls(ROOT / file):
         if name_of(node) == call:
             own = {k.arg: ast.unparse(k.value) for k in node.keywords}
-            assert own.get("transport", own.get("http_client", "")).partition("(")[0] == given
+            (by,) = {"transport", "http_client", "httpx_async_client", "client"} & own.keys()
+            assert own[by].partition("(")[0] == given
 
 
 def test_only_previews_and_events_are_read_as_they_came():

@@ -26,7 +26,6 @@ from pydantic_ai.messages import (
     ToolReturnPart,
     UserPromptPart,
 )
-from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import Tool as LibraryTool
 from pydantic_ai.toolsets import FunctionToolset
@@ -37,11 +36,12 @@ from agents.harness.decopilot.failures import Trouble
 from agents.harness.decopilot.memory import Call, Image, Reply, System, Turn, User
 from agents.harness.decopilot.tools import Tool
 from agents.harness.decopilot.usage import cost_of
-from agents.keys.selectors import Account, Chosen
+from agents.keys.selectors import Chosen
 from mesh.egress import AddressRefused, Guard
 from mesh.http_client import MIB, Limits
 from mesh.lib.addresses import Allowed
 from threads.decopilot import files
+from threads.decopilot.provider_clients import make_model
 from threads.decopilot.request_files import RequestFiles, without
 from threads.decopilot.toolbox import ToolResult
 from threads.decopilot.transport import guarded_client
@@ -52,7 +52,6 @@ STEPS: Final = 200  # model responses in one run
 CALLS: Final = 100  # tool calls in one response
 SILENCE_LIMIT: Final = 180.0  # seconds without a byte: a model may think before it answers
 LIMITS: Final = Limits(stream=64 * MIB)  # one response, including the framing of its text
-RETRIES: Final = 2  # of a request that failed temporarily, by the provider's own client
 TITLE_LIMIT: Final = 60.0  # seconds
 
 CallTool = Callable[[str, str, dict[str, Any]], Awaitable[ToolResult]]
@@ -94,7 +93,7 @@ class Engine:
         )
         self._settings = ModelSettings(temperature=temperature) if temperature is not None else None
         self._account = chosen.account
-        self._model = _make_model(chosen, self._client)
+        self._model = make_model(chosen, self._client)
         self._called: set[str] = set()
         self._is_reading = False  # an answer of the model
         self._files = RequestFiles()
@@ -275,81 +274,6 @@ class Failed(Exception):
     def __init__(self, trouble: Trouble) -> None:
         super().__init__()
         self.trouble = trouble
-
-
-# The model
-
-
-def _make_model(chosen: Chosen, client: httpx2.AsyncClient) -> Model:
-    """Return the library's model; each provider's client is loaded when it is first used."""
-    return _MODELS[chosen.account.provider.speaks](chosen.model_id, chosen.account, client)
-
-
-def _anthropic(name: str, account: Account, client: httpx2.AsyncClient) -> Model:
-    from anthropic import AsyncAnthropic
-    from pydantic_ai.models.anthropic import AnthropicModel
-    from pydantic_ai.providers.anthropic import AnthropicProvider
-
-    sdk = AsyncAnthropic(
-        api_key=account.secret,
-        base_url=account.address,
-        http_client=client,
-        max_retries=RETRIES,
-    )
-    return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=sdk))
-
-
-def _openai_client(account: Account, client: httpx2.AsyncClient) -> Any:
-    from openai import AsyncOpenAI
-
-    return AsyncOpenAI(
-        api_key=account.secret or "none",  # a self-hosted server may ignore it, but requires one
-        base_url=account.address,
-        http_client=client,
-        max_retries=RETRIES,
-    )
-
-
-def _openai(name: str, account: Account, client: httpx2.AsyncClient) -> Model:
-    from pydantic_ai.models.openai import OpenAIResponsesModel
-    from pydantic_ai.providers.openai import OpenAIProvider
-
-    sdk = _openai_client(account, client)
-    return OpenAIResponsesModel(name, provider=OpenAIProvider(openai_client=sdk))
-
-
-def _chat(name: str, account: Account, client: httpx2.AsyncClient) -> Model:
-    from pydantic_ai.models.openai import OpenAIChatModel
-    from pydantic_ai.providers.openai import OpenAIProvider
-
-    sdk = _openai_client(account, client)
-    return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=sdk))
-
-
-def _openrouter(name: str, account: Account, client: httpx2.AsyncClient) -> Model:
-    from pydantic_ai.models.openrouter import OpenRouterModel, OpenRouterModelSettings
-    from pydantic_ai.providers.openrouter import OpenRouterProvider
-
-    sdk = _openai_client(account, client)
-    settings = OpenRouterModelSettings(openrouter_usage={"include": True})
-    return OpenRouterModel(name, provider=OpenRouterProvider(openai_client=sdk), settings=settings)
-
-
-def _google(name: str, account: Account, client: httpx2.AsyncClient) -> Model:
-    from pydantic_ai.models.google import GoogleModel
-    from pydantic_ai.providers.google import GoogleProvider
-
-    provider = GoogleProvider(api_key=account.secret, base_url=account.address, http_client=client)
-    return GoogleModel(name, provider=provider)
-
-
-_MODELS: Final[dict[str, Callable[[str, Account, httpx2.AsyncClient], Model]]] = {
-    "anthropic": _anthropic,
-    "openai": _openai,
-    "chat": _chat,
-    "openrouter": _openrouter,
-    "google": _google,
-}
 
 
 # History and tools, in the library's classes

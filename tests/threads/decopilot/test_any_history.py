@@ -19,7 +19,8 @@ from agents.keys.providers import load_providers
 from agents.keys.selectors import Account, Chosen
 from tests.pictures import picture
 from tests.standin.rules import complaint_of
-from threads.decopilot.engine import _make_model, messages_of
+from threads.decopilot.engine import messages_of
+from threads.decopilot.provider_clients import make_model
 
 PIXEL = base64.b64encode(picture("PNG", (1, 1))).decode()
 TEXTS = st.sampled_from(["", " ", "\n", "hi", "a\ud800b", "nul\0", "\udfff", "x" * 300]) | st.text()
@@ -81,9 +82,9 @@ def request_for(kind, turns):
         return httpx2.Response(400, json={"error": {"message": "Enough."}})
 
     async def ask():
-        async with httpx2.AsyncClient(transport=httpx2.MockTransport(take)) as client:
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(take), timeout=60) as client:
             account = Account(load_providers().find(kind), "http://model.example/v1", "key")
-            model = _make_model(Chosen("model-x", account), client)
+            model = make_model(Chosen("model-x", account), client)
             with pytest.raises(ModelHTTPError):
                 await model.request(messages_of(turns), None, ModelRequestParameters())
 

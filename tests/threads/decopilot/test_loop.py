@@ -29,7 +29,7 @@ from tests.threads.decopilot.conftest import (
 from tests.threads.test_files import PIXEL
 from threads import services as threads
 from threads.core.run_errors import explain
-from threads.decopilot import engine
+from threads.decopilot import engine, provider_clients
 from threads.decopilot.provider import DecopilotProvider
 from threads.models import Approval, Attachment, Event, Run, Thread
 from threads.services import NewMessage
@@ -178,7 +178,7 @@ async def test_a_page_inside_is_not_fetched(runs, ask, standin):
     ],
 )
 async def test_a_provider_s_refusal_is_a_sentence(runs, ask, monkeypatch, says, code, words):
-    monkeypatch.setattr(engine, "RETRIES", 0)
+    monkeypatch.setattr(provider_clients, "RETRIES", 0)
     run = await ask(await started(runs, says))
 
     check_chunks(run.chunks)
@@ -189,7 +189,7 @@ async def test_a_provider_s_refusal_is_a_sentence(runs, ask, monkeypatch, says, 
 
 async def test_a_silent_provider_is_given_up(runs, ask, monkeypatch):
     monkeypatch.setattr(engine, "SILENCE_LIMIT", 0.5)
-    monkeypatch.setattr(engine, "RETRIES", 0)
+    monkeypatch.setattr(provider_clients, "RETRIES", 0)
     run = await ask(await started(runs, "stall now"))
 
     check_chunks(run.chunks)
@@ -479,7 +479,7 @@ async def test_a_message_whose_key_is_deleted_while_it_waits_says_what_to_do(
 
 async def test_the_key_is_in_nothing_that_is_told_or_logged(runs, ask, caplog, monkeypatch):
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(engine, "RETRIES", 0)
+    monkeypatch.setattr(provider_clients, "RETRIES", 0)
     told = [await ask(await started(runs, says)) for says in ("bash: env", "status 401")]
 
     assert all(SECRET not in run.written for run in told)

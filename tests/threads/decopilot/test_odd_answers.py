@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from mesh.lib.addresses import parse_allowed
 from tests.harness.shapes import check_chunks
 from tests.threads.decopilot.conftest import SECRET, add_key, make_run
-from threads.decopilot import engine, loop
+from threads.decopilot import loop, provider_clients
 from threads.serving.orders import harness_input
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,7 +59,7 @@ STOP = chunk({}, "stop")
 def answered(transactional_db, ada, org, agent, ask, settings, monkeypatch):
     """Return ``await answered(server)``: a run that such a server has answered."""
     settings.MESH_PRIVATE_HOSTS = parse_allowed("127.0.0.1")
-    monkeypatch.setattr(engine, "RETRIES", 0)
+    monkeypatch.setattr(provider_clients, "RETRIES", 0)
 
     async def go(server):
         def make():
