@@ -8,7 +8,7 @@ from uuid import UUID
 
 from agents.context import Keys
 from agents.core.mcp import McpServer
-from agents.keys.selectors import has_any_key, list_defaults
+from agents.keys.selectors import list_models
 from agents.models import Agent, McpServerRow
 from mesh.keys import unseal
 from mesh.models import Organization
@@ -71,7 +71,6 @@ def _headers(row: McpServerRow) -> dict[str, str]:
 
 
 def get_keys(*, organization: Organization) -> Keys:
-    """Return the models that the organization's provider keys offer to a chat; two queries."""
-    slots = list_defaults(organization)
-    has_any = bool(slots) or has_any_key(organization)
-    return Keys(has_any=has_any, models={tier: slot.model_id for tier, slot in slots.items()})
+    """Return the models that the organization's provider keys offer to a chat; one query."""
+    has_any, models = list_models(organization)
+    return Keys(has_any=has_any, models=models)

@@ -37,10 +37,14 @@ class Chosen:
     account: Account
 
 
-def has_any_key(organization: Organization) -> bool:
-    """Return whether the organization has a key of any provider that this version knows."""
-    known = [provider.kind for provider in load_providers()]
-    return ProviderKey.objects.filter(organization=organization, provider__in=known).exists()
+def list_models(organization: Organization) -> tuple[bool, dict[str, str]]:
+    """Return whether the organization has a key of any provider that this version knows or that
+    has a tier, and tier → model id; one query."""
+    known = {provider.kind for provider in load_providers()}
+    rows = ProviderKey.objects.filter(organization=organization).order_by()
+    found = rows.values_list("provider", "slots__tier", "slots__model_id")
+    models = {tier: model for _, tier, model in found if tier}
+    return bool(models) or any(provider in known for provider, _, _ in found), models
 
 
 def list_keys(organization: Organization) -> list[ProviderKey]:

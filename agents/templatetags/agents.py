@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import template
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
 from agents.catalog import load_catalog
 from agents.core.offers import Effort, OfferedModel
@@ -149,6 +151,15 @@ def active_choice(chat: Any) -> Choice:
     section = next((each for each in chat.sections if each.kind == kind), None)
     tiers = section.tiers if section else ()
     return Choice(section, next((tier for tier in tiers if tier.key == key), None), chat.fine)
+
+
+@register.filter
+def level_attributes(section: Any) -> SafeString:
+    """Return the attributes by which the page knows what the section's levels lack; each input has
+    them."""
+    notes = [("note", *each) for each in section.level_notes.items()]
+    missing = [("missing", *each) for each in section.missing_levels.items()]
+    return format_html_join("", ' data-{}-{}="{}"', [*notes, *missing])
 
 
 @register.filter

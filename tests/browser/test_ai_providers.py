@@ -91,7 +91,7 @@ def test_a_key_is_renamed_and_deleted(visit, ada, org, provider):
     page.get_by_role("button", name="Delete key").click()
 
     expect(page.get_by_role("heading", name="Add the first key")).to_be_visible()
-    assert not selectors.has_any_key(org)
+    assert not selectors.list_models(org)[0]
 
 
 def test_a_default_model_saves_itself(visit, ada, org, provider):

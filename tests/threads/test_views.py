@@ -161,7 +161,7 @@ def test_a_page_asks_the_database_as_often_for_many_threads_as_for_one(
         Thread.objects.create(organization=org, owner=ada, agent=agent, title=f"t{number}")
 
     # session, user, membership, agent, machines, threads, default models, any key
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(7):
         client.get("/home/live")
 
 
@@ -211,8 +211,8 @@ def test_the_popover_asks_the_database_a_constant_number_of_times(
     client, ada, full_house, django_assert_num_queries
 ):
     client.force_login(ada)
-    # session, user, membership, agent, machines, default models, any key, what is offered there
-    with django_assert_num_queries(8):
+    # session, user, membership, agent, machines, models of keys, what is offered there
+    with django_assert_num_queries(7):
         html = client.get("/home/popover").content.decode()
 
     assert html.count('name="machine"') == 5

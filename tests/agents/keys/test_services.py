@@ -25,18 +25,18 @@ def test_a_key_is_kept_sealed_and_opens_again(add):
 
 
 def test_an_organization_has_a_key_only_of_its_own(add, org, eve):
-    assert not selectors.has_any_key(org)
+    assert not selectors.list_models(org)[0]
     add()
 
-    assert selectors.has_any_key(org)
-    assert not selectors.has_any_key(eve.organizations.get())
+    assert selectors.list_models(org)[0]
+    assert not selectors.list_models(eve.organizations.get())[0]
 
 
 def test_a_key_of_a_provider_that_is_no_more_counts_for_nothing(org):
     """The reference's "cli-activate" left such rows, and agents that could not answer."""
     ProviderKey.objects.create(organization=org, provider="claude-code", label="Claude CLI")
 
-    assert not selectors.has_any_key(org)
+    assert not selectors.list_models(org)[0]
 
 
 @pytest.mark.parametrize(
