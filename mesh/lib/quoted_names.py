@@ -45,6 +45,15 @@ def unquote(text: str) -> str:
     """
     if not _is_text(text):
         raise ValueError("surrogates")
+    return printed(text)
+
+
+def printed(text: str) -> str:
+    """Return the name that git printed as ``text``: bytes that are not UTF-8 may be surrogates.
+
+    Raises:
+        ValueError: it is no quoted name.
+    """
     if not text.startswith('"'):
         return text
     inner = text[1:-1]

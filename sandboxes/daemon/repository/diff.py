@@ -17,6 +17,7 @@ from mesh.lib.quoted_names import quote
 from sandboxes.daemon.files.encodings import NotText, read_text
 from sandboxes.daemon.git import PLAIN, Git, GitFailed
 from sandboxes.daemon.repository.state import Facts
+from sandboxes.daemon.repository.wide_texts import DIFFERS, WideTexts
 
 LIMIT = 1024 * 1024  # bytes that are shown
 NEW_FILES = 200  # whose contents are shown
@@ -29,8 +30,8 @@ def read_diff(git: Git, view: View, facts: Facts) -> dict[str, Any]:
 
     ``leftOut`` counts files that are not shown in full, and bytes: of the diff, and of new files
     that are not shown at all. If counting takes too long, ``isExact`` is false and both numbers
-    are the least that it can be. Each file is shown in the characters of its encoding, so the text
-    is not for ``git apply``.
+    are the least that it can be. Each file is shown in the characters of its encoding, also one in
+    UTF-16 or UTF-32, so the text is not for ``git apply``.
 
     Raises:
         GitFailed: git can't read the repository.
@@ -44,7 +45,7 @@ def read_diff(git: Git, view: View, facts: Facts) -> dict[str, Any]:
     for number, path in enumerate(new):
         if shown.is_full or number >= NEW_FILES or not _show_new(git, view, path, shown):
             shown.leave_out(view.own.top / path)
-    result = shown.result()
+    result = shown.with_lines(WideTexts(git, view)).result()
     if facts.unlisted:  # files of which not even the names are known
         result["truncated"], result["leftOut"]["isExact"] = True, False
     return result
@@ -114,6 +115,20 @@ class _Shown:
         except OSError:
             pass  # it is gone
 
+    def with_lines(self, texts: WideTexts) -> _Shown:
+        """Return the same with the lines of texts that git takes for binary files."""
+        if DIFFERS not in self._kept:
+            return self
+        with_lines = _Shown(self._limit)
+        for part in _parts(bytes(self._kept)):
+            with_lines.take(part if with_lines.is_full else texts.compared(part))
+        # What was not kept can't be read, and is left out as it was.
+        with_lines.files = self.files
+        with_lines._size += self._size - len(self._kept)
+        with_lines._unread_files, with_lines._unread_bytes = self._unread_files, self._unread_bytes
+        with_lines._is_exact = with_lines._is_exact and self._is_exact
+        return with_lines
+
     def result(self) -> dict[str, Any]:
         # Without the first bytes of a character that the limit cuts.
         kept = bytes(self._kept[: self._limit])
@@ -136,8 +151,13 @@ class _Shown:
 
 def _in_characters(diff: bytes) -> str:
     """Return the text of a diff, in which each file may be in an encoding of its own."""
+    return "".join(map(_file_text, _parts(diff)))
+
+
+def _parts(diff: bytes) -> list[bytes]:
+    """Return the parts of a diff that are about one file each."""
     starts = [0, *(found.start() + 1 for found in re.finditer(b"\n" + _HEADER, diff)), len(diff)]
-    return "".join(_file_text(diff[start:end]) for start, end in pairwise(starts))
+    return [diff[start:end] for start, end in pairwise(starts)]
 
 
 def _file_text(part: bytes) -> str:
