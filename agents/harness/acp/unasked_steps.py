@@ -51,11 +51,15 @@ class UnaskedSteps(SessionSteps):
         return [self._rpc.request(method, {"sessionId": self._session} | params)]
 
     def feed(self, line: bytes) -> list[Out]:
+        if self._is_restarting:  # the first program's
+            return []
         is_outside = self._turn is None and self._version == version2.VERSION
         message = as_object(line) if is_outside else None
         return super().feed(line) if message is None else self._outside(message, line)
 
     def ended(self, code: int | None, stderr: str) -> list[Out]:
+        if self._is_restarting:
+            return []
         outs: list[Out] = [Background()] if self._background else []
         return [*outs, *super().ended(code, stderr)]
 

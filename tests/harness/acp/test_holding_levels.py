@@ -76,6 +76,7 @@ def test_a_script_whose_agent_is_held_by_its_environment_is_started_again_with_i
     told = {"agentInfo": {"name": "OpenCode"}}
 
     outs = adapter.feed(line(id=1, result=told))
+    assert adapter.feed(line(id=1, result=told)) == adapter.ended(-15, "") == []
     again = adapter.begin(READONLY)
 
     assert outs == [Again(READONLY)]
