@@ -25,6 +25,7 @@ from links.daemon.home import home_of
 from links.daemon.named_agents import read_agents
 from links.daemon.servers import checked_server, only_server
 from links.daemon.session import Session, wait_for_session
+from links.daemon.terminal import LogFormatter, Parser, say
 from links.wire.addresses import is_own_url
 from mesh import env
 from mesh.version import VERSION
@@ -114,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words and words[0] in COMMANDS:
         code: int = import_module(COMMANDS[words[0]]).main(words[1:])
         return code
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=program(),
         description=DESCRIPTION,
         epilog=f"Other commands, each with --help: {', '.join(COMMANDS)}.",
@@ -195,7 +196,7 @@ def run(config: Config) -> int:
 
 
 def _say(why: Stop) -> int:
-    print(f"{why} ({why.code})\n{why.hint}", file=sys.stderr)
+    say(f"{why} ({why.code})\n{why.hint}", error=True)
     return why.exit_code
 
 
@@ -215,12 +216,9 @@ def _log_to(path: Path) -> None:
     # A terminal or systemd's journal. Any other file would grow as long as the link runs.
     if sys.stderr.isatty() or "JOURNAL_STREAM" in os.environ:
         handlers.append(logging.StreamHandler())
-    logging.basicConfig(
-        level=logging.INFO,
-        format="{asctime} {levelname} {name}: {message}",
-        style="{",
-        handlers=handlers,
-    )
+    for handler in handlers:
+        handler.setFormatter(LogFormatter("{asctime} {levelname} {name}: {message}", style="{"))
+    logging.basicConfig(level=logging.INFO, handlers=handlers)
     # Its messages contain every handshake, with headers.
     logging.getLogger("websockets").setLevel(logging.ERROR)
 

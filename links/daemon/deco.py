@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from links.daemon import cli
+from links.daemon.terminal import say
 from mesh.launch import make_path_safe
 from mesh.version import VERSION
 
@@ -18,10 +19,10 @@ def main() -> int:
     if words[:1] == ["link"]:
         return cli.main(words[1:])
     if words in (["--version"], ["-V"]):
-        print(VERSION)
+        say(VERSION)
         return 0
     is_help = words in (["--help"], ["-h"])
-    print(USAGE, file=sys.stdout if is_help else sys.stderr)
+    say(USAGE, error=not is_help)
     return 0 if is_help else 2
 
 

@@ -5,13 +5,12 @@ Exit codes: 0 done; 1 deleted here, but the server was not notified; 2 wrong use
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from links.daemon import oauth, web
 from links.daemon.home import home_of
+from links.daemon.terminal import Parser, say
 from links.daemon.tokens import RenewalFailed, TokenStore, list_servers
 
 DESCRIPTION = "Sign this machine out of a Mesh server. A deco_link that is running for it stops."
@@ -19,14 +18,14 @@ DESCRIPTION = "Sign this machine out of a Mesh server. A deco_link that is runni
 
 def main(argv: Sequence[str]) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(prog="deco_link logout", description=DESCRIPTION)
+    parser = Parser(prog="deco_link logout", description=DESCRIPTION)
     parser.add_argument("server", nargs="?", help="may be omitted if there is only one")
     given = parser.parse_args(argv)
     home = home_of()
     known = list_servers(home)
     server = given.server.rstrip("/") if given.server else _only(known)
     if server not in known:
-        print(_choice(known), file=sys.stderr)
+        say(_choice(known), error=True)
         return 2
     return sign_out(home, server)
 
@@ -39,17 +38,15 @@ def sign_out(home: Path, server: str) -> int:
             tokens = store.read()
             store.forget()
     except RenewalFailed as exc:
-        print(exc, file=sys.stderr)
+        say(exc, error=True)
         return 1
     try:
         if tokens is not None:
             oauth.revoke(server, tokens.refresh)
     except (web.Unreachable, oauth.Refused, oauth.UnexpectedAnswer) as exc:
-        print(
-            f"The tokens were deleted here, but {server} was not notified: {exc}", file=sys.stderr
-        )
+        say(f"The tokens were deleted here, but {server} was not notified: {exc}", error=True)
         return 1
-    print(f"Signed out of {server}.")
+    say(f"Signed out of {server}.")
     return 0
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from links.daemon import oauth, web
+from links.daemon import oauth, terminal, web
 from links.daemon.config import Config, machine_id
 from links.daemon.errors import CodeExpired, PairingDenied, PairingFailed
 from links.daemon.oauth import Codes, Tokens
@@ -130,4 +130,4 @@ def _qr(text: str) -> str:
 
 
 def _print(text: str) -> None:
-    print(text, flush=True)
+    terminal.say(text)

@@ -10,6 +10,7 @@ from typing import Any
 
 from links.daemon.errors import SandboxDown, UnknownHandle
 from links.daemon.supervisor import Supervisor
+from links.daemon.terminal import in_line
 from links.wire.names import is_handle
 from mesh.plain_files import read_plain
 
@@ -63,7 +64,7 @@ def table(found: list[SandboxStatus]) -> str:
             sandbox.state,
             str(sandbox.pid or ""),
             str(sandbox.runs or ""),
-            sandbox.place,
+            in_line(sandbox.place),
         )
         for sandbox in found
     ]

@@ -5,9 +5,7 @@ Exit codes: 0 done; 1 not all of it; 2 wrong use. Only ``remove`` moves a folder
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from links.daemon.home import home_of
 from links.daemon.sandbox_folders import REASONS, SandboxFolders
 from links.daemon.spec import checked_handle
 from links.daemon.supervisor import Supervisor
+from links.daemon.terminal import Parser, say
 from mesh.lib.errors import AppError
 
 DESCRIPTION = "List the sandboxes of this machine, stop some, or remove them."
@@ -23,7 +22,7 @@ DESCRIPTION = "List the sandboxes of this machine, stop some, or remove them."
 
 def main(argv: Sequence[str]) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(prog="deco_link sandboxes", description=DESCRIPTION)
+    parser = Parser(prog="deco_link sandboxes", description=DESCRIPTION)
     commands = parser.add_subparsers(dest="command", title="commands")
     commands.add_parser("list", help="list them (the default)")
     stop = commands.add_parser("stop", help="stop the process of a sandbox and its agents")
@@ -42,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
     if given.command == "restore":
         return asyncio.run(_restore(home, given.handle))
     if given.command != "stop":
-        print(sandbox_list.table(asyncio.run(sandbox_list.list_sandboxes(home))))
+        say(sandbox_list.table(asyncio.run(sandbox_list.list_sandboxes(home))))
         return 0
     if bool(given.handle) == given.all:
         stop.error("name the sandboxes to stop, or use --all")
@@ -56,17 +55,17 @@ async def _stop(home: Path, handles: list[str], *, force: bool) -> int:
     failed = 0
     for handle in handles or sorted(running):
         if handle not in running:
-            print(f"{handle}: it is not running.", file=sys.stderr)
+            say(f"{handle}: it is not running.", error=True)
             failed = 1
             continue
         try:
             await supervisor.delete(handle, force=force)
         except AppError as exc:
             hint = "Stop the run first, or use --force." if exc.code == "sandbox_busy" else exc.hint
-            print(f"{handle}: {exc} {hint}", file=sys.stderr)
+            say(f"{handle}: {exc} {hint}", error=True)
             failed = 1
         else:
-            print(f"{handle}: stopped.")
+            say(f"{handle}: stopped.")
     return failed
 
 
@@ -81,11 +80,9 @@ async def _remove(home: Path, handles: list[str], *, force: bool) -> int:
         except AppError as exc:
             failed = 1
             why = ", ".join(REASONS[reason] for reason in exc.extra.get("reasons", ()))
-            print(f"{handle}: {exc} {f'({why}) ' if why else ''}{_hint(exc)}", file=sys.stderr)
+            say(f"{handle}: {exc} {f'({why}) ' if why else ''}{_hint(exc)}", error=True)
         else:
-            print(
-                f"{handle}: removed, {size // 1_000_000} MB. Undo within 7 days: restore {handle}"
-            )
+            say(f"{handle}: removed, {size // 1_000_000} MB. Undo within 7 days: restore {handle}")
     return failed
 
 
@@ -98,9 +95,9 @@ async def _restore(home: Path, handles: list[str]) -> int:
             await folders.restore(checked_handle(handle))
         except AppError as exc:
             failed = 1
-            print(f"{handle}: {exc}", file=sys.stderr)
+            say(f"{handle}: {exc}", error=True)
         else:
-            print(f"{handle}: restored.")
+            say(f"{handle}: restored.")
     return failed
 
 

@@ -6,7 +6,6 @@ use; 3 the machine is not linked yet.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from links.daemon.config import own_command
 from links.daemon.home import home_of
 from links.daemon.servers import checked_server, only_server
 from links.daemon.service_files import Service
+from links.daemon.terminal import Parser, say
 from links.daemon.tokens import RenewalFailed, TokenStore
 
 DESCRIPTION = "Start the link when you sign in to this machine, and restart it whenever it ends."
@@ -31,7 +31,7 @@ KEPT = (*FOLDERS, "MESH_ALLOW_LOCALHOST_LINKS")
 
 def main(argv: Sequence[str]) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(prog="deco_link service", description=DESCRIPTION)
+    parser = Parser(prog="deco_link service", description=DESCRIPTION)
     commands = parser.add_subparsers(dest="command", title="commands", required=True)
     install = commands.add_parser("install", help="write the service file, and start it")
     install.add_argument("server", nargs="?")
@@ -65,7 +65,7 @@ def main(argv: Sequence[str]) -> int:
     if given.command == "uninstall":
         return _uninstall(service)
     if not _is_linked(server, flags):
-        print(f"Link this machine by hand first: {own_command(server, *flags)}", file=sys.stderr)
+        say(f"Link this machine by hand first: {own_command(server, *flags)}", error=True)
         return 3
     return _install(service, start=not given.no_start)
 
@@ -79,9 +79,9 @@ def _environment() -> dict[str, str]:
 
 def _refresh(server: str) -> int:
     if service_env.refresh(only=server):
-        print("The link asks your login shell again, and looks for the agents' programs.")
+        say("The link asks your login shell again, and looks for the agents' programs.")
         return 0
-    print(f"No link to {server} runs as a service.", file=sys.stderr)
+    say(f"No link to {server} runs as a service.", error=True)
     return 1
 
 
@@ -97,9 +97,7 @@ def _checked_words(server: str, flags: Sequence[str]) -> list[str]:
     """
     from links.daemon import cli
 
-    parser = argparse.ArgumentParser(
-        prog="deco_link service install", add_help=False, allow_abbrev=False
-    )
+    parser = Parser(prog="deco_link service install", add_help=False, allow_abbrev=False)
     cli.add_arguments(parser)
     config = cli.config_of(parser.parse_args([server, *flags]))
     words, paths = [server], iter(flags)
@@ -129,27 +127,27 @@ def _install(service: Service, *, start: bool) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(files.plist(service) if is_mac else files.unit(service).encode())
     path.chmod(0o600)
-    print(f"Written: {path}")
+    say(f"Written: {path}")
     service_env.keep_for_install(home_of())
     if files.is_temporary(sys.executable):
-        print("uvx fetched this copy and may delete it. Install deco_link with the command that")
-        print("“Connect your desktop” shows, and run this command again from there.")
+        say("uvx fetched this copy and may delete it. Install deco_link with the command that")
+        say("“Connect your desktop” shows, and run this command again from there.")
     if not start:
         return 0
     code = _run(_start_commands(service, path))
     if code == 0 and not is_mac:
-        print("To keep it running while you are signed out: loginctl enable-linger")
+        say("To keep it running while you are signed out: loginctl enable-linger")
     return code
 
 
 def _uninstall(service: Service) -> int:
     path = _path(service)
     if not path.exists():
-        print(f"Not installed: {path} does not exist.")
+        say(f"Not installed: {path} does not exist.")
         return 0
     code = _run(_stop_commands(service, path))
     path.unlink()
-    print(f"Removed: {path}")
+    say(f"Removed: {path}")
     return code
 
 
@@ -180,6 +178,6 @@ def _run(commands: list[list[str]]) -> int:
         is_installed = shutil.which(command[0]) is not None
         if not is_installed or subprocess.run(command, check=False).returncode != 0:
             remaining = "\n".join(f"  {' '.join(each)}" for each in commands[done:])
-            print(f"Run these commands yourself:\n{remaining}", file=sys.stderr)
+            say(f"Run these commands yourself:\n{remaining}", error=True)
             return 1
     return 0

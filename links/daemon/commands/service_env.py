@@ -20,6 +20,7 @@ from links.daemon import kept_variables, state
 from links.daemon.config import own_command
 from links.daemon.home import home_of
 from links.daemon.needed_variables import is_needed
+from links.daemon.terminal import say
 from mesh.agent_programs import is_nameable, is_of_an_agent
 
 # Read before the login shell can be asked: the link may need them for its own connection.
@@ -53,7 +54,7 @@ def run(given: argparse.Namespace) -> int:
     home, names = home_of(), list(getattr(given, "names", ()))
     for name in names:
         if not is_nameable(name):
-            print(_refusal(name), file=sys.stderr)
+            say(_refusal(name), error=True)
             return 2
     try:
         if given.act == "set":
@@ -63,7 +64,7 @@ def run(given: argparse.Namespace) -> int:
         if given.act == "import":
             return _import(home, names)
     except OSError as exc:
-        print(f"{kept_variables.path_of(home)}: {exc.strerror}", file=sys.stderr)
+        say(f"{kept_variables.path_of(home)}: {exc.strerror}", error=True)
         return 1
     return _show(home)
 
@@ -75,8 +76,8 @@ def keep_for_install(home: Path) -> None:
     kept = {name: value for name, value in found.items() if kept_variables.is_value(value)}
     kept_variables.write(home, kept_variables.read(home) | kept)
     if names := sorted(kept.keys() - {"PATH"}):
-        print(f"Kept for its agents, with the values of this terminal: {', '.join(names)}")
-        print(f"To see or change that: {own_command('service', 'env')}")
+        say(f"Kept for its agents, with the values of this terminal: {', '.join(names)}")
+        say(f"To see or change that: {own_command('service', 'env')}")
 
 
 def refresh(*, only: str = "") -> bool:
@@ -102,7 +103,7 @@ def _set(home: Path, name: str) -> int:
     else:
         value = sys.stdin.readline(kept_variables.LONGEST + 2).rstrip("\r\n")
     if not value or not kept_variables.is_value(value):
-        print(f"{name}: no value was given, or one that is too long.", file=sys.stderr)
+        say(f"{name}: no value was given, or one that is too long.", error=True)
         return 2
     return _keep(home, {name: value})
 
@@ -111,7 +112,7 @@ def _unset(home: Path, names: Sequence[str]) -> int:
     kept = kept_variables.read(home)
     missing = [name for name in names if name not in kept]
     if missing:
-        print(f"Not kept: {', '.join(missing)}", file=sys.stderr)
+        say(f"Not kept: {', '.join(missing)}", error=True)
     if len(missing) == len(names):
         return 1
     kept_variables.write(home, {n: value for n, value in kept.items() if n not in names})
@@ -121,11 +122,11 @@ def _unset(home: Path, names: Sequence[str]) -> int:
 def _import(home: Path, names: Sequence[str]) -> int:
     missing = [name for name in names if not os.environ.get(name)]
     if missing:
-        print(f"Not set in this terminal: {', '.join(missing)}", file=sys.stderr)
+        say(f"Not set in this terminal: {', '.join(missing)}", error=True)
         return 1
     found = {name: os.environ[name] for name in names} if names else _of_agents(os.environ)
     if not found:
-        print("No variable that an agent needs is set in this terminal.", file=sys.stderr)
+        say("No variable that an agent needs is set in this terminal.", error=True)
         return 1
     return _keep(home, found)
 
@@ -134,20 +135,20 @@ def _keep(home: Path, variables: dict[str, str]) -> int:
     kept_variables.write(home, kept_variables.read(home) | variables)
     for name in variables:
         if not is_needed(name):
-            print(f"No agent that Mesh knows sees {name}. For one of --acp, add --acp-env.")
+            say(f"No agent that Mesh knows sees {name}. For one of --acp, add --acp-env.")
     return _done("Kept", sorted(variables))
 
 
 def _done(what: str, names: Sequence[str]) -> int:
-    print(f"{what}: {', '.join(names)}")
+    say(f"{what}: {', '.join(names)}")
     if refresh():
-        print("The running link takes that over now; an agent at work does with its next start.")
+        say("The running link takes that over now; an agent at work does with its next start.")
     return 0
 
 
 def _show(home: Path) -> int:
     names = sorted(kept_variables.read(home))
-    print("\n".join(names) if names else "No variable is kept for the service.")
+    say("\n".join(names) if names else "No variable is kept for the service.")
     return 0
 
 

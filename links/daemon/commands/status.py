@@ -5,7 +5,6 @@ Exit codes: 0 a link is connected; 1 one runs, but is not connected; 2 wrong use
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import sys
@@ -17,13 +16,14 @@ from pathlib import Path
 from links.daemon import sandbox_list, state
 from links.daemon.home import home_of
 from links.daemon.state import LinkState
+from links.daemon.terminal import Parser, in_line, say
 
 DESCRIPTION = "Show the state of this machine's links, and its sandboxes."
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(prog="deco_link status", description=DESCRIPTION)
+    parser = Parser(prog="deco_link status", description=DESCRIPTION)
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     given = parser.parse_args(argv)
     home = home_of()
@@ -31,10 +31,9 @@ def main(argv: Sequence[str]) -> int:
     found = asyncio.run(sandbox_list.list_sandboxes(home / "sandboxes"))
     if given.json:
         facts = {"links": [asdict(one) for one in links], "sandboxes": [asdict(r) for r in found]}
-        json.dump(facts, sys.stdout, indent=2)
-        print()
+        sys.stdout.write(json.dumps(facts, indent=2) + "\n")  # of ASCII alone
     else:
-        print("\n\n".join([*_paragraphs(home, links), sandbox_list.table(found)]))
+        say("\n\n".join([*_paragraphs(home, links), sandbox_list.table(found)]))
     if not links:
         return 3
     return 0 if any(one.phase == "connected" for one in links) else 1
@@ -56,7 +55,7 @@ def describe(link: LinkState, *, now: float) -> str:
         ("why", link.detail),
         *((name, _words(report)) for name, report in link.harnesses.items()),
     ]
-    return "\n".join(f"{name:<18}{text}" for name, text in rows if text)
+    return "\n".join(f"{in_line(name):<18}{in_line(text)}" for name, text in rows if text)
 
 
 def _words(report: dict[str, str]) -> str:

@@ -5,7 +5,6 @@ Exit codes: 0 nothing failed (there may be warnings); 1 something failed; 2 wron
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from links.daemon.doctor import machine, server, service
 from links.daemon.doctor.finding import Finding
 from links.daemon.home import home_of
 from links.daemon.servers import checked_server, only_server
+from links.daemon.terminal import Parser, say
 from links.daemon.tokens import TokenSource, source_of
 
 DESCRIPTION = "Check everything that a link needs, and suggest fixes. No secret is shown."
@@ -24,7 +24,7 @@ DESCRIPTION = "Check everything that a link needs, and suggest fixes. No secret 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(prog="deco_link doctor", description=DESCRIPTION)
+    parser = Parser(prog="deco_link doctor", description=DESCRIPTION)
     parser.add_argument("server", nargs="?", help="may be omitted if there is only one")
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="as for deco_link")
     given = parser.parse_args(argv)
@@ -40,10 +40,10 @@ def main(argv: Sequence[str]) -> int:
 async def _print_all(config: Config) -> int:
     failed = warned = 0
     async for finding in examine(config, source_of(config, Clock())):
-        print(finding, flush=True)
+        say(finding)
         failed += finding.state == "fail"
         warned += finding.state == "warn"
-    print(f"\n{_summary(failed, warned)}")
+    say(f"\n{_summary(failed, warned)}")
     return 1 if failed else 0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from links.daemon.terminal import in_line
+
 State = Literal["ok", "warn", "fail"]
 
 
@@ -18,5 +20,5 @@ class Finding:
     fix: str = ""
 
     def __str__(self) -> str:
-        line = f"{self.state:<5} {self.subject:<12} {self.detail}"
-        return f"{line}\n{'':<18} fix: {self.fix}" if self.fix else line
+        line = f"{self.state:<5} {in_line(self.subject):<12} {in_line(self.detail)}"
+        return f"{line}\n{'':<18} fix: {in_line(self.fix)}" if self.fix else line
