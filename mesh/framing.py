@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 Raw = list[tuple[bytes, bytes]]
 
+# In a request's scope: its response is a stream of events, which ends only with its connection.
+IS_STREAM: Final = "mesh.is_stream"
+
 # 1xx is not final: a proxy passes it on, and waits for the response that follows.
 STATUSES: Final = range(200, 600)
 _BODILESS: Final = (204, 304)
@@ -47,7 +50,7 @@ def framed(app: App) -> App:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        answer = _Response(send, method=scope["method"])
+        answer = _Response(send, scope)
         try:
             await app(scope, receive, answer.send)
         except asyncio.CancelledError:
@@ -65,10 +68,10 @@ def framed(app: App) -> App:
 
 
 class _Response:
-    """One response; anything after its end is dropped."""
+    """One response; anything after its end is dropped. Says in the scope if it is a stream."""
 
-    def __init__(self, send: Send, *, method: str) -> None:
-        self._send, self._method = send, method
+    def __init__(self, send: Send, scope: Any) -> None:
+        self._send, self._scope = send, scope
         self._left: int | None = None  # bytes of the body; None: until the application ends it
         self.has_begun = self.is_complete = False
 
@@ -91,8 +94,12 @@ class _Response:
             logger.info("response is not valid HTTP; sending a 502 instead: %s", exc)
             await self._refuse(exc)
             return
+        self._scope[IS_STREAM] = any(
+            name.lower() == b"content-type" and value.startswith(b"text/event-stream")
+            for name, value in headers
+        )
         await self._send({**message, "headers": headers})
-        if self._method == "HEAD" or status in _BODILESS:
+        if self._scope["method"] == "HEAD" or status in _BODILESS:
             self._left = 0
         if self._left == 0:
             await self._pass({"type": "http.response.body", "body": b""})

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from mesh.framing import framed
+from mesh.framing import IS_STREAM, framed
 from mesh.lib.proxies import limit_key
 from mesh.write_watch import WriteWatch, keep_little_unsent
 
@@ -198,6 +198,11 @@ class GuardedHttp(HttpToolsProtocol):
         super().resume_writing()
         if self._writes is not None:
             self._writes.stop()
+
+    def end_stream(self) -> None:
+        """Close the connection if its response is a stream of events, which would not end."""
+        if self.cycle is not None and self.cycle.scope.get(IS_STREAM):
+            self.transport.close()
 
     def timeout_keep_alive_handler(self) -> None:
         self.transport.abort()  # a close would wait for a client that reads nothing

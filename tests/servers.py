@@ -198,6 +198,12 @@ class Cluster:
         process.kill()
         process.wait(PATIENCE)
 
+    def stop(self, name: str) -> int:
+        """End that process as a deployment does, with SIGTERM; return its exit code."""
+        process = self.processes.pop(name)
+        process.terminate()
+        return process.wait(PATIENCE)
+
     def close(self) -> None:
         for process in self.processes.values():
             if process.poll() is None:

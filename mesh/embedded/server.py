@@ -8,10 +8,9 @@ import socket
 from collections.abc import Awaitable, Callable
 from types import FrameType
 
-import uvicorn
-
 from mesh.http_server import process_config
 from mesh.lib.errors import AppError
+from mesh.process_server import END_WITHIN, ProcessServer
 
 
 class PortTaken(AppError):
@@ -37,8 +36,11 @@ def listen(port: int) -> socket.socket:
     return server
 
 
-class Server(uvicorn.Server):
-    """uvicorn that calls ``on_ready`` once it serves, and ``before_exit`` before it stops."""
+class Server(ProcessServer):
+    """A server that calls ``on_ready`` once it serves, and ``before_exit`` before it stops."""
+
+    # Beside what ``before_exit`` may take: its sandboxes eight seconds, its link five.
+    end_within = END_WITHIN + 13
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class Server(uvicorn.Server):
             self.should_exit = True
             self.force_exit = sig == signal.SIGINT
             return
+        self.end_in_time()
         # A signal handler may only schedule work on the loop.
         self._loop.call_soon_threadsafe(self._leave)
 

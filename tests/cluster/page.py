@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
@@ -14,13 +15,23 @@ from websockets.sync.client import connect
 class Page:
     """Reads in a thread of its own until its block ends, or the server is gone."""
 
-    def __init__(self, url: str, *, session: str, thread: str, after: int = 0) -> None:
-        self.seen: list[tuple[int, dict[str, Any]]] = []
+    def __init__(
+        self,
+        url: str,
+        *,
+        session: str,
+        thread: str,
+        after: int = 0,
+        before: Sequence[tuple[int, dict[str, Any]]] = (),  # what an earlier one has seen
+        origin: str = "http://127.0.0.1",  # the public address, whichever server it is
+    ) -> None:
+        self.seen: list[tuple[int, dict[str, Any]]] = list(before)
+        self.code = 0  # with which the server closed it
         self._opened = contextlib.ExitStack()
         self._socket = self._opened.enter_context(
             connect(
                 f"{url.replace('http', 'ws', 1)}/ws",
-                origin="http://127.0.0.1",  # the public address, whichever server it is
+                origin=origin,
                 additional_headers={"Cookie": f"mesh_session={session}"},
                 proxy=None,
                 max_size=None,
@@ -43,9 +54,10 @@ class Page:
 
     def _read(self) -> None:
         try:
-            for text in self._socket:
+            while True:
+                text = self._socket.recv()
                 frame = json.loads(text)
                 if frame["type"] == "events":
                     self.seen += [(event["seq"], event["chunk"]) for event in frame["events"]]
-        except ConnectionClosed:
-            return
+        except ConnectionClosed as exc:
+            self.code = exc.rcvd.code if exc.rcvd else 1006

@@ -15,8 +15,8 @@ from mesh.management.commands import mesh_serve
 from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
-# Where uvicorn's own Server runs: each is a whole process.
-PROCESSES = {"mesh/embedded/server.py", "mesh/management/commands/mesh_serve.py"}
+# Where uvicorn's own Server runs: for a whole process.
+PROCESSES = {"mesh/process_server.py"}
 
 
 async def app(scope, receive, send):

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from mesh.http_protocol import guarded
 from mesh.http_server import process_config
 from mesh.lib.addresses import parse_address
+from mesh.process_server import ProcessServer
 from mesh.proxy_check import HINT, UNNAMED, lacks_proxies
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if lacks_proxies(mesh_url=settings.MESH_URL, proxies=settings.MESH_PROXIES):
             logger.warning("%s %s", UNNAMED, HINT)
-        server = uvicorn.Server(config(options["host"], options["port"], options["uds"]))
+        server = ProcessServer(config(options["host"], options["port"], options["uds"]))
         try:
             server.run()
         except KeyboardInterrupt:
