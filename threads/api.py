@@ -281,6 +281,11 @@ class MessagesApi(APIView):
         taskId = serializers.UUIDField(help_text="The thread's id.")
         runId = serializers.UUIDField()
         messageId = serializers.CharField()
+        answeredBy = serializers.UUIDField(
+            allow_null=True,
+            help_text="The run whose agent got the message in the middle of its work, and whose"
+            " answer contains it; null unless it was handed over.",
+        )
 
     class MessagesQuery(PageQuery):
         limit = serializers.IntegerField(
@@ -364,6 +369,7 @@ class MessagesApi(APIView):
                 "taskId": str(thread.pk),
                 "runId": str(run.pk),
                 "messageId": run.prompt.client_id,
+                "answeredBy": selectors.find_answering_run(run),
             },
             status=202,
         )

@@ -36,6 +36,7 @@ from threads.models import (
     BackgroundWork,
     Event,
     Run,
+    Steer,
     Thread,
 )
 from threads.reading.message_pages import page_of as page_of
@@ -211,6 +212,14 @@ def _machine(thread: Thread) -> dict[str, Any] | None:
         return None
     link = view_of(thread.link)
     return {"id": str(link.id), "name": link.name, "state": link.state, "cause": link.cause}
+
+
+def find_answering_run(run: Run) -> UUID | None:
+    """Return the id of the run whose agent got the message of ``run`` in the middle of its work;
+    ``None`` unless it was handed over."""
+    if run.state != run_state.STEERED:
+        return None
+    return Steer.objects.filter(run=run).values_list("into_id", flat=True).first()
 
 
 def list_queue(*, thread: Thread) -> list[Run]:

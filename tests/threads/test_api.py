@@ -81,6 +81,7 @@ def test_accepts_a_message(post, ada, thread):
         "taskId": str(thread.pk),
         "runId": str(run.pk),
         "messageId": run.prompt.client_id,
+        "answeredBy": None,
     }
 
 

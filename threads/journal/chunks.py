@@ -21,9 +21,15 @@ def status_chunk(
     code: str = "",
     text: str = "",
     never_sent: bool = False,
+    answered_by: UUID | None = None,
 ) -> dict[str, Any]:
-    """Return the chunk that tells readers of a run's new state; it answers ``message_id``."""
+    """Return the chunk that tells readers of a run's new state; it answers ``message_id``.
+
+    ``answered_by``: the run whose agent got the message instead.
+    """
     data: dict[str, Any] = {"runId": str(run_id), "messageId": message_id, "state": state}
+    if answered_by is not None:
+        data["answeredBy"] = str(answered_by)
     if never_sent:
         data["neverSent"] = True
     if code:

@@ -21,8 +21,8 @@ from mesh.selectors import NotFound
 from threads import selectors, services
 from threads.core import ai_sdk
 from threads.errors import BadCursor, BadRunId, BadSdkVersion, CursorTooOld
-from threads.journal.rows import EventRow
-from threads.models import Run, Thread
+from threads.journal.rows import EventRow, as_rows
+from threads.models import Event, Run, Thread
 from threads.reading.follow import follow
 from threads.reading.viewers import Viewer, viewer_of
 from threads.run import state as run_state
@@ -35,6 +35,7 @@ HEADERS: Final = {
     "X-Accel-Buffering": "no",
     "x-vercel-ai-ui-message-stream": "v1",
 }
+LAST: Final = 10  # events of a run without an answer among which its end is looked for
 CURRENT: Final = "current"  # instead of a run's id: the one that answers now
 
 
@@ -92,8 +93,20 @@ def _reading(request: HttpRequest, org: str, thread_id: UUID) -> Reading:
         if cursor is None:
             raise NothingToResume  # its answer is stored
         raise CursorTooOld("The run's events were removed; its answer is stored.")
-    is_over = run.state in run_state.FINISHED and (run.answer is None or run.answer.seq <= after)
+    is_over = run.state in run_state.FINISHED and not _has_end(run, after)
     return Reading(thread.pk, after, viewer, run.pk, is_over, sdk)
+
+
+def _has_end(run: Run, after: int) -> bool:
+    """Return whether a finished run's end is still to be read after that number.
+
+    The end of a message that was handed over says whose answer contains it. A withdrawn one has
+    none.
+    """
+    if run.answer is not None:
+        return run.answer.seq > after
+    last = Event.objects.filter(run=run, seq__gt=after).order_by("-seq")[:LAST]
+    return any(map(is_finish, as_rows(last)))
 
 
 def _run(thread: Thread, name: str | None) -> Run | None:

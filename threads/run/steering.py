@@ -74,9 +74,19 @@ def _steered(steer: Steer, place: Draft, *, now: datetime) -> Sequence[Draft]:
     if transitions.hand_over(run, now=now) is None:
         return []  # stopped meanwhile, which its readers know
     shown = Draft(steer_chunk(steer), place.run_id, place.fence, place.n)
-    status = status_chunk(run_state.STEERED, run_id=run.pk, message_id=run.prompt.client_id)
-    # A stream of the waiting run alone needs an end.
-    ends = ({"type": "start", "messageId": str(run.pk)}, {"type": "finish"})
+    status = status_chunk(
+        run_state.STEERED,
+        run_id=run.pk,
+        message_id=run.prompt.client_id,
+        answered_by=steer.into_id,
+    )
+    # A stream of the waiting run alone needs an end, which says where the answer is.
+    start = {
+        "type": "start",
+        "messageId": str(run.pk),
+        "messageMetadata": {"answeredBy": str(steer.into_id)},
+    }
+    ends = (start, {"type": "finish"})
     return [shown, Draft(status, run.pk), *(Draft(chunk, run.pk) for chunk in ends)]
 
 

@@ -114,6 +114,28 @@ def test_a_reader_of_the_waiting_run_sees_its_end(steer, ada, hear, waiting, thr
     assert chunks(thread, run=waiting)[-1]["type"] == "finish"
 
 
+def test_a_program_learns_whose_answer_contains_it(steer, ada, hear, waiting, run, thread, chunks):
+    def sent_again():
+        client = APIClient()
+        client.force_authenticate(ada)
+        message = {"id": waiting.prompt.client_id, "role": "user", "parts": []}
+        body = {"messages": [message | {"parts": [{"type": "text", "text": "and this"}]}]}
+        path = reverse("messages", args=["home", thread.pk])
+        return client.post(path, body | {"agent": {"id": "default"}}).json()["answeredBy"]
+
+    steer(ada)
+    assert sent_again() is None
+
+    hear(said("taken", Steer.objects.get()), said("applied", Steer.objects.get()))
+
+    told_by = [
+        chunk.get("messageMetadata", chunk.get("data", {})).get("answeredBy")
+        for chunk in chunks(thread, run=waiting)
+    ]
+    assert sent_again() == str(run.pk)
+    assert [each for each in told_by if each] == [str(run.pk)] * 2  # its status, and its start
+
+
 def test_what_the_agent_does_not_take_goes_out_in_its_turn(
     steer, ada, hear, waiting, thread, chunks
 ):
