@@ -97,6 +97,13 @@ class ApprovalAnswered(AppError):
     status = 409
 
 
+class QuestionWithdrawn(AppError):
+    code = "question_withdrawn"
+    text = "The agent took this question back, so your answer was not used."
+    hint = "You need not do anything: if the agent still needs it, it asks again."
+    status = 409
+
+
 class NoRule(AppError):
     code = "no_rule"
     text = "This can't be allowed permanently: one rule can't describe it, or it is no permission."

@@ -410,6 +410,7 @@ class Approval(models.Model):
     sandbox that asked has died, and the agent asks again; an answer to this row is then used once
     for the same question: ``carried_at``. ``is_known``: tool and input say what would run, instead
     of only describing it. ``because``: what in the settings of the person's own program asks.
+    ``withdrawn_at``: the agent took it back, so that no answer, given or not, reaches it.
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
@@ -436,6 +437,7 @@ class Approval(models.Model):
     applied_at = models.DateTimeField(null=True)
     lost_at = models.DateTimeField(null=True)
     carried_at = models.DateTimeField(null=True)
+    withdrawn_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes = [

@@ -56,7 +56,8 @@ class ApprovalApi(APIView):
         responses={
             200: Answered,
             409: OpenApiResponse(
-                description="`approval_answered`, `run_over`, `no_rule` or `too_many_rules`"
+                description="`approval_answered`, `question_withdrawn`, `run_over`, `no_rule` or"
+                " `too_many_rules`"
             ),
         },
         operation_id="approvals_answer",
@@ -83,7 +84,8 @@ class CarryOutApi(APIView):
         responses={
             202: Begun,
             409: OpenApiResponse(
-                description="`approval_answered`, `run_over`, or as for a message"
+                description="`approval_answered`, `question_withdrawn`, `run_over`, or as for a"
+                " message"
             ),
         },
         operation_id="approvals_carry_out",
@@ -113,7 +115,10 @@ class ApprovalsApi(APIView):
         request=Answers,
         responses={
             200: AllAnswered,
-            409: OpenApiResponse(description="`approval_answered` or `run_over`: none is answered"),
+            409: OpenApiResponse(
+                description="`approval_answered`, `question_withdrawn` or `run_over`: none is"
+                " answered"
+            ),
         },
         operation_id="approvals_answer_all",
     )

@@ -246,6 +246,7 @@ def list_open_questions(*, thread: Thread) -> list[Approval]:
         run__cancelled_at=None,
         answered_at=None,
         lost_at=None,
+        withdrawn_at=None,
     )
     found = waiting.exclude(run__mode="plan").exclude(run__approval_level="plan")
     return list(found.select_related("run", "rule").order_by("asked_at", "id"))

@@ -7,15 +7,15 @@ and nothing comes after the one ``finish``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agents.harness.base import Ask, Chunk, Done, Emit, Fail, Out
+from agents.harness.base import Ask, Chunk, Done, Emit, Fail, Out, Withdrawn
 from agents.harness.failures import plain, redact
 from agents.harness.lines import printable
 from agents.harness.pictures import Gallery, Picture
-from agents.harness.unfinished_calls import unfinished
+from agents.harness.unfinished_calls import unfinished, withdrawn
 
 # One item of a to-do list: ``text`` and ``status``.
 Todo = dict[str, str]
@@ -40,6 +40,7 @@ class _Call:
     denied: bool = False
     is_asked: bool = False  # a question about it is open
     is_unasked: bool = False  # it ran without a question
+    is_withdrawn: bool | None = None  # its question was taken back; ``None``: none ever was
     title: str = ""
     input: Any = None
 
@@ -51,6 +52,8 @@ class _Call:
         ours: dict[str, Any] = {"parentToolCallId": self.parent} if self.parent else {}
         if self.is_unasked:
             ours["unasked"] = True
+        if self.is_withdrawn is not None:
+            ours["withdrawn"] = self.is_withdrawn
         if ours:
             head["providerMetadata"] = {"mesh": ours}
         return head
@@ -67,6 +70,7 @@ class AnswerBuilder:
         self._outs: list[Out] = []
         self._parts: dict[str, str] = {}  # open text and reasoning parts: id → kind
         self._calls: dict[str, _Call] = {}  # tool calls that have not ended
+        self._open_questions: dict[str, str] = {}  # approval id → its call
         self._ended_calls: set[str] = set()
         self._in_step = False
         self._is_interrupted = False
@@ -237,8 +241,7 @@ class AnswerBuilder:
             return
         call.is_unasked = True
         if call.has_input:  # said again, with the mark
-            head = call.head(call_id)
-            self.emit({"type": "tool-input-available", **head, "input": call.input})
+            self._say_again(call_id, call)
 
     def ask(
         self,
@@ -259,8 +262,47 @@ class AnswerBuilder:
             "approvalId": approval_id,
             "toolCallId": call_id,
         }
-        self._calls[call_id].is_asked = True
+        call = self._calls[call_id]
+        if call.is_withdrawn:  # it asks about it once more
+            call.is_withdrawn = False
+            self._say_again(call_id, call)
+        call.is_asked = True
+        self._open_questions[approval_id] = call_id
         self.put(Ask(approval_id, call_id, name, value, chunk, is_known, printable(because)))
+
+    @property
+    def open_questions(self) -> Collection[str]:
+        """The ids of the questions that have no answer, and were not taken back."""
+        return self._open_questions.keys()
+
+    def answered(self, approval_id: str) -> None:
+        """Note that the question has an answer."""
+        self._open_questions.pop(approval_id, None)
+
+    def withdraw(self, approval_id: str, *, is_own: bool = False) -> None:
+        """Take a question back: its agent wants no answer any more. Readers get the call once
+        more, which closes the question, with a mark; its own end says the rest. ``is_own``: it has
+        none, because there is nothing but the question."""
+        call_id = self._open_questions.pop(approval_id, None)
+        if call_id is None:
+            return
+        self.put(Withdrawn(approval_id))
+        call = self._calls.get(call_id)
+        if call is None or call_id in self._open_questions.values():
+            return
+        call.is_withdrawn = True
+        if is_own or call_id == approval_id:
+            self._end_call(call_id, None)
+        else:
+            self._say_again(call_id, call)
+
+    def leave_call(self, call_id: str) -> None:
+        """End an open call that was not run, as far as the agent has told."""
+        self._end_call(call_id, None)
+
+    def _say_again(self, call_id: str, call: _Call) -> None:
+        head = call.head(call_id)
+        self.emit({"type": "tool-input-available", **head, "input": call.input})
 
     def allow(self, call_id: str) -> None:
         """Mark the call as allowed: from now on it may run."""
@@ -324,12 +366,18 @@ class AnswerBuilder:
         call = self._calls.pop(call_id, None)
         if call is None:
             return
+        if chunk is None and call.is_withdrawn:
+            chunk = withdrawn(call_id)
         chunk = chunk or unfinished(call_id, has_begun=call.has_input and not call.is_asked)
         self._ended_calls.add(call_id)
         if not call.has_input:  # readers expect an input before the end
             self.emit({"type": "tool-input-available", **call.head(call_id), "input": {}})
         denial: Chunk = {"type": "tool-output-denied", "toolCallId": call_id}
         self.emit(denial if call.denied else chunk)
+        # A question about a call that has ended is none; if it ran, the server stops the agent.
+        for approval_id, asked in list(self._open_questions.items()):
+            if asked == call_id and not self._is_interrupted:
+                self.withdraw(approval_id)
 
     # The end
 
@@ -352,6 +400,9 @@ class AnswerBuilder:
         if self.finished:
             return
         self.start()
+        if not outs and not self._is_interrupted:  # the agent ends it, so it waits for nobody
+            for approval_id in list(self._open_questions):
+                self.withdraw(approval_id)
         self._is_interrupted |= reason != "stop"
         self._close_step("No result came.")
         chunk: Chunk = {"type": "finish", "finishReason": reason}
@@ -377,7 +428,9 @@ class AnswerBuilder:
         for part_id in list(self._parts):
             self.close(part_id)
         for call_id, call in list(self._calls.items()):
-            if left_open or not call.has_input:
+            if left_open and call.is_withdrawn:
+                self.leave_call(call_id)
+            elif left_open or not call.has_input:
                 self.call_failed(call_id, left_open or "The call was not finished.")
         if self._in_step:
             self._in_step = False

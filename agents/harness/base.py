@@ -316,6 +316,13 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The program has taken a question back before it had an answer; none reaches it any more."""
+
+    approval_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Steered:
     """The program has received the message that was sent in the middle of its turn."""
 
@@ -382,7 +389,18 @@ class Unasked:
 
 
 Out = (
-    Write | Emit | Ask | Applied | Steered | NotSteered | Fail | Done | Again | Background | Unasked
+    Write
+    | Emit
+    | Ask
+    | Applied
+    | Withdrawn
+    | Steered
+    | NotSteered
+    | Fail
+    | Done
+    | Again
+    | Background
+    | Unasked
 )
 
 

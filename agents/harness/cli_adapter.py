@@ -77,6 +77,7 @@ class CliAdapter(ABC, Generic[Q]):
         question = self._questions.pop(approval_id, None)
         if question is None:
             return []
+        self._answer.answered(approval_id)
         if decision == "allow":
             self._answer.allow(self._asked.get(approval_id, ""))
         self._reply(question, decision == "allow", reason, answers or {})
@@ -166,7 +167,22 @@ class CliAdapter(ABC, Generic[Q]):
         if self._answer.finished:
             self._turn = None
             self._questions = {}
+        self._drop_closed()
         return self._answer.take()
+
+    def _drop_closed(self) -> None:
+        """Forget the questions that are closed because their calls have ended."""
+        for approval_id in self._questions.keys() - self._answer.open_questions:
+            self._on_closed(self._questions.pop(approval_id))
+
+    def _on_closed(self, question: Q) -> None:
+        """A question was closed by the end of its call: by default the program waits no longer."""
+
+    def _withdraw(self, approval_id: str, *, is_own: bool = False) -> None:
+        """Close a question that the program takes back; ``is_own``: no call of its is about it."""
+        question = self._questions.pop(approval_id, None)
+        if question is not None and not self._is_interrupted:
+            self._answer.withdraw(approval_id, is_own=is_own)
 
     def _ask(
         self,

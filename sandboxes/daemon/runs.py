@@ -209,7 +209,7 @@ class Runs:
         An answer is for one attempt: the next one may use the same id for another question.
 
         Raises:
-            UnknownRun, UnknownApproval, AlreadyAnswered: as their texts say.
+            UnknownRun, UnknownApproval, AlreadyAnswered, QuestionWithdrawn: as their texts say.
         """
         live = self._live.get(run_id)
         if live is not None and live.stopping is not None:

@@ -24,6 +24,7 @@ from agents.harness.base import (
     Steered,
     TurnInput,
     Unasked,
+    Withdrawn,
     Write,
 )
 from agents.harness.questions import WORKING_FOLDER, Answers, has_secrets, redact, secrets_in
@@ -42,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 _CRASHES = ("harness_crashed", "harness_failed")
 _SAYS_NOTHING = ("start", "message-metadata")
+_WITHDRAWN = "withdrawn"  # in place of a decision
 INTERRUPT_GRACE = 2.0  # seconds for a program to stop on request before it gets signals
 
 
@@ -60,6 +62,15 @@ class AlreadyAnswered(AppError):
     code = "already_answered"
     text = "The question was already answered differently."
     hint = "The first answer counts."
+    status = 409
+
+
+class QuestionWithdrawn(AppError):
+    """The agent has taken the question back."""
+
+    code = "question_withdrawn"
+    text = "The agent took this question back before it was answered."
+    hint = "Nothing was run by the answer. If the agent still needs it, it asks again."
     status = 409
 
 
@@ -114,7 +125,8 @@ class Turn:
         self._steers: set[str] = set()
         self._secret_cards: dict[str, object] = {}  # approval id → input that asks for a secret
         self._secrets: dict[str, tuple[str, ...]] = {}  # call → what it was told, never journaled
-        self._answers: dict[str, str] = {}  # approval id → decision, "" while it is open
+        # Approval id → decision, "" while it is open.
+        self._answers: dict[str, str] = {}
         self._asked: dict[str, str] = {}  # approval id → the call it is about
         # Our own questions, asked before the agent gets the message: approval id → its answer.
         self._own: dict[str, asyncio.Future[tuple[str, Answers | None]]] = {}
@@ -282,6 +294,8 @@ class Turn:
                             "decision": decision,
                         }
                     )
+                case Withdrawn(approval_id):
+                    self._withdraw(approval_id)
                 case Steered(steer_id):
                     self._put({"type": "steer-applied", "steerId": steer_id})
                 case NotSteered(steer_id):
@@ -379,6 +393,12 @@ class Turn:
         }
         self._put({**chunk_event(ask.chunk), "approval": question})
 
+    def _withdraw(self, approval_id: str) -> None:
+        if self._answers.get(approval_id) == "":
+            self._answers[approval_id] = _WITHDRAWN
+            self._secret_cards.pop(approval_id, None)
+            self._put({"type": "approval-withdrawn", "approvalId": approval_id})
+
     def _put(self, body: Body) -> None:
         for call, secrets in self._secrets.items():
             is_own = body.get("chunk", {}).get("toolCallId") == call
@@ -395,11 +415,14 @@ class Turn:
         Raises:
             UnknownApproval: the run has no such question, or no longer.
             AlreadyAnswered: it has the opposite answer.
+            QuestionWithdrawn: the agent has taken it back.
             HarnessCrashed: the adapter failed on it, and with it the turn.
         """
         given = self._answers.get(approval_id)
         if given is None or (not given and self._next.done()):
             raise UnknownApproval
+        if given == _WITHDRAWN:
+            raise QuestionWithdrawn
         if given and given != decision:
             raise AlreadyAnswered
         if given:

@@ -227,6 +227,17 @@ def ask(command, *, id="t-1", approval="ask-1", tool="Bash"):
     ]
 
 
+def take_back(command, *, id="t-1", approval="ask-1", tool="Bash"):
+    """Return what an agent's withdrawal of a question adds to the journal."""
+    head = {"toolCallId": id, "toolName": tool, "dynamic": True}
+    call = {"type": "tool-input-available", **head, "input": {"command": command}}
+    return [
+        call | {"providerMetadata": {"mesh": {"withdrawn": True}}},
+        answered("withdrawn", "", id=id, approval=approval),
+        status("running"),
+    ]
+
+
 def read_a_file(name):
     call = {"toolCallId": f"read-{name}", "toolName": "Read", "dynamic": True}
     return [

@@ -94,6 +94,39 @@ def test_a_refused_answer_can_be_given_again(asked, server):
     expect(page.get_by_role("button", name="Allow", exact=True)).to_be_visible()
 
 
+def test_a_question_that_the_agent_takes_back_closes_and_stays_told(asked, server):
+    page = asked(*made_up.ask("ls"))
+    server.say(*made_up.take_back("ls"))
+    expect(page.locator(".approval")).to_have_count(0)
+    expect(page.locator(".tool__withdrawn")).to_have_text("Question withdrawn")
+
+    ended = {"mesh": {"ended": "withdrawn"}}
+    error = {"type": "tool-output-error", "toolCallId": "t-1", "errorText": "Not run"}
+    server.say(error | {"providerMetadata": ended}, *made_up.end())
+    expect(page.locator(".tool")).to_contain_text("Withdrawn by the agent")
+    expect(page.locator(".tool__withdrawn")).to_be_hidden()
+
+
+def test_a_call_that_ran_after_that_is_not_called_allowed(asked, server):
+    page = asked(*made_up.ask("ls"))
+    server.say(*made_up.take_back("ls"))
+    server.say({"type": "tool-output-available", "toolCallId": "t-1", "output": "a"})
+
+    expect(page.locator(".tool__withdrawn")).to_have_text("Question withdrawn")
+    expect(page.locator(".tool__state")).to_have_text("Done")
+
+
+def test_an_answer_that_crosses_the_taking_back_is_said_not_to_count(asked, server):
+    page = asked(*made_up.ask("ls"))
+    why = "The agent took this question back, so your answer was not used."
+    server.refusal = (409, {"code": "question_withdrawn", "message": why, "hint": "Wait."})
+    page.get_by_role("button", name="Allow", exact=True).click()
+    expect(page.locator(".approval [role=alert]")).to_contain_text(why)
+
+    server.say(*made_up.take_back("ls"))
+    expect(page.locator(".approval")).to_have_count(0)
+
+
 def test_an_ended_run_asks_nothing(asked, server):
     page = asked(*made_up.ask("ls"))
     server.say({"type": "abort"}, *made_up.end("cancelled"))

@@ -142,9 +142,10 @@ class _Reader:
             assert not state
             self.calls[call] = "streaming"
         elif kind in ("tool-input-delta", "tool-input-available"):
-            # Said again of a call that turned out to run without a question.
+            # Said again of a call that ran without a question, or whose question was taken back.
             mesh = chunk.get("providerMetadata", {}).get("mesh", {})
-            is_mark = state in ("called", "asked") and mesh.get("unasked") is True
+            is_marked = mesh.get("unasked") is True or "withdrawn" in mesh
+            is_mark = state in ("called", "asked") and is_marked
             assert state == "streaming" or is_mark, f"{kind} in state {state!r}"
             if kind == "tool-input-available":
                 self.calls[call] = "called"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agents.harness.answer import AnswerBuilder
-from agents.harness.base import Ask, Done, Fail
-from agents.harness.unfinished_calls import INTERRUPTED, NOT_RUN
+from agents.harness.base import Ask, Done, Fail, Withdrawn
+from agents.harness.unfinished_calls import INTERRUPTED, NOT_RUN, WITHDRAWN
 from tests.harness.driver import chunks_of, one, types_of
 from tests.harness.shapes import check_turn
 
@@ -223,3 +223,103 @@ def test_a_call_without_an_end_in_a_failed_turn_was_interrupted(answer):
     answer.fail("harness_crashed", "It broke.")
 
     assert end_of(answer) == INTERRUPTED
+
+
+# Questions that are taken back
+
+
+def marks(outs):
+    """Return what is said of the call each time that its input is told."""
+    told = [c for c in chunks_of(outs) if c["type"] == "tool-input-available"]
+    return [c.get("providerMetadata", {}).get("mesh", {}).get("withdrawn") for c in told]
+
+
+@pytest.fixture
+def asking(answer):
+    answer.ask("q", "c", "Bash", {"command": "ls"})
+    return answer
+
+
+def test_a_question_that_is_taken_back_is_closed_and_its_call_marked(asking):
+    asking.withdraw("q")
+    asking.withdraw("q")
+    asking.finish("stop")
+
+    outs = asking.take()
+    check_turn(outs)
+    assert outs.count(Withdrawn("q")) == 1
+    assert marks(outs) == [None, True]
+    error = one(chunks_of(outs), "tool-output-error")
+    assert error["errorText"] == WITHDRAWN
+    assert error["providerMetadata"] == {"mesh": {"ended": "withdrawn"}}
+
+
+def test_what_came_of_its_call_all_the_same_is_told(asking):
+    asking.withdraw("q")
+    asking.result("c", "files")
+    asking.finish("stop")
+
+    outs = asking.take()
+    check_turn(outs)
+    assert one(chunks_of(outs), "tool-output-available")["output"] == "files"
+
+
+def test_a_question_that_is_a_call_of_its_own_ends_with_it(answer):
+    answer.ask("q", "q", "AskUserQuestion", {"questions": []})
+    answer.withdraw("q")
+
+    outs = answer.take()
+    assert one(chunks_of(outs), "tool-output-error")["errorText"] == WITHDRAWN
+    assert answer.is_ended_call("q")
+
+
+def test_the_same_call_may_be_asked_about_again(asking):
+    asking.withdraw("q")
+    asking.ask("q2", "c", "Bash", {"command": "ls"})
+    asking.answered("q2")
+    asking.allow("c")
+    asking.result("c", "files")
+    asking.finish("stop")
+
+    outs = asking.take()
+    check_turn(outs)
+    assert marks(outs) == [None, True, False]
+    assert [type(out) for out in outs].count(Withdrawn) == 1
+
+
+def test_of_two_questions_about_a_call_the_other_stays_open(asking):
+    asking.ask("q2", "c", "Bash", {"command": "ls"})
+    asking.withdraw("q")
+
+    assert (list(asking.open_questions), marks(asking.take())) == (["q2"], [None])
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(lambda answer: answer.finish("stop"), id="the turn ends"),
+        pytest.param(lambda answer: answer.call_failed("c", "It gave up."), id="its call fails"),
+    ],
+)
+def test_what_the_agent_does_not_wait_for_it_has_taken_back(asking, end):
+    end(asking)
+
+    assert Withdrawn("q") in asking.take()
+    assert not asking.open_questions
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(lambda answer: (answer.interrupt(), answer.finish("stop")), id="stopped"),
+        pytest.param(lambda answer: answer.fail("harness_crashed", "It broke."), id="crashed"),
+        pytest.param(lambda answer: answer.abort(), id="aborted"),
+        pytest.param(
+            lambda answer: (answer.answered("q"), answer.finish("stop")), id="with an answer"
+        ),
+    ],
+)
+def test_a_question_that_ends_in_another_way_was_not_taken_back(asking, end):
+    end(asking)
+
+    assert not [out for out in asking.take() if isinstance(out, Withdrawn)]

@@ -134,6 +134,7 @@ class Decision:
     options: Any = None  # what the agent's program offers, if it said so
     asked: list[Asked] = field(default_factory=list)
     applied: list[str] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)  # questions that the agent took back
     # Messages sent in the middle of the turn: ids of their steers, by outcome.
     taken: list[str] = field(default_factory=list)
     steered: list[str] = field(default_factory=list)
@@ -209,6 +210,8 @@ class _Turn:
                     self.check_call(body["chunk"])
             case "approval-applied":
                 self.applied(event, is_stopping=is_stopping)
+            case "approval-withdrawn":
+                self.withdrawn(self.stored_id(str(body.get("approvalId"))[:90]))
             case "steer-taken":
                 decision.taken.append(str(body.get("steerId")))
             case "steer-applied":
@@ -311,6 +314,15 @@ class _Turn:
                 self.fail_unanswered()
                 return
         self.decision.applied.append(approval_id)
+        self.settle(approval_id)
+
+    def withdrawn(self, approval_id: str) -> None:
+        if approval_id not in self.decision.applied:
+            self.decision.withdrawn.append(approval_id)
+            self.settle(approval_id)
+
+    def settle(self, approval_id: str) -> None:
+        """The agent waits for the question no longer."""
         self.waits_for.pop(approval_id, None)
         if self.decision.move.state == run_state.WAITING and not self.waits_for:
             self.change_state(run_state.RUNNING)

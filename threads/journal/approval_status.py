@@ -63,7 +63,7 @@ def approval_status_of(run_id: UUID) -> ApprovalStatus:
 def _earlier(run_id: UUID) -> dict[tuple[str, str], Approval]:
     """Return the answers to questions of a sandbox that died, by tool and input."""
     lost = Approval.objects.filter(
-        run=run_id, lost_at__isnull=False, carried_at=None, is_known=True
+        run=run_id, lost_at__isnull=False, carried_at=None, withdrawn_at=None, is_known=True
     )
     answered = lost.filter(answered_at__isnull=False).order_by("asked_at")
     # A secret is erased once a sandbox has it: then the person is asked again.

@@ -53,7 +53,7 @@ def approval_chunk(approval: Approval, state: str) -> dict[str, Any]:
     In the state ``asked`` it contains the question, which may say more than the tool call did,
     and the ``rule``, in words, that would allow it permanently; or ``because``, what in the
     person's own settings asks. In later states ``by`` says what answered: a person, a rule, or the
-    level.
+    level. ``withdrawn``: the agent took the question back, and no answer reaches it any more.
     """
     offered = approval.offers if state == "asked" else None
     rule = approval.rule.rule if approval.rule else offered

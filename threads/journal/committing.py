@@ -212,6 +212,7 @@ def _open_approvals(runs: Iterable[_Run]) -> dict[UUID, dict[str, Question]]:
         return {}
     found: dict[UUID, dict[str, Question]] = defaultdict(dict)
     open_ones = Approval.objects.filter(run__in=waiting, applied_at=None, lost_at=None)
+    open_ones = open_ones.filter(withdrawn_at=None)
     fields = ("run_id", "approval_id", "tool_call_id", "decision", "tool")
     for run_id, approval_id, *question in open_ones.values_list(*fields):
         found[run_id][approval_id] = Question(*question)
@@ -275,6 +276,8 @@ class _Commit:
         drafts += keep_questions(run.id, decision.asked, approvals, now=self.now)
         if decision.applied:
             drafts += self.applied(run, decision)
+        if decision.withdrawn:
+            drafts += self.withdrawn(run, decision)
         run.last_n = decision.last_n
         self.runs[run.id] = run
         if decision.session_ref or decision.title:
@@ -349,6 +352,19 @@ class _Commit:
             approval.sealed_answers = ""
             approval.save(update_fields=["applied_at", "delivered_at", "sealed_answers"])
             drafts.append(Draft(approval_chunk(approval, "applied"), run.id))
+        return drafts
+
+    def withdrawn(self, run: _Run, decision: Decision) -> list[Draft]:
+        """Record which questions the agent took back, answered or not; return the drafts that tell
+        readers."""
+        drafts = []
+        open_ones = Approval.objects.filter(
+            run=run.id, approval_id__in=decision.withdrawn, applied_at=None, withdrawn_at=None
+        )
+        for approval in open_ones:
+            approval.withdrawn_at, approval.sealed_answers = self.now, ""
+            approval.save(update_fields=["withdrawn_at", "sealed_answers"])
+            drafts.append(Draft(approval_chunk(approval, "withdrawn"), run.id))
         return drafts
 
     def thread_facts(self, run: _Run, decision: Decision) -> None:

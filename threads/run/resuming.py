@@ -34,7 +34,8 @@ def resume_run(run_id: UUID, *, now: datetime) -> list[Draft]:
     """
     run = Run.objects.select_related("prompt").get(pk=run_id)
     transitions.resume(run, now=now)
-    Approval.objects.filter(run=run_id, applied_at=None, lost_at=None).update(lost_at=now)
+    open_ones = Approval.objects.filter(run=run_id, applied_at=None, withdrawn_at=None)
+    open_ones.filter(lost_at=None).update(lost_at=now)
     chunk = status_chunk(run.state, run_id=run_id, message_id=run.prompt.client_id)
     return [Draft(chunk, run_id)]
 

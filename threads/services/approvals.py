@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from agents.harness.questions import without_secrets
@@ -16,7 +17,7 @@ from mesh import keys
 from mesh.models import User
 from mesh.selectors import NotFound
 from threads.core.rules import is_permission, same
-from threads.errors import ApprovalAnswered, RunOver
+from threads.errors import ApprovalAnswered, QuestionWithdrawn, RunOver
 from threads.journal import rows
 from threads.journal.chunks import approval_chunk
 from threads.journal.rows import Draft
@@ -45,6 +46,7 @@ def answer_approval(*, thread: Thread, approval_id: str, answer: Answer, by: Use
 
     Raises:
         NotFound: the thread has no such question.
+        QuestionWithdrawn: the agent has taken it back.
         ApprovalAnswered: it was answered otherwise.
         RunOver: no agent waits for the answer any more: the run has ended, or was stopped.
         NoRule, TooManyRules: it can't be remembered; nothing is answered then.
@@ -52,6 +54,8 @@ def answer_approval(*, thread: Thread, approval_id: str, answer: Answer, by: Use
     with transaction.atomic():
         rows.lock(thread.pk)
         approval = find_question(thread, approval_id)
+        if approval.withdrawn_at is not None:
+            raise QuestionWithdrawn
         drafts: list[Draft] = []
         rule = None
         if answer.remember and answer.decision == "allow":
@@ -92,7 +96,7 @@ def answer_approvals(
 
     Raises:
         NotFound: the thread lacks one of them, or it is not a yes-or-no question.
-        ApprovalAnswered, RunOver: one of them can't be answered so any more.
+        QuestionWithdrawn, ApprovalAnswered, RunOver: one of them can't be answered so any more.
     """
     with transaction.atomic():
         found = [
@@ -138,7 +142,8 @@ def _asked_again(approval: Approval) -> Approval:
     now_open = Approval.objects.filter(
         run=approval.run, lost_at=None, tool=approval.tool, is_known=True
     )
-    for each in now_open.select_related("run", "rule").order_by("asked_at"):
+    last = F("withdrawn_at").asc(nulls_first=True)  # it may ask again what it took back
+    for each in now_open.select_related("run", "rule").order_by(last, "asked_at"):
         if same(each.tool, each.input) == same(approval.tool, approval.input):
             return each
     return approval
@@ -171,7 +176,7 @@ def mark_answer_delivered(*, approval_id: UUID) -> None:
     approvals = Approval.objects.filter(pk=approval_id)
     with transaction.atomic():
         thread = rows.lock(approvals.values_list("run__thread_id", flat=True).get())
-        is_first = approvals.filter(delivered_at=None)
+        is_first = approvals.filter(delivered_at=None, withdrawn_at=None)
         if not is_first.update(delivered_at=timezone.now(), sealed_answers=""):
             return
         # Read with the lock held: the run may have ended meanwhile, and then its readers get no

@@ -11,7 +11,7 @@ from agents.harness.questions import PLAN_READY
 from mesh.models import User
 from mesh.selectors import NotFound
 from threads.core.title import title_of
-from threads.errors import ApprovalAnswered, RunOver
+from threads.errors import ApprovalAnswered, QuestionWithdrawn, RunOver
 from threads.journal import rows
 from threads.journal.approval_status import AUTO
 from threads.journal.chunks import carried_out_chunks
@@ -37,7 +37,7 @@ def carry_out_plan(*, thread: Thread, approval_id: str, by: User) -> Run:
 
     Raises:
         NotFound: the thread has no such question, or it is no plan.
-        ApprovalAnswered, RunOver: the plan waits no longer.
+        QuestionWithdrawn, ApprovalAnswered, RunOver: the plan waits no longer.
         LinkUnavailable and its like (``post_message``): nothing changes, and the plan waits.
     """
     with transaction.atomic():
@@ -49,6 +49,8 @@ def carry_out_plan(*, thread: Thread, approval_id: str, by: User) -> Run:
         existing = Run.objects.filter(prompt__client_id=key, thread__owner=by).first()
         if existing is not None:
             return existing
+        if approval.withdrawn_at is not None:
+            raise QuestionWithdrawn
         if approval.decision:
             raise ApprovalAnswered
         if is_over(approval.run):

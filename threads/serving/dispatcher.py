@@ -50,7 +50,7 @@ RETRY_FIRST: Final = 0.1  # seconds until a new delivery is tried again
 LOOK_AGAIN: Final = 0.02  # seconds, after something ended while the rows were read
 LOOK_SOON: Final = 0.2  # seconds, while a run is being stopped: its grace is a second
 # Refusals of an answer for which no agent waits any more.
-NO_LONGER_ASKED: Final = ("unknown_approval", "already_answered")
+NO_LONGER_ASKED: Final = ("unknown_approval", "already_answered", "question_withdrawn")
 # Refusals of a steer: the turn has ended, or the laptop's program is too old to take one.
 TAKES_NO_STEER: Final = ("not_steerable", "not_found", "method_not_allowed")
 RENEW_EVERY: Final = LEASE.total_seconds() / 3

@@ -262,6 +262,7 @@ def _due_answers() -> QuerySet[Approval]:
         answered_at__isnull=False,
         delivered_at=None,
         lost_at=None,
+        withdrawn_at=None,
     )
 
 

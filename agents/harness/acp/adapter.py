@@ -109,10 +109,14 @@ class AcpAdapter(UnaskedSteps):
         """Close a question that the agent asks no more; what comes of its call says the rest."""
         for approval_id, question in list(self._questions.items()):
             if question.request_id == request_id:
-                del self._questions[approval_id]
                 for stream in (self._stream, *self._subagents.streams):
                     stream.withdraw(question.call)
-                self._answer.put(self._rpc.respond(question.request_id, _cancelled(question)))
+                self._withdraw(approval_id)
+                self._on_closed(question)
+
+    def _on_closed(self, question: Question) -> None:
+        """See ``CliAdapter``. A request has a response in any case."""
+        self._answer.put(self._rpc.respond(question.request_id, _cancelled(question)))
 
     def _on_permission(self, request_id: RequestId, params: Message) -> None:
         assert self._turn is not None

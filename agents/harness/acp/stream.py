@@ -10,7 +10,6 @@ from agents.harness.acp.content import Room, Terminal, words_in
 from agents.harness.acp.permissions import READ_ONLY
 from agents.harness.answer import AnswerBuilder
 from agents.harness.lines import list_of, object_of, text_of
-from agents.harness.unfinished_calls import NOT_RUN
 
 Update = dict[str, Any]
 Notice = tuple[str, str]  # code and text
@@ -141,7 +140,7 @@ class Stream:
                 self._show(call_id, call)
             is_open = call_id in self._withdrawn and call.status in ("", "pending")
             if is_open or call_id in undecided:
-                self._answer.call_failed(call_id, NOT_RUN)
+                self._answer.leave_call(call_id)
             elif failure := call.failure:
                 self._answer.call_failed(call_id, failure)
             else:

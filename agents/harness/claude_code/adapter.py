@@ -196,6 +196,7 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
         return super().feed(line) if self._turn is not None else self._outside(line)
 
     def _outputs(self) -> list[Out]:
+        self._drop_closed()
         if self._turn is not None and self._held is not None and not self._is_asked():
             self._end_held(self._held)
         outs = super()._outputs()
@@ -538,9 +539,12 @@ class ClaudeCodeAdapter(CliAdapter[Question]):
             self._note_unasked(call)
 
     def _on_cancel(self, message: Line, line: bytes) -> None:
-        """Close a question that the program withdraws; the call's own result says why."""
+        """Close a question that the program takes back; the call's own result says why. If it runs
+        all the same, it does so unasked."""
         request_id = text_of(message, "request_id")
-        self._questions.pop(request_id, None)
+        if (question := self._questions.get(request_id)) and question.call in self._known_calls:
+            self._known_calls.remove(question.call)
+        self._withdraw(request_id)
         self._asked.pop(request_id, None)
 
     def _on_control_response(self, message: Line, line: bytes) -> None:

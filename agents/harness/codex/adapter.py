@@ -368,9 +368,15 @@ class CodexAdapter(CliAdapter[Question]):
             self._fail(*failure)
 
     def _on_resolved(self, params: Message) -> None:
-        """A question is settled, by our answer or because the turn was stopped."""
+        """A question is settled: by our answer, because the turn was stopped, or because Codex
+        takes it back. What it does all the same is unasked."""
         assert self._turn is not None
-        self._questions.pop(f"{self._turn.run_id}:{params.get('requestId')}", None)
+        approval_id = f"{self._turn.run_id}:{params.get('requestId')}"
+        if (question := self._questions.get(approval_id)) is None:
+            return
+        self._known_calls.discard(question.call)
+        # No item ends a question of the model, see ``_reply``.
+        self._withdraw(approval_id, is_own=question.tool == QUESTION)
 
     def _on_turn_completed(self, params: Message) -> None:
         for steer_id in self._steers.values():  # an accepted one would have kept the turn going

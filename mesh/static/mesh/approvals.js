@@ -218,6 +218,7 @@ export class Approvals {
       return await apiWithPatience("POST", path, body);
     } catch (refused) {
       for (const id of ids) this.sent.set(id, { refused: { message: refused.message, hint: refused.hint } });
+      if (refused.code === "question_withdrawn") say(refused.message); // its card closes, too
       return null;
     } finally {
       this.onChange();

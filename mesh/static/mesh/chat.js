@@ -308,8 +308,8 @@ function openQuestions(parts) {
   return parts
     .filter((part) => part.approval && ["approval-requested", "approval-responded"].includes(part.state))
     .map((part) => ({ part, status: statuses.get(part.approval.id) ?? null }))
-    // Questions that a rule or the level has answered need no person.
-    .filter(({ status }) => status?.state !== "applied" && (status?.by ?? "person") === "person")
+    // Questions that a rule or the level has answered need no person, nor do those that the agent took back.
+    .filter(({ status }) => !["applied", "withdrawn"].includes(status?.state) && (status?.by ?? "person") === "person")
     .map(({ part, status }) => ({ part: asAsked(part, status), rule: status?.rule ?? null, because: status?.because ?? "", answer: status?.decision ? status : null }));
 }
 

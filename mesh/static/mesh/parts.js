@@ -200,8 +200,8 @@ export function toolState(part, live) {
   if (part.preliminary && part.state === "output-available") return live ? ["running", "Running"] : ["stopped", "Stopped"];
   if (state === "ok" && (part.output?.isError || part.output?.exitCode > 0)) return ["failed", "Failed"];
   const ended = state === "failed" ? part.resultProviderMetadata?.mesh?.ended : null; // no result was reported: agents/harness/unfinished_calls.py
-  if (ended) return ended === "not_run" ? ["stopped", "Not run"] : ["stopped", "Interrupted"];
-  if (part.approval?.approved === false && state === "running") return ["denied", "Denied by you"];
+  if (ended) return ["stopped", { not_run: "Not run", withdrawn: "Withdrawn by the agent" }[ended] ?? "Interrupted"];
+  if (part.approval?.approved === false && state === "running" && !isWithdrawn(part)) return ["denied", "Denied by you"];
   if (!live && ["preparing", "running", "waiting"].includes(state)) return ["stopped", "Stopped"];
   return [state, word];
 }
@@ -216,13 +216,14 @@ class ToolPart {
     this.time = el("span", { class: "tool__time" });
     this.word = el("span", { class: "tool__state" });
     this.unasked = el("span", { class: "tool__unasked", hidden: true }, icon("triangle-alert"), el("span", {}, "Ran without asking"));
+    this.withdrawn = el("span", { class: "tool__withdrawn", hidden: true, title: "The agent took its question back before it had an answer" }, "Question withdrawn");
     this.pictures = el("span", { class: "tool__pictures", hidden: true });
     this.body = el("div", { class: "tool__body" });
     this.nested = el("div", { class: "steps__rows" });
     this.node = el(
       "details",
       { class: "part tool" },
-      el("summary", { class: "tool__row" }, this.picture, this.what, this.where, this.count, this.time, this.unasked, this.word, chevron(), this.pictures),
+      el("summary", { class: "tool__row" }, this.picture, this.what, this.where, this.count, this.time, this.withdrawn, this.unasked, this.word, chevron(), this.pictures),
       this.nested,
       this.body,
     );
@@ -252,6 +253,7 @@ class ToolPart {
       this.where.replaceChildren(...marked(where));
     }
     this.unasked.hidden = !isUnasked(part);
+    this.withdrawn.hidden = !isWithdrawn(part) || part.resultProviderMetadata?.mesh?.ended === "withdrawn";
     if (picturesOf(part).length && this.pictured !== part.output) this.showPictures((this.pictured = part.output));
     this.where.hidden = !where;
     this.where.title = where.length > 60 ? where : "";
@@ -298,8 +300,11 @@ class ToolPart {
 
 const isUnasked = (part) => part.callProviderMetadata?.mesh?.unasked === true;
 
+/** Whether the agent took back its question about the call, so that no answer counts. */
+const isWithdrawn = (part) => part.callProviderMetadata?.mesh?.withdrawn === true;
+
 function stateMark(state, part, word) {
-  if (state === "ok") return [icon("check"), part.approval ? el("span", {}, "Allowed") : el("span", { class: "unseen" }, "Done")];
+  if (state === "ok") return [icon("check"), part.approval && !isWithdrawn(part) ? el("span", {}, "Allowed") : el("span", { class: "unseen" }, "Done")];
   if (state === "running") return [el("span", { class: "unseen" }, word)];
   const picture = { failed: "circle-x", denied: "ban", stopped: "square", waiting: "hand" }[state];
   return [...(picture ? [icon(picture)] : []), el("span", {}, word)];

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.harness.acp import version2
-from agents.harness.base import Ask, Background, Done, Unasked
+from agents.harness.base import Ask, Background, Done, Unasked, Withdrawn
+from agents.harness.unfinished_calls import WITHDRAWN
 from tests.examples import up_to
 from tests.harness.acp.scripted import (
     Scripted,
@@ -477,7 +478,42 @@ def test_a_question_that_the_agent_withdraws_is_answered_and_not_run():
     assert written(outs)[-1]["result"] == {"outcome": {"outcome": "cancelled"}}
     outs += agent.end()
     check_turn(outs)
-    assert "Not run" in one(chunks_of(outs), "tool-output-error")["errorText"]
+    assert one(chunks_of(outs), "tool-output-error")["errorText"] == WITHDRAWN
+    assert [out for out in outs if isinstance(out, Withdrawn)] == [Withdrawn("run-1:9")]
+    assert agent.adapter.answer("run-1:9", "allow", "") == []
+
+
+def test_a_form_that_the_agent_withdraws_is_closed():
+    agent = Scripted()
+    outs = agent.begin(turn("hi"))
+    form = {"type": "object", "properties": {"name": {"type": "string"}}}
+    params = {"mode": "form", "message": "Who?", "requestedSchema": form}
+    outs += agent.say(line(id=9, method="elicitation/create", params=params))
+    outs += agent.say(line(method="$/cancel_request", params={"requestId": 9}))
+
+    assert written(outs)[-1]["result"] == {"action": "cancel"}
+    assert one(chunks_of(outs), "tool-output-error")["errorText"] == WITHDRAWN
+    check_turn(outs + agent.end())
+
+
+def test_a_call_that_ends_while_it_is_asked_about_needs_no_answer():
+    agent = Scripted()
+    outs = agent.begin(turn("hi", toolApprovalLevel="readonly"))
+    outs += agent.say(question(9, toolCallId="c", title="ls", kind="execute"))
+    outs += agent.say(change(status="failed"))
+
+    assert Withdrawn("run-1:9") in outs
+    assert written(outs)[-1]["result"] == {"outcome": {"outcome": "cancelled"}}
+    check_turn(outs + agent.end())
+
+
+def test_what_is_asked_when_the_agent_ends_its_turn_is_taken_back():
+    agent = Scripted()
+    outs = agent.begin(turn("hi", toolApprovalLevel="readonly"))
+    outs += agent.say(question(9, toolCallId="c", title="ls", kind="execute")) + agent.end()
+
+    assert Withdrawn("run-1:9") in outs
+    check_turn(outs)
 
 
 def test_what_runs_although_its_question_was_withdrawn_ran_unasked():

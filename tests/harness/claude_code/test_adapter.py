@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from agents.harness.base import Again, Ask, Fail, NotSteered, Steered, Write
+from agents.harness.base import Again, Ask, Fail, NotSteered, Steered, Withdrawn, Write
 from agents.harness.claude_code import ClaudeCodeAdapter
 from tests.harness.driver import chunks_of, one, text_of, turn
 from tests.harness.shapes import check_turn
@@ -97,8 +97,9 @@ def test_a_question_goes_to_a_person_and_its_withdrawal_closes_it(adapter):
     adapter.begin(turn("hi", toolApprovalLevel="readonly"))
     (question,) = [out for out in ask(adapter) if isinstance(out, Ask)]
 
-    tell(adapter, "control_cancel_request", request_id="q")
+    outs = tell(adapter, "control_cancel_request", request_id="q")
 
+    assert Withdrawn(question.approval_id) in outs
     assert adapter.answer(question.approval_id, "allow", "") == []
 
 

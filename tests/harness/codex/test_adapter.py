@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from agents.harness.base import Fail, NotSteered, Steered, Write
+from agents.harness.base import Ask, Fail, NotSteered, Steered, Withdrawn, Write
 from agents.harness.codex import CodexAdapter
 from agents.harness.codex.failures import SILENT
+from agents.harness.unfinished_calls import WITHDRAWN
 from tests.harness.driver import chunks_of, one, text_of, turn
 from tests.harness.shapes import check_turn
 
@@ -164,3 +165,50 @@ def test_a_change_that_was_not_asked_about_is_marked(adapter, asks, count):
     marked = [c for c in chunks if c.get("providerMetadata", {}).get("mesh", {}).get("unasked")]
     assert len(marked) == (count or 0)
     assert chunks[-1]["messageMetadata"].get("unaskedCalls") == count
+
+
+def resolved(adapter):
+    return tell(adapter, method="serverRequest/resolved", params={"threadId": "t", "requestId": 7})
+
+
+def asked_for_a_command(adapter):
+    given = turn("hi", toolApprovalLevel="readonly")
+    outs = begin(adapter, given, sandbox={"type": "readOnly"})
+    params = {"threadId": "t", "turnId": "u", "itemId": "c", "command": "ls", "cwd": "/folder"}
+    return outs + tell(adapter, id=7, method="item/commandExecution/requestApproval", params=params)
+
+
+def test_a_question_that_codex_settles_itself_is_taken_back(adapter):
+    outs = asked_for_a_command(adapter) + resolved(adapter)
+
+    (question,) = [out for out in outs if isinstance(out, Ask)]
+    assert Withdrawn(question.approval_id) in outs
+    assert adapter.answer(question.approval_id, "allow", "") == []
+    check_turn(outs + completed(adapter))
+
+
+def test_a_form_that_codex_settles_itself_is_closed(adapter):
+    outs = begin(adapter)
+    questions = [{"id": "a", "question": "Which?", "header": "H", "options": []}]
+    params = {"threadId": "t", "turnId": "u", "itemId": "f", "questions": questions}
+    outs += tell(adapter, id=7, method="item/tool/requestUserInput", params=params)
+    outs += resolved(adapter)
+
+    assert one(chunks_of(outs), "tool-output-error")["errorText"] == WITHDRAWN
+    check_turn(outs + completed(adapter))
+
+
+@pytest.mark.parametrize(
+    "settle",
+    [
+        pytest.param(lambda adapter, ask: adapter.answer(ask, "allow", ""), id="with our answer"),
+        pytest.param(lambda adapter, ask: adapter.interrupt(), id="because it is stopped"),
+    ],
+)
+def test_a_question_settled_in_another_way_is_not_taken_back(adapter, settle):
+    outs = asked_for_a_command(adapter)
+    (question,) = [out for out in outs if isinstance(out, Ask)]
+
+    outs = settle(adapter, question.approval_id) + resolved(adapter)
+
+    assert not [out for out in outs if isinstance(out, Withdrawn)]

@@ -20,6 +20,7 @@ from agents.harness.base import (
     NotSteered,
     Steered,
     TurnInput,
+    Withdrawn,
     Write,
 )
 from mesh.lib.errors import AppError
@@ -27,7 +28,13 @@ from sandboxes.daemon.background import BackgroundWork
 from sandboxes.daemon.conversation import HarnessCrashed
 from sandboxes.daemon.notices import Notices
 from sandboxes.daemon.streams import RunStream
-from sandboxes.daemon.turns import AlreadyAnswered, NotSteerable, Turn, UnknownApproval
+from sandboxes.daemon.turns import (
+    AlreadyAnswered,
+    NotSteerable,
+    QuestionWithdrawn,
+    Turn,
+    UnknownApproval,
+)
 from sandboxes.daemon.writer import Writer
 
 REQUEST = TurnInput(
@@ -324,6 +331,24 @@ async def test_answers_that_are_refused(asked, approval_id, error):
 
     with pytest.raises(error):
         asked.answer(approval_id, "deny", "")
+
+
+async def test_a_question_that_was_taken_back_is_answered_no_more(asked, conversation, events):
+    asked.apply([Withdrawn("a1"), Withdrawn("a1"), Withdrawn("a2")])
+
+    with pytest.raises(QuestionWithdrawn):
+        asked.answer("a1", "allow", "")
+    told = [body for body in events() if body["type"] == "approval-withdrawn"]
+    assert told == [{"type": "approval-withdrawn", "approvalId": "a1"}]
+    assert conversation.adapter.calls == []
+
+
+async def test_what_has_an_answer_can_t_be_taken_back(asked, events):
+    asked.answer("a1", "allow", "")
+    asked.apply([Withdrawn("a1")])
+
+    asked.answer("a1", "allow", "")
+    assert "approval-withdrawn" not in [body["type"] for body in events()]
 
 
 async def test_an_open_question_can_t_be_answered_after_the_turn(asked):

@@ -67,6 +67,7 @@ BODIES = st.sampled_from(
         *[ask(name) for name in "ab"],
         ask("c", "ls"),  # a rule allows it
         *[{"type": "approval-applied", "approvalId": name} for name in "abc"],
+        *[{"type": "approval-withdrawn", "approvalId": name} for name in "abc"],
         *[{"type": f"steer-{what}", "steerId": "s"} for what in ("taken", "applied", "refused")],
         error("harness_crashed"),
         error(DIED),

@@ -101,6 +101,37 @@ def test_an_answer_that_is_not_ours_stops_the_run(decision, body):
     assert (stopped.applied, stopped.last_n) == ([], 4)
 
 
+WITHDRAWN = {"type": "approval-withdrawn", "approvalId": "a"}
+
+
+@pytest.mark.parametrize("answer", ["", "allow", "deny"])
+def test_a_question_that_the_agent_takes_back_is_waited_for_no_longer(answer):
+    facts = of("waiting", 1, waits_for={"a": Question("c", answer)})
+
+    decision = decide(facts, events(WITHDRAWN, RAN, start=2), status=status)
+
+    assert (decision.move.state, decision.move.code) == ("running", "")
+    assert (decision.withdrawn, decision.applied) == (["a"], [])
+
+
+def test_another_open_question_is_still_waited_for():
+    waits_for = {"a": Question("c"), "b": Question("d")}
+
+    decision = decide(
+        of("waiting", 1, waits_for=waits_for), events(WITHDRAWN, start=2), status=status
+    )
+
+    assert decision.move.state == "waiting"
+
+
+def test_what_was_answered_in_the_same_batch_is_not_taken_back():
+    facts = of("waiting", 1, waits_for={"a": Question("c", "allow")})
+
+    decision = decide(facts, events(APPLIED, WITHDRAWN, start=2), status=status)
+
+    assert (decision.applied, decision.withdrawn) == (["a"], [])
+
+
 def test_a_question_answered_before_the_server_saw_it_stops_the_run():
     stopped = decide(of("running"), events(ask(), APPLIED), status=status)
 

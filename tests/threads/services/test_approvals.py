@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from agents.harness.questions import ANSWERED
 from mesh.selectors import NotFound
 from threads import services
-from threads.errors import ApprovalAnswered, RunOver
+from threads.errors import ApprovalAnswered, QuestionWithdrawn, RunOver
 from threads.journal import rows
-from threads.models import Approval
+from threads.models import Approval, Run
 
 
 @pytest.fixture
@@ -69,6 +70,36 @@ def test_the_same_decision_with_another_choice_is_another_answer(question, threa
     assert choose("Start a repository").answers == {"How?": "Start a repository"}
     with pytest.raises(ApprovalAnswered):
         choose("Work here without history")
+
+
+def test_an_answer_to_what_the_agent_took_back_is_refused(question, answer, thread, chunks):
+    Approval.objects.update(withdrawn_at=timezone.now())
+    before = chunks(thread)
+
+    with pytest.raises(QuestionWithdrawn) as refused:
+        answer()
+    assert (refused.value.status, refused.value.code) == (409, "question_withdrawn")
+    question.refresh_from_db()
+    assert (question.decision, chunks(thread)) == ("", before)
+
+
+def test_neither_rule_nor_level_answers_what_the_agent_took_back(question, thread, ada):
+    Approval.objects.update(withdrawn_at=timezone.now())
+    Run.objects.update(approval_level="readonly")
+
+    switched = services.set_level(thread=thread, level="auto", by=ada)
+
+    assert (switched.is_now, switched.allowed) == (True, [])
+
+
+def test_an_answer_that_came_too_late_is_not_told_as_delivered(question, answer, thread, chunks):
+    answer()
+    Approval.objects.update(withdrawn_at=timezone.now())
+
+    services.mark_answer_delivered(approval_id=question.pk)
+
+    stations = [c["data"]["state"] for c in chunks(thread) if c["type"] == "data-approval"]
+    assert stations == ["answered"]
 
 
 def test_an_answer_after_the_end_is_refused(question, answer):

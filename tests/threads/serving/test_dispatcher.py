@@ -510,6 +510,30 @@ async def test_an_agent_that_continues_without_our_answer_is_stopped(asked, body
     assert (await Approval.objects.aget()).decision == ""
 
 
+@pytest.mark.parametrize("is_answered", [False, True])
+async def test_a_question_that_the_agent_takes_back_is_closed(
+    asked, allow, thread, chunks, is_answered
+):
+    sandbox = doubles.ScriptedSandbox(chunk("start"), *A_QUESTION)
+    run, _ = await asked(sandbox)
+    told = sandbox.runs[str(run.pk)]
+    if is_answered:
+        await allow()
+        await auntil(lambda: told.answers)
+
+    told.say({"type": "approval-withdrawn", "approvalId": "a1"})
+    await in_state(run, "running")
+    told.say(chunk("tool-output-error", toolCallId="c", errorText="x", dynamic=True))
+    told.say(chunk("finish"), DONE)
+
+    assert (await ended(run)).state == "completed"
+    approval = await Approval.objects.aget()
+    assert (approval.withdrawn_at is not None, approval.applied_at) == (True, None)
+    journal = await sync_to_async(chunks)(thread)
+    stations = [c["data"]["state"] for c in journal if c["type"] == "data-approval"]
+    assert (stations[0], stations[-1]) == ("asked", "withdrawn")
+
+
 async def test_a_refused_answer_is_given_again(asked, allow):
     sandbox = doubles.DriftingSandbox(*A_QUESTION)
     run, _ = await asked(sandbox)
