@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from agents.harness import commands
 from agents.harness.answer import AnswerBuilder
-from agents.harness.base import Applied, NotSteered, Out, TurnInput, words_of
+from agents.harness.base import Applied, Done, NotSteered, Out, TurnInput, words_of
 from agents.harness.failures import REFUSED, SENTENCES, SPOILING, crashed, plain
 from agents.harness.history import with_history
 from agents.harness.lines import as_object
@@ -110,6 +110,7 @@ class CliAdapter(ABC, Generic[Q]):
         self._on_gone()
         if self._turn is None:
             return []
+        self._questions = {}
         if self._is_interrupted:
             self._answer.abort(self._metadata())
         else:
@@ -164,11 +165,15 @@ class CliAdapter(ABC, Generic[Q]):
             self._notice("began_afresh", text)
 
     def _outputs(self) -> list[Out]:
+        self._drop_closed()
         if self._answer.finished:
             self._turn = None
             self._questions = {}
-        self._drop_closed()
-        return self._answer.take()
+        outs = self._answer.take()
+        if Done() in outs:  # the program is told first which questions the end has closed
+            outs.remove(Done())
+            outs.append(Done())
+        return outs
 
     def _drop_closed(self) -> None:
         """Forget the questions that are closed because their calls have ended."""

@@ -7,21 +7,19 @@ from dataclasses import replace
 
 from agents.harness.acp import elicitation, permissions, version2
 from agents.harness.acp.agents import Agent
+from agents.harness.acp.calls import Call
 from agents.harness.acp.elicitation import Asked
 from agents.harness.acp.endings import RETRYING, Endings
 from agents.harness.acp.levels import level_of
 from agents.harness.acp.permissions import Question
 from agents.harness.acp.stream import Stream
 from agents.harness.acp.subagents import Subagents
-from agents.harness.acp.unasked_steps import UnaskedSteps
+from agents.harness.acp.unasked_steps import WITHDRAWN, UnaskedSteps
 from agents.harness.base import AUTO, Out, TurnInput
 from agents.harness.cli_adapter import Message
 from agents.harness.lines import object_of, text_of
 from agents.harness.questions import QUESTION, Answers
 from agents.harness.rpc import RequestId, id_of
-
-# An agent asks no more what it has asked.
-WITHDRAWN = "$/cancel_request"
 
 
 class AcpAdapter(UnaskedSteps):
@@ -68,7 +66,7 @@ class AcpAdapter(UnaskedSteps):
         for stream in (self._stream, *self._subagents.streams):
             stream.is_interrupted = True
         outs: list[Out] = []
-        if self._is_prompted:
+        if self._is_prompted and self._held is None:
             outs.append(self._rpc.notify("session/cancel", {"sessionId": self._session}))
         for question in self._questions.values():  # an agent that waits for an answer can't stop
             outs.append(self._rpc.respond(question.request_id, _cancelled(question)))
@@ -112,6 +110,7 @@ class AcpAdapter(UnaskedSteps):
                 for stream in (self._stream, *self._subagents.streams):
                     stream.withdraw(question.call)
                 self._withdraw(approval_id)
+                self._beside.pop(approval_id, None)
                 self._on_closed(question)
 
     def _on_closed(self, question: Question) -> None:
@@ -123,15 +122,11 @@ class AcpAdapter(UnaskedSteps):
         if self._version == version2.VERSION:
             params = version2.asked(params)
         approval_id = f"{self._turn.run_id}:{request_id}"
-        stream = self._subagents.stream_of(text_of(params, "sessionId")) or self._stream
+        stream = self._stream_of(params, approval_id)
         call_id, call = stream.call(object_of(params, "toolCall"))
         stream.note_question(call_id)
         question = permissions.read(request_id, params, call_id)
-        # A call with a diff is an edit, whatever kind the agent declares.
-        decision = permissions.decide(self._turn, "edit" if call.changes else call.kind)
-        because = self._asked_by_settings(question, call.name)
-        if because and decision == "allow":
-            decision = "ask"
+        decision, because = self._decide(self._turn, question, call)
         if self._is_interrupted:
             self._answer.put(self._rpc.respond(request_id, permissions.CANCELLED))
         elif decision == "ask":
@@ -148,10 +143,29 @@ class AcpAdapter(UnaskedSteps):
             stream.show(call_id)  # some agents report nothing more until it has ended
             self._reply(question, decision == "allow", "", {})
 
-    def _asked_by_settings(self, question: Question, tool: str) -> str:
+    def _stream_of(self, params: Message, approval_id: str) -> Stream:
+        """Return where the call goes that a question is about: perhaps to a sub-agent's."""
+        session = text_of(params, "sessionId")
+        if session in ("", self._session) or self._version != version2.VERSION:
+            return self._subagents.stream_of(session) or self._stream
+        self._beside[approval_id] = session
+        if title := self._background.title_of(session):  # it may be of an earlier turn
+            self._subagents.announce(session, title)
+        return self._subagents.stream_of(session) or self._stream
+
+    def _decide(
+        self, turn: TurnInput, question: Question, call: Call
+    ) -> tuple[permissions.Decision, str]:
+        """See ``UnaskedSteps``."""
+        # A call with a diff is an edit, whatever kind the agent declares.
+        decision = permissions.decide(turn, "edit" if call.changes else call.kind)
+        because = self._asked_by_settings(turn, question, call.name)
+        return "ask" if because and decision == "allow" else decision, because
+
+    def _asked_by_settings(self, turn: TurnInput, question: Question, tool: str) -> str:
         """Return why the person's own settings ask, as far as the agent lets us know it: at any
         other level it asks more."""
-        is_auto = self._level == self._opened_at == AUTO
+        is_auto = level_of(turn) == self._opened_at == AUTO
         which = self.agent.own_questions if is_auto else ""
         is_own = permissions.is_own(question, tool, which)
         return f"Your settings for {self.title} ask about this." if is_own else ""
@@ -173,13 +187,18 @@ class AcpAdapter(UnaskedSteps):
         elif self._is_interrupted:
             self._answer.put(self._rpc.respond(request_id, elicitation.CANCELLED))
         else:
+            assert self._turn is not None
+            if (session := text_of(params, "sessionId")) not in ("", self._session):
+                self._beside[f"{self._turn.run_id}:{request_id}"] = session
             self._ask_form(asked)
 
     def _ask_form(self, asked: Asked, complaint: str = "") -> None:
         assert self._turn is not None
-        approval_id = f"{self._turn.run_id}:{asked.request_id}"
+        first_id = approval_id = f"{self._turn.run_id}:{asked.request_id}"
         if asked.attempt:
             approval_id += f":{asked.attempt}"
+        if first_id in self._beside:
+            self._beside[approval_id] = self._beside[first_id]
         asked = replace(asked, call=approval_id)
         value = asked.as_input(complaint)
         self._ask(approval_id, asked, call=approval_id, tool=QUESTION, value=value)

@@ -10,6 +10,7 @@ from agents.harness.lines import list_of, text_of
 from agents.harness.rpc import RequestId
 
 METHOD = "session/request_permission"
+Decision = Literal["allow", "ask", "deny"]
 
 # Kinds of tools that change nothing and reach nobody outside the machine.
 READ_ONLY = frozenset({"read", "search", "think"})
@@ -45,7 +46,7 @@ def is_own(question: Question, tool: str, own_questions: str) -> bool:
     return own_questions == "all"
 
 
-def decide(turn: TurnInput, kind: str) -> Literal["allow", "ask", "deny"]:
+def decide(turn: TurnInput, kind: str) -> Decision:
     """Return the decision when the agent asks whether a tool of ``kind`` may run."""
     if kind in READ_ONLY:
         return "allow"

@@ -204,8 +204,12 @@ class Stream:
             if not call.is_shown and self._answer.has_call(call_id):
                 self._show(call_id, call)
 
+    def _is_past(self, call_id: str) -> bool:
+        """Return whether a call is of an earlier turn; not if the agent asks about it in this."""
+        return call_id in self._past and call_id not in self._asked | self._withdrawn
+
     def _on_call(self, update: Update) -> None:
-        if text_of(update, "toolCallId") in self._past:
+        if self._is_past(text_of(update, "toolCallId")):
             return
         call_id, call = self.call(update)
         self._shown_by |= dict.fromkeys(call.terminal_ids, call_id)
@@ -226,7 +230,7 @@ class Stream:
 
     def _on_content(self, update: Update) -> None:
         call_id, block = text_of(update, "toolCallId"), object_of(update, "content")
-        if call_id in self._past or not call_id:
+        if self._is_past(call_id) or not call_id:
             return
         call = self._calls.get(call_id) or self.call({"toolCallId": call_id})[1]
         if terminal := text_of(block, "terminalId"):

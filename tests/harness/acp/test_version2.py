@@ -513,6 +513,7 @@ def test_what_is_asked_when_the_agent_ends_its_turn_is_taken_back():
     outs += agent.say(question(9, toolCallId="c", title="ls", kind="execute")) + agent.end()
 
     assert Withdrawn("run-1:9") in outs
+    assert written(outs)[-1]["result"] == {"outcome": {"outcome": "cancelled"}}
     check_turn(outs)
 
 
@@ -651,6 +652,14 @@ STEPS = st.sampled_from(
         line(method="$/cancel_request", params={"requestId": 9}),
         line(id=9, method="session/request_permission", params={"sessionId": "s", "title": "q"}),
         line(id=8, method="session/request_permission", params={"sessionId": "x", "title": "q"}),
+        line(
+            id=7,
+            method="session/request_permission",
+            params={
+                "sessionId": "x",
+                "subject": {"type": "tool_call", "toolCall": {"toolCallId": "y", "title": "q"}},
+            },
+        ),
         _subagent(title="t"),
         _subagent(state={"state": "idle"}),
         update("tool_call_update", session="x", toolCallId="y", kind="execute", status="completed"),
@@ -658,6 +667,8 @@ STEPS = st.sampled_from(
         b"begin",
         b"unasked",
         b"interrupt",
+        b"allow",
+        b"deny",
     ]
 )
 
@@ -674,6 +685,11 @@ def test_any_order_of_updates_makes_whole_turns(steps, level):
             heard = agent.say(agent.taken())
         elif step == b"interrupt":
             heard = agent.adapter.interrupt()
+        elif step in (b"allow", b"deny"):
+            open_ones = list(agent.adapter._questions)
+            heard = [
+                out for each in open_ones for out in agent.adapter.answer(each, step.decode(), "")
+            ]
         elif step in (b"begin", b"unasked") and not is_open:
             outs, is_open = [], True
             begin = agent.adapter.begin if step == b"begin" else agent.adapter.begin_unasked
@@ -696,3 +712,236 @@ def test_any_order_of_updates_makes_whole_turns(steps, level):
 def _check_whole(outs):
     check_turn([out for out in outs if not isinstance(out, Background | Unasked)])
     json.dumps(chunks_of(outs))
+
+
+# What its sub-agents ask when no turn of ours runs
+
+
+def sub_agent_asks(request_id=9, call="c", **fields):
+    """Return the question of a sub-agent, which has a session of its own."""
+    told = {"toolCallId": call, "title": "touch x", "kind": "execute", **fields}
+    asked = {"title": "May I?", "subject": {"type": "tool_call", "toolCall": told}}
+    options = [
+        {"optionId": "yes", "kind": "allow_once", "name": "Yes"},
+        {"optionId": "no", "kind": "reject_once", "name": "No"},
+    ]
+    params = {"sessionId": "x", "options": options} | asked
+    return line(id=request_id, method="session/request_permission", params=params)
+
+
+def sub_agent_fills_in(request_id=9):
+    form = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    params = {"sessionId": "x", "mode": "form", "message": "How many?", "requestedSchema": form}
+    return line(id=request_id, method="elicitation/create", params=params)
+
+
+def delegating(level="readonly"):
+    """Return an agent that has ended our turn, and whose sub-agent works on."""
+    agent = Scripted()
+    agent.begin(turn("hi", toolApprovalLevel=level))
+    agent.say(_subagent(title="looks"))
+    agent.say(state("running", background=[{"type": "subagent", "sessionId": "x"}]))
+    agent.end()
+    return agent
+
+
+def own_turn(agent):
+    return agent.adapter.begin_unasked(
+        turn("", takesUnasked=True, runId="run-2", toolApprovalLevel="readonly")
+    )
+
+
+def asked_in(outs):
+    return [out for out in outs if isinstance(out, Ask)]
+
+
+def call_of(name, **fields):
+    return update("tool_call_update", session="x", toolCallId=name, **fields)
+
+
+UNASKED = Unasked("A sub-agent in the background asks you something.")
+
+
+def test_a_sub_agents_question_between_turns_is_an_answer_of_its_own():
+    agent = delegating()
+    assert agent.say(sub_agent_asks()) == [UNASKED]
+
+    outs = own_turn(agent)
+    (ask,) = asked_in(outs)
+    assert (ask.approval_id, ask.tool_call_id) == ("run-2:9", "c")
+    assert Done() not in outs
+    outs += agent.adapter.answer("run-2:9", "allow", "")
+    outs += agent.say(call_of("c", status="completed", content=output("done")))
+
+    check_turn(outs)
+    answered = [each["result"] for each in written(outs) if each.get("id") == 9]
+    assert answered == [{"outcome": {"outcome": "selected", "optionId": "yes"}}]
+    assert outs[-1] == Done()
+    results = [c for c in chunks_of(outs) if c["type"] == "tool-output-available"]
+    assert (results[0]["toolCallId"], results[0]["output"]) == ("c", "done")
+    begun = [c for c in chunks_of(outs) if c["type"] == "tool-input-available"]
+    assert begun[-1]["providerMetadata"] == {"mesh": {"parentToolCallId": "x"}}
+
+
+def test_one_that_is_denied_ends_it_at_once():
+    agent = delegating()
+    agent.say(sub_agent_asks())
+    outs = own_turn(agent) + agent.adapter.answer("run-2:9", "deny", "")
+
+    check_turn(outs)
+    assert written(outs)[-1]["result"]["outcome"]["optionId"] == "no"
+    assert one(chunks_of(outs), "tool-output-denied")["toolCallId"] == "c"
+
+
+def test_what_was_told_of_the_call_before_is_on_the_card():
+    agent = delegating()
+    agent.say(call_of("c", kind="execute", rawInput={"command": "touch x"}, status="pending"))
+    agent.say(sub_agent_asks())
+
+    (ask,) = asked_in(own_turn(agent))
+
+    assert (ask.tool, ask.input) == ("Bash", {"command": "touch x"})
+
+
+def test_several_questions_wait_in_the_same_answer():
+    agent = delegating()
+    assert agent.say(sub_agent_asks(), sub_agent_asks(10, "d")) == [UNASKED]
+    outs = own_turn(agent)
+    assert [ask.approval_id for ask in asked_in(outs)] == ["run-2:9", "run-2:10"]
+
+    outs += agent.adapter.answer("run-2:9", "deny", "")
+    assert Done() not in outs
+    outs += agent.adapter.answer("run-2:10", "deny", "")
+
+    check_turn(outs)
+
+
+def test_a_form_of_a_sub_agent_is_asked_again_until_it_fits():
+    agent = delegating()
+    assert agent.say(sub_agent_fills_in()) == [UNASKED]
+    outs = own_turn(agent)
+    (ask,) = asked_in(outs)
+    question = ask.input["questions"][0]["question"]
+
+    outs += agent.adapter.answer("run-2:9", "allow", "", {question: "many"})
+    assert Done() not in outs
+    outs += agent.adapter.answer("run-2:9:1", "allow", "", {question: "3"})
+
+    check_turn(outs)
+    assert written(outs)[-1]["result"] == {"action": "accept", "content": {"n": 3}}
+
+
+@pytest.mark.parametrize(
+    ("level", "options", "chosen"),
+    [
+        pytest.param("auto", {}, "yes", id="at auto"),
+        pytest.param("plan", {}, "no", id="while planning"),
+        pytest.param("readonly", {"kind": "read"}, "yes", id="about reading"),
+    ],
+)
+def test_what_the_level_answers_needs_no_answer_of_its_own(level, options, chosen):
+    agent = Scripted("acp:opencode") if level == "plan" else None
+    if agent is None:
+        agent = delegating(level)
+    else:
+        agent.begin(turn("hi", toolApprovalLevel="auto"))
+        agent.end()
+        agent.adapter._settings = turn("hi", mode="plan", toolApprovalLevel="plan")
+
+    outs = agent.say(sub_agent_asks(**options))
+
+    assert [each["result"]["outcome"].get("optionId") for each in written(outs)] == [chosen]
+    assert UNASKED not in outs
+
+
+def test_one_that_waits_for_its_answer_survives_our_message():
+    agent = delegating()
+    agent.say(sub_agent_asks())
+    agent, outs = sent(agent)
+    outs += agent.say(agent.taken(), state("running"), text("ours")) + agent.end()
+
+    assert text_of(chunks_of(outs)) == "ours"
+    assert not asked_in(outs)
+    assert outs[-1] == UNASKED
+    (ask,) = asked_in(own_turn(agent))
+    assert ask.approval_id == "run-2:9"
+
+
+def test_one_that_is_taken_back_before_it_is_asked_says_so():
+    agent = delegating()
+    agent.say(sub_agent_asks(), line(method="$/cancel_request", params={"requestId": 9}))
+
+    outs = own_turn(agent)
+
+    check_turn(outs)
+    assert Withdrawn("run-2:9") in outs
+    assert written(outs)[-1]["result"] == {"outcome": {"outcome": "cancelled"}}
+
+
+def test_a_turn_does_not_end_while_its_sub_agent_asks():
+    agent = Scripted()
+    outs = agent.begin(turn("hi", toolApprovalLevel="readonly"))
+    outs += agent.say(_subagent(title="looks"), sub_agent_asks(), text("Done.")) + agent.end()
+    assert Done() not in outs
+
+    outs += agent.adapter.answer("run-1:9", "allow", "")
+    assert Done() not in outs
+    outs += agent.say(call_of("c", status="completed", content=output("done")))
+
+    check_turn(outs)
+    assert text_of(chunks_of(outs)) == "Done."
+
+
+def test_a_turn_that_goes_on_meanwhile_ends_later():
+    agent = Scripted()
+    outs = agent.begin(turn("hi", toolApprovalLevel="readonly"))
+    outs += agent.say(_subagent(title="looks"), sub_agent_asks()) + agent.end()
+    outs += agent.say(state("running"), text("More."))
+    outs += agent.adapter.answer("run-1:9", "deny", "")
+    assert Done() not in outs
+
+    outs += agent.end()
+
+    check_turn(outs)
+    assert text_of(chunks_of(outs)) == "More."
+
+
+@pytest.mark.parametrize("is_own", [True, False], ids=["of its own", "a turn's end"])
+def test_an_answer_that_waits_for_a_sub_agents_question_can_be_stopped(is_own):
+    agent = delegating()
+    if is_own:
+        agent.say(sub_agent_asks())
+        outs = own_turn(agent)
+    else:
+        agent = Scripted()
+        outs = agent.begin(turn("hi", toolApprovalLevel="readonly"))
+        outs += agent.say(_subagent(title="looks"), sub_agent_asks()) + agent.end()
+    assert Done() not in outs
+
+    stopped = agent.adapter.interrupt()
+
+    check_turn(outs + stopped)
+    assert [each.get("method") for each in written(stopped)] == [None]  # no work is cancelled
+    assert stopped[-1] == Done()
+
+
+@pytest.mark.parametrize(
+    "what", [{}, {"toolCallId": "c"}], ids=["a question without a call", "a call without an end"]
+)
+def test_an_answer_ends_although_nothing_more_is_told_of_the_call(what):
+    agent = delegating()
+    params = {"sessionId": "x", "title": "q", "subject": {"type": "tool_call", "toolCall": what}}
+    agent.say(line(id=9, method="session/request_permission", params=params))
+
+    outs = own_turn(agent) + agent.adapter.answer("run-2:9", "allow", "")
+    outs += agent.say(_subagent(state={"state": "idle", "stopReason": "end_turn"}))
+
+    check_turn([out for out in outs if not isinstance(out, Background)])
+
+
+def test_a_flood_of_what_sub_agents_tell_of_calls_is_not_kept():
+    agent = delegating()
+    for number in range(40):
+        agent.say(call_of(f"c-{number}", kind="execute", title="x" * 100_000))
+
+    assert agent.adapter._unasked._told_size <= 1024 * 1024
