@@ -19,6 +19,8 @@ MOST_RUNS: Final = 100
 MOST_THREADS: Final = 1_000
 TITLE_LIMIT: Final = 300  # characters
 REASON_LIMIT: Final = 500
+# Turns that a program may begin by itself one after the other, without a word from a person.
+MOST_IN_A_ROW: Final = 20
 # A program that has nothing left in the background may still begin a turn because of it.
 LINGER: Final = timedelta(seconds=60)
 LEVELS: Final = ("auto", "readonly", "plan")  # each asks more than the one before

@@ -12,12 +12,13 @@ import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any, Final, Literal
 from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from agents.catalog import load_catalog
@@ -27,14 +28,21 @@ from mesh.selectors import NotFound
 from sandboxes.core.resolve import REMOTE_USER
 from sandboxes.providers.base import Place
 from threads.core import executors
-from threads.core.background import LINGER, NOTHING, ThreadBackground, UnaskedRun, is_stricter
+from threads.core.background import (
+    LINGER,
+    MOST_IN_A_ROW,
+    NOTHING,
+    ThreadBackground,
+    UnaskedRun,
+    is_stricter,
+)
 from threads.errors import UnknownTask
 from threads.journal import rows
 from threads.journal.approval_status import AUTO
 from threads.journal.background import keep_background, stop_tasks
 from threads.journal.chunks import status_chunk, user_message_chunk
 from threads.journal.rows import Draft
-from threads.models import BackgroundWork, Message, Run, Thread
+from threads.models import Approval, BackgroundWork, Message, Run, Thread
 from threads.run import state as run_state
 from threads.run import transitions
 from threads.run.transitions import LEASE
@@ -47,6 +55,11 @@ logger = logging.getLogger(__name__)
 STRICTER: Final = (
     "You have chosen a stricter approval level since, so this turn was stopped. The new level"
     " applies from your next message on."
+)
+IN_A_ROW: Final = (
+    f"The agent has begun {MOST_IN_A_ROW} turns by itself since you last wrote or answered, so this"
+    " one was stopped. What it begins now is stopped as well, and not shown, until you send a"
+    " message."
 )
 Taken = Literal["taken", "followed", "stored", "later", "refused"]
 
@@ -152,9 +165,13 @@ def _take(thread: Thread, last: Run, told: UnaskedRun, *, node: str, now: dateti
         return "refused"
     if thread.runs.filter(finished_at=None, state__in=run_state.ACTIVE).exists():
         return "later"
+    if (before := _count_in_a_row(thread)) > MOST_IN_A_ROW:
+        logger.info("thread %s: its program begins turn after turn, stopping %s", thread, told.id)
+        return "refused"
+    stopped = IN_A_ROW if before == MOST_IN_A_ROW else ""
     try:
         with transaction.atomic():
-            run = _adopt(thread, last, told, node=node, now=now)
+            run = _adopt(thread, last, told, node=node, now=now, stopped=stopped)
     except IntegrityError:  # another run became active meanwhile
         return "later"
     logger.info("run %s: taken from the sandbox, whose program began it by itself", run.pk)
@@ -167,7 +184,22 @@ def _is_taken_id(thread: Thread, run_id: UUID) -> bool:
     return Message.objects.filter(same).exists()
 
 
-def _adopt(thread: Thread, last: Run, told: UnaskedRun, *, node: str, now: datetime) -> Run:
+def _count_in_a_row(thread: Thread) -> int:
+    """Return how many turns the thread's program has begun by itself since the person last sent a
+    message or answered a question; no more than one above the limit is counted."""
+    answered = Approval.objects.filter(
+        run=OuterRef("pk"), answered_by__isnull=False, answered_at__gt=F("asked_at")
+    )
+    newest = thread.runs.order_by("-position").annotate(is_answered=Exists(answered))
+    facts = newest.values_list("prompt__role", "is_answered")[: MOST_IN_A_ROW + 1]
+    in_a_row = takewhile(lambda fact: fact == ("system", False), facts)
+    return sum(1 for _ in in_a_row)
+
+
+def _adopt(
+    thread: Thread, last: Run, told: UnaskedRun, *, node: str, now: datetime, stopped: str = ""
+) -> Run:
+    """Make the run; ``stopped``: it is stopped at once, for this reason in words."""
     kind = load_catalog().find(thread.harness_id)
     words = f"{kind.title if kind else 'The agent'} began this by itself"
     text = f"{words}: {told.reason}" if told.reason else f"{words}."
@@ -205,8 +237,10 @@ def _adopt(thread: Thread, last: Run, told: UnaskedRun, *, node: str, now: datet
     status = status_chunk(run.state, run_id=run.pk, message_id=prompt.client_id)
     drafts = [Draft(user_message_chunk(prompt), run.pk), Draft(status, run.pk)]
     if not told.done_n and is_stricter(thread.approval_level, last.approval_level):
+        stopped = stopped or STRICTER
+    if stopped:
         transitions.cancel(run, now=now)
-        notice = {"source": "mesh", "code": "warning", "text": STRICTER}
+        notice = {"source": "mesh", "code": "warning", "text": stopped}
         drafts.append(Draft({"type": "data-notice", "data": notice}, run.pk))
     written = rows.append(thread.pk, drafts)
     Thread.objects.filter(pk=thread.pk).update(updated_at=now)

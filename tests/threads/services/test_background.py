@@ -13,7 +13,7 @@ from threads import services
 from threads.core.background import LINGER, ThreadBackground, UnaskedRun
 from threads.errors import UnknownTask
 from threads.journal import committing
-from threads.models import BackgroundWork, Message, Run, Thread
+from threads.models import Approval, BackgroundWork, Message, Run, Thread
 from threads.services.levels import set_level
 from threads.targets import place_of
 
@@ -203,6 +203,72 @@ def test_a_turn_of_a_thread_that_was_never_sent_anything_is_stopped(say, thread,
     say("hi")  # it waits
 
     assert review(runs=[turn]).cancels == [turn.id]
+
+
+def began_in_a_row(review, count):
+    """Have the program begin so many turns by itself, and end them; return the last one."""
+    for _ in range(count):
+        told = UnaskedRun(id=uuid4(), reason="Again.")
+        review(runs=[told])
+        run = Run.objects.filter(pk=told.id).first()
+        if run is not None:
+            services.finish_run(run_id=run.pk, state="completed")
+    return told
+
+
+def test_after_twenty_turns_in_a_row_one_says_why_it_is_stopped(spoken, review, turn, chunks):
+    assert Run.objects.get(pk=began_in_a_row(review, 20).id).cancelled_at is None
+
+    review(runs=[turn])
+
+    run = Run.objects.get(pk=turn.id)
+    assert run.cancelled_at is not None
+    (notice,) = (each for each in chunks(spoken, run=run) if each["type"] == "data-notice")
+    assert "until you send a message" in notice["data"]["text"]
+
+
+@pytest.mark.parametrize("done_n", [0, 7])
+def test_then_no_further_one_is_taken(spoken, review, done_n):
+    began_in_a_row(review, 21)
+    told = UnaskedRun(id=uuid4(), reason="Again.", done_n=done_n)
+
+    due = review(runs=[told])
+
+    assert not Run.objects.filter(pk=told.id).exists()
+    assert (due.cancels, due.acks) == (([], [(told.id, 7)]) if done_n else ([told.id], []))
+    assert review().waits is False
+
+
+def test_a_message_lets_it_begin_anew(spoken, review, turn, say):
+    began_in_a_row(review, 22)
+    run = say("go on")
+    services.claim_run(run_id=run.pk)
+    services.finish_run(run_id=run.pk, state="completed")
+
+    review(runs=[turn])
+
+    assert Run.objects.get(pk=turn.id).cancelled_at is None
+
+
+@pytest.mark.parametrize(("by_a_person", "is_stopped"), [(True, False), (False, True)])
+def test_whoever_answers_a_question_is_there(spoken, review, turn, ada, by_a_person, is_stopped):
+    asking = Run.objects.get(pk=began_in_a_row(review, 1).id)
+    asked_at = timezone.now()
+    Approval.objects.create(
+        run=asking,
+        approval_id="q",
+        tool="Bash",
+        input={},
+        decision="allow",
+        asked_at=asked_at,
+        answered_at=asked_at + timedelta(seconds=by_a_person),
+        answered_by=ada,
+    )
+    began_in_a_row(review, 19)
+
+    review(runs=[turn])
+
+    assert (Run.objects.get(pk=turn.id).cancelled_at is not None) is is_stopped
 
 
 def test_a_stricter_level_stops_a_turn_at_the_level_before(spoken, review, turn, ada, chunks):
