@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from agents.core.offers import LEVELS, Offer
 from agents.core.options import DECOPILOT
 from agents.core.tiers import Catalog, override, read_catalog
 from agents.harness import built_in_adapters
@@ -55,11 +56,22 @@ def takes_of(harness_id: str, tier: str) -> tuple[str, ...]:
     return kind.tier(tier).takes if kind else ()
 
 
-def can_plan(harness_id: str) -> bool:
-    """Return whether the agent has a way to plan; of one that the table doesn't know, its program
-    says so later."""
+def levels_of(harness_id: str, offer: Offer) -> tuple[str, ...] | None:
+    """Return the approval levels that an agent can hold; ``None`` if that is not known: of one
+    that the table doesn't have, only what its program said last (``offer``)."""
     program = next((each for each in agent_programs.load() if each.kind == harness_id), None)
-    return program is None or program.acp is None or program.acp.can_plan
+    if program is None and harness_id.startswith("acp:"):
+        return offer.levels
+    if program is None or program.acp is None:
+        return LEVELS
+    lacks = {"plan": not program.acp.can_plan, "readonly": not program.acp.can_ask}
+    return tuple(level for level in LEVELS if not lacks.get(level))
+
+
+def may_plan(harness_id: str, offer: Offer) -> bool:
+    """Return whether the agent has a way to plan, as far as that is known."""
+    levels = levels_of(harness_id, offer)
+    return levels is None or "plan" in levels
 
 
 def models_of(harness_id: str, tier: str) -> dict[str, Any]:

@@ -22,7 +22,14 @@ from agents.core.options import (
     parse_choice,
     parse_fine,
 )
-from agents.core.sections import Known, Machine, Section, all_sections, trouble_of
+from agents.core.sections import (
+    Known,
+    Machine,
+    Section,
+    all_sections,
+    trouble_of,
+    with_levels,
+)
 from agents.core.source import Source
 from agents.core.tiers import Catalog, Tier
 from agents.models import Agent
@@ -270,6 +277,7 @@ def _with_offer(section: Section, known: Known) -> Section:
         return section
     tiers = tuple(_listed(tier, section, known.offer) for tier in section.tiers)
     trouble = trouble_of(section, known.trouble)
+    section = with_levels(section, known.offer.levels)
     return replace(section, tiers=tiers, offer=known.offer, trouble=trouble)
 
 

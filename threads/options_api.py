@@ -14,8 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from agents.catalog import levels_of
 from agents.context import choose_link
-from agents.core.offers import NOTHING, Offer
+from agents.core.offers import LEVELS, NOTHING, Offer
 from links.selectors import find_link, list_links
 from mesh.api import signed_in
 from mesh.selectors import NotFound, get_membership
@@ -46,6 +47,11 @@ class OptionsShown(serializers.Serializer[Any]):
     models = ModelShown(many=True)
     efforts = EffortShown(many=True, help_text="Those of the model that answers by itself.")
     commands = CommandShown(many=True)
+    levels = serializers.ListField(
+        child=serializers.ChoiceField(LEVELS),
+        allow_null=True,
+        help_text="The approval levels that it can hold; null: not known before it runs.",
+    )
 
 
 class ThreadOptionsApi(APIView):
@@ -54,7 +60,8 @@ class ThreadOptionsApi(APIView):
     @extend_schema(responses=OptionsShown, operation_id="threads_agent_options")
     def get(self, request: Request, org: str, thread_id: UUID) -> Response:
         """What the thread's agent offers, as it said last; empty lists if it never did."""
-        return Response(_shown(offer_in(thread_of(request, org, thread_id))))
+        thread = thread_of(request, org, thread_id)
+        return Response(_shown(thread.harness_id, offer_in(thread)))
 
 
 class MachineOptionsApi(APIView):
@@ -80,11 +87,14 @@ class MachineOptionsApi(APIView):
         elif (machine := find_link(viewer=viewer, link_id=link_id)) is None:
             raise NotFound
         offers = offers_on(machine.id) if machine else {}
-        return Response(_shown(offers.get(given["harnessId"], NOTHING)))
+        harness_id = given["harnessId"]
+        return Response(_shown(harness_id, offers.get(harness_id, NOTHING)))
 
 
-def _shown(offer: Offer) -> dict[str, Any]:
+def _shown(harness_id: str, offer: Offer) -> dict[str, Any]:
+    levels = levels_of(harness_id, offer)
     return {
+        "levels": None if levels is None else list(levels),
         "models": [
             {
                 "id": model.id,

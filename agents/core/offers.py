@@ -16,6 +16,7 @@ MOST_MODELS: Final = 100
 MOST_EFFORTS: Final = 20
 MOST_COMMANDS: Final = 200
 LONGEST_ID: Final = 200
+LEVELS: Final = ("auto", "readonly", "plan")
 _TITLE, _DESCRIPTION = 80, 240
 # A program must not take one for an argument of its own.
 _ID = re.compile(r"[^\s-]\S*( \S+)*")
@@ -52,11 +53,13 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """All that a program offers."""
+    """All that a program offers. ``levels`` are the approval levels that it can hold; ``None``: it
+    has not said, or the table of agents knows them."""
 
     models: tuple[OfferedModel, ...] = ()
     efforts: tuple[Effort, ...] = ()
     commands: tuple[Command, ...] = ()
+    levels: tuple[str, ...] | None = None
 
     def find(self, model: str) -> OfferedModel | None:
         return next((each for each in self.models if each.id == model), None)
@@ -87,6 +90,7 @@ class Offer:
             models=tuple(models),
             efforts=tuple(Effort(**each) for each in value.get("efforts", ())),
             commands=tuple(Command(**each) for each in value.get("commands", ())),
+            levels=_levels(value),
         )
 
 
@@ -100,6 +104,7 @@ def read_offer(data: object) -> Offer:
         models=_once(_model(each) for each in _objects(data, "models", MOST_MODELS)),
         efforts=_once(_effort(each) for each in _objects(data, "efforts", MOST_EFFORTS)),
         commands=_once(_command(each) for each in _objects(data, "commands", MOST_COMMANDS)),
+        levels=_levels(data),
     )
 
 
@@ -108,6 +113,12 @@ def is_id(value: object, *, most: int = LONGEST_ID) -> bool:
     if not isinstance(value, str) or len(value) > most:
         return False
     return _ID.fullmatch(value) is not None and _seen(value) == value
+
+
+def _levels(data: object) -> tuple[str, ...] | None:
+    listed = data.get("levels") if isinstance(data, Mapping) else None
+    known = listed if isinstance(listed, list | tuple) else ()
+    return tuple(level for level in LEVELS if level in known) or None
 
 
 def _model(value: Mapping[str, Any]) -> OfferedModel | None:

@@ -21,6 +21,12 @@ UNKNOWN: Final = {
     "readonly": "Mesh does not know this agent: it may not ask. What it does unasked is marked.",
     "plan": "Mesh does not know this agent. Your message is refused if it has no plan mode.",
 }
+# The same, of one whose program has a mode that is called so.
+ASKS: Final = (
+    "Mesh does not know this agent: it works in a mode that asks, by its name. What it does unasked"
+    " is marked."
+)
+NO_PLAN: Final = "{title} has no mode in which it changes nothing."
 LOOK_AGAIN: Final = "Start it once by hand there. Mesh checks again within a minute."
 
 
@@ -145,12 +151,23 @@ def _level_notes(kind: Kind) -> Mapping[str, str]:
     return kind.level_notes if is_known else {**UNKNOWN, **kind.level_notes}
 
 
+def with_levels(section: Section, levels: Collection[str] | None) -> Section:
+    """Return the section of an agent that the table does not have, with what its program said last
+    of its ``levels``; any other, and without that, as it is."""
+    if levels is None or section.kind in {each.kind for each in load()}:
+        return section
+    notes = {name: text for name, text in section.level_notes.items() if UNKNOWN.get(name) != text}
+    notes = {"readonly": ASKS if "readonly" in levels else UNKNOWN["readonly"], **notes}
+    missing = {} if "plan" in levels else {"plan": NO_PLAN.format(title=section.title)}
+    return replace(section, level_notes=notes, missing_levels=missing)
+
+
 def _missing_levels(kind: Kind) -> dict[str, str]:
     """Return why a level can't be chosen: a message would be refused (``level_unavailable``)."""
     program = next((each for each in load() if each.kind == kind.kind), None)
     if program is None or program.acp is None or program.acp.can_plan:
         return {}
-    return {"plan": f"{kind.title} has no mode in which it changes nothing."}
+    return {"plan": NO_PLAN.format(title=kind.title)}
 
 
 def _with_state(kind: Kind, is_usable: bool, machine: Machine | None, locked_kind: str) -> Section:

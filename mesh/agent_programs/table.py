@@ -82,6 +82,11 @@ class Acp:
         """Whether it has anything that keeps it from changing files in "Plan only"."""
         return "plan" in self.levels or bool(self.planning)
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether it asks before each change, or has nothing to change anything with."""
+        return "readonly" in self.levels or bool(self.careful or self.careful_arguments)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentProgram:

@@ -8,9 +8,11 @@ import pytest
 from django.urls import reverse
 from rest_framework.test import APIClient
 
+from agents.catalog import load_catalog, load_runnable
+from agents.core.offers import read_offer
 from agents.models import Agent, DefaultModel
 from threads import services
-from threads.models import Approval, BackgroundWork, Message, Run, Thread
+from threads.models import AgentOptions, Approval, BackgroundWork, Message, Run, Thread
 from threads.serving.turn_input import harness_input
 
 
@@ -248,6 +250,64 @@ def test_an_agent_that_can_not_plan_is_not_asked_to(post, ada, link):
     assert Message.objects.count() == Run.objects.count() == 0
 
     assert post(ada, harnessId="acp:vibe", toolApprovalLevel="readonly").status_code == 202
+
+
+@pytest.fixture
+def own_agent(settings, tmp_path):
+    """An agent of the operator's, which the table of programs does not have."""
+    path = tmp_path / "catalog.toml"
+    tier = 'key = "smart"\nlabel = "Own"\ndescription = "Its own"\nicon = "zap"\n'
+    entry = '[[agents]]\nkind = "acp:mine"\ntitle = "Mine"\nneeds = "capability"\n'
+    path.write_text(f"{entry}[[agents.tiers]]\n{tier}")
+    settings.MESH_CATALOG = str(path)
+    for cached in (load_catalog, load_runnable):
+        cached.cache_clear()
+    yield
+    settings.MESH_CATALOG = ""
+    for cached in (load_catalog, load_runnable):
+        cached.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("levels", "status"),
+    [
+        pytest.param(None, 202, id="before it has run"),
+        pytest.param(["auto", "readonly"], 409, id="it has no such mode"),
+        pytest.param(["auto", "plan"], 202, id="it has one"),
+    ],
+)
+def test_an_agent_that_the_table_lacks_is_known_once_it_has_run(
+    post, ada, link, own_agent, levels, status
+):
+    link.capabilities = ["decopilot-sandbox", "acp:mine"]
+    link.save()
+    offer = read_offer({"levels": levels}).as_json()
+    AgentOptions.objects.create(link=link, harness_id="acp:mine", options=offer)
+
+    answer = post(ada, harnessId="acp:mine", toolApprovalLevel="plan")
+
+    assert answer.status_code == status
+    assert status == 202 or code(answer) == "level_unavailable"
+
+
+@pytest.mark.parametrize(
+    ("harness", "levels"),
+    [
+        ("claude-code", ["auto", "readonly", "plan"]),
+        ("acp:vibe", ["auto", "readonly"]),
+        ("acp:fast-agent", ["auto", "readonly", "plan"]),
+        ("acp:mine", ["auto", "plan"]),
+        ("acp:other", None),
+    ],
+)
+def test_the_levels_of_an_agent_can_be_asked_for(client, ada, link, harness, levels):
+    offer = read_offer({"levels": ["auto", "plan"]}).as_json()
+    AgentOptions.objects.create(link=link, harness_id="acp:mine", options=offer)
+    client.force_login(ada)
+
+    address = f"/api/home/decopilot/agent-options?harnessId={harness}&linkId={link.pk}"
+
+    assert client.get(address).json()["levels"] == levels
 
 
 def test_what_the_reference_still_sends_is_dropped(post, ada, thread):

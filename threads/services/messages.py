@@ -11,8 +11,8 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from agents.catalog import can_plan, takes_of
-from agents.core.offers import NOTHING
+from agents.catalog import may_plan, takes_of
+from agents.core.offers import NOTHING, Offer
 from mesh.models import User
 from mesh.selectors import NotFound
 from sandboxes.core.resolve import LOOPS_IN_SERVER
@@ -95,9 +95,16 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
         if message.temperature is not None and pins.harness_id not in LOOPS_IN_SERVER:
             raise TemperatureUnsupported
         level = message.approval_level or thread.approval_level or AUTO
-        if PLAN in (level, message.mode) and not can_plan(pins.harness_id):
+        offer = _offer(thread, pins)
+        if PLAN in (level, message.mode) and not may_plan(pins.harness_id, offer):
             raise LevelUnavailable
-        model, effort = _chosen(thread, pins, message)
+        model, effort = choose(
+            thread=thread,
+            harness_id=pins.harness_id,
+            offer=offer,
+            model=message.model,
+            effort=message.effort,
+        )
         takes = takes_of(pins.harness_id, message.tier)
         parts = attach(parts=message.parts, given=given, thread=thread, by=author, takes=takes)
         parts = rows.clean(parts)
@@ -141,18 +148,11 @@ def post_message(*, author: User, thread: Thread, message: NewMessage) -> Run:
     return run
 
 
-def _chosen(thread: Thread, pins: Pins, message: NewMessage) -> tuple[str, str]:
+def _offer(thread: Thread, pins: Pins) -> Offer:
+    """Return what the program that gets the message offers, as far as it has said so."""
     if thread.harness_id:
-        offer = offer_in(thread)
-    else:
-        offer = offers_on(pins.link_id).get(pins.harness_id, NOTHING) if pins.link_id else NOTHING
-    return choose(
-        thread=thread,
-        harness_id=pins.harness_id,
-        offer=offer,
-        model=message.model,
-        effort=message.effort,
-    )
+        return offer_in(thread)
+    return offers_on(pins.link_id).get(pins.harness_id, NOTHING) if pins.link_id else NOTHING
 
 
 def _drafts(thread: Thread, prompt: Message, run: Run) -> list[Draft]:

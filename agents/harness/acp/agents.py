@@ -38,6 +38,7 @@ class Agent:
     sign_in: str = ""
     totals: bool = False
     levels: Levels | None = None
+    is_listed: bool = False  # the table has it under this kind
     variables: tuple[str, ...] = ()
 
     @property
@@ -59,6 +60,7 @@ def _agent(program: AgentProgram) -> Agent:
         command=(program.name, *program.acp.arguments),
         model_flag=program.acp.model_flag,
         sign_in=program.sign_in_at("there"),
+        is_listed=True,
     )
     return _held_as(agent, program)
 

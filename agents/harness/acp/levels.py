@@ -41,6 +41,16 @@ def may_not_ask(agent: Agent, facts: SessionFacts) -> bool:
     return not agent.careful and not _named(facts, _ASKING)
 
 
+def held(agent: Agent, facts: SessionFacts) -> list[Level]:
+    """Return the levels that the agent can hold, as far as the table and its session say."""
+    found: list[Level] = ["auto"]
+    if not may_not_ask(agent, facts):
+        found.append("readonly")
+    if wanted(agent, "plan", facts) is not None:
+        found.append("plan")
+    return found
+
+
 def wanted(agent: Agent, level: Level, facts: SessionFacts) -> dict[str, str | bool] | None:
     """Return what the session must be set to: its mode, and options by their ids.
 

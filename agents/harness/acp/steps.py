@@ -242,9 +242,13 @@ class SessionSteps(CliAdapter[Question]):
         """End the calls whose end the agent did not report."""
 
     def _offer(self) -> None:
-        """Say what the person can choose from: models, efforts, modes and commands."""
+        """Say what the person can choose from: models, efforts, modes and commands; and of an agent
+        that the server finds in no table, the levels that it can hold."""
         self._has_news = False
-        if offered := self._facts.offered():
+        offered = self._facts.offered()
+        if not self.agent.is_listed:
+            offered["levels"] = levels.held(self.agent, self._facts)
+        if offered:
             self._answer.data("agent-options", offered, transient=True)
 
     def _choose(self) -> None:

@@ -14,7 +14,9 @@ ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
     lambda inner: (
         st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from(["id", "title", "models", "commands", "efforts"]), inner)
+        | st.dictionaries(
+            st.sampled_from(["id", "title", "models", "commands", "efforts", "levels"]), inner
+        )
     ),
     max_leaves=20,
 )
@@ -75,3 +77,18 @@ def test_efforts_are_the_models_own_or_the_programs():
 def test_without_a_list_every_model_may_be_there():
     assert Offer().lists("gpt-a")
     assert not read_offer({"models": [MODEL]}).lists("gpt-b")
+
+
+@pytest.mark.parametrize(
+    ("told", "levels"),
+    [
+        ({"levels": ["plan", "auto"]}, ("auto", "plan")),
+        ({"levels": ["auto", "root", 5, None, ["plan"]]}, ("auto",)),
+        ({"levels": []}, None),
+        ({"levels": ["root", 5]}, None),
+        ({"levels": "auto"}, None),
+        ({}, None),
+    ],
+)
+def test_the_levels_are_those_that_mesh_has(told, levels):
+    assert read_offer(told).levels == levels

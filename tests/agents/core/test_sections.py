@@ -3,7 +3,7 @@
 import pytest
 
 from agents.catalog import load_catalog
-from agents.core.sections import LOCKED, Machine, all_sections, usable_sections
+from agents.core.sections import LOCKED, Machine, all_sections, usable_sections, with_levels
 from agents.core.tiers import read_catalog
 
 OFFLINE = {"is_online": False, "capabilities": ["claude-code", "codex"]}
@@ -195,3 +195,33 @@ def test_of_an_agent_that_is_not_known_its_program_decides():
     sections = all_sections(read_catalog({"agents": [entry]}), has_any_key=False, machine=None)
 
     assert sections[0].level_notes.keys() == {"readonly", "plan"}
+
+
+@pytest.mark.parametrize(
+    ("levels", "note", "missing"),
+    [
+        pytest.param(["auto"], "may not ask", True, id="neither"),
+        pytest.param(["auto", "readonly"], "a mode that asks", True, id="it asks"),
+        pytest.param(["auto", "readonly", "plan"], "a mode that asks", False, id="both"),
+    ],
+)
+def test_once_its_program_has_run_that_is_known(levels, note, missing):
+    tier = {"key": "smart", "label": "Own", "description": "Its own", "icon": "zap"}
+    entry = {"kind": "acp:mine", "title": "Mine", "needs": "capability", "tiers": [tier]}
+    (section,) = all_sections(read_catalog({"agents": [entry]}), has_any_key=False, machine=None)
+
+    known = with_levels(section, levels)
+
+    reason = {"plan": "Mine has no mode in which it changes nothing."}
+    assert (list(known.level_notes), known.missing_levels) == (
+        ["readonly"],
+        reason if missing else {},
+    )
+    assert note in known.level_notes["readonly"]
+    assert with_levels(section, None) == section
+
+
+def test_what_a_program_says_changes_nothing_about_an_agent_that_is_known():
+    section = section_of("acp:vibe", None)
+
+    assert with_levels(section, ["auto", "readonly", "plan"]) == section

@@ -222,3 +222,38 @@ def test_of_an_unknown_agent_that_may_not_ask_the_person_is_told_before_the_prom
     notices = [c["data"].get("code") for c in chunks_of(outs) if c["type"] == "data-notice"]
     assert ("level_not_asked" in notices) is is_told
     assert written(outs)[-1]["method"] == "session/prompt"
+
+
+@pytest.mark.parametrize(
+    ("modes", "levels"),
+    [
+        pytest.param(["default", "plan", "yolo"], ["auto", "readonly", "plan"], id="all of them"),
+        pytest.param(["https://x.dev/modes#ask", "code"], ["auto", "readonly"], id="no plan"),
+        pytest.param(["code", "yolo"], ["auto"], id="other modes"),
+        pytest.param([], ["auto"], id="no modes"),
+    ],
+)
+def test_an_unknown_agent_tells_which_levels_it_can_hold(modes, levels):
+    choices = [{"id": each, "name": each} for each in modes]
+    listed = {"modes": {"currentModeId": modes[0], "availableModes": choices}} if modes else {}
+    agent = Scripted(**listed)
+    agent.adapter = with_agents({"mine": ["./mine"]})["acp:mine"]()
+
+    told = one(chunks_of(agent.begin(READONLY)), "data-agent-options")["data"]
+
+    assert told["levels"] == levels
+
+
+def test_a_known_agent_under_a_name_of_ones_own_tells_them_too():
+    agent = Scripted()
+    agent.adapter = with_agents({"mine": ["vibe-acp"]})["acp:mine"]()
+
+    told = one(chunks_of(agent.begin(turn("hi"))), "data-agent-options")["data"]
+
+    assert told["levels"] == ["auto", "readonly"]
+
+
+def test_of_an_agent_of_the_table_the_server_knows_them():
+    chunks = chunks_of(Scripted(modes=MODES).begin(turn("hi")))
+
+    assert "levels" not in one(chunks, "data-agent-options")["data"]
