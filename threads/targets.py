@@ -102,12 +102,22 @@ def choose_pins(*, thread: Thread, wish: Wish, tier: str) -> tuple[Pins, str]:
     return pins, executor_of(target)
 
 
+def _no_model_at(keys: Keys) -> NoModelAtTier:
+    """Return the error of a tier without a model, which names another one that has a model."""
+    kind = load_catalog().find(DECOPILOT)
+    found = next((each for each in kind.tiers if keys.answers_at(each.key)), None) if kind else None
+    if found is None:
+        return NoModelAtTier()
+    text = f"No model is set for this tier of Decopilot. “{found.label}” has one."
+    return NoModelAtTier(text, instead={"tier": found.key, "title": found.label})
+
+
 def _check_model(keys: Keys, tier: str) -> None:
     # If the key is deleted later, a waiting message ends with ``no_model``.
     if not keys.has_any:
         raise NoProviderKey
     if not keys.answers_at(tier):
-        raise NoModelAtTier
+        raise _no_model_at(keys)
 
 
 def _recorded(thread: Thread, branch: str) -> Mapping[str, VmEntry]:

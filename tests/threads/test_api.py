@@ -385,6 +385,9 @@ def test_decopilot_at_a_tier_without_a_model_is_refused(post, ada, key):
     refused = post(ada, harnessId="decopilot", tier="thinking")
 
     assert (refused.status_code, code(refused)) == (400, "tier_unavailable")
+    instead = refused.json()["error"]["instead"]
+    assert instead["tier"] in ("fast", "smart")
+    assert f"“{instead['title']}” has one" in refused.json()["error"]["message"]
     assert post(ada, harnessId="decopilot", tier="smart").status_code == 202
 
 

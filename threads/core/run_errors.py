@@ -229,7 +229,10 @@ def explain_rest(code: str) -> str:
     return _RESTING.get(code, "The sandbox accepts no requests at the moment. Trying again…")
 
 
-def explain(code: str, text: str = "") -> tuple[str, str]:
-    """Return the sentence and the hint for a run's error ``code``; ``text`` takes precedence."""
+def explain(code: str, text: str = "", *, instead: str = "") -> tuple[str, str]:
+    """Return the sentence and the hint for a run's error ``code``; ``text`` takes precedence. The
+    hint names the tier that may answer ``instead``."""
     sentence, hint = _TEXTS.get(code, ("The run failed.", _AGAIN))
+    if instead:
+        hint = f"Choose “{instead}”, or another tier or model, then send the message again."
     return text or sentence, hint

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -22,10 +22,12 @@ def status_chunk(
     text: str = "",
     never_sent: bool = False,
     answered_by: UUID | None = None,
+    instead: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the chunk that tells readers of a run's new state; it answers ``message_id``.
 
-    ``answered_by``: the run whose agent got the message instead.
+    ``answered_by``: the run whose agent got the message instead. ``instead``: the tier that may
+    answer, where the model of this one is not available.
     """
     data: dict[str, Any] = {"runId": str(run_id), "messageId": message_id, "state": state}
     if answered_by is not None:
@@ -34,7 +36,10 @@ def status_chunk(
         data["neverSent"] = True
     if code:
         data["code"] = code
-        data["message"], data["hint"] = explain(code, text)
+        title = instead["title"] if instead else ""
+        data["message"], data["hint"] = explain(code, text, instead=title)
+    if instead:
+        data["instead"] = dict(instead)
     return {"type": "data-run-status", "data": data, "transient": True}
 
 

@@ -19,6 +19,7 @@ from threads.journal.rows import Draft, EventRow
 from threads.models import Approval, Message, Run, Thread
 from threads.run import state as run_state
 from threads.run import transitions
+from threads.run.instead import UNAVAILABLE, instead_of
 from threads.run.state import Move
 from threads.run.steering import settle_steers
 from threads.run.transitions import Owed
@@ -60,11 +61,15 @@ def conclude(
     if not is_whole and move.state == run_state.COMPLETED:  # that would hide the loss
         code = NOT_KEPT if is_bare else TOO_LARGE
         move, finish = Move(state=run_state.FAILED, code=code, is_told=move.is_told), None
-    drafts = [*before, *_last_drafts(run, move, folded, finish=finish, closes=is_whole)]
+    instead = instead_of(run) if move.code == UNAVAILABLE else None
+    drafts = [
+        *before,
+        *_last_drafts(run, move, folded, finish=finish, closes=is_whole, instead=instead),
+    ]
     for draft in drafts[len(before) :]:
         folded.apply(draft.chunk)
     written = rows.append(run.thread_id, drafts)
-    answer = _store_answer(run, move, folded, seq=written[-1].seq, now=now)
+    answer = _store_answer(run, move, folded, seq=written[-1].seq, now=now, instead=instead)
     owed = transitions.end(run, move, answer=answer, now=now)
     # A secret that waited for the agent: no agent will get it now.
     Approval.objects.filter(run=run).exclude(sealed_answers="").update(sealed_answers="")
@@ -83,7 +88,13 @@ def _fold(run: Run, before: Sequence[Draft], ahead: UnfinishedAnswer | None) -> 
 
 
 def _last_drafts(
-    run: Run, move: Move, folded: Fold, *, finish: Finish | None, closes: bool
+    run: Run,
+    move: Move,
+    folded: Fold,
+    *,
+    finish: Finish | None,
+    closes: bool,
+    instead: dict[str, str] | None,
 ) -> list[Draft]:
     never_sent = run.state == run_state.QUEUED
     status = status_chunk(
@@ -93,6 +104,7 @@ def _last_drafts(
         code=move.code,
         text=move.text,
         never_sent=never_sent,
+        instead=instead,
     )
     # Readers of the thread show no answer to a message that was never sent. Those of the run alone
     # get an empty one.
@@ -115,7 +127,15 @@ def _last_drafts(
     return [*drafts, Draft({"type": "finish", "finishReason": reason}, run.pk)]
 
 
-def _store_answer(run: Run, move: Move, folded: Fold, *, seq: int, now: datetime) -> Message:
+def _store_answer(
+    run: Run,
+    move: Move,
+    folded: Fold,
+    *,
+    seq: int,
+    now: datetime,
+    instead: dict[str, str] | None,
+) -> Message:
     metadata: dict[str, Any] = {
         "createdAt": run.created_at.isoformat(),
         "finishedAt": now.isoformat(),
@@ -123,8 +143,10 @@ def _store_answer(run: Run, move: Move, folded: Fold, *, seq: int, now: datetime
         "state": move.state,
     }
     if move.code:
-        text, hint = explain(move.code, move.text)
+        text, hint = explain(move.code, move.text, instead=instead["title"] if instead else "")
         metadata["error"] = {"code": move.code, "message": text, "hint": hint}
+        if instead:
+            metadata["error"]["instead"] = instead
     return Message.objects.create(
         id=run.pk,
         thread_id=run.thread_id,
