@@ -75,6 +75,19 @@ async def test_it_commits(driver, kind, chat, project):
     assert git(project, "log", "-1", "--format=%s", "mesh/h-0123456789abcdef") == "two"
 
 
+@cells("auto", {"acp:codex": "A commit fails: its own sandbox keeps git read-only, and says so."})
+async def test_a_commit_that_its_sandbox_refuses_is_told(driver, kind, chat, project):
+    before = files_of(project / ".git")
+
+    chunks = await driver.run(say(kind, COMMIT, chat))
+
+    check_turn(driver.outs)
+    assert git(project, "log", "-1", "--format=%s", "mesh/h-0123456789abcdef") != "two"
+    assert files_of(project / ".git") == before
+    ends = [c for c in chunks if c["type"] in ("tool-output-available", "tool-output-error")]
+    assert "Read-only file system" in str(ends), ends
+
+
 @pytest.mark.parametrize("kind", ["codex"])
 @pytest.mark.parametrize(
     "what",
