@@ -98,7 +98,8 @@ def test_a_question_that_the_agent_takes_back_closes_and_stays_told(asked, serve
     page = asked(*made_up.ask("ls"))
     server.say(*made_up.take_back("ls"))
     expect(page.locator(".approval")).to_have_count(0)
-    expect(page.locator(".tool__withdrawn")).to_have_text("Question withdrawn")
+    expect(page.locator(".tool__state")).to_have_text("Withdrawn by the agent")
+    expect(page.locator(".tool__what")).to_have_text("Run")
 
     ended = {"mesh": {"ended": "withdrawn"}}
     error = {"type": "tool-output-error", "toolCallId": "t-1", "errorText": "Not run"}

@@ -201,7 +201,8 @@ export function toolState(part, live) {
   if (state === "ok" && (part.output?.isError || part.output?.exitCode > 0)) return ["failed", "Failed"];
   const ended = state === "failed" ? part.resultProviderMetadata?.mesh?.ended : null; // no result was reported: agents/harness/unfinished_calls.py
   if (ended) return ["stopped", { not_run: "Not run", withdrawn: "Withdrawn by the agent" }[ended] ?? "Interrupted"];
-  if (part.approval?.approved === false && state === "running" && !isWithdrawn(part)) return ["denied", "Denied by you"];
+  if (isWithdrawn(part) && part.state === "input-available") return ["stopped", "Withdrawn by the agent"]; // unless more is told of it
+  if (part.approval?.approved === false && state === "running") return ["denied", "Denied by you"];
   if (!live && ["preparing", "running", "waiting"].includes(state)) return ["stopped", "Stopped"];
   return [state, word];
 }
@@ -253,7 +254,7 @@ class ToolPart {
       this.where.replaceChildren(...marked(where));
     }
     this.unasked.hidden = !isUnasked(part);
-    this.withdrawn.hidden = !isWithdrawn(part) || part.resultProviderMetadata?.mesh?.ended === "withdrawn";
+    this.withdrawn.hidden = !isWithdrawn(part) || word === "Withdrawn by the agent";
     if (picturesOf(part).length && this.pictured !== part.output) this.showPictures((this.pictured = part.output));
     this.where.hidden = !where;
     this.where.title = where.length > 60 ? where : "";
