@@ -1,8 +1,8 @@
 # Mesh. `make run` starts it; `make test` runs every test. Both set up what they need.
 PYTHON ?= python3
 
-.PHONY: run test check fmt bench lock
-run test check fmt bench:
+.PHONY: run test check fmt bench chaos lock
+run test check fmt bench chaos:
 	@exec $(PYTHON) -m mesh.bootstrap $@ $(ARGS)
 
 # After a change of requirements*.in: pin again.

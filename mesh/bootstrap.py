@@ -1,6 +1,6 @@
 """Set up what Mesh needs on a fresh machine, then start one of its commands.
 
-    python3 -m mesh.bootstrap run|test|check|bench|fmt [more words]
+    python3 -m mesh.bootstrap run|test|check|bench|chaos|fmt [more words]
 
 Run it as a module and not by its path, which would put ``mesh/`` before Python's own modules.
 

@@ -1,4 +1,4 @@
-"""The developer's commands behind ``make``: test, check, fmt and bench.
+"""The developer's commands behind ``make``: test, check, fmt, bench and chaos.
 
 ``test`` first installs what some suites need (the agent CLIs from npm, Chromium, …). If that
 fails, it says which tests are left out and why; with CI=true, it exits with an error.
@@ -46,7 +46,7 @@ OURS = ("mesh", "links", "agents", "sandboxes", "threads")
 
 def main() -> int:
     """Run the command named first; return its exit code."""
-    commands = {"test": test, "check": check, "fmt": fmt, "bench": bench}
+    commands = {"test": test, "check": check, "fmt": fmt, "bench": bench, "chaos": chaos}
     name, words = (sys.argv[1:2] or ["test"])[0], sys.argv[2:]
     if name not in commands:
         print(f"There is no command {name!r}. Use run, {', '.join(commands)}.", file=sys.stderr)
@@ -146,6 +146,12 @@ def bench(words: list[str]) -> int:
         _run(sys.executable, "-m", f"tests.bench.bench_{name.removeprefix('bench_')}")
         for name in names
     )
+
+
+def chaos(words: list[str]) -> int:
+    """Break a whole Mesh at random for ``words``: minutes (3), seed, steps of a walk. With 0
+    minutes, play the walk of that seed alone."""
+    return _run(sys.executable, "-m", "tests.chaos", *words)
 
 
 def _have_clis() -> str:
