@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from links.wire import signing
-from links.wire.errors import MissingHeaders, RequestRefused
+from links.wire.errors import BadSignature, MissingHeaders, RequestRefused
 from links.wire.nonces import Nonces
 from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.errors import BodyTooLarge
@@ -54,6 +54,25 @@ class Verifier:
         body = await read_body(receive, signing.MAX_BODY)
         signing.check_digest(headers, body)
         return body
+
+    def admits_streamed(self, scope: Scope, *, may_stream: Callable[[str], bool]) -> bool:
+        """Return whether the request's body is not signed, and so is passed on as it arrives.
+
+        Its head was then verified: that it is genuine, timely and new, and that ``may_stream``
+        accepts its target.
+
+        Raises:
+            MissingHeaders, RequestRefused, TooManyRequests: as ``verify``.
+        """
+        headers, target = _headers(scope), target_of(scope)
+        if not signing.is_streamed(headers):
+            return False
+        method = scope["method"]
+        signing.prove_head(self._require_secret(), method=method, target=target, headers=headers)
+        if not may_stream(target):
+            raise BadSignature
+        signing.admit(headers, now=self._clock(), nonces=self._nonces)
+        return True
 
     def verify(self, scope: Scope, body: bytes) -> None:
         """Check that the request is genuine, timely and new.

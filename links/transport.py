@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Coroutine, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -19,6 +20,7 @@ from mesh.lib.targets import checked_target
 
 # For a laptop's answers, which are not trusted. Files, changes and task output are read whole.
 LAPTOP: Final = Limits(body=32 * MIB)
+STREAMED: Final = "mesh.streamed"  # a request's extension: see ``links.wire.streamed``
 # Hop-by-hop headers, and Host, which means nothing to a program behind a unix socket.
 _HOP_BY_HOP = {
     "connection",
@@ -31,6 +33,7 @@ _HOP_BY_HOP = {
 
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
 def target_of_request(request: httpx.Request) -> str:
@@ -39,10 +42,16 @@ def target_of_request(request: httpx.Request) -> str:
     return (request.url.raw_path if target is None else target).decode("ascii")
 
 
+def is_streamed(request: httpx.Request) -> bool:
+    """Return whether the request's body is sent as it arrives, so that only its head is signed."""
+    return bool(request.extensions.get(STREAMED))
+
+
 class Signed(httpx.Auth):
     """Signs each request with the link's secret, so bodies are read whole before they are sent.
 
-    A target that may not be forwarded (``mesh.lib.targets``) is never signed.
+    Except for those that are marked as ``STREAMED``. A target that may not be forwarded
+    (``mesh.lib.targets``) is never signed.
     """
 
     requires_request_body = True
@@ -50,12 +59,20 @@ class Signed(httpx.Auth):
     def __init__(self, secret: str) -> None:
         self._secret = secret
 
+    async def async_auth_flow(
+        self, request: httpx.Request
+    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        if not is_streamed(request):
+            await request.aread()
+        for signed in self.auth_flow(request):
+            yield signed
+
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         headers = signing.signed_headers(
             self._secret,
             method=request.method,
             target=checked_target(target_of_request(request)),
-            body=request.content,
+            body=None if is_streamed(request) else request.content,
             now=time.time(),
             nonce=secrets.token_hex(16),
         )
@@ -97,6 +114,7 @@ class TunnelTransport(httpx.AsyncBaseTransport):
         try:
             if not isinstance(request.stream, httpx.ByteStream):
                 upload = asyncio.create_task(_pump(stream, request.stream))
+                upload.add_done_callback(_note_failure)
             elif request.content:
                 await _while_moving(stream, stream.write(request.content), limits.get("write"))
                 stream.end()
@@ -199,10 +217,18 @@ async def _pump(stream: Stream, body: Any) -> None:
     except StreamLost:
         return
     except BaseException:
-        # The caller's iterator failed: the other end must not take a partial body for the whole.
+        # The caller's iterator failed: the other end must not take a partial body for the whole,
+        # and nobody may wait for its answer.
         stream.close("cancelled")
+        stream.lose("cancelled")
         raise
     stream.end()
+
+
+def _note_failure(upload: asyncio.Task[None]) -> None:
+    """Take note of how an upload failed: its request fails for the same reason."""
+    if not upload.cancelled() and (error := upload.exception()):
+        logger.info("A request's body broke off: %r", error)
 
 
 def _abandon(stream: Stream, upload: asyncio.Task[None] | None, reason: str) -> None:

@@ -12,10 +12,12 @@ import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, cast
 
 import httptools
 
+from links.upload import Body, Upload, UploadBroken
 from mesh.framing import STATUSES
 
 if TYPE_CHECKING:
@@ -35,6 +37,10 @@ Headers = list[tuple[bytes, bytes]]
 
 class UpstreamError(Exception):
     """The program behind the socket is not there, broke off, or does not speak HTTP."""
+
+
+class NotHttp(UpstreamError):
+    """It answers, but what it says is no answer of HTTP within our limits."""
 
 
 class Answer:
@@ -86,13 +92,16 @@ class Pool:
         self._idle: deque[_Wire] = deque()
 
     async def request(
-        self, method: str, target: str, *, headers: Iterable[tuple[bytes, bytes]], body: bytes
+        self, method: str, target: str, *, headers: Iterable[tuple[bytes, bytes]], body: Body
     ) -> Answer:
-        """Send a request; return as soon as its head is there.
+        """Send a request; return as soon as the answer's head is there.
+
+        An upload may still be on its way then: it continues until the answer is closed.
 
         Raises:
             UpstreamError: nobody listens, the connection broke before the head, or the request
                 itself can't be sent as HTTP.
+            UploadBroken: the request's own body broke off.
         """
         wire = self._kept() or await self._connect()
         try:
@@ -154,23 +163,35 @@ class _Wire(asyncio.Protocol):
         self._is_paused = False
         self._ends_with_connection = False  # of an answer that says no length
         self._lost = ""
+        self._is_no_http = False
         self._waiter: asyncio.Future[None] | None = None
+        self._sending: asyncio.Task[None] | None = None  # of an upload
+        self._has_room = asyncio.Event()  # for more of it
+        self._has_room.set()
+        self._is_sent = True  # whether the whole request is
 
     @property
     def is_reusable(self) -> bool:
-        return self._is_complete and not self._chunks and not self._lost
+        return self._is_complete and self._is_sent and not self._chunks and not self._lost
 
     async def ask(
-        self, method: str, target: str, headers: Iterable[tuple[bytes, bytes]], body: bytes
+        self, method: str, target: str, headers: Iterable[tuple[bytes, bytes]], body: Body
     ) -> None:
         if self._transport is None:
             raise UpstreamError(self._lost)
-        head = _head(method, target, [*headers, (b"content-length", b"%d" % len(body))])
+        head = _head(method, target, [*headers, _framing(body)])
         self._parser = httptools.HttpResponseParser(self)
         self.status, self.headers, self._head_size = 0, [], 0
         self._is_headed = self._is_complete = self._ends_with_connection = False
-        self._transport.write(head + body)
+        if isinstance(body, Upload):
+            self._is_sent = False
+            self._transport.write(head)
+            self._sending = asyncio.create_task(self._send(body))
+        else:
+            self._transport.write(head + body)
         while not self._is_headed:
+            if isinstance(body, Upload) and body.is_broken:
+                raise UploadBroken
             self._check()
             await self._wait()
         if method == "HEAD" and not self._is_complete:
@@ -200,7 +221,38 @@ class _Wire(asyncio.Protocol):
             room -= len(parts[-1])
         return b"".join(parts)
 
+    async def _send(self, upload: Upload) -> None:
+        """Send the upload no faster than the program reads it, and no longer than it listens."""
+        is_chunked, left = upload.length is None, upload.length or 0
+        try:
+            async with aclosing(upload.pieces()) as pieces:
+                async for piece in pieces:
+                    await self._has_room.wait()
+                    if self._transport is None or self._transport.is_closing():
+                        return  # how it ended is told by ``_lost``, or by an early answer
+                    if is_chunked:
+                        self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                        continue
+                    left -= len(piece)
+                    if left < 0:
+                        self._break_off("the request is longer than it declares")
+                        return
+                    self._transport.write(piece)
+        except UploadBroken as exc:
+            self._break_off(str(exc))
+            return
+        finally:
+            self._wake()
+        if left:
+            self._break_off("the request is shorter than it declares")
+        elif self._transport is not None:
+            if is_chunked:
+                self._transport.write(b"0\r\n\r\n")
+            self._is_sent = True
+
     def abort(self) -> None:
+        if self._sending is not None:
+            self._sending.cancel()
         if self._transport is not None:
             self._transport.abort()
 
@@ -218,16 +270,23 @@ class _Wire(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as exc:
-            self._break_off(f"the answer is no HTTP: {exc.__context__ or exc}")
+            self._break_off(f"the answer is no HTTP: {exc.__context__ or exc}", is_no_http=True)
         if self._head_size > HEAD_BYTES:
-            self._break_off("the answer's head is too large")
+            self._break_off("the answer's head is too large", is_no_http=True)
         self._wake()
+
+    def pause_writing(self) -> None:
+        self._has_room.clear()
+
+    def resume_writing(self) -> None:
+        self._has_room.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is None and self._is_headed and self._ends_with_connection:
             self._is_complete = True
         self._lost = self._lost or "the connection broke"
         self._transport = None
+        self._has_room.set()
         self._wake()
 
     # httptools' calls; what they raise ends the parsing
@@ -268,13 +327,15 @@ class _Wire(asyncio.Protocol):
         if not self._parser.should_keep_alive():
             self._lost = "the server closes"
 
-    def _break_off(self, why: str) -> None:
-        self._lost = self._lost or why
-        self.abort()
+    def _break_off(self, why: str, *, is_no_http: bool = False) -> None:
+        if not self._lost:
+            self._lost, self._is_no_http = why, is_no_http
+        if self._transport is not None:
+            self._transport.abort()
 
     def _check(self) -> None:
         if self._lost:
-            raise UpstreamError(self._lost)
+            raise (NotHttp if self._is_no_http else UpstreamError)(self._lost)
 
     async def _wait(self) -> None:
         self._waiter = asyncio.get_running_loop().create_future()
@@ -283,6 +344,14 @@ class _Wire(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _framing(body: Body) -> tuple[bytes, bytes]:
+    """Return the header that says where a request's body ends."""
+    length = body.length if isinstance(body, Upload) else len(body)
+    if length is None:
+        return b"transfer-encoding", b"chunked"
+    return b"content-length", b"%d" % length
 
 
 def _head(method: str, target: str, headers: Headers) -> bytes:

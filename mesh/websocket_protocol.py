@@ -11,13 +11,18 @@ from typing import ClassVar, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from mesh.lib.asgi import LONG_MESSAGES
 from mesh.write_watch import WriteWatch, keep_little_unsent
 
 WRITE_SILENCE: Final = 60.0  # seconds in which a client must read some of what waits for it
 
 
 class GuardedWebSocket(WebSocketsSansIOProtocol):
-    """Aborts a connection whose client reads nothing, however large the message is."""
+    """Aborts a connection whose client reads nothing, however large the message is.
+
+    An app that expects longer messages than the server's usual ones calls ``allow`` of the
+    extension ``LONG_MESSAGES`` with the most bytes of one, before it accepts.
+    """
 
     write_silence: ClassVar[float] = WRITE_SILENCE
     _watch: WriteWatch | None = None
@@ -26,6 +31,14 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         super().connection_made(transport)
         keep_little_unsent(transport)
         self._watch = WriteWatch(self.transport, within=self.write_silence)
+
+    async def run_asgi(self) -> None:
+        # The first message can't have come yet: it follows the handshake, which the app completes.
+        self.scope["extensions"][LONG_MESSAGES] = {"allow": self._allow}
+        await super().run_asgi()
+
+    def _allow(self, size: int) -> None:
+        self.conn.max_message_size = size
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watch is not None:

@@ -23,8 +23,9 @@ from links.daemon.supervisor import Sandbox, Supervisor, authorization
 from links.local_websockets import dial_socket
 from links.signed_requests import Verifier, send_json, target_of
 from links.sockets import join, refuse
+from links.upload import Body, Upload, UploadBroken, declared_length
 from links.upstream import Headers, UpstreamError
-from links.wire import signing
+from links.wire import signing, streamed
 from links.wire.headers import REFUSAL
 from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.errors import AppError
@@ -49,6 +50,7 @@ NOT_READY: Final = (
     b'"type":"error","code":"cli_missing"',
 )
 _HOP_BY_HOP: Final = {b"connection", b"keep-alive", b"transfer-encoding"}
+_HEALTH: Final = "/_sandbox/health"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class ControlPlane:
             await self._join(scope, receive, send)
             return
         try:
-            body = await self._verifier.read(scope, receive)
+            body = await self._body(scope, receive)
             checked_target(target_of(scope))
             await self._route(scope, body, send)
         except AppError as exc:
@@ -95,10 +97,19 @@ class ControlPlane:
             refusal = (REFUSAL.encode(), exc.code.encode())
             await send_json(send, exc.status, exc.body(), [refusal])
 
-    async def _route(self, scope: Scope, body: bytes, send: Send) -> None:
+    async def _body(self, scope: Scope, receive: Receive) -> Body:
+        """Return the body of a verified request, whole unless it is for a dev server."""
+        if self._verifier.admits_streamed(scope, may_stream=streamed.laptop_may_stream):
+            length, _ = declared_length(scope)
+            return Upload(receive, length)
+        return await self._verifier.read(scope, receive)
+
+    async def _route(self, scope: Scope, body: Body, send: Send) -> None:
         method, path = scope["method"], scope["raw_path"].decode("latin-1")
         if path.startswith("/_sandbox/"):
             await self._forward(scope, body, send)
+        elif isinstance(body, Upload):
+            raise NotFound  # no other path may have one
         elif path == "/api/sandboxes" and method == "POST":
             await self._ensure(body, send)
         elif path == "/api/sandboxes" and method == "GET":
@@ -175,7 +186,7 @@ class ControlPlane:
         sandbox = self._supervisor.find(checked_handle(handle))
         return _Endpoint(sandbox, f"/_sandbox/{rest}", authorization(sandbox))
 
-    async def _forward(self, scope: Scope, body: bytes, send: Send) -> None:
+    async def _forward(self, scope: Scope, body: Body, send: Send) -> None:
         """Forward the request to its sandbox, and stream the answer back."""
         endpoint = self._endpoint(target_of(scope))
         headers = [pair for pair in scope["headers"] if pair[0] not in _NOT_FORWARDED]
@@ -183,11 +194,15 @@ class ControlPlane:
             answer = await endpoint.sandbox.pool.request(
                 scope["method"], endpoint.target, headers=[*headers, *endpoint.proof], body=body
             )
+        except UploadBroken as exc:
+            raise asyncio.CancelledError from exc
         except UpstreamError as exc:
             await self._supervisor.on_unreachable(endpoint.sandbox)
             raise SandboxDown from exc
         try:
             kept = [pair for pair in answer.headers if pair[0] not in _HOP_BY_HOP]
+            if endpoint.target == _HEALTH:
+                kept.append((streamed.HEADER.encode(), b"1"))
             await send({"type": "http.response.start", "status": answer.status, "headers": kept})
             async for chunk in answer.chunks():
                 if any(event in chunk for event in NOT_READY):  # a false match costs one probe

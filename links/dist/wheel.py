@@ -31,6 +31,7 @@ FILES: Final = (
     "links/peer.py",
     "links/signed_requests.py",
     "links/sockets.py",
+    "links/upload.py",
     "links/upstream.py",
     "links/wire/**/*.py",
     "mesh/__init__.py",

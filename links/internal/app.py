@@ -9,8 +9,10 @@ process itself rather than the laptop.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
@@ -22,14 +24,17 @@ from links.errors import LinkOffline
 from links.held_machines import Held
 from links.internal.signing import cluster_key
 from links.peer import StreamLost
-from links.signed_requests import UNPROVEN, Verifier, send_json, target_of, until_disconnect
+from links.signed_requests import UNPROVEN, Verifier, send_json, target_of
 from links.sockets import OF_HANDSHAKE, join, refuse
-from links.wire import signing
+from links.transport import STREAMED
+from links.upload import Body, Upload, declared_length, unless_left
+from links.wire import signing, streamed
 from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.errors import AppError
 from mesh.lib.targets import checked_target
 
 HOP: Final = "x-mesh-hop"
+PASSES_STREAMS: Final = "x-mesh-hop-streams"  # this process passes streamed bodies on
 OFFLINE: Final = b"offline"  # the laptop's socket is not held here
 LOST: Final = b"lost"  # its connection was lost before it answered
 REFUSED: Final = b"refused"
@@ -59,7 +64,7 @@ class InternalApp:
             return
         try:
             scope = {**scope, UNPROVEN: signing.MAX_UNPROVEN}
-            body = await self._verifier.read(scope, receive)
+            body = await self._body(scope, receive)
             link_id, action, target = _parse(checked_target(target_of(scope)))
             connection = held_machines.find(link_id)
             if connection is None:
@@ -73,6 +78,12 @@ class InternalApp:
                 await send_json(send, 200, {"seconds": await check(connection)})
             else:
                 await _forward(connection, scope, target, body, receive, send)
+
+    async def _body(self, scope: Scope, receive: Receive) -> Body:
+        if self._verifier.admits_streamed(scope, may_stream=_may_stream):
+            length, _ = declared_length(scope)
+            return Upload(receive, length)
+        return await self._verifier.read(scope, receive)
 
     async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -113,23 +124,37 @@ def _parse(target: str) -> tuple[UUID, str, str]:
         raise LinkOffline from exc
 
 
+def _may_stream(target: str) -> bool:
+    try:
+        _, action, inner = _parse(target)
+    except LinkOffline:
+        return False
+    return action == "to" and streamed.laptop_may_stream(inner)
+
+
 async def _forward(
-    connection: Held, scope: Scope, target: str, body: bytes, receive: Receive, send: Send
+    connection: Held, scope: Scope, target: str, body: Body, receive: Receive, send: Send
 ) -> None:
     """Forward the request and stream its answer back; cancel it when the client disconnects."""
-    await until_disconnect(_exchange(connection, scope, target, body, send), receive)
+    with suppress(asyncio.CancelledError):
+        await unless_left(receive, body, _exchange(connection, scope, target, body, send))
 
 
-async def _exchange(connection: Held, scope: Scope, target: str, body: bytes, send: Send) -> None:
+async def _exchange(connection: Held, scope: Scope, target: str, body: Body, send: Send) -> None:
     client = connection.client
+    headers = forwarded_headers(scope)
+    is_upload = isinstance(body, Upload)
+    if isinstance(body, Upload) and body.length is not None:
+        headers.append(("content-length", str(body.length)))
     request = client.build_request(
         scope["method"],
         httpx.URL("http://laptop").copy_with(raw_path=target.encode("latin-1")),
-        headers=forwarded_headers(scope),
-        content=body,
-        # The caller has timeouts of its own, but can't see whether its request progresses here.
-        timeout=httpx.Timeout(None, write=FIRST_ANSWER),
-        extensions={"target": target.encode("ascii")},
+        headers=headers,
+        content=body.pieces() if isinstance(body, Upload) else body,
+        # The caller has timeouts of its own, but can't see whether its request progresses here. A
+        # dev server may take its time for an upload.
+        timeout=httpx.Timeout(None, write=None if is_upload else FIRST_ANSWER),
+        extensions={"target": target.encode("ascii"), STREAMED: is_upload},
     )
     try:
         answer = await client.send(request, stream=True)
@@ -137,10 +162,10 @@ async def _exchange(connection: Held, scope: Scope, target: str, body: bytes, se
         await send_json(send, 502, LinkOffline(str(exc)).body(), _hop(LOST))
         return
     try:
-        headers = [pair for pair in answer.headers.raw if pair[0].lower() not in _NOT_RETURNED]
-        await send(
-            {"type": "http.response.start", "status": answer.status_code, "headers": headers}
-        )
+        kept = [pair for pair in answer.headers.raw if pair[0].lower() not in _NOT_RETURNED]
+        if streamed.HEADER in answer.headers:
+            kept.append((PASSES_STREAMS.encode(), b"1"))
+        await send({"type": "http.response.start", "status": answer.status_code, "headers": kept})
         # A later failure aborts the connection: a partial answer must not pass for the whole.
         async for chunk in answer.aiter_raw():
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -149,7 +174,10 @@ async def _exchange(connection: Held, scope: Scope, target: str, body: bytes, se
         await answer.aclose()
 
 
-_NOT_RETURNED: Final = {b"connection", b"keep-alive", b"transfer-encoding", HOP.encode()}
+_NOT_RETURNED: Final = {
+    *(b"connection", b"keep-alive", b"transfer-encoding"),
+    *(HOP.encode(), PASSES_STREAMS.encode()),
+}
 
 
 def forwarded_headers(scope: Scope) -> list[tuple[str, str]]:

@@ -12,9 +12,10 @@ import httpx
 
 from links.connection import CHECK_WITHIN, FIRST_ANSWER
 from links.errors import LinkOffline
-from links.internal.app import HOP
+from links.internal.app import HOP, PASSES_STREAMS
 from links.internal.signing import signed_headers
-from links.transport import LAPTOP, target_of_request
+from links.transport import LAPTOP, is_streamed, target_of_request
+from links.wire import streamed
 from mesh.http_client import BoundedTransport, bounded_client
 from mesh.lib.targets import checked_target
 
@@ -32,18 +33,19 @@ class OwnerTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         target = checked_target(self._prefix + target_of_request(request))
-        body = await request.aread()  # it is signed, so it is sent whole
+        # It is signed, so it is sent whole, unless its head alone is.
+        body = None if is_streamed(request) else await request.aread()
         kept = [pair for pair in request.headers.multi_items() if pair[0] not in _HOP_BY_HOP]
         proof = signed_headers(method=request.method, target=target, body=body)
         outer = httpx.Request(
             request.method,
             httpx.URL("http://owner").copy_with(raw_path=target.encode("ascii")),
             headers=[*kept, *proof.items()],
-            content=body,
+            content=request.stream if body is None else body,
             extensions={
                 **request.extensions,
                 "target": target.encode("ascii"),
-                "timeout": _with_time_for(body, request.extensions.get("timeout", {})),
+                "timeout": _with_time_for(body or b"", request.extensions.get("timeout", {})),
             },
         )
         answer = await self._wire.handle_async_request(outer)
@@ -52,6 +54,8 @@ class OwnerTransport(httpx.AsyncBaseTransport):
             raise httpx.ConnectError(
                 f"The server process that held the machine can't reach it ({hop}).", request=request
             )
+        if PASSES_STREAMS not in answer.headers:  # the other process is of an older version
+            answer.headers.pop(streamed.HEADER, None)
         return answer
 
 

@@ -17,8 +17,11 @@ def cluster_key() -> str:
     return keys.derive("links between processes")
 
 
-def signed_headers(*, method: str, target: str, body: bytes) -> dict[str, str]:
-    """Return the headers that prove to another process that the request is ours."""
+def signed_headers(*, method: str, target: str, body: bytes | None) -> dict[str, str]:
+    """Return the headers that prove to another process that the request is ours.
+
+    ``None`` stands for a streamed body.
+    """
     return signing.signed_headers(
         cluster_key(),
         method=method,

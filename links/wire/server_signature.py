@@ -7,7 +7,8 @@ public half, through a pipe, when it is started.
 One header, ``X-Mesh-Server-Signature: TIMESTAMP.NONCE.SIGNATURE``. The signature is Ed25519, in
 hex, over a line that names the purpose, one with the sandbox's handle, so that a request is not
 valid for another sandbox, and the five lines of ``links.wire.signing``. Their target is the path
-as the sandbox receives it.
+as the sandbox receives it. ``.streamed`` follows the signature of a request whose body is not
+signed (``links.wire.streamed``).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 from links.wire.errors import BadServerSignature, NonceReplay, NotSignedByServer, TimestampDrift
 from links.wire.nonces import Nonces
-from links.wire.signing import MAX_BODY, MAX_DRIFT, canonical
+from links.wire.signing import MAX_BODY, MAX_DRIFT, STREAMED, canonical
+from links.wire.streamed import sandbox_may_stream
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -29,7 +31,9 @@ OPEN: Final = (f"{PREFIX}/health", f"{PREFIX}/idle")
 SLOWEST: Final = 2 * 1024  # bytes per second of the slowest line for a body
 LONG: Final = 8 * 1024  # bytes of a body from which its nonce is kept for the longest transfer
 _PURPOSE: Final = "mesh: a request of the server to a sandbox"
-_HEADER: Final = re.compile(r"([0-9]{1,12})\.([0-9a-f]{32})\.([0-9a-f]{128})", re.ASCII)
+_HEADER: Final = re.compile(
+    rf"([0-9]{{1,12}})\.([0-9a-f]{{32}})\.([0-9a-f]{{128}})(\.{STREAMED})?", re.ASCII
+)
 _KEY: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -44,14 +48,18 @@ def sign(
     handle: str,
     method: str,
     target: str,
-    body: bytes,
+    body: bytes | None,
     now: float,
     nonce: str,
 ) -> str:
-    """Return the header's value; ``target`` is the sandbox's own path, with ``?`` and raw query."""
+    """Return the header's value; ``target`` is the sandbox's own path, with ``?`` and raw query.
+
+    ``None`` stands for a streamed body.
+    """
     timestamp = str(int(now))
     text = _text(handle, method, target, timestamp, nonce, body)
-    return f"{timestamp}.{nonce}.{key.sign(text).hex()}"
+    value = f"{timestamp}.{nonce}.{key.sign(text).hex()}"
+    return f"{value}.{STREAMED}" if body is None else value
 
 
 class Verifier:
@@ -73,8 +81,17 @@ class Verifier:
         """Return whether ``header`` is well-formed; if not, the body need not be read."""
         return _HEADER.fullmatch(header) is not None
 
-    def verify(self, header: str, *, method: str, target: str, body: bytes, now: float) -> None:
+    def is_streamed(self, header: str) -> bool:
+        """Return whether ``header`` is that of a request whose body is not signed."""
+        found = _HEADER.fullmatch(header)
+        return found is not None and found[4] is not None
+
+    def verify(
+        self, header: str, *, method: str, target: str, body: bytes | None, now: float
+    ) -> None:
         """Check that the request is the server's, timely and new.
+
+        ``body`` is ``None`` for a streamed one, which only a dev server may get.
 
         Raises:
             NotSignedByServer, BadServerSignature, TimestampDrift, NonceReplay: in this order.
@@ -87,7 +104,11 @@ class Verifier:
         found = _HEADER.fullmatch(header)
         if found is None:
             raise NotSignedByServer
-        timestamp, nonce, signature = found.groups()
+        timestamp, nonce, signature, streamed = found.groups()
+        if (streamed is not None) != (body is None):
+            raise NotSignedByServer
+        if body is None and not sandbox_may_stream(target):
+            raise BadServerSignature
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(self._public_key))
         text = _text(self._handle, method, target, timestamp, nonce, body)
         try:
@@ -95,14 +116,16 @@ class Verifier:
         except InvalidSignature as exc:
             raise BadServerSignature from exc
         # The link forwards a request once its whole body has arrived, which takes time.
-        transfer_time = len(body) // SLOWEST
-        if not -MAX_DRIFT <= int(now) - int(timestamp) <= MAX_DRIFT + transfer_time:
+        size = 0 if body is None else len(body)
+        if not -MAX_DRIFT <= int(now) - int(timestamp) <= MAX_DRIFT + size // SLOWEST:
             raise TimestampDrift
-        nonces = self._long_nonces if len(body) > LONG else self._nonces
+        nonces = self._long_nonces if size > LONG else self._nonces
         if not nonces.add(nonce, now=now):
             raise NonceReplay
 
 
-def _text(handle: str, method: str, target: str, timestamp: str, nonce: str, body: bytes) -> bytes:
+def _text(
+    handle: str, method: str, target: str, timestamp: str, nonce: str, body: bytes | None
+) -> bytes:
     lines = canonical(method=method, target=target, timestamp=timestamp, nonce=nonce, body=body)
     return f"{_PURPOSE}\n{handle}\n{lines}".encode()

@@ -7,6 +7,10 @@ secret, not the bytes it encodes.
 
 The hash of the body is also sent as a header, so that the signature is checked before the body
 is read. Without that header (from an older server) only a short body is read.
+
+A body of any length that is passed on as it arrives has no hash yet: its place is taken by the
+word ``streamed``, which no body hashes to. Only requests that a preview's dev server gets may be
+signed like that (``links.wire.streamed``, ADR 32).
 """
 
 from __future__ import annotations
@@ -23,9 +27,10 @@ from links.wire.nonces import Nonces
 SIGNATURE: Final = "x-mesh-signature"
 TIMESTAMP: Final = "x-mesh-timestamp"
 NONCE: Final = "x-mesh-nonce"
-DIGEST: Final = "x-mesh-digest"  # SHA-256 of the body in hex
+DIGEST: Final = "x-mesh-digest"  # SHA-256 of the body in hex, or STREAMED
 HEADERS: Final = (SIGNATURE, TIMESTAMP, NONCE, DIGEST)
 
+STREAMED: Final = "streamed"  # instead of the hash of a body that is signed by its head alone
 MAX_DRIFT: Final = 30  # seconds, inclusive: a laptop that has just woken may be this far off
 MAX_BODY: Final = 25 * 1024 * 1024  # checked before hashing
 MAX_UNPROVEN: Final = 64 * 1024  # of a body whose hash is not among the headers
@@ -35,12 +40,22 @@ _HEX_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _NONCE = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 
 
-def canonical(*, method: str, target: str, timestamp: str, nonce: str, body: bytes) -> str:
-    """Return the five lines that are signed; ``target`` is the path with ``?`` and raw query."""
-    return _lines(method, target, timestamp, nonce, hashlib.sha256(body).hexdigest())
+def canonical(*, method: str, target: str, timestamp: str, nonce: str, body: bytes | None) -> str:
+    """Return the five lines that are signed; ``target`` is the path with ``?`` and raw query.
+
+    ``None`` stands for a streamed body.
+    """
+    return _lines(method, target, timestamp, nonce, digest_of(body))
 
 
-def sign(secret: str, *, method: str, target: str, timestamp: str, nonce: str, body: bytes) -> str:
+def digest_of(body: bytes | None) -> str:
+    """Return the last of the five lines: the body's hash, or ``STREAMED`` for ``None``."""
+    return STREAMED if body is None else hashlib.sha256(body).hexdigest()
+
+
+def sign(
+    secret: str, *, method: str, target: str, timestamp: str, nonce: str, body: bytes | None
+) -> str:
     """Return the signature in lower-case hex.
 
     Raises:
@@ -60,22 +75,24 @@ def fingerprint(secret: str) -> str:
 
 
 def signed_headers(
-    secret: str, *, method: str, target: str, body: bytes, now: float, nonce: str
+    secret: str, *, method: str, target: str, body: bytes | None, now: float, nonce: str
 ) -> dict[str, str]:
-    """Return the four headers that make a request pass ``prove_head`` and ``verify``."""
+    """Return the four headers that make a request pass ``prove_head`` and ``verify``.
+
+    Those of a streamed body (``None``) pass ``prove_head`` alone.
+    """
     timestamp = str(int(now))
     signature = sign(
         secret, method=method, target=target, timestamp=timestamp, nonce=nonce, body=body
     )
-    digest = hashlib.sha256(body).hexdigest()
-    return {SIGNATURE: signature, TIMESTAMP: timestamp, NONCE: nonce, DIGEST: digest}
+    return {SIGNATURE: signature, TIMESTAMP: timestamp, NONCE: nonce, DIGEST: digest_of(body)}
 
 
 def prove_head(secret: str, *, method: str, target: str, headers: Mapping[str, str]) -> bool:
     """Check the signature before the body is read; return ``False`` if the headers lack its hash.
 
     ``verify`` must follow, or ``admit`` and ``check_digest``: the body may differ, and the request
-    may be old.
+    may be old. A streamed body (``is_streamed``) has no hash to check.
 
     Raises:
         MissingHeaders, BadSignature: the body need not be read.
@@ -84,10 +101,15 @@ def prove_head(secret: str, *, method: str, target: str, headers: Mapping[str, s
     digest = headers.get(DIGEST, "")
     if not digest:
         return False
-    if not _HEX_DIGEST.fullmatch(digest):
+    if not _HEX_DIGEST.fullmatch(digest) and digest != STREAMED:
         raise BadSignature
     _compare(signature, _signature(secret, _lines(method, target, timestamp, nonce, digest)))
     return True
+
+
+def is_streamed(headers: Mapping[str, str]) -> bool:
+    """Return whether the head says that its body is not signed."""
+    return headers.get(DIGEST) == STREAMED
 
 
 def verify(

@@ -183,6 +183,8 @@ class Routes:
                 "activeRuns": self._runs.active,
                 # Without this flag, a server sends files inside the messages.
                 "takesAttachments": True,
+                # Without this one, it sends a dev server only bodies that it has read whole.
+                "streamsBodies": True,
                 **self._more_health(),
             }
         )

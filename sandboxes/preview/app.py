@@ -15,10 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from links.sockets import MAX_MESSAGE
+from links.upload import Body, Upload, UploadBroken, declared_length, unless_left
 from links.wire.headers import REFUSAL
+from links.wire.streamed import WHOLE
 from mesh import database_pool
 from mesh.connection_checks import RightLost, while_held
-from mesh.lib.asgi import Receive, Scope, Send
+from mesh.lib.asgi import Receive, Scope, Send, allow_messages
 from mesh.lib.errors import AppError
 from mesh.lib.targets import checked_target
 from sandboxes.core.headers import Pairs, find_cookie, inbound, outbound
@@ -41,7 +44,7 @@ from sandboxes.services import serve_project
 logger = logging.getLogger(__name__)
 
 ENTER: Final = "/.mesh/enter"
-BODY_LIMIT: Final = 25 * 1024 * 1024
+BODY_LIMIT: Final = 25 * 1024 * 1024  # of a body that programs of an older version read whole
 TICKET_LIMIT: Final = 4 * 1024  # bytes
 REMEMBERED: Final = 10.0  # seconds for which a failure is told again,
 LOOKED_UP: Final = 3.0  # and a look-up of who may see what is good
@@ -148,6 +151,8 @@ class Previews:
             await while_held(serving, *rights_of(grant))
         except RightLost:
             await request.cut()
+        except UploadBroken as exc:
+            raise asyncio.CancelledError from exc  # there is nobody to answer
         except (SandboxDown, StreamCut) as exc:
             await self._tell_of_start(request, place, exc)
         except LinkOffline as exc:
@@ -156,6 +161,7 @@ class Previews:
             await request.refuse(exc.status, exc.code, str(exc))
 
     async def _join(self, request: PreviewRequest, provider: SandboxProvider, place: Place) -> None:
+        allow_messages(request.scope, MAX_MESSAGE)  # as on the rest of the way
         await provider.join(
             place,
             _target(request),
@@ -168,10 +174,33 @@ class Previews:
     async def _carry(
         self, request: PreviewRequest, provider: SandboxProvider, place: Place, origin: Origin
     ) -> None:
-        body = await request.body(BODY_LIMIT)
+        body = await self._body(request, provider, place)
         if body is None:
-            await request.refuse(413, "body_too_large", "The body is larger than 25 MiB.")
+            text = "The body is larger than 25 MiB, and Mesh on that machine is too old for more."
+            await request.refuse(413, "body_too_large", text, hint="Update Mesh on the machine.")
             return
+        exchange = self._exchange(request, provider, place, origin, body)
+        # Nobody may wait for a long poll whose page is gone.
+        await unless_left(request.receive, body, exchange)
+
+    async def _body(
+        self, request: PreviewRequest, provider: SandboxProvider, place: Place
+    ) -> Body | None:
+        """Return the body, a long one as it arrives; ``None``: too long to be read whole."""
+        length, is_chunked = declared_length(request.scope)
+        is_long = is_chunked or (length is not None and length > WHOLE)
+        if is_long and await provider.streams_bodies(place):
+            return Upload(request.receive, length)
+        return await request.body(BODY_LIMIT)
+
+    async def _exchange(
+        self,
+        request: PreviewRequest,
+        provider: SandboxProvider,
+        place: Place,
+        origin: Origin,
+        body: Body,
+    ) -> None:
         method, headers = request.scope["method"], _inbound(request)
         async with provider.open(
             place, method, _target(request), headers=headers, body=body
@@ -185,7 +214,7 @@ class Previews:
                 frame_ancestors=request.frame_ancestors,
                 is_partitioned=origin.is_of_another_site,
             )
-            await request.stream(reply.status_code, out, reply.aiter_raw())
+            await request.stream(reply.status_code, out, reply.aiter_raw(), body=body)
 
     async def _place(self, grant: Grant) -> Place | None:
         """Return the granted sandbox's place, looked up every few seconds."""

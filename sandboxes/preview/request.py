@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Final
 
 from links.sockets import refuse
+from links.upload import Body, unless_left
 from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.errors import error_body
 from mesh.lib.targets import target_from
@@ -123,8 +124,12 @@ class PreviewRequest:
             hint = f"Ask again in {seconds} s."
             await self._tell(503, code, text or title, hint, ("retry-after", str(seconds)))
 
-    async def stream(self, status: int, headers: Pairs, pieces: AsyncIterator[bytes]) -> None:
+    async def stream(
+        self, status: int, headers: Pairs, pieces: AsyncIterator[bytes], *, body: Body = b""
+    ) -> None:
         """Send the app's answer as it comes, until it ends or the client hangs up.
+
+        ``body`` is the request's, of which an upload may still be on its way.
 
         Raises:
             CancelledError: the app's answer broke off. The server then cuts the connection, so
@@ -133,16 +138,9 @@ class PreviewRequest:
         self._is_streaming = True
         start = {"type": "http.response.start", "status": status, "headers": _encoded(headers)}
         await self.send(start)
-        sending = asyncio.create_task(self._send_all(pieces))
-        leaving = asyncio.create_task(self._disconnected())
         try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            leaving.cancel()
-            if not sending.done():
-                sending.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
-        if not sending.cancelled() and (error := sending.exception()):
+            await unless_left(self.receive, body, self._send_all(pieces))
+        except Exception as error:
             logger.info("An answer of a preview broke off: %r", error)
             raise asyncio.CancelledError from error
 
@@ -180,10 +178,6 @@ class PreviewRequest:
         async for piece in pieces:
             await self.send({"type": "http.response.body", "body": piece, "more_body": True})
         await self.send({"type": "http.response.body", "body": b""})
-
-    async def _disconnected(self) -> None:
-        while (await self.receive())["type"] != "http.disconnect":
-            pass
 
     def _wants_page(self) -> bool:
         return b"text/html" in self._accept()

@@ -12,6 +12,7 @@ from uuid import UUID
 import httpx
 
 from links.errors import LinkOffline as LinkOffline
+from links.upload import Body
 from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.errors import AppError
 
@@ -273,18 +274,29 @@ class SandboxProvider(ABC):
         raise NotOffered
 
     def open(
-        self, place: Place, method: str, path: str, *, headers: Pairs = (), body: bytes = b""
+        self, place: Place, method: str, path: str, *, headers: Pairs = (), body: Body = b""
     ) -> Reply:
         """Request ``path`` from the sandbox's program; give its response, with any status, as a
-        stream. ``path`` is the part after ``/_sandbox/`` and may have a query.
+        stream. ``path`` is the part after ``/_sandbox/`` and may have a query. ``body`` may be an
+        upload if ``streams_bodies``, and ``path`` is below ``preview``.
 
         Raises:
             LinkOffline: its machine is not connected.
+            UploadBroken: the upload's own client left.
             StreamCut: nothing answers, or the connection broke. Retry only a request that is
                 safe to repeat.
             BadTarget, TargetTooLong: ``path`` may not be forwarded (``mesh.lib.targets``).
         """
         raise NotOffered
+
+    async def streams_bodies(self, place: Place) -> bool:
+        """Return whether ``open`` takes an upload: whether each program on the way to the dev
+        server is new enough.
+
+        Raises:
+            LinkOffline, StreamCut: as ``open``.
+        """
+        return False
 
     async def request(
         self, place: Place, method: str, path: str, *, json: Any = None, limit: float | None = None

@@ -12,6 +12,7 @@ from agents.repositories import check_clone_url
 from links.calls import client_for
 from links.proxy import proxy_websocket
 from links.sockets import refuse
+from links.wire import streamed
 from mesh.lib.asgi import Receive, Scope, Send
 from mesh.lib.targets import checked_target
 from sandboxes.providers.base import (
@@ -21,7 +22,14 @@ from sandboxes.providers.base import (
     Place,
     SandboxDown,
 )
-from sandboxes.providers.sandbox_client import START_LIMIT, Endpoint, HttpProvider, refusal, spec_of
+from sandboxes.providers.sandbox_client import (
+    START_LIMIT,
+    Endpoint,
+    HttpProvider,
+    refusal,
+    says,
+    spec_of,
+)
 from sandboxes.providers.signature import handshake
 
 
@@ -92,6 +100,12 @@ class RemoteUserProvider(HttpProvider):
             target=checked_target(f"/_sandbox/{place.handle}/{path}"),
             headers=[*headers, handshake(f"/_sandbox/{path}", handle=place.handle)],
         )
+
+    async def streams_bodies(self, place: Place) -> bool:
+        # The sandbox, its link and the process that holds the link may each be of another version.
+        reply = await self.request(place, "GET", "health")
+        is_able = reply.is_success and says(reply.content, "streamsBodies")
+        return is_able and streamed.HEADER in reply.headers
 
     async def _client(self, place: Place) -> httpx.AsyncClient:
         if place.link_id is None:  # the machine was removed

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json as jsonlib
 import logging
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -14,6 +15,9 @@ from urllib.parse import quote
 
 import httpx
 
+from links.transport import STREAMED
+from links.upload import Body, Upload, UploadBroken
+from links.wire import streamed
 from mesh.lib.errors import AppError
 from mesh.lib.targets import BadTarget, checked_target
 from sandboxes.core.sse import Event, EventTooLong, SseReader
@@ -42,7 +46,10 @@ logger = logging.getLogger(__name__)
 # Seconds without progress; none of them limits a whole transfer.
 START_LIMIT = 30.0  # until a sandbox must answer after it was started
 REPLY_LIMIT = 15.0  # for anything else
-OPEN_LIMIT = 75.0  # until a response starts: a dev server may compile a page for a minute
+OPEN_LIMIT = 75.0  # until a response starts, and between two pieces of it
+# Until a dev server's response starts: a long poll takes minutes, and the sandbox gives up sooner.
+# Then it may be silent for as long as it likes.
+DEV_SERVER_LIMIT = 660.0
 STATE_LIMIT = 4 * 1024 * 1024  # bytes of one state of the background
 SILENCE_LIMIT = 45.0  # a stream sends at least a comment every 15 seconds
 
@@ -70,7 +77,7 @@ class Endpoint:
         *,
         timeout: httpx.Timeout | float,
         headers: Pairs = (),
-        body: bytes | None = None,
+        body: Body | None = None,
         json: Any = None,
     ) -> httpx.Request:
         """Return a signed request for ``path``, to be sent once with ``client``.
@@ -82,14 +89,17 @@ class Endpoint:
             BadTarget, TargetTooLong: see ``target``.
         """
         target = self.target(path)
+        sent, is_upload = list(headers), isinstance(body, Upload)
+        if isinstance(body, Upload) and body.length is not None:
+            sent.append(("content-length", str(body.length)))
         request = self.client.build_request(
             method,
             target,
-            headers=list(headers),
-            content=body,
+            headers=sent,
+            content=body.pieces() if isinstance(body, Upload) else body,
             json=json,
             timeout=timeout,
-            extensions={"target": target.encode("ascii")},
+            extensions={"target": target.encode("ascii"), STREAMED: is_upload},
         )
         if not request.url.raw_path.startswith(f"{self.prefix}/".encode("ascii")):
             raise BadTarget  # if the check above missed a normalization of this client
@@ -178,19 +188,37 @@ class HttpProvider(SandboxProvider):
 
     @asynccontextmanager
     async def open(
-        self, place: Place, method: str, path: str, *, headers: Pairs = (), body: bytes = b""
+        self, place: Place, method: str, path: str, *, headers: Pairs = (), body: Body = b""
     ) -> AsyncIterator[httpx.Response]:
         endpoint = await self.endpoint(place)
-        timeout = httpx.Timeout(REPLY_LIMIT, read=OPEN_LIMIT)
+        is_upload = isinstance(body, Upload)
+        is_patient = streamed.sandbox_may_stream(f"/_sandbox/{path}")
+        timeout = httpx.Timeout(
+            REPLY_LIMIT,
+            read=None if is_patient else OPEN_LIMIT,
+            write=None if is_upload else REPLY_LIMIT,
+        )
         request = endpoint.request(place, method, path, headers=headers, body=body, timeout=timeout)
         try:
-            reply = await endpoint.client.send(request, stream=True)
+            reply = await _answered(
+                endpoint.client.send(request, stream=True),
+                body,
+                within=DEV_SERVER_LIMIT if is_patient else None,
+            )
         except httpx.TransportError as exc:
+            if isinstance(body, Upload) and body.is_broken:
+                raise UploadBroken from exc
             raise self._broken(exc) from exc
+        except TimeoutError as exc:
+            raise NoAnswer from exc
         try:
             yield reply
         finally:
             await reply.aclose()
+
+    async def streams_bodies(self, place: Place) -> bool:
+        reply = await self.request(place, "GET", "health")
+        return reply.is_success and says(reply.content, "streamsBodies")
 
     async def request(
         self, place: Place, method: str, path: str, *, json: Any = None, limit: float | None = None
@@ -225,7 +253,7 @@ class HttpProvider(SandboxProvider):
         health = await self.request(place, "GET", "health")
         if not health.is_success:
             raise refusal(health.status_code, health.content)
-        if not _takes_attachments(health.content):
+        if not says(health.content, "takesAttachments"):
             return await inlined(messages, self.read_file)
         ask = partial(self._ask, place)
         return await self._attachments.by_reference(messages, self.read_file, ask)
@@ -293,6 +321,25 @@ class HttpProvider(SandboxProvider):
         return cut(error)
 
 
+async def _answered(
+    sending: Coroutine[Any, Any, httpx.Response], body: Body, *, within: float | None
+) -> httpx.Response:
+    """Return the response to a request, which has ``within`` seconds after the last of the upload.
+
+    Raises:
+        TimeoutError: it did not start in time.
+    """
+    now = asyncio.get_running_loop().time
+    async with asyncio.timeout(within) as limit:
+        if within is not None and isinstance(body, Upload):
+            body.on_piece = lambda: limit.reschedule(now() + within)
+        try:
+            return await sending
+        finally:
+            if isinstance(body, Upload):
+                body.on_piece = lambda: None
+
+
 def cut(error: Exception) -> StreamCut:
     """Return the error for a connection that broke after it was established."""
     if isinstance(error, httpx.WriteTimeout):
@@ -303,9 +350,10 @@ def cut(error: Exception) -> StreamCut:
 _SENT_AGAIN: Final = ("attachments_missing", "attachment_damaged")
 
 
-def _takes_attachments(health: bytes) -> bool:
+def says(health: bytes, flag: str) -> bool:
+    """Return whether a sandbox says that it can do something that older ones can't."""
     try:
-        return bool(jsonlib.loads(health)["takesAttachments"])
+        return bool(jsonlib.loads(health)[flag])
     except (ValueError, KeyError, TypeError, RecursionError):
         return False
 

@@ -7,6 +7,7 @@ import time
 
 import httpx
 
+from links.transport import is_streamed
 from links.wire.server_signature import HEADER, PREFIX, sign
 from mesh import keys
 
@@ -21,7 +22,8 @@ def sign_request(request: httpx.Request, *, handle: str, prefix: str = PREFIX) -
     target = sent.decode("ascii")
     if target.startswith(f"{prefix}/"):  # the path as the sandbox sees it
         target = PREFIX + target.removeprefix(prefix)
-    request.headers[HEADER] = _signature(request.method, target, request.content, handle=handle)
+    body = None if is_streamed(request) else request.content
+    request.headers[HEADER] = _signature(request.method, target, body, handle=handle)
     return request
 
 
@@ -30,7 +32,7 @@ def handshake(target: str, *, handle: str) -> tuple[str, str]:
     return HEADER, _signature("GET", target, b"", handle=handle)
 
 
-def _signature(method: str, target: str, body: bytes, *, handle: str) -> str:
+def _signature(method: str, target: str, body: bytes | None, *, handle: str) -> str:
     return sign(
         keys.signing_key(),
         handle=handle,

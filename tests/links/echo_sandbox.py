@@ -54,6 +54,8 @@ class Echo:
             await self.ticks(reader, writer)
         elif path == "/_sandbox/big":
             await self.big(writer, int(query))
+        elif path == "/_sandbox/preview/size":
+            self.whole(writer, 200, {"size": len(body), "headers": headers})
         elif path == "/_sandbox/raw":
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
         else:

@@ -133,3 +133,54 @@ async def test_a_tunnel_s_body_is_read_whole():
     with pytest.raises(MissingHeaders):
         await asked.taken()
     assert not asked.left
+
+
+def streaming(target="/api/sandboxes", **changes):
+    headers = signing.signed_headers(
+        SECRET, method="POST", target=target, body=None, now=AT, nonce="n"
+    )
+    return Asked(LONG, {**headers, **changes})
+
+
+def admits(asked, verifier=None, *, may=True):
+    verifier = verifier or Verifier(lambda: SECRET, clock=lambda: AT)
+    return verifier.admits_streamed(asked.scope, may_stream=lambda target: may)
+
+
+def test_a_body_that_is_not_signed_is_not_read():
+    asked = streaming()
+
+    assert admits(asked)
+    assert asked.read == 0
+
+
+def test_a_signed_one_is_left_to_be_read():
+    assert not admits(Asked(LONG, proof(LONG)))
+
+
+def test_its_head_is_good_once():
+    verifier = Verifier(lambda: SECRET, clock=lambda: AT)
+    assert admits(streaming(), verifier)
+
+    with pytest.raises(NonceReplay):
+        admits(streaming(), verifier)
+
+
+@pytest.mark.parametrize(
+    ("asked", "may", "error"),
+    [
+        pytest.param(streaming(), False, BadSignature, id="a target that must be signed"),
+        pytest.param(
+            streaming(**{signing.SIGNATURE: "0" * 64}), True, BadSignature, id="a forged head"
+        ),
+        pytest.param(streaming(target="/other"), True, BadSignature, id="of another target"),
+    ],
+)
+def test_what_may_not_be_streamed(asked, may, error):
+    with pytest.raises(error):
+        admits(asked, may=may)
+
+
+async def test_nor_is_it_read_as_a_signed_one():
+    with pytest.raises(BadSignature):
+        await streaming().taken()

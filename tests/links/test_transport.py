@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from links.daemon.asgi import Server
-from links.transport import Signed, TunnelTransport
+from links.transport import STREAMED, Signed, TunnelTransport
 from links.wire import signing
 from links.wire.frames import PIECE
 from links.wire.nonces import Nonces
@@ -235,3 +235,33 @@ async def test_what_is_signed_passes_the_verifier(joined, program, content):
         nonces=Nonces(),
     )
     assert json.dumps(headers).count("secret") == 0
+
+
+async def test_a_streamed_body_is_signed_by_its_head_and_not_read_before(joined, program):
+    async def stream():
+        yield b"a"
+        assert joined.laptop.peer._streams  # the head is there
+        yield b"b"
+
+    transport = TunnelTransport(joined.server.peer)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://laptop", auth=Signed("secret")
+    ) as client:
+        request = client.build_request("POST", "/x", content=stream(), extensions={STREAMED: True})
+        answer = await client.send(request)
+
+    scope, body = program.asked[0]
+    headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+    assert (answer.content, body) == (b"ab", b"ab")
+    assert signing.is_streamed(headers)
+    assert signing.prove_head("secret", method="POST", target="/x", headers=headers)
+
+
+async def test_a_body_whose_source_fails_is_never_taken_for_whole(client, program):
+    async def failing():
+        yield b"half"
+        raise OSError("the source is gone")
+
+    with pytest.raises(httpx.TransportError):
+        await asyncio.wait_for(client.post("/", content=failing(), timeout=None), 60)
+    assert program.asked == []

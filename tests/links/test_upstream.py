@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from links.upstream import HEAD_BYTES, HIGH_WATER, Pool, UpstreamError
+from links.upload import Upload, UploadBroken
+from links.upstream import HEAD_BYTES, HIGH_WATER, NotHttp, Pool, UpstreamError
 from tests.waiting import auntil
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
@@ -316,3 +317,150 @@ async def test_a_slow_reader_stops_the_program(pool, server):
     assert wire._size < HIGH_WATER + 1024 * 1024
     assert len(await answer.body(size)) == size
     answer.close()
+
+
+class Reader:
+    """A program that reads a request as far as the test lets it."""
+
+    def __init__(self):
+        self.head, self.body = b"", b""
+        self.may_read, self.has_head = asyncio.Event(), asyncio.Event()
+        self.answer, self.is_early = OK, False
+        self.ended = asyncio.Event()
+
+    async def serve(self, reader, writer):
+        self.head = await reader.readuntil(b"\r\n\r\n")
+        self.has_head.set()
+        if self.is_early:
+            writer.write(self.answer)
+        await self.may_read.wait()
+        while not self._is_whole():
+            piece = await reader.read(64 * 1024)
+            if not piece:
+                self.ended.set()
+                return
+            self.body += piece
+        writer.write(self.answer)
+        await reader.read()
+        self.ended.set()
+        writer.close()
+
+    def _is_whole(self):
+        if b"chunked" in self.head:
+            return self.body.endswith(b"0\r\n\r\n")
+        size = int(self.head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        return len(self.body) >= size
+
+
+@pytest.fixture
+async def reading(tmp_path):
+    reader = Reader()
+    listening = await asyncio.start_unix_server(reader.serve, str(tmp_path / "r"))
+    reader.pool = Pool(str(tmp_path / "r"))
+    yield reader
+    reader.pool.close()
+    listening.close()
+
+
+class Pieces:
+    """An upload that counts the pieces that were taken of it; ``then`` is how it goes on."""
+
+    def __init__(self, *pieces, length=None, then="ends"):
+        self.left, self.then, self.taken = list(pieces), then, 0
+        self.upload = Upload(self.receive, length)
+
+    async def receive(self):
+        if not self.left and self.then == "leaves":
+            return {"type": "http.disconnect"}
+        self.taken += 1
+        piece = self.left.pop(0) if self.left else b""
+        more = bool(self.left) or self.then == "leaves"
+        return {"type": "http.request", "body": piece, "more_body": more}
+
+
+@pytest.mark.parametrize(
+    ("length", "header", "body"),
+    [
+        pytest.param(5, b"content-length: 5", b"hello", id="as it declares"),
+        pytest.param(
+            None,
+            b"transfer-encoding: chunked",
+            b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
+            id="in chunks",
+        ),
+    ],
+)
+async def test_an_upload_is_sent_as_it_arrives(reading, length, header, body):
+    reading.may_read.set()
+    given = Pieces(b"he", b"", b"llo", length=length)
+
+    answer = await reading.pool.request("POST", "/", headers=(), body=given.upload)
+
+    assert (answer.status, await answer.body()) == (200, b"ok")
+    assert header in reading.head
+    assert reading.body == body
+    answer.close()
+
+
+async def test_a_program_that_reads_nothing_stops_the_upload(reading):
+    piece = bytes(64 * 1024)
+    given = Pieces(*[piece] * 1_000, length=1_000 * len(piece))
+    asking = asyncio.create_task(reading.pool.request("POST", "/", headers=(), body=given.upload))
+    await reading.has_head.wait()
+    # All buffers on the way are full: no more is taken, however long it takes.
+    taken = -1
+    while given.taken != taken:
+        taken = given.taken
+        for _ in range(200):
+            await asyncio.sleep(0)
+
+    assert given.taken < 200
+    reading.may_read.set()
+    answer = await asking
+    assert (answer.status, len(reading.body)) == (200, 1_000 * len(piece))
+    answer.close()
+
+
+async def test_an_answer_may_come_before_the_upload_is_over(reading):
+    reading.is_early = True
+    reading.answer = b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno"
+    given = Pieces(*[bytes(64 * 1024)] * 1_000, length=1_000 * 64 * 1024)
+
+    answer = await reading.pool.request("POST", "/", headers=(), body=given.upload)
+
+    assert (answer.status, await answer.body()) == (413, b"no")
+    answer.close()
+    reading.may_read.set()
+    await asyncio.wait_for(reading.ended.wait(), 60)  # the connection is not kept
+    assert len(reading.body) < 1_000 * 64 * 1024
+
+
+async def test_an_upload_that_breaks_off_breaks_its_connection(reading):
+    reading.may_read.set()
+    given = Pieces(b"half", length=8, then="leaves")
+
+    with pytest.raises(UploadBroken):
+        await reading.pool.request("POST", "/", headers=(), body=given.upload)
+    await asyncio.wait_for(reading.ended.wait(), 60)
+
+
+@pytest.mark.parametrize("length", [3, 9], ids=["longer", "shorter"])
+async def test_an_upload_of_another_length_than_it_declares_is_not_sent(reading, length):
+    reading.may_read.set()
+
+    with pytest.raises(UpstreamError, match="than it declares"):
+        await reading.pool.request(
+            "POST", "/", headers=(), body=Pieces(b"hello", length=length).upload
+        )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"SSH-2.0-OpenSSH_9.9\r\n", b"HTTP/1.1 200 OK\r\nx: " + b"y" * HEAD_BYTES + b"y" * 9],
+    ids=["another protocol", "a head without end"],
+)
+async def test_what_is_no_http_is_told_apart_from_nothing(pool, server, answer):
+    server.script = [answer]
+
+    with pytest.raises(NotHttp):
+        await get(pool)

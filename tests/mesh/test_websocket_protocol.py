@@ -6,7 +6,11 @@ import asyncio
 import contextlib
 import socket
 
+import pytest
+from websockets.asyncio.client import connect
+
 from mesh.http_server import HttpServer
+from mesh.lib.asgi import allow_messages
 from mesh.websocket_protocol import GuardedWebSocket
 from tests.mesh.slow_reader import BUFFER, PAUSE, SlowReader
 from tests.waiting import auntil
@@ -70,3 +74,40 @@ async def test_a_reader_that_takes_nothing_is_disconnected():
         await page.is_sent.wait()
 
         await auntil(lambda: page.is_over, what="the sender that waits is told")
+
+
+USUAL, LONG = 1024, 64 * 1024
+
+
+@pytest.mark.parametrize(
+    ("allowed", "size", "code"),
+    [
+        pytest.param(None, USUAL, None, id="as long as usual"),
+        pytest.param(None, USUAL + 1, 1009, id="longer than usual"),
+        pytest.param(LONG, LONG, None, id="as long as the app allows"),
+        pytest.param(LONG, LONG + 1, 1009, id="longer than that"),
+    ],
+)
+async def test_an_app_may_allow_longer_messages_than_usual(allowed, size, code):
+    taken = []
+
+    async def app(scope, receive, send):
+        if allowed:
+            allow_messages(scope, allowed)
+        await receive()
+        await send({"type": "websocket.accept"})
+        taken.append(await receive())
+        await send({"type": "websocket.close"})
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = HttpServer(app, ws_max_size=USUAL)
+    await server.start(listening)
+    try:
+        async with connect(f"ws://127.0.0.1:{listening.getsockname()[1]}", proxy=None) as client:
+            await client.send(bytes(size))
+            await client.wait_closed()
+    finally:
+        await server.stop(within=0)
+
+    assert client.close_code == (code or 1000)
+    assert [len(message.get("bytes") or b"") for message in taken] == [0 if code else size]

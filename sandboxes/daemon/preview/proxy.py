@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterator
 
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from links.local_websockets import dial_port
-from links.signed_requests import read_body
 from links.sockets import ClientSocket, Refused, join
-from links.upstream import Answer, Pool, UpstreamError
+from links.upload import Body, Upload, UploadBroken, body_of, unless_left
+from links.upstream import Answer, NotHttp, Pool, UpstreamError
 from mesh.lib.errors import AppError
 from mesh.lib.unpacking import BadPacking, Unpacker
-from sandboxes.daemon.feeds import unless_disconnected
-from sandboxes.daemon.guard import BODY_LIMIT, answer
+from sandboxes.daemon.guard import answer
 from sandboxes.daemon.preview.address import Address
 from sandboxes.daemon.preview.rules import (
     Inserter,
@@ -30,7 +29,9 @@ from sandboxes.daemon.preview.rules import (
 from sandboxes.daemon.setup.phases import Phases
 from sandboxes.daemon.setup.server import PORT_HINT
 
-HEAD_WITHIN = 60.0  # seconds until the dev server must have started its response
+# Seconds until the dev server must have started its response, after the last of the request: for
+# a page that somebody waits for, and for all else, which may be a long poll.
+PAGE_WITHIN, HEAD_WITHIN = 120.0, 600.0
 NO_SERVER, UNREACHABLE = "no upstream dev server", "upstream not reachable"
 
 
@@ -58,9 +59,18 @@ class NothingAnswers(NotRunning):
 
 class DevServerSlow(AppError):
     code = "dev_server_slow"
-    text = "The dev server did not start to answer within 60 s."
-    hint = "Check its log."
+    text = "The dev server took the request and did not start to answer."
+    hint = "Check its log: it may be stuck, or still be compiling the page."
     status = 504
+
+
+class BadAnswer(AppError):
+    """What listens at the port speaks another protocol, or HTTP that no browser accepts."""
+
+    code = "dev_server_bad_answer"
+    text = "The dev server's answer can't be read."
+    hint = "Check that the port is the one of its web pages, and its log."
+    status = 502
 
 
 class Preview:
@@ -109,25 +119,55 @@ class Preview:
     async def _forward(
         self, scope: Scope, receive: Receive, send: Send, target: str, address: Address
     ) -> None:
-        body = await read_body(receive, BODY_LIMIT)
-        pool = self._pool(address)
-        headers = inbound(scope["headers"], address.origin)
+        body = await body_of(scope, receive)
+        # A long poll may wait for minutes, and an event stream has no end of its own.
+        await unless_left(receive, body, self._exchange(scope, send, target, address, body))
+
+    async def _exchange(
+        self, scope: Scope, send: Send, target: str, address: Address, body: Body
+    ) -> None:
         try:
-            async with asyncio.timeout(HEAD_WITHIN):
-                reply = await pool.request(scope["method"], target, headers=headers, body=body)
-        except TimeoutError as exc:
-            raise DevServerSlow from exc
-        except UpstreamError:
-            self._on_failure()
-            is_page = target == "/" and wants_page(scope["headers"])
-            failed = self._waiting(scope, again_in=1) if is_page else answer(DevServerDown())
-            await failed(scope, receive, send)
+            reply = await self._ask(scope, target, address, body)
+        except UploadBroken:
+            return  # there is nobody to answer
+        except (TimeoutError, UpstreamError) as exc:
+            await self._failed(exc, scope, target)(scope, _nothing_more, send)
             return
         try:
-            passing = _pass_on(reply, send, address.port, method=scope["method"])
-            await unless_disconnected(receive, passing)  # an event stream has no end of its own
+            await _pass_on(reply, send, address.port, method=scope["method"])
         finally:
             reply.close()
+
+    async def _ask(self, scope: Scope, target: str, address: Address, body: Body) -> Answer:
+        """Return the dev server's answer; an upload may take any time while some of it arrives.
+
+        Raises:
+            TimeoutError: it does not start to answer.
+            UpstreamError, UploadBroken: see ``Pool.request``.
+        """
+        within = PAGE_WITHIN if wants_page(scope["headers"]) else HEAD_WITHIN
+        headers = inbound(scope["headers"], address.origin)
+        now = asyncio.get_running_loop().time
+        async with asyncio.timeout(within) as limit:
+            if isinstance(body, Upload):
+                body.on_piece = lambda: limit.reschedule(now() + within)
+            try:
+                return await self._pool(address).request(
+                    scope["method"], target, headers=headers, body=body
+                )
+            finally:
+                if isinstance(body, Upload):
+                    body.on_piece = lambda: None  # the rest has no hurry
+
+    def _failed(self, exc: Exception, scope: Scope, target: str) -> Response:
+        """Return what a browser or a program is told when no answer came."""
+        if isinstance(exc, NotHttp):
+            return _told(BadAnswer(f"The dev server's answer can't be read: {exc}."), scope)
+        if isinstance(exc, TimeoutError):
+            return _told(DevServerSlow(), scope)
+        self._on_failure()
+        is_page = target == "/" and wants_page(scope["headers"])
+        return self._waiting(scope, again_in=1) if is_page else answer(DevServerDown())
 
     def _pool(self, address: Address) -> Pool:
         if address not in self._pools:
@@ -181,6 +221,19 @@ class Preview:
             await join(scope, receive, send, _ready(far))
         finally:
             self.open_sockets -= 1
+
+
+async def _nothing_more() -> Message:
+    return {"type": "http.disconnect"}
+
+
+def _told(error: AppError, scope: Scope) -> Response:
+    """Return an error: as a page for a browser, as JSON for a program."""
+    if not wants_page(scope["headers"]):
+        return answer(error)
+    page = waiting_page("The dev server can't be shown", f"{error} {error.hint}")
+    headers = {"cache-control": "no-store"}
+    return Response(page, error.status, headers, "text/html; charset=utf-8")
 
 
 async def _ready(far: ClientSocket) -> ClientSocket:

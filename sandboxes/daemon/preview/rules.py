@@ -149,11 +149,14 @@ class Inserter:
         return held if at is None else held[:at] + self._script + held[at:]
 
 
-def waiting_page(title: str, said: str, *, again_in: int) -> bytes:
-    """Return a page that reloads itself; its texts are escaped."""
+def waiting_page(title: str, said: str, *, again_in: int = 0) -> bytes:
+    """Return a page of our own, which reloads itself ``again_in`` seconds later, if that is set.
+
+    Its texts are escaped.
+    """
+    refresh = f'<meta http-equiv=refresh content="{again_in}">' if again_in else ""
     return (
-        "<!doctype html><html lang=en><meta charset=utf-8>"
-        f'<meta http-equiv=refresh content="{again_in}">'
+        f"<!doctype html><html lang=en><meta charset=utf-8>{refresh}"
         '<meta name=viewport content="width=device-width">'
         "<meta name=color-scheme content='light dark'>"
         f"<title>{html.escape(title)}</title>"

@@ -43,15 +43,17 @@ async def ask(control):
     transport = httpx.ASGITransport(control)
     async with httpx.AsyncClient(transport=transport, base_url="http://laptop") as client:
 
-        async def send(method, path, *, key=SECRET, signed=True, headers=None, **what):
-            request = client.build_request(method, path, **what)
+        async def send(
+            method, path, *, key=SECRET, signed=True, headers=None, streamed=False, **what
+        ):
+            request = client.build_request(method, path, headers=headers, **what)
             if signed:
                 request.headers.update(
                     signing.signed_headers(
                         key,
                         method=method,
                         target=request.url.raw_path.decode(),
-                        body=request.read(),
+                        body=None if streamed else request.read(),
                         now=time.time(),
                         nonce=f"n{next(count)}",
                     )
@@ -298,3 +300,45 @@ async def test_what_is_forwarded(ask):
     assert (seen["method"], seen["path"], seen["query"]) == ("PUT", "/_sandbox/a b", "x=%2F&y")
     assert (seen["body"], seen["headers"]["x-some"]) == ("hi", "1")
     assert not [name for name in seen["headers"] if name.startswith("x-mesh")]
+
+
+async def pieces():
+    for _ in range(40):
+        yield bytes(1024 * 1024)
+
+
+async def test_a_body_of_any_length_goes_to_a_dev_server(ask):
+    await ask("POST", "/api/sandboxes", json={"handle": "h"})
+    size = str(40 * 1024 * 1024)  # more than is ever read whole
+
+    answer = await ask(
+        "PUT",
+        "/_sandbox/h/preview/size",
+        content=pieces(),
+        headers={"content-length": size},
+        streamed=True,
+    )
+
+    seen = answer.json()
+    assert (str(seen["size"]), seen["headers"]["content-length"]) == (size, size)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/api/sandboxes"), ("PUT", "/_sandbox/h/dispatch"), ("PUT", "/_sandbox/h/raw")],
+)
+async def test_and_to_nothing_else(ask, method, path):
+    await ask("POST", "/api/sandboxes", json={"handle": "h"})
+
+    answer = await ask(method, path, content=pieces(), streamed=True)
+
+    assert code(answer) == (401, "bad_signature")
+
+
+async def test_it_says_that_it_passes_them_on_where_a_server_asks(ask):
+    await ask("POST", "/api/sandboxes", json={"handle": "h"})
+
+    health, other = await ask("GET", "/_sandbox/h/health"), await ask("GET", "/_sandbox/h/x")
+
+    assert health.headers["x-mesh-streams"] == "1"
+    assert "x-mesh-streams" not in other.headers

@@ -13,6 +13,7 @@ from links.internal.caller import Owners
 from links.internal.listener import Listener
 from links.internal.signing import signed_headers
 from links.models import Link
+from links.transport import STREAMED
 from mesh.lib.ids import new_id
 from tests.waiting import auntil
 
@@ -131,3 +132,47 @@ async def test_many_at_once(far):
     )
 
     assert [answer.json()["body"] for answer in answers] == [str(n) for n in range(50)]
+
+
+async def pieces():
+    for _ in range(40):
+        yield bytes(1024 * 1024)
+
+
+async def test_a_body_of_any_length_goes_to_a_dev_server(far):
+    size = str(40 * 1024 * 1024)
+    request = far.build_request(
+        "PUT",
+        "/_sandbox/echo-1/preview/size",
+        content=pieces(),
+        headers={"content-length": size},
+        extensions={STREAMED: True},
+    )
+
+    answer = await far.send(request)
+
+    seen = answer.json()
+    assert (str(seen["size"]), seen["headers"]["content-length"]) == (size, size)
+
+
+async def test_and_to_nothing_else(far):
+    request = far.build_request(
+        "PUT", "/_sandbox/echo-1/x", content=pieces(), extensions={STREAMED: True}
+    )
+
+    with pytest.raises(httpx.TransportError):
+        await far.send(request)
+
+
+async def test_whether_bodies_may_be_streamed_is_told_through_the_hop(far):
+    answer = await far.get("/_sandbox/echo-1/health")
+
+    assert answer.headers["x-mesh-streams"] == "1"
+
+
+async def test_a_process_of_an_older_version_passes_none_on(far, monkeypatch):
+    monkeypatch.setattr("links.internal.app.PASSES_STREAMS", "x-of-no-meaning")
+
+    answer = await far.get("/_sandbox/echo-1/health")
+
+    assert "x-mesh-streams" not in answer.headers

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
@@ -58,6 +60,70 @@ def test_the_signature_is_always_the_same():
 def test_a_signature_of_anything_else_does_not(verifier, header):
     with pytest.raises(BadServerSignature):
         verifier.verify(header, **ASKED, now=1000.0)
+
+
+UPLOAD = {"method": "POST", "target": "/_sandbox/preview/files?a=1", "body": None}
+
+
+def test_the_signature_of_a_streamed_body_is_always_the_same(verifier):
+    header = sign(KEY, handle="h", now=1000.0, nonce=NONCE, **UPLOAD)
+
+    assert header == (
+        f"1000.{NONCE}."
+        "0ebfb3d1cdc72eebe890db1d0b540055e37b8281f56f6dfbd045936511ca560f"
+        "4f65229eea5dec122d34cccb27e82359dd34a9b21e7ab2fcf4aba9c0b45ea20b"
+        ".streamed"
+    )
+    assert verifier.is_streamed(header)
+    verifier.verify(header, **UPLOAD, now=1000.0)
+
+
+def test_a_sandbox_of_an_older_version_refuses_it_unread():
+    older = re.compile(r"([0-9]{1,12})\.([0-9a-f]{32})\.([0-9a-f]{128})", re.ASCII)
+
+    assert not older.fullmatch(sign(KEY, handle="h", now=1000.0, nonce=NONCE, **UPLOAD))
+
+
+@pytest.mark.parametrize(
+    ("header", "changes", "error"),
+    [
+        pytest.param(
+            signed(body=None),
+            {"target": "/_sandbox/dispatch?a=1"},
+            BadServerSignature,
+            id="for a route of the sandbox's own",
+        ),
+        pytest.param(
+            signed(**UPLOAD | {"target": "/_sandbox/preview/b"}), {}, BadServerSignature, id="moved"
+        ),
+        pytest.param(
+            signed(**UPLOAD).removesuffix(".streamed"),
+            {},
+            NotSignedByServer,
+            id="not marked",
+        ),
+        pytest.param(
+            signed(**UPLOAD), {"body": b"streamed"}, NotSignedByServer, id="taken as a whole body"
+        ),
+        pytest.param(
+            signed(**UPLOAD | {"body": b""}) + ".streamed",
+            {},
+            BadServerSignature,
+            id="marked",
+        ),
+    ],
+)
+def test_a_streamed_body_is_for_a_dev_server_alone(verifier, header, changes, error):
+    with pytest.raises(error):
+        verifier.verify(header, **UPLOAD | changes, now=1000.0)
+
+
+def test_one_with_a_streamed_body_passes_once(verifier):
+    header = signed(**UPLOAD)
+    verifier.verify(header, **UPLOAD, now=1000.0)
+
+    with pytest.raises(NonceReplay):
+        verifier.verify(header, **UPLOAD, now=1001.0)
 
 
 @given(st.text() | st.from_regex(r"[0-9]{1,13}\.[0-9a-f]{31,33}\.[0-9a-fA-F]{127,129}"))

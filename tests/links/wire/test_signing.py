@@ -1,6 +1,9 @@
 """S18–S22, D-HM1, D-HM3, D-HM5, and the reference's vectors."""
 
+import hashlib
+import json
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +14,10 @@ from links.wire.signing import (
     MAX_DRIFT,
     NONCE,
     SIGNATURE,
+    STREAMED,
     TIMESTAMP,
     canonical,
+    is_streamed,
     prove_head,
     sign,
     signed_headers,
@@ -163,3 +168,49 @@ def test_a_head_that_proves_nothing_is_refused(changes, error):
 def test_a_proven_head_lets_no_other_body_through():
     with pytest.raises(BadSignature):
         verify(SECRET, **{**REQUEST, "body": b"{ }"}, headers=HEADERS, now=AT, nonces=Nonces())
+
+
+# A body that is passed on as it arrives
+
+UPLOAD = {"method": "POST", "target": "/_sandbox/h-1/preview/files?a=1"}
+STREAMING = signed_headers(SECRET, **UPLOAD, body=None, now=AT, nonce="n")
+
+
+def test_the_head_of_a_streamed_body_is_always_the_same():
+    """Both ends of other versions must agree on it."""
+    golden = Path(__file__).with_name("golden") / "open_streamed.json"
+    head = json.loads(json.loads(golden.read_text())["frames"][0][2])
+
+    assert {name: value for name, value in head["headers"] if name in STREAMING} == STREAMING
+    assert (head["method"], head["target"]) == (UPLOAD["method"], UPLOAD["target"])
+
+
+def test_it_proves_its_head():
+    assert prove_head(SECRET, **UPLOAD, headers=STREAMING)
+    assert (is_streamed(STREAMING), is_streamed(HEADERS)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "headers"),
+    [
+        pytest.param({"target": "/_sandbox/h-2/preview/files?a=1"}, STREAMING, id="a sibling"),
+        pytest.param({"method": "PUT"}, STREAMING, id="another method"),
+        pytest.param({}, {**STREAMING, DIGEST: "Streamed"}, id="another word"),
+        pytest.param(
+            {}, {**STREAMING, DIGEST: hashlib.sha256(b"").hexdigest()}, id="taken as an empty body"
+        ),
+        pytest.param(
+            {"target": REQUEST["target"]}, {**HEADERS, DIGEST: STREAMED}, id="a signed one changed"
+        ),
+    ],
+)
+def test_a_streamed_head_that_was_changed_is_refused(changes, headers):
+    with pytest.raises(BadSignature):
+        prove_head(SECRET, **{**UPLOAD, **changes}, headers=headers)
+
+
+@pytest.mark.parametrize("body", [b"", b"streamed", b"{}"])
+def test_no_body_is_taken_for_a_signed_one(body):
+    """Also how a laptop of an older version, which reads every body, refuses it."""
+    with pytest.raises(BadSignature):
+        verify(SECRET, **UPLOAD, body=body, headers=STREAMING, now=AT, nonces=Nonces())

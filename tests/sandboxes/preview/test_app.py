@@ -298,6 +298,34 @@ async def test_a_body_has_a_limit(site, monkeypatch):
         assert (await client.post("/", content="x" * 11)).status_code == 413
 
 
+async def pieces(count):
+    for _ in range(count):
+        yield b"x" * 1024 * 1024
+
+
+@pytest.mark.parametrize("headers", [{"content-length": str(30 << 20)}, {}], ids=["long", "chunks"])
+async def test_but_a_dev_server_is_sent_one_of_any_length(site, headers):
+    async with site.client() as client:
+        client.headers["cookie"] = await site.cookie()
+        answer = await client.post("/files", content=pieces(30), headers=headers)
+
+    assert answer.json()["body"] == f"{30 << 20} bytes"
+
+
+async def test_a_machine_of_an_older_version_gets_none_above_the_limit(site, dev_server):
+    dev_server.is_new = False
+    async with site.client() as client:
+        client.headers["cookie"] = await site.cookie()
+        client.headers["accept"] = "application/json"
+        fits = await client.post("/files", content=pieces(2))
+        answer = await client.post("/files", content=pieces(30))
+
+    assert fits.json()["body"] == f"{2 << 20} bytes"
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (413, "body_too_large")
+    assert error["hint"] == "Update Mesh on the machine."
+
+
 def by(site, mode="no-cors", dest="script"):
     return {"sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": dest}
 

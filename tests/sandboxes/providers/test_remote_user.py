@@ -228,3 +228,18 @@ async def test_a_repository_from_before_is_looked_at_again(url):
     with pytest.raises(AppError) as refused:
         await provider_over(transport).ensure(place)
     assert refused.value.code in ("bad_repository", "repository_refused")
+
+
+@pytest.mark.parametrize(
+    ("health", "headers", "can"),
+    [
+        pytest.param({"streamsBodies": True}, {"x-mesh-streams": "1"}, True, id="all are new"),
+        pytest.param({"streamsBodies": True}, {}, False, id="an older link"),
+        pytest.param({}, {"x-mesh-streams": "1"}, False, id="an older sandbox"),
+        pytest.param([], {"x-mesh-streams": "1"}, False, id="nonsense"),
+    ],
+)
+async def test_bodies_are_streamed_where_each_program_on_the_way_can(health, headers, can):
+    answer = httpx.Response(200, json=health, headers=headers)
+
+    assert await provider_over(ScriptedTransport(answer)).streams_bodies(PLACE) is can

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import socket
 import sys
 from uuid import UUID
 
@@ -17,7 +19,9 @@ from links.daemon.control import ControlPlane
 from links.daemon.sandbox_folders import SandboxFolders
 from links.daemon.supervisor import Supervisor
 from links.transport import Signed
+from links.upload import Upload
 from mesh import keys
+from mesh.http_server import HttpServer
 from sandboxes.providers.base import DispatchRefused, Place
 from sandboxes.providers.remote_user import RemoteUserProvider
 from tests.sandboxes.daemon.sandbox import is_alive
@@ -28,6 +32,27 @@ pytestmark = pytest.mark.programs
 
 SECRET = "a-secret-of-the-test"
 PLACE = Place("remote-user", UUID(int=1), "main-0123456789abcdef")
+
+
+@contextlib.asynccontextmanager
+async def counting():
+    """A dev server that answers with the size of what it is sent; its port."""
+
+    async def app(scope, receive, send):
+        count, more = 0, True
+        while more:
+            message = await receive()
+            count, more = count + len(message["body"]), message["more_body"]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"%d" % count})
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = HttpServer(app)
+    await server.start(listening)
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        await server.stop(within=0)
 
 
 class TestThroughTheLink(ProviderConformance):
@@ -92,6 +117,25 @@ class TestThroughTheLink(ProviderConformance):
             await provider.ensure(Place("remote-user", UUID(int=1), gone))
             assert gone in {sandbox["handle"] for sandbox in supervisor.listing()}
             await provider.cancel(place, run_id=run_id)
+
+    async def test_an_upload_of_any_length_goes_through_to_the_dev_server(self, provider, place):
+        size = 40 << 20
+
+        async def receive():
+            nonlocal left
+            left -= 1
+            return {"type": "http.request", "body": bytes(1 << 20), "more_body": left > 0}
+
+        async with counting() as port:
+            wanted = {"path": "mesh.toml", "content": 'dev = ["sleep", "600"]'}
+            await provider.request(place, "POST", "write", json=wanted)
+            await provider.request(place, "POST", "config", json={"application": {"port": port}})
+            assert await provider.streams_bodies(place)
+            for length in (size, None):
+                left = size >> 20
+                body = Upload(receive, length)
+                async with provider.open(place, "POST", "preview/files", body=body) as reply:
+                    assert (reply.status_code, int(await reply.aread())) == (200, size)
 
     async def test_a_folder_that_nobody_allowed_is_refused(self, provider):
         place = Place("remote-user", UUID(int=1), "other-0123456789abcdef", folder="/etc")

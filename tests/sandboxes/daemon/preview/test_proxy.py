@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import html
 import socket
 
 import pytest
 from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed
 
-from sandboxes.providers.signature import handshake
+from links.transport import STREAMED
+from sandboxes.providers.signature import handshake, sign_request
 from tests.sandboxes.daemon.events_reader import looking_on
 from tests.sandboxes.daemon.preview.upstream import PAGE, Upstream
 from tests.waiting import auntil
@@ -333,3 +335,152 @@ async def test_a_server_that_goes_and_comes_back(make_sandbox):
         async with Upstream().running(upstream.port):
             await auntil(lambda: told.phases[-1] == "running")
             assert "page" in (await sandbox.client.get("/preview/")).text
+
+
+class Receiver:
+    """A dev server that counts what it is sent; "/early" refuses it unread, "/never" is silent."""
+
+    def __init__(self):
+        self.left = asyncio.Event()
+        self.asked = asyncio.Event()
+
+    async def serve(self, reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        if b"/early" in head:
+            writer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 5\r\n\r\nlarge")
+            writer.close()
+            return
+        if b"/never" in head:
+            self.asked.set()
+            await reader.read()
+            self.left.set()
+            return
+        size = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
+        count = 0
+        while count < size:
+            count += len(await reader.read(256 * 1024))
+        # HTTP/1.0: the answer ends with its connection.
+        writer.write(b"HTTP/1.0 200 OK\r\ncontent-type: text/plain\r\n\r\n%d" % count)
+        writer.close()
+
+    @contextlib.asynccontextmanager
+    async def behind(self, sandbox):
+        async with await asyncio.start_server(self.serve, "127.0.0.1", 0) as server:
+            await begin(sandbox, server.sockets[0].getsockname()[1])
+            async with looking_on(sandbox) as told:
+                await told.phase("running")
+            yield self
+
+
+SIZE = 64 * 1024 * 1024  # more than is ever read whole
+
+
+async def pieces(size=SIZE):
+    for _ in range(size // (1024 * 1024)):
+        yield bytes(1024 * 1024)
+
+
+def upload(sandbox, path, **headers):
+    return sandbox.client.build_request(
+        "POST",
+        f"http://sandbox/_sandbox{path}",
+        content=pieces(),
+        headers={"content-length": str(SIZE), **headers},
+        extensions={STREAMED: True},
+    )
+
+
+async def send_signed(sandbox, request):
+    signed = sign_request(request, handle=sandbox.handle)
+    return await sandbox.client.send(signed, auth=None)
+
+
+async def test_an_upload_of_any_length_reaches_the_dev_server(make_sandbox):
+    sandbox = make_sandbox()
+    async with Receiver().behind(sandbox):
+        reply = await send_signed(sandbox, upload(sandbox, "/preview/files"))
+
+    assert (reply.status_code, reply.text) == (200, str(SIZE))
+
+
+async def test_the_dev_server_may_refuse_an_upload_before_it_has_come(make_sandbox):
+    sandbox = make_sandbox()
+    async with Receiver().behind(sandbox):
+        reply = await send_signed(sandbox, upload(sandbox, "/preview/early"))
+
+    assert (reply.status_code, reply.text) == (413, "large")
+
+
+@pytest.mark.parametrize("path", ["/write", "/dispatch", "/previews"])
+async def test_the_sandbox_s_own_routes_take_no_body_that_is_not_signed(make_sandbox, path):
+    sandbox = make_sandbox()
+
+    reply = await send_signed(sandbox, upload(sandbox, path))
+
+    assert (reply.status_code, reply.json()["error"]["code"]) == (401, "bad_server_signature")
+
+
+async def test_a_long_poll_whose_reader_leaves_is_given_up(make_sandbox):
+    sandbox = make_sandbox()
+    async with Receiver().behind(sandbox) as receiver:
+        asking = asyncio.create_task(sandbox.client.get("/preview/never", timeout=None))
+        await asyncio.wait_for(receiver.asked.wait(), 60)
+        asking.cancel()
+
+        await asyncio.wait_for(receiver.left.wait(), 60)
+
+
+NONSENSE = {
+    "another protocol": b"-ERR unknown command\r\n",
+    "a head without end": b"HTTP/1.1 200 OK\r\nx-long: " + b"x" * 100_000,
+    "two lengths": b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+    "no status": b"HTTP/1.1 1000 What\r\ncontent-length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("said", NONSENSE.values(), ids=NONSENSE)
+async def test_nonsense_is_named_and_never_waited_for(make_sandbox, said):
+    sandbox = make_sandbox()
+
+    async def answer(reader, writer):
+        with contextlib.suppress(asyncio.IncompleteReadError, asyncio.CancelledError, OSError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(said)
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        await begin(sandbox, server.sockets[0].getsockname()[1])
+        await auntil(lambda: _is_asked(sandbox))
+        page = await sandbox.client.get("/preview/some/page", headers=A_BROWSER)
+        program = await sandbox.client.get("/preview/")
+
+    assert page.status_code == program.status_code == 502
+    assert "The dev server can't be shown" in html.unescape(page.text)
+    assert "http-equiv=refresh" not in page.text
+    assert program.json()["error"]["code"] == "dev_server_bad_answer"
+
+
+async def _is_asked(sandbox):
+    reply = await sandbox.client.get("/preview/x")
+    return reply.status_code == 502 and reply.json()["error"]["code"] == "dev_server_bad_answer"
+
+
+LONGEST = 16 * 1024 * 1024
+
+
+async def test_the_longest_message_passes_both_ways(sandbox):
+    message = bytes(range(256)) * (LONGEST // 256)
+    async with dial(sandbox, max_size=LONGEST) as ws:
+        await ws.send(message)
+
+        assert await ws.recv() == message
+
+
+async def test_many_subprotocols_are_offered_as_they_were(sandbox, upstream):
+    offered = ["bokeh", "eyJzZXNz.aW9u-x_1", "streamlit", "2|10", *(f"v{n}" for n in range(30))]
+    async with dial(sandbox, "/ws", subprotocols=offered) as ws:
+        assert ws.subprotocol == "bokeh"
+
+    [seen] = upstream.heads("/ws")
+    assert seen["sec-websocket-protocol"].replace(" ", "").split(",") == offered

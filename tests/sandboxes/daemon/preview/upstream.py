@@ -44,6 +44,7 @@ class Upstream:
             host,
             port,
             process_request=self.answer,
+            max_size=16 * 1024 * 1024,
             select_subprotocol=lambda _, offered: offered[0] if offered else None,
         ) as server:
             self.port = server.sockets[0].getsockname()[1]
