@@ -11,16 +11,19 @@ from agents.core.mcp import McpServer
 from agents.keys.selectors import list_models
 from agents.models import Agent, McpServerRow
 from mesh.keys import unseal
+from mesh.lib.roles import Permission, may
 from mesh.models import Organization
 from mesh.selectors import NotFound
 
 
 def find_shared(pairs: Collection[tuple[int, UUID]]) -> set[tuple[int, UUID]]:
-    """Return the pairs of a person's and an agent's id where the person is a member of the agent's
-    organization; one query."""
+    """Return the pairs of a person's and an agent's id where the person may start something in the
+    agent's organization; one query."""
     agents = Agent.objects.filter(pk__among={agent_id for _, agent_id in pairs})
-    found = agents.values_list("organization__memberships__user", "pk")
-    return {(user, agent) for user, agent in found if user is not None} & set(pairs)
+    members = "organization__memberships"
+    found = agents.values_list(f"{members}__user", "pk", f"{members}__role")
+    able = {(user, agent) for user, agent, role in found if role and may(role, Permission.START)}
+    return able & set(pairs)
 
 
 def get_agent(*, organization: Organization, name: str, removed: bool = False) -> Agent:

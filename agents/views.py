@@ -127,7 +127,10 @@ def remove_mcp_server(request: HttpRequest, org: str, slug: str, name: str) -> H
 @login_required
 def ask_server_again(request: HttpRequest, org: str, slug: str, name: str) -> HttpResponseBase:
     """Let the next message ask a server that did not answer; members may, it changes no setting."""
-    services.ask_server_again(agent=_agent(_member(request, org), slug), name=name)
+    member = _member(request, org)
+    if not Role(member.role).starts:
+        raise PermissionDenied
+    services.ask_server_again(agent=_agent(member, slug), name=name)
     messages.success(request, f"The next message asks {name} again.")
     return redirect("settings_agent", org, slug)
 

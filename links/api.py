@@ -173,6 +173,8 @@ class Tool(APIView):
 class CurrentLinkTool(Tool):
     """``LINK_CURRENT_GET``: the viewer's machine that is online, for programs."""
 
+    open_to_viewers = True
+
     def post(self, request: Request, org: str) -> Response:
         viewer = signed_in(request)
         get_membership(viewer=viewer, slug=org)

@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from mesh import keys
+from mesh.lib.roles import Permission, roles_with
 from mesh.models import Membership, User
 from mesh.tokens import SignIn
 
@@ -72,10 +73,12 @@ def find_good(credentials: Collection[Credential]) -> set[Credential]:
     return _good_tokens(by_token) | _good_sessions(by_session)
 
 
-def find_members(pairs: Collection[tuple[int, Any]]) -> set[tuple[int, Any]]:
-    """Return those pairs of a person's and an organization's id where the person is a member."""
+def find_starters(pairs: Collection[tuple[int, Any]]) -> set[tuple[int, Any]]:
+    """Return those pairs of a person's and an organization's id where the person is a member who
+    may start something."""
     users, organizations = {user for user, _ in pairs}, {org for _, org in pairs}
     found = Membership.objects.filter(user__pk__among=users, organization__pk__among=organizations)
+    found = found.filter(role__in=roles_with(Permission.START))
     return set(found.values_list("user_id", "organization_id")) & set(pairs)
 
 

@@ -10,6 +10,7 @@ from django.db import models
 from django.utils import timezone
 
 from mesh.lib.ids import new_id
+from mesh.lib.roles import Permission, may
 
 
 class User(AbstractUser):
@@ -30,16 +31,22 @@ class Organization(models.Model):
 
 
 class Role(models.TextChoices):
-    """What a member may do; each role includes those that follow it."""
+    """What a member may do: ``mesh/lib/roles.py`` has the table."""
 
     OWNER = "owner", "Owner"
     ADMIN = "admin", "Admin"
     MEMBER = "member", "Member"
+    VIEWER = "viewer", "Viewer"
 
     @property
     def manages(self) -> bool:
-        """Whether this role may change agents, keys and members."""
-        return self is not Role.MEMBER
+        """Whether this role may change agents and keys."""
+        return may(self.value, Permission.MANAGE)
+
+    @property
+    def starts(self) -> bool:
+        """Whether this role may start chats, messages and sandboxes."""
+        return may(self.value, Permission.START)
 
 
 class Membership(models.Model):

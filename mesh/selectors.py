@@ -12,8 +12,10 @@ from django.utils import timezone
 from mesh.lib import oauth
 from mesh.lib.errors import AppError
 from mesh.lib.errors import NotFound as NotFound
+from mesh.lib.roles import Permission, may
 from mesh.models import IssuedToken, Membership, Organization, Pairing, PairingState, Role, User
 from mesh.pairing.tokens import pairing_of
+from mesh.permissions import ReadsOnly
 from mesh.tokens import Scope
 
 
@@ -31,6 +33,19 @@ def get_membership(*, viewer: User, slug: str) -> Membership:
     if found is None:
         raise NotFound
     return found
+
+
+def get_starting_membership(*, viewer: User, slug: str) -> Membership:
+    """Return the viewer's membership, for what makes something run.
+
+    Raises:
+        NotFound: as ``get_membership``.
+        ReadsOnly: the viewer may only read.
+    """
+    membership = get_membership(viewer=viewer, slug=slug)
+    if not may(membership.role, Permission.START):
+        raise ReadsOnly
+    return membership
 
 
 class NotAllowed(AppError):

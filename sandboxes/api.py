@@ -21,7 +21,7 @@ from links.api import Tool
 from links.wire.names import is_key
 from mesh.api import signed_in
 from mesh.lib.origins import origin_pattern
-from mesh.selectors import NotFound, get_membership
+from mesh.selectors import NotFound, get_starting_membership
 from sandboxes import services
 from sandboxes.core.kinds import KINDS
 from sandboxes.core.preview import port_of
@@ -136,7 +136,7 @@ class DeleteTool(Tool):
 
 
 def _agent(request: Request, org: str, given: dict[str, Any], *, removed: bool = False) -> Agent:
-    organization = get_membership(viewer=signed_in(request), slug=org).organization
+    organization = get_starting_membership(viewer=signed_in(request), slug=org).organization
     try:
         return get_agent(organization=organization, name=given["virtualMcpId"], removed=removed)
     except NotFound as exc:

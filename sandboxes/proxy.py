@@ -31,12 +31,12 @@ from links.wire.headers import REFUSAL
 from mesh import database_pool, foreign_content
 from mesh.api import signed_in
 from mesh.connection_checks import Right, RightLost, until_lost, while_held
-from mesh.credentials import Credential, credential_of, find_good, find_members
+from mesh.credentials import Credential, credential_of, find_good, find_starters
 from mesh.foreign_content import refuse_to_show
 from mesh.lib.errors import AppError, MethodNotAllowed, Unauthorized
 from mesh.models import User
 from mesh.readers import Stream
-from mesh.selectors import NotFound, get_membership
+from mesh.selectors import NotFound, get_starting_membership
 from mesh.tokens import bearer, find_persons_sign_in
 from sandboxes import providers
 from sandboxes.api import AgentUnknown
@@ -321,7 +321,7 @@ def _find(viewer: User, org: str, vm_id: str, rest: str) -> tuple[Agent, VmReque
 
 
 def _agent(viewer: User, org: str, vm_id: str) -> Agent:
-    organization = get_membership(viewer=viewer, slug=org).organization
+    organization = get_starting_membership(viewer=viewer, slug=org).organization
     try:
         return get_agent(organization=organization, name=vm_id)
     except NotFound as exc:
@@ -340,7 +340,7 @@ def _credential(request: Request) -> Credential:
 def _rights(credential: Credential, agent: Agent) -> tuple[Right, Right]:
     """Return the rights that a connection to a sandbox of ``agent`` needs."""
     member = (credential.user_id, agent.organization_id)
-    return Right(find_good, credential), Right(find_members, member)
+    return Right(find_good, credential), Right(find_starters, member)
 
 
 def _viewer(request: HttpRequest) -> tuple[User, Credential]:

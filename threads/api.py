@@ -157,6 +157,8 @@ class ThreadsApi(APIView):
 class ThreadApi(APIView):
     """``…/threads/<id>``: one thread."""
 
+    open_to_viewers = True
+
     class ThreadChange(Input):
         title = serializers.CharField(max_length=200)
 
@@ -183,6 +185,8 @@ class ThreadApi(APIView):
 
 class SeenApi(APIView):
     """``…/threads/<id>/seen``: the owner has seen the answers so far."""
+
+    open_to_viewers = True
 
     @extend_schema(request=None, responses={204: None}, operation_id="threads_see")
     def put(self, request: Request, org: str, thread_id: UUID) -> Response:
@@ -395,6 +399,8 @@ class PartApi(APIView):
 class CancelApi(APIView):
     """``…/cancel/<thread>``: stop the runs of a thread."""
 
+    open_to_viewers = True
+
     class StoppedRun(serializers.Serializer[Any]):
         runId = serializers.UUIDField(source="run_id")
         messageId = serializers.CharField(source="message_id")
@@ -444,6 +450,8 @@ class CancelApi(APIView):
 
 class BackgroundTaskApi(APIView):
     """``…/threads/<id>/background/<task>``: one thing that an agent runs in the background."""
+
+    open_to_viewers = True
 
     @extend_schema(
         responses={

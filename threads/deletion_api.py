@@ -59,6 +59,8 @@ class DeletedThreadsApi(APIView):
 class RestoreApi(APIView):
     """``…/threads/<id>/restore``: undo a deletion."""
 
+    open_to_viewers = True
+
     @extend_schema(
         request=None,
         responses={200: ThreadShown, 410: OpenApiResponse(description="`thread_purged`: too late")},

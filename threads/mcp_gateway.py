@@ -33,6 +33,7 @@ from mesh.egress import guarded_client
 from mesh.http_client import MIB, Limits
 from mesh.lib.addresses import parse_address
 from mesh.lib.errors import AppError, MethodNotAllowed, Unauthorized
+from mesh.lib.roles import Permission, roles_with
 from mesh.readers import Stream
 from mesh.selectors import NotFound
 from mesh.tokens import bearer
@@ -167,9 +168,12 @@ def _find(token: str, org: str, thread_id: UUID, name: str) -> McpServer:
 
 def find_open(thread_ids: Collection[UUID]) -> set[UUID]:
     """Return those of the threads whose tokens are valid: a run is active on a machine, or the
-    agent works there in the background, and the owner is still a member. One query."""
+    agent works there in the background, and the owner may still start something. One query."""
     threads = Thread.objects.filter(pk__among=thread_ids, deleted_at=None, owner__is_active=True)
-    threads = threads.filter(organization__memberships__user=F("owner"))
+    threads = threads.filter(
+        organization__memberships__user=F("owner"),
+        organization__memberships__role__in=roles_with(Permission.START),
+    )
     is_active = Q(runs__state__in=run_state.ACTIVE, runs__executor=executors.LINK)
     running = threads.filter(is_active | Q(background__executor=executors.LINK))
     return set(running.values_list("pk", flat=True))

@@ -35,7 +35,7 @@ from agents.selectors import get_agent, get_keys, list_agents
 from agents.services import make_default_agent
 from links.dist.offer import offer_of
 from links.selectors import LinkView, list_links
-from mesh.models import Organization, User
+from mesh.models import Membership, Organization, Role, User
 from mesh.pairing.metadata import issuer
 from mesh.selectors import NotFound, get_membership, list_organizations
 from threads import selectors
@@ -110,7 +110,8 @@ def older_threads(request: HttpRequest, org: str) -> HttpResponse:
 @never_cache
 def popover(request: HttpRequest, org: str) -> HttpResponse:
     """The harness picker alone: the pill and its popover, for an agent or an open thread."""
-    organization, thread = _place(request, org, request.GET.get("thread", ""))
+    member, thread = _place(request, org, request.GET.get("thread", ""))
+    organization = member.organization
     agent = _agent(request, organization, thread)
     context = {
         "organization": organization,
@@ -154,12 +155,17 @@ def _viewer(request: HttpRequest) -> User:
     return request.user
 
 
-def _organization(request: HttpRequest, org: str) -> Organization:
-    """Return the organization, if the viewer is in it."""
+def _member(request: HttpRequest, org: str) -> Membership:
+    """Return the viewer's membership of the organization."""
     try:
-        return get_membership(viewer=_viewer(request), slug=org).organization
+        return get_membership(viewer=_viewer(request), slug=org)
     except NotFound as exc:
         raise Http404 from exc
+
+
+def _organization(request: HttpRequest, org: str) -> Organization:
+    """Return the organization, if the viewer is in it."""
+    return _member(request, org).organization
 
 
 def _as_uuid(text: str) -> UUID | None:
@@ -172,18 +178,18 @@ def _as_uuid(text: str) -> UUID | None:
 
 def _place(
     request: HttpRequest, org: str, thread_id: UUID | str
-) -> tuple[Organization, Thread | None]:
-    """Return the organization and, if one is named, the thread; not found unless both are the
-    viewer's."""
-    organization = _organization(request, org)
+) -> tuple[Membership, Thread | None]:
+    """Return the viewer's membership and, if one is named, the thread; not found unless both are
+    the viewer's."""
+    member = _member(request, org)
     if not thread_id:
-        return organization, None
+        return member, None
     known = thread_id if isinstance(thread_id, UUID) else _as_uuid(thread_id)
     if known is None:
         raise Http404
     try:
         viewer = _viewer(request)
-        return organization, selectors.get_thread(viewer=viewer, org_slug=org, thread_id=known)
+        return member, selectors.get_thread(viewer=viewer, org_slug=org, thread_id=known)
     except NotFound as exc:
         raise Http404 from exc
 
@@ -230,12 +236,14 @@ def _context(
 ) -> dict[str, Any]:
     """Return the context of ``shell.html``; with ``whole`` also the messages of the thread."""
     viewer = _viewer(request)
-    organization, thread = _place(request, org, thread_id)
+    member, thread = _place(request, org, thread_id)
+    organization = member.organization
     agent = _agent(request, organization, thread)
     links = list_links(viewer=viewer)
     summary = selectors.thread_summary(thread) if thread else None
     return {
         "organization": organization,
+        "starts": Role(member.role).starts,
         **_chats(request, organization),
         "thread": summary,
         "links": links,

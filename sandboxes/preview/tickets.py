@@ -20,6 +20,7 @@ from agents.selectors import find_shared
 from mesh.connection_checks import Right
 from mesh.credentials import Credential, find_good, unseal
 from mesh.lib.errors import AppError
+from mesh.lib.roles import Permission, roles_with
 from mesh.single_use import use_once
 from sandboxes.core.kinds import KINDS
 from sandboxes.places import place_for
@@ -96,7 +97,9 @@ def is_signed_in(grant: Grant) -> bool:
 def find_place(grant: Grant) -> Place | None:
     """Return the granted sandbox's place; ``None`` if the person may no longer see it."""
     agent = Agent.objects.filter(
-        pk=UUID(grant.agent_id), organization__memberships__user=grant.user_id
+        pk=UUID(grant.agent_id),
+        organization__memberships__user=grant.user_id,
+        organization__memberships__role__in=roles_with(Permission.START),
     ).first()
     if agent is None or not is_signed_in(grant):
         return None

@@ -6,8 +6,8 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
-from mesh.credentials import Credential, find_good, find_members, unseal
-from mesh.models import User
+from mesh.credentials import Credential, find_good, find_starters, unseal
+from mesh.models import Membership, User
 from mesh.services import make_token
 from mesh.tokens import find_sign_in
 
@@ -98,10 +98,16 @@ def test_any_number_costs_three_queries(ada, bob, django_assert_max_num_queries)
         assert find_good(credentials) == set(credentials)
 
 
+def test_a_viewer_may_start_nothing(ada, org):
+    Membership.objects.update(role="viewer")
+
+    assert find_starters({(ada.pk, org.pk)}) == set()
+
+
 def test_members_are_told_from_strangers(ada, eve, org):
     asked = {(ada.pk, org.pk), (eve.pk, org.pk)}
 
-    assert find_members(asked) == {(ada.pk, org.pk)}
+    assert find_starters(asked) == {(ada.pk, org.pk)}
 
 
 @pytest.mark.parametrize("made", [by_session, by_token])

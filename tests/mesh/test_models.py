@@ -60,10 +60,16 @@ def test_a_new_member_may_not_manage(eve, org):
 
 
 @pytest.mark.parametrize(
-    ("role", "manages"), [(Role.OWNER, True), (Role.ADMIN, True), (Role.MEMBER, False)]
+    ("role", "manages", "starts"),
+    [
+        (Role.OWNER, True, True),
+        (Role.ADMIN, True, True),
+        (Role.MEMBER, False, True),
+        (Role.VIEWER, False, False),
+    ],
 )
-def test_owners_and_admins_manage(role, manages):
-    assert role.manages is manages
+def test_owners_and_admins_manage_and_viewers_start_nothing(role, manages, starts):
+    assert (role.manages, role.starts) == (manages, starts)
 
 
 def test_an_organization_takes_its_memberships_along_but_not_its_people(ada, org):

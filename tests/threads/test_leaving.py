@@ -1,4 +1,4 @@
-"""Who was shut out, or has left the organization, runs nothing there any more."""
+"""Who was shut out, has left the organization or may only read there runs nothing any more."""
 
 import pytest
 
@@ -24,7 +24,12 @@ def move_on(ada):
     Membership.objects.create(organization=other, user=ada, role="owner")
 
 
-GONE = pytest.mark.parametrize("go", [leave, be_shut_out, move_on])
+def be_lowered(ada):
+    """She is still a member, but may only read."""
+    Membership.objects.filter(user=ada).update(role="viewer")
+
+
+GONE = pytest.mark.parametrize("go", [leave, be_shut_out, move_on, be_lowered])
 
 
 @GONE

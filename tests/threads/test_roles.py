@@ -20,7 +20,8 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 # What is met there by a stranger, by Eve of another organization, by Bob, a plain member of
 # Ada's, and by Ada, who owns the organization, its threads and her machine. Last, what the token
-# of her machine meets, which an agent on it can read.
+# of her machine meets, which an agent on it can read. Ann, an admin, and Vic, a viewer, meet what
+# Ada or Bob does (``wanted``).
 ANYBODY = (IN, IN, IN, IN, IN)
 PERSON = (SIGN_IN, IN, IN, IN, FORBIDDEN)
 MEMBER = (SIGN_IN, UNKNOWN, IN, IN, FORBIDDEN)
@@ -36,6 +37,7 @@ PROOF = (SIGN_IN,) * 5  # no sign-in is worth anything: a signature is asked for
 STAFF = (SIGN_IN,) * 5  # none of these five is
 NOT_SET_UP = (SIGN_IN, UNKNOWN, UNKNOWN, UNKNOWN, SIGN_IN)  # for those with a second factor
 ROLES = ("stranger", "eve", "bob", "ada", "machine")
+EVERYBODY = (*ROLES, "ann", "vic")
 
 ACCOUNTS = {  # allauth's own
     "accounts/login/": ANYBODY,
@@ -213,8 +215,37 @@ def routes(resolver=None, prefix=""):
             yield from routes(each, route)
 
 
+# What makes something run, beside what only owners and admins may do.
+STARTS = {
+    *(f"api/<slug:org>/tools/{name}" for name in ("VM_START", "VM_DELETE", "ensure_vm")),
+    "api/<slug:org>/decopilot/files",
+    "api/<slug:org>/vm-events",
+    "api/<slug:org>/vm/<str:vm_id>/<path:branch>/events",
+    "api/<slug:org>/vm/<str:vm_id>/<path:rest>",
+    "<slug:org>/settings/agents/of/<slug:slug>/servers/<slug:name>/again",
+}
+# What a viewer may change: only what is their own, and nothing runs by it.
+OPEN_TO_VIEWERS = {
+    "api/<slug:org>/tools/LINK_CURRENT_GET",
+    *(
+        f"api/<slug:org>/decopilot/{path}"
+        for path in (
+            "threads/<uuid:thread_id>",
+            "threads/<uuid:thread_id>/restore",
+            "threads/<uuid:thread_id>/seen",
+            "threads/<uuid:thread_id>/background/<str:task_id>",
+            "cancel/<uuid:thread_id>",
+        )
+    ),
+}
+
+
 def wanted(route, role):
     row = STAFF if is_of_the_admin(route) else TABLE[route]
+    if role == "ann":  # an admin is an owner whose own things are others
+        return wanted(route, "ada" if wanted(route, "bob") == FORBIDDEN else "bob")
+    if role == "vic":
+        return FORBIDDEN if route in STARTS else wanted(route, "bob")
     return row[ROLES.index(role)]
 
 
@@ -271,11 +302,15 @@ def names(ada, org, agent, thread, link, say, key):
 
 
 @pytest.fixture
-def client_as(ada, bob, eve, link):
+def client_as(ada, bob, eve, org, link):
     """Return ``client_as(role)``: a client signed in as that person, or machine, or nobody."""
+    from mesh.models import Membership, User
     from mesh.services import make_token
 
     people = {"ada": ada, "bob": bob, "eve": eve}
+    for name, role in (("ann", "admin"), ("vic", "viewer")):
+        people[name] = User.objects.create_user(name, password="correct horse battery")
+        Membership.objects.create(user=people[name], organization_id=org.pk, role=role)
     token = make_token(user=ada, scope="machine", machine_id=link.machine_id)
 
     def make(role):
@@ -337,7 +372,7 @@ def of_ada():
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", EVERYBODY)
 def test_who_is_let_in(role, client_as, names):
     wrong = []
     for route in sorted(set(routes()) - BY_CONTENT):
@@ -352,8 +387,25 @@ def test_who_is_let_in(role, client_as, names):
             # The admin has sixty of them, behind one check.
             methods = ("GET", "POST") if is_of_the_admin(route) else METHODS
             got = met(client_as, role, route, names, methods)
-            is_right = got <= {want} and of_ada() == before
+            # A viewer who may change nothing learns nothing of what there is.
+            refused = {want, FORBIDDEN} if role == "vic" else {want}
+            is_right = got <= refused and of_ada() == before
         if not is_right:
             wrong.append(f"{route}: {got}, not {want}")
 
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_viewer_changes_nothing_through_the_api(client_as, names):
+    below = {route for route in routes() if route.startswith("api/<slug:org>/")}
+    assert below >= OPEN_TO_VIEWERS
+    wrong, before = [], of_ada()
+    for route in sorted(below - BY_CONTENT):
+        want = {IN, UNKNOWN} if route in OPEN_TO_VIEWERS else {FORBIDDEN, SIGN_IN, UNKNOWN}
+        got = met(client_as, "vic", route, names, ("POST", "PUT", "PATCH", "DELETE"))
+        if not got <= want:
+            wrong.append(f"{route}: {got}, not {want}")
+
+    assert not wrong, "\n".join(wrong)
+    assert of_ada() == before

@@ -23,6 +23,7 @@ from django.utils import timezone
 
 from agents.catalog import load_catalog
 from mesh.lib.ids import new_id
+from mesh.lib.roles import Permission, roles_with
 from mesh.models import Membership
 from mesh.selectors import NotFound
 from sandboxes.core.resolve import REMOTE_USER
@@ -151,7 +152,9 @@ def _last_run(thread: Thread) -> Run | None:
 
 
 def _may_run(thread: Thread) -> bool:
-    owners = Membership.objects.filter(user=thread.owner_id, user__is_active=True)
+    owners = Membership.objects.filter(
+        user=thread.owner_id, user__is_active=True, role__in=roles_with(Permission.START)
+    )
     return owners.filter(organization=thread.organization_id).exists()
 
 

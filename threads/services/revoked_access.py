@@ -1,9 +1,11 @@
-"""Runs of people who were deactivated, or have left the organization whose agents they use."""
+"""Runs of people who were deactivated, have left the organization whose agents they use, or may
+only read there now."""
 
 from __future__ import annotations
 
 from django.db.models import Exists, OuterRef, Q
 
+from mesh.lib.roles import Permission, roles_with
 from mesh.models import Membership
 from threads.models import Run, Thread
 from threads.run import state as run_state
@@ -11,12 +13,14 @@ from threads.services.runs import cancel
 
 
 def owner_may_run() -> Exists:
-    """Return the condition of runs whose owner is active, and in the thread's organization."""
+    """Return the condition of runs whose owner is active, and a member of the thread's
+    organization who may start something."""
     return Exists(
         Membership.objects.filter(
             user=OuterRef("thread__owner"),
             organization=OuterRef("thread__organization"),
             user__is_active=True,
+            role__in=roles_with(Permission.START),
         )
     )
 
