@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.shortcuts import render
 
 from mesh.client_address import address_of
-from mesh.invitations import IN_SESSION, InvitationRefused, invitation_in, join
+from mesh.invitations import IN_SESSION, InvitationRefused, get_invitation, invitation_in, join
 from mesh.models import Membership, Role, User
 
 
@@ -41,12 +41,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             ImmediateHttpResponse: somebody else has used the invitation in the meantime; no
                 account was made.
         """
-        text = request.session.get(IN_SESSION, "")
+        named = request.session.get(IN_SESSION, "")
         try:
             with transaction.atomic():
                 saved: User = super().save_user(request, user, form, commit)
-                if text:
-                    join(user=saved, text=text)
+                if named:
+                    join(user=saved, invitation=get_invitation(str(named)))
         except InvitationRefused as exc:
             if not self.is_open_for_signup(request):
                 refusal = render(request, "join_refused.html", {"error": exc}, status=exc.status)

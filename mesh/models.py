@@ -67,6 +67,39 @@ class Membership(models.Model):
         return f"{self.user} in {self.organization} ({self.role})"
 
 
+class Invitation(models.Model):
+    """A link with which people can join an organization; only a hash of its text is kept.
+
+    ``made_by`` is empty where the operator's command made it; else it works only while that member
+    may give its role. ``max_uses`` is empty where any number of people may use it.
+    """
+
+    id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=10, choices=Role.choices)
+    digest = models.CharField(max_length=64, unique=True)
+    made_by = models.ForeignKey(User, models.CASCADE, null=True, related_name="invitations")
+    max_uses = models.PositiveIntegerField(null=True)
+    uses = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(db_index=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(role__in=Role.values), name="known_invited_role"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(max_uses=None) | models.Q(uses__lte=models.F("max_uses")),
+                name="invitation_is_used_up_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"invitation to {self.organization_id} ({self.role})"
+
+
 class PairingState(models.TextChoices):
     """The states of a pairing: asked, then approved or denied by a person, then paired."""
 

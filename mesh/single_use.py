@@ -12,7 +12,7 @@ from datetime import datetime
 from django.contrib.sessions.models import Session
 from django.db import IntegrityError, transaction
 
-from mesh.models import CacheEntry, UsedTicket
+from mesh.models import CacheEntry, Invitation, UsedTicket
 
 
 def use_once(kind: str, value: str, *, expires_at: datetime) -> bool:
@@ -36,8 +36,9 @@ def digest_of(kind: str, value: str) -> str:
 
 
 def forget_expired(*, now: datetime) -> int:
-    """Remove expired tickets, cache entries and browser sessions; return how many rows."""
+    """Remove expired tickets, invitations, cache entries and sessions; return how many rows."""
     tickets, _ = UsedTicket.objects.filter(expires_at__lt=now).delete()
+    invitations, _ = Invitation.objects.filter(expires_at__lt=now).delete()
     entries, _ = CacheEntry.objects.filter(expires__lt=now).delete()
     sessions, _ = Session.objects.filter(expire_date__lt=now).delete()
-    return tickets + entries + sessions
+    return tickets + invitations + entries + sessions

@@ -23,7 +23,7 @@ from mesh.accounts import owners
 from mesh.api import StalePage, answer_server_error
 from mesh.database_errors import AnyDatabaseError, unavailable_now
 from mesh.lib.errors import error_body
-from mesh.models import User
+from mesh.models import Role, User
 
 
 @require_GET
@@ -78,18 +78,23 @@ def join(request: HttpRequest) -> HttpResponseBase:
     """
     try:
         if text := request.GET.get("invitation"):
-            invitations.read_invitation(text)
-            request.session[invitations.IN_SESSION] = text
+            opened = invitations.read_invitation(text)
+            request.session[invitations.IN_SESSION] = str(opened.pk)
             return redirect("join")
-        text = request.session.get(invitations.IN_SESSION, "")
-        _, organization = invitations.read_invitation(text)
+        named = request.session.get(invitations.IN_SESSION, "")
+        invitation = invitations.get_invitation(str(named))
         if request.method == "POST" and isinstance(request.user, User):
-            organization = invitations.join(user=request.user, text=text)
+            organization = invitations.join(user=request.user, invitation=invitation)
             del request.session[invitations.IN_SESSION]
             return redirect("home", org=organization.slug)
     except invitations.InvitationRefused as exc:
+        limit = {"app": "mesh", "action": "join", "config": {"join": "30/m/ip"}, "limit_get": True}
+        if refusal := ratelimit.consume_or_429(request, **limit):
+            too_many: HttpResponseBase = refusal
+            return too_many
         return render(request, "join_refused.html", {"error": exc}, status=exc.status)
-    return render(request, "join.html", {"organization": organization})
+    context = {"organization": invitation.organization, "role": Role(invitation.role)}
+    return render(request, "join.html", context)
 
 
 @never_cache
