@@ -12,7 +12,7 @@ from django.utils import timezone
 from mesh.lib import oauth
 from mesh.lib.errors import AppError
 from mesh.lib.errors import NotFound as NotFound
-from mesh.lib.roles import Permission, may
+from mesh.lib.roles import Permission, may, may_give
 from mesh.models import IssuedToken, Membership, Organization, Pairing, PairingState, Role, User
 from mesh.pairing.tokens import pairing_of
 from mesh.permissions import ReadsOnly
@@ -68,6 +68,47 @@ def get_managing_membership(*, viewer: User, slug: str) -> Membership:
     if not Role(membership.role).manages:
         raise NotAllowed
     return membership
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberView:
+    """A member as the viewer sees them; ``gives`` are the roles that the viewer may give them."""
+
+    id: int
+    user_id: int
+    name: str
+    full_name: str
+    role: Role
+    is_active: bool
+    is_self: bool
+    gives: tuple[Role, ...]
+    joined_at: datetime
+
+
+def list_members(*, viewer: Membership) -> list[MemberView]:
+    """Return the members of the viewer's organization, owners first, then by name; one query."""
+    rows = Membership.objects.filter(organization=viewer.organization_id).select_related("user")
+    ranks = {role: rank for rank, role in enumerate(Role)}
+    found = sorted(rows, key=lambda row: (ranks[Role(row.role)], row.user.username.casefold()))
+    return [
+        MemberView(
+            id=row.pk,
+            user_id=row.user_id,
+            name=row.user.username,
+            full_name=row.user.get_full_name(),
+            role=Role(row.role),
+            is_active=row.user.is_active,
+            is_self=row.pk == viewer.pk,
+            gives=roles_to_give(viewer) if may_give(viewer.role, row.role) else (),
+            joined_at=row.created_at,
+        )
+        for row in found
+    ]
+
+
+def roles_to_give(member: Membership) -> tuple[Role, ...]:
+    """Return the roles that a member may give to others."""
+    return tuple(role for role in Role if may_give(member.role, role.value))
 
 
 def list_organizations(*, viewer: User) -> list[Organization]:

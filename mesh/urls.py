@@ -32,6 +32,7 @@ urlpatterns = [
     path("api/<slug:org>/", include("agents.keys.urls_api")),
     path("<slug:org>/settings/", include("agents.keys.urls")),
     path("<slug:org>/settings/", include("agents.urls")),
+    path("<slug:org>/settings/", include("mesh.team.urls")),
     path("", include("threads.urls")),
 ]
 

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from threads import deletion_views, views
+from threads import deletion_views, leaving_views, views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.start, name="start"),
@@ -18,4 +18,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
         deletion_views.restore,
         name="settings_restore",
     ),
+    path(
+        "<slug:org>/settings/members/<int:member_id>/remove",
+        leaving_views.remove,
+        name="settings_member_remove",
+    ),
+    path("<slug:org>/settings/members/leave", leaving_views.leave, name="settings_leave"),
 ]

@@ -243,7 +243,7 @@ def _context(
     summary = selectors.thread_summary(thread) if thread else None
     return {
         "organization": organization,
-        "starts": Role(member.role).starts,
+        "reads_only": not Role(member.role).starts,
         **_chats(request, organization),
         "thread": summary,
         "links": links,

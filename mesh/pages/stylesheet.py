@@ -35,6 +35,7 @@ PIECES = (
     "desks",
     "settings",
     "agent_pages",
+    "members",
     "preview",
 )
 

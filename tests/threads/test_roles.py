@@ -147,6 +147,13 @@ PAGES = {
     "<slug:org>/settings/agents/of/<slug:slug>/servers": MANAGER_PAGE,
     "<slug:org>/settings/agents/of/<slug:slug>/servers/<slug:name>/remove": MANAGER_PAGE,
     "<slug:org>/settings/agents/of/<slug:slug>/servers/<slug:name>/again": MEMBER_PAGE,
+    "<slug:org>/settings/members": MEMBER_PAGE,
+    "<slug:org>/settings/members/invitations": MANAGER_PAGE,
+    "<slug:org>/settings/members/invitations/<uuid:invitation_id>/revoke": MANAGER_PAGE,
+    "<slug:org>/settings/members/<int:member_id>/role": MANAGER_PAGE,
+    "<slug:org>/settings/members/<int:member_id>/remove": MANAGER_PAGE,
+    "<slug:org>/settings/members/<int:member_id>/owner": MANAGER_PAGE,
+    "<slug:org>/settings/members/leave": MEMBER_PAGE,
     "": PAGE,
     "<slug:org>/": MEMBER_PAGE,
     "<slug:org>/live": MEMBER_PAGE,
@@ -224,6 +231,7 @@ STARTS = {
     "api/<slug:org>/vm/<str:vm_id>/<path:rest>",
     "<slug:org>/settings/agents/of/<slug:slug>/servers/<slug:name>/again",
 }
+OF_OWNERS = {"<slug:org>/settings/members/<int:member_id>/owner"}
 # What a viewer may change: only what is their own, and nothing runs by it.
 OPEN_TO_VIEWERS = {
     "api/<slug:org>/tools/LINK_CURRENT_GET",
@@ -242,6 +250,8 @@ OPEN_TO_VIEWERS = {
 
 def wanted(route, role):
     row = STAFF if is_of_the_admin(route) else TABLE[route]
+    if role == "ann" and route in OF_OWNERS:
+        return FORBIDDEN
     if role == "ann":  # an admin is an owner whose own things are others
         return wanted(route, "ada" if wanted(route, "bob") == FORBIDDEN else "bob")
     if role == "vic":
@@ -263,11 +273,15 @@ def test_every_address_has_a_row_and_every_row_an_address():
 @pytest.fixture
 def names(ada, org, agent, thread, link, say, key):
     """What stands for each variable of a route: things of Ada's, all of which exist."""
-    from mesh.models import IssuedToken
+    from mesh.invitations import make_invitation, read_invitation
+    from mesh.models import IssuedToken, Membership, Role
     from mesh.services import make_token
     from threads.models import Approval, ApprovalRule, Attachment, Message
 
     make_token(user=ada)
+    invitation = read_invitation(
+        make_invitation(organization=org, role=Role.MEMBER, made_by=ada, max_uses=None)
+    )
     run = say(may_wait=True)
     Approval.objects.create(
         run=run, approval_id="a1", tool_call_id="c", tool="ExitPlanMode", input={}, level="auto"
@@ -281,6 +295,8 @@ def names(ada, org, agent, thread, link, say, key):
     )
     return {
         "org": org.slug,
+        "member_id": Membership.objects.get(user=ada).pk,
+        "invitation_id": invitation.pk,
         "message_id": answer.pk,
         "name": agent.slug,
         "slug": agent.slug,
@@ -362,10 +378,11 @@ def of_ada():
     """Return everything of Ada's that a request could change."""
     from agents.models import Agent, DefaultModel, ProviderKey
     from links.models import Link
-    from mesh.models import IssuedToken
+    from mesh.models import Invitation, IssuedToken, Membership
     from threads.models import Approval, ApprovalRule, Attachment, Run, Thread
 
     kinds = [Agent, Approval, ApprovalRule, Attachment, DefaultModel, Link, ProviderKey, Run]
+    kinds += [Invitation, Membership]
     rows = [list(kind.objects.order_by("pk").values()) for kind in [*kinds, Thread]]
     # That a token was used is noted, also where it is refused.
     return [*rows, list(IssuedToken.objects.order_by("pk").values("pk", "machine_id"))]

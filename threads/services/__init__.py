@@ -28,6 +28,7 @@ from threads.services.background import (
     stop_task,
 )
 from threads.services.deletion import BATCHES, purge_deleted, restore_thread
+from threads.services.leaving import Chats, UnknownChoice, remove_member
 from threads.services.levels import LevelSet, set_level
 from threads.services.messages import NewMessage, post_message
 from threads.services.plans import carry_out_plan
@@ -58,10 +59,12 @@ __all__ = [
     "BATCHES",
     "Answer",
     "Became",
+    "Chats",
     "Due",
     "LevelSet",
     "NewMessage",
     "QueueChange",
+    "UnknownChoice",
     "Unreachable",
     "answer_approval",
     "answer_approvals",
@@ -93,6 +96,7 @@ __all__ = [
     "prune_unsent",
     "purge_deleted",
     "release_leases",
+    "remove_member",
     "remove_rule",
     "rename_thread",
     "renew_leases",
