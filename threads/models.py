@@ -38,11 +38,16 @@ class Thread(models.Model):
     last chosen; empty where the tier decides. The owner has not seen answers that ended after
     ``seen_at``. A deleted thread is hidden immediately and can be restored for a while; then its
     rows are removed in steps (``core/deletion.py``), the first of which sets ``purge_began_at``.
+    ``handing_to`` becomes the owner as soon as nothing of the thread runs any more
+    (``services/handing_over.py``).
     """
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="threads")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="threads")
+    handing_to = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
     # Not PROTECT: an organization that is deleted takes its agents along with their threads.
     agent = models.ForeignKey(Agent, models.RESTRICT, related_name="threads")
     title = models.CharField(max_length=200, blank=True)

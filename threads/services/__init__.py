@@ -28,6 +28,7 @@ from threads.services.background import (
     stop_task,
 )
 from threads.services.deletion import BATCHES, purge_deleted, restore_thread
+from threads.services.handing_over import hand_over_threads
 from threads.services.leaving import Chats, UnknownChoice, remove_member
 from threads.services.levels import LevelSet, set_level
 from threads.services.messages import NewMessage, post_message
@@ -81,6 +82,7 @@ __all__ = [
     "expire_queued_runs",
     "finish_run",
     "forget_background",
+    "hand_over_threads",
     "hold_background",
     "keep_file",
     "mark_answer_delivered",

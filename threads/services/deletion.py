@@ -40,8 +40,8 @@ CANDIDATES: Final = 20  # threads that one call looks at
 BATCHES: Final = 200  # in a row, before the sweeper does other work
 
 _RUNS = Run.objects.filter(thread=OuterRef("pk"))
-_HAS_UNFINISHED = Exists(_RUNS.filter(finished_at=None))
-_OWES_STOP = Exists(
+HAS_UNFINISHED = Exists(_RUNS.filter(finished_at=None))
+OWES_STOP = Exists(
     _RUNS.filter(
         stop_due_at__isnull=False,
         stop_delivered_at=None,
@@ -51,7 +51,7 @@ _OWES_STOP = Exists(
     )  # a machine that was removed takes no stop
 )
 # Its agent works in the background, or was not seen to have ended that.
-_WORKS_ON = Exists(BackgroundWork.objects.filter(thread=OuterRef("pk")))
+WORKS_ON = Exists(BackgroundWork.objects.filter(thread=OuterRef("pk")))
 
 
 def keep_deleted() -> timedelta:
@@ -92,11 +92,11 @@ def purge_deleted(*, now: datetime) -> int:
     """
     keep = keep_deleted()
     began = Q(purge_began_at__isnull=False)
-    due = began | Q(_HAS_UNFINISHED) | Q(deleted_at__lte=now - keep)
+    due = began | Q(HAS_UNFINISHED) | Q(deleted_at__lte=now - keep)
     # Threads that only wait for their machine would use up the candidates.
-    waits = ~began & (Q(_OWES_STOP) | Q(_WORKS_ON)) & Q(deleted_at__gt=now - keep - STOP_OWED)
+    waits = ~began & (Q(OWES_STOP) | Q(WORKS_ON)) & Q(deleted_at__gt=now - keep - STOP_OWED)
     found = Thread.objects.filter(due, deleted_at__isnull=False)
-    found = found.filter(Q(_HAS_UNFINISHED) | ~waits).order_by("deleted_at")
+    found = found.filter(Q(HAS_UNFINISHED) | ~waits).order_by("deleted_at")
     for thread_id in found.values_list("pk", flat=True)[:CANDIDATES]:
         if count := _purge_batch(thread_id, now=now, keep=keep):
             return count
@@ -130,7 +130,7 @@ def _purge_batch(thread_id: UUID, *, now: datetime, keep: timedelta) -> int:
 def _facts(thread: Thread) -> Facts:
     found = Thread.objects.filter(pk=thread.pk)
     has_unfinished, owes_stop, works_on = found.values_list(
-        _HAS_UNFINISHED, _OWES_STOP, _WORKS_ON
+        HAS_UNFINISHED, OWES_STOP, WORKS_ON
     ).get()
     return Facts(
         deleted_at=thread.deleted_at,

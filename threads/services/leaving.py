@@ -21,6 +21,7 @@ class Chats(StrEnum):
     """What becomes of the chats of somebody who is no member any more."""
 
     KEEP = "keep"  # nobody sees them; they are there again if the person comes back
+    HAND_OVER = "hand_over"  # to whoever removes the person
     DELETE = "delete"  # as if the person had deleted each
 
 
@@ -38,17 +39,21 @@ def remove_member(*, actor: User, organization: Organization, member_id: int, ch
     All of it is one transaction: it happens, or nothing does.
 
     Raises:
+        UnknownChoice: the actor, who leaves, can't hand over to themselves.
         NotFound, RoleAboveOwn, LastOwner: as ``mesh.services.end_membership``.
     """
     with transaction.atomic():
         person = services.end_membership(
             actor=actor, organization=organization, member_id=member_id
         )
+        # Their runs are stopped as those of everybody without access.
+        theirs = Thread.objects.filter(owner=person, organization=organization, deleted_at=None)
         if chats == Chats.DELETE:
-            # Their runs are stopped as those of everybody without access, and as those of every
-            # deleted chat (``core/deletion.py``).
-            theirs = Thread.objects.filter(owner=person, organization=organization)
-            theirs.filter(deleted_at=None).update(deleted_at=timezone.now())
+            theirs.update(deleted_at=timezone.now())
+        elif chats == Chats.HAND_OVER:
+            if person == actor:
+                raise UnknownChoice
+            theirs.update(handing_to=actor)
         if not Membership.objects.filter(user=person).exists():
             _sign_out_machines(person)
     return person

@@ -161,6 +161,8 @@ class Dispatcher:
             self._revoked_checked_at = now
             if count := await database_pool.heavy.run(services.stop_revoked_runs):
                 logger.info("dispatcher: stopped runs of people without access, threads: %d", count)
+            if count := await database_pool.heavy.run(services.hand_over_threads):
+                logger.info("dispatcher: handed over threads of removed members: %d", count)
 
     async def _look(self) -> float | None:
         """Start a task for all work that has none; return when to look again, if soon."""
