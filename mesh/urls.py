@@ -20,6 +20,7 @@ urlpatterns = [
     path("accounts/signup/", views.sign_up, name="account_signup"),
     path("accounts/", include("allauth.account.urls")),
     path("accounts/machines/", include("links.urls")),
+    path("accounts/", include("mesh.team.urls_own")),
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("admin/", admin.site.urls),
     path("", include("mesh.pairing.urls")),

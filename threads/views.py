@@ -70,6 +70,7 @@ def home(request: HttpRequest, org: str) -> HttpResponse:
     branches = selectors.list_branches(viewer=_viewer(request), agent=agent)
     branch = named if is_branch(named) else ""
     context |= {
+        "organizations": list_organizations(viewer=_viewer(request)),
         "agents": list_agents(organization=context["organization"]),
         "branch": branch,
         "branches": list(dict.fromkeys([*([branch] if branch else []), *branches])),
@@ -83,7 +84,9 @@ def home(request: HttpRequest, org: str) -> HttpResponse:
 @never_cache
 def chat(request: HttpRequest, org: str, thread_id: UUID) -> HttpResponse:
     """One thread with its messages, and the cursor from which to follow it."""
-    return render(request, "threads/chat.html", _context(request, org, thread_id, whole=True))
+    context = _context(request, org, thread_id, whole=True)
+    context["organizations"] = list_organizations(viewer=_viewer(request))
+    return render(request, "threads/chat.html", context)
 
 
 @require_GET

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from allauth.idp.oidc.models import Token
@@ -10,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from mesh.lib.errors import AppError
+from mesh.lib.roles import Permission, roles_with
 from mesh.models import Membership, Organization, Pairing, Role, User
 from mesh.pairing import services as pairing
 
@@ -35,6 +37,10 @@ RESERVED_SLUGS: Final = frozenset(
 )
 
 
+MOST_OWNED: Final = 20  # organizations of one person
+_SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,58}[a-z0-9])?")
+
+
 class AccountExists(AppError):
     code = "account_exists"
     hint = (
@@ -51,6 +57,33 @@ class NoSuchAccount(AppError):
 class BadUserName(AppError):
     code = "bad_user_name"
     hint = "Choose another name, such as ada."
+
+
+class BadOrganization(AppError):
+    code = "bad_organization"
+    text = "An organization needs a name, and a short name of letters a to z, digits and hyphens."
+    hint = "Such as Acme Research and acme-research."
+
+
+class SlugTaken(AppError):
+    code = "slug_taken"
+    text = "There is an organization with that short name already."
+    hint = "Choose another short name."
+    status = 409
+
+
+class MayNotFound(AppError):
+    code = "may_not_found_organizations"
+    text = "Only owners and admins of an organization can make another one."
+    hint = "Ask an owner or admin of yours."
+    status = 403
+
+
+class TooManyOrganizations(AppError):
+    code = "too_many_organizations"
+    text = f"You own {MOST_OWNED} organizations already."
+    hint = "Hand one over, or use one that you have."
+    status = 409
 
 
 class SlugReserved(AppError):
@@ -128,6 +161,44 @@ def make_owner(*, username: str, password: str, is_existing: bool = False) -> Us
         defaults={"role": Role.OWNER},
     )
     return user
+
+
+def may_found(user: User) -> bool:
+    """Return whether a person may make an organization: staff, and who may invite to one.
+
+    Otherwise a viewer could make one of their own, and start there what they may not start here.
+    """
+    inviting = Membership.objects.filter(user=user, role__in=roles_with(Permission.PEOPLE))
+    return user.is_active and (user.is_staff or inviting.exists())
+
+
+def found_organization(*, owner: User, name: str, slug: str) -> Organization:
+    """Return a new organization with its first owner. ``slug`` is its part of addresses.
+
+    Raises:
+        MayNotFound: the person may make none.
+        BadOrganization, SlugReserved, SlugTaken: the names can't be used.
+        TooManyOrganizations: the person owns as many as a person may.
+    """
+    if not may_found(owner):
+        raise MayNotFound
+    name = name.strip()
+    if not name or len(name) > 120 or not _SLUG.fullmatch(slug):
+        raise BadOrganization
+    if slug in RESERVED_SLUGS:
+        raise SlugReserved(f"An organization can't be called {slug!r}: Mesh uses that address.")
+    try:
+        with transaction.atomic():
+            # Two tabs of one person: the second counts what the first has made.
+            User.objects.select_for_update(no_key=True).filter(pk=owner.pk).first()
+            owned = Membership.objects.filter(user=owner, role=Role.OWNER)
+            if owned.count() >= MOST_OWNED:
+                raise TooManyOrganizations
+            organization = Organization.objects.create(slug=slug, name=name)
+            Membership.objects.create(organization=organization, user=owner, role=Role.OWNER)
+    except IntegrityError as exc:  # the constraint decides between two at the same time
+        raise SlugTaken from exc
+    return organization
 
 
 def make_organization(*, slug: str, name: str) -> Organization:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from django import forms
+from django.utils.text import slugify
 
 from mesh.models import Role
 
@@ -35,3 +36,24 @@ class InviteForm(forms.Form):
     def life(self) -> timedelta:
         """Return how long it works."""
         return timedelta(days=int(self.cleaned_data["days"]))
+
+
+class OrganizationForm(forms.Form):
+    """A new organization's names."""
+
+    name = forms.CharField(label="Name", max_length=120)
+    slug = forms.CharField(
+        label="Short name",
+        required=False,
+        max_length=60,
+        help_text="Part of its addresses: letters a to z, digits and hyphens. Made from the name"
+        " if it is left out.",
+    )
+
+    def clean_slug(self) -> str:
+        """Return the short name in lower case; where there is none, one from the name."""
+        given: str = self.cleaned_data["slug"].strip()
+        if given:
+            return given.lower()
+        made: str = slugify(self.cleaned_data.get("name", ""))
+        return made.replace("_", "-")[:60].strip("-")

@@ -130,3 +130,23 @@ def test_nothing_is_cut_off(visit, bob, width, theme):
         box = button.bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width
+
+
+def test_a_second_organization_is_made_and_changed_to(visit, live_server):
+    page = visit()
+    page.get_by_role("link", name="Make another organization").click()
+    page.get_by_label("Name", exact=True).fill("Acme Research")
+    page.get_by_role("button", name="Make it").click()
+    expect(page.locator(".settings__where")).to_have_text("Acme Research")
+    page.get_by_role("link", name="Chats").click()
+    expect(page.locator(".sidebar__where")).to_have_text("Acme Research")
+
+    page.locator(".user").click()
+    group = page.get_by_role("group", name="Organizations")
+    expect(group.get_by_role("link", name="Acme Research")).to_have_attribute(
+        "aria-current", "true"
+    )
+    group.get_by_role("link", name="Home").click()
+
+    expect(page).to_have_url(f"{live_server.url}/home/")
+    expect(page.locator(".sidebar__where")).to_have_text("Home")

@@ -50,7 +50,7 @@ def test_a_person_in_no_organization_learns_what_to_do(client, django_user_model
     answer = client.get("/")
 
     assert answer.status_code == 403
-    assert b"Ask the person who runs this server" in answer.content
+    assert b"Ask an owner or admin of your team" in answer.content
 
 
 def test_home_is_a_composer_and_the_list(client, ada, thread, link):
