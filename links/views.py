@@ -14,20 +14,17 @@ from django.views.decorators.http import require_GET, require_POST
 
 from links import calls, selectors, services
 from links.dist.offer import offer_of
-from links.errors import TokenUnknown
 from links.models import Link
 from mesh.models import User
 from mesh.pairing.metadata import issuer
-from mesh.selectors import list_tokens
 
 
 @require_GET
 @login_required
 @never_cache
 def machines(request: HttpRequest) -> HttpResponse:
-    """Show the viewer's machines, how to link another one, and the tokens in use."""
-    tokens = list_tokens(viewer=_viewer(request))
-    return render(request, "links/machines.html", {**_context(request), "tokens": tokens})
+    """Show the viewer's machines, and how to link another one."""
+    return render(request, "links/machines.html", _context(request))
 
 
 @require_GET
@@ -58,18 +55,6 @@ def sign_out(request: HttpRequest, link_id: UUID) -> HttpResponseBase:
     link = _own(request, link_id)
     services.revoke(link=link)
     messages.success(request, f"{link} was signed out.")
-    return redirect("machines")
-
-
-@require_POST
-@login_required
-def revoke_token(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
-    """Revoke a token: the machines that use it are disconnected within seconds."""
-    try:
-        services.revoke_token(viewer=_viewer(request), token_id=token_id)
-    except TokenUnknown as exc:
-        raise Http404 from exc
-    messages.success(request, "The token was revoked.")
     return redirect("machines")
 
 

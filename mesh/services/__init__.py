@@ -25,9 +25,10 @@ from mesh.services.people import (
     make_owner,
     may_found,
 )
-from mesh.services.tokens import make_token, revoke_issued_token
+from mesh.services.tokens import MOST_TOKENS, make_token, revoke_issued_token
 
 __all__ = [
+    "MOST_TOKENS",
     "RESERVED_SLUGS",
     "AccountExists",
     "BadOrganization",

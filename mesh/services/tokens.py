@@ -15,6 +15,8 @@ from mesh.models import IssuedToken, User
 from mesh.tokens import LIFE, Scope
 
 # The one public client whose tokens `mesh_token` and the embedded start hand out.
+MOST_TOKENS: Final = 100  # of one person, on the page
+
 CLI_CLIENT: Final = "mesh-cli"
 
 

@@ -10,9 +10,6 @@ from links import services
 from links.models import Link
 from links.wire import version
 from links.wire.messages import Registration
-from mesh.models import IssuedToken
-from mesh.services import make_token
-from mesh.tokens import find_sign_in
 
 PAGE = "/accounts/machines/"
 HARNESSES = {
@@ -170,34 +167,3 @@ def test_many_machines_cost_no_more_queries_than_one(
 
     with django_assert_max_num_queries(6):
         client.get(PAGE)
-
-
-# Tokens
-
-
-def test_tokens_are_listed_without_their_value(page, ada):
-    value = make_token(user=ada, name="nightly <b>")
-    shown = page()
-
-    assert value not in shown
-    assert "nightly &lt;b&gt;" in shown
-    assert "can do everything that you can" in shown
-
-
-def test_a_person_revokes_a_token(page, client, ada):
-    page()
-    value = make_token(user=ada)
-    answer = client.post(f"{PAGE}tokens/{IssuedToken.objects.get().pk}/revoke")
-
-    assert answer.status_code == 302
-    assert find_sign_in(value) is None
-
-
-def test_a_stranger_s_token_is_not_there(page, client, eve):
-    page()
-    value = make_token(user=eve)
-    issued = IssuedToken.objects.get()
-
-    assert client.post(f"{PAGE}tokens/{issued.pk}/revoke").status_code == 404
-    assert client.get(f"{PAGE}tokens/{issued.pk}/revoke").status_code == 405
-    assert find_sign_in(value)

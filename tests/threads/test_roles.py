@@ -69,6 +69,7 @@ MACHINES = {
     "accounts/machines/list": PAGE,
     "accounts/machines/<uuid:link_id>/check": OWN_PAGE,
     "accounts/machines/<uuid:link_id>/sign-out": OWN_PAGE,
+    "accounts/machines/tokens": PAGE,
     "accounts/machines/tokens/<uuid:token_id>/revoke": OWN_PAGE,
     "accounts/organizations/new": (SIGN_IN, IN, FORBIDDEN, IN, SIGN_IN),
     "identity/o/device": PAGE,
