@@ -77,6 +77,24 @@ class StepApi(APIView):
         return async_to_sync(forward)(place, "POST", f"setup/{step}", {})
 
 
+class PortApi(APIView):
+    """``…/sandbox/port``: which of the project's own ports the preview shows."""
+
+    class Choice(serializers.Serializer[Any]):
+        port = serializers.IntegerField(
+            min_value=1, max_value=65535, allow_null=True, help_text="`null`: the likeliest."
+        )
+
+    @extend_schema(request=Choice, responses=Choice, operation_id="threads_preview_port")
+    def post(self, request: Request, org: str, thread_id: UUID) -> HttpResponseBase:
+        """Keep the choice. A port that the configuration names goes first while it answers."""
+        place = _place(thread_of(request, org, thread_id))
+        choice = self.Choice(data=request.data)
+        choice.is_valid(raise_exception=True)
+        body = {"port": choice.validated_data["port"]}
+        return async_to_sync(forward)(place, "POST", "port", body, gone_on_404=False)
+
+
 async def follow_sandbox(request: HttpRequest, org: str, thread_id: UUID) -> HttpResponseBase:
     """``GET …/sandbox/events``: phases, logs and tasks of the thread's sandbox, live."""
     try:

@@ -17,6 +17,7 @@ from sandboxes.daemon.checkout.checkout import Checkout
 from sandboxes.daemon.descendants import Marks
 from sandboxes.daemon.events import Events
 from sandboxes.daemon.files import routes as file_routes
+from sandboxes.daemon.preview import routes as preview_routes
 from sandboxes.daemon.preview.probe import Probe
 from sandboxes.daemon.preview.proxy import Preview
 from sandboxes.daemon.repository.boot import Boot
@@ -103,6 +104,7 @@ class Parts:
             *task_routes.routes(prefix, self.tasks, self.calls),
             *setup_routes.routes(prefix, self.setup, self.events, self._boot_id),
             *self.repository.routes(prefix),
+            *preview_routes.routes(prefix, self.probe),
         ]
         return Router(routes, redirect_slashes=False, default=self.preview)
 

@@ -210,3 +210,39 @@ def test_one_that_answers_nowhere_is_told_with_its_last_lines_and_what_to_do(ser
     for words in ("npm run dev runs.", "Write port = 3000.", "building"):
         expect(card).to_contain_text(words)
     expect(page.locator("#preview-note")).to_be_hidden()
+
+
+def several(port):
+    return lifecycle("running", port=port, htmlSupport=True, ports=[3000, 5173, 8081])
+
+
+def test_the_ports_of_a_project_are_a_menu(server, page, sandbox):
+    sandbox.events = [several(5173)]
+    sandbox.open(server)
+    menu = page.get_by_role("combobox", name="Port that the preview shows")
+
+    expect(menu).to_have_value("5173")
+    expect(menu.locator("option")).to_have_text(["Port 3000", "Port 5173", "Port 8081"])
+    with page.expect_request("**/sandbox/port") as asked:
+        menu.select_option("8081")
+    assert asked.value.post_data_json == {"port": 8081}
+
+
+def test_one_that_can_not_be_shown_says_why(server, page, sandbox):
+    sandbox.events = [several(5173)]
+    sandbox.open(server)
+    error = {"code": "not_a_web_server", "message": "What listens there is no web server."}
+    page.route("**/sandbox/port", lambda r: r.fulfill(status=409, json={"error": error}))
+    menu = page.get_by_role("combobox", name="Port that the preview shows")
+
+    menu.select_option("3000")
+
+    expect(page.locator("#preview-phase")).to_have_text(error["message"])
+    expect(menu).to_have_value("5173")
+
+
+def test_one_port_is_no_menu(server, page, sandbox):
+    sandbox.open(server)
+    expect(page.frame_locator(".preview__frame").get_by_role("heading")).to_be_visible()
+
+    expect(page.locator("#preview-port")).to_be_hidden()

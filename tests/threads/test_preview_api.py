@@ -99,3 +99,30 @@ def test_another_persons_thread_is_not_there(thread, say, bob, answering):
     for rest in ("preview", "setup/start"):
         assert code(bobs.post(at(thread, rest))) == (404, "not_found")
     assert code(APIClient().post(at(thread, "preview"))) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("port", [5173, None])
+def test_a_port_is_chosen(api, thread, say, answering, port):
+    say()
+    answering.answer = httpx.Response(200, json={"port": port})
+
+    chosen = api.post(at(thread, "port"), {"port": port}, format="json")
+
+    assert chosen.json() == {"port": port}
+    assert answering.asked[0][1:] == ("POST", "port", {"port": port})
+
+
+@pytest.mark.parametrize("body", [{}, {"port": 0}, {"port": 65536}, {"port": "x"}])
+def test_what_is_no_port_is_not_asked_for(api, thread, say, answering, body):
+    say()
+
+    assert api.post(at(thread, "port"), body, format="json").status_code == 400
+    assert answering.asked == []
+
+
+def test_why_a_port_can_not_be_shown_is_told(api, thread, say, answering):
+    say()
+    error = {"code": "port_not_own", "message": "No process of this project listens there."}
+    answering.answer = httpx.Response(409, json={"error": error})
+
+    assert code(api.post(at(thread, "port"), {"port": 22}, format="json")) == (409, "port_not_own")

@@ -119,6 +119,7 @@ API = {
     "decopilot/threads/<uuid:thread_id>/agent-options": OWN,
     "decopilot/threads/<uuid:thread_id>/level": OWN,
     "decopilot/threads/<uuid:thread_id>/sandbox/preview": OWN,
+    "decopilot/threads/<uuid:thread_id>/sandbox/port": OWN,
     "decopilot/threads/<uuid:thread_id>/sandbox/setup/<str:step>": OWN,
     "decopilot/threads/<uuid:thread_id>/sandbox/take-along": OWN,
     "decopilot/threads/<uuid:thread_id>/sandbox/events": OWN,

@@ -42,6 +42,7 @@ export class Preview {
     this.root = byId("preview");
     this.lines = [];
     this.root.addEventListener("click", (event) => this.onClick(event));
+    byId("preview-port").addEventListener("change", ({ target }) => this.choosePort(Number(target.value)));
     this.root.addEventListener("keydown", (event) => pressed(event) === "Escape" && this.close());
   }
 
@@ -121,6 +122,7 @@ export class Preview {
     }
     const trouble = TROUBLES[phase.kind];
     this.root.dataset.phase = phase.kind ?? "";
+    if (phase.kind === "running") this.showPorts(phase);
     byId("preview-note").hidden = !phase.isOpen;
     byId("preview-note").textContent = phase.isOpen ? OPEN : "";
     if (phase.kind === "running" && phase.path !== this.path) {
@@ -135,6 +137,24 @@ export class Preview {
     } else {
       this.phase(WORDS[phase.kind] ?? "");
       if (!this.isRefused) this.card(null);
+    }
+  }
+
+  /** Offer the ports on which the project listens, if there are several. */
+  showPorts({ port, ports = [] }) {
+    const menu = byId("preview-port");
+    menu.hidden = ports.length < 2;
+    menu.replaceChildren(...ports.map((each) => el("option", { value: String(each) }, `Port ${each}`)));
+    menu.value = String(port);
+    this.port = port;
+  }
+
+  async choosePort(port) {
+    try {
+      await api("POST", `${this.base()}/port`, { port });
+    } catch (refused) {
+      byId("preview-port").value = String(this.port);
+      this.phase(refused.message);
     }
   }
 

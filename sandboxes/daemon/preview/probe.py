@@ -9,6 +9,7 @@ from typing import Any
 
 from links.upstream import Pool, UpstreamError
 from mesh.background import keep_running, run_in_background
+from mesh.lib.errors import AppError
 from sandboxes.daemon.events import Events
 from sandboxes.daemon.preview.address import Address
 from sandboxes.daemon.preview.rules import is_html
@@ -23,6 +24,20 @@ MISSES = 3  # in a row, after which a running server counts as crashed
 LOOPBACKS = ("127.0.0.1", "::1")
 _CLOSING = ((b"connection", b"close"),)
 _REFUSES_HEAD = (405, 501)
+
+
+class PortNotOwn(AppError):
+    """It is somebody else's, or nobody's: the menu shows a project's own servers alone."""
+
+    code = "port_not_own"
+    hint = "Choose one of the ports in the menu, or write the port into mesh.toml."
+    status = 409
+
+
+class NotAWebServer(AppError):
+    code = "not_a_web_server"
+    hint = "Choose another of the ports in the menu."
+    status = 409
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +79,18 @@ async def _ask(address: Address) -> ProbeResult:
         pool.close()
 
 
-def best(seen: Sequence[ProbeResult | None], *, wanted: int | None) -> ProbeResult | None:
+def best(
+    seen: Sequence[ProbeResult | None], *, wanted: int | None, chosen: int | None = None
+) -> ProbeResult | None:
     """Return the server to show, of those seen at the candidates, in their order.
 
-    That at the port ``wanted`` by a person, if it is there; else the first with a page, the first
-    that answers, the first at all.
+    That at the port ``wanted`` by a person, if it is there; else that ``chosen`` in the menu; else
+    the first with a page, the first that answers, the first at all.
     """
     found = [one for one in seen if one is not None]
     ranks: list[Callable[[ProbeResult], bool]] = [
         lambda one: one.address.port == wanted,
+        lambda one: one.address.port == chosen,
         lambda one: one.is_html and not one.is_slow,
         lambda one: not one.is_slow,
         lambda one: True,
@@ -84,7 +102,7 @@ class Probe:
     """Moves the setup from starting to running, and from running to crashed and back."""
 
     def __init__(self, setup: Setup, events: Events) -> None:
-        self._server, self._events = setup.server, events
+        self._setup, self._server, self._events = setup, setup.server, events
         self._phases = setup.phases
         self._work: asyncio.Task[None] | None = None
         self._soon = asyncio.Event()
@@ -92,6 +110,8 @@ class Probe:
         self._begun = 0.0
         self._alert = 0
         self._seen_at: Address | None = None  # where the server of this start answered last
+        self._told: list[int] = []  # the ports of the menu
+        self._is_chosen_anew = False
         self.on_up: Callable[[], None] = lambda: None
         setup.server.on_start = self.begin
         setup.server.on_news = self.look_now
@@ -120,6 +140,25 @@ class Probe:
         self._alert = ALERT
         self._soon.set()
 
+    async def choose(self, port: int | None) -> None:
+        """Show the server at one of the project's own ports from now on; ``None``: the likeliest.
+
+        Raises:
+            PortNotOwn, NotAWebServer: nothing was changed.
+            NotKept: the disk can't store it.
+        """
+        if port is not None:
+            one = next((c for c in await self._server.candidates() if c.port == port), None)
+            if one is None:
+                if port not in self._server.ports:
+                    raise PortNotOwn(f"No process of this project listens on port {port}.")
+                one = Candidate(port)
+            if await look(one) is None:
+                raise NotAWebServer(f"What listens on port {port} is no web server.")
+        await self._setup.choose_port(port)
+        self._is_chosen_anew = True
+        self.look_now()
+
     async def _watch(self) -> None:
         misses = 0
         while self._phases.kind in ("starting", "unseen", "running", "crashed"):
@@ -141,22 +180,35 @@ class Probe:
         return ALERT_EVERY if misses or self._alert else RUNNING_EVERY
 
     async def _look(self) -> ProbeResult | None:
-        """Look where the server was, and if it is there no more, at all that it may be."""
-        if self._seen_at is not None and self._phases.kind == "running":
-            known = Candidate(self._seen_at.port, self._seen_at.path, self._seen_at.is_secure)
-            if seen := await look(known):
-                return seen
+        """Look where the server was; and if it is there no more, or a person wants another, at all
+        that it may be."""
         candidates = await self._server.candidates()
+        wanted, chosen = self._server.wanted, self._server.chosen
+        at, is_anew, self._is_chosen_anew = self._seen_at, self._is_chosen_anew, False
+        if at is not None and self._phases.kind == "running" and not is_anew:
+            known = Candidate(at.port, at.path, at.is_secure)
+            preferred = wanted or chosen or at.port
+            if at.port == preferred and (seen := await look(known)):
+                return seen
+            # Of equals, the one that is shown stays.
+            candidates = [known, *(one for one in candidates if one.port != at.port)]
         found = await asyncio.gather(*map(look, candidates))
-        return best(found, wanted=self._server.wanted)
+        return best(found, wanted=wanted, chosen=chosen)
 
     def _is_up(self, seen: ProbeResult) -> None:
         is_same = self._seen_at is not None and self._seen_at.port == seen.address.port
         self._seen_at = seen.address
-        if is_same and self._phases.kind == "running":
-            return
         port, path = seen.address.port, seen.address.path
+        ports = sorted({port, *self._server.ports})
+        if is_same and self._phases.kind == "running":
+            if ports != self._told:
+                self._told = ports
+                self._phases.amend(ports=ports)
+            return
+        self._told = ports
         detail: dict[str, Any] = {"port": port, "htmlSupport": seen.is_html}
+        if len(ports) > 1:
+            detail["ports"] = ports
         if path != "/":
             detail["path"] = path
         if self._server.is_open(port):

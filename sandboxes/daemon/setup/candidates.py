@@ -28,16 +28,18 @@ def candidates(
     given: int | None,
     announced: Iterable[Announcement],
     listening: Collection[Listener] | None,
+    chosen: int | None = None,
 ) -> list[Candidate]:
     """Return the ports to ask, the likeliest first.
 
-    A port that a person ``wanted`` is always asked. Any other must be one on which the project's
-    own processes listen: what a program merely prints could name somebody else's. Where the system
-    does not say who listens (``listening`` is ``None``), what was ``given`` and announced counts.
+    A port that a person ``wanted`` is always asked. Any other, also one ``chosen`` in the menu,
+    must be one on which the project's own processes listen: what a program merely prints could name
+    somebody else's. Where the system does not say who listens (``listening`` is ``None``), what was
+    chosen, ``given`` and announced counts.
     """
     told = {one.port: one for one in announced}
     own = None if listening is None else {one.port for one in listening}
-    order = [wanted, given, *told, *sorted(own or ())]
+    order = [wanted, chosen, given, *told, *sorted(own or ())]
     ports = [
         port
         for port in dict.fromkeys(order)

@@ -37,5 +37,12 @@ class Phases:
         else:
             self._events.publish_status({"state": "running"})
 
+    def amend(self, **detail: Any) -> None:
+        """Change details of the current phase, and publish it again."""
+        if (last := self.last) is not None:
+            phase = Phase(last.kind, last.at, tuple((dict(last.detail) | detail).items()))
+            self._phases[-1] = phase
+            self._events.publish_lifecycle(phase.as_json())
+
     def as_json(self) -> list[dict[str, Any]]:
         return [phase.as_json() for phase in self._phases]

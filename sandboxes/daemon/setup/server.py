@@ -71,7 +71,8 @@ class DevServer:
         self._exited: Task | None = None  # its children, or a server that was there, may answer
         self._sought: Launch | None = None  # of the server that was started last
         self._mark = ""
-        self._open_ports: set[int] = set()
+        self.chosen: int | None = None  # the port that a person chose in the preview's menu
+        self._listening: list[Listener] = []
         self._launch: Launch | None = None
         self._restarts = Restarts()
         self._timer: asyncio.TimerHandle | None = None
@@ -141,14 +142,23 @@ class DevServer:
         if sought is None:
             return []
         listening = await asyncio.to_thread(self._listeners, sought.folder)
-        self._open_ports = {one.port for one in listening or () if one.is_open}
+        self._listening = listening or []
         return candidates(
-            wanted=sought.wanted, given=sought.port, announced=sniffer.found, listening=listening
+            wanted=sought.wanted,
+            chosen=self.chosen,
+            given=sought.port,
+            announced=sniffer.found,
+            listening=listening,
         )
+
+    @property
+    def ports(self) -> list[int]:
+        """The ports on which the project's own processes listen, as of the last look."""
+        return [one.port for one in self._listening]
 
     def is_open(self, port: int) -> bool:
         """Return whether the whole network reaches the port, as of the last look."""
-        return port in self._open_ports
+        return any(one.is_open for one in self._listening if one.port == port)
 
     def why_unseen(self) -> dict[str, Any]:
         """Return the details for a person of a server that runs, and answers nowhere."""

@@ -99,9 +99,20 @@ class Setup:
 
     def resume(self) -> None:
         """Resume the setup that an earlier process was given."""
+        self.server.chosen = store.load_choice(self._root)
         self._known = store.load(self._root)
         if self._known is not None:
             self.enqueue("clone")
+
+    async def choose_port(self, port: int | None) -> None:
+        """Keep the port that the preview shows while something answers there; ``None``: none.
+
+        Raises:
+            NotKept: the disk can't store it.
+        """
+        text = json.dumps({"port": port})
+        await asyncio.to_thread(store.save, self._root, store.CHOICE, text)
+        self.server.chosen = port
 
     def reinstall(self) -> None:
         """Install and start the project again, if it is set up: its folder was made again."""

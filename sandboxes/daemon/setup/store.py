@@ -10,6 +10,7 @@ from mesh.lib.errors import AppError
 from mesh.plain_files import read_plain, write_plain
 
 NAME = "config.json"
+CHOICE = "preview.json"
 
 
 class NotKept(AppError):
@@ -26,6 +27,15 @@ def load(root: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def load_choice(root: Path) -> int | None:
+    """Return the port that a person chose in the preview's menu; ``None`` if there is none."""
+    try:
+        port = json.loads(read_plain(root / CHOICE)).get("port")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
+    return port if type(port) is int and 0 < port < 65536 else None
 
 
 def save(root: Path, name: str, text: str) -> None:

@@ -127,3 +127,16 @@ async def test_where_nobody_listens_nothing_is_seen():
         pass
 
     assert await look(Candidate(port)) is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "chosen", "shown"),
+    [
+        pytest.param(None, 2, DATA, id="the choice wins over a page"),
+        pytest.param(1, 2, SLOW, id="what is written down wins over the choice"),
+        pytest.param(9, 2, DATA, id="and does not while nothing answers there"),
+        pytest.param(None, 9, PAGE, id="a choice that answers no more"),
+    ],
+)
+def test_of_several_the_chosen_one_is_shown(wanted, chosen, shown):
+    assert best([SLOW, DATA, PAGE], wanted=wanted, chosen=chosen) == shown

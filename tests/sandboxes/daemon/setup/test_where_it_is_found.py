@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from mesh.children import HAS_PROC
+from sandboxes.daemon.setup.store import load_choice
 from tests.sandboxes.daemon.events_reader import looking_on
 from tests.sandboxes.daemon.preview.upstream import Upstream
 from tests.sandboxes.daemon.projects import config, repository
+from tests.waiting import auntil
 
 pytestmark = [
     pytest.mark.programs,
@@ -116,3 +118,99 @@ async def test_one_that_answers_nowhere_is_told_with_what_to_do(sandbox, tmp_pat
     assert unseen["reason"].startswith("python3 server.py runs")
     assert "port = 3000" in unseen["hint"]
     assert page.json()["error"]["hint"] == unseen["hint"]
+
+
+# A page, a second page, and something that is no web server.
+THREE = SERVER.format(said="'up'").replace(
+    "server.serve_forever()",
+    """
+import socket, threading
+class Second(Handler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("content-type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<title>second</title>")
+    do_HEAD = do_GET
+second = http.server.ThreadingHTTPServer((host, 0), Second)
+threading.Thread(target=second.serve_forever).start()
+other = socket.create_server((host, 0))
+def talk():
+    while True:
+        client, _ = other.accept()
+        client.sendall(b"-ERR no command\\r\\n")
+        client.close()
+threading.Thread(target=talk).start()
+ports = [server.server_port, second.server_port, other.getsockname()[1]]
+pathlib.Path("ports.tmp").write_text(" ".join(map(str, ports)))
+pathlib.Path("ports.tmp").rename("ports")
+server.serve_forever()
+""",
+)
+
+
+class Menu:
+    """A project that listens on three ports, and what its sandbox tells of them."""
+
+    def __init__(self, sandbox, told):
+        self.sandbox, self.told = sandbox, told
+
+    async def begin(self, tmp_path):
+        files = {"mesh.toml": DEV, "server.py": THREE, ".gitignore": "ports*\n"}
+        url = repository(tmp_path / "origin", files)
+        await self.sandbox.post("/config", config(url))
+        await self.told.phase("running")
+        self.first, self.second, self.other = await auntil(self.ports)
+        await auntil(self.are_listed)
+
+    async def ports(self):
+        read = await self.sandbox.post("/read", {"path": "ports"})
+        words = read.json().get("content", "").split() if read.status_code == 200 else []
+        return [int("".join(c for c in word if c.isdigit())) for word in words[-3:]]
+
+    async def are_listed(self):
+        await self.sandbox.get("/preview/")
+        phase = (await self.sandbox.get("/config")).json()["phases"][-1]
+        return phase.get("ports") == sorted([self.first, self.second, self.other])
+
+    async def choose(self, port):
+        return await self.sandbox.post("/port", {"port": port})
+
+    async def shows(self, title):
+        return f"<title>{title}</title>" in (await self.sandbox.get("/preview/")).text
+
+
+@pytest.fixture
+async def menu(sandbox, tmp_path):
+    async with looking_on(sandbox) as told:
+        menu = Menu(sandbox, told)
+        await menu.begin(tmp_path)
+        yield menu
+
+
+async def test_another_of_the_project_s_ports_is_chosen_and_kept(menu):
+    before = "second" if await menu.shows("second") else "mine"
+    after, port = ("mine", menu.first) if before == "second" else ("second", menu.second)
+
+    chosen = await menu.choose(port)
+
+    assert (chosen.status_code, chosen.json()) == (200, {"port": port})
+    await auntil(lambda: menu.shows(after))
+    assert load_choice(menu.sandbox.root) == port
+
+
+async def test_only_a_web_server_of_the_project_can_be_chosen(menu):
+    async with Upstream().running() as others:
+        refused = [await menu.choose(port) for port in (others.port, menu.other)]
+        assert others.requests == []
+
+    codes = [(one.status_code, one.json()["error"]["code"]) for one in refused]
+    assert codes == [(409, "port_not_own"), (409, "not_a_web_server")]
+
+
+@pytest.mark.parametrize("port", [0, 65536, "3000", 3.5, True, []])
+async def test_what_is_no_port(sandbox, port):
+    refused = await sandbox.post("/port", {"port": port})
+
+    assert refused.status_code == 400
+    assert "from 1 to 65535" in refused.json()["error"]["message"]
