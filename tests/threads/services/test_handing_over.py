@@ -9,6 +9,7 @@ from tests.threads.races import in_parallel
 from threads import selectors, services
 from threads.models import ApprovalRule, Run, Thread
 from threads.services import Chats, UnknownChoice
+from threads.targets import place_of
 
 pytestmark = pytest.mark.django_db
 
@@ -76,6 +77,17 @@ def test_the_former_owner_s_machine_runs_nothing_for_the_heir(
     with pytest.raises(LinkUnavailable):
         say_as(owner, Thread.objects.get(pk=thread.pk))
     assert Run.objects.count() == 1
+
+
+def test_in_a_container_the_heir_goes_on_in_one_of_their_own(remove, served, owner):
+    before = place_of(served).handle
+    remove()
+    services.hand_over_threads()
+
+    run = say_as(owner, Thread.objects.get())
+
+    assert run.executor == "server"
+    assert place_of(run.thread).handle != before
 
 
 def say_as(user, thread):
