@@ -39,8 +39,8 @@ def listen(port: int) -> socket.socket:
 class Server(ProcessServer):
     """A server that calls ``on_ready`` once it serves, and ``before_exit`` before it stops."""
 
-    # Beside what ``before_exit`` may take: its sandboxes eight seconds, its link five.
-    end_within = END_WITHIN + 13
+    # Beside what ``before_exit`` may take: its link five seconds, its sandboxes eight, twice.
+    end_within = END_WITHIN + 21
 
     def __init__(
         self,

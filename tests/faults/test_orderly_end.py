@@ -64,3 +64,22 @@ def test_a_sandbox_that_hangs_does_not_keep_it(breakable, read):
 
     assert breakable.process.wait(PATIENCE) == 0
     assert not processes.is_same(pid, started)
+
+
+def test_no_sandbox_is_left_that_began_while_another_was_slow_to_end(breakable, read):
+    """The first one's end makes room for a message that waits, while the link still serves."""
+    thread, _, _ = read
+    first = breakable.sandboxes()
+    with breakable.client() as client:
+        other = client.post("/threads", json={}).json()["id"]
+        to = {"harnessId": "demo", "branch": "other"}
+        assert say(client, other, "count slowly to a hundred", **to).status_code == 202
+        until(lambda: len(breakable.sandboxes()) == 2, what="the other sandbox")
+        assert say(client, thread, "count slowly to fifty").status_code == 202
+    [slow] = set(breakable.sandboxes()) - set(first)
+    processes.signal_group(slow[0], signal.SIGSTOP)
+
+    breakable.process.send_signal(signal.SIGTERM)
+
+    assert breakable.process.wait(PATIENCE) == 0
+    assert breakable.sandboxes() == []

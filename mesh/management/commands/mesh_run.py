@@ -70,6 +70,8 @@ class Command(BaseCommand):
             _say("\nStopping …")
             await asyncio.to_thread(companions.end_sandboxes, settings.MESH_HOME)
             await link.stop()
+            # While one was slow to end, a message that waited for another may have begun a third.
+            await asyncio.to_thread(companions.end_sandboxes, settings.MESH_HOME)
 
         server = Server(application, on_ready=ready, before_exit=leave)
         gc.freeze()  # loaded modules stay: the collector need not scan them each time
