@@ -39,10 +39,12 @@ def walk(seed: int, length: int) -> Figures | None:
             return None
         finally:
             world.close()
+    errors = world.errors()
     shutil.rmtree(root, ignore_errors=True)
     print(
         f"seed {seed}: {figures.faults} faults, {figures.runs} runs, {figures.events} events,"
         f" settled in {figures.recoveries[0]:.1f} s ({time.monotonic() - begun:.0f} s)",
+        *(f"\n  logged: {line}" for line in errors),
         flush=True,
     )
     return figures

@@ -117,6 +117,11 @@ class World:
                     found.append(f"{process.pid}: {words}")
         return found
 
+    def errors(self) -> list[str]:
+        """Return the errors in the server's log, each once: nothing fails by them, but look."""
+        lines = (self.root / "home" / "log" / "server.log").read_text().splitlines()
+        return list(dict.fromkeys(line[24:224] for line in lines if line[24:30] == "ERROR "))
+
     def end(self) -> str:
         """End everything in order; return what is wrong with that, if anything."""
         self.mesh.process.terminate()

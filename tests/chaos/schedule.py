@@ -25,8 +25,8 @@ WEIGHTS: Final = {
     "answer": 6,
     "stop": 2,
     "steer": 2,
-    "break": 8,
-    "pause": 5,
+    "break": 14,
+    "pause": 4,
 }
 MOST_THREADS: Final = 6
 MOST_FROZEN: Final = 10  # steps
