@@ -7,11 +7,12 @@ returns, passes each line of its stdout to ``feed``, and executes the outputs in
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from agents.harness.questions import Answers
+from mesh.agent_programs import OwnServers
 from mesh.lib.errors import AppError
 
 Json = dict[str, Any]
@@ -31,6 +32,10 @@ class BadInput(AppError):
     code = "bad_input"
     text = "The input of the run is not valid."
     hint = "Server and laptop may be of different versions: update both."
+
+
+# A program's start, then that of its session; empty once it can take a message.
+Opens = Literal["", "program", "session"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,9 @@ class TurnInput:
     asked about that folder (``questions.FOLDER_CHOICES``). ``takes_unasked``: the server takes
     runs that a program begins by itself, so work in the background may outlive its turn. ``git``
     is what a commit in the folder writes, which the runner sets for a program with a sandbox of
-    its own; ``None`` where commits are not its business.
+    its own; ``None`` where commits are not its business. ``left_out`` names the MCP servers of
+    the person's own settings without which the program is to start, because they did not answer;
+    the runner sets it, too.
     """
 
     thread_id: str
@@ -85,6 +92,7 @@ class TurnInput:
     folder_choices: tuple[str, ...] = ()
     takes_unasked: bool = False
     git: GitFolders | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def last_message(self) -> Json:
@@ -266,6 +274,7 @@ class Launch:
     ``refuses`` are patterns of paths in the working folder, or in one above it, which the program
     would execute on its own before asking anybody: if one exists, it must not be started.
     ``variables`` are those of the person's that it may see besides what Mesh knows of it.
+    ``own_servers`` says where the MCP servers stand for which it waits, if it can do without.
     """
 
     program: str
@@ -273,6 +282,7 @@ class Launch:
     env: Mapping[str, str] = field(default_factory=dict)
     refuses: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    own_servers: OwnServers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,6 +427,22 @@ class Adapter(Protocol):
     @property
     def is_starting(self) -> bool:
         """Whether the program has not got the turn's message yet, so that nothing can take long."""
+        ...
+
+    @property
+    def opens(self) -> Opens:
+        """What the program is at before it takes the message: then it also starts MCP servers."""
+        ...
+
+    def tell_waiting(self, servers: Sequence[str]) -> list[Out]:
+        """Tell the person for which MCP servers of their own settings it probably waits.
+
+        The adapter tells when it is over.
+        """
+        ...
+
+    def leave_out(self, servers: Sequence[str]) -> list[Out]:
+        """Give up waiting for these, and start the program again without them."""
         ...
 
     def launch(self, turn: TurnInput) -> Launch:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 from agents.harness import commands
 from agents.harness.answer import AnswerBuilder
-from agents.harness.base import Applied, Done, NotSteered, Out, TurnInput, words_of
+from agents.harness.base import Applied, Done, NotSteered, Opens, Out, TurnInput, words_of
 from agents.harness.failures import REFUSED, SENTENCES, SPOILING, crashed, plain
 from agents.harness.history import with_history
 from agents.harness.lines import as_object
@@ -54,6 +55,18 @@ class CliAdapter(ABC, Generic[Q]):
     @property
     def is_starting(self) -> bool:
         return False
+
+    @property
+    def opens(self) -> Opens:
+        return ""
+
+    def tell_waiting(self, servers: Sequence[str]) -> list[Out]:
+        """Say nothing: by default a program does not wait for such servers."""
+        return []
+
+    def leave_out(self, servers: Sequence[str]) -> list[Out]:
+        """Go on waiting: by default a program can't be started without them."""
+        return []
 
     def key(self, turn: TurnInput) -> str:
         afresh = turn.run_id if turn.begins_afresh else self._afresh

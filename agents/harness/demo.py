@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from agents.harness.base import (
     Json,
     Launch,
     NotSteered,
+    Opens,
     Out,
     Steered,
     TurnInput,
@@ -41,6 +43,7 @@ class DemoAdapter:
 
     kind = "demo"
     is_starting = False
+    opens: Opens = ""
 
     def __init__(self) -> None:
         self._answer: AnswerBuilder | None = None
@@ -55,6 +58,12 @@ class DemoAdapter:
         # Turns that the program began by itself and that are not begun here, with their lines.
         self._unasked: list[UnaskedTurn] = []
         self._keeps = False  # the lines to come belong to the last of them
+
+    def tell_waiting(self, servers: Sequence[str]) -> list[Out]:
+        return []
+
+    def leave_out(self, servers: Sequence[str]) -> list[Out]:
+        return []
 
     def launch(self, turn: TurnInput) -> Launch:
         resume = turn.resume_session_ref

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,22 @@ class McpServer:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     is_silent: bool = False
+
+
+def own_silence_in_words(title: str, names: Sequence[str], *, is_known: bool) -> str:
+    """Return what a person is told of MCP servers of their own settings that don't answer;
+    ``is_known`` if the program was not even started with them."""
+    which = ", ".join(names)
+    if is_known:
+        return (
+            f"{title} works without the MCP servers of its own settings ({which}): not all of them"
+            " answered a few minutes ago."
+        )
+    return (
+        f"{title} waited for the MCP servers of its own settings ({which}), and not all of them"
+        " answered. It works without them now, also in the new chats of the next minutes. Look"
+        " there which one does not answer, and turn it off."
+    )
 
 
 def servers_of(turn: TurnInput) -> tuple[McpServer, ...]:

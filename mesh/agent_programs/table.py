@@ -48,6 +48,23 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnServers:
+    """Where a program finds the MCP servers of the person's own settings, for which it waits before
+    it opens a session, and how it starts without them.
+
+    ``settings`` are JSON files below the home; ``$NAME/…`` is below what a variable says, and
+    ``./…`` below the working folder. ``key`` is where the servers stand in them, by name. Either
+    ``only`` is the argument with the names of those that it may start, or ``off`` the variable with
+    settings that go before these.
+    """
+
+    key: str
+    settings: tuple[str, ...]
+    only: str = ""
+    off: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Acp:
     """How to start a program that speaks the Agent Client Protocol on stdio.
 
@@ -60,6 +77,7 @@ class Acp:
     ``free`` and ``free_session`` are the same at auto, and ``free_arguments`` more arguments.
     ``own_questions`` says which of its questions come there from the person's own settings: all of
     them, those about tools of no MCP server, or those that it lets nobody answer for good.
+    ``own_servers`` says for which MCP servers it waits, however long they are silent.
     """
 
     arguments: tuple[str, ...]
@@ -76,6 +94,7 @@ class Acp:
     runs_unasked: tuple[str, ...] = ()
     usage: Usage = "turn"
     levels: Mapping[str, Mapping[str, str | bool]] = field(default_factory=dict)
+    own_servers: OwnServers | None = None
 
     @property
     def can_plan(self) -> bool:
@@ -240,7 +259,10 @@ def _environments(acp: dict[str, Any]) -> dict[str, Any]:
     is_environment = ("careful", "free", "planning")
     texts = {key: _texts(v) if key in is_environment else v for key, v in acp.items()}
     arguments = acp.get("careful_arguments", ())
-    return texts | {"careful_arguments": tuple(_placed(each) for each in arguments)}
+    placed: dict[str, Any] = {"careful_arguments": tuple(_placed(each) for each in arguments)}
+    if "own_servers" in acp:
+        placed["own_servers"] = OwnServers(**_tuples(acp["own_servers"]))
+    return texts | placed
 
 
 def _texts(given: Any) -> Any:
@@ -290,6 +312,8 @@ def _check_acp(kind: str, acp: Acp) -> None:
         raise ValueError(
             f"{kind}: program.acp.own_questions must be one of {get_args(OwnQuestions)}"
         )
+    if acp.own_servers and bool(acp.own_servers.only) == bool(acp.own_servers.off):
+        raise ValueError(f"{kind}: program.acp.own_servers has one of only and off")
     _check_levels(kind, acp.levels)
 
 

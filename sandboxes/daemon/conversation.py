@@ -14,6 +14,7 @@ from typing import Protocol
 
 from agents.harness.base import Adapter, Background, Out, TurnInput, Unasked, Write
 from mesh import process_tree
+from mesh.agent_programs import own_servers
 from mesh.background import run_in_background
 from mesh.lib.errors import AppError
 from mesh.process_tree import Process
@@ -85,6 +86,10 @@ class Conversation:
         self.request: TurnInput | None = None
         self.on_unasked: Callable[[Conversation, str], None] = lambda conversation, reason: None
         self.on_background: Callable[[], None] = lambda: None
+        self.on_left_out: Callable[[Sequence[str]], None] = lambda servers: None
+        # Of the person's own settings: for these the program may wait; it runs without those.
+        self.own_servers: tuple[str, ...] = ()
+        self.left_out: tuple[str, ...] = ()
         # When the program last read or wrote something, by the loop's clock, which stops while
         # the machine sleeps.
         self.heard_at = asyncio.get_running_loop().time()
@@ -134,6 +139,10 @@ class Conversation:
             raise broken_by(exc) from exc
         self._key = self.adapter.key(turn)
         self._folder = _identity(self.cwd)
+        own = None if turn.left_out else launch.own_servers
+        theirs = {name: value for name, value in env.items() if name not in launch.env}
+        self.own_servers = own_servers.names(own, theirs, self.cwd) if own else ()
+        self.left_out = turn.left_out
 
     def write(self, line: bytes) -> None:
         self._note_activity()

@@ -10,6 +10,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +26,7 @@ from sandboxes.daemon.descendants import Marks
 from sandboxes.daemon.disk import DiskFull, is_full
 from sandboxes.daemon.journal import Journal, RunRow
 from sandboxes.daemon.notices import Notice, Notices
+from sandboxes.daemon.own_servers import SilentServers
 from sandboxes.daemon.recovery import close_run, end_again
 from sandboxes.daemon.streams import RunStream
 from sandboxes.daemon.turns import (
@@ -135,6 +137,7 @@ class Runs:
         self.started = 0  # runs, since the process started
         self._live: dict[str, LiveRun] = {}
         self._buried: set[str] = set()  # cancelled while the disk took nothing
+        self._silent = SilentServers(asyncio.get_running_loop().time)
         self._unwritten: dict[str, RunStream] = {}  # ended, and the disk does not take their ends
         self._live_of_thread: defaultdict[str, set[LiveRun]] = defaultdict(set)
         self.background = BackgroundService(journal, self._conversations)
@@ -460,10 +463,15 @@ class Runs:
         live.turn.notes += await self._checkout.met(request.thread_id)
         waiting = self._warm.take(request.thread_id)
         if waiting is not None:
-            if waiting.can_serve(live.harness, request, cwd):
+            # What runs without a server goes on without it.
+            served = replace(request, left_out=waiting.left_out)
+            if waiting.can_serve(live.harness, served, cwd):
+                live.turn.request = served
                 return waiting
             live.replaced = waiting
             await waiting.end()
+        left_out = self._silent.of(live.harness)
+        request = live.turn.request = replace(request, left_out=left_out)
         conversation = Conversation(
             thread_id=request.thread_id,
             harness=live.harness,
@@ -473,6 +481,7 @@ class Runs:
             mark=self._marks.new(),
         )
         conversation.on_background = self.background.tell
+        conversation.on_left_out = partial(self._silent.note, live.harness)
         if request.takes_unasked:
             conversation.on_unasked = self._open_unasked
         return conversation

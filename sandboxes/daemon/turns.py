@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -36,6 +37,7 @@ from sandboxes.daemon.descendants import Moments
 from sandboxes.daemon.frames import Body, chunk_event, error_event
 from sandboxes.daemon.notices import Notice, Notices, ended_text
 from sandboxes.daemon.outline import Outline
+from sandboxes.daemon.own_servers import OpeningWatch
 from sandboxes.daemon.streams import RunStream
 from sandboxes.daemon.writer import Writer
 
@@ -144,6 +146,7 @@ class Turn:
         self.has_crashed = False  # the agent's program, or one that it drives
         self._finish: Body | None = None  # kept back: what was ended is told before
         self._error: AppError | None = None
+        self._opening: OpeningWatch | None = None  # while the program opens the conversation
         stream.on_broken = self._break
 
     @property
@@ -228,6 +231,8 @@ class Turn:
             self.apply(conversation.adapter.begin(request))
             request = await self._next
             if request is not None:
+                if request.left_out != self.request.left_out:
+                    conversation.on_left_out(request.left_out)
                 self._next = asyncio.get_running_loop().create_future()
                 conversation.turn = None  # the first program's exit must not end the turn
                 await conversation.end()
@@ -240,6 +245,8 @@ class Turn:
 
     def close(self, error: AppError | None) -> None:
         """Write the chunks that complete the message, then ``done``. Nothing can follow."""
+        if self._opening is not None:
+            self._opening.end()
         if self._conversation is not None:
             self._conversation.turn = None
         how: Literal["error", "abort"] = "abort" if error is None else "error"
@@ -308,6 +315,30 @@ class Turn:
                     self._next.set_result(turn)
                 case Done():
                     self._next.set_result(None)
+        self._watch_opening()
+
+    def _watch_opening(self) -> None:
+        """Watch the program while it may wait for MCP servers of the person's own settings."""
+        conversation = self._conversation
+        servers = conversation.own_servers if conversation else ()
+        if conversation is None or not servers:
+            return
+        opens = "" if self._next.done() else conversation.adapter.opens
+        if self._opening is not None and self._opening.opens != opens:
+            self._opening.end()
+            self._opening = None
+        if opens and self._opening is None:
+            self._opening = OpeningWatch(
+                opens,
+                tell=partial(conversation.adapter.tell_waiting, servers),
+                give_up=partial(conversation.adapter.leave_out, servers),
+                act=self._act_late,
+            )
+
+    def _act_late(self, say: Callable[[], Sequence[Out]]) -> None:
+        if not self._next.done() and not self._is_stopping:
+            with contextlib.suppress(HarnessCrashed):  # the turn has ended with it
+                self._apply_input(say)
 
     def begin_anew(self) -> bool:
         """Give the turn to a new program, if the one that was kept for it has ended before

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mesh.agent_programs import AgentProgram, find_by_agent_info, load, recognize
+from mesh.agent_programs import AgentProgram, OwnServers, find_by_agent_info, load, recognize
 
 Levels = Mapping[str, Mapping[str, str | bool]]
 
@@ -40,6 +40,7 @@ class Agent:
     levels: Levels | None = None
     is_listed: bool = False  # the table has it under this kind
     variables: tuple[str, ...] = ()
+    own_servers: OwnServers | None = None
 
     @property
     def kind(self) -> str:
@@ -105,5 +106,6 @@ def _held_as(agent: Agent, program: AgentProgram) -> Agent:
         own_questions=program.acp.own_questions,
         runs_unasked=program.acp.runs_unasked,
         totals=program.acp.usage == "session",
+        own_servers=program.acp.own_servers,
         levels=program.acp.levels,
     )

@@ -16,6 +16,7 @@ from mesh.version import VERSION
 Params = dict[str, Any]
 
 PROTOCOL_VERSION = 1
+NO_SERVER = "-"  # the name of none
 
 
 def launch(agent: Agent, turn: TurnInput) -> Launch:
@@ -25,10 +26,25 @@ def launch(agent: Agent, turn: TurnInput) -> Launch:
         args += [agent.model_flag, model]
     if _is_free(turn):
         args += [each for each in agent.free_arguments if each not in args]
-        return Launch(program, tuple(args), agent.free, variables=agent.variables)
+        free = Launch(program, tuple(args), agent.free, variables=agent.variables)
+        return _with_servers(agent, turn, free)
     args += agent.careful_arguments
     env = agent.planning if turn.mode == PLAN else agent.careful
-    return Launch(program, tuple(args), env, agent.runs_unasked, agent.variables)
+    careful = Launch(program, tuple(args), env, agent.runs_unasked, agent.variables)
+    return _with_servers(agent, turn, careful)
+
+
+def _with_servers(agent: Agent, turn: TurnInput, start: Launch) -> Launch:
+    """Return ``start`` with the MCP servers of the person's own settings that the turn leaves."""
+    own = agent.own_servers
+    if own is None or not turn.left_out:
+        return replace(start, own_servers=own)
+    if own.only:
+        names = ",".join(each.name for each in servers_of(turn)) or NO_SERVER
+        return replace(start, args=(*start.args, f"{own.only}={names}"))
+    settings = json.loads(start.env.get(own.off) or "{}")
+    settings[own.key] = {name: {"enabled": False} for name in turn.left_out}
+    return replace(start, env={**start.env, own.off: json.dumps(settings)})
 
 
 def _is_free(turn: TurnInput) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from agents.harness import commands
 from agents.harness.acp import failures, levels, version2
@@ -17,17 +18,20 @@ from agents.harness.acp.permissions import Question
 from agents.harness.acp.session import SessionFacts
 from agents.harness.acp.signing_in import way_of
 from agents.harness.acp.usage import Meter
-from agents.harness.base import AUTO, PLAN, Again, Launch, Out, TurnInput, words_of
+from agents.harness.base import AUTO, PLAN, Again, Launch, Opens, Out, TurnInput, words_of
 from agents.harness.cli_adapter import CliAdapter, Message
 from agents.harness.failures import Facts
 from agents.harness.lines import list_of, object_of, text_of
-from agents.harness.mcp import servers_of
+from agents.harness.mcp import own_silence_in_words, servers_of
 from agents.harness.rpc import Rpc
 
 FINISH_REASONS = {"max_tokens": "length", "max_turn_requests": "length"}
 # After so many returns to the level of one turn, the agent is stopped.
 MOST_RETURNS = 3
 CANCELLED = -32800  # the code of a request that was cancelled
+# They open a session. An agent starts its MCP servers before it responds, some already before
+# they are initialized.
+OPENING = frozenset({"session/new", "session/load", "session/resume", "session/fork"})
 
 
 class SessionSteps(CliAdapter[Question]):
@@ -52,6 +56,8 @@ class SessionSteps(CliAdapter[Question]):
         self._facts = SessionFacts()
         self._choices = Choices(agent)
         self._has_news = False  # what a person can choose has changed between two turns
+        self._opens = ""  # the request by which the program opens our session now
+        self._is_told_waiting = False  # for MCP servers of the person's own settings
         self._is_connected = False  # the program has our session
         self._is_new = False  # and no message was sent in it yet
         self._is_resumed = False  # and it may still be replayed
@@ -71,6 +77,43 @@ class SessionSteps(CliAdapter[Question]):
     def is_starting(self) -> bool:
         return self._turn is not None and not self._is_prompted
 
+    @property
+    def opens(self) -> Opens:
+        if self._turn is None or not self._opens:
+            return ""
+        return "program" if self._opens == "initialize" else "session"
+
+    def tell_waiting(self, servers: Sequence[str]) -> list[Out]:
+        if not self.opens or self._is_interrupted or self._is_told_waiting:
+            return []
+        self._is_told_waiting = True
+        self._answer.waiting(servers)
+        return self._outputs()
+
+    def leave_out(self, servers: Sequence[str]) -> list[Out]:
+        if not self.opens or self._is_interrupted:
+            return []
+        assert self._turn is not None
+        self._stop_waiting()
+        self._tell_left_out(servers, is_known=False)
+        self._restart(replace(self._turn, left_out=tuple(servers)))
+        return self._outputs()
+
+    def _stop_waiting(self) -> None:
+        if self._is_told_waiting:
+            self._answer.waiting([])
+        self._is_told_waiting = False
+
+    def _tell_left_out(self, servers: Sequence[str], *, is_known: bool) -> None:
+        text = own_silence_in_words(self.title, servers, is_known=is_known)
+        self._notice("mcp_server", text)
+
+    def _restart(self, turn: TurnInput) -> None:
+        """Start another program, in which the same answer continues."""
+        self._is_restarting = True
+        self._on_gone()
+        self._answer.put(Again(turn))
+
     def launch(self, turn: TurnInput) -> Launch:
         return lines.launch(self.agent, turn)
 
@@ -83,6 +126,8 @@ class SessionSteps(CliAdapter[Question]):
             self._turn, self._is_restarting = turn, False
         else:
             self._open(turn)
+            if turn.left_out and not self._is_connected:
+                self._tell_left_out(turn.left_out, is_known=True)
         self._is_prompted = False
         if self._level == PLAN and levels.is_known_not_to_plan(self.agent):
             self._fail_to_plan()
@@ -106,16 +151,21 @@ class SessionSteps(CliAdapter[Question]):
         assert self._turn is not None
         is_newest = self._turn.takes_unasked and not self._is_refused
         version = version2.VERSION if is_newest else lines.PROTOCOL_VERSION
+        self._opens = "initialize"
         self._answer.put(self._rpc.request("initialize", lines.hello(version)))
 
     def _on_gone(self) -> None:
         self._endings.release()
-        self._is_connected = False
+        self._is_connected, self._opens, self._is_told_waiting = False, "", False
         self._facts = SessionFacts()
         self._version, self._foreground = 1, Foreground()
         self._rpc.forget()
 
     def _on_response(self, method: str, message: Message) -> None:
+        if method == self._opens:
+            self._opens = ""
+            if method in OPENING or "error" in message:
+                self._stop_waiting()
         handle, result = _STEPS.get(method), object_of(message, "result")
         if handle is None:
             return
@@ -135,6 +185,8 @@ class SessionSteps(CliAdapter[Question]):
         return failures.facts_of(self.agent, sign_in=self._sign_in, model=model)
 
     def _request(self, method: str, params: Message) -> None:
+        if method in OPENING:
+            self._opens = method
         if self._version == version2.VERSION:
             params = version2.request(method, params)
         self._answer.put(self._rpc.request(method, params))
@@ -164,9 +216,7 @@ class SessionSteps(CliAdapter[Question]):
         if self._version == version2.VERSION:
             result = version2.initialized(result)
         if self._is_other_than_launched(text_of(object_of(result, "agentInfo"), "name")):
-            self._is_restarting = True
-            self._on_gone()
-            self._answer.put(Again(self._turn))
+            self._restart(self._turn)
             return
         self._capabilities = object_of(result, "agentCapabilities")
         self._sign_in = way_of(self.agent, list_of(result, "authMethods"))

@@ -99,6 +99,16 @@ def changed(**changes):
         pytest.param(
             changed(acp={"arguments": [], "careful_session": "x"}), "a table", id="metadata as text"
         ),
+        pytest.param(
+            changed(acp={"arguments": [], "own_servers": {"key": "mcp", "settings": ["a.json"]}}),
+            "has one of only and off",
+            id="servers that can't be left out",
+        ),
+        pytest.param(
+            changed(acp={"arguments": [], "own_servers": {"key": "mcp", "only": "--only"}}),
+            "settings",
+            id="servers that stand nowhere",
+        ),
         pytest.param(GOOD | {"program": {"name": "parrot"}}, "probe", id="no probe"),
     ],
 )

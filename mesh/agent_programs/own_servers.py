@@ -1,0 +1,63 @@
+"""Reads which MCP servers a program would start by its person's own settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from mesh.agent_programs.table import OwnServers
+
+SIZE: Final = 1024 * 1024  # bytes of a file that is read
+MOST: Final = 100  # servers
+LONGEST: Final = 100  # characters of a name
+# A text of JSON, which stays; or a comment, or a comma before the end of a list.
+_COMMENT: Final = r"//[^\n]*+|/\*(?>.*?(?:\*/|\Z))"
+_BESIDE: Final = re.compile(
+    rf'("(?:[^"\\\n]|\\.)*+")|{_COMMENT}|,(?=(?:\s|{_COMMENT})*+[}}\]])', re.DOTALL
+)
+
+
+def names(own: OwnServers, environ: Mapping[str, str], folder: Path) -> tuple[str, ...]:
+    """Return the names of the servers that the settings turn on, for a program with the environment
+    ``environ`` in ``folder``; none if the variable that would turn them off is in use already.
+
+    Reads files; those that can't be read have none.
+    """
+    if own.off and environ.get(own.off, "").strip():
+        return ()
+    found: dict[str, bool] = {}
+    for place in own.settings:
+        if (path := _path(place, environ, folder)) is None:
+            continue
+        servers = _read(path).get(own.key)
+        for name, server in servers.items() if isinstance(servers, dict) else ():
+            if isinstance(server, dict) and name.isprintable() and 0 < len(name) <= LONGEST:
+                is_on = server.get("enabled", found.get(name, True)) is not False
+                found[name] = is_on and server.get("disabled") is not True
+    return tuple(name for name, is_on in found.items() if is_on)[:MOST]
+
+
+def _path(place: str, environ: Mapping[str, str], folder: Path) -> Path | None:
+    first, _, rest = place.partition("/")
+    if first == ".":
+        return folder / rest
+    if first.startswith("$"):
+        value = environ.get(first[1:])
+        return Path(value, rest) if value else None
+    home = environ.get("HOME")
+    return Path(home, place) if home else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
+            text = file.read(SIZE).decode(errors="replace")
+        found = json.loads(_BESIDE.sub(lambda m: m[1] or "", text.removeprefix("\ufeff")))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

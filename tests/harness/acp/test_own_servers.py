@@ -1,0 +1,164 @@
+"""An agent that waits for MCP servers of its person's own settings."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from agents.harness import ADAPTERS
+from agents.harness.acp.agents import built_in
+from agents.harness.base import Again
+from agents.harness.mcp import own_silence_in_words
+from tests.harness.acp.scripted import SESSION, Scripted, line, text, written
+from tests.harness.driver import chunks_of, one, text_of, turn
+from tests.harness.shapes import check_turn
+
+OURS = {"id": "a", "mcpServers": [{"name": "greeter", "url": "http://127.0.0.1:1/mcp"}]}
+
+
+def launched(kind, **changes):
+    left_out = changes.pop("left_out", ())
+    given = turn("hi", **changes)
+    object.__setattr__(given, "left_out", left_out)
+    return ADAPTERS[kind]().launch(given)
+
+
+@pytest.mark.parametrize("level", ["auto", "readonly"])
+def test_gemini_may_start_ours_alone(level):
+    start = launched("acp:gemini", toolApprovalLevel=level, left_out=("mute",))
+    assert start.args[-1] == "--allowed-mcp-server-names=-"
+
+    start = launched("acp:gemini", toolApprovalLevel=level, left_out=("mute",), virtualMcp=OURS)
+    assert start.args[-1] == "--allowed-mcp-server-names=greeter"
+
+
+@pytest.mark.parametrize("changes", [{}, {"toolApprovalLevel": "readonly"}, {"mode": "plan"}])
+def test_opencode_keeps_what_else_it_is_told(changes):
+    usual = launched("acp:opencode", **changes)
+    start = launched("acp:opencode", left_out=("mute",), **changes)
+
+    told = json.loads(start.env["OPENCODE_CONFIG_CONTENT"])
+    assert told.pop("mcp") == {"mute": {"enabled": False}}
+    assert told == json.loads(usual.env.get("OPENCODE_CONFIG_CONTENT", "{}"))
+    assert {**start.env, "OPENCODE_CONFIG_CONTENT": ""} == {
+        **usual.env,
+        "OPENCODE_CONFIG_CONTENT": "",
+    }
+
+
+@pytest.mark.parametrize("kind", ["acp:gemini", "acp:opencode"])
+def test_a_program_that_was_started_without_them_is_another_one(kind):
+    adapter = ADAPTERS[kind]()
+    given = turn("hi")
+    before = adapter.key(given)
+    object.__setattr__(given, "left_out", ("mute",))
+
+    assert adapter.key(given) != before
+
+
+def test_an_agent_that_does_not_wait_is_started_as_ever():
+    assert built_in()["acp:qwen"].own_servers is None
+    assert launched("acp:qwen", left_out=("mute",)) == launched("acp:qwen")
+
+
+@pytest.fixture
+def opening():
+    """A conversation whose agent has been asked for a session; returns it with the request."""
+    course = Scripted("acp:gemini")
+    outs = course.adapter.begin(turn("hi"))
+    assert course.adapter.opens == "program"
+    hello = written(outs)[0]
+    outs += course.adapter.feed(line(id=hello["id"], result={"protocolVersion": 1}))
+    assert course.adapter.opens == "session"
+    return course, outs, written(outs)[-1]["id"]
+
+
+def test_the_person_is_told_what_it_waits_for_until_it_has_a_session(opening):
+    course, outs, request = opening
+    told = course.adapter.tell_waiting(["mute"])
+    after = course.adapter.feed(line(id=request, result={"sessionId": SESSION}))
+    more = course.respond(after)
+
+    assert one(chunks_of(told), "data-waiting")["data"] == {"servers": ["mute"]}
+    assert one(chunks_of(after), "data-waiting")["data"] == {"servers": []}
+    assert course.adapter.opens == ""
+    assert course.adapter.tell_waiting(["mute"]) == course.adapter.leave_out(["mute"]) == []
+    check_turn(outs + told + after + more + course.say(text("yes")) + course.end())
+
+
+def test_an_error_ends_the_waiting_as_well(opening):
+    course, outs, request = opening
+    outs += course.adapter.tell_waiting(["mute"])
+    outs += course.adapter.feed(line(id=request, error={"code": -32000, "message": "no"}))
+
+    waits = [each["data"]["servers"] for each in chunks_of(outs) if each["type"] == "data-waiting"]
+    assert waits == [["mute"], []]
+    check_turn(outs)
+
+
+def test_it_is_started_again_without_them_and_the_answer_goes_on(opening):
+    course, outs, request = opening
+    outs += course.adapter.tell_waiting(["mute"])
+    gone = course.adapter.leave_out(["mute"])
+
+    again = gone[-1]
+    assert isinstance(again, Again)
+    assert again.turn.left_out == ("mute",)
+    words = own_silence_in_words("Gemini CLI", ["mute"], is_known=False)
+    assert one(chunks_of(gone), "data-notice")["data"]["text"] == words
+    assert one(chunks_of(gone), "data-waiting")["data"] == {"servers": []}
+    # What the first program still says, and its exit, are no part of the answer.
+    assert course.adapter.feed(line(id=request, result={"sessionId": "its"})) == []
+    assert course.adapter.ended(-15, "") == []
+
+    outs += gone[:-1] + course.adapter.begin(again.turn)
+    outs += course.respond(outs[-1:]) + course.say(text("yes")) + course.end()
+
+    check_turn(outs)
+    assert text_of(chunks_of(outs)) == "yes"
+    assert len([each for each in chunks_of(outs) if each["type"] == "data-notice"]) == 1
+
+
+def test_one_that_waits_before_it_introduces_itself_is_started_again_as_well():
+    course = Scripted("acp:gemini")
+    outs = course.adapter.begin(turn("hi")) + course.adapter.tell_waiting(["mute"])
+    gone = course.adapter.leave_out(["mute"])
+    outs += gone[:-1] + course.adapter.begin(gone[-1].turn)
+    outs += course.respond(outs[-1:]) + course.say(text("yes")) + course.end()
+
+    check_turn(outs)
+    waits = [each["data"]["servers"] for each in chunks_of(outs) if each["type"] == "data-waiting"]
+    assert waits == [["mute"], []]
+
+
+def test_the_person_is_told_once_though_start_and_session_both_take_long():
+    course = Scripted("acp:gemini")
+    outs = course.adapter.begin(turn("hi"))
+    hello = written(outs)[0]
+    told = course.adapter.tell_waiting(["mute"])
+    told += course.adapter.feed(line(id=hello["id"], result={"protocolVersion": 1}))
+    told += course.adapter.tell_waiting(["mute"])
+
+    assert one(chunks_of(told), "data-waiting")["data"] == {"servers": ["mute"]}
+
+
+def test_a_stop_meanwhile_starts_nothing_again(opening):
+    course, _, _ = opening
+    course.adapter.interrupt()
+
+    assert course.adapter.tell_waiting(["mute"]) == course.adapter.leave_out(["mute"]) == []
+
+
+def test_one_that_starts_without_them_says_so_once():
+    course = Scripted("acp:gemini")
+    given = turn("hi")
+    object.__setattr__(given, "left_out", ("mute",))
+
+    first = course.begin(given) + course.end()
+    second = course.begin(given) + course.end()
+
+    words = own_silence_in_words("Gemini CLI", ["mute"], is_known=True)
+    assert one(chunks_of(first), "data-notice")["data"]["text"] == words
+    assert not [each for each in chunks_of(second) if each["type"] == "data-notice"]
+    check_turn(first)
