@@ -248,10 +248,13 @@ class Supervisor:
         await asyncio.to_thread(self._bring_back, spec.handle)
         sandbox_process.prepare(root, spec, environment=self._environment())
         key = self._server_key()
-        child = await asyncio.to_thread(sandbox_process.spawn, self._command, root, server_key=key)
-        started = await processes.find_start(child.pid)
-        patience = Patience(self._healthy_within)
+        spawning = asyncio.create_task(
+            asyncio.to_thread(sandbox_process.spawn, self._command, root, server_key=key)
+        )
         try:
+            child = await asyncio.shield(spawning)
+            started = await processes.find_start(child.pid)
+            patience = Patience(self._healthy_within)
             while child.poll() is None and not patience.is_over:
                 sandbox = self._find_running(spec.handle)
                 if sandbox is not None and await self._is_healthy(sandbox):
@@ -259,6 +262,9 @@ class Supervisor:
                     return sandbox
                 await asyncio.sleep(_STEP)
         except BaseException:
+            # Cancelled meanwhile, its OS thread starts it all the same.
+            child = await spawning
+            started = await processes.find_start(child.pid)
             await end_sandbox(child.pid, started, grace=self._term_wait)
             raise
         await end_sandbox(child.pid, started, grace=self._term_wait)

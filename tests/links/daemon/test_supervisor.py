@@ -298,6 +298,33 @@ async def test_deleting_while_it_starts_leaves_nothing_behind(supervisor):
     assert supervisor.listing() == []
 
 
+async def test_one_whose_start_is_cancelled_is_ended_as_soon_as_it_is_there(
+    supervisor, monkeypatch
+):
+    """As when the link ends just then: the OS thread that starts it does not stop."""
+    begun, may_go, children = threading.Event(), threading.Event(), []
+    spawn = sandbox_process.spawn
+
+    def slowly(*args, **options):
+        begun.set()
+        may_go.wait()
+        children.append(spawn(*args, **options))
+        return children[0]
+
+    monkeypatch.setattr(sandbox_process, "spawn", slowly)
+    starting = asyncio.create_task(supervisor.ensure(SandboxSpec("h")))
+    await auntil(begun.is_set)
+    starting.cancel()
+    await asyncio.sleep(0)  # it has been told
+    may_go.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+
+    await auntil(lambda: children and not is_running(children[0].pid))
+    assert supervisor.listing() == []
+
+
 async def test_the_server_s_key_goes_through_the_pipe_alone(supervise):
     sandbox = await supervise(server_key=lambda: KEY).ensure(SandboxSpec("h"))
 
