@@ -1,11 +1,13 @@
 """What a walk takes for untrue."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 
 from tests.chaos.walk import PIECES, Said, Thread, Violation, Walk
 from tests.standin import Standin
+from tests.standin.server import Request
 
 PROMPT = f"pieces {PIECES} 30 m1"
 TEXTS = [{"type": "text", "text": f"{n}-ä🙂 "} for n in range(1, PIECES + 1)]
@@ -54,6 +56,30 @@ def test_a_prompt_that_came_not_once(walk, laptop, times):
 
     with pytest.raises(Violation, match=f"got it {times} times"):
         walk.look_at_message(said(PROMPT), told())
+
+
+def asked(*texts):
+    """A request that a model gets, after these messages."""
+    messages = [{"role": "user", "content": text} for text in texts]
+    return Request("POST", "/v1/messages", {}, {"messages": messages})
+
+
+@pytest.mark.parametrize(
+    ("requests", "times"),
+    [
+        pytest.param([asked("first", "say: x")], 1, id="once"),
+        pytest.param([asked("say: x"), asked("say: x", "next")], 1, id="in the history"),
+        pytest.param([asked("first\nsay: x")], 1, id="with one that has no answer"),
+        pytest.param([asked("first")], 0, id="never"),
+        pytest.param([asked("say: x", "say: x")], 2, id="twice"),
+    ],
+)
+def test_how_often_a_model_was_told(walk, requests, times):
+    walk.standin.requests = requests
+    expected = nullcontext() if times == 1 else pytest.raises(Violation, match=f"{times} times")
+
+    with expected:
+        walk.look_at_message(said("say: x", "decopilot"), told())
 
 
 def call(state):

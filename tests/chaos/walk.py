@@ -357,10 +357,19 @@ class Walk:
         if numbers != list(range(1, cursor + 1)):
             raise Violation(f"thread {thread.id}: a reader got {len(numbers)} events, of {cursor}")
         told = self.answers(thread)
-        for said in thread.said:
-            self.look_at_message(said, told.get(said.run))
+        answers = [told.get(said.run) for said in thread.said]
+        # The stand-in reads a message that has no answer together with the next: it then does both,
+        # as one command.
+        is_clear = thread.agent != "decopilot" or all(
+            answer and answer["state"] == "completed" for answer in answers
+        )
+        for said, answer in zip(thread.said, answers, strict=True):
+            self.look_at_message(said, answer, is_clear=is_clear)
 
-    def look_at_message(self, said: Said, told: dict[str, Any] | None) -> None:
+    def look_at_message(
+        self, said: Said, told: dict[str, Any] | None, *, is_clear: bool = True
+    ) -> None:
+        """Check what is told of a message. ``is_clear``: its agent was told it as it stands."""
         state = told["state"] if told else "without an answer"
         where = f"{said.key} ({said.text}) of thread {said.thread.id}, {state}"
         if told and state not in ("completed", "failed", "cancelled"):
@@ -369,8 +378,9 @@ class Walk:
             raise Violation(f"{where}: it says no reason")
         if said.is_stopped and state == "completed":
             raise Violation(f"{where}: it was stopped")
-        self.look_at_prompt(said, state, where)
-        if said.effect is not None:
+        if is_clear:
+            self.look_at_prompt(said, state, where)
+        if said.effect is not None and is_clear:
             self.look_at_effect(said, told, where)
         if state == "completed" and said.text.startswith(f"pieces {PIECES} "):
             texts = [part["text"] for part in told["parts"] if "text" in part]
@@ -386,8 +396,9 @@ class Walk:
             if times > 1 or (state == "completed" and times != 1):
                 raise Violation(f"{where}: its agent got it {times} times")
         if said.thread.agent == "decopilot":
-            asked = [anthropic.read(request.body)[0] for request in self.standin.messages]
-            most = max((texts.count(said.text) for texts in asked), default=0)
+            # Messages without an answer between them are one of the person's to a model.
+            asked = ["\n".join(anthropic.read(each.body)[0]) for each in self.standin.messages]
+            most = max((texts.split("\n").count(said.text) for texts in asked), default=0)
             if most > 1 or (state == "completed" and most != 1):
                 raise Violation(f"{where}: its model got it {most} times in one request")
 
