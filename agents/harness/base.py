@@ -63,9 +63,9 @@ class TurnInput:
     asked about that folder (``questions.FOLDER_CHOICES``). ``takes_unasked``: the server takes
     runs that a program begins by itself, so work in the background may outlive its turn. ``git``
     is what a commit in the folder writes, which the runner sets for a program with a sandbox of
-    its own; ``None`` where commits are not its business. ``left_out`` names the MCP servers of
-    the person's own settings without which the program is to start, because they did not answer;
-    the runner sets it, too.
+    its own; ``None`` where commits are not its business. ``left_out`` names MCP servers, of the
+    turn's and of the person's own settings, without which the program is to start, because they
+    did not answer; the runner sets it, too.
     """
 
     thread_id: str

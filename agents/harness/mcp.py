@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from agents.harness.lines import list_of, object_of, text_of
 
 SILENT = "mcp_silent"  # the code of the gateway's answer for a server that does not answer
 OWN = "mesh"  # the server of Mesh itself, if the turn has one
+_OF_MESH = re.compile(r"/decopilot/threads/[^/]+/mcp/[^/]+$")  # the gateway's addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +34,37 @@ class McpServer:
 
 
 def own_silence_in_words(title: str, names: Sequence[str], *, is_known: bool) -> str:
-    """Return what a person is told of MCP servers of their own settings that don't answer;
-    ``is_known`` if the program was not even started with them."""
+    """Return what a person is told of MCP servers that a program asks itself and that don't answer;
+    ``is_known`` if it was not even started with them."""
     which = ", ".join(names)
     if is_known:
         return (
-            f"{title} works without the MCP servers of its own settings ({which}): not all of them"
-            " answered a few minutes ago."
+            f"{title} works without its MCP servers ({which}): not all of them answered a few"
+            " minutes ago."
         )
     return (
-        f"{title} waited for the MCP servers of its own settings ({which}), and not all of them"
-        " answered. It works without them now, also in the new chats of the next minutes. Look"
-        " there which one does not answer, and turn it off."
+        f"{title} waited for its MCP servers ({which}), and not all of them answered. It works"
+        " without them now, also in the new chats of the next minutes. Look in the settings which"
+        " one does not answer, and turn it off."
     )
 
 
 def servers_of(turn: TurnInput) -> tuple[McpServer, ...]:
-    """Return the servers of a turn, in order; invalid entries are left out."""
+    """Return the servers of a turn, in order, without those that it leaves out; invalid entries
+    are left out, too."""
     virtual = turn.virtual_mcp if isinstance(turn.virtual_mcp, dict) else {}
     entries = list_of(virtual, "mcpServers")
     if turn.mcp is not None:
         entries.append({**turn.mcp, "name": OWN})
     servers = {text_of(each, "name"): _server(each) for each in entries}
-    return tuple(server for server in servers.values() if server.name and server.url)
+    named = (server for server in servers.values() if server.name and server.url)
+    return tuple(server for server in named if server.name not in turn.left_out)
+
+
+def asked_directly(turn: TurnInput) -> tuple[str, ...]:
+    """Return the names of the turn's servers that its program asks itself, not through Mesh, which
+    would answer for one that is silent."""
+    return tuple(each.name for each in servers_of(turn) if not _OF_MESH.search(each.url))
 
 
 def _server(entry: dict[str, Any]) -> McpServer:

@@ -21,14 +21,17 @@ _BESIDE: Final = re.compile(
 )
 
 
+def is_taken(own: OwnServers, environ: Mapping[str, str]) -> bool:
+    """Return whether the person uses the variable by which the servers would be turned off."""
+    return bool(own.off and environ.get(own.off, "").strip())
+
+
 def names(own: OwnServers, environ: Mapping[str, str], folder: Path) -> tuple[str, ...]:
     """Return the names of the servers that the settings turn on, for a program with the environment
-    ``environ`` in ``folder``; none if the variable that would turn them off is in use already.
+    ``environ`` in ``folder``.
 
     Reads files; those that can't be read have none.
     """
-    if own.off and environ.get(own.off, "").strip():
-        return ()
     found: dict[str, bool] = {}
     for place in own.settings:
         if (path := _path(place, environ, folder)) is None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from agents.harness.base import Adapter, Background, Out, TurnInput, Unasked, Write
+from agents.harness.mcp import asked_directly
 from mesh import process_tree
 from mesh.agent_programs import own_servers
 from mesh.background import run_in_background
@@ -87,7 +88,7 @@ class Conversation:
         self.on_unasked: Callable[[Conversation, str], None] = lambda conversation, reason: None
         self.on_background: Callable[[], None] = lambda: None
         self.on_left_out: Callable[[Sequence[str]], None] = lambda servers: None
-        # Of the person's own settings: for these the program may wait; it runs without those.
+        # MCP servers: for these, which it asks itself, the program may wait; without those it runs.
         self.own_servers: tuple[str, ...] = ()
         self.left_out: tuple[str, ...] = ()
         # When the program last read or wrote something, by the loop's clock, which stops while
@@ -141,7 +142,9 @@ class Conversation:
         self._folder = _identity(self.cwd)
         own = None if turn.left_out else launch.own_servers
         theirs = {name: value for name, value in env.items() if name not in launch.env}
-        self.own_servers = own_servers.names(own, theirs, self.cwd) if own else ()
+        self.own_servers = ()
+        if own and not own_servers.is_taken(own, theirs):
+            self.own_servers = (*own_servers.names(own, theirs, self.cwd), *asked_directly(turn))
         self.left_out = turn.left_out
 
     def write(self, line: bytes) -> None:

@@ -1,8 +1,9 @@
-"""MCP servers of a person's own settings, for which a program waits before it takes a message.
+"""MCP servers that a program asks itself, and for which it waits before it takes a message.
 
-Mesh does not start these and can't ask them; but of some programs it knows how to start them
-without. So it gives such a program a while, then starts it again without them, and does so from
-the beginning for some minutes.
+Mesh does not start those of the person's own settings, nor ask those that only the machine reaches
+or that have no secret; but of some programs it knows how to start them without. So it gives such a
+program a while, then starts it again without them, and does so from the beginning for some
+minutes.
 """
 
 from __future__ import annotations

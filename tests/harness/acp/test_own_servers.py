@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from agents.harness import ADAPTERS
 from agents.harness.acp.agents import built_in
 from agents.harness.base import Again
-from agents.harness.mcp import own_silence_in_words
+from agents.harness.mcp import asked_directly, own_silence_in_words, servers_of
 from tests.harness.acp.scripted import SESSION, Scripted, line, text, written
 from tests.harness.driver import chunks_of, one, text_of, turn
 from tests.harness.shapes import check_turn
@@ -141,6 +142,27 @@ def test_the_person_is_told_once_though_start_and_session_both_take_long():
     told += course.adapter.tell_waiting(["mute"])
 
     assert one(chunks_of(told), "data-waiting")["data"] == {"servers": ["mute"]}
+
+
+def test_those_of_the_turn_that_it_asks_itself_can_be_left_out_as_well():
+    through_mesh = "https://mesh.example/api/home/decopilot/threads/t/mcp/linear"
+    given = turn(
+        "hi",
+        virtualMcp={
+            "id": "a",
+            "mcpServers": [
+                {"name": "linear", "url": through_mesh},
+                {"name": "mute", "url": "https://mcp.example/mcp"},
+            ],
+        },
+    )
+    without = replace(given, left_out=("mute",))
+
+    assert asked_directly(given) == ("mute",)
+    assert asked_directly(without) == ()
+    assert [each.name for each in servers_of(without)] == ["linear"]
+    start = ADAPTERS["acp:gemini"]().launch(without)
+    assert start.args[-1] == "--allowed-mcp-server-names=linear"
 
 
 def test_a_stop_meanwhile_starts_nothing_again(opening):

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from mesh.agent_programs import OwnServers, load
-from mesh.agent_programs.own_servers import names
+from mesh.agent_programs.own_servers import is_taken, names
 
 PLACES = (".agent/settings.json", "$AGENT_HOME/settings.json", "$AGENT_FILE", "./agent.json")
 OWN = OwnServers(key="mcp", settings=PLACES, only="--only")
@@ -111,12 +111,13 @@ def test_a_pipe_in_their_place_is_not_waited_for(home, found):
     assert found() == ()
 
 
-def test_none_are_named_where_the_person_uses_the_variable_that_would_turn_them_off(home, found):
-    write(home / ".agent/settings.json", {"one": SERVER})
+def test_a_variable_of_the_person_s_own_is_not_replaced():
     own = OwnServers(key="mcp", settings=PLACES, off="AGENT_CONTENT")
 
-    assert found(own) == ("one",)
-    assert found(own, AGENT_CONTENT='{"model": "mine"}') == ()
+    assert is_taken(own, {"AGENT_CONTENT": '{"model": "mine"}'})
+    assert not is_taken(own, {"AGENT_CONTENT": " "})
+    assert not is_taken(own, {})
+    assert not is_taken(OWN, {"": "x"})
 
 
 def test_without_a_home_only_the_other_places_count(home):

@@ -68,7 +68,7 @@ async def test_a_message_goes_without_a_server_that_does_not_answer(kind, by, le
     assert (waits_in(next_message), notices_in(next_message)) == ([], [])
     # For some minutes it is not asked again.
     assert waits_in(new_chat) == []
-    assert "works without the MCP servers of its own settings (mute)" in notices_in(new_chat)[0]
+    assert "works without its MCP servers (mute)" in notices_in(new_chat)[0]
     assert len(server.asked) == asked
 
 
