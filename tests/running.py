@@ -85,7 +85,11 @@ class RunningMesh:
             text=True,
         )
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
-        until(lambda: self.address or self.process.poll() is not None, within=60, what="ready")
+        until(
+            lambda: self.address or self.process.poll() is not None,
+            within=3 * PATIENCE,
+            what="ready",
+        )
         assert self.address, "\n".join(self.lines)
         self.port = int(re.search(r":(\d+)/", self.address)[1])
         return self

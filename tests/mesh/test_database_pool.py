@@ -28,6 +28,7 @@ HEAVY = {
     "load_context",
     "_read",  # of an attached file
     "purge_deleted",
+    "hand_over_threads",
     "free_pages",
 }
 
