@@ -25,7 +25,7 @@ SIZE = 192 * MIB
 # How much more memory a process may take for it: all windows and buffers of one transfer.
 BOUND = 96 * MIB
 SERVER = """
-import hashlib, os, threading
+import contextlib, hashlib, os, socket, threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 told = threading.Event()
@@ -64,8 +64,14 @@ class Handler(BaseHTTPRequestHandler):  # speaks HTTP/1.0: an answer ends with i
 
     def do_POST(self):
         if self.path == "/early":
-            self.head(413)
+            self.head(413, content_length="2")
             self.wfile.write(b"no")
+            # As web servers do: a close with bytes that nobody has read would reset the
+            # connection, and take the answer back.
+            self.connection.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):
+                while self.rfile.read1(1 << 20):
+                    pass
             return
         digest, left = hashlib.sha256(), int(self.headers["content-length"])
         while left:

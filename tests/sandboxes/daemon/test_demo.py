@@ -60,7 +60,9 @@ async def test_stopping_it_while_it_runs_a_command(sandbox):
 
     pid = int(next(c["output"] for c in chunks_of(seen) if "output" in c))
     await auntil(lambda: not is_alive(pid))
-    assert kinds_of(seen)[-3:] == ["abort", "finish", "done"]
+    # A sandbox that is slow ends the command before the agent does, and says so.
+    kinds = [kind for kind in kinds_of(seen) if kind != "data-notice"]
+    assert kinds[-3:] == ["abort", "finish", "done"]
 
 
 async def test_its_failure_is_a_failure(sandbox):

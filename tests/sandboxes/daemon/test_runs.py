@@ -242,7 +242,8 @@ async def test_a_program_that_is_killed_right_after_its_answer_does_not_fail_the
 async def test_one_that_is_killed_as_its_answer_ends_has_answered(sandbox, harness):
     for number in range(5):
         steps = (["say", "all of it"], ["end_and_die"])
-        events = await sandbox.run(f"r{number}", *steps, harness=harness)
+        # A program of its own: none may be given the message of the next turn as it dies.
+        events = await sandbox.run(f"r{number}", *steps, harness=harness, thread=f"t{number}")
 
         assert failures_of(events) == []
         assert text_of(events) == "all of it"

@@ -26,7 +26,7 @@ from sandboxes.providers.base import DispatchRefused, Place
 from sandboxes.providers.remote_user import RemoteUserProvider
 from tests.sandboxes.daemon.sandbox import is_alive
 from tests.sandboxes.providers.conformance import ProviderConformance
-from tests.waiting import until
+from tests.waiting import auntil, until
 
 pytestmark = pytest.mark.programs
 
@@ -131,6 +131,12 @@ class TestThroughTheLink(ProviderConformance):
             await provider.request(place, "POST", "write", json=wanted)
             await provider.request(place, "POST", "config", json={"application": {"port": port}})
             assert await provider.streams_bodies(place)
+
+            async def is_shown():
+                reply = await provider.request(place, "GET", "preview/")
+                return reply.status_code != 503
+
+            await auntil(is_shown)
             for length in (size, None):
                 left = size >> 20
                 body = Upload(receive, length)
