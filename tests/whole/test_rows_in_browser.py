@@ -36,6 +36,7 @@ NO_MODEL = "it has no model"
 NO_SETTINGS = "its person has no settings for it"
 BEGINS_NONE = "it begins no turn by itself"
 OWN_TOOLS = "the tool for files is the program's own"
+# Not rows of one chat: what a service of the machine knows, and what a touch of Enter does.
 NOT_PLAYED = {
     "a turn that nobody asked for": {
         "decopilot": BEGINS_NONE,
@@ -375,13 +376,6 @@ def mute(chat, silence):
 COMPOSES = """node => node.dispatchEvent(
   new KeyboardEvent("keydown", { key: "Enter", isComposing: true, bubbles: true, cancelable: true })
 )"""
-PASTE = """(node, text) => {
-  const data = new DataTransfer();
-  data.setData("text/plain", text);
-  node.dispatchEvent(
-    new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true })
-  );
-}"""
 
 
 def composition(chat):

@@ -188,7 +188,7 @@ class AnyRun(RuleBasedStateMachine):
             waits_for={
                 name: question
                 for name, question in {**before.waits_for, **asked}.items()
-                if name not in decision.applied
+                if name not in {*decision.applied, *decision.withdrawn}
             },
             has_session=before.has_session or bool(decision.session_ref),
         )
