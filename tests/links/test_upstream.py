@@ -323,7 +323,7 @@ class Reader:
     """A program that reads a request as far as the test lets it."""
 
     def __init__(self):
-        self.head, self.body = b"", b""
+        self.head, self.body = b"", bytearray()
         self.may_read, self.has_head = asyncio.Event(), asyncio.Event()
         self.answer, self.is_early = OK, False
         self.ended = asyncio.Event()
