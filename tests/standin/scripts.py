@@ -120,7 +120,7 @@ def steps_for(texts: list[str], tool_results: list[str]) -> list[Step]:
             return [_bash(then[1])]
         if texts and len(tool_results) == 1 and (then := _THEN_AS.search(texts[-1])):
             return _under_ids(then[1], then[2])
-        return [words("The tool said: " + " | ".join(result[:200] for result in tool_results))]
+        return [words("The tool said: " + " | ".join(result[:2000] for result in tool_results))]
     said = texts[-1] if texts else ""
     if any("decline now" in text for text in texts):  # what was refused once is refused again
         return [Decline()]
