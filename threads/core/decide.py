@@ -299,9 +299,9 @@ class _Turn:
             answered_by=self.policy.answers(tool, value, is_known=is_known, is_forced=is_forced),
         )
         self.decision.asked.append(asked)
-        for earlier in (self.decision.applied, self.decision.withdrawn):
-            if asked.approval_id in earlier:
-                earlier.remove(asked.approval_id)  # said before the question: not about it
+        for settled in (self.decision.applied, self.decision.withdrawn):
+            # What was said before the question is not about it.
+            settled[:] = [each for each in settled if each != asked.approval_id]
         if asked.answered_by is not None:
             return
         self.waits_for[asked.approval_id] = Question(call=asked.tool_call_id, tool=asked.tool)

@@ -134,7 +134,7 @@ def test_what_was_answered_in_the_same_batch_is_not_taken_back():
 
 @pytest.mark.parametrize("early", [APPLIED, WITHDRAWN])
 def test_what_is_said_of_a_question_before_it_is_asked_is_not_about_it(early):
-    decision = decide(of("running"), events(early, ask()), status=status)
+    decision = decide(of("running"), events(early, early, ask()), status=status)
 
     assert (decision.move.state, decision.applied, decision.withdrawn) == ("waiting", [], [])
 
