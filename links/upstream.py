@@ -8,11 +8,13 @@ times the CPU for the same (ADR 25).
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import socket
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Final, cast
 
 import httptools
@@ -282,6 +284,11 @@ class _Wire(asyncio.Protocol):
         self._has_room.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        # A server that refuses an upload answers and closes; our next write then fails before the
+        # answer was read.
+        is_cut = isinstance(exc, ConnectionError) and not self._is_complete and not self._lost
+        if is_cut and (unread := _unread(self._transport)):
+            self.data_received(unread)
         if exc is None and self._is_headed and self._ends_with_connection:
             self._is_complete = True
         self._lost = self._lost or "the connection broke"
@@ -344,6 +351,17 @@ class _Wire(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _unread(transport: asyncio.Transport | None) -> bytes:
+    """Return what came over a connection that was reset and that the event loop has not read."""
+    wire = None if transport is None else transport.get_extra_info("socket")
+    if transport is None or wire is None or transport.get_extra_info("ssl_object") is not None:
+        return b""
+    with suppress(OSError), socket.socket(fileno=os.dup(wire.fileno())) as copy:
+        copy.setblocking(False)
+        return copy.recv(HEAD_BYTES)
+    return b""
 
 
 def _framing(body: Body) -> tuple[bytes, bytes]:

@@ -1,6 +1,8 @@
 """The client of unix sockets, against a server that answers by script."""
 
 import asyncio
+import socket
+import threading
 
 import pytest
 
@@ -433,6 +435,43 @@ async def test_an_answer_may_come_before_the_upload_is_over(reading):
     reading.may_read.set()
     await asyncio.wait_for(reading.ended.wait(), 60)  # the connection is not kept
     assert len(reading.body) < 1_000 * 64 * 1024
+
+
+def answer_and_reset(listener, answer, is_over):
+    """Answer once the head has come, and close with the body unread, which resets."""
+    wire, _ = listener.accept()
+    seen = b""
+    while b"\r\n\r\n" not in seen:
+        seen += wire.recv(4096)
+    wire.sendall(answer)
+    wire.close()
+    is_over.set()
+
+
+async def test_an_answer_counts_although_its_connection_was_reset_before_it_was_read():
+    """The loop has not read it when the next piece is written, and that fails."""
+    is_over, piece = threading.Event(), bytes(64 * 1024)
+
+    async def receive():
+        if taken:
+            assert is_over.wait(60)  # the loop stands still meanwhile
+        taken.append(piece)
+        return {"type": "http.request", "body": piece, "more_body": True}
+
+    taken = []
+    answer = b"HTTP/1.1 413 Too Large\r\ncontent-length: 5\r\n\r\nlarge"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=answer_and_reset, args=(listener, answer, is_over))
+        server.start()
+        pool = Pool(listener.getsockname()[1])
+        upload = Upload(receive, 1_000 * len(piece))
+
+        got = await pool.request("POST", "/", headers=(), body=upload)
+
+        assert (got.status, await got.body()) == (413, b"large")
+        got.close()
+        pool.close()
+        server.join()
 
 
 async def test_an_upload_that_breaks_off_breaks_its_connection(reading):
