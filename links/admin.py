@@ -26,6 +26,7 @@ _SHOWN = (
     "capabilities",
     "harnesses",
     "node",
+    "clock_ahead",
     "seen_at",
     "created_at",
     "revoked_at",

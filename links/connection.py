@@ -15,6 +15,7 @@ import httpx
 
 from links.core.ownership import Hold
 from links.core.presence import Fact
+from links.machine_clocks import clock_of
 from links.peer import Peer, Stream
 from links.services import Claimed
 from links.sockets import PROTOCOLS, TunnelSocket, opened
@@ -84,7 +85,7 @@ class Connection:
             TunnelTransport(self.peer),
             limits=LAPTOP,
             base_url="http://laptop",
-            auth=Signed(self.claimed.secret),
+            auth=Signed(self.claimed.secret, clock_of(self.claimed.link_id)),
             timeout=httpx.Timeout(FIRST_ANSWER),
         )
 
@@ -145,7 +146,8 @@ class Connection:
             Refused: the laptop refused, or can't be reached.
         """
         assert self.claimed is not None
-        sent = [*headers, *handshake_proof(self.claimed.secret, target).items()]
+        clock = clock_of(self.claimed.link_id)
+        sent = [*headers, *handshake_proof(self.claimed.secret, target, clock).items()]
         if protocols:
             sent.append((PROTOCOLS, ", ".join(protocols)))
         return await opened(

@@ -25,6 +25,7 @@ from links.connection import CHECK_WITHIN, FIRST_ANSWER, Pulse
 from links.core.ownership import Hold
 from links.core.presence import Fact
 from links.gateway import Gateway
+from links.machine_clocks import clock_of
 from links.services import Claimed
 from links.services.direct_machines import Reachable
 from links.sockets import (
@@ -71,7 +72,7 @@ class DirectConnection:
             wire,
             limits=LAPTOP,
             base_url=self.machine.url,
-            auth=Signed(self.machine.secret),
+            auth=Signed(self.machine.secret, clock_of(self.machine.link_id)),
             timeout=httpx.Timeout(FIRST_ANSWER),
         )
 
@@ -92,7 +93,7 @@ class DirectConnection:
             Refused: the laptop refused, or can't be reached.
         """
         url = self.machine.url.replace("http", "ws", 1)
-        proof = handshake_proof(self.machine.secret, target)
+        proof = handshake_proof(self.machine.secret, target, clock_of(self.machine.link_id))
         opening = NoRedirectConnect(
             address_of(url, target),
             create_connection=AbortingConnection,

@@ -19,6 +19,7 @@ from links.connection import Connection, Pulse
 from links.core.presence import Fact, cause_of
 from links.errors import BadToken, FromAPage, LinkUnknown
 from links.held_machines import Held
+from links.machine_clocks import MachineClock, clock_of
 from links.sign_ins import SignIns
 from links.wire.closing import NOT_REGISTERED, SIGNED_OUT, SUPERSEDED
 from links.wire.errors import TunnelError, UpgradeRequired
@@ -143,6 +144,8 @@ class Gateway:
         fingerprint = _text_of(connection.hello, "secretFingerprint")
         server_key = connection.hello.get("serverKey")
         lock = self._locks.setdefault((sign_in.user.pk, machine_id), asyncio.Lock())
+        clock = MachineClock()
+        clock.learn(connection.hello.get("clock"))
         async with lock:
             try:
                 connection.claimed = await database_pool.presence.run(
@@ -154,6 +157,7 @@ class Gateway:
                     connection_id=connection.id,
                     node_address=held_machines.address(),
                     slept=connection.hello.get("slept"),
+                    clock_ahead=clock.ahead,
                     sign_in=sign_in,
                 )
             except (LinkUnknown, WrongMachine) as exc:
@@ -162,9 +166,15 @@ class Gateway:
             except DATABASE_AWAY:
                 connection.close(TRY_LATER, StoreNotReady.code)
                 return False
+            self._correct_clock(connection.claimed.link_id, ahead=clock.ahead)
             self.register(connection.claimed.link_id, connection)
         connection.watch()
         return True
+
+    def _correct_clock(self, link_id: UUID, *, ahead: int) -> None:
+        clock_of(link_id).ahead = ahead
+        if ahead:
+            logger.warning("link %s: its clock is %+d s off; signing by that clock", link_id, ahead)
 
     def register(self, link_id: UUID, connection: Held) -> None:
         """Add a claimed machine to ``held_machines``, and announce that it is up."""

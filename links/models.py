@@ -44,6 +44,8 @@ class Link(models.Model):
     cause = models.CharField(max_length=20, blank=True)
     # The cause of its last silence, as it reported on reconnecting.
     last_silence = models.CharField(max_length=20, blank=True)
+    # Seconds by which its clock was ahead of the server's when it connected; 0: about right.
+    clock_ahead = models.IntegerField(default=0)
     # The token it registered with, stored on that machine; revoked when the machine is signed out.
     registered_with = models.ForeignKey(
         IssuedToken, models.SET_NULL, null=True, related_name="registered"

@@ -32,6 +32,7 @@ class LinkView:
     protocol_version: int
     created_at: datetime
     seen_at: datetime | None
+    clock_ahead: int = 0
 
     @property
     def is_signed_out(self) -> bool:
@@ -41,6 +42,17 @@ class LinkView:
     def sentence(self) -> str:
         """Why it is offline, and what brings it back."""
         return SENTENCES.get(self.cause, "")
+
+    @property
+    def clock_sentence(self) -> str:
+        """What is wrong with its clock, if it is online; else empty."""
+        if not self.clock_ahead or not self.is_online:
+            return ""
+        which = "ahead of" if self.clock_ahead > 0 else "behind"
+        return (
+            f"Its clock is {_span(abs(self.clock_ahead))} {which} the server's. Its chats work"
+            " all the same; set the clock from the network, so that its files get the right times."
+        )
 
     @property
     def is_outdated(self) -> bool:
@@ -120,7 +132,16 @@ def link_as_json(view: LinkView) -> dict[str, Any]:
         "capabilities": list(view.capabilities),
         "harnesses": view.harnesses,
         "cliVersion": view.cli_version,
+        "clockAhead": view.clock_ahead,
     }
+
+
+def _span(seconds: int) -> str:
+    """Return a span of time in its largest unit of which it has two or more."""
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} seconds"
 
 
 def view_of(row: Link) -> LinkView:
@@ -143,4 +164,5 @@ def view_of(row: Link) -> LinkView:
         protocol_version=row.protocol_version,
         created_at=row.created_at,
         seen_at=row.seen_at,
+        clock_ahead=row.clock_ahead,
     )

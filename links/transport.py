@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import Any, Final, TypeVar
 
 import httpx
 
+from links.machine_clocks import MachineClock
 from links.peer import Peer, Stream, StreamLost
 from links.wire import signing
-from links.wire.errors import TooManyStreams, TunnelNotReady
+from links.wire.errors import TimestampDrift, TooManyStreams, TunnelNotReady
+from links.wire.headers import REFUSAL
 from links.wire.heads import RequestHead
 from mesh.http_client import MIB, Limits
 from mesh.lib.targets import checked_target
@@ -51,43 +52,47 @@ class Signed(httpx.Auth):
     """Signs each request with the link's secret, so bodies are read whole before they are sent.
 
     Except for those that are marked as ``STREAMED``. A target that may not be forwarded
-    (``mesh.lib.targets``) is never signed.
+    (``mesh.lib.targets``) is never signed. A request that the machine refuses because of its clock
+    is signed once more, by that clock; not a streamed one, whose body is gone.
     """
 
     requires_request_body = True
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret
+    def __init__(self, secret: str, clock: MachineClock | None = None) -> None:
+        self._secret, self._clock = secret, clock or MachineClock()
 
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
         if not is_streamed(request):
             await request.aread()
-        for signed in self.auth_flow(request):
-            yield signed
+        self._sign(request)
+        refusal = yield request
+        is_its_own = refusal.headers.get(REFUSAL) == TimestampDrift.code
+        if is_its_own and self._clock.learn_from(refusal) and not is_streamed(request):
+            self._sign(request)
+            yield request
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    def _sign(self, request: httpx.Request) -> None:
         headers = signing.signed_headers(
             self._secret,
             method=request.method,
             target=checked_target(target_of_request(request)),
             body=None if is_streamed(request) else request.content,
-            now=time.time(),
+            now=self._clock.now(),
             nonce=secrets.token_hex(16),
         )
         request.headers.update(headers)
-        yield request
 
 
-def handshake_proof(secret: str, target: str) -> dict[str, str]:
+def handshake_proof(secret: str, target: str, clock: MachineClock) -> dict[str, str]:
     """Return the headers that prove that a WebSocket to ``target`` of the laptop is ours."""
     return signing.signed_headers(
         secret,
         method="GET",
         target=target,
         body=b"",
-        now=time.time(),
+        now=clock.now(),
         nonce=secrets.token_hex(16),
     )
 

@@ -94,8 +94,9 @@ class ControlPlane:
                     "request %s %s: %s (%s)", scope["method"], scope["path"], exc.code, exc
                 )
             # Distinguishes our refusals from answers of an app in a sandbox, which pass unchanged.
-            refusal = (REFUSAL.encode(), exc.code.encode())
-            await send_json(send, exc.status, exc.body(), [refusal])
+            headers = {REFUSAL: exc.code, **exc.headers()}
+            sent = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+            await send_json(send, exc.status, exc.body(), sent)
 
     async def _body(self, scope: Scope, receive: Receive) -> Body:
         """Return the body of a verified request, whole unless it is for a dev server."""

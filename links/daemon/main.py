@@ -256,6 +256,7 @@ class Daemon:
             "serverKey": registered.server_key,
             "cliVersion": VERSION,
             "hostname": self._config.name,
+            "clock": int(self._clock.wall()),
             **self._absence.greeting_fields(),
         }
         connection.attach(hello, on_open=self._server.serve)

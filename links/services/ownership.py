@@ -25,6 +25,7 @@ from mesh.models import User
 from mesh.tokens import SignIn, bind
 
 EXPIRE_BATCH = 500  # machines that one call marks offline
+_FURTHEST = 2**31 - 1  # seconds that the column holds
 _NOBODY = {"node": "", "node_address": "", "connection_id": ""}
 
 
@@ -45,12 +46,14 @@ def claim(
     connection_id: str,
     node_address: str = "",
     slept: object = None,
+    clock_ahead: int = 0,
     sign_in: SignIn | None = None,
     server_key: str | None = None,
 ) -> Claimed:
     """Make this process the owner of the machine's socket: the newest connection wins.
 
-    ``slept`` is the machine's report about its absence, if it was away. ``sign_in`` is the token
+    ``slept`` is the machine's report about its absence, if it was away; ``clock_ahead`` the seconds
+    by which its clock is ahead of ours. ``sign_in`` is the token
     of its connection. ``server_key`` is our public key as it knows it: it gets the present one by
     registering.
 
@@ -73,7 +76,7 @@ def claim(
             bind(sign_in, machine_id)  # a token of an older server may not be bound yet
         link_id, sealed, cause = facts
         now = timezone.now()
-        learned = {}
+        learned: dict[str, Any] = {"clock_ahead": max(-_FURTHEST, min(clock_ahead, _FURTHEST))}
         if cause in (presence.ASLEEP, presence.NETWORK) and (was := presence.silence_was(slept)):
             learned["last_silence"] = was
         own.update(**_held_here(connection_id, node_address, now), seen_at=now, **learned)

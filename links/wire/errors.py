@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from links.wire import closing
 from mesh.lib.errors import AppError
@@ -39,10 +39,22 @@ class BadSignature(RequestRefused):
     hint = "The link's secret may have changed; the laptop will register again and reconnect."
 
 
+CLOCK: Final = "x-mesh-clock"  # the laptop's time, in seconds, in a refusal for its sake
+
+
 class TimestampDrift(RequestRefused):
+    """``now`` is the time of the clock that refused, by which the request can be signed again."""
+
     code = reason = "timestamp_drift"
     text = "The clocks of server and laptop are more than 30 s apart."
     hint = "Set both clocks to network time."
+
+    def __init__(self, now: float) -> None:
+        super().__init__()
+        self.now = now
+
+    def headers(self) -> dict[str, str]:
+        return {CLOCK: str(int(self.now))}
 
 
 class NonceReplay(RequestRefused):

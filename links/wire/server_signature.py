@@ -118,7 +118,7 @@ class Verifier:
         # The link forwards a request once its whole body has arrived, which takes time.
         size = 0 if body is None else len(body)
         if not -MAX_DRIFT <= int(now) - int(timestamp) <= MAX_DRIFT + size // SLOWEST:
-            raise TimestampDrift
+            raise TimestampDrift(now)
         nonces = self._long_nonces if size > LONG else self._nonces
         if not nonces.add(nonce, now=now):
             raise NonceReplay

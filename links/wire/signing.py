@@ -147,7 +147,7 @@ def admit(headers: Mapping[str, str], *, now: float, nonces: Nonces) -> None:
     """
     _, timestamp, nonce = _proof(headers)
     if abs(int(now) - int(timestamp)) > MAX_DRIFT:
-        raise TimestampDrift
+        raise TimestampDrift(now)
     if not nonces.add(nonce, now=now):
         raise NonceReplay
 

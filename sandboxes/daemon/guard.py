@@ -130,7 +130,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 def answer(error: AppError) -> JSONResponse:
     """Return the response for a refusal."""
-    return JSONResponse(error.body(), status_code=error.status)
+    return JSONResponse(error.body(), status_code=error.status, headers=error.headers())
 
 
 async def read_json(request: Request, limit: int = BODY_LIMIT) -> Any:

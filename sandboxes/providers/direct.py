@@ -38,7 +38,7 @@ from sandboxes.providers.base import (
 )
 from sandboxes.providers.draining_connections import DrainingTransport
 from sandboxes.providers.sandbox_client import Endpoint, HttpProvider
-from sandboxes.providers.signature import handshake
+from sandboxes.providers.signature import clock_at, handshake
 
 logger = logging.getLogger(__name__)
 
@@ -200,7 +200,11 @@ class DirectProvider(HttpProvider):
         return await connected(
             NoRedirectConnect(  # a redirect could send the token to an address that an agent chose
                 address_of(address, target),
-                additional_headers=[*headers, proof, handshake(target, handle=place.handle)],
+                additional_headers=[
+                    *headers,
+                    proof,
+                    handshake(target, handle=place.handle, clock=clock_at(place)),
+                ],
                 subprotocols=subprotocols or None,
                 compression=None,
                 max_size=MAX_MESSAGE,

@@ -30,7 +30,7 @@ from sandboxes.providers.sandbox_client import (
     says,
     spec_of,
 )
-from sandboxes.providers.signature import handshake
+from sandboxes.providers.signature import clock_at, handshake
 
 
 class UnknownHandle(SandboxDown):
@@ -98,7 +98,10 @@ class RemoteUserProvider(HttpProvider):
             send,
             link_id=place.link_id,
             target=checked_target(f"/_sandbox/{place.handle}/{path}"),
-            headers=[*headers, handshake(f"/_sandbox/{path}", handle=place.handle)],
+            headers=[
+                *headers,
+                handshake(f"/_sandbox/{path}", handle=place.handle, clock=clock_at(place)),
+            ],
         )
 
     async def streams_bodies(self, place: Place) -> bool:

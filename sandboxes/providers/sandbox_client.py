@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import httpx
 
-from links.transport import STREAMED
+from links.transport import STREAMED, is_streamed
 from links.upload import Body, Upload, UploadBroken
 from links.wire import streamed
 from mesh.lib.errors import AppError
@@ -39,7 +39,7 @@ from sandboxes.providers.base import (
     UnknownRun,
     UploadStalled,
 )
-from sandboxes.providers.signature import sign_request
+from sandboxes.providers.signature import clock_at, sign_request
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Endpoint:
         body: Body | None = None,
         json: Any = None,
     ) -> httpx.Request:
-        """Return a signed request for ``path``, to be sent once with ``client``.
+        """Return a signed request for ``path``, to be sent once with ``send``.
 
         httpx normalizes addresses: it removes dot segments and encodes some characters. So the
         target is also passed separately, exactly as it is to be sent and signed.
@@ -103,7 +103,24 @@ class Endpoint:
         )
         if not request.url.raw_path.startswith(f"{self.prefix}/".encode("ascii")):
             raise BadTarget  # if the check above missed a normalization of this client
-        return sign_request(request, handle=place.handle, prefix=self.prefix)
+        return self._signed(request, place)
+
+    async def send(
+        self, request: httpx.Request, place: Place, *, stream: bool = False
+    ) -> httpx.Response:
+        """Return the response to a request of ``place``.
+
+        One that was refused because of the machine's clock is sent once more, signed by that
+        clock; not a streamed upload, whose body is gone.
+        """
+        reply = await self.client.send(request, stream=stream)
+        if not clock_at(place).learn_from(reply) or is_streamed(request):
+            return reply
+        await reply.aclose()
+        return await self.client.send(self._signed(request, place), stream=stream)
+
+    def _signed(self, request: httpx.Request, place: Place) -> httpx.Request:
+        return sign_request(request, handle=place.handle, prefix=self.prefix, clock=clock_at(place))
 
 
 class HttpProvider(SandboxProvider):
@@ -201,7 +218,7 @@ class HttpProvider(SandboxProvider):
         request = endpoint.request(place, method, path, headers=headers, body=body, timeout=timeout)
         try:
             reply = await _answered(
-                endpoint.client.send(request, stream=True),
+                endpoint.send(request, place, stream=True),
                 body,
                 within=DEV_SERVER_LIMIT if is_patient else None,
             )
@@ -239,7 +256,7 @@ class HttpProvider(SandboxProvider):
         timeout = limit or REPLY_LIMIT
         request = endpoint.request(place, method, path, json=json, body=body, timeout=timeout)
         try:
-            return await endpoint.client.send(request)
+            return await endpoint.send(request, place)
         except httpx.TransportError as exc:
             raise self._broken(exc) from exc
 
@@ -294,18 +311,18 @@ class HttpProvider(SandboxProvider):
         headers = [("accept", "text/event-stream"), ("last-event-id", str(after))]
         timeout = httpx.Timeout(REPLY_LIMIT, read=SILENCE_LIMIT)
         request = endpoint.request(place, method, path, json=body, headers=headers, timeout=timeout)
-        reply = await self._send_checked(endpoint.client, request)
+        reply = await self._send_checked(endpoint, request, place)
         try:
             yield reply
         finally:
             await reply.aclose()
 
     async def _send_checked(
-        self, client: httpx.AsyncClient, request: httpx.Request
+        self, endpoint: Endpoint, request: httpx.Request, place: Place
     ) -> httpx.Response:
         """Return the response, which is a success."""
         try:
-            reply = await client.send(request, stream=True)
+            reply = await endpoint.send(request, place, stream=True)
             if reply.is_success:
                 return reply
             try:

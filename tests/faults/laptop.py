@@ -20,13 +20,15 @@ NAME = "laptop"
 PROGRAM = """
 import json, sys, time
 from pathlib import Path
-from links.daemon import cli, control
+from links.daemon import cli, control, main
+from links.daemon.clock import Clock
 from links.daemon.config import Config
 from links.signed_requests import Verifier
 given = json.loads(sys.argv[1])
 ahead = Path(given["home"]) / "ahead"
 def wall():
     return time.time() + (float(ahead.read_text()) if ahead.exists() else 0)
+main.Clock = lambda: Clock(wall=wall)
 control.Verifier = lambda secret, **_: Verifier(secret, clock=wall)
 sys.exit(cli.run(Config(
     server=given["server"], home=Path(given["home"]), token_file=Path(given["home"]) / "token",

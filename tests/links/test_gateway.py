@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -11,6 +12,7 @@ from links import gateway, held_machines, selectors, services
 from links.calls import client_for, held_here
 from links.connection import Pulse
 from links.gateway import make_gateway
+from links.machine_clocks import clock_of
 from links.models import Link
 from links.wire import frames
 from links.wire.heads import AnswerHead
@@ -21,7 +23,7 @@ from mesh import database_pool
 from mesh.services import make_token
 from tests.links.wire.tunnels import GET
 from tests.stuck import stuck
-from tests.waiting import auntil
+from tests.waiting import PATIENCE, auntil
 
 QUICK = Pulse(every=0.01, last_wait=0.01)
 M1 = Registration(machine_id="m1", cli_version="1", protocol_version=1, capabilities=("codex",))
@@ -240,6 +242,25 @@ async def test_text_is_refused(laptop):
     laptop.to_server.put_nowait({"type": "websocket.receive", "text": "hello"})
 
     assert (await laptop.closed())[0] == 1002
+
+
+async def test_a_machine_s_clock_is_measured_when_it_connects(dial, handlers, hello, caplog):
+    laptop = await dial(hello={**hello, "clock": int(time.time()) - 7200}).accepted()
+    laptop.says()
+    await auntil(lambda: handlers.ups)
+
+    link = await Link.objects.aget()
+    assert abs(link.clock_ahead + 7200) < PATIENCE
+    assert clock_of(link.pk).ahead == link.clock_ahead
+    assert f"link {link.pk}: its clock is {link.clock_ahead} s off" in caplog.text
+
+
+@pytest.mark.parametrize("clock", [None, "noon", 10**12 - 1, -1, [], 10**40])
+async def test_whatever_it_says_of_its_clock_it_is_let_in(dial, handlers, hello, clock):
+    laptop = await dial(hello={**hello, "clock": clock}).accepted()
+    laptop.says()
+
+    await auntil(lambda: handlers.ups)
 
 
 @pytest.mark.parametrize(

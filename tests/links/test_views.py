@@ -87,6 +87,30 @@ def test_it_says_when_a_machine_s_program_is_older_than_the_server(page, link, b
     assert ("Its deco_link is older than this server" in page()) is is_told
 
 
+@pytest.mark.parametrize(
+    ("ahead", "words"),
+    [
+        (40, "Its clock is 40 seconds ahead of the server&#x27;s."),
+        (-150, "Its clock is 2 minutes behind the server&#x27;s."),
+        (7200, "2 hours ahead"),
+        (-400 * 86_400, "400 days behind"),
+        (0, None),
+    ],
+)
+def test_it_says_when_a_machine_s_clock_is_off(page, link, ahead, words):
+    online(link)
+    Link.objects.update(clock_ahead=ahead)
+
+    assert ("Its clock is" in page()) is (words is not None)
+    assert (words or "") in page()
+
+
+def test_the_clock_of_a_machine_that_is_away_is_not_judged(page, link):
+    Link.objects.update(clock_ahead=40)
+
+    assert "Its clock is" not in page()
+
+
 def test_without_a_machine_it_says_how_to_link_one(page):
     shown = page()
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
+from links.wire.errors import CLOCK
 from links.wire.headers import PROOFS
 from mesh.lib.unpacking import BadPacking, Unpacker, packing_of
 
@@ -24,6 +25,7 @@ _OF_PROXIES: Final = {b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true
 _NOT_OUT: Final = {
     *(b"x-frame-options", b"content-security-policy", b"content-security-policy-report-only"),
     *(b"connection", b"keep-alive", b"transfer-encoding", b"upgrade"),
+    CLOCK.encode(),  # ours alone may tell this machine's time
 }
 # Of an answer whose body gets a script: they describe the body as it was.
 _OF_BODY: Final = {b"content-length", b"content-encoding", b"etag", b"content-md5", b"digest"}

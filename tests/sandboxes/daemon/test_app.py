@@ -9,9 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from links.wire.errors import CLOCK
 from links.wire.server_signature import HEADER
 from sandboxes.providers.signature import sign_request
 from tests.sandboxes.daemon.sandbox import text_of, turn_input
+from tests.waiting import PATIENCE
 
 ROUTES = [
     ("POST", "/dispatch"),
@@ -106,11 +108,12 @@ async def test_a_request_is_taken_once(sandbox):
 
 async def test_an_old_request_is_refused(sandbox, monkeypatch):
     then = time.time() - 32
-    monkeypatch.setattr("sandboxes.providers.signature.time", SimpleNamespace(time=lambda: then))
+    monkeypatch.setattr("links.machine_clocks.time", SimpleNamespace(time=lambda: then))
 
     reply = await sandbox.get("/runs")
 
     assert reply.json()["error"]["code"] == "timestamp_drift"
+    assert abs(int(reply.headers[CLOCK]) - time.time()) < PATIENCE  # its own time
 
 
 async def test_a_body_that_is_too_large_is_refused_before_it_is_verified(sandbox):

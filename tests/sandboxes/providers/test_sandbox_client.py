@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
+from dataclasses import replace
+from uuid import uuid4
 
 import httpx
 import pytest
 
+from links.wire.errors import TimestampDrift
+from links.wire.server_signature import HEADER, Verifier
+from mesh import keys
 from mesh.lib.targets import BadTarget
 from sandboxes.providers.base import (
     DispatchRefused,
@@ -19,6 +26,7 @@ from sandboxes.providers.base import (
     UnknownRun,
     UploadStalled,
 )
+from sandboxes.providers.remote_user import RemoteUserProvider
 from sandboxes.providers.sandbox_client import Endpoint, cut, refusal, spec_of
 
 
@@ -88,3 +96,77 @@ async def test_a_target_is_sent_as_it_was_checked_and_signed():
 
     assert request.extensions["target"] == b"/_sandbox/h/preview/a%2Fb?q=1"
     assert "x-mesh-server-signature" in request.headers
+
+
+class Program:
+    """A sandbox that takes its signatures by a clock that is so far ahead."""
+
+    def __init__(self, ahead):
+        self.ahead, self.bodies = ahead, []
+        self.verifier = Verifier(keys.public_key(), handle=PLACE.handle)
+
+    def __call__(self, request):
+        self.bodies.append(request.content)
+        target = request.extensions["target"].decode().replace(f"/{PLACE.handle}", "", 1)
+        now = time.time() + self.ahead
+        try:
+            self.verifier.verify(
+                request.headers[HEADER],
+                method=request.method,
+                target=target,
+                body=request.content,
+                now=now,
+            )
+        except TimestampDrift as exc:
+            return httpx.Response(401, headers=exc.headers(), json=exc.body())
+        return httpx.Response(200, json={})
+
+
+class Reached(RemoteUserProvider):
+    def __init__(self, program):
+        transport = httpx.MockTransport(program)
+        client = httpx.AsyncClient(transport=transport, base_url="http://laptop")
+        super().__init__(lambda link_id: asyncio.sleep(0, client))
+
+
+PLACE = Place("remote-user", uuid4(), "main-0123456789abcdef")
+
+
+@pytest.fixture
+def place():
+    return replace(PLACE, link_id=uuid4())
+
+
+@pytest.mark.parametrize("ahead", [40, -40, 14 * 3600, -400 * 86_400])
+async def test_a_machine_whose_clock_is_wrong_takes_requests_signed_by_its_clock(place, ahead):
+    program = Program(ahead)
+    provider = Reached(program)
+
+    asked = await provider.request(place, "POST", "ask", json={"a": 1})
+    await provider.cancel(place, run_id="r")
+    async with provider.open(place, "GET", "git/diff") as opened:
+        assert opened.status_code == 200
+
+    assert asked.status_code == 200
+    assert program.bodies == [b'{"a":1}', b'{"a":1}', b"", b""]  # corrected once for all
+
+
+async def test_a_clock_that_jumps_is_followed(place):
+    program = Program(0)
+    provider = Reached(program)
+    for ahead in (0, 50, 0, -50):
+        program.ahead = ahead
+        assert (await provider.request(place, "GET", "runs")).status_code == 200
+    assert len(program.bodies) == 7
+
+
+async def test_what_the_clock_is_not_the_cause_of_is_asked_once(place):
+    asked = []
+
+    def refuse(request):
+        asked.append(request)
+        return httpx.Response(401, json={"error": {"code": "nonce_replay", "message": "No."}})
+
+    with pytest.raises(NotNow):
+        await Reached(refuse).cancel(place, run_id="r")
+    assert len(asked) == 1
