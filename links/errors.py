@@ -52,10 +52,7 @@ class MachineInUse(AppError):
 
     code = "machine_in_use"
     text = "Another machine that has this one's identity is online."
-    hint = (
-        "If this one is a copy, delete the file machine-id in its Mesh folder and link it again:"
-        " it is a machine of its own then."
-    )
+    hint = "If this one is a copy, it becomes a machine of its own within a minute."
     status = 409
 
 

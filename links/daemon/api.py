@@ -21,6 +21,10 @@ class IdentityInUse(RegistrationFailed):
     """Another machine with this one's identity is online."""
 
 
+class TokenOfAnother(RegistrationFailed):
+    """The token is bound to another machine's id."""
+
+
 class NotRegistered(Exception):
     """The link's secret is no longer valid: register again."""
 
@@ -31,6 +35,7 @@ async def register(server: str, registration: Registration, *, token: str) -> Re
     Raises:
         SignedOut, TooOld: a retry will not succeed.
         IdentityInUse: once the other machine counts as offline, a retry will succeed.
+        TokenOfAnother: a retry needs another token.
         RegistrationFailed: a retry may succeed.
     """
     status, body = await _send(
@@ -56,6 +61,8 @@ async def register(server: str, registration: Registration, *, token: str) -> Re
         )
     if error.get("code") == "machine_in_use":
         raise IdentityInUse(str(error.get("message", "")))
+    if error.get("code") == "wrong_machine":
+        raise TokenOfAnother(str(error.get("message", "")))
     raise RegistrationFailed(f"Registration failed: HTTP {status} {error.get('message', '')}")
 
 

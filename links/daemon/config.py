@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from links.daemon.installation import copy_name
 from mesh.plain_files import read_plain, write_plain
 
 PORT: Final = 5174
@@ -70,16 +71,39 @@ def own_command(*words: str) -> str:
 
 
 def machine_id(home: Path) -> str:
-    """Return this machine's id: 32 hex digits, generated once, readable by the owner only."""
+    """Return this machine's id: 32 hex digits, generated once, readable by the owner only.
+
+    A copy of another machine's files has an id of its own once it was noticed (``separate``).
+    """
     path = home / "machine-id"
     try:
         known = read_plain(path).strip()
     except FileNotFoundError:
         known = ""
-    if known:
+    if not known:
+        return _new_id(path)
+    try:
+        return read_plain(_own_id(home)).strip() or known
+    except (FileNotFoundError, NotADirectoryError):
         return known
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".machine-id.{os.getpid()}")
+
+
+def separate(home: Path) -> str:
+    """Give this copy of a machine's files an id of its own, and return it.
+
+    It is kept beside the copied one, under the name of this machine and these files: a home that
+    two machines share has one for each, and a copy of the copy is noticed in its turn.
+    """
+    return _new_id(_own_id(home))
+
+
+def _own_id(home: Path) -> Path:
+    return home / "machine-ids" / copy_name(home)
+
+
+def _new_id(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     write_plain(draft, secrets.token_hex(16) + "\n")
     draft.replace(path)
     return read_plain(path).strip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 from mesh.lib import errors
@@ -174,15 +173,14 @@ class Superseded(Stop):
 
 class MachineCopied(Stop):
     code = "machine_in_use"
-    text = "Another machine that has this one's identity is online: one of them is a copy."
+    text = "This machine's files are a copy of a machine that is online, and so is its sign-in."
     exit_code = 5
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, command: str) -> None:
+        """``command`` links this machine; empty if somebody else writes its token."""
         super().__init__()
-        self.hint = (  # type: ignore[misc]
-            f"If this one is the copy, delete {home / 'machine-id'} and link it again: it is a"
-            " machine of its own then."
-        )
+        way = f"link it: {command}" if command else "give it a token of its own"
+        self.hint = f"It is a machine of its own now; {way}."  # type: ignore[misc]
 
 
 class PortTaken(Stop):

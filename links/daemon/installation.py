@@ -7,11 +7,14 @@ at the same time with one id would take each other's place at the server, and en
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
+_SYSTEM: Final = Path("/etc/machine-id")
+_PLATFORM: Final = re.compile(r'"IOPlatformUUID" = "([^"]+)"')
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -24,6 +27,26 @@ def installation(home: Path) -> str:
     facts = (home / "machine-id").stat()
     parts = f"{_boot_id()} {facts.st_dev} {facts.st_ino}"
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+
+def copy_name(home: Path) -> str:
+    """Return 32 hex digits that stay the same over restarts, and differ for a copy in another
+    folder or on another machine; a clone of a whole disk has the same."""
+    parts = f"{_system_id()} {(home / 'machine-id').stat().st_ino}"
+    return hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+
+def _system_id() -> str:
+    """Return the id of the installed system; empty where it has none."""
+    if sys.platform == "darwin":
+        asked = ["ioreg", "-rd1", "-c", "IOPlatformExpertDevice"]
+        told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+        found = _PLATFORM.search(told)
+        return found[1] if found else ""
+    try:
+        return _SYSTEM.read_text().strip()
+    except OSError:
+        return ""
 
 
 def _boot_id() -> str:

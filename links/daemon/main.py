@@ -16,7 +16,7 @@ from links.daemon.absence import Absence
 from links.daemon.asgi import Server
 from links.daemon.client import TunnelClient, dial
 from links.daemon.clock import TICK, Clock, SleepDetector
-from links.daemon.config import Config, machine_id
+from links.daemon.config import Config, machine_id, own_command, separate
 from links.daemon.control import ControlPlane
 from links.daemon.direct import Heartbeats
 from links.daemon.errors import (
@@ -80,6 +80,7 @@ class Daemon:
         self._has_been_up = False
         self._up_at: float | None = None
         self._in_use_since: float | None = None  # refused, as another has this one's identity
+        self._is_copy = False  # since this start it has an identity of its own
         self._state = StateFile(
             config.home, server=config.server, name=config.name, is_service=environment is not None
         )
@@ -215,24 +216,35 @@ class Daemon:
         try:
             registered = await api.register(self._config.server, registration, token=token)
         except api.IdentityInUse as exc:
-            self._stop_if_copied()
+            self._separate_if_copied()
             raise RetryLater(str(exc)) from exc
+        except api.TokenOfAnother as exc:
+            if not self._is_copy:
+                raise
+            self._tokens.forget()  # the other machine's
+            is_paired = self._tokens.renews
+            raise MachineCopied(own_command(self._config.server) if is_paired else "") from exc
         self._in_use_since = None
         logger.info("link to %s: registered as %s", self._config.server, self._config.name)
         return registered
 
-    def _stop_if_copied(self) -> None:
-        """Stop once another machine with this one's identity has been online for too long.
-
-        After a new start of this one the server may count the earlier as online for a while.
-
-        Raises:
-            MachineCopied: one of the two is a copy.
-        """
+    def _separate_if_copied(self) -> None:
+        """Become a machine of our own once another with this one's identity has been online for
+        too long. After a new start of this one the server may count the earlier as online for a
+        while."""
         now = self._clock.steady()
         self._in_use_since = self._in_use_since or now
-        if now >= self._in_use_since + 2 * timing.GRACE:
-            raise MachineCopied(self._config.home)
+        if now < self._in_use_since + 2 * timing.GRACE:
+            return
+        before, self._machine_id = self._machine_id, separate(self._config.home)
+        self._in_use_since, self._is_copy = None, True
+        logger.warning(
+            "link to %s: these files are a copy of a machine that is online (%s); this one is a"
+            " machine of its own now (%s)",
+            self._config.server,
+            before,
+            self._machine_id,
+        )
 
     async def _serve_directly(self, registered: Registered) -> None:
         """Serve requests at our address until the server no longer knows this machine."""

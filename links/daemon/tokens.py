@@ -62,6 +62,9 @@ class TokenSource(Protocol):
     async def keep_fresh(self) -> None:
         """Renew the token before it expires, until cancelled."""
 
+    def forget(self) -> None:
+        """Delete what this program itself has stored; the server is not told."""
+
 
 class TokenFile:
     """A token in a file that somebody else writes and may replace at any time."""
@@ -85,6 +88,9 @@ class TokenFile:
 
     async def keep_fresh(self) -> None:
         return
+
+    def forget(self) -> None:
+        pass
 
 
 class TokenStore:
@@ -178,6 +184,9 @@ class TokenKeeper:
 
     def mark_refused(self, token: str) -> None:
         self._refused = token
+
+    def forget(self) -> None:
+        self._store.forget()
 
     async def keep_fresh(self) -> None:
         backoff = Backoff(first=2.0, ceiling=MAX_SLEEP)

@@ -3,7 +3,6 @@
 import inspect
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +17,7 @@ KINDS = [
 
 
 def made(kind):
-    given = {PairAgain: ("https://mesh.example", "deco_link x"), MachineCopied: (Path("/mesh"),)}
+    given = {PairAgain: ("https://mesh.example", "deco_link x"), MachineCopied: ("deco_link x",)}
     return kind(*given.get(kind, ()))
 
 

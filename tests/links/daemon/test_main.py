@@ -6,11 +6,11 @@ import pytest
 
 from links.daemon import api, main
 from links.daemon.clock import Clock
-from links.daemon.config import Config
+from links.daemon.config import Config, machine_id, own_command
 from links.daemon.errors import MachineCopied, NoToken, PairAgain, SignedOut, Superseded, TooOld
 from links.daemon.main import Daemon, RetryLater
 from links.daemon.oauth import Tokens
-from links.daemon.tokens import TokenStore
+from links.daemon.tokens import TokenKeeper, TokenStore
 from links.wire import timing
 from links.wire.messages import MachineStatus
 from tests.links.daemon import scripted
@@ -47,25 +47,75 @@ def test_how_a_connection_ended_decides(daemon, code, error):
         daemon._raise_for_close(code, "")
 
 
-async def test_a_copy_waits_for_a_while_and_then_stops_and_says_so(daemon, monkeypatch):
-    now = [1.0]
+@pytest.fixture
+def copied(daemon, monkeypatch):
+    """Return ``copied()``: it lets the program find out that another machine has its identity.
+
+    ``copied.answers`` is what the server then says to an identity of its own.
+    """
+    now, first = [1.0], machine_id(daemon._config.home)
     daemon._clock = Clock(wall=lambda: 0.0, steady=lambda: now[0], sleep=asyncio.sleep)
 
-    async def refuse(*args, **named):
-        raise api.IdentityInUse("Another machine is online.")
+    async def register(server, registration, **named):
+        if registration.machine_id == first:
+            raise api.IdentityInUse("Another machine is online.")
+        raise copied.answers
 
-    monkeypatch.setattr(api, "register", refuse)
-    with pytest.raises(RetryLater, match="is online"):
+    async def copied():
+        for later in (0, 2 * timing.GRACE - 1, 1):
+            now[0] += later
+            assert machine_id(daemon._config.home) == first
+            with pytest.raises(RetryLater, match="is online"):
+                await daemon._link_once()
+        return first
+
+    monkeypatch.setattr(api, "register", register)
+    return copied
+
+
+async def test_a_copy_waits_for_a_while_and_then_is_a_machine_of_its_own(daemon, copied, caplog):
+    first = await copied()
+
+    own = machine_id(daemon._config.home)
+    assert own == daemon._machine_id != first
+    assert f"copy of a machine that is online ({first})" in caplog.text
+    copied.answers = api.RegistrationFailed("asked as another")
+    with pytest.raises(RetryLater, match="asked as another"):
         await daemon._link_once()
-    now[0] += 2 * timing.GRACE - 1
-    with pytest.raises(RetryLater):
-        await daemon._link_once()
-    now[0] += 1
+
+
+async def test_a_copy_whose_token_is_the_other_s_stops_and_says_so(daemon, copied):
+    await copied()
+    copied.answers = api.TokenOfAnother("This token belongs to another machine.")
 
     with pytest.raises(MachineCopied) as stopped:
         await daemon._link_once()
 
-    assert str(daemon._config.home / "machine-id") in stopped.value.hint
+    assert "give it a token of its own" in stopped.value.hint
+    assert (daemon._config.home / "token").exists()  # somebody else's file
+
+
+async def test_a_paired_copy_forgets_the_other_s_sign_in_and_asks_to_be_linked(daemon, copied):
+    store = TokenStore(daemon._config.home, daemon._config.server)
+    store.write(Tokens(access="a", refresh="r", renew_at=1e12, expires_at=1e12))
+    daemon._tokens = TokenKeeper(store, now=lambda: 0.0)
+    await copied()
+    copied.answers = api.TokenOfAnother("This token belongs to another machine.")
+
+    with pytest.raises(MachineCopied) as stopped:
+        await daemon._link_once()
+
+    assert f"link it: {own_command(daemon._config.server)}" in stopped.value.hint
+    assert store.read() is None
+
+
+async def test_a_token_of_another_machine_does_not_pass_for_a_copy(daemon, monkeypatch):
+    async def refuse(*args, **named):
+        raise api.TokenOfAnother("This token belongs to another machine.")
+
+    monkeypatch.setattr(api, "register", refuse)
+    with pytest.raises(RetryLater, match="belongs to another"):
+        await daemon._link_once()
 
 
 def test_a_machine_the_server_does_not_know_registers_again(daemon):
